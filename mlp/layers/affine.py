@@ -1,0 +1,69 @@
+"""Affine layer: each output is a weighted sum of all inputs, plus a bias.
+
+    x  inputs   (N, D_in)         W  weight  (D_in, D_out)
+    y  outputs  (N, D_out)        b  bias    (D_out,)
+
+Forward, for all N samples at once:
+
+    y = x W + b                                                     (1)
+
+Backward. In components y_no = sum_d x_nd W_do + b_o, so dy_no/dW_do = x_nd, dy_no/dx_nd = W_do, dy_no/db_o = 1.
+Summing over every path by which a value reaches the loss:
+
+    dL/dW = x^T dL/dy          sum over the batch                   (2)
+    dL/db = sum_n dL/dy                                             (3)
+    dL/dx = dL/dy W^T          sum over the outputs                 (4)
+
+Keeps x.
+"""
+
+import numpy as np
+
+from mlp.initializers import pytorch_default
+from mlp.layers.base import Layer
+from mlp.layers.parameter import Parameter
+
+
+class Affine(Layer):
+    """Fully connected layer, (N, D_in) -> (N, D_out). PyTorch calls it Linear.
+
+    Args:
+        in_features, out_features: D_in and D_out.
+        bias: whether to add b.
+        initializer: draws weight and bias, see `mlp.initializers`.
+        rng: NumPy generator for the first weights; without one they differ from run to run.
+        dtype: of the weights.
+    """
+
+    def __init__(self, in_features, out_features, bias=True, initializer=pytorch_default, rng=None, dtype=np.float32):
+        self.in_features, self.out_features = in_features, out_features
+        self.initializer = initializer
+        self.weight = Parameter(np.empty((in_features, out_features), dtype))
+        if bias:
+            self.bias = Parameter(np.empty(out_features, dtype))
+        self.has_bias = bias
+        self.reset_parameters(rng or np.random.default_rng())
+
+    def reset_parameters(self, rng):
+        for _, parameter in self.own_parameters():
+            values = self.initializer(parameter.data.shape, self.in_features, self.out_features, rng)
+            parameter.data = values.astype(parameter.data.dtype)
+
+    def forward(self, x, training=False):
+        self.check_inputs(x, ("N", self.in_features))
+        self.keep(x)
+        y = x @ self.weight.data  # (N, D_out)      (1)
+        return y + self.bias.data if self.has_bias else y
+
+    def backward(self, grad_outputs):
+        x = self.take()  # (N, D_in)
+        self.weight.grad = x.T @ grad_outputs  # (D_in, D_out)   (2)
+        if self.has_bias:
+            self.bias.grad = grad_outputs.sum(axis=0)  # (D_out,)        (3)
+        return grad_outputs @ self.weight.data.T  # (N, D_in)       (4)
+
+    def multiply_adds(self, output_shape):
+        return self.in_features * self.out_features
+
+    def __repr__(self):
+        return f"Affine({self.in_features}, {self.out_features}, bias={self.has_bias})"

@@ -1,0 +1,274 @@
+"""What every layer is: a forward formula, a backward formula, and named arrays.
+
+A layer computes y = f(x; w). Training needs two derivatives of the loss L, and the chain rule delivers both from the
+one that arrives from above, dL/dy:
+
+    dL/dx = dL/dy . dy/dx        handed on to the layer below: what backward() returns
+    dL/dw = dL/dy . dy/dw        used to change the weights: what backward() writes to parameter.grad
+
+A layer of one's own is a class with these two methods:
+
+    class Square(Layer):
+        def forward(self, x, training=False):
+            self.keep(x)
+            return x * x
+
+        def backward(self, grad_outputs):
+            x = self.take()
+            return grad_outputs * 2 * x
+
+Attributes that are a `Parameter` or a `Layer` are found by themselves, in the order of their assignment.
+"""
+
+from mlp.backend import device_of, get_array_module, move, to_numpy
+from mlp.errors import BackwardError, ConfigurationError, DeviceError, ShapeError
+from mlp.layers.parameter import Parameter
+from mlp.layers.summary import LayerCard, format_summary
+from mlp.rng import generator
+
+
+class Layer:
+    """Base class of all layers, and of whole models (a model is a layer made of layers)."""
+
+    path = ""  # dotted place in the model, set by `set_paths`
+    buffer_names = ()  # attributes that are saved with the weights but not trained
+    _kept = None
+
+    # --- the two formulas -----------------------------------------------------------------------------------------
+
+    def forward(self, x, training=False):
+        """Compute the outputs of a batch, and keep what backward needs.
+
+        Args:
+            x: inputs, batch axis first, channels last: (N, D) or (N, H, W, C), in the dtype of the parameters.
+            training: whether the batch is a training batch (batch norm and dropout act differently then).
+
+        Returns:
+            The outputs, batch axis first.
+
+        Raises:
+            ShapeError: shape or dtype do not fit the layer. DeviceError: x is on another device.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no forward method")
+
+    def backward(self, grad_outputs):
+        """Propagate the gradient of the loss from the outputs to the inputs.
+
+        Uses up what the last forward kept, and overwrites (never adds to) the `grad` of each parameter.
+
+        Args:
+            grad_outputs: dL/dy, of the shape of the last outputs.
+
+        Returns:
+            dL/dx, of the shape of the last inputs.
+
+        Raises:
+            BackwardError: there was no forward since the last backward.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no backward method")
+
+    def keep(self, *values):
+        """Keep values of the forward pass for the one backward pass that follows."""
+        self._kept = values
+
+    def take(self):
+        """Return what `keep` kept (a single value as it is, several as a tuple), once."""
+        if self._kept is None:
+            raise BackwardError(
+                f"{self.label()}: backward called before forward (or twice): forward must run once per backward."
+            )
+        values, self._kept = self._kept, None
+        return values[0] if len(values) == 1 else values
+
+    def branches(self, x):
+        """For a formula in pieces (ReLU, max pooling): which piece each input takes, as an array; None if smooth.
+
+        A finite difference is meaningless across the border of two pieces; the gradient checker compares this
+        array at both of its points, and draws another point where they differ.
+        """
+
+    # --- names ----------------------------------------------------------------------------------------------------
+
+    def children(self):
+        """Return the layers this one is made of, as (name, layer) pairs in forward order."""
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Layer)]
+
+    def own_parameters(self):
+        """Return the parameters of this layer alone, as (name, parameter) pairs."""
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Parameter)]
+
+    def named_layers(self, path=""):
+        """Yield (dotted path, layer) for this layer and all layers below it, in forward order."""
+        yield path, self
+        for name, child in self.children():
+            yield from child.named_layers(join(path, name))
+
+    def named_parameters(self):
+        """Yield (dotted name, parameter) in forward order, weight before bias, gamma before beta."""
+        for path, layer in self.named_layers():
+            for name, parameter in layer.own_parameters():
+                yield join(path, name), parameter
+
+    def parameters(self):
+        """Return the list of all parameters, in the order of `named_parameters`."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_buffers(self):
+        """Yield (dotted name, array) for everything that is saved but not trained (running statistics)."""
+        for path, layer in self.named_layers():
+            for name in layer.buffer_names:
+                yield join(path, name), getattr(layer, name)
+
+    def set_paths(self):
+        """Tell every layer and parameter its dotted path.
+
+        Raises:
+            ConfigurationError: the same layer stands in two places. Each place needs a layer of its own, because a
+                layer keeps the values of one forward pass.
+        """
+        seen = {}
+        for path, layer in self.named_layers():
+            if id(layer) in seen:
+                raise ConfigurationError(
+                    f"the same {type(layer).__name__} is used twice, as {seen[id(layer)]!r} and {path!r}: "
+                    "make two layers"
+                )
+            seen[id(layer)] = path
+            layer.path = path
+            for name, parameter in layer.own_parameters():
+                parameter.name = join(path, name)
+        return self
+
+    def label(self):
+        """Return the class and path of this layer, for messages: "Conv2d 'stage_0.block_1.conv_0'"."""
+        return f"{type(self).__name__} {self.path!r}" if self.path else type(self).__name__
+
+    # --- checks ---------------------------------------------------------------------------------------------------
+
+    def check_inputs(self, x, expected):
+        """Check inputs against an expected shape such as ("N", "H", "W", 32); letters stand for any size.
+
+        Raises:
+            ShapeError, DeviceError: with the layer's path, what was expected and what was given.
+        """
+        sizes = [e for e in expected if isinstance(e, int)]
+        wrong = [
+            (given, declared)
+            for given, declared in zip(x.shape, expected, strict=False)
+            if isinstance(declared, int) and given != declared
+        ]
+        if x.ndim != len(expected) or wrong:
+            text = "(" + ", ".join(str(e) for e in expected) + ")"
+            reason = f"{x.ndim} axes where {len(expected)} were expected"
+            if x.ndim == len(expected):
+                kind = "channels" if x.ndim == 4 else "features"
+                reason = f"{wrong[0][0]} {kind} where {sizes[-1]} were declared"
+            raise ShapeError(f"{self.label()}: expected {text}, got {x.shape}: {reason}.")
+        for _, parameter in self.own_parameters():
+            weights = parameter.data
+            if x.dtype != weights.dtype:
+                raise ShapeError(
+                    f"{self.label()}: the parameters are {weights.dtype}, the inputs are {x.dtype}: call "
+                    f"x.astype(np.{weights.dtype}) on the inputs, or model.astype(np.{x.dtype}) on the model."
+                )
+            if device_of(x) != device_of(weights):
+                raise DeviceError(
+                    f"{self.label()}: the parameters are on {device_of(weights)}, the inputs on {device_of(x)}: "
+                    f"call model.to({device_of(x)!r}), or mlp.backend.move(x, {device_of(weights)!r})."
+                )
+
+    # --- weights --------------------------------------------------------------------------------------------------
+
+    def reset_parameters(self, rng):
+        """Draw the parameters of this layer alone from the generator `rng`; layers with weights override it."""
+
+    def initialize(self, seed):
+        """Draw all weights anew: those of each layer are a function of the seed and the layer's path alone."""
+        self.set_paths()
+        for path, layer in self.named_layers():
+            layer.reset_parameters(generator(seed, "init", path))
+        return self
+
+    @property
+    def num_parameters(self):
+        """The number of weights."""
+        return sum(parameter.data.size for parameter in self.parameters())
+
+    def state_dict(self):
+        """Return copies of all parameters and buffers as NumPy arrays, by dotted name."""
+        arrays = {name: parameter.data for name, parameter in self.named_parameters()}
+        return {name: to_numpy(array).copy() for name, array in {**arrays, **dict(self.named_buffers())}.items()}
+
+    def load_state_dict(self, state):
+        """Copy the arrays of a `state_dict` into this model.
+
+        Raises:
+            ShapeError: names or shapes differ; nothing is copied then.
+        """
+        mine = {name: parameter.data for name, parameter in self.named_parameters()}
+        mine.update(self.named_buffers())
+        missing, unknown = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
+        if missing or unknown:
+            raise ShapeError(f"the weights do not fit the model: missing {missing}, unknown {unknown}")
+        for name, array in mine.items():
+            if array.shape != state[name].shape:
+                raise ShapeError(f"{name!r}: the model has shape {array.shape}, the weights {state[name].shape}")
+        for name, array in mine.items():
+            array[...] = get_array_module(array).asarray(state[name], dtype=array.dtype)
+
+    def astype(self, dtype):
+        """Convert all parameters and buffers to `dtype`, in place; returns the model."""
+        return self._convert(lambda array: array.astype(dtype))
+
+    def to(self, device):
+        """Move all parameters and buffers to "cpu" or "cuda:N", in place; returns the model."""
+        return self._convert(lambda array: move(array, device))
+
+    def _convert(self, function):
+        for _, layer in self.named_layers():
+            for _, parameter in layer.own_parameters():
+                parameter.replace(function(parameter.data))
+            for name in layer.buffer_names:
+                setattr(layer, name, function(getattr(layer, name)))
+        return self
+
+    # --- what it costs --------------------------------------------------------------------------------------------
+
+    def multiply_adds(self, output_shape):
+        """Return the multiplications of one image's forward pass (0 where they are not worth counting)."""
+        return 0
+
+    def cards(self, x):
+        """Run the one-image batch `x` forward; return its outputs and a list with a `LayerCard` for each layer."""
+        y = self.forward(x)
+        kept, self._kept = self._kept or (), None
+        shape = y.shape[1:]
+        card = LayerCard(
+            path=self.path,
+            kind=type(self).__name__,
+            output_shape=shape,
+            parameters=sum(p.data.size for _, p in self.own_parameters()),
+            multiply_adds=self.multiply_adds(shape),
+            kept_bytes=sum(value.nbytes for value in kept if hasattr(value, "nbytes")),
+        )
+        return y, [card]
+
+    def summary(self, input_shape, batch_size=100):
+        """Return a table of all layers as text: output shapes, parameters, multiply-adds, memory.
+
+        Args:
+            input_shape: the shape of one image, (H, W, C), or of one vector, (D,).
+            batch_size: images for which the memory of activations is counted.
+        """
+        parameter = self.parameters()[0].data
+        x = get_array_module(parameter).zeros((1, *input_shape), parameter.dtype)
+        _, cards = self.cards(x)
+        return format_summary(cards, parameter.dtype.itemsize, batch_size)
+
+    def __repr__(self):
+        return f"{type(self).__name__}()"
+
+
+def join(*parts):
+    """Join dotted path components; empty ones (wrappers that add no name) vanish."""
+    return ".".join(part for part in parts if part)

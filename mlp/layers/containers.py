@@ -1,0 +1,108 @@
+"""Layers made of layers: one after the other, and side by side with a shortcut.
+
+Sequential, y = f_k( ... f_2(f_1(x))): the chain rule runs through the same layers in the opposite order.
+
+Residual, y = F(x) + S(x), with a body F and a shortcut S, by default S(x) = x. A sum hands its gradient to
+both terms, and x reaches y by both:
+
+    dL/dx = dL/dy dF/dx + dL/dy dS/dx          with S(x) = x:   dL/dx = dL/dy (dF/dx + 1)
+
+However small dF/dx is, the 1 carries dL/dy on unchanged: gradients do not vanish along the shortcut.
+
+Reference: He et al., Deep residual learning for image recognition, 2016, equations 1 and 2.
+"""
+
+from mlp.errors import ShapeError
+from mlp.layers.base import Layer
+
+
+class Identity(Layer):
+    """y = x."""
+
+    def forward(self, x, training=False):
+        return x
+
+    def backward(self, grad_outputs):
+        return grad_outputs
+
+
+class Sequential(Layer):
+    """Layers one after the other.
+
+    Args:
+        layers: the layers, which are then named 0, 1, 2, ...; or one dict from names to layers. The name ""
+            is for a wrapper that adds no component to the dotted paths of what it wraps.
+    """
+
+    def __init__(self, *layers):
+        if len(layers) == 1 and isinstance(layers[0], dict):
+            self.layers = dict(layers[0])
+        else:
+            self.layers = {str(i): layer for i, layer in enumerate(layers)}
+        self.set_paths()
+
+    def children(self):
+        return list(self.layers.items())
+
+    def forward(self, x, training=False):
+        for layer in self.layers.values():
+            x = layer.forward(x, training)
+        return x
+
+    def backward(self, grad_outputs):
+        for layer in reversed(self.layers.values()):
+            grad_outputs = layer.backward(grad_outputs)
+        return grad_outputs
+
+    def cards(self, x):
+        rows = []
+        for layer in self.layers.values():
+            x, cards = layer.cards(x)
+            rows += cards
+        return x, rows
+
+    def __repr__(self):
+        rows = [f"  {name or '*'}: {layer!r}".replace("\n", "\n  ") for name, layer in self.layers.items()]
+        return "Sequential(\n" + "\n".join(rows) + "\n)"
+
+
+class Residual(Layer):
+    """y = body(x) + shortcut(x).
+
+    The parameters of the body keep the names they would have without the shortcut; those of the shortcut, if it has
+    any, stand under "shortcut".
+
+    Args:
+        body: a layer whose outputs have the shape of the shortcut's.
+        shortcut: any layer; None for the identity.
+    """
+
+    def __init__(self, body, shortcut=None):
+        self.body = body
+        self.shortcut = Identity() if shortcut is None else shortcut
+        self.set_paths()
+
+    def children(self):
+        return [("", self.body), ("shortcut", self.shortcut)]
+
+    def forward(self, x, training=False):
+        y = self.body.forward(x, training)
+        shortcut = self.shortcut.forward(x, training)
+        if y.shape != shortcut.shape:
+            raise ShapeError(
+                f"{self.label()}: the body gives {y.shape}, the shortcut {shortcut.shape}: give the Residual a "
+                "shortcut that changes the shape in the same way (AvgPool2d, Conv2d with kernel_size=1)."
+            )
+        return y + shortcut
+
+    def backward(self, grad_outputs):
+        return self.body.backward(grad_outputs) + self.shortcut.backward(grad_outputs)
+
+    def cards(self, x):
+        y, body = self.body.cards(x)
+        _, shortcut = self.shortcut.cards(x)
+        return y, body + shortcut
+
+    def __repr__(self):
+        body = repr(self.body).replace("\n", "\n  ")
+        return f"Residual(\n  {body}\n  shortcut: {self.shortcut!r}\n)"

@@ -1,0 +1,120 @@
+"""Parameters: an array of weights together with the gradient of the loss with respect to it.
+
+While a network trains, all its parameters live in one flat array, and all their gradients in another, each
+parameter being a view of its stretch. A learning rule is then one formula on two long vectors instead of a loop over
+tensors, and a statistic over all gradients is one pass over memory.
+
+    flat.data   [ conv weight ........ | gamma .. | beta .. | conv weight ........ | ... ]
+                  ^ parameters[0].data   ^ parameters[1].data
+"""
+
+import numpy as np
+
+from mlp.backend import device_of, get_array_module
+from mlp.errors import DeviceError, ShapeError
+
+
+class Parameter:
+    """An array of weights, `data`, and the gradient of the loss, `grad`, of the same shape and dtype.
+
+    Both can be read and assigned. Assigning copies the values into the existing array, so shape and dtype stay; the
+    gradient is zero until the first backward pass.
+
+    Args:
+        data: the initial values.
+        name: its dotted path in the model, for messages and plots; the model sets it.
+    """
+
+    def __init__(self, data, name=""):
+        self.name = name
+        self.flat = None  # the FlatParameters it is a view of, once gathered
+        self.replace(data)
+
+    @property
+    def data(self):
+        return self._data
+
+    @data.setter
+    def data(self, values):
+        self._copy(self._data, values, "data")
+
+    @property
+    def grad(self):
+        return self._grad
+
+    @grad.setter
+    def grad(self, values):
+        self._copy(self._grad, values, "grad")
+
+    def _copy(self, target, values, what):
+        if values is target:  # p.grad += g ends here: Python assigns the result back
+            return
+        label = f"parameter {self.name!r}.{what}"
+        if np.shape(values) != target.shape:
+            raise ShapeError(f"{label} has shape {target.shape}, got values of shape {np.shape(values)}")
+        if hasattr(values, "dtype") and values.dtype != target.dtype:
+            raise ShapeError(
+                f"{label} is {target.dtype}, got {values.dtype} values: convert them with "
+                f".astype({target.dtype}), or the whole model with model.astype({values.dtype})"
+            )
+        if hasattr(values, "dtype") and device_of(values) != device_of(target):
+            raise DeviceError(
+                f"{label} is on {device_of(target)}, got values on {device_of(values)}: "
+                f"move the model with model.to({device_of(values)!r}) or the values with mlp.backend.move"
+            )
+        target[...] = values
+
+    def replace(self, data):
+        """Start again from `data`, of any shape and dtype; leaves the flat arrays it may be part of."""
+        if self.flat is not None:
+            self.flat.whole = False
+            self.flat = None
+        self._data = data
+        self._grad = get_array_module(data).zeros_like(data)
+
+    def __deepcopy__(self, memo):
+        return Parameter(self._data.copy(), self.name)
+
+    def __repr__(self):
+        return f"Parameter({self.name!r}, shape={self._data.shape}, {self._data.dtype})"
+
+
+class FlatParameters:
+    """All parameters of a model in one flat array, all gradients in another.
+
+    Attributes:
+        parameters: the list of parameters, now views.
+        data, grad: arrays of shape (P,), P being the number of weights.
+        offsets: where each parameter starts, integers of shape (len(parameters),).
+        whole: False once a parameter was replaced (by `model.to` or `model.astype`) and is no view any more.
+
+    Raises:
+        ShapeError: no parameters, or parameters of several dtypes.
+    """
+
+    def __init__(self, parameters):
+        parameters = list(parameters)
+        dtypes = {str(p.data.dtype) for p in parameters}
+        if len(dtypes) != 1:
+            raise ShapeError(f"expected parameters of one dtype, got {sorted(dtypes) or 'no parameters'}")
+        xp = get_array_module(parameters[0].data)
+        sizes = [p.data.size for p in parameters]
+        self.parameters = parameters
+        self.offsets = np.cumsum([0, *sizes[:-1]])
+        self.data = xp.concatenate([p.data.ravel() for p in parameters])
+        self.grad = xp.concatenate([p.grad.ravel() for p in parameters])
+        self.whole = True
+        for p, start, size in zip(parameters, self.offsets, sizes, strict=True):
+            shape = p.data.shape
+            p.replace(self.data[start : start + size].reshape(shape))
+            p._grad = self.grad[start : start + size].reshape(shape)
+            p.flat = self
+
+    @staticmethod
+    def gather(parameters):
+        """Return the flat arrays of `parameters`: the ones they are in already, or new ones."""
+        parameters = list(parameters)
+        flat = parameters[0].flat if parameters else None
+        if flat is not None and flat.whole and flat.parameters == parameters:
+            return flat
+        return FlatParameters(parameters)

@@ -1,0 +1,85 @@
+"""Average pooling: every window of an image becomes its mean.
+
+    x  inputs (N, H, W, C)      k  window size, s  stride      y  outputs (N, OH, OW, C), OH = (H - k) // s + 1
+
+Forward, each channel by itself:
+
+    y[n,i,j] = (1/k^2) sum over u,v < k of  x[n, s i + u, s j + v]                          (1)
+
+Backward. Each input of a window had weight 1/k^2 in its mean; an input in several windows collects from each:
+
+    dL/dx[n, s i + u, s j + v] += (1/k^2) dL/dy[n,i,j]      for all i, j and u, v < k       (2)
+
+For a fixed (u, v) the pixels x[s i + u, s j + v] of all windows form a grid with step s: one slice. So both formulas
+are a loop over the k^2 places in a window, and keep nothing but the shape.
+
+Global average pooling is the mean over the whole image: (N, H, W, C) -> (N, C).
+"""
+
+from mlp.backend import get_array_module
+from mlp.errors import ConfigurationError, ShapeError
+from mlp.layers.base import Layer
+
+
+class AvgPool2d(Layer):
+    """Mean over windows of kernel_size x kernel_size pixels, (N, H, W, C) -> (N, OH, OW, C).
+
+    Pixels that no window covers (when s does not divide H - k) have no influence, as in PyTorch.
+
+    Args:
+        kernel_size: k. stride: s, by default k. With k = 1 and s = 2 every other pixel is taken as it is.
+
+    Raises:
+        ConfigurationError: k or s below 1.
+    """
+
+    def __init__(self, kernel_size, stride=None):
+        self.kernel_size = kernel_size
+        self.stride = kernel_size if stride is None else stride
+        if self.kernel_size < 1 or self.stride < 1:
+            raise ConfigurationError(
+                f"kernel_size and stride must be at least 1, got {self.kernel_size} and {self.stride}"
+            )
+
+    def _places(self, image_shape):
+        """Yield, for each place (u, v) of a window, the slice of the images with that pixel of all windows."""
+        (_, H, W, _), k, s = image_shape, self.kernel_size, self.stride
+        OH, OW = (H - k) // s + 1, (W - k) // s + 1
+        for u in range(k):
+            for v in range(k):
+                yield slice(None), slice(u, u + s * OH, s), slice(v, v + s * OW, s)
+
+    def forward(self, x, training=False):
+        if x.ndim != 4 or min(x.shape[1:3]) < self.kernel_size:
+            raise ShapeError(
+                f"{self.label()}: expected (N, H, W, C) with H and W at least {self.kernel_size}, got {x.shape}."
+            )
+        self.keep(x.shape)
+        y = sum(x[place] for place in self._places(x.shape))  # (N, OH, OW, C)
+        return y * (1.0 / self.kernel_size**2)  # (1)
+
+    def backward(self, grad_outputs):
+        shape = self.take()
+        share = grad_outputs * (1.0 / self.kernel_size**2)  # (N, OH, OW, C)
+        grad_inputs = get_array_module(share).zeros(shape, share.dtype)  # (N, H, W, C)
+        for place in self._places(shape):
+            grad_inputs[place] += share  # (2)
+        return grad_inputs
+
+    def __repr__(self):
+        return f"AvgPool2d({self.kernel_size}, stride={self.stride})"
+
+
+class GlobalAvgPool(Layer):
+    """Mean over all pixels of an image, (N, H, W, C) -> (N, C)."""
+
+    def forward(self, x, training=False):
+        if x.ndim != 4:
+            raise ShapeError(f"{self.label()}: expected (N, H, W, C), got {x.shape}.")
+        self.keep(x.shape)
+        return x.mean(axis=(1, 2))  # (N, C)
+
+    def backward(self, grad_outputs):
+        N, H, W, C = self.take()
+        share = grad_outputs[:, None, None, :] * (1.0 / (H * W))  # (N, 1, 1, C)
+        return get_array_module(share).broadcast_to(share, (N, H, W, C))

@@ -1,0 +1,32 @@
+"""Momentum: a heavy ball that keeps part of its velocity.
+
+    v <- mu v + g            v = 0 at first
+    w <- w - h v
+
+Steps along a steady gradient add up to 1/(1 - mu) times their size, while those across a narrow valley cancel. This
+is PyTorch's form: the learning rate stands outside v, so a change of h acts at once on the whole velocity.
+
+Reference: Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
+"""
+
+from mlp.learning_rules.base import LearningRule, fraction
+
+
+class Momentum(LearningRule):
+    """w <- w - h v, v <- mu v + g.
+
+    Args:
+        momentum: mu, 0 <= mu < 1.
+    """
+
+    moment_names = ("velocity",)
+
+    def __init__(self, learning_rate=1e-2, momentum=0.9, weight_decay=0.0):
+        super().__init__(learning_rate, weight_decay)
+        self.momentum = fraction("momentum", momentum)
+
+    def change(self, gradient):
+        v = self.moments["velocity"]
+        v *= self.momentum
+        v += gradient
+        return self.learning_rate * v

@@ -1,0 +1,46 @@
+"""Randomness as a pure function of (seed, stream, keys).
+
+There is no random state to carry along or to save. Whoever needs random numbers names what they are for, and
+the same name gives the same numbers, in any process, at any time, in any order:
+
+    generator(seed, "shuffle", epoch).permutation(n)
+
+So a resumed run, a prefetching thread and an engine of another kind draw the same numbers, and switching dropout
+on does not change the order of the images. Draws always happen on the host, so a GPU sees the same ones.
+
+Streams:
+    init       initial weights, keyed by the parameter's name
+    split      which images are for training and which for validation
+    shuffle    the order of the training images, keyed by epoch
+    augment    crops and flips, keyed by epoch, indexed by image
+    dropout    masks, keyed by layer and step
+    probe      points and directions that diagnostics look at
+    synthetic  the images of the built-in data set
+"""
+
+import zlib
+
+import numpy as np
+
+from mlp.errors import ConfigurationError
+
+STREAMS = {"init": 0, "split": 1, "shuffle": 2, "augment": 3, "dropout": 4, "probe": 5, "synthetic": 6}
+
+
+def generator(seed, stream, *keys):
+    """Return the NumPy generator that belongs to (seed, stream, keys).
+
+    Args:
+        seed: a non-negative integer, the seed of the run.
+        stream: one of `STREAMS`.
+        keys: non-negative integers or texts (an epoch, a parameter's name) within the stream.
+
+    Raises:
+        ConfigurationError: an unknown stream or a negative seed.
+    """
+    if stream not in STREAMS:
+        raise ConfigurationError(f"unknown random stream {stream!r}: choose one of {', '.join(STREAMS)}")
+    if seed < 0:
+        raise ConfigurationError(f"seed must be 0 or greater, got {seed}")
+    numbers = [zlib.crc32(key.encode()) if isinstance(key, str) else int(key) for key in keys]
+    return np.random.default_rng(np.random.SeedSequence([seed, STREAMS[stream], *numbers]))

@@ -1,0 +1,9 @@
+"""The constant schedule: h(t) = h0."""
+
+from mlp.learning_rules.base import positive
+
+
+def constant(learning_rate):
+    """Return the schedule h(t) = h0."""
+    h0 = positive("learning_rate", learning_rate)
+    return lambda step: h0

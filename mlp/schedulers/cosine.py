@@ -1,0 +1,33 @@
+"""The cosine schedule: from a first learning rate down to a last one along half a wave.
+
+    h(t) = h_min + (h0 - h_min) (1 + cos(pi t / T)) / 2
+
+h(0) = h0 and h(T) = h_min. Beyond T the formula goes on as it stands, back up to h0 at 2T: so does PyTorch's
+CosineAnnealingLR, and the experiments with a horizon of 100 steps (schedule I) swing up and down in this way.
+h_min may lie above h0; the rate then rises.
+
+Reference: Loshchilov and Hutter, SGDR, 2017, equation 5, without restarts.
+"""
+
+import math
+
+from mlp.errors import ConfigurationError
+from mlp.learning_rules.base import positive
+
+
+def cosine(learning_rate, minimum, steps):
+    """Return the cosine schedule.
+
+    Args:
+        learning_rate: h0. minimum: h_min >= 0.
+        steps: T >= 1, half the period, in the unit in which the schedule will be called.
+
+    Raises:
+        ConfigurationError: a value out of its range.
+    """
+    h0 = positive("learning_rate", learning_rate)
+    if not minimum >= 0:
+        raise ConfigurationError(f"minimum must be 0 or greater, got {minimum}")
+    if not steps >= 1:
+        raise ConfigurationError(f"steps must be at least 1, got {steps}")
+    return lambda step: minimum + (h0 - minimum) * (1.0 + math.cos(math.pi * step / steps)) / 2.0

@@ -1,0 +1,21 @@
+"""The package `mlp`: textbook deep learning on NumPy, with CuPy as an extra for CUDA GPUs."""
+
+from setuptools import find_packages, setup
+
+TEST = ["pytest>=8", "hypothesis>=6.100"]
+
+setup(
+    name="mlp",
+    version="0.1.0",
+    description="A deep-learning framework written by hand on NumPy, to see why deep networks fail to train",
+    python_requires=">=3.11",
+    packages=find_packages(include=["mlp", "mlp.*"]),
+    install_requires=["numpy>=2.0", "matplotlib>=3.8", "tqdm>=4.66", "threadpoolctl>=3.5"],
+    extras_require={
+        "cuda12x": ["cupy-cuda12x>=14,<15"],
+        "cuda13x": ["cupy-cuda13x>=14,<15"],
+        "test": TEST,
+        "oracle": ["torch==2.13.0"],
+        "dev": [*TEST, "ruff>=0.8"],
+    },
+)
