@@ -1,0 +1,72 @@
+"""Statistics of the gradient of every weight tensor, accumulated step by step where the gradients are.
+
+For a tensor with gradient g of n numbers, in one step:
+
+    mean_abs = (1/n) sum |g|       l2 = sqrt(sum g^2)       max_abs = max |g|       zeros = fraction with g = 0
+
+Read once an epoch: the mean of each over all steps, and its value in the last step (the reports' figures show mean_abs
+of the last batch). All tensors lie in one flat array, so a step is four passes over it, cut at the tensors' offsets.
+Sums run in float64: the squares of vanishing gradients, 1e-25 and less, would underflow in float32.
+"""
+
+import re
+
+import numpy as np
+
+from mlp.backend import get_array_module, to_numpy
+from mlp.errors import ConfigurationError
+
+STATISTICS = ("mean_abs", "l2", "max_abs", "zeros")
+CHOICES = ("weights", "weights and biases")
+
+
+class GradientStatistics:
+    """Accumulates the statistics of a model's gradients.
+
+    Args:
+        flat: the model's FlatParameters.
+        which: "weights" leaves out biases (parameters called bias or beta), as the reports do;
+            "weights and biases" takes all.
+    """
+
+    def __init__(self, flat, which="weights"):
+        if which not in CHOICES:
+            raise ConfigurationError(f"gradient statistics are for {' or '.join(CHOICES)}, got {which!r}")
+        names = [p.name for p in flat.parameters]
+        wanted = [which != "weights" or not re.search(r"(^|\.)(bias|beta)$", name) for name in names]
+        self.flat = flat
+        self.rows = np.flatnonzero(wanted)
+        self.names = [names[row] for row in self.rows]
+        self.sizes = np.array([p.data.size for p in flat.parameters])
+        self._start()
+
+    def _start(self):
+        self.steps = 0
+        self.sums = dict.fromkeys(STATISTICS, 0.0)
+        self.last = {}
+
+    def accumulate(self):
+        """Take in the gradients of one step."""
+        xp, starts = get_array_module(self.flat.grad), self.flat.offsets
+        size = xp.abs(self.flat.grad).astype(np.float64)  # (P,)
+        self.last = {
+            "mean_abs": xp.add.reduceat(size, starts) / xp.asarray(self.sizes),  # one number a tensor
+            "l2": xp.sqrt(xp.add.reduceat(size * size, starts)),
+            "max_abs": xp.maximum.reduceat(size, starts),
+            "zeros": xp.add.reduceat((size == 0).astype(np.float64), starts) / xp.asarray(self.sizes),
+        }
+        self.sums = {name: self.sums[name] + self.last[name] for name in STATISTICS}
+        self.steps += 1
+
+    def read(self):
+        """Return {"mean_abs": array, ..., "last_mean_abs": array, ...}, a number per tensor in `names`; start anew.
+
+        Without a step since the last call all numbers are NaN.
+        """
+        result = {}
+        for name in STATISTICS:
+            mean = self.sums[name] / self.steps if self.steps else np.full(len(self.sizes), np.nan)
+            result[name] = to_numpy(mean)[self.rows]
+            result[f"last_{name}"] = to_numpy(self.last.get(name, mean))[self.rows]
+        self._start()
+        return result

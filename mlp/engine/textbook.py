@@ -1,0 +1,67 @@
+"""The textbook engine: a training step as one would write it down. Read this first.
+
+An engine does the arithmetic of training; the model, the learning rule and the loss keep all that is to be remembered:
+weights, gradients and moments stay theirs, the engine owns scratch memory only. So checkpoints, hooks and `p.grad`
+(valid until the next step) are the same whichever engine runs. Every engine has these six methods.
+"""
+
+import math
+
+from mlp.backend import device_of, move
+from mlp.engine.gradient_statistics import GradientStatistics
+
+
+class TextbookEngine:
+    """Runs each layer's own forward and backward, one after the other, on NumPy or CuPy."""
+
+    name = "textbook"
+
+    def bind(self, model, loss, rule, gradient_statistics=None):
+        """Take a model, a loss and a learning rule to work on.
+
+        Args:
+            gradient_statistics: what to accumulate of the gradients: None, "weights" or "weights and biases".
+        """
+        model.set_paths()
+        if rule.flat is None or not rule.flat.whole:
+            rule.initialize(model.parameters())
+        self.model, self.loss, self.rule = model, loss, rule
+        self.device = device_of(rule.flat.data)
+        self.statistics = GradientStatistics(rule.flat, gradient_statistics) if gradient_statistics else None
+        self.metrics = []  # (loss, accuracy) of every batch since they were last read
+
+    def train_step(self, x, targets):
+        """Change the weights once, for one batch; return its loss.
+
+        A loss that is not finite is returned as well, but weights and gradients stay as they were.
+        """
+        x, targets = move(x, self.device), move(targets, self.device)
+        outputs = self.model.forward(x, training=True)
+        loss = self.loss.forward(outputs, targets)
+        if math.isfinite(loss):
+            self.model.backward(self.loss.backward())
+            if self.statistics:
+                self.statistics.accumulate()
+            self.rule.update()
+        self.metrics.append((loss, self.loss.accuracy(outputs, targets)))
+        return loss
+
+    def evaluate(self, x, targets):
+        """Return (loss, accuracy) of one batch in evaluation mode."""
+        x, targets = move(x, self.device), move(targets, self.device)
+        outputs = self.model.forward(x, training=False)
+        return self.loss.forward(outputs, targets), self.loss.accuracy(outputs, targets)
+
+    def read_metrics(self):
+        """Return (loss, accuracy), each the mean over the training batches since the last call."""
+        losses, accuracies = zip(*self.metrics, strict=True)
+        self.metrics = []
+        return sum(losses) / len(losses), sum(accuracies) / len(accuracies)
+
+    def read_gradient_statistics(self):
+        """Return the statistics of the batches since the last call, see `GradientStatistics.read`."""
+        return self.statistics.read()
+
+    def close(self):
+        """Give back memory and threads; the engine can be bound again."""
+        self.model = self.loss = self.rule = self.statistics = None
