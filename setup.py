@@ -15,7 +15,7 @@ setup(
         "cuda12x": ["cupy-cuda12x>=14,<15"],
         "cuda13x": ["cupy-cuda13x>=14,<15"],
         "test": TEST,
-        "oracle": ["torch==2.13.0"],
+        "oracle": [*TEST, "torch==2.13.0"],
         "dev": [*TEST, "ruff>=0.8"],
     },
 )

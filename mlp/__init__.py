@@ -6,6 +6,30 @@ Read `mlp.layers` first (the textbook), then `mlp.engine.textbook` (a training s
 
 __version__ = "0.1.0"
 
-from mlp import initializers, layers, learning_rules, losses, models, rng, schedulers
+from mlp import (
+    data,
+    diagnostics,
+    initializers,
+    layers,
+    learning_rules,
+    losses,
+    models,
+    plotting,
+    rng,
+    schedulers,
+    training,
+)
 
-__all__ = ["initializers", "layers", "learning_rules", "losses", "models", "rng", "schedulers"]
+__all__ = [
+    "data",
+    "diagnostics",
+    "initializers",
+    "layers",
+    "learning_rules",
+    "losses",
+    "models",
+    "plotting",
+    "rng",
+    "schedulers",
+    "training",
+]

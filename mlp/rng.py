@@ -43,4 +43,5 @@ def generator(seed, stream, *keys):
     if seed < 0:
         raise ConfigurationError(f"seed must be 0 or greater, got {seed}")
     numbers = [zlib.crc32(key.encode()) if isinstance(key, str) else int(key) for key in keys]
-    return np.random.default_rng(np.random.SeedSequence([seed, STREAMS[stream], *numbers]))
+    # The number of keys is part of the key: SeedSequence takes (a, b) and (a, b, 0) for the same.
+    return np.random.default_rng(np.random.SeedSequence([seed, STREAMS[stream], len(numbers), *numbers]))

@@ -1,0 +1,36 @@
+# make demo    see in three minutes why a deep network does not train, and what repairs it
+# make test    run the tests
+# Each makes .venv and installs what it needs by itself; python3 (3.11 or newer) is all that must be there.
+
+PYTHON ?= python3
+VENV   := .venv
+RUN    := $(VENV)/bin/python
+
+.PHONY: demo test oracle lint clean
+
+demo: $(VENV)/package
+	$(RUN) scripts/demo.py
+
+test: $(VENV)/test
+	$(RUN) -m pytest
+
+# The tests that compare with PyTorch (a large download; they skip without it).
+oracle: $(VENV)/oracle
+	$(RUN) -m pytest -m oracle
+
+lint: $(VENV)/dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/package: setup.py pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlp needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/test $(VENV)/oracle $(VENV)/dev: $(VENV)/package
+	$(RUN) -m pip install --quiet --editable '.[$(notdir $@)]'
+	touch $@

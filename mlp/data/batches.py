@@ -1,0 +1,74 @@
+"""Batches: the images of an epoch, a handful at a time, ready for the model.
+
+Nothing is remembered from one epoch to the next: order, crops and flips of epoch e are functions of (seed, e), so
+`epoch(e)` gives the same batches whenever it is called, in a resumed run and in a thread that runs ahead too.
+"""
+
+import numpy as np
+
+from mlp.data.augmentation import crop_and_flip, draw_augmentation
+from mlp.data.normalization import check_normalization, normalize
+from mlp.errors import ConfigurationError, DataError
+from mlp.rng import generator
+
+
+class Batches:
+    """The batches of an `ImageSet`; `len()` is their number, and a last short one counts.
+
+    Args:
+        image_set: where the images come from.
+        batch_size: images in a batch.
+        normalization: one of `mlp.data.NORMALIZATIONS`.
+        augment: whether to crop and flip at random (for training images alone).
+        shuffle: whether each epoch has an order of its own; otherwise the set's order.
+        seed: of the run.
+        dtype: of the images that come out, the model's.
+
+    Raises:
+        ConfigurationError: a batch size below 1, or an unknown normalization. DataError: the set is empty.
+    """
+
+    def __init__(
+        self,
+        image_set,
+        batch_size,
+        normalization="reports",
+        augment=False,
+        shuffle=False,
+        seed=0,
+        dtype=np.float32,
+    ):
+        if batch_size < 1:
+            raise ConfigurationError(f"batch_size must be at least 1, got {batch_size}")
+        check_normalization(normalization)
+        if len(image_set) == 0:
+            raise DataError("batches need at least one image, got an empty set")
+        self.image_set, self.batch_size, self.normalization = image_set, batch_size, normalization
+        self.augment, self.shuffle, self.seed, self.dtype = augment, shuffle, seed, np.dtype(dtype)
+
+    @property
+    def num_images(self):
+        """The number of images in an epoch."""
+        return len(self.image_set)
+
+    def __len__(self):
+        return -(-self.num_images // self.batch_size)  # rounded up
+
+    def epoch(self, epoch):
+        """Yield (x, targets) for each batch of an epoch: x (n, H, W, C) in `dtype`, targets (n,) int64."""
+        N = self.num_images
+        order = generator(self.seed, "shuffle", epoch).permutation(N) if self.shuffle else np.arange(N)
+        if self.augment:
+            offsets, flips = draw_augmentation(N, self.seed, epoch)
+        for start in range(0, N, self.batch_size):
+            chosen = order[start : start + self.batch_size]
+            images = self.image_set.images[chosen]
+            if self.augment:
+                images = crop_and_flip(images, offsets[chosen], flips[chosen])
+            yield normalize(images, self.normalization, self.dtype), self.image_set.labels[chosen]
+
+    def __repr__(self):
+        return (
+            f"Batches({self.image_set!r}, batch_size={self.batch_size}, normalization={self.normalization!r}, "
+            f"augment={self.augment}, shuffle={self.shuffle}, seed={self.seed}, dtype={self.dtype})"
+        )

@@ -1,0 +1,125 @@
+"""Read a pickle that holds arrays, texts and numbers, without running what is in it.
+
+A pickle is a small program for a stack machine. Two of its instructions are dangerous: GLOBAL fetches any function of
+any module by name, REDUCE calls it. So `pickle.load` of a downloaded file runs whatever its author wants. But the
+official files of CIFAR are pickles, and an array in a pickle is such a pair too:
+
+    GLOBAL numpy.core.multiarray _reconstruct, REDUCE    an empty array                 -> StoredArray
+    GLOBAL numpy dtype, REDUCE                           the type of its elements       -> StoredDtype
+    BUILD (version, shape, dtype, column order, bytes)   fills the array
+
+Here GLOBAL knows these few names and gives stand-ins of ours for them, which accept plain numeric arrays only; any
+other name is refused when it is fetched, before anything can be called. NumPy's own functions stay out of it: they
+believe a pickle that declares bytes to be an array of pointers.
+"""
+
+import io
+import pickle
+
+import numpy as np
+
+from mlp.errors import DataError
+
+ELEMENT_TYPES = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
+
+
+class StoredDtype:
+    """Stands for numpy.dtype(code); the state that follows tells the byte order."""
+
+    def __init__(self, code, align=False, copy=False):
+        self.code = as_text(code)
+        if self.code not in ELEMENT_TYPES:
+            raise ValueError(f"elements of type {self.code!r}")
+        self.order = "|"
+
+    def __setstate__(self, state):
+        self.order = as_text(state[1])
+
+    def dtype(self):
+        return np.dtype(self.order + self.code)
+
+
+class StoredArray:
+    """Stands for the empty array that _reconstruct(ndarray, (0,), "b") makes; the state that follows fills it."""
+
+    def __init__(self, kind, shape, code):
+        self.array = np.zeros(0)
+
+    def __setstate__(self, state):
+        _, shape, stored, column_order, content = state
+        flat = np.frombuffer(content, stored.dtype())
+        self.array = flat.reshape(shape, order="F" if column_order else "C")
+
+
+class StoredBytes:
+    """Stands for _codecs.encode(text, "latin1") and bytes(), as Python 3 writes bytes, and empty ones, for Python 2."""
+
+    def __new__(cls, text="", encoding="latin1"):
+        if as_text(encoding) != "latin1":
+            raise ValueError(f"bytes stored as {encoding!r}")
+        return text.encode("latin1")
+
+    def __setstate__(self, state):
+        raise ValueError("bytes have no state")
+
+
+STAND_INS = {
+    ("numpy.core.multiarray", "_reconstruct"): StoredArray,
+    ("numpy._core.multiarray", "_reconstruct"): StoredArray,
+    ("numpy", "ndarray"): "ndarray",  # only ever handed to _reconstruct
+    ("numpy", "dtype"): StoredDtype,
+    ("_codecs", "encode"): StoredBytes,
+    ("__builtin__", "bytes"): StoredBytes,
+}
+
+
+# The unpickler that is written in Python: the one in C reserves whatever memory a damaged file asks for
+# (a wrong memo index costs up to 64 GB), and on these files it is the slower of the two.
+class SafeUnpickler(pickle._Unpickler):
+    """An unpickler that refuses every global but those in `STAND_INS`."""
+
+    def __init__(self, content, source):
+        super().__init__(io.BytesIO(content), encoding="bytes")
+        self.source = source
+
+    def find_class(self, module, name):
+        if (module, name) not in STAND_INS:
+            raise DataError(
+                f"{self.source} asks for {module}.{name}, which is no part of a data file; nothing of it was run. "
+                "Do not load this file with another program; get it again from its official address."
+            )
+        return STAND_INS[module, name]
+
+    def get_extension(self, code):
+        return self.find_class("copyreg", f"extension {code}")
+
+
+def load_pickle(content, source):
+    """Return the dictionary in a pickle: keys become texts, arrays NumPy arrays, Python 2's strings are bytes.
+
+    Args:
+        content: the bytes of the pickle.
+        source: the file they come from, for messages.
+
+    Raises:
+        DataError: the pickle is truncated or damaged, asks for anything but plain data, or holds no dictionary.
+    """
+    try:
+        stored = SafeUnpickler(content, source).load()
+        return {as_text(key): value.array if isinstance(value, StoredArray) else value for key, value in stored.items()}
+    except DataError:
+        raise
+    except Exception as error:  # what a damaged pickle raises can be of any kind, MemoryError among them
+        raise DataError(
+            f"{source} is truncated or damaged, or no dictionary of plain data "
+            f"({type(error).__name__}: {error}): get it again"
+        ) from error
+
+
+def as_text(value):
+    """Return a text that may be stored as bytes (Python 2) or as str (Python 3)."""
+    if isinstance(value, bytes):
+        return value.decode("latin1")
+    if not isinstance(value, str):
+        raise ValueError(f"expected a text, got a {type(value).__name__}")
+    return value

@@ -1,0 +1,67 @@
+"""Splits: which of the training images are kept for validation.
+
+A split is the same for every run: it does not depend on the run's seed, so that runs can be compared.
+
+    coursework   the reports' split: 95 % drawn without replacement by NumPy's legacy generator with seed 0, in the
+                 drawn order; what is left, ascending, is for validation. Classes are not balanced: on CIFAR-100
+                 each has 16 to 36 of the 2,500 validation images.
+    stratified   the same number of validation images from every class, drawn from the stream "split"; where 5 % do not
+                 divide by the number of classes, the nearest number that does.
+"""
+
+import numpy as np
+
+from mlp.errors import ConfigurationError, DataError
+from mlp.rng import generator
+
+
+def split_indices(labels, kind="coursework", train_fraction=0.95):
+    """Return the indices of the images for (training, validation): training in drawn order, validation ascending.
+
+    Args:
+        labels: (N,) class numbers.
+        kind: one of `SPLITS`.
+        train_fraction: which part is for training, between 0 and 1.
+
+    Raises:
+        ConfigurationError: unknown kind, or a fraction out of range. DataError: too few images to split.
+    """
+    if kind not in SPLITS:
+        raise ConfigurationError(f"split must be one of {', '.join(SPLITS)}, got {kind!r}")
+    if not 0.0 < train_fraction < 1.0:
+        raise ConfigurationError(f"train_fraction must lie between 0 and 1, got {train_fraction}")
+    train, valid = SPLITS[kind](labels, train_fraction)
+    if len(train) == 0 or len(valid) == 0:
+        raise DataError(
+            f"{len(labels)} images are too few: the {kind} split at {train_fraction} gives {len(train)} for training "
+            f"and {len(valid)} for validation, and each needs one"
+        )
+    return train, valid
+
+
+def coursework_split(labels, train_fraction):
+    n = len(labels)
+    legacy = np.random.RandomState(0)  # noqa: NPY002 - the reports' numbers come from this very generator
+    train = legacy.choice(n, round(train_fraction * n), replace=False)
+    return train, np.setdiff1d(np.arange(n), train)
+
+
+def stratified_split(labels, train_fraction):
+    n = len(labels)
+    classes, counts = np.unique(labels, return_counts=True)
+    per_class = round((n - round(train_fraction * n)) / max(len(classes), 1))
+    if per_class > counts.min(initial=n):
+        raise DataError(
+            f"a stratified split of {n} images at {train_fraction} takes {per_class} of every class for validation, "
+            f"but class {classes[counts.argmin()]} has only {counts.min()}: use the split 'coursework'"
+        )
+    order = generator(0, "split").permutation(n)
+    by_class = np.argsort(labels[order], kind="stable")  # places in `order`, class by class, each class in drawn order
+    starts = np.cumsum(counts) - counts  # (K,), where each class begins
+    rank = np.arange(n) - np.repeat(starts, counts)  # the how-manieth of its class
+    chosen = np.zeros(n, dtype=bool)
+    chosen[by_class[rank < per_class]] = True
+    return order[~chosen], np.sort(order[chosen])
+
+
+SPLITS = {"coursework": coursework_split, "stratified": stratified_split}

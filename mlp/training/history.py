@@ -1,0 +1,101 @@
+"""What happened in a run, epoch by epoch: metrics as rows, statistics of layers as tables."""
+
+import csv
+import io
+import json
+
+import numpy as np
+
+
+class LayerTable:
+    """Numbers per epoch and layer: for each statistic a row of len(names) numbers an epoch.
+
+    Attributes:
+        names: what the columns are, in forward order (for gradient flow: parameter names).
+        values: {statistic: list with one array of shape (len(names),) per epoch}.
+    """
+
+    def __init__(self, names, values=None):
+        self.names = list(names)
+        self.values = values or {}
+
+    def append(self, row):
+        """Add an epoch: a dict {statistic: array}."""
+        for statistic, numbers in row.items():
+            self.values.setdefault(statistic, []).append(np.asarray(numbers))
+
+    def __getitem__(self, statistic):
+        """Return a statistic as an array of shape (epochs, layers)."""
+        return np.array(self.values[statistic])
+
+    def __len__(self):
+        return max((len(rows) for rows in self.values.values()), default=0)
+
+    def arrays(self):
+        """Return names and statistics as a dict of arrays, to be saved."""
+        return {"names": np.array(self.names), **{statistic: self[statistic] for statistic in self.values}}
+
+    @staticmethod
+    def from_arrays(arrays):
+        """Return the table that `arrays` were made from."""
+        values = {statistic: list(rows) for statistic, rows in arrays.items() if statistic != "names"}
+        return LayerTable([str(name) for name in arrays["names"]], values)
+
+
+class History:
+    """The record of a run.
+
+    Attributes:
+        rows: a dict per epoch: epoch (from 1), train_loss, train_acc, val_loss, val_acc (fractions),
+            learning_rate (of the last step), seconds.
+        tables: LayerTables by name; "gradient_flow" is written by the GradientFlow hook.
+    """
+
+    def __init__(self):
+        self.rows = []
+        self.tables = {}
+
+    @property
+    def gradient_flow(self):
+        """The gradient-flow table, None if it was not recorded."""
+        return self.tables.get("gradient_flow")
+
+    def column(self, name):
+        """Return one metric over the epochs, shape (epochs,); NaN where it was not measured."""
+        return np.array([row.get(name, np.nan) for row in self.rows], dtype=float)
+
+    @property
+    def best_epoch(self):
+        """The epoch (from 1) with the highest validation accuracy, the earliest of equals; None without any."""
+        accuracies = self.column("val_acc")
+        if not len(accuracies) or np.isnan(accuracies).all():
+            return None
+        return self.rows[int(np.nanargmax(accuracies))]["epoch"]
+
+    def csv(self):
+        """Return the rows as CSV text; floats are written with all their digits."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(self.rows[0]) if self.rows else ["epoch"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return text.getvalue()
+
+    def arrays(self):
+        """Return the whole history as a flat dict of arrays, to be saved in a checkpoint."""
+        arrays = {"rows": np.array(json.dumps(self.rows))}
+        for name, table in self.tables.items():
+            arrays.update({f"tables/{name}/{key}": value for key, value in table.arrays().items()})
+        return arrays
+
+    @staticmethod
+    def from_arrays(arrays):
+        """Return the history that `arrays` were made from."""
+        history = History()
+        history.rows = json.loads(str(arrays["rows"]))
+        tables = {}
+        for key, value in arrays.items():
+            if key.startswith("tables/"):
+                _, name, part = key.split("/", 2)
+                tables.setdefault(name, {})[part] = value
+        history.tables = {name: LayerTable.from_arrays(parts) for name, parts in tables.items()}
+        return history

@@ -1,0 +1,119 @@
+"""Hooks: what happens around the steps. One with methods of one's own is a subclass of `Hook`."""
+
+import math
+
+from tqdm.auto import tqdm
+
+from mlp.errors import NonFiniteLossError
+from mlp.files import write_text
+from mlp.training.checkpoint import save_checkpoint
+from mlp.training.non_finite import find_non_finite
+
+
+class Hook:
+    """Base class: does nothing at every moment.
+
+    Every method gets the Trainer; `after_epoch` also the epoch's row of the history, which it may add to.
+    """
+
+    def before_training(self, trainer):
+        """Before the first step of a call of fit; the engine is bound after this."""
+
+    def before_epoch(self, trainer):
+        """Before the first step of an epoch; trainer.epoch counts the epochs done."""
+
+    def after_step(self, trainer):
+        """After every step; trainer.batch and trainer.batch_loss are its inputs, targets and loss."""
+
+    def after_epoch(self, trainer, row):
+        """After the last step of an epoch, which trainer.epoch counts already."""
+
+    def after_training(self, trainer):
+        """At the end of fit, also when it ends by an error or an interrupt."""
+
+
+class Evaluate(Hook):
+    """Adds val_loss and val_acc to every row: unweighted means over the validation batches, as in the reports."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def after_epoch(self, trainer, row):
+        row["val_loss"], row["val_acc"] = evaluate(trainer.engine, self.batches)
+
+
+def evaluate(engine, batches):
+    """Return (loss, accuracy) of a bound engine's model, each the unweighted mean over `batches`."""
+    results = [engine.evaluate(x, targets) for x, targets in batches.epoch(0)]
+    losses, accuracies = zip(*results, strict=True)
+    return sum(losses) / len(losses), sum(accuracies) / len(accuracies)
+
+
+class StopOnNonFinite(Hook):
+    """Ends training at the first loss that is infinite or NaN, with the place where it came from."""
+
+    def after_step(self, trainer):
+        if math.isfinite(trainer.batch_loss):
+            return
+        inputs, _ = trainer.batch
+        raise NonFiniteLossError(
+            f"the loss became {trainer.batch_loss} in epoch {trainer.epoch + 1}, step {trainer.step + 1}, at learning "
+            f"rate {trainer.rule.learning_rate:g}: {find_non_finite(trainer.model, inputs)}"
+        )
+
+
+class Progress(Hook):
+    """A progress bar over the batches of an epoch (on terminals only), and one line an epoch always."""
+
+    bar = None
+
+    def before_epoch(self, trainer):
+        title = f"epoch {trainer.epoch + 1}/{trainer.epochs}"
+        total = len(trainer.train_batches)
+        # disable=None: no bar where standard error is not a terminal, so that log files stay readable
+        self.bar = tqdm(total=total, desc=title, unit="batch", leave=False, disable=None)
+
+    def after_step(self, trainer):
+        self.bar.update()
+        if not self.bar.disable and self.bar.n % 10 == 0:
+            self.bar.set_postfix(loss=f"{trainer.batch_loss:.3f}", refresh=False)
+
+    def after_epoch(self, trainer, row):
+        self.bar.close()
+        print(
+            f"epoch {row['epoch']:3d}/{trainer.epochs}   train {row['train_loss']:.3f} / {row['train_acc']:6.2%}   "
+            f"valid {row['val_loss']:.3f} / {row['val_acc']:6.2%}   learning rate {row['learning_rate']:.2e}   "
+            f"{row['seconds']:.0f} s",
+            flush=True,
+        )
+
+    def after_training(self, trainer):
+        if self.bar is not None:
+            self.bar.close()
+
+
+class Checkpoint(Hook):
+    """Saves the state after every epoch as checkpoint-latest.npz, and that with the best validation accuracy.
+
+    Args:
+        folder: an existing folder. config: the settings that are saved along.
+    """
+
+    def __init__(self, folder, config=None):
+        self.folder, self.config = folder, config
+
+    def after_epoch(self, trainer, row):
+        # The best first: a kill between the two leaves a latest that repeats this epoch and writes the same best.
+        if trainer.history.best_epoch == row["epoch"]:
+            save_checkpoint(self.folder / "checkpoint-best.npz", trainer, self.config)
+        save_checkpoint(self.folder / "checkpoint-latest.npz", trainer, self.config)
+
+
+class CsvLog(Hook):
+    """Writes the history's rows to a CSV file after every epoch."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def after_epoch(self, trainer, row):
+        write_text(self.path, trainer.history.csv())

@@ -1,0 +1,35 @@
+"""Which layer broke first, when the loss is infinite or NaN."""
+
+import numpy as np
+
+from mlp.backend import device_of, get_array_module, move
+from mlp.layers import frozen_buffers, observed
+
+
+def find_non_finite(model, inputs):
+    """Run `inputs` forward and say in one sentence where the first value that is not finite appears.
+
+    The weights are those before the step that failed, so the first layer in forward order with such a weight, or with
+    finite inputs and other outputs, is where the trouble came in.
+    """
+    found = []
+
+    def see(layer, x, y):
+        if found:
+            return
+        bad = [name for name, p in layer.own_parameters() if not is_finite(p.data)]
+        if bad:
+            found.append(f"the first layer with non-finite values is {layer.label()}, in its {bad[0]}.")
+        elif not is_finite(y):
+            size = "not finite either" if not is_finite(x) else f"at most {float(abs(x).max()):.3g} in size"
+            found.append(f"the first layer with non-finite outputs is {layer.label()}; its inputs are {size}.")
+
+    x = move(inputs, device_of(model.parameters()[0].data))
+    with np.errstate(all="ignore"), frozen_buffers(model), observed(model, see):
+        model.forward(x, training=True)
+    return found[0] if found else "all layers are finite; the loss itself overflows."
+
+
+def is_finite(array):
+    """Return whether all values of an array are finite."""
+    return bool(get_array_module(array).isfinite(array).all())

@@ -1,0 +1,98 @@
+"""The one training loop.
+
+An epoch is a pass over all training batches; a step changes the weights once, for one batch. The loop itself only
+steps. Everything else that happens during training (evaluation, logs, checkpoints, progress, statistics) is a hook
+that is called at its moments.
+"""
+
+import time
+from contextlib import closing
+
+import numpy as np
+
+from mlp.data import prefetch
+from mlp.engine import make_engine
+from mlp.errors import ConfigurationError
+from mlp.training.history import History
+from mlp.training.hooks import Evaluate, StopOnNonFinite
+
+
+class Trainer:
+    """Trains a model.
+
+    Args:
+        model, loss, rule: what to train, for what, and how.
+        schedule: step -> learning rate; None keeps the rule's own.
+        hooks: called in this order, see `mlp.training.hooks`.
+        engine: "auto" or the name of an engine, see `mlp.engine`.
+
+    Attributes:
+        step, epoch: updates and epochs done so far.
+        history: what happened, see `mlp.training.history`.
+        batch, batch_loss: inputs, targets and loss of the newest step, for hooks.
+    """
+
+    def __init__(self, model, loss, rule, schedule=None, hooks=(), engine="auto"):
+        self.model, self.loss, self.rule, self.schedule = model, loss, rule, schedule
+        self.hooks = list(hooks)
+        self.engine = make_engine(engine)
+        self.gradient_statistics = None  # set by the hook that wants them
+        self.step = self.epoch = 0
+        self.history = History()
+        self.batch = self.batch_loss = None
+
+    def fit(self, train_batches, valid_batches=None, epochs=1, stop_after=None):
+        """Train until `epochs` epochs exist in total, counting those of a checkpoint that was loaded before.
+
+        Args:
+            train_batches, valid_batches: with len() and epoch(e), see `mlp.data.Batches`; validation is optional.
+            stop_after: end earlier, once this many epochs exist.
+
+        Returns:
+            The History.
+
+        Raises:
+            NonFiniteLossError: the loss became infinite or NaN.
+            ConfigurationError: epochs or stop_after below 1.
+        """
+        last = epochs if stop_after is None else min(epochs, stop_after)
+        if last < 1:
+            raise ConfigurationError(f"epochs and stop_after must be at least 1, got {epochs} and {stop_after}")
+        self.epochs, self.train_batches = epochs, train_batches
+        evaluate = [Evaluate(valid_batches)] if valid_batches is not None else []
+        hooks = [StopOnNonFinite(), *evaluate, *self.hooks]
+        try:
+            for hook in hooks:
+                hook.before_training(self)
+            self.engine.bind(self.model, self.loss, self.rule, self.gradient_statistics)
+            with np.errstate(all="ignore"):  # a loss that overflows is reported by StopOnNonFinite, with its place
+                while self.epoch < last:
+                    self._run_epoch(train_batches, hooks)
+        finally:
+            for hook in hooks:
+                hook.after_training(self)
+            self.engine.close()
+        return self.history
+
+    def _run_epoch(self, train_batches, hooks):
+        start = time.perf_counter()
+        self.step = self.epoch * len(train_batches)  # an interrupted epoch starts again
+        for hook in hooks:
+            hook.before_epoch(self)
+        with closing(prefetch(train_batches.epoch(self.epoch))) as batches:
+            for x, targets in batches:
+                if self.schedule is not None:
+                    self.rule.learning_rate = self.schedule(self.step)
+                self.batch = (x, targets)
+                self.batch_loss = self.engine.train_step(x, targets)
+                for hook in hooks:
+                    hook.after_step(self)
+                self.step += 1
+        loss, accuracy = self.engine.read_metrics()
+        self.epoch += 1
+        row = {"epoch": self.epoch, "train_loss": loss, "train_acc": accuracy}
+        row |= {"val_loss": float("nan"), "val_acc": float("nan"), "learning_rate": self.rule.learning_rate}
+        row["seconds"] = round(time.perf_counter() - start, 3)
+        self.history.rows.append(row)
+        for hook in hooks:
+            hook.after_epoch(self, row)

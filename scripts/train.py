@@ -1,0 +1,44 @@
+"""Train a VGG network and keep everything about the run in one folder.
+
+    python scripts/train.py --model vgg08 --out runs/vgg08
+    python scripts/train.py --model vgg38 --norm batch --residual --learning-rate 1e-2 --out runs/best
+    python scripts/train.py --dataset synthetic --epochs 3 --limit-train 2000 --out runs/try    (no data needed)
+
+Interrupt it at any time (Ctrl-C, kill, power cut) and repeat the command with --resume: at most the epoch in progress
+is lost, and the result is the same, bit for bit. The folder holds config.json, metrics.csv, curves.png, the gradient
+flow as gradient_flow.npz and figures, two checkpoints, and test.json once all epochs are done.
+"""
+
+import argparse
+import sys
+
+from mlp.errors import MlpError
+from mlp.experiments.config import add_flags, given_settings
+from mlp.experiments.run import run
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_flags(parser.add_argument_group("settings (the defaults are the reports' protocol)"))
+    paths = parser.add_argument_group("paths and interruptions")
+    paths.add_argument("--out", help="folder of the run (default runs/<model>)")
+    paths.add_argument("--data-dir", help="folder with the data sets (default: MLP_DATA_DIR, else ./data)")
+    paths.add_argument("--resume", action="store_true", help="go on with the run in --out; settings may be left out")
+    paths.add_argument("--stop-after", type=int, metavar="N", help="end once N epochs exist; the schedule spans all")
+    arguments = parser.parse_args()
+
+    given = given_settings(arguments)
+    out = arguments.out or f"runs/{given.get('model', 'vgg08')}"
+    try:
+        run(out, given, arguments.data_dir, arguments.resume, arguments.stop_after)
+    except (MlpError, OSError) as error:
+        print(f"train.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\ninterrupted: python scripts/train.py --out {out} --resume goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mlp.data import DATASETS, find_data_dir, load_dataset, split_indices, synthetic
+from mlp.errors import ConfigurationError, DataError
+
+
+def test_data_dir_is_the_argument_or_the_variable_or_data(monkeypatch):
+    monkeypatch.setenv("MLP_DATA_DIR", "/somewhere")
+    assert find_data_dir("here") == Path("here")
+    assert find_data_dir(Path("~/here")) == Path.home() / "here"
+    assert find_data_dir() == Path("/somewhere")
+    monkeypatch.delenv("MLP_DATA_DIR")
+    assert find_data_dir() == Path("data")
+
+
+@pytest.mark.parametrize(("split", "num_valid"), [("coursework", 250), ("stratified", 200)])
+def test_synthetic_is_split_like_the_rest(split, num_valid):
+    train, valid, test = load_dataset("synthetic", split=split)
+    images, expected_test = synthetic()
+    train_indices, valid_indices = split_indices(images.labels, split)
+    assert (len(train), len(valid), len(test)) == (5000 - num_valid, num_valid, 1000)
+    np.testing.assert_array_equal(train.images, images.images[train_indices])
+    np.testing.assert_array_equal(valid.labels, images.labels[valid_indices])
+    np.testing.assert_array_equal(test.images, expected_test.images)
+
+
+def test_limits_take_the_first_of_the_split(monkeypatch):
+    images = synthetic(200, 10, 8, 5)
+    monkeypatch.setitem(DATASETS, "synthetic", lambda data_dir: images)
+    train, valid, test = load_dataset("synthetic")
+    short_train, short_valid, same_test = load_dataset("synthetic", limit_train=30, limit_valid=4)
+    assert (len(short_train), len(short_valid), len(same_test)) == (30, 4, 10)
+    np.testing.assert_array_equal(short_train.images, train.images[:30])
+    np.testing.assert_array_equal(short_valid.images, valid.images[:4])
+    all_train, all_valid, _ = load_dataset("synthetic", limit_train=10**6, limit_valid=10**6)
+    assert (len(all_train), len(all_valid)) == (190, 10)
+
+
+def test_cifar100_from_the_folder(tiny_cifar, monkeypatch):
+    tiny_cifar.write_folder()
+    monkeypatch.setattr("mlp.data.datasets.split_indices", lambda labels, kind: split_indices(labels, kind, 0.6))
+    for train, valid, test in (load_dataset("cifar100", tiny_cifar.root), load_from_variable(tiny_cifar, monkeypatch)):
+        assert (len(train), len(valid), len(test)) == (4, 3, 3)
+
+
+def load_from_variable(tiny_cifar, monkeypatch):
+    monkeypatch.setenv("MLP_DATA_DIR", str(tiny_cifar.root))
+    return load_dataset("cifar100")
+
+
+def test_wrong_requests(tmp_path):
+    with pytest.raises(ConfigurationError, match="cifar100, synthetic, got 'mnist'"):
+        load_dataset("mnist", tmp_path)
+    for name in ("limit_train", "limit_valid"):
+        for limit in (0, -1):
+            with pytest.raises(ConfigurationError, match=f"{name} must be at least 1, got {limit}"):
+                load_dataset("synthetic", **{name: limit})
+    with pytest.raises(ConfigurationError, match="split must be one of"):
+        load_dataset("synthetic", split="half")
+    with pytest.raises(DataError, match="was not found"):
+        load_dataset("cifar100", tmp_path)

@@ -1,0 +1,230 @@
+"""Whole runs through the command line: results, interruptions, and every error a user can make."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+SMALL = ["--dataset", "synthetic", "--filters", "4", "--batch-size", "20", "--limit-train", "400", "--limit-valid", "60"]
+
+
+def command(*arguments):
+    return [sys.executable, str(SCRIPTS / "train.py"), *map(str, arguments)]
+
+
+def environment(**extra):
+    return {**os.environ, "OPENBLAS_NUM_THREADS": "1", **extra}
+
+
+def train(*arguments, **extra):
+    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment(**extra), check=False)
+
+
+def rows(folder):
+    with open(folder / "metrics.csv", newline="") as file:
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+
+
+def arrays(path):
+    """All arrays of a checkpoint, without the seconds that epochs took."""
+    with np.load(path) as file:
+        result = {name: file[name].tolist() for name in file.files}
+    history = json.loads(result.pop("history/rows"))
+    return {**result, "rows": [{k: v for k, v in row.items() if k != "seconds"} for row in history]}
+
+
+def assert_same_run(a, b):
+    assert rows(a) == rows(b)
+    for name in ("checkpoint-latest.npz", "checkpoint-best.npz"):
+        assert arrays(a / name) == arrays(b / name)
+    for name in ("curves", "gradient_flow", "gradient_flow_map", "gradient_flow_linear"):
+        assert (a / f"{name}.png").read_bytes() == (b / f"{name}.png").read_bytes()
+    assert (a / "test.json").read_text() == (b / "test.json").read_text()
+    assert (a / "gradient_flow.npz").read_bytes() == (b / "gradient_flow.npz").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run of three epochs that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    result = train(*SMALL, "--norm", "batch", "--epochs", 3, "--out", folder)
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+def test_a_run_leaves_everything_in_its_folder(whole):
+    assert sorted(path.name for path in whole.iterdir()) == [
+        "checkpoint-best.npz",
+        "checkpoint-latest.npz",
+        "config.json",
+        "curves.png",
+        "gradient_flow.npz",
+        "gradient_flow.png",
+        "gradient_flow_linear.png",
+        "gradient_flow_map.png",
+        "metrics.csv",
+        "test.json",
+    ]
+    settings = json.loads((whole / "config.json").read_text())["settings"]
+    assert (settings["model"], settings["norm"], settings["epochs"], settings["seed"]) == ("vgg08", "batch", 3, 0)
+    metrics = rows(whole)
+    assert [row["epoch"] for row in metrics] == ["1", "2", "3"]
+    assert list(metrics[0]) == ["epoch", "train_loss", "train_acc", "val_loss", "val_acc", "learning_rate"]
+    assert all(0 <= float(row["train_acc"]) <= 1 for row in metrics)
+    test = json.loads((whole / "test.json").read_text())
+    best = max(metrics, key=lambda row: float(row["val_acc"]))
+    assert test["best_epoch"] == int(best["epoch"])
+    with np.load(whole / "gradient_flow.npz") as flow:
+        assert flow["mean_abs"].shape == (3, 15)
+        assert (flow["mean_abs"] > 0).all()
+
+
+def test_killed_in_the_middle_of_epoch_2_and_resumed_equals_never_killed(whole, tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        command(*SMALL, "--norm", "batch", "--epochs", 3, "--out", folder),
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    for line in process.stdout:
+        if line.startswith("epoch   1/3"):
+            break
+    while not (folder / "metrics.csv").exists():  # what follows the line: checkpoints, then the CSV
+        time.sleep(0.01)
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    assert process.returncode == -signal.SIGKILL
+    assert len(rows(folder)) == 1
+    resumed = train("--out", folder, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "after epoch 1" in resumed.stdout
+    assert_same_run(folder, whole)
+
+
+def test_stopped_in_stages_equals_never_stopped(whole, tmp_path):
+    """Also with a damaged best checkpoint of the future: nothing depends on more than the latest."""
+    folder = tmp_path / "run"
+    settings = [*SMALL, "--norm", "batch", "--epochs", 3, "--out", folder]
+    first = train(*settings, "--stop-after", 2)
+    assert first.returncode == 0, first.stderr
+    assert not (folder / "test.json").exists()
+    assert "stopped after epoch 2 of 3" in first.stdout
+    assert train(*settings, "--resume").returncode == 0
+    assert_same_run(folder, whole)
+    again = train(*settings, "--resume")  # nothing is left to do
+    assert again.returncode == 0, again.stderr
+    assert_same_run(folder, whole)
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path):
+    process = subprocess.Popen(
+        command(*SMALL, "--epochs", 50, "--out", tmp_path / "run"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    )
+    for line in process.stdout:
+        if line.startswith("epoch   1/50"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume goes on" in error
+    assert "Traceback" not in error
+
+
+def snapshot(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*")) if folder.exists() else None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "vgg09"], "got 9: try 8 or 14"),
+        (["--model", "resnet"], "--model must be vgg08, vgg38 or vgg<depth>, got 'resnet'"),
+        (["--norm", "bach"], "--norm must be one of none, batch, got 'bach'"),
+        (["--learning-rule", "sgd"], "--learning-rule must be one of gradient_descent, momentum, adam"),
+        (["--learning-rate", "0"], "--learning-rate must be greater than 0, got 0"),
+        (["--learning-rate", "-1"], "--learning-rate must be greater than 0"),
+        (["--learning-rate", "nan"], "--learning-rate must be greater than 0"),
+        (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
+        (["--epochs", "0"], "--epochs must be at least 1, got 0"),
+        (["--stop-after", "0"], "--stop-after must be at least 1, got 0"),
+        (["--limit-train", "0"], "--limit-train must be at least 1"),
+        (["--dtype", "float16"], "--dtype must be one of float32, float64"),
+        (["--dataset", "imagenet"], "--dataset must be one of"),
+        (["--split", "other"], "--split must be one of"),
+        (["--device", "gpu"], "unknown device 'gpu': write cpu, or cuda:N"),
+        (["--device", "cuda:0"], "device 'cuda:0' cannot be used: "),
+        (["--dataset", "cifar100", "--data-dir", "no/such/place"], "no/such/place"),
+        (["--seed", "-1"], "--seed must be at least 0"),
+    ],
+)
+def test_wrong_settings_are_one_clear_line_and_leave_nothing_behind(tmp_path, arguments, message):
+    result = train(*SMALL, "--out", tmp_path / "run", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert snapshot(tmp_path / "run") is None
+
+
+def test_another_configuration_in_the_folder_is_shown_as_a_difference(whole):
+    before = {path.name: path.read_bytes() for path in whole.iterdir()}
+    result = train("--out", whole, "--resume", "--epochs", 5, "--seed", 1, "--norm", "batch")
+    assert result.returncode == 2
+    assert "epochs: 3 there, 5 here" in result.stderr
+    assert "seed: 0 there, 1 here" in result.stderr
+    assert "norm" not in result.stderr
+    result = train("--out", whole)
+    assert result.returncode == 2
+    assert "holds a run already: add --resume" in result.stderr
+    assert {path.name: path.read_bytes() for path in whole.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["checkpoint-latest.npz", "config.json"])
+def test_a_damaged_run_folder_is_an_error_that_names_the_file(whole, tmp_path, name):
+    for path in whole.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    damaged = (tmp_path / name).read_bytes()[:-40]
+    (tmp_path / name).write_bytes(damaged)
+    result = train("--out", tmp_path, "--resume")
+    assert result.returncode == 2
+    assert f"{name} is damaged" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert (tmp_path / name).read_bytes() == damaged
+
+
+def test_a_loss_that_explodes_keeps_the_last_good_checkpoint(tmp_path):
+    folder = tmp_path / "run"
+    settings = [*SMALL, "--epochs", 3, "--learning-rule", "gradient_descent", "--learning-rate", "1e30"]
+    result = train(*settings, "--out", folder)
+    assert result.returncode == 2
+    assert "the loss became" in result.stderr
+    assert "epoch 1, step" in result.stderr
+    assert "Conv2d" in result.stderr or "Affine" in result.stderr or "BatchNorm" in result.stderr
+    assert not (folder / "checkpoint-latest.npz").exists()
+
+
+def test_out_must_be_a_folder(tmp_path):
+    (tmp_path / "file").write_text("keep me")
+    result = train(*SMALL, "--out", tmp_path / "file")
+    assert result.returncode == 2
+    assert (tmp_path / "file").read_text() == "keep me"
+
+
+def test_help_explains_every_flag():
+    text = train("--help").stdout
+    for flag in ("--model", "--schedule-unit", "--limit-train", "--resume", "--stop-after", "--data-dir", "--out"):
+        assert flag in text

@@ -1,0 +1,74 @@
+"""Parameters: assignment copies, shape and dtype stay, and all of them live in one flat array once gathered."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from mlp.errors import ShapeError
+from mlp.layers import FlatParameters, Parameter
+
+
+def two_parameters():
+    return [Parameter(np.arange(6.0).reshape(2, 3), "a"), Parameter(np.arange(4.0), "b")]
+
+
+def test_assigning_copies_and_keeps_the_array():
+    p = Parameter(np.zeros((2, 3), np.float32), "w")
+    array, values = p.data, np.ones((2, 3), np.float32)
+    p.data = values
+    values[0, 0] = 7
+    assert p.data is array
+    assert p.data[0, 0] == 1
+    p.grad += 2.0
+    assert (p.grad == 2).all()
+
+
+@pytest.mark.parametrize("what", ["data", "grad"])
+def test_assigning_another_shape_or_dtype_is_an_error(what):
+    p = Parameter(np.zeros((2, 3), np.float32), "stage_0.weight")
+    with pytest.raises(ShapeError, match=r"'stage_0.weight'.*shape \(2, 3\), got values of shape \(3,\)"):
+        setattr(p, what, np.zeros(3, np.float32))
+    with pytest.raises(ShapeError, match=r"is float32, got float64 values.*\.astype"):
+        setattr(p, what, np.zeros((2, 3)))
+    assert not getattr(p, what).any()
+
+
+def test_gathered_parameters_are_views_of_one_array():
+    a, b = parameters = two_parameters()
+    a.grad = np.full((2, 3), 5.0)
+    flat = FlatParameters.gather(parameters)
+    assert flat.data.tolist() == [0, 1, 2, 3, 4, 5, 0, 1, 2, 3]
+    assert flat.grad.tolist() == [5] * 6 + [0] * 4
+    assert flat.offsets.tolist() == [0, 6]
+    flat.data[6] = 9
+    b.grad = np.ones(4)
+    assert b.data[0] == 9
+    assert flat.grad[6:].tolist() == [1] * 4
+    assert FlatParameters.gather(parameters) is flat
+
+
+def test_a_replaced_parameter_leaves_the_flat_array():
+    a, b = parameters = two_parameters()
+    flat = FlatParameters.gather(parameters)
+    a.replace(np.zeros((2, 3), np.float32))
+    assert not flat.whole
+    assert not np.shares_memory(a.data, flat.data)
+    b.replace(np.zeros(4, np.float32))
+    assert FlatParameters.gather(parameters) is not flat
+
+
+def test_a_copy_shares_nothing():
+    parameters = two_parameters()
+    flat = FlatParameters.gather(parameters)
+    twin = copy.deepcopy(parameters[0])
+    twin.data[...] = -1
+    assert flat.data[0] == 0
+    assert twin.flat is None
+
+
+def test_parameters_of_two_dtypes_cannot_be_gathered():
+    with pytest.raises(ShapeError, match="one dtype"):
+        FlatParameters.gather([Parameter(np.zeros(2)), Parameter(np.zeros(2, np.float32))])
+    with pytest.raises(ShapeError, match="no parameters"):
+        FlatParameters.gather([])

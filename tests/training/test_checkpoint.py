@@ -1,0 +1,144 @@
+"""Checkpoints: complete, exact, and never half-written or silently wrong."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from mlp import files
+from mlp.diagnostics import GradientFlow
+from mlp.errors import CheckpointError
+from mlp.learning_rules import RULES, Adam
+from mlp.losses import SoftmaxCrossEntropy
+from mlp.models import vgg
+from mlp.training import History, LayerTable, Trainer, load_checkpoint, load_model, save_checkpoint
+from mlp.training.checkpoint import digest, read_checkpoint
+
+
+class Images:
+    def __len__(self):
+        return 2
+
+    def epoch(self, e):
+        rng = np.random.default_rng(e)
+        for _ in range(2):
+            yield rng.standard_normal((4, 8, 8, 3)).astype(np.float32), rng.integers(0, 5, 4)
+
+
+def make_trainer(rule=Adam, filters=2, seed=0):
+    model = vgg(8, "batch", num_classes=5, filters=filters, seed=seed)
+    return Trainer(model, SoftmaxCrossEntropy(), rule(1e-2), hooks=[GradientFlow()])
+
+
+def everything(trainer):
+    arrays = {**trainer.model.state_dict(), **trainer.rule.state_dict(), **trainer.history.arrays()}
+    rows = json.loads(str(arrays.pop("rows")))
+    arrays["rows"] = json.dumps([{k: v for k, v in row.items() if k != "seconds"} for row in rows])
+    return {name: np.asarray(array).tolist() for name, array in arrays.items()}
+
+
+@pytest.mark.parametrize("rule", RULES.values())
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(tmp_path, rule):
+    whole = make_trainer(rule)
+    whole.fit(Images(), Images(), epochs=3)
+    first = make_trainer(rule)
+    first.fit(Images(), Images(), epochs=3, stop_after=1)
+    save_checkpoint(tmp_path / "c.npz", first)
+    second = make_trainer(rule, seed=7)
+    load_checkpoint(tmp_path / "c.npz", second)
+    assert (second.epoch, second.step) == (1, 2)
+    second.fit(Images(), Images(), epochs=3)
+    assert everything(second) == everything(whole)
+
+
+def test_buffers_are_saved(tmp_path):
+    trainer = make_trainer()
+    trainer.fit(Images(), epochs=1)
+    save_checkpoint(tmp_path / "c.npz", trainer)
+    model = vgg(8, "batch", num_classes=5, filters=2)
+    load_model(tmp_path / "c.npz", model)
+    x = next(Images().epoch(3))[0]
+    assert (model.forward(x) == trainer.model.forward(x)).all()
+    assert dict(model.named_buffers())["input.norm_0.running_mean"].any()
+
+
+def test_no_pickle_is_in_a_checkpoint(tmp_path):
+    trainer = make_trainer()
+    trainer.fit(Images(), epochs=1)
+    save_checkpoint(tmp_path / "c.npz", trainer, {"seed": 0})
+    with np.load(tmp_path / "c.npz", allow_pickle=False) as file:
+        assert all(file[name].dtype != object for name in file.files)
+        assert json.loads(str(file["config"])) == {"seed": 0}
+
+
+@pytest.fixture
+def saved(tmp_path):
+    trainer = make_trainer()
+    trainer.fit(Images(), epochs=1)
+    path = tmp_path / "checkpoint-latest.npz"
+    save_checkpoint(path, trainer)
+    return path
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_an_error_that_names_it(saved, keep):
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(keep * len(content)) if isinstance(keep, float) else keep])
+    with pytest.raises(CheckpointError, match=r"checkpoint-latest\.npz is damaged"):
+        load_checkpoint(saved, make_trainer())
+
+
+def test_flipped_bytes_are_never_read_as_weights(saved):
+    """Every flipped byte gives the clear error, or one that the file's meaning does not depend on."""
+    content = saved.read_bytes()
+    reference = {name: array.tolist() for name, array in read_checkpoint(saved).items()}
+    rng, errors = np.random.default_rng(0), 0
+    for position in rng.integers(0, len(content), size=150):
+        changed = bytearray(content)
+        changed[position] ^= int(rng.integers(1, 256))
+        saved.write_bytes(bytes(changed))
+        try:
+            arrays = read_checkpoint(saved)
+        except CheckpointError:
+            errors += 1
+            continue
+        assert {name: array.tolist() for name, array in arrays.items()} == reference
+    assert errors > 100
+
+
+def test_another_model_is_an_error(saved):
+    with pytest.raises(CheckpointError, match="belongs to another model"):
+        load_checkpoint(saved, make_trainer(filters=3))
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        load_checkpoint(saved.with_name("other.npz"), make_trainer())
+    arrays = {"format": np.array(99)}
+    files.write_arrays(saved, {**arrays, "digest": np.array(digest(arrays))})
+    with pytest.raises(CheckpointError, match="format 99"):
+        load_checkpoint(saved, make_trainer())
+
+
+def test_a_failing_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "a.txt"
+    files.write_text(path, "old")
+
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        files.write_text(path, "new")
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_history_round_trip():
+    history = History()
+    history.rows = [{"epoch": 1, "train_loss": 0.1 + 0.2, "val_acc": float("nan")}]
+    table = history.tables["gradient_flow"] = LayerTable(["a", "b"])
+    table.append({"l2": np.array([1.0, 2.0])})
+    twin = History.from_arrays(history.arrays())
+    assert str(twin.rows) == str(history.rows)
+    assert twin.gradient_flow.names == ["a", "b"]
+    assert twin.gradient_flow["l2"].tolist() == [[1.0, 2.0]]
+    assert history.csv() == "epoch,train_loss,val_acc\n1,0.30000000000000004,nan\n"

@@ -1,0 +1,200 @@
+"""The training loop, its hooks and its history, on a problem small enough to do by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+import mlp
+from mlp.diagnostics import GradientFlow
+from mlp.errors import ConfigurationError, NonFiniteLossError
+from mlp.layers import Affine, LeakyReLU, Sequential
+from mlp.learning_rules import Adam, GradientDescent
+from mlp.losses import SoftmaxCrossEntropy
+from mlp.training import Hook, Progress, Trainer
+
+
+class Points:
+    """Batches of points in the plane with two classes; the second batch is shorter."""
+
+    def __init__(self, seed=0, sizes=(6, 3)):
+        rng = np.random.default_rng(seed)
+        self.batches = [(rng.standard_normal((n, 2)), rng.integers(0, 2, n)) for n in sizes]
+
+    def __len__(self):
+        return len(self.batches)
+
+    def epoch(self, e):
+        return iter(self.batches)
+
+
+def make_trainer(hooks=(), learning_rate=0.1, schedule=None):
+    rng = np.random.default_rng(1)
+    model = Sequential(Affine(2, 4, rng=rng), LeakyReLU(), Affine(4, 2, rng=rng)).astype(np.float64)
+    return Trainer(model, SoftmaxCrossEntropy(), GradientDescent(learning_rate), schedule, hooks)
+
+
+def test_fit_is_the_loop_written_out():
+    trainer = make_trainer()
+    twin = make_trainer().model
+    trainer.fit(Points(), epochs=3)
+    loss = SoftmaxCrossEntropy()
+    for _ in range(3):
+        for x, targets in Points().epoch(0):
+            loss.forward(twin.forward(x, training=True), targets)
+            twin.backward(loss.backward())
+            for p in twin.parameters():
+                p.data -= 0.1 * p.grad
+    for mine, other in zip(trainer.model.parameters(), twin.parameters(), strict=True):
+        np.testing.assert_allclose(mine.data, other.data, rtol=1e-13)
+
+
+def test_metrics_are_unweighted_means_over_batches():
+    """Training metrics run along with the changing weights; validation comes after the epoch."""
+    losses = []
+
+    class Listen(Hook):
+        def after_step(self, trainer):
+            losses.append(trainer.batch_loss)
+
+    trainer = make_trainer([Listen()])
+    history = trainer.fit(Points(), Points(seed=5), epochs=1)
+    row = history.rows[0]
+    assert row["train_loss"] == pytest.approx(sum(losses) / 2, rel=1e-14)
+    loss = SoftmaxCrossEntropy()
+    valid = [loss.forward(trainer.model.forward(x), t) for x, t in Points(seed=5).batches]
+    assert row["val_loss"] == pytest.approx(sum(valid) / 2, rel=1e-14)
+    accuracies = [(trainer.model.forward(x).argmax(axis=1) == t).mean() for x, t in Points(seed=5).batches]
+    assert row["val_acc"] == pytest.approx(sum(accuracies) / 2, rel=1e-14)
+
+
+def test_the_schedule_is_asked_before_each_step():
+    asked, used = [], []
+
+    class Listen(Hook):
+        def after_step(self, trainer):
+            used.append(trainer.rule.learning_rate)
+
+    def schedule(step):
+        asked.append(step)
+        return 0.1 / (step + 1)
+
+    history = make_trainer([Listen()], schedule=schedule).fit(Points(), epochs=2)
+    assert asked == [0, 1, 2, 3]
+    assert used == [0.1 / (step + 1) for step in range(4)]
+    assert history.column("learning_rate").tolist() == [0.05, 0.025]
+
+
+def test_fit_goes_on_where_it_stopped():
+    whole, parts = make_trainer(), make_trainer()
+    whole.fit(Points(), Points(5), epochs=4)
+    parts.fit(Points(), Points(5), epochs=4, stop_after=1)
+    assert parts.epoch == 1
+    parts.fit(Points(), Points(5), epochs=4)
+    assert parts.epoch == 4
+    assert parts.step == 8
+    for a, b in zip(whole.model.parameters(), parts.model.parameters(), strict=True):
+        assert (a.data == b.data).all()
+
+
+def test_gradient_flow_against_ten_lines_of_numpy():
+    """Mean over all batches and the last batch alone; every statistic; weights only."""
+    gradients = []
+
+    class Listen(Hook):
+        def after_step(self, trainer):
+            gradients.append({p.name: p.grad.copy() for p in trainer.model.parameters()})
+
+    trainer = make_trainer([GradientFlow(), Listen()], schedule=lambda step: 1e-30)
+    table = trainer.fit(Points(), epochs=2).gradient_flow
+    assert table.names == ["0.weight", "2.weight"]
+    formulas = {
+        "mean_abs": lambda g: np.abs(g).mean(),
+        "l2": lambda g: math.sqrt((g**2).sum()),
+        "max_abs": lambda g: np.abs(g).max(),
+        "zeros": lambda g: (g == 0).mean(),
+    }
+    for statistic, formula in formulas.items():
+        each = np.array([[formula(g[name]) for name in table.names] for g in gradients])  # (steps, layers)
+        np.testing.assert_allclose(table[statistic], each.reshape(2, 2, -1).mean(axis=1), rtol=1e-12)
+        np.testing.assert_allclose(table[f"last_{statistic}"], each[1::2], rtol=1e-12)
+
+
+def test_gradient_flow_sees_gradients_whose_squares_underflow_in_float32():
+    model = Sequential(Affine(2, 2, bias=False))
+    trainer = Trainer(model, SoftmaxCrossEntropy(), GradientDescent(0.1), hooks=[GradientFlow()])
+    x = np.full((1, 2), 1e-30, np.float32)
+
+    class One:
+        def __len__(self):
+            return 1
+
+        def epoch(self, e):
+            yield x, np.array([0])
+
+    table = trainer.fit(One(), epochs=1).gradient_flow
+    assert 1e-31 < table["l2"][0, 0] < 1e-29
+
+
+def test_gradient_flow_can_take_in_biases():
+    table = make_trainer([GradientFlow(biases=True)]).fit(Points(), epochs=1).gradient_flow
+    assert table.names == ["0.weight", "0.bias", "2.weight", "2.bias"]
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_names_the_layer():
+    trainer = make_trainer(learning_rate=1e200)
+    with pytest.raises(NonFiniteLossError, match=r"epoch \d+, step \d+, at learning rate 1e\+200: .*Affine '\d'"):
+        trainer.fit(Points(), epochs=20)
+    assert all(np.isfinite(p.data).all() or abs(p.data).max() > 1e100 for p in trainer.model.parameters())
+
+
+def test_the_weights_stay_as_they_were_before_the_bad_step():
+    trainer = make_trainer()
+    before = trainer.model.state_dict()
+
+    class Bad(Points):
+        def epoch(self, e):
+            yield np.full((2, 2), np.nan), np.array([0, 1])
+
+    with pytest.raises(NonFiniteLossError, match="Affine '0'; its inputs are not finite either"):
+        trainer.fit(Bad(), epochs=1)
+    assert all((before[name] == value).all() for name, value in trainer.model.state_dict().items())
+
+
+def test_hooks_are_closed_also_after_an_error():
+    ended = []
+
+    class Ends(Hook):
+        def after_step(self, trainer):
+            raise KeyboardInterrupt
+
+        def after_training(self, trainer):
+            ended.append(True)
+
+    trainer = make_trainer([Ends()])
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(Points(), epochs=1)
+    assert ended == [True]
+
+
+def test_progress_prints_a_line_an_epoch_and_no_bar_into_a_file(capsys):
+    make_trainer([Progress()]).fit(Points(), Points(5), epochs=2)
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2
+    assert "epoch   2/2   train" in out
+    assert err == ""
+
+
+def test_best_epoch_is_the_earliest_of_equals():
+    history = mlp.training.History()
+    history.rows = [{"epoch": e, "val_acc": a} for e, a in ((1, 0.2), (2, 0.5), (3, 0.5), (4, 0.1))]
+    assert history.best_epoch == 2
+    history.rows = [{"epoch": 1, "val_acc": float("nan")}]
+    assert history.best_epoch is None
+
+
+def test_settings_are_checked():
+    with pytest.raises(ConfigurationError, match="at least 1, got 0"):
+        make_trainer().fit(Points(), epochs=0)
+    with pytest.raises(ConfigurationError, match="engine must be one of auto, textbook"):
+        Trainer(None, None, Adam(), engine="cup")
