@@ -20,7 +20,14 @@ def test_the_same_key_gives_the_same_numbers_whatever_was_drawn_between():
 
 def test_every_part_of_the_key_matters():
     keys = [(0, stream) for stream in STREAMS]
-    keys += [(1, "shuffle"), (0, "shuffle", 0), (0, "shuffle", 1), (0, "shuffle", 0, 1), (0, "init", "a"), (0, "init", "b")]
+    keys += [
+        (1, "shuffle"),
+        (0, "shuffle", 0),
+        (0, "shuffle", 1),
+        (0, "shuffle", 0, 1),
+        (0, "init", "a"),
+        (0, "init", "b"),
+    ]
     draws = [tuple(draw(*key)) for key in keys]
     assert len(set(draws)) == len(keys)
 

@@ -39,7 +39,9 @@ class RunConfig:
     filters: int = setting(32, "channels of every convolution", minimum=1)
     dataset: str = setting("cifar100", "images to train on", tuple(DATASETS))
     split: str = setting("coursework", "the reports' random split, or one with equal classes", tuple(SPLITS))
-    normalization: str = setting("reports", "constants: CIFAR-10's as in the reports, or CIFAR-100's", tuple(NORMALIZATIONS))
+    normalization: str = setting(
+        "reports", "constants: CIFAR-10's as in the reports, or CIFAR-100's", tuple(NORMALIZATIONS)
+    )
     epochs: int = setting(100, "passes over the training images", minimum=1)
     batch_size: int = setting(100, "images in a step", minimum=1)
     learning_rule: str = setting("adam", "how gradients change the weights", tuple(RULES))

@@ -65,12 +65,6 @@ class RunFolder:
             CheckpointError: there is a run already and resume is not set, or it has other settings.
         """
         stored = self.stored_settings()
-        if stored is not None and not resume:
-            raise CheckpointError(
-                f"{self.path} holds a run already: add --resume to go on with it, or choose another --out"
-            )
-        if stored is None and self.latest.exists():
-            raise CheckpointError(f"{self.path} has a checkpoint but no config.json: choose another --out")
         different = {name: value for name, value in given.items() if stored is not None and stored[name] != value}
         if different:
             lines = [f"  {name}: {stored[name]!r} there, {value!r} here" for name, value in different.items()]
@@ -78,6 +72,12 @@ class RunFolder:
                 f"{self.path} holds a run with another configuration; leave these settings out, "
                 "or choose another --out:\n" + "\n".join(lines)
             )
+        if stored is not None and not resume:
+            raise CheckpointError(
+                f"{self.path} holds a run already: add --resume to go on with it, or choose another --out"
+            )
+        if stored is None and self.latest.exists():
+            raise CheckpointError(f"{self.path} has a checkpoint but no config.json: choose another --out")
         config = RunConfig(**{**(stored or {}), **given})
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file: --out must name a folder")

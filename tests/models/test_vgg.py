@@ -42,11 +42,17 @@ def test_order_of_parameters_is_the_forward_order():
         "stage_0.block_0.norm_0.gamma",
         "stage_0.block_0.norm_0.beta",
     ]
-    assert names[9:12] == ["stage_0.reduction.conv_0.weight", "stage_0.reduction.conv_0.bias", "stage_0.reduction.norm_0.gamma"]
+    assert names[9:12] == [
+        "stage_0.reduction.conv_0.weight",
+        "stage_0.reduction.conv_0.bias",
+        "stage_0.reduction.norm_0.gamma",
+    ]
     assert names[-2:] == ["head.affine.weight", "head.affine.bias"]
 
 
-@pytest.mark.parametrize(("settings", "points"), [({"depth": 8}, 9), ({"depth": 38}, 39), ({"depth": 38, "norm": "batch"}, 75)])
+@pytest.mark.parametrize(
+    ("settings", "points"), [({"depth": 8}, 9), ({"depth": 38}, 39), ({"depth": 38, "norm": "batch"}, 75)]
+)
 def test_points_of_the_gradient_flow_figures(settings, points):
     names = [name for name, _ in vgg(**settings).named_parameters()]
     assert sum(not name.endswith(("bias", "beta")) for name in names) == points
@@ -71,9 +77,7 @@ def test_report_labels(name, label):
 @pytest.mark.parametrize("norm_position", ["before", "after"])
 @pytest.mark.parametrize("reduction_shortcut", ["none", "avgpool"])
 def test_all_variants_run_forward_and_backward(norm_position, reduction_shortcut):
-    model = vgg(
-        14, "batch", True, 7, filters=3, norm_position=norm_position, reduction_shortcut=reduction_shortcut
-    )
+    model = vgg(14, "batch", True, 7, filters=3, norm_position=norm_position, reduction_shortcut=reduction_shortcut)
     x = np.random.default_rng(0).standard_normal((2, 16, 16, 3)).astype(np.float32)
     logits = model.forward(x, training=True)
     assert logits.shape == (2, 7)

@@ -1,0 +1,92 @@
+"""The layers that are checked against finite differences: every class in `mlp.layers`, at its odd corners.
+
+A new layer is one more line here; a test asserts that no class is missing. The shapes are small, because every
+coordinate of every array is measured, and odd (H != W, sizes that a stride does not divide), because faults hide in
+squares.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlp.layers import (
+    Affine,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool,
+    Identity,
+    LeakyReLU,
+    ReLU,
+    Residual,
+    Sequential,
+)
+
+
+@dataclass(frozen=True)
+class LayerCase:
+    """One layer to check."""
+
+    label: str
+    make: Callable  # () -> a new layer
+    input_shape: tuple  # with the batch axis
+
+
+def residual_block(channels):
+    """conv - BN - LReLU - conv - BN with an identity shortcut, and an activation behind it: the block of VGG."""
+    body = Sequential(
+        Conv2d(channels, channels, 3, padding=1, bias=False),
+        BatchNorm(channels),
+        LeakyReLU(0.01),
+        Conv2d(channels, channels, 3, padding=1, bias=False),
+        BatchNorm(channels),
+    )
+    return Sequential(Residual(body), LeakyReLU(0.01))
+
+
+def reduction_block(channels):
+    """A block that halves the image, with an average pooling as its shortcut."""
+    body = Sequential(Conv2d(channels, channels, 3, padding=1), AvgPool2d(2), Conv2d(channels, channels, 3, padding=1))
+    return Residual(body, AvgPool2d(2))
+
+
+def projection_block():
+    """A block that changes the image's size and its channels, with a 1 x 1 convolution as its shortcut."""
+    body = Sequential(Conv2d(2, 3, 3, stride=2, padding=1), BatchNorm(3))
+    return Residual(body, Conv2d(2, 3, 1, stride=2, bias=False))
+
+
+def nested():
+    """Sequential in Sequential, one of them under the name "" that adds no component to the paths."""
+    features = Sequential(Conv2d(2, 3, 3), ReLU(), Sequential({"": Sequential(BatchNorm(3), LeakyReLU(0.2))}))
+    return Sequential(features, Flatten(), Affine(3 * 2 * 3, 4))
+
+
+CASES = [
+    LayerCase("Affine", lambda: Affine(5, 3), (4, 5)),
+    LayerCase("Affine, one sample", lambda: Affine(3, 4), (1, 3)),
+    LayerCase("Affine without bias", lambda: Affine(3, 3, bias=False), (5, 3)),
+    LayerCase("Conv2d 3x3, padding 1", lambda: Conv2d(3, 4, 3, padding=1), (2, 5, 4, 3)),
+    LayerCase("Conv2d 1x1", lambda: Conv2d(3, 2, 1), (2, 3, 4, 3)),
+    LayerCase("Conv2d 2x3, no bias", lambda: Conv2d(2, 3, (2, 3), bias=False), (2, 4, 5, 2)),
+    LayerCase("Conv2d, stride 2", lambda: Conv2d(2, 3, 3, stride=2, padding=1), (2, 5, 6, 2)),
+    LayerCase("Conv2d, stride > kernel", lambda: Conv2d(2, 2, 2, stride=3), (2, 7, 6, 2)),
+    LayerCase("Conv2d, pairs", lambda: Conv2d(1, 2, (3, 2), stride=(1, 2), padding=(2, 1)), (2, 4, 5, 1)),
+    LayerCase("Conv2d, wide padding", lambda: Conv2d(2, 2, 3, padding=3), (1, 2, 3, 2)),
+    LayerCase("BatchNorm (N, D)", lambda: BatchNorm(4), (6, 4)),
+    LayerCase("BatchNorm (N, H, W, C)", lambda: BatchNorm(3), (2, 3, 4, 3)),
+    LayerCase("BatchNorm, one image", lambda: BatchNorm(2, eps=1e-3, momentum=0.3), (1, 3, 2, 2)),
+    LayerCase("LeakyReLU", lambda: LeakyReLU(0.01), (3, 4, 2, 3)),
+    LayerCase("LeakyReLU, slope 0.5", lambda: LeakyReLU(0.5), (4, 5)),
+    LayerCase("ReLU", ReLU, (4, 5)),
+    LayerCase("AvgPool2d 2", lambda: AvgPool2d(2), (2, 5, 4, 3)),
+    LayerCase("AvgPool2d, overlapping", lambda: AvgPool2d(3, stride=2), (2, 6, 7, 2)),
+    LayerCase("AvgPool2d, stride > kernel", lambda: AvgPool2d(1, stride=2), (2, 5, 4, 2)),
+    LayerCase("GlobalAvgPool", GlobalAvgPool, (2, 3, 4, 3)),
+    LayerCase("Flatten", Flatten, (2, 3, 2, 2)),
+    LayerCase("Identity", Identity, (2, 3)),
+    LayerCase("Residual, VGG block", lambda: residual_block(2), (2, 3, 4, 2)),
+    LayerCase("Residual, AvgPool2d shortcut", lambda: reduction_block(2), (2, 4, 6, 2)),
+    LayerCase("Residual, Conv2d shortcut", projection_block, (2, 5, 4, 2)),
+    LayerCase("Sequential, nested", nested, (3, 4, 5, 2)),
+]

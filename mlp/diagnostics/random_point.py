@@ -1,0 +1,48 @@
+"""Where a gradient is checked: a random point, because special values hide faults.
+
+A forgotten gamma does not show where gamma is 1, nor a forgotten running mean where it is 0. So
+
+    parameters   are drawn anew and moved a little, and weights (matrices, kernels) get the size that keeps signals
+                 alive, He et al. 2015: a formula is right at all weights or at none, and with default weights the
+                 gradients of a deep plain network vanish below what finite differences can resolve
+    buffers      hold the statistics of a few random batches, as after some training, times random factors, so that they
+                 are those of no batch in particular; variances stay positive
+    inputs       are standard normal
+"""
+
+import copy
+
+import numpy as np
+
+from mlp.diagnostics.finite_differences import Probe
+
+WARM_UP = 10  # training batches that fill the running statistics
+
+
+def random_probe(layer, input_shape, training, rng):
+    """Return a `Probe` of a float64 copy of `layer` on the CPU, at a random point without special values.
+
+    Args:
+        layer: any layer; it stays as it is.
+        input_shape: with the batch axis.
+        training: the mode of the probe.
+        rng: generator of the point.
+    """
+    layer = copy.deepcopy(layer).to("cpu").astype(np.float64)
+    layer.initialize(int(rng.integers(2**31)))
+    for _, parameter in layer.named_parameters():
+        shape = parameter.data.shape
+        parameter.data += 0.1 * rng.standard_normal(shape)
+        if len(shape) > 1:  # a matrix or a kernel, outputs last
+            he = float(np.sqrt(2.0 / np.prod(shape[:-1])))
+            parameter.data *= he / float(np.sqrt(np.mean(parameter.data**2)))
+    for _ in range(WARM_UP):
+        layer.forward(rng.standard_normal(input_shape), training=True)
+    for _, array in layer.named_buffers():
+        array *= rng.uniform(0.5, 1.5, array.shape)
+    return Probe(layer, rng.standard_normal(input_shape), training)
+
+
+def random_classes(output_shape, rng):
+    """Return targets for outputs (N, K): N random classes."""
+    return rng.integers(0, output_shape[-1], output_shape[0])
