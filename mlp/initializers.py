@@ -1,11 +1,33 @@
 """Initial weights: how wide the first draw is decides whether signals and gradients survive many layers.
 
 An initializer is a function (shape, fan_in, fan_out, rng) -> float64 array. fan_in is the number of inputs that one
-output sums over (D_in of an affine layer, KH KW C_in of a convolution). Layers convert the draw to their own dtype,
-so the same seed gives the same weights in float32 and float64, up to rounding.
+output sums over (D_in of an affine layer, KH KW C_in of a convolution), fan_out the number of outputs that one input
+reaches. Layers convert the draw to their own dtype, so the same seed gives the same weights in float32 and float64, up
+to rounding. `constant`, `uniform`, `normal`, `he_uniform` and `he_normal` take settings and return an initializer.
+
+How wide? One output is y = sum of fan_in products w x. With independent weights of mean 0 and variance V,
+
+    Var(y) = fan_in V E[x^2]                 and behind a leaky ReLU of slope a       E[lrelu(y)^2] = (1 + a^2)/2 Var(y)
+
+so signals keep their size if V = 2 / ((1 + a^2) fan_in): He's initialization. The same with fan_out keeps the size of
+gradients on their way back. Glorot's compromise for layers without a ReLU is V = 2 / (fan_in + fan_out). A uniform draw
+from (-b, b) has variance b^2 / 3.
 """
 
 import math
+
+import numpy as np
+
+
+def draw_weight_and_bias(layer, fan_in, fan_out, rng):
+    """Draw the weight of an affine layer or a convolution with its initializer, and its bias if it has one.
+
+    PyTorch's default draws the bias as well; with any other initializer it starts at 0.
+    """
+    for name, parameter in layer.own_parameters():
+        drawn = name == "weight" or layer.initializer is pytorch_default
+        initializer = layer.initializer if drawn else constant(0.0)
+        parameter.data = initializer(parameter.data.shape, fan_in, fan_out, rng).astype(parameter.data.dtype)
 
 
 def pytorch_default(shape, fan_in, fan_out, rng):
@@ -18,3 +40,62 @@ def pytorch_default(shape, fan_in, fan_out, rng):
     """
     bound = 1.0 / math.sqrt(fan_in)
     return rng.uniform(-bound, bound, size=shape)
+
+
+def glorot_uniform(shape, fan_in, fan_out, rng):
+    """Draw from U(-b, b), b = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, equation 16)."""
+    bound = math.sqrt(6.0 / (fan_in + fan_out))
+    return rng.uniform(-bound, bound, size=shape)
+
+
+def glorot_normal(shape, fan_in, fan_out, rng):
+    """Draw from a normal distribution with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010, equation 12)."""
+    return rng.normal(0.0, math.sqrt(2.0 / (fan_in + fan_out)), size=shape)
+
+
+def orthogonal(shape, fan_in, fan_out, rng):
+    """Draw a random orthogonal matrix: as (rows, shape[-1]), its shorter side is orthonormal (Saxe et al. 2014).
+
+    Such a matrix changes no vector's length, and so do many of them in a row. It is Q of the QR decomposition of a
+    normal matrix; the signs of R's diagonal make every rotation equally likely.
+    """
+    columns = shape[-1]
+    rows = math.prod(shape) // columns
+    normal = rng.normal(size=(max(rows, columns), min(rows, columns)))
+    q, r = np.linalg.qr(normal)
+    q *= np.sign(np.diag(r))
+    return (q if rows >= columns else q.T).reshape(shape)
+
+
+def constant(value):
+    """Return the initializer that sets every weight to `value`. With weights alike, all channels stay alike."""
+    return lambda shape, fan_in, fan_out, rng: np.full(shape, float(value))
+
+
+def uniform(low, high):
+    """Return the initializer that draws from U(low, high)."""
+    return lambda shape, fan_in, fan_out, rng: rng.uniform(low, high, size=shape)
+
+
+def normal(mean=0.0, std=0.01):
+    """Return the initializer that draws from a normal distribution."""
+    return lambda shape, fan_in, fan_out, rng: rng.normal(mean, std, size=shape)
+
+
+def he_uniform(negative_slope=0.0):
+    """Return He's initializer for layers in front of a leaky ReLU of this slope, drawn from U(-b, b), b = sqrt(3 V).
+
+    V = 2 / ((1 + a^2) fan_in) (He et al. 2015, equation 15).
+    """
+    return lambda shape, fan_in, fan_out, rng: _he_bound(negative_slope, fan_in) * rng.uniform(-1.0, 1.0, size=shape)
+
+
+def he_normal(negative_slope=0.0):
+    """Return He's initializer as `he_uniform`, drawn from a normal distribution with variance V."""
+    return lambda shape, fan_in, fan_out, rng: rng.normal(
+        0.0, _he_bound(negative_slope, fan_in) / math.sqrt(3.0), size=shape
+    )
+
+
+def _he_bound(slope, fan_in):
+    return math.sqrt(6.0 / ((1.0 + slope**2) * fan_in))

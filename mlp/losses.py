@@ -14,9 +14,25 @@ From (2), d l / d z_k = exp(z_k) / sum_j exp(z_j) - [k = t], so
 A network that knows nothing gives p = 1/K and L = log K: 4.605 for the 100 classes of CIFAR-100.
 
 Adding a constant to all logits of a sample changes nothing; the largest is subtracted first: exp cannot overflow.
+
+Label smoothing with s > 0 asks for a little doubt: the target is q = (1 - s) onehot(t) + s/K, and
+
+    l = -sum_k q_k log p_k          dL/dz = (p - q) / N                  (5)
+
+Mean squared error, over all D numbers of N samples:
+
+    L = 1/(N D) sum (y - t)^2       dL/dy = 2 (y - t) / (N D)            (6)
+
+Binary cross-entropy, for N D yes-or-no questions with logits z and targets t between 0 and 1. With p = 1/(1 + exp(-z)),
+
+    l = -t log p - (1 - t) log(1 - p) = max(z, 0) - z t + log(1 + exp(-|z|))
+    dL/dz = (p - t) / (N D)                                              (7)
+
+where the second form of l cannot overflow.
 """
 
 from mlp.backend import get_array_module
+from mlp.checks import fraction
 from mlp.errors import BackwardError, ShapeError
 
 
@@ -58,27 +74,80 @@ class Loss:
 
 
 class SoftmaxCrossEntropy(Loss):
-    """Softmax and cross-entropy in one, mean over the batch: logits (N, K), targets (N,) integers in 0 .. K - 1."""
+    """Softmax and cross-entropy in one, mean over the batch: logits (N, K), targets (N,) integers in 0 .. K - 1.
+
+    Args:
+        label_smoothing: s, 0 <= s < 1.
+    """
+
+    def __init__(self, label_smoothing=0.0):
+        self.label_smoothing = fraction("label_smoothing", label_smoothing)
 
     def forward(self, outputs, targets):
         check_targets(outputs, targets)
-        xp = get_array_module(outputs)
+        xp, s = get_array_module(outputs), self.label_smoothing
         shifted = outputs - outputs.max(axis=1, keepdims=True)  # (N, K)
         exps = xp.exp(shifted)
         sums = exps.sum(axis=1, keepdims=True)  # (N, 1)
-        true_logits = shifted[xp.arange(len(targets)), targets]  # (N,)
         self._kept = exps / sums, targets  # (1)
-        return float((xp.log(sums[:, 0]) - true_logits).mean())  # (2), (3)
+        wanted = shifted[xp.arange(len(targets)), targets]  # (N,): the logit of the true class,
+        if s > 0:
+            wanted = (1.0 - s) * wanted + s * shifted.mean(axis=1)  # or sum_k q_k z_k
+        return float((xp.log(sums[:, 0]) - wanted).mean())  # (2), (3), (5)
 
     def backward(self):
         probabilities, targets = self.take()
-        xp = get_array_module(probabilities)
-        grad = probabilities  # (N, K), ours alone, so it may be changed
-        grad[xp.arange(len(targets)), targets] -= 1.0
-        return grad / len(targets)  # (4)
+        (N, K), s = probabilities.shape, self.label_smoothing
+        grad = probabilities - s / K if s > 0 else probabilities  # (N, K), ours alone, so it may be changed
+        grad[get_array_module(grad).arange(N), targets] -= 1.0 - s
+        return grad / N  # (4), (5)
 
     def accuracy(self, outputs, targets):
         return float((outputs.argmax(axis=1) == targets).mean())
+
+
+class MeanSquaredError(Loss):
+    """Mean of squared differences over all numbers: outputs and targets of one shape and dtype."""
+
+    def forward(self, outputs, targets):
+        check_same_shape(outputs, targets)
+        difference = outputs - targets
+        self._kept = (difference,)
+        return float((difference * difference).mean())  # (6)
+
+    def backward(self):
+        (difference,) = self.take()
+        return difference * (2.0 / difference.size)  # (6)
+
+
+class BinaryCrossEntropy(Loss):
+    """Sigmoid and cross-entropy in one, mean over all numbers: logits and targets (0 to 1) of one shape and dtype."""
+
+    def forward(self, outputs, targets):
+        check_same_shape(outputs, targets)
+        if not ((targets >= 0) & (targets <= 1)).all():
+            raise ShapeError(f"targets must lie in 0 .. 1, got {float(targets.min())} .. {float(targets.max())}.")
+        xp = get_array_module(outputs)
+        self._kept = outputs, targets
+        return float((xp.maximum(outputs, 0.0) - outputs * targets + xp.log1p(xp.exp(-abs(outputs)))).mean())  # (7)
+
+    def backward(self):
+        logits, targets = self.take()
+        probabilities = (get_array_module(logits).tanh(logits * 0.5) + 1.0) * 0.5  # the sigmoid, without overflow
+        return (probabilities - targets) * (1.0 / logits.size)  # (7)
+
+    def accuracy(self, outputs, targets):
+        return float(((outputs > 0) == (targets > 0.5)).mean())
+
+
+def check_same_shape(outputs, targets):
+    """Raise ShapeError unless outputs and targets have one shape and one dtype."""
+    if outputs.shape != targets.shape or outputs.dtype != targets.dtype:
+        raise ShapeError(
+            f"expected targets like the outputs, {outputs.shape} {outputs.dtype}, got {targets.shape} {targets.dtype}."
+        )
+    if outputs.size == 0:
+        raise ShapeError("a batch needs at least one sample, got none.")
 
 
 def check_targets(outputs, targets):

@@ -7,7 +7,7 @@ import pytest
 
 from mlp.diagnostics import check_loss
 from mlp.errors import BackwardError, ShapeError
-from mlp.losses import Loss, SoftmaxCrossEntropy
+from mlp.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 
 
 def cross_entropy_loops(logits, targets):
@@ -112,3 +112,53 @@ def test_backward_needs_a_forward_of_its_own():
     loss.backward()
     with pytest.raises(BackwardError, match="twice"):
         loss.backward()
+
+
+@pytest.mark.parametrize("s", [0.1, 0.5])
+def test_label_smoothing_is_cross_entropy_with_a_mixed_target(s):
+    rng = np.random.default_rng(0)
+    logits, targets = rng.standard_normal((4, 3)), np.array([0, 2, 1, 1])
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    q = (1 - s) * np.eye(3)[targets] + s / 3
+    loss = SoftmaxCrossEntropy(label_smoothing=s)
+    assert loss.forward(logits, targets) == pytest.approx(-(q * np.log(p)).sum() / 4, rel=1e-13)
+    np.testing.assert_allclose(loss.backward(), (p - q) / 4, rtol=1e-12)
+
+
+def test_mean_squared_error():
+    loss = MeanSquaredError()
+    y, t = np.array([[1.0, 2.0], [3.0, 5.0]]), np.array([[0.0, 2.0], [1.0, 1.0]])
+    assert loss.forward(y, t) == (1 + 0 + 4 + 16) / 4
+    assert loss.backward().tolist() == [[0.5, 0.0], [1.0, 2.0]]
+
+
+def test_binary_cross_entropy():
+    loss = BinaryCrossEntropy()
+    z, t = np.array([[0.5, -2.0], [3.0, 0.0]]), np.array([[1.0, 0.0], [0.25, 1.0]])
+    p = 1 / (1 + np.exp(-z))
+    assert loss.forward(z, t) == pytest.approx(-(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(), rel=1e-13)
+    np.testing.assert_allclose(loss.backward(), (p - t) / 4, rtol=1e-13)
+    assert loss.accuracy(z, t) == 0.5
+    assert loss.forward(np.array([[1000.0, -1000.0]]), np.array([[0.0, 1.0]])) == 1000.0
+
+
+@pytest.mark.parametrize("loss", [MeanSquaredError(), BinaryCrossEntropy(), SoftmaxCrossEntropy(label_smoothing=0.2)])
+def test_gradients_against_finite_differences(loss):
+    rng = np.random.default_rng(1)
+    targets = rng.integers(0, 4, 5) if isinstance(loss, SoftmaxCrossEntropy) else rng.random((5, 4))
+    check_loss(loss, (5, 4), targets=targets).raise_if_failed()
+
+
+@pytest.mark.parametrize("loss", [MeanSquaredError(), BinaryCrossEntropy()])
+def test_targets_must_be_like_the_outputs(loss):
+    with pytest.raises(ShapeError, match=r"\(2, 3\) float32, got \(3,\) float32"):
+        loss.forward(np.zeros((2, 3), np.float32), np.zeros(3, np.float32))
+    with pytest.raises(ShapeError, match="float64"):
+        loss.forward(np.zeros((2, 3), np.float32), np.zeros((2, 3)))
+    loss.forward(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32))
+    assert loss.backward().dtype == np.float32
+
+
+def test_binary_targets_lie_between_0_and_1():
+    with pytest.raises(ShapeError, match="must lie in 0 .. 1, got 0.0 .. 2.0"):
+        BinaryCrossEntropy().forward(np.zeros(2), np.array([0.0, 2.0]))

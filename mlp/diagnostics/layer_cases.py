@@ -9,17 +9,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mlp.layers import (
+    ELU,
     Affine,
     AvgPool2d,
     BatchNorm,
     Conv2d,
+    Dropout,
     Flatten,
     GlobalAvgPool,
     Identity,
     LeakyReLU,
+    MaxPool2d,
     ReLU,
+    Reshape,
     Residual,
     Sequential,
+    Sigmoid,
+    Tanh,
 )
 
 
@@ -79,11 +85,19 @@ CASES = [
     LayerCase("LeakyReLU", lambda: LeakyReLU(0.01), (3, 4, 2, 3)),
     LayerCase("LeakyReLU, slope 0.5", lambda: LeakyReLU(0.5), (4, 5)),
     LayerCase("ReLU", ReLU, (4, 5)),
+    LayerCase("Sigmoid", Sigmoid, (4, 5)),
+    LayerCase("Tanh", Tanh, (2, 3, 2, 2)),
+    LayerCase("ELU", ELU, (4, 5)),
+    LayerCase("ELU, alpha 0.3", lambda: ELU(0.3), (2, 3, 2, 2)),
+    LayerCase("Dropout", lambda: Dropout(0.4, seed=1), (5, 6)),
     LayerCase("AvgPool2d 2", lambda: AvgPool2d(2), (2, 5, 4, 3)),
     LayerCase("AvgPool2d, overlapping", lambda: AvgPool2d(3, stride=2), (2, 6, 7, 2)),
     LayerCase("AvgPool2d, stride > kernel", lambda: AvgPool2d(1, stride=2), (2, 5, 4, 2)),
+    LayerCase("MaxPool2d 2", lambda: MaxPool2d(2), (2, 5, 4, 3)),
+    LayerCase("MaxPool2d, overlapping", lambda: MaxPool2d(3, stride=2), (2, 6, 7, 2)),
     LayerCase("GlobalAvgPool", GlobalAvgPool, (2, 3, 4, 3)),
     LayerCase("Flatten", Flatten, (2, 3, 2, 2)),
+    LayerCase("Reshape", lambda: Reshape((2, 3, 2)), (2, 12)),
     LayerCase("Identity", Identity, (2, 3)),
     LayerCase("Residual, VGG block", lambda: residual_block(2), (2, 3, 4, 2)),
     LayerCase("Residual, AvgPool2d shortcut", lambda: reduction_block(2), (2, 4, 6, 2)),

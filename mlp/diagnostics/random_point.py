@@ -39,7 +39,8 @@ def random_probe(layer, input_shape, training, rng):
     for _ in range(WARM_UP):
         layer.forward(rng.standard_normal(input_shape), training=True)
     for _, array in layer.named_buffers():
-        array *= rng.uniform(0.5, 1.5, array.shape)
+        if array.dtype.kind == "f":  # statistics; counters stay as they are
+            array *= rng.uniform(0.5, 1.5, array.shape)
     return Probe(layer, rng.standard_normal(input_shape), training)
 
 

@@ -6,26 +6,35 @@ from mlp.layers.base import Layer
 from mlp.layers.batch_norm import BatchNorm
 from mlp.layers.containers import Identity, Residual, Sequential
 from mlp.layers.convolution import Conv2d, im2col
-from mlp.layers.flatten import Flatten
+from mlp.layers.dropout import Dropout
+from mlp.layers.max_pooling import MaxPool2d
 from mlp.layers.parameter import FlatParameters, Parameter
 from mlp.layers.pooling import AvgPool2d, GlobalAvgPool
 from mlp.layers.probing import frozen_buffers, observed
+from mlp.layers.reshape import Flatten, Reshape
+from mlp.layers.smooth_activations import ELU, Sigmoid, Tanh
 
 __all__ = [
+    "ELU",
     "Affine",
     "AvgPool2d",
     "BatchNorm",
     "Conv2d",
+    "Dropout",
     "FlatParameters",
     "Flatten",
     "GlobalAvgPool",
     "Identity",
     "Layer",
     "LeakyReLU",
+    "MaxPool2d",
     "Parameter",
     "ReLU",
+    "Reshape",
     "Residual",
     "Sequential",
+    "Sigmoid",
+    "Tanh",
     "frozen_buffers",
     "im2col",
     "observed",

@@ -19,7 +19,7 @@ Keeps x.
 
 import numpy as np
 
-from mlp.initializers import pytorch_default
+from mlp.initializers import draw_weight_and_bias, pytorch_default
 from mlp.layers.base import Layer
 from mlp.layers.parameter import Parameter
 
@@ -30,7 +30,7 @@ class Affine(Layer):
     Args:
         in_features, out_features: D_in and D_out.
         bias: whether to add b.
-        initializer: draws weight and bias, see `mlp.initializers`.
+        initializer: draws the weight, see `mlp.initializers`.
         rng: NumPy generator for the first weights; without one they differ from run to run.
         dtype: of the weights.
     """
@@ -45,9 +45,7 @@ class Affine(Layer):
         self.reset_parameters(rng or np.random.default_rng())
 
     def reset_parameters(self, rng):
-        for _, parameter in self.own_parameters():
-            values = self.initializer(parameter.data.shape, self.in_features, self.out_features, rng)
-            parameter.data = values.astype(parameter.data.dtype)
+        draw_weight_and_bias(self, self.in_features, self.out_features, rng)
 
     def forward(self, x, training=False):
         self.check_inputs(x, ("N", self.in_features))

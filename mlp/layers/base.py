@@ -217,7 +217,7 @@ class Layer:
             array[...] = get_array_module(array).asarray(state[name], dtype=array.dtype)
 
     def astype(self, dtype):
-        """Convert all parameters and buffers to `dtype`, in place; returns the model."""
+        """Convert all parameters and floating-point buffers to `dtype`, in place; returns the model."""
         return self._convert(lambda array: array.astype(dtype))
 
     def to(self, device):
@@ -229,7 +229,9 @@ class Layer:
             for _, parameter in layer.own_parameters():
                 parameter.replace(function(parameter.data))
             for name in layer.buffer_names:
-                setattr(layer, name, function(getattr(layer, name)))
+                buffer = getattr(layer, name)
+                if buffer.dtype.kind == "f":  # counters stay whole numbers, on the host
+                    setattr(layer, name, function(buffer))
         return self
 
     # --- what it costs --------------------------------------------------------------------------------------------

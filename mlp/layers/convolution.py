@@ -36,7 +36,7 @@ import numpy as np
 
 from mlp.backend import get_array_module
 from mlp.errors import ConfigurationError, ShapeError
-from mlp.initializers import pytorch_default
+from mlp.initializers import draw_weight_and_bias, pytorch_default
 from mlp.layers.base import Layer
 from mlp.layers.parameter import Parameter
 
@@ -114,10 +114,7 @@ class Conv2d(Layer):
 
     def reset_parameters(self, rng):
         window = self.kernel_size[0] * self.kernel_size[1]
-        fan_in, fan_out = window * self.in_channels, window * self.out_channels
-        for _, parameter in self.own_parameters():
-            values = self.initializer(parameter.data.shape, fan_in, fan_out, rng)
-            parameter.data = values.astype(parameter.data.dtype)
+        draw_weight_and_bias(self, window * self.in_channels, window * self.out_channels, rng)
 
     def output_size(self, H, W):
         """Return (OH, OW) for images of H x W pixels; an error if no window fits."""

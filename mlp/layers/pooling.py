@@ -17,12 +17,13 @@ Global average pooling is the mean over the whole image: (N, H, W, C) -> (N, C).
 """
 
 from mlp.backend import get_array_module
-from mlp.errors import ConfigurationError, ShapeError
+from mlp.checks import at_least_one
+from mlp.errors import ShapeError
 from mlp.layers.base import Layer
 
 
-class AvgPool2d(Layer):
-    """Mean over windows of kernel_size x kernel_size pixels, (N, H, W, C) -> (N, OH, OW, C).
+class Pool2d(Layer):
+    """What average and max pooling share: windows of k x k pixels with step s.
 
     Pixels that no window covers (when s does not divide H - k) have no influence, as in PyTorch.
 
@@ -34,14 +35,17 @@ class AvgPool2d(Layer):
     """
 
     def __init__(self, kernel_size, stride=None):
-        self.kernel_size = kernel_size
-        self.stride = kernel_size if stride is None else stride
-        if self.kernel_size < 1 or self.stride < 1:
-            raise ConfigurationError(
-                f"kernel_size and stride must be at least 1, got {self.kernel_size} and {self.stride}"
+        self.kernel_size = at_least_one("kernel_size", kernel_size)
+        self.stride = self.kernel_size if stride is None else at_least_one("stride", stride)
+
+    def check_images(self, x):
+        """Raise ShapeError unless x is (N, H, W, C) and a window fits into H x W."""
+        if x.ndim != 4 or min(x.shape[1:3]) < self.kernel_size:
+            raise ShapeError(
+                f"{self.label()}: expected (N, H, W, C) with H and W at least {self.kernel_size}, got {x.shape}."
             )
 
-    def _places(self, image_shape):
+    def places(self, image_shape):
         """Yield, for each place (u, v) of a window, the slice of the images with that pixel of all windows."""
         (_, H, W, _), k, s = image_shape, self.kernel_size, self.stride
         OH, OW = (H - k) // s + 1, (W - k) // s + 1
@@ -49,25 +53,26 @@ class AvgPool2d(Layer):
             for v in range(k):
                 yield slice(None), slice(u, u + s * OH, s), slice(v, v + s * OW, s)
 
+    def __repr__(self):
+        return f"{type(self).__name__}({self.kernel_size}, stride={self.stride})"
+
+
+class AvgPool2d(Pool2d):
+    """Mean over windows of kernel_size x kernel_size pixels, (N, H, W, C) -> (N, OH, OW, C)."""
+
     def forward(self, x, training=False):
-        if x.ndim != 4 or min(x.shape[1:3]) < self.kernel_size:
-            raise ShapeError(
-                f"{self.label()}: expected (N, H, W, C) with H and W at least {self.kernel_size}, got {x.shape}."
-            )
+        self.check_images(x)
         self.keep(x.shape)
-        y = sum(x[place] for place in self._places(x.shape))  # (N, OH, OW, C)
+        y = sum(x[place] for place in self.places(x.shape))  # (N, OH, OW, C)
         return y * (1.0 / self.kernel_size**2)  # (1)
 
     def backward(self, grad_outputs):
         shape = self.take()
         share = grad_outputs * (1.0 / self.kernel_size**2)  # (N, OH, OW, C)
         grad_inputs = get_array_module(share).zeros(shape, share.dtype)  # (N, H, W, C)
-        for place in self._places(shape):
+        for place in self.places(shape):
             grad_inputs[place] += share  # (2)
         return grad_inputs
-
-    def __repr__(self):
-        return f"AvgPool2d({self.kernel_size}, stride={self.stride})"
 
 
 class GlobalAvgPool(Layer):

@@ -1,10 +1,31 @@
-"""Learning rules (others say optimizers): how the gradient changes the weights. One rule a file."""
+"""Learning rules (others say optimizers): how the gradient changes the weights. One rule, or one family, a file."""
 
-from mlp.learning_rules.adam import Adam
+from mlp.learning_rules.adagrad import AdaGrad
+from mlp.learning_rules.adam import Adam, AdamW
 from mlp.learning_rules.base import LearningRule
 from mlp.learning_rules.gradient_descent import GradientDescent
 from mlp.learning_rules.momentum import Momentum
+from mlp.learning_rules.nesterov import Nesterov
+from mlp.learning_rules.rmsprop import RMSProp
 
-RULES = {"gradient_descent": GradientDescent, "momentum": Momentum, "adam": Adam}
+RULES = {
+    "gradient_descent": GradientDescent,
+    "momentum": Momentum,
+    "nesterov": Nesterov,
+    "adagrad": AdaGrad,
+    "rmsprop": RMSProp,
+    "adam": Adam,
+    "adamw": AdamW,
+}
 
-__all__ = ["RULES", "Adam", "GradientDescent", "LearningRule", "Momentum"]
+__all__ = [
+    "RULES",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "GradientDescent",
+    "LearningRule",
+    "Momentum",
+    "Nesterov",
+    "RMSProp",
+]

@@ -13,7 +13,8 @@ Reference: Kingma and Ba, Adam: a method for stochastic optimization, 2015, algo
 import math
 
 from mlp.backend import get_array_module
-from mlp.learning_rules.base import LearningRule, fraction, positive
+from mlp.checks import fraction, positive
+from mlp.learning_rules.base import LearningRule
 
 
 class Adam(LearningRule):
@@ -22,12 +23,13 @@ class Adam(LearningRule):
     Args:
         beta1, beta2: b1 and b2, how long the two means remember.
         eps: keeps the division away from zero.
+        settings: weight_decay and the others of `LearningRule`.
     """
 
     moment_names = ("mean", "square")
 
-    def __init__(self, learning_rate=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, weight_decay=0.0):
-        super().__init__(learning_rate, weight_decay)
+    def __init__(self, learning_rate=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, **settings):
+        super().__init__(learning_rate, **settings)
         self.beta1, self.beta2 = fraction("beta1", beta1), fraction("beta2", beta2)
         self.eps = positive("eps", eps)
 
@@ -41,3 +43,10 @@ class Adam(LearningRule):
         correction2 = 1.0 - self.beta2**self.steps
         root = get_array_module(v).sqrt(v) / math.sqrt(correction2)  # sqrt(v')
         return (self.learning_rate / correction1) * m / (root + self.eps)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay, w <- w - h d w before each step, by default d = 0.01 as in PyTorch."""
+
+    def __init__(self, learning_rate=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, decoupled_weight_decay=1e-2, **settings):
+        super().__init__(learning_rate, beta1, beta2, eps, decoupled_weight_decay=decoupled_weight_decay, **settings)

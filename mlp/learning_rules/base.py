@@ -5,15 +5,26 @@
 A rule sees the model as these long vectors (see `mlp.layers.parameter`), so its formula is written once, and not in a
 loop over layers. It also owns its moments, vectors of the same length that remember past gradients.
 
-Coupled L2 regularization adds a penalty (d/2) |w|^2 to the loss, and so d w to the gradient, before anything else:
+Around the formula of each rule there are three things that all of them can do, in this order:
 
-    g <- g + d w            d: weight_decay
+    clipping            g <- max(-c, min(c, g))                     clip_value: c, each number by itself
+                        g <- g min(1, c / (|g| + 1e-6))             clip_norm: c, the whole gradient keeps its direction
+    coupled L2          g <- g + d w                                weight_decay: d
+    decoupled decay     w <- w - h d w                              decoupled_weight_decay: d
 
-The reported loss leaves the penalty out, as PyTorch does. Weights change in place, and only in `update`.
+Coupled L2 is the gradient of a penalty (d/2) |w|^2; the reported loss leaves the penalty out, as PyTorch does. Where a
+rule divides by the size of the gradient, as Adam does, the penalty is divided too; decoupled decay goes around the rule
+and shrinks all weights alike (Loshchilov and Hutter, Decoupled weight decay regularization, 2019). `no_decay` leaves
+parameters out of both by their names: r"(gamma|beta|bias)$" spares norms and biases.
+
+Weights change in place, and only in `update`; p.grad stays as backward wrote it.
 """
 
+import re
+
 from mlp.backend import device_of, get_array_module, to_numpy
-from mlp.errors import CheckpointError, ConfigurationError, MlpError
+from mlp.checks import not_negative, positive
+from mlp.errors import CheckpointError, MlpError
 from mlp.layers.parameter import FlatParameters
 
 
@@ -22,7 +33,9 @@ class LearningRule:
 
     Args:
         learning_rate: h > 0; the training loop sets it before each step.
-        weight_decay: d >= 0, coupled L2 on all parameters.
+        weight_decay: coupled L2. decoupled_weight_decay: decay around the rule.
+        no_decay: a regular expression; parameters whose dotted names it is found in do not decay.
+        clip_norm, clip_value: bounds for the gradient; None for none.
 
     Raises:
         ConfigurationError: a value out of its range.
@@ -30,12 +43,23 @@ class LearningRule:
 
     moment_names = ()  # vectors that the rule remembers from step to step
 
-    def __init__(self, learning_rate, weight_decay=0.0):
+    def __init__(
+        self,
+        learning_rate,
+        weight_decay=0.0,
+        decoupled_weight_decay=0.0,
+        no_decay=None,
+        clip_norm=None,
+        clip_value=None,
+    ):
         self.learning_rate = positive("learning_rate", learning_rate)
-        if not weight_decay >= 0:
-            raise ConfigurationError(f"weight_decay must be 0 or greater, got {weight_decay}")
-        self.weight_decay = float(weight_decay)
+        self.weight_decay = not_negative("weight_decay", weight_decay)
+        self.decoupled_weight_decay = not_negative("decoupled_weight_decay", decoupled_weight_decay)
+        self.no_decay = no_decay
+        self.clip_norm = None if clip_norm is None else positive("clip_norm", clip_norm)
+        self.clip_value = None if clip_value is None else positive("clip_value", clip_value)
         self.flat = None
+        self.decays = 1.0  # for each weight 1 if it decays, else 0: (P,); or 1.0 for all
         self.steps = 0  # updates so far
         self.moments = {}
 
@@ -45,6 +69,11 @@ class LearningRule:
         self.steps = 0
         zeros_like = get_array_module(self.flat.data).zeros_like
         self.moments = {name: zeros_like(self.flat.data) for name in self.moment_names}
+        if self.no_decay is not None:
+            self.decays = zeros_like(self.flat.data)
+            for parameter, start in zip(self.flat.parameters, self.flat.offsets, strict=True):
+                if not re.search(self.no_decay, parameter.name):
+                    self.decays[start : start + parameter.data.size] = 1.0
 
     def update(self):
         """Change all parameters by one step along their gradients.
@@ -58,10 +87,21 @@ class LearningRule:
                 "and again after model.to() or model.astype()."
             )
         self.steps += 1
-        gradient = self.flat.grad
+        weights, gradient = self.flat.data, self.clip(self.flat.grad)
         if self.weight_decay:
-            gradient = gradient + self.weight_decay * self.flat.data
-        self.flat.data -= self.change(gradient)
+            gradient = gradient + (self.weight_decay * self.decays) * weights
+        if self.decoupled_weight_decay:
+            weights -= (self.learning_rate * self.decoupled_weight_decay * self.decays) * weights
+        weights -= self.change(gradient)
+
+    def clip(self, gradient):
+        """Return the gradient within the bounds, (P,)."""
+        xp = get_array_module(gradient)
+        if self.clip_value is not None:
+            gradient = xp.clip(gradient, -self.clip_value, self.clip_value)
+        if self.clip_norm is not None:
+            gradient = gradient * min(1.0, self.clip_norm / (float(xp.linalg.norm(gradient)) + 1e-6))
+        return gradient
 
     def change(self, gradient):
         """Return what to subtract from the weights, (P,), and bring the moments up to date.
@@ -86,17 +126,3 @@ class LearningRule:
     def __repr__(self):
         where = "" if self.flat is None else f", {self.flat.data.size:,} weights on {device_of(self.flat.data)}"
         return f"{type(self).__name__}(learning_rate={self.learning_rate}{where})"
-
-
-def positive(name, value):
-    """Return `value` as a float; ConfigurationError unless it is greater than 0 and finite."""
-    if not 0 < value < float("inf"):
-        raise ConfigurationError(f"{name} must be greater than 0, got {value}")
-    return float(value)
-
-
-def fraction(name, value):
-    """Return `value` as a float; ConfigurationError unless 0 <= value < 1."""
-    if not 0 <= value < 1:
-        raise ConfigurationError(f"{name} must lie in 0 <= {name} < 1, got {value}")
-    return float(value)

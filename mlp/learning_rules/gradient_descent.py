@@ -9,10 +9,10 @@ from mlp.learning_rules.base import LearningRule
 
 
 class GradientDescent(LearningRule):
-    """w <- w - h g."""
+    """w <- w - h g. Settings: weight_decay and the others of `LearningRule`."""
 
-    def __init__(self, learning_rate=1e-2, weight_decay=0.0):
-        super().__init__(learning_rate, weight_decay)
+    def __init__(self, learning_rate=1e-2, **settings):
+        super().__init__(learning_rate, **settings)
 
     def change(self, gradient):
         return self.learning_rate * gradient

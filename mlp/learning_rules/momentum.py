@@ -9,7 +9,8 @@ is PyTorch's form: the learning rate stands outside v, so a change of h acts at 
 Reference: Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
 """
 
-from mlp.learning_rules.base import LearningRule, fraction
+from mlp.checks import fraction
+from mlp.learning_rules.base import LearningRule
 
 
 class Momentum(LearningRule):
@@ -17,12 +18,13 @@ class Momentum(LearningRule):
 
     Args:
         momentum: mu, 0 <= mu < 1.
+        settings: weight_decay and the others of `LearningRule`.
     """
 
     moment_names = ("velocity",)
 
-    def __init__(self, learning_rate=1e-2, momentum=0.9, weight_decay=0.0):
-        super().__init__(learning_rate, weight_decay)
+    def __init__(self, learning_rate=1e-2, momentum=0.9, **settings):
+        super().__init__(learning_rate, **settings)
         self.momentum = fraction("momentum", momentum)
 
     def change(self, gradient):

@@ -17,6 +17,7 @@ import re
 
 import numpy as np
 
+from mlp.checks import at_least_one, choose
 from mlp.errors import ConfigurationError
 from mlp.layers import Affine, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, Identity, LeakyReLU, Residual, Sequential
 
@@ -62,8 +63,7 @@ def vgg(
     if dropout != 0.0:
         raise ConfigurationError(f"dropout must be 0 for now, got {dropout}")
     for name, value in (("filters", filters), ("num_classes", num_classes), ("image_channels", image_channels)):
-        if value < 1:
-            raise ConfigurationError(f"{name} must be at least 1, got {value}")
+        at_least_one(name, value)
 
     def conv(in_channels=filters, bias=False):
         return Conv2d(in_channels, filters, kernel_size=3, padding=1, bias=bias, dtype=dtype)
@@ -115,12 +115,6 @@ def blocks_per_stage(depth):
             f"try {' or '.join(str(d) for d in near)}"
         )
     return (depth - 8) // 6
-
-
-def choose(name, value, choices):
-    """Raise ConfigurationError unless `value` is one of `choices`."""
-    if value not in choices:
-        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 def report_label(name):

@@ -15,6 +15,10 @@ to steps; `per_epoch` makes a schedule that counts epochs, and is constant insid
 
 from mlp.schedulers.constant import constant
 from mlp.schedulers.cosine import cosine
+from mlp.schedulers.exponential import exponential
+from mlp.schedulers.step import step
 from mlp.schedulers.units import epochs_in, per_epoch
+from mlp.schedulers.warm_restarts import warm_restarts
+from mlp.schedulers.warm_up import join, warm_up
 
-__all__ = ["constant", "cosine", "epochs_in", "per_epoch"]
+__all__ = ["constant", "cosine", "epochs_in", "exponential", "join", "per_epoch", "step", "warm_restarts", "warm_up"]

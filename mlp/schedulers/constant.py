@@ -1,6 +1,6 @@
 """The constant schedule: h(t) = h0."""
 
-from mlp.learning_rules.base import positive
+from mlp.checks import positive
 
 
 def constant(learning_rate):

@@ -11,8 +11,7 @@ Reference: Loshchilov and Hutter, SGDR, 2017, equation 5, without restarts.
 
 import math
 
-from mlp.errors import ConfigurationError
-from mlp.learning_rules.base import positive
+from mlp.checks import at_least_one, not_negative, positive
 
 
 def cosine(learning_rate, minimum, steps):
@@ -25,9 +24,6 @@ def cosine(learning_rate, minimum, steps):
     Raises:
         ConfigurationError: a value out of its range.
     """
-    h0 = positive("learning_rate", learning_rate)
-    if not minimum >= 0:
-        raise ConfigurationError(f"minimum must be 0 or greater, got {minimum}")
-    if not steps >= 1:
-        raise ConfigurationError(f"steps must be at least 1, got {steps}")
-    return lambda step: minimum + (h0 - minimum) * (1.0 + math.cos(math.pi * step / steps)) / 2.0
+    h0, low = positive("learning_rate", learning_rate), not_negative("minimum", minimum)
+    T = at_least_one("steps", steps)
+    return lambda t: low + (h0 - low) * (1.0 + math.cos(math.pi * t / T)) / 2.0

@@ -122,7 +122,7 @@ class OverlapsOverwritten(AvgPool2d):
     def backward(self, grad_outputs):
         shape = self.take()
         grad_inputs = np.zeros(shape)
-        for place in self._places(shape):
+        for place in self.places(shape):
             grad_inputs[place] = grad_outputs / self.kernel_size**2
         return grad_inputs
 

@@ -70,5 +70,5 @@ def test_errors_name_the_layer():
 
 @pytest.mark.parametrize(("k", "s"), [(0, None), (2, 0), (-1, 1)])
 def test_impossible_settings(k, s):
-    with pytest.raises(ConfigurationError, match="must be at least 1"):
+    with pytest.raises(ConfigurationError, match="must be a whole number of at least 1"):
         AvgPool2d(k, stride=s)

@@ -7,7 +7,7 @@ import pytest
 
 from mlp.errors import CheckpointError, ConfigurationError, MlpError
 from mlp.layers import Affine, Parameter
-from mlp.learning_rules import RULES, Adam, GradientDescent, Momentum
+from mlp.learning_rules import RULES, AdaGrad, Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
 
 
 def run(rule, steps=20, dtype=np.float64):
@@ -39,6 +39,21 @@ def momentum_step(g, memory, t):
     return 0.05 * memory["v"]
 
 
+def nesterov_step(g, memory, t):
+    memory["v"] = 0.9 * memory.get("v", 0.0) + g
+    return 0.05 * (g + 0.9 * memory["v"])
+
+
+def adagrad_step(g, memory, t):
+    memory["s"] = memory.get("s", 0.0) + g * g
+    return 0.05 * g / (math.sqrt(memory["s"]) + 1e-10)
+
+
+def rmsprop_step(g, memory, t):
+    memory["v"] = 0.99 * memory.get("v", 0.0) + 0.01 * g * g
+    return 0.01 * g / (math.sqrt(memory["v"]) + 1e-8)
+
+
 def adam_step(g, memory, t):
     memory["m"] = 0.9 * memory.get("m", 0.0) + 0.1 * g
     memory["v"] = 0.999 * memory.get("v", 0.0) + 0.001 * g * g
@@ -49,6 +64,9 @@ def adam_step(g, memory, t):
 CASES = [
     (GradientDescent, 0.05, lambda g, memory, t: 0.05 * g),
     (Momentum, 0.05, momentum_step),
+    (Nesterov, 0.05, nesterov_step),
+    (AdaGrad, 0.05, adagrad_step),
+    (RMSProp, 0.01, rmsprop_step),
     (Adam, 0.01, adam_step),
 ]
 
@@ -60,10 +78,58 @@ def test_the_vector_formula_equals_the_formula_by_hand(rule, learning_rate, step
     np.testing.assert_allclose(ours, by_hand(step, weight_decay=weight_decay), rtol=1e-10)
 
 
+def two_tensors():
+    return [Parameter(np.array([3.0, -4.0]), "conv.weight"), Parameter(np.array([12.0]), "conv.bias")]
+
+
+def one_update(rule, parameters):
+    """One step of gradient descent at rate 1 with gradient = weights; returns the change of all weights."""
+    rule.initialize(parameters)
+    before = rule.flat.data.copy()
+    rule.flat.grad[:] = before
+    rule.update()
+    assert (rule.flat.grad == before).all()  # p.grad stays as backward wrote it
+    return before - rule.flat.data
+
+
+def test_clipping_by_norm_keeps_the_direction():
+    change = one_update(GradientDescent(1.0, clip_norm=6.5), two_tensors())
+    np.testing.assert_allclose(change, np.array([3.0, -4.0, 12.0]) * 6.5 / (13.0 + 1e-6), rtol=1e-12)
+    unclipped = one_update(GradientDescent(1.0, clip_norm=14.0), two_tensors())
+    assert unclipped.tolist() == [3.0, -4.0, 12.0]
+
+
+def test_clipping_by_value_bounds_each_number():
+    assert one_update(GradientDescent(1.0, clip_value=3.5), two_tensors()).tolist() == [3.0, -3.5, 3.5]
+
+
+def test_coupled_decay_comes_after_clipping_and_decoupled_decay_goes_around_the_rule():
+    coupled = one_update(GradientDescent(0.5, weight_decay=0.1, clip_value=1.0), two_tensors())
+    np.testing.assert_allclose(coupled, 0.5 * (np.array([1.0, -1.0, 1.0]) + 0.1 * np.array([3.0, -4.0, 12.0])))
+    decoupled = one_update(GradientDescent(0.5, decoupled_weight_decay=0.1, clip_value=1.0), two_tensors())
+    np.testing.assert_allclose(decoupled, 0.5 * np.array([1.0, -1.0, 1.0]) + 0.5 * 0.1 * np.array([3.0, -4.0, 12.0]))
+
+
+@pytest.mark.parametrize("kind", ["weight_decay", "decoupled_weight_decay"])
+def test_no_decay_spares_parameters_by_name(kind):
+    rule = GradientDescent(1.0, **{kind: 0.1}, no_decay=r"(gamma|beta|bias)$")
+    rule.initialize(two_tensors())
+    rule.flat.grad[:] = 0.0
+    rule.update()
+    np.testing.assert_allclose(rule.flat.data, [3.0 * 0.9, -4.0 * 0.9, 12.0])
+
+
+def test_adamw_decays_by_default():
+    rule = AdamW(0.1)
+    rule.initialize([Parameter(np.array([2.0]))])
+    rule.update()
+    np.testing.assert_allclose(rule.flat.data, [2.0 * (1 - 0.1 * 0.01)])
+
+
 @pytest.mark.parametrize("rule", RULES.values())
 def test_float32_stays_float32(rule):
     p = Parameter(np.ones(3, np.float32))
-    r = rule(1e-3, weight_decay=1e-2)
+    r = rule(1e-3, weight_decay=1e-2, no_decay="bias", clip_norm=0.1, clip_value=0.1)
     r.initialize([p])
     p.grad = np.ones(3, np.float32)
     r.update()

@@ -99,7 +99,7 @@ def test_seeds_differ_and_repeat():
         ({"norm_position": "inside"}, "norm_position"),
         ({"reduction_shortcut": "magic"}, "reduction_shortcut"),
         ({"dropout": 0.5}, "dropout"),
-        ({"filters": 0}, "filters must be at least 1"),
+        ({"filters": 0}, "filters must be a whole number of at least 1, got 0"),
     ],
 )
 def test_unknown_options_are_errors(settings, message):

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from mlp.errors import ConfigurationError
-from mlp.schedulers import constant, cosine, epochs_in, per_epoch
+from mlp.schedulers import constant, cosine, epochs_in, exponential, join, per_epoch, step, warm_restarts, warm_up
 
 
 def test_constant():
@@ -46,6 +46,30 @@ def test_epochs_convert_to_steps():
     assert cosine(1e-3, 0.0, steps=epochs(2))(950) == pytest.approx(0.0, abs=1e-18)
 
 
+def test_step_and_exponential():
+    assert [step(1.0, 0.5, steps=3)(t) for t in range(7)] == [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25]
+    assert exponential(2.0, 0.5)(3) == 0.25
+    assert exponential(1e-3, 0.96)(100) == pytest.approx(1e-3 * 0.96**100, rel=1e-12)
+
+
+def test_warm_restarts_start_again_at_the_first_rate():
+    even = warm_restarts(1.0, 0.0, steps=4)
+    assert [even(t) for t in (0, 4, 8)] == [1.0, 1.0, 1.0]
+    assert even(2) == pytest.approx(0.5)
+    assert even(7) == even(3) < 0.2
+    longer = warm_restarts(1.0, 0.1, steps=2, multiply=3)  # cycles of 2, 6, 18 steps
+    assert [longer(t) for t in (0, 2, 8, 26)] == [1.0, 1.0, 1.0, 1.0]
+    assert longer(5) == pytest.approx(0.55)
+    assert min(longer(t) for t in range(60)) > 0.1
+
+
+def test_warm_up_rises_in_a_line_and_join_continues():
+    rise = warm_up(1.0, steps=4, start=0.2)
+    assert [round(rise(t), 12) for t in (0, 1, 2, 4, 100)] == [0.2, 0.4, 0.6, 1.0, 1.0]
+    both = join(rise, cosine(1.0, 0.0, steps=10), constant(0.5), at=[4, 14])
+    assert [both(t) for t in (3, 4, 13, 14)] == [rise(3), 1.0, cosine(1.0, 0.0, steps=10)(9), 0.5]
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -54,6 +78,12 @@ def test_epochs_convert_to_steps():
         lambda: cosine(1e-3, -1, 10),
         lambda: cosine(1e-3, 0, 0),
         lambda: epochs_in(0),
+        lambda: step(1.0, 0.1, steps=0),
+        lambda: exponential(1.0, 0.0),
+        lambda: warm_restarts(1.0, 0.0, steps=2, multiply=0),
+        lambda: warm_up(1.0, steps=2, start=2.0),
+        lambda: join(constant(1.0), constant(2.0), at=[]),
+        lambda: join(constant(1.0), constant(2.0), constant(3.0), at=[5, 5]),
         lambda: per_epoch(constant(1), 2.5),
     ],
 )

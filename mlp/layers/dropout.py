@@ -1,0 +1,61 @@
+"""Dropout: in training, silence every unit with probability p, so that none can rely on another being there.
+
+    r  mask of independent draws: 0 with probability p, else 1              (the shape of x)
+
+    training      y = x r / (1 - p)            dL/dx = dL/dy r / (1 - p)                       (1)
+    evaluation    y = x                        dL/dx = dL/dy                                   (2)
+
+Dividing by 1 - p keeps the mean: E[r / (1 - p)] = 1. The variance grows, by x^2 p / (1 - p), and is there in training
+only: a batch norm behind dropout then normalizes with a running variance that evaluation does not have.
+
+The mask of step t is a function of (seed, path of the layer, t), see `mlp.rng`: a resumed run draws the same masks.
+Each training forward counts one step; the counter is a buffer, saved with the weights, and put back after probes.
+
+References: Srivastava et al., Dropout, 2014; Li et al., Understanding the disharmony between dropout and batch
+normalization by variance shift, 2019.
+"""
+
+import numpy as np
+
+from mlp.backend import get_array_module
+from mlp.checks import fraction
+from mlp.layers.base import Layer
+from mlp.rng import generator
+
+
+class Dropout(Layer):
+    """Silences units in training, any shape.
+
+    Args:
+        p: probability of silence, 0 <= p < 1.
+        seed: of the masks; `model.initialize(seed)` draws another for each layer.
+    """
+
+    buffer_names = ("step",)
+
+    def __init__(self, p=0.5, seed=0):
+        self.p = fraction("p", p)
+        self.seed = seed
+        self.step = np.zeros((), np.int64)  # training forwards so far
+
+    def reset_parameters(self, rng):
+        self.seed = int(rng.integers(2**32))
+        self.step[...] = 0
+
+    def forward(self, x, training=False):
+        if not training or self.p == 0.0:
+            self.keep(None)
+            return x
+        draws = generator(self.seed, "dropout", self.path, int(self.step)).random(x.shape, np.float32)
+        self.step += 1
+        mask = (draws >= self.p).astype(x.dtype)  # r
+        scale = get_array_module(x).asarray(mask * (1.0 / (1.0 - self.p)))
+        self.keep(scale)
+        return x * scale  # (1)
+
+    def backward(self, grad_outputs):
+        scale = self.take()
+        return grad_outputs if scale is None else grad_outputs * scale
+
+    def __repr__(self):
+        return f"Dropout({self.p})"

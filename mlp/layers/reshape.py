@@ -1,0 +1,43 @@
+"""Reshaping: the same numbers in another shape. Nothing is computed, so the gradient only gets its old shape back."""
+
+import math
+
+from mlp.errors import ShapeError
+from mlp.layers.base import Layer
+
+
+class Flatten(Layer):
+    """Turn each sample into one vector, (N, H, W, C) -> (N, H W C); the last axis (channels) varies fastest."""
+
+    def forward(self, x, training=False):
+        self.keep(x.shape)
+        return x.reshape(len(x), -1)
+
+    def backward(self, grad_outputs):
+        return grad_outputs.reshape(self.take())
+
+
+class Reshape(Layer):
+    """Give each sample another shape, (N, ...) -> (N, *shape).
+
+    Args:
+        shape: of one sample, without the batch axis: Reshape((28, 28, 1)) makes images of vectors of 784.
+    """
+
+    def __init__(self, shape):
+        self.shape = tuple(shape)
+
+    def forward(self, x, training=False):
+        if math.prod(x.shape[1:]) != math.prod(self.shape):
+            raise ShapeError(
+                f"{self.label()}: samples of shape {x.shape[1:]} have {math.prod(x.shape[1:])} values, "
+                f"{self.shape} needs {math.prod(self.shape)}."
+            )
+        self.keep(x.shape)
+        return x.reshape(len(x), *self.shape)
+
+    def backward(self, grad_outputs):
+        return grad_outputs.reshape(self.take())
+
+    def __repr__(self):
+        return f"Reshape({self.shape})"

@@ -1,0 +1,18 @@
+"""The exponential schedule: multiply the learning rate by the same factor at every step.
+
+    h(t) = h0 g^t
+
+Reference: PyTorch's ExponentialLR; the reports use g = 0.96 an epoch.
+"""
+
+from mlp.checks import positive
+
+
+def exponential(learning_rate, factor):
+    """Return the exponential schedule.
+
+    Args:
+        learning_rate: h0. factor: g > 0, per unit in which the schedule is called.
+    """
+    h0, g = positive("learning_rate", learning_rate), positive("factor", factor)
+    return lambda t: h0 * g**t

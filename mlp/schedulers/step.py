@@ -1,0 +1,19 @@
+"""The step schedule: multiply the learning rate by a factor every so often.
+
+    h(t) = h0 g^floor(t / T)
+
+Reference: PyTorch's StepLR.
+"""
+
+from mlp.checks import at_least_one, positive
+
+
+def step(learning_rate, factor, steps):
+    """Return the step schedule.
+
+    Args:
+        learning_rate: h0. factor: g > 0, usually 0.1.
+        steps: T >= 1, the length of a stair.
+    """
+    h0, g, T = positive("learning_rate", learning_rate), positive("factor", factor), at_least_one("steps", steps)
+    return lambda t: h0 * g ** (t // T)

@@ -1,0 +1,36 @@
+"""Cosine with warm restarts: fall along half a wave, jump back up, and take longer each time.
+
+Cycle i lasts T_i = T_0 m^i steps. With s steps since its start,
+
+    h = h_min + (h0 - h_min) (1 + cos(pi s / T_i)) / 2
+
+so h0 comes again at the first step of every cycle: a warm restart. Which cycle step t lies in follows from the lengths:
+the cycles before i last T_0 (m^i - 1)/(m - 1) steps together (i T_0 for m = 1).
+
+Reference: Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, 2017, equation 5; PyTorch's
+CosineAnnealingWarmRestarts.
+"""
+
+import math
+
+from mlp.checks import at_least_one, not_negative, positive
+
+
+def warm_restarts(learning_rate, minimum, steps, multiply=1):
+    """Return the cosine schedule with warm restarts.
+
+    Args:
+        learning_rate: h0. minimum: h_min >= 0.
+        steps: T_0 >= 1, the length of the first cycle.
+        multiply: m, a whole number >= 1, by which each cycle is longer than the one before.
+    """
+    h0, low = positive("learning_rate", learning_rate), not_negative("minimum", minimum)
+    first, m = at_least_one("steps", steps), at_least_one("multiply", multiply)
+
+    def schedule(t):
+        start, length = (t // first * first, first) if m == 1 else (0, first)
+        while t >= start + length:  # a logarithm would be off by one where rounding hits the border
+            start, length = start + length, length * m
+        return low + (h0 - low) * (1.0 + math.cos(math.pi * (t - start) / length)) / 2.0
+
+    return schedule

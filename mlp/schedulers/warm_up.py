@@ -1,0 +1,50 @@
+"""Linear warm-up, and schedules one after the other.
+
+At the first steps weights and moments are random, and a large step can do harm that takes long to repair. Warm-up
+starts with small steps:
+
+    h(t) = h0 (a + (1 - a) t / T)      for t < T, from a h0 up to h0; h0 afterwards
+
+`join` puts schedules end to end, each counting its steps from its own start.
+
+Reference: Goyal et al., Accurate, large minibatch SGD, 2017, section 2.2; PyTorch's LinearLR and SequentialLR.
+"""
+
+from mlp.checks import at_least_one, positive
+from mlp.errors import ConfigurationError
+
+
+def warm_up(learning_rate, steps, start=0.01):
+    """Return the schedule that rises in a line to `learning_rate` and stays there.
+
+    Args:
+        learning_rate: h0. steps: T >= 1. start: a, 0 < a <= 1, the first rate as a fraction of h0.
+    """
+    h0, a, T = positive("learning_rate", learning_rate), positive("start", start), at_least_one("steps", steps)
+    if a > 1:
+        raise ConfigurationError(f"start must lie in 0 < start <= 1, got {start}")
+    return lambda t: h0 * (a + (1.0 - a) * min(t, T) / T)
+
+
+def join(*schedules, at):
+    """Return schedules one after the other.
+
+    Args:
+        schedules: k schedules.
+        at: the k - 1 steps at which the next one begins (at step 0 of its own), ascending.
+
+    Example:
+        join(warm_up(1e-3, steps=500), cosine(1e-3, 2e-5, steps=9500), at=[500])
+    """
+    borders = [0, *at]
+    if len(borders) != len(schedules) or any(a >= b for a, b in zip(borders, borders[1:], strict=False)):
+        raise ConfigurationError(
+            f"join needs an ascending start for every schedule but the first, got {len(schedules)} schedules "
+            f"and at={list(at)}"
+        )
+
+    def schedule(t):
+        k = max(i for i, border in enumerate(borders) if t >= border)
+        return schedules[k](t - borders[k])
+
+    return schedule
