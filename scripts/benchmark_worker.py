@@ -1,0 +1,107 @@
+"""A process that trains one network with mlp or with PyTorch, a step whenever it is told to; `benchmark.py` starts it.
+
+    python benchmark_worker.py VARIANT NET BATCH THREADS ENGINE
+
+It gets ready and writes a line of JSON about itself to stdout, then answers every line from stdin with one step and a
+line with the seconds it took and the memory needed so far. It ends with its stdin.
+"""
+
+import json
+import re
+import sys
+import time
+
+import numpy as np
+
+from mlp.errors import ConfigurationError, MlpError
+from mlp.models.vgg import blocks_per_stage
+
+
+def main():
+    variant, net, batch, threads, engine = sys.argv[1:]
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever libraries print is no answer
+
+    def answer(**values):
+        print(json.dumps(values), file=answers, flush=True)
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((int(batch), 32, 32, 3), dtype=np.float32)  # (N, H, W, C)
+    targets = rng.integers(0, 100, size=len(x))
+    try:
+        if variant == "ours":
+            step, about = our_step(x, targets, settings(net), int(threads), engine)
+        else:
+            step, about = torch_step(x, targets, settings(net), int(threads), variant == "torch channels_last")
+    except MlpError as error:
+        answer(error=str(error))
+        return 2
+    answer(**about)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        step()
+        answer(seconds=time.perf_counter() - start, peak_mb=peak_mb())
+    return 0
+
+
+def our_step(x, targets, keywords, threads, engine_name):
+    """Return the function that does a training step with mlp, and a dict about it."""
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    from mlp.engine import make_engine
+    from mlp.learning_rules import Adam
+    from mlp.losses import SoftmaxCrossEntropy
+    from mlp.models import vgg
+
+    threadpool_limits(threads, user_api="blas")
+    engine = make_engine(engine_name, threads=threads)
+    engine.bind(vgg(**keywords), SoftmaxCrossEntropy(), Adam(learning_rate=1e-3))
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    blas = ", ".join(f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in libraries)
+    blas = blas or "unknown BLAS"
+    text = f"engine {engine.name}, NumPy {np.__version__}, {blas} kernels"
+    return lambda: engine.train_step(x, targets), {"engine": engine.name, "blas": blas, "text": text}
+
+
+def torch_step(x, targets, keywords, threads, channels_last):
+    """Return the function that does a training step with PyTorch, and a dict about it."""
+    import torch
+    from torch.nn import functional
+    from torch_vgg import VGG, images_to_torch
+
+    torch.set_num_threads(threads)
+    model, images, labels = VGG(**keywords), images_to_torch(x), torch.tensor(targets)
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
+        images = images.to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+
+    def step():
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step, {"text": f"PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()} kernels"}
+
+
+def peak_mb():
+    """Return the highest resident memory of this process so far, in MB."""
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def settings(net):
+    """Return the keywords of `mlp.models.vgg` for a name such as vgg38_bn_rc."""
+    match = re.fullmatch(r"vgg(\d+)(_bn)?(_rc)?", net)
+    if match is None:
+        raise ConfigurationError(f"unknown net {net!r}: names are vgg<depth>[_bn][_rc], such as vgg38_bn_rc")
+    depth, bn, rc = match.groups()
+    blocks_per_stage(int(depth))  # an error for depths that there are not
+    return {"depth": int(depth), "norm": "batch" if bn else "none", "residual": bool(rc)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

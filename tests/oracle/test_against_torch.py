@@ -1,0 +1,67 @@
+"""mlp beside PyTorch, both in float64: layers, loss, learning rules, schedules, whole networks, initial weights."""
+
+import math
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch_cases import CASES, differences, draw  # noqa: E402
+from torch_reference import reference, to_torch  # noqa: E402
+from torch_vgg import VGG, state_by_name  # noqa: E402
+
+from mlp.layers import Affine, Conv2d  # noqa: E402
+from mlp.models import vgg  # noqa: E402
+
+pytestmark = pytest.mark.oracle
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_same_as_torch(name):
+    case, given = CASES[name], draw(name)
+    assert not differences(case.run(given), reference(case, given), case.tolerance)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"depth": 8},
+        {"depth": 38, "norm": "batch", "residual": True},
+        {"depth": 14, "norm": "batch", "norm_position": "after", "residual": True, "reduction_shortcut": "avgpool"},
+        {"depth": 20, "filters": 6, "num_classes": 10, "image_channels": 1},
+    ],
+)
+def test_load_from_copies_every_array(settings):
+    mlp_model = vgg(**settings)
+    torch_model = VGG(**settings).load_from(mlp_model)
+    copied = state_by_name(torch_model)
+    for name, array in mlp_model.state_dict().items():
+        np.testing.assert_array_equal(copied.pop(name), array)
+    assert not copied
+    assert sum(p.numel() for p in torch_model.parameters()) == mlp_model.num_parameters
+
+
+@pytest.mark.parametrize(
+    ("layer", "fan_in", "images"),
+    [(Affine(7, 4000), 7, False), (Conv2d(3, 5000, (2, 1)), 6, True)],
+    ids=["affine", "conv"],
+)
+def test_initial_weights_are_drawn_alike(layer, fan_in, images):
+    layer.initialize(seed=0)
+    torch.manual_seed(0)
+    theirs = state_by_name(to_torch(layer, images))
+    bound = 1.0 / math.sqrt(fan_in)
+    for name, p in layer.named_parameters():
+        samples = p.data.ravel(), theirs[name].ravel()
+        for values in samples:
+            assert 0.99 * bound < np.abs(values).max() <= bound * (1 + 1e-6)
+        assert largest_gap(*samples) < 2.0 * math.sqrt(2.0 / p.data.size)  # exceeded by chance once in 1500
+
+
+def largest_gap(a, b):
+    """Return the largest distance of the distribution functions of two samples (Kolmogorov and Smirnov)."""
+    at = np.sort(np.concatenate([a, b]))
+    return np.abs(
+        np.searchsorted(np.sort(a), at, "right") / a.size - np.searchsorted(np.sort(b), at, "right") / b.size
+    ).max()

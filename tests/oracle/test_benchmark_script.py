@@ -1,0 +1,68 @@
+"""The benchmark runs, compares, and says clearly what it cannot do. Times are not tested."""
+
+import importlib.util
+import json
+
+import benchmark
+import pytest
+
+TINY = ["--nets", "vgg08_bn", "--batch-sizes", "2", "--rounds", "2", "--engine", "textbook", "--threads", "1"]
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    """The processes that it starts find mlp, whether it is installed or not."""
+    monkeypatch.setenv("PYTHONPATH", str(benchmark.WORKER.parents[1]))
+
+
+@pytest.mark.oracle
+def test_beside_torch(tmp_path, capsys):
+    pytest.importorskip("torch")
+    assert benchmark.main([*TINY, "--json", str(tmp_path / "times.json")]) == 0
+    (record,) = json.loads((tmp_path / "times.json").read_text())
+    assert (record["net"], record["batch"], record["engine"], record["threads"]) == ("vgg08_bn", 2, "textbook", 1)
+    for key in ("ours_s", "torch_nchw_s", "torch_channels_last_s", "ours_rss_mb", "torch_rss_mb"):
+        assert record[key] > 0
+    first, second = (a / b for a, b in zip(*list(record["rounds_s"].values())[:2], strict=True))
+    assert record["ratio_nchw"] == pytest.approx((first + second) / 2)
+    assert "| vgg08_bn | 2 |" in capsys.readouterr().out
+
+
+def test_alone(capsys):
+    assert benchmark.main([*TINY, "--against", "none"]) == 0
+    assert "torch" not in capsys.readouterr().out.lower()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--nets", "resnet18"], "unknown net 'resnet18'"),
+        (["--nets", "vgg10"], "depth must be 8, 14"),
+        (["--batch-sizes", "0"], "--batch-sizes must be whole numbers of at least 1"),
+        (["--rounds", "-1"], "--rounds must be whole numbers"),
+        (["--json", "/nowhere/at/all.json"], "there is no folder /nowhere/at"),
+    ],
+)
+def test_wrong_flags(flags, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        benchmark.main(["--against", "none", *flags])
+    assert message in capsys.readouterr().err
+
+
+def test_missing_torch(monkeypatch, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit, match="2"):
+        benchmark.main(TINY)
+    assert "PyTorch is not installed" in capsys.readouterr().err
+
+
+def test_unknown_engine(capsys):
+    assert benchmark.main([*TINY, "--against", "none", "--engine", "steam"]) == 2
+    assert "engine must be one of" in capsys.readouterr().err
+
+
+def test_a_process_that_fails(capsys, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(benchmark, "WORKER", benchmark.WORKER.with_name("no_such_worker.py"))
+    assert benchmark.main([*TINY, "--against", "none"]) == 2
+    assert "the process of ours ended" in capsys.readouterr().err
