@@ -17,6 +17,7 @@ import numpy as np
 
 from mlp.diagnostics import compare_gradients, relative_error
 from mlp.layers import (
+    ELU,
     Affine,
     AvgPool2d,
     BatchNorm,
@@ -24,16 +25,19 @@ from mlp.layers import (
     Flatten,
     GlobalAvgPool,
     LeakyReLU,
+    MaxPool2d,
     Parameter,
     ReLU,
     Residual,
     Sequential,
+    Sigmoid,
+    Tanh,
 )
-from mlp.learning_rules import Adam, GradientDescent, Momentum
-from mlp.losses import SoftmaxCrossEntropy
+from mlp.learning_rules import AdaGrad, Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
+from mlp.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from mlp.models import vgg
 from mlp.rng import generator
-from mlp.schedulers import cosine, per_epoch
+from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step, warm_restarts, warm_up
 
 
 @dataclass
@@ -64,24 +68,32 @@ class LayerCase:
 
 @dataclass
 class LossCase:
-    """Softmax cross-entropy: value and gradient."""
+    """A loss: value and gradient."""
 
     scale: float  # of the logits
+    make: Callable = SoftmaxCrossEntropy
     golden: bool = True
     tolerance = 1e-12
 
     def draw(self, rng):
-        return {"logits": self.scale * rng.normal(size=(6, 5)), "targets": rng.integers(0, 5, size=6)}
+        logits = self.scale * rng.normal(size=(6, 5))
+        if type(self.make()) is SoftmaxCrossEntropy:
+            return {"logits": logits, "targets": rng.integers(0, 5, size=6)}
+        return {"logits": logits, "wanted": rng.random(size=(6, 5))}
 
     def run(self, given):
-        loss = SoftmaxCrossEntropy()
-        value = loss.forward(given["logits"], given["targets"])
+        loss = self.make()
+        logits, targets = given.values()
+        value = loss.forward(logits, targets)
         return {"loss": np.array(value), "grad.logits": loss.backward()}
 
 
 @dataclass
 class RuleCase:
-    """A learning rule: the weights after each of 50 steps, the learning rate being another in each."""
+    """A learning rule: the weights after each of 50 steps, the learning rate being another in each.
+
+    There are two tensors, "a.weight" of three weights and "a.bias" of two, so that a mask can tell them apart.
+    """
 
     make: Callable
     golden: bool = True
@@ -93,7 +105,8 @@ class RuleCase:
         return {"weights": rng.normal(size=5), "grads": grads, "rates": rng.uniform(0.001, 0.05, size=50)}
 
     def run(self, given):
-        parameters = [Parameter(given["weights"][:3].copy()), Parameter(given["weights"][3:].copy())]
+        weight, bias = given["weights"][:3].copy(), given["weights"][3:].copy()
+        parameters = [Parameter(weight, "a.weight"), Parameter(bias, "a.bias")]
         rule = self.make()
         rule.initialize(parameters)
         path = []
@@ -107,11 +120,11 @@ class RuleCase:
 
 @dataclass
 class ScheduleCase:
-    """The cosine schedule: the learning rate of every step."""
+    """A schedule: the learning rate of every step."""
 
+    make: Callable  # learning rate -> schedule, counting epochs where there are several steps in one
+    torch: tuple  # the name of PyTorch's scheduler, and its settings; several of them for a sequence
     learning_rate: float
-    minimum: float
-    horizon: int  # steps, or epochs where there are several steps in one; PyTorch's T_max
     steps: int
     steps_per_epoch: int = 1
     golden: bool = True
@@ -121,7 +134,7 @@ class ScheduleCase:
         return {}
 
     def run(self, given):
-        schedule = per_epoch(cosine(self.learning_rate, self.minimum, steps=self.horizon), self.steps_per_epoch)
+        schedule = per_epoch(self.make(self.learning_rate), self.steps_per_epoch)
         return {"rates": np.array([schedule(step) for step in range(self.steps)])}
 
 
@@ -196,6 +209,12 @@ LAYERS = {
     "leaky relu": LayerCase(lambda: LeakyReLU(0.01), (3, 4, 3, 2)),
     "leaky relu, steep": LayerCase(lambda: LeakyReLU(0.3), (5, 6)),
     "relu": LayerCase(lambda: ReLU(), (5, 6)),
+    "sigmoid": LayerCase(lambda: Sigmoid(), (3, 4, 3, 2)),
+    "tanh": LayerCase(lambda: Tanh(), (5, 6)),
+    "elu": LayerCase(lambda: ELU(), (5, 6)),
+    "elu, other alpha": LayerCase(lambda: ELU(0.3), (3, 4, 3, 2)),
+    "max pooling": LayerCase(lambda: MaxPool2d(2), (2, 5, 6, 3)),
+    "max pooling, overlapping": LayerCase(lambda: MaxPool2d(3, stride=2), (2, 7, 6, 2)),
     "average pooling": LayerCase(lambda: AvgPool2d(2), (2, 6, 4, 3)),
     "average pooling, odd size": LayerCase(lambda: AvgPool2d(2), (2, 5, 7, 2)),
     "average pooling, overlapping": LayerCase(lambda: AvgPool2d(3, stride=2), (2, 7, 6, 2)),
@@ -221,25 +240,79 @@ LAYERS = {
     ),
 }
 
-LOSSES = {"cross-entropy": LossCase(1.0), "cross-entropy, sure": LossCase(30.0), "cross-entropy, flat": LossCase(1e-6)}
+LOSSES = {
+    "cross-entropy": LossCase(1.0),
+    "cross-entropy, sure": LossCase(30.0),
+    "cross-entropy, flat": LossCase(1e-6),
+    "cross-entropy, smoothed": LossCase(3.0, lambda: SoftmaxCrossEntropy(label_smoothing=0.2)),
+    "mean squared error": LossCase(2.0, MeanSquaredError),
+    "binary cross-entropy": LossCase(5.0, BinaryCrossEntropy),
+}
 
 RULES = {
     "gradient descent": RuleCase(lambda: GradientDescent()),
     "gradient descent, decay": RuleCase(lambda: GradientDescent(weight_decay=0.1)),
     "momentum": RuleCase(lambda: Momentum()),
     "momentum, decay": RuleCase(lambda: Momentum(momentum=0.6, weight_decay=0.1)),
+    "gradient descent, clipped by norm": RuleCase(lambda: GradientDescent(clip_norm=50.0)),
+    "gradient descent, clipped by value": RuleCase(lambda: GradientDescent(clip_value=0.5, weight_decay=0.1)),
+    "gradient descent, mask": RuleCase(lambda: GradientDescent(weight_decay=0.1, no_decay="bias$")),
+    "nesterov": RuleCase(lambda: Nesterov()),
+    "nesterov, decay": RuleCase(lambda: Nesterov(momentum=0.6, weight_decay=0.1)),
+    "adagrad": RuleCase(lambda: AdaGrad()),
+    "adagrad, decay": RuleCase(lambda: AdaGrad(eps=1e-3, weight_decay=0.1)),
+    "rmsprop": RuleCase(lambda: RMSProp()),
+    "rmsprop, decay": RuleCase(lambda: RMSProp(decay=0.8, eps=1e-3, weight_decay=0.1)),
+    "adamw": RuleCase(lambda: AdamW()),
+    "adamw, mask": RuleCase(lambda: AdamW(decoupled_weight_decay=0.3, no_decay="bias$")),
+    "adamw, clipped": RuleCase(lambda: AdamW(beta1=0.8, clip_norm=5.0)),
+    "adam, mask": RuleCase(lambda: Adam(weight_decay=0.1, no_decay="bias$")),
     "adam": RuleCase(lambda: Adam()),
     "adam, decay": RuleCase(lambda: Adam(weight_decay=0.1)),
     "adam, other settings": RuleCase(lambda: Adam(beta1=0.7, beta2=0.95, eps=1e-3, weight_decay=1e-3)),
 }
 
+
+def cosine_case(rate, minimum, horizon, steps, steps_per_epoch=1):
+    torch = (("CosineAnnealingLR", {"T_max": horizon, "eta_min": minimum}),)
+    return ScheduleCase(lambda h: cosine(h, minimum, steps=horizon), torch, rate, steps, steps_per_epoch)
+
+
 SCHEDULES = {
-    "cosine": ScheduleCase(1e-3, 2e-5, horizon=100, steps=100),
-    "cosine, four horizons": ScheduleCase(1e-3, 2e-5, horizon=100, steps=401),
-    "cosine, short horizon": ScheduleCase(0.1, 0.0, horizon=3, steps=60),
-    "cosine, rising": ScheduleCase(1e-5, 2e-5, horizon=50, steps=120),
-    "cosine, once an epoch": ScheduleCase(1e-3, 2e-5, horizon=20, steps=125, steps_per_epoch=5),
-    "cosine, once an epoch, beyond": ScheduleCase(1e-3, 2e-5, horizon=5, steps=60, steps_per_epoch=4),
+    "cosine": cosine_case(1e-3, 2e-5, horizon=100, steps=100),
+    "cosine, four horizons": cosine_case(1e-3, 2e-5, horizon=100, steps=401),
+    "cosine, short horizon": cosine_case(0.1, 0.0, horizon=3, steps=60),
+    "cosine, rising": cosine_case(1e-5, 2e-5, horizon=50, steps=120),
+    "cosine, once an epoch": cosine_case(1e-3, 2e-5, horizon=20, steps=125, steps_per_epoch=5),
+    "cosine, once an epoch, beyond": cosine_case(1e-3, 2e-5, horizon=5, steps=60, steps_per_epoch=4),
+    "constant": ScheduleCase(constant, (("ConstantLR", {"factor": 1.0}),), 0.1, steps=50),
+    "steps": ScheduleCase(
+        lambda h: step(h, 0.3, steps=7), (("StepLR", {"step_size": 7, "gamma": 0.3}),), 0.1, steps=60
+    ),
+    "exponential, once an epoch": ScheduleCase(
+        lambda h: exponential(h, 0.96), (("ExponentialLR", {"gamma": 0.96}),), 1e-3, steps=300, steps_per_epoch=3
+    ),
+    "warm restarts": ScheduleCase(
+        lambda h: warm_restarts(h, 1e-4, steps=10),
+        (("CosineAnnealingWarmRestarts", {"T_0": 10, "eta_min": 1e-4}),),
+        0.1,
+        steps=75,
+    ),
+    "warm restarts, longer": ScheduleCase(
+        lambda h: warm_restarts(h, 0.0, steps=5, multiply=2),
+        (("CosineAnnealingWarmRestarts", {"T_0": 5, "T_mult": 2}),),
+        0.1,
+        steps=160,
+    ),
+    "warm-up": ScheduleCase(
+        lambda h: warm_up(h, steps=8, start=0.25), (("LinearLR", {"start_factor": 0.25, "total_iters": 8}),), 0.1, 60
+    ),
+    "warm-up, then exponential": ScheduleCase(
+        lambda h: join(warm_up(h, steps=8, start=0.25), exponential(h, 0.9), at=[8]),
+        (("LinearLR", {"start_factor": 0.25, "total_iters": 8}), ("ExponentialLR", {"gamma": 0.9}), 8),
+        0.1,
+        steps=60,
+    ),
 }
 
 BN_RC = {"norm": "batch", "residual": True}

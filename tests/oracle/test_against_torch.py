@@ -11,8 +11,10 @@ from torch_cases import CASES, differences, draw  # noqa: E402
 from torch_reference import reference, to_torch  # noqa: E402
 from torch_vgg import VGG, state_by_name  # noqa: E402
 
+from mlp import initializers  # noqa: E402
 from mlp.layers import Affine, Conv2d  # noqa: E402
 from mlp.models import vgg  # noqa: E402
+from mlp.rng import generator  # noqa: E402
 
 pytestmark = pytest.mark.oracle
 
@@ -65,3 +67,23 @@ def largest_gap(a, b):
     return np.abs(
         np.searchsorted(np.sort(a), at, "right") / a.size - np.searchsorted(np.sort(b), at, "right") / b.size
     ).max()
+
+
+@pytest.mark.parametrize(
+    ("initializer", "torch_initializer"),
+    [
+        (initializers.uniform(-0.2, 0.3), lambda w: torch.nn.init.uniform_(w, -0.2, 0.3)),
+        (initializers.normal(0.1, 0.3), lambda w: torch.nn.init.normal_(w, 0.1, 0.3)),
+        (initializers.glorot_uniform, torch.nn.init.xavier_uniform_),
+        (initializers.glorot_normal, torch.nn.init.xavier_normal_),
+        (initializers.he_uniform(0.3), lambda w: torch.nn.init.kaiming_uniform_(w, a=0.3)),
+        (initializers.he_normal(0.3), lambda w: torch.nn.init.kaiming_normal_(w, a=0.3)),
+        (initializers.orthogonal, torch.nn.init.orthogonal_),
+    ],
+)
+def test_initializers_draw_from_the_same_distribution(initializer, torch_initializer):
+    fan_in, fan_out = 90, 120
+    ours = initializer((fan_in, fan_out), fan_in, fan_out, generator(0, "init"))
+    torch.manual_seed(0)
+    theirs = torch_initializer(torch.empty(fan_out, fan_in, dtype=torch.float64)).numpy()
+    assert largest_gap(ours.ravel(), theirs.ravel()) < 2.0 * math.sqrt(2.0 / ours.size)

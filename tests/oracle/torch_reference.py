@@ -10,8 +10,8 @@ from torch.nn import functional
 from torch_cases import LayerCase, LossCase, NetCase, RuleCase, ScheduleCase, state_of
 from torch_vgg import VGG, gradients_by_name, images_from_torch, images_to_torch, load_state, state_by_name
 
-from mlp import layers
-from mlp.learning_rules import Adam, GradientDescent, Momentum
+from mlp import layers, losses
+from mlp.learning_rules import AdaGrad, Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
 
 torch.set_num_threads(1)  # the arrays are small: threads would wait for each other
 
@@ -36,29 +36,36 @@ def _(case: LayerCase, given):
 
 @reference.register
 def _(case: LossCase, given):
-    logits = torch.tensor(given["logits"], requires_grad=True)
-    loss = functional.cross_entropy(logits, torch.tensor(given["targets"]))
+    logits, targets = (torch.tensor(array) for array in given.values())
+    logits.requires_grad_()
+    loss = torch_loss(case.make())(logits, targets)
     loss.backward()
     return {"loss": loss.detach().numpy(), "grad.logits": logits.grad.numpy()}
 
 
 @reference.register
 def _(case: RuleCase, given):
-    weights = nn.Parameter(torch.tensor(given["weights"]))
-    optimizer = torch_optimizer(case.make(), [weights])
+    weight, bias = (nn.Parameter(torch.tensor(part)) for part in (given["weights"][:3], given["weights"][3:]))
+    rule = case.make()
+    optimizer = torch_optimizer(rule, weight, bias)
     path = []
     for grad, rate in zip(given["grads"], given["rates"], strict=True):
-        optimizer.param_groups[0]["lr"] = float(rate)
-        weights.grad = torch.tensor(grad)
+        for group in optimizer.param_groups:
+            group["lr"] = float(rate)
+        weight.grad, bias.grad = torch.tensor(grad[:3]), torch.tensor(grad[3:])
+        if rule.clip_value is not None:
+            nn.utils.clip_grad_value_([weight, bias], rule.clip_value)
+        if rule.clip_norm is not None:
+            nn.utils.clip_grad_norm_([weight, bias], rule.clip_norm)
         optimizer.step()
-        path.append(weights.detach().numpy().copy())
+        path.append(torch.cat([weight, bias]).detach().numpy())
     return {f"weight_{i}": np.array(path)[:, i] for i in range(5)}
 
 
 @reference.register
 def _(case: ScheduleCase, given):
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=case.learning_rate)
-    scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=case.horizon, eta_min=case.minimum)
+    scheduler = torch_scheduler(case.torch, optimizer)
     rates = []
     for step in range(case.steps):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -93,16 +100,40 @@ def running_statistics(module):
     return {name: array for name, array in state_by_name(module).items() if "running_" in name}
 
 
-def torch_optimizer(rule, parameters):
-    """Return PyTorch's optimizer with the settings of a learning rule."""
-    common = {"lr": rule.learning_rate, "weight_decay": rule.weight_decay}
-    if type(rule) is Adam:
-        return torch.optim.Adam(parameters, betas=(rule.beta1, rule.beta2), eps=rule.eps, **common)
-    if type(rule) is Momentum:
-        return torch.optim.SGD(parameters, momentum=rule.momentum, **common)
-    if type(rule) is GradientDescent:
-        return torch.optim.SGD(parameters, **common)
-    raise NotImplementedError(f"no PyTorch optimizer for {rule!r}")
+def torch_loss(loss):
+    """Return PyTorch's function for a loss."""
+    if type(loss) is losses.SoftmaxCrossEntropy:
+        return nn.CrossEntropyLoss(label_smoothing=loss.label_smoothing)
+    return {losses.MeanSquaredError: nn.MSELoss, losses.BinaryCrossEntropy: nn.BCEWithLogitsLoss}[type(loss)]()
+
+
+def torch_optimizer(rule, weight, bias):
+    """Return PyTorch's optimizer with the settings of a learning rule; the bias decays unless the rule spares it."""
+    decay = rule.decoupled_weight_decay if type(rule) is AdamW else rule.weight_decay
+    spared = {"params": [bias], "weight_decay": decay if rule.no_decay is None else 0.0}
+    groups = [{"params": [weight], "weight_decay": decay}, spared]
+    kind, settings = OPTIMIZERS[type(rule)]
+    return kind(groups, lr=rule.learning_rate, **settings(rule))
+
+
+OPTIMIZERS = {
+    GradientDescent: (torch.optim.SGD, lambda r: {}),
+    Momentum: (torch.optim.SGD, lambda r: {"momentum": r.momentum}),
+    Nesterov: (torch.optim.SGD, lambda r: {"momentum": r.momentum, "nesterov": True}),
+    AdaGrad: (torch.optim.Adagrad, lambda r: {"eps": r.eps}),
+    RMSProp: (torch.optim.RMSprop, lambda r: {"alpha": r.decay, "eps": r.eps}),
+    Adam: (torch.optim.Adam, lambda r: {"betas": (r.beta1, r.beta2), "eps": r.eps}),
+    AdamW: (torch.optim.AdamW, lambda r: {"betas": (r.beta1, r.beta2), "eps": r.eps}),
+}
+
+
+def torch_scheduler(description, optimizer):
+    """Return PyTorch's scheduler: one (name, settings), or two of them and the step between them."""
+    *parts, milestone = (*description, None) if len(description) == 1 else description
+    schedulers = [getattr(torch.optim.lr_scheduler, name)(optimizer, **settings) for name, settings in parts]
+    if milestone is None:
+        return schedulers[0]
+    return torch.optim.lr_scheduler.SequentialLR(optimizer, schedulers, milestones=[milestone])
 
 
 def to_torch(layer, images):
@@ -132,6 +163,10 @@ LEAVES = {
     ),
     layers.LeakyReLU: lambda a, _: nn.LeakyReLU(a.negative_slope),
     layers.ReLU: lambda a, _: nn.ReLU(),
+    layers.Sigmoid: lambda a, _: nn.Sigmoid(),
+    layers.Tanh: lambda a, _: nn.Tanh(),
+    layers.ELU: lambda a, _: nn.ELU(a.alpha),
+    layers.MaxPool2d: lambda p, _: nn.MaxPool2d(p.kernel_size, stride=p.stride),
     layers.AvgPool2d: lambda p, _: nn.AvgPool2d(p.kernel_size, stride=p.stride),
     layers.GlobalAvgPool: lambda p, _: Function(lambda x: x.mean(dim=(2, 3))),
     layers.Flatten: lambda p, _: Function(lambda x: x.permute(0, 2, 3, 1).flatten(1)),  # channels vary fastest
