@@ -1,21 +1,33 @@
-"""How the mathematics of the textbook is run. `textbook` runs the layers as they are written."""
+"""How the mathematics of the textbook is run.
 
+`textbook` runs the layers as they are written, on NumPy or CuPy; `cpu` runs the same mathematics blocked, threaded and
+fused. Read `textbook` first, then `cpu`, which says in which order to read the rest.
+"""
+
+from mlp.engine.cpu import CpuEngine
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.engine.textbook import TextbookEngine
 from mlp.errors import ConfigurationError
 
-ENGINES = ("auto", "textbook")
+ENGINES = ("auto", "textbook", "cpu")
 
 
-def make_engine(name="auto"):
+def make_engine(name="auto", threads=None, device="cpu"):
     """Return a new engine by name; "auto" picks the fastest one there is for the model's device.
 
+    Args:
+        name: one of `ENGINES`.
+        threads: for the cpu engine; by default as many as the cores this process may use.
+        device: where the model is.
+
     Raises:
-        ConfigurationError: an unknown name.
+        ConfigurationError: an unknown name, or fewer than one thread.
     """
     if name not in ENGINES:
         raise ConfigurationError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}")
+    if name == "cpu" or (name == "auto" and device == "cpu"):
+        return CpuEngine(threads)
     return TextbookEngine()
 
 
-__all__ = ["ENGINES", "GradientStatistics", "TextbookEngine", "make_engine"]
+__all__ = ["ENGINES", "CpuEngine", "GradientStatistics", "TextbookEngine", "make_engine"]

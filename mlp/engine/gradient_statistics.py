@@ -30,13 +30,9 @@ class GradientStatistics:
     """
 
     def __init__(self, flat, which="weights"):
-        if which not in CHOICES:
-            raise ConfigurationError(f"gradient statistics are for {' or '.join(CHOICES)}, got {which!r}")
-        names = [p.name for p in flat.parameters]
-        wanted = [which != "weights" or not re.search(r"(^|\.)(bias|beta)$", name) for name in names]
         self.flat = flat
-        self.rows = np.flatnonzero(wanted)
-        self.names = [names[row] for row in self.rows]
+        self.rows = rows_of(flat, which)
+        self.names = [flat.parameters[row].name for row in self.rows]
         self.sizes = np.array([p.data.size for p in flat.parameters])
         self._start()
 
@@ -70,3 +66,15 @@ class GradientStatistics:
             result[f"last_{name}"] = to_numpy(self.last.get(name, mean))[self.rows]
         self._start()
         return result
+
+
+def rows_of(flat, which):
+    """Return the numbers of those parameters in `flat` that statistics are wanted of, in forward order.
+
+    Args:
+        which: "weights" leaves out biases and BN's beta, "weights and biases" takes all.
+    """
+    if which not in CHOICES:
+        raise ConfigurationError(f"gradient statistics are for {' or '.join(CHOICES)}, got {which!r}")
+    names = [p.name for p in flat.parameters]
+    return np.flatnonzero([which != "weights" or not re.search(r"(^|\.)(bias|beta)$", name) for name in names])

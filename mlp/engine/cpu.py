@@ -1,0 +1,119 @@
+"""The CPU engine: the textbook's mathematics with planned memory, in blocks, on all cores.
+
+It changes how the numbers are computed, not which: loss, gradients and weights agree with the textbook's up to
+rounding, and they are found in the same places (`p.grad`, the rule's moments, the running statistics). How it is fast:
+
+    plan             nothing is decided or allocated during a step, see `plan` and `memory`
+    threads          each takes its share of the batch through the network, see `thread_pool`; BLAS is held to
+                     one thread meanwhile, for its own threads would compete for the same cores
+    blocks           a few images at a time pass through all ops between two points where threads must meet
+    half the work    3 x 3 convolutions need half the textbook's multiplications, see `ops_winograd`
+    fusing           normalization, shortcut and activation in one op, see `ops_pointwise`; learning rules, see
+                     `fused_rules`
+"""
+
+import math
+from functools import partial
+
+import numpy as np
+import threadpoolctl
+
+from mlp.engine import ops_convolution, ops_pointwise, ops_pooling, ops_textbook, ops_winograd  # noqa: F401  (register)
+from mlp.engine.fused_rules import FusedUpdate
+from mlp.engine.gradient_statistics import GradientStatistics
+from mlp.engine.memory import Memory
+from mlp.engine.plan import Plan, execute
+from mlp.engine.thread_pool import ThreadTeam, usable_cores
+from mlp.errors import ConfigurationError, DeviceError, MlpError
+
+
+class CpuEngine:
+    """Blocked, threaded NumPy; the methods are those of `TextbookEngine`.
+
+    Args:
+        threads: how many; by default as many as the cores this process may use.
+
+    Raises:
+        ConfigurationError: fewer than one thread.
+    """
+
+    name = "cpu"
+
+    def __init__(self, threads=None):
+        if threads is not None and threads < 1:
+            raise ConfigurationError(f"threads must be 1 or greater, got {threads}")
+        self.threads = usable_cores() if threads is None else int(threads)
+        self.team = None
+
+    def bind(self, model, loss, rule, gradient_statistics=None):
+        self.close()
+        model.set_paths()
+        if rule.flat is None or not rule.flat.whole:
+            rule.initialize(model.parameters())
+        if not isinstance(rule.flat.data, np.ndarray):
+            raise DeviceError("the cpu engine needs a model on the CPU: call model.to('cpu').")
+        self.model, self.loss, self.rule = model, loss, rule
+        self.statistics = GradientStatistics(rule.flat, gradient_statistics) if gradient_statistics else None
+        self.metrics = []
+        self.blas = threadpoolctl.ThreadpoolController().select(user_api="blas")
+        self.team = ThreadTeam(self.threads)
+        self.update = FusedUpdate(rule, self.team)
+        self.memories, self.plans = {}, {}
+
+    def train_step(self, x, targets):
+        with self.blas.limit(limits=1):
+            plan, outputs, loss = self._forward(x, targets, training=True)
+            if math.isfinite(loss):
+                np.copyto(plan.result.grad.array, self.loss.backward())
+                self._run(plan, plan.backward_program)
+                if self.statistics:
+                    self.statistics.accumulate()
+                self.update()
+        self.metrics.append((loss, self.loss.accuracy(outputs, targets)))
+        return loss
+
+    def evaluate(self, x, targets):
+        with self.blas.limit(limits=1):
+            _, outputs, loss = self._forward(x, targets, training=False)
+        return loss, self.loss.accuracy(outputs, targets)
+
+    def read_metrics(self):
+        losses, accuracies = zip(*self.metrics, strict=True)
+        self.metrics = []
+        return sum(losses) / len(losses), sum(accuracies) / len(accuracies)
+
+    def read_gradient_statistics(self):
+        return self.statistics.read()
+
+    def close(self):
+        if self.team is not None:
+            self.team.close()
+        self.team = self.model = self.loss = self.rule = self.statistics = self.update = None
+        self.memories, self.plans = {}, {}
+
+    def _forward(self, x, targets, training):
+        plan = self.plan(x.shape, x.dtype, training)
+        plan.ops[0].x = x
+        self._run(plan, plan.forward_program)
+        plan.ops[0].x = None
+        outputs = plan.result.data.array
+        return plan, outputs, self.loss.forward(outputs, targets)
+
+    def plan(self, shape, dtype, training):
+        """Return the plan for batches of that shape; it is made at the first one."""
+        if not self.rule.flat.whole:
+            raise MlpError("the model was moved or converted since bind: bind the engine again.")
+        key = (shape, np.dtype(dtype), training)
+        if key not in self.plans:
+            memory = self.memories.setdefault((shape[1:], key[1]), Memory(dtype, self.threads))
+            if memory.reserve(shape[0]):
+                self.plans = {k: p for k, p in self.plans.items() if p.memory is not memory}
+            self.plans[key] = Plan(self.model, shape, dtype, training, memory, self.team)
+        return self.plans[key]
+
+    def _run(self, plan, program):
+        self.team.run(partial(self._job, plan, program))
+
+    def _job(self, plan, program, t):
+        with np.errstate(all="ignore"):  # a diverging network shows in the loss
+            execute(program, self.team, t, plan.images)

@@ -1,0 +1,88 @@
+"""The memory of the engine: asked for once, used in every step.
+
+A fresh array of 13 MB costs more in page faults than the arithmetic on it. So nothing is allocated after the first
+step, and everything that is needed at different times shares memory:
+
+    batch arrays    all N images one behind the other; the i-th array of a shape is the same for every plan, so
+                    training, evaluation and the short last batch of an epoch (its first images) share them
+    scratch         of one thread, small enough to stay in its cache, shared by all ops that ask for the same shape
+
+A value that is read at once, by the next op and for the same few images, needs no batch array: scratch is enough, and
+spares the memory bus.
+
+Images may carry a border of zero rows above and below, which a convolution would else have to add. Nobody writes
+there, so it stays zero; that is why arrays are shared among equal shapes only.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(eq=False)
+class Storage:
+    """Where a value (or its gradient) lies: a batch array, or scratch for the block that a thread works on.
+
+    `above` is the number of zero rows above each of the `height` rows of an image.
+    """
+
+    whole: np.ndarray  # (N, above + height + below, ...), or None
+    scratch: list  # for each thread (block, above + height + below, ...), or None
+    above: int
+    height: int
+
+    def bordered_part(self, t, lo, hi):
+        """Return images lo .. hi - 1, which are thread t's, with their borders."""
+        return self.whole[lo:hi] if self.scratch is None else self.scratch[t][: hi - lo]
+
+    def part(self, t, lo, hi):
+        """Return images lo .. hi - 1, which are thread t's."""
+        return self.bordered_part(t, lo, hi)[:, self.above : self.above + self.height]
+
+    @property
+    def array(self):
+        """All images; only for values that have a batch array."""
+        return self.whole[:, self.above : self.above + self.height]
+
+
+class Memory:
+    """Arrays of one dtype for all plans of an engine."""
+
+    def __init__(self, dtype, threads):
+        self.dtype, self.threads = np.dtype(dtype), threads
+        self.capacity = 0  # images that the batch arrays hold
+        self.batch_arrays = {}  # (shape of one image, i) -> (capacity, *shape)
+        self.scratch_arrays = {}  # (key, shape, t) -> array
+
+    def reserve(self, images):
+        """Make room for batches of `images`; returns True if that made all existing plans invalid."""
+        if images <= self.capacity:
+            return False
+        self.capacity = images
+        self.batch_arrays.clear()
+        return True
+
+    def batch(self, shape, i, images):
+        """Return the i-th batch array of images of `shape`, cut to (images, *shape). New ones are zero."""
+        key = (tuple(shape), i)
+        if key not in self.batch_arrays:
+            self.batch_arrays[key] = np.zeros((self.capacity, *shape), self.dtype)
+        return self.batch_arrays[key][:images]
+
+    def scratch(self, key, shape):
+        """Return a scratch array for each thread, zero at first; equal keys and shapes share it.
+
+        The key says what it is for: two that are needed at the same time have different ones.
+        """
+        arrays = []
+        for t in range(self.threads):
+            where = (key, tuple(shape), t)
+            if where not in self.scratch_arrays:
+                self.scratch_arrays[where] = np.zeros(shape, self.dtype)
+            arrays.append(self.scratch_arrays[where])
+        return arrays
+
+    @property
+    def nbytes(self):
+        """How many bytes there are in all."""
+        return sum(a.nbytes for a in [*self.batch_arrays.values(), *self.scratch_arrays.values()])

@@ -1,0 +1,103 @@
+"""Ops that need no tricks: wiring, and layers that run their own textbook code inside a plan."""
+
+import copy
+import warnings
+
+import numpy as np
+
+from mlp.engine.plan import Op, Phase, lowers
+from mlp.errors import ShapeError
+from mlp.layers import Flatten, Identity, Sequential
+
+
+@lowers(Sequential)
+def lower_sequential(layer, value, plan):
+    for child in layer.layers.values():
+        value = plan.lower(child, value)
+    return value
+
+
+@lowers(Identity)
+def lower_identity(layer, value, plan):
+    return value
+
+
+@lowers(object)
+def textbook_op(layer, value, plan):
+    """The way for every layer without an op of its own: a student's, or one that is too rare to be worth one.
+
+    Its output shape is found by running a copy of it on random numbers, so that the layer itself (its buffers, its
+    random state) sees real batches only.
+    """
+    probe = np.random.default_rng(0).standard_normal((plan.images, *value.shape)).astype(plan.dtype)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        outputs = copy.deepcopy(layer).forward(probe, training=plan.training)
+    return plan.add(TextbookOp(layer, value, outputs.shape[1:], plan.training))
+
+
+class TextbookOp(Op):
+    """Runs a layer's own forward and backward on whole batches, in the calling thread, while the others wait."""
+
+    name = "textbook"
+    alone = inputs_needed = outputs_needed = True
+
+    def __init__(self, layer, value, output_shape, training):
+        super().__init__([value], output_shape, has_parameters=True)  # its backward is always called
+        self.layer, self.training = layer, training
+
+    def forward_phases(self):
+        return [Phase(self.forward, 1, alone=True)]
+
+    def backward_phases(self):
+        return [Phase(self.backward, 1, alone=True)]
+
+    def forward(self, t, lo, hi):
+        outputs = self.output.data.array
+        y = self.layer.forward(self.inputs[0].data.array, training=self.training)
+        if y.shape != outputs.shape or y.dtype != outputs.dtype:
+            raise ShapeError(
+                f"{self.layer.label()}: expected outputs {outputs.shape} of {outputs.dtype}, "
+                f"got {y.shape} of {y.dtype}: a layer keeps the dtype, and the shape of its outputs follows from that "
+                "of its inputs."
+            )
+        np.copyto(outputs, y)
+
+    def backward(self, t, lo, hi):
+        grad_inputs = self.layer.backward(self.output.grad.array)
+        (value,), (first,) = self.inputs, self.writes
+        if first:
+            np.copyto(value.grad.array, grad_inputs)
+        elif value.needs_grad:
+            value.grad.array[...] += grad_inputs
+
+
+@lowers(Flatten)
+def lower_flatten(layer, value, plan):
+    return plan.add(FlattenOp([value], (value.size,)))
+
+
+class FlattenOp(Op):
+    """(n, H, W, C) -> (n, H W C): a copy, because the images may have borders."""
+
+    name = "flatten"
+
+    def forward_phases(self):
+        return [Phase(self.forward, self.block)]
+
+    def backward_phases(self):
+        return [Phase(self.backward, self.block)]
+
+    def forward(self, t, lo, hi):
+        (x,) = self.inputs
+        y = self.output.data.part(t, lo, hi)
+        np.copyto(y.reshape(hi - lo, *x.shape), x.data.part(t, lo, hi))
+
+    def backward(self, t, lo, hi):
+        (x,), (first,) = self.inputs, self.writes
+        grad, grad_inputs = self.output.grad.part(t, lo, hi), x.grad.part(t, lo, hi)
+        grad = grad.reshape(hi - lo, *x.shape)
+        if first:
+            np.copyto(grad_inputs, grad)
+        else:
+            grad_inputs += grad

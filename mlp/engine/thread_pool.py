@@ -1,0 +1,135 @@
+"""A team of threads that do one job together, each on its share of the batch.
+
+NumPy lets go of Python's lock while it computes, so threads of one process do run side by side, as long as each call is
+long (some microseconds). The calling thread is member 0 of the team: a team of one has no threads at all.
+
+    team = ThreadTeam(2)
+    team.run(job)            # job(0) here, job(1) in the other thread; returns when both are done
+    team.wait(t)             # called within a job by all members: nobody goes on before all are there
+
+Waiting is done by asking again and again (spinning), letting others run in between: that notices the last arrival
+within a microsecond, where a lock takes fifty. Who waits for long is slow to ask, and so leaves the core to others.
+
+What goes wrong in one member ends the job for all: the others leave at their next `wait` or `check`, and `run` raises
+the error with the traceback of the place where it happened.
+"""
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+
+SPINS = 2000  # questions before a waiting thread becomes patient
+let_others_run = getattr(os, "sched_yield", None) or (lambda: time.sleep(0))
+
+
+def usable_cores():
+    """Return how many cores this process may use: its affinity where the system knows that, else all."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class JobStopped(Exception):  # noqa: N818  no error, a signal
+    """Another member of the team failed; this one gives up. Never leaves `ThreadTeam.run`."""
+
+
+class ThreadTeam:
+    """`size` threads, counting the one that calls `run`. The others are daemons: they end with the process."""
+
+    def __init__(self, size):
+        self.size = size
+        self._start()
+
+    def _start(self):
+        self.process = os.getpid()
+        self.shared = _Shared(self.size)
+        for t in range(1, self.size):
+            threading.Thread(target=_member, args=(self.shared, t), daemon=True, name=f"mlp-engine-{t}").start()
+        self._stop = weakref.finalize(self, _Shared.dismiss, self.shared)
+
+    def run(self, job):
+        """Call job(t) for t = 0 .. size - 1, each in its thread; raise the first error of any of them."""
+        if self.process != os.getpid() or self.shared.dismissed:
+            self._start()  # threads do not survive a fork, and a team that was left in the middle is not trusted
+        shared = self.shared
+        shared.job, shared.error, shared.arrived = job, None, [0] * self.size
+        for lock in shared.go[1:]:
+            lock.release()
+        try:
+            shared.attempt(job, 0)
+            for lock in shared.done[1:]:
+                lock.acquire()
+        except BaseException:  # Ctrl-C while waiting for the others
+            shared.error = shared.error or JobStopped()
+            self.close()
+            raise
+        finally:
+            shared.job = None  # it holds arrays
+        if shared.error is not None:
+            error, shared.error = shared.error, None
+            raise error
+
+    def wait(self, t):
+        """Wait until all members of the job have come here; member t calls this."""
+        arrived = self.shared.arrived
+        arrived[t] += 1
+        mine, spins = arrived[t], 0
+        while min(arrived) < mine:
+            self.check()
+            spins += 1
+            if spins < SPINS:
+                let_others_run()
+            else:
+                time.sleep(5e-5)
+        self.check()
+
+    def check(self):
+        """Leave the job if another member failed."""
+        if self.shared.error is not None:
+            raise JobStopped
+
+    def close(self):
+        """End the threads. A later `run` starts new ones."""
+        self._stop()
+
+
+class _Shared:
+    """What the members share; it knows nothing of the team, so a forgotten team can be collected."""
+
+    def __init__(self, size):
+        self.go = [threading.Lock() for _ in range(size)]  # locked: nothing to do
+        self.done = [threading.Lock() for _ in range(size)]  # locked: not yet done
+        for lock in self.go + self.done:
+            lock.acquire()
+        self.job = self.error = None
+        self.arrived = [0] * size
+        self.dismissed = False
+
+    def attempt(self, job, t):
+        try:
+            job(t)
+        except JobStopped:
+            pass
+        except BaseException as error:
+            if self.error is None:
+                self.error = error
+
+    def dismiss(self):
+        self.dismissed = True
+        for lock in self.go[1:]:
+            with contextlib.suppress(RuntimeError):  # not locked: that thread is at work and will see `dismissed`
+                lock.release()
+
+
+def _member(shared, t):
+    """The life of thread t."""
+    while True:
+        shared.go[t].acquire()
+        if shared.dismissed:
+            return
+        shared.attempt(shared.job, t)
+        shared.done[t].release()
+        if shared.dismissed:
+            return

@@ -1,0 +1,65 @@
+"""Runs a model under the textbook engine and under the CPU engine, and compares everything that training leaves."""
+
+import numpy as np
+
+from mlp.diagnostics import relative_error
+from mlp.engine import CpuEngine, TextbookEngine
+from mlp.layers import BatchNorm, Conv2d, Sequential
+from mlp.learning_rules import GradientDescent
+from mlp.losses import SoftmaxCrossEntropy
+
+CLASSES = 5
+TOLERANCE = 1e-10
+
+
+class Result:
+    """What `steps` training steps and an evaluation leave behind."""
+
+    def __init__(self, engine, make_model, shape, rule, loss, steps, dtype):
+        rng = np.random.default_rng(7)
+        model = make_model().astype(dtype)
+        for name, p in model.named_parameters():  # off the symmetric first values: gamma = 1, beta = 0
+            if name.endswith(("gamma", "beta")):
+                p.data += 0.3 * rng.standard_normal(p.data.shape).astype(dtype)
+        engine.bind(model, loss, rule)
+        x = rng.standard_normal((steps, *shape)).astype(dtype)
+        targets = rng.integers(0, CLASSES, (steps, shape[0]))
+        self.losses = [engine.train_step(*batch) for batch in zip(x, targets, strict=True)]
+        self.metrics = engine.read_metrics()
+        self.gradients = {name: p.grad.copy() for name, p in model.named_parameters()}
+        self.evaluation = engine.evaluate(x[0], targets[0])
+        self.state = model.state_dict()
+        self.vanishing = biases_before_norm(model)
+        engine.close()
+
+
+def compare_engines(make_model, shape, threads=2, rule=GradientDescent, loss=SoftmaxCrossEntropy, steps=1):
+    """Assert that both engines agree to 1e-10 in float64."""
+    textbook = Result(TextbookEngine(), make_model, shape, rule(1e-2), loss(), steps, np.float64)
+    cpu = Result(CpuEngine(threads), make_model, shape, rule(1e-2), loss(), steps, np.float64)
+    np.testing.assert_allclose(cpu.losses, textbook.losses, rtol=TOLERANCE, atol=0)
+    np.testing.assert_allclose(cpu.metrics, textbook.metrics, rtol=TOLERANCE, atol=0)
+    np.testing.assert_allclose(cpu.evaluation, textbook.evaluation, rtol=TOLERANCE, atol=0)
+    largest = max(np.linalg.norm(g) for g in textbook.gradients.values())
+    for name, gradient in cpu.gradients.items():
+        if name in textbook.vanishing:  # exactly zero on paper, so that both are nothing but rounding
+            assert max(np.linalg.norm(gradient), np.linalg.norm(textbook.gradients[name])) < 1e-13 * largest
+        else:
+            error = relative_error(gradient, textbook.gradients[name], largest)
+            assert error < TOLERANCE, f"gradient of {name}: {error}"
+    largest = max(np.linalg.norm(array) for array in textbook.state.values())
+    for name, array in cpu.state.items():
+        error = relative_error(array, textbook.state[name], largest)
+        assert error < TOLERANCE, f"{name} after {steps} steps: {error}"
+
+
+def biases_before_norm(model):
+    """Return the names of the biases that batch norm takes away again: their gradient is zero."""
+    names = set()
+    for _, layer in model.named_layers():
+        if type(layer) is Sequential:
+            children = list(layer.layers.values())
+            for first, second in zip(children, children[1:], strict=False):
+                if type(first) is Conv2d and type(second) is BatchNorm and first.has_bias:
+                    names.add(first.bias.name)
+    return names

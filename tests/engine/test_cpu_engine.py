@@ -1,0 +1,395 @@
+"""The CPU engine computes the textbook's numbers: loss, gradients, weights, running statistics, evaluation."""
+
+import numpy as np
+import pytest
+from comparison import CLASSES, compare_engines
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlp.engine import CpuEngine, TextbookEngine
+from mlp.errors import ShapeError
+from mlp.layers import (
+    Affine,
+    AvgPool2d,
+    BatchNorm,
+    Conv2d,
+    Flatten,
+    GlobalAvgPool,
+    Identity,
+    Layer,
+    LeakyReLU,
+    ReLU,
+    Residual,
+    Sequential,
+)
+from mlp.learning_rules import RULES, GradientDescent
+from mlp.losses import Loss, SoftmaxCrossEntropy
+from mlp.models import vgg
+
+VGGS = {
+    "plain": {},
+    "rc": {"residual": True},
+    "bn": {"norm": "batch"},
+    "bn_rc": {"norm": "batch", "residual": True},
+    "bn_rc_avgpool": {"norm": "batch", "residual": True, "reduction_shortcut": "avgpool"},
+    "bn_rc_after": {"norm": "batch", "residual": True, "norm_position": "after"},
+}
+
+
+def rng():
+    return np.random.default_rng(3)
+
+
+def conv(*args, **keywords):
+    return Conv2d(*args, rng=rng(), **keywords)
+
+
+def head(channels):
+    return [GlobalAvgPool(), Affine(channels, CLASSES, rng=rng())]
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("name", VGGS)
+def test_vgg(name, threads):
+    compare_engines(lambda: vgg(14, num_classes=CLASSES, filters=8, **VGGS[name]), (5, 16, 16, 3), threads)
+
+
+@pytest.mark.parametrize("name", VGGS)
+def test_vgg_of_odd_sizes(name):
+    compare_engines(lambda: vgg(8, num_classes=CLASSES, filters=9, **VGGS[name]), (7, 27, 30, 3))
+
+
+@pytest.mark.parametrize("depth", [8, 38])
+def test_vgg_as_it_is_trained(depth):
+    compare_engines(lambda: vgg(depth, "batch", True, num_classes=CLASSES), (4, 32, 32, 3))
+
+
+@st.composite
+def convolutions(draw):
+    """A convolution, its image size and batch size; often of the kind that has a faster way."""
+    pair = st.tuples(st.integers(1, 4), st.integers(1, 4))
+    fast = draw(st.booleans())
+    kernel = (3, 3) if fast else draw(pair)
+    stride = (1, 1) if fast else draw(pair)
+    padding = draw(st.tuples(st.integers(0, 2), st.integers(0, 2))) if fast else draw(pair)
+    size = [draw(st.integers(max(1, k - 2 * p), 13)) for k, p in zip(kernel, padding, strict=True)]
+    channels = draw(st.sampled_from([1, 2, 3, 8, 11])), draw(st.sampled_from([1, 5, 8]))
+    return (
+        channels,
+        kernel,
+        stride,
+        padding,
+        size,
+        draw(st.integers(1, 7)),
+        draw(st.integers(1, 3)),
+        draw(st.booleans()),
+    )
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(convolutions())
+def test_any_convolution(case):
+    (C, F), kernel, stride, padding, size, images, threads, bias = case
+
+    def model():
+        first = [conv(2, C, 1), LeakyReLU(0.1)]  # so that the gradient of the inputs is needed
+        second = [conv(C, F, kernel, stride, padding, bias=bias), LeakyReLU(0.1)]
+        return Sequential(*first, *second, *head(F))
+
+    compare_engines(model, (images, *size, 2), threads)
+
+
+class Square(Layer):
+    """A student's layer."""
+
+    def forward(self, x, training=False):
+        self.keep(x)
+        return x * x
+
+    def backward(self, grad_outputs):
+        return grad_outputs * 2 * self.take()
+
+
+class DoubledGradient(Conv2d):
+    """A subclass with a backward of its own, which no op may replace."""
+
+    def backward(self, grad_outputs):
+        return 2 * super().backward(grad_outputs)
+
+
+class Twice(Sequential):
+    """A container with a wiring of its own."""
+
+    def forward(self, x, training=False):
+        return 2 * super().forward(x, training)
+
+    def backward(self, grad_outputs):
+        return super().backward(2 * grad_outputs)
+
+
+MODELS = {
+    "residual with a convolution as shortcut": lambda: [
+        conv(3, 8, 3, padding=1),
+        Residual(Sequential(conv(8, 9, 3, 2, 1), BatchNorm(9), ReLU(), conv(9, 9, 3, 1, 1)), conv(8, 9, 1, 2)),
+        LeakyReLU(0.2),
+        *head(9),
+    ],
+    "norms on both ways": lambda: [
+        conv(3, 8, 3, padding=1),
+        Residual(Sequential(conv(8, 8, 3, 1, 1), BatchNorm(8)), Sequential(conv(8, 8, 1), BatchNorm(8))),
+        ReLU(),
+        *head(8),
+    ],
+    "x + x": lambda: [conv(3, 8, 3), Residual(Identity()), LeakyReLU(), *head(8)],
+    "norm(x) + x": lambda: [conv(3, 8, 3), Residual(BatchNorm(8)), conv(8, 8, 3), *head(8)],
+    "shortcut of the inputs": lambda: [Residual(Sequential(conv(3, 3, 3, 1, 1), BatchNorm(3))), *head(3)],
+    "residual in residual": lambda: [
+        conv(3, 8, 3, padding=1),
+        Residual(Sequential(Residual(conv(8, 8, 3, 1, 1)), ReLU(), conv(8, 8, 3, 1, 1)), AvgPool2d(1)),
+        *head(8),
+    ],
+    "convolutions without anything between": lambda: [conv(3, 8, 3), conv(8, 8, 3, 1, 2), conv(8, 9, 5), *head(9)],
+    "two norms": lambda: [conv(3, 8, 3), BatchNorm(8), BatchNorm(8), ReLU(), *head(8)],
+    "norm first": lambda: [BatchNorm(3), conv(3, 8, 3), *head(8)],
+    "activation before norm": lambda: [conv(3, 8, 3), LeakyReLU(0.3), BatchNorm(8), *head(8)],
+    "pool first": lambda: [AvgPool2d(2), conv(3, 8, 3), *head(8)],
+    "overlapping and uncovered pools": lambda: [conv(3, 8, 3), AvgPool2d(3, 1), AvgPool2d(2, 3), *head(8)],
+    "slope 1": lambda: [conv(3, 8, 3), LeakyReLU(1.0), *head(8)],
+    "fully connected": lambda: [
+        Flatten(),
+        Affine(300, 20, rng=rng()),
+        BatchNorm(20),
+        ReLU(),
+        Affine(20, CLASSES, rng=rng()),
+    ],
+    "flatten and shortcut": lambda: [
+        conv(3, 8, 3, padding=1),
+        Residual(conv(8, 8, 3, 1, 1)),
+        Flatten(),
+        Residual(Affine(800, 800, rng=rng())),
+        Affine(800, CLASSES, bias=False, rng=rng()),
+    ],
+    "a student's layers": lambda: [
+        Square(),
+        conv(3, 8, 3, padding=1),
+        Residual(Sequential(Square(), DoubledGradient(8, 8, 3, padding=1, rng=rng()))),
+        Twice(BatchNorm(8), ReLU()),
+        conv(8, 8, 3),
+        Square(),
+        *head(8),
+    ],
+    "a student's model": lambda: [Twice(conv(3, 8, 3), *head(8))],
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("threads", [1, 2])
+def test_wiring(name, threads):
+    compare_engines(lambda: Sequential(*MODELS[name]()), (3, 10, 10, 3), threads, steps=2)
+
+
+def test_more_threads_than_images():
+    compare_engines(lambda: Sequential(*MODELS["norms on both ways"]()), (2, 10, 10, 3), threads=5)
+
+
+def test_many_channels():
+    def model():
+        return Sequential(conv(3, 70, 3), BatchNorm(70), ReLU(), conv(70, 65, 3, padding=1), *head(65))
+
+    compare_engines(model, (3, 12, 12, 3))
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_rules(rule, weight_decay):
+    def model():  # no bias before the norm: Adam makes steps of its rounding errors
+        return Sequential(conv(3, 8, 3, bias=False), BatchNorm(8), LeakyReLU(), conv(8, 8, 3), *head(8))
+
+    compare_engines(model, (4, 9, 9, 3), rule=lambda h: RULES[rule](h, weight_decay=weight_decay), steps=5)
+
+
+def test_a_students_rule():
+    class SignDescent(GradientDescent):
+        def change(self, gradient):
+            return self.learning_rate * np.sign(gradient)
+
+    compare_engines(lambda: Sequential(conv(3, 8, 3), *head(8)), (4, 9, 9, 3), rule=SignDescent, steps=3)
+
+
+class SquaredLoss(Loss):
+    """A student's loss: how far the true output is from 1."""
+
+    def forward(self, outputs, targets):
+        self._kept = outputs, targets
+        return float(((outputs[np.arange(len(targets)), targets] - 1.0) ** 2).mean())
+
+    def backward(self):
+        outputs, targets = self.take()
+        grad, rows = np.zeros_like(outputs), np.arange(len(targets))
+        grad[rows, targets] = 2 * (outputs[rows, targets] - 1.0) / len(targets)
+        return grad
+
+    def accuracy(self, outputs, targets):
+        return 0.5
+
+
+def test_a_students_loss():
+    compare_engines(lambda: Sequential(conv(3, 8, 3), *head(8)), (4, 9, 9, 3), loss=SquaredLoss, steps=2)
+
+
+@pytest.mark.parametrize("offset", [0.0, 30.0, 3e4])
+def test_a_mean_much_larger_than_the_deviation(offset):
+    def model():
+        first = conv(3, 8, 3)
+        first.bias.data[...] = offset
+        return Sequential(first, BatchNorm(8), ReLU(), conv(8, 8, 3), *head(8))
+
+    rng = np.random.default_rng(0)
+    x, targets = rng.standard_normal((6, 9, 9, 3)), rng.integers(0, CLASSES, 6)
+    gradients = []
+    for engine in (TextbookEngine(), CpuEngine(2)):
+        bound = model().astype(np.float64)
+        engine.bind(bound, SoftmaxCrossEntropy(), GradientDescent(1e-2))
+        engine.train_step(x, targets)
+        gradients.append(bound.parameters()[0].grad.copy())
+    textbook, cpu = gradients
+    assert np.linalg.norm(cpu - textbook) < max(1e-10, 1e-14 * offset) * np.linalg.norm(textbook)
+
+
+@pytest.mark.parametrize("activation", [ReLU, LeakyReLU])
+def test_the_kink_has_the_derivative_from_the_left(activation):
+    images = np.zeros((2, 6, 6, 3))
+    images[0, 0, 0] = 1.0  # nearly all inputs of the activation are exactly zero
+    gradients = []
+    for engine in (TextbookEngine(), CpuEngine(1)):
+        model = Sequential(conv(3, 8, 3, bias=False), activation(), conv(8, 8, 3), *head(8)).astype(np.float64)
+        engine.bind(model, SoftmaxCrossEntropy(), GradientDescent(1e-2))
+        engine.train_step(images, np.array([0, 1]))
+        gradients.append(model.parameters()[0].grad.copy())
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=1e-10, atol=1e-16)
+
+
+def bound_engine(threads=2, dtype=np.float32, **keywords):
+    model = vgg(14, "batch", True, num_classes=CLASSES, filters=8).astype(dtype)
+    engine = CpuEngine(threads)
+    engine.bind(model, SoftmaxCrossEntropy(), RULES["adam"](1e-3), **keywords)
+    return model, engine
+
+
+def batch(images, seed=0, size=16, dtype=np.float32):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((images, size, size, 3)).astype(dtype), rng.integers(0, CLASSES, images)
+
+
+def test_short_batches_share_the_memory_and_change_nothing():
+    sizes = [4, 7, 1, 7, 5, 4, 9, 7]
+    states = []
+    for engine in (TextbookEngine(), CpuEngine(2)):
+        model = vgg(8, "batch", True, num_classes=CLASSES, filters=8).astype(np.float64)
+        engine.bind(model, SoftmaxCrossEntropy(), GradientDescent(1e-3))
+        losses = []
+        for step, size in enumerate(sizes):
+            losses.append(engine.train_step(*batch(size, step, dtype=np.float64)))
+            losses.append(engine.evaluate(*batch(3, step, dtype=np.float64))[0])
+        states.append(losses)
+    np.testing.assert_allclose(states[1], states[0], rtol=1e-9)
+
+
+def test_the_same_bits_in_every_run():
+    results = []
+    for _ in range(2):
+        model, engine = bound_engine(threads=3)
+        losses = [engine.train_step(*batch(7, step)) for step in range(4)]
+        results.append((losses, model.state_dict()))
+    assert results[0][0] == results[1][0]
+    for name, array in results[0][1].items():
+        np.testing.assert_array_equal(array, results[1][1][name])
+
+
+def test_float32_stays_float32():
+    model, engine = bound_engine()
+    engine.train_step(*batch(4))
+    engine.evaluate(*batch(4))
+    for memory in engine.memories.values():
+        for array in [*memory.batch_arrays.values(), *memory.scratch_arrays.values()]:
+            assert array.dtype == np.float32
+    for plan in engine.plans.values():
+        for op in plan.ops:
+            weights = [getattr(op, name, None) for name in ("kernels", "turned", "kernel", "bias", "wide")]
+            assert all(w.dtype == np.float32 for w in weights if w is not None)
+    assert {p.grad.dtype for p in model.parameters()} == {np.dtype(np.float32)}
+    assert {array.dtype for array in model.state_dict().values()} == {np.dtype(np.float32)}
+
+
+def test_float32_is_as_accurate_as_the_textbook():
+    """Both float32 engines are compared with float64; the fast convolution may lose a little, no more."""
+    x, targets = batch(6)
+
+    def gradients(engine, dtype):
+        model = vgg(8, "batch", num_classes=CLASSES, filters=16).astype(dtype)
+        engine.bind(model, SoftmaxCrossEntropy(), GradientDescent(1e-2))
+        engine.train_step(x.astype(dtype), targets)
+        return np.concatenate([p.grad.ravel() for p in model.parameters()]).astype(np.float64)
+
+    exact = gradients(TextbookEngine(), np.float64)
+    textbook = np.linalg.norm(gradients(TextbookEngine(), np.float32) - exact)
+    cpu = np.linalg.norm(gradients(CpuEngine(2), np.float32) - exact)
+    assert cpu < 10 * textbook
+
+
+def test_a_loss_that_is_not_finite_changes_no_weights():
+    model, engine = bound_engine()
+    x, targets = batch(4)
+    engine.train_step(x, targets)
+    state = {name: (p.data.copy(), p.grad.copy()) for name, p in model.named_parameters()}
+    assert not np.isfinite(engine.train_step(np.full_like(x, np.nan), targets))
+    for name, p in model.named_parameters():
+        np.testing.assert_array_equal(p.data, state[name][0])
+        np.testing.assert_array_equal(p.grad, state[name][1])
+    assert engine.rule.steps == 1
+
+
+def test_the_textbook_forward_sees_the_same_weights():
+    model, engine = bound_engine(dtype=np.float64)
+    x, targets = batch(4, dtype=np.float64)
+    for _ in range(3):
+        engine.train_step(x, targets)
+    loss = SoftmaxCrossEntropy().forward(model.forward(x), targets)
+    assert abs(loss - engine.evaluate(x, targets)[0]) < 1e-10
+
+
+def test_gradient_statistics():
+    readings = []
+    for engine in (TextbookEngine(), CpuEngine(2)):
+        model = vgg(8, "batch", num_classes=CLASSES, filters=8).astype(np.float64)
+        engine.bind(model, SoftmaxCrossEntropy(), GradientDescent(1e-3), gradient_statistics="weights")
+        for step in range(3):
+            engine.train_step(*batch(4, step, dtype=np.float64))
+        readings.append(engine.read_gradient_statistics())
+    for name, values in readings[0].items():
+        np.testing.assert_allclose(readings[1][name], values, rtol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(2, 16, 16, 4), (2, 16, 16), (2, 7, 7, 3)])
+def test_wrong_inputs_get_the_textbooks_message(shape):
+    x = np.zeros(shape, np.float32)
+    messages = []
+    for engine in (TextbookEngine(), CpuEngine(2)):
+        engine.bind(vgg(8, num_classes=CLASSES, filters=8), SoftmaxCrossEntropy(), GradientDescent(1e-3))
+        with pytest.raises(ShapeError) as caught:
+            engine.train_step(x, np.zeros(2, int))
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
+
+
+def test_one_value_per_channel_cannot_be_normalized():
+    engine = CpuEngine(1)
+    engine.bind(Sequential(Flatten(), BatchNorm(12)), SoftmaxCrossEntropy(), GradientDescent(1e-3))
+    with pytest.raises(ShapeError, match="one value per channel"):
+        engine.train_step(np.zeros((1, 2, 2, 3), np.float32), np.array([0]))
+
+
+def test_another_dtype_is_an_error():
+    _, engine = bound_engine()
+    with pytest.raises(ShapeError, match="the parameters are float32, the inputs are float64"):
+        engine.train_step(*batch(2, dtype=np.float64))
