@@ -21,6 +21,7 @@ oracle: $(VENV)/oracle
 lint: $(VENV)/dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy mlp
 
 clean:
 	rm -rf $(VENV)

@@ -2,7 +2,8 @@
 
 from setuptools import find_packages, setup
 
-TEST = ["pytest>=8", "hypothesis>=6.100"]
+IMAGES, INTEROP = ["pillow>=10"], ["safetensors>=0.4"]
+TEST = ["pytest>=8", "hypothesis>=6.100", *IMAGES, *INTEROP]
 
 setup(
     name="mlp",
@@ -10,12 +11,15 @@ setup(
     description="A deep-learning framework written by hand on NumPy, to see why deep networks fail to train",
     python_requires=">=3.11",
     packages=find_packages(include=["mlp", "mlp.*"]),
+    package_data={"mlp": ["py.typed"]},
     install_requires=["numpy>=2.0", "matplotlib>=3.8", "tqdm>=4.66", "threadpoolctl>=3.5"],
     extras_require={
         "cuda12x": ["cupy-cuda12x>=14,<15"],
         "cuda13x": ["cupy-cuda13x>=14,<15"],
+        "images": IMAGES,
+        "interop": INTEROP,
         "test": TEST,
         "oracle": [*TEST, "torch==2.13.0"],
-        "dev": [*TEST, "ruff>=0.8"],
+        "dev": [*TEST, "ruff>=0.8", "mypy>=1.18"],
     },
 )

@@ -13,25 +13,27 @@ Devices are written as PyTorch writes them: "cpu", "cuda:0", "cuda:1", ...
 import importlib.metadata
 import re
 import sys
+from types import ModuleType
 
 import numpy as np
 
 from mlp.errors import DeviceError
+from mlp.typing import Array
 
 
-def get_array_module(array):
+def get_array_module(array: Array) -> ModuleType:
     """Return the library (numpy or cupy) that `array` belongs to."""
     if type(array).__module__.partition(".")[0] == "cupy":
         return sys.modules["cupy"]
     return np
 
 
-def device_of(array):
+def device_of(array: Array) -> str:
     """Return the device of an array: "cpu", or "cuda:N" for a CuPy array."""
-    return "cpu" if get_array_module(array) is np else f"cuda:{array.device.id}"
+    return "cpu" if get_array_module(array) is np else f"cuda:{array.device.id}"  # type: ignore[attr-defined]
 
 
-def parse_device(device):
+def parse_device(device: str) -> int | None:
     """Return None for "cpu" and the integer N for "cuda:N".
 
     Raises:
@@ -45,7 +47,7 @@ def parse_device(device):
     return int(match.group(1))
 
 
-def require_device(device):
+def require_device(device: str) -> None:
     """Check that `device` can be used.
 
     Raises:
@@ -58,13 +60,13 @@ def require_device(device):
             raise DeviceError(f"device {device!r} cannot be used: {problem}")
 
 
-def move(array, device):
+def move(array: Array, device: str) -> Array:
     """Return `array` on `device`: the array itself if it is there already, a copy otherwise."""
     if device_of(array) == device:
         return array
     index = parse_device(device)
     if index is None:
-        return array.get()
+        return array.get()  # type: ignore[attr-defined]
     require_device(device)
     import cupy
 
@@ -72,12 +74,12 @@ def move(array, device):
         return cupy.asarray(array)
 
 
-def to_numpy(array):
+def to_numpy(array: Array) -> Array:
     """Return `array` as a NumPy array (a copy only when it comes from a GPU)."""
     return move(array, "cpu")
 
 
-def gpu_problem(index=0):
+def gpu_problem(index: int = 0) -> str | None:
     """Say in one sentence why CUDA device `index` cannot be used; None if it can.
 
     The states are tried in the order in which an installation goes wrong: no package, two packages that overwrite

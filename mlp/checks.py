@@ -1,37 +1,39 @@
 """Checks of settings: each returns the value, or raises a ConfigurationError with the name, the range and the value."""
 
+from collections.abc import Collection
+
 from mlp.errors import ConfigurationError
 
 
-def positive(name, value):
+def positive(name: str, value: float) -> float:
     """Return `value` as a float; an error unless it is greater than 0 and finite."""
     if not 0 < value < float("inf"):
         raise ConfigurationError(f"{name} must be greater than 0, got {value}")
     return float(value)
 
 
-def not_negative(name, value):
+def not_negative(name: str, value: float) -> float:
     """Return `value` as a float; an error unless it is 0 or greater, and finite."""
     if not 0 <= value < float("inf"):
         raise ConfigurationError(f"{name} must be 0 or greater, got {value}")
     return float(value)
 
 
-def fraction(name, value):
+def fraction(name: str, value: float) -> float:
     """Return `value` as a float; an error unless 0 <= value < 1."""
     if not 0 <= value < 1:
         raise ConfigurationError(f"{name} must lie in 0 <= {name} < 1, got {value}")
     return float(value)
 
 
-def at_least_one(name, value):
+def at_least_one(name: str, value: int) -> int:
     """Return `value`; an error unless it is a whole number of at least 1."""
     if not (isinstance(value, int) and value >= 1):
         raise ConfigurationError(f"{name} must be a whole number of at least 1, got {value!r}")
     return value
 
 
-def choose(name, value, choices):
+def choose(name: str, value: str, choices: Collection[str]) -> str:
     """Return `value`; an error unless it is one of `choices`."""
     if value not in choices:
         raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, got {value!r}")

@@ -6,18 +6,23 @@ either the old file or the new one. What a kill leaves behind is `name.part`, wh
 
 import json
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+from matplotlib.figure import Figure
+
+from mlp.typing import PathLike
 
 
 @contextmanager
-def atomic_write(path, mode="wb"):
+def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open `path` for writing; it appears, or is replaced, when the context ends without an error."""
     path = Path(path)
     part = path.with_name(path.name + ".part")
-    options = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
         with open(part, mode, **options) as file:
             yield file
@@ -29,24 +34,24 @@ def atomic_write(path, mode="wb"):
         raise
 
 
-def write_text(path, text):
+def write_text(path: PathLike, text: str) -> None:
     """Write a text file atomically."""
     with atomic_write(path, "w") as file:
         file.write(text)
 
 
-def write_json(path, value):
+def write_json(path: PathLike, value: Any) -> None:
     """Write `value` as JSON, indented for people, atomically."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def write_arrays(path, arrays):
+def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
     """Write a dict of arrays as .npz, atomically. No pickle: arrays of numbers and texts only."""
     with atomic_write(path) as file:
         np.savez(file, **arrays)
 
 
-def write_figure(path, figure):
+def write_figure(path: PathLike, figure: Figure) -> None:
     """Write a Matplotlib figure in the format that the path's suffix names, atomically."""
     with atomic_write(path) as file:
         figure.savefig(file, format=Path(path).suffix.lstrip("."), dpi=120)

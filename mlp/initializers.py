@@ -15,11 +15,18 @@ from (-b, b) has variance b^2 / 3.
 """
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.random import Generator
+
+from mlp.typing import Array, Initializer, Shape
+
+if TYPE_CHECKING:
+    from mlp.layers import Affine, Conv2d
 
 
-def draw_weight_and_bias(layer, fan_in, fan_out, rng):
+def draw_weight_and_bias(layer: "Affine | Conv2d", fan_in: int, fan_out: int, rng: Generator) -> None:
     """Draw the weight of an affine layer or a convolution with its initializer, and its bias if it has one.
 
     PyTorch's default draws the bias as well; with any other initializer it starts at 0.
@@ -30,7 +37,7 @@ def draw_weight_and_bias(layer, fan_in, fan_out, rng):
         parameter.data = initializer(parameter.data.shape, fan_in, fan_out, rng).astype(parameter.data.dtype)
 
 
-def pytorch_default(shape, fan_in, fan_out, rng):
+def pytorch_default(shape: Shape, fan_in: int, fan_out: int, rng: Generator) -> Array:
     """Draw from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), what PyTorch does unless told otherwise, for weights and biases.
 
     PyTorch writes it as He's uniform initialization (He et al. 2015) with leaky slope a = sqrt(5):
@@ -42,18 +49,18 @@ def pytorch_default(shape, fan_in, fan_out, rng):
     return rng.uniform(-bound, bound, size=shape)
 
 
-def glorot_uniform(shape, fan_in, fan_out, rng):
+def glorot_uniform(shape: Shape, fan_in: int, fan_out: int, rng: Generator) -> Array:
     """Draw from U(-b, b), b = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010, equation 16)."""
     bound = math.sqrt(6.0 / (fan_in + fan_out))
     return rng.uniform(-bound, bound, size=shape)
 
 
-def glorot_normal(shape, fan_in, fan_out, rng):
+def glorot_normal(shape: Shape, fan_in: int, fan_out: int, rng: Generator) -> Array:
     """Draw from a normal distribution with variance 2 / (fan_in + fan_out) (Glorot and Bengio 2010, equation 12)."""
     return rng.normal(0.0, math.sqrt(2.0 / (fan_in + fan_out)), size=shape)
 
 
-def orthogonal(shape, fan_in, fan_out, rng):
+def orthogonal(shape: Shape, fan_in: int, fan_out: int, rng: Generator) -> Array:
     """Draw a random orthogonal matrix: as (rows, shape[-1]), its shorter side is orthonormal (Saxe et al. 2014).
 
     Such a matrix changes no vector's length, and so do many of them in a row. It is Q of the QR decomposition of a
@@ -67,22 +74,22 @@ def orthogonal(shape, fan_in, fan_out, rng):
     return (q if rows >= columns else q.T).reshape(shape)
 
 
-def constant(value):
+def constant(value: float) -> Initializer:
     """Return the initializer that sets every weight to `value`. With weights alike, all channels stay alike."""
     return lambda shape, fan_in, fan_out, rng: np.full(shape, float(value))
 
 
-def uniform(low, high):
+def uniform(low: float, high: float) -> Initializer:
     """Return the initializer that draws from U(low, high)."""
     return lambda shape, fan_in, fan_out, rng: rng.uniform(low, high, size=shape)
 
 
-def normal(mean=0.0, std=0.01):
+def normal(mean: float = 0.0, std: float = 0.01) -> Initializer:
     """Return the initializer that draws from a normal distribution."""
     return lambda shape, fan_in, fan_out, rng: rng.normal(mean, std, size=shape)
 
 
-def he_uniform(negative_slope=0.0):
+def he_uniform(negative_slope: float = 0.0) -> Initializer:
     """Return He's initializer for layers in front of a leaky ReLU of this slope, drawn from U(-b, b), b = sqrt(3 V).
 
     V = 2 / ((1 + a^2) fan_in) (He et al. 2015, equation 15).
@@ -90,12 +97,12 @@ def he_uniform(negative_slope=0.0):
     return lambda shape, fan_in, fan_out, rng: _he_bound(negative_slope, fan_in) * rng.uniform(-1.0, 1.0, size=shape)
 
 
-def he_normal(negative_slope=0.0):
+def he_normal(negative_slope: float = 0.0) -> Initializer:
     """Return He's initializer as `he_uniform`, drawn from a normal distribution with variance V."""
     return lambda shape, fan_in, fan_out, rng: rng.normal(
         0.0, _he_bound(negative_slope, fan_in) / math.sqrt(3.0), size=shape
     )
 
 
-def _he_bound(slope, fan_in):
+def _he_bound(slope: float, fan_in: int) -> float:
     return math.sqrt(6.0 / ((1.0 + slope**2) * fan_in))

@@ -31,17 +31,20 @@ Binary cross-entropy, for N D yes-or-no questions with logits z and targets t be
 where the second form of l cannot overflow.
 """
 
+from typing import Any
+
 from mlp.backend import get_array_module
 from mlp.checks import fraction
 from mlp.errors import BackwardError, ShapeError
+from mlp.typing import Array
 
 
 class Loss:
     """Base class: `forward` gives the loss, `backward` its gradient with respect to the outputs."""
 
-    _kept = None
+    _kept: Any = None
 
-    def forward(self, outputs, targets):
+    def forward(self, outputs: Array, targets: Array) -> float:
         """Return the mean loss of a batch as a Python float.
 
         Args:
@@ -53,7 +56,7 @@ class Loss:
         """
         raise NotImplementedError
 
-    def backward(self):
+    def backward(self) -> Array:
         """Return dL/d(outputs), of the shape and dtype of the last outputs.
 
         Raises:
@@ -61,11 +64,11 @@ class Loss:
         """
         raise NotImplementedError
 
-    def accuracy(self, outputs, targets):
+    def accuracy(self, outputs: Array, targets: Array) -> float:
         """Return the fraction of samples that are right, as a float; NaN where that means nothing."""
         return float("nan")
 
-    def take(self):
+    def take(self) -> Any:
         """Return what forward kept, once."""
         if self._kept is None:
             raise BackwardError(f"{type(self).__name__}: backward called before forward (or twice).")
@@ -80,10 +83,10 @@ class SoftmaxCrossEntropy(Loss):
         label_smoothing: s, 0 <= s < 1.
     """
 
-    def __init__(self, label_smoothing=0.0):
+    def __init__(self, label_smoothing: float = 0.0) -> None:
         self.label_smoothing = fraction("label_smoothing", label_smoothing)
 
-    def forward(self, outputs, targets):
+    def forward(self, outputs: Array, targets: Array) -> float:
         check_targets(outputs, targets)
         xp, s = get_array_module(outputs), self.label_smoothing
         shifted = outputs - outputs.max(axis=1, keepdims=True)  # (N, K)
@@ -95,27 +98,27 @@ class SoftmaxCrossEntropy(Loss):
             wanted = (1.0 - s) * wanted + s * shifted.mean(axis=1)  # or sum_k q_k z_k
         return float((xp.log(sums[:, 0]) - wanted).mean())  # (2), (3), (5)
 
-    def backward(self):
+    def backward(self) -> Array:
         probabilities, targets = self.take()
         (N, K), s = probabilities.shape, self.label_smoothing
         grad = probabilities - s / K if s > 0 else probabilities  # (N, K), ours alone, so it may be changed
         grad[get_array_module(grad).arange(N), targets] -= 1.0 - s
         return grad / N  # (4), (5)
 
-    def accuracy(self, outputs, targets):
+    def accuracy(self, outputs: Array, targets: Array) -> float:
         return float((outputs.argmax(axis=1) == targets).mean())
 
 
 class MeanSquaredError(Loss):
     """Mean of squared differences over all numbers: outputs and targets of one shape and dtype."""
 
-    def forward(self, outputs, targets):
+    def forward(self, outputs: Array, targets: Array) -> float:
         check_same_shape(outputs, targets)
         difference = outputs - targets
         self._kept = (difference,)
         return float((difference * difference).mean())  # (6)
 
-    def backward(self):
+    def backward(self) -> Array:
         (difference,) = self.take()
         return difference * (2.0 / difference.size)  # (6)
 
@@ -123,7 +126,7 @@ class MeanSquaredError(Loss):
 class BinaryCrossEntropy(Loss):
     """Sigmoid and cross-entropy in one, mean over all numbers: logits and targets (0 to 1) of one shape and dtype."""
 
-    def forward(self, outputs, targets):
+    def forward(self, outputs: Array, targets: Array) -> float:
         check_same_shape(outputs, targets)
         if not ((targets >= 0) & (targets <= 1)).all():
             raise ShapeError(f"targets must lie in 0 .. 1, got {float(targets.min())} .. {float(targets.max())}.")
@@ -131,16 +134,16 @@ class BinaryCrossEntropy(Loss):
         self._kept = outputs, targets
         return float((xp.maximum(outputs, 0.0) - outputs * targets + xp.log1p(xp.exp(-abs(outputs)))).mean())  # (7)
 
-    def backward(self):
+    def backward(self) -> Array:
         logits, targets = self.take()
         probabilities = (get_array_module(logits).tanh(logits * 0.5) + 1.0) * 0.5  # the sigmoid, without overflow
         return (probabilities - targets) * (1.0 / logits.size)  # (7)
 
-    def accuracy(self, outputs, targets):
+    def accuracy(self, outputs: Array, targets: Array) -> float:
         return float(((outputs > 0) == (targets > 0.5)).mean())
 
 
-def check_same_shape(outputs, targets):
+def check_same_shape(outputs: Array, targets: Array) -> None:
     """Raise ShapeError unless outputs and targets have one shape and one dtype."""
     if outputs.shape != targets.shape or outputs.dtype != targets.dtype:
         raise ShapeError(
@@ -150,7 +153,7 @@ def check_same_shape(outputs, targets):
         raise ShapeError("a batch needs at least one sample, got none.")
 
 
-def check_targets(outputs, targets):
+def check_targets(outputs: Array, targets: Array) -> None:
     """Raise ShapeError unless outputs are (N, K) and targets (N,) integers in 0 .. K - 1."""
     if outputs.ndim != 2 or targets.shape != outputs.shape[:1]:
         raise ShapeError(f"expected logits (N, K) and targets (N,), got {outputs.shape} and {targets.shape}.")

@@ -21,13 +21,14 @@ Streams:
 import zlib
 
 import numpy as np
+from numpy.random import Generator
 
 from mlp.errors import ConfigurationError
 
 STREAMS = {"init": 0, "split": 1, "shuffle": 2, "augment": 3, "dropout": 4, "probe": 5, "synthetic": 6}
 
 
-def generator(seed, stream, *keys):
+def generator(seed: int, stream: str, *keys: int | str) -> Generator:
     """Return the NumPy generator that belongs to (seed, stream, keys).
 
     Args:

@@ -3,9 +3,12 @@
 import matplotlib
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from mlp import plotting
 from mlp.files import write_figure
+from mlp.plotting.comparison import draw_mean_and_band, stack_rows
+from mlp.plotting.layers import axis_label
 from mlp.training import History, LayerTable
 
 NAMES = ["input.conv_0.weight", "stage_0.reduction.conv_0.weight", "head.affine.weight"]
@@ -67,10 +70,45 @@ def test_gradients_that_are_zero_or_missing_can_be_drawn(tmp_path, flow):
     write_figure(tmp_path / "map.png", plotting.gradient_flow_map(table))
 
 
-def test_story_has_one_panel_more_than_runs():
-    figure = plotting.story({"a": make_history(), "b": make_history(epochs=1)}, chance=4.6)
-    assert len(figure.axes) == 3
-    assert figure.axes[1].get_ylim() == figure.axes[2].get_ylim()
+def make_statistics():
+    table = LayerTable(["0", "1", "2"])
+    for e in range(2):
+        table.append({"std": np.array([1.0, 0.1, 10.0]) * (e + 1), "dead": np.array([np.nan, 0.5, np.nan])})
+    return table
+
+
+def test_layer_statistics_have_lines_and_a_map_for_each_statistic():
+    lines, dead_lines, image, dead_image = sort_panels(plotting.layer_statistics(make_statistics(), title="run"))
+    np.testing.assert_allclose([line.get_ydata() for line in lines.lines], [[1.0, 0.1, 10.0], [2.0, 0.2, 20.0]])
+    assert lines.get_yscale() == "log"
+    assert image.images[0].get_array().shape == (2, 3)
+    assert dead_lines.get_yscale() == "linear"
+    assert dead_lines.get_ylabel() == "fraction of dead units"
+    assert dead_image.images[0].get_array().shape == (2, 1)  # layers that have no such number are left out
+    assert [label.get_text() for label in dead_lines.get_xticklabels()] == ["1"]
+
+
+def sort_panels(figure):
+    panels = [axes for axes in figure.axes if axes.get_xlabel()]  # without colour bars
+    return sorted(panels, key=lambda axes: (bool(axes.images), axes.get_subplotspec().rowspan.start))
+
+
+def test_layer_statistics_can_be_chosen_and_may_be_missing(tmp_path):
+    assert len(sort_panels(plotting.layer_statistics(make_statistics(), "dead"))) == 2
+    table = LayerTable(["0"], {"l2": [np.array([np.nan])], "my_own": [np.array([3.0])], "mean": [np.array([np.inf])]})
+    write_figure(tmp_path / "a.png", plotting.layer_statistics(table))
+    labels = [axis_label(name) for name in ("my_own", "gamma_spread", "last_l2")]
+    assert labels == ["my_own", "gamma, std over channels", "L2 norm of the gradient, last batch of the epoch"]
+
+
+def test_story_shows_every_gradient_on_one_axis():
+    vanishing, healthy = make_history(flow=np.array([1e-19, 1e-10, 1e-3])), make_history(flow=np.full(3, 1e-2))
+    figure = plotting.story({"a": healthy, "b": vanishing}, chance=4.6)
+    _, first, second = figure.axes
+    assert first.get_ylim() == second.get_ylim()
+    low, high = first.get_ylim()
+    assert low < 1e-19 < 1e-2 < high
+    assert first.get_yscale() == second.get_yscale() == "log"
 
 
 def test_figures_do_not_touch_pyplot(tmp_path):
@@ -83,3 +121,43 @@ def test_the_same_history_gives_the_same_file(tmp_path):
     for name in ("a.png", "b.png"):
         write_figure(tmp_path / name, plotting.gradient_flow(make_history().gradient_flow))
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_compared_curves_are_means_and_bands_on_shared_scales():
+    runs = {"two seeds": [make_history(), make_history(epochs=2)], "one": [make_history(epochs=5)]}
+    figure = plotting.compare_curves(runs)
+    loss, valid_loss, accuracy, _ = figure.axes
+    assert loss.get_ylim() == valid_loss.get_ylim() != accuracy.get_ylim()
+    np.testing.assert_allclose(loss.lines[0].get_ydata(), [4.6, 3.6, 2.6])
+    assert [len(line.get_xdata()) for line in loss.lines] == [3, 5]
+    assert [len(axes.collections) for axes in figure.axes] == [1, 1, 1, 1]  # one band, for the two seeds
+
+
+def test_the_band_is_one_standard_deviation_where_there_are_two():
+    values = stack_rows([np.array([1.0, 2.0, 7.0]), np.array([3.0, np.nan])])
+    axes = Figure().subplots()
+    draw_mean_and_band(axes, np.arange(3), values, "C0", "label")
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [2.0, 2.0, 7.0])
+    corners = axes.collections[0].get_paths()[0].vertices
+    assert corners[:, 1].min() == pytest.approx(2 - np.sqrt(2))
+    assert corners[corners[:, 0] == 2][:, 1] == pytest.approx(7.0)
+
+
+def test_compared_gradient_flow_has_a_panel_a_run_on_one_scale(tmp_path):
+    tables = [make_history(epochs=n).gradient_flow for n in (3, 2)]
+    dead = make_history(flow=np.zeros(3)).gradient_flow
+    runs = {"two seeds": tables, "one": tables[:1], "dead": [dead, dead], "b": tables, "c": tables}
+    figure = plotting.compare_gradient_flow(runs)
+    assert len(figure.axes) == 5
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    assert [len(axes.lines) for axes in figure.axes[:3]] == [2, 3, 3]
+    assert figure.axes[0].get_title() == "two seeds, mean of 2"
+    write_figure(tmp_path / "flow.png", figure)
+
+
+def test_schedule_has_an_axis_of_epochs():
+    axes = plotting.schedule(lambda step: 1.0 / (step + 1), 20, steps_per_epoch=5).axes[0]
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), 1.0 / np.arange(1, 21))
+    (top,) = axes.child_axes
+    assert top.get_xlabel() == "epoch"
+    assert not plotting.schedule(lambda step: 1.0, 20).axes[0].child_axes

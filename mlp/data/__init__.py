@@ -1,31 +1,45 @@
 """Data: image sets, where they come from, and batches of them.
 
-train, valid, test = load_dataset("cifar100")                  # or "synthetic", which needs no files
+train, valid, test = load_dataset("cifar100")                  # or "synthetic", which needs no files; "npz:own.npz"
 batches = Batches(train, batch_size=100, augment=True, shuffle=True, seed=0)
 for x, targets in batches.epoch(0): ...                        # x (n, 32, 32, 3) float32, targets (n,)
 """
 
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
 from mlp.data.batches import Batches
-from mlp.data.cifar import load_cifar100
-from mlp.data.datasets import DATASETS, find_data_dir, load_dataset
+from mlp.data.cifar import load_cifar10, load_cifar100
+from mlp.data.datasets import DATASET_FORMS, DATASETS, LABELS, check_dataset, load_dataset
+from mlp.data.download import SOURCES, download_dataset
+from mlp.data.image_folder import load_folder
 from mlp.data.image_set import ImageSet
+from mlp.data.mnist import load_mnist
 from mlp.data.normalization import NORMALIZATIONS, normalize
+from mlp.data.npz import load_npz
 from mlp.data.prefetch import prefetch
+from mlp.data.sources import find_data_dir
 from mlp.data.splits import SPLITS, split_indices
 from mlp.data.synthetic import synthetic
 
 __all__ = [
     "DATASETS",
+    "DATASET_FORMS",
+    "LABELS",
     "NORMALIZATIONS",
+    "SOURCES",
     "SPLITS",
     "Batches",
     "ImageSet",
+    "check_dataset",
     "crop_and_flip",
+    "download_dataset",
     "draw_augmentation",
     "find_data_dir",
+    "load_cifar10",
     "load_cifar100",
     "load_dataset",
+    "load_folder",
+    "load_mnist",
+    "load_npz",
     "normalize",
     "prefetch",
     "split_indices",

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from mlp.rng import generator
+from mlp.typing import Array
 
 PADDING = 4
 
 
-def draw_augmentation(n, seed, epoch, padding=PADDING):
+def draw_augmentation(n: int, seed: int, epoch: int, padding: int = PADDING) -> tuple[Array, Array]:
     """Draw where n images are cropped and whether they are flipped, for one epoch.
 
     Returns:
@@ -29,7 +30,7 @@ def draw_augmentation(n, seed, epoch, padding=PADDING):
     return offsets, rng.random(n) < 0.5
 
 
-def crop_and_flip(images, offsets, flips, padding=PADDING):
+def crop_and_flip(images: Array, offsets: Array, flips: Array, padding: int = PADDING) -> Array:
     """Return images (N, H, W, C) cropped at `offsets` (N, 2) and mirrored where `flips` (N,), as a new array."""
     N, H, W, C = images.shape
     padded = np.zeros((N, H + 2 * padding, W + 2 * padding, C), images.dtype)

@@ -4,12 +4,16 @@ Nothing is remembered from one epoch to the next: order, crops and flips of epoc
 `epoch(e)` gives the same batches whenever it is called, in a resumed run and in a thread that runs ahead too.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
+from mlp.data.image_set import ImageSet
 from mlp.data.normalization import check_normalization, normalize
 from mlp.errors import ConfigurationError, DataError
 from mlp.rng import generator
+from mlp.typing import Array, DType
 
 
 class Batches:
@@ -30,14 +34,14 @@ class Batches:
 
     def __init__(
         self,
-        image_set,
-        batch_size,
-        normalization="reports",
-        augment=False,
-        shuffle=False,
-        seed=0,
-        dtype=np.float32,
-    ):
+        image_set: ImageSet,
+        batch_size: int,
+        normalization: str = "reports",
+        augment: bool = False,
+        shuffle: bool = False,
+        seed: int = 0,
+        dtype: DType = np.float32,
+    ) -> None:
         if batch_size < 1:
             raise ConfigurationError(f"batch_size must be at least 1, got {batch_size}")
         check_normalization(normalization)
@@ -47,14 +51,14 @@ class Batches:
         self.augment, self.shuffle, self.seed, self.dtype = augment, shuffle, seed, np.dtype(dtype)
 
     @property
-    def num_images(self):
+    def num_images(self) -> int:
         """The number of images in an epoch."""
         return len(self.image_set)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return -(-self.num_images // self.batch_size)  # rounded up
 
-    def epoch(self, epoch):
+    def epoch(self, epoch: int) -> Iterator[tuple[Array, Array]]:
         """Yield (x, targets) for each batch of an epoch: x (n, H, W, C) in `dtype`, targets (n,) int64."""
         N = self.num_images
         order = generator(self.seed, "shuffle", epoch).permutation(N) if self.shuffle else np.arange(N)
@@ -67,7 +71,7 @@ class Batches:
                 images = crop_and_flip(images, offsets[chosen], flips[chosen])
             yield normalize(images, self.normalization, self.dtype), self.image_set.labels[chosen]
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return (
             f"Batches({self.image_set!r}, batch_size={self.batch_size}, normalization={self.normalization!r}, "
             f"augment={self.augment}, shuffle={self.shuffle}, seed={self.seed}, dtype={self.dtype})"

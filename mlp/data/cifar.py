@@ -1,93 +1,133 @@
-"""CIFAR-100: 60,000 photographs of 32 x 32 pixels, 100 classes in 20 groups.
+"""CIFAR-10 and CIFAR-100: 60,000 photographs of 32 x 32 pixels each; 10 classes, or 100 classes in 20 groups.
 
-The official python layout is a folder `cifar-100-python` with three pickled dictionaries:
-
-    train, test    data            (N, 3072) uint8, one image a row: 1024 red, 1024 green, 1024 blue values, row by row
-                   fine_labels     N class numbers, 0 .. 99
-                   coarse_labels   N group numbers, 0 .. 19
-    meta           fine_label_names, coarse_label_names
+Both come in two forms with the same images in the same order: the python version holds pickled dictionaries
+(`mlp.data.cifar_python`), the binary version holds records of bytes (`mlp.data.cifar_binary`). Whichever is there is
+read. One image is 1024 red, 1024 green, 1024 blue values, each colour row by row.
 
 Reference: Krizhevsky, Learning multiple layers of features from tiny images, 2009.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import numpy as np
 
-from mlp.data.image_set import ImageSet
-from mlp.data.safe_pickle import as_text, load_pickle
-from mlp.data.sources import read_files
-from mlp.errors import DataError
+from mlp.data import cifar_binary, cifar_python
+from mlp.data.image_set import ImageSet, image_set, join
+from mlp.data.sources import Form, advice_for, load_form
+from mlp.typing import Array, PathLike
 
 SIDE, CHANNELS = 32, 3
-FOLDER = "cifar-100-python"
-ARCHIVES = (f"{FOLDER}.tar.gz", f"{FOLDER}.tar.xz")
-ADVICE = (
-    f"Download {ARCHIVES[0]} from https://www.cs.toronto.edu/~kriz/cifar.html into that folder, or say where it is "
-    "(--data-dir, or the environment variable MLP_DATA_DIR), or train on made-up images with --dataset synthetic."
-)
+PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
+CIFAR10_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 
 
-def load_cifar100(data_dir):
-    """Read CIFAR-100 from a folder that has it unpacked or as an archive (an archive takes some seconds longer).
+def load_cifar10(data_dir: PathLike) -> tuple[ImageSet, ImageSet]:
+    """Read CIFAR-10 from a folder that has it unpacked or as an archive (an archive takes some seconds longer).
 
     Returns:
-        (train, test), two `ImageSet`s with fine labels as labels, and coarse labels beside them.
+        (train, test), two `ImageSet`s.
 
     Raises:
         DataError: the files are missing, damaged, or not what their names say.
     """
-    files = read_files(data_dir, FOLDER, ("meta", "train", "test"), ARCHIVES, "CIFAR-100", ADVICE)
-    meta_source = files["meta"][1]
-    meta = load_pickle(*files.pop("meta"))
-    class_names, coarse_names = (
-        read_names(meta, key, meta_source) for key in ("fine_label_names", "coarse_label_names")
-    )
-
-    def image_set(name):
-        content, source = files.pop(name)
-        batch = load_pickle(content, source)
-        images = read_images(batch, source)
-        labels, coarse_labels = (read_labels(batch, key, source) for key in ("fine_labels", "coarse_labels"))
-        try:
-            return ImageSet(images, labels, class_names, coarse_labels, coarse_names)
-        except DataError as error:
-            raise DataError(f"{source}: {error}") from error
-
-    return image_set("train"), image_set("test")
+    return load_form(data_dir, CIFAR10, "CIFAR-10", advice_for("cifar10", PAGE))
 
 
-def read_images(batch, source):
-    """Return the images of a batch dictionary, turned from planes of one colour to channels last."""
-    data = entry(batch, "data", source)
-    width = CHANNELS * SIDE * SIDE
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != width:
-        given = f"{data.shape} of {data.dtype}" if isinstance(data, np.ndarray) else f"a {type(data).__name__}"
-        raise DataError(f"{source}: 'data' must be an array (N, {width}) of uint8, got {given}")
-    if len(data) == 0:
-        raise DataError(f"{source}: 'data' holds no image")
-    planes = data.reshape(-1, CHANNELS, SIDE, SIDE)  # (N, C, H, W)
+def load_cifar100(data_dir: PathLike) -> tuple[ImageSet, ImageSet]:
+    """Read CIFAR-100; as `load_cifar10`, with fine labels as labels and coarse labels beside them."""
+    return load_form(data_dir, CIFAR100, "CIFAR-100", advice_for("cifar100", PAGE))
+
+
+def read_sets(
+    files: dict[str, tuple[bytes, str]],
+    train: Sequence[str],
+    test: Sequence[str],
+    read_names: Callable[..., tuple[str, ...]],
+    names_files: Sequence[Sequence[str]],
+    read_batch: Callable[..., Sequence[Array]],
+) -> tuple[ImageSet, ImageSet]:
+    """Read both sets of one form.
+
+    Args:
+        files: name -> (bytes, source).
+        train, test: the names of the files whose images make up each set, in order.
+        read_names: function of (bytes, source) that returns a tuple of names; called for each of `names_files`, pairs
+            (file, further arguments): the names of the classes, then those of the groups.
+        read_batch: function of (bytes, source) that returns rows (N, 3072), labels (N,) and perhaps coarse labels.
+    """
+    names = [read_names(*files[file], *arguments) for file, *arguments in names_files]
+    class_names, coarse_names = names if len(names) == 2 else (*names, ())
+
+    def part(file: str) -> ImageSet:
+        content, source = files.pop(file)
+        rows, labels, *others = read_batch(content, source)
+        coarse_labels = others[0] if others else None
+        return image_set(source, channels_last(rows), labels, class_names, coarse_labels, coarse_names)
+
+    return join([part(file) for file in train]), join([part(file) for file in test])
+
+
+def channels_last(rows: Array) -> Array:
+    """Return rows (N, 3072) of colour planes as images (N, H, W, C)."""
+    planes = rows.reshape(-1, CHANNELS, SIDE, SIDE)  # (N, C, H, W)
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))  # (N, H, W, C)
 
 
-def read_labels(batch, key, source):
-    """Return the labels under `key`, stored as a list or as an array, as (N,) int64."""
-    labels = entry(batch, key, source)
-    if isinstance(labels, list) and all(type(label) is int and abs(label) < 2**31 for label in labels):
-        labels = np.array(labels, dtype=np.int64)
-    if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise DataError(f"{source}: {key!r} must be a list of class numbers")
-    return labels.astype(np.int64)
+def form(
+    folder: str,
+    archive: str,
+    read_names: Callable[..., tuple[str, ...]],
+    names_files: Sequence[Sequence[str]],
+    read_batch: Callable[..., Sequence[Array]],
+    train: Sequence[str],
+    test: Sequence[str],
+) -> Form:
+    """Return a `Form` of CIFAR; its archives are `archive` with the suffixes .tar.gz and .tar.xz."""
+    read = partial(
+        read_sets, train=train, test=test, read_names=read_names, names_files=names_files, read_batch=read_batch
+    )
+    names = (*dict.fromkeys(file for file, *_ in names_files), *train, *test)
+    return Form(folder, names, read, (f"{archive}.tar.gz", f"{archive}.tar.xz"))
 
 
-def read_names(meta, key, source):
-    """Return the names under `key` as a tuple of texts."""
-    names = entry(meta, key, source)
-    if not isinstance(names, list) or not all(isinstance(name, bytes | str) for name in names):
-        raise DataError(f"{source}: {key!r} must be a list of names")
-    return tuple(as_text(name) for name in names)
-
-
-def entry(dictionary, key, source):
-    """Return dictionary[key]; DataError says which keys there are instead."""
-    if key not in dictionary:
-        raise DataError(f"{source}: no entry {key!r}, only {', '.join(sorted(dictionary))}: is this another data set?")
-    return dictionary[key]
+CIFAR10 = (
+    form(
+        "cifar-10-batches-py",
+        "cifar-10-python",
+        cifar_python.read_names,
+        (("batches.meta", "label_names"),),
+        partial(cifar_python.read_batch, label_keys=("labels",)),
+        train=CIFAR10_BATCHES,
+        test=("test_batch",),
+    ),
+    form(
+        "cifar-10-batches-bin",
+        "cifar-10-binary",
+        cifar_binary.read_names,
+        (("batches.meta.txt",),),
+        partial(cifar_binary.read_batch, label_bytes=(0,)),
+        train=tuple(f"{name}.bin" for name in CIFAR10_BATCHES),
+        test=("test_batch.bin",),
+    ),
+)
+CIFAR100 = (
+    form(
+        "cifar-100-python",
+        "cifar-100-python",
+        cifar_python.read_names,
+        (("meta", "fine_label_names"), ("meta", "coarse_label_names")),
+        partial(cifar_python.read_batch, label_keys=("fine_labels", "coarse_labels")),
+        train=("train",),
+        test=("test",),
+    ),
+    form(
+        "cifar-100-binary",
+        "cifar-100-binary",
+        cifar_binary.read_names,
+        (("fine_label_names.txt",), ("coarse_label_names.txt",)),
+        partial(cifar_binary.read_batch, label_bytes=(1, 0)),
+        train=("train.bin",),
+        test=("test.bin",),
+    ),
+)

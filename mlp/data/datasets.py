@@ -1,45 +1,89 @@
 """Data sets by name, split and ready for `Batches`."""
 
-import os
 from pathlib import Path
 
-from mlp.data.cifar import load_cifar100
+from mlp.data.cifar import load_cifar10, load_cifar100
+from mlp.data.download import SOURCES, download_dataset
+from mlp.data.image_folder import load_folder
+from mlp.data.image_set import ImageSet
+from mlp.data.mnist import load_mnist
+from mlp.data.npz import load_npz
+from mlp.data.sources import MissingDataError, find_data_dir
 from mlp.data.splits import split_indices
 from mlp.data.synthetic import synthetic
 from mlp.errors import ConfigurationError
+from mlp.typing import PathLike
 
 # Each loader takes the data folder and returns (train, test).
 DATASETS = {
     "cifar100": load_cifar100,
+    "cifar10": load_cifar10,
+    "mnist": load_mnist,
     "synthetic": lambda data_dir: synthetic(),
 }
+# Images of one's own, "npz:FILE" and "folder:DIR": each loader takes what stands behind the colon.
+OWN_IMAGES = {"npz": load_npz, "folder": load_folder}
+DATASET_FORMS = (*DATASETS, "npz:FILE", "folder:DIR")
+LABELS = ("fine", "coarse")
 
 
-def load_dataset(name, data_dir=None, split="coursework", limit_train=None, limit_valid=None):
+def load_dataset(
+    name: str,
+    data_dir: PathLike | None = None,
+    split: str = "coursework",
+    labels: str = "fine",
+    limit_train: int | None = None,
+    limit_valid: int | None = None,
+    download: bool = False,
+) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Load a data set and split its training images.
 
     Args:
-        name: one of `DATASETS`.
+        name: one of `DATASETS`, or images of one's own, "npz:FILE" or "folder:DIR".
         data_dir: the folder with the data; None looks where `find_data_dir` says.
         split: one of `mlp.data.SPLITS`.
+        labels: one of `LABELS`: classes, or the groups of classes that CIFAR-100 and the synthetic images have.
         limit_train, limit_valid: keep only so many images, the first of the split; None keeps all.
+        download: get a data set that is missing from its official addresses.
 
     Returns:
         (train, valid, test), three `ImageSet`s.
 
     Raises:
-        ConfigurationError: an unknown name or split, or a limit below 1. DataError: the files are not usable.
+        ConfigurationError: an unknown name, split or kind of labels, or a limit below 1.
+        DataError: the files are not usable, or cannot be downloaded.
     """
-    if name not in DATASETS:
-        raise ConfigurationError(f"dataset must be one of {', '.join(DATASETS)}, got {name!r}")
+    check_dataset(name)
+    if labels not in LABELS:
+        raise ConfigurationError(f"labels must be one of {', '.join(LABELS)}, got {labels!r}")
     for which, limit in (("limit_train", limit_train), ("limit_valid", limit_valid)):
         if limit is not None and limit < 1:
             raise ConfigurationError(f"{which} must be at least 1, got {limit}")
-    images, test = DATASETS[name](find_data_dir(data_dir))
-    train, valid = split_indices(images.labels, split)
-    return images.take(train[:limit_train]), images.take(valid[:limit_valid]), test
+    try:
+        images, test = load_all(name, find_data_dir(data_dir))
+    except MissingDataError:
+        if not download or name not in SOURCES:
+            raise
+        download_dataset(name, data_dir)
+        images, test = load_all(name, find_data_dir(data_dir))
+    # Fine and coarse labels share one split: it is made of the fine ones.
+    chosen = split_indices(images.labels, split)
+    train, valid = (images.take(which[:limit]) for which, limit in zip(chosen, (limit_train, limit_valid), strict=True))
+    if labels == "coarse":
+        return train.coarse(), valid.coarse(), test.coarse()
+    return train, valid, test
 
 
-def find_data_dir(data_dir=None):
-    """Return the data folder: the argument, else the environment variable MLP_DATA_DIR, else "data"."""
-    return Path(data_dir or os.environ.get("MLP_DATA_DIR") or "data").expanduser()
+def check_dataset(name: str, what: str = "dataset") -> None:
+    """Raise ConfigurationError unless `name` names a data set; `what` is the setting's name in the message."""
+    prefix, colon, path = name.partition(":")
+    if name not in DATASETS and not (prefix in OWN_IMAGES and path):
+        raise ConfigurationError(f"{what} must be one of {', '.join(DATASET_FORMS)}, got {name!r}")
+
+
+def load_all(name: str, data_dir: Path) -> tuple[ImageSet, ImageSet]:
+    """Return (train, test) of a data set, before the split."""
+    if name in DATASETS:
+        return DATASETS[name](data_dir)
+    prefix, _, path = name.partition(":")
+    return OWN_IMAGES[prefix](path)

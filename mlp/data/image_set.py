@@ -1,10 +1,13 @@
 """A set of labelled images, as they were stored: bytes and class numbers, nothing normalized yet."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from mlp.errors import DataError
+from mlp.errors import ConfigurationError, DataError
+from mlp.typing import Array
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,7 +31,7 @@ class ImageSet:
     coarse_labels: np.ndarray | None = None
     coarse_names: tuple = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
             raise DataError(
                 f"images must be (N, H, W, C) of uint8, got {self.images.shape} of {self.images.dtype}: "
@@ -38,25 +41,35 @@ class ImageSet:
         if self.coarse_labels is not None:
             check_labels("coarse labels", self.coarse_labels, len(self.images), self.coarse_names)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.images)
 
     @property
-    def num_classes(self):
+    def num_classes(self) -> int:
         """The number of classes, whether or not each has an image."""
         return len(self.class_names)
 
-    def take(self, indices):
+    def take(self, indices: Array) -> "ImageSet":
         """Return the images at `indices`, in that order, as an `ImageSet` of its own."""
         coarse = None if self.coarse_labels is None else self.coarse_labels[indices]
         return ImageSet(self.images[indices], self.labels[indices], self.class_names, coarse, self.coarse_names)
 
-    def __repr__(self):
+    def coarse(self) -> "ImageSet":
+        """Return the same images with their groups as classes.
+
+        Raises:
+            ConfigurationError: there are no groups.
+        """
+        if self.coarse_labels is None:
+            raise ConfigurationError("these images have no coarse labels (CIFAR-100 has): use labels='fine'")
+        return ImageSet(self.images, self.coarse_labels, self.coarse_names)
+
+    def __repr__(self) -> str:
         H, W, C = self.images.shape[1:]
         return f"ImageSet({len(self)} images of {H} x {W} x {C}, {self.num_classes} classes)"
 
 
-def check_labels(what, labels, num_images, names):
+def check_labels(what: str, labels: Array, num_images: int, names: Sequence[str]) -> None:
     """Raise DataError unless `labels` are num_images int64 numbers of the given names."""
     if labels.shape != (num_images,):
         raise DataError(f"{num_images} images need as many {what}, got {what} of shape {labels.shape}")
@@ -67,3 +80,21 @@ def check_labels(what, labels, num_images, names):
             f"{what} must lie in 0 .. {len(names) - 1} (there are {len(names)} names), "
             f"got values in {labels.min()} .. {labels.max()}"
         )
+
+
+def image_set(source: object, *arguments: Any) -> ImageSet:
+    """Return ImageSet(*arguments); the DataError about what does not fit names the file `source`."""
+    try:
+        return ImageSet(*arguments)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from error
+
+
+def join(parts: Sequence[ImageSet]) -> ImageSet:
+    """Return the images of several sets with the same classes as one set."""
+    first = parts[0]
+    if len(parts) == 1:
+        return first
+    coarse = None if first.coarse_labels is None else np.concatenate([part.coarse_labels for part in parts])
+    images, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("images", "labels"))
+    return ImageSet(images, labels, first.class_names, coarse, first.coarse_names)

@@ -8,6 +8,7 @@ The constants are those of a whole training set, the same for every image, in tr
 import numpy as np
 
 from mlp.errors import ConfigurationError
+from mlp.typing import Array, DType
 
 NORMALIZATIONS = {
     # CIFAR-10's means, and deviations as averages over images. The reports used them for CIFAR-100.
@@ -17,7 +18,7 @@ NORMALIZATIONS = {
 }
 
 
-def normalize(images, name="reports", dtype=np.float32):
+def normalize(images: Array, name: str = "reports", dtype: DType = np.float32) -> Array:
     """Return images (N, H, W, C) of uint8 as (N, H, W, C) of `dtype`.
 
     Args:
@@ -38,7 +39,7 @@ def normalize(images, name="reports", dtype=np.float32):
     return x.reshape(N, H, W, C)
 
 
-def check_normalization(name):
+def check_normalization(name: str) -> None:
     """Raise ConfigurationError unless `name` is one of `NORMALIZATIONS`."""
     if name not in NORMALIZATIONS:
         raise ConfigurationError(f"normalization must be one of {', '.join(NORMALIZATIONS)}, got {name!r}")

@@ -6,20 +6,22 @@ step. What a batch holds is a function of (seed, epoch, sample), so it does not 
 
 import queue
 import threading
+from collections.abc import Generator, Iterable
+from typing import Any
 
 END = object()
 
 
-def prefetch(iterable, ahead=2):
+def prefetch(iterable: Iterable[Any], ahead: int = 2) -> Generator[Any, None, None]:
     """Yield the items of `iterable`, which a thread computes up to `ahead` items in advance.
 
     An exception of the iterable is raised here, where its item would have come. When the caller stops early (a break,
     an error, an interrupt), the thread ends as well.
     """
-    items = queue.Queue(maxsize=ahead)
+    items: queue.Queue[Any] = queue.Queue(maxsize=ahead)
     stopped = threading.Event()
 
-    def put(item):
+    def put(item: Any) -> bool:
         """Wait for room, but not for a caller that has left; return whether to go on."""
         while not stopped.is_set():
             try:
@@ -29,7 +31,7 @@ def prefetch(iterable, ahead=2):
                 continue
         return False
 
-    def work():
+    def work() -> None:
         try:
             for item in iterable:
                 if not put((item, None)):

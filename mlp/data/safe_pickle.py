@@ -15,6 +15,7 @@ believe a pickle that declares bytes to be an array of pointers.
 
 import io
 import pickle
+from typing import Any
 
 import numpy as np
 
@@ -26,26 +27,26 @@ ELEMENT_TYPES = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8
 class StoredDtype:
     """Stands for numpy.dtype(code); the state that follows tells the byte order."""
 
-    def __init__(self, code, align=False, copy=False):
+    def __init__(self, code: Any, align: Any = False, copy: Any = False) -> None:
         self.code = as_text(code)
         if self.code not in ELEMENT_TYPES:
             raise ValueError(f"elements of type {self.code!r}")
         self.order = "|"
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         self.order = as_text(state[1])
 
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         return np.dtype(self.order + self.code)
 
 
 class StoredArray:
     """Stands for the empty array that _reconstruct(ndarray, (0,), "b") makes; the state that follows fills it."""
 
-    def __init__(self, kind, shape, code):
+    def __init__(self, kind: Any, shape: Any, code: Any) -> None:
         self.array = np.zeros(0)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         _, shape, stored, column_order, content = state
         flat = np.frombuffer(content, stored.dtype())
         self.array = flat.reshape(shape, order="F" if column_order else "C")
@@ -54,12 +55,12 @@ class StoredArray:
 class StoredBytes:
     """Stands for _codecs.encode(text, "latin1") and bytes(), as Python 3 writes bytes, and empty ones, for Python 2."""
 
-    def __new__(cls, text="", encoding="latin1"):
+    def __new__(cls, text: Any = "", encoding: Any = "latin1") -> Any:
         if as_text(encoding) != "latin1":
             raise ValueError(f"bytes stored as {encoding!r}")
         return text.encode("latin1")
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         raise ValueError("bytes have no state")
 
 
@@ -78,11 +79,11 @@ STAND_INS = {
 class SafeUnpickler(pickle._Unpickler):
     """An unpickler that refuses every global but those in `STAND_INS`."""
 
-    def __init__(self, content, source):
+    def __init__(self, content: bytes, source: str) -> None:
         super().__init__(io.BytesIO(content), encoding="bytes")
         self.source = source
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in STAND_INS:
             raise DataError(
                 f"{self.source} asks for {module}.{name}, which is no part of a data file; nothing of it was run. "
@@ -90,11 +91,11 @@ class SafeUnpickler(pickle._Unpickler):
             )
         return STAND_INS[module, name]
 
-    def get_extension(self, code):
+    def get_extension(self, code: int) -> Any:
         return self.find_class("copyreg", f"extension {code}")
 
 
-def load_pickle(content, source):
+def load_pickle(content: bytes, source: str) -> dict[str, Any]:
     """Return the dictionary in a pickle: keys become texts, arrays NumPy arrays, Python 2's strings are bytes.
 
     Args:
@@ -116,7 +117,7 @@ def load_pickle(content, source):
         ) from error
 
 
-def as_text(value):
+def as_text(value: Any) -> str:
     """Return a text that may be stored as bytes (Python 2) or as str (Python 3)."""
     if isinstance(value, bytes):
         return value.decode("latin1")

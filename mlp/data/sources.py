@@ -6,47 +6,90 @@ climbs out of the folder ("../x"), or that is a link, is never looked at.
 
 import gzip
 import lzma
+import os
 import tarfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from mlp.errors import DataError
+from mlp.typing import PathLike
 
-OPENERS = {".gz": gzip.open, ".xz": lzma.open}
+OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
 LARGEST_MEMBER = 2**30  # bytes; CIFAR's largest has 155 million. A damaged header can promise anything.
 
 
-def read_files(data_dir, folder, names, archives, title, advice):
-    """Read the files of a data set from the first place that has them all.
+class MissingDataError(DataError):
+    """No place has the files of a data set: they could be downloaded."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One form in which the files of a data set come.
 
     Args:
-        data_dir: the folder to look in; it may be `folder` itself.
         folder: the name of the unpacked folder, which archives contain too.
         names: the files that are needed.
+        read: makes (train, test) out of a dictionary name -> (bytes, source), where source says for messages which
+            file that was. It may take files out of the dictionary, to free their memory.
         archives: names of archives (.tar.gz, .tar.xz), in the order in which to try them.
+    """
+
+    folder: str
+    names: tuple
+    read: Callable
+    archives: tuple = ()
+
+
+def find_data_dir(data_dir: PathLike | None = None) -> Path:
+    """Return the data folder: the argument, else the environment variable MLP_DATA_DIR, else "data"."""
+    return Path(data_dir or os.environ.get("MLP_DATA_DIR") or "data").expanduser()
+
+
+def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: str) -> Any:
+    """Load a data set in the first form that is there: unpacked folders first, because they are the quickest.
+
+    Args:
+        data_dir: the folder to look in; it may be the unpacked folder itself.
+        forms: the `Form`s of the data set, in the order in which to look for them.
         title: what the data set is called, for messages.
         advice: what to do where it is missing, for messages.
 
     Returns:
-        A dictionary name -> (bytes, source), where source says for messages which file that was.
+        What the form's `read` returns.
 
     Raises:
-        DataError: no place has the files, with the places and what each lacks; or an archive is damaged.
+        MissingDataError: no place has all the files of a form. DataError: a file or an archive is damaged.
     """
     data_dir = Path(data_dir)
-    looked_at = []
-    for place in (data_dir / folder, data_dir):
-        missing = [name for name in names if not (place / name).is_file()]
-        if not missing:
-            return {name: (read_file(place / name), str(place / name)) for name in names}
-        looked_at.append(f"{place} (lacks {', '.join(missing)})")
-    for archive in archives:
-        if (data_dir / archive).is_file():
-            return read_archive(data_dir / archive, folder, names)
-        looked_at.append(f"{data_dir / archive} (not there)")
-    raise DataError(f"{title} was not found. Looked at: {'; '.join(looked_at)}. {advice}")
+    incomplete = []
+    for form in forms:
+        for place in (data_dir / form.folder, data_dir):
+            missing = [name for name in form.names if not (place / name).is_file()]
+            if not missing:
+                return form.read({name: (read_file(place / name), str(place / name)) for name in form.names})
+            if len(missing) < len(form.names):
+                incomplete.append(f"; {place} lacks {', '.join(missing)}")
+    for form in forms:
+        for archive in form.archives:
+            if (data_dir / archive).is_file():
+                return form.read(read_archive(data_dir / archive, form.folder, form.names))
+    looked_for = dict.fromkeys([form.folder for form in forms] + [name for form in forms for name in form.archives])
+    raise MissingDataError(
+        f"{title} was not found in {data_dir}: looked for {', '.join(looked_for)}{''.join(incomplete)}. {advice}"
+    )
 
 
-def read_file(path):
+def advice_for(name: str, page: str) -> str:
+    """Return what to do where the data set `name` is missing; `page` is where people read about it."""
+    return (
+        f"Get it with python scripts/download_data.py {name} (from {page}), or say where it is (--data-dir, or the "
+        "environment variable MLP_DATA_DIR), or train on made-up images with --dataset synthetic."
+    )
+
+
+def read_file(path: Path) -> bytes:
     """Return the bytes of a file."""
     try:
         return path.read_bytes()
@@ -54,7 +97,7 @@ def read_file(path):
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def read_archive(path, folder, names):
+def read_archive(path: Path, folder: str, names: Sequence[str]) -> dict[str, tuple[bytes, str]]:
     """Return name -> (bytes, source) of the members folder/name of an archive .tar.gz or .tar.xz."""
     wanted = {f"{folder}/{name}": name for name in names}
     found = {}
@@ -66,7 +109,8 @@ def read_archive(path, folder, names):
                     continue
                 if member.size > LARGEST_MEMBER:
                     raise DataError(f"{path}: {member.name} claims {member.size} bytes, more than any file of this set")
-                found[name] = (archive.extractfile(member).read(), f"{path}:{member.name}")
+                content: Any = archive.extractfile(member)
+                found[name] = (content.read(), f"{path}:{member.name}")
             while stream.read(2**20):  # to the very end, where the checksum is: a damaged pixel looks like any other
                 pass
     except DataError:

@@ -11,11 +11,13 @@ A split is the same for every run: it does not depend on the run's seed, so that
 
 import numpy as np
 
+from mlp.data.image_set import ImageSet
 from mlp.errors import ConfigurationError, DataError
 from mlp.rng import generator
+from mlp.typing import Array
 
 
-def split_indices(labels, kind="coursework", train_fraction=0.95):
+def split_indices(labels: Array, kind: str = "coursework", train_fraction: float = 0.95) -> tuple[Array, Array]:
     """Return the indices of the images for (training, validation): training in drawn order, validation ascending.
 
     Args:
@@ -39,14 +41,20 @@ def split_indices(labels, kind="coursework", train_fraction=0.95):
     return train, valid
 
 
-def coursework_split(labels, train_fraction):
+def hold_out(images: ImageSet) -> tuple[ImageSet, ImageSet]:
+    """Return (train, test): a tenth of the images, always the same, is kept as the test set of data without one."""
+    train, test = split_indices(images.labels, "coursework", train_fraction=0.9)
+    return images.take(np.sort(train)), images.take(test)
+
+
+def coursework_split(labels: Array, train_fraction: float) -> tuple[Array, Array]:
     n = len(labels)
     legacy = np.random.RandomState(0)  # noqa: NPY002 - the reports' numbers come from this very generator
     train = legacy.choice(n, round(train_fraction * n), replace=False)
     return train, np.setdiff1d(np.arange(n), train)
 
 
-def stratified_split(labels, train_fraction):
+def stratified_split(labels: Array, train_fraction: float) -> tuple[Array, Array]:
     n = len(labels)
     classes, counts = np.unique(labels, return_counts=True)
     per_class = round((n - round(train_fraction * n)) / max(len(classes), 1))

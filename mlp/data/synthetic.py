@@ -13,10 +13,12 @@ separate them. Every class contains its own mirror images, because training flip
 import math
 
 import numpy as np
+from numpy.random import Generator
 
 from mlp.data.image_set import ImageSet
 from mlp.errors import ConfigurationError
 from mlp.rng import generator
+from mlp.typing import Array
 
 GROUP_SIZE = 5
 NOISE = 24.0  # standard deviation, of 255
@@ -32,7 +34,9 @@ PATTERNS = {
 }
 
 
-def synthetic(num_train=5000, num_test=1000, image_size=32, num_classes=100, seed=0):
+def synthetic(
+    num_train: int = 5000, num_test: int = 1000, image_size: int = 32, num_classes: int = 100, seed: int = 0
+) -> tuple[ImageSet, ImageSet]:
     """Make images of `num_classes` classes in groups of five, the same number (or one more) of each class.
 
     Args:
@@ -54,7 +58,7 @@ def synthetic(num_train=5000, num_test=1000, image_size=32, num_classes=100, see
     num_groups = -(-num_classes // GROUP_SIZE)  # rounded up
     colours = group_colours(num_groups, generator(seed, "synthetic", "colours"))  # (groups, 2, 3)
 
-    def image_set(name, n):
+    def image_set(name: str, n: int) -> ImageSet:
         rng = generator(seed, "synthetic", name)
         labels = rng.permutation(np.arange(n) % num_classes)
         coarse_labels = labels // GROUP_SIZE
@@ -69,7 +73,7 @@ def synthetic(num_train=5000, num_test=1000, image_size=32, num_classes=100, see
     return image_set("train", num_train), image_set("test", num_test)
 
 
-def group_colours(num_groups, rng):
+def group_colours(num_groups: int, rng: Generator) -> Array:
     """Return a pair of colours for each group, (groups, 2, 3) in 0 .. 255: hues spread evenly, in random order."""
     hue = 2.0 * math.pi * rng.permutation(num_groups) / num_groups  # (groups,)
     hues = np.stack([hue, hue + rng.uniform(1.5, 4.5, num_groups)], axis=1)  # (groups, 2)
@@ -77,7 +81,7 @@ def group_colours(num_groups, rng):
     return 127.5 + 70.0 * np.cos(hues[:, :, None] - channels)  # (groups, 2, 3)
 
 
-def draw_images(labels, colours, image_size, rng):
+def draw_images(labels: Array, colours: Array, image_size: int, rng: Generator) -> Array:
     """Return images (N, H, W, 3) uint8 of the classes `labels` (N,), in the pairs of `colours` (N, 2, 3)."""
     N, H, W = len(labels), image_size, image_size
     float32 = np.float32

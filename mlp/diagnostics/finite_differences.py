@@ -18,20 +18,26 @@ where the pieces at the two ends differ, there is no measurement.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
 from mlp.backend import to_numpy
 from mlp.errors import ShapeError
 from mlp.layers import frozen_buffers, observed
+from mlp.layers.base import Layer
+from mlp.typing import Array
 
 STEP = 1e-5  # times max(1, |x_i|)
 STEPS = tuple(1e-6 * 4**k for k in range(11))  # 1e-6 .. 1, for arrays that need another
+Measured = dict[str, tuple[list[tuple[int, ...]], Array]]  # by name: coordinates, and the gradient there
 FLOOR = 1e-6  # of the largest array's norm: a gradient below it counts as zero
 
 
-def relative_error(analytic, numeric, largest_norm):
+def relative_error(analytic: Array, numeric: Array, largest_norm: float) -> float:
     """Return |analytic - numeric| / max(|numeric|, 1e-6 largest_norm), with norms over the whole array.
 
     Some gradients are exactly zero (of a bias before batch norm), and their measured values are rounding. The floor
@@ -57,22 +63,22 @@ def relative_error(analytic, numeric, largest_norm):
     return difference / scale if math.isfinite(difference) and scale > 0.0 else math.inf
 
 
-def error_scale(numeric, largest_norm):
+def error_scale(numeric: Array, largest_norm: float) -> float:
     """Return the norm that errors of an array are divided by."""
     return max(norm(numeric), FLOOR * largest_norm)
 
 
-def norm(array):
+def norm(array: Array) -> float:
     """Return the root of the sum of squares of an array of any shape, as a float."""
     return float(np.linalg.norm(on_host(array)))
 
 
-def on_host(array):
+def on_host(array: Any) -> Array:
     """Return `array` as float64 on the CPU: squares of small float32 gradients would underflow."""
     return np.asarray(to_numpy(array), dtype=np.float64)
 
 
-def compare_gradients(mine, reference):
+def compare_gradients(mine: Mapping[str, Any], reference: Mapping[str, Any]) -> dict[str, float]:
     """Return, by name, the `relative_error` of every array of `mine` against its `reference`: dicts of arrays."""
     largest = max((norm(array) for array in reference.values()), default=0.0)
     return {name: relative_error(mine[name], array, largest) for name, array in reference.items()}
@@ -90,20 +96,20 @@ class Probe:
         arrays: "inputs" and every parameter by its name: the arrays themselves, no copies.
     """
 
-    def __init__(self, layer, x, training):
+    def __init__(self, layer: Layer, x: Array, training: bool) -> None:
         self.layer, self.x, self.training = layer, x, training
         self.arrays = {"inputs": x, **{name: p.data for name, p in layer.named_parameters()}}
 
-    def outputs(self):
+    def outputs(self) -> Array:
         """Return a copy of the outputs; a probe is no training step, so the buffers are put back."""
         with frozen_buffers(self.layer):
             return np.array(self.layer.forward(self.x, self.training))
 
-    def outputs_and_pieces(self):
+    def outputs_and_pieces(self) -> tuple[Array, list[Array]]:
         """Return the outputs, and the list of the pieces that all formulas with pieces took."""
         pieces = []
 
-        def see(layer, x, _):
+        def see(layer: Layer, x: Array, _: Array) -> None:
             branches = layer.branches(x)
             if branches is not None:
                 pieces.append(branches)
@@ -111,7 +117,7 @@ class Probe:
         with observed(self.layer, see):
             return self.outputs(), pieces
 
-    def backward(self, upstream):
+    def backward(self, upstream: Array) -> dict[str, Any]:
         """Return what forward and backward give for every array in `arrays`: gradients by name, as copies."""
         with frozen_buffers(self.layer):
             self.layer.forward(self.x, self.training)
@@ -119,7 +125,7 @@ class Probe:
         grad_inputs = grad_inputs.copy() if isinstance(grad_inputs, np.ndarray) else grad_inputs
         return {"inputs": grad_inputs, **{name: p.grad.copy() for name, p in self.layer.named_parameters()}}
 
-    def difference(self, upstream, name, index, step=STEP):
+    def difference(self, upstream: Array, name: str, index: tuple[int, ...], step: float = STEP) -> float | None:
         """Return formula (1) for one coordinate of one array, or None where a kink lies between the two points."""
         array = self.arrays[name]
         value = array[index]
@@ -133,7 +139,7 @@ class Probe:
             return None
         return float((upstream * (y_above - y_below)).sum()) / float(above - below)
 
-    def measure(self, upstream, coordinates, required, rng):
+    def measure(self, upstream: Array, coordinates: int, required: float, rng: Generator) -> Measured | None:
         """Measure the gradients of all arrays, each in `coordinates` random coordinates (or all it has, if fewer).
 
         A coordinate that meets a kink is left out, and another one of the array takes its place while there is one.
@@ -151,7 +157,7 @@ class Probe:
         measured = {}
         for name, array in self.arrays.items():
             wanted = min(coordinates, array.size)
-            found = {}
+            found: dict[tuple[int, ...], float] = {}
             for flat_index in rng.permutation(array.size):
                 if len(found) == wanted:
                     break
@@ -164,7 +170,9 @@ class Probe:
             measured[name] = list(found), np.array(list(found.values()))
         return measured
 
-    def measure_again(self, upstream, name, indices, first):
+    def measure_again(
+        self, upstream: Array, name: str, indices: Sequence[tuple[int, ...]], first: Array
+    ) -> tuple[Array, float]:
         """Measure one array with all of `STEPS`; return the measurement that the steps agree on best, and its error.
 
         One step is not right for all: of a gradient of 1e-12 (a bias before batch norm), h = 1e-5 shows nothing but the

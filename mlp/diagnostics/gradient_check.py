@@ -16,21 +16,25 @@ where half of them are missing. It is drawn again, too, where rounding leaves to
 """
 
 import copy
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from numpy.random import Generator
 
-from mlp.diagnostics.finite_differences import STEP, error_scale, norm, relative_error
+from mlp.diagnostics.finite_differences import STEP, Measured, Probe, error_scale, norm, relative_error
 from mlp.diagnostics.gradient_report import GradientReport, wrong_kind
 from mlp.diagnostics.random_point import random_classes, random_probe
-from mlp.losses import SoftmaxCrossEntropy
+from mlp.layers.base import Layer
+from mlp.losses import Loss, SoftmaxCrossEntropy
 from mlp.rng import generator
+from mlp.typing import Array
 
 ATTEMPTS = 20  # points that are tried before a check gives up
 DOUBT = 0.2  # a measurement should be this much better than the tolerance
 SAME = 1e-12  # how far two runs of one formula may differ
 
 
-def check_layer(layer, input_shape, seed=0, tolerance=1e-7):
+def check_layer(layer: Layer, input_shape: Sequence[int], seed: int = 0, tolerance: float = 1e-7) -> GradientReport:
     """Check a layer's backward pass against finite differences, in training and in evaluation.
 
     Besides the gradients of the inputs and of all parameters it finds a forward that changes its inputs or gives
@@ -48,7 +52,7 @@ def check_layer(layer, input_shape, seed=0, tolerance=1e-7):
     """
     report = GradientReport(describe(layer, input_shape), tolerance)
 
-    def random_upstream(outputs, rng):
+    def random_upstream(outputs: Array, rng: Generator) -> Array:
         return rng.standard_normal(outputs.shape)
 
     for training in (True, False):
@@ -56,7 +60,15 @@ def check_layer(layer, input_shape, seed=0, tolerance=1e-7):
     return report
 
 
-def check_model(model, input_shape, targets=None, loss=None, coordinates=8, seed=0, tolerance=1e-7):
+def check_model(
+    model: Layer,
+    input_shape: Sequence[int],
+    targets: Array | None = None,
+    loss: Loss | None = None,
+    coordinates: int = 8,
+    seed: int = 0,
+    tolerance: float = 1e-7,
+) -> GradientReport:
     """Check the gradient of the loss with respect to the inputs and every parameter of a whole model.
 
     The upstream gradient is the loss's own, which is checked first (rows of mode "loss"). Arrays of more than
@@ -76,7 +88,7 @@ def check_model(model, input_shape, targets=None, loss=None, coordinates=8, seed
     loss = SoftmaxCrossEntropy() if loss is None else copy.deepcopy(loss)
     report = GradientReport(f"{type(model).__name__} with {type(loss).__name__}, inputs {input_shape}", tolerance)
 
-    def upstream_of_loss(outputs, rng):
+    def upstream_of_loss(outputs: Array, rng: Generator) -> Array | None:
         return add_loss_row(report, loss, outputs, random_classes(outputs.shape, rng) if targets is None else targets)
 
     for training in (True, False):
@@ -84,7 +96,9 @@ def check_model(model, input_shape, targets=None, loss=None, coordinates=8, seed
     return report
 
 
-def check_loss(loss, output_shape, targets=None, seed=0, tolerance=1e-7):
+def check_loss(
+    loss: Loss, output_shape: Sequence[int], targets: Array | None = None, seed: int = 0, tolerance: float = 1e-7
+) -> GradientReport:
     """Check the gradient of a loss with respect to the outputs of a model.
 
     Args:
@@ -104,7 +118,15 @@ def check_loss(loss, output_shape, targets=None, seed=0, tolerance=1e-7):
     return report
 
 
-def check_mode(report, layer, input_shape, training, make_upstream, coordinates, seed):
+def check_mode(
+    report: GradientReport,
+    layer: Layer,
+    input_shape: Sequence[int],
+    training: bool,
+    make_upstream: Callable[[Array, Generator], Array | None],
+    coordinates: int | None,
+    seed: int,
+) -> None:
     """Add the rows of one mode to `report`; a point that cannot be measured is drawn again.
 
     Args:
@@ -120,7 +142,7 @@ def check_mode(report, layer, input_shape, training, make_upstream, coordinates,
         outputs = checked_forward(report, probe)
         upstream = None if outputs is None else make_upstream(outputs, rng)
         gradients = None if upstream is None else checked_backward(report, probe, upstream)
-        if gradients is None:  # nothing to compare; the report says why
+        if upstream is None or gradients is None:  # nothing to compare; the report says why
             return
         largest_size = max(array.size for array in probe.arrays.values())
         measured = probe.measure(upstream, coordinates or largest_size, 0.5 if coordinates else 1.0, rng)
@@ -131,13 +153,13 @@ def check_mode(report, layer, input_shape, training, make_upstream, coordinates,
     report.add_fault(mode, "inputs", input_shape, note)
 
 
-def describe(layer, input_shape):
+def describe(layer: Layer, input_shape: Sequence[int]) -> str:
     """Return the title of a report: the layer on one line, and the shape of its inputs."""
     text = " ".join(repr(layer).split())
     return f"{text if len(text) < 80 else type(layer).__name__}, inputs {tuple(input_shape)}"
 
 
-def mode_name(training):
+def mode_name(training: bool) -> str:
     """Return "training" or "evaluation"."""
     return "training" if training else "evaluation"
 
@@ -145,7 +167,7 @@ def mode_name(training):
 # --- the rows of the report ---------------------------------------------------------------------------------------
 
 
-def checked_forward(report, probe):
+def checked_forward(report: GradientReport, probe: Probe) -> Array | None:
     """Return the outputs, or None; report what makes a comparison senseless."""
     mode, inputs = mode_name(probe.training), probe.x.copy()
     outputs = probe.outputs()
@@ -158,7 +180,7 @@ def checked_forward(report, probe):
     return outputs
 
 
-def checked_backward(report, probe, upstream):
+def checked_backward(report: GradientReport, probe: Probe, upstream: Array) -> dict[str, Array] | None:
     """Return the gradients that backward gives, or None; report everything that is wrong but their values."""
     mode, shape = mode_name(probe.training), probe.x.shape
     given = upstream.copy()
@@ -181,7 +203,9 @@ def checked_backward(report, probe, upstream):
     return first
 
 
-def add_errors(report, probe, upstream, gradients, measured):
+def add_errors(
+    report: GradientReport, probe: Probe, upstream: Array, gradients: Mapping[str, Array], measured: Measured
+) -> bool:
     """Add a row for each array with the error of its gradient, over the coordinates that were measured.
 
     Returns:
@@ -199,7 +223,7 @@ def add_errors(report, probe, upstream, gradients, measured):
     return True
 
 
-def add_loss_row(report, loss, outputs, targets):
+def add_loss_row(report: GradientReport, loss: Loss, outputs: Array, targets: Array) -> Array | None:
     """Add the row of a loss; return the gradient that it gives for `outputs`, or None if there is none to use."""
     moved = outputs.copy()
     loss.forward(moved, targets)

@@ -7,8 +7,11 @@ For every weight tensor the table holds mean |g|, L2 norm, max |g| and the fract
 In a plain VGG38 the columns fall by ten orders of magnitude from the head to the input: vanishing gradients.
 """
 
+from typing import Any
+
 from mlp.training.history import LayerTable
 from mlp.training.hooks import Hook
+from mlp.training.trainer import Trainer
 
 
 class GradientFlow(Hook):
@@ -18,13 +21,13 @@ class GradientFlow(Hook):
         biases: whether to take in biases and BN's beta, which the reports leave out.
     """
 
-    def __init__(self, biases=False):
+    def __init__(self, biases: bool = False) -> None:
         self.which = "weights and biases" if biases else "weights"
 
-    def before_training(self, trainer):
+    def before_training(self, trainer: Trainer) -> None:
         trainer.gradient_statistics = self.which
 
-    def after_epoch(self, trainer, row):
-        history, statistics = trainer.history, trainer.engine.statistics
-        table = history.tables.setdefault("gradient_flow", LayerTable(statistics.names))
+    def after_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        statistics: Any = trainer.engine.statistics
+        table = trainer.history.tables.setdefault("gradient_flow", LayerTable(statistics.names))
         table.append(trainer.engine.read_gradient_statistics())

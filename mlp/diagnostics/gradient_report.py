@@ -1,11 +1,14 @@
 """What a gradient check found: a table with the error of each array, and a verdict."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.finite_differences import norm, relative_error
+from mlp.typing import Array
 
 
 @dataclass
@@ -36,33 +39,35 @@ class GradientReport:
     rows: list = field(default_factory=list)
     cause: Exception | None = None
 
-    def compare(self, mode, array, shape, analytic, numeric, largest_norm):
+    def compare(
+        self, mode: str, array: str, shape: Sequence[int], analytic: Array, numeric: Array, largest_norm: float
+    ) -> None:
         """Append a row with the `relative_error` of a gradient; it passes if that is at most the tolerance."""
         error = relative_error(analytic, numeric, largest_norm)
         passed = error <= self.tolerance
         note = "" if passed else diagnosis(analytic, numeric)
         self.rows.append(GradientRow(mode, array, tuple(shape), error, passed, note))
 
-    def add_fault(self, mode, array, shape, note):
+    def add_fault(self, mode: str, array: str, shape: Sequence[int], note: str) -> None:
         """Append a row for a fault that is no matter of degree."""
         self.rows.append(GradientRow(mode, array, tuple(shape), math.inf, False, note))
 
     @property
-    def passed(self):
+    def passed(self) -> bool:
         """Whether something was checked and every row passed."""
         return bool(self.rows) and all(row.passed for row in self.rows)
 
     @property
-    def worst(self):
+    def worst(self) -> float:
         """The largest error of all rows."""
         return max((row.error for row in self.rows), default=math.inf)
 
-    def raise_if_failed(self):
+    def raise_if_failed(self) -> None:
         """Raise AssertionError with the table as its text, unless the check passed."""
         if not self.passed:
             raise AssertionError(str(self)) from self.cause
 
-    def __str__(self):
+    def __str__(self) -> str:
         cells = [("mode", "array", "shape", "error", "")]
         for row in self.rows:
             error = f"{row.error:.1e}" if math.isfinite(row.error) else "-"
@@ -81,7 +86,7 @@ class GradientReport:
         )
 
 
-def wrong_kind(gradient, like):
+def wrong_kind(gradient: Any, like: Array) -> str | None:
     """Return a sentence if `gradient` is no array of the shape and dtype of `like`, else None."""
     if not isinstance(gradient, np.ndarray):
         return f"the gradient is a {type(gradient).__name__}, not an array"
@@ -92,7 +97,7 @@ def wrong_kind(gradient, like):
     return None
 
 
-def diagnosis(analytic, numeric):
+def diagnosis(analytic: Array, numeric: Array) -> str:
     """Say how a wrong gradient relates to the right one, if it is simple; else return ""."""
     if not np.all(np.isfinite(analytic)):
         return "the gradient is not finite"

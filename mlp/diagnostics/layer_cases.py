@@ -38,7 +38,7 @@ class LayerCase:
     input_shape: tuple  # with the batch axis
 
 
-def residual_block(channels):
+def residual_block(channels: int) -> Sequential:
     """conv - BN - LReLU - conv - BN with an identity shortcut, and an activation behind it: the block of VGG."""
     body = Sequential(
         Conv2d(channels, channels, 3, padding=1, bias=False),
@@ -50,19 +50,19 @@ def residual_block(channels):
     return Sequential(Residual(body), LeakyReLU(0.01))
 
 
-def reduction_block(channels):
+def reduction_block(channels: int) -> Residual:
     """A block that halves the image, with an average pooling as its shortcut."""
     body = Sequential(Conv2d(channels, channels, 3, padding=1), AvgPool2d(2), Conv2d(channels, channels, 3, padding=1))
     return Residual(body, AvgPool2d(2))
 
 
-def projection_block():
+def projection_block() -> Residual:
     """A block that changes the image's size and its channels, with a 1 x 1 convolution as its shortcut."""
     body = Sequential(Conv2d(2, 3, 3, stride=2, padding=1), BatchNorm(3))
     return Residual(body, Conv2d(2, 3, 1, stride=2, bias=False))
 
 
-def nested():
+def nested() -> Sequential:
     """Sequential in Sequential, one of them under the name "" that adds no component to the paths."""
     features = Sequential(Conv2d(2, 3, 3), ReLU(), Sequential({"": Sequential(BatchNorm(3), LeakyReLU(0.2))}))
     return Sequential(features, Flatten(), Affine(3 * 2 * 3, 4))

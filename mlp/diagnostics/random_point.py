@@ -11,15 +11,19 @@ A forgotten gamma does not show where gamma is 1, nor a forgotten running mean w
 """
 
 import copy
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.random import Generator
 
 from mlp.diagnostics.finite_differences import Probe
+from mlp.layers.base import Layer
+from mlp.typing import Array
 
 WARM_UP = 10  # training batches that fill the running statistics
 
 
-def random_probe(layer, input_shape, training, rng):
+def random_probe(layer: Layer, input_shape: Sequence[int], training: bool, rng: Generator) -> Probe:
     """Return a `Probe` of a float64 copy of `layer` on the CPU, at a random point without special values.
 
     Args:
@@ -44,6 +48,6 @@ def random_probe(layer, input_shape, training, rng):
     return Probe(layer, rng.standard_normal(input_shape), training)
 
 
-def random_classes(output_shape, rng):
+def random_classes(output_shape: Sequence[int], rng: Generator) -> Array:
     """Return targets for outputs (N, K): N random classes."""
     return rng.integers(0, output_shape[-1], output_shape[0])

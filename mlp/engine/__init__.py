@@ -10,9 +10,10 @@ from mlp.engine.textbook import TextbookEngine
 from mlp.errors import ConfigurationError
 
 ENGINES = ("auto", "textbook", "cpu")
+Engine = TextbookEngine | CpuEngine
 
 
-def make_engine(name="auto", threads=None, device="cpu"):
+def make_engine(name: str = "auto", threads: int | None = None, device: str = "cpu") -> Engine:
     """Return a new engine by name; "auto" picks the fastest one there is for the model's device.
 
     Args:
@@ -30,4 +31,4 @@ def make_engine(name="auto", threads=None, device="cpu"):
     return TextbookEngine()
 
 
-__all__ = ["ENGINES", "CpuEngine", "GradientStatistics", "TextbookEngine", "make_engine"]
+__all__ = ["ENGINES", "CpuEngine", "Engine", "GradientStatistics", "TextbookEngine", "make_engine"]

@@ -10,11 +10,14 @@ Sums run in float64: the squares of vanishing gradients, 1e-25 and less, would u
 """
 
 import re
+from typing import Any
 
 import numpy as np
 
 from mlp.backend import get_array_module, to_numpy
 from mlp.errors import ConfigurationError
+from mlp.layers.parameter import FlatParameters
+from mlp.typing import Array
 
 STATISTICS = ("mean_abs", "l2", "max_abs", "zeros")
 CHOICES = ("weights", "weights and biases")
@@ -29,19 +32,19 @@ class GradientStatistics:
             "weights and biases" takes all.
     """
 
-    def __init__(self, flat, which="weights"):
+    def __init__(self, flat: FlatParameters, which: str = "weights") -> None:
         self.flat = flat
         self.rows = rows_of(flat, which)
         self.names = [flat.parameters[row].name for row in self.rows]
         self.sizes = np.array([p.data.size for p in flat.parameters])
         self._start()
 
-    def _start(self):
+    def _start(self) -> None:
         self.steps = 0
-        self.sums = dict.fromkeys(STATISTICS, 0.0)
-        self.last = {}
+        self.sums: dict[str, Any] = dict.fromkeys(STATISTICS, 0.0)
+        self.last: dict[str, Any] = {}
 
-    def accumulate(self):
+    def accumulate(self) -> None:
         """Take in the gradients of one step."""
         xp, starts = get_array_module(self.flat.grad), self.flat.offsets
         size = xp.abs(self.flat.grad).astype(np.float64)  # (P,)
@@ -54,21 +57,21 @@ class GradientStatistics:
         self.sums = {name: self.sums[name] + self.last[name] for name in STATISTICS}
         self.steps += 1
 
-    def read(self):
+    def read(self) -> dict[str, Array]:
         """Return {"mean_abs": array, ..., "last_mean_abs": array, ...}, a number per tensor in `names`; start anew.
 
         Without a step since the last call all numbers are NaN.
         """
         result = {}
         for name in STATISTICS:
-            mean = self.sums[name] / self.steps if self.steps else np.full(len(self.sizes), np.nan)
+            mean: Array = self.sums[name] / self.steps if self.steps else np.full(len(self.sizes), np.nan)
             result[name] = to_numpy(mean)[self.rows]
             result[f"last_{name}"] = to_numpy(self.last.get(name, mean))[self.rows]
         self._start()
         return result
 
 
-def rows_of(flat, which):
+def rows_of(flat: FlatParameters, which: str) -> Array:
     """Return the numbers of those parameters in `flat` that statistics are wanted of, in forward order.
 
     Args:

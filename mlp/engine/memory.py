@@ -6,6 +6,8 @@ step, and everything that is needed at different times shares memory:
     batch arrays    all N images one behind the other; the i-th array of a shape is the same for every plan, so
                     training, evaluation and the short last batch of an epoch (its first images) share them
     scratch         of one thread, small enough to stay in its cache, shared by all ops that ask for the same shape
+    temporary       of one thread, shared by all ops whatever the shape: it holds anything during one call only. The
+                    fewer addresses are touched, the more of them are in the cache
 
 A value that is read at once, by the next op and for the same few images, needs no batch array: scratch is enough, and
 spares the memory bus.
@@ -14,6 +16,7 @@ Images may carry a border of zero rows above and below, which a convolution woul
 there, so it stays zero; that is why arrays are shared among equal shapes only.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +56,7 @@ class Memory:
         self.capacity = 0  # images that the batch arrays hold
         self.batch_arrays = {}  # (shape of one image, i) -> (capacity, *shape)
         self.scratch_arrays = {}  # (key, shape, t) -> array
+        self.common = [np.empty(0, self.dtype) for _ in range(threads)]  # where all temporary arrays lie
 
     def reserve(self, images):
         """Make room for batches of `images`; returns True if that made all existing plans invalid."""
@@ -82,7 +86,27 @@ class Memory:
             arrays.append(self.scratch_arrays[where])
         return arrays
 
+    def temporary(self, *shapes):
+        """Return, for each thread, a list of arrays of these shapes, whose contents the next op destroys."""
+        ends = np.cumsum([_aligned(shape, self.dtype) for shape in shapes])
+        if ends[-1] > self.common[0].size:  # arrays handed out before keep the old, smaller memory
+            self.common = [np.empty(ends[-1], self.dtype) for _ in range(self.threads)]
+        return [
+            [
+                common[end - _aligned(shape, self.dtype) :][: math.prod(shape)].reshape(shape)
+                for shape, end in zip(shapes, ends, strict=True)
+            ]
+            for common in self.common
+        ]
+
     @property
     def nbytes(self):
         """How many bytes there are in all."""
-        return sum(a.nbytes for a in [*self.batch_arrays.values(), *self.scratch_arrays.values()])
+        arrays = [*self.batch_arrays.values(), *self.scratch_arrays.values(), *self.common]
+        return sum(array.nbytes for array in arrays)
+
+
+def _aligned(shape, dtype):
+    """Return how many numbers an array takes in whole cache lines of 64 bytes."""
+    line = 64 // dtype.itemsize
+    return -(-math.prod(shape) // line) * line

@@ -15,7 +15,7 @@ The mathematics is that of `mlp.layers.convolution`, equations 2 to 5. What is d
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from mlp.engine.plan import Op, Phase
+from mlp.engine.op import Op, Phase
 
 SMALL_PRODUCT = 900_000  # OpenBLAS' small-matrix kernel takes products of up to 100 x 100 x 100
 

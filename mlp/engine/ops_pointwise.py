@@ -30,7 +30,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mlp.engine.plan import Op, Phase, lowers
+from mlp.engine.op import Op, Phase, lowers
 from mlp.errors import ShapeError
 from mlp.layers import BatchNorm, LeakyReLU, ReLU, Residual
 
@@ -111,7 +111,7 @@ class PointwiseOp(Op):
     # --- memory ---------------------------------------------------------------------------------------------------
 
     def claim_gradients(self, plan):
-        """Gradient (4) is that of the shortcut as it is, so the shortcut takes over the memory; without norm, y does."""
+        """Gradient (4) is that of the shortcut as it is, so the shortcut takes its memory; or y, without a norm."""
         y, z = self.inputs[0], self.output
         self.adds_to = []  # values whose gradient others have begun: (4) is added
         self.copies_to = []  # values whose gradient begins with a copy of (4)
@@ -128,9 +128,7 @@ class PointwiseOp(Op):
         joined = max(h for h in range(1, H + 1) if H % h == 0 and (h == 1 or h * row <= LINE))
         self.line = joined * row
         self.lines = H // joined  # in an image
-        self.a, self.b = (
-            plan.memory.scratch(name, (self.block, self.lines, self.line)) for name in ("pointwise a", "pointwise b")
-        )
+        self.temporary = plan.memory.temporary(*[(self.block, self.lines, self.line)] * 2)
         self.above_zero = 2.0 ** (np.finfo(plan.dtype).maxexp - 1)  # times this, a positive number is at least 1
         if self.norm is not None:
             C = self.norm.num_features
@@ -150,7 +148,7 @@ class PointwiseOp(Op):
 
         y, shortcut, z = self.inputs[0], self.shortcut, self.output
         views = BlockViews(lines(y.data), shortcut and lines(shortcut.data), lines(z.data))
-        views.a, views.b = self.a[t][: hi - lo], self.b[t][: hi - lo]
+        views.a, views.b = (array[: hi - lo] for array in self.temporary[t])
         if plan.training and z.needs_grad:
             views.g = lines(z.grad)
             views.grad_y = lines(y.grad)
@@ -313,7 +311,7 @@ class BlockViews:
     y: np.ndarray
     shortcut: np.ndarray
     z: np.ndarray
-    a: np.ndarray = None  # scratch
+    a: np.ndarray = None  # temporary
     b: np.ndarray = None
     g: np.ndarray = None
     grad_y: np.ndarray = None

@@ -6,7 +6,7 @@ then the columns of the sums, which are fewer by then.
 
 import numpy as np
 
-from mlp.engine.plan import Op, Phase, lowers
+from mlp.engine.op import Op, Phase, lowers
 from mlp.errors import ShapeError
 from mlp.layers import Affine, AvgPool2d, GlobalAvgPool
 
@@ -35,7 +35,7 @@ class AveragePoolOp(Op):
 
     def bind(self, plan):
         (_, W, C), (OH, _, _) = self.inputs[0].shape, self.output.shape
-        self.rows = plan.memory.scratch("pooled rows", (self.block, OH, W, C))
+        self.rows = [rows for (rows,) in plan.memory.temporary((self.block, OH, W, C))]
 
     def forward_phases(self):
         return [Phase(self.forward, self.block)]

@@ -5,7 +5,7 @@ import warnings
 
 import numpy as np
 
-from mlp.engine.plan import Op, Phase, lowers
+from mlp.engine.op import Op, Phase, lowers
 from mlp.errors import ShapeError
 from mlp.layers import Flatten, Identity, Sequential
 

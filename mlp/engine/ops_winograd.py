@@ -45,8 +45,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from mlp.engine.op import lowers
 from mlp.engine.ops_convolution import SMALL_PRODUCT, ConvolutionBase, ConvolutionOp, parts_of
-from mlp.engine.plan import lowers
 from mlp.layers import Conv2d
 
 TILE = 4  # output rows that are computed together
@@ -157,8 +157,7 @@ class WinogradOp(ConvolutionBase):
         N_write = as_strided(N, (n, T, 6, row), (T * P * F * item, P * F * item, N.strides[0], item))
         shifted = (V.strides[0], C * item, length * C * item, item, C * item)
         V_shifted = as_strided(V, (6, 3, parts, C, length), shifted)
-        product = plan.memory.scratch("dU", (6, 3, parts, C, F))[t]
-        total = plan.memory.scratch("dU sum", (6, 3, C, F))[t]
+        product, total = plan.memory.temporary((6, 3, parts, C, F), (6, 3, C, F))[t]
         return rows, N_write, V_shifted, N.reshape(6, 1, parts, length, F), product, total
 
     def kernel_gradient(self, total):
@@ -199,8 +198,8 @@ class Correlation:
         part = -(-thirds // parts)
         pixels = 3 * parts * part  # outputs, some of which mean nothing
         V = scratch(("V", n * T, P, PW), (6, pixels + 2 + PW, C))[t]
-        M = scratch("M", (6, pixels, F))[t]
-        out = target if self.direct else scratch("output tiles", (n, T * TILE, OW, F))[t]
+        M, out = plan.memory.temporary((6, pixels, F), (n, T * TILE, OW, F))[t]
+        out = target if self.direct else out
 
         def rows_of(images, width, step, count):
             """View rows of `width` numbers as (n, T, count, width), tiles being `step` rows apart."""

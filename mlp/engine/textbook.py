@@ -6,17 +6,26 @@ weights, gradients and moments stay theirs, the engine owns scratch memory only.
 """
 
 import math
+from typing import Any
 
 from mlp.backend import device_of, move
 from mlp.engine.gradient_statistics import GradientStatistics
+from mlp.layers.base import Layer
+from mlp.learning_rules.base import LearningRule
+from mlp.losses import Loss
+from mlp.typing import Array
 
 
 class TextbookEngine:
     """Runs each layer's own forward and backward, one after the other, on NumPy or CuPy."""
 
     name = "textbook"
+    model: Any
+    loss: Any
+    rule: Any
+    statistics: Any
 
-    def bind(self, model, loss, rule, gradient_statistics=None):
+    def bind(self, model: Layer, loss: Loss, rule: LearningRule, gradient_statistics: str | None = None) -> None:
         """Take a model, a loss and a learning rule to work on.
 
         Args:
@@ -28,9 +37,9 @@ class TextbookEngine:
         self.model, self.loss, self.rule = model, loss, rule
         self.device = device_of(rule.flat.data)
         self.statistics = GradientStatistics(rule.flat, gradient_statistics) if gradient_statistics else None
-        self.metrics = []  # (loss, accuracy) of every batch since they were last read
+        self.metrics: list[tuple[float, float]] = []  # (loss, accuracy) of every batch since they were last read
 
-    def train_step(self, x, targets):
+    def train_step(self, x: Array, targets: Array) -> float:
         """Change the weights once, for one batch; return its loss.
 
         A loss that is not finite is returned as well, but weights and gradients stay as they were.
@@ -46,22 +55,22 @@ class TextbookEngine:
         self.metrics.append((loss, self.loss.accuracy(outputs, targets)))
         return loss
 
-    def evaluate(self, x, targets):
+    def evaluate(self, x: Array, targets: Array) -> tuple[float, float]:
         """Return (loss, accuracy) of one batch in evaluation mode."""
         x, targets = move(x, self.device), move(targets, self.device)
         outputs = self.model.forward(x, training=False)
         return self.loss.forward(outputs, targets), self.loss.accuracy(outputs, targets)
 
-    def read_metrics(self):
+    def read_metrics(self) -> tuple[float, float]:
         """Return (loss, accuracy), each the mean over the training batches since the last call."""
         losses, accuracies = zip(*self.metrics, strict=True)
         self.metrics = []
         return sum(losses) / len(losses), sum(accuracies) / len(accuracies)
 
-    def read_gradient_statistics(self):
+    def read_gradient_statistics(self) -> dict[str, Array]:
         """Return the statistics of the batches since the last call, see `GradientStatistics.read`."""
         return self.statistics.read()
 
-    def close(self):
+    def close(self) -> None:
         """Give back memory and threads; the engine can be bound again."""
         self.model = self.loss = self.rule = self.statistics = None

@@ -7,22 +7,31 @@ The defaults are the protocol of the published reports.
 import argparse
 import dataclasses
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, get_args
 
-from mlp.data import DATASETS, NORMALIZATIONS, SPLITS
+from mlp.data import DATASET_FORMS, LABELS, NORMALIZATIONS, SPLITS, check_dataset
 from mlp.engine import ENGINES
 from mlp.errors import ConfigurationError
 from mlp.learning_rules import RULES
-from mlp.models.vgg import NORMS, blocks_per_stage
+from mlp.models.vgg import NORM_POSITIONS, NORMS, REDUCTION_SHORTCUTS, blocks_per_stage
 
-SCHEDULES = ("constant", "cosine")
+SCHEDULES = ("constant", "cosine", "step", "exponential", "warm_restarts")
 SCHEDULE_UNITS = ("epoch", "step")
 DTYPES = ("float32", "float64")
+VGG_SETTINGS = ("norm", "norm_position", "residual", "reduction_shortcut", "filters")  # not for models of one's own
+FACTOR_SCHEDULES = ("step", "exponential", "warm_restarts")  # those that --schedule-factor is for,
+LENGTH_SCHEDULES = ("cosine", "step", "warm_restarts")  # and --schedule-length
 
 
-def setting(default, text, choices=None, minimum=None, above=None):
-    """A dataclass field with what the command line and the checks need to know."""
-    return field(default=default, metadata={"text": text, "choices": choices, "minimum": minimum, "above": above})
+def setting(default: Any, text: str, choices: Sequence[str] = (), unset: str = "none", **ranges: float) -> Any:
+    """A dataclass field with what the command line and the checks need to know.
+
+    Args:
+        unset: what None stands for. ranges: minimum, above (the value must be greater) and below.
+    """
+    return field(default=default, metadata={"text": text, "choices": choices, "unset": unset, **ranges})
 
 
 @dataclass(frozen=True)
@@ -33,11 +42,20 @@ class RunConfig:
         ConfigurationError: a value that is not among the choices or out of its range.
     """
 
-    model: str = setting("vgg08", "vgg08, vgg38, or vgg<depth> with depth 8 + 6 blocks a stage: 8, 14, 20, ...")
+    model: str = setting(
+        "vgg08",
+        "vgg08, vgg38, or vgg<depth> with depth 8 + 6 blocks a stage: 8, 14, 20, ...; or FILE.py:function, a function "
+        "of num_classes, image_channels and seed, or of some of them, that returns a model of your own",
+    )
     norm: str = setting("none", "normalization in the blocks", NORMS)
+    norm_position: str = setting("before", "normalization before or after the activation", NORM_POSITIONS)
     residual: bool = setting(False, "identity shortcuts around the processing blocks")
+    reduction_shortcut: str = setting(
+        "none", "with --residual, shortcuts around the reduction blocks", REDUCTION_SHORTCUTS
+    )
     filters: int = setting(32, "channels of every convolution", minimum=1)
-    dataset: str = setting("cifar100", "images to train on", tuple(DATASETS))
+    dataset: str = setting("cifar100", f"images to train on: {', '.join(DATASET_FORMS)}")
+    labels: str = setting("fine", "classes, or groups of classes where the data set has them", LABELS)
     split: str = setting("coursework", "the reports' random split, or one with equal classes", tuple(SPLITS))
     normalization: str = setting(
         "reports", "constants: CIFAR-10's as in the reports, or CIFAR-100's", tuple(NORMALIZATIONS)
@@ -46,70 +64,130 @@ class RunConfig:
     batch_size: int = setting(100, "images in a step", minimum=1)
     learning_rule: str = setting("adam", "how gradients change the weights", tuple(RULES))
     learning_rate: float = setting(1e-3, "the first learning rate", above=0)
-    schedule: str = setting("cosine", "how the learning rate changes: cosine falls to 2e-5", SCHEDULES)
-    schedule_unit: str = setting("epoch", "what --epochs counts for the schedule", SCHEDULE_UNITS)
-    weight_decay: float = setting(0.0, "coupled L2 penalty on all parameters", minimum=0)
+    schedule: str = setting("cosine", "how the learning rate changes; cosine and warm_restarts fall to 2e-5", SCHEDULES)
+    schedule_unit: str = setting("epoch", "what the schedule counts", SCHEDULE_UNITS)
+    schedule_length: int | None = setting(
+        None,
+        "how many units the cosine falls for, a stair of step lasts, or the first cycle of warm_restarts",
+        minimum=1,
+        unset="--epochs for cosine (without those of --warm-up), a third of them for the others",
+    )
+    schedule_factor: float | None = setting(
+        None,
+        "what step (every stair) and exponential (every unit) multiply the rate by; for warm_restarts, how many times "
+        "longer each cycle is than the one before",
+        above=0,
+        unset="0.1 for step, 0.96 for exponential, 1 for warm_restarts",
+    )
+    warm_up: int = setting(0, "epochs in which the rate first rises in a line from a hundredth", minimum=0)
+    weight_decay: float = setting(0.0, "coupled L2 penalty, part of the gradient", minimum=0)
+    decoupled_weight_decay: float | None = setting(
+        None, "decay of the weights around the rule, as in AdamW", minimum=0, unset="0.01 for adamw, else 0"
+    )
+    no_decay: str | None = setting(
+        None, "regular expression: parameters with such names do not decay, say '(gamma|beta|bias)$'"
+    )
+    clip_norm: float | None = setting(None, "largest norm of the whole gradient", above=0)
+    clip_value: float | None = setting(None, "largest size of each number of the gradient", above=0)
+    label_smoothing: float = setting(0.0, "part of the target that is spread over all classes", minimum=0, below=1)
     seed: int = setting(0, "of weights, shuffling and augmentation", minimum=0)
     device: str = setting("cpu", "cpu, or cuda:0 for a GPU")
     engine: str = setting("auto", "how the mathematics is run", ENGINES)
     dtype: str = setting("float32", "precision of weights and images", DTYPES)
-    limit_train: int | None = setting(None, "use only the first so many training images", minimum=1)
-    limit_valid: int | None = setting(None, "use only the first so many validation images", minimum=1)
+    limit_train: int | None = setting(None, "use only the first so many training images", minimum=1, unset="all")
+    limit_valid: int | None = setting(None, "use only the first so many validation images", minimum=1, unset="all")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             check_setting(f, getattr(self, f.name))
-        _ = self.depth
+        check_dataset(self.dataset, what="--dataset")
+        self._check_model()
+        self._check_schedule()
+        try:
+            re.compile(self.no_decay or "")
+        except re.error as error:
+            raise ConfigurationError(
+                f"--no-decay must be a regular expression, got {self.no_decay!r}: {error}"
+            ) from None
+
+    def _check_model(self) -> None:
+        if not self.own_model:
+            _ = self.depth
+            return
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        for name in VGG_SETTINGS:
+            if getattr(self, name) != defaults[name]:
+                raise ConfigurationError(f"{flag_of(name)} is for vgg models: {self.model} is built as it is written")
+
+    def _check_schedule(self) -> None:
+        for name, schedules in (("schedule_factor", FACTOR_SCHEDULES), ("schedule_length", LENGTH_SCHEDULES)):
+            if getattr(self, name) is not None and self.schedule not in schedules:
+                raise ConfigurationError(f"{flag_of(name)} is for {', '.join(schedules)}, not for {self.schedule}")
+        if self.schedule == "warm_restarts" and self.schedule_factor and self.schedule_factor % 1:
+            raise ConfigurationError(
+                f"--schedule-factor must be a whole number for warm_restarts, got {self.schedule_factor}"
+            )
+        if self.warm_up >= self.epochs:
+            raise ConfigurationError(f"--warm-up must be shorter than --epochs {self.epochs}, got {self.warm_up}")
 
     @property
-    def depth(self):
-        """The number in the model's name."""
+    def own_model(self) -> bool:
+        """Whether the model is FILE.py:function, one of the user's own."""
+        return ":" in self.model
+
+    @property
+    def depth(self) -> int:
+        """The number in the name of a vgg model."""
         match = re.fullmatch(r"vgg(\d+)", self.model)
         if match is None:
-            raise ConfigurationError(f"--model must be vgg08, vgg38 or vgg<depth>, got {self.model!r}")
+            raise ConfigurationError(
+                f"--model must be vgg08, vgg38, vgg<depth> or FILE.py:function, got {self.model!r}"
+            )
         depth = int(match.group(1))
         blocks_per_stage(depth)
         return depth
 
-    def as_dict(self):
+    def as_dict(self) -> dict[str, Any]:
         """Return the settings as a dict that JSON can hold."""
         return dataclasses.asdict(self)
 
 
-def check_setting(f, value):
+def check_setting(f: Any, value: Any) -> None:
     """Raise ConfigurationError unless `value` has the type, and lies in the range, of the field `f`."""
     flag, meta = flag_of(f.name), f.metadata
     if value is None and f.default is None:
         return
     kind = kind_of(f)
-    accepted = (int, float) if kind is float else kind
+    accepted: Any = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
         raise ConfigurationError(f"{flag} must be of type {kind.__name__}, got {value!r}")
     if meta["choices"] and value not in meta["choices"]:
         raise ConfigurationError(f"{flag} must be one of {', '.join(meta['choices'])}, got {value!r}")
-    if meta["minimum"] is not None and not meta["minimum"] <= value < float("inf"):
+    if "minimum" in meta and not meta["minimum"] <= value < float("inf"):
         raise ConfigurationError(f"{flag} must be at least {meta['minimum']}, got {value}")
-    if meta["above"] is not None and not meta["above"] < value < float("inf"):
+    if "above" in meta and not meta["above"] < value < float("inf"):
         raise ConfigurationError(f"{flag} must be greater than {meta['above']}, got {value}")
+    if "below" in meta and not value < meta["below"]:
+        raise ConfigurationError(f"{flag} must be less than {meta['below']}, got {value}")
 
 
-def kind_of(f):
-    """The type of a field: int, float, bool or str."""
-    return int if f.default is None else type(f.default)
+def kind_of(f: Any) -> type:
+    """The type of a field: int, float, bool or str, also where it may be None."""
+    return next(iter(get_args(f.type)), f.type)
 
 
-def flag_of(name):
+def flag_of(name: str) -> str:
     """The command-line flag of a setting."""
     return "--" + name.replace("_", "-")
 
 
-def add_flags(parser):
+def add_flags(parser: Any) -> None:
     """Add a flag for every setting; flags that are not given are absent from the parsed namespace."""
     for f in dataclasses.fields(RunConfig):
         text = f.metadata["text"]
         if f.metadata["choices"]:
             text += f": {', '.join(f.metadata['choices'])}"
-        text += f" (default {'all' if f.default is None else f.default})"
+        text += f" (default: {f.metadata['unset'] if f.default is None else f.default})"
         options = {"dest": f.name, "default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
         if kind_of(f) is bool:
             parser.add_argument(flag_of(f.name), action=argparse.BooleanOptionalAction, **options)
@@ -117,7 +195,7 @@ def add_flags(parser):
             parser.add_argument(flag_of(f.name), type=kind_of(f), metavar=kind_of(f).__name__.upper(), **options)
 
 
-def given_settings(arguments):
+def given_settings(arguments: Any) -> dict[str, Any]:
     """Return only those settings that the command line named, as a dict."""
     names = {f.name for f in dataclasses.fields(RunConfig)}
     return {name: value for name, value in vars(arguments).items() if name in names}

@@ -1,26 +1,35 @@
 """A whole run, from settings to a folder of results: what scripts/train.py does."""
 
 import time
+from typing import Any
 
-import mlp.losses
 from mlp import plotting
 from mlp.backend import require_device
 from mlp.data import Batches, load_dataset
 from mlp.diagnostics.gradient_flow import GradientFlow
+from mlp.diagnostics.statistics import all_statistics
 from mlp.errors import ConfigurationError
+from mlp.experiments.build import make_batches, make_loss, make_model, make_rule, make_schedule, run_title
+from mlp.experiments.estimate import estimate_cost
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_arrays, write_figure, write_json
-from mlp.learning_rules import RULES
-from mlp.models import vgg
-from mlp.schedulers import constant, cosine, per_epoch
 from mlp.training.checkpoint import load_checkpoint, load_model
+from mlp.training.history import History
 from mlp.training.hooks import Checkpoint, CsvLog, Hook, Progress, evaluate
 from mlp.training.trainer import Trainer
+from mlp.typing import PathLike
 
-LAST_LEARNING_RATE = 2e-5  # eta_min of the reports' cosine schedule
 
-
-def run(out, given, data_dir=None, resume=False, stop_after=None):
+def run(
+    out: PathLike,
+    given: dict[str, Any],
+    data_dir: PathLike | None = None,
+    resume: bool = False,
+    stop_after: int | None = None,
+    download: bool = False,
+    statistics: bool = False,
+    threads: int | None = None,
+) -> History:
     """Train a model and leave everything about it in a folder.
 
     Args:
@@ -28,6 +37,9 @@ def run(out, given, data_dir=None, resume=False, stop_after=None):
         data_dir: where data sets are; None for MLP_DATA_DIR or ./data.
         resume: go on with the run in `out`; without one there, start it.
         stop_after: end once this many epochs exist, of a schedule that spans all of them.
+        download: get a data set that is missing.
+        statistics: record `mlp.diagnostics.statistics` too; they change no other number of the run.
+        threads: of the cpu engine; None for as many as the cores this process may use.
 
     Returns:
         The History.
@@ -41,28 +53,38 @@ def run(out, given, data_dir=None, resume=False, stop_after=None):
     config = folder.open(given, resume)
     require_device(config.device)
     train, valid, test = load_dataset(
-        config.dataset, data_dir, config.split, limit_train=config.limit_train, limit_valid=config.limit_valid
+        config.dataset,
+        data_dir,
+        config.split,
+        config.labels,
+        limit_train=config.limit_train,
+        limit_valid=config.limit_valid,
+        download=download,
     )
     train_batches, valid_batches, test_batches = make_batches(config, train, valid, test)
-    model = make_model(config, num_classes=len(train.class_names), image_channels=train.images.shape[-1])
-    rule = RULES[config.learning_rule](config.learning_rate, weight_decay=config.weight_decay)
+    model = make_model(config, train.num_classes, train.images.shape[1:])
+    rule = make_rule(config)
     schedule = make_schedule(config, len(train_batches))
     hooks = [
         GradientFlow(),
+        *(all_statistics() if statistics else []),
         Progress(),
         Checkpoint(folder, config.as_dict()),
         CsvLog(folder / "metrics.csv"),
         SaveFigures(folder, title=run_title(config)),
     ]
-    trainer = Trainer(model, mlp.losses.SoftmaxCrossEntropy(), rule, schedule, hooks, engine=config.engine)
+    trainer = Trainer(model, make_loss(config), rule, schedule, hooks, engine=config.engine, threads=threads)
     if folder.latest.exists():
         load_checkpoint(folder.latest, trainer)
         print(f"resuming {folder.path} after epoch {trainer.epoch}")
-    folder.write_config(config)
+    folder.write_config(config, model, train)
     print(
         f"{run_title(config)}: {model.num_parameters:,} parameters, {len(train):,} training and {len(valid):,} "
         f"validation images, engine {trainer.engine.name}, results in {folder.path}"
     )
+    if trainer.epoch < min(config.epochs, stop_after or config.epochs):
+        cost = estimate_cost(trainer, train_batches, valid_batches, test_batches, config.engine)
+        cost.report(min(config.epochs, stop_after or config.epochs) - trainer.epoch)
     history = trainer.fit(train_batches, valid_batches, epochs=config.epochs, stop_after=stop_after)
     if trainer.epoch == config.epochs:
         write_json(folder / "test.json", test_results(folder, trainer, test_batches))
@@ -71,47 +93,7 @@ def run(out, given, data_dir=None, resume=False, stop_after=None):
     return history
 
 
-def make_batches(config, train, valid, test):
-    """Return training batches (shuffled, augmented), validation and test batches (neither)."""
-    common = {"normalization": config.normalization, "dtype": config.dtype}
-    training = Batches(train, config.batch_size, augment=True, shuffle=True, seed=config.seed, **common)
-    return training, Batches(valid, config.batch_size, **common), Batches(test, config.batch_size, **common)
-
-
-def make_model(config, num_classes, image_channels=3):
-    """Return the network of a configuration, on its device."""
-    model = vgg(
-        depth=config.depth,
-        norm=config.norm,
-        residual=config.residual,
-        num_classes=num_classes,
-        seed=config.seed,
-        filters=config.filters,
-        image_channels=image_channels,
-        dtype=config.dtype,
-    )
-    return model.to(config.device)
-
-
-def make_schedule(config, steps_per_epoch):
-    """Return step -> learning rate.
-
-    The horizon of the cosine is `epochs`, counted in epochs (schedule E of the reports) or, with schedule_unit
-    "step", in steps (schedule I): there the rate swings between its two ends all through the run.
-    """
-    if config.schedule == "constant":
-        return constant(config.learning_rate)
-    schedule = cosine(config.learning_rate, LAST_LEARNING_RATE, steps=config.epochs)
-    return schedule if config.schedule_unit == "step" else per_epoch(schedule, steps_per_epoch)
-
-
-def run_title(config):
-    """Return a run's name for people: "VGG38 BN+RC on cifar100"."""
-    parts = [name for name, on in (("BN", config.norm == "batch"), ("RC", config.residual)) if on]
-    return " ".join([f"VGG{config.depth:02d}", *(["+".join(parts)] if parts else []), "on", config.dataset])
-
-
-def test_results(folder, trainer, test_batches):
+def test_results(folder: RunFolder, trainer: Trainer, test_batches: Batches) -> dict[str, Any]:
     """Evaluate the test images once, with the weights of the epoch with the highest validation accuracy."""
     load_model(folder.best, trainer.model)
     trainer.engine.bind(trainer.model, trainer.loss, trainer.rule)
@@ -123,30 +105,34 @@ def test_results(folder, trainer, test_batches):
 
 
 class SaveFigures(Hook):
-    """Keeps gradient_flow.npz and the figures of a run's folder up to date.
+    """Keeps the tables (gradient_flow.npz and others) and the figures of a run's folder up to date.
 
-    Drawing takes about a second, so during training figures are renewed at most once in `every` seconds.
+    Drawing takes a second (five with statistics), so figures are renewed at most once in `every` seconds of training.
     """
 
-    def __init__(self, folder, title, every=60.0):
+    def __init__(self, folder: RunFolder, title: str, every: float = 60.0) -> None:
         self.folder, self.title, self.every = folder, title, every
         self.drawn = time.monotonic()
 
-    def after_epoch(self, trainer, row):
-        write_arrays(self.folder / "gradient_flow.npz", trainer.history.gradient_flow.arrays())
+    def after_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        for name, table in trainer.history.tables.items():
+            write_arrays(self.folder / f"{name}.npz", table.arrays())
         if time.monotonic() - self.drawn > self.every:
             self.draw(trainer.history)
 
-    def after_training(self, trainer):
+    def after_training(self, trainer: Trainer) -> None:
         if trainer.history.rows:
             self.draw(trainer.history)
 
-    def draw(self, history):
-        """Draw the curves, and the gradient flow in its three forms."""
-        flow = history.gradient_flow
+    def draw(self, history: History) -> None:
+        """Draw the curves, the gradient flow in its three forms, and each other table."""
+        flow = history.tables["gradient_flow"]
         write_figure(self.folder / "curves.png", plotting.curves(history, title=self.title))
         write_figure(self.folder / "gradient_flow.png", plotting.gradient_flow(flow, title=self.title))
         write_figure(self.folder / "gradient_flow_map.png", plotting.gradient_flow_map(flow, title=self.title))
         linear = plotting.gradient_flow(flow, title="Gradient flow", scale="linear", statistic="last_mean_abs")
         write_figure(self.folder / "gradient_flow_linear.png", linear)
+        for name in history.tables.keys() - {"gradient_flow"}:
+            figure = plotting.layer_statistics(history.tables[name], title=f"{self.title}: {name.replace('_', ' ')}")
+            write_figure(self.folder / f"{name}.png", figure)
         self.drawn = time.monotonic()

@@ -1,6 +1,6 @@
 """One run, one folder.
 
-config.json              every setting, and the versions that ran it
+config.json              every setting, what the network and the data are, and the versions that ran it
 metrics.csv              a row an epoch
 gradient_flow.npz        gradient statistics per epoch and layer
 checkpoint-latest.npz    to resume from           checkpoint-best.npz    highest validation accuracy
@@ -8,52 +8,103 @@ test.json                loss and accuracy on the test images, with the best wei
 curves.png, gradient_flow*.png
 """
 
+import dataclasses
 import json
 import platform
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import mlp
+from mlp.data.image_set import ImageSet
 from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.config import RunConfig
 from mlp.files import write_json
+from mlp.layers.base import Layer
+from mlp.typing import PathLike
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What follows from the settings and the data, kept so that nobody needs the data to know it; or None.
+
+    Attributes:
+        parameters: the number of weights. image_shape: [H, W, C]. class_names: a list of K names.
+    """
+
+    parameters: int | None = None
+    image_shape: list[int] | None = None
+    class_names: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        shape, names = self.image_shape or [1, 1, 1], self.class_names or [""]
+        lists = isinstance(shape, list) and len(shape) == 3 and isinstance(names, list)
+        sizes = [self.parameters or 1, *shape] if lists else []
+        if not (lists and all(isinstance(n, int) and n > 0 for n in sizes) and all(isinstance(t, str) for t in names)):
+            raise CheckpointError("its facts are no number of parameters, image shape and names of classes")
 
 
 class RunFolder:
     """The folder of a run; making one writes nothing."""
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike) -> None:
         self.path = Path(path)
 
-    def __truediv__(self, name):
+    def __truediv__(self, name: str) -> Path:
         return self.path / name
 
     @property
-    def latest(self):
+    def latest(self) -> Path:
         """Path of the checkpoint to resume from."""
         return self / "checkpoint-latest.npz"
 
     @property
-    def best(self):
+    def best(self) -> Path:
         """Path of the checkpoint with the highest validation accuracy."""
         return self / "checkpoint-best.npz"
 
-    def stored_settings(self):
+    def stored_settings(self) -> dict[str, Any] | None:
         """Return the settings in config.json; None if there is no such file.
 
         Raises:
             CheckpointError: the file is no configuration of a run.
         """
+        stored = self.stored()
+        return None if stored is None else stored[0].as_dict()
+
+    def stored(self) -> tuple[RunConfig, Facts] | None:
+        """Return what config.json holds, (RunConfig, Facts); None if there is no such file."""
         try:
-            settings = json.loads((self / "config.json").read_text(encoding="utf-8"))["settings"]
-            return RunConfig(**settings).as_dict()
-        except FileNotFoundError:
+            content = json.loads((self / "config.json").read_text(encoding="utf-8"))
+            return RunConfig(**content["settings"]), Facts(**content.get("facts", {}))
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, KeyError, TypeError, MlpError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, MlpError) as error:
             raise CheckpointError(f"{self / 'config.json'} is damaged: {error}") from None
 
-    def open(self, given, resume):
+    def load(self) -> tuple[RunConfig, Facts]:
+        """Return (RunConfig, Facts) of the run in this folder.
+
+        Raises:
+            CheckpointError: there is none.
+        """
+        stored = self.stored()
+        if stored is None:
+            raise CheckpointError(f"{self.path} holds no run: there is no config.json in it")
+        return stored
+
+    def test_results(self) -> dict[str, Any]:
+        """Return what test.json holds, a dict; an empty one for a run that is not finished."""
+        try:
+            return dict(json.loads((self / "test.json").read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError) as error:
+            raise CheckpointError(f"{self / 'test.json'} is damaged: {error}") from None
+
+    def open(self, given: dict[str, Any], resume: bool) -> RunConfig:
         """Prepare the folder for a run and return the run's RunConfig.
 
         Args:
@@ -64,7 +115,7 @@ class RunFolder:
         Raises:
             CheckpointError: there is a run already and resume is not set, or it has other settings.
         """
-        stored = self.stored_settings()
+        stored: Any = self.stored_settings()
         different = {name: value for name, value in given.items() if stored is not None and stored[name] != value}
         if different:
             lines = [f"  {name}: {stored[name]!r} there, {value!r} here" for name, value in different.items()]
@@ -83,9 +134,11 @@ class RunFolder:
             raise CheckpointError(f"{self.path} is a file: --out must name a folder")
         return config
 
-    def write_config(self, config):
-        """Make the folder, and write config.json unless it is there."""
+    def write_config(self, config: RunConfig, model: Layer, image_set: ImageSet) -> None:
+        """Make the folder, and write config.json unless it is there: settings, and facts about model and images."""
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self / "config.json").exists():
+            facts = Facts(model.num_parameters, list(image_set.images.shape[1:]), list(image_set.class_names))
             versions = {"mlp": mlp.__version__, "python": platform.python_version(), "numpy": np.__version__}
-            write_json(self / "config.json", {"settings": config.as_dict(), "versions": versions})
+            content = {"settings": config.as_dict(), "facts": dataclasses.asdict(facts), "versions": versions}
+            write_json(self / "config.json", content)

@@ -10,7 +10,7 @@ from mlp.layers.dropout import Dropout
 from mlp.layers.max_pooling import MaxPool2d
 from mlp.layers.parameter import FlatParameters, Parameter
 from mlp.layers.pooling import AvgPool2d, GlobalAvgPool
-from mlp.layers.probing import frozen_buffers, observed
+from mlp.layers.probing import frozen_buffers, frozen_gradients, leaf_layers, observed, observed_backward
 from mlp.layers.reshape import Flatten, Reshape
 from mlp.layers.smooth_activations import ELU, Sigmoid, Tanh
 
@@ -36,6 +36,9 @@ __all__ = [
     "Sigmoid",
     "Tanh",
     "frozen_buffers",
+    "frozen_gradients",
     "im2col",
+    "leaf_layers",
     "observed",
+    "observed_backward",
 ]

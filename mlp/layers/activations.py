@@ -12,6 +12,7 @@ Reference: Maas et al., Rectifier nonlinearities improve neural network acoustic
 from mlp.backend import get_array_module
 from mlp.errors import ConfigurationError
 from mlp.layers.base import Layer
+from mlp.typing import Array
 
 
 class LeakyReLU(Layer):
@@ -24,38 +25,38 @@ class LeakyReLU(Layer):
         ConfigurationError: a slope outside 0 .. 1.
     """
 
-    def __init__(self, negative_slope=0.01):
+    def __init__(self, negative_slope: float = 0.01) -> None:
         if not 0 <= negative_slope <= 1:
             raise ConfigurationError(f"negative_slope must lie in 0 .. 1, got {negative_slope}")
         self.negative_slope = float(negative_slope)
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         self.keep(x)
         return get_array_module(x).maximum(x, self.negative_slope * x)
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
         positive = (x > 0).astype(x.dtype)  # 1 or 0
         slope = get_array_module(x).maximum(positive, self.negative_slope)  # 1 or a: dy/dx
         return grad_outputs * slope
 
-    def branches(self, x):
+    def branches(self, x: Array) -> Array:
         return x > 0
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"LeakyReLU({self.negative_slope})"
 
 
 class ReLU(Layer):
     """Rectifier, any shape."""
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         self.keep(x)
         return get_array_module(x).maximum(x, 0.0)
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
         return grad_outputs * (x > 0)
 
-    def branches(self, x):
+    def branches(self, x: Array) -> Array:
         return x > 0

@@ -17,11 +17,15 @@ Summing over every path by which a value reaches the loss:
 Keeps x.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.random import Generator
 
 from mlp.initializers import draw_weight_and_bias, pytorch_default
 from mlp.layers.base import Layer
 from mlp.layers.parameter import Parameter
+from mlp.typing import Array, DType, Initializer
 
 
 class Affine(Layer):
@@ -35,7 +39,15 @@ class Affine(Layer):
         dtype: of the weights.
     """
 
-    def __init__(self, in_features, out_features, bias=True, initializer=pytorch_default, rng=None, dtype=np.float32):
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        initializer: Initializer = pytorch_default,
+        rng: Generator | None = None,
+        dtype: DType = np.float32,
+    ) -> None:
         self.in_features, self.out_features = in_features, out_features
         self.initializer = initializer
         self.weight = Parameter(np.empty((in_features, out_features), dtype))
@@ -44,24 +56,24 @@ class Affine(Layer):
         self.has_bias = bias
         self.reset_parameters(rng or np.random.default_rng())
 
-    def reset_parameters(self, rng):
+    def reset_parameters(self, rng: Generator) -> None:
         draw_weight_and_bias(self, self.in_features, self.out_features, rng)
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         self.check_inputs(x, ("N", self.in_features))
         self.keep(x)
         y = x @ self.weight.data  # (N, D_out)      (1)
         return y + self.bias.data if self.has_bias else y
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         x = self.take()  # (N, D_in)
         self.weight.grad = x.T @ grad_outputs  # (D_in, D_out)   (2)
         if self.has_bias:
             self.bias.grad = grad_outputs.sum(axis=0)  # (D_out,)        (3)
         return grad_outputs @ self.weight.data.T  # (N, D_in)       (4)
 
-    def multiply_adds(self, output_shape):
+    def multiply_adds(self, output_shape: Sequence[int]) -> int:
         return self.in_features * self.out_features
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Affine({self.in_features}, {self.out_features}, bias={self.has_bias})"

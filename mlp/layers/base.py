@@ -20,23 +20,29 @@ A layer of one's own is a class with these two methods:
 Attributes that are a `Parameter` or a `Layer` are found by themselves, in the order of their assignment.
 """
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+from numpy.random import Generator
+
 from mlp.backend import device_of, get_array_module, move, to_numpy
 from mlp.errors import BackwardError, ConfigurationError, DeviceError, ShapeError
 from mlp.layers.parameter import Parameter
 from mlp.layers.summary import LayerCard, format_summary
 from mlp.rng import generator
+from mlp.typing import Array, DType
 
 
 class Layer:
     """Base class of all layers, and of whole models (a model is a layer made of layers)."""
 
     path = ""  # dotted place in the model, set by `set_paths`
-    buffer_names = ()  # attributes that are saved with the weights but not trained
-    _kept = None
+    buffer_names: tuple[str, ...] = ()  # attributes that are saved with the weights but not trained
+    _kept: Any = None
 
     # --- the two formulas -----------------------------------------------------------------------------------------
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         """Compute the outputs of a batch, and keep what backward needs.
 
         Args:
@@ -51,7 +57,7 @@ class Layer:
         """
         raise NotImplementedError(f"{type(self).__name__} has no forward method")
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         """Propagate the gradient of the loss from the outputs to the inputs.
 
         Uses up what the last forward kept, and overwrites (never adds to) the `grad` of each parameter.
@@ -67,11 +73,11 @@ class Layer:
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward method")
 
-    def keep(self, *values):
+    def keep(self, *values: Any) -> None:
         """Keep values of the forward pass for the one backward pass that follows."""
         self._kept = values
 
-    def take(self):
+    def take(self) -> Any:
         """Return what `keep` kept (a single value as it is, several as a tuple), once."""
         if self._kept is None:
             raise BackwardError(
@@ -80,7 +86,7 @@ class Layer:
         values, self._kept = self._kept, None
         return values[0] if len(values) == 1 else values
 
-    def branches(self, x):
+    def branches(self, x: Array) -> Array | None:
         """For a formula in pieces (ReLU, max pooling): which piece each input takes, as an array; None if smooth.
 
         A finite difference is meaningless across the border of two pieces; the gradient checker compares this
@@ -89,44 +95,44 @@ class Layer:
 
     # --- names ----------------------------------------------------------------------------------------------------
 
-    def children(self):
+    def children(self) -> list[tuple[str, "Layer"]]:
         """Return the layers this one is made of, as (name, layer) pairs in forward order."""
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Layer)]
 
-    def own_parameters(self):
+    def own_parameters(self) -> list[tuple[str, Parameter]]:
         """Return the parameters of this layer alone, as (name, parameter) pairs."""
         return [(name, value) for name, value in vars(self).items() if isinstance(value, Parameter)]
 
-    def named_layers(self, path=""):
+    def named_layers(self, path: str = "") -> Iterator[tuple[str, "Layer"]]:
         """Yield (dotted path, layer) for this layer and all layers below it, in forward order."""
         yield path, self
         for name, child in self.children():
             yield from child.named_layers(join(path, name))
 
-    def named_parameters(self):
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """Yield (dotted name, parameter) in forward order, weight before bias, gamma before beta."""
         for path, layer in self.named_layers():
             for name, parameter in layer.own_parameters():
                 yield join(path, name), parameter
 
-    def parameters(self):
+    def parameters(self) -> list[Parameter]:
         """Return the list of all parameters, in the order of `named_parameters`."""
         return [parameter for _, parameter in self.named_parameters()]
 
-    def named_buffers(self):
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
         """Yield (dotted name, array) for everything that is saved but not trained (running statistics)."""
         for path, layer in self.named_layers():
             for name in layer.buffer_names:
                 yield join(path, name), getattr(layer, name)
 
-    def set_paths(self):
+    def set_paths(self) -> Self:
         """Tell every layer and parameter its dotted path.
 
         Raises:
             ConfigurationError: the same layer stands in two places. Each place needs a layer of its own, because a
                 layer keeps the values of one forward pass.
         """
-        seen = {}
+        seen: dict[int, str] = {}
         for path, layer in self.named_layers():
             if id(layer) in seen:
                 raise ConfigurationError(
@@ -139,13 +145,13 @@ class Layer:
                 parameter.name = join(path, name)
         return self
 
-    def label(self):
+    def label(self) -> str:
         """Return the class and path of this layer, for messages: "Conv2d 'stage_0.block_1.conv_0'"."""
         return f"{type(self).__name__} {self.path!r}" if self.path else type(self).__name__
 
     # --- checks ---------------------------------------------------------------------------------------------------
 
-    def check_inputs(self, x, expected):
+    def check_inputs(self, x: Array, expected: tuple[int | str, ...]) -> None:
         """Check inputs against an expected shape such as ("N", "H", "W", 32); letters stand for any size.
 
         Raises:
@@ -179,10 +185,10 @@ class Layer:
 
     # --- weights --------------------------------------------------------------------------------------------------
 
-    def reset_parameters(self, rng):
+    def reset_parameters(self, rng: Generator) -> None:
         """Draw the parameters of this layer alone from the generator `rng`; layers with weights override it."""
 
-    def initialize(self, seed):
+    def initialize(self, seed: int) -> Self:
         """Draw all weights anew: those of each layer are a function of the seed and the layer's path alone."""
         self.set_paths()
         for path, layer in self.named_layers():
@@ -190,16 +196,16 @@ class Layer:
         return self
 
     @property
-    def num_parameters(self):
+    def num_parameters(self) -> int:
         """The number of weights."""
         return sum(parameter.data.size for parameter in self.parameters())
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Array]:
         """Return copies of all parameters and buffers as NumPy arrays, by dotted name."""
         arrays = {name: parameter.data for name, parameter in self.named_parameters()}
         return {name: to_numpy(array).copy() for name, array in {**arrays, **dict(self.named_buffers())}.items()}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Copy the arrays of a `state_dict` into this model.
 
         Raises:
@@ -216,15 +222,15 @@ class Layer:
         for name, array in mine.items():
             array[...] = get_array_module(array).asarray(state[name], dtype=array.dtype)
 
-    def astype(self, dtype):
+    def astype(self, dtype: DType) -> Self:
         """Convert all parameters and floating-point buffers to `dtype`, in place; returns the model."""
         return self._convert(lambda array: array.astype(dtype))
 
-    def to(self, device):
+    def to(self, device: str) -> Self:
         """Move all parameters and buffers to "cpu" or "cuda:N", in place; returns the model."""
         return self._convert(lambda array: move(array, device))
 
-    def _convert(self, function):
+    def _convert(self, function: Callable[[Array], Array]) -> Self:
         for _, layer in self.named_layers():
             for _, parameter in layer.own_parameters():
                 parameter.replace(function(parameter.data))
@@ -236,11 +242,15 @@ class Layer:
 
     # --- what it costs --------------------------------------------------------------------------------------------
 
-    def multiply_adds(self, output_shape):
+    def multiply_adds(self, output_shape: Sequence[int]) -> int:
         """Return the multiplications of one image's forward pass (0 where they are not worth counting)."""
         return 0
 
-    def cards(self, x):
+    def column_bytes(self, x: Array, batch_size: int) -> int:
+        """Return the bytes of the largest matrix of columns (im2col) in a step with images like those of `x`, or 0."""
+        return 0
+
+    def cards(self, x: Array, batch_size: int) -> tuple[Array, list[LayerCard]]:
         """Run the one-image batch `x` forward; return its outputs and a list with a `LayerCard` for each layer."""
         y = self.forward(x)
         kept, self._kept = self._kept or (), None
@@ -252,25 +262,26 @@ class Layer:
             parameters=sum(p.data.size for _, p in self.own_parameters()),
             multiply_adds=self.multiply_adds(shape),
             kept_bytes=sum(value.nbytes for value in kept if hasattr(value, "nbytes")),
+            column_bytes=self.column_bytes(x, batch_size),
         )
         return y, [card]
 
-    def summary(self, input_shape, batch_size=100):
+    def summary(self, input_shape: Sequence[int], batch_size: int = 100) -> str:
         """Return a table of all layers as text: output shapes, parameters, multiply-adds, memory.
 
         Args:
             input_shape: the shape of one image, (H, W, C), or of one vector, (D,).
-            batch_size: images for which the memory of activations is counted.
+            batch_size: images in a training step, for which memory is counted.
         """
         parameter = self.parameters()[0].data
         x = get_array_module(parameter).zeros((1, *input_shape), parameter.dtype)
-        _, cards = self.cards(x)
+        _, cards = self.cards(x, batch_size)
         return format_summary(cards, parameter.dtype.itemsize, batch_size)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}()"
 
 
-def join(*parts):
+def join(*parts: str) -> str:
     """Join dotted path components; empty ones (wrappers that add no name) vanish."""
     return ".".join(part for part in parts if part)

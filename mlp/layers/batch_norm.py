@@ -41,11 +41,13 @@ Keeps x_hat (the size of the inputs). Reference: Ioffe and Szegedy, Batch normal
 """
 
 import numpy as np
+from numpy.random import Generator
 
 from mlp.backend import get_array_module
 from mlp.errors import ShapeError
 from mlp.layers.base import Layer
 from mlp.layers.parameter import Parameter
+from mlp.typing import Array, DType
 
 
 class BatchNorm(Layer):
@@ -63,18 +65,18 @@ class BatchNorm(Layer):
 
     buffer_names = ("running_mean", "running_var")
 
-    def __init__(self, num_features, eps=1e-5, momentum=0.1, dtype=np.float32):
+    def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: DType = np.float32) -> None:
         self.num_features, self.eps, self.momentum = num_features, float(eps), float(momentum)
         self.gamma = Parameter(np.ones(num_features, dtype))
         self.beta = Parameter(np.zeros(num_features, dtype))
         self.running_mean = np.zeros(num_features, dtype)
         self.running_var = np.ones(num_features, dtype)
 
-    def reset_parameters(self, rng):
+    def reset_parameters(self, rng: Generator) -> None:
         self.gamma.data[...], self.beta.data[...] = 1.0, 0.0
         self.running_mean[...], self.running_var[...] = 0.0, 1.0
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         C = self.num_features
         self.check_inputs(x, ("N", "H", "W", C) if x.ndim == 4 else ("N", C))
         rows = x.reshape(-1, C)  # (m, C)
@@ -95,11 +97,11 @@ class BatchNorm(Layer):
         self.keep(x_hat, std, training)
         return (self.gamma.data * x_hat + self.beta.data).reshape(x.shape)  # (3)
 
-    def _update(self, running, batch_value):
+    def _update(self, running: Array, batch_value: Array) -> None:
         running *= 1.0 - self.momentum
         running += self.momentum * batch_value
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         x_hat, std, training = self.take()  # (m, C), (C,)
         g = grad_outputs.reshape(x_hat.shape)  # (m, C)
         self.beta.grad = sum_rows(g)  # (C,)        (4)
@@ -109,10 +111,10 @@ class BatchNorm(Layer):
             g = g - (self.beta.grad + x_hat * self.gamma.grad) / m  # (m, C)      (6)
         return (self.gamma.data / std * g).reshape(grad_outputs.shape)  # (6), (7)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"BatchNorm({self.num_features}, eps={self.eps}, momentum={self.momentum})"
 
 
-def sum_rows(rows):
+def sum_rows(rows: Array) -> Array:
     """Sum (m, C) over its rows, as a product with a row of ones: five times faster than rows.sum(axis=0)."""
     return get_array_module(rows).ones(len(rows), rows.dtype) @ rows

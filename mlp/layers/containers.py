@@ -12,17 +12,21 @@ However small dF/dx is, the 1 carries dL/dy on unchanged: gradients do not vanis
 Reference: He et al., Deep residual learning for image recognition, 2016, equations 1 and 2.
 """
 
+from typing import Any
+
 from mlp.errors import ShapeError
 from mlp.layers.base import Layer
+from mlp.layers.summary import LayerCard
+from mlp.typing import Array
 
 
 class Identity(Layer):
     """y = x."""
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         return x
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         return grad_outputs
 
 
@@ -34,34 +38,34 @@ class Sequential(Layer):
             is for a wrapper that adds no component to the dotted paths of what it wraps.
     """
 
-    def __init__(self, *layers):
+    def __init__(self, *layers: Any) -> None:
         if len(layers) == 1 and isinstance(layers[0], dict):
             self.layers = dict(layers[0])
         else:
             self.layers = {str(i): layer for i, layer in enumerate(layers)}
         self.set_paths()
 
-    def children(self):
+    def children(self) -> list[tuple[str, Layer]]:
         return list(self.layers.items())
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         for layer in self.layers.values():
             x = layer.forward(x, training)
         return x
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         for layer in reversed(self.layers.values()):
             grad_outputs = layer.backward(grad_outputs)
         return grad_outputs
 
-    def cards(self, x):
+    def cards(self, x: Array, batch_size: int) -> tuple[Array, list[LayerCard]]:
         rows = []
         for layer in self.layers.values():
-            x, cards = layer.cards(x)
+            x, cards = layer.cards(x, batch_size)
             rows += cards
         return x, rows
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         rows = [f"  {name or '*'}: {layer!r}".replace("\n", "\n  ") for name, layer in self.layers.items()]
         return "Sequential(\n" + "\n".join(rows) + "\n)"
 
@@ -77,15 +81,15 @@ class Residual(Layer):
         shortcut: any layer; None for the identity.
     """
 
-    def __init__(self, body, shortcut=None):
+    def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:
         self.body = body
         self.shortcut = Identity() if shortcut is None else shortcut
         self.set_paths()
 
-    def children(self):
+    def children(self) -> list[tuple[str, Layer]]:
         return [("", self.body), ("shortcut", self.shortcut)]
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         y = self.body.forward(x, training)
         shortcut = self.shortcut.forward(x, training)
         if y.shape != shortcut.shape:
@@ -95,14 +99,14 @@ class Residual(Layer):
             )
         return y + shortcut
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         return self.body.backward(grad_outputs) + self.shortcut.backward(grad_outputs)
 
-    def cards(self, x):
-        y, body = self.body.cards(x)
-        _, shortcut = self.shortcut.cards(x)
+    def cards(self, x: Array, batch_size: int) -> tuple[Array, list[LayerCard]]:
+        y, body = self.body.cards(x, batch_size)
+        _, shortcut = self.shortcut.cards(x, batch_size)
         return y, body + shortcut
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         body = repr(self.body).replace("\n", "\n  ")
         return f"Residual(\n  {body}\n  shortcut: {self.shortcut!r}\n)"

@@ -32,16 +32,20 @@ built for a few images at a time, which halves the time as well: a block that fi
 Reference: Chellapilla et al., High performance convolutional neural networks for document processing, 2006.
 """
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
+from numpy.random import Generator
 
 from mlp.backend import get_array_module
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.initializers import draw_weight_and_bias, pytorch_default
 from mlp.layers.base import Layer
 from mlp.layers.parameter import Parameter
+from mlp.typing import Array, DType, Initializer
 
 
-def im2col(images, kernel_size, stride=(1, 1)):
+def im2col(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] = (1, 1)) -> Array:
     """Copy every window of every image into a row: (N, H, W, C) -> (N OH OW, KH KW C).
 
     Args:
@@ -59,14 +63,19 @@ def im2col(images, kernel_size, stride=(1, 1)):
     return windows.reshape(N * OH * OW, KH * KW * C)  # the copy
 
 
-def blocks_of_images(N, rows_per_image, rows=4096):
-    """Yield slices of 0 .. N - 1 so that a slice's images have about `rows` rows of columns together."""
-    step = max(1, rows // rows_per_image)
+def images_in_a_block(rows_per_image: int, rows: int = 4096) -> int:
+    """Return how many images have about `rows` rows of columns together."""
+    return max(1, rows // rows_per_image)
+
+
+def blocks_of_images(N: int, rows_per_image: int) -> Iterator[slice]:
+    """Yield slices of 0 .. N - 1, a block of images each."""
+    step = images_in_a_block(rows_per_image)
     for start in range(0, N, step):
         yield slice(start, start + step)
 
 
-def pad_with_zeros(images, padding):
+def pad_with_zeros(images: Array, padding: tuple[int, int]) -> Array:
     """Put `padding` = (down, right) zeros on both sides: (N, H, W, C) -> (N, H + 2 PH, W + 2 PW, C)."""
     (N, H, W, C), (PH, PW) = images.shape, padding
     if PH == PW == 0:
@@ -91,16 +100,16 @@ class Conv2d(Layer):
 
     def __init__(
         self,
-        in_channels,
-        out_channels,
-        kernel_size,
-        stride=1,
-        padding=0,
-        bias=True,
-        initializer=pytorch_default,
-        rng=None,
-        dtype=np.float32,
-    ):
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] = 0,
+        bias: bool = True,
+        initializer: Initializer = pytorch_default,
+        rng: Generator | None = None,
+        dtype: DType = np.float32,
+    ) -> None:
         self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = as_pair("kernel_size", kernel_size, 1)
         self.stride = as_pair("stride", stride, 1)
@@ -112,11 +121,11 @@ class Conv2d(Layer):
         self.has_bias = bias
         self.reset_parameters(rng or np.random.default_rng())
 
-    def reset_parameters(self, rng):
+    def reset_parameters(self, rng: Generator) -> None:
         window = self.kernel_size[0] * self.kernel_size[1]
         draw_weight_and_bias(self, window * self.in_channels, window * self.out_channels, rng)
 
-    def output_size(self, H, W):
+    def output_size(self, H: int, W: int) -> Sequence[int]:
         """Return (OH, OW) for images of H x W pixels; an error if no window fits."""
         sizes = [
             (size + 2 * p - k) // s + 1
@@ -129,7 +138,7 @@ class Conv2d(Layer):
             )
         return sizes
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         self.check_inputs(x, ("N", "H", "W", self.in_channels))
         N, H, W, C = x.shape
         OH, OW = self.output_size(H, W)
@@ -145,7 +154,7 @@ class Conv2d(Layer):
             y += self.bias.data
         return y
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
         (N, OH, OW, F), (_, H, W, C) = grad_outputs.shape, x.shape
         (KH, KW), (PH, PW), (SH, SW) = self.kernel_size, self.padding, self.stride
@@ -168,18 +177,26 @@ class Conv2d(Layer):
             self.bias.grad = grad_outputs.reshape(-1, F).sum(axis=0)  # (F,)              (4)
         return grad_inputs
 
-    def multiply_adds(self, output_shape):
+    def multiply_adds(self, output_shape: Sequence[int]) -> int:
         OH, OW, _ = output_shape
         return OH * OW * self.weight.data.size
 
-    def __repr__(self):
+    def column_bytes(self, x: Array, batch_size: int) -> int:
+        _, H, W, C = x.shape
+        OH, OW = self.output_size(H, W)
+        images = min(batch_size, images_in_a_block(OH * OW))
+        window = self.kernel_size[0] * self.kernel_size[1]
+        forward, backward = OH * OW * window * C, H * W * window * self.out_channels  # numbers of an image: (2), (5)
+        return images * max(forward, backward) * x.dtype.itemsize
+
+    def __repr__(self) -> str:
         return (
             f"Conv2d({self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
             f"stride={self.stride}, padding={self.padding}, bias={self.has_bias})"
         )
 
 
-def as_pair(name, value, minimum):
+def as_pair(name: str, value: int | Sequence[int], minimum: int) -> tuple[int, int]:
     """Return (down, right) for an int or a pair of ints of at least `minimum`."""
     pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or not all(isinstance(v, int) and v >= minimum for v in pair):

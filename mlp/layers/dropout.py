@@ -16,11 +16,13 @@ normalization by variance shift, 2019.
 """
 
 import numpy as np
+from numpy.random import Generator
 
 from mlp.backend import get_array_module
 from mlp.checks import fraction
 from mlp.layers.base import Layer
 from mlp.rng import generator
+from mlp.typing import Array
 
 
 class Dropout(Layer):
@@ -33,16 +35,16 @@ class Dropout(Layer):
 
     buffer_names = ("step",)
 
-    def __init__(self, p=0.5, seed=0):
+    def __init__(self, p: float = 0.5, seed: int = 0) -> None:
         self.p = fraction("p", p)
         self.seed = seed
         self.step = np.zeros((), np.int64)  # training forwards so far
 
-    def reset_parameters(self, rng):
+    def reset_parameters(self, rng: Generator) -> None:
         self.seed = int(rng.integers(2**32))
         self.step[...] = 0
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         if not training or self.p == 0.0:
             self.keep(None)
             return x
@@ -53,9 +55,9 @@ class Dropout(Layer):
         self.keep(scale)
         return x * scale  # (1)
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         scale = self.take()
         return grad_outputs if scale is None else grad_outputs * scale
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Dropout({self.p})"

@@ -8,10 +8,14 @@ tensors, and a statistic over all gradients is one pass over memory.
                   ^ parameters[0].data   ^ parameters[1].data
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
 
 from mlp.backend import device_of, get_array_module
 from mlp.errors import DeviceError, ShapeError
+from mlp.typing import Array
 
 
 class Parameter:
@@ -25,28 +29,28 @@ class Parameter:
         name: its dotted path in the model, for messages and plots; the model sets it.
     """
 
-    def __init__(self, data, name=""):
+    def __init__(self, data: Array, name: str = "") -> None:
         self.name = name
-        self.flat = None  # the FlatParameters it is a view of, once gathered
+        self.flat: FlatParameters | None = None  # the FlatParameters it is a view of, once gathered
         self.replace(data)
 
     @property
-    def data(self):
+    def data(self) -> Array:
         return self._data
 
     @data.setter
-    def data(self, values):
+    def data(self, values: Array) -> None:
         self._copy(self._data, values, "data")
 
     @property
-    def grad(self):
+    def grad(self) -> Array:
         return self._grad
 
     @grad.setter
-    def grad(self, values):
+    def grad(self, values: Array) -> None:
         self._copy(self._grad, values, "grad")
 
-    def _copy(self, target, values, what):
+    def _copy(self, target: Array, values: Array, what: str) -> None:
         if values is target:  # p.grad += g ends here: Python assigns the result back
             return
         label = f"parameter {self.name!r}.{what}"
@@ -64,7 +68,7 @@ class Parameter:
             )
         target[...] = values
 
-    def replace(self, data):
+    def replace(self, data: Array) -> None:
         """Start again from `data`, of any shape and dtype; leaves the flat arrays it may be part of."""
         if self.flat is not None:
             self.flat.whole = False
@@ -72,10 +76,10 @@ class Parameter:
         self._data = data
         self._grad = get_array_module(data).zeros_like(data)
 
-    def __deepcopy__(self, memo):
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
         return Parameter(self._data.copy(), self.name)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Parameter({self.name!r}, shape={self._data.shape}, {self._data.dtype})"
 
 
@@ -92,7 +96,7 @@ class FlatParameters:
         ShapeError: no parameters, or parameters of several dtypes.
     """
 
-    def __init__(self, parameters):
+    def __init__(self, parameters: Iterable[Parameter]) -> None:
         parameters = list(parameters)
         dtypes = {str(p.data.dtype) for p in parameters}
         if len(dtypes) != 1:
@@ -111,7 +115,7 @@ class FlatParameters:
             p.flat = self
 
     @staticmethod
-    def gather(parameters):
+    def gather(parameters: Iterable[Parameter]) -> "FlatParameters":
         """Return the flat arrays of `parameters`: the ones they are in already, or new ones."""
         parameters = list(parameters)
         flat = parameters[0].flat if parameters else None

@@ -16,10 +16,14 @@ are a loop over the k^2 places in a window, and keep nothing but the shape.
 Global average pooling is the mean over the whole image: (N, H, W, C) -> (N, C).
 """
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 from mlp.backend import get_array_module
 from mlp.checks import at_least_one
 from mlp.errors import ShapeError
 from mlp.layers.base import Layer
+from mlp.typing import Array
 
 
 class Pool2d(Layer):
@@ -34,18 +38,18 @@ class Pool2d(Layer):
         ConfigurationError: k or s below 1.
     """
 
-    def __init__(self, kernel_size, stride=None):
+    def __init__(self, kernel_size: int, stride: int | None = None) -> None:
         self.kernel_size = at_least_one("kernel_size", kernel_size)
         self.stride = self.kernel_size if stride is None else at_least_one("stride", stride)
 
-    def check_images(self, x):
+    def check_images(self, x: Array) -> None:
         """Raise ShapeError unless x is (N, H, W, C) and a window fits into H x W."""
         if x.ndim != 4 or min(x.shape[1:3]) < self.kernel_size:
             raise ShapeError(
                 f"{self.label()}: expected (N, H, W, C) with H and W at least {self.kernel_size}, got {x.shape}."
             )
 
-    def places(self, image_shape):
+    def places(self, image_shape: Sequence[int]) -> Iterator[tuple[slice, slice, slice]]:
         """Yield, for each place (u, v) of a window, the slice of the images with that pixel of all windows."""
         (_, H, W, _), k, s = image_shape, self.kernel_size, self.stride
         OH, OW = (H - k) // s + 1, (W - k) // s + 1
@@ -53,20 +57,20 @@ class Pool2d(Layer):
             for v in range(k):
                 yield slice(None), slice(u, u + s * OH, s), slice(v, v + s * OW, s)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({self.kernel_size}, stride={self.stride})"
 
 
 class AvgPool2d(Pool2d):
     """Mean over windows of kernel_size x kernel_size pixels, (N, H, W, C) -> (N, OH, OW, C)."""
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         self.check_images(x)
         self.keep(x.shape)
-        y = sum(x[place] for place in self.places(x.shape))  # (N, OH, OW, C)
+        y: Any = sum(x[place] for place in self.places(x.shape))  # (N, OH, OW, C)
         return y * (1.0 / self.kernel_size**2)  # (1)
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         shape = self.take()
         share = grad_outputs * (1.0 / self.kernel_size**2)  # (N, OH, OW, C)
         grad_inputs = get_array_module(share).zeros(shape, share.dtype)  # (N, H, W, C)
@@ -78,13 +82,13 @@ class AvgPool2d(Pool2d):
 class GlobalAvgPool(Layer):
     """Mean over all pixels of an image, (N, H, W, C) -> (N, C)."""
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         if x.ndim != 4:
             raise ShapeError(f"{self.label()}: expected (N, H, W, C), got {x.shape}.")
         self.keep(x.shape)
         return x.mean(axis=(1, 2))  # (N, C)
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         N, H, W, C = self.take()
         share = grad_outputs[:, None, None, :] * (1.0 / (H * W))  # (N, 1, 1, C)
         return get_array_module(share).broadcast_to(share, (N, H, W, C))

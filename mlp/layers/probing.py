@@ -1,10 +1,15 @@
 """Looking at a model without changing it: for gradient checks, landscapes and finding the layer that broke."""
 
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from mlp.layers.base import Layer
+from mlp.typing import Array
 
 
 @contextmanager
-def frozen_buffers(model):
+def frozen_buffers(model: Layer) -> Iterator[Layer]:
     """Within this context forward passes leave no trace: the model's buffers are put back at its end.
 
     Probes (gradient checks, landscape plots) run training-mode forward passes that are no training steps.
@@ -18,19 +23,41 @@ def frozen_buffers(model):
 
 
 @contextmanager
-def observed(model, see):
+def frozen_gradients(model: Layer) -> Iterator[Layer]:
+    """Within this context backward passes leave no trace: at its end every `grad` is put back, and nothing is kept."""
+    saved = [(parameter.grad, parameter.grad.copy()) for parameter in model.parameters()]
+    try:
+        yield model
+    finally:
+        for array, values in saved:
+            array[...] = values
+        for _, layer in model.named_layers():
+            layer._kept = None
+
+
+def observed(model: Layer, see: Callable[[Layer, Array, Array], object]) -> AbstractContextManager[Layer]:
     """Within this context `see(layer, inputs, outputs)` is called after each forward of a layer without children."""
-    leaves = [layer for _, layer in model.named_layers() if not layer.children()]
+    return _watched(model, "forward", see)
 
-    def watch(layer):
-        plain = layer.forward
 
-        def forward(x, training=False):
-            y = plain(x, training)
-            see(layer, x, y)
-            return y
+def observed_backward(model: Layer, see: Callable[[Layer, Array, Array], object]) -> AbstractContextManager[Layer]:
+    """Within this context `see(layer, grad_outputs, grad_inputs)` is called after each backward of such a layer."""
+    return _watched(model, "backward", see)
 
-        layer.forward = forward
+
+@contextmanager
+def _watched(model: Layer, method: str, see: Callable[[Layer, Array, Array], object]) -> Iterator[Layer]:
+    leaves = leaf_layers(model)
+
+    def watch(layer: Layer) -> None:
+        plain = getattr(layer, method)
+
+        def watching(array: Array, *others: Any, **named: Any) -> Array:
+            result = plain(array, *others, **named)
+            see(layer, array, result)
+            return result
+
+        setattr(layer, method, watching)
 
     for layer in leaves:
         watch(layer)
@@ -38,4 +65,9 @@ def observed(model, see):
         yield model
     finally:
         for layer in leaves:
-            del layer.forward
+            delattr(layer, method)
+
+
+def leaf_layers(model: Layer) -> list[Layer]:
+    """Return the layers that are not made of others, in forward order."""
+    return [layer for _, layer in model.named_layers() if not layer.children()]

@@ -1,19 +1,21 @@
 """Reshaping: the same numbers in another shape. Nothing is computed, so the gradient only gets its old shape back."""
 
 import math
+from collections.abc import Sequence
 
 from mlp.errors import ShapeError
 from mlp.layers.base import Layer
+from mlp.typing import Array
 
 
 class Flatten(Layer):
     """Turn each sample into one vector, (N, H, W, C) -> (N, H W C); the last axis (channels) varies fastest."""
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         self.keep(x.shape)
         return x.reshape(len(x), -1)
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         return grad_outputs.reshape(self.take())
 
 
@@ -24,10 +26,10 @@ class Reshape(Layer):
         shape: of one sample, without the batch axis: Reshape((28, 28, 1)) makes images of vectors of 784.
     """
 
-    def __init__(self, shape):
+    def __init__(self, shape: Sequence[int]) -> None:
         self.shape = tuple(shape)
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         if math.prod(x.shape[1:]) != math.prod(self.shape):
             raise ShapeError(
                 f"{self.label()}: samples of shape {x.shape[1:]} have {math.prod(x.shape[1:])} values, "
@@ -36,8 +38,8 @@ class Reshape(Layer):
         self.keep(x.shape)
         return x.reshape(len(x), *self.shape)
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         return grad_outputs.reshape(self.take())
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Reshape({self.shape})"

@@ -16,17 +16,18 @@ References: Clevert et al., Fast and accurate deep network learning by exponenti
 from mlp.backend import get_array_module
 from mlp.checks import positive
 from mlp.layers.base import Layer
+from mlp.typing import Array
 
 
 class Sigmoid(Layer):
     """1 / (1 + exp(-x)), any shape."""
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         y = (get_array_module(x).tanh(x * 0.5) + 1.0) * 0.5
         self.keep(y)
         return y
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         y = self.take()
         return grad_outputs * y * (1.0 - y)
 
@@ -34,12 +35,12 @@ class Sigmoid(Layer):
 class Tanh(Layer):
     """tanh x, any shape."""
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         y = get_array_module(x).tanh(x)
         self.keep(y)
         return y
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         y = self.take()
         return grad_outputs * (1.0 - y * y)
 
@@ -51,23 +52,23 @@ class ELU(Layer):
         alpha: a > 0; the outputs stay above -a.
     """
 
-    def __init__(self, alpha=1.0):
+    def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = positive("alpha", alpha)
 
-    def forward(self, x, training=False):
+    def forward(self, x: Array, training: bool = False) -> Array:
         xp = get_array_module(x)
         y = xp.maximum(x, 0.0) + self.alpha * xp.expm1(xp.minimum(x, 0.0))  # one of the two terms is 0
         self.keep(y)
         return y
 
-    def backward(self, grad_outputs):
+    def backward(self, grad_outputs: Array) -> Array:
         y = self.take()
         xp = get_array_module(y)
         slope = (y > 0).astype(y.dtype) + (xp.minimum(y, 0.0) + self.alpha) * (y <= 0)
         return grad_outputs * slope
 
-    def branches(self, x):
+    def branches(self, x: Array) -> Array:
         return x > 0
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"ELU({self.alpha})"

@@ -1,5 +1,6 @@
 """The table that `model.summary()` returns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -13,23 +14,31 @@ class LayerCard:
     parameters: int
     multiply_adds: int  # for one image, forward
     kept_bytes: int  # for one image: what forward keeps for backward
+    column_bytes: int  # for one block of a batch: its largest matrix of columns (im2col)
 
 
-def format_summary(cards, itemsize, batch_size):
+def format_summary(cards: Sequence[LayerCard], itemsize: int, batch_size: int) -> str:
     """Return the rows of `cards` (LayerCards in forward order) as a text table with totals.
 
-    Memory counts what training needs: the activations kept for backward, for a batch, and the weights with their
-    gradients.
+    Memory counts what training with the textbook's layers needs:
+
+        kept      what each layer keeps from forward to backward, for the whole batch; all of it is there at once
+        columns   the largest matrix of columns that a convolution builds at once, for one block of images (see
+                  `mlp.layers.convolution`); it is gone before the next layer begins, so the total is the largest
+
+    and the weights with their gradients.
     """
-    rows = [("layer", "type", "output", "parameters", "multiply-adds", "kept")]
+    rows: list[tuple[str, ...]] = [("layer", "type", "output", "parameters", "multiply-adds", "kept", "columns")]
     for card in cards:
         shape = " x ".join(str(size) for size in card.output_shape)
-        row = (card.path, card.kind, shape, f"{card.parameters:,}", f"{card.multiply_adds:,}")
-        rows.append((*row, format_bytes(card.kept_bytes * batch_size)))
+        row: tuple[str, ...] = (card.path, card.kind, shape, f"{card.parameters:,}", f"{card.multiply_adds:,}")
+        rows.append((*row, format_bytes(card.kept_bytes * batch_size), format_bytes(card.column_bytes)))
     parameters = sum(card.parameters for card in cards)
     multiply_adds = sum(card.multiply_adds for card in cards)
     kept = sum(card.kept_bytes for card in cards) * batch_size
-    rows.append(("total", "", "", f"{parameters:,}", f"{multiply_adds:,}", format_bytes(kept)))
+    columns = max((card.column_bytes for card in cards), default=0)
+    total = (f"{parameters:,}", f"{multiply_adds:,}", format_bytes(kept), format_bytes(columns))
+    rows.append(("total", "", "", *total))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -41,12 +50,13 @@ def format_summary(cards, itemsize, batch_size):
     lines.insert(-1, rule)
     lines.append(
         f"multiply-adds: one image, forward. kept: activations that backward needs, {batch_size} images. "
+        "columns: the largest matrix of im2col, one at a time. "
         f"weights and gradients: {format_bytes(2 * parameters * itemsize)}."
     )
     return "\n".join(lines)
 
 
-def format_bytes(count):
+def format_bytes(count: float) -> str:
     """Return a byte count for people: "13.1 MB"."""
     for unit in ("B", "kB", "MB"):
         if count < 1000:

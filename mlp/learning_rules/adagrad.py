@@ -8,9 +8,12 @@ Weights with rare gradients keep large steps. s only grows, so all steps go to z
 Reference: Duchi et al., Adaptive subgradient methods for online learning and stochastic optimization, 2011.
 """
 
+from typing import Any
+
 from mlp.backend import get_array_module
 from mlp.checks import positive
 from mlp.learning_rules.base import LearningRule
+from mlp.typing import Array
 
 
 class AdaGrad(LearningRule):
@@ -23,11 +26,11 @@ class AdaGrad(LearningRule):
 
     moment_names = ("square_sum",)
 
-    def __init__(self, learning_rate=1e-2, eps=1e-10, **settings):
+    def __init__(self, learning_rate: float = 1e-2, eps: float = 1e-10, **settings: Any) -> None:
         super().__init__(learning_rate, **settings)
         self.eps = positive("eps", eps)
 
-    def change(self, gradient):
+    def change(self, gradient: Array) -> Array:
         s = self.moments["square_sum"]
         s += gradient * gradient
         return self.learning_rate * gradient / (get_array_module(s).sqrt(s) + self.eps)

@@ -11,10 +11,12 @@ Reference: Kingma and Ba, Adam: a method for stochastic optimization, 2015, algo
 """
 
 import math
+from typing import Any
 
 from mlp.backend import get_array_module
 from mlp.checks import fraction, positive
 from mlp.learning_rules.base import LearningRule
+from mlp.typing import Array
 
 
 class Adam(LearningRule):
@@ -28,12 +30,14 @@ class Adam(LearningRule):
 
     moment_names = ("mean", "square")
 
-    def __init__(self, learning_rate=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, **settings):
+    def __init__(
+        self, learning_rate: float = 1e-3, beta1: float = 0.9, beta2: float = 0.999, eps: float = 1e-8, **settings: Any
+    ) -> None:
         super().__init__(learning_rate, **settings)
         self.beta1, self.beta2 = fraction("beta1", beta1), fraction("beta2", beta2)
         self.eps = positive("eps", eps)
 
-    def change(self, gradient):
+    def change(self, gradient: Array) -> Array:
         m, v = self.moments["mean"], self.moments["square"]
         m *= self.beta1
         m += (1.0 - self.beta1) * gradient
@@ -48,5 +52,13 @@ class Adam(LearningRule):
 class AdamW(Adam):
     """Adam with decoupled weight decay, w <- w - h d w before each step, by default d = 0.01 as in PyTorch."""
 
-    def __init__(self, learning_rate=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, decoupled_weight_decay=1e-2, **settings):
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        decoupled_weight_decay: float = 1e-2,
+        **settings: Any,
+    ) -> None:
         super().__init__(learning_rate, beta1, beta2, eps, decoupled_weight_decay=decoupled_weight_decay, **settings)

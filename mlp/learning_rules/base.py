@@ -21,11 +21,14 @@ Weights change in place, and only in `update`; p.grad stays as backward wrote it
 """
 
 import re
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from mlp.backend import device_of, get_array_module, to_numpy
 from mlp.checks import not_negative, positive
 from mlp.errors import CheckpointError, MlpError
-from mlp.layers.parameter import FlatParameters
+from mlp.layers.parameter import FlatParameters, Parameter
+from mlp.typing import Array
 
 
 class LearningRule:
@@ -41,29 +44,29 @@ class LearningRule:
         ConfigurationError: a value out of its range.
     """
 
-    moment_names = ()  # vectors that the rule remembers from step to step
+    moment_names: tuple[str, ...] = ()  # vectors that the rule remembers from step to step
 
     def __init__(
         self,
-        learning_rate,
-        weight_decay=0.0,
-        decoupled_weight_decay=0.0,
-        no_decay=None,
-        clip_norm=None,
-        clip_value=None,
-    ):
+        learning_rate: float,
+        weight_decay: float = 0.0,
+        decoupled_weight_decay: float = 0.0,
+        no_decay: str | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+    ) -> None:
         self.learning_rate = positive("learning_rate", learning_rate)
         self.weight_decay = not_negative("weight_decay", weight_decay)
         self.decoupled_weight_decay = not_negative("decoupled_weight_decay", decoupled_weight_decay)
         self.no_decay = no_decay
         self.clip_norm = None if clip_norm is None else positive("clip_norm", clip_norm)
         self.clip_value = None if clip_value is None else positive("clip_value", clip_value)
-        self.flat = None
-        self.decays = 1.0  # for each weight 1 if it decays, else 0: (P,); or 1.0 for all
+        self.flat: Any = None  # FlatParameters, from initialize on
+        self.decays: Any = 1.0  # for each weight 1 if it decays, else 0: (P,); or 1.0 for all
         self.steps = 0  # updates so far
-        self.moments = {}
+        self.moments: dict[str, Array] = {}
 
-    def initialize(self, parameters):
+    def initialize(self, parameters: Iterable[Parameter]) -> None:
         """Take charge of a model's parameters: gather them into one flat array, set step and moments to zero."""
         self.flat = FlatParameters.gather(parameters)
         self.steps = 0
@@ -75,7 +78,7 @@ class LearningRule:
                 if not re.search(self.no_decay, parameter.name):
                     self.decays[start : start + parameter.data.size] = 1.0
 
-    def update(self):
+    def update(self) -> None:
         """Change all parameters by one step along their gradients.
 
         Raises:
@@ -94,7 +97,7 @@ class LearningRule:
             weights -= (self.learning_rate * self.decoupled_weight_decay * self.decays) * weights
         weights -= self.change(gradient)
 
-    def clip(self, gradient):
+    def clip(self, gradient: Array) -> Array:
         """Return the gradient within the bounds, (P,)."""
         xp = get_array_module(gradient)
         if self.clip_value is not None:
@@ -103,18 +106,18 @@ class LearningRule:
             gradient = gradient * min(1.0, self.clip_norm / (float(xp.linalg.norm(gradient)) + 1e-6))
         return gradient
 
-    def change(self, gradient):
+    def change(self, gradient: Array) -> Array:
         """Return what to subtract from the weights, (P,), and bring the moments up to date.
 
         `self.steps` counts this update already: it is 1 in the first.
         """
         raise NotImplementedError
 
-    def state_dict(self):
+    def state_dict(self) -> dict[str, Any]:
         """Return what a later run needs to go on exactly: step count and moments, as NumPy arrays."""
         return {"steps": self.steps, **{name: to_numpy(m).copy() for name, m in self.moments.items()}}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a `state_dict`; call initialize first."""
         expected = {"steps", *self.moments}
         if set(state) != expected:
@@ -123,6 +126,6 @@ class LearningRule:
         for name, moment in self.moments.items():
             moment[...] = get_array_module(moment).asarray(state[name], dtype=moment.dtype)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         where = "" if self.flat is None else f", {self.flat.data.size:,} weights on {device_of(self.flat.data)}"
         return f"{type(self).__name__}(learning_rate={self.learning_rate}{where})"

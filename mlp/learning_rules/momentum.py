@@ -9,8 +9,11 @@ is PyTorch's form: the learning rate stands outside v, so a change of h acts at 
 Reference: Polyak, Some methods of speeding up the convergence of iteration methods, 1964.
 """
 
+from typing import Any
+
 from mlp.checks import fraction
 from mlp.learning_rules.base import LearningRule
+from mlp.typing import Array
 
 
 class Momentum(LearningRule):
@@ -23,11 +26,11 @@ class Momentum(LearningRule):
 
     moment_names = ("velocity",)
 
-    def __init__(self, learning_rate=1e-2, momentum=0.9, **settings):
+    def __init__(self, learning_rate: float = 1e-2, momentum: float = 0.9, **settings: Any) -> None:
         super().__init__(learning_rate, **settings)
         self.momentum = fraction("momentum", momentum)
 
-    def change(self, gradient):
+    def change(self, gradient: Array) -> Array:
         v = self.moments["velocity"]
         v *= self.momentum
         v += gradient

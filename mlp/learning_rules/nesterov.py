@@ -11,12 +11,13 @@ On the importance of initialization and momentum in deep learning, 2013.
 """
 
 from mlp.learning_rules.momentum import Momentum
+from mlp.typing import Array
 
 
 class Nesterov(Momentum):
     """w <- w - h (g + mu v), v <- mu v + g. Arguments as for Momentum."""
 
-    def change(self, gradient):
+    def change(self, gradient: Array) -> Array:
         v = self.moments["velocity"]
         v *= self.momentum
         v += gradient

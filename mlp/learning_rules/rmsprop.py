@@ -8,9 +8,12 @@ AdaGrad with a memory that fades, so that steps do not go to zero.
 Reference: Tieleman and Hinton, Lecture 6.5: RMSProp, 2012.
 """
 
+from typing import Any
+
 from mlp.backend import get_array_module
 from mlp.checks import fraction, positive
 from mlp.learning_rules.base import LearningRule
+from mlp.typing import Array
 
 
 class RMSProp(LearningRule):
@@ -23,11 +26,11 @@ class RMSProp(LearningRule):
 
     moment_names = ("square",)
 
-    def __init__(self, learning_rate=1e-2, decay=0.99, eps=1e-8, **settings):
+    def __init__(self, learning_rate: float = 1e-2, decay: float = 0.99, eps: float = 1e-8, **settings: Any) -> None:
         super().__init__(learning_rate, **settings)
         self.decay, self.eps = fraction("decay", decay), positive("eps", eps)
 
-    def change(self, gradient):
+    def change(self, gradient: Array) -> Array:
         v = self.moments["square"]
         v *= self.decay
         v += (1.0 - self.decay) * (gradient * gradient)

@@ -20,6 +20,8 @@ import numpy as np
 from mlp.checks import at_least_one, choose
 from mlp.errors import ConfigurationError
 from mlp.layers import Affine, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, Identity, LeakyReLU, Residual, Sequential
+from mlp.layers.base import Layer
+from mlp.typing import DType
 
 STAGES = 3
 NORMS = ("none", "batch")
@@ -28,18 +30,18 @@ REDUCTION_SHORTCUTS = ("none", "avgpool")
 
 
 def vgg(
-    depth=38,
-    norm="none",
-    residual=False,
-    num_classes=100,
-    seed=0,
-    filters=32,
-    norm_position="before",
-    reduction_shortcut="none",
-    dropout=0.0,
-    image_channels=3,
-    dtype=np.float32,
-):
+    depth: int = 38,
+    norm: str = "none",
+    residual: bool = False,
+    num_classes: int = 100,
+    seed: int = 0,
+    filters: int = 32,
+    norm_position: str = "before",
+    reduction_shortcut: str = "none",
+    dropout: float = 0.0,
+    image_channels: int = 3,
+    dtype: DType = np.float32,
+) -> Sequential:
     """Build a VGG-style network, (N, H, W, image_channels) -> (N, num_classes).
 
     Args:
@@ -65,18 +67,18 @@ def vgg(
     for name, value in (("filters", filters), ("num_classes", num_classes), ("image_channels", image_channels)):
         at_least_one(name, value)
 
-    def conv(in_channels=filters, bias=False):
+    def conv(in_channels: int = filters, bias: bool = False) -> Conv2d:
         return Conv2d(in_channels, filters, kernel_size=3, padding=1, bias=bias, dtype=dtype)
 
-    def norm_and_activation(i):
+    def norm_and_activation(i: int) -> dict[str, Layer]:
         """The layers after convolution i of a block: [BN] - LReLU, or LReLU - BN."""
-        layers = {f"activation_{i}": LeakyReLU(0.01)}
+        layers: dict[str, Layer] = {f"activation_{i}": LeakyReLU(0.01)}
         if norm == "none":
             return layers
-        norms = {f"norm_{i}": BatchNorm(filters, dtype=dtype)}
+        norms: dict[str, Layer] = {f"norm_{i}": BatchNorm(filters, dtype=dtype)}
         return {**norms, **layers} if norm_position == "before" else {**layers, **norms}
 
-    def block(first, second, shortcut):
+    def block(first: dict[str, Layer], second: dict[str, Layer], shortcut: Layer | None) -> Sequential:
         """first - norm and activation - second - norm - [+ shortcut] - activation."""
         body = {**first, **second}
         tail = norm_and_activation(1)
@@ -86,11 +88,11 @@ def vgg(
             body["norm_1"] = tail.pop("norm_1")
         return Sequential({"": Residual(Sequential(body), shortcut), **tail})
 
-    def processing_block():
+    def processing_block() -> Sequential:
         shortcut = Identity() if residual else None
         return block({"conv_0": conv(), **norm_and_activation(0)}, {"conv_1": conv()}, shortcut)
 
-    def reduction_block():
+    def reduction_block() -> Sequential:
         shortcut = AvgPool2d(2) if residual and reduction_shortcut == "avgpool" else None
         first = {"conv_0": conv(bias=True), **norm_and_activation(0), "pool": AvgPool2d(2)}
         return block(first, {"conv_1": conv(bias=True)}, shortcut)
@@ -106,7 +108,7 @@ def vgg(
     return Sequential({"input": Sequential(entry), **stages, "head": Sequential(head)}).initialize(seed)
 
 
-def blocks_per_stage(depth):
+def blocks_per_stage(depth: int) -> int:
     """Return B of depth = 8 + 6 B; ConfigurationError for a depth between."""
     if depth < 8 or (depth - 8) % 6:
         near = list(range(8, max(depth, 8) + 7, 6))[-2:]
@@ -117,7 +119,7 @@ def blocks_per_stage(depth):
     return (depth - 8) // 6
 
 
-def report_label(name):
+def report_label(name: str) -> str:
     """Return the label that the reports' figures give to a parameter of `vgg`.
 
     stage_0.block_1.conv_0.weight -> block_0_1_conv_0; input.norm_0.gamma -> input_conv_bn_0;

@@ -1,9 +1,10 @@
 """The constant schedule: h(t) = h0."""
 
 from mlp.checks import positive
+from mlp.typing import Schedule
 
 
-def constant(learning_rate):
+def constant(learning_rate: float) -> Schedule:
     """Return the schedule h(t) = h0."""
     h0 = positive("learning_rate", learning_rate)
     return lambda step: h0

@@ -12,9 +12,10 @@ Reference: Loshchilov and Hutter, SGDR, 2017, equation 5, without restarts.
 import math
 
 from mlp.checks import at_least_one, not_negative, positive
+from mlp.typing import Schedule
 
 
-def cosine(learning_rate, minimum, steps):
+def cosine(learning_rate: float, minimum: float, steps: int) -> Schedule:
     """Return the cosine schedule.
 
     Args:

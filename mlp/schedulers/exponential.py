@@ -6,9 +6,10 @@ Reference: PyTorch's ExponentialLR; the reports use g = 0.96 an epoch.
 """
 
 from mlp.checks import positive
+from mlp.typing import Schedule
 
 
-def exponential(learning_rate, factor):
+def exponential(learning_rate: float, factor: float) -> Schedule:
     """Return the exponential schedule.
 
     Args:

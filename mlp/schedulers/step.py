@@ -6,9 +6,10 @@ Reference: PyTorch's StepLR.
 """
 
 from mlp.checks import at_least_one, positive
+from mlp.typing import Schedule
 
 
-def step(learning_rate, factor, steps):
+def step(learning_rate: float, factor: float, steps: int) -> Schedule:
     """Return the step schedule.
 
     Args:

@@ -1,9 +1,12 @@
 """Steps and epochs: conversions between the two units in which people think about schedules."""
 
+from collections.abc import Callable
+
 from mlp.checks import at_least_one
+from mlp.typing import Schedule
 
 
-def epochs_in(steps_per_epoch):
+def epochs_in(steps_per_epoch: int) -> Callable[[int], int]:
     """Return the function epochs(n) -> number of steps in n epochs.
 
     Args:
@@ -13,7 +16,7 @@ def epochs_in(steps_per_epoch):
     return lambda n: n * steps_per_epoch
 
 
-def per_epoch(schedule, steps_per_epoch):
+def per_epoch(schedule: Schedule, steps_per_epoch: int) -> Schedule:
     """Return the schedule that is `schedule(epoch)` throughout epoch = step // steps_per_epoch."""
     at_least_one("steps_per_epoch", steps_per_epoch)
     return lambda step: schedule(step // steps_per_epoch)

@@ -14,9 +14,10 @@ CosineAnnealingWarmRestarts.
 import math
 
 from mlp.checks import at_least_one, not_negative, positive
+from mlp.typing import Schedule
 
 
-def warm_restarts(learning_rate, minimum, steps, multiply=1):
+def warm_restarts(learning_rate: float, minimum: float, steps: int, multiply: int = 1) -> Schedule:
     """Return the cosine schedule with warm restarts.
 
     Args:
@@ -27,7 +28,7 @@ def warm_restarts(learning_rate, minimum, steps, multiply=1):
     h0, low = positive("learning_rate", learning_rate), not_negative("minimum", minimum)
     first, m = at_least_one("steps", steps), at_least_one("multiply", multiply)
 
-    def schedule(t):
+    def schedule(t: int) -> float:
         start, length = (t // first * first, first) if m == 1 else (0, first)
         while t >= start + length:  # a logarithm would be off by one where rounding hits the border
             start, length = start + length, length * m

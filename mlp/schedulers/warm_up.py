@@ -10,11 +10,14 @@ starts with small steps:
 Reference: Goyal et al., Accurate, large minibatch SGD, 2017, section 2.2; PyTorch's LinearLR and SequentialLR.
 """
 
+from collections.abc import Sequence
+
 from mlp.checks import at_least_one, positive
 from mlp.errors import ConfigurationError
+from mlp.typing import Schedule
 
 
-def warm_up(learning_rate, steps, start=0.01):
+def warm_up(learning_rate: float, steps: int, start: float = 0.01) -> Schedule:
     """Return the schedule that rises in a line to `learning_rate` and stays there.
 
     Args:
@@ -26,7 +29,7 @@ def warm_up(learning_rate, steps, start=0.01):
     return lambda t: h0 * (a + (1.0 - a) * min(t, T) / T)
 
 
-def join(*schedules, at):
+def join(*schedules: Schedule, at: Sequence[int]) -> Schedule:
     """Return schedules one after the other.
 
     Args:
@@ -43,7 +46,7 @@ def join(*schedules, at):
             f"and at={list(at)}"
         )
 
-    def schedule(t):
+    def schedule(t: int) -> float:
         k = max(i for i, border in enumerate(borders) if t >= border)
         return schedules[k](t - borders[k])
 

@@ -11,17 +11,24 @@ import hashlib
 import json
 import zipfile
 import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlp.errors import CheckpointError, ShapeError
 from mlp.files import write_arrays
+from mlp.layers.base import Layer
 from mlp.training.history import History
+from mlp.typing import Array, PathLike
+
+if TYPE_CHECKING:
+    from mlp.training.trainer import Trainer
 
 FORMAT = 1  # raised when the contents change in a way that old readers would misread
 
 
-def save_checkpoint(path, trainer, config=None):
+def save_checkpoint(path: PathLike, trainer: "Trainer", config: Mapping[str, Any] | None = None) -> None:
     """Write the state of a Trainer to `path`, atomically.
 
     Args:
@@ -39,7 +46,7 @@ def save_checkpoint(path, trainer, config=None):
     write_arrays(path, {**arrays, "digest": np.array(digest(arrays))})
 
 
-def digest(arrays):
+def digest(arrays: Mapping[str, Array]) -> str:
     """Return the SHA-256 of named arrays: a zip file's own checksums miss entries that a flipped bit hides."""
     code = hashlib.sha256()
     for name, array in sorted(arrays.items()):
@@ -49,7 +56,7 @@ def digest(arrays):
     return code.hexdigest()
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: PathLike) -> dict[str, Array]:
     """Return the arrays of a checkpoint as a dict.
 
     Raises:
@@ -73,7 +80,7 @@ def read_checkpoint(path):
     return arrays
 
 
-def load_checkpoint(path, trainer):
+def load_checkpoint(path: PathLike, trainer: "Trainer") -> None:
     """Put a Trainer into the state that `save_checkpoint` saved; its model and rule must be of the same kind.
 
     Raises:
@@ -90,7 +97,7 @@ def load_checkpoint(path, trainer):
         raise damaged(path, error) from None
 
 
-def load_model(path, model, arrays=None):
+def load_model(path: PathLike, model: Layer, arrays: Mapping[str, Array] | None = None) -> None:
     """Copy only the weights and buffers of the checkpoint `path` into `model`."""
     try:
         model.load_state_dict(section(arrays or read_checkpoint(path), "model/"))
@@ -98,12 +105,12 @@ def load_model(path, model, arrays=None):
         raise CheckpointError(f"checkpoint {path} belongs to another model: {error}") from None
 
 
-def section(arrays, prefix):
+def section(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     """Return the entries whose names start with `prefix`, without it."""
     return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def damaged(path, error):
+def damaged(path: PathLike, error: Exception | str) -> CheckpointError:
     """Return the error for a file that is no checkpoint, or no longer one."""
     reason = str(error).partition("\n")[0] or type(error).__name__
     return CheckpointError(f"checkpoint {path} is damaged ({reason}): delete it, and start again without it")

@@ -3,8 +3,12 @@
 import csv
 import io
 import json
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
+
+from mlp.typing import Array
 
 
 class LayerTable:
@@ -15,28 +19,28 @@ class LayerTable:
         values: {statistic: list with one array of shape (len(names),) per epoch}.
     """
 
-    def __init__(self, names, values=None):
+    def __init__(self, names: Iterable[str], values: dict[str, list[Array]] | None = None) -> None:
         self.names = list(names)
         self.values = values or {}
 
-    def append(self, row):
+    def append(self, row: Mapping[str, Array]) -> None:
         """Add an epoch: a dict {statistic: array}."""
         for statistic, numbers in row.items():
             self.values.setdefault(statistic, []).append(np.asarray(numbers))
 
-    def __getitem__(self, statistic):
+    def __getitem__(self, statistic: str) -> Array:
         """Return a statistic as an array of shape (epochs, layers)."""
         return np.array(self.values[statistic])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return max((len(rows) for rows in self.values.values()), default=0)
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         """Return names and statistics as a dict of arrays, to be saved."""
         return {"names": np.array(self.names), **{statistic: self[statistic] for statistic in self.values}}
 
     @staticmethod
-    def from_arrays(arrays):
+    def from_arrays(arrays: Mapping[str, Array]) -> "LayerTable":
         """Return the table that `arrays` were made from."""
         values = {statistic: list(rows) for statistic, rows in arrays.items() if statistic != "names"}
         return LayerTable([str(name) for name in arrays["names"]], values)
@@ -51,28 +55,28 @@ class History:
         tables: LayerTables by name; "gradient_flow" is written by the GradientFlow hook.
     """
 
-    def __init__(self):
-        self.rows = []
-        self.tables = {}
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self.tables: dict[str, LayerTable] = {}
 
     @property
-    def gradient_flow(self):
+    def gradient_flow(self) -> LayerTable | None:
         """The gradient-flow table, None if it was not recorded."""
         return self.tables.get("gradient_flow")
 
-    def column(self, name):
+    def column(self, name: str) -> Array:
         """Return one metric over the epochs, shape (epochs,); NaN where it was not measured."""
         return np.array([row.get(name, np.nan) for row in self.rows], dtype=float)
 
     @property
-    def best_epoch(self):
+    def best_epoch(self) -> int | None:
         """The epoch (from 1) with the highest validation accuracy, the earliest of equals; None without any."""
         accuracies = self.column("val_acc")
         if not len(accuracies) or np.isnan(accuracies).all():
             return None
         return self.rows[int(np.nanargmax(accuracies))]["epoch"]
 
-    def csv(self):
+    def csv(self) -> str:
         """Return the rows as CSV text; floats are written with all their digits."""
         text = io.StringIO()
         writer = csv.DictWriter(text, list(self.rows[0]) if self.rows else ["epoch"], lineterminator="\n")
@@ -80,7 +84,7 @@ class History:
         writer.writerows(self.rows)
         return text.getvalue()
 
-    def arrays(self):
+    def arrays(self) -> dict[str, Array]:
         """Return the whole history as a flat dict of arrays, to be saved in a checkpoint."""
         arrays = {"rows": np.array(json.dumps(self.rows))}
         for name, table in self.tables.items():
@@ -88,11 +92,11 @@ class History:
         return arrays
 
     @staticmethod
-    def from_arrays(arrays):
+    def from_arrays(arrays: Mapping[str, Array]) -> "History":
         """Return the history that `arrays` were made from."""
         history = History()
         history.rows = json.loads(str(arrays["rows"]))
-        tables = {}
+        tables: dict[str, dict[str, Array]] = {}
         for key, value in arrays.items():
             if key.startswith("tables/"):
                 _, name, part = key.split("/", 2)

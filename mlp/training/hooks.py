@@ -1,13 +1,20 @@
 """Hooks: what happens around the steps. One with methods of one's own is a subclass of `Hook`."""
 
 import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
+from mlp.engine import Engine
 from mlp.errors import NonFiniteLossError
 from mlp.files import write_text
 from mlp.training.checkpoint import save_checkpoint
 from mlp.training.non_finite import find_non_finite
+from mlp.typing import BatchSource, PathLike
+
+if TYPE_CHECKING:
+    from mlp.training.trainer import Trainer
 
 
 class Hook:
@@ -16,33 +23,33 @@ class Hook:
     Every method gets the Trainer; `after_epoch` also the epoch's row of the history, which it may add to.
     """
 
-    def before_training(self, trainer):
+    def before_training(self, trainer: "Trainer") -> None:
         """Before the first step of a call of fit; the engine is bound after this."""
 
-    def before_epoch(self, trainer):
+    def before_epoch(self, trainer: "Trainer") -> None:
         """Before the first step of an epoch; trainer.epoch counts the epochs done."""
 
-    def after_step(self, trainer):
+    def after_step(self, trainer: "Trainer") -> None:
         """After every step; trainer.batch and trainer.batch_loss are its inputs, targets and loss."""
 
-    def after_epoch(self, trainer, row):
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
         """After the last step of an epoch, which trainer.epoch counts already."""
 
-    def after_training(self, trainer):
+    def after_training(self, trainer: "Trainer") -> None:
         """At the end of fit, also when it ends by an error or an interrupt."""
 
 
 class Evaluate(Hook):
     """Adds val_loss and val_acc to every row: unweighted means over the validation batches, as in the reports."""
 
-    def __init__(self, batches):
+    def __init__(self, batches: BatchSource) -> None:
         self.batches = batches
 
-    def after_epoch(self, trainer, row):
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
         row["val_loss"], row["val_acc"] = evaluate(trainer.engine, self.batches)
 
 
-def evaluate(engine, batches):
+def evaluate(engine: Engine, batches: BatchSource) -> tuple[float, float]:
     """Return (loss, accuracy) of a bound engine's model, each the unweighted mean over `batches`."""
     results = [engine.evaluate(x, targets) for x, targets in batches.epoch(0)]
     losses, accuracies = zip(*results, strict=True)
@@ -52,7 +59,7 @@ def evaluate(engine, batches):
 class StopOnNonFinite(Hook):
     """Ends training at the first loss that is infinite or NaN, with the place where it came from."""
 
-    def after_step(self, trainer):
+    def after_step(self, trainer: "Trainer") -> None:
         if math.isfinite(trainer.batch_loss):
             return
         inputs, _ = trainer.batch
@@ -65,20 +72,20 @@ class StopOnNonFinite(Hook):
 class Progress(Hook):
     """A progress bar over the batches of an epoch (on terminals only), and one line an epoch always."""
 
-    bar = None
+    bar: Any = None
 
-    def before_epoch(self, trainer):
+    def before_epoch(self, trainer: "Trainer") -> None:
         title = f"epoch {trainer.epoch + 1}/{trainer.epochs}"
         total = len(trainer.train_batches)
         # disable=None: no bar where standard error is not a terminal, so that log files stay readable
         self.bar = tqdm(total=total, desc=title, unit="batch", leave=False, disable=None)
 
-    def after_step(self, trainer):
+    def after_step(self, trainer: "Trainer") -> None:
         self.bar.update()
         if not self.bar.disable and self.bar.n % 10 == 0:
             self.bar.set_postfix(loss=f"{trainer.batch_loss:.3f}", refresh=False)
 
-    def after_epoch(self, trainer, row):
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
         self.bar.close()
         print(
             f"epoch {row['epoch']:3d}/{trainer.epochs}   train {row['train_loss']:.3f} / {row['train_acc']:6.2%}   "
@@ -87,7 +94,7 @@ class Progress(Hook):
             flush=True,
         )
 
-    def after_training(self, trainer):
+    def after_training(self, trainer: "Trainer") -> None:
         if self.bar is not None:
             self.bar.close()
 
@@ -96,13 +103,13 @@ class Checkpoint(Hook):
     """Saves the state after every epoch as checkpoint-latest.npz, and that with the best validation accuracy.
 
     Args:
-        folder: an existing folder. config: the settings that are saved along.
+        folder: an existing folder, a Path or RunFolder. config: the settings that are saved along.
     """
 
-    def __init__(self, folder, config=None):
+    def __init__(self, folder: Any, config: Mapping[str, Any] | None = None) -> None:
         self.folder, self.config = folder, config
 
-    def after_epoch(self, trainer, row):
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
         # The best first: a kill between the two leaves a latest that repeats this epoch and writes the same best.
         if trainer.history.best_epoch == row["epoch"]:
             save_checkpoint(self.folder / "checkpoint-best.npz", trainer, self.config)
@@ -112,8 +119,8 @@ class Checkpoint(Hook):
 class CsvLog(Hook):
     """Writes the history's rows to a CSV file after every epoch."""
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike) -> None:
         self.path = path
 
-    def after_epoch(self, trainer, row):
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
         write_text(self.path, trainer.history.csv())

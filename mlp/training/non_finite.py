@@ -4,17 +4,19 @@ import numpy as np
 
 from mlp.backend import device_of, get_array_module, move
 from mlp.layers import frozen_buffers, observed
+from mlp.layers.base import Layer
+from mlp.typing import Array
 
 
-def find_non_finite(model, inputs):
+def find_non_finite(model: Layer, inputs: Array) -> str:
     """Run `inputs` forward and say in one sentence where the first value that is not finite appears.
 
     The weights are those before the step that failed, so the first layer in forward order with such a weight, or with
     finite inputs and other outputs, is where the trouble came in.
     """
-    found = []
+    found: list[str] = []
 
-    def see(layer, x, y):
+    def see(layer: Layer, x: Array, y: Array) -> None:
         if found:
             return
         bad = [name for name, p in layer.own_parameters() if not is_finite(p.data)]
@@ -30,6 +32,6 @@ def find_non_finite(model, inputs):
     return found[0] if found else "all layers are finite; the loss itself overflows."
 
 
-def is_finite(array):
+def is_finite(array: Array) -> bool:
     """Return whether all values of an array are finite."""
     return bool(get_array_module(array).isfinite(array).all())

@@ -6,15 +6,22 @@ that is called at its moments.
 """
 
 import time
+from collections.abc import Iterable, Sequence
 from contextlib import closing
+from typing import Any
 
 import numpy as np
 
+from mlp.backend import device_of
 from mlp.data import prefetch
 from mlp.engine import make_engine
 from mlp.errors import ConfigurationError
+from mlp.layers.base import Layer
+from mlp.learning_rules.base import LearningRule
+from mlp.losses import Loss
 from mlp.training.history import History
-from mlp.training.hooks import Evaluate, StopOnNonFinite
+from mlp.training.hooks import Evaluate, Hook, StopOnNonFinite
+from mlp.typing import BatchSource, Schedule
 
 
 class Trainer:
@@ -25,6 +32,7 @@ class Trainer:
         schedule: step -> learning rate; None keeps the rule's own.
         hooks: called in this order, see `mlp.training.hooks`.
         engine: "auto" or the name of an engine, see `mlp.engine`.
+        threads: for the cpu engine; None for as many as the cores this process may use.
 
     Attributes:
         step, epoch: updates and epochs done so far.
@@ -32,16 +40,32 @@ class Trainer:
         batch, batch_loss: inputs, targets and loss of the newest step, for hooks.
     """
 
-    def __init__(self, model, loss, rule, schedule=None, hooks=(), engine="auto"):
+    def __init__(
+        self,
+        model: Layer,
+        loss: Loss,
+        rule: LearningRule,
+        schedule: Schedule | None = None,
+        hooks: Iterable[Hook] = (),
+        engine: str = "auto",
+        threads: int | None = None,
+    ) -> None:
         self.model, self.loss, self.rule, self.schedule = model, loss, rule, schedule
         self.hooks = list(hooks)
-        self.engine = make_engine(engine)
-        self.gradient_statistics = None  # set by the hook that wants them
+        self.engine = make_engine(engine, threads, device=device_of(model.parameters()[0].data))
+        self.gradient_statistics: str | None = None  # set by the hook that wants them
         self.step = self.epoch = 0
         self.history = History()
-        self.batch = self.batch_loss = None
+        self.batch: Any = None
+        self.batch_loss: Any = None
 
-    def fit(self, train_batches, valid_batches=None, epochs=1, stop_after=None):
+    def fit(
+        self,
+        train_batches: BatchSource,
+        valid_batches: BatchSource | None = None,
+        epochs: int = 1,
+        stop_after: int | None = None,
+    ) -> History:
         """Train until `epochs` epochs exist in total, counting those of a checkpoint that was loaded before.
 
         Args:
@@ -74,7 +98,7 @@ class Trainer:
             self.engine.close()
         return self.history
 
-    def _run_epoch(self, train_batches, hooks):
+    def _run_epoch(self, train_batches: BatchSource, hooks: Sequence[Hook]) -> None:
         start = time.perf_counter()
         self.step = self.epoch * len(train_batches)  # an interrupted epoch starts again
         for hook in hooks:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mlp.data import find_data_dir, load_cifar100, split_indices
+from mlp.data.sources import MissingDataError
 from mlp.errors import DataError
 
 
@@ -55,13 +56,14 @@ def test_keys_may_be_texts_and_labels_an_array(tiny_cifar):
 
 
 def test_missing_data_says_where_and_what_to_do(tmp_path):
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(MissingDataError) as caught:
         load_cifar100(tmp_path)
     message = str(caught.value)
     for part in (
-        f"{tmp_path / 'cifar-100-python'} (lacks meta, train, test)",
-        f"{tmp_path / 'cifar-100-python.tar.gz'} (not there)",
-        "cifar-100-python.tar.xz",
+        f"CIFAR-100 was not found in {tmp_path}",
+        "looked for cifar-100-python, cifar-100-binary, cifar-100-python.tar.gz, cifar-100-python.tar.xz",
+        "cifar-100-binary.tar.gz",
+        "python scripts/download_data.py cifar100",
         "https://www.cs.toronto.edu/~kriz/cifar.html",
         "--data-dir",
         "MLP_DATA_DIR",
@@ -69,6 +71,15 @@ def test_missing_data_says_where_and_what_to_do(tmp_path):
     ):
         assert part in message
     assert "\n" not in message
+
+
+def test_incomplete_folder_is_said_to_lack_files(tiny_cifar):
+    folder = tiny_cifar.write_folder()
+    (folder / "test").unlink()
+    with pytest.raises(MissingDataError, match=rf"; {folder} lacks test\. Get it"):
+        load_cifar100(tiny_cifar.root)
+    with pytest.raises(MissingDataError, match=rf"; {folder} lacks test\. Get it"):
+        load_cifar100(folder)
 
 
 def test_file_that_is_truncated_or_cannot_be_read_is_named(tiny_cifar, monkeypatch):
@@ -138,9 +149,7 @@ def real_cifar100():
         pytest.skip("MLP_DATA_DIR is not set")
     try:
         return load_cifar100(find_data_dir())
-    except DataError as error:
-        if "was not found" not in str(error):
-            raise
+    except MissingDataError:
         pytest.skip("no CIFAR-100 in MLP_DATA_DIR")
 
 

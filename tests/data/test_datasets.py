@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mlp.data import DATASETS, find_data_dir, load_dataset, split_indices, synthetic
+from mlp.data.sources import MissingDataError
 from mlp.errors import ConfigurationError, DataError
 
 
@@ -51,9 +52,61 @@ def load_from_variable(tiny_cifar, monkeypatch):
     return load_dataset("cifar100")
 
 
+@pytest.mark.parametrize("split", ["coursework", "stratified"])
+def test_coarse_labels_are_the_groups_of_the_same_images(split):
+    for fine, coarse in zip(
+        load_dataset("synthetic", split=split), load_dataset("synthetic", split=split, labels="coarse"), strict=True
+    ):
+        np.testing.assert_array_equal(coarse.images, fine.images)
+        np.testing.assert_array_equal(coarse.labels, fine.coarse_labels)
+        assert coarse.class_names == fine.coarse_names
+        assert coarse.num_classes == 20
+
+
+def test_coarse_labels_must_exist(tmp_path):
+    np.savez(tmp_path / "own.npz", images=np.zeros((50, 8, 8), np.uint8), labels=np.arange(50) % 2)
+    with pytest.raises(ConfigurationError, match="no coarse labels .* use labels='fine'"):
+        load_dataset(f"npz:{tmp_path / 'own.npz'}", labels="coarse")
+
+
+def test_own_images_are_split_like_the_rest(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 3), dtype=np.uint8)
+    np.savez(tmp_path / "own.npz", images=images, labels=np.arange(200) % 4)
+    train, valid, test = load_dataset(f"npz:{tmp_path / 'own.npz'}", limit_valid=5)
+    assert (len(train), len(valid), len(test)) == (171, 5, 20)
+
+
+def test_a_missing_data_set_is_downloaded_if_asked(tiny_cifar, monkeypatch):
+    asked = []
+
+    def pretend(name, data_dir):
+        asked.append((name, data_dir))
+        tiny_cifar.write_folder()
+
+    monkeypatch.setattr("mlp.data.datasets.download_dataset", pretend)
+    monkeypatch.setattr("mlp.data.datasets.split_indices", lambda labels, kind: split_indices(labels, kind, 0.6))
+    with pytest.raises(MissingDataError):
+        load_dataset("cifar100", tiny_cifar.root)
+    assert asked == []
+    for _ in range(2):  # the second time it is there
+        assert len(load_dataset("cifar100", tiny_cifar.root, download=True)[0]) == 4
+    assert asked == [("cifar100", tiny_cifar.root)]
+
+
+def test_damaged_data_are_not_downloaded_over(tiny_cifar, monkeypatch):
+    (tiny_cifar.write_folder() / "train").write_bytes(b"damaged")
+    monkeypatch.setattr("mlp.data.datasets.download_dataset", lambda *arguments: pytest.fail("downloaded"))
+    with pytest.raises(DataError, match="train is truncated or damaged"):
+        load_dataset("cifar100", tiny_cifar.root, download=True)
+
+
 def test_wrong_requests(tmp_path):
-    with pytest.raises(ConfigurationError, match="cifar100, synthetic, got 'mnist'"):
-        load_dataset("mnist", tmp_path)
+    accepted = "cifar100, cifar10, mnist, synthetic, npz:FILE, folder:DIR"
+    for name in ("imagenet", "npz", "npz:", "folder", "zip:x", "cifar100:x", ""):
+        with pytest.raises(ConfigurationError, match=f"dataset must be one of {accepted}, got '{name}'"):
+            load_dataset(name, tmp_path)
+    with pytest.raises(ConfigurationError, match="labels must be one of fine, coarse, got 'both'"):
+        load_dataset("synthetic", labels="both")
     for name in ("limit_train", "limit_valid"):
         for limit in (0, -1):
             with pytest.raises(ConfigurationError, match=f"{name} must be at least 1, got {limit}"):

@@ -4,12 +4,13 @@ import tarfile
 import pytest
 
 from mlp.data import load_cifar100
-from mlp.data.sources import read_files
+from mlp.data.sources import Form, MissingDataError, load_form
 from mlp.errors import DataError
 
 
 def read(root):
-    return read_files(root, "set", ("a", "b"), ("set.tar.gz", "set.tar.xz"), "The set", "Get it.")
+    form = Form("set", ("a", "b"), lambda files: files, ("set.tar.gz", "set.tar.xz"))
+    return load_form(root, (form,), "The set", "Get it.")
 
 
 def pack(path, members):
@@ -88,3 +89,20 @@ def test_places_are_tried_in_order(tmp_path):
         for name in "ab":
             (folder / name).write_bytes(content)
         assert read(tmp_path)["a"] == (content, str(folder / "a"))
+
+
+def test_forms_are_tried_in_order_and_folders_before_archives(tmp_path):
+    def load():
+        forms = [Form(name, ("a",), lambda files, name=name: name, (f"{name}.tar.gz",)) for name in ("one", "two")]
+        return load_form(tmp_path, forms, "The set", "Get it.")
+
+    with pytest.raises(MissingDataError, match=r"looked for one, two, one\.tar\.gz, two\.tar\.gz\. Get it"):
+        load()
+    pack(tmp_path / "two.tar.gz", [("two/a", b"")])
+    assert load() == "two"
+    pack(tmp_path / "one.tar.gz", [("one/a", b"")])
+    assert load() == "one"
+    for name in ("two", "one"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").touch()
+        assert load() == name

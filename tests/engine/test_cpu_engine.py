@@ -6,7 +6,7 @@ from comparison import CLASSES, compare_engines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlp.engine import CpuEngine, TextbookEngine
+from mlp.engine import CpuEngine, TextbookEngine, ops_convolution, ops_winograd, plan
 from mlp.errors import ShapeError
 from mlp.layers import (
     Affine,
@@ -62,6 +62,16 @@ def test_vgg_of_odd_sizes(name):
 @pytest.mark.parametrize("depth", [8, 38])
 def test_vgg_as_it_is_trained(depth):
     compare_engines(lambda: vgg(depth, "batch", True, num_classes=CLASSES), (4, 32, 32, 3))
+
+
+@pytest.mark.parametrize("block_bytes", [1, 8_000, 20_000])
+@pytest.mark.parametrize("name", VGGS)
+def test_many_blocks_and_small_products(name, block_bytes, monkeypatch):
+    """Blocks of one image and of several, the last ones smaller; products cut into parts."""
+    monkeypatch.setattr(plan, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(ops_convolution, "SMALL_PRODUCT", 3_000)
+    monkeypatch.setattr(ops_winograd, "SMALL_PRODUCT", 3_000)
+    compare_engines(lambda: vgg(14, num_classes=CLASSES, filters=8, **VGGS[name]), (9, 12, 12, 3), steps=2)
 
 
 @st.composite
@@ -311,10 +321,10 @@ def test_float32_stays_float32():
     engine.train_step(*batch(4))
     engine.evaluate(*batch(4))
     for memory in engine.memories.values():
-        for array in [*memory.batch_arrays.values(), *memory.scratch_arrays.values()]:
+        for array in [*memory.batch_arrays.values(), *memory.scratch_arrays.values(), *memory.common]:
             assert array.dtype == np.float32
-    for plan in engine.plans.values():
-        for op in plan.ops:
+    for bound in engine.plans.values():
+        for op in bound.ops:
             weights = [getattr(op, name, None) for name in ("kernels", "turned", "kernel", "bias", "wide")]
             assert all(w.dtype == np.float32 for w in weights if w is not None)
     assert {p.grad.dtype for p in model.parameters()} == {np.dtype(np.float32)}

@@ -1,54 +1,13 @@
 """Whole runs through the command line: results, interruptions, and every error a user can make."""
 
-import csv
 import json
-import os
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-SCRIPTS = Path(__file__).parents[2] / "scripts"
-SMALL = "--dataset synthetic --filters 4 --batch-size 20 --limit-train 400 --limit-valid 60".split()
-
-
-def command(*arguments):
-    return [sys.executable, str(SCRIPTS / "train.py"), *map(str, arguments)]
-
-
-def environment(**extra):
-    return {**os.environ, "OPENBLAS_NUM_THREADS": "1", **extra}
-
-
-def train(*arguments, **extra):
-    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment(**extra), check=False)
-
-
-def rows(folder):
-    with open(folder / "metrics.csv", newline="") as file:
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
-
-
-def arrays(path):
-    """All arrays of a checkpoint, without the seconds that epochs took."""
-    with np.load(path) as file:
-        result = {name: file[name].tolist() for name in file.files if name != "digest"}
-    history = json.loads(result.pop("history/rows"))
-    return {**result, "rows": [{k: v for k, v in row.items() if k != "seconds"} for row in history]}
-
-
-def assert_same_run(a, b):
-    assert rows(a) == rows(b)
-    for name in ("checkpoint-latest.npz", "checkpoint-best.npz"):
-        assert arrays(a / name) == arrays(b / name)
-    for name in ("curves", "gradient_flow", "gradient_flow_map", "gradient_flow_linear"):
-        assert (a / f"{name}.png").read_bytes() == (b / f"{name}.png").read_bytes()
-    assert (a / "test.json").read_text() == (b / "test.json").read_text()
-    assert (a / "gradient_flow.npz").read_bytes() == (b / "gradient_flow.npz").read_bytes()
+from train_command import SMALL, arrays, assert_same_run, command, environment, rows, train
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +85,24 @@ def test_stopped_in_stages_equals_never_stopped(whole, tmp_path):
     assert_same_run(folder, whole)
 
 
+def test_statistics_can_be_switched_on_in_a_resume_and_change_no_other_number(whole, tmp_path):
+    folder = tmp_path / "run"
+    settings = [*SMALL, "--norm", "batch", "--epochs", 3, "--out", folder]
+    assert train(*settings, "--stop-after", 1).returncode == 0
+    result = train("--out", folder, "--resume", "--statistics")
+    assert result.returncode == 0, result.stderr
+    assert rows(folder) == rows(whole)
+    with_statistics = arrays(folder / "checkpoint-latest.npz")
+    assert {k: v for k, v in arrays(whole / "checkpoint-latest.npz").items() if with_statistics[k] != v} == {}
+    for name in ("activations", "gradient_signal", "batch_norm", "update_ratio"):
+        assert (folder / f"{name}.png").stat().st_size > 1000
+        with np.load(folder / f"{name}.npz") as table:
+            values = table[table.files[1]]
+            assert values.shape == (3, len(table["names"]))
+            assert np.isnan(values[0]).all()
+            assert np.isfinite(values[1:]).all()
+
+
 def test_ctrl_c_says_how_to_go_on(tmp_path):
     process = subprocess.Popen(
         command(*SMALL, "--epochs", 50, "--out", tmp_path / "run"),
@@ -152,9 +129,9 @@ def snapshot(folder):
     ("arguments", "message"),
     [
         (["--model", "vgg09"], "got 9: try 8 or 14"),
-        (["--model", "resnet"], "--model must be vgg08, vgg38 or vgg<depth>, got 'resnet'"),
+        (["--model", "resnet"], "--model must be vgg08, vgg38, vgg<depth> or FILE.py:function, got 'resnet'"),
         (["--norm", "bach"], "--norm must be one of none, batch, got 'bach'"),
-        (["--learning-rule", "sgd"], "--learning-rule must be one of gradient_descent, momentum, adam"),
+        (["--learning-rule", "sgd"], "--learning-rule must be one of gradient_descent, momentum, nesterov"),
         (["--learning-rate", "0"], "--learning-rate must be greater than 0, got 0"),
         (["--learning-rate", "-1"], "--learning-rate must be greater than 0"),
         (["--learning-rate", "nan"], "--learning-rate must be greater than 0"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlp.layers import Affine, BatchNorm, Conv2d, GlobalAvgPool, ReLU, Residual, Sequential
+from mlp.layers import Affine, BatchNorm, Conv2d, GlobalAvgPool, ReLU, Residual, Sequential, convolution
 from mlp.layers.summary import format_bytes
 
 
@@ -17,13 +17,45 @@ def model():
 def test_the_table_has_a_row_for_each_layer_and_totals():
     lines = model().summary((6, 5, 3), batch_size=10).splitlines()
     rows = {line.split()[0]: line for line in lines}
-    assert lines[0].split() == ["layer", "type", "output", "parameters", "multiply-adds", "kept"]
+    assert lines[0].split() == ["layer", "type", "output", "parameters", "multiply-adds", "kept", "columns"]
     assert "Conv2d" in rows["conv_0"]
     assert "6 x 5 x 4" in rows["conv_0"]
-    assert rows["conv_0"].split()[-4:-2] == [str(3 * 3 * 3 * 4 + 4), f"{30 * 108:,}"]
-    assert rows["conv_1"].split()[-4:-2] == ["16", f"{30 * 16}"]
+    assert rows["conv_0"].split()[-6:-4] == [str(3 * 3 * 3 * 4 + 4), f"{30 * 108:,}"]
+    assert rows["conv_1"].split()[-6:-4] == ["16", f"{30 * 16}"]
     assert rows["total"].split()[1] == str(112 + 16 + 8 + 10)
     assert "10 images" in lines[-1]
+
+
+def test_kept_bytes_are_the_inputs_of_the_convolution_for_the_whole_batch():
+    cards = {card.path: card for card in model().cards(np.zeros((1, 6, 5, 3), np.float32), 10)[1]}
+    assert cards["conv_0"].kept_bytes == 6 * 5 * 3 * 4
+    line = next(line for line in model().summary((6, 5, 3), batch_size=10).splitlines() if line.startswith("conv_0"))
+    assert line.split()[-4:-2] == ["3.6", "kB"]  # 10 images
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 300])
+@pytest.mark.parametrize(("C", "F", "stride"), [(3, 4, 1), (4, 3, 1), (3, 4, 2)])
+def test_column_bytes_are_those_of_the_largest_matrix_that_im2col_makes(monkeypatch, batch_size, C, F, stride):
+    made = []
+
+    def im2col(*arguments):
+        made.append(plain(*arguments))
+        return made[-1]
+
+    plain = convolution.im2col
+    monkeypatch.setattr(convolution, "im2col", im2col)
+    layer, x = Conv2d(C, F, 3, stride, padding=1), np.zeros((batch_size, 6, 5, C), np.float32)
+    layer.backward(layer.forward(x, training=True))
+    assert layer.column_bytes(x[:1], batch_size) == max(columns.nbytes for columns in made)
+
+
+def test_the_total_of_columns_is_the_largest():
+    _, cards = model().cards(np.zeros((1, 6, 5, 3), np.float32), 10)
+    columns = [card.column_bytes for card in cards]
+    assert columns[:2] == [10 * 30 * 9 * 4 * 4, 10 * 30 * 4 * 4]  # backward of conv_0 has 4 channels, forward 3
+    assert not any(columns[2:])
+    total = model().summary((6, 5, 3), batch_size=10).splitlines()[-2]
+    assert total.endswith(format_bytes(max(columns)))
 
 
 def test_a_summary_leaves_nothing_behind():

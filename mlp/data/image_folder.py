@@ -1,0 +1,113 @@
+"""Images of one's own as files: `--dataset folder:DIR`, with a folder for each class.
+
+    DIR/cat/1.png, DIR/cat/2.jpg, DIR/dog/1.png ...             a tenth of the images is held out for the test
+    DIR/train/cat/1.png ..., DIR/test/cat/7.png ...             a test set of one's own
+
+Classes are numbered in the order of their names, and images come in the order of theirs, so that the same folder is
+the same data set everywhere. All images must have one size; what that should be, and whether to cut or to shrink, is
+for people to decide. Pillow reads them; it is an extra of this package.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from mlp.data.image_set import ImageSet, image_set
+from mlp.data.splits import hold_out
+from mlp.errors import ConfigurationError, DataError
+from mlp.typing import Array, PathLike
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+GREY_MODES = ("1", "L")
+COLOUR_MODES = ("RGB", "RGBA", "P", "LA", "PA", "CMYK", "YCbCr")
+
+
+def load_folder(path: PathLike) -> tuple[ImageSet, ImageSet]:
+    """Read the images of a folder of class folders.
+
+    Returns:
+        (train, test), two `ImageSet`s: images (N, H, W, 1) where all are in shades of grey, else (N, H, W, 3).
+
+    Raises:
+        DataError: there are no images, one cannot be read, or two have different sizes.
+        ConfigurationError: Pillow is missing.
+    """
+    path = Path(path).expanduser()
+    if not path.is_dir():
+        raise DataError(f"there is no folder {path}: --dataset folder:DIR needs a folder with a folder for each class")
+    train_path, test_path = path / "train", path / "test"
+    split = bool(class_folders(train_path))
+    train_files = image_files(train_path if split else path)
+    test_files = image_files(test_path) if split and test_path.is_dir() else {}
+    class_names = tuple(train_files)
+    unknown = [name for name in test_files if name not in class_names]
+    if unknown:
+        raise DataError(f"{test_path} has classes that {train_path} lacks: {', '.join(unknown)}")
+    groups = (*train_files.values(), *test_files.values())
+    images = read_images([file for files in groups for file in files])
+    numbers = [class_names.index(name) for files in (train_files, test_files) for name in files for _ in files[name]]
+    labels = np.array(numbers, dtype=np.int64)
+    num_train = sum(map(len, train_files.values()))
+    train = image_set(path, images[:num_train], labels[:num_train], class_names)
+    if not test_files:
+        return hold_out(train)
+    return train, image_set(path, images[num_train:], labels[num_train:], class_names)
+
+
+def class_folders(path: Path) -> list[Path]:
+    """Return the folders in a folder in the order of their names, hidden ones left out."""
+    if not path.is_dir():
+        return []
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def image_files(path: Path) -> dict[str, list[Path]]:
+    """Return class name -> image files, in the order of names; DataError where there are none."""
+    files = {
+        folder.name: sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))
+        for folder in class_folders(path)
+    }
+    if not files:
+        raise DataError(f"{path} has no class folders: put the images of each class into a folder with its name")
+    empty = [name for name in files if not files[name]]
+    if empty:
+        raise DataError(f"{path / empty[0]} holds no image ({', '.join(SUFFIXES)}): fill it or remove it")
+    return files
+
+
+def read_images(files: Sequence[Path]) -> Array:
+    """Return the images in a list of files, (N, H, W, C)."""
+    pictures = [read_image(file) for file in files]
+    H, W = pictures[0].shape[:2]
+    for picture, file in zip(pictures, files, strict=True):
+        h, w = picture.shape[:2]
+        if (h, w) != (H, W):
+            raise DataError(f"all images must have one size, but {files[0]} is {W} wide x {H} high, {file} {w} x {h}")
+    C = max(picture.shape[2] for picture in pictures)  # a grey image among coloured ones has three equal channels
+    return np.stack([np.broadcast_to(picture, (H, W, C)) for picture in pictures])
+
+
+def read_image(file: Path) -> Array:
+    """Return one image (H, W, C) uint8: C is 1 in shades of grey, else 3."""
+    image_module = import_pillow()
+    try:
+        with image_module.open(file, formats=("PNG", "JPEG")) as image:
+            if image.mode not in GREY_MODES + COLOUR_MODES:
+                raise ValueError(f"pixels of kind {image.mode}, not bytes")
+            pixels = np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
+    except Exception as error:  # what a damaged image raises can be of any kind
+        raise DataError(f"{file} cannot be read as PNG or JPEG ({type(error).__name__}: {error})") from error
+    return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def import_pillow() -> ModuleType:
+    """Return Pillow's module Image."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise ConfigurationError(
+            "--dataset folder:DIR reads images with Pillow, which is not installed: python -m pip install pillow"
+        ) from error
+    return Image

@@ -1,0 +1,129 @@
+"""Images of one's own in a NumPy archive: `--dataset npz:FILE`.
+
+    images          (N, H, W, C) or, in shades of grey, (N, H, W), uint8
+    labels          (N,) class numbers 0 .. K - 1
+    test_images, test_labels    the same for the test set; where they are missing, a tenth of the images is held out
+    class_names     (K,) texts; where they are missing, the numbers
+
+    np.savez("own.npz", images=images, labels=labels, class_names=["cat", "dog"])
+
+An .npz file is a zip archive with a member `key.npy` for each array. Only arrays of plain numbers and texts are read:
+an array of objects would be a pickle, and a pickle can run anything.
+"""
+
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import numpy as np
+
+from mlp.data.image_set import ImageSet, image_set
+from mlp.data.splits import hold_out
+from mlp.errors import DataError
+from mlp.typing import Array, PathLike
+
+
+def load_npz(path: PathLike) -> tuple[ImageSet, ImageSet]:
+    """Read images of one's own.
+
+    Args:
+        path: of the .npz file.
+
+    Returns:
+        (train, test), two `ImageSet`s.
+
+    Raises:
+        DataError: the file is missing or damaged, or an array is not as this module's page says.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise DataError(f"there is no file {path}: --dataset npz:FILE needs a .npz file with 'images' and 'labels'")
+    arrays = read_arrays(path, path, ("images", "labels"), ("test_images", "test_labels", "class_names"))
+    if ("test_images" in arrays) != ("test_labels" in arrays):
+        raise DataError(f"{path}: 'test_images' and 'test_labels' must be there both, or neither")
+    prefixes = ("", "test_") if "test_images" in arrays else ("",)
+    pairs = [(as_images(arrays, f"{p}images", path), as_labels(arrays, f"{p}labels", path)) for p in prefixes]
+    if len({images.shape[1:] for images, _ in pairs}) > 1:
+        raise DataError(f"{path}: 'images' {pairs[0][0].shape} and 'test_images' {pairs[1][0].shape} differ in size")
+    class_names = as_names(arrays, [labels for _, labels in pairs], path)
+    train, *test = (image_set(path, *pair, class_names) for pair in pairs)
+    return (train, test[0]) if test else hold_out(train)
+
+
+def read_arrays(file: Any, source: object, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, Array]:
+    """Return the arrays of an .npz file as a dictionary, without ever loading a pickle.
+
+    Args:
+        file: a path, or an open binary file.
+        source: the file's name, for messages.
+        required, optional: which arrays to read; others are left alone.
+
+    Raises:
+        DataError: the file is damaged, or lacks a required array, or holds objects.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            there = [name.removesuffix(".npy") for name in archive.namelist()]
+            missing = [key for key in required if key not in there]
+            if missing:
+                raise DataError(f"{source} lacks {', '.join(missing)}: it holds {', '.join(there) or 'nothing'}")
+            return {key: read_array(archive, key) for key in (*required, *optional) if key in there}
+    except DataError:
+        raise
+    except Exception as error:  # a damaged archive can raise anything, MemoryError among them
+        raise DataError(
+            f"{source} is truncated or damaged, or no .npz file of plain arrays ({type(error).__name__}: {error})"
+        ) from error
+
+
+def read_array(archive: ZipFile, key: str) -> Array:
+    """Return one array of an open zip archive."""
+    with archive.open(f"{key}.npy") as stream:
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+        if stream.read(1):  # the end is also where zip compares its checksum
+            raise ValueError(f"{key} has more bytes than its header tells")
+    return array
+
+
+def as_images(arrays: Mapping[str, Array], key: str, source: object) -> Array:
+    """Return an array of images as (N, H, W, C) uint8."""
+    images = arrays[key]
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.size == 0:
+        raise DataError(
+            f"{source}: {key!r} must be (N, H, W, C) or (N, H, W) of uint8, the bytes 0 .. 255, "
+            f"got {images.shape} of {images.dtype}"
+        )
+    if images.ndim == 3:
+        return np.ascontiguousarray(images[..., None])
+    if images.shape[1] <= 4 < images.shape[3]:
+        raise DataError(
+            f"{source}: {key!r} of shape {images.shape} seem to have their channels first: "
+            "save images.transpose(0, 2, 3, 1), which is (N, H, W, C)"
+        )
+    return np.ascontiguousarray(images)
+
+
+def as_labels(arrays: Mapping[str, Array], key: str, source: object) -> Array:
+    """Return an array of class numbers as (N,) int64."""
+    labels = arrays[key]
+    if labels.dtype.kind not in "iu" or labels.ndim != 1:
+        raise DataError(f"{source}: {key!r} must be whole numbers of shape (N,), got {labels.shape} of {labels.dtype}")
+    return labels.astype(np.int64)
+
+
+def as_names(arrays: Mapping[str, Array], all_labels: Sequence[Array], source: object) -> tuple[str, ...]:
+    """Return the names of the classes as a tuple of texts; without 'class_names', numbers up to the highest label."""
+    if "class_names" in arrays:
+        names = arrays["class_names"]
+        if names.ndim != 1 or names.dtype.kind not in "US":
+            raise DataError(f"{source}: 'class_names' must be texts of shape (K,), got {names.shape} of {names.dtype}")
+        return tuple(name.decode("latin1") if isinstance(name, bytes) else name for name in names.tolist())
+    highest = max(int(labels.max(initial=0)) for labels in all_labels)
+    num_images = sum(map(len, all_labels))
+    if highest >= num_images:
+        raise DataError(
+            f"{source}: label {highest} among {num_images} images: number the classes 0 .. K - 1, or save 'class_names'"
+        )
+    return tuple(map(str, range(highest + 1)))

@@ -1,0 +1,117 @@
+"""From the settings of a run to its parts: batches, model, loss, learning rule and schedule."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlp.data import Batches
+from mlp.data.image_set import ImageSet
+from mlp.experiments.config import RunConfig
+from mlp.experiments.own_model import build_own_model
+from mlp.layers.base import Layer
+from mlp.learning_rules import RULES
+from mlp.learning_rules.base import LearningRule
+from mlp.losses import Loss, SoftmaxCrossEntropy
+from mlp.models import vgg
+from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step, warm_restarts, warm_up
+from mlp.typing import Schedule
+
+LAST_LEARNING_RATE = 2e-5  # eta_min of the reports' cosine schedule
+RULE_SETTINGS = ("weight_decay", "decoupled_weight_decay", "no_decay", "clip_norm", "clip_value")
+
+
+def make_batches(
+    config: RunConfig, train: ImageSet, valid: ImageSet, test: ImageSet
+) -> tuple[Batches, Batches, Batches]:
+    """Return training batches (shuffled, augmented), validation and test batches (neither)."""
+    training = Batches(
+        train,
+        config.batch_size,
+        normalization=config.normalization,
+        augment=True,
+        shuffle=True,
+        seed=config.seed,
+        dtype=config.dtype,
+    )
+    return training, plain_batches(config, valid), plain_batches(config, test)
+
+
+def plain_batches(config: RunConfig, image_set: ImageSet) -> Batches:
+    """Return batches of images as they are, in their order: for evaluation."""
+    return Batches(image_set, config.batch_size, normalization=config.normalization, dtype=config.dtype)
+
+
+def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int]) -> Layer:
+    """Return the network of a configuration, on its device.
+
+    Args:
+        num_classes: K. image_shape: (H, W, C).
+    """
+    if config.own_model:
+        model = build_own_model(config.model, num_classes, image_shape, config.seed, np.dtype(config.dtype))
+        return model.to(config.device)
+    model = vgg(
+        depth=config.depth,
+        norm=config.norm,
+        residual=config.residual,
+        num_classes=num_classes,
+        seed=config.seed,
+        filters=config.filters,
+        norm_position=config.norm_position,
+        reduction_shortcut=config.reduction_shortcut,
+        image_channels=image_shape[-1],
+        dtype=config.dtype,
+    )
+    return model.to(config.device)
+
+
+def make_loss(config: RunConfig) -> Loss:
+    """Return the loss of a configuration."""
+    return SoftmaxCrossEntropy(label_smoothing=config.label_smoothing)
+
+
+def make_rule(config: RunConfig) -> LearningRule:
+    """Return the learning rule; settings that are None stay as the rule has them (AdamW decays by itself)."""
+    given = {name: getattr(config, name) for name in RULE_SETTINGS if getattr(config, name) is not None}
+    return RULES[config.learning_rule](config.learning_rate, **given)
+
+
+def make_schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
+    """Return step -> learning rate: a linear warm-up of whole epochs, then the schedule, from its own beginning.
+
+    The schedule counts epochs, and is constant inside each (schedule E of the reports), or with schedule_unit "step"
+    it counts steps. The cosine's horizon is then `epochs` steps (schedule I), so that the rate swings between its two
+    ends all through the run.
+    """
+    schedule = make_main_schedule(config)
+    if config.schedule_unit == "epoch":
+        schedule = per_epoch(schedule, steps_per_epoch)
+    if config.warm_up == 0:
+        return schedule
+    steps = config.warm_up * steps_per_epoch
+    return join(warm_up(config.learning_rate, steps), schedule, at=[steps])
+
+
+def make_main_schedule(config: RunConfig) -> Schedule:
+    """Return the schedule without warm-up, as a function of its own unit."""
+    h0, length, factor = config.learning_rate, config.schedule_length, config.schedule_factor
+    third = max(1, config.epochs // 3)
+    match config.schedule:
+        case "constant":
+            return constant(h0)
+        case "cosine":
+            return cosine(h0, LAST_LEARNING_RATE, steps=length or config.epochs - config.warm_up)
+        case "step":
+            return step(h0, factor or 0.1, steps=length or third)
+        case "exponential":
+            return exponential(h0, factor or 0.96)
+        case _:  # "warm_restarts"
+            return warm_restarts(h0, LAST_LEARNING_RATE, steps=length or third, multiply=int(factor or 1))
+
+
+def run_title(config: RunConfig) -> str:
+    """Return a run's name for people: "VGG38 BN+RC on cifar100"."""
+    if config.own_model:
+        return f"{config.model} on {config.dataset}"
+    parts = [name for name, on in (("BN", config.norm == "batch"), ("RC", config.residual)) if on]
+    return " ".join([f"VGG{config.depth:02d}", *(["+".join(parts)] if parts else []), "on", config.dataset])

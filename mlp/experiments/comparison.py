@@ -1,0 +1,212 @@
+"""Runs beside each other: a table, curves on shared scales, and the gradient flow of each.
+
+Runs that differ in nothing but the seed are one group: mean and standard deviation (n - 1) instead of single numbers.
+Runs may be unfinished, of different lengths, or kept results without weights.
+"""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlp import plotting
+from mlp.errors import CheckpointError, MlpError
+from mlp.experiments.build import make_model
+from mlp.experiments.config import RunConfig
+from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.tables import markdown
+from mlp.files import write_figure, write_text
+from mlp.training.history import History, LayerTable
+from mlp.typing import PathLike
+
+HEADER = (
+    "run",
+    "parameters",
+    "epochs",
+    "train loss",
+    "train acc",
+    "val loss",
+    "val acc",
+    "best val acc",
+    "test acc",
+)
+# What the classes of the data sets are, for runs whose config.json does not say: (dataset, labels) -> (K, image shape)
+KNOWN_CLASSES = {
+    ("cifar100", "fine"): (100, (32, 32, 3)),
+    ("cifar100", "coarse"): (20, (32, 32, 3)),
+    ("cifar10", "fine"): (10, (32, 32, 3)),
+    ("mnist", "fine"): (10, (28, 28, 1)),
+    ("synthetic", "fine"): (100, (32, 32, 3)),
+}
+
+
+@dataclass
+class RunRecord:
+    """What the folder of a run tells.
+
+    Attributes:
+        name: of the folder. history: rows, and the gradient flow where there is one; both may be empty.
+        test: the content of test.json, {} for a run that is not finished. parameters: how many; None if unknown.
+    """
+
+    name: str
+    config: RunConfig
+    history: History
+    test: dict[str, Any]
+    parameters: int | None
+
+
+def read_run(path: PathLike) -> RunRecord:
+    """Return the RunRecord of a folder.
+
+    Raises:
+        CheckpointError: there is no run, or one of its files is damaged; the message names it.
+    """
+    folder = RunFolder(path)
+    config, facts = folder.load()
+    parameters = facts.parameters or count_parameters(config)
+    test = folder.test_results()
+    return RunRecord(Path(path).resolve().name, config, read_history(folder), test, parameters)
+
+
+def read_history(folder: RunFolder) -> History:
+    """Return the History that metrics.csv and gradient_flow.npz hold; an empty one before the first epoch."""
+    history = History()
+    path = folder / "metrics.csv"
+    try:
+        with open(path, newline="", encoding="utf-8") as file:
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file, strict=True)]
+        history.rows = [{**row, "epoch": int(row["epoch"])} for row in rows]
+    except FileNotFoundError:
+        return history
+    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+    flow = read_gradient_flow(folder / "gradient_flow.npz")
+    if flow is not None:
+        history.tables["gradient_flow"] = flow
+    return history
+
+
+def read_gradient_flow(path: Path) -> LayerTable | None:
+    """Return the table that a file holds; None if there is no file."""
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            table = LayerTable.from_arrays({name: archive[name] for name in archive.files})
+            if table["mean_abs"].shape[1:] != (len(table.names),):
+                raise ValueError("its names and numbers do not fit")
+            return table
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # what a damaged zip file raises can be of any kind
+        raise CheckpointError(f"{path} is damaged: {error}") from None
+
+
+def count_parameters(config: RunConfig) -> int | None:
+    """Return the number of weights of a configuration; None where building the model would need the data."""
+    known = KNOWN_CLASSES.get((config.dataset, config.labels))
+    try:
+        return make_model(config, *known).num_parameters if known else None
+    except MlpError:  # a model of one's own whose file has gone
+        return None
+
+
+def group_runs(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
+    """Return {label: list of RunRecords}, those together that differ only in their seeds, in the order given."""
+    groups: dict[tuple, list[RunRecord]] = {}
+    for record in records:
+        settings = {**record.config.as_dict(), "seed": None}
+        groups.setdefault(tuple(settings.items()), []).append(record)
+    labelled: dict[str, list[RunRecord]] = {}
+    for group in groups.values():
+        label = group_label(group)
+        number = 2
+        while label in labelled:  # folders of the same name in different places
+            label, number = f"{group_label(group)} ({number})", number + 1
+        labelled[label] = group
+    return labelled
+
+
+def group_label(group: Sequence[RunRecord]) -> str:
+    """Return what a group is called: the name of its folder, or what the names have in common, and the seeds."""
+    if len(group) == 1:
+        return group[0].name
+    common = os.path.commonprefix([record.name for record in group]).rstrip("-_ .").removesuffix("seed").rstrip("-_ .")
+    seeds = ", ".join(str(record.config.seed) for record in group)
+    return f"{common or group[0].name} (seeds {seeds})"
+
+
+def table_row(label: str, group: Sequence[RunRecord]) -> list[str]:
+    """Return the cells of a table row for runs that differ only in their seeds."""
+    last = [record.history.rows[-1] if record.history.rows else {} for record in group]
+    best = [np.fmax.reduce(record.history.column("val_acc"), initial=np.nan) for record in group]
+    lengths = sorted({len(record.history.rows) for record in group})
+    done, epochs = "-".join(str(length) for length in dict.fromkeys((lengths[0], lengths[-1]))), group[0].config.epochs
+    parameters = group[0].parameters
+    return [
+        label,
+        f"{parameters:,}" if parameters else "?",
+        done if done == str(epochs) else f"{done} of {epochs}",
+        *[spread([row.get(name, np.nan) for row in last], name) for name in METRICS],
+        spread(best, "best_acc"),
+        spread([record.test.get("test_acc", np.nan) for record in group], "test_acc"),
+    ]
+
+
+METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
+
+
+def spread(values: Sequence[float], name: str) -> str:
+    """Return numbers as a cell: "33.3%", "33.3 ± 0.4%" for several, "-" for none; accuracies are fractions."""
+    known = np.array([value for value in values if np.isfinite(value)], dtype=float)
+    if len(known) == 0:
+        return "-"
+    scale, digits, unit = (100.0, 2, "%") if name.endswith("acc") else (1.0, 3, "")
+    mean = f"{scale * known.mean():.{digits}f}"
+    if len(known) == 1:
+        return mean + unit
+    return f"{mean} ± {scale * known.std(ddof=1):.{digits}f}{unit}"
+
+
+def comparison_table(groups: dict[str, list[RunRecord]]) -> str:
+    """Return a Markdown table with a row for each group, and another with each run where groups have several."""
+    text = markdown(HEADER, [table_row(label, group) for label, group in groups.items()])
+    if any(len(group) > 1 for group in groups.values()):
+        rows = [table_row(record.name, [record]) for group in groups.values() for record in group]
+        text += "\n\nMean ± standard deviation over the seeds. The runs one by one:\n\n" + markdown(HEADER, rows)
+    notes = "Losses and accuracies are those of the last epoch; the test accuracy is that of the best epoch's weights."
+    return f"{text}\n\n{notes}\n"
+
+
+def compare_runs(paths: Sequence[PathLike], out: PathLike) -> tuple[str, list[Path]]:
+    """Compare runs: write compare.md, compare_curves.png and compare_gradient_flow.png.
+
+    Args:
+        paths: folders of runs; one that is named twice counts once. out: the folder to write to.
+
+    Returns:
+        (the table, a list of the paths written).
+
+    Raises:
+        CheckpointError: a folder holds no run, or a damaged one.
+    """
+    folders = {Path(path).resolve(): path for path in paths}
+    groups = group_runs([read_run(path) for path in folders.values()])
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    table = comparison_table(groups)
+    write_text(out / "compare.md", table)
+    histories = {label: [record.history for record in group if record.history.rows] for label, group in groups.items()}
+    flows = {label: [h.gradient_flow for h in group if h.gradient_flow] for label, group in histories.items()}
+    figures = {}
+    if any(histories.values()):
+        figures["compare_curves.png"] = plotting.compare_curves({k: group for k, group in histories.items() if group})
+    if any(flows.values()):
+        figure = plotting.compare_gradient_flow({k: group for k, group in flows.items() if group})
+        figures["compare_gradient_flow.png"] = figure
+    for name, figure in figures.items():
+        write_figure(out / name, figure)
+    return table, [out / "compare.md", *(out / name for name in figures)]

@@ -1,0 +1,101 @@
+"""Images of all kinds, made to fit a model: from picture files (read by Pillow, an extra) and from .npy arrays.
+
+A model takes images of one size. Where a picture has another, its middle is cut out in the model's proportions (a
+square for CIFAR), and that is made larger or smaller. An .npy file holds bytes: (H, W), (H, W, C) or (N, H, W, C).
+"""
+
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from mlp.errors import ConfigurationError, DataError
+from mlp.typing import Array, PathLike, Shape
+
+
+def read_picture(file: PathLike, image_shape: Shape) -> list[tuple[str, str, Array]]:
+    """Read a file as images for a model.
+
+    Args:
+        file: a path. image_shape: the model's (H, W, C); with C = 1 colours become shades of grey.
+
+    Returns:
+        A list of (name, note, pixels): pixels (H, W, C) uint8; the note says what was done to make them fit.
+
+    Raises:
+        DataError: the file is missing, or holds no image. ConfigurationError: Pillow is needed, and missing.
+    """
+    path = Path(file)
+    if not path.is_file():
+        raise DataError(f"there is no file {path}")
+    if path.suffix.lower() == ".npy":
+        arrays = read_npy(path)
+        names = [str(path)] if len(arrays) == 1 else [f"{path}[{i}]" for i in range(len(arrays))]
+    else:
+        arrays, names = [read_with_pillow(path)], [str(path)]
+    return [(name, *fit(pixels, image_shape)) for name, pixels in zip(names, arrays, strict=True)]
+
+
+def read_npy(path: Path) -> list[Array]:
+    """Return the images of an .npy file as a list of arrays (h, w, 3) or (h, w, 1)."""
+    try:
+        with open(path, "rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+    except Exception as error:  # a damaged file can raise anything
+        raise DataError(f"{path} is no .npy file of plain numbers ({type(error).__name__}: {error})") from error
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim == 3:
+        array = array[None]
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] not in (1, 3) or array.size == 0:
+        raise DataError(
+            f"{path} must hold bytes (uint8, 0 .. 255) of shape (H, W), (H, W, 3) or (N, H, W, 3), "
+            f"got {array.shape} of {array.dtype}"
+        )
+    return list(array)
+
+
+def read_with_pillow(path: Path) -> Array:
+    """Return a picture file as an array (h, w, 3), upright."""
+    image_module, operations = import_pillow(path)
+    try:
+        with image_module.open(path) as image:
+            return np.asarray(operations.exif_transpose(image).convert("RGB"))
+    except Exception as error:  # what a damaged image raises can be of any kind
+        reason = str(error) if isinstance(error, image_module.UnidentifiedImageError) else repr(error)
+        raise DataError(f"{path} cannot be read as an image: {reason}") from error
+
+
+def fit(pixels: Array, image_shape: Shape) -> tuple[str, Array]:
+    """Return (note, pixels) with the pixels of one image as (H, W, C)."""
+    H, W, C = image_shape
+    h, w, _ = pixels.shape
+    note = ""
+    if (h, w) != (H, W):
+        cut_h, cut_w = min(h, round(w * H / W)), min(w, round(h * W / H))  # the largest part with the shape H : W
+        top, left = (h - cut_h) // 2, (w - cut_w) // 2
+        pixels = resize(pixels[top : top + max(cut_h, 1), left : left + max(cut_w, 1)], H, W)
+        cut = f"cut to the middle {cut_w} x {cut_h}, " if (cut_h, cut_w) != (h, w) else ""
+        note = f"{w} wide x {h} high: {cut}resized to {W} x {H}"
+    if pixels.shape[-1] == 3 and C == 1:
+        pixels = np.round(pixels @ np.array([0.299, 0.587, 0.114]))[..., None].astype(np.uint8)  # brightness, ITU-R 601
+    return note, np.broadcast_to(pixels, (H, W, C))
+
+
+def resize(pixels: Array, H: int, W: int) -> Array:
+    """Return pixels (h, w, C) as (H, W, C)."""
+    image_module, _ = import_pillow("an image of another size than the model's")
+    grey = pixels.shape[-1] == 1
+    image = image_module.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels))
+    return np.asarray(image.resize((W, H), image_module.Resampling.BICUBIC)).reshape(H, W, -1)
+
+
+def import_pillow(what: PathLike) -> tuple[ModuleType, ModuleType]:
+    """Return Pillow's modules Image and ImageOps."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{what} needs Pillow, which is not installed: python -m pip install 'pillow>=10'"
+        ) from error
+    return Image, ImageOps

@@ -1,0 +1,131 @@
+"""A model of one's own: `--model FILE.py:function`, with layers of one's own in the same file, or beside it.
+
+    # net.py
+    from mlp.layers import Affine, Flatten, Sequential
+
+    def linear(num_classes, image_channels):
+        return Sequential(Flatten(), Affine(32 * 32 * image_channels, num_classes))
+
+    python scripts/train.py --model net.py:linear
+
+The function gets num_classes, image_channels and seed, or those of them that it declares. Where it does not take the
+seed, all layers draw their weights anew, with `model.initialize(seed)`, so that a run can be repeated.
+"""
+
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from mlp.errors import ConfigurationError
+from mlp.layers import Layer, frozen_buffers
+from mlp.typing import DType
+
+
+def build_own_model(text: str, num_classes: int, image_shape: Sequence[int], seed: int, dtype: DType) -> Layer:
+    """Call the function that `text`, "FILE.py:function", names, and check the model that it returns.
+
+    Args:
+        num_classes: K. image_shape: (H, W, C). seed: of the initial weights. dtype: of the weights.
+
+    Returns:
+        The model, with weights of `dtype`.
+
+    Raises:
+        ConfigurationError: no such file or function, it raises an error, or what it returns is no model for these
+            images and classes.
+    """
+    file, _, name = text.rpartition(":")
+    path = Path(file).expanduser()
+    if not path.is_file():
+        raise ConfigurationError(f"--model {text}: there is no file {path}")
+    offered = {"num_classes": num_classes, "image_channels": image_shape[-1], "seed": seed}
+    with folder_of_imports(path.resolve().parent):
+        function = find_function(text, load_module(text, path), name)
+        taken = accepted(text, function, offered)
+        model = attempt(text, path, name, lambda: function(**{key: offered[key] for key in taken}))
+        if not isinstance(model, Layer):
+            raise ConfigurationError(f"--model {text}: {name} must return a mlp.layers.Layer, got {model!r}")
+        if "seed" not in taken:
+            model.initialize(seed)
+        model.set_paths().astype(dtype)
+        x = np.zeros((2, *image_shape), dtype)
+        with frozen_buffers(model):
+            outputs = attempt(text, path, "forward", lambda: model.forward(x))
+    if not model.parameters():
+        raise ConfigurationError(f"--model {text}: the model has no parameters, so there is nothing to train")
+    shape, expected = np.shape(outputs), (len(x), num_classes)
+    if shape != expected or outputs.dtype != dtype:
+        raise ConfigurationError(
+            f"--model {text}: for {num_classes} classes and images of shape {x.shape} the outputs must be {expected} "
+            f"{np.dtype(dtype)}, one number a class; the model gives {shape} {getattr(outputs, 'dtype', '')}".rstrip()
+        )
+    return model
+
+
+@contextmanager
+def folder_of_imports(folder: Path) -> Iterator[None]:
+    """Within this context files of `folder` can be imported, as beside a script that is run."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def load_module(text: str, path: Path) -> ModuleType:
+    """Run a Python file and return it as a module."""
+    name = f"own_model_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"--model {text}: {path} is no Python file, its name must end in .py")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up by its name
+    loader = spec.loader
+    attempt(text, path, "the file", lambda: loader.exec_module(module))
+    return module
+
+
+def find_function(text: str, module: ModuleType, name: str) -> Callable[..., Any]:
+    """Return the function of a module; the error names those that there are."""
+    function = getattr(module, name, None)
+    if not callable(function):
+        own = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        there = ", ".join(key for key in own if getattr(module, key).__module__ == module.__name__)
+        raise ConfigurationError(f"--model {text}: the file has no function {name!r}; it has {there or 'none'}")
+    return function
+
+
+def accepted(text: str, function: Callable[..., Any], offered: Mapping[str, int]) -> list[str]:
+    """Return the names among `offered` that a function takes; an error if it needs others."""
+    parameters = inspect.signature(function).parameters.values()
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    unknown = [name for name in needed if name not in offered]
+    if unknown or any(p.kind is p.POSITIONAL_ONLY for p in parameters):
+        raise ConfigurationError(
+            f"--model {text}: the function is called with {', '.join(offered)} as keywords, or with those of them "
+            f"that it declares; give {', '.join(unknown) or 'others'} a default"
+        )
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return list(offered)
+    return [p.name for p in parameters if p.name in offered]
+
+
+def attempt(text: str, path: Path, what: str, function: Callable[[], Any]) -> Any:
+    """Return function(); whatever the user's code raises becomes one line that says where."""
+    try:
+        return function()
+    except Exception as error:  # code of the user's own can raise anything
+        lines, trace = [], error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename in (str(path), str(path.resolve())):
+                lines.append(trace.tb_lineno)
+            trace = trace.tb_next
+        where = f", line {lines[-1]} of {path}" if lines else ""
+        reason = str(error).partition("\n")[0]
+        raise ConfigurationError(f"--model {text}: {what} raised {type(error).__name__}: {reason}{where}") from error

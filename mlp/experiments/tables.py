@@ -1,0 +1,20 @@
+"""Tables as text: aligned for a terminal, or in Markdown."""
+
+from collections.abc import Sequence
+
+
+def aligned(rows: Sequence[Sequence[str]], sides: Sequence[str]) -> str:
+    """Return rows of cells as lines with aligned columns; `sides` has "<" or ">" for each column."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(sides))]
+    lines = []
+    for row in rows:
+        cells = zip(row, sides, widths, strict=True)
+        lines.append("  ".join(f"{cell:{side}{width}}" for cell, side, width in cells).rstrip())
+    return "\n".join(lines)
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table whose first column is aligned to the left, all others to the right."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *escaped])

@@ -1,0 +1,89 @@
+"""Several runs beside each other, on shared scales."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mlp.plotting.history import marker
+from mlp.plotting.layers import axis_label, draw_lines
+from mlp.training.history import History, LayerTable
+from mlp.typing import Array
+
+
+def compare_curves(runs: Mapping[str, Sequence[History]]) -> Figure:
+    """Loss and accuracy of several runs, training on the left, validation on the right, rows on a shared scale.
+
+    Args:
+        runs: {label: list of Histories}; several under one label (other seeds) become their mean, in a band of one
+            standard deviation. They may differ in length: each epoch counts those that have it.
+    """
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    panels = figure.subplots(2, 2, sharex=True, sharey="row")
+    for i, (label, histories) in enumerate(runs.items()):
+        for row, metric in enumerate(("loss", "acc")):
+            for axes, part in zip(panels[row], ("train", "val"), strict=True):
+                values = stack_rows([history.column(f"{part}_{metric}") for history in histories])  # (runs, epochs)
+                draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, f"C{i}", label)
+    for axes, title in zip(panels[0], ("training", "validation"), strict=True):
+        axes.set_title(title)
+    for axes, label in zip(panels[:, 0], ("cross-entropy loss (nats)", "accuracy"), strict=True):
+        axes.set_ylabel(label)
+    for axes in panels.flat:
+        axes.grid(alpha=0.3)
+    for axes in panels[1]:
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    panels[0, 0].legend(fontsize="small")
+    return figure
+
+
+def stack_rows(rows: Sequence[Array]) -> Array:
+    """Return 1-d arrays of different lengths as the rows of one array, filled up with NaN."""
+    stacked = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
+    for target, row in zip(stacked, rows, strict=True):
+        target[: len(row)] = row
+    return stacked
+
+
+def draw_mean_and_band(axes: Axes, x: Array, values: Array, color: str, label: str) -> None:
+    """Draw the mean of `values` (runs, points) over the runs, NaN left out, and a band of one standard deviation."""
+    count = np.isfinite(values).sum(axis=0)  # (points,)
+    kept = count > 0
+    x, values, count = x[kept], values[:, kept], count[kept]
+    mean = np.nansum(values, axis=0) / count
+    axes.plot(x, mean, color=color, label=label, marker=marker(x))
+    if len(values) > 1:
+        spread = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / np.maximum(count - 1, 1))  # 0 where one run is left
+        axes.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.2, linewidth=0)
+
+
+def compare_gradient_flow(
+    runs: Mapping[str, Sequence[LayerTable]], statistic: str = "mean_abs", columns: int = 4
+) -> Figure:
+    """Gradient flow of several runs in panels beside each other, all on one logarithmic scale.
+
+    Args:
+        runs: {label: list of gradient-flow LayerTables}; of several under one label (other seeds), the lines show the
+            mean of each epoch, and a band reaches from the lowest to the highest of the last epoch that all have.
+        statistic: as for `gradient_flow`. columns: panels in a row.
+    """
+    columns = min(columns, len(runs))
+    rows = -(-len(runs) // columns)
+    figure = Figure(figsize=(4 * columns + 1, 4.5 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for axes, (label, tables) in zip(panels.flat, runs.items(), strict=False):
+        epochs = min(len(table) for table in tables)
+        values = np.array([table[statistic][:epochs] for table in tables])  # (runs, epochs, layers)
+        draw_lines(axes, tables[0].names, values.mean(axis=0), "log")
+        if len(tables) > 1:
+            last = np.where(values[:, -1] > 0, values[:, -1], np.nan)
+            depths = np.arange(last.shape[1])
+            axes.fill_between(depths, last.min(axis=0), last.max(axis=0), color="tab:blue", alpha=0.2, linewidth=0)
+        axes.set_title(label if len(tables) == 1 else f"{label}, mean of {len(tables)}", fontsize="medium")
+    for axes in panels.flat[len(runs) :]:
+        axes.remove()
+    for axes in panels[:, 0]:
+        axes.set_ylabel(axis_label(statistic))
+    return figure

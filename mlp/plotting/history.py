@@ -1,0 +1,67 @@
+"""One run, or a few, over the epochs."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from mlp.plotting.layers import gradient_flow
+from mlp.training.history import History
+from mlp.typing import Array
+
+TRAIN, VALID = "tab:blue", "tab:orange"
+
+
+def curves(history: History, title: str | None = None) -> Figure:
+    """Loss and accuracy per epoch, training and validation, side by side."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    loss_axes, accuracy_axes = figure.subplots(1, 2)
+    epochs = history.column("epoch")
+    for axes, metric, label in ((loss_axes, "loss", "cross-entropy loss (nats)"), (accuracy_axes, "acc", "accuracy")):
+        axes.plot(epochs, history.column(f"train_{metric}"), color=TRAIN, marker=marker(epochs), label="training")
+        valid = history.column(f"val_{metric}")
+        if not np.isnan(valid).all():
+            axes.plot(epochs, valid, color=VALID, marker=marker(epochs), label="validation")
+        axes.set(xlabel="epoch", ylabel=label)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def marker(epochs: Array) -> str | None:
+    """Points where there are few epochs: a line through one epoch would be invisible."""
+    return "o" if len(epochs) < 20 else None
+
+
+def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
+    """Loss curves in one panel, and beside it the gradient flow of each run, all on one axis.
+
+    Args:
+        runs: {label: History}, each with a gradient flow.
+        chance: the loss of a network that knows nothing, drawn as a dashed line.
+    """
+    figure = Figure(figsize=(3.6 * (len(runs) + 1), 4), layout="constrained")
+    panels = figure.subplots(1, len(runs) + 1)
+    for i, (label, history) in enumerate(runs.items()):
+        flow = history.tables["gradient_flow"]
+        panels[0].plot(history.column("epoch"), history.column("train_loss"), color=f"C{i}", label=label, marker=".")
+        gradient_flow(flow, title=f"gradient flow of {label}", axes=panels[i + 1])
+        panels[i + 1].title.set_color(f"C{i}")
+        panels[i + 1].set_xticks([])
+        panels[i + 1].set_xlabel(f"{len(flow.names)} layers, from the input to the output")
+    limits = [axes.get_ylim() for axes in panels[1:]]
+    for axes in panels[1:]:
+        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+    for axes in panels[2:]:
+        axes.tick_params(labelleft=False)
+        axes.set_ylabel("")
+    if chance is not None:
+        panels[0].axhline(chance, color="gray", linestyle="--", linewidth=1, label="chance")
+    panels[0].set(xlabel="epoch", ylabel="training loss (nats)", title="who learns?")
+    panels[0].legend()
+    panels[0].grid(alpha=0.3)
+    panels[0].xaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    return figure

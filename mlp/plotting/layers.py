@@ -1,0 +1,138 @@
+"""Numbers of layers over depth and epochs: gradient flow, and statistics of activations and the like."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+from mlp.models import report_label
+from mlp.training.history import LayerTable
+from mlp.typing import Array
+
+AXIS_LABELS = {
+    "mean_abs": "mean |gradient|",
+    "l2": "L2 norm of the gradient",
+    "max_abs": "largest |gradient|",
+    "zeros": "fraction of zero gradients",
+    "mean": "mean of the outputs",
+    "std": "standard deviation of the outputs",
+    "dead": "fraction of dead units",
+    "update_ratio": "|change| / |weights|",
+    "batch_mean": "mean of the inputs",
+    "batch_var": "variance of the inputs",
+}
+ON_LINEAR_AXES = ("zeros", "mean", "dead", "batch_mean", "gamma")  # fractions, and what can be negative
+
+
+def gradient_flow(
+    table: LayerTable,
+    title: str | None = None,
+    scale: str = "log",
+    statistic: str = "mean_abs",
+    axes: Axes | None = None,
+) -> Figure:
+    """Gradient statistics over depth, one line an epoch, pale for the first epochs and dark for the last.
+
+    Args:
+        table: a gradient-flow LayerTable, `history.gradient_flow`.
+        scale: "log"; "linear" is the form of the reports' figures, in which 38 layers of vanishing gradients look flat.
+        statistic: mean_abs, l2, max_abs or zeros, averaged over the epoch; with "last_" before it, of the last batch.
+    """
+    if axes is None:
+        axes = Figure(figsize=(max(5, 0.16 * len(table.names) + 3), 5), layout="constrained").subplots()
+    figure: Any = axes.figure
+    values = table[statistic]  # (epochs, layers)
+    draw_lines(axes, table.names, values, scale, shades=[0.3] * len(values) if scale == "linear" else None)
+    axes.set(ylabel=axis_label(statistic), title=title or "")
+    return figure
+
+
+def gradient_flow_map(table: LayerTable, title: str | None = None, statistic: str = "mean_abs") -> Figure:
+    """Gradient statistics as a map: depth across, epochs down, the logarithm as colour."""
+    values = table[statistic]  # (epochs, layers)
+    figure = Figure(figsize=(max(5, 0.16 * len(table.names) + 4), 4.5), layout="constrained")
+    axes = figure.subplots()
+    figure.colorbar(draw_map(axes, table.names, values, "log"), label=axis_label(statistic))
+    axes.set(title=title or "")
+    return figure
+
+
+def layer_statistics(table: LayerTable, *statistics: str, title: str | None = None) -> Figure:
+    """Statistics of layers over depth and epochs: beside each other as lines, one an epoch, and as a map.
+
+    Args:
+        table: a LayerTable of `mlp.diagnostics.statistics`, or any other.
+        statistics: names of some of its statistics, each a row of the figure; by default all.
+    """
+    statistics = statistics or tuple(table.values)
+    size = (2 * max(5, 0.16 * len(table.names) + 3), 3.5 * len(statistics))
+    figure = Figure(figsize=size, layout="constrained")
+    for (lines, image), statistic in zip(figure.subplots(len(statistics), 2, squeeze=False), statistics, strict=True):
+        scale = "linear" if statistic.removeprefix("last_") in ON_LINEAR_AXES else "log"
+        names, values = measured(table, statistic)
+        draw_lines(lines, names, values, scale)
+        lines.set(ylabel=axis_label(statistic))
+        figure.colorbar(draw_map(image, names, values, scale), ax=image, label=axis_label(statistic))
+    if title:
+        figure.suptitle(title)
+    return figure
+
+
+def measured(table: LayerTable, statistic: str) -> tuple[list[str], Array]:
+    """Return names and values (epochs, layers) of those layers that have the statistic at all; of all if none has."""
+    values = table[statistic]
+    columns = np.flatnonzero(~np.isnan(values).all(axis=0))
+    if not len(columns):
+        return table.names, values
+    return [table.names[i] for i in columns], values[:, columns]
+
+
+def draw_lines(
+    axes: Axes, names: Sequence[str], values: Array, scale: str, shades: Sequence[float] | Array | None = None
+) -> None:
+    """Draw `values` (epochs, layers) as one line an epoch over the depth, by default ever darker."""
+    if scale == "log":
+        values = np.where(values > 0, values, np.nan)  # zeros have no place on a log axis
+    depths = np.arange(values.shape[1])
+    if shades is None:
+        shades = np.linspace(0.25, 1.0, len(values)) if len(values) > 1 else [1.0]
+    for row, shade in zip(values, shades, strict=True):
+        axes.plot(depths, row, color="tab:blue", alpha=shade, linewidth=1, marker="." if len(names) == 1 else None)
+    axes.set_yscale(scale if np.isfinite(values).any() else "linear")
+    axes.set(xlabel="from the input to the output")
+    label_depths(axes.xaxis, names)
+    axes.grid(alpha=0.3)
+
+
+def draw_map(axes: Axes, names: Sequence[str], values: Array, scale: str) -> AxesImage:
+    """Draw `values` (epochs, layers) as colours, depth across and epochs down; return the image for a colour bar."""
+    positive = values[np.isfinite(values) & (values > 0)]
+    logarithmic = scale == "log" and len(positive)
+    norm = LogNorm(positive.min(), max(positive.max(), positive.min() * 10)) if logarithmic else None
+    values = np.where(np.isfinite(values), values, np.nan)
+    extent = (-0.5, values.shape[1] - 0.5, len(values) + 0.5, 0.5)
+    image = axes.imshow(values, aspect="auto", norm=norm, extent=extent, interpolation="nearest")
+    axes.set(xlabel="from the input to the output", ylabel="epoch")
+    axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
+    label_depths(axes.xaxis, names)
+    return image
+
+
+def axis_label(statistic: str) -> str:
+    """Return the axis label of a statistic."""
+    name = statistic.removeprefix("last_").removesuffix("_spread")
+    spread = ", std over channels" if statistic.endswith("_spread") else ""
+    return AXIS_LABELS.get(name, name) + spread + (", last batch of the epoch" if statistic.startswith("last_") else "")
+
+
+def label_depths(axis: Axis, names: Sequence[str], most: int = 40) -> None:
+    """Write the reports' layer labels on an axis; every second, third, ... where there are more than `most`."""
+    step = -(-len(names) // most)
+    axis.set_ticks(np.arange(0, len(names), step), [report_label(name) for name in names[::step]])
+    axis.set_tick_params(labelsize=6, labelrotation=90)

@@ -1,0 +1,58 @@
+"""Small runs for the tests of the tools around a run."""
+
+import numpy as np
+import pytest
+
+from mlp.experiments import run
+
+CLASSES = ("disc", "stripes", "noise", "dark")
+
+
+@pytest.fixture(scope="session")
+def own_images(tmp_path_factory):
+    """An .npz file with 8 x 8 images of four classes, of different brightness: easy to learn."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(280) % 4
+    images = (rng.integers(0, 100, (280, 8, 8, 3)) + 45 * labels[:, None, None, None]).astype(np.uint8)
+    path = tmp_path_factory.mktemp("data") / "own.npz"
+    test = {"test_images": images[240:], "test_labels": labels[240:]}
+    np.savez(path, images=images[:240], labels=labels[:240], class_names=CLASSES, **test)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small(own_images):
+    """Settings of a run of a second."""
+    return {"dataset": f"npz:{own_images}", "filters": 4, "batch_size": 10, "epochs": 2, "learning_rate": 1e-2}
+
+
+@pytest.fixture(scope="session")
+def make_run(small, tmp_path_factory):
+    """A function that runs with some settings, `small` for the others, and returns the folder."""
+
+    def make(name="run", stop_after=None, **settings):
+        folder = tmp_path_factory.mktemp("runs") / name
+        run(folder, {**small, **settings}, stop_after=stop_after)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def finished(make_run):
+    """A finished run with batch norm."""
+    return make_run("finished", norm="batch")
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """A function that calls a script's main and returns (exit status, standard output, standard error)."""
+
+    def call(module, *arguments):
+        monkeypatch.setattr("sys.argv", [f"{module.__name__}.py", *map(str, arguments)])
+        capsys.readouterr()
+        status = module.main()
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return call

@@ -1,0 +1,129 @@
+"""Runs beside each other."""
+
+import shutil
+
+import compare
+import numpy as np
+import pytest
+
+from mlp.experiments.comparison import comparison_table, group_runs, read_run, spread
+
+
+@pytest.fixture(scope="module")
+def runs(make_run, finished):
+    """A finished run, one of another length that is not finished, and two that differ in the seed."""
+    unfinished = make_run("unfinished", norm="batch", epochs=4, stop_after=1, model="vgg14")
+    return [finished, unfinished, *(make_run(f"plain-seed{seed}", seed=seed) for seed in (0, 1))]
+
+
+def cells(table):
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"]
+    return {row[0]: dict(zip(rows[0], row, strict=True)) for row in rows[2:] if row[0] not in ("run", "---")}
+
+
+def test_runs_that_differ_only_in_the_seed_are_one_group(runs):
+    groups = group_runs([read_run(path) for path in runs])
+    assert [(label, len(group)) for label, group in groups.items()] == [
+        ("finished", 1),
+        ("unfinished", 1),
+        ("plain (seeds 0, 1)", 2),
+    ]
+
+
+def test_the_table(runs):
+    records = [read_run(path) for path in runs]
+    table = cells(comparison_table(group_runs(records)))
+    last = records[0].history.rows[-1]
+    assert table["finished"]["train loss"] == f"{last['train_loss']:.3f}"
+    assert table["finished"]["val acc"] == f"{100 * last['val_acc']:.2f}%"
+    assert table["finished"]["best val acc"] == f"{100 * records[0].history.column('val_acc').max():.2f}%"
+    assert table["finished"]["test acc"] == f"{100 * records[0].test['test_acc']:.2f}%"
+    assert table["finished"]["epochs"] == "2"
+    assert table["finished"]["parameters"] == f"{records[0].parameters:,}"
+    assert (table["unfinished"]["epochs"], table["unfinished"]["test acc"]) == ("1 of 4", "-")
+    losses = [record.history.rows[-1]["val_loss"] for record in records[2:]]
+    mean, std = np.mean(losses), abs(losses[0] - losses[1]) / np.sqrt(2)
+    assert table["plain (seeds 0, 1)"]["val loss"] == f"{mean:.3f} ± {std:.3f}"
+    assert table["plain-seed1"]["val loss"] == f"{losses[1]:.3f}"
+
+
+def test_cells():
+    assert [spread([], "x"), spread([np.nan], "x"), spread([0.5], "x")] == ["-", "-", "0.500"]
+    assert spread([0.30, 0.32, np.nan], "val_acc") == "31.00 ± 1.41%"
+
+
+def test_compare_writes_table_and_figures(runs, tmp_path, call):
+    out = tmp_path / "comparison"
+    status, text, error = call(compare, *runs, runs[0], "--out", out)  # one of them twice
+    assert (status, error) == (0, "")
+    assert sorted(path.name for path in out.iterdir()) == [
+        "compare.md",
+        "compare_curves.png",
+        "compare_gradient_flow.png",
+    ]
+    assert (out / "compare.md").read_text() in text
+    assert text.count("| finished |") == 2  # in the groups, and in the runs one by one
+    assert all(path.stat().st_size > 500 for path in out.iterdir())
+
+
+def test_kept_results_and_runs_before_their_first_epoch(runs, tmp_path, call):
+    kept = tmp_path / "finished"
+    shutil.copytree(runs[0], kept, ignore=shutil.ignore_patterns("checkpoint*", "*.png"))
+    started = tmp_path / "started"
+    started.mkdir()
+    shutil.copy(runs[1] / "config.json", started)
+    status, text, error = call(compare, kept, started, "--out", tmp_path / "out")
+    assert (status, error) == (0, "")
+    table = cells(text)
+    assert table["started"]["epochs"] == "0 of 4"
+    assert set(list(table["started"].values())[3:]) == {"-"}
+    assert table["finished"]["test acc"] != "-"
+    status, text, _ = call(compare, started, "--out", tmp_path / "nothing")
+    assert status == 0
+    assert [path.name for path in (tmp_path / "nothing").iterdir()] == ["compare.md"]
+
+
+def test_folders_of_the_same_name(runs, tmp_path):
+    shutil.copytree(runs[1], tmp_path / "finished")
+    groups = group_runs([read_run(runs[0]), read_run(tmp_path / "finished")])
+    assert list(groups) == ["finished", "finished (2)"]
+
+
+def test_parameters_of_runs_whose_config_does_not_say(tmp_path):
+    (tmp_path / "config.json").write_text('{"settings": {"model": "vgg38", "norm": "batch", "residual": true}}')
+    assert read_run(tmp_path).parameters == 338_500
+    (tmp_path / "config.json").write_text('{"settings": {"model": "gone.py:net"}}')
+    assert read_run(tmp_path).parameters is None
+    (tmp_path / "config.json").write_text('{"settings": {"dataset": "npz:gone.npz"}}')
+    assert read_run(tmp_path).parameters is None
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", b'{"settings": {"model": 5}}'),
+        ("config.json", b'{"settings": {}, "facts": {"colour": 1}}'),
+        ("config.json", b"[1]"),
+        ("config.json", b'{"settings": {}, "facts": {"parameters": "many"}}'),
+        ("config.json", b'{"settings": {}, "facts": {"image_shape": 5}}'),
+        ("config.json", b'{"settings": {}, "facts": {"image_shape": [8, 8]}}'),
+        ("config.json", b'{"settings": {}, "facts": {"class_names": [1, 2]}}'),
+        ("config.json", b'{"settings": {}, "facts": []}'),
+        ("metrics.csv", b"epoch,train_loss\n1,many\n"),
+        ("metrics.csv", b"epoch,train_loss\n1\n"),
+        ("metrics.csv", b"train_loss\n1\n"),
+        ("metrics.csv", b"\xff\xfe"),
+        ("gradient_flow.npz", b"PK\x03\x04 and no more"),
+        ("test.json", b"{"),
+        ("test.json", b"5"),
+    ],
+)
+def test_damaged_files_are_named(runs, tmp_path, call, name, content):
+    folder = tmp_path / "run"
+    shutil.copytree(runs[0], folder)
+    (folder / name).write_bytes(content)
+    status, _, error = call(compare, folder, "--out", tmp_path / "out")
+    assert status == 2
+    assert f"{name} is damaged" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,85 @@
+"""Settings: what is refused, and which schedule, rule and loss come out."""
+
+import numpy as np
+import pytest
+
+from mlp.errors import ConfigurationError
+from mlp.experiments import RunConfig
+from mlp.experiments.build import make_loss, make_model, make_rule, make_schedule
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"schedule_factor": 0.5}, "--schedule-factor is for step, exponential, warm_restarts, not for cosine"),
+        ({"schedule": "exponential", "schedule_length": 3}, "--schedule-length is for cosine, step, warm_restarts"),
+        ({"schedule": "warm_restarts", "schedule_factor": 1.5}, "must be a whole number for warm_restarts, got 1.5"),
+        ({"schedule": "linear"}, "--schedule must be one of constant, cosine, step"),
+        ({"schedule_length": 0}, "--schedule-length must be at least 1, got 0"),
+        ({"schedule_length": 2.5}, "--schedule-length must be of type int, got 2.5"),
+        ({"warm_up": 100}, "--warm-up must be shorter than --epochs 100, got 100"),
+        ({"warm_up": -1}, "--warm-up must be at least 0"),
+        ({"label_smoothing": 1.0}, "--label-smoothing must be less than 1, got 1.0"),
+        ({"clip_norm": 0}, "--clip-norm must be greater than 0, got 0"),
+        ({"clip_value": float("nan")}, "--clip-value must be greater than 0"),
+        ({"decoupled_weight_decay": -0.1}, "--decoupled-weight-decay must be at least 0"),
+        ({"no_decay": "("}, "--no-decay must be a regular expression, got '('"),
+        ({"norm_position": "beside"}, "--norm-position must be one of before, after"),
+        ({"reduction_shortcut": "conv"}, "--reduction-shortcut must be one of none, avgpool"),
+        ({"model": "net.py:deep", "norm": "batch"}, "--norm is for vgg models: net.py:deep is built as it is written"),
+        ({"model": "net.py:deep", "filters": 8}, "--filters is for vgg models"),
+        ({"model": "net.py"}, "--model must be vgg08, vgg38, vgg<depth> or FILE.py:function, got 'net.py'"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(settings, message):
+    with pytest.raises(ConfigurationError) as caught:
+        RunConfig(**settings)
+    assert message in str(caught.value)
+
+
+def test_the_depth_of_a_model_of_ones_own_is_not_asked_for():
+    assert RunConfig(model="net.py:deep").own_model
+
+
+def rates(steps_per_epoch=10, **settings):
+    config = RunConfig(learning_rate=1.0, **settings)
+    schedule = make_schedule(config, steps_per_epoch)
+    return np.array([schedule(step) for step in range(config.epochs * steps_per_epoch)])
+
+
+def test_schedules_by_epoch():
+    epochs = slice(None, None, 10)
+    np.testing.assert_allclose(rates(schedule="constant", epochs=3), 1.0)
+    np.testing.assert_allclose(rates(schedule="step", epochs=6)[epochs], [1, 1, 0.1, 0.1, 0.01, 0.01])
+    stairs = rates(schedule="step", schedule_factor=0.5, schedule_length=1, epochs=3)
+    np.testing.assert_allclose(stairs, np.repeat([1, 0.5, 0.25], 10))
+    np.testing.assert_allclose(rates(schedule="exponential", epochs=3)[epochs], [1, 0.96, 0.96**2])
+    cycles = rates(schedule="warm_restarts", schedule_length=2, schedule_factor=2, epochs=6)[epochs]
+    np.testing.assert_allclose(cycles[[0, 1, 2, 4]], [1, 0.50001, 1, 0.50001])
+    half = rates(schedule="cosine", schedule_length=4, epochs=6)[epochs]
+    np.testing.assert_allclose(half[[0, 2, 4]], [1, 0.50001, 2e-5])
+
+
+def test_schedules_by_step_and_warm_up():
+    by_step = rates(schedule="exponential", schedule_factor=0.9, schedule_unit="step", epochs=2)
+    np.testing.assert_allclose(by_step, 0.9 ** np.arange(20))
+    warmed = rates(schedule="cosine", warm_up=2, epochs=6)
+    np.testing.assert_allclose(warmed[[0, 10, 20]], [0.01, 0.505, 1.0])  # in a line, step by step
+    np.testing.assert_allclose(warmed[20:], rates(schedule="cosine", epochs=4))  # then all of the cosine
+
+
+def test_rule_settings_reach_the_rule():
+    rule = make_rule(RunConfig(no_decay="bias$", clip_norm=1.0, clip_value=0.5, weight_decay=0.1))
+    assert (rule.no_decay, rule.clip_norm, rule.clip_value, rule.weight_decay) == ("bias$", 1.0, 0.5, 0.1)
+    assert make_rule(RunConfig(learning_rule="adamw")).decoupled_weight_decay == 0.01
+    assert make_rule(RunConfig(learning_rule="adamw", decoupled_weight_decay=0.0)).decoupled_weight_decay == 0.0
+    assert make_rule(RunConfig(learning_rule="momentum")).decoupled_weight_decay == 0.0
+
+
+def test_loss_and_model_settings_reach_them():
+    assert make_loss(RunConfig(label_smoothing=0.1)).label_smoothing == 0.1
+    settings = {"model": "vgg14", "norm": "batch", "residual": True, "filters": 4}
+    config = RunConfig(norm_position="after", reduction_shortcut="avgpool", **settings)
+    text = repr(make_model(config, 5, (8, 8, 3)))
+    assert text.count("shortcut: AvgPool2d") == 3
+    assert text.index("activation_1") < text.index("norm_1")

@@ -1,0 +1,118 @@
+"""Images of all kinds, made to fit a model."""
+
+import builtins
+
+import numpy as np
+import pytest
+
+from mlp.errors import ConfigurationError, DataError
+from mlp.experiments.images import read_picture
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def noise(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def test_an_image_of_the_right_size_is_taken_as_it_is(tmp_path):
+    pixels = noise(8, 8, 3)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.save(tmp_path / "b.npy", pixels)
+    for name in ("a.png", "b.npy"):
+        ((path, note, read),) = read_picture(tmp_path / name, (8, 8, 3))
+        assert (path, note) == (str(tmp_path / name), "")
+        np.testing.assert_array_equal(read, pixels)
+
+
+def test_the_middle_of_a_larger_image_is_cut_out_and_resized(tmp_path):
+    pixels = np.zeros((40, 60, 3), np.uint8)
+    pixels[:, 10:50] = 200  # the middle square; its surroundings must not be seen
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    np.save(tmp_path / "high.npy", pixels.transpose(1, 0, 2))
+    ((_, note, wide),) = read_picture(tmp_path / "wide.png", (8, 8, 3))
+    assert note == "60 wide x 40 high: cut to the middle 40 x 40, resized to 8 x 8"
+    assert (wide == 200).all()
+    ((_, note, high),) = read_picture(tmp_path / "high.npy", (8, 8, 3))
+    assert note == "40 wide x 60 high: cut to the middle 40 x 40, resized to 8 x 8"
+    assert (high == 200).all()
+    np.save(tmp_path / "small.npy", np.full((4, 4, 3), 9, np.uint8))
+    ((_, note, small),) = read_picture(tmp_path / "small.npy", (8, 8, 3))
+    assert note == "4 wide x 4 high: resized to 8 x 8"
+    assert (small == 9).all()
+    ((_, _, oblong),) = read_picture(tmp_path / "wide.png", (4, 6, 3))
+    assert oblong.shape == (4, 6, 3)
+    assert (oblong[:, [0, -1]] < 150).all()
+
+
+def test_grey_and_colours(tmp_path):
+    np.save(tmp_path / "grey.npy", noise(8, 8))
+    ((_, _, grey),) = read_picture(tmp_path / "grey.npy", (8, 8, 3))
+    assert (grey == noise(8, 8)[..., None]).all()
+    np.save(tmp_path / "red.npy", np.broadcast_to(np.array([255, 0, 0], np.uint8), (8, 8, 3)))
+    ((_, _, red),) = read_picture(tmp_path / "red.npy", (8, 8, 1))
+    assert red.shape == (8, 8, 1)
+    assert (red == 76).all()
+    Image.fromarray(noise(8, 8, 4)).save(tmp_path / "transparent.png")
+    assert read_picture(tmp_path / "transparent.png", (8, 8, 3))[0][2].shape == (8, 8, 3)
+
+
+def test_an_npy_file_of_several_images(tmp_path):
+    np.save(tmp_path / "three.npy", noise(3, 8, 8, 3))
+    pictures = read_picture(tmp_path / "three.npy", (8, 8, 3))
+    assert [name for name, _, _ in pictures] == [f"{tmp_path / 'three.npy'}[{i}]" for i in range(3)]
+    np.testing.assert_array_equal(np.stack([pixels for _, _, pixels in pictures]), noise(3, 8, 8, 3))
+
+
+def test_pictures_are_turned_upright(tmp_path):
+    image = Image.fromarray(noise(8, 8, 3))
+    exif = image.getexif()
+    exif[0x0112] = 3  # taken upside down
+    image.save(tmp_path / "turned.png", exif=exif)
+    ((_, _, read),) = read_picture(tmp_path / "turned.png", (8, 8, 3))
+    np.testing.assert_array_equal(read, noise(8, 8, 3)[::-1, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("floats.npy", np.zeros((8, 8, 3)), "must hold bytes (uint8, 0 .. 255)"),
+        ("first.npy", np.zeros((3, 8, 8), np.uint8), "got (1, 3, 8, 8) of uint8"),
+        ("objects.npy", np.array([{}, None]), "is no .npy file of plain numbers"),
+        ("none.npy", np.zeros((0, 8, 8, 3), np.uint8), "must hold bytes"),
+        ("text.npy", None, "is no .npy file of plain numbers"),
+        ("text.png", None, "cannot be read as an image"),
+        ("cut.png", "cut", "cannot be read as an image"),
+        ("missing.png", "missing", "there is no file"),
+    ],
+)
+def test_errors_name_the_file(tmp_path, name, array, message):
+    path = tmp_path / name
+    if array is None:
+        path.write_text("hello")
+    elif isinstance(array, np.ndarray):
+        np.save(path, array, allow_pickle=True)
+    elif array == "cut":
+        Image.fromarray(noise(64, 64, 3)).save(path)
+        path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(DataError) as caught:
+        read_picture(path, (8, 8, 3))
+    assert str(path) in str(caught.value)
+    assert message in str(caught.value)
+
+
+def test_without_pillow_arrays_of_the_right_size_still_work(tmp_path, monkeypatch):
+    plain = builtins.__import__
+
+    def without_pillow(name, *arguments, **keywords):
+        if name.partition(".")[0] == "PIL":
+            raise ImportError("No module named 'PIL'")
+        return plain(name, *arguments, **keywords)
+
+    monkeypatch.setattr("builtins.__import__", without_pillow)
+    np.save(tmp_path / "a.npy", noise(8, 8, 3))
+    assert len(read_picture(tmp_path / "a.npy", (8, 8, 3))) == 1
+    (tmp_path / "a.png").write_bytes(b"")
+    for name, size in (("a.png", 8), ("a.npy", 4)):
+        with pytest.raises(ConfigurationError, match="python -m pip install 'pillow>=10'"):
+            read_picture(tmp_path / name, (size, size, 3))

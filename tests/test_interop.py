@@ -1,0 +1,164 @@
+"""Weights to and from PyTorch."""
+
+import builtins
+
+import numpy as np
+import pytest
+
+from mlp.errors import CheckpointError, ConfigurationError
+from mlp.interop import from_torch_arrays, load_safetensors, save_safetensors, to_torch_arrays, torch_names
+from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, Flatten, Layer, Parameter, Sequential
+from mlp.models import vgg
+
+
+class Mix(Layer):
+    """y = x M: a layer of one's own."""
+
+    def __init__(self):
+        self.mixing = Parameter(np.arange(6, dtype=np.float32).reshape(2, 3))
+
+
+def network(dtype=np.float32, seed=0):
+    layers = {"conv": Conv2d(3, 5, kernel_size=(2, 3)), "norm": BatchNorm(5), "flat": Flatten(), "drop": Dropout()}
+    return Sequential({**layers, "affine": Affine(7, 4, bias=False)}).initialize(seed).astype(dtype)
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all((a[name] == b[name]).all() and a[name].dtype == b[name].dtype for name in a)
+
+
+def test_names_and_layout_are_those_of_pytorch():
+    model = network()
+    arrays = to_torch_arrays(model)
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "conv.weight": (5, 3, 2, 3),
+        "conv.bias": (5,),
+        "norm.weight": (5,),
+        "norm.bias": (5,),
+        "norm.running_mean": (5,),
+        "norm.running_var": (5,),
+        "norm.num_batches_tracked": (),
+        "affine.weight": (4, 7),
+    }
+    state = model.state_dict()
+    assert arrays["conv.weight"][4, 2, 1, 0] == state["conv.weight"][1, 0, 2, 4]
+    assert arrays["affine.weight"][3, 6] == state["affine.weight"][6, 3]
+    assert all(array.flags.c_contiguous for array in arrays.values())
+
+
+def test_arrays_there_and_back():
+    model, other = (
+        vgg(depth=14, norm="batch", num_classes=5, filters=4),
+        vgg(14, "batch", num_classes=5, filters=4, seed=1),
+    )
+    model.forward(np.random.default_rng(0).random((4, 8, 8, 3), np.float32), training=True)  # moves running statistics
+    assert not same(model.state_dict(), other.state_dict())
+    from_torch_arrays(other, to_torch_arrays(model))
+    assert same(model.state_dict(), other.state_dict())
+
+
+def test_layers_of_ones_own_keep_their_layout_until_they_are_registered():
+    layer = Mix()
+    assert to_torch_arrays(layer)["mixing"].shape == (2, 3)
+
+    class Turned(Mix):
+        pass
+
+    @torch_names.register
+    def _(layer: Turned):
+        return [("mixing", "weight", (1, 0))]
+
+    arrays = to_torch_arrays(Turned())
+    assert arrays["weight"].shape == (3, 2)
+    other = Turned()
+    other.mixing.data[...] = 0
+    from_torch_arrays(other, arrays)
+    np.testing.assert_array_equal(other.mixing.data, layer.mixing.data)
+
+
+def test_everything_that_does_not_fit_is_listed_and_nothing_is_copied():
+    model = network()
+    arrays = to_torch_arrays(network(seed=1))
+    del arrays["norm.bias"], arrays["norm.num_batches_tracked"]
+    arrays["affine.weight"] = arrays["affine.weight"].T
+    arrays["head.weight"] = np.zeros(3)
+    before = model.state_dict()
+    with pytest.raises(CheckpointError) as caught:
+        from_torch_arrays(model, arrays)
+    assert str(caught.value).splitlines() == [
+        "the weights do not fit the model:",
+        "  norm.bias (5,) is missing",
+        "  affine.weight must be (4, 7), got (7, 4)",
+        "  head.weight (3,) is not in the model",
+    ]
+    assert same(model.state_dict(), before)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_files_there_and_back(tmp_path, dtype):
+    pytest.importorskip("safetensors")
+    model, other = network(dtype), network(dtype, seed=1)
+    save_safetensors(model, tmp_path / "w.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+    load_safetensors(other, tmp_path / "w.safetensors")
+    assert same(model.state_dict(), other.state_dict())
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    pytest.importorskip("safetensors")
+    path = tmp_path / "w.safetensors"
+    with pytest.raises(CheckpointError, match="there is no file"):
+        load_safetensors(network(), path)
+    save_safetensors(network(), path)
+    content = path.read_bytes()
+    for damaged in (b"", content[:100], content[:-1], b"\xff" * 50, content[8:]):
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match="w.safetensors cannot be read as safetensors"):
+            load_safetensors(network(), path)
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="w.safetensors: the weights do not fit the model"):
+        load_safetensors(vgg(depth=8), path)
+
+
+def test_without_the_package_one_sentence_says_what_to_do(tmp_path, monkeypatch):
+    plain = builtins.__import__
+
+    def without(name, *arguments, **keywords):
+        if name.partition(".")[0] == "safetensors":
+            raise ImportError("No module named 'safetensors'")
+        return plain(name, *arguments, **keywords)
+
+    monkeypatch.setattr("builtins.__import__", without)
+    for function in (save_safetensors, load_safetensors):
+        with pytest.raises(ConfigurationError, match="python -m pip install 'safetensors>=0.4'"):
+            function(network(), tmp_path / "w.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.oracle
+def test_a_pytorch_model_computes_the_same(tmp_path):
+    torch = pytest.importorskip("torch")
+    files = pytest.importorskip("safetensors.torch")
+    import torch_vgg
+
+    settings = {"depth": 14, "norm": "batch", "residual": True, "num_classes": 7, "filters": 6}
+    model = vgg(**settings, dtype=np.float64)
+    x = np.random.default_rng(0).standard_normal((8, 16, 16, 3))
+    for _ in range(3):
+        model.forward(x, training=True)  # running statistics away from where they start
+    theirs = torch_vgg.VGG(**settings).double().eval()
+    images = torch.tensor(x.transpose(0, 3, 1, 2).copy())
+
+    save_safetensors(model, tmp_path / "ours.safetensors")
+    theirs.load_state_dict(files.load_file(tmp_path / "ours.safetensors"))  # strict: every name is there
+    with torch.no_grad():
+        np.testing.assert_allclose(theirs(images).numpy(), model.forward(x), rtol=0, atol=1e-12)
+
+    with torch.no_grad():
+        for tensor in theirs.state_dict().values():
+            if tensor.is_floating_point():
+                tensor.copy_(torch.rand_like(tensor) + 0.1)
+        files.save_file(theirs.state_dict(), tmp_path / "theirs.safetensors")
+        expected = theirs(images).numpy()
+    load_safetensors(model, tmp_path / "theirs.safetensors")
+    np.testing.assert_allclose(model.forward(x) / expected, 1.0, rtol=0, atol=1e-12)

@@ -1,0 +1,49 @@
+"""Runs scripts/train.py as a user would, and compares what two runs left behind. For the tests of whole runs."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+SMALL = ["--dataset", "synthetic", "--limit-train", "400", "--limit-valid", "60", "--filters", "4"]
+SMALL += ["--batch-size", "20"]
+
+
+def command(*arguments):
+    return [sys.executable, str(SCRIPTS / "train.py"), *map(str, arguments)]
+
+
+def environment(**extra):
+    return {**os.environ, "OPENBLAS_NUM_THREADS": "1", **extra}
+
+
+def train(*arguments, **extra):
+    return subprocess.run(command(*arguments), capture_output=True, text=True, env=environment(**extra), check=False)
+
+
+def rows(folder):
+    with open(folder / "metrics.csv", newline="") as file:
+        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+
+
+def arrays(path):
+    """All arrays of a checkpoint, without the seconds that epochs took."""
+    with np.load(path) as file:
+        result = {name: file[name].tolist() for name in file.files if name != "digest"}
+    history = json.loads(result.pop("history/rows"))
+    return {**result, "rows": [{k: v for k, v in row.items() if k != "seconds"} for row in history]}
+
+
+def assert_same_run(a, b):
+    assert rows(a) == rows(b)
+    for name in ("checkpoint-latest.npz", "checkpoint-best.npz"):
+        assert arrays(a / name) == arrays(b / name)
+    for name in ("curves", "gradient_flow", "gradient_flow_map", "gradient_flow_linear"):
+        assert (a / f"{name}.png").read_bytes() == (b / f"{name}.png").read_bytes()
+    assert (a / "test.json").read_text() == (b / "test.json").read_text()
+    assert (a / "gradient_flow.npz").read_bytes() == (b / "gradient_flow.npz").read_bytes()
