@@ -106,9 +106,8 @@ class RunConfig:
         try:
             re.compile(self.no_decay or "")
         except re.error as error:
-            raise ConfigurationError(
-                f"--no-decay must be a regular expression, got {self.no_decay!r}: {error}"
-            ) from None
+            message = f"--no-decay must be a regular expression, got {self.no_decay!r}: {error}"
+            raise ConfigurationError(message) from None
 
     def _check_model(self) -> None:
         if not self.own_model:

@@ -23,7 +23,6 @@ from typing import Any
 
 from mlp.backend import device_of, get_array_module
 from mlp.data import Batches
-from mlp.engine import make_engine
 from mlp.layers.summary import format_bytes
 from mlp.training.trainer import Trainer
 from mlp.typing import Array
@@ -74,14 +73,12 @@ class Cost:
             )
 
 
-def estimate_cost(
-    trainer: Trainer, train_batches: Batches, valid_batches: Batches, test_batches: Batches, engine: str
-) -> Cost:
+def estimate_cost(trainer: Trainer, train_batches: Batches, valid_batches: Batches, test_batches: Batches) -> Cost:
     """Return the Cost of an epoch of a Trainer's model and rule, which stay as they are.
 
     Args:
+        trainer: before it fits; its engine is used.
         train_batches, valid_batches, test_batches: those of the run; the images of all three are in memory.
-        engine: the name of the engine that will run.
     """
     parameter = trainer.model.parameters()[0].data
     batch_size = min(train_batches.batch_size, train_batches.num_images)
@@ -98,11 +95,11 @@ def estimate_cost(
         available=available_memory() if device_of(parameter) == "cpu" else None,
     )
     if cost.enough and len(train_batches) >= SHORT_EPOCH:
-        cost.seconds = measure_epoch(trainer, train_batches, valid_batches, engine)
+        cost.seconds = measure_epoch(trainer, train_batches, valid_batches)
     return cost
 
 
-def measure_epoch(trainer: Trainer, train_batches: Batches, valid_batches: Batches, engine: str) -> float | None:
+def measure_epoch(trainer: Trainer, train_batches: Batches, valid_batches: Batches) -> float | None:
     """Return the seconds of an epoch, from a few batches with copies of model and rule; None if there is no copy."""
     try:
         model, loss = copy.deepcopy(trainer.model), copy.deepcopy(trainer.loss)
@@ -110,13 +107,13 @@ def measure_epoch(trainer: Trainer, train_batches: Batches, valid_batches: Batch
         return None
     rule = copy.copy(trainer.rule)
     rule.flat = None  # so that the engine starts the copy anew, with the copied weights and moments of their own
-    runner = make_engine(engine, device=device_of(model.parameters()[0].data))
-    runner.bind(model, loss, rule)
+    engine = trainer.engine  # it keeps nothing of the copies: fit binds it again
+    engine.bind(model, loss, rule)
     try:
-        training = seconds_per_batch(runner.train_step, train_batches.epoch(trainer.epoch))
-        validation = seconds_per_batch(runner.evaluate, valid_batches.epoch(0))
+        training = seconds_per_batch(engine.train_step, train_batches.epoch(trainer.epoch))
+        validation = seconds_per_batch(engine.evaluate, valid_batches.epoch(0))
     finally:
-        runner.close()
+        engine.close()
     return training * len(train_batches) + validation * len(valid_batches)
 
 

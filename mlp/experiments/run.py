@@ -83,7 +83,7 @@ def run(
         f"validation images, engine {trainer.engine.name}, results in {folder.path}"
     )
     if trainer.epoch < min(config.epochs, stop_after or config.epochs):
-        cost = estimate_cost(trainer, train_batches, valid_batches, test_batches, config.engine)
+        cost = estimate_cost(trainer, train_batches, valid_batches, test_batches)
         cost.report(min(config.epochs, stop_after or config.epochs) - trainer.epoch)
     history = trainer.fit(train_batches, valid_batches, epochs=config.epochs, stop_after=stop_after)
     if trainer.epoch == config.epochs:

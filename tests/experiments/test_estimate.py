@@ -31,7 +31,7 @@ def test_the_measurement_changes_no_number_of_the_run(parts):
     twin = copy.deepcopy(model).set_paths()
     trainer, untouched = trainer_of(model), trainer_of(twin)
     before = model.state_dict()
-    cost = estimate_cost(trainer, *batches, "auto")
+    cost = estimate_cost(trainer, *batches)
     assert 0 < cost.seconds < 60
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
@@ -51,7 +51,7 @@ def test_a_measurement_before_a_resume_keeps_the_moments(parts):
     trainer = trainer_of(model)
     trainer.fit(batches[0], epochs=1)
     state = trainer.rule.state_dict()
-    estimate_cost(trainer, *batches, "textbook")
+    estimate_cost(trainer, *batches)
     assert trainer.rule.flat.whole
     for name, value in trainer.rule.state_dict().items():
         np.testing.assert_array_equal(value, state[name])
@@ -59,32 +59,32 @@ def test_a_measurement_before_a_resume_keeps_the_moments(parts):
 
 def test_memory_is_counted(parts):
     model, batches = parts
-    cost = estimate_cost(trainer_of(model), *batches, "auto")
+    cost = estimate_cost(trainer_of(model), *batches)
     assert cost.weights == 4 * 4 * model.num_parameters  # weights, gradients, two moments, four bytes each
     assert cost.images == (600 + 40 + 40) * 8 * 8 * 3 + 3 * 10 * 8 * 8 * 3 * 4
     kept = 10 * 4 * 8 * 8 * (3 + 4 + 4)  # at least the inputs of the first convolution, x_hat, a mask
     assert kept < cost.activations < 40 * kept
-    momentum = estimate_cost(trainer_of(model, mlp.learning_rules.Momentum), *batches, "auto")
+    momentum = estimate_cost(trainer_of(model, mlp.learning_rules.Momentum), *batches)
     assert momentum.weights == 3 * 4 * model.num_parameters
 
 
 def test_short_epochs_are_not_measured(parts):
     model, batches = parts
     short = mlp.data.Batches(batches[0].image_set, 100)
-    assert estimate_cost(trainer_of(model), short, *batches[1:], "auto").seconds is None
+    assert estimate_cost(trainer_of(model), short, *batches[1:]).seconds is None
 
 
 def test_models_that_cannot_be_copied_are_not_measured(parts):
     model, batches = parts
     model.source = (number for number in range(3))
-    assert estimate_cost(trainer_of(model), *batches, "auto").seconds is None
+    assert estimate_cost(trainer_of(model), *batches).seconds is None
 
 
 def test_too_little_memory_is_a_warning_and_is_not_tried_out(parts, monkeypatch, capsys):
     model, batches = parts
     monkeypatch.setattr(estimate, "available_memory", lambda: 1000)
     monkeypatch.setattr(estimate, "measure_epoch", None)
-    estimate_cost(trainer_of(model), *batches, "auto").report(3)
+    estimate_cost(trainer_of(model), *batches).report(3)
     text, error = capsys.readouterr()
     assert text.startswith("estimate: memory ")
     assert "1.0 kB are free: try a smaller --batch-size" in error
@@ -102,7 +102,7 @@ def test_nothing_is_said_where_free_memory_is_not_known(parts, monkeypatch, caps
     monkeypatch.undo()
     monkeypatch.setattr(estimate, "available_memory", lambda: None)
     model, batches = parts
-    estimate_cost(trainer_of(model), *batches, "auto").report(3)
+    estimate_cost(trainer_of(model), *batches).report(3)
     text, error = capsys.readouterr()
     assert " an epoch, " in text
     assert error == ""
@@ -111,7 +111,7 @@ def test_nothing_is_said_where_free_memory_is_not_known(parts, monkeypatch, caps
 def test_a_batch_is_no_larger_than_the_data(parts):
     model, (train, *others) = parts
     batches = [mlp.data.Batches(train.image_set, n) for n in (600, 10**6)]
-    costs = [estimate_cost(trainer_of(model), large, *others, "auto") for large in batches]
+    costs = [estimate_cost(trainer_of(model), large, *others) for large in batches]
     assert costs[0].activations == costs[1].activations
 
 
