@@ -39,11 +39,17 @@ Examples:
     python scripts/benchmark.py --nets vgg38_bn_rc --batch-sizes 100          # about a minute
     python scripts/benchmark.py --json benchmark.json                         # all nets and sizes: half an hour
     python scripts/benchmark.py --against none --engine textbook              # without PyTorch
+    python scripts/benchmark.py --measure evaluation                          # loss of a batch, without training
+    python scripts/benchmark.py --measure epoch --nets vgg08                  # what data and statistics cost
+
+With --measure epoch, 20 bare steps are timed beside an epoch of 20 steps as scripts/train.py runs it, with crops,
+flips, metrics and gradient flow: the ratio says which part of the bare step's images per second is left.
 """
 
 NETS = "vgg08,vgg08_bn,vgg38,vgg38_bn,vgg38_rc,vgg38_bn_rc"
 WORKER = Path(__file__).resolve().with_name("benchmark_worker.py")
 TORCH = ("torch NCHW", "torch channels_last")
+MEASURES = ("step", "evaluation", "epoch")
 WARM_UP = 2  # steps that are not counted: memory is allocated in them
 PAUSE = 0.05  # seconds before each step: the threads of the process before spin that long after their work
 BUSY = 0.5  # a load average above it means that other programs are running
@@ -81,6 +87,7 @@ def parse(arguments):
     """Return the options; leaves with a message and status 2 if one makes no sense."""
     parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", choices=("torch", "none"), default="torch", help="whom to compare with")
+    parser.add_argument("--measure", choices=MEASURES, default="step", help="what is timed (default step)")
     parser.add_argument("--nets", default=NETS, metavar="A,B", help=f"default {NETS}")
     parser.add_argument("--batch-sizes", default="50,100,400", metavar="N,M", help="default 50,100,400")
     parser.add_argument("--rounds", type=int, default=15, help="steps of each process that count (default 15)")
@@ -102,6 +109,8 @@ def parse(arguments):
         parser.error(str(error))
     if options.json and not options.json.parent.is_dir():
         parser.error(f"--json: there is no folder {options.json.parent}")
+    if options.measure == "epoch":
+        options.against = "none"
     if options.against == "torch" and importlib.util.find_spec("torch") is None:
         parser.error("PyTorch is not installed: pip install -e '.[oracle]', or time mlp alone with --against none")
     return options
@@ -120,6 +129,7 @@ class Worker:
     def __init__(self, variant, net, batch, options):
         self.variant = variant
         command = [sys.executable, str(WORKER), variant, net, str(batch), str(options.threads), options.engine]
+        command.append(options.measure)
         environment = dict(os.environ)
         if not options.keep_blas_environment:
             for name in BLAS_VARIABLES:
@@ -162,6 +172,8 @@ class Worker:
 def measure(net, batch, options):
     """Return the seconds of every round by variant, and the workers, which have ended."""
     variants = ("ours", *(TORCH if options.against == "torch" else ()))
+    if options.measure == "epoch":
+        variants = ("ours", "epoch")
     times = {variant: [] for variant in variants}
     with ExitStack() as stack:
         workers = []
@@ -187,10 +199,11 @@ def record(net, batch, threads, times, workers):
     result = {"net": net, "batch": batch, "engine": about["engine"], "threads": threads, "blas": about["blas"]}
     result |= {"ours_s": median(times["ours"]), "ours_rss_mb": workers[0].peak_mb}
     for worker in workers[1:]:
-        name = worker.variant.replace("torch ", "").lower()  # nchw, channels_last
-        result[f"torch_{name}_s"] = median(times[worker.variant])
+        name = worker.variant.replace("torch ", "").lower()  # nchw, channels_last, epoch
+        variant = worker.variant.replace(" ", "_").lower()
+        result[f"{variant}_s"] = median(times[worker.variant])
         result[f"ratio_{name}"] = median(ratios(times, worker.variant))
-        result["torch_rss_mb" if name == "nchw" else f"torch_{name}_rss_mb"] = worker.peak_mb
+        result["torch_rss_mb" if name == "nchw" else f"{variant}_rss_mb"] = worker.peak_mb
     return {**result, "rounds_s": times}
 
 

@@ -1,24 +1,28 @@
 """A process that trains one network with mlp or with PyTorch, a step whenever it is told to; `benchmark.py` starts it.
 
-    python benchmark_worker.py VARIANT NET BATCH THREADS ENGINE
+    python benchmark_worker.py VARIANT NET BATCH THREADS ENGINE MEASURE
 
-It gets ready and writes a line of JSON about itself to stdout, then answers every line from stdin with one step and a
-line with the seconds it took and the memory needed so far. It ends with its stdin.
+VARIANT is ours, epoch (ours, as train.py runs it), torch NCHW or torch channels_last; MEASURE is step, evaluation or
+epoch, where a step is 20 of them. It gets ready and writes a line of JSON about itself to stdout, then answers every
+line from stdin with one step and a line with the seconds it took and the memory needed so far. It ends with its stdin.
 """
 
 import json
 import re
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 
 from mlp.errors import ConfigurationError, MlpError
 from mlp.models.vgg import blocks_per_stage
 
+EPOCH = 20  # steps
+
 
 def main():
-    variant, net, batch, threads, engine = sys.argv[1:]
+    variant, net, batch, threads, engine, measure = sys.argv[1:]
     answers, sys.stdout = sys.stdout, sys.stderr  # whatever libraries print is no answer
 
     def answer(**values):
@@ -28,10 +32,12 @@ def main():
     x = rng.standard_normal((int(batch), 32, 32, 3), dtype=np.float32)  # (N, H, W, C)
     targets = rng.integers(0, 100, size=len(x))
     try:
+        if variant == "epoch":
+            return train_when_told(x, settings(net), int(threads), engine, answer)
         if variant == "ours":
-            step, about = our_step(x, targets, settings(net), int(threads), engine)
+            step, about = our_step(x, targets, settings(net), int(threads), engine, measure)
         else:
-            step, about = torch_step(x, targets, settings(net), int(threads), variant == "torch channels_last")
+            step, about = torch_step(x, targets, settings(net), int(threads), variant == "torch channels_last", measure)
     except MlpError as error:
         answer(error=str(error))
         return 2
@@ -43,7 +49,7 @@ def main():
     return 0
 
 
-def our_step(x, targets, keywords, threads, engine_name):
+def our_step(x, targets, keywords, threads, engine_name, measure):
     """Return the function that does a training step with mlp, and a dict about it."""
     from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -59,10 +65,46 @@ def our_step(x, targets, keywords, threads, engine_name):
     blas = ", ".join(f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in libraries)
     blas = blas or "unknown BLAS"
     text = f"engine {engine.name}, NumPy {np.__version__}, {blas} kernels"
-    return lambda: engine.train_step(x, targets), {"engine": engine.name, "blas": blas, "text": text}
+    about = {"engine": engine.name, "blas": blas, "text": text}
+    if measure == "epoch":
+        return lambda: [engine.train_step(x, targets) for _ in range(EPOCH)], about
+    step = engine.evaluate if measure == "evaluation" else engine.train_step
+    return lambda: step(x, targets), about
 
 
-def torch_step(x, targets, keywords, threads, channels_last):
+def train_when_told(x, keywords, threads, engine_name, answer):
+    """Train as scripts/train.py does, an epoch of 20 steps for every line from stdin."""
+    from mlp.data import Batches, ImageSet
+    from mlp.diagnostics import GradientFlow
+    from mlp.learning_rules import Adam
+    from mlp.losses import SoftmaxCrossEntropy
+    from mlp.models import vgg
+    from mlp.training import Hook, Trainer
+
+    class Turn(Hook):
+        """Begins an epoch when told to, and answers at its end."""
+
+        def before_epoch(self, trainer):
+            if not sys.stdin.readline():
+                raise EOFError
+            self.start = time.perf_counter()
+
+        def after_epoch(self, trainer, row):
+            answer(seconds=time.perf_counter() - self.start, peak_mb=peak_mb())
+
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, size=(EPOCH * len(x), 32, 32, 3), dtype=np.uint8)
+    image_set = ImageSet(images, rng.integers(0, 100, size=len(images)), tuple(str(k) for k in range(100)))
+    batches = Batches(image_set, len(x), augment=True, shuffle=True)
+    model, loss, rule = vgg(**keywords), SoftmaxCrossEntropy(), Adam(learning_rate=1e-3)
+    trainer = Trainer(model, loss, rule, hooks=[GradientFlow(), Turn()], engine=engine_name, threads=threads)
+    answer(text=f"an epoch of {EPOCH} steps with augmentation, metrics and gradient flow")
+    with suppress(EOFError):
+        trainer.fit(batches, epochs=10**9)
+    return 0
+
+
+def torch_step(x, targets, keywords, threads, channels_last, measure):
     """Return the function that does a training step with PyTorch, and a dict about it."""
     import torch
     from torch.nn import functional
@@ -75,6 +117,16 @@ def torch_step(x, targets, keywords, threads, channels_last):
         images = images.to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
+    about = {"text": f"PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()} kernels"}
+    if measure == "evaluation":
+        model.eval()
+
+        @torch.no_grad()
+        def evaluate():
+            return functional.cross_entropy(model(images), labels).item()
+
+        return evaluate, about
+
     def step():
         optimizer.zero_grad()
         loss = functional.cross_entropy(model(images), labels)
@@ -82,7 +134,7 @@ def torch_step(x, targets, keywords, threads, channels_last):
         optimizer.step()
         return loss.item()
 
-    return step, {"text": f"PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()} kernels"}
+    return step, about
 
 
 def peak_mb():

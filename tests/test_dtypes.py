@@ -6,9 +6,20 @@ import pytest
 from mlp.data import Batches, synthetic
 from mlp.diagnostics.layer_cases import CASES
 from mlp.engine import ENGINES
-from mlp.layers import observed
+from mlp.initializers import (
+    constant,
+    glorot_normal,
+    glorot_uniform,
+    he_normal,
+    he_uniform,
+    normal,
+    orthogonal,
+    pytorch_default,
+    uniform,
+)
+from mlp.layers import Affine, Conv2d, observed
 from mlp.learning_rules import RULES
-from mlp.losses import SoftmaxCrossEntropy
+from mlp.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from mlp.models import vgg
 from mlp.training import Trainer
 
@@ -33,11 +44,38 @@ def test_layers(case, training):
     assert_float32(dict(layer.named_buffers()))
 
 
-def test_the_loss():
-    loss = SoftmaxCrossEntropy()
-    value = loss.forward(np.zeros((3, 4), np.float32), np.array([0, 1, 3]))
+@pytest.mark.parametrize(
+    ("loss", "targets"),
+    [
+        (SoftmaxCrossEntropy(), np.array([0, 1, 3])),
+        (SoftmaxCrossEntropy(label_smoothing=0.1), np.array([0, 1, 3])),
+        (MeanSquaredError(), np.ones((3, 4), np.float32)),
+        (BinaryCrossEntropy(), np.ones((3, 4), np.float32)),
+    ],
+)
+def test_losses(loss, targets):
+    value = loss.forward(np.full((3, 4), 0.5, np.float32), targets)
     assert type(value) is float
     assert loss.backward().dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    "initializer",
+    [
+        pytorch_default,
+        glorot_uniform,
+        glorot_normal,
+        orthogonal,
+        constant(0.1),
+        uniform(-1, 1),
+        normal(),
+        he_uniform(0.1),
+        he_normal(0.1),
+    ],
+)
+def test_initializers(initializer):
+    for layer in (Affine(3, 4, initializer=initializer), Conv2d(3, 4, 3, initializer=initializer)):
+        assert_float32(layer.state_dict())
 
 
 @pytest.mark.parametrize("engine", ENGINES)

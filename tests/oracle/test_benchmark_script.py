@@ -33,6 +33,18 @@ def test_alone(capsys):
     assert "torch" not in capsys.readouterr().out.lower()
 
 
+def test_an_epoch_beside_bare_steps(tmp_path, capsys):
+    path = tmp_path / "times.json"
+    assert benchmark.main([*TINY, "--measure", "epoch", "--rounds", "1", "--json", str(path)]) == 0
+    (record,) = json.loads(path.read_text())
+    assert 0 < record["ratio_epoch"] == record["ours_s"] / record["epoch_s"]
+
+
+def test_evaluation_alone(capsys):
+    assert benchmark.main([*TINY, "--against", "none", "--measure", "evaluation"]) == 0
+    assert "| vgg08_bn | 2 |" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
