@@ -6,8 +6,9 @@ import time
 
 from mlp.diagnostics import check_layer, check_loss, check_model
 from mlp.diagnostics.layer_cases import CASES
-from mlp.losses import SoftmaxCrossEntropy
+from mlp.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from mlp.models import vgg
+from mlp.rng import generator
 
 DESCRIPTION = """\
 Check every backward pass of mlp against finite differences.
@@ -46,7 +47,14 @@ def main(arguments=None):
     checks = {
         case.label: lambda case=case: check_layer(case.make(), case.input_shape, seed=options.seed) for case in CASES
     }
-    checks["SoftmaxCrossEntropy"] = lambda: check_loss(SoftmaxCrossEntropy(), (5, 7), seed=options.seed)
+    numbers = generator(options.seed, "probe").random((5, 7))  # targets between 0 and 1
+    for label, (loss, targets) in {
+        "SoftmaxCrossEntropy": (SoftmaxCrossEntropy(), None),
+        "SoftmaxCrossEntropy, smoothed": (SoftmaxCrossEntropy(label_smoothing=0.1), None),
+        "MeanSquaredError": (MeanSquaredError(), numbers),
+        "BinaryCrossEntropy": (BinaryCrossEntropy(), numbers),
+    }.items():
+        checks[label] = lambda loss=loss, targets=targets: check_loss(loss, (5, 7), targets, seed=options.seed)
     for label, keywords in NETWORKS.items():
         checks[label] = lambda keywords=keywords: check_model(
             vgg(depth=14, filters=4, num_classes=10, **keywords), (4, 8, 8, 3), seed=options.seed
@@ -60,9 +68,9 @@ def main(arguments=None):
     reports = {}
     for label, check in checks.items():
         report = reports[label] = check()
-        training, evaluation = (worst_in(report, mode) for mode in ("training", "evaluation"))
-        if label == "SoftmaxCrossEntropy":
-            training, evaluation = worst_in(report, "loss"), ""
+        modes = {row.mode for row in report.rows}
+        training = worst_in(report, "loss" if modes == {"loss"} else "training")
+        evaluation = worst_in(report, "evaluation")
         print(f"{label:30}  {training:>9}  {evaluation:>10}  {'ok' if report.passed else 'FAILED'}", flush=True)
         if options.details or not report.passed:
             print(f"\n{report}\n")

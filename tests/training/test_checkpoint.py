@@ -5,6 +5,8 @@ import os
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlp import files
 from mlp.diagnostics import GradientFlow
@@ -89,22 +91,44 @@ def test_a_truncated_checkpoint_is_an_error_that_names_it(saved, keep):
         load_checkpoint(saved, make_trainer())
 
 
-def test_flipped_bytes_are_never_read_as_weights(saved):
-    """Every flipped byte gives the clear error, or one that the file's meaning does not depend on."""
-    content = saved.read_bytes()
-    reference = {name: array.tolist() for name, array in read_checkpoint(saved).items()}
-    rng, errors = np.random.default_rng(0), 0
-    for position in rng.integers(0, len(content), size=150):
-        changed = bytearray(content)
-        changed[position] ^= int(rng.integers(1, 256))
-        saved.write_bytes(bytes(changed))
-        try:
-            arrays = read_checkpoint(saved)
-        except CheckpointError:
-            errors += 1
-            continue
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory):
+    """The bytes of a checkpoint, what is in it, and a path for damaged copies."""
+    trainer = make_trainer()
+    trainer.fit(Images(), epochs=1)
+    path = tmp_path_factory.mktemp("damaged") / "checkpoint-latest.npz"
+    save_checkpoint(path, trainer)
+    return path.read_bytes(), {name: array.tolist() for name, array in read_checkpoint(path).items()}, path
+
+
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(flips=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=3))
+def test_flipped_bytes_are_never_read_as_weights(intact, flips):
+    """Flipped bytes give the clear error, or change nothing that the file means (a date in a header, say)."""
+    content, reference, path = intact
+    changed = bytearray(content)
+    for place, mask in flips:
+        changed[int(place * len(content))] ^= mask
+    path.write_bytes(bytes(changed))
+    try:
+        arrays = read_checkpoint(path)
+    except CheckpointError as error:
+        assert "checkpoint-latest.npz is damaged" in str(error)
+    else:
         assert {name: array.tolist() for name, array in arrays.items()} == reference
-    assert errors > 100
+
+
+def test_most_flipped_bytes_are_noticed(intact):
+    """So that the test above is not content with a reader that ignores everything."""
+    content, _, path = intact
+    noticed = 0
+    for position in range(0, len(content), len(content) // 50):
+        path.write_bytes(content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :])
+        try:
+            read_checkpoint(path)
+        except CheckpointError:
+            noticed += 1
+    assert noticed > 40
 
 
 def test_another_model_is_an_error(saved):
