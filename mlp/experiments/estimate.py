@@ -28,7 +28,7 @@ from mlp.training.trainer import Trainer
 from mlp.typing import Array
 
 MEASURED = 3  # batches; the first one, which allocates, is left out of the mean
-SHORT_EPOCH = 50  # steps; in shorter epochs nothing is measured
+SHORT_EPOCH = 40  # steps; in shorter epochs nothing is measured
 PREFETCHED = 3  # batches in memory at once: two that wait, and one in use
 
 

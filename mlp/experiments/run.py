@@ -77,6 +77,8 @@ def run(
     if folder.latest.exists():
         load_checkpoint(folder.latest, trainer)
         print(f"resuming {folder.path} after epoch {trainer.epoch}")
+    elif resume:
+        print(f"{folder.path} holds no finished epoch: starting from the beginning")
     folder.write_config(config, model, train)
     print(
         f"{run_title(config)}: {model.num_parameters:,} parameters, {len(train):,} training and {len(valid):,} "
