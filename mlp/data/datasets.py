@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mlp.checks import choose
 from mlp.data.cifar import load_cifar10, load_cifar100
 from mlp.data.download import SOURCES, download_dataset
 from mlp.data.image_folder import load_folder
@@ -54,8 +55,7 @@ def load_dataset(
         DataError: the files are not usable, or cannot be downloaded.
     """
     check_dataset(name)
-    if labels not in LABELS:
-        raise ConfigurationError(f"labels must be one of {', '.join(LABELS)}, got {labels!r}")
+    choose("labels", labels, LABELS)
     for which, limit in (("limit_train", limit_train), ("limit_valid", limit_valid)):
         if limit is not None and limit < 1:
             raise ConfigurationError(f"{which} must be at least 1, got {limit}")

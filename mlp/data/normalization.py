@@ -7,7 +7,7 @@ The constants are those of a whole training set, the same for every image, in tr
 
 import numpy as np
 
-from mlp.errors import ConfigurationError
+from mlp.checks import choose
 from mlp.typing import Array, DType
 
 NORMALIZATIONS = {
@@ -41,5 +41,4 @@ def normalize(images: Array, name: str = "reports", dtype: DType = np.float32) -
 
 def check_normalization(name: str) -> None:
     """Raise ConfigurationError unless `name` is one of `NORMALIZATIONS`."""
-    if name not in NORMALIZATIONS:
-        raise ConfigurationError(f"normalization must be one of {', '.join(NORMALIZATIONS)}, got {name!r}")
+    choose("normalization", name, NORMALIZATIONS)

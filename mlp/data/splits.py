@@ -11,6 +11,7 @@ A split is the same for every run: it does not depend on the run's seed, so that
 
 import numpy as np
 
+from mlp.checks import choose
 from mlp.data.image_set import ImageSet
 from mlp.errors import ConfigurationError, DataError
 from mlp.rng import generator
@@ -28,8 +29,7 @@ def split_indices(labels: Array, kind: str = "coursework", train_fraction: float
     Raises:
         ConfigurationError: unknown kind, or a fraction out of range. DataError: too few images to split.
     """
-    if kind not in SPLITS:
-        raise ConfigurationError(f"split must be one of {', '.join(SPLITS)}, got {kind!r}")
+    choose("split", kind, SPLITS)
     if not 0.0 < train_fraction < 1.0:
         raise ConfigurationError(f"train_fraction must lie between 0 and 1, got {train_fraction}")
     train, valid = SPLITS[kind](labels, train_fraction)

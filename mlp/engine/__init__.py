@@ -4,10 +4,10 @@
 fused. Read `textbook` first, then `cpu`, which says in which order to read the rest.
 """
 
+from mlp.checks import choose
 from mlp.engine.cpu import CpuEngine
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.engine.textbook import TextbookEngine
-from mlp.errors import ConfigurationError
 
 ENGINES = ("auto", "textbook", "cpu")
 Engine = TextbookEngine | CpuEngine
@@ -24,8 +24,7 @@ def make_engine(name: str = "auto", threads: int | None = None, device: str = "c
     Raises:
         ConfigurationError: an unknown name, or fewer than one thread.
     """
-    if name not in ENGINES:
-        raise ConfigurationError(f"engine must be one of {', '.join(ENGINES)}, got {name!r}")
+    choose("engine", name, ENGINES)
     if name == "cpu" or (name == "auto" and device == "cpu"):
         return CpuEngine(threads)
     return TextbookEngine()

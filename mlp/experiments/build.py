@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mlp.data import Batches
+from mlp.data import Batches, load_dataset
 from mlp.data.image_set import ImageSet
 from mlp.experiments.config import RunConfig
 from mlp.experiments.own_model import build_own_model
@@ -14,10 +14,25 @@ from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss, SoftmaxCrossEntropy
 from mlp.models import vgg
 from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step, warm_restarts, warm_up
-from mlp.typing import Schedule
+from mlp.typing import PathLike, Schedule
 
 LAST_LEARNING_RATE = 2e-5  # eta_min of the reports' cosine schedule
 RULE_SETTINGS = ("weight_decay", "decoupled_weight_decay", "no_decay", "clip_norm", "clip_value")
+
+
+def load_images(
+    config: RunConfig, data_dir: PathLike | None, download: bool = False
+) -> tuple[ImageSet, ImageSet, ImageSet]:
+    """Return the images of a run: (train, valid, test)."""
+    return load_dataset(
+        config.dataset,
+        data_dir,
+        config.split,
+        config.labels,
+        limit_train=config.limit_train,
+        limit_valid=config.limit_valid,
+        download=download,
+    )
 
 
 def make_batches(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from mlp.checks import choose
 from mlp.data import DATASET_FORMS, LABELS, NORMALIZATIONS, SPLITS, check_dataset
 from mlp.engine import ENGINES
 from mlp.errors import ConfigurationError
@@ -160,8 +161,8 @@ def check_setting(f: Any, value: Any) -> None:
     accepted: Any = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
         raise ConfigurationError(f"{flag} must be of type {kind.__name__}, got {value!r}")
-    if meta["choices"] and value not in meta["choices"]:
-        raise ConfigurationError(f"{flag} must be one of {', '.join(meta['choices'])}, got {value!r}")
+    if meta["choices"]:
+        choose(flag, value, meta["choices"])
     if "minimum" in meta and not meta["minimum"] <= value < float("inf"):
         raise ConfigurationError(f"{flag} must be at least {meta['minimum']}, got {value}")
     if "above" in meta and not meta["above"] < value < float("inf"):

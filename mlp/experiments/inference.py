@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from mlp.backend import require_device, to_numpy
-from mlp.data import ImageSet, load_dataset, normalize
+from mlp.checks import choose
+from mlp.data import ImageSet, normalize
 from mlp.engine import make_engine
-from mlp.errors import CheckpointError, ConfigurationError
-from mlp.experiments.build import make_loss, make_model, plain_batches
+from mlp.errors import CheckpointError
+from mlp.experiments.build import load_images, make_loss, make_model, plain_batches
 from mlp.experiments.config import RunConfig
 from mlp.experiments.images import read_picture
 from mlp.experiments.run_folder import RunFolder
@@ -110,8 +111,7 @@ def evaluate_run(
     Raises:
         MlpError: the folder, its checkpoint or the data are missing or do not fit.
     """
-    if split not in SPLITS:
-        raise ConfigurationError(f"--split must be one of {', '.join(SPLITS)}, got {split!r}")
+    choose("--split", split, SPLITS)
     folder = RunFolder(path)
     config, _ = folder.load()
     weights = checkpoint_path(folder, checkpoint)
@@ -166,21 +166,13 @@ def predict_images(
 
 def load_splits(config: RunConfig, data_dir: PathLike | None) -> dict[str, ImageSet]:
     """Return the images of a run, {"train": ..., "valid": ..., "test": ...}."""
-    sets = load_dataset(
-        config.dataset,
-        data_dir,
-        config.split,
-        config.labels,
-        limit_train=config.limit_train,
-        limit_valid=config.limit_valid,
-    )
+    sets = load_images(config, data_dir)
     return dict(zip(("train", "valid", "test"), sets, strict=True))
 
 
 def checkpoint_path(folder: RunFolder, checkpoint: str) -> Path:
     """Return the path of a checkpoint of a run, "best" or "latest"; an error if there is none."""
-    if checkpoint not in CHECKPOINTS:
-        raise ConfigurationError(f"--checkpoint must be one of {', '.join(CHECKPOINTS)}, got {checkpoint!r}")
+    choose("--checkpoint", checkpoint, CHECKPOINTS)
     path = folder.best if checkpoint == "best" else folder.latest
     if not path.exists():
         raise CheckpointError(

@@ -5,11 +5,11 @@ from typing import Any
 
 from mlp import plotting
 from mlp.backend import require_device
-from mlp.data import Batches, load_dataset
+from mlp.data import Batches
 from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.diagnostics.statistics import all_statistics
 from mlp.errors import ConfigurationError
-from mlp.experiments.build import make_batches, make_loss, make_model, make_rule, make_schedule, run_title
+from mlp.experiments.build import load_images, make_batches, make_loss, make_model, make_rule, make_schedule, run_title
 from mlp.experiments.estimate import estimate_cost
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_arrays, write_figure, write_json
@@ -52,15 +52,7 @@ def run(
     folder = RunFolder(out)
     config = folder.open(given, resume)
     require_device(config.device)
-    train, valid, test = load_dataset(
-        config.dataset,
-        data_dir,
-        config.split,
-        config.labels,
-        limit_train=config.limit_train,
-        limit_valid=config.limit_valid,
-        download=download,
-    )
+    train, valid, test = load_images(config, data_dir, download)
     train_batches, valid_batches, test_batches = make_batches(config, train, valid, test)
     model = make_model(config, train.num_classes, train.images.shape[1:])
     rule = make_rule(config)
