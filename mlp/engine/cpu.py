@@ -23,6 +23,7 @@ from mlp.engine.fused_rules import FusedUpdate
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.engine.memory import Memory
 from mlp.engine.plan import Plan, execute
+from mlp.engine.textbook import mean_metrics
 from mlp.engine.thread_pool import ThreadTeam, usable_cores
 from mlp.errors import ConfigurationError, DeviceError, MlpError
 
@@ -78,9 +79,8 @@ class CpuEngine:
         return loss, self.loss.accuracy(outputs, targets)
 
     def read_metrics(self):
-        losses, accuracies = zip(*self.metrics, strict=True)
-        self.metrics = []
-        return sum(losses) / len(losses), sum(accuracies) / len(accuracies)
+        metrics, self.metrics = self.metrics, []
+        return mean_metrics(metrics)
 
     def read_gradient_statistics(self):
         return self.statistics.read()

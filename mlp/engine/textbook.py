@@ -63,9 +63,8 @@ class TextbookEngine:
 
     def read_metrics(self) -> tuple[float, float]:
         """Return (loss, accuracy), each the mean over the training batches since the last call."""
-        losses, accuracies = zip(*self.metrics, strict=True)
-        self.metrics = []
-        return sum(losses) / len(losses), sum(accuracies) / len(accuracies)
+        metrics, self.metrics = self.metrics, []
+        return mean_metrics(metrics)
 
     def read_gradient_statistics(self) -> dict[str, Array]:
         """Return the statistics of the batches since the last call, see `GradientStatistics.read`."""
@@ -74,3 +73,9 @@ class TextbookEngine:
     def close(self) -> None:
         """Give back memory and threads; the engine can be bound again."""
         self.model = self.loss = self.rule = self.statistics = None
+
+
+def mean_metrics(metrics: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the unweighted means of (loss, accuracy) over batches."""
+    losses, accuracies = zip(*metrics, strict=True)
+    return sum(losses) / len(losses), sum(accuracies) / len(accuracies)

@@ -25,10 +25,11 @@ from typing import Any, Self
 
 from numpy.random import Generator
 
-from mlp.backend import device_of, get_array_module, move, to_numpy
-from mlp.errors import BackwardError, ConfigurationError, DeviceError, ShapeError
+from mlp.backend import get_array_module, move, to_numpy
+from mlp.errors import BackwardError, ConfigurationError, ShapeError
+from mlp.layers.input_checks import check_same_kind, check_shape
 from mlp.layers.parameter import Parameter
-from mlp.layers.summary import LayerCard, format_summary
+from mlp.layers.summary import LayerCard, card_of, format_summary
 from mlp.rng import generator
 from mlp.typing import Array, DType
 
@@ -157,31 +158,9 @@ class Layer:
         Raises:
             ShapeError, DeviceError: with the layer's path, what was expected and what was given.
         """
-        sizes = [e for e in expected if isinstance(e, int)]
-        wrong = [
-            (given, declared)
-            for given, declared in zip(x.shape, expected, strict=False)
-            if isinstance(declared, int) and given != declared
-        ]
-        if x.ndim != len(expected) or wrong:
-            text = "(" + ", ".join(str(e) for e in expected) + ")"
-            reason = f"{x.ndim} axes where {len(expected)} were expected"
-            if x.ndim == len(expected):
-                kind = "channels" if x.ndim == 4 else "features"
-                reason = f"{wrong[0][0]} {kind} where {sizes[-1]} were declared"
-            raise ShapeError(f"{self.label()}: expected {text}, got {x.shape}: {reason}.")
+        check_shape(self.label(), x.shape, expected)
         for _, parameter in self.own_parameters():
-            weights = parameter.data
-            if x.dtype != weights.dtype:
-                raise ShapeError(
-                    f"{self.label()}: the parameters are {weights.dtype}, the inputs are {x.dtype}: call "
-                    f"x.astype(np.{weights.dtype}) on the inputs, or model.astype(np.{x.dtype}) on the model."
-                )
-            if device_of(x) != device_of(weights):
-                raise DeviceError(
-                    f"{self.label()}: the parameters are on {device_of(weights)}, the inputs on {device_of(x)}: "
-                    f"call model.to({device_of(x)!r}), or mlp.backend.move(x, {device_of(weights)!r})."
-                )
+            check_same_kind(self.label(), x, parameter.data)
 
     # --- weights --------------------------------------------------------------------------------------------------
 
@@ -254,17 +233,7 @@ class Layer:
         """Run the one-image batch `x` forward; return its outputs and a list with a `LayerCard` for each layer."""
         y = self.forward(x)
         kept, self._kept = self._kept or (), None
-        shape = y.shape[1:]
-        card = LayerCard(
-            path=self.path,
-            kind=type(self).__name__,
-            output_shape=shape,
-            parameters=sum(p.data.size for _, p in self.own_parameters()),
-            multiply_adds=self.multiply_adds(shape),
-            kept_bytes=sum(value.nbytes for value in kept if hasattr(value, "nbytes")),
-            column_bytes=self.column_bytes(x, batch_size),
-        )
-        return y, [card]
+        return y, [card_of(self, x, y, kept, batch_size)]
 
     def summary(self, input_shape: Sequence[int], batch_size: int = 100) -> str:
         """Return a table of all layers as text: output shapes, parameters, multiply-adds, memory.

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
+
+from mlp.typing import Array
 
 
 @dataclass
@@ -15,6 +18,20 @@ class LayerCard:
     multiply_adds: int  # for one image, forward
     kept_bytes: int  # for one image: what forward keeps for backward
     column_bytes: int  # for one block of a batch: its largest matrix of columns (im2col)
+
+
+def card_of(layer: Any, x: Array, y: Array, kept: Sequence[Any], batch_size: int) -> LayerCard:
+    """Return the card of a single layer that made the one-image batch `y` of `x` and kept `kept` for backward."""
+    shape = y.shape[1:]
+    return LayerCard(
+        path=layer.path,
+        kind=type(layer).__name__,
+        output_shape=shape,
+        parameters=sum(parameter.data.size for _, parameter in layer.own_parameters()),
+        multiply_adds=layer.multiply_adds(shape),
+        kept_bytes=sum(value.nbytes for value in kept if hasattr(value, "nbytes")),
+        column_bytes=layer.column_bytes(x, batch_size),
+    )
 
 
 def format_summary(cards: Sequence[LayerCard], itemsize: int, batch_size: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm.auto import tqdm
 
 from mlp.engine import Engine
+from mlp.engine.textbook import mean_metrics
 from mlp.errors import NonFiniteLossError
 from mlp.files import write_text
 from mlp.training.checkpoint import save_checkpoint
@@ -51,9 +52,7 @@ class Evaluate(Hook):
 
 def evaluate(engine: Engine, batches: BatchSource) -> tuple[float, float]:
     """Return (loss, accuracy) of a bound engine's model, each the unweighted mean over `batches`."""
-    results = [engine.evaluate(x, targets) for x, targets in batches.epoch(0)]
-    losses, accuracies = zip(*results, strict=True)
-    return sum(losses) / len(losses), sum(accuracies) / len(accuracies)
+    return mean_metrics([engine.evaluate(x, targets) for x, targets in batches.epoch(0)])
 
 
 class StopOnNonFinite(Hook):

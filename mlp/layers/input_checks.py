@@ -1,0 +1,43 @@
+"""What a layer says about inputs that do not fit it: what was expected, what was given, what to type instead."""
+
+from collections.abc import Sequence
+
+from mlp.backend import device_of
+from mlp.errors import DeviceError, ShapeError
+from mlp.typing import Array
+
+
+def check_shape(label: str, shape: Sequence[int], expected: Sequence[int | str]) -> None:
+    """Check a shape against an expected one such as ("N", "H", "W", 32); letters stand for any size.
+
+    Raises:
+        ShapeError: another number of axes, or another size where a number was expected; `label` names the layer.
+    """
+    declared = [(given, size) for given, size in zip(shape, expected, strict=False) if isinstance(size, int)]
+    wrong = [(given, size) for given, size in declared if given != size]
+    if len(shape) == len(expected) and not wrong:
+        return
+    reason = f"{len(shape)} axes where {len(expected)} were expected"
+    if len(shape) == len(expected):
+        kind = "channels" if len(shape) == 4 else "features"
+        reason = f"{wrong[0][0]} {kind} where {wrong[0][1]} were declared"
+    text = "(" + ", ".join(str(size) for size in expected) + ")"
+    raise ShapeError(f"{label}: expected {text}, got {tuple(shape)}: {reason}.")
+
+
+def check_same_kind(label: str, x: Array, weights: Array) -> None:
+    """Check that the inputs `x` have the dtype of the weights and are on the same device.
+
+    Raises:
+        ShapeError: another dtype. DeviceError: another device.
+    """
+    if x.dtype != weights.dtype:
+        raise ShapeError(
+            f"{label}: the parameters are {weights.dtype}, the inputs are {x.dtype}: call "
+            f"x.astype(np.{weights.dtype}) on the inputs, or model.astype(np.{x.dtype}) on the model."
+        )
+    if device_of(x) != device_of(weights):
+        raise DeviceError(
+            f"{label}: the parameters are on {device_of(weights)}, the inputs on {device_of(x)}: "
+            f"call model.to({device_of(x)!r}), or mlp.backend.move(x, {device_of(weights)!r})."
+        )
