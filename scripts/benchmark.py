@@ -26,9 +26,9 @@ A step is forward, loss, backward and Adam's update for one batch of random 32 x
 PyTorch runs as its users run it (eager), in its default memory layout NCHW and in channels_last.
 
 Computers get slower and faster from minute to minute, so two numbers measured one after the other say little. Here
-each variant is a process of its own, and they take one step in turn: a computer that slows down slows all of them.
-Only the ratio within a round is to be trusted; the table gives its median and its range over the rounds. Memory is
-the highest that each process needed.
+each variant is a process of its own, and they take turns: a step, or as many as fit into 0.3 seconds, one after the
+other as in training. A computer that slows down slows all of them. Only the ratio within a round is to be trusted; the
+table gives its median and its range over the rounds. Memory is the highest that each process needed.
 
 Nothing else may run meanwhile. Where two threads share a core with another program, the one waits for the other, and
 a library whose threads meet often (PyTorch's, for one) can get ten times slower: the ratios are then wrong as well.
@@ -50,8 +50,8 @@ NETS = "vgg08,vgg08_bn,vgg38,vgg38_bn,vgg38_rc,vgg38_bn_rc"
 WORKER = Path(__file__).resolve().with_name("benchmark_worker.py")
 TORCH = ("torch NCHW", "torch channels_last")
 MEASURES = ("step", "evaluation", "epoch")
-WARM_UP = 2  # steps that are not counted: memory is allocated in them
-PAUSE = 0.05  # seconds before each step: the threads of the process before spin that long after their work
+WARM_UP = 2  # turns that are not counted: memory is allocated in them
+PAUSE = 0.05  # seconds before each turn: the threads of the process before spin that long after their work
 BUSY = 0.5  # a load average above it means that other programs are running
 BLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
@@ -90,7 +90,7 @@ def parse(arguments):
     parser.add_argument("--measure", choices=MEASURES, default="step", help="what is timed (default step)")
     parser.add_argument("--nets", default=NETS, metavar="A,B", help=f"default {NETS}")
     parser.add_argument("--batch-sizes", default="50,100,400", metavar="N,M", help="default 50,100,400")
-    parser.add_argument("--rounds", type=int, default=15, help="steps of each process that count (default 15)")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each process that count (default 15)")
     parser.add_argument("--threads", type=int, default=2, help="threads of BLAS and of PyTorch (default 2)")
     parser.add_argument("--engine", default="auto", help="how mlp computes: auto, textbook, ... (default auto)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
@@ -124,7 +124,7 @@ def positive(flag, value):
 
 
 class Worker:
-    """A process that does one step of one variant whenever it is told to."""
+    """A process that takes a turn of one variant whenever it is told to."""
 
     def __init__(self, variant, net, batch, options):
         self.variant = variant
@@ -142,13 +142,13 @@ class Worker:
         """Wait until it is ready, and let it warm up."""
         self.about = self.reply()
         for _ in range(WARM_UP):
-            self.step()
+            self.turn()
 
-    def step(self):
-        """Return the seconds of one step."""
+    def turn(self):
+        """Return the seconds of one step, the mean of a turn."""
         time.sleep(PAUSE)
         with suppress(BrokenPipeError):  # it ended; reply says why
-            print("step", file=self.process.stdin, flush=True)
+            print("turn", file=self.process.stdin, flush=True)
         reply = self.reply()
         self.peak_mb = reply["peak_mb"]
         return reply["seconds"]
@@ -184,7 +184,7 @@ def measure(net, batch, options):
             worker.start()
         for _ in tqdm(range(options.rounds), desc=f"{net}, batch {batch}", unit="round", leave=False, disable=None):
             for worker in workers:
-                times[worker.variant].append(worker.step())
+                times[worker.variant].append(worker.turn())
     return times, workers
 
 
