@@ -61,6 +61,7 @@ class RunConfig:
     normalization: str = setting(
         "reports", "constants: CIFAR-10's as in the reports, or CIFAR-100's", tuple(NORMALIZATIONS)
     )
+    augment: bool = setting(True, "crop and mirror the training images at random")
     epochs: int = setting(100, "passes over the training images", minimum=1)
     batch_size: int = setting(100, "images in a step", minimum=1)
     learning_rule: str = setting("adam", "how gradients change the weights", tuple(RULES))
@@ -95,6 +96,7 @@ class RunConfig:
     device: str = setting("cpu", "cpu, or cuda:0 for a GPU")
     engine: str = setting("auto", "how the mathematics is run", ENGINES)
     dtype: str = setting("float32", "precision of weights and images", DTYPES)
+    limit_classes: int | None = setting(None, "use only the images of the first so many classes", minimum=2, unset="all")
     limit_train: int | None = setting(None, "use only the first so many training images", minimum=1, unset="all")
     limit_valid: int | None = setting(None, "use only the first so many validation images", minimum=1, unset="all")
 

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from mlp.data import load_dataset
 from mlp.errors import ConfigurationError
 from mlp.experiments import RunConfig
-from mlp.experiments.build import make_loss, make_model, make_rule, make_schedule
+from mlp.experiments.build import make_batches, make_loss, make_model, make_rule, make_schedule
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,14 @@ def test_loss_and_model_settings_reach_them():
     text = repr(make_model(config, 5, (8, 8, 3)))
     assert text.count("shortcut: AvgPool2d") == 3
     assert text.index("activation_1") < text.index("norm_1")
+
+
+def test_without_augmentation_the_training_images_stay_as_they_are():
+    images, _, _ = load_dataset("synthetic", limit_train=20)
+    for augment in (True, False):
+        config = RunConfig(dataset="synthetic", batch_size=20, augment=augment)
+        batches, plain, _ = make_batches(config, images, images, images)
+        (x, targets), (y, order) = next(iter(batches.epoch(0))), next(iter(plain.epoch(0)))
+        shuffled = np.array([np.abs(y - image).sum(axis=(1, 2, 3)).min() for image in x])
+        assert (shuffled.max() == 0) != augment
+        assert sorted(targets) == sorted(order)
