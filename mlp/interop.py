@@ -13,6 +13,7 @@ the arrays are laid out as PyTorch has them:
     Affine       weight (D_in, D_out)                weight (D_out, D_in)
     BatchNorm    gamma, beta                         weight, bias
                  running_mean, running_var           the same, and num_batches_tracked, which has no meaning here
+    GroupNorm    gamma, beta                         weight, bias (LayerNorm and InstanceNorm likewise)
     Dropout      step, which counts its masks        nothing
 
 Parameters and buffers of layers of one's own keep name and layout, unless `torch_names` learns about them:
@@ -32,7 +33,7 @@ import numpy as np
 
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.files import atomic_write
-from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, Layer
+from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, GroupNorm, Layer
 from mlp.layers.base import join
 from mlp.typing import Array, PathLike
 
@@ -63,6 +64,11 @@ def _(layer: Affine) -> list[tuple[str, str, tuple[int, ...] | None]]:
 def _(layer: BatchNorm) -> list[tuple[str, str, tuple[int, ...] | None]]:
     own = ("running_mean", "running_var")
     return [("gamma", "weight", None), ("beta", "bias", None), *((name, name, None) for name in own)]
+
+
+@torch_names.register
+def _(layer: GroupNorm) -> list[tuple[str, str, tuple[int, ...] | None]]:
+    return [("gamma", "weight", None), ("beta", "bias", None)]
 
 
 @torch_names.register

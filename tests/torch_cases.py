@@ -24,6 +24,9 @@ from mlp.layers import (
     Conv2d,
     Flatten,
     GlobalAvgPool,
+    GroupNorm,
+    InstanceNorm,
+    LayerNorm,
     LeakyReLU,
     MaxPool2d,
     Parameter,
@@ -31,6 +34,7 @@ from mlp.layers import (
     Residual,
     Sequential,
     Sigmoid,
+    StridedIdentity,
     Tanh,
 )
 from mlp.learning_rules import AdaGrad, Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
@@ -206,6 +210,14 @@ LAYERS = {
     "batch norm, other settings": LayerCase(lambda: BatchNorm(3, eps=0.01, momentum=0.4), (5, 2, 2, 3), batches=5),
     "batch norm, vectors, evaluation": LayerCase(lambda: BatchNorm(3), (7, 3), training=False),
     "batch norm, images, evaluation": LayerCase(lambda: BatchNorm(3), (3, 2, 4, 3), training=False),
+    "layer norm, vectors": LayerCase(lambda: LayerNorm(6), (4, 6)),
+    "layer norm, images": LayerCase(lambda: LayerNorm(3), (3, 2, 4, 3)),
+    "layer norm, evaluation": LayerCase(lambda: LayerNorm(3, eps=0.01), (2, 3, 2, 3), training=False),
+    "instance norm": LayerCase(lambda: InstanceNorm(3), (3, 2, 4, 3)),
+    "instance norm, evaluation": LayerCase(lambda: InstanceNorm(4), (2, 3, 2, 4), training=False),
+    "group norm, vectors": LayerCase(lambda: GroupNorm(2, 6), (4, 6)),
+    "group norm, images": LayerCase(lambda: GroupNorm(2, 4, eps=0.01), (3, 2, 3, 4)),
+    "group norm, evaluation": LayerCase(lambda: GroupNorm(3, 6), (2, 2, 1, 6), training=False),
     "leaky relu": LayerCase(lambda: LeakyReLU(0.01), (3, 4, 3, 2)),
     "leaky relu, steep": LayerCase(lambda: LeakyReLU(0.3), (5, 6)),
     "relu": LayerCase(lambda: ReLU(), (5, 6)),
@@ -221,6 +233,8 @@ LAYERS = {
     "average pooling, stride 1": LayerCase(lambda: AvgPool2d(2, stride=1), (2, 4, 5, 2)),
     "average pooling, gaps": LayerCase(lambda: AvgPool2d(1, stride=2), (2, 5, 4, 2)),
     "global average pooling": LayerCase(lambda: GlobalAvgPool(), (3, 4, 5, 2)),
+    "strided identity": LayerCase(lambda: StridedIdentity(2, 2), (2, 5, 4, 2)),
+    "strided identity, new channels": LayerCase(lambda: StridedIdentity(2, 5, stride=3), (2, 7, 6, 2)),
     "flatten": LayerCase(lambda: Flatten(), (3, 2, 4, 3)),
     "residual": LayerCase(lambda: Residual(body(conv(padding=1, bias=False))), (2, 3, 4, 4)),
     "residual, evaluation": LayerCase(
@@ -322,6 +336,16 @@ NETS = {
     "vgg08 bn": NetCase({"depth": 8, "norm": "batch"}, samples=4, pixels=32),
     "vgg14 rc in reductions, bn after": NetCase(
         {"depth": 14, **BN_RC, "reduction_shortcut": "avgpool", "norm_position": "after"}, samples=4, pixels=32
+    ),
+    "vgg14 layer norm after": NetCase({"depth": 14, "norm": "layer", "norm_position": "after"}, samples=3, pixels=16),
+    "vgg14 instance norm, strided": NetCase(
+        {"depth": 14, "norm": "instance", "residual": True, "reduction_shortcut": "strided"}, samples=3, pixels=16
+    ),
+    "vgg14 group norm, projection": NetCase(
+        {"depth": 14, "norm": "group", "residual": True, "reduction_shortcut": "projection"}, samples=3, pixels=16
+    ),
+    "vgg14 bn, all projected": NetCase(
+        {"depth": 14, **BN_RC, "reduction_shortcut": "projection_everywhere"}, samples=4, pixels=16
     ),
     "vgg38 bn rc": NetCase({"depth": 38, **BN_RC}, samples=4, pixels=32),
     "small vgg08 bn": NetCase({"depth": 8, "norm": "batch", **SMALL}, samples=4, pixels=8, golden=True),

@@ -9,13 +9,15 @@ The mathematics is that of `mlp.layers.convolution`, equations 2 to 5. What is d
   has a kernel that skips packing its operands, 20 % faster for 32 channels;
 - each thread adds up its own weight gradient; `finish` adds those of all threads.
 
-3 x 3 convolutions of stride 1 have a faster way, see `ops_winograd`; it lowers `Conv2d` and comes here for the others.
+3 x 3 convolutions of stride 1 have a faster way, see `ops_winograd`, which lowers `Conv2d` and comes here for others;
+1 x 1 convolutions have a simpler one, see `ops_strided`.
 """
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from mlp.engine.op import Op, Phase
+from mlp.engine.ops_batch_norm import BatchNormOp
 
 SMALL_PRODUCT = 900_000  # OpenBLAS' small-matrix kernel takes products of up to 100 x 100 x 100
 
@@ -48,10 +50,11 @@ class ConvolutionBase(Op):
 
     def fused_with(self, following, training):
         """In evaluation batch norm is y scale + shift with known numbers: they go into the weights."""
-        norm = getattr(following, "norm", None)
-        if training or norm is None or following.shortcut or following.slope is not None or self.folded_norm:
+        if training or type(following) is not BatchNormOp or self.folded_norm:
             return None
-        self.folded_norm, self.output = norm, following.output
+        if following.shortcut or following.slope is not None:
+            return None
+        self.folded_norm, self.output = following.norm, following.output
         return self
 
     def weights(self):

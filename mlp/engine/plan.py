@@ -70,7 +70,11 @@ class Plan:
 
     def check(self, layer, value, expected):
         """Let a layer check the shape and dtype of its inputs, as its own forward does."""
-        layer.check_inputs(np.broadcast_to(np.zeros((), self.dtype), (self.images, *value.shape)), expected)
+        layer.check_inputs(self.example(value), expected)
+
+    def example(self, value):
+        """Return an array of the shape and dtype that a value has, without memory: all its numbers are one zero."""
+        return np.broadcast_to(np.zeros((), self.dtype), (self.images, *value.shape))
 
     def readers(self):
         """Return {value: [ops that read it]}; the loss, which reads the result, counts as None."""

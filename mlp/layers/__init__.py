@@ -8,11 +8,13 @@ from mlp.layers.containers import Identity, Residual, Sequential
 from mlp.layers.convolution import Conv2d, im2col
 from mlp.layers.dropout import Dropout
 from mlp.layers.max_pooling import MaxPool2d
+from mlp.layers.normalization import GroupNorm, InstanceNorm, LayerNorm
 from mlp.layers.parameter import FlatParameters, Parameter
 from mlp.layers.pooling import AvgPool2d, GlobalAvgPool
 from mlp.layers.probing import frozen_buffers, frozen_gradients, leaf_layers, observed, observed_backward
 from mlp.layers.reshape import Flatten, Reshape
 from mlp.layers.smooth_activations import ELU, Sigmoid, Tanh
+from mlp.layers.strided_identity import StridedIdentity
 
 __all__ = [
     "ELU",
@@ -24,8 +26,11 @@ __all__ = [
     "FlatParameters",
     "Flatten",
     "GlobalAvgPool",
+    "GroupNorm",
     "Identity",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "MaxPool2d",
     "Parameter",
@@ -34,6 +39,7 @@ __all__ = [
     "Residual",
     "Sequential",
     "Sigmoid",
+    "StridedIdentity",
     "Tanh",
     "frozen_buffers",
     "frozen_gradients",

@@ -1,5 +1,6 @@
 """Ready models: trees of layers with names."""
 
-from mlp.models.vgg import report_label, vgg
+from mlp.models.report_labels import report_label
+from mlp.models.vgg import vgg
 
 __all__ = ["report_label", "vgg"]

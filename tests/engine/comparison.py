@@ -4,7 +4,7 @@ import numpy as np
 
 from mlp.diagnostics import relative_error
 from mlp.engine import CpuEngine, TextbookEngine
-from mlp.layers import BatchNorm, Conv2d, Sequential
+from mlp.layers import BatchNorm, Conv2d, GroupNorm, Sequential
 from mlp.learning_rules import GradientDescent
 from mlp.losses import SoftmaxCrossEntropy
 
@@ -54,12 +54,17 @@ def compare_engines(make_model, shape, threads=2, rule=GradientDescent, loss=Sof
 
 
 def biases_before_norm(model):
-    """Return the names of the biases that batch norm takes away again: their gradient is zero."""
+    """Return the names of the biases that a norm takes away again: their gradient is zero."""
     names = set()
     for _, layer in model.named_layers():
         if type(layer) is Sequential:
             children = list(layer.layers.values())
             for first, second in zip(children, children[1:], strict=False):
-                if type(first) is Conv2d and type(second) is BatchNorm and first.has_bias:
+                if type(first) is Conv2d and first.has_bias and takes_channels_alone(second):
                     names.add(first.bias.name)
     return names
+
+
+def takes_channels_alone(layer):
+    """Return whether it is a norm whose means are of one channel each."""
+    return type(layer) is BatchNorm or (isinstance(layer, GroupNorm) and layer.num_groups == layer.num_features)

@@ -31,6 +31,10 @@ def test_same_as_torch(name):
         {"depth": 8},
         {"depth": 38, "norm": "batch", "residual": True},
         {"depth": 14, "norm": "batch", "norm_position": "after", "residual": True, "reduction_shortcut": "avgpool"},
+        {"depth": 14, "norm": "layer", "norm_position": "after"},
+        {"depth": 14, "norm": "instance", "residual": True, "reduction_shortcut": "strided"},
+        {"depth": 14, "norm": "group", "norm_groups": 4, "residual": True, "reduction_shortcut": "projection"},
+        {"depth": 14, "residual": True, "reduction_shortcut": "projection_everywhere"},
         {"depth": 20, "filters": 6, "num_classes": 10, "image_channels": 1},
     ],
 )

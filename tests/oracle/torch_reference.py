@@ -161,6 +161,14 @@ LEAVES = {
     layers.BatchNorm: lambda n, images: (nn.BatchNorm2d if images else nn.BatchNorm1d)(
         n.num_features, eps=n.eps, momentum=n.momentum
     ),
+    layers.LayerNorm: lambda n, images: (
+        nn.GroupNorm(1, n.num_features, eps=n.eps) if images else nn.LayerNorm(n.num_features, eps=n.eps)
+    ),
+    layers.InstanceNorm: lambda n, _: nn.InstanceNorm2d(n.num_features, eps=n.eps, affine=True),
+    layers.GroupNorm: lambda n, _: nn.GroupNorm(n.num_groups, n.num_features, eps=n.eps),
+    layers.StridedIdentity: lambda s, _: Function(
+        lambda x: functional.pad(x[:, :, :: s.stride, :: s.stride], (0, 0, 0, 0, 0, s.out_channels - s.in_channels))
+    ),
     layers.LeakyReLU: lambda a, _: nn.LeakyReLU(a.negative_slope),
     layers.ReLU: lambda a, _: nn.ReLU(),
     layers.Sigmoid: lambda a, _: nn.Sigmoid(),
