@@ -161,3 +161,46 @@ def test_schedule_has_an_axis_of_epochs():
     (top,) = axes.child_axes
     assert top.get_xlabel() == "epoch"
     assert not plotting.schedule(lambda step: 1.0, 20).axes[0].child_axes
+
+
+def test_lines_are_what_was_given():
+    curves = {"a": ([1, 2], [3, 4]), "_b": ([1, 10], [1, 1])}
+    axes = plotting.lines(curves, "x", "y", "title", xscale="log", styles={"_b": "--"}).axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title(), axes.get_xscale()) == ("x", "y", "title", "log")
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), [3, 4])
+    assert axes.lines[1].get_linestyle() == "--"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a"]
+    assert plotting.lines({"_": ([0], [0])}, axes=axes) is axes.figure
+    assert len(axes.lines) == 3
+
+
+def test_bars_have_their_numbers_beside_them():
+    axes = plotting.bars({"first": 0.5, "second": 0.25}, form="{:.0%}").axes[0]
+    assert [bar.get_width() for bar in axes.patches] == [0.5, 0.25]
+    assert [text.get_text() for text in axes.texts] == ["50%", "25%"]
+    assert axes.yaxis_inverted()  # the first on top
+
+
+def test_histograms_share_bins_and_scales():
+    values = np.array([0.0, 1.0, 1.0, 2.0])
+    left, right = plotting.histograms({"one": values, "two": {"a": values, "b": values * 2}}, bins=4).axes
+    assert left.get_xlim() == right.get_xlim()
+    assert (len(left.patches), len(right.patches)) == (4, 8)
+    np.testing.assert_allclose([bar.get_x() for bar in left.patches], [0, 1, 2, 3])
+    assert left.get_legend() is None
+
+
+def test_images_in_a_grid(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
+    figure = plotting.images(pictures, [f"title {i}" for i in range(5)], columns=3)
+    assert len(figure.axes) == 6
+    assert [axes.get_title() for axes in figure.axes[:5]] == [f"title {i}" for i in range(5)]
+    np.testing.assert_array_equal(figure.axes[4].images[0].get_array(), pictures[4])
+    write_figure(tmp_path / "images.png", figure)
+
+
+@pytest.mark.parametrize(("shared", "limits"), [(True, [4, 4]), (False, [1, 4])])
+def test_maps_of_numbers_are_white_at_zero(shared, limits):
+    maps = np.array([[[0.0, -1.0]], [[4.0, 0.0]]])
+    figure = plotting.images(maps, shared=shared)
+    assert [axes.images[0].get_clim() for axes in figure.axes] == [(-limit, limit) for limit in limits]

@@ -12,6 +12,7 @@ from mlp.data.datasets import DATASET_FORMS, DATASETS, LABELS, check_dataset, lo
 from mlp.data.download import SOURCES, download_dataset
 from mlp.data.image_folder import load_folder
 from mlp.data.image_set import ImageSet
+from mlp.data.lessons import lesson_images
 from mlp.data.mnist import load_mnist
 from mlp.data.normalization import NORMALIZATIONS, normalize
 from mlp.data.npz import load_npz
@@ -34,6 +35,7 @@ __all__ = [
     "download_dataset",
     "draw_augmentation",
     "find_data_dir",
+    "lesson_images",
     "load_cifar10",
     "load_cifar100",
     "load_dataset",

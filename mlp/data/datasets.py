@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from mlp.checks import choose
 from mlp.data.cifar import load_cifar10, load_cifar100
 from mlp.data.download import SOURCES, download_dataset
@@ -33,6 +35,7 @@ def load_dataset(
     data_dir: PathLike | None = None,
     split: str = "coursework",
     labels: str = "fine",
+    limit_classes: int | None = None,
     limit_train: int | None = None,
     limit_valid: int | None = None,
     download: bool = False,
@@ -44,6 +47,7 @@ def load_dataset(
         data_dir: the folder with the data; None looks where `find_data_dir` says.
         split: one of `mlp.data.SPLITS`.
         labels: one of `LABELS`: classes, or the groups of classes that CIFAR-100 and the synthetic images have.
+        limit_classes: keep only the images of the first so many classes, after the split; None keeps all.
         limit_train, limit_valid: keep only so many images, the first of the split; None keeps all.
         download: get a data set that is missing from its official addresses.
 
@@ -51,7 +55,7 @@ def load_dataset(
         (train, valid, test), three `ImageSet`s.
 
     Raises:
-        ConfigurationError: an unknown name, split or kind of labels, or a limit below 1.
+        ConfigurationError: an unknown name, split or kind of labels, or a limit out of range.
         DataError: the files are not usable, or cannot be downloaded.
     """
     check_dataset(name)
@@ -66,12 +70,20 @@ def load_dataset(
             raise
         download_dataset(name, data_dir)
         images, test = load_all(name, find_data_dir(data_dir))
-    # Fine and coarse labels share one split: it is made of the fine ones.
+    # Fine and coarse labels share one split, made of the fine ones; and so do all classes and the first few.
     chosen = split_indices(images.labels, split)
-    train, valid = (images.take(which[:limit]) for which, limit in zip(chosen, (limit_train, limit_valid), strict=True))
+    sets = [images.take(which) for which in chosen] + [test]
     if labels == "coarse":
-        return train.coarse(), valid.coarse(), test.coarse()
-    return train, valid, test
+        sets = [image_set.coarse() for image_set in sets]
+    if limit_classes is not None:
+        sets = [image_set.first_classes(limit_classes) for image_set in sets]
+    train, valid, test = sets
+    return first_images(train, limit_train), first_images(valid, limit_valid), test
+
+
+def first_images(image_set: ImageSet, limit: int | None) -> ImageSet:
+    """Return the first `limit` images of a set, all of them for None."""
+    return image_set if limit is None else image_set.take(np.arange(min(limit, len(image_set))))
 
 
 def check_dataset(name: str, what: str = "dataset") -> None:

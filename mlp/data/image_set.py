@@ -64,6 +64,21 @@ class ImageSet:
             raise ConfigurationError("these images have no coarse labels (CIFAR-100 has): use labels='fine'")
         return ImageSet(self.images, self.coarse_labels, self.coarse_names)
 
+    def first_classes(self, count: int) -> "ImageSet":
+        """Return the images of the classes 0 .. count - 1, in their order.
+
+        Raises:
+            ConfigurationError: fewer than 2 classes are asked for, or more than there are. DataError: none is left.
+        """
+        if not 2 <= count <= self.num_classes:
+            raise ConfigurationError(
+                f"limit_classes must lie in 2 .. {self.num_classes}, the number of classes there are, got {count}"
+            )
+        kept = self.take(np.flatnonzero(self.labels < count))
+        if len(kept) == 0:
+            raise DataError(f"none of {len(self)} images is of the first {count} classes: use more of them")
+        return ImageSet(kept.images, kept.labels, self.class_names[:count], kept.coarse_labels, kept.coarse_names)
+
     def __repr__(self) -> str:
         H, W, C = self.images.shape[1:]
         return f"ImageSet({len(self)} images of {H} x {W} x {C}, {self.num_classes} classes)"

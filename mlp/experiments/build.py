@@ -17,6 +17,7 @@ from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step,
 from mlp.typing import PathLike, Schedule
 
 LAST_LEARNING_RATE = 2e-5  # eta_min of the reports' cosine schedule
+NORM_TITLES = {"batch": "BN", "layer": "LN", "instance": "IN", "group": "GN"}
 RULE_SETTINGS = ("weight_decay", "decoupled_weight_decay", "no_decay", "clip_norm", "clip_value")
 
 
@@ -75,6 +76,8 @@ def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int]) 
         filters=config.filters,
         norm_position=config.norm_position,
         reduction_shortcut=config.reduction_shortcut,
+        dropout=config.dropout,
+        norm_groups=config.norm_groups,
         image_channels=image_shape[-1],
         dtype=config.dtype,
     )
@@ -129,5 +132,5 @@ def run_title(config: RunConfig) -> str:
     """Return a run's name for people: "VGG38 BN+RC on cifar100"."""
     if config.own_model:
         return f"{config.model} on {config.dataset}"
-    parts = [name for name, on in (("BN", config.norm == "batch"), ("RC", config.residual)) if on]
-    return " ".join([f"VGG{config.depth:02d}", *(["+".join(parts)] if parts else []), "on", config.dataset])
+    extras = "+".join(filter(None, (NORM_TITLES.get(config.norm), "RC" if config.residual else None)))
+    return " ".join(filter(None, (f"VGG{config.depth:02d}", extras, "on", config.dataset)))

@@ -107,9 +107,11 @@ def read_gradient_flow(path: Path) -> LayerTable | None:
 
 def count_parameters(config: RunConfig) -> int | None:
     """Return the number of weights of a configuration; None where building the model would need the data."""
-    known = KNOWN_CLASSES.get((config.dataset, config.labels))
+    if (config.dataset, config.labels) not in KNOWN_CLASSES:
+        return None
+    num_classes, image_shape = KNOWN_CLASSES[config.dataset, config.labels]
     try:
-        return make_model(config, *known).num_parameters if known else None
+        return make_model(config, config.limit_classes or num_classes, image_shape).num_parameters
     except MlpError:  # a model of one's own whose file has gone
         return None
 

@@ -16,12 +16,27 @@ from mlp.data import DATASET_FORMS, LABELS, NORMALIZATIONS, SPLITS, check_datase
 from mlp.engine import ENGINES
 from mlp.errors import ConfigurationError
 from mlp.learning_rules import RULES
-from mlp.models.vgg import NORM_POSITIONS, NORMS, REDUCTION_SHORTCUTS, blocks_per_stage
+from mlp.models.vgg import (
+    NORM_GROUPS,
+    NORM_POSITIONS,
+    NORMS,
+    REDUCTION_SHORTCUTS,
+    blocks_per_stage,
+    check_combination,
+)
 
 SCHEDULES = ("constant", "cosine", "step", "exponential", "warm_restarts")
 SCHEDULE_UNITS = ("epoch", "step")
 DTYPES = ("float32", "float64")
-VGG_SETTINGS = ("norm", "norm_position", "residual", "reduction_shortcut", "filters")  # not for models of one's own
+VGG_SETTINGS = (  # not for models of one's own
+    "norm",
+    "norm_groups",
+    "norm_position",
+    "residual",
+    "reduction_shortcut",
+    "dropout",
+    "filters",
+)
 FACTOR_SCHEDULES = ("step", "exponential", "warm_restarts")  # those that --schedule-factor is for,
 LENGTH_SCHEDULES = ("cosine", "step", "warm_restarts")  # and --schedule-length
 
@@ -49,11 +64,17 @@ class RunConfig:
         "of num_classes, image_channels and seed, or of some of them, that returns a model of your own",
     )
     norm: str = setting("none", "normalization in the blocks", NORMS)
-    norm_position: str = setting("before", "normalization before or after the activation", NORM_POSITIONS)
-    residual: bool = setting(False, "identity shortcuts around the processing blocks")
-    reduction_shortcut: str = setting(
-        "none", "with --residual, shortcuts around the reduction blocks", REDUCTION_SHORTCUTS
+    norm_groups: int | None = setting(
+        None, "with --norm group: how many groups the channels form", minimum=1, unset=str(NORM_GROUPS)
     )
+    norm_position: str = setting("before", "normalization before or after the activation", NORM_POSITIONS)
+    residual: bool = setting(False, "shortcuts around the processing blocks")
+    reduction_shortcut: str = setting(
+        "none",
+        "with --residual, shortcuts around the reduction blocks (the last one puts 1x1 convolutions around all blocks)",
+        REDUCTION_SHORTCUTS,
+    )
+    dropout: float = setting(0.0, "probability of silence behind each norm", minimum=0, below=1)
     filters: int = setting(32, "channels of every convolution", minimum=1)
     dataset: str = setting("cifar100", f"images to train on: {', '.join(DATASET_FORMS)}")
     labels: str = setting("fine", "classes, or groups of classes where the data set has them", LABELS)
@@ -96,7 +117,9 @@ class RunConfig:
     device: str = setting("cpu", "cpu, or cuda:0 for a GPU")
     engine: str = setting("auto", "how the mathematics is run", ENGINES)
     dtype: str = setting("float32", "precision of weights and images", DTYPES)
-    limit_classes: int | None = setting(None, "use only the images of the first so many classes", minimum=2, unset="all")
+    limit_classes: int | None = setting(
+        None, "use only the images of the first so many classes", minimum=2, unset="all"
+    )
     limit_train: int | None = setting(None, "use only the first so many training images", minimum=1, unset="all")
     limit_valid: int | None = setting(None, "use only the first so many validation images", minimum=1, unset="all")
 
@@ -115,6 +138,8 @@ class RunConfig:
     def _check_model(self) -> None:
         if not self.own_model:
             _ = self.depth
+            combined = ("norm", "norm_groups", "norm_position", "filters", "residual", "reduction_shortcut", "dropout")
+            check_combination(**{name: getattr(self, name) for name in combined})
             return
         defaults = {f.name: f.default for f in dataclasses.fields(self)}
         for name in VGG_SETTINGS:

@@ -4,23 +4,36 @@ Nothing here touches pyplot, whose figures are global: one run's lines would end
 figure shows itself in a notebook, and `figure.savefig(path)` writes it. Functions with an `axes` argument draw there.
 """
 
+from mlp.plotting.basics import bars, histograms, lines
 from mlp.plotting.comparison import compare_curves, compare_gradient_flow
 from mlp.plotting.history import curves, story
 from mlp.plotting.layers import gradient_flow, gradient_flow_map, layer_statistics
-from mlp.plotting.pictures import predictions
+from mlp.plotting.panels import curve_panels, flow_panels, seed_panels
+from mlp.plotting.pictures import images, predictions
 from mlp.plotting.schedules import schedule
+from mlp.plotting.sweeps import sweep
+from mlp.plotting.valley import valley
 
 FORMATS = (".png", ".pdf", ".svg")  # that figures can be written in
 
 __all__ = [
     "FORMATS",
+    "bars",
     "compare_curves",
     "compare_gradient_flow",
+    "curve_panels",
     "curves",
+    "flow_panels",
     "gradient_flow",
     "gradient_flow_map",
+    "histograms",
+    "images",
     "layer_statistics",
+    "lines",
     "predictions",
     "schedule",
+    "seed_panels",
     "story",
+    "sweep",
+    "valley",
 ]

@@ -1,6 +1,7 @@
 """Several runs beside each other, on shared scales."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -47,13 +48,17 @@ def stack_rows(rows: Sequence[Array]) -> Array:
     return stacked
 
 
-def draw_mean_and_band(axes: Axes, x: Array, values: Array, color: str, label: str) -> None:
-    """Draw the mean of `values` (runs, points) over the runs, NaN left out, and a band of one standard deviation."""
+def draw_mean_and_band(axes: Axes, x: Array, values: Array, color: str, label: str, **style: Any) -> None:
+    """Draw the mean of `values` (runs, points) over the runs, NaN left out, and a band of one standard deviation.
+
+    Args:
+        style: further arguments of `axes.plot`, such as dashes.
+    """
     count = np.isfinite(values).sum(axis=0)  # (points,)
     kept = count > 0
     x, values, count = x[kept], values[:, kept], count[kept]
     mean = np.nansum(values, axis=0) / count
-    axes.plot(x, mean, color=color, label=label, marker=marker(x))
+    axes.plot(x, mean, color=color, label=label, **{"marker": marker(x), **style})
     if len(values) > 1:
         spread = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / np.maximum(count - 1, 1))  # 0 where one run is left
         axes.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.2, linewidth=0)

@@ -8,6 +8,35 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mlp.plotting.history import TRAIN
+from mlp.typing import Array
+
+
+def images(
+    pictures: Array, titles: Sequence[str] = (), columns: int = 8, size: float = 1.3, shared: bool = True
+) -> Figure:
+    """A grid of images, or of maps of numbers.
+
+    Args:
+        pictures: images (N, H, W, 3) uint8 or floats in 0 .. 1; or numbers (N, H, W), drawn as colours from blue (the
+            most negative) over white (zero) to red.
+        titles: one for each picture, or none.
+        columns: pictures in a row. size: of a picture, in inches.
+        shared: whether all maps of numbers have one scale, or each its own.
+    """
+    columns = min(columns, len(pictures))
+    rows = -(-len(pictures) // columns)
+    height = size * (1.2 if len(titles) else 1.05)
+    figure = Figure(figsize=(size * columns, height * rows), layout="constrained")
+    for axes in (grid := figure.subplots(rows, columns, squeeze=False)).flat:
+        axes.set_axis_off()
+    largest = np.abs(pictures).max() if pictures.ndim == 3 else None
+    for i, (axes, picture) in enumerate(zip(grid.flat, pictures, strict=False)):
+        limit = largest if shared or largest is None else np.abs(picture).max()
+        scale = {} if limit is None else {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
+        axes.imshow(picture, **scale)
+        if len(titles):
+            axes.set_title(titles[i], fontsize="small")
+    return figure
 
 
 def predictions(predictions: Sequence[Any]) -> Figure:

@@ -40,6 +40,20 @@ def test_limits_take_the_first_of_the_split(monkeypatch):
     assert (len(all_train), len(all_valid)) == (190, 10)
 
 
+@pytest.mark.parametrize("labels", ["fine", "coarse"])
+def test_the_first_classes_of_the_same_split(labels):
+    """No image moves between training and validation because there are fewer classes; limits count what is left."""
+    whole = load_dataset("synthetic", labels=labels)
+    few = load_dataset("synthetic", labels=labels, limit_classes=7)
+    for all_images, images in zip(whole, few, strict=True):
+        np.testing.assert_array_equal(images.images, all_images.images[all_images.labels < 7])
+        assert images.num_classes == 7
+        assert images.class_names == all_images.class_names[:7]
+    train, valid, test = load_dataset("synthetic", labels=labels, limit_classes=7, limit_train=50, limit_valid=3)
+    assert (len(train), len(valid), len(test)) == (50, 3, len(few[2]))
+    np.testing.assert_array_equal(train.images, few[0].images[:50])
+
+
 def test_cifar100_from_the_folder(tiny_cifar, monkeypatch):
     tiny_cifar.write_folder()
     monkeypatch.setattr("mlp.data.datasets.split_indices", lambda labels, kind: split_indices(labels, kind, 0.6))
@@ -111,6 +125,9 @@ def test_wrong_requests(tmp_path):
         for limit in (0, -1):
             with pytest.raises(ConfigurationError, match=f"{name} must be at least 1, got {limit}"):
                 load_dataset("synthetic", **{name: limit})
+    for count in (0, 1, 101):
+        with pytest.raises(ConfigurationError, match=rf"limit_classes must lie in 2 \.\. 100, .*, got {count}"):
+            load_dataset("synthetic", limit_classes=count)
     with pytest.raises(ConfigurationError, match="split must be one of"):
         load_dataset("synthetic", split="half")
     with pytest.raises(DataError, match="was not found"):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mlp.data import ImageSet
-from mlp.errors import DataError
+from mlp.errors import ConfigurationError, DataError
 
 NAMES = ("a", "b", "c")
 
@@ -28,6 +28,20 @@ def test_take_keeps_images_and_labels_together():
     assert (taken.class_names, taken.coarse_names) == (NAMES, ("x", "y"))
     assert len(make().take(np.arange(0))) == 0
     assert make().take(np.arange(2)).coarse_labels is None
+
+
+def test_the_first_classes():
+    images = make(coarse_labels=np.array([0, 0, 1, 0, 0]), coarse_names=("x", "y"))
+    kept = images.first_classes(2)
+    np.testing.assert_array_equal(kept.images, images.images[[0, 1, 3, 4]])
+    assert kept.labels.tolist() == [0, 1, 0, 1]
+    assert (kept.class_names, kept.num_classes, kept.coarse_names) == (("a", "b"), 2, ("x", "y"))
+    assert len(images.first_classes(3)) == 5
+    for count in (1, 4, 0, -1):
+        with pytest.raises(ConfigurationError, match=rf"limit_classes must lie in 2 \.\. 3, .*, got {count}"):
+            images.first_classes(count)
+    with pytest.raises(DataError, match="none of 5 images is of the first 2 classes"):
+        make(labels=np.full(5, 2)).first_classes(2)
 
 
 @pytest.mark.parametrize(

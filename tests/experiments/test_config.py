@@ -1,12 +1,15 @@
 """Settings: what is refused, and which schedule, rule and loss come out."""
 
+import argparse
+
 import numpy as np
 import pytest
 
 from mlp.data import load_dataset
 from mlp.errors import ConfigurationError
 from mlp.experiments import RunConfig
-from mlp.experiments.build import make_batches, make_loss, make_model, make_rule, make_schedule
+from mlp.experiments.build import make_batches, make_loss, make_model, make_rule, make_schedule, run_title
+from mlp.experiments.config import add_flags, given_settings
 
 
 @pytest.mark.parametrize(
@@ -21,14 +24,24 @@ from mlp.experiments.build import make_batches, make_loss, make_model, make_rule
         ({"warm_up": 100}, "--warm-up must be shorter than --epochs 100, got 100"),
         ({"warm_up": -1}, "--warm-up must be at least 0"),
         ({"label_smoothing": 1.0}, "--label-smoothing must be less than 1, got 1.0"),
+        ({"limit_classes": 1}, "--limit-classes must be at least 2, got 1"),
         ({"clip_norm": 0}, "--clip-norm must be greater than 0, got 0"),
         ({"clip_value": float("nan")}, "--clip-value must be greater than 0"),
         ({"decoupled_weight_decay": -0.1}, "--decoupled-weight-decay must be at least 0"),
         ({"no_decay": "("}, "--no-decay must be a regular expression, got '('"),
         ({"norm_position": "beside"}, "--norm-position must be one of before, after"),
-        ({"reduction_shortcut": "conv"}, "--reduction-shortcut must be one of none, avgpool"),
+        ({"reduction_shortcut": "conv"}, "--reduction-shortcut must be one of none, avgpool, strided, projection"),
+        ({"reduction_shortcut": "strided"}, "add residual=True (--residual), or leave reduction_shortcut out"),
+        ({"norm": "none", "dropout": 0.2}, "say norm='batch' (--norm batch), or leave dropout out"),
+        ({"norm": "batch", "dropout": 1}, "--dropout must be less than 1, got 1"),
+        ({"norm": "group", "norm_groups": 3}, "norm_groups must divide the 32 filters, and 3 does not"),
+        ({"norm": "group", "norm_groups": 0}, "--norm-groups must be at least 1, got 0"),
+        ({"norm": "layer", "norm_groups": 4}, "norm_groups is for norm 'group', not for 'layer'"),
+        ({"norm": "instance", "norm_position": "after"}, "choose norm_position 'before'"),
         ({"model": "net.py:deep", "norm": "batch"}, "--norm is for vgg models: net.py:deep is built as it is written"),
         ({"model": "net.py:deep", "filters": 8}, "--filters is for vgg models"),
+        ({"model": "net.py:deep", "norm_groups": 8}, "--norm-groups is for vgg models"),
+        ({"model": "net.py:deep", "dropout": 0.5}, "--dropout is for vgg models"),
         ({"model": "net.py"}, "--model must be vgg08, vgg38, vgg<depth> or FILE.py:function, got 'net.py'"),
     ],
 )
@@ -95,3 +108,51 @@ def test_without_augmentation_the_training_images_stay_as_they_are():
         shuffled = np.array([np.abs(y - image).sum(axis=(1, 2, 3)).min() for image in x])
         assert (shuffled.max() == 0) != augment
         assert sorted(targets) == sorted(order)
+
+
+def parse(line):
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    return RunConfig(**given_settings(parser.parse_args(line.split())))
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected", "title"),
+    [
+        ("--norm layer", ["LayerNorm(8"], "VGG14 LN on cifar100"),
+        ("--norm instance", ["InstanceNorm(8"], "VGG14 IN on cifar100"),
+        ("--norm group", ["GroupNorm(8, 8"], "VGG14 GN on cifar100"),
+        ("--norm group --norm-groups 2 --residual", ["GroupNorm(2, 8", "Identity()"], "VGG14 GN+RC on cifar100"),
+        ("--norm batch --norm-position after --dropout 0.2", ["BatchNorm(8", "Dropout(0.2)"], "VGG14 BN on cifar100"),
+        ("--residual --reduction-shortcut strided", ["StridedIdentity(8, 8"], "VGG14 RC on cifar100"),
+        ("--residual --reduction-shortcut projection", ["kernel_size=(1, 1), stride=(2, 2)"], "VGG14 RC on cifar100"),
+        (
+            "--residual --reduction-shortcut projection_everywhere",
+            ["kernel_size=(1, 1), stride=(1, 1)"],
+            "VGG14 RC on cifar100",
+        ),
+    ],
+)
+def test_every_variant_is_reached_from_the_command_line(flags, expected, title):
+    config = parse(f"--model vgg14 --filters 8 {flags}")
+    text = repr(make_model(config, 5, (8, 8, 3)))
+    assert all(part in text for part in expected)
+    assert run_title(config) == title
+
+
+def test_the_reports_schedules_and_batch_sizes_are_reached_from_the_command_line():
+    by_epoch = make_schedule(parse("--model vgg38"), 475)  # E: the cosine falls once
+    np.testing.assert_allclose([by_epoch(0), by_epoch(474), by_epoch(99 * 475)], [1e-3, 1e-3, 2.024e-5], rtol=1e-3)
+    by_step = make_schedule(parse("--schedule-unit step --schedule-length 100"), 475)  # I: up and down every 100 steps
+    np.testing.assert_allclose([by_step(step) for step in (0, 100, 200, 47_500)], [1e-3, 2e-5, 1e-3, 2e-5], rtol=1e-9)
+    exponential = make_schedule(parse("--schedule exponential --schedule-factor 0.96"), 475)
+    assert exponential(2 * 475) == pytest.approx(1e-3 * 0.96**2)
+    assert [parse(f"--batch-size {size}").batch_size for size in (25, 1024)] == [25, 1024]
+    assert make_rule(parse("--weight-decay 1e-3")).weight_decay == 1e-3
+
+
+def test_configurations_from_before_a_setting_existed_are_read():
+    old = RunConfig(model="vgg38", norm="batch", residual=True).as_dict()
+    for name in ("norm_groups", "dropout"):
+        del old[name]
+    assert RunConfig(**old) == RunConfig(model="vgg38", norm="batch", residual=True)

@@ -1,0 +1,264 @@
+"""Tables of the reports with our numbers beside the published ones, and a verdict for each line.
+
+Our numbers are taken as the report took its own: at the last epoch, as mean and standard deviation of the last five, or
+as mean and standard deviation over the seeds. Standard deviations divide by n, as s1 says of its own. Test numbers are
+those of the weights with the highest validation accuracy, one pass at the end.
+
+    inside          every published accuracy is met: within its spread over seeds where one was published (at least half
+                    a point, because 2,500 images at chance scatter by 0.2), else within 2 points
+    outside         one is not; the verdict says which, and by how much
+    not comparable  the quick scale, other images, epochs that are missing: the numbers are shown, not judged
+    not run         there is no run yet
+
+Nets with BN and without shortcuts get 4 points: the same code and seed scatters over several.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mlp.errors import ConfigurationError
+from mlp.experiments.comparison import RunRecord, count_parameters
+from mlp.experiments.config import RunConfig
+from mlp.experiments.reports import EXHIBITS, METRICS, ROWS, TAKEN, Number, Published, Row, rows_of
+from mlp.experiments.reproduction import Result, RunIndex, collect
+from mlp.experiments.scale import FULL, Scale
+
+POINTS = 0.02  # of accuracy
+POINTS_BN_ONLY = 0.04
+LEAST_SPREAD = 0.005
+LAST = 5  # epochs
+GAPS = {"gap_acc": ("train_acc", "val_acc"), "gap_loss": ("val_loss", "train_loss")}  # the first minus the second
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One of "inside", "outside", "not comparable", "not run" and "-" (nothing published), and why."""
+
+    word: str
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.word}: {self.why}" if self.why else self.word
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of a table: a Result with its numbers.
+
+    Attributes:
+        ours, published: {metric: Number} of those metrics that there are.
+    """
+
+    result: Result
+    ours: dict[str, Number]
+    published: dict[str, Number]
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to be printed, see `mlp.experiments.report_formats`.
+
+    Attributes:
+        id, title: of the exhibit or row. scale: of our runs; its label belongs above the numbers.
+        metrics: the columns. lines: the Lines. notes: sentences that belong below it.
+    """
+
+    id: str
+    title: str
+    scale: Scale
+    metrics: tuple[str, ...]
+    lines: list[Line]
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def caption(self) -> str:
+        """Title and scale in a line: wherever numbers of a small scale are printed, it says so."""
+        return f"{self.id}: {self.title} ({self.scale.label})"
+
+    def header(self) -> list[str]:
+        """Return the column titles; what was published of a metric has a column where there is any."""
+        titles = []
+        for metric in self.metrics:
+            titles += [column_title(metric), "published"] if self.has_published(metric) else [column_title(metric)]
+        return ["run", "row", "parameters", "seeds", "epochs", *titles, "verdict"]
+
+    def cells(self) -> list[list[str]]:
+        """Return the lines as texts, column by column."""
+        rows = []
+        for line in self.lines:
+            numbers = []
+            for metric in self.metrics:
+                numbers.append(format_number(metric, line.ours.get(metric)))
+                if self.has_published(metric):
+                    numbers.append(format_number(metric, line.published.get(metric)))
+            rows.append([*run_cells(line.result), *numbers, str(line.verdict)])
+        return rows
+
+    def has_published(self, metric: str) -> bool:
+        """Whether a published number of a metric belongs into this table."""
+        return any(metric in line.published for line in self.lines)
+
+
+def make_table(name: str, index: RunIndex, scale: Scale | None = None, seeds: Sequence[int] | None = None) -> Table:
+    """Return the Table of an exhibit ("s0-tab1") or of a single row ("s0-7").
+
+    Args:
+        index: our runs.
+        scale: None takes the full one where there are such runs, else the quick one, see `collect`.
+        seeds: None takes those of the rows.
+
+    Raises:
+        ConfigurationError: there is no such table or row, or nothing to put into it.
+    """
+    title, metrics, rows = find_table(name)
+    results = collect(rows, index, scale, seeds)
+    if not results:
+        raise ConfigurationError(f"{name} has no runs to make a table of: it is {rows[0].state}")
+    lines = [make_line(result) for result in results]
+    return Table(name, title, results[0].scale, metrics, lines, make_notes(lines))
+
+
+def find_table(name: str) -> tuple[str, tuple[str, ...], list[Row]]:
+    """Return (title, metrics, rows) of a table's id or a row's."""
+    if name in ROWS:
+        row = ROWS[name]
+        tables = [EXHIBITS[exhibit] for exhibit in row.exhibits if EXHIBITS[exhibit].is_table]
+        return row.title, tables[0].metrics if tables else METRICS, [row]
+    if name in EXHIBITS and EXHIBITS[name].is_table:
+        return EXHIBITS[name].title, EXHIBITS[name].metrics, rows_of(name)
+    if name in EXHIBITS:
+        rows = " ".join(row.id for row in rows_of(name))
+        raise ConfigurationError(f"{name} is a figure, not a table; the rows that it draws have tables: {rows}")
+    raise ConfigurationError(f"there is no table or row {name!r}; tables: {', '.join(map(str, all_tables()))}")
+
+
+def all_tables() -> list[str]:
+    """Return the ids of all tables."""
+    return [exhibit.id for exhibit in EXHIBITS.values() if exhibit.is_table]
+
+
+def make_line(result: Result) -> Line:
+    """Return the Line of a Result."""
+    ours = measure(result.records, result.row.taken)
+    published = with_gaps(result.run.published.numbers())
+    return Line(result, ours, published, judge(result, ours))
+
+
+def measure(records: Sequence[RunRecord], taken: str) -> dict[str, Number]:
+    """Return our numbers, {metric: Number}, taken as TAKEN says; several seeds are averaged in any case.
+
+    The spread is None where there is one number only.
+    """
+    values: dict[str, list[float]] = {}
+    for record in records:
+        rows = record.history.rows[-LAST:] if taken == "last5" else record.history.rows[-1:]
+        for name in METRICS[:4]:
+            values.setdefault(name, []).extend(row[name] for row in rows)
+        for gap, (first, second) in GAPS.items():
+            values.setdefault(gap, []).extend(row[first] - row[second] for row in rows)
+        seconds = [row["seconds"] for row in record.history.rows if "seconds" in row]
+        values.setdefault("seconds", []).extend([float(np.mean(seconds))] if seconds else [])
+        for name in METRICS[4:]:
+            if name in record.test:
+                values.setdefault(name, []).append(record.test[name])
+    return {
+        name: Number(float(np.mean(numbers)), float(np.std(numbers)) if len(numbers) > 1 else None)
+        for name, numbers in values.items()
+        if numbers
+    }
+
+
+def with_gaps(numbers: dict[str, Number]) -> dict[str, Number]:
+    """Return published numbers with the gaps that follow from them."""
+    gaps = {
+        gap: Number(round(numbers[first].value - numbers[second].value, 6))
+        for gap, (first, second) in GAPS.items()
+        if first in numbers and second in numbers
+    }
+    return numbers | gaps
+
+
+def judge(result: Result, ours: dict[str, Number]) -> Verdict:
+    """Return the Verdict on our numbers."""
+    if not result.records:
+        return Verdict("not run")
+    if result.why_not_comparable:
+        return Verdict("not comparable", result.why_not_comparable)
+    accuracies = {name: n for name, n in result.run.published.numbers().items() if name.endswith("acc")}
+    compared = {name: published for name, published in accuracies.items() if name in ours}
+    if not compared:
+        return Verdict("-")
+    off = []
+    for name, published in compared.items():
+        difference = ours[name].value - published.value
+        allowed = tolerance(published, result.row, result.config)
+        if abs(difference) > allowed + 1e-9:  # both have been rounded
+            off.append(f"{column_title(name)} {100 * difference:+.1f} points, {100 * allowed:.1f} allowed")
+    return Verdict("outside", "; ".join(off)) if off else Verdict("inside")
+
+
+def tolerance(published: Number, row: Row, config: RunConfig) -> float:
+    """Return by how much an accuracy may differ from the published one."""
+    if config.norm == "batch" and not config.residual:
+        return POINTS_BN_ONLY
+    if published.spread is not None and row.taken == "seeds":
+        return max(published.spread, LEAST_SPREAD)
+    return POINTS
+
+
+def make_notes(lines: Sequence[Line]) -> list[str]:
+    """Return the sentences below a table."""
+    taken = dict.fromkeys(line.result.row.taken for line in lines)
+    notes = [f"Ours and published: {'; '.join(TAKEN[name] for name in taken)}."]
+    if any(line.result.scale is not FULL for line in lines):
+        notes.append(f"Ours is {lines[0].result.scale.label}: not comparable with what was published.")
+        notes.append(chance(lines[0].result.config.limit_classes))
+    datasets = dict.fromkeys(line.result.config.dataset for line in lines if line.result.records)
+    notes += [f"Ours is on {name} images, not on CIFAR-100." for name in datasets if name != "cifar100"]
+    rows = {line.result.row.id: line.result.row.note for line in lines}
+    return notes + [f"{row}: {note}" for row, note in rows.items() if note]
+
+
+def chance(num_classes: int | None) -> str:
+    """Return a sentence that says what a network reaches that has learned nothing."""
+    K = num_classes or 100
+    return f"Chance is {100 / K:g} % and a loss of ln {K} = {math.log(K):.3f}, where the reports had 1 % and 4.605."
+
+
+def column_title(metric: str) -> str:
+    """Return a metric's name for people: "train acc"."""
+    return "seconds an epoch" if metric == "seconds" else metric.replace("_", " ")
+
+
+def run_cells(result: Result) -> list[str]:
+    """Return the texts that say which run a line is about."""
+    seeds = ", ".join(str(record.config.seed) for record in result.records) or "-"
+    epochs = f"{result.epochs} of {result.config.epochs}" if result.records else "-"
+    parameters = format_parameters(parameters_of(result), result.run.published)
+    return [result.run.label, result.row.id, parameters, seeds, epochs]
+
+
+def parameters_of(result: Result) -> int | None:
+    """Return how many weights our run has, or would have."""
+    return result.records[0].parameters if result.records else count_parameters(result.config)
+
+
+def format_parameters(parameters: int | None, published: Published) -> str:
+    """Return numbers of parameters as a cell: "338,500 (339K)", the published one in brackets."""
+    ours = "?" if parameters is None else f"{parameters:,}"
+    return ours if published.parameters is None else f"{ours} ({published.parameters // 1000}K)"
+
+
+def format_number(metric: str, number: Number | None) -> str:
+    """Return a number as a cell: accuracies in percent, losses as they are; "-" for None."""
+    if number is None:
+        return "-"
+    scale, digits, unit = (100.0, 2, " %") if metric.endswith("acc") else (1.0, 1 if metric == "seconds" else 3, "")
+    text = f"{scale * number.value:.{digits}f}"
+    if number.spread is not None:
+        text += f" ± {scale * number.spread:.{digits}f}"
+    return text + unit

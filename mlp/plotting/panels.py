@@ -1,0 +1,219 @@
+"""The figures of the reports, as panels: curves of several runs, gradient flows, and the spread over seeds.
+
+Each takes numbers by label and returns a Figure whose legend stands below the panels, where it covers no line.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+
+from mlp.plotting.comparison import draw_mean_and_band, stack_rows
+from mlp.plotting.layers import axis_label, draw_lines, label_depths
+from mlp.plotting.style import BLACK, BLUE, GREY, MARKERS, VERMILLION, emphasized, line_style
+from mlp.training.history import History, LayerTable
+from mlp.typing import Array
+
+PARTS = {"train": "training", "val": "validation", "test": "test"}
+UNITS = {  # of the sorts of metrics
+    "loss": "cross-entropy loss (nats)",
+    "acc": "accuracy (%)",
+    "learning_rate": "learning rate at the end of the epoch",
+}
+
+
+def curve_panels(
+    runs: Mapping[str, Sequence[History]],
+    metrics: Sequence[str],
+    title: str | None = None,
+    worst: str | None = None,
+    classes: int | None = None,
+    together: bool = False,
+) -> Figure:
+    """Metrics against the epoch: a panel for each metric, with a line for each run.
+
+    Panels of the same sort (loss, accuracy) share their scale.
+
+    Args:
+        runs: {label: list of Histories}; several under one label (other seeds) become their mean, in a band of one
+            standard deviation. They may differ in length.
+        metrics: train_loss, train_acc, val_loss, val_acc or learning_rate.
+        worst: the label of the run that is drawn in red.
+        classes: K; chance, a loss of ln K and an accuracy of 1/K, is drawn as a dotted line.
+        together: for a single run: training and validation in one panel.
+    """
+    groups = panels_of(metrics, together)
+    columns = 2 if len(groups) in (2, 4) else len(groups)
+    rows = -(-len(groups) // columns)
+    figure = Figure(figsize=(1.5 + 4.5 * columns, 1.2 + 3.3 * rows), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
+    for axes, group in zip(panels, groups, strict=True):
+        sort = sort_of(group[0])
+        lines = [(label, metric) for label in runs for metric in group]
+        for i, (label, metric) in enumerate(lines):
+            values = stack_rows([metric_values(history, metric) for history in runs[label]])  # (runs, epochs)
+            style = line_style(i, values.shape[1])
+            name = part_of(metric) if together else label
+            style = emphasized(style) if label == worst else style
+            draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, label=name, **style)
+        if classes and sort in ("loss", "acc"):
+            chance = math.log(classes) if sort == "loss" else 100.0 / classes
+            axes.axhline(
+                chance, color=GREY, linestyle=":", linewidth=1.2, label=f"chance ({classes} classes)", zorder=1
+            )
+        axes.set(ylabel=UNITS[sort], title="" if together else part_of(group[0]))
+        axes.set_yscale("log" if sort == "learning_rate" else "linear")
+        axes.grid(alpha=0.3)
+    share_scales(panels, [sort_of(group[0]) for group in groups])
+    for axes in panels[-columns:]:
+        axes.set_xlabel("epoch")
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    legend_below(figure, panels[0], columns)
+    set_title(figure, title)
+    return figure
+
+
+def panels_of(metrics: Sequence[str], together: bool) -> list[list[str]]:
+    """Return the metrics of each panel: all of a sort together, or each by itself."""
+    sorts = dict.fromkeys(sort_of(metric) for metric in metrics)
+    by_sort = [[metric for metric in metrics if sort_of(metric) == sort] for sort in sorts]
+    return by_sort if together else [[metric] for group in by_sort for metric in group]
+
+
+def sort_of(metric: str) -> str:
+    """Return what a metric measures: "loss", "acc" or "learning_rate"."""
+    return metric if metric == "learning_rate" else metric.rpartition("_")[2]
+
+
+def part_of(metric: str) -> str:
+    """Return what a metric is measured on: "training", "validation", "test"; "" for the learning rate."""
+    return PARTS.get(metric.partition("_")[0], "")
+
+
+def metric_values(history: History, metric: str) -> Array:
+    """Return a metric over the epochs, accuracies in percent, (epochs,)."""
+    return history.column(metric) * (100.0 if metric.endswith("acc") else 1.0)
+
+
+def share_scales(panels: Sequence[Axes], sorts: Sequence[str]) -> None:
+    """Give panels of the same sort the same limits."""
+    for sort in set(sorts):
+        same = [axes for axes, other in zip(panels, sorts, strict=True) if other == sort]
+        limits = [axes.get_ylim() for axes in same]
+        for axes in same:
+            axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
+def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
+    """Write the legend of a panel below all panels."""
+    handles, labels = axes.get_legend_handles_labels()
+    per_row = max(1, min(len(labels), int(columns * 55 / (max(map(len, labels), default=0) + 8))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=per_row, fontsize="small", handlelength=3.5)
+
+
+def set_title(figure: Figure, title: str | None) -> None:
+    """Write a title above all panels, in lines that fit the figure's width."""
+    if title:
+        figure.suptitle(title, fontsize="medium", wrap=True)
+
+
+def flow_panels(tables: Mapping[str, LayerTable], log: bool = False, title: str | None = None) -> Figure:
+    """Gradient flow in the form of the reports: mean |gradient| of the last batch of every epoch, a panel for each run.
+
+    A pale line for each epoch, and a black one for the last. Panels share a logarithmic axis, so that they can be
+    compared; on a linear one each has its own, because a network whose gradients vanish would be a line at 0.
+
+    Args:
+        tables: {label: gradient-flow LayerTable}.
+        log: whether the axis is logarithmic. Zeros have no place there and leave gaps.
+    """
+    columns = 1 if max(len(table.names) for table in tables.values()) > 45 else min(2, len(tables))
+    rows = -(-len(tables) // columns)
+    same_layers = columns == 1 and len({tuple(table.names) for table in tables.values()}) == 1
+    size = (10.5 if columns == 1 else 13.5, 0.6 + 3.9 * rows - (1.0 * (rows - 1) if same_layers else 0.0))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=same_layers, sharey=log).ravel()
+    for axes, (label, table) in zip(panels, tables.items(), strict=False):
+        values = table["last_mean_abs"]  # (epochs, layers)
+        scale = "log" if log else "linear"
+        draw_lines(axes, table.names, values, scale, shades=[0.3 if len(values) <= 20 else 0.12] * len(values))
+        label_depths(axes.xaxis, table.names, most=80)
+        last = np.where(values[-1] > 0, values[-1], np.nan) if log else values[-1]
+        axes.plot(last, color=BLACK, linewidth=1.1, marker=".", markersize=3)
+        first = axes in panels[::columns]
+        axes.set(
+            ylabel=axis_label("mean_abs") if first or not log else "",
+            xlabel=axes.get_xlabel() if axes in panels[-columns:] else "",
+        )
+        axes.set_title(f"{label} ({epochs_drawn(table)})", fontsize="medium")
+        if not log:
+            axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3), useMathText=True)
+            axes.set_ylim(bottom=0.0)
+    for axes in panels[len(tables) :]:
+        axes.remove()
+    set_title(figure, title)
+    return figure
+
+
+def epochs_drawn(table: LayerTable) -> str:
+    """Say which epochs the lines of a gradient flow are."""
+    return "epoch 1" if len(table) == 1 else f"epochs 1 to {len(table)}, the last one black"
+
+
+def seed_panels(
+    values: Mapping[str, Mapping[int, float]],
+    published: Mapping[str, tuple[float, float | None]] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """How far runs with different seeds lie apart: a marker for each seed, beside it mean and standard deviation.
+
+    Args:
+        values: {metric: {seed: value}}, losses in one panel, accuracies (fractions) in the other.
+        published: {metric: (mean, standard deviation or None)}, drawn beside ours.
+    """
+    sorts = list(dict.fromkeys(sort_of(metric) for metric in values))
+    seeds = list(dict.fromkeys(seed for numbers in values.values() for seed in numbers))
+    figure = Figure(figsize=(1.5 + 4.5 * len(sorts), 4.6), layout="constrained")
+    for axes, sort in zip(figure.subplots(1, len(sorts), squeeze=False).ravel(), sorts, strict=True):
+        metrics = [metric for metric in values if sort_of(metric) == sort]
+        scale = 100.0 if sort == "acc" else 1.0
+        for x, metric in enumerate(metrics):
+            draw_seeds(axes, x, {seed: scale * value for seed, value in values[metric].items()}, seeds)
+            mean, spread = (published or {}).get(metric, (None, None))
+            if mean is not None:
+                error = None if spread is None else scale * spread
+                axes.errorbar(x + 0.32, scale * mean, error, color=VERMILLION, label="published", **ERROR_BAR, fmt="s")
+        axes.set_xticks(range(len(metrics)), [part_of(metric) for metric in metrics])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.set(ylabel=UNITS[sort], xlim=(-0.5, len(metrics) - 0.5))
+        axes.grid(alpha=0.3, axis="y")
+    handles: dict[str, Any] = {}
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=min(len(handles), 6), fontsize="small"
+    )
+    set_title(figure, title)
+    return figure
+
+
+ERROR_BAR: dict[str, Any] = {"capsize": 4, "markersize": 6, "linewidth": 1.5, "mfc": "white"}
+
+
+def draw_seeds(axes: Axes, x: float, values: Mapping[int, float], seeds: Sequence[int]) -> None:
+    """Draw a marker for each seed around x, and to their right mean and standard deviation (over n)."""
+    offsets = np.linspace(-0.3, 0.06, len(seeds)) if len(seeds) > 1 else [-0.12]
+    for seed, value in values.items():
+        i = seeds.index(seed)
+        axes.plot(x + offsets[i], value, MARKERS[i % len(MARKERS)], color=GREY, label=f"seed {seed}", linestyle="none")
+    numbers = np.array(list(values.values()))
+    if len(numbers) > 1:
+        spread = numbers.std()
+        axes.errorbar(
+            x + 0.2, numbers.mean(), spread, color=BLUE, label="mean and standard deviation", **ERROR_BAR, fmt="o"
+        )

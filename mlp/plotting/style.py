@@ -1,0 +1,35 @@
+"""Lines that colour-blind readers and grey prints can tell apart: colour, dashes and marker all differ.
+
+The colours are Okabe and Ito's, chosen for all common forms of colour blindness; yellow is too pale on white.
+"""
+
+from typing import Any
+
+BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+PINK, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
+COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, BLACK)  # without vermillion, which is for emphasis
+DASHES = ("solid", (0, (6, 2)), (0, (6, 2, 1, 2)), (0, (1.5, 1.5)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
+GREY = "#777777"
+
+
+def line_style(i: int, points: int) -> dict[str, Any]:
+    """Return how line number `i` of a figure looks, as arguments of `axes.plot`.
+
+    Args:
+        points: how many points the line has; about eight of them carry the marker.
+    """
+    every = max(1, points // 8)
+    return {
+        "color": COLORS[i % len(COLORS)],
+        "linestyle": DASHES[i % len(DASHES)],
+        "marker": MARKERS[i % len(MARKERS)],
+        "markersize": 4.5,
+        "markevery": (i * every // 4 % every, every),  # not all at the same epochs
+        "linewidth": 1.5,
+    }
+
+
+def emphasized(style: dict[str, Any]) -> dict[str, Any]:
+    """Return a line's style in the red that is kept for what a reader is to see first."""
+    return {**style, "color": VERMILLION, "linewidth": 2.2}

@@ -1,0 +1,48 @@
+"""A result against a setting: one marker a run, and a line through the means."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mlp.plotting.basics import figure_of, own_axes
+from mlp.plotting.style import GREY, line_style
+
+
+def sweep(
+    results: Mapping[str, Mapping[float, Sequence[float]]],
+    xlabel: str,
+    ylabel: str,
+    xscale: str = "log",
+    chance: float | None = None,
+    title: str = "",
+) -> Figure:
+    """Results of runs against one of their settings.
+
+    Args:
+        results: {label: {value of the setting: results, one a seed}}.
+        xscale: "log", "linear" or "symlog" (logarithmic, with a place for 0).
+        chance: a result that needs no learning, drawn as a dotted line.
+    """
+    axes = own_axes()
+    for i, (label, by_setting) in enumerate(results.items()):
+        style = line_style(i, len(by_setting))
+        settings = sorted(by_setting)
+        means = [float(np.mean(by_setting[setting])) for setting in settings]
+        axes.plot(settings, means, label=label, **{**style, "markevery": 1})
+        for setting in settings:
+            values = by_setting[setting]
+            axes.plot([setting] * len(values), values, ".", color=style["color"], alpha=0.5, markersize=5)
+    if chance is not None:
+        axes.axhline(chance, color=GREY, linestyle=":", linewidth=1.2, label="chance")
+    tried = sorted({setting for by_setting in results.values() for setting in by_setting})
+    smallest = min((setting for setting in tried if setting > 0), default=1.0)
+    axes.set_xscale(xscale, **({"linthresh": smallest} if xscale == "symlog" else {}))
+    axes.set_xticks(tried, [f"{setting:g}" for setting in tried])
+    axes.minorticks_off()
+    if xscale == "symlog":  # whose own margins reach far below zero
+        axes.set_xlim(-0.3 * smallest, 1.6 * max(tried))
+    axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small")
+    return figure_of(axes)

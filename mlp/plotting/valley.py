@@ -1,0 +1,46 @@
+"""A function of two weights as a map of contour lines, and the ways that learning rules take on it."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mlp.typing import Array
+
+
+def valley(
+    function: Callable[[Array, Array], Array],
+    paths: Mapping[str, Array],
+    across: tuple[float, float],
+    up: tuple[float, float],
+    columns: int = 3,
+    title: str = "",
+) -> Figure:
+    """Contours of a function of two weights, and on them paths, a panel for each.
+
+    Args:
+        function: (w1, w2), two arrays of one shape, -> its values, of that shape; positive but for one lowest point.
+        paths: {label: weights (steps + 1, 2), the first where the path starts}; what leaves the map is cut off.
+        across, up: the part of the plane that is drawn, (lowest, highest) w1 and w2.
+    """
+    columns = min(columns, len(paths))
+    rows = -(-len(paths) // columns)
+    figure = Figure(figsize=(3.9 * columns, 2.7 * rows + 0.3 * bool(title)), layout="constrained")
+    panels: Any = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    w1, w2 = np.meshgrid(np.linspace(*across, 121), np.linspace(*up, 121))
+    values = function(w1, w2)  # (121, 121)
+    levels = values.max() * np.geomspace(1e-4, 1.0, 13)
+    for axes, (label, path) in zip(panels.flat, paths.items(), strict=False):
+        axes.contour(w1, w2, values, levels, colors="tab:gray", linewidths=0.6, alpha=0.6)
+        axes.plot(*np.transpose(path), color="tab:blue", marker=".", markersize=4, linewidth=1)
+        axes.plot(*path[0], "o", color="tab:orange", markersize=6)
+        axes.set(xlim=across, ylim=up)
+        axes.set_title(label, fontsize="medium")
+    for axes in panels.flat[len(paths) :]:
+        axes.remove()
+    figure.supxlabel("$w_1$", fontsize="medium")
+    figure.supylabel("$w_2$", fontsize="medium")
+    if title:
+        figure.suptitle(title)
+    return figure

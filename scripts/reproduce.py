@@ -1,0 +1,152 @@
+"""Run the experiments of five reports, and put our numbers beside the published ones.
+
+    python scripts/reproduce.py list                        every row: state, settings, published numbers
+    python scripts/reproduce.py run s0-7 --scale quick      one row, small: about a minute
+    python scripts/reproduce.py run all --scale quick --jobs 2
+    python scripts/reproduce.py run s0 --seeds 0 256 512 --device cuda:0
+    python scripts/reproduce.py table s0-tab1               ours beside the published numbers, with a verdict
+    python scripts/reproduce.py figure s0-fig1              one of the reports' figures, as PNG and PDF
+    python scripts/reproduce.py report                      a page with all tables and figures, as HTML and Markdown
+
+s0 ... s4 are the reports, x is what follows from several; s0-7 is a row, s0-tab1 and s4-fig7 are tables and figures of
+the reports. A row can need several runs, and rows share runs: each is run once. Repeat a command after Ctrl-C or a
+failure: finished runs are skipped, interrupted ones go on. A run is a folder as scripts/train.py makes it.
+"""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from mlp.backend import require_device
+from mlp.errors import MlpError
+from mlp.experiments.figures import save
+from mlp.experiments.report_formats import FORMATS, format_table
+from mlp.experiments.report_list import list_rows, rows_as_json
+from mlp.experiments.report_page import write_report
+from mlp.experiments.report_tables import make_table
+from mlp.experiments.reports import select
+from mlp.experiments.reproduction import RUNS, RunIndex, plan_runs
+from mlp.experiments.run_queue import run_all, summarize, train_command
+from mlp.experiments.scale import SCALES, choose_dataset, find_scale
+from mlp.experiments.tables import markdown
+from mlp.files import write_text
+
+TRAIN = Path(__file__).with_name("train.py")
+
+
+def list_command(arguments):
+    rows = select([arguments.report])
+    print(rows_as_json(rows) if arguments.json else list_rows(rows))
+
+
+def run_command(arguments):
+    scale, device = find_scale(arguments.scale), arguments.device
+    rows = select(arguments.rows)
+    require_device(device)
+    dataset = choose_dataset(scale, arguments.data_dir)
+    planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
+    for row in rows if len(rows) < 10 else ():
+        if not row.can_run:
+            print(f"{row.id} has nothing to run, it is {row.state}: {row.test or row.note or row.title}")
+    root = Path(arguments.out) / scale.name
+    print(f"{scale.label}; {dataset} images; {len(planned)} runs, {arguments.jobs} at once, in {root}", flush=True)
+    outcomes = run_all(planned, root, train_command(TRAIN), arguments.jobs, arguments.data_dir, tqdm.write)
+    print(summarize(outcomes))
+    failed = [f"failed: {outcome.folder}: {outcome.message}" for outcome in outcomes if outcome.status == "failed"]
+    print("\n".join(failed), file=sys.stderr, end="\n" if failed else "")
+    return 1 if failed else 0
+
+
+def table_command(arguments):
+    index = RunIndex(arguments.runs)
+    scale = None if arguments.scale is None else find_scale(arguments.scale)
+    text = format_table(make_table(arguments.id, index, scale, arguments.seeds), arguments.format)
+    for message in index.damaged:
+        print(f"warning: {message}", file=sys.stderr)
+    if arguments.out is None:
+        print(text, end="")
+    else:
+        write_text(arguments.out, text)
+        print(arguments.out)
+
+
+def figure_command(arguments):
+    index = RunIndex(arguments.runs)
+    scale = None if arguments.scale is None else find_scale(arguments.scale)
+    out = arguments.out or Path(arguments.runs) / "figures"
+    for name in arguments.ids:
+        drawing, paths = save(name, out, index, scale, arguments.seeds)
+        print("\n".join(map(str, paths)))
+        if drawing.numbers:
+            print(markdown(drawing.numbers[0], drawing.numbers[1:]))
+        for line in drawing.left_out:
+            print(f"not complete: {line}", file=sys.stderr)
+    for message in index.damaged:
+        print(f"warning: {message}", file=sys.stderr)
+
+
+def report_command(arguments):
+    index = RunIndex(arguments.runs)
+    scale = None if arguments.scale is None else find_scale(arguments.scale)
+    out = arguments.out or Path(arguments.runs) / "report"
+    paths = write_report(out, index, scale, arguments.seeds, say=print)
+    print("\n".join(map(str, paths)))
+    for message in index.damaged:
+        print(f"warning: {message}", file=sys.stderr)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name, function, text, shows_runs=False):
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(function=function)
+        if shows_runs:
+            added.add_argument("--runs", default=RUNS, metavar="DIR", help=f"where the runs are (default: {RUNS})")
+            added.add_argument("--scale", metavar="NAME", help="full or quick (default: full if there are such runs)")
+            added.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
+        return added
+
+    listing = command("list", list_command, "list rows with state, settings, published numbers, tables and figures")
+    listing.add_argument("report", nargs="?", default="all", help="a report, row, table or figure (default: all)")
+    listing.add_argument("--json", action="store_true", help="all that is known, as JSON")
+
+    running = command("run", run_command, "run what rows need, skip what is finished, resume what was interrupted")
+    running.add_argument("rows", nargs="+", metavar="ROW", help="s0-7, s0-tab1 (all rows of it), s0, or all")
+    running.add_argument("--scale", default="full", metavar="NAME", help=f"{', '.join(SCALES)} (default: full)")
+    running.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
+    running.add_argument("--device", default="cpu", help="cpu, or cuda:0 for a GPU (default: cpu)")
+    running.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at once, each on its own cores")
+    running.add_argument("--data-dir", metavar="DIR", help="with CIFAR-100 (default: MLP_DATA_DIR, else ./data)")
+    running.add_argument("--out", default=RUNS, metavar="DIR", help=f"where the runs go (default: {RUNS})")
+
+    tabling = command("table", table_command, "print a table: ours, published, verdict", shows_runs=True)
+    tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")
+    tabling.add_argument("--format", default="markdown", metavar="NAME", help=f"{', '.join(FORMATS)}")
+    tabling.add_argument("--out", metavar="FILE", help="write to a file (default: print)")
+
+    drawing = command("figure", figure_command, "draw figures as PNG and PDF", shows_runs=True)
+    drawing.add_argument("ids", nargs="+", metavar="ID", help="s0-fig1; list shows all of them")
+    drawing.add_argument("--out", metavar="DIR", help="folder to write to (default: figures/ in that of the runs)")
+
+    reporting = command("report", report_command, "write a page with all tables and figures so far", shows_runs=True)
+    reporting.add_argument("--out", metavar="DIR", help="folder to write to (default: report/ in that of the runs)")
+
+    arguments = parser.parse_args()
+    try:
+        return arguments.function(arguments) or 0
+    except (MlpError, OSError) as error:
+        print(f"reproduce.py: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted: repeat the command to go on; finished runs are skipped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a kill ends the runs as Ctrl-C does
+    sys.exit(main())
