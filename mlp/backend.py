@@ -10,13 +10,14 @@ a GPU, and a machine without one loses nothing but speed.
 Devices are written as PyTorch writes them: "cpu", "cuda:0", "cuda:1", ...
 """
 
-import importlib.metadata
+import functools
 import re
 import sys
 from types import ModuleType
 
 import numpy as np
 
+from mlp.cuda_devices import gpu_problem
 from mlp.errors import DeviceError
 from mlp.typing import Array
 
@@ -48,16 +49,25 @@ def parse_device(device: str) -> int | None:
 
 
 def require_device(device: str) -> None:
-    """Check that `device` can be used.
+    """Check that `device` can be used; a GPU becomes the one on which CuPy makes new arrays in this thread.
 
     Raises:
         DeviceError: one sentence that says why it cannot, and what to do.
     """
     index = parse_device(device)
     if index is not None:
-        problem = gpu_problem(index)
-        if problem is not None:
-            raise DeviceError(f"device {device!r} cannot be used: {problem}")
+        check_gpu(index)
+        import cupy
+
+        cupy.cuda.Device(index).use()
+
+
+@functools.cache  # of devices that work: what raises is asked again
+def check_gpu(index: int) -> None:
+    """Raise DeviceError unless CUDA device `index` can be used."""
+    problem = gpu_problem(index)
+    if problem is not None:
+        raise DeviceError(f"device 'cuda:{index}' cannot be used: {problem}")
 
 
 def move(array: Array, device: str) -> Array:
@@ -70,8 +80,7 @@ def move(array: Array, device: str) -> Array:
     require_device(device)
     import cupy
 
-    with cupy.cuda.Device(index):
-        return cupy.asarray(array)
+    return cupy.asarray(array)
 
 
 def to_numpy(array: Array) -> Array:
@@ -79,33 +88,16 @@ def to_numpy(array: Array) -> Array:
     return move(array, "cpu")
 
 
-def gpu_problem(index: int = 0) -> str | None:
-    """Say in one sentence why CUDA device `index` cannot be used; None if it can.
+def reduce_segments(operation: str, array: Array, starts: Array) -> Array:
+    """Sum up ("add") or find the largest ("maximum") of every segment of a flat array: (P,) -> (S,).
 
-    The states are tried in the order in which an installation goes wrong: no package, two packages that overwrite
-    each other, a package that does not import, no driver, no such device, no compiler for kernels.
+    Segment i begins at starts[i] and ends where the next one begins. NumPy's reduceat does it in one call. CuPy has
+    none for maximum, and the one for sums subtracts running sums, in which a small segment behind a large one is lost;
+    there each segment is reduced by itself.
     """
-    wheels = sorted(set(importlib.metadata.packages_distributions().get("cupy", ())))
-    if not wheels:
-        return (
-            "CuPy is not installed; install the extra that fits your driver, "
-            "pip install 'mlp[cuda13x]' or 'mlp[cuda12x]', or run on 'cpu'."
-        )
-    if len(wheels) > 1:
-        return f"{' and '.join(wheels)} overwrite each other; uninstall all of them, then install one."
-    try:
-        import cupy
-    except Exception as error:  # a broken wheel can raise anything
-        return f"{wheels[0]} is installed but does not import ({error}); reinstall it."
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        return f"{wheels[0]} is installed but finds no usable NVIDIA driver ({error}); run on 'cpu'."
-    if index >= count:
-        return f"there is no device {index}: the driver shows {count}, numbered from 0."
-    try:
-        with cupy.cuda.Device(index):
-            (cupy.arange(2) + 1).sum().get()  # compiles and runs a kernel
-    except Exception as error:  # whatever a missing toolkit raises
-        return f"device {index} is there but no kernel runs ({error}); try pip install '{wheels[0]}[ctk]'."
-    return None
+    xp = get_array_module(array)
+    if xp is np:
+        return getattr(np, operation).reduceat(array, starts)
+    reduce = {"add": xp.sum, "maximum": xp.max}[operation]
+    bounds = zip(starts, [*starts[1:], array.size], strict=True)
+    return xp.stack([reduce(array[start:end]) for start, end in bounds])

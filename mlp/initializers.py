@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.random import Generator
 
+from mlp.backend import device_of, move
 from mlp.typing import Array, Initializer, Shape
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ def draw_weight_and_bias(layer: "Affine | Conv2d", fan_in: int, fan_out: int, rn
     PyTorch's default draws the bias as well; with any other initializer it starts at 0.
     """
     for name, parameter in layer.own_parameters():
-        drawn = name == "weight" or layer.initializer is pytorch_default
-        initializer = layer.initializer if drawn else constant(0.0)
-        parameter.data = initializer(parameter.data.shape, fan_in, fan_out, rng).astype(parameter.data.dtype)
+        by_initializer = name == "weight" or layer.initializer is pytorch_default
+        initializer = layer.initializer if by_initializer else constant(0.0)
+        drawn = initializer(parameter.data.shape, fan_in, fan_out, rng).astype(parameter.data.dtype)
+        parameter.data = move(drawn, device_of(parameter.data))
 
 
 def pytorch_default(shape: Shape, fan_in: int, fan_out: int, rng: Generator) -> Array:

@@ -55,19 +55,17 @@ def main():
 
 def our_step(x, targets, keywords, threads, engine_name, measure):
     """Return the function that does a training step with mlp, and a dict about it."""
-    from threadpoolctl import threadpool_info, threadpool_limits
-
     from mlp.engine import make_engine
+    from mlp.engine.blas import blas_kernels, import_threadpoolctl
     from mlp.learning_rules import Adam
     from mlp.losses import SoftmaxCrossEntropy
     from mlp.models import vgg
 
-    threadpool_limits(threads, user_api="blas")
+    if import_threadpoolctl():
+        import_threadpoolctl().threadpool_limits(threads, user_api="blas")
     engine = make_engine(engine_name, threads=threads)
     engine.bind(vgg(**keywords), SoftmaxCrossEntropy(), Adam(learning_rate=1e-3))
-    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
-    blas = ", ".join(f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in libraries)
-    blas = blas or "unknown BLAS"
+    blas = blas_kernels()
     text = f"engine {engine.name}, NumPy {np.__version__}, {blas} kernels"
     about = {"engine": engine.name, "blas": blas, "text": text}
     if measure == "epoch":

@@ -1,9 +1,29 @@
 """What all tests share."""
 
+import functools
 import signal
+import warnings
+
+import pytest
+
+from mlp.cuda_devices import gpu_problem
+
+
+@functools.cache
+def no_gpu_because():
+    """Return why there is no GPU, None if there is one; what CuPy warns of at its import is no error here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        return gpu_problem()
 
 
 def pytest_configure(config):
     """Let Ctrl-C interrupt, also where the tests were started in the background, with SIGINT ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_runtest_setup(item):
+    """Skip tests that need a GPU where there is none, with the sentence that a user would get."""
+    if item.get_closest_marker("gpu") and no_gpu_because():
+        pytest.skip(no_gpu_because())

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.backend import get_array_module, to_numpy
+from mlp.backend import get_array_module, reduce_segments, to_numpy
 from mlp.errors import ConfigurationError
 from mlp.layers.parameter import FlatParameters
 from mlp.typing import Array
@@ -49,10 +49,10 @@ class GradientStatistics:
         xp, starts = get_array_module(self.flat.grad), self.flat.offsets
         size = xp.abs(self.flat.grad).astype(np.float64)  # (P,)
         self.last = {
-            "mean_abs": xp.add.reduceat(size, starts) / xp.asarray(self.sizes),  # one number a tensor
-            "l2": xp.sqrt(xp.add.reduceat(size * size, starts)),
-            "max_abs": xp.maximum.reduceat(size, starts),
-            "zeros": xp.add.reduceat((size == 0).astype(np.float64), starts) / xp.asarray(self.sizes),
+            "mean_abs": reduce_segments("add", size, starts) / xp.asarray(self.sizes),  # one number a tensor
+            "l2": xp.sqrt(reduce_segments("add", size * size, starts)),
+            "max_abs": reduce_segments("maximum", size, starts),
+            "zeros": reduce_segments("add", (size == 0).astype(np.float64), starts) / xp.asarray(self.sizes),
         }
         self.sums = {name: self.sums[name] + self.last[name] for name in STATISTICS}
         self.steps += 1

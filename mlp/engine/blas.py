@@ -1,0 +1,50 @@
+"""NumPy's library for matrix products (BLAS): which it is, and its threads.
+
+Only the package threadpoolctl can ask the library, or tell it to use fewer threads. Where it is missing (on a machine
+where nothing can be installed, say) everything else of `mlp` works, and the cpu engine does if BLAS was started with
+one thread: OPENBLAS_NUM_THREADS=1.
+"""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from types import ModuleType
+
+from mlp.errors import ConfigurationError
+
+
+class BlasThreads:
+    """BLAS' own threads.
+
+    Raises:
+        ConfigurationError: threadpoolctl is missing, and BLAS was not started with one thread.
+    """
+
+    def __init__(self) -> None:
+        package = import_threadpoolctl()
+        if package is None and os.environ.get("OPENBLAS_NUM_THREADS") != "1":
+            raise ConfigurationError(
+                "the cpu engine needs the package threadpoolctl, which is not installed: python -m pip install "
+                "threadpoolctl; or set OPENBLAS_NUM_THREADS=1, or choose --engine textbook"
+            )
+        self.controller = package and package.ThreadpoolController().select(user_api="blas")
+
+    def held_to_one(self) -> AbstractContextManager:
+        """Return a context within which BLAS uses one thread."""
+        return self.controller.limit(limits=1) if self.controller else nullcontext()
+
+
+def blas_kernels() -> str:
+    """Return which kernels compute matrix products, for people: "openblas 0.3.30 SkylakeX"."""
+    package = import_threadpoolctl()
+    libraries = [library for library in package.threadpool_info() if library["user_api"] == "blas"] if package else []
+    texts = [f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in libraries]
+    return ", ".join(texts) or "unknown BLAS"
+
+
+def import_threadpoolctl() -> ModuleType | None:
+    """Return the package threadpoolctl; None where it is not installed."""
+    try:
+        import threadpoolctl
+    except ImportError:
+        return None
+    return threadpoolctl

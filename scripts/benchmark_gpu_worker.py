@@ -1,0 +1,152 @@
+"""A process that trains networks on a GPU with mlp or with PyTorch, when it is told to; `benchmark_gpu.py` starts it.
+
+    python benchmark_gpu_worker.py VARIANT PRECISION BATCH NET [NET ...]
+
+VARIANT and PRECISION are of `benchmark_gpu.VARIANTS`. The process builds all networks, runs a step of each, and writes
+a line of JSON: {"ready": {net: null, or why it cannot be measured}}. Then it answers every line from stdin that names
+a network with its turn: as many steps as take about 0.15 seconds, and {"seconds": of one step}. It ends with its stdin.
+
+Nothing in a turn makes the host wait for the GPU before its end: losses are added up where they are.
+"""
+
+import json
+import sys
+import time
+import traceback
+
+import numpy as np
+from benchmark_worker import settings
+
+TURN = 0.15  # seconds
+GPU = "cuda:0"
+
+
+def main():
+    variant, precision, batch, *nets = sys.argv[1:]
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever libraries print is no answer
+
+    def answer(**values):
+        print(json.dumps(values), file=answers, flush=True)
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((int(batch), 32, 32, 3), dtype=np.float32)  # (N, H, W, C)
+    targets = rng.integers(0, 100, size=len(x))
+    make = TorchNet if variant.startswith("torch") else OurNet
+    made, ready = {}, {}
+    for net in nets:
+        made[net], ready[net] = attempt(make, variant, precision, net, x, targets)
+    answer(ready=ready)
+    for line in sys.stdin:
+        seconds, problem = attempt(turn, made[line.strip()])
+        answer(**({"problem": problem} if problem else {"seconds": seconds}))
+
+
+def attempt(function, *arguments):
+    """Call a function; return (its result, None), or (None, why it failed in one line). stderr gets the traceback."""
+    try:
+        return function(*arguments), None
+    except Exception as error:  # a library, a compiler or a GPU can fail in any way; the other networks go on
+        traceback.print_exc()
+        return None, f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
+
+
+def turn(net):
+    """Return the seconds of one step: the mean of as many as fit into a turn."""
+    while True:
+        net.wait()
+        start = time.perf_counter()
+        for _ in range(net.steps_in_a_turn):
+            net.step()
+        net.wait()
+        seconds = time.perf_counter() - start
+        result = seconds / net.steps_in_a_turn
+        net.steps_in_a_turn = max(3, round(TURN / result))
+        if seconds > TURN / 2:
+            return result
+
+
+class OurNet:
+    """A network of mlp and an engine on the GPU."""
+
+    steps_in_a_turn = 3  # at first
+
+    def __init__(self, variant, precision, net, x, targets):
+        from mlp.backend import move
+        from mlp.engine import make_engine
+        from mlp.learning_rules import Adam
+        from mlp.losses import SoftmaxCrossEntropy
+        from mlp.models import vgg
+
+        model = vgg(**settings(net)).to(GPU)
+        engine = make_engine(variant.removeprefix("mlp "), device=GPU, precision=precision)
+        engine.bind(model, SoftmaxCrossEntropy(), Adam(learning_rate=1e-3))
+        self.engine, self.batch = engine, (move(x, GPU), move(targets, GPU))
+        self.step()
+
+    def step(self):
+        self.engine.train_step(*self.batch)
+
+    def wait(self):
+        import cupy
+
+        cupy.cuda.Device(0).synchronize()
+
+
+class TorchNet:
+    """The same network in PyTorch: eager, compiled, or as a CUDA graph of the whole step."""
+
+    steps_in_a_turn = 3  # at first
+
+    def __init__(self, variant, precision, net, x, targets):
+        import torch
+        from torch_vgg import VGG, images_to_torch
+
+        self.torch, self.graph = torch, None
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
+        self.model, self.images = VGG(**settings(net)).to(GPU), images_to_torch(x).to(GPU)
+        if "channels_last" in variant:
+            self.model = self.model.to(memory_format=torch.channels_last)
+            self.images = self.images.contiguous(memory_format=torch.channels_last)
+        self.labels, self.total = torch.tensor(targets, device=GPU), torch.zeros((), device=GPU)
+        self.graphed = "graph" in variant
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, capturable=self.graphed)
+        self.run = torch.compile(self.model) if "compile" in variant else self.model
+        self.eager_step()  # compiles, while the others get ready
+        self.wait()
+
+    def eager_step(self):
+        self.optimizer.zero_grad()
+        loss = self.torch.nn.functional.cross_entropy(self.run(self.images), self.labels)
+        loss.backward()
+        self.optimizer.step()
+        self.total += loss.detach()
+
+    def step(self):
+        torch = self.torch
+        if not torch.backends.cudnn.benchmark:  # in the first turn, when nobody else is on the GPU, choose algorithms
+            torch.backends.cudnn.benchmark = True
+        if not self.graphed:
+            return self.eager_step()
+        if self.graph is None:
+            self.capture()
+        return self.graph.replay()
+
+    def capture(self):
+        """Record a step, after a few on another stream, as PyTorch's manual has it."""
+        torch, stream = self.torch, self.torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                self.eager_step()
+        torch.cuda.current_stream().wait_stream(stream)
+        self.optimizer.zero_grad()
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.eager_step()
+
+    def wait(self):
+        self.torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The GPU benchmark: what it measures, what it says where it cannot, and that one failure spoils nothing else."""
+
+import json
+
+import benchmark_gpu
+import benchmark_gpu_worker
+import numpy as np
+import pytest
+
+from mlp.cuda_devices import GpuCard
+
+NETS = ["--nets", "vgg08_bn", "--rounds", "3"]
+
+# A worker that needs no GPU: what it does depends on its variant.
+PRETENDER = """
+import json, sys, time
+variant, precision, batch, *nets = sys.argv[1:]
+if variant == "torch compile":
+    sys.exit("no compiler was found")
+if variant == "torch graph":
+    time.sleep(60)
+problem = "OutOfMemoryError: too large" if variant == "mlp textbook" else None
+print(json.dumps({"ready": {net: problem for net in nets}}), flush=True)
+for turn, line in enumerate(sys.stdin):
+    if variant == "torch graph channels_last" and turn == 3:
+        print(json.dumps({"problem": "RuntimeError: lost"}), flush=True)
+        continue
+    print(json.dumps({"seconds": {"mlp cuda": 0.002, "torch eager": 0.005}.get(variant, 0.004)}), flush=True)
+"""
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    """The processes that it starts find mlp, whether it is installed or not."""
+    monkeypatch.setenv("PYTHONPATH", str(benchmark_gpu.WORKER.parents[1]))
+
+
+def cells(out):
+    """Return {(variant, precision): [time, images/s, ratio]} of a printed table."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in out.splitlines() if line.startswith("| vgg")]
+    return {(row[1], row[2]): row[3:] for row in rows}
+
+
+def test_every_line_is_there_without_a_gpu(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(benchmark_gpu, "gpu_problem", lambda: "there is none.")
+    monkeypatch.setattr(benchmark_gpu, "torch_problem", lambda: "PyTorch is not installed.")
+    assert benchmark_gpu.main([*NETS, "--json", str(tmp_path / "times.json")]) == 0
+    table = cells(capsys.readouterr().out)
+    assert set(table) == set(benchmark_gpu.VARIANTS)
+    for (variant, _), (text, speed, ratio) in table.items():
+        reason = "there is none." if variant.startswith("mlp") else "PyTorch is not installed."
+        assert (text, speed, ratio) == (f"not measured: {reason}", "", "")
+    assert len(json.loads((tmp_path / "times.json").read_text())) == len(benchmark_gpu.VARIANTS)
+
+
+def test_numbers_ratios_and_failures_beside_each_other(monkeypatch, capsys, tmp_path):
+    worker = tmp_path / "worker.py"
+    worker.write_text(PRETENDER)
+    monkeypatch.setattr(benchmark_gpu, "WORKER", worker)
+    monkeypatch.setattr(benchmark_gpu, "gpu_problem", lambda: None)
+    monkeypatch.setattr(benchmark_gpu, "torch_problem", lambda: None)
+    monkeypatch.setattr(benchmark_gpu, "list_gpus", lambda: [pretended_card()])
+    assert benchmark_gpu.main([*NETS, "--time-limit", "4"]) == 0
+    out = capsys.readouterr().out
+    assert "NVIDIA H200" in out
+    table = cells(out)
+    assert table["mlp cuda", "float32"] == ["2.000 [2.000..2.000]", "50,000", ""]
+    assert table["torch eager", "tf32"] == ["5.000 [5.000..5.000]", "20,000", "0.40"]
+    assert table["mlp textbook", "float32"][0] == "not measured: OutOfMemoryError: too large"
+    assert table["torch compile", "tf32"][0] == "not measured: its process ended: no compiler was found"
+    assert table["torch graph", "tf32"][0] == "not measured: it was not ready in time."
+    assert table["torch graph channels_last", "tf32"][0].startswith("4.000")  # of the rounds before it was lost
+
+
+def pretended_card():
+    return GpuCard("cuda:0", "NVIDIA H200", 1, 2, "9.0", "13.0", "13.2")
+
+
+def test_the_real_worker_says_why_it_cannot(monkeypatch, capsys):
+    monkeypatch.setattr(benchmark_gpu, "gpu_problem", lambda: None)
+    monkeypatch.setattr(benchmark_gpu, "torch_problem", lambda: "not wanted.")
+    monkeypatch.setattr(benchmark_gpu, "list_gpus", lambda: [pretended_card()])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert benchmark_gpu.main([*NETS, "--against", "none"]) == 0
+    table = cells(capsys.readouterr().out)
+    assert set(table) == set(benchmark_gpu.MINE)
+    for text, _, _ in table.values():
+        assert text.startswith("not measured: DeviceError: device 'cuda:0' cannot be used: ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--nets", "resnet18"], "unknown net 'resnet18'"),
+        (["--rounds", "0"], "--rounds must be whole numbers of at least 1"),
+        (["--time-limit", "-5"], "--time-limit must be whole numbers"),
+        (["--json", "/nowhere/at/all.json"], "there is no folder /nowhere/at"),
+    ],
+)
+def test_wrong_flags(flags, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        benchmark_gpu.main(flags)
+    assert message in capsys.readouterr().err
+
+
+def test_a_turn_is_long_enough_to_be_timed():
+    class Sleeper:
+        steps, steps_in_a_turn, waited_after = 0, 3, 0
+
+        def step(self):
+            self.steps += 1
+            benchmark_gpu_worker.time.sleep(0.001)
+
+        def wait(self):
+            self.waited_after = self.steps
+
+    net = Sleeper()
+    for _ in range(2):
+        assert 0.001 <= benchmark_gpu_worker.turn(net) < 0.05
+        assert net.steps_in_a_turn >= 3
+        assert net.waited_after == net.steps > 3  # the clock stops when all is done
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("variant", ["torch eager", "torch eager channels_last"])
+def test_the_networks_of_pytorch(variant, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(benchmark_gpu_worker, "GPU", "cpu")
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    x = np.random.default_rng(0).standard_normal((4, 32, 32, 3), dtype=np.float32)
+    net = benchmark_gpu_worker.TorchNet(variant, "float32", "vgg08_bn", x, np.arange(4))
+    before = float(net.total)
+    net.step()
+    assert 0 < before < float(net.total)
