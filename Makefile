@@ -1,12 +1,13 @@
 # make demo    see in three minutes why a deep network does not train, and what repairs it
 # make test    run the tests
+# make lessons    run the notebooks and render them as pages, docs/lessons/; make exercises    copies for students, build/exercises/
 # Each makes .venv and installs what it needs by itself; python3 (3.11 or newer) is all that must be there.
 
 PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 
-.PHONY: demo test oracle lint clean
+.PHONY: demo test oracle lessons exercises lint docs clean
 
 demo: $(VENV)/package
 	$(RUN) scripts/demo.py
@@ -18,10 +19,20 @@ test: $(VENV)/test
 oracle: $(VENV)/oracle
 	$(RUN) -m pytest -m oracle
 
+lessons: $(VENV)/lessons
+	$(RUN) scripts/render_lessons.py
+
+exercises: $(VENV)/lessons
+	$(RUN) scripts/make_exercises.py
+
 lint: $(VENV)/dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy mlp
+
+# The API reference, made of the docstrings.
+docs: $(VENV)/docs
+	$(RUN) scripts/make_docs.py
 
 clean:
 	rm -rf $(VENV)
@@ -32,6 +43,6 @@ $(VENV)/package: setup.py pyproject.toml
 	$(RUN) -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/test $(VENV)/oracle $(VENV)/dev: $(VENV)/package
+$(VENV)/test $(VENV)/oracle $(VENV)/lessons $(VENV)/dev $(VENV)/docs: $(VENV)/package
 	$(RUN) -m pip install --quiet --editable '.[$(notdir $@)]'
 	touch $@

@@ -3,7 +3,8 @@
 from setuptools import find_packages, setup
 
 IMAGES, INTEROP = ["pillow>=10"], ["safetensors>=0.4"]
-TEST = ["pytest>=8", "hypothesis>=6.100", *IMAGES, *INTEROP]
+LESSONS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29", "nbconvert>=7.16", "math-core>=0.9"]
+TEST = ["pytest>=8", "hypothesis>=6.100", *IMAGES, *INTEROP, *LESSONS]
 
 setup(
     name="mlp",
@@ -11,15 +12,17 @@ setup(
     description="A deep-learning framework written by hand on NumPy, to see why deep networks fail to train",
     python_requires=">=3.11",
     packages=find_packages(include=["mlp", "mlp.*"]),
-    package_data={"mlp": ["py.typed"]},
+    package_data={"mlp": ["py.typed"], "mlp.engine": ["kernels.cu"]},
     install_requires=["numpy>=2.0", "matplotlib>=3.8", "tqdm>=4.66", "threadpoolctl>=3.5"],
     extras_require={
         "cuda12x": ["cupy-cuda12x>=14,<15"],
         "cuda13x": ["cupy-cuda13x>=14,<15"],
         "images": IMAGES,
         "interop": INTEROP,
+        "lessons": LESSONS,
         "test": TEST,
         "oracle": [*TEST, "torch==2.13.0"],
+        "docs": ["pdoc>=15"],
         "dev": [*TEST, "ruff>=0.8", "mypy>=1.18"],
     },
 )

@@ -1,0 +1,102 @@
+"""Write what teachers hand out: from every lesson a copy for students, one with the solutions, and a master for otter.
+
+A lesson in notebooks/ has its solutions in it, between two lines:
+
+    def square(x):
+        ### BEGIN SOLUTION
+        return x * x
+        ### END SOLUTION
+
+    student/    a line in place of each solution says whose turn it is
+    solution/   the lines BEGIN and END are gone
+    otter/      the master as otter-grader's `otter assign` reads it: its own marks, in cells of their own
+
+nbgrader reads the lessons in notebooks/ as they are.
+"""
+
+import argparse
+import copy
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION$", flags=re.MULTILINE | re.DOTALL)
+# otter takes everything that a test prints for a failure
+QUIET = "import contextlib\nimport io\n\nwith contextlib.redirect_stdout(io.StringIO()):\n"
+MARKS = re.compile(r"^ *### (BEGIN|END) SOLUTION\n?", flags=re.MULTILINE)
+
+
+def grade_id(cell):
+    """Return the name of an exercise ("exercise-1") or of its check ("exercise-1-check"); "" for any other cell."""
+    return cell.metadata.get("nbgrader", {}).get("grade_id", "")
+
+
+def is_solution(cell):
+    return bool(grade_id(cell)) and cell.metadata.nbgrader.solution
+
+
+def student_copy(lesson):
+    """Return the lesson without its solutions."""
+    lesson = copy.deepcopy(lesson)
+    for cell in filter(is_solution, lesson.cells):
+        name = grade_id(cell).replace("-", " ").capitalize()
+        stub = (
+            f'# {name}: your code\nraise NotImplementedError("{name} is yours: put your code in place of this line.")'
+        )
+        cell.source = SOLUTION.sub(lambda match, stub=stub: indented(stub, match[1]), cell.source)
+    return lesson
+
+
+def solution_copy(lesson):
+    """Return the lesson with its solutions, not marked any more."""
+    lesson = copy.deepcopy(lesson)
+    for cell in filter(is_solution, lesson.cells):
+        cell.source = MARKS.sub("", cell.source)
+    return lesson
+
+
+def otter_master(lesson):
+    """Return the lesson as `otter assign` reads it: exercises are questions, with raw cells around their parts."""
+    lesson = copy.deepcopy(lesson)
+    raw = nbformat.v4.new_raw_cell
+    cells = [raw("# ASSIGNMENT CONFIG\nexport_cell: false\nfiles: []")]
+    for cell in lesson.cells:
+        if is_solution(cell):
+            cell.source = cell.source.replace("### BEGIN SOLUTION", "# BEGIN SOLUTION")
+            cell.source = cell.source.replace("### END SOLUTION", "# END SOLUTION")
+            question = raw(f"# BEGIN QUESTION\nname: {grade_id(cell)}\npoints: 1")
+            cells.insert(-1, question)  # in front of the text of the exercise
+            cells += [raw("# BEGIN SOLUTION"), cell, raw("# END SOLUTION")]
+        elif grade_id(cell):
+            cell.source = QUIET + indented(cell.source, "    ")
+            cells += [raw("# BEGIN TESTS"), cell, raw("# END TESTS"), raw("# END QUESTION")]
+        else:
+            cells.append(cell)
+    lesson.cells = cells
+    return lesson
+
+
+def indented(text, indent):
+    return "\n".join(indent + line for line in text.splitlines())
+
+
+FORMS = {"student": student_copy, "solution": solution_copy, "otter": otter_master}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=NOTEBOOKS.parent / "build" / "exercises", help="folder to write to")
+    options = parser.parse_args(arguments)
+    for form, make in FORMS.items():
+        folder = options.out / form
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+            nbformat.write(make(nbformat.read(path, as_version=4)), folder / path.name)
+        print(f"{folder}: {len(list(folder.glob('*.ipynb')))} notebooks")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
