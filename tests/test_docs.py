@@ -1,0 +1,76 @@
+"""What the README and the pages in docs/ say can be typed, works."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"))
+}
+BLOCKS = {page: re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) for page, text in PAGES.items()}
+CHECKING = next(block for block in BLOCKS[Path("README.md")] if "class Square" in block)
+FROM_PYTHON = next(block for block in BLOCKS[Path("README.md")] if "Trainer(" in block)
+OWN_LAYER, OWN_CHECK, OWN_MODEL = BLOCKS[Path("docs/own_layer.md")]
+COMMANDS = {command for text in PAGES.values() for command in re.findall(r"python scripts/(\w+\.py)([^#\n`]*)", text)}
+
+
+def test_the_layer_of_ones_own_is_found_to_be_wrong(capsys):
+    exec(compile(CHECKING, "README.md", "exec"), {})
+    output = capsys.readouterr().out
+    assert "FAILED" in output
+    assert "0.5 times" in output
+
+
+def test_the_code_from_python_runs(tmp_path, monkeypatch):
+    """As it stands, but on few made-up images and with a shallow network."""
+    monkeypatch.chdir(tmp_path)
+    code = FROM_PYTHON
+    for old, new in (
+        ('load_dataset("cifar100")', 'load_dataset("synthetic", limit_train=40, limit_valid=20)'),
+        ("batch_size=100", "batch_size=20"),
+        ("depth=38", "depth=8, filters=2"),
+        ("epochs=10", "epochs=1"),
+    ):
+        assert old in code
+        code = code.replace(old, new)
+    exec(compile(code, "README.md", "exec"), {})
+    assert (tmp_path / "flow.png").stat().st_size > 1000
+
+
+def test_the_layer_of_the_page_about_own_layers_passes_its_check(capsys):
+    exec(compile(OWN_LAYER + OWN_CHECK, "own_layer.md", "exec"), {})
+    output = capsys.readouterr().out
+    assert "PReLU" in output
+    assert "FAILED" not in output
+
+
+def test_the_model_of_the_page_about_own_layers_trains(tmp_path):
+    (tmp_path / "prelu.py").write_text(OWN_LAYER + OWN_MODEL)
+    command = "--model prelu.py:small --dataset synthetic --epochs 1 --limit-train 100 --limit-valid 50 --out run"
+    subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "train.py"), *command.split()], cwd=tmp_path, check=True, timeout=60
+    )
+    assert (tmp_path / "run" / "test.json").exists()
+
+
+@pytest.mark.parametrize("script", sorted({script for script, _ in COMMANDS}))
+def test_every_flag_in_a_command_exists(script):
+    assert (ROOT / "scripts" / script).exists()
+    used = {arguments for s, arguments in COMMANDS if s == script}
+    subcommands = {arguments.split()[0] for arguments in used} if script == "reproduce.py" else {""}
+    for subcommand in subcommands:
+        command = [sys.executable, str(ROOT / "scripts" / script), *subcommand.split(), "--help"]
+        text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        for arguments in used:
+            if arguments.strip().startswith(subcommand):
+                assert set(re.findall(r"--[a-z-]+", arguments)) <= set(re.findall(r"--[a-z-]+", text))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_file_that_is_linked_exists(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", PAGES[page]):
+        assert target.startswith("https://") or (ROOT / page.parent / target).exists(), target
