@@ -1,4 +1,4 @@
-"""Check every backward pass of `mlp` against finite differences."""
+"""Check every backward pass of `mlp` against finite differences, or a layer, loss or rule in a file of one's own."""
 
 import argparse
 import sys
@@ -6,22 +6,28 @@ import time
 
 from mlp.diagnostics import check_layer, check_loss, check_model
 from mlp.diagnostics.layer_cases import CASES
+from mlp.diagnostics.own_file import check_file
+from mlp.errors import MlpError
 from mlp.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from mlp.models import vgg
 from mlp.rng import generator
 
 DESCRIPTION = """\
-Check every backward pass of mlp against finite differences.
+Check backward passes against finite differences: all those of mlp, or one in a file of your own.
+
+    python scripts/check_gradients.py
+    python scripts/check_gradients.py my_file.py:MyLayer --args "3, 4, kernel_size=3" --input-shape 4,6,6,3
 
 A backward pass is written by hand from a formula. A finite difference needs no formula: move one number of an array by
 a tiny step h up and down, run forward both times, and divide the change of the outputs by 2h. If the two disagree, the
-backward pass is wrong (or the forward pass is not what you think).
+backward pass is wrong (or the forward pass is not what you think), and the report says what is likely wrong with it.
 
 The error of an array is |analytic - numeric| / |numeric|, with norms over the array. Right formulas stay below 1e-7
 in float64; a wrong factor, sign or index gives 1e-3 to 2. Each row shows the worst array of a layer, in training and
 in evaluation mode. Whole networks are checked at the end: each layer may be right and their wiring wrong.
 
-To check a layer of your own:
+Your file may hold a layer with forward(x, training=False) and backward(grad_outputs), or fprop, bprop and
+grads_wrt_params, or a loss, or a learning rule. In Python:
 
     from mlp.diagnostics import check_layer
     print(check_layer(MyLayer(), input_shape=(4, 6, 6, 3)))
@@ -31,18 +37,35 @@ NETWORKS = {
     "VGG14 plain": {},
     "VGG14 BN": {"norm": "batch"},
     "VGG14 BN+RC": {"norm": "batch", "residual": True, "reduction_shortcut": "avgpool"},
+    "VGG14 LayerNorm": {"norm": "layer", "norm_position": "after"},
+    "VGG14 InstanceNorm": {"norm": "instance", "residual": True, "reduction_shortcut": "strided"},
+    "VGG14 GroupNorm": {"norm": "group", "norm_groups": 2, "residual": True, "reduction_shortcut": "projection"},
+    "VGG14 BN+RC, all projected": {"norm": "batch", "residual": True, "reduction_shortcut": "projection_everywhere"},
+    "VGG14 BN+RC, Dropout": {"norm": "batch", "residual": True, "dropout": 0.2},
 }
 
 
 def main(arguments=None):
     """Run all checks; return 0 if they pass, 1 if one fails."""
     parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", nargs="?", metavar="FILE.py:NAME", help="a class of your own; none: all of mlp")
+    parser.add_argument("--args", default="", help='arguments of its constructor, as in Python: "3, 4, kernel_size=3"')
+    parser.add_argument(
+        "--input-shape", type=shape_of, metavar="N,..", help="with the batch first: 4,6,6,3; none: found"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the random points that are checked (default 0)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only checks with TEXT in the label (Conv2d)")
     parser.add_argument("--details", action="store_true", help="print the error of every array, not only of failures")
     options = parser.parse_args(arguments)
     if options.seed < 0:
         parser.error(f"--seed must be 0 or greater, got {options.seed}")
+
+    if options.target:
+        return check_own(options)
+    if options.args or options.input_shape:
+        parser.error(
+            "--args and --input-shape belong to a class of your own: check_gradients.py FILE.py:NAME --args ..."
+        )
 
     checks = {
         case.label: lambda case=case: check_layer(case.make(), case.input_shape, seed=options.seed) for case in CASES
@@ -56,8 +79,9 @@ def main(arguments=None):
     }.items():
         checks[label] = lambda loss=loss, targets=targets: check_loss(loss, (5, 7), targets, seed=options.seed)
     for label, keywords in NETWORKS.items():
-        checks[label] = lambda keywords=keywords: check_model(
-            vgg(depth=14, filters=4, num_classes=10, **keywords), (4, 8, 8, 3), seed=options.seed
+        size = 16 if keywords.get("norm") in ("instance", "group") else 8  # halved to 1 pixel: too few to normalize
+        checks[label] = lambda keywords=keywords, size=size: check_model(
+            vgg(depth=14, filters=4, num_classes=10, **keywords), (4, size, size, 3), seed=options.seed
         )
     checks = {label: check for label, check in checks.items() if options.only.lower() in label.lower()}
     if not checks:
@@ -81,6 +105,25 @@ def main(arguments=None):
     print(f"Worst error {reports[worst].worst:.1e} ({worst}); {len(reports)} checks in {seconds:.0f} s, ", end="")
     print(f"FAILED: {', '.join(failed)}" if failed else "all passed.")
     return 1 if failed else 0
+
+
+def check_own(options):
+    """Print the report about a class in a file; return 0 if it passed, 1 if not, 2 if it could not be checked."""
+    try:
+        report = check_file(options.target, options.args, options.input_shape, options.seed)
+    except MlpError as error:
+        print(f"check_gradients.py: {error}", file=sys.stderr)
+        return 2
+    print(report)
+    return 0 if report.passed else 1
+
+
+def shape_of(text):
+    """Return the shape that "4,6,6,3" or "(4, 6)" means."""
+    shape = tuple(int(part) for part in text.strip("() ").split(",") if part.strip())
+    if not shape or min(shape) < 1:
+        raise argparse.ArgumentTypeError(f"expected sizes of at least 1 with commas, such as 4,6,6,3, got {text!r}")
+    return shape
 
 
 def worst_in(report, mode):

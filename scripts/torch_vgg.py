@@ -1,6 +1,6 @@
 """The networks of `mlp.models.vgg`, written in PyTorch as its users do, to compare numbers and speed.
 
-    model = VGG(depth=38, norm="batch", residual=True)          # the keywords of mlp.models.vgg
+    model = VGG(depth=38, norm="batch", residual=True)          # the keywords of mlp.models.vgg, dropout left out
     model.load_from(mlp_model)                                  # the same weights and running statistics
     gradients_by_name(model)["stage_0.block_1.conv_0.weight"]   # after loss.backward(): compare with p.grad of mlp
 
@@ -9,10 +9,12 @@ The two differ in layout and in a few names, and only there:
     images            mlp (N, H, W, C)            PyTorch (N, C, H, W)
     kernels           mlp (KH, KW, C, F)          PyTorch (F, C, KH, KW)
     affine weights    mlp (D_in, D_out)           PyTorch (D_out, D_in)
-    batch norm        mlp gamma, beta             PyTorch weight, bias
+    norms             mlp gamma, beta             PyTorch weight, bias
 
 Modules carry the names of mlp's layers, so that a weight has one name in both. Needs PyTorch, which `mlp` never does.
 """
+
+from collections import OrderedDict
 
 import numpy as np
 import torch
@@ -21,16 +23,28 @@ from torch.nn import functional
 
 STAGES = 3
 SLOPE = 0.01  # of the leaky ReLU below zero
-BATCH_NORM_NAMES = {"weight": "gamma", "bias": "beta"}
+NORM_LAYERS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d)
+NORM_NAMES = {"weight": "gamma", "bias": "beta"}
+
+
+def make_norm(norm, filters, norm_groups):
+    """Return the module for a norm of images by its name in mlp."""
+    return {
+        "none": nn.Identity,
+        "batch": lambda: nn.BatchNorm2d(filters),
+        "layer": lambda: nn.GroupNorm(1, filters),  # nn.LayerNorm would have weights for every pixel
+        "instance": lambda: nn.InstanceNorm2d(filters, affine=True),
+        "group": lambda: nn.GroupNorm(norm_groups or 8, filters),
+    }[norm]()
 
 
 class Input(nn.Module):
-    """conv 3x3, no bias - BN - LReLU."""
+    """conv 3x3, no bias - norm - LReLU."""
 
-    def __init__(self, image_channels, filters):
+    def __init__(self, image_channels, filters, norm):
         super().__init__()
         self.conv_0 = nn.Conv2d(image_channels, filters, 3, padding=1, bias=False)
-        self.norm_0 = nn.BatchNorm2d(filters)
+        self.norm_0 = norm
 
     def forward(self, x):
         return functional.leaky_relu(self.norm_0(self.conv_0(x)), SLOPE)
@@ -40,19 +54,16 @@ class Block(nn.Module):
     """Two convolutions: a processing block, or with `reduction` one that also halves height and width.
 
     Args:
+        new_norm: a function that makes a norm.
         shortcut: None, or the function of x that is added to the outcome of the second convolution.
     """
 
-    def __init__(self, filters, norm, norm_position, reduction, shortcut):
+    def __init__(self, filters, new_norm, norm_position, reduction, shortcut):
         super().__init__()
-
-        def make_norm():
-            return nn.BatchNorm2d(filters) if norm == "batch" else nn.Identity()
-
         self.conv_0 = nn.Conv2d(filters, filters, 3, padding=1, bias=reduction)
-        self.norm_0 = make_norm()
+        self.norm_0 = new_norm()
         self.conv_1 = nn.Conv2d(filters, filters, 3, padding=1, bias=reduction)
-        self.norm_1 = make_norm()
+        self.norm_1 = new_norm()
         self.norm_after, self.reduction, self.shortcut = norm_position == "after", reduction, shortcut
 
     def forward(self, x):
@@ -71,6 +82,20 @@ class Block(nn.Module):
             y = y + shortcut
         y = functional.leaky_relu(y, SLOPE)
         return norm(y) if self.norm_after else y
+
+
+def halving_shortcut(kind, filters, new_norm):
+    """Return the shortcut of a reduction block by its name in mlp; None for "none"."""
+    if kind in ("projection", "projection_everywhere"):
+        return projection(filters, 2, new_norm)
+    pixels = {"none": None, "avgpool": lambda x: functional.avg_pool2d(x, 2), "strided": lambda x: x[:, :, ::2, ::2]}
+    return pixels[kind]
+
+
+def projection(filters, stride, new_norm):
+    """conv 1x1, no bias - [norm]."""
+    convolution = nn.Conv2d(filters, filters, 1, stride=stride, bias=False)
+    return nn.Sequential(OrderedDict(conv_0=convolution, norm_0=new_norm()))
 
 
 class Head(nn.Module):
@@ -96,17 +121,28 @@ class VGG(nn.Module):
         filters=32,
         norm_position="before",
         reduction_shortcut="none",
+        norm_groups=None,
         image_channels=3,
     ):
         super().__init__()
-        identity = (lambda x: x) if residual else None
-        halved = (lambda x: functional.avg_pool2d(x, 2)) if residual and reduction_shortcut == "avgpool" else None
-        self.input = Input(image_channels, filters)
+
+        def new_norm():
+            return make_norm(norm, filters, norm_groups)
+
+        def shortcut():
+            everywhere = reduction_shortcut == "projection_everywhere"
+            return projection(filters, 1, new_norm) if everywhere else nn.Identity()
+
+        self.input = Input(
+            image_channels, filters, make_norm("batch" if norm == "none" else norm, filters, norm_groups)
+        )
         for s in range(STAGES):
             stage = nn.Sequential()
             for b in range((depth - 8) // 6):
-                stage.add_module(f"block_{b}", Block(filters, norm, norm_position, False, identity))
-            stage.add_module("reduction", Block(filters, norm, norm_position, True, halved))
+                block = Block(filters, new_norm, norm_position, False, shortcut() if residual else None)
+                stage.add_module(f"block_{b}", block)
+            halved = halving_shortcut(reduction_shortcut, filters, new_norm)
+            stage.add_module("reduction", Block(filters, new_norm, norm_position, True, halved))
             self.add_module(f"stage_{s}", stage)
         self.head = Head(filters, num_classes)
 
@@ -148,11 +184,11 @@ def weight_from_torch(tensor):
 def named_tensors(module):
     """Yield (name in mlp, tensor) for all parameters and running statistics of a PyTorch module."""
     for path, layer in module.named_modules():
-        is_norm = isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d))
+        is_norm = isinstance(layer, NORM_LAYERS)
         own = [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]
         for name, tensor in own:
             if name != "num_batches_tracked":
-                name = BATCH_NORM_NAMES.get(name, name) if is_norm else name
+                name = NORM_NAMES.get(name, name) if is_norm else name
                 yield f"{path}.{name}" if path else name, tensor
 
 

@@ -7,7 +7,19 @@ import pytest
 
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.interop import from_torch_arrays, load_safetensors, save_safetensors, to_torch_arrays, torch_names
-from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, Flatten, Layer, Parameter, Sequential
+from mlp.layers import (
+    Affine,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GroupNorm,
+    InstanceNorm,
+    Layer,
+    LayerNorm,
+    Parameter,
+    Sequential,
+)
 from mlp.models import vgg
 
 
@@ -44,6 +56,11 @@ def test_names_and_layout_are_those_of_pytorch():
     assert arrays["conv.weight"][4, 2, 1, 0] == state["conv.weight"][1, 0, 2, 4]
     assert arrays["affine.weight"][3, 6] == state["affine.weight"][6, 3]
     assert all(array.flags.c_contiguous for array in arrays.values())
+
+
+@pytest.mark.parametrize("norm", [LayerNorm(4), InstanceNorm(4), GroupNorm(2, 4)], ids=lambda n: type(n).__name__)
+def test_norms_of_single_samples_have_weight_and_bias(norm):
+    assert list(to_torch_arrays(Sequential({"norm": norm}))) == ["norm.weight", "norm.bias"]
 
 
 def test_arrays_there_and_back():

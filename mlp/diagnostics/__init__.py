@@ -1,9 +1,12 @@
 """Looking into layers and networks: are the gradients right, and what flows through while they train?"""
 
+from mlp.diagnostics.diagnoses import Diagnosis
+from mlp.diagnostics.examination import Examination, examine
 from mlp.diagnostics.finite_differences import compare_gradients, relative_error
 from mlp.diagnostics.gradient_check import check_layer, check_loss, check_model
 from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.diagnostics.gradient_report import GradientReport
+from mlp.diagnostics.rule_check import check_rule
 from mlp.diagnostics.statistics import (
     Activations,
     BatchNormStatistics,
@@ -11,18 +14,26 @@ from mlp.diagnostics.statistics import (
     UpdateRatio,
     all_statistics,
 )
+from mlp.diagnostics.variance_shift import VarianceShift, expected_variance_ratio, measure_variance_shift
 
 __all__ = [
     "Activations",
     "BatchNormStatistics",
+    "Diagnosis",
+    "Examination",
     "GradientFlow",
     "GradientReport",
     "GradientSignal",
     "UpdateRatio",
+    "VarianceShift",
     "all_statistics",
     "check_layer",
     "check_loss",
     "check_model",
+    "check_rule",
     "compare_gradients",
+    "examine",
+    "expected_variance_ratio",
+    "measure_variance_shift",
     "relative_error",
 ]

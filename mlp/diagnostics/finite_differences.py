@@ -18,7 +18,7 @@ where the pieces at the two ends differ, there is no measurement.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -26,6 +26,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import to_numpy
+from mlp.diagnostics.randomness import rewinders
 from mlp.errors import ShapeError
 from mlp.layers import frozen_buffers, observed
 from mlp.layers.base import Layer
@@ -99,11 +100,21 @@ class Probe:
     def __init__(self, layer: Layer, x: Array, training: bool) -> None:
         self.layer, self.x, self.training = layer, x, training
         self.arrays = {"inputs": x, **{name: p.data for name, p in layer.named_parameters()}}
+        self.rewinders: list[Callable[[], None]] = []
+
+    def hold_randomness(self) -> None:
+        """From now on every forward draws the same random numbers, those that the next one would draw."""
+        self.rewinders = rewinders(self.layer)
+
+    def forward(self) -> Array:
+        for rewind in self.rewinders:
+            rewind()
+        return self.layer.forward(self.x, self.training)
 
     def outputs(self) -> Array:
         """Return a copy of the outputs; a probe is no training step, so the buffers are put back."""
         with frozen_buffers(self.layer):
-            return np.array(self.layer.forward(self.x, self.training))
+            return np.array(self.forward())
 
     def outputs_and_pieces(self) -> tuple[Array, list[Array]]:
         """Return the outputs, and the list of the pieces that all formulas with pieces took."""
@@ -120,7 +131,7 @@ class Probe:
     def backward(self, upstream: Array) -> dict[str, Any]:
         """Return what forward and backward give for every array in `arrays`: gradients by name, as copies."""
         with frozen_buffers(self.layer):
-            self.layer.forward(self.x, self.training)
+            self.forward()
             grad_inputs = self.layer.backward(upstream)
         grad_inputs = grad_inputs.copy() if isinstance(grad_inputs, np.ndarray) else grad_inputs
         return {"inputs": grad_inputs, **{name: p.grad.copy() for name, p in self.layer.named_parameters()}}

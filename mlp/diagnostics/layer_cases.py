@@ -17,7 +17,11 @@ from mlp.layers import (
     Dropout,
     Flatten,
     GlobalAvgPool,
+    GroupNorm,
     Identity,
+    InstanceNorm,
+    Layer,
+    LayerNorm,
     LeakyReLU,
     MaxPool2d,
     ReLU,
@@ -25,6 +29,7 @@ from mlp.layers import (
     Residual,
     Sequential,
     Sigmoid,
+    StridedIdentity,
     Tanh,
 )
 
@@ -56,10 +61,9 @@ def reduction_block(channels: int) -> Residual:
     return Residual(body, AvgPool2d(2))
 
 
-def projection_block() -> Residual:
-    """A block that changes the image's size and its channels, with a 1 x 1 convolution as its shortcut."""
-    body = Sequential(Conv2d(2, 3, 3, stride=2, padding=1), BatchNorm(3))
-    return Residual(body, Conv2d(2, 3, 1, stride=2, bias=False))
+def resizing_block(shortcut: Layer) -> Residual:
+    """A block that changes the image's size and its channels from 2 to 3."""
+    return Residual(Sequential(Conv2d(2, 3, 3, stride=2, padding=1), BatchNorm(3)), shortcut)
 
 
 def nested() -> Sequential:
@@ -82,6 +86,13 @@ CASES = [
     LayerCase("BatchNorm (N, D)", lambda: BatchNorm(4), (6, 4)),
     LayerCase("BatchNorm (N, H, W, C)", lambda: BatchNorm(3), (2, 3, 4, 3)),
     LayerCase("BatchNorm, one image", lambda: BatchNorm(2, eps=1e-3, momentum=0.3), (1, 3, 2, 2)),
+    LayerCase("LayerNorm (N, D)", lambda: LayerNorm(5), (4, 5)),
+    LayerCase("LayerNorm (N, H, W, C)", lambda: LayerNorm(3), (2, 3, 4, 3)),
+    LayerCase("InstanceNorm", lambda: InstanceNorm(3), (2, 3, 4, 3)),
+    LayerCase("InstanceNorm, one image", lambda: InstanceNorm(2, eps=1e-2), (1, 1, 3, 2)),
+    LayerCase("GroupNorm (N, D)", lambda: GroupNorm(2, 6), (3, 6)),
+    LayerCase("GroupNorm (N, H, W, C)", lambda: GroupNorm(2, 4), (3, 3, 2, 4)),
+    LayerCase("GroupNorm, 1 pixel", lambda: GroupNorm(3, 9, eps=1e-3), (2, 1, 1, 9)),
     LayerCase("LeakyReLU", lambda: LeakyReLU(0.01), (3, 4, 2, 3)),
     LayerCase("LeakyReLU, slope 0.5", lambda: LeakyReLU(0.5), (4, 5)),
     LayerCase("ReLU", ReLU, (4, 5)),
@@ -99,8 +110,11 @@ CASES = [
     LayerCase("Flatten", Flatten, (2, 3, 2, 2)),
     LayerCase("Reshape", lambda: Reshape((2, 3, 2)), (2, 12)),
     LayerCase("Identity", Identity, (2, 3)),
+    LayerCase("StridedIdentity", lambda: StridedIdentity(3, 3), (2, 5, 4, 3)),
+    LayerCase("StridedIdentity, channels", lambda: StridedIdentity(2, 5, stride=3), (2, 7, 6, 2)),
     LayerCase("Residual, VGG block", lambda: residual_block(2), (2, 3, 4, 2)),
     LayerCase("Residual, AvgPool2d shortcut", lambda: reduction_block(2), (2, 4, 6, 2)),
-    LayerCase("Residual, Conv2d shortcut", projection_block, (2, 5, 4, 2)),
+    LayerCase("Residual, Conv2d shortcut", lambda: resizing_block(Conv2d(2, 3, 1, stride=2, bias=False)), (2, 5, 4, 2)),
+    LayerCase("Residual, strided shortcut", lambda: resizing_block(StridedIdentity(2, 3)), (2, 5, 4, 2)),
     LayerCase("Sequential, nested", nested, (3, 4, 5, 2)),
 ]

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.backend import device_of, get_array_module, move, to_numpy
+from mlp.backend import device_of, move, reduce_segments, to_numpy
 from mlp.engine.gradient_statistics import rows_of
 from mlp.layers import (
     BatchNorm,
@@ -190,9 +190,10 @@ class UpdateRatio(Hook):
     def after_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
         flat = trainer.rule.flat
         change, before = flat.data.astype(np.float64) - self.before, self.before.astype(np.float64)
-        sums = get_array_module(before).add.reduceat
+        changes = reduce_segments("add", change * change, flat.offsets)  # one number a tensor
+        sizes = reduce_segments("add", before * before, flat.offsets)
         with np.errstate(all="ignore"):
-            ratio = (sums(change * change, flat.offsets) / sums(before * before, flat.offsets)) ** 0.5  # one a tensor
+            ratio = (changes / sizes) ** 0.5
         rows = rows_of(flat, self.which)
         names = [flat.parameters[i].name for i in rows]
         add_row(trainer.history, self.table, names, {"update_ratio": to_numpy(ratio)[rows]})

@@ -1,0 +1,124 @@
+"""Learning rules on one number, written plainly, and whole walks with them.
+
+    w  a weight      g  its gradient      t  number of the step, from 1      h  learning rate
+    m  what the rule remembers of this weight: a dict, empty at first
+
+Every formula takes these and the settings s, changes m, and returns the new w. Nothing here is shared with
+`mlp.learning_rules`, which is what it checks.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Memory = dict[str, float]
+Settings = dict[str, float]
+Formula = Callable[[float, float, float, float, Memory, Settings], float]
+
+
+def gradient_descent(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+    """w <- w - h g."""
+    return w - h * g
+
+
+def momentum(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+    """v <- mu v + g, w <- w - h v."""
+    m["v"] = s["momentum"] * m.get("v", 0.0) + g
+    return w - h * m["v"]
+
+
+def nesterov(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+    """v <- mu v + g, w <- w - h (g + mu v)."""
+    m["v"] = s["momentum"] * m.get("v", 0.0) + g
+    return w - h * (g + s["momentum"] * m["v"])
+
+
+def adagrad(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+    """s <- s + g^2, w <- w - h g / (sqrt(s) + eps)."""
+    m["v"] = m.get("v", 0.0) + g * g
+    return w - h * g / (math.sqrt(m["v"]) + s["eps"])
+
+
+def rmsprop(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+    """v <- a v + (1 - a) g^2, w <- w - h g / (sqrt(v) + eps)."""
+    m["v"] = s["decay"] * m.get("v", 0.0) + (1.0 - s["decay"]) * g * g
+    return w - h * g / (math.sqrt(m["v"]) + s["eps"])
+
+
+def adam(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+    """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, w <- w - h m' / (sqrt(v') + eps)."""
+    mean, square = moments(g, m, s)
+    return w - h * corrected(mean, s["beta1"], t) / (math.sqrt(corrected(square, s["beta2"], t)) + s["eps"])
+
+
+FORMULAS: dict[str, Formula] = {
+    "gradient_descent": gradient_descent,
+    "momentum": momentum,
+    "nesterov": nesterov,
+    "adagrad": adagrad,
+    "rmsprop": rmsprop,
+    "adam": adam,
+}
+
+
+def moments(g: float, m: Memory, s: Settings) -> tuple[float, float]:
+    """Return Adam's two means, brought up to date."""
+    m["m"] = s["beta1"] * m.get("m", 0.0) + (1.0 - s["beta1"]) * g
+    m["v"] = s["beta2"] * m.get("v", 0.0) + (1.0 - s["beta2"]) * g * g
+    return m["m"], m["v"]
+
+
+def corrected(mean: float, b: float, t: float) -> float:
+    """Return a running mean without its bias towards the zero it started from."""
+    return mean / (1.0 - b**t)
+
+
+# --- a whole walk, and faults that any rule can have ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Walk:
+    """One way to walk: a formula and what is done around it; every field but the first can be a fault.
+
+    Attributes:
+        reset: whether the rule forgets everything before each step.
+        clock: function t -> the t that the formula sees.
+        rate: function h -> the learning rate that the formula sees.
+        rate_of_first: whether the learning rate of the first step stays.
+        coupled, decoupled: factors on the two kinds of weight decay.
+        exchange: settings that take each other's values.
+    """
+
+    formula: Formula
+    reset: bool = False
+    clock: Callable[[int], float] = float
+    rate: Callable[[float], float] = float
+    rate_of_first: bool = False
+    uphill: bool = False
+    coupled: float = 1.0
+    decoupled: float = 1.0
+    decay_without_rate: bool = False
+    decay_exchanged: bool = False
+    exchange: tuple[str, str] | None = None
+
+    def weights(self, w: float, gradients: list[float], rates: list[float], s: Settings) -> list[float]:
+        """Return a weight after each step; NaN from where the formula breaks down."""
+        if self.exchange:
+            first, second = self.exchange
+            s = {**s, first: s[second], second: s[first]}
+        coupled, decoupled = s["weight_decay"] * self.coupled, s["decoupled_weight_decay"] * self.decoupled
+        if self.decay_exchanged:
+            coupled, decoupled = decoupled, coupled
+        memory: Memory = {}
+        trail = []
+        for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
+            memory = {} if self.reset else memory
+            h = self.rate(rates[0] if self.rate_of_first else rate)
+            g = g + coupled * w
+            w = w - (1.0 if self.decay_without_rate else h) * decoupled * w
+            try:
+                w = self.formula(w, -g if self.uphill else g, self.clock(t), h, memory, s)
+            except (ZeroDivisionError, ValueError, OverflowError):
+                w = math.nan
+            trail.append(w)
+        return trail
