@@ -1,8 +1,13 @@
 """What all tests share."""
 
 import functools
+import os
 import signal
 import warnings
+
+# Before NumPy is loaded: BLAS' threads gain nothing in matrices as small as those of the tests, and while they spin
+# they take the cores from everything else that runs. Programs that tests start inherit it.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 

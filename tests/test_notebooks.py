@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-QUICK = {**os.environ, "MLP_LESSON": "quick", "OPENBLAS_NUM_THREADS": "1"}
+QUICK = {**os.environ, "MLP_LESSON": "quick"}
 pytestmark = pytest.mark.skipif(not NOTEBOOKS, reason="no notebooks")
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 

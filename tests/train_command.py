@@ -19,7 +19,7 @@ def command(*arguments):
 
 
 def environment(**extra):
-    return {**os.environ, "OPENBLAS_NUM_THREADS": "1", **extra}
+    return {**os.environ, **extra}
 
 
 def train(*arguments, **extra):

@@ -1,33 +1,42 @@
 """How the mathematics of the textbook is run.
 
 `textbook` runs the layers as they are written, on NumPy or CuPy; `cpu` runs the same mathematics blocked, threaded and
-fused. Read `textbook` first, then `cpu`, which says in which order to read the rest.
+fused; `cuda` as hand-written kernels on a GPU. Read `textbook` first, then `cpu` or `cuda`, which say in which order to
+read the rest.
 """
 
 from mlp.checks import choose
 from mlp.engine.cpu import CpuEngine
+from mlp.engine.cuda import CudaEngine
+from mlp.engine.cuda_graph import OLDEST, capability
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.engine.textbook import TextbookEngine
 
-ENGINES = ("auto", "textbook", "cpu")
-Engine = TextbookEngine | CpuEngine
+ENGINES = ("auto", "textbook", "cpu", "cuda")
+Engine = TextbookEngine | CpuEngine | CudaEngine
 
 
-def make_engine(name: str = "auto", threads: int | None = None, device: str = "cpu") -> Engine:
+def make_engine(
+    name: str = "auto", threads: int | None = None, device: str = "cpu", precision: str = "float32"
+) -> Engine:
     """Return a new engine by name; "auto" picks the fastest one there is for the model's device.
 
     Args:
         name: one of `ENGINES`.
         threads: for the cpu engine; by default as many as the cores this process may use.
         device: where the model is.
+        precision: of the cuda engine's convolutions, "float32" or "tf32".
 
     Raises:
-        ConfigurationError: an unknown name, or fewer than one thread.
+        ConfigurationError: an unknown name or precision, fewer than one thread, or the cuda engine on the CPU.
+        DeviceError: there is no such device.
     """
     choose("engine", name, ENGINES)
     if name == "cpu" or (name == "auto" and device == "cpu"):
         return CpuEngine(threads)
+    if name == "cuda" or (name == "auto" and capability(device) >= OLDEST):
+        return CudaEngine(device, precision)
     return TextbookEngine()
 
 
-__all__ = ["ENGINES", "CpuEngine", "Engine", "GradientStatistics", "TextbookEngine", "make_engine"]
+__all__ = ["ENGINES", "CpuEngine", "CudaEngine", "Engine", "GradientStatistics", "TextbookEngine", "make_engine"]

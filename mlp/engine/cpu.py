@@ -8,17 +8,26 @@ rounding, and they are found in the same places (`p.grad`, the rule's moments, t
                      one thread meanwhile, for its own threads would compete for the same cores
     blocks           a few images at a time pass through all ops between two points where threads must meet
     half the work    3 x 3 convolutions need half the textbook's multiplications, see `ops_winograd`
-    fusing           normalization, shortcut and activation in one op, see `ops_pointwise`; learning rules, see
-                     `fused_rules`
+    fusing           normalization, shortcut and activation in one op, see `ops_pointwise`, then `ops_batch_norm` and
+                     `ops_normalization`; learning rules, see `fused_rules`
 """
 
 import math
 from functools import partial
 
 import numpy as np
-import threadpoolctl
 
-from mlp.engine import ops_convolution, ops_pointwise, ops_pooling, ops_textbook, ops_winograd  # noqa: F401  (register)
+from mlp.engine import (  # noqa: F401  (they register their ops)
+    ops_batch_norm,
+    ops_dropout,
+    ops_normalization,
+    ops_pointwise,
+    ops_pooling,
+    ops_strided,
+    ops_textbook,
+    ops_winograd,
+)
+from mlp.engine.blas import BlasThreads
 from mlp.engine.fused_rules import FusedUpdate
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.engine.memory import Memory
@@ -35,7 +44,7 @@ class CpuEngine:
         threads: how many; by default as many as the cores this process may use.
 
     Raises:
-        ConfigurationError: fewer than one thread.
+        ConfigurationError: fewer than one thread, or the package threadpoolctl is missing.
     """
 
     name = "cpu"
@@ -44,6 +53,7 @@ class CpuEngine:
         if threads is not None and threads < 1:
             raise ConfigurationError(f"threads must be 1 or greater, got {threads}")
         self.threads = usable_cores() if threads is None else int(threads)
+        self.blas = BlasThreads()
         self.team = None
 
     def bind(self, model, loss, rule, gradient_statistics=None):
@@ -56,13 +66,12 @@ class CpuEngine:
         self.model, self.loss, self.rule = model, loss, rule
         self.statistics = GradientStatistics(rule.flat, gradient_statistics) if gradient_statistics else None
         self.metrics = []
-        self.blas = threadpoolctl.ThreadpoolController().select(user_api="blas")
         self.team = ThreadTeam(self.threads)
         self.update = FusedUpdate(rule, self.team)
         self.memories, self.plans = {}, {}
 
     def train_step(self, x, targets):
-        with self.blas.limit(limits=1):
+        with self.blas.held_to_one():
             plan, outputs, loss = self._forward(x, targets, training=True)
             if math.isfinite(loss):
                 np.copyto(plan.result.grad.array, self.loss.backward())
@@ -74,7 +83,7 @@ class CpuEngine:
         return loss
 
     def evaluate(self, x, targets):
-        with self.blas.limit(limits=1):
+        with self.blas.held_to_one():
             _, outputs, loss = self._forward(x, targets, training=False)
         return loss, self.loss.accuracy(outputs, targets)
 

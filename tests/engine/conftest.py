@@ -1,4 +1,58 @@
+import importlib.metadata
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))  # for comparison.py
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for comparison.py and the other helpers here
+
+import cuda_emulation
+from gpu_stand_in import GpuStandIn
+
+from mlp import backend
+from mlp.engine import cuda_graph
+
+
+@pytest.fixture(scope="session")
+def library_folder(request, tmp_path_factory):
+    """Where compiled kernels are kept from one run of the tests to the next."""
+    cache = getattr(request.config, "cache", None)
+    return cache.mkdir("cuda_emulation") if cache else tmp_path_factory.mktemp("cuda_emulation")
+
+
+@pytest.fixture(scope="session")
+def emulated(library_folder):
+    """The engine's kernels, compiled for the CPU."""
+    if cuda_emulation.PROBLEM:
+        pytest.skip(cuda_emulation.PROBLEM)
+    return cuda_emulation.EmulatedModule(cuda_graph.SOURCE.read_text(), library_folder)
+
+
+@pytest.fixture(params=["emulated", pytest.param("cupy", marks=pytest.mark.gpu)])
+def make_gpu(request):
+    """A function (precision) -> `Gpu`: a real one, or one that plays its kernels on NumPy arrays."""
+    if request.param == "cupy":
+        return lambda precision="float32": cuda_graph.Gpu("cuda:0", precision)
+    module = request.getfixturevalue("emulated")
+    module.set_order(0)
+    return lambda precision="float32": cuda_graph.Gpu("cuda:0", precision, np, module)
+
+
+@pytest.fixture
+def stand_in(emulated, monkeypatch):
+    """A CuPy that has one GPU, in place of the real one."""
+    library = GpuStandIn(emulated)
+    monkeypatch.setitem(sys.modules, "cupy", library)
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: {"cupy": ["cupy-cuda13x"]})
+    backend.check_gpu.cache_clear()
+    cuda_graph.load_kernels.cache_clear()
+    yield library
+    backend.check_gpu.cache_clear()
+    cuda_graph.load_kernels.cache_clear()
+
+
+@pytest.fixture(params=["stand-in", pytest.param("cupy", marks=pytest.mark.gpu)])
+def library(request):
+    """The library of cuda:0: CuPy, or what stands in for it."""
+    return pytest.importorskip("cupy") if request.param == "cupy" else request.getfixturevalue("stand_in")

@@ -6,7 +6,7 @@ from comparison import CLASSES, compare_engines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlp.engine import CpuEngine, TextbookEngine, ops_convolution, ops_winograd, plan
+from mlp.engine import CpuEngine, TextbookEngine, ops_convolution, plan, winograd_correlation
 from mlp.errors import ShapeError
 from mlp.layers import (
     Affine,
@@ -70,7 +70,7 @@ def test_many_blocks_and_small_products(name, block_bytes, monkeypatch):
     """Blocks of one image and of several, the last ones smaller; products cut into parts."""
     monkeypatch.setattr(plan, "BLOCK_BYTES", block_bytes)
     monkeypatch.setattr(ops_convolution, "SMALL_PRODUCT", 3_000)
-    monkeypatch.setattr(ops_winograd, "SMALL_PRODUCT", 3_000)
+    monkeypatch.setattr(winograd_correlation, "SMALL_PRODUCT", 3_000)
     compare_engines(lambda: vgg(14, num_classes=CLASSES, filters=8, **VGGS[name]), (9, 12, 12, 3), steps=2)
 
 

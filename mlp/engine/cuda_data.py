@@ -1,0 +1,60 @@
+"""Batches made on the GPU: the data set stays there as bytes, and a kernel crops, flips and normalizes.
+
+CIFAR's 50,000 training images are 154 MB. What the host still does is draw, for a whole epoch, the order of the images,
+their crops and their flips: the same draws as for `mlp.data.Batches`, so the batches are the same to the last bit.
+"""
+
+import numpy as np
+
+from mlp.data.augmentation import PADDING, draw_augmentation
+from mlp.data.normalization import NORMALIZATIONS
+from mlp.rng import generator
+
+
+class DeviceBatches:
+    """The batches of a `Batches`, as arrays on the device.
+
+    Args:
+        batches: a `mlp.data.Batches` of float32. gpu: a `Gpu`.
+    """
+
+    def __init__(self, batches, gpu):
+        self.batches, self.gpu = batches, gpu
+        self.stream = gpu.new_stream()  # a thread may make batches while another records a step on the engine's stream
+        image_set = batches.image_set
+        C = image_set.images.shape[-1]
+        mean, std = (np.array(constants) for constants in NORMALIZATIONS[batches.normalization])  # in float64
+        if len(mean) != C:
+            mean, std = np.full(C, mean.mean()), np.full(C, std.mean())
+        constants = np.stack([1.0 / (255.0 * std), -mean / std]).astype(np.float32)  # (2, C): scale, shift
+        with gpu.working(self.stream):
+            self.images, self.labels, self.constants = map(
+                gpu.xp.asarray, (image_set.images, image_set.labels.astype(np.int32), constants)
+            )
+
+    @property
+    def num_images(self):
+        """The number of images in an epoch."""
+        return self.batches.num_images
+
+    def __len__(self):
+        return len(self.batches)
+
+    def epoch(self, epoch):
+        """Yield (x, targets) for each batch of an epoch: x (n, H, W, C) float32, targets (n,) int32."""
+        source, gpu, N = self.batches, self.gpu, self.num_images
+        order = generator(source.seed, "shuffle", epoch).permutation(N) if source.shuffle else np.arange(N)
+        drawn = draw_augmentation(N, source.seed, epoch) if source.augment else (None, None)
+        with gpu.working(self.stream):
+            order = gpu.xp.asarray(order.astype(np.int32))
+            drawn = [None if array is None else gpu.xp.asarray(array.astype(np.uint8)) for array in drawn]
+        for start in range(0, N, source.batch_size):
+            yield self._batch(order, drawn, start, min(source.batch_size, N - start))
+
+    def _batch(self, order, drawn, start, n):
+        shape = (n, *self.images.shape[1:])
+        with self.gpu.working(self.stream):
+            x, targets = self.gpu.empty(shape), self.gpu.empty((n,), np.int32)
+            args = (self.images, self.labels, order, *drawn, self.constants, x, targets, start, *shape, PADDING)
+            self.gpu.elementwise("make_batch", x.size, args)()
+        return x, targets

@@ -1,0 +1,195 @@
+"""Launching kernels on a GPU, one by one or a recorded list at once.
+
+A launch says which kernel runs, on how many blocks of how many threads, with which arguments:
+
+    launch = gpu.launch("pointwise", grid=(528,), threads=256, args=(y, moments, ..., 102400, 32, 0.01))
+    launch()                          # asks the GPU to run it, and does not wait until it has
+
+Asking costs some microseconds of Python, about as long as most kernels run; a training step has hundreds of them. So a
+`Program`, a list of launches, is recorded once as a CUDA graph, and from then on asked for as a whole. What is recorded
+are the arguments as they are: addresses of arrays and numbers. Nothing else of a step may change; what does change (the
+learning rate, say) lies in device memory, where the recorded kernels find it.
+
+The arrays' library is a parameter: CuPy on a GPU; in tests NumPy, with a module that plays the kernels on the CPU.
+"""
+
+import contextlib
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mlp.backend import parse_device, require_device
+from mlp.errors import ConfigurationError, DeviceError
+
+SOURCE = Path(__file__).with_name("kernels.cu")
+WARM_UP = 2  # runs of a program before it is recorded: kernels are compiled and loaded at their first launch
+PRECISIONS = ("float32", "tf32")
+OLDEST = 80  # compute capability 8.0 (Ampere, 2020): the first tensor cores that know TF32
+
+
+@dataclass(eq=False)
+class Launch:
+    """A kernel with everything it needs to run; calling it runs it."""
+
+    name: str
+    kernel: object
+    grid: tuple
+    threads: int
+    args: tuple
+    shared: int
+
+    def __call__(self):
+        self.kernel(self.grid, (self.threads,), self.args, shared_mem=self.shared)
+
+
+class Gpu:
+    """One device: its array library, the kernels, and the stream on which an engine works.
+
+    Args:
+        device: "cuda:N". precision: of the convolutions' products, one of `PRECISIONS`.
+        xp, module: an array library and a module of kernels to use in place of CuPy and `kernels.cu`.
+
+    Raises:
+        ConfigurationError: an unknown precision, or a device that is no GPU.
+        DeviceError: there is no such GPU, or it is too old.
+    """
+
+    def __init__(self, device="cuda:0", precision="float32", xp=None, module=None):
+        if precision not in PRECISIONS:
+            raise ConfigurationError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
+        self.device, self.precision = device, precision
+        self.index = parse_device(device)
+        if self.index is None:
+            raise ConfigurationError(
+                "the cuda engine needs a CUDA device, got 'cpu': call model.to('cuda:0') (scripts: --device cuda:0), "
+                "or take the engine 'cpu'"
+            )
+        if xp is None:
+            if capability(device) < OLDEST:
+                raise DeviceError(
+                    f"the cuda engine needs compute capability 8.0 or newer, {device} has "
+                    f"{capability(device) / 10}: take the engine 'textbook', which runs on CuPy as well"
+                )
+            import cupy as xp
+
+            module = load_kernels()
+        self.xp, self.module, self.kernels = xp, module, {}
+        self.cuda = getattr(xp, "cuda", None)  # NumPy has none: everything then runs at once
+        self.multiprocessors, self.shared_limit = 2, 232448
+        if self.cuda is not None:
+            attributes = self.cuda.Device(self.index).attributes
+            self.multiprocessors = attributes["MultiProcessorCount"]
+            self.shared_limit = attributes["MaxSharedMemoryPerBlockOptin"]
+        self.stream = self.new_stream()
+
+    def new_stream(self):
+        """Return a stream: what is asked for on it runs in order, but beside other streams. None without CuPy."""
+        if self.cuda is None:
+            return None
+        with self.cuda.Device(self.index):
+            return self.cuda.Stream(non_blocking=True)
+
+    @contextlib.contextmanager
+    def working(self, stream=None):
+        """Within this context work goes to a stream (the engine's): after all that was asked for, before all to come.
+
+        A stream of one's own is needed to record; "non-blocking" means that only these two events tie it to others.
+        """
+        if self.cuda is None:
+            yield
+            return
+        stream = stream or self.stream
+        with self.cuda.Device(self.index):
+            outside = self.cuda.get_current_stream()
+            stream.wait_event(outside.record())
+            with stream:
+                yield
+            outside.wait_event(stream.record())
+
+    def launch(self, name, grid, threads, args, shared=0):
+        """Return a `Launch`; Python numbers become the kernels' 32-bit ones. shared: bytes of shared memory."""
+        kernel = self.kernels.get(name)
+        if kernel is None:
+            kernel = self.kernels[name] = self.module.get_function(name)
+        if shared > 48 * 1024 and kernel.max_dynamic_shared_size_bytes < shared:
+            kernel.max_dynamic_shared_size_bytes = shared  # more than the usual must be asked for
+        return Launch(name, kernel, tuple(grid), threads, tuple(map(argument, args)), shared)
+
+    def elementwise(self, name, size, args):
+        """Return a launch of a kernel whose threads each take every so-many-th of `size` elements."""
+        return self.launch(name, (max(1, min(-(-size // 256), 8 * self.multiprocessors)),), 256, args)
+
+    def empty(self, shape, dtype=np.float32):
+        return self.xp.empty(shape, dtype)
+
+    def copy(self, target, source):
+        """Copy `source`, a NumPy array or one on the device, into the device array `target`."""
+        if self.cuda is not None and isinstance(source, np.ndarray):
+            target.set(np.ascontiguousarray(source, dtype=target.dtype))
+        else:
+            target[...] = source
+
+
+def argument(value):
+    """Return an argument of a kernel: arrays and NumPy scalars as they are, Python numbers as int32 or float32."""
+    if isinstance(value, bool | int):
+        return np.int32(value)
+    return np.float32(value) if isinstance(value, float) else value
+
+
+def capability(device):
+    """Return the compute capability of a device, "cuda:N", as an integer: 90 for 9.0.
+
+    Raises:
+        DeviceError: there is no such device.
+    """
+    require_device(device)
+    import cupy
+
+    return int(cupy.cuda.Device(parse_device(device)).compute_capability)
+
+
+@functools.cache
+def load_kernels():
+    """Return `kernels.cu` as a module; it is compiled for the device at hand, and CuPy keeps the result on disk."""
+    import cupy
+
+    return cupy.RawModule(code=SOURCE.read_text(), options=("-std=c++17",))
+
+
+class Program:
+    """A list of steps, run in their order: launches, and Python functions for layers that have no kernel.
+
+    Args:
+        gpu: where it runs. steps: callables without arguments.
+        record: whether to record a graph where that is possible (launches alone, on a GPU).
+    """
+
+    def __init__(self, gpu, steps, record=True):
+        self.gpu, self.steps = gpu, list(steps)
+        self.recordable = record and gpu.cuda is not None and all(isinstance(step, Launch) for step in self.steps)
+        self.runs, self.graph = 0, None
+
+    def __call__(self):
+        if self.graph is None and self.recordable and self.runs >= WARM_UP:
+            self.graph = self._record()
+        if self.graph is not None:
+            self.graph.launch()
+        else:
+            for step in self.steps:
+                step()
+        self.runs += 1
+
+    def _record(self):
+        """Record the launches on the current stream; nothing runs meanwhile."""
+        stream = self.gpu.stream
+        stream.begin_capture()
+        try:
+            for step in self.steps:
+                step()
+        finally:
+            graph = stream.end_capture()
+        graph.upload()
+        return graph

@@ -1,0 +1,104 @@
+"""Learning rules and gradient statistics on the GPU: one pass over all weights each.
+
+The kernels find the settings of a step (learning rate, decay, ...) in the device array `state`, where `begin_step` puts
+them before the step; so a recorded step goes on with whatever they are then. Rules are known by their exact type: one
+that is not here, or a student's, runs its own `update` on the device's arrays.
+"""
+
+import math
+
+import numpy as np
+
+from mlp.engine.gradient_statistics import STATISTICS, GradientStatistics
+from mlp.learning_rules import AdaGrad, Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
+
+STATE = 14  # numbers in `state`, see kernels.cu
+SQUARES = 64  # blocks that share in the norm of the gradient
+
+RULES = {  # exact type: kernel, and the settings a and b in it
+    GradientDescent: ("update_gradient_descent", lambda rule: (0.0, 0.0)),
+    Momentum: ("update_momentum", lambda rule: (rule.momentum, 0.0)),
+    Nesterov: ("update_nesterov", lambda rule: (rule.momentum, 0.0)),
+    AdaGrad: ("update_adagrad", lambda rule: (0.0, 0.0)),
+    RMSProp: ("update_rmsprop", lambda rule: (rule.decay, 0.0)),
+    Adam: ("update_adam", lambda rule: (rule.beta1, rule.beta2)),
+    AdamW: ("update_adam", lambda rule: (rule.beta1, rule.beta2)),
+}
+
+
+class CudaUpdate:
+    """A learning rule as launches.
+
+    Args:
+        gpu: a `Gpu`. rule: initialized. state: device array of `STATE` numbers.
+    """
+
+    def __init__(self, gpu, rule, state):
+        self.gpu, self.rule, self.state = gpu, rule, state
+        self.known = type(rule) in RULES and rule.flat.data.dtype == np.float32
+        self.squares = gpu.empty((SQUARES,))
+
+    def begin_step(self, slot):
+        """Put the settings of the step that begins into `state`; slot: where its loss is logged."""
+        rule, a, b = self.rule, 0.0, 0.0
+        if self.known:
+            a, b = RULES[type(rule)][1](rule)
+        t = rule.steps + 1
+        settings = (
+            slot,
+            rule.learning_rate,
+            rule.weight_decay,
+            rule.decoupled_weight_decay,
+            rule.clip_value or 0.0,
+            rule.clip_norm or 0.0,
+            *(a, 1.0 - a, b, 1.0 - b),
+            getattr(rule, "eps", 0.0),
+            *(1.0 - a**t, math.sqrt(1.0 - b**t)),
+        )
+        self.gpu.launch("begin_step", (1,), 1, (self.state, *map(float, settings)))()
+
+    @property
+    def form(self):
+        """What of the rule is part of a recorded step."""
+        return self.rule.clip_norm is not None
+
+    def launches(self):
+        """Return the launches that change the weights."""
+        gpu, rule, flat = self.gpu, self.rule, self.rule.flat
+        size, blocks = flat.data.size, min(SQUARES, -(-flat.data.size // 256))
+        moments = [*rule.moments.values(), None, None][:2]
+        decays = None if isinstance(rule.decays, float) else rule.decays
+        squares, steps = None, []
+        if rule.clip_norm is not None:
+            squares = self.squares
+            steps = [gpu.launch("gradient_squares", (blocks,), 256, (flat.grad, self.state, squares, size), 128)]
+        args = (flat.data, flat.grad, *moments, decays, squares, self.state, size, blocks)
+        return [*steps, gpu.launch(RULES[type(rule)][0], (-(-size // 256),), 256, args, 128)]
+
+
+class CudaGradientStatistics(GradientStatistics):
+    """`GradientStatistics` whose sums stay on the device, taken by one launch a step.
+
+    Attributes:
+        step: the launch; for weights that are not float32 a function that computes as the base class does.
+    """
+
+    def __init__(self, flat, which, gpu, state):
+        tensors = len(flat.parameters)
+        self.tables = gpu.xp.zeros((2, len(STATISTICS), tensors), np.float64)  # sums over the steps, the last step
+        super().__init__(flat, which)
+        self.step = self.accumulate
+        if flat.grad.dtype == np.float32:
+            offsets = gpu.xp.asarray(np.array([*flat.offsets, flat.grad.size], np.int32))
+            args = (flat.grad, offsets, state, *self.tables, tensors)
+            self.step = gpu.launch("gradient_statistics", (tensors,), 256, args, 256)
+
+    def _start(self):
+        super()._start()
+        self.tables[...] = 0.0
+
+    def count_step(self):
+        """Take note of a step whose program had `step` in it."""
+        if self.step != self.accumulate:
+            self.steps += 1
+            self.sums, self.last = (dict(zip(STATISTICS, table, strict=True)) for table in self.tables)
