@@ -18,10 +18,13 @@ def main():
     parser.add_argument("--split", default="test", help=f"which images: {', '.join(SPLITS)} (default: test)")
     parser.add_argument("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")
     parser.add_argument("--data-dir", help="folder with the data sets (default: MLP_DATA_DIR, else ./data)")
+    parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
     parser.add_argument("--classes", type=int, default=5, metavar="N", help="worst and best classes (default: 5 each)")
     arguments = parser.parse_args()
     try:
-        evaluation = evaluate_run(arguments.run, arguments.split, arguments.checkpoint, arguments.data_dir)
+        evaluation = evaluate_run(
+            arguments.run, arguments.split, arguments.checkpoint, arguments.data_dir, arguments.device
+        )
     except (MlpError, OSError) as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 2

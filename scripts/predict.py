@@ -26,6 +26,7 @@ def main():
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture, or an .npy file of bytes")
     parser.add_argument("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")
     parser.add_argument("--data-dir", help="folder with the data sets, for older runs that do not name their classes")
+    parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
     parser.add_argument("--out", type=Path, help="where to draw the picture (default: RUN/predictions.png)")
     arguments = parser.parse_args()
     out = arguments.out or Path(arguments.run) / "predictions.png"
@@ -33,7 +34,9 @@ def main():
         if out.suffix.lower() not in plotting.FORMATS:
             raise MlpError(f"--out must end in {', '.join(plotting.FORMATS)}, got {out}")
         run, files = arguments.run, arguments.images
-        predictions = predict_images(run, files, arguments.checkpoint, data_dir=arguments.data_dir)
+        predictions = predict_images(
+            run, files, arguments.checkpoint, data_dir=arguments.data_dir, device=arguments.device
+        )
         out.parent.mkdir(parents=True, exist_ok=True)
         write_figure(out, plotting.predictions(predictions[:MOST_DRAWN]))
     except (MlpError, OSError) as error:

@@ -2,7 +2,7 @@
 
 An engine does the arithmetic of training; the model, the learning rule and the loss keep all that is to be remembered:
 weights, gradients and moments stay theirs, the engine owns scratch memory only. So checkpoints, hooks and `p.grad`
-(valid until the next step) are the same whichever engine runs. Every engine has these six methods.
+(valid until the next step) are the same whichever engine runs. Every engine has these seven methods.
 """
 
 import math
@@ -13,7 +13,7 @@ from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.layers.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
-from mlp.typing import Array
+from mlp.typing import Array, BatchSource
 
 
 class TextbookEngine:
@@ -60,6 +60,10 @@ class TextbookEngine:
         x, targets = move(x, self.device), move(targets, self.device)
         outputs = self.model.forward(x, training=False)
         return self.loss.forward(outputs, targets), self.loss.accuracy(outputs, targets)
+
+    def resident(self, batches: BatchSource) -> BatchSource:
+        """Return batches that are near to the engine: those given, unless it can make them on its device."""
+        return batches
 
     def read_metrics(self) -> tuple[float, float]:
         """Return (loss, accuracy), each the mean over the training batches since the last call."""

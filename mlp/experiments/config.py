@@ -14,6 +14,7 @@ from typing import Any, get_args
 from mlp.checks import choose
 from mlp.data import DATASET_FORMS, LABELS, NORMALIZATIONS, SPLITS, check_dataset
 from mlp.engine import ENGINES
+from mlp.engine.cuda_graph import PRECISIONS
 from mlp.errors import ConfigurationError
 from mlp.learning_rules import RULES
 from mlp.models.vgg import (
@@ -117,6 +118,7 @@ class RunConfig:
     device: str = setting("cpu", "cpu, or cuda:0 for a GPU")
     engine: str = setting("auto", "how the mathematics is run", ENGINES)
     dtype: str = setting("float32", "precision of weights and images", DTYPES)
+    precision: str = setting("float32", "products of the cuda engine: tf32 has fewer digits, and is faster", PRECISIONS)
     limit_classes: int | None = setting(
         None, "use only the images of the first so many classes", minimum=2, unset="all"
     )

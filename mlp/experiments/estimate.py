@@ -110,8 +110,10 @@ def measure_epoch(trainer: Trainer, train_batches: Batches, valid_batches: Batch
     engine = trainer.engine  # it keeps nothing of the copies: fit binds it again
     engine.bind(model, loss, rule)
     try:
-        training = seconds_per_batch(engine.train_step, train_batches.epoch(trainer.epoch))
-        validation = seconds_per_batch(engine.evaluate, valid_batches.epoch(0))
+        near = engine.resident(train_batches), engine.resident(valid_batches)
+        # float: a GPU may still be computing the loss when its function returns
+        training = seconds_per_batch(lambda *batch: float(engine.train_step(*batch)), near[0].epoch(trainer.epoch))
+        validation = seconds_per_batch(lambda *batch: float(engine.evaluate(*batch)[0]), near[1].epoch(0))
     finally:
         engine.close()
     return training * len(train_batches) + validation * len(valid_batches)

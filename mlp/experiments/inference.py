@@ -4,6 +4,7 @@ evaluation = evaluate_run("runs/vgg38", split="test")       # loss, top-1, top-5
 predictions = predict_images("runs/vgg38", ["cat.jpg", "own.npy"])
 """
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,7 +95,11 @@ class Logits(Loss):
 
 
 def evaluate_run(
-    path: PathLike, split: str = "test", checkpoint: str = "best", data_dir: PathLike | None = None
+    path: PathLike,
+    split: str = "test",
+    checkpoint: str = "best",
+    data_dir: PathLike | None = None,
+    device: str | None = None,
 ) -> Evaluation:
     """Evaluate the model of a run on one of its splits, without augmentation.
 
@@ -103,7 +108,7 @@ def evaluate_run(
 
     Args:
         path: the run's folder. split: one of `SPLITS`. checkpoint: "best" or "latest".
-        data_dir: where data sets are; None for MLP_DATA_DIR or ./data.
+        data_dir: where data sets are; None for MLP_DATA_DIR or ./data. device: None for the run's own.
 
     Returns:
         An Evaluation.
@@ -115,7 +120,7 @@ def evaluate_run(
     folder = RunFolder(path)
     config, _ = folder.load()
     weights = checkpoint_path(folder, checkpoint)
-    require_device(config.device)
+    config = moved(config, device)
     images = load_splits(config, data_dir)[split]
     model = make_model(config, images.num_classes, images.images.shape[1:])
     load_model(weights, model)
@@ -129,6 +134,7 @@ def predict_images(
     checkpoint: str = "best",
     most: int = 5,
     data_dir: PathLike | None = None,
+    device: str | None = None,
 ) -> list[Prediction]:
     """Say what the model of a run sees in images from files.
 
@@ -136,6 +142,7 @@ def predict_images(
         path: the run's folder. files: PNG, JPEG, ... or .npy, see `mlp.experiments.images`.
         checkpoint: "best" or "latest". most: how many classes to name.
         data_dir: where data sets are; needed only for runs whose config.json does not name the classes.
+        device: None for the run's own.
 
     Returns:
         A list with a Prediction for each image; an .npy file may hold several.
@@ -148,7 +155,7 @@ def predict_images(
         image_shape, class_names = images.images.shape[1:], list(images.class_names)
     else:
         image_shape, class_names = tuple(facts.image_shape), facts.class_names
-    require_device(config.device)
+    config = moved(config, device)
     pictures = [picture for file in files for picture in read_picture(file, image_shape)]
     model = make_model(config, len(class_names), image_shape)
     load_model(weights, model)
@@ -162,6 +169,14 @@ def predict_images(
         Prediction(name, note, pixels, [class_names[k] for k in chosen], row[chosen])
         for (name, note, pixels), row, chosen in zip(pictures, probabilities, order, strict=True)
     ]
+
+
+def moved(config: RunConfig, device: str | None) -> RunConfig:
+    """Return the configuration for another device, which may need another engine; None leaves it as it is."""
+    if device is not None and device != config.device:
+        config = dataclasses.replace(config, device=device, engine="auto")
+    require_device(config.device)
+    return config
 
 
 def load_splits(config: RunConfig, data_dir: PathLike | None) -> dict[str, ImageSet]:

@@ -65,7 +65,8 @@ def run(
         CsvLog(folder / "metrics.csv"),
         SaveFigures(folder, title=run_title(config)),
     ]
-    trainer = Trainer(model, make_loss(config), rule, schedule, hooks, engine=config.engine, threads=threads)
+    loss, precision = make_loss(config), config.precision
+    trainer = Trainer(model, loss, rule, schedule, hooks, config.engine, threads, precision)
     if folder.latest.exists():
         load_checkpoint(folder.latest, trainer)
         print(f"resuming {folder.path} after epoch {trainer.epoch}")

@@ -52,19 +52,32 @@ class Evaluate(Hook):
 
 def evaluate(engine: Engine, batches: BatchSource) -> tuple[float, float]:
     """Return (loss, accuracy) of a bound engine's model, each the unweighted mean over `batches`."""
-    return mean_metrics([engine.evaluate(x, targets) for x, targets in batches.epoch(0)])
+    return mean_metrics([engine.evaluate(x, targets) for x, targets in engine.resident(batches).epoch(0)])
 
 
 class StopOnNonFinite(Hook):
-    """Ends training at the first loss that is infinite or NaN, with the place where it came from."""
+    """Ends training at a loss that is infinite or NaN, with the place where it came from.
+
+    A loss that a GPU is still computing is looked at every 20 steps only, because looking means to wait; the mean of
+    the epoch tells of those between.
+    """
 
     def after_step(self, trainer: "Trainer") -> None:
-        if math.isfinite(trainer.batch_loss):
+        if not isinstance(trainer.batch_loss, float) and trainer.step % 20:
             return
+        if not math.isfinite(trainer.batch_loss):
+            self.stop(f"{trainer.batch_loss} in epoch {trainer.epoch + 1}, step {trainer.step + 1}", trainer)
+
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+        if not math.isfinite(row["train_loss"]):
+            self.stop(f"{row['train_loss']} in epoch {trainer.epoch}", trainer)
+
+    def stop(self, what: str, trainer: "Trainer") -> None:
+        """Raise the error, with the newest batch run through the layers once more to find the first bad number."""
         inputs, _ = trainer.batch
         raise NonFiniteLossError(
-            f"the loss became {trainer.batch_loss} in epoch {trainer.epoch + 1}, step {trainer.step + 1}, at learning "
-            f"rate {trainer.rule.learning_rate:g}: {find_non_finite(trainer.model, inputs)}"
+            f"the loss became {what}, at learning rate {trainer.rule.learning_rate:g}: "
+            f"{find_non_finite(trainer.model, inputs)}"
         )
 
 

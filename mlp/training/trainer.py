@@ -33,6 +33,7 @@ class Trainer:
         hooks: called in this order, see `mlp.training.hooks`.
         engine: "auto" or the name of an engine, see `mlp.engine`.
         threads: for the cpu engine; None for as many as the cores this process may use.
+        precision: of the cuda engine's convolutions, "float32" or "tf32".
 
     Attributes:
         step, epoch: updates and epochs done so far.
@@ -49,10 +50,11 @@ class Trainer:
         hooks: Iterable[Hook] = (),
         engine: str = "auto",
         threads: int | None = None,
+        precision: str = "float32",
     ) -> None:
         self.model, self.loss, self.rule, self.schedule = model, loss, rule, schedule
         self.hooks = list(hooks)
-        self.engine = make_engine(engine, threads, device=device_of(model.parameters()[0].data))
+        self.engine = make_engine(engine, threads, device_of(model.parameters()[0].data), precision)
         self.gradient_statistics: str | None = None  # set by the hook that wants them
         self.step = self.epoch = 0
         self.history = History()
@@ -89,9 +91,10 @@ class Trainer:
             for hook in hooks:
                 hook.before_training(self)
             self.engine.bind(self.model, self.loss, self.rule, self.gradient_statistics)
+            batches = self.engine.resident(train_batches)
             with np.errstate(all="ignore"):  # a loss that overflows is reported by StopOnNonFinite, with its place
                 while self.epoch < last:
-                    self._run_epoch(train_batches, hooks)
+                    self._run_epoch(batches, hooks)
         finally:
             for hook in hooks:
                 hook.after_training(self)

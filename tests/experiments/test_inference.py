@@ -34,6 +34,17 @@ def test_the_test_split_gives_the_numbers_of_the_run(finished):
     assert [len(evaluate_run(finished, split).targets) for split in ("train", "valid", "test")] == [228, 12, 40]
 
 
+def test_a_run_of_a_gpu_is_evaluated_on_the_cpu(finished, tmp_path, call):
+    content = json.loads((finished / "config.json").read_text())
+    content["settings"] |= {"device": "cuda:0", "engine": "cuda"}
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    (tmp_path / "checkpoint-best.npz").write_bytes((finished / "checkpoint-best.npz").read_bytes())
+    assert evaluate_run(tmp_path, device="cpu").loss == evaluate_run(finished).loss
+    np.save(tmp_path / "a.npy", np.zeros((8, 8, 3), np.uint8))
+    assert call(evaluate, tmp_path, "--device", "cpu")[0] == 0
+    assert call(predict, tmp_path, tmp_path / "a.npy", "--device", "cpu")[0] == 0
+
+
 def test_both_checkpoints_can_be_asked_for(make_run):
     folder = make_run("bad", learning_rate=3.0, learning_rule="gradient_descent", schedule="constant", epochs=3, seed=1)
     with np.load(folder / "checkpoint-best.npz") as best, np.load(folder / "checkpoint-latest.npz") as latest:
