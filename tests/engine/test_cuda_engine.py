@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from comparison import biases_before_norm
 
-from mlp.backend import move, to_numpy
+from mlp.backend import device_of, move, to_numpy
 from mlp.data import Batches, prefetch, synthetic
 from mlp.diagnostics import GradientFlow, relative_error
 from mlp.engine import CudaEngine, TextbookEngine, make_engine
@@ -260,7 +260,8 @@ def test_the_trainer_takes_it_for_a_gpu(library):
     )
     assert type(found.engine) is CudaEngine
     expected.fit(batches(augment=True), batches(), epochs=2)
-    found.fit(*map(found.engine.resident, (batches(augment=True), batches())), epochs=2)
+    found.fit(batches(augment=True), batches(), epochs=2)
+    assert device_of(found.batch[0]) == GPU  # made there
     for a, b in zip(found.history.rows, expected.history.rows, strict=True):
         assert {k: v for k, v in a.items() if k != "seconds"} == pytest.approx(
             {k: v for k, v in b.items() if k != "seconds"}, rel=1e-3
