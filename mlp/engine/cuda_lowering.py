@@ -3,27 +3,13 @@
 Whatever is not here, and shapes that the kernels do not know, run as the textbook has them.
 """
 
-import copy
-import warnings
-
-import numpy as np
-
 from mlp.engine.cuda_convolution import ConvolutionOp
 from mlp.engine.cuda_ops import AveragePoolOp, Op, PointwiseOp
-from mlp.errors import ShapeError
-from mlp.layers import AvgPool2d, BatchNorm, Conv2d, Identity, LeakyReLU, ReLU, Residual, Sequential
+from mlp.engine.lowering import Lowerings, checked_forward, lower_branches, probe_output_shape
+from mlp.layers import AvgPool2d, BatchNorm, Conv2d, LeakyReLU, ReLU, Residual
 
-LOWERINGS = {}  # exact type of a layer -> function (layer, value, plan) that adds ops and returns the output value
-
-
-def lowers(*layer_types):
-    """Register the decorated function (layer, value, plan) -> value for exactly these types of layers."""
-
-    def register(function):
-        LOWERINGS.update(dict.fromkeys(layer_types, function))
-        return function
-
-    return register
+LOWERINGS = Lowerings()
+lowers = LOWERINGS.lowers
 
 
 class TextbookOp(Op):
@@ -38,14 +24,7 @@ class TextbookOp(Op):
 
     def _forward(self):
         x, outputs = self.inputs[0].data, self.output.data
-        y = self.layer.forward(x, training=self.training)
-        if y.shape != outputs.shape or y.dtype != outputs.dtype:
-            raise ShapeError(
-                f"{self.layer.label()}: expected outputs {outputs.shape} of {outputs.dtype}, "
-                f"got {y.shape} of {y.dtype}: a layer keeps the dtype, and the shape of its outputs follows from that "
-                "of its inputs."
-            )
-        outputs[...] = y
+        outputs[...] = checked_forward(self.layer, x, outputs, self.training)
 
     def backward(self, plan):
         (value,), grad = self.inputs, self.output.grad
@@ -61,23 +40,8 @@ class TextbookOp(Op):
 
 def textbook(layer, value, plan):
     """The way for every layer without kernels; the shape of its outputs is found by running a copy of it."""
-    probe = np.random.default_rng(0).standard_normal((plan.images, *value.shape)).astype(plan.dtype)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        outputs = copy.deepcopy(layer).forward(plan.gpu.xp.asarray(probe), training=plan.training)
-    return plan.add(TextbookOp(layer, value, outputs.shape[1:], plan.training))
-
-
-@lowers(Sequential)
-def lower_sequential(layer, value, plan):
-    for child in layer.layers.values():
-        value = plan.lower(child, value)
-    return value
-
-
-@lowers(Identity)
-def lower_identity(layer, value, plan):
-    return value
+    output_shape = probe_output_shape(layer, value, plan, plan.gpu.xp.asarray)
+    return plan.add(TextbookOp(layer, value, output_shape, plan.training))
 
 
 @lowers(Conv2d)
@@ -113,14 +77,7 @@ def lower_average_pool(layer, value, plan):
 @lowers(Residual)
 def lower_residual(layer, value, plan):
     before = len(plan.ops)
-    body = plan.lower(layer.body, value)
-    shortcut = plan.lower(layer.shortcut, value)
-    if body.shape != shortcut.shape:
-        N = plan.images
-        raise ShapeError(
-            f"{layer.label()}: the body gives {(N, *body.shape)}, the shortcut {(N, *shortcut.shape)}: give the "
-            "Residual a shortcut that changes the shape in the same way (AvgPool2d, Conv2d with kernel_size=1)."
-        )
+    body, shortcut = lower_branches(layer, value, plan)
     if PointwiseOp.knows(body):
         return plan.add(PointwiseOp(body, shortcut=shortcut))
     del plan.ops[before:]  # the sum has no kernel: all of it is left to the textbook

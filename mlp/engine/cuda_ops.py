@@ -40,7 +40,7 @@ class Op:
         self.inputs, self.output = list(inputs), Value(output_shape, self)
         self.output.needs_grad = has_parameters or any(value.needs_grad for value in inputs)
 
-    def fused_with(self, following):
+    def fused_with(self, following, training):
         """Return one op that does this and `following`, the only reader of the output; None if there is none."""
 
     def prepare(self, plan):
@@ -95,7 +95,7 @@ class PointwiseOp(Op):
     def shortcut(self):
         return self.inputs[1] if len(self.inputs) > 1 else None
 
-    def fused_with(self, following):
+    def fused_with(self, following, training):
         if type(following) is not PointwiseOp or following.inputs[0] is not self.output:
             return None
         if self.slope is not None or following.norm is not None or (self.shortcut and following.shortcut):

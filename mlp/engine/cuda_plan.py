@@ -13,6 +13,7 @@ import numpy as np
 from mlp.engine.cuda_convolution import ConvolutionOp
 from mlp.engine.cuda_lowering import LOWERINGS, TextbookOp, textbook
 from mlp.engine.cuda_ops import MOST_NUMBERS, HeadOp, Value
+from mlp.engine.lowering import fuse, readers
 from mlp.layers import Affine, GlobalAvgPool
 from mlp.losses import SoftmaxCrossEntropy
 
@@ -54,7 +55,7 @@ class CudaPlan:
         self.source.data = gpu.empty(batch_shape, dtype)
         self.targets = gpu.empty((self.images,), np.int32)
         self.result = self.lower(model, self.source)
-        self._fuse()
+        fuse(self)
         self.head = self._find_head(loss)
         for op in self.ops:
             op.output.data = gpu.empty((self.images, *op.output.shape), dtype)
@@ -83,23 +84,6 @@ class CudaPlan:
         xp = self.gpu.xp
         layer.check_inputs(xp.broadcast_to(xp.zeros((), self.dtype), (self.images, *value.shape)), expected)
 
-    def readers(self, value):
-        """Return the ops that read a value; the loss, which reads the result, counts as None."""
-        readers = [op for op in self.ops for read in op.inputs if read is value]
-        return [*readers, None] if value is self.result else readers
-
-    def _fuse(self):
-        i = 0
-        while i < len(self.ops):
-            readers = self.readers(self.ops[i].output)
-            merged = self.ops[i].fused_with(readers[0]) if len(readers) == 1 and readers[0] is not None else None
-            if merged is None:
-                i += 1
-            else:
-                self.ops[self.ops.index(readers[0])] = merged
-                merged.output.producer = merged
-                del self.ops[i]
-
     def _find_head(self, loss):
         """Let one op do what the last two layers and the loss do, if it can."""
         if len(self.ops) < 2 or self.dtype != np.float32 or type(loss) is not SoftmaxCrossEntropy:
@@ -108,7 +92,7 @@ class CudaPlan:
         layers = [type(op.layer) if type(op) is TextbookOp else None for op in (pool, affine)]
         if layers != [GlobalAvgPool, Affine] or affine.inputs[0] is not pool.output or affine.output is not self.result:
             return None
-        if len(self.readers(pool.output)) > 1 or len(self.readers(pool.inputs[0])) > 1:
+        if len(readers(self, pool.output)) > 1 or len(readers(self, pool.inputs[0])) > 1:
             return None
         if not HeadOp.knows(self.gpu, affine.layer):
             return None

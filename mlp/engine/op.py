@@ -13,19 +13,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mlp.engine.lowering import Lowerings
 from mlp.engine.memory import Storage
 
-LOWERINGS = {}  # exact type of a layer -> function (layer, value, plan) that adds ops and returns the output value
-
-
-def lowers(*layer_types):
-    """Register the decorated function (layer, value, plan) -> value for exactly these types of layers."""
-
-    def register(function):
-        LOWERINGS.update(dict.fromkeys(layer_types, function))
-        return function
-
-    return register
+LOWERINGS = Lowerings()
+lowers = LOWERINGS.lowers
 
 
 @dataclass(eq=False)

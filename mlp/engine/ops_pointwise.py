@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlp.engine.lowering import lower_branches
 from mlp.engine.op import Op, Phase, lowers
-from mlp.errors import ShapeError
 from mlp.layers import LeakyReLU, ReLU, Residual
 
 LINE = 8192  # numbers: short enough for the cache's first level, long enough to forget the cost of a loop
@@ -39,14 +39,7 @@ def lower_relu(layer, value, plan):
 
 @lowers(Residual)
 def lower_residual(layer, value, plan):
-    body = plan.lower(layer.body, value)
-    shortcut = plan.lower(layer.shortcut, value)
-    if body.shape != shortcut.shape:
-        N = plan.images
-        raise ShapeError(
-            f"{layer.label()}: the body gives {(N, *body.shape)}, the shortcut {(N, *shortcut.shape)}: give the "
-            "Residual a shortcut that changes the shape in the same way (AvgPool2d, Conv2d with kernel_size=1)."
-        )
+    body, shortcut = lower_branches(layer, value, plan)
     return plan.add(PointwiseOp(body, shortcut=shortcut))
 
 

@@ -1,39 +1,16 @@
-"""Ops that need no tricks: wiring, and layers that run their own textbook code inside a plan."""
-
-import copy
-import warnings
+"""Ops that need no tricks: flattening, and layers that run their own textbook code inside a plan."""
 
 import numpy as np
 
+from mlp.engine.lowering import checked_forward, probe_output_shape
 from mlp.engine.op import Op, Phase, lowers
-from mlp.errors import ShapeError
-from mlp.layers import Flatten, Identity, Sequential
-
-
-@lowers(Sequential)
-def lower_sequential(layer, value, plan):
-    for child in layer.layers.values():
-        value = plan.lower(child, value)
-    return value
-
-
-@lowers(Identity)
-def lower_identity(layer, value, plan):
-    return value
+from mlp.layers import Flatten
 
 
 @lowers(object)
 def textbook_op(layer, value, plan):
-    """The way for every layer without an op of its own: a student's, or one that is too rare to be worth one.
-
-    Its output shape is found by running a copy of it on random numbers, so that the layer itself (its buffers, its
-    random state) sees real batches only.
-    """
-    probe = np.random.default_rng(0).standard_normal((plan.images, *value.shape)).astype(plan.dtype)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        outputs = copy.deepcopy(layer).forward(probe, training=plan.training)
-    return plan.add(TextbookOp(layer, value, outputs.shape[1:], plan.training))
+    """The way for every layer without an op of its own: a student's, or one that is too rare to be worth one."""
+    return plan.add(TextbookOp(layer, value, probe_output_shape(layer, value, plan), plan.training))
 
 
 class TextbookOp(Op):
@@ -54,13 +31,7 @@ class TextbookOp(Op):
 
     def forward(self, t, lo, hi):
         outputs = self.output.data.array
-        y = self.layer.forward(self.inputs[0].data.array, training=self.training)
-        if y.shape != outputs.shape or y.dtype != outputs.dtype:
-            raise ShapeError(
-                f"{self.layer.label()}: expected outputs {outputs.shape} of {outputs.dtype}, "
-                f"got {y.shape} of {y.dtype}: a layer keeps the dtype, and the shape of its outputs follows from that "
-                "of its inputs."
-            )
+        y = checked_forward(self.layer, self.inputs[0].data.array, outputs, self.training)
         np.copyto(outputs, y)
 
     def backward(self, t, lo, hi):

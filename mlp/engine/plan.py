@@ -19,6 +19,7 @@ gives the same bits in every run.
 
 import numpy as np
 
+from mlp.engine.lowering import fuse, readers
 from mlp.engine.memory import Storage
 from mlp.engine.op import LOWERINGS, LoadInputs, Op, Segment, Value
 
@@ -45,11 +46,11 @@ class Plan:
         self.source = Value(tuple(batch_shape[1:]))
         load = self.add(LoadInputs(self.source))
         self.result = self.lower(model, load)
-        self._fuse()
+        fuse(self)
         for op in self.ops:
             op.block = self._block_images(*op.inputs, op.output)
             op.ask_borders()
-        self._all_readers = self.readers()
+        self._all_readers = {value: readers(self, value) for op in self.ops for value in (*op.inputs, op.output)}
         self._place_data()
         if training:
             self._place_gradients()
@@ -75,29 +76,6 @@ class Plan:
     def example(self, value):
         """Return an array of the shape and dtype that a value has, without memory: all its numbers are one zero."""
         return np.broadcast_to(np.zeros((), self.dtype), (self.images, *value.shape))
-
-    def readers(self):
-        """Return {value: [ops that read it]}; the loss, which reads the result, counts as None."""
-        readers = {self.result: [None]}
-        for op in self.ops:
-            for value in op.inputs:
-                readers.setdefault(value, []).append(op)
-        return readers
-
-    def _fuse(self):
-        i = 0
-        while i < len(self.ops):
-            op = self.ops[i]
-            readers = self.readers().get(op.output, [])
-            merged = None
-            if len(readers) == 1 and readers[0] is not None:
-                merged = op.fused_with(readers[0], self.training)
-            if merged is None:
-                i += 1
-            else:
-                self.ops[self.ops.index(readers[0])] = merged
-                merged.output.producer = merged
-                del self.ops[i]
 
     # --- memory ---------------------------------------------------------------------------------------------------
 
@@ -126,10 +104,10 @@ class Plan:
         It is if there is one reader, next to the producer, and both go through the same blocks without a meeting of
         all threads in between; and if backward does not want the data once more.
         """
-        readers = self._all_readers.get(value, [])
-        if len(readers) != 1 or readers[0] is None:
+        following = self._all_readers[value]
+        if len(following) != 1 or following[0] is None:
             return 0
-        producer, reader = value.producer, readers[0]
+        producer, reader = value.producer, following[0]
         near = self.ops.index(producer) + 1 == self.ops.index(reader) and producer.block == reader.block
         if backward:
             wanted = producer.meets_backward
@@ -139,7 +117,7 @@ class Plan:
 
     def _place_data(self):
         places = {}
-        last_reader = {value: ops[-1] for value, ops in self._all_readers.items()}
+        last_reader = {value: ops[-1] for value, ops in self._all_readers.items() if ops}
         for op in self.ops:
             value = op.output
             local = self._local_block(value, backward=False)

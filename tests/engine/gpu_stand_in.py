@@ -9,7 +9,7 @@ import functools
 import threading
 
 import numpy as np
-from stand_in import Array, StandIn
+from stand_in import Array, Device, StandIn
 
 
 class GpuStandIn(StandIn):
@@ -23,7 +23,7 @@ class GpuStandIn(StandIn):
         super().__init__()
         self.emulated, self.recording, self.recorder, self.graphs = module, None, None, []
         self.default_stream, self.streams = Stream(self), threading.local()
-        self.cuda.Device = functools.partial(Device, self)
+        self.cuda.Device = functools.partial(Gpu, self)
         self.cuda.Stream = functools.partial(Stream, self)
         self.cuda.get_current_stream = lambda: self.current
         self.RawModule = functools.partial(RawModule, self)
@@ -52,23 +52,14 @@ def set_from_host(array, values):
     array.held[...] = values
 
 
-class Device:
+class Gpu(Device):
     """A context, with what the engine asks for."""
 
     compute_capability = "90"
 
     def __init__(self, library, index):
-        self.id = index
+        super().__init__(index)
         self.attributes = {"MultiProcessorCount": 2, "MaxSharedMemoryPerBlockOptin": 232448}
-
-    def use(self):
-        return self
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        return False
 
 
 class Stream:

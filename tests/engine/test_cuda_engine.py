@@ -357,7 +357,7 @@ def test_make_engine(library):
 
 
 def test_gpus_without_tf32_run_the_textbook(stand_in, monkeypatch):
-    monkeypatch.setattr(gpu_stand_in.Device, "compute_capability", "75")
+    monkeypatch.setattr(gpu_stand_in.Gpu, "compute_capability", "75")
     assert type(make_engine("auto", device=GPU)) is TextbookEngine
     with pytest.raises(DeviceError, match="needs compute capability 8.0 or newer, cuda:0 has 7.5: take the engine"):
         make_engine("cuda", device=GPU)
