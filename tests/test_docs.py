@@ -14,6 +14,7 @@ PAGES = {
 BLOCKS = {page: re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL) for page, text in PAGES.items()}
 CHECKING = next(block for block in BLOCKS[Path("README.md")] if "class Square" in block)
 FROM_PYTHON = next(block for block in BLOCKS[Path("README.md")] if "Trainer(" in block)
+EXAMINE = next(block for block in BLOCKS[Path("README.md")] if "examine(" in block)
 OWN_LAYER, OWN_CHECK, OWN_MODEL = BLOCKS[Path("docs/own_layer.md")]
 COMMANDS = {command for text in PAGES.values() for command in re.findall(r"python scripts/(\w+\.py)([^#\n`]*)", text)}
 
@@ -25,7 +26,7 @@ def test_the_layer_of_ones_own_is_found_to_be_wrong(capsys):
     assert "0.5 times" in output
 
 
-def test_the_code_from_python_runs(tmp_path, monkeypatch):
+def test_the_code_from_python_runs(tmp_path, monkeypatch, capsys):
     """As it stands, but on few made-up images and with a shallow network."""
     monkeypatch.chdir(tmp_path)
     code = FROM_PYTHON
@@ -37,8 +38,11 @@ def test_the_code_from_python_runs(tmp_path, monkeypatch):
     ):
         assert old in code
         code = code.replace(old, new)
-    exec(compile(code, "README.md", "exec"), {})
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
     assert (tmp_path / "flow.png").stat().st_size > 1000
+    exec(compile(EXAMINE, "README.md", "exec"), names)
+    assert " in 180 steps" in capsys.readouterr().out
 
 
 def test_the_layer_of_the_page_about_own_layers_passes_its_check(capsys):
