@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from mlp.typing import Array
 
 Curves = Mapping[str, tuple[Any, Any]]  # {label: (x, y)}
+MOST_INSIDE = 5  # lines of a legend that find a place among the curves; a longer one stands beside them
 
 
 def lines(
@@ -35,7 +36,10 @@ def lines(
         axes.plot(x, y, (styles or {}).get(label, "-"), label=label)
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title, xscale=xscale, yscale=yscale)
     axes.grid(alpha=0.3)
-    if any(not label.startswith("_") for label in curves):
+    named = sum(not label.startswith("_") for label in curves)
+    if named > MOST_INSIDE:
+        axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
+    elif named:
         axes.legend(fontsize="small")
     return figure_of(axes)
 
