@@ -236,7 +236,7 @@ def unrelated_labels(seen: Observations) -> Finding | None:
     if train.beyond_chance or (seen.learns and not (valid and valid.beyond_chance)):
         return None
     evidence = (
-        f"the mean images of the classes differ no more than those of random groups: a variance ratio of "
+        f"the mean images of the classes differ hardly more than those of random groups: a variance ratio of "
         f"{train.ratio:.2f}, where shuffled labels have {train.of_draws.mean():.2f} +- {train.of_draws.std():.2f}"
     )
     if valid is not None:
