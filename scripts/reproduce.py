@@ -21,6 +21,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from mlp.backend import require_device
+from mlp.data.sources import MissingDataError
 from mlp.errors import MlpError
 from mlp.experiments.figures import save
 from mlp.experiments.report_formats import FORMATS, format_table
@@ -46,7 +47,12 @@ def run_command(arguments):
     scale, device = find_scale(arguments.scale), arguments.device
     rows = select(arguments.rows)
     require_device(device)
-    dataset = choose_dataset(scale, arguments.data_dir)
+    try:
+        dataset = choose_dataset(scale, arguments.data_dir)
+    except MissingDataError as error:  # it ends with a flag of train.py
+        raise MissingDataError(
+            f"{error} That flag is train.py's; here, --scale quick runs on made-up images."
+        ) from None
     planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
     for row in rows if len(rows) < 10 else ():
         if not row.can_run:
@@ -63,9 +69,14 @@ def run_command(arguments):
 def table_command(arguments):
     index = RunIndex(arguments.runs)
     scale = None if arguments.scale is None else find_scale(arguments.scale)
-    text = format_table(make_table(arguments.id, index, scale, arguments.seeds), arguments.format)
+    table = make_table(arguments.id, index, scale, arguments.seeds)
+    text = format_table(table, arguments.format)
     for message in index.damaged:
         print(f"warning: {message}", file=sys.stderr)
+    if not any(line.result.records for line in table.lines):
+        place = "" if arguments.runs == RUNS else f" --out {arguments.runs}"
+        command = f"python scripts/reproduce.py run {arguments.id} --scale {arguments.scale or 'quick'}{place}"
+        print(f"no runs yet; they are made by: {command}", file=sys.stderr)
     if arguments.out is None:
         print(text, end="")
     else:
@@ -100,7 +111,7 @@ def report_command(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def command(name, function, text, shows_runs=False):
         added = commands.add_parser(name, help=text, description=text)
@@ -137,6 +148,9 @@ def main():
     reporting.add_argument("--out", metavar="DIR", help="folder to write to (default: report/ in that of the runs)")
 
     arguments = parser.parse_args()
+    if arguments.command is None:
+        parser.print_help()
+        return 2
     try:
         return arguments.function(arguments) or 0
     except (MlpError, OSError) as error:

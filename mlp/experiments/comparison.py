@@ -1,11 +1,13 @@
 """Runs beside each other: a table, curves on shared scales, and the gradient flow of each.
 
 Runs that differ in nothing but the seed are one group: mean and standard deviation (n - 1) instead of single numbers.
+Runs of equal seeds are not, a run that is repeated says nothing of how results scatter over seeds.
 Runs may be unfinished, of different lengths, or kept results without weights.
 """
 
 import csv
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,9 +121,11 @@ def count_parameters(config: RunConfig) -> int | None:
 def group_runs(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
     """Return {label: list of RunRecords}, those together that differ only in their seeds, in the order given."""
     groups: dict[tuple, list[RunRecord]] = {}
+    repeats: Counter[tuple] = Counter()  # the second run of a seed belongs to another group than the first
     for record in records:
-        settings = {**record.config.as_dict(), "seed": None}
-        groups.setdefault(tuple(settings.items()), []).append(record)
+        settings = tuple({**record.config.as_dict(), "seed": None}.items())
+        repeats[settings, record.config.seed] += 1
+        groups.setdefault((settings, repeats[settings, record.config.seed]), []).append(record)
     labelled: dict[str, list[RunRecord]] = {}
     for group in groups.values():
         label = group_label(group)

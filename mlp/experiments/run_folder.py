@@ -65,6 +65,11 @@ class RunFolder:
         """Path of the checkpoint with the highest validation accuracy."""
         return self / "checkpoint-best.npz"
 
+    @property
+    def has_epochs(self) -> bool:
+        """Whether a run got as far as the end of an epoch here."""
+        return any(path.exists() for path in (self.latest, self.best, self / "metrics.csv", self / "test.json"))
+
     def stored_settings(self) -> dict[str, Any] | None:
         """Return the settings in config.json; None if there is no such file.
 
@@ -110,34 +115,35 @@ class RunFolder:
         Args:
             given: the settings that were asked for, a dict; all others have their defaults, or, in a resume,
                 the values of the run that is resumed.
-            resume: whether to go on with the run in the folder. In a folder without one a new run starts.
+            resume: whether to go on with the run in the folder. In a folder without one, or where no epoch was
+                finished, a new run starts.
 
         Raises:
             CheckpointError: there is a run already and resume is not set, or it has other settings.
         """
         stored: Any = self.stored_settings()
         different = {name: value for name, value in given.items() if stored is not None and stored[name] != value}
-        if different:
+        if different and self.has_epochs:
             lines = [f"  {name}: {stored[name]!r} there, {value!r} here" for name, value in different.items()]
             raise CheckpointError(
                 f"{self.path} holds a run with another configuration; leave these settings out, "
                 "or choose another --out:\n" + "\n".join(lines)
             )
-        if stored is not None and not resume:
+        if stored is not None and not resume and self.has_epochs:
             raise CheckpointError(
                 f"{self.path} holds a run already: add --resume to go on with it, or choose another --out"
             )
         if stored is None and self.latest.exists():
             raise CheckpointError(f"{self.path} has a checkpoint but no config.json: choose another --out")
-        config = RunConfig(**{**(stored or {}), **given})
+        config = RunConfig(**{**((resume and stored) or {}), **given})
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file: --out must name a folder")
         return config
 
     def write_config(self, config: RunConfig, model: Layer, image_set: ImageSet) -> None:
-        """Make the folder, and write config.json unless it is there: settings, and facts about model and images."""
+        """Make the folder, and write config.json unless that of finished epochs is there: settings, and facts."""
         self.path.mkdir(parents=True, exist_ok=True)
-        if not (self / "config.json").exists():
+        if not (self.has_epochs and (self / "config.json").exists()):
             facts = Facts(model.num_parameters, list(image_set.images.shape[1:]), list(image_set.class_names))
             versions = {"mlp": mlp.__version__, "python": platform.python_version(), "numpy": np.__version__}
             content = {"settings": config.as_dict(), "facts": dataclasses.asdict(facts), "versions": versions}

@@ -17,7 +17,8 @@ A layer of one's own is a class with these two methods:
             x = self.take()
             return grad_outputs * 2 * x
 
-Attributes that are a `Parameter` or a `Layer` are found by themselves, in the order of their assignment.
+Attributes that are a `Parameter` or a `Layer` are found by themselves, in the order of their assignment; those in a
+list or a dict are not, and `set_paths` says so.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,7 @@ from numpy.random import Generator
 from mlp.backend import get_array_module, move, to_numpy
 from mlp.errors import BackwardError, ConfigurationError, ShapeError
 from mlp.layers.input_checks import check_same_kind, check_shape
+from mlp.layers.lost_parts import check_nothing_lost
 from mlp.layers.parameter import Parameter
 from mlp.layers.summary import LayerCard, card_of, format_summary
 from mlp.rng import generator
@@ -131,7 +133,8 @@ class Layer:
 
         Raises:
             ConfigurationError: the same layer stands in two places. Each place needs a layer of its own, because a
-                layer keeps the values of one forward pass.
+                layer keeps the values of one forward pass. Or a list or dict holds layers or parameters that are
+                found nowhere else, and so would never be trained.
         """
         seen: dict[int, str] = {}
         for path, layer in self.named_layers():
@@ -144,6 +147,9 @@ class Layer:
             layer.path = path
             for name, parameter in layer.own_parameters():
                 parameter.name = join(path, name)
+        found = seen.keys() | {id(parameter) for parameter in self.parameters()}
+        for _, layer in self.named_layers():
+            check_nothing_lost(layer.label(), vars(layer), (Layer, Parameter), found)
         return self
 
     def label(self) -> str:

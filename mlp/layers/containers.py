@@ -12,9 +12,10 @@ However small dF/dx is, the 1 carries dL/dy on unchanged: gradients do not vanis
 Reference: He et al., Deep residual learning for image recognition, 2016, equations 1 and 2.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
-from mlp.errors import ShapeError
+from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.base import Layer
 from mlp.layers.summary import LayerCard
 from mlp.typing import Array
@@ -43,6 +44,7 @@ class Sequential(Layer):
             self.layers = dict(layers[0])
         else:
             self.layers = {str(i): layer for i, layer in enumerate(layers)}
+        check_layers(self, self.layers.values())
         self.set_paths()
 
     def children(self) -> list[tuple[str, Layer]]:
@@ -51,6 +53,8 @@ class Sequential(Layer):
     def forward(self, x: Array, training: bool = False) -> Array:
         for layer in self.layers.values():
             x = layer.forward(x, training)
+            if x is None:
+                raise ShapeError(f"{layer.label()}: forward returned None: is `return` missing?")
         return x
 
     def backward(self, grad_outputs: Array) -> Array:
@@ -84,6 +88,7 @@ class Residual(Layer):
     def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:
         self.body = body
         self.shortcut = Identity() if shortcut is None else shortcut
+        check_layers(self, (self.body, self.shortcut))
         self.set_paths()
 
     def children(self) -> list[tuple[str, Layer]]:
@@ -110,3 +115,19 @@ class Residual(Layer):
     def __repr__(self) -> str:
         body = repr(self.body).replace("\n", "\n  ")
         return f"Residual(\n  {body}\n  shortcut: {self.shortcut!r}\n)"
+
+
+def check_layers(container: Layer, layers: Iterable[Any]) -> None:
+    """Check that a container was given layers; a ConfigurationError says what to write instead."""
+    kind = type(container).__name__
+    for layer in layers:
+        if isinstance(layer, Layer):
+            continue
+        if isinstance(layer, type):
+            raise ConfigurationError(f"{kind}: {layer.__name__} is a class: write {layer.__name__}(...)")
+        if isinstance(layer, list | tuple):
+            example = "Sequential(a, b), not Sequential([a, b])"
+            raise ConfigurationError(f"{kind}: got a {type(layer).__name__}: give the layers one by one: {example}")
+        name = type(layer).__name__
+        advice = f"write class {name}(Layer)" if hasattr(layer, "forward") else "give it layers, as mlp.layers has them"
+        raise ConfigurationError(f"{kind}: {name} is no Layer: {advice}")

@@ -34,7 +34,8 @@ def check_same_kind(label: str, x: Array, weights: Array) -> None:
     if x.dtype != weights.dtype:
         raise ShapeError(
             f"{label}: the parameters are {weights.dtype}, the inputs are {x.dtype}: call "
-            f"x.astype(np.{weights.dtype}) on the inputs, or model.astype(np.{x.dtype}) on the model."
+            f"x.astype(np.{weights.dtype}) on the inputs, or model.astype(np.{x.dtype}) on the model. Or the layer "
+            "before made them so: its scalars must be Python floats, and its new arrays have x.dtype."
         )
     if device_of(x) != device_of(weights):
         raise DeviceError(

@@ -8,13 +8,14 @@ tensors, and a statistic over all gradients is one pass over memory.
                   ^ parameters[0].data   ^ parameters[1].data
 """
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from mlp.backend import device_of, get_array_module
-from mlp.errors import DeviceError, ShapeError
+from mlp.errors import ConfigurationError, DeviceError, ShapeError
 from mlp.typing import Array
 
 
@@ -25,11 +26,15 @@ class Parameter:
     gradient is zero until the first backward pass.
 
     Args:
-        data: the initial values.
+        data: the initial values, an array.
         name: its dotted path in the model, for messages and plots; the model sets it.
     """
 
     def __init__(self, data: Array, name: str = "") -> None:
+        if not isinstance(data, np.ndarray) and get_array_module(data) is np:
+            raise ConfigurationError(
+                f"Parameter needs an array, got a {type(data).__name__}: write Parameter(np.array(..., np.float32))"
+            )
         self.name = name
         self.flat: FlatParameters | None = None  # the FlatParameters it is a view of, once gathered
         self.replace(data)
@@ -98,9 +103,7 @@ class FlatParameters:
 
     def __init__(self, parameters: Iterable[Parameter]) -> None:
         parameters = list(parameters)
-        dtypes = {str(p.data.dtype) for p in parameters}
-        if len(dtypes) != 1:
-            raise ShapeError(f"expected parameters of one dtype, got {sorted(dtypes) or 'no parameters'}")
+        check_one_dtype(parameters)
         xp = get_array_module(parameters[0].data)
         sizes = [p.data.size for p in parameters]
         self.parameters = parameters
@@ -122,3 +125,18 @@ class FlatParameters:
         if flat is not None and flat.whole and flat.parameters == parameters:
             return flat
         return FlatParameters(parameters)
+
+
+def check_one_dtype(parameters: Sequence[Parameter]) -> None:
+    """Check that there are parameters, all of one dtype; the ShapeError names those that differ from the majority."""
+    dtypes = Counter(str(p.data.dtype) for p in parameters)
+    if not dtypes:
+        raise ShapeError("expected parameters of one dtype, got no parameters")
+    if len(dtypes) > 1:
+        common = dtypes.most_common(1)[0][0]
+        others = [f"{p.name!r} is {p.data.dtype}" for p in parameters if p.data.dtype != common]
+        more = f", and {len(others) - 3} more" if len(others) > 3 else ""
+        raise ShapeError(
+            f"expected parameters of one dtype, got {sorted(dtypes)}: {', '.join(others[:3])}{more}, all others are "
+            f"{common}: make them with dtype=np.{common}, or call model.astype(np.float32)"
+        )

@@ -1,5 +1,6 @@
 """Runs beside each other."""
 
+import dataclasses
 import shutil
 
 import compare
@@ -28,6 +29,13 @@ def test_runs_that_differ_only_in_the_seed_are_one_group(runs):
         ("unfinished", 1),
         ("plain (seeds 0, 1)", 2),
     ]
+
+
+def test_runs_of_equal_seeds_are_no_group(runs):
+    records = [read_run(path) for path in runs[2:]]
+    repeated = [records[0], dataclasses.replace(records[0], name="again"), records[1]]
+    assert list(group_runs(repeated[:2])) == ["plain-seed0", "again"]
+    assert list(group_runs(repeated)) == ["plain (seeds 0, 1)", "again"]
 
 
 def test_the_table(runs):

@@ -56,3 +56,16 @@ def test_changed_settings_are_read_or_named_as_damaged(tmp_path_factory, changes
         assert "config.json is damaged" in str(error)
     else:
         assert all(getattr(config, name) == value for name, value in changes.items())
+
+
+def test_a_folder_in_which_no_epoch_was_finished_starts_afresh(tmp_path):
+    folder = RunFolder(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"settings": RunConfig(seed=3, epochs=7).as_dict()}))
+    assert folder.open({"seed": 4}, resume=False) == RunConfig(seed=4)
+    assert folder.open({"seed": 4}, resume=True) == RunConfig(seed=4, epochs=7)
+    (tmp_path / "metrics.csv").write_text("")
+    with pytest.raises(CheckpointError, match="holds a run already"):
+        folder.open({}, resume=False)
+    for resume in (False, True):
+        with pytest.raises(CheckpointError, match="seed: 3 there, 4 here"):
+            folder.open({"seed": 4}, resume=resume)

@@ -38,7 +38,8 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, largest_file):
     assert train(*settings, "--out", tmp_path / "whole").returncode == 0
     assert train(*settings, "--out", tmp_path / "run", "--stop-after", 1).returncode == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    command = [sys.executable, "-c", FULL_DISK, str(largest_file), script, "--out", str(tmp_path / "run"), "--resume"]
+    python = [sys.executable, "-B"]  # it must not leave half-written .pyc files in the tree
+    command = [*python, "-c", FULL_DISK, str(largest_file), script, "--out", str(tmp_path / "run"), "--resume"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr

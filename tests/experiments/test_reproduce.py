@@ -160,6 +160,7 @@ def test_list(call):
         (["run", "s0-1", "--scale", "quick", "--device", "gpu"], "unknown device 'gpu'"),
         (["run", "s0-1", "--scale", "quick", "--seeds", "-1"], "--seed must be at least 0"),
         (["run", "s0-1"], "CIFAR-100 was not found"),
+        (["run", "s0-1"], "here, --scale quick runs on made-up images."),
         (["table", "s0-fig1"], "s0-fig1 is a figure, not a table"),
         (["table", "s0-tab1", "--format", "word"], "--format must be one of markdown, latex, csv"),
     ],
@@ -172,6 +173,20 @@ def test_wrong_commands_are_one_clear_line_and_leave_nothing(call, tmp_path, mon
     assert message in err
     assert "Traceback" not in err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_table_without_runs_says_what_makes_them(call, tmp_path):
+    runs = tmp_path / "runs"
+    status, out, err = call(reproduce, "table", "s0-tab1", "--runs", runs)
+    assert status == 0
+    assert "not run" in out
+    assert f"made by: python scripts/reproduce.py run s0-tab1 --scale quick --out {runs}\n" in err
+
+
+def test_no_command_lists_the_commands(call):
+    status, out, _ = call(reproduce)
+    assert status == 2
+    assert all(f"\n    {name}  " in out for name in ("list", "run", "table", "figure", "report"))
 
 
 def test_rows_without_runs_say_what_they_are(reproduced, tmp_path):

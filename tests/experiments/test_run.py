@@ -192,6 +192,10 @@ def test_a_loss_that_explodes_keeps_the_last_good_checkpoint(tmp_path):
     assert "epoch 1, step" in result.stderr
     assert "Conv2d" in result.stderr or "Affine" in result.stderr or "BatchNorm" in result.stderr
     assert not (folder / "checkpoint-latest.npz").exists()
+    again = train(*SMALL, "--epochs", 1, "--out", folder)  # no epoch was finished, so there is nothing to go on with
+    assert again.returncode == 0, again.stderr
+    assert "holds no finished epoch: starting from the beginning" in again.stdout
+    assert json.loads((folder / "config.json").read_text())["settings"]["learning_rule"] == "adam"
 
 
 def test_out_must_be_a_folder(tmp_path):

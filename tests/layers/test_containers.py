@@ -101,3 +101,37 @@ def test_repr_shows_the_tree():
     assert "  conv_0: Conv2d(1, 2, " in text
     assert "  *: Residual(" in text
     assert "shortcut: Identity()" in text
+
+
+class Swish:
+    """A layer but for its base class."""
+
+    def forward(self, x, training=False):
+        return x
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Sequential(Swish()), r"Sequential: Swish is no Layer: write class Swish\(Layer\)"),
+        (lambda: Sequential({"act": Swish()}), "is no Layer"),
+        (lambda: Sequential(ReLU), r"Sequential: ReLU is a class: write ReLU\(...\)"),
+        (lambda: Sequential([ReLU()]), r"Sequential: got a list: give the layers one by one: Sequential\(a, b\)"),
+        (lambda: Residual(Swish()), "Residual: Swish.* is no Layer"),
+        (lambda: Sequential(None), "Sequential: NoneType is no Layer: give it layers"),
+        (lambda: Residual(ReLU(), Identity), "Residual: Identity is a class"),
+    ],
+)
+def test_what_is_no_layer_is_an_error_at_once(make, message):
+    with pytest.raises(ConfigurationError, match=message):
+        make()
+
+
+def test_a_forward_without_return_is_named():
+    class Forgetful(Identity):
+        def forward(self, x, training=False):
+            pass
+
+    model = Sequential({"block": Sequential({"activation": Forgetful()}), "head": Affine(2, 2)})
+    with pytest.raises(ShapeError, match="Forgetful 'block.activation': forward returned None: is `return` missing"):
+        model.forward(np.ones((1, 2), np.float32))

@@ -101,3 +101,40 @@ def test_initial_weights_are_a_function_of_seed_and_path_alone():
 
 def test_smooth_layers_have_no_pieces():
     assert Affine(2, 2).branches(np.ones((1, 2))) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ([ReLU(), Affine(2, 2)], "ReLU in the list 'parts'"),
+        ({"a": Affine(2, 2)}, "Affine in the dict 'parts'"),
+        ((1, [Parameter(np.ones(2))]), "Parameter in the tuple 'parts'"),
+    ],
+)
+def test_layers_and_parameters_that_would_not_be_found_are_an_error(value, kind):
+    class Holder(Scale):
+        def __init__(self, parts):
+            super().__init__(2)
+            self.parts = parts
+
+    with pytest.raises(
+        ConfigurationError, match=rf"Holder 'holder': {kind} is not found .*self.parts_0 = .*Sequential"
+    ):
+        Sequential({"holder": Holder(value)})
+    with pytest.raises(ConfigurationError, match="would not be trained"):
+        Holder(value).initialize(0)
+
+
+def test_a_list_of_what_has_a_name_of_its_own_is_no_error():
+    layer = Scale(2)
+    layer.trained = [layer.a, {"w": layer.inner.weight}, layer.inner, 1.0]
+    assert [name for name, _ in layer.set_paths().named_parameters()] == ["a", "inner.weight", "inner.bias"]
+
+
+def test_outputs_that_became_float64_point_at_the_layer_before():
+    class Half(ReLU):
+        def forward(self, x, training=False):
+            return x * np.float64(0.5)
+
+    with pytest.raises(ShapeError, match=r"Affine '1'.*Or the layer before made them so: its scalars must be Python"):
+        Sequential(Half(), Affine(2, 2)).forward(np.ones((1, 2), np.float32))

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from mlp.errors import ShapeError
+from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers import FlatParameters, Parameter
 
 
@@ -68,7 +68,15 @@ def test_a_copy_shares_nothing():
 
 
 def test_parameters_of_two_dtypes_cannot_be_gathered():
-    with pytest.raises(ShapeError, match="one dtype"):
-        FlatParameters.gather([Parameter(np.zeros(2)), Parameter(np.zeros(2, np.float32))])
+    own, others = Parameter(np.zeros(2), "act.slope"), [Parameter(np.zeros(2, np.float32), name) for name in "ab"]
+    message = r"'float64'\]: 'act.slope' is float64, all others are float32: .*model.astype\(np.float32\)"
+    with pytest.raises(ShapeError, match=message):
+        FlatParameters.gather([own, *others])
     with pytest.raises(ShapeError, match="no parameters"):
         FlatParameters.gather([])
+
+
+@pytest.mark.parametrize("data", [[1.0] * 3, 1.0, np.float64(1.0), None])
+def test_a_parameter_needs_an_array(data):
+    with pytest.raises(ConfigurationError, match=r"Parameter needs an array, got a \w+: write Parameter\(np.array"):
+        Parameter(data)
