@@ -56,7 +56,11 @@ def main(arguments=None):
     parser.add_argument("--seed", type=int, default=0, help="of the random points that are checked (default 0)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only checks with TEXT in the label (Conv2d)")
     parser.add_argument("--details", action="store_true", help="print the error of every array, not only of failures")
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if options.input_shape and any(part.strip(",").isdigit() for part in unknown):
+        parser.error("--input-shape is one word: commas without spaces, --input-shape 4,6,6,3")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.seed < 0:
         parser.error(f"--seed must be 0 or greater, got {options.seed}")
 
@@ -119,11 +123,14 @@ def check_own(options):
 
 
 def shape_of(text):
-    """Return the shape that "4,6,6,3" or "(4, 6)" means."""
-    shape = tuple(int(part) for part in text.strip("() ").split(",") if part.strip())
-    if not shape or min(shape) < 1:
-        raise argparse.ArgumentTypeError(f"expected sizes of at least 1 with commas, such as 4,6,6,3, got {text!r}")
-    return shape
+    """Return the shape that "4,6,6,3", "4x6x6x3" or "(4, 6)" means."""
+    parts = [part.strip() for part in text.strip("() ").replace("x", ",").split(",")]
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        ends = "; it ends with a comma: write it without spaces" if text.endswith(",") else ""
+        raise argparse.ArgumentTypeError(
+            f"expected whole numbers of at least 1 with commas, such as 4,6,6,3, got {text!r}{ends}"
+        )
+    return tuple(int(part) for part in parts)
 
 
 def worst_in(report, mode):

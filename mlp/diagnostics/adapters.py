@@ -25,6 +25,7 @@ from mlp.typing import Array
 
 MODES = ("training", "stochastic", "train", "is_training")  # names that arguments for the mode have
 GRADIENT_NAMES = ("d{}", "{}_grad", "grad_{}", "d_{}", "grads_wrt_{}")
+DEEPEST = 4  # lists in lists that are looked into
 
 
 def adapt(layer: Any, input_shape: Sequence[int]) -> tuple[Layer, list[str]]:
@@ -70,6 +71,8 @@ def takes_mode(forward: Callable[..., Any]) -> bool:
 def remark(path: str, layer: Layer) -> str:
     """Return what to tell the writer of a forward that has no `training`."""
     label = f"{type(layer).__name__}{f' {path!r}' if path else ''}"
+    if next(iter(inspect.signature(type(layer).forward).parameters), "") in ("x", "inputs", "training"):
+        return f"{label}.forward has no self: write def forward(self, x, training=False)."
     return (
         f"{label}.forward takes no `training`, and was called without it; in a model it will be called as "
         "forward(x, training): write def forward(self, x, training=False)."
@@ -80,12 +83,33 @@ def plain_arrays(layer: Layer) -> Iterator[str]:
     """Yield a remark for each array of a layer of one's own that is neither a parameter nor a buffer."""
     for _, child in layer.named_layers():
         for name, value in vars(child).items():
-            weights = isinstance(value, np.ndarray) and value.ndim > 0 and value.dtype.kind == "f"
+            weights = name != "_kept" and any(is_weight(leaf) for leaf in leaves(value))
             if weights and name not in child.buffer_names and not type(child).__module__.startswith("mlp."):
                 yield (
-                    f"{type(child).__name__}.{name} is a plain array, which is neither trained nor checked nor saved: "
+                    f"{type(child).__name__}.{name} {is_plain(value)}, which is neither trained nor checked nor saved: "
                     f"a weight is a Parameter({name}), and what is saved, but not trained, stands in buffer_names."
                 )
+
+
+def is_weight(value: Any) -> bool:
+    """Return whether a value could be weights: an array of floating-point numbers."""
+    return isinstance(value, np.ndarray) and value.ndim > 0 and value.dtype.kind == "f"
+
+
+def is_plain(value: Any) -> str:
+    """Return "is a plain array", or "holds a plain array" of a list."""
+    return f"{'is' if isinstance(value, np.ndarray) else 'holds'} a plain array"
+
+
+def leaves(value: Any, depth: int = 0) -> Iterator[Any]:
+    """Yield what stands in lists, tuples and dicts, however deep, or the value itself if it is none of them."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if not isinstance(value, list | tuple):
+        yield value
+    elif depth < DEEPEST:
+        for item in value:
+            yield from leaves(item, depth + 1)
 
 
 def with_training(layer: Layer) -> Layer:
@@ -200,7 +224,10 @@ class StudentLayer(Layer):
         weights = list(self.arrays())
         if not weights:
             return {}
-        gradients = list(self.student.grads_wrt_params(x, grad_outputs))
+        given = self.student.grads_wrt_params(x, grad_outputs)
+        if isinstance(given, np.ndarray):
+            raise ShapeError("grads_wrt_params returned one array: return a list, [grad].")
+        gradients = list(given)
         if len(gradients) != len(weights):
             raise ShapeError(f"grads_wrt_params returned {len(gradients)} arrays for the {len(weights)} of params.")
         return dict(zip(weights, gradients, strict=True))

@@ -25,7 +25,8 @@ from mlp.diagnostics.diagnoses.running_statistics import wrong_statistics
 from mlp.diagnostics.gradient_report import GradientReport
 from mlp.diagnostics.loss_check import adapt_loss, add_loss_row
 from mlp.diagnostics.mode_check import check_mode
-from mlp.diagnostics.random_point import random_classes
+from mlp.diagnostics.random_point import check_shape, random_classes
+from mlp.diagnostics.unchecked import add_unchecked, without_effect
 from mlp.layers.base import Layer
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.rng import generator
@@ -39,8 +40,8 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
 
     Besides the gradients of the inputs and of all parameters it finds a forward that changes its inputs or gives
     other outputs the second time, a backward that changes `grad_outputs`, adds to the gradients of the call before,
-    never writes one of them, or returns another shape or dtype, and running statistics that evaluation cannot use. All
-    are reported as rows that failed.
+    never writes one of them, changes weights, or returns another shape or dtype, weights that stand where no one looks
+    for them, and running statistics that evaluation cannot use. All are reported as rows that failed.
 
     Args:
         layer: any layer, also of another protocol (see `adapters`), or a class that needs no arguments; it is copied.
@@ -52,13 +53,17 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
         A `GradientReport`.
 
     Raises:
-        ConfigurationError: `layer` is no layer of any known protocol.
+        ConfigurationError: `layer` is no layer of any known protocol, or `input_shape` is no shape.
     """
+    check_shape("input_shape", input_shape)
     adapted, remarks = adapt(layer, input_shape)
     report = GradientReport(describe(adapted, input_shape), tolerance, remarks=remarks)
+    if add_unchecked(report, adapted, input_shape):
+        return report
     points = check_both_modes(report, adapted, input_shape, None, seed)
     if points and report.passed:
         add_statistics(report, adapted, input_shape, seed)
+    report.remarks += without_effect(points)
     explain(report, points, seed)
     return report
 
@@ -89,10 +94,13 @@ def check_model(
     Returns:
         A `GradientReport`.
     """
+    check_shape("input_shape", input_shape)
     adapted, remarks = adapt(model, input_shape)
     loss = SoftmaxCrossEntropy() if loss is None else copy.deepcopy(adapt_loss(loss))
     title = f"{type(model).__name__} with {type(loss).__name__}, inputs {tuple(input_shape)}"
     report = GradientReport(title, tolerance, remarks=remarks)
+    if add_unchecked(report, adapted, input_shape):
+        return report
 
     def upstream_of_loss(outputs: Array, rng: Generator) -> Array | None:
         return add_loss_row(report, loss, outputs, random_classes(outputs.shape, rng) if targets is None else targets)
@@ -100,7 +108,9 @@ def check_model(
     modes = (
         check_mode(report, adapted, input_shape, mode, upstream_of_loss, coordinates, seed) for mode in (True, False)
     )
-    explain(report, [point for point in modes if point is not None], seed)
+    points = [point for point in modes if point is not None]
+    report.remarks += without_effect(points)
+    explain(report, points, seed)
     return report
 
 
@@ -118,6 +128,7 @@ def check_loss(
     Returns:
         A `GradientReport`.
     """
+    check_shape("output_shape", output_shape)
     rng = generator(seed, "probe", "loss")
     outputs = rng.standard_normal(output_shape)
     targets = random_classes(output_shape, rng) if targets is None else targets

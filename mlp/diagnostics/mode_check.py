@@ -56,7 +56,8 @@ def check_mode(
         except Exception as error:  # code of the user's own can raise anything: a finding, not a crash of the check
             report.cause = error
             note = f"forward raised {type(error).__name__}: {error}"
-            report.add_fault(mode, "inputs", input_shape, note, "exception in forward", note, place_of(error))
+            short = f"forward raised {type(error).__name__}"
+            report.add_fault(mode, "inputs", input_shape, short, "exception in forward", note, place_of(error))
             return None
         upstream = None if outputs is None else make_upstream(outputs, rng)
         gradients = None if upstream is None else checked_backward(report, probe, upstream)
@@ -69,9 +70,24 @@ def check_mode(
             if add_errors(report, point, measured):
                 return point
         report.forget(rows)  # they will come again
+    if casts_inputs(probe):
+        note = "forward rounds its inputs to float32"
+        text = f"{note} (astype, np.float32, dtype=): finite differences drown in the noise; keep their dtype"
+        report.add_fault(mode, "inputs", input_shape, note, "float32 noise", text)
+        return None
     note = f"none of {ATTEMPTS} random points could be measured: kinks all around, or too much rounding"
-    report.add_fault(mode, "inputs", input_shape, note, "not measurable", note)
+    text = f"{note}; is something inside rounded to float32 (astype, np.float32, dtype=)?"
+    report.add_fault(mode, "inputs", input_shape, note, "not measurable", text)
     return None
+
+
+def casts_inputs(probe: Probe) -> bool:
+    """Return whether the outputs stay the same to the last bit when the inputs are rounded to float32."""
+    outputs, inputs = probe.outputs(), probe.x.copy()
+    probe.x[...] = inputs.astype(np.float32)
+    rounded = probe.outputs()
+    probe.x[...] = inputs
+    return np.array_equal(outputs, rounded)
 
 
 def checked_forward(report: GradientReport, probe: Probe) -> Array | None:
@@ -81,6 +97,12 @@ def checked_forward(report: GradientReport, probe: Probe) -> Array | None:
     if not np.array_equal(probe.x, inputs):
         note = "forward changes its inputs in place"
         report.add_fault(mode, "inputs", inputs.shape, note, "inputs changed", f"{note}: {KEEP}")
+        return None
+    if outputs.dtype == object and outputs.shape == ():
+        kind = type(outputs.item()).__name__
+        none = outputs.item() is None
+        text = "forward returned None: is `return` missing?" if none else f"forward returned a {kind}, no array"
+        report.add_fault(mode, "outputs", (), text, "no outputs", text)
         return None
     if outputs.dtype != inputs.dtype or (fits_float32(outputs) and not fits_float32(inputs)):
         note = (
@@ -114,6 +136,7 @@ def checked_backward(report: GradientReport, probe: Probe, upstream: Array) -> d
     """
     mode, shape = ("training" if probe.training else "evaluation"), probe.x.shape
     given = upstream.copy()
+    weights = {name: parameter.data.copy() for name, parameter in probe.layer.named_parameters()}
     filled = {}
     try:
         first = probe.backward(given)
@@ -121,13 +144,19 @@ def checked_backward(report: GradientReport, probe: Probe, upstream: Array) -> d
             note = "backward changes grad_outputs in place"
             text = f"{note}: other layers (a shortcut) may still need it; {KEEP}"
             report.add_fault(mode, "grad_outputs", upstream.shape, note, "grad_outputs changed", text)
+        for name, parameter in probe.layer.named_parameters():
+            if not np.array_equal(parameter.data, weights[name]):
+                note = f"backward changed the data of {name}"
+                text = f"{note}: it writes {name}.grad, and the learning rule changes {name}.data"
+                report.add_fault(mode, name, parameter.data.shape, note, "data changed", text)
+                return None
         rng = np.random.default_rng(0)
         for name, parameter in probe.layer.named_parameters():
             filled[name] = parameter.grad[...] = rng.standard_normal(parameter.grad.shape)
         second = probe.backward(upstream.copy())
     except Exception as error:
         report.cause = error
-        report.add_fault(mode, "inputs", shape, f"backward raised {type(error).__name__}: {error}")
+        report.add_fault(mode, "inputs", shape, f"backward raised {type(error).__name__}")
         names = {id(parameter): name for name, parameter in probe.layer.named_parameters()}
         report.diagnoses += of_exception(error, mode, right_for(probe, upstream, error, names), names)
         return None
@@ -137,6 +166,11 @@ def checked_backward(report: GradientReport, probe: Probe, upstream: Array) -> d
         text = f"{fault}: backward returns dL/dx, an array like x"
         if isinstance(first["inputs"], np.ndarray) and first["inputs"].shape != shape:
             name, _, _, text = explain(first["inputs"], shape, right_inputs(probe, upstream), "inputs", mode)
+            if first["inputs"].shape[1:] == shape and first["inputs"].shape[0] == kept_values(probe):
+                name, text = (
+                    "take gave a tuple",
+                    f"{fault}: take gave all that was kept: x, s = self.take()",
+                )
         report.add_fault(mode, "inputs", shape, fault, name, text)
         return None
     largest = max(norm(gradient) for gradient in first.values())
@@ -149,6 +183,13 @@ def checked_backward(report: GradientReport, probe: Probe, upstream: Array) -> d
         if np.isfinite(gradient).all() and relative_error(second[name], gradient, norm(gradient)) > SAME:
             report.add_fault(mode, name, gradient.shape, *repeated(gradient, second[name], filled.get(name)))
     return first
+
+
+def kept_values(probe: Probe) -> int:
+    """Return how many values forward keeps."""
+    probe.forward()
+    kept = probe.layer._kept
+    return len(kept) if isinstance(kept, tuple) else 0
 
 
 def repeated(first: Array, second: Array, filled: Array | None) -> tuple[str, str, str]:

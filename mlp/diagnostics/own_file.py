@@ -62,7 +62,7 @@ def check_file(
         report = check_layer(subject, shape, seed=seed)
         if not input_shape:
             report.remarks.append(f"no --input-shape was given; it took inputs of shape {shape}.")
-    if report.cause is not None and (lines := own_lines(report.cause, path)):
+    if report.cause is not None and len(lines := own_lines(report.cause, path)) > 1:
         report.remarks.append(f"raised at {' > '.join(lines)}")
     return report
 
@@ -106,6 +106,8 @@ def make_subject(module: ModuleType, path: Path, name: str, arguments: str) -> A
         what = f"has no {name!r}" if name else f"needs a name, {path.name}:NAME"
         raise ConfigurationError(f"{path.name} {what}: {there}")
     found = getattr(module, name)
+    if inspect.isclass(found) or not inspect.isfunction(found):
+        check_kind(found, f"{path.name}:{name}", own)
     if not inspect.isclass(found) and not inspect.isfunction(found):
         return found
     positional, named = parse_arguments(arguments)
@@ -116,7 +118,18 @@ def make_subject(module: ModuleType, path: Path, name: str, arguments: str) -> A
             f"{name}{inspect.signature(found)} does not fit --args {arguments!r}: {error}; write for example "
             f'--args "{example_arguments(found)}"'
         ) from error
-    return attempt(path, f"{name}({arguments})", lambda: found(*positional, **named))
+    made = attempt(path, f"{name}({arguments})", lambda: found(*positional, **named))
+    check_kind(made, f"what {path.name}:{name} returns", own)
+    return made
+
+
+def check_kind(value: Any, label: str, own: Sequence[str]) -> None:
+    """Raise a ConfigurationError if a value is no layer, loss or rule, nor a class of them."""
+    kind = value if inspect.isclass(value) else type(value)
+    if kind.__module__ == "builtins" or not any(callable(getattr(value, name, None)) for name in METHODS):
+        what = "a class without forward, fprop, grad or update" if value is kind else f"of type {kind.__name__}"
+        there = f"; {', '.join(own)} can be checked" if own else ""
+        raise ConfigurationError(f"{label} is {what}, no layer, loss or learning rule{there}")
 
 
 def can_be_checked(value: Any) -> bool:
@@ -168,22 +181,36 @@ def is_loss(subject: Any) -> bool:
 
 
 def plausible_shape(layer: Any, path: Path, seed: int) -> Shape:
-    """Return the first of a few shapes that forward takes in both modes; an error with the reasons if there is none."""
-    failures: dict[str, BaseException] = {}
+    """Return the first of a few shapes that forward and backward take in both modes, or forward alone if none is.
+
+    Raises:
+        ConfigurationError: forward takes none of them; with the reasons.
+    """
+    failures: dict[str, tuple[Shape, BaseException]] = {}
+    remarks: list[str] = []
+    of_forward = []
     shapes = list(dict.fromkeys(candidates(layer)))
     for shape in shapes:
-        adapted, _ = adapt(layer, shape)
+        adapted, remarks = adapt(layer, shape)
         try:
             for training in (True, False):
-                random_probe(adapted, shape, training, generator(seed, "probe", "shape")).outputs()
+                probe = random_probe(adapted, shape, training, generator(seed, "probe", "shape"))
+                outputs = probe.outputs()
+                if training:
+                    of_forward.append(shape)
+                probe.backward(np.ones(outputs.shape))
             return shape
         except Exception as error:  # the layer may raise anything at a shape that is not its own
-            failures.setdefault(f"{type(error).__name__}: {error}".partition("\n")[0], error)
-    reason, first = next(iter(failures.items()))
+            failures.setdefault(f"{type(error).__name__}: {error}".partition("\n")[0], (shape, error))
+    if of_forward:  # backward is wrong, which the check will explain
+        return of_forward[0]
+    reasons = [
+        "\n".join([f"{shape}: {reason}", *own_lines(error, path)]) for reason, (shape, error) in failures.items()
+    ]
     raise ConfigurationError(
-        f"no plausible input shape worked ({', '.join(map(str, shapes))}): give --input-shape, such as 4,6,6,3. "
-        f"The first failed with {reason}\n" + "\n".join(own_lines(first, path))
-    ) from first
+        f"no plausible input shape worked ({', '.join(map(str, shapes))}): give --input-shape, such as 4,6,6,3.\n"
+        + "\n".join([*reasons, *remarks])
+    ) from next(iter(failures.values()))[1]
 
 
 def candidates(layer: Any) -> Iterator[Shape]:

@@ -12,11 +12,14 @@ A forgotten gamma does not show where gamma is 1, nor a forgotten running mean w
 
 import copy
 from collections.abc import Sequence
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
 from mlp.diagnostics.finite_differences import Probe
+from mlp.errors import ConfigurationError
 from mlp.layers.base import Layer
 from mlp.typing import Array
 
@@ -51,3 +54,12 @@ def random_probe(layer: Layer, input_shape: Sequence[int], training: bool, rng: 
 def random_classes(output_shape: Sequence[int], rng: Generator) -> Array:
     """Return targets for outputs (N, K): N random classes."""
     return rng.integers(0, output_shape[-1], output_shape[0])
+
+
+def check_shape(name: str, shape: Any) -> None:
+    """Raise a ConfigurationError unless `shape` is a sequence of whole numbers of at least 1."""
+    sizes = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else ()
+    if not sizes or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
+        raise ConfigurationError(
+            f"{name}={shape!r}: expected whole numbers of at least 1, the batch first, such as (4, 3) or (4, 6, 6, 3)"
+        )

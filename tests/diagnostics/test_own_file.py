@@ -73,6 +73,35 @@ class Rule(Momentum):
         return super().change(gradient)
 
 
+class Channels(Layer):
+    def __init__(self):
+        self.scale = Parameter(np.ones(3, np.float32))
+
+    def forward(self, x, training=False):
+        self.keep(x)
+        return x * self.scale.data
+
+    def backward(self, grad_outputs):
+        self.scale.grad = (grad_outputs * self.take()).sum(axis=(0, 1, 2))
+        return grad_outputs * self.scale.data
+
+
+class Raising(Images):
+    def backward(self, grad_outputs):
+        raise RuntimeError("nothing works today")
+
+
+class Bare:
+    pass
+
+
+number = 3
+
+
+def make_number():
+    return number
+
+
 def make(slope):
     return Scale(slope)
 
@@ -120,6 +149,31 @@ def test_plausible_shapes_are_tried(folder):
     assert "inputs (4, 3)" in check_file(f"{folder}/layers.py:Scale", "3").title
 
 
+def test_shapes_that_backward_takes_come_first(folder):
+    report = check_file(f"{folder}/layers.py:Channels")
+    assert report.passed
+    assert "inputs (2, 5, 4, 3)" in report.title
+
+
+def test_every_reason_is_told_once_with_its_shape(folder):
+    (folder / "picky.py").write_text(
+        "class Picky:\n    def forward(self, x):\n        n, h, w, c = x.shape\n        return x.nothing()\n"
+        "    def backward(self, grad):\n        return grad\n"
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        check_file(str(folder / "picky.py"))
+    message = str(caught.value)
+    assert "(4, 6): ValueError" in message
+    assert "(2, 6, 5, 3): AttributeError" in message
+    assert message.count("'nothing'") == 1
+
+
+def test_an_exception_is_printed_once(folder):
+    printed = str(check_file(f"{folder}/layers.py:Raising"))
+    assert printed.count("nothing works today") == 2  # the message, and the line that raised it
+    assert printed.count("Raising") == 1
+
+
 def test_a_gradient_of_a_wrong_shape_points_to_its_line(folder):
     report = check_file(f"{folder}/layers.py:Scale", "3", (2, 5, 4, 3))
     assert report.diagnoses[0].name == "not summed"
@@ -146,6 +200,10 @@ def test_a_gradient_of_a_wrong_shape_points_to_its_line(folder):
             "",
             r"(?s)no plausible input shape.*no_such_method.*layers.py, line \d+, in helper: return x",
         ),
+        ("layers.py:np", "", "layers.py:np is of type module, no layer, loss or learning rule; Scale, .* can be"),
+        ("layers.py:number", "", "layers.py:number is of type int, no layer"),
+        ("layers.py:Bare", "", "layers.py:Bare is a class without forward, fprop, grad or update"),
+        ("layers.py:make_number", "", "what layers.py:make_number returns is of type int, no layer"),
         ("syntax.py:f", "", r"(?s)raised SyntaxError.*syntax.py, line 1: def f"),
         ("raises.py:f", "", r"(?s)not ready.*raises.py, line 2, in <module>"),
     ],
@@ -181,3 +239,22 @@ def test_the_script_reports_and_returns_0_1_or_2(folder, capsys):
     for wrong in (["--args", "3"], [path, "--input-shape", "4,x"], [path, "--input-shape", "0,3"]):
         with pytest.raises(SystemExit, match="2"):
             main(wrong)
+
+
+def test_input_shapes(folder, capsys):
+    path = f"{folder}/layers.py:Images"
+    for text in ("4,5,5,3", "4x5x5x3", "(4, 5, 5, 3)"):
+        assert main([path, "--input-shape", text]) == 0
+        assert "inputs (4, 5, 5, 3)" in capsys.readouterr().out
+    for words, message in (
+        (["4,5,5,"], "ends with a comma"),
+        (["4,", "5,", "5,", "3"], "ends with a comma"),
+        (["4", "5", "5", "3"], "commas without spaces"),
+        (["4,x"], "such as 4,6,6,3, got '4,x'"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main([path, "--input-shape", *words])
+        assert message in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main([path, "--no-such-option"])
+    assert "unrecognized arguments: --no-such-option" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from mlp.diagnostics.diagnoses.evidence import MATCH, Diagnosis, distance
 from mlp.layers.parameter import Parameter
 from mlp.typing import Array
 
+SHAPE_WORDS = ("broadcast", "matmul", "shape", "dimension", "ax", "size", "align", "indices", "out of bounds")
 PACKAGE = Path(mlp.__file__).parent
 
 
@@ -53,11 +54,10 @@ def of_exception(
     place = place_of(error)
     refused = refused_gradient(error)
     if refused is None:
-        if isinstance(error, ValueError | TypeError | IndexError):
-            sentence = f"{type(error).__name__}: {error}".partition("\n")[0]
-            yield Diagnosis("exception", "backward", mode, f"{sentence}: compare the shapes in this line", place)
-        else:
-            yield Diagnosis("exception", "backward", mode, f"backward raised {type(error).__name__}: {error}", place)
+        sentence = f"{type(error).__name__}: {error}".partition("\n")[0]
+        hint = what_to_do(error, place)
+        text = f"{sentence}: {hint}" if hint else f"backward raised {type(error).__name__}: {error}"
+        yield Diagnosis("exception", "backward", mode, text, place)
         return
     parameter, values = refused
     name = names.get(id(parameter), parameter.name or "parameter")
@@ -74,6 +74,17 @@ def of_exception(
     yield Diagnosis(*explain(values, shape, numeric, name, mode), place)
 
 
+def what_to_do(error: BaseException, place: str) -> str:
+    """Return what the message of an exception and its line suggest, or ""."""
+    message = str(error)
+    if isinstance(error, ValueError) and "to unpack" in message and "take()" in place:
+        return "keep all that backward needs in one call, self.keep(x, s), and take as many: x, s = self.take()"
+    if "'tuple'" in message or "inhomogeneous" in message or "multiply sequence" in message:
+        return "is one of them a tuple? take gives all that was kept: x, s = self.take()"
+    of_shapes = isinstance(error, ValueError | IndexError) and any(word in message for word in SHAPE_WORDS)
+    return "compare the shapes in this line" if of_shapes else ""
+
+
 def explain(
     values: Array, shape: tuple[int, ...], right: Array | None, name: str, mode: str
 ) -> tuple[str, str, str, str]:
@@ -84,6 +95,9 @@ def explain(
         if moved.shape == shape and (right is None or distance(moved, right) < MATCH):
             how = "transposed" if values.ndim == 2 else f"with its axes in the order {order}"
             return "transposed", name, mode, f"{got}: it matches when {how}"
+    ones_dropped = values.ndim > len(shape) and tuple(n for n in values.shape if n > 1) == shape
+    if ones_dropped and (right is None or distance(values.reshape(shape), right) < MATCH):
+        return "keepdims", name, mode, f"{got}: it matches without the axes of size 1: drop keepdims=True"
     for count in range(1, values.ndim + 1):
         for axes in combinations(range(values.ndim), count):
             total = values.sum(axis=axes)

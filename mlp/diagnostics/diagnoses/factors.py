@@ -48,6 +48,10 @@ def describe(f: float, N: int, power: int, values: Mapping[str, tuple[str, float
     whole = abs(size - 1.0) < 1e-5
     if whole and power == 0:
         return "sign", "the gradient has the wrong sign: it matches when multiplied by -1"
+    for word, (name, value) in values.items() if power == -1 else ():
+        if name == "mean over the pixels" and abs(size - value) < 1e-5 * value:
+            text = f"matches when multiplied by {N / size:.5g} = N {word.removeprefix('1 / ')}: a mean over n, h, w"
+            return "mean over the batch", f"{sign}{text} instead of the sum; {SUM_BELONGS}"
     also = "" if whole else f" (what remains is a factor of {size:.5g})"
     if power == -1:
         text = f"matches when multiplied by {N} = N: the mean over the batch was taken (or taken twice); {SUM_BELONGS}"
@@ -86,8 +90,8 @@ def settings(e: Evidence) -> dict[str, tuple[str, float]]:
             known |= powers_of(name, value)
         elif isinstance(value, float) and name == "p" and 0.0 < value < 1.0:
             known |= powers_of("p", value)
-    for label, shape in (("OH OW", e.point.outputs.shape), ("H W", e.point.x.shape)):
-        if len(shape) == 4 and shape[1] * shape[2] > 1:
+    for label, shape in (("H W", e.point.x.shape), ("OH OW", e.point.outputs.shape)):
+        if len(shape) == 4 and shape[1] * shape[2] > 1 and shape[1] * shape[2] not in counts.values():
             counts[label] = float(shape[1] * shape[2])
     inputs, outputs = e.point.x.size, e.point.outputs.size
     if outputs and inputs % outputs == 0 and inputs > outputs:
