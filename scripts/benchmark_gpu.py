@@ -13,10 +13,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from statistics import median
 
-from benchmark import positive, print_row
+from benchmark import positive, print_row, spread
 from benchmark_worker import settings
 
 from mlp.cuda_devices import gpu_problem, list_gpus
+from mlp.engine.cuda_graph import PRECISIONS
 from mlp.errors import MlpError
 
 DESCRIPTION = """\
@@ -42,7 +43,6 @@ Examples:
 
 NETS = "vgg38_bn_rc,vgg08_bn"
 WORKER = Path(__file__).resolve().with_name("benchmark_gpu_worker.py")
-PRECISIONS = ("float32", "tf32")
 OURS = "mlp cuda"
 TORCH = (
     "torch eager",
@@ -201,8 +201,7 @@ def row(record, records, batch):
     if not seconds:
         return [*start, f"not measured: {record['problem']}", "", ""]
     ms = [1e3 * s for s in seconds]
-    spread = f"{median(ms):.3f} [{min(ms):.3f}..{max(ms):.3f}]"
-    return [*start, spread, f"{batch / median(seconds):,.0f}", ratio(record, records)]
+    return [*start, spread(ms), f"{batch / median(seconds):,.0f}", ratio(record, records)]
 
 
 def ratio(record, records):

@@ -9,13 +9,11 @@ a network with its turn: as many steps as take about 0.15 seconds, and {"seconds
 Nothing in a turn makes the host wait for the GPU before its end: losses are added up where they are.
 """
 
-import json
 import sys
 import time
 import traceback
 
-import numpy as np
-from benchmark_worker import settings
+from benchmark_worker import answering, random_batch, settings
 
 TURN = 0.15  # seconds
 GPU = "cuda:0"
@@ -23,14 +21,7 @@ GPU = "cuda:0"
 
 def main():
     variant, precision, batch, *nets = sys.argv[1:]
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever libraries print is no answer
-
-    def answer(**values):
-        print(json.dumps(values), file=answers, flush=True)
-
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((int(batch), 32, 32, 3), dtype=np.float32)  # (N, H, W, C)
-    targets = rng.integers(0, 100, size=len(x))
+    answer, (x, targets) = answering(), random_batch(int(batch))
     make = TorchNet if variant.startswith("torch") else OurNet
     made, ready = {}, {}
     for net in nets:

@@ -25,14 +25,7 @@ TURN = 0.3  # seconds at least: the first step finds the caches full of another 
 
 def main():
     variant, net, batch, threads, engine, measure = sys.argv[1:]
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever libraries print is no answer
-
-    def answer(**values):
-        print(json.dumps(values), file=answers, flush=True)
-
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((int(batch), 32, 32, 3), dtype=np.float32)  # (N, H, W, C)
-    targets = rng.integers(0, 100, size=len(x))
+    answer, (x, targets) = answering(), random_batch(int(batch))
     try:
         if variant == "epoch":
             return train_when_told(x, settings(net), int(threads), engine, answer)
@@ -51,6 +44,23 @@ def main():
             steps, seconds = steps + 1, time.perf_counter() - start
         answer(seconds=seconds / steps, peak_mb=peak_mb())
     return 0
+
+
+def answering():
+    """Return the function that answers with a line of JSON; whatever libraries print from now on is no answer."""
+    answers, sys.stdout = sys.stdout, sys.stderr
+
+    def answer(**values):
+        print(json.dumps(values), file=answers, flush=True)
+
+    return answer
+
+
+def random_batch(N):
+    """Return images (N, 32, 32, 3) and their classes (N,), of 100."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((N, 32, 32, 3), dtype=np.float32)
+    return x, rng.integers(0, 100, size=N)
 
 
 def our_step(x, targets, keywords, threads, engine_name, measure):

@@ -20,12 +20,12 @@ import numpy as np
 
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.base import Layer
+from mlp.layers.lost_parts import leaves
 from mlp.layers.parameter import Parameter
 from mlp.typing import Array
 
 MODES = ("training", "stochastic", "train", "is_training")  # names that arguments for the mode have
 GRADIENT_NAMES = ("d{}", "{}_grad", "grad_{}", "d_{}", "grads_wrt_{}")
-DEEPEST = 4  # lists in lists that are looked into
 
 
 def adapt(layer: Any, input_shape: Sequence[int]) -> tuple[Layer, list[str]]:
@@ -99,17 +99,6 @@ def is_weight(value: Any) -> bool:
 def is_plain(value: Any) -> str:
     """Return "is a plain array", or "holds a plain array" of a list."""
     return f"{'is' if isinstance(value, np.ndarray) else 'holds'} a plain array"
-
-
-def leaves(value: Any, depth: int = 0) -> Iterator[Any]:
-    """Yield what stands in lists, tuples and dicts, however deep, or the value itself if it is none of them."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if not isinstance(value, list | tuple):
-        yield value
-    elif depth < DEEPEST:
-        for item in value:
-            yield from leaves(item, depth + 1)
 
 
 def with_training(layer: Layer) -> Layer:

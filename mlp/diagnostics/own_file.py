@@ -6,11 +6,9 @@ with a few plausible ones: vectors and images, with as many features as its weig
 """
 
 import ast
-import importlib.util
 import inspect
-import sys
-import traceback
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +24,7 @@ from mlp.errors import ConfigurationError
 from mlp.layers.base import Layer
 from mlp.learning_rules import LearningRule
 from mlp.losses import Loss
+from mlp.own_code import folder_of_imports, frames_in, load_module
 from mlp.rng import generator
 from mlp.typing import Shape
 
@@ -84,15 +83,9 @@ def split_target(target: str) -> tuple[Path, str]:
 
 def load(path: Path) -> ModuleType:
     """Run a Python file and return it as a module; it can import what lies beside it."""
-    spec = importlib.util.spec_from_file_location(f"own_file_{path.stem}", path)
-    assert spec is not None and spec.loader is not None  # the name ends in .py
-    loader = spec.loader
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.parent))
-    try:
-        attempt(path, "the file", lambda: loader.exec_module(module))
-    finally:
-        sys.path.remove(str(path.parent))
+    with folder_of_imports(path.parent):
+        module = load_module(path, f"own_file_{path.stem}", partial(attempt, path, "the file"))
+    assert module is not None  # the name ends in .py
     return module
 
 
@@ -252,5 +245,6 @@ def own_lines(error: BaseException, path: Path, most: int = 3) -> list[str]:
     """Return the last lines of a traceback that lie in the user's file, the innermost last."""
     if isinstance(error, SyntaxError) and error.lineno:
         return [f"{path.name}, line {error.lineno}: {(error.text or '').strip()}"]
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) == path]
-    return [f"{path.name}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames[-most:]]
+    return [
+        f"{path.name}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames_in(error, path)[-most:]
+    ]

@@ -32,7 +32,7 @@ from mlp.engine.fused_rules import FusedUpdate
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.engine.memory import Memory
 from mlp.engine.plan import Plan, execute
-from mlp.engine.textbook import mean_metrics
+from mlp.engine.textbook import gather, mean_metrics
 from mlp.engine.thread_pool import ThreadTeam, usable_cores
 from mlp.errors import ConfigurationError, DeviceError, MlpError
 
@@ -58,9 +58,7 @@ class CpuEngine:
 
     def bind(self, model, loss, rule, gradient_statistics=None):
         self.close()
-        model.set_paths()
-        if rule.flat is None or not rule.flat.whole:
-            rule.initialize(model.parameters())
+        gather(model, rule)
         if not isinstance(rule.flat.data, np.ndarray):
             raise DeviceError("the cpu engine needs a model on the CPU: call model.to('cpu').")
         self.model, self.loss, self.rule = model, loss, rule

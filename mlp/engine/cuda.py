@@ -26,7 +26,7 @@ from mlp.engine.cuda_data import DeviceBatches
 from mlp.engine.cuda_graph import Gpu, Program
 from mlp.engine.cuda_plan import CudaPlan
 from mlp.engine.cuda_update import STATE, CudaGradientStatistics, CudaUpdate
-from mlp.engine.textbook import mean_metrics
+from mlp.engine.textbook import gather, mean_metrics
 from mlp.errors import DeviceError, MlpError
 from mlp.losses import check_targets
 
@@ -55,9 +55,7 @@ class CudaEngine:
 
     def bind(self, model, loss, rule, gradient_statistics=None):
         self.close()
-        model.set_paths()
-        if rule.flat is None or not rule.flat.whole:
-            rule.initialize(model.parameters())
+        gather(model, rule)
         where = device_of(rule.flat.data)
         if where != (self.gpu.device if self.gpu.cuda is not None else "cpu"):
             raise DeviceError(

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from mlp.backend import parse_device, require_device
+from mlp.checks import choose
 from mlp.errors import ConfigurationError, DeviceError
 
 SOURCE = Path(__file__).with_name("kernels.cu")
@@ -57,9 +58,7 @@ class Gpu:
     """
 
     def __init__(self, device="cuda:0", precision="float32", xp=None, module=None):
-        if precision not in PRECISIONS:
-            raise ConfigurationError(f"precision must be one of {', '.join(PRECISIONS)}, got {precision!r}")
-        self.device, self.precision = device, precision
+        self.device, self.precision = device, choose("precision", precision, PRECISIONS)
         self.index = parse_device(device)
         if self.index is None:
             raise ConfigurationError(

@@ -100,10 +100,7 @@ class PointwiseOp(Op):
             return None
         if self.slope is not None or following.norm is not None or (self.shortcut and following.shortcut):
             return None  # not in the order norm, shortcut, activation
-        merged = PointwiseOp(self.inputs[0], self.norm, self.shortcut or following.shortcut, following.slope)
-        merged.output = following.output
-        merged.output.needs_grad = merged.output.needs_grad or self.output.needs_grad
-        return merged
+        return PointwiseOp(self.inputs[0], self.norm, self.shortcut or following.shortcut, following.slope)
 
     def prepare(self, plan):
         self.rows, self.C = plan.images * self.inputs[0].size // self.inputs[0].shape[-1], self.inputs[0].shape[-1]

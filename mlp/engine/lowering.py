@@ -95,6 +95,8 @@ def fuse(plan):
         if merged is None:
             i += 1
         else:
+            output = following[0].output  # the value that others read stays
+            output.needs_grad = output.needs_grad or op.output.needs_grad
+            merged.output, output.producer = output, merged
             plan.ops[plan.ops.index(following[0])] = merged
-            merged.output.producer = merged
             del plan.ops[i]

@@ -54,7 +54,7 @@ class ConvolutionBase(Op):
             return None
         if following.shortcut or following.slope is not None:
             return None
-        self.folded_norm, self.output = following.norm, following.output
+        self.folded_norm = following.norm
         return self
 
     def weights(self):

@@ -70,10 +70,7 @@ class PointwiseOp(Op):
             return None
         if self.slope is not None or (self.shortcut and following.shortcut):
             return None  # not in the order norm, shortcut, activation
-        merged = type(self)(self.inputs[0], self.shortcut or following.shortcut, following.slope, self.norm)
-        merged.output = following.output
-        merged.output.needs_grad = merged.output.needs_grad or self.output.needs_grad
-        return merged
+        return type(self)(self.inputs[0], self.shortcut or following.shortcut, following.slope, self.norm)
 
     # --- memory ---------------------------------------------------------------------------------------------------
 

@@ -31,9 +31,7 @@ class TextbookEngine:
         Args:
             gradient_statistics: what to accumulate of the gradients: None, "weights" or "weights and biases".
         """
-        model.set_paths()
-        if rule.flat is None or not rule.flat.whole:
-            rule.initialize(model.parameters())
+        gather(model, rule)
         self.model, self.loss, self.rule = model, loss, rule
         self.device = device_of(rule.flat.data)
         self.statistics = GradientStatistics(rule.flat, gradient_statistics) if gradient_statistics else None
@@ -77,6 +75,13 @@ class TextbookEngine:
     def close(self) -> None:
         """Give back memory and threads; the engine can be bound again."""
         self.model = self.loss = self.rule = self.statistics = None
+
+
+def gather(model: Layer, rule: LearningRule) -> None:
+    """Let a rule take the parameters of a model into its flat arrays, unless it has them already."""
+    model.set_paths()
+    if rule.flat is None or not rule.flat.whole:
+        rule.initialize(model.parameters())
 
 
 def mean_metrics(metrics: list[tuple[float, float]]) -> tuple[float, float]:

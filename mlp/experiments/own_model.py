@@ -12,11 +12,9 @@ The function gets num_classes, image_channels and seed, or those of them that it
 seed, all layers draw their weights anew, with `model.initialize(seed)`, so that a run can be repeated.
 """
 
-import importlib.util
 import inspect
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,6 +23,7 @@ import numpy as np
 
 from mlp.errors import ConfigurationError
 from mlp.layers import Layer, frozen_buffers
+from mlp.own_code import folder_of_imports, frames_in, load_module
 from mlp.typing import DType
 
 
@@ -47,7 +46,10 @@ def build_own_model(text: str, num_classes: int, image_shape: Sequence[int], see
         raise ConfigurationError(f"--model {text}: there is no file {path}")
     offered = {"num_classes": num_classes, "image_channels": image_shape[-1], "seed": seed}
     with folder_of_imports(path.resolve().parent):
-        function = find_function(text, load_module(text, path), name)
+        module = load_module(path, f"own_model_{path.stem}", partial(attempt, text, path, "the file"))
+        if module is None:
+            raise ConfigurationError(f"--model {text}: {path} is no Python file, its name must end in .py")
+        function = find_function(text, module, name)
         taken = accepted(text, function, offered)
         model = attempt(text, path, name, lambda: function(**{key: offered[key] for key in taken}))
         if not isinstance(model, Layer):
@@ -67,28 +69,6 @@ def build_own_model(text: str, num_classes: int, image_shape: Sequence[int], see
             f"{np.dtype(dtype)}, one number a class; the model gives {shape} {getattr(outputs, 'dtype', '')}".rstrip()
         )
     return model
-
-
-@contextmanager
-def folder_of_imports(folder: Path) -> Iterator[None]:
-    """Within this context files of `folder` can be imported, as beside a script that is run."""
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        sys.path.remove(str(folder))
-
-
-def load_module(text: str, path: Path) -> ModuleType:
-    """Run a Python file and return it as a module."""
-    name = f"own_model_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ConfigurationError(f"--model {text}: {path} is no Python file, its name must end in .py")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up by its name
-    loader = spec.loader
-    attempt(text, path, "the file", lambda: loader.exec_module(module))
-    return module
 
 
 def find_function(text: str, module: ModuleType, name: str) -> Callable[..., Any]:
@@ -121,11 +101,7 @@ def attempt(text: str, path: Path, what: str, function: Callable[[], Any]) -> An
     try:
         return function()
     except Exception as error:  # code of the user's own can raise anything
-        lines, trace = [], error.__traceback__
-        while trace is not None:
-            if trace.tb_frame.f_code.co_filename in (str(path), str(path.resolve())):
-                lines.append(trace.tb_lineno)
-            trace = trace.tb_next
-        where = f", line {lines[-1]} of {path}" if lines else ""
+        frames = frames_in(error, path)
+        where = f", line {frames[-1].lineno} of {path}" if frames else ""
         reason = str(error).partition("\n")[0]
         raise ConfigurationError(f"--model {text}: {what} raised {type(error).__name__}: {reason}{where}") from error

@@ -18,7 +18,8 @@ def check_nothing_lost(
         ConfigurationError: one is not, with its attribute's name.
     """
     for name, value in attributes.items():
-        lost = next((x for x in contents(value) if isinstance(x, kinds) and id(x) not in found), None)
+        held = leaves(value) if isinstance(value, dict | list | tuple) else ()
+        lost = next((x for x in held if isinstance(x, kinds) and id(x) not in found), None)
         if lost is not None:
             raise ConfigurationError(
                 f"{label}: {type(lost).__name__} in the {type(value).__name__} {name!r} is not found there and would "
@@ -26,8 +27,13 @@ def check_nothing_lost(
             )
 
 
-def contents(value: Any) -> Iterator[Any]:
-    """Yield what a list, tuple or dict holds, and what those in it hold; nothing for any other value."""
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ():
-        yield item
-        yield from contents(item)
+def leaves(value: Any, within: tuple[int, ...] = ()) -> Iterator[Any]:
+    """Yield what stands in lists, tuples and dicts, however deep, or the value itself if it is none of them.
+
+    `within` are the ids of those around it: one that holds itself ends there.
+    """
+    if not isinstance(value, dict | list | tuple):
+        yield value
+    elif id(value) not in within:
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from leaves(item, (*within, id(value)))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from comparison import CLASSES, compare_engines
+from comparison import CLASSES, Square, compare_engines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +16,6 @@ from mlp.layers import (
     Flatten,
     GlobalAvgPool,
     Identity,
-    Layer,
     LeakyReLU,
     ReLU,
     Residual,
@@ -107,17 +106,6 @@ def test_any_convolution(case):
         return Sequential(*first, *second, *head(F))
 
     compare_engines(model, (images, *size, 2), threads)
-
-
-class Square(Layer):
-    """A student's layer."""
-
-    def forward(self, x, training=False):
-        self.keep(x)
-        return x * x
-
-    def backward(self, grad_outputs):
-        return grad_outputs * 2 * self.take()
 
 
 class DoubledGradient(Conv2d):

@@ -5,7 +5,7 @@ import math
 import gpu_stand_in
 import numpy as np
 import pytest
-from comparison import biases_before_norm
+from comparison import Square, biases_before_norm
 
 from mlp.backend import device_of, move, to_numpy
 from mlp.data import Batches, prefetch, synthetic
@@ -14,7 +14,7 @@ from mlp.engine import CudaEngine, TextbookEngine, make_engine
 from mlp.engine.cuda import LOG_STEPS
 from mlp.engine.cuda_graph import WARM_UP
 from mlp.errors import ConfigurationError, DeviceError, MlpError, NonFiniteLossError, ShapeError
-from mlp.layers import Affine, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, Layer, LeakyReLU, Residual, Sequential
+from mlp.layers import Affine, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, LeakyReLU, Residual, Sequential
 from mlp.learning_rules import RULES, Adam, GradientDescent, LearningRule
 from mlp.losses import MeanSquaredError, SoftmaxCrossEntropy
 from mlp.models import vgg
@@ -128,17 +128,6 @@ def test_learning_rules(library, name, settings):
 
 def head(channels):
     return GlobalAvgPool(), Affine(channels, CLASSES, rng=np.random.default_rng(2))
-
-
-class Square(Layer):
-    """A student's layer."""
-
-    def forward(self, x, training=False):
-        self.keep(x)
-        return x * x
-
-    def backward(self, grad_outputs):
-        return grad_outputs * 2 * self.take()
 
 
 class Slow(LearningRule):
