@@ -17,6 +17,7 @@ from contextlib import suppress
 import numpy as np
 
 from mlp.errors import ConfigurationError, MlpError
+from mlp.memory import peak_memory_mb
 from mlp.models.vgg import blocks_per_stage
 
 EPOCH = 20  # steps
@@ -42,7 +43,7 @@ def main():
         while seconds < TURN:
             step()
             steps, seconds = steps + 1, time.perf_counter() - start
-        answer(seconds=seconds / steps, peak_mb=peak_mb())
+        answer(seconds=seconds / steps, peak_mb=peak_memory_mb())
     return 0
 
 
@@ -102,7 +103,7 @@ def train_when_told(x, keywords, threads, engine_name, answer):
             self.start = time.perf_counter()
 
         def after_epoch(self, trainer, row):
-            answer(seconds=time.perf_counter() - self.start, peak_mb=peak_mb())
+            answer(seconds=time.perf_counter() - self.start, peak_mb=peak_memory_mb())
 
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, size=(EPOCH * len(x), 32, 32, 3), dtype=np.uint8)
@@ -147,14 +148,6 @@ def torch_step(x, targets, keywords, threads, channels_last, measure):
         return loss.item()
 
     return step, about
-
-
-def peak_mb():
-    """Return the highest resident memory of this process so far, in MB."""
-    import resource  # not on Windows
-
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, kB elsewhere
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def settings(net):

@@ -57,6 +57,9 @@ class StandIn(types.ModuleType):
             runtime=types.SimpleNamespace(getDeviceCount=lambda: devices, CUDARuntimeError=RuntimeError), Device=Device
         )
 
+    def get_default_memory_pool(self):
+        return types.SimpleNamespace(total_bytes=lambda: 12_000_000)
+
     def __getattr__(self, name):
         raise AttributeError(f"CuPy has no {name}, or none that does the same; see tests/stand_in.py")
 

@@ -28,15 +28,20 @@ def train(*arguments, **extra):
 
 def rows(folder):
     with open(folder / "metrics.csv", newline="") as file:
-        return [{name: value for name, value in row.items() if name != "seconds"} for row in csv.DictReader(file)]
+        return [numbers(row) for row in csv.DictReader(file)]
+
+
+def numbers(row):
+    """A row of the history without the time and the memory that its epoch took, which differ from run to run."""
+    return {name: value for name, value in row.items() if name not in ("seconds", "peak_memory_mb")}
 
 
 def arrays(path):
-    """All arrays of a checkpoint, without the seconds that epochs took."""
+    """All arrays of a checkpoint, without what epochs took."""
     with np.load(path) as file:
         result = {name: file[name].tolist() for name in file.files if name != "digest"}
     history = json.loads(result.pop("history/rows"))
-    return {**result, "rows": [{k: v for k, v in row.items() if k != "seconds"} for row in history]}
+    return {**result, "rows": [numbers(row) for row in history]}
 
 
 def assert_same_run(a, b):

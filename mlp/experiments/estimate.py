@@ -12,18 +12,17 @@ Memory is counted, as the textbook needs it; engines that plan their memory need
 """
 
 import copy
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from mlp.backend import device_of, get_array_module
 from mlp.data import Batches
 from mlp.layers.summary import format_bytes
+from mlp.memory import available_memory
 from mlp.training.trainer import Trainer
 from mlp.typing import Array
 
@@ -128,36 +127,6 @@ def seconds_per_batch(function: Callable[[Array, Array], Any], batches: Iterable
         seconds.append(time.perf_counter() - start)
     counted = seconds[1:] or seconds
     return sum(counted) / len(counted)
-
-
-def available_memory() -> int | None:
-    """Return the bytes of memory that are free for new arrays; None where the system does not tell."""
-    known = [free for free in (free_in_system(), free_in_container()) if free is not None]
-    return min(known, default=None)
-
-
-def free_in_system() -> int | None:
-    """Return the free bytes of the whole machine."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, OSError, ValueError):  # not on Windows, and not with this name on macOS
-        return None
-
-
-def free_in_container() -> int | None:
-    """Return the bytes that are left of a container's share (Linux control groups), None without a limit."""
-    try:
-        limit, used = (Path(f"/sys/fs/cgroup/memory.{name}").read_text("ascii") for name in ("max", "current"))
-        return max(int(limit) - int(used), 0)
-    except (OSError, ValueError):  # no such files; or "max", which is no limit
-        return None
 
 
 def format_seconds(seconds: float) -> str:

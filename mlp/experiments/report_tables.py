@@ -14,8 +14,9 @@ Nets with BN and without shortcuts get 4 points: the same code and seed scatters
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,9 @@ POINTS = 0.02  # of accuracy
 POINTS_BN_ONLY = 0.04
 LEAST_SPREAD = 0.005
 LAST = 5  # epochs
+# what a run costs, from what its epochs did
+COSTS: dict[str, Callable[..., Any]] = {"seconds": np.mean, "peak_memory_mb": np.max}
+TITLES = {"seconds": "seconds an epoch", "peak_memory_mb": "peak memory, MB"}
 GAPS = {"gap_acc": ("train_acc", "val_acc"), "gap_loss": ("val_loss", "train_loss")}  # the first minus the second
 
 
@@ -160,8 +164,10 @@ def measure(records: Sequence[RunRecord], taken: str) -> dict[str, Number]:
             values.setdefault(name, []).extend(row[name] for row in rows)
         for gap, (first, second) in GAPS.items():
             values.setdefault(gap, []).extend(row[first] - row[second] for row in rows)
-        seconds = [row["seconds"] for row in record.history.rows if "seconds" in row]
-        values.setdefault("seconds", []).extend([float(np.mean(seconds))] if seconds else [])
+        for name, over_epochs in COSTS.items():
+            known = record.history.column(name)
+            known = known[np.isfinite(known)]
+            values.setdefault(name, []).extend([float(over_epochs(known))] if len(known) else [])
         for name in METRICS[4:]:
             if name in record.test:
                 values.setdefault(name, []).append(record.test[name])
@@ -231,7 +237,7 @@ def chance(num_classes: int | None) -> str:
 
 def column_title(metric: str) -> str:
     """Return a metric's name for people: "train acc"."""
-    return "seconds an epoch" if metric == "seconds" else metric.replace("_", " ")
+    return TITLES.get(metric, metric.replace("_", " "))
 
 
 def run_cells(result: Result) -> list[str]:
@@ -257,7 +263,7 @@ def format_number(metric: str, number: Number | None) -> str:
     """Return a number as a cell: accuracies in percent, losses as they are; "-" for None."""
     if number is None:
         return "-"
-    scale, digits, unit = (100.0, 2, " %") if metric.endswith("acc") else (1.0, 1 if metric == "seconds" else 3, "")
+    scale, digits, unit = (100.0, 2, " %") if metric.endswith("acc") else (1.0, 1 if metric in COSTS else 3, "")
     text = f"{scale * number.value:.{digits}f}"
     if number.spread is not None:
         text += f" ± {scale * number.spread:.{digits}f}"

@@ -15,7 +15,7 @@ from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_arrays, write_figure, write_json
 from mlp.training.checkpoint import load_checkpoint, load_model
 from mlp.training.history import History
-from mlp.training.hooks import Checkpoint, CsvLog, Hook, Progress, evaluate
+from mlp.training.hooks import Checkpoint, CsvLog, Hook, PeakMemory, Progress, evaluate
 from mlp.training.trainer import Trainer
 from mlp.typing import PathLike
 
@@ -60,6 +60,7 @@ def run(
     hooks = [
         GradientFlow(),
         *(all_statistics() if statistics else []),
+        PeakMemory(),
         Progress(),
         Checkpoint(folder, config.as_dict()),
         CsvLog(folder / "metrics.csv"),

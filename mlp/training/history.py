@@ -51,7 +51,7 @@ class History:
 
     Attributes:
         rows: a dict per epoch: epoch (from 1), train_loss, train_acc, val_loss, val_acc (fractions),
-            learning_rate (of the last step), seconds.
+            learning_rate (of the last step), seconds, and what hooks added.
         tables: LayerTables by name; "gradient_flow" is written by the GradientFlow hook.
     """
 
@@ -77,9 +77,10 @@ class History:
         return self.rows[int(np.nanargmax(accuracies))]["epoch"]
 
     def csv(self) -> str:
-        """Return the rows as CSV text; floats are written with all their digits."""
+        """Return the rows as CSV text; floats are written with all their digits, what a row lacks as nan."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(self.rows[0]) if self.rows else ["epoch"], lineterminator="\n")
+        names = dict.fromkeys(name for row in self.rows for name in row)  # a resumed run may have other hooks
+        writer = csv.DictWriter(text, list(names) or ["epoch"], restval="nan", lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         return text.getvalue()

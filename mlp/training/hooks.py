@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from mlp.backend import device_of
 from mlp.engine import Engine
 from mlp.engine.textbook import mean_metrics
 from mlp.errors import NonFiniteLossError
 from mlp.files import write_text
+from mlp.memory import peak_memory_mb
 from mlp.training.checkpoint import save_checkpoint
 from mlp.training.non_finite import find_non_finite
 from mlp.typing import BatchSource, PathLike
@@ -53,6 +55,13 @@ class Evaluate(Hook):
 def evaluate(engine: Engine, batches: BatchSource) -> tuple[float, float]:
     """Return (loss, accuracy) of a bound engine's model, each the unweighted mean over `batches`."""
     return mean_metrics([engine.evaluate(x, targets) for x, targets in engine.resident(batches).epoch(0)])
+
+
+class PeakMemory(Hook):
+    """Adds peak_memory_mb to every row: the most that the process has held so far, see `mlp.memory`."""
+
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+        row["peak_memory_mb"] = round(peak_memory_mb(device_of(trainer.model.parameters()[0].data)), 1)
 
 
 class StopOnNonFinite(Hook):

@@ -8,7 +8,7 @@ import pytest
 import mlp
 from mlp.diagnostics import GradientFlow
 from mlp.experiments import estimate
-from mlp.experiments.estimate import available_memory, estimate_cost, format_seconds
+from mlp.experiments.estimate import estimate_cost, format_seconds
 from mlp.layers import Dropout, Sequential
 
 
@@ -92,14 +92,6 @@ def test_too_little_memory_is_a_warning_and_is_not_tried_out(parts, monkeypatch,
 
 
 def test_nothing_is_said_where_free_memory_is_not_known(parts, monkeypatch, capsys):
-    def missing(*arguments, **keywords):
-        raise OSError
-
-    monkeypatch.setattr("builtins.open", missing)
-    monkeypatch.setattr("pathlib.Path.read_text", missing)
-    monkeypatch.delattr("os.sysconf")
-    assert available_memory() is None
-    monkeypatch.undo()
     monkeypatch.setattr(estimate, "available_memory", lambda: None)
     model, batches = parts
     estimate_cost(trainer_of(model), *batches).report(3)
@@ -113,18 +105,6 @@ def test_a_batch_is_no_larger_than_the_data(parts):
     batches = [mlp.data.Batches(train.image_set, n) for n in (600, 10**6)]
     costs = [estimate_cost(trainer_of(model), large, *others) for large in batches]
     assert costs[0].activations == costs[1].activations
-
-
-def test_the_limit_of_a_container_counts(monkeypatch):
-    files = {"/sys/fs/cgroup/memory.max": "5000\n", "/sys/fs/cgroup/memory.current": "2000\n"}
-    monkeypatch.setattr("pathlib.Path.read_text", lambda path, encoding: files[str(path)])
-    assert available_memory() == 3000
-    files["/sys/fs/cgroup/memory.max"] = "max\n"
-    assert available_memory() != 3000
-
-
-def test_free_memory_is_known_on_linux():
-    assert available_memory() is None or 10**6 < available_memory() < 10**15
 
 
 def test_seconds_for_people():

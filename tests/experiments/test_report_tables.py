@@ -110,6 +110,16 @@ def test_run_time_of_batch_sizes(tmp_path, write):
     assert "seconds" not in made.lines[1].ours
 
 
+def test_peak_memory_is_that_of_the_epoch_with_most(tmp_path, write):
+    folder = write("s0-20", (1.5, 0.57, 1.9, 0.48))
+    header, *lines = (folder / "metrics.csv").read_text().splitlines()
+    rows = [f"{line},{peak}" for line, peak in zip(lines, ["nan", "512.3", *["400.0"] * len(lines)], strict=False)]
+    (folder / "metrics.csv").write_text("\n".join([f"{header},peak_memory_mb", *rows]))
+    made = table(tmp_path, "s0-20-tab")
+    assert dict(zip(made.header(), made.cells()[0], strict=True))["peak memory, MB"] == "512.3"
+    assert "peak_memory_mb" not in made.lines[1].ours
+
+
 def test_verdicts_by_spread_by_two_points_and_by_four(tmp_path, write):
     write("s4-3", (1.0, 0.7779, 2.0, 0.5609))  # 77.2 +- 0.6, 56.1 +- 0.5
     write("s4-9", (1.0, 0.334, 2.0, 0.3421))  # 33.4 +- 1.2, 32.8 +- 1.4

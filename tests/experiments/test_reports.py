@@ -122,7 +122,7 @@ def test_tables_and_figures_resolve_both_ways():
         assert rows_of(name), name
         assert exhibit.kind in KINDS
         assert ("tab" in name) == exhibit.is_table
-        known = {*METRICS, "gap_acc", "gap_loss", "learning_rate", "seconds"}
+        known = {*METRICS, "gap_acc", "gap_loss", "learning_rate", "seconds", "peak_memory_mb"}
         assert set(exhibit.metrics) <= known
     assert [row.id for row in rows_of("s0-tab1")] == [*(f"s0-{i}" for i in range(1, 8)), "s0-13"]
     assert len(runs_of(rows_of("s0-tab1"))) == 7  # those of s0-13 are the same seven

@@ -38,6 +38,8 @@ def test_a_run_leaves_everything_in_its_folder(whole):
     assert [row["epoch"] for row in metrics] == ["1", "2", "3"]
     assert list(metrics[0]) == ["epoch", "train_loss", "train_acc", "val_loss", "val_acc", "learning_rate"]
     assert all(0 <= float(row["train_acc"]) <= 1 for row in metrics)
+    header = (whole / "metrics.csv").read_text().splitlines()[0]
+    assert header.endswith("learning_rate,seconds,peak_memory_mb")
     test = json.loads((whole / "test.json").read_text())
     best = max(metrics, key=lambda row: float(row["val_acc"]))
     assert test["best_epoch"] == int(best["epoch"])

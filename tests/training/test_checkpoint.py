@@ -166,3 +166,9 @@ def test_history_round_trip():
     assert twin.gradient_flow.names == ["a", "b"]
     assert twin.gradient_flow["l2"].tolist() == [[1.0, 2.0]]
     assert history.csv() == "epoch,train_loss,val_acc\n1,0.30000000000000004,nan\n"
+
+
+def test_csv_of_a_run_that_went_on_with_another_hook():
+    history = History()
+    history.rows = [{"epoch": 1, "seconds": 2.0}, {"epoch": 2, "seconds": 2.5, "peak_memory_mb": 300.1}]
+    assert history.csv() == "epoch,seconds,peak_memory_mb\n1,2.0,nan\n2,2.5,300.1\n"

@@ -207,7 +207,7 @@ EXHIBITS = (
     Exhibit("s0-18-tab", "Learning rates for BN+RC", "table"),
     Exhibit("s0-18-fig", "Learning rates for BN+RC", "curves", ("train_acc", "val_acc")),
     Exhibit("s0-19-fig", "Gradient flow of VGG38 BN at several learning rates", "gradient_flow", log=True),
-    Exhibit("s0-20-tab", "Shortcuts around down-sampling", "table", (*METRICS[:4], "seconds")),
+    Exhibit("s0-20-tab", "Shortcuts around down-sampling", "table", (*METRICS[:4], "seconds", "peak_memory_mb")),
     Exhibit("s0-20-fig", "Shortcuts around down-sampling", "curves"),
     Exhibit("s0-21-tab", "A deeper net: training against validation", "table", GAPS),
     Exhibit("s0-21-fig", "A deeper net, RC with and without BN", "curves"),
