@@ -36,11 +36,11 @@ from mlp.diagnostics.symptoms import (
     labels_off_by_one,
     learning_rate_too_large,
     no_learning,
-    on_device_of,
     running_statistics_in_training,
     unrelated_labels,
     vanishing_gradients,
 )
+from mlp.diagnostics.symptoms.findings import on_device_of
 from mlp.errors import DataError, NonFiniteLossError
 from mlp.layers import frozen_buffers
 from mlp.layers.base import Layer

@@ -1,51 +1,15 @@
-"""Tables of the reports with our numbers beside the published ones, and a verdict for each line.
-
-Our numbers are taken as the report took its own: at the last epoch, as mean and standard deviation of the last five, or
-as mean and standard deviation over the seeds. Standard deviations divide by n, as s1 says of its own. Test numbers are
-those of the weights with the highest validation accuracy, one pass at the end.
-
-    inside          every published accuracy is met: within its spread over seeds where one was published (at least half
-                    a point, because 2,500 images at chance scatter by 0.2), else within 2 points
-    outside         one is not; the verdict says which, and by how much
-    not comparable  the quick scale, other images, epochs that are missing: the numbers are shown, not judged
-    not run         there is no run yet
-
-Nets with BN and without shortcuts get 4 points: the same code and seed scatters over several.
-"""
+"""Tables of the reports: our numbers beside the published ones, and a verdict for each line."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
 
 from mlp.errors import ConfigurationError
-from mlp.experiments.comparison import RunRecord, count_parameters
-from mlp.experiments.config import RunConfig
+from mlp.experiments.comparison import count_parameters
+from mlp.experiments.report_numbers import Verdict, column_title, format_number, judge, measure, with_gaps
 from mlp.experiments.reports import EXHIBITS, METRICS, ROWS, TAKEN, Number, Published, Row, rows_of
 from mlp.experiments.reproduction import Result, RunIndex, collect
 from mlp.experiments.scale import FULL, Scale
-
-POINTS = 0.02  # of accuracy
-POINTS_BN_ONLY = 0.04
-LEAST_SPREAD = 0.005
-LAST = 5  # epochs
-# what a run costs, from what its epochs did
-COSTS: dict[str, Callable[..., Any]] = {"seconds": np.mean, "peak_memory_mb": np.max}
-TITLES = {"seconds": "seconds an epoch", "peak_memory_mb": "peak memory, MB"}
-GAPS = {"gap_acc": ("train_acc", "val_acc"), "gap_loss": ("val_loss", "train_loss")}  # the first minus the second
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One of "inside", "outside", "not comparable", "not run" and "-" (nothing published), and why."""
-
-    word: str
-    why: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.word}: {self.why}" if self.why else self.word
 
 
 @dataclass(frozen=True)
@@ -152,70 +116,6 @@ def make_line(result: Result) -> Line:
     return Line(result, ours, published, judge(result, ours))
 
 
-def measure(records: Sequence[RunRecord], taken: str) -> dict[str, Number]:
-    """Return our numbers, {metric: Number}, taken as TAKEN says; several seeds are averaged in any case.
-
-    The spread is None where there is one number only.
-    """
-    values: dict[str, list[float]] = {}
-    for record in records:
-        rows = record.history.rows[-LAST:] if taken == "last5" else record.history.rows[-1:]
-        for name in METRICS[:4]:
-            values.setdefault(name, []).extend(row[name] for row in rows)
-        for gap, (first, second) in GAPS.items():
-            values.setdefault(gap, []).extend(row[first] - row[second] for row in rows)
-        for name, over_epochs in COSTS.items():
-            known = record.history.column(name)
-            known = known[np.isfinite(known)]
-            values.setdefault(name, []).extend([float(over_epochs(known))] if len(known) else [])
-        for name in METRICS[4:]:
-            if name in record.test:
-                values.setdefault(name, []).append(record.test[name])
-    return {
-        name: Number(float(np.mean(numbers)), float(np.std(numbers)) if len(numbers) > 1 else None)
-        for name, numbers in values.items()
-        if numbers
-    }
-
-
-def with_gaps(numbers: dict[str, Number]) -> dict[str, Number]:
-    """Return published numbers with the gaps that follow from them."""
-    gaps = {
-        gap: Number(round(numbers[first].value - numbers[second].value, 6))
-        for gap, (first, second) in GAPS.items()
-        if first in numbers and second in numbers
-    }
-    return numbers | gaps
-
-
-def judge(result: Result, ours: dict[str, Number]) -> Verdict:
-    """Return the Verdict on our numbers."""
-    if not result.records:
-        return Verdict("not run")
-    if result.why_not_comparable:
-        return Verdict("not comparable", result.why_not_comparable)
-    accuracies = {name: n for name, n in result.run.published.numbers().items() if name.endswith("acc")}
-    compared = {name: published for name, published in accuracies.items() if name in ours}
-    if not compared:
-        return Verdict("-")
-    off = []
-    for name, published in compared.items():
-        difference = ours[name].value - published.value
-        allowed = tolerance(published, result.row, result.config)
-        if abs(difference) > allowed + 1e-9:  # both have been rounded
-            off.append(f"{column_title(name)} {100 * difference:+.1f} points, {100 * allowed:.1f} allowed")
-    return Verdict("outside", "; ".join(off)) if off else Verdict("inside")
-
-
-def tolerance(published: Number, row: Row, config: RunConfig) -> float:
-    """Return by how much an accuracy may differ from the published one."""
-    if config.norm == "batch" and not config.residual:
-        return POINTS_BN_ONLY
-    if published.spread is not None and row.taken == "seeds":
-        return max(published.spread, LEAST_SPREAD)
-    return POINTS
-
-
 def make_notes(lines: Sequence[Line]) -> list[str]:
     """Return the sentences below a table."""
     taken = dict.fromkeys(line.result.row.taken for line in lines)
@@ -235,11 +135,6 @@ def chance(num_classes: int | None) -> str:
     return f"Chance is {100 / K:g} % and a loss of ln {K} = {math.log(K):.3f}, where the reports had 1 % and 4.605."
 
 
-def column_title(metric: str) -> str:
-    """Return a metric's name for people: "train acc"."""
-    return TITLES.get(metric, metric.replace("_", " "))
-
-
 def run_cells(result: Result) -> list[str]:
     """Return the texts that say which run a line is about."""
     seeds = ", ".join(str(record.config.seed) for record in result.records) or "-"
@@ -257,14 +152,3 @@ def format_parameters(parameters: int | None, published: Published) -> str:
     """Return numbers of parameters as a cell: "338,500 (339K)", the published one in brackets."""
     ours = "?" if parameters is None else f"{parameters:,}"
     return ours if published.parameters is None else f"{ours} ({published.parameters // 1000}K)"
-
-
-def format_number(metric: str, number: Number | None) -> str:
-    """Return a number as a cell: accuracies in percent, losses as they are; "-" for None."""
-    if number is None:
-        return "-"
-    scale, digits, unit = (100.0, 2, " %") if metric.endswith("acc") else (1.0, 1 if metric in COSTS else 3, "")
-    text = f"{scale * number.value:.{digits}f}"
-    if number.spread is not None:
-        text += f" ± {scale * number.spread:.{digits}f}"
-    return text + unit

@@ -10,6 +10,7 @@ from mlp.data import Batches
 from mlp.diagnostics import examine, symptoms
 from mlp.diagnostics.examination import Chapters
 from mlp.diagnostics.pathologies import CLASSES, HEALTHY, PATHOLOGIES, healthy_norm, images, relabel
+from mlp.diagnostics.symptoms.labels import some_images
 from mlp.errors import DataError
 from mlp.layers import Affine, Flatten, Sequential
 from mlp.learning_rules import Adam, GradientDescent
@@ -138,7 +139,7 @@ def test_labels_that_count_down_by_one():
 def test_the_ratio_of_variances_against_numpy():
     train, _ = images(0)
     relation = symptoms.class_relation(Batches(train, 30))
-    x, labels = symptoms.some_images(Batches(train, 30))
+    x, labels = some_images(Batches(train, 30))
     means = np.array([x[labels == k].mean(axis=0) for k in range(CLASSES)])
     between = (((means - x.mean(axis=0)) ** 2).sum(axis=1) * np.bincount(labels)).sum() / (CLASSES - 1)
     within = ((x - means[labels]) ** 2).sum() / (len(x) - CLASSES)
