@@ -6,6 +6,7 @@
     python scripts/reproduce.py run s0 --seeds 0 256 512 --device cuda:0
     python scripts/reproduce.py table s0-tab1               ours beside the published numbers, with a verdict
     python scripts/reproduce.py figure s0-fig1              one of the reports' figures, as PNG and PDF
+    python scripts/reproduce.py findings                    what the reports found, and whether our runs show it
     python scripts/reproduce.py report                      a page with all tables and figures, as HTML and Markdown
 
 s0 ... s4 are the reports, x is what follows from several; s0-7 is a row, s0-tab1 and s4-fig7 are tables and figures of
@@ -24,8 +25,10 @@ from mlp.backend import require_device
 from mlp.data.sources import MissingDataError
 from mlp.errors import MlpError
 from mlp.experiments.figures import save
+from mlp.experiments.report_findings import check_findings
 from mlp.experiments.report_formats import FORMATS, format_table
 from mlp.experiments.report_list import list_rows, rows_as_json
+from mlp.experiments.report_markdown import findings_text
 from mlp.experiments.report_page import write_report
 from mlp.experiments.report_tables import make_table
 from mlp.experiments.reports import select
@@ -84,6 +87,14 @@ def table_command(arguments):
         print(arguments.out)
 
 
+def findings_command(arguments):
+    index = RunIndex(arguments.runs)
+    scale = None if arguments.scale is None else find_scale(arguments.scale)
+    print(findings_text(check_findings(index, scale, arguments.seeds)))
+    for message in index.damaged:
+        print(f"warning: {message}", file=sys.stderr)
+
+
 def figure_command(arguments):
     index = RunIndex(arguments.runs)
     scale = None if arguments.scale is None else find_scale(arguments.scale)
@@ -139,6 +150,8 @@ def main():
     tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")
     tabling.add_argument("--format", default="markdown", metavar="NAME", help=f"{', '.join(FORMATS)}")
     tabling.add_argument("--out", metavar="FILE", help="write to a file (default: print)")
+
+    command("findings", findings_command, "print what the reports found, and whether our runs show it", shows_runs=True)
 
     drawing = command("figure", figure_command, "draw figures as PNG and PDF", shows_runs=True)
     drawing.add_argument("ids", nargs="+", metavar="ID", help="s0-fig1; list shows all of them")

@@ -53,6 +53,7 @@ class RunRecord:
     Attributes:
         name: of the folder. history: rows, and the gradient flow where there is one; both may be empty.
         test: the content of test.json, {} for a run that is not finished. parameters: how many; None if unknown.
+        num_images: [for training, for validation]; None if unknown.
     """
 
     name: str
@@ -60,6 +61,7 @@ class RunRecord:
     history: History
     test: dict[str, Any]
     parameters: int | None
+    num_images: list[int] | None = None
 
 
 def read_run(path: PathLike) -> RunRecord:
@@ -72,7 +74,7 @@ def read_run(path: PathLike) -> RunRecord:
     config, facts = folder.load()
     parameters = facts.parameters or count_parameters(config)
     test = folder.test_results()
-    return RunRecord(Path(path).resolve().name, config, read_history(folder), test, parameters)
+    return RunRecord(Path(path).resolve().name, config, read_history(folder), test, parameters, facts.num_images)
 
 
 def read_history(folder: RunFolder) -> History:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlp.experiments.figures import Drawing, missing_parts, save
+from mlp.experiments.report_findings import CheckedFindings, check_findings
 from mlp.experiments.report_tables import Table, make_table
 from mlp.experiments.reports import REPORTS, STATES, Exhibit, Row, rows_of
 from mlp.experiments.reproduction import DATASETS, Result, RunIndex, collect, identity, plan_runs
@@ -65,11 +66,13 @@ class Page:
     Attributes:
         caveats: what is to be known of all numbers: scales and images.
         damaged: a message for each run that could not be read.
+        findings: CheckedFindings of each scale that has runs for any of them.
     """
 
     sections: list[Section]
     caveats: list[str]
     damaged: list[str]
+    findings: list[CheckedFindings]
 
 
 def gather(
@@ -100,7 +103,8 @@ def gather(
                 {state: [row for row in report.ROWS if row.state == state] for state in STATES},
             )
         )
-    return Page(sections, caveats_of(all_results), list(dict.fromkeys(index.damaged)))
+    findings = [checked for checked in (check_findings(index, one, seeds) for one in scales) if checked.any_run]
+    return Page(sections, caveats_of(all_results), list(dict.fromkeys(index.damaged)), findings)
 
 
 def missing_lines(results: Sequence[Result]) -> list[str]:

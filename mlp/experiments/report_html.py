@@ -7,11 +7,14 @@ from pathlib import Path
 
 from mlp.experiments.figures import command_for
 from mlp.experiments.report_content import TITLE, Page, Section, Shown, overview
+from mlp.experiments.report_findings import FINDINGS_NOTE, CheckedFindings, findings_table
 from mlp.experiments.report_tables import Line, Table
 from mlp.experiments.reports import STATES, Row
 from mlp.experiments.scale import FULL, QUICK
 
 MARKS = {"inside": "✓", "outside": "✗", "not comparable": "~", "not run": "○", "-": "–"}
+MARKS |= {"shown": "✓", "not shown": "✗", "contrary": "✗", "not complete": "~"}
+KINDS = {"inside": "inside", "shown": "inside", "outside": "outside", "not shown": "outside", "contrary": "outside"}
 STYLE = """
 body { margin: 0 auto; max-width: 92rem; padding: 0 1.25rem 4rem; color: #1a1a1a; background: #fff;
        font: 16px/1.5 system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -50,11 +53,14 @@ p.small { font-weight: 600; color: #8a5a00; margin: .3rem 0; }
 def html_page(page: Page) -> str:
     """Return the page as HTML."""
     body = [f"<h1>{escape(TITLE)}</h1>"]
-    body.append("<nav>" + "".join(f'<a href="#{s.id}">{s.id}</a>' for s in page.sections) + "</nav>")
+    anchors = [*(["findings"] if page.findings else []), *(section.id for section in page.sections)]
+    body.append("<nav>" + "".join(f'<a href="#{anchor}">{anchor}</a>' for anchor in anchors) + "</nav>")
     body += [f'<p class="caveat">{escape(line)}</p>' for line in page.caveats]
     body.append(f"<p>{LEGEND}</p>")
     header, rows = overview(page)
     body.append(plain_table(header, rows, links={section.id: f"#{section.id}" for section in page.sections}))
+    body += ['<h2 id="findings">Findings</h2>'] if page.findings else []
+    body += [findings_part(checked) for checked in page.findings]
     body += [part for section in page.sections for part in section_parts(section)]
     if page.damaged:
         body += ["<h2>Runs that could not be read</h2>", bullets(page.damaged)]
@@ -67,8 +73,7 @@ def html_page(page: Page) -> str:
 
 def mark(word: str, why: str = "") -> str:
     """Return a verdict with its sign, so that it does not depend on colour."""
-    kind = word if word in ("inside", "outside") else "not"
-    text = f'<span class="verdict {kind}">{MARKS[word]} {escape(word)}</span>' if word != "-" else "–"
+    text = f'<span class="verdict {KINDS.get(word, "not")}">{MARKS[word]} {escape(word)}</span>' if word != "-" else "–"
     return text + (f"<br>{escape(why)}" if why else "")
 
 
@@ -77,6 +82,20 @@ LEGEND = (
     f"none was published, 4 for nets with BN alone), {mark('outside')} where one is not, {mark('not comparable')} at a "
     f"small scale, on other images or before the last epoch, {mark('not run')} without a run."
 )
+
+
+def findings_part(checked: CheckedFindings) -> str:
+    """Return the findings beside our runs: caption, table, and what its verdicts mean."""
+    header, rows = findings_table(checked)
+    head = "".join(f'<th class="text">{escape(cell)}</th>' for cell in header)
+    body = [
+        f'<tr><td class="wide">{escape(statement)}</td>{"".join(f"<td{TEXT}>{escape(cell)}</td>" for cell in cells)}'
+        f"<td{TEXT}>{mark(verdict)}</td></tr>"
+        for statement, *cells, verdict in rows
+    ]
+    table = f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+    small = "" if checked.scale is FULL else "small"
+    return f'<p class="{small}">{escape(checked.caption)}</p>{table}{notes([FINDINGS_NOTE])}'
 
 
 def section_parts(section: Section) -> list[str]:

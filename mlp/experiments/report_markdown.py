@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mlp.experiments.figures import command_for
 from mlp.experiments.report_content import TITLE, Page, Section, Shown, overview
+from mlp.experiments.report_findings import FINDINGS_NOTE, CheckedFindings, findings_table
 from mlp.experiments.report_formats import as_markdown
 from mlp.experiments.reports import STATES, Row
 from mlp.experiments.scale import FULL, QUICK
@@ -15,11 +16,18 @@ def markdown_page(page: Page) -> str:
     parts = [f"# {TITLE}"]
     parts += [f"> **{line}**" for line in page.caveats]
     parts.append(markdown(*overview(page)))
+    for checked in page.findings:
+        parts += ["## Findings", findings_text(checked)]
     for section in page.sections:
         parts += section_parts(section)
     if page.damaged:
         parts += ["## Runs that could not be read", bullets(page.damaged)]
     return "\n\n".join(parts) + "\n"
+
+
+def findings_text(checked: CheckedFindings) -> str:
+    """Return the findings beside our runs as a caption, a table, and what its verdicts mean."""
+    return f"**{checked.caption}**\n\n{markdown(*findings_table(checked), texts=2)}\n\n{FINDINGS_NOTE}"
 
 
 def section_parts(section: Section) -> list[str]:

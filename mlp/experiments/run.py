@@ -73,7 +73,7 @@ def run(
         print(f"resuming {folder.path} after epoch {trainer.epoch}")
     elif resume or (folder / "config.json").exists():
         print(f"{folder.path} holds no finished epoch: starting from the beginning")
-    folder.write_config(config, model, train)
+    folder.write_config(config, model, train, valid)
     print(
         f"{run_title(config)}: {model.num_parameters:,} parameters, {len(train):,} training and {len(valid):,} "
         f"validation images, engine {trainer.engine.name}, results in {folder.path}"

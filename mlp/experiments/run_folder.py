@@ -32,18 +32,21 @@ class Facts:
 
     Attributes:
         parameters: the number of weights. image_shape: [H, W, C]. class_names: a list of K names.
+        num_images: [for training, for validation].
     """
 
     parameters: int | None = None
     image_shape: list[int] | None = None
     class_names: list[str] | None = None
+    num_images: list[int] | None = None
 
     def __post_init__(self) -> None:
         shape, names = self.image_shape or [1, 1, 1], self.class_names or [""]
-        lists = isinstance(shape, list) and len(shape) == 3 and isinstance(names, list)
-        sizes = [self.parameters or 1, *shape] if lists else []
+        images = self.num_images or [1, 1]
+        lists = all(isinstance(value, list) for value in (shape, names, images)) and (len(shape), len(images)) == (3, 2)
+        sizes = [self.parameters or 1, *shape, *images] if lists else []
         if not (lists and all(isinstance(n, int) and n > 0 for n in sizes) and all(isinstance(t, str) for t in names)):
-            raise CheckpointError("its facts are no number of parameters, image shape and names of classes")
+            raise CheckpointError("its facts are no numbers of parameters and images, image shape and names of classes")
 
 
 class RunFolder:
@@ -140,11 +143,12 @@ class RunFolder:
             raise CheckpointError(f"{self.path} is a file: --out must name a folder")
         return config
 
-    def write_config(self, config: RunConfig, model: Layer, image_set: ImageSet) -> None:
+    def write_config(self, config: RunConfig, model: Layer, train: ImageSet, valid: ImageSet) -> None:
         """Make the folder, and write config.json unless that of finished epochs is there: settings, and facts."""
         self.path.mkdir(parents=True, exist_ok=True)
         if not (self.has_epochs and (self / "config.json").exists()):
-            facts = Facts(model.num_parameters, list(image_set.images.shape[1:]), list(image_set.class_names))
+            shape, names = list(train.images.shape[1:]), list(train.class_names)
+            facts = Facts(model.num_parameters, shape, names, [len(train), len(valid)])
             versions = {"mlp": mlp.__version__, "python": platform.python_version(), "numpy": np.__version__}
             content = {"settings": config.as_dict(), "facts": dataclasses.asdict(facts), "versions": versions}
             write_json(self / "config.json", content)

@@ -13,8 +13,8 @@ def aligned(rows: Sequence[Sequence[str]], sides: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table whose first column is aligned to the left, all others to the right."""
-    rule = ["---", *["---:"] * (len(header) - 1)]
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
+    """Return a Markdown table whose first `texts` columns are aligned to the left, all others to the right."""
+    rule = ["---"] * texts + ["---:"] * (len(header) - texts)
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *escaped])

@@ -1,10 +1,16 @@
-"""Small runs for the tests of the tools around a run."""
+"""Small runs, and folders of runs that nobody ran, for the tests of the tools around a run."""
+
+import json
 
 import numpy as np
 import pytest
 
-from mlp.experiments import run
+from mlp.experiments import RunConfig, run
+from mlp.experiments.reports import ROWS
+from mlp.experiments.reproduction import folder_name, settings_of
+from mlp.experiments.scale import FULL
 
+HEADER = "epoch,train_loss,train_acc,val_loss,val_acc,learning_rate,seconds\n"
 CLASSES = ("disc", "stripes", "noise", "dark")
 
 
@@ -56,3 +62,27 @@ def call(monkeypatch, capsys):
         return status, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that writes the folder of a row's run; the numbers of each epoch are given, those before repeat."""
+
+    def write(row, *last_rows, seed=0, scale=FULL, test=None, done=None, dataset="cifar100", run=0):
+        named = ROWS[row].runs[run]
+        config = RunConfig(**settings_of(named, seed, scale, dataset))
+        folder = tmp_path / scale.name / folder_name(named, seed, dataset)
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text(
+            json.dumps({"settings": config.as_dict(), "facts": {"num_images": [47_500, 2_500]}})
+        )
+        done = config.epochs if done is None else done
+        rows = [last_rows[0]] * (done - len(last_rows)) + list(last_rows)
+        lines = [f"{epoch},{','.join(map(str, row))},0.001,1.0\n" for epoch, row in enumerate(rows, start=1)]
+        (folder / "metrics.csv").write_text(HEADER + "".join(lines))
+        if test is not None:
+            content = {"test_loss": test[0], "test_acc": test[1], "best_epoch": done, "images": 10_000}
+            (folder / "test.json").write_text(json.dumps(content))
+        return folder
+
+    return write

@@ -116,6 +116,8 @@ def test_parameters_of_runs_whose_config_does_not_say(tmp_path):
         ("config.json", b'{"settings": {}, "facts": {"image_shape": 5}}'),
         ("config.json", b'{"settings": {}, "facts": {"image_shape": [8, 8]}}'),
         ("config.json", b'{"settings": {}, "facts": {"class_names": [1, 2]}}'),
+        ("config.json", b'{"settings": {}, "facts": {"num_images": [10]}}'),
+        ("config.json", b'{"settings": {}, "facts": {"num_images": 10}}'),
         ("config.json", b'{"settings": {}, "facts": []}'),
         ("metrics.csv", b"epoch,train_loss\n1,many\n"),
         ("metrics.csv", b"epoch,train_loss\n1\n"),

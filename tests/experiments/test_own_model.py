@@ -153,7 +153,12 @@ def test_a_run_with_a_model_of_ones_own_and_its_resume(file, small, tmp_path, ca
     assert (status, error) == (0, "")
     assert f"{file}:linear on npz:" in text
     facts = json.loads((out / "config.json").read_text())["facts"]
-    assert facts == {"parameters": 773, "image_shape": [8, 8, 3], "class_names": ["disc", "stripes", "noise", "dark"]}
+    assert facts == {
+        "parameters": 773,
+        "image_shape": [8, 8, 3],
+        "class_names": ["disc", "stripes", "noise", "dark"],
+        "num_images": [228, 12],
+    }
 
     status, _, error = call(train, "--model", f"{file}:seeded", *flags, "--resume")
     assert status == 2

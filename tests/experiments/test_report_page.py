@@ -10,6 +10,7 @@ import reproduce
 from experiments.made_up_runs import make_up_runs
 
 from mlp.errors import CheckpointError
+from mlp.experiments.report_findings import check_findings, findings_table
 from mlp.experiments.report_formats import as_markdown
 from mlp.experiments.report_page import write_report
 from mlp.experiments.report_tables import make_table
@@ -160,7 +161,20 @@ def test_verdicts_have_a_sign_and_a_reason(pages, root):
     assert "○ not run" in text
 
 
-def test_findings_and_notes_stand_below_figures(pages):
+def test_findings_stand_at_the_top_at_scales_that_have_runs_for_them(pages, root):
+    _, html, text = pages
+    reader = Reader(html)
+    assert "#findings" in reader.links
+    checked, none = (check_findings(RunIndex(root), scale) for scale in (FULL, QUICK))
+    assert checked.caption in reader.texts
+    assert f"**{checked.caption}**" in text
+    for row in findings_table(checked)[1]:
+        assert {cell for cell in row[:-1] if cell} <= set(reader.texts)
+    assert none.caption not in html + text
+    assert reader.text.index("claims are shown") < reader.text.index("s0:")
+
+
+def test_what_reports_saw_and_notes_stand_below_figures(pages):
     text = Reader(pages[1]).text
     (row,) = rows_of("s0-21-fig")
     assert f"{row.id}: {row.note}" in text

@@ -8,36 +8,11 @@ import numpy as np
 import pytest
 
 from mlp.errors import ConfigurationError
-from mlp.experiments import RunConfig
 from mlp.experiments.report_formats import FORMATS, format_table
 from mlp.experiments.report_tables import all_tables, make_table
 from mlp.experiments.reports import METRICS, ROWS
-from mlp.experiments.reproduction import RunIndex, folder_name, settings_of
+from mlp.experiments.reproduction import RunIndex
 from mlp.experiments.scale import FULL, QUICK
-
-HEADER = "epoch,train_loss,train_acc,val_loss,val_acc,learning_rate,seconds\n"
-
-
-@pytest.fixture
-def write(tmp_path):
-    """A function that writes the folder of a row's run; the numbers of each epoch are given, those before repeat."""
-
-    def write(row, *last_rows, seed=0, scale=FULL, test=None, done=None, dataset="cifar100", run=0):
-        named = ROWS[row].runs[run]
-        config = RunConfig(**settings_of(named, seed, scale, dataset))
-        folder = tmp_path / scale.name / folder_name(named, seed, dataset)
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text(json.dumps({"settings": config.as_dict()}))
-        done = config.epochs if done is None else done
-        rows = [last_rows[0]] * (done - len(last_rows)) + list(last_rows)
-        lines = [f"{epoch},{','.join(map(str, row))},0.001,1.0\n" for epoch, row in enumerate(rows, start=1)]
-        (folder / "metrics.csv").write_text(HEADER + "".join(lines))
-        if test is not None:
-            content = {"test_loss": test[0], "test_acc": test[1], "best_epoch": done, "images": 10_000}
-            (folder / "test.json").write_text(json.dumps(content))
-        return folder
-
-    return write
 
 
 def table(tmp_path, name, **options):

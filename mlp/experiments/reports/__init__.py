@@ -9,6 +9,7 @@
 
     ROWS["s0-7"]            a Row: settings, seeds, published numbers, state
     EXHIBITS["s0-tab1"]     a table or figure; rows_of("s0-tab1") are its rows, runs_of("s0-fig1") what it draws
+    FINDINGS                what they found, as claims about runs
     select(["s4", "s0-7"])  Rows by id, by report, or "all"
 
 Two things separate the reports. s0's learning rate swings every 100 steps (schedule I: the cosine counts steps), that
@@ -20,6 +21,7 @@ from collections.abc import Iterable, Sequence
 
 from mlp.errors import ConfigurationError
 from mlp.experiments.reports import cross, s0, s1, s2, s3, s4
+from mlp.experiments.reports.findings import FINDINGS
 from mlp.experiments.reports.row import (
     KINDS,
     METRICS,
@@ -94,6 +96,7 @@ def runs_of(rows: Sequence[Row]) -> list[tuple[Row, NamedRun]]:
 
 __all__ = [
     "EXHIBITS",
+    "FINDINGS",
     "KINDS",
     "METRICS",
     "NOTHING",
