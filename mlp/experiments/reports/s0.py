@@ -43,10 +43,10 @@ TABLE_1 = (VGG08_PLAIN, VGG38_PLAIN, VGG38_BN, VGG38_RC, VGG38_BN_RC, VGG38_BN_2
 
 VGG08_BN_RC = NamedRun("VGG08 BN+RC, lr 1e-3", with_rate(1e-3, VGG08, BN, RC_POOL))
 SWEEP = (
-    *(NamedRun(f"VGG08 BN+RC, lr {rate:g}", with_rate(rate, VGG08, BN, RC_POOL)) for rate in (1e-4, 5e-4)),
+    *(NamedRun(f"VGG08 BN+RC, lr {rate}", with_rate(float(rate), VGG08, BN, RC_POOL)) for rate in ("1e-4", "5e-4")),
     VGG08_BN_RC,
-    *(NamedRun(f"VGG08 BN+RC, lr {rate:g}", with_rate(rate, VGG08, BN, RC_POOL)) for rate in (5e-3, 5e-2)),
-    *(NamedRun(f"VGG38 BN+RC, lr {rate:g}", with_rate(rate, VGG38, BN, RC)) for rate in (1e-4, 5e-4)),
+    *(NamedRun(f"VGG08 BN+RC, lr {rate}", with_rate(float(rate), VGG08, BN, RC_POOL)) for rate in ("5e-3", "5e-2")),
+    *(NamedRun(f"VGG38 BN+RC, lr {rate}", with_rate(float(rate), VGG38, BN, RC)) for rate in ("1e-4", "5e-4")),
     VGG38_BN_RC,
     NamedRun("VGG38 BN+RC, lr 5e-3", with_rate(5e-3, VGG38, BN, RC)),
     BEST,
@@ -145,7 +145,7 @@ ROWS = (
         "Gradients of VGG38 BN against the learning rate",
         "tested",
         (
-            *(NamedRun(f"VGG38 BN, lr {rate:g}", with_rate(rate, VGG38, BN)) for rate in (1e-4, 5e-4)),
+            *(NamedRun(f"VGG38 BN, lr {rate}", with_rate(float(rate), VGG38, BN)) for rate in ("1e-4", "5e-4")),
             VGG38_BN,
             NamedRun("VGG38 BN, lr 5e-3", with_rate(5e-3, VGG38, BN)),
         ),
