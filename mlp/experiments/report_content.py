@@ -66,7 +66,7 @@ class Page:
     Attributes:
         caveats: what is to be known of all numbers: scales and images.
         damaged: a message for each run that could not be read.
-        findings: CheckedFindings of each scale that has runs for any of them.
+        findings: CheckedFindings of each scale at which any can be judged.
     """
 
     sections: list[Section]
@@ -103,7 +103,7 @@ def gather(
                 {state: [row for row in report.ROWS if row.state == state] for state in STATES},
             )
         )
-    findings = [checked for checked in (check_findings(index, one, seeds) for one in scales) if checked.any_run]
+    findings = [checked for checked in (check_findings(index, one, seeds) for one in scales) if checked.any_judged]
     return Page(sections, caveats_of(all_results), list(dict.fromkeys(index.damaged)), findings)
 
 

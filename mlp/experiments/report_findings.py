@@ -54,9 +54,9 @@ class CheckedFindings:
     claims: list[Checked]
 
     @property
-    def any_run(self) -> bool:
-        """Whether there are runs for any of the claims."""
-        return any(checked.verdict != "not run" for checked in self.claims)
+    def any_judged(self) -> bool:
+        """Whether the runs of any of the claims are there and complete."""
+        return any(checked.error is not None for checked in self.claims)
 
     @property
     def caption(self) -> str:
@@ -70,12 +70,12 @@ def check_findings(index: RunIndex, scale: Scale | None = None, seeds: Sequence[
 
     Args:
         index: our runs.
-        scale: None takes the full one if any of the runs is there at full scale, else the quick one.
+        scale: None takes the full one if any claim can be judged by it, else the quick one.
         seeds: None takes those of the rows.
     """
     if scale is None:
         full = check_findings(index, FULL, seeds)
-        return full if full.any_run else check_findings(index, QUICK, seeds)
+        return full if full.any_judged else check_findings(index, QUICK, seeds)
     claims = [check(finding, claim, index, scale, seeds) for finding in FINDINGS for claim in finding.claims]
     return CheckedFindings(scale, claims)
 

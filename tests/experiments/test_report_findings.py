@@ -89,9 +89,10 @@ def test_what_is_missing_is_not_judged(tmp_path, write):
     assert verdict(tmp_path, "val_acc", "s0-1", "above").verdict == "not complete"
 
 
-def test_the_full_scale_is_taken_where_there_is_a_run_of_it(tmp_path, write):
-    assert check_findings(RunIndex(tmp_path)).any_run is False
+def test_the_full_scale_is_taken_where_it_has_complete_runs(tmp_path, write):
+    assert check_findings(RunIndex(tmp_path)).any_judged is False
     write("s0-2", (2.3, 0.1, 2.3, 0.1), scale=QUICK)
+    write("s0-2", (4.6, 0.01, 4.6, 0.01), done=3)
     assert check_findings(RunIndex(tmp_path)).scale is QUICK
     write("s0-1", (1.7, 0.5, 1.9, 0.47))
     assert check_findings(RunIndex(tmp_path)).scale is FULL
