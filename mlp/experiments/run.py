@@ -111,14 +111,19 @@ class SaveFigures(Hook):
         self.drawn = time.monotonic()
 
     def after_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
-        for name, table in trainer.history.tables.items():
-            write_arrays(self.folder / f"{name}.npz", table.arrays())
+        self.write_tables(trainer.history)
         if time.monotonic() - self.drawn > self.every:
             self.draw(trainer.history)
 
     def after_training(self, trainer: Trainer) -> None:
         if trainer.history.rows:
+            self.write_tables(trainer.history)  # a kill behind the last checkpoint leaves no epoch to do it
             self.draw(trainer.history)
+
+    def write_tables(self, history: History) -> None:
+        """Write each table as .npz."""
+        for name, table in history.tables.items():
+            write_arrays(self.folder / f"{name}.npz", table.arrays())
 
     def draw(self, history: History) -> None:
         """Draw the curves, the gradient flow in its three forms, and each other table."""

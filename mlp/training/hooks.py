@@ -138,10 +138,17 @@ class Checkpoint(Hook):
 
 
 class CsvLog(Hook):
-    """Writes the history's rows to a CSV file after every epoch."""
+    """Writes the history's rows to a CSV file after every epoch, and at the end.
+
+    At the end once more, because a kill between the last checkpoint and this file leaves no epoch to be done.
+    """
 
     def __init__(self, path: PathLike) -> None:
         self.path = path
 
     def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
         write_text(self.path, trainer.history.csv())
+
+    def after_training(self, trainer: "Trainer") -> None:
+        if trainer.history.rows:
+            write_text(self.path, trainer.history.csv())

@@ -1,6 +1,7 @@
 """Whole runs through the command line: results, interruptions, and every error a user can make."""
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -46,6 +47,19 @@ def test_a_run_leaves_everything_in_its_folder(whole):
     with np.load(whole / "gradient_flow.npz") as flow:
         assert flow["mean_abs"].shape == (3, 15)
         assert (flow["mean_abs"] > 0).all()
+
+
+def test_killed_behind_the_last_checkpoint_and_resumed_equals_never_killed(whole, tmp_path):
+    """The checkpoint has all epochs, but the files that are written behind it are those of the epoch before."""
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder)
+    (folder / "test.json").unlink()
+    lines = (folder / "metrics.csv").read_text().splitlines(keepends=True)
+    (folder / "metrics.csv").write_text("".join(lines[:-1]))
+    with np.load(whole / "gradient_flow.npz") as flow:
+        np.savez(folder / "gradient_flow.npz", **{k: flow[k] if k == "names" else flow[k][:-1] for k in flow.files})
+    assert train("--out", folder, "--resume").returncode == 0
+    assert_same_run(folder, whole)
 
 
 def test_killed_in_the_middle_of_epoch_2_and_resumed_equals_never_killed(whole, tmp_path):
