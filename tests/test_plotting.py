@@ -33,6 +33,12 @@ def test_curves_show_training_and_validation():
     assert len(accuracy.lines) == 2
 
 
+@pytest.mark.parametrize("epochs", [1, 3, 20, 100])
+def test_epochs_are_whole_numbers_on_the_axis(epochs):
+    for axes in plotting.curves(make_history(epochs)).axes:
+        assert all(tick == round(tick) for tick in axes.get_xticks())
+
+
 def test_curves_without_validation():
     history = make_history()
     for row in history.rows:

@@ -24,6 +24,7 @@ def curves(history: History, title: str | None = None) -> Figure:
         if not np.isnan(valid).all():
             axes.plot(epochs, valid, color=VALID, marker=marker(epochs), label="validation")
         axes.set(xlabel="epoch", ylabel=label)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
         axes.legend()
     if title:
