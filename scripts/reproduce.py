@@ -69,13 +69,22 @@ def run_command(arguments):
     return 1 if failed else 0
 
 
-def table_command(arguments):
-    index = RunIndex(arguments.runs)
-    scale = None if arguments.scale is None else find_scale(arguments.scale)
-    table = make_table(arguments.id, index, scale, arguments.seeds)
-    text = format_table(table, arguments.format)
+def runs_and_scale(arguments):
+    """Return the RunIndex of --runs, and the Scale of --scale or None."""
+    return RunIndex(arguments.runs), None if arguments.scale is None else find_scale(arguments.scale)
+
+
+def warn_of_damaged(index):
+    """Name the runs that could not be read; index has met them by then."""
     for message in index.damaged:
         print(f"warning: {message}", file=sys.stderr)
+
+
+def table_command(arguments):
+    index, scale = runs_and_scale(arguments)
+    table = make_table(arguments.id, index, scale, arguments.seeds)
+    text = format_table(table, arguments.format)
+    warn_of_damaged(index)
     if not any(line.result.records for line in table.lines):
         place = "" if arguments.runs == RUNS else f" --out {arguments.runs}"
         command = f"python scripts/reproduce.py run {arguments.id} --scale {arguments.scale or 'quick'}{place}"
@@ -88,16 +97,13 @@ def table_command(arguments):
 
 
 def findings_command(arguments):
-    index = RunIndex(arguments.runs)
-    scale = None if arguments.scale is None else find_scale(arguments.scale)
+    index, scale = runs_and_scale(arguments)
     print(findings_text(check_findings(index, scale, arguments.seeds)))
-    for message in index.damaged:
-        print(f"warning: {message}", file=sys.stderr)
+    warn_of_damaged(index)
 
 
 def figure_command(arguments):
-    index = RunIndex(arguments.runs)
-    scale = None if arguments.scale is None else find_scale(arguments.scale)
+    index, scale = runs_and_scale(arguments)
     out = arguments.out or Path(arguments.runs) / "figures"
     for name in arguments.ids:
         drawing, paths = save(name, out, index, scale, arguments.seeds)
@@ -106,18 +112,15 @@ def figure_command(arguments):
             print(markdown(drawing.numbers[0], drawing.numbers[1:]))
         for line in drawing.left_out:
             print(f"not complete: {line}", file=sys.stderr)
-    for message in index.damaged:
-        print(f"warning: {message}", file=sys.stderr)
+    warn_of_damaged(index)
 
 
 def report_command(arguments):
-    index = RunIndex(arguments.runs)
-    scale = None if arguments.scale is None else find_scale(arguments.scale)
+    index, scale = runs_and_scale(arguments)
     out = arguments.out or Path(arguments.runs) / "report"
     paths = write_report(out, index, scale, arguments.seeds, say=print)
     print("\n".join(map(str, paths)))
-    for message in index.damaged:
-        print(f"warning: {message}", file=sys.stderr)
+    warn_of_damaged(index)
 
 
 def main():

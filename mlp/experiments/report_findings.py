@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlp.experiments.report_numbers import column_title, measure
+from mlp.experiments.report_numbers import GAPS, column_title, measure
 from mlp.experiments.reports import FINDINGS, ROWS, NamedRun, Row
 from mlp.experiments.reports.findings import CHANCE, Claim, Finding
 from mlp.experiments.reproduction import Result, RunIndex, collect_run
@@ -121,9 +121,8 @@ def squared_error(result: Result, metric: str, least: float = 0.0) -> float:
         least: p is taken for at least this: a network at chance gives one class to all images, and is right as often as
             that class is drawn.
     """
-    parts = {"gap_acc": ("train_acc", "val_acc")}.get(metric, (metric,))
     total = 0.0
-    for part in parts:
+    for part in GAPS.get(metric, (metric,)):
         p = max(accuracy(result, part), least)
         n = sum((record.num_images or [0, 0])[part == "val_acc"] for record in result.records)
         total += p * (1.0 - p) / n
