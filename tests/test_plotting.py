@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from mlp import plotting
 from mlp.files import write_figure
+from mlp.models import vgg
 from mlp.plotting.comparison import draw_mean_and_band, stack_rows
 from mlp.plotting.layers import axis_label
 from mlp.training import History, LayerTable
@@ -53,6 +54,28 @@ def test_gradient_flow_has_a_line_an_epoch_and_the_reports_labels():
     np.testing.assert_allclose(axes.lines[2].get_ydata(), [3e-12, 3e-6, 3e-2])
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert labels == ["input_conv_conv_0", "reduction_block_0_conv_0", "logit_linear_layer"]
+
+
+def test_parts_of_a_model_are_named_above_its_layers():
+    table = LayerTable([name for name, p in vgg(14).named_parameters() if p.data.ndim == 4])
+    table.append({"mean_abs": np.ones(len(table.names))})
+    for figure in plotting.gradient_flow(table), plotting.gradient_flow_map(table):
+        (above,) = figure.axes[0].child_axes
+        # the input is layer 0; each of the stages has 2 convolutions of its block and 2 of its reduction
+        assert list(zip(above.get_xticks(), [label.get_text() for label in above.get_xticklabels()], strict=True)) == [
+            (2.5, "stage 0"),
+            (6.5, "stage 1"),
+            (10.5, "stage 2"),
+        ]
+        assert [line.get_xdata()[0] for line in figure.axes[0].lines if line.get_xdata()[0] % 1] == [0.5, 4.5, 8.5]
+
+
+def test_layers_that_stand_in_a_row_have_no_parts():
+    table = LayerTable([f"{i}.weight" for i in range(6)])
+    table.append({"mean_abs": np.ones(6)})
+    axes = plotting.gradient_flow(table).axes[0]
+    assert not axes.child_axes
+    assert len(axes.lines) == 1
 
 
 def test_the_linear_form_of_the_reports():

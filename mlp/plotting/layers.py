@@ -1,6 +1,7 @@
 """Numbers of layers over depth and epochs: gradient flow, and statistics of activations and the like."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from mlp.models import report_label
+from mlp.plotting.style import GREY
 from mlp.training.history import LayerTable
 from mlp.typing import Array
 
@@ -107,6 +109,7 @@ def draw_lines(
     axes.set_yscale(scale if np.isfinite(values).any() else "linear")
     axes.set(xlabel="from the input to the output")
     label_depths(axes.xaxis, names)
+    name_parts(axes, names)
     axes.grid(alpha=0.3)
 
 
@@ -121,6 +124,7 @@ def draw_map(axes: Axes, names: Sequence[str], values: Array, scale: str) -> Axe
     axes.set(xlabel="from the input to the output", ylabel="epoch")
     axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
     label_depths(axes.xaxis, names)
+    name_parts(axes, names, color="white")
     return image
 
 
@@ -136,3 +140,25 @@ def label_depths(axis: Axis, names: Sequence[str], most: int = 40) -> None:
     step = -(-len(names) // most)
     axis.set_ticks(np.arange(0, len(names), step), [report_label(name) for name in names[::step]])
     axis.set_tick_params(labelsize=6, labelrotation=90)
+
+
+def name_parts(axes: Axes, names: Sequence[str], color: str = GREY) -> None:
+    """Write the names of a model's parts ("stage 0") above the axes, and draw a line where one ends.
+
+    Labels of 75 layers are too small for a printed page; these stay readable. Parts of one layer, and those too
+    narrow for a name (input and head of a deep `vgg`), have none.
+    """
+    parts = [name.split(".")[0] for name in names]
+    borders = [0, *(i for i in range(1, len(parts)) if parts[i] != parts[i - 1]), len(parts)]
+    centres = {
+        (start + end - 1) / 2: parts[start].replace("_", " ")
+        for start, end in pairwise(borders)
+        if end - start >= max(2, len(parts) / 8)
+    }
+    if len(centres) < 2:
+        return
+    for border in borders[1:-1]:
+        axes.axvline(border - 0.5, color=color, linewidth=0.8)
+    above = axes.secondary_xaxis("top")
+    above.set_ticks(list(centres), list(centres.values()), fontsize="small")
+    above.tick_params(length=0)
