@@ -15,9 +15,9 @@ from pathlib import Path
 from statistics import median
 
 from benchmark_worker import settings
-from tqdm import tqdm
 
 from mlp.errors import ConfigurationError, MlpError
+from mlp.progress import progress_bar
 
 DESCRIPTION = """\
 Time a training step of mlp beside the same step in PyTorch, on the CPU.
@@ -182,7 +182,7 @@ def measure(net, batch, options):
             stack.callback(workers[-1].stop)
         for worker in workers:
             worker.start()
-        for _ in tqdm(range(options.rounds), desc=f"{net}, batch {batch}", unit="round", leave=False, disable=None):
+        for _ in progress_bar(range(options.rounds), desc=f"{net}, batch {batch}", unit="round", leave=False):
             for worker in workers:
                 times[worker.variant].append(worker.turn())
     return times, workers

@@ -19,8 +19,6 @@ import signal
 import sys
 from pathlib import Path
 
-from tqdm import tqdm
-
 from mlp.backend import require_device
 from mlp.data.sources import MissingDataError
 from mlp.errors import MlpError
@@ -62,7 +60,7 @@ def run_command(arguments):
             print(f"{row.id} has nothing to run, it is {row.state}: {row.test or row.note or row.title}")
     root = Path(arguments.out) / scale.name
     print(f"{scale.label}; {dataset} images; {len(planned)} runs, {arguments.jobs} at once, in {root}", flush=True)
-    outcomes = run_all(planned, root, train_command(TRAIN), arguments.jobs, arguments.data_dir, tqdm.write)
+    outcomes = run_all(planned, root, train_command(TRAIN), arguments.jobs, arguments.data_dir)
     print(summarize(outcomes))
     failed = [f"failed: {outcome.folder}: {outcome.message}" for outcome in outcomes if outcome.status == "failed"]
     print("\n".join(failed), file=sys.stderr, end="\n" if failed else "")

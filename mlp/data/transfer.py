@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from mlp.errors import DataError
+from mlp.progress import progress_bar
 
 CHUNK = 2**16
 
@@ -84,13 +83,12 @@ def received(response: Any, timeout: float) -> Iterator[bytes]:
 
 def write(part: Path, first: bytes, chunks: Iterator[bytes], start: int, total: int | None) -> int:
     """Write the chunks to `part` from byte `start` on, with a progress bar in a terminal; return how many bytes."""
-    bar = tqdm(
+    bar = progress_bar(
         desc=part.name.removesuffix(".part"),
         total=None if total is None else start + total,
         initial=start,
         unit="B",
         unit_scale=True,
-        disable=None,  # where there is no terminal
     )
     count = 0
     try:

@@ -19,13 +19,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from tqdm import tqdm
-
 from mlp.engine.thread_pool import usable_cores
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import flag_of
 from mlp.experiments.reproduction import PlannedRun, RunIndex, is_finished
 from mlp.experiments.run_folder import RunFolder
+from mlp.progress import progress_bar, write_line
 from mlp.typing import PathLike
 
 LOG = "log.txt"
@@ -68,7 +67,7 @@ def run_all(
     command: Sequence[str],
     jobs: int = 1,
     data_dir: PathLike | None = None,
-    tell: Callable[[str], None] = tqdm.write,
+    tell: Callable[[str], None] = write_line,
 ) -> list[Outcome]:
     """Run what is not finished yet.
 
@@ -92,7 +91,7 @@ def run_all(
     free = share_cores(jobs)
     children: list[_Child] = []
     try:
-        with tqdm(total=len(waiting), desc="runs", unit="run", disable=None) as bar:
+        with progress_bar(total=len(waiting), desc="runs", unit="run") as bar:
             while waiting or children:
                 ended = []
                 while waiting and free:

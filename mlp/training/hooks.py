@@ -4,14 +4,13 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
 from mlp.backend import device_of
 from mlp.engine import Engine
 from mlp.engine.textbook import mean_metrics
 from mlp.errors import NonFiniteLossError
 from mlp.files import write_text
 from mlp.memory import peak_memory_mb
+from mlp.progress import progress_bar
 from mlp.training.checkpoint import save_checkpoint
 from mlp.training.non_finite import find_non_finite
 from mlp.typing import BatchSource, PathLike
@@ -91,15 +90,14 @@ class StopOnNonFinite(Hook):
 
 
 class Progress(Hook):
-    """A progress bar over the batches of an epoch (on terminals only), and one line an epoch always."""
+    """A progress bar over the batches of an epoch (where `mlp.progress` shows one), and one line an epoch always."""
 
     bar: Any = None
 
     def before_epoch(self, trainer: "Trainer") -> None:
         title = f"epoch {trainer.epoch + 1}/{trainer.epochs}"
         total = len(trainer.train_batches)
-        # disable=None: no bar where standard error is not a terminal, so that log files stay readable
-        self.bar = tqdm(total=total, desc=title, unit="batch", leave=False, disable=None)
+        self.bar = progress_bar(total=total, desc=title, unit="batch", leave=False)
 
     def after_step(self, trainer: "Trainer") -> None:
         self.bar.update()

@@ -1,0 +1,55 @@
+"""Bars move where somebody sees them, and leave no trace elsewhere."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+LOOP = """
+from mlp.progress import progress_bar, write_line
+for i in progress_bar(range(3), desc="rounds", unit="round"):
+    write_line(f"round {i} is over")
+"""
+LINES = "round 0 is over\nround 1 is over\nround 2 is over\n"
+
+NOTEBOOK_WITHOUT_WIDGETS = """
+import sys
+import types
+
+sys.modules["ipykernel.zmqshell"] = types.ModuleType("zmqshell")
+sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: None)
+sys.modules["ipywidgets"] = None
+"""
+
+
+def run(source, **options):
+    return subprocess.run([sys.executable, "-c", source], check=True, text=True, **options)
+
+
+def test_a_log_file_gets_the_lines_and_no_bar():
+    done = run(LOOP, capture_output=True)
+    assert done.stdout == LINES
+    assert done.stderr == ""
+
+
+def test_a_terminal_gets_a_bar():
+    termios = pytest.importorskip("termios", reason="no pseudo-terminals on this system")
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    os.set_blocking(ours, False)  # nothing to read is a failure, not a wait
+    try:
+        done = run(LOOP, stdout=subprocess.PIPE, stderr=theirs)
+        shown = os.read(ours, 10_000).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.stdout == LINES
+    assert "rounds:" in shown
+    assert "3/3" in shown
+
+
+def test_a_notebook_without_widgets_is_not_told_so():
+    done = run(NOTEBOOK_WITHOUT_WIDGETS + LOOP, capture_output=True)
+    assert done.stdout == LINES
+    assert done.stderr == ""
