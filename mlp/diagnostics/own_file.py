@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.adapters import StudentLayer, adapt
+from mlp.diagnostics.adapters import adapt
 from mlp.diagnostics.gradient_check import check_layer, check_loss
 from mlp.diagnostics.gradient_report import GradientReport
 from mlp.diagnostics.random_point import random_probe
 from mlp.diagnostics.rule_check import check_rule
+from mlp.diagnostics.student_layer import StudentLayer
 from mlp.errors import ConfigurationError
 from mlp.layers.base import Layer
 from mlp.learning_rules import LearningRule

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.adapters import StudentLayer
 from mlp.diagnostics.diagnoses.evidence import Point
 from mlp.diagnostics.gradient_report import GradientReport
+from mlp.diagnostics.student_layer import StudentLayer
 from mlp.layers.base import Layer
 from mlp.layers.lost_parts import leaves
 from mlp.layers.parameter import Parameter

@@ -27,10 +27,10 @@ from typing import Any, Self
 from numpy.random import Generator
 
 from mlp.backend import get_array_module, move, to_numpy
-from mlp.errors import BackwardError, ConfigurationError, ShapeError
-from mlp.layers.input_checks import check_same_kind, check_shape
+from mlp.errors import BackwardError, ConfigurationError
+from mlp.layers.input_checks import check_same_kind, check_shape, check_state
 from mlp.layers.lost_parts import check_nothing_lost
-from mlp.layers.parameter import Parameter
+from mlp.layers.parameter import Parameter, join
 from mlp.layers.summary import LayerCard, card_of, format_summary
 from mlp.rng import generator
 from mlp.typing import Array, DType
@@ -187,8 +187,8 @@ class Layer:
 
     def state_dict(self) -> dict[str, Array]:
         """Return copies of all parameters and buffers as NumPy arrays, by dotted name."""
-        arrays = {name: parameter.data for name, parameter in self.named_parameters()}
-        return {name: to_numpy(array).copy() for name, array in {**arrays, **dict(self.named_buffers())}.items()}
+        arrays = {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
+        return {name: to_numpy(array).copy() for name, array in arrays.items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Copy the arrays of a `state_dict` into this model.
@@ -196,14 +196,8 @@ class Layer:
         Raises:
             ShapeError: names or shapes differ; nothing is copied then.
         """
-        mine = {name: parameter.data for name, parameter in self.named_parameters()}
-        mine.update(self.named_buffers())
-        missing, unknown = sorted(mine.keys() - state.keys()), sorted(state.keys() - mine.keys())
-        if missing or unknown:
-            raise ShapeError(f"the weights do not fit the model: missing {missing}, unknown {unknown}")
-        for name, array in mine.items():
-            if array.shape != state[name].shape:
-                raise ShapeError(f"{name!r}: the model has shape {array.shape}, the weights {state[name].shape}")
+        mine = {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
+        check_state(mine, state)
         for name, array in mine.items():
             array[...] = get_array_module(array).asarray(state[name], dtype=array.dtype)
 
@@ -255,8 +249,3 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
-
-
-def join(*parts: str) -> str:
-    """Join dotted path components; empty ones (wrappers that add no name) vanish."""
-    return ".".join(part for part in parts if part)

@@ -1,6 +1,6 @@
-"""What a layer says about inputs that do not fit it: what was expected, what was given, what to type instead."""
+"""What a layer says about inputs and weights that do not fit it: what was expected and given, what to type instead."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mlp.backend import device_of
 from mlp.errors import DeviceError, ShapeError
@@ -42,3 +42,17 @@ def check_same_kind(label: str, x: Array, weights: Array) -> None:
             f"{label}: the parameters are on {device_of(weights)}, the inputs on {device_of(x)}: "
             f"call model.to({device_of(x)!r}), or mlp.backend.move(x, {device_of(weights)!r})."
         )
+
+
+def check_state(mine: Mapping[str, Array], given: Mapping[str, Array]) -> None:
+    """Check that `given` has the names and shapes of `mine`, the parameters and buffers of a model.
+
+    Raises:
+        ShapeError: it has not.
+    """
+    missing, unknown = sorted(mine.keys() - given.keys()), sorted(given.keys() - mine.keys())
+    if missing or unknown:
+        raise ShapeError(f"the weights do not fit the model: missing {missing}, unknown {unknown}")
+    for name, array in mine.items():
+        if array.shape != given[name].shape:
+            raise ShapeError(f"{name!r}: the model has shape {array.shape}, the weights {given[name].shape}")

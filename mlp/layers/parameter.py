@@ -19,6 +19,11 @@ from mlp.errors import ConfigurationError, DeviceError, ShapeError
 from mlp.typing import Array
 
 
+def join(*parts: str) -> str:
+    """Join the components of a dotted name; empty ones (wrappers that add none) vanish."""
+    return ".".join(part for part in parts if part)
+
+
 class Parameter:
     """An array of weights, `data`, and the gradient of the loss, `grad`, of the same shape and dtype.
 
