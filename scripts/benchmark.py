@@ -1,6 +1,5 @@
 """Time a training step of mlp beside the same step in PyTorch, on the CPU."""
 
-import argparse
 import importlib.util
 import json
 import os
@@ -16,6 +15,7 @@ from statistics import median
 
 from benchmark_worker import settings
 
+from mlp.command_line import CommandLine
 from mlp.errors import ConfigurationError, MlpError
 from mlp.progress import progress_bar
 
@@ -85,7 +85,7 @@ def main(arguments=None):
 
 def parse(arguments):
     """Return the options; leaves with a message and status 2 if one makes no sense."""
-    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(DESCRIPTION)
     parser.add_argument("--against", choices=("torch", "none"), default="torch", help="whom to compare with")
     parser.add_argument("--measure", choices=MEASURES, default="step", help="what is timed (default step)")
     parser.add_argument("--nets", default=NETS, metavar="A,B", help=f"default {NETS}")

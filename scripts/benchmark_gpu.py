@@ -1,6 +1,5 @@
 """Time a training step of mlp on a GPU beside the same step in PyTorch."""
 
-import argparse
 import importlib.util
 import json
 import queue
@@ -16,6 +15,7 @@ from statistics import median
 from benchmark import positive, print_row, spread
 from benchmark_worker import settings
 
+from mlp.command_line import CommandLine
 from mlp.cuda_devices import gpu_problem, list_gpus
 from mlp.engine.cuda_graph import PRECISIONS
 from mlp.errors import MlpError
@@ -76,7 +76,7 @@ def main(arguments=None):
 
 def parse(arguments):
     """Return the options; leaves with a message and status 2 if one makes no sense."""
-    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(DESCRIPTION)
     parser.add_argument("--against", choices=("torch", "none"), default="torch", help="whom to compare with")
     parser.add_argument("--nets", default=NETS, metavar="A,B", help=f"default {NETS}")
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="default 100")

@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 
+from mlp.command_line import CommandLine
 from mlp.diagnostics import check_layer, check_loss, check_model
 from mlp.diagnostics.layer_cases import CASES
 from mlp.diagnostics.own_file import check_file
@@ -47,7 +48,7 @@ NETWORKS = {
 
 def main(arguments=None):
     """Run all checks; return 0 if they pass, 1 if one fails."""
-    parser = argparse.ArgumentParser(description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(DESCRIPTION)
     parser.add_argument("target", nargs="?", metavar="FILE.py:NAME", help="a class of your own; none: all of mlp")
     parser.add_argument("--args", default="", help='arguments of its constructor, as in Python: "3, 4, kernel_size=3"')
     parser.add_argument(

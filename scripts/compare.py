@@ -5,15 +5,15 @@
 Runs that differ only in the seed are shown as mean and standard deviation. Runs may be unfinished, or kept results.
 """
 
-import argparse
 import sys
 
+from mlp.command_line import CommandLine
 from mlp.errors import MlpError
 from mlp.experiments.comparison import compare_runs
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(__doc__)
     parser.add_argument("runs", metavar="RUN", nargs="+", help="the folder of a run")
     parser.add_argument("--out", default="runs/comparison", help="where to write (default: runs/comparison)")
     arguments = parser.parse_args()

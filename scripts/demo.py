@@ -4,12 +4,12 @@ Trains three networks on the built-in synthetic images (small images, few filter
 with batch normalization and residual connections. Ends with one picture and one table in runs/demo/.
 """
 
-import argparse
 import math
 import sys
 from pathlib import Path
 
 import mlp
+from mlp.command_line import CommandLine
 from mlp.files import write_figure, write_text
 
 NETWORKS = {
@@ -50,7 +50,7 @@ def table(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(__doc__)
     parser.add_argument("--epochs", type=int, default=15, help="passes over the 2,000 images (default 15)")
     parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder for picture and table")
     arguments = parser.parse_args()

@@ -4,13 +4,13 @@ python scripts/devices.py                    # look
 python scripts/devices.py --require-gpu      # exit status 1 unless cuda:0 can be used, for scripts
 """
 
-import argparse
 import sys
 
 import numpy as np
 from benchmark import cpu_model
 
 from mlp.backend import parse_device
+from mlp.command_line import CommandLine
 from mlp.cuda_devices import gpu_problem, list_gpus
 from mlp.engine.blas import blas_kernels
 from mlp.engine.thread_pool import usable_cores
@@ -18,7 +18,7 @@ from mlp.experiments.tables import aligned
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(__doc__)
     parser.add_argument("--require-gpu", action="store_true", help="exit status 1 unless cuda:0 can be used")
     options = parser.parse_args(arguments)
     threads = usable_cores()

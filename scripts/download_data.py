@@ -8,15 +8,15 @@ A download that breaks off goes on where it stopped when the command is repeated
 complete; before, it is called name.part. Archives are not unpacked: they are read as they are.
 """
 
-import argparse
 import sys
 
+from mlp.command_line import CommandLine
 from mlp.data import SOURCES, download_dataset
 from mlp.errors import MlpError
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(__doc__)
     parser.add_argument("name", metavar="NAME", help=f"the data set: {', '.join(SOURCES)}")
     parser.add_argument(
         "--mirror", action="append", default=[], metavar="URL", help="address of a folder with the files"

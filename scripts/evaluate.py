@@ -4,16 +4,16 @@ python scripts/evaluate.py runs/vgg38
 python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
 """
 
-import argparse
 import sys
 
+from mlp.command_line import CommandLine
 from mlp.errors import MlpError
 from mlp.experiments.inference import CHECKPOINTS, SPLITS, evaluate_run
 from mlp.experiments.tables import aligned
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(__doc__)
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.add_argument("--split", default="test", help=f"which images: {', '.join(SPLITS)} (default: test)")
     parser.add_argument("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")

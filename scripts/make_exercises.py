@@ -14,13 +14,14 @@ A lesson in notebooks/ has its solutions in it, between two lines:
 nbgrader reads the lessons in notebooks/ as they are.
 """
 
-import argparse
 import copy
 import re
 import sys
 from pathlib import Path
 
 import nbformat
+
+from mlp.command_line import CommandLine
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION$", flags=re.MULTILINE | re.DOTALL)
@@ -87,7 +88,7 @@ FORMS = {"student": student_copy, "solution": solution_copy, "otter": otter_mast
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(__doc__)
     parser.add_argument("--out", type=Path, default=NOTEBOOKS.parent / "build" / "exercises", help="folder to write to")
     options = parser.parse_args(arguments)
     for form, make in FORMS.items():

@@ -7,11 +7,11 @@ Pictures of another size are cut to their middle and resized to the model's; the
 Pillow (python -m pip install pillow). Arrays in .npy files are bytes, (H, W, 3) or (N, H, W, 3).
 """
 
-import argparse
 import sys
 from pathlib import Path
 
 from mlp import plotting
+from mlp.command_line import CommandLine
 from mlp.errors import MlpError
 from mlp.experiments.inference import CHECKPOINTS, predict_images
 from mlp.experiments.tables import aligned
@@ -21,7 +21,7 @@ MOST_DRAWN = 40  # images in one picture
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(__doc__)
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture, or an .npy file of bytes")
     parser.add_argument("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")

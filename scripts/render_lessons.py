@@ -4,7 +4,6 @@ A page is one file with its figures in it, and needs no network: formulas are Ma
 themselves. Solutions of exercises are folded.
 """
 
-import argparse
 import os
 import re
 import sys
@@ -18,6 +17,8 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
+
+from mlp.command_line import CommandLine
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("lesson_page.html.j2")
@@ -66,7 +67,7 @@ def title_of(notebook):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(__doc__)
     parser.add_argument("--only", default="", metavar="NN", help="only lessons whose name begins so (03)")
     parser.add_argument("--quick", action="store_true", help="small, as the tests run them")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "lessons", help="folder for the pages")

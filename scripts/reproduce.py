@@ -14,12 +14,12 @@ the reports. A row can need several runs, and rows share runs: each is run once.
 failure: finished runs are skipped, interrupted ones go on. A run is a folder as scripts/train.py makes it.
 """
 
-import argparse
 import signal
 import sys
 from pathlib import Path
 
 from mlp.backend import require_device
+from mlp.command_line import CommandLine
 from mlp.data.sources import MissingDataError
 from mlp.errors import MlpError
 from mlp.experiments.figures import save
@@ -122,7 +122,7 @@ def report_command(arguments):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def command(name, function, text, shows_runs=False):

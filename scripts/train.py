@@ -11,16 +11,16 @@ flow as gradient_flow.npz and figures, two checkpoints, and test.json once all e
 and figures of activations, gradients between layers, batch norm and updates; like paths, it can change in a resume.
 """
 
-import argparse
 import sys
 
+from mlp.command_line import CommandLine
 from mlp.errors import MlpError
 from mlp.experiments.config import add_flags, given_settings
 from mlp.experiments.run import run
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = CommandLine(__doc__)
     add_flags(parser.add_argument_group("settings (the defaults are the reports' protocol)"))
     paths = parser.add_argument_group("paths and interruptions")
     paths.add_argument("--out", help="folder of the run (default: runs/<model>)")

@@ -1,0 +1,40 @@
+"""Command lines tell those who mistype a flag which one they may have meant."""
+
+import pytest
+
+from mlp.command_line import CommandLine
+
+
+def command_line():
+    """Return one with flags of its own, and a command with others."""
+    parser = CommandLine("First line.\n\n    python example.py    # indented as it stands")
+    parser.add_argument("--learning-rate", type=float)
+    parser.add_argument_group("paths").add_argument("--out")
+    commands = parser.add_subparsers(dest="command")
+    commands.add_parser("run", help="run it").add_argument("--device")
+    return parser
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--learning-rte=0.1"], "--learning-rte=0.1 (did you mean --learning-rate?)"),
+        (["--ot"], "--ot (did you mean --out?)"),
+        (["run", "--dvice", "cpu"], "--dvice (did you mean --device?) cpu"),
+        (["run", "--something-else"], "unrecognized arguments: --something-else\n"),
+    ],
+)
+def test_unknown_flags_have_a_suggestion(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command_line().parse_args(arguments)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_known_flags_are_parsed():
+    options = command_line().parse_args(["--learning-rate", "0.1", "--out", "x", "run", "--device", "cpu"])
+    assert (options.learning_rate, options.out, options.command, options.device) == (0.1, "x", "run", "cpu")
+
+
+def test_help_keeps_the_lines_of_the_description():
+    assert "    python example.py    # indented as it stands\n" in command_line().format_help()
