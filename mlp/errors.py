@@ -22,7 +22,7 @@ class DataError(MlpError):
 
 
 class CheckpointError(MlpError):
-    """A checkpoint or run folder cannot be read, or belongs to another configuration."""
+    """A checkpoint or run folder cannot be read, belongs to another configuration, or is in use by another run."""
 
 
 class DeviceError(MlpError):

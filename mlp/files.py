@@ -14,7 +14,13 @@ from typing import IO, Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from mlp.errors import CheckpointError
 from mlp.typing import PathLike
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 @contextmanager
@@ -55,3 +61,31 @@ def write_figure(path: PathLike, figure: Figure) -> None:
     """Write a Matplotlib figure in the format that the path's suffix names, atomically."""
     with atomic_write(path) as file:
         figure.savefig(file, format=Path(path).suffix.lstrip("."), dpi=120)
+
+
+@contextmanager
+def only_writer(folder: PathLike) -> Iterator[None]:
+    """Keep other processes from writing to a folder, until the context ends, or this process, however it ends.
+
+    Two that write a file at once do it under one neighbouring name, and half of each may get renamed.
+    Where a system or a network drive has no locks, nothing is kept.
+
+    Raises:
+        CheckpointError: another process writes there.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CheckpointError(
+                f"another run is writing to {folder}: wait until it ends, or choose another --out"
+            ) from None
+        except OSError:  # a network drive without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)

@@ -12,7 +12,7 @@ from mlp.errors import ConfigurationError
 from mlp.experiments.build import load_images, make_batches, make_loss, make_model, make_rule, make_schedule, run_title
 from mlp.experiments.estimate import estimate_cost
 from mlp.experiments.run_folder import RunFolder
-from mlp.files import write_arrays, write_figure, write_json
+from mlp.files import only_writer, write_arrays, write_figure, write_json
 from mlp.training.checkpoint import load_checkpoint, load_model
 from mlp.training.history import History
 from mlp.training.hooks import Checkpoint, CsvLog, Hook, PeakMemory, Progress, evaluate
@@ -68,24 +68,26 @@ def run(
     ]
     loss, precision = make_loss(config), config.precision
     trainer = Trainer(model, loss, rule, schedule, hooks, config.engine, threads, precision)
-    if folder.latest.exists():
-        load_checkpoint(folder.latest, trainer)
-        print(f"resuming {folder.path} after epoch {trainer.epoch}")
-    elif resume or (folder / "config.json").exists():
-        print(f"{folder.path} holds no finished epoch: starting from the beginning")
-    folder.write_config(config, model, train, valid)
-    print(
-        f"{run_title(config)}: {model.num_parameters:,} parameters, {len(train):,} training and {len(valid):,} "
-        f"validation images, engine {trainer.engine.name}, results in {folder.path}"
-    )
-    if trainer.epoch < min(config.epochs, stop_after or config.epochs):
-        cost = estimate_cost(trainer, train_batches, valid_batches, test_batches)
-        cost.report(min(config.epochs, stop_after or config.epochs) - trainer.epoch)
-    history = trainer.fit(train_batches, valid_batches, epochs=config.epochs, stop_after=stop_after)
-    if trainer.epoch == config.epochs:
-        write_json(folder / "test.json", test_results(folder, trainer, test_batches))
-    else:
-        print(f"stopped after epoch {trainer.epoch} of {config.epochs}: --resume goes on, the test pass comes last")
+    folder.path.mkdir(parents=True, exist_ok=True)
+    with only_writer(folder.path):
+        if folder.latest.exists():
+            load_checkpoint(folder.latest, trainer)
+            print(f"resuming {folder.path} after epoch {trainer.epoch}")
+        elif resume or (folder / "config.json").exists():
+            print(f"{folder.path} holds no finished epoch: starting from the beginning")
+        folder.write_config(config, model, train, valid)
+        print(
+            f"{run_title(config)}: {model.num_parameters:,} parameters, {len(train):,} training and {len(valid):,} "
+            f"validation images, engine {trainer.engine.name}, results in {folder.path}"
+        )
+        if trainer.epoch < min(config.epochs, stop_after or config.epochs):
+            cost = estimate_cost(trainer, train_batches, valid_batches, test_batches)
+            cost.report(min(config.epochs, stop_after or config.epochs) - trainer.epoch)
+        history = trainer.fit(train_batches, valid_batches, epochs=config.epochs, stop_after=stop_after)
+        if trainer.epoch == config.epochs:
+            write_json(folder / "test.json", test_results(folder, trainer, test_batches))
+        else:
+            print(f"stopped after epoch {trainer.epoch} of {config.epochs}: --resume goes on, the test pass comes last")
     return history
 
 

@@ -144,8 +144,7 @@ class RunFolder:
         return config
 
     def write_config(self, config: RunConfig, model: Layer, train: ImageSet, valid: ImageSet) -> None:
-        """Make the folder, and write config.json unless that of finished epochs is there: settings, and facts."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        """Write config.json unless that of finished epochs is there: settings, and facts."""
         if not (self.has_epochs and (self / "config.json").exists()):
             shape, names = list(train.images.shape[1:]), list(train.class_names)
             facts = Facts(model.num_parameters, shape, names, [len(train), len(valid)])

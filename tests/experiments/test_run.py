@@ -119,6 +119,23 @@ def test_statistics_can_be_switched_on_in_a_resume_and_change_no_other_number(wh
             assert np.isfinite(values[1:]).all()
 
 
+def test_a_folder_has_one_run_at_a_time(tmp_path):
+    pytest.importorskip("fcntl", reason="this system has no such locks")
+    folder = tmp_path / "run"
+    settings = [*SMALL, "--epochs", 50, "--out", folder]
+    first = subprocess.Popen(command(*settings), stdout=subprocess.DEVNULL, env=environment())
+    while not (folder / "config.json").exists():
+        time.sleep(0.01)
+    second = train("--out", folder, "--resume")
+    assert second.returncode == 2
+    assert f"another run is writing to {folder}: wait" in second.stderr
+    assert first.poll() is None
+    first.kill()
+    first.wait()
+    after = train(*settings, "--resume", "--stop-after", 1)
+    assert after.returncode == 0, after.stderr
+
+
 def test_ctrl_c_says_how_to_go_on(tmp_path):
     process = subprocess.Popen(
         command(*SMALL, "--epochs", 50, "--out", tmp_path / "run"),
