@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlp.errors import CheckpointError
+from mlp.errors import CheckpointError, ConfigurationError
 from mlp.typing import PathLike
 
 try:
@@ -27,6 +27,8 @@ except ImportError:  # Windows
 def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open `path` for writing; it appears, or is replaced, when the context ends without an error."""
     path = Path(path)
+    if not path.name:
+        raise ConfigurationError(f"{str(path)!r} is a folder: a file name is missing")
     part = path.with_name(path.name + ".part")
     options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:

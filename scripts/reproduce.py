@@ -16,12 +16,13 @@ failure: finished runs are skipped, interrupted ones go on. A run is a folder as
 
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from mlp.backend import require_device
 from mlp.command_line import CommandLine
 from mlp.data.sources import MissingDataError
-from mlp.errors import MlpError
+from mlp.errors import ConfigurationError, MlpError
 from mlp.experiments.figures import save
 from mlp.experiments.report_findings import check_findings
 from mlp.experiments.report_formats import FORMATS, format_table
@@ -30,9 +31,9 @@ from mlp.experiments.report_markdown import findings_text
 from mlp.experiments.report_page import write_report
 from mlp.experiments.report_tables import make_table
 from mlp.experiments.reports import select
-from mlp.experiments.reproduction import RUNS, RunIndex, plan_runs
+from mlp.experiments.reproduction import RUNS, RunIndex, command_for, plan_runs
 from mlp.experiments.run_queue import run_all, summarize, train_command
-from mlp.experiments.scale import SCALES, choose_dataset, find_scale
+from mlp.experiments.scale import QUICK, SCALES, choose_dataset, find_scale
 from mlp.experiments.tables import markdown
 from mlp.files import write_text
 
@@ -47,6 +48,11 @@ def list_command(arguments):
 def run_command(arguments):
     scale, device = find_scale(arguments.scale), arguments.device
     rows = select(arguments.rows)
+    for row in rows if len(rows) < 10 else ():
+        if not row.can_run:
+            print(f"{row.id} has nothing to run, it is {row.state}: {row.test or row.note or row.title}")
+    if not any(row.can_run for row in rows):
+        return 0
     require_device(device)
     try:
         dataset = choose_dataset(scale, arguments.data_dir)
@@ -55,9 +61,6 @@ def run_command(arguments):
             f"{error} That flag is train.py's; here, --scale quick runs on made-up images."
         ) from None
     planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
-    for row in rows if len(rows) < 10 else ():
-        if not row.can_run:
-            print(f"{row.id} has nothing to run, it is {row.state}: {row.test or row.note or row.title}")
     root = Path(arguments.out) / scale.name
     print(f"{scale.label}; {dataset} images; {len(planned)} runs, {arguments.jobs} at once, in {root}", flush=True)
     outcomes = run_all(planned, root, train_command(TRAIN), arguments.jobs, arguments.data_dir)
@@ -67,25 +70,25 @@ def run_command(arguments):
     return 1 if failed else 0
 
 
+@contextmanager
 def runs_and_scale(arguments):
-    """Return the RunIndex of --runs, and the Scale of --scale or None."""
-    return RunIndex(arguments.runs), None if arguments.scale is None else find_scale(arguments.scale)
-
-
-def warn_of_damaged(index):
-    """Name the runs that could not be read; index has met them by then."""
-    for message in index.damaged:
-        print(f"warning: {message}", file=sys.stderr)
+    """Yield the RunIndex of --runs, and the Scale of --scale or None; at the end name the runs that are damaged."""
+    if arguments.runs != RUNS and not Path(arguments.runs).is_dir():
+        raise ConfigurationError(f"--runs: there is no folder {arguments.runs}")
+    index = RunIndex(arguments.runs)
+    try:
+        yield index, None if arguments.scale is None else find_scale(arguments.scale)
+    finally:
+        for message in dict.fromkeys(index.damaged):
+            print(f"damaged: {message}; delete the folder to run it again", file=sys.stderr)
 
 
 def table_command(arguments):
-    index, scale = runs_and_scale(arguments)
-    table = make_table(arguments.id, index, scale, arguments.seeds)
+    with runs_and_scale(arguments) as (index, scale):
+        table = make_table(arguments.id, index, scale, arguments.seeds)
     text = format_table(table, arguments.format)
-    warn_of_damaged(index)
-    if not any(line.result.records for line in table.lines):
-        place = "" if arguments.runs == RUNS else f" --out {arguments.runs}"
-        command = f"python scripts/reproduce.py run {arguments.id} --scale {arguments.scale or 'quick'}{place}"
+    if not index.damaged and not any(line.result.records for line in table.lines):
+        command = command_for(arguments.id, scale or QUICK, arguments.runs)
         print(f"no runs yet; they are made by: {command}", file=sys.stderr)
     if arguments.out is None:
         print(text, end="")
@@ -95,30 +98,27 @@ def table_command(arguments):
 
 
 def findings_command(arguments):
-    index, scale = runs_and_scale(arguments)
-    print(findings_text(check_findings(index, scale, arguments.seeds)))
-    warn_of_damaged(index)
+    with runs_and_scale(arguments) as (index, scale):
+        print(findings_text(check_findings(index, scale, arguments.seeds)))
 
 
 def figure_command(arguments):
-    index, scale = runs_and_scale(arguments)
     out = arguments.out or Path(arguments.runs) / "figures"
-    for name in arguments.ids:
-        drawing, paths = save(name, out, index, scale, arguments.seeds)
-        print("\n".join(map(str, paths)))
-        if drawing.numbers:
-            print(markdown(drawing.numbers[0], drawing.numbers[1:]))
-        for line in drawing.left_out:
-            print(f"not complete: {line}", file=sys.stderr)
-    warn_of_damaged(index)
+    with runs_and_scale(arguments) as (index, scale):
+        for name in arguments.ids:
+            drawing, paths = save(name, out, index, scale, arguments.seeds)
+            print("\n".join(map(str, paths)))
+            if drawing.numbers:
+                print(markdown(drawing.numbers[0], drawing.numbers[1:]))
+            for line in drawing.left_out:
+                print(f"not complete: {line}", file=sys.stderr)
 
 
 def report_command(arguments):
-    index, scale = runs_and_scale(arguments)
     out = arguments.out or Path(arguments.runs) / "report"
-    paths = write_report(out, index, scale, arguments.seeds, say=print)
+    with runs_and_scale(arguments) as (index, scale):
+        paths = write_report(out, index, scale, arguments.seeds, say=print)
     print("\n".join(map(str, paths)))
-    warn_of_damaged(index)
 
 
 def main():

@@ -36,6 +36,7 @@ HEADER = (
     "best val acc",
     "test acc",
 )
+METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
 # What the classes of the data sets are, for runs whose config.json does not say: (dataset, labels) -> (K, image shape)
 KNOWN_CLASSES = {
     ("cifar100", "fine"): (100, (32, 32, 3)),
@@ -83,11 +84,15 @@ def read_history(folder: RunFolder) -> History:
     path = folder / "metrics.csv"
     try:
         with open(path, newline="", encoding="utf-8") as file:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file, strict=True)]
+            reader = csv.DictReader(file, strict=True)
+            rows = [{name: float(value) for name, value in row.items()} for row in reader]
+        missing = [name for name in ("epoch", *METRICS) if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"it has no column {', '.join(missing)}")
         history.rows = [{**row, "epoch": int(row["epoch"])} for row in rows]
     except FileNotFoundError:
         return history
-    except (OSError, ValueError, TypeError, KeyError, csv.Error) as error:
+    except (OSError, ValueError, OverflowError, TypeError, csv.Error) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
     flow = read_gradient_flow(folder / "gradient_flow.npz")
     if flow is not None:
@@ -100,7 +105,8 @@ def read_gradient_flow(path: Path) -> LayerTable | None:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             table = LayerTable.from_arrays({name: archive[name] for name in archive.files})
-            if table["mean_abs"].shape[1:] != (len(table.names),):
+            shapes = {table[statistic].shape for statistic in ("mean_abs", "last_mean_abs", *table.values)}
+            if len(shapes) != 1 or shapes.pop()[1:] != (len(table.names),):
                 raise ValueError("its names and numbers do not fit")
             return table
     except FileNotFoundError:
@@ -162,9 +168,6 @@ def table_row(label: str, group: Sequence[RunRecord]) -> list[str]:
         spread(best, "best_acc"),
         spread([record.test.get("test_acc", np.nan) for record in group], "test_acc"),
     ]
-
-
-METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
 
 
 def spread(values: Sequence[float], name: str) -> str:

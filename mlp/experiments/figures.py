@@ -17,7 +17,7 @@ from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments.comparison import KNOWN_CLASSES
 from mlp.experiments.gradient_magnitude import HEADER, gradient_magnitudes, magnitude_rows
 from mlp.experiments.reports import EXHIBITS, Exhibit, rows_of, runs_of
-from mlp.experiments.reproduction import Result, RunIndex, collect
+from mlp.experiments.reproduction import Result, RunIndex, collect, command_for
 from mlp.experiments.scale import FULL, Scale
 from mlp.files import write_figure
 from mlp.typing import PathLike
@@ -67,8 +67,15 @@ def draw(name: str, index: RunIndex, scale: Scale | None = None, seeds: Sequence
         raise CheckpointError(nothing_to_draw(exhibit, results, index))
     only = f" ({label_of(drawn[0])})" if exhibit.kind == "curves" and is_of_one_run(exhibit) else ""
     title = "\n".join([f"{name}: {exhibit.title}{only}", *caveats(drawn)])
-    left_out = [line for result in results for line in missing_parts(result)]
-    numbers = gradients_against_rates(drawn) if name in GRADIENTS_AGAINST_RATES else []
+    left_out = [line for result in results for line in missing_parts(result, index.root)]
+    numbers: list[list[str]] = []
+    if exhibit.kind == "gradient_flow":
+        left_out += [f"{label_of(result)}: no gradient_flow.npz" for result in drawn if not has_flow(result)]
+    if name in GRADIENTS_AGAINST_RATES:
+        try:
+            numbers = gradients_against_rates(drawn)
+        except ConfigurationError as error:  # runs on different images, say
+            left_out.append(f"no table: {error}")
     return Drawing(exhibit, drawn[0].scale, KINDS[exhibit.kind](exhibit, drawn, title), left_out, numbers)
 
 
@@ -101,7 +108,7 @@ def nothing_to_draw(exhibit: Exhibit, results: Sequence[Result], index: RunIndex
     which = "its run is not" if one else f"none of its {len(results)} runs is"
     return (
         f"{exhibit.id} has nothing to show: {which} in {index.root}; "
-        f"{command_for(exhibit.id, results[0].scale)} makes {'it' if one else 'them'}"
+        f"{command_for(exhibit.id, results[0].scale, index.root)} makes {'it' if one else 'them'}"
     )
 
 
@@ -112,23 +119,18 @@ def caveats(results: Sequence[Result]) -> list[str]:
     return [*scales.values(), *(f"{name} images instead of CIFAR-100" for name in images)]
 
 
-def missing_parts(result: Result) -> list[str]:
-    """Return a line if a run is missing, if it has fewer seeds than asked for, or if it is not finished."""
+def missing_parts(result: Result, root: PathLike) -> list[str]:
+    """Return a line if a run below `root` is missing, has fewer seeds than asked for, or is not finished."""
     name = f"{result.run.label} ({result.row.id}, {result.scale.name} scale)"
     found = [record.config.seed for record in result.records]
     missing = [seed for seed in result.seeds if seed not in found]
     lines = []
     if missing:
         seeds = "" if not found else f" with seed {', '.join(map(str, missing))}"
-        lines.append(f"{name}: no run{seeds} yet; {command_for(result.row.id, result.scale)}")
+        lines.append(f"{name}: no run{seeds} yet; {command_for(result.row.id, result.scale, root)}")
     if found and not result.finished:
         lines.append(f"{name}: {result.epochs} of {result.config.epochs} epochs; repeating its command goes on")
     return lines
-
-
-def command_for(name: str, scale: Scale) -> str:
-    """Return the command that makes the runs of a row, table or figure."""
-    return f"python scripts/reproduce.py run {name}" + ("" if scale is FULL else f" --scale {scale.name}")
 
 
 def label_of(result: Result) -> str:
@@ -171,11 +173,16 @@ def number_of_classes(results: Sequence[Result]) -> int | None:
 
 def draw_gradient_flow(exhibit: Exhibit, results: Sequence[Result], title: str) -> Figure:
     """Draw the gradient flow of each run, of the first of its seeds."""
-    tables = {label_of(result): result.records[0].history.gradient_flow for result in results}
-    known = {label: table for label, table in tables.items() if table is not None}
-    if not known:
+    recorded = [result for result in results if has_flow(result)]
+    if not recorded:
         raise CheckpointError(f"{exhibit.id} has nothing to show: none of its runs has a gradient_flow.npz")
-    return plotting.flow_panels(known, exhibit.log, title)
+    tables = {label_of(result): result.records[0].history.tables["gradient_flow"] for result in recorded}
+    return plotting.flow_panels(tables, exhibit.log, title)
+
+
+def has_flow(result: Result) -> bool:
+    """Whether the gradient flow of the first seed was recorded."""
+    return result.records[0].history.gradient_flow is not None
 
 
 def gradients_against_rates(results: Sequence[Result]) -> list[list[str]]:

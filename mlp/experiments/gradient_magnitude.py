@@ -15,10 +15,12 @@ import numpy as np
 
 from mlp.errors import ConfigurationError
 from mlp.experiments.comparison import RunRecord
+from mlp.experiments.reproduction import NOT_IDENTITY
 from mlp.training.history import LayerTable
 
 GROUPS = ("all weights", "first layer", "convolutions", "norms' gammas", "last layer")
 HEADER = ("learning rate", "runs", *GROUPS)
+MAY_DIFFER = ("learning_rate", "seed", *NOT_IDENTITY)
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,9 @@ def gradient_magnitudes(records: Sequence[RunRecord]) -> list[Magnitude]:
 
 
 def differing_settings(a: RunRecord, b: RunRecord) -> list[str]:
-    """Return the names of the settings that differ, learning rate and seed left out."""
+    """Return the names of the settings that differ, but for learning rate, seed, and what changes no numbers."""
     mine, theirs = a.config.as_dict(), b.config.as_dict()
-    return [name for name in mine if mine[name] != theirs[name] and name not in ("learning_rate", "seed")]
+    return [name for name in mine if mine[name] != theirs[name] and name not in MAY_DIFFER]
 
 
 def group_means(flow: LayerTable) -> dict[str, float]:

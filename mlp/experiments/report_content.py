@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mlp.errors import CheckpointError
 from mlp.experiments.figures import Drawing, missing_parts, save
 from mlp.experiments.report_findings import CheckedFindings, check_findings
 from mlp.experiments.report_tables import Table, make_table
 from mlp.experiments.reports import REPORTS, STATES, Exhibit, Row, rows_of
-from mlp.experiments.reproduction import DATASETS, Result, RunIndex, collect, identity, plan_runs
-from mlp.experiments.scale import FULL, SCALES, Scale
+from mlp.experiments.reproduction import DATASETS, Result, RunIndex, collect, command_for, identity, plan_runs
+from mlp.experiments.scale import FULL, QUICK, SCALES, Scale
+from mlp.typing import PathLike
 
 TITLE = "The experiments of five reports, ours beside the published ones"
 VERDICTS = ("inside", "outside", "not comparable", "not run")  # of lines of tables, counted in the overview
@@ -44,7 +46,8 @@ class Section:
 
     Attributes:
         id, title: "s0", and its subject. shown: tables and figures, in the report's order.
-        not_shown: Exhibits none of whose runs exists. missing: a line for each run that is missing or not complete.
+        not_shown: Exhibits with nothing to show. commands: what makes their runs, small and full.
+        missing: a line for each run that is missing or not complete.
         runs: {name of a scale: (how many of its runs exist, of how many)}.
         verdicts: Counter of the words in all tables. rows: {state: the Rows in it}.
     """
@@ -53,6 +56,7 @@ class Section:
     title: str
     shown: list[Shown]
     not_shown: list[Exhibit]
+    commands: tuple[str, str]
     missing: list[str]
     runs: dict[str, tuple[int, int]]
     verdicts: Counter[str]
@@ -82,14 +86,17 @@ def gather(
     sections, all_results = [], []
     scales = list(SCALES.values()) if scale is None else [scale]
     for name, report in REPORTS.items():
-        shown, results = [], []
+        shown, results, missing = [], [], []
         for exhibit, one_scale in itertools.product(report.EXHIBITS, scales):
             found = collect(rows_of(exhibit.id), index, one_scale, seeds)
             if any(result.records for result in found):
                 if not exhibit.is_table:
                     say(f"drawing {exhibit.id} ({one_scale.name} scale)")
-                shown.append(show(exhibit, figures, index, one_scale, seeds))
                 results += found
+                try:
+                    shown.append(show(exhibit, figures, index, one_scale, seeds))
+                except CheckpointError as error:  # kept runs have no gradient_flow.npz
+                    missing.append(str(error))
         all_results += [result for result in results if result.records]
         sections.append(
             Section(
@@ -97,22 +104,23 @@ def gather(
                 title_of(report.__doc__ or ""),
                 shown,
                 [exhibit for exhibit in report.EXHIBITS if exhibit not in [item.exhibit for item in shown]],
-                missing_lines(results),
+                (command_for(name, QUICK, index.root), command_for(name, FULL, index.root)),
+                missing + missing_lines(results, index.root),
                 {known.name: count_runs(report.ROWS, index, known) for known in SCALES.values()},
                 Counter(line.verdict.word for item in shown if item.table for line in item.table.lines),
                 {state: [row for row in report.ROWS if row.state == state] for state in STATES},
             )
         )
-    findings = [checked for checked in (check_findings(index, one, seeds) for one in scales) if checked.any_judged]
+    findings = [checked for checked in (check_findings(index, one, seeds) for one in scales) if checked.judged]
     return Page(sections, caveats_of(all_results), list(dict.fromkeys(index.damaged)), findings)
 
 
-def missing_lines(results: Sequence[Result]) -> list[str]:
+def missing_lines(results: Sequence[Result], root: PathLike) -> list[str]:
     """Return what `missing_parts` says of each run, once for those that several rows share."""
     first: dict[tuple, Result] = {}
     for result in results:
         first.setdefault((result.scale.name, identity(result.run.settings), result.seeds), result)
-    return [line for result in first.values() for line in missing_parts(result)]
+    return [line for result in first.values() for line in missing_parts(result, root)]
 
 
 def title_of(docstring: str) -> str:

@@ -54,9 +54,9 @@ class CheckedFindings:
     claims: list[Checked]
 
     @property
-    def any_judged(self) -> bool:
-        """Whether the runs of any of the claims are there and complete."""
-        return any(checked.error is not None for checked in self.claims)
+    def judged(self) -> int:
+        """Of how many claims the runs are there and complete."""
+        return sum(checked.error is not None for checked in self.claims)
 
     @property
     def caption(self) -> str:
@@ -70,12 +70,11 @@ def check_findings(index: RunIndex, scale: Scale | None = None, seeds: Sequence[
 
     Args:
         index: our runs.
-        scale: None takes the full one if any claim can be judged by it, else the quick one.
+        scale: None takes the one by which more claims can be judged.
         seeds: None takes those of the rows.
     """
     if scale is None:
-        full = check_findings(index, FULL, seeds)
-        return full if full.any_judged else check_findings(index, QUICK, seeds)
+        return max((check_findings(index, one, seeds) for one in (FULL, QUICK)), key=lambda checked: checked.judged)
     claims = [check(finding, claim, index, scale, seeds) for finding in FINDINGS for claim in finding.claims]
     return CheckedFindings(scale, claims)
 

@@ -5,12 +5,11 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from mlp.experiments.figures import command_for
 from mlp.experiments.report_content import TITLE, Page, Section, Shown, overview
 from mlp.experiments.report_findings import FINDINGS_NOTE, CheckedFindings, findings_table
 from mlp.experiments.report_tables import Line, Table
 from mlp.experiments.reports import STATES, Row
-from mlp.experiments.scale import FULL, QUICK
+from mlp.experiments.scale import FULL
 
 MARKS = {"inside": "✓", "outside": "✗", "not comparable": "~", "not run": "○", "-": "–"}
 MARKS |= {"shown": "✓", "not shown": "✗", "contrary": "✗", "not complete": "~"}
@@ -108,8 +107,9 @@ def section_parts(section: Section) -> list[str]:
     if section.missing:
         parts += ["<h3>Missing in these tables and figures</h3>", bullets(section.missing)]
     if section.not_shown:
-        parts.append(f"<h3>Without any run yet</h3>\n<p>Made by <code>{command_for(section.id, QUICK)}</code>,")
-        parts.append(f"or at full scale by <code>{command_for(section.id, FULL)}</code>:</p>")
+        small, full = map(escape, section.commands)
+        parts.append(f"<h3>Without any run yet</h3>\n<p>Made by <code>{small}</code>,")
+        parts.append(f"or at full scale by <code>{full}</code>:</p>")
         parts.append(items(f"<code>{e.id}</code> {escape(e.title)}" for e in section.not_shown))
     for state in list(STATES)[1:]:
         rows = section.rows[state]

@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-from mlp.experiments.figures import command_for
 from mlp.experiments.report_content import TITLE, Page, Section, Shown, overview
 from mlp.experiments.report_findings import FINDINGS_NOTE, CheckedFindings, findings_table
 from mlp.experiments.report_formats import as_markdown
 from mlp.experiments.reports import STATES, Row
-from mlp.experiments.scale import FULL, QUICK
 from mlp.experiments.tables import markdown
 
 
@@ -39,7 +37,7 @@ def section_parts(section: Section) -> list[str]:
         parts += ["### Missing in these tables and figures", bullets(section.missing)]
     if section.not_shown:
         lines = [f"`{exhibit.id}`: {exhibit.title}" for exhibit in section.not_shown]
-        small, full = command_for(section.id, QUICK), command_for(section.id, FULL)
+        small, full = section.commands
         parts += ["### Without any run yet", f"Made by `{small}`, or at full scale by `{full}`:", bullets(lines)]
     for state in list(STATES)[1:]:
         if section.rows[state]:

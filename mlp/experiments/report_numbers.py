@@ -95,9 +95,12 @@ def judge(result: Result, ours: dict[str, Number]) -> Verdict:
     for name, published in compared.items():
         difference = ours[name].value - published.value
         allowed = tolerance(published, result.row, result.config)
-        if abs(difference) > allowed + 1e-9:  # both have been rounded
+        if not abs(difference) <= allowed + 1e-9:  # both have been rounded; NaN is not within anything
             off.append(f"{column_title(name)} {100 * difference:+.1f} points, {100 * allowed:.1f} allowed")
-    return Verdict("outside", "; ".join(off)) if off else Verdict("inside")
+    why = list(off)
+    if result.row.taken == "seeds" and len(result.records) < len(result.row.seeds):
+        why.append(f"{len(result.records)} of {len(result.row.seeds)} seeds")
+    return Verdict("outside" if off else "inside", "; ".join(why))
 
 
 def tolerance(published: Number, row: Row, config: RunConfig) -> float:

@@ -87,7 +87,7 @@ def make_table(name: str, index: RunIndex, scale: Scale | None = None, seeds: Se
     if not results:
         raise ConfigurationError(f"{name} has no runs to make a table of: it is {rows[0].state}")
     lines = [make_line(result) for result in results]
-    return Table(name, title, results[0].scale, metrics, lines, make_notes(lines))
+    return Table(name, title, results[0].scale, metrics, lines, make_notes(lines, metrics))
 
 
 def find_table(name: str) -> tuple[str, tuple[str, ...], list[Row]]:
@@ -116,10 +116,12 @@ def make_line(result: Result) -> Line:
     return Line(result, ours, published, judge(result, ours))
 
 
-def make_notes(lines: Sequence[Line]) -> list[str]:
-    """Return the sentences below a table."""
+def make_notes(lines: Sequence[Line], metrics: Sequence[str]) -> list[str]:
+    """Return the sentences below a table with these metrics."""
     taken = dict.fromkeys(line.result.row.taken for line in lines)
-    notes = [f"Ours and published: {'; '.join(TAKEN[name] for name in taken)}."]
+    notes = [f"Ours, and the published ones as far as that is known: {'; '.join(TAKEN[name] for name in taken)}."]
+    if any(metric.startswith("test") for metric in metrics):
+        notes.append("Test numbers of ours: one pass with the weights of the highest validation accuracy.")
     if any(line.result.scale is not FULL for line in lines):
         notes.append(f"Ours is {lines[0].result.scale.label}: not comparable with what was published.")
         notes.append(chance(lines[0].result.config.limit_classes))

@@ -14,6 +14,7 @@ looked at in the same way. Device and engine do not count: they decide how numbe
     results = collect(rows_of("s0-tab1"), index, QUICK)                   what it says: tables and figures start here
 """
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,11 +117,11 @@ class RunIndex:
             except CheckpointError as error:
                 self.damaged.append(str(error))
                 continue
-            if key not in self._folders or not is_finished(self._folders[key]):
+            if key not in self._folders or progress_of(folder) > progress_of(self._folders[key]):
                 self._folders[key] = folder
 
     def find(self, settings: Mapping[str, Any]) -> RunFolder | None:
-        """Return the folder of a run with these settings, a finished one if there is; None if there is none."""
+        """Return the folder of a run with these settings, of several the one that went furthest; None without any."""
         return self._folders.get(identity(settings))
 
     def record(self, settings: Mapping[str, Any]) -> RunRecord | None:
@@ -141,6 +142,25 @@ class RunIndex:
 def is_finished(folder: RunFolder) -> bool:
     """Whether a run went to its end: test.json is what comes last."""
     return (folder / "test.json").exists()
+
+
+def epochs_done(folder: RunFolder) -> int:
+    """Return how many epochs a run has finished: the lines of metrics.csv below the header."""
+    try:
+        return max(0, (folder / "metrics.csv").read_bytes().count(b"\n") - 1)
+    except OSError:  # none yet
+        return 0
+
+
+def progress_of(folder: RunFolder) -> tuple[bool, int]:
+    """Return (whether a run is finished, how many epochs it has): the larger, the further it went."""
+    return is_finished(folder), epochs_done(folder)
+
+
+def command_for(name: str, scale: Scale, root: PathLike = RUNS) -> str:
+    """Return the command that makes the runs of a row, table or figure below the folder `root`."""
+    place = "" if Path(root) == Path(RUNS) else f" --out {shlex.quote(str(root))}"
+    return f"python scripts/reproduce.py run {name}" + ("" if scale is FULL else f" --scale {scale.name}") + place
 
 
 @dataclass(frozen=True)
@@ -182,6 +202,8 @@ class Result:
             reasons.append(f"{self.config.dataset} images")
         if not self.finished:
             reasons.append(f"{self.epochs} of {self.config.epochs} epochs")
+        elif self.run.published.test_acc is not None and not all(record.test for record in self.records):
+            reasons.append("no test pass yet")
         return ", ".join(reasons)
 
 
@@ -208,7 +230,7 @@ def collect(
 
 def collect_run(row: Row, run: NamedRun, index: RunIndex, scale: Scale, seeds: Sequence[int] | None) -> Result:
     """Return the Result of a run: with CIFAR-100 if any seed has it, else with the synthetic images."""
-    wanted = scale.seeds(row.seeds) if seeds is None else tuple(seeds)
+    wanted = scale.seeds(row.seeds) if seeds is None else tuple(dict.fromkeys(seeds))
     for dataset in DATASETS:
         found = [index.record(settings_of(run, seed, scale, dataset)) for seed in wanted]
         records = [record for record in found if record is not None]

@@ -106,10 +106,11 @@ class RunFolder:
     def test_results(self) -> dict[str, Any]:
         """Return what test.json holds, a dict; an empty one for a run that is not finished."""
         try:
-            return dict(json.loads((self / "test.json").read_text(encoding="utf-8")))
+            content = dict(json.loads((self / "test.json").read_text(encoding="utf-8")))
+            return {**content, "test_loss": float(content["test_loss"]), "test_acc": float(content["test_acc"])}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, KeyError) as error:
             raise CheckpointError(f"{self / 'test.json'} is damaged: {error}") from None
 
     def open(self, given: dict[str, Any], resume: bool) -> RunConfig:
@@ -122,9 +123,14 @@ class RunFolder:
                 finished, a new run starts.
 
         Raises:
-            CheckpointError: there is a run already and resume is not set, or it has other settings.
+            CheckpointError: there is a run already and resume is not set, or it has other settings or no checkpoint.
         """
         stored: Any = self.stored_settings()
+        results = [name for name in ("test.json", "metrics.csv") if (self / name).exists()]
+        if results and not self.latest.exists():
+            raise CheckpointError(
+                f"{self.path} has a {results[0]}, but no {self.latest.name} to go on from: choose another --out"
+            )
         different = {name: value for name, value in given.items() if stored is not None and stored[name] != value}
         if different and self.has_epochs:
             lines = [f"  {name}: {stored[name]!r} there, {value!r} here" for name, value in different.items()]

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import IO
 
 from mlp.engine.thread_pool import usable_cores
-from mlp.errors import ConfigurationError
+from mlp.errors import CheckpointError, ConfigurationError
+from mlp.experiments.comparison import read_run
 from mlp.experiments.config import flag_of
-from mlp.experiments.reproduction import PlannedRun, RunIndex, is_finished
+from mlp.experiments.reproduction import PlannedRun, RunIndex, epochs_done, is_finished
 from mlp.experiments.run_folder import RunFolder
 from mlp.progress import progress_bar, write_line
 from mlp.typing import PathLike
@@ -79,7 +80,7 @@ def run_all(
         tell: gets a line for each run that ended.
 
     Returns:
-        An Outcome for each run: those skipped, then the others in the order in which they ended.
+        An Outcome for each run: those that were done before, then the others in the order in which they ended.
 
     Raises:
         ConfigurationError: jobs below 1. KeyboardInterrupt: Ctrl-C, when all processes have ended.
@@ -87,7 +88,7 @@ def run_all(
     if jobs < 1:
         raise ConfigurationError(f"--jobs must be at least 1, got {jobs}")
     outcomes, waiting = divide(planned, RunIndex(root))
-    skipped = len(outcomes)
+    done_before = len(outcomes)
     free = share_cores(jobs)
     children: list[_Child] = []
     try:
@@ -108,8 +109,8 @@ def run_all(
                 for outcome in ended:
                     outcomes.append(outcome)
                     bar.update()
-                    tell(describe(outcome, len(outcomes) - skipped, bar.total))
-                bar.set_postfix_str(", ".join(map(epochs_done, children)), refresh=False)
+                    tell(describe(outcome, len(outcomes) - done_before, bar.total))
+                bar.set_postfix_str(", ".join(map(progress_text, children)), refresh=False)
                 time.sleep(POLL)
     finally:
         stop(children)
@@ -117,14 +118,21 @@ def run_all(
 
 
 def divide(planned: Sequence[PlannedRun], index: RunIndex) -> tuple[list[Outcome], list[Outcome]]:
-    """Return (skipped, to be run): Outcomes with the folder in which each run is, or will be."""
-    skipped: list[Outcome] = []
+    """Return (done, to be run): Outcomes with the folder in which each run is, or will be; damaged ones have failed."""
+    done: list[Outcome] = []
     waiting: list[Outcome] = []
     for run in planned:
         folder = index.find(run.settings) or RunFolder(index.root / run.name)
-        finished = index.find(run.settings) is not None and is_finished(folder)
-        (skipped if finished else waiting).append(Outcome(run, folder.path, "skipped" if finished else "waiting"))
-    return skipped, waiting
+        outcome = Outcome(run, folder.path, "waiting")
+        if index.find(run.settings) is None or not is_finished(folder):
+            waiting.append(outcome)
+            continue
+        try:
+            read_run(folder.path)
+            done.append(replace(outcome, status="skipped"))
+        except CheckpointError as error:
+            done.append(replace(outcome, status="failed", message=f"{error}; delete the folder to run it again"))
+    return done, waiting
 
 
 def share_cores(jobs: int) -> list[list[int]]:
@@ -188,13 +196,9 @@ def summarize(outcomes: Sequence[Outcome]) -> str:
     return f"{count['finished']} finished, {count['skipped']} were finished before, {count['failed']} failed"
 
 
-def epochs_done(child: _Child) -> str:
-    """Return how far a run is: "3/8"."""
-    try:
-        done = (child.outcome.folder / "metrics.csv").read_bytes().count(b"\n") - 1
-    except OSError:  # no epoch yet
-        done = 0
-    return f"epoch {done}/{child.outcome.run.epochs}"
+def progress_text(child: _Child) -> str:
+    """Return how far a run is: "epoch 3/8"."""
+    return f"epoch {epochs_done(RunFolder(child.outcome.folder))}/{child.outcome.run.epochs}"
 
 
 def stop(children: Sequence[_Child]) -> None:

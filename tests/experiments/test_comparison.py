@@ -7,7 +7,8 @@ import compare
 import numpy as np
 import pytest
 
-from mlp.experiments.comparison import comparison_table, group_runs, read_run, spread
+from mlp.errors import CheckpointError
+from mlp.experiments.comparison import comparison_table, group_runs, read_gradient_flow, read_run, spread
 
 
 @pytest.fixture(scope="module")
@@ -122,10 +123,15 @@ def test_parameters_of_runs_whose_config_does_not_say(tmp_path):
         ("metrics.csv", b"epoch,train_loss\n1,many\n"),
         ("metrics.csv", b"epoch,train_loss\n1\n"),
         ("metrics.csv", b"train_loss\n1\n"),
+        ("metrics.csv", b"epoch,train_loss,val_loss,val_acc\n1,1,1,1\n"),
+        ("metrics.csv", b"epoch,train_loss,train_acc,val_loss,val_acc\ninf,1,1,1,1\n"),
         ("metrics.csv", b"\xff\xfe"),
         ("gradient_flow.npz", b"PK\x03\x04 and no more"),
         ("test.json", b"{"),
         ("test.json", b"5"),
+        ("test.json", b'{"test_acc": 0.5}'),
+        ("test.json", b'{"test_loss": 1.0, "test_acc": "x"}'),
+        ("test.json", b'{"test_loss": null, "test_acc": 0.5}'),
     ],
 )
 def test_damaged_files_are_named(runs, tmp_path, call, name, content):
@@ -137,3 +143,13 @@ def test_damaged_files_are_named(runs, tmp_path, call, name, content):
     assert f"{name} is damaged" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_gradient_flow_needs_both_statistics_in_one_shape(tmp_path):
+    path, names, values = tmp_path / "gradient_flow.npz", np.array(["a", "b"]), np.ones((3, 2))
+    np.savez(path, names=names, mean_abs=values, last_mean_abs=values)
+    assert len(read_gradient_flow(path)) == 3
+    for wrong in ({}, {"last_mean_abs": values[:, :1]}, {"last_mean_abs": values[:2]}):
+        np.savez(path, names=names, mean_abs=values, **wrong)
+        with pytest.raises(CheckpointError, match=r"gradient_flow\.npz is damaged"):
+            read_gradient_flow(path)

@@ -1,5 +1,6 @@
 """The reports' figures: each can be drawn, says what it shows, and names what is missing."""
 
+import json
 import shutil
 
 import numpy as np
@@ -139,7 +140,8 @@ def test_missing_runs_are_left_out_and_named(make_index, tmp_path):
     drawing = draw("s2-fig3ab", index)
     assert list(curves(panels(drawing)[0])) == ["lr 0.0001", "lr 0.05"]
     assert len(drawing.left_out) == 4
-    expected = "lr 0.0005 (s2-5, full scale): no run yet; python scripts/reproduce.py run s2-5"
+    command = f"python scripts/reproduce.py run s2-5 --out {index.root}"
+    expected = f"lr 0.0005 (s2-5, full scale): no run yet; {command}"
     assert drawing.left_out[0] == expected
 
 
@@ -166,8 +168,32 @@ def test_missing_seeds_are_named(make_index):
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_without_any_run_the_message_says_what_to_do(name, tmp_path):
-    with pytest.raises(CheckpointError, match=f"{name} has nothing to show: .*scripts/reproduce.py run {name} makes"):
+    with pytest.raises(
+        CheckpointError, match=f"{name} has nothing to show: .*scripts/reproduce.py run {name} --out .* makes"
+    ):
         draw(name, RunIndex(tmp_path))
+
+
+def test_gradients_of_runs_that_differ_in_more_than_the_rate_have_no_table(make_index):
+    index = make_index("s0-19")
+    configs = sorted(index.root.rglob("config.json"))
+    first = json.loads(configs[0].read_text())
+    first["settings"]["device"] = "cuda:0"
+    configs[0].write_text(json.dumps(first))
+    assert draw("s0-19-fig", RunIndex(index.root)).numbers  # where it ran does not matter
+    first["settings"] |= {"device": "cpu", "dataset": "synthetic"}
+    configs[0].write_text(json.dumps(first))
+    drawing = draw("s0-19-fig", RunIndex(index.root))
+    assert drawing.numbers == []
+    assert any("differ in dataset" in line for line in drawing.left_out)
+
+
+def test_a_run_without_gradient_flow_is_named(make_index):
+    index = make_index("s2-fig1ab")
+    next(index.root.rglob("vgg08*/gradient_flow.npz")).unlink()
+    drawing = draw("s2-fig1ab", index)
+    assert len(panels(drawing)) == 1
+    assert drawing.left_out == ["VGG08: no gradient_flow.npz"]
 
 
 def test_gradient_flows_that_are_missing(make_index):
@@ -235,7 +261,8 @@ def test_the_command_writes_and_says_what_is_missing(make_index, tmp_path, call)
     status, text, error = call(reproduce, "figure", "s0-fig1", "--runs", index.root, "--out", tmp_path / "out")
     assert status == 0
     assert text.split() == [str(tmp_path / "out" / f"s0-fig1{suffix}") for suffix in (".png", ".pdf")]
-    assert error == "not complete: VGG38 (s0-2, full scale): no run yet; python scripts/reproduce.py run s0-2\n"
+    command = f"python scripts/reproduce.py run s0-2 --out {index.root}"
+    assert error == f"not complete: VGG38 (s0-2, full scale): no run yet; {command}\n"
     status, text, error = call(reproduce, "figure", "s4-fig7", "--runs", index.root)
     assert (status, text) == (2, "")
     assert error.startswith("reproduce.py: s4-fig7 has nothing to show")

@@ -90,7 +90,7 @@ def test_what_is_missing_is_not_judged(tmp_path, write):
 
 
 def test_the_full_scale_is_taken_where_it_has_complete_runs(tmp_path, write):
-    assert check_findings(RunIndex(tmp_path)).any_judged is False
+    assert check_findings(RunIndex(tmp_path)).judged == 0
     write("s0-2", (2.3, 0.1, 2.3, 0.1), scale=QUICK)
     write("s0-2", (4.6, 0.01, 4.6, 0.01), done=3)
     assert check_findings(RunIndex(tmp_path)).scale is QUICK

@@ -190,6 +190,16 @@ def test_damaged_runs_are_named(tmp_path):
         assert "metrics.csv is damaged" in text
 
 
+def test_figures_that_cannot_be_drawn_are_named(tmp_path):
+    folders = make_up_runs(tmp_path, select(["s3-1"]), QUICK)
+    for folder in folders:
+        (folder / "gradient_flow.npz").unlink()
+    write_report(tmp_path / "report", RunIndex(tmp_path), say=lambda line: None)
+    text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert "s3-fig1" in text
+    assert "- s3-fig2 has nothing to show: none of its runs has a gradient_flow.npz" in text
+
+
 def test_without_any_run_there_is_nothing_to_report(tmp_path):
     with pytest.raises(CheckpointError, match=r"nothing to report.*run all --scale quick makes small ones"):
         write_report(tmp_path / "report", RunIndex(tmp_path), say=lambda line: None)

@@ -102,9 +102,9 @@ def test_verdicts_by_spread_by_two_points_and_by_four(tmp_path, write):
     write("s0-4", (1.33, 0.6152, 1.84, 0.5031))  # 61.52, 52.32 without a spread, RC: 2 points
     write("s0-3", (1.67, 0.5261, 1.94, 0.4331))  # 47.28, BN only: 4 points
     write("s0-6", (1.67, 0.5228, 1.94, 0.5075))  # 46.72, BN only: 4 points
-    assert verdicts(table(tmp_path, "s4-tab1")) == {"s4-3": "inside"}
-    assert verdicts(table(tmp_path, "s4-tab3"))["s4-9"] == "outside: val acc +1.4 points, 1.4 allowed"
-    assert verdicts(table(tmp_path, "s4-tab2"))["s4-6"] == "inside"
+    assert verdicts(table(tmp_path, "s4-tab1")) == {"s4-3": "inside: 1 of 5 seeds"}
+    assert verdicts(table(tmp_path, "s4-tab3"))["s4-9"] == "outside: val acc +1.4 points, 1.4 allowed; 1 of 5 seeds"
+    assert verdicts(table(tmp_path, "s4-tab2"))["s4-6"].startswith("inside")
     made = verdicts(table(tmp_path, "s0-tab1"))
     assert made["s0-4"] == "outside: val acc -2.0 points, 2.0 allowed"
     assert (made["s0-3"], made["s0-6"]) == ("inside", "outside: val acc +4.0 points, 4.0 allowed")
@@ -155,6 +155,38 @@ def test_the_index_finds_runs_by_what_they_are_not_by_name(tmp_path, write):
     settings["weight_decay"] = 1e-4
     (tmp_path / "kept" / "config.json").write_text(json.dumps({"settings": settings}))
     assert verdicts(table(tmp_path, "s0-1"))["s0-1"] == "not run"
+
+
+def test_published_test_numbers_wait_for_the_test_pass(tmp_path, write):
+    folder = write("s3-6", (1.2, 0.63, 1.9, 0.505), test=(1.9, 0.515))
+    made = table(tmp_path, "s3-6")
+    assert "Test numbers of ours" in made.notes[1]
+    assert verdicts(made)["s3-6"].startswith("inside")
+    (folder / "test.json").unlink()  # killed before it
+    assert verdicts(table(tmp_path, "s3-6"))["s3-6"] == "not comparable: no test pass yet"
+
+
+def test_an_accuracy_that_is_no_number_is_outside(tmp_path, write):
+    write("s0-7", (float("nan"), float("nan"), float("nan"), float("nan")))
+    assert verdicts(table(tmp_path, "s0-7"))["s0-7"].startswith("outside: train acc +nan points, 2.0 allowed")
+
+
+def test_a_seed_that_is_named_twice_counts_once(tmp_path, write):
+    write("s0-7", (0.98, 0.71, 1.5, 0.61))
+    line = table(tmp_path, "s0-7", seeds=[0, 0]).lines[0]
+    assert numbers(line)["val_acc"] == (0.61, None)
+
+
+def test_of_two_folders_with_the_same_settings_the_one_that_went_further_counts(tmp_path, write):
+    folder = write("s0-7", (0.98, 0.71, 1.5, 0.61), done=40)
+    for name, lines in (("a", 0), ("z", 3)):
+        other = tmp_path / name
+        other.mkdir()
+        (other / "config.json").write_text((folder / "config.json").read_text())
+        if lines:
+            kept = (folder / "metrics.csv").read_text().splitlines(keepends=True)[: lines + 1]
+            (other / "metrics.csv").write_text("".join(kept))
+    assert table(tmp_path, "s0-7").lines[0].result.epochs == 40
 
 
 def test_damaged_runs_are_named_and_do_not_stop_a_table(tmp_path, write):

@@ -177,10 +177,24 @@ def test_wrong_commands_are_one_clear_line_and_leave_nothing(call, tmp_path, mon
 
 def test_a_table_without_runs_says_what_makes_them(call, tmp_path):
     runs = tmp_path / "runs"
+    assert call(reproduce, "table", "s0-tab1", "--runs", runs)[::2] == (
+        2,
+        f"reproduce.py: --runs: there is no folder {runs}\n",
+    )
+    runs.mkdir()
     status, out, err = call(reproduce, "table", "s0-tab1", "--runs", runs)
     assert status == 0
     assert "not run" in out
     assert f"made by: python scripts/reproduce.py run s0-tab1 --scale quick --out {runs}\n" in err
+
+
+@pytest.mark.parametrize("command", [["table", "s0-1"], ["figure", "s0-fig1"], ["report"], ["findings"]])
+def test_damaged_runs_are_named_whatever_becomes_of_the_command(call, write, tmp_path, command):
+    (write("s0-1", (1.7, 0.5, 1.9, 0.47)) / "metrics.csv").write_text("epoch\nx\n")
+    _, _, error = call(reproduce, *command, "--runs", tmp_path)
+    assert "metrics.csv is damaged" in error
+    assert "delete the folder to run it again" in error
+    assert "no runs yet" not in error
 
 
 def test_no_command_lists_the_commands(call):
@@ -194,5 +208,5 @@ def test_rows_without_runs_say_what_they_are(reproduced, tmp_path):
     assert status == 0
     assert "s0-14 has nothing to run, it is tested: tests/experiments/derived/test_s0_rows.py" in out
     assert "x-1 has nothing to run, it is planned" in out
-    assert "0 runs" in out
+    assert "runs, " not in out  # nothing was looked for, CIFAR-100 neither
     assert not list(tmp_path.iterdir())

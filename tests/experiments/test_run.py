@@ -136,6 +136,18 @@ def test_a_folder_has_one_run_at_a_time(tmp_path):
     assert after.returncode == 0, after.stderr
 
 
+def test_results_without_a_checkpoint_are_not_written_over(whole, tmp_path):
+    """Kept results are not an interrupted run, with or without --resume."""
+    folder = tmp_path / "run"
+    shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("checkpoint*"))
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for more in ([], ["--resume"]):
+        result = train(*SMALL, "--norm", "batch", "--epochs", 3, "--out", folder, *more)
+        assert result.returncode == 2
+        assert "has a test.json, but no checkpoint-latest.npz to go on from: choose another --out" in result.stderr
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_ctrl_c_says_how_to_go_on(tmp_path):
     process = subprocess.Popen(
         command(*SMALL, "--epochs", 50, "--out", tmp_path / "run"),

@@ -80,6 +80,18 @@ def test_a_failing_run_does_not_stop_the_others(tmp_path, command):
     assert "run_6" in by_name["run_6"].message
 
 
+def test_a_finished_run_that_is_damaged_has_failed(tmp_path, command):
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    (tmp_path / "runs" / "a" / "config.json").write_text(json.dumps({"settings": {"seed": 1, "epochs": 5}}))
+    (tmp_path / "runs" / "a" / "test.json").write_text('{"test_loss": 1.0, "test_acc": 0.5}')
+    assert run_all(planned(1), tmp_path / "runs", command)[0].status == "skipped"
+    (tmp_path / "runs" / "a" / "metrics.csv").write_text("epoch\nx\n")
+    (outcome,) = run_all(planned(1), tmp_path / "runs", command)
+    assert outcome.status == "failed"
+    assert "metrics.csv is damaged" in outcome.message
+    assert outcome.message.endswith("delete the folder to run it again")
+
+
 def test_an_interrupt_ends_all_processes(tmp_path, command):
     def interrupt(line):
         raise KeyboardInterrupt

@@ -41,7 +41,7 @@ def test_full_is_the_protocol():
 
 
 def test_schedules_end_where_they_end_at_full_scale():
-    """E and the exponential one in their last epochs; I swings as often in an epoch as it has steps, 475 or 95."""
+    """E and the exponential one in their last epochs; I has as many half waves as an epoch has steps, 475 or 95."""
     for row, run in (("x-5", 0), ("x-5", 2), ("x-5", 3), ("x-5", 5)):
         ends = []
         for scale in (FULL, QUICK):

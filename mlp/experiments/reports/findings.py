@@ -90,9 +90,6 @@ FINDINGS = (
         ("gap_acc", "s4-10", "below", "s4-3"),
     ),
     finding("Residual connections with weight decay 1e-3 and batches of 50 collapse.", ("val_acc", "s4-17", "at")),
-    finding(
-        "Residual connections overfit more than batch normalization, which reduces it.",
-        ("gap_acc", "s0-4", "above", "s0-3"),
-        ("gap_acc", "s0-5", "below", "s0-4"),
-    ),
+    # s0 adds that batch normalization reduces it: of losses that is true, but the gaps of its accuracies are equal.
+    finding("Residual connections overfit more than batch normalization.", ("gap_acc", "s0-4", "above", "s0-3")),
 )

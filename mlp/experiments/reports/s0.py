@@ -65,7 +65,7 @@ ROWS = (
     given(2, VGG38_PLAIN, "s0-fig1", note='Printed as "00.01", a fraction among percentages: it means 1 %, chance.'),
     given(3, VGG38_BN),
     given(4, VGG38_RC),
-    given(5, VGG38_BN_RC, note="Published out of line with the other rows: to be judged loosely."),
+    given(5, VGG38_BN_RC, note="Published out of line with the other rows: its verdict says little."),
     given(6, VGG38_BN_2),
     given(7, BEST, note="The report's best model."),
     Row("s0-8", "Training curves of VGG08 and VGG38", "runnable", (VGG08_PLAIN, VGG38_PLAIN), exhibits=("s0-fig1",)),

@@ -150,7 +150,8 @@ def make_folder(tmp_path):
         header = "epoch,train_loss,train_acc,val_loss,val_acc,learning_rate,seconds\n"
         (folder / "metrics.csv").write_text(header + rows)
         if flow is not None:
-            np.savez(folder / "gradient_flow.npz", names=np.array(NAMES), mean_abs=np.asarray(flow, np.float32))
+            flow = np.asarray(flow, np.float32)
+            np.savez(folder / "gradient_flow.npz", names=np.array(NAMES), mean_abs=flow, last_mean_abs=flow)
         return read_run(folder)
 
     return make
