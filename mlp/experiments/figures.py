@@ -175,7 +175,9 @@ def draw_gradient_flow(exhibit: Exhibit, results: Sequence[Result], title: str) 
     """Draw the gradient flow of each run, of the first of its seeds."""
     recorded = [result for result in results if has_flow(result)]
     if not recorded:
-        raise CheckpointError(f"{exhibit.id} has nothing to show: none of its runs has a gradient_flow.npz")
+        raise CheckpointError(
+            f"{exhibit.id} has nothing to show: none of its {results[0].scale.name}-scale runs has a gradient_flow.npz"
+        )
     tables = {label_of(result): result.records[0].history.tables["gradient_flow"] for result in recorded}
     return plotting.flow_panels(tables, exhibit.log, title)
 

@@ -200,7 +200,7 @@ def test_gradient_flows_that_are_missing(make_index):
     index = make_index("s0-2")
     for file in index.root.rglob("gradient_flow.npz"):
         file.unlink()
-    with pytest.raises(CheckpointError, match="none of its runs has a gradient_flow.npz"):
+    with pytest.raises(CheckpointError, match="none of its full-scale runs has a gradient_flow.npz"):
         draw("s0-fig3", index)
 
 
