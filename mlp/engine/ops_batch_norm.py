@@ -56,10 +56,6 @@ class BatchNormOp(PointwiseOp):
         self.wide_lines = self.wide.reshape(plan.threads, 4, self.line)
         self.statistics = [None] * plan.threads
 
-    def rows(self, lines):
-        """Return lines as a list of arrays (rows, W C): one, or one for each image where borders lie between them."""
-        return [lines.reshape(-1, self.row)] if lines.flags.c_contiguous else lines.reshape(len(lines), -1, self.row)
-
     def spread(self, t, i, vector):
         """Repeat a vector (C,) for every pixel of a line."""
         self.wide[t, i] = vector
@@ -83,7 +79,9 @@ class BatchNormOp(PointwiseOp):
         """Add sum p and sum p q over the rows of a block to `sums` (2, W, C)."""
         total = self.row_sum[t]  # (W C,)
         first, second = sums.reshape(2, self.row)
-        for p_rows, q_rows in zip(self.rows(p), self.rows(q), strict=True):
+        # all rows of a block at once, or those of each image where borders lie between the images of p or of q
+        pieces = 1 if p.flags.c_contiguous and q.flags.c_contiguous else len(p)
+        for p_rows, q_rows in zip(p.reshape(pieces, -1, self.row), q.reshape(pieces, -1, self.row), strict=True):
             np.matmul(self.ones[: len(p_rows)], p_rows, out=total)
             np.add(first, total, out=first)
             np.einsum("ij,ij->j", p_rows, q_rows, out=total)

@@ -102,7 +102,8 @@ class Plan:
         """Return the block size if scratch is enough for a value (or its gradient), otherwise 0.
 
         It is if there is one reader, next to the producer, and both go through the same blocks without a meeting of
-        all threads in between; and if backward does not want the data once more.
+        all threads in between; and if backward does not want the data once more. A reader that meets in backward
+        gives its first input its gradient after the meeting, the others (shortcuts) before it.
         """
         following = self._all_readers[value]
         if len(following) != 1 or following[0] is None:
@@ -110,7 +111,7 @@ class Plan:
         producer, reader = value.producer, following[0]
         near = self.ops.index(producer) + 1 == self.ops.index(reader) and producer.block == reader.block
         if backward:
-            wanted = producer.meets_backward
+            wanted = producer.meets_backward or (reader.meets_backward and value is not reader.inputs[0])
         else:
             wanted = self.training and (producer.outputs_needed or reader.inputs_needed)
         return producer.block if near and not (wanted or producer.alone or reader.alone) else 0

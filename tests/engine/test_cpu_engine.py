@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from comparison import CLASSES, Square, compare_engines
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlp.engine import CpuEngine, TextbookEngine, ops_convolution, plan, winograd_correlation
@@ -184,6 +184,39 @@ MODELS = {
 @pytest.mark.parametrize("threads", [1, 2])
 def test_wiring(name, threads):
     compare_engines(lambda: Sequential(*MODELS[name]()), (3, 10, 10, 3), threads, steps=2)
+
+
+LAYERS = {
+    "conv 3": lambda C: conv(C, C, 3, padding=1, bias=False),  # before a norm its gradient is nothing but rounding
+    "conv 1": lambda C: conv(C, C, 1, bias=False),
+    "norm": BatchNorm,
+    "relu": lambda C: LeakyReLU(0.2),
+    "pool": lambda C: AvgPool2d(1),
+    "square": lambda C: Square(),
+}
+chains = st.lists(st.sampled_from(list(LAYERS)), max_size=3)
+wirings = st.lists(chains | st.tuples(chains, chains), min_size=1, max_size=4)  # a pair is body and shortcut
+
+
+def network(wiring, C):
+    """A network of layers that keep the size of their inputs, one after the other and side by side."""
+
+    def chain(names):
+        return Sequential(*[LAYERS[name](C) for name in names])
+
+    parts = [Residual(*map(chain, part)) if isinstance(part, tuple) else chain(part) for part in wiring]
+    return Sequential(conv(2, C, 3, padding=1, bias=False), BatchNorm(C), *parts, BatchNorm(C), *head(C))
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(wirings, st.sampled_from([5, 8]), st.integers(2, 6), st.integers(1, 3), st.sampled_from([5_000, 10_000]))
+@example([(["conv 3", "norm"], ["conv 3"]), ["relu"]], 8, 6, 1, 5_000)  # the shortcut gets its gradient early
+@example([(["norm", "relu", "conv 3"], ["conv 3"])], 8, 6, 1, 10_000)  # inputs that a norm shares with a convolution
+def test_any_wiring(wiring, C, images, threads, block_bytes):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "BLOCK_BYTES", block_bytes)  # one or two images at a time, or more
+        # one norm behind another leaves little of its gradients, and few of their digits
+        compare_engines(lambda: network(wiring, C), (images, 6, 7, 2), threads, tolerance=1e-7)
 
 
 def test_more_threads_than_images():
