@@ -1,6 +1,7 @@
 """Checks of settings: each returns the value, or raises a ConfigurationError with the name, the range and the value."""
 
 from collections.abc import Collection
+from numbers import Integral
 
 from mlp.errors import ConfigurationError
 
@@ -28,9 +29,9 @@ def fraction(name: str, value: float) -> float:
 
 def at_least_one(name: str, value: int) -> int:
     """Return `value`; an error unless it is a whole number of at least 1."""
-    if not (isinstance(value, int) and value >= 1):
+    if not (isinstance(value, Integral) and value >= 1):
         raise ConfigurationError(f"{name} must be a whole number of at least 1, got {value!r}")
-    return value
+    return int(value)
 
 
 def choose(name: str, value: str, choices: Collection[str]) -> str:

@@ -30,6 +30,7 @@ from mlp.engine import (  # noqa: F401  (they register their ops)
 from mlp.engine.blas import BlasThreads
 from mlp.engine.fused_rules import FusedUpdate
 from mlp.engine.gradient_statistics import GradientStatistics
+from mlp.engine.lowering import checked_gradient
 from mlp.engine.memory import Memory
 from mlp.engine.plan import Plan, execute
 from mlp.engine.textbook import gather, mean_metrics
@@ -72,18 +73,18 @@ class CpuEngine:
         with self.blas.held_to_one():
             plan, outputs, loss = self._forward(x, targets, training=True)
             if math.isfinite(loss):
-                np.copyto(plan.result.grad.array, self.loss.backward())
+                np.copyto(plan.result.grad.array, checked_gradient(self.loss, outputs))
                 self._run(plan, plan.backward_program)
                 if self.statistics:
                     self.statistics.accumulate()
                 self.update()
-        self.metrics.append((loss, self.loss.accuracy(outputs, targets)))
+        self.metrics.append((loss, float(self.loss.accuracy(outputs, targets))))
         return loss
 
     def evaluate(self, x, targets):
         with self.blas.held_to_one():
             _, outputs, loss = self._forward(x, targets, training=False)
-        return loss, self.loss.accuracy(outputs, targets)
+        return loss, float(self.loss.accuracy(outputs, targets))
 
     def resident(self, batches):
         return batches
@@ -107,7 +108,7 @@ class CpuEngine:
         self._run(plan, plan.forward_program)
         plan.ops[0].x = None
         outputs = plan.result.data.array
-        return plan, outputs, self.loss.forward(outputs, targets)
+        return plan, outputs, float(self.loss.forward(outputs, targets))
 
     def plan(self, shape, dtype, training):
         """Return the plan for batches of that shape; it is made at the first one."""

@@ -26,6 +26,7 @@ from mlp.engine.cuda_data import DeviceBatches
 from mlp.engine.cuda_graph import Gpu, Program
 from mlp.engine.cuda_plan import CudaPlan
 from mlp.engine.cuda_update import STATE, CudaGradientStatistics, CudaUpdate
+from mlp.engine.lowering import checked_gradient
 from mlp.engine.textbook import gather, mean_metrics
 from mlp.errors import DeviceError, MlpError
 from mlp.losses import check_targets
@@ -168,7 +169,7 @@ class CudaEngine:
         loss = self.loss.forward(outputs, plan.given_targets)
         self.log.write(slot, loss, self.loss.accuracy(outputs, plan.given_targets) * N, N)
         if math.isfinite(loss):
-            plan.result.grad[...] = self.loss.backward()
+            plan.result.grad[...] = checked_gradient(self.loss, outputs)
         self.state[0] = 1.0  # finite: the engine goes on only then
 
 

@@ -5,7 +5,7 @@ Whatever is not here, and shapes that the kernels do not know, run as the textbo
 
 from mlp.engine.cuda_convolution import ConvolutionOp
 from mlp.engine.cuda_ops import AveragePoolOp, Op, PointwiseOp
-from mlp.engine.lowering import Lowerings, checked_forward, lower_branches, probe_output_shape
+from mlp.engine.lowering import Lowerings, checked_backward, checked_forward, lower_branches, probe_output_shape
 from mlp.layers import AvgPool2d, BatchNorm, Conv2d, LeakyReLU, ReLU, Residual
 
 LOWERINGS = Lowerings()
@@ -31,7 +31,7 @@ class TextbookOp(Op):
         target, add = plan.claim(value) if value.needs_grad else (None, 0)
 
         def run():
-            grad_inputs = self.layer.backward(grad)
+            grad_inputs = checked_backward(self.layer, grad, value.data)
             if target is not None:
                 target[...] = target + grad_inputs if add else grad_inputs
 

@@ -64,18 +64,45 @@ def probe_output_shape(layer, value, plan, asarray=np.asarray):
     probe = np.random.default_rng(0).standard_normal((plan.images, *value.shape)).astype(plan.dtype)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        return copy.deepcopy(layer).forward(asarray(probe), training=plan.training).shape[1:]
+        outputs = copy.deepcopy(layer).forward(asarray(probe), training=plan.training)
+    return given(layer, outputs).shape[1:]
+
+
+def given(layer, outputs):
+    """Return what a layer's forward returned; an error if that is None."""
+    if outputs is None:
+        raise ShapeError(f"{layer.label()}: forward returned None: is `return` missing?")
+    return outputs
 
 
 def checked_forward(layer, x, outputs, training):
     """Return what a layer's own forward gives; an error unless it has the shape and dtype of the array `outputs`."""
-    y = layer.forward(x, training=training)
+    y = given(layer, layer.forward(x, training=training))
     if y.shape != outputs.shape or y.dtype != outputs.dtype:
         raise ShapeError(
             f"{layer.label()}: expected outputs {outputs.shape} of {outputs.dtype}, got {y.shape} of {y.dtype}: a "
             "layer keeps the dtype, and the shape of its outputs follows from that of its inputs."
         )
     return y
+
+
+def checked_backward(layer, grad_outputs, x):
+    """Return what a layer's own backward gives; an error unless it has the shape and dtype of the inputs `x`."""
+    return same_kind(f"{layer.label()}: backward must return dL/dx", layer.backward(grad_outputs), x)
+
+
+def checked_gradient(loss, outputs):
+    """Return dL/dy as a loss gives it; an error unless it has the shape and dtype of the outputs y."""
+    return same_kind(f"{type(loss).__name__}.backward must return dL/dy", loss.backward(), outputs)
+
+
+def same_kind(wanted, gradient, array):
+    """Return a gradient; an error that begins with `wanted` unless it has the shape and dtype of `array`."""
+    shape, dtype = getattr(gradient, "shape", None), getattr(gradient, "dtype", None)
+    if shape != array.shape or dtype != array.dtype:
+        got = f"a {type(gradient).__name__}" if shape is None else f"{shape} of {dtype}"
+        raise ShapeError(f"{wanted}, an array {array.shape} of {array.dtype}, got {got}.")
+    return gradient
 
 
 def readers(plan, value):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlp.engine.lowering import checked_forward, probe_output_shape
+from mlp.engine.lowering import checked_backward, checked_forward, probe_output_shape
 from mlp.engine.op import Op, Phase, lowers
 from mlp.layers import Flatten
 
@@ -35,8 +35,8 @@ class TextbookOp(Op):
         np.copyto(outputs, y)
 
     def backward(self, t, lo, hi):
-        grad_inputs = self.layer.backward(self.output.grad.array)
         (value,), (first,) = self.inputs, self.writes
+        grad_inputs = checked_backward(self.layer, self.output.grad.array, value.data.array)
         if first:
             np.copyto(value.grad.array, grad_inputs)
         elif value.needs_grad:

@@ -10,6 +10,7 @@ from typing import Any
 
 from mlp.backend import device_of, move
 from mlp.engine.gradient_statistics import GradientStatistics
+from mlp.errors import ConfigurationError
 from mlp.layers.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
@@ -40,24 +41,25 @@ class TextbookEngine:
     def train_step(self, x: Array, targets: Array) -> float:
         """Change the weights once, for one batch; return its loss.
 
-        A loss that is not finite is returned as well, but weights and gradients stay as they were.
+        A loss that is not finite is returned as well, but weights and gradients stay as they were. Buffers have seen
+        the batch: running statistics may be infinite now, and then only an earlier checkpoint helps.
         """
         x, targets = move(x, self.device), move(targets, self.device)
         outputs = self.model.forward(x, training=True)
-        loss = self.loss.forward(outputs, targets)
+        loss = float(self.loss.forward(outputs, targets))
         if math.isfinite(loss):
             self.model.backward(self.loss.backward())
             if self.statistics:
                 self.statistics.accumulate()
             self.rule.update()
-        self.metrics.append((loss, self.loss.accuracy(outputs, targets)))
+        self.metrics.append((loss, float(self.loss.accuracy(outputs, targets))))
         return loss
 
     def evaluate(self, x: Array, targets: Array) -> tuple[float, float]:
         """Return (loss, accuracy) of one batch in evaluation mode."""
         x, targets = move(x, self.device), move(targets, self.device)
         outputs = self.model.forward(x, training=False)
-        return self.loss.forward(outputs, targets), self.loss.accuracy(outputs, targets)
+        return float(self.loss.forward(outputs, targets)), float(self.loss.accuracy(outputs, targets))
 
     def resident(self, batches: BatchSource) -> BatchSource:
         """Return batches that are near to the engine: those given, unless it can make them on its device."""
@@ -78,10 +80,17 @@ class TextbookEngine:
 
 
 def gather(model: Layer, rule: LearningRule) -> None:
-    """Let a rule take the parameters of a model into its flat arrays, unless it has them already."""
+    """Let a rule take the parameters of a model into its flat arrays, unless it has them, or some of them, already."""
     model.set_paths()
+    parameters = model.parameters()
     if rule.flat is None or not rule.flat.whole:
-        rule.initialize(model.parameters())
+        rule.initialize(parameters)
+    known = {id(parameter) for parameter in parameters}
+    if not all(id(parameter) in known and parameter.flat is rule.flat for parameter in rule.flat.parameters):
+        raise ConfigurationError(
+            f"this {type(rule).__name__} has the parameters of another model, or of layers that were replaced: "
+            "make a new rule, or call rule.initialize(model.parameters())."
+        )
 
 
 def mean_metrics(metrics: list[tuple[float, float]]) -> tuple[float, float]:

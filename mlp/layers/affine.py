@@ -22,6 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 
+from mlp.checks import at_least_one
 from mlp.initializers import draw_weight_and_bias, pytorch_default
 from mlp.layers.base import Layer
 from mlp.layers.parameter import Parameter
@@ -37,6 +38,9 @@ class Affine(Layer):
         initializer: draws the weight, see `mlp.initializers`.
         rng: NumPy generator for the first weights; without one they differ from run to run.
         dtype: of the weights.
+
+    Raises:
+        ConfigurationError: a number of features below 1.
     """
 
     def __init__(
@@ -48,7 +52,8 @@ class Affine(Layer):
         rng: Generator | None = None,
         dtype: DType = np.float32,
     ) -> None:
-        self.in_features, self.out_features = in_features, out_features
+        self.in_features = at_least_one("in_features", in_features)
+        self.out_features = at_least_one("out_features", out_features)
         self.initializer = initializer
         self.weight = Parameter(np.empty((in_features, out_features), dtype))
         if bias:

@@ -24,14 +24,15 @@ list or a dict are not, and `set_paths` says so.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module, move, to_numpy
-from mlp.errors import BackwardError, ConfigurationError
+from mlp.errors import BackwardError
 from mlp.layers.input_checks import check_same_kind, check_shape, check_state
-from mlp.layers.lost_parts import check_nothing_lost
+from mlp.layers.lost_parts import check_buffers, check_first_use, check_nothing_lost
 from mlp.layers.parameter import Parameter, join
-from mlp.layers.summary import LayerCard, card_of, format_summary
+from mlp.layers.summary import LayerCard, cards_of, format_summary
 from mlp.rng import generator
 from mlp.typing import Array, DType
 
@@ -132,24 +133,20 @@ class Layer:
         """Tell every layer and parameter its dotted path.
 
         Raises:
-            ConfigurationError: the same layer stands in two places. Each place needs a layer of its own, because a
-                layer keeps the values of one forward pass. Or a list or dict holds layers or parameters that are
+            ConfigurationError: the same layer or parameter stands in two places (each needs one of its own, because a
+                layer keeps the values of one forward pass). Or a list or dict holds layers or parameters that are
                 found nowhere else, and so would never be trained.
         """
-        seen: dict[int, str] = {}
+        used: dict[int, str] = {}
         for path, layer in self.named_layers():
-            if id(layer) in seen:
-                raise ConfigurationError(
-                    f"the same {type(layer).__name__} is used twice, as {seen[id(layer)]!r} and {path!r}: "
-                    "make two layers"
-                )
-            seen[id(layer)] = path
+            check_first_use(used, layer, path)
             layer.path = path
             for name, parameter in layer.own_parameters():
+                check_first_use(used, parameter, join(path, name))
                 parameter.name = join(path, name)
-        found = seen.keys() | {id(parameter) for parameter in self.parameters()}
         for _, layer in self.named_layers():
-            check_nothing_lost(layer.label(), vars(layer), (Layer, Parameter), found)
+            check_nothing_lost(layer.label(), vars(layer), (Layer, Parameter), used.keys())
+            check_buffers(layer.label(), {name: getattr(layer, name) for name in layer.buffer_names})
         return self
 
     def label(self) -> str:
@@ -231,9 +228,7 @@ class Layer:
 
     def cards(self, x: Array, batch_size: int) -> tuple[Array, list[LayerCard]]:
         """Run the one-image batch `x` forward; return its outputs and a list with a `LayerCard` for each layer."""
-        y = self.forward(x)
-        kept, self._kept = self._kept or (), None
-        return y, [card_of(self, x, y, kept, batch_size)]
+        return cards_of(self, x, batch_size)
 
     def summary(self, input_shape: Sequence[int], batch_size: int = 100) -> str:
         """Return a table of all layers as text: output shapes, parameters, multiply-adds, memory.
@@ -242,10 +237,11 @@ class Layer:
             input_shape: the shape of one image, (H, W, C), or of one vector, (D,).
             batch_size: images in a training step, for which memory is counted.
         """
-        parameter = self.parameters()[0].data
-        x = get_array_module(parameter).zeros((1, *input_shape), parameter.dtype)
+        parameters = self.parameters()
+        like = parameters[0].data if parameters else np.empty(0, np.float32)
+        x = get_array_module(like).zeros((1, *input_shape), like.dtype)
         _, cards = self.cards(x, batch_size)
-        return format_summary(cards, parameter.dtype.itemsize, batch_size)
+        return format_summary(cards, like.dtype.itemsize, batch_size)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

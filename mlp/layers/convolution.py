@@ -38,6 +38,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module
+from mlp.checks import at_least_one
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.initializers import draw_weight_and_bias, pytorch_default
 from mlp.layers.base import Layer
@@ -95,7 +96,7 @@ class Conv2d(Layer):
         initializer, rng, dtype: as for Affine.
 
     Raises:
-        ConfigurationError: a kernel size or stride below 1, a negative padding.
+        ConfigurationError: a number of channels, kernel size or stride below 1, a negative padding.
     """
 
     def __init__(
@@ -110,7 +111,8 @@ class Conv2d(Layer):
         rng: Generator | None = None,
         dtype: DType = np.float32,
     ) -> None:
-        self.in_channels, self.out_channels = in_channels, out_channels
+        self.in_channels = at_least_one("in_channels", in_channels)
+        self.out_channels = at_least_one("out_channels", out_channels)
         self.kernel_size = as_pair("kernel_size", kernel_size, 1)
         self.stride = as_pair("stride", stride, 1)
         self.padding = as_pair("padding", padding, 0)
@@ -198,7 +200,7 @@ class Conv2d(Layer):
 
 def as_pair(name: str, value: int | Sequence[int], minimum: int) -> tuple[int, int]:
     """Return (down, right) for an int or a pair of ints of at least `minimum`."""
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(v, int) and v >= minimum for v in pair):
+    pair = (value, value) if isinstance(value, int | np.integer) else tuple(value)
+    if len(pair) != 2 or not all(isinstance(v, int | np.integer) and v >= minimum for v in pair):
         raise ConfigurationError(f"{name} must be an int >= {minimum} or a pair of them, got {value!r}")
-    return pair
+    return int(pair[0]), int(pair[1])

@@ -32,11 +32,13 @@ def check_same_kind(label: str, x: Array, weights: Array) -> None:
         ShapeError: another dtype. DeviceError: another device.
     """
     if x.dtype != weights.dtype:
-        raise ShapeError(
-            f"{label}: the parameters are {weights.dtype}, the inputs are {x.dtype}: call "
-            f"x.astype(np.{weights.dtype}) on the inputs, or model.astype(np.{x.dtype}) on the model. Or the layer "
-            "before made them so: its scalars must be Python floats, and its new arrays have x.dtype."
-        )
+        advice = f"call x.astype(np.{weights.dtype}) on the inputs"
+        if x.dtype.kind == "f":
+            advice += (
+                f", or model.astype(np.{x.dtype}) on the model. Or the layer before made them so: its scalars must be "
+                "Python floats, and its new arrays have x.dtype"
+            )
+        raise ShapeError(f"{label}: the parameters are {weights.dtype}, the inputs are {x.dtype}: {advice}.")
     if device_of(x) != device_of(weights):
         raise DeviceError(
             f"{label}: the parameters are on {device_of(weights)}, the inputs on {device_of(x)}: "

@@ -1,9 +1,16 @@
-"""Layers and parameters in lists and dicts, where a layer does not look for its parts: they would never be trained."""
+"""Parts that a layer cannot have: used twice, no arrays, or in lists and dicts, where they would never be trained."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from mlp.errors import ConfigurationError
+
+
+def check_first_use(used: dict[int, str], part: Any, name: str) -> None:
+    """Add {id of a layer or parameter: its name} to `used`; a ConfigurationError if it has another name already."""
+    if used.setdefault(id(part), name) != name:
+        kind = type(part).__name__
+        raise ConfigurationError(f"the same {kind} is used twice, as {used[id(part)]!r} and {name!r}: make two")
 
 
 def check_nothing_lost(
@@ -24,6 +31,15 @@ def check_nothing_lost(
             raise ConfigurationError(
                 f"{label}: {type(lost).__name__} in the {type(value).__name__} {name!r} is not found there and would "
                 f"not be trained: give each a name of its own (self.{name}_0 = ...), or put layers into a Sequential"
+            )
+
+
+def check_buffers(label: str, buffers: Mapping[str, Any]) -> None:
+    """Check that what is saved with the weights, {name: value}, are arrays; an error names one that is not."""
+    for name, value in buffers.items():
+        if not hasattr(value, "dtype"):
+            raise ConfigurationError(
+                f"{label}: {name!r} in buffer_names is a {type(value).__name__}, no array: write np.array(...)"
             )
 
 

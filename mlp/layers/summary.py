@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mlp.layers.probing import observed
 from mlp.typing import Array
 
 
@@ -32,6 +33,25 @@ def card_of(layer: Any, x: Array, y: Array, kept: Sequence[Any], batch_size: int
         kept_bytes=sum(value.nbytes for value in kept if hasattr(value, "nbytes")),
         column_bytes=layer.column_bytes(x, batch_size),
     )
+
+
+def cards_of(block: Any, x: Array, batch_size: int) -> tuple[Array, list[LayerCard]]:
+    """Run the one-image batch `x` through a layer; return its outputs and the cards of the layers that it is made of.
+
+    A layer that has both layers and parameters of its own gets a card for the latter.
+    """
+    cards = []
+
+    def see(layer: Any, inputs: Array, outputs: Array) -> None:
+        cards.append(card_of(layer, inputs, outputs, layer._kept or (), batch_size))
+
+    with observed(block, see):
+        y = block.forward(x)
+    if block.children() and block.own_parameters():
+        cards.append(card_of(block, x, y, block._kept or (), batch_size))
+    for _, layer in block.named_layers():
+        layer._kept = None
+    return y, cards
 
 
 def format_summary(cards: Sequence[LayerCard], itemsize: int, batch_size: int) -> str:

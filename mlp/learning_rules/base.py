@@ -24,9 +24,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
+
 from mlp.backend import device_of, get_array_module, to_numpy
 from mlp.checks import not_negative, positive
-from mlp.errors import CheckpointError, MlpError
+from mlp.errors import CheckpointError, ConfigurationError, MlpError
 from mlp.layers.parameter import FlatParameters, Parameter
 from mlp.typing import Array
 
@@ -68,6 +70,9 @@ class LearningRule:
 
     def initialize(self, parameters: Iterable[Parameter]) -> None:
         """Take charge of a model's parameters: gather them into one flat array, set step and moments to zero."""
+        parameters = list(parameters)
+        if self.no_decay is not None and not all(parameter.name for parameter in parameters):
+            raise ConfigurationError("no_decay goes by the parameters' names: call model.set_paths() before initialize")
         self.flat = FlatParameters.gather(parameters)
         self.steps = 0
         zeros_like = get_array_module(self.flat.data).zeros_like
@@ -103,7 +108,7 @@ class LearningRule:
         if self.clip_value is not None:
             gradient = xp.clip(gradient, -self.clip_value, self.clip_value)
         if self.clip_norm is not None:
-            gradient = gradient * min(1.0, self.clip_norm / (float(xp.linalg.norm(gradient)) + 1e-6))
+            gradient = gradient * min(1.0, self.clip_norm / (norm_of(gradient) + 1e-6))
         return gradient
 
     def change(self, gradient: Array) -> Array:
@@ -129,3 +134,14 @@ class LearningRule:
     def __repr__(self) -> str:
         where = "" if self.flat is None else f", {self.flat.data.size:,} weights on {device_of(self.flat.data)}"
         return f"{type(self).__name__}(learning_rate={self.learning_rate}{where})"
+
+
+def norm_of(gradient: Array) -> float:
+    """Return |g|, also where the squares of its numbers are too large for their dtype."""
+    xp = get_array_module(gradient)
+    with np.errstate(over="ignore"):
+        norm = float(xp.linalg.norm(gradient))
+    if norm != float("inf"):
+        return norm
+    largest = float(xp.abs(gradient).max())
+    return largest * float(xp.linalg.norm(gradient / largest))

@@ -88,9 +88,16 @@ def load_checkpoint(path: PathLike, trainer: "Trainer") -> None:
     """
     arrays = read_checkpoint(path)
     try:
+        rule = section(arrays, "rule/")
+        expected = {"steps", *trainer.rule.moment_names}
+        if rule.keys() != expected:
+            raise CheckpointError(
+                f"checkpoint {path} belongs to another learning rule: it has {sorted(rule)}, "
+                f"{type(trainer.rule).__name__} needs {sorted(expected)}"
+            )
         load_model(path, trainer.model, arrays)
         trainer.rule.initialize(trainer.model.parameters())
-        trainer.rule.load_state_dict(section(arrays, "rule/"))
+        trainer.rule.load_state_dict(rule)
         trainer.step, trainer.epoch = int(arrays["step"]), int(arrays["epoch"])
         trainer.history = History.from_arrays(section(arrays, "history/"))
     except (KeyError, ValueError, TypeError) as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from mlp.backend import device_of
 from mlp.engine import Engine
 from mlp.engine.textbook import mean_metrics
-from mlp.errors import NonFiniteLossError
+from mlp.errors import MlpError, NonFiniteLossError
 from mlp.files import write_text
 from mlp.memory import peak_memory_mb
 from mlp.progress import progress_bar
@@ -52,7 +52,13 @@ class Evaluate(Hook):
 
 
 def evaluate(engine: Engine, batches: BatchSource) -> tuple[float, float]:
-    """Return (loss, accuracy) of a bound engine's model, each the unweighted mean over `batches`."""
+    """Return (loss, accuracy) of a bound engine's model, each the unweighted mean over `batches`.
+
+    Raises:
+        MlpError: the engine is not bound; `fit` closes its own at the end.
+    """
+    if engine.model is None:
+        raise MlpError("the engine has no model: call engine.bind(model, loss, rule), also after fit, which closes it")
     return mean_metrics([engine.evaluate(x, targets) for x, targets in engine.resident(batches).epoch(0)])
 
 

@@ -7,7 +7,7 @@ that is called at its moments.
 
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Any
 
 import numpy as np
@@ -54,6 +54,8 @@ class Trainer:
     ) -> None:
         self.model, self.loss, self.rule, self.schedule = model, loss, rule, schedule
         self.hooks = list(hooks)
+        if not model.parameters():
+            raise ConfigurationError("the model has no parameters, so there is nothing to train")
         self.engine = make_engine(engine, threads, device_of(model.parameters()[0].data), precision)
         self.gradient_statistics: str | None = None  # set by the hook that wants them
         self.step = self.epoch = 0
@@ -87,7 +89,10 @@ class Trainer:
         self.epochs, self.train_batches = epochs, train_batches
         evaluate = [Evaluate(valid_batches)] if valid_batches is not None else []
         hooks = [StopOnNonFinite(), *evaluate, *self.hooks]
-        try:
+        with ExitStack() as ending:  # the last that is given to it comes first; one that fails stops no other
+            ending.callback(self.engine.close)
+            for hook in reversed(hooks):
+                ending.callback(hook.after_training, self)
             for hook in hooks:
                 hook.before_training(self)
             self.engine.bind(self.model, self.loss, self.rule, self.gradient_statistics)
@@ -95,10 +100,6 @@ class Trainer:
             with np.errstate(all="ignore"):  # a loss that overflows is reported by StopOnNonFinite, with its place
                 while self.epoch < last:
                     self._run_epoch(batches, hooks)
-        finally:
-            for hook in hooks:
-                hook.after_training(self)
-            self.engine.close()
         return self.history
 
     def _run_epoch(self, train_batches: BatchSource, hooks: Sequence[Hook]) -> None:
@@ -109,7 +110,7 @@ class Trainer:
         with closing(prefetch(train_batches.epoch(self.epoch))) as batches:
             for x, targets in batches:
                 if self.schedule is not None:
-                    self.rule.learning_rate = self.schedule(self.step)
+                    self.rule.learning_rate = float(self.schedule(self.step))
                 self.batch = (x, targets)
                 self.batch_loss = self.engine.train_step(x, targets)
                 for hook in hooks:

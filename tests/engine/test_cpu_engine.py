@@ -424,3 +424,61 @@ def test_another_dtype_is_an_error():
     _, engine = bound_engine()
     with pytest.raises(ShapeError, match="the parameters are float32, the inputs are float64"):
         engine.train_step(*batch(2, dtype=np.float64))
+
+
+class Wrong(Square):
+    """A student's layer whose backward returns something else than dL/dx."""
+
+    def __init__(self, change):
+        self.change = change
+
+    def backward(self, grad_outputs):
+        return self.change(super().backward(grad_outputs))
+
+
+class WrongLoss(SquaredLoss):
+    """A student's loss whose backward sums over the batch."""
+
+    def backward(self):
+        return super().backward().sum(axis=0)
+
+
+class Nothing(Square):
+    """A student's layer without its return."""
+
+    def forward(self, x, training=False):
+        super().forward(x, training)
+
+
+@pytest.mark.parametrize(
+    ("change", "got"),
+    [
+        (lambda g: g.sum(axis=0), r"\(7, 7, 8\) of float32"),
+        (lambda g: 1.0, "a float"),
+        (lambda g: None, "a NoneType"),
+        (lambda g: g.astype(np.float64), r"\(4, 7, 7, 8\) of float64"),
+    ],
+)
+def test_gradients_of_another_shape_or_dtype_are_refused(change, got):
+    model = Sequential(conv(3, 8, 3), Wrong(change), *head(8))
+    engine = CpuEngine(1)
+    engine.bind(model, SoftmaxCrossEntropy(), GradientDescent(1e-2))
+    with pytest.raises(ShapeError, match=f"Wrong '1': backward must return dL/dx, an array .* of float32, got {got}"):
+        engine.train_step(*batch(4, size=9))
+    engine.close()
+
+
+def test_a_loss_with_a_gradient_of_another_shape_is_refused():
+    engine = CpuEngine(1)
+    engine.bind(Sequential(conv(3, 8, 3), *head(8)), WrongLoss(), GradientDescent(1e-2))
+    with pytest.raises(ShapeError, match=r"WrongLoss.backward must return dL/dy, an array \(4, 5\) of float32, got"):
+        engine.train_step(*batch(4, size=9))
+    engine.close()
+
+
+def test_a_forward_without_return_is_named():
+    engine = CpuEngine(1)
+    engine.bind(Sequential(conv(3, 8, 3), Nothing(), *head(8)), SoftmaxCrossEntropy(), GradientDescent(1e-2))
+    with pytest.raises(ShapeError, match="Nothing '1': forward returned None: is `return` missing"):
+        engine.train_step(*batch(4, size=9))
+    engine.close()

@@ -79,7 +79,7 @@ def test_names_do_not_depend_on_the_shortcut():
 
 def test_a_layer_in_two_places_is_an_error():
     layer = ReLU()
-    with pytest.raises(ConfigurationError, match="the same ReLU is used twice, as '0' and '2': make two layers"):
+    with pytest.raises(ConfigurationError, match="the same ReLU is used twice, as '0' and '2': make two"):
         Sequential(layer, Affine(2, 2), layer)
     with pytest.raises(ConfigurationError, match="used twice"):
         Residual(layer, layer)
@@ -135,3 +135,22 @@ def test_a_forward_without_return_is_named():
     model = Sequential({"block": Sequential({"activation": Forgetful()}), "head": Affine(2, 2)})
     with pytest.raises(ShapeError, match="Forgetful 'block.activation': forward returned None: is `return` missing"):
         model.forward(np.ones((1, 2), np.float32))
+
+
+def test_tied_weights_are_refused():
+    first, second = Affine(3, 3), Affine(3, 3)
+    second.weight = first.weight
+    with pytest.raises(ConfigurationError, match=r"the same Parameter is used twice, as '0\.weight' and '1\.weight'"):
+        Sequential(first, second)
+
+
+def test_buffers_are_arrays():
+    class Counts(ReLU):
+        buffer_names = ("count",)
+
+        def __init__(self):
+            super().__init__()
+            self.count = 0
+
+    with pytest.raises(ConfigurationError, match=r"Counts '0': 'count' in buffer_names is a int, no array"):
+        Sequential(Counts())

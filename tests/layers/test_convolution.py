@@ -122,3 +122,15 @@ def test_impossible_settings(keywords):
 def test_a_kernel_size_of_three_numbers():
     with pytest.raises(ConfigurationError, match=r"got \(3, 3, 3\)"):
         Conv2d(3, 4, (3, 3, 3))
+
+
+def test_sizes_may_be_numbers_of_numpy_and_are_checked():
+    assert Conv2d(np.int64(3), np.int64(8), np.int64(3)).kernel_size == (3, 3)
+    for channels in ((0, 8), (3, -1), (3, 2.5)):
+        with pytest.raises(ConfigurationError, match="must be a whole number of at least 1"):
+            Conv2d(*channels, 3)
+
+
+def test_images_of_bytes_are_not_answered_with_weights_of_bytes():
+    with pytest.raises(ShapeError, match=r"call x.astype\(np.float32\) on the inputs\.$"):
+        Conv2d(3, 8, 3).forward(np.zeros((1, 4, 4, 3), np.uint8))

@@ -69,3 +69,16 @@ def test_frozen_buffers_are_put_back_after_an_error_too():
     for (_, now), same, values in zip(layer.named_buffers(), buffers, before, strict=True):
         assert now is same
         np.testing.assert_array_equal(now, values)
+
+
+def test_observers_can_be_nested():
+    model, seen = Sequential(ReLU(), ReLU()), []
+    x = np.ones((1, 2))
+    with observed(model, lambda layer, x, y: seen.append("outer")):
+        with observed(model, lambda layer, x, y: seen.append("inner")):
+            model.forward(x)
+        assert seen == ["outer", "inner"] * 2
+        model.forward(x)
+        assert seen[4:] == ["outer"] * 2
+    model.forward(x)
+    assert len(seen) == 6

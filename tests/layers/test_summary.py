@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from mlp.layers import Affine, BatchNorm, Conv2d, GlobalAvgPool, ReLU, Residual, Sequential, convolution
+from mlp.layers import (
+    Affine,
+    BatchNorm,
+    Conv2d,
+    GlobalAvgPool,
+    Layer,
+    Parameter,
+    ReLU,
+    Residual,
+    Sequential,
+    convolution,
+)
 from mlp.layers.summary import format_bytes
 
 
@@ -71,3 +82,25 @@ def test_a_summary_leaves_nothing_behind():
 def test_bytes_for_people(count, text):
     assert format_bytes(count) == text
     assert format_bytes(2.5e9) == "2.50 GB"
+
+
+class Block(Layer):
+    """A block of one's own: layers, and a parameter beside them."""
+
+    def __init__(self):
+        self.conv, self.scale = Conv2d(3, 8, 3, padding=1), Parameter(np.ones(8, np.float32))
+
+    def forward(self, x, training=False):
+        return self.conv.forward(x, training) * self.scale.data
+
+
+def test_a_block_of_ones_own_is_counted_with_its_parts():
+    model = Sequential(Block(), GlobalAvgPool(), Affine(8, 3))
+    text = model.summary((8, 8, 3))
+    assert [line.split()[1] for line in text.splitlines()[2:6]] == ["Conv2d", "Block", "GlobalAvgPool", "Affine"]
+    assert f" {model.num_parameters:,} " in text.splitlines()[7]
+    assert model.layers["0"].conv._kept is None
+
+
+def test_a_model_without_parameters_has_a_summary():
+    assert "ReLU" in Sequential(ReLU()).summary((5,))

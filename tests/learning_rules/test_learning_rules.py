@@ -128,7 +128,7 @@ def test_adamw_decays_by_default():
 
 @pytest.mark.parametrize("rule", RULES.values())
 def test_float32_stays_float32(rule):
-    p = Parameter(np.ones(3, np.float32))
+    p = Parameter(np.ones(3, np.float32), "weight")
     r = rule(1e-3, weight_decay=1e-2, no_decay="bias", clip_norm=0.1, clip_value=0.1)
     r.initialize([p])
     p.grad = np.ones(3, np.float32)
@@ -186,3 +186,19 @@ def test_a_foreign_state_is_refused():
     adam.initialize([Parameter(np.zeros(2))])
     with pytest.raises(CheckpointError, match="Adam needs"):
         adam.load_state_dict({"steps": 3, "velocity": np.zeros(2)})
+
+
+def test_no_decay_needs_names():
+    rule = AdamW(1e-3, no_decay="bias")
+    with pytest.raises(ConfigurationError, match=r"call model.set_paths\(\) before initialize"):
+        rule.initialize([Parameter(np.ones(3, np.float32))])
+
+
+@pytest.mark.parametrize("size", [1e22, 1e38])
+def test_gradients_whose_squares_overflow_are_clipped(size):
+    p = Parameter(np.zeros(4, np.float32))
+    rule = GradientDescent(1.0, clip_norm=2.0)
+    rule.initialize([p])
+    p.grad = np.full(4, size, np.float32)
+    rule.update()
+    np.testing.assert_allclose(p.data, -1.0, rtol=1e-5)

@@ -172,3 +172,12 @@ def test_csv_of_a_run_that_went_on_with_another_hook():
     history = History()
     history.rows = [{"epoch": 1, "seconds": 2.0}, {"epoch": 2, "seconds": 2.5, "peak_memory_mb": 300.1}]
     assert history.csv() == "epoch,seconds,peak_memory_mb\n1,2.0,nan\n2,2.5,300.1\n"
+
+
+def test_a_checkpoint_of_another_rule_leaves_the_model_as_it_was(tmp_path):
+    save_checkpoint(tmp_path / "a.npz", make_trainer(Adam))
+    other = make_trainer(RULES["momentum"], seed=1)
+    before = other.model.state_dict()
+    with pytest.raises(CheckpointError, match="belongs to another learning rule"):
+        load_checkpoint(tmp_path / "a.npz", other)
+    assert all(np.array_equal(array, before[name]) for name, array in other.model.state_dict().items())

@@ -7,11 +7,11 @@ import pytest
 
 import mlp
 from mlp.diagnostics import GradientFlow
-from mlp.errors import ConfigurationError, NonFiniteLossError
+from mlp.errors import ConfigurationError, MlpError, NonFiniteLossError
 from mlp.layers import Affine, LeakyReLU, Sequential
 from mlp.learning_rules import Adam, GradientDescent
 from mlp.losses import SoftmaxCrossEntropy
-from mlp.training import Hook, Progress, Trainer
+from mlp.training import Hook, Progress, Trainer, evaluate
 
 
 class Points:
@@ -198,3 +198,70 @@ def test_settings_are_checked():
         make_trainer().fit(Points(), epochs=0)
     with pytest.raises(ConfigurationError, match="engine must be one of auto, textbook"):
         Trainer(make_trainer().model, None, Adam(), engine="cup")
+
+
+@pytest.mark.parametrize("engine", ["textbook", "cpu"])
+def test_a_rule_belongs_to_one_model(engine):
+    first, second = make_trainer(), make_trainer()
+    first.fit(Points())
+    with pytest.raises(ConfigurationError, match="has the parameters of another model"):
+        Trainer(second.model, SoftmaxCrossEntropy(), first.rule, engine=engine).fit(Points())
+    first.model.layers["2"] = Affine(4, 2, dtype=np.float64)
+    with pytest.raises(ConfigurationError, match="or of layers that were replaced"):
+        first.fit(Points(), epochs=2)
+    first.rule.initialize(first.model.parameters())
+    first.fit(Points(), epochs=2)
+
+
+@pytest.mark.parametrize("engine", ["textbook", "cpu"])
+def test_a_rule_may_have_a_part_of_the_parameters(engine):
+    trainer = make_trainer()
+    model = trainer.model
+    trainer.rule.initialize(model.layers["2"].parameters())
+    before = model.state_dict()
+    Trainer(model, SoftmaxCrossEntropy(), trainer.rule, engine=engine).fit(Points())
+    changed = {name for name, array in model.state_dict().items() if not np.array_equal(array, before[name])}
+    assert changed == {"2.weight", "2.bias"}
+
+
+class RoundedLoss(SoftmaxCrossEntropy):
+    """Gives NumPy's numbers, as np.mean does."""
+
+    def forward(self, outputs, targets):
+        return np.float32(super().forward(outputs, targets))
+
+    def accuracy(self, outputs, targets):
+        return np.float32(super().accuracy(outputs, targets))
+
+
+@pytest.mark.parametrize("engine", ["textbook", "cpu"])
+def test_numbers_of_numpy_become_plain_ones(engine):
+    model, rates = make_trainer().model, np.linspace(0.1, 0.2, 2, dtype=np.float32)
+    trainer = Trainer(model, RoundedLoss(), GradientDescent(0.1), lambda step: rates[step], engine=engine)
+    (row,) = trainer.fit(Points(), Points(1)).rows
+    assert {type(value) for value in row.values()} == {int, float}
+
+
+def test_a_hook_that_fails_at_the_end_stops_no_other_and_the_engine_is_closed():
+    ended = []
+
+    class Fails(Hook):
+        def after_training(self, trainer):
+            ended.append("fails")
+            raise OSError("the disk is full")
+
+    class Ends(Hook):
+        def after_training(self, trainer):
+            ended.append("ends")
+
+    trainer = make_trainer([Fails(), Ends()])
+    with pytest.raises(OSError, match="the disk is full"):
+        trainer.fit(Points())
+    assert ended == ["fails", "ends"]
+    with pytest.raises(MlpError, match="the engine has no model"):
+        evaluate(trainer.engine, Points())
+
+
+def test_a_model_without_parameters_is_refused():
+    with pytest.raises(ConfigurationError, match="no parameters, so there is nothing to train"):
+        Trainer(Sequential(LeakyReLU()), SoftmaxCrossEntropy(), GradientDescent(0.1))
