@@ -76,9 +76,22 @@ def _(layer: Dropout) -> list[tuple[str, str, tuple[int, ...] | None]]:
     return []
 
 
+def check_known(model: Layer) -> None:
+    """Check that no layer has arrays that its base class, whose names in PyTorch are registered, does not have."""
+    for path, layer in model.named_layers():
+        known = {name for name, _, _ in torch_names(layer)} | set(Dropout.buffer_names)
+        extra = [name for name in (*dict(layer.own_parameters()), *layer.buffer_names) if name not in known]
+        if extra:
+            raise ConfigurationError(
+                f"{type(layer).__name__} {path!r} adds {', '.join(extra)} to what PyTorch's layer has: register its "
+                "names with mlp.interop.torch_names.register"
+            )
+
+
 def to_torch_arrays(model: Layer) -> dict[str, Array]:
     """Return the weights and buffers of a model as NumPy arrays with the names and the layout of PyTorch."""
     state, arrays = model.state_dict(), {}
+    check_known(model)
     for path, layer in model.named_layers():
         for name, there, axes in torch_names(layer):
             array = state[join(path, name)]
@@ -95,6 +108,7 @@ def from_torch_arrays(model: Layer, arrays: Mapping[str, Array]) -> None:
         CheckpointError: names or shapes do not fit; it lists all of them, and nothing is copied.
     """
     state, problems = model.state_dict(), []
+    check_known(model)
     unused = {name for name in arrays if name.rpartition(".")[2] != COUNTER}
     for path, layer in model.named_layers():
         for name, there, axes in torch_names(layer):

@@ -179,3 +179,16 @@ def test_a_pytorch_model_computes_the_same(tmp_path):
         expected = theirs(images).numpy()
     load_safetensors(model, tmp_path / "theirs.safetensors")
     np.testing.assert_allclose(model.forward(x) / expected, 1.0, rtol=0, atol=1e-12)
+
+
+class Scaled(Conv2d):
+    """A convolution with something more, which PyTorch's does not have."""
+
+    def __init__(self):
+        super().__init__(3, 4, 3)
+        self.scale = Parameter(np.ones(4, np.float32))
+
+
+def test_what_a_subclass_adds_is_not_dropped():
+    with pytest.raises(ConfigurationError, match="Scaled '0' adds scale to what PyTorch's layer has"):
+        to_torch_arrays(Sequential(Scaled()))

@@ -59,7 +59,7 @@ def add_loss_row(report: GradientReport, loss: Any, outputs: Array, targets: Arr
     try:
         value = loss.forward(moved, targets)
         gradient = loss.backward()
-    except Exception as error:  # code of the user's own can raise anything
+    except (Exception, SystemExit) as error:  # code of the user's own can raise anything
         report.cause = error
         note = f"the loss raised {type(error).__name__}: {error}"
         report.add_fault("loss", "outputs", outputs.shape, note, "exception", note, place_of(error))

@@ -53,7 +53,10 @@ def check_mode(
         try:
             probe = random_probe(layer, input_shape, training, rng)
             outputs = checked_forward(report, probe)
-        except Exception as error:  # code of the user's own can raise anything: a finding, not a crash of the check
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # code of the user's own can raise anything: a finding
             report.cause = error
             note = f"forward raised {type(error).__name__}: {error}"
             short = f"forward raised {type(error).__name__}"
@@ -115,6 +118,11 @@ def checked_forward(report: GradientReport, probe: Probe) -> Array | None:
         )
         report.add_fault(mode, "outputs", outputs.shape, note, "float32 noise", text)
         return None
+    if not np.isfinite(outputs).all():
+        note = "forward gives NaN or infinity for ordinary inputs"
+        text = f"{note}, of mean 0 and variance 1; a formula that needs others (log, sqrt) has to make them, as by exp"
+        report.add_fault(mode, "outputs", outputs.shape, note, "not finite", text)
+        return None
     if not np.array_equal(probe.outputs(), outputs):
         probe.hold_randomness()
         outputs = probe.outputs()
@@ -135,7 +143,7 @@ def checked_backward(report: GradientReport, probe: Probe, upstream: Array) -> d
     it shows who adds to them and who never writes them.
     """
     mode, shape = ("training" if probe.training else "evaluation"), probe.x.shape
-    given = upstream.copy()
+    given, inputs = upstream.copy(), probe.x.copy()
     weights = {name: parameter.data.copy() for name, parameter in probe.layer.named_parameters()}
     filled = {}
     try:
@@ -144,6 +152,12 @@ def checked_backward(report: GradientReport, probe: Probe, upstream: Array) -> d
             note = "backward changes grad_outputs in place"
             text = f"{note}: other layers (a shortcut) may still need it; {KEEP}"
             report.add_fault(mode, "grad_outputs", upstream.shape, note, "grad_outputs changed", text)
+        if not np.array_equal(probe.x, inputs):
+            probe.x[...] = inputs
+            note = "backward changes the inputs of forward in place"
+            text = f"{note}: other layers (a shortcut) may have kept them, too; {KEEP}"
+            report.add_fault(mode, "inputs", shape, note, "inputs changed", text)
+            return None
         for name, parameter in probe.layer.named_parameters():
             if not np.array_equal(parameter.data, weights[name]):
                 note = f"backward changed the data of {name}"
@@ -154,7 +168,7 @@ def checked_backward(report: GradientReport, probe: Probe, upstream: Array) -> d
         for name, parameter in probe.layer.named_parameters():
             filled[name] = parameter.grad[...] = rng.standard_normal(parameter.grad.shape)
         second = probe.backward(upstream.copy())
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         report.cause = error
         report.add_fault(mode, "inputs", shape, f"backward raised {type(error).__name__}")
         names = {id(parameter): name for name, parameter in probe.layer.named_parameters()}

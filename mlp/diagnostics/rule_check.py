@@ -84,7 +84,7 @@ def check_rule(
         trail = walk_of(rule, report, start, gradients, rates)
     except ConfigurationError:
         raise
-    except Exception as error:  # code of the user's own can raise anything
+    except (Exception, SystemExit) as error:  # code of the user's own can raise anything
         report.cause = error
         note = f"the rule raised {type(error).__name__}: {error}"
         report.add_fault("rule", "weights", (), note, "exception", note, place_of(error))

@@ -13,7 +13,7 @@ from mlp.layers.parameter import Parameter
 from mlp.typing import Array
 
 MODES = ("training", "stochastic", "train", "is_training")  # names that arguments for the mode have
-GRADIENT_NAMES = ("d{}", "{}_grad", "grad_{}", "d_{}", "grads_wrt_{}")
+GRADIENT_NAMES = ("d{}", "{}_grad", "grad_{}", "d_{}", "grad{}", "grads_wrt_{}")
 
 
 class StudentLayer(Layer):

@@ -239,3 +239,23 @@ def test_an_array_in_two_places_stays_one():
     assert remarks == []
     assert [name for name, _ in adapted.named_parameters()] == ["W", "b"]
     assert adapted.student.params[0] is adapted.student.W
+
+
+class Scale:
+    """A class of any kind, with the gradient of W in gradW, five times too large."""
+
+    def __init__(self):
+        self.W = np.full(3, 2.0)
+
+    def forward(self, x):
+        self.x = x
+        return x * self.W
+
+    def backward(self, grad):
+        self.gradW = 5.0 * (grad * self.x).sum(axis=0)
+        return grad * self.W
+
+
+def test_gradients_may_be_called_grad_w():
+    report = check_layer(Scale(), (4, 3))
+    assert [row.array for row in report.rows if not row.passed] == ["W", "W"]

@@ -268,3 +268,47 @@ def test_the_script_fails_with_status_1_if_a_check_fails(capsys, monkeypatch):
     assert printed.splitlines()[-1].endswith("FAILED: ReLU")
     with pytest.raises(SystemExit, match="2"):
         script.main(["--only", "no such layer"])
+
+
+class OverwritesInputs(Layer):
+    """Right gradients, but what forward kept, and others may have kept too, is gone afterwards."""
+
+    def forward(self, x, training=False):
+        self.keep(x)
+        return 3.0 * x
+
+    def backward(self, grad_outputs):
+        self.take()[...] = 0.0
+        return 3.0 * grad_outputs
+
+
+class Logarithm(Layer):
+    def forward(self, x, training=False):
+        self.keep(x)
+        with np.errstate(invalid="ignore"):
+            return np.log(x)
+
+    def backward(self, grad_outputs):
+        return grad_outputs / self.take()
+
+
+class Leaves(Layer):
+    def forward(self, x, training=False):
+        raise SystemExit
+
+    def backward(self, grad_outputs):
+        return grad_outputs
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (OverwritesInputs, "backward changes the inputs of forward in place"),
+        (Logarithm, "forward gives NaN or infinity for ordinary inputs"),
+        (Leaves, "forward raised SystemExit"),
+    ],
+)
+def test_what_is_wrong_besides_the_numbers_is_said(layer, text):
+    report = check_layer(layer(), (4, 3))
+    assert not report.passed
+    assert text in str(report)

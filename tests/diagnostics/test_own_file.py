@@ -258,3 +258,10 @@ def test_input_shapes(folder, capsys):
     with pytest.raises(SystemExit, match="2"):
         main([path, "--no-such-option"])
     assert "unrecognized arguments: --no-such-option" in capsys.readouterr().err
+
+
+def test_a_file_that_ends_the_program_does_not_end_the_check(tmp_path, capsys):
+    path = tmp_path / "ends.py"
+    path.write_text(FILE.replace("from helper_beside_it import double\n", "") + "\nimport sys\nsys.exit()\n")
+    assert main([f"{path}:Square"]) != 0
+    assert "the file raised SystemExit" in "".join(capsys.readouterr())
