@@ -57,10 +57,13 @@ def main():
     if arguments.epochs < 1:
         parser.error(f"--epochs must be at least 1, got {arguments.epochs}")
 
+    try:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--out: the folder {arguments.out} cannot be made: {error.strerror}")
     data = mlp.data.synthetic(num_train=2000, num_test=500, image_size=16, num_classes=CLASSES)
     results = {label: train(label, settings, data, arguments.epochs) for label, settings in NETWORKS.items()}
 
-    arguments.out.mkdir(parents=True, exist_ok=True)
     picture, text = arguments.out / "story.png", arguments.out / "story.md"
     histories = {label: history for label, (_, history) in results.items()}
     write_figure(picture, mlp.plotting.story(histories, chance=math.log(CLASSES)))

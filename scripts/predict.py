@@ -14,6 +14,7 @@ from mlp import plotting
 from mlp.command_line import CommandLine
 from mlp.errors import MlpError
 from mlp.experiments.inference import CHECKPOINTS, predict_images
+from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.tables import aligned
 from mlp.files import write_figure
 
@@ -37,12 +38,14 @@ def main():
         predictions = predict_images(
             run, files, arguments.checkpoint, data_dir=arguments.data_dir, device=arguments.device
         )
+        changed = RunFolder(run).changed_code()
         out.parent.mkdir(parents=True, exist_ok=True)
         write_figure(out, plotting.predictions(predictions[:MOST_DRAWN]))
     except (MlpError, OSError) as error:
         print(f"predict.py: {error}", file=sys.stderr)
         return 2
 
+    print(changed, end="\n" if changed else "")
     rows = [("image", "class", "probability")]
     for prediction in predictions:
         names = [prediction.path, *[""] * (len(prediction.classes) - 1)]

@@ -49,7 +49,10 @@ def main():
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"\ninterrupted: python scripts/train.py --out {out} --resume goes on", file=sys.stderr)
+        same = {"--data-dir": arguments.data_dir, "--threads": arguments.threads, "--stop-after": arguments.stop_after}
+        words = [f"{flag} {value}" for flag, value in same.items() if value is not None]
+        words += ["--statistics"] if arguments.statistics else []
+        print("\ninterrupted: this goes on:", "python scripts/train.py --resume --out", out, *words, file=sys.stderr)
         return 130
     return 0
 

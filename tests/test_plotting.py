@@ -233,3 +233,10 @@ def test_maps_of_numbers_are_white_at_zero(shared, limits):
     maps = np.array([[[0.0, -1.0]], [[4.0, 0.0]]])
     figure = plotting.images(maps, shared=shared)
     assert [axes.images[0].get_clim() for axes in figure.axes] == [(-limit, limit) for limit in limits]
+
+
+def test_dollar_signs_in_names_are_no_formulas(tmp_path):
+    history = make_history()
+    write_figure(tmp_path / "a.png", plotting.compare_curves({"cost$\\foo$": [history]}))
+    write_figure(tmp_path / "b.png", plotting.compare_gradient_flow({"cost$\\foo$": [history.gradient_flow]}))
+    assert (tmp_path / "b.png").exists()

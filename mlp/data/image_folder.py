@@ -39,6 +39,12 @@ def load_folder(path: PathLike) -> tuple[ImageSet, ImageSet]:
         raise DataError(f"there is no folder {path}: --dataset folder:DIR needs a folder with a folder for each class")
     train_path, test_path = path / "train", path / "test"
     split = bool(class_folders(train_path))
+    others = [folder.name for folder in class_folders(path) if folder not in (train_path, test_path)]
+    if split and others:
+        raise DataError(
+            f"{path} has train/ and {', '.join(f'{name}/' for name in others)}: of its folders only train/ and test/ "
+            "are read, and the validation images are drawn from train/. Move the others' images there, or elsewhere."
+        )
     train_files = image_files(train_path if split else path)
     test_files = image_files(test_path) if split and test_path.is_dir() else {}
     class_names = tuple(train_files)
@@ -90,24 +96,25 @@ def read_images(files: Sequence[Path]) -> Array:
 
 
 def read_image(file: Path) -> Array:
-    """Return one image (H, W, C) uint8: C is 1 in shades of grey, else 3."""
-    image_module = import_pillow()
+    """Return one image (H, W, C) uint8, upright as its camera says: C is 1 in shades of grey, else 3."""
+    image_module, operations = import_pillow()
     try:
         with image_module.open(file, formats=("PNG", "JPEG")) as image:
             if image.mode not in GREY_MODES + COLOUR_MODES:
                 raise ValueError(f"pixels of kind {image.mode}, not bytes")
-            pixels = np.asarray(image.convert("L" if image.mode in GREY_MODES else "RGB"))
+            upright = operations.exif_transpose(image)
+            pixels = np.asarray(upright.convert("L" if image.mode in GREY_MODES else "RGB"))
     except Exception as error:  # what a damaged image raises can be of any kind
         raise DataError(f"{file} cannot be read as PNG or JPEG ({type(error).__name__}: {error})") from error
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def import_pillow() -> ModuleType:
-    """Return Pillow's module Image."""
+def import_pillow() -> tuple[ModuleType, ModuleType]:
+    """Return Pillow's modules Image and ImageOps."""
     try:
-        from PIL import Image
+        from PIL import Image, ImageOps
     except ImportError as error:
         raise ConfigurationError(
             "--dataset folder:DIR reads images with Pillow, which is not installed: python -m pip install pillow"
         ) from error
-    return Image
+    return Image, ImageOps

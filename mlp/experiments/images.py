@@ -9,6 +9,7 @@ from types import ModuleType
 
 import numpy as np
 
+from mlp.data.image_folder import COLOUR_MODES, GREY_MODES
 from mlp.errors import ConfigurationError, DataError
 from mlp.typing import Array, PathLike, Shape
 
@@ -29,15 +30,15 @@ def read_picture(file: PathLike, image_shape: Shape) -> list[tuple[str, str, Arr
     if not path.is_file():
         raise DataError(f"there is no file {path}")
     if path.suffix.lower() == ".npy":
-        arrays = read_npy(path)
+        arrays = read_npy(path, image_shape[2])
         names = [str(path)] if len(arrays) == 1 else [f"{path}[{i}]" for i in range(len(arrays))]
     else:
         arrays, names = [read_with_pillow(path)], [str(path)]
     return [(name, *fit(pixels, image_shape)) for name, pixels in zip(names, arrays, strict=True)]
 
 
-def read_npy(path: Path) -> list[Array]:
-    """Return the images of an .npy file as a list of arrays (h, w, 3) or (h, w, 1)."""
+def read_npy(path: Path, channels: int) -> list[Array]:
+    """Return the images of an .npy file as a list of arrays (h, w, c), c being 1, 3 or the model's `channels`."""
     try:
         with open(path, "rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
@@ -47,7 +48,7 @@ def read_npy(path: Path) -> list[Array]:
         array = array[..., None]
     if array.ndim == 3:
         array = array[None]
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] not in (1, 3) or array.size == 0:
+    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] not in (1, 3, channels) or array.size == 0:
         raise DataError(
             f"{path} must hold bytes (uint8, 0 .. 255) of shape (H, W), (H, W, 3) or (N, H, W, 3), "
             f"got {array.shape} of {array.dtype}"
@@ -60,6 +61,8 @@ def read_with_pillow(path: Path) -> Array:
     image_module, operations = import_pillow(path)
     try:
         with image_module.open(path) as image:
+            if image.mode not in GREY_MODES + COLOUR_MODES:
+                raise ValueError(f"pixels of kind {image.mode}, not bytes")
             return np.asarray(operations.exif_transpose(image).convert("RGB"))
     except Exception as error:  # what a damaged image raises can be of any kind
         reason = str(error) if isinstance(error, image_module.UnidentifiedImageError) else repr(error)
@@ -69,7 +72,9 @@ def read_with_pillow(path: Path) -> Array:
 def fit(pixels: Array, image_shape: Shape) -> tuple[str, Array]:
     """Return (note, pixels) with the pixels of one image as (H, W, C)."""
     H, W, C = image_shape
-    h, w, _ = pixels.shape
+    h, w, c = pixels.shape
+    if c not in (1, C) and C != 1:
+        raise DataError(f"an image has {c} channels, the model takes {C}: give it as an .npy file with {C} channels")
     note = ""
     if (h, w) != (H, W):
         cut_h, cut_w = min(h, round(w * H / W)), min(w, round(h * W / H))  # the largest part with the shape H : W

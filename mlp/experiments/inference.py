@@ -44,13 +44,13 @@ class Evaluation:
     class_names: list[str]
 
     def top(self, k: int) -> float:
-        """Return the fraction of images whose class is among the k that the model finds most likely."""
+        """Return the fraction of images whose class is among the k that the model finds most likely; NaN is wrong."""
         own = self.logits[np.arange(len(self.targets)), self.targets]  # (N,)
         # Of classes with equal logits the one with the lower number comes first, as argmax has it.
         ahead = (self.logits > own[:, None]).sum(axis=1)
         lower = np.arange(self.logits.shape[1]) < self.targets[:, None]  # (N, K)
         ahead += ((self.logits == own[:, None]) & lower).sum(axis=1)
-        return float((ahead < k).mean())
+        return float(((ahead < k) & ~np.isnan(self.logits).any(axis=1)).mean())
 
     def classes(self) -> list[tuple[str, int, float, str, int]]:
         """Return the classes that have images, worst first: (name, images, accuracy, usual mistake, how often)."""

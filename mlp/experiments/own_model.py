@@ -12,6 +12,7 @@ The function gets num_classes, image_channels and seed, or those of them that it
 seed, all layers draw their weights anew, with `model.initialize(seed)`, so that a run can be repeated.
 """
 
+import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -71,6 +72,14 @@ def build_own_model(text: str, num_classes: int, image_shape: Sequence[int], see
     return model
 
 
+def digest_of_file(text: str) -> str | None:
+    """Return the SHA-256 of the file in "FILE.py:function"; None where there is no such file."""
+    try:
+        return hashlib.sha256(Path(text.rpartition(":")[0]).expanduser().read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
 def find_function(text: str, module: ModuleType, name: str) -> Callable[..., Any]:
     """Return the function of a module; the error names those that there are."""
     function = getattr(module, name, None)
@@ -100,7 +109,7 @@ def attempt(text: str, path: Path, what: str, function: Callable[[], Any]) -> An
     """Return function(); whatever the user's code raises becomes one line that says where."""
     try:
         return function()
-    except Exception as error:  # code of the user's own can raise anything
+    except (Exception, SystemExit) as error:  # code of the user's own can raise anything
         frames = frames_in(error, path)
         where = f", line {frames[-1].lineno} of {path}" if frames else ""
         reason = str(error).partition("\n")[0]

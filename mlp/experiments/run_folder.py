@@ -21,6 +21,7 @@ import mlp
 from mlp.data.image_set import ImageSet
 from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.config import RunConfig
+from mlp.experiments.own_model import digest_of_file
 from mlp.files import write_json
 from mlp.layers.base import Layer
 from mlp.typing import PathLike
@@ -32,13 +33,14 @@ class Facts:
 
     Attributes:
         parameters: the number of weights. image_shape: [H, W, C]. class_names: a list of K names.
-        num_images: [for training, for validation].
+        num_images: [for training, for validation]. model_file: SHA-256 of the file of one's own model.
     """
 
     parameters: int | None = None
     image_shape: list[int] | None = None
     class_names: list[str] | None = None
     num_images: list[int] | None = None
+    model_file: str | None = None
 
     def __post_init__(self) -> None:
         shape, names = self.image_shape or [1, 1, 1], self.class_names or [""]
@@ -103,6 +105,13 @@ class RunFolder:
             raise CheckpointError(f"{self.path} holds no run: there is no config.json in it")
         return stored
 
+    def changed_code(self) -> str:
+        """Return a sentence if the file of the run's own model is not what it was when the run began, else ""."""
+        config, facts = self.load()
+        if facts.model_file in (None, digest_of_file(config.model)):
+            return ""
+        return f"note: {config.model.rpartition(':')[0]} has changed since {self.path} was begun: is it the same model?"
+
     def test_results(self) -> dict[str, Any]:
         """Return what test.json holds, a dict; an empty one for a run that is not finished."""
         try:
@@ -153,7 +162,8 @@ class RunFolder:
         """Write config.json unless that of finished epochs is there: settings, and facts."""
         if not (self.has_epochs and (self / "config.json").exists()):
             shape, names = list(train.images.shape[1:]), list(train.class_names)
-            facts = Facts(model.num_parameters, shape, names, [len(train), len(valid)])
+            digest = digest_of_file(config.model) if config.own_model else None
+            facts = Facts(model.num_parameters, shape, names, [len(train), len(valid)], digest)
             versions = {"mlp": mlp.__version__, "python": platform.python_version(), "numpy": np.__version__}
             content = {"settings": config.as_dict(), "facts": dataclasses.asdict(facts), "versions": versions}
             write_json(self / "config.json", content)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from mlp.plotting.history import marker
 from mlp.plotting.layers import axis_label, draw_lines
+from mlp.plotting.style import plain
 from mlp.training.history import History, LayerTable
 from mlp.typing import Array
 
@@ -26,7 +27,7 @@ def compare_curves(runs: Mapping[str, Sequence[History]]) -> Figure:
         for row, metric in enumerate(("loss", "acc")):
             for axes, part in zip(panels[row], ("train", "val"), strict=True):
                 values = stack_rows([history.column(f"{part}_{metric}") for history in histories])  # (runs, epochs)
-                draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, f"C{i}", label)
+                draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, f"C{i}", plain(label))
     for axes, title in zip(panels[0], ("training", "validation"), strict=True):
         axes.set_title(title)
     for axes, label in zip(panels[:, 0], ("cross-entropy loss (nats)", "accuracy"), strict=True):
@@ -86,7 +87,8 @@ def compare_gradient_flow(
             last = np.where(values[:, -1] > 0, values[:, -1], np.nan)
             depths = np.arange(last.shape[1])
             axes.fill_between(depths, last.min(axis=0), last.max(axis=0), color="tab:blue", alpha=0.2, linewidth=0)
-        axes.set_title(label if len(tables) == 1 else f"{label}, mean of {len(tables)}", fontsize="medium")
+        mean = f", mean of {len(tables)}" if len(tables) > 1 else ""
+        axes.set_title(plain(label) + mean, fontsize="medium")
     for axes in panels.flat[len(runs) :]:
         axes.remove()
     for axes in panels[:, 0]:

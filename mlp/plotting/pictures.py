@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mlp.plotting.history import TRAIN
+from mlp.plotting.style import plain
 from mlp.typing import Array
 
 
@@ -50,10 +51,10 @@ def predictions(predictions: Sequence[Any]) -> Figure:
     for (picture, bars), prediction in zip(rows, predictions, strict=True):
         picture.imshow(prediction.pixels, cmap="gray", vmin=0, vmax=255)
         picture.set_axis_off()
-        picture.set_title(PurePath(prediction.path).name, fontsize="small")
+        picture.set_title(plain(PurePath(prediction.path).name), fontsize="small")
         places = np.arange(len(prediction.classes))
         bars.barh(places, prediction.probabilities, color=TRAIN)
-        bars.set_yticks(places, prediction.classes)
+        bars.set_yticks(places, list(map(plain, prediction.classes)))
         bars.invert_yaxis()  # the most likely one on top
         bars.set_xlim(0, 1)
     rows[-1, 1].set_xlabel("probability")

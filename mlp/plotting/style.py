@@ -13,6 +13,11 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
 GREY = "#777777"
 
 
+def plain(text: str) -> str:
+    """Return a name that people gave, for a figure: its dollar signs are no formulas."""
+    return text.replace("$", r"\$")
+
+
 def line_style(i: int, points: int) -> dict[str, Any]:
     """Return how line number `i` of a figure looks, as arguments of `axes.plot`.
 

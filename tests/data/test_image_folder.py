@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mlp.data import load_folder
+from mlp.data.image_folder import read_image
 from mlp.errors import ConfigurationError, DataError
 
 Image = pytest.importorskip("PIL.Image")
@@ -126,3 +127,18 @@ def test_without_pillow_the_message_says_how_to_install_it(tmp_path, monkeypatch
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(ConfigurationError, match="python -m pip install pillow"):
         load_folder(tmp_path)
+
+
+def test_folders_that_would_not_be_read_are_named(tmp_path):
+    write(tmp_path, [f"{part}/{c}/0.png" for part in ("train", "test", "val") for c in ("cat", "dog")])
+    with pytest.raises(DataError, match="has train/ and val/: of its folders only train/ and test/ are read"):
+        load_folder(tmp_path)
+
+
+def test_pictures_are_upright(tmp_path):
+    pixels = picture(0)
+    orientation = Image.Exif()
+    orientation[0x0112] = 6  # turned by a quarter when shown
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=orientation)
+    Image.fromarray(np.rot90(pixels, -1)).save(tmp_path / "upright.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "turned.png"), read_image(tmp_path / "upright.png"))

@@ -116,3 +116,19 @@ def test_without_pillow_arrays_of_the_right_size_still_work(tmp_path, monkeypatc
     for name, size in (("a.png", 8), ("a.npy", 4)):
         with pytest.raises(ConfigurationError, match="python -m pip install 'pillow>=10'"):
             read_picture(tmp_path / name, (size, size, 3))
+
+
+def test_pictures_of_more_than_bytes_are_refused(tmp_path):
+    Image.fromarray(np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000).save(tmp_path / "deep.png")
+    with pytest.raises(DataError, match=r"deep\.png cannot be read as an image: .*pixels of kind I"):
+        read_picture(tmp_path / "deep.png", (8, 8, 3))
+
+
+def test_models_of_other_channels_take_arrays(tmp_path):
+    pixels = noise(8, 8, 4)
+    np.save(tmp_path / "four.npy", pixels)
+    ((_, _, read),) = read_picture(tmp_path / "four.npy", (8, 8, 4))
+    np.testing.assert_array_equal(read, pixels)
+    Image.fromarray(noise(8, 8, 3)).save(tmp_path / "three.png")
+    with pytest.raises(DataError, match="an image has 3 channels, the model takes 4"):
+        read_picture(tmp_path / "three.png", (8, 8, 4))

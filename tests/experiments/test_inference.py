@@ -6,6 +6,7 @@ import evaluate
 import numpy as np
 import predict
 import pytest
+import train
 
 import mlp
 from mlp.experiments.inference import Evaluation, evaluate_run, predict_images, softmax
@@ -145,3 +146,23 @@ def test_what_stands_in_the_way_is_one_line(finished, make_run, tmp_path, call):
         assert message in error
         assert error.startswith(f"{script.__name__}.py: ")
         assert error.count("\n") == 1
+
+
+def test_logits_that_are_no_numbers_are_wrong():
+    logits = np.array([[np.nan, np.nan], [1.0, 0.0]])
+    assert Evaluation(0.0, np.array([0, 0]), logits, ["a", "b"]).top(1) == 0.5
+
+
+def test_a_changed_model_file_is_said(own_images, tmp_path, call):
+    file = tmp_path / "net.py"
+    source = "from mlp.layers import Affine, Flatten, Sequential\n"
+    source += "def net(num_classes):\n    return Sequential(Flatten(), Affine(192, num_classes))\n"
+    file.write_text(source)
+    settings = {"dataset": f"npz:{own_images}", "model": f"{file}:net", "epochs": 2, "batch_size": 10}
+    mlp.experiments.run(tmp_path / "run", settings, stop_after=1)
+    assert "has changed" not in call(evaluate, tmp_path / "run", "--split", "valid")[1]
+    file.write_text(source + "# another\n")
+    for words in ((evaluate, tmp_path / "run"), (train, "--resume", "--out", tmp_path / "run")):
+        status, text, _ = call(*words)
+        assert status == 0
+        assert f"note: {file} has changed since {tmp_path / 'run'} was begun" in text

@@ -1,5 +1,6 @@
 """train.py --model FILE.py:function."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -158,6 +159,7 @@ def test_a_run_with_a_model_of_ones_own_and_its_resume(file, small, tmp_path, ca
         "image_shape": [8, 8, 3],
         "class_names": ["disc", "stripes", "noise", "dark"],
         "num_images": [228, 12],
+        "model_file": hashlib.sha256(file.read_bytes()).hexdigest(),
     }
 
     status, _, error = call(train, "--model", f"{file}:seeded", *flags, "--resume")

@@ -162,7 +162,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "--resume goes on" in error
+    assert f"this goes on: python scripts/train.py --resume --out {tmp_path / 'run'}" in error
     assert "Traceback" not in error
 
 

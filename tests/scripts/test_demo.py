@@ -28,3 +28,12 @@ def test_epochs_below_one_are_refused(tmp_path):
     assert result.returncode == 2
     assert "--epochs must be at least 1" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_way_is_found_before_anything_is_trained(tmp_path):
+    (tmp_path / "out").write_text("a file")
+    command = [sys.executable, str(SCRIPT), "--out", str(tmp_path / "out")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert result.returncode == 2
+    assert "cannot be made" in result.stderr
+    assert "epoch" not in result.stdout
