@@ -22,6 +22,7 @@ from mlp.diagnostics.adapters import adapt
 from mlp.diagnostics.diagnoses import MOST, Diagnosis, Point, diagnose, last_resort, merged
 from mlp.diagnostics.diagnoses.behaviour import wiring, wrong_inside
 from mlp.diagnostics.diagnoses.running_statistics import wrong_statistics
+from mlp.diagnostics.float32_check import becomes_float64
 from mlp.diagnostics.gradient_report import GradientReport
 from mlp.diagnostics.loss_check import adapt_loss, add_loss_row
 from mlp.diagnostics.mode_check import check_mode
@@ -41,7 +42,8 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
     Besides the gradients of the inputs and of all parameters it finds a forward that changes its inputs or gives
     other outputs the second time, a backward that changes `grad_outputs`, adds to the gradients of the call before,
     never writes one of them, changes weights, or returns another shape or dtype, weights that stand where no one looks
-    for them, and running statistics that evaluation cannot use. All are reported as rows that failed.
+    for them, and running statistics that evaluation cannot use. All are reported as rows that failed. A layer that
+    makes float64 of float32 gets a remark.
 
     Args:
         layer: any layer, also of another protocol (see `adapters`), or a class that needs no arguments; it is copied.
@@ -63,6 +65,7 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
     points = check_both_modes(report, adapted, input_shape, None, seed)
     if points and report.passed:
         add_statistics(report, adapted, input_shape, seed)
+        report.remarks += becomes_float64(points[0])
     report.remarks += without_effect(points)
     explain(report, points, seed)
     return report

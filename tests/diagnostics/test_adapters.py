@@ -36,7 +36,7 @@ def test_a_weight_that_is_no_parameter_is_mentioned():
         buffer_names = ("mean",)
 
         def __init__(self):
-            self.weight, self.mean = np.ones(3), np.zeros(3)
+            self.weight, self.mean = np.ones(3, np.float32), np.zeros(3)
 
         def forward(self, x, training=False):
             return x * self.weight

@@ -312,3 +312,47 @@ def test_what_is_wrong_besides_the_numbers_is_said(layer, text):
     report = check_layer(layer(), (4, 3))
     assert not report.passed
     assert text in str(report)
+
+
+class Ones(Layer):
+    """y = x, but for the dtype of the ones."""
+
+    def forward(self, x, training=False):
+        return x * np.ones(1)
+
+    def backward(self, grad_outputs):
+        return grad_outputs
+
+
+class Wide(Layer):
+    """y = w x, with a gradient of w that is float64 whatever w is."""
+
+    def __init__(self):
+        self.w = Parameter(np.ones(3, np.float32))
+
+    def forward(self, x, training=False):
+        self.keep(x)
+        return x * self.w.data
+
+    def backward(self, grad_outputs):
+        self.w.grad = np.zeros(3) + (grad_outputs * self.take()).sum(axis=0)
+        return grad_outputs * self.w.data
+
+
+@pytest.mark.parametrize(
+    ("layer", "text"),
+    [
+        (Ones, "forward made float64 of float32, in which networks are trained"),
+        (Wide, "float32 is not kept: parameter 'w'.grad is float32, got float64 values"),
+        (lambda: Sequential(Affine(3, 3), Ones(), Affine(3, 3)), "the parameters are float32, the inputs are float64"),
+    ],
+)
+def test_layers_that_make_float64_get_a_remark(layer, text):
+    report = check_layer(layer(), (4, 3))
+    assert report.passed
+    assert any(text in remark for remark in report.remarks)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
+def test_the_librarys_layers_keep_float32(case):
+    assert not any("float32" in remark for remark in check_layer(case.make(), case.input_shape).remarks)

@@ -110,7 +110,7 @@ def test_arrays_in_lists_are_mentioned():
 def test_a_parameter_without_effect_is_mentioned():
     class Unused(Same):
         def backward(self, grad_outputs):
-            self.unused.grad = np.zeros(3)
+            self.unused.grad = np.zeros_like(self.unused.data)
             return super().backward(grad_outputs)
 
     report = check_layer(Unused(unused=Parameter(np.ones(3))), (4, 3))
