@@ -60,9 +60,11 @@ class CheckedFindings:
 
     @property
     def caption(self) -> str:
-        """How many claims are shown, and at which scale, in a line."""
+        """How many claims are shown, of those that can be judged, and at which scale, in a line."""
         shown = sum(checked.verdict == "shown" for checked in self.claims)
-        return f"{shown} of {len(self.claims)} claims are shown ({self.scale.label})"
+        rest = len(self.claims) - self.judged
+        missing = f"; {rest} more have no complete runs" if rest else ""
+        return f"{shown} of {self.judged} claims are shown ({self.scale.label}){missing}"
 
 
 def check_findings(index: RunIndex, scale: Scale | None = None, seeds: Sequence[int] | None = None) -> CheckedFindings:
@@ -139,9 +141,11 @@ def judge(relation: str, difference: float, error: float) -> str:
 
 
 def findings_table(checked: CheckedFindings) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a table, a row for each claim; its finding stands in the first of them."""
+    """Return header and rows of a table, a row for each claim that can be judged; the first has its finding."""
     rows, last = [], None
     for item in checked.claims:
+        if item.error is None:
+            continue
         statement = "" if item.finding is last else item.finding.statement
         last = item.finding
         rows.append([statement, describe(item.claim), *numbers(item), item.verdict])

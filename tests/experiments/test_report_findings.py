@@ -6,7 +6,7 @@ import math
 import pytest
 import reproduce
 
-from mlp.experiments.report_findings import check, check_findings, find_run
+from mlp.experiments.report_findings import check, check_findings, find_run, findings_table
 from mlp.experiments.reports import FINDINGS
 from mlp.experiments.reports.findings import CHANCE, RELATIONS, Claim
 from mlp.experiments.reproduction import RunIndex
@@ -96,7 +96,10 @@ def test_the_full_scale_is_taken_where_it_has_complete_runs(tmp_path, write):
     assert check_findings(RunIndex(tmp_path)).scale is QUICK
     write("s0-1", (1.7, 0.5, 1.9, 0.47))
     assert check_findings(RunIndex(tmp_path)).scale is FULL
-    assert check_findings(RunIndex(tmp_path), QUICK).caption.startswith(f"1 of {len(CLAIMS)} claims are shown (quick ")
+    quick = check_findings(RunIndex(tmp_path), QUICK)
+    assert quick.caption.startswith("1 of 1 claims are shown (quick ")
+    assert quick.caption.endswith(f"; {len(CLAIMS) - 1} more have no complete runs")
+    assert len(findings_table(quick)[1]) == 1
 
 
 def test_the_command(tmp_path, write, call):
