@@ -27,7 +27,7 @@ from mlp.diagnostics.gradient_report import GradientReport
 from mlp.diagnostics.loss_check import adapt_loss, add_loss_row
 from mlp.diagnostics.mode_check import check_mode
 from mlp.diagnostics.random_point import check_shape, random_classes
-from mlp.diagnostics.unchecked import add_unchecked, without_effect
+from mlp.diagnostics.unchecked import add_unchecked, without_effect, without_gradient
 from mlp.layers.base import Layer
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.rng import generator
@@ -66,7 +66,7 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
     if points and report.passed:
         add_statistics(report, adapted, input_shape, seed)
         report.remarks += becomes_float64(points[0])
-    report.remarks += without_effect(points)
+    report.remarks += [*without_effect(points), *without_gradient(points)]
     explain(report, points, seed)
     return report
 

@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.adapters import is_weight
 from mlp.diagnostics.diagnoses.evidence import Point
 from mlp.diagnostics.gradient_report import GradientReport
-from mlp.diagnostics.student_layer import StudentLayer
+from mlp.diagnostics.student_layer import GRADIENT_NAMES, StudentLayer
 from mlp.layers.base import Layer
 from mlp.layers.lost_parts import leaves
 from mlp.layers.parameter import Parameter
+from mlp.typing import Array
 
 
 def add_unchecked(report: GradientReport, layer: Layer, input_shape: Sequence[int]) -> bool:
@@ -120,9 +122,26 @@ def moves_outputs(point: Point, name: str) -> bool:
     """Return whether the outputs change at all when every value of an array is moved."""
     if np.nan_to_num(point.numeric[name]).any():
         return True
-    array = point.probe.arrays[name]
+    return matters(point, point.probe.arrays[name])
+
+
+def matters(point: Point, array: Array) -> bool:
+    """Return whether the outputs change when every value of an array is moved, which is put back."""
     before, values = point.probe.outputs(), array.copy()
     array += np.linspace(0.5, 1.5, array.size).reshape(array.shape)
     after = point.probe.outputs()
     array[...] = values
     return not np.array_equal(before, after)
+
+
+def without_gradient(points: Sequence[Point]) -> Iterator[str]:
+    """Yield a remark for each array of a class of any kind that matters and has no gradient by a name that is known."""
+    layer = points[0].probe.layer if points else None
+    if not isinstance(layer, StudentLayer) or layer.stateless or hasattr(layer.student, "params"):
+        return
+    known, x = {*layer.pairs, *layer.pairs.values()}, points[0].probe.x
+    for name, value in list(vars(layer.student).items()):
+        is_new = name not in known and is_weight(value) and not np.shares_memory(value, x)  # forward may keep x itself
+        if is_new and matters(points[0], value):
+            names = ", ".join(form.format(name) for form in GRADIENT_NAMES)
+            yield f"the outputs depend on {name}, which was not checked: if it is a weight, call its gradient {names}."

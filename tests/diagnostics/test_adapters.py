@@ -259,3 +259,16 @@ class Scale:
 def test_gradients_may_be_called_grad_w():
     report = check_layer(Scale(), (4, 3))
     assert [row.array for row in report.rows if not row.passed] == ["W", "W"]
+
+
+def test_an_array_without_a_gradient_of_a_known_name_is_mentioned():
+    class Hidden(Scale):
+        def backward(self, grad):
+            self.slope_of_W = 5.0 * (grad * self.x).sum(axis=0)
+            return grad * self.W
+
+    report = check_layer(Hidden(), (4, 3))
+    assert len(report.remarks) == 1
+    assert "the outputs depend on W, which was not checked" in report.remarks[0]
+    assert "dW, W_grad" in report.remarks[0]
+    assert check_layer(Scale(), (4, 3)).remarks == []
