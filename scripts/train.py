@@ -11,6 +11,7 @@ flow as gradient_flow.npz and figures, two checkpoints, and test.json once all e
 and figures of activations, gradients between layers, batch norm and updates; like paths, it can change in a resume.
 """
 
+import shlex
 import sys
 
 from mlp.command_line import CommandLine
@@ -49,10 +50,8 @@ def main():
         print(f"train.py: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        same = {"--data-dir": arguments.data_dir, "--threads": arguments.threads, "--stop-after": arguments.stop_after}
-        words = [f"{flag} {value}" for flag, value in same.items() if value is not None]
-        words += ["--statistics"] if arguments.statistics else []
-        print("\ninterrupted: this goes on:", "python scripts/train.py --resume --out", out, *words, file=sys.stderr)
+        words = ["python", "scripts/train.py", *sys.argv[1:], *([] if arguments.resume else ["--resume"])]
+        print(f"\ninterrupted: {shlex.join(words)} goes on", file=sys.stderr)
         return 130
     return 0
 

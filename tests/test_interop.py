@@ -192,3 +192,20 @@ class Scaled(Conv2d):
 def test_what_a_subclass_adds_is_not_dropped():
     with pytest.raises(ConfigurationError, match="Scaled '0' adds scale to what PyTorch's layer has"):
         to_torch_arrays(Sequential(Scaled()))
+
+
+class Counted(Conv2d):
+    """A convolution with a counter that PyTorch has no place for."""
+
+    buffer_names = ("seen",)
+
+    def __init__(self):
+        super().__init__(3, 4, 3)
+        self.seen = np.zeros(1, np.float32)
+
+
+def test_who_registers_names_decides_which():
+    with pytest.raises(ConfigurationError, match="Counted '0' adds seen"):
+        to_torch_arrays(Sequential(Counted()))
+    torch_names.register(Counted, lambda layer: torch_names.dispatch(Conv2d)(layer))
+    assert set(to_torch_arrays(Sequential(Counted()))) == {"0.weight", "0.bias"}

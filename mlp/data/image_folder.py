@@ -39,7 +39,8 @@ def load_folder(path: PathLike) -> tuple[ImageSet, ImageSet]:
         raise DataError(f"there is no folder {path}: --dataset folder:DIR needs a folder with a folder for each class")
     train_path, test_path = path / "train", path / "test"
     split = bool(class_folders(train_path))
-    others = [folder.name for folder in class_folders(path) if folder not in (train_path, test_path)]
+    beside = [folder for folder in class_folders(path) if folder not in (train_path, test_path)]
+    others = [folder.name for folder in beside if any(f.suffix.lower() in SUFFIXES for f in folder.rglob("*"))]
     if split and others:
         raise DataError(
             f"{path} has train/ and {', '.join(f'{name}/' for name in others)}: of its folders only train/ and test/ "

@@ -27,7 +27,7 @@ def becomes_float64(point: Point) -> Iterator[str]:
     except ShapeError as error:  # of a layer inside, or of a parameter that was given such a gradient
         yield f"float32 is not kept: {error}"
         return
-    except Exception:  # what is right in float64 may fail for other reasons in float32
+    except (Exception, SystemExit):  # what is right in float64 may fail for other reasons in float32
         return
     results: dict[str, Any] = {"forward": outputs, "backward": grad_inputs}
     wrong = [name for name, array in results.items() if getattr(array, "dtype", None) != np.float32]

@@ -97,7 +97,7 @@ def without_params(layer: Layer, input_shape: Sequence[int]) -> Iterator[tuple[s
             return  # there are no weights
     except NotImplementedError:
         return
-    except Exception:  # it cannot even be called, and is there all the same
+    except (Exception, SystemExit):  # it cannot even be called, and is there all the same
         pass
     missing = "returns no weights" if hasattr(student, "params") else "is missing"
     note = f"grads_wrt_params is there, but params {missing}: the weights were not checked"
@@ -128,10 +128,13 @@ def moves_outputs(point: Point, name: str) -> bool:
 def matters(point: Point, array: Array) -> bool:
     """Return whether the outputs change when every value of an array is moved, which is put back."""
     before, values = point.probe.outputs(), array.copy()
-    array += np.linspace(0.5, 1.5, array.size).reshape(array.shape)
-    after = point.probe.outputs()
-    array[...] = values
-    return not np.array_equal(before, after)
+    try:
+        array += np.linspace(0.5, 1.5, array.size).reshape(array.shape)
+        return not np.array_equal(before, point.probe.outputs())
+    except (Exception, SystemExit):  # code of the user's own may refuse such values: so they do matter, or nobody knows
+        return True
+    finally:
+        array[...] = values
 
 
 def without_gradient(points: Sequence[Point]) -> Iterator[str]:
@@ -139,9 +142,11 @@ def without_gradient(points: Sequence[Point]) -> Iterator[str]:
     layer = points[0].probe.layer if points else None
     if not isinstance(layer, StudentLayer) or layer.stateless or hasattr(layer.student, "params"):
         return
-    known, x = {*layer.pairs, *layer.pairs.values()}, points[0].probe.x
+    known = {*layer.pairs, *layer.pairs.values()}
+    seen = [points[0].probe.x, *layer.arrays().values()]  # forward may keep them, or views of them, as attributes
     for name, value in list(vars(layer.student).items()):
-        is_new = name not in known and is_weight(value) and not np.shares_memory(value, x)  # forward may keep x itself
-        if is_new and matters(points[0], value):
+        if name in known or not is_weight(value) or not value.flags.writeable:
+            continue
+        if not any(np.may_share_memory(value, array) for array in seen) and matters(points[0], value):
             names = ", ".join(form.format(name) for form in GRADIENT_NAMES)
             yield f"the outputs depend on {name}, which was not checked: if it is a weight, call its gradient {names}."

@@ -31,9 +31,11 @@ class TextbookOp(Op):
         target, add = plan.claim(value) if value.needs_grad else (None, 0)
 
         def run():
+            if target is None:  # nobody wants the gradient of the images
+                self.layer.backward(grad)
+                return
             grad_inputs = checked_backward(self.layer, grad, value.data)
-            if target is not None:
-                target[...] = target + grad_inputs if add else grad_inputs
+            target[...] = target + grad_inputs if add else grad_inputs
 
         return [run]
 

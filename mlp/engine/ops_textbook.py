@@ -36,10 +36,13 @@ class TextbookOp(Op):
 
     def backward(self, t, lo, hi):
         (value,), (first,) = self.inputs, self.writes
+        if not (first or value.needs_grad):  # nobody wants the gradient of the images
+            self.layer.backward(self.output.grad.array)
+            return
         grad_inputs = checked_backward(self.layer, self.output.grad.array, value.data.array)
         if first:
             np.copyto(value.grad.array, grad_inputs)
-        elif value.needs_grad:
+        else:
             value.grad.array[...] += grad_inputs
 
 

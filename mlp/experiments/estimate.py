@@ -83,7 +83,7 @@ def estimate_cost(trainer: Trainer, train_batches: Batches, valid_batches: Batch
     batch_size = min(train_batches.batch_size, train_batches.num_images)
     image_shape = train_batches.image_set.images.shape[1:]
     zeros = get_array_module(parameter).zeros((1, *image_shape), parameter.dtype)
-    _, cards = trainer.model.cards(zeros, batch_size)
+    cards = trainer.model.cards(zeros, batch_size)
     kept = sum(card.kept_bytes for card in cards) * batch_size
     columns = max((card.column_bytes for card in cards), default=0)
     stored = sum(batches.image_set.images.nbytes for batches in (train_batches, valid_batches, test_batches))

@@ -46,7 +46,7 @@ class Section:
 
     Attributes:
         id, title: "s0", and its subject. shown: tables and figures, in the report's order.
-        not_shown: Exhibits with nothing to show. commands: what makes their runs, small and full.
+        not_shown: Exhibits none of whose runs exists. commands: what makes their runs, small and full.
         missing: a line for each run that is missing or not complete.
         runs: {name of a scale: (how many of its runs exist, of how many)}.
         verdicts: Counter of the words in all tables. rows: {state: the Rows in it}.
@@ -86,13 +86,14 @@ def gather(
     sections, all_results = [], []
     scales = list(SCALES.values()) if scale is None else [scale]
     for name, report in REPORTS.items():
-        shown, results, missing = [], [], []
+        shown, results, missing, with_runs = [], [], [], []
         for exhibit, one_scale in itertools.product(report.EXHIBITS, scales):
             found = collect(rows_of(exhibit.id), index, one_scale, seeds)
             if any(result.records for result in found):
                 if not exhibit.is_table:
                     say(f"drawing {exhibit.id} ({one_scale.name} scale)")
                 results += found
+                with_runs.append(exhibit)
                 try:
                     shown.append(show(exhibit, figures, index, one_scale, seeds))
                 except CheckpointError as error:  # kept runs have no gradient_flow.npz
@@ -103,7 +104,7 @@ def gather(
                 name,
                 title_of(report.__doc__ or ""),
                 shown,
-                [exhibit for exhibit in report.EXHIBITS if exhibit not in [item.exhibit for item in shown]],
+                [exhibit for exhibit in report.EXHIBITS if exhibit not in with_runs],
                 (command_for(name, QUICK, index.root), command_for(name, FULL, index.root)),
                 missing + missing_lines(results, index.root),
                 {known.name: count_runs(report.ROWS, index, known) for known in SCALES.values()},

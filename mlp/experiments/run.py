@@ -70,6 +70,7 @@ def run(
     trainer = Trainer(model, loss, rule, schedule, hooks, config.engine, threads, precision)
     folder.path.mkdir(parents=True, exist_ok=True)
     with only_writer(folder.path):
+        folder.open(given, resume)  # once more: another run may have written there while the data were loaded
         if folder.latest.exists():
             load_checkpoint(folder.latest, trainer)
             print(f"resuming {folder.path} after epoch {trainer.epoch}")

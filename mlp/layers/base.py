@@ -226,9 +226,9 @@ class Layer:
         """Return the bytes of the largest matrix of columns (im2col) in a step with images like those of `x`, or 0."""
         return 0
 
-    def cards(self, x: Array, batch_size: int) -> tuple[Array, list[LayerCard]]:
-        """Run the one-image batch `x` forward; return its outputs and a list with a `LayerCard` for each layer."""
-        return cards_of(self, x, batch_size)
+    def cards(self, x: Array, batch_size: int) -> list[LayerCard]:
+        """Run the one-image batch `x` forward; return a list with a `LayerCard` for each layer."""
+        return cards_of(self.set_paths(), x, batch_size)
 
     def summary(self, input_shape: Sequence[int], batch_size: int = 100) -> str:
         """Return a table of all layers as text: output shapes, parameters, multiply-adds, memory.
@@ -240,8 +240,7 @@ class Layer:
         parameters = self.parameters()
         like = parameters[0].data if parameters else np.empty(0, np.float32)
         x = get_array_module(like).zeros((1, *input_shape), like.dtype)
-        _, cards = self.cards(x, batch_size)
-        return format_summary(cards, like.dtype.itemsize, batch_size)
+        return format_summary(self.cards(x, batch_size), like.dtype.itemsize, batch_size)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

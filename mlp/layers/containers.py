@@ -17,7 +17,6 @@ from typing import Any
 
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.base import Layer
-from mlp.layers.summary import LayerCard
 from mlp.typing import Array
 
 
@@ -62,13 +61,6 @@ class Sequential(Layer):
             grad_outputs = layer.backward(grad_outputs)
         return grad_outputs
 
-    def cards(self, x: Array, batch_size: int) -> tuple[Array, list[LayerCard]]:
-        rows = []
-        for layer in self.layers.values():
-            x, cards = layer.cards(x, batch_size)
-            rows += cards
-        return x, rows
-
     def __repr__(self) -> str:
         rows = [f"  {name or '*'}: {layer!r}".replace("\n", "\n  ") for name, layer in self.layers.items()]
         return "Sequential(\n" + "\n".join(rows) + "\n)"
@@ -106,11 +98,6 @@ class Residual(Layer):
 
     def backward(self, grad_outputs: Array) -> Array:
         return self.body.backward(grad_outputs) + self.shortcut.backward(grad_outputs)
-
-    def cards(self, x: Array, batch_size: int) -> tuple[Array, list[LayerCard]]:
-        y, body = self.body.cards(x, batch_size)
-        _, shortcut = self.shortcut.cards(x, batch_size)
-        return y, body + shortcut
 
     def __repr__(self) -> str:
         body = repr(self.body).replace("\n", "\n  ")

@@ -35,23 +35,24 @@ def card_of(layer: Any, x: Array, y: Array, kept: Sequence[Any], batch_size: int
     )
 
 
-def cards_of(block: Any, x: Array, batch_size: int) -> tuple[Array, list[LayerCard]]:
-    """Run the one-image batch `x` through a layer; return its outputs and the cards of the layers that it is made of.
+def cards_of(model: Any, x: Array, batch_size: int) -> list[LayerCard]:
+    """Run the one-image batch `x` through a model; return the cards of the layers that are not made of others.
 
-    A layer that has both layers and parameters of its own gets a card for the latter.
+    A layer that has parameters beside the layers it is made of has a card for those.
     """
     cards = []
 
     def see(layer: Any, inputs: Array, outputs: Array) -> None:
         cards.append(card_of(layer, inputs, outputs, layer._kept or (), batch_size))
 
-    with observed(block, see):
-        y = block.forward(x)
-    if block.children() and block.own_parameters():
-        cards.append(card_of(block, x, y, block._kept or (), batch_size))
-    for _, layer in block.named_layers():
+    with observed(model, see):
+        model.forward(x)
+    for path, layer in model.named_layers():
         layer._kept = None
-    return y, cards
+        own = sum(parameter.data.size for _, parameter in layer.own_parameters())
+        if layer.children() and own:
+            cards.append(LayerCard(path, type(layer).__name__, (), own, 0, 0, 0))
+    return cards
 
 
 def format_summary(cards: Sequence[LayerCard], itemsize: int, batch_size: int) -> str:

@@ -144,4 +144,6 @@ def norm_of(gradient: Array) -> float:
     if norm != float("inf"):
         return norm
     largest = float(xp.abs(gradient).max())
+    if largest == norm:  # a number is infinite itself
+        return norm
     return largest * float(xp.linalg.norm(gradient / largest))

@@ -57,7 +57,7 @@ def evaluate(engine: Engine, batches: BatchSource) -> tuple[float, float]:
     Raises:
         MlpError: the engine is not bound; `fit` closes its own at the end.
     """
-    if engine.model is None:
+    if getattr(engine, "model", None) is None:
         raise MlpError("the engine has no model: call engine.bind(model, loss, rule), also after fit, which closes it")
     return mean_metrics([engine.evaluate(x, targets) for x, targets in engine.resident(batches).epoch(0)])
 

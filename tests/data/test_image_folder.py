@@ -142,3 +142,10 @@ def test_pictures_are_upright(tmp_path):
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=orientation)
     Image.fromarray(np.rot90(pixels, -1)).save(tmp_path / "upright.png")
     np.testing.assert_array_equal(read_image(tmp_path / "turned.png"), read_image(tmp_path / "upright.png"))
+
+
+def test_folders_without_images_are_in_nobodys_way(tmp_path):
+    write(tmp_path, [f"{part}/{c}/0.png" for part in ("train", "test") for c in ("cat", "dog")])
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("no image")
+    assert len(load_folder(tmp_path)[0]) == 2

@@ -272,3 +272,39 @@ def test_an_array_without_a_gradient_of_a_known_name_is_mentioned():
     assert "the outputs depend on W, which was not checked" in report.remarks[0]
     assert "dW, W_grad" in report.remarks[0]
     assert check_layer(Scale(), (4, 3)).remarks == []
+
+
+class Views:
+    """Keeps views of its inputs and weights, one of them read-only; and ends the program where a number is large."""
+
+    def __init__(self):
+        self.W, self.limit = np.full((3, 3), 2.0), np.full(3, 0.1)
+
+    def forward(self, x):
+        if self.limit.max() > 0.5:
+            raise SystemExit
+        self.x, self.mean = x[:], np.broadcast_to(x.mean(), x.shape)
+        self.Wt = self.W.T
+        return x @ self.Wt * self.limit
+
+    def backward(self, grad):
+        grad = grad * self.limit
+        self.dW = grad.T @ self.x
+        return grad @ self.W
+
+
+def test_views_are_no_weights_and_what_is_moved_is_put_back():
+    layer = Views()
+    report = check_layer(layer, (4, 3))
+    report.raise_if_failed()
+    assert len(report.remarks) == 1
+    assert "the outputs depend on limit" in report.remarks[0]
+    assert layer.limit.tolist() == [0.1] * 3
+
+
+def test_a_foreign_layer_that_ends_the_program_is_reported():
+    class Ends(Scale):
+        def forward(self, x):
+            raise SystemExit("todo")
+
+    assert "forward raised SystemExit: todo" in str(check_layer(Ends(), (4, 3)))

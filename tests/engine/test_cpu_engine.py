@@ -482,3 +482,12 @@ def test_a_forward_without_return_is_named():
     with pytest.raises(ShapeError, match="Nothing '1': forward returned None: is `return` missing"):
         engine.train_step(*batch(4, size=9))
     engine.close()
+
+
+def test_nobody_looks_at_the_gradient_of_the_images():
+    engine = CpuEngine(1)
+    engine.bind(
+        Sequential(Wrong(lambda g: None), conv(3, 8, 3), *head(8)), SoftmaxCrossEntropy(), GradientDescent(1e-2)
+    )
+    assert np.isfinite(engine.train_step(*batch(4, size=9)))
+    engine.close()

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import string
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -72,3 +73,18 @@ def test_a_folder_in_which_no_epoch_was_finished_starts_afresh(tmp_path):
     for resume in (False, True):
         with pytest.raises(CheckpointError, match="seed: 3 there, 4 here"):
             folder.open({"seed": 4}, resume=resume)
+
+
+def test_a_run_that_came_in_between_is_not_mixed_with_ours(small, tmp_path, monkeypatch):
+    """It writes an epoch while ours is loading its data, and ends before ours takes the folder."""
+    module = sys.modules["mlp.experiments.run"]
+    load = module.load_images
+
+    def load_slowly(*arguments):
+        monkeypatch.setattr(module, "load_images", load)
+        module.run(tmp_path / "run", {**small, "seed": 1}, stop_after=1)
+        return load(*arguments)
+
+    monkeypatch.setattr(module, "load_images", load_slowly)
+    with pytest.raises(CheckpointError, match="holds a run with another configuration"):
+        module.run(tmp_path / "run", {**small, "seed": 2})

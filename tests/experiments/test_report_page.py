@@ -198,6 +198,7 @@ def test_figures_that_cannot_be_drawn_are_named(tmp_path):
     text = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
     assert "s3-fig1" in text
     assert "- s3-fig2 has nothing to show: none of its quick-scale runs has a gradient_flow.npz" in text
+    assert "`s3-fig2`:" not in text  # among those without any run
 
 
 def test_without_any_run_there_is_nothing_to_report(tmp_path):

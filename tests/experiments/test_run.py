@@ -125,6 +125,7 @@ def test_a_folder_has_one_run_at_a_time(tmp_path):
     settings = [*SMALL, "--epochs", 50, "--out", folder]
     first = subprocess.Popen(command(*settings), stdout=subprocess.DEVNULL, env=environment())
     while not (folder / "config.json").exists():
+        assert first.poll() is None
         time.sleep(0.01)
     second = train("--out", folder, "--resume")
     assert second.returncode == 2
@@ -162,7 +163,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert f"this goes on: python scripts/train.py --resume --out {tmp_path / 'run'}" in error
+    assert f"--epochs 50 --out {tmp_path / 'run'} --resume goes on" in error
     assert "Traceback" not in error
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mlp.errors import ConfigurationError
 from mlp.layers import (
     Affine,
     BatchNorm,
@@ -38,7 +39,7 @@ def test_the_table_has_a_row_for_each_layer_and_totals():
 
 
 def test_kept_bytes_are_the_inputs_of_the_convolution_for_the_whole_batch():
-    cards = {card.path: card for card in model().cards(np.zeros((1, 6, 5, 3), np.float32), 10)[1]}
+    cards = {card.path: card for card in model().cards(np.zeros((1, 6, 5, 3), np.float32), 10)}
     assert cards["conv_0"].kept_bytes == 6 * 5 * 3 * 4
     line = next(line for line in model().summary((6, 5, 3), batch_size=10).splitlines() if line.startswith("conv_0"))
     assert line.split()[-4:-2] == ["3.6", "kB"]  # 10 images
@@ -61,7 +62,7 @@ def test_column_bytes_are_those_of_the_largest_matrix_that_im2col_makes(monkeypa
 
 
 def test_the_total_of_columns_is_the_largest():
-    _, cards = model().cards(np.zeros((1, 6, 5, 3), np.float32), 10)
+    cards = model().cards(np.zeros((1, 6, 5, 3), np.float32), 10)
     columns = [card.column_bytes for card in cards]
     assert columns[:2] == [10 * 30 * 9 * 4 * 4, 10 * 30 * 4 * 4]  # backward of conv_0 has 4 channels, forward 3
     assert not any(columns[2:])
@@ -97,10 +98,34 @@ class Block(Layer):
 def test_a_block_of_ones_own_is_counted_with_its_parts():
     model = Sequential(Block(), GlobalAvgPool(), Affine(8, 3))
     text = model.summary((8, 8, 3))
-    assert [line.split()[1] for line in text.splitlines()[2:6]] == ["Conv2d", "Block", "GlobalAvgPool", "Affine"]
+    assert [line.split()[1] for line in text.splitlines()[2:6]] == ["Conv2d", "GlobalAvgPool", "Affine", "Block"]
     assert f" {model.num_parameters:,} " in text.splitlines()[7]
     assert model.layers["0"].conv._kept is None
 
 
 def test_a_model_without_parameters_has_a_summary():
     assert "ReLU" in Sequential(ReLU()).summary((5,))
+
+
+class Shifted(Sequential):
+    """A container with a parameter of its own."""
+
+    def __init__(self, *layers):
+        self.shift = Parameter(np.zeros(4, np.float32))
+        super().__init__(*layers)
+
+    def forward(self, x, training=False):
+        return super().forward(x, training) + self.shift.data
+
+
+def test_parameters_beside_layers_are_counted_however_deep():
+    model = Sequential(Affine(3, 4), Residual(Shifted(Affine(4, 4), Shifted(ReLU()))))
+    cards = model.cards(np.zeros((1, 3), np.float32), 10)
+    assert sum(card.parameters for card in cards) == model.num_parameters == 44
+
+
+def test_a_layer_under_two_names_is_said():
+    block = Block()
+    block.same = block.conv
+    with pytest.raises(ConfigurationError, match="the same Conv2d is used twice"):
+        block.summary((8, 8, 3))

@@ -202,3 +202,13 @@ def test_gradients_whose_squares_overflow_are_clipped(size):
     p.grad = np.full(4, size, np.float32)
     rule.update()
     np.testing.assert_allclose(p.data, -1.0, rtol=1e-5)
+
+
+def test_an_infinite_gradient_is_seen_in_all_weights():
+    p = Parameter(np.zeros(3, np.float32))
+    rule = GradientDescent(1.0, clip_norm=2.0)
+    rule.initialize([p])
+    p.grad = np.array([np.inf, 1.0, 1.0], np.float32)
+    with np.errstate(invalid="ignore"):
+        rule.update()
+    np.testing.assert_array_equal(p.data, [np.nan, 0.0, 0.0])

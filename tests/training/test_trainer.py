@@ -265,3 +265,9 @@ def test_a_hook_that_fails_at_the_end_stops_no_other_and_the_engine_is_closed():
 def test_a_model_without_parameters_is_refused():
     with pytest.raises(ConfigurationError, match="no parameters, so there is nothing to train"):
         Trainer(Sequential(LeakyReLU()), SoftmaxCrossEntropy(), GradientDescent(0.1))
+
+
+@pytest.mark.parametrize("engine", ["textbook", "cpu"])
+def test_an_engine_that_was_never_bound_says_so(engine):
+    with pytest.raises(MlpError, match="the engine has no model"):
+        evaluate(mlp.engine.make_engine(engine), Points())
