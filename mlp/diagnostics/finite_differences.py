@@ -150,6 +150,12 @@ class Probe:
             return None
         return float((upstream * (y_above - y_below)).sum()) / float(above - below)
 
+    def differences(self, upstream: Array, name: str) -> Array:
+        """Return formula (1) for every coordinate of one array, with 0 where a kink lies in between."""
+        shape = self.arrays[name].shape
+        values = [self.difference(upstream, name, index) or 0.0 for index in np.ndindex(shape)]
+        return np.array(values).reshape(shape)
+
     def measure(self, upstream: Array, coordinates: int, required: float, rng: Generator) -> Measured | None:
         """Measure the gradients of all arrays, each in `coordinates` random coordinates (or all it has, if fewer).
 

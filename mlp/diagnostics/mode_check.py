@@ -179,7 +179,7 @@ def checked_backward(report: GradientReport, probe: Probe, upstream: Array) -> d
         name = "no gradient" if first["inputs"] is None else "wrong dtype"
         text = f"{fault}: backward returns dL/dx, an array like x"
         if isinstance(first["inputs"], np.ndarray) and first["inputs"].shape != shape:
-            name, _, _, text = explain(first["inputs"], shape, right_inputs(probe, upstream), "inputs", mode)
+            name, _, _, text = explain(first["inputs"], shape, probe.differences(upstream, "inputs"), "inputs", mode)
             if first["inputs"].shape[1:] == shape and first["inputs"].shape[0] == kept_values(probe):
                 name, text = (
                     "take gave a tuple",
@@ -222,16 +222,7 @@ def right_for(probe: Probe, upstream: Array, error: BaseException, names: Mappin
     """Return the right gradient of the parameter that refused one of another shape, by its name; None if none did."""
     refused = refused_gradient(error)
     name = names.get(id(refused[0])) if refused else None
-    if name is None:
-        return None
-    values = [probe.difference(upstream, name, index) or 0.0 for index in np.ndindex(probe.arrays[name].shape)]
-    return {name: np.array(values).reshape(probe.arrays[name].shape)}
-
-
-def right_inputs(probe: Probe, upstream: Array) -> Array:
-    """Return dL/dx by finite differences."""
-    values = [probe.difference(upstream, "inputs", index) or 0.0 for index in np.ndindex(probe.x.shape)]
-    return np.array(values).reshape(probe.x.shape)
+    return None if name is None else {name: probe.differences(upstream, name)}
 
 
 def add_errors(report: GradientReport, point: Point, measured: Measured) -> bool:
