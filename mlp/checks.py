@@ -1,7 +1,8 @@
 """Checks of settings: each returns the value, or raises a ConfigurationError with the name, the range and the value."""
 
 from collections.abc import Collection
-from numbers import Integral
+
+import numpy as np
 
 from mlp.errors import ConfigurationError
 
@@ -29,7 +30,7 @@ def fraction(name: str, value: float) -> float:
 
 def at_least_one(name: str, value: int) -> int:
     """Return `value`; an error unless it is a whole number of at least 1."""
-    if not (isinstance(value, Integral) and value >= 1):
+    if not (isinstance(value, int | np.integer) and value >= 1):
         raise ConfigurationError(f"{name} must be a whole number of at least 1, got {value!r}")
     return int(value)
 

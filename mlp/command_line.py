@@ -22,7 +22,7 @@ class CommandLine(ArgumentParser):
     ) -> tuple[Any, list[str]]:
         """Parse the arguments; of those left over, which parse_args reports, the flags have a suggestion."""
         namespace, unknown = super().parse_known_args(args, namespace)
-        flags = re.findall(r"--[\w-]+", self.format_usage())
+        flags = re.findall(r"--[\w-]+", self.format_usage()) if unknown else []
         return namespace, [with_suggestion(word, flags) for word in unknown]
 
 

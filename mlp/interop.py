@@ -28,6 +28,7 @@ A model that flattens images before an affine layer needs more than this: PyTorc
 from collections.abc import Mapping
 from functools import singledispatch
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -79,9 +80,10 @@ def _(layer: Dropout) -> list[tuple[str, str, tuple[int, ...] | None]]:
 def check_known(model: Layer) -> None:
     """Check that no layer has arrays that its base class, whose names in PyTorch are registered, does not have."""
     for path, layer in model.named_layers():
-        if type(layer) in torch_names.registry:
+        base: Any = next(kind for kind in type(layer).__mro__ if kind in torch_names.registry)
+        if base in (type(layer), object):  # its own names are registered, or all that it has is taken
             continue
-        known = {name for name, _, _ in torch_names(layer)} | set(Dropout.buffer_names)
+        known = {name for name, _, _ in torch_names(layer)} | set(base.buffer_names)
         extra = [name for name in (*dict(layer.own_parameters()), *layer.buffer_names) if name not in known]
         if extra:
             raise ConfigurationError(

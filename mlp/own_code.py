@@ -9,6 +9,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+# What code of the user's own can raise: anything, and its sys.exit() must not end the program that runs it.
+OWN_ERRORS = (Exception, SystemExit)
+
 
 @contextmanager
 def folder_of_imports(folder: Path) -> Iterator[None]:

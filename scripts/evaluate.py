@@ -26,12 +26,11 @@ def main():
         evaluation = evaluate_run(
             arguments.run, arguments.split, arguments.checkpoint, arguments.data_dir, arguments.device
         )
-        changed = RunFolder(arguments.run).changed_code()
+        RunFolder(arguments.run).mention_changed_code()
     except (MlpError, OSError) as error:
         print(f"evaluate.py: {error}", file=sys.stderr)
         return 2
 
-    print(changed, end="\n" if changed else "")
     print(f"{arguments.run}, {arguments.checkpoint} weights, {len(evaluation.targets):,} images of {arguments.split}:")
     rows = [("loss", f"{evaluation.loss:.4f}"), ("accuracy", f"{evaluation.top(1):.2%}")]
     if len(evaluation.class_names) > 5:

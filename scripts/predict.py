@@ -38,14 +38,13 @@ def main():
         predictions = predict_images(
             run, files, arguments.checkpoint, data_dir=arguments.data_dir, device=arguments.device
         )
-        changed = RunFolder(run).changed_code()
         out.parent.mkdir(parents=True, exist_ok=True)
         write_figure(out, plotting.predictions(predictions[:MOST_DRAWN]))
+        RunFolder(run).mention_changed_code()
     except (MlpError, OSError) as error:
         print(f"predict.py: {error}", file=sys.stderr)
         return 2
 
-    print(changed, end="\n" if changed else "")
     rows = [("image", "class", "probability")]
     for prediction in predictions:
         names = [prediction.path, *[""] * (len(prediction.classes) - 1)]

@@ -11,6 +11,7 @@ for people to decide. Pillow reads them; it is an extra of this package.
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -101,21 +102,25 @@ def read_image(file: Path) -> Array:
     image_module, operations = import_pillow()
     try:
         with image_module.open(file, formats=("PNG", "JPEG")) as image:
-            if image.mode not in GREY_MODES + COLOUR_MODES:
-                raise ValueError(f"pixels of kind {image.mode}, not bytes")
-            upright = operations.exif_transpose(image)
-            pixels = np.asarray(upright.convert("L" if image.mode in GREY_MODES else "RGB"))
+            pixels = np.asarray(upright(image, operations).convert("L" if image.mode in GREY_MODES else "RGB"))
     except Exception as error:  # what a damaged image raises can be of any kind
         raise DataError(f"{file} cannot be read as PNG or JPEG ({type(error).__name__}: {error})") from error
     return pixels.reshape(*pixels.shape[:2], -1)
 
 
-def import_pillow() -> tuple[ModuleType, ModuleType]:
-    """Return Pillow's modules Image and ImageOps."""
+def upright(image: Any, operations: ModuleType) -> Any:
+    """Return a picture of Pillow's turned as its camera says; a ValueError if its pixels are not bytes."""
+    if image.mode not in GREY_MODES + COLOUR_MODES:
+        raise ValueError(f"pixels of kind {image.mode}, not bytes")
+    return operations.exif_transpose(image)
+
+
+def import_pillow(
+    needed: str = "--dataset folder:DIR reads images with Pillow", package: str = "pillow"
+) -> tuple[ModuleType, ModuleType]:
+    """Return Pillow's modules Image and ImageOps; a ConfigurationError that begins with `needed` if it is missing."""
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
-        raise ConfigurationError(
-            "--dataset folder:DIR reads images with Pillow, which is not installed: python -m pip install pillow"
-        ) from error
+        raise ConfigurationError(f"{needed}, which is not installed: python -m pip install {package}") from error
     return Image, ImageOps

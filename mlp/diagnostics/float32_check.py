@@ -12,6 +12,7 @@ import numpy as np
 from mlp.diagnostics.diagnoses.evidence import Point
 from mlp.diagnostics.student_layer import StudentLayer
 from mlp.errors import ShapeError
+from mlp.own_code import OWN_ERRORS
 
 ADVICE = "write new arrays with x.dtype (np.zeros(shape, x.dtype)) and numbers as Python floats"
 
@@ -27,7 +28,7 @@ def becomes_float64(point: Point) -> Iterator[str]:
     except ShapeError as error:  # of a layer inside, or of a parameter that was given such a gradient
         yield f"float32 is not kept: {error}"
         return
-    except (Exception, SystemExit):  # what is right in float64 may fail for other reasons in float32
+    except OWN_ERRORS:  # what is right in float64 may fail for other reasons in float32
         return
     results: dict[str, Any] = {"forward": outputs, "backward": grad_inputs}
     wrong = [name for name, array in results.items() if getattr(array, "dtype", None) != np.float32]

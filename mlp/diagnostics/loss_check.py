@@ -18,6 +18,7 @@ from mlp.diagnostics.finite_differences import STEP, norm
 from mlp.diagnostics.gradient_report import GradientReport, wrong_kind
 from mlp.errors import ConfigurationError
 from mlp.losses import Loss
+from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 
@@ -59,7 +60,7 @@ def add_loss_row(report: GradientReport, loss: Any, outputs: Array, targets: Arr
     try:
         value = loss.forward(moved, targets)
         gradient = loss.backward()
-    except (Exception, SystemExit) as error:  # code of the user's own can raise anything
+    except OWN_ERRORS as error:
         report.cause = error
         note = f"the loss raised {type(error).__name__}: {error}"
         report.add_fault("loss", "outputs", outputs.shape, note, "exception", note, place_of(error))

@@ -19,6 +19,7 @@ from mlp.diagnostics.finite_differences import FLOOR, Measured, Probe, error_sca
 from mlp.diagnostics.gradient_report import GradientReport, wrong_kind
 from mlp.diagnostics.random_point import random_probe
 from mlp.layers.base import Layer
+from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array
 
@@ -53,10 +54,7 @@ def check_mode(
         try:
             probe = random_probe(layer, input_shape, training, rng)
             outputs = checked_forward(report, probe)
-        except (
-            Exception,
-            SystemExit,
-        ) as error:  # code of the user's own can raise anything: a finding
+        except OWN_ERRORS as error:  # a finding, not a crash of the check
             report.cause = error
             note = f"forward raised {type(error).__name__}: {error}"
             short = f"forward raised {type(error).__name__}"
@@ -168,7 +166,7 @@ def checked_backward(report: GradientReport, probe: Probe, upstream: Array) -> d
         for name, parameter in probe.layer.named_parameters():
             filled[name] = parameter.grad[...] = rng.standard_normal(parameter.grad.shape)
         second = probe.backward(upstream.copy())
-    except (Exception, SystemExit) as error:
+    except OWN_ERRORS as error:
         report.cause = error
         report.add_fault(mode, "inputs", shape, f"backward raised {type(error).__name__}")
         names = {id(parameter): name for name, parameter in probe.layer.named_parameters()}

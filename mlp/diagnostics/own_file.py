@@ -25,7 +25,7 @@ from mlp.errors import ConfigurationError
 from mlp.layers.base import Layer
 from mlp.learning_rules import LearningRule
 from mlp.losses import Loss
-from mlp.own_code import folder_of_imports, frames_in, load_module
+from mlp.own_code import OWN_ERRORS, folder_of_imports, frames_in, load_module
 from mlp.rng import generator
 from mlp.typing import Shape
 
@@ -194,7 +194,7 @@ def plausible_shape(layer: Any, path: Path, seed: int) -> Shape:
                     of_forward.append(shape)
                 probe.backward(np.ones(outputs.shape))
             return shape
-        except (Exception, SystemExit) as error:  # the layer may raise anything at a shape that is not its own
+        except OWN_ERRORS as error:  # the layer may raise anything at a shape that is not its own
             failures.setdefault(f"{type(error).__name__}: {error}".partition("\n")[0], (shape, error))
     if of_forward:  # backward is wrong, which the check will explain
         return of_forward[0]
@@ -237,7 +237,7 @@ def attempt(path: Path, what: str, function: Callable[[], Any]) -> Any:
     """Return function(); whatever the user's code raises becomes an error with the lines of the file that raised it."""
     try:
         return function()
-    except (Exception, SystemExit) as error:  # code of the user's own can raise anything
+    except OWN_ERRORS as error:
         lines = "\n".join(own_lines(error, path))
         raise ConfigurationError(f"{what} raised {type(error).__name__}: {error}\n{lines}".rstrip()) from error
 

@@ -24,6 +24,7 @@ from mlp.diagnostics.rule_faults import ANY_RULE, ONE_RULE, rate_in_velocity
 from mlp.diagnostics.rule_formulas import FORMULAS, Settings, Walk
 from mlp.errors import ConfigurationError
 from mlp.layers.parameter import Parameter
+from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array
 
@@ -84,7 +85,7 @@ def check_rule(
         trail = walk_of(rule, report, start, gradients, rates)
     except ConfigurationError:
         raise
-    except (Exception, SystemExit) as error:  # code of the user's own can raise anything
+    except OWN_ERRORS as error:
         report.cause = error
         note = f"the rule raised {type(error).__name__}: {error}"
         report.add_fault("rule", "weights", (), note, "exception", note, place_of(error))

@@ -10,6 +10,7 @@ import numpy as np
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.base import Layer
 from mlp.layers.parameter import Parameter
+from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 MODES = ("training", "stochastic", "train", "is_training")  # names that arguments for the mode have
@@ -53,7 +54,7 @@ class StudentLayer(Layer):
             trial = copy.deepcopy(self)
             try:
                 trial.backward(np.ones(trial.forward(np.ones(input_shape), True).shape))
-            except (Exception, SystemExit):  # the check will run into it again, and report it
+            except OWN_ERRORS:  # the check will run into it again, and report it
                 trial = self
             names = vars(trial.student)
             for name, value in vars(self.student).items():

@@ -17,6 +17,7 @@ from mlp.diagnostics.student_layer import GRADIENT_NAMES, StudentLayer
 from mlp.layers.base import Layer
 from mlp.layers.lost_parts import leaves
 from mlp.layers.parameter import Parameter
+from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 
@@ -97,7 +98,7 @@ def without_params(layer: Layer, input_shape: Sequence[int]) -> Iterator[tuple[s
             return  # there are no weights
     except NotImplementedError:
         return
-    except (Exception, SystemExit):  # it cannot even be called, and is there all the same
+    except OWN_ERRORS:  # it cannot even be called, and is there all the same
         pass
     missing = "returns no weights" if hasattr(student, "params") else "is missing"
     note = f"grads_wrt_params is there, but params {missing}: the weights were not checked"
@@ -131,7 +132,7 @@ def matters(point: Point, array: Array) -> bool:
     try:
         array += np.linspace(0.5, 1.5, array.size).reshape(array.shape)
         return not np.array_equal(before, point.probe.outputs())
-    except (Exception, SystemExit):  # code of the user's own may refuse such values: so they do matter, or nobody knows
+    except OWN_ERRORS:  # code of the user's own may refuse such values: so they do matter, or nobody knows
         return True
     finally:
         array[...] = values

@@ -15,6 +15,7 @@ import numpy as np
 
 from mlp.errors import ShapeError
 from mlp.layers import Identity, Sequential
+from mlp.layers.input_checks import check_returned
 
 
 class Lowerings(dict):
@@ -65,19 +66,12 @@ def probe_output_shape(layer, value, plan, asarray=np.asarray):
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         outputs = copy.deepcopy(layer).forward(asarray(probe), training=plan.training)
-    return given(layer, outputs).shape[1:]
-
-
-def given(layer, outputs):
-    """Return what a layer's forward returned; an error if that is None."""
-    if outputs is None:
-        raise ShapeError(f"{layer.label()}: forward returned None: is `return` missing?")
-    return outputs
+    return check_returned(layer.label(), outputs).shape[1:]
 
 
 def checked_forward(layer, x, outputs, training):
     """Return what a layer's own forward gives; an error unless it has the shape and dtype of the array `outputs`."""
-    y = given(layer, layer.forward(x, training=training))
+    y = check_returned(layer.label(), layer.forward(x, training=training))
     if y.shape != outputs.shape or y.dtype != outputs.dtype:
         raise ShapeError(
             f"{layer.label()}: expected outputs {outputs.shape} of {outputs.dtype}, got {y.shape} of {y.dtype}: a "

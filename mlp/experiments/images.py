@@ -5,13 +5,14 @@ square for CIFAR), and that is made larger or smaller. An .npy file holds bytes:
 """
 
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 
-from mlp.data.image_folder import COLOUR_MODES, GREY_MODES
-from mlp.errors import ConfigurationError, DataError
+from mlp.data.image_folder import import_pillow, upright
+from mlp.errors import DataError
 from mlp.typing import Array, PathLike, Shape
+
+PILLOW = "'pillow>=10'"
 
 
 def read_picture(file: PathLike, image_shape: Shape) -> list[tuple[str, str, Array]]:
@@ -58,12 +59,10 @@ def read_npy(path: Path, channels: int) -> list[Array]:
 
 def read_with_pillow(path: Path) -> Array:
     """Return a picture file as an array (h, w, 3), upright."""
-    image_module, operations = import_pillow(path)
+    image_module, operations = import_pillow(f"{path} needs Pillow", PILLOW)
     try:
         with image_module.open(path) as image:
-            if image.mode not in GREY_MODES + COLOUR_MODES:
-                raise ValueError(f"pixels of kind {image.mode}, not bytes")
-            return np.asarray(operations.exif_transpose(image).convert("RGB"))
+            return np.asarray(upright(image, operations).convert("RGB"))
     except Exception as error:  # what a damaged image raises can be of any kind
         reason = str(error) if isinstance(error, image_module.UnidentifiedImageError) else repr(error)
         raise DataError(f"{path} cannot be read as an image: {reason}") from error
@@ -89,18 +88,7 @@ def fit(pixels: Array, image_shape: Shape) -> tuple[str, Array]:
 
 def resize(pixels: Array, H: int, W: int) -> Array:
     """Return pixels (h, w, C) as (H, W, C)."""
-    image_module, _ = import_pillow("an image of another size than the model's")
+    image_module, _ = import_pillow("an image of another size than the model's needs Pillow", PILLOW)
     grey = pixels.shape[-1] == 1
     image = image_module.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels))
     return np.asarray(image.resize((W, H), image_module.Resampling.BICUBIC)).reshape(H, W, -1)
-
-
-def import_pillow(what: PathLike) -> tuple[ModuleType, ModuleType]:
-    """Return Pillow's modules Image and ImageOps."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise ConfigurationError(
-            f"{what} needs Pillow, which is not installed: python -m pip install 'pillow>=10'"
-        ) from error
-    return Image, ImageOps

@@ -24,7 +24,7 @@ import numpy as np
 
 from mlp.errors import ConfigurationError
 from mlp.layers import Layer, frozen_buffers
-from mlp.own_code import folder_of_imports, frames_in, load_module
+from mlp.own_code import OWN_ERRORS, folder_of_imports, frames_in, load_module
 from mlp.typing import DType
 
 
@@ -109,7 +109,7 @@ def attempt(text: str, path: Path, what: str, function: Callable[[], Any]) -> An
     """Return function(); whatever the user's code raises becomes one line that says where."""
     try:
         return function()
-    except (Exception, SystemExit) as error:  # code of the user's own can raise anything
+    except OWN_ERRORS as error:
         frames = frames_in(error, path)
         where = f", line {frames[-1].lineno} of {path}" if frames else ""
         reason = str(error).partition("\n")[0]

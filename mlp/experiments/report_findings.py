@@ -144,11 +144,12 @@ def findings_table(checked: CheckedFindings) -> tuple[list[str], list[list[str]]
     """Return header and rows of a table, a row for each claim that can be judged; the first has its finding."""
     rows, last = [], None
     for item in checked.claims:
-        if item.error is None:
+        cells = numbers(item)
+        if cells is None:
             continue
         statement = "" if item.finding is last else item.finding.statement
         last = item.finding
-        rows.append([statement, describe(item.claim), *numbers(item), item.verdict])
+        rows.append([statement, describe(item.claim), *cells, item.verdict])
     return HEADER, rows
 
 
@@ -164,9 +165,9 @@ def label(name: str) -> str:
     return f"{run.label} ({row.id})"
 
 
-def numbers(item: Checked) -> list[str]:
-    """Return the two cells with numbers, in percent: both accuracies, and the difference with its standard error."""
+def numbers(item: Checked) -> list[str] | None:
+    """Return the cells with both accuracies and their difference, in percent; None if a claim cannot be judged."""
     if item.ours is None or item.other is None or item.error is None:
-        return ["-", "-"]
+        return None
     difference = 100 * (item.ours - item.other)
     return [f"{100 * item.ours:.1f} and {100 * item.other:.1f} %", f"{difference:+.1f} ± {100 * item.error:.1f}"]

@@ -12,7 +12,7 @@ from mlp.experiments.reports import STATES, Row
 from mlp.experiments.scale import FULL
 
 MARKS = {"inside": "✓", "outside": "✗", "not comparable": "~", "not run": "○", "-": "–"}
-MARKS |= {"shown": "✓", "not shown": "✗", "contrary": "✗", "not complete": "~"}
+MARKS |= {"shown": "✓", "not shown": "✗", "contrary": "✗"}
 KINDS = {"inside": "inside", "shown": "inside", "outside": "outside", "not shown": "outside", "contrary": "outside"}
 STYLE = """
 body { margin: 0 auto; max-width: 92rem; padding: 0 1.25rem 4rem; color: #1a1a1a; background: #fff;

@@ -97,10 +97,10 @@ def judge(result: Result, ours: dict[str, Number]) -> Verdict:
         allowed = tolerance(published, result.row, result.config)
         if not abs(difference) <= allowed + 1e-9:  # both have been rounded; NaN is not within anything
             off.append(f"{column_title(name)} {100 * difference:+.1f} points, {100 * allowed:.1f} allowed")
-    why = list(off)
+    word = "outside" if off else "inside"
     if result.row.taken == "seeds" and len(result.records) < len(result.row.seeds):
-        why.append(f"{len(result.records)} of {len(result.row.seeds)} seeds")
-    return Verdict("outside" if off else "inside", "; ".join(why))
+        off.append(f"{len(result.records)} of {len(result.row.seeds)} seeds")
+    return Verdict(word, "; ".join(off))
 
 
 def tolerance(published: Number, row: Row, config: RunConfig) -> float:

@@ -74,7 +74,7 @@ def run(
         if folder.latest.exists():
             load_checkpoint(folder.latest, trainer)
             print(f"resuming {folder.path} after epoch {trainer.epoch}")
-            print(folder.changed_code(), end="\n" if folder.changed_code() else "")
+            folder.mention_changed_code()
         elif resume or (folder / "config.json").exists():
             print(f"{folder.path} holds no finished epoch: starting from the beginning")
         folder.write_config(config, model, train, valid)

@@ -105,12 +105,12 @@ class RunFolder:
             raise CheckpointError(f"{self.path} holds no run: there is no config.json in it")
         return stored
 
-    def changed_code(self) -> str:
-        """Return a sentence if the file of the run's own model is not what it was when the run began, else ""."""
+    def mention_changed_code(self) -> None:
+        """Print a note if the file of the run's own model is not what it was when the run began."""
         config, facts = self.load()
-        if facts.model_file in (None, digest_of_file(config.model)):
-            return ""
-        return f"note: {config.model.rpartition(':')[0]} has changed since {self.path} was begun: is it the same model?"
+        if facts.model_file not in (None, digest_of_file(config.model)):
+            file = config.model.rpartition(":")[0]
+            print(f"note: {file} has changed since {self.path} was begun: is it the same model?")
 
     def test_results(self) -> dict[str, Any]:
         """Return what test.json holds, a dict; an empty one for a run that is not finished."""

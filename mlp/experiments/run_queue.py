@@ -122,9 +122,9 @@ def divide(planned: Sequence[PlannedRun], index: RunIndex) -> tuple[list[Outcome
     done: list[Outcome] = []
     waiting: list[Outcome] = []
     for run in planned:
-        folder = index.find(run.settings) or RunFolder(index.root / run.name)
-        outcome = Outcome(run, folder.path, "waiting")
-        if index.find(run.settings) is None or not is_finished(folder):
+        folder = index.find(run.settings)
+        outcome = Outcome(run, folder.path if folder else index.root / run.name, "waiting")
+        if folder is None or not is_finished(folder):
             waiting.append(outcome)
             continue
         try:

@@ -17,6 +17,7 @@ from typing import Any
 
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.base import Layer
+from mlp.layers.input_checks import check_returned
 from mlp.typing import Array
 
 
@@ -51,9 +52,7 @@ class Sequential(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         for layer in self.layers.values():
-            x = layer.forward(x, training)
-            if x is None:
-                raise ShapeError(f"{layer.label()}: forward returned None: is `return` missing?")
+            x = check_returned(layer.label(), layer.forward(x, training))
         return x
 
     def backward(self, grad_outputs: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What a layer says about inputs and weights that do not fit it: what was expected and given, what to type instead."""
+"""What a layer says about arrays that do not fit it: what was expected, what was given, what to type instead."""
 
 from collections.abc import Mapping, Sequence
 
@@ -44,6 +44,13 @@ def check_same_kind(label: str, x: Array, weights: Array) -> None:
             f"{label}: the parameters are on {device_of(weights)}, the inputs on {device_of(x)}: "
             f"call model.to({device_of(x)!r}), or mlp.backend.move(x, {device_of(weights)!r})."
         )
+
+
+def check_returned(label: str, outputs: Array | None) -> Array:
+    """Return what a forward returned; a ShapeError if that is None."""
+    if outputs is None:
+        raise ShapeError(f"{label}: forward returned None: is `return` missing?")
+    return outputs
 
 
 def check_state(mine: Mapping[str, Array], given: Mapping[str, Array]) -> None:

@@ -93,11 +93,9 @@ def load_checkpoint(path: PathLike, trainer: "Trainer") -> None:
         trainer.rule.load_state_dict(section(arrays, "rule/"))
         trainer.step, trainer.epoch = int(arrays["step"]), int(arrays["epoch"])
         trainer.history = History.from_arrays(section(arrays, "history/"))
-    except CheckpointError:  # of another rule, say: the model is as it was
-        trainer.model.load_state_dict(before)
-        raise
-    except (KeyError, ValueError, TypeError) as error:
-        raise damaged(path, error) from None
+    except (CheckpointError, KeyError, ValueError, TypeError) as error:
+        trainer.model.load_state_dict(before)  # nothing of another rule's checkpoint, say, is kept
+        raise error if isinstance(error, CheckpointError) else damaged(path, error) from None
 
 
 def load_model(path: PathLike, model: Layer, arrays: Mapping[str, Array] | None = None) -> None:

@@ -54,9 +54,10 @@ class Trainer:
     ) -> None:
         self.model, self.loss, self.rule, self.schedule = model, loss, rule, schedule
         self.hooks = list(hooks)
-        if not model.parameters():
+        parameters = model.parameters()
+        if not parameters:
             raise ConfigurationError("the model has no parameters, so there is nothing to train")
-        self.engine = make_engine(engine, threads, device_of(model.parameters()[0].data), precision)
+        self.engine = make_engine(engine, threads, device_of(parameters[0].data), precision)
         self.gradient_statistics: str | None = None  # set by the hook that wants them
         self.step = self.epoch = 0
         self.history = History()

@@ -57,6 +57,7 @@ from mlp.diagnostics.diagnoses.wrong_formulas import (
     wrong_transpose,
     wrong_upstream,
 )
+from mlp.own_code import OWN_ERRORS
 
 __all__ = ["Diagnosis", "Evidence", "Guess", "Point", "diagnose", "merged"]
 
@@ -109,7 +110,7 @@ def confirmed(evidence: Evidence, hypotheses: Sequence[Callable[..., Any]]) -> I
     for place, hypothesis in enumerate(hypotheses):
         try:
             results = list(hypothesis(evidence))
-        except Exception:  # code of the user's own can raise anything at a point that it did not expect
+        except OWN_ERRORS:  # code of the user's own can raise anything at a point that it did not expect
             continue
         for result in results:
             diagnosis = evidence.confirm(result) if isinstance(result, Guess) else result

@@ -13,6 +13,7 @@ import numpy as np
 
 from mlp.diagnostics.diagnoses.evidence import MATCH, Diagnosis, Evidence, distance
 from mlp.diagnostics.random_point import random_probe
+from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array
 
@@ -113,7 +114,7 @@ def batch_power(e: Evidence, f: float) -> int:
     N = len(e.point.x)
     try:
         other = factor_of_batch(e, N + 1)
-    except Exception:  # the layer takes this batch size alone
+    except OWN_ERRORS:  # the layer takes this batch size alone
         other = None
     if other is None:
         return 1 if abs(f - N) < 1e-5 * N else -1 if abs(f * N - 1.0) < 1e-5 else 0

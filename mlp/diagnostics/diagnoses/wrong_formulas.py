@@ -12,6 +12,7 @@ import numpy as np
 
 from mlp.diagnostics.diagnoses.evidence import Evidence, Guess, Guesses, jacobian
 from mlp.diagnostics.finite_differences import Probe
+from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 
@@ -82,7 +83,7 @@ def wrong_path(e: Evidence) -> Guesses:
             if probe.outputs().shape != u.shape or e.jacobian is None:
                 continue
             own = np.tensordot(jacobian(probe, "inputs"), u, u.ndim)
-        except Exception:  # a child that does not take the same inputs is no parallel path
+        except OWN_ERRORS:  # a child that does not take the same inputs is no parallel path
             continue
         kind = "shortcut missing" if "shortcut" in name or not child.parameters() else "path missing"
         yield Guess(
