@@ -12,7 +12,7 @@ setup(
     description="A deep-learning framework written by hand on NumPy, to see why deep networks fail to train",
     python_requires=">=3.11",
     packages=find_packages(include=["mlp", "mlp.*"]),
-    package_data={"mlp": ["py.typed"], "mlp.engine": ["kernels.cu"]},
+    package_data={"mlp": ["py.typed"], "mlp.engine.cuda": ["kernels.cu"]},
     install_requires=["numpy>=2.0", "matplotlib>=3.8", "tqdm>=4.66", "threadpoolctl>=3.5"],
     extras_require={
         "cuda12x": ["cupy-cuda12x>=14,<15"],

@@ -15,28 +15,11 @@ from (-b, b) has variance b^2 / 3.
 """
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.random import Generator
 
-from mlp.backend import device_of, move
 from mlp.typing import Array, Initializer, Shape
-
-if TYPE_CHECKING:
-    from mlp.layers import Affine, Conv2d
-
-
-def draw_weight_and_bias(layer: "Affine | Conv2d", fan_in: int, fan_out: int, rng: Generator) -> None:
-    """Draw the weight of an affine layer or a convolution with its initializer, and its bias if it has one.
-
-    PyTorch's default draws the bias as well; with any other initializer it starts at 0.
-    """
-    for name, parameter in layer.own_parameters():
-        by_initializer = name == "weight" or layer.initializer is pytorch_default
-        initializer = layer.initializer if by_initializer else constant(0.0)
-        drawn = initializer(parameter.data.shape, fan_in, fan_out, rng).astype(parameter.data.dtype)
-        parameter.data = move(drawn, device_of(parameter.data))
 
 
 def pytorch_default(shape: Shape, fan_in: int, fan_out: int, rng: Generator) -> Array:

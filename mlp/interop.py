@@ -35,7 +35,7 @@ import numpy as np
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.files import atomic_write
 from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, GroupNorm, Layer
-from mlp.layers.parameter import join
+from mlp.layers.machinery.parameter import join
 from mlp.typing import Array, PathLike
 
 COUNTER = "num_batches_tracked"  # PyTorch needs it with a batch norm; it is used only where momentum is None

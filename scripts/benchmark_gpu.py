@@ -17,7 +17,7 @@ from benchmark_worker import settings
 
 from mlp.command_line import CommandLine
 from mlp.cuda_devices import gpu_problem, list_gpus
-from mlp.engine.cuda_graph import PRECISIONS
+from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import MlpError
 
 DESCRIPTION = """\

@@ -67,7 +67,7 @@ def random_batch(N):
 def our_step(x, targets, keywords, threads, engine_name, measure):
     """Return the function that does a training step with mlp, and a dict about it."""
     from mlp.engine import make_engine
-    from mlp.engine.blas import blas_kernels, import_threadpoolctl
+    from mlp.engine.cpu.blas import blas_kernels, import_threadpoolctl
     from mlp.learning_rules import Adam
     from mlp.losses import SoftmaxCrossEntropy
     from mlp.models import vgg

@@ -6,8 +6,8 @@ import time
 
 from mlp.command_line import CommandLine
 from mlp.diagnostics import check_layer, check_loss, check_model
-from mlp.diagnostics.layer_cases import CASES
-from mlp.diagnostics.own_file import check_file
+from mlp.diagnostics.gradients.layer_cases import CASES
+from mlp.diagnostics.gradients.own_file import check_file
 from mlp.errors import MlpError
 from mlp.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
 from mlp.models import vgg

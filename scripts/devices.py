@@ -12,9 +12,9 @@ from benchmark import cpu_model
 from mlp.backend import parse_device
 from mlp.command_line import CommandLine
 from mlp.cuda_devices import gpu_problem, list_gpus
-from mlp.engine.blas import blas_kernels
-from mlp.engine.thread_pool import usable_cores
-from mlp.experiments.tables import aligned
+from mlp.engine.cpu.blas import blas_kernels
+from mlp.engine.cpu.threads import usable_cores
+from mlp.experiments.markdown import aligned
 
 
 def main(arguments=None):

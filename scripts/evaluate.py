@@ -9,8 +9,8 @@ import sys
 from mlp.command_line import CommandLine
 from mlp.errors import MlpError
 from mlp.experiments.inference import CHECKPOINTS, SPLITS, evaluate_run
+from mlp.experiments.markdown import aligned
 from mlp.experiments.run_folder import RunFolder
-from mlp.experiments.tables import aligned
 
 
 def main():

@@ -14,8 +14,8 @@ from mlp import plotting
 from mlp.command_line import CommandLine
 from mlp.errors import MlpError
 from mlp.experiments.inference import CHECKPOINTS, predict_images
+from mlp.experiments.markdown import aligned
 from mlp.experiments.run_folder import RunFolder
-from mlp.experiments.tables import aligned
 from mlp.files import write_figure
 
 MOST_DRAWN = 40  # images in one picture

@@ -21,21 +21,21 @@ from pathlib import Path
 
 from mlp.backend import require_device
 from mlp.command_line import CommandLine
-from mlp.data.sources import MissingDataError
+from mlp.data.formats.sources import MissingDataError
 from mlp.errors import ConfigurationError, MlpError
-from mlp.experiments.figures import save
-from mlp.experiments.report_findings import check_findings
-from mlp.experiments.report_formats import FORMATS, format_table
-from mlp.experiments.report_list import list_rows, rows_as_json
-from mlp.experiments.report_markdown import findings_text
-from mlp.experiments.report_page import write_report
-from mlp.experiments.report_tables import make_table
-from mlp.experiments.reports import select
-from mlp.experiments.reproduction import RUNS, RunIndex, command_for, plan_runs
-from mlp.experiments.run_queue import run_all, summarize, train_command
-from mlp.experiments.scale import QUICK, SCALES, choose_dataset, find_scale
-from mlp.experiments.tables import markdown
+from mlp.experiments.markdown import markdown
 from mlp.files import write_text
+from mlp.reproduction.figures import save
+from mlp.reproduction.findings import check_findings
+from mlp.reproduction.formats import FORMATS, format_table
+from mlp.reproduction.listing import list_rows, rows_as_json
+from mlp.reproduction.page.markdown import findings_text
+from mlp.reproduction.page.write import write_report
+from mlp.reproduction.plan import RUNS, RunIndex, command_for, plan_runs
+from mlp.reproduction.queue import run_all, summarize, train_command
+from mlp.reproduction.reports import select
+from mlp.reproduction.scale import QUICK, SCALES, choose_dataset, find_scale
+from mlp.reproduction.tables import make_table
 
 TRAIN = Path(__file__).with_name("train.py")
 

@@ -13,6 +13,8 @@ import pytest
 
 from mlp.cuda_devices import gpu_problem
 
+pytest_plugins = ["run_fixtures"]
+
 
 @functools.cache
 def no_gpu_because():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlp.data import Batches, synthetic
-from mlp.diagnostics.layer_cases import CASES
+from mlp.diagnostics.gradients.layer_cases import CASES
 from mlp.initializers import (
     constant,
     glorot_normal,

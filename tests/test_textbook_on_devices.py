@@ -16,7 +16,7 @@ from mlp import backend, initializers, interop
 from mlp.backend import device_of, move, to_numpy
 from mlp.data import Batches, synthetic
 from mlp.diagnostics import GradientFlow, all_statistics, check_layer, compare_gradients
-from mlp.diagnostics.layer_cases import CASES
+from mlp.diagnostics.gradients.layer_cases import CASES
 from mlp.engine import GradientStatistics, TextbookEngine
 from mlp.errors import DeviceError, NonFiniteLossError
 from mlp.experiments.inference import evaluate_run, predict_images

@@ -7,17 +7,17 @@ for x, targets in batches.epoch(0): ...                        # x (n, 32, 32, 3
 
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
 from mlp.data.batches import Batches
-from mlp.data.cifar import load_cifar10, load_cifar100
 from mlp.data.datasets import DATASET_FORMS, DATASETS, LABELS, check_dataset, load_dataset
-from mlp.data.download import SOURCES, download_dataset
-from mlp.data.image_folder import load_folder
+from mlp.data.download.fetch import SOURCES, download_dataset
+from mlp.data.formats.cifar.archive import load_cifar10, load_cifar100
+from mlp.data.formats.image_folder import load_folder
+from mlp.data.formats.mnist import load_mnist
+from mlp.data.formats.npz import load_npz
+from mlp.data.formats.sources import find_data_dir
 from mlp.data.image_set import ImageSet
 from mlp.data.lessons import lesson_images
-from mlp.data.mnist import load_mnist
 from mlp.data.normalization import NORMALIZATIONS, normalize
-from mlp.data.npz import load_npz
 from mlp.data.prefetch import prefetch
-from mlp.data.sources import find_data_dir
 from mlp.data.splits import SPLITS, split_indices
 from mlp.data.synthetic import synthetic
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from mlp.checks import choose
-from mlp.data.cifar import load_cifar10, load_cifar100
-from mlp.data.download import SOURCES, download_dataset
-from mlp.data.image_folder import load_folder
+from mlp.data.download.fetch import SOURCES, download_dataset
+from mlp.data.formats.cifar.archive import load_cifar10, load_cifar100
+from mlp.data.formats.image_folder import load_folder
+from mlp.data.formats.mnist import load_mnist
+from mlp.data.formats.npz import load_npz
+from mlp.data.formats.sources import MissingDataError, find_data_dir
 from mlp.data.image_set import ImageSet
-from mlp.data.mnist import load_mnist
-from mlp.data.npz import load_npz
-from mlp.data.sources import MissingDataError, find_data_dir
 from mlp.data.splits import split_indices
 from mlp.data.synthetic import synthetic
 from mlp.errors import ConfigurationError

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mlp.data.cifar import load_cifar100
+from mlp.data.formats.cifar.archive import load_cifar100
+from mlp.data.formats.sources import MissingDataError, find_data_dir
 from mlp.data.image_set import ImageSet
-from mlp.data.sources import MissingDataError, find_data_dir
 from mlp.data.splits import split_indices
 from mlp.data.synthetic import synthetic
 from mlp.errors import ConfigurationError

@@ -1,12 +1,13 @@
 """Looking into layers and networks: are the gradients right, and what flows through while they train?"""
 
-from mlp.diagnostics.diagnoses import Diagnosis
 from mlp.diagnostics.examination import Examination, examine
-from mlp.diagnostics.finite_differences import compare_gradients, relative_error
-from mlp.diagnostics.gradient_check import check_layer, check_loss, check_model
 from mlp.diagnostics.gradient_flow import GradientFlow
-from mlp.diagnostics.gradient_report import GradientReport
-from mlp.diagnostics.rule_check import check_rule
+from mlp.diagnostics.gradients import gallery
+from mlp.diagnostics.gradients.check import check_layer, check_loss, check_model
+from mlp.diagnostics.gradients.diagnoses import Diagnosis
+from mlp.diagnostics.gradients.finite_differences import compare_gradients, relative_error
+from mlp.diagnostics.gradients.report import GradientReport
+from mlp.diagnostics.rules.check import check_rule
 from mlp.diagnostics.statistics import (
     Activations,
     BatchNormStatistics,
@@ -34,6 +35,7 @@ __all__ = [
     "compare_gradients",
     "examine",
     "expected_variance_ratio",
+    "gallery",
     "measure_variance_shift",
     "relative_error",
 ]

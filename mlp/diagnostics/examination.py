@@ -43,7 +43,7 @@ from mlp.diagnostics.symptoms import (
 from mlp.diagnostics.symptoms.findings import on_device_of
 from mlp.errors import DataError, NonFiniteLossError
 from mlp.layers import frozen_buffers
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.training.hooks import Hook
 from mlp.training.trainer import Trainer
 from mlp.typing import Array, BatchSource

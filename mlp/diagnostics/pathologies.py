@@ -24,7 +24,7 @@ from mlp.data import Batches, synthetic
 from mlp.data.image_set import ImageSet
 from mlp.initializers import he_normal
 from mlp.layers import Affine, BatchNorm, Conv2d, GlobalAvgPool, ReLU, Sequential
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.learning_rules import Adam
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss, SoftmaxCrossEntropy

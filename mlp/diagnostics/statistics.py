@@ -33,7 +33,7 @@ from mlp.layers import (
     observed,
     observed_backward,
 )
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.training.history import History, LayerTable
 from mlp.training.hooks import Hook
 from mlp.training.trainer import Trainer

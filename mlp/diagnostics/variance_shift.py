@@ -30,7 +30,7 @@ from mlp.backend import to_numpy
 from mlp.checks import at_least_one, fraction
 from mlp.errors import ConfigurationError
 from mlp.layers import Affine, BatchNorm, Conv2d, frozen_buffers, leaf_layers, observed
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
 

@@ -6,9 +6,9 @@ read the rest.
 """
 
 from mlp.checks import choose
-from mlp.engine.cpu import CpuEngine
-from mlp.engine.cuda import CudaEngine
-from mlp.engine.cuda_graph import OLDEST, capability
+from mlp.engine.cpu.engine import CpuEngine
+from mlp.engine.cuda.engine import CudaEngine
+from mlp.engine.cuda.gpu import OLDEST, capability
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.engine.textbook import TextbookEngine
 

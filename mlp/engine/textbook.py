@@ -11,7 +11,7 @@ from typing import Any
 from mlp.backend import device_of, move
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.errors import ConfigurationError
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
 from mlp.typing import Array, BatchSource

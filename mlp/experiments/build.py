@@ -8,7 +8,7 @@ from mlp.data import Batches, load_dataset
 from mlp.data.image_set import ImageSet
 from mlp.experiments.config import RunConfig
 from mlp.experiments.own_model import build_own_model
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.learning_rules import RULES
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss, SoftmaxCrossEntropy

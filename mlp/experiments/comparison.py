@@ -19,8 +19,8 @@ from mlp import plotting
 from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.build import make_model
 from mlp.experiments.config import RunConfig
+from mlp.experiments.markdown import markdown
 from mlp.experiments.run_folder import RunFolder
-from mlp.experiments.tables import markdown
 from mlp.files import write_figure, write_text
 from mlp.training.history import History, LayerTable
 from mlp.typing import PathLike

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from mlp.checks import choose
 from mlp.data import DATASET_FORMS, LABELS, NORMALIZATIONS, SPLITS, check_dataset
 from mlp.engine import ENGINES
-from mlp.engine.cuda_graph import PRECISIONS
+from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import ConfigurationError
 from mlp.learning_rules import RULES
 from mlp.models.vgg import (

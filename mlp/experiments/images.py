@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlp.data.image_folder import import_pillow, upright
+from mlp.data.formats.image_folder import import_pillow, upright
 from mlp.errors import DataError
 from mlp.typing import Array, PathLike, Shape
 

@@ -23,7 +23,7 @@ from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.config import RunConfig
 from mlp.experiments.own_model import digest_of_file
 from mlp.files import write_json
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.typing import PathLike
 
 

@@ -11,7 +11,7 @@ Reference: Maas et al., Rectifier nonlinearities improve neural network acoustic
 
 from mlp.backend import get_array_module
 from mlp.errors import ConfigurationError
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
 

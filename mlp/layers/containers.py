@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from mlp.errors import ConfigurationError, ShapeError
-from mlp.layers.base import Layer
-from mlp.layers.input_checks import check_returned
+from mlp.layers.machinery.base import Layer
+from mlp.layers.machinery.checks import check_returned
 from mlp.typing import Array
 
 

@@ -40,9 +40,10 @@ from numpy.random import Generator
 from mlp.backend import get_array_module
 from mlp.checks import at_least_one
 from mlp.errors import ConfigurationError, ShapeError
-from mlp.initializers import draw_weight_and_bias, pytorch_default
-from mlp.layers.base import Layer
-from mlp.layers.parameter import Parameter
+from mlp.initializers import pytorch_default
+from mlp.layers.machinery.base import Layer
+from mlp.layers.machinery.parameter import Parameter
+from mlp.layers.machinery.weights import draw_weight_and_bias
 from mlp.typing import Array, DType, Initializer
 
 

@@ -20,7 +20,7 @@ from numpy.random import Generator
 
 from mlp.backend import get_array_module
 from mlp.checks import fraction
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.rng import generator
 from mlp.typing import Array
 

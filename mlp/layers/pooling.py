@@ -22,7 +22,7 @@ from typing import Any
 from mlp.backend import get_array_module
 from mlp.checks import at_least_one
 from mlp.errors import ShapeError
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
 

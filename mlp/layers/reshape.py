@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from mlp.errors import ShapeError
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
 

@@ -15,7 +15,7 @@ References: Clevert et al., Fast and accurate deep network learning by exponenti
 
 from mlp.backend import get_array_module
 from mlp.checks import positive
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
 

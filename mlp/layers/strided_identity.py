@@ -18,7 +18,7 @@ Keeps nothing but the shape. Reference: He et al., Deep residual learning for im
 from mlp.backend import get_array_module
 from mlp.checks import at_least_one
 from mlp.errors import ConfigurationError
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
 

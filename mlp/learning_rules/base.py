@@ -2,7 +2,7 @@
 
     w  all weights in one flat array (P,)      g  their gradient (P,)      h  learning rate
 
-A rule sees the model as these long vectors (see `mlp.layers.parameter`), so its formula is written once, and not in a
+A rule sees the model as these long vectors (see `FlatParameters`), so its formula is written once, and not in a
 loop over layers. It also owns its moments, vectors of the same length that remember past gradients.
 
 Around the formula of each rule there are three things that all of them can do, in this order:
@@ -29,7 +29,7 @@ import numpy as np
 from mlp.backend import device_of, get_array_module, to_numpy
 from mlp.checks import not_negative, positive
 from mlp.errors import CheckpointError, ConfigurationError, MlpError
-from mlp.layers.parameter import FlatParameters, Parameter
+from mlp.layers.machinery.parameter import FlatParameters, Parameter
 from mlp.typing import Array
 
 

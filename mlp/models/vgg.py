@@ -43,7 +43,7 @@ from mlp.layers import (
     Sequential,
     StridedIdentity,
 )
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.typing import DType
 
 STAGES = 3

@@ -18,7 +18,7 @@ import numpy as np
 
 from mlp.errors import CheckpointError, ShapeError
 from mlp.files import write_arrays
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.training.history import History
 from mlp.typing import Array, PathLike
 

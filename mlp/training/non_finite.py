@@ -4,7 +4,7 @@ import numpy as np
 
 from mlp.backend import device_of, get_array_module, move
 from mlp.layers import frozen_buffers, observed
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
 

@@ -16,7 +16,7 @@ from mlp.backend import device_of
 from mlp.data import prefetch
 from mlp.engine import make_engine
 from mlp.errors import ConfigurationError
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
 from mlp.training.history import History

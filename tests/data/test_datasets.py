@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlp.data import DATASETS, find_data_dir, load_dataset, split_indices, synthetic
-from mlp.data.sources import MissingDataError
+from mlp.data.formats.sources import MissingDataError
 from mlp.errors import ConfigurationError, DataError
 
 

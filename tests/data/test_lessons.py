@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mlp.data import ImageSet, lesson_images
-from mlp.data.sources import MissingDataError
+from mlp.data.formats.sources import MissingDataError
 from mlp.errors import ConfigurationError
 
 

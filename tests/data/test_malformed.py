@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from mlp.data import load_cifar10, load_cifar100, load_folder, load_mnist, load_npz
-from mlp.data.mnist import COURSE_FILES, IDX_FILES
-from mlp.data.sources import Form, load_form
+from mlp.data.formats.mnist import COURSE_FILES, IDX_FILES
+from mlp.data.formats.sources import Form, load_form
 from mlp.errors import DataError
 
 campaign = settings(

@@ -11,7 +11,7 @@ import cuda_emulation
 from gpu_stand_in import GpuStandIn
 
 from mlp import backend
-from mlp.engine import cuda_graph
+from mlp.engine.cuda import gpu
 
 
 @pytest.fixture(scope="session")
@@ -26,17 +26,17 @@ def emulated(library_folder):
     """The engine's kernels, compiled for the CPU."""
     if cuda_emulation.PROBLEM:
         pytest.skip(cuda_emulation.PROBLEM)
-    return cuda_emulation.EmulatedModule(cuda_graph.SOURCE.read_text(), library_folder)
+    return cuda_emulation.EmulatedModule(gpu.SOURCE.read_text(), library_folder)
 
 
 @pytest.fixture(params=["emulated", pytest.param("cupy", marks=pytest.mark.gpu)])
 def make_gpu(request):
     """A function (precision) -> `Gpu`: a real one, or one that plays its kernels on NumPy arrays."""
     if request.param == "cupy":
-        return lambda precision="float32": cuda_graph.Gpu("cuda:0", precision)
+        return lambda precision="float32": gpu.Gpu("cuda:0", precision)
     module = request.getfixturevalue("emulated")
     module.set_order(0)
-    return lambda precision="float32": cuda_graph.Gpu("cuda:0", precision, np, module)
+    return lambda precision="float32": gpu.Gpu("cuda:0", precision, np, module)
 
 
 @pytest.fixture
@@ -46,10 +46,10 @@ def stand_in(emulated, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", library)
     monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: {"cupy": ["cupy-cuda13x"]})
     backend.check_gpu.cache_clear()
-    cuda_graph.load_kernels.cache_clear()
+    gpu.load_kernels.cache_clear()
     yield library
     backend.check_gpu.cache_clear()
-    cuda_graph.load_kernels.cache_clear()
+    gpu.load_kernels.cache_clear()
 
 
 @pytest.fixture(params=["stand-in", pytest.param("cupy", marks=pytest.mark.gpu)])

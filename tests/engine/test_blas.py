@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from mlp.engine import CpuEngine, TextbookEngine, make_engine
-from mlp.engine.blas import BlasThreads, blas_kernels
+from mlp.engine.cpu.blas import BlasThreads, blas_kernels
 from mlp.errors import ConfigurationError
 
 

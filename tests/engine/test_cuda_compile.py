@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mlp.engine.cuda_graph import SOURCE
+from mlp.engine.cuda.gpu import SOURCE
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100")
 KERNEL = re.compile(
@@ -87,4 +87,4 @@ def test_kernels_compile_without_spills(compilations, architecture):
 
 def test_the_kernels_come_with_the_package():
     setup = (Path(__file__).parents[2] / "setup.py").read_text()
-    assert SOURCE.exists() and '"mlp.engine": ["kernels.cu"]' in setup
+    assert SOURCE.exists() and '"mlp.engine.cuda": ["kernels.cu"]' in setup

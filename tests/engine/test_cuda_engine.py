@@ -11,8 +11,8 @@ from mlp.backend import device_of, move, to_numpy
 from mlp.data import Batches, prefetch, synthetic
 from mlp.diagnostics import GradientFlow, relative_error
 from mlp.engine import CudaEngine, TextbookEngine, make_engine
-from mlp.engine.cuda import LOG_STEPS
-from mlp.engine.cuda_graph import WARM_UP
+from mlp.engine.cuda.engine import LOG_STEPS
+from mlp.engine.cuda.gpu import WARM_UP
 from mlp.errors import ConfigurationError, DeviceError, MlpError, NonFiniteLossError, ShapeError
 from mlp.layers import Affine, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, LeakyReLU, Residual, Sequential
 from mlp.learning_rules import RULES, Adam, GradientDescent, LearningRule
@@ -211,7 +211,7 @@ def test_a_step_reads_nothing_back(stand_in):
 
 
 def test_more_steps_than_the_log_has_room_for(library, monkeypatch):
-    monkeypatch.setattr("mlp.engine.cuda.LOG_STEPS", 2)
+    monkeypatch.setattr("mlp.engine.cuda.engine.LOG_STEPS", 2)
     engine = CudaEngine(GPU)
     engine.bind(small_vgg(8).to(GPU), SoftmaxCrossEntropy(), Adam(1e-2))
     losses = [engine.train_step(*batch(seed=seed)) for seed in range(5)]

@@ -5,11 +5,11 @@ import pytest
 
 from mlp.backend import to_numpy
 from mlp.diagnostics import compare_gradients
-from mlp.engine.cuda_convolution import ConvolutionOp, tiling
-from mlp.engine.cuda_lowering import TextbookOp
-from mlp.engine.cuda_ops import AveragePoolOp, HeadOp, PointwiseOp
-from mlp.engine.cuda_plan import CudaPlan
-from mlp.engine.cuda_update import STATE
+from mlp.engine.cuda.convolution import ConvolutionOp, tiling
+from mlp.engine.cuda.lowering import TextbookOp
+from mlp.engine.cuda.ops import AveragePoolOp, HeadOp, PointwiseOp
+from mlp.engine.cuda.plan import CudaPlan
+from mlp.engine.cuda.update import STATE
 from mlp.layers import (
     Affine,
     AvgPool2d,
@@ -23,7 +23,7 @@ from mlp.layers import (
     Residual,
     Sequential,
 )
-from mlp.layers.parameter import FlatParameters, Parameter
+from mlp.layers.machinery.parameter import FlatParameters, Parameter
 from mlp.losses import SoftmaxCrossEntropy
 
 TOLERANCE = {"float32": 1e-5, "tf32": 5e-4}

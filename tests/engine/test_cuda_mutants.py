@@ -8,7 +8,7 @@ import pytest
 from cuda_emulation import EmulatedModule, EmulationError
 
 from mlp.engine import CudaEngine
-from mlp.engine.cuda_graph import SOURCE
+from mlp.engine.cuda.gpu import SOURCE
 from mlp.layers import Affine, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, LeakyReLU, Residual, Sequential
 from mlp.learning_rules import Adam
 from mlp.losses import SoftmaxCrossEntropy

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from mlp.engine import CpuEngine, TextbookEngine, make_engine
-from mlp.engine.ops_batch_norm import BatchNormOp
-from mlp.engine.ops_convolution import ConvolutionOp
-from mlp.engine.ops_textbook import TextbookOp
-from mlp.engine.ops_winograd import WinogradOp
+from mlp.engine.cpu.ops.batch_norm import BatchNormOp
+from mlp.engine.cpu.ops.convolution import ConvolutionOp
+from mlp.engine.cpu.ops.textbook import TextbookOp
+from mlp.engine.cpu.ops.winograd import WinogradOp
 from mlp.errors import ConfigurationError, MlpError
 from mlp.layers import BatchNorm, Conv2d, LeakyReLU, Residual, Sequential
 from mlp.learning_rules import Adam

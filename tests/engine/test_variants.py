@@ -6,15 +6,16 @@ from comparison import CLASSES, compare_engines
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlp.engine import CpuEngine, TextbookEngine, plan
-from mlp.engine.ops_batch_norm import BatchNormOp
-from mlp.engine.ops_convolution import ConvolutionOp
-from mlp.engine.ops_dropout import DropoutOp
-from mlp.engine.ops_normalization import GroupNormOp
-from mlp.engine.ops_pointwise import PointwiseOp
-from mlp.engine.ops_strided import PixelConvolutionOp, StridedIdentityOp
-from mlp.engine.ops_textbook import TextbookOp
-from mlp.engine.ops_winograd import WinogradOp
+from mlp.engine import CpuEngine, TextbookEngine
+from mlp.engine.cpu import plan
+from mlp.engine.cpu.ops.batch_norm import BatchNormOp
+from mlp.engine.cpu.ops.convolution import ConvolutionOp
+from mlp.engine.cpu.ops.dropout import DropoutOp
+from mlp.engine.cpu.ops.normalization import GroupNormOp
+from mlp.engine.cpu.ops.pointwise import PointwiseOp
+from mlp.engine.cpu.ops.strided import PixelConvolutionOp, StridedIdentityOp
+from mlp.engine.cpu.ops.textbook import TextbookOp
+from mlp.engine.cpu.ops.winograd import WinogradOp
 from mlp.errors import ShapeError
 from mlp.layers import (
     Affine,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlp.data.download import SOURCES, RemoteFile
+from mlp.data.download.fetch import SOURCES, RemoteFile
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 

@@ -5,7 +5,7 @@ import numpy as np
 from mlp.backend import to_numpy
 from mlp.diagnostics.symptoms.findings import Finding, Observations, on_device_of
 from mlp.layers import BatchNorm, frozen_buffers, observed
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.typing import Array, BatchSource
 
 NORM_ERROR = 0.1  # batch norm's outputs against beta and gamma, over gamma

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from mlp.backend import device_of, move
-from mlp.layers.base import Layer
+from mlp.layers.machinery.base import Layer
 from mlp.training.history import History, LayerTable
 from mlp.typing import Array, BatchSource
 

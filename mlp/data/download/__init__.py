@@ -1,0 +1,1 @@
+"""Getting data sets from the network, or from a file you have."""

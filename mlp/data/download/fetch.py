@@ -1,0 +1,217 @@
+"""Downloading a data set, from servers that are slow, break off, lie, or answer with a web page.
+
+    1. Every file goes to `name.part` first. It gets its name by a rename, after its checksum has been compared, so a
+       file that has its name is complete.
+    2. A download that breaks off goes on where it stopped (HTTP Range), now or in the next call, from the same
+       address or another. Servers that do not know Range start again.
+    3. Addresses are tried in order, mirrors first. If all of them fail, the message says why each did.
+
+The checksum (md5, as published) decides alone what is good: lengths and kinds of content that servers tell are used for
+messages. md5 finds damage; against somebody who makes a false file on purpose it is no protection, and reading the
+files does not trust them either (`mlp.data.formats.safe_pickle`).
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlp.data.download.transfer import BrokenTransfer, looks_like_web_page, transfer
+from mlp.data.formats.sources import find_data_dir
+from mlp.errors import ConfigurationError, DataError
+from mlp.files import atomic_write
+from mlp.typing import PathLike
+
+CIFAR = ("https://www.cs.toronto.edu/~kriz/",)
+MNIST = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+ATTEMPTS = 5  # at one address, as long as each brings something new
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that can be downloaded: its name, its md5 sum, and the folders (URLs) that have it."""
+
+    name: str
+    md5: str
+    addresses: tuple
+
+
+SOURCES = {
+    "cifar100": (RemoteFile("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", CIFAR),),
+    "cifar100-binary": (RemoteFile("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", CIFAR),),
+    "cifar10": (RemoteFile("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", CIFAR),),
+    "cifar10-binary": (RemoteFile("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", CIFAR),),
+    "mnist": (
+        RemoteFile("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873", MNIST),
+        RemoteFile("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432", MNIST),
+        RemoteFile("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3", MNIST),
+        RemoteFile("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c", MNIST),
+    ),
+}
+
+
+def download_dataset(
+    name: str,
+    data_dir: PathLike | None = None,
+    mirrors: Sequence[str] = (),
+    archives: Sequence[PathLike] = (),
+    timeout: float = 30.0,
+    sources: Mapping[str, Sequence[RemoteFile]] = SOURCES,
+) -> list[Path]:
+    """Put the files of a data set into the data folder, unless they are there.
+
+    Args:
+        name: one of `SOURCES`.
+        data_dir: the data folder, made if it is missing; None for what `find_data_dir` says.
+        mirrors: addresses (of folders with the files, or of a file itself) that are tried before the official ones.
+        archives: paths of files that somebody has already: they are recognized by their checksums and copied.
+        timeout: seconds without a byte after which an address is given up.
+        sources: a table like `SOURCES`.
+
+    Returns:
+        The paths of the files, in a list.
+
+    Raises:
+        ConfigurationError: an unknown name, or an address or time that cannot be.
+        DataError: no address gave a file with the right checksum, an archive is another file, or the disk is full.
+    """
+    if name not in sources:
+        raise ConfigurationError(f"data sets that can be downloaded are {', '.join(sources)}, got {name!r}")
+    if not 0 < timeout < float("inf"):
+        raise ConfigurationError(f"--timeout must be greater than 0 seconds, got {timeout}")
+    for mirror in mirrors:
+        if not mirror.startswith(("http://", "https://")):
+            raise ConfigurationError(f"--mirror must begin with http:// or https://, got {mirror!r}")
+    data_dir = find_data_dir(data_dir)
+    given = recognize(archives, sources[name])
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"the data folder {data_dir} cannot be made: {error.strerror}") from error
+    paths = []
+    for file in sources[name]:
+        path = data_dir / file.name
+        if path.exists():
+            check_existing(path, file.md5)
+        elif file.md5 in given:
+            copy_verified(given[file.md5], path, file.md5)
+        else:
+            fetch(file, path, mirrors, timeout)
+        paths.append(path)
+    return paths
+
+
+def recognize(archives: Sequence[PathLike], files: Sequence[RemoteFile]) -> dict[str, Path]:
+    """Return md5 -> path of the archives; DataError if one is none of `files`."""
+    given = {md5_of(Path(archive).expanduser()): Path(archive).expanduser() for archive in archives}
+    wanted = {file.md5: file.name for file in files}
+    for md5, path in given.items():
+        if md5 not in wanted:
+            expected = " or ".join(f"{name} ({md5})" for md5, name in wanted.items())
+            raise DataError(f"{path} has {describe(path)}; expected {expected}: it is damaged, or another file")
+    return given
+
+
+def check_existing(path: Path, md5: str) -> None:
+    """Raise DataError unless the file that is there already is the one that is wanted; it is never replaced."""
+    if md5_of(path) != md5:
+        raise DataError(
+            f"{path} is there already but has {describe(path)}; expected md5 {md5}: it is damaged, or another file; "
+            "move it away and try again"
+        )
+
+
+def copy_verified(archive: Path, path: Path, md5: str) -> None:
+    """Copy a file whose checksum is known; the checksum of what is copied decides."""
+    code = new_md5()
+    try:
+        with open(archive, "rb") as source, atomic_write(path) as target:
+            while chunk := source.read(2**20):
+                code.update(chunk)
+                target.write(chunk)
+            if code.hexdigest() != md5:
+                raise DataError(f"{archive} changed while it was copied: try again")
+    except OSError as error:
+        raise DataError(f"{archive} cannot be copied to {path}: {error.strerror}") from error
+
+
+def fetch(file: RemoteFile, path: Path, mirrors: Sequence[str], timeout: float) -> None:
+    """Download one file to `path` from the first address that gives it whole."""
+    part = path.with_name(path.name + ".part")
+    tried = []
+    for address in (*mirrors, *file.addresses):
+        url = address if address.endswith("/" + file.name) else f"{address.rstrip('/')}/{file.name}"
+        try:
+            fetch_from(url, part, file.md5, timeout)
+        except BrokenTransfer as problem:
+            tried.append(f"{url} ({problem})")
+            continue
+        try:
+            os.replace(part, path)
+        except OSError as error:
+            raise DataError(f"{part} cannot be renamed to {path.name}: {error.strerror}") from error
+        return
+    kept = ""
+    if size_of(part):
+        kept = f" The {size_of(part):,} bytes that came are kept in {part}; the next try goes on there."
+    raise DataError(
+        f"{file.name} could not be downloaded. Tried: {'; '.join(tried)}.{kept} Name another address with --mirror, "
+        "or get the file some other way and give it with --archive (python scripts/download_data.py --help)"
+    )
+
+
+def fetch_from(url: str, part: Path, md5: str, timeout: float) -> None:
+    """Download from one address to `part`, going on where it broke off; return once the checksum is right.
+
+    Raises:
+        BrokenTransfer: why this address does not give the file.
+    """
+    for _ in range(ATTEMPTS):
+        before = size_of(part)
+        problem: Any = None
+        try:
+            resumed = transfer(url, part, timeout)
+        except BrokenTransfer as error:
+            problem = error
+        if part.exists() and md5_of(part) == md5:  # also if the server told of more bytes than there are
+            return
+        if problem is None:  # the server is done, and the file is wrong
+            wrong = BrokenTransfer(f"gave {describe(part)}; expected md5 {md5}")
+            part.unlink()
+            if not resumed:
+                raise wrong
+            problem = wrong  # the beginning may be from elsewhere: start again
+        elif size_of(part) <= before:
+            raise problem
+    raise problem
+
+
+def describe(path: Path) -> str:
+    """Say what a wrong file is, for messages."""
+    with open(path, "rb") as file:
+        page = "; it looks like a web page" if looks_like_web_page(file.read(1024)) else ""
+    return f"{size_of(path):,} bytes with md5 {md5_of(path)}{page}"
+
+
+def size_of(path: Path) -> int:
+    """Return the length of a file in bytes, 0 if there is none."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def md5_of(path: Path) -> str:
+    """Return the md5 sum of a file as 32 hexadecimal digits."""
+    code = new_md5()
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(2**20):
+                code.update(chunk)
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    return code.hexdigest()
+
+
+def new_md5() -> Any:
+    """Return an empty md5 sum. Some systems forbid md5 where it is to protect; here it finds damage."""
+    return hashlib.md5(usedforsecurity=False)

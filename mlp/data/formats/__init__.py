@@ -1,0 +1,1 @@
+"""How data sets are stored: each format is read by one file."""

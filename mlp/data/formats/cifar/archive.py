@@ -1,0 +1,133 @@
+"""CIFAR-10 and CIFAR-100: 60,000 photographs of 32 x 32 pixels each; 10 classes, or 100 classes in 20 groups.
+
+Both come in two forms with the same images in the same order. The python version (`python.py`) holds pickled
+dictionaries, the binary version (`binary.py`) holds records of bytes. Whichever is there is
+read. One image is 1024 red, 1024 green, 1024 blue values, each colour row by row.
+
+Reference: Krizhevsky, Learning multiple layers of features from tiny images, 2009.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+
+from mlp.data.formats.cifar import binary, python
+from mlp.data.formats.sources import Form, advice_for, load_form
+from mlp.data.image_set import ImageSet, image_set, join
+from mlp.typing import Array, PathLike
+
+SIDE, CHANNELS = 32, 3
+PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
+CIFAR10_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
+
+
+def load_cifar10(data_dir: PathLike) -> tuple[ImageSet, ImageSet]:
+    """Read CIFAR-10 from a folder that has it unpacked or as an archive (an archive takes some seconds longer).
+
+    Returns:
+        (train, test), two `ImageSet`s.
+
+    Raises:
+        DataError: the files are missing, damaged, or not what their names say.
+    """
+    return load_form(data_dir, CIFAR10, "CIFAR-10", advice_for("cifar10", PAGE))
+
+
+def load_cifar100(data_dir: PathLike) -> tuple[ImageSet, ImageSet]:
+    """Read CIFAR-100; as `load_cifar10`, with fine labels as labels and coarse labels beside them."""
+    return load_form(data_dir, CIFAR100, "CIFAR-100", advice_for("cifar100", PAGE))
+
+
+def read_sets(
+    files: dict[str, tuple[bytes, str]],
+    train: Sequence[str],
+    test: Sequence[str],
+    read_names: Callable[..., tuple[str, ...]],
+    names_files: Sequence[Sequence[str]],
+    read_batch: Callable[..., Sequence[Array]],
+) -> tuple[ImageSet, ImageSet]:
+    """Read both sets of one form.
+
+    Args:
+        files: name -> (bytes, source).
+        train, test: the names of the files whose images make up each set, in order.
+        read_names: function of (bytes, source) that returns a tuple of names; called for each of `names_files`, pairs
+            (file, further arguments): the names of the classes, then those of the groups.
+        read_batch: function of (bytes, source) that returns rows (N, 3072), labels (N,) and perhaps coarse labels.
+    """
+    names = [read_names(*files[file], *arguments) for file, *arguments in names_files]
+    class_names, coarse_names = names if len(names) == 2 else (*names, ())
+
+    def part(file: str) -> ImageSet:
+        content, source = files.pop(file)
+        rows, labels, *others = read_batch(content, source)
+        coarse_labels = others[0] if others else None
+        return image_set(source, channels_last(rows), labels, class_names, coarse_labels, coarse_names)
+
+    return join([part(file) for file in train]), join([part(file) for file in test])
+
+
+def channels_last(rows: Array) -> Array:
+    """Return rows (N, 3072) of colour planes as images (N, H, W, C)."""
+    planes = rows.reshape(-1, CHANNELS, SIDE, SIDE)  # (N, C, H, W)
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))  # (N, H, W, C)
+
+
+def form(
+    folder: str,
+    archive: str,
+    read_names: Callable[..., tuple[str, ...]],
+    names_files: Sequence[Sequence[str]],
+    read_batch: Callable[..., Sequence[Array]],
+    train: Sequence[str],
+    test: Sequence[str],
+) -> Form:
+    """Return a `Form` of CIFAR; its archives are `archive` with the suffixes .tar.gz and .tar.xz."""
+    read = partial(
+        read_sets, train=train, test=test, read_names=read_names, names_files=names_files, read_batch=read_batch
+    )
+    names = (*dict.fromkeys(file for file, *_ in names_files), *train, *test)
+    return Form(folder, names, read, (f"{archive}.tar.gz", f"{archive}.tar.xz"))
+
+
+CIFAR10 = (
+    form(
+        "cifar-10-batches-py",
+        "cifar-10-python",
+        python.read_names,
+        (("batches.meta", "label_names"),),
+        partial(python.read_batch, label_keys=("labels",)),
+        train=CIFAR10_BATCHES,
+        test=("test_batch",),
+    ),
+    form(
+        "cifar-10-batches-bin",
+        "cifar-10-binary",
+        binary.read_names,
+        (("batches.meta.txt",),),
+        partial(binary.read_batch, label_bytes=(0,)),
+        train=tuple(f"{name}.bin" for name in CIFAR10_BATCHES),
+        test=("test_batch.bin",),
+    ),
+)
+CIFAR100 = (
+    form(
+        "cifar-100-python",
+        "cifar-100-python",
+        python.read_names,
+        (("meta", "fine_label_names"), ("meta", "coarse_label_names")),
+        partial(python.read_batch, label_keys=("fine_labels", "coarse_labels")),
+        train=("train",),
+        test=("test",),
+    ),
+    form(
+        "cifar-100-binary",
+        "cifar-100-binary",
+        binary.read_names,
+        (("fine_label_names.txt",), ("coarse_label_names.txt",)),
+        partial(binary.read_batch, label_bytes=(1, 0)),
+        train=("train.bin",),
+        test=("test.bin",),
+    ),
+)

@@ -1,0 +1,119 @@
+"""Layers of other protocols, seen as a `Layer`, so that the checks can work on what a student wrote elsewhere.
+
+    class of `mlp`          forward(x, training), backward(grad_outputs); Parameters as attributes
+    without `training`      forward(x): called so, with a remark, because a model calls forward(x, training)
+    a class of any kind     forward(x), backward(grad_outputs); weights W with gradients dW (or W_grad, grad_W) as
+                            attributes, or `params` and `grads`, two lists or two dicts
+    stateless               fprop(inputs), bprop(inputs, outputs, grads_wrt_outputs), and for weights
+                            grads_wrt_params(inputs, grads_wrt_outputs) and `params`, in one order
+
+The third and fourth kind are told the mode by the argument that their forward has (training, train, is_training or
+stochastic), or by an attribute `training`.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.student_layer import StudentLayer
+from mlp.errors import ConfigurationError
+from mlp.layers.machinery.base import Layer
+from mlp.layers.machinery.lost_parts import leaves
+from mlp.typing import Array
+
+
+def adapt(layer: Any, input_shape: Sequence[int]) -> tuple[Layer, list[str]]:
+    """Return (a `Layer` that can be checked, remarks for the reader).
+
+    Args:
+        layer: a layer, an object of another protocol, or a class that needs no arguments; it stays as it is.
+        input_shape: with the batch axis.
+
+    Raises:
+        ConfigurationError: it has no forward and backward under any known name, or it is a class that needs arguments.
+    """
+    if inspect.isclass(layer):
+        layer = instance_of(layer)
+    if isinstance(layer, Layer):
+        silent = [(path, child) for path, child in layer.named_layers() if not takes_mode(child.forward)]
+        remarks = [remark(path, child) for path, child in silent] + list(plain_arrays(layer))
+        return (with_training(layer) if silent else layer), remarks
+    return StudentLayer(copy.deepcopy(layer)).with_pairs(input_shape), []
+
+
+def instance_of(kind: type) -> Any:
+    """Return kind(); an error that says what to type if it needs arguments."""
+    try:
+        return kind()
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{kind.__name__} is a class, and making one failed ({error}): give a layer, {kind.__name__}(...)."
+        ) from error
+
+
+def takes_mode(forward: Callable[..., Any]) -> bool:
+    """Return whether forward(x, training) is a legal call."""
+    try:
+        inspect.signature(forward).bind(None, True)
+    except TypeError:
+        return False
+    except ValueError:  # compiled code without a signature
+        pass
+    return True
+
+
+def remark(path: str, layer: Layer) -> str:
+    """Return what to tell the writer of a forward that has no `training`."""
+    label = f"{type(layer).__name__}{f' {path!r}' if path else ''}"
+    if next(iter(inspect.signature(type(layer).forward).parameters), "") in ("x", "inputs", "training"):
+        return f"{label}.forward has no self: write def forward(self, x, training=False)."
+    return (
+        f"{label}.forward takes no `training`, and was called without it; in a model it will be called as "
+        "forward(x, training): write def forward(self, x, training=False)."
+    )
+
+
+def plain_arrays(layer: Layer) -> Iterator[str]:
+    """Yield a remark for each array of a layer of one's own that is neither a parameter nor a buffer."""
+    for _, child in layer.named_layers():
+        for name, value in vars(child).items():
+            weights = name != "_kept" and any(is_weight(leaf) for leaf in leaves(value))
+            if weights and name not in child.buffer_names and not type(child).__module__.startswith("mlp."):
+                yield (
+                    f"{type(child).__name__}.{name} {is_plain(value)}, which is neither trained nor checked nor saved: "
+                    f"a weight is a Parameter({name}), and what is saved, but not trained, stands in buffer_names."
+                )
+
+
+def is_weight(value: Any) -> bool:
+    """Return whether a value could be weights: an array of floating-point numbers."""
+    return isinstance(value, np.ndarray) and value.ndim > 0 and value.dtype.kind == "f"
+
+
+def is_plain(value: Any) -> str:
+    """Return "is a plain array", or "holds a plain array" of a list."""
+    return f"{'is' if isinstance(value, np.ndarray) else 'holds'} a plain array"
+
+
+def with_training(layer: Layer) -> Layer:
+    """Return a copy of a model in which every forward can be called with `training`."""
+    layer = copy.deepcopy(layer)
+    for _, child in layer.named_layers():
+        kind = type(child)
+        if not takes_mode(child.forward):
+            child.__class__ = type(
+                kind.__name__, (kind,), {"forward": ignoring_mode(kind.forward), "__module__": kind.__module__}
+            )
+    return layer
+
+
+def ignoring_mode(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a method `forward(self, x, training)` that calls `plain(self, x)`."""
+
+    def forward(self: Layer, x: Array, training: bool = False) -> Array:
+        return plain(self, x)
+
+    return forward

@@ -1,0 +1,157 @@
+"""What is likely wrong: from a wrong gradient to its cause.
+
+A finite difference says that a gradient is wrong. It also says what the right one is, and that is enough to go on: most
+faults are one of a few dozen, and each of them leaves a wrong gradient of its own kind. So a diagnosis is a hypothesis
+that was tested:
+
+    a    the gradient that backward gave          n    the right one, by finite differences
+    J    the whole Jacobian dy/dx, by finite differences too       u    the upstream gradient      so n = J u
+
+1. Predict. "If the upstream gradient were ignored, backward would give J 1." If that prediction equals `a` to six
+   digits, while n does not, the hypothesis is confirmed; an agreement of six digits in dozens of random numbers is no
+   accident. `wrong_formulas` predicts so: J with another upstream gradient (ones, |u|, one sample alone), J with its
+   channels exchanged (transposed) or its image axes reversed (kernel not turned), n in another order of axes, flipped,
+   shifted by a pixel, n without the gradient of a shortcut, derivatives taken at y in place of x.
+2. Fit one number. a = f n for a single f: `factors` names it, by what happens to f with a batch of N + 1 (the mean over
+   the batch), or by what it equals (pixels, window, 1 - p, 2, -1).
+3. Look where. `patterns` asks which of the values are wrong: those with |x| < 0.1 (a kink), with x < 0 (a branch),
+   those on which several outputs depend (overlaps overwritten), one factor for each channel (gamma forgotten), units at
+   random (another dropout mask).
+4. Look at the difference. `normalization`: if a - n is, within each group of values, one number plus a multiple of
+   x - mean, then a term through the mean or the variance is wrong, and how much of it is missing can be read off.
+5. Call again. `behaviour` and the check itself: two forwards before a backward (a stale cache), two backwards
+   (gradients that add up), a backward without the outputs that a ReLU cut off (its mask is forgotten), each layer of a
+   model by itself (which one is it, or is it their wiring?); `running_statistics`: does evaluation do what training
+   did, once the statistics have settled?
+6. Compare modes. Right in evaluation and wrong in training, or the reverse, is said if nothing better is known.
+
+No hypothesis asks for a class of ours: everything is read from arrays, and a student's own layer is diagnosed like one
+of the library's. Where only a sample of a large gradient was measured (`check_model`), only 2, 5 and 6 are possible.
+
+The gallery (`mlp.diagnostics.gradients.gallery`) holds a planted bug for each diagnosis, and a test that it is found.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mlp.diagnostics.gradients.diagnoses.behaviour import dead_outputs, stale_cache
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Guess, Point
+from mlp.diagnostics.gradients.diagnoses.factors import wrong_factor
+from mlp.diagnostics.gradients.diagnoses.normalization import raw_inputs, wrong_terms
+from mlp.diagnostics.gradients.diagnoses.patterns import (
+    averaged,
+    by_dependence,
+    by_position,
+    dropout_mask,
+    factor_per_slice,
+    handed_on,
+    part_of_x,
+)
+from mlp.diagnostics.gradients.diagnoses.precision import zero_or_not_finite
+from mlp.diagnostics.gradients.diagnoses.wrong_formulas import (
+    pointwise,
+    rearranged,
+    softmax_terms,
+    wrong_path,
+    wrong_transpose,
+    wrong_upstream,
+)
+from mlp.own_code import OWN_ERRORS
+
+__all__ = ["Diagnosis", "Evidence", "Guess", "Point", "diagnose", "merged"]
+
+MOST = 5  # diagnoses that are worth reading
+
+HYPOTHESES: tuple[Callable[[Evidence], Iterable[Any]], ...] = (  # the most specific first
+    zero_or_not_finite,
+    dropout_mask,
+    wrong_path,
+    stale_cache,
+    wrong_factor,
+    wrong_terms,
+    raw_inputs,
+    wrong_transpose,
+    rearranged,
+    wrong_upstream,
+    handed_on,
+    softmax_terms,
+    pointwise,
+    by_dependence,
+    part_of_x,
+    dead_outputs,
+    factor_per_slice,
+    averaged,
+)
+WEAK: tuple[Callable[[Evidence], Iterable[Any]], ...] = (by_position,)
+
+
+def diagnose(points: Sequence[Point]) -> list[Diagnosis]:
+    """Return what is likely wrong with the gradients of some points (one a mode), most likely first."""
+    return tested(points, HYPOTHESES)
+
+
+def last_resort(points: Sequence[Point]) -> list[Diagnosis]:
+    """Return what can be said where no hypothesis was confirmed: which values, arrays and modes are wrong."""
+    return tested(points, WEAK) or merged(by_mode(points))
+
+
+def tested(points: Sequence[Point], hypotheses: Sequence[Callable[..., Any]]) -> list[Diagnosis]:
+    """Return the confirmed ones of some hypotheses, in their order."""
+    found: list[tuple[int, Diagnosis]] = []
+    for point in points:
+        for array in point.wrong:
+            found += confirmed(Evidence(point, array), hypotheses)
+    return merged(diagnosis for _, diagnosis in sorted(found, key=lambda pair: pair[0]))
+
+
+def confirmed(evidence: Evidence, hypotheses: Sequence[Callable[..., Any]]) -> Iterator[tuple[int, Diagnosis]]:
+    """Yield (place among the hypotheses, diagnosis) for each hypothesis about one array that was confirmed."""
+    for place, hypothesis in enumerate(hypotheses):
+        try:
+            results = list(hypothesis(evidence))
+        except OWN_ERRORS:  # code of the user's own can raise anything at a point that it did not expect
+            continue
+        for result in results:
+            diagnosis = evidence.confirm(result) if isinstance(result, Guess) else result
+            if diagnosis is not None:
+                yield place, diagnosis
+                break
+
+
+def by_mode(points: Sequence[Point]) -> Iterator[Diagnosis]:
+    """Yield the diagnosis that is left where no hypothesis was confirmed: in which mode, and which arrays are wrong."""
+    wrong = [point for point in points if point.wrong]
+    right = [point for point in points if not point.wrong]
+    for point in wrong:
+        arrays = ", ".join(point.wrong)
+        if right:
+            text = f"right in {right[0].mode}, wrong in {point.mode}: each mode has a formula of its own for backward"
+            yield Diagnosis("one mode only", arrays, point.mode, text)
+        elif set(point.wrong) == {"inputs"} and len(point.numeric) > 1:
+            text = "the gradients of all parameters are right, that of the inputs is wrong"
+            yield Diagnosis("inputs only", arrays, point.mode, text)
+        elif "inputs" not in point.wrong:
+            text = "the gradient of the inputs is right: look only at the lines that write these gradients"
+            yield Diagnosis("parameters only", arrays, point.mode, text)
+        else:
+            text = "no simple relation to the right gradient was found: derive it again on paper, for one output"
+            yield Diagnosis("unknown", arrays, point.mode, text)
+
+
+def merged(diagnoses: Iterable[Diagnosis]) -> list[Diagnosis]:
+    """Return the diagnoses in order, those that say the same of several arrays or modes as one."""
+    kept: dict[tuple[str, str, str], Diagnosis] = {}
+    for diagnosis in diagnoses:
+        key = diagnosis.name, diagnosis.sentence, diagnosis.subject
+        if key not in kept:
+            kept[key] = diagnosis
+            continue
+        first = kept[key]
+        kept[key] = replace(first, array=union(first.array, diagnosis.array), mode=union(first.mode, diagnosis.mode))
+    return list(kept.values())
+
+
+def union(first: str, second: str) -> str:
+    """Return two lists of names, with commas between, as one without repetitions."""
+    return ", ".join(dict.fromkeys([*first.split(", "), *second.split(", ")]))

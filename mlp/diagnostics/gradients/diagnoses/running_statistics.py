@@ -1,0 +1,133 @@
+"""Running statistics, by what they are for: evaluation must do what training did, once they have settled.
+
+A layer that normalizes over the batch keeps averages r of the batch's statistics s, r <- r + k (s - r), for evaluation.
+On one and the same batch they settle at s. Three forwards show where without waiting:
+
+    r_1 - r_0 = k (s - r_0),   r_2 - r_1 = (1 - k) (r_1 - r_0)          so s = r_0 + (r_1 - r_0) / k             (1)
+
+With r = s, evaluation on this batch must give the outputs of training, or sqrt((m - 1)/m) times as much deviation from
+beta if the unbiased variance is kept. No name is looked at: whatever array of one number a channel moves in a training
+forward is a running statistic.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
+from mlp.diagnostics.gradients.random_point import random_probe
+from mlp.layers.machinery.base import Layer
+from mlp.rng import generator
+from mlp.typing import Array
+
+LOOSE = 1e-3  # epsilons under roots, which nobody outside knows
+NAME = "running statistics"
+
+
+def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
+    """Yield what is wrong with the running statistics of a layer, if it normalizes over the batch."""
+    rng = generator(seed, "probe", "statistics")
+    probe = random_probe(layer, input_shape, True, rng)
+    layer, owner = probe.layer, getattr(probe.layer, "student", probe.layer)
+    x = 2.0 * rng.standard_normal(input_shape) + 1.0
+    if layer.children() or not normalizes_over_batch(layer, x):
+        return
+
+    names = statistics_of(owner, layer, x)
+
+    def states() -> dict[str, Array]:
+        return {name: getattr(owner, name).copy() for name in names}
+
+    outputs = np.array(layer.forward(x, training=True))
+    before = states()
+    layer.forward(x, training=False)
+    after = states()
+    moved = [name for name in before if not np.array_equal(before[name], after[name])]
+    if moved:
+        text = "they move in evaluation: only training forwards may update them"
+        yield Diagnosis(NAME, ", ".join(moved), "evaluation", text)
+        return
+    trail = [before]
+    for _ in range(2):
+        layer.forward(x, training=True)
+        trail.append(states())
+    settled = {name: limit for name in before if (limit := limit_of([state[name] for state in trail])) is not None}
+    if not settled:
+        if before and any(not np.array_equal(before[name], trail[1][name]) for name in before):
+            return  # averages of another kind
+        if before and distance(np.array(layer.forward(x, training=False)), outputs) > LOOSE:
+            text = "no training forward moves them: evaluation uses what they were at first"
+            yield Diagnosis(NAME, ", ".join(before), "training", text)
+        return
+    for name, value in settled.items():
+        getattr(owner, name)[...] = value
+    yield from compare(layer, x, outputs, settled)
+
+
+def normalizes_over_batch(layer: Layer, x: Array) -> bool:
+    """Return whether training outputs stay when inputs are scaled and shifted, and depend on the other samples."""
+    y = np.array(layer.forward(x, training=True))
+    if y.shape != x.shape or distance(np.array(layer.forward(2.0 * x + 3.0, training=True)), y) > LOOSE:
+        return False
+    other = x.copy()
+    other[1:] *= 1.5
+    return len(x) > 1 and distance(np.array(layer.forward(other, training=True))[0], y[0]) > LOOSE
+
+
+def statistics_of(owner: Any, layer: Layer, x: Array) -> list[str]:
+    """Return the attributes with one number for each channel that evaluation depends on, and that are no parameters.
+
+    What a forward keeps for its backward looks alike, but is overwritten before it is used.
+    """
+    parameters = {id(parameter.data) for parameter in layer.parameters()}
+    y = np.array(layer.forward(x, training=False))
+    names = []
+    for name, value in list(vars(owner).items()):
+        if not isinstance(value, np.ndarray) or value.shape != x.shape[-1:] or value.dtype.kind != "f":
+            continue
+        if id(value) in parameters:
+            continue
+        setattr(owner, name, 1.5 * value + 0.1)
+        if not np.array_equal(np.array(layer.forward(x, training=False)), y):
+            names.append(name)
+        setattr(owner, name, value)
+    return names
+
+
+def limit_of(trail: Sequence[Array]) -> Array | None:
+    """Return where a running average settles, formula (1); None if it does not move like one."""
+    first, second = trail[1] - trail[0], trail[2] - trail[1]
+    if np.any(abs(first) < 1e-12):
+        return None
+    keep = second / first  # 1 - k
+    if np.ptp(keep) > 1e-6 or not 1e-6 < keep.mean() < 1.0 - 1e-6:
+        return None
+    return trail[0] + first / (1.0 - keep)
+
+
+def compare(layer: Layer, x: Array, outputs: Array, settled: dict[str, Array]) -> Iterator[Diagnosis]:
+    """Compare evaluation with settled statistics to training."""
+    rows = x.reshape(-1, x.shape[-1])
+    m = len(rows)
+    y, wanted = (np.array(a).reshape(rows.shape) for a in (layer.forward(x, training=False), outputs))
+    unbiased = wanted.mean(axis=0) + (wanted - wanted.mean(axis=0)) * np.sqrt((m - 1) / m)
+    if min(distance(y, wanted), distance(y, unbiased)) < LOOSE:
+        return
+    mean, std = rows.mean(axis=0), rows.std(axis=0)
+    words = {"mean": mean, "variance": std**2, "unbiased variance": std**2 * m / (m - 1), "standard deviation": std}
+    words |= {"sum": rows.sum(axis=0), "mean of the squares": (rows**2).mean(axis=0), "1 / std": 1.0 / std}
+    meanings = []
+    for name, value in settled.items():
+        word = next(
+            (word for word, other in words.items() if distance(value, other) < LOOSE), "no statistic of the batch"
+        )
+        meanings.append(f"{name} settles at the {word}".replace("the no", "no"))
+    yield Diagnosis(
+        NAME,
+        ", ".join(settled),
+        "evaluation",
+        "once they have settled on a batch, evaluation must do with this batch what training does, and does something "
+        f"else: {'; '.join(meanings)}: compare what training keeps with what evaluation takes it for",
+        f"the outputs differ by {min(distance(y, wanted), distance(y, unbiased)):.1e}",
+    )

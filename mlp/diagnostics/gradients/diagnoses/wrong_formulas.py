@@ -1,0 +1,228 @@
+"""Faults with a prediction: what would the gradient be if this were wrong?
+
+Where a layer is small, finite differences give its whole Jacobian J = dy/dx, not only the product with one upstream
+gradient u. The right gradient of an array is J u (summed over all outputs). The wrong gradients here are other products
+of the same two, or rearrangements of the right one, so no hypothesis needs to know what the layer computes.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import combinations, permutations, product
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Evidence, Guess, Guesses, jacobian
+from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.own_code import OWN_ERRORS
+from mlp.typing import Array
+
+
+def wrong_upstream(e: Evidence) -> Guesses:
+    """J u' with another u': ignored, rectified, of one sample or one pixel alone."""
+    u = e.point.upstream
+    if e.jacobian is None:
+        return
+    changed: list[tuple[str, str, Array]] = [
+        (
+            "upstream ignored",
+            "it is the gradient for an upstream gradient of ones: grad_outputs is not used",
+            u * 0 + 1,
+        ),
+        ("sign of the upstream", "it is the gradient for |grad_outputs|: the upstream gradient lost its sign", abs(u)),
+        (
+            "sign of the upstream",
+            "only positive upstream gradients come through: compare x, not grad_outputs, with zero",
+            np.maximum(u, 0.0),
+        ),
+        (
+            "upstream squared",
+            "it is the gradient for grad_outputs^2: the upstream gradient is multiplied in twice",
+            u * u,
+        ),
+        (
+            "outputs in place of the upstream",
+            "it is the gradient for the outputs in place of grad_outputs",
+            e.point.outputs,
+        ),
+    ]
+    y = e.point.outputs
+    for text, slope in (("1 - y^2 (tanh)", 1.0 - y * y), ("y (1 - y) (sigmoid)", y * (1.0 - y))):
+        if (slope > 0.0).all():
+            sentence = (
+                f"matches without the derivative {text} of the activation at the end: this gradient must go through it"
+            )
+            changed.append(("activation left out", sentence, u / slope))
+    for label, axes in (("sample", (0,)), ("pixel", (1, 2))):
+        if u.ndim <= max(axes) or np.prod([u.shape[axis] for axis in axes]) < 2:
+            continue
+        for which, position in (("first", 0), ("last", -1)):
+            index: list = [slice(None)] * u.ndim
+            for axis in axes:
+                index[axis] = slice(position, position + 1 or None)
+            alone = np.zeros_like(u)
+            alone[tuple(index)] = u[tuple(index)]
+            sentence = (
+                f"only the {which} {label} counts: contributions of all {label}s have to be added "
+                "(a sum over the axis, or += in a loop)"
+            )
+            changed.append(("contributions overwritten", sentence, alone))
+    for name, sentence, upstream in changed:
+        prediction = e.pulled_back(upstream)
+        if prediction is not None:
+            yield Guess(name, sentence, prediction)
+
+
+def wrong_path(e: Evidence) -> Guesses:
+    """A summand missing: the upstream gradient itself (an identity shortcut), or one of the layers inside."""
+    u, point = e.point.upstream, e.point
+    if not e.of_inputs:
+        return
+    for name, child in point.probe.layer.children():
+        label = type(child).__name__ + (f" {name!r}" if name else "")
+        probe = Probe(child, point.x, point.probe.training)
+        try:
+            if probe.outputs().shape != u.shape or e.jacobian is None:
+                continue
+            own = np.tensordot(jacobian(probe, "inputs"), u, u.ndim)
+        except OWN_ERRORS:  # a child that does not take the same inputs is no parallel path
+            continue
+        kind = "shortcut missing" if "shortcut" in name or not child.parameters() else "path missing"
+        yield Guess(
+            kind, f"matches when the gradient through {label} is added: both paths must be summed", e.numeric - own
+        )
+    if e.elementwise_shapes:
+        yield Guess(
+            "shortcut missing",
+            "matches when grad_outputs is added: the gradient of the shortcut is missing",
+            e.numeric - u,
+        )
+
+
+def wrong_transpose(e: Evidence) -> Guesses:
+    """J with its channel axes exchanged (a weight for its transpose), its image axes reversed (a kernel not turned)."""
+    u, J = e.point.upstream, e.jacobian
+    if not e.of_inputs or J is None or e.numeric.ndim != u.ndim:
+        return
+    last = e.numeric.ndim - 1
+    exchanged = J.swapaxes(last, J.ndim - 1) if u.shape[-1] == e.numeric.shape[-1] else None
+    if exchanged is not None:
+        yield Guess(
+            "transposed",
+            "matches with the weight transposed (input and output channels exchanged): going back takes the transpose "
+            "of the weight that going forward takes",
+            np.tensordot(exchanged, u, u.ndim),
+        )
+    if u.ndim == 4:
+        for axes, where in (((1, 2), "both image axes"), ((1,), "axis 0"), ((2,), "axis 1")):
+            for matrix, also in ((J, ""), (exchanged, "; input and output channels must be exchanged, too")):
+                if matrix is not None:
+                    prediction = np.flip(np.tensordot(matrix, np.flip(u, axes), u.ndim), axes)
+                    sentence = (
+                        f"matches with the kernel turned round in {where}: going back takes the kernel turned by 180 "
+                        f"degrees, and here it is not{also}"
+                    )
+                    yield Guess("kernel not turned", sentence, prediction)
+
+
+def rearranged(e: Evidence) -> Guesses:
+    """The right numbers in the wrong places: axes exchanged, reshaped instead of transposed, flipped, shifted."""
+    n = e.numeric
+    if not e.point.complete or n.ndim == 0:
+        return
+    for order in list(permutations(range(n.ndim)))[1:]:
+        moved = n.transpose(order)
+        if moved.shape == n.shape:
+            yield Guess("transposed", f"matches with its axes in the order {order}: it is transposed", moved)
+        else:
+            yield Guess(
+                "reshaped, not transposed",
+                f"the right numbers in the wrong places: an array with the axes in the order {order} was reshaped to "
+                f"{n.shape}, and must be transposed",
+                moved.reshape(n.shape),
+            )
+    for count in range(1, n.ndim + 1):
+        for axes in combinations(range(n.ndim), count):
+            kernel = not e.of_inputs and axes == (0, 1) and n.ndim == 4
+            yield Guess(
+                "kernel not turned" if kernel else "flipped",
+                f"matches when flipped along axis {', '.join(map(str, axes))}"
+                + (": the kernel's gradient is turned by 180 degrees" if kernel else ": it runs backwards"),
+                np.flip(n, axes),
+            )
+    long = [axis for axis in range(1 if e.of_inputs else 0, n.ndim) if n.shape[axis] > 1]
+    for steps in product((0, 1, -1, 2, -2), repeat=len(long)):
+        if 0 < np.count_nonzero(steps) <= 2:
+            moved_by = ", ".join(f"{s:+d} along axis {axis}" for s, axis in zip(steps, long, strict=True) if s)
+            sentence = f"matches when shifted ({moved_by}): an offset is off by one, look at padding, stride and slices"
+            yield Guess("shifted", sentence, shifted(n, steps, long))
+
+
+def shifted(array: Array, steps: Sequence[int], axes: Sequence[int]) -> Array:
+    """Return the array moved along some axes; NaN where nothing moved in."""
+    moved = np.roll(array, tuple(steps), tuple(axes))
+    for step, axis in zip(steps, axes, strict=True):
+        edge: list = [slice(None)] * array.ndim
+        edge[axis] = slice(0, step) if step > 0 else slice(step, None) if step < 0 else slice(0, 0)
+        moved[tuple(edge)] = np.nan
+    return moved
+
+
+def softmax_terms(e: Evidence) -> Guesses:
+    """Softmax, known by outputs that are positive and sum to 1: dL/dx = p (u - sum u p)."""
+    u, p = e.point.upstream, e.point.outputs
+    if not e.elementwise_shapes or not (p > 0.0).all():
+        return
+    text = "a softmax has dL/dx = p (u - sum(u p)) with u = grad_outputs; here it is "
+    for axis in range(p.ndim):
+        if np.allclose(p.sum(axis=axis), 1.0):
+            total, along = u.sum(axis, keepdims=True), (u * p).sum(axis, keepdims=True)
+            yield Guess("softmax sum", f"{text}p u, without the sum", p * u)
+            yield Guess("softmax sum", f"{text}p (u - sum(u)), with p forgotten in the sum", p * (u - total))
+            yield Guess("softmax sum", f"{text}u - sum(u p), with the p in front forgotten", u - along)
+
+
+def pointwise(e: Evidence) -> Guesses:
+    """Derivatives of single values: of each value alone, taken at y in place of x, of a sigmoid with x for y."""
+    u, x, y, J = e.point.upstream, e.point.x, e.point.outputs, e.jacobian
+    if not e.elementwise_shapes or J is None:
+        return
+    square = J.reshape(x.size, x.size)
+    slope = np.diag(square).reshape(x.shape)  # dy_i/dx_i
+    yield Guess(
+        "only the diagonal",
+        "each input's gradient is that of its own output alone; here every input moves other outputs, too, and their "
+        "gradients have to be added (the Jacobian is no diagonal matrix)",
+        slope * u,
+    )
+    if np.count_nonzero(square - np.diag(np.diag(square))):
+        return
+    elsewhere = (
+        (
+            "outputs in place of inputs",
+            "the derivative is taken at the outputs y, and must be taken at the inputs x",
+            y,
+        ),
+        ("wrong branch", "the derivative is taken at -x: a condition (x > 0) is the wrong way round", -x),
+    )
+    for name, sentence, place in elsewhere:
+        moved = Probe(e.point.probe.layer, place.copy(), e.point.probe.training)
+        there = np.diag(jacobian(moved, "inputs").reshape(x.size, x.size)).reshape(x.shape)
+        yield Guess(name, sentence, there * u)
+    forms: list[tuple[str, Callable[[Array], Array]]] = [
+        ("v (1 - v)", lambda v: v * (1 - v)),
+        ("1 - v^2", lambda v: 1 - v * v),
+    ]
+    for text, form in forms:
+        if np.allclose(form(y), slope, rtol=1e-6, atol=1e-9):
+            yield Guess(
+                "inputs in place of outputs",
+                f"the derivative is {text} of the outputs v = y; it is taken of the inputs: keep y in forward, not x",
+                form(x) * u,
+            )
+    if x.all():
+        sentence = (
+            "it is grad_outputs y / x: of a product x s(x) one factor alone was differentiated (the product rule)"
+        )
+        yield Guess("product rule", sentence, u * y / x)
+    powers = (("once too often", slope * slope), ("under a root", np.sqrt(abs(slope))))
+    for text, wrong in powers:
+        yield Guess("derivative squared", f"the derivative is multiplied in {text}", wrong * u)

@@ -1,0 +1,42 @@
+"""The gallery of planted bugs: layers, losses and learning rules that are wrong in one line.
+
+    from mlp.diagnostics.gradients.gallery import BUGS
+
+    for bug in BUGS:
+        print(bug.family, bug.name, bug.wrong)      # "affine", "WeightGradientAveraged", what is wrong
+        print(bug.check())                          # the report, with the diagnosis
+
+They are there for three reasons. A checker that never fails proves nothing: each of them must be caught. A diagnosis
+that is never tested is a guess: the tests ask for `bug.expected` as the first one. And a wrong layer is an exercise:
+read `bug.check()` without its source, say what is wrong, then look.
+"""
+
+from mlp.diagnostics.gradients.gallery import (
+    activations,
+    affine,
+    batch_norm,
+    convolution,
+    dropout,
+    pooling,
+    protocol,
+    residual,
+    rules,
+    softmax_cross_entropy,
+)
+from mlp.diagnostics.gradients.gallery.planted import PlantedBug
+
+FAMILIES = (
+    affine,
+    convolution,
+    pooling,
+    batch_norm,
+    activations,
+    dropout,
+    softmax_cross_entropy,
+    residual,
+    rules,
+    protocol,
+)
+BUGS: list[PlantedBug] = [bug for family in FAMILIES for bug in family.BUGS]
+
+__all__ = ["BUGS", "FAMILIES", "PlantedBug"]

@@ -1,0 +1,251 @@
+"""Checking a layer, loss or learning rule in a file from outside: FILE.py:NAME.
+
+NAME is a class, or an object that the file makes, or a function that returns one. Constructor arguments come as text,
+"3, 4, kernel_size=3", of which only literals are read; nothing in it is run. A layer without an input shape is tried
+with a few plausible ones: vectors and images, with as many features as its weights have inputs.
+"""
+
+import ast
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.adapters import adapt
+from mlp.diagnostics.gradients.check import check_layer, check_loss
+from mlp.diagnostics.gradients.random_point import random_probe
+from mlp.diagnostics.gradients.report import GradientReport
+from mlp.diagnostics.gradients.student_layer import StudentLayer
+from mlp.diagnostics.rules.check import check_rule
+from mlp.errors import ConfigurationError
+from mlp.layers.machinery.base import Layer
+from mlp.learning_rules import LearningRule
+from mlp.losses import Loss
+from mlp.own_code import OWN_ERRORS, folder_of_imports, frames_in, load_module
+from mlp.rng import generator
+from mlp.typing import Shape
+
+METHODS = ("forward", "fprop", "update", "update_params", "grad")  # one of them is in all that can be checked
+LOSS_SHAPE = (5, 7)
+
+
+def check_file(
+    target: str, arguments: str = "", input_shape: Sequence[int] | None = None, seed: int = 0
+) -> GradientReport:
+    """Check what `target`, "FILE.py:NAME", names.
+
+    Args:
+        target: a Python file and a class, object or function in it; without a name, the only class that can be checked.
+        arguments: of the constructor, as text.
+        input_shape: of a layer, or of the outputs under a loss; None to try plausible ones.
+        seed: of the point.
+
+    Returns:
+        A `GradientReport`.
+
+    Raises:
+        ConfigurationError: no such file or class, arguments that do not fit, an exception in the file itself, or no
+            shape that the layer takes; with the lines of the file that raised it.
+    """
+    path, name = split_target(target)
+    subject = make_subject(load(path), path, name, arguments)
+    if is_rule(subject):
+        report = check_rule(subject, seed=seed)
+    elif is_loss(subject):
+        report = check_loss(subject, input_shape or LOSS_SHAPE, seed=seed)
+    else:
+        shape = tuple(input_shape) if input_shape else plausible_shape(subject, path, seed)
+        report = check_layer(subject, shape, seed=seed)
+        if not input_shape:
+            report.remarks.append(f"no --input-shape was given; it took inputs of shape {shape}.")
+    if report.cause is not None and len(lines := own_lines(report.cause, path)) > 1:
+        report.remarks.append(f"raised at {' > '.join(lines)}")
+    return report
+
+
+def split_target(target: str) -> tuple[Path, str]:
+    """Return the path and the name of "FILE.py:NAME"; the name may be missing."""
+    file, colon, name = target.rpartition(":")
+    if not colon or name.endswith(".py"):
+        file, name = target, ""
+    path = Path(file).expanduser()
+    if not path.is_file():
+        beside = sorted(other.name for other in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        there = f"; in {path.parent} there are {', '.join(beside[:8])}" if beside else ""
+        raise ConfigurationError(f"there is no file {path}{there}")
+    if path.suffix != ".py":
+        raise ConfigurationError(f"{path} is no Python file: its name must end in .py")
+    return path.resolve(), name
+
+
+def load(path: Path) -> ModuleType:
+    """Run a Python file and return it as a module; it can import what lies beside it."""
+    with folder_of_imports(path.parent):
+        module = load_module(path, f"own_file_{path.stem}", partial(attempt, path, "the file"))
+    assert module is not None  # the name ends in .py
+    return module
+
+
+def make_subject(module: ModuleType, path: Path, name: str, arguments: str) -> Any:
+    """Return the object to check: the constructor called, or the object as it is."""
+    own = [key for key, value in vars(module).items() if can_be_checked(value) and value.__module__ == module.__name__]
+    if not name and len(own) == 1:
+        name = own[0]
+    if not hasattr(module, name):
+        there = f"it has {', '.join(own)}" if own else "it has no class with forward or fprop"
+        what = f"has no {name!r}" if name else f"needs a name, {path.name}:NAME"
+        raise ConfigurationError(f"{path.name} {what}: {there}")
+    found = getattr(module, name)
+    if inspect.isclass(found) or not inspect.isfunction(found):
+        check_kind(found, f"{path.name}:{name}", own)
+    if not inspect.isclass(found) and not inspect.isfunction(found):
+        return found
+    positional, named = parse_arguments(arguments)
+    try:
+        inspect.signature(found).bind(*positional, **named)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"{name}{inspect.signature(found)} does not fit --args {arguments!r}: {error}; write for example "
+            f'--args "{example_arguments(found)}"'
+        ) from error
+    made = attempt(path, f"{name}({arguments})", lambda: found(*positional, **named))
+    check_kind(made, f"what {path.name}:{name} returns", own)
+    return made
+
+
+def check_kind(value: Any, label: str, own: Sequence[str]) -> None:
+    """Raise a ConfigurationError if a value is no layer, loss or rule, nor a class of them."""
+    kind = value if inspect.isclass(value) else type(value)
+    if kind.__module__ == "builtins" or not any(callable(getattr(value, name, None)) for name in METHODS):
+        what = "a class without forward, fprop, grad or update" if value is kind else f"of type {kind.__name__}"
+        there = f"; {', '.join(own)} can be checked" if own else ""
+        raise ConfigurationError(f"{label} is {what}, no layer, loss or learning rule{there}")
+
+
+def can_be_checked(value: Any) -> bool:
+    """Return whether a value is a class with the methods of a layer, a loss or a rule."""
+    return inspect.isclass(value) and any(callable(getattr(value, name, None)) for name in METHODS)
+
+
+def parse_arguments(text: str) -> tuple[list[Any], dict[str, Any]]:
+    """Return the positional and the named arguments of "3, 4, kernel_size=3"; only literals, nothing is run."""
+    try:
+        call = ast.parse(f"f({text})", mode="eval").body
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name)):
+            raise ValueError("more than the arguments of one call")
+        positional = [ast.literal_eval(node) for node in call.args]
+        named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
+        if len(named) != len(call.keywords):
+            raise ValueError("** is no literal")
+    except (SyntaxError, ValueError) as error:
+        raise ConfigurationError(
+            f"--args {text!r}: numbers, texts, tuples, lists, True, False and None can be given, as in "
+            '--args "3, 4, kernel_size=3"'
+        ) from error
+    return positional, named
+
+
+def example_arguments(kind: Callable[..., Any]) -> str:
+    """Return arguments that have the right number at least: "3, 4"."""
+    needed = [p.name for p in inspect.signature(kind).parameters.values() if p.default is p.empty and p.kind < 2]
+    return ", ".join(str(3 + i) for i in range(len(needed)))
+
+
+def is_rule(subject: Any) -> bool:
+    """Return whether a subject is a learning rule."""
+    layer = isinstance(subject, Layer) or hasattr(subject, "forward")
+    return isinstance(subject, LearningRule) or (
+        not layer and any(hasattr(subject, n) for n in ("update", "update_params"))
+    )
+
+
+def is_loss(subject: Any) -> bool:
+    """Return whether a subject is a loss."""
+    if isinstance(subject, Loss) or (hasattr(subject, "grad") and not hasattr(subject, "forward")):
+        return not isinstance(subject, Layer)
+    names = list(inspect.signature(subject.forward).parameters) if hasattr(subject, "forward") else []
+    return not isinstance(subject, Layer) and len(names) == 2 and names[1] in ("targets", "target", "labels", "t")
+
+
+# --- shapes -------------------------------------------------------------------------------------------------------
+
+
+def plausible_shape(layer: Any, path: Path, seed: int) -> Shape:
+    """Return the first of a few shapes that forward and backward take in both modes, or forward alone if none is.
+
+    Raises:
+        ConfigurationError: forward takes none of them; with the reasons.
+    """
+    failures: dict[str, tuple[Shape, BaseException]] = {}
+    remarks: list[str] = []
+    of_forward = []
+    shapes = list(dict.fromkeys(candidates(layer)))
+    for shape in shapes:
+        adapted, remarks = adapt(layer, shape)
+        try:
+            for training in (True, False):
+                probe = random_probe(adapted, shape, training, generator(seed, "probe", "shape"))
+                outputs = probe.outputs()
+                if training:
+                    of_forward.append(shape)
+                probe.backward(np.ones(outputs.shape))
+            return shape
+        except OWN_ERRORS as error:  # the layer may raise anything at a shape that is not its own
+            failures.setdefault(f"{type(error).__name__}: {error}".partition("\n")[0], (shape, error))
+    if of_forward:  # backward is wrong, which the check will explain
+        return of_forward[0]
+    reasons = [
+        "\n".join([f"{shape}: {reason}", *own_lines(error, path)]) for reason, (shape, error) in failures.items()
+    ]
+    raise ConfigurationError(
+        f"no plausible input shape worked ({', '.join(map(str, shapes))}): give --input-shape, such as 4,6,6,3.\n"
+        + "\n".join([*reasons, *remarks])
+    ) from next(iter(failures.values()))[1]
+
+
+def candidates(layer: Any) -> Iterator[Shape]:
+    """Yield shapes of inputs: with the features that the weights and settings speak of, then with any."""
+    adapted, _ = adapt(layer, (4, 6))
+    owner = adapted.student if isinstance(adapted, StudentLayer) else adapted
+    shapes = [parameter.data.shape for parameter in adapted.parameters()]
+    shapes += [value.shape for value in vars(owner).values() if isinstance(value, np.ndarray)]
+    for shape in shapes:
+        if len(shape) == 4:
+            yield (2, shape[0] + 3, shape[1] + 2, shape[2])
+            yield (2, shape[2] + 3, shape[3] + 2, shape[1])
+        elif len(shape) == 2:
+            yield (4, shape[0])
+            yield (4, shape[1])
+        elif len(shape) == 1 and shape[0] > 0:
+            yield (4, shape[0])
+            yield (2, 5, 4, shape[0])
+    for value in vars(owner).values():
+        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 64:
+            yield (4, value)
+            yield (2, 6, 5, value)
+    yield from ((4, 6), (2, 6, 5, 3), (2, 8, 8, 4))
+
+
+# --- exceptions in the file -----------------------------------------------------------------------------------------
+
+
+def attempt(path: Path, what: str, function: Callable[[], Any]) -> Any:
+    """Return function(); whatever the user's code raises becomes an error with the lines of the file that raised it."""
+    try:
+        return function()
+    except OWN_ERRORS as error:
+        lines = "\n".join(own_lines(error, path))
+        raise ConfigurationError(f"{what} raised {type(error).__name__}: {error}\n{lines}".rstrip()) from error
+
+
+def own_lines(error: BaseException, path: Path, most: int = 3) -> list[str]:
+    """Return the last lines of a traceback that lie in the user's file, the innermost last."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return [f"{path.name}, line {error.lineno}: {(error.text or '').strip()}"]
+    return [
+        f"{path.name}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames_in(error, path)[-most:]
+    ]

@@ -1,0 +1,1 @@
+"""What the gradient checker measures about a layer besides its gradients."""

@@ -1,0 +1,33 @@
+"""Holding random numbers still: finite differences need a forward that gives the same outputs for the same inputs.
+
+Layers of `mlp` draw as a pure function of a counter that probes put back. A layer of one's own may draw from NumPy's
+global generator, or from one that it owns: these can be wound back to the same state before every forward.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mlp.layers.machinery.base import Layer
+
+
+def rewinders(layer: Layer) -> list[Callable[[], Any]]:
+    """Return functions that put each random generator in reach back into the state it has now."""
+    found: list[Callable[[], Any]] = [partial(np.random.set_state, np.random.get_state())]  # noqa: NPY002
+    for value in attributes(layer):
+        if isinstance(value, np.random.Generator):
+            bits = value.bit_generator
+            found.append(partial(setattr, bits, "state", bits.state))
+        elif isinstance(value, np.random.RandomState):  # noqa: NPY002
+            found.append(partial(value.set_state, value.get_state()))
+    return found
+
+
+def attributes(layer: Layer) -> Iterator[Any]:
+    """Yield all attributes of all layers in `layer`, and of the student's objects behind adapters."""
+    for _, child in layer.named_layers():
+        yield from vars(child).values()
+        if "student" in vars(child):
+            yield from vars(vars(child)["student"]).values()

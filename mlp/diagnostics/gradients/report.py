@@ -1,0 +1,170 @@
+"""What a check found: a table with the error of each array, a verdict, and what is likely wrong."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.finite_differences import norm, relative_error
+from mlp.typing import Array
+
+WIDTH = 100  # of the diagnoses in a terminal
+CELL = "padding: 0.1em 0.8em; text-align: left"
+
+
+@dataclass
+class GradientRow:
+    """One array in one mode."""
+
+    mode: str  # "training", "evaluation", "loss" or "rule"
+    array: str  # "inputs", "outputs" or the name of a parameter
+    shape: tuple
+    error: float  # infinity for a fault that is no matter of degree (a wrong shape)
+    passed: bool
+    note: str = ""  # what is wrong, where more than the error can be said
+
+
+@dataclass
+class GradientReport:
+    """The result of a check; print it, or let a notebook show it.
+
+    Attributes:
+        title: what was checked.
+        tolerance: the largest error that passes.
+        kind: which check it was.
+        rows: a list of `GradientRow`.
+        diagnoses: what is likely wrong, a list of `Diagnosis`, most likely first; empty if the check passed.
+        remarks: what does not make the check fail, and should be known.
+        cause: the exception that ended the check early, or None.
+    """
+
+    title: str
+    tolerance: float
+    kind: str = "Gradient check"
+    rows: list = field(default_factory=list)
+    diagnoses: list = field(default_factory=list)
+    remarks: list = field(default_factory=list)
+    cause: BaseException | None = None
+
+    def compare(
+        self, mode: str, array: str, shape: Sequence[int], analytic: Array, numeric: Array, largest_norm: float
+    ) -> GradientRow:
+        """Append and return a row with the `relative_error` of a gradient, which passes up to the tolerance."""
+        error = relative_error(analytic, numeric, largest_norm)
+        passed = error <= self.tolerance
+        row = GradientRow(mode, array, tuple(shape), error, passed, "" if passed else relation(analytic, numeric))
+        self.rows.append(row)
+        return row
+
+    def add_fault(
+        self, mode: str, array: str, shape: Sequence[int], note: str, name: str = "", text: str = "", evidence: str = ""
+    ) -> None:
+        """Append a row for a fault that is no matter of degree, and its diagnosis if it has a name."""
+        self.rows.append(GradientRow(mode, array, tuple(shape), math.inf, False, note.partition("\n")[0]))
+        if name:
+            self.diagnoses.append(Diagnosis(name, array, mode, text, evidence))
+
+    def forget(self, rows: int) -> None:
+        """Take back all but the first rows: the point will be drawn again."""
+        forgotten = {(row.mode, row.array) for row in self.rows[rows:]}
+        self.diagnoses = [found for found in self.diagnoses if (found.mode, found.array) not in forgotten]
+        del self.rows[rows:]
+
+    @property
+    def passed(self) -> bool:
+        """Whether something was checked and every row passed."""
+        return bool(self.rows) and all(row.passed for row in self.rows)
+
+    @property
+    def worst(self) -> float:
+        """The largest error of all rows."""
+        return max((row.error for row in self.rows), default=math.inf)
+
+    def raise_if_failed(self) -> None:
+        """Raise AssertionError with the report as its text, unless the check passed."""
+        if not self.passed:
+            raise AssertionError(str(self)) from self.cause
+
+    @property
+    def verdict(self) -> str:
+        """The last line of the table."""
+        failed = sum(not row.passed for row in self.rows)
+        verdict = f"FAILED: {failed} of {len(self.rows)} rows" if failed or not self.rows else "passed"
+        worst = f"worst error {self.worst:.1e}" if math.isfinite(self.worst) else "a fault without a number"
+        return f"{verdict}; {worst}, tolerance {self.tolerance:.0e}"
+
+    def cells(self) -> list[tuple[str, str, str, str, str]]:
+        """Return the table as text, one tuple a row, without its head."""
+        cells = []
+        for row in self.rows:
+            error = f"{row.error:.1e}" if math.isfinite(row.error) else "-"
+            verdict = "ok" if row.passed else " ".join(("FAILED", row.note)).rstrip()
+            cells.append((row.mode, row.array, " x ".join(map(str, row.shape)), error, verdict))
+        return cells
+
+    def __str__(self) -> str:
+        cells = [("mode", "array", "shape", "error", ""), *self.cells()]
+        widths = [max(len(line[i]) for line in cells) for i in range(4)]
+        lines = [
+            f"{mode:{widths[0]}}  {array:{widths[1]}}  {shape:{widths[2]}}  {error:>{widths[3]}}  {verdict}".rstrip()
+            for mode, array, shape, error, verdict in cells
+        ]
+        remarks = [textwrap.fill(f"Note: {remark}", WIDTH, subsequent_indent="      ") for remark in self.remarks]
+        likely = [
+            textwrap.fill(f"{i:2}. {diagnosis}", WIDTH, subsequent_indent="    ", break_long_words=False)
+            for i, diagnosis in enumerate(self.diagnoses, start=1)
+        ]
+        head = ["What is likely wrong, most likely first:"] if likely else []
+        return "\n".join((f"{self.kind} of {self.title}", *lines, self.verdict, *remarks, *head, *likely))
+
+    def _repr_html_(self) -> str:
+        """Return the report for a notebook."""
+        rows = "".join(
+            f"<tr style='color: {'inherit' if row.passed else '#b00020'}'>"
+            + "".join(f"<td style='{CELL}'>{escape(cell)}</td>" for cell in cells)
+            + "</tr>"
+            for row, cells in zip(self.rows, self.cells(), strict=True)
+        )
+        head = "".join(f"<th style='{CELL}'>{name}</th>" for name in ("mode", "array", "shape", "error", ""))
+        found = "".join(
+            f"<li><b>{escape(one.name)}</b> &mdash; {escape(str(one).removeprefix(f'{one.name}: '))}</li>"
+            for one in self.diagnoses
+        )
+        likely = f"<p>What is likely wrong, most likely first:</p><ol>{found}</ol>" if found else ""
+        remarks = "".join(f"<p>Note: {escape(remark)}</p>" for remark in self.remarks)
+        color = "#1b7a3d" if self.passed else "#b00020"
+        return (
+            f"<div><p><b>{escape(self.kind)}</b> of <code>{escape(self.title)}</code></p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+            f"<p style='color: {color}'><b>{escape(self.verdict)}</b></p>{remarks}{likely}</div>"
+        )
+
+
+def wrong_kind(gradient: Any, like: Array) -> str | None:
+    """Return a sentence if `gradient` is no array of the shape and dtype of `like`, else None."""
+    if not isinstance(gradient, np.ndarray):
+        return f"the gradient is a {type(gradient).__name__}, not an array"
+    if gradient.shape != like.shape:
+        return f"the gradient has shape {gradient.shape}"
+    if gradient.dtype != like.dtype:
+        return f"the gradient is {gradient.dtype} where everything else is {like.dtype}"
+    return None
+
+
+def relation(analytic: Array, numeric: Array) -> str:
+    """Say how a wrong gradient relates to the right one, if it is simple; else return ""."""
+    if not np.all(np.isfinite(analytic)):
+        return "the gradient is not finite"
+    if not np.any(analytic):
+        return "the gradient is zero"
+    if not np.any(numeric):
+        return "the gradient should be zero"
+    factor = float((analytic * numeric).sum() / (numeric * numeric).sum())
+    if abs(factor - 1.0) > 1e-5 and norm(analytic - factor * numeric) < 1e-6 * norm(analytic):
+        return f"the gradient is {factor:.5g} times what it should be"
+    return ""

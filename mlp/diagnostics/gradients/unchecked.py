@@ -1,0 +1,153 @@
+"""What a check did not see: weights that stand where no one looks for them.
+
+A layer's weights are its attributes that are a `Parameter`, and those of its attributes that are a `Layer`. One in a
+list, a tuple or a dict, or in the class instead of the object, is not found: it is neither trained nor checked, and a
+check that passes would say nothing about it.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.adapters import is_weight
+from mlp.diagnostics.gradients.diagnoses.evidence import Point
+from mlp.diagnostics.gradients.report import GradientReport
+from mlp.diagnostics.gradients.student_layer import GRADIENT_NAMES, StudentLayer
+from mlp.layers.machinery.base import Layer
+from mlp.layers.machinery.lost_parts import leaves
+from mlp.layers.machinery.parameter import Parameter
+from mlp.own_code import OWN_ERRORS
+from mlp.typing import Array
+
+
+def add_unchecked(report: GradientReport, layer: Layer, input_shape: Sequence[int]) -> bool:
+    """Add a row that failed for everything with weights that a check of `layer` would not see; return if there is any.
+
+    Then nothing is measured: a right gradient of the inputs alone would say little.
+    """
+    for name, note, text in (*hidden(layer), *copied_params(layer), *without_params(layer, input_shape)):
+        report.add_fault("training", name, (), note, "not checked", text)
+    return bool(report.rows)
+
+
+def hidden(layer: Layer) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, note, sentence) for each attribute that hides a Parameter or a Layer."""
+    known = {id(child) for _, child in layer.named_layers()} | {id(p) for p in layer.parameters()}
+    known |= {id(p.data) for p in layer.parameters()}
+    for _, child in layer.named_layers():
+        owner = getattr(child, "student", child)
+        kind = type(owner)
+        if kind.__module__.startswith("mlp."):
+            continue
+        for name, value in attributes(owner):
+            lost = next((one for one in leaves(value) if is_lost(one, known, owner is not child)), None)
+            if lost is not None:
+                note = f"{kind.__name__}.{name} hides a {type(lost).__name__}: it is not checked"
+                yield name, note, f"{note}, and will not be trained: {advice(owner, name, value)}"
+
+
+def attributes(owner: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the attributes of an object, and those of its classes that hold a Parameter or a Layer."""
+    own = {name: value for name, value in vars(owner).items() if name != "_kept"}
+    yield from own.items()
+    for kind in type(owner).__mro__:
+        if not kind.__module__.startswith("mlp."):
+            yield from ((name, value) for name, value in vars(kind).items() if name not in own)
+
+
+def is_lost(value: Any, known: set[int], foreign: bool) -> bool:
+    """Return whether a value has weights that are not `known`; of a foreign class, layers without weights are fine."""
+    if isinstance(value, Parameter):
+        return id(value) not in known and id(value.data) not in known
+    if not isinstance(value, Layer) or id(value) in known:
+        return False
+    return not foreign or any(is_lost(p, known, foreign) for p in value.parameters())
+
+
+def advice(owner: Any, name: str, value: Any) -> str:
+    """Return where the weights should stand instead."""
+    if not isinstance(owner, Layer):
+        return f"derive {type(owner).__name__} from mlp.layers.Layer, so that the weights inside are found"
+    if name not in vars(owner):
+        return f"it belongs to the class, and all layers share it; assign it in __init__, self.{name} = ..."
+    kind = type(value).__name__
+    return f"nothing is looked for in a {kind}; give each an attribute, self.{name}_0 = ..., or layers to a Sequential"
+
+
+def copied_params(layer: Layer) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, note, sentence) if `params` of a foreign layer makes its arrays anew at every call."""
+    if not isinstance(layer, StudentLayer) or not hasattr(layer.student, "params"):
+        return
+    first, second = layer.arrays(), layer.arrays()
+    if any(array is not second.get(name) for name, array in first.items()):
+        note = "params makes new arrays at every call: the weights cannot be checked"
+        yield "params", note, f"{note}, nor trained; return the arrays themselves that forward uses"
+
+
+def without_params(layer: Layer, input_shape: Sequence[int]) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, note, sentence) if a stateless layer has gradients of weights, but says of no weights."""
+    if not isinstance(layer, StudentLayer) or not layer.stateless or layer.parameters():
+        return
+    student = layer.student
+    if not callable(getattr(student, "grads_wrt_params", None)):
+        return
+    x = np.ones(input_shape)
+    try:
+        if not len(student.grads_wrt_params(x, np.ones_like(layer.forward(x, True)))):
+            return  # there are no weights
+    except NotImplementedError:
+        return
+    except OWN_ERRORS:  # it cannot even be called, and is there all the same
+        pass
+    missing = "returns no weights" if hasattr(student, "params") else "is missing"
+    note = f"grads_wrt_params is there, but params {missing}: the weights were not checked"
+    yield "params", note, f"{note}; write params, a list of the weights in the order of their gradients"
+
+
+def without_effect(points: Sequence[Point]) -> Iterator[str]:
+    """Yield a remark for each parameter on which the outputs of no mode depend, though its gradient may be right, 0.
+
+    A bias before batch norm has the gradient 0 as well, but moving it changes the rounding of the outputs. Here not a
+    single bit may change.
+    """
+    for name in points[0].numeric if points else ():
+        if name != "inputs" and not any(moves_outputs(point, name) for point in points):
+            yield (
+                f"the outputs do not depend on {name}, so its gradient is 0, whatever backward does: does forward use "
+                f"{name} itself, and not another array with the same values?"
+            )
+
+
+def moves_outputs(point: Point, name: str) -> bool:
+    """Return whether the outputs change at all when every value of an array is moved."""
+    if np.nan_to_num(point.numeric[name]).any():
+        return True
+    return matters(point, point.probe.arrays[name])
+
+
+def matters(point: Point, array: Array) -> bool:
+    """Return whether the outputs change when every value of an array is moved, which is put back."""
+    before, values = point.probe.outputs(), array.copy()
+    try:
+        array += np.linspace(0.5, 1.5, array.size).reshape(array.shape)
+        return not np.array_equal(before, point.probe.outputs())
+    except OWN_ERRORS:  # code of the user's own may refuse such values: so they do matter, or nobody knows
+        return True
+    finally:
+        array[...] = values
+
+
+def without_gradient(points: Sequence[Point]) -> Iterator[str]:
+    """Yield a remark for each array of a class of any kind that matters and has no gradient by a name that is known."""
+    layer = points[0].probe.layer if points else None
+    if not isinstance(layer, StudentLayer) or layer.stateless or hasattr(layer.student, "params"):
+        return
+    known = {*layer.pairs, *layer.pairs.values()}
+    seen = [points[0].probe.x, *layer.arrays().values()]  # forward may keep them, or views of them, as attributes
+    for name, value in list(vars(layer.student).items()):
+        if name in known or not is_weight(value) or not value.flags.writeable:
+            continue
+        if not any(np.may_share_memory(value, array) for array in seen) and matters(points[0], value):
+            names = ", ".join(form.format(name) for form in GRADIENT_NAMES)
+            yield f"the outputs depend on {name}, which was not checked: if it is a weight, call its gradient {names}."

@@ -1,0 +1,1 @@
+"""The CPU engine's operations, one family a file."""

@@ -1,0 +1,87 @@
+"""Dropout: all threads draw at the same time, and get the numbers that the textbook's single generator gives.
+
+The mask of a step is a stretch of the stream of random numbers that belongs to (seed, layer, step), image after image
+(`mlp.layers.dropout`). NumPy's generator can jump to any place of its stream without drawing what lies before, so each
+thread has a generator of its own, jumps to its images and draws theirs. The stream consists of words of 64 bits, and
+a float32 takes half a word: images of an odd size may begin in the middle of one.
+
+Backward reads the mask again: one byte for each value of the batch.
+"""
+
+import numpy as np
+
+from mlp.engine.cpu.op import Op, Phase, lowers
+from mlp.layers import Dropout
+from mlp.rng import generator
+
+
+@lowers(Dropout)
+def lower_dropout(layer, value, plan):
+    return plan.add(DropoutOp(layer, value)) if plan.training and layer.p > 0.0 else value
+
+
+class DropoutOp(Op):
+    """y = x r / (1 - p) with a mask r of zeros and ones."""
+
+    name = "dropout"
+
+    def __init__(self, layer, value):
+        super().__init__([value], value.shape)
+        self.layer = layer
+
+    def claim_gradients(self, plan):
+        """dL/dx takes the memory of dL/dy where it can."""
+        (x,) = self.inputs
+        self.writes = [x.needs_grad and (plan.hand_over_gradient(self.output, x) or plan.claim_gradient(x))]
+
+    def bind(self, plan):
+        size, item = self.output.size, plan.dtype.itemsize
+        words = -(-size // item)  # numbers with as many bytes as an image has values
+        self.masks = plan.memory.batch((words,), ("mask", plan.ops.index(self)), plan.images).view(bool)[:, :size]
+        temporary = plan.memory.temporary((self.block * size,), (self.block, *self.output.shape))
+        self.draws = [numbers.view(np.float32)[: self.block * size] for numbers, _ in temporary]
+        self.factors = [factors for _, factors in temporary]
+        self.generators, self.words_drawn = [None] * plan.threads, [0] * plan.threads
+
+    def prepare(self):
+        self.step = int(self.layer.step)
+        self.layer.step += 1
+
+    def forward_phases(self):
+        return [Phase(self.forward, self.block, begin=self.begin_forward)]
+
+    def backward_phases(self):
+        return [Phase(self.backward, self.block)]
+
+    def begin_forward(self, t):
+        self.generators[t] = generator(self.layer.seed, "dropout", self.layer.path, self.step)
+        self.words_drawn[t] = 0
+
+    def draw(self, t, lo, hi):
+        """Return random numbers for images lo .. hi - 1, one behind the other."""
+        numbers, start, end = self.generators[t], lo * self.output.size, hi * self.output.size
+        numbers.bit_generator.advance(start // 2 - self.words_drawn[t])
+        if start % 2:
+            numbers.random(dtype=np.float32)  # belongs to the image before
+        self.words_drawn[t] = -(-end // 2)
+        return numbers.random(out=self.draws[t][: end - start], dtype=np.float32)
+
+    def factor(self, t, lo, hi):
+        """Return r / (1 - p)."""
+        factor = self.factors[t][: hi - lo]
+        np.copyto(factor, self.masks[lo:hi].reshape(factor.shape))
+        return np.multiply(factor, 1.0 / (1.0 - self.layer.p), out=factor)
+
+    def forward(self, t, lo, hi):
+        np.greater_equal(self.draw(t, lo, hi).reshape(hi - lo, -1), self.layer.p, out=self.masks[lo:hi])
+        x, y = self.inputs[0].data.part(t, lo, hi), self.output.data.part(t, lo, hi)
+        np.multiply(x, self.factor(t, lo, hi), out=y)
+
+    def backward(self, t, lo, hi):
+        grad, grad_inputs = self.output.grad.part(t, lo, hi), self.inputs[0].grad.part(t, lo, hi)
+        factor = self.factor(t, lo, hi)
+        if self.writes[0]:
+            np.multiply(grad, factor, out=grad_inputs)
+        else:
+            np.multiply(grad, factor, out=factor)
+            grad_inputs += factor

@@ -1,0 +1,177 @@
+"""Normalization, shortcut and activation in one op: whatever handles each value by itself.
+
+    a = norm(y)                        if there is one, see `batch_norm` and `normalization`; else a = y   (1)
+    a = a + shortcut                   if there is one                                                             (2)
+    z = max(a, slope a)                LeakyReLU or ReLU (slope 0), if there is one                                (3)
+
+Alone each would be a pass over memory, forward and backward; together they take a block of images through all three
+while it is in the cache. Backward, with g = dL/dz:
+
+    g <- g where z > 0, else slope g                           dL/da, and the gradient of the shortcut             (4)
+
+and from there on through the normalization. z > 0 exactly where a > 0, so a is not kept. What is read in backward are
+y and z, which the neighbours need anyway.
+
+Long rows: NumPy runs its inner loop over the last axis, which would be C = 32 numbers. So several rows of an image are
+handled as one line of up to LINE numbers.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlp.engine.cpu.lowering import lower_branches
+from mlp.engine.cpu.op import Op, Phase, lowers
+from mlp.layers import LeakyReLU, ReLU, Residual
+
+LINE = 8192  # numbers: short enough for the cache's first level, long enough to forget the cost of a loop
+
+
+@lowers(LeakyReLU)
+def lower_leaky_relu(layer, value, plan):
+    return plan.add(PointwiseOp(value, slope=layer.negative_slope))
+
+
+@lowers(ReLU)
+def lower_relu(layer, value, plan):
+    return plan.add(PointwiseOp(value, slope=0.0))
+
+
+@lowers(Residual)
+def lower_residual(layer, value, plan):
+    body, shortcut = lower_branches(layer, value, plan)
+    return plan.add(PointwiseOp(body, shortcut=shortcut))
+
+
+class PointwiseOp(Op):
+    """z = activation(norm(y) + shortcut); each of the three may be missing. Subclasses have a norm.
+
+    Args:
+        y, shortcut: values. slope: of the activation, None for none. norm: a layer, for subclasses.
+    """
+
+    name = "pointwise"
+    longest_line = LINE
+
+    def __init__(self, y, shortcut=None, slope=None, norm=None):
+        super().__init__([y] if shortcut is None else [y, shortcut], y.shape, has_parameters=norm is not None)
+        self.norm, self.slope = norm, slope
+
+    @property
+    def outputs_needed(self):
+        return self.slope is not None
+
+    @property
+    def shortcut(self):
+        return self.inputs[1] if len(self.inputs) > 1 else None
+
+    def fused_with(self, following, training):
+        if type(following) is not PointwiseOp or following.inputs[0] is not self.output:
+            return None
+        if self.slope is not None or (self.shortcut and following.shortcut):
+            return None  # not in the order norm, shortcut, activation
+        return type(self)(self.inputs[0], self.shortcut or following.shortcut, following.slope, self.norm)
+
+    # --- memory ---------------------------------------------------------------------------------------------------
+
+    def claim_gradients(self, plan):
+        """Gradient (4) is that of the shortcut as it is, so the shortcut takes its memory; or y, without a norm."""
+        y, z = self.inputs[0], self.output
+        self.adds_to = []  # values whose gradient others have begun: (4) is added
+        self.copies_to = []  # values whose gradient begins with a copy of (4)
+        takers = [self.shortcut] if self.shortcut else []
+        for value in takers if self.norm is not None else [*takers, y]:
+            if value.needs_grad and not plan.hand_over_gradient(z, value):
+                (self.copies_to if plan.claim_gradient(value) else self.adds_to).append(value)
+        self.adds_y = self.norm is not None and y.needs_grad and not plan.claim_gradient(y)
+
+    def bind(self, plan):
+        self.plan, self.training = plan, plan.training
+        H, row = (1, self.output.size) if len(self.output.shape) == 1 else (self.output.shape[0], 0)
+        self.row = row = row or self.output.size // H  # W C
+        joined = max(h for h in range(1, H + 1) if H % h == 0 and (h == 1 or h * row <= self.longest_line))
+        self.line = joined * row
+        self.lines = H // joined  # in an image
+        self.temporary = plan.memory.temporary(*self.temporary_shapes())
+        self.above_zero = 2.0 ** (np.finfo(plan.dtype).maxexp - 1)  # times this, a positive number is at least 1
+        self.views = {block: self._views(plan, t, *block) for t, block in plan.all_blocks(self.block)}
+
+    def temporary_shapes(self):
+        """Return the shapes of the temporary arrays of a thread: a and b, which are views of every block, first."""
+        return [(self.block, self.lines, self.line)] * 2
+
+    def _views(self, plan, t, lo, hi):
+        """Return all arrays of a block as lines (n, lines, longest_line or less)."""
+
+        def lines(storage):
+            return storage and storage.part(t, lo, hi).reshape(hi - lo, self.lines, self.line)
+
+        y, shortcut, z = self.inputs[0], self.shortcut, self.output
+        views = BlockViews(lines(y.data), shortcut and lines(shortcut.data), lines(z.data))
+        views.a, views.b = (array[: hi - lo] for array in self.temporary[t][:2])
+        if plan.training and z.needs_grad:
+            views.g = lines(z.grad)
+            views.grad_y = lines(y.grad)
+            views.copies_to = [lines(value.grad) for value in self.copies_to]
+            views.adds_to = [lines(value.grad) for value in self.adds_to]
+        return views
+
+    # --- forward --------------------------------------------------------------------------------------------------
+
+    def forward_phases(self):
+        return [Phase(self.forward, self.block)]
+
+    def forward(self, t, lo, hi):
+        views = self.views[lo, hi]
+        z, last = views.z, views.z if self.slope is None else views.a  # where the step before the activation writes
+        y = self.normalize(t, lo, hi, out=views.a if self.shortcut else last)  # (1)
+        if self.shortcut:
+            y = np.add(y, views.shortcut, out=last)  # (2)
+        if self.slope is not None:
+            other = np.multiply(y, self.slope, out=z) if self.slope else 0.0
+            np.maximum(y, other, out=z)  # (3)
+
+    def normalize(self, t, lo, hi, out):
+        """Return the lines of a block after (1): y as it is, or `out`; subclasses use the views' `a` meanwhile."""
+        return self.views[lo, hi].y
+
+    # --- backward -------------------------------------------------------------------------------------------------
+
+    def backward_phases(self):
+        return [Phase(self.backward_activation, self.block)]
+
+    def backward_activation(self, t, lo, hi):
+        views = self.views[lo, hi]
+        g = views.g
+        if self.slope is not None:
+            factor = np.multiply(views.z, self.above_zero, out=views.a)
+            np.clip(factor, self.slope, 1.0, out=factor)  # 1 where z > 0, else slope
+            np.multiply(g, factor, out=g)  # (4)
+        for grad in views.copies_to:
+            np.copyto(grad, g)
+        for grad in views.adds_to:
+            np.add(grad, g, out=grad)
+
+    def give_to_y(self, views, first, second):
+        """Write the sum of two terms of a norm's dL/dy, or add it; the second is destroyed."""
+        grad = views.grad_y
+        if self.adds_y:
+            np.add(first, second, out=second)
+            np.add(grad, second, out=grad)
+        else:
+            np.add(first, second, out=grad)
+
+
+@dataclass(eq=False)
+class BlockViews:
+    """The arrays of one block, each as (n, lines, numbers of a line)."""
+
+    y: np.ndarray
+    shortcut: np.ndarray
+    z: np.ndarray
+    a: np.ndarray = None  # temporary
+    b: np.ndarray = None
+    g: np.ndarray = None
+    grad_y: np.ndarray = None
+    copies_to: list = ()
+    adds_to: list = ()

@@ -1,0 +1,112 @@
+"""Every s-th pixel: the strided identity and 1 x 1 convolutions, shortcuts of blocks that change an image's shape.
+
+Both look at single pixels, never at windows: no columns, and pixels between those of the grid cost nothing. A pixel's
+C numbers move as one element, see `convolution`.
+"""
+
+import numpy as np
+
+from mlp.engine.cpu.op import Op, Phase, lowers
+from mlp.engine.cpu.ops.convolution import ConvolutionBase, multiply
+from mlp.layers import StridedIdentity
+
+
+def copy_pixels(target, source):
+    """Copy images (n, OH, OW, C) of any strides, each pixel as one element."""
+    pixel = np.dtype((np.void, source.shape[-1] * source.itemsize))
+    np.copyto(target.view(pixel), source.view(pixel))
+
+
+def give_gradient(grad_inputs, grid, grad, first):
+    """Write the gradient of the pixels at `grid` into that of the images, or add it."""
+    if first:
+        grad_inputs[...] = 0.0
+        copy_pixels(grad_inputs[grid], grad)
+    else:
+        grad_inputs[grid] += grad
+
+
+@lowers(StridedIdentity)
+def lower_strided_identity(layer, value, plan):
+    plan.check(layer, value, ("N", "H", "W", layer.in_channels))
+    (H, W, _), s = value.shape, layer.stride
+    return plan.add(StridedIdentityOp(value, (-(-H // s), -(-W // s), layer.out_channels), s))
+
+
+class StridedIdentityOp(Op):
+    """(n, H, W, C) -> (n, OH, OW, F): every s-th pixel, and zeros in the channels that are new."""
+
+    name = "strided identity"
+
+    def __init__(self, value, output_shape, s):
+        super().__init__([value], output_shape)
+        self.grid = slice(None), slice(None, None, s), slice(None, None, s)
+
+    def forward_phases(self):
+        return [Phase(self.forward, self.block)]
+
+    def backward_phases(self):
+        return [Phase(self.backward, self.block)]
+
+    def forward(self, t, lo, hi):
+        (x,), C = self.inputs, self.inputs[0].shape[2]
+        y = self.output.data.part(t, lo, hi)
+        copy_pixels(y[..., :C], x.data.part(t, lo, hi)[self.grid])
+        y[..., C:] = 0.0
+
+    def backward(self, t, lo, hi):
+        (x,), C = self.inputs, self.inputs[0].shape[2]
+        give_gradient(x.grad.part(t, lo, hi), self.grid, self.output.grad.part(t, lo, hi)[..., :C], self.writes[0])
+
+
+class PixelConvolutionOp(ConvolutionBase):
+    """A 1 x 1 convolution without padding: a matrix product of the grid's pixels with the kernel (C, F)."""
+
+    name = "pixel convolution"
+
+    def bind(self, plan):
+        (_, _, C), (OH, OW, F), (SH, SW) = self.inputs[0].shape, self.output.shape, self.layer.stride
+        self.grid = slice(None), slice(None, None, SH), slice(None, None, SW)
+        self.pixels = plan.memory.scratch("pixels", (self.block, OH, OW, C))
+        if not plan.training:
+            return
+        self.grad_kernels = [np.zeros((C, F), plan.dtype) for _ in range(plan.threads)]
+        self.grad_biases = np.zeros((plan.threads, F), plan.dtype)
+        self.product = plan.memory.scratch("kernel gradient", (C, F))
+
+    def prepare(self):
+        kernel, self.bias = self.weights()
+        self.kernel = kernel.reshape(kernel.shape[2:])  # (C, F)
+        self.turned = np.ascontiguousarray(self.kernel.T)
+
+    def rows(self, t, lo, hi):
+        """Return the grid's pixels as rows (n OH OW, C)."""
+        x = self.inputs[0].data.part(t, lo, hi)[self.grid]
+        if not x.flags.c_contiguous:
+            copy_pixels(self.pixels[t][: hi - lo], x)
+            x = self.pixels[t][: hi - lo]
+        return x.reshape(-1, x.shape[-1])
+
+    def forward(self, t, lo, hi):
+        y = self.output.data.part(t, lo, hi)
+        multiply(self.rows(t, lo, hi), self.kernel, y)
+        self.add_bias(y)
+
+    def backward(self, t, lo, hi):
+        grad = np.ascontiguousarray(self.output.grad.part(t, lo, hi))  # (n, OH, OW, F)
+        grad_rows = grad.reshape(-1, grad.shape[-1])
+        np.matmul(self.rows(t, lo, hi).T, grad_rows, out=self.product[t])
+        self.grad_kernels[t] += self.product[t]
+        self.add_bias_gradient(t, grad)
+        if not self.inputs[0].needs_grad:
+            return
+        grad_inputs, first = self.inputs[0].grad.part(t, lo, hi), self.writes[0]
+        if first and self.layer.stride == (1, 1):
+            multiply(grad_rows, self.turned, grad_inputs)
+        else:
+            grad_pixels = self.pixels[t][: hi - lo]
+            multiply(grad_rows, self.turned, grad_pixels)
+            give_gradient(grad_inputs, self.grid, grad_pixels, first)
+
+    def kernel_gradient(self, total):
+        return total.reshape(self.layer.weight.data.shape)  # (1, 1, C, F)

@@ -1,0 +1,77 @@
+"""Ops that need no tricks: flattening, and layers that run their own textbook code inside a plan."""
+
+import numpy as np
+
+from mlp.engine.cpu.lowering import checked_backward, checked_forward, probe_output_shape
+from mlp.engine.cpu.op import Op, Phase, lowers
+from mlp.layers import Flatten
+
+
+@lowers(object)
+def textbook_op(layer, value, plan):
+    """The way for every layer without an op of its own: a student's, or one that is too rare to be worth one."""
+    return plan.add(TextbookOp(layer, value, probe_output_shape(layer, value, plan), plan.training))
+
+
+class TextbookOp(Op):
+    """Runs a layer's own forward and backward on whole batches, in the calling thread, while the others wait."""
+
+    name = "textbook"
+    alone = inputs_needed = outputs_needed = True
+
+    def __init__(self, layer, value, output_shape, training):
+        super().__init__([value], output_shape, has_parameters=True)  # its backward is always called
+        self.layer, self.training = layer, training
+
+    def forward_phases(self):
+        return [Phase(self.forward, 1, alone=True)]
+
+    def backward_phases(self):
+        return [Phase(self.backward, 1, alone=True)]
+
+    def forward(self, t, lo, hi):
+        outputs = self.output.data.array
+        y = checked_forward(self.layer, self.inputs[0].data.array, outputs, self.training)
+        np.copyto(outputs, y)
+
+    def backward(self, t, lo, hi):
+        (value,), (first,) = self.inputs, self.writes
+        if not (first or value.needs_grad):  # nobody wants the gradient of the images
+            self.layer.backward(self.output.grad.array)
+            return
+        grad_inputs = checked_backward(self.layer, self.output.grad.array, value.data.array)
+        if first:
+            np.copyto(value.grad.array, grad_inputs)
+        else:
+            value.grad.array[...] += grad_inputs
+
+
+@lowers(Flatten)
+def lower_flatten(layer, value, plan):
+    return plan.add(FlattenOp([value], (value.size,)))
+
+
+class FlattenOp(Op):
+    """(n, H, W, C) -> (n, H W C): a copy, because the images may have borders."""
+
+    name = "flatten"
+
+    def forward_phases(self):
+        return [Phase(self.forward, self.block)]
+
+    def backward_phases(self):
+        return [Phase(self.backward, self.block)]
+
+    def forward(self, t, lo, hi):
+        (x,) = self.inputs
+        y = self.output.data.part(t, lo, hi)
+        np.copyto(y.reshape(hi - lo, *x.shape), x.data.part(t, lo, hi))
+
+    def backward(self, t, lo, hi):
+        (x,), (first,) = self.inputs, self.writes
+        grad, grad_inputs = self.output.grad.part(t, lo, hi), x.grad.part(t, lo, hi)
+        grad = grad.reshape(hi - lo, *x.shape)
+        if first:
+            np.copyto(grad_inputs, grad)
+        else:
+            grad_inputs += grad

@@ -1,0 +1,223 @@
+"""From a model to a plan: a flat list of ops with known shapes, and the programs that run them.
+
+The textbook's layers are a tree, and each works on a whole batch. A plan is that tree walked through once for one batch
+shape ("lowered"), which says beforehand everything that does not depend on the numbers:
+
+    lowering   each layer becomes an op; `Sequential` and `Residual` vanish and leave only who reads what. Which op is
+               looked up by the layer's exact type (`@lowers(Conv2d)`): a subclass with formulas of its own is not
+               replaced by ours, but runs its own code on the whole batch, see `textbook_op`.
+    fusing     ops that can be one are made one: normalization, shortcut and activation are a single pass over memory;
+               in evaluation a normalization vanishes into the weights of the convolution before it.
+    memory     every value gets its array; a gradient's array is taken again as soon as its last reader is done.
+    programs   the ops' phases, cut into segments. Within a segment a thread takes a few images through all phases
+               while they are in its cache; between segments all threads wait for each other (for the statistics of
+               the whole batch, say).
+
+Each thread always has the same images, and sums over the batch are added thread by thread, so the same thread count
+gives the same bits in every run.
+"""
+
+import numpy as np
+
+from mlp.engine.cpu.lowering import fuse, readers
+from mlp.engine.cpu.memory import Storage
+from mlp.engine.cpu.op import LOWERINGS, LoadInputs, Op, Segment, Value
+
+# Of the largest array of an op: what a thread works on at a time. Smaller blocks stay closer in the caches; larger ones
+# spend less time in Python, and less in waiting for its lock.
+BLOCK_BYTES = 1024 * 1024
+
+
+class Plan:
+    """A model, lowered for batches of one shape.
+
+    Args:
+        model: the tree of layers.
+        batch_shape: (N, H, W, C) or (N, D). dtype: of the inputs.
+        training: whether it is for training steps or for evaluation.
+        memory: a `Memory` with room for N images. team: the `ThreadTeam` that will run it.
+    """
+
+    def __init__(self, model, batch_shape, dtype, training, memory, team):
+        self.images, self.dtype, self.training, self.memory = batch_shape[0], np.dtype(dtype), training, memory
+        self.team, self.threads = team, team.size
+        self.ops, self.used, self.free = [], {}, {}
+
+        self.source = Value(tuple(batch_shape[1:]))
+        load = self.add(LoadInputs(self.source))
+        self.result = self.lower(model, load)
+        fuse(self)
+        for op in self.ops:
+            op.block = self._block_images(*op.inputs, op.output)
+            op.ask_borders()
+        self._all_readers = {value: readers(self, value) for op in self.ops for value in (*op.inputs, op.output)}
+        self._place_data()
+        if training:
+            self._place_gradients()
+        for op in self.ops:
+            op.bind(self)
+        self._write_programs()
+
+    # --- lowering -------------------------------------------------------------------------------------------------
+
+    def lower(self, layer, value):
+        """Add the ops of a layer that reads `value`; return the value with its outputs."""
+        return LOWERINGS.get(type(layer), LOWERINGS[object])(layer, value, self)
+
+    def add(self, op):
+        """Add an op; return its output value."""
+        self.ops.append(op)
+        return op.output
+
+    def check(self, layer, value, expected):
+        """Let a layer check the shape and dtype of its inputs, as its own forward does."""
+        layer.check_inputs(self.example(value), expected)
+
+    def example(self, value):
+        """Return an array of the shape and dtype that a value has, without memory: all its numbers are one zero."""
+        return np.broadcast_to(np.zeros((), self.dtype), (self.images, *value.shape))
+
+    # --- memory ---------------------------------------------------------------------------------------------------
+
+    def _take(self, shape, border, local_block):
+        """Return a `Storage` and the place to give it back to; scratch for blocks of `local_block` images if not 0."""
+        above, below = border
+        whole = (shape[0] + above + below, *shape[1:])
+        key = (whole, border, local_block)  # equal shapes with other borders have their zeros elsewhere
+        free = self.free.setdefault(key, [])
+        i = free.pop() if free else self.used.get(key, 0)
+        self.used[key] = max(self.used.get(key, 0), i + 1)
+        batch = scratch = None
+        if local_block:
+            scratch = self.memory.scratch(("value", border, i), (local_block, *whole))
+        else:
+            batch = self.memory.batch(whole, (border, i), self.images)
+        return Storage(batch, scratch, above, shape[0]), (key, i)
+
+    def _give(self, place):
+        key, i = place
+        self.free[key].append(i)
+
+    def _local_block(self, value, backward):
+        """Return the block size if scratch is enough for a value (or its gradient), otherwise 0.
+
+        It is if there is one reader, next to the producer, and both go through the same blocks without a meeting of
+        all threads in between; and if backward does not want the data once more. A reader that meets in backward
+        gives its first input its gradient after the meeting, the others (shortcuts) before it.
+        """
+        following = self._all_readers[value]
+        if len(following) != 1 or following[0] is None:
+            return 0
+        producer, reader = value.producer, following[0]
+        near = self.ops.index(producer) + 1 == self.ops.index(reader) and producer.block == reader.block
+        if backward:
+            wanted = producer.meets_backward or (reader.meets_backward and value is not reader.inputs[0])
+        else:
+            wanted = self.training and (producer.outputs_needed or reader.inputs_needed)
+        return producer.block if near and not (wanted or producer.alone or reader.alone) else 0
+
+    def _place_data(self):
+        places = {}
+        last_reader = {value: ops[-1] for value, ops in self._all_readers.items() if ops}
+        for op in self.ops:
+            value = op.output
+            local = self._local_block(value, backward=False)
+            value.data, place = self._take(value.shape, value.border, local)
+            if local or not self.training:  # nobody needs it any more for backward
+                places[value] = place
+            for seen in {v for v in op.inputs if last_reader[v] is op and v in places}:
+                self._give(places.pop(seen))
+
+    def _place_gradients(self):
+        self.gradient_places = {}
+        self.claim_gradient(self.result)
+        for op in reversed(self.ops):
+            if op.output.needs_grad:
+                op.claim_gradients(self)
+                if op.output in self.gradient_places:
+                    self._give(self.gradient_places.pop(op.output))
+
+    def claim_gradient(self, value):
+        """Give a value memory for its gradient; False if it has some already, which others wrote to."""
+        if value.grad is not None:
+            return False
+        local = self._local_block(value, backward=True)
+        value.grad, self.gradient_places[value] = self._take(value.shape, value.grad_border, local)
+        return True
+
+    def hand_over_gradient(self, giver, taker):
+        """Let `taker`, which has no gradient yet, have the memory of `giver`; False where that does not fit."""
+        fits = taker.grad is None and taker.grad_border == giver.grad_border and giver in self.gradient_places
+        if not fits or (giver.grad.scratch and not self._local_block(taker, backward=True)):
+            return False
+        taker.grad = giver.grad
+        self.gradient_places[taker] = self.gradient_places.pop(giver)
+        return True
+
+    # --- programs -------------------------------------------------------------------------------------------------
+
+    def _block_images(self, *values):
+        """Return how many images a thread should take at a time: BLOCK_BYTES of the largest of the values."""
+        largest = max(value.size for value in values) * self.dtype.itemsize
+        share = -(-self.images // self.threads)
+        return min(share, max(1, BLOCK_BYTES // largest))
+
+    def _write_programs(self):
+        self._direction = 1  # each segment begins with the images that the one before ended with: they are still near
+        forward = [phase for op in self.ops for phase in op.forward_phases()]
+        self.forward_program = [self._tasks([op.prepare for op in self.ops]), *self._segments(forward)]
+        if self.training:
+            trained = [op for op in reversed(self.ops) if op.output.needs_grad]
+            backward = [phase for op in trained for phase in op.backward_phases()]
+            self.backward_program = [*self._segments(backward), self._tasks([op.finish for op in trained])]
+
+    def _tasks(self, functions):
+        real = [f for f in functions if f.__func__ not in (Op.prepare, Op.finish)]
+        return Segment(1, wait=True, tasks=real)
+
+    def _segments(self, phases):
+        segments = []
+        fresh = True  # after the preparations, and after a phase alone
+        for phase in phases:
+            last = segments[-1] if segments else None
+            if fresh or phase.wait or phase.alone or last.images != phase.images:
+                last = Segment(phase.images, wait=fresh or phase.wait or phase.alone, alone=phase.alone)
+                last.blocks = [self.blocks(t, phase.images)[:: self._direction] for t in range(self.threads)]
+                self._direction = -self._direction
+                segments.append(last)
+            fresh = phase.alone
+            if phase.begin:
+                last.begins.append(phase.begin)
+            last.runs.append(phase.run)
+        return segments
+
+    def blocks(self, t, images):
+        """Cut the images of thread t into blocks of about equal size, at most `images`."""
+        start, end = self.images * t // self.threads, self.images * (t + 1) // self.threads
+        count = -(-(end - start) // images)
+        cuts = [start + (end - start) * i // count for i in range(count + 1)] if count else []
+        return list(zip(cuts[:-1], cuts[1:], strict=True))
+
+    def all_blocks(self, images):
+        """Return (t, (lo, hi)) for all blocks of all threads."""
+        return [(t, block) for t in range(self.threads) for block in self.blocks(t, images)]
+
+
+def execute(program, team, t, images):
+    """Run a program of a plan: the job of thread t of a `ThreadTeam`."""
+    for segment in program:
+        if segment.wait:
+            team.wait(t)
+        if segment.alone:
+            if t == 0:
+                for run in segment.runs:
+                    run(0, 0, images)
+            continue
+        for task in segment.tasks[t :: team.size]:
+            task()
+        for begin in segment.begins:
+            begin(t)
+        for lo, hi in segment.blocks[t] if segment.runs else ():
+            team.check()
+            for run in segment.runs:
+                run(t, lo, hi)

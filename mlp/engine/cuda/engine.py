@@ -1,0 +1,234 @@
+"""The CUDA engine: the textbook's mathematics as hand-written kernels, a whole step launched at once.
+
+Loss, gradients and weights agree with the textbook's up to rounding, and are found in the same places. In which order
+to read:
+
+    kernels.cu          what is computed, and how a GPU does it
+    gpu                 how kernels are launched; a list of launches, recorded as a CUDA graph
+    ops, convolution    which kernels an op launches, forward and backward
+    lowering, plan      from layers to ops, from a model to the launches of a step
+    update, batches     learning rules and gradient statistics; batches made on the device
+
+A step reads nothing back: the loss that `train_step` returns is a number that is fetched when somebody looks at it, and
+the metrics of all steps are fetched once, by `read_metrics`. A loss that is not finite changes neither gradients nor
+weights, as with every engine; that is seen to on the device. (It is counted as a step of the rule, though.)
+
+Layers and shapes without kernels run as the textbook has them, on CuPy; a step with such a layer is not recorded.
+"""
+
+import math
+
+import numpy as np
+
+from mlp.backend import device_of, get_array_module, to_numpy
+from mlp.data.batches import Batches
+from mlp.engine.cpu.lowering import checked_gradient
+from mlp.engine.cuda.batches import DeviceBatches
+from mlp.engine.cuda.gpu import Gpu, Program
+from mlp.engine.cuda.plan import CudaPlan
+from mlp.engine.cuda.update import STATE, CudaGradientStatistics, CudaUpdate
+from mlp.engine.textbook import gather, mean_metrics
+from mlp.errors import DeviceError, MlpError
+from mlp.losses import check_targets
+
+LOG_STEPS = 4096  # steps whose metrics fit on the device; then they are fetched
+
+
+class CudaEngine:
+    """Kernels on a CUDA device; the methods are those of `TextbookEngine`.
+
+    Args:
+        device: "cuda:N".
+        precision: of the convolutions, "float32" (the products are as exact as float32's, though they run on tensor
+            cores), or "tf32", a third of the work, with factors of 11 bits; PyTorch does that unless told otherwise.
+        record: whether to record steps as CUDA graphs.
+        xp, module: see `Gpu`.
+
+    Raises:
+        ConfigurationError: an unknown precision, or no CUDA device. DeviceError: it cannot be used.
+    """
+
+    name = "cuda"
+
+    def __init__(self, device="cuda:0", precision="float32", record=True, xp=None, module=None):
+        self.gpu, self.record = Gpu(device, precision, xp, module), record
+        self.close()
+
+    def bind(self, model, loss, rule, gradient_statistics=None):
+        self.close()
+        gather(model, rule)
+        where = device_of(rule.flat.data)
+        if where != (self.gpu.device if self.gpu.cuda is not None else "cpu"):
+            raise DeviceError(
+                f"the cuda engine works on {self.gpu.device}, the model is on {where}: "
+                f"call model.to({self.gpu.device!r})."
+            )
+        self.model, self.loss, self.rule = model, loss, rule
+        with self.gpu.working():
+            zeros = self.gpu.xp.zeros
+            self.state, self.evaluation_state = zeros(STATE, np.float32), zeros(STATE, np.float32)
+            self.log, self.evaluation_log = MetricsLog(zeros((LOG_STEPS, 3), np.float32)), zeros((1, 3), np.float32)
+            self.update = CudaUpdate(self.gpu, rule, self.state)
+            self.statistics = None
+            if gradient_statistics:
+                self.statistics = CudaGradientStatistics(rule.flat, gradient_statistics, self.gpu, self.state)
+
+    def train_step(self, x, targets):
+        with self.gpu.working():
+            plan = self._load(x, targets, training=True)
+            pending = self.log.next_loss()
+            self.update.begin_step(pending.slot)
+            whole = plan.head is not None and self.update.known and not plan.textbook
+            if whole:
+                self._run(plan, "step")
+            else:
+                self._run(plan, "forward")
+                if plan.head is None:
+                    self._textbook_loss(plan, pending.slot)
+            if whole or math.isfinite(float(pending)):
+                if not whole:
+                    self._run(plan, "rest")
+                if self.update.known:
+                    self.rule.steps += 1
+                else:
+                    self.rule.update()
+                if self.statistics:
+                    self.statistics.count_step()
+        return pending
+
+    def evaluate(self, x, targets):
+        with self.gpu.working():
+            plan = self._load(x, targets, training=False)
+            self._run(plan, "forward")
+            if plan.head is None:
+                outputs = plan.result.data
+                return self.loss.forward(outputs, plan.given_targets), self.loss.accuracy(outputs, plan.given_targets)
+            loss, right, images = to_numpy(self.evaluation_log)[0].tolist()
+        return loss, right / images
+
+    def resident(self, batches):
+        """Return batches that are made on the device, if `batches` is of a kind for which that can be done.
+
+        The images stay there until `close`: asked again for the same batches, it returns the same.
+        """
+        if type(batches) is not Batches or batches.dtype != np.float32:
+            return batches
+        if id(batches) not in self.residents:
+            self.residents[id(batches)] = DeviceBatches(batches, self.gpu)
+        return self.residents[id(batches)]
+
+    def read_metrics(self):
+        with self.gpu.working():
+            return mean_metrics(self.log.read())
+
+    def read_gradient_statistics(self):
+        with self.gpu.working():
+            return self.statistics.read()
+
+    def close(self):
+        self.model = self.loss = self.rule = self.statistics = self.update = self.log = None
+        self.plans, self.programs, self.residents = {}, {}, {}
+
+    def plan(self, shape, dtype, training):
+        """Return the plan for batches of that shape; it is made at the first one."""
+        if not self.rule.flat.whole:
+            raise MlpError("the model was moved or converted since bind: bind the engine again.")
+        key = (shape, np.dtype(dtype), training)
+        if key not in self.plans:
+            arrays = (self.state, self.log.rows) if training else (self.evaluation_state, self.evaluation_log)
+            model, flat = self.model, self.rule.flat
+            self.plans[key] = CudaPlan(self.gpu, model, self.loss, flat, shape, dtype, training, *arrays)
+        return self.plans[key]
+
+    def _load(self, x, targets, training):
+        plan = self.plan(x.shape, x.dtype, training)
+        if plan.head is None:
+            plan.given_targets = self.gpu.xp.asarray(targets)
+        else:
+            if isinstance(targets, np.ndarray):  # on the device the kernel sees to it
+                check_targets(np.broadcast_to(np.float32(0), plan.result.data.shape), targets)
+            self.gpu.copy(plan.targets, targets)
+        self.gpu.copy(plan.source.data, x)
+        return plan
+
+    def _run(self, plan, part):
+        """Run the forward part of a plan, the rest of a step, or a whole step."""
+        key = (id(plan), part, self.update.form)
+        if key not in self.programs:
+            steps = [] if part == "rest" else list(plan.forward)
+            if part != "forward":
+                steps += plan.backward
+                steps += [self.statistics.step] if self.statistics else []
+                steps += self.update.launches() if self.update.known else []
+            self.programs[key] = Program(self.gpu, steps, self.record)
+        self.programs[key]()
+
+    def _textbook_loss(self, plan, slot):
+        """The loss of a network whose end has no kernel: its value to the log, its gradient to the plan."""
+        outputs, N = plan.result.data, plan.images
+        loss = self.loss.forward(outputs, plan.given_targets)
+        self.log.write(slot, loss, self.loss.accuracy(outputs, plan.given_targets) * N, N)
+        if math.isfinite(loss):
+            plan.result.grad[...] = checked_gradient(self.loss, outputs)
+        self.state[0] = 1.0  # finite: the engine goes on only then
+
+
+class MetricsLog:
+    """Loss and accuracy of every step since they were last read, kept on the device.
+
+    Args:
+        rows: device array (steps, 3) of zeros: mean loss, images that are right, images.
+    """
+
+    def __init__(self, rows):
+        self.rows, self.fetched = rows, []  # rows that had to make room: NumPy arrays
+        self._begin_page()
+
+    def _begin_page(self):
+        self.page, self.used = Page(self.rows), 0
+
+    def next_loss(self):
+        """Return the `PendingLoss` of the step that begins."""
+        if self.used == len(self.rows):
+            self._fetch()
+        self.used += 1
+        return PendingLoss(self.page, self.used - 1)
+
+    def write(self, slot, *row):
+        """Fill a row from the host."""
+        self.rows[slot] = get_array_module(self.rows).asarray(row, dtype=np.float32)
+
+    def _fetch(self):
+        self.page.fetched = to_numpy(self.rows[: self.used]).copy()
+        self.fetched.append(self.page.fetched)
+        self._begin_page()
+
+    def read(self):
+        """Return [(loss, accuracy), ...] of all steps since the last call."""
+        self._fetch()
+        rows, self.fetched = np.concatenate(self.fetched).tolist(), []
+        return [(loss, right / images) for loss, right, images in rows]
+
+
+class Page:
+    """A filling of the log: on the device at first, on the host once it was fetched."""
+
+    def __init__(self, rows):
+        self.rows, self.fetched = rows, None
+
+
+class PendingLoss:
+    """The loss of a step that the GPU may not have done yet; float() waits for it, and so does printing."""
+
+    def __init__(self, page, slot):
+        self.page, self.slot = page, slot
+
+    def __float__(self):
+        rows = self.page.rows if self.page.fetched is None else self.page.fetched
+        return float(rows[self.slot, 0])
+
+    def __format__(self, form):
+        return format(float(self), form)
+
+    def __repr__(self):
+        return repr(float(self))

@@ -1,0 +1,86 @@
+"""Which layers become which ops in the CUDA engine, by the layer's exact type.
+
+Whatever is not here, and shapes that the kernels do not know, run as the textbook has them.
+"""
+
+from mlp.engine.cpu.lowering import Lowerings, checked_backward, checked_forward, lower_branches, probe_output_shape
+from mlp.engine.cuda.convolution import ConvolutionOp
+from mlp.engine.cuda.ops import AveragePoolOp, Op, PointwiseOp
+from mlp.layers import AvgPool2d, BatchNorm, Conv2d, LeakyReLU, ReLU, Residual
+
+LOWERINGS = Lowerings()
+lowers = LOWERINGS.lowers
+
+
+class TextbookOp(Op):
+    """Runs a layer's own forward and backward, on arrays of the device: for layers and shapes without a kernel."""
+
+    def __init__(self, layer, value, output_shape, training):
+        super().__init__([value], output_shape, has_parameters=True)  # its backward is always called
+        self.layer, self.training = layer, training
+
+    def forward(self, plan):
+        return [self._forward]
+
+    def _forward(self):
+        x, outputs = self.inputs[0].data, self.output.data
+        outputs[...] = checked_forward(self.layer, x, outputs, self.training)
+
+    def backward(self, plan):
+        (value,), grad = self.inputs, self.output.grad
+        target, add = plan.claim(value) if value.needs_grad else (None, 0)
+
+        def run():
+            if target is None:  # nobody wants the gradient of the images
+                self.layer.backward(grad)
+                return
+            grad_inputs = checked_backward(self.layer, grad, value.data)
+            target[...] = target + grad_inputs if add else grad_inputs
+
+        return [run]
+
+
+def textbook(layer, value, plan):
+    """The way for every layer without kernels; the shape of its outputs is found by running a copy of it."""
+    output_shape = probe_output_shape(layer, value, plan, plan.gpu.xp.asarray)
+    return plan.add(TextbookOp(layer, value, output_shape, plan.training))
+
+
+@lowers(Conv2d)
+def lower_convolution(layer, value, plan):
+    plan.check(layer, value, ("N", "H", "W", layer.in_channels))
+    if ConvolutionOp.knows(layer, value, plan):
+        return plan.add(ConvolutionOp(layer, value))
+    return textbook(layer, value, plan)
+
+
+@lowers(BatchNorm)
+def lower_batch_norm(layer, value, plan):
+    C = layer.num_features
+    plan.check(layer, value, ("N", "H", "W", C) if len(value.shape) == 3 else ("N", C))
+    return plan.add(PointwiseOp(value, norm=layer)) if PointwiseOp.knows(value) else textbook(layer, value, plan)
+
+
+@lowers(LeakyReLU, ReLU)
+def lower_activation(layer, value, plan):
+    if not PointwiseOp.knows(value):
+        return textbook(layer, value, plan)
+    return plan.add(PointwiseOp(value, slope=layer.negative_slope if type(layer) is LeakyReLU else 0.0))
+
+
+@lowers(AvgPool2d)
+def lower_average_pool(layer, value, plan):
+    known = layer.kernel_size == layer.stride == 2 and len(value.shape) == 3 and value.shape[-1] % 4 == 0
+    if known and min(value.shape[:2]) >= 2:
+        return plan.add(AveragePoolOp(value))
+    return textbook(layer, value, plan)
+
+
+@lowers(Residual)
+def lower_residual(layer, value, plan):
+    before = len(plan.ops)
+    body, shortcut = lower_branches(layer, value, plan)
+    if PointwiseOp.knows(body):
+        return plan.add(PointwiseOp(body, shortcut=shortcut))
+    del plan.ops[before:]  # the sum has no kernel: all of it is left to the textbook
+    return textbook(layer, value, plan)

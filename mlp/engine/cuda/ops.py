@@ -1,0 +1,223 @@
+"""The ops of the CUDA engine: which kernels a layer becomes, forward and backward.
+
+An op has input values and an output value, arrays on the device, and turns itself into steps (see `gpu`):
+
+    forward(plan)    steps that compute output.data from the inputs' data
+    backward(plan)   steps that compute the gradients of parameters and inputs from output.grad
+
+`plan.claim(value)` gives memory for a gradient, and says whether others have begun it, so that one must add to it.
+What the kernels compute is written in kernels.cu.
+"""
+
+import math
+
+from mlp.errors import ShapeError
+
+MOST_NUMBERS = 2**31  # of an array: the kernels count with 32 bits
+MOST_CHANNELS = 1024  # a pass over (rows, C) has a thread for each four channels
+
+
+class Value:
+    """What an op computes and others read: an array (N, *shape), and the gradient of the loss for it."""
+
+    def __init__(self, shape, producer=None):
+        self.shape, self.producer = tuple(shape), producer
+        self.needs_grad = False
+        self.data = self.grad = None
+
+    @property
+    def size(self):
+        return math.prod(self.shape)
+
+
+class Op:
+    """One step of a plan."""
+
+    wants_statistics = False  # set by a normalization that reads the output: an op that can gives `partials`
+    partials = None  # statistics of the output for parts of its rows, see normalization_finish
+
+    def __init__(self, inputs, output_shape, has_parameters=False):
+        self.inputs, self.output = list(inputs), Value(output_shape, self)
+        self.output.needs_grad = has_parameters or any(value.needs_grad for value in inputs)
+
+    def fused_with(self, following, training):
+        """Return one op that does this and `following`, the only reader of the output; None if there is none."""
+
+    def prepare(self, plan):
+        """Called before any op is turned into steps."""
+
+    def forward(self, plan):
+        return []
+
+    def backward(self, plan):
+        return []
+
+
+def columns(C):
+    """Return (threads, rows at a time) for passes over (rows, C) in which a thread keeps four channels."""
+    lines = max(1, 256 // (C // 4))
+    return lines * (C // 4), lines
+
+
+def column_sums(plan, grad_z, z, y, moments, slope, grad_gamma, grad_beta, means):
+    """Return steps that sum a gradient over all rows, and with moments its product with x_hat as well."""
+    gpu, C = plan.gpu, grad_z.shape[-1]
+    rows = grad_z.size // C
+    threads, lines = columns(C)
+    blocks = min(-(-rows // lines), 4 * gpu.multiprocessors)
+    partials = plan.pool.take((blocks, 2, C))
+    plan.pool.give(partials)  # free for whatever comes after these two launches
+    sums = (grad_z, z, y, moments, partials, rows, C, slope)
+    finish = (partials, plan.state, grad_gamma, grad_beta, means, blocks, rows, C)
+    return [
+        gpu.launch("pointwise_gradient_sums", (blocks,), threads, sums, 32 * threads),
+        gpu.launch("pointwise_gradient_finish", (-(-C // 32),), 1024, finish, 4096),
+    ]
+
+
+class PointwiseOp(Op):
+    """z = activation(norm(y) + shortcut), each of the three optional, as in the CPU engine.
+
+    Args:
+        y, shortcut: values. norm: a BatchNorm. slope: of the activation, None for none.
+    """
+
+    def __init__(self, y, norm=None, shortcut=None, slope=None):
+        super().__init__([y] if shortcut is None else [y, shortcut], y.shape, has_parameters=norm is not None)
+        self.norm, self.slope = norm, slope
+
+    @staticmethod
+    def knows(value):
+        """Whether there is a kernel for values of this shape."""
+        return value.shape[-1] % 4 == 0 and value.shape[-1] <= MOST_CHANNELS
+
+    @property
+    def shortcut(self):
+        return self.inputs[1] if len(self.inputs) > 1 else None
+
+    def fused_with(self, following, training):
+        if type(following) is not PointwiseOp or following.inputs[0] is not self.output:
+            return None
+        if self.slope is not None or following.norm is not None or (self.shortcut and following.shortcut):
+            return None  # not in the order norm, shortcut, activation
+        return PointwiseOp(self.inputs[0], self.norm, self.shortcut or following.shortcut, following.slope)
+
+    def prepare(self, plan):
+        self.rows, self.C = plan.images * self.inputs[0].size // self.inputs[0].shape[-1], self.inputs[0].shape[-1]
+        self.kernel_slope = 1.0 if self.slope is None else self.slope
+        self.moments = None
+        if self.norm is not None:
+            if plan.training and self.rows < 2:
+                shape = (plan.images, *self.inputs[0].shape)
+                raise ShapeError(f"{self.norm.label()}: got one value per channel {shape}; training needs two or more.")
+            self.moments = plan.gpu.empty((2, self.C))
+            if plan.training and self.inputs[0].producer:
+                self.inputs[0].producer.wants_statistics = True
+
+    def _pass(self, plan, name, args):
+        threads, lines = columns(self.C)
+        blocks = min(-(-self.rows // lines), 8 * plan.gpu.multiprocessors)
+        return plan.gpu.launch(name, (blocks,), threads, (*args, self.rows, self.C, self.kernel_slope))
+
+    def forward(self, plan):
+        y, norm = self.inputs[0].data, self.norm
+        steps, parameters = [], (None, None)
+        if norm is not None:
+            parameters = norm.gamma.data, norm.beta.data
+            steps = self._training_moments(plan) if plan.training else [self._running_moments(plan)]
+        shortcut = self.shortcut.data if self.shortcut else None
+        return [*steps, self._pass(plan, "pointwise", (y, self.moments, *parameters, shortcut, self.output.data))]
+
+    def _running_moments(self, plan):
+        args = (self.norm.running_mean, self.norm.running_var, self.moments, self.C, self.norm.eps)
+        return plan.gpu.launch("normalization_from_running", (-(-self.C // 256),), 256, args)
+
+    def _training_moments(self, plan):
+        gpu, value, norm, steps = plan.gpu, self.inputs[0], self.norm, []
+        partials = value.producer.partials if value.producer else None
+        if partials is None:
+            threads, lines = columns(self.C)
+            blocks = min(-(-self.rows // (4 * lines)), 2 * gpu.multiprocessors)
+            partials = gpu.empty((blocks, 3, self.C))
+            args = (value.data, partials, self.rows, self.C)
+            steps = [gpu.launch("normalization_statistics", (blocks,), threads, args, 16 * threads + 4 * self.C)]
+        running = norm.running_mean, norm.running_var
+        args = (partials, self.moments, *running, len(partials), self.rows, self.C, norm.eps, norm.momentum)
+        return [*steps, gpu.launch("normalization_finish", (-(-self.C // 32),), 1024, args, 4096)]
+
+    def backward(self, plan):
+        y, z, shortcut = self.inputs[0], self.output, self.shortcut
+        inputs = (z.grad, z.data, y.data, self.moments)
+        steps, gamma, means = [], None, None
+        if self.norm is not None:
+            gamma, means = self.norm.gamma.data, plan.gpu.empty((2, self.C))
+            grads = self.norm.gamma.grad, self.norm.beta.grad
+            steps = column_sums(plan, *inputs, self.kernel_slope, *grads, means)
+        # The gradient of the shortcut is that of z, as the activation lets it through: it stays in its place.
+        grad_shortcut, add_shortcut = None, 0
+        if shortcut is not None and shortcut.needs_grad:
+            handed_over = plan.hand_over(z, shortcut)
+            grad_shortcut, add_shortcut = (shortcut.grad, 0) if handed_over else plan.claim(shortcut)
+        grad_y, add_y = plan.claim(y) if y.needs_grad else (None, 0)
+        args = (*inputs, gamma, means, grad_y, grad_shortcut, add_y, add_shortcut)
+        return [*steps, self._pass(plan, "pointwise_backward", args)]
+
+
+class AveragePoolOp(Op):
+    """Average pooling over windows of 2 x 2 pixels with stride 2."""
+
+    def __init__(self, value):
+        H, W, C = value.shape
+        super().__init__([value], (H // 2, W // 2, C))
+
+    def forward(self, plan):
+        x, y = self.inputs[0].data, self.output.data
+        return [plan.gpu.elementwise("average_pool", y.size // 4, (x, y, *x.shape))]
+
+    def backward(self, plan):
+        (value,) = self.inputs
+        target, add = plan.claim(value)
+        args = (self.output.grad, target, add, plan.images, *value.shape)
+        return [plan.gpu.elementwise("average_pool_backward", target.size // 4, args)]
+
+
+class HeadOp(Op):
+    """Global average pooling, affine map and softmax cross-entropy, with their gradients: the end of a network."""
+
+    def __init__(self, value, affine, loss):
+        super().__init__([value], (affine.out_features,), has_parameters=True)
+        self.affine, self.loss = affine, loss
+
+    @staticmethod
+    def knows(gpu, affine):
+        """Whether the numbers of an image fit into the shared memory that every kernel has."""
+        return 4 * (affine.in_features + affine.out_features + 32) <= min(gpu.shared_limit, 48 * 1024)
+
+    def prepare(self, plan):
+        N, C, K = plan.images, self.affine.in_features, self.affine.out_features
+        self.pooled, self.losses, self.right = (plan.gpu.empty(shape) for shape in ((N, C), (N,), (N,)))
+        self.grad_logits = plan.gpu.empty((N, K)) if plan.training else None
+
+    def forward(self, plan):
+        x, layer, N = self.inputs[0].data, self.affine, plan.images
+        C, K, pixels = layer.in_features, layer.out_features, x.size // (N * layer.in_features)
+        bias = layer.bias.data if layer.has_bias else None
+        outputs = (self.pooled, self.output.data, self.grad_logits, self.losses, self.right)
+        sizes = (pixels, C, K, self.loss.label_smoothing, 1.0 / N)
+        args = (x, layer.weight.data, bias, plan.targets, *outputs, *sizes)
+        return [
+            plan.gpu.launch("head_forward", (N,), 128, args, 4 * (C + K + 32)),
+            plan.gpu.launch("batch_metrics", (1,), 128, (self.losses, self.right, plan.state, plan.log, N), 128),
+        ]
+
+    def backward(self, plan):
+        (value,), layer, N = self.inputs, self.affine, plan.images
+        C, K = layer.in_features, layer.out_features
+        bias = layer.bias.grad if layer.has_bias else None
+        args = (self.pooled, self.grad_logits, plan.state, layer.weight.grad, bias, N, C, K)
+        steps = [plan.gpu.launch("head_weight_gradient", (-(-(C + 1) * K // 128),), 128, args)]
+        if value.needs_grad:
+            target, _ = plan.claim(value)  # the first: nobody else reads this value
+            args = (self.grad_logits, layer.weight.data, target, target.size // (N * C), C, K)
+            steps.append(plan.gpu.launch("head_input_gradient", (N,), 256, args, 4 * C))
+        return steps

@@ -1,0 +1,154 @@
+"""From a model to lists of launches, for the CUDA engine.
+
+As in the CPU engine (read `plan` first) a model is walked through once for each batch shape: every layer becomes an op,
+found by the layer's exact type; normalization, shortcut and activation become one; every value gets its array. Here
+that is all there is to it: an op is turned into launches with fixed arguments, and a step is these launches in order.
+
+Memory: in training all values stay until backward has read them. The memory of a gradient, and of the blocks' partial
+sums, is taken again by whoever comes after its last reader; the launches run in order, so nobody is disturbed.
+"""
+
+import numpy as np
+
+from mlp.engine.cpu.lowering import fuse, readers
+from mlp.engine.cuda.convolution import ConvolutionOp
+from mlp.engine.cuda.lowering import LOWERINGS, TextbookOp, textbook
+from mlp.engine.cuda.ops import MOST_NUMBERS, HeadOp, Value
+from mlp.layers import Affine, GlobalAvgPool
+from mlp.losses import SoftmaxCrossEntropy
+
+
+class Pool:
+    """Memory that is used again: `take` an array of a shape, `give` it back when its last reader has been asked for."""
+
+    def __init__(self, gpu):
+        self.gpu, self.free = gpu, {}
+
+    def take(self, shape):
+        free = self.free.setdefault(tuple(shape), [])
+        return free.pop() if free else self.gpu.empty(shape)
+
+    def give(self, array):
+        self.free[array.shape].append(array)
+
+
+class CudaPlan:
+    """A model, lowered for batches of one shape.
+
+    Args:
+        gpu: a `Gpu`. model: the tree of layers. loss: of the engine.
+        flat: the FlatParameters that the model's parameters are views of.
+        batch_shape: (N, H, W, C) or (N, D). dtype: of the inputs.
+        training: whether it is for training steps or for evaluation.
+        state, log: device arrays, see kernels.cu.
+
+    Attributes:
+        forward, backward: steps. head: the `HeadOp` that computes the loss too, None if the loss is the textbook's.
+        textbook: the layers that have no kernel.
+    """
+
+    def __init__(self, gpu, model, loss, flat, batch_shape, dtype, training, state, log):
+        self.gpu, self.flat, self.training, self.state, self.log = gpu, flat, training, state, log
+        self.images, self.dtype = batch_shape[0], np.dtype(dtype)
+        self.ops, self.pool, self.owners = [], Pool(gpu), {}
+        self.source = Value(batch_shape[1:])
+        self.source.data = gpu.empty(batch_shape, dtype)
+        self.targets = gpu.empty((self.images,), np.int32)
+        self.result = self.lower(model, self.source)
+        fuse(self)
+        self.head = self._find_head(loss)
+        for op in self.ops:
+            op.output.data = gpu.empty((self.images, *op.output.shape), dtype)
+        arrange = self._arrange_weights()
+        for op in self.ops:
+            op.prepare(self)
+        self.forward = arrange + [step for op in self.ops for step in op.forward(self)]
+        self.backward = self._backward() if training else []
+        self.textbook = [op.layer for op in self.ops if type(op) is TextbookOp]
+
+    # --- lowering -------------------------------------------------------------------------------------------------
+
+    def lower(self, layer, value):
+        """Add the ops of a layer that reads `value`; return the value with its outputs."""
+        small = self.images * value.size < MOST_NUMBERS
+        known = type(layer) in LOWERINGS and self.dtype == np.float32 and small
+        return LOWERINGS[type(layer)](layer, value, self) if known else textbook(layer, value, self)
+
+    def add(self, op):
+        """Add an op; return its output value."""
+        self.ops.append(op)
+        return op.output
+
+    def check(self, layer, value, expected):
+        """Let a layer check the shape and dtype of its inputs, as its own forward does."""
+        xp = self.gpu.xp
+        layer.check_inputs(xp.broadcast_to(xp.zeros((), self.dtype), (self.images, *value.shape)), expected)
+
+    def _find_head(self, loss):
+        """Let one op do what the last two layers and the loss do, if it can."""
+        if len(self.ops) < 2 or self.dtype != np.float32 or type(loss) is not SoftmaxCrossEntropy:
+            return None
+        pool, affine = self.ops[-2:]
+        layers = [type(op.layer) if type(op) is TextbookOp else None for op in (pool, affine)]
+        if layers != [GlobalAvgPool, Affine] or affine.inputs[0] is not pool.output or affine.output is not self.result:
+            return None
+        if len(readers(self, pool.output)) > 1 or len(readers(self, pool.inputs[0])) > 1:
+            return None
+        if not HeadOp.knows(self.gpu, affine.layer):
+            return None
+        head = HeadOp(pool.inputs[0], affine.layer, loss)
+        self.ops[-2:] = [head]
+        self.result = head.output
+        return head
+
+    def _arrange_weights(self):
+        """Say where the convolutions find their weights; return the launch that brings them there, see kernels.cu."""
+        convolutions = [op for op in self.ops if type(op) is ConvolutionOp]
+        if not convolutions:
+            return []
+        begins = {id(p): begin for p, begin in zip(self.flat.parameters, self.flat.offsets, strict=True)}
+        table, places, end = [], [], 0
+        for op in convolutions:
+            size = 9 * op.CP * op.F
+            both = self.training and op.inputs[0].needs_grad
+            forward, backward = end, end + size if both else -1
+            sizes = (op.C, op.F, op.CP, *op.chunks, *op.back_chunks)
+            table.append([begins[id(op.layer.weight)], *sizes, forward, backward])
+            places.append([slice(begin, begin + size) for begin in (forward, backward) if begin >= 0])
+            end += len(places[-1]) * size
+        arranged = self.gpu.empty((end,))
+        for op, slices in zip(convolutions, places, strict=True):
+            op.arranged = [arranged[place] for place in slices]
+        table = self.gpu.xp.asarray(np.array(table, np.int32))
+        args = (self.flat.data, table, arranged, self.gpu.precision == "tf32")
+        largest = max(9 * op.CP * op.F for op in convolutions)
+        return [self.gpu.launch("arrange_weights", (min(-(-largest // 256), 64), len(table), 2), 256, args)]
+
+    # --- gradients ------------------------------------------------------------------------------------------------
+
+    def _backward(self):
+        self.result.grad = self.gpu.empty(self.result.data.shape, self.dtype)
+        steps = []
+        for op in reversed(self.ops):
+            if op.output.needs_grad:
+                steps += op.backward(self)
+                if op.output in self.owners:
+                    self.pool.give(self.owners.pop(op.output))
+        return steps
+
+    def claim(self, value):
+        """Return (memory for the gradient of a value, whether others have begun it: then one adds to it)."""
+        if value.grad is not None:
+            return value.grad, 1
+        if self.dtype == np.float32:
+            value.grad = self.owners[value] = self.pool.take(value.data.shape)
+        else:
+            value.grad = self.gpu.empty(value.data.shape, self.dtype)
+        return value.grad, 0
+
+    def hand_over(self, giver, taker):
+        """Let `taker`, which has no gradient yet, have the memory of `giver`'s; False where that does not fit."""
+        if taker.grad is not None or giver not in self.owners:
+            return False
+        taker.grad = self.owners[taker] = self.owners.pop(giver)
+        return True

@@ -1,0 +1,1 @@
+"""What every layer is made of: the base class, parameters, names, checks and the summary."""

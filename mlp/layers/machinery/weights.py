@@ -1,0 +1,31 @@
+"""The first weights of an affine layer or a convolution."""
+
+from typing import Protocol
+
+from numpy.random import Generator
+
+from mlp.backend import device_of, move
+from mlp.initializers import constant, pytorch_default
+from mlp.layers.machinery.parameter import Parameter
+from mlp.typing import Initializer
+
+
+class WeightAndBias(Protocol):
+    """A layer with a weight and an initializer for it."""
+
+    initializer: Initializer
+
+    def own_parameters(self) -> list[tuple[str, Parameter]]:
+        """Return the parameters that are not those of a part, by name."""
+
+
+def draw_weight_and_bias(layer: WeightAndBias, fan_in: int, fan_out: int, rng: Generator) -> None:
+    """Draw the weight of an affine layer or a convolution with its initializer, and its bias if it has one.
+
+    PyTorch's default draws the bias as well; with any other initializer it starts at 0.
+    """
+    for name, parameter in layer.own_parameters():
+        by_initializer = name == "weight" or layer.initializer is pytorch_default
+        initializer = layer.initializer if by_initializer else constant(0.0)
+        drawn = initializer(parameter.data.shape, fan_in, fan_out, rng).astype(parameter.data.dtype)
+        parameter.data = move(drawn, device_of(parameter.data))

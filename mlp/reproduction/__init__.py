@@ -1,0 +1,1 @@
+"""Many runs: the reports' experiments, their tables, figures and findings."""

@@ -1,0 +1,173 @@
+"""The findings of the reports beside our runs, one comparison after the other.
+
+An accuracy p over n images is uncertain by its standard error, sqrt(p (1 - p) / n); that of a difference is the root of
+the sum of both squares. A difference is shown beyond two standard errors. This is the least uncertainty: how much the
+same network scatters from seed to seed comes on top, and only several seeds tell.
+
+    shown          the difference is there
+    not shown      it is smaller than two standard errors, or a network that should be at chance is above it
+    contrary       it is there the other way round
+    not complete   a run has not all its epochs, or it is not known on how many images it was validated
+    not run        a run is missing
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mlp.reproduction.numbers import GAPS, column_title, measure
+from mlp.reproduction.plan import Result, RunIndex, collect_run
+from mlp.reproduction.reports import FINDINGS, ROWS, NamedRun, Row
+from mlp.reproduction.reports.findings import CHANCE, Claim, Finding
+from mlp.reproduction.scale import FULL, QUICK, Scale
+
+FINDINGS_NOTE = (
+    "Shown: the difference is larger than two of its standard errors, as far as they come from the number of images; "
+    "how much networks scatter from seed to seed comes on top. At chance: not above it by more than that."
+)
+HEADER = ["finding", "claim", "ours", "difference", "verdict"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A claim beside our runs.
+
+    Attributes:
+        ours, other: the two accuracies or gaps that are compared; None where they are missing.
+        error: the standard error of their difference.
+        verdict: see above.
+    """
+
+    finding: Finding
+    claim: Claim
+    verdict: str
+    ours: float | None = None
+    other: float | None = None
+    error: float | None = None
+
+
+@dataclass(frozen=True)
+class CheckedFindings:
+    """All claims beside the runs of one scale."""
+
+    scale: Scale
+    claims: list[Checked]
+
+    @property
+    def judged(self) -> int:
+        """Of how many claims the runs are there and complete."""
+        return sum(checked.error is not None for checked in self.claims)
+
+    @property
+    def caption(self) -> str:
+        """How many claims are shown, of those that can be judged, and at which scale, in a line."""
+        shown = sum(checked.verdict == "shown" for checked in self.claims)
+        rest = len(self.claims) - self.judged
+        missing = f"; {rest} more have no complete runs" if rest else ""
+        return f"{shown} of {self.judged} claims are shown ({self.scale.label}){missing}"
+
+
+def check_findings(index: RunIndex, scale: Scale | None = None, seeds: Sequence[int] | None = None) -> CheckedFindings:
+    """Compare what each claim of each finding is about.
+
+    Args:
+        index: our runs.
+        scale: None takes the one by which more claims can be judged.
+        seeds: None takes those of the rows.
+    """
+    if scale is None:
+        return max((check_findings(index, one, seeds) for one in (FULL, QUICK)), key=lambda checked: checked.judged)
+    claims = [check(finding, claim, index, scale, seeds) for finding in FINDINGS for claim in finding.claims]
+    return CheckedFindings(scale, claims)
+
+
+def check(finding: Finding, claim: Claim, index: RunIndex, scale: Scale, seeds: Sequence[int] | None = None) -> Checked:
+    """Compare two runs, or one with chance."""
+    names = [name for name in (claim.run, claim.other) if name != CHANCE]
+    results = [collect_run(*find_run(name), index, scale, seeds) for name in names]
+    if not all(result.records for result in results):
+        return Checked(finding, claim, "not run")
+    if not all(result.finished and all(record.num_images for record in result.records) for result in results):
+        return Checked(finding, claim, "not complete")
+    ours, other = accuracy(results[0], claim.metric), chance_of(results[0])
+    variance = squared_error(results[0], claim.metric, other)
+    if len(results) == 2:
+        other = accuracy(results[1], claim.metric)
+        variance += squared_error(results[1], claim.metric)
+    error = math.sqrt(variance)
+    return Checked(finding, claim, judge(claim.relation, ours - other, error), ours, other, error)
+
+
+def find_run(name: str) -> tuple[Row, NamedRun]:
+    """Return the row and the run that a claim names."""
+    id, _, label = name.partition(": ")
+    row = ROWS[id]
+    return row, next(run for run in row.runs if label in ("", run.label))
+
+
+def chance_of(result: Result) -> float:
+    """Return the accuracy of a network that knows nothing, 1 / K."""
+    return 1.0 / (result.config.limit_classes or 100)
+
+
+def accuracy(result: Result, metric: str) -> float:
+    """Return an accuracy, or a gap between two, taken as the report took its own."""
+    return measure(result.records, result.row.taken)[metric].value
+
+
+def squared_error(result: Result, metric: str, least: float = 0.0) -> float:
+    """Return the squared standard error of an accuracy or gap: p (1 - p) / n, with the images of all seeds.
+
+    Args:
+        least: p is taken for at least this: a network at chance gives one class to all images, and is right as often as
+            that class is drawn.
+    """
+    total = 0.0
+    for part in GAPS.get(metric, (metric,)):
+        p = max(accuracy(result, part), least)
+        n = sum((record.num_images or [0, 0])[part == "val_acc"] for record in result.records)
+        total += p * (1.0 - p) / n
+    return total
+
+
+def judge(relation: str, difference: float, error: float) -> str:
+    """Return the verdict on a difference."""
+    if relation == "at":
+        return "shown" if difference <= 2 * error else "not shown"
+    wanted = difference if relation == "above" else -difference
+    if wanted > 2 * error:
+        return "shown"
+    return "contrary" if wanted < -2 * error else "not shown"
+
+
+def findings_table(checked: CheckedFindings) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of a table, a row for each claim that can be judged; the first has its finding."""
+    rows, last = [], None
+    for item in checked.claims:
+        cells = numbers(item)
+        if cells is None:
+            continue
+        statement = "" if item.finding is last else item.finding.statement
+        last = item.finding
+        rows.append([statement, describe(item.claim), *cells, item.verdict])
+    return HEADER, rows
+
+
+def describe(claim: Claim) -> str:
+    """Return a claim as a line: "val acc: VGG38 BN (s0-3) above chance"."""
+    names = [name if name == CHANCE else label(name) for name in (claim.run, claim.other)]
+    return f"{column_title(claim.metric)}: {names[0]} {claim.relation} {names[1]}"
+
+
+def label(name: str) -> str:
+    """Return a run as a text: its label and its row."""
+    row, run = find_run(name)
+    return f"{run.label} ({row.id})"
+
+
+def numbers(item: Checked) -> list[str] | None:
+    """Return the cells with both accuracies and their difference, in percent; None if a claim cannot be judged."""
+    if item.ours is None or item.other is None or item.error is None:
+        return None
+    difference = 100 * (item.ours - item.other)
+    return [f"{100 * item.ours:.1f} and {100 * item.other:.1f} %", f"{difference:+.1f} ± {100 * item.error:.1f}"]

@@ -1,0 +1,73 @@
+"""x: experiments that follow from several reports. Their settings are ours: VGG38, schedule E, learning rate 1e-3."""
+
+from mlp.reproduction.reports.common import BN, BN_38, PLAIN_08, RC, SCHEDULE_I, VGG08, VGG38
+from mlp.reproduction.reports.row import METRICS, Exhibit, NamedRun, Row
+from mlp.reproduction.reports.s1 import EXPONENTIAL
+
+
+def shortcut(label: str, name: str) -> NamedRun:
+    """VGG38 BN+RC with a shortcut around the reduction blocks."""
+    return NamedRun(label, VGG38 | BN | RC | {"reduction_shortcut": name})
+
+
+ROWS = (
+    Row("x-1", "VGG38 that concatenates, as DenseNet does", "planned", note="Reviewed in s0, s1, s2 and s3."),
+    Row("x-2", "Deeply-supervised VGG38", "planned", note="Reviewed in s4; s3 has its title."),
+    Row(
+        "x-3",
+        "Shortcuts around reduction blocks",
+        "runnable",
+        (
+            shortcut("no shortcut", "none"),
+            shortcut("average pooling", "avgpool"),
+            shortcut("strided identity (A)", "strided"),
+            shortcut("projection (B)", "projection"),
+            shortcut("projection everywhere (C)", "projection_everywhere"),
+        ),
+        exhibits=("x-3-tab", "x-3-fig"),
+        note="VGG38 BN+RC; from s0-20, s1-10, s1-21 and s4-23. A, B and C are the names of the paper on ResNet.",
+    ),
+    Row(
+        "x-4",
+        "Normalizations",
+        "runnable",
+        (
+            NamedRun("batch", BN_38.settings),
+            NamedRun("layer", VGG38 | {"norm": "layer"}),
+            NamedRun("instance", VGG38 | {"norm": "instance"}),
+            NamedRun("group, 8 groups", VGG38 | {"norm": "group", "norm_groups": 8}),
+        ),
+        exhibits=("x-4-tab", "x-4-fig"),
+        note="VGG38, before the activation; from s0-22, s3-18 and s2-24.",
+    ),
+    Row(
+        "x-5",
+        "Schedules E, I and exponential 0.96 on the same nets",
+        "runnable",
+        (
+            NamedRun("VGG08, E", PLAIN_08.settings),
+            NamedRun("VGG08, I", VGG08 | SCHEDULE_I),
+            NamedRun("VGG08, exponential 0.96", VGG08 | {"schedule": "exponential", "schedule_factor": 0.96}),
+            NamedRun("VGG38 BN, E", BN_38.settings),
+            NamedRun("VGG38 BN, I", VGG38 | BN | SCHEDULE_I),
+            NamedRun("VGG38 BN, exponential 0.96", EXPONENTIAL.settings),
+        ),
+        exhibits=("x-5-tab", "x-5-fig"),
+        note="E: the cosine counts epochs and falls once. I: it counts steps and swings between its ends.",
+    ),
+    Row(
+        "x-6",
+        "The loss around a network, and how well a gradient predicts it",
+        "planned",
+        note="From s2-20, s2-22, s2-23 and s1-24.",
+    ),
+)
+
+EXHIBITS = (
+    Exhibit("x-3-tab", "Shortcuts around reduction blocks", "table", METRICS),
+    Exhibit("x-3-fig", "Shortcuts around reduction blocks", "curves"),
+    Exhibit("x-4-tab", "Normalizations", "table", METRICS),
+    Exhibit("x-4-fig", "Normalizations", "curves"),
+    Exhibit("x-5-tab", "Learning-rate schedules", "table", METRICS),
+    Exhibit("x-5-fig", "Learning-rate schedules", "curves", ("train_acc", "val_acc", "learning_rate")),
+)

@@ -1,0 +1,148 @@
+"""s2: does batch normalization smooth the loss? Learning rates and batch sizes for VGG38 BN.
+
+Schedule E; values are means of the last five epochs, the spread is theirs, not that of seeds.
+"""
+
+from typing import Any
+
+from mlp.reproduction.reports.common import BN, BN_38, PLAIN_08, PLAIN_38, VGG38
+from mlp.reproduction.reports.row import Exhibit, NamedRun, Number, Published, Row
+
+DERIVED_TESTS = "tests/reproduction/derived/test_s2_rows.py"
+
+
+def thousandths(**numbers: tuple[float, int]) -> Published:
+    """Numbers printed as 1.815(3): the spread counts thousandths."""
+    known: dict[str, Any] = {name: Number(value, spread / 1000.0) for name, (value, spread) in numbers.items()}
+    return Published(**known)
+
+
+def rate(value: float, numbers: dict[str, Any]) -> NamedRun:
+    """VGG38 BN with a learning rate."""
+    return NamedRun(f"lr {value:g}", VGG38 | BN | {"learning_rate": value}, thousandths(**numbers))
+
+
+def batch(size: int, val_acc: tuple[float, int] | None = None) -> NamedRun:
+    """VGG38 BN at learning rate 0.05 with batches of a size."""
+    settings = VGG38 | BN | {"learning_rate": 0.05, "batch_size": size}
+    return NamedRun(f"batch {size}", settings, thousandths(val_acc=val_acc) if val_acc else Published())
+
+
+def losses_and_accuracies(*numbers: tuple[float, int]) -> dict[str, Any]:
+    """Name the numbers of a line of Table 1."""
+    return dict(zip(("train_loss", "train_acc", "val_loss", "val_acc"), numbers, strict=True))
+
+
+RATES = (
+    rate(0.0001, losses_and_accuracies((1.815, 3), (0.493, 2), (2.311, 1), (0.402, 1))),
+    rate(0.0005, losses_and_accuracies((1.371, 2), (0.599, 2), (1.953, 1), (0.477, 1))),
+    rate(0.001, losses_and_accuracies((1.601, 1), (0.547, 2), (1.974, 2), (0.455, 1))),
+    rate(0.005, losses_and_accuracies((1.737, 1), (0.518, 1), (2.056, 3), (0.448, 1))),
+    rate(0.01, losses_and_accuracies((1.603, 3), (0.547, 3), (1.943, 1), (0.479, 1))),
+    rate(0.05, losses_and_accuracies((2.096, 3), (0.411, 2), (2.331, 1), (0.367, 2))),
+)
+AT_EPOCH_100 = {
+    0.001: "validation accuracy 45.44 % at epoch 100",
+    0.01: "validation accuracy 47.84 % at epoch 100",
+    0.05: "41.33 % and 37.24 % at epoch 100",
+}
+BATCHES = (
+    batch(50, (0.180, 1)),
+    batch(100, (0.368, 1)),
+    batch(150, (0.365, 2)),
+    batch(200, (0.372, 1)),
+    batch(400, (0.427, 2)),
+    batch(800, (0.438, 2)),
+)
+
+
+def table_row(number: int, table: str, figure: str, run: NamedRun, finding: str) -> Row:
+    """A line of Table 1 or 2, which is a curve of Figure 3 too."""
+    return Row(f"s2-{number}", f"VGG38 BN, {run.label}", "runnable", (run,), (0,), (table, figure), "last5", finding)
+
+
+ROWS = (
+    Row(
+        "s2-1",
+        "Gradient flow of VGG38 and VGG08",
+        "runnable",
+        (PLAIN_38, PLAIN_08),
+        exhibits=("s2-fig1ab",),
+        finding="VGG38 falls to 1e-20",
+        note="Augmentation is stated here; all reports used it.",
+    ),
+    Row(
+        "s2-2",
+        "Curves of VGG08 and VGG38",
+        "runnable",
+        (PLAIN_08, PLAIN_38),
+        exhibits=("s2-fig1cd",),
+        finding="VGG38 at about 1 % training accuracy",
+    ),
+    Row(
+        "s2-3",
+        "Gradient flow of VGG38 BN",
+        "runnable",
+        (BN_38,),
+        exhibits=("s2-fig2",),
+        finding="between 1e-4 and 1e-1",
+    ),
+    *(
+        table_row(4 + i, "s2-tab1", "s2-fig3ab", run, AT_EPOCH_100.get(run.settings["learning_rate"], ""))
+        for i, run in enumerate(RATES)
+    ),
+    Row("s2-10", "Curves at six learning rates", "runnable", RATES, exhibits=("s2-fig3ab",), taken="last5"),
+    *(
+        table_row(
+            11 + i,
+            "s2-tab2",
+            "s2-fig3cd",
+            run,
+            "51.88 % and 41.89 % at epoch 100" if run.settings["batch_size"] == 400 else "",
+        )
+        for i, run in enumerate(BATCHES)
+    ),
+    Row("s2-17", "Curves at six batch sizes, lr 0.05", "runnable", BATCHES, exhibits=("s2-fig3cd",), taken="last5"),
+    Row("s2-18", "The BN transform", "tested", test=f"{DERIVED_TESTS} -k s2_18"),
+    Row("s2-19", "The architecture of VGG38", "tested", test=f"{DERIVED_TESTS} -k s2_19"),
+    Row(
+        "s2-20",
+        "Loss and gradient change more slowly with BN",
+        "planned",
+        note="Needs a measure of how well a gradient predicts loss and gradient nearby.",
+    ),
+    Row(
+        "s2-21",
+        "Batches that are too large, lr 0.05",
+        "runnable",
+        (BATCHES[-1], batch(1600), batch(3200)),
+        exhibits=("s2-21-tab", "s2-21-fig"),
+        taken="last5",
+        note="Sizes of ours: 800 is s2-16's run, then twice and four times as much.",
+    ),
+    Row(
+        "s2-22",
+        "The loss around VGG38 with and without BN, drawn",
+        "planned",
+        note="Needs filter-normalized directions.",
+    ),
+    Row("s2-23", "The same against the batch size", "planned", note="Needs s2-22."),
+    Row(
+        "s2-24",
+        "ResNet, DenseNet, stochastic depth, batch renormalization, L2 with BN, when gradients vanish",
+        "reviewed",
+    ),
+)
+
+ACCURACIES = ("train_acc", "val_acc")
+EXHIBITS = (
+    Exhibit("s2-fig1ab", "Gradient flow of VGG38 and VGG08", "gradient_flow", log=True),
+    Exhibit("s2-fig1cd", "Curves of VGG08 and VGG38", "curves"),
+    Exhibit("s2-fig2", "Gradient flow of VGG38 BN", "gradient_flow", log=True),
+    Exhibit("s2-tab1", "Learning rates for VGG38 BN", "table"),
+    Exhibit("s2-tab2", "Batch sizes for VGG38 BN, lr 0.05", "table", ACCURACIES),
+    Exhibit("s2-fig3ab", "Learning rates for VGG38 BN", "curves", ACCURACIES),
+    Exhibit("s2-fig3cd", "Batch sizes for VGG38 BN, lr 0.05", "curves", ACCURACIES),
+    Exhibit("s2-21-tab", "Batches that are too large", "table"),
+    Exhibit("s2-21-fig", "Batches that are too large", "curves", ACCURACIES),
+)

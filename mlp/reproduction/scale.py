@@ -1,0 +1,101 @@
+"""Two scales for the reports' experiments.
+
+    full    the protocol of the reports, every number as they had it
+    quick   a small version of the same, for two cores: about a minute a run
+
+Quick keeps what the experiments are about: depth, layers, learning rule, learning rates, penalties, augmentation.
+Half a wave of schedule I lasts as many steps as there are epochs, as in the report: 8 instead of 100, so there are more
+of them in an epoch (11.9 instead of 4.75) and fewer in all (95 instead of 475). Made small is what costs time:
+
+    classes       10 of 100, the first ones
+    images        1,900 of 47,500 for training, a 25th; of validation and test all that are of those classes
+    epochs        8 of 100; the schedules fall to the same end, 0.96 an epoch becomes 0.96^12.5
+    filters       16 of 32
+    batches       a fifth as large (100 becomes 20), so that 95 steps an epoch stand for 475
+    seeds         one, the first of each row
+
+It was chosen for what it costs, before anything was seen of it, and is not changed for what it shows. Its numbers are
+never comparable with published ones: a sixtieth of the steps, a tenth of the classes, half the width. Without
+CIFAR-100 it takes the synthetic images.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlp.checks import choose
+from mlp.data import load_dataset
+from mlp.data.formats.sources import MissingDataError
+from mlp.experiments.config import RunConfig
+from mlp.typing import PathLike
+
+FULL_EPOCHS = RunConfig().epochs
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the experiments are.
+
+    Attributes:
+        name: also that of the folder with its runs.
+        label: what is printed wherever its numbers are.
+        settings: what takes the place of RunConfig's defaults, a dict.
+        batch_part: batches are smaller by this factor.
+        one_seed: whether only the first seed of a row is run.
+    """
+
+    name: str
+    label: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    batch_part: int = 1
+    one_seed: bool = False
+
+    def apply(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings of a run at this scale, given those at full scale; both differ from RunConfig's defaults.
+
+        What the run itself sets is kept, but for the two that count images or epochs: batches, and the exponential
+        factor, which is per epoch.
+        """
+        config = RunConfig(**settings)
+        scaled = {**self.settings, **settings}
+        if self.batch_part != 1:
+            scaled["batch_size"] = max(1, round(config.batch_size / self.batch_part))
+        if config.schedule == "exponential" and self.settings.get("epochs", FULL_EPOCHS) != FULL_EPOCHS:
+            factor = 0.96 if config.schedule_factor is None else config.schedule_factor
+            scaled["schedule_factor"] = factor ** (FULL_EPOCHS / self.settings["epochs"])
+        return scaled
+
+    def seeds(self, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        """Return those of a row's seeds that are run."""
+        return seeds[:1] if self.one_seed else seeds
+
+
+FULL = Scale("full", "full scale")
+QUICK = Scale(
+    "quick",
+    "quick scale: 10 classes, 1,900 images, 8 epochs, 16 filters, batches a fifth as large, one seed",
+    {"limit_classes": 10, "limit_train": 1900, "epochs": 8, "filters": 16},
+    batch_part=5,
+    one_seed=True,
+)
+SCALES = {scale.name: scale for scale in (FULL, QUICK)}
+
+
+def find_scale(name: str) -> Scale:
+    """Return the scale of a name; ConfigurationError if there is none."""
+    return SCALES[choose("--scale", name, SCALES)]
+
+
+def choose_dataset(scale: Scale, data_dir: PathLike | None) -> str:
+    """Return "cifar100", or at a small scale "synthetic" where CIFAR-100 is missing.
+
+    Raises:
+        DataError: CIFAR-100 is damaged, or missing at full scale.
+    """
+    try:
+        load_dataset("cifar100", data_dir)
+    except MissingDataError:
+        if scale is FULL:
+            raise
+        return "synthetic"
+    return "cifar100"

@@ -1,0 +1,11 @@
+"""What happens around the steps: `base` has the moments, then comes one hook a file."""
+
+from mlp.training.hooks.base import Hook
+from mlp.training.hooks.checkpoint import Checkpoint
+from mlp.training.hooks.csv_log import CsvLog
+from mlp.training.hooks.evaluate import Evaluate, evaluate
+from mlp.training.hooks.peak_memory import PeakMemory
+from mlp.training.hooks.progress import Progress
+from mlp.training.hooks.stop_on_non_finite import StopOnNonFinite
+
+__all__ = ["Checkpoint", "CsvLog", "Evaluate", "Hook", "PeakMemory", "Progress", "StopOnNonFinite", "evaluate"]

@@ -1,0 +1,27 @@
+"""Checkpoints after every epoch."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from mlp.training.checkpoint import save_checkpoint
+from mlp.training.hooks.base import Hook
+
+if TYPE_CHECKING:
+    from mlp.training.trainer import Trainer
+
+
+class Checkpoint(Hook):
+    """Saves the state after every epoch as checkpoint-latest.npz, and that with the best validation accuracy.
+
+    Args:
+        folder: an existing folder, a Path or RunFolder. config: the settings that are saved along.
+    """
+
+    def __init__(self, folder: Any, config: Mapping[str, Any] | None = None) -> None:
+        self.folder, self.config = folder, config
+
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+        # The best first: a kill between the two leaves a latest that repeats this epoch and writes the same best.
+        if trainer.history.best_epoch == row["epoch"]:
+            save_checkpoint(self.folder / "checkpoint-best.npz", trainer, self.config)
+        save_checkpoint(self.folder / "checkpoint-latest.npz", trainer, self.config)

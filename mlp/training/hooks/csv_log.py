@@ -1,0 +1,27 @@
+"""The history as a CSV file."""
+
+from typing import TYPE_CHECKING, Any
+
+from mlp.files import write_text
+from mlp.training.hooks.base import Hook
+from mlp.typing import PathLike
+
+if TYPE_CHECKING:
+    from mlp.training.trainer import Trainer
+
+
+class CsvLog(Hook):
+    """Writes the history's rows to a CSV file after every epoch, and at the end.
+
+    At the end once more, because a kill between the last checkpoint and this file leaves no epoch to be done.
+    """
+
+    def __init__(self, path: PathLike) -> None:
+        self.path = path
+
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+        write_text(self.path, trainer.history.csv())
+
+    def after_training(self, trainer: "Trainer") -> None:
+        if trainer.history.rows:
+            write_text(self.path, trainer.history.csv())

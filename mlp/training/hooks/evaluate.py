@@ -1,0 +1,33 @@
+"""Evaluation on the validation images after every epoch."""
+
+from typing import TYPE_CHECKING, Any
+
+from mlp.engine import Engine
+from mlp.engine.textbook import mean_metrics
+from mlp.errors import MlpError
+from mlp.training.hooks.base import Hook
+from mlp.typing import BatchSource
+
+if TYPE_CHECKING:
+    from mlp.training.trainer import Trainer
+
+
+class Evaluate(Hook):
+    """Adds val_loss and val_acc to every row: unweighted means over the validation batches, as in the reports."""
+
+    def __init__(self, batches: BatchSource) -> None:
+        self.batches = batches
+
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+        row["val_loss"], row["val_acc"] = evaluate(trainer.engine, self.batches)
+
+
+def evaluate(engine: Engine, batches: BatchSource) -> tuple[float, float]:
+    """Return (loss, accuracy) of a bound engine's model, each the unweighted mean over `batches`.
+
+    Raises:
+        MlpError: the engine is not bound; `fit` closes its own at the end.
+    """
+    if getattr(engine, "model", None) is None:
+        raise MlpError("the engine has no model: call engine.bind(model, loss, rule), also after fit, which closes it")
+    return mean_metrics([engine.evaluate(x, targets) for x, targets in engine.resident(batches).epoch(0)])

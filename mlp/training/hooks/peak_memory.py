@@ -1,0 +1,17 @@
+"""How much memory the process has held, beside every epoch."""
+
+from typing import TYPE_CHECKING, Any
+
+from mlp.backend import device_of
+from mlp.memory import peak_memory_mb
+from mlp.training.hooks.base import Hook
+
+if TYPE_CHECKING:
+    from mlp.training.trainer import Trainer
+
+
+class PeakMemory(Hook):
+    """Adds peak_memory_mb to every row: the most that the process has held so far, see `mlp.memory`."""
+
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+        row["peak_memory_mb"] = round(peak_memory_mb(device_of(trainer.model.parameters()[0].data)), 1)

@@ -1,0 +1,38 @@
+"""What a person sees while a network trains."""
+
+from typing import TYPE_CHECKING, Any
+
+from mlp.progress import progress_bar
+from mlp.training.hooks.base import Hook
+
+if TYPE_CHECKING:
+    from mlp.training.trainer import Trainer
+
+
+class Progress(Hook):
+    """A progress bar over the batches of an epoch (where `mlp.progress` shows one), and one line an epoch always."""
+
+    bar: Any = None
+
+    def before_epoch(self, trainer: "Trainer") -> None:
+        title = f"epoch {trainer.epoch + 1}/{trainer.epochs}"
+        total = len(trainer.train_batches)
+        self.bar = progress_bar(total=total, desc=title, unit="batch", leave=False)
+
+    def after_step(self, trainer: "Trainer") -> None:
+        self.bar.update()
+        if not self.bar.disable and self.bar.n % 10 == 0:
+            self.bar.set_postfix(loss=f"{trainer.batch_loss:.3f}", refresh=False)
+
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+        self.bar.close()
+        print(
+            f"epoch {row['epoch']:3d}/{trainer.epochs}   train {row['train_loss']:.3f} / {row['train_acc']:6.2%}   "
+            f"valid {row['val_loss']:.3f} / {row['val_acc']:6.2%}   learning rate {row['learning_rate']:.2e}   "
+            f"{row['seconds']:.0f} s",
+            flush=True,
+        )
+
+    def after_training(self, trainer: "Trainer") -> None:
+        if self.bar is not None:
+            self.bar.close()

@@ -1,0 +1,37 @@
+"""A loss that is infinite or NaN ends training, with the place where it came from."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from mlp.errors import NonFiniteLossError
+from mlp.training.hooks.base import Hook
+from mlp.training.non_finite import find_non_finite
+
+if TYPE_CHECKING:
+    from mlp.training.trainer import Trainer
+
+
+class StopOnNonFinite(Hook):
+    """Ends training at a loss that is infinite or NaN, with the place where it came from.
+
+    A loss that a GPU is still computing is looked at every 20 steps only, because looking means to wait; the mean of
+    the epoch tells of those between.
+    """
+
+    def after_step(self, trainer: "Trainer") -> None:
+        if not isinstance(trainer.batch_loss, float) and trainer.step % 20:
+            return
+        if not math.isfinite(trainer.batch_loss):
+            self.stop(f"{trainer.batch_loss} in epoch {trainer.epoch + 1}, step {trainer.step + 1}", trainer)
+
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+        if not math.isfinite(row["train_loss"]):
+            self.stop(f"{row['train_loss']} in epoch {trainer.epoch}", trainer)
+
+    def stop(self, what: str, trainer: "Trainer") -> None:
+        """Raise the error, with the newest batch run through the layers once more to find the first bad number."""
+        inputs, _ = trainer.batch
+        raise NonFiniteLossError(
+            f"the loss became {what}, at learning rate {trainer.rule.learning_rate:g}: "
+            f"{find_non_finite(trainer.model, inputs)}"
+        )

@@ -1,0 +1,151 @@
+import sys
+import zlib
+
+import numpy as np
+import pytest
+
+from mlp.data import load_folder
+from mlp.data.formats.image_folder import read_image
+from mlp.errors import ConfigurationError, DataError
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def picture(seed, shape=(6, 5, 3)):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def write(root, names, **options):
+    """Write PNGs of distinct noise; return path -> pixels."""
+    written = {}
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        written[name] = picture(zlib.crc32(name.encode()), **options)
+        Image.fromarray(written[name]).save(path)
+    return written
+
+
+def test_classes_are_folders_in_the_order_of_their_names(tmp_path):
+    names = [f"{part}/{c}/{i}.png" for part, n in (("train", 3), ("test", 2)) for c in ("dog", "cat") for i in range(n)]
+    written = write(tmp_path, names)
+    (tmp_path / "train" / ".hidden").mkdir()
+    (tmp_path / "train" / "cat" / "notes.txt").write_text("no image")
+    (tmp_path / "train" / "cat" / "._0.png").write_bytes(b"what macOS leaves")
+    train, test = load_folder(tmp_path)
+    assert train.class_names == test.class_names == ("cat", "dog")
+    assert train.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert test.labels.tolist() == [0, 0, 1, 1]
+    for images, part, n in ((train, "train", 3), (test, "test", 2)):
+        expected = [written[f"{part}/{c}/{i}.png"] for c in ("cat", "dog") for i in range(n)]
+        np.testing.assert_array_equal(images.images, np.stack(expected))
+
+
+@pytest.mark.parametrize("base", ["", "train/"])
+def test_a_tenth_is_held_out_where_there_is_no_test_folder(tmp_path, base):
+    written = write(tmp_path, [f"{base}{c}/{i:02}.png" for c in ("a", "b") for i in range(15)])
+    (train, test), again = load_folder(tmp_path), load_folder(tmp_path)
+    assert (len(train), len(test)) == (27, 3)
+    np.testing.assert_array_equal(test.images, again[1].images)
+    labels = {pixels.tobytes(): int("b/" in name) for name, pixels in written.items()}
+    for images in (train, test):
+        assert [labels[image.tobytes()] for image in images.images] == images.labels.tolist()
+    assert train.labels.tolist() == sorted(train.labels)  # in the order of the names
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    write(tmp_path, [f"{c}/{i}.png" for c in ("plane", "train") for i in range(5)])
+    assert load_folder(tmp_path)[0].class_names == ("plane", "train")
+
+
+def test_grey_images_keep_one_channel_unless_one_is_coloured(tmp_path):
+    grey = write(tmp_path, [f"a/{i}.png" for i in range(5)] + [f"b/{i}.png" for i in range(5)], shape=(6, 5))
+    train, test = load_folder(tmp_path)
+    assert train.images.shape == (9, 6, 5, 1)
+    np.testing.assert_array_equal(train.images[0, ..., 0], grey["a/0.png"])
+    write(tmp_path, ["b/4.png"])
+    train, test = load_folder(tmp_path)
+    assert train.images.shape == (9, 6, 5, 3)
+    np.testing.assert_array_equal(train.images[0], np.repeat(grey["a/0.png"][..., None], 3, axis=2))
+
+
+def test_jpeg_and_other_kinds_of_pixels_become_colours(tmp_path):
+    write(tmp_path, ["a/0.png"] + [f"b/{i}.png" for i in range(4)])
+    colour = Image.new("RGB", (5, 6), (200, 30, 40))
+    colour.save(tmp_path / "a" / "1.jpg", quality=95)
+    colour.save(tmp_path / "a" / "2.JPEG", quality=95)
+    colour.convert("RGBA").save(tmp_path / "a" / "3.png")
+    colour.quantize().save(tmp_path / "a" / "4.PNG")
+    train, test = load_folder(tmp_path)
+    assert len(train) + len(test) == 9
+    images = np.concatenate([train.images, test.images]).astype(int)
+    assert sum(abs(image - [200, 30, 40]).max() < 30 for image in images) == 4
+
+
+def test_sizes_that_differ_are_named(tmp_path):
+    write(tmp_path, [f"a/{i}.png" for i in range(3)])
+    write(tmp_path, ["b/0.png"], shape=(6, 7, 3))
+    with pytest.raises(DataError, match=r"one size, but .*0\.png is 5 wide x 6 high, .*b.0\.png 7 x 6"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html></html>", b"GIF89a", b"\x89PNG\r\n\x1a\n", None], ids=repr)
+def test_unreadable_images_are_named(tmp_path, content):
+    write(tmp_path, [f"a/{i}.png" for i in range(3)])
+    path = tmp_path / "a" / "1.png"
+    path.write_bytes(path.read_bytes()[:-30] if content is None else content)
+    with pytest.raises(DataError, match=r"a.1\.png cannot be read as PNG or JPEG"):
+        load_folder(tmp_path)
+
+
+def test_sixteen_bits_are_refused(tmp_path):
+    write(tmp_path, ["a/0.png"])
+    Image.fromarray(np.zeros((6, 5), np.uint16)).save(tmp_path / "a" / "1.png")
+    with pytest.raises(DataError, match=r"1\.png cannot be read .*pixels of kind I"):
+        load_folder(tmp_path)
+
+
+def test_folders_without_images(tmp_path):
+    with pytest.raises(DataError, match="there is no folder .*none"):
+        load_folder(tmp_path / "none")
+    with pytest.raises(DataError, match="has no class folders"):
+        load_folder(tmp_path)
+    write(tmp_path, ["a/0.png"])
+    (tmp_path / "b").mkdir()
+    with pytest.raises(DataError, match=r"b holds no image \(\.png, \.jpg, \.jpeg\)"):
+        load_folder(tmp_path)
+
+
+def test_test_classes_must_be_known(tmp_path):
+    write(tmp_path, ["train/a/0.png", "train/b/0.png", "test/a/0.png", "test/c/0.png"])
+    with pytest.raises(DataError, match="test has classes that .*train lacks: c"):
+        load_folder(tmp_path)
+
+
+def test_without_pillow_the_message_says_how_to_install_it(tmp_path, monkeypatch):
+    write(tmp_path, ["a/0.png"])
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ConfigurationError, match="python -m pip install pillow"):
+        load_folder(tmp_path)
+
+
+def test_folders_that_would_not_be_read_are_named(tmp_path):
+    write(tmp_path, [f"{part}/{c}/0.png" for part in ("train", "test", "val") for c in ("cat", "dog")])
+    with pytest.raises(DataError, match="has train/ and val/: of its folders only train/ and test/ are read"):
+        load_folder(tmp_path)
+
+
+def test_pictures_are_upright(tmp_path):
+    pixels = picture(0)
+    orientation = Image.Exif()
+    orientation[0x0112] = 6  # turned by a quarter when shown
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=orientation)
+    Image.fromarray(np.rot90(pixels, -1)).save(tmp_path / "upright.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "turned.png"), read_image(tmp_path / "upright.png"))
+
+
+def test_folders_without_images_are_in_nobodys_way(tmp_path):
+    write(tmp_path, [f"{part}/{c}/0.png" for part in ("train", "test") for c in ("cat", "dog")])
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("no image")
+    assert len(load_folder(tmp_path)[0]) == 2

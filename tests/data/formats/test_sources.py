@@ -1,0 +1,108 @@
+import io
+import tarfile
+
+import pytest
+
+from mlp.data import load_cifar100
+from mlp.data.formats.sources import Form, MissingDataError, load_form
+from mlp.errors import DataError
+
+
+def read(root):
+    form = Form("set", ("a", "b"), lambda files: files, ("set.tar.gz", "set.tar.xz"))
+    return load_form(root, (form,), "The set", "Get it.")
+
+
+def pack(path, members):
+    """Write an archive of (name, content) pairs; a content that is a `TarInfo` is written as it is."""
+    with tarfile.open(path, f"w:{path.suffix[1:]}") as archive:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, bytes):
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+            else:
+                info.type, info.linkname = content
+                archive.addfile(info)
+
+
+@pytest.mark.parametrize("cut", [0.0, 0.3, 0.9])
+@pytest.mark.parametrize("compression", ["gz", "xz"])
+def test_truncated_archive_is_named(tiny_cifar, compression, cut):
+    path = tiny_cifar.write_archive(compression)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(cut * len(content))])
+    with pytest.raises(DataError, match=rf"cifar-100-python\.tar\.{compression}.*download it again"):
+        load_cifar100(tiny_cifar.root)
+
+
+@pytest.mark.parametrize("content", [b"<html>404 Not Found</html>", bytes(10240)], ids=["web page", "zeros"])
+def test_what_is_no_archive_is_named(tiny_cifar, content):
+    path = tiny_cifar.write_archive()
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"cifar-100-python\.tar\.gz .*download it again"):
+        load_cifar100(tiny_cifar.root)
+
+
+@pytest.mark.parametrize("compression", ["gz", "xz"])
+@pytest.mark.parametrize("place", [0.2, 0.5, 0.8])
+def test_one_damaged_byte_is_noticed_by_the_checksum(tiny_cifar, compression, place):
+    path = tiny_cifar.write_archive(compression)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"cifar-100-python\.tar\.{compression} is truncated or damaged"):
+        load_cifar100(tiny_cifar.root)
+
+
+def test_members_that_climb_out_are_ignored_and_nothing_is_written(tmp_path):
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    members = [("../escaped", b"x"), ("/tmp/set/a", b"x"), ("set/../../a", b"x"), ("set/a", b"1"), ("set/b", b"2")]
+    pack(data_dir / "set.tar.gz", members)
+    files = read(data_dir)
+    assert {name: content for name, (content, _) in files.items()} == {"a": b"1", "b": b"2"}
+    assert sorted(p.name for p in tmp_path.rglob("*")) == ["data", "set.tar.gz"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE])
+def test_only_regular_members_are_read(tmp_path, kind):
+    pack(tmp_path / "set.tar.gz", [("set/other", b"x"), ("set/a", (kind, "set/other")), ("set/b", b"2")])
+    with pytest.raises(DataError, match=r"set\.tar\.gz lacks set/a"):
+        read(tmp_path)
+
+
+def test_huge_member_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlp.data.formats.sources.LARGEST_MEMBER", 10)
+    pack(tmp_path / "set.tar.gz", [("set/a", bytes(11)), ("set/b", b"2")])
+    with pytest.raises(DataError, match="set/a claims 11 bytes"):
+        read(tmp_path)
+
+
+def test_places_are_tried_in_order(tmp_path):
+    pack(tmp_path / "set.tar.xz", [("set/a", b"xz"), ("set/b", b"")])
+    assert read(tmp_path)["a"] == (b"xz", f"{tmp_path / 'set.tar.xz'}:set/a")
+    pack(tmp_path / "set.tar.gz", [("set/a", b"gz"), ("set/b", b"")])
+    assert read(tmp_path)["a"][0] == b"gz"
+    for folder, content in ((tmp_path, b"here"), (tmp_path / "set", b"folder")):
+        folder.mkdir(exist_ok=True)
+        for name in "ab":
+            (folder / name).write_bytes(content)
+        assert read(tmp_path)["a"] == (content, str(folder / "a"))
+
+
+def test_forms_are_tried_in_order_and_folders_before_archives(tmp_path):
+    def load():
+        forms = [Form(name, ("a",), lambda files, name=name: name, (f"{name}.tar.gz",)) for name in ("one", "two")]
+        return load_form(tmp_path, forms, "The set", "Get it.")
+
+    with pytest.raises(MissingDataError, match=r"looked for one, two, one\.tar\.gz, two\.tar\.gz\. Get it"):
+        load()
+    pack(tmp_path / "two.tar.gz", [("two/a", b"")])
+    assert load() == "two"
+    pack(tmp_path / "one.tar.gz", [("one/a", b"")])
+    assert load() == "one"
+    for name in ("two", "one"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").touch()
+        assert load() == name

@@ -1,0 +1,94 @@
+"""Run folders that nobody ran: every run of the reports with numbers made up from its settings, written in a moment.
+
+The numbers have the shape of real ones: plain VGG38 stays at chance with vanishing gradients, others fall towards a
+loss, noisily, validation above training. They test tables, figures and pages, and mean nothing.
+"""
+
+import functools
+import json
+import math
+import zlib
+
+import numpy as np
+
+from mlp.experiments.build import make_model
+from mlp.experiments.config import RunConfig
+from mlp.reproduction.plan import plan_runs
+from mlp.reproduction.scale import FULL
+
+METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
+
+
+def make_up_runs(root, rows, scale=FULL, seeds=None, dataset="cifar100", epochs=None):
+    """Write the folder of each run that rows need; return the list of the folders.
+
+    Args:
+        epochs: how far the runs got; None for all their epochs.
+    """
+    folders = []
+    for planned in plan_runs(rows, scale, seeds, dataset):
+        folder = root / scale.name / planned.name
+        folder.mkdir(parents=True)
+        write_run(folder, RunConfig(**planned.settings), epochs)
+        folders.append(folder)
+    return folders
+
+
+def write_run(folder, config, epochs=None):
+    """Write config.json, metrics.csv, gradient_flow.npz and, for a finished run, test.json."""
+    rng = np.random.default_rng([config.seed, zlib.crc32(folder.name.partition("_seed")[0].encode())])
+    done = config.epochs if epochs is None else min(epochs, config.epochs)
+    (folder / "config.json").write_text(
+        json.dumps({"settings": config.as_dict(), "facts": {"num_images": [47_500, 2_500]}})
+    )
+    rows = made_up_metrics(config, rng)[:done]
+    lines = ["epoch," + ",".join(METRICS) + ",learning_rate,seconds"]
+    for epoch, row in enumerate(rows, start=1):
+        rate = 2e-5 + (config.learning_rate - 2e-5) * (1 + math.cos(math.pi * (epoch - 1) / config.epochs)) / 2
+        lines.append(f"{epoch}," + ",".join(f"{value:.6f}" for value in row) + f",{rate:.3g},60.0")
+    (folder / "metrics.csv").write_text("\n".join(lines) + "\n")
+    names, flow = made_up_flow(config, rng, done)
+    np.savez(
+        folder / "gradient_flow.npz", names=names, mean_abs=flow, last_mean_abs=flow * rng.uniform(0.8, 1.2, flow.shape)
+    )
+    if done == config.epochs:
+        test = {"test_loss": rows[-1][2] + 0.02, "test_acc": rows[-1][3] - 0.003, "best_epoch": done, "images": 10_000}
+        (folder / "test.json").write_text(json.dumps(test))
+
+
+def at_chance(config):
+    return config.model == "vgg38" and config.norm == "none" and not config.residual
+
+
+def made_up_metrics(config, rng):
+    """Rows (train_loss, train_acc, val_loss, val_acc), one an epoch."""
+    classes = config.limit_classes or 100
+    t = np.linspace(0.02, 1.0, config.epochs)
+    chance = math.log(classes)
+    if at_chance(config):
+        train, val = np.full(len(t), chance), np.full(len(t), chance)
+    else:
+        train = chance * (1 - rng.uniform(0.45, 0.9) * (1 - np.exp(-4 * t)))
+        val = train + chance * rng.uniform(0.02, 0.15) * t
+    losses = [values + 0.02 * rng.standard_normal(len(t)) * (1.2 - t) for values in (train, val)]
+    accuracies = [np.clip(1 / classes + (1 - loss / chance) * 0.95, 0.5 / classes, 1) for loss in losses]
+    return np.stack([losses[0], accuracies[0], losses[1], accuracies[1]], axis=1).tolist()
+
+
+@functools.cache
+def weight_names(model, norm, residual, reduction_shortcut, norm_position):
+    config = RunConfig(
+        model=model, norm=norm, residual=residual, reduction_shortcut=reduction_shortcut, norm_position=norm_position
+    )
+    names = [name for name, _ in make_model(config, 100, (32, 32, 3)).named_parameters()]
+    return np.array([name for name in names if not name.endswith(("bias", "beta"))])
+
+
+def made_up_flow(config, rng, epochs):
+    """Names of the weights, and mean |gradient| (epochs, layers): from 1e-3 at the head, vanishing or not."""
+    names = weight_names(config.model, config.norm, config.residual, config.reduction_shortcut, config.norm_position)
+    height = np.arange(len(names)) / (len(names) - 1)  # 0 at the input, 1 at the head
+    falls = 15.0 if at_chance(config) else -0.5
+    logs = -3.0 - falls * (1 - height) + 0.25 * rng.standard_normal((epochs, len(names)))
+    logs += 0.8 * np.array([name.endswith("gamma") for name in names])
+    return names, (10.0**logs).astype(np.float32)
