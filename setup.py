@@ -13,6 +13,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["mlp", "mlp.*"]),
     package_data={"mlp": ["py.typed"], "mlp.engine.cuda": ["kernels.cu"]},
+    entry_points={"console_scripts": ["mlp=mlp.commands.main:main"]},
     install_requires=["numpy>=2.0", "matplotlib>=3.8", "tqdm>=4.66", "threadpoolctl>=3.5"],
     extras_require={
         "cuda12x": ["cupy-cuda12x>=14,<15"],

@@ -3,8 +3,6 @@
 import importlib.util
 import json
 import os
-import platform
-import re
 import subprocess
 import sys
 import tempfile
@@ -15,8 +13,9 @@ from statistics import median
 
 from benchmark_worker import settings
 
-from mlp.command_line import CommandLine
+from mlp.commands.command_line import CommandLine
 from mlp.errors import ConfigurationError, MlpError
+from mlp.machine import cpu_model
 from mlp.progress import progress_bar
 
 DESCRIPTION = """\
@@ -224,13 +223,6 @@ def spread(values):
 
 def print_row(cells):
     print("| " + " | ".join(cells) + " |", flush=True)
-
-
-def cpu_model():
-    """Return the name of the processor."""
-    info = Path("/proc/cpuinfo")
-    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

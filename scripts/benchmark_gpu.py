@@ -15,7 +15,7 @@ from statistics import median
 from benchmark import positive, print_row, spread
 from benchmark_worker import settings
 
-from mlp.command_line import CommandLine
+from mlp.commands.command_line import CommandLine
 from mlp.cuda_devices import gpu_problem, list_gpus
 from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import MlpError

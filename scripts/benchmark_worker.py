@@ -17,7 +17,7 @@ from contextlib import suppress
 import numpy as np
 
 from mlp.errors import ConfigurationError, MlpError
-from mlp.memory import peak_memory_mb
+from mlp.machine import peak_memory_mb
 from mlp.models.vgg import blocks_per_stage
 
 EPOCH = 20  # steps

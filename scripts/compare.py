@@ -1,31 +1,8 @@
-"""Put runs beside each other: a table, curves, and gradient flow, on shared scales.
-
-    python scripts/compare.py runs/vgg08 runs/vgg38 runs/best --out runs/comparison
-
-Runs that differ only in the seed are shown as mean and standard deviation. Runs may be unfinished, or kept results.
-"""
+"""The command `mlp compare`, from a clone: see mlp/commands/compare.py."""
 
 import sys
 
-from mlp.command_line import CommandLine
-from mlp.errors import MlpError
-from mlp.experiments.comparison import compare_runs
-
-
-def main():
-    parser = CommandLine(__doc__)
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="the folder of a run")
-    parser.add_argument("--out", default="runs/comparison", help="where to write (default: runs/comparison)")
-    arguments = parser.parse_args()
-    try:
-        table, written = compare_runs(arguments.runs, arguments.out)
-    except (MlpError, OSError) as error:
-        print(f"compare.py: {error}", file=sys.stderr)
-        return 2
-    print(table)
-    print("\n".join(f"written: {path}" for path in written))
-    return 0
-
+from mlp.commands.compare import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import mlp
-from mlp.command_line import CommandLine
+from mlp.commands.command_line import CommandLine
 from mlp.files import write_figure, write_text
 
 NETWORKS = {

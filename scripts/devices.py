@@ -1,48 +1,8 @@
-"""Say what this machine can compute on: the CPU, and each GPU, or why there is none and what to do about it.
-
-python scripts/devices.py                    # look
-python scripts/devices.py --require-gpu      # exit status 1 unless cuda:0 can be used, for scripts
-"""
+"""The command `mlp devices`, from a clone: see mlp/commands/devices.py."""
 
 import sys
 
-import numpy as np
-from benchmark import cpu_model
-
-from mlp.backend import parse_device
-from mlp.command_line import CommandLine
-from mlp.cuda_devices import gpu_problem, list_gpus
-from mlp.engine.cpu.blas import blas_kernels
-from mlp.engine.cpu.threads import usable_cores
-from mlp.experiments.markdown import aligned
-
-
-def main(arguments=None):
-    parser = CommandLine(__doc__)
-    parser.add_argument("--require-gpu", action="store_true", help="exit status 1 unless cuda:0 can be used")
-    options = parser.parse_args(arguments)
-    threads = usable_cores()
-    print(f"cpu     {cpu_model()}, {threads} {'thread' if threads == 1 else 'threads'} for this process")
-    print(f"        NumPy {np.__version__}, {blas_kernels()} kernels")
-    problem = gpu_problem()
-    if problem:
-        print(f"no GPU  {problem}")
-        return 1 if options.require_gpu else 0
-    print(gpu_table())
-    print("\nTo use one: python scripts/train.py --device cuda:0 ...")
-    return 0
-
-
-def gpu_table():
-    """Return a line for each GPU, with what is wrong with it if it cannot be used."""
-    gpus = list_gpus()
-    rows = [("device", "name", "memory free", "compute capability", "driver", "CuPy's CUDA", "")]
-    for gpu in gpus:
-        memory = f"{gpu.free / 1e9:.1f} of {gpu.total / 1e9:.1f} GB"
-        problem = gpu_problem(parse_device(gpu.device)) or ""
-        rows.append((gpu.device, gpu.name, memory, gpu.capability, f"CUDA {gpu.driver}", gpu.runtime, problem))
-    return aligned(rows, "<<<<<<<")
-
+from mlp.commands.devices import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,44 +1,8 @@
-"""Get a data set into the data folder, with its checksum compared.
-
-    python scripts/download_data.py cifar100
-    python scripts/download_data.py cifar100 --mirror https://example.org/data     (tried first; any number of them)
-    python scripts/download_data.py cifar100 --archive /media/stick/cifar-100-python.tar.gz        (no network needed)
-
-A download that breaks off goes on where it stopped when the command is repeated. A file has its name only once it is
-complete; before, it is called name.part. Archives are not unpacked: they are read as they are.
-"""
+"""The command `mlp data`, from a clone: see mlp/commands/data.py."""
 
 import sys
 
-from mlp.command_line import CommandLine
-from mlp.data import SOURCES, download_dataset
-from mlp.errors import MlpError
-
-
-def main():
-    parser = CommandLine(__doc__)
-    parser.add_argument("name", metavar="NAME", help=f"the data set: {', '.join(SOURCES)}")
-    parser.add_argument(
-        "--mirror", action="append", default=[], metavar="URL", help="address of a folder with the files"
-    )
-    parser.add_argument("--archive", action="append", default=[], metavar="FILE", help="a file that is there already")
-    parser.add_argument("--data-dir", help="where to put it (default: MLP_DATA_DIR, else ./data)")
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="without a byte (default 30)")
-    arguments = parser.parse_args()
-    try:
-        paths = download_dataset(
-            arguments.name, arguments.data_dir, arguments.mirror, arguments.archive, arguments.timeout
-        )
-    except (MlpError, OSError) as error:
-        print(f"download_data.py: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
-        return 130
-    for path in paths:
-        print(f"{path}: {path.stat().st_size:,} bytes, checksum right")
-    return 0
-
+from mlp.commands.data import main
 
 if __name__ == "__main__":
     sys.exit(main())

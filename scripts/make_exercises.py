@@ -21,7 +21,7 @@ from pathlib import Path
 
 import nbformat
 
-from mlp.command_line import CommandLine
+from mlp.commands.command_line import CommandLine
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION$", flags=re.MULTILINE | re.DOTALL)

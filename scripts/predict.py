@@ -1,63 +1,8 @@
-"""Ask the model of a run what it sees in your images: a table of the five most likely classes, and a picture.
-
-    python scripts/predict.py runs/vgg38 cat.jpg dog.png
-    python scripts/predict.py runs/vgg38 images.npy --out what.png
-
-Pictures of another size are cut to their middle and resized to the model's; the table says so. They are read by
-Pillow (python -m pip install pillow). Arrays in .npy files are bytes, (H, W, 3) or (N, H, W, 3).
-"""
+"""The command `mlp predict`, from a clone: see mlp/commands/predict.py."""
 
 import sys
-from pathlib import Path
 
-from mlp import plotting
-from mlp.command_line import CommandLine
-from mlp.errors import MlpError
-from mlp.experiments.inference import CHECKPOINTS, predict_images
-from mlp.experiments.markdown import aligned
-from mlp.experiments.run_folder import RunFolder
-from mlp.files import write_figure
-
-MOST_DRAWN = 40  # images in one picture
-
-
-def main():
-    parser = CommandLine(__doc__)
-    parser.add_argument("run", metavar="RUN", help="the folder of a run")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture, or an .npy file of bytes")
-    parser.add_argument("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")
-    parser.add_argument("--data-dir", help="folder with the data sets, for older runs that do not name their classes")
-    parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
-    parser.add_argument("--out", type=Path, help="where to draw the picture (default: RUN/predictions.png)")
-    arguments = parser.parse_args()
-    out = arguments.out or Path(arguments.run) / "predictions.png"
-    try:
-        if out.suffix.lower() not in plotting.FORMATS:
-            raise MlpError(f"--out must end in {', '.join(plotting.FORMATS)}, got {out}")
-        run, files = arguments.run, arguments.images
-        predictions = predict_images(
-            run, files, arguments.checkpoint, data_dir=arguments.data_dir, device=arguments.device
-        )
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_figure(out, plotting.predictions(predictions[:MOST_DRAWN]))
-        RunFolder(run).mention_changed_code()
-    except (MlpError, OSError) as error:
-        print(f"predict.py: {error}", file=sys.stderr)
-        return 2
-
-    rows = [("image", "class", "probability")]
-    for prediction in predictions:
-        names = [prediction.path, *[""] * (len(prediction.classes) - 1)]
-        shares = [f"{p:.1%}" for p in prediction.probabilities]
-        rows += zip(names, prediction.classes, shares, strict=True)
-    print(aligned(rows, "<<>"))
-    for prediction in predictions:
-        if prediction.note:
-            print(f"{prediction.path}: {prediction.note}")
-    rest = f", the first {MOST_DRAWN} images" if len(predictions) > MOST_DRAWN else ""
-    print(f"picture: {out}{rest}")
-    return 0
-
+from mlp.commands.predict import main
 
 if __name__ == "__main__":
     sys.exit(main())

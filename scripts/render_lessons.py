@@ -18,7 +18,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pygments.formatters import HtmlFormatter
 
-from mlp.command_line import CommandLine
+from mlp.commands.command_line import CommandLine
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("lesson_page.html.j2")

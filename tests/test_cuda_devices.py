@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import train
 
 from mlp import backend, cuda_devices
+from mlp.commands import train
 from mlp.errors import DeviceError
 from mlp.layers import Affine
 

@@ -214,6 +214,6 @@ def stop(children: Sequence[_Child]) -> None:
         child.log.close()
 
 
-def train_command(script: PathLike) -> list[str]:
-    """Return what starts scripts/train.py with this Python."""
-    return [sys.executable, str(script)]
+def train_command() -> list[str]:
+    """Return what starts `mlp train` with this Python."""
+    return [sys.executable, "-m", "mlp", "train"]

@@ -3,10 +3,10 @@
 import dataclasses
 import shutil
 
-import compare
 import numpy as np
 import pytest
 
+from mlp.commands import compare
 from mlp.errors import CheckpointError
 from mlp.experiments.comparison import comparison_table, group_runs, read_gradient_flow, read_run, spread
 

@@ -2,13 +2,11 @@
 
 import json
 
-import evaluate
 import numpy as np
-import predict
 import pytest
-import train
 
 import mlp
+from mlp.commands import evaluate, predict, train
 from mlp.experiments.inference import Evaluation, evaluate_run, predict_images, softmax
 
 

@@ -5,8 +5,8 @@ import json
 
 import numpy as np
 import pytest
-import train
 
+from mlp.commands import train
 from mlp.errors import ConfigurationError
 from mlp.experiments.own_model import build_own_model
 

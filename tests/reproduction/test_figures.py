@@ -5,11 +5,11 @@ import shutil
 
 import numpy as np
 import pytest
-import reproduce
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from reproduction.made_up_runs import make_up_runs, write_run
 
+from mlp.commands import reproduce
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments.comparison import read_run
 from mlp.experiments.config import RunConfig

@@ -4,8 +4,8 @@ import json
 import math
 
 import pytest
-import reproduce
 
+from mlp.commands import reproduce
 from mlp.reproduction.findings import check, check_findings, find_run, findings_table
 from mlp.reproduction.plan import RunIndex
 from mlp.reproduction.reports import FINDINGS

@@ -6,9 +6,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-import reproduce
 from reproduction.made_up_runs import make_up_runs
 
+from mlp.commands import reproduce
 from mlp.errors import CheckpointError
 from mlp.reproduction.findings import check_findings, findings_table
 from mlp.reproduction.formats import as_markdown

@@ -8,9 +8,9 @@ import sys
 import time
 
 import pytest
-import reproduce
 from train_command import arrays, rows
 
+from mlp.commands import reproduce
 from mlp.experiments import run
 from mlp.reproduction.plan import RunIndex, plan_runs
 from mlp.reproduction.queue import LOG
@@ -116,7 +116,7 @@ def test_an_interrupt_leaves_no_process_and_says_how_to_go_on(tmp_path, signal_n
         sys.executable,
         "-c",
         INTERRUPTED,
-        reproduce.__file__,
+        str(Path(__file__).parents[2] / "scripts" / "reproduce.py"),
         "run",
         "s1-3",
         "s0-1",

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from mlp.backend import device_of
-from mlp.memory import peak_memory_mb
+from mlp.machine import peak_memory_mb
 from mlp.training.hooks.base import Hook
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class PeakMemory(Hook):
-    """Adds peak_memory_mb to every row: the most that the process has held so far, see `mlp.memory`."""
+    """Adds peak_memory_mb to every row: the most that the process has held so far, see `mlp.machine`."""
 
     def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
         row["peak_memory_mb"] = round(peak_memory_mb(device_of(trainer.model.parameters()[0].data)), 1)

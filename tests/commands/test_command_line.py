@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlp.command_line import CommandLine
+from mlp.commands.command_line import CommandLine
 
 
 def command_line():

@@ -1,8 +1,8 @@
 """What scripts/devices.py says with and without a GPU."""
 
-import devices
 import pytest
 
+from mlp.commands import devices
 from mlp.cuda_devices import GpuCard
 
 TWO = [

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from stand_in import StandIn
 
-from mlp import memory
-from mlp.memory import available_memory, peak_memory_mb
+from mlp import machine
+from mlp.machine import available_memory, peak_memory_mb
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_peak_is_that_of_the_process_and_stays():
     here = np.ones(50_000_000)  # 400 MB, which must not count for a process started from here
     code = """
 import numpy as np
-from mlp.memory import peak_memory_mb
+from mlp.machine import peak_memory_mb
 print(peak_memory_mb())
 array = np.ones(20_000_000)
 print(peak_memory_mb())
@@ -71,5 +71,5 @@ def test_the_peak_where_the_system_does_not_tell(no_system_files, monkeypatch):
 def test_the_peak_of_a_gpu_is_what_the_library_holds_of_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", StandIn())
     assert peak_memory_mb("cuda:0") == 12.0
-    monkeypatch.setattr(memory, "read_kilobytes", lambda path, name: 7_000_000)
+    monkeypatch.setattr(machine, "read_kilobytes", lambda path, name: 7_000_000)
     assert peak_memory_mb("cpu") == 7.0

@@ -1,7 +1,9 @@
-"""How much memory there is, and how much this process has held."""
+"""What this machine has: its processor, its memory, and how much of it this process has held."""
 
 import math
 import os
+import platform
+import re
 import sys
 from pathlib import Path
 
@@ -73,3 +75,10 @@ def free_in_container() -> int | None:
         return max(int(limit) - int(used), 0)
     except (OSError, ValueError):  # no such files; or "max", which is no limit
         return None
+
+
+def cpu_model() -> str:
+    """Return the name of the processor."""
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
+    return names[0] if names else platform.processor() or platform.machine()

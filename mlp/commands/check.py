@@ -1,0 +1,140 @@
+"""Check every backward pass of `mlp` against finite differences, or a layer, loss or rule in a file of one's own."""
+
+import argparse
+import sys
+import time
+
+from mlp.commands.command_line import CommandLine
+from mlp.diagnostics import check_layer, check_loss, check_model
+from mlp.diagnostics.gradients.layer_cases import CASES
+from mlp.diagnostics.gradients.own_file import check_file
+from mlp.errors import MlpError
+from mlp.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from mlp.models import vgg
+from mlp.rng import generator
+
+DESCRIPTION = """\
+Check backward passes against finite differences: all those of mlp, or one in a file of your own.
+
+    python scripts/check_gradients.py
+    python scripts/check_gradients.py my_file.py:MyLayer --args "3, 4, kernel_size=3" --input-shape 4,6,6,3
+
+A backward pass is written by hand from a formula. A finite difference needs no formula: move one number of an array by
+a tiny step h up and down, run forward both times, and divide the change of the outputs by 2h. If the two disagree, the
+backward pass is wrong (or the forward pass is not what you think), and the report says what is likely wrong with it.
+
+The error of an array is |analytic - numeric| / |numeric|, with norms over the array. Right formulas stay below 1e-7
+in float64; a wrong factor, sign or index gives 1e-3 to 2. Each row shows the worst array of a layer, in training and
+in evaluation mode. Whole networks are checked at the end: each layer may be right and their wiring wrong.
+
+Your file may hold a layer with forward(x, training=False) and backward(grad_outputs), or fprop, bprop and
+grads_wrt_params, or a loss, or a learning rule. In Python:
+
+    from mlp.diagnostics import check_layer
+    print(check_layer(MyLayer(), input_shape=(4, 6, 6, 3)))
+"""
+
+NETWORKS = {
+    "VGG14 plain": {},
+    "VGG14 BN": {"norm": "batch"},
+    "VGG14 BN+RC": {"norm": "batch", "residual": True, "reduction_shortcut": "avgpool"},
+    "VGG14 LayerNorm": {"norm": "layer", "norm_position": "after"},
+    "VGG14 InstanceNorm": {"norm": "instance", "residual": True, "reduction_shortcut": "strided"},
+    "VGG14 GroupNorm": {"norm": "group", "norm_groups": 2, "residual": True, "reduction_shortcut": "projection"},
+    "VGG14 BN+RC, all projected": {"norm": "batch", "residual": True, "reduction_shortcut": "projection_everywhere"},
+    "VGG14 BN+RC, Dropout": {"norm": "batch", "residual": True, "dropout": 0.2},
+}
+
+
+def main(arguments=None):
+    """Run all checks; return 0 if they pass, 1 if one fails."""
+    parser = CommandLine(DESCRIPTION)
+    parser.add_argument("target", nargs="?", metavar="FILE.py:NAME", help="a class of your own; none: all of mlp")
+    parser.add_argument("--args", default="", help='arguments of its constructor, as in Python: "3, 4, kernel_size=3"')
+    parser.add_argument(
+        "--input-shape", type=shape_of, metavar="N,..", help="with the batch first: 4,6,6,3; none: found"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the random points that are checked (default 0)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only checks with TEXT in the label (Conv2d)")
+    parser.add_argument("--details", action="store_true", help="print the error of every array, not only of failures")
+    options, unknown = parser.parse_known_args(arguments)
+    if options.input_shape and any(part.strip(",").isdigit() for part in unknown):
+        parser.error("--input-shape is one word: commas without spaces, --input-shape 4,6,6,3")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if options.seed < 0:
+        parser.error(f"--seed must be 0 or greater, got {options.seed}")
+
+    if options.target:
+        return check_own(options)
+    if options.args or options.input_shape:
+        parser.error(
+            "--args and --input-shape belong to a class of your own: check_gradients.py FILE.py:NAME --args ..."
+        )
+
+    checks = {
+        case.label: lambda case=case: check_layer(case.make(), case.input_shape, seed=options.seed) for case in CASES
+    }
+    numbers = generator(options.seed, "probe").random((5, 7))  # targets between 0 and 1
+    for label, (loss, targets) in {
+        "SoftmaxCrossEntropy": (SoftmaxCrossEntropy(), None),
+        "SoftmaxCrossEntropy, smoothed": (SoftmaxCrossEntropy(label_smoothing=0.1), None),
+        "MeanSquaredError": (MeanSquaredError(), numbers),
+        "BinaryCrossEntropy": (BinaryCrossEntropy(), numbers),
+    }.items():
+        checks[label] = lambda loss=loss, targets=targets: check_loss(loss, (5, 7), targets, seed=options.seed)
+    for label, keywords in NETWORKS.items():
+        size = 16 if keywords.get("norm") in ("instance", "group") else 8  # halved to 1 pixel: too few to normalize
+        checks[label] = lambda keywords=keywords, size=size: check_model(
+            vgg(depth=14, filters=4, num_classes=10, **keywords), (4, size, size, 3), seed=options.seed
+        )
+    checks = {label: check for label, check in checks.items() if options.only.lower() in label.lower()}
+    if not checks:
+        parser.error(f"no check has {options.only!r} in its label")
+
+    start = time.perf_counter()
+    print(f"{'layer, loss or network':30}  {'training':>9}  {'evaluation':>10}")
+    reports = {}
+    for label, check in checks.items():
+        report = reports[label] = check()
+        modes = {row.mode for row in report.rows}
+        training = worst_in(report, "loss" if modes == {"loss"} else "training")
+        evaluation = worst_in(report, "evaluation")
+        print(f"{label:30}  {training:>9}  {evaluation:>10}  {'ok' if report.passed else 'FAILED'}", flush=True)
+        if options.details or not report.passed:
+            print(f"\n{report}\n")
+
+    failed = [label for label, report in reports.items() if not report.passed]
+    worst = max(reports, key=lambda label: reports[label].worst)
+    seconds = time.perf_counter() - start
+    print(f"Worst error {reports[worst].worst:.1e} ({worst}); {len(reports)} checks in {seconds:.0f} s, ", end="")
+    print(f"FAILED: {', '.join(failed)}" if failed else "all passed.")
+    return 1 if failed else 0
+
+
+def check_own(options):
+    """Print the report about a class in a file; return 0 if it passed, 1 if not, 2 if it could not be checked."""
+    try:
+        report = check_file(options.target, options.args, options.input_shape, options.seed)
+    except MlpError as error:
+        print(f"check_gradients.py: {error}", file=sys.stderr)
+        return 2
+    print(report)
+    return 0 if report.passed else 1
+
+
+def shape_of(text):
+    """Return the shape that "4,6,6,3", "4x6x6x3" or "(4, 6)" means."""
+    parts = [part.strip() for part in text.strip("() ").replace("x", ",").split(",")]
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        ends = "; it ends with a comma: write it without spaces" if text.endswith(",") else ""
+        raise argparse.ArgumentTypeError(
+            f"expected whole numbers of at least 1 with commas, such as 4,6,6,3, got {text!r}{ends}"
+        )
+    return tuple(int(part) for part in parts)
+
+
+def worst_in(report, mode):
+    """Return the largest error among the rows of one mode, as text."""
+    errors = [row.error for row in report.rows if row.mode == mode]
+    return f"{max(errors):.1e}" if errors else "-"

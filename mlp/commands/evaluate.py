@@ -1,0 +1,52 @@
+"""Evaluate the model of a run: loss, accuracy, and the classes that it finds hardest and easiest.
+
+python scripts/evaluate.py runs/vgg38
+python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
+"""
+
+import sys
+
+from mlp.commands.command_line import CommandLine
+from mlp.errors import MlpError
+from mlp.experiments.inference import CHECKPOINTS, SPLITS, evaluate_run
+from mlp.experiments.markdown import aligned
+from mlp.experiments.run_folder import RunFolder
+
+
+def main() -> int:
+    parser = CommandLine(__doc__)
+    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("--split", default="test", help=f"which images: {', '.join(SPLITS)} (default: test)")
+    parser.add_argument("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")
+    parser.add_argument("--data-dir", help="folder with the data sets (default: MLP_DATA_DIR, else ./data)")
+    parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
+    parser.add_argument("--classes", type=int, default=5, metavar="N", help="worst and best classes (default: 5 each)")
+    arguments = parser.parse_args()
+    try:
+        evaluation = evaluate_run(
+            arguments.run, arguments.split, arguments.checkpoint, arguments.data_dir, arguments.device
+        )
+        RunFolder(arguments.run).mention_changed_code()
+    except (MlpError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+
+    print(f"{arguments.run}, {arguments.checkpoint} weights, {len(evaluation.targets):,} images of {arguments.split}:")
+    rows = [("loss", f"{evaluation.loss:.4f}"), ("accuracy", f"{evaluation.top(1):.2%}")]
+    if len(evaluation.class_names) > 5:
+        rows.append(("among the first five", f"{evaluation.top(5):.2%}"))
+    print(aligned(rows, "<>"), end="\n\n")
+
+    rows, n = evaluation.classes(), max(arguments.classes, 0)
+    shown = rows if len(rows) <= 2 * n else rows[:n] + [None] + rows[len(rows) - n :]
+    header = ("class", "images", "accuracy", "most often taken for", "")
+    print(aligned([header, *map(class_row, shown)], "<>><>"))
+    return 0
+
+
+def class_row(row):
+    """Return the cells of a class; dots for those between the worst and the best."""
+    if row is None:
+        return ("...", "", "", "", "")
+    name, images, accuracy, mistake, times = row
+    return (name, f"{images:,}", f"{accuracy:.1%}", mistake, f"{times} times" if times else "")

@@ -1,0 +1,36 @@
+"""mlp: train networks, look at how gradients flow through them, and check backward passes written by hand.
+
+    mlp train        train a network and keep everything about the run in one folder
+    mlp evaluate     loss, accuracy, and the classes that a run's model finds hardest and easiest
+    mlp predict      what a run's model sees in pictures
+    mlp compare      runs beside each other: a table, curves, gradient flow
+    mlp reproduce    the experiments of five reports, our numbers beside the published ones
+    mlp check        compare backward passes with finite differences, the library's or yours
+    mlp data         get a data set
+    mlp devices      what this machine can compute on
+
+`mlp COMMAND --help` explains each.
+"""
+
+import sys
+from difflib import get_close_matches
+from importlib import import_module
+
+COMMANDS = ("train", "evaluate", "predict", "compare", "reproduce", "check", "data", "devices")
+
+
+def main() -> int:
+    """Run the command that the first word names; return its exit status."""
+    words = sys.argv[1:]
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(__doc__)
+        return 0 if words else 2
+    name = words[0]
+    if name not in COMMANDS:
+        similar = get_close_matches(name, COMMANDS, n=1)
+        hint = f"did you mean `mlp {similar[0]}`?" if similar else f"the commands are {', '.join(COMMANDS)}"
+        print(f"mlp: there is no command {name!r}: {hint}", file=sys.stderr)
+        return 2
+    sys.argv = [f"mlp {name}", *words[1:]]
+    status = import_module(f"mlp.commands.{name}").main()
+    return int(status or 0)

@@ -1,0 +1,172 @@
+"""Run the experiments of five reports, and put our numbers beside the published ones.
+
+    python scripts/reproduce.py list                        every row: state, settings, published numbers
+    python scripts/reproduce.py run s0-7 --scale quick      one row, small: about a minute
+    python scripts/reproduce.py run all --scale quick --jobs 2
+    python scripts/reproduce.py run s0 --seeds 0 256 512 --device cuda:0
+    python scripts/reproduce.py table s0-tab1               ours beside the published numbers, with a verdict
+    python scripts/reproduce.py figure s0-fig1              one of the reports' figures, as PNG and PDF
+    python scripts/reproduce.py findings                    what the reports found, and whether our runs show it
+    python scripts/reproduce.py report                      a page with all tables and figures, as HTML and Markdown
+
+s0 ... s4 are the reports, x is what follows from several; s0-7 is a row, s0-tab1 and s4-fig7 are tables and figures of
+the reports. A row can need several runs, and rows share runs: each is run once. Repeat a command after Ctrl-C or a
+failure: finished runs are skipped, interrupted ones go on. A run is a folder as scripts/train.py makes it.
+"""
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlp.backend import require_device
+from mlp.commands.command_line import CommandLine
+from mlp.data.formats.sources import MissingDataError
+from mlp.errors import ConfigurationError, MlpError
+from mlp.experiments.markdown import markdown
+from mlp.files import write_text
+from mlp.reproduction.figures import save
+from mlp.reproduction.findings import check_findings
+from mlp.reproduction.formats import FORMATS, format_table
+from mlp.reproduction.listing import list_rows, rows_as_json
+from mlp.reproduction.page.markdown import findings_text
+from mlp.reproduction.page.write import write_report
+from mlp.reproduction.plan import RUNS, RunIndex, command_for, plan_runs
+from mlp.reproduction.queue import run_all, summarize, train_command
+from mlp.reproduction.reports import select
+from mlp.reproduction.scale import QUICK, SCALES, choose_dataset, find_scale
+from mlp.reproduction.tables import make_table
+
+
+def list_command(arguments):
+    rows = select([arguments.report])
+    print(rows_as_json(rows) if arguments.json else list_rows(rows))
+
+
+def run_command(arguments):
+    scale, device = find_scale(arguments.scale), arguments.device
+    rows = select(arguments.rows)
+    for row in rows if len(rows) < 10 else ():
+        if not row.can_run:
+            print(f"{row.id} has nothing to run, it is {row.state}: {row.test or row.note or row.title}")
+    if not any(row.can_run for row in rows):
+        return 0
+    require_device(device)
+    try:
+        dataset = choose_dataset(scale, arguments.data_dir)
+    except MissingDataError as error:  # it ends with a flag of train.py
+        raise MissingDataError(
+            f"{error} That flag is train.py's; here, --scale quick runs on made-up images."
+        ) from None
+    planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
+    root = Path(arguments.out) / scale.name
+    print(f"{scale.label}; {dataset} images; {len(planned)} runs, {arguments.jobs} at once, in {root}", flush=True)
+    outcomes = run_all(planned, root, train_command(), arguments.jobs, arguments.data_dir)
+    print(summarize(outcomes))
+    failed = [f"failed: {outcome.folder}: {outcome.message}" for outcome in outcomes if outcome.status == "failed"]
+    print("\n".join(failed), file=sys.stderr, end="\n" if failed else "")
+    return 1 if failed else 0
+
+
+@contextmanager
+def runs_and_scale(arguments):
+    """Yield the RunIndex of --runs, and the Scale of --scale or None; at the end name the runs that are damaged."""
+    if arguments.runs != RUNS and not Path(arguments.runs).is_dir():
+        raise ConfigurationError(f"--runs: there is no folder {arguments.runs}")
+    index = RunIndex(arguments.runs)
+    try:
+        yield index, None if arguments.scale is None else find_scale(arguments.scale)
+    finally:
+        for message in dict.fromkeys(index.damaged):
+            print(f"damaged: {message}; delete the folder to run it again", file=sys.stderr)
+
+
+def table_command(arguments):
+    with runs_and_scale(arguments) as (index, scale):
+        table = make_table(arguments.id, index, scale, arguments.seeds)
+    text = format_table(table, arguments.format)
+    if not index.damaged and not any(line.result.records for line in table.lines):
+        command = command_for(arguments.id, scale or QUICK, arguments.runs)
+        print(f"no runs yet; they are made by: {command}", file=sys.stderr)
+    if arguments.out is None:
+        print(text, end="")
+    else:
+        write_text(arguments.out, text)
+        print(arguments.out)
+
+
+def findings_command(arguments):
+    with runs_and_scale(arguments) as (index, scale):
+        print(findings_text(check_findings(index, scale, arguments.seeds)))
+
+
+def figure_command(arguments):
+    out = arguments.out or Path(arguments.runs) / "figures"
+    with runs_and_scale(arguments) as (index, scale):
+        for name in arguments.ids:
+            drawing, paths = save(name, out, index, scale, arguments.seeds)
+            print("\n".join(map(str, paths)))
+            if drawing.numbers:
+                print(markdown(drawing.numbers[0], drawing.numbers[1:]))
+            for line in drawing.left_out:
+                print(f"not complete: {line}", file=sys.stderr)
+
+
+def report_command(arguments):
+    out = arguments.out or Path(arguments.runs) / "report"
+    with runs_and_scale(arguments) as (index, scale):
+        paths = write_report(out, index, scale, arguments.seeds, say=print)
+    print("\n".join(map(str, paths)))
+
+
+def main() -> int:
+    parser = CommandLine(__doc__)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+
+    def command(name, function, text, shows_runs=False):
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(function=function)
+        if shows_runs:
+            added.add_argument("--runs", default=RUNS, metavar="DIR", help=f"where the runs are (default: {RUNS})")
+            added.add_argument("--scale", metavar="NAME", help="full or quick (default: full if there are such runs)")
+            added.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
+        return added
+
+    listing = command("list", list_command, "list rows with state, settings, published numbers, tables and figures")
+    listing.add_argument("report", nargs="?", default="all", help="a report, row, table or figure (default: all)")
+    listing.add_argument("--json", action="store_true", help="all that is known, as JSON")
+
+    running = command("run", run_command, "run what rows need, skip what is finished, resume what was interrupted")
+    running.add_argument("rows", nargs="+", metavar="ROW", help="s0-7, s0-tab1 (all rows of it), s0, or all")
+    running.add_argument("--scale", default="full", metavar="NAME", help=f"{', '.join(SCALES)} (default: full)")
+    running.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
+    running.add_argument("--device", default="cpu", help="cpu, or cuda:0 for a GPU (default: cpu)")
+    running.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at once, each on its own cores")
+    running.add_argument("--data-dir", metavar="DIR", help="with CIFAR-100 (default: MLP_DATA_DIR, else ./data)")
+    running.add_argument("--out", default=RUNS, metavar="DIR", help=f"where the runs go (default: {RUNS})")
+
+    tabling = command("table", table_command, "print a table: ours, published, verdict", shows_runs=True)
+    tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")
+    tabling.add_argument("--format", default="markdown", metavar="NAME", help=f"{', '.join(FORMATS)}")
+    tabling.add_argument("--out", metavar="FILE", help="write to a file (default: print)")
+
+    command("findings", findings_command, "print what the reports found, and whether our runs show it", shows_runs=True)
+
+    drawing = command("figure", figure_command, "draw figures as PNG and PDF", shows_runs=True)
+    drawing.add_argument("ids", nargs="+", metavar="ID", help="s0-fig1; list shows all of them")
+    drawing.add_argument("--out", metavar="DIR", help="folder to write to (default: figures/ in that of the runs)")
+
+    reporting = command("report", report_command, "write a page with all tables and figures so far", shows_runs=True)
+    reporting.add_argument("--out", metavar="DIR", help="folder to write to (default: report/ in that of the runs)")
+
+    arguments = parser.parse_args()
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    try:
+        return arguments.function(arguments) or 0
+    except (MlpError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted: repeat the command to go on; finished runs are skipped", file=sys.stderr)
+        return 130

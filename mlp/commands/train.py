@@ -1,0 +1,56 @@
+"""Train a network and keep everything about the run in one folder.
+
+    python scripts/train.py --model vgg08 --out runs/vgg08
+    python scripts/train.py --model vgg38 --norm batch --residual --learning-rate 1e-2 --out runs/best
+    python scripts/train.py --model net.py:deep --out runs/deep         (a function in a file of your own, see --model)
+    python scripts/train.py --dataset synthetic --epochs 3 --limit-train 2000 --out runs/try    (no data needed)
+
+Interrupt it at any time (Ctrl-C, kill, power cut) and repeat the command with --resume: at most the epoch in progress
+is lost, and the result is the same, bit for bit. The folder holds config.json, metrics.csv, curves.png, the gradient
+flow as gradient_flow.npz and figures, two checkpoints, and test.json once all epochs are done. --statistics adds tables
+and figures of activations, gradients between layers, batch norm and updates; like paths, it can change in a resume.
+"""
+
+import shlex
+import sys
+
+from mlp.commands.command_line import CommandLine
+from mlp.errors import MlpError
+from mlp.experiments.config import add_flags, given_settings
+from mlp.experiments.run import run
+
+
+def main() -> int:
+    parser = CommandLine(__doc__)
+    add_flags(parser.add_argument_group("settings (the defaults are the reports' protocol)"))
+    paths = parser.add_argument_group("paths and interruptions")
+    paths.add_argument("--out", help="folder of the run (default: runs/<model>)")
+    paths.add_argument("--data-dir", help="folder with the data sets (default: MLP_DATA_DIR, else ./data)")
+    paths.add_argument("--download", action="store_true", help="get a data set that is missing into that folder")
+    paths.add_argument("--resume", action="store_true", help="go on with the run in --out; settings may be left out")
+    paths.add_argument("--stop-after", type=int, metavar="N", help="end once N epochs exist; the schedule spans all")
+    paths.add_argument("--statistics", action="store_true", help="record and draw what flows between layers, too")
+    paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one a core)")
+    arguments = parser.parse_args()
+
+    given = given_settings(arguments)
+    out = arguments.out or f"runs/{given.get('model', 'vgg08').rpartition(':')[2]}"
+    try:
+        run(
+            out,
+            given,
+            arguments.data_dir,
+            arguments.resume,
+            arguments.stop_after,
+            arguments.download,
+            arguments.statistics,
+            arguments.threads,
+        )
+    except (MlpError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        words = ["python", "scripts/train.py", *sys.argv[1:], *([] if arguments.resume else ["--resume"])]
+        print(f"\ninterrupted: {shlex.join(words)} goes on", file=sys.stderr)
+        return 130
+    return 0
