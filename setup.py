@@ -1,5 +1,7 @@
 """The package `mlp`: textbook deep learning on NumPy, with CuPy as an extra for CUDA GPUs."""
 
+from runpy import run_path
+
 from setuptools import find_packages, setup
 
 IMAGES, INTEROP = ["pillow>=10"], ["safetensors>=0.4"]
@@ -8,7 +10,7 @@ TEST = ["pytest>=8", "hypothesis>=6.100", *IMAGES, *INTEROP, *LESSONS]
 
 setup(
     name="mlp",
-    version="0.1.0",
+    version=run_path("mlp/version.py")["__version__"],
     description="A deep-learning framework written by hand on NumPy, to see why deep networks fail to train",
     python_requires=">=3.11",
     packages=find_packages(include=["mlp", "mlp.*"]),

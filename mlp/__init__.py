@@ -2,28 +2,40 @@
 
 Read `mlp.layers` first (the textbook), then `mlp.engine.textbook` (a training step in 40 lines) and
 `mlp.training.trainer` (the one loop).
+
+A part is loaded when it is used for the first time, so `import mlp` is quick and `mlp.models.vgg(...)` needs no import
+of its own. Matplotlib is loaded by the first figure.
 """
 
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from mlp import (
-    data,
-    diagnostics,
-    initializers,
-    interop,
-    layers,
-    learning_rules,
-    losses,
-    models,
-    plotting,
-    rng,
-    schedulers,
-    training,
-)
+from mlp.version import __version__
+
+if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
+    from mlp import (
+        data,
+        diagnostics,
+        engine,
+        experiments,
+        initializers,
+        interop,
+        layers,
+        learning_rules,
+        losses,
+        models,
+        plotting,
+        rng,
+        schedulers,
+        training,
+    )
 
 __all__ = [
+    "__version__",
     "data",
     "diagnostics",
+    "engine",
+    "experiments",
     "initializers",
     "interop",
     "layers",
@@ -35,3 +47,14 @@ __all__ = [
     "schedulers",
     "training",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a part of the package when it is asked for (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -12,7 +12,6 @@ CuPy is imported inside the functions, so nothing imports it until a device is a
 """
 
 import ctypes
-import importlib.metadata
 import os
 import sys
 from dataclasses import dataclass
@@ -23,7 +22,9 @@ OLDEST, NEWEST = 12, 13  # the versions of CUDA for which there are wheels: cupy
 
 def gpu_problem(index: int = 0) -> str | None:
     """Say in one sentence why CUDA device `index` cannot be used, and what to do; None if it can."""
-    wheels = sorted(set(importlib.metadata.packages_distributions().get("cupy", ())))
+    from importlib.metadata import packages_distributions  # 30 ms, which only machines with a GPU need
+
+    wheels = sorted(set(packages_distributions().get("cupy", ())))
     if len(wheels) > 1:
         return (
             f"{' and '.join(wheels)} are both installed and overwrite each other's files: "

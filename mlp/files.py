@@ -9,13 +9,15 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.typing import PathLike
+
+if TYPE_CHECKING:  # loading Matplotlib takes longer than all of mlp
+    from matplotlib.figure import Figure
 
 try:
     import fcntl
@@ -59,7 +61,7 @@ def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
         np.savez(file, **arrays)
 
 
-def write_figure(path: PathLike, figure: Figure) -> None:
+def write_figure(path: PathLike, figure: "Figure") -> None:
     """Write a Matplotlib figure in the format that the path's suffix names, atomically."""
     with atomic_write(path) as file:
         figure.savefig(file, format=Path(path).suffix.lstrip("."), dpi=120)

@@ -5,13 +5,19 @@ A log file has no use for them: a bar is written over itself a thousand times.
 
 import warnings
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
-from tqdm import TqdmWarning
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", TqdmWarning)  # a notebook without ipywidgets would hear of them at every start
-    from tqdm.auto import tqdm
+@cache
+def load_tqdm() -> Any:
+    """Return the bar's class for where we are. It is loaded late: many programs that import us never draw a bar."""
+    from tqdm import TqdmWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TqdmWarning)  # notebooks without ipywidgets would be told about them each time
+        from tqdm.auto import tqdm
+    return tqdm
 
 
 def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
@@ -20,9 +26,11 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
     Args:
         iterable: what to loop over. options: those of tqdm: desc, total, unit, leave, ...
     """
-    return tqdm(iterable, disable=None, **options)  # None: only where standard error is a terminal, or in a notebook
+    return load_tqdm()(
+        iterable, disable=None, **options
+    )  # None: only where standard error is a terminal, or in a notebook
 
 
 def write_line(text: str) -> None:
     """Print a line, above the bars that are moving."""
-    tqdm.write(text)
+    load_tqdm().write(text)

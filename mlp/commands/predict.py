@@ -10,7 +10,6 @@ Pillow (python -m pip install pillow). Arrays in .npy files are bytes, (H, W, 3)
 import sys
 from pathlib import Path
 
-from mlp import plotting
 from mlp.commands.command_line import CommandLine
 from mlp.errors import MlpError
 from mlp.experiments.inference import CHECKPOINTS, predict_images
@@ -30,6 +29,8 @@ def main() -> int:
     parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
     parser.add_argument("--out", type=Path, help="where to draw the picture (default: RUN/predictions.png)")
     arguments = parser.parse_args()
+    from mlp import plotting  # --help need not wait for Matplotlib
+
     out = arguments.out or Path(arguments.run) / "predictions.png"
     try:
         if out.suffix.lower() not in plotting.FORMATS:

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from mlp import plotting
 from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.build import make_model
 from mlp.experiments.config import RunConfig
@@ -204,6 +203,8 @@ def compare_runs(paths: Sequence[PathLike], out: PathLike) -> tuple[str, list[Pa
     Raises:
         CheckpointError: a folder holds no run, or a damaged one.
     """
+    from mlp import plotting  # loads Matplotlib, which takes a second
+
     folders = {Path(path).resolve(): path for path in paths}
     groups = group_runs([read_run(path) for path in folders.values()])
     out = Path(out)

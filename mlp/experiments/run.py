@@ -3,7 +3,6 @@
 import time
 from typing import Any
 
-from mlp import plotting
 from mlp.backend import require_device
 from mlp.data import Batches
 from mlp.diagnostics.gradient_flow import GradientFlow
@@ -131,6 +130,8 @@ class SaveFigures(Hook):
 
     def draw(self, history: History) -> None:
         """Draw the curves, the gradient flow in its three forms, and each other table."""
+        from mlp import plotting  # loads Matplotlib, which takes a second
+
         flow = history.tables["gradient_flow"]
         write_figure(self.folder / "curves.png", plotting.curves(history, title=self.title))
         write_figure(self.folder / "gradient_flow.png", plotting.gradient_flow(flow, title=self.title))

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 
-import mlp
 from mlp.data.image_set import ImageSet
 from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.config import RunConfig
@@ -25,6 +24,7 @@ from mlp.experiments.own_model import digest_of_file
 from mlp.files import write_json
 from mlp.layers.machinery.base import Layer
 from mlp.typing import PathLike
+from mlp.version import __version__
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,6 @@ class RunFolder:
             shape, names = list(train.images.shape[1:]), list(train.class_names)
             digest = digest_of_file(config.model) if config.own_model else None
             facts = Facts(model.num_parameters, shape, names, [len(train), len(valid)], digest)
-            versions = {"mlp": mlp.__version__, "python": platform.python_version(), "numpy": np.__version__}
+            versions = {"mlp": __version__, "python": platform.python_version(), "numpy": np.__version__}
             content = {"settings": config.as_dict(), "facts": dataclasses.asdict(facts), "versions": versions}
             write_json(self / "config.json", content)

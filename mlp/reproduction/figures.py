@@ -9,10 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
-from mlp import plotting
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments.comparison import KNOWN_CLASSES
 from mlp.files import write_figure
@@ -21,6 +19,9 @@ from mlp.reproduction.plan import Result, RunIndex, collect, command_for
 from mlp.reproduction.reports import EXHIBITS, Exhibit, rows_of, runs_of
 from mlp.reproduction.scale import FULL, Scale
 from mlp.typing import PathLike
+
+if TYPE_CHECKING:  # Matplotlib is loaded by the first figure: it takes a second
+    from matplotlib.figure import Figure
 
 FIGURES = {name: exhibit for name, exhibit in EXHIBITS.items() if not exhibit.is_table}
 FORMATS = (".png", ".pdf")
@@ -39,7 +40,7 @@ class Drawing:
 
     exhibit: Exhibit
     scale: Scale
-    figure: Figure
+    figure: "Figure"
     left_out: list[str]
     numbers: list[list[str]]
 
@@ -143,13 +144,15 @@ def label_of(result: Result) -> str:
     return label
 
 
-def draw_curves(exhibit: Exhibit, results: Sequence[Result], title: str) -> Figure:
+def draw_curves(exhibit: Exhibit, results: Sequence[Result], title: str) -> "Figure":
     """Draw metrics against the epoch; training and validation in one panel if the figure is of one run."""
+    from mlp.plotting import curve_panels
+
     runs = {label_of(result): [record.history for record in result.records] for result in results}
     worst = None
     if exhibit.id in WORST_IN_RED and len(results) > 1:
         worst = label_of(min(results, key=lambda result: last_value(result, "val_acc")))
-    return plotting.curve_panels(
+    return curve_panels(
         runs, exhibit.metrics, title, worst, number_of_classes(results), together=is_of_one_run(exhibit)
     )
 
@@ -171,15 +174,17 @@ def number_of_classes(results: Sequence[Result]) -> int | None:
     return numbers.pop() if len(numbers) == 1 else None
 
 
-def draw_gradient_flow(exhibit: Exhibit, results: Sequence[Result], title: str) -> Figure:
+def draw_gradient_flow(exhibit: Exhibit, results: Sequence[Result], title: str) -> "Figure":
     """Draw the gradient flow of each run, of the first of its seeds."""
+    from mlp.plotting import flow_panels
+
     recorded = [result for result in results if has_flow(result)]
     if not recorded:
         raise CheckpointError(
             f"{exhibit.id} has nothing to show: none of its {results[0].scale.name}-scale runs has a gradient_flow.npz"
         )
     tables = {label_of(result): result.records[0].history.tables["gradient_flow"] for result in recorded}
-    return plotting.flow_panels(tables, exhibit.log, title)
+    return flow_panels(tables, exhibit.log, title)
 
 
 def has_flow(result: Result) -> bool:
@@ -193,8 +198,10 @@ def gradients_against_rates(results: Sequence[Result]) -> list[list[str]]:
     return [list(HEADER), *magnitude_rows(gradient_magnitudes(records))] if records else []
 
 
-def draw_seeds(exhibit: Exhibit, results: Sequence[Result], title: str) -> Figure:
+def draw_seeds(exhibit: Exhibit, results: Sequence[Result], title: str) -> "Figure":
     """Draw how far the seeds of the first run lie apart, and the published mean where it can be compared."""
+    from mlp.plotting import seed_panels
+
     result = results[0]
     values: dict[str, dict[int, float]] = {}
     for metric in exhibit.metrics:
@@ -204,7 +211,7 @@ def draw_seeds(exhibit: Exhibit, results: Sequence[Result], title: str) -> Figur
                 values.setdefault(metric, {})[record.config.seed] = value
     numbers = {} if result.why_not_comparable else result.run.published.numbers()
     published = {metric: (number.value, number.spread) for metric, number in numbers.items()}
-    return plotting.seed_panels(values, published, title)
+    return seed_panels(values, published, title)
 
 
 KINDS = {"curves": draw_curves, "gradient_flow": draw_gradient_flow, "seeds": draw_seeds}

@@ -1,9 +1,6 @@
 """One HTTP transfer into a file, which may be there in part already."""
 
-import http.client
 import os
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +37,10 @@ def transfer(url: str, part: Path, timeout: float) -> bool:
             came is in `part`.
         DataError: `part` cannot be written.
     """
+    import http.client  # 40 ms, which only downloads need
+    import urllib.error
+    import urllib.request
+
     there = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "mlp"}
     if there:
@@ -72,12 +73,14 @@ def transfer(url: str, part: Path, timeout: float) -> bool:
 
 def received(response: Any, timeout: float) -> Iterator[bytes]:
     """Yield the bytes of a response as they come; the network's errors become BrokenTransfer."""
+    from http.client import HTTPException
+
     count = 0
     try:
         while chunk := response.read1(CHUNK):
             count += len(chunk)
             yield chunk
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise BrokenTransfer(f"{reason(error, timeout)}, after {count:,} bytes") from error
 
 

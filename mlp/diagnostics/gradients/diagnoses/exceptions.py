@@ -12,13 +12,12 @@ from typing import Any
 
 import numpy as np
 
-import mlp
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, distance
 from mlp.layers.machinery.parameter import Parameter
 from mlp.typing import Array
 
 SHAPE_WORDS = ("broadcast", "matmul", "shape", "dimension", "ax", "size", "align", "indices", "out of bounds")
-PACKAGE = Path(mlp.__file__).parent
+PACKAGE = Path(__file__).parents[3]
 
 
 def place_of(error: BaseException) -> str:

@@ -1,0 +1,42 @@
+"""`import mlp` is quick: what a program does not use is not loaded, and a part is loaded when it is named."""
+
+import subprocess
+import sys
+
+import pytest
+
+import mlp
+
+HEAVY = {"matplotlib", "jinja2", "cupy", "PIL", "tqdm", "asyncio", "urllib.request", "safetensors", "torch"}
+PARTS = [name for name in mlp.__all__ if not name.startswith("_") and name != "plotting"]
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return the names of all modules that a new process has loaded after `code`."""
+    command = [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_import_loads_no_part() -> None:
+    assert {name for name in loaded_by("import mlp") if name.startswith("mlp")} == {"mlp", "mlp.version"}
+
+
+def test_no_part_but_plotting_loads_heavy_packages() -> None:
+    loaded = loaded_by("import mlp; " + "; ".join(f"mlp.{name}" for name in PARTS))
+    assert {f"mlp.{name}" for name in PARTS} <= loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "compare", "reproduce", "check", "data"])
+def test_commands_load_matplotlib_when_they_draw(command: str) -> None:
+    assert not loaded_by(f"import mlp.commands.{command}") & {"matplotlib", "jinja2", "cupy"}
+
+
+def test_plotting_loads_matplotlib() -> None:
+    assert "matplotlib" in loaded_by("import mlp; mlp.plotting")
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="module 'mlp' has no attribute 'layer'"):
+        _ = mlp.layer
+    assert set(mlp.__all__) <= set(dir(mlp))
