@@ -26,9 +26,8 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
     Args:
         iterable: what to loop over. options: those of tqdm: desc, total, unit, leave, ...
     """
-    return load_tqdm()(
-        iterable, disable=None, **options
-    )  # None: only where standard error is a terminal, or in a notebook
+    # disable=None: a bar is drawn only where standard error is a terminal, or in a notebook
+    return load_tqdm()(iterable, disable=None, **options)
 
 
 def write_line(text: str) -> None:
