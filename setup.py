@@ -24,7 +24,7 @@ setup(
         "interop": INTEROP,
         "lessons": LESSONS,
         "test": TEST,
-        "oracle": [*TEST, "torch==2.13.0"],
+        "oracle": [*TEST, "torch==2.13.0", "scipy>=1.11"],
         "docs": ["pdoc>=15"],
         "dev": [*TEST, "ruff>=0.8", "mypy>=1.18"],
     },
