@@ -38,7 +38,7 @@ class Trainer:
     Attributes:
         step, epoch: updates and epochs done so far.
         history: what happened, see `mlp.training.history`.
-        batch, batch_loss: inputs, targets and loss of the newest step, for hooks.
+        batch, batch_loss: inputs, targets and loss of the newest step, for hooks (the loss from after_step on).
     """
 
     def __init__(
@@ -113,6 +113,8 @@ class Trainer:
                 if self.schedule is not None:
                     self.rule.learning_rate = float(self.schedule(self.step))
                 self.batch = (x, targets)
+                for hook in hooks:
+                    hook.before_step(self)
                 self.batch_loss = self.engine.train_step(x, targets)
                 for hook in hooks:
                     hook.after_step(self)

@@ -85,6 +85,22 @@ def test_the_schedule_is_asked_before_each_step():
     assert history.column("learning_rate").tolist() == [0.05, 0.025]
 
 
+def test_a_hook_sees_weights_and_batch_before_each_update():
+    seen = []
+
+    class Watch(Hook):
+        def before_step(self, trainer):
+            self.weights = trainer.model.parameters()[0].data.copy()
+            self.batch = trainer.batch
+
+        def after_step(self, trainer):
+            same_batch = trainer.batch is self.batch
+            seen.append((same_batch, np.array_equal(trainer.model.parameters()[0].data, self.weights)))
+
+    make_trainer([Watch()]).fit(Points(), epochs=1)
+    assert seen == [(True, False)] * len(Points())
+
+
 def test_fit_goes_on_where_it_stopped():
     whole, parts = make_trainer(), make_trainer()
     whole.fit(Points(), Points(5), epochs=4)

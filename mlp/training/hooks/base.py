@@ -18,6 +18,9 @@ class Hook:
     def before_epoch(self, trainer: "Trainer") -> None:
         """Before the first step of an epoch; trainer.epoch counts the epochs done."""
 
+    def before_step(self, trainer: "Trainer") -> None:
+        """Before every step, with the weights as they are before the update; trainer.batch is what it will see."""
+
     def after_step(self, trainer: "Trainer") -> None:
         """After every step; trainer.batch and trainer.batch_loss are its inputs, targets and loss."""
 
