@@ -10,49 +10,26 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from mlp.engine.cpu.ops.convolution import SMALL_PRODUCT
-
-TILE = 4  # output rows that are computed together
-
-INPUT_TRANSFORM = [  # B^T (6, 6)
-    [4, 0, -5, 0, 1, 0],
-    [0, -4, -4, 1, 1, 0],
-    [0, 4, -4, -1, 1, 0],
-    [0, -2, -1, 2, 1, 0],
-    [0, 2, -1, -2, 1, 0],
-    [0, 4, 0, -5, 0, 1],
-]
-KERNEL_TRANSFORM = [  # G (6, 3)
-    [1 / 4, 0, 0],
-    [-1 / 6, -1 / 6, -1 / 6],
-    [-1 / 6, 1 / 6, -1 / 6],
-    [1 / 24, 1 / 12, 1 / 6],
-    [1 / 24, -1 / 12, 1 / 6],
-    [0, 0, 1],
-]
-OUTPUT_TRANSFORM = [  # A^T (4, 6)
-    [1, 1, 1, 1, 1, 0],
-    [0, 1, -1, 2, -2, 0],
-    [0, 1, 1, 4, 4, 0],
-    [0, 1, -1, 8, -8, 1],
-]
-
+from mlp.engine.cpu.ops.toom_cook import TAPS, as_arrays, choose_tile
 
 class Correlation:
     """Equations 2, 4 and 5 from images (H, W, C) with a padding to images (OH, OW, F)."""
 
     def __init__(self, input_shape, output_shape, padding):
         self.input_shape, self.output_shape, self.padding = input_shape, output_shape, padding
-        self.tiles = -(-output_shape[0] // TILE)
+        self.tile = choose_tile(output_shape[0])  # output rows that are computed together
+        self.points = self.tile + TAPS - 1
+        self.tiles = -(-output_shape[0] // self.tile)
         self.pitch = input_shape[1] + padding[1]  # pixels from one row of V_k to the next
         above = padding[0]
-        self.border = above, TILE * self.tiles + 2 - above - input_shape[0]  # rows of zeros that (2) reads
+        self.border = above, self.tile * self.tiles + 2 - above - input_shape[0]  # rows of zeros that (2) reads
         self.bound = False
 
     def bind(self, plan, images, source, target, writes):
         """Work from one `Storage` to another, writing it or adding to it, in blocks of so many images."""
         self.writes = writes
-        self.B, self.A = np.array(INPUT_TRANSFORM, plan.dtype), np.array(OUTPUT_TRANSFORM, plan.dtype)
-        self.direct = writes and self.output_shape[0] % TILE == 0
+        self.B, self.G, self.A = as_arrays(self.tile, plan.dtype)
+        self.direct = writes and self.output_shape[0] % self.tile == 0
         above = source.above - self.padding[0]  # rows of zeros that are not for us
         self.views = {
             (lo, hi): self._views(plan, t, source.bordered_part(t, lo, hi)[:, above:], target.part(t, lo, hi))
@@ -64,13 +41,14 @@ class Correlation:
         """Return the arrays that a block goes through."""
         (_, W, C), (_, OW, F) = self.input_shape, self.output_shape
         n, T, P, PW = len(source), self.tiles, self.pitch, self.padding[1]
+        m, K = self.tile, self.points
         item, scratch = plan.dtype.itemsize, plan.memory.scratch
         thirds = -(-n * T * P // 3)  # outputs in each of the three products
         parts = -(-thirds * 3 * C * F // SMALL_PRODUCT)
         part = -(-thirds // parts)
         pixels = 3 * parts * part  # outputs, some of which mean nothing
-        V = scratch(("V", n * T, P, PW), (6, pixels + 2 + PW, C))[t]
-        M, out = plan.memory.temporary((6, pixels, F), (n, T * TILE, OW, F))[t]
+        V = scratch(("V", n * T, P, PW), (K, pixels + 2 + PW, C))[t]
+        M, out = plan.memory.temporary((K, pixels, F), (n, T * m, OW, F))[t]
         out = target if self.direct else out
 
         def rows_of(images, width, step, count):
@@ -79,27 +57,32 @@ class Correlation:
             return as_strided(images, (n, T, count, width), (images.strides[0], step * row, row, item))
 
         def lines_of(points, width, channels):
-            """View V or M (6, pixels, channels) as (n, T, 6, width)."""
+            """View V or M (K, pixels, channels) as (n, T, K, width)."""
             line = P * channels * item
-            return as_strided(points, (n, T, 6, width), (T * line, line, points.strides[0], item))
+            return as_strided(points, (n, T, K, width), (T * line, line, points.strides[0], item))
 
         def outputs_of(points, channels, numbers):
-            """View V or M as (6, 3, parts, outputs, numbers): every third pixel, and `numbers` from there on."""
+            """View V or M as (K, 3, parts, outputs, numbers): every third pixel, and `numbers` from there on."""
             pixel = channels * item
             strides = (points.strides[0], pixel, 3 * part * pixel, 3 * pixel, item)
-            return as_strided(points, (6, 3, parts, part, numbers), strides)
+            return as_strided(points, (K, 3, parts, part, numbers), strides)
 
         return BlockViews(
             V=V,
-            source_rows=rows_of(source, W * C, TILE, 6),
+            source_rows=rows_of(source, W * C, m, K),
             V_lines=lines_of(V[:, PW:], W * C, C),
             V_outputs=outputs_of(V, C, 3 * C),
             M_outputs=outputs_of(M, F, F),
             M_lines=lines_of(M, OW * F, F),
-            out_rows=rows_of(out, OW * F, TILE, TILE),
+            out_rows=rows_of(out, OW * F, m, m),
             out=out,
             target=target,
         )
+
+    def at_points(self, kernel):
+        """Equation 3: (3, 3, C, F) -> (K, 3 C, F)."""
+        _, _, C, F = kernel.shape
+        return (self.G @ kernel.reshape(3, -1)).reshape(self.points, 3 * C, F)
 
     def transform(self, lo, hi):
         """Equation 2."""
@@ -107,7 +90,7 @@ class Correlation:
         np.matmul(self.B, views.source_rows, out=views.V_lines)
 
     def multiply(self, lo, hi, kernels):
-        """Equations 4 and 5, with the kernels (6, 3 C, F)."""
+        """Equations 4 and 5, with the kernels (K, 3 C, F)."""
         views = self.views[lo, hi]
         np.matmul(views.V_outputs, kernels[:, None, None], out=views.M_outputs)
         np.matmul(self.A, views.M_lines, out=views.out_rows)
@@ -122,14 +105,17 @@ class Correlation:
 
 @dataclass(eq=False)
 class BlockViews:
-    """One block's way through equations 2, 4 and 5: the same memory seen in the shapes that each step wants."""
+    """One block's way through equations 2, 4 and 5: the same memory seen in the shapes that each step wants.
 
-    V: np.ndarray  # (6, pixels, C)
-    source_rows: np.ndarray  # (n, T, 6, W C), rows of neighbouring tiles overlap
-    V_lines: np.ndarray  # (n, T, 6, W C)
-    V_outputs: np.ndarray  # (6, 3, parts, outputs, 3 C)
-    M_outputs: np.ndarray  # (6, 3, parts, outputs, F)
-    M_lines: np.ndarray  # (n, T, 6, OW F)
-    out_rows: np.ndarray  # (n, T, 4, OW F)
-    out: np.ndarray  # (n, 4 T, OW, F), the target itself where it can be
+    K = m + 2 points, T tiles of m rows in an image.
+    """
+
+    V: np.ndarray  # (K, pixels, C)
+    source_rows: np.ndarray  # (n, T, K, W C), rows of neighbouring tiles overlap
+    V_lines: np.ndarray  # (n, T, K, W C)
+    V_outputs: np.ndarray  # (K, 3, parts, outputs, 3 C)
+    M_outputs: np.ndarray  # (K, 3, parts, outputs, F)
+    M_lines: np.ndarray  # (n, T, K, OW F)
+    out_rows: np.ndarray  # (n, T, m, OW F)
+    out: np.ndarray  # (n, m T, OW, F), the target itself where it can be
     target: np.ndarray  # (n, OH, OW, F)
