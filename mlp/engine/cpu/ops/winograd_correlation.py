@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import as_strided
 from mlp.engine.cpu.ops.convolution import SMALL_PRODUCT
 from mlp.engine.cpu.ops.toom_cook import TAPS, as_arrays, choose_tile
 
+
 class Correlation:
     """Equations 2, 4 and 5 from images (H, W, C) with a padding to images (OH, OW, F)."""
 
