@@ -18,7 +18,7 @@ import numpy as np
 
 from mlp.errors import ConfigurationError, MlpError
 from mlp.machine import peak_memory_mb
-from mlp.models.vgg import blocks_per_stage
+from mlp.models.options import blocks_per_stage
 
 EPOCH = 20  # steps
 TURN = 0.3  # seconds at least: the first step finds the caches full of another process' numbers, as in no training

@@ -80,6 +80,10 @@ def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int]) 
         norm_groups=config.norm_groups,
         image_channels=image_shape[-1],
         dtype=config.dtype,
+        dense=config.dense,
+        growth=config.growth,
+        multi_scale=config.multi_scale,
+        initializer=config.initializer,
     )
     return model.to(config.device)
 
@@ -132,5 +136,6 @@ def run_title(config: RunConfig) -> str:
     """Return a run's name for people: "VGG38 BN+RC on cifar100"."""
     if config.own_model:
         return f"{config.model} on {config.dataset}"
-    extras = "+".join(filter(None, (NORM_TITLES.get(config.norm), "RC" if config.residual else None)))
+    kinds = {"RC": config.residual, "dense": config.dense, "multi-scale": config.multi_scale}
+    extras = "+".join(filter(None, (NORM_TITLES.get(config.norm), *(kind for kind in kinds if kinds[kind]))))
     return " ".join(filter(None, (f"VGG{config.depth:02d}", extras, "on", config.dataset)))

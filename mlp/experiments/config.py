@@ -17,14 +17,15 @@ from mlp.engine import ENGINES
 from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import ConfigurationError
 from mlp.learning_rules import RULES
-from mlp.models.vgg import (
-    NORM_GROUPS,
+from mlp.models.options import (
+    GROWTH,
     NORM_POSITIONS,
     NORMS,
     REDUCTION_SHORTCUTS,
     blocks_per_stage,
     check_combination,
 )
+from mlp.models.parts import INITIALIZERS, NORM_GROUPS
 
 SCHEDULES = ("constant", "cosine", "step", "exponential", "warm_restarts")
 SCHEDULE_UNITS = ("epoch", "step")
@@ -37,6 +38,10 @@ VGG_SETTINGS = (  # not for models of one's own
     "reduction_shortcut",
     "dropout",
     "filters",
+    "dense",
+    "growth",
+    "multi_scale",
+    "initializer",
 )
 FACTOR_SCHEDULES = ("step", "exponential", "warm_restarts")  # those that --schedule-factor is for,
 LENGTH_SCHEDULES = ("cosine", "step", "warm_restarts")  # and --schedule-length
@@ -77,6 +82,10 @@ class RunConfig:
     )
     dropout: float = setting(0.0, "probability of silence behind each norm", minimum=0, below=1)
     filters: int = setting(32, "channels of every convolution", minimum=1)
+    dense: bool = setting(False, "blocks that concatenate what they compute with what they read, as DenseNet's")
+    growth: int | None = setting(None, "with --dense: channels that each block adds", minimum=1, unset=str(GROWTH))
+    multi_scale: bool = setting(False, "processing blocks with 3x3 and 5x5 convolutions side by side")
+    initializer: str = setting("pytorch", "first weights of the convolutions", tuple(INITIALIZERS))
     dataset: str = setting("cifar100", f"images to train on: {', '.join(DATASET_FORMS)}")
     labels: str = setting("fine", "classes, or groups of classes where the data set has them", LABELS)
     split: str = setting("coursework", "the reports' random split, or one with equal classes", tuple(SPLITS))
@@ -140,8 +149,7 @@ class RunConfig:
     def _check_model(self) -> None:
         if not self.own_model:
             _ = self.depth
-            combined = ("norm", "norm_groups", "norm_position", "filters", "residual", "reduction_shortcut", "dropout")
-            check_combination(**{name: getattr(self, name) for name in combined})
+            check_combination(**{name: getattr(self, name) for name in VGG_SETTINGS})
             return
         defaults = {f.name: f.default for f in dataclasses.fields(self)}
         for name in VGG_SETTINGS:

@@ -3,6 +3,7 @@
 from mlp.layers.activations import LeakyReLU, ReLU
 from mlp.layers.affine import Affine
 from mlp.layers.batch_norm import BatchNorm
+from mlp.layers.concat import Concat
 from mlp.layers.containers import Identity, Residual, Sequential
 from mlp.layers.convolution import Conv2d, im2col
 from mlp.layers.dropout import Dropout
@@ -21,6 +22,7 @@ __all__ = [
     "Affine",
     "AvgPool2d",
     "BatchNorm",
+    "Concat",
     "Conv2d",
     "Dropout",
     "FlatParameters",

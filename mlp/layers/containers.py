@@ -35,8 +35,8 @@ class Sequential(Layer):
     """Layers one after the other.
 
     Args:
-        layers: the layers, which are then named 0, 1, 2, ...; or one dict from names to layers. The name ""
-            is for a wrapper that adds no component to the dotted paths of what it wraps.
+        layers: the layers, which are then named 0, 1, 2, ...; or one dict from names to layers. The name "", and
+            names that begin with "*", are for wrappers that add no component to the dotted paths of what they wrap.
     """
 
     def __init__(self, *layers: Any) -> None:
@@ -48,7 +48,7 @@ class Sequential(Layer):
         self.set_paths()
 
     def children(self) -> list[tuple[str, Layer]]:
-        return list(self.layers.items())
+        return [("" if name.startswith("*") else name, layer) for name, layer in self.layers.items()]
 
     def forward(self, x: Array, training: bool = False) -> Array:
         for layer in self.layers.values():

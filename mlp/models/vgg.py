@@ -19,38 +19,26 @@ convolutions and affine layers is 1 + 3 (2B + 2) + 1 = 8 + 6B: VGG08 has no proc
         projection  conv 1x1, stride 2, no bias - [norm]               option B
         projection_everywhere   the same, and in processing blocks conv 1x1, no bias - [norm]: option C
 
+    dense           blocks that concatenate instead, see `dense`
+    multi_scale     processing blocks with 3 x 3 and 5 x 5 convolutions side by side, see `multi_scale`
+    initializer     first weights of the convolutions: PyTorch's, He's for the slope 0.01, Glorot's uniform, orthogonal
+
 Names do not depend on options: "stage_0.block_1.conv_0.weight" is the same weight, with the same initial values, with
 and without norms, shortcuts and dropout.
 """
 
 import numpy as np
 
-from mlp.checks import at_least_one, choose, fraction
-from mlp.errors import ConfigurationError
-from mlp.layers import (
-    Affine,
-    AvgPool2d,
-    BatchNorm,
-    Conv2d,
-    Dropout,
-    GlobalAvgPool,
-    GroupNorm,
-    Identity,
-    InstanceNorm,
-    LayerNorm,
-    LeakyReLU,
-    Residual,
-    Sequential,
-    StridedIdentity,
-)
+from mlp.checks import at_least_one
+from mlp.layers import Affine, AvgPool2d, GlobalAvgPool, Sequential, StridedIdentity
 from mlp.layers.machinery.base import Layer
+from mlp.models.dense import before, dense_block, dense_reduction
+from mlp.models.multi_scale import multi_scale_block
+from mlp.models.options import GROWTH, blocks_per_stage, check_combination
+from mlp.models.parts import Parts, with_shortcut
 from mlp.typing import DType
 
 STAGES = 3
-NORMS = ("none", "batch", "layer", "instance", "group")
-NORM_GROUPS = 8
-NORM_POSITIONS = ("before", "after")
-REDUCTION_SHORTCUTS = ("none", "avgpool", "strided", "projection", "projection_everywhere")
 
 
 def vgg(
@@ -66,6 +54,11 @@ def vgg(
     norm_groups: int | None = None,
     image_channels: int = 3,
     dtype: DType = np.float32,
+    *,
+    dense: bool = False,
+    growth: int | None = None,
+    multi_scale: bool = False,
+    initializer: str = "pytorch",
 ) -> Sequential:
     """Build a VGG-style network, (N, H, W, image_channels) -> (N, num_classes).
 
@@ -81,6 +74,9 @@ def vgg(
         dropout: probability of silence behind each norm, those of shortcuts left out.
         norm_groups: of norm "group", a number that divides filters; None for 8.
         dtype: of the weights.
+        dense, growth: blocks that concatenate, and how many channels each of them adds; None for 8.
+        multi_scale: processing blocks with convolutions of two sizes.
+        initializer: one of `INITIALIZERS`, for the convolutions; their biases start at 0, but for "pytorch".
 
     Raises:
         ConfigurationError: a value that is not among these, or one that has no effect without another.
@@ -88,113 +84,90 @@ def vgg(
     blocks = blocks_per_stage(depth)
     for name, value in (("filters", filters), ("num_classes", num_classes), ("image_channels", image_channels)):
         at_least_one(name, value)
-    check_combination(norm, norm_groups, norm_position, filters, residual, reduction_shortcut, dropout)
+    check_combination(
+        norm=norm,
+        norm_groups=norm_groups,
+        norm_position=norm_position,
+        filters=filters,
+        residual=residual,
+        reduction_shortcut=reduction_shortcut,
+        dropout=dropout,
+        dense=dense,
+        growth=growth,
+        multi_scale=multi_scale,
+        initializer=initializer,
+    )
+    parts = Parts(filters, norm, norm_groups, norm_position, dropout, initializer, dtype)
+    entry = entry_layers(parts, image_channels)
+    head: dict[str, Layer] = {"pool": GlobalAvgPool(), "affine": Affine(filters, num_classes, dtype=dtype)}
+    if dense:
+        entry.pop("activation_0")  # it is that of the first block
+        head = {**before(parts, 0, filters), **head}
 
-    def conv(in_channels: int = filters, bias: bool = False) -> Conv2d:
-        return Conv2d(in_channels, filters, kernel_size=3, padding=1, bias=bias, dtype=dtype)
+    def stage() -> Sequential:
+        if dense:
+            return Sequential(dense_stage(parts, blocks, GROWTH if growth is None else growth))
+        return Sequential(plain_stage(parts, blocks, multi_scale, residual, reduction_shortcut))
 
-    def norm_layer() -> Layer:
-        match norm:
-            case "layer":
-                return LayerNorm(filters, dtype=dtype)
-            case "instance":
-                return InstanceNorm(filters, dtype=dtype)
-            case "group":
-                return GroupNorm(norm_groups or NORM_GROUPS, filters, dtype=dtype)
-            case _:  # "batch", and the input block of "none"
-                return BatchNorm(filters, dtype=dtype)
-
-    def norm_and_dropout(i: int) -> dict[str, Layer]:
-        return {f"norm_{i}": norm_layer(), **({f"dropout_{i}": Dropout(dropout)} if dropout else {})}
-
-    def norms(i: int, position: str) -> dict[str, Layer]:
-        return norm_and_dropout(i) if norm != "none" and norm_position == position else {}
-
-    def activation(i: int) -> dict[str, Layer]:
-        return {f"activation_{i}": LeakyReLU(0.01)}
-
-    def block(first: Layer, between: dict[str, Layer], second: Layer, shortcut: Layer | None) -> Sequential:
-        """first - [norm] - LReLU - between - second - [norm] - [+ shortcut] - LReLU, or the norms behind LReLU."""
-        body = {"conv_0": first, **norms(0, "before"), **activation(0), **norms(0, "after")}
-        body = {**body, **between, "conv_1": second, **norms(1, "before")}
-        tail = {**activation(1), **norms(1, "after")}
-        if shortcut is None:
-            return Sequential({**body, **tail})
-        return Sequential({"": Residual(Sequential(body), shortcut), **tail})
-
-    def projection(stride: int) -> Sequential:
-        layers: dict[str, Layer] = {"conv_0": Conv2d(filters, filters, 1, stride, bias=False, dtype=dtype)}
-        return Sequential(layers if norm == "none" else {**layers, "norm_0": norm_layer()})
-
-    def processing_block() -> Sequential:
-        shortcut = projection(1) if reduction_shortcut == "projection_everywhere" else Identity()
-        return block(conv(), {}, conv(), shortcut if residual else None)
-
-    def reduction_block() -> Sequential:
-        shortcuts = {
-            "none": lambda: None,
-            "avgpool": lambda: AvgPool2d(2),
-            "strided": lambda: StridedIdentity(filters, filters, stride=2),
-            "projection": lambda: projection(2),
-            "projection_everywhere": lambda: projection(2),
-        }
-        return block(conv(bias=True), {"pool": AvgPool2d(2)}, conv(bias=True), shortcuts[reduction_shortcut]())
-
-    entry = {"conv_0": conv(image_channels), **norm_and_dropout(0), **activation(0)}
-    stages = {
-        f"stage_{s}": Sequential(
-            {**{f"block_{b}": processing_block() for b in range(blocks)}, "reduction": reduction_block()}
-        )
-        for s in range(STAGES)
-    }
-    head = {"pool": GlobalAvgPool(), "affine": Affine(filters, num_classes, dtype=dtype)}
+    stages = {f"stage_{s}": stage() for s in range(STAGES)}
     return Sequential({"input": Sequential(entry), **stages, "head": Sequential(head)}).initialize(seed)
 
 
-def check_combination(
-    norm: str,
-    norm_groups: int | None,
-    norm_position: str,
-    filters: int,
-    residual: bool,
-    reduction_shortcut: str,
-    dropout: float,
-) -> None:
-    """Raise ConfigurationError unless these settings of `vgg` are known, and go together."""
-    choose("norm", norm, NORMS)
-    choose("norm_position", norm_position, NORM_POSITIONS)
-    choose("reduction_shortcut", reduction_shortcut, REDUCTION_SHORTCUTS)
-    if norm_groups is not None and norm != "group":
-        raise ConfigurationError(f"norm_groups is for norm 'group', not for {norm!r}: leave it out")
-    groups = NORM_GROUPS if norm_groups is None else at_least_one("norm_groups", norm_groups)
-    if norm == "group" and filters % groups:
-        fitting = ", ".join(str(g) for g in range(1, filters + 1) if filters % g == 0)
-        raise ConfigurationError(
-            f"norm_groups must divide the {filters} filters, and {groups} does not: choose one of {fitting}"
-        )
-    if norm_position == "after" and (norm == "instance" or (norm == "group" and groups == filters)):
-        raise ConfigurationError(
-            "norm_position 'after' makes a network blind whose norm takes each channel of an image by itself: the head "
-            "averages over the pixels, and that average is then beta for every image: choose norm_position 'before'"
-        )
-    if fraction("dropout", dropout) and norm == "none":
-        raise ConfigurationError(
-            f"dropout {dropout} stands behind the norms of the blocks, and norm 'none' has none there: choose a norm, "
-            "say norm='batch' (--norm batch), or leave dropout out"
-        )
-    if reduction_shortcut != "none" and not residual:
-        raise ConfigurationError(
-            f"reduction_shortcut {reduction_shortcut!r} belongs to residual connections: add residual=True "
-            "(--residual), or leave reduction_shortcut out"
-        )
+def entry_layers(parts: Parts, image_channels: int) -> dict[str, Layer]:
+    """Return conv 3x3 - norm - [dropout] - LReLU."""
+    layers: dict[str, Layer] = {"conv_0": parts.conv(image_channels, parts.filters)}
+    return {**layers, **parts.norm_and_dropout(0, parts.filters), **parts.activation(0)}
 
 
-def blocks_per_stage(depth: int) -> int:
-    """Return B of depth = 8 + 6 B; ConfigurationError for a depth between."""
-    if depth < 8 or (depth - 8) % 6:
-        near = list(range(8, max(depth, 8) + 7, 6))[-2:]
-        raise ConfigurationError(
-            f"depth must be 8, 14, 20, 26, 32, 38, ... (8 + 6 blocks a stage), got {depth}: "
-            f"try {' or '.join(str(d) for d in near)}"
-        )
-    return (depth - 8) // 6
+def plain_stage(
+    parts: Parts, blocks: int, multi_scale: bool, residual: bool, reduction_shortcut: str
+) -> dict[str, Layer]:
+    """Return the blocks of a stage in which each block reads the one before it."""
+
+    def processing_block() -> Sequential:
+        shortcut = parts.processing_shortcut(residual, reduction_shortcut)
+        if multi_scale:
+            return multi_scale_block(parts, parts.filters // 4, shortcut)
+        return plain_block(parts, shortcut)
+
+    reduction = plain_block(parts, reduction_shortcut_layer(parts, reduction_shortcut), reduces=True)
+    return {**{f"block_{b}": processing_block() for b in range(blocks)}, "reduction": reduction}
+
+
+def plain_block(parts: Parts, shortcut: Layer | None, *, reduces: bool = False) -> Sequential:
+    """conv - [norm] - LReLU - [pool] - conv - [norm] - [+ shortcut] - LReLU, or the norms behind LReLU."""
+    F = parts.filters
+    between: dict[str, Layer] = {"pool": AvgPool2d(2)} if reduces else {}
+    body = {
+        "conv_0": parts.conv(F, F, bias=reduces),
+        **parts.norms(0, "before", F),
+        **parts.activation(0),
+        **parts.norms(0, "after", F),
+        **between,
+        "conv_1": parts.conv(F, F, bias=reduces),
+        **parts.norms(1, "before", F),
+    }
+    tail = {**parts.activation(1), **parts.norms(1, "after", F)}
+    if shortcut is None:
+        return Sequential({**body, **tail})
+    return Sequential({**with_shortcut(Sequential(body), shortcut), **tail})
+
+
+def reduction_shortcut_layer(parts: Parts, name: str) -> Layer | None:
+    """Return the shortcut of a reduction block."""
+    match name:
+        case "none":
+            return None
+        case "avgpool":
+            return AvgPool2d(2)
+        case "strided":
+            return StridedIdentity(parts.filters, parts.filters, stride=2)
+        case _:  # "projection", "projection_everywhere"
+            return parts.projection(2)
+
+
+def dense_stage(parts: Parts, blocks: int, growth: int) -> dict[str, Layer]:
+    """Return the blocks of a stage in which each block reads all blocks before it."""
+    F = parts.filters
+    made: dict[str, Layer] = {f"block_{b}": dense_block(parts, F + growth * b, growth) for b in range(blocks)}
+    return {**made, "reduction": dense_reduction(parts, F + growth * blocks)}

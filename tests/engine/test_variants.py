@@ -35,7 +35,7 @@ from mlp.layers import (
 from mlp.learning_rules import Adam, GradientDescent
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.models import vgg
-from mlp.models.vgg import NORM_POSITIONS, NORMS, REDUCTION_SHORTCUTS
+from mlp.models.options import NORM_POSITIONS, NORMS, REDUCTION_SHORTCUTS
 from mlp.rng import generator
 
 

@@ -13,6 +13,7 @@ from mlp.layers import (
     Affine,
     AvgPool2d,
     BatchNorm,
+    Concat,
     Conv2d,
     Dropout,
     Flatten,
@@ -66,6 +67,12 @@ def resizing_block(shortcut: Layer) -> Residual:
     return Residual(Sequential(Conv2d(2, 3, 3, stride=2, padding=1), BatchNorm(3)), shortcut)
 
 
+def dense_block() -> Sequential:
+    """Two blocks of DenseNet: 2, 4 and 5 channels."""
+    blocks = (Sequential(BatchNorm(n), LeakyReLU(0.1), Conv2d(n, k, 3, padding=1)) for n, k in ((2, 2), (4, 1)))
+    return Sequential(*(Concat(Identity(), block) for block in blocks))
+
+
 def nested() -> Sequential:
     """Sequential in Sequential, one of them under the name "" that adds no component to the paths."""
     features = Sequential(Conv2d(2, 3, 3), ReLU(), Sequential({"": Sequential(BatchNorm(3), LeakyReLU(0.2))}))
@@ -116,5 +123,7 @@ CASES = [
     LayerCase("Residual, AvgPool2d shortcut", lambda: reduction_block(2), (2, 4, 6, 2)),
     LayerCase("Residual, Conv2d shortcut", lambda: resizing_block(Conv2d(2, 3, 1, stride=2, bias=False)), (2, 5, 4, 2)),
     LayerCase("Residual, strided shortcut", lambda: resizing_block(StridedIdentity(2, 3)), (2, 5, 4, 2)),
+    LayerCase("Concat, two dense blocks", dense_block, (2, 3, 4, 2)),
+    LayerCase("Concat, three branches (N, D)", lambda: Concat(Affine(3, 2), Identity(), Affine(3, 1)), (4, 3)),
     LayerCase("Sequential, nested", nested, (3, 4, 5, 2)),
 ]

@@ -15,6 +15,7 @@ from mlp.diagnostics.gradients.gallery import (
     activations,
     affine,
     batch_norm,
+    concat,
     convolution,
     dropout,
     pooling,
@@ -34,6 +35,7 @@ FAMILIES = (
     dropout,
     softmax_cross_entropy,
     residual,
+    concat,
     rules,
     protocol,
 )
