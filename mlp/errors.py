@@ -6,7 +6,13 @@ what to do instead. Scripts turn an `MlpError` into one line and exit status 2; 
 
 
 class MlpError(Exception):
-    """Base of all errors that tell a user what to change."""
+    """Base of all errors that tell a user what to change.
+
+    Attributes:
+        exit_status: of a script that ends with it.
+    """
+
+    exit_status = 2
 
 
 class ShapeError(MlpError, ValueError):
@@ -22,7 +28,19 @@ class DataError(MlpError):
 
 
 class CheckpointError(MlpError):
-    """A checkpoint or run folder cannot be read, belongs to another configuration, or is in use by another run."""
+    """A checkpoint or run folder cannot be read, or belongs to another configuration."""
+
+
+class FolderInUseError(CheckpointError):
+    """Another process writes to the run folder. Schedulers may try again later."""
+
+    exit_status = 73  # EX_CANTCREAT of sysexits.h
+
+
+class StopRequestedError(MlpError):
+    """A signal asked for the end of training; what was done is saved, and a resume continues it."""
+
+    exit_status = 75  # EX_TEMPFAIL of sysexits.h
 
 
 class DeviceError(MlpError):

@@ -13,24 +13,24 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlp.errors import CheckpointError, ConfigurationError
+from mlp.errors import ConfigurationError
+from mlp.locks import check_lock
 from mlp.typing import PathLike
 
 if TYPE_CHECKING:  # loading Matplotlib takes longer than all of mlp
     from matplotlib.figure import Figure
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 
 @contextmanager
 def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Open `path` for writing; it appears, or is replaced, when the context ends without an error."""
+    """Open `path` for writing; it appears, or is replaced, when the context ends without an error.
+
+    In a folder that this process has locked (see `mlp.locks`), the lock must still be held.
+    """
     path = Path(path)
     if not path.name:
         raise ConfigurationError(f"{str(path)!r} is a folder: a file name is missing")
+    check_lock(path.parent)
     part = path.with_name(path.name + ".part")
     options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
@@ -65,31 +65,3 @@ def write_figure(path: PathLike, figure: "Figure") -> None:
     """Write a Matplotlib figure in the format that the path's suffix names, atomically."""
     with atomic_write(path) as file:
         figure.savefig(file, format=Path(path).suffix.lstrip("."), dpi=120)
-
-
-@contextmanager
-def only_writer(folder: PathLike) -> Iterator[None]:
-    """Keep other processes from writing to a folder, until the context ends, or this process, however it ends.
-
-    Two that write a file at once do it under one neighbouring name, and half of each may get renamed.
-    Where a system or a network drive has no locks, nothing is kept.
-
-    Raises:
-        CheckpointError: another process writes there.
-    """
-    if fcntl is None:
-        yield
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CheckpointError(
-                f"another run is writing to {folder}: wait until it ends, or choose another --out"
-            ) from None
-        except OSError:  # a network drive without locks
-            pass
-        yield
-    finally:
-        os.close(descriptor)

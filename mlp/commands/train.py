@@ -7,8 +7,12 @@
 
 Interrupt it at any time (Ctrl-C, kill, power cut) and repeat the command with --resume: at most the epoch in progress
 is lost, and the result is the same, bit for bit. The folder holds config.json, metrics.csv, curves.png, the gradient
-flow as gradient_flow.npz and figures, two checkpoints, and test.json once all epochs are done. --statistics adds tables
+flow as gradient_flow.npz and figures, two checkpoints, attempts.tsv (who ran it, where, with what, how that ended), and
+test.json once all epochs are done. --statistics adds tables
 and figures of activations, gradients between layers, batch norm and updates; like paths, it can change in a resume.
+
+For schedulers: the signal USR2 ends the run after the epoch in progress, with exit status 75; a folder that another
+process writes to is exit status 73; every other error is 2.
 """
 
 import shlex
@@ -48,7 +52,7 @@ def main() -> int:
         )
     except (MlpError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
+        return getattr(error, "exit_status", 2)
     except KeyboardInterrupt:
         words = ["python", "scripts/train.py", *sys.argv[1:], *([] if arguments.resume else ["--resume"])]
         print(f"\ninterrupted: {shlex.join(words)} goes on", file=sys.stderr)

@@ -9,12 +9,14 @@ from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.diagnostics.statistics import all_statistics
 from mlp.errors import ConfigurationError
 from mlp.experiments.build import load_images, make_batches, make_loss, make_model, make_rule, make_schedule, run_title
+from mlp.experiments.config import RunConfig
 from mlp.experiments.estimate import estimate_cost
 from mlp.experiments.run_folder import RunFolder
-from mlp.files import only_writer, write_arrays, write_figure, write_json
+from mlp.files import write_arrays, write_figure, write_json
+from mlp.training.attempts import attempt
 from mlp.training.checkpoint import load_checkpoint, load_model
 from mlp.training.history import History
-from mlp.training.hooks import Checkpoint, CsvLog, Hook, PeakMemory, Progress, evaluate
+from mlp.training.hooks import Checkpoint, CsvLog, Hook, PeakMemory, Progress, StopOnSignal, evaluate
 from mlp.training.trainer import Trainer
 from mlp.typing import PathLike
 
@@ -45,51 +47,69 @@ def run(
 
     Raises:
         MlpError: settings, data, device or folder do not allow the run; nothing was written then.
+        FolderInUseError: another process writes to `out`. StopRequestedError: SIGUSR2 came, an epoch ended since.
     """
     if stop_after is not None and stop_after < 1:
         raise ConfigurationError(f"--stop-after must be at least 1, got {stop_after}")
-    folder = RunFolder(out)
-    config = folder.open(given, resume)
-    require_device(config.device)
-    train, valid, test = load_images(config, data_dir, download)
-    train_batches, valid_batches, test_batches = make_batches(config, train, valid, test)
-    model = make_model(config, train.num_classes, train.images.shape[1:])
-    rule = make_rule(config)
-    schedule = make_schedule(config, len(train_batches))
-    hooks = [
-        GradientFlow(),
-        *(all_statistics() if statistics else []),
-        PeakMemory(),
-        Progress(),
-        Checkpoint(folder, config.as_dict()),
-        CsvLog(folder / "metrics.csv"),
-        SaveFigures(folder, title=run_title(config)),
-    ]
-    loss, precision = make_loss(config), config.precision
-    trainer = Trainer(model, loss, rule, schedule, hooks, config.engine, threads, precision)
-    folder.path.mkdir(parents=True, exist_ok=True)
-    with only_writer(folder.path):
-        folder.open(given, resume)  # once more: another run may have written there while the data were loaded
-        if folder.latest.exists():
-            load_checkpoint(folder.latest, trainer)
-            print(f"resuming {folder.path} after epoch {trainer.epoch}")
-            folder.mention_changed_code()
-        elif resume or (folder / "config.json").exists():
-            print(f"{folder.path} holds no finished epoch: starting from the beginning")
-        folder.write_config(config, model, train, valid)
-        print(
-            f"{run_title(config)}: {model.num_parameters:,} parameters, {len(train):,} training and {len(valid):,} "
-            f"validation images, engine {trainer.engine.name}, results in {folder.path}"
-        )
-        if trainer.epoch < min(config.epochs, stop_after or config.epochs):
-            cost = estimate_cost(trainer, train_batches, valid_batches, test_batches)
-            cost.report(min(config.epochs, stop_after or config.epochs) - trainer.epoch)
-        history = trainer.fit(train_batches, valid_batches, epochs=config.epochs, stop_after=stop_after)
-        if trainer.epoch == config.epochs:
-            write_json(folder / "test.json", test_results(folder, trainer, test_batches))
-        else:
-            print(f"stopped after epoch {trainer.epoch} of {config.epochs}: --resume goes on, the test pass comes last")
-    return history
+    stop = StopOnSignal()
+    with stop.listening():
+        folder = RunFolder(out)
+        config = folder.open(given, resume)
+        require_device(config.device)
+        images = load_images(config, data_dir, download)
+        train = images[0]
+        batches = make_batches(config, *images)
+        model = make_model(config, train.num_classes, train.images.shape[1:])
+        rule = make_rule(config)
+        schedule = make_schedule(config, len(batches[0]))
+        hooks = [
+            GradientFlow(),
+            *(all_statistics() if statistics else []),
+            PeakMemory(),
+            Progress(),
+            Checkpoint(folder, config.as_dict()),
+            CsvLog(folder / "metrics.csv"),
+            SaveFigures(folder, title=run_title(config)),
+            stop,
+        ]
+        trainer = Trainer(model, make_loss(config), rule, schedule, hooks, config.engine, threads, config.precision)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        with attempt(folder.path) as this:
+            folder.open(given, resume)  # once more: another run may have written there while the data were loaded
+            if folder.latest.exists():
+                load_checkpoint(folder.latest, trainer)
+                print(f"resuming {folder.path} after epoch {trainer.epoch}")
+                folder.mention_changed_code()
+            elif resume or (folder / "config.json").exists():
+                print(f"{folder.path} holds no finished epoch: starting from the beginning")
+            folder.write_config(config, model, train, images[1])
+            this.start(trainer)
+            this.outcome = train_to_the_end(folder, trainer, config, batches, stop_after or config.epochs)
+    return trainer.history
+
+
+def train_to_the_end(
+    folder: RunFolder, trainer: Trainer, config: RunConfig, batches: tuple[Batches, Batches, Batches], stop_after: int
+) -> str:
+    """Train, and with all epochs done evaluate the test images; return a sentence about it.
+
+    Args:
+        batches: for training, validation and test. stop_after: how many epochs are to exist at the end.
+    """
+    train, valid, test = batches
+    last = min(config.epochs, stop_after)
+    print(
+        f"{run_title(config)}: {trainer.model.num_parameters:,} parameters, {train.num_images:,} training and "
+        f"{valid.num_images:,} validation images, engine {trainer.engine.name}, results in {folder.path}"
+    )
+    if trainer.epoch < last:
+        estimate_cost(trainer, train, valid, test).report(last - trainer.epoch)
+    trainer.fit(train, valid, epochs=config.epochs, stop_after=last)
+    if trainer.epoch < config.epochs:
+        print(f"stopped after epoch {trainer.epoch} of {config.epochs}: --resume goes on, the test pass comes last")
+        return f"stopped after epoch {trainer.epoch} of {config.epochs}, as --stop-after asked"
+    write_json(folder / "test.json", test_results(folder, trainer, test))
+    return "finished"
 
 
 def test_results(folder: RunFolder, trainer: Trainer, test_batches: Batches) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One run, one folder.
 
-config.json              every setting, what the network and the data are, and the versions that ran it
+config.json              every setting, and what the network and the data are; nothing about the machine
+attempts.tsv             who ran it, when, where, with what, and how that ended, see `mlp.training.attempts`
 metrics.csv              a row an epoch
 gradient_flow.npz        gradient statistics per epoch and layer
 checkpoint-latest.npz    to resume from           checkpoint-best.npz    highest validation accuracy
@@ -10,12 +11,9 @@ curves.png, gradient_flow*.png
 
 import dataclasses
 import json
-import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from mlp.data.image_set import ImageSet
 from mlp.errors import CheckpointError, MlpError
@@ -24,7 +22,6 @@ from mlp.experiments.own_model import digest_of_file
 from mlp.files import write_json
 from mlp.layers.machinery.base import Layer
 from mlp.typing import PathLike
-from mlp.version import __version__
 
 
 @dataclass(frozen=True)
@@ -164,6 +161,4 @@ class RunFolder:
             shape, names = list(train.images.shape[1:]), list(train.class_names)
             digest = digest_of_file(config.model) if config.own_model else None
             facts = Facts(model.num_parameters, shape, names, [len(train), len(valid)], digest)
-            versions = {"mlp": __version__, "python": platform.python_version(), "numpy": np.__version__}
-            content = {"settings": config.as_dict(), "facts": dataclasses.asdict(facts), "versions": versions}
-            write_json(self / "config.json", content)
+            write_json(self / "config.json", {"settings": config.as_dict(), "facts": dataclasses.asdict(facts)})

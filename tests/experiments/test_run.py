@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from train_command import SMALL, arrays, assert_same_run, command, environment, rows, train
 
+from mlp.experiments.run_folder import RunFolder
+from mlp.training.attempts import read_attempts
+
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
@@ -22,6 +25,7 @@ def whole(tmp_path_factory):
 
 def test_a_run_leaves_everything_in_its_folder(whole):
     assert sorted(path.name for path in whole.iterdir()) == [
+        "attempts.tsv",
         "checkpoint-best.npz",
         "checkpoint-latest.npz",
         "config.json",
@@ -128,8 +132,9 @@ def test_a_folder_has_one_run_at_a_time(tmp_path):
         assert first.poll() is None
         time.sleep(0.01)
     second = train("--out", folder, "--resume")
-    assert second.returncode == 2
+    assert second.returncode == 73
     assert f"another run is writing to {folder}: wait" in second.stderr
+    assert f"(process {first.pid} on " in second.stderr
     assert first.poll() is None
     first.kill()
     first.wait()
@@ -147,6 +152,46 @@ def test_results_without_a_checkpoint_are_not_written_over(whole, tmp_path):
         assert result.returncode == 2
         assert "has a test.json, but no checkpoint-latest.npz to go on from: choose another --out" in result.stderr
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR2"), reason="this system has no such signal")
+def test_usr2_ends_the_run_after_the_epoch_and_a_resume_ends_as_if_nothing_had_been(whole, tmp_path):
+    folder = tmp_path / "run"
+    settings = [*SMALL, "--norm", "batch", "--epochs", 3, "--out", folder]
+    process = subprocess.Popen(command(*settings), stderr=subprocess.PIPE, text=True, env=environment())
+    while not (folder / "attempts.tsv").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGUSR2)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 75, error
+    assert "of 3, as the signal USR2 asked: --resume continues it" in error
+    done = len(rows(folder)) if (folder / "metrics.csv").exists() else 0
+    assert done < 3
+    resumed = train(*settings, "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert_same_run(folder, whole)
+    events = [(e.event, e.status, e.epochs) for e in read_attempts(folder)]
+    assert events == [("start", "", "0"), ("end", "75", str(done)), ("start", "", str(done)), ("end", "0", "3")]
+
+
+def test_config_json_holds_nothing_about_the_machine_and_old_ones_that_do_still_load(whole, tmp_path):
+    content = json.loads((whole / "config.json").read_text())
+    assert list(content) == ["settings", "facts"]
+    old = {**content, "versions": {"mlp": "0.1.0", "python": "3.11.2", "numpy": "2.0.0"}}
+    (tmp_path / "config.json").write_text(json.dumps(old))
+    assert RunFolder(tmp_path).load() == RunFolder(whole).load()
+
+
+def test_a_resume_says_which_bits_it_does_not_promise(tmp_path):
+    settings = [*SMALL, "--epochs", 3, "--out", tmp_path, "--resume"]
+    assert train(*settings, "--stop-after", 1, "--threads", 1).returncode == 0
+    text = (tmp_path / "attempts.tsv").read_text()
+    again = train(*settings, "--stop-after", 2, "--threads", 1)
+    assert "note:" not in again.stdout
+    (tmp_path / "attempts.tsv").write_text(text.replace("openblas", "otherblas"))
+    other = train(*settings)
+    assert "note: blas otherblas" in other.stdout
+    assert "not with the same bits" in other.stdout
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path):

@@ -8,6 +8,7 @@ one thread: OPENBLAS_NUM_THREADS=1.
 import os
 from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
+from typing import Any
 
 from mlp.errors import ConfigurationError
 
@@ -35,10 +36,19 @@ class BlasThreads:
 
 def blas_kernels() -> str:
     """Return which kernels compute matrix products, for people: "openblas 0.3.30 SkylakeX"."""
-    package = import_threadpoolctl()
-    libraries = [library for library in package.threadpool_info() if library["user_api"] == "blas"] if package else []
-    texts = [f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in libraries]
+    texts = [f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in blas_libraries()]
     return ", ".join(texts) or "unknown BLAS"
+
+
+def blas_threads() -> int | None:
+    """Return how many threads BLAS has of its own; None where nobody can tell."""
+    return max((library["num_threads"] for library in blas_libraries()), default=None)
+
+
+def blas_libraries() -> list[dict[str, Any]]:
+    """Return what threadpoolctl knows of each BLAS in this process; [] where the package is missing."""
+    package = import_threadpoolctl()
+    return [library for library in package.threadpool_info() if library["user_api"] == "blas"] if package else []
 
 
 def import_threadpoolctl() -> ModuleType | None:

@@ -7,5 +7,16 @@ from mlp.training.hooks.evaluate import Evaluate, evaluate
 from mlp.training.hooks.peak_memory import PeakMemory
 from mlp.training.hooks.progress import Progress
 from mlp.training.hooks.stop_on_non_finite import StopOnNonFinite
+from mlp.training.hooks.stop_on_signal import StopOnSignal
 
-__all__ = ["Checkpoint", "CsvLog", "Evaluate", "Hook", "PeakMemory", "Progress", "StopOnNonFinite", "evaluate"]
+__all__ = [
+    "Checkpoint",
+    "CsvLog",
+    "Evaluate",
+    "Hook",
+    "PeakMemory",
+    "Progress",
+    "StopOnNonFinite",
+    "StopOnSignal",
+    "evaluate",
+]

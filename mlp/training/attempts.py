@@ -1,0 +1,189 @@
+"""attempts.tsv: who worked on a run, when, where, with what, and how it ended. A file of lines that only grows.
+
+    time                  event  status  host  process  job   epochs  note                 processor ...
+    2026-03-01T10:00:00Z  start          n1    4711     17_4  0                            AMD EPYC 9654 ...
+    2026-03-01T11:58:12Z  end    75      n1    4711     17_4  12      stopped after ...
+
+Each attempt writes a line when it starts and one when it ends, so one that was killed has a start without an end. In a
+job of a cluster, the job's script writes such lines too (its process is "script"): it can tell of a Python that was
+killed or never started. The file is also what a run locks, see `mlp.locks`: its last start says who has the folder.
+"""
+
+import os
+import platform
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlp.backend import device_of, parse_device
+from mlp.engine.cpu.blas import blas_kernels, blas_threads
+from mlp.errors import MlpError
+from mlp.locks import Lock, only_writer
+from mlp.machine import cpu_model
+from mlp.version import __version__
+
+if TYPE_CHECKING:
+    from mlp.training.trainer import Trainer
+
+ATTEMPTS = "attempts.tsv"
+COLUMNS = (
+    *("time", "event", "status", "host", "process", "job", "epochs", "note"),
+    *("processor", "threads", "blas", "versions"),
+)
+DECIDES_BITS = ("processor", "threads", "blas", "versions")  # on another one, the same bits are not promised
+LONGEST = 1_000_000  # bytes that are read, those at the end of the file
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of attempts.tsv; texts, "" where a line says nothing.
+
+    Attributes:
+        time: in UTC. event: "start", "end", or what else a job's script saw ("signal", ...). status: the exit status.
+        host, process: where; process is a number, or "script". job: of the cluster. epochs: finished so far.
+        note: a sentence. processor, threads, blas, versions: what computed.
+    """
+
+    time: str = ""
+    event: str = ""
+    status: str = ""
+    host: str = ""
+    process: str = ""
+    job: str = ""
+    epochs: str = ""
+    note: str = ""
+    processor: str = ""
+    threads: str = ""
+    blas: str = ""
+    versions: str = ""
+
+    def line(self) -> str:
+        """Return the line, with its end."""
+        values = (getattr(self, name) for name in COLUMNS)
+        return "\t".join(" ".join(value.split())[:300] for value in values).rstrip("\t") + "\n"
+
+    @property
+    def who(self) -> str:
+        """The attempt, for people: "process 12 on n1, job 17_4, since 2026-03-01T10:00:00Z"."""
+        process = "a job's script" if self.process == "script" else f"process {self.process}"
+        return f"{process} on {self.host}{self.job and f', job {self.job}'}, since {self.time}"
+
+
+def read_attempts(folder: Path) -> list[Event]:
+    """Return the lines of a folder's attempts.tsv that are some, oldest first; [] without the file."""
+    try:
+        with open(folder / ATTEMPTS, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST))
+            lines = file.read(LONGEST).decode(errors="replace").splitlines()
+    except OSError:
+        return []
+    rows = [line.split("\t") for line in lines]
+    return [Event(*row[: len(COLUMNS)]) for row in rows if len(row) > 1 and all(row[:2]) and row[:2] != ["time", "event"]]
+
+
+def last_start(events: list[Event]) -> Event | None:
+    """Return the newest start of a process (not of a job's script); None without any."""
+    return next((e for e in reversed(events) if e.event == "start" and e.process != "script"), None)
+
+
+@contextmanager
+def attempt(folder: Path) -> Iterator["Attempt"]:
+    """Lock a run's folder for an attempt, and note how it ends.
+
+    Raises:
+        FolderInUseError: another process writes there.
+    """
+
+    def holder() -> str:
+        start = last_start(read_attempts(folder))
+        return start.who if start else ""
+
+    with only_writer(folder / ATTEMPTS, holder) as lock:
+        this = Attempt(lock, read_attempts(folder))
+        try:
+            yield this
+        except BaseException as error:
+            interrupted = 130 if isinstance(error, KeyboardInterrupt) else 1
+            status = error.exit_status if isinstance(error, MlpError) else 2 if isinstance(error, OSError) else 0
+            this.end(status or interrupted, f"{type(error).__name__}: {error}")
+            raise
+        this.end(0, this.outcome)
+
+
+class Attempt:
+    """An attempt at a run, while it has the folder.
+
+    Attributes:
+        earlier: the Events of those before. outcome: a sentence for the end.
+    """
+
+    def __init__(self, lock: Lock, earlier: list[Event]) -> None:
+        self.lock, self.earlier = lock, earlier
+        self.outcome = ""
+        self.trainer: Any = None
+
+    def start(self, trainer: "Trainer") -> None:
+        """Write the line of the start; on a resume, say what earlier attempts had that this one has not."""
+        self.trainer = trainer
+        facts = {**machine_facts(trainer), "versions": versions_text()}
+        if trainer.epoch:
+            for sentence in differences(self.earlier, facts):
+                print(f"note: {sentence}")
+        if os.fstat(self.lock.descriptor).st_size == 0:
+            self.lock.append("\t".join(COLUMNS) + "\n")
+        self.write("start", **facts)
+
+    def end(self, status: int, note: str) -> None:
+        """Write the line of the end, if there was a start; a full disk does not hide what the attempt ended by."""
+        if self.trainer is not None:
+            with suppress(OSError):
+                self.write("end", status=str(status), note=note)
+
+    def write(self, event: str, **values: str) -> None:
+        where = {"host": socket.gethostname(), "process": str(os.getpid()), "job": job_of(os.environ)}
+        time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        line = Event(time=time, event=event, epochs=str(self.trainer.epoch), **where, **values).line()
+        self.lock.append(line)
+
+
+def job_of(environment: Mapping[str, str]) -> str:
+    """Return the id of the Slurm job that a process is part of, "17_4" for a task of an array; "" outside of jobs."""
+    array, task = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else environment.get("SLURM_JOB_ID", "")
+
+
+def machine_facts(trainer: "Trainer") -> dict[str, str]:
+    """Return what the numbers of a Trainer are computed by: {"processor": ..., "threads": ..., "blas": ...}."""
+    index = parse_device(device_of(trainer.model.parameters()[0].data))
+    if index is not None:
+        import cupy
+
+        name = cupy.cuda.runtime.getDeviceProperties(index)["name"]
+        return {"processor": name.decode() if isinstance(name, bytes) else str(name), "threads": "", "blas": ""}
+    threads = getattr(trainer.engine, "threads", None) or blas_threads()
+    return {"processor": cpu_model(), "threads": str(threads), "blas": blas_kernels()}
+
+
+def versions_text() -> str:
+    """Return the versions that matter: "mlp 0.1.0, Python 3.11.2, NumPy 2.3.1"."""
+    return f"mlp {__version__}, Python {platform.python_version()}, NumPy {np.__version__}"
+
+
+def differences(earlier: list[Event], facts: Mapping[str, str]) -> list[str]:
+    """Return sentences about what the newest earlier attempt had, and this one has not, and what follows."""
+    last = last_start(earlier)
+    if last is None:
+        return []
+    before = {name: getattr(last, name) for name in DECIDES_BITS}
+    other = [name for name in DECIDES_BITS if before[name] and before[name] != facts[name]]
+    if not other:
+        return []
+    texts = "; ".join(f"{name} {before[name]} before, {facts[name] or 'none'} now" for name in other)
+    same = f"; --threads {before['threads']} would be as before" if other == ["threads"] else ""
+    return [f"{texts}. The run continues correctly, but not with the same bits as without the interruption{same}"]

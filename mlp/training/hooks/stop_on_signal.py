@@ -1,0 +1,57 @@
+"""A signal that ends training after the epoch in progress: how schedulers announce that the time is over."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from mlp.errors import StopRequestedError
+from mlp.training.hooks.base import Hook
+
+if TYPE_CHECKING:
+    from mlp.training.trainer import Trainer
+
+
+class StopOnSignal(Hook):
+    """Ends training with StopRequestedError after the epoch in which SIGUSR2 came; before the first one, at once.
+
+    It belongs behind all other hooks, which save the epoch first. The signal counts from the beginning of the context
+    `listening()` on, so that one that comes while data are loaded is not lost.
+
+    Attributes:
+        requested: whether the signal came.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Within this context SIGUSR2 only sets `requested`; on Windows, or beside the main thread, it is a no-op."""
+        number = getattr(signal, "SIGUSR2", None)
+        if number is None or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(number, self._request)
+        try:
+            yield
+        finally:
+            signal.signal(number, before)
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+
+    def before_training(self, trainer: "Trainer") -> None:
+        self._stop(trainer)
+
+    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+        self._stop(trainer)
+
+    def _stop(self, trainer: "Trainer") -> None:
+        if self.requested and trainer.epoch < trainer.epochs:
+            raise StopRequestedError(
+                f"stopped after epoch {trainer.epoch} of {trainer.epochs}, as the signal USR2 asked: --resume "
+                "continues it"
+            )
