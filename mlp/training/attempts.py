@@ -84,7 +84,9 @@ def read_attempts(folder: Path) -> list[Event]:
     except OSError:
         return []
     rows = [line.split("\t") for line in lines]
-    return [Event(*row[: len(COLUMNS)]) for row in rows if len(row) > 1 and all(row[:2]) and row[:2] != ["time", "event"]]
+    return [
+        Event(*row[: len(COLUMNS)]) for row in rows if len(row) > 1 and all(row[:2]) and row[:2] != ["time", "event"]
+    ]
 
 
 def last_start(events: list[Event]) -> Event | None:
