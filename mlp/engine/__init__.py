@@ -1,11 +1,12 @@
 """How the mathematics of the textbook is run.
 
 `textbook` runs the layers as they are written, on NumPy or CuPy; `cpu` runs the same mathematics blocked, threaded and
-fused; `cuda` as hand-written kernels on a GPU. Read `textbook` first, then `cpu` or `cuda`, which say in which order to
-read the rest.
+fused; `cuda` as hand-written kernels on a GPU. Read `base` first, which says what every engine does, then `textbook`,
+then `cpu` or `cuda`, which say in which order to read the rest.
 """
 
 from mlp.checks import choose
+from mlp.engine.base import Engine
 from mlp.engine.cpu.engine import CpuEngine
 from mlp.engine.cuda.engine import CudaEngine
 from mlp.engine.cuda.gpu import OLDEST, capability
@@ -13,7 +14,6 @@ from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.engine.textbook import TextbookEngine
 
 ENGINES = ("auto", "textbook", "cpu", "cuda")
-Engine = TextbookEngine | CpuEngine | CudaEngine
 
 
 def make_engine(

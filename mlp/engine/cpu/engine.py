@@ -13,12 +13,15 @@ rounding, and they are found in the same places (`p.grad`, the rule's moments, t
 """
 
 import math
+from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from mlp.engine.base import Binding, checked_gradient, gather
 from mlp.engine.cpu.blas import BlasThreads
-from mlp.engine.cpu.lowering import checked_gradient
 from mlp.engine.cpu.memory import Memory
 from mlp.engine.cpu.ops import (  # noqa: F401  (they register their ops)
     batch_norm,
@@ -34,12 +37,16 @@ from mlp.engine.cpu.plan import Plan, execute
 from mlp.engine.cpu.rules import FusedUpdate
 from mlp.engine.cpu.threads import ThreadTeam, usable_cores
 from mlp.engine.gradient_statistics import GradientStatistics
-from mlp.engine.textbook import gather, mean_metrics
 from mlp.errors import ConfigurationError, DeviceError, MlpError
+from mlp.layers.machinery.base import Layer
+from mlp.layers.machinery.probing import frozen_buffers
+from mlp.learning_rules.base import LearningRule
+from mlp.losses import Loss
+from mlp.typing import Array, DType
 
 
-class CpuEngine:
-    """Blocked, threaded NumPy; the methods are those of `TextbookEngine`.
+class CpuEngine(Binding):
+    """Blocked, threaded NumPy.
 
     Args:
         threads: how many; by default as many as the cores this process may use.
@@ -50,67 +57,70 @@ class CpuEngine:
 
     name = "cpu"
 
-    def __init__(self, threads=None):
+    def __init__(self, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
             raise ConfigurationError(f"threads must be 1 or greater, got {threads}")
         self.threads = usable_cores() if threads is None else int(threads)
         self.blas = BlasThreads()
-        self.team = None
+        self.team: ThreadTeam | None = None
 
-    def bind(self, model, loss, rule, gradient_statistics=None):
+    def bind(self, model: Layer, loss: Loss, rule: LearningRule, gradient_statistics: str | None = None) -> None:
         self.close()
         gather(model, rule)
         if not isinstance(rule.flat.data, np.ndarray):
             raise DeviceError("the cpu engine needs a model on the CPU: call model.to('cpu').")
-        self.model, self.loss, self.rule = model, loss, rule
-        self.statistics = GradientStatistics(rule.flat, gradient_statistics) if gradient_statistics else None
-        self.metrics = []
+        self.hold(
+            model, loss, rule, GradientStatistics(rule.flat, gradient_statistics) if gradient_statistics else None
+        )
         self.team = ThreadTeam(self.threads)
         self.update = FusedUpdate(rule, self.team)
-        self.memories, self.plans = {}, {}
 
-    def train_step(self, x, targets):
+    def train_step(self, x: Array, targets: Array) -> float:
         with self.blas.held_to_one():
-            plan, outputs, loss = self._forward(x, targets, training=True)
+            loss, accuracy = self._forward_and_backward(x, targets)
             if math.isfinite(loss):
-                np.copyto(plan.result.grad.array, checked_gradient(self.loss, outputs))
-                self._run(plan, plan.backward_program)
                 if self.statistics:
                     self.statistics.accumulate()
                 self.update()
-        self.metrics.append((loss, float(self.loss.accuracy(outputs, targets))))
+        self.metrics.append((loss, accuracy))
         return loss
 
-    def evaluate(self, x, targets):
-        with self.blas.held_to_one():
-            _, outputs, loss = self._forward(x, targets, training=False)
-        return loss, float(self.loss.accuracy(outputs, targets))
+    def gradients(self, x: Array, targets: Array) -> float:
+        with self.blas.held_to_one(), frozen_buffers(self.model):
+            loss, _ = self._forward_and_backward(x, targets)
+        return loss
 
-    def resident(self, batches):
-        return batches
+    def evaluate(self, x: Array, targets: Array, *, training: bool = False) -> tuple[float, float]:
+        with self.blas.held_to_one(), frozen_buffers(self.model) if training else nullcontext():
+            loss, accuracy, _ = self._forward(x, targets, training)
+        return loss, accuracy
 
-    def read_metrics(self):
-        metrics, self.metrics = self.metrics, []
-        return mean_metrics(metrics)
-
-    def read_gradient_statistics(self):
-        return self.statistics.read()
-
-    def close(self):
+    def close(self) -> None:
         if self.team is not None:
             self.team.close()
-        self.team = self.model = self.loss = self.rule = self.statistics = self.update = None
-        self.memories, self.plans = {}, {}
+        super().close()
+        self.team = self.update = None
+        self.memories: dict[Any, Memory] = {}  # by the shape of an image and the dtype
+        self.plans: dict[Any, Plan] = {}  # by the shape of a batch, the dtype and training
 
-    def _forward(self, x, targets, training):
+    def _forward(self, x: Array, targets: Array, training: bool) -> tuple[float, float, Plan]:
+        """Return loss and accuracy of a batch, and the plan that ran."""
         plan = self.plan(x.shape, x.dtype, training)
         plan.ops[0].x = x
         self._run(plan, plan.forward_program)
         plan.ops[0].x = None
         outputs = plan.result.data.array
-        return plan, outputs, float(self.loss.forward(outputs, targets))
+        return float(self.loss.forward(outputs, targets)), float(self.loss.accuracy(outputs, targets)), plan
 
-    def plan(self, shape, dtype, training):
+    def _forward_and_backward(self, x: Array, targets: Array) -> tuple[float, float]:
+        """Return loss and accuracy of a training batch; its gradients are in `p.grad` if the loss is finite."""
+        loss, accuracy, plan = self._forward(x, targets, training=True)
+        if math.isfinite(loss):
+            np.copyto(plan.result.grad.array, checked_gradient(self.loss, plan.result.data.array))
+            self._run(plan, plan.backward_program)
+        return loss, accuracy
+
+    def plan(self, shape: Sequence[int], dtype: DType, training: bool) -> Plan:
         """Return the plan for batches of that shape; it is made at the first one."""
         if not self.rule.flat.whole:
             raise MlpError("the model was moved or converted since bind: bind the engine again.")

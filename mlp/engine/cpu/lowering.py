@@ -13,6 +13,7 @@ import warnings
 
 import numpy as np
 
+from mlp.engine.base import same_kind
 from mlp.errors import ShapeError
 from mlp.layers import Identity, Sequential
 from mlp.layers.machinery.checks import check_returned
@@ -83,20 +84,6 @@ def checked_forward(layer, x, outputs, training):
 def checked_backward(layer, grad_outputs, x):
     """Return what a layer's own backward gives; an error unless it has the shape and dtype of the inputs `x`."""
     return same_kind(f"{layer.label()}: backward must return dL/dx", layer.backward(grad_outputs), x)
-
-
-def checked_gradient(loss, outputs):
-    """Return dL/dy as a loss gives it; an error unless it has the shape and dtype of the outputs y."""
-    return same_kind(f"{type(loss).__name__}.backward must return dL/dy", loss.backward(), outputs)
-
-
-def same_kind(wanted, gradient, array):
-    """Return a gradient; an error that begins with `wanted` unless it has the shape and dtype of `array`."""
-    shape, dtype = getattr(gradient, "shape", None), getattr(gradient, "dtype", None)
-    if shape != array.shape or dtype != array.dtype:
-        got = f"a {type(gradient).__name__}" if shape is None else f"{shape} of {dtype}"
-        raise ShapeError(f"{wanted}, an array {array.shape} of {array.dtype}, got {got}.")
-    return gradient
 
 
 def readers(plan, value):

@@ -17,25 +17,32 @@ Layers and shapes without kernels run as the textbook has them, on CuPy; a step 
 """
 
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 
 from mlp.backend import device_of, get_array_module, to_numpy
 from mlp.data.batches import Batches
-from mlp.engine.cpu.lowering import checked_gradient
+from mlp.engine.base import Binding, checked_gradient, gather, mean_metrics
 from mlp.engine.cuda.batches import DeviceBatches
 from mlp.engine.cuda.gpu import Gpu, Program
 from mlp.engine.cuda.plan import CudaPlan
 from mlp.engine.cuda.update import STATE, CudaGradientStatistics, CudaUpdate
-from mlp.engine.textbook import gather, mean_metrics
+from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.errors import DeviceError, MlpError
-from mlp.losses import check_targets
+from mlp.layers.machinery.base import Layer
+from mlp.layers.machinery.probing import frozen_buffers
+from mlp.learning_rules.base import LearningRule
+from mlp.losses import Loss, check_targets
+from mlp.typing import Array, BatchSource, DType
 
 LOG_STEPS = 4096  # steps whose metrics fit on the device; then they are fetched
 
 
-class CudaEngine:
-    """Kernels on a CUDA device; the methods are those of `TextbookEngine`.
+class CudaEngine(Binding):
+    """Kernels on a CUDA device.
 
     Args:
         device: "cuda:N".
@@ -50,11 +57,18 @@ class CudaEngine:
 
     name = "cuda"
 
-    def __init__(self, device="cuda:0", precision="float32", record=True, xp=None, module=None):
+    def __init__(
+        self,
+        device: str = "cuda:0",
+        precision: str = "float32",
+        record: bool = True,
+        xp: Any = None,
+        module: Any = None,
+    ) -> None:
         self.gpu, self.record = Gpu(device, precision, xp, module), record
         self.close()
 
-    def bind(self, model, loss, rule, gradient_statistics=None):
+    def bind(self, model: Layer, loss: Loss, rule: LearningRule, gradient_statistics: str | None = None) -> None:
         self.close()
         gather(model, rule)
         where = device_of(rule.flat.data)
@@ -63,50 +77,64 @@ class CudaEngine:
                 f"the cuda engine works on {self.gpu.device}, the model is on {where}: "
                 f"call model.to({self.gpu.device!r})."
             )
-        self.model, self.loss, self.rule = model, loss, rule
         with self.gpu.working():
             zeros = self.gpu.xp.zeros
             self.state, self.evaluation_state = zeros(STATE, np.float32), zeros(STATE, np.float32)
-            self.log, self.evaluation_log = MetricsLog(zeros((LOG_STEPS, 3), np.float32)), zeros((1, 3), np.float32)
+            self.rows, self.evaluation_rows = zeros((LOG_STEPS + 1, 3), np.float32), zeros((1, 3), np.float32)
+            self.log = MetricsLog(self.rows[:LOG_STEPS])  # the last row is for what is no training step
             self.update = CudaUpdate(self.gpu, rule, self.state)
-            self.statistics = None
+            statistics: GradientStatistics | None = None
             if gradient_statistics:
-                self.statistics = CudaGradientStatistics(rule.flat, gradient_statistics, self.gpu, self.state)
+                statistics = CudaGradientStatistics(rule.flat, gradient_statistics, self.gpu, self.state)
+        self.hold(model, loss, rule, statistics)
 
-    def train_step(self, x, targets):
+    def train_step(self, x: Array, targets: Array) -> "PendingLoss":
         with self.gpu.working():
             plan = self._load(x, targets, training=True)
             pending = self.log.next_loss()
             self.update.begin_step(pending.slot)
-            whole = plan.head is not None and self.update.known and not plan.textbook
-            if whole:
+            if plan.by_kernels and self.update.known:
                 self._run(plan, "step")
             else:
                 self._run(plan, "forward")
                 if plan.head is None:
-                    self._textbook_loss(plan, pending.slot)
-            if whole or math.isfinite(float(pending)):
-                if not whole:
-                    self._run(plan, "rest")
-                if self.update.known:
-                    self.rule.steps += 1
-                else:
-                    self.rule.update()
-                if self.statistics:
-                    self.statistics.count_step()
+                    loss, accuracy = self._textbook_loss(plan)
+                    self.log.write(pending.slot, loss, accuracy * plan.images, plan.images)
+                if not math.isfinite(pending):
+                    return pending
+                self._run(plan, "rest")
+            if self.update.known:
+                self.rule.steps += 1
+            else:
+                self.rule.update()
+            if isinstance(self.statistics, CudaGradientStatistics):
+                self.statistics.count_step()
         return pending
 
-    def evaluate(self, x, targets):
+    def gradients(self, x: Array, targets: Array) -> float:
         with self.gpu.working():
-            plan = self._load(x, targets, training=False)
-            self._run(plan, "forward")
-            if plan.head is None:
-                outputs = plan.result.data
-                return self.loss.forward(outputs, plan.given_targets), self.loss.accuracy(outputs, plan.given_targets)
-            loss, right, images = to_numpy(self.evaluation_log)[0].tolist()
-        return loss, right / images
+            plan = self._load(x, targets, training=True)
+            with self._frozen(plan):
+                if plan.by_kernels:
+                    self._run(plan, "gradients")
+                    return self._read(self.rows, LOG_STEPS)[0]
+                self._run(plan, "forward")
+                loss, _ = self._textbook_loss(plan) if plan.head is None else self._read(self.rows, LOG_STEPS)
+                if math.isfinite(loss):
+                    self._run(plan, "backward")
+        return loss
 
-    def resident(self, batches):
+    def evaluate(self, x: Array, targets: Array, *, training: bool = False) -> tuple[float, float]:
+        with self.gpu.working():
+            plan = self._load(x, targets, training)
+            with self._frozen(plan):
+                self._run(plan, "forward")
+                if plan.head is None:
+                    outputs, given = plan.result.data, plan.given_targets
+                    return float(self.loss.forward(outputs, given)), float(self.loss.accuracy(outputs, given))
+                return self._read(self.rows, LOG_STEPS) if training else self._read(self.evaluation_rows, 0)
+
+    def resident(self, batches: BatchSource) -> BatchSource:
         """Return batches that are made on the device, if `batches` is of a kind for which that can be done.
 
         The images stay there until `close`: asked again for the same batches, it returns the same.
@@ -117,30 +145,33 @@ class CudaEngine:
             self.residents[id(batches)] = DeviceBatches(batches, self.gpu)
         return self.residents[id(batches)]
 
-    def read_metrics(self):
+    def read_metrics(self) -> tuple[float, float]:
         with self.gpu.working():
             return mean_metrics(self.log.read())
 
-    def read_gradient_statistics(self):
+    def read_gradient_statistics(self) -> dict[str, Array]:
         with self.gpu.working():
-            return self.statistics.read()
+            return super().read_gradient_statistics()
 
-    def close(self):
-        self.model = self.loss = self.rule = self.statistics = self.update = self.log = None
-        self.plans, self.programs, self.residents = {}, {}, {}
+    def close(self) -> None:
+        super().close()
+        self.update = self.log = None
+        self.plans: dict[Any, CudaPlan] = {}
+        self.programs: dict[Any, Program] = {}
+        self.residents: dict[int, DeviceBatches] = {}
 
-    def plan(self, shape, dtype, training):
+    def plan(self, shape: Sequence[int], dtype: DType, training: bool) -> CudaPlan:
         """Return the plan for batches of that shape; it is made at the first one."""
         if not self.rule.flat.whole:
             raise MlpError("the model was moved or converted since bind: bind the engine again.")
         key = (shape, np.dtype(dtype), training)
         if key not in self.plans:
-            arrays = (self.state, self.log.rows) if training else (self.evaluation_state, self.evaluation_log)
+            arrays = (self.state, self.rows) if training else (self.evaluation_state, self.evaluation_rows)
             model, flat = self.model, self.rule.flat
             self.plans[key] = CudaPlan(self.gpu, model, self.loss, flat, shape, dtype, training, *arrays)
         return self.plans[key]
 
-    def _load(self, x, targets, training):
+    def _load(self, x: Array, targets: Array, training: bool) -> CudaPlan:
         plan = self.plan(x.shape, x.dtype, training)
         if plan.head is None:
             plan.given_targets = self.gpu.xp.asarray(targets)
@@ -151,26 +182,41 @@ class CudaEngine:
         self.gpu.copy(plan.source.data, x)
         return plan
 
-    def _run(self, plan, part):
-        """Run the forward part of a plan, the rest of a step, or a whole step."""
+    @contextmanager
+    def _frozen(self, plan: CudaPlan) -> Iterator[None]:
+        """Within this context a training plan runs without a step: buffers stay, the loss goes to the last row."""
+        with ExitStack() as frozen:
+            if plan.training:
+                self.update.begin_step(LOG_STEPS, frozen=True)
+                for layer in plan.textbook:
+                    frozen.enter_context(frozen_buffers(layer))
+            yield
+
+    def _run(self, plan: CudaPlan, part: str) -> None:
+        """Run a part of a step: forward, backward, both (gradients), all (step), all but forward (rest)."""
         key = (id(plan), part, self.update.form)
         if key not in self.programs:
-            steps = [] if part == "rest" else list(plan.forward)
-            if part != "forward":
-                steps += plan.backward
-                steps += [self.statistics.step] if self.statistics else []
+            steps = [] if part in ("backward", "rest") else list(plan.forward)
+            steps += [] if part == "forward" else plan.backward
+            if part in ("step", "rest"):
+                steps += [self.statistics.step] if isinstance(self.statistics, CudaGradientStatistics) else []
                 steps += self.update.launches() if self.update.known else []
             self.programs[key] = Program(self.gpu, steps, self.record)
         self.programs[key]()
 
-    def _textbook_loss(self, plan, slot):
-        """The loss of a network whose end has no kernel: its value to the log, its gradient to the plan."""
-        outputs, N = plan.result.data, plan.images
-        loss = self.loss.forward(outputs, plan.given_targets)
-        self.log.write(slot, loss, self.loss.accuracy(outputs, plan.given_targets) * N, N)
+    def _textbook_loss(self, plan: CudaPlan) -> tuple[float, float]:
+        """Return loss and accuracy of a network whose end has no kernel; the loss's gradient goes to the plan."""
+        outputs = plan.result.data
+        loss, accuracy = self.loss.forward(outputs, plan.given_targets), self.loss.accuracy(outputs, plan.given_targets)
         if math.isfinite(loss):
             plan.result.grad[...] = checked_gradient(self.loss, outputs)
         self.state[0] = 1.0  # finite: the engine goes on only then
+        return loss, accuracy
+
+    def _read(self, rows: Array, row: int) -> tuple[float, float]:
+        """Return (loss, accuracy) from a row of the log."""
+        loss, right, images = to_numpy(rows[row]).tolist()
+        return loss, right / images
 
 
 class MetricsLog:

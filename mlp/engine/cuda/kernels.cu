@@ -49,7 +49,7 @@ __device__ __forceinline__ void wait_for_copies() { asm volatile("cp.async.wait_
 
 // Places in `state`, see begin_step.
 enum { FINITE, SLOT, LEARNING_RATE, WEIGHT_DECAY, DECOUPLED, CLIP_VALUE, CLIP_NORM, A, ONE_MINUS_A, B, ONE_MINUS_B, EPS,
-       CORRECTION_A, ROOT_B };
+       CORRECTION_A, ROOT_B, FROZEN };
 
 __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
 __device__ __forceinline__ int warp() { return threadIdx.x / 32; }
@@ -556,10 +556,11 @@ extern "C" __global__ void normalization_statistics(const float *y, float *parti
 
 // From the statistics of `count` blocks to those of all rows: the mean of the means, and
 // the sum of squares = squares within the blocks + squares of the blocks' means around the common one.
-// Then the running statistics: running <- (1 - r) running + r new, with the unbiased variance. 32 channels a block.
+// Then the running statistics, unless a probe asked: running <- (1 - r) running + r new, with the unbiased variance.
+// 32 channels a block.
 extern "C" __global__ void __launch_bounds__(1024)
-    normalization_finish(const float *partials, float *moments, float *running_mean, float *running_var, int count,
-                         int rows, int C, float eps, float momentum) {
+    normalization_finish(const float *partials, const float *state, float *moments, float *running_mean,
+                         float *running_var, int count, int rows, int C, float eps, float momentum) {
   const int c = blockIdx.x * 32 + lane();
   const bool mine = c < C;
   float sum = 0.f, square = 0.f;
@@ -577,6 +578,7 @@ extern "C" __global__ void __launch_bounds__(1024)
   if (!mine || warp() > 0) return;
   moments[c] = mean;
   moments[C + c] = 1.f / sqrtf(total / rows + eps);
+  if (state[FROZEN] != 0.f) return;
   running_mean[c] = (1.f - momentum) * running_mean[c] + momentum * mean;
   running_var[c] = (1.f - momentum) * running_var[c] + momentum * (total / (rows - 1));
 }
@@ -811,7 +813,8 @@ extern "C" __global__ void head_input_gradient(const float *grad_logits, const f
 // What changes from step to step, by one thread, before the step's other kernels.
 extern "C" __global__ void begin_step(float *state, float slot, float learning_rate, float weight_decay,
                                       float decoupled, float clip_value, float clip_norm, float a, float one_minus_a,
-                                      float b, float one_minus_b, float eps, float correction_a, float root_b) {
+                                      float b, float one_minus_b, float eps, float correction_a, float root_b,
+                                      float frozen) {
   state[SLOT] = slot;
   state[LEARNING_RATE] = learning_rate;
   state[WEIGHT_DECAY] = weight_decay;
@@ -825,6 +828,7 @@ extern "C" __global__ void begin_step(float *state, float slot, float learning_r
   state[EPS] = eps;
   state[CORRECTION_A] = correction_a;
   state[ROOT_B] = root_b;
+  state[FROZEN] = frozen;
 }
 
 // Statistics of the gradient of each tensor (see gradient_statistics.py), a block each: last (4, tensors) of this step,

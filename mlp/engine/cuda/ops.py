@@ -142,7 +142,8 @@ class PointwiseOp(Op):
             args = (value.data, partials, self.rows, self.C)
             steps = [gpu.launch("normalization_statistics", (blocks,), threads, args, 16 * threads + 4 * self.C)]
         running = norm.running_mean, norm.running_var
-        args = (partials, self.moments, *running, len(partials), self.rows, self.C, norm.eps, norm.momentum)
+        sizes = (len(partials), self.rows, self.C)
+        args = (partials, plan.state, self.moments, *running, *sizes, norm.eps, norm.momentum)
         return [*steps, gpu.launch("normalization_finish", (-(-self.C // 32),), 1024, args, 4096)]
 
     def backward(self, plan):

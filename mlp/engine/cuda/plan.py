@@ -8,6 +8,8 @@ Memory: in training all values stay until backward has read them. The memory of 
 sums, is taken again by whoever comes after its last reader; the launches run in order, so nobody is disturbed.
 """
 
+from typing import Any
+
 import numpy as np
 
 from mlp.engine.cpu.lowering import fuse, readers
@@ -44,7 +46,7 @@ class CudaPlan:
 
     Attributes:
         forward, backward: steps. head: the `HeadOp` that computes the loss too, None if the loss is the textbook's.
-        textbook: the layers that have no kernel.
+        textbook: the layers that have no kernel. by_kernels: whether there is none, and a head: nothing needs the host.
     """
 
     def __init__(self, gpu, model, loss, flat, batch_shape, dtype, training, state, log):
@@ -54,6 +56,7 @@ class CudaPlan:
         self.source = Value(batch_shape[1:])
         self.source.data = gpu.empty(batch_shape, dtype)
         self.targets = gpu.empty((self.images,), np.int32)
+        self.given_targets: Any = None  # those of a loss without a kernel, whatever they are
         self.result = self.lower(model, self.source)
         fuse(self)
         self.head = self._find_head(loss)
@@ -65,6 +68,7 @@ class CudaPlan:
         self.forward = arrange + [step for op in self.ops for step in op.forward(self)]
         self.backward = self._backward() if training else []
         self.textbook = [op.layer for op in self.ops if type(op) is TextbookOp]
+        self.by_kernels = self.head is not None and not self.textbook
 
     # --- lowering -------------------------------------------------------------------------------------------------
 

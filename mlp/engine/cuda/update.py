@@ -12,7 +12,7 @@ import numpy as np
 from mlp.engine.gradient_statistics import STATISTICS, GradientStatistics
 from mlp.learning_rules import AdaGrad, Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
 
-STATE = 14  # numbers in `state`, see kernels.cu
+STATE = 15  # numbers in `state`, see kernels.cu
 SQUARES = 64  # blocks that share in the norm of the gradient
 
 RULES = {  # exact type: kernel, and the settings a and b in it
@@ -38,8 +38,12 @@ class CudaUpdate:
         self.known = type(rule) in RULES and rule.flat.data.dtype == np.float32
         self.squares = gpu.empty((SQUARES,))
 
-    def begin_step(self, slot):
-        """Put the settings of the step that begins into `state`; slot: where its loss is logged."""
+    def begin_step(self, slot, frozen=False):
+        """Put the settings of the step that begins into `state`.
+
+        Args:
+            slot: where its loss is logged. frozen: whether running statistics stay as they are.
+        """
         rule, a, b = self.rule, 0.0, 0.0
         if self.known:
             a, b = RULES[type(rule)][1](rule)
@@ -54,6 +58,7 @@ class CudaUpdate:
             *(a, 1.0 - a, b, 1.0 - b),
             getattr(rule, "eps", 0.0),
             *(1.0 - a**t, math.sqrt(1.0 - b**t)),
+            frozen,
         )
         self.gpu.launch("begin_step", (1,), 1, (self.state, *map(float, settings)))()
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlp.typing import Array
 
 if TYPE_CHECKING:
@@ -16,12 +18,18 @@ def frozen_buffers(model: "Layer") -> Iterator["Layer"]:
 
     Probes (gradient checks, landscape plots) run training-mode forward passes that are no training steps.
     """
-    saved = [(array, array.copy()) for _, array in model.named_buffers()]
+    saved = [
+        (layer, name, getattr(layer, name), getattr(layer, name).copy())
+        for _, layer in model.named_layers()
+        for name in layer.buffer_names
+    ]
     try:
         yield model
     finally:
-        for array, values in saved:
-            array[...] = values
+        for layer, name, array, values in saved:
+            if not isinstance(array, np.generic):  # a number cannot change, it can only be replaced
+                array[...] = values
+            setattr(layer, name, array)  # a layer may have made a new array instead of changing this one
 
 
 @contextmanager

@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from mlp.engine import Engine
-from mlp.engine.textbook import mean_metrics
-from mlp.errors import MlpError
+from mlp.engine.base import mean_metrics
 from mlp.training.hooks.base import Hook
 from mlp.typing import BatchSource
 
@@ -28,6 +27,4 @@ def evaluate(engine: Engine, batches: BatchSource) -> tuple[float, float]:
     Raises:
         MlpError: the engine is not bound; `fit` closes its own at the end.
     """
-    if getattr(engine, "model", None) is None:
-        raise MlpError("the engine has no model: call engine.bind(model, loss, rule), also after fit, which closes it")
     return mean_metrics([engine.evaluate(x, targets) for x, targets in engine.resident(batches).epoch(0)])

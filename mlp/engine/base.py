@@ -1,0 +1,167 @@
+"""What every engine is: the methods that trainer, hooks and probes call, and what all engines do alike.
+
+An engine does the arithmetic of training; the model, the learning rule and the loss keep all that is to be remembered:
+weights, gradients and moments stay theirs, the engine owns scratch memory only. So checkpoints, hooks and `p.grad`
+(valid until the next step) are the same whichever engine runs.
+
+    changes the weights     train_step
+    changes p.grad only     gradients                       for probes: no update, and buffers stay as they were
+    changes nothing         evaluate, read_metrics, ...
+
+Buffers are what a model keeps beside its weights: running statistics, the counters of dropout.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol, SupportsFloat
+
+from mlp.engine.gradient_statistics import GradientStatistics
+from mlp.errors import ConfigurationError, MlpError, ShapeError
+from mlp.layers.machinery.base import Layer
+from mlp.learning_rules.base import LearningRule
+from mlp.losses import Loss
+from mlp.typing import Array, BatchSource
+
+
+class Engine(Protocol):
+    """The methods of an engine. The first call is `bind`, the last one `close`."""
+
+    name: str
+
+    @property
+    def statistics(self) -> GradientStatistics | None:
+        """What is accumulated of the gradients; None if `bind` was asked for nothing."""
+
+    def bind(self, model: Layer, loss: Loss, rule: LearningRule, gradient_statistics: str | None = None) -> None:
+        """Take a model, a loss and a learning rule to work on.
+
+        Args:
+            gradient_statistics: what to accumulate of the gradients: None, "weights" or "weights and biases".
+
+        Raises:
+            DeviceError: the model is on a device that this engine does not work on.
+        """
+
+    def train_step(self, x: Array, targets: Array) -> SupportsFloat:
+        """Change the weights once, for one batch; return its loss, a float or what becomes one when it is looked at.
+
+        A loss that is not finite is returned as well, but weights and gradients stay as they were. Buffers have seen
+        the batch: running statistics may be infinite now, and then only an earlier checkpoint helps.
+        """
+
+    def gradients(self, x: Array, targets: Array) -> float:
+        """Compute `p.grad` of one batch with the formulas of training, and return its loss; nothing else changes.
+
+        Dropout draws the masks that the next training step will draw. If the loss is not finite, the gradients stay
+        as they were: look at it before you read them.
+        """
+
+    def evaluate(self, x: Array, targets: Array, *, training: bool = False) -> tuple[float, float]:
+        """Return (loss, accuracy) of one batch; nothing changes.
+
+        Args:
+            training: whether to use the formulas of training: the batch's own statistics, and dropout with the masks
+                that the next training step will draw.
+        """
+
+    def resident(self, batches: BatchSource) -> BatchSource:
+        """Return batches that are near to the engine: those given, unless it can make them on its device."""
+
+    def read_metrics(self) -> tuple[float, float]:
+        """Return (loss, accuracy), each the mean over the training batches since the last call."""
+
+    def read_gradient_statistics(self) -> dict[str, Array]:
+        """Return the statistics of the training batches since the last call, see `GradientStatistics.read`.
+
+        Raises:
+            MlpError: `bind` was asked for none.
+        """
+
+    def close(self) -> None:
+        """Give back memory and threads; the engine can be bound again."""
+
+
+class Binding:
+    """What an engine works on between `bind` and `close`; the base class of all three engines."""
+
+    _statistics: GradientStatistics | None = None
+    _bound: tuple[Layer, Loss, LearningRule] | None = None
+
+    def hold(self, model: Layer, loss: Loss, rule: LearningRule, statistics: GradientStatistics | None) -> None:
+        """Keep what `bind` was given."""
+        self._bound, self._statistics = (model, loss, rule), statistics
+        self.metrics: list[tuple[float, float]] = []  # (loss, accuracy) of every batch since they were last read
+
+    @property
+    def statistics(self) -> GradientStatistics | None:
+        return self._statistics
+
+    @property
+    def model(self) -> Layer:
+        return self._working_on()[0]
+
+    @property
+    def loss(self) -> Loss:
+        return self._working_on()[1]
+
+    @property
+    def rule(self) -> LearningRule:
+        return self._working_on()[2]
+
+    def _working_on(self) -> tuple[Layer, Loss, LearningRule]:
+        if self._bound is None:
+            raise MlpError(
+                "the engine has no model: call engine.bind(model, loss, rule), also after fit, which closes it"
+            )
+        return self._bound
+
+    def resident(self, batches: BatchSource) -> BatchSource:
+        return batches
+
+    def read_metrics(self) -> tuple[float, float]:
+        metrics, self.metrics = self.metrics, []
+        return mean_metrics(metrics)
+
+    def read_gradient_statistics(self) -> dict[str, Array]:
+        if self.statistics is None:
+            raise MlpError('no gradient statistics: call engine.bind(..., gradient_statistics="weights")')
+        return self.statistics.read()
+
+    def close(self) -> None:
+        self._bound = self._statistics = None
+
+
+def gather(model: Layer, rule: LearningRule) -> None:
+    """Let a rule take the parameters of a model into its flat arrays, unless it has them, or some of them, already."""
+    model.set_paths()
+    parameters = model.parameters()
+    if rule.flat is None or not rule.flat.whole:
+        rule.initialize(parameters)
+    known = {id(parameter) for parameter in parameters}
+    if not all(id(parameter) in known and parameter.flat is rule.flat for parameter in rule.flat.parameters):
+        raise ConfigurationError(
+            f"this {type(rule).__name__} has the parameters of another model, or of layers that were replaced: "
+            "make a new rule, or call rule.initialize(model.parameters())."
+        )
+
+
+def mean_metrics(metrics: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the unweighted means of (loss, accuracy) over batches; NaN of none."""
+    if not metrics:
+        return math.nan, math.nan
+    losses, accuracies = zip(*metrics, strict=True)
+    return sum(losses) / len(losses), sum(accuracies) / len(accuracies)
+
+
+def checked_gradient(loss: Loss, outputs: Array) -> Array:
+    """Return dL/dy as a loss gives it; an error unless it has the shape and dtype of the outputs y."""
+    return same_kind(f"{type(loss).__name__}.backward must return dL/dy", loss.backward(), outputs)
+
+
+def same_kind(wanted: str, gradient: Array, array: Array) -> Array:
+    """Return a gradient; an error that begins with `wanted` unless it has the shape and dtype of `array`."""
+    shape, dtype = getattr(gradient, "shape", None), getattr(gradient, "dtype", None)
+    if shape != array.shape or dtype != array.dtype:
+        got = f"a {type(gradient).__name__}" if shape is None else f"{shape} of {dtype}"
+        raise ShapeError(f"{wanted}, an array {array.shape} of {array.dtype}, got {got}.")
+    return gradient
