@@ -14,9 +14,13 @@ setup(
     description="A deep-learning framework written by hand on NumPy, to see why deep networks fail to train",
     python_requires=">=3.11",
     packages=find_packages(include=["mlp", "mlp.*"]),
-    package_data={"mlp": ["py.typed"], "mlp.engine.cuda": ["kernels.cu"]},
+    package_data={
+        "mlp": ["py.typed"],
+        "mlp.engine.cuda": ["*.cu", "kernels/*.cu", "kernels/*.cuh"],
+        "mlp.pages": ["style.css", "templates/*"],
+    },
     entry_points={"console_scripts": ["mlp=mlp.commands.main:main"]},
-    install_requires=["numpy>=2.0", "matplotlib>=3.8", "tqdm>=4.66", "threadpoolctl>=3.5"],
+    install_requires=["numpy>=2.0", "matplotlib>=3.8", "jinja2>=3.1", "tqdm>=4.66", "threadpoolctl>=3.5"],
     extras_require={
         "cuda12x": ["cupy-cuda12x>=14,<15"],
         "cuda13x": ["cupy-cuda13x>=14,<15"],

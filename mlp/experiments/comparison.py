@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.build import make_model
-from mlp.experiments.config import RunConfig
+from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.markdown import markdown
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_figure, write_text
@@ -116,13 +117,23 @@ def read_gradient_flow(path: Path) -> LayerTable | None:
 
 def count_parameters(config: RunConfig) -> int | None:
     """Return the number of weights of a configuration; None where building the model would need the data."""
+    names = ("model", *VGG_SETTINGS, "dataset", "labels", "limit_classes")
+    architecture = RunConfig(**{name: getattr(config, name) for name in names})
+    return build_and_count(architecture) if config.own_model else cached_count(architecture)
+
+
+def build_and_count(config: RunConfig) -> int | None:
+    """Build a model and count its weights; see `count_parameters`."""
     if (config.dataset, config.labels) not in KNOWN_CLASSES:
         return None
     num_classes, image_shape = KNOWN_CLASSES[config.dataset, config.labels]
     try:
         return make_model(config, config.limit_classes or num_classes, image_shape).num_parameters
-    except MlpError:  # a model of one's own whose file has gone
+    except MlpError:  # the file of your own model is gone
         return None
+
+
+cached_count = cache(build_and_count)  # the rows of a report share a few architectures
 
 
 def group_runs(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:

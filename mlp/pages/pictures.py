@@ -1,0 +1,106 @@
+"""Small pictures as inline SVG: a few hundred bytes each, sharp at every size, and drawn without Matplotlib.
+
+Rows (x, y) in, markup out. A number that is not finite makes a gap in its line.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlp.pages.rendering import render
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind people too
+Rows = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Maps numbers to pixels, evenly or by their logarithms.
+
+    Attributes:
+        low, high: the ends of the axis. start, end: their pixels. log: whether it is logarithmic.
+    """
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+
+    def pixel(self, value: float) -> float:
+        """Return where a number lies, rounded to a tenth of a pixel."""
+        low, high, value = (math.log10(number) if self.log else number for number in (self.low, self.high, value))
+        return round(self.start + (value - low) / ((high - low) or 1.0) * (self.end - self.start), 1)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Return (pixel, label) at round numbers: powers of ten, or multiples of 1, 2 or 5 times one."""
+        if self.log:
+            powers = range(math.ceil(math.log10(self.low)), math.floor(math.log10(self.high)) + 1)
+            shown = powers[:: math.ceil(len(powers) / 5) or 1]
+            return [(self.pixel(10.0**power), f"1e{power}") for power in shown]
+        rough = ((self.high - self.low) or 1.0) / 4
+        power = 10.0 ** math.floor(math.log10(rough))
+        step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
+        count = range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
+        return [(self.pixel(i * step), f"{i * step:.6g}") for i in count]
+
+
+def line_chart(
+    lines: Mapping[str, Rows],
+    x_label: str = "",
+    y_label: str = "",
+    log: bool = False,
+    size: tuple[int, int] = (420, 240),
+) -> "Markup":
+    """Return lines in one picture, with axes and a legend.
+
+    Args:
+        lines: {label: rows of (x, y)}. x_label, y_label: of the axes.
+        log: whether the y axis is logarithmic; numbers that are not positive are left out then.
+        size: (width, height) in pixels.
+    """
+    width, height = size
+    kept = {label: [(x, y) for x, y in rows if is_shown(y, log)] for label, rows in lines.items()}
+    points = [point for rows in kept.values() for point in rows] or [(0.0, 1.0)]
+    xs, ys = zip(*points, strict=True)
+    x_axis = Axis(min(xs), max(xs), 56, width - 12)
+    y_axis = Axis(min(ys), max(ys), height - 40, 12, log)
+    paths = {label: path_of(rows, x_axis, y_axis) for label, rows in lines.items()}
+    return svg("line_chart.svg", size, lines=paths, x=x_axis, y=y_axis, x_label=x_label, y_label=y_label)
+
+
+def sparkline(rows: Rows, title: str, ends: tuple[float, float], size: tuple[int, int] = (90, 22)) -> "Markup":
+    """Return a line without axes, as high as a line of text.
+
+    Args:
+        title: what it shows; the browser tells it on hover. ends: of the y axis, the same for lines to be compared.
+    """
+    xs = [x for x, _ in rows] or [0.0]
+    x_axis, y_axis = Axis(min(xs), max(xs), 2, size[0] - 2), Axis(*ends, size[1] - 2, 2)
+    return svg("sparkline.svg", size, path=path_of(rows, x_axis, y_axis), title=title)
+
+
+def is_shown(value: float, log: bool = False) -> bool:
+    """Whether a number has a place on an axis."""
+    return math.isfinite(value) and (value > 0 or not log)
+
+
+def path_of(rows: Iterable[tuple[float, float]], x_axis: Axis, y_axis: Axis) -> str:
+    """Return the path of a line: M begins a piece, L goes on with it."""
+    path, pen = [], "M"
+    for x, y in rows:
+        if is_shown(y, y_axis.log):
+            path.append(f"{pen}{x_axis.pixel(x):g},{y_axis.pixel(y):g}")
+        pen = "L" if is_shown(y, y_axis.log) else "M"
+    return "".join(path)
+
+
+def svg(template: str, size: tuple[int, int], **values: object) -> "Markup":
+    """Return a picture's template filled with values: it has escaped them, so it is markup."""
+    from markupsafe import Markup
+
+    return Markup(render(template, width=size[0], height=size[1], colours=COLOURS, **values).strip())  # noqa: S704
