@@ -1,9 +1,11 @@
 """The command lines of the scripts: help as it is written at their top, and a word to those who mistype a flag."""
 
 import re
+import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from difflib import get_close_matches
+from io import TextIOWrapper
 from typing import Any
 
 
@@ -20,7 +22,13 @@ class CommandLine(ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """Parse the arguments; of those left over, which parse_args reports, the flags have a suggestion."""
+        """Parse the arguments; of those left over, which parse_args reports, the flags have a suggestion.
+
+        From here on each line is written when it ends, into a file too: a log shows how far a command is, and what
+        went wrong stands after what was done before.
+        """
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)
         namespace, unknown = super().parse_known_args(args, namespace)
         flags = re.findall(r"--[\w-]+", self.format_usage()) if unknown else []
         return namespace, [with_suggestion(word, flags) for word in unknown]

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -158,11 +158,25 @@ def start(outcome: Outcome, command: Sequence[str], cores: list[int], data_dir: 
     log.write(f"$ {shlex.join(whole)}\n".encode())
     log.flush()
     environment = {**os.environ, **dict.fromkeys(THREAD_LIMITS, str(len(cores)))}
-    process = subprocess.Popen(whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-    if hasattr(os, "sched_setaffinity"):
-        with contextlib.suppress(OSError):  # it has ended already, or may not be pinned: its log will tell
-            os.sched_setaffinity(process.pid, cores)  # before it has threads: they inherit it
+    environment["PYTHONUNBUFFERED"] = "1"  # the last line of a log is the last that was printed, an error mostly
+    with pinned(cores):
+        process = subprocess.Popen(whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
     return _Child(outcome, process, log, cores, time.monotonic())
+
+
+@contextlib.contextmanager
+def pinned(cores: Sequence[int]) -> Iterator[None]:
+    """Keep this thread on some cores, and the processes that it starts meanwhile for good: they inherit it."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    try:
+        with contextlib.suppress(OSError):  # some systems do not allow it
+            os.sched_setaffinity(0, cores)
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def flags(run: PlannedRun) -> list[str]:
