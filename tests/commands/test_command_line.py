@@ -1,6 +1,7 @@
 """Command lines tell those who mistype a flag which one they may have meant."""
 
 import io
+import sys
 
 import pytest
 
