@@ -1,0 +1,84 @@
+"""The hook that measures smoothness while a network trains."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlp.backend import to_numpy
+from mlp.checks import at_least_one, choose
+from mlp.diagnostics.smoothness.covariate_shift import covariate_shift, shift_layers
+from mlp.diagnostics.smoothness.nearby import GRADIENT_SIZES, UPDATE_SIZES, look_nearby, move_to
+from mlp.diagnostics.smoothness.record import SmoothnessRecord
+from mlp.diagnostics.untouched import untouched
+from mlp.training.hooks import Hook
+from mlp.training.trainer import Trainer
+from mlp.typing import Array, PathLike
+
+DIRECTIONS = ("gradient", "update")
+
+
+class Smoothness(Hook):
+    """Measures, every so many steps, how well the gradient predicts loss and gradient nearby.
+
+    The batch is that of the step, augmented as it was drawn. The run is not touched: with the hook or without it, the
+    same numbers come out, bit for bit.
+
+    Args:
+        every: steps between two measurements; the first step is measured. Each costs eight forward and backward passes.
+        folder: where smoothness.npz and smoothness.csv go after each epoch; None keeps them in `record` alone.
+        direction: "gradient", points w - s g, or "update", points w + m u, u being the step that the rule takes.
+        layers: for how many layers the covariate shift is measured, a backward pass each; 0 for none.
+
+    Attributes:
+        record: the SmoothnessRecord.
+    """
+
+    def __init__(
+        self, every: int = 50, folder: PathLike | None = None, direction: str = "gradient", layers: int = 0
+    ) -> None:
+        self.every = at_least_one("every", every)
+        self.direction = choose("direction", direction, DIRECTIONS)
+        self.folder = None if folder is None else Path(folder)
+        self.layers = layers
+        self.sizes = GRADIENT_SIZES if direction == "gradient" else UPDATE_SIZES
+        settings = {"every": every, "direction": direction, "sizes": self.sizes.tolist(), "layers": layers}
+        self.record = SmoothnessRecord(settings)
+        self.before: tuple[Array, list[Array]] | None = None  # weights and buffers before a step that is measured
+
+    def before_training(self, trainer: Trainer) -> None:
+        if self.folder is not None and trainer.epoch > 0 and (self.folder / "smoothness.npz").exists():
+            found = SmoothnessRecord.read(self.folder)
+            if found.settings == self.record.settings:
+                self.record = found.before(trainer.epoch * len(trainer.train_batches))
+
+    def before_step(self, trainer: Trainer) -> None:
+        if trainer.step % self.every == 0:
+            buffers = [buffer.copy() for _, buffer in trainer.model.named_buffers()]
+            self.before = to_numpy(trainer.rule.flat.data).astype(np.float64), buffers
+
+    def after_step(self, trainer: Trainer) -> None:
+        if self.before is None:
+            return
+        (weights, buffers), self.before = self.before, None
+        flat, loss = trainer.rule.flat, float(trainer.batch_loss)
+        after = to_numpy(flat.data).astype(np.float64)
+        gradient = to_numpy(flat.grad).astype(np.float64)  # of the step: `p.grad` is valid until the next one
+        steps = -gradient if self.direction == "gradient" else after - weights
+        kept = trainer.loss._kept
+        with untouched(trainer.model):
+            for (_, buffer), values in zip(trainer.model.named_buffers(), buffers, strict=True):
+                buffer[...] = values  # dropout draws the masks of the step once more
+            move_to(flat, weights)
+            engine, batch = trainer.engine, trainer.batch
+            nearby = look_nearby(engine, flat, batch, loss, gradient, steps=steps, sizes=self.sizes)
+            shift = None
+            if self.layers:
+                move_to(flat, weights)
+                shift = covariate_shift(engine, flat, batch, gradient, after, shift_layers(flat, self.layers))
+        trainer.loss._kept = kept
+        self.record.add(trainer.step, nearby, shift)
+
+    def after_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+        if self.folder is not None:
+            self.record.write(self.folder)
