@@ -10,6 +10,7 @@ is lost, and the result is the same, bit for bit. The folder holds config.json, 
 flow as gradient_flow.npz and figures, two checkpoints, attempts.tsv (who ran it, where, with what, how that ended), and
 test.json once all epochs are done. --statistics adds tables
 and figures of activations, gradients between layers, batch norm and updates; like paths, it can change in a resume.
+So can --keep-weights and --smoothness, which change no number of the run.
 
 For schedulers: the signal USR2 ends the run after the epoch in progress, with exit status 75; a folder that another
 process writes to is exit status 73; every other error is 2.
@@ -17,11 +18,14 @@ process writes to is exit status 73; every other error is 2.
 
 import shlex
 import sys
+from typing import Any
 
 from mlp.commands.command_line import CommandLine
+from mlp.diagnostics.smoothness import Smoothness
 from mlp.errors import MlpError
 from mlp.experiments.config import add_flags, given_settings
 from mlp.experiments.run import run
+from mlp.training.hooks import Hook, KeepWeights
 
 
 def main() -> int:
@@ -34,6 +38,10 @@ def main() -> int:
     paths.add_argument("--resume", action="store_true", help="go on with the run in --out; settings may be left out")
     paths.add_argument("--stop-after", type=int, metavar="N", help="end once N epochs exist; the schedule spans all")
     paths.add_argument("--statistics", action="store_true", help="record and draw what flows between layers, too")
+    paths.add_argument("--keep-weights", action="store_true", help="keep the weights of every epoch, in OUT/weights/")
+    paths.add_argument(
+        "--smoothness", type=int, metavar="N", help="every N steps, measure how well the gradient predicts what is near"
+    )
     paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one a core)")
     arguments = parser.parse_args()
 
@@ -49,6 +57,7 @@ def main() -> int:
             arguments.download,
             arguments.statistics,
             arguments.threads,
+            more_hooks=probes(arguments, out),
         )
     except (MlpError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
@@ -58,3 +67,9 @@ def main() -> int:
         print(f"\ninterrupted: {shlex.join(words)} goes on", file=sys.stderr)
         return 130
     return 0
+
+
+def probes(arguments: Any, out: str) -> list[Hook]:
+    """Return the hooks that were asked for beside those of every run."""
+    hooks: list[Hook] = [KeepWeights(out)] if arguments.keep_weights else []
+    return hooks + ([Smoothness(arguments.smoothness, out)] if arguments.smoothness else [])

@@ -7,7 +7,10 @@ from mlp.diagnostics.gradients.check import check_layer, check_loss, check_model
 from mlp.diagnostics.gradients.diagnoses import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import compare_gradients, relative_error
 from mlp.diagnostics.gradients.report import GradientReport
+from mlp.diagnostics.landscape import Landscape, landscape
 from mlp.diagnostics.rules.check import check_rule
+from mlp.diagnostics.shattering import gradient_correlation
+from mlp.diagnostics.smoothness import Smoothness
 from mlp.diagnostics.statistics import (
     Activations,
     BatchNormStatistics,
@@ -25,6 +28,8 @@ __all__ = [
     "GradientFlow",
     "GradientReport",
     "GradientSignal",
+    "Landscape",
+    "Smoothness",
     "UpdateRatio",
     "VarianceShift",
     "all_statistics",
@@ -36,6 +41,8 @@ __all__ = [
     "examine",
     "expected_variance_ratio",
     "gallery",
+    "gradient_correlation",
+    "landscape",
     "measure_variance_shift",
     "relative_error",
 ]

@@ -1,6 +1,7 @@
 """A whole run, from settings to a folder of results: what scripts/train.py does."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from mlp.backend import require_device
@@ -30,6 +31,7 @@ def run(
     download: bool = False,
     statistics: bool = False,
     threads: int | None = None,
+    more_hooks: Sequence[Hook] = (),
 ) -> History:
     """Train a model and leave everything about it in a folder.
 
@@ -41,6 +43,7 @@ def run(
         download: get a data set that is missing.
         statistics: record `mlp.diagnostics.statistics` too; they change no other number of the run.
         threads: of the cpu engine; None for as many as the cores this process may use.
+        more_hooks: called before the checkpoint of an epoch is written; they must change no other number of the run.
 
     Returns:
         The History.
@@ -65,6 +68,7 @@ def run(
         hooks = [
             GradientFlow(),
             *(all_statistics() if statistics else []),
+            *more_hooks,
             PeakMemory(),
             Progress(),
             Checkpoint(folder, config.as_dict()),

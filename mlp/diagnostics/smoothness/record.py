@@ -20,8 +20,8 @@ from mlp.errors import CheckpointError
 from mlp.files import write_arrays, write_text
 from mlp.typing import Array, PathLike
 
-COLUMNS = ("step", "loss", "loss_min", "loss_max", "grad_norm", "change_min", "change_max", "beta", "cosine_min")
-COLUMNS += ("weight_norm",)
+MEASURED = ("loss", "loss_min", "loss_max", "grad_norm", "change_min", "change_max", "beta", "cosine_min")
+COLUMNS = ("step", *MEASURED, "weight_norm")
 
 
 @dataclass

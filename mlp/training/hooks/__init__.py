@@ -4,6 +4,7 @@ from mlp.training.hooks.base import Hook
 from mlp.training.hooks.checkpoint import Checkpoint
 from mlp.training.hooks.csv_log import CsvLog
 from mlp.training.hooks.evaluate import Evaluate, evaluate
+from mlp.training.hooks.keep_weights import KeepWeights
 from mlp.training.hooks.peak_memory import PeakMemory
 from mlp.training.hooks.progress import Progress
 from mlp.training.hooks.stop_on_non_finite import StopOnNonFinite
@@ -14,6 +15,7 @@ __all__ = [
     "CsvLog",
     "Evaluate",
     "Hook",
+    "KeepWeights",
     "PeakMemory",
     "Progress",
     "StopOnNonFinite",
