@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+import mlp.plotting  # noqa: F401 - here, not in each child: it takes a second
 from mlp.experiments import run
 
 MODEL = """
