@@ -45,6 +45,7 @@ from mlp.errors import DataError, NonFiniteLossError
 from mlp.layers import frozen_buffers
 from mlp.layers.machinery.base import Layer
 from mlp.training.hooks import Hook
+from mlp.training.state import TrainingState
 from mlp.training.trainer import Trainer
 from mlp.typing import Array, BatchSource
 
@@ -193,7 +194,7 @@ class StepLosses(Hook):
     def __init__(self) -> None:
         self.values: list[float] = []
 
-    def after_step(self, trainer: Trainer) -> None:
+    def after_step(self, trainer: TrainingState) -> None:
         self.values.append(trainer.batch_loss)
 
 

@@ -16,7 +16,7 @@ these hooks. It costs about as much as one textbook step each, and a textbook st
 Layers are those without children, Identity left out. A table that begins in a later epoch has NaN in those before.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -34,9 +34,8 @@ from mlp.layers import (
     observed_backward,
 )
 from mlp.layers.machinery.base import Layer
-from mlp.training.history import History, LayerTable
 from mlp.training.hooks import Hook
-from mlp.training.trainer import Trainer
+from mlp.training.state import TrainingState
 from mlp.typing import Array
 
 
@@ -55,7 +54,7 @@ class Probe(Hook):
         """Return {statistic: float} for one layer: from inputs and outputs, or from dL/dy and dL/dx."""
         raise NotImplementedError
 
-    def after_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         columns = {id(layer): column for column, layer in enumerate(self.layers(trainer.model))}
         if not columns:
             return
@@ -68,10 +67,10 @@ class Probe(Hook):
 
         run_probe(trainer, see, self.backward)
         names = [layer.path or type(layer).__name__ for layer in self.layers(trainer.model)]
-        add_row(trainer.history, self.table, names, values)
+        trainer.history.add_row(self.table, names, values)
 
 
-def run_probe(trainer: Trainer, see: Callable[[Layer, Array, Array], object], backward: bool) -> None:
+def run_probe(trainer: TrainingState, see: Callable[[Layer, Array, Array], object], backward: bool) -> None:
     """Run the newest batch through the model, forward or forward and backward, and leave everything as it was.
 
     Args:
@@ -90,14 +89,6 @@ def run_probe(trainer: Trainer, see: Callable[[Layer, Array, Array], object], ba
         if backward:
             trainer.loss.forward(outputs, targets)
             model.backward(trainer.loss.backward())
-
-
-def add_row(history: History, name: str, names: Sequence[str], values: Mapping[str, Array]) -> None:
-    """Append the newest epoch's row to a table; epochs in which nobody measured are filled with NaN."""
-    table = history.tables.setdefault(name, LayerTable(names))
-    while len(table) < len(history.rows) - 1:
-        table.append({statistic: np.full(len(names), np.nan) for statistic in values})
-    table.append(values)
 
 
 class Activations(Probe):
@@ -177,17 +168,11 @@ class UpdateRatio(Hook):
         self.which = "weights and biases" if biases else "weights"
         self.before: Any = None  # weights before the last step of the epoch, (P,)
 
-    def before_epoch(self, trainer: Trainer) -> None:
-        self._copy_before_the_last(trainer, steps_done=0)
-
-    def after_step(self, trainer: Trainer) -> None:
-        self._copy_before_the_last(trainer, trainer.step - trainer.epoch * len(trainer.train_batches) + 1)
-
-    def _copy_before_the_last(self, trainer: Trainer, steps_done: int) -> None:
-        if steps_done == len(trainer.train_batches) - 1:
+    def before_step(self, trainer: TrainingState) -> None:
+        if trainer.step + 1 == (trainer.epoch + 1) * len(trainer.train_batches):
             self.before = trainer.rule.flat.data.copy()
 
-    def after_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         flat = trainer.rule.flat
         change, before = flat.data.astype(np.float64) - self.before, self.before.astype(np.float64)
         changes = reduce_segments("add", change * change, flat.offsets)  # one number a tensor
@@ -196,7 +181,7 @@ class UpdateRatio(Hook):
             ratio = (changes / sizes) ** 0.5
         rows = rows_of(flat, self.which)
         names = [flat.parameters[i].name for i in rows]
-        add_row(trainer.history, self.table, names, {"update_ratio": to_numpy(ratio)[rows]})
+        trainer.history.add_row(self.table, names, {"update_ratio": to_numpy(ratio)[rows]})
         self.before = None
 
 

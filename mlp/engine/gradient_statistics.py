@@ -20,7 +20,8 @@ from mlp.layers.machinery.parameter import FlatParameters
 from mlp.typing import Array
 
 STATISTICS = ("mean_abs", "l2", "max_abs", "zeros")
-CHOICES = ("weights", "weights and biases")
+EVERYTHING = "weights and biases"
+CHOICES = ("weights", EVERYTHING)
 
 
 class GradientStatistics:

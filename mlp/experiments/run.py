@@ -18,6 +18,7 @@ from mlp.training.attempts import attempt
 from mlp.training.checkpoint import load_checkpoint, load_model
 from mlp.training.history import History
 from mlp.training.hooks import Checkpoint, CsvLog, Hook, PeakMemory, Progress, StopOnSignal, evaluate
+from mlp.training.state import TrainingState
 from mlp.training.trainer import Trainer
 from mlp.typing import PathLike
 
@@ -76,7 +77,9 @@ def run(
             SaveFigures(folder, title=run_title(config)),
             stop,
         ]
-        trainer = Trainer(model, make_loss(config), rule, schedule, hooks, config.engine, threads, config.precision)
+        loss = make_loss(config)
+        how: dict[str, Any] = {"engine": config.engine, "threads": threads, "precision": config.precision}
+        trainer = Trainer(model, loss, rule, schedule, hooks, **how)
         folder.path.mkdir(parents=True, exist_ok=True)
         with attempt(folder.path) as this:
             folder.open(given, resume)  # once more: another run may have written there while the data were loaded
@@ -137,12 +140,12 @@ class SaveFigures(Hook):
         self.folder, self.title, self.every = folder, title, every
         self.drawn = time.monotonic()
 
-    def after_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         self.write_tables(trainer.history)
         if time.monotonic() - self.drawn > self.every:
             self.draw(trainer.history)
 
-    def after_training(self, trainer: Trainer) -> None:
+    def after_training(self, trainer: TrainingState) -> None:
         if trainer.history.rows:
             self.write_tables(trainer.history)  # a kill behind the last checkpoint leaves no epoch to do it
             self.draw(trainer.history)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -26,10 +26,8 @@ from mlp.engine.cpu.blas import blas_kernels, blas_threads
 from mlp.errors import MlpError
 from mlp.locks import Lock, only_writer
 from mlp.machine import cpu_model
+from mlp.training.state import TrainingState
 from mlp.version import __version__
-
-if TYPE_CHECKING:
-    from mlp.training.trainer import Trainer
 
 ATTEMPTS = "attempts.tsv"
 COLUMNS = (
@@ -130,7 +128,7 @@ class Attempt:
         self.outcome = ""
         self.trainer: Any = None
 
-    def start(self, trainer: "Trainer") -> None:
+    def start(self, trainer: TrainingState) -> None:
         """Write the line of the start; on a resume, say what earlier attempts had that this one has not."""
         self.trainer = trainer
         facts = {**machine_facts(trainer), "versions": versions_text()}
@@ -160,7 +158,7 @@ def job_of(environment: Mapping[str, str]) -> str:
     return f"{array}_{task}" if array and task else environment.get("SLURM_JOB_ID", "")
 
 
-def machine_facts(trainer: "Trainer") -> dict[str, str]:
+def machine_facts(trainer: TrainingState) -> dict[str, str]:
     """Return what the numbers of a Trainer are computed by: {"processor": ..., "threads": ..., "blas": ...}."""
     index = parse_device(device_of(trainer.model.parameters()[0].data))
     if index is not None:

@@ -12,7 +12,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,15 +20,13 @@ from mlp.errors import CheckpointError, ShapeError
 from mlp.files import write_arrays
 from mlp.layers.machinery.base import Layer
 from mlp.training.history import History
+from mlp.training.state import TrainingState
 from mlp.typing import Array, PathLike
-
-if TYPE_CHECKING:
-    from mlp.training.trainer import Trainer
 
 FORMAT = 1  # raised when the contents change in a way that old readers would misread
 
 
-def save_checkpoint(path: PathLike, trainer: "Trainer", config: Mapping[str, Any] | None = None) -> None:
+def save_checkpoint(path: PathLike, trainer: TrainingState, config: Mapping[str, Any] | None = None) -> None:
     """Write the state of a Trainer to `path`, atomically.
 
     Args:
@@ -80,7 +78,7 @@ def read_checkpoint(path: PathLike) -> dict[str, Array]:
     return arrays
 
 
-def load_checkpoint(path: PathLike, trainer: "Trainer") -> None:
+def load_checkpoint(path: PathLike, trainer: TrainingState) -> None:
     """Put a Trainer into the state that `save_checkpoint` saved; its model and rule must be of the same kind.
 
     Raises:

@@ -3,11 +3,12 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from mlp.errors import ConfigurationError
 from mlp.typing import Array
 
 
@@ -63,6 +64,26 @@ class History:
     def gradient_flow(self) -> LayerTable | None:
         """The gradient-flow table, None if it was not recorded."""
         return self.tables.get("gradient_flow")
+
+    def add_row(self, table: str, names: Sequence[str], values: Mapping[str, Array]) -> None:
+        """Append the newest epoch's numbers to a table; epochs in which nobody measured are filled with NaN.
+
+        Args:
+            table: its name in `tables`. names: of the columns. values: {statistic: array of len(names) numbers}.
+
+        Raises:
+            ConfigurationError: the table has other columns, from another hook or from before a resume.
+        """
+        there = self.tables.setdefault(table, LayerTable(names))
+        if there.names != list(names):
+            raise ConfigurationError(
+                f"the table {table!r} has columns for {len(there.names)} layers or weights, beginning with "
+                f"{there.names[:1]}; got {len(names)} others, beginning with {list(names[:1])}: keep the settings of "
+                "the hooks when you resume, and give two hooks of a kind other tables"
+            )
+        while len(there) < len(self.rows) - 1:
+            there.append({statistic: np.full(len(names), np.nan) for statistic in values})
+        there.append(values)
 
     def column(self, name: str) -> Array:
         """Return one metric over the epochs, shape (epochs,); NaN where it was not measured."""

@@ -8,24 +8,25 @@ that is called at its moments.
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
-from typing import Any
 
 import numpy as np
 
 from mlp.backend import device_of
 from mlp.data import prefetch
 from mlp.engine import make_engine
+from mlp.engine.gradient_statistics import EVERYTHING
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
 from mlp.training.history import History
 from mlp.training.hooks import Evaluate, Hook, StopOnNonFinite
+from mlp.training.state import NoBatches, TrainingState
 from mlp.typing import BatchSource, Schedule
 
 
-class Trainer:
-    """Trains a model.
+class Trainer(TrainingState):
+    """Trains a model. What hooks may read of it, its attributes, is listed in `mlp.training.state`.
 
     Args:
         model, loss, rule: what to train, for what, and how.
@@ -34,11 +35,6 @@ class Trainer:
         engine: "auto" or the name of an engine, see `mlp.engine`.
         threads: for the cpu engine; None for as many as the cores this process may use.
         precision: of the cuda engine's convolutions, "float32" or "tf32".
-
-    Attributes:
-        step, epoch: updates and epochs done so far.
-        history: what happened, see `mlp.training.history`.
-        batch, batch_loss: inputs, targets and loss of the newest step, for hooks (the loss from after_step on).
     """
 
     def __init__(
@@ -48,21 +44,16 @@ class Trainer:
         rule: LearningRule,
         schedule: Schedule | None = None,
         hooks: Iterable[Hook] = (),
+        *,
         engine: str = "auto",
         threads: int | None = None,
         precision: str = "float32",
     ) -> None:
-        self.model, self.loss, self.rule, self.schedule = model, loss, rule, schedule
-        self.hooks = list(hooks)
         parameters = model.parameters()
         if not parameters:
             raise ConfigurationError("the model has no parameters, so there is nothing to train")
-        self.engine = make_engine(engine, threads, device_of(parameters[0].data), precision)
-        self.gradient_statistics: str | None = None  # set by the hook that wants them
-        self.step = self.epoch = 0
-        self.history = History()
-        self.batch: Any = None
-        self.batch_loss: Any = None
+        made = make_engine(engine, threads, device_of(parameters[0].data), precision)
+        super().__init__(model, loss, rule, schedule, made, list(hooks))
 
     def fit(
         self,
@@ -72,6 +63,8 @@ class Trainer:
         stop_after: int | None = None,
     ) -> History:
         """Train until `epochs` epochs exist in total, counting those of a checkpoint that was loaded before.
+
+        It ends earlier where a hook calls `stop`.
 
         Args:
             train_batches, valid_batches: with len() and epoch(e), see `mlp.data.Batches`; validation is optional.
@@ -88,6 +81,9 @@ class Trainer:
         if last < 1:
             raise ConfigurationError(f"epochs and stop_after must be at least 1, got {epochs} and {stop_after}")
         self.epochs, self.train_batches = epochs, train_batches
+        self.valid_batches = NoBatches() if valid_batches is None else valid_batches
+        self.stopping = self.gradients_wanted = False
+        self.gradient_statistics = None
         evaluate = [Evaluate(valid_batches)] if valid_batches is not None else []
         hooks = [StopOnNonFinite(), *evaluate, *self.hooks]
         with ExitStack() as ending:  # the last that is given to it comes first; one that fails stops no other
@@ -96,10 +92,10 @@ class Trainer:
                 ending.callback(hook.after_training, self)
             for hook in hooks:
                 hook.before_training(self)
-            self.engine.bind(self.model, self.loss, self.rule, self.gradient_statistics)
+            self.engine.bind(self.model, self.loss, self.rule, EVERYTHING if self.gradients_wanted else None)
             batches = self.engine.resident(train_batches)
             with np.errstate(all="ignore"):  # a loss that overflows is reported by StopOnNonFinite, with its place
-                while self.epoch < last:
+                while self.epoch < last and not self.stopping:
                     self._run_epoch(batches, hooks)
         return self.history
 
@@ -120,6 +116,7 @@ class Trainer:
                     hook.after_step(self)
                 self.step += 1
         loss, accuracy = self.engine.read_metrics()
+        self.gradient_statistics = self.engine.read_gradient_statistics() if self.gradients_wanted else None
         self.epoch += 1
         row = {"epoch": self.epoch, "train_loss": loss, "train_acc": accuracy}
         row |= {"val_loss": float("nan"), "val_acc": float("nan"), "learning_rate": self.rule.learning_rate}

@@ -157,6 +157,103 @@ def test_gradient_flow_can_take_in_biases():
     assert table.names == ["0.weight", "0.bias", "2.weight", "2.bias"]
 
 
+@pytest.mark.parametrize("order", [(False, True), (True, False)])
+def test_two_gradient_flow_hooks_do_not_disturb_each_other(order):
+    alone = {b: make_trainer([GradientFlow(biases=b)]).fit(Points(), epochs=3).gradient_flow for b in (False, True)}
+    history = make_trainer([GradientFlow(biases=biases) for biases in order]).fit(Points(), epochs=3)
+    for biases, table in zip(order, ("gradient_flow", "gradient_flow_2"), strict=True):
+        found = history.tables[table]
+        assert found.names == alone[biases].names
+        for statistic in alone[biases].values:
+            np.testing.assert_array_equal(found[statistic], alone[biases][statistic])
+
+
+def test_a_table_keeps_its_columns():
+    trainer = make_trainer([GradientFlow()])
+    trainer.fit(Points(), epochs=1)
+    trainer.hooks = [GradientFlow(biases=True)]
+    with pytest.raises(ConfigurationError, match="'gradient_flow' has columns for 2 layers or weights"):
+        trainer.fit(Points(), epochs=2)
+
+
+class Asking(Hook):
+    """Notes at every moment what it can read of the trainer."""
+
+    def __init__(self):
+        self.read = {}
+
+    def note(self, moment, trainer):
+        values = {name: getattr(trainer, name) for name in CONTRACT}
+        self.read.setdefault(
+            moment, values | {"batches": len(trainer.train_batches), "table": dict(trainer.history.tables)}
+        )
+
+    def before_training(self, trainer):
+        self.note("before_training", trainer)
+
+    def before_epoch(self, trainer):
+        self.note("before_epoch", trainer)
+
+    def before_step(self, trainer):
+        self.note("before_step", trainer)
+
+    def after_step(self, trainer):
+        self.note("after_step", trainer)
+
+    def after_epoch(self, trainer, row):
+        self.note("after_epoch", trainer)
+
+    def after_training(self, trainer):
+        self.note("after_training", trainer)
+
+
+CONTRACT = [
+    *("model", "loss", "rule", "schedule", "engine", "hooks", "history", "step", "epoch", "epochs"),
+    *("train_batches", "valid_batches", "batch", "batch_loss", "gradient_statistics"),
+]
+
+
+def test_what_a_hook_may_read_is_there_when_the_contract_says_so():
+    asking = Asking()
+    trainer = make_trainer([GradientFlow(), asking])
+    assert all(hasattr(trainer, name) for name in CONTRACT)
+    assert (trainer.epochs, len(trainer.train_batches), list(trainer.valid_batches.epoch(0))) == (0, 0, [])
+    trainer.fit(Points(), epochs=2)
+    read = asking.read
+    assert [moment["epochs"] for moment in read.values()] == [2] * 6
+    assert [moment["batches"] for moment in read.values()] == [2] * 6
+    assert [moment["batch"] is None for moment in read.values()] == [True, True, False, False, False, False]
+    assert [moment["batch_loss"] is None for moment in read.values()] == [True, True, True, False, False, False]
+    assert [moment["step"] for moment in read.values()] == [0, 0, 0, 0, 2, 4]
+    assert read["after_step"]["gradient_statistics"] is None
+    assert read["after_epoch"]["gradient_statistics"]["l2"].shape == (4,)
+
+
+@pytest.mark.parametrize("moment", ["before_training", "before_epoch", "before_step", "after_step", "after_epoch"])
+def test_a_hook_can_stop_training_after_the_current_epoch(moment):
+    ended = []
+
+    class Stop(Hook):
+        def after_training(self, trainer):
+            ended.append(trainer.epoch)
+
+    def stop(self, trainer, *row):
+        if trainer.epoch >= (moment == "after_epoch"):
+            trainer.stop()
+
+    setattr(Stop, moment, stop)
+    trainer = make_trainer([Stop()])
+    history = trainer.fit(Points(), Points(5), epochs=5)
+    epochs = 0 if moment == "before_training" else 1
+    assert (trainer.epoch, len(history.rows), ended) == (epochs, epochs, [epochs])
+    trainer.hooks = []
+    trainer.fit(Points(), Points(5), epochs=5)  # a stop counts once
+    whole = make_trainer()
+    whole.fit(Points(), Points(5), epochs=5)
+    for a, b in zip(whole.model.parameters(), trainer.model.parameters(), strict=True):
+        np.testing.assert_array_equal(a.data, b.data)
+
+
 def test_a_loss_that_is_not_finite_stops_training_and_names_the_layer():
     trainer = make_trainer(learning_rate=1e200)
     with pytest.raises(NonFiniteLossError, match=r"epoch \d+, step \d+, at learning rate 1e\+200: .*Affine '\d'"):

@@ -1,13 +1,11 @@
 """Checkpoints after every epoch."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlp.training.checkpoint import save_checkpoint
 from mlp.training.hooks.base import Hook
-
-if TYPE_CHECKING:
-    from mlp.training.trainer import Trainer
+from mlp.training.state import TrainingState
 
 
 class Checkpoint(Hook):
@@ -20,7 +18,7 @@ class Checkpoint(Hook):
     def __init__(self, folder: Any, config: Mapping[str, Any] | None = None) -> None:
         self.folder, self.config = folder, config
 
-    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         # The best first: a kill between the two leaves a latest that repeats this epoch and writes the same best.
         if trainer.history.best_epoch == row["epoch"]:
             save_checkpoint(self.folder / "checkpoint-best.npz", trainer, self.config)

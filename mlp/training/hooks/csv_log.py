@@ -1,13 +1,11 @@
 """The history as a CSV file."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlp.files import write_text
 from mlp.training.hooks.base import Hook
+from mlp.training.state import TrainingState
 from mlp.typing import PathLike
-
-if TYPE_CHECKING:
-    from mlp.training.trainer import Trainer
 
 
 class CsvLog(Hook):
@@ -19,9 +17,9 @@ class CsvLog(Hook):
     def __init__(self, path: PathLike) -> None:
         self.path = path
 
-    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         write_text(self.path, trainer.history.csv())
 
-    def after_training(self, trainer: "Trainer") -> None:
+    def after_training(self, trainer: TrainingState) -> None:
         if trainer.history.rows:
             write_text(self.path, trainer.history.csv())

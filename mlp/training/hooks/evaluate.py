@@ -1,14 +1,12 @@
 """Evaluation on the validation images after every epoch."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlp.engine import Engine
 from mlp.engine.base import mean_metrics
 from mlp.training.hooks.base import Hook
+from mlp.training.state import TrainingState
 from mlp.typing import BatchSource
-
-if TYPE_CHECKING:
-    from mlp.training.trainer import Trainer
 
 
 class Evaluate(Hook):
@@ -17,7 +15,7 @@ class Evaluate(Hook):
     def __init__(self, batches: BatchSource) -> None:
         self.batches = batches
 
-    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         row["val_loss"], row["val_acc"] = evaluate(trainer.engine, self.batches)
 
 

@@ -1,17 +1,15 @@
 """How much memory the process has held, beside every epoch."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlp.backend import device_of
 from mlp.machine import peak_memory_mb
 from mlp.training.hooks.base import Hook
-
-if TYPE_CHECKING:
-    from mlp.training.trainer import Trainer
+from mlp.training.state import TrainingState
 
 
 class PeakMemory(Hook):
     """Adds peak_memory_mb to every row: the most that the process has held so far, see `mlp.machine`."""
 
-    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         row["peak_memory_mb"] = round(peak_memory_mb(device_of(trainer.model.parameters()[0].data)), 1)

@@ -1,12 +1,10 @@
 """What a person sees while a network trains."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlp.progress import progress_bar
 from mlp.training.hooks.base import Hook
-
-if TYPE_CHECKING:
-    from mlp.training.trainer import Trainer
+from mlp.training.state import TrainingState
 
 
 class Progress(Hook):
@@ -14,17 +12,17 @@ class Progress(Hook):
 
     bar: Any = None
 
-    def before_epoch(self, trainer: "Trainer") -> None:
+    def before_epoch(self, trainer: TrainingState) -> None:
         title = f"epoch {trainer.epoch + 1}/{trainer.epochs}"
         total = len(trainer.train_batches)
         self.bar = progress_bar(total=total, desc=title, unit="batch", leave=False)
 
-    def after_step(self, trainer: "Trainer") -> None:
+    def after_step(self, trainer: TrainingState) -> None:
         self.bar.update()
         if not self.bar.disable and self.bar.n % 10 == 0:
             self.bar.set_postfix(loss=f"{trainer.batch_loss:.3f}", refresh=False)
 
-    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         self.bar.close()
         print(
             f"epoch {row['epoch']:3d}/{trainer.epochs}   train {row['train_loss']:.3f} / {row['train_acc']:6.2%}   "
@@ -33,6 +31,6 @@ class Progress(Hook):
             flush=True,
         )
 
-    def after_training(self, trainer: "Trainer") -> None:
+    def after_training(self, trainer: TrainingState) -> None:
         if self.bar is not None:
             self.bar.close()

@@ -1,14 +1,12 @@
 """A loss that is infinite or NaN ends training, with the place where it came from."""
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlp.errors import NonFiniteLossError
 from mlp.training.hooks.base import Hook
 from mlp.training.non_finite import find_non_finite
-
-if TYPE_CHECKING:
-    from mlp.training.trainer import Trainer
+from mlp.training.state import TrainingState
 
 
 class StopOnNonFinite(Hook):
@@ -18,17 +16,17 @@ class StopOnNonFinite(Hook):
     the epoch tells of those between.
     """
 
-    def after_step(self, trainer: "Trainer") -> None:
+    def after_step(self, trainer: TrainingState) -> None:
         if not isinstance(trainer.batch_loss, float) and trainer.step % 20:
             return
         if not math.isfinite(trainer.batch_loss):
             self.stop(f"{trainer.batch_loss} in epoch {trainer.epoch + 1}, step {trainer.step + 1}", trainer)
 
-    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         if not math.isfinite(row["train_loss"]):
             self.stop(f"{row['train_loss']} in epoch {trainer.epoch}", trainer)
 
-    def stop(self, what: str, trainer: "Trainer") -> None:
+    def stop(self, what: str, trainer: TrainingState) -> None:
         """Raise the error, with the newest batch run through the layers once more to find the first bad number."""
         inputs, _ = trainer.batch
         raise NonFiniteLossError(

@@ -5,13 +5,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlp.errors import StopRequestedError
 from mlp.training.hooks.base import Hook
-
-if TYPE_CHECKING:
-    from mlp.training.trainer import Trainer
+from mlp.training.state import TrainingState
 
 
 class StopOnSignal(Hook):
@@ -43,13 +41,13 @@ class StopOnSignal(Hook):
     def _request(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
 
-    def before_training(self, trainer: "Trainer") -> None:
+    def before_training(self, trainer: TrainingState) -> None:
         self._stop(trainer)
 
-    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         self._stop(trainer)
 
-    def _stop(self, trainer: "Trainer") -> None:
+    def _stop(self, trainer: TrainingState) -> None:
         if self.requested and trainer.epoch < trainer.epochs:
             raise StopRequestedError(
                 f"stopped after epoch {trainer.epoch} of {trainer.epochs}, as the signal USR2 asked: --resume "
