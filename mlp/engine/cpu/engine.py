@@ -1,10 +1,11 @@
 """The CPU engine: the textbook's mathematics with planned memory, in blocks, on all cores.
 
 It changes how the numbers are computed, not which: loss, gradients and weights agree with the textbook's up to
-rounding, and they are found in the same places (`p.grad`, the rule's moments, the running statistics). How it is fast:
+rounding, and they are found in the same places (`p.grad`, the rule's moments, the running statistics). They are the
+same bits at any number of threads, see `block_sum`. How it is fast:
 
     plan             nothing is decided or allocated during a step, see `plan` and `memory`
-    threads          each takes its share of the batch through the network, see `threads`; BLAS is held to
+    threads          each takes blocks of images through the network, see `program`; BLAS is held to
                      one thread meanwhile, for its own threads would compete for the same cores
     blocks           a few images at a time pass through all ops between two points where threads must meet
     half the work    3 x 3 convolutions need half the textbook's multiplications, see `winograd`
@@ -33,7 +34,8 @@ from mlp.engine.cpu.ops import (  # noqa: F401  (they register their ops)
     textbook,
     winograd,
 )
-from mlp.engine.cpu.plan import Plan, execute
+from mlp.engine.cpu.plan import Plan
+from mlp.engine.cpu.program import execute
 from mlp.engine.cpu.rules import FusedUpdate
 from mlp.engine.cpu.threads import ThreadTeam, usable_cores
 from mlp.engine.gradient_statistics import GradientStatistics

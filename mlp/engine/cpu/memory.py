@@ -8,6 +8,7 @@ step, and everything that is needed at different times shares memory:
     scratch         of one thread, small enough to stay in its cache, shared by all ops that ask for the same shape
     temporary       of one thread, shared by all ops whatever the shape: it holds anything during one call only. The
                     fewer addresses are touched, the more of them are in the cache
+    piles           arrays that go from hand to hand, see `block_sum`: whoever needs one takes it, and gives it back
 
 A value that is read at once, by the next op and for the same few images, needs no batch array: scratch is enough, and
 spares the memory bus.
@@ -34,12 +35,16 @@ class Storage:
     above: int
     height: int
 
+    def place(self, t, lo, hi):
+        """Return (t, lo, hi) in a form that is equal for equal memory, to be given to the two methods below."""
+        return (0, lo, hi) if self.scratch is None else (t, 0, hi - lo)
+
     def bordered_part(self, t, lo, hi):
-        """Return images lo .. hi - 1, which are thread t's, with their borders."""
+        """Return images lo .. hi - 1, which thread t works on, with their borders."""
         return self.whole[lo:hi] if self.scratch is None else self.scratch[t][: hi - lo]
 
     def part(self, t, lo, hi):
-        """Return images lo .. hi - 1, which are thread t's."""
+        """Return images lo .. hi - 1, which thread t works on."""
         return self.bordered_part(t, lo, hi)[:, self.above : self.above + self.height]
 
     @property
@@ -56,6 +61,7 @@ class Memory:
         self.capacity = 0  # images that the batch arrays hold
         self.batch_arrays = {}  # (shape of one image, i) -> (capacity, *shape)
         self.scratch_arrays = {}  # (key, shape, t) -> array
+        self.piles = {}  # shape -> arrays that nobody uses
         self.common = [np.empty(0, self.dtype) for _ in range(threads)]  # where all temporary arrays lie
 
     def reserve(self, images):
@@ -99,10 +105,22 @@ class Memory:
             for common in self.common
         ]
 
+    def take(self, shape):
+        """Return an array from the pile of that shape; any thread may call it."""
+        try:
+            return self.piles.setdefault(shape, []).pop()
+        except IndexError:
+            return np.empty(shape, self.dtype)
+
+    def give(self, array):
+        """Put an array back on its pile."""
+        self.piles[array.shape].append(array)
+
     @property
     def nbytes(self):
-        """How many bytes there are in all."""
+        """How many bytes there are in all, but for those that the threads have in their hands."""
         arrays = [*self.batch_arrays.values(), *self.scratch_arrays.values(), *self.common]
+        arrays += [array for pile in self.piles.values() for array in pile]
         return sum(array.nbytes for array in arrays)
 
 

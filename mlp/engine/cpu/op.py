@@ -9,7 +9,7 @@ How a layer becomes an op: a function registered for the layer's exact type adds
 and returns the value that holds the outputs. A new op is a subclass of `Op`; `ops.textbook.FlattenOp` is a short one.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -50,28 +50,15 @@ class Value:
 class Phase:
     """A piece of work on the images lo .. hi - 1 by thread t: run(t, lo, hi).
 
-    begin(t) is called in each thread before its first block. `wait`: all threads must have ended what comes before.
-    `alone`: run(0, 0, N) is called once, by the calling thread, while the others wait.
+    begin(t) is called once, by any one thread t, before the first block. `wait`: all threads must have ended what comes
+    before. `alone`: run(0, 0, N) is called once, by the calling thread, while the others wait.
     """
 
     run: object
-    images: int  # the block size that suits it
+    blocks: object  # the `Blocks` that suit it
     begin: object = None
     wait: bool = False
     alone: bool = False
-
-
-@dataclass
-class Segment:
-    """Phases that each thread runs block by block, without waiting for the others."""
-
-    images: int
-    wait: bool = False
-    alone: bool = False
-    begins: list = field(default_factory=list)
-    runs: list = field(default_factory=list)
-    tasks: list = field(default_factory=list)  # functions without arguments, dealt out to the threads
-    blocks: list = field(default_factory=list)  # for each thread: [(lo, hi), ...]
 
 
 class Op:
@@ -110,7 +97,7 @@ class Op:
         return []
 
     def finish(self):
-        """Called after backward: add up the threads' shares of the parameters' gradients."""
+        """Called after backward: bring the parameters' gradients to where they are looked for."""
 
 
 class LoadInputs(Op):
@@ -123,7 +110,7 @@ class LoadInputs(Op):
         self.x = None  # set by the engine before each step
 
     def forward_phases(self):
-        return [Phase(self.forward, self.block)]
+        return [Phase(self.forward, self.blocks)]
 
     def forward(self, t, lo, hi):
         np.copyto(self.output.data.part(t, lo, hi), self.x[lo:hi])

@@ -11,17 +11,15 @@ shape ("lowered"), which says beforehand everything that does not depend on the 
     memory     every value gets its array; a gradient's array is taken again as soon as its last reader is done.
     programs   the ops' phases, cut into segments. Within a segment a thread takes a few images through all phases
                while they are in its cache; between segments all threads wait for each other (for the statistics of
-               the whole batch, say).
-
-Each thread always has the same images, and sums over the batch are added thread by thread, so the same thread count
-gives the same bits in every run.
+               the whole batch, say), see `program`.
 """
 
 import numpy as np
 
 from mlp.engine.cpu.lowering import fuse, readers
 from mlp.engine.cpu.memory import Storage
-from mlp.engine.cpu.op import LOWERINGS, LoadInputs, Op, Segment, Value
+from mlp.engine.cpu.op import LOWERINGS, LoadInputs, Op, Value
+from mlp.engine.cpu.program import Blocks, Segment, count_blocks
 
 # Of the largest array of an op: what a thread works on at a time. Smaller blocks stay closer in the caches; larger ones
 # spend less time in Python, and less in waiting for its lock.
@@ -41,14 +39,15 @@ class Plan:
     def __init__(self, model, batch_shape, dtype, training, memory, team):
         self.images, self.dtype, self.training, self.memory = batch_shape[0], np.dtype(dtype), training, memory
         self.team, self.threads = team, team.size
-        self.ops, self.used, self.free = [], {}, {}
+        self.ops, self.used, self.free, self.all_blocks = [], {}, {}, {}
 
         self.source = Value(tuple(batch_shape[1:]))
         load = self.add(LoadInputs(self.source))
         self.result = self.lower(model, load)
         fuse(self)
         for op in self.ops:
-            op.block = self._block_images(*op.inputs, op.output)
+            op.blocks = self._blocks(*op.inputs, op.output)
+            op.block = op.blocks.largest
             op.ask_borders()
         self._all_readers = {value: readers(self, value) for op in self.ops for value in (*op.inputs, op.output)}
         self._place_data()
@@ -109,7 +108,7 @@ class Plan:
         if len(following) != 1 or following[0] is None:
             return 0
         producer, reader = value.producer, following[0]
-        near = self.ops.index(producer) + 1 == self.ops.index(reader) and producer.block == reader.block
+        near = self.ops.index(producer) + 1 == self.ops.index(reader) and producer.blocks is reader.blocks
         if backward:
             wanted = producer.meets_backward or (reader.meets_backward and value is not reader.inputs[0])
         else:
@@ -156,14 +155,18 @@ class Plan:
 
     # --- programs -------------------------------------------------------------------------------------------------
 
-    def _block_images(self, *values):
-        """Return how many images a thread should take at a time: BLOCK_BYTES of the largest of the values."""
+    def _blocks(self, *values):
+        """Return the blocks that suit an op: BLOCK_BYTES of the largest of its values, or less."""
         largest = max(value.size for value in values) * self.dtype.itemsize
-        share = -(-self.images // self.threads)
-        return min(share, max(1, BLOCK_BYTES // largest))
+        count = count_blocks(self.images, max(1, BLOCK_BYTES // largest))
+        return self.all_blocks.setdefault(count, Blocks(self.images, count))
+
+    def threads_and_blocks(self, blocks):
+        """Return (t, lo, hi) for all threads and all blocks: any thread may take any block."""
+        return [(t, lo, hi) for t in range(self.threads) for lo, hi in blocks]
 
     def _write_programs(self):
-        self._direction = 1  # each segment begins with the images that the one before ended with: they are still near
+        self._backwards = False  # each segment begins with what the one before ended with: it is still near
         forward = [phase for op in self.ops for phase in op.forward_phases()]
         self.forward_program = [self._tasks([op.prepare for op in self.ops]), *self._segments(forward)]
         if self.training:
@@ -172,52 +175,17 @@ class Plan:
             self.backward_program = [*self._segments(backward), self._tasks([op.finish for op in trained])]
 
     def _tasks(self, functions):
-        real = [f for f in functions if f.__func__ not in (Op.prepare, Op.finish)]
-        return Segment(1, wait=True, tasks=real)
+        return Segment([], self.threads, tasks=[f for f in functions if f.__func__ not in (Op.prepare, Op.finish)])
 
     def _segments(self, phases):
         segments = []
-        fresh = True  # after the preparations, and after a phase alone
+        fresh = True  # at first, and after a phase alone
         for phase in phases:
-            last = segments[-1] if segments else None
-            if fresh or phase.wait or phase.alone or last.images != phase.images:
-                last = Segment(phase.images, wait=fresh or phase.wait or phase.alone, alone=phase.alone)
-                last.blocks = [self.blocks(t, phase.images)[:: self._direction] for t in range(self.threads)]
-                self._direction = -self._direction
-                segments.append(last)
+            if fresh or phase.wait or phase.alone or segments[-1].blocks is not phase.blocks:
+                segments.append(Segment(phase.blocks, self.threads, phase.alone, self._backwards))
+                self._backwards = not self._backwards
             fresh = phase.alone
             if phase.begin:
-                last.begins.append(phase.begin)
-            last.runs.append(phase.run)
+                segments[-1].begins.append(phase.begin)
+            segments[-1].runs.append(phase.run)
         return segments
-
-    def blocks(self, t, images):
-        """Cut the images of thread t into blocks of about equal size, at most `images`."""
-        start, end = self.images * t // self.threads, self.images * (t + 1) // self.threads
-        count = -(-(end - start) // images)
-        cuts = [start + (end - start) * i // count for i in range(count + 1)] if count else []
-        return list(zip(cuts[:-1], cuts[1:], strict=True))
-
-    def all_blocks(self, images):
-        """Return (t, (lo, hi)) for all blocks of all threads."""
-        return [(t, block) for t in range(self.threads) for block in self.blocks(t, images)]
-
-
-def execute(program, team, t, images):
-    """Run a program of a plan: the job of thread t of a `ThreadTeam`."""
-    for segment in program:
-        if segment.wait:
-            team.wait(t)
-        if segment.alone:
-            if t == 0:
-                for run in segment.runs:
-                    run(0, 0, images)
-            continue
-        for task in segment.tasks[t :: team.size]:
-            task()
-        for begin in segment.begins:
-            begin(t)
-        for lo, hi in segment.blocks[t] if segment.runs else ():
-            team.check()
-            for run in segment.runs:
-                run(t, lo, hi)

@@ -6,6 +6,7 @@ long (some microseconds). The calling thread is member 0 of the team: a team of 
     team = ThreadTeam(2)
     team.run(job)            # job(0) here, job(1) in the other thread; returns when both are done
     team.wait(t)             # called within a job by all members: nobody goes on before all are there
+    team.wait(t, function)   # and before the last to arrive has called function(t)
 
 Waiting is done by asking again and again (spinning), letting others run in between: that notices the last arrival
 within a microsecond, where a lock takes fifty. Who waits for long is slow to ask, and so leaves the core to others.
@@ -54,7 +55,7 @@ class ThreadTeam:
         if self.process != os.getpid() or self.shared.dismissed:
             self._start()  # threads do not survive a fork, and a team that was left in the middle is not trusted
         shared = self.shared
-        shared.job, shared.error, shared.arrived = job, None, [0] * self.size
+        shared.job, shared.error, shared.arrived = job, None, 0
         for lock in shared.go[1:]:
             lock.release()
         try:
@@ -71,12 +72,19 @@ class ThreadTeam:
             error, shared.error = shared.error, None
             raise error
 
-    def wait(self, t):
-        """Wait until all members of the job have come here; member t calls this."""
-        arrived = self.shared.arrived
-        arrived[t] += 1
-        mine, spins = arrived[t], 0
-        while min(arrived) < mine:
+    def wait(self, t, function=None):
+        """Wait until all members have come here, and the last has called function(t); member t calls this."""
+        shared = self.shared
+        with shared.lock:
+            shared.arrived += 1
+            last, mine = shared.arrived == self.size, shared.meetings
+        if last:
+            if function:
+                function(t)
+            shared.arrived = 0
+            shared.meetings += 1
+        spins = 0
+        while shared.meetings == mine:
             self.check()
             spins += 1
             if spins < SPINS:
@@ -104,7 +112,8 @@ class _Shared:
         for lock in self.go + self.done:
             lock.acquire()
         self.job = self.error = None
-        self.arrived = [0] * size
+        self.lock = threading.Lock()
+        self.arrived = self.meetings = 0  # members that wait; how often all have met
         self.dismissed = False
 
     def attempt(self, job, t):

@@ -15,8 +15,8 @@ Backward, with g = dL/da (see `mlp.layers.batch_norm` for the textbook's equatio
 Variance: v = mean of y^2 - mu^2 takes one pass, but loses all digits when mu is much larger than the deviation. If it
 lost more than three, the sums are taken once more, of y minus the mean found: around another origin.
 
-Scale and shift are repeated for every pixel of a line; sums are taken over rows of W C numbers, and added up over the
-W pixels at the very end.
+Scale and shift are repeated for every pixel of a line; sums are taken over rows of W C numbers, then over the
+W pixels; those of the blocks are added up in the order of the blocks, whoever found them.
 """
 
 import numpy as np
@@ -51,125 +51,117 @@ class BatchNormOp(PointwiseOp):
         C = self.norm.num_features
         self.ones = np.ones(self.block * self.output.size // self.row, plan.dtype)
         self.row_sum = plan.memory.scratch("row sum", (self.row,))
-        self.sums, self.second_sums = np.zeros((2, plan.threads, 2, self.row // C, C))  # of each thread, in float64
-        self.wide = np.zeros((plan.threads, 4, self.line // C, C), plan.dtype)  # vectors (C,) for every pixel of a line
-        self.wide_lines = self.wide.reshape(plan.threads, 4, self.line)
-        self.statistics = [None] * plan.threads
-
-    def spread(self, t, i, vector):
-        """Repeat a vector (C,) for every pixel of a line."""
-        self.wide[t, i] = vector
+        self.sums = np.zeros((len(self.blocks), 2, C))  # of each block, in float64
+        self.wide = np.zeros((4, self.line // C, C), plan.dtype)  # vectors (C,) for every pixel of a line
+        self.wide_lines = self.wide.reshape(4, self.line)
 
     # --- forward --------------------------------------------------------------------------------------------------
 
     def forward_phases(self):
         if not self.training:
-            return [Phase(self.forward, self.block, begin=self.use_running_statistics)]
-        collect = Phase(self.collect, self.block, begin=self.begin_sums)
-        return [collect, Phase(self.forward, self.block, begin=self.use_batch_statistics, wait=True)]
-
-    def begin_sums(self, t):
-        self.sums[t] = 0.0
+            return [Phase(self.forward, self.blocks, begin=self.use_running_statistics)]
+        return [
+            Phase(self.collect, self.blocks),
+            Phase(self.forward, self.blocks, begin=self.use_batch_statistics, wait=True),
+        ]
 
     def collect(self, t, lo, hi):
-        y = self.views[lo, hi].y
-        self.add_sums(self.sums[t], t, y, y)
+        y = self.views[t, lo, hi].y
+        self.take_sums(t, lo, y, y)
 
-    def add_sums(self, sums, t, p, q):
-        """Add sum p and sum p q over the rows of a block to `sums` (2, W, C)."""
-        total = self.row_sum[t]  # (W C,)
-        first, second = sums.reshape(2, self.row)
+    def take_sums(self, t, lo, p, q):
+        """Take sum p and sum p q over the rows of the block that begins with image lo."""
+        total, sums = self.row_sum[t], self.sums[self.blocks.number[lo]]  # (W C,), (2, C)
+        pixels = total.reshape(-1, sums.shape[1])  # (W, C)
+        sums[...] = 0.0
         # all rows of a block at once, or those of each image where borders lie between the images of p or of q
         pieces = 1 if p.flags.c_contiguous and q.flags.c_contiguous else len(p)
         for p_rows, q_rows in zip(p.reshape(pieces, -1, self.row), q.reshape(pieces, -1, self.row), strict=True):
             np.matmul(self.ones[: len(p_rows)], p_rows, out=total)
-            np.add(first, total, out=first)
+            sums[0] += np.add.reduce(pixels, axis=0, dtype=np.float64)
             np.einsum("ij,ij->j", p_rows, q_rows, out=total)
-            np.add(second, total, out=second)
+            sums[1] += np.add.reduce(pixels, axis=0, dtype=np.float64)
 
     def use_batch_statistics(self, t):
-        """Every thread finds the same statistics from the sums of all."""
+        """Find the statistics from the sums of all blocks."""
         m = self.plan.images * self.output.size // self.norm.num_features
         origin = None
-        mean, square = self.sums.sum(axis=(0, 2)) / m  # (C,) each
+        mean, square = self.sums.sum(axis=0) / m  # (C,) each
         var = square - mean * mean
-        if np.any(var < ENOUGH_DIGITS * mean * mean):  # the same answer in all threads
-            self.spread(t, 3, mean)
-            origin = self.wide[t, 3, 0]
+        if np.any(var < ENOUGH_DIGITS * mean * mean):
+            self.wide[3] = mean
+            origin = self.wide[3, 0]
             self.collect_around_origin(t)
-            rest, square = self.second_sums.sum(axis=(0, 2)) / m
+            rest, square = self.sums.sum(axis=0) / m
             var = np.maximum(square - rest * rest, 0.0)
             mean = origin + rest
         s = np.sqrt(var + self.norm.eps)
         scale = self.norm.gamma.data / s
-        self.statistics[t] = origin, mean, s, scale
-        self.spread(t, 0, scale)
-        self.spread(t, 1, self.norm.beta.data - mean * scale)
-        if t == 0:
-            layer = self.norm
-            for running, value in ((layer.running_mean, mean), (layer.running_var, var * (m / (m - 1)))):
-                running *= 1.0 - layer.momentum
-                running += (layer.momentum * value).astype(running.dtype)
+        self.statistics = origin, mean, s, scale
+        self.wide[0] = scale
+        self.wide[1] = self.norm.beta.data - mean * scale
+        layer = self.norm
+        for running, value in ((layer.running_mean, mean), (layer.running_var, var * (m / (m - 1)))):
+            running *= 1.0 - layer.momentum
+            running += (layer.momentum * value).astype(running.dtype)
 
     def collect_around_origin(self, t):
-        """Take the sums once more, of y - origin."""
-        self.second_sums[t] = 0.0
-        for block in self.plan.blocks(t, self.block):
-            views = self.views[block]
-            y = np.subtract(views.y, self.wide_lines[t, 3], out=views.b)
-            self.add_sums(self.second_sums[t], t, y, y)
-        self.plan.team.wait(t)
+        """Take the sums once more, of y - origin; one thread does it for all, for it is rare."""
+        for lo, hi in self.blocks:
+            views = self.views[t, lo, hi]
+            y = np.subtract(views.y, self.wide_lines[3], out=views.b)
+            self.take_sums(t, lo, y, y)
 
     def use_running_statistics(self, t):
         scale = self.norm.gamma.data / np.sqrt(self.norm.running_var + self.norm.eps)
-        self.spread(t, 0, scale)
-        self.spread(t, 1, self.norm.beta.data - self.norm.running_mean * scale)
+        self.wide[0] = scale
+        self.wide[1] = self.norm.beta.data - self.norm.running_mean * scale
 
     def normalize(self, t, lo, hi, out):
-        views = self.views[lo, hi]
-        np.multiply(views.y, self.wide_lines[t, 0], out=views.a)
-        return np.add(views.a, self.wide_lines[t, 1], out=out)  # (1)
+        views = self.views[t, lo, hi]
+        np.multiply(views.y, self.wide_lines[0], out=views.a)
+        return np.add(views.a, self.wide_lines[1], out=out)  # (1)
 
     # --- backward -------------------------------------------------------------------------------------------------
 
     def backward_phases(self):
-        first = Phase(self.backward_sums, self.block, begin=self.begin_sums)
-        return [first, Phase(self.backward_norm, self.block, begin=self.use_gradient_sums, wait=True)]
+        first = Phase(self.backward_sums, self.blocks)
+        return [first, Phase(self.backward_norm, self.blocks, begin=self.use_gradient_sums, wait=True)]
 
     def backward_sums(self, t, lo, hi):
         self.backward_activation(t, lo, hi)
-        views = self.views[lo, hi]
+        views = self.views[t, lo, hi]
         y = views.y
-        if self.statistics[t][0] is not None:
-            y = np.subtract(y, self.wide_lines[t, 3], out=views.b)
-        self.add_sums(self.sums[t], t, views.g, y)
+        if self.statistics[0] is not None:
+            y = np.subtract(y, self.wide_lines[3], out=views.b)
+        self.take_sums(t, lo, views.g, y)
 
-    def gradient_sums(self, t):
+    def gradient_sums(self):
         """Return dL/dbeta and dL/dgamma (2)."""
-        origin, mean, s, _ = self.statistics[t]
-        total, product = self.sums.sum(axis=(0, 2))
+        origin, mean, s, _ = self.statistics
+        total, product = self.sums.sum(axis=0)
         return total, (product - (mean if origin is None else mean - origin) * total) / s
 
     def use_gradient_sums(self, t):
         m = self.plan.images * self.output.size // self.norm.num_features
-        total, product = self.gradient_sums(t)  # S, Q
-        _, mean, s, scale = self.statistics[t]
+        total, product = self.gradient_sums()  # S, Q
+        _, mean, s, scale = self.statistics
         B = -scale * product / (s * m)
-        self.spread(t, 0, scale)
-        self.spread(t, 1, B)
-        self.spread(t, 2, -scale * total / m - B * mean)  # C
+        self.wide[0] = scale
+        self.wide[1] = B
+        self.wide[2] = -scale * total / m - B * mean  # C
 
     def backward_norm(self, t, lo, hi):
-        views = self.views[lo, hi]
+        views = self.views[t, lo, hi]
         if views.grad_y is None:
             return
-        scale, B, C, _ = self.wide_lines[t]
+        scale, B, C, _ = self.wide_lines
         np.multiply(views.y, B, out=views.a)
         np.add(views.a, C, out=views.a)
         np.multiply(views.g, scale, out=views.b)
         self.give_to_y(views, views.a, views.b)  # (3)
 
     def finish(self):
-        total, product = self.gradient_sums(0)
+        total, product = self.gradient_sums()
         self.norm.beta.grad = total.astype(self.plan.dtype)
         self.norm.gamma.grad = product.astype(self.plan.dtype)

@@ -7,7 +7,7 @@ The mathematics is that of `mlp.layers.convolution`, equations 2 to 5. What is d
   element is three times faster than moving many small ones;
 - the product is cut into pieces of at most `SMALL_PRODUCT` multiplications, a batched `matmul`: for small matrices BLAS
   has a kernel that skips packing its operands, 20 % faster for 32 channels;
-- each thread adds up its own weight gradient; `finish` adds those of all threads.
+- the weight gradients of the blocks are added up in a fixed order, see `block_sum`.
 
 3 x 3 convolutions of stride 1 have a faster way, see `winograd`, which lowers `Conv2d` and comes here for others;
 1 x 1 convolutions have a simpler one, see `strided`.
@@ -16,6 +16,7 @@ The mathematics is that of `mlp.layers.convolution`, equations 2 to 5. What is d
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from mlp.engine.cpu.block_sum import BlockSum
 from mlp.engine.cpu.op import Op, Phase
 from mlp.engine.cpu.ops.batch_norm import BatchNormOp
 
@@ -72,22 +73,30 @@ class ConvolutionBase(Op):
             np.add(y, self.bias, out=y)
 
     def forward_phases(self):
-        return [Phase(self.forward, self.block)]
+        return [Phase(self.forward, self.blocks)]
 
     def backward_phases(self):
-        return [Phase(self.backward, self.block, begin=self.begin_gradients)]
+        return [Phase(self.backward, self.blocks, begin=self.start_gradients)]
 
-    def begin_gradients(self, t):
-        self.grad_kernels[t][...] = 0.0
-        self.grad_biases[t] = 0.0
+    def bind_gradients(self, plan):
+        """Ask for memory for the gradients of kernel and bias."""
+        shape = self.layer.weight.data.shape
+        self.grad_kernel = BlockSum(len(self.blocks), shape, plan.memory)
+        self.grad_biases = np.zeros((len(self.blocks), shape[-1]), plan.dtype)  # of each block
 
-    def add_bias_gradient(self, t, grad_outputs):
+    def start_gradients(self, t):
+        self.grad_kernel.start()
+
+    def add_gradients(self, lo, kernel, grad_outputs):
+        """Take in what the block that begins with image lo gives to the gradients of kernel and bias."""
+        i = self.blocks.number[lo]
+        self.grad_kernel.add(i, kernel)
         if self.layer.has_bias:
             total = np.add.reduce(grad_outputs, axis=(0, 1))  # (OW, F): long rows first
-            self.grad_biases[t] += total.sum(axis=0)
+            np.add.reduce(total, axis=0, out=self.grad_biases[i])
 
     def finish(self):
-        self.layer.weight.grad = self.kernel_gradient(sum(self.grad_kernels[1:], start=self.grad_kernels[0]))
+        self.layer.weight.grad = self.grad_kernel.hand_out()
         if self.layer.has_bias:
             self.layer.bias.grad = self.grad_biases.sum(axis=0)
 
@@ -107,9 +116,7 @@ class ConvolutionOp(ConvolutionBase):
         self.columns = Windows(plan, (H + 2 * PH, W + 2 * PW, C), (KH, KW), (SH, SW), n)
         if not plan.training:
             return
-        self.grad_kernels = [np.zeros((KH * KW * C, F), plan.dtype) for _ in range(plan.threads)]
-        self.grad_biases = np.zeros((plan.threads, F), plan.dtype)
-        self.product = scratch("kernel gradient", (KH * KW * C, F))
+        self.bind_gradients(plan)
         if x.needs_grad:
             self.grad_scratch = scratch("convolution dx", (n, H, W, C))
             grid = (H + 2 * PH + KH - 1, W + 2 * PW + KW - 1, F)  # z of equation 5
@@ -139,9 +146,9 @@ class ConvolutionOp(ConvolutionBase):
         x = self.inputs[0]
         grad = np.ascontiguousarray(self.output.grad.part(t, lo, hi))  # (n, OH, OW, F)
         cols = self.columns.copy(t, self.pad(t, lo, hi))
-        np.matmul(cols.T, grad.reshape(len(cols), -1), out=self.product[t])
-        self.grad_kernels[t] += self.product[t]
-        self.add_bias_gradient(t, grad)
+        kernel = self.grad_kernel.take()  # (KH, KW, C, F)
+        np.matmul(cols.T, grad.reshape(len(cols), -1), out=kernel.reshape(-1, kernel.shape[-1]))
+        self.add_gradients(lo, kernel, grad)
         if not x.needs_grad:
             return
         (H, W, _), (OH, OW, _) = x.shape, self.output.shape
@@ -154,9 +161,6 @@ class ConvolutionOp(ConvolutionBase):
         multiply(cols, self.turned, out)
         if not first:
             grad_inputs += out
-
-    def kernel_gradient(self, total):
-        return total.reshape(self.layer.weight.data.shape)
 
 
 class Windows:

@@ -41,24 +41,25 @@ class DropoutOp(Op):
         temporary = plan.memory.temporary((self.block * size,), (self.block, *self.output.shape))
         self.draws = [numbers.view(np.float32)[: self.block * size] for numbers, _ in temporary]
         self.factors = [factors for _, factors in temporary]
-        self.generators, self.words_drawn = [None] * plan.threads, [0] * plan.threads
+        self.threads = plan.threads
 
     def prepare(self):
         self.step = int(self.layer.step)
         self.layer.step += 1
 
     def forward_phases(self):
-        return [Phase(self.forward, self.block, begin=self.begin_forward)]
+        return [Phase(self.forward, self.blocks, begin=self.begin_forward)]
 
     def backward_phases(self):
-        return [Phase(self.backward, self.block)]
+        return [Phase(self.backward, self.blocks)]
 
     def begin_forward(self, t):
-        self.generators[t] = generator(self.layer.seed, "dropout", self.layer.path, self.step)
-        self.words_drawn[t] = 0
+        self.generators, self.words_drawn = [None] * self.threads, [0] * self.threads
 
     def draw(self, t, lo, hi):
         """Return random numbers for images lo .. hi - 1, one behind the other."""
+        if self.generators[t] is None:
+            self.generators[t] = generator(self.layer.seed, "dropout", self.layer.path, self.step)
         numbers, start, end = self.generators[t], lo * self.output.size, hi * self.output.size
         numbers.bit_generator.advance(start // 2 - self.words_drawn[t])
         if start % 2:

@@ -41,9 +41,9 @@ class GroupNormOp(PointwiseOp):
         super().bind(plan)
         self.C, self.G = self.norm.num_features, self.norm.num_groups
         self.m = self.output.size // self.G
-        self.betas = np.zeros((plan.threads, self.line // self.C, self.C), plan.dtype)  # for every pixel of a line
+        self.betas = np.zeros((self.line // self.C, self.C), plan.dtype)  # for every pixel of a line
         self.statistics = np.zeros((2, plan.images, self.G), plan.dtype)  # mu, s
-        self.sums = np.zeros((plan.threads, 2, self.C))  # S and Q of each thread's images, in float64
+        self.sums = np.zeros((len(self.blocks), 2, self.C))  # S and Q of each block, in float64
 
     def temporary_shapes(self):
         return [*super().temporary_shapes(), (self.block, self.line)]
@@ -68,19 +68,19 @@ class GroupNormOp(PointwiseOp):
     # --- forward --------------------------------------------------------------------------------------------------
 
     def forward_phases(self):
-        return [Phase(self.forward, self.block, begin=self.begin_forward)]
+        return [Phase(self.forward, self.blocks, begin=self.begin_forward)]
 
     def begin_forward(self, t):
-        self.betas[t] = self.norm.beta.data
+        self.betas[...] = self.norm.beta.data
 
     def normalize(self, t, lo, hi, out):
-        views, (mean, s) = self.views[lo, hi], self.statistics[:, lo:hi]  # (n, G) each
+        views, (mean, s) = self.views[t, lo, hi], self.statistics[:, lo:hi]  # (n, G) each
         mean[...] = self.group_sums(self.channel_sums(views.y)) * (1.0 / self.m)
         centred = np.subtract(views.y, self.spread(t, mean), out=views.a)
         var = self.group_sums(self.channel_sums(centred, centred)) * (1.0 / self.m)
         np.sqrt(var + self.norm.eps, out=s)  # (1)
         np.multiply(centred, self.spread(t, self.scale(s)), out=views.a)
-        return np.add(views.a, self.betas[t].reshape(-1), out=out)  # (2)
+        return np.add(views.a, self.betas.reshape(-1), out=out)  # (2)
 
     def scale(self, s):
         """Return gamma / s, (n, C)."""
@@ -89,19 +89,16 @@ class GroupNormOp(PointwiseOp):
     # --- backward -------------------------------------------------------------------------------------------------
 
     def backward_phases(self):
-        return [Phase(self.backward, self.block, begin=self.begin_sums)]
-
-    def begin_sums(self, t):
-        self.sums[t] = 0.0
+        return [Phase(self.backward, self.blocks)]
 
     def backward(self, t, lo, hi):
         self.backward_activation(t, lo, hi)
-        views, (mean, s) = self.views[lo, hi], self.statistics[:, lo:hi]
+        views, (mean, s) = self.views[t, lo, hi], self.statistics[:, lo:hi]
         g, gamma = views.g, self.norm.gamma.data
         centred = np.subtract(views.y, self.spread(t, mean), out=views.b)
         S = self.channel_sums(g)  # (n, C)
         Q = self.channel_sums(g, centred) / np.repeat(s, self.C // self.G, axis=1)  # (n, C)
-        self.sums[t] += S.sum(axis=0), Q.sum(axis=0)
+        self.sums[self.blocks.number[lo]] = S.sum(axis=0), Q.sum(axis=0)
         if views.grad_y is None:
             return
         B = self.group_sums(gamma * Q) / (s * s * -self.m)  # (n, G)

@@ -17,6 +17,7 @@ handled as one line of up to LINE numbers.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -94,35 +95,45 @@ class PointwiseOp(Op):
         self.lines = H // joined  # in an image
         self.temporary = plan.memory.temporary(*self.temporary_shapes())
         self.above_zero = 2.0 ** (np.finfo(plan.dtype).maxexp - 1)  # times this, a positive number is at least 1
-        self.views = {block: self._views(plan, t, *block) for t, block in plan.all_blocks(self.block)}
+        self._make_views(plan)
 
     def temporary_shapes(self):
         """Return the shapes of the temporary arrays of a thread: a and b, which are views of every block, first."""
         return [(self.block, self.lines, self.line)] * 2
 
-    def _views(self, plan, t, lo, hi):
-        """Return all arrays of a block as lines (n, lines, longest_line or less)."""
+    def _make_views(self, plan):
+        """Make self.views: (t, lo, hi) -> all arrays of a block as lines (n, lines, longest_line or less)."""
 
-        def lines(storage):
-            return storage and storage.part(t, lo, hi).reshape(hi - lo, self.lines, self.line)
+        @cache
+        def lines(storage, place):
+            n = place[2] - place[1]
+            return storage.part(*place).reshape(n, self.lines, self.line)
+
+        def lines_of(storage, *block):
+            return storage and lines(storage, storage.place(*block))
 
         y, shortcut, z = self.inputs[0], self.shortcut, self.output
-        views = BlockViews(lines(y.data), shortcut and lines(shortcut.data), lines(z.data))
-        views.a, views.b = (array[: hi - lo] for array in self.temporary[t][:2])
-        if plan.training and z.needs_grad:
-            views.g = lines(z.grad)
-            views.grad_y = lines(y.grad)
-            views.copies_to = [lines(value.grad) for value in self.copies_to]
-            views.adds_to = [lines(value.grad) for value in self.adds_to]
-        return views
+        self.views = {}
+        for t, lo, hi in plan.threads_and_blocks(self.blocks):
+            block = t, lo, hi
+            views = BlockViews(
+                lines_of(y.data, *block), shortcut and lines_of(shortcut.data, *block), lines_of(z.data, *block)
+            )
+            views.a, views.b = (array[: hi - lo] for array in self.temporary[t][:2])
+            if plan.training and z.needs_grad:
+                views.g = lines_of(z.grad, *block)
+                views.grad_y = lines_of(y.grad, *block)
+                views.copies_to = [lines_of(value.grad, *block) for value in self.copies_to]
+                views.adds_to = [lines_of(value.grad, *block) for value in self.adds_to]
+            self.views[block] = views
 
     # --- forward --------------------------------------------------------------------------------------------------
 
     def forward_phases(self):
-        return [Phase(self.forward, self.block)]
+        return [Phase(self.forward, self.blocks)]
 
     def forward(self, t, lo, hi):
-        views = self.views[lo, hi]
+        views = self.views[t, lo, hi]
         z, last = views.z, views.z if self.slope is None else views.a  # where the step before the activation writes
         y = self.normalize(t, lo, hi, out=views.a if self.shortcut else last)  # (1)
         if self.shortcut:
@@ -133,15 +144,15 @@ class PointwiseOp(Op):
 
     def normalize(self, t, lo, hi, out):
         """Return the lines of a block after (1): y as it is, or `out`; subclasses use the views' `a` meanwhile."""
-        return self.views[lo, hi].y
+        return self.views[t, lo, hi].y
 
     # --- backward -------------------------------------------------------------------------------------------------
 
     def backward_phases(self):
-        return [Phase(self.backward_activation, self.block)]
+        return [Phase(self.backward_activation, self.blocks)]
 
     def backward_activation(self, t, lo, hi):
-        views = self.views[lo, hi]
+        views = self.views[t, lo, hi]
         g = views.g
         if self.slope is not None:
             factor = np.multiply(views.z, self.above_zero, out=views.a)
@@ -162,7 +173,7 @@ class PointwiseOp(Op):
             np.add(first, second, out=grad)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class BlockViews:
     """The arrays of one block, each as (n, lines, numbers of a line)."""
 

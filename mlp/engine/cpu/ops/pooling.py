@@ -6,6 +6,7 @@ then the columns of the sums, which are fewer by then.
 
 import numpy as np
 
+from mlp.engine.cpu.block_sum import BlockSum
 from mlp.engine.cpu.op import Op, Phase, lowers
 from mlp.errors import ShapeError
 from mlp.layers import Affine, AvgPool2d, GlobalAvgPool
@@ -38,10 +39,10 @@ class AveragePoolOp(Op):
         self.rows = [rows for (rows,) in plan.memory.temporary((self.block, OH, W, C))]
 
     def forward_phases(self):
-        return [Phase(self.forward, self.block)]
+        return [Phase(self.forward, self.blocks)]
 
     def backward_phases(self):
-        return [Phase(self.backward, self.block)]
+        return [Phase(self.backward, self.blocks)]
 
     def forward(self, t, lo, hi):
         x, y, rows = self.inputs[0].data.part(t, lo, hi), self.output.data.part(t, lo, hi), self.rows[t][: hi - lo]
@@ -82,10 +83,10 @@ class GlobalAveragePoolOp(Op):
         self.shares = np.full(H * W, 1.0 / (H * W), plan.dtype)
 
     def forward_phases(self):
-        return [Phase(self.forward, self.block)]
+        return [Phase(self.forward, self.blocks)]
 
     def backward_phases(self):
-        return [Phase(self.backward, self.block)]
+        return [Phase(self.backward, self.blocks)]
 
     def forward(self, t, lo, hi):
         x = self.inputs[0].data.part(t, lo, hi).reshape(hi - lo, self.pixels, self.C)
@@ -107,7 +108,7 @@ def lower_affine(layer, value, plan):
 
 
 class AffineOp(Op):
-    """y = x W + b, (n, D_in) -> (n, D_out); each thread adds up its own gradient of W and b."""
+    """y = x W + b, (n, D_in) -> (n, D_out)."""
 
     name = "affine"
     inputs_needed = True
@@ -119,16 +120,15 @@ class AffineOp(Op):
     def bind(self, plan):
         if plan.training:
             shape = self.layer.weight.data.shape
-            self.grad_weights = [np.zeros(shape, plan.dtype) for _ in range(plan.threads)]
-            self.grad_biases = np.zeros((plan.threads, shape[1]), plan.dtype)
-            self.product = plan.memory.scratch("weight gradient", shape)
+            self.grad_weight = BlockSum(len(self.blocks), shape, plan.memory)
+            self.grad_biases = np.zeros((len(self.blocks), shape[1]), plan.dtype)  # of each block
             self.grad_scratch = plan.memory.scratch("affine dx", (self.block, shape[0]))
 
     def forward_phases(self):
-        return [Phase(self.forward, self.block)]
+        return [Phase(self.forward, self.blocks)]
 
     def backward_phases(self):
-        return [Phase(self.backward, self.block, begin=self.begin_gradients)]
+        return [Phase(self.backward, self.blocks, begin=self.start_gradients)]
 
     def forward(self, t, lo, hi):
         y = self.output.data.part(t, lo, hi)
@@ -136,15 +136,15 @@ class AffineOp(Op):
         if self.layer.has_bias:
             y += self.layer.bias.data
 
-    def begin_gradients(self, t):
-        self.grad_weights[t][...] = 0.0
-        self.grad_biases[t] = 0.0
+    def start_gradients(self, t):
+        self.grad_weight.start()
 
     def backward(self, t, lo, hi):
         x, grad = self.inputs[0], self.output.grad.part(t, lo, hi)
-        np.matmul(x.data.part(t, lo, hi).T, grad, out=self.product[t])
-        self.grad_weights[t] += self.product[t]
-        self.grad_biases[t] += grad.sum(axis=0)
+        i, weight = self.blocks.number[lo], self.grad_weight.take()
+        np.matmul(x.data.part(t, lo, hi).T, grad, out=weight)
+        self.grad_weight.add(i, weight)
+        np.add.reduce(grad, axis=0, out=self.grad_biases[i])
         if not x.needs_grad:
             return
         grad_inputs = x.grad.part(t, lo, hi)
@@ -154,6 +154,6 @@ class AffineOp(Op):
             grad_inputs += out
 
     def finish(self):
-        self.layer.weight.grad = sum(self.grad_weights[1:], start=self.grad_weights[0])
+        self.layer.weight.grad = self.grad_weight.hand_out()
         if self.layer.has_bias:
             self.layer.bias.grad = self.grad_biases.sum(axis=0)

@@ -43,10 +43,10 @@ class StridedIdentityOp(Op):
         self.grid = slice(None), slice(None, None, s), slice(None, None, s)
 
     def forward_phases(self):
-        return [Phase(self.forward, self.block)]
+        return [Phase(self.forward, self.blocks)]
 
     def backward_phases(self):
-        return [Phase(self.backward, self.block)]
+        return [Phase(self.backward, self.blocks)]
 
     def forward(self, t, lo, hi):
         (x,), C = self.inputs, self.inputs[0].shape[2]
@@ -65,14 +65,12 @@ class PixelConvolutionOp(ConvolutionBase):
     name = "pixel convolution"
 
     def bind(self, plan):
-        (_, _, C), (OH, OW, F), (SH, SW) = self.inputs[0].shape, self.output.shape, self.layer.stride
+        (_, _, C), (OH, OW, _), (SH, SW) = self.inputs[0].shape, self.output.shape, self.layer.stride
         self.grid = slice(None), slice(None, None, SH), slice(None, None, SW)
         self.pixels = plan.memory.scratch("pixels", (self.block, OH, OW, C))
         if not plan.training:
             return
-        self.grad_kernels = [np.zeros((C, F), plan.dtype) for _ in range(plan.threads)]
-        self.grad_biases = np.zeros((plan.threads, F), plan.dtype)
-        self.product = plan.memory.scratch("kernel gradient", (C, F))
+        self.bind_gradients(plan)
 
     def prepare(self):
         kernel, self.bias = self.weights()
@@ -95,9 +93,9 @@ class PixelConvolutionOp(ConvolutionBase):
     def backward(self, t, lo, hi):
         grad = np.ascontiguousarray(self.output.grad.part(t, lo, hi))  # (n, OH, OW, F)
         grad_rows = grad.reshape(-1, grad.shape[-1])
-        np.matmul(self.rows(t, lo, hi).T, grad_rows, out=self.product[t])
-        self.grad_kernels[t] += self.product[t]
-        self.add_bias_gradient(t, grad)
+        kernel = self.grad_kernel.take()  # (1, 1, C, F)
+        np.matmul(self.rows(t, lo, hi).T, grad_rows, out=kernel[0, 0])
+        self.add_gradients(lo, kernel, grad)
         if not self.inputs[0].needs_grad:
             return
         grad_inputs, first = self.inputs[0].grad.part(t, lo, hi), self.writes[0]
@@ -107,6 +105,3 @@ class PixelConvolutionOp(ConvolutionBase):
             grad_pixels = self.pixels[t][: hi - lo]
             multiply(grad_rows, self.turned, grad_pixels)
             give_gradient(grad_inputs, self.grid, grad_pixels, first)
-
-    def kernel_gradient(self, total):
-        return total.reshape(self.layer.weight.data.shape)  # (1, 1, C, F)

@@ -24,10 +24,10 @@ class TextbookOp(Op):
         self.layer, self.training = layer, training
 
     def forward_phases(self):
-        return [Phase(self.forward, 1, alone=True)]
+        return [Phase(self.forward, self.blocks, alone=True)]
 
     def backward_phases(self):
-        return [Phase(self.backward, 1, alone=True)]
+        return [Phase(self.backward, self.blocks, alone=True)]
 
     def forward(self, t, lo, hi):
         outputs = self.output.data.array
@@ -57,10 +57,10 @@ class FlattenOp(Op):
     name = "flatten"
 
     def forward_phases(self):
-        return [Phase(self.forward, self.block)]
+        return [Phase(self.forward, self.blocks)]
 
     def backward_phases(self):
-        return [Phase(self.backward, self.block)]
+        return [Phase(self.backward, self.blocks)]
 
     def forward(self, t, lo, hi):
         (x,) = self.inputs

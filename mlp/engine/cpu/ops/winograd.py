@@ -43,6 +43,8 @@ deviation for m = 8, where the direct sum has 1e-7; in float64 6e-15.
 Reference: Lavin and Gray, Fast algorithms for convolutional neural networks, 2016.
 """
 
+from functools import cache
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -84,16 +86,15 @@ class WinogradOp(ConvolutionBase):
 
     def bind(self, plan):
         x, y = self.inputs[0], self.output
-        self.across.bind(plan, self.block, x.data, y.data, writes=True)
+        self.across.bind(plan, self.blocks, x.data, y.data, writes=True)
         if not plan.training:
             return
-        C, F = x.shape[2], y.shape[2]
-        self.grad_kernels = [np.zeros((self.across.points, 3, C, F), plan.dtype) for _ in range(plan.threads)]
-        self.grad_biases = np.zeros((plan.threads, F), plan.dtype)
+        self.bind_gradients(plan)
         self.grad_to_points = self.across.A.T.copy()  # A (K, m)
+        self.grad_from_points = self.across.G.T.copy()  # G^T (3, K)
         if x.needs_grad:
-            self.back.bind(plan, self.block, y.grad, x.grad, self.writes[0])
-        self.views = {block: self._views(plan, t, *block) for t, block in plan.all_blocks(self.block)}
+            self.back.bind(plan, self.blocks, y.grad, x.grad, self.writes[0])
+        self._make_views(plan)
 
     def prepare(self):
         kernel, self.bias = self.weights()  # (3, 3, C, F)
@@ -102,40 +103,47 @@ class WinogradOp(ConvolutionBase):
             self.turned = self.back.at_points(np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2)))
 
     def forward(self, t, lo, hi):
-        self.across.transform(lo, hi)
-        self.across.multiply(lo, hi, self.kernels)
-        self.add_bias(self.across.views[lo, hi].target)
+        self.across.transform(t, lo, hi)
+        self.across.multiply(t, lo, hi, self.kernels)
+        self.add_bias(self.across.views[t, lo, hi].target)
 
     def backward(self, t, lo, hi):
-        self.across.transform(lo, hi)
-        rows, N_write, V_shifted, N, product, total = self.views[lo, hi]
+        self.across.transform(t, lo, hi)
+        rows, N_write, V_shifted, N, product, total = self.views[t, lo, hi]
         np.matmul(self.grad_to_points, rows, out=N_write)  # (6)
         np.matmul(V_shifted, N, out=product)  # (K, 3, parts, C, F)
-        np.add.reduce(product, axis=2, out=total)
-        self.grad_kernels[t] += total
-        self.add_bias_gradient(t, self.output.grad.part(t, lo, hi))
+        np.add.reduce(product, axis=2, out=total.reshape(len(total), 3, *product.shape[-2:]))
+        kernel = self.grad_kernel.take()  # (3, 3, C, F)
+        np.matmul(self.grad_from_points, total, out=kernel.reshape(len(kernel), -1))
+        self.add_gradients(lo, kernel, self.output.grad.part(t, lo, hi))
         if self.inputs[0].needs_grad:
-            self.back.transform(lo, hi)
-            self.back.multiply(lo, hi, self.turned)
+            self.back.transform(t, lo, hi)
+            self.back.multiply(t, lo, hi, self.turned)
 
-    def _views(self, plan, t, lo, hi):
-        """Return the arrays of equation 6 for a block."""
-        n, T, P, item = hi - lo, self.across.tiles, self.across.pitch, plan.dtype.itemsize
-        m, K = self.across.tile, self.across.points
+    def _make_views(self, plan):
+        """Make self.views: (t, lo, hi) -> the arrays of equation 6 for a block."""
+        (_, OW, F), grad, item = self.output.shape, self.output.grad, plan.dtype.itemsize
+        T, m, row = self.across.tiles, self.across.tile, OW * F
+
+        @cache
+        def rows(*place):
+            start = grad.bordered_part(*place)[:, grad.above :]
+            return as_strided(start, (len(start), T, m, row), (start.strides[0], m * row * item, row * item, item))
+
+        work = cache(lambda t, n: self._work_views(plan, t, n, self.across.work(t, n)["V"]))
+        self.views = {}
+        for t, lo, hi in plan.threads_and_blocks(self.blocks):
+            self.views[t, lo, hi] = rows(*grad.place(t, lo, hi)), *work(t, hi - lo)
+
+    def _work_views(self, plan, t, n, V):
+        """Return the arrays of thread t for equation 6, for n images."""
+        T, K, P, item = self.across.tiles, self.across.points, self.across.pitch, plan.dtype.itemsize
         (_, OW, F), C = self.output.shape, self.inputs[0].shape[2]
-        row = OW * F
         parts = parts_of(n * T, n * T * P * C * F)
         length = n * T // parts * P  # of a part, in pixels
-        V = self.across.views[lo, hi].V
         N = plan.memory.scratch(("N", P, OW), (K, n * T * P, F))[t]
-        start = self.output.grad.bordered_part(t, lo, hi)[:, self.output.grad.above :]
-        rows = as_strided(start, (n, T, m, row), (start.strides[0], m * row * item, row * item, item))
-        N_write = as_strided(N, (n, T, K, row), (T * P * F * item, P * F * item, N.strides[0], item))
+        N_write = as_strided(N, (n, T, K, OW * F), (T * P * F * item, P * F * item, N.strides[0], item))
         shifted = (V.strides[0], C * item, length * C * item, item, C * item)
         V_shifted = as_strided(V, (K, 3, parts, C, length), shifted)
-        product, total = plan.memory.temporary((K, 3, parts, C, F), (K, 3, C, F))[t]
-        return rows, N_write, V_shifted, N.reshape(K, 1, parts, length, F), product, total
-
-    def kernel_gradient(self, total):
-        kernel = self.across.G.T @ total.reshape(self.across.points, -1)  # (6)
-        return kernel.reshape(self.layer.weight.data.shape)  # (3, 3, C, F)
+        product, total = plan.memory.temporary((K, 3, parts, C, F), (K, 3 * C * F))[t]
+        return N_write, V_shifted, N.reshape(K, 1, parts, length, F), product, total

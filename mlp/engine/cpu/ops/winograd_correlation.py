@@ -5,6 +5,7 @@ memory; here the shapes and strides of those views are worked out, once for all 
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -26,36 +27,50 @@ class Correlation:
         self.border = above, self.tile * self.tiles + 2 - above - input_shape[0]  # rows of zeros that (2) reads
         self.bound = False
 
-    def bind(self, plan, images, source, target, writes):
-        """Work from one `Storage` to another, writing it or adding to it, in blocks of so many images."""
+    def bind(self, plan, blocks, source, target, writes):
+        """Work from one `Storage` to another, writing it or adding to it, in such `Blocks`."""
         self.writes = writes
         self.B, self.G, self.A = as_arrays(self.tile, plan.dtype)
         self.direct = writes and self.output_shape[0] % self.tile == 0
-        above = source.above - self.padding[0]  # rows of zeros that are not for us
-        self.views = {
-            (lo, hi): self._views(plan, t, source.bordered_part(t, lo, hi)[:, above:], target.part(t, lo, hi))
-            for t, (lo, hi) in plan.all_blocks(images)
-        }
+        self._make_views(plan, blocks, source, target)
         self.bound = True
 
-    def _views(self, plan, t, source, target):
-        """Return the arrays that a block goes through."""
+    def _make_views(self, plan, blocks, source, target):
+        """Make self.views: (t, lo, hi) -> the arrays that a block goes through."""
         (_, W, C), (_, OW, F) = self.input_shape, self.output_shape
-        n, T, P, PW = len(source), self.tiles, self.pitch, self.padding[1]
-        m, K = self.tile, self.points
-        item, scratch = plan.dtype.itemsize, plan.memory.scratch
+        T, m, K, item = self.tiles, self.tile, self.points, plan.dtype.itemsize
+        above = source.above - self.padding[0]  # rows of zeros that are not for us
+
+        def rows_of(images, width, count):
+            """View rows of `width` numbers as (n, T, count, width), tiles being m rows apart."""
+            row = width * item
+            return as_strided(images, (len(images), T, count, width), (images.strides[0], m * row, row, item))
+
+        self.work = cache(lambda t, n: self._work_views(plan, t, n))
+        source_rows = cache(lambda *place: rows_of(source.bordered_part(*place)[:, above:], W * C, K))
+        target_rows = cache(lambda *place: rows_of(target.part(*place), OW * F, m))
+        target_part = cache(target.part)
+        self.views = {}
+        for t, lo, hi in plan.threads_and_blocks(blocks):
+            out = self.work(t, hi - lo)["out"]
+            self.views[t, lo, hi] = BlockViews(
+                **self.work(t, hi - lo),
+                source_rows=source_rows(*source.place(t, lo, hi)),
+                out_rows=target_rows(*target.place(t, lo, hi)) if self.direct else rows_of(out, OW * F, m),
+                target=target_part(*target.place(t, lo, hi)),
+            )
+
+    def _work_views(self, plan, t, n):
+        """Return the arrays of thread t between source and target, for n images."""
+        (_, W, C), (_, OW, F) = self.input_shape, self.output_shape
+        T, K, P, PW = self.tiles, self.points, self.pitch, self.padding[1]
+        item = plan.dtype.itemsize
         thirds = -(-n * T * P // 3)  # outputs in each of the three products
         parts = -(-thirds * 3 * C * F // SMALL_PRODUCT)
         part = -(-thirds // parts)
         pixels = 3 * parts * part  # outputs, some of which mean nothing
-        V = scratch(("V", n * T, P, PW), (K, pixels + 2 + PW, C))[t]
-        M, out = plan.memory.temporary((K, pixels, F), (n, T * m, OW, F))[t]
-        out = target if self.direct else out
-
-        def rows_of(images, width, step, count):
-            """View rows of `width` numbers as (n, T, count, width), tiles being `step` rows apart."""
-            row = width * item
-            return as_strided(images, (n, T, count, width), (images.strides[0], step * row, row, item))
+        V = plan.memory.scratch(("V", n * T, P, PW), (K, pixels + 2 + PW, C))[t]
+        M, out = plan.memory.temporary((K, pixels, F), (n, T * self.tile, OW, F))[t]
 
         def lines_of(points, width, channels):
             """View V or M (K, pixels, channels) as (n, T, K, width)."""
@@ -68,31 +83,28 @@ class Correlation:
             strides = (points.strides[0], pixel, 3 * part * pixel, 3 * pixel, item)
             return as_strided(points, (K, 3, parts, part, numbers), strides)
 
-        return BlockViews(
-            V=V,
-            source_rows=rows_of(source, W * C, m, K),
-            V_lines=lines_of(V[:, PW:], W * C, C),
-            V_outputs=outputs_of(V, C, 3 * C),
-            M_outputs=outputs_of(M, F, F),
-            M_lines=lines_of(M, OW * F, F),
-            out_rows=rows_of(out, OW * F, m, m),
-            out=out,
-            target=target,
-        )
+        return {
+            "V": V,
+            "V_lines": lines_of(V[:, PW:], W * C, C),
+            "V_outputs": outputs_of(V, C, 3 * C),
+            "M_outputs": outputs_of(M, F, F),
+            "M_lines": lines_of(M, OW * F, F),
+            "out": out,
+        }
 
     def at_points(self, kernel):
         """Equation 3: (3, 3, C, F) -> (K, 3 C, F)."""
         _, _, C, F = kernel.shape
         return (self.G @ kernel.reshape(3, -1)).reshape(self.points, 3 * C, F)
 
-    def transform(self, lo, hi):
+    def transform(self, t, lo, hi):
         """Equation 2."""
-        views = self.views[lo, hi]
+        views = self.views[t, lo, hi]
         np.matmul(self.B, views.source_rows, out=views.V_lines)
 
-    def multiply(self, lo, hi, kernels):
+    def multiply(self, t, lo, hi, kernels):
         """Equations 4 and 5, with the kernels (K, 3 C, F)."""
-        views = self.views[lo, hi]
+        views = self.views[t, lo, hi]
         np.matmul(views.V_outputs, kernels[:, None, None], out=views.M_outputs)
         np.matmul(self.A, views.M_lines, out=views.out_rows)
         if self.direct:
@@ -104,7 +116,7 @@ class Correlation:
             np.add(views.target, out, out=views.target)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class BlockViews:
     """One block's way through equations 2, 4 and 5: the same memory seen in the shapes that each step wants.
 
@@ -118,5 +130,5 @@ class BlockViews:
     M_outputs: np.ndarray  # (K, 3, parts, outputs, F)
     M_lines: np.ndarray  # (n, T, K, OW F)
     out_rows: np.ndarray  # (n, T, m, OW F)
-    out: np.ndarray  # (n, m T, OW, F), the target itself where it can be
+    out: np.ndarray  # (n, m T, OW, F), for what cannot be written to the target at once
     target: np.ndarray  # (n, OH, OW, F)

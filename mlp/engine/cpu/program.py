@@ -1,0 +1,96 @@
+"""Programs: the phases of a plan's ops, cut into segments, and how the threads run them.
+
+A batch is cut into blocks of images that depend on nothing but the shapes. Within a segment a thread takes a block
+through all phases while it is in its cache, then the next one; between segments all threads wait for each other. Each
+thread begins with blocks of its own, always the same ones, which its cache may still know from the segment before. Who
+has none left takes the last of another's: nobody waits for longer than one block takes.
+
+What a block computes does not depend on who computes it, and sums over blocks are added in a fixed order (`block_sum`),
+so the same inputs give the same bits at any number of threads.
+"""
+
+from collections import deque
+
+# A multiple of so many blocks where there are enough images: they can be dealt out evenly to 2, 4 or 8 threads.
+EVEN = 8
+
+
+class Blocks(list):
+    """[(lo, hi), ...]: a batch cut into blocks of about equal size."""
+
+    def __init__(self, images, count):
+        cuts = [images * i // count for i in range(count + 1)]
+        super().__init__(zip(cuts[:-1], cuts[1:], strict=True))
+        self.largest = max(hi - lo for lo, hi in self)
+        self.number = {lo: i for i, (lo, _) in enumerate(self)}
+
+
+def count_blocks(images, largest):
+    """Return into how many blocks a batch is cut, given how many images should at most be in one."""
+    count = -(-images // largest)
+    return min(images, -(-count // EVEN) * EVEN)
+
+
+class Segment:
+    """Phases that are run block by block, in any order of the blocks.
+
+    Args:
+        blocks: `Blocks`; none for tasks.
+        threads: how many.
+        alone: whether its phases are run once, for the whole batch, while the other threads wait.
+        backwards: whether each thread begins with the last of its blocks.
+        tasks: functions without arguments, dealt out to the threads.
+    """
+
+    def __init__(self, blocks, threads, alone=False, backwards=False, tasks=()):
+        self.blocks, self.alone, self.tasks = blocks, alone, list(tasks)
+        self.begins, self.runs = [], []
+        cuts = [len(blocks) * t // threads for t in range(threads + 1)]
+        self.shares = [blocks[lo:hi][:: -1 if backwards else 1] for lo, hi in zip(cuts[:-1], cuts[1:], strict=True)]
+        self.queues = [deque() for _ in range(threads)]
+        self.others = [self.queues[t + 1 :] + self.queues[:t] for t in range(threads)]
+
+    def fill(self, t):
+        """Lay the blocks of thread t ready."""
+        queue = self.queues[t]
+        queue.clear()  # of what a job that was stopped left
+        queue.extend(self.shares[t])
+
+    def begin(self, t):
+        for begin in self.begins:
+            begin(t)
+
+    def take(self, t):
+        """Return a block that nobody has taken: the next of thread t, or the last of another; None at the end."""
+        try:
+            return self.queues[t].popleft()
+        except IndexError:
+            pass
+        for queue in self.others[t]:
+            try:
+                return queue.pop()
+            except IndexError:
+                pass
+        return None
+
+
+def execute(program, team, t, images):
+    """Run a program of a plan: the job of thread t of a `ThreadTeam`."""
+    program[0].fill(t)
+    for segment, following in zip(program, [*program[1:], None], strict=True):
+        if following:
+            following.fill(t)  # before anybody is there, so that others find thread t's blocks even if it is late
+        team.wait(t, segment.begin)
+        if segment.alone:
+            if t == 0:
+                for run in segment.runs:
+                    run(0, 0, images)
+            continue
+        for task in segment.tasks[t :: team.size]:
+            task()
+        block = segment.take(t)
+        while block:
+            team.check()
+            for run in segment.runs:
+                run(t, *block)
+            block = segment.take(t)
