@@ -16,6 +16,7 @@ Streams:
     dropout    masks, keyed by layer and step
     probe      points and directions that diagnostics look at
     synthetic  the images of the built-in data set
+    sweep      settings that are drawn, keyed by the number of the draw and the setting's name
 """
 
 import zlib
@@ -25,7 +26,7 @@ from numpy.random import Generator
 
 from mlp.errors import ConfigurationError
 
-STREAMS = {"init": 0, "split": 1, "shuffle": 2, "augment": 3, "dropout": 4, "probe": 5, "synthetic": 6}
+STREAMS = {"init": 0, "split": 1, "shuffle": 2, "augment": 3, "dropout": 4, "probe": 5, "synthetic": 6, "sweep": 7}
 
 
 def generator(seed: int, stream: str, *keys: int | str) -> Generator:

@@ -4,6 +4,7 @@
     mlp evaluate     loss, accuracy, and the classes that a run's model finds hardest and easiest
     mlp predict      what a run's model sees in pictures
     mlp compare      runs beside each other: a table, curves, gradient flow
+    mlp sweep        many runs: settings with several values each, on this machine or a cluster
     mlp reproduce    the experiments of five reports, our numbers beside the published ones
     mlp check        compare backward passes with finite differences, the library's or yours
     mlp data         get a data set
@@ -16,7 +17,7 @@ import sys
 from difflib import get_close_matches
 from importlib import import_module
 
-COMMANDS = ("train", "evaluate", "predict", "compare", "reproduce", "check", "data", "devices")
+COMMANDS = ("train", "evaluate", "predict", "compare", "sweep", "reproduce", "check", "data", "devices")
 
 
 def main() -> int:

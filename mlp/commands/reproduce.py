@@ -18,8 +18,8 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlp.backend import require_device
 from mlp.commands.command_line import CommandLine
+from mlp.commands.running import add_machine_flags, do_runs
 from mlp.data.formats.sources import MissingDataError
 from mlp.errors import ConfigurationError, MlpError
 from mlp.experiments.markdown import markdown
@@ -27,11 +27,11 @@ from mlp.files import write_text
 from mlp.reproduction.figures import save
 from mlp.reproduction.findings import check_findings
 from mlp.reproduction.formats import FORMATS, format_table
+from mlp.reproduction.index import RunIndex
 from mlp.reproduction.listing import list_rows, rows_as_json
 from mlp.reproduction.page.markdown import findings_text
 from mlp.reproduction.page.write import write_report
-from mlp.reproduction.plan import RUNS, RunIndex, command_for, plan_runs
-from mlp.reproduction.queue import run_all, summarize, train_command
+from mlp.reproduction.plan import RUNS, command_for, plan_runs
 from mlp.reproduction.reports import select
 from mlp.reproduction.scale import QUICK, SCALES, choose_dataset, find_scale
 from mlp.reproduction.tables import make_table
@@ -43,14 +43,14 @@ def list_command(arguments):
 
 
 def run_command(arguments):
-    scale, device = find_scale(arguments.scale), arguments.device
+    scale = find_scale(arguments.scale)
+    device = "cuda:0" if arguments.devices else arguments.device  # each run sees one GPU, the first there
     rows = select(arguments.rows)
     for row in rows if len(rows) < 10 else ():
         if not row.can_run:
             print(f"{row.id} has nothing to run, it is {row.state}: {row.test or row.note or row.title}")
     if not any(row.can_run for row in rows):
         return 0
-    require_device(device)
     try:
         dataset = choose_dataset(scale, arguments.data_dir)
     except MissingDataError as error:  # it ends with a flag of train.py
@@ -59,12 +59,7 @@ def run_command(arguments):
         ) from None
     planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
     root = Path(arguments.out) / scale.name
-    print(f"{scale.label}; {dataset} images; {len(planned)} runs, {arguments.jobs} at once, in {root}", flush=True)
-    outcomes = run_all(planned, root, train_command(), arguments.jobs, arguments.data_dir)
-    print(summarize(outcomes))
-    failed = [f"failed: {outcome.folder}: {outcome.message}" for outcome in outcomes if outcome.status == "failed"]
-    print("\n".join(failed), file=sys.stderr, end="\n" if failed else "")
-    return 1 if failed else 0
+    return do_runs(planned, root, f"{scale.label}; {dataset} images", arguments)
 
 
 @contextmanager
@@ -140,9 +135,8 @@ def main() -> int:
     running.add_argument("--scale", default="full", metavar="NAME", help=f"{', '.join(SCALES)} (default: full)")
     running.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
     running.add_argument("--device", default="cpu", help="cpu, or cuda:0 for a GPU (default: cpu)")
-    running.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at once, each on its own cores")
-    running.add_argument("--data-dir", metavar="DIR", help="with CIFAR-100 (default: MLP_DATA_DIR, else ./data)")
     running.add_argument("--out", default=RUNS, metavar="DIR", help=f"where the runs go (default: {RUNS})")
+    add_machine_flags(running)
 
     tabling = command("table", table_command, "print a table: ours, published, verdict", shows_runs=True)
     tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")

@@ -15,7 +15,8 @@ from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments.comparison import KNOWN_CLASSES
 from mlp.files import write_figure
 from mlp.reproduction.gradient_magnitude import HEADER, gradient_magnitudes, magnitude_rows
-from mlp.reproduction.plan import Result, RunIndex, collect, command_for
+from mlp.reproduction.index import RunIndex
+from mlp.reproduction.plan import Result, collect, command_for
 from mlp.reproduction.reports import EXHIBITS, Exhibit, rows_of, runs_of
 from mlp.reproduction.scale import FULL, Scale
 from mlp.typing import PathLike

@@ -15,8 +15,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlp.reproduction.index import RunIndex
 from mlp.reproduction.numbers import GAPS, column_title, measure
-from mlp.reproduction.plan import Result, RunIndex, collect_run
+from mlp.reproduction.plan import Result, collect_run
 from mlp.reproduction.reports import FINDINGS, ROWS, NamedRun, Row
 from mlp.reproduction.reports.findings import CHANCE, Claim, Finding
 from mlp.reproduction.scale import FULL, QUICK, Scale

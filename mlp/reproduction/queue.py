@@ -1,54 +1,56 @@
-"""Many runs side by side, each a process of its own on cores of its own.
+"""Many runs side by side on this machine, each a process of its own on cores of its own.
 
-A process is scripts/train.py with the run's flags and --resume, so that it starts, or goes on, by itself; what it
-prints goes to log.txt in the folder of the run, behind the command that can be repeated by hand. With --jobs 2 on four
-cores each gets two cores, and as many threads; where the system cannot pin processes, only as many threads.
+With --jobs 2 on four cores each run gets two cores, and as many threads; where the system cannot pin processes, only as
+many threads. With --devices cuda:0 cuda:1 each job has a GPU of its own, one run at a time.
 
-A run that fails does not stop the others. Ctrl-C stops all: at most the epoch in progress of each is lost.
+A run that fails does not stop the others. Ctrl-C (and TERM and HUP) stops all: at most the epoch in progress of each is
+lost. USR2 lets each run finish its epoch. A run that another process is working on, one that outlived an earlier call
+that was killed, say, is waited for.
 """
 
 import contextlib
 import os
 import shlex
+import signal
 import subprocess
-import sys
+import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
+from mlp.backend import parse_device
 from mlp.engine.cpu.threads import usable_cores
-from mlp.errors import CheckpointError, ConfigurationError
-from mlp.experiments.comparison import read_run
-from mlp.experiments.config import flag_of
+from mlp.errors import ConfigurationError, FolderInUseError, StopRequestedError
 from mlp.experiments.run_folder import RunFolder
 from mlp.progress import progress_bar, write_line
-from mlp.reproduction.plan import PlannedRun, RunIndex, epochs_done, is_finished
+from mlp.reproduction.index import PlannedRun, RunIndex, epochs_done, is_finished
+from mlp.reproduction.work import (
+    LOG,
+    THREAD_LIMITS,
+    Outcome,
+    describe,
+    divide,
+    last_line_of_log,
+    train_command,
+    words_of,
+    write_planned,
+)
+from mlp.training.hooks import StopOnSignal
 from mlp.typing import PathLike
 
-LOG = "log.txt"
 POLL = 0.1  # seconds between two looks at the processes
 PATIENCE = 10.0  # seconds that a process gets to end when it is asked to
-# Libraries for matrix products start a thread for each core of the machine unless one of these is set.
-THREAD_LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0  # seconds before a folder that is in use is tried again, doubled each time
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a run.
+class Place:
+    """What one run at a time has of the machine: cores, and the number of a GPU, "" without."""
 
-    Attributes:
-        run: the PlannedRun. folder: where it is. status: "finished", "skipped" (it was finished before) or "failed".
-        seconds: of this call. message: why it failed.
-    """
-
-    run: PlannedRun
-    folder: Path
-    status: str
-    seconds: float = 0.0
-    message: str = ""
+    cores: list[int]
+    gpu: str = ""
 
 
 @dataclass
@@ -56,90 +58,105 @@ class _Child:
     """A process at work."""
 
     outcome: Outcome
-    process: subprocess.Popen
+    process: subprocess.Popen[bytes]
     log: IO[bytes]
-    cores: list[int]
+    place: Place
     started: float
+    asked_to_stop: bool = False
+
+
+@dataclass
+class _Queue:
+    """What is to be done, at work, and done."""
+
+    waiting: list[Outcome]
+    free: list[Place]
+    children: list[_Child] = field(default_factory=list)
+    ended: list[Outcome] = field(default_factory=list)
+    waits: dict[Path, tuple[float, float]] = field(default_factory=dict)  # folder in use: (not before, seconds)
+
+    def next(self) -> Outcome | None:
+        """Take the first run whose time has come."""
+        now = time.monotonic()
+        for outcome in self.waiting:
+            if self.waits.get(outcome.folder, (0.0, 0.0))[0] <= now:
+                self.waiting.remove(outcome)
+                return outcome
+        return None
+
+    def put_back(self, outcome: Outcome) -> None:
+        """Let a run wait whose folder is in use."""
+        seconds = min(2 * self.waits.get(outcome.folder, (0.0, FIRST_WAIT / 2))[1], LONGEST_WAIT)
+        self.waits[outcome.folder] = time.monotonic() + seconds, seconds
+        self.waiting.append(outcome)
 
 
 def run_all(
     planned: Sequence[PlannedRun],
     root: PathLike,
-    command: Sequence[str],
-    jobs: int = 1,
+    places: Sequence[Place],
     data_dir: PathLike | None = None,
+    command: Sequence[str] | None = None,
     tell: Callable[[str], None] = write_line,
 ) -> list[Outcome]:
     """Run what is not finished yet.
 
     Args:
         planned: the runs. root: the folder that gets a folder for each; finished and interrupted ones are found there.
-        command: what starts scripts/train.py: [python, path].
-        jobs: how many at once.
+        places: where, one run at a time in each, see `share_machine`.
         data_dir: for train.py, None for its default.
+        command: what starts scripts/train.py: [python, path]; None for this installation's.
         tell: gets a line for each run that ended.
 
     Returns:
         An Outcome for each run: those that were done before, then the others in the order in which they ended.
 
     Raises:
-        ConfigurationError: jobs below 1. KeyboardInterrupt: Ctrl-C, when all processes have ended.
+        KeyboardInterrupt: Ctrl-C, TERM or HUP, when all processes have ended.
     """
+    done, waiting = divide(planned, RunIndex(root))
+    write_planned(Path(root), [*done, *waiting])
+    queue, stop = _Queue(waiting, list(places)), StopOnSignal()
+    command = command or train_command()
+    told: list[Outcome] = []
+    with progress_bar(total=len(waiting), desc="runs", unit="run") as bar, stop.listening(), interrupts():
+        try:
+            while queue.waiting or queue.children:
+                if stop.requested:
+                    let_epochs_end(queue)
+                start_some(queue, command, data_dir)
+                collect_ended(queue, tell)
+                for outcome in queue.ended[len(told) :]:
+                    told.append(outcome)
+                    bar.update()
+                    tell(describe(outcome, len(told), bar.total))
+                bar.set_postfix_str(", ".join(map(progress_text, queue.children)), refresh=False)
+                time.sleep(POLL)
+        finally:
+            end_all(queue.children)
+    return [*done, *queue.ended]
+
+
+def share_machine(jobs: int | None = None, devices: Sequence[str] = ()) -> list[Place]:
+    """Return the Places of so many jobs at once, by default one for each of the devices, or one.
+
+    Cores are shared as equally as possible; with more jobs than cores some share one. Devices are taken in turn. Where
+    the system does not tell which cores there are, they are just counted.
+
+    Raises:
+        ConfigurationError: fewer than one job, or a device that is no GPU.
+    """
+    jobs = max(1, len(devices)) if jobs is None else jobs
     if jobs < 1:
         raise ConfigurationError(f"--jobs must be at least 1, got {jobs}")
-    outcomes, waiting = divide(planned, RunIndex(root))
-    done_before = len(outcomes)
-    free = share_cores(jobs)
-    children: list[_Child] = []
-    try:
-        with progress_bar(total=len(waiting), desc="runs", unit="run") as bar:
-            while waiting or children:
-                ended = []
-                while waiting and free:
-                    outcome = waiting.pop(0)
-                    try:
-                        children.append(start(outcome, command, free[0], data_dir))
-                        free.pop(0)
-                    except OSError as error:  # no folder, no log, no memory for a process
-                        ended.append(replace(outcome, status="failed", message=str(error)))
-                for child in [child for child in children if child.process.poll() is not None]:
-                    children.remove(child)
-                    free.append(child.cores)
-                    ended.append(end(child))
-                for outcome in ended:
-                    outcomes.append(outcome)
-                    bar.update()
-                    tell(describe(outcome, len(outcomes) - done_before, bar.total))
-                bar.set_postfix_str(", ".join(map(progress_text, children)), refresh=False)
-                time.sleep(POLL)
-    finally:
-        stop(children)
-    return outcomes
-
-
-def divide(planned: Sequence[PlannedRun], index: RunIndex) -> tuple[list[Outcome], list[Outcome]]:
-    """Return (done, to be run): Outcomes with the folder in which each run is, or will be; damaged ones have failed."""
-    done: list[Outcome] = []
-    waiting: list[Outcome] = []
-    for run in planned:
-        folder = index.find(run.settings)
-        outcome = Outcome(run, folder.path if folder else index.root / run.name, "waiting")
-        if folder is None or not is_finished(folder):
-            waiting.append(outcome)
-            continue
-        try:
-            read_run(folder.path)
-            done.append(replace(outcome, status="skipped"))
-        except CheckpointError as error:
-            done.append(replace(outcome, status="failed", message=f"{error}; delete the folder to run it again"))
-    return done, waiting
+    if "cpu" in devices:
+        raise ConfigurationError("--devices is for GPUs: cuda:0 cuda:1 ...; leave it out to compute on the CPU")
+    gpus = [str(parse_device(device)) for device in devices] or [""]
+    return [Place(cores, gpus[job % len(gpus)]) for job, cores in enumerate(share_cores(jobs))]
 
 
 def share_cores(jobs: int) -> list[list[int]]:
-    """Return for each job the cores it gets, as equal as possible; with more jobs than cores some share one.
-
-    Where the system does not tell which cores there are, they are just counted.
-    """
+    """Return for each job the cores it gets."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(usable_cores()))
     if jobs >= len(cores):
         return [[cores[job % len(cores)]] for job in range(jobs)]
@@ -148,20 +165,33 @@ def share_cores(jobs: int) -> list[list[int]]:
     return [cores[begin:end] for begin, end in zip(starts, starts[1:], strict=False)]
 
 
-def start(outcome: Outcome, command: Sequence[str], cores: list[int], data_dir: PathLike | None) -> _Child:
-    """Start the process of a run on its cores."""
+def start_some(queue: _Queue, command: Sequence[str], data_dir: PathLike | None) -> None:
+    """Start runs as long as a place is free."""
+    while queue.free and (outcome := queue.next()) is not None:
+        try:
+            queue.children.append(start(outcome, command, queue.free[0], data_dir))
+            queue.free.pop(0)
+        except OSError as error:  # no folder, no log, no memory for a process
+            queue.ended.append(replace(outcome, status="failed", message=str(error)))
+
+
+def start(outcome: Outcome, command: Sequence[str], place: Place, data_dir: PathLike | None) -> _Child:
+    """Start the process of a run on its cores, and its GPU, which is cuda:0 there."""
     outcome.folder.mkdir(parents=True, exist_ok=True)
-    paths = ["--out", str(outcome.folder), "--resume", "--threads", str(len(cores))]
-    paths += [] if data_dir is None else ["--data-dir", str(data_dir)]
-    whole = [*command, *flags(outcome.run), *paths]
+    threads = len(place.cores)
+    words = words_of(outcome, command, threads, data_dir)
     log = open(outcome.folder / LOG, "ab")  # noqa: SIM115  closed when the process has ended
-    log.write(f"$ {shlex.join(whole)}\n".encode())
+    log.write(f"$ {shlex.join(words)}\n".encode())
     log.flush()
-    environment = {**os.environ, **dict.fromkeys(THREAD_LIMITS, str(len(cores)))}
-    environment["PYTHONUNBUFFERED"] = "1"  # the last line of a log is the last that was printed, an error mostly
-    with pinned(cores):
-        process = subprocess.Popen(whole, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-    return _Child(outcome, process, log, cores, time.monotonic())
+    environment = {**os.environ, **dict.fromkeys(THREAD_LIMITS, str(threads))}
+    environment["PYTHONUNBUFFERED"] = "1"  # what it prints and what it complains of, in their order
+    if place.gpu:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        names = visible.split(",") if visible else []
+        environment["CUDA_VISIBLE_DEVICES"] = names[int(place.gpu)] if int(place.gpu) < len(names) else place.gpu
+    with pinned(place.cores):
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+    return _Child(outcome, process, log, place, time.monotonic())
 
 
 @contextlib.contextmanager
@@ -179,35 +209,30 @@ def pinned(cores: Sequence[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def flags(run: PlannedRun) -> list[str]:
-    """Return the command line of a run's settings."""
-    words = []
-    for name, value in run.settings.items():
-        words += [flag_of(name) if value else flag_of(f"no_{name}")] if isinstance(value, bool) else []
-        words += [] if isinstance(value, bool) else [flag_of(name), str(value)]
-    return words
+def collect_ended(queue: _Queue, tell: Callable[[str], None]) -> None:
+    """Take the processes that have ended out of the queue."""
+    for child in [child for child in queue.children if child.process.poll() is not None]:
+        queue.children.remove(child)
+        queue.free.append(child.place)
+        child.log.close()
+        if child.process.returncode == FolderInUseError.exit_status:
+            if child.outcome.folder not in queue.waits:
+                tell(f"waiting for {child.outcome.run.name}: {last_line_of_log(child.outcome.folder)}")
+            queue.put_back(child.outcome)
+        else:
+            queue.ended.append(outcome_of(child))
 
 
-def end(child: _Child) -> Outcome:
+def outcome_of(child: _Child) -> Outcome:
     """Return the Outcome of a process that has ended."""
-    child.log.close()
-    seconds, status = time.monotonic() - child.started, child.process.returncode
-    if status == 0 and is_finished(RunFolder(child.outcome.folder)):
-        return replace(child.outcome, status="finished", seconds=seconds)
-    last = (child.outcome.folder / LOG).read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
-    return replace(child.outcome, status="failed", seconds=seconds, message=f"exit status {status}: {last}")
-
-
-def describe(outcome: Outcome, number: int, total: int) -> str:
-    """Return a line about a run that ended."""
-    end_of_line = outcome.message if outcome.status == "failed" else ""
-    return f"{number}/{total} {outcome.status} {outcome.run.name} ({outcome.seconds:.0f} s) {end_of_line}".rstrip()
-
-
-def summarize(outcomes: Sequence[Outcome]) -> str:
-    """Return a line about all runs of a call."""
-    count = Counter(outcome.status for outcome in outcomes)
-    return f"{count['finished']} finished, {count['skipped']} were finished before, {count['failed']} failed"
+    status, folder = child.process.returncode, child.outcome.folder
+    outcome = replace(child.outcome, seconds=time.monotonic() - child.started)
+    if status == 0 and is_finished(RunFolder(folder)):
+        return replace(outcome, status="finished")
+    # A process that does not listen yet is ended by the signal itself.
+    stopped = status == StopRequestedError.exit_status or (child.asked_to_stop and status < 0)
+    word = "stopped" if stopped else "failed"
+    return replace(outcome, status=word, message=f"exit status {status}: {last_line_of_log(folder)}")
 
 
 def progress_text(child: _Child) -> str:
@@ -215,7 +240,32 @@ def progress_text(child: _Child) -> str:
     return f"epoch {epochs_done(RunFolder(child.outcome.folder))}/{child.outcome.run.epochs}"
 
 
-def stop(children: Sequence[_Child]) -> None:
+@contextlib.contextmanager
+def interrupts() -> Iterator[None]:
+    """Within this context TERM and HUP interrupt as Ctrl-C does, so that no process is left behind."""
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        numbers = []
+    before = [(number, signal.signal(number, signal.default_int_handler)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def let_epochs_end(queue: _Queue) -> None:
+    """Start nothing more, and ask each process to end after its epoch."""
+    message = "not started: the signal USR2 came"
+    queue.ended += [replace(outcome, status="stopped", message=message) for outcome in queue.waiting]
+    queue.waiting.clear()
+    for child in queue.children:
+        if not child.asked_to_stop:
+            child.process.send_signal(signal.SIGUSR2)
+            child.asked_to_stop = True
+
+
+def end_all(children: Sequence[_Child]) -> None:
     """End processes that are still there, and wait for them."""
     for child in children:
         child.process.terminate()
@@ -226,8 +276,3 @@ def stop(children: Sequence[_Child]) -> None:
             child.process.kill()
             child.process.wait()
         child.log.close()
-
-
-def train_command() -> list[str]:
-    """Return what starts `mlp train` with this Python."""
-    return [sys.executable, "-m", "mlp", "train"]

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 from mlp.errors import ConfigurationError
 from mlp.experiments.comparison import count_parameters
+from mlp.reproduction.index import RunIndex
 from mlp.reproduction.numbers import Verdict, column_title, format_number, judge, measure, with_gaps
-from mlp.reproduction.plan import Result, RunIndex, collect
+from mlp.reproduction.plan import Result, collect
 from mlp.reproduction.reports import EXHIBITS, METRICS, ROWS, TAKEN, Number, Published, Row, rows_of
 from mlp.reproduction.scale import FULL, Scale
 

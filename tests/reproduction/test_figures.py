@@ -15,7 +15,7 @@ from mlp.experiments.comparison import read_run
 from mlp.experiments.config import RunConfig
 from mlp.plotting.style import MARKERS, VERMILLION, line_style
 from mlp.reproduction.figures import FIGURES, draw, save
-from mlp.reproduction.plan import RunIndex
+from mlp.reproduction.index import RunIndex
 from mlp.reproduction.reports import ROWS, rows_of, runs_of, select
 from mlp.reproduction.scale import FULL, QUICK
 

@@ -7,7 +7,7 @@ import pytest
 
 from mlp.commands import reproduce
 from mlp.reproduction.findings import check, check_findings, find_run, findings_table
-from mlp.reproduction.plan import RunIndex
+from mlp.reproduction.index import RunIndex
 from mlp.reproduction.reports import FINDINGS
 from mlp.reproduction.reports.findings import CHANCE, RELATIONS, Claim
 from mlp.reproduction.scale import FULL, QUICK

@@ -12,8 +12,9 @@ from mlp.commands import reproduce
 from mlp.errors import CheckpointError
 from mlp.reproduction.findings import check_findings, findings_table
 from mlp.reproduction.formats import as_markdown
+from mlp.reproduction.index import RunIndex
 from mlp.reproduction.page.write import write_report
-from mlp.reproduction.plan import RunIndex, collect
+from mlp.reproduction.plan import collect
 from mlp.reproduction.reports import EXHIBITS, REPORTS, ROWS, rows_of, select
 from mlp.reproduction.scale import FULL, QUICK
 from mlp.reproduction.tables import make_table

@@ -9,8 +9,9 @@ import pytest
 from mlp.errors import ConfigurationError
 from mlp.experiments import RunConfig
 from mlp.experiments.build import make_model, make_rule, make_schedule
+from mlp.reproduction.index import identity
 from mlp.reproduction.listing import list_rows, rows_as_json
-from mlp.reproduction.plan import identity, plan_runs, settings_of
+from mlp.reproduction.plan import plan_runs, settings_of
 from mlp.reproduction.reports import EXHIBITS, KINDS, METRICS, ROWS, STATES, TAKEN, near, rows_of, runs_of, select
 from mlp.reproduction.scale import FULL, QUICK
 

@@ -13,7 +13,8 @@ from train_command import arrays, rows
 
 from mlp.commands import reproduce
 from mlp.experiments import run
-from mlp.reproduction.plan import RunIndex, plan_runs
+from mlp.reproduction.index import RunIndex
+from mlp.reproduction.plan import plan_runs
 from mlp.reproduction.queue import LOG
 from mlp.reproduction.reports import select
 from mlp.reproduction.scale import SCALES, Scale

@@ -5,7 +5,8 @@ import pytest
 from mlp.errors import ConfigurationError, DataError
 from mlp.experiments import RunConfig
 from mlp.experiments.build import make_schedule
-from mlp.reproduction.plan import folder_name, identity, settings_of
+from mlp.reproduction.index import identity
+from mlp.reproduction.plan import folder_name, settings_of
 from mlp.reproduction.reports import ROWS
 from mlp.reproduction.scale import FULL, QUICK, choose_dataset, find_scale
 

@@ -9,7 +9,7 @@ import pytest
 
 from mlp.errors import ConfigurationError
 from mlp.reproduction.formats import FORMATS, format_table
-from mlp.reproduction.plan import RunIndex
+from mlp.reproduction.index import RunIndex
 from mlp.reproduction.reports import METRICS, ROWS
 from mlp.reproduction.scale import FULL, QUICK
 from mlp.reproduction.tables import all_tables, make_table

@@ -9,7 +9,8 @@ from pathlib import Path
 from mlp.errors import CheckpointError
 from mlp.reproduction.figures import Drawing, missing_parts, save
 from mlp.reproduction.findings import CheckedFindings, check_findings
-from mlp.reproduction.plan import DATASETS, Result, RunIndex, collect, command_for, identity, plan_runs
+from mlp.reproduction.index import RunIndex, identity
+from mlp.reproduction.plan import DATASETS, Result, collect, command_for, plan_runs
 from mlp.reproduction.reports import REPORTS, STATES, Exhibit, Row, rows_of
 from mlp.reproduction.scale import FULL, QUICK, SCALES, Scale
 from mlp.reproduction.tables import Table, make_table

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from mlp.errors import CheckpointError
 from mlp.files import write_text
+from mlp.reproduction.index import RunIndex
 from mlp.reproduction.page.content import gather
 from mlp.reproduction.page.html import html_page
 from mlp.reproduction.page.markdown import markdown_page
-from mlp.reproduction.plan import RunIndex
 from mlp.reproduction.scale import Scale
 from mlp.typing import PathLike
 

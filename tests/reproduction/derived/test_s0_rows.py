@@ -12,7 +12,7 @@ from mlp.experiments.comparison import read_run
 from mlp.layers import BatchNorm, LeakyReLU, Sequential
 from mlp.models import vgg
 from mlp.reproduction.gradient_magnitude import GROUPS, HEADER, exponent, gradient_magnitudes, magnitude_rows
-from mlp.reproduction.plan import RunIndex
+from mlp.reproduction.index import RunIndex
 from mlp.reproduction.reports import ROWS
 from mlp.reproduction.tables import make_table
 

@@ -1,0 +1,78 @@
+"""Train with every combination of some settings, and put the results beside each other.
+
+    python scripts/sweep.py --model vgg38 --learning-rate 1e-4 1e-3 --norm none batch --seed 0 1 2 --out runs/sweep
+    python scripts/sweep.py --learning-rate 1e-3 1e-2 --batch-size 50 500 --zip          pairs instead of combinations
+    python scripts/sweep.py --learning-rate 1e-5 1e-1 --dropout 0 0.5 --sample 20        20 draws from these ranges
+
+Each run is a folder as scripts/train.py makes it, named by what varies. Repeat the command after Ctrl-C, a failure or a
+power cut: finished runs are skipped, interrupted ones go on, and a run whose settings are there already, under whatever
+name, is not done again. At the end there is a table with mean and standard deviation over the seeds (table.md), curves
+on shared axes (curves.png), and the best setting on the validation images.
+
+Switches take yes and no: --residual yes no.
+"""
+
+import dataclasses
+import sys
+from argparse import SUPPRESS, Namespace
+from pathlib import Path
+
+from mlp.commands.command_line import CommandLine
+from mlp.commands.running import add_machine_flags, do_runs
+from mlp.errors import MlpError
+from mlp.experiments.config import RunConfig, flag_of, kind_of
+from mlp.reproduction.index import RunIndex
+from mlp.reproduction.sweep.grid import combine, draw, plan_sweep, read_values
+from mlp.reproduction.sweep.results import write_results
+
+OUT = "runs/sweep"
+
+
+def sweep_command(arguments: Namespace) -> int:
+    fields = dataclasses.fields(RunConfig)
+    words = {f.name: getattr(arguments, f.name) for f in fields if hasattr(arguments, f.name)}
+    if arguments.devices:
+        words["device"] = ["cuda:0"]  # each run sees one GPU, which is the first there
+    values = {name: read_values(name, given) for name, given in words.items()}
+    if arguments.sample is None:
+        settings = combine(values, arguments.zip)
+    else:
+        settings = draw(values, arguments.sample, arguments.sample_seed)
+    planned, left_out = plan_sweep(settings, values)
+    print("\n".join(left_out), end="\n" if left_out else "")
+    varied = [f"{len(chosen)} {name.replace('_', ' ')}s" for name, chosen in values.items() if len(chosen) > 1]
+    root = Path(arguments.out)
+    status = do_runs(planned, root, ", ".join(varied) or "nothing varies", arguments)
+    text, written = write_results(planned, RunIndex(root))
+    print("\n".join(["", text, *(f"written: {path}" for path in written)] if text else ["no results yet"]))
+    return status
+
+
+def make_parser() -> CommandLine:
+    parser = CommandLine(__doc__)
+    parser.add_argument("--out", default=OUT, metavar="DIR", help=f"where the runs go (default: {OUT})")
+    parser.add_argument("--zip", action="store_true", help="pair the values up instead of combining all with all")
+    parser.add_argument("--sample", type=int, metavar="N", help="draw N settings; two numbers are the ends of a range")
+    parser.add_argument("--sample-seed", type=int, default=0, metavar="N", help="another one, other draws (default: 0)")
+    add_machine_flags(parser)
+    settings = parser.add_argument_group(
+        "settings: those of scripts/train.py, which explains them, with several values"
+    )
+    for f in dataclasses.fields(RunConfig):
+        kind = kind_of(f)
+        words, metavar = ("*", "yes|no") if kind is bool else ("+", kind.__name__.upper())
+        settings.add_argument(flag_of(f.name), dest=f.name, nargs=words, metavar=metavar, default=SUPPRESS)
+    return parser
+
+
+def main() -> int:
+    parser = make_parser()
+    arguments = parser.parse_args()
+    try:
+        return sweep_command(arguments)
+    except (MlpError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return getattr(error, "exit_status", 2)
+    except KeyboardInterrupt:
+        print("\ninterrupted: repeat the command to go on; finished runs are skipped", file=sys.stderr)
+        return 130

@@ -1,0 +1,157 @@
+"""Runs by their settings: what they are called, which folder holds which, and how far each went.
+
+A run is identified by its settings, not by who asks for it: rows of reports and sweeps share runs. Each is a folder as
+scripts/train.py makes it. Names are for people; a run is found by what its config.json says, in any folder below the
+root. Device and engine do not count: they decide how numbers are computed, not which.
+
+    run = PlannedRun("vgg38_seed-0", {"model": "vgg38", "seed": 0})       what is to be run
+    index = RunIndex("runs/sweep")                                        what is there
+    index.place(run)                                                      the folder that holds it, or will
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlp.errors import CheckpointError
+from mlp.experiments.comparison import RunRecord, read_run
+from mlp.experiments.config import RunConfig
+from mlp.experiments.run_folder import RunFolder
+from mlp.typing import PathLike
+
+NOT_IDENTITY = ("device", "engine")
+LONGEST_NAME = 150  # characters of a folder's name
+
+
+def identity(settings: Mapping[str, Any]) -> tuple:
+    """Return what two runs have in common if they are the same: all settings but where and how they are computed."""
+    config = RunConfig(**settings).as_dict()
+    return tuple((name, value) for name, value in config.items() if name not in NOT_IDENTITY)
+
+
+def name_of(settings: Mapping[str, Any], first: str = "") -> str:
+    """Return a folder's name made of settings: "vgg38_norm-batch_residual_seed-0"; `first` comes first.
+
+    What no file system should have to bear (slashes, brackets, very long names) is replaced, and a few digits of a
+    digest are added there, so that different settings still have different names.
+    """
+    parts = [name if value is True else f"{name}-{value}" for name, value in settings.items()]
+    whole = "_".join(filter(None, [first, *parts])) or "run"
+    plain = re.sub(r"[^\w.+=-]+", "-", whole, flags=re.ASCII).strip("-.")
+    if plain == whole and len(plain) <= LONGEST_NAME:
+        return plain
+    return f"{plain[: LONGEST_NAME - 9]}_{digest_of(whole)}"
+
+
+def digest_of(value: object) -> str:
+    """Return eight hexadecimal digits of a digest of what `repr` says."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:8]
+
+
+@dataclass
+class PlannedRun:
+    """A run that somebody wants.
+
+    Attributes:
+        name: of its folder. settings: for `mlp.experiments.run`; those left out have RunConfig's defaults.
+        wanted_by: who wants it, ids of rows, say.
+    """
+
+    name: str
+    settings: dict[str, Any]
+    wanted_by: list[str] = field(default_factory=list)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it has."""
+        return self.settings.get("epochs", RunConfig.epochs)
+
+
+class RunIndex:
+    """The runs below a folder, found by their settings. It is a snapshot: make a new one to see what came later.
+
+    Attributes:
+        root: the folder. damaged: a message for each run whose config.json cannot be read.
+    """
+
+    def __init__(self, root: PathLike) -> None:
+        self.root = Path(root)
+        self.damaged: list[str] = []
+        self._folders: dict[tuple, RunFolder] = {}
+        self._records: dict[Path, RunRecord | None] = {}
+        self._names: dict[Path, tuple | None] = {}  # what a folder holds; None for a damaged one
+        for path in sorted(self.root.rglob("config.json")):
+            folder = RunFolder(path.parent)
+            try:
+                key = identity(folder.load()[0].as_dict())
+            except CheckpointError as error:
+                self.damaged.append(str(error))
+                continue
+            self._names[folder.path] = key
+            if key not in self._folders or progress_of(folder) > progress_of(self._folders[key]):
+                self._folders[key] = folder
+
+    def find(self, settings: Mapping[str, Any]) -> RunFolder | None:
+        """Return the folder of a run with these settings, of several the one that went furthest; None without any."""
+        return self._folders.get(identity(settings))
+
+    def place(self, run: PlannedRun) -> RunFolder:
+        """Return the folder of a run: where it is, or else where it belongs by its name.
+
+        If a run with other settings has that folder already, the name gets a few digits of a digest of its own.
+        """
+        found = self.find(run.settings)
+        if found is not None:
+            return found
+        path, key = self.root / run.name, identity(run.settings)
+        if path in self._names and RunFolder(path).has_epochs:
+            path = self.root / f"{run.name}_{digest_of(key)}"
+        return RunFolder(path)
+
+    def folders(self) -> list[RunFolder]:
+        """Return the folders of all runs that are not damaged, by path."""
+        return [RunFolder(path) for path in self._names]
+
+    def record(self, settings: Mapping[str, Any]) -> RunRecord | None:
+        """Return what a run says; None where there is none, or none with an epoch to its end, or a damaged one."""
+        folder = self.find(settings)
+        if folder is None:
+            return None
+        if folder.path not in self._records:
+            try:
+                record = read_run(folder.path)
+                self._records[folder.path] = record if record.history.rows else None
+            except CheckpointError as error:
+                self.damaged.append(str(error))
+                self._records[folder.path] = None
+        return self._records[folder.path]
+
+
+def each_once(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+    """Return runs without those whose settings have come before; who wants them is noted at the first."""
+    known: dict[tuple, PlannedRun] = {}
+    for run in runs:
+        first = known.setdefault(identity(run.settings), run)
+        first.wanted_by += [who for who in run.wanted_by if who not in first.wanted_by]
+    return list(known.values())
+
+
+def is_finished(folder: RunFolder) -> bool:
+    """Whether a run went to its end: test.json is what comes last."""
+    return (folder / "test.json").exists()
+
+
+def epochs_done(folder: RunFolder) -> int:
+    """Return how many epochs a run has finished: the lines of metrics.csv below the header."""
+    try:
+        return max(0, (folder / "metrics.csv").read_bytes().count(b"\n") - 1)
+    except OSError:  # none yet
+        return 0
+
+
+def progress_of(folder: RunFolder) -> tuple[bool, int]:
+    """Return (whether a run is finished, how many epochs it has): the larger, the further it went."""
+    return is_finished(folder), epochs_done(folder)
