@@ -94,7 +94,7 @@ def test_failed_runs_are_reported_at_the_end_and_the_others_done(reproduced, tmp
     status, out, err = reproduced("s1-3", "s0-1")
     assert status == 1
     assert "1 finished, 0 were finished before, 1 failed" in out
-    assert f"failed: {damaged}: exit status 2: train.py: " in err
+    assert f"failed: {damaged}: exit status 2: mlp train: " in err
     assert "config.json is damaged" in err
     assert (damaged / "config.json").read_text() == "{"
     assert len(list((tmp_path / "runs").rglob("test.json"))) == 1
@@ -181,7 +181,7 @@ def test_a_table_without_runs_says_what_makes_them(call, tmp_path):
     runs = tmp_path / "runs"
     assert call(reproduce, "table", "s0-tab1", "--runs", runs)[::2] == (
         2,
-        f"reproduce.py: --runs: there is no folder {runs}\n",
+        f"mlp.commands.reproduce.py: --runs: there is no folder {runs}\n",
     )
     runs.mkdir()
     status, out, err = call(reproduce, "table", "s0-tab1", "--runs", runs)
