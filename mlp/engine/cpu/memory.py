@@ -108,13 +108,13 @@ class Memory:
     def take(self, shape):
         """Return an array from the pile of that shape; any thread may call it."""
         try:
-            return self.piles.setdefault(shape, []).pop()
-        except IndexError:
+            return self.piles[shape].pop()
+        except (KeyError, IndexError):
             return np.empty(shape, self.dtype)
 
     def give(self, array):
         """Put an array back on its pile."""
-        self.piles[array.shape].append(array)
+        self.piles.setdefault(array.shape, []).append(array)
 
     @property
     def nbytes(self):
