@@ -7,9 +7,10 @@ for x, targets in batches.epoch(0): ...                        # x (n, 32, 32, 3
 
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
 from mlp.data.batches import Batches
-from mlp.data.datasets import DATASET_FORMS, DATASETS, LABELS, check_dataset, load_dataset
+from mlp.data.datasets import DATASET_FORMS, DATASETS, LABELS, SCENES, check_dataset, check_split, load_dataset
 from mlp.data.download.fetch import SOURCES, download_dataset
 from mlp.data.formats.cifar.archive import load_cifar10, load_cifar100
+from mlp.data.formats.hyperspectral import Scene, load_indian_pines
 from mlp.data.formats.image_folder import load_folder
 from mlp.data.formats.mnist import load_mnist
 from mlp.data.formats.npz import load_npz
@@ -17,8 +18,9 @@ from mlp.data.formats.sources import find_data_dir
 from mlp.data.image_set import ImageSet
 from mlp.data.lessons import lesson_images
 from mlp.data.normalization import NORMALIZATIONS, normalize
+from mlp.data.patches import PatchSet, all_patches, labelled_patches
 from mlp.data.prefetch import prefetch
-from mlp.data.splits import SPLITS, split_indices
+from mlp.data.splits import SCENE_SPLITS, SPLITS, split_indices
 from mlp.data.synthetic import synthetic
 
 __all__ = [
@@ -26,20 +28,28 @@ __all__ = [
     "DATASET_FORMS",
     "LABELS",
     "NORMALIZATIONS",
+    "SCENES",
+    "SCENE_SPLITS",
     "SOURCES",
     "SPLITS",
     "Batches",
     "ImageSet",
+    "PatchSet",
+    "Scene",
+    "all_patches",
     "check_dataset",
+    "check_split",
     "crop_and_flip",
     "download_dataset",
     "draw_augmentation",
     "find_data_dir",
+    "labelled_patches",
     "lesson_images",
     "load_cifar10",
     "load_cifar100",
     "load_dataset",
     "load_folder",
+    "load_indian_pines",
     "load_mnist",
     "load_npz",
     "normalize",

@@ -10,7 +10,7 @@ import numpy as np
 
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
 from mlp.data.image_set import ImageSet
-from mlp.data.normalization import check_normalization, normalize
+from mlp.data.normalization import check_normalization
 from mlp.errors import ConfigurationError, DataError
 from mlp.rng import generator
 from mlp.typing import Array, DType
@@ -47,6 +47,11 @@ class Batches:
         check_normalization(normalization)
         if len(image_set) == 0:
             raise DataError("batches need at least one image, got an empty set")
+        if augment and image_set.images.dtype != np.uint8:
+            raise ConfigurationError(
+                "augmentation crops and mirrors images, and these are patches of a scene: leave augment out "
+                "(--no-augment)"
+            )
         self.image_set, self.batch_size, self.normalization = image_set, batch_size, normalization
         self.augment, self.shuffle, self.seed, self.dtype = augment, shuffle, seed, np.dtype(dtype)
 
@@ -69,7 +74,7 @@ class Batches:
             images = self.image_set.images[chosen]
             if self.augment:
                 images = crop_and_flip(images, offsets[chosen], flips[chosen])
-            yield normalize(images, self.normalization, self.dtype), self.image_set.labels[chosen]
+            yield self.image_set.inputs(images, self.normalization, self.dtype), self.image_set.labels[chosen]
 
     def __repr__(self) -> str:
         return (

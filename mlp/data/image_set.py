@@ -1,13 +1,15 @@
 """A set of labelled images, as they were stored: bytes and class numbers, nothing normalized yet."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mlp.data.normalization import normalize
 from mlp.errors import ConfigurationError, DataError
-from mlp.typing import Array
+from mlp.typing import Array, DType
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,14 +34,18 @@ class ImageSet:
     coarse_names: tuple = ()
 
     def __post_init__(self) -> None:
+        self.check_images()
+        check_labels("labels", self.labels, len(self.images), self.class_names)
+        if self.coarse_labels is not None:
+            check_labels("coarse labels", self.coarse_labels, len(self.images), self.coarse_names)
+
+    def check_images(self) -> None:
+        """Raise DataError unless the images are what this class holds."""
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
             raise DataError(
                 f"images must be (N, H, W, C) of uint8, got {self.images.shape} of {self.images.dtype}: "
                 "keep the bytes 0 .. 255, channels last; Batches normalizes them"
             )
-        check_labels("labels", self.labels, len(self.images), self.class_names)
-        if self.coarse_labels is not None:
-            check_labels("coarse labels", self.coarse_labels, len(self.images), self.coarse_names)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -53,6 +59,10 @@ class ImageSet:
         """Return the images at `indices`, in that order, as an `ImageSet` of its own."""
         coarse = None if self.coarse_labels is None else self.coarse_labels[indices]
         return ImageSet(self.images[indices], self.labels[indices], self.class_names, coarse, self.coarse_names)
+
+    def inputs(self, pixels: Array, normalization: str, dtype: DType) -> Array:
+        """Return some of the images, as they are stored (n, H, W, C), as the numbers that a model takes."""
+        return normalize(pixels, normalization, dtype)
 
     def coarse(self) -> "ImageSet":
         """Return the same images with their groups as classes.
@@ -77,7 +87,7 @@ class ImageSet:
         kept = self.take(np.flatnonzero(self.labels < count))
         if len(kept) == 0:
             raise DataError(f"none of {len(self)} images is of the first {count} classes: use more of them")
-        return ImageSet(kept.images, kept.labels, self.class_names[:count], kept.coarse_labels, kept.coarse_names)
+        return dataclasses.replace(kept, class_names=self.class_names[:count])
 
     def __repr__(self) -> str:
         H, W, C = self.images.shape[1:]

@@ -6,13 +6,14 @@ import numpy as np
 
 from mlp.data import Batches, load_dataset
 from mlp.data.image_set import ImageSet
+from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig
 from mlp.experiments.own_model import build_own_model
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules import RULES
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss, SoftmaxCrossEntropy
-from mlp.models import vgg
+from mlp.models import ssrn, vgg
 from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step, warm_restarts, warm_up
 from mlp.typing import PathLike, Schedule
 
@@ -67,6 +68,11 @@ def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int]) 
     if config.own_model:
         model = build_own_model(config.model, num_classes, image_shape, config.seed, np.dtype(config.dtype))
         return model.to(config.device)
+    if config.model == "ssrn":
+        H, W, bands = image_shape
+        if H != W:
+            raise ConfigurationError(f"ssrn needs square patches, got {H} x {W} pixels")
+        return ssrn(num_classes, bands, H, config.seed, dtype=config.dtype).to(config.device)
     model = vgg(
         depth=config.depth,
         norm=config.norm,
@@ -134,8 +140,8 @@ def make_main_schedule(config: RunConfig) -> Schedule:
 
 def run_title(config: RunConfig) -> str:
     """Return a run's name for people: "VGG38 BN+RC on cifar100"."""
-    if config.own_model:
-        return f"{config.model} on {config.dataset}"
+    if config.own_model or config.model == "ssrn":
+        return f"{config.model.upper() if config.model == 'ssrn' else config.model} on {config.dataset}"
     kinds = {"RC": config.residual, "dense": config.dense, "multi-scale": config.multi_scale}
     extras = "+".join(filter(None, (NORM_TITLES.get(config.norm), *(kind for kind in kinds if kinds[kind]))))
     return " ".join(filter(None, (f"VGG{config.depth:02d}", extras, "on", config.dataset)))

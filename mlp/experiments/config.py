@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from mlp.checks import choose
-from mlp.data import DATASET_FORMS, LABELS, NORMALIZATIONS, SPLITS, check_dataset
+from mlp.data import DATASET_FORMS, LABELS, NORMALIZATIONS, SCENE_SPLITS, SCENES, SPLITS, check_dataset, check_split
 from mlp.engine import ENGINES
 from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import ConfigurationError
@@ -43,6 +43,10 @@ VGG_SETTINGS = (  # not for models of one's own
     "multi_scale",
     "initializer",
 )
+# What is usual with a data set takes the place of the defaults: patches of a scene are neither cropped nor mirrored.
+DATASET_SETTINGS: dict[str, dict[str, Any]] = {
+    name: {"split": next(iter(SCENE_SPLITS)), "augment": False, "schedule": "constant"} for name in SCENES
+}
 FACTOR_SCHEDULES = ("step", "exponential", "warm_restarts")  # those that --schedule-factor is for,
 LENGTH_SCHEDULES = ("cosine", "step", "warm_restarts")  # and --schedule-length
 
@@ -66,7 +70,8 @@ class RunConfig:
 
     model: str = setting(
         "vgg08",
-        "vgg08, vgg38, or vgg<depth> with depth 8 + 6 blocks a stage: 8, 14, 20, ...; or FILE.py:function, a function "
+        "vgg08, vgg38, or vgg<depth> with depth 8 + 6 blocks a stage: 8, 14, 20, ...; ssrn for a hyperspectral scene; "
+        "or FILE.py:function, a function "
         "of num_classes, image_channels and seed, or of some of them, that returns a model of your own",
     )
     norm: str = setting("none", "normalization in the blocks", NORMS)
@@ -88,9 +93,16 @@ class RunConfig:
     initializer: str = setting("pytorch", "first weights of the convolutions", tuple(INITIALIZERS))
     dataset: str = setting("cifar100", f"images to train on: {', '.join(DATASET_FORMS)}")
     labels: str = setting("fine", "classes, or groups of classes where the data set has them", LABELS)
-    split: str = setting("coursework", "the reports' random split, or one with equal classes", tuple(SPLITS))
+    split: str = setting(
+        "coursework",
+        "the reports' random split, or one with equal classes; for the pixels of a scene, its default per_class or "
+        "whole squares",
+        (*SPLITS, *SCENE_SPLITS),
+    )
     normalization: str = setting(
-        "reports", "constants: CIFAR-10's as in the reports, or CIFAR-100's", tuple(NORMALIZATIONS)
+        "reports",
+        "constants for bytes: CIFAR-10's as in the reports, or CIFAR-100's (a scene has its own for each band)",
+        tuple(NORMALIZATIONS),
     )
     augment: bool = setting(True, "crop and mirror the training images at random")
     epochs: int = setting(100, "passes over the training images", minimum=1)
@@ -138,6 +150,9 @@ class RunConfig:
         for f in dataclasses.fields(self):
             check_setting(f, getattr(self, f.name))
         check_dataset(self.dataset, what="--dataset")
+        check_split(self.dataset, self.split)
+        if self.dataset in SCENES and self.augment:
+            raise ConfigurationError(f"--augment is for images, not for the patches of {self.dataset}: --no-augment")
         self._check_model()
         self._check_schedule()
         try:
@@ -147,7 +162,7 @@ class RunConfig:
             raise ConfigurationError(message) from None
 
     def _check_model(self) -> None:
-        if not self.own_model:
+        if not (self.own_model or self.model == "ssrn"):
             _ = self.depth
             check_combination(**{name: getattr(self, name) for name in VGG_SETTINGS})
             return
@@ -178,7 +193,7 @@ class RunConfig:
         match = re.fullmatch(r"vgg(\d+)", self.model)
         if match is None:
             raise ConfigurationError(
-                f"--model must be vgg08, vgg38, vgg<depth> or FILE.py:function, got {self.model!r}"
+                f"--model must be vgg08, vgg38, vgg<depth>, ssrn or FILE.py:function, got {self.model!r}"
             )
         depth = int(match.group(1))
         blocks_per_stage(depth)
@@ -187,6 +202,11 @@ class RunConfig:
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as a dict that JSON can hold."""
         return dataclasses.asdict(self)
+
+
+def with_dataset_settings(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that were given, and those that are usual with their data set."""
+    return {**DATASET_SETTINGS.get(given.get("dataset", RunConfig.dataset), {}), **given}
 
 
 def check_setting(f: Any, value: Any) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from mlp.data.image_set import ImageSet
 from mlp.errors import CheckpointError, MlpError
-from mlp.experiments.config import RunConfig
+from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.own_model import digest_of_file
 from mlp.files import write_json
 from mlp.layers.machinery.base import Layer
@@ -150,7 +150,7 @@ class RunFolder:
             )
         if stored is None and self.latest.exists():
             raise CheckpointError(f"{self.path} has a checkpoint but no config.json: choose another --out")
-        config = RunConfig(**{**((resume and stored) or {}), **given})
+        config = RunConfig(**with_dataset_settings({**((resume and stored) or {}), **given}))
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file: --out must name a folder")
         return config

@@ -26,6 +26,11 @@ z[KH - 1 + s i] = dL/dy[i]. The sum over (u, v) runs through z backwards; with u
 which is (1) again, for the images z and the kernel turned by 180 degrees with C and F exchanged. So the input gradient
 is a convolution too; nothing is scattered, and nothing but x is kept: the columns are built again.
 
+Where the windows do not overlap (s >= KH, or there is only one), each pixel of xp stands in one window at most, and its
+gradient is that of its column, put back to where im2col took it from. (5) would multiply mostly zeros there:
+
+    dL/dcols = dL/dy @ K^T                                                                                  (6)
+
 The columns are KH KW times as large as the images (118 MB for a batch of 100 in the first stage of VGG). So they are
 built for a few images at a time, which halves the time as well: a block that fits into the cache is used from there.
 
@@ -44,7 +49,20 @@ from mlp.initializers import pytorch_default
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.parameter import Parameter
 from mlp.layers.machinery.weights import draw_weight_and_bias
-from mlp.typing import Array, DType, Initializer
+from mlp.typing import Array, DType, Initializer, Shape
+
+
+def windows_of(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int]) -> Array:
+    """Return all windows of padded images as a view (N, OH, OW, KH, KW, C).
+
+    In it, pixel (u, v) of window (i, j) is pixel (SH i + u, SW j + v) of the image.
+    """
+    (N, H, W, C), (KH, KW), (SH, SW) = images.shape, kernel_size, stride
+    OH, OW = (H - KH) // SH + 1, (W - KW) // SW + 1
+    n, h, w, c = images.strides
+    return get_array_module(images).lib.stride_tricks.as_strided(
+        images, shape=(N, OH, OW, KH, KW, C), strides=(n, SH * h, SW * w, h, w, c)
+    )
 
 
 def im2col(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] = (1, 1)) -> Array:
@@ -54,14 +72,8 @@ def im2col(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] 
         images: already padded.
         kernel_size: (KH, KW). stride: distances between windows, (down, right).
     """
-    (N, H, W, C), (KH, KW), (SH, SW) = images.shape, kernel_size, stride
-    OH, OW = (H - KH) // SH + 1, (W - KW) // SW + 1
-    n, h, w, c = images.strides
-    xp = get_array_module(images)
-    # A view in which pixel (u, v) of window (i, j) is pixel (SH i + u, SW j + v) of the image.
-    windows = xp.lib.stride_tricks.as_strided(
-        images, shape=(N, OH, OW, KH, KW, C), strides=(n, SH * h, SW * w, h, w, c)
-    )
+    windows = windows_of(images, kernel_size, stride)
+    N, OH, OW, KH, KW, C = windows.shape
     return windows.reshape(N * OH * OW, KH * KW * C)  # the copy
 
 
@@ -159,26 +171,45 @@ class Conv2d(Layer):
 
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
-        (N, OH, OW, F), (_, H, W, C) = grad_outputs.shape, x.shape
-        (KH, KW), (PH, PW), (SH, SW) = self.kernel_size, self.padding, self.stride
-        xp = get_array_module(x)
-
+        (N, OH, OW, F), kernel = grad_outputs.shape, self.weight.data
         padded = pad_with_zeros(x, self.padding)  # (N, H + 2 PH, W + 2 PW, C)
-        z = xp.zeros((N, H + 2 * PH + KH - 1, W + 2 * PW + KW - 1, F), x.dtype)
+        grad_kernel = get_array_module(x).zeros((kernel.size // F, F), x.dtype)
+        for images in blocks_of_images(N, OH * OW):
+            grad_rows = grad_outputs[images].reshape(-1, F)  # (n OH OW, F)
+            grad_kernel += im2col(padded[images], self.kernel_size, self.stride).T @ grad_rows  # (KH KW C, F)    (3)
+        self.weight.grad = grad_kernel.reshape(kernel.shape)  # (KH, KW, C, F)
+        if self.has_bias:
+            self.bias.grad = grad_outputs.reshape(-1, F).sum(axis=0)  # (F,)              (4)
+        if self.windows_are_apart((OH, OW)):
+            return self.gradient_put_back(grad_outputs, x.shape)
+        return self.gradient_by_convolution(grad_outputs, x.shape)
+
+    def windows_are_apart(self, output_size: Sequence[int]) -> bool:
+        """Whether no pixel stands in two windows."""
+        sizes = zip(self.kernel_size, self.stride, output_size, strict=True)
+        return all(k <= s or size == 1 for k, s, size in sizes)
+
+    def gradient_by_convolution(self, grad_outputs: Array, inputs_shape: Shape) -> Array:
+        """Return dL/dx by (5)."""
+        (N, OH, OW, F), (_, H, W, C), xp = grad_outputs.shape, inputs_shape, get_array_module(grad_outputs)
+        (KH, KW), (PH, PW), (SH, SW) = self.kernel_size, self.padding, self.stride
+        z = xp.zeros((N, H + 2 * PH + KH - 1, W + 2 * PW + KW - 1, F), grad_outputs.dtype)
         z[:, KH - 1 : KH - 1 + SH * OH : SH, KW - 1 : KW - 1 + SW * OW : SW] = grad_outputs
         z = z[:, PH : PH + H + KH - 1, PW : PW + W + KW - 1]  # nobody needs the gradients of padding
         turned = self.weight.data[::-1, ::-1].transpose(0, 1, 3, 2).reshape(-1, C)  # (KH KW F, C)
-
-        grad_kernel = xp.zeros((KH * KW * C, F), x.dtype)
-        grad_inputs = xp.empty((N, H, W, C), x.dtype)
+        grad_inputs = xp.empty(inputs_shape, grad_outputs.dtype)
         for images in blocks_of_images(N, OH * OW):
-            grad_rows = grad_outputs[images].reshape(-1, F)  # (n OH OW, F)
-            grad_kernel += im2col(padded[images], (KH, KW), (SH, SW)).T @ grad_rows  # (KH KW C, F)    (3)
             grad_inputs[images] = (im2col(z[images], (KH, KW)) @ turned).reshape(-1, H, W, C)  # (5)
-        self.weight.grad = grad_kernel.reshape(self.weight.data.shape)  # (KH, KW, C, F)
-        if self.has_bias:
-            self.bias.grad = grad_outputs.reshape(-1, F).sum(axis=0)  # (F,)              (4)
         return grad_inputs
+
+    def gradient_put_back(self, grad_outputs: Array, inputs_shape: Shape) -> Array:
+        """Return dL/dx by (6)."""
+        (N, OH, OW, F), (_, H, W, C) = grad_outputs.shape, inputs_shape
+        (KH, KW), (PH, PW) = self.kernel_size, self.padding
+        padded = get_array_module(grad_outputs).zeros((N, H + 2 * PH, W + 2 * PW, C), grad_outputs.dtype)
+        grad_cols = grad_outputs.reshape(-1, F) @ self.weight.data.reshape(-1, F).T  # (N OH OW, KH KW C)    (6)
+        windows_of(padded, (KH, KW), self.stride)[...] = grad_cols.reshape(N, OH, OW, KH, KW, C)
+        return padded[:, PH : PH + H, PW : PW + W]
 
     def multiply_adds(self, output_shape: Sequence[int]) -> int:
         OH, OW, _ = output_shape
@@ -190,7 +221,8 @@ class Conv2d(Layer):
         images = min(batch_size, images_in_a_block(OH * OW))
         window = self.kernel_size[0] * self.kernel_size[1]
         forward, backward = OH * OW * window * C, H * W * window * self.out_channels  # numbers of an image: (2), (5)
-        return images * max(forward, backward) * x.dtype.itemsize
+        largest = forward if self.windows_are_apart((OH, OW)) else max(forward, backward)
+        return images * largest * x.dtype.itemsize
 
     def __repr__(self) -> str:
         return (

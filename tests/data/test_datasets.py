@@ -115,7 +115,7 @@ def test_damaged_data_are_not_downloaded_over(tiny_cifar, monkeypatch):
 
 
 def test_wrong_requests(tmp_path):
-    accepted = "cifar100, cifar10, mnist, synthetic, npz:FILE, folder:DIR"
+    accepted = "cifar100, cifar10, mnist, synthetic, indian_pines, npz:FILE, folder:DIR"
     for name in ("imagenet", "npz", "npz:", "folder", "zip:x", "cifar100:x", ""):
         with pytest.raises(ConfigurationError, match=f"dataset must be one of {accepted}, got '{name}'"):
             load_dataset(name, tmp_path)
@@ -128,7 +128,7 @@ def test_wrong_requests(tmp_path):
     for count in (0, 1, 101):
         with pytest.raises(ConfigurationError, match=rf"limit_classes must lie in 2 \.\. 100, .*, got {count}"):
             load_dataset("synthetic", limit_classes=count)
-    with pytest.raises(ConfigurationError, match="split must be one of"):
+    with pytest.raises(ConfigurationError, match="split of synthetic must be one of"):
         load_dataset("synthetic", split="half")
     with pytest.raises(DataError, match="was not found"):
         load_dataset("cifar100", tmp_path)

@@ -42,7 +42,7 @@ from mlp.experiments.config import add_flags, given_settings
         ({"model": "net.py:deep", "filters": 8}, "--filters is for vgg models"),
         ({"model": "net.py:deep", "norm_groups": 8}, "--norm-groups is for vgg models"),
         ({"model": "net.py:deep", "dropout": 0.5}, "--dropout is for vgg models"),
-        ({"model": "net.py"}, "--model must be vgg08, vgg38, vgg<depth> or FILE.py:function, got 'net.py'"),
+        ({"model": "net.py"}, "--model must be vgg08, vgg38, vgg<depth>, ssrn or FILE.py:function, got 'net.py'"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(settings, message):

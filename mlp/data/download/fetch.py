@@ -26,6 +26,7 @@ from mlp.typing import PathLike
 
 CIFAR = ("https://www.cs.toronto.edu/~kriz/",)
 MNIST = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
+TENSORLY = ("https://raw.githubusercontent.com/tensorly/tensorly/main/tensorly/datasets/data/",)
 ATTEMPTS = 5  # at one address, as long as each brings something new
 
 
@@ -43,6 +44,10 @@ SOURCES = {
     "cifar100-binary": (RemoteFile("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", CIFAR),),
     "cifar10": (RemoteFile("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", CIFAR),),
     "cifar10-binary": (RemoteFile("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", CIFAR),),
+    "indian_pines": (
+        RemoteFile("Indian_pines_corrected.npy", "9b7504568c0d0e83e0da5c08f2e64e66", TENSORLY),
+        RemoteFile("Indian_pines_gt.npy", "198eeb96807f71b3e9166afb93514b7b", TENSORLY),
+    ),
     "mnist": (
         RemoteFile("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873", MNIST),
         RemoteFile("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432", MNIST),

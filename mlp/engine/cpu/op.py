@@ -6,7 +6,7 @@ How a layer becomes an op: a function registered for the layer's exact type adds
     def lower_relu(layer, value, plan):
         return plan.add(PointwiseOp(value, slope=0.0))
 
-and returns the value that holds the outputs. A new op is a subclass of `Op`; `ops.textbook.FlattenOp` is a short one.
+and returns the value that holds the outputs. A new op is a subclass of `Op`; `ops.textbook.ReshapeOp` is a short one.
 """
 
 from dataclasses import dataclass

@@ -278,8 +278,8 @@ def test_impossible_mirrors_are_reasons_like_others(root, server, mirror):
 
 def test_the_table_of_sources():
     files = [file for files in SOURCES.values() for file in files]
-    assert len(files) == 8
-    assert len({file.md5 for file in files}) == len({file.name for file in files}) == 8
+    assert len(files) == 10
+    assert len({file.md5 for file in files}) == len({file.name for file in files}) == 10
     for file in files:
         assert len(file.md5) == 32
         assert all(address.startswith("https://") and address.endswith("/") for address in file.addresses)

@@ -60,7 +60,7 @@ class StridedIdentityOp(Op):
 
 
 class PixelConvolutionOp(ConvolutionBase):
-    """A 1 x 1 convolution without padding: a matrix product of the grid's pixels with the kernel (C, F)."""
+    """A convolution of single pixels without padding: a matrix product of the grid's pixels with the kernel (C, F)."""
 
     name = "pixel convolution"
 
@@ -74,7 +74,7 @@ class PixelConvolutionOp(ConvolutionBase):
 
     def prepare(self):
         kernel, self.bias = self.weights()
-        self.kernel = kernel.reshape(kernel.shape[2:])  # (C, F)
+        self.kernel = kernel.reshape(-1, kernel.shape[-1])  # (C, F)
         self.turned = np.ascontiguousarray(self.kernel.T)
 
     def rows(self, t, lo, hi):
@@ -93,8 +93,8 @@ class PixelConvolutionOp(ConvolutionBase):
     def backward(self, t, lo, hi):
         grad = np.ascontiguousarray(self.output.grad.part(t, lo, hi))  # (n, OH, OW, F)
         grad_rows = grad.reshape(-1, grad.shape[-1])
-        kernel = self.grad_kernel.take()  # (1, 1, C, F)
-        np.matmul(self.rows(t, lo, hi).T, grad_rows, out=kernel[0, 0])
+        kernel = self.grad_kernel.take()  # of the shape of the weight
+        np.matmul(self.rows(t, lo, hi).T, grad_rows, out=kernel.reshape(-1, kernel.shape[-1]))
         self.add_gradients(lo, kernel, grad)
         if not self.inputs[0].needs_grad:
             return

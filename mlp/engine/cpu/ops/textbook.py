@@ -1,10 +1,12 @@
-"""Ops that need no tricks: flattening, and layers that run their own textbook code inside a plan."""
+"""Ops that need no tricks: reshaping, and layers that run their own textbook code inside a plan."""
+
+import math
 
 import numpy as np
 
 from mlp.engine.cpu.lowering import checked_backward, checked_forward, probe_output_shape
 from mlp.engine.cpu.op import Op, Phase, lowers
-from mlp.layers import Flatten
+from mlp.layers import Flatten, Reshape
 
 
 @lowers(object)
@@ -48,13 +50,20 @@ class TextbookOp(Op):
 
 @lowers(Flatten)
 def lower_flatten(layer, value, plan):
-    return plan.add(FlattenOp([value], (value.size,)))
+    return plan.add(ReshapeOp([value], (value.size,)))
 
 
-class FlattenOp(Op):
-    """(n, H, W, C) -> (n, H W C): a copy, because the images may have borders."""
+@lowers(Reshape)
+def lower_reshape(layer, value, plan):
+    if value.size != math.prod(layer.shape):
+        layer.forward(plan.example(value))  # an error with both shapes
+    return plan.add(ReshapeOp([value], layer.shape))
 
-    name = "flatten"
+
+class ReshapeOp(Op):
+    """The same numbers in another shape: a copy, because images may have borders."""
+
+    name = "reshape"
 
     def forward_phases(self):
         return [Phase(self.forward, self.blocks)]
@@ -63,14 +72,13 @@ class FlattenOp(Op):
         return [Phase(self.backward, self.blocks)]
 
     def forward(self, t, lo, hi):
-        (x,) = self.inputs
-        y = self.output.data.part(t, lo, hi)
-        np.copyto(y.reshape(hi - lo, *x.shape), x.data.part(t, lo, hi))
+        (x,), y = self.inputs, self.output.data.part(t, lo, hi)
+        np.copyto(y, x.data.part(t, lo, hi).reshape(y.shape))
 
     def backward(self, t, lo, hi):
         (x,), (first,) = self.inputs, self.writes
         grad, grad_inputs = self.output.grad.part(t, lo, hi), x.grad.part(t, lo, hi)
-        grad = grad.reshape(hi - lo, *x.shape)
+        grad = grad.reshape(grad_inputs.shape)
         if first:
             np.copyto(grad_inputs, grad)
         else:
