@@ -19,7 +19,7 @@ setup(
         "mlp.engine.cuda": ["*.cu", "kernels/*.cu", "kernels/*.cuh"],
         "mlp.pages": ["style.css", "templates/*"],
     },
-    entry_points={"console_scripts": ["mlp=mlp.commands.main:main"]},
+    entry_points={"console_scripts": ["mlp=mlp.__main__:main"]},
     install_requires=["numpy>=2.0", "matplotlib>=3.8", "jinja2>=3.1", "tqdm>=4.66", "threadpoolctl>=3.5"],
     extras_require={
         "cuda12x": ["cupy-cuda12x>=14,<15"],

@@ -1,8 +1,14 @@
 """`python -m mlp train ...` is `mlp train ...`."""
 
-import sys
+from typing import NoReturn
 
-from mlp.commands.main import main
+from mlp.commands.command_line import start
+
+
+def main() -> NoReturn:
+    """The command `mlp`."""
+    start("main")
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

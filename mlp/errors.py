@@ -1,8 +1,13 @@
-"""What can go wrong, by kind.
+"""What can go wrong, by kind, and how it is said in one sentence.
 
 Every error that a user can cause derives from `MlpError`, says what was given, what was expected and
-what to do instead. Scripts turn an `MlpError` into one line and exit status 2; notebooks show it as it is.
+what to do instead. Commands turn every error into one line and an exit status; notebooks show it as it is.
 """
+
+import os
+import sysconfig
+import traceback
+from pathlib import Path
 
 
 class MlpError(Exception):
@@ -13,6 +18,8 @@ class MlpError(Exception):
     """
 
     exit_status = 2
+
+    exit_status = 2  # of a command that ends with it
 
 
 class ShapeError(MlpError, ValueError):
@@ -53,3 +60,36 @@ class BackwardError(MlpError, RuntimeError):
 
 class NonFiniteLossError(MlpError, ArithmeticError):
     """The training loss became infinite or NaN."""
+
+
+def as_sentence(error: BaseException) -> str:
+    """Return what went wrong as a sentence for people, whatever kind of error it is."""
+    text = text_of(error)
+    if isinstance(error, MlpError):
+        return text
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {text or 'the system gave no more'}{place_of(error)}"
+    if isinstance(error, RecursionError):
+        return f"something is nested too deeply: {text}{place_of(error)}"
+    if isinstance(error, OSError) and error.strerror:
+        names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+        return ": ".join((" -> ".join(names), error.strerror)) if names else error.strerror
+    if isinstance(error, RuntimeError) and "can't start new thread" in text:
+        return "the system starts no more threads: use --threads 1, end other programs, or raise the limit (ulimit -u)"
+    return f"{type(error).__name__}: {text}{place_of(error)}; with MLP_TRACEBACK=1 all of it is shown"
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of an error; of one that cannot even say what it is, nothing."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+def place_of(error: BaseException) -> str:
+    """Return ", line 3 of net.py": where an error came from, libraries left out."""
+    libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((*libraries, "<"))]
+    return f", line {own[-1].lineno} of {Path(own[-1].filename).name}" if own else ""

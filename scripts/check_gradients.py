@@ -1,8 +1,6 @@
 """The command `mlp check`, from a clone: see mlp/commands/check.py."""
 
-import sys
-
-from mlp.commands.check import main
+from mlp.commands.command_line import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start("check")

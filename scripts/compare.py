@@ -1,8 +1,6 @@
 """The command `mlp compare`, from a clone: see mlp/commands/compare.py."""
 
-import sys
-
-from mlp.commands.compare import main
+from mlp.commands.command_line import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start("compare")

@@ -1,8 +1,6 @@
 """The command `mlp devices`, from a clone: see mlp/commands/devices.py."""
 
-import sys
-
-from mlp.commands.devices import main
+from mlp.commands.command_line import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start("devices")

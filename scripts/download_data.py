@@ -1,8 +1,6 @@
 """The command `mlp data`, from a clone: see mlp/commands/data.py."""
 
-import sys
-
-from mlp.commands.data import main
+from mlp.commands.command_line import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start("data")

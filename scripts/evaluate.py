@@ -1,8 +1,6 @@
 """The command `mlp evaluate`, from a clone: see mlp/commands/evaluate.py."""
 
-import sys
-
-from mlp.commands.evaluate import main
+from mlp.commands.command_line import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start("evaluate")

@@ -1,8 +1,6 @@
 """The command `mlp predict`, from a clone: see mlp/commands/predict.py."""
 
-import sys
-
-from mlp.commands.predict import main
+from mlp.commands.command_line import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start("predict")

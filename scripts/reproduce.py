@@ -1,8 +1,6 @@
 """The command `mlp reproduce`, from a clone: see mlp/commands/reproduce.py."""
 
-import sys
-
-from mlp.commands.reproduce import main
+from mlp.commands.command_line import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start("reproduce")

@@ -1,8 +1,6 @@
 """The command `mlp sweep`, from a clone: see mlp/commands/sweep.py."""
 
-import sys
-
-from mlp.commands.sweep import main
+from mlp.commands.command_line import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start("sweep")

@@ -1,8 +1,6 @@
 """The command `mlp train`, from a clone: see mlp/commands/train.py."""
 
-import sys
-
-from mlp.commands.train import main
+from mlp.commands.command_line import start
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start("train")

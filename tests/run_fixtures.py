@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from mlp.commands.command_line import run_command
 from mlp.experiments import RunConfig, run
 from mlp.reproduction.plan import folder_name, settings_of
 from mlp.reproduction.reports import ROWS
@@ -57,7 +58,7 @@ def call(monkeypatch, capsys):
     def call(module, *arguments):
         monkeypatch.setattr("sys.argv", [f"{module.__name__}.py", *map(str, arguments)])
         capsys.readouterr()
-        status = module.main()
+        status = run_command(module.__name__.rpartition(".")[2])
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mlp import backend, cuda_devices
-from mlp.commands import train
+from mlp.commands.command_line import run_command
 from mlp.errors import DeviceError
 from mlp.layers import Affine
 
@@ -235,7 +235,7 @@ def test_a_run_says_it_before_anything_is_written(place, monkeypatch, tmp_path, 
     place(**NOTHING)
     out = tmp_path / "run"
     monkeypatch.setattr(sys, "argv", ["train.py", "--device", "cuda:0", "--dataset", "synthetic", "--out", str(out)])
-    assert train.main() == 2
+    assert run_command("train") == 2
     assert capsys.readouterr().err.startswith("train.py: device 'cuda:0' cannot be used: CuPy is not installed")
     assert not out.exists()
 

@@ -1,40 +1,212 @@
-"""The command lines of the scripts: help as it is written at their top, and a word to those who mistype a flag."""
+"""What all commands share: their flags, and how they end.
 
+A command is a module of this package with a function `main() -> int`. It may also have
+
+    after_interrupt() -> str       what to do after Ctrl-C, for the line that is printed then
+    OUTLIVES_READER = True         it works on when nobody reads its output any more, because its files are what counts
+
+`run_command` runs it and turns whatever happens into one line on standard error and an exit status:
+
+    0      done, or the reader of the output has left
+    2      an error: wrong flags, missing or damaged files, no memory, a full disk
+    130    Ctrl-C; 128 + N for another signal N that ends the process
+"""
+
+import os
 import re
+import shlex
+import signal
 import sys
-from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from collections.abc import Sequence
+import traceback
+from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from difflib import get_close_matches
-from io import TextIOWrapper
-from typing import Any
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NoReturn
+
+from mlp.commands.terminal import PatientFile, ReaderGone, patient_streams, without_controls
+from mlp.errors import MlpError, as_sentence
+
+LONGEST = 1000  # characters of a message
 
 
 class CommandLine(ArgumentParser):
-    """An ArgumentParser that says which flag an unknown one resembles.
+    """An ArgumentParser that says in one line what is wrong, and which flag an unknown one resembles.
 
     Args:
         description: printed by --help with its lines as they are. options: those of ArgumentParser.
     """
 
     def __init__(self, description: str | None = None, **options: Any) -> None:
+        options.setdefault("prog", program())
         super().__init__(description=description, formatter_class=RawDescriptionHelpFormatter, **options)
 
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """Parse the arguments; of those left over, which parse_args reports, the flags have a suggestion.
-
-        From here on each line is written when it ends, into a file too: a log shows how far a command is, and what
-        went wrong stands after what was done before.
-        """
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(line_buffering=True)
+        """Parse the arguments; of those left over, which parse_args reports, the flags have a suggestion."""
         namespace, unknown = super().parse_known_args(args, namespace)
         flags = re.findall(r"--[\w-]+", self.format_usage()) if unknown else []
         return namespace, [with_suggestion(word, flags) for word in unknown]
 
+    def error(self, message: str) -> NoReturn:
+        """Print the message without the usage, which may be longer than a screen, and exit with status 2."""
+        self.exit(2, one_line(f"{self.prog}: error: {message}") + "\n")
+
 
 def with_suggestion(word: str, flags: Sequence[str]) -> str:
-    """Return `word`, and behind it the flag it resembles if there is one."""
+    """Return `word`, and after it the flag it resembles if there is one."""
     similar = get_close_matches(word.partition("=")[0], flags, n=1)
     return f"{word} (did you mean {similar[0]}?)" if similar else word
+
+
+def path_argument(text: str) -> str:
+    """The type of a flag that names a file or a folder: ~ is the home folder; an empty text is an error."""
+    if not text.strip():
+        raise ArgumentTypeError("it is empty, and must name a file or a folder (is a variable of your script unset?)")
+    if "\0" in text:
+        raise ArgumentTypeError("a name cannot have a NUL character")
+    return str(Path(text).expanduser()) if text.startswith("~") else text
+
+
+def program() -> str:
+    """Return the name under which the command was called: "train.py" or "mlp train"."""
+    return os.path.basename(sys.argv[0]) or "mlp"
+
+
+def repeated_command(*more: str) -> str:
+    """Return the command as it was typed, with `more` words at its end."""
+    words = [word for word in sys.argv[1:] if word not in more]
+    return " ".join(filter(None, (spoken_program(), shlex.join([*words, *more]))))
+
+
+def spoken_program() -> str:
+    """Return what to type for this command: "mlp train", or "python scripts/train.py"."""
+    return sys.argv[0] if sys.argv[0].startswith("mlp ") else f"python {shlex.quote(sys.argv[0])}"
+
+
+def start(command: str | Callable[[], int | None]) -> NoReturn:
+    """Run a command as the whole program: what scripts/ and the command `mlp` do."""
+    status = run_command(command)
+    ignore_signals()  # nothing is left to interrupt but the end of Python itself
+    sys.exit(status)
+
+
+def run_command(command: str | Callable[[], int | None]) -> int:
+    """Run a command, a module of `mlp.commands` or a function; return its exit status. It raises nothing."""
+    try:
+        with ended_by_signals(), patient_streams() as files:
+            status = outcome_of(command)
+            sys.stdout.flush()
+            problem = files[0].problem if files else None
+            if problem is not None and not files[0].reader_gone:
+                return fail(f"standard output: {problem.strerror}: what was to be printed is lost", status or 2)
+            return status
+    except KeyboardInterrupt as error:  # a second one, while the first was being told
+        return interrupt_status(error)
+
+
+def outcome_of(command: str | Callable[[], int | None]) -> int:
+    """Run a command and return its exit status, with a line on standard error where it did not succeed."""
+    module: Any = SimpleNamespace(main=command)
+    output = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    try:
+        if isinstance(command, str):
+            module = import_module(f"mlp.commands.{command}")
+        if isinstance(output, PatientFile):
+            output.ends_with_reader = not getattr(module, "OUTLIVES_READER", False)
+        status = int(module.main() or 0)
+        sys.stdout.flush()
+        return status
+    except SystemExit as error:  # of argparse
+        return int(error.code or 0) if isinstance(error.code, int | None) else fail(str(error.code))
+    except ReaderGone:
+        return 0
+    except KeyboardInterrupt as error:
+        ignore_signals()
+        what = f"ended by {error.name}" if isinstance(error, EndedBySignal) else "interrupted"
+        advice = module.after_interrupt() if hasattr(module, "after_interrupt") else ""
+        print(f"\n{one_line(f'{what}: {advice}' if advice else what)}", file=sys.stderr)
+        return interrupt_status(error)
+    except Exception as error:
+        if os.environ.get("MLP_TRACEBACK"):
+            traceback.print_exc()
+        return fail(as_sentence(error), getattr(error, "exit_status", MlpError.exit_status))
+
+
+def fail(message: str, status: int = MlpError.exit_status) -> int:
+    """Print a line on standard error; return the exit status."""
+    print(one_line(f"{program()}: {message}"), file=sys.stderr)
+    return status
+
+
+def one_line(text: str) -> str:
+    """Return a message as one line of at most `LONGEST` characters; of a longer one the middle is left out."""
+    line = without_controls(" ".join(part.strip() for part in text.splitlines() if part.strip()))
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 310]} ... {line[-300:]}"
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+
+
+class EndedBySignal(KeyboardInterrupt):
+    """The process was asked to end, as Ctrl-C asks: whatever handles an interrupt handles this one, too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number, self.name = number, signal.Signals(number).name
+
+
+def interrupt_status(error: KeyboardInterrupt) -> int:
+    """Return the exit status that shells give to a process that a signal ended."""
+    return 128 + (error.number if isinstance(error, EndedBySignal) else signal.SIGINT)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Within this context SIGTERM and SIGHUP raise `EndedBySignal`; one that is ignored (nohup) stays ignored."""
+
+    def end(number: int, frame: object) -> None:
+        raise EndedBySignal(number)
+
+    before = {number: signal.getsignal(number) for number in ending_signals()}
+    for number, handler in before.items():
+        if handler is signal.SIG_DFL:
+            set_signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            set_signal(number, handler)
+
+
+def ending_signals() -> list[int]:
+    """Return the numbers of the signals that ask a process to end; Windows has no SIGHUP."""
+    return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def ignore_signals() -> None:
+    """Let no signal that asks the process to end come in between any more."""
+    for number in ending_signals():
+        set_signal(number, signal.SIG_IGN)
+
+
+def set_signal(number: int, handler: Any) -> None:
+    """Set the handler of a signal; another thread than the main one may not, and leaves it."""
+    with suppress(ValueError):
+        signal.signal(number, handler)
+
+
+__all__ = [
+    "CommandLine",
+    "outcome_of",
+    "path_argument",
+    "program",
+    "repeated_command",
+    "run_command",
+    "spoken_program",
+    "start",
+]

@@ -5,23 +5,18 @@
 Runs that differ only in the seed are shown as mean and standard deviation. Runs may be unfinished, or kept results.
 """
 
-import sys
-
-from mlp.commands.command_line import CommandLine
-from mlp.errors import MlpError
+from mlp.commands.command_line import CommandLine, path_argument
 from mlp.experiments.comparison import compare_runs
 
 
 def main() -> int:
     parser = CommandLine(__doc__)
-    parser.add_argument("runs", metavar="RUN", nargs="+", help="the folder of a run")
-    parser.add_argument("--out", default="runs/comparison", help="where to write (default: runs/comparison)")
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=path_argument, help="the folder of a run")
+    parser.add_argument(
+        "--out", type=path_argument, default="runs/comparison", help="where to write (default: runs/comparison)"
+    )
     arguments = parser.parse_args()
-    try:
-        table, written = compare_runs(arguments.runs, arguments.out)
-    except (MlpError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
+    table, written = compare_runs(arguments.runs, arguments.out)
     print(table)
     print("\n".join(f"written: {path}" for path in written))
     return 0

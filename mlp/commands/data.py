@@ -8,11 +8,10 @@ A download that breaks off goes on where it stopped when the command is repeated
 complete; before, it is called name.part. Archives are not unpacked: they are read as they are.
 """
 
-import sys
-
-from mlp.commands.command_line import CommandLine
+from mlp.commands.command_line import CommandLine, path_argument
 from mlp.data import SOURCES, download_dataset
-from mlp.errors import MlpError
+
+OUTLIVES_READER = True
 
 
 def main() -> int:
@@ -21,20 +20,22 @@ def main() -> int:
     parser.add_argument(
         "--mirror", action="append", default=[], metavar="URL", help="address of a folder with the files"
     )
-    parser.add_argument("--archive", action="append", default=[], metavar="FILE", help="a file that is there already")
-    parser.add_argument("--data-dir", help="where to put it (default: MLP_DATA_DIR, else ./data)")
+    parser.add_argument(
+        "--archive",
+        action="append",
+        default=[],
+        type=path_argument,
+        metavar="FILE",
+        help="a file that is there already",
+    )
+    parser.add_argument("--data-dir", type=path_argument, help="where to put it (default: MLP_DATA_DIR, else ./data)")
     parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="without a byte (default 30)")
     arguments = parser.parse_args()
-    try:
-        paths = download_dataset(
-            arguments.name, arguments.data_dir, arguments.mirror, arguments.archive, arguments.timeout
-        )
-    except (MlpError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on where it stopped", file=sys.stderr)
-        return 130
+    paths = download_dataset(arguments.name, arguments.data_dir, arguments.mirror, arguments.archive, arguments.timeout)
     for path in paths:
         print(f"{path}: {path.stat().st_size:,} bytes, checksum right")
     return 0
+
+
+def after_interrupt() -> str:
+    return "the same command continues where it stopped"

@@ -4,10 +4,7 @@ python scripts/evaluate.py runs/vgg38
 python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
 """
 
-import sys
-
-from mlp.commands.command_line import CommandLine
-from mlp.errors import MlpError
+from mlp.commands.command_line import CommandLine, path_argument
 from mlp.experiments.inference import CHECKPOINTS, SPLITS, evaluate_run
 from mlp.experiments.markdown import aligned
 from mlp.experiments.run_folder import RunFolder
@@ -15,21 +12,19 @@ from mlp.experiments.run_folder import RunFolder
 
 def main() -> int:
     parser = CommandLine(__doc__)
-    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("run", metavar="RUN", type=path_argument, help="the folder of a run")
     parser.add_argument("--split", default="test", help=f"which images: {', '.join(SPLITS)} (default: test)")
     parser.add_argument("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")
-    parser.add_argument("--data-dir", help="folder with the data sets (default: MLP_DATA_DIR, else ./data)")
+    parser.add_argument(
+        "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
+    )
     parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
     parser.add_argument("--classes", type=int, default=5, metavar="N", help="worst and best classes (default: 5 each)")
     arguments = parser.parse_args()
-    try:
-        evaluation = evaluate_run(
-            arguments.run, arguments.split, arguments.checkpoint, arguments.data_dir, arguments.device
-        )
-        RunFolder(arguments.run).mention_changed_code()
-    except (MlpError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
+    evaluation = evaluate_run(
+        arguments.run, arguments.split, arguments.checkpoint, arguments.data_dir, arguments.device
+    )
+    RunFolder(arguments.run).mention_changed_code()
 
     print(f"{arguments.run}, {arguments.checkpoint} weights, {len(evaluation.targets):,} images of {arguments.split}:")
     rows = [("loss", f"{evaluation.loss:.4f}"), ("accuracy", f"{evaluation.top(1):.2%}")]

@@ -15,7 +15,8 @@
 
 import sys
 from difflib import get_close_matches
-from importlib import import_module
+
+from mlp.commands.command_line import outcome_of
 
 COMMANDS = ("train", "evaluate", "predict", "compare", "sweep", "reproduce", "check", "data", "devices")
 
@@ -33,5 +34,4 @@ def main() -> int:
         print(f"mlp: there is no command {name!r}: {hint}", file=sys.stderr)
         return 2
     sys.argv = [f"mlp {name}", *words[1:]]
-    status = import_module(f"mlp.commands.{name}").main()
-    return int(status or 0)
+    return outcome_of(name)

@@ -7,10 +7,9 @@ Pictures of another size are cut to their middle and resized to the model's; the
 Pillow (python -m pip install pillow). Arrays in .npy files are bytes, (H, W, 3) or (N, H, W, 3).
 """
 
-import sys
 from pathlib import Path
 
-from mlp.commands.command_line import CommandLine
+from mlp.commands.command_line import CommandLine, path_argument
 from mlp.errors import MlpError
 from mlp.experiments.inference import CHECKPOINTS, predict_images
 from mlp.experiments.markdown import aligned
@@ -22,29 +21,29 @@ MOST_DRAWN = 40  # images in one picture
 
 def main() -> int:
     parser = CommandLine(__doc__)
-    parser.add_argument("run", metavar="RUN", help="the folder of a run")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture, or an .npy file of bytes")
+    parser.add_argument("run", metavar="RUN", type=path_argument, help="the folder of a run")
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", type=path_argument, help="a picture, or an .npy file of bytes"
+    )
     parser.add_argument("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")
-    parser.add_argument("--data-dir", help="folder with the data sets, for older runs that do not name their classes")
+    parser.add_argument(
+        "--data-dir",
+        type=path_argument,
+        help="folder with the data sets, for older runs that do not name their classes",
+    )
     parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
-    parser.add_argument("--out", type=Path, help="where to draw the picture (default: RUN/predictions.png)")
+    parser.add_argument("--out", type=path_argument, help="where to draw the picture (default: RUN/predictions.png)")
     arguments = parser.parse_args()
     from mlp import plotting  # --help need not wait for Matplotlib
 
-    out = arguments.out or Path(arguments.run) / "predictions.png"
-    try:
-        if out.suffix.lower() not in plotting.FORMATS:
-            raise MlpError(f"--out must end in {', '.join(plotting.FORMATS)}, got {out}")
-        run, files = arguments.run, arguments.images
-        predictions = predict_images(
-            run, files, arguments.checkpoint, data_dir=arguments.data_dir, device=arguments.device
-        )
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_figure(out, plotting.predictions(predictions[:MOST_DRAWN]))
-        RunFolder(run).mention_changed_code()
-    except (MlpError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
+    out = Path(arguments.out or Path(arguments.run) / "predictions.png")
+    if out.suffix.lower() not in plotting.FORMATS:
+        raise MlpError(f"--out must end in {', '.join(plotting.FORMATS)}, got {out}")
+    run, files = arguments.run, arguments.images
+    predictions = predict_images(run, files, arguments.checkpoint, data_dir=arguments.data_dir, device=arguments.device)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_figure(out, plotting.predictions(predictions[:MOST_DRAWN]))
+    RunFolder(run).mention_changed_code()
 
     rows = [("image", "class", "probability")]
     for prediction in predictions:

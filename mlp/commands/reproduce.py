@@ -18,10 +18,10 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlp.commands.command_line import CommandLine
+from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.running import add_machine_flags, do_runs
 from mlp.data.formats.sources import MissingDataError
-from mlp.errors import ConfigurationError, MlpError
+from mlp.errors import ConfigurationError
 from mlp.experiments.markdown import markdown
 from mlp.files import write_text
 from mlp.reproduction.figures import save
@@ -121,7 +121,9 @@ def main() -> int:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(function=function)
         if shows_runs:
-            added.add_argument("--runs", default=RUNS, metavar="DIR", help=f"where the runs are (default: {RUNS})")
+            added.add_argument(
+                "--runs", type=path_argument, default=RUNS, metavar="DIR", help=f"where the runs are (default: {RUNS})"
+            )
             added.add_argument("--scale", metavar="NAME", help="full or quick (default: full if there are such runs)")
             added.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
         return added
@@ -135,32 +137,35 @@ def main() -> int:
     running.add_argument("--scale", default="full", metavar="NAME", help=f"{', '.join(SCALES)} (default: full)")
     running.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
     running.add_argument("--device", default="cpu", help="cpu, or cuda:0 for a GPU (default: cpu)")
-    running.add_argument("--out", default=RUNS, metavar="DIR", help=f"where the runs go (default: {RUNS})")
+    running.add_argument(
+        "--out", type=path_argument, default=RUNS, metavar="DIR", help=f"where the runs go (default: {RUNS})"
+    )
     add_machine_flags(running)
 
     tabling = command("table", table_command, "print a table: ours, published, verdict", shows_runs=True)
     tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")
     tabling.add_argument("--format", default="markdown", metavar="NAME", help=f"{', '.join(FORMATS)}")
-    tabling.add_argument("--out", metavar="FILE", help="write to a file (default: print)")
+    tabling.add_argument("--out", type=path_argument, metavar="FILE", help="write to a file (default: print)")
 
     command("findings", findings_command, "print what the reports found, and whether our runs show it", shows_runs=True)
 
     drawing = command("figure", figure_command, "draw figures as PNG and PDF", shows_runs=True)
     drawing.add_argument("ids", nargs="+", metavar="ID", help="s0-fig1; list shows all of them")
-    drawing.add_argument("--out", metavar="DIR", help="folder to write to (default: figures/ in that of the runs)")
+    drawing.add_argument(
+        "--out", type=path_argument, metavar="DIR", help="folder to write to (default: figures/ in that of the runs)"
+    )
 
     reporting = command("report", report_command, "write a page with all tables and figures so far", shows_runs=True)
-    reporting.add_argument("--out", metavar="DIR", help="folder to write to (default: report/ in that of the runs)")
+    reporting.add_argument(
+        "--out", type=path_argument, metavar="DIR", help="folder to write to (default: report/ in that of the runs)"
+    )
 
     arguments = parser.parse_args()
     if arguments.command is None:
         parser.print_help()
         return 2
-    try:
-        return arguments.function(arguments) or 0
-    except (MlpError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("\ninterrupted: repeat the command to go on; finished runs are skipped", file=sys.stderr)
-        return 130
+    return arguments.function(arguments) or 0
+
+
+def after_interrupt() -> str:
+    return "repeat the command to continue; finished runs are skipped"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlp.backend import require_device
+from mlp.commands.command_line import path_argument
 from mlp.reproduction.index import PlannedRun
 from mlp.reproduction.queue import run_all, share_machine
 from mlp.reproduction.work import exit_status_of, summarize
@@ -18,7 +19,9 @@ def add_machine_flags(parser: ArgumentParser) -> None:
     here.add_argument(
         "--devices", nargs="+", default=[], metavar="DEVICE", help="GPUs, one run each at a time: cuda:0 cuda:1"
     )
-    parser.add_argument("--data-dir", metavar="DIR", help="with the data sets (default: MLP_DATA_DIR, else ./data)")
+    parser.add_argument(
+        "--data-dir", type=path_argument, metavar="DIR", help="with the data sets (default: MLP_DATA_DIR, else ./data)"
+    )
 
 
 def do_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments: Namespace) -> int:

@@ -13,13 +13,11 @@ Switches take yes and no: --residual yes no.
 """
 
 import dataclasses
-import sys
 from argparse import SUPPRESS, Namespace
 from pathlib import Path
 
-from mlp.commands.command_line import CommandLine
+from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.running import add_machine_flags, do_runs
-from mlp.errors import MlpError
 from mlp.experiments.config import RunConfig, flag_of, kind_of
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.sweep.grid import combine, draw, plan_sweep, read_values
@@ -50,7 +48,9 @@ def sweep_command(arguments: Namespace) -> int:
 
 def make_parser() -> CommandLine:
     parser = CommandLine(__doc__)
-    parser.add_argument("--out", default=OUT, metavar="DIR", help=f"where the runs go (default: {OUT})")
+    parser.add_argument(
+        "--out", type=path_argument, default=OUT, metavar="DIR", help=f"where the runs go (default: {OUT})"
+    )
     parser.add_argument("--zip", action="store_true", help="pair the values up instead of combining all with all")
     parser.add_argument("--sample", type=int, metavar="N", help="draw N settings; two numbers are the ends of a range")
     parser.add_argument("--sample-seed", type=int, default=0, metavar="N", help="another one, other draws (default: 0)")
@@ -66,13 +66,8 @@ def make_parser() -> CommandLine:
 
 
 def main() -> int:
-    parser = make_parser()
-    arguments = parser.parse_args()
-    try:
-        return sweep_command(arguments)
-    except (MlpError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return getattr(error, "exit_status", 2)
-    except KeyboardInterrupt:
-        print("\ninterrupted: repeat the command to go on; finished runs are skipped", file=sys.stderr)
-        return 130
+    return sweep_command(make_parser().parse_args())
+
+
+def after_interrupt() -> str:
+    return "repeat the command to continue; finished runs are skipped"

@@ -16,24 +16,25 @@ For schedulers: the signal USR2 ends the run after the epoch in progress, with e
 process writes to is exit status 73; every other error is 2.
 """
 
-import shlex
-import sys
 from typing import Any
 
-from mlp.commands.command_line import CommandLine
+from mlp.commands.command_line import CommandLine, path_argument, repeated_command
 from mlp.diagnostics.smoothness import Smoothness
-from mlp.errors import MlpError
 from mlp.experiments.config import add_flags, given_settings
 from mlp.experiments.run import run
 from mlp.training.hooks import Hook, KeepWeights
+
+OUTLIVES_READER = True
 
 
 def main() -> int:
     parser = CommandLine(__doc__)
     add_flags(parser.add_argument_group("settings (the defaults are the reports' protocol)"))
     paths = parser.add_argument_group("paths and interruptions")
-    paths.add_argument("--out", help="folder of the run (default: runs/<model>)")
-    paths.add_argument("--data-dir", help="folder with the data sets (default: MLP_DATA_DIR, else ./data)")
+    paths.add_argument("--out", type=path_argument, help="folder of the run (default: runs/<model>)")
+    paths.add_argument(
+        "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
+    )
     paths.add_argument("--download", action="store_true", help="get a data set that is missing into that folder")
     paths.add_argument("--resume", action="store_true", help="go on with the run in --out; settings may be left out")
     paths.add_argument("--stop-after", type=int, metavar="N", help="end once N epochs exist; the schedule spans all")
@@ -47,25 +48,17 @@ def main() -> int:
 
     given = given_settings(arguments)
     out = arguments.out or f"runs/{given.get('model', 'vgg08').rpartition(':')[2]}"
-    try:
-        run(
-            out,
-            given,
-            arguments.data_dir,
-            arguments.resume,
-            arguments.stop_after,
-            arguments.download,
-            arguments.statistics,
-            arguments.threads,
-            more_hooks=probes(arguments, out),
-        )
-    except (MlpError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return getattr(error, "exit_status", 2)
-    except KeyboardInterrupt:
-        words = ["python", "scripts/train.py", *sys.argv[1:], *([] if arguments.resume else ["--resume"])]
-        print(f"\ninterrupted: {shlex.join(words)} goes on", file=sys.stderr)
-        return 130
+    run(
+        out,
+        given,
+        arguments.data_dir,
+        arguments.resume,
+        arguments.stop_after,
+        arguments.download,
+        arguments.statistics,
+        arguments.threads,
+        more_hooks=probes(arguments, out),
+    )
     return 0
 
 
@@ -73,3 +66,7 @@ def probes(arguments: Any, out: str) -> list[Hook]:
     """Return the hooks that were asked for beside those of every run."""
     hooks: list[Hook] = [KeepWeights(out)] if arguments.keep_weights else []
     return hooks + ([Smoothness(arguments.smoothness, out)] if arguments.smoothness else [])
+
+
+def after_interrupt() -> str:
+    return f"to continue, {repeated_command('--resume')}"

@@ -1,13 +1,12 @@
 """The gradient checker on right layers, on whole networks, on kinks, and what it leaves untouched."""
 
-import importlib.util
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mlp import layers
+from mlp.commands import check
 from mlp.diagnostics import GradientReport, check_layer, check_loss, check_model, compare_gradients, relative_error
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.layer_cases import CASES
@@ -243,16 +242,8 @@ def test_a_report_without_rows_did_not_pass():
 # --- the script ---------------------------------------------------------------------------------------------------
 
 
-def load_script():
-    path = Path(__file__).parents[3] / "scripts" / "check_gradients.py"
-    spec = importlib.util.spec_from_file_location("check_gradients", path)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    return script
-
-
 def test_the_script_prints_a_row_for_each_check_and_a_last_line(capsys):
-    assert load_script().main(["--only", "BatchNorm"]) == 0
+    assert check.main(["--only", "BatchNorm"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 + sum("batchnorm" in case.label.lower() for case in CASES)
     assert lines[-1].startswith("Worst error")
@@ -261,13 +252,12 @@ def test_the_script_prints_a_row_for_each_check_and_a_last_line(capsys):
 
 def test_the_script_fails_with_status_1_if_a_check_fails(capsys, monkeypatch):
     monkeypatch.setattr(ReLU, "backward", lambda self, grad_outputs: 1.5 * grad_outputs * (self.take() > 0))
-    script = load_script()
-    assert script.main(["--only", "relu"]) == 1
+    assert check.main(["--only", "relu"]) == 1
     printed = capsys.readouterr().out
     assert "1.5 times what it should be" in printed
     assert printed.splitlines()[-1].endswith("FAILED: ReLU")
     with pytest.raises(SystemExit, match="2"):
-        script.main(["--only", "no such layer"])
+        check.main(["--only", "no such layer"])
 
 
 class OverwritesInputs(Layer):

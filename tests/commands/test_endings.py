@@ -1,0 +1,253 @@
+"""However a command ends, it says so in one line, with the exit status that goes with it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mlp.commands.command_line import LONGEST, one_line, run_command
+from mlp.errors import ConfigurationError
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX descriptors and signals")
+
+# A program that ends as commands do; its work is the code that is given.
+PROGRAM = """
+import signal, sys, threading, time
+from mlp.commands.command_line import start
+from mlp import errors
+def main():
+    {}
+start(main)
+"""
+
+
+def program(tmp_path, code):
+    """Return the command line of a program whose main() has the given code."""
+    path = tmp_path / "tool.py"
+    path.write_text(PROGRAM.format(code.replace("\n", "\n    ")))
+    return [sys.executable, str(path)]
+
+
+def run(tmp_path, code, shell="", **environment):
+    """Run such a program, with redirections as the shell writes them; return (status, output, error)."""
+    words = " ".join(f"'{word}'" for word in program(tmp_path, code))
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{words} {shell}"],
+        capture_output=True,
+        env={**os.environ, **environment},
+        check=False,
+        timeout=60,
+    )
+    return done.returncode, done.stdout.decode("latin1"), done.stderr.decode("latin1")
+
+
+@pytest.mark.parametrize(
+    ("raised", "line"),
+    [
+        ("errors.DataError('no data')", "no data"),
+        ("errors.DataError('two\\n  lines')", "two lines"),
+        ("FileNotFoundError(2, 'No such file or directory', 'a.npz')", "a.npz: No such file or directory"),
+        ("OSError(28, 'No space left on device')", "No space left on device"),
+        ("MemoryError('Unable to allocate 4 TiB')", "not enough memory: Unable to allocate 4 TiB, line 6 of tool.py"),
+        (
+            'RuntimeError("can\'t start new thread")',
+            "the system starts no more threads: use --threads 1, end other programs, or raise the limit (ulimit -u)",
+        ),
+        (
+            "RecursionError('maximum depth')",
+            "something is nested too deeply: maximum depth, line 6 of tool.py",
+        ),
+        ("ZeroDivisionError('0')", "ZeroDivisionError: 0, line 6 of tool.py; with MLP_TRACEBACK=1 all of it is shown"),
+        (
+            "UnicodeEncodeError('ascii', 'x', 0, 1, 'no')",
+            "UnicodeEncodeError: 'ascii' codec can't encode character '\\x78' in position 0: no, line 6 of tool.py; "
+            "with MLP_TRACEBACK=1 all of it is shown",
+        ),
+    ],
+)
+def test_an_error_of_any_kind_is_one_line_and_status_2(tmp_path, raised, line):
+    assert run(tmp_path, f"raise {raised}") == (2, "", f"tool.py: {line}\n")
+
+
+def test_the_whole_traceback_is_shown_when_asked_for(tmp_path):
+    _, _, error = run(tmp_path, "1 / 0", MLP_TRACEBACK="1")
+    assert "Traceback" in error
+    assert error.endswith(
+        "ZeroDivisionError: division by zero, line 6 of tool.py; with MLP_TRACEBACK=1 all of it is shown\n"
+    )
+
+
+def test_an_error_whose_text_cannot_be_made(tmp_path):
+    status, _, error = run(tmp_path, "class E(Exception):\n    def __str__(self): raise ValueError\nraise E")
+    assert (status, error.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(("code", "status"), [("sys.exit()", 0), ("sys.exit(3)", 3), ("return 75", 75), ("pass", 0)])
+def test_other_statuses_pass_through(tmp_path, code, status):
+    assert run(tmp_path, code) == (status, "", "")
+
+
+def test_an_error_may_have_a_status_of_its_own(monkeypatch, capsys):
+    monkeypatch.setattr(ConfigurationError, "exit_status", 73)
+
+    def main():
+        raise ConfigurationError("busy")
+
+    assert run_command(main) == 73
+    assert capsys.readouterr().err.endswith(": busy\n")
+
+
+def test_messages_are_short_and_harmless():
+    assert one_line("a\n\n  b\tc\x1b[31m\x07 \u202e") == "a b\tc\\x1b[31m\\x07 \\u202e"
+    long = one_line("x" * 100_000 + "end")
+    assert len(long) <= LONGEST
+    assert long.endswith("end")
+
+
+# --- outputs that cannot be written -----------------------------------------------------------------------------------
+
+PRINTS = "for i in range(20000): print(i)"
+
+
+@posix
+@pytest.mark.parametrize("code", [PRINTS, "print('hello')", "print('hello', file=sys.stderr)"])
+@pytest.mark.parametrize("shell", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_descriptors_stop_nothing(tmp_path, code, shell):
+    status, _, error = run(tmp_path, f"{code}\nopen({str(tmp_path / 'done')!r}, 'w').close()", shell)
+    assert (status, error.strip()) in ((0, ""), (0, "hello"))
+    assert (tmp_path / "done").exists()
+
+
+@posix
+def test_a_closed_descriptor_is_not_given_to_the_next_file(tmp_path):
+    code = f"file = open({str(tmp_path / 'file')!r}, 'wb', 0)\nimport os\nos.write(2, b'noise')\nos.write(1, b'noise')"
+    assert run(tmp_path, code, ">&- 2>&-")[0] == 0
+    assert (tmp_path / "file").read_bytes() == b""
+
+
+@posix
+def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path):
+    code = f"{PRINTS}\nopen({str(tmp_path / 'done')!r}, 'w').close()"
+    assert run(tmp_path, code, "| head -1") == (0, "0\n", "")
+    assert not (tmp_path / "done").exists()
+
+
+@posix
+def test_a_reader_that_leaves_does_not_end_a_command_whose_files_count(tmp_path, monkeypatch):
+    code = f"""
+sys.stdout.buffer.raw.ends_with_reader = False
+{PRINTS}
+open({str(tmp_path / "done")!r}, 'w').close()"""
+    assert run(tmp_path, code, "| head -1") == (0, "0\n", "")
+    assert (tmp_path / "done").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("code", [PRINTS, "print('hello')", "sys.stdout.write('hello')", "print('a')\nsys.exit(0)"])
+def test_a_full_disk_under_the_output_is_told(tmp_path, code):
+    line = "tool.py: standard output: No space left on device: what was to be printed is lost\n"
+    assert run(tmp_path, code, ">/dev/full") == (2, "", line)
+    assert run(tmp_path, code, "2>/dev/full")[0] == 0
+    assert run(tmp_path, code, ">/dev/full 2>/dev/full")[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"),
+    [("ascii", "caf\\xe9 \\u732b \\xb1"), ("cp1252", "caf\xe9 \\u732b \xb1"), ("utf-8", "café 猫 ±")],
+)
+def test_letters_that_the_terminal_cannot_write_are_escaped(tmp_path, encoding, written):
+    code = "print('caf\\xe9 \\u732b \\xb1')\nprint('caf\\xe9 \\u732b \\xb1', file=sys.stderr)"
+    status, output, error = run(tmp_path, code, PYTHONIOENCODING=encoding)
+    expected = written.encode("utf-8" if encoding == "utf-8" else "latin1").decode("latin1") + "\n"
+    assert (status, output, error) == (0, expected, expected)
+
+
+def test_names_that_are_no_text_are_written_out(tmp_path):
+    assert run(tmp_path, "print('a\\udcffb')") == (0, "a\\udcffb\n", "")
+    assert run(tmp_path, "raise errors.DataError('a\\udcffb')") == (2, "", "tool.py: a\\udcffb\n")
+
+
+def test_names_cannot_command_the_terminal_but_progress_bars_can(tmp_path):
+    code = "print('a\\x1b[31mb\\rc\\td\\u202e')\nprint('\\rbar\\x1b[A', 'a\\x1b[31m', file=sys.stderr)"
+    assert run(tmp_path, code, PYTHONIOENCODING="utf-8") == (
+        0,
+        "a\\x1b[31mb\\rc\td\\u202e\n",
+        "\rbar\x1b[A a\\x1b[31m\n",
+    )
+
+
+# --- signals ----------------------------------------------------------------------------------------------------------
+
+
+def signalled(tmp_path, code, number, times=1):
+    """Start a program, send it a signal once it has said that it is ready; return (status, error)."""
+    process = subprocess.Popen(program(tmp_path, code), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    for _ in range(times):
+        process.send_signal(number)
+        time.sleep(0.02)
+    _, error = process.communicate(timeout=60)
+    return process.returncode, error
+
+
+WAITS = "print('ready', flush=True)\ntime.sleep(60)"
+
+
+@posix
+@pytest.mark.parametrize(
+    ("name", "status", "line"),
+    [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "ended by SIGTERM"), ("SIGHUP", 129, "ended by SIGHUP")],
+)
+@pytest.mark.parametrize("times", [1, 5])
+def test_signals_end_a_command_with_a_line(tmp_path, name, status, line, times):
+    assert signalled(tmp_path, WAITS, getattr(signal, name), times) == (status, f"\n{line}\n")
+
+
+@posix
+def test_an_ignored_signal_stays_ignored(tmp_path):
+    code = "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + "print('ready', flush=True)\ntime.sleep(0.3)"
+    assert signalled(tmp_path, code, signal.SIGHUP) == (0, "")
+
+
+@posix
+def test_in_another_thread_a_command_runs_without_signals(tmp_path):
+    code = """from mlp.commands.command_line import run_command
+thread = threading.Thread(target=run_command, args=[lambda: print('x')])
+thread.start()
+thread.join()"""
+    assert run(tmp_path, code) == (0, "x\n", "")
+
+
+# --- arguments --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--out", ""],
+        ["train", "--data-dir", " "],
+        ["evaluate", ""],
+        ["predict", "run", ""],
+        ["compare", "run", "--out", ""],
+        ["data", "mnist", "--data-dir", ""],
+        ["reproduce", "report", "--out", ""],
+    ],
+)
+def test_an_empty_path_is_an_error_that_names_the_flag(words, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", words)
+    assert run_command(words[0]) == 2
+    error = capsys.readouterr().err
+    assert "it is empty" in error
+    assert error.count("\n") == 1
+
+
+def test_a_wrong_value_of_any_length_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train", "--epochs", "9" * 100_000])
+    assert run_command("train") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert len(error) <= LONGEST + 1
