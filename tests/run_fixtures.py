@@ -56,9 +56,10 @@ def call(monkeypatch, capsys):
     """A function that calls a script's main and returns (exit status, standard output, standard error)."""
 
     def call(module, *arguments):
-        monkeypatch.setattr("sys.argv", [f"{module.__name__}.py", *map(str, arguments)])
+        name = module.__name__.rpartition(".")[2]
+        monkeypatch.setattr("sys.argv", [f"{name}.py", *map(str, arguments)])
         capsys.readouterr()
-        status = run_command(module.__name__.rpartition(".")[2])
+        status = run_command(name)
         captured = capsys.readouterr()
         return status, captured.out, captured.err
 

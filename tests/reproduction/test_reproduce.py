@@ -111,7 +111,9 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals and process groups")
-@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "kill"])
+@pytest.mark.parametrize(
+    "signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["ctrl-c", "kill", "hangup"]
+)
 def test_an_interrupt_leaves_no_process_and_says_how_to_go_on(tmp_path, signal_number):
     """The signal goes to reproduce.py alone, not to its children; their process group is empty when it has ended."""
     command = [
@@ -135,8 +137,8 @@ def test_an_interrupt_leaves_no_process_and_says_how_to_go_on(tmp_path, signal_n
         time.sleep(0.05)
     process.send_signal(signal_number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "repeat the command to go on" in err
+    assert process.returncode == 128 + signal_number, err
+    assert "repeat the command to continue" in err
     assert "Traceback" not in err
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
