@@ -19,8 +19,6 @@ class MlpError(Exception):
 
     exit_status = 2
 
-    exit_status = 2  # of a command that ends with it
-
 
 class ShapeError(MlpError, ValueError):
     """An array has the wrong shape, dtype or range for the layer or loss that received it."""

@@ -8,7 +8,7 @@ A command is a module of this package with a function `main() -> int`. It may al
 `run_command` runs it and turns whatever happens into one line on standard error and an exit status:
 
     0      done, or the reader of the output has left
-    2      an error: wrong flags, missing or damaged files, no memory, a full disk
+    2      an error: wrong flags, missing or damaged files, no memory, a full disk (some MlpErrors have another status)
     130    Ctrl-C; 128 + N for another signal N that ends the process
 """
 
@@ -157,12 +157,12 @@ class EndedBySignal(KeyboardInterrupt):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.number, self.name = number, signal.Signals(number).name
+        self.name, self.exit_status = signal.Signals(number).name, 128 + number
 
 
 def interrupt_status(error: KeyboardInterrupt) -> int:
     """Return the exit status that shells give to a process that a signal ended."""
-    return 128 + (error.number if isinstance(error, EndedBySignal) else signal.SIGINT)
+    return getattr(error, "exit_status", 128 + signal.SIGINT)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ import numpy as np
 
 from mlp.backend import device_of, parse_device
 from mlp.engine.cpu.blas import blas_kernels, blas_threads
-from mlp.errors import MlpError
+from mlp.errors import text_of
 from mlp.locks import Lock, only_writer
 from mlp.machine import cpu_model
 from mlp.training.state import TrainingState
@@ -109,9 +109,8 @@ def attempt(folder: Path) -> Iterator["Attempt"]:
         try:
             yield this
         except BaseException as error:
-            interrupted = 130 if isinstance(error, KeyboardInterrupt) else 1
-            status = error.exit_status if isinstance(error, MlpError) else 2 if isinstance(error, OSError) else 0
-            this.end(status or interrupted, f"{type(error).__name__}: {error}")
+            status = getattr(error, "exit_status", 130 if isinstance(error, KeyboardInterrupt) else 2)
+            this.end(status, f"{type(error).__name__}: {text_of(error)}")
             raise
         this.end(0, this.outcome)
 

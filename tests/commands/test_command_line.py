@@ -1,8 +1,5 @@
 """Command lines tell those who mistype a flag which one they may have meant."""
 
-import io
-import sys
-
 import pytest
 
 from mlp.commands.command_line import CommandLine
@@ -41,12 +38,3 @@ def test_known_flags_are_parsed():
 
 def test_help_keeps_the_lines_of_the_description():
     assert "    python example.py    # indented as it stands\n" in command_line().format_help()
-
-
-def test_lines_reach_a_file_when_they_end(monkeypatch):
-    """Else an error on the other stream would stand before what was printed earlier."""
-    file = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file))
-    CommandLine().parse_args([])
-    print("epoch 1")
-    assert file.getvalue() == b"epoch 1\n"

@@ -130,6 +130,13 @@ def test_a_closed_descriptor_is_not_given_to_the_next_file(tmp_path):
 
 
 @posix
+def test_lines_reach_a_file_when_they_end(tmp_path):
+    """Else what is printed later on the other stream would stand before it in a log."""
+    code = "print('a')\nprint('b', file=sys.stderr)\nprint('c')"
+    assert run(tmp_path, code, "2>&1") == (0, "a\nb\nc\n", "")
+
+
+@posix
 def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path):
     code = f"{PRINTS}\nopen({str(tmp_path / 'done')!r}, 'w').close()"
     assert run(tmp_path, code, "| head -1") == (0, "0\n", "")

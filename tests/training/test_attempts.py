@@ -43,7 +43,7 @@ def test_an_attempt_has_a_start_with_all_facts_and_an_end(tmp_path, trainer, mon
         (StopRequestedError("stopped\nafter"), "75"),
         (NonFiniteLossError("nan"), "2"),
         (OSError(28, "No space left on device"), "2"),
-        (RuntimeError("a bug"), "1"),
+        (RuntimeError("a bug"), "2"),
     ],
 )
 def test_how_an_attempt_ends_is_its_exit_status_and_a_line_about_it(tmp_path, trainer, error, status):
