@@ -25,14 +25,15 @@ from mlp.engine.base import Binding, checked_gradient, gather
 from mlp.engine.cpu.blas import BlasThreads
 from mlp.engine.cpu.memory import Memory
 from mlp.engine.cpu.ops import (  # noqa: F401  (they register their ops)
+    affine,
     batch_norm,
+    convolution,
     dropout,
     normalization,
     pointwise,
     pooling,
     strided,
     textbook,
-    winograd,
 )
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.cpu.program import execute

@@ -3,30 +3,26 @@
 The textbook's layers are a tree, and each works on a whole batch. A plan is that tree walked through once for one batch
 shape ("lowered"), which says beforehand everything that does not depend on the numbers:
 
-    lowering   each layer becomes an op; `Sequential` and `Residual` vanish and leave only who reads what. Which op is
-               looked up by the layer's exact type (`@lowers(Conv2d)`): a subclass with formulas of its own is not
-               replaced by ours, but runs its own code on the whole batch, see `textbook_op`.
-    fusing     ops that can be one are made one: normalization, shortcut and activation are a single pass over memory;
-               in evaluation a normalization vanishes into the weights of the convolution before it.
+    lowering   each layer becomes an op, and ops that can be one are made one, see `mlp.engine.graph`: normalization,
+               shortcut and activation are a single pass over memory; in evaluation a normalization vanishes into the
+               weights of the convolution before it.
     memory     every value gets its array; a gradient's array is taken again as soon as its last reader is done.
     programs   the ops' phases, cut into segments. Within a segment a thread takes a few images through all phases
                while they are in its cache; between segments all threads wait for each other (for the statistics of
                the whole batch, say), see `program`.
 """
 
-import numpy as np
-
-from mlp.engine.cpu.lowering import fuse, readers
 from mlp.engine.cpu.memory import Storage
-from mlp.engine.cpu.op import LOWERINGS, LoadInputs, Op, Value
+from mlp.engine.cpu.op import LOWERINGS, BlockedOp, LoadInputs
 from mlp.engine.cpu.program import Blocks, Segment, count_blocks
+from mlp.engine.graph import Graph
 
 # Of the largest array of an op: what a thread works on at a time. Smaller blocks stay closer in the caches; larger ones
 # spend less time in Python, and less in waiting for its lock.
 BLOCK_BYTES = 1024 * 1024
 
 
-class Plan:
+class Plan(Graph):
     """A model, lowered for batches of one shape.
 
     Args:
@@ -37,44 +33,24 @@ class Plan:
     """
 
     def __init__(self, model, batch_shape, dtype, training, memory, team):
-        self.images, self.dtype, self.training, self.memory = batch_shape[0], np.dtype(dtype), training, memory
-        self.team, self.threads = team, team.size
-        self.ops, self.used, self.free, self.all_blocks = [], {}, {}, {}
+        super().__init__(LOWERINGS, batch_shape, dtype, training=training)
+        self.memory, self.team, self.threads = memory, team, team.size
+        self.used, self.free, self.all_blocks = {}, {}, {}
 
-        self.source = Value(tuple(batch_shape[1:]))
         load = self.add(LoadInputs(self.source))
         self.result = self.lower(model, load)
-        fuse(self)
+        self.fuse()
         for op in self.ops:
             op.blocks = self._blocks(*op.inputs, op.output)
             op.block = op.blocks.largest
             op.ask_borders()
-        self._all_readers = {value: readers(self, value) for op in self.ops for value in (*op.inputs, op.output)}
+        self._all_readers = {value: self.readers(value) for op in self.ops for value in (*op.inputs, op.output)}
         self._place_data()
         if training:
             self._place_gradients()
         for op in self.ops:
             op.bind(self)
         self._write_programs()
-
-    # --- lowering -------------------------------------------------------------------------------------------------
-
-    def lower(self, layer, value):
-        """Add the ops of a layer that reads `value`; return the value with its outputs."""
-        return LOWERINGS.get(type(layer), LOWERINGS[object])(layer, value, self)
-
-    def add(self, op):
-        """Add an op; return its output value."""
-        self.ops.append(op)
-        return op.output
-
-    def check(self, layer, value, expected):
-        """Let a layer check the shape and dtype of its inputs, as its own forward does."""
-        layer.check_inputs(self.example(value), expected)
-
-    def example(self, value):
-        """Return an array of the shape and dtype that a value has, without memory: all its numbers are one zero."""
-        return np.broadcast_to(np.zeros((), self.dtype), (self.images, *value.shape))
 
     # --- memory ---------------------------------------------------------------------------------------------------
 
@@ -175,7 +151,9 @@ class Plan:
             self.backward_program = [*self._segments(backward), self._tasks([op.finish for op in trained])]
 
     def _tasks(self, functions):
-        return Segment([], self.threads, tasks=[f for f in functions if f.__func__ not in (Op.prepare, Op.finish)])
+        return Segment(
+            [], self.threads, tasks=[f for f in functions if f.__func__ not in (BlockedOp.prepare, BlockedOp.finish)]
+        )
 
     def _segments(self, phases):
         segments = []

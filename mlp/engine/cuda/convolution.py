@@ -2,7 +2,7 @@
 
 import math
 
-from mlp.engine.cuda.ops import MOST_NUMBERS, Op, column_sums
+from mlp.engine.cuda.ops import MOST_NUMBERS, LaunchedOp, column_sums
 
 GRADIENT_PIXELS = 128  # of a tile in weight_gradient_*
 CHUNKS = ((32, 32), (16, 16), (8, 32), (8, 8))  # (CK, NB) for which kernels.cu has instances, the best first
@@ -18,7 +18,7 @@ def rounded_up(n, step):
     return -(-n // step) * step
 
 
-class ConvolutionOp(Op):
+class ConvolutionOp(LaunchedOp):
     """A 3 x 3 convolution with stride 1 and padding 1.
 
     The input channels are a multiple of 8; where the op reads the network's inputs, zeros make them one.

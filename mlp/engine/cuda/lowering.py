@@ -3,16 +3,16 @@
 Whatever is not here, and shapes that the kernels do not know, run as the textbook has them.
 """
 
-from mlp.engine.cpu.lowering import Lowerings, checked_backward, checked_forward, lower_branches, probe_output_shape
 from mlp.engine.cuda.convolution import ConvolutionOp
-from mlp.engine.cuda.ops import AveragePoolOp, Op, PointwiseOp
+from mlp.engine.cuda.ops import AveragePoolOp, LaunchedOp, PointwiseOp
+from mlp.engine.graph import Lowerings, checked_backward, checked_forward, probe_output_shape
 from mlp.layers import AvgPool2d, BatchNorm, Conv2d, LeakyReLU, ReLU, Residual
 
 LOWERINGS = Lowerings()
 lowers = LOWERINGS.lowers
 
 
-class TextbookOp(Op):
+class TextbookOp(LaunchedOp):
     """Runs a layer's own forward and backward, on arrays of the device: for layers and shapes without a kernel."""
 
     def __init__(self, layer, value, output_shape, training):
@@ -24,7 +24,7 @@ class TextbookOp(Op):
 
     def _forward(self):
         x, outputs = self.inputs[0].data, self.output.data
-        outputs[...] = checked_forward(self.layer, x, outputs, self.training)
+        outputs[...] = checked_forward(self.layer, x, outputs, training=self.training)
 
     def backward(self, plan):
         (value,), grad = self.inputs, self.output.grad
@@ -40,9 +40,10 @@ class TextbookOp(Op):
         return [run]
 
 
+@lowers(object)
 def textbook(layer, value, plan):
     """The way for every layer without kernels; the shape of its outputs is found by running a copy of it."""
-    output_shape = probe_output_shape(layer, value, plan, plan.gpu.xp.asarray)
+    output_shape = probe_output_shape(layer, value, plan, plan.gpu.xp)
     return plan.add(TextbookOp(layer, value, output_shape, plan.training))
 
 
@@ -79,7 +80,7 @@ def lower_average_pool(layer, value, plan):
 @lowers(Residual)
 def lower_residual(layer, value, plan):
     before = len(plan.ops)
-    body, shortcut = lower_branches(layer, value, plan)
+    body, shortcut = plan.lower_branches(layer, value)
     if PointwiseOp.knows(body):
         return plan.add(PointwiseOp(body, shortcut=shortcut))
     del plan.ops[before:]  # the sum has no kernel: all of it is left to the textbook

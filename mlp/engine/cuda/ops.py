@@ -9,39 +9,18 @@ An op has input values and an output value, arrays on the device, and turns itse
 What the kernels compute is written in kernels.cu.
 """
 
-import math
-
+from mlp.engine.graph import Op, Pointwise
 from mlp.errors import ShapeError
 
 MOST_NUMBERS = 2**31  # of an array: the kernels count with 32 bits
 MOST_CHANNELS = 1024  # a pass over (rows, C) has a thread for each four channels
 
 
-class Value:
-    """What an op computes and others read: an array (N, *shape), and the gradient of the loss for it."""
-
-    def __init__(self, shape, producer=None):
-        self.shape, self.producer = tuple(shape), producer
-        self.needs_grad = False
-        self.data = self.grad = None
-
-    @property
-    def size(self):
-        return math.prod(self.shape)
-
-
-class Op:
-    """One step of a plan."""
+class LaunchedOp(Op):
+    """An op that becomes launches of kernels."""
 
     wants_statistics = False  # set by a normalization that reads the output: an op that can gives `partials`
     partials = None  # statistics of the output for parts of its rows, see normalization_finish
-
-    def __init__(self, inputs, output_shape, has_parameters=False):
-        self.inputs, self.output = list(inputs), Value(output_shape, self)
-        self.output.needs_grad = has_parameters or any(value.needs_grad for value in inputs)
-
-    def fused_with(self, following, training):
-        """Return one op that does this and `following`, the only reader of the output; None if there is none."""
 
     def prepare(self, plan):
         """Called before any op is turned into steps."""
@@ -75,32 +54,13 @@ def column_sums(plan, grad_z, z, y, moments, slope, grad_gamma, grad_beta, means
     ]
 
 
-class PointwiseOp(Op):
-    """z = activation(norm(y) + shortcut), each of the three optional, as in the CPU engine.
-
-    Args:
-        y, shortcut: values. norm: a BatchNorm. slope: of the activation, None for none.
-    """
-
-    def __init__(self, y, norm=None, shortcut=None, slope=None):
-        super().__init__([y] if shortcut is None else [y, shortcut], y.shape, has_parameters=norm is not None)
-        self.norm, self.slope = norm, slope
+class PointwiseOp(Pointwise, LaunchedOp):
+    """z = activation(norm(y) + shortcut), each of the three optional, as in the CPU engine; the norm is a BatchNorm."""
 
     @staticmethod
     def knows(value):
         """Whether there is a kernel for values of this shape."""
         return value.shape[-1] % 4 == 0 and value.shape[-1] <= MOST_CHANNELS
-
-    @property
-    def shortcut(self):
-        return self.inputs[1] if len(self.inputs) > 1 else None
-
-    def fused_with(self, following, training):
-        if type(following) is not PointwiseOp or following.inputs[0] is not self.output:
-            return None
-        if self.slope is not None or following.norm is not None or (self.shortcut and following.shortcut):
-            return None  # not in the order norm, shortcut, activation
-        return PointwiseOp(self.inputs[0], self.norm, self.shortcut or following.shortcut, following.slope)
 
     def prepare(self, plan):
         self.rows, self.C = plan.images * self.inputs[0].size // self.inputs[0].shape[-1], self.inputs[0].shape[-1]
@@ -164,7 +124,7 @@ class PointwiseOp(Op):
         return [*steps, self._pass(plan, "pointwise_backward", args)]
 
 
-class AveragePoolOp(Op):
+class AveragePoolOp(LaunchedOp):
     """Average pooling over windows of 2 x 2 pixels with stride 2."""
 
     def __init__(self, value):
@@ -182,7 +142,7 @@ class AveragePoolOp(Op):
         return [plan.gpu.elementwise("average_pool_backward", target.size // 4, args)]
 
 
-class HeadOp(Op):
+class HeadOp(LaunchedOp):
     """Global average pooling, affine map and softmax cross-entropy, with their gradients: the end of a network."""
 
     def __init__(self, value, affine, loss):

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from mlp.engine.cpu.lowering import fuse, readers
 from mlp.engine.cuda.convolution import ConvolutionOp
-from mlp.engine.cuda.lowering import LOWERINGS, TextbookOp, textbook
-from mlp.engine.cuda.ops import MOST_NUMBERS, HeadOp, Value
+from mlp.engine.cuda.lowering import LOWERINGS, TextbookOp
+from mlp.engine.cuda.ops import MOST_NUMBERS, HeadOp
+from mlp.engine.graph import Graph
 from mlp.layers import Affine, GlobalAvgPool
 from mlp.losses import SoftmaxCrossEntropy
 
@@ -34,7 +34,7 @@ class Pool:
         self.free[array.shape].append(array)
 
 
-class CudaPlan:
+class CudaPlan(Graph):
     """A model, lowered for batches of one shape.
 
     Args:
@@ -50,15 +50,14 @@ class CudaPlan:
     """
 
     def __init__(self, gpu, model, loss, flat, batch_shape, dtype, training, state, log):
-        self.gpu, self.flat, self.training, self.state, self.log = gpu, flat, training, state, log
-        self.images, self.dtype = batch_shape[0], np.dtype(dtype)
-        self.ops, self.pool, self.owners = [], Pool(gpu), {}
-        self.source = Value(batch_shape[1:])
+        super().__init__(LOWERINGS, batch_shape, dtype, training=training)
+        self.gpu, self.flat, self.state, self.log = gpu, flat, state, log
+        self.pool, self.owners = Pool(gpu), {}
         self.source.data = gpu.empty(batch_shape, dtype)
         self.targets = gpu.empty((self.images,), np.int32)
         self.given_targets: Any = None  # those of a loss without a kernel, whatever they are
         self.result = self.lower(model, self.source)
-        fuse(self)
+        self.fuse()
         self.head = self._find_head(loss)
         for op in self.ops:
             op.output.data = gpu.empty((self.images, *op.output.shape), dtype)
@@ -73,20 +72,14 @@ class CudaPlan:
     # --- lowering -------------------------------------------------------------------------------------------------
 
     def lower(self, layer, value):
-        """Add the ops of a layer that reads `value`; return the value with its outputs."""
-        small = self.images * value.size < MOST_NUMBERS
-        known = type(layer) in LOWERINGS and self.dtype == np.float32 and small
-        return LOWERINGS[type(layer)](layer, value, self) if known else textbook(layer, value, self)
+        """Add the ops of a layer that reads `value`, or leave it to the textbook; return the value with its outputs."""
+        if self.dtype == np.float32 and self.images * value.size < MOST_NUMBERS:
+            return super().lower(layer, value)
+        return self.lowerings[object](layer, value, self)
 
-    def add(self, op):
-        """Add an op; return its output value."""
-        self.ops.append(op)
-        return op.output
-
-    def check(self, layer, value, expected):
-        """Let a layer check the shape and dtype of its inputs, as its own forward does."""
-        xp = self.gpu.xp
-        layer.check_inputs(xp.broadcast_to(xp.zeros((), self.dtype), (self.images, *value.shape)), expected)
+    def example(self, value, xp=None):
+        """See the base class; on the device."""
+        return super().example(value, xp or self.gpu.xp)
 
     def _find_head(self, loss):
         """Let one op do what the last two layers and the loss do, if it can."""
@@ -96,7 +89,7 @@ class CudaPlan:
         layers = [type(op.layer) if type(op) is TextbookOp else None for op in (pool, affine)]
         if layers != [GlobalAvgPool, Affine] or affine.inputs[0] is not pool.output or affine.output is not self.result:
             return None
-        if len(readers(self, pool.output)) > 1 or len(readers(self, pool.inputs[0])) > 1:
+        if len(self.readers(pool.output)) > 1 or len(self.readers(pool.inputs[0])) > 1:
             return None
         if not HeadOp.knows(self.gpu, affine.layer):
             return None

@@ -1,104 +1,38 @@
-"""Convolution of any kernel size, stride and padding: im2col and one matrix product, a few images at a time.
+"""Convolution: which way suits a layer, and the one for any kernel size, stride and padding.
 
-The mathematics is that of `mlp.layers.convolution`, equations 2 to 5. What is different:
+    3 x 3, stride 1     half the multiplications, see `winograd`
+    1 x 1               a product of the pixels with the kernel, see `strided`; so are whole rows, 1 x W
+    all others          im2col and one matrix product, a few images at a time, here
+
+The mathematics is that of `mlp.layers.convolution`, equations 2 to 5. What is different here:
 
 - a block of images is so small that its columns are still in the cache when the product reads them;
 - columns are copied as whole window rows of KW C numbers that NumPy sees as one element each: moving one large
-  element is three times faster than moving many small ones;
-- the product is cut into pieces of at most `SMALL_PRODUCT` multiplications, a batched `matmul`: for small matrices BLAS
-  has a kernel that skips packing its operands, 20 % faster for 32 channels;
-- the weight gradients of the blocks are added up in a fixed order, see `block_sum`.
-
-3 x 3 convolutions of stride 1 have a faster way, see `winograd`, which lowers `Conv2d` and comes here for others;
-1 x 1 convolutions have a simpler one, see `strided`.
+  element is three times faster than moving many small ones.
 """
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from mlp.engine.cpu.block_sum import BlockSum
-from mlp.engine.cpu.op import Op, Phase
-from mlp.engine.cpu.ops.batch_norm import BatchNormOp
-
-SMALL_PRODUCT = 900_000  # OpenBLAS' small-matrix kernel takes products of up to 100 x 100 x 100
-
-
-def parts_of(rows, multiplications):
-    """Return a number of equal parts of `rows` such that each has at most SMALL_PRODUCT of the multiplications.
-
-    It is 1, the ordinary product, where no suitable number divides `rows`.
-    """
-    wanted = -(-multiplications // SMALL_PRODUCT)
-    return next((parts for parts in range(wanted, 8 * wanted) if rows % parts == 0), 1)
+from mlp.engine.cpu.op import lowers
+from mlp.engine.cpu.ops.convolution_base import ConvolutionBase, multiply
+from mlp.engine.cpu.ops.strided import PixelConvolutionOp
+from mlp.engine.cpu.ops.textbook import ReshapeOp
+from mlp.engine.cpu.ops.winograd import WinogradOp
+from mlp.layers import Conv2d
 
 
-def multiply(columns, kernel, out):
-    """Compute columns (n OH OW, K) @ kernel (K, F) into the images `out` (n, OH, OW, F), which may have borders."""
-    (rows, K), F = columns.shape, kernel.shape[1]
-    images = 1 if out.flags.c_contiguous else len(out)
-    parts = parts_of(rows // images, rows // images * K * F)
-    np.matmul(columns.reshape(images, parts, -1, K), kernel, out=out.reshape(images, parts, -1, F))
-
-
-class ConvolutionBase(Op):
-    """What all ways to compute a convolution share: weights, bias, and a batch norm folded into them in evaluation."""
-
-    inputs_needed = True
-
-    def __init__(self, layer, value, output_shape):
-        super().__init__([value], output_shape, has_parameters=True)
-        self.layer, self.folded_norm = layer, None
-
-    def fused_with(self, following, training):
-        """In evaluation batch norm is y scale + shift with known numbers: they go into the weights."""
-        if training or type(following) is not BatchNormOp or self.folded_norm:
-            return None
-        if following.shortcut or following.slope is not None:
-            return None
-        self.folded_norm = following.norm
-        return self
-
-    def weights(self):
-        """Return the kernel (KH, KW, C, F) and the bias (F,) or None, with the norm folded in."""
-        kernel, bias = self.layer.weight.data, self.layer.bias.data if self.layer.has_bias else None
-        norm = self.folded_norm
-        if norm is None:
-            return kernel, bias
-        scale = norm.gamma.data / np.sqrt(norm.running_var + norm.eps)
-        mean = norm.running_mean if bias is None else norm.running_mean - bias
-        return kernel * scale, norm.beta.data - mean * scale
-
-    def add_bias(self, y):
-        if self.bias is not None:
-            np.add(y, self.bias, out=y)
-
-    def forward_phases(self):
-        return [Phase(self.forward, self.blocks)]
-
-    def backward_phases(self):
-        return [Phase(self.backward, self.blocks, begin=self.start_gradients)]
-
-    def bind_gradients(self, plan):
-        """Ask for memory for the gradients of kernel and bias."""
-        shape = self.layer.weight.data.shape
-        self.grad_kernel = BlockSum(len(self.blocks), shape, plan.memory)
-        self.grad_biases = np.zeros((len(self.blocks), shape[-1]), plan.dtype)  # of each block
-
-    def start_gradients(self, t):
-        self.grad_kernel.start()
-
-    def add_gradients(self, lo, kernel, grad_outputs):
-        """Take in what the block that begins with image lo gives to the gradients of kernel and bias."""
-        i = self.blocks.number[lo]
-        self.grad_kernel.add(i, kernel)
-        if self.layer.has_bias:
-            total = np.add.reduce(grad_outputs, axis=(0, 1))  # (OW, F): long rows first
-            np.add.reduce(total, axis=0, out=self.grad_biases[i])
-
-    def finish(self):
-        self.layer.weight.grad = self.grad_kernel.hand_out()
-        if self.layer.has_bias:
-            self.layer.bias.grad = self.grad_biases.sum(axis=0)
+@lowers(Conv2d)
+def lower_convolution(layer, value, plan):
+    plan.check(layer, value, ("N", "H", "W", layer.in_channels))
+    (H, W, C), (OH, OW), op = value.shape, layer.output_size(*value.shape[:2]), ConvolutionOp
+    if layer.kernel_size == (1, W) and W > 1 and layer.padding == (0, 0):  # a whole row is one pixel of W C channels
+        value, op = plan.add(ReshapeOp([value], (H, 1, W * C))), PixelConvolutionOp
+    elif layer.kernel_size == (3, 3) and layer.stride == (1, 1) and max(layer.padding) <= 2 and OH >= 3:
+        op = WinogradOp if layer.in_channels >= 8 else ConvolutionOp
+    elif layer.kernel_size == (1, 1) and layer.padding == (0, 0):
+        op = PixelConvolutionOp
+    return plan.add(op(layer, value, (OH, OW, layer.out_channels)))
 
 
 class ConvolutionOp(ConvolutionBase):

@@ -10,7 +10,7 @@ Backward reads the mask again: one byte for each value of the batch.
 
 import numpy as np
 
-from mlp.engine.cpu.op import Op, Phase, lowers
+from mlp.engine.cpu.op import BlockedOp, Phase, lowers
 from mlp.layers import Dropout
 from mlp.rng import generator
 
@@ -20,7 +20,7 @@ def lower_dropout(layer, value, plan):
     return plan.add(DropoutOp(layer, value)) if plan.training and layer.p > 0.0 else value
 
 
-class DropoutOp(Op):
+class DropoutOp(BlockedOp):
     """y = x r / (1 - p) with a mask r of zeros and ones."""
 
     name = "dropout"

@@ -21,8 +21,8 @@ from functools import cache
 
 import numpy as np
 
-from mlp.engine.cpu.lowering import lower_branches
-from mlp.engine.cpu.op import Op, Phase, lowers
+from mlp.engine.cpu.op import BlockedOp, Phase, lowers
+from mlp.engine.graph import Pointwise
 from mlp.layers import LeakyReLU, ReLU, Residual
 
 LINE = 8192  # numbers: short enough for the cache's first level, long enough to forget the cost of a loop
@@ -40,38 +40,19 @@ def lower_relu(layer, value, plan):
 
 @lowers(Residual)
 def lower_residual(layer, value, plan):
-    body, shortcut = lower_branches(layer, value, plan)
+    body, shortcut = plan.lower_branches(layer, value)
     return plan.add(PointwiseOp(body, shortcut=shortcut))
 
 
-class PointwiseOp(Op):
-    """z = activation(norm(y) + shortcut); each of the three may be missing. Subclasses have a norm.
-
-    Args:
-        y, shortcut: values. slope: of the activation, None for none. norm: a layer, for subclasses.
-    """
+class PointwiseOp(Pointwise, BlockedOp):
+    """z = activation(norm(y) + shortcut); each of the three may be missing. Subclasses have a norm."""
 
     name = "pointwise"
     longest_line = LINE
 
-    def __init__(self, y, shortcut=None, slope=None, norm=None):
-        super().__init__([y] if shortcut is None else [y, shortcut], y.shape, has_parameters=norm is not None)
-        self.norm, self.slope = norm, slope
-
     @property
     def outputs_needed(self):
         return self.slope is not None
-
-    @property
-    def shortcut(self):
-        return self.inputs[1] if len(self.inputs) > 1 else None
-
-    def fused_with(self, following, training):
-        if type(following) is not PointwiseOp or following.inputs[0] is not self.output:
-            return None
-        if self.slope is not None or (self.shortcut and following.shortcut):
-            return None  # not in the order norm, shortcut, activation
-        return type(self)(self.inputs[0], self.shortcut or following.shortcut, following.slope, self.norm)
 
     # --- memory ---------------------------------------------------------------------------------------------------
 

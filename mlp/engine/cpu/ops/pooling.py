@@ -1,4 +1,4 @@
-"""Average pooling and the affine layer: short passes that need no tricks beyond blocks and long rows.
+"""Average pooling: short passes that need no tricks beyond blocks and long rows.
 
 A window's mean is taken one direction after the other: first rows are added to rows (long stretches of W C numbers),
 then the columns of the sums, which are fewer by then.
@@ -6,10 +6,9 @@ then the columns of the sums, which are fewer by then.
 
 import numpy as np
 
-from mlp.engine.cpu.block_sum import BlockSum
-from mlp.engine.cpu.op import Op, Phase, lowers
+from mlp.engine.cpu.op import BlockedOp, Phase, lowers
 from mlp.errors import ShapeError
-from mlp.layers import Affine, AvgPool2d, GlobalAvgPool
+from mlp.layers import AvgPool2d, GlobalAvgPool
 
 
 @lowers(AvgPool2d)
@@ -22,7 +21,7 @@ def lower_average_pool(layer, value, plan):
     return plan.add(AveragePoolOp(value, ((H - k) // s + 1, (W - k) // s + 1, C), k, s))
 
 
-class AveragePoolOp(Op):
+class AveragePoolOp(BlockedOp):
     """(n, H, W, C) -> (n, OH, OW, C), means over k x k windows at distances s."""
 
     name = "pool"
@@ -72,7 +71,7 @@ def lower_global_average_pool(layer, value, plan):
     return plan.add(GlobalAveragePoolOp([value], value.shape[2:]))
 
 
-class GlobalAveragePoolOp(Op):
+class GlobalAveragePoolOp(BlockedOp):
     """(n, H, W, C) -> (n, C), means over all pixels."""
 
     name = "pool"
@@ -99,61 +98,3 @@ class GlobalAveragePoolOp(Op):
             np.copyto(grad, share)
         else:
             grad += share
-
-
-@lowers(Affine)
-def lower_affine(layer, value, plan):
-    plan.check(layer, value, ("N", layer.in_features))
-    return plan.add(AffineOp(layer, value))
-
-
-class AffineOp(Op):
-    """y = x W + b, (n, D_in) -> (n, D_out)."""
-
-    name = "affine"
-    inputs_needed = True
-
-    def __init__(self, layer, value):
-        super().__init__([value], (layer.out_features,), has_parameters=True)
-        self.layer = layer
-
-    def bind(self, plan):
-        if plan.training:
-            shape = self.layer.weight.data.shape
-            self.grad_weight = BlockSum(len(self.blocks), shape, plan.memory)
-            self.grad_biases = np.zeros((len(self.blocks), shape[1]), plan.dtype)  # of each block
-            self.grad_scratch = plan.memory.scratch("affine dx", (self.block, shape[0]))
-
-    def forward_phases(self):
-        return [Phase(self.forward, self.blocks)]
-
-    def backward_phases(self):
-        return [Phase(self.backward, self.blocks, begin=self.start_gradients)]
-
-    def forward(self, t, lo, hi):
-        y = self.output.data.part(t, lo, hi)
-        np.matmul(self.inputs[0].data.part(t, lo, hi), self.layer.weight.data, out=y)
-        if self.layer.has_bias:
-            y += self.layer.bias.data
-
-    def start_gradients(self, t):
-        self.grad_weight.start()
-
-    def backward(self, t, lo, hi):
-        x, grad = self.inputs[0], self.output.grad.part(t, lo, hi)
-        i, weight = self.blocks.number[lo], self.grad_weight.take()
-        np.matmul(x.data.part(t, lo, hi).T, grad, out=weight)
-        self.grad_weight.add(i, weight)
-        np.add.reduce(grad, axis=0, out=self.grad_biases[i])
-        if not x.needs_grad:
-            return
-        grad_inputs = x.grad.part(t, lo, hi)
-        out = grad_inputs if self.writes[0] else self.grad_scratch[t][: hi - lo]
-        np.matmul(grad, self.layer.weight.data.T, out=out)
-        if not self.writes[0]:
-            grad_inputs += out
-
-    def finish(self):
-        self.layer.weight.grad = self.grad_weight.hand_out()
-        if self.layer.has_bias:
-            self.layer.bias.grad = self.grad_biases.sum(axis=0)

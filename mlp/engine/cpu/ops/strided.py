@@ -6,8 +6,8 @@ C numbers move as one element, see `convolution`.
 
 import numpy as np
 
-from mlp.engine.cpu.op import Op, Phase, lowers
-from mlp.engine.cpu.ops.convolution import ConvolutionBase, multiply
+from mlp.engine.cpu.op import BlockedOp, Phase, lowers
+from mlp.engine.cpu.ops.convolution_base import ConvolutionBase, multiply
 from mlp.layers import StridedIdentity
 
 
@@ -33,7 +33,7 @@ def lower_strided_identity(layer, value, plan):
     return plan.add(StridedIdentityOp(value, (-(-H // s), -(-W // s), layer.out_channels), s))
 
 
-class StridedIdentityOp(Op):
+class StridedIdentityOp(BlockedOp):
     """(n, H, W, C) -> (n, OH, OW, F): every s-th pixel, and zeros in the channels that are new."""
 
     name = "strided identity"

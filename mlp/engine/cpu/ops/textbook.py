@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from mlp.engine.cpu.lowering import checked_backward, checked_forward, probe_output_shape
-from mlp.engine.cpu.op import Op, Phase, lowers
+from mlp.engine.cpu.op import BlockedOp, Phase, lowers
+from mlp.engine.graph import checked_backward, checked_forward, probe_output_shape
 from mlp.layers import Flatten, Reshape
 
 
@@ -15,7 +15,7 @@ def textbook_op(layer, value, plan):
     return plan.add(TextbookOp(layer, value, probe_output_shape(layer, value, plan), plan.training))
 
 
-class TextbookOp(Op):
+class TextbookOp(BlockedOp):
     """Runs a layer's own forward and backward on whole batches, in the calling thread, while the others wait."""
 
     name = "textbook"
@@ -33,7 +33,7 @@ class TextbookOp(Op):
 
     def forward(self, t, lo, hi):
         outputs = self.output.data.array
-        y = checked_forward(self.layer, self.inputs[0].data.array, outputs, self.training)
+        y = checked_forward(self.layer, self.inputs[0].data.array, outputs, training=self.training)
         np.copyto(outputs, y)
 
     def backward(self, t, lo, hi):
@@ -60,7 +60,7 @@ def lower_reshape(layer, value, plan):
     return plan.add(ReshapeOp([value], layer.shape))
 
 
-class ReshapeOp(Op):
+class ReshapeOp(BlockedOp):
     """The same numbers in another shape: a copy, because images may have borders."""
 
     name = "reshape"

@@ -48,25 +48,8 @@ from functools import cache
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from mlp.engine.cpu.op import lowers
-from mlp.engine.cpu.ops.convolution import ConvolutionBase, ConvolutionOp, parts_of
-from mlp.engine.cpu.ops.strided import PixelConvolutionOp
-from mlp.engine.cpu.ops.textbook import ReshapeOp
+from mlp.engine.cpu.ops.convolution_base import ConvolutionBase, parts_of
 from mlp.engine.cpu.ops.winograd_correlation import Correlation
-from mlp.layers import Conv2d
-
-
-@lowers(Conv2d)
-def lower_convolution(layer, value, plan):
-    plan.check(layer, value, ("N", "H", "W", layer.in_channels))
-    (H, W, C), (OH, OW), op = value.shape, layer.output_size(*value.shape[:2]), ConvolutionOp
-    if layer.kernel_size == (1, W) and W > 1 and layer.padding == (0, 0):  # a whole row is one pixel of W C channels
-        value, op = plan.add(ReshapeOp([value], (H, 1, W * C))), PixelConvolutionOp
-    elif layer.kernel_size == (3, 3) and layer.stride == (1, 1) and max(layer.padding) <= 2 and OH >= 3:
-        op = WinogradOp if layer.in_channels >= 8 else ConvolutionOp
-    elif layer.kernel_size == (1, 1) and layer.padding == (0, 0):
-        op = PixelConvolutionOp
-    return plan.add(op(layer, value, (OH, OW, layer.out_channels)))
 
 
 class WinogradOp(ConvolutionBase):

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from mlp.engine.cpu.ops.convolution import SMALL_PRODUCT
+from mlp.engine.cpu.ops.convolution_base import SMALL_PRODUCT
 from mlp.engine.cpu.ops.toom_cook import TAPS, as_arrays, choose_tile
 
 

@@ -1,0 +1,65 @@
+"""The affine layer: matrix products, a block of samples at a time."""
+
+import numpy as np
+
+from mlp.engine.cpu.block_sum import BlockSum
+from mlp.engine.cpu.op import BlockedOp, Phase, lowers
+from mlp.layers import Affine
+
+
+@lowers(Affine)
+def lower_affine(layer, value, plan):
+    plan.check(layer, value, ("N", layer.in_features))
+    return plan.add(AffineOp(layer, value))
+
+
+class AffineOp(BlockedOp):
+    """y = x W + b, (n, D_in) -> (n, D_out)."""
+
+    name = "affine"
+    inputs_needed = True
+
+    def __init__(self, layer, value):
+        super().__init__([value], (layer.out_features,), has_parameters=True)
+        self.layer = layer
+
+    def bind(self, plan):
+        if plan.training:
+            shape = self.layer.weight.data.shape
+            self.grad_weight = BlockSum(len(self.blocks), shape, plan.memory)
+            self.grad_biases = np.zeros((len(self.blocks), shape[1]), plan.dtype)  # of each block
+            self.grad_scratch = plan.memory.scratch("affine dx", (self.block, shape[0]))
+
+    def forward_phases(self):
+        return [Phase(self.forward, self.blocks)]
+
+    def backward_phases(self):
+        return [Phase(self.backward, self.blocks, begin=self.start_gradients)]
+
+    def forward(self, t, lo, hi):
+        y = self.output.data.part(t, lo, hi)
+        np.matmul(self.inputs[0].data.part(t, lo, hi), self.layer.weight.data, out=y)
+        if self.layer.has_bias:
+            y += self.layer.bias.data
+
+    def start_gradients(self, t):
+        self.grad_weight.start()
+
+    def backward(self, t, lo, hi):
+        x, grad = self.inputs[0], self.output.grad.part(t, lo, hi)
+        i, weight = self.blocks.number[lo], self.grad_weight.take()
+        np.matmul(x.data.part(t, lo, hi).T, grad, out=weight)
+        self.grad_weight.add(i, weight)
+        np.add.reduce(grad, axis=0, out=self.grad_biases[i])
+        if not x.needs_grad:
+            return
+        grad_inputs = x.grad.part(t, lo, hi)
+        out = grad_inputs if self.writes[0] else self.grad_scratch[t][: hi - lo]
+        np.matmul(grad, self.layer.weight.data.T, out=out)
+        if not self.writes[0]:
+            grad_inputs += out
+
+    def finish(self):
+        self.layer.weight.grad = self.grad_weight.hand_out()
+        if self.layer.has_bias:
+            self.layer.bias.grad = self.grad_biases.sum(axis=0)

@@ -1,0 +1,215 @@
+"""From a tree of layers to a flat list of ops with known shapes ("lowering"): what the cpu and the cuda engine share.
+
+    ops        each layer becomes an op, by a function that is registered for the layer's exact type: a subclass with
+               formulas of its own is never replaced by ours, but runs its own code, see `TextbookOp` of each engine
+    wiring     `Sequential` and `Identity` vanish and leave only who reads what; `Residual` leaves a sum
+    fusing     an op and the only reader of its output become one, where the op says that they can
+
+How a layer becomes an op: a function registered for the layer's exact type adds ops to the graph,
+
+    @lowers(ReLU)
+    def lower_relu(layer, value, plan):
+        return plan.add(PointwiseOp(value, slope=0.0))
+
+and returns the value that holds the outputs. Each engine has its own registry, and its own ops, all of them an `Op`.
+"""
+
+import copy
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlp.engine.base import same_kind
+from mlp.errors import ShapeError
+from mlp.layers import Identity, Residual, Sequential
+from mlp.layers.machinery.base import Layer
+from mlp.layers.machinery.checks import check_returned
+from mlp.typing import Array, DType, Shape
+
+
+class Value:
+    """What one op computes and others read: an array (N, *shape), and the gradient of the loss for it.
+
+    Attributes:
+        shape: of one image, (H, W, C) or (D,). producer: the op.
+        needs_grad: whether somebody wants the gradient: a parameter lies before it.
+        data, grad: where they lie, set by the plan.
+        border, grad_border: how many zero rows data and grad have above and below each image, because a reader wants
+            them (in the CPU engine alone).
+    """
+
+    def __init__(self, shape: Sequence[int], producer: "Op | None" = None) -> None:
+        self.shape, self.producer = tuple(shape), producer
+        self.needs_grad = False
+        self.data: Any = None
+        self.grad: Any = None
+        self.border = self.grad_border = (0, 0)
+
+    @property
+    def size(self) -> int:
+        """How many numbers an image has."""
+        return math.prod(self.shape)
+
+    def ask_border(self, above: int, below: int) -> None:
+        self.border = max(self.border[0], above), max(self.border[1], below)
+
+    def ask_grad_border(self, above: int, below: int) -> None:
+        self.grad_border = max(self.grad_border[0], above), max(self.grad_border[1], below)
+
+
+class Op:
+    """One step of a graph, from input values to an output value."""
+
+    def __init__(self, inputs: Sequence[Value], output_shape: Sequence[int], *, has_parameters: bool = False) -> None:
+        self.inputs = list(inputs)
+        self.output = Value(output_shape, self)
+        self.output.needs_grad = has_parameters or any(value.needs_grad for value in inputs)
+
+    def fused_with(self, following: "Op", training: bool) -> "Op | None":  # noqa: FBT001
+        """Return one op that does this and `following`, the only reader of the output; None if there is none."""
+        return None
+
+
+class Pointwise(Op):
+    """z = activation(norm(y) + shortcut), each of the three optional: whatever handles each value by itself.
+
+    Args:
+        y, shortcut: values. slope: of the activation, None for none. norm: a layer.
+    """
+
+    def __init__(self, y: Value, shortcut: Value | None = None, slope: float | None = None, norm: Any = None) -> None:
+        super().__init__([y] if shortcut is None else [y, shortcut], y.shape, has_parameters=norm is not None)
+        self.norm, self.slope = norm, slope
+
+    @property
+    def shortcut(self) -> Value | None:
+        return self.inputs[1] if len(self.inputs) > 1 else None
+
+    def fused_with(self, following: Op, training: bool) -> Op | None:  # noqa: FBT001
+        if not isinstance(following, Pointwise) or following.norm is not None:
+            return None
+        if following.inputs[0] is not self.output or self.slope is not None or (self.shortcut and following.shortcut):
+            return None  # not in the order norm, shortcut, activation
+        return type(self)(self.inputs[0], self.shortcut or following.shortcut, following.slope, self.norm)
+
+
+class Lowerings(dict[type, Callable[..., Value]]):
+    """Exact type of a layer -> function (layer, value, plan) that adds ops and returns the value with the outputs.
+
+    The function for `object` is the one for all layers that have none.
+    """
+
+    def lowers(self, *layer_types: type) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
+        """Register the decorated function for exactly these types of layers."""
+
+        def register(function: Callable[..., Value]) -> Callable[..., Value]:
+            self.update(dict.fromkeys(layer_types, function))
+            return function
+
+        return register
+
+
+class Graph:
+    """A model, lowered for batches of one shape; the engines' plans are graphs that can run.
+
+    Args:
+        lowerings: a registry. batch_shape: (N, H, W, C) or (N, D). dtype: of the inputs.
+        training: whether it is for training steps or for evaluation.
+
+    Attributes:
+        images: N. ops: in the order in which they run. source, result: the values of the inputs, and for the loss.
+    """
+
+    def __init__(self, lowerings: Lowerings, batch_shape: Sequence[int], dtype: DType, *, training: bool) -> None:
+        self.lowerings, self.images, self.dtype, self.training = lowerings, batch_shape[0], np.dtype(dtype), training
+        self.ops: list[Any] = []
+        self.source = self.result = Value(batch_shape[1:])
+
+    def lower(self, layer: Layer, value: Value) -> Value:
+        """Add the ops of a layer that reads `value`; return the value with its outputs."""
+        if type(layer) is Sequential:
+            for child in layer.layers.values():
+                value = self.lower(child, value)
+            return value
+        if type(layer) is Identity:
+            return value
+        return self.lowerings.get(type(layer), self.lowerings[object])(layer, value, self)
+
+    def lower_branches(self, layer: Residual, value: Value) -> tuple[Value, Value]:
+        """Return the values of body and shortcut of a Residual, whose shapes must be equal."""
+        body, shortcut = self.lower(layer.body, value), self.lower(layer.shortcut, value)
+        if body.shape != shortcut.shape:
+            N = self.images
+            raise ShapeError(
+                f"{layer.label()}: the body gives {(N, *body.shape)}, the shortcut {(N, *shortcut.shape)}: give the "
+                "Residual a shortcut that changes the shape in the same way (AvgPool2d, Conv2d with kernel_size=1)."
+            )
+        return body, shortcut
+
+    def add(self, op: Op) -> Value:
+        """Add an op; return its output value."""
+        self.ops.append(op)
+        return op.output
+
+    def check(self, layer: Layer, value: Value, expected: tuple[int | str, ...]) -> None:
+        """Let a layer check the shape and dtype of its inputs, as its own forward does."""
+        layer.check_inputs(self.example(value), expected)
+
+    def example(self, value: Value, xp: Any = np) -> Array:
+        """Return an array of the shape and dtype that a value has, without memory: all its numbers are one zero."""
+        example: Array = xp.broadcast_to(xp.zeros((), self.dtype), (self.images, *value.shape))
+        return example
+
+    def readers(self, value: Value) -> list[Any]:
+        """Return the ops that read a value; the loss, which reads the result, counts as None."""
+        found = [op for op in self.ops for read in op.inputs if read is value]
+        return [*found, None] if value is self.result else found
+
+    def fuse(self) -> None:
+        """Make one of two ops wherever `op.fused_with(the only reader of its output, training)` gives one."""
+        i = 0
+        while i < len(self.ops):
+            op, merged = self.ops[i], None
+            following = self.readers(op.output)
+            if len(following) == 1 and following[0] is not None:
+                merged = op.fused_with(following[0], self.training)
+            if merged is None:
+                i += 1
+            else:
+                output = following[0].output  # the value that others read stays
+                output.needs_grad = output.needs_grad or op.output.needs_grad
+                merged.output, output.producer = output, merged
+                self.ops[self.ops.index(following[0])] = merged
+                del self.ops[i]
+
+
+def probe_output_shape(layer: Layer, value: Value, plan: Graph, xp: Any = np) -> Shape:
+    """Return the shape of one output of a layer that only its own code can tell.
+
+    A copy of it is run on random numbers, so that the layer itself (its buffers, its random state) sees real batches
+    only. xp: the library of the arrays.
+    """
+    probe = np.random.default_rng(0).standard_normal((plan.images, *value.shape)).astype(plan.dtype)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        outputs = copy.deepcopy(layer).forward(xp.asarray(probe), training=plan.training)
+    return check_returned(layer.label(), outputs).shape[1:]
+
+
+def checked_forward(layer: Layer, x: Array, outputs: Array, *, training: bool) -> Array:
+    """Return what a layer's own forward gives; an error unless it has the shape and dtype of the array `outputs`."""
+    y = check_returned(layer.label(), layer.forward(x, training=training))
+    if y.shape != outputs.shape or y.dtype != outputs.dtype:
+        raise ShapeError(
+            f"{layer.label()}: expected outputs {outputs.shape} of {outputs.dtype}, got {y.shape} of {y.dtype}: a "
+            "layer keeps the dtype, and the shape of its outputs follows from that of its inputs."
+        )
+    return y
+
+
+def checked_backward(layer: Layer, grad_outputs: Array, x: Array) -> Array:
+    """Return what a layer's own backward gives; an error unless it has the shape and dtype of the inputs `x`."""
+    return same_kind(f"{layer.label()}: backward must return dL/dx", layer.backward(grad_outputs), x)
