@@ -53,12 +53,12 @@ def torch_names(layer: Layer) -> list[tuple[str, str, tuple[int, ...] | None]]:
 
 @torch_names.register
 def _(layer: Conv2d) -> list[tuple[str, str, tuple[int, ...] | None]]:
-    return [("weight", "weight", (3, 2, 0, 1)), *([("bias", "bias", None)] if layer.has_bias else [])]
+    return [("weight", "weight", (3, 2, 0, 1)), *([("bias", "bias", None)] if layer.bias is not None else [])]
 
 
 @torch_names.register
 def _(layer: Affine) -> list[tuple[str, str, tuple[int, ...] | None]]:
-    return [("weight", "weight", (1, 0)), *([("bias", "bias", None)] if layer.has_bias else [])]
+    return [("weight", "weight", (1, 0)), *([("bias", "bias", None)] if layer.bias is not None else [])]
 
 
 @torch_names.register

@@ -68,6 +68,10 @@ class Loss:
         """Return the fraction of samples that are right, as a float; NaN where that means nothing."""
         return float("nan")
 
+    def forget(self) -> None:
+        """Drop what forward kept, for a backward that will not come."""
+        self._kept = None
+
     def take(self) -> Any:
         """Return what forward kept, once."""
         if self._kept is None:

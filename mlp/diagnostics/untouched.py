@@ -27,7 +27,7 @@ def untouched(model: Layer) -> Iterator[Layer]:
         for parameter, data, grad in parameters:
             parameter.data, parameter.grad = data, grad
         for _, layer in model.named_layers():
-            layer._kept = None  # what a forward pass kept for a backward pass that will not come
+            layer.forget()  # what a forward pass kept for a backward pass that will not come
 
 
 @contextmanager

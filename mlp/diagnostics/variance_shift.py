@@ -139,7 +139,7 @@ def expected_variance_ratio(x: Array, p: float, layer: Conv2d | Affine | None = 
     else:
         squared = copy.deepcopy(layer)
         squared.weight.data = squared.weight.data**2
-        if squared.has_bias:
+        if squared.bias is not None:
             squared.bias.data = 0.0 * squared.bias.data
         squares, y = squared.forward(x * x), layer.forward(x)  # sum_i w_ij^2 x_i^2 of every row, and y
     added = to_numpy(squares).reshape(-1, y.shape[-1]).mean(axis=0, dtype=np.float64) * p / (1.0 - p)  # (C,)

@@ -57,9 +57,7 @@ class Affine(Layer):
         self.out_features = at_least_one("out_features", out_features)
         self.initializer = initializer
         self.weight = Parameter(np.empty((in_features, out_features), dtype))
-        if bias:
-            self.bias = Parameter(np.empty(out_features, dtype))
-        self.has_bias = bias
+        self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
         self.reset_parameters(rng or np.random.default_rng())
 
     def reset_parameters(self, rng: Generator) -> None:
@@ -69,12 +67,12 @@ class Affine(Layer):
         self.check_inputs(x, ("N", self.in_features))
         self.keep(x)
         y = x @ self.weight.data  # (N, D_out)      (1)
-        return y + self.bias.data if self.has_bias else y
+        return y if self.bias is None else y + self.bias.data
 
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()  # (N, D_in)
         self.weight.grad = x.T @ grad_outputs  # (D_in, D_out)   (2)
-        if self.has_bias:
+        if self.bias is not None:
             self.bias.grad = grad_outputs.sum(axis=0)  # (D_out,)        (3)
         return grad_outputs @ self.weight.data.T  # (N, D_in)       (4)
 
@@ -82,4 +80,4 @@ class Affine(Layer):
         return self.in_features * self.out_features
 
     def __repr__(self) -> str:
-        return f"Affine({self.in_features}, {self.out_features}, bias={self.has_bias})"
+        return f"Affine({self.in_features}, {self.out_features}, bias={self.bias is not None})"

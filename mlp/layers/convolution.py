@@ -131,9 +131,7 @@ class Conv2d(Layer):
         self.padding = as_pair("padding", padding, 0)
         self.initializer = initializer
         self.weight = Parameter(np.empty((*self.kernel_size, in_channels, out_channels), dtype))
-        if bias:
-            self.bias = Parameter(np.empty(out_channels, dtype))
-        self.has_bias = bias
+        self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
         self.reset_parameters(rng or np.random.default_rng())
 
     def reset_parameters(self, rng: Generator) -> None:
@@ -165,7 +163,7 @@ class Conv2d(Layer):
         for images in blocks_of_images(N, OH * OW):
             cols = im2col(padded[images], self.kernel_size, self.stride)  # (n OH OW, KH KW C)
             y[images] = (cols @ kernel).reshape(-1, OH, OW, F)  # (n, OH, OW, F)    (2)
-        if self.has_bias:
+        if self.bias is not None:
             y += self.bias.data
         return y
 
@@ -178,7 +176,7 @@ class Conv2d(Layer):
             grad_rows = grad_outputs[images].reshape(-1, F)  # (n OH OW, F)
             grad_kernel += im2col(padded[images], self.kernel_size, self.stride).T @ grad_rows  # (KH KW C, F)    (3)
         self.weight.grad = grad_kernel.reshape(kernel.shape)  # (KH, KW, C, F)
-        if self.has_bias:
+        if self.bias is not None:
             self.bias.grad = grad_outputs.reshape(-1, F).sum(axis=0)  # (F,)              (4)
         if self.windows_are_apart((OH, OW)):
             return self.gradient_put_back(grad_outputs, x.shape)
@@ -227,7 +225,7 @@ class Conv2d(Layer):
     def __repr__(self) -> str:
         return (
             f"Conv2d({self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
-            f"stride={self.stride}, padding={self.padding}, bias={self.has_bias})"
+            f"stride={self.stride}, padding={self.padding}, bias={self.bias is not None})"
         )
 
 

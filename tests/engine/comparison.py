@@ -74,7 +74,7 @@ def biases_before_norm(model):
         if type(layer) is Sequential:
             children = list(layer.layers.values())
             for first, second in zip(children, children[1:], strict=False):
-                if type(first) is Conv2d and first.has_bias and takes_channels_alone(second):
+                if type(first) is Conv2d and first.bias is not None and takes_channels_alone(second):
                     names.add(first.bias.name)
     return names
 

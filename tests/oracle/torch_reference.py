@@ -154,9 +154,9 @@ def modules_of(sequential, images):
 
 
 LEAVES = {
-    layers.Affine: lambda a, _: nn.Linear(a.in_features, a.out_features, bias=a.has_bias),
+    layers.Affine: lambda a, _: nn.Linear(a.in_features, a.out_features, bias=a.bias is not None),
     layers.Conv2d: lambda c, _: nn.Conv2d(
-        c.in_channels, c.out_channels, c.kernel_size, stride=c.stride, padding=c.padding, bias=c.has_bias
+        c.in_channels, c.out_channels, c.kernel_size, stride=c.stride, padding=c.padding, bias=c.bias is not None
     ),
     layers.BatchNorm: lambda n, images: (nn.BatchNorm2d if images else nn.BatchNorm1d)(
         n.num_features, eps=n.eps, momentum=n.momentum

@@ -12,7 +12,7 @@ from mlp.diagnostics.smoothness.nearby import GRADIENT_SIZES, UPDATE_SIZES, look
 from mlp.diagnostics.smoothness.record import SmoothnessRecord
 from mlp.diagnostics.untouched import untouched
 from mlp.training.hooks import Hook
-from mlp.training.trainer import Trainer
+from mlp.training.state import TrainingState
 from mlp.typing import Array, PathLike
 
 DIRECTIONS = ("gradient", "update")
@@ -46,18 +46,18 @@ class Smoothness(Hook):
         self.record = SmoothnessRecord(settings)
         self.before: tuple[Array, list[Array]] | None = None  # weights and buffers before a step that is measured
 
-    def before_training(self, trainer: Trainer) -> None:
+    def before_training(self, trainer: TrainingState) -> None:
         if self.folder is not None and trainer.epoch > 0 and (self.folder / "smoothness.npz").exists():
             found = SmoothnessRecord.read(self.folder)
             if found.settings == self.record.settings:
                 self.record = found.before(trainer.epoch * len(trainer.train_batches))
 
-    def before_step(self, trainer: Trainer) -> None:
+    def before_step(self, trainer: TrainingState) -> None:
         if trainer.step % self.every == 0:
             buffers = [buffer.copy() for _, buffer in trainer.model.named_buffers()]
             self.before = to_numpy(trainer.rule.flat.data).astype(np.float64), buffers
 
-    def after_step(self, trainer: Trainer) -> None:
+    def after_step(self, trainer: TrainingState) -> None:
         if self.before is None:
             return
         (weights, buffers), self.before = self.before, None
@@ -65,7 +65,6 @@ class Smoothness(Hook):
         after = to_numpy(flat.data).astype(np.float64)
         gradient = to_numpy(flat.grad).astype(np.float64)  # of the step: `p.grad` is valid until the next one
         steps = -gradient if self.direction == "gradient" else after - weights
-        kept = trainer.loss._kept
         with untouched(trainer.model):
             for (_, buffer), values in zip(trainer.model.named_buffers(), buffers, strict=True):
                 buffer[...] = values  # dropout draws the masks of the step once more
@@ -76,9 +75,9 @@ class Smoothness(Hook):
             if self.layers:
                 move_to(flat, weights)
                 shift = covariate_shift(engine, flat, batch, gradient, after, shift_layers(flat, self.layers))
-        trainer.loss._kept = kept
+        trainer.loss.forget()
         self.record.add(trainer.step, nearby, shift)
 
-    def after_epoch(self, trainer: Trainer, row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         if self.folder is not None:
             self.record.write(self.folder)

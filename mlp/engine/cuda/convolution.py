@@ -56,7 +56,7 @@ class ConvolutionOp(LaunchedOp):
         if self.CP != self.C:
             args = (x, self.padded, self.padded.size // self.CP, self.C, self.CP)
             steps, x = [plan.gpu.elementwise("pad_channels", self.padded.size, args)], self.padded
-        y, bias = self.output.data, self.layer.bias.data if self.layer.has_bias else None
+        y, bias = self.output.data, self.layer.bias.data if self.layer.bias is not None else None
         if self.wants_statistics:
             tiles = convolution_tiles(plan.gpu, *x.shape[:3])[-1]
             self.partials = plan.gpu.empty((tiles, 3, self.F))
@@ -65,7 +65,7 @@ class ConvolutionOp(LaunchedOp):
     def backward(self, plan):
         (value,), grad = self.inputs, self.output.grad
         steps = self._weight_gradient(plan, value.data if self.CP == self.C else self.padded, grad)
-        if self.layer.has_bias:
+        if self.layer.bias is not None:
             steps += column_sums(plan, grad, None, None, None, 1.0, None, self.layer.bias.grad, None)
         if value.needs_grad:
             target, add = plan.claim(value)

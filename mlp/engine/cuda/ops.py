@@ -162,7 +162,7 @@ class HeadOp(LaunchedOp):
     def forward(self, plan):
         x, layer, N = self.inputs[0].data, self.affine, plan.images
         C, K, pixels = layer.in_features, layer.out_features, x.size // (N * layer.in_features)
-        bias = layer.bias.data if layer.has_bias else None
+        bias = layer.bias.data if layer.bias is not None else None
         outputs = (self.pooled, self.output.data, self.grad_logits, self.losses, self.right)
         sizes = (pixels, C, K, self.loss.label_smoothing, 1.0 / N)
         args = (x, layer.weight.data, bias, plan.targets, *outputs, *sizes)
@@ -174,7 +174,7 @@ class HeadOp(LaunchedOp):
     def backward(self, plan):
         (value,), layer, N = self.inputs, self.affine, plan.images
         C, K = layer.in_features, layer.out_features
-        bias = layer.bias.grad if layer.has_bias else None
+        bias = layer.bias.grad if layer.bias is not None else None
         args = (self.pooled, self.grad_logits, plan.state, layer.weight.grad, bias, N, C, K)
         steps = [plan.gpu.launch("head_weight_gradient", (-(-(C + 1) * K // 128),), 128, args)]
         if value.needs_grad:

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from mlp.layers.machinery.tree import Node, Tree
 from mlp.typing import Array
 
-if TYPE_CHECKING:
-    from mlp.layers.machinery.base import Layer
+Model = TypeVar("Model", bound=Tree[Any])
 
 
 @contextmanager
-def frozen_buffers(model: "Layer") -> Iterator["Layer"]:
+def frozen_buffers(model: Model) -> Iterator[Model]:
     """Within this context forward passes leave no trace: the model's buffers are put back at its end.
 
     Probes (gradient checks, landscape plots) run training-mode forward passes that are no training steps.
@@ -33,7 +33,7 @@ def frozen_buffers(model: "Layer") -> Iterator["Layer"]:
 
 
 @contextmanager
-def frozen_gradients(model: "Layer") -> Iterator["Layer"]:
+def frozen_gradients(model: Model) -> Iterator[Model]:
     """Within this context backward passes leave no trace: at its end every `grad` is put back, and nothing is kept."""
     saved = [(parameter.grad, parameter.grad.copy()) for parameter in model.parameters()]
     try:
@@ -42,28 +42,26 @@ def frozen_gradients(model: "Layer") -> Iterator["Layer"]:
         for array, values in saved:
             array[...] = values
         for _, layer in model.named_layers():
-            layer._kept = None
+            layer.forget()
 
 
-def observed(model: "Layer", see: Callable[["Layer", Array, Array], object]) -> AbstractContextManager["Layer"]:
+def observed(model: Tree[Node], see: Callable[[Node, Array, Array], object]) -> AbstractContextManager[object]:
     """Within this context `see(layer, inputs, outputs)` is called after each forward of a layer without children."""
     return _watched(model, "forward", see)
 
 
-def observed_backward(
-    model: "Layer", see: Callable[["Layer", Array, Array], object]
-) -> AbstractContextManager["Layer"]:
+def observed_backward(model: Tree[Node], see: Callable[[Node, Array, Array], object]) -> AbstractContextManager[object]:
     """Within this context `see(layer, grad_outputs, grad_inputs)` is called after each backward of such a layer."""
     return _watched(model, "backward", see)
 
 
 @contextmanager
-def _watched(model: "Layer", method: str, see: Callable[["Layer", Array, Array], object]) -> Iterator["Layer"]:
+def _watched(model: Tree[Node], method: str, see: Callable[[Node, Array, Array], object]) -> Iterator[object]:
     leaves = leaf_layers(model)
 
     before = [vars(layer).get(method) for layer in leaves]  # that of a context around this one, else None
 
-    def watch(layer: "Layer") -> None:
+    def watch(layer: Node) -> None:
         plain = getattr(layer, method)
 
         def watching(array: Array, *others: Any, **named: Any) -> Array:
@@ -84,6 +82,6 @@ def _watched(model: "Layer", method: str, see: Callable[["Layer", Array, Array],
                 setattr(layer, method, watching)
 
 
-def leaf_layers(model: "Layer") -> list["Layer"]:
+def leaf_layers(model: Tree[Node]) -> list[Node]:
     """Return the layers that are not made of others, in forward order."""
     return [layer for _, layer in model.named_layers() if not layer.children()]

@@ -43,12 +43,12 @@ def cards_of(model: Any, x: Array, batch_size: int) -> list[LayerCard]:
     cards = []
 
     def see(layer: Any, inputs: Array, outputs: Array) -> None:
-        cards.append(card_of(layer, inputs, outputs, layer._kept or (), batch_size))
+        cards.append(card_of(layer, inputs, outputs, layer.kept, batch_size))
 
     with observed(model, see):
         model.forward(x)
     for path, layer in model.named_layers():
-        layer._kept = None
+        layer.forget()
         own = sum(parameter.data.size for _, parameter in layer.own_parameters())
         if layer.children() and own:
             cards.append(LayerCard(path, type(layer).__name__, (), own, 0, 0, 0))

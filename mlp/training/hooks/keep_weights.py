@@ -1,14 +1,12 @@
 """The weights of every epoch, for pictures of the path that training took."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlp.files import write_arrays
 from mlp.training.hooks.base import Hook
+from mlp.training.state import TrainingState
 from mlp.typing import PathLike
-
-if TYPE_CHECKING:
-    from mlp.training.trainer import Trainer
 
 
 class KeepWeights(Hook):
@@ -20,14 +18,14 @@ class KeepWeights(Hook):
     def __init__(self, folder: PathLike) -> None:
         self.folder = Path(folder) / "weights"
 
-    def before_epoch(self, trainer: "Trainer") -> None:
+    def before_epoch(self, trainer: TrainingState) -> None:
         if trainer.epoch == 0:
             self.write(trainer)
 
-    def after_epoch(self, trainer: "Trainer", row: dict[str, Any]) -> None:
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         self.write(trainer)
 
-    def write(self, trainer: "Trainer") -> None:
+    def write(self, trainer: TrainingState) -> None:
         """Write the weights as they are now."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_arrays(self.folder / f"epoch-{trainer.epoch:04d}.npz", trainer.model.state_dict())

@@ -80,7 +80,7 @@ def test_s2_19_vgg38_settings_of_its_layers(norm, norms):
     assert {conv.out_channels for conv in convs} == {32}
     assert {layer.negative_slope for layer in layers if isinstance(layer, LeakyReLU)} == {0.01}
     assert {(layer.kernel_size, layer.stride) for layer in layers if isinstance(layer, AvgPool2d)} == {(2, 2)}
-    assert [conv.path for conv in convs if conv.has_bias] == [
+    assert [conv.path for conv in convs if conv.bias is not None] == [
         f"stage_{s}.reduction.conv_{i}" for s in range(3) for i in range(2)
     ]
 

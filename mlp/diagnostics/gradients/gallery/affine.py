@@ -3,7 +3,7 @@
 import numpy as np
 
 from mlp.diagnostics.gradients.gallery.planted import PlantedBug
-from mlp.layers import Affine
+from mlp.layers import Affine, Parameter
 from mlp.typing import Array
 
 
@@ -19,6 +19,8 @@ class WeightGradientAveraged(Affine):
 class BiasGradientAveraged(Affine):
     """The bias's gradient is the mean over the batch, not the sum."""
 
+    bias: Parameter
+
     def backward(self, grad_outputs: Array) -> Array:
         grad_inputs = super().backward(grad_outputs)
         self.bias.grad = grad_outputs.mean(axis=0)
@@ -27,6 +29,8 @@ class BiasGradientAveraged(Affine):
 
 class BiasOfTheLastSample(Affine):
     """In a loop over the batch the bias's gradient is overwritten, not added to."""
+
+    bias: Parameter
 
     def backward(self, grad_outputs: Array) -> Array:
         grad_inputs = super().backward(grad_outputs)
@@ -38,6 +42,8 @@ class BiasOfTheLastSample(Affine):
 class BiasNotSummed(Affine):
     """The bias's gradient is dL/dy itself, one row for each sample."""
 
+    bias: Parameter
+
     def backward(self, grad_outputs: Array) -> Array:
         grad_inputs = super().backward(grad_outputs)
         self.bias.grad = grad_outputs
@@ -46,6 +52,8 @@ class BiasNotSummed(Affine):
 
 class BiasZero(Affine):
     """The bias's gradient is zero."""
+
+    bias: Parameter
 
     def backward(self, grad_outputs: Array) -> Array:
         grad_inputs = super().backward(grad_outputs)
@@ -73,6 +81,8 @@ class WeightNotTransposed(Affine):
 class WeightGradientTransposed(Affine):
     """The weight's gradient is dL/dy^T x, the transpose of the right one."""
 
+    bias: Parameter
+
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
         self.bias.grad = grad_outputs.sum(axis=0)
@@ -82,6 +92,8 @@ class WeightGradientTransposed(Affine):
 
 class WeightGradientReshaped(Affine):
     """The transpose of the weight's gradient is brought into shape by reshape."""
+
+    bias: Parameter
 
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
@@ -102,6 +114,8 @@ class GradientAddsUp(Affine):
 
 class UpstreamIgnored(Affine):
     """The weight's gradient is that of the sum of the outputs: dL/dy is not used."""
+
+    bias: Parameter
 
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
@@ -134,6 +148,8 @@ class APerMilleTooMuch(Affine):
 
 class RoundedToFloat32(Affine):
     """The weight's gradient is computed in float32."""
+
+    bias: Parameter
 
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()

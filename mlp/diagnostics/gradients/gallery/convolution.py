@@ -3,7 +3,7 @@
 import numpy as np
 
 from mlp.diagnostics.gradients.gallery.planted import PlantedBug
-from mlp.layers import Conv2d
+from mlp.layers import Conv2d, Parameter
 from mlp.typing import Array
 
 
@@ -88,6 +88,8 @@ class BorderForgotten(Conv2d):
 class BiasOfEachPixel(Conv2d):
     """The bias's gradient is summed over the batch, but not over the pixels."""
 
+    bias: Parameter
+
     def backward(self, grad_outputs: Array) -> Array:
         grad_inputs = super().backward(grad_outputs)
         self.bias.grad = grad_outputs.sum(axis=0)
@@ -97,6 +99,8 @@ class BiasOfEachPixel(Conv2d):
 class BiasOverOnePixel(Conv2d):
     """The bias's gradient is summed over the batch at the first pixel alone."""
 
+    bias: Parameter
+
     def backward(self, grad_outputs: Array) -> Array:
         grad_inputs = super().backward(grad_outputs)
         self.bias.grad = grad_outputs.sum(axis=0)[0, 0]
@@ -105,6 +109,8 @@ class BiasOverOnePixel(Conv2d):
 
 class BiasMeanOverPixels(Conv2d):
     """The bias's gradient is the mean over the pixels, not the sum."""
+
+    bias: Parameter
 
     def backward(self, grad_outputs: Array) -> Array:
         grad_inputs = super().backward(grad_outputs)

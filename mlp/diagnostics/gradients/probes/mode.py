@@ -200,8 +200,7 @@ def checked_backward(report: GradientReport, probe: Probe, upstream: Array) -> d
 def kept_values(probe: Probe) -> int:
     """Return how many values forward keeps."""
     probe.forward()
-    kept = probe.layer._kept
-    return len(kept) if isinstance(kept, tuple) else 0
+    return len(probe.layer.kept)
 
 
 def repeated(first: Array, second: Array, filled: Array | None) -> tuple[str, str, str]:

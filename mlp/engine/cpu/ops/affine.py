@@ -39,7 +39,7 @@ class AffineOp(BlockedOp):
     def forward(self, t, lo, hi):
         y = self.output.data.part(t, lo, hi)
         np.matmul(self.inputs[0].data.part(t, lo, hi), self.layer.weight.data, out=y)
-        if self.layer.has_bias:
+        if self.layer.bias is not None:
             y += self.layer.bias.data
 
     def start_gradients(self, t):
@@ -61,5 +61,5 @@ class AffineOp(BlockedOp):
 
     def finish(self):
         self.layer.weight.grad = self.grad_weight.hand_out()
-        if self.layer.has_bias:
+        if self.layer.bias is not None:
             self.layer.bias.grad = self.grad_biases.sum(axis=0)

@@ -52,7 +52,7 @@ class ConvolutionBase(BlockedOp):
 
     def weights(self):
         """Return the kernel (KH, KW, C, F) and the bias (F,) or None, with the norm folded in."""
-        kernel, bias = self.layer.weight.data, self.layer.bias.data if self.layer.has_bias else None
+        kernel, bias = self.layer.weight.data, self.layer.bias.data if self.layer.bias is not None else None
         norm = self.folded_norm
         if norm is None:
             return kernel, bias
@@ -83,11 +83,11 @@ class ConvolutionBase(BlockedOp):
         """Take in what the block that begins with image lo gives to the gradients of kernel and bias."""
         i = self.blocks.number[lo]
         self.grad_kernel.add(i, kernel)
-        if self.layer.has_bias:
+        if self.layer.bias is not None:
             total = np.add.reduce(grad_outputs, axis=(0, 1))  # (OW, F): long rows first
             np.add.reduce(total, axis=0, out=self.grad_biases[i])
 
     def finish(self):
         self.layer.weight.grad = self.grad_kernel.hand_out()
-        if self.layer.has_bias:
+        if self.layer.bias is not None:
             self.layer.bias.grad = self.grad_biases.sum(axis=0)

@@ -1,0 +1,135 @@
+"""A model as a tree of named layers: what can be said of it without knowing a formula.
+
+Every layer is a node. Its children are the layers it is made of, and each node has parameters of its own, which are
+trained, and buffers, which are saved with them but not trained. The dotted name of anything is the way to it from the
+root: "stage_0.block_1.conv_0.weight".
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, Self, TypeVar, cast
+
+from numpy.random import Generator
+
+from mlp.backend import get_array_module, move, to_numpy
+from mlp.layers.machinery.checks import check_state
+from mlp.layers.machinery.lost_parts import check_buffers, check_first_use, check_nothing_lost
+from mlp.layers.machinery.parameter import Parameter, join
+from mlp.rng import generator
+from mlp.typing import Array, DType
+
+Node = TypeVar("Node", bound="Tree[Any]")  # of what the tree is made: layers
+
+
+class Tree(Generic[Node]):
+    """The base of `Layer`.
+
+    Attributes that are a `Parameter` or a node are found by themselves, in the order of their assignment.
+    """
+
+    path = ""  # dotted place in the model, set by `set_paths`
+    buffer_names: tuple[str, ...] = ()  # attributes that are saved with the weights but not trained
+
+    # --- names ----------------------------------------------------------------------------------------------------
+
+    def children(self) -> list[tuple[str, Node]]:
+        """Return the layers this one is made of, as (name, layer) pairs in forward order."""
+        return [(name, cast(Node, value)) for name, value in vars(self).items() if isinstance(value, Tree)]
+
+    def own_parameters(self) -> list[tuple[str, Parameter]]:
+        """Return the parameters of this layer alone, as (name, parameter) pairs."""
+        return [(name, value) for name, value in vars(self).items() if isinstance(value, Parameter)]
+
+    def named_layers(self, path: str = "") -> Iterator[tuple[str, Node]]:
+        """Yield (dotted path, layer) for this layer and all layers below it, in forward order."""
+        yield path, cast(Node, self)
+        for name, child in self.children():
+            yield from child.named_layers(join(path, name))
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Yield (dotted name, parameter) in forward order, weight before bias, gamma before beta."""
+        for path, layer in self.named_layers():
+            for name, parameter in layer.own_parameters():
+                yield join(path, name), parameter
+
+    def parameters(self) -> list[Parameter]:
+        """Return the list of all parameters, in the order of `named_parameters`."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def named_buffers(self) -> Iterator[tuple[str, Array]]:
+        """Yield (dotted name, array) for everything that is saved but not trained (running statistics)."""
+        for path, layer in self.named_layers():
+            for name in layer.buffer_names:
+                yield join(path, name), getattr(layer, name)
+
+    def set_paths(self) -> Self:
+        """Tell every layer and parameter its dotted path.
+
+        Raises:
+            ConfigurationError: the same layer or parameter stands in two places (each needs one of its own, because a
+                layer keeps the values of one forward pass). Or a list or dict holds layers or parameters that are
+                found nowhere else, and so would never be trained.
+        """
+        used: dict[int, str] = {}
+        for path, layer in self.named_layers():
+            check_first_use(used, layer, path)
+            layer.path = path
+            for name, parameter in layer.own_parameters():
+                check_first_use(used, parameter, join(path, name))
+                parameter.name = join(path, name)
+        for _, layer in self.named_layers():
+            check_nothing_lost(layer.label(), vars(layer), (Tree, Parameter), used.keys())
+            check_buffers(layer.label(), {name: getattr(layer, name) for name in layer.buffer_names})
+        return self
+
+    def label(self) -> str:
+        """Return the class and path of this layer, for messages: "Conv2d 'stage_0.block_1.conv_0'"."""
+        return f"{type(self).__name__} {self.path!r}" if self.path else type(self).__name__
+
+    def reset_parameters(self, rng: Generator) -> None:
+        """Draw the parameters of this layer alone from the generator `rng`; layers with weights override it."""
+
+    def initialize(self, seed: int) -> Self:
+        """Draw all weights anew: those of each layer are a function of the seed and the layer's path alone."""
+        self.set_paths()
+        for path, layer in self.named_layers():
+            layer.reset_parameters(generator(seed, "init", path))
+        return self
+
+    @property
+    def num_parameters(self) -> int:
+        """The number of weights."""
+        return sum(parameter.data.size for parameter in self.parameters())
+
+    def state_dict(self) -> dict[str, Array]:
+        """Return copies of all parameters and buffers as NumPy arrays, by dotted name."""
+        arrays = {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
+        return {name: to_numpy(array).copy() for name, array in arrays.items()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Copy the arrays of a `state_dict` into this model.
+
+        Raises:
+            ShapeError: names or shapes differ; nothing is copied then.
+        """
+        mine = {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
+        check_state(mine, state)
+        for name, array in mine.items():
+            array[...] = get_array_module(array).asarray(state[name], dtype=array.dtype)
+
+    def astype(self, dtype: DType) -> Self:
+        """Convert all parameters and floating-point buffers to `dtype`, in place; returns the model."""
+        return self._convert(lambda array: array.astype(dtype))
+
+    def to(self, device: str) -> Self:
+        """Move all parameters and buffers to "cpu" or "cuda:N", in place; returns the model."""
+        return self._convert(lambda array: move(array, device))
+
+    def _convert(self, function: Callable[[Array], Array]) -> Self:
+        for _, layer in self.named_layers():
+            for _, parameter in layer.own_parameters():
+                parameter.replace(function(parameter.data))
+            for name in layer.buffer_names:
+                buffer = getattr(layer, name)
+                if buffer.dtype.kind == "f":  # counters stay whole numbers, on the host
+                    setattr(layer, name, function(buffer))
+        return self
