@@ -156,10 +156,11 @@ class BatchNormOp(PointwiseOp):
         if views.grad_y is None:
             return
         scale, B, C, _ = self.wide_lines
-        np.multiply(views.y, B, out=views.a)
-        np.add(views.a, C, out=views.a)
+        first = views.a if self.adds_y else views.grad_y  # the fewer arrays, the more of them in the cache
+        np.multiply(views.y, B, out=first)
+        np.add(first, C, out=first)
         np.multiply(views.g, scale, out=views.b)
-        self.give_to_y(views, views.a, views.b)  # (3)
+        self.give_to_y(views, first, views.b)  # (3)
 
     def finish(self):
         total, product = self.gradient_sums()

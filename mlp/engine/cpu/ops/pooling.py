@@ -7,6 +7,7 @@ then the columns of the sums, which are fewer by then.
 import numpy as np
 
 from mlp.engine.cpu.op import BlockedOp, Phase, lowers
+from mlp.engine.cpu.ops.strided import copy_pixels
 from mlp.errors import ShapeError
 from mlp.layers import AvgPool2d, GlobalAvgPool
 
@@ -32,10 +33,12 @@ class AveragePoolOp(BlockedOp):
         self.row_slices = [slice(u, u + s * OH, s) for u in range(k)]
         self.column_slices = [slice(v, v + s * OW, s) for v in range(k)]
         self.share = 1.0 / (k * k)
+        self.apart = k == s and value.shape[0] == k * OH and value.shape[1] == k * OW  # each pixel is in one window
 
     def bind(self, plan):
-        (_, W, C), (OH, _, _) = self.inputs[0].shape, self.output.shape
-        self.rows = [rows for (rows,) in plan.memory.temporary((self.block, OH, W, C))]
+        (_, W, C), (OH, OW, _) = self.inputs[0].shape, self.output.shape
+        temporary = plan.memory.temporary((self.block, OH, W, C), (self.block, OH, OW, C))
+        self.rows, self.shares = zip(*temporary, strict=True)
 
     def forward_phases(self):
         return [Phase(self.forward, self.blocks)]
@@ -45,23 +48,37 @@ class AveragePoolOp(BlockedOp):
 
     def forward(self, t, lo, hi):
         x, y, rows = self.inputs[0].data.part(t, lo, hi), self.output.data.part(t, lo, hi), self.rows[t][: hi - lo]
-        np.multiply(x[:, self.row_slices[0]], self.share, out=rows)
-        for place in self.row_slices[1:]:
-            rows += x[:, place] * self.share
-        np.copyto(y, rows[:, :, self.column_slices[0]])
-        for place in self.column_slices[1:]:
-            y += rows[:, :, place]
+        add_up([x[:, place] for place in self.row_slices], rows)
+        add_up([rows[:, :, place] for place in self.column_slices], y)
+        np.multiply(y, self.share, out=y)
 
     def backward(self, t, lo, hi):
         grad, rows = self.inputs[0].grad.part(t, lo, hi), self.rows[t][: hi - lo]
-        share = self.output.grad.part(t, lo, hi) * self.share  # (n, OH, OW, C)
-        rows[...] = 0.0
+        share = np.multiply(self.output.grad.part(t, lo, hi), self.share, out=self.shares[t][: hi - lo])
+        if not self.apart:
+            rows[...] = 0.0
         for place in self.column_slices:
-            rows[:, :, place] += share
-        if self.writes[0]:
+            if self.apart:
+                copy_pixels(rows[:, :, place], share)
+            else:
+                rows[:, :, place] += share
+        if self.writes[0] and not self.apart:
             grad[...] = 0.0
         for place in self.row_slices:
-            grad[:, place] += rows
+            if self.writes[0] and self.apart:
+                np.copyto(grad[:, place], rows)
+            else:
+                grad[:, place] += rows
+
+
+def add_up(arrays, out):
+    """Write the sum of two or more arrays to `out`; or one, as it is."""
+    if len(arrays) == 1:
+        np.copyto(out, arrays[0])
+        return
+    np.add(arrays[0], arrays[1], out=out)
+    for array in arrays[2:]:
+        np.add(out, array, out=out)
 
 
 @lowers(GlobalAvgPool)
