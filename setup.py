@@ -17,6 +17,7 @@ setup(
     package_data={
         "mlp": ["py.typed"],
         "mlp.engine.cuda": ["*.cu", "kernels/*.cu", "kernels/*.cuh"],
+        "mlp.reproduction.cluster": ["array.sh"],
         "mlp.pages": ["style.css", "templates/*"],
     },
     entry_points={"console_scripts": ["mlp=mlp.__main__:main"]},

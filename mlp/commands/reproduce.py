@@ -4,6 +4,8 @@
     python scripts/reproduce.py run s0-7 --scale quick      one row, small: about a minute
     python scripts/reproduce.py run all --scale quick --jobs 2
     python scripts/reproduce.py run s0 --seeds 0 256 512 --device cuda:0
+    python scripts/reproduce.py run s0 --cluster slurm --time 2:00:00 --cores 4       as jobs, see sweep.py --help
+    python scripts/reproduce.py status --watch              what became of each run
     python scripts/reproduce.py table s0-tab1               ours beside the published numbers, with a verdict
     python scripts/reproduce.py figure s0-fig1              one of the reports' figures, as PNG and PDF
     python scripts/reproduce.py findings                    what the reports found, and whether our runs show it
@@ -19,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlp.commands.command_line import CommandLine, path_argument
-from mlp.commands.running import add_machine_flags, do_runs
+from mlp.commands.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
 from mlp.data.formats.sources import MissingDataError
 from mlp.errors import ConfigurationError
 from mlp.experiments.markdown import markdown
@@ -60,6 +62,14 @@ def run_command(arguments):
     planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
     root = Path(arguments.out) / scale.name
     return do_runs(planned, root, f"{scale.label}; {dataset} images", arguments)
+
+
+def status_command(arguments):
+    return show_states(Path(arguments.folder), arguments.watch)
+
+
+def cancel_command(arguments):
+    return cancel_runs(Path(arguments.folder))
 
 
 @contextmanager
@@ -141,6 +151,14 @@ def main() -> int:
         "--out", type=path_argument, default=RUNS, metavar="DIR", help=f"where the runs go (default: {RUNS})"
     )
     add_machine_flags(running)
+
+    watching = command("status", status_command, "say what became of each run: finished, running, waiting, failed, ...")
+    cancelling = command("cancel", cancel_command, "take runs out of the queue of a cluster")
+    for folder in (watching, cancelling):
+        folder.add_argument(
+            "folder", nargs="?", type=path_argument, default=RUNS, metavar="DIR", help=f"of the runs (default: {RUNS})"
+        )
+    add_watch_flag(watching)
 
     tabling = command("table", table_command, "print a table: ours, published, verdict", shows_runs=True)
     tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")

@@ -1,35 +1,67 @@
-"""What `mlp sweep` and `mlp reproduce run` share: the flags that say where runs are computed, and doing them there."""
+"""What `mlp sweep` and `mlp reproduce` share: where runs are computed, doing them there, what became of them."""
 
 import sys
+import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from mlp.backend import require_device
 from mlp.commands.command_line import path_argument
+from mlp.errors import ConfigurationError
+from mlp.reproduction.cluster.states import cancel, states_of, text_of
+from mlp.reproduction.cluster.submit import Wishes, submit
 from mlp.reproduction.index import PlannedRun
 from mlp.reproduction.queue import run_all, share_machine
 from mlp.reproduction.work import exit_status_of, summarize
 
+CLUSTERS = ("slurm",)
+WATCH = 10  # seconds between two looks
+
 
 def add_machine_flags(parser: ArgumentParser) -> None:
     """Add the flags that say where runs are computed."""
-    here = parser.add_argument_group("on this machine")
-    here.add_argument("--jobs", type=int, metavar="N", help="runs at once, each on its own cores (default: 1)")
-    here.add_argument(
-        "--devices", nargs="+", default=[], metavar="DEVICE", help="GPUs, one run each at a time: cuda:0 cuda:1"
-    )
     parser.add_argument(
         "--data-dir", type=path_argument, metavar="DIR", help="with the data sets (default: MLP_DATA_DIR, else ./data)"
     )
+    parser.add_argument(
+        "--jobs", type=int, metavar="N", help="runs at once, here each on its own cores (default: 1; on a cluster, all)"
+    )
+    parser.add_argument(
+        "--devices", nargs="+", default=[], metavar="DEVICE", help="GPUs of this machine, one run each: cuda:0 cuda:1"
+    )
+    there = parser.add_argument_group("on a cluster (each of these is for a task, which does one run)")
+    there.add_argument("--cluster", choices=CLUSTERS, help="submit the runs instead of doing them here, and return")
+    there.add_argument("--time", default="", metavar="T", help="limit, 2:00:00 say (default: the partition's)")
+    there.add_argument("--cores", type=int, default=1, metavar="N", help="cores, and threads (default: 1)")
+    there.add_argument("--memory", default="4G", metavar="M", help="memory (default: 4G)")
+    there.add_argument("--gpus", type=int, metavar="N", help="GPUs (default: 1 where the device is one, else 0)")
+    there.add_argument("--partition", default="", metavar="NAME", help="(default: the cluster's)")
+    there.add_argument(
+        "--sbatch", action="append", default=[], metavar="OPTION", help="more for sbatch: --sbatch=--constraint=x"
+    )
+    there.add_argument(
+        "--margin",
+        type=int,
+        metavar="S",
+        help="seconds before the limit at which a run is asked to end after its epoch (default: the longest epoch so "
+        "far and a minute)",
+    )
+    there.add_argument("--runs-per-task", type=int, default=1, metavar="N", help="for short runs: one after the other")
+    there.add_argument("--dry-run", action="store_true", help="print the script for sbatch, submit nothing")
 
 
 def do_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments: Namespace) -> int:
-    """Do the runs that are not finished, and say what came of them; return the exit status.
+    """Do the runs that are not finished, here or on a cluster, and say what came of them; return the exit status.
 
     Args:
         what: the runs are, for the first line: "quick scale; synthetic images".
     """
+    if arguments.cluster:
+        return submit_runs(planned, root, what, arguments)
+    if arguments.dry_run:
+        raise ConfigurationError("--dry-run belongs to --cluster slurm")
     for device in dict.fromkeys(arguments.devices or [run.settings.get("device", "cpu") for run in planned]):
         require_device(device)
     places = share_machine(arguments.jobs, arguments.devices)
@@ -39,3 +71,59 @@ def do_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments: Nam
     failed = [f"failed: {outcome.folder}: {outcome.message}" for outcome in outcomes if outcome.status == "failed"]
     print("\n".join(failed), file=sys.stderr, end="\n" if failed else "")
     return exit_status_of(outcomes)
+
+
+def submit_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments: Namespace) -> int:
+    """Submit the runs that are neither finished nor queued; return the exit status."""
+    if arguments.devices:
+        raise ConfigurationError("--devices is for this machine: on a cluster, --gpus 1 --device cuda:0")
+    on_gpu = any(run.settings.get("device", "cpu") != "cpu" for run in planned)
+    wishes = Wishes(
+        time=arguments.time,
+        cores=arguments.cores,
+        memory=arguments.memory,
+        gpus=int(on_gpu) if arguments.gpus is None else arguments.gpus,
+        partition=arguments.partition,
+        more=tuple(arguments.sbatch),
+        margin=arguments.margin,
+        at_once=arguments.jobs,
+        each=arguments.runs_per_task,
+    )
+    if wishes.gpus and not on_gpu:
+        print("note: --gpus without --device cuda:0: the runs will compute on the CPU", file=sys.stderr)
+    print(f"{what}; {len(planned)} runs, in {root}", flush=True)
+    print("\n".join(submit(planned, root, wishes, arguments.data_dir, arguments.dry_run)))
+    return 0
+
+
+def add_watch_flag(parser: ArgumentParser) -> None:
+    """Add --watch."""
+    parser.add_argument(
+        "--watch",
+        type=int,
+        nargs="?",
+        const=WATCH,
+        metavar="S",
+        help=f"look again every S seconds (default: {WATCH}) until all runs are finished; Ctrl-C ends it",
+    )
+
+
+def show_states(root: Path, watch: int | None) -> int:
+    """Print what became of the runs of a folder, again and again with `watch`; return the exit status."""
+    if watch is not None and watch < 1:
+        raise ConfigurationError(f"--watch must be at least 1 second, got {watch}")
+    while True:
+        states, warnings = states_of(root)
+        if watch and sys.stdout.isatty():
+            print("\033[H\033[J", end="")  # to the top of the terminal, and clear it
+        print(text_of(states, warnings, root), flush=True)
+        if not watch or all(state.word == "finished" for state in states):
+            return 0
+        print(f"{datetime.now():%H:%M:%S}, again in {watch} s", flush=True)
+        time.sleep(watch)
+
+
+def cancel_runs(root: Path) -> int:
+    """Cancel the queued tasks of a folder's runs; return the exit status."""
+    print(cancel(root))
+    return 0

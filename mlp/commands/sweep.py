@@ -5,19 +5,27 @@
     python scripts/sweep.py --learning-rate 1e-5 1e-1 --dropout 0 0.5 --sample 20        20 draws from these ranges
 
 Each run is a folder as scripts/train.py makes it, named by what varies. Repeat the command after Ctrl-C, a failure or a
-power cut: finished runs are skipped, interrupted ones go on, and a run whose settings are there already, under whatever
+power cut: finished runs are skipped, interrupted ones continue, and a run whose settings are there already, under any
 name, is not done again. At the end there is a table with mean and standard deviation over the seeds (table.md), curves
 on shared axes (curves.png), and the best setting on the validation images.
 
-Switches take yes and no: --residual yes no.
+On a cluster:
+
+    python scripts/sweep.py ... --cluster slurm --time 2:00:00 --cores 4     submit what is neither finished nor queued
+    python scripts/sweep.py status FOLDER [--watch]                          what became of each run
+    python scripts/sweep.py cancel FOLDER                                    take them out of the queue
+
+The command returns at once; repeat it to go on, and at the end for the table. status and cancel know the folders of
+scripts/reproduce.py, too. Switches take yes and no: --residual yes no.
 """
 
 import dataclasses
+import sys
 from argparse import SUPPRESS, Namespace
 from pathlib import Path
 
 from mlp.commands.command_line import CommandLine, path_argument
-from mlp.commands.running import add_machine_flags, do_runs
+from mlp.commands.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
 from mlp.experiments.config import RunConfig, flag_of, kind_of
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.sweep.grid import combine, draw, plan_sweep, read_values
@@ -41,6 +49,8 @@ def sweep_command(arguments: Namespace) -> int:
     varied = [f"{len(chosen)} {name.replace('_', ' ')}s" for name, chosen in values.items() if len(chosen) > 1]
     root = Path(arguments.out)
     status = do_runs(planned, root, ", ".join(varied) or "nothing varies", arguments)
+    if arguments.dry_run:
+        return status
     text, written = write_results(planned, RunIndex(root))
     print("\n".join(["", text, *(f"written: {path}" for path in written)] if text else ["no results yet"]))
     return status
@@ -65,8 +75,29 @@ def make_parser() -> CommandLine:
     return parser
 
 
+def make_folder_parser(word: str) -> CommandLine:
+    """Return the parser of `sweep.py status` or `sweep.py cancel`."""
+    texts = {"status": "Say what became of each run of a folder.", "cancel": "Cancel the queued runs of a folder."}
+    parser = CommandLine(texts[word])
+    parser.prog = f"{parser.prog} {word}"
+    parser.add_argument(
+        "folder",
+        type=path_argument,
+        metavar="FOLDER",
+        help="of a sweep, or of scripts/reproduce.py: runs/reproduce/full",
+    )
+    if word == "status":
+        add_watch_flag(parser)
+    return parser
+
+
 def main() -> int:
-    return sweep_command(make_parser().parse_args())
+    word = sys.argv[1] if len(sys.argv) > 1 else ""
+    if word not in ("status", "cancel"):
+        return sweep_command(make_parser().parse_args())
+    arguments = make_folder_parser(word).parse_args(sys.argv[2:])
+    folder = Path(arguments.folder)
+    return show_states(folder, arguments.watch) if word == "status" else cancel_runs(folder)
 
 
 def after_interrupt() -> str:

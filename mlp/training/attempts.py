@@ -145,7 +145,8 @@ class Attempt:
                 self.write("end", status=str(status), note=note)
 
     def write(self, event: str, **values: str) -> None:
-        where = {"host": socket.gethostname(), "process": str(os.getpid()), "job": job_of(os.environ)}
+        host = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+        where = {"host": host, "process": str(os.getpid()), "job": job_of(os.environ)}
         time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         line = Event(time=time, event=event, epochs=str(self.trainer.epoch), **where, **values).line()
         self.lock.append(line)

@@ -1,0 +1,204 @@
+"""What became of each run of a folder: its own files, beside one call of squeue.
+
+finished    test.json is there
+running     at work, in epoch k of n
+waiting     queued, and what for; "for ever" where nothing but a change will start it
+held        queued until somebody releases it: the command is printed
+stopped     ended as it was asked to, after a whole epoch, and not queued: the command that started it continues it
+lost        began, and left no word of its end: cancelled, killed, or its node died; the same command continues it
+failed      ended with an error: the last line of its log
+new         none of these
+"""
+
+import os
+import shutil
+import socket
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlp.errors import ConfigurationError, MlpError
+from mlp.experiments.config import RunConfig
+from mlp.experiments.run_folder import RunFolder
+from mlp.reproduction.cluster.slurm import Task, cancel_tasks, queued_tasks
+from mlp.reproduction.cluster.submit import FOLDER, read_tasks, tasks_by_folder
+from mlp.reproduction.index import RunIndex, epochs_done, is_finished
+from mlp.reproduction.work import PLANNED, last_line_of_log, read_planned
+from mlp.training.attempts import Event, read_attempts
+
+WORDS = ("finished", "running", "waiting", "held", "stopped", "lost", "failed", "new")
+ASKED_TO_END = ("0", "73", "75", "76", "130", "140")  # exit statuses: --stop-after, in use, USR2, no epoch fits, Ctrl-C
+FOR_EVER = {
+    "PartitionTimeLimit": "--time is above the limit of the partition",
+    "PartitionNodeLimit": "the partition has no such nodes",
+    "AssocMaxWallDurationPerJobLimit": "--time is above the limit of the account",
+    "BadConstraints": "no node has what --sbatch=--constraint asks for",
+    "DependencyNeverSatisfied": "the job that it waits for has failed",
+}
+
+
+@dataclass(frozen=True)
+class RunState:
+    """A run, one of WORDS, and a sentence."""
+
+    folder: Path
+    word: str
+    text: str = ""
+
+
+def states_of(root: Path) -> tuple[list[RunState], list[str]]:
+    """Return (a RunState for each run below a folder, warnings).
+
+    Raises:
+        ConfigurationError: there is no such folder, or no run in it.
+    """
+    root = root.absolute()
+    if not root.is_dir():
+        raise ConfigurationError(f"there is no folder {root}")
+    tasks: dict[Path, Task] | None = {}
+    warnings = []
+    if shutil.which("squeue"):
+        try:
+            tasks = tasks_by_folder(queued_tasks(), root)
+        except MlpError as error:
+            tasks = None
+            warnings.append(f"{error}; what is said here comes from the folders alone")
+    runs, submitted, damaged = known_runs(root)
+    if not runs:
+        raise ConfigurationError(f"{root} holds no runs")
+    states = [state_of(RunFolder(folder), epochs, tasks, submitted) for folder, epochs in runs.items()]
+    return states, [*warnings, *damaged]
+
+
+def known_runs(root: Path) -> tuple[dict[Path, int], dict[Path, Path], list[str]]:
+    """Return ({folder of a run: its epochs}, {folder: that of the array that has it}, messages about damaged ones)."""
+    runs: dict[Path, int] = {}
+    for path in sorted(root.rglob(PLANNED)):
+        runs |= {folder: epochs_in(words) for folder, words in read_planned(path.parent).items()}
+    submitted: dict[Path, Path] = {}
+    for path in sorted(root.rglob(f"{FOLDER}/*/tasks.txt")):
+        submitted |= dict.fromkeys(read_tasks(path.parent)[1], path.parent)
+    for folder in submitted:
+        runs.setdefault(folder, RunConfig.epochs)
+    index = RunIndex(root)
+    for run in index.folders():
+        runs[run.path] = run.load()[0].epochs
+    return runs, submitted, index.damaged
+
+
+def epochs_in(words: list[str]) -> int:
+    """Return the epochs that flags of train.py ask for."""
+    given = dict(zip(words, words[1:], strict=False)).get("--epochs", "")
+    return int(given) if given.isdigit() else RunConfig.epochs
+
+
+def state_of(
+    run: RunFolder, epochs: int, tasks: Mapping[Path, Task] | None, submitted: Mapping[Path, Path]
+) -> RunState:
+    """Return the RunState of a run.
+
+    Args:
+        epochs: that it is to have. tasks: those queued, by folder; None where Slurm does not answer.
+        submitted: the folders of arrays, by those of runs.
+    """
+    if is_finished(run):
+        return RunState(run.path, "finished")
+    events = [event for event in read_attempts(run.path) if event.event in ("start", "end")]
+    last = events[-1] if events else None
+    progress = f"epoch {min(epochs_done(run) + 1, epochs)} of {epochs}"
+    task = None if tasks is None else tasks.get(run.path)
+    if task is not None:
+        return state_of_task(run.path, task, last, progress)
+    if last is None:
+        array = submitted.get(run.path)
+        if array is None:
+            return RunState(run.path, "new")
+        return RunState(run.path, "lost", f"no job has it, and none began with it; Slurm's log: {array / 'log'}")
+    if last.event == "start":
+        word, text = state_of_start(last, unknown=tasks is None)
+        return RunState(run.path, word, f"{progress}, {text}")
+    if last.status in ASKED_TO_END:
+        return RunState(run.path, "stopped", f"after epoch {epochs_done(run)} of {epochs}: {why_stopped(last)}")
+    reason = last_line_of_log(run.path) if last.process == "script" else last.note
+    return RunState(run.path, "failed", f"exit status {last.status}: {reason}")
+
+
+def state_of_task(folder: Path, task: Task, last: Event | None, progress: str) -> RunState:
+    """Return the RunState of a run that a task of the queue has."""
+    began = last is not None and last.event == "start" and last.job == task.id
+    if task.held:
+        return RunState(folder, "held", f"{task.reason}: scontrol release {task.id} lets it run")
+    if task.state == "PENDING":
+        if task.reason in FOR_EVER:
+            text = f"for ever, {FOR_EVER[task.reason]} ({task.reason}): scancel {task.id}, and submit it otherwise"
+        elif task.reason == "BeginTime":
+            text = f"requeued, it starts again in a moment (job {task.id})"
+        elif any(word in task.reason for word in ("DOWN", "DRAIN", "Not available", "NotAvail", "NodeDown")):
+            text = f"its nodes are down or drained ({task.reason}, job {task.id})"
+        else:
+            text = f"{task.reason} (job {task.id})"
+        return RunState(folder, "waiting", text)
+    if began and last is not None:
+        return RunState(folder, "running", f"{progress}, job {task.id} on {last.host} since {last.time}")
+    return RunState(folder, "waiting", f"in job {task.id}, which is {task.state.lower()} and has not come to it")
+
+
+def state_of_start(start: Event, unknown: bool) -> tuple[str, str]:
+    """Return (word, sentence) of a run whose last word is that it began, and which no task of the queue has."""
+    if start.job:
+        return (
+            ("running", f"or lost: job {start.job}") if unknown else ("lost", f"job {start.job} is gone, {start.who}")
+        )
+    if start.host == socket.gethostname():
+        return ("running" if is_alive(start.process) else "lost"), start.who
+    return "running", f"or lost: {start.who}"
+
+
+def is_alive(process: str) -> bool:
+    """Whether a process of this machine is there."""
+    try:
+        os.kill(int(process), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def why_stopped(end: Event) -> str:
+    """Return why a run ended that was asked to."""
+    texts = {
+        "73": "another process had its folder",
+        "75": "asked by a signal",
+        "130": "interrupted",
+        "140": "asked by a signal",
+    }
+    return end.note if end.status in ("0", "76") and end.note else texts.get(end.status, f"exit status {end.status}")
+
+
+def text_of(states: Iterable[RunState], warnings: Iterable[str], root: Path) -> str:
+    """Return a line for each run, the counts, and what to do next."""
+    states, root = list(states), root.absolute()
+    width = max(len(str(state.folder.relative_to(root))) for state in states)
+    lines = [
+        f"{state.word:8}  {str(state.folder.relative_to(root)):{width}}  {state.text}".rstrip() for state in states
+    ]
+    counts = Counter(state.word for state in states)
+    lines += ["", f"{len(states)} runs: " + ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])]
+    if any(counts[word] for word in ("stopped", "lost", "failed", "new")):
+        lines.append("repeat the command that began them: it does what is neither finished nor queued")
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in warnings)])
+
+
+def cancel(root: Path) -> str:
+    """Cancel the tasks of a folder's runs; return a sentence about it."""
+    root = root.absolute()
+    if not root.is_dir():
+        raise ConfigurationError(f"there is no folder {root}")
+    found = tasks_by_folder(queued_tasks(), root).values()
+    tasks = list({task.id: task for task in found if task.state != "COMPLETING"}.values())
+    cancel_tasks(tasks)
+    if not tasks:
+        return f"nothing of {root} is queued"
+    return f"{len(tasks)} tasks cancelled; what they did is kept, and the command that submitted them continues it"

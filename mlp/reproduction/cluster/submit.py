@@ -1,0 +1,276 @@
+"""Runs handed over to Slurm: a list of tasks and a script for sbatch."""
+
+import csv
+import shlex
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+
+import mlp.reproduction.cluster as here
+from mlp.errors import ConfigurationError, FolderInUseError, MlpError
+from mlp.files import write_text
+from mlp.locks import only_writer
+from mlp.reproduction.cluster.slurm import Task, largest_array, queued_tasks, seconds_of, submit_script
+from mlp.reproduction.index import PlannedRun, RunIndex, name_of
+from mlp.reproduction.work import THREAD_LIMITS, Outcome, divide, train_command, words_of, write_planned
+from mlp.training.attempts import COLUMNS
+from mlp.typing import PathLike
+
+FOLDER = "slurm"  # below the root
+PATIENCE = 3  # attempts in a row without an epoch, then a job gives up
+MARGIN = 300  # seconds before the time limit, where no epoch has been seen yet
+BESIDE_THE_EPOCH = 60  # seconds: Slurm may be late, and an epoch is followed by files
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a task asks of the cluster.
+
+    Attributes:
+        time: the limit, as Slurm writes it; "" for that of the partition. cores, memory, gpus: of each task.
+        partition: "" for the default. more: further options of sbatch, whole words.
+        margin: seconds before the limit at which a run is asked to end; None for an epoch and a minute.
+        at_once: tasks that may run at a time; None for as many as there is room for.
+        each: runs that a task does, one after the other.
+    """
+
+    time: str = ""
+    cores: int = 1
+    memory: str = "4G"
+    gpus: int = 0
+    partition: str = ""
+    more: tuple[str, ...] = ()
+    margin: int | None = None
+    at_once: int | None = None
+    each: int = 1
+
+    def __post_init__(self) -> None:
+        for flag, value in (("--cores", self.cores), ("--jobs", self.at_once), ("--runs-per-task", self.each)):
+            if value is not None and value < 1:
+                raise ConfigurationError(f"{flag} must be at least 1, got {value}")
+        if self.gpus < 0 or (self.margin or 0) < 0:
+            raise ConfigurationError("--gpus and --margin must be 0 or greater")
+        limit = seconds_of(self.time) if self.time else None
+        if limit is not None and self.margin is not None and self.margin >= limit:
+            raise ConfigurationError(f"--margin {self.margin} leaves nothing of --time {self.time} ({limit} s)")
+
+
+@dataclass(frozen=True)
+class Array:
+    """An array of tasks: its folder, the text of tasks.txt, that of array.sh, and how many tasks it has."""
+
+    folder: Path
+    tasks: str
+    script: str
+    size: int
+
+
+def submit(
+    planned: Sequence[PlannedRun], root: PathLike, wishes: Wishes, data_dir: PathLike | None, dry_run: bool = False
+) -> list[str]:
+    """Submit the runs that are neither finished nor queued.
+
+    Args:
+        root: the folder that has, or gets, a folder for each run; it must be seen by all nodes.
+        data_dir: for train.py. dry_run: submit and write nothing.
+
+    Returns:
+        Lines for people: what was submitted, and what was not and why.
+
+    Raises:
+        ConfigurationError: there is no Slurm here. MlpError: sbatch refused; what it said.
+    """
+    root = Path(root).absolute()
+    with only_submitter(root, dry_run):
+        index = RunIndex(root)
+        done, waiting = divide(planned, index)
+        queued = tasks_by_folder(queued_tasks(), root)
+        to_do = [outcome for outcome in waiting if outcome.folder not in queued]
+        lines = [f"failed: {outcome.folder}: {outcome.message}" for outcome in done if outcome.status == "failed"]
+        held = [
+            queued[outcome.folder].id for outcome in waiting if outcome.folder in queued and queued[outcome.folder].held
+        ]
+        lines += [f"held: scontrol release {task} lets it run" for task in dict.fromkeys(held)]
+        lines.append(f"{len(done)} finished, {len(waiting) - len(to_do)} queued, {len(to_do)} to be submitted")
+        if not to_do:
+            return lines
+        epoch = longest_epoch(index)
+        wishes = replace(wishes, margin=margin_of(wishes, epoch))
+        lines += warnings_of(wishes, epoch)
+        arrays = make_arrays(to_do, root, wishes, data_dir)
+        if dry_run:
+            first = arrays[0]
+            return [
+                *lines,
+                f"{first.folder / 'array.sh'}:",
+                first.script,
+                "the first line of tasks.txt:",
+                first.tasks.partition("\n")[0],
+            ]
+        write_planned(root, [*done, *waiting])
+        for array in arrays:
+            job = submit_array(array)
+            lines.append(f"submitted: job {job}, {array.size} tasks; logs of the runs: log.txt in each folder")
+    return lines
+
+
+@contextmanager
+def only_submitter(root: Path, dry_run: bool) -> Iterator[None]:
+    """Keep two submissions apart: both would see the same runs as not queued."""
+    if dry_run:
+        yield
+        return
+    folder = root / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with only_writer(folder / "lock"):
+            yield
+    except FolderInUseError:
+        raise FolderInUseError(f"another command is submitting runs of {root}: wait until it ends") from None
+
+
+def tasks_by_folder(tasks: Sequence[Task], root: Path) -> dict[Path, Task]:
+    """Return {folder of a run: the task that will do it, or does} for the tasks whose script lies below the root.
+
+    The script names the list of tasks, so nothing is lost if a submission died before it wrote the job's id down.
+    """
+    found: dict[Path, Task] = {}
+    lists: dict[Path, tuple[int, list[Path]]] = {}
+    for task in tasks:
+        folder = task.script.parent
+        if task.script.name != "array.sh" or root not in task.script.parents:
+            continue
+        if folder not in lists:
+            lists[folder] = read_tasks(folder)
+        each, runs = lists[folder]
+        for run in runs[task.number * each : (task.number + 1) * each]:
+            found[run] = task
+    return found
+
+
+def read_tasks(folder: Path) -> tuple[int, list[Path]]:
+    """Return (runs a task, the folders of the runs) of an array's folder; (1, []) if it is gone."""
+    try:
+        rows = (folder / "tasks.txt").read_text(encoding="utf-8").splitlines()
+        script = (folder / "array.sh").read_text(encoding="utf-8")
+        each = int(script.partition("A task does ")[2].split()[0])
+    except (OSError, ValueError, IndexError):
+        return 1, []
+    return each, [Path(row.partition("\t")[0]) for row in rows]
+
+
+def make_arrays(outcomes: Sequence[Outcome], root: Path, wishes: Wishes, data_dir: PathLike | None) -> list[Array]:
+    """Return the arrays that do some runs: several if one may not have so many tasks."""
+    command = [*train_command()]
+    place = None if data_dir is None else Path(data_dir).absolute()
+    rows = []
+    for outcome in outcomes:
+        words = shlex.join(words_of(outcome, command, wishes.cores, place))
+        if "\n" in words or "\t" in words or "\n" in str(outcome.folder):
+            raise ConfigurationError(f"{outcome.run.name}: its command has a tab or a line feed in it: {words!r}")
+        rows.append(f"{outcome.folder}\t{words}\n")
+    most = largest_array() * wishes.each
+    pieces = [rows[begin : begin + most] for begin in range(0, len(rows), most)]
+    if wishes.at_once is not None:  # shared by the arrays
+        wishes = replace(wishes, at_once=max(1, wishes.at_once // len(pieces)))
+    stamp, arrays = time.strftime("%Y%m%d-%H%M%S"), []
+    for number, piece in enumerate(pieces):
+        folder = free_folder(root / FOLDER, f"{stamp}-{number + 1}" if len(pieces) > 1 else stamp)
+        size = -(-len(piece) // wishes.each)
+        arrays.append(Array(folder, "".join(piece), script_of(folder, size, wishes, name=root.name), size))
+    return arrays
+
+
+def free_folder(parent: Path, name: str) -> Path:
+    """Return a folder that is not there yet."""
+    number, folder = 2, parent / name
+    while folder.exists():
+        folder, number = parent / f"{name}.{number}", number + 1
+    return folder
+
+
+def script_of(folder: Path, size: int, wishes: Wishes, name: str) -> str:
+    """Return the text of array.sh."""
+    options = [
+        f"--job-name=mlp-{name_of({}, first=name)}",
+        f"--array=0-{size - 1}" + ("" if wishes.at_once is None else f"%{wishes.at_once}"),
+        f"--output={str(folder).replace('%', '%%')}/log/%A_%a.txt",
+        "--open-mode=append",
+        "--requeue",
+        f"--signal=B:USR2@{wishes.margin}",
+        f"--chdir={Path.cwd()}",
+        f"--cpus-per-task={wishes.cores}",
+        f"--mem={wishes.memory}",
+        *([f"--time={wishes.time}"] if wishes.time else []),
+        *([f"--gres=gpu:{wishes.gpus}"] if wishes.gpus else []),
+        *([f"--partition={wishes.partition}"] if wishes.partition else []),
+        *wishes.more,
+    ]
+    values = {
+        "OPTIONS": "\n".join(f"#SBATCH {shlex.quote(option)}" for option in options),
+        "FOLDER": shlex.quote(str(folder)),
+        "EACH": str(wishes.each),
+        "CORES": str(wishes.cores),
+        "PATIENCE": str(PATIENCE),
+        "PYTHONPATH": shlex.quote(str(Path(here.__file__).parents[3])),
+        "THREAD_LIMITS": " ".join(THREAD_LIMITS),
+        "COLUMNS": "\\t".join(COLUMNS),
+    }
+    text = files(here).joinpath("array.sh").read_text(encoding="utf-8")
+    for word, value in values.items():
+        text = text.replace(f"@{word}@", value)
+    return text
+
+
+def submit_array(array: Array) -> str:
+    """Write the files of an array and give it to sbatch; return the id of its job."""
+    (array.folder / "log").mkdir(parents=True)  # a job whose log cannot be written fails without a trace
+    write_text(array.folder / "tasks.txt", array.tasks)
+    write_text(array.folder / "array.sh", array.script)
+    try:
+        job = submit_script(array.folder / "array.sh")
+    except MlpError as error:
+        raise type(error)(f"{error}; nothing of {array.folder} was submitted") from None
+    write_text(array.folder / "job", job + "\n")
+    return job
+
+
+def longest_epoch(index: RunIndex) -> float | None:
+    """Return the seconds of the longest epoch of any run below a root; None before the first."""
+    seconds: list[float] = []
+    for folder in index.folders():
+        try:
+            with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
+                seconds += [float(row["seconds"]) for row in csv.DictReader(file)]
+        except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged: `status` says so
+            continue
+    return max(seconds, default=None)
+
+
+def margin_of(wishes: Wishes, epoch: float | None) -> int:
+    """Return how many seconds before the limit a run is asked to end."""
+    if wishes.margin is not None:
+        return wishes.margin
+    margin = MARGIN if epoch is None else round(epoch) + BESIDE_THE_EPOCH
+    return min(margin, seconds_of(wishes.time) // 2) if wishes.time else margin
+
+
+def warnings_of(wishes: Wishes, epoch: float | None) -> list[str]:
+    """Return a warning if no epoch will fit into a job, or none will fit behind the signal."""
+    if not wishes.time or epoch is None:
+        return []
+    left = seconds_of(wishes.time) - (wishes.margin or 0)
+    lines = []
+    if epoch > left:
+        lines.append(
+            f"warning: an epoch took up to {epoch:.0f} s, and the signal comes after {left} s: a longer --time?"
+        )
+    if epoch > (wishes.margin or 0):
+        lines.append(
+            f"warning: an epoch took up to {epoch:.0f} s, and the signal comes {wishes.margin} s before the limit: the "
+            "last epoch of a job may be lost"
+        )
+    return lines
