@@ -3,7 +3,7 @@
 With --jobs 2 on four cores each run gets two cores, and as many threads; where the system cannot pin processes, only as
 many threads. With --devices cuda:0 cuda:1 each job has a GPU of its own, one run at a time.
 
-A run that fails does not stop the others. Ctrl-C (and TERM and HUP) stops all: at most the epoch in progress of each is
+A run that fails does not stop the others. Ctrl-C stops all: at most the epoch in progress of each is
 lost. USR2 lets each run finish its epoch. A run that another process is working on, one that outlived an earlier call
 that was killed, say, is waited for.
 """
@@ -13,7 +13,6 @@ import os
 import shlex
 import signal
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -112,14 +111,14 @@ def run_all(
         An Outcome for each run: those that were done before, then the others in the order in which they ended.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, TERM or HUP, when all processes have ended.
+        KeyboardInterrupt: Ctrl-C, when all processes have ended.
     """
     done, waiting = divide(planned, RunIndex(root))
     write_planned(Path(root), [*done, *waiting])
     queue, stop = _Queue(waiting, list(places)), StopOnSignal()
     command = command or train_command()
     told: list[Outcome] = []
-    with progress_bar(total=len(waiting), desc="runs", unit="run") as bar, stop.listening(), interrupts():
+    with progress_bar(total=len(waiting), desc="runs", unit="run") as bar, stop.listening():
         try:
             while queue.waiting or queue.children:
                 if stop.requested:
@@ -238,20 +237,6 @@ def outcome_of(child: _Child) -> Outcome:
 def progress_text(child: _Child) -> str:
     """Return how far a run is: "epoch 3/8"."""
     return f"epoch {epochs_done(RunFolder(child.outcome.folder))}/{child.outcome.run.epochs}"
-
-
-@contextlib.contextmanager
-def interrupts() -> Iterator[None]:
-    """Within this context TERM and HUP interrupt as Ctrl-C does, so that no process is left behind."""
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        numbers = []
-    before = [(number, signal.signal(number, signal.default_int_handler)) for number in numbers]
-    try:
-        yield
-    finally:
-        for number, handler in before:
-            signal.signal(number, handler)
 
 
 def let_epochs_end(queue: _Queue) -> None:

@@ -206,10 +206,3 @@ def test_usr2_lets_epochs_end_and_starts_nothing_more(do, tmp_path):
     }
     assert exit_status_of(outcomes) == 75
     assert "2 stopped (repeat the command to continue)" in summarize(outcomes)
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this system has no such signal")
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_term_and_hup_end_all_processes_as_ctrl_c_does(do, name):
-    with pytest.raises(KeyboardInterrupt):
-        do(planned(1, 10), jobs=2, tell=lambda line: os.kill(os.getpid(), getattr(signal, name)))
