@@ -22,6 +22,8 @@ Parameters and buffers of layers of one's own keep name and layout, unless `torc
     def _(layer: MyLayer):
         return [("kernel", "weight", (1, 0))]       # name here, name there, axes of `transpose` on the way there
 
+The companions of a deeply supervised network are left out: a file holds the network alone.
+
 A model that flattens images before an affine layer needs more than this: PyTorch flattens (C, H, W), `mlp` (H, W, C).
 """
 
@@ -36,6 +38,7 @@ from mlp.errors import CheckpointError, ConfigurationError
 from mlp.files import atomic_write
 from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, GroupNorm, Layer
 from mlp.layers.machinery.parameter import join
+from mlp.models.deep_supervision import without_companions
 from mlp.typing import Array, PathLike
 
 COUNTER = "num_batches_tracked"  # PyTorch needs it with a batch norm; it is used only where momentum is None
@@ -94,6 +97,7 @@ def check_known(model: Layer) -> None:
 
 def to_torch_arrays(model: Layer) -> dict[str, Array]:
     """Return the weights and buffers of a model as NumPy arrays with the names and the layout of PyTorch."""
+    model = without_companions(model)
     state, arrays = model.state_dict(), {}
     check_known(model)
     for path, layer in model.named_layers():
@@ -111,6 +115,7 @@ def from_torch_arrays(model: Layer, arrays: Mapping[str, Array]) -> None:
     Raises:
         CheckpointError: names or shapes do not fit; it lists all of them, and nothing is copied.
     """
+    model = without_companions(model)
     state, problems = model.state_dict(), []
     check_known(model)
     unused = {name for name in arrays if name.rpartition(".")[2] != COUNTER}

@@ -72,6 +72,9 @@ class Loss:
         """Drop what forward kept, for a backward that will not come."""
         self._kept = None
 
+    def begin_epoch(self, epoch: int, epochs: int) -> None:
+        """Called before each epoch of training, 0 .. epochs - 1; a loss that changes with it takes note."""
+
     def take(self) -> Any:
         """Return what forward kept, once."""
         if self._kept is None:

@@ -13,7 +13,8 @@ layers once more, with the weights as they are now, whichever engine trains. A p
 statistics, masks of dropout and p.grad are put back, so the weights of a run are the same bit for bit with and without
 these hooks. It costs about as much as one textbook step each, and a textbook step's memory.
 
-Layers are those without children, Identity left out. A table that begins in a later epoch has NaN in those before.
+Layers are those without children, Identity and Tap left out. A table that begins in a later epoch has NaN in those
+before.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from mlp.engine.gradient_statistics import rows_of
 from mlp.layers import (
     BatchNorm,
     Identity,
+    Tap,
     frozen_buffers,
     frozen_gradients,
     leaf_layers,
@@ -48,7 +50,7 @@ class Probe(Hook):
 
     def layers(self, model: Layer) -> list[Layer]:
         """Return the layers that make the columns of the table."""
-        return [layer for layer in leaf_layers(model) if not isinstance(layer, Identity)]
+        return [layer for layer in leaf_layers(model) if not isinstance(layer, Identity | Tap)]
 
     def see(self, layer: Layer, given: Array, result: Array) -> dict[str, float]:
         """Return {statistic: float} for one layer: from inputs and outputs, or from dL/dy and dL/dx."""

@@ -76,9 +76,12 @@ def rows_of(flat: FlatParameters, which: str) -> Array:
     """Return the numbers of those parameters in `flat` that statistics are wanted of, in forward order.
 
     Args:
-        which: "weights" leaves out biases and BN's beta, "weights and biases" takes all.
+        which: "weights" leaves out biases and BN's beta, and the companions of a deeply supervised network, which are
+            no part of it; "weights and biases" takes all.
     """
     if which not in CHOICES:
         raise ConfigurationError(f"gradient statistics are for {' or '.join(CHOICES)}, got {which!r}")
     names = [p.name for p in flat.parameters]
-    return np.flatnonzero([which != "weights" or not re.search(r"(^|\.)(bias|beta)$", name) for name in names])
+    return np.flatnonzero(
+        [which != "weights" or not re.search(r"(^|\.)(bias|beta)$|^companions\.", name) for name in names]
+    )

@@ -2,7 +2,8 @@
 
     ops        each layer becomes an op, by a function that is registered for the layer's exact type: a subclass with
                formulas of its own is never replaced by ours, but runs its own code, see `TextbookOp` of each engine
-    wiring     `Sequential` and `Identity` vanish and leave only who reads what; `Residual` leaves a sum
+    wiring     `Sequential` and `Identity` vanish and leave only who reads what; `Residual` leaves a sum,
+               `Concat` copies
     fusing     an op and the only reader of its output become one, where the op says that they can
 
 How a layer becomes an op: a function registered for the layer's exact type adds ops to the graph,
@@ -24,7 +25,8 @@ import numpy as np
 
 from mlp.engine.base import same_kind
 from mlp.errors import ShapeError
-from mlp.layers import Identity, Residual, Sequential
+from mlp.layers import Concat, Identity, Residual, Sequential
+from mlp.layers.concat import check_parts
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.checks import check_returned
 from mlp.typing import Array, DType, Shape
@@ -148,6 +150,12 @@ class Graph:
                 "Residual a shortcut that changes the shape in the same way (AvgPool2d, Conv2d with kernel_size=1)."
             )
         return body, shortcut
+
+    def lower_parts(self, layer: Concat, value: Value) -> list[Value]:
+        """Return the values of the branches of a Concat, which differ in the number of channels at most."""
+        parts = [self.lower(branch, value) for branch in layer.branch_list]
+        check_parts(layer, [(self.images, *part.shape) for part in parts])
+        return parts
 
     def add(self, op: Op) -> Value:
         """Add an op; return its output value."""

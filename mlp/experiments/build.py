@@ -14,6 +14,7 @@ from mlp.learning_rules import RULES
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss, SoftmaxCrossEntropy
 from mlp.models import ssrn, vgg
+from mlp.models.deep_supervision import DeepSupervision, taps_of
 from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step, warm_restarts, warm_up
 from mlp.typing import PathLike, Schedule
 
@@ -90,13 +91,17 @@ def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int]) 
         growth=config.growth,
         multi_scale=config.multi_scale,
         initializer=config.initializer,
+        companions=config.companions,
     )
     return model.to(config.device)
 
 
-def make_loss(config: RunConfig) -> Loss:
-    """Return the loss of a configuration."""
-    return SoftmaxCrossEntropy(label_smoothing=config.label_smoothing)
+def make_loss(config: RunConfig, model: Layer | None = None) -> Loss:
+    """Return the loss of a configuration; with a model that has companions, theirs too (for training)."""
+    loss = SoftmaxCrossEntropy(label_smoothing=config.label_smoothing)
+    if model is None or config.companions == "none":
+        return loss
+    return DeepSupervision(loss, taps_of(model), config.companion_weight, config.companion_threshold)
 
 
 def make_rule(config: RunConfig) -> LearningRule:
@@ -143,5 +148,6 @@ def run_title(config: RunConfig) -> str:
     if config.own_model or config.model == "ssrn":
         return f"{config.model.upper() if config.model == 'ssrn' else config.model} on {config.dataset}"
     kinds = {"RC": config.residual, "dense": config.dense, "multi-scale": config.multi_scale}
+    kinds["companions"] = config.companions != "none"
     extras = "+".join(filter(None, (NORM_TITLES.get(config.norm), *(kind for kind in kinds if kinds[kind]))))
     return " ".join(filter(None, (f"VGG{config.depth:02d}", extras, "on", config.dataset)))

@@ -22,6 +22,7 @@ from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.markdown import markdown
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_figure, write_text
+from mlp.models.deep_supervision import without_companions
 from mlp.training.history import History, LayerTable
 from mlp.typing import PathLike
 
@@ -128,7 +129,8 @@ def build_and_count(config: RunConfig) -> int | None:
         return None
     num_classes, image_shape = KNOWN_CLASSES[config.dataset, config.labels]
     try:
-        return make_model(config, config.limit_classes or num_classes, image_shape).num_parameters
+        model = make_model(config, config.limit_classes or num_classes, image_shape)
+        return without_companions(model).num_parameters
     except MlpError:  # the file of your own model is gone
         return None
 

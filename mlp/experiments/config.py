@@ -18,6 +18,7 @@ from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import ConfigurationError
 from mlp.learning_rules import RULES
 from mlp.models.options import (
+    COMPANION_PLACES,
     GROWTH,
     NORM_POSITIONS,
     NORMS,
@@ -42,6 +43,7 @@ VGG_SETTINGS = (  # not for models of one's own
     "growth",
     "multi_scale",
     "initializer",
+    "companions",
 )
 # What is usual with a data set takes the place of the defaults: patches of a scene are neither cropped nor mirrored.
 DATASET_SETTINGS: dict[str, dict[str, Any]] = {
@@ -91,6 +93,15 @@ class RunConfig:
     growth: int | None = setting(None, "with --dense: channels that each block adds", minimum=1, unset=str(GROWTH))
     multi_scale: bool = setting(False, "processing blocks with 3x3 and 5x5 convolutions side by side")
     initializer: str = setting("pytorch", "first weights of the convolutions", tuple(INITIALIZERS))
+    companions: str = setting(
+        "none",
+        "small classifiers that supervise hidden layers: behind every block, or behind the first two stages",
+        COMPANION_PLACES,
+    )
+    companion_weight: float = setting(
+        0.1, "with --companions: what their losses count in the first epoch; it falls to 0 in a line", minimum=0
+    )
+    companion_threshold: float = setting(0.0, "with --companions: a loss below it counts nothing", minimum=0)
     dataset: str = setting("cifar100", f"images to train on: {', '.join(DATASET_FORMS)}")
     labels: str = setting("fine", "classes, or groups of classes where the data set has them", LABELS)
     split: str = setting(
@@ -154,6 +165,7 @@ class RunConfig:
         if self.dataset in SCENES and self.augment:
             raise ConfigurationError(f"--augment is for images, not for the patches of {self.dataset}: --no-augment")
         self._check_model()
+        self._check_companions()
         self._check_schedule()
         try:
             re.compile(self.no_decay or "")
@@ -170,6 +182,11 @@ class RunConfig:
         for name in VGG_SETTINGS:
             if getattr(self, name) != defaults[name]:
                 raise ConfigurationError(f"{flag_of(name)} is for vgg models: {self.model} is built as it is written")
+
+    def _check_companions(self) -> None:
+        for name in ("companion_weight", "companion_threshold"):
+            if self.companions == "none" and getattr(self, name) != getattr(RunConfig, name):
+                raise ConfigurationError(f"{flag_of(name)} is for networks with companions: add --companions blocks")
 
     def _check_schedule(self) -> None:
         for name, schedules in (("schedule_factor", FACTOR_SCHEDULES), ("schedule_length", LENGTH_SCHEDULES)):

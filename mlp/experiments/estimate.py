@@ -101,7 +101,7 @@ def estimate_cost(trainer: Trainer, train_batches: Batches, valid_batches: Batch
 def measure_epoch(trainer: Trainer, train_batches: Batches, valid_batches: Batches) -> float | None:
     """Return the seconds of an epoch, from a few batches with copies of model and rule; None if there is no copy."""
     try:
-        model, loss = copy.deepcopy(trainer.model), copy.deepcopy(trainer.loss)
+        model, loss = copy.deepcopy((trainer.model, trainer.loss))  # at once: a loss may hold parts of the model
     except TypeError:  # a layer of one's own may hold something that cannot be copied
         return None
     rule = copy.copy(trainer.rule)

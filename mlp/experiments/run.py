@@ -14,10 +14,11 @@ from mlp.experiments.config import RunConfig
 from mlp.experiments.estimate import estimate_cost
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_arrays, write_figure, write_json
+from mlp.models.deep_supervision import without_companions
 from mlp.training.attempts import attempt
 from mlp.training.checkpoint import load_checkpoint, load_model
 from mlp.training.history import History
-from mlp.training.hooks import Checkpoint, CsvLog, Hook, PeakMemory, Progress, StopOnSignal, evaluate
+from mlp.training.hooks import Checkpoint, CompanionLog, CsvLog, Hook, PeakMemory, Progress, StopOnSignal, evaluate
 from mlp.training.state import TrainingState
 from mlp.training.trainer import Trainer
 from mlp.typing import PathLike
@@ -67,6 +68,7 @@ def run(
         rule = make_rule(config)
         schedule = make_schedule(config, len(batches[0]))
         hooks = [
+            *([CompanionLog()] if config.companions != "none" else []),
             GradientFlow(),
             *(all_statistics() if statistics else []),
             *more_hooks,
@@ -77,7 +79,7 @@ def run(
             SaveFigures(folder, title=run_title(config)),
             stop,
         ]
-        loss = make_loss(config)
+        loss = make_loss(config, model)
         how: dict[str, Any] = {"engine": config.engine, "threads": threads, "precision": config.precision}
         trainer = Trainer(model, loss, rule, schedule, hooks, **how)
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -105,8 +107,11 @@ def train_to_the_end(
     """
     train, valid, test = batches
     last = min(config.epochs, stop_after)
+    parameters = without_companions(trainer.model).num_parameters
+    companions = trainer.model.num_parameters - parameters
+    more = f" and {companions:,} of companions" if companions else ""
     print(
-        f"{run_title(config)}: {trainer.model.num_parameters:,} parameters, {train.num_images:,} training and "
+        f"{run_title(config)}: {parameters:,} parameters{more}, {train.num_images:,} training and "
         f"{valid.num_images:,} validation images, engine {trainer.engine.name}, results in {folder.path}"
     )
     if trainer.epoch < last:

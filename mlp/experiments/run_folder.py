@@ -21,6 +21,7 @@ from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.own_model import digest_of_file
 from mlp.files import write_json
 from mlp.layers.machinery.base import Layer
+from mlp.models.deep_supervision import without_companions
 from mlp.typing import PathLike
 
 
@@ -29,8 +30,9 @@ class Facts:
     """What follows from the settings and the data, kept so that nobody needs the data to know it; or None.
 
     Attributes:
-        parameters: the number of weights. image_shape: [H, W, C]. class_names: a list of K names.
-        num_images: [for training, for validation]. model_file: SHA-256 of the file of one's own model.
+        parameters: the number of weights, without those of companions. image_shape: [H, W, C].
+        class_names: a list of K names. num_images: [for training, for validation].
+        model_file: SHA-256 of the file of your own model.
     """
 
     parameters: int | None = None
@@ -160,5 +162,5 @@ class RunFolder:
         if not (self.has_epochs and (self / "config.json").exists()):
             shape, names = list(train.images.shape[1:]), list(train.class_names)
             digest = digest_of_file(config.model) if config.own_model else None
-            facts = Facts(model.num_parameters, shape, names, [len(train), len(valid)], digest)
+            facts = Facts(without_companions(model).num_parameters, shape, names, [len(train), len(valid)], digest)
             write_json(self / "config.json", {"settings": config.as_dict(), "facts": dataclasses.asdict(facts)})

@@ -16,6 +16,7 @@ from mlp.layers.pooling import AvgPool2d, GlobalAvgPool
 from mlp.layers.reshape import Flatten, Reshape
 from mlp.layers.smooth_activations import ELU, Sigmoid, Tanh
 from mlp.layers.strided_identity import StridedIdentity
+from mlp.layers.tap import Tap
 
 __all__ = [
     "ELU",
@@ -43,6 +44,7 @@ __all__ = [
     "Sigmoid",
     "StridedIdentity",
     "Tanh",
+    "Tap",
     "frozen_buffers",
     "frozen_gradients",
     "im2col",

@@ -7,6 +7,7 @@ from mlp.models.parts import INITIALIZERS, NORM_GROUPS
 NORMS = ("none", "batch", "layer", "instance", "group")
 NORM_POSITIONS = ("before", "after")
 REDUCTION_SHORTCUTS = ("none", "avgpool", "strided", "projection", "projection_everywhere")
+COMPANION_PLACES = ("none", "blocks", "stages")
 GROWTH = 8
 
 
@@ -23,12 +24,14 @@ def check_combination(
     growth: int | None,
     multi_scale: bool,
     initializer: str,
+    companions: str,
 ) -> None:
     """Raise ConfigurationError unless these settings of `vgg` are known, and go together."""
     choose("norm", norm, NORMS)
     choose("norm_position", norm_position, NORM_POSITIONS)
     choose("reduction_shortcut", reduction_shortcut, REDUCTION_SHORTCUTS)
     choose("initializer", initializer, INITIALIZERS)
+    choose("companions", companions, COMPANION_PLACES)
     if fraction("dropout", dropout) and norm == "none":
         raise ConfigurationError(
             f"dropout {dropout} stands behind the norms of the blocks, and norm 'none' has none there: choose a norm, "

@@ -32,6 +32,7 @@ import numpy as np
 from mlp.checks import at_least_one
 from mlp.layers import Affine, AvgPool2d, GlobalAvgPool, Sequential, StridedIdentity
 from mlp.layers.machinery.base import Layer
+from mlp.models.deep_supervision import DeeplySupervised, add_companions
 from mlp.models.dense import before, dense_block, dense_reduction
 from mlp.models.multi_scale import multi_scale_block
 from mlp.models.options import GROWTH, blocks_per_stage, check_combination
@@ -59,7 +60,8 @@ def vgg(
     growth: int | None = None,
     multi_scale: bool = False,
     initializer: str = "pytorch",
-) -> Sequential:
+    companions: str = "none",
+) -> Layer:
     """Build a VGG-style network, (N, H, W, image_channels) -> (N, num_classes).
 
     Args:
@@ -77,6 +79,8 @@ def vgg(
         dense, growth: blocks that concatenate, and how many channels each of them adds; None for 8.
         multi_scale: processing blocks with convolutions of two sizes.
         initializer: one of `INITIALIZERS`, for the convolutions; their biases start at 0, but for "pytorch".
+        companions: "blocks" puts one behind every processing block and the first two reductions, "stages" behind these
+            reductions alone, see `deep_supervision`; the model is a `DeeplySupervised` then, and needs its loss.
 
     Raises:
         ConfigurationError: a value that is not among these, or one that has no effect without another.
@@ -96,6 +100,7 @@ def vgg(
         growth=growth,
         multi_scale=multi_scale,
         initializer=initializer,
+        companions=companions,
     )
     parts = Parts(filters, norm, norm_groups, norm_position, dropout, initializer, dtype)
     entry = entry_layers(parts, image_channels)
@@ -104,13 +109,15 @@ def vgg(
         entry.pop("activation_0")  # it is that of the first block
         head = {**before(parts, 0, filters), **head}
 
-    def stage() -> Sequential:
-        if dense:
-            return Sequential(dense_stage(parts, blocks, GROWTH if growth is None else growth))
-        return Sequential(plain_stage(parts, blocks, multi_scale, residual, reduction_shortcut))
-
-    stages = {f"stage_{s}": stage() for s in range(STAGES)}
-    return Sequential({"input": Sequential(entry), **stages, "head": Sequential(head)}).initialize(seed)
+    k = GROWTH if growth is None else growth
+    if dense:
+        stages = [dense_stage(parts, blocks, k) for _ in range(STAGES)]
+    else:
+        stages = [plain_stage(parts, blocks, multi_scale, residual, reduction_shortcut) for _ in range(STAGES)]
+    taps = add_companions(stages, companions, num_classes, filters, k if dense else 0, dtype)
+    named = {f"stage_{s}": Sequential(units) for s, units in enumerate(stages)}
+    network = Sequential({"input": Sequential(entry), **named, "head": Sequential(head)})
+    return (DeeplySupervised(network, taps) if taps else network).initialize(seed)
 
 
 def entry_layers(parts: Parts, image_channels: int) -> dict[str, Layer]:

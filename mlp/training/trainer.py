@@ -102,6 +102,7 @@ class Trainer(TrainingState):
     def _run_epoch(self, train_batches: BatchSource, hooks: Sequence[Hook]) -> None:
         start = time.perf_counter()
         self.step = self.epoch * len(train_batches)  # an interrupted epoch starts again
+        self.loss.begin_epoch(self.epoch, self.epochs)
         for hook in hooks:
             hook.before_epoch(self)
         with closing(prefetch(train_batches.epoch(self.epoch))) as batches:

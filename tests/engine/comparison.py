@@ -4,7 +4,7 @@ import numpy as np
 
 from mlp.diagnostics import relative_error
 from mlp.engine import CpuEngine, TextbookEngine
-from mlp.layers import BatchNorm, Conv2d, GroupNorm, Layer, Sequential
+from mlp.layers import AvgPool2d, BatchNorm, Conv2d, GroupNorm, Layer, Sequential
 from mlp.learning_rules import GradientDescent
 from mlp.losses import SoftmaxCrossEntropy
 
@@ -72,7 +72,7 @@ def biases_before_norm(model):
     names = set()
     for _, layer in model.named_layers():
         if type(layer) is Sequential:
-            children = list(layer.layers.values())
+            children = [child for child in layer.layers.values() if type(child) is not AvgPool2d]  # a bias passes it
             for first, second in zip(children, children[1:], strict=False):
                 if type(first) is Conv2d and first.bias is not None and takes_channels_alone(second):
                     names.add(first.bias.name)

@@ -17,7 +17,8 @@ from mlp.errors import ConfigurationError, DeviceError, MlpError, NonFiniteLossE
 from mlp.layers import Affine, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, LeakyReLU, Residual, Sequential
 from mlp.learning_rules import RULES, Adam, GradientDescent, LearningRule
 from mlp.losses import MeanSquaredError, SoftmaxCrossEntropy
-from mlp.models import vgg
+from mlp.models import ssrn, vgg
+from mlp.models.deep_supervision import DeepSupervision, taps_of
 from mlp.training import Trainer
 
 GPU, CLASSES, SHAPE = "cuda:0", 5, (4, 8, 8, 3)
@@ -61,9 +62,12 @@ def outcome(engine, device, model, rule, loss=None, steps=3, shape=SHAPE, dtype=
     return {name: np.array(values, np.float64) for name, values in results.items()}
 
 
-def compare(make_model, make_rule=lambda: GradientDescent(1e-2), precision="float32", **settings):
-    """Assert that the engine agrees with the textbook in float64; return the CUDA engine's results."""
-    vanishing = biases_before_norm(make_model())
+def compare(make_model, make_rule=lambda: GradientDescent(1e-2), precision="float32", also_vanishing=(), **settings):
+    """Assert that the engine agrees with the textbook in float64; return the CUDA engine's results.
+
+    also_vanishing: names of parameters whose gradient is 0 on paper, beside biases before a norm.
+    """
+    vanishing = biases_before_norm(make_model()) | set(also_vanishing)
     expected = outcome(TextbookEngine(), "cpu", make_model(), make_rule(), dtype=np.float64, **settings)
     found = outcome(CudaEngine(GPU, precision), GPU, make_model(), make_rule(), **settings)
     assert found.keys() == expected.keys()
@@ -89,6 +93,47 @@ def compare(make_model, make_rule=lambda: GradientDescent(1e-2), precision="floa
 )
 def test_vgg(library, settings):
     compare(lambda: small_vgg(**settings))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"dense": True, "growth": 4, "residual": False},
+        {"dense": True, "growth": 8, "norm": "none", "residual": False},
+        {"multi_scale": True, "filters": 16},
+    ],
+    ids=str,
+)
+def test_networks_that_concatenate(library, settings):
+    all_readers_are_norms = ("input.norm_0.gamma", "input.norm_0.beta", "reduction.conv_1.bias")
+    compare(lambda: small_vgg(**settings), also_vanishing=all_readers_are_norms if "norm" not in settings else ())
+
+
+def test_ssrn(library):
+    compare(lambda: ssrn(CLASSES, 19, filters=8, dropout=0.0), shape=(3, 7, 7, 19), steps=1)
+
+
+def test_companions(library):
+    """The loss sees what the branches make of a batch, and its gradient reaches them."""
+    results = []
+    for engine, device, dtype in ((TextbookEngine(), "cpu", np.float64), (CudaEngine(GPU), GPU, np.float32)):
+        model = off_the_first_values(small_vgg(companions="blocks")).astype(dtype).to(device)
+        loss = DeepSupervision(SoftmaxCrossEntropy(), taps_of(model))
+        engine.bind(model, loss, GradientDescent(1e-2))
+        engine.train_step(*batch(dtype=dtype))
+        engine.train_step(*batch(seed=1, dtype=dtype))
+        seen = [loss.objective, *loss.companion_losses]
+        gradients = {name: to_numpy(p.grad).astype(np.float64) for name, p in model.named_parameters()}
+        evaluation = engine.evaluate(*batch(dtype=dtype))
+        assert loss.companion_losses == []
+        results.append((seen, gradients, evaluation))
+        engine.close()
+    (seen, gradients, evaluation), (found_seen, found, found_evaluation) = results
+    np.testing.assert_allclose(found_seen, seen, rtol=1e-5)
+    np.testing.assert_allclose(found_evaluation, evaluation, rtol=1e-4)
+    largest = max(np.linalg.norm(a) for a in gradients.values())
+    for name in gradients.keys() - biases_before_norm(small_vgg(companions="blocks")):
+        assert relative_error(found[name], gradients[name], largest) < TOLERANCE["float32"], name
 
 
 def test_vgg_in_tf32(library):

@@ -7,13 +7,14 @@ from mlp.backend import to_numpy
 from mlp.diagnostics import compare_gradients
 from mlp.engine.cuda.convolution import ConvolutionOp, tiling
 from mlp.engine.cuda.lowering import TextbookOp
-from mlp.engine.cuda.ops import AveragePoolOp, HeadOp, PointwiseOp
+from mlp.engine.cuda.ops import AveragePoolOp, ConcatOp, HeadOp, PointwiseOp
 from mlp.engine.cuda.plan import CudaPlan
 from mlp.engine.cuda.update import STATE
 from mlp.layers import (
     Affine,
     AvgPool2d,
     BatchNorm,
+    Concat,
     Conv2d,
     GlobalAvgPool,
     Identity,
@@ -260,6 +261,31 @@ def test_head(make_gpu, smoothing, N, H, W, C, K):
     assert max(errors.values()) < 1e-5, errors
 
 
+CONCATENATIONS = [
+    (lambda: Concat(Identity(), conv(8, 16)), (3, 5, 4, 8), [ConvolutionOp, ConcatOp]),
+    (lambda: Concat(conv(8, 8), Identity(), LeakyReLU(0.1)), (2, 4, 4, 8), [ConvolutionOp, PointwiseOp, ConcatOp]),
+    (lambda: Concat(Identity(), Identity()), (2, 1, 3, 4), [ConcatOp]),
+    (lambda: Concat(Identity(), LeakyReLU(0.1)), (5, 12), [PointwiseOp, ConcatOp]),
+]
+
+
+@pytest.mark.parametrize("tap", [True, False], ids=["inner", "first"])
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize("case", range(len(CONCATENATIONS)))
+def test_concatenation(make_gpu, case, training, tap):
+    layer, shape, ops = CONCATENATIONS[case]
+    if not tap and not layer().parameters():
+        pytest.skip("a model needs a weight")
+    check(make_gpu(), lambda: [layer()], shape, ops, training, tap)
+
+
+def test_a_gradient_is_added_to_one_that_others_have_begun(make_gpu):
+    def layers():
+        return [Concat(Identity(), Concat(Identity(), conv(8, 8)))]
+
+    check(make_gpu(), layers, (2, 4, 4, 8), [ConvolutionOp, ConcatOp, ConcatOp])
+
+
 def test_shapes_without_kernels_are_left_to_the_textbook(make_gpu):
     for layers, shape in [
         (lambda: [Conv2d(8, 8, 5, padding=2, rng=rng())], (2, 6, 6, 8)),
@@ -271,6 +297,7 @@ def test_shapes_without_kernels_are_left_to_the_textbook(make_gpu):
         (lambda: [BatchNorm(1028)], (4, 1028)),
         (lambda: [AvgPool2d(3)], (2, 6, 6, 8)),
         (lambda: [Residual(LeakyReLU())], (2, 6, 6, 6)),
+        (lambda: [Concat(LeakyReLU(), Identity())], (2, 6, 6, 6)),
         (lambda: [GlobalAvgPool(), Affine(8, 4, rng=rng())], (2, 6, 6, 8)),  # without a loss
     ]:
         count = 2 if len(layers()) == 2 else 1

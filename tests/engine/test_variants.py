@@ -34,7 +34,7 @@ from mlp.layers import (
 )
 from mlp.learning_rules import Adam, GradientDescent
 from mlp.losses import SoftmaxCrossEntropy
-from mlp.models import vgg
+from mlp.models import ssrn, vgg
 from mlp.models.options import NORM_POSITIONS, NORMS, REDUCTION_SHORTCUTS
 from mlp.rng import generator
 
@@ -54,6 +54,28 @@ def variants(draw):
         "reduction_shortcut": draw(st.sampled_from(REDUCTION_SHORTCUTS)) if residual else "none",
         "dropout": 0.0 if norm == "none" else draw(st.sampled_from([0.0, 0.3])),
     }
+
+
+OTHERS = {
+    "dense": {"dense": True, "growth": 4, "norm": "batch"},
+    "dense, no norm": {"dense": True, "growth": 3},
+    "dense, groups": {"dense": True, "growth": 4, "norm": "group", "norm_groups": 2, "dropout": 0.3},
+    "multi-scale": {"multi_scale": True, "residual": True, "norm": "batch", "reduction_shortcut": "avgpool"},
+    "multi-scale, no shortcut": {"multi_scale": True},
+    "He": {"initializer": "he"},
+}
+
+
+@pytest.mark.parametrize("block_bytes", [1, plan.BLOCK_BYTES])
+@pytest.mark.parametrize("name", OTHERS)
+def test_networks_that_concatenate(monkeypatch, name, block_bytes):
+    monkeypatch.setattr(plan, "BLOCK_BYTES", block_bytes)
+    compare_engines(lambda: vgg(14, filters=8, num_classes=CLASSES, **OTHERS[name]), (5, 8, 8, 3), steps=2)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_ssrn(dropout):
+    compare_engines(lambda: ssrn(CLASSES, 25, filters=4, dropout=dropout), (5, 7, 7, 25), steps=2)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)

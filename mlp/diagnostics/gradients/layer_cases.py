@@ -32,6 +32,7 @@ from mlp.layers import (
     Sigmoid,
     StridedIdentity,
     Tanh,
+    Tap,
 )
 
 
@@ -125,5 +126,6 @@ CASES = [
     LayerCase("Residual, strided shortcut", lambda: resizing_block(StridedIdentity(2, 3)), (2, 5, 4, 2)),
     LayerCase("Concat, two dense blocks", dense_block, (2, 3, 4, 2)),
     LayerCase("Concat, three branches (N, D)", lambda: Concat(Affine(3, 2), Identity(), Affine(3, 1)), (4, 3)),
+    LayerCase("Tap, nobody looks", lambda: Tap(GlobalAvgPool()), (2, 3, 4, 2)),
     LayerCase("Sequential, nested", nested, (3, 4, 5, 2)),
 ]

@@ -27,12 +27,14 @@ from mlp.engine.cpu.memory import Memory
 from mlp.engine.cpu.ops import (  # noqa: F401  (they register their ops)
     affine,
     batch_norm,
+    concat,
     convolution,
     dropout,
     normalization,
     pointwise,
     pooling,
     strided,
+    tap,
     textbook,
 )
 from mlp.engine.cpu.plan import Plan

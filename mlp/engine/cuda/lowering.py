@@ -4,9 +4,10 @@ Whatever is not here, and shapes that the kernels do not know, run as the textbo
 """
 
 from mlp.engine.cuda.convolution import ConvolutionOp
-from mlp.engine.cuda.ops import AveragePoolOp, LaunchedOp, PointwiseOp
+from mlp.engine.cuda.ops import AveragePoolOp, ConcatOp, LaunchedOp, PointwiseOp, TapOp
 from mlp.engine.graph import Lowerings, checked_backward, checked_forward, probe_output_shape
-from mlp.layers import AvgPool2d, BatchNorm, Conv2d, LeakyReLU, ReLU, Residual
+from mlp.layers import AvgPool2d, BatchNorm, Concat, Conv2d, LeakyReLU, ReLU, Residual, Tap
+from mlp.models.deep_supervision import DeeplySupervised
 
 LOWERINGS = Lowerings()
 lowers = LOWERINGS.lowers
@@ -75,6 +76,27 @@ def lower_average_pool(layer, value, plan):
     if known and min(value.shape[:2]) >= 2:
         return plan.add(AveragePoolOp(value))
     return textbook(layer, value, plan)
+
+
+@lowers(Concat)
+def lower_concat(layer, value, plan):
+    before = len(plan.ops)
+    parts = plan.lower_parts(layer, value)
+    if ConcatOp.knows(parts):
+        return plan.add(ConcatOp(parts))
+    del plan.ops[before:]
+    return textbook(layer, value, plan)
+
+
+@lowers(DeeplySupervised)
+def lower_deeply_supervised(layer, value, plan):
+    return plan.lower(layer.network, value)
+
+
+@lowers(Tap)
+def lower_tap(layer, value, plan):
+    plan.add(TapOp(layer, [plan.lower(layer.branch, value)] if plan.training else []))
+    return value
 
 
 @lowers(Residual)

@@ -142,6 +142,65 @@ class AveragePoolOp(LaunchedOp):
         return [plan.gpu.elementwise("average_pool_backward", target.size // 4, args)]
 
 
+class ConcatOp(LaunchedOp):
+    """Channels side by side: the parts are copied to their places, and dL/dy is cut up again."""
+
+    def __init__(self, parts):
+        super().__init__(parts, (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts)))
+
+    @staticmethod
+    def knows(parts):
+        """Whether there is a kernel for values of these shapes."""
+        return all(part.shape[-1] % 4 == 0 for part in parts)
+
+    def _places(self):
+        """Yield (value, (rows, C, F, first channel)) for each part."""
+        first, F = 0, self.output.shape[-1]
+        for value in self.inputs:
+            C = value.shape[-1]
+            yield value, (self.output.data.size // F, C, F, first)
+            first += C
+
+    def forward(self, plan):
+        y = self.output.data
+        return [
+            plan.gpu.elementwise("join_channels", value.data.size // 4, (value.data, y, *place))
+            for value, place in self._places()
+        ]
+
+    def backward(self, plan):
+        steps = []
+        for value, place in self._places():
+            if value.needs_grad:
+                target, add = plan.claim(value)
+                args = (self.output.grad, target, add, *place)
+                steps.append(plan.gpu.elementwise("cut_channels", target.size // 4, args))
+        return steps
+
+
+class TapOp(LaunchedOp):
+    """Shows the outputs of a branch to the loss, and takes their gradient from it; without a branch it shows nothing.
+
+    Its own output is read by nobody.
+    """
+
+    def __init__(self, tap, branch):
+        super().__init__(branch, (1,))
+        self.tap = tap
+
+    def forward(self, plan):
+        return [(lambda: self.tap.keep(self.inputs[0].data)) if self.inputs else self.tap.look]
+
+    def backward(self, plan):
+        target, _ = plan.claim(self.inputs[0])  # the first: nobody else reads this value
+
+        def take():
+            gradient = self.tap.take_gradient()
+            target[...] = 0.0 if gradient is None else gradient
+
+        return [take]
+
+
 class HeadOp(LaunchedOp):
     """Global average pooling, affine map and softmax cross-entropy, with their gradients: the end of a network."""
 

@@ -2,6 +2,7 @@
 
 from mlp.training.hooks.base import Hook
 from mlp.training.hooks.checkpoint import Checkpoint
+from mlp.training.hooks.companion_log import CompanionLog
 from mlp.training.hooks.csv_log import CsvLog
 from mlp.training.hooks.evaluate import Evaluate, evaluate
 from mlp.training.hooks.keep_weights import KeepWeights
@@ -12,6 +13,7 @@ from mlp.training.hooks.stop_on_signal import StopOnSignal
 
 __all__ = [
     "Checkpoint",
+    "CompanionLog",
     "CsvLog",
     "Evaluate",
     "Hook",

@@ -1,0 +1,46 @@
+"""Channels side by side: the outputs of the branches are copied to their places, and dL/dy is cut up again.
+
+A pixel's C numbers move as one element, see `convolution`.
+"""
+
+import numpy as np
+
+from mlp.engine.cpu.op import BlockedOp, Phase, lowers
+from mlp.engine.cpu.ops.strided import copy_pixels
+from mlp.layers import Concat
+
+
+@lowers(Concat)
+def lower_concat(layer, value, plan):
+    return plan.add(ConcatOp(plan.lower_parts(layer, value)))
+
+
+class ConcatOp(BlockedOp):
+    """(n, ..., C_1), (n, ..., C_2), ... -> (n, ..., C_1 + C_2 + ...)."""
+
+    name = "concat"
+
+    def __init__(self, parts):
+        ends = np.cumsum([part.shape[-1] for part in parts]).tolist()
+        super().__init__(parts, (*parts[0].shape[:-1], ends[-1]))
+        self.places = [slice(end - part.shape[-1], end) for part, end in zip(parts, ends, strict=True)]
+
+    def forward_phases(self):
+        return [Phase(self.forward, self.blocks)]
+
+    def backward_phases(self):
+        return [Phase(self.backward, self.blocks)]
+
+    def forward(self, t, lo, hi):
+        y = self.output.data.part(t, lo, hi)
+        for value, place in zip(self.inputs, self.places, strict=True):
+            copy_pixels(y[..., place], value.data.part(t, lo, hi))
+
+    def backward(self, t, lo, hi):
+        grad = self.output.grad.part(t, lo, hi)
+        for value, place, first in zip(self.inputs, self.places, self.writes, strict=True):
+            if first:
+                copy_pixels(value.grad.part(t, lo, hi), grad[..., place])
+            elif value.needs_grad:
+                grad_inputs = value.grad.part(t, lo, hi)
+                np.add(grad_inputs, grad[..., place], out=grad_inputs)
