@@ -3,26 +3,32 @@
 import importlib.util
 import json
 import os
-import subprocess
+import shutil
 import sys
-import tempfile
-import time
-from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmark_worker import settings
+from benchmark_turns import BLAS_VARIABLES, take_turns
+from benchmark_worker import COMPETITORS, settings
 
+from mlp.checks import choose
 from mlp.commands.command_line import CommandLine
+from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import ConfigurationError, MlpError
 from mlp.machine import cpu_model
-from mlp.progress import progress_bar
 
 DESCRIPTION = """\
 Time a training step of mlp beside the same step in PyTorch, on the CPU.
 
 A step is forward, loss, backward and Adam's update for one batch of random 32 x 32 images, 100 classes, in float32.
-PyTorch runs as its users run it (eager), in its default memory layout NCHW and in channels_last.
+PyTorch runs in the ways that its users have, chosen with --competitors:
+
+    nchw            eager, in its default memory layout
+    channels_last   eager, in the layout that is faster on most processors
+    fused_adam      channels_last, with the fused update: Adam(fused=True)
+    bf16            channels_last, under autocast to bfloat16: a thousandth of float32's precision
+    compile         torch.compile, default layout; compiling takes minutes a net, so it is not among the default ones
 
 Computers get slower and faster from minute to minute, so two numbers measured one after the other say little. Here
 each variant is a process of its own, and they take turns: a step, or as many as fit into 0.3 seconds, one after the
@@ -32,7 +38,8 @@ table gives its median and its range over the rounds. Memory is the highest that
 Nothing else may run meanwhile. Where two threads share a core with another program, the one waits for the other, and
 a library whose threads meet often (PyTorch's, for one) can get ten times slower: the ratios are then wrong as well.
 
-Nets are called vgg<depth>[_bn][_rc]: vgg08, vgg38_bn_rc (batch normalization and residual connections), vgg38_rc, ...
+Nets are called vgg<depth>[_bn][_rc][_f<filters>]: vgg08, vgg38_bn_rc (batch normalization and residual connections),
+vgg20_bn_f64 (64 filters; 32 without), ...
 
 Examples:
     python scripts/benchmark.py --nets vgg38_bn_rc --batch-sizes 100          # about a minute
@@ -40,19 +47,24 @@ Examples:
     python scripts/benchmark.py --against none --engine textbook              # without PyTorch
     python scripts/benchmark.py --measure evaluation                          # loss of a batch, without training
     python scripts/benchmark.py --measure epoch --nets vgg08                  # what data and statistics cost
+    python scripts/benchmark.py --scaling --nets vgg38_bn_rc --batch-sizes 100
+    python scripts/benchmark.py --nets vgg08_bn_f8,vgg08_bn_f128,vgg20_bn_f64 --batch-sizes 25,1024 \\
+        --competitors nchw,channels_last,fused_adam,bf16,compile
 
 With --measure epoch, 20 bare steps are timed beside an epoch of 20 steps as scripts/train.py runs it, with crops,
 flips, metrics and gradient flow: the ratio says which part of the bare step's images per second is left.
+
+With --scaling a step is timed with 1, 2, 4, 8 and 16 threads, as far as there are cores, beside PyTorch in
+channels_last with as many. Python lets one thread of a process run its code at a time, while the others compute in
+NumPy or wait: where py-spy is installed (pip install py-spy), the table says which part of the time each thread has
+that lock.
 """
 
 NETS = "vgg08,vgg08_bn,vgg38,vgg38_bn,vgg38_rc,vgg38_bn_rc"
-WORKER = Path(__file__).resolve().with_name("benchmark_worker.py")
-TORCH = ("torch NCHW", "torch channels_last")
+DEFAULT_COMPETITORS = "nchw,channels_last,fused_adam,bf16"
 MEASURES = ("step", "evaluation", "epoch")
-WARM_UP = 2  # turns that are not counted: memory is allocated in them
-PAUSE = 0.05  # seconds before each turn: the threads of the process before spin that long after their work
+THREADS = (1, 2, 4, 8, 16)  # of --scaling
 BUSY = 0.5  # a load average above it means that other programs are running
-BLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 
 def main(arguments=None):
@@ -63,19 +75,13 @@ def main(arguments=None):
         print(
             f"benchmark.py: other programs are running (load {load:.1f}): these ratios prove nothing", file=sys.stderr
         )
+    table = scaling_table if options.scaling else comparison_table
     records = []
     try:
-        for net in options.nets:
-            for batch in options.batch_sizes:
-                times, workers = measure(net, batch, options)
-                if not records:
-                    print("\n".join(f"{worker.variant}: {worker.about['text']}" for worker in workers))
-                    print_row(header(workers))
-                    print_row(["---"] * len(header(workers)))
-                records.append({**record(net, batch, options.threads, times, workers), "load_before": load})
-                print_row(row(net, batch, times, workers))
-                if options.json:
-                    options.json.write_text(json.dumps(records, indent=1) + "\n")
+        for record in table(options):
+            records.append({**record, "load_before": load})
+            if options.json:
+                options.json.write_text(json.dumps(records, indent=1) + "\n")
     except MlpError as error:
         print(f"benchmark.py: {error}", file=sys.stderr)
         return 2
@@ -86,6 +92,13 @@ def parse(arguments):
     """Return the options; leaves with a message and status 2 if one makes no sense."""
     parser = CommandLine(DESCRIPTION)
     parser.add_argument("--against", choices=("torch", "none"), default="torch", help="whom to compare with")
+    parser.add_argument(
+        "--competitors",
+        default=DEFAULT_COMPETITORS,
+        metavar="A,B",
+        help=f"of {', '.join(COMPETITORS)} (default {DEFAULT_COMPETITORS})",
+    )
+    parser.add_argument("--scaling", action="store_true", help="time a step with 1, 2, 4, 8, 16 threads")
     parser.add_argument("--measure", choices=MEASURES, default="step", help="what is timed (default step)")
     parser.add_argument("--nets", default=NETS, metavar="A,B", help=f"default {NETS}")
     parser.add_argument("--batch-sizes", default="50,100,400", metavar="N,M", help="default 50,100,400")
@@ -102,12 +115,17 @@ def parse(arguments):
     try:
         options.nets = [net for net in options.nets.split(",") if settings(net)]
         options.batch_sizes = [positive("--batch-sizes", size) for size in options.batch_sizes.split(",")]
+        options.competitors = options.competitors.split(",")
+        for name in options.competitors:
+            choose("--competitors", name, COMPETITORS)
         positive("--rounds", options.rounds)
         positive("--threads", options.threads)
     except MlpError as error:
         parser.error(str(error))
     if options.json and not options.json.parent.is_dir():
         parser.error(f"--json: there is no folder {options.json.parent}")
+    if options.scaling and options.measure != "step":
+        parser.error("--scaling times training steps: leave --measure out")
     if options.measure == "epoch":
         options.against = "none"
     if options.against == "torch" and importlib.util.find_spec("torch") is None:
@@ -122,69 +140,33 @@ def positive(flag, value):
     return int(value)
 
 
-class Worker:
-    """A process that takes a turn of one variant whenever it is told to."""
-
-    def __init__(self, variant, net, batch, options):
-        self.variant = variant
-        command = [sys.executable, str(WORKER), variant, net, str(batch), str(options.threads), options.engine]
-        command.append(options.measure)
-        environment = dict(os.environ)
-        if not options.keep_blas_environment:
-            for name in BLAS_VARIABLES:
-                environment.pop(name, None)
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed in stop
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
-        self.process = subprocess.Popen(command, **pipes, text=True, env=environment)
-
-    def start(self):
-        """Wait until it is ready, and let it warm up."""
-        self.about = self.reply()
-        for _ in range(WARM_UP):
-            self.turn()
-
-    def turn(self):
-        """Return the seconds of one step, the mean of a turn."""
-        time.sleep(PAUSE)
-        with suppress(BrokenPipeError):  # it ended; reply says why
-            print("turn", file=self.process.stdin, flush=True)
-        reply = self.reply()
-        self.peak_mb = reply["peak_mb"]
-        return reply["seconds"]
-
-    def reply(self):
-        line = self.process.stdout.readline()
-        if not line:
-            self.errors.seek(0)
-            raise MlpError(f"the process of {self.variant} ended:\n{self.errors.read()[-1500:]}")
-        reply = json.loads(line)
-        if "error" in reply:
-            raise MlpError(reply["error"])
-        return reply
-
-    def stop(self):
-        """End the process."""
-        self.process.communicate()  # closes its stdin, which ends its loop
-        self.errors.close()
+# --- beside PyTorch ---------------------------------------------------------------------------------------------------
 
 
-def measure(net, batch, options):
-    """Return the seconds of every round by variant, and the workers, which have ended."""
-    variants = ("ours", *(TORCH if options.against == "torch" else ()))
+def comparison_table(options):
+    """Print a row for each net and batch size; yield its numbers."""
+    first = True
+    for net in options.nets:
+        for batch in options.batch_sizes:
+            kinds = [(variant, options.threads) for variant in variants(options)]
+            seconds, workers = take_turns(kinds, net, batch, options)
+            times = {worker.variant: values for worker, values in zip(workers, seconds, strict=True)}
+            if first:
+                print("\n".join(f"{worker.variant}: {worker.about['text']}" for worker in workers))
+                print_header(header(workers))
+                first = False
+            print_row(row(net, batch, times, workers))
+            yield record(net, batch, options.threads, times, workers)
+
+
+def variants(options):
+    """Return whose turns are timed, ours first."""
     if options.measure == "epoch":
-        variants = ("ours", "epoch")
-    times = {variant: [] for variant in variants}
-    with ExitStack() as stack:
-        workers = []
-        for variant in variants:
-            workers.append(Worker(variant, net, batch, options))
-            stack.callback(workers[-1].stop)
-        for worker in workers:
-            worker.start()
-        for _ in progress_bar(range(options.rounds), desc=f"{net}, batch {batch}", unit="round", leave=False):
-            for worker in workers:
-                times[worker.variant].append(worker.turn())
-    return times, workers
+        return ["ours", "epoch"]
+    names = options.competitors if options.against == "torch" else []
+    if options.measure == "evaluation":
+        names = [name for name in names if name != "fused_adam"]  # nothing is updated
+    return ["ours", *(COMPETITORS[name] for name in names)]
 
 
 def ratios(times, variant):
@@ -217,8 +199,63 @@ def row(net, batch, times, workers):
     return [net, str(batch), *seconds, *against, " / ".join(f"{worker.peak_mb:.0f}" for worker in workers)]
 
 
+# --- more threads -----------------------------------------------------------------------------------------------------
+
+
+def scaling_table(options):
+    """Print a row for each net, batch size and number of threads; yield the numbers of each net and batch size."""
+    counts = [threads for threads in THREADS if threads <= usable_cores()]
+    rival = [COMPETITORS["channels_last"]] if options.against == "torch" else []
+    columns = ["net", "batch", "threads", "ours, s", "times faster", "lock held by a thread"]
+    print_header([*columns, *(f"{name}, s" for name in rival), *(f"ours / {name}" for name in rival)])
+    for net in options.nets:
+        for batch in options.batch_sizes:
+            shares = {}
+            kinds = [(variant, threads) for threads in counts for variant in ("ours", *rival)]
+            times, workers = take_turns(kinds, net, batch, options, partial(watch_lock, shares))
+            seconds = {(w.variant, w.threads): values for w, values in zip(workers, times, strict=True)}
+            rows = []
+            for threads in counts:
+                ours, slowest = seconds["ours", threads], seconds["ours", counts[0]]
+                faster = [one / many for one, many in zip(slowest, ours, strict=True)]
+                found = {"threads": threads, "ours_s": median(ours), "times_faster": median(faster)}
+                found["lock_share"] = shares.get(threads)
+                lock = "-" if shares.get(threads) is None else f"{100 * shares[threads]:.1f} %"
+                cells = [net, str(batch), str(threads), spread(ours), spread(faster), lock]
+                for name in rival:
+                    theirs = seconds[name, threads]
+                    ratio = [a / b for a, b in zip(ours, theirs, strict=True)]
+                    cells += [spread(theirs), spread(ratio)]
+                    found |= {"torch_channels_last_s": median(theirs), "ratio_channels_last": median(ratio)}
+                print_row(cells)
+                rows.append(found)
+            about = workers[0].about
+            yield {"net": net, "batch": batch, "engine": about["engine"], "blas": about["blas"], "scaling": rows}
+
+
+def watch_lock(shares, workers):
+    """Put into `shares`, for each number of threads, which part of the time one of them has Python's lock."""
+    if shutil.which("py-spy") is None:
+        return
+    for worker in workers:
+        if worker.variant == "ours":
+            try:
+                shares[worker.threads] = worker.lock_share()
+            except MlpError as error:
+                print(f"benchmark.py: {error}", file=sys.stderr)
+                return
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
 def spread(values):
     return f"{median(values):.3f} [{min(values):.3f}..{max(values):.3f}]"
+
+
+def print_header(cells):
+    print_row(cells)
+    print_row(["---"] * len(cells))
 
 
 def print_row(cells):

@@ -2,10 +2,10 @@
 
     python benchmark_worker.py VARIANT NET BATCH THREADS ENGINE MEASURE
 
-VARIANT is ours, epoch (ours, as train.py runs it), torch NCHW or torch channels_last; MEASURE is step, evaluation or
-epoch, where a step is 20 of them. It gets ready and writes a line of JSON about itself to stdout, then answers every
-line from stdin with its turn: steps for 0.3 seconds, at least one, and a line with the seconds of a step and the memory
-needed so far. It ends with its stdin.
+VARIANT is ours, epoch (ours, as train.py runs it) or one of COMPETITORS; MEASURE is step, evaluation or epoch, where a
+step is 20 of them. It gets ready and writes a line of JSON about itself to stdout, then answers every line from stdin
+with its turn: steps for 0.3 seconds (for 6 seconds after "turn 6"), at least one, and a line with the seconds of a step
+and the memory needed so far. It ends with its stdin.
 """
 
 import json
@@ -20,6 +20,13 @@ from mlp.errors import ConfigurationError, MlpError
 from mlp.machine import peak_memory_mb
 from mlp.models.options import blocks_per_stage
 
+COMPETITORS = {  # names in the JSON file -> variants
+    "nchw": "torch NCHW",
+    "channels_last": "torch channels_last",
+    "fused_adam": "torch fused_adam",
+    "bf16": "torch bf16",
+    "compile": "torch compile",
+}
 EPOCH = 20  # steps
 TURN = 0.3  # seconds at least: the first step finds the caches full of another process' numbers, as in no training
 
@@ -33,14 +40,15 @@ def main():
         if variant == "ours":
             step, about = our_step(x, targets, settings(net), int(threads), engine, measure)
         else:
-            step, about = torch_step(x, targets, settings(net), int(threads), variant == "torch channels_last", measure)
+            step, about = torch_step(x, targets, settings(net), int(threads), variant, measure)
     except MlpError as error:
         answer(error=str(error))
         return 2
     answer(**about)
-    for _ in sys.stdin:
+    for line in sys.stdin:
+        turn = float(line.split()[1]) if line.split()[1:] else TURN
         start, steps, seconds = time.perf_counter(), 0, 0.0
-        while seconds < TURN:
+        while seconds < turn:
             step()
             steps, seconds = steps + 1, time.perf_counter() - start
         answer(seconds=seconds / steps, peak_mb=peak_memory_mb())
@@ -117,7 +125,7 @@ def train_when_told(x, keywords, threads, engine_name, answer):
     return 0
 
 
-def torch_step(x, targets, keywords, threads, channels_last, measure):
+def torch_step(x, targets, keywords, threads, variant, measure):
     """Return the function that does a training step with PyTorch, and a dict about it."""
     import torch
     from torch.nn import functional
@@ -125,10 +133,15 @@ def torch_step(x, targets, keywords, threads, channels_last, measure):
 
     torch.set_num_threads(threads)
     model, images, labels = VGG(**keywords), images_to_torch(x), torch.tensor(targets)
-    if channels_last:
+    if variant not in (COMPETITORS["nchw"], COMPETITORS["compile"]):
         model = model.to(memory_format=torch.channels_last)
         images = images.to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, fused=variant == COMPETITORS["fused_adam"] or None)
+    network = torch.compile(model) if variant == COMPETITORS["compile"] else model
+
+    def loss_of_batch():
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=variant == COMPETITORS["bf16"]):
+            return functional.cross_entropy(network(images), labels)
 
     about = {"text": f"PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()} kernels"}
     if measure == "evaluation":
@@ -136,13 +149,13 @@ def torch_step(x, targets, keywords, threads, channels_last, measure):
 
         @torch.no_grad()
         def evaluate():
-            return functional.cross_entropy(model(images), labels).item()
+            return loss_of_batch().item()
 
         return evaluate, about
 
     def step():
         optimizer.zero_grad()
-        loss = functional.cross_entropy(model(images), labels)
+        loss = loss_of_batch()
         loss.backward()
         optimizer.step()
         return loss.item()
@@ -151,13 +164,16 @@ def torch_step(x, targets, keywords, threads, channels_last, measure):
 
 
 def settings(net):
-    """Return the keywords of `mlp.models.vgg` for a name such as vgg38_bn_rc."""
-    match = re.fullmatch(r"vgg(\d+)(_bn)?(_rc)?", net)
+    """Return the keywords of `mlp.models.vgg` for a name such as vgg38_bn_rc or vgg20_bn_f64."""
+    match = re.fullmatch(r"vgg(\d+)(_bn)?(_rc)?(?:_f([1-9]\d*))?", net)
     if match is None:
-        raise ConfigurationError(f"unknown net {net!r}: names are vgg<depth>[_bn][_rc], such as vgg38_bn_rc")
-    depth, bn, rc = match.groups()
+        raise ConfigurationError(
+            f"unknown net {net!r}: names are vgg<depth>[_bn][_rc][_f<filters>], such as vgg38_bn_rc"
+        )
+    depth, bn, rc, filters = match.groups()
     blocks_per_stage(int(depth))  # an error for depths that there are not
-    return {"depth": int(depth), "norm": "batch" if bn else "none", "residual": bool(rc)}
+    norm = "batch" if bn else "none"
+    return {"depth": int(depth), "norm": norm, "residual": bool(rc), "filters": int(filters or 32)}
 
 
 if __name__ == "__main__":

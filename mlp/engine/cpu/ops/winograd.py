@@ -97,7 +97,8 @@ class WinogradOp(ConvolutionBase):
         rows, N_write, V_shifted, N, product, total = self.views[t, lo, hi]
         np.matmul(self.grad_to_points, rows, out=N_write)  # (6)
         np.matmul(V_shifted, N, out=product)  # (K, 3, parts, C, F)
-        np.add.reduce(product, axis=2, out=total.reshape(len(total), 3, *product.shape[-2:]))
+        if product.shape[2] > 1:  # else both are the same memory
+            np.add.reduce(product, axis=2, out=total.reshape(len(total), 3, *product.shape[-2:]))
         kernel = self.grad_kernel.take()  # (3, 3, C, F)
         np.matmul(self.grad_from_points, total, out=kernel.reshape(len(kernel), -1))
         self.add_gradients(lo, kernel, self.output.grad.part(t, lo, hi))
@@ -131,4 +132,5 @@ class WinogradOp(ConvolutionBase):
         shifted = (V.strides[0], C * item, length * C * item, item, C * item)
         V_shifted = as_strided(V, (K, 3, parts, C, length), shifted)
         product, total = plan.memory.temporary((K, 3, parts, C, F), (K, 3 * C * F))[t]
+        total = product.reshape(total.shape) if parts == 1 else total
         return N_write, V_shifted, N.reshape(K, 1, parts, length, F), product, total
