@@ -7,16 +7,25 @@ figure shows itself in a notebook, and `figure.savefig(path)` writes it. Functio
 from mlp.plotting.basics import bars, histograms, lines
 from mlp.plotting.comparison import compare_curves, compare_gradient_flow
 from mlp.plotting.history import curves, story
+from mlp.plotting.landscape import contour_panels, loss_lines, surface_panels
 from mlp.plotting.layers import gradient_flow, gradient_flow_map, layer_statistics
 from mlp.plotting.panels import curve_panels, flow_panels, seed_panels
 from mlp.plotting.pictures import images, predictions
 from mlp.plotting.schedules import schedule
+from mlp.plotting.smoothness import correlation_profiles, laws_and_measurements, shift_panels, smoothness_panels
 from mlp.plotting.sweeps import sweep
 from mlp.plotting.valley import valley
 
 FORMATS = (".png", ".pdf", ".svg")  # that figures can be written in
 
 __all__ = [
+    "surface_panels",
+    "smoothness_panels",
+    "shift_panels",
+    "loss_lines",
+    "laws_and_measurements",
+    "correlation_profiles",
+    "contour_panels",
     "FORMATS",
     "bars",
     "compare_curves",

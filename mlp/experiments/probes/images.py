@@ -1,0 +1,59 @@
+"""The network of a run and the images it is probed with."""
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from mlp.checks import at_least_one, choose
+from mlp.data import normalize
+from mlp.experiments.build import make_model
+from mlp.experiments.config import RunConfig
+from mlp.experiments.inference import checkpoint_path, load_splits, moved
+from mlp.experiments.run_folder import RunFolder
+from mlp.layers.machinery.base import Layer
+from mlp.training.checkpoint import load_model
+from mlp.typing import Array, PathLike
+
+PROBE_SPLITS = ("train", "valid")
+
+
+def probe_images(
+    config: RunConfig, images: int, split: str = "train", data_dir: PathLike | None = None
+) -> tuple[Array, Array, int]:
+    """Return (x, targets, number of classes): the first images of a split, normalized, as they are.
+
+    The split is in random order already. There is no augmentation, and no shuffling.
+    """
+    choose("--split", split, PROBE_SPLITS)
+    image_set = load_splits(config, data_dir)[split]
+    chosen = slice(0, at_least_one("--images", images))
+    x = normalize(image_set.images[chosen], config.normalization, config.dtype)
+    return x, image_set.labels[chosen], image_set.num_classes
+
+
+def probed_run(
+    run: PathLike,
+    images: int,
+    split: str = "train",
+    checkpoint: str = "best",
+    data_dir: PathLike | None = None,
+    device: str | None = None,
+) -> tuple[RunConfig, Layer, tuple[Array, Array]]:
+    """Return (config, model with the weights of a checkpoint, (x, targets)) of a run."""
+    folder = RunFolder(run)
+    config, _ = folder.load()
+    config = moved(config, device)
+    weights = checkpoint_path(folder, checkpoint)
+    x, targets, num_classes = probe_images(config, images, split, data_dir)
+    model = make_model(config, num_classes, x.shape[1:])
+    load_model(weights, model)
+    return config, model, (x, targets)
+
+
+def fingerprint(arrays: Mapping[str, Array]) -> str:
+    """Return a short text that changes with any weight: what a probe was computed for."""
+    code = hashlib.sha256()
+    for name, array in sorted(arrays.items()):
+        code.update(name.encode() + np.ascontiguousarray(array).tobytes())
+    return code.hexdigest()[:16]

@@ -1,0 +1,107 @@
+"""The loss around the network of a run, computed into its folder: into a file that grows, and can be gone on with."""
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+from mlp.checks import at_least_one
+from mlp.diagnostics.landscape import explore, loss_in_plane
+from mlp.diagnostics.landscape.plane import PointLoss
+from mlp.engine import make_engine
+from mlp.experiments.build import make_loss
+from mlp.experiments.estimate import format_seconds
+from mlp.experiments.probes.places import KINDS, LandscapeSettings, Place, prepare
+from mlp.experiments.probes.stored import LandscapeFile
+from mlp.experiments.probes.workers import points_from_workers
+from mlp.progress import progress_bar
+from mlp.typing import PathLike
+
+SAVE_EVERY = 15.0  # seconds
+
+
+def compute(
+    run: PathLike,
+    settings: LandscapeSettings,
+    name: str = "landscape",
+    jobs: int = 1,
+    *,
+    threads: int | None = None,
+    data_dir: PathLike | None = None,
+    device: str | None = None,
+) -> Iterator[Place]:
+    """Compute a landscape into RUN/NAME.npz; yield after each save, the last time when all points were visited.
+
+    Args:
+        jobs: processes that share the points. threads: of the cpu engine of each; None for its share of the cores.
+
+    An error or Ctrl-C loses nothing: what was visited is saved first.
+    """
+    at_least_one("--jobs", jobs)
+    place = prepare(run, settings, data_dir, device)
+    file = LandscapeFile(Path(run) / f"{name}.npz", settings, place)
+    found = place.found
+    replaced = file.resume()
+    if replaced:
+        print(f"{file.path} is replaced: {replaced}")
+    left, start, saved = int((~found.visited).sum()), time.monotonic(), time.monotonic()
+    print(f"{run}: {left} of {found.visited.size} points to visit, {KINDS[settings.kind]}", flush=True)
+    with ExitStack() as ending:
+        ending.callback(file.save)
+        bar = ending.enter_context(progress_bar(total=left, desc="points", unit="point"))
+        visits = visit(place, run, settings, jobs, threads=threads, data_dir=data_dir, device=device)
+        ending.enter_context(closing(visits))
+        for number, _ in enumerate(visits, start=1):
+            bar.update()
+            if number == min(1 + jobs, left):
+                each = (time.monotonic() - start) / number
+                print(f"estimate: {format_seconds(each * (left - number))} for the rest", flush=True)
+            if time.monotonic() - saved > SAVE_EVERY:
+                file.save()
+                saved = time.monotonic()
+                yield place
+    yield place
+
+
+def visit(
+    place: Place,
+    run: PathLike,
+    settings: LandscapeSettings,
+    jobs: int,
+    *,
+    threads: int | None,
+    data_dir: PathLike | None,
+    device: str | None,
+) -> Generator[tuple[int, int]]:
+    """Visit all points that are left, in this process or in several; yield each."""
+    if jobs > 1:
+        yield from points_from_workers(
+            place.found, (run, settings, data_dir, device), jobs, threads, target=serve_points
+        )
+        return
+    with point_losses(place, settings, threads) as at:
+        yield from explore(at, place.found)
+
+
+def point_losses(place: Place, settings: LandscapeSettings, threads: int | None) -> AbstractContextManager[PointLoss]:
+    """Return the context of `loss_in_plane` at a Place."""
+    config = place.config
+    engine = make_engine(config.engine, threads, config.device, config.precision)
+    return loss_in_plane(
+        place.model,
+        make_loss(config),
+        place.images,
+        place.found.directions,
+        settings.statistics,
+        config.batch_size,
+        engine=engine,
+    )
+
+
+def serve_points(connection: Any, arguments: tuple[Any, ...], threads: int) -> None:
+    """Run in a worker: receive points (x, y) until there is None, and send back (loss, accuracy) for each."""
+    run, settings, data_dir, device = arguments
+    with point_losses(prepare(run, settings, data_dir, device), settings, threads) as at:
+        while (point := connection.recv()) is not None:
+            connection.send(at(*point))

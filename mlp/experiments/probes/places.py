@@ -1,0 +1,137 @@
+"""Where the loss of a run's network is measured: the settings of a landscape, and what they mean for a run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mlp.checks import at_least_one, choose
+from mlp.diagnostics.landscape import STATISTICS, Direction, Landscape, direction_to, random_direction, trajectory
+from mlp.diagnostics.landscape.surface import grid
+from mlp.errors import CheckpointError, ConfigurationError
+from mlp.experiments.config import RunConfig
+from mlp.experiments.inference import checkpoint_path
+from mlp.experiments.probes.images import probed_run
+from mlp.experiments.run_folder import RunFolder
+from mlp.layers.machinery.base import Layer
+from mlp.machine import available_memory
+from mlp.training.checkpoint import read_checkpoint, section
+from mlp.typing import Array, PathLike
+
+KINDS = {
+    "plane": "around the network, along two random directions",
+    "line": "around the network, along one random direction",
+    "between": "on the straight line to another network",
+    "trajectory": "in the plane in which the training path lies best",
+}
+
+
+@dataclass(frozen=True)
+class LandscapeSettings:
+    """What decides the numbers of a landscape, beside the weights.
+
+    Attributes:
+        kind: one of KINDS. points: on each axis, odd. limits: of both axes; of a trajectory the margin around it.
+        images, split: which images. statistics: "running" or "batch". seed: of the directions.
+        checkpoint: "best" or "latest". other: for "between", the folder of the other run.
+    """
+
+    kind: str = "plane"
+    points: int = 25
+    limits: tuple[float, float] = (-1.0, 1.0)
+    images: int = 1000
+    split: str = "train"
+    statistics: str = "running"
+    seed: int = 0
+    checkpoint: str = "best"
+    other: str = ""
+
+    def __post_init__(self) -> None:
+        choose("kind", self.kind, KINDS)
+        choose("--statistics", self.statistics, STATISTICS)
+        at_least_one("--images", self.images)
+        grid(self.points, self.limits)
+        if self.seed < 0:
+            raise ConfigurationError(f"--seed must be 0 or greater, got {self.seed}")
+
+
+@dataclass
+class Place:
+    """Where to measure: a model at its weights, what it is measured with, and the grid.
+
+    Attributes:
+        path, explained: of a trajectory, the points (epochs, 2) and the shares of the two axes; else None.
+    """
+
+    config: RunConfig
+    model: Layer
+    images: tuple[Array, Array]
+    found: Landscape
+    path: Array | None = None
+    explained: Array | None = None
+
+
+def prepare(
+    run: PathLike, settings: LandscapeSettings, data_dir: PathLike | None = None, device: str | None = None
+) -> Place:
+    """Return the Place of a run's landscape, nothing of which was visited yet."""
+    config, model, images = probed_run(run, settings.images, settings.split, settings.checkpoint, data_dir, device)
+    check_memory(model, images[0], settings)
+    axis, zero = grid(settings.points, settings.limits), np.zeros(1)
+    match settings.kind:
+        case "between":
+            other = RunFolder(settings.other)
+            state = section(read_checkpoint(checkpoint_path(other, settings.checkpoint)), "model/")
+            return Place(config, model, images, Landscape(axis, zero, [direction_to(model, state)]))
+        case "line":
+            return Place(config, model, images, Landscape(axis, zero, [random_direction(model, 0, settings.seed)]))
+        case "trajectory":
+            return place_of_path(run, settings, config, model, images)
+        case _:  # "plane"
+            directions: list[Direction] = [random_direction(model, k, settings.seed) for k in (0, 1)]
+            return Place(config, model, images, Landscape(axis, axis.copy(), directions))
+
+
+def place_of_path(
+    run: PathLike, settings: LandscapeSettings, config: RunConfig, model: Layer, images: tuple[Array, Array]
+) -> Place:
+    """Return the Place of a run's path, in the principal plane around the weights of its last epoch."""
+    states = kept_weights(Path(run) / "weights")
+    names = [name for name, _ in model.named_parameters()]
+    found = trajectory(np.stack([np.concatenate([state[name].ravel() for name in names]) for state in states]))
+    model.load_state_dict(states[-1])
+    directions: list[Direction] = []
+    for vector in found.directions:
+        cuts = np.cumsum([states[-1][name].size for name in names])[:-1]
+        parts = np.split(vector, cuts)
+        directions.append({name: part.reshape(states[-1][name].shape) for name, part in zip(names, parts, strict=True)})
+    low, high = found.coordinates.min(axis=0), found.coordinates.max(axis=0)
+    margin = 0.15 * (high - low).max()
+    axes = [np.linspace(a - margin, b + margin, settings.points) for a, b in zip(low, high, strict=True)]
+    return Place(config, model, images, Landscape(axes[0], axes[1], directions), found.coordinates, found.explained)
+
+
+def kept_weights(folder: Path) -> list[dict[str, Array]]:
+    """Return the state of every kept epoch, in order."""
+    states = []
+    for file in sorted(folder.glob("epoch-*.npz")):
+        with np.load(file, allow_pickle=False) as archive:
+            states.append({name: archive[name] for name in archive.files})
+    if len(states) < 3:
+        raise CheckpointError(
+            f"{folder} has the weights of {len(states)} epochs, and a path needs three: train with --keep-weights"
+        )
+    return states
+
+
+def check_memory(model: Layer, x: Array, settings: LandscapeSettings) -> None:
+    """Raise ConfigurationError if all images at once, as statistics "batch" needs them, do not fit into memory."""
+    available = available_memory()
+    if settings.statistics != "batch" or available is None:
+        return
+    needed = len(x) * sum(card.kept_bytes for card in model.cards(x[:1], len(x)))
+    if needed > available:
+        raise ConfigurationError(
+            f"--statistics batch takes all {len(x)} images at once: about {needed / 1e9:.1f} GB, and "
+            f"{available / 1e9:.1f} GB are free: choose fewer with --images"
+        )

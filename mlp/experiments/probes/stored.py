@@ -1,0 +1,86 @@
+"""The file of a landscape.
+
+x, y, loss, accuracy, visited         the grid; NaN where it was not visited yet
+x_direction/NAME, y_direction/NAME    where it goes, for each parameter (and buffer) that moves
+path, explained                       of a trajectory: its points, and the shares of the two axes
+settings, weights, version            what it was computed for
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import mlp
+from mlp.diagnostics.landscape import cosine
+from mlp.errors import CheckpointError
+from mlp.experiments.probes.images import fingerprint
+from mlp.experiments.probes.places import LandscapeSettings, Place
+from mlp.files import write_arrays
+from mlp.typing import Array, PathLike
+
+
+class LandscapeFile:
+    """The file of a landscape, and whether what it holds can be gone on with."""
+
+    def __init__(self, path: Path, settings: LandscapeSettings, place: Place) -> None:
+        self.path, self.place = path, place
+        self.text = json.dumps(dataclasses.asdict(settings))
+        self.weights = fingerprint(place.model.state_dict())
+
+    def resume(self) -> str:
+        """Take over what was visited already; return "", or what is different if it belongs to something else."""
+        if not self.path.exists():
+            return ""
+        try:
+            stored = read_landscape(self.path)
+        except CheckpointError as error:
+            return str(error)
+        if json.loads(str(stored["settings"])) != json.loads(self.text):
+            theirs, ours = json.loads(str(stored["settings"])), json.loads(self.text)
+            different = [
+                f"{name} {theirs.get(name)!r}, now {value!r}"
+                for name, value in ours.items()
+                if theirs.get(name) != value
+            ]
+            return "other settings: " + "; ".join(different)
+        if str(stored["weights"]) != self.weights:
+            return "it belongs to other weights"
+        found = self.place.found
+        found.loss, found.accuracy, found.visited = stored["loss"], stored["accuracy"], stored["visited"]
+        return ""
+
+    def save(self) -> None:
+        """Write everything there is so far."""
+        found, place = self.place.found, self.place
+        arrays: dict[str, Any] = {"x": found.x, "y": found.y, "loss": found.loss, "accuracy": found.accuracy}
+        arrays |= {"visited": found.visited, "settings": np.array(self.text), "weights": np.array(self.weights)}
+        arrays |= {"version": np.array(mlp.__version__)}
+        for axis, direction in zip("xy", found.directions, strict=False):
+            arrays |= {f"{axis}_direction/{name}": np.asarray(values) for name, values in direction.items()}
+        if len(found.directions) == 2:
+            arrays["direction_cosine"] = np.array(cosine(*found.directions))
+        if place.path is not None and place.explained is not None:
+            arrays |= {"path": place.path, "explained": place.explained}
+        write_arrays(self.path, arrays)
+
+
+def read_landscape(path: PathLike) -> dict[str, Array]:
+    """Return the arrays of a landscape's file.
+
+    Raises:
+        CheckpointError: there is none, or it is damaged.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+            if {"x", "y", "loss", "accuracy", "visited", "settings", "weights"} - arrays.keys():
+                raise KeyError("it is no landscape")
+            return arrays
+    except FileNotFoundError:
+        raise CheckpointError(f"there is no {path}: scripts/landscape.py makes it") from None
+    except Exception as error:  # what a damaged file raises can be of any kind
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise CheckpointError(f"{path} is damaged ({reason}): delete it") from None

@@ -1,0 +1,106 @@
+"""Points of a landscape, shared by several processes.
+
+Each process makes its own copy of network and images, then takes one point after the other. They are fresh processes,
+not forks: a fork of one that has threads can hang.
+"""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from mlp.diagnostics.landscape import Landscape, refining_order
+from mlp.engine.cpu.threads import usable_cores
+from mlp.errors import MlpError
+
+# Libraries for matrix products start a thread for each core of the machine unless one of these is set.
+LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+Server = Callable[[Any, tuple[Any, ...], int], None]
+
+
+def points_from_workers(
+    found: Landscape, arguments: tuple[Any, ...], jobs: int, threads: int | None, *, target: Server
+) -> Iterator[tuple[int, int]]:
+    """Visit the points that are left with several processes; yield each when it is there.
+
+    Args:
+        arguments: for `target`, which must be picklable. threads: of each; None for its share of the cores.
+        target: called in each process as target(connection, arguments, threads).
+
+    Raises:
+        MlpError: a process ended with an error.
+    """
+    waiting = [p for p in refining_order(len(found.y), len(found.x)) if not found.visited[p]][::-1]
+    share = max(1, usable_cores() // jobs) if threads is None else threads
+    busy: dict[Connection, tuple[int, int]] = {}
+    workers = start_workers(min(jobs, len(waiting)), arguments, share, target)
+    try:
+        for connection in list(workers):
+            send_next(connection, waiting, found, busy)
+        while busy:
+            for connection in [one for one in busy if one in wait(list(busy))]:
+                try:
+                    answer = connection.recv()
+                except EOFError:
+                    raise MlpError("a process that computes points has ended; its error stands above") from None
+                j, i = busy.pop(connection)
+                found.loss[j, i], found.accuracy[j, i] = answer
+                found.visited[j, i] = True
+                send_next(connection, waiting, found, busy)
+                yield j, i
+    finally:
+        stop_workers(workers)
+
+
+def start_workers(
+    jobs: int, arguments: tuple[Any, ...], threads: int, target: Server
+) -> dict[Connection, multiprocessing.process.BaseProcess]:
+    """Start processes with so many threads each; return them by the connection to each."""
+    context = multiprocessing.get_context("spawn")
+    workers: dict[Connection, multiprocessing.process.BaseProcess] = {}
+    before = {name: os.environ.get(name) for name in LIMITS}
+    os.environ.update(dict.fromkeys(LIMITS, str(threads)))  # read when a process loads NumPy
+    try:
+        for _ in range(jobs):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=serve, args=(target, theirs, arguments, threads), daemon=True)
+            process.start()
+            theirs.close()
+            workers[ours] = process
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+    return workers
+
+
+def serve(target: Server, connection: Connection, arguments: tuple[Any, ...], threads: int) -> None:
+    """Run `target` in a worker, deaf to Ctrl-C: the process that started it ends it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with suppress(EOFError, BrokenPipeError):  # the other end is gone
+        target(connection, arguments, threads)
+
+
+def send_next(
+    connection: Connection, waiting: list[tuple[int, int]], found: Landscape, busy: dict[Connection, tuple[int, int]]
+) -> None:
+    """Give a worker its next point, or tell it that there is none."""
+    if not waiting:
+        connection.send(None)
+        return
+    j, i = busy[connection] = waiting.pop()
+    connection.send((float(found.x[i]), float(found.y[j])))
+
+
+def stop_workers(workers: dict[Connection, multiprocessing.process.BaseProcess]) -> None:
+    """End all workers, those at work too."""
+    for connection, process in workers.items():
+        connection.close()
+        process.terminate()
+    for process in workers.values():
+        process.join()

@@ -1,0 +1,151 @@
+"""The loss around networks: contours, surfaces and lines, on levels that all panels of a figure share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import BoundaryNorm
+from matplotlib.figure import Figure
+
+from mlp.plotting.basics import figure_of, own_axes
+from mlp.plotting.panels import legend_below, set_title
+from mlp.plotting.style import BLACK, VERMILLION, line_style
+from mlp.typing import Array
+
+Surface = tuple[Array, Array, Array]  # x (columns,), y (rows,), loss (rows, columns)
+LEVELS = np.arange(0.1, 10.11, 0.5)  # nats, those of Li et al.; what is higher stays white
+COLORMAP = "cividis"  # even to the eye in grey, and for colour-blind readers
+DECADES = 2  # a line whose losses span more is drawn on a logarithmic axis
+
+
+def contour_panels(
+    surfaces: Mapping[str, Surface],
+    title: str = "",
+    levels: Array = LEVELS,
+    paths: Mapping[str, Array] | None = None,
+    axis_labels: Sequence[str] = ("step along direction x", "step along direction y"),
+) -> Figure:
+    """Contours of the loss over a plane, a panel for each network.
+
+    Each panel's title has the loss at (0, 0) and the largest one. Values above the top level are left blank, because
+    the walls around networks with batch norm are a hundred times as high as what is of interest. If no level lies
+    between the losses of a panel, it says so.
+
+    Args:
+        surfaces: {label: (x, y, loss)}, on any grids. levels: in nats, shared by all panels.
+        paths: {label: points (T, 2)}, drawn on top, from a ring to a star.
+    """
+    columns = len(surfaces) if len(surfaces) <= 3 else -(-len(surfaces) // 2) if len(surfaces) <= 6 else 3
+    rows = -(-len(surfaces) // columns)
+    size = (4.0 * columns + 1.2, 3.9 * rows + 0.4 + 0.25 * title.count("\n"))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    norm = BoundaryNorm(levels, 256, extend="neither")
+    for axes, (label, surface) in zip(panels, surfaces.items(), strict=False):
+        draw_contours(axes, surface, levels, norm)
+        axes.set_title(f"{label}\n{panel_summary(surface)}", fontsize="medium")
+        axes.set(xlabel=axis_labels[0], ylabel=axis_labels[1])
+        if paths and label in paths:
+            draw_path(axes, paths[label])
+    for axes in panels[len(surfaces) :]:
+        axes.remove()
+    bar = figure.colorbar(
+        ScalarMappable(norm, COLORMAP), ax=list(panels[: len(surfaces)]), ticks=levels[::2], shrink=0.8
+    )
+    bar.set_label(f"cross-entropy loss (nats), white above {levels[-1]:.3g}")
+    set_title(figure, title)
+    return figure
+
+
+def draw_contours(axes: Axes, surface: Surface, levels: Array, norm: BoundaryNorm) -> None:
+    """Draw filled contours, lines between them with the level written on some, and a cross at (0, 0)."""
+    x, y, loss = surface
+    shown = np.where(np.isfinite(loss), loss, levels[-1] * 1e3)  # a loss that is infinite lies above all levels
+    crossed = levels[(levels > shown.min()) & (levels < shown.max())]
+    axes.set_facecolor("white")
+    if len(crossed):
+        axes.contourf(x, y, shown, levels, cmap=COLORMAP, norm=norm, alpha=0.85)
+        lines = axes.contour(x, y, shown, crossed, colors=BLACK, linewidths=0.7)
+        axes.clabel(lines, crossed[:: max(1, len(crossed) // 5)], fontsize=7, fmt="%.1f")
+    else:
+        axes.pcolormesh(x, y, shown, cmap=COLORMAP, norm=norm, alpha=0.85, shading="nearest")
+        text = f"no contour: all losses lie\nbetween {shown.min():.4f} and {shown.max():.4f}"
+        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85}
+        axes.text(0.5, 0.75, text, transform=axes.transAxes, ha="center", va="center", fontsize=8, bbox=box)
+    axes.plot(0, 0, "+", color=VERMILLION, markersize=10, markeredgewidth=1.8)
+    axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
+
+
+def draw_path(axes: Axes, path: Array) -> None:
+    """Draw a training path, from a ring to a star."""
+    axes.plot(*path.T, color=VERMILLION, linewidth=1.2, marker=".", markersize=4)
+    axes.plot(*path[0], "o", color=VERMILLION, markersize=8, mfc="white", mew=1.5)
+    axes.plot(*path[-1], "*", color=VERMILLION, markersize=11, mec=BLACK, mew=0.5)
+
+
+def panel_summary(surface: Surface) -> str:
+    """Return "centre 1.32, largest 23.1" of a panel; the centre only where (0, 0) is on the grid."""
+    x, y, loss = surface
+    centre = loss[np.ix_(y == 0.0, x == 0.0)]
+    largest = f"largest {np.max(loss):.4g}" if np.isfinite(loss).all() else "largest not finite"
+    return f"centre {centre[0, 0]:.4g}, {largest}" if centre.size else f"smallest {np.nanmin(loss):.4g}, {largest}"
+
+
+def surface_panels(surfaces: Mapping[str, Surface], title: str = "", top: float = LEVELS[-1]) -> Figure:
+    """The loss over a plane as a landscape seen from above and aside, a panel for each network, on one scale.
+
+    What is above `top` is cut off there.
+    """
+    columns = min(3, len(surfaces))
+    rows = -(-len(surfaces) // columns)
+    figure = Figure(figsize=(4.4 * columns, 4.0 * rows + 0.4), layout="constrained")
+    lowest = min(float(np.nanmin(loss)) for _, _, loss in surfaces.values())
+    highest = max(float(np.nanmin([top, np.nanmax(loss)])) for _, _, loss in surfaces.values())
+    for i, (label, (x, y, loss)) in enumerate(surfaces.items()):
+        axes: Any = figure.add_subplot(rows, columns, i + 1, projection="3d")
+        capped = np.minimum(np.where(np.isfinite(loss), loss, top), top)
+        axes.plot_surface(*np.meshgrid(x, y), capped, cmap=COLORMAP, vmin=lowest, vmax=highest, linewidth=0.2)
+        axes.set_zlim(lowest, max(highest, lowest + 0.1))
+        axes.set(xlabel="step along x", ylabel="step along y", zlabel="loss (nats)")
+        axes.tick_params(labelsize=7)
+        cut = f", cut at {top:.3g}" if np.max(np.where(np.isfinite(loss), loss, np.inf)) > top else ""
+        axes.set_title(f"{label}\n{panel_summary((x, y, loss))}{cut}", fontsize="medium")
+    set_title(figure, title)
+    return figure
+
+
+def loss_lines(
+    lines: Mapping[str, tuple[Array, Array, Array]],
+    title: str = "",
+    xlabel: str = "step along a filter-normalized direction",
+    marks: Mapping[float, str] | None = None,
+    axes: Axes | None = None,
+) -> Figure:
+    """Loss (left axis, dark) and accuracy (right axis, pale) along a line, one style for each network.
+
+    The left axis is logarithmic if the losses span more than two decades.
+
+    Args:
+        lines: {label: (x, loss, accuracy)}, each (points,). marks: {x: text}, drawn as a dotted line.
+    """
+    axes = own_axes() if axes is None else axes
+    right = axes.twinx()
+    finite = np.concatenate([loss[np.isfinite(loss)] for _, loss, _ in lines.values()])
+    for i, (label, (x, loss, accuracy)) in enumerate(lines.items()):
+        style = line_style(i, len(x))
+        axes.plot(x, np.where(np.isfinite(loss), loss, np.nan), label=label, **style)
+        right.plot(x, 100 * accuracy, **{**style, "alpha": 0.45, "linewidth": 1.0, "marker": ""})
+    positive = finite[finite > 0]
+    logarithmic = len(positive) > 0 and positive.max() > 10**DECADES * positive.min()
+    axes.set(xlabel=xlabel, ylabel="cross-entropy loss (nats), with markers", yscale="log" if logarithmic else "linear")
+    right.set(ylabel="accuracy (%), thin", ylim=(0, None))
+    for at, text in (marks or {}).items():
+        axes.axvline(at, color=BLACK, linestyle=":", linewidth=0.9)
+        axes.annotate(text, (at, 1.0), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
+    axes.grid(alpha=0.3)
+    figure = figure_of(axes)
+    legend_below(figure, axes, 2)
+    set_title(figure, title)
+    return figure

@@ -1,0 +1,149 @@
+"""How well a gradient predicts what is near, while networks train; and how alike the gradients of images are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mlp.models import report_label
+from mlp.plotting.panels import legend_below, set_title
+from mlp.plotting.style import GREY, line_style
+from mlp.typing import Array
+
+Columns = Mapping[str, Array]  # name of a column -> values, (measured steps,)
+SHOWN = (  # title, axis label, scale, columns: the two ends of a band, or a line
+    ("loss at the points", "loss (nats)", "linear", ("loss_min", "loss_max")),
+    ("change of the gradient", "|new gradient - g|", "log", ("change_min", "change_max")),
+    ("effective beta-smoothness", "largest change / distance", "log", ("beta",)),
+    ("relative change", "largest |new gradient - g| / |g|", "log", ("relative",)),
+    ("worst agreement", "smallest cosine with g", "linear", ("cosine_min",)),
+    ("size of the gradient", "|g|", "log", ("grad_norm",)),
+)
+
+
+def smoothness_panels(runs: Mapping[str, Columns], title: str = "") -> Figure:
+    """Smoothness against the training step: bands for what spans a range over the step sizes, lines for the others.
+
+    Args:
+        runs: {label: columns step, loss_min, ..., as in smoothness.csv}.
+    """
+    figure = Figure(figsize=(13.0, 7.4 + 0.3 * title.count("\n")), layout="constrained")
+    panels = figure.subplots(2, 3, sharex=True).ravel()
+    for axes, (name, ylabel, scale, columns) in zip(panels, SHOWN, strict=True):
+        for i, (label, values) in enumerate(runs.items()):
+            full = {
+                **values,
+                "relative": values["change_max"] / np.where(values["grad_norm"], values["grad_norm"], np.nan),
+            }
+            style = line_style(i, len(values["step"]))
+            low, high = full[columns[0]], full[columns[-1]]
+            if len(columns) == 2:
+                axes.fill_between(values["step"], low, high, color=style["color"], alpha=0.22, linewidth=0)
+                axes.plot(values["step"], low, **{**style, "linewidth": 0.7, "marker": ""})
+            axes.plot(values["step"], high, label=label, **style)
+        axes.set_title(name, fontsize="medium")
+        axes.set(ylabel=ylabel, yscale=scale)
+        axes.grid(alpha=0.3)
+    for axes in panels[3:]:
+        axes.set_xlabel("training step")
+    legend_below(figure, panels[0], 3)
+    set_title(figure, title)
+    return figure
+
+
+def shift_panels(runs: Mapping[str, tuple[Sequence[str], Array, Array]], title: str = "") -> Figure:
+    """Internal covariate shift of each layer: median over the measured steps, in a band from quarter to quarter.
+
+    Args:
+        runs: {label: (names of layers, cosines (steps, layers), shifts |G - G'| / |G| (steps, layers))}.
+    """
+    figure = Figure(figsize=(12.0, 5.2 + 0.3 * title.count("\n")), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for i, (label, (names, cosines, shifts)) in enumerate(runs.items()):
+        style = line_style(i, len(names))
+        for axes, values in ((left, cosines), (right, shifts)):
+            depth = np.linspace(0, 1, len(names))
+            low, middle, high = np.nanquantile(values, (0.25, 0.5, 0.75), axis=0)
+            axes.fill_between(depth, low, high, color=style["color"], alpha=0.18, linewidth=0)
+            axes.plot(depth, middle, label=label, **{**style, "markevery": 1})
+    left.set(ylabel="cosine of G and G'")
+    right.set(ylabel="|G - G'| / |G|", yscale="symlog")
+    right.set_yscale("symlog", linthresh=1e-3)
+    right.set_ylim(bottom=0.0)
+    for axes in (left, right):
+        axes.set(xlabel="depth of the layer, from input (0) to head (1)")
+        axes.grid(alpha=0.3)
+    label_layers(left, next(iter(runs.values()))[0], len({tuple(names) for names, _, _ in runs.values()}))
+    legend_below(figure, left, 2)
+    set_title(figure, title)
+    return figure
+
+
+def label_layers(axes: Axes, names: Sequence[str], architectures: int) -> None:
+    """Write layer names above an axis of depths, where all runs have the same ones."""
+    if architectures == 1:
+        above = axes.secondary_xaxis("top")
+        above.set_ticks(list(np.linspace(0, 1, len(names))), [report_label(name) for name in names])
+        above.tick_params(labelsize=6, labelrotation=60)
+
+
+def correlation_profiles(profiles: Mapping[str, tuple[Sequence[str], Array, Array, float]], title: str = "") -> Figure:
+    """How alike the gradients of images are at each unit of networks, and beside it how large they are.
+
+    Args:
+        profiles: {label: (names of units, cosines, mean |g_n|, floor)}; below the floor a cosine is not
+            distinguishable from 0. Networks of other depths are drawn over the same width.
+    """
+    figure = Figure(figsize=(13.0, 5.6 + 0.3 * title.count("\n")), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    longest = max((names for names, *_ in profiles.values()), key=len)
+    for i, (label, (names, cosines, sizes, _)) in enumerate(profiles.items()):
+        at = np.linspace(0, len(longest) - 1, len(names))
+        style = line_style(i, len(names))
+        left.plot(at, cosines, label=label, **style)
+        right.plot(at, sizes, label=label, **style)
+    floor = max(floor for *_, floor in profiles.values())
+    left.axhspan(-floor, floor, color=GREY, alpha=0.35, label="not distinguishable from 0")
+    left.set(ylabel="cosine of the gradients of two images, mean", ylim=(-0.05, 1.05))
+    right.set(ylabel="mean size of an image's gradient", yscale="log")
+    for axes in (left, right):
+        axes.set_xticks(range(len(longest)), [name.replace("stage_", "s").replace("block_", "b") for name in longest])
+        axes.tick_params(axis="x", labelsize=7, labelrotation=90)
+        axes.set_xlabel("unit, from the image to the head")
+        axes.grid(alpha=0.3)
+    legend_below(figure, left, 2)
+    set_title(figure, title)
+    return figure
+
+
+def laws_and_measurements(
+    measured: Mapping[str, tuple[Array, Array, Array]],
+    laws: Mapping[str, tuple[Array, Array]],
+    xlabel: str,
+    title: str = "",
+    axes: Axes | None = None,
+) -> Figure:
+    """Measurements as markers with two standard errors, and laws as lines.
+
+    Args:
+        measured: {label: (x, mean, standard error)}. laws: {label: (x, y)}; one with a label of `measured` gets
+            its colour.
+    """
+    if axes is None:
+        axes = Figure(figsize=(7.5, 5.0), layout="constrained").subplots()
+    figure: Any = axes.figure
+    styles = {label: line_style(i, 1) for i, label in enumerate(measured)}
+    for label, (x, mean, error) in measured.items():
+        style = {**styles[label], "linestyle": "none", "markevery": 1}
+        axes.errorbar(x, mean, 2 * error, label=label, capsize=3, **style)
+    for i, (label, (x, y)) in enumerate(laws.items()):
+        style = {**styles.get(label, line_style(len(measured) + i, 1)), "marker": ""}
+        axes.plot(x, y, label="_" if label in styles else label, **style)
+    axes.set(xlabel=xlabel, ylabel="correlation of gradients")
+    axes.axhline(0.0, color=GREY, linewidth=0.8)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small", handlelength=3.5)
+    set_title(figure, title)
+    return figure
