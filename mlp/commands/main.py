@@ -5,6 +5,9 @@
     mlp predict      what a run's model sees in pictures
     mlp compare      runs beside each other: a table, curves, gradient flow
     mlp sweep        many runs: settings with several values each, on this machine or a cluster
+    mlp landscape    the loss around a run's network, drawn
+    mlp smoothness   how well gradients predict what is near, while a network trains
+    mlp gradient-correlation   how alike the gradients of different images are, over depth
     mlp reproduce    the experiments of five reports, our numbers beside the published ones
     mlp check        compare backward passes with finite differences, the library's or yours
     mlp data         get a data set
@@ -18,7 +21,8 @@ from difflib import get_close_matches
 
 from mlp.commands.command_line import outcome_of
 
-COMMANDS = ("train", "evaluate", "predict", "compare", "sweep", "reproduce", "check", "data", "devices")
+COMMANDS = ("train", "evaluate", "predict", "compare", "landscape", "smoothness", "gradient-correlation")
+COMMANDS += ("sweep", "reproduce", "check", "data", "devices")
 
 
 def main() -> int:
@@ -34,4 +38,4 @@ def main() -> int:
         print(f"mlp: there is no command {name!r}: {hint}", file=sys.stderr)
         return 2
     sys.argv = [f"mlp {name}", *words[1:]]
-    return outcome_of(name)
+    return outcome_of(name.replace("-", "_"))

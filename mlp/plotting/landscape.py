@@ -42,7 +42,7 @@ def contour_panels(
     size = (4.0 * columns + 1.2, 3.9 * rows + 0.4 + 0.25 * title.count("\n"))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    norm = BoundaryNorm(levels, 256, extend="neither")
+    norm = BoundaryNorm(np.log(levels), 256)
     for axes, (label, surface) in zip(panels, surfaces.items(), strict=False):
         draw_contours(axes, surface, levels, norm)
         axes.set_title(f"{label}\n{panel_summary(surface)}", fontsize="medium")
@@ -60,22 +60,28 @@ def contour_panels(
 
 
 def draw_contours(axes: Axes, surface: Surface, levels: Array, norm: BoundaryNorm) -> None:
-    """Draw filled contours, lines between them with the level written on some, and a cross at (0, 0)."""
+    """Draw filled contours, lines between them with the level written on some, and a cross at (0, 0).
+
+    Between two points of the grid the logarithm of the loss is taken for a line: at the foot of a wall from 1 to 3,000
+    the loss itself would put all levels next to the foot.
+    """
     x, y, loss = surface
     shown = np.where(np.isfinite(loss), loss, levels[-1] * 1e3)  # a loss that is infinite lies above all levels
     crossed = levels[(levels > shown.min()) & (levels < shown.max())]
-    axes.set_facecolor("white")
-    if len(crossed):
-        axes.contourf(x, y, shown, levels, cmap=COLORMAP, norm=norm, alpha=0.85)
-        lines = axes.contour(x, y, shown, crossed, colors=BLACK, linewidths=0.7)
-        axes.clabel(lines, crossed[:: max(1, len(crossed) // 5)], fontsize=7, fmt="%.1f")
-    else:
-        axes.pcolormesh(x, y, shown, cmap=COLORMAP, norm=norm, alpha=0.85, shading="nearest")
+    logs, lowest = np.log(np.maximum(shown, 1e-12)), min(float(np.log(max(shown.min(), 1e-12))), np.log(levels[0]))
+    if len(crossed) and min(shown.shape) > 1:
+        axes.contourf(x, y, logs, [lowest - 1e-9, *np.log(levels)], cmap=COLORMAP, norm=norm, alpha=0.85)
+        lines = axes.contour(x, y, logs, np.log(crossed), colors=BLACK, linewidths=0.6)
+        labelled = np.log(crossed[:: max(1, len(crossed) // 4)])
+        axes.clabel(lines, labelled, fontsize=7, fmt=lambda level: f"{np.exp(level):.1f}")
+    elif min(shown.shape) > 1:
+        axes.pcolormesh(x, y, logs, cmap=COLORMAP, norm=norm, alpha=0.85, shading="nearest")
         text = f"no contour: all losses lie\nbetween {shown.min():.4f} and {shown.max():.4f}"
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85}
         axes.text(0.5, 0.75, text, transform=axes.transAxes, ha="center", va="center", fontsize=8, bbox=box)
     axes.plot(0, 0, "+", color=VERMILLION, markersize=10, markeredgewidth=1.8)
-    axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
+    if len(x) > 1:
+        axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
 
 
 def draw_path(axes: Axes, path: Array) -> None:
@@ -106,7 +112,10 @@ def surface_panels(surfaces: Mapping[str, Surface], title: str = "", top: float 
     for i, (label, (x, y, loss)) in enumerate(surfaces.items()):
         axes: Any = figure.add_subplot(rows, columns, i + 1, projection="3d")
         capped = np.minimum(np.where(np.isfinite(loss), loss, top), top)
-        axes.plot_surface(*np.meshgrid(x, y), capped, cmap=COLORMAP, vmin=lowest, vmax=highest, linewidth=0.2)
+        axes.plot_surface(
+            *np.meshgrid(x, y), capped, cmap=COLORMAP, vmin=lowest, vmax=highest, linewidth=0.3, edgecolor="#555555"
+        )
+        axes.set_box_aspect((1, 1, 0.75), zoom=0.85)
         axes.set_zlim(lowest, max(highest, lowest + 0.1))
         axes.set(xlabel="step along x", ylabel="step along y", zlabel="loss (nats)")
         axes.tick_params(labelsize=7)

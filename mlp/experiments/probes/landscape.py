@@ -73,7 +73,7 @@ def visit(
     threads: int | None,
     data_dir: PathLike | None,
     device: str | None,
-) -> Generator[tuple[int, int]]:
+) -> Generator[tuple[int, int], None, None]:
     """Visit all points that are left, in this process or in several; yield each."""
     if jobs > 1:
         yield from points_from_workers(

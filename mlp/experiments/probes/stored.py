@@ -40,12 +40,8 @@ class LandscapeFile:
             return str(error)
         if json.loads(str(stored["settings"])) != json.loads(self.text):
             theirs, ours = json.loads(str(stored["settings"])), json.loads(self.text)
-            different = [
-                f"{name} {theirs.get(name)!r}, now {value!r}"
-                for name, value in ours.items()
-                if theirs.get(name) != value
-            ]
-            return "other settings: " + "; ".join(different)
+            different = [name for name, value in ours.items() if theirs.get(name) != value]
+            return "; ".join(f"{name} was {theirs.get(name)!r} and is {ours[name]!r} now" for name in different)
         if str(stored["weights"]) != self.weights:
             return "it belongs to other weights"
         found = self.place.found

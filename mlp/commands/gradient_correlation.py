@@ -1,0 +1,155 @@
+"""Measure how alike the gradients of different images are, at every unit of a network: are they shattered?
+
+    python scripts/gradient_correlation.py                                    networks of the reports, not trained
+    python scripts/gradient_correlation.py --initializer he --depths 8 14 20 26 32 38
+    python scripts/gradient_correlation.py runs/vgg08 runs/vgg08_bn           runs, with their weights
+    python scripts/gradient_correlation.py --dense                            dense networks against the laws
+
+Writes profile.png (cosine and size of the gradients from image to head), depth.png (cosine at the image against the
+depth) and correlation.npz into --out; with --dense also laws.png and circle.png. 1: the same gradient for all images;
+0: nothing in common.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlp.checks import choose
+from mlp.commands.command_line import CommandLine, path_argument
+from mlp.diagnostics.shattering import Profile, gradient_correlation
+from mlp.experiments.inference import CHECKPOINTS
+from mlp.experiments.markdown import aligned
+from mlp.experiments.probes.gradient_correlation import (
+    INITIALIZERS,
+    NETS,
+    depth_lines,
+    draw_circle,
+    draw_dense,
+    draw_profiles,
+    measure_dense,
+    profile_at_start,
+)
+from mlp.experiments.probes.images import probed_run
+from mlp.experiments.probes.smoothness import labels_of
+from mlp.files import write_arrays, write_figure
+from mlp.plotting import lines
+from mlp.progress import progress_bar
+
+
+def main() -> int:
+    parser = CommandLine(__doc__)
+    add = parser.add_argument
+    add(
+        "runs",
+        type=path_argument,
+        metavar="RUN",
+        nargs="*",
+        help="folders of runs; none for the networks of the reports at their start",
+    )
+    add("--images", type=int, default=64, metavar="N", help="the first so many training images (default: 64)")
+    add("--depths", type=int, nargs="+", default=[8, 38], metavar="N", help="depths of vgg (default: 8 38)")
+    add("--initializer", default="default", help=f"of the convolutions: {' or '.join(INITIALIZERS)} (default: default)")
+    add("--seed", type=int, default=0, help="of weights and projection (default: 0)")
+    add("--dense", action="store_true", help="the dense networks of the theory, too: a minute or two")
+    add("--nets", type=int, default=40, metavar="N", help="with --dense: how many of each kind (default: 40)")
+    add("--checkpoint", default="best", help=f"weights of runs: {' or '.join(CHECKPOINTS)} (default: best)")
+    add(
+        "--out",
+        type=path_argument,
+        default="runs/gradient_correlation",
+        metavar="DIR",
+        help="(default: runs/gradient_correlation)",
+    )
+    add("--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)")
+    arguments = parser.parse_args()
+    out = Path(arguments.out)
+    choose("--initializer", arguments.initializer, INITIALIZERS)
+    found = of_runs(arguments) if arguments.runs else at_start(arguments)
+    out.mkdir(parents=True, exist_ok=True)
+    write(found, out, arguments)
+    if arguments.dense:
+        write_dense(out, arguments.nets)
+    return 0
+
+
+def of_runs(arguments: Any) -> dict[tuple[str, int], Profile]:
+    """Return the profiles of runs, by (label, depth)."""
+    found = {}
+    for label, run in zip(labels_of(arguments.runs), arguments.runs, strict=True):
+        config, model, (x, _) = probed_run(
+            run, arguments.images, checkpoint=arguments.checkpoint, data_dir=arguments.data_dir
+        )
+        model, x = model.astype(np.float64), x.astype(np.float64)
+        found[label, 0 if config.own_model else config.depth] = gradient_correlation(model, x, arguments.seed)
+    return found
+
+
+def at_start(arguments: Any) -> dict[tuple[str, int], Profile]:
+    """Return the profiles of untrained networks, by (name, depth)."""
+    chosen = [(name, depth) for depth in sorted(set(arguments.depths)) for name in NETS]
+    found = {}
+    for name, depth in progress_bar(chosen, desc="networks", unit="net"):
+        settings = {"model": f"vgg{depth:02d}", "seed": arguments.seed, **NETS[name]}
+        found[name, depth] = profile_at_start(settings, arguments.images, arguments.initializer, arguments.data_dir)
+    return found
+
+
+def write(found: dict[tuple[str, int], Profile], out: Path, arguments: Any) -> None:
+    """Write table, arrays and figures."""
+    rows = [
+        ["network", "units", "cosine at the image", "± over pairs", "mean |g| at the image", "largest cosine below"]
+    ]
+    arrays = {"images": np.array(arguments.images), "seed": np.array(arguments.seed)}
+    arrays["initializer"] = np.array(arguments.initializer)
+    for (name, depth), p in found.items():
+        label = name if arguments.runs else f"VGG{depth:02d} {name}"
+        cosine = f"{p.cosine[0]:.4f}" if abs(p.cosine[0]) > p.floor else f"{p.cosine[0]:.4f}, as good as 0"
+        inner = p.names[int(np.argmax(p.cosine[:-1]))]
+        rows.append(
+            [
+                label,
+                str(len(p.names)),
+                cosine,
+                f"{p.spread[0]:.3f}",
+                f"{p.size[0]:.2e}",
+                f"{p.cosine[:-1].max():.3f} at {inner}",
+            ]
+        )
+        for column, values in (("names", p.names), ("cosine", p.cosine), ("spread", p.spread), ("size", p.size)):
+            arrays[f"{label}/{column}"] = np.array(values)
+    print(aligned(rows, "<>>>>>"))
+    deepest = max(depth for _, depth in found)
+    shown = {
+        name if arguments.runs else f"VGG{d:02d} {name}": p
+        for (name, d), p in found.items()
+        if arguments.runs or d == deepest
+    }
+    start = "" if arguments.runs else f"First weights, {arguments.initializer} initialization"
+    write_figure(out / "profile.png", draw_profiles(shown, start))
+    write_arrays(out / "correlation.npz", arrays)
+    print(f"written: {out / 'correlation.npz'}\nwritten: {out / 'profile.png'}")
+    if not arguments.runs and len(set(arguments.depths)) > 1:
+        figure = lines(
+            depth_lines(found),
+            "depth",
+            "cosine of the gradients at the image",
+            f"{start}, {arguments.images} images",
+            styles=dict.fromkeys(NETS, "o-"),
+        )
+        write_figure(out / "depth.png", figure)
+        print(f"written: {out / 'depth.png'}")
+
+
+def write_dense(out: Path, nets: int) -> None:
+    """Measure the dense networks of the theory; write the figures of the laws and of the great circle."""
+    measured = measure_dense(nets)
+    arrays = {
+        f"{kind}/{name}": values
+        for kind, row in measured.items()
+        for name, values in zip(("layers", "mean", "error"), row, strict=True)
+    }
+    write_arrays(out / "dense.npz", arrays)
+    write_figure(out / "laws.png", draw_dense(measured))
+    write_figure(out / "circle.png", draw_circle())
+    print("\n".join(f"written: {out / name}" for name in ("dense.npz", "laws.png", "circle.png")))

@@ -1,0 +1,147 @@
+"""Draw the loss around the network of a run: in a plane of two random directions, along a line, or along its path.
+
+    python scripts/landscape.py runs/vgg08 runs/vgg08_bn                  contours, in each run's folder and together
+    python scripts/landscape.py runs/vgg08 --line --points 51             along one direction only
+    python scripts/landscape.py runs/vgg08_bn --statistics batch          batch norm as it works in training
+    python scripts/landscape.py runs/vgg08 --between runs/vgg08_seed1     on the straight line to another network
+    python scripts/landscape.py runs/vgg08 --trajectory                   the path of a run with --keep-weights
+
+Writes RUN/landscape.npz and RUN/landscape.png (and landscape_surface.png). A rough picture is there early, and gets
+finer. Interrupt it at any time; the same command goes on. --name keeps several landscapes of a run beside each other.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from mlp.commands.command_line import CommandLine, path_argument, repeated_command
+from mlp.diagnostics.landscape import STATISTICS
+from mlp.errors import ConfigurationError
+from mlp.experiments.build import run_title
+from mlp.experiments.inference import CHECKPOINTS
+from mlp.experiments.markdown import aligned
+from mlp.experiments.probes.drawing import draw_landscapes, landscape_of, summary_rows, width_text
+from mlp.experiments.probes.images import PROBE_SPLITS
+from mlp.experiments.probes.landscape import compute
+from mlp.experiments.probes.places import LandscapeSettings
+from mlp.experiments.probes.stored import read_landscape
+from mlp.experiments.run_folder import RunFolder
+from mlp.files import write_figure
+from mlp.plotting import surface_panels
+
+OUTLIVES_READER = True
+POINTS = {"between": 101}  # by kind; 25 for the others
+
+
+def main() -> int:
+    arguments = parse()
+    files = {}
+    for run in arguments.runs:
+        files[label_of(run)] = one_run(run, settings_of(arguments), arguments)
+    together(files, arguments)
+    return 0
+
+
+def after_interrupt() -> str:
+    return f"to continue where it stopped, {repeated_command()}"
+
+
+def parse() -> Any:
+    """Return the parsed arguments."""
+    parser = CommandLine(__doc__)
+    add = parser.add_argument
+    add("runs", type=path_argument, metavar="RUN", nargs="+", help="the folder of a run with a checkpoint")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument("--line", action="store_true", help="only along one direction, the row y = 0 of the plane")
+    kind.add_argument(
+        "--between", type=path_argument, metavar="RUN", help="on the straight line from RUN (0) to this one (1)"
+    )
+    kind.add_argument("--trajectory", action="store_true", help="in the plane of the path of a run with --keep-weights")
+    add("--points", type=int, metavar="N", help="on each axis, an odd number (default: 25; with --between 101)")
+    add("--images", type=int, default=1000, metavar="N", help="the first so many images (default: 1000)")
+    add("--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of x and y (default: -1 1; --between -0.5 1.5)")
+    add("--seed", type=int, default=0, help="of the directions (default: 0)")
+    add("--statistics", default="running", help=f"of batch norm: {' or '.join(STATISTICS)} (default: running)")
+    add("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")
+    add("--split", default="train", help=f"which images: {' or '.join(PROBE_SPLITS)} (default: train)")
+    add("--widths", type=int, default=0, metavar="N", help="half-widths along N directions, too, with a deviation")
+    add("--name", default="landscape", help="of the files in the run's folder (default: landscape)")
+    add(
+        "--out",
+        type=path_argument,
+        default="runs/landscape",
+        metavar="DIR",
+        help="of several runs together (default: runs/landscape)",
+    )
+    add("--jobs", type=int, default=1, metavar="N", help="processes that share the points (default: 1)")
+    add("--threads", type=int, metavar="N", help="of the cpu engine, each process (default: its share of the cores)")
+    add("--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)")
+    add("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
+    return parser.parse_args()
+
+
+def settings_of(arguments: Any) -> LandscapeSettings:
+    """Return the settings that the command line asks for."""
+    chosen = [("line", arguments.line), ("between", arguments.between), ("trajectory", arguments.trajectory)]
+    kind = next((name for name, given in chosen if given), "plane")
+    if "/" in arguments.name or not arguments.name:
+        raise ConfigurationError(f"--name must be a name, not a path: got {arguments.name!r}")
+    return LandscapeSettings(
+        kind,
+        POINTS.get(kind, 25) if arguments.points is None else arguments.points,
+        tuple(arguments.range or ((-0.5, 1.5) if kind == "between" else (-1.0, 1.0))),
+        arguments.images,
+        arguments.split,
+        arguments.statistics,
+        arguments.seed,
+        arguments.checkpoint,
+        arguments.between or "",
+    )
+
+
+def label_of(run: str) -> str:
+    """Return what a run is called in figures: what it is, and its folder."""
+    return f"{run_title(RunFolder(run).load()[0])} ({Path(run).name})"
+
+
+def one_run(run: str, settings: LandscapeSettings, arguments: Any) -> Any:
+    """Compute and draw the landscape of a run; return what its file holds."""
+    folder, drawn = Path(run), 0
+    options = {"threads": arguments.threads, "data_dir": arguments.data_dir, "device": arguments.device}
+    for place in compute(run, settings, arguments.name, arguments.jobs, **options):
+        finest = place.found.visited.sum() if settings.kind != "plane" else len(place.found.rough()[0])
+        if finest > drawn or place.found.visited.all():
+            drawn = finest
+            stored = {label_of(run): read_landscape(folder / f"{arguments.name}.npz")}
+            write_figure(folder / f"{arguments.name}.png", draw_landscapes(stored))
+    stored = {label_of(run): read_landscape(folder / f"{arguments.name}.npz")}
+    print(aligned(summary_rows(stored), "<>>>>>"))
+    if settings.kind == "plane":
+        surfaces = {label: landscape_of(found).rough() for label, found in stored.items()}
+        write_figure(folder / f"{arguments.name}_surface.png", surface_panels(surfaces))
+    if arguments.widths:
+        print(f"half-width: {widths(run, settings, arguments, options)}")
+    print(f"written: {folder / arguments.name}.npz, .png")
+    return stored[label_of(run)]
+
+
+def widths(run: str, settings: LandscapeSettings, arguments: Any, options: Any) -> str:
+    """Return mean and deviation of the half-width along several directions, each kept in a file of its own."""
+    found = []
+    for seed in range(settings.seed, settings.seed + arguments.widths):
+        line, name = dataclasses.replace(settings, kind="line", seed=seed), f"{arguments.name}_line_seed-{seed}"
+        for place in compute(run, line, name, arguments.jobs, **options):
+            last = place
+        found.append(last.found.half_width)
+    return width_text(found, settings.limits[1])
+
+
+def together(files: dict[str, Any], arguments: Any) -> None:
+    """Draw several runs on shared levels, and print their table."""
+    if len(files) < 2:
+        return
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_figure(out / f"{arguments.name}.png", draw_landscapes(files))
+    print(aligned(summary_rows(files), "<>>>>>"))
+    print(f"written: {out / arguments.name}.png")

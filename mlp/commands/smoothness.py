@@ -1,0 +1,85 @@
+"""Measure how well the gradient predicts loss and gradient nearby, while a network trains; or draw what was measured.
+
+    python scripts/smoothness.py --model vgg08 --epochs 2 --every 50 --out runs/smooth
+    python scripts/smoothness.py --model vgg08 --norm batch --epochs 2 --every 50 --out runs/smooth-bn
+    python scripts/smoothness.py runs/smooth runs/smooth-bn               both in one figure
+
+With RUN folders it draws; without, it trains as scripts/train.py does, with the same flags, and no number of the run
+changes. Writes smoothness.csv, .npz and .png into the run's folder, and shift.png with --covariate-shift. Interrupt it
+at any time and repeat the command with --resume.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from mlp.commands.command_line import CommandLine, path_argument, repeated_command
+from mlp.diagnostics.smoothness import DIRECTIONS, Smoothness, SmoothnessRecord
+from mlp.errors import ConfigurationError
+from mlp.experiments.config import add_flags, given_settings
+from mlp.experiments.markdown import aligned
+from mlp.experiments.probes.smoothness import draw_shift, draw_smoothness, labels_of, summary
+from mlp.experiments.run import run
+from mlp.files import write_figure
+
+OUTLIVES_READER = True
+
+
+def main() -> int:
+    parser = CommandLine(__doc__)
+    parser.add_argument(
+        "runs", type=path_argument, metavar="RUN", nargs="*", help="folders of runs to draw; none to train a run"
+    )
+    add_flags(parser.add_argument_group("settings of a run to train, as for train.py"))
+    probe = parser.add_argument_group("the probe, paths and interruptions")
+    probe.add_argument("--every", type=int, default=50, metavar="N", help="steps between measurements (default: 50)")
+    probe.add_argument("--direction", default="gradient", help=f"of the points: {' or '.join(DIRECTIONS)}")
+    probe.add_argument(
+        "--covariate-shift", type=int, default=0, metavar="N", help="measure it for N layers, too (default: 0, off)"
+    )
+    probe.add_argument(
+        "--out", type=path_argument, help="folder of the run (runs/smooth-<model>), or of the figures (runs/smoothness)"
+    )
+    probe.add_argument(
+        "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
+    )
+    probe.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    probe.add_argument("--stop-after", type=int, metavar="N", help="end once N epochs exist")
+    probe.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one a core)")
+    arguments = parser.parse_args()
+    if arguments.runs:
+        draw(arguments.runs, Path(arguments.out or "runs/smoothness"), given_settings(arguments))
+    else:
+        train(arguments)
+    return 0
+
+
+def after_interrupt() -> str:
+    return f"to continue, {repeated_command('--resume')}"
+
+
+def train(arguments: Any) -> None:
+    """Train a run with the probe on, unless --every is 0, and draw it."""
+    given = given_settings(arguments)
+    out = arguments.out or f"runs/smooth-{given.get('model', 'vgg08').rpartition(':')[2]}"
+    options = {"data_dir": arguments.data_dir, "resume": arguments.resume, "threads": arguments.threads}
+    if arguments.every == 0:
+        run(out, given, stop_after=arguments.stop_after, **options)
+        return
+    probe = Smoothness(arguments.every, out, arguments.direction, arguments.covariate_shift)
+    run(out, given, stop_after=arguments.stop_after, more_hooks=[probe], **options)
+    draw([out], Path(out), {})
+
+
+def draw(runs: list[str], out: Path, given: dict[str, Any]) -> None:
+    """Draw runs over one another, and print a table of their means over the measured steps."""
+    if given:
+        names = ", ".join(given)
+        raise ConfigurationError(f"folders of runs are drawn as they are: leave out {names}, or the folders to train")
+    records = dict(zip(labels_of(runs), map(SmoothnessRecord.read, runs), strict=True))
+    out.mkdir(parents=True, exist_ok=True)
+    write_figure(out / "smoothness.png", draw_smoothness(records))
+    print(aligned(summary(records), "<" + ">" * 8))
+    print(f"written: {out / 'smoothness.png'}")
+    if any(record.shifts for record in records.values()):
+        write_figure(out / "shift.png", draw_shift(records))
+        print(f"written: {out / 'shift.png'}")

@@ -1,0 +1,97 @@
+"""Figures of landscapes, drawn from their files: one, or several on shared levels."""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mlp import plotting
+from mlp.diagnostics.landscape import Landscape
+from mlp.typing import Array
+
+Stored = Mapping[str, Array]  # what `read_landscape` returns
+
+CAPTIONS = {
+    "running": "running statistics of batch norm, which do not follow the weights",
+    "batch": "batch norm with the statistics of these images, as in training",
+}
+
+
+def landscape_of(stored: Stored) -> Landscape:
+    """Return the Landscape that a file holds, without its directions."""
+    found = Landscape(stored["x"], stored["y"])
+    found.loss, found.accuracy, found.visited = stored["loss"], stored["accuracy"], stored["visited"]
+    return found
+
+
+def draw_landscapes(files: Mapping[str, Stored], what: str = "") -> Figure:
+    """Draw landscapes of one kind: contours of planes and paths, or lines over one another.
+
+    Args:
+        files: {label: what `read_landscape` returns}; grids that are not complete are drawn as far as they are.
+        what: goes before the caption in the title.
+    """
+    first = next(iter(files.values()))
+    settings = json.loads(str(first["settings"]))
+    title = "\n".join(filter(None, (what, caption(settings))))
+    if settings["kind"] in ("line", "between"):
+        return draw_lines(files, title, settings)
+    surfaces = {label: landscape_of(stored).rough() for label, stored in files.items()}
+    if settings["kind"] == "plane":
+        return plotting.contour_panels(surfaces, title)
+    shares = [f"{100 * share:.0f} %" for share in first["explained"]]
+    labels = [f"principal direction {k + 1}, {share} of the path's spread" for k, share in enumerate(shares)]
+    if len(files) > 1:
+        labels = ["first principal direction", "second principal direction"]
+    paths = {label: stored["path"] for label, stored in files.items()}
+    return plotting.contour_panels(surfaces, title, paths=paths, axis_labels=labels)
+
+
+def draw_lines(files: Mapping[str, Stored], title: str, settings: Mapping[str, object]) -> Figure:
+    """Draw losses along lines, as far as they were visited."""
+    curves = {}
+    for label, stored in files.items():
+        there = stored["visited"][0]
+        curves[label] = (stored["x"][there], stored["loss"][0][there], stored["accuracy"][0][there])
+    if settings["kind"] == "line":
+        return plotting.loss_lines(curves, title)
+    marks = {0.0: "this network", 1.0: "the other"}
+    return plotting.loss_lines(curves, title, "t of w + t (w' - w)", marks)
+
+
+def caption(settings: Mapping[str, object]) -> str:
+    """Return what a reader must know of the numbers, in a line."""
+    directions = {"plane": "filter-normalized directions", "line": "a filter-normalized direction"}
+    what = directions.get(str(settings["kind"]), "")
+    where = f"{what}, seed {settings['seed']}; " if what else ""
+    split = {"train": "training", "valid": "validation"}[str(settings["split"])]
+    return f"{where}{settings['images']} {split} images; {CAPTIONS[str(settings['statistics'])]}"
+
+
+def summary_rows(files: Mapping[str, Stored]) -> list[list[str]]:
+    """Return a table with a line for each landscape, the first row being its header."""
+    rows = [["run", "loss here", "accuracy here", "largest loss", "half-width", "cosine of x and y"]]
+    for label, stored in files.items():
+        found = landscape_of(stored)
+        width, cosine = found.half_width, float(stored.get("direction_cosine", np.nan))
+        rows.append(
+            [
+                label,
+                f"{found.centre:.4f}",
+                f"{found.centre_accuracy:.1%}",
+                f"{np.max(found.loss):.4g}",
+                f"{width:.3f}" if np.isfinite(width) else f"beyond {found.x.max():g}",
+                "-" if np.isnan(cosine) else f"{cosine:+.1e}",
+            ]
+        )
+    return rows
+
+
+def width_text(widths: Sequence[float], farthest: float) -> str:
+    """Return mean and standard deviation of half-widths, or that some of them lie beyond the line."""
+    reached = [width for width in widths if np.isfinite(width)]
+    if len(reached) < len(widths):
+        return f"beyond {farthest:g} for {len(widths) - len(reached)} of {len(widths)} directions"
+    spread = np.std(reached, ddof=1) if len(reached) > 1 else float("nan")
+    return f"{np.mean(reached):.3f} ± {spread:.3f} over {len(reached)} directions"

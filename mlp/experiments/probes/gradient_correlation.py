@@ -1,0 +1,115 @@
+"""The correlation of gradients of networks at their first weights, or of runs."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mlp import plotting
+from mlp.diagnostics.shattering import (
+    DENSE_NETS,
+    Profile,
+    dense_correlations,
+    feedforward_law,
+    gradient_correlation,
+    great_circle,
+    rectifier_law,
+    residual_law,
+    residual_norm_law,
+)
+from mlp.experiments.build import make_model
+from mlp.experiments.config import RunConfig
+from mlp.experiments.probes.images import probe_images
+from mlp.initializers import he_normal
+from mlp.layers import Conv2d
+from mlp.layers.machinery.base import Layer
+from mlp.typing import Array, PathLike
+
+NETS: dict[str, dict[str, Any]] = {  # the networks of the profiles: what they add to a depth
+    "plain": {},
+    "BN": {"norm": "batch"},
+    "RC": {"residual": True},
+    "BN+RC": {"norm": "batch", "residual": True},
+    "RC, average pooling": {"residual": True, "reduction_shortcut": "avgpool"},
+    "BN+RC, average pooling": {"norm": "batch", "residual": True, "reduction_shortcut": "avgpool"},
+}
+INITIALIZERS = ("default", "he")
+DENSE_LAYERS = 12
+LAWS = {
+    "relu": ("ReLU", rectifier_law(0.0, DENSE_LAYERS)),
+    "norm_relu": ("BN, ReLU", feedforward_law(DENSE_LAYERS)),
+    "masks": ("random masks", feedforward_law(DENSE_LAYERS)),
+    "residual_masks": ("residual, random masks", residual_law(DENSE_LAYERS)),
+    "residual_norm": ("residual, BN", residual_norm_law(DENSE_LAYERS)),
+}
+
+
+def first_weights(config: RunConfig, num_classes: int, image_shape: tuple[int, ...], initializer: str) -> Layer:
+    """Return the network of a configuration, not trained; with "he" all convolutions are drawn anew, biases are 0."""
+    model = make_model(config, num_classes, image_shape)
+    if initializer == "he":
+        for _, layer in model.named_layers():
+            if isinstance(layer, Conv2d):
+                layer.initializer = he_normal(0.01)
+        model.initialize(config.seed)
+    return model
+
+
+def profile_at_start(
+    settings: Mapping[str, Any], images: int = 64, initializer: str = "default", data_dir: PathLike | None = None
+) -> Profile:
+    """Return the Profile of a network at its first weights, in float64."""
+    config = replace(RunConfig(**settings), dtype="float64")
+    x, _, num_classes = probe_images(config, images, data_dir=data_dir)
+    return gradient_correlation(first_weights(config, num_classes, x.shape[1:], initializer), x, config.seed)
+
+
+def draw_profiles(profiles: Mapping[str, Profile], what: str = "") -> Figure:
+    """Draw profiles over one another."""
+    images = next(iter(profiles.values())).images
+    caption = f"gradients of a mix of the logits, {images} training images, all pairs; batch norm with their statistics"
+    drawn = {label: (p.names, p.cosine, p.size, p.floor) for label, p in profiles.items()}
+    return plotting.correlation_profiles(drawn, "\n".join(filter(None, (what, caption))))
+
+
+def depth_lines(profiles: Mapping[tuple[str, int], Profile]) -> dict[str, tuple[Array, Array]]:
+    """Return {name: (depths, cosine at the image)} of profiles by (name, depth)."""
+    lines = {}
+    for name in dict.fromkeys(name for name, _ in profiles):
+        depths = sorted(depth for other, depth in profiles if other == name)
+        lines[name] = (np.array(depths), np.array([profiles[name, depth].cosine[0] for depth in depths]))
+    return lines
+
+
+def measure_dense(nets: int = 40, width: int = 512, seed: int = 0) -> dict[str, tuple[Array, Array, Array]]:
+    """Return {kind: (depths, mean, standard error)} of the dense networks of the theory, 1 .. 12 layers."""
+    layers = np.arange(1, DENSE_LAYERS + 1)
+    return {
+        kind: (layers, *dense_correlations(kind, layers.tolist(), width=width, nets=nets, seed=seed))
+        for kind in DENSE_NETS
+    }
+
+
+def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "") -> Figure:
+    """Draw measured correlations of dense networks with the laws as lines."""
+    layers = np.arange(1, DENSE_LAYERS + 1)
+    laws = {LAWS[kind][0]: (layers, LAWS[kind][1]) for kind in measured}
+    shown = {LAWS[kind][0]: values for kind, values in measured.items()}
+    caption = "dense networks with He weights; lines: the laws, markers: measured, with two standard errors"
+    return plotting.laws_and_measurements(shown, laws, "layers", "\n".join(filter(None, (what, caption))))
+
+
+def draw_circle(layers: tuple[int, ...] = (1, 4, 12), nets: int = 20, what: str = "") -> Figure:
+    """Draw the correlation of gradients at two points of a great circle against the angle, with the exact curves."""
+    measured, laws = {}, {}
+    for depth in layers:
+        angles, found = great_circle(depth, nets=nets)
+        label = f"{depth} layer{'s' if depth > 1 else ''}"
+        measured[label] = (np.degrees(angles), found, np.zeros(len(angles)))
+        laws[label] = (np.degrees(angles), rectifier_law(np.cos(angles), depth)[-1])
+    caption = f"ReLU networks of 512 units, means over {nets}; lines: the exact law"
+    return plotting.laws_and_measurements(
+        measured, laws, "angle between the two inputs (degrees)", "\n".join(filter(None, (what, caption)))
+    )

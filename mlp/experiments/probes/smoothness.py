@@ -1,0 +1,80 @@
+"""Tables and figures of the smoothness of runs."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mlp import plotting
+from mlp.diagnostics.smoothness import SmoothnessRecord
+from mlp.diagnostics.smoothness.record import COLUMNS
+from mlp.errors import CheckpointError
+from mlp.experiments.build import run_title
+from mlp.experiments.run_folder import RunFolder
+from mlp.typing import Array, PathLike
+
+HEADER = ("run", "steps measured", "loss", "loss range", "|g|", "change / |g|", "beta", "smallest cosine", "|w|")
+Records = Mapping[str, SmoothnessRecord]
+
+
+def labels_of(runs: Sequence[PathLike]) -> list[str]:
+    """Return what runs are called in figures: what they are, and their folder."""
+    return [f"{run_title(RunFolder(run).load()[0])} ({Path(run).name})" for run in runs]
+
+
+def numbers_of(record: SmoothnessRecord) -> dict[str, float]:
+    """Return the medians over the measured steps: of loss range, relative change, beta and the others."""
+    if not record.rows:
+        raise CheckpointError("a smoothness record without a measured step has nothing to show")
+    size = record.column("grad_norm")
+    with np.errstate(all="ignore"):
+        columns = {
+            "loss": record.column("loss"),
+            "range": record.column("loss_max") - record.column("loss_min"),
+            "grad_norm": size,
+            "relative": record.column("change_max") / size,
+            "beta": record.column("beta"),
+            "cosine": record.column("cosine_min"),
+            "weight_norm": record.column("weight_norm"),
+        }
+    return {name: float(np.nanmedian(values)) for name, values in columns.items()}
+
+
+def summary(records: Records) -> list[list[str]]:
+    """Return a table with a line for each run: medians over the measured steps; the first row is its header."""
+    rows = [list(HEADER)]
+    for label, record in records.items():
+        numbers = numbers_of(record)
+        rows.append([label, str(len(record.rows)), *(f"{value:.3g}" for value in numbers.values())])
+    return rows
+
+
+def columns_of(record: SmoothnessRecord) -> dict[str, Array]:
+    """Return the columns of a record, as figures take them."""
+    return {name: record.column(name) for name in COLUMNS}
+
+
+def draw_smoothness(records: Records, what: str = "") -> Figure:
+    """Draw smoothness against the step, a line or band for each run."""
+    settings = next(iter(records.values())).settings
+    sizes = settings["sizes"]
+    points = "w - s g, s" if settings["direction"] == "gradient" else "w + m u, u the step of the rule, m"
+    caption = (
+        f"points {points} from {sizes[0]:g} to {sizes[-1]:g}, on the batch of the step, every {settings['every']} steps"
+    )
+    title = "\n".join(filter(None, (what, caption)))
+    return plotting.smoothness_panels({label: columns_of(record) for label, record in records.items()}, title)
+
+
+def draw_shift(records: Records, what: str = "") -> Figure:
+    """Draw the internal covariate shift of each layer, of those runs that have it."""
+    runs = {}
+    for label, record in records.items():
+        if record.shifts:
+            shifts = list(record.shifts.values())
+            with np.errstate(all="ignore"):
+                relative = np.array([shift.shifts / shift.norms for shift in shifts])
+            runs[label] = (shifts[0].names, np.array([shift.cosines for shift in shifts]), relative)
+    title = "Internal covariate shift: gradient of a layer before and after the layers below moved"
+    return plotting.shift_panels(runs, "\n".join(filter(None, (what, f"{title} (median and quarters over the steps)"))))
