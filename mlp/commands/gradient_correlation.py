@@ -45,7 +45,7 @@ def main() -> int:
         type=path_argument,
         metavar="RUN",
         nargs="*",
-        help="folders of runs; none for the networks of the reports at their start",
+        help="folders of runs; none: the untrained networks",
     )
     add("--images", type=int, default=64, metavar="N", help="the first so many training images (default: 64)")
     add("--depths", type=int, nargs="+", default=[8, 38], metavar="N", help="depths of vgg (default: 8 38)")

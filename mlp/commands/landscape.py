@@ -53,9 +53,7 @@ def parse() -> Any:
     add("runs", type=path_argument, metavar="RUN", nargs="+", help="the folder of a run with a checkpoint")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--line", action="store_true", help="only along one direction, the row y = 0 of the plane")
-    kind.add_argument(
-        "--between", type=path_argument, metavar="RUN", help="on the straight line from RUN (0) to this one (1)"
-    )
+    kind.add_argument("--between", type=path_argument, metavar="RUN", help="on the line from RUN (0) to this one (1)")
     kind.add_argument("--trajectory", action="store_true", help="in the plane of the path of a run with --keep-weights")
     add("--points", type=int, metavar="N", help="on each axis, an odd number (default: 25; with --between 101)")
     add("--images", type=int, default=1000, metavar="N", help="the first so many images (default: 1000)")

@@ -26,9 +26,7 @@ OUTLIVES_READER = True
 
 def main() -> int:
     parser = CommandLine(__doc__)
-    parser.add_argument(
-        "runs", type=path_argument, metavar="RUN", nargs="*", help="folders of runs to draw; none to train a run"
-    )
+    parser.add_argument("runs", type=path_argument, metavar="RUN", nargs="*", help="folders to draw; none: train")
     add_flags(parser.add_argument_group("settings of a run to train, as for train.py"))
     probe = parser.add_argument_group("the probe, paths and interruptions")
     probe.add_argument("--every", type=int, default=50, metavar="N", help="steps between measurements (default: 50)")
@@ -36,9 +34,7 @@ def main() -> int:
     probe.add_argument(
         "--covariate-shift", type=int, default=0, metavar="N", help="measure it for N layers, too (default: 0, off)"
     )
-    probe.add_argument(
-        "--out", type=path_argument, help="folder of the run (runs/smooth-<model>), or of the figures (runs/smoothness)"
-    )
+    probe.add_argument("--out", type=path_argument, help="folder of the run, or of the figures")
     probe.add_argument(
         "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
     )
