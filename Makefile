@@ -1,6 +1,6 @@
 # make demo    see in three minutes why a deep network does not train, and what repairs it
 # make test    run the tests
-# make lessons    run the notebooks and render them as pages, docs/lessons/; make exercises    copies for students, build/exercises/
+# make lessons    render the notebooks as pages, docs/lessons/; make exercises    copies for students, build/exercises/
 # Each makes .venv and installs what it needs by itself; python3 (3.11 or newer) is all that must be there.
 
 PYTHON ?= python3

@@ -1,9 +1,14 @@
-"""Run the lessons in notebooks/ from top to bottom and write them as pages: docs/lessons/index.html.
+"""Write the lessons in notebooks/ as pages with their results: docs/lessons/index.html.
 
-A page is one file with its figures in it, and needs no network: formulas are MathML, which browsers typeset
-themselves. Solutions of exercises are folded.
+Only what changed is run: where a page shows the code that the notebook still has, its results are kept, and only the
+text is written anew. After a change in the library, --execute runs all lessons (or those of --only) from top to bottom.
+
+Pages need no network: formulas are MathML, which browsers typeset themselves; pictures are embedded, with 64 colours;
+one style sheet, lesson.css, lies beside them. Solutions of exercises are folded.
 """
 
+import base64
+import io
 import os
 import re
 import sys
@@ -12,16 +17,25 @@ from pathlib import Path
 
 import math_core
 import nbformat
+from bs4 import BeautifulSoup
 from make_exercises import MARKS, is_solution
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from PIL import Image
+from pygments import highlight
+from pygments.filter import simplefilter
 from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.token import Token
 
 from mlp.commands.command_line import CommandLine
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("lesson_page.html.j2")
+STYLE = Path(__file__).with_name("lesson.css")
+COLOURS = 64  # of a picture: lines and text do not need more, and take a third of the bytes
+UNCOLOURED = (Token.Name, Token.Punctuation, Token.Operator, Token.Text.Whitespace)  # half of all tokens
 
 
 class Markdown(IPythonRenderer):
@@ -50,15 +64,63 @@ def execute(notebook, quick):
     NotebookClient(notebook, timeout=3600, extra_arguments=["--log-level=ERROR"], resources=folder).execute()
 
 
+def take_results(notebook, old_page):
+    """Put the results that an old page shows below the cells of a notebook.
+
+    Returns:
+        Whether the page shows the same code; otherwise nothing is taken.
+    """
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    sources = BeautifulSoup(old_page, "html.parser").find_all("div", class_="source")
+    if [shown_code(cell.source) for cell in cells] != [shown_code(source.get_text()) for source in sources]:
+        return False
+    for cell, source in zip(cells, sources, strict=True):
+        result = source.find_next_sibling("div", class_="result")
+        if result is not None:
+            cell.outputs = [nbformat.v4.new_output("display_data")]
+            cell.metadata["kept"] = result.decode_contents()
+    return True
+
+
+def shown_code(source):
+    """Return code as a page shows it, without blank lines at its ends."""
+    return MARKS.sub("", source).strip()
+
+
+@simplefilter
+def only_coloured(self, lexer, stream, options):
+    """Take the kinds of tokens away that have no colour, so that they need no markup."""
+    for kind, text in stream:
+        yield Token.Text if kind in UNCOLOURED else kind, text
+
+
+def coloured(code):
+    """Return Python code as HTML."""
+    lexer = get_lexer_by_name("ipython3")
+    lexer.add_filter(only_coloured())
+    return highlight(code, lexer, HtmlFormatter())
+
+
+def with_fewer_colours(match):
+    """Return an embedded PNG, found by `re`, with a palette of COLOURS; as it is if that is not smaller."""
+    content = base64.b64decode(match[1])
+    picture, smaller = Image.open(io.BytesIO(content)), io.BytesIO()
+    if picture.mode != "P":  # else it has a palette already
+        picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
+        content = min(content, smaller.getvalue(), key=len)
+    return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
+
+
 def page(notebook, title, before=None, after=None):
     """Return the HTML page of a lesson; `before` and `after` are the names of its neighbours, or None."""
     exporter = HTMLExporter(raw_template=TEMPLATE.read_text(encoding="utf-8"))
     exporter.register_filter("lesson_markdown", to_html)
     exporter.register_filter("without_marks", lambda source: MARKS.sub("", source))
+    exporter.register_filter("highlight", coloured)
     exporter.environment.tests["solution"] = is_solution
     resources = {"lesson_title": title, "before": before, "after": after}
-    resources["highlighting"] = HtmlFormatter(style="friendly").get_style_defs(".highlight")
-    return exporter.from_notebook_node(notebook, resources)[0]
+    text = exporter.from_notebook_node(notebook, resources)[0]
+    return re.sub(r"data:image/png;base64,([^\"]+)", with_fewer_colours, text)
 
 
 def title_of(notebook):
@@ -69,6 +131,7 @@ def title_of(notebook):
 def main(arguments=None):
     parser = CommandLine(__doc__)
     parser.add_argument("--only", default="", metavar="NN", help="only lessons whose name begins so (03)")
+    parser.add_argument("--execute", action="store_true", help="run lessons whose code is unchanged, too")
     parser.add_argument("--quick", action="store_true", help="small, as the tests run them")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "lessons", help="folder for the pages")
     options = parser.parse_args(arguments)
@@ -81,14 +144,19 @@ def main(arguments=None):
         titles[path.stem] = title_of(notebook)
         if not path.stem.startswith(options.only):
             continue
-        start = time.perf_counter()
-        execute(notebook, options.quick)
-        text = page(notebook, titles[path.stem], before, after)
-        (options.out / f"{path.stem}.html").write_text(text, encoding="utf-8")
-        print(f"{path.stem}: {time.perf_counter() - start:.0f} s", flush=True)
+        out = options.out / f"{path.stem}.html"
+        if not options.execute and out.exists() and take_results(notebook, out.read_text(encoding="utf-8")):
+            print(f"{path.stem}: the same code, its results are kept", flush=True)
+        else:
+            start = time.perf_counter()
+            execute(notebook, options.quick)
+            print(f"{path.stem}: {time.perf_counter() - start:.0f} s", flush=True)
+        out.write_text(page(notebook, titles[path.stem], before, after), encoding="utf-8")
     lines = [f"- [{title}]({name}.html)" for name, title in titles.items()]
     contents = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("\n".join(["# Lessons", "", *lines]))])
     (options.out / "index.html").write_text(page(contents, "Lessons"), encoding="utf-8")
+    colours = HtmlFormatter(style="friendly").get_style_defs(".highlight")
+    (options.out / STYLE.name).write_text(STYLE.read_text(encoding="utf-8") + colours + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

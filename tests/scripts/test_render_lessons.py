@@ -1,28 +1,46 @@
 """Pages of lessons: formulas as MathML, solutions folded, nothing from the network."""
 
+import base64
+import io
 import re
 
 import nbformat
+import numpy as np
 import pytest
 import render_lessons
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 LESSONS = sorted((render_lessons.ROOT / "notebooks").glob("*.ipynb"))
 HINT = "<details><summary>Hint</summary>\n\nUse $y^2$.\n\n</details>"
 SOLUTION = "def square(x):\n    ### BEGIN SOLUTION\n    return x * x\n    ### END SOLUTION"
 
 
+def made_up_picture():
+    """Return a PNG of many colours, as base64."""
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 40, 3), np.uint8)).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode("ascii")
+
+
+PICTURE = made_up_picture()
+
+
+def lesson(code="print(1)", outputs=()):
+    """Return a notebook with a code cell, its results, and a solution of an exercise."""
+    solution = new_code_cell(
+        SOLUTION, metadata={"nbgrader": {"grade_id": "exercise-1", "solution": True}}, id="solution"
+    )
+    text = new_markdown_cell("# 00 Test\n\nWith $x_i$:\n\n$$y = \\frac{x}{2} \\tag{1}$$\n\n" + HINT)
+    code = new_code_cell(code, outputs=list(outputs), execution_count=1, id="code")
+    return new_notebook(cells=[text, code, solution])
+
+
 @pytest.fixture
 def html():
-    solution = new_code_cell(SOLUTION, metadata={"nbgrader": {"grade_id": "exercise-1", "solution": True}})
-    picture = new_output("display_data", {"image/png": "aGVsbG8=", "text/plain": "<Figure>"})
+    picture = new_output("display_data", {"image/png": PICTURE, "text/plain": "<Figure>"})
     printed = new_output("stream", name="stdout", text="1 < 2\n")
-    cells = [
-        new_markdown_cell("# 00 Test\n\nWith $x_i$:\n\n$$y = \\frac{x}{2} \\tag{1}$$\n\n" + HINT),
-        new_code_cell("print(1)", outputs=[printed, picture], execution_count=1),
-        solution,
-    ]
-    return render_lessons.page(new_notebook(cells=cells), "00 Test & more", "before", "after")
+    return render_lessons.page(lesson(outputs=[printed, picture]), "00 Test & more", "before", "after")
 
 
 def test_formulas_are_mathml(html):
@@ -35,7 +53,15 @@ def test_formulas_are_mathml(html):
 def test_a_page_needs_no_network(html):
     assert "<script" not in html
     assert not re.search(r"(src|href)=.?https?:", html)
-    assert "data:image/png;base64,aGVsbG8=" in html
+    assert html.count("<img alt=") == 1
+
+
+def test_pictures_get_a_palette(html):
+    (data,) = re.findall(r"data:image/png;base64,([^\"]+)", html)
+    small = base64.b64decode(data)
+    assert len(small) < len(base64.b64decode(PICTURE))
+    assert Image.open(io.BytesIO(small)).mode == "P"
+    assert render_lessons.with_fewer_colours(re.match("(.*)", data)).endswith(data)  # once is enough
 
 
 def test_solutions_are_folded_and_not_marked(html):
@@ -61,6 +87,18 @@ def test_all_formulas_of_a_lesson_can_be_typeset(path):
 def test_pages_and_their_list_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(render_lessons, "execute", lambda notebook, quick: None)
     render_lessons.main(["--out", str(tmp_path)])
-    assert {path.stem for path in tmp_path.iterdir()} == {"index", *(path.stem for path in LESSONS)}
+    assert {path.stem for path in tmp_path.iterdir()} == {"index", "lesson", *(path.stem for path in LESSONS)}
+    assert ".highlight .k {" in (tmp_path / "lesson.css").read_text(encoding="utf-8")
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert all(f'href="{path.stem}.html"' in index for path in LESSONS)
+
+
+def test_results_are_kept_while_the_code_is_the_same(html):
+    same, other = lesson(), lesson("print(2)")
+    same.cells[0].source += "\n\nMore text."
+    assert render_lessons.take_results(same, html)
+    again = render_lessons.page(same, "00 Test & more", "before", "after")
+    assert "More text." in again
+    assert again.replace("<p>More text.</p>\n", "") == html
+    assert not render_lessons.take_results(other, html)
+    assert other.cells[1].outputs == []
