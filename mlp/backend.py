@@ -17,8 +17,8 @@ from types import ModuleType
 
 import numpy as np
 
-from mlp.cuda_devices import gpu_problem
 from mlp.errors import DeviceError
+from mlp.machine.cuda_devices import gpu_problem
 from mlp.typing import Array
 
 

@@ -16,7 +16,7 @@ from mlp.checks import choose
 from mlp.commands.command_line import CommandLine
 from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import ConfigurationError, MlpError
-from mlp.machine import cpu_model
+from mlp.machine.processor import cpu_model
 
 DESCRIPTION = """\
 Time a training step of mlp beside the same step in PyTorch, on the CPU.

@@ -16,9 +16,9 @@ from benchmark import positive, print_row, spread
 from benchmark_worker import settings
 
 from mlp.commands.command_line import CommandLine
-from mlp.cuda_devices import gpu_problem, list_gpus
 from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import MlpError
+from mlp.machine.cuda_devices import gpu_problem, list_gpus
 
 DESCRIPTION = """\
 Time a training step of mlp on a GPU beside the same step in PyTorch.

@@ -17,7 +17,7 @@ from contextlib import suppress
 import numpy as np
 
 from mlp.errors import ConfigurationError, MlpError
-from mlp.machine import peak_memory_mb
+from mlp.machine.processor import peak_memory_mb
 from mlp.models.options import blocks_per_stage
 
 COMPETITORS = {  # names in the JSON file -> variants

@@ -11,7 +11,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
 
-from mlp.cuda_devices import gpu_problem
+from mlp.machine.cuda_devices import gpu_problem
 
 pytest_plugins = ["run_fixtures"]
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from mlp.commands.terminal import PatientFile, ReaderGone, patient_streams, without_controls
+from mlp.commands.shared.terminal import PatientFile, ReaderGone, patient_streams, without_controls
 from mlp.errors import MlpError, as_sentence
 
 LONGEST = 1000  # characters of a message

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mlp.commands.command_line import CommandLine, path_argument
-from mlp.commands.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
+from mlp.commands.shared.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
 from mlp.data.formats.sources import MissingDataError
 from mlp.errors import ConfigurationError
 from mlp.experiments.markdown import markdown

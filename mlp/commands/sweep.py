@@ -25,10 +25,10 @@ from argparse import SUPPRESS, Namespace
 from pathlib import Path
 
 from mlp.commands.command_line import CommandLine, path_argument
-from mlp.commands.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
+from mlp.commands.shared.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
 from mlp.experiments.config import RunConfig, flag_of, kind_of
 from mlp.reproduction.index import RunIndex
-from mlp.reproduction.sweep.grid import combine, draw, plan_sweep, read_values
+from mlp.reproduction.sweep.grid import combine, draw_points, plan_sweep, read_values
 from mlp.reproduction.sweep.results import write_results
 
 OUT = "runs/sweep"
@@ -43,7 +43,7 @@ def sweep_command(arguments: Namespace) -> int:
     if arguments.sample is None:
         settings = combine(values, arguments.zip)
     else:
-        settings = draw(values, arguments.sample, arguments.sample_seed)
+        settings = draw_points(values, arguments.sample, arguments.sample_seed)
     planned, left_out = plan_sweep(settings, values)
     print("\n".join(left_out), end="\n" if left_out else "")
     varied = [f"{len(chosen)} {name.replace('_', ' ')}s" for name, chosen in values.items() if len(chosen) > 1]

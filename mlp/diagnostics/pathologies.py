@@ -199,7 +199,7 @@ def relabel(image_set: ImageSet, labels: Array) -> ImageSet:
     return ImageSet(image_set.images, labels, image_set.class_names)
 
 
-def small_vgg(depth: int, norm: str = "none", residual: bool = False, seed: int = 0) -> Sequential:
+def small_vgg(depth: int, norm: str = "none", residual: bool = False, seed: int = 0) -> Layer:
     """Return a VGG network for these images, with few filters."""
     return vgg(depth, norm, residual, num_classes=CLASSES, seed=seed, filters=FILTERS)
 
@@ -209,7 +209,7 @@ def convolutions(model: Layer) -> list[Conv2d]:
     return [layer for _, layer in model.named_layers() if isinstance(layer, Conv2d)]
 
 
-def with_fixed_mode(model: Sequential, always_training: bool, seed: int) -> Sequential:
+def with_fixed_mode(model: Any, always_training: bool, seed: int) -> Sequential:
     """Put a FixedModeBatchNorm in the place of every batch norm, and draw the same weights again."""
     for _, layer in list(model.named_layers()):
         if isinstance(layer, Sequential):

@@ -41,7 +41,7 @@ from mlp.training.state import TrainingState
 from mlp.typing import Array
 
 
-class Probe(Hook):
+class LayerProbe(Hook):
     """Base class: at the end of an epoch, fills a table with statistics of the layers that `see` or its twin saw."""
 
     table = ""  # its name in history.tables
@@ -93,7 +93,7 @@ def run_probe(trainer: TrainingState, see: Callable[[Layer, Array, Array], objec
             model.backward(trainer.loss.backward())
 
 
-class Activations(Probe):
+class Activations(LayerProbe):
     """Records how large the outputs of each layer are, and how many of its units are dead.
 
     mean and std are taken over all numbers of the batch. A unit is a feature of vectors, or a channel of images. It is
@@ -114,7 +114,7 @@ class Activations(Probe):
         return values
 
 
-class GradientSignal(Probe):
+class GradientSignal(LayerProbe):
     """Records the gradient that arrives at the outputs of each layer, dL/dy: mean |dL/dy| and the L2 norm.
 
     Weight gradients are made of it, so this is where a vanishing gradient vanishes. L is the mean loss of the batch, so
@@ -130,7 +130,7 @@ class GradientSignal(Probe):
         return {"mean_abs": float(size.mean()), "l2": float((size * size).sum()) ** 0.5}
 
 
-class BatchNormStatistics(Probe):
+class BatchNormStatistics(LayerProbe):
     """Records what each batch norm finds and does: mean and variance of its inputs, and gamma.
 
     All three have a number per channel; the table holds their mean over the channels, and as *_spread their standard

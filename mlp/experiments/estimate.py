@@ -22,7 +22,7 @@ from typing import Any
 from mlp.backend import device_of, get_array_module
 from mlp.data import Batches
 from mlp.layers.machinery.summary import format_bytes
-from mlp.machine import available_memory
+from mlp.machine.processor import available_memory
 from mlp.training.trainer import Trainer
 from mlp.typing import Array
 

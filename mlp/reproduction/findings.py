@@ -96,7 +96,7 @@ def check(finding: Finding, claim: Claim, index: RunIndex, scale: Scale, seeds: 
         other = accuracy(results[1], claim.metric)
         variance += squared_error(results[1], claim.metric)
     error = math.sqrt(variance)
-    return Checked(finding, claim, judge(claim.relation, ours - other, error), ours, other, error)
+    return Checked(finding, claim, judge_claim(claim.relation, ours - other, error), ours, other, error)
 
 
 def find_run(name: str) -> tuple[Row, NamedRun]:
@@ -131,7 +131,7 @@ def squared_error(result: Result, metric: str, least: float = 0.0) -> float:
     return total
 
 
-def judge(relation: str, difference: float, error: float) -> str:
+def judge_claim(relation: str, difference: float, error: float) -> str:
     """Return the verdict on a difference."""
     if relation == "at":
         return "shown" if difference <= 2 * error else "not shown"
@@ -150,11 +150,11 @@ def findings_table(checked: CheckedFindings) -> tuple[list[str], list[list[str]]
             continue
         statement = "" if item.finding is last else item.finding.statement
         last = item.finding
-        rows.append([statement, describe(item.claim), *cells, item.verdict])
+        rows.append([statement, describe_claim(item.claim), *cells, item.verdict])
     return HEADER, rows
 
 
-def describe(claim: Claim) -> str:
+def describe_claim(claim: Claim) -> str:
     """Return a claim as a line: "val acc: VGG38 BN (s0-3) above chance"."""
     names = [name if name == CHANCE else label(name) for name in (claim.run, claim.other)]
     return f"{column_title(claim.metric)}: {names[0]} {claim.relation} {names[1]}"

@@ -29,7 +29,7 @@ from mlp.reproduction.work import (
     LOG,
     THREAD_LIMITS,
     Outcome,
-    describe,
+    describe_outcome,
     divide,
     last_line_of_log,
     train_command,
@@ -128,7 +128,7 @@ def run_all(
                 for outcome in queue.ended[len(told) :]:
                     told.append(outcome)
                     bar.update()
-                    tell(describe(outcome, len(told), bar.total))
+                    tell(describe_outcome(outcome, len(told), bar.total))
                 bar.set_postfix_str(", ".join(map(progress_text, queue.children)), refresh=False)
                 time.sleep(POLL)
         finally:

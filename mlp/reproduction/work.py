@@ -123,7 +123,7 @@ def read_planned(root: Path) -> dict[Path, list[str]]:
         raise CheckpointError(f"{root / PLANNED} is damaged ({error}): delete it and repeat the command") from None
 
 
-def describe(outcome: Outcome, number: int, total: int) -> str:
+def describe_outcome(outcome: Outcome, number: int, total: int) -> str:
     """Return a line about a run that ended."""
     return f"{number}/{total} {outcome.status} {outcome.run.name} ({outcome.seconds:.0f} s) {outcome.message}".rstrip()
 

@@ -25,7 +25,7 @@ from mlp.backend import device_of, parse_device
 from mlp.engine.cpu.blas import blas_kernels, blas_threads
 from mlp.errors import text_of
 from mlp.locks import Lock, only_writer
-from mlp.machine import cpu_model
+from mlp.machine.processor import cpu_model
 from mlp.training.state import TrainingState
 from mlp.version import __version__
 

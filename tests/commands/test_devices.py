@@ -3,7 +3,7 @@
 import pytest
 
 from mlp.commands import devices
-from mlp.cuda_devices import GpuCard
+from mlp.machine.cuda_devices import GpuCard
 
 TWO = [
     GpuCard("cuda:0", "NVIDIA H200", 140_000_000_000, 150_000_000_000, "9.0", "13.0", "13.2"),

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from mlp.engine import CpuEngine, TextbookEngine
 from mlp.engine.cpu import plan
-from mlp.engine.cpu.ops import convolution_base, winograd_correlation
+from mlp.engine.cpu.ops import convolution_base
+from mlp.engine.cpu.ops.winograd import correlation
 from mlp.errors import ShapeError
 from mlp.layers import (
     Affine,
@@ -71,7 +72,7 @@ def test_many_blocks_and_small_products(name, block_bytes, monkeypatch):
     """Blocks of one image and of several, the last ones smaller; products cut into parts."""
     monkeypatch.setattr(plan, "BLOCK_BYTES", block_bytes)
     monkeypatch.setattr(convolution_base, "SMALL_PRODUCT", 3_000)
-    monkeypatch.setattr(winograd_correlation, "SMALL_PRODUCT", 3_000)
+    monkeypatch.setattr(correlation, "SMALL_PRODUCT", 3_000)
     compare_engines(lambda: vgg(14, num_classes=CLASSES, filters=8, **VGGS[name]), (9, 12, 12, 3), steps=2)
 
 

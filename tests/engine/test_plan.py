@@ -9,7 +9,7 @@ from mlp.engine import CpuEngine, TextbookEngine, make_engine
 from mlp.engine.cpu.ops.batch_norm import BatchNormOp
 from mlp.engine.cpu.ops.convolution import ConvolutionOp
 from mlp.engine.cpu.ops.textbook import TextbookOp
-from mlp.engine.cpu.ops.winograd import WinogradOp
+from mlp.engine.cpu.ops.winograd.op import WinogradOp
 from mlp.errors import ConfigurationError, MlpError
 from mlp.layers import BatchNorm, Conv2d, LeakyReLU, Residual, Sequential
 from mlp.learning_rules import Adam

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from mlp.engine.cpu.ops.toom_cook import TAPS, TILES, as_arrays, choose_tile, matrices
+from mlp.engine.cpu.ops.winograd.toom_cook import TAPS, TILES, as_arrays, choose_tile, matrices
 
 ROUNDING = {4: 4e-7, 6: 7e-7, 8: 2.5e-6}  # of float32, as a part of the outputs' deviation
 

@@ -15,7 +15,7 @@ from mlp.engine.cpu.ops.normalization import GroupNormOp
 from mlp.engine.cpu.ops.pointwise import PointwiseOp
 from mlp.engine.cpu.ops.strided import PixelConvolutionOp, StridedIdentityOp
 from mlp.engine.cpu.ops.textbook import TextbookOp
-from mlp.engine.cpu.ops.winograd import WinogradOp
+from mlp.engine.cpu.ops.winograd.op import WinogradOp
 from mlp.errors import ShapeError
 from mlp.layers import (
     Affine,

@@ -9,7 +9,7 @@ import pytest
 from mlp.commands import sweep
 from mlp.reproduction import queue
 from mlp.reproduction.index import RunIndex, name_of
-from mlp.reproduction.sweep.grid import combine, draw, plan_sweep, read_values
+from mlp.reproduction.sweep.grid import combine, draw_points, plan_sweep, read_values
 from mlp.reproduction.sweep.results import luck
 
 STAND_IN = """
@@ -110,11 +110,11 @@ def test_other_settings_that_do_not_vary_do_not_mix_with_those_that_are_there(sw
 
 def test_draws_are_a_function_of_their_seed_and_their_number():
     values = {"learning_rate": [1e-5, 1e-1], "dropout": [0.0, 0.5], "batch_size": [10, 1000], "norm": ["none", "batch"]}
-    draws = draw({**values, "seed": [3, 4]}, 200)
-    assert draws[:40] == draw({**values, "seed": [3, 4]}, 20)
+    draws = draw_points({**values, "seed": [3, 4]}, 200)
+    assert draws[:40] == draw_points({**values, "seed": [3, 4]}, 20)
     assert [one["seed"] for one in draws[:4]] == [3, 4, 3, 4]
     assert {**draws[0], "seed": 4} == draws[1]
-    assert draw(values, 3, seed=1) != draw(values, 3)
+    assert draw_points(values, 3, seed=1) != draw_points(values, 3)
     rates = np.log10([one["learning_rate"] for one in draws[::2]])
     assert rates.min() >= -5
     assert rates.max() <= -1

@@ -7,7 +7,7 @@ import benchmark_gpu_worker
 import numpy as np
 import pytest
 
-from mlp.cuda_devices import GpuCard
+from mlp.machine.cuda_devices import GpuCard
 
 NETS = ["--nets", "vgg08_bn", "--rounds", "3"]
 

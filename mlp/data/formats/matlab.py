@@ -45,7 +45,7 @@ def read_variable(content: bytes, source: str, name: str) -> Array:
         order = {b"IM": "<", b"MI": ">"}[content[126:128]]
         there = []
         for kind, data in elements(content[HEADER:], order):
-            found, array = read_array(kind, data, order)
+            found, array = read_element(kind, data, order)
             if found == name and array is not None:
                 return array
             there.append(found)
@@ -69,7 +69,7 @@ def elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
         at = at + 8 if short else start + size + (0 if first == COMPRESSED else -size % 8)
 
 
-def read_array(kind: int, data: bytes, order: str) -> tuple[str, Array | None]:
+def read_element(kind: int, data: bytes, order: str) -> tuple[str, Array | None]:
     """Return (name, array) of an element at the top; None for the array of what is skipped."""
     if kind == COMPRESSED:
         unpacker = zlib.decompressobj()

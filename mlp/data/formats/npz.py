@@ -69,7 +69,7 @@ def read_arrays(file: Any, source: object, required: Sequence[str], optional: Se
             missing = [key for key in required if key not in there]
             if missing:
                 raise DataError(f"{source} lacks {', '.join(missing)}: it holds {', '.join(there) or 'nothing'}")
-            return {key: read_array(archive, key) for key in (*required, *optional) if key in there}
+            return {key: read_member(archive, key) for key in (*required, *optional) if key in there}
     except DataError:
         raise
     except Exception as error:  # a damaged archive can raise anything, MemoryError among them
@@ -78,7 +78,7 @@ def read_arrays(file: Any, source: object, required: Sequence[str], optional: Se
         ) from error
 
 
-def read_array(archive: ZipFile, key: str) -> Array:
+def read_member(archive: ZipFile, key: str) -> Array:
     """Return one array of an open zip archive."""
     with archive.open(f"{key}.npy") as stream:
         array = np.lib.format.read_array(stream, allow_pickle=False)

@@ -139,8 +139,9 @@ class CudaEngine(Binding):
 
         The images stay there until `close`: asked again for the same batches, it returns the same.
         """
-        images = batches.image_set.images if type(batches) is Batches else None
-        if images is None or images.dtype != np.uint8 or batches.dtype != np.float32:  # patches of a scene are numbers
+        if not isinstance(batches, Batches) or type(batches) is not Batches or batches.dtype != np.float32:
+            return batches
+        if batches.image_set.images.dtype != np.uint8:  # patches of a scene are numbers
             return batches
         if id(batches) not in self.residents:
             self.residents[id(batches)] = DeviceBatches(batches, self.gpu)

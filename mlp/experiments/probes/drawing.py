@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from mlp import plotting
 from mlp.diagnostics.landscape import Landscape
 from mlp.typing import Array
+
+if TYPE_CHECKING:  # loading it takes a second
+    from matplotlib.figure import Figure
 
 Stored = Mapping[str, Array]  # what `read_landscape` returns
 
@@ -25,7 +28,7 @@ def landscape_of(stored: Stored) -> Landscape:
     return found
 
 
-def draw_landscapes(files: Mapping[str, Stored], what: str = "") -> Figure:
+def draw_landscapes(files: Mapping[str, Stored], what: str = "") -> "Figure":
     """Draw landscapes of one kind: contours of planes and paths, or lines over one another.
 
     Args:
@@ -48,7 +51,7 @@ def draw_landscapes(files: Mapping[str, Stored], what: str = "") -> Figure:
     return plotting.contour_panels(surfaces, title, paths=paths, axis_labels=labels)
 
 
-def draw_lines(files: Mapping[str, Stored], title: str, settings: Mapping[str, object]) -> Figure:
+def draw_lines(files: Mapping[str, Stored], title: str, settings: Mapping[str, object]) -> "Figure":
     """Draw losses along lines, as far as they were visited."""
     curves = {}
     for label, stored in files.items():

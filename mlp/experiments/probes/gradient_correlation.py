@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from mlp import plotting
 from mlp.diagnostics.shattering import (
@@ -26,6 +25,9 @@ from mlp.initializers import he_normal
 from mlp.layers import Conv2d
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array, PathLike
+
+if TYPE_CHECKING:  # loading it takes a second
+    from matplotlib.figure import Figure
 
 NETS: dict[str, dict[str, Any]] = {  # the networks of the profiles: what they add to a depth
     "plain": {},
@@ -66,7 +68,7 @@ def profile_at_start(
     return gradient_correlation(first_weights(config, num_classes, x.shape[1:], initializer), x, config.seed)
 
 
-def draw_profiles(profiles: Mapping[str, Profile], what: str = "") -> Figure:
+def draw_profiles(profiles: Mapping[str, Profile], what: str = "") -> "Figure":
     """Draw profiles over one another."""
     images = next(iter(profiles.values())).images
     caption = f"gradients of a mix of the logits, {images} training images, all pairs; batch norm with their statistics"
@@ -92,7 +94,7 @@ def measure_dense(nets: int = 40, width: int = 512, seed: int = 0) -> dict[str, 
     }
 
 
-def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "") -> Figure:
+def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "") -> "Figure":
     """Draw measured correlations of dense networks with the laws as lines."""
     layers = np.arange(1, DENSE_LAYERS + 1)
     laws = {LAWS[kind][0]: (layers, LAWS[kind][1]) for kind in measured}
@@ -101,7 +103,7 @@ def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "
     return plotting.laws_and_measurements(shown, laws, "layers", "\n".join(filter(None, (what, caption))))
 
 
-def draw_circle(layers: tuple[int, ...] = (1, 4, 12), nets: int = 20, what: str = "") -> Figure:
+def draw_circle(layers: tuple[int, ...] = (1, 4, 12), nets: int = 20, what: str = "") -> "Figure":
     """Draw the correlation of gradients at two points of a great circle against the angle, with the exact curves."""
     measured, laws = {}, {}
     for depth in layers:

@@ -14,7 +14,7 @@ from mlp.experiments.inference import checkpoint_path
 from mlp.experiments.probes.images import probed_run
 from mlp.experiments.run_folder import RunFolder
 from mlp.layers.machinery.base import Layer
-from mlp.machine import available_memory
+from mlp.machine.processor import available_memory
 from mlp.training.checkpoint import read_checkpoint, section
 from mlp.typing import Array, PathLike
 

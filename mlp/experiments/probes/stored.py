@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-import mlp
 from mlp.diagnostics.landscape import cosine
 from mlp.errors import CheckpointError
 from mlp.experiments.probes.images import fingerprint
 from mlp.experiments.probes.places import LandscapeSettings, Place
 from mlp.files import write_arrays
 from mlp.typing import Array, PathLike
+from mlp.version import __version__
 
 
 class LandscapeFile:
@@ -53,7 +53,7 @@ class LandscapeFile:
         found, place = self.place.found, self.place
         arrays: dict[str, Any] = {"x": found.x, "y": found.y, "loss": found.loss, "accuracy": found.accuracy}
         arrays |= {"visited": found.visited, "settings": np.array(self.text), "weights": np.array(self.weights)}
-        arrays |= {"version": np.array(mlp.__version__)}
+        arrays |= {"version": np.array(__version__)}
         for axis, direction in zip("xy", found.directions, strict=False):
             arrays |= {f"{axis}_direction/{name}": np.asarray(values) for name, values in direction.items()}
         if len(found.directions) == 2:

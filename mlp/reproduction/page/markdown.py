@@ -41,7 +41,7 @@ def section_parts(section: Section) -> list[str]:
         parts += ["### Without any run yet", f"Made by `{small}`, or at full scale by `{full}`:", bullets(lines)]
     for state in list(STATES)[1:]:
         if section.rows[state]:
-            parts += [f"### {state.capitalize()}: {STATES[state]}", bullets(map(describe, section.rows[state]))]
+            parts += [f"### {state.capitalize()}: {STATES[state]}", bullets(map(describe_unrun, section.rows[state]))]
     return parts
 
 
@@ -59,7 +59,7 @@ def shown_parts(shown: Shown) -> list[str]:
     return parts + ([bullets(shown.notes)] if shown.notes else [])
 
 
-def describe(row: Row) -> str:
+def describe_unrun(row: Row) -> str:
     """Return a row that is not run as a line."""
     how = f" `{row.test}`" if row.test else ""
     return f"{row.id}: {row.title}.{how}" + (f" {row.note}" if row.note and not row.test else "")

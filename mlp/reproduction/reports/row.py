@@ -148,8 +148,8 @@ class Exhibit:
         kind: one of KINDS.
         metrics: the columns of a table, or what curves show: each metric of the same sort (loss, acc) shares a panel.
             Beside METRICS there are "gap_acc" (train - val) and "gap_loss" (val - train), what is overfitted; for
-            tables "seconds" (of an epoch, mean over all) and "peak_memory_mb" (see `mlp.machine`), and for curves
-            "learning_rate".
+            tables "seconds" (of an epoch, mean over all) and "peak_memory_mb" (see `mlp.machine.processor`), and for
+            curves "learning_rate".
         log: whether the axis of a gradient flow was logarithmic in the report.
     """
 

@@ -3,7 +3,7 @@
     values = {"learning_rate": [1e-4, 1e-3], "norm": ["none", "batch"], "seed": [0, 1, 2]}
     combine(values)                    2 x 2 x 3 settings
     combine(values, zipped=True)       the first with the first, the second with the second: 2, each with 3 seeds
-    draw({"learning_rate": [1e-5, 1e-1], "seed": [0, 1, 2]}, number=20)     20 rates, each with 3 seeds
+    draw_points({"learning_rate": [1e-5, 1e-1], "seed": [0, 1, 2]}, number=20)     20 rates, each with 3 seeds
 
 Seeds are repetitions of a setting, so they are neither paired nor drawn. What is drawn is a function of a seed of its
 own and the number of the draw: with more draws, the first stay what they were.
@@ -76,7 +76,7 @@ def combine(values: Values, zipped: bool = False) -> list[dict[str, Any]]:
     return [{**dict(zip(others, row, strict=True)), **seed} for row in rows for seed in seeds]
 
 
-def draw(values: Values, number: int, seed: int = 0) -> list[dict[str, Any]]:
+def draw_points(values: Values, number: int, seed: int = 0) -> list[dict[str, Any]]:
     """Return so many settings drawn at random, each with all seeds.
 
     Two numbers are the ends of a range; of anything else with several values, one is drawn.

@@ -18,7 +18,7 @@ from mlp.engine.cpu.op import lowers
 from mlp.engine.cpu.ops.convolution_base import ConvolutionBase, multiply
 from mlp.engine.cpu.ops.strided import PixelConvolutionOp
 from mlp.engine.cpu.ops.textbook import ReshapeOp
-from mlp.engine.cpu.ops.winograd import WinogradOp
+from mlp.engine.cpu.ops.winograd.op import WinogradOp
 from mlp.layers import Conv2d
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from stand_in import StandIn
 
-from mlp import machine
-from mlp.machine import available_memory, peak_memory_mb
+from mlp.machine import processor as machine
+from mlp.machine.processor import available_memory, peak_memory_mb
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_the_peak_is_that_of_the_process_and_stays():
     here = np.ones(50_000_000)  # 400 MB, which must not count for a process started from here
     code = """
 import numpy as np
-from mlp.machine import peak_memory_mb
+from mlp.machine.processor import peak_memory_mb
 print(peak_memory_mb())
 array = np.ones(20_000_000)
 print(peak_memory_mb())

@@ -36,7 +36,7 @@ Backward. (1) is linear in g and in d, so the gradients are the transposed steps
 
 and dL/dx is a convolution with the turned kernel, as in the textbook (equation 5 there): (2) to (5) again.
 
-Here is the op; the matrices and the way of a block through (2), (4) and (5) are in `winograd_correlation`. The numbers
+Here is the op; the matrices and the way of a block through (2), (4) and (5) are in `correlation`. The numbers
 differ from the textbook's by rounding only, which `toom_cook` tells the size of: in float32 2e-6 of the outputs'
 deviation for m = 8, where the direct sum has 1e-7; in float64 6e-15.
 
@@ -49,7 +49,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from mlp.engine.cpu.ops.convolution_base import ConvolutionBase, parts_of
-from mlp.engine.cpu.ops.winograd_correlation import Correlation
+from mlp.engine.cpu.ops.winograd.correlation import Correlation
 
 
 class WinogradOp(ConvolutionBase):

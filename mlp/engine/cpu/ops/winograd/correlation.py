@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from mlp.engine.cpu.ops.convolution_base import SMALL_PRODUCT
-from mlp.engine.cpu.ops.toom_cook import TAPS, as_arrays, choose_tile
+from mlp.engine.cpu.ops.winograd.toom_cook import TAPS, as_arrays, choose_tile
 
 
 class Correlation:
@@ -53,7 +53,7 @@ class Correlation:
         self.views = {}
         for t, lo, hi in plan.threads_and_blocks(blocks):
             out = self.work(t, hi - lo)["out"]
-            self.views[t, lo, hi] = BlockViews(
+            self.views[t, lo, hi] = CorrelationViews(
                 **self.work(t, hi - lo),
                 source_rows=source_rows(*source.place(t, lo, hi)),
                 out_rows=target_rows(*target.place(t, lo, hi)) if self.direct else rows_of(out, OW * F, m),
@@ -117,7 +117,7 @@ class Correlation:
 
 
 @dataclass(eq=False, slots=True)
-class BlockViews:
+class CorrelationViews:
     """One block's way through equations 2, 4 and 5: the same memory seen in the shapes that each step wants.
 
     K = m + 2 points, T tiles of m rows in an image.

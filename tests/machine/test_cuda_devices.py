@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlp import backend, cuda_devices
+from mlp import backend
 from mlp.commands.command_line import run_command
 from mlp.errors import DeviceError
 from mlp.layers import Affine
+from mlp.machine import cuda_devices
 
 ROOT = Path(__file__).resolve().parents[1]
 

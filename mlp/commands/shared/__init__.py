@@ -1,0 +1,1 @@
+"""What several commands share: flags and endings of many runs, and what a terminal or a pipe does to output."""
