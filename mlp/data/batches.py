@@ -63,10 +63,15 @@ class Batches:
     def __len__(self) -> int:
         return -(-self.num_images // self.batch_size)  # rounded up
 
+    def order(self, epoch: int) -> Array:
+        """Return the numbers of the images in the order of an epoch, (N,)."""
+        numbers = np.arange(self.num_images)
+        return generator(self.seed, "shuffle", epoch).permutation(len(numbers)) if self.shuffle else numbers
+
     def epoch(self, epoch: int) -> Iterator[tuple[Array, Array]]:
         """Yield (x, targets) for each batch of an epoch: x (n, H, W, C) in `dtype`, targets (n,) int64."""
         N = self.num_images
-        order = generator(self.seed, "shuffle", epoch).permutation(N) if self.shuffle else np.arange(N)
+        order = self.order(epoch)
         if self.augment:
             offsets, flips = draw_augmentation(N, self.seed, epoch)
         for start in range(0, N, self.batch_size):

@@ -22,21 +22,34 @@ def normalize(images: Array, name: str = "reports", dtype: DType = np.float32) -
     """Return images (N, H, W, C) of uint8 as (N, H, W, C) of `dtype`.
 
     Args:
-        name: one of `NORMALIZATIONS`. Images that have not three channels use the mean of its constants.
+        name: one of `NORMALIZATIONS`.
+
+    Raises:
+        ConfigurationError: unknown name.
+    """
+    N, H, W, C = images.shape
+    scale, shift = scale_and_shift(name, C)
+    # One long row an image: NumPy's loops run along the last axis, and one of 3 channels would be slow.
+    x = images.reshape(N, H * W * C).astype(dtype)
+    x *= np.tile(scale, H * W).astype(dtype)
+    x += np.tile(shift, H * W).astype(dtype)
+    return x.reshape(N, H, W, C)
+
+
+def scale_and_shift(name: str, channels: int) -> tuple[Array, Array]:
+    """Return scale and shift of each channel, (C,) in float64.
+
+    Args:
+        name: one of `NORMALIZATIONS`; where there are not three channels, the mean of its constants is used for all.
 
     Raises:
         ConfigurationError: unknown name.
     """
     check_normalization(name)
-    mean, std = (np.array(constants) for constants in NORMALIZATIONS[name])  # (3,), in float64
-    N, H, W, C = images.shape
-    if len(mean) != C:
-        mean, std = np.full(C, mean.mean()), np.full(C, std.mean())
-    # One long row an image: NumPy's loops run along the last axis, and one of 3 channels would be slow.
-    x = images.reshape(N, H * W * C).astype(dtype)
-    x *= np.tile(1.0 / (255.0 * std), H * W).astype(dtype)
-    x += np.tile(-mean / std, H * W).astype(dtype)
-    return x.reshape(N, H, W, C)
+    mean, std = (np.array(constants) for constants in NORMALIZATIONS[name])  # (3,)
+    if len(mean) != channels:
+        mean, std = np.full(channels, mean.mean()), np.full(channels, std.mean())
+    return 1.0 / (255.0 * std), -mean / std
 
 
 def check_normalization(name: str) -> None:

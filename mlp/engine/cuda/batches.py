@@ -7,8 +7,7 @@ their crops and their flips: the same draws as for `mlp.data.Batches`, so the ba
 import numpy as np
 
 from mlp.data.augmentation import PADDING, draw_augmentation
-from mlp.data.normalization import NORMALIZATIONS
-from mlp.rng import generator
+from mlp.data.normalization import scale_and_shift
 
 
 class DeviceBatches:
@@ -23,10 +22,7 @@ class DeviceBatches:
         self.stream = gpu.new_stream()  # a thread may make batches while another records a step on the engine's stream
         image_set = batches.image_set
         C = image_set.images.shape[-1]
-        mean, std = (np.array(constants) for constants in NORMALIZATIONS[batches.normalization])  # in float64
-        if len(mean) != C:
-            mean, std = np.full(C, mean.mean()), np.full(C, std.mean())
-        constants = np.stack([1.0 / (255.0 * std), -mean / std]).astype(np.float32)  # (2, C): scale, shift
+        constants = np.stack(scale_and_shift(batches.normalization, C)).astype(np.float32)  # (2, C)
         with gpu.working(self.stream):
             self.images, self.labels, self.constants = map(
                 gpu.xp.asarray, (image_set.images, image_set.labels.astype(np.int32), constants)
@@ -43,7 +39,7 @@ class DeviceBatches:
     def epoch(self, epoch):
         """Yield (x, targets) for each batch of an epoch: x (n, H, W, C) float32, targets (n,) int32."""
         source, gpu, N = self.batches, self.gpu, self.num_images
-        order = generator(source.seed, "shuffle", epoch).permutation(N) if source.shuffle else np.arange(N)
+        order = source.order(epoch)
         drawn = draw_augmentation(N, source.seed, epoch) if source.augment else (None, None)
         with gpu.working(self.stream):
             order = gpu.xp.asarray(order.astype(np.int32))
