@@ -1,5 +1,5 @@
 # make demo    see in three minutes why a deep network does not train, and what repairs it
-# make test    run the tests
+# make test    run the tests that take at most a few seconds each (four minutes on two cores); make test-all    all of them
 # make lessons    render the notebooks as pages, docs/lessons/; make exercises    copies for students, build/exercises/
 # Each makes .venv and installs what it needs by itself; python3 (3.11 or newer) is all that must be there.
 
@@ -7,17 +7,27 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 
-.PHONY: demo test oracle lessons exercises lint docs clean
+# Several processes; those of a file run in one, because they share what is slow to make.
+PYTEST := $(RUN) -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
+
+.PHONY: demo test test-all test-fast oracle lessons exercises lint docs clean
 
 demo: $(VENV)/package
 	$(RUN) scripts/demo.py
 
 test: $(VENV)/test
-	$(RUN) -m pytest
+	$(PYTEST) -m "not slow"
+
+test-all: $(VENV)/test
+	$(PYTEST)
+
+# Two minutes, to try another Python: make test-fast VENV=.venv-3.13 PYTHON=python3.13
+test-fast: $(VENV)/test
+	$(PYTEST) -m "not slow" $(addprefix tests/,layers learning_rules schedulers models training data pages) tests/test_*.py
 
 # The tests that compare with PyTorch (a large download; they skip without it).
 oracle: $(VENV)/oracle
-	$(RUN) -m pytest -m oracle
+	$(PYTEST) -m oracle
 
 lessons: $(VENV)/lessons
 	$(RUN) scripts/render_lessons.py

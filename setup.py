@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 IMAGES, INTEROP = ["pillow>=10"], ["safetensors>=0.4"]
 LESSONS = [*IMAGES, "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29", "nbconvert>=7.16", "math-core>=0.9"]
-TEST = ["pytest>=8", "hypothesis>=6.100", *IMAGES, *INTEROP, *LESSONS]
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", *IMAGES, *INTEROP, *LESSONS]
 
 setup(
     name="mlp",
