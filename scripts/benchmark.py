@@ -3,13 +3,12 @@
 import importlib.util
 import json
 import os
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
 from statistics import median
 
-from benchmark_turns import BLAS_VARIABLES, take_turns
+from benchmark_turns import BLAS_VARIABLES, py_spy, take_turns
 from benchmark_worker import COMPETITORS, settings
 
 from mlp.checks import choose
@@ -235,7 +234,7 @@ def scaling_table(options):
 
 def watch_lock(shares, workers):
     """Put into `shares`, for each number of threads, which part of the time one of them has Python's lock."""
-    if shutil.which("py-spy") is None:
+    if py_spy() is None:
         return
     for worker in workers:
         if worker.variant == "ours":

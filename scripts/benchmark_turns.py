@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,12 @@ PAUSE = 0.05  # seconds before each turn: the threads of the process before spin
 BLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 LOCK_SECONDS = 4  # how long the holder of Python's lock is watched
 LOCK_RATE = 250  # looks a second
+
+
+def py_spy():
+    """Return the path of py-spy, which may lie beside this Python; None if it is not installed."""
+    beside = Path(sys.executable).parent
+    return shutil.which("py-spy", path=os.pathsep.join([str(beside), os.environ.get("PATH", "")]))
 
 
 class Worker:
@@ -71,7 +78,7 @@ class Worker:
         self.ask(f"turn {LOCK_SECONDS + 2}")  # it works for longer than it is watched
         with tempfile.TemporaryDirectory() as folder:
             found = Path(folder) / "stacks.txt"
-            watch = ["py-spy", "record", "--gil", "--format", "raw", "--rate", str(LOCK_RATE), "--output", str(found)]
+            watch = [py_spy(), "record", "--gil", "--format", "raw", "--rate", str(LOCK_RATE), "--output", str(found)]
             watch += ["--duration", str(LOCK_SECONDS), "--pid", str(self.process.pid)]
             result = subprocess.run(watch, capture_output=True, text=True)
             self.reply()

@@ -49,7 +49,7 @@ def test_filters():
 
 def test_scaling_over_threads(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(benchmark, "usable_cores", lambda: 2)
-    monkeypatch.setattr(benchmark.shutil, "which", lambda name: None)
+    monkeypatch.setattr(benchmark, "py_spy", lambda: None)
     path = tmp_path / "times.json"
     flags = ["--scaling", "--against", "none", "--json", str(path)]
     assert benchmark.main([*TINY, *flags, "--engine", "cpu"]) == 0
