@@ -77,7 +77,7 @@ def im2col(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] 
     return windows.reshape(N * OH * OW, KH * KW * C)  # the copy
 
 
-def images_in_a_block(rows_per_image: int, rows: int = 4096) -> int:
+def images_in_a_block(rows_per_image: int, rows: int = 1024) -> int:
     """Return how many images have about `rows` rows of columns together."""
     return max(1, rows // rows_per_image)
 
