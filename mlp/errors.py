@@ -36,6 +36,10 @@ class CheckpointError(MlpError):
     """A checkpoint or run folder cannot be read, or belongs to another configuration."""
 
 
+class DamagedError(CheckpointError):
+    """A file of a run was read, and found to be wrong: only then may anybody be told to delete it."""
+
+
 class FolderInUseError(CheckpointError):
     """Another process writes to the run folder. Schedulers may try again later."""
 

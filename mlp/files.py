@@ -6,8 +6,9 @@ either the old file or the new one. What a kill leaves behind is `name.part`, wh
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ import numpy as np
 from mlp.errors import ConfigurationError
 from mlp.locks import check_lock
 from mlp.typing import PathLike
+
+PAUSES = (0.05, 0.2, 0.8)  # seconds between tries to rename
 
 if TYPE_CHECKING:  # loading Matplotlib takes longer than all of mlp
     from matplotlib.figure import Figure
@@ -32,16 +35,53 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
         raise ConfigurationError(f"{str(path)!r} is a folder: a file name is missing")
     check_lock(path.parent)
     part = path.with_name(path.name + ".part")
-    options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    options: dict[str, Any] = {} if "b" in mode else {"encoding": "utf-8", "errors": "backslashreplace", "newline": ""}
     try:
-        with open(part, mode, **options) as file:
+        with open(part, mode, opener=create, **options) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
+        replace(part, path)
+    except BaseException as error:
+        if isinstance(error, OSError):
+            if error.filename is None or Path(os.fsdecode(error.filename)) == part:
+                error.filename = str(path)
+            error.filename2 = None
+        with suppress(OSError):  # of a folder that is gone, say: the first error is the one to tell
+            part.unlink(missing_ok=True)
         raise
+
+
+def create(path: str, flags: int) -> int:
+    """Open a new file, for `open`; what has the name already, a link that leads elsewhere for example, goes first."""
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+    return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
+
+
+def replace(part: Path, path: Path) -> None:
+    """Rename; a file that another program has open, which Windows does not allow, may be closed in a moment."""
+    for pause in PAUSES:
+        try:
+            return os.replace(part, path)
+        except PermissionError:
+            time.sleep(pause)
+    return os.replace(part, path)
+
+
+def named_path(path: PathLike) -> Path:
+    """Return the path that a user named: ~ is the home folder, and no name is an error.
+
+    Raises:
+        ConfigurationError: the name is empty, or has a NUL character.
+    """
+    text = os.fsdecode(path)
+    if not text.strip() or "\0" in text:
+        raise ConfigurationError(f"a file or a folder must have a name, got {text!r}")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # ~nobody
+        raise ConfigurationError(f"{text!r}: {error}") from None
 
 
 def write_text(path: PathLike, text: str) -> None:

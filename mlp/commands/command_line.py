@@ -23,12 +23,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from mlp.commands.shared.terminal import PatientFile, ReaderGone, patient_streams, without_controls
-from mlp.errors import MlpError, as_sentence
+from mlp.errors import ConfigurationError, MlpError, as_sentence
+from mlp.files import named_path
 
 LONGEST = 1000  # characters of a message
 
@@ -67,9 +67,10 @@ def path_argument(text: str) -> str:
     """The type of a flag that names a file or a folder: ~ is the home folder; an empty text is an error."""
     if not text.strip():
         raise ArgumentTypeError("it is empty, and must name a file or a folder (is a variable of your script unset?)")
-    if "\0" in text:
-        raise ArgumentTypeError("a name cannot have a NUL character")
-    return str(Path(text).expanduser()) if text.startswith("~") else text
+    try:
+        return str(named_path(text)) if text.startswith("~") else text
+    except ConfigurationError as error:
+        raise ArgumentTypeError(str(error)) from None
 
 
 def program() -> str:

@@ -6,6 +6,7 @@ Runs may be unfinished, of different lengths, or kept results without weights.
 """
 
 import csv
+import io
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -16,14 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from mlp.errors import CheckpointError, MlpError
+from mlp.errors import MlpError
 from mlp.experiments.build import make_model
 from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.markdown import markdown
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_figure, write_text
 from mlp.models.deep_supervision import without_companions
-from mlp.training.history import History, LayerTable
+from mlp.stored import damaged, read_arrays, read_text
+from mlp.training.history import METRICS, History, LayerTable, checked_rows
 from mlp.typing import PathLike
 
 HEADER = (
@@ -37,7 +39,6 @@ HEADER = (
     "best val acc",
     "test acc",
 )
-METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
 # What the classes of the data sets are, for runs whose config.json does not say: (dataset, labels) -> (K, image shape)
 KNOWN_CLASSES = {
     ("cifar100", "fine"): (100, (32, 32, 3)),
@@ -82,38 +83,40 @@ def read_run(path: PathLike) -> RunRecord:
 def read_history(folder: RunFolder) -> History:
     """Return the History that metrics.csv and gradient_flow.npz hold; an empty one before the first epoch."""
     history = History()
-    path = folder / "metrics.csv"
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file, strict=True)
-            rows = [{name: float(value) for name, value in row.items()} for row in reader]
-        missing = [name for name in ("epoch", *METRICS) if name not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"it has no column {', '.join(missing)}")
-        history.rows = [{**row, "epoch": int(row["epoch"])} for row in rows]
-    except FileNotFoundError:
-        return history
-    except (OSError, ValueError, OverflowError, TypeError, csv.Error) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from None
+    history.rows = read_metrics(folder / "metrics.csv")
     flow = read_gradient_flow(folder / "gradient_flow.npz")
     if flow is not None:
         history.tables["gradient_flow"] = flow
     return history
 
 
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a metrics.csv; [] without the file."""
+    try:
+        reader = csv.DictReader(io.StringIO(read_text(path)), strict=True)
+        rows = [{name: float(value) for name, value in row.items()} for row in reader]
+        missing = [name for name in ("epoch", *METRICS) if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"it has no column {', '.join(missing)}")
+        return checked_rows(rows)
+    except FileNotFoundError:
+        return []
+    except (ValueError, TypeError, csv.Error) as error:
+        raise damaged(path, error) from None
+
+
 def read_gradient_flow(path: Path) -> LayerTable | None:
     """Return the table that a file holds; None if there is no file."""
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            table = LayerTable.from_arrays({name: archive[name] for name in archive.files})
-            shapes = {table[statistic].shape for statistic in ("mean_abs", "last_mean_abs", *table.values)}
-            if len(shapes) != 1 or shapes.pop()[1:] != (len(table.names),):
-                raise ValueError("its names and numbers do not fit")
-            return table
+        table = LayerTable.from_arrays(read_arrays(path))
+        missing = [statistic for statistic in ("mean_abs", "last_mean_abs") if statistic not in table.values]
+        if missing:
+            raise ValueError(f"it has no {', '.join(missing)}")
+        return table
     except FileNotFoundError:
         return None
-    except Exception as error:  # what a damaged zip file raises can be of any kind
-        raise CheckpointError(f"{path} is damaged: {error}") from None
+    except (ValueError, KeyError) as error:
+        raise damaged(path, error) from None
 
 
 def count_parameters(config: RunConfig) -> int | None:

@@ -1,27 +1,34 @@
 """A whole run, from settings to a folder of results: what scripts/train.py does."""
 
+import dataclasses
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from mlp.backend import require_device
 from mlp.data import Batches
 from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.diagnostics.statistics import all_statistics
-from mlp.errors import ConfigurationError
+from mlp.errors import ConfigurationError, MlpError, as_sentence
 from mlp.experiments.build import load_images, make_batches, make_loss, make_model, make_rule, make_schedule, run_title
 from mlp.experiments.config import RunConfig
 from mlp.experiments.estimate import estimate_cost
-from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.resume import resume_run
+from mlp.experiments.run_folder import Facts, RunFolder
 from mlp.files import write_arrays, write_figure, write_json
 from mlp.models.deep_supervision import without_companions
 from mlp.training.attempts import attempt
-from mlp.training.checkpoint import load_checkpoint, load_model
+from mlp.training.checkpoint import load_model
 from mlp.training.history import History
 from mlp.training.hooks import Checkpoint, CompanionLog, CsvLog, Hook, PeakMemory, Progress, StopOnSignal, evaluate
+from mlp.training.hooks.side_files import SideFiles
 from mlp.training.state import TrainingState
 from mlp.training.trainer import Trainer
 from mlp.typing import PathLike
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def run(
@@ -67,6 +74,7 @@ def run(
         model = make_model(config, train.num_classes, train.images.shape[1:])
         rule = make_rule(config)
         schedule = make_schedule(config, len(batches[0]))
+        facts = Facts.of(config, model, images)
         hooks = [
             *([CompanionLog()] if config.companions != "none" else []),
             GradientFlow(),
@@ -74,7 +82,7 @@ def run(
             *more_hooks,
             PeakMemory(),
             Progress(),
-            Checkpoint(folder, config.as_dict()),
+            Checkpoint(folder, {**config.as_dict(), "facts": dataclasses.asdict(facts)}),
             CsvLog(folder / "metrics.csv"),
             SaveFigures(folder, title=run_title(config)),
             stop,
@@ -86,14 +94,14 @@ def run(
         with attempt(folder.path) as this:
             folder.open(given, resume)  # once more: another run may have written there while the data were loaded
             if folder.latest.exists():
-                load_checkpoint(folder.latest, trainer)
-                print(f"resuming {folder.path} after epoch {trainer.epoch}")
-                folder.mention_changed_code()
+                resume_run(folder, trainer, config, facts)
             elif resume or (folder / "config.json").exists():
                 print(f"{folder.path} holds no finished epoch: starting from the beginning")
-            folder.write_config(config, model, train, images[1])
+                folder.best.unlink(missing_ok=True)  # of an epoch that was interrupted
+            folder.write_config(config, facts)
             this.start(trainer)
             this.outcome = train_to_the_end(folder, trainer, config, batches, stop_after or config.epochs)
+            require_written(hooks)
     return trainer.history
 
 
@@ -135,13 +143,21 @@ def test_results(folder: RunFolder, trainer: Trainer, test_batches: Batches) -> 
     return {"test_loss": loss, "test_acc": accuracy, "best_epoch": best, "images": test_batches.num_images}
 
 
-class SaveFigures(Hook):
+def require_written(hooks: Sequence[Hook]) -> None:
+    """Raise an error about the first table or picture that could not be written even at the end."""
+    for hook in hooks:
+        for path, error in hook.unwritten.items() if isinstance(hook, SideFiles) else ():
+            raise MlpError(f"{as_sentence(error)}: {path} is not up to date; the same command with --resume writes it")
+
+
+class SaveFigures(SideFiles):
     """Keeps the tables (gradient_flow.npz and others) and the figures of a run's folder up to date.
 
     Drawing takes a second (five with statistics), so figures are renewed at most once in `every` seconds of training.
     """
 
     def __init__(self, folder: RunFolder, title: str, every: float = 60.0) -> None:
+        super().__init__()
         self.folder, self.title, self.every = folder, title, every
         self.drawn = time.monotonic()
 
@@ -158,19 +174,24 @@ class SaveFigures(Hook):
     def write_tables(self, history: History) -> None:
         """Write each table as .npz."""
         for name, table in history.tables.items():
-            write_arrays(self.folder / f"{name}.npz", table.arrays())
+            path = self.folder / f"{name}.npz"
+            self.write(path, partial(write_arrays, path, table.arrays()))
 
     def draw(self, history: History) -> None:
         """Draw the curves, the gradient flow in its three forms, and each other table."""
         from mlp import plotting  # loads Matplotlib, which takes a second
 
-        flow = history.tables["gradient_flow"]
-        write_figure(self.folder / "curves.png", plotting.curves(history, title=self.title))
-        write_figure(self.folder / "gradient_flow.png", plotting.gradient_flow(flow, title=self.title))
-        write_figure(self.folder / "gradient_flow_map.png", plotting.gradient_flow_map(flow, title=self.title))
-        linear = plotting.gradient_flow(flow, title="Gradient flow", scale="linear", statistic="last_mean_abs")
-        write_figure(self.folder / "gradient_flow_linear.png", linear)
-        for name in history.tables.keys() - {"gradient_flow"}:
-            figure = plotting.layer_statistics(history.tables[name], title=f"{self.title}: {name.replace('_', ' ')}")
-            write_figure(self.folder / f"{name}.png", figure)
+        title, flow = self.title, history.gradient_flow
+        figures: dict[str, Callable[[], Figure]] = {"curves": lambda: plotting.curves(history, title=title)}
+        if flow is not None:
+            figures["gradient_flow"] = lambda: plotting.gradient_flow(flow, title=title)
+            figures["gradient_flow_map"] = lambda: plotting.gradient_flow_map(flow, title=title)
+            linear = {"title": "Gradient flow", "scale": "linear", "statistic": "last_mean_abs"}
+            figures["gradient_flow_linear"] = lambda: plotting.gradient_flow(flow, **linear)
+        for name in sorted(history.tables.keys() - {"gradient_flow"}):
+            text = f"{title}: {name.replace('_', ' ')}"
+            figures[name] = partial(plotting.layer_statistics, history.tables[name], title=text)
+        for name, make in figures.items():
+            path = self.folder / f"{name}.png"
+            self.write(path, lambda path=path, make=make: write_figure(path, make()))
         self.drawn = time.monotonic()

@@ -10,19 +10,27 @@ curves.png, gradient_flow*.png
 """
 
 import dataclasses
-import json
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from mlp.data.image_set import ImageSet
-from mlp.errors import CheckpointError, MlpError
+from mlp.errors import CheckpointError, ConfigurationError, MlpError
 from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.own_model import digest_of_file
-from mlp.files import write_json
+from mlp.files import named_path, write_json
 from mlp.layers.machinery.base import Layer
 from mlp.models.deep_supervision import without_companions
+from mlp.stored import as_number, as_object, damaged, read_object, read_text
 from mlp.typing import PathLike
+
+CHUNK = 1024  # images that are looked at together
+LARGEST_IMAGE = 1 << 26  # numbers, H x W x C: 8,192 x 8,192 in shades of grey
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Facts:
     Attributes:
         parameters: the number of weights, without those of companions. image_shape: [H, W, C].
         class_names: a list of K names. num_images: [for training, for validation].
-        model_file: SHA-256 of the file of your own model.
+        model_file: SHA-256 of the file of your own model. data: SHA-256 of the images and labels.
     """
 
     parameters: int | None = None
@@ -40,21 +48,53 @@ class Facts:
     class_names: list[str] | None = None
     num_images: list[int] | None = None
     model_file: str | None = None
+    data: str | None = None
 
     def __post_init__(self) -> None:
         shape, names = self.image_shape or [1, 1, 1], self.class_names or [""]
-        images = self.num_images or [1, 1]
+        images, digests = self.num_images or [1, 1], [self.model_file or "", self.data or ""]
         lists = all(isinstance(value, list) for value in (shape, names, images)) and (len(shape), len(images)) == (3, 2)
         sizes = [self.parameters or 1, *shape, *images] if lists else []
-        if not (lists and all(isinstance(n, int) and n > 0 for n in sizes) and all(isinstance(t, str) for t in names)):
-            raise CheckpointError("its facts are no numbers of parameters and images, image shape and names of classes")
+        whole = lists and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes)
+        if not (whole and all(isinstance(text, str) for text in (*names, *digests))):
+            raise ConfigurationError(
+                "its facts are no numbers of parameters and images, image shape and names of classes"
+            )
+        if math.prod(shape) > LARGEST_IMAGE:
+            raise ConfigurationError(f"an image of {' x '.join(map(str, shape))} is larger than any that is read")
+
+    @staticmethod
+    def of(config: RunConfig, model: Layer, images: Sequence[ImageSet]) -> "Facts":
+        """Return the facts of a run with these images, (train, valid, test)."""
+        train, valid = images[:2]
+        shape, names = list(train.images.shape[1:]), list(train.class_names)
+        digest = digest_of_file(config.model) if config.own_model else None
+        return Facts(
+            without_companions(model).num_parameters,
+            shape,
+            names,
+            [len(train), len(valid)],
+            digest,
+            digest_of_images(images),
+        )
+
+
+def digest_of_images(images: Sequence[ImageSet]) -> str:
+    """Return the SHA-256 of the images and labels of some sets."""
+    code = hashlib.sha256()
+    for image_set in images:
+        code.update(f"{image_set.images.dtype} {image_set.images.shape}".encode())
+        for first in range(0, len(image_set), CHUNK):  # some kinds of images are made when they are asked for
+            code.update(np.ascontiguousarray(image_set.images[first : first + CHUNK]).data)
+        code.update(np.ascontiguousarray(image_set.labels).data)
+    return code.hexdigest()
 
 
 class RunFolder:
     """The folder of a run; making one writes nothing."""
 
     def __init__(self, path: PathLike) -> None:
-        self.path = Path(path)
+        self.path = named_path(path)
 
     def __truediv__(self, name: str) -> Path:
         return self.path / name
@@ -71,8 +111,19 @@ class RunFolder:
 
     @property
     def has_epochs(self) -> bool:
-        """Whether a run got as far as the end of an epoch here."""
-        return any(path.exists() for path in (self.latest, self.best, self / "metrics.csv", self / "test.json"))
+        """Whether a run got as far as the end of an epoch here, so that there is something to lose.
+
+        Older versions could leave a row of metrics.csv, or a best checkpoint, of an epoch that did not end.
+        """
+        return self.latest.exists() or (self / "test.json").exists() or self.rows_written > 1
+
+    @property
+    def rows_written(self) -> int:
+        """The number of epochs in metrics.csv; 0 without one."""
+        try:
+            return max(0, len(read_text(self / "metrics.csv").splitlines()) - 1)
+        except FileNotFoundError:
+            return 0
 
     def stored_settings(self) -> dict[str, Any] | None:
         """Return the settings in config.json; None if there is no such file.
@@ -86,12 +137,14 @@ class RunFolder:
     def stored(self) -> tuple[RunConfig, Facts] | None:
         """Return what config.json holds, (RunConfig, Facts); None if there is no such file."""
         try:
-            content = json.loads((self / "config.json").read_text(encoding="utf-8"))
-            return RunConfig(**content["settings"]), Facts(**content.get("facts", {}))
-        except (FileNotFoundError, NotADirectoryError):
+            content = read_object(self / "config.json")
+        except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, MlpError) as error:
-            raise CheckpointError(f"{self / 'config.json'} is damaged: {error}") from None
+        try:
+            return RunConfig(**as_object(content["settings"])), Facts(**as_object(content.get("facts", {})))
+        except (ValueError, KeyError, TypeError, MlpError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise damaged(self / "config.json", reason) from None
 
     def load(self) -> tuple[RunConfig, Facts]:
         """Return (RunConfig, Facts) of the run in this folder.
@@ -114,12 +167,18 @@ class RunFolder:
     def test_results(self) -> dict[str, Any]:
         """Return what test.json holds, a dict; an empty one for a run that is not finished."""
         try:
-            content = dict(json.loads((self / "test.json").read_text(encoding="utf-8")))
-            return {**content, "test_loss": float(content["test_loss"]), "test_acc": float(content["test_acc"])}
+            content = read_object(self / "test.json")
+            loss = as_number("test_loss", content["test_loss"])
+            accuracy = as_number("test_acc", content["test_acc"], 0.0, 1.0)
+            whole = [content[name] for name in ("best_epoch", "images") if content.get(name) is not None]
+            if not all(isinstance(value, int) and value > 0 for value in whole):
+                raise ValueError("best_epoch and images must be whole numbers of at least 1")
+            return {**content, "test_loss": loss, "test_acc": accuracy}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(f"{self / 'test.json'} is damaged: {error}") from None
+        except (ValueError, KeyError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
+            raise damaged(self / "test.json", reason) from None
 
     def open(self, given: dict[str, Any], resume: bool) -> RunConfig:
         """Prepare the folder for a run and return the run's RunConfig.
@@ -133,34 +192,35 @@ class RunFolder:
         Raises:
             CheckpointError: there is a run already and resume is not set, or it has other settings or no checkpoint.
         """
+        if self.path.exists() and not self.path.is_dir():
+            raise CheckpointError(f"{self.path} is a file: --out must name a folder")
         stored: Any = self.stored_settings()
-        results = [name for name in ("test.json", "metrics.csv") if (self / name).exists()]
-        if results and not self.latest.exists():
+        if self.has_epochs and not self.latest.exists():
+            result = next(name for name in ("test.json", "metrics.csv") if (self / name).exists())
             raise CheckpointError(
-                f"{self.path} has a {results[0]}, but no {self.latest.name} to go on from: choose another --out"
+                f"{self.path} has a {result}, but no {self.latest.name} to go on from: choose another --out"
             )
         different = {name: value for name, value in given.items() if stored is not None and stored[name] != value}
         if different and self.has_epochs:
             lines = [f"  {name}: {stored[name]!r} there, {value!r} here" for name, value in different.items()]
             raise CheckpointError(
-                f"{self.path} holds a run with another configuration; leave these settings out, "
-                "or choose another --out:\n" + "\n".join(lines)
+                f"{self.path} holds a run with another configuration ({self.progress(stored)}); leave these settings "
+                "out, or choose another --out:\n" + "\n".join(lines)
             )
         if stored is not None and not resume and self.has_epochs:
             raise CheckpointError(
-                f"{self.path} holds a run already: add --resume to go on with it, or choose another --out"
+                f"{self.path} holds a run already ({self.progress(stored)}): add --resume to continue it, or choose "
+                "another --out"
             )
         if stored is None and self.latest.exists():
             raise CheckpointError(f"{self.path} has a checkpoint but no config.json: choose another --out")
-        config = RunConfig(**with_dataset_settings({**((resume and stored) or {}), **given}))
-        if self.path.exists() and not self.path.is_dir():
-            raise CheckpointError(f"{self.path} is a file: --out must name a folder")
-        return config
+        return RunConfig(**with_dataset_settings({**((resume and stored) or {}), **given}))
 
-    def write_config(self, config: RunConfig, model: Layer, train: ImageSet, valid: ImageSet) -> None:
+    def progress(self, stored: Mapping[str, Any]) -> str:
+        """Return what the run is and how far it got: "vgg08 on cifar100, after epoch 3 of 100"."""
+        return f"{stored['model']} on {stored['dataset']}, after epoch {self.rows_written} of {stored['epochs']}"
+
+    def write_config(self, config: RunConfig, facts: Facts) -> None:
         """Write config.json unless that of finished epochs is there: settings, and facts."""
         if not (self.has_epochs and (self / "config.json").exists()):
-            shape, names = list(train.images.shape[1:]), list(train.class_names)
-            digest = digest_of_file(config.model) if config.own_model else None
-            facts = Facts(without_companions(model).num_parameters, shape, names, [len(train), len(valid)], digest)
             write_json(self / "config.json", {"settings": config.as_dict(), "facts": dataclasses.asdict(facts)})

@@ -127,6 +127,11 @@ class LearningRule:
         expected = {"steps", *self.moments}
         if set(state) != expected:
             raise CheckpointError(f"{type(self).__name__} needs {sorted(expected)}, the state has {sorted(state)}")
+        for name, moment in self.moments.items():
+            if np.shape(state[name]) != moment.shape:
+                raise CheckpointError(
+                    f"{type(self).__name__} has {name} of shape {moment.shape}, the state {np.shape(state[name])}"
+                )
         self.steps = int(state["steps"])
         for name, moment in self.moments.items():
             moment[...] = get_array_module(moment).asarray(state[name], dtype=moment.dtype)

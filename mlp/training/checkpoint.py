@@ -9,8 +9,6 @@ There is no random state among them: randomness is a function of (seed, stream, 
 
 import hashlib
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +17,7 @@ import numpy as np
 from mlp.errors import CheckpointError, ShapeError
 from mlp.files import write_arrays
 from mlp.layers.machinery.base import Layer
+from mlp.stored import as_object, damaged, read_arrays
 from mlp.training.history import History
 from mlp.training.state import TrainingState
 from mlp.typing import Array, PathLike
@@ -61,37 +60,57 @@ def read_checkpoint(path: PathLike) -> dict[str, Array]:
         CheckpointError: the file is missing, damaged, or of another format.
     """
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_arrays(path)
     except FileNotFoundError:
         raise CheckpointError(f"there is no checkpoint {path}") from None
-    # What a damaged zip file raises depends on which of its bytes is wrong.
-    except (OSError, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError) as error:
-        raise damaged(path, error) from None
-    except (zipfile.BadZipFile, zlib.error, MemoryError, SyntaxError, OverflowError) as error:
-        raise damaged(path, error) from None
     stored = arrays.pop("digest", None)
     if stored is None or str(stored) != digest(arrays):
         raise damaged(path, "its digest does not fit")
-    if int(arrays["format"]) != FORMAT:
-        raise CheckpointError(f"checkpoint {path} has format {arrays['format']}, this version reads {FORMAT}")
+    if whole_number(path, arrays, "format") != FORMAT:
+        raise CheckpointError(f"{path} has format {arrays['format']}, this version reads {FORMAT}")
+    whole_number(path, arrays, "step"), whole_number(path, arrays, "epoch")
     return arrays
 
 
-def load_checkpoint(path: PathLike, trainer: TrainingState) -> None:
+def whole_number(path: PathLike, arrays: Mapping[str, Array], name: str) -> int:
+    """Return a number of a checkpoint that counts something."""
+    array = arrays.get(name, np.array(-1))
+    if array.shape != () or array.dtype.kind != "i" or array < 0:
+        raise damaged(path, f"it has no {name}")
+    return int(array)
+
+
+def stored_settings(path: PathLike, arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """Return the settings that were saved along with a checkpoint; {} for none.
+
+    Args:
+        path: of the checkpoint, for messages. arrays: its content.
+    """
+    try:
+        return as_object(json.loads(str(arrays["config"])))
+    except (KeyError, ValueError, RecursionError) as error:
+        raise damaged(path, error) from None
+
+
+def load_checkpoint(path: PathLike, trainer: TrainingState, arrays: Mapping[str, Array] | None = None) -> None:
     """Put a Trainer into the state that `save_checkpoint` saved; its model and rule must be of the same kind.
+
+    Args:
+        arrays: the content of the checkpoint, if it was read before.
 
     Raises:
         CheckpointError: as `read_checkpoint`, or the contents do not fit.
     """
-    arrays, before = read_checkpoint(path), trainer.model.state_dict()
+    arrays, before = arrays or read_checkpoint(path), trainer.model.state_dict()
     try:
+        history = History.from_arrays(section(arrays, "history/"))
+        if len(history.rows) != arrays["epoch"]:
+            raise ValueError(f"it is of epoch {arrays['epoch']} and has {len(history.rows)} rows")
         load_model(path, trainer.model, arrays)
         trainer.rule.initialize(trainer.model.parameters())
         trainer.rule.load_state_dict(section(arrays, "rule/"))
-        trainer.step, trainer.epoch = int(arrays["step"]), int(arrays["epoch"])
-        trainer.history = History.from_arrays(section(arrays, "history/"))
-    except (CheckpointError, KeyError, ValueError, TypeError) as error:
+        trainer.step, trainer.epoch, trainer.history = int(arrays["step"]), int(arrays["epoch"]), history
+    except (CheckpointError, KeyError, ValueError, TypeError, RecursionError) as error:
         trainer.model.load_state_dict(before)  # nothing of another rule's checkpoint, say, is kept
         raise error if isinstance(error, CheckpointError) else damaged(path, error) from None
 
@@ -101,15 +120,9 @@ def load_model(path: PathLike, model: Layer, arrays: Mapping[str, Array] | None 
     try:
         model.load_state_dict(section(arrays or read_checkpoint(path), "model/"))
     except ShapeError as error:
-        raise CheckpointError(f"checkpoint {path} belongs to another model: {error}") from None
+        raise CheckpointError(f"{path} belongs to another model: {error}") from None
 
 
 def section(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
     """Return the entries whose names start with `prefix`, without it."""
     return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def damaged(path: PathLike, error: Exception | str) -> CheckpointError:
-    """Return the error for a file that is no checkpoint, or no longer one."""
-    reason = str(error).partition("\n")[0] or type(error).__name__
-    return CheckpointError(f"checkpoint {path} is damaged ({reason}): delete it, and start again without it")

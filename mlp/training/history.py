@@ -3,13 +3,18 @@
 import csv
 import io
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mlp.errors import ConfigurationError
+from mlp.stored import as_number
 from mlp.typing import Array
+
+METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
+LARGEST = sys.float_info.max  # of a number in a file: larger integers are no floats any more
 
 
 class LayerTable:
@@ -43,8 +48,19 @@ class LayerTable:
     @staticmethod
     def from_arrays(arrays: Mapping[str, Array]) -> "LayerTable":
         """Return the table that `arrays` were made from."""
-        values = {statistic: list(rows) for statistic, rows in arrays.items() if statistic != "names"}
-        return LayerTable([str(name) for name in arrays["names"]], values)
+        names = arrays["names"]
+        values = {statistic: rows for statistic, rows in arrays.items() if statistic != "names"}
+        if names.ndim != 1 or names.dtype.kind != "U":
+            raise ValueError(f"the names of a table are {names.dtype} of shape {names.shape}, not a list of texts")
+        for statistic, rows in values.items():
+            if rows.dtype.kind not in "fiu" or rows.ndim != 2 or rows.shape[1] != len(names):
+                raise ValueError(
+                    f"{statistic} of {len(names)} layers or weights is {rows.dtype} of shape {rows.shape}, not a row "
+                    "of numbers an epoch"
+                )
+        if len({len(rows) for rows in values.values()}) > 1:
+            raise ValueError("the statistics of a table have different numbers of epochs")
+        return LayerTable(names.tolist(), {statistic: list(rows) for statistic, rows in values.items()})
 
 
 class History:
@@ -91,11 +107,29 @@ class History:
 
     @property
     def best_epoch(self) -> int | None:
-        """The epoch (from 1) with the highest validation accuracy, the earliest of equals; None without any."""
+        """The epoch (from 1) with the highest validation accuracy; None without any.
+
+        Of equals it is the one with the lowest validation loss, and the earliest of those.
+        """
         accuracies = self.column("val_acc")
         if not len(accuracies) or np.isnan(accuracies).all():
             return None
-        return self.rows[int(np.nanargmax(accuracies))]["epoch"]
+        losses = np.nan_to_num(self.column("val_loss"), nan=np.inf, posinf=np.inf)
+        equal = np.flatnonzero(accuracies == np.nanmax(accuracies))
+        return self.rows[int(equal[np.argmin(losses[equal])])]["epoch"]
+
+    def restore(self, before: "History") -> None:
+        """Become what a `copy` has kept."""
+        self.rows, self.tables = before.rows, before.tables
+
+    def copy(self) -> "History":
+        """Return a history that keeps what is here now when this one grows."""
+        history = History()
+        history.rows = list(self.rows)
+        for name, table in self.tables.items():
+            values = {statistic: list(rows) for statistic, rows in table.values.items()}
+            history.tables[name] = LayerTable(table.names, values)
+        return history
 
     def csv(self) -> str:
         """Return the rows as CSV text; floats are written with all their digits, what a row lacks as nan."""
@@ -117,7 +151,7 @@ class History:
     def from_arrays(arrays: Mapping[str, Array]) -> "History":
         """Return the history that `arrays` were made from."""
         history = History()
-        history.rows = json.loads(str(arrays["rows"]))
+        history.rows = checked_rows(json.loads(str(arrays["rows"])))
         tables: dict[str, dict[str, Array]] = {}
         for key, value in arrays.items():
             if key.startswith("tables/"):
@@ -125,3 +159,46 @@ class History:
                 tables.setdefault(name, {})[part] = value
         history.tables = {name: LayerTable.from_arrays(parts) for name, parts in tables.items()}
         return history
+
+
+def checked_rows(rows: Any) -> list[dict[str, Any]]:
+    """Return the rows of a history that was read from a file: numbers by name, epochs 1, 2, ..., accuracies in 0 .. 1.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError("its rows are no rows of a history")
+    checked = []
+    for number, row in enumerate(rows, start=1):
+        if "epoch" not in row:
+            raise ValueError(f"row {number} has no epoch")
+        limits = {name: (0.0, 1.0) for name in row if isinstance(name, str) and name.endswith("_acc")}
+        values = {name: as_number(str(name), value, *limits.get(name, ())) for name, value in row.items()}
+        if values["epoch"] != number:
+            raise ValueError(f"row {number} is of epoch {values['epoch']:g}")
+        checked.append({**row, "epoch": number})
+    return checked
+
+
+def plain_row(row: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Return the row of an epoch with Python's own numbers in place of NumPy's, as files can hold them.
+
+    Args:
+        source: whose values they are, for the message.
+
+    Raises:
+        ConfigurationError: a value is no single number.
+    """
+    plain = {}
+    for name, value in row.items():
+        number = value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
+        number = int(number) if isinstance(number, bool) else number
+        writable = isinstance(number, float) or (isinstance(number, int) and abs(number) <= LARGEST)
+        if not isinstance(name, str) or not writable:
+            raise ConfigurationError(
+                f"{source} put {str(name)[:40]!r} of type {type(value).__name__} into the row of an epoch: give it a "
+                "name and one number"
+            )
+        plain[name] = number
+    return plain

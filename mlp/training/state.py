@@ -49,6 +49,7 @@ class TrainingState:
             looked at).
         gradient_statistics: {statistic: a number for each parameter of `rule.flat`} of the epoch that just ended, see
             `mlp.engine.gradient_statistics`; None unless a hook has called `record_gradients`.
+        epoch_saved: whether the epoch that is being finished is in a checkpoint already.
         gradients_wanted, stopping: whether `record_gradients` and `stop` were called.
     """
 
@@ -70,7 +71,7 @@ class TrainingState:
         self.batch: Any = None
         self.batch_loss: Any = None
         self.gradient_statistics: dict[str, Array] | None = None
-        self.gradients_wanted = self.stopping = False
+        self.gradients_wanted = self.stopping = self.epoch_saved = False
 
     def record_gradients(self) -> None:
         """Ask in before_training for `gradient_statistics`; any number of hooks may."""

@@ -8,6 +8,7 @@ that is called at its moments.
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +16,11 @@ from mlp.backend import device_of
 from mlp.data import prefetch
 from mlp.engine import make_engine
 from mlp.engine.gradient_statistics import EVERYTHING
-from mlp.errors import ConfigurationError
+from mlp.errors import ConfigurationError, StopRequestedError
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
-from mlp.training.history import History
+from mlp.training.history import History, plain_row
 from mlp.training.hooks import Evaluate, Hook, StopOnNonFinite
 from mlp.training.state import NoBatches, TrainingState
 from mlp.typing import BatchSource, Schedule
@@ -118,10 +119,27 @@ class Trainer(TrainingState):
                 self.step += 1
         loss, accuracy = self.engine.read_metrics()
         self.gradient_statistics = self.engine.read_gradient_statistics() if self.gradients_wanted else None
-        self.epoch += 1
-        row = {"epoch": self.epoch, "train_loss": loss, "train_acc": accuracy}
+        row = {"epoch": self.epoch + 1, "train_loss": loss, "train_acc": accuracy}
         row |= {"val_loss": float("nan"), "val_acc": float("nan"), "learning_rate": self.rule.learning_rate}
         row["seconds"] = round(time.perf_counter() - start, 3)
-        self.history.rows.append(row)
-        for hook in hooks:
-            hook.after_epoch(self, row)
+        self._finish_epoch(row, hooks)
+
+    def _finish_epoch(self, row: dict[str, Any], hooks: Sequence[Hook]) -> None:
+        """Let the hooks see the end of an epoch; one that is not saved when an error comes between is forgotten.
+
+        Otherwise metrics and tables would tell of an epoch that no checkpoint has, or one of them and not the other.
+        """
+        before, self.epoch_saved = self.history.copy(), False
+        self.epoch += 1
+        try:
+            self.history.rows.append(row)
+            for hook in hooks:
+                hook.after_epoch(self, row)
+                row.update(plain_row(row, f"the hook {type(hook).__name__}"))
+        except StopRequestedError:  # the epoch is whole
+            raise
+        except BaseException:
+            if not self.epoch_saved:
+                self.history.restore(before)
+                self.epoch -= 1
+            raise

@@ -142,7 +142,7 @@ def test_what_stands_in_the_way_is_one_line(finished, make_run, tmp_path, call):
         status, _, error = call(script, *arguments)
         assert status == 2, message
         assert message in error
-        assert error.startswith(f"{script.__name__}.py: ")
+        assert error.startswith(f"{script.__name__.rpartition('.')[2]}.py: ")
         assert error.count("\n") == 1
 
 

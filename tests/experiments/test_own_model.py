@@ -154,6 +154,7 @@ def test_a_run_with_a_model_of_ones_own_and_its_resume(file, small, tmp_path, ca
     assert (status, error) == (0, "")
     assert f"{file}:linear on npz:" in text
     facts = json.loads((out / "config.json").read_text())["facts"]
+    assert len(facts.pop("data")) == 64
     assert facts == {
         "parameters": 773,
         "image_shape": [8, 8, 3],

@@ -18,6 +18,7 @@ from mlp.diagnostics.smoothness.covariate_shift import CovariateShift
 from mlp.diagnostics.smoothness.nearby import Nearby
 from mlp.errors import CheckpointError
 from mlp.files import write_arrays, write_text
+from mlp.stored import damaged, read_arrays
 from mlp.typing import Array, PathLike
 
 MEASURED = ("loss", "loss_min", "loss_max", "grad_norm", "change_min", "change_max", "beta", "cosine_min")
@@ -101,12 +102,12 @@ class SmoothnessRecord:
         """
         path = Path(folder) / "smoothness.npz"
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-                return SmoothnessRecord.from_arrays({name: archive[name] for name in archive.files})
+            arrays = read_arrays(path)
         except FileNotFoundError:
             raise CheckpointError(
                 f"there is no {path}: train the run with --smoothness 50, or with scripts/smoothness.py"
             ) from None
-        except Exception as error:  # what a damaged file raises can be of any kind
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            raise CheckpointError(f"{path} is damaged ({reason}): delete it") from None
+        try:
+            return SmoothnessRecord.from_arrays(arrays)
+        except Exception as error:  # what wrong arrays lead to can be of any kind
+            raise damaged(path, error) from None

@@ -54,7 +54,9 @@ def check_returned(label: str, outputs: Array | None) -> Array:
 
 
 def check_state(mine: Mapping[str, Array], given: Mapping[str, Array]) -> None:
-    """Check that `given` has the names and shapes of `mine`, the parameters and buffers of a model.
+    """Check that `given` has the names, shapes and kinds of numbers of `mine`, the arrays of a model.
+
+    Floats of another precision are converted; whole numbers are no weights, and no others are counters.
 
     Raises:
         ShapeError: it has not.
@@ -65,3 +67,5 @@ def check_state(mine: Mapping[str, Array], given: Mapping[str, Array]) -> None:
     for name, array in mine.items():
         if array.shape != given[name].shape:
             raise ShapeError(f"{name!r}: the model has shape {array.shape}, the weights {given[name].shape}")
+        if array.dtype.kind != given[name].dtype.kind:
+            raise ShapeError(f"{name!r}: the model has {array.dtype} numbers, the weights {given[name].dtype}")

@@ -19,7 +19,8 @@ class Checkpoint(Hook):
         self.folder, self.config = folder, config
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
-        # The best first: a kill between the two leaves a latest that repeats this epoch and writes the same best.
+        # The latest first: after a kill between the two, a resume finds the best epoch in the latest, and saves it.
+        save_checkpoint(self.folder / "checkpoint-latest.npz", trainer, self.config)
+        trainer.epoch_saved = True
         if trainer.history.best_epoch == row["epoch"]:
             save_checkpoint(self.folder / "checkpoint-best.npz", trainer, self.config)
-        save_checkpoint(self.folder / "checkpoint-latest.npz", trainer, self.config)

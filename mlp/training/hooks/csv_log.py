@@ -1,25 +1,27 @@
 """The history as a CSV file."""
 
+from pathlib import Path
 from typing import Any
 
 from mlp.files import write_text
-from mlp.training.hooks.base import Hook
+from mlp.training.hooks.side_files import SideFiles
 from mlp.training.state import TrainingState
 from mlp.typing import PathLike
 
 
-class CsvLog(Hook):
+class CsvLog(SideFiles):
     """Writes the history's rows to a CSV file after every epoch, and at the end.
 
     At the end once more, because a kill between the last checkpoint and this file leaves no epoch to be done.
     """
 
     def __init__(self, path: PathLike) -> None:
-        self.path = path
+        super().__init__()
+        self.path = Path(path)
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
-        write_text(self.path, trainer.history.csv())
+        self.write(self.path, lambda: write_text(self.path, trainer.history.csv()))
 
     def after_training(self, trainer: TrainingState) -> None:
         if trainer.history.rows:
-            write_text(self.path, trainer.history.csv())
+            self.write(self.path, lambda: write_text(self.path, trainer.history.csv()))

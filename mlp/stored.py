@@ -1,0 +1,136 @@
+"""Reading the files of a run's folder: each with a limit that is looked at before memory is taken.
+
+Such a file may have been cut off, edited, or made by somebody who means harm. What is read here is either right or
+raises `DamagedError`; what cannot be read at all, for want of a permission or of memory, raises another error, because
+the file may be perfectly good then.
+
+    JSON, CSV     at most `LONGEST_TEXT` bytes of UTF-8, with or without a byte order mark (Windows' editors write one)
+    .npz          as `mlp.files.write_arrays` writes it: plain arrays, not compressed, so none is larger than its file
+"""
+
+import json
+import math
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import numpy as np
+
+from mlp.errors import CheckpointError, DamagedError, text_of
+from mlp.typing import Array, PathLike
+
+LONGEST_TEXT = 1 << 24
+LONGEST_REASON = 300  # characters: what is wrong with a file may quote the file
+
+
+@contextmanager
+def open_file(path: PathLike) -> Iterator[IO[bytes]]:
+    """Open a regular file for reading; whatever is found wrong with its content while it is open is a `DamagedError`.
+
+    Raises:
+        FileNotFoundError: there is none. CheckpointError: it may not be read, or is no regular file (a pipe would make
+            the reader wait forever). DamagedError: it was read and is wrong. MemoryError: it is too large to be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL character
+        raise CheckpointError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise CheckpointError(f"{path} cannot be read: it is no file, but a folder, a pipe or a device")
+    with open(descriptor, "rb") as file:
+        try:
+            yield file
+        except (CheckpointError, MemoryError):
+            raise
+        except OSError as error:
+            if error.errno is None:  # raised by a reader about the content, not by the system
+                raise damaged(path, error) from None
+            raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
+        except Exception as error:  # what a wrong byte leads to can be of any kind
+            raise damaged(path, error) from None
+
+
+def damaged(path: PathLike, reason: BaseException | str) -> DamagedError:
+    """Return the error for a file that was read and is not what its name says."""
+    text = reason if isinstance(reason, str) else text_of(reason) or type(reason).__name__
+    if isinstance(reason, RecursionError):
+        text = "it is nested too deeply"
+    text = " ".join(text.split())
+    return DamagedError(f"{path} is damaged: {text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + ' ...'}")
+
+
+def read_text(path: PathLike) -> str:
+    """Return the text of a file."""
+    with open_file(path) as file:
+        content = file.read(LONGEST_TEXT + 1)
+        if len(content) > LONGEST_TEXT:
+            raise ValueError(f"it is longer than {LONGEST_TEXT:,} bytes")
+        return content.decode("utf-8-sig")
+
+
+def read_object(path: PathLike) -> dict[str, Any]:
+    """Return the JSON object that a file holds."""
+    text = read_text(path)
+    try:
+        return as_object(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise damaged(path, error) from None
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    """Return a dict as it is; a ValueError for anything else."""
+    if not isinstance(value, dict):
+        raise ValueError(f"expected a JSON object, got a {type(value).__name__}")
+    return value
+
+
+def as_number(name: str, value: Any, lowest: float = -math.inf, highest: float = math.inf) -> float:
+    """Return a number of a JSON file as a float, NaN where it was not measured; a ValueError for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{name} must be a number, got a {type(value).__name__}")
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is a number of {len(str(value))} digits") from None
+    if number < lowest or number > highest:
+        raise ValueError(f"{name} must lie in {lowest:g} .. {highest:g}, got {number:g}")
+    return number
+
+
+def read_arrays(path: PathLike) -> dict[str, Array]:
+    """Return the arrays of an .npz file of ours."""
+    with open_file(path) as file, zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        names = [entry.filename for entry in entries]
+        if len(set(names)) < len(names):
+            raise ValueError("it has two arrays of one name")
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("it is compressed, which files of runs are not")
+        if sum(entry.file_size for entry in entries) > os.fstat(file.fileno()).st_size:
+            raise ValueError("its arrays are said to be larger than the file")
+        return {entry.filename.removesuffix(".npy"): read_member(archive, entry) for entry in entries}
+
+
+def read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
+    """Return one array of an open archive."""
+    with archive.open(entry) as stream:
+        version = np.lib.format.read_magic(stream)
+        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in readers:
+            raise ValueError(f"{entry.filename} has a header of version {version}")
+        shape, _, dtype = readers[version](stream)
+        if dtype.hasobject or dtype.names:
+            raise ValueError(f"{entry.filename} holds {dtype}, not plain numbers or texts")
+        if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != entry.file_size - stream.tell():
+            raise ValueError(f"{entry.filename} has another size than its header tells")
+        stream.seek(0)
+        array = np.lib.format.read_array(stream, allow_pickle=False)
+        if stream.read(1):  # the end is also where zip compares its checksum
+            raise ValueError(f"{entry.filename} has more bytes than its header tells")
+        return array

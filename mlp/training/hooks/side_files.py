@@ -1,0 +1,35 @@
+"""Files for people to look at, which end no training when they cannot be written."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mlp.errors import CheckpointError, as_sentence
+from mlp.training.hooks.base import Hook
+
+
+class SideFiles(Hook):
+    """Base class of hooks that write tables and pictures.
+
+    A spreadsheet may have a file open, which Windows does not allow to replace, or a font may be missing: that is
+    noted, training continues, and the file is written the next time.
+
+    Attributes:
+        unwritten: {path: the error} of what is not up to date.
+    """
+
+    def __init__(self) -> None:
+        self.unwritten: dict[Path, Exception] = {}
+
+    def write(self, path: Path, action: Callable[[], Any]) -> None:
+        """Call `action`, which writes `path`; if it fails, say so once and remember it."""
+        try:
+            action()
+            self.unwritten.pop(path, None)
+        except CheckpointError:  # the folder is no longer ours
+            raise
+        except Exception as error:
+            if path not in self.unwritten:
+                print(f"note: {path} could not be written ({as_sentence(error)}): a later try follows", file=sys.stderr)
+            self.unwritten[path] = error
