@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 IMAGES, INTEROP = ["pillow>=10"], ["safetensors>=0.4"]
 LESSONS = [*IMAGES, "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29", "nbconvert>=7.16", "math-core>=0.9"]
-TEST = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6.100", *IMAGES, *INTEROP, *LESSONS]
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "setuptools>=70.1", "hypothesis>=6.100", *IMAGES, *INTEROP, *LESSONS]
 
 setup(
     name="mlp",
@@ -20,6 +20,8 @@ setup(
         "mlp.reproduction.cluster": ["array.sh"],
         "mlp.pages": ["style.css", "templates/*"],
     },
+    # Editable installs as a path: otherwise a clone that is called mlp hides the package from its parent folder.
+    options={"editable_wheel": {"mode": "compat"}},
     entry_points={"console_scripts": ["mlp=mlp.__main__:main"]},
     install_requires=["numpy>=2.0", "matplotlib>=3.8", "jinja2>=3.1", "tqdm>=4.66", "threadpoolctl>=3.5"],
     extras_require={

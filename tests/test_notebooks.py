@@ -80,6 +80,7 @@ def warnings(outputs):
     return [(cell, text) for cell, name, text in texts if name == "stderr" or "Warning" in text]
 
 
+@pytest.mark.slow
 @each_notebook
 def test_a_lesson_runs(path, runs):
     notebook = runs[path].result()
@@ -88,6 +89,7 @@ def test_a_lesson_runs(path, runs):
     assert all(cell.execution_count for cell in cells_with_code(notebook))
 
 
+@pytest.mark.slow
 @each_notebook
 def test_a_student_copy_stops_at_the_first_exercise(path, runs):
     (_, error), *_ = errors(outputs(runs[path].result(), student=True))

@@ -61,6 +61,7 @@ def own(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_training_on_images_of_ones_own_and_resuming(own):
     settings = ["--dataset", "npz:own.npz", "--filters", "2", "--batch-size", "20", "--epochs", "2", "--out", "run"]
     result = script("train.py", *settings, "--stop-after", 1, cwd=own)

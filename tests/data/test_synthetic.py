@@ -50,6 +50,7 @@ def test_classes_of_a_group_share_colours_and_mirror_images_keep_their_class():
     assert abs(by_class - by_class[:, :, ::-1]).max() < 20
 
 
+@pytest.mark.slow
 def test_a_small_network_learns_it():
     train, test = synthetic(2000, 400, image_size=16, num_classes=20)
     model = vgg(depth=8, norm="batch", filters=8, num_classes=20)

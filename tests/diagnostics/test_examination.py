@@ -39,6 +39,7 @@ def test_each_pathology_is_named_first(name, seed):
     assert found == [name, *consequences]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("name", HEALTHY)
 def test_sound_networks_get_no_alarm(name, seed):

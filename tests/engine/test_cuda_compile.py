@@ -68,6 +68,7 @@ def compilations(tmp_path_factory):
         return dict(zip(ARCHITECTURES, compile_all(pool), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_kernels_compile_without_spills(compilations, architecture):
     compiled, log = compilations[architecture]

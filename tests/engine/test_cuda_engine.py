@@ -83,7 +83,7 @@ def compare(make_model, make_rule=lambda: GradientDescent(1e-2), precision="floa
 @pytest.mark.parametrize(
     "settings",
     [
-        {},
+        pytest.param({}, marks=pytest.mark.slow),
         {"reduction_shortcut": "avgpool"},
         {"norm": "none"},
         {"norm_position": "after", "residual": False},
@@ -160,6 +160,7 @@ RULE_SETTINGS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", RULE_SETTINGS, ids=str)
 @pytest.mark.parametrize("name", RULES)
 def test_learning_rules(library, name, settings):
@@ -193,6 +194,7 @@ def test_what_has_no_kernel_runs_as_the_textbook_has_it(library):
     compare(mixed_model)
 
 
+@pytest.mark.slow
 def test_other_losses_and_rules(library):
     compare(lambda: small_vgg(8), lambda: Slow(1e-2))
     compare(lambda: small_vgg(8), loss=SoftmaxCrossEntropy(label_smoothing=0.1))
@@ -322,6 +324,7 @@ def test_batches_are_uploaded_once(library):
     assert not engine.residents
 
 
+@pytest.mark.slow
 def test_batches_may_be_made_in_another_thread(library):
     """While the first steps are recorded, too."""
     results = []

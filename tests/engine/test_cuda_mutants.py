@@ -50,6 +50,7 @@ def test_the_order_of_the_warps_does_not_matter(emulated, expected, order):
     np.testing.assert_array_equal(a_step(emulated, order), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", BARRIERS)
 def test_a_missing_barrier_is_noticed(emulated, expected, line):
     for order in range(2):
@@ -116,6 +117,7 @@ def test_the_module_of_mutants_is_right_without_them(mutants, expected):
     np.testing.assert_array_equal(a_step(mutants, 0), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(1, len(MUTANTS) + 1), ids=[original.strip()[-40:] for original, _ in MUTANTS])
 def test_a_mutant_is_noticed(mutants, expected, number):
     mutants.set_mutant(number)

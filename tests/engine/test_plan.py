@@ -96,6 +96,7 @@ def test_memory_is_planned_once(engine):
     assert engine.plans == plans
 
 
+@pytest.mark.slow
 def test_steps_allocate_nothing(engine):
     x, targets = batch(6)
     for _ in range(5):

@@ -78,6 +78,7 @@ def test_ssrn(dropout):
     compare_engines(lambda: ssrn(CLASSES, 25, filters=4, dropout=dropout), (5, 7, 7, 25), steps=2)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(variants(), st.integers(2, 7), st.integers(1, 3), st.sampled_from([1, 30_000, plan.BLOCK_BYTES]))
 def test_any_variant(variant, images, threads, block_bytes):

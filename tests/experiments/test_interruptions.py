@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.slow
 def test_killed_at_20_random_moments_with_dropout_and_warm_restarts(tmp_path):
     command = [sys.executable, str(HERE / "interruptions.py"), str(tmp_path), "20", "0"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)

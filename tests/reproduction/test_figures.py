@@ -53,6 +53,7 @@ def curves(axes):
     return {line.get_label(): line for line in axes.lines if not line.get_label().startswith(("_", "chance"))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_has_a_panel_or_a_line_for_each_run(name, quick):
     drawing = draw(name, quick)
@@ -237,6 +238,7 @@ def test_learning_rates_have_a_table_of_gradients(quick):
     assert draw("s0-fig3", quick).numbers == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["s1-fig1", "s2-fig1ab", "s1-fig10", "s0-18-fig"])
 def test_files_are_written_and_legends_stand_below_the_panels(name, quick, tmp_path):
     drawing, paths = save(name, tmp_path, quick)

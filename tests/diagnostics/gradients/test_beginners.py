@@ -114,7 +114,7 @@ class Once:
         (NotCallable, "TypeError: 'NoneType' object is not callable"),
         (Unaligned, "compare the shapes in this line"),
         (NoReturn, "forward returned None: is `return` missing?"),
-        (Cast, "forward rounds its inputs to float32"),
+        pytest.param(Cast, "forward rounds its inputs to float32", marks=pytest.mark.slow),
         (KeptTwice, "keep all that backward needs in one call"),
         (TupleTaken, "x, s = self.take()"),
         (OtherTuple, "x, s = self.take()"),
