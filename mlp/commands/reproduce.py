@@ -9,6 +9,7 @@
     python scripts/reproduce.py table s0-tab1               ours beside the published numbers, with a verdict
     python scripts/reproduce.py figure s0-fig1              one of the reports' figures, as PNG and PDF
     python scripts/reproduce.py findings                    what the reports found, and whether our runs show it
+    python scripts/reproduce.py report x-6                  one row's page: the loss around networks, all measurements
     python scripts/reproduce.py report                      a page with all tables and figures, as HTML and Markdown
 
 s0 ... s4 are the reports, x is what follows from several; s0-7 is a row, s0-tab1 and s4-fig7 are tables and figures of
@@ -34,6 +35,7 @@ from mlp.reproduction.listing import list_rows, rows_as_json
 from mlp.reproduction.page.markdown import findings_text
 from mlp.reproduction.page.write import write_report
 from mlp.reproduction.plan import RUNS, command_for, plan_runs
+from mlp.reproduction.probes.compute import measure_rows
 from mlp.reproduction.reports import select
 from mlp.reproduction.scale import QUICK, SCALES, choose_dataset, find_scale
 from mlp.reproduction.tables import make_table
@@ -61,7 +63,15 @@ def run_command(arguments):
         ) from None
     planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
     root = Path(arguments.out) / scale.name
-    return do_runs(planned, root, f"{scale.label}; {dataset} images", arguments)
+    status = do_runs(planned, root, f"{scale.label}; {dataset} images", arguments) if planned else 0
+    if arguments.cluster:
+        if any(row.probes for row in rows):
+            print("after the runs, the same command without --cluster measures what is around them")
+        return status
+    options = {"dataset": dataset, "data_dir": arguments.data_dir, "jobs": arguments.jobs or 1}
+    failed = measure_rows(rows, planned, root, scale, **options)
+    print("\n".join(f"failed: {line}" for line in failed), file=sys.stderr, end="\n" if failed else "")
+    return status or (1 if failed else 0)
 
 
 def status_command(arguments):
@@ -119,7 +129,8 @@ def figure_command(arguments):
 def report_command(arguments):
     out = arguments.out or Path(arguments.runs) / "report"
     with runs_and_scale(arguments) as (index, scale):
-        paths = write_report(out, index, scale, arguments.seeds, say=print)
+        rows = [row.id for row in select(arguments.rows)] if arguments.rows else []
+        paths = write_report(out, index, scale, arguments.seeds, say=print, rows=rows)
     print("\n".join(map(str, paths)))
 
 
@@ -174,6 +185,7 @@ def main() -> int:
     )
 
     reporting = command("report", report_command, "write a page with all tables and figures so far", shows_runs=True)
+    reporting.add_argument("rows", nargs="*", metavar="ROW", help="only these rows, x-6 say (default: all)")
     reporting.add_argument(
         "--out", type=path_argument, metavar="DIR", help="folder to write to (default: report/ in that of the runs)"
     )

@@ -20,6 +20,7 @@ from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
 from mlp.diagnostics.smoothness import Smoothness
+from mlp.errors import ConfigurationError
 from mlp.experiments.config import add_flags, given_settings
 from mlp.experiments.run import run
 from mlp.training.hooks import Hook, KeepWeights
@@ -43,6 +44,13 @@ def main() -> int:
     paths.add_argument(
         "--smoothness", type=int, metavar="N", help="every N steps, measure how well the gradient predicts what is near"
     )
+    paths.add_argument(
+        "--covariate-shift",
+        type=int,
+        default=0,
+        metavar="N",
+        help="with --smoothness: covariate shift of N layers",
+    )
     paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one a core)")
     arguments = parser.parse_args()
 
@@ -65,7 +73,11 @@ def main() -> int:
 def probes(arguments: Any, out: str) -> list[Hook]:
     """Return the hooks that were asked for beside those of every run."""
     hooks: list[Hook] = [KeepWeights(out)] if arguments.keep_weights else []
-    return hooks + ([Smoothness(arguments.smoothness, out)] if arguments.smoothness else [])
+    if arguments.smoothness is None:
+        if arguments.covariate_shift:
+            raise ConfigurationError("--covariate-shift is measured together with --smoothness N: add it, 50 say")
+        return hooks
+    return [*hooks, Smoothness(arguments.smoothness, out, layers=arguments.covariate_shift)]
 
 
 def after_interrupt() -> str:

@@ -17,6 +17,7 @@ from mlp.files import write_figure
 from mlp.reproduction.gradient_magnitude import HEADER, gradient_magnitudes, magnitude_rows
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.plan import Result, collect, command_for
+from mlp.reproduction.probes.figures import PROBE_KINDS, draw_probe
 from mlp.reproduction.reports import EXHIBITS, Exhibit, rows_of, runs_of
 from mlp.reproduction.scale import FULL, Scale
 from mlp.typing import PathLike
@@ -64,6 +65,8 @@ def draw(name: str, index: RunIndex, scale: Scale | None = None, seeds: Sequence
     """
     exhibit = find_figure(name)
     results = collect(rows_of(name), index, scale, seeds)
+    if exhibit.kind in PROBE_KINDS:
+        return draw_with_probes(exhibit, results, index, scale)
     drawn = [result for result in results if result.records]
     if not drawn:
         raise CheckpointError(nothing_to_draw(exhibit, results, index))
@@ -79,6 +82,16 @@ def draw(name: str, index: RunIndex, scale: Scale | None = None, seeds: Sequence
         except ConfigurationError as error:  # runs on different images, say
             left_out.append(f"no table: {error}")
     return Drawing(exhibit, drawn[0].scale, KINDS[exhibit.kind](exhibit, drawn, title), left_out, numbers)
+
+
+def draw_with_probes(exhibit: Exhibit, results: Sequence[Result], index: RunIndex, scale: Scale | None) -> Drawing:
+    """Draw a figure of what was measured around networks."""
+    there = [result for result in results if result.records]
+    title = "\n".join([f"{exhibit.id}: {exhibit.title}", *caveats(there)])
+    scale, (figure, numbers, left_out) = draw_probe(exhibit, results, title, index, there[0].scale if there else scale)
+    if figure is None:
+        raise CheckpointError("; ".join([f"{exhibit.id} has nothing to show", *left_out[:2]]))
+    return Drawing(exhibit, scale, figure, left_out, numbers)
 
 
 def save(

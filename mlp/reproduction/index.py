@@ -58,11 +58,13 @@ class PlannedRun:
     Attributes:
         name: of its folder. settings: for `mlp.experiments.run`; those left out have RunConfig's defaults.
         wanted_by: who wants it, ids of rows, say.
+        more: flags of train.py beside its settings, for what is measured while it trains.
     """
 
     name: str
     settings: dict[str, Any]
     wanted_by: list[str] = field(default_factory=list)
+    more: tuple[str, ...] = ()
 
     @property
     def epochs(self) -> int:
@@ -136,6 +138,7 @@ def each_once(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
     for run in runs:
         first = known.setdefault(identity(run.settings), run)
         first.wanted_by += [who for who in run.wanted_by if who not in first.wanted_by]
+        first.more = first.more or run.more
     return list(known.values())
 
 

@@ -55,7 +55,12 @@ def plan_runs(
     """
     where = {} if device == RunConfig.device else {"device": device}
     return each_once(
-        PlannedRun(folder_name(run, seed, dataset), {**settings_of(run, seed, scale, dataset), **where}, [row.id])
+        PlannedRun(
+            folder_name(run, seed, dataset),
+            {**settings_of(run, seed, scale, dataset), **where},
+            [row.id],
+            scale.smoothness_flags if "smoothness" in row.probes else (),
+        )
         for row in rows
         for run in (row.runs if row.can_run else ())
         for seed in (scale.seeds(row.seeds) if seeds is None else seeds)

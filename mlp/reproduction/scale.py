@@ -42,6 +42,8 @@ class Scale:
         settings: what takes the place of RunConfig's defaults, a dict.
         batch_part: batches are smaller by this factor.
         one_seed: whether only the first seed of a row is run.
+        measure_every: steps between two measurements of smoothness.
+        landscape: points on each axis, and images. depths: of networks whose gradients are correlated.
     """
 
     name: str
@@ -49,6 +51,14 @@ class Scale:
     settings: Mapping[str, Any] = field(default_factory=dict)
     batch_part: int = 1
     one_seed: bool = False
+    measure_every: int = 50
+    landscape: tuple[int, int] = (25, 1000)
+    depths: tuple[int, ...] = (8, 14, 20, 26, 32, 38)
+
+    @property
+    def smoothness_flags(self) -> tuple[str, ...]:
+        """The flags of train.py that measure smoothness, and covariate shift at eight layers."""
+        return ("--smoothness", str(self.measure_every), "--covariate-shift", "8")
 
     def apply(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings of a run at this scale, given those at full scale; both differ from RunConfig's defaults.
@@ -77,6 +87,9 @@ QUICK = Scale(
     {"limit_classes": 10, "limit_train": 1900, "epochs": 8, "filters": 16},
     batch_part=5,
     one_seed=True,
+    measure_every=20,
+    landscape=(9, 200),
+    depths=(8, 14, 20),
 )
 SCALES = {scale.name: scale for scale in (FULL, QUICK)}
 

@@ -77,7 +77,7 @@ def words_of(
     """
     paths = ["--out", str(folder or outcome.folder), "--resume", "--threads", str(threads)]
     paths += [] if data_dir is None else ["--data-dir", str(data_dir)]
-    return [*command, *flags(outcome.run.settings), *paths]
+    return [*command, *flags(outcome.run.settings), *outcome.run.more, *paths]
 
 
 def flags(settings: Mapping[str, Any]) -> list[str]:

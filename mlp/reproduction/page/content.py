@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from mlp.reproduction.figures import Drawing, missing_parts, save
 from mlp.reproduction.findings import CheckedFindings, check_findings
 from mlp.reproduction.index import RunIndex, identity
 from mlp.reproduction.plan import DATASETS, Result, collect, command_for, plan_runs
-from mlp.reproduction.reports import REPORTS, STATES, Exhibit, Row, rows_of
+from mlp.reproduction.reports import EXHIBITS, REPORTS, ROWS, STATES, Exhibit, Row, rows_of, runs_of
 from mlp.reproduction.scale import FULL, QUICK, SCALES, Scale
 from mlp.reproduction.tables import Table, make_table
 from mlp.typing import PathLike
@@ -81,16 +81,26 @@ class Page:
 
 
 def gather(
-    figures: Path, index: RunIndex, scale: Scale | None, seeds: Sequence[int] | None, say: Callable[[str], object]
+    figures: Path,
+    index: RunIndex,
+    scale: Scale | None,
+    seeds: Sequence[int] | None,
+    say: Callable[[str], object],
+    *,
+    rows: Collection[str] = (),
 ) -> Page:
     """Return the Page; the figures are written to the folder `figures`. Arguments as for `write_report`."""
     sections, all_results = [], []
     scales = list(SCALES.values()) if scale is None else [scale]
+    wanted = {exhibit for row in rows for exhibit in ROWS[row].exhibits} or EXHIBITS.keys()
     for name, report in REPORTS.items():
         shown, results, missing, with_runs = [], [], [], []
-        for exhibit, one_scale in itertools.product(report.EXHIBITS, scales):
+        exhibits = [exhibit for exhibit in report.EXHIBITS if exhibit.id in wanted]
+        if not exhibits:
+            continue
+        for exhibit, one_scale in itertools.product(exhibits, scales):
             found = collect(rows_of(exhibit.id), index, one_scale, seeds)
-            if any(result.records for result in found):
+            if any(result.records for result in found) or needs_no_runs(exhibit):
                 if not exhibit.is_table:
                     say(f"drawing {exhibit.id} ({one_scale.name} scale)")
                 results += found
@@ -105,7 +115,7 @@ def gather(
                 name,
                 title_of(report.__doc__ or ""),
                 shown,
-                [exhibit for exhibit in report.EXHIBITS if exhibit not in with_runs],
+                [exhibit for exhibit in exhibits if exhibit not in with_runs],
                 (command_for(name, QUICK, index.root), command_for(name, FULL, index.root)),
                 missing + missing_lines(results, index.root),
                 {known.name: count_runs(report.ROWS, index, known) for known in SCALES.values()},
@@ -115,6 +125,11 @@ def gather(
         )
     findings = [checked for checked in (check_findings(index, one, seeds) for one in scales) if checked.judged]
     return Page(sections, caveats_of(all_results), list(dict.fromkeys(index.damaged)), findings)
+
+
+def needs_no_runs(exhibit: Exhibit) -> bool:
+    """Whether an exhibit shows what is measured without training anything."""
+    return not runs_of(rows_of(exhibit.id))
 
 
 def missing_lines(results: Sequence[Result], root: PathLike) -> list[str]:

@@ -22,6 +22,8 @@ from mlp.reproduction.page.markdown import markdown_page
 from mlp.reproduction.scale import Scale
 from mlp.typing import PathLike
 
+COMES_FROM = {"x-6": ("s2-20", "s2-22", "s2-23", "s1-24")}  # rows whose exhibits stand on the page of another
+
 
 def write_report(
     out: PathLike,
@@ -29,6 +31,8 @@ def write_report(
     scale: Scale | None = None,
     seeds: Sequence[int] | None = None,
     say: Callable[[str], object] = print,
+    *,
+    rows: Sequence[str] = (),
 ) -> list[Path]:
     """Draw all figures and write the two pages to the folder `out`; return the paths of the pages.
 
@@ -36,19 +40,22 @@ def write_report(
         index: our runs. scale: None shows every table and figure at each scale that has runs of it.
         seeds: None takes those of the rows.
         say: is told what is being drawn, because it takes a minute or two.
+        rows: ids of rows, for a page with their tables and figures alone, "x-6.html"; () for all.
 
     Raises:
         CheckpointError: there is no run at all.
     """
     out = Path(out)
-    page = gather(out / "figures", index, scale, seeds, say)
+    together = [*rows, *(other for row in rows for other in COMES_FROM.get(row, ()))]
+    page = gather(out / "figures", index, scale, seeds, say, rows=together)
     if not any(section.shown for section in page.sections):
         raise CheckpointError(
             f"there is nothing to report: no run of the reports in {index.root} has an epoch; "
             "python scripts/reproduce.py run all --scale quick makes small ones"
         )
     out.mkdir(parents=True, exist_ok=True)
-    pages = {out / "report.html": html_page(page), out / "report.md": markdown_page(page)}
+    name = "_".join(rows) or "report"
+    pages = {out / f"{name}.html": html_page(page), out / f"{name}.md": markdown_page(page)}
     for path, text in pages.items():
         write_text(path, text)
     return list(pages)

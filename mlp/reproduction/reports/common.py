@@ -12,6 +12,21 @@ RC: dict[str, Any] = {"residual": True}  # around the processing blocks only, as
 RC_POOL: dict[str, Any] = {"residual": True, "reduction_shortcut": "avgpool"}  # around all blocks, as in s1 and s4
 SCHEDULE_I: dict[str, Any] = {"schedule_unit": "step"}  # the cosine counts steps: its horizon is `epochs` of them
 
+# For measuring smoothness: two epochs at a constant rate, by the rule of the paper on it, and by ours.
+SGD: dict[str, Any] = {"learning_rule": "gradient_descent", "learning_rate": 0.1, "schedule": "constant", "epochs": 2}
+ADAM: dict[str, Any] = {"schedule": "constant", "epochs": 2}
+
 PLAIN_08 = NamedRun("VGG08", VGG08)
 PLAIN_38 = NamedRun("VGG38", VGG38)
 BN_38 = NamedRun("VGG38 BN", VGG38 | BN)
+BN_08 = NamedRun("VGG08 BN", VGG08 | BN)
+BN_RC_38 = NamedRun("VGG38 BN+RC", VGG38 | BN | RC_POOL)
+SMOOTHED = (PLAIN_08, BN_08, PLAIN_38, BN_38, BN_RC_38)
+
+
+def short_runs(runs: tuple[NamedRun, ...], name: str, rule: dict[str, Any]) -> tuple[NamedRun, ...]:
+    """Return runs of two epochs with SGD or ADAM: "VGG08 BN, SGD"."""
+    return tuple(NamedRun(f"{run.label}, {name}", {**run.settings, **rule}) for run in runs)
+
+
+SHORT_SGD, SHORT_ADAM = short_runs(SMOOTHED, "SGD", SGD), short_runs(SMOOTHED, "Adam", ADAM)

@@ -1,6 +1,6 @@
 """x: experiments that follow from several reports. Their settings are ours: VGG38, schedule E, learning rate 1e-3."""
 
-from mlp.reproduction.reports.common import BN, BN_38, PLAIN_08, RC, SCHEDULE_I, VGG08, VGG38
+from mlp.reproduction.reports.common import BN, BN_38, PLAIN_08, RC, SCHEDULE_I, SHORT_ADAM, SHORT_SGD, VGG08, VGG38
 from mlp.reproduction.reports.row import METRICS, Exhibit, NamedRun, Row
 from mlp.reproduction.reports.s1 import EXPONENTIAL
 
@@ -58,8 +58,12 @@ ROWS = (
     Row(
         "x-6",
         "The loss around a network, and how well a gradient predicts it",
-        "planned",
-        note="From s2-20, s2-22, s2-23 and s1-24.",
+        "runnable",
+        SHORT_SGD + SHORT_ADAM,
+        seeds=(0, 1, 2),
+        exhibits=("x-6-fig",),
+        note="From s2-20, s2-22, s2-23 and s1-24, whose figures `reproduce.py report x-6` puts on one page.",
+        probes=("smoothness",),
     ),
 )
 
@@ -69,5 +73,6 @@ EXHIBITS = (
     Exhibit("x-4-tab", "Normalizations", "table", METRICS),
     Exhibit("x-4-fig", "Normalizations", "curves"),
     Exhibit("x-5-tab", "Learning-rate schedules", "table", METRICS),
+    Exhibit("x-6-fig", "What batch normalization does to the loss: all measurements", "summary"),
     Exhibit("x-5-fig", "Learning-rate schedules", "curves", ("train_acc", "val_acc", "learning_rate")),
 )

@@ -28,11 +28,27 @@ TAKEN = {
     "last5": "mean and standard deviation of the last five epochs",
     "seeds": "mean and standard deviation over the seeds, each at its last epoch",
 }
+PROBES = {  # what is measured around networks, see `mlp.reproduction.probes`
+    "landscape": "the loss around the network of each run",
+    "smoothness": "how well the gradient predicts what is near, while each run trains",
+    "gradient_correlation": "how alike the gradients of images are, at first weights: needs no run",
+}
 KINDS = {
     "table": "rows of numbers, ours beside the published ones",
     "curves": "metrics against the epoch, a line for each run",
     "gradient_flow": "mean |gradient| against the layer, a panel for each run",
     "seeds": "the same run with several seeds: how far they lie apart",
+    "contours": "the loss around each network, as in evaluation",
+    "contours_batch": "the same with the statistics of the batch, as in training",
+    "surfaces": "the same as landscapes seen from aside",
+    "loss_lines": "the loss along one direction, networks over one another",
+    "smoothness": "loss range, change of the gradient and effective beta against the step",
+    "shift": "internal covariate shift of each layer",
+    "profiles": "cosine and size of gradients from image to head, default first weights",
+    "profiles_he": "the same with He's",
+    "depths": "cosine of gradients at the image against the depth",
+    "laws": "dense networks against the laws",
+    "summary": "what all probes say together, with verdicts",
 }
 
 
@@ -108,6 +124,7 @@ class Row:
         taken: one of TAKEN, how the report took its values from its runs.
         finding: what the report saw, where that is not a number.
         note: what a reader must know: choices of ours, contradictions.
+        probes: which of PROBES it needs of its runs.
         test: for tested rows, what to give to pytest to see it shown: "tests/x/test_y.py -k s0_14".
     """
 
@@ -121,6 +138,7 @@ class Row:
     finding: str = ""
     note: str = ""
     test: str = ""
+    probes: tuple[str, ...] = ()
 
     @property
     def report(self) -> str:
@@ -129,8 +147,8 @@ class Row:
 
     @property
     def can_run(self) -> bool:
-        """Whether it has runs, and nothing that they need is missing."""
-        return bool(self.runs) and self.state in ("runnable", "tested")
+        """Whether it has runs or probes, and nothing that they need is missing."""
+        return bool(self.runs or self.probes) and self.state in ("runnable", "tested")
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as a dict that JSON can hold."""
@@ -151,6 +169,7 @@ class Exhibit:
             tables "seconds" (of an epoch, mean over all) and "peak_memory_mb" (see `mlp.machine.processor`), and for
             curves "learning_rate".
         log: whether the axis of a gradient flow was logarithmic in the report.
+        only: of the rows' runs, those whose labels end so.
     """
 
     id: str
@@ -158,6 +177,7 @@ class Exhibit:
     kind: str
     metrics: tuple[str, ...] = field(default=METRICS[:4])
     log: bool = False
+    only: str = ""
 
     @property
     def is_table(self) -> bool:

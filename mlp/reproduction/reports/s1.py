@@ -5,7 +5,7 @@ Schedule E. The shortcut around reduction blocks is average pooling; the sum is 
 
 from typing import Any
 
-from mlp.reproduction.reports.common import BN, BN_38, PLAIN_08, PLAIN_38, RC_POOL, VGG08, VGG38
+from mlp.reproduction.reports.common import BN, BN_38, PLAIN_08, PLAIN_38, RC_POOL, SHORT_SGD, VGG08, VGG38
 from mlp.reproduction.reports.row import METRICS, Exhibit, NamedRun, Number, Published, Row
 
 DERIVED_TESTS = "tests/reproduction/derived/test_s1_rows.py"
@@ -192,10 +192,21 @@ ROWS = (
     Row(
         "s1-23",
         "Why deeper nets are worse: shattered gradients",
-        "planned",
-        note="Needs the correlation of gradients over depth.",
+        "runnable",
+        exhibits=("s1-23-fig1", "s1-23-fig2", "s1-23-fig3", "s1-23-fig4"),
+        note="Networks that are not trained, and dense ones against the laws of Balduzzi et al. 2017.",
+        probes=("gradient_correlation",),
     ),
-    Row("s1-24", "What BN does: smoothing, or less covariate shift", "planned", note="See s2-20 and s2-23."),
+    Row(
+        "s1-24",
+        "What BN does: smoothing, or less covariate shift",
+        "runnable",
+        tuple(run for run in SHORT_SGD if run.label != "VGG38, SGD"),
+        seeds=(0, 1, 2),
+        exhibits=("s1-24-fig",),
+        note="Covariate shift as Santurkar et al. 2018 define it; two epochs at lr 0.1, a choice of ours. See s2-20.",
+        probes=("smoothness",),
+    ),
     Row("s1-25", "DenseNet, ResNet's three ways to match dimensions, BN, careful initialization", "reviewed"),
 )
 
@@ -219,4 +230,9 @@ EXHIBITS = (
     Exhibit("s1-21-fig", "Shortcuts around reduction blocks", "curves"),
     Exhibit("s1-22-tab", "Dropout instead of weight decay", "table", METRICS),
     Exhibit("s1-22-fig", "Dropout instead of weight decay", "curves"),
+    Exhibit("s1-23-fig1", "Gradients of different images, default first weights", "profiles"),
+    Exhibit("s1-23-fig2", "Gradients of different images, He's first weights", "profiles_he"),
+    Exhibit("s1-23-fig3", "Correlation of gradients at the image against the depth", "depths"),
+    Exhibit("s1-23-fig4", "Correlation of gradients in dense networks", "laws"),
+    Exhibit("s1-24-fig", "Internal covariate shift of each layer", "shift"),
 )

@@ -5,7 +5,7 @@ Schedule E; values are means of the last five epochs, the spread is theirs, not 
 
 from typing import Any
 
-from mlp.reproduction.reports.common import BN, BN_38, PLAIN_08, PLAIN_38, VGG38
+from mlp.reproduction.reports.common import BN, BN_38, BN_RC_38, PLAIN_08, PLAIN_38, SHORT_ADAM, SHORT_SGD, VGG38
 from mlp.reproduction.reports.row import Exhibit, NamedRun, Number, Published, Row
 
 DERIVED_TESTS = "tests/reproduction/derived/test_s2_rows.py"
@@ -54,6 +54,7 @@ BATCHES = (
     batch(400, (0.427, 2)),
     batch(800, (0.438, 2)),
 )
+AROUND = (PLAIN_08, PLAIN_38, BN_38, BN_RC_38)  # whose loss is drawn
 
 
 def table_row(number: int, table: str, figure: str, run: NamedRun, finding: str) -> Row:
@@ -108,8 +109,13 @@ ROWS = (
     Row(
         "s2-20",
         "Loss and gradient change more slowly with BN",
-        "planned",
-        note="Needs a measure of how well a gradient predicts loss and gradient nearby.",
+        "runnable",
+        SHORT_SGD + SHORT_ADAM,
+        seeds=(0, 1, 2),
+        exhibits=("s2-20-fig1", "s2-20-fig2"),
+        note="Measured as by Santurkar et al. 2018, along the gradient; two epochs at a constant rate, SGD 0.1 or "
+        "Adam 1e-3. Absolute ranges say nothing without |g| and the loss: a network that does not learn is smooth.",
+        probes=("smoothness",),
     ),
     Row(
         "s2-21",
@@ -123,10 +129,22 @@ ROWS = (
     Row(
         "s2-22",
         "The loss around VGG38 with and without BN, drawn",
-        "planned",
-        note="Needs filter-normalized directions.",
+        "runnable",
+        AROUND,
+        exhibits=("s2-22-fig1", "s2-22-fig2", "s2-22-fig3", "s2-22-fig4"),
+        note="Filter-normalized directions of Li et al. 2018. In evaluation the running statistics do not follow the "
+        "weights, so walls around networks with BN are steep; with the statistics of the batch they are gentle.",
+        probes=("landscape",),
     ),
-    Row("s2-23", "The same against the batch size", "planned", note="Needs s2-22."),
+    Row(
+        "s2-23",
+        "The same against the batch size",
+        "runnable",
+        BATCHES,
+        exhibits=("s2-23-fig1", "s2-23-fig2"),
+        note="The runs of s2-11 to s2-16, all along the same directions.",
+        probes=("landscape",),
+    ),
     Row(
         "s2-24",
         "ResNet, DenseNet, stochastic depth, batch renormalization, L2 with BN, when gradients vanish",
@@ -145,4 +163,12 @@ EXHIBITS = (
     Exhibit("s2-fig3cd", "Batch sizes for VGG38 BN, lr 0.05", "curves", ACCURACIES),
     Exhibit("s2-21-tab", "Batches that are too large", "table"),
     Exhibit("s2-21-fig", "Batches that are too large", "curves", ACCURACIES),
+    Exhibit("s2-20-fig1", "How well the gradient predicts what is near, SGD", "smoothness", only="SGD"),
+    Exhibit("s2-20-fig2", "How well the gradient predicts what is near, Adam", "smoothness", only="Adam"),
+    Exhibit("s2-22-fig1", "The loss around networks, as in evaluation", "contours"),
+    Exhibit("s2-22-fig2", "The loss around networks, with the statistics of the batch", "contours_batch"),
+    Exhibit("s2-22-fig3", "The loss around networks, seen from aside", "surfaces"),
+    Exhibit("s2-22-fig4", "The loss along one direction", "loss_lines"),
+    Exhibit("s2-23-fig1", "The loss around VGG38 BN at six batch sizes", "contours"),
+    Exhibit("s2-23-fig2", "The loss along one direction at six batch sizes", "loss_lines"),
 )

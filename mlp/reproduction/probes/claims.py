@@ -1,0 +1,164 @@
+"""What papers and reports say about batch normalization and the loss, beside what was measured.
+
+Each claim compares one number of two networks. Where several seeds were measured, a difference counts if it is larger
+than two standard errors of the means; with one seed there is no error to compare it with, and the verdict says so.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlp.diagnostics.smoothness import SmoothnessRecord
+from mlp.experiments.probes.drawing import landscape_of
+from mlp.reproduction.index import RunIndex
+from mlp.reproduction.plan import Result, collect
+from mlp.reproduction.probes.found import landscape_of_result, smoothness_of_result
+from mlp.reproduction.reports import ROWS
+from mlp.reproduction.scale import Scale
+
+Measure = Callable[[Result, RunIndex], list[float]]  # a number for each seed
+
+
+def over_steps(name: str, skip: int = 1) -> Measure:
+    """Return a measure of smoothness: its median over the steps from number `skip` of the measured ones on."""
+    return lambda result, index: [
+        float(np.nanmedian(series(record, name)[skip:])) for record in smoothness_of_result(result, index)
+    ]
+
+
+def at_first_step(name: str) -> Measure:
+    """Return a measure of smoothness at the first step, at initial weights."""
+    return lambda result, index: [float(series(record, name)[0]) for record in smoothness_of_result(result, index)]
+
+
+def series(record: SmoothnessRecord, name: str) -> np.ndarray:
+    """Return a number over the measured steps; "relative" is the largest change over |g|."""
+    if name == "relative":
+        return record.column("change_max") / record.column("grad_norm")
+    return record.column(name)
+
+
+def shift_cosine(result: Result, index: RunIndex) -> list[float]:
+    """Return the median cosine of G and G' over steps and layers, the first layer left out."""
+    records = [record for record in smoothness_of_result(result, index) if record.shifts]
+    return [float(np.nanmedian([shift.cosines[1:] for shift in record.shifts.values()])) for record in records]
+
+
+def half_width(statistics: str) -> Measure:
+    """Return the half-width of the landscape; the end of the line where the loss does not rise by a nat."""
+
+    def measure(result: Result, index: RunIndex) -> list[float]:
+        stored = landscape_of_result(result, index, statistics)
+        if stored is None:
+            return []
+        found = landscape_of(stored)
+        return [min(found.half_width, float(found.x.max()))]
+
+    return measure
+
+
+@dataclass(frozen=True)
+class ProbeClaim:
+    """A comparison: `measure` of the first network is "above" or "below" that of the second.
+
+    Attributes:
+        row: whose runs they are. first, second: labels of its runs.
+    """
+
+    statement: str
+    what: str
+    row: str
+    first: str
+    relation: str
+    second: str
+    measure: Measure
+
+
+CLAIMS = tuple(
+    ProbeClaim(statement, f"{what}, {rule}", "s2-20", f"VGG08 BN, {rule}", relation, f"VGG08, {rule}", measure)
+    for rule in ("SGD", "Adam")
+    for statement, what, relation, measure in (
+        ("BN makes the loss smoother (Santurkar et al.)", "effective beta, later steps", "below", over_steps("beta")),
+        ("BN makes the gradient more predictive", "relative change, later steps", "below", over_steps("relative")),
+        ("BN makes the gradient more predictive", "smallest cosine, later steps", "above", over_steps("cosine_min")),
+        ("BN is smoother from the first step on", "effective beta, first step", "below", at_first_step("beta")),
+        ("BN reduces internal covariate shift (Ioffe and Szegedy)", "cosine of G and G'", "above", shift_cosine),
+    )
+) + (
+    ProbeClaim(
+        "shortcuts smooth VGG38 more than BN alone",
+        "effective beta, later steps, SGD",
+        "s2-20",
+        "VGG38 BN+RC, SGD",
+        "below",
+        "VGG38 BN, SGD",
+        over_steps("beta"),
+    ),
+    ProbeClaim(
+        "BN makes the landscape wider, as in evaluation",
+        "half-width, running statistics",
+        "s2-22",
+        "VGG38 BN",
+        "above",
+        "VGG08",
+        half_width("running"),
+    ),
+    ProbeClaim(
+        "BN makes the landscape wider, as in training",
+        "half-width, statistics of the batch",
+        "s2-22",
+        "VGG38 BN",
+        "above",
+        "VGG08",
+        half_width("batch"),
+    ),
+    ProbeClaim(
+        "shortcuts make the landscape wider (Li et al.)",
+        "half-width, running statistics",
+        "s2-22",
+        "VGG38 BN+RC",
+        "above",
+        "VGG38 BN",
+        half_width("running"),
+    ),
+)
+HEADER = ["claim", "measured", "first", "ours", "second", "ours", "verdict"]
+
+
+def claims_table(index: RunIndex, scale: Scale, seeds: Sequence[int] | None = None) -> list[list[str]]:
+    """Return a table with a line for each claim whose two networks were measured; the first row is its header."""
+    results: dict[str, Mapping[str, Result]] = {}
+    for row in dict.fromkeys(claim.row for claim in CLAIMS):
+        results[row] = {result.run.label: result for result in collect([ROWS[row]], index, scale, seeds)}
+    rows, last = [list(HEADER)], ""
+    for claim in CLAIMS:
+        numbers = [claim.measure(results[claim.row][label], index) for label in (claim.first, claim.second)]
+        if all(numbers):
+            statement = "" if claim.statement == last else claim.statement
+            last = claim.statement
+            texts = [spread_text(values) for values in numbers]
+            verdict = judge(claim.relation, *numbers)
+            rows.append([statement, claim.what, claim.first, texts[0], claim.second, texts[1], verdict])
+    return rows
+
+
+def judge(relation: str, first: Sequence[float], second: Sequence[float]) -> str:
+    """Return the verdict: shown, not shown, or contrary; with a note where there is one seed alone."""
+    difference = float(np.mean(first) - np.mean(second)) * (1.0 if relation == "above" else -1.0)
+    if not math.isfinite(difference):
+        return "not finite"
+    if min(len(first), len(second)) < 2:
+        return f"{'shown' if difference > 0 else 'contrary' if difference < 0 else 'not shown'} (one seed)"
+    error = math.sqrt(sum(float(np.var(values, ddof=1)) / len(values) for values in (first, second)))
+    if abs(difference) <= 2 * error:
+        return "not shown"
+    return "shown" if difference > 0 else "contrary"
+
+
+def spread_text(values: Sequence[float]) -> str:
+    """Return "4.2 ± 0.3 (3 seeds)", or the number alone."""
+    if len(values) == 1:
+        return f"{values[0]:.3g}"
+    return f"{np.mean(values):.3g} ± {np.std(values, ddof=1):.2g} ({len(values)} seeds)"

@@ -1,0 +1,98 @@
+"""What was measured around runs: read back from the runs' folders, and from that of the correlations."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.shattering import Profile
+from mlp.diagnostics.smoothness import SmoothnessRecord
+from mlp.errors import CheckpointError
+from mlp.experiments.probes.stored import read_landscape
+from mlp.files import write_arrays
+from mlp.reproduction.index import RunIndex
+from mlp.reproduction.plan import DATASETS, Result, settings_of
+from mlp.reproduction.scale import Scale
+from mlp.typing import Array
+
+FOLDER = "gradient_correlation"  # below that of the scale
+LANDSCAPES = {"running": "landscape", "batch": "landscape_batch"}  # statistics -> name of the files
+
+
+def folders_of(result: Result, index: RunIndex) -> list[Path]:
+    """Return the folders of a result's runs, in the order of its seeds."""
+    folders = []
+    for seed in result.seeds:
+        for dataset in DATASETS:
+            folder = index.find(settings_of(result.run, seed, result.scale, dataset))
+            if folder is not None:
+                folders.append(folder.path)
+                break
+    return folders
+
+
+def landscape_of_result(result: Result, index: RunIndex, statistics: str = "running") -> dict[str, Array] | None:
+    """Return the landscape around the first of a result's runs that has one, see `read_landscape`; None without."""
+    for folder in folders_of(result, index):
+        with suppress(CheckpointError):
+            return read_landscape(folder / f"{LANDSCAPES[statistics]}.npz")
+    return None
+
+
+def smoothness_of_result(result: Result, index: RunIndex) -> list[SmoothnessRecord]:
+    """Return what was measured while a result's runs trained, one record for each seed that has it."""
+    records = []
+    for folder in folders_of(result, index):
+        with suppress(CheckpointError):
+            record = SmoothnessRecord.read(folder)
+            if record.rows:
+                records.append(record)
+    return records
+
+
+def correlation_file(index_root: Path, scale: Scale, initializer: str) -> Path:
+    """Return where the correlations of untrained networks are kept."""
+    return index_root / scale.name / FOLDER / f"{initializer}.npz"
+
+
+def write_profiles(path: Path, profiles: dict[tuple[str, int], Profile], more: dict[str, Any]) -> None:
+    """Write profiles by (name, depth)."""
+    arrays: dict[str, Any] = dict(more)
+    for (name, depth), p in profiles.items():
+        for column, values in (("names", p.names), ("cosine", p.cosine), ("spread", p.spread), ("size", p.size)):
+            arrays[f"{name}/{depth}/{column}"] = np.array(values)
+        arrays["images"] = np.array(p.images)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_arrays(path, arrays)
+
+
+def read_profiles(path: Path) -> dict[tuple[str, int], Profile]:
+    """Return the profiles of a file by (name, depth); {} without one."""
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    found = {}
+    for key in arrays:
+        if key.endswith("/cosine"):
+            name, depth, _ = key.split("/")
+            cosine, spread, size = (arrays[f"{name}/{depth}/{column}"] for column in ("cosine", "spread", "size"))
+            names = [str(unit) for unit in arrays[f"{name}/{depth}/names"]]
+            found[name, int(depth)] = Profile(names, cosine, spread, size, int(arrays["images"]))
+    return found
+
+
+def read_dense(path: Path) -> dict[str, tuple[Array, Array, Array]]:
+    """Return the measurements of dense networks, {kind: (layers, mean, standard error)}; {} without a file."""
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as archive:
+        kinds = dict.fromkeys(name.partition("/")[0] for name in archive.files)
+        return {k: (archive[f"{k}/layers"], archive[f"{k}/mean"], archive[f"{k}/error"]) for k in kinds}
+
+
+def labelled(results: Sequence[Result], only: str = "") -> list[Result]:
+    """Return the results whose label ends in `only`."""
+    return [result for result in results if result.run.label.endswith(only)]
