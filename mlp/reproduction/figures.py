@@ -17,9 +17,9 @@ from mlp.files import write_figure
 from mlp.reproduction.gradient_magnitude import HEADER, gradient_magnitudes, magnitude_rows
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.plan import Result, collect, command_for
-from mlp.reproduction.probes.figures import PROBE_KINDS, draw_probe
+from mlp.reproduction.probes.figures import PROBE_KINDS
 from mlp.reproduction.reports import EXHIBITS, Exhibit, rows_of, runs_of
-from mlp.reproduction.scale import FULL, Scale
+from mlp.reproduction.scale import FULL, QUICK, Scale
 from mlp.typing import PathLike
 
 if TYPE_CHECKING:  # Matplotlib is loaded by the first figure: it takes a second
@@ -87,11 +87,18 @@ def draw(name: str, index: RunIndex, scale: Scale | None = None, seeds: Sequence
 def draw_with_probes(exhibit: Exhibit, results: Sequence[Result], index: RunIndex, scale: Scale | None) -> Drawing:
     """Draw a figure of what was measured around networks."""
     there = [result for result in results if result.records]
-    title = "\n".join([f"{exhibit.id}: {exhibit.title}", *caveats(there)])
-    scale, (figure, numbers, left_out) = draw_probe(exhibit, results, title, index, there[0].scale if there else scale)
-    if figure is None:
-        raise CheckpointError("; ".join([f"{exhibit.id} has nothing to show", *left_out[:2]]))
-    return Drawing(exhibit, scale, figure, left_out, numbers)
+    wanted = scale or FULL
+    scales = [there[0].scale] if there else [FULL, QUICK] if scale is None else [scale]
+    for scale in scales:
+        lines = caveats(there) if there or scale is FULL else [scale.label]
+        title = "\n".join([f"{exhibit.id}: {exhibit.title}", *lines])
+        figure, numbers, left_out = PROBE_KINDS[exhibit.kind](exhibit, results, title, index, scale)
+        if figure is not None:
+            return Drawing(exhibit, scale, figure, left_out, numbers)
+    raise CheckpointError(
+        f"{exhibit.id} has nothing to show: nothing was measured in {index.root}; "
+        f"{command_for(exhibit.id, wanted, index.root)} makes it"
+    )
 
 
 def save(

@@ -11,9 +11,14 @@ import zlib
 
 import numpy as np
 
+from mlp.diagnostics.shattering import Profile
+from mlp.diagnostics.smoothness import CovariateShift, SmoothnessRecord
+from mlp.diagnostics.smoothness.record import COLUMNS
 from mlp.experiments.build import make_model
 from mlp.experiments.config import RunConfig
+from mlp.experiments.probes.gradient_correlation import LAWS, NETS
 from mlp.reproduction.plan import plan_runs
+from mlp.reproduction.probes.found import correlation_file, write_profiles
 from mlp.reproduction.scale import FULL
 
 METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
@@ -30,8 +35,49 @@ def make_up_runs(root, rows, scale=FULL, seeds=None, dataset="cifar100", epochs=
         folder = root / scale.name / planned.name
         folder.mkdir(parents=True)
         write_run(folder, RunConfig(**planned.settings), epochs)
+        probes = {probe for row in rows if row.id in planned.wanted_by for probe in row.probes}
+        write_probes(folder, probes, zlib.crc32(planned.name.encode()))
         folders.append(folder)
+    if any("gradient_correlation" in row.probes for row in rows):
+        write_correlations(root, scale)
     return folders
+
+
+def write_probes(folder, probes, seed):
+    """Write landscapes and a smoothness record with made-up numbers."""
+    rng = np.random.default_rng(seed)
+    if "landscape" in probes:
+        x = np.linspace(-1, 1, 5)
+        for name, steep in (("landscape", 30.0), ("landscape_batch", 0.5)):
+            loss = 2.0 + steep * rng.uniform(0.5, 1.0) * (x[:, None] ** 2 + x**2)
+            statistics = "running" if steep > 1 else "batch"
+            settings = {"kind": "plane", "seed": 0, "images": 200, "split": "train", "statistics": statistics}
+            arrays = {"x": x, "y": x, "loss": loss, "accuracy": 1 / loss, "visited": np.ones((5, 5), bool)}
+            np.savez(folder / f"{name}.npz", **arrays, settings=json.dumps(settings), weights="none")
+    if "smoothness" in probes:
+        record = SmoothnessRecord({"every": 20, "direction": "gradient", "sizes": [0.05, 0.4], "layers": 2})
+        for step in (0, 20, 40):
+            record.rows.append({"step": step, **dict(zip(COLUMNS[1:], rng.uniform(0.5, 2.0, 9), strict=True))})
+            names = ["input.conv_0.weight", "head.affine.weight"]
+            shifts = np.array([0.0, rng.uniform()])
+            record.shifts[step] = CovariateShift(names, np.ones(2), shifts, 1 - shifts / 2)
+        record.write(folder)
+
+
+def write_correlations(root, scale):
+    """Write made-up correlations of untrained networks and of dense ones."""
+    names = ["image", "input", *(f"stage_{s}.reduction" for s in range(3))]
+    profiles = {
+        (name, depth): Profile(names, np.linspace(0.1 / depth, 1, 5), np.full(5, 0.1), np.geomspace(1e-4, 1, 5), 8)
+        for name in NETS
+        for depth in scale.depths
+    }
+    for initializer in ("default", "he"):
+        write_profiles(correlation_file(root, scale, initializer), profiles, {})
+    layers = np.arange(1, 13)
+    arrays = {f"{kind}/{column}": v for kind in LAWS for column, v in (("layers", layers), ("mean", 0.5**layers))}
+    error = {f"{kind}/error": np.full(12, 0.01) for kind in LAWS}
+    np.savez(correlation_file(root, scale, "dense"), **arrays, **error)
 
 
 def write_run(folder, config, epochs=None):

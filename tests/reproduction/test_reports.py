@@ -159,11 +159,13 @@ def test_tested_rows_name_tests_that_exist():
 def test_rows_of_different_reports_share_their_runs():
     planned = plan_runs(select(["all"]), QUICK)
     by_name = {run.name: run for run in planned}
-    assert {"s1-1", "s2-1", "s3-1", "s4-1"} <= set(by_name["vgg38_seed-0"].rows)
-    assert {"s1-4", "s2-6", "s3-5", "x-5"} <= set(by_name["vgg38_norm-batch_seed-0"].rows)
-    assert "s0-2" in by_name["vgg38_schedule_unit-step_seed-0"].rows
+    assert {"s1-1", "s2-1", "s3-1", "s4-1"} <= set(by_name["vgg38_seed-0"].wanted_by)
+    assert {"s1-4", "s2-6", "s3-5", "x-5"} <= set(by_name["vgg38_norm-batch_seed-0"].wanted_by)
+    assert "s0-2" in by_name["vgg38_schedule_unit-step_seed-0"].wanted_by
     assert len({identity(run.settings) for run in planned}) == len(planned) == len(by_name)
-    assert len(planned) < 100
+    assert len(planned) < 120
+    assert {run.more for run in planned} == {(), QUICK.smoothness_flags}
+    assert all(bool(run.more) == (run.epochs == 2) for run in planned)
     seeds = list(plan_runs(select(["s1-18", "s1-14", "s1-15"]), FULL))
     assert [RunConfig(**run.settings).seed for run in seeds] == [0, 256, 512, 1024]
 

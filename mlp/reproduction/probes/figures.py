@@ -24,7 +24,7 @@ from mlp.reproduction.probes.found import (
     smoothness_of_result,
 )
 from mlp.reproduction.reports import ROWS, Exhibit
-from mlp.reproduction.scale import FULL, QUICK, Scale
+from mlp.reproduction.scale import Scale
 from mlp.typing import Array
 
 if TYPE_CHECKING:  # Matplotlib is loaded by the first figure
@@ -139,8 +139,10 @@ def depths(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIn
     curves = depth_lines(found)
     header = ["network", *(f"depth {depth}" for depth in next(iter(curves.values()))[0])]
     table = [header, *([name, *(f"{c:.4f}" for c in cosines)] for name, (_, cosines) in curves.items())]
-    what, styles = f"{title}\nHe's first weights", dict.fromkeys(curves, "o-")
-    return plotting.lines(curves, "depth", "cosine of the gradients at the image", what, styles=styles), table, []
+    styles = dict.fromkeys(curves, "o-")
+    figure = plotting.lines(curves, "depth", "cosine of the gradients at the image", styles=styles)
+    figure.suptitle(f"{title}\nHe's first weights", fontsize="medium")
+    return figure, table, []
 
 
 def laws(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Shown:
@@ -168,7 +170,11 @@ def summarize_all(exhibit: Exhibit, results: Sequence[Result], title: str, index
     missing = [] if len(table) - 1 == len(CLAIMS) else [f"{len(CLAIMS) - len(table) + 1} claims have no measurements"]
     if len(table) == 1 and not widths:
         return None, [], missing
-    return plotting.bars(widths or {"no landscape yet": 0.0}, "half-width along x (at most 1)", title), table, missing
+    figure = plotting.bars(
+        widths or {"no landscape yet": 0.0}, "half-width of the landscape along x (1: the end of the line)"
+    )
+    figure.suptitle(title, fontsize="medium")
+    return figure, table, missing
 
 
 PROBE_KINDS: dict[str, Drawer] = {
@@ -184,14 +190,3 @@ PROBE_KINDS: dict[str, Drawer] = {
     "laws": laws,
     "summary": summarize_all,
 }
-
-
-def draw_probe(
-    exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale | None
-) -> tuple[Scale, Shown]:
-    """Draw a figure of probes at a scale; without one, at the full one if there is anything at that."""
-    for one in (FULL, QUICK) if scale is None else (scale,):
-        shown = PROBE_KINDS[exhibit.kind](exhibit, results, title, index, one)
-        if shown[0] is not None:
-            break
-    return one, shown
