@@ -41,6 +41,7 @@ def test_all_claims_are_judged_where_everything_was_measured(root):
     assert all("shown" in row[-1] or "contrary" in row[-1] for row in table[1:])
 
 
+@pytest.mark.slow
 def test_the_page_of_a_row_has_the_exhibits_it_comes_from(root, tmp_path):
     paths = write_report(tmp_path, RunIndex(root), QUICK, say=lambda line: None, rows=["x-6"])
     assert [path.name for path in paths] == ["x-6.html", "x-6.md"]
@@ -51,6 +52,7 @@ def test_the_page_of_a_row_has_the_exhibits_it_comes_from(root, tmp_path):
     assert "contrary" in text or "shown" in text
 
 
+@pytest.mark.slow
 def test_correlations_are_measured_once(tmp_path, monkeypatch):
     few = {"plain": {}, "BN": {"norm": "batch"}}
     monkeypatch.setattr(compute, "NETS", few)
