@@ -1,10 +1,11 @@
 """Checks of settings: each returns the value, or raises a ConfigurationError with the name, the range and the value."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import numpy as np
 
-from mlp.errors import ConfigurationError
+from mlp.errors import ConfigurationError, OtherNameError
 
 
 def positive(name: str, value: float) -> float:
@@ -40,3 +41,18 @@ def choose(name: str, value: str, choices: Collection[str]) -> str:
     if value not in choices:
         raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
     return value
+
+
+def names_elsewhere(module: str, ours: Mapping[str, str]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module that tells people who know another library our name for a thing.
+
+    Args:
+        module: "mlp.layers". ours: {name in other libraries: what to write here}.
+    """
+
+    def missing(name: str) -> Any:
+        if name in ours:
+            raise OtherNameError(f"{module} has no {name}: write {ours[name]} (docs/glossary.md has all our words)")
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+
+    return missing

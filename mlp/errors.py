@@ -60,6 +60,10 @@ class BackwardError(MlpError, RuntimeError):
     """backward() was called without a forward() whose values it could use."""
 
 
+class OtherNameError(MlpError, ImportError):
+    """A name that other libraries use for something that is called differently here."""
+
+
 class NonFiniteLossError(MlpError, ArithmeticError):
     """The training loss became infinite or NaN."""
 

@@ -31,10 +31,10 @@ Binary cross-entropy, for N D yes-or-no questions with logits z and targets t be
 where the second form of l cannot overflow.
 """
 
-from typing import Any
+from typing import Any, NoReturn
 
 from mlp.backend import get_array_module
-from mlp.checks import fraction
+from mlp.checks import fraction, names_elsewhere
 from mlp.errors import BackwardError, ShapeError
 from mlp.typing import Array
 
@@ -63,6 +63,9 @@ class Loss:
             BackwardError: there was no forward since the last backward.
         """
         raise NotImplementedError
+
+    def __call__(self, *arguments: Any) -> NoReturn:
+        raise TypeError("a loss is not called: write loss.forward(outputs, targets), then loss.backward()")
 
     def accuracy(self, outputs: Array, targets: Array) -> float:
         """Return the fraction of samples that are right, as a float; NaN where that means nothing."""
@@ -171,3 +174,19 @@ def check_targets(outputs: Array, targets: Array) -> None:
     low, high = int(targets.min()), int(targets.max())
     if low < 0 or high >= outputs.shape[1]:
         raise ShapeError(f"targets must lie in 0 .. {outputs.shape[1] - 1}, got values in {low} .. {high}.")
+
+
+__getattr__ = names_elsewhere(
+    __name__,
+    {
+        "CrossEntropyLoss": "SoftmaxCrossEntropy",
+        "CrossEntropy": "SoftmaxCrossEntropy",
+        "CrossEntropySoftmaxError": "SoftmaxCrossEntropy",
+        "CategoricalCrossentropy": "SoftmaxCrossEntropy",
+        "NLLLoss": "SoftmaxCrossEntropy",
+        "MSELoss": "MeanSquaredError",
+        "MSE": "MeanSquaredError",
+        "BCELoss": "BinaryCrossEntropy",
+        "BCEWithLogitsLoss": "BinaryCrossEntropy",
+    },
+)

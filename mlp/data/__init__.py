@@ -5,6 +5,7 @@ batches = Batches(train, batch_size=100, augment=True, shuffle=True, seed=0)
 for x, targets in batches.epoch(0): ...                        # x (n, 32, 32, 3) float32, targets (n,)
 """
 
+from mlp.checks import names_elsewhere
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
 from mlp.data.batches import Batches
 from mlp.data.datasets import DATASET_FORMS, DATASETS, LABELS, SCENES, check_dataset, check_split, load_dataset
@@ -57,3 +58,17 @@ __all__ = [
     "split_indices",
     "synthetic",
 ]
+
+__getattr__ = names_elsewhere(
+    __name__,
+    {
+        "DataLoader": "Batches",
+        "DataProvider": "Batches",
+        "CIFAR100DataProvider": 'load_dataset("cifar100"), and Batches',
+        "CIFAR100": 'load_dataset("cifar100")',
+        "CIFAR10": 'load_dataset("cifar10")',
+        "MNIST": 'load_dataset("mnist")',
+        "ImageFolder": "load_folder",
+        "Dataset": "ImageSet",
+    },
+)

@@ -1,5 +1,6 @@
 """The textbook: one layer, or one family of layers, a file; its formulas, forward and backward, and nothing else."""
 
+from mlp.checks import names_elsewhere
 from mlp.layers.activations import LeakyReLU, ReLU
 from mlp.layers.affine import Affine
 from mlp.layers.batch_norm import BatchNorm
@@ -52,3 +53,31 @@ __all__ = [
     "observed",
     "observed_backward",
 ]
+
+__getattr__ = names_elsewhere(
+    __name__,
+    {
+        "Linear": "Affine",
+        "Dense": "Affine",
+        "AffineLayer": "Affine",
+        "Conv2D": "Conv2d",
+        "Convolution2D": "Conv2d",
+        "ConvolutionalLayer": "Conv2d",
+        "BatchNorm1d": "BatchNorm",
+        "BatchNorm2d": "BatchNorm",
+        "BatchNormalization": "BatchNorm",
+        "LayerNormalization": "LayerNorm",
+        "InstanceNorm2d": "InstanceNorm",
+        "MaxPooling2D": "MaxPool2d",
+        "AveragePooling2D": "AvgPool2d",
+        "AdaptiveAvgPool2d": "GlobalAvgPool",
+        "GlobalAveragePooling2D": "GlobalAvgPool",
+        "Dropout2d": "Dropout",
+        "Module": "Layer",
+        "ModuleList": "Sequential",
+        "Concatenate": "Concat",
+        "Add": "Residual",
+        "Softmax": "mlp.losses.SoftmaxCrossEntropy, which holds the softmax",
+        "LogSoftmax": "mlp.losses.SoftmaxCrossEntropy, which holds the softmax",
+    },
+)

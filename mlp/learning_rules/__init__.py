@@ -1,5 +1,6 @@
 """Learning rules (others say optimizers): how the gradient changes the weights. One rule, or one family, a file."""
 
+from mlp.checks import names_elsewhere
 from mlp.learning_rules.adagrad import AdaGrad
 from mlp.learning_rules.adam import Adam, AdamW
 from mlp.learning_rules.base import LearningRule
@@ -29,3 +30,17 @@ __all__ = [
     "Nesterov",
     "RMSProp",
 ]
+
+__getattr__ = names_elsewhere(
+    __name__,
+    {
+        "SGD": "GradientDescent, or Momentum",
+        "Optimizer": "LearningRule",
+        "RMSprop": "RMSProp",
+        "Adagrad": "AdaGrad",
+        "NAG": "Nesterov",
+        "GradientDescentLearningRule": "GradientDescent",
+        "MomentumLearningRule": "Momentum",
+        "AdamLearningRule": "Adam",
+    },
+)

@@ -9,6 +9,7 @@ from mlp.plotting.comparison import compare_curves, compare_gradient_flow
 from mlp.plotting.history import curves, story
 from mlp.plotting.landscape import contour_panels, loss_lines, surface_panels
 from mlp.plotting.layers import gradient_flow, gradient_flow_map, layer_statistics
+from mlp.plotting.live import LiveCurves
 from mlp.plotting.panels import curve_panels, flow_panels, seed_panels
 from mlp.plotting.pictures import images, predictions
 from mlp.plotting.schedules import schedule
@@ -27,6 +28,7 @@ __all__ = [
     "correlation_profiles",
     "contour_panels",
     "FORMATS",
+    "LiveCurves",
     "bars",
     "compare_curves",
     "compare_gradient_flow",

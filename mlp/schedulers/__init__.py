@@ -13,6 +13,7 @@ to steps; `per_epoch` makes a schedule that counts epochs, and is constant insid
     stairs = per_epoch(cosine(1e-3, 2e-5, steps=100), len(train_batches))     # falls once an epoch
 """
 
+from mlp.checks import names_elsewhere
 from mlp.schedulers.constant import constant
 from mlp.schedulers.cosine import cosine
 from mlp.schedulers.exponential import exponential
@@ -22,3 +23,16 @@ from mlp.schedulers.warm_restarts import warm_restarts
 from mlp.schedulers.warm_up import join, warm_up
 
 __all__ = ["constant", "cosine", "epochs_in", "exponential", "join", "per_epoch", "step", "warm_restarts", "warm_up"]
+
+__getattr__ = names_elsewhere(
+    __name__,
+    {
+        "CosineAnnealingLR": "cosine",
+        "StepLR": "step",
+        "ExponentialLR": "exponential",
+        "CosineAnnealingWarmRestarts": "warm_restarts",
+        "LinearLR": "warm_up",
+        "ConstantLR": "constant",
+        "ConstantLearningRateScheduler": "constant",
+    },
+)

@@ -1,5 +1,6 @@
 """The training loop, what hangs on it, and checkpoints from which it goes on exactly."""
 
+from mlp.checks import names_elsewhere
 from mlp.training.checkpoint import load_checkpoint, load_model, save_checkpoint
 from mlp.training.history import History, LayerTable
 from mlp.training.hooks import Checkpoint, CsvLog, Evaluate, Hook, Progress, StopOnNonFinite, evaluate
@@ -20,3 +21,15 @@ __all__ = [
     "load_model",
     "save_checkpoint",
 ]
+
+__getattr__ = names_elsewhere(
+    __name__,
+    {
+        "Callback": "Hook",
+        "ModelCheckpoint": "Checkpoint",
+        "EarlyStopping": "EarlyStop",
+        "Optimiser": "Trainer",
+        "Optimizer": "mlp.learning_rules.LearningRule",
+        "DataLoader": "mlp.data.Batches",
+    },
+)

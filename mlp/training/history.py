@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -75,6 +76,29 @@ class History:
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
         self.tables: dict[str, LayerTable] = {}
+
+    def __repr__(self) -> str:
+        if not self.rows:
+            return "History(no epochs yet)"
+        last = self.rows[-1]
+        numbers = ", ".join(
+            f"{name} {last[name]:.4g}" for name in ("train_loss", "train_acc", "val_loss", "val_acc") if name in last
+        )
+        best = f", best epoch {self.best_epoch}" if self.best_epoch else ""
+        return f"History({len(self.rows)} epochs; the last: {numbers}{best})"
+
+    def _repr_html_(self) -> str:
+        """Return loss and accuracy over the epochs as two small pictures, for notebooks."""
+        from mlp.pages import line_chart, render  # loads Jinja2
+
+        charts = []
+        for metric, label in (("loss", "loss (nats)"), ("acc", "accuracy")):
+            lines = {
+                name: [(row["epoch"], row.get(f"{part}_{metric}", math.nan)) for row in self.rows]
+                for name, part in (("training", "train"), ("validation", "val"))
+            }
+            charts.append(line_chart(lines, "epoch", label))
+        return render("history.html", text=repr(self), charts=charts)
 
     @property
     def gradient_flow(self) -> LayerTable | None:

@@ -54,6 +54,11 @@ class Trainer(TrainingState):
         if not parameters:
             raise ConfigurationError("the model has no parameters, so there is nothing to train")
         made = make_engine(engine, threads, device_of(parameters[0].data), precision)
+        if schedule is not None and not callable(schedule):
+            raise ConfigurationError(
+                f"schedule must be a function of the step, got {schedule!r}: write "
+                f"mlp.schedulers.constant({schedule!r}), or leave it out, and the rule keeps its learning rate"
+            )
         super().__init__(model, loss, rule, schedule, made, list(hooks))
 
     def fit(
@@ -81,6 +86,17 @@ class Trainer(TrainingState):
         last = epochs if stop_after is None else min(epochs, stop_after)
         if last < 1:
             raise ConfigurationError(f"epochs and stop_after must be at least 1, got {epochs} and {stop_after}")
+        for name, batches in (("train", train_batches), ("valid", valid_batches)):
+            if batches is not None and not hasattr(batches, "epoch"):
+                raise ConfigurationError(
+                    f"fit takes batches, got {type(batches).__name__} for {name}_batches: "
+                    f"write mlp.data.Batches({name}, batch_size=100)"
+                )
+        if self.epoch >= last:
+            print(
+                f"nothing to train: {self.epoch} {'epoch is' if self.epoch == 1 else 'epochs are'} there already. "
+                f"fit(..., epochs={self.epoch + last}) continues; a new model and Trainer start again."
+            )
         self.epochs, self.train_batches = epochs, train_batches
         self.valid_batches = NoBatches() if valid_batches is None else valid_batches
         self.stopping = self.gradients_wanted = False

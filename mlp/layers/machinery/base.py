@@ -23,7 +23,7 @@ conversion to another dtype or device) is in `tree`.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -72,6 +72,11 @@ class Layer(Tree["Layer"]):
             BackwardError: there was no forward since the last backward.
         """
         raise NotImplementedError(f"{type(self).__name__} has no backward method")
+
+    def __call__(self, *arguments: Any, **options: Any) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} is not called: write .forward(x) to evaluate, .forward(x, training=True) to train"
+        )
 
     def keep(self, *values: Any) -> None:
         """Keep values of the forward pass for the one backward pass that follows."""

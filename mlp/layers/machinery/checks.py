@@ -21,6 +21,8 @@ def check_shape(label: str, shape: Sequence[int], expected: Sequence[int | str])
     if len(shape) == len(expected):
         kind = "channels" if len(shape) == 4 else "features"
         reason = f"{wrong[0][0]} {kind} where {wrong[0][1]} were declared"
+    if len(shape) == len(expected) == 4 and shape[1] == wrong[0][1]:
+        reason += "; for images (N, C, H, W), as PyTorch has them, write np.moveaxis(x, 1, -1) first"
     text = "(" + ", ".join(str(size) for size in expected) + ")"
     raise ShapeError(f"{label}: expected {text}, got {tuple(shape)}: {reason}.")
 

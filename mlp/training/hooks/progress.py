@@ -24,9 +24,10 @@ class Progress(Hook):
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         self.bar.close()
+        valid = f"valid {row['val_loss']:.3f} / {row['val_acc']:6.2%}   " if len(trainer.valid_batches) else ""
         print(
             f"epoch {row['epoch']:3d}/{trainer.epochs}   train {row['train_loss']:.3f} / {row['train_acc']:6.2%}   "
-            f"valid {row['val_loss']:.3f} / {row['val_acc']:6.2%}   learning rate {row['learning_rate']:.2e}   "
+            f"{valid}learning rate {row['learning_rate']:.2e}   "
             f"{row['seconds']:.0f} s",
             flush=True,
         )
