@@ -44,7 +44,7 @@ class CommandLine(ArgumentParser):
         options.setdefault("prog", program())
         super().__init__(description=description, formatter_class=RawDescriptionHelpFormatter, **options)
 
-    def parse_known_args(  # type: ignore[override]
+    def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
         """Parse the arguments; of those left over, which parse_args reports, the flags have a suggestion."""

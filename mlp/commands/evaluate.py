@@ -32,8 +32,8 @@ def main() -> int:
         rows.append(("among the first five", f"{evaluation.top(5):.2%}"))
     print(aligned(rows, "<>"), end="\n\n")
 
-    rows, n = evaluation.classes(), max(arguments.classes, 0)
-    shown = rows if len(rows) <= 2 * n else rows[:n] + [None] + rows[len(rows) - n :]
+    classes, n = evaluation.classes(), max(arguments.classes, 0)
+    shown = classes if len(classes) <= 2 * n else [*classes[:n], None, *classes[len(classes) - n :]]
     header = ("class", "images", "accuracy", "most often taken for", "")
     print(aligned([header, *map(class_row, shown)], "<>><>"))
     return 0

@@ -23,8 +23,8 @@ from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.markdown import markdown
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_figure, write_text
+from mlp.files.stored import damaged, read_arrays, read_text
 from mlp.models.deep_supervision import without_companions
-from mlp.stored import damaged, read_arrays, read_text
 from mlp.training.history import METRICS, History, LayerTable, checked_rows
 from mlp.typing import PathLike
 

@@ -186,12 +186,18 @@ class SaveFigures(SideFiles):
         if flow is not None:
             figures["gradient_flow"] = lambda: plotting.gradient_flow(flow, title=title)
             figures["gradient_flow_map"] = lambda: plotting.gradient_flow_map(flow, title=title)
-            linear = {"title": "Gradient flow", "scale": "linear", "statistic": "last_mean_abs"}
-            figures["gradient_flow_linear"] = lambda: plotting.gradient_flow(flow, **linear)
+            figures["gradient_flow_linear"] = lambda: plotting.gradient_flow(
+                flow, title="Gradient flow", scale="linear", statistic="last_mean_abs"
+            )
         for name in sorted(history.tables.keys() - {"gradient_flow"}):
             text = f"{title}: {name.replace('_', ' ')}"
             figures[name] = partial(plotting.layer_statistics, history.tables[name], title=text)
         for name, make in figures.items():
             path = self.folder / f"{name}.png"
-            self.write(path, lambda path=path, make=make: write_figure(path, make()))
+            self.write(path, partial(draw_into, path, make))
         self.drawn = time.monotonic()
+
+
+def draw_into(path: PathLike, make: "Callable[[], Figure]") -> None:
+    """Draw a figure and write it."""
+    write_figure(path, make())

@@ -24,9 +24,9 @@ from mlp.errors import CheckpointError, ConfigurationError, MlpError
 from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.own_model import digest_of_file
 from mlp.files import named_path, write_json
+from mlp.files.stored import as_number, as_object, damaged, read_object, read_text
 from mlp.layers.machinery.base import Layer
 from mlp.models.deep_supervision import without_companions
-from mlp.stored import as_number, as_object, damaged, read_object, read_text
 from mlp.typing import PathLike
 
 CHUNK = 1024  # images that are looked at together

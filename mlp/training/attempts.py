@@ -6,7 +6,7 @@
 
 Each attempt writes a line when it starts and one when it ends, so one that was killed has a start without an end. In a
 job of a cluster, the job's script writes such lines too (its process is "script"): it can tell of a Python that was
-killed or never started. The file is also what a run locks, see `mlp.locks`: its last start says who has the folder.
+killed or never started. A run also locks this file, see `mlp.files.locks`: its last start says who has the folder.
 """
 
 import os
@@ -24,7 +24,7 @@ import numpy as np
 from mlp.backend import device_of, parse_device
 from mlp.engine.cpu.blas import blas_kernels, blas_threads
 from mlp.errors import text_of
-from mlp.locks import Lock, only_writer
+from mlp.files.locks import Lock, only_writer
 from mlp.machine.processor import cpu_model
 from mlp.training.state import TrainingState
 from mlp.version import __version__

@@ -16,8 +16,8 @@ import numpy as np
 
 from mlp.errors import CheckpointError, ShapeError
 from mlp.files import write_arrays
+from mlp.files.stored import as_object, damaged, read_arrays
 from mlp.layers.machinery.base import Layer
-from mlp.stored import as_object, damaged, read_arrays
 from mlp.training.history import History
 from mlp.training.state import TrainingState
 from mlp.typing import Array, PathLike

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlp.errors import ConfigurationError
-from mlp.stored import as_number
+from mlp.files.stored import as_number
 from mlp.typing import Array
 
 METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")

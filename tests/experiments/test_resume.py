@@ -14,7 +14,7 @@ from mlp.experiments.comparison import read_run
 from mlp.experiments.run import SaveFigures
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_arrays
-from mlp.stored import read_arrays
+from mlp.files.stored import read_arrays
 from mlp.training.checkpoint import digest
 from mlp.training.hooks import Checkpoint, CsvLog, Evaluate, Hook, PeakMemory, Progress, StopOnNonFinite
 
@@ -249,7 +249,7 @@ def test_only_a_checkpoint_that_was_read_is_called_damaged(begun, monkeypatch):
         raise MemoryError("Unable to allocate")
 
     with monkeypatch.context() as patch:
-        patch.setattr("mlp.stored.read_member", no_memory)
+        patch.setattr("mlp.files.stored.read_member", no_memory)
         with pytest.raises(MemoryError):
             run(begun, {}, resume=True)
     (begun / "checkpoint-latest.npz").unlink()

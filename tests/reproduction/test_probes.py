@@ -8,18 +8,18 @@ from mlp.reproduction.index import RunIndex
 from mlp.reproduction.page.write import write_report
 from mlp.reproduction.plan import plan_runs
 from mlp.reproduction.probes import compute
-from mlp.reproduction.probes.claims import CLAIMS, claims_table, judge
+from mlp.reproduction.probes.claims import CLAIMS, claims_table, decide
 from mlp.reproduction.probes.found import correlation_file, read_dense, read_profiles
 from mlp.reproduction.reports import ROWS, select
 from mlp.reproduction.scale import QUICK
 
 
 def test_verdicts():
-    assert judge("above", [2.0, 2.1, 1.9], [1.0, 1.1, 0.9]) == "shown"
-    assert judge("below", [2.0, 2.1, 1.9], [1.0, 1.1, 0.9]) == "contrary"
-    assert judge("below", [1.0, 1.5, 2.0], [1.2, 1.4, 1.9]) == "not shown"
-    assert judge("above", [2.0], [1.0, 1.1]) == "shown (one seed)"
-    assert judge("above", [float("nan")], [1.0]) == "not finite"
+    assert decide("above", [2.0, 2.1, 1.9], [1.0, 1.1, 0.9]) == "shown"
+    assert decide("below", [2.0, 2.1, 1.9], [1.0, 1.1, 0.9]) == "contrary"
+    assert decide("below", [1.0, 1.5, 2.0], [1.2, 1.4, 1.9]) == "not shown"
+    assert decide("above", [2.0], [1.0, 1.1]) == "shown (one seed)"
+    assert decide("above", [float("nan")], [1.0]) == "not finite"
 
 
 def test_every_claim_names_runs_that_rows_have():

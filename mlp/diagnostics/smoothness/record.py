@@ -18,7 +18,7 @@ from mlp.diagnostics.smoothness.covariate_shift import CovariateShift
 from mlp.diagnostics.smoothness.nearby import Nearby
 from mlp.errors import CheckpointError
 from mlp.files import write_arrays, write_text
-from mlp.stored import damaged, read_arrays
+from mlp.files.stored import damaged, read_arrays
 from mlp.typing import Array, PathLike
 
 MEASURED = ("loss", "loss_min", "loss_max", "grad_norm", "change_min", "change_max", "beta", "cosine_min")

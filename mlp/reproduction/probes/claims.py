@@ -139,12 +139,12 @@ def claims_table(index: RunIndex, scale: Scale, seeds: Sequence[int] | None = No
             statement = "" if claim.statement == last else claim.statement
             last = claim.statement
             texts = [spread_text(values) for values in numbers]
-            verdict = judge(claim.relation, *numbers)
+            verdict = decide(claim.relation, *numbers)
             rows.append([statement, claim.what, claim.first, texts[0], claim.second, texts[1], verdict])
     return rows
 
 
-def judge(relation: str, first: Sequence[float], second: Sequence[float]) -> str:
+def decide(relation: str, first: Sequence[float], second: Sequence[float]) -> str:
     """Return the verdict: shown, not shown, or contrary; with a note where there is one seed alone."""
     difference = float(np.mean(first) - np.mean(second)) * (1.0 if relation == "above" else -1.0)
     if not math.isfinite(difference):

@@ -30,8 +30,8 @@ from mlp.typing import Array
 if TYPE_CHECKING:  # Matplotlib is loaded by the first figure
     from matplotlib.figure import Figure
 
-Shown = tuple["Figure | None", list[list[str]], list[str]]
-Drawer = Callable[[Exhibit, Sequence[Result], str, RunIndex, Scale], Shown]
+Drawn = tuple["Figure | None", list[list[str]], list[str]]
+Drawer = Callable[[Exhibit, Sequence[Result], str, RunIndex, Scale], Drawn]
 
 
 def landscapes(
@@ -50,25 +50,25 @@ def landscapes(
 
 def contours(
     exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale, statistics: str = "running"
-) -> Shown:
+) -> Drawn:
     """Contours on shared levels."""
     found, missing = landscapes(results, index, statistics)
     return (draw_landscapes(found, title), summary_rows(found), missing) if found else (None, [], missing)
 
 
-def contours_batch(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Shown:
+def contours_batch(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Contours with the statistics of the batch."""
     return contours(exhibit, results, title, index, scale, "batch")
 
 
-def surfaces(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Shown:
+def surfaces(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Landscapes seen from aside."""
     found, missing = landscapes(results, index, "running")
     drawn = {label: landscape_of(stored).rough() for label, stored in found.items()}
     return (plotting.surface_panels(drawn, title), [], missing) if found else (None, [], missing)
 
 
-def loss_lines(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Shown:
+def loss_lines(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """The rows y = 0 over one another."""
     found, missing = landscapes(results, index, "running")
     curves = {}
@@ -80,7 +80,7 @@ def loss_lines(exhibit: Exhibit, results: Sequence[Result], title: str, index: R
     return plotting.loss_lines(curves, f"{title}\n{CAPTIONS['running']}"), summary_rows(found), missing
 
 
-def smoothness(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Shown:
+def smoothness(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Smoothness against the step, of the first seed; the table has all seeds."""
     first: dict[str, SmoothnessRecord] = {}
     every: dict[str, SmoothnessRecord] = {}
@@ -97,7 +97,7 @@ def smoothness(exhibit: Exhibit, results: Sequence[Result], title: str, index: R
     return (draw_smoothness(first, title), summary(every), missing) if first else (None, [], missing)
 
 
-def shift(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Shown:
+def shift(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Covariate shift of each layer, and a table with all that was measured beside it."""
     records = {r.run.label: smoothness_of_result(r, index) for r in results}
     first = {label: found[0] for label, found in records.items() if found and found[0].shifts}
@@ -113,7 +113,7 @@ def shift(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunInd
 
 def profiles(
     exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale, initializer: str = "default"
-) -> Shown:
+) -> Drawn:
     """Cosine and size of gradients in the deepest networks, default first weights."""
     found = read_profiles(correlation_file(index.root, scale, initializer))
     if not found:
@@ -126,12 +126,12 @@ def profiles(
     return draw_profiles(shown, title), table, []
 
 
-def profiles_he(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Shown:
+def profiles_he(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """The same with He's first weights."""
     return profiles(exhibit, results, title, index, scale, "he")
 
 
-def depths(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Shown:
+def depths(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Cosine at the image against the depth, He's first weights."""
     found = read_profiles(correlation_file(index.root, scale, "he"))
     if not found:
@@ -145,7 +145,7 @@ def depths(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIn
     return figure, table, []
 
 
-def laws(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Shown:
+def laws(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Dense networks against the laws."""
     measured = read_dense(correlation_file(index.root, scale, "dense"))
     if not measured:
@@ -157,7 +157,7 @@ def laws(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunInde
     return draw_dense(measured, title), table, []
 
 
-def summarize_all(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Shown:
+def summarize_all(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Half-widths of landscapes as bars, and the table of claims with verdicts."""
     around = collect([ROWS["s2-22"]], index, scale)
     widths = {

@@ -17,7 +17,7 @@ from mlp.reproduction.plan import DATASETS, Result, settings_of
 from mlp.reproduction.scale import Scale
 from mlp.typing import Array
 
-FOLDER = "gradient_correlation"  # below that of the scale
+CORRELATION_FOLDER = "gradient_correlation"  # below that of the scale
 LANDSCAPES = {"running": "landscape", "batch": "landscape_batch"}  # statistics -> name of the files
 
 
@@ -54,7 +54,7 @@ def smoothness_of_result(result: Result, index: RunIndex) -> list[SmoothnessReco
 
 def correlation_file(index_root: Path, scale: Scale, initializer: str) -> Path:
     """Return where the correlations of untrained networks are kept."""
-    return index_root / scale.name / FOLDER / f"{initializer}.npz"
+    return index_root / scale.name / CORRELATION_FOLDER / f"{initializer}.npz"
 
 
 def write_profiles(path: Path, profiles: dict[tuple[str, int], Profile], more: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from mlp.commands import reproduce, sweep
 from mlp.errors import ConfigurationError, FolderInUseError, MlpError
-from mlp.locks import only_writer
+from mlp.files.locks import only_writer
 from mlp.reproduction.cluster import states as stating
 from mlp.reproduction.cluster import submit as submitting
 from mlp.reproduction.cluster.slurm import Task, seconds_of
@@ -132,9 +132,8 @@ def test_submitting_writes_everything_down_and_a_dry_run_nothing(no_slurm, tmp_p
 
 def test_two_submissions_at_once_are_kept_apart(no_slurm, tmp_path):
     (tmp_path / "slurm").mkdir()
-    script = (
-        "import sys\nfrom mlp.locks import only_writer\nwith only_writer(sys.argv[1]):\n print(1, flush=True)\n input()"
-    )
+    lines = ("import sys", "from mlp.files.locks import only_writer", "with only_writer(sys.argv[1]):")
+    script = "\n".join([*lines, " print(1, flush=True)", " input()"])
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "slurm" / "lock")], **pipes) as other:
         assert other.stdout.readline() == "1\n"

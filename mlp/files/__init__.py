@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from mlp.errors import ConfigurationError
-from mlp.locks import check_lock
+from mlp.files.locks import check_lock
 from mlp.typing import PathLike
 
 PAUSES = (0.05, 0.2, 0.8)  # seconds between tries to rename
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # loading Matplotlib takes longer than all of mlp
 def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
     """Open `path` for writing; it appears, or is replaced, when the context ends without an error.
 
-    In a folder that this process has locked (see `mlp.locks`), the lock must still be held.
+    In a folder that this process has locked (see `mlp.files.locks`), the lock must still be held.
     """
     path = Path(path)
     if not path.name:

@@ -7,15 +7,14 @@ import sys
 
 import pytest
 
-from mlp import locks
 from mlp.errors import CheckpointError, FolderInUseError
-from mlp.files import write_text
-from mlp.locks import kept_to_this_machine, only_writer
+from mlp.files import locks, write_text
+from mlp.files.locks import kept_to_this_machine, only_writer
 
 fcntl = pytest.importorskip("fcntl", reason="this system has no such locks")
 HOLD = """
 import sys
-from mlp.locks import only_writer
+from mlp.files.locks import only_writer
 with only_writer(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

@@ -8,9 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from mlp import stored
 from mlp.errors import CheckpointError, ConfigurationError, DamagedError
-from mlp.files import atomic_write, named_path, write_arrays, write_json, write_text
+from mlp.files import atomic_write, named_path, stored, write_arrays, write_json, write_text
 
 
 @pytest.mark.parametrize(
