@@ -130,7 +130,7 @@ def outcome_of(command: str | Callable[[], int | None]) -> int:
         advice = module.after_interrupt() if hasattr(module, "after_interrupt") else ""
         print(f"\n{one_line(f'{what}: {advice}' if advice else what)}", file=sys.stderr)
         return interrupt_status(error)
-    except Exception as error:
+    except BaseException as error:  # of code of the user's own it may be any
         if os.environ.get("MLP_TRACEBACK"):
             traceback.print_exc()
         return fail(as_sentence(error), getattr(error, "exit_status", MlpError.exit_status))

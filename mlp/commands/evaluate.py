@@ -5,6 +5,7 @@ python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
 """
 
 from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.shared.trust import add_trust_flag
 from mlp.experiments.inference import CHECKPOINTS, SPLITS, evaluate_run
 from mlp.experiments.markdown import aligned
 from mlp.experiments.run_folder import RunFolder
@@ -18,11 +19,17 @@ def main() -> int:
     parser.add_argument(
         "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
     )
+    add_trust_flag(parser)
     parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
     parser.add_argument("--classes", type=int, default=5, metavar="N", help="worst and best classes (default: 5 each)")
     arguments = parser.parse_args()
     evaluation = evaluate_run(
-        arguments.run, arguments.split, arguments.checkpoint, arguments.data_dir, arguments.device
+        arguments.run,
+        arguments.split,
+        arguments.checkpoint,
+        arguments.data_dir,
+        arguments.device,
+        trust_code=arguments.trust_code,
     )
     RunFolder(arguments.run).mention_changed_code()
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from mlp.checks import choose
 from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.shared.trust import add_trust_flag
 from mlp.diagnostics.shattering import Profile, gradient_correlation
 from mlp.experiments.inference import CHECKPOINTS
 from mlp.experiments.markdown import aligned
@@ -40,6 +41,7 @@ from mlp.progress import progress_bar
 def main() -> int:
     parser = CommandLine(__doc__)
     add = parser.add_argument
+    add_trust_flag(parser)
     add(
         "runs",
         type=path_argument,
@@ -78,7 +80,11 @@ def of_runs(arguments: Any) -> dict[tuple[str, int], Profile]:
     found = {}
     for label, run in zip(labels_of(arguments.runs), arguments.runs, strict=True):
         config, model, (x, _) = probed_run(
-            run, arguments.images, checkpoint=arguments.checkpoint, data_dir=arguments.data_dir
+            run,
+            arguments.images,
+            checkpoint=arguments.checkpoint,
+            data_dir=arguments.data_dir,
+            trust_code=arguments.trust_code,
         )
         model, x = model.astype(np.float64), x.astype(np.float64)
         found[label, 0 if config.own_model else config.depth] = gradient_correlation(model, x, arguments.seed)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
+from mlp.commands.shared.trust import add_trust_flag
 from mlp.diagnostics.landscape import STATISTICS
 from mlp.errors import ConfigurationError
 from mlp.experiments.build import run_title
@@ -50,6 +51,7 @@ def parse() -> Any:
     """Return the parsed arguments."""
     parser = CommandLine(__doc__)
     add = parser.add_argument
+    add_trust_flag(parser)
     add("runs", type=path_argument, metavar="RUN", nargs="+", help="the folder of a run with a checkpoint")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--line", action="store_true", help="only along one direction, the row y = 0 of the plane")
@@ -106,6 +108,7 @@ def one_run(run: str, settings: LandscapeSettings, arguments: Any) -> Any:
     """Compute and draw the landscape of a run; return what its file holds."""
     folder, drawn = Path(run), 0
     options = {"threads": arguments.threads, "data_dir": arguments.data_dir, "device": arguments.device}
+    options["trust_code"] = arguments.trust_code
     for place in compute(run, settings, arguments.name, arguments.jobs, **options):
         finest = place.found.visited.sum() if settings.kind != "plane" else len(place.found.rough()[0])
         if finest > drawn or place.found.visited.all():

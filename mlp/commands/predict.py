@@ -10,6 +10,7 @@ Pillow (python -m pip install pillow). Arrays in .npy files are bytes, (H, W, 3)
 from pathlib import Path
 
 from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.shared.trust import add_trust_flag
 from mlp.errors import MlpError
 from mlp.experiments.inference import CHECKPOINTS, predict_images
 from mlp.experiments.markdown import aligned
@@ -31,6 +32,7 @@ def main() -> int:
         type=path_argument,
         help="folder with the data sets, for older runs that do not name their classes",
     )
+    add_trust_flag(parser)
     parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
     parser.add_argument("--out", type=path_argument, help="where to draw the picture (default: RUN/predictions.png)")
     arguments = parser.parse_args()
@@ -40,7 +42,8 @@ def main() -> int:
     if out.suffix.lower() not in plotting.FORMATS:
         raise MlpError(f"--out must end in {', '.join(plotting.FORMATS)}, got {out}")
     run, files = arguments.run, arguments.images
-    predictions = predict_images(run, files, arguments.checkpoint, data_dir=arguments.data_dir, device=arguments.device)
+    options = {"data_dir": arguments.data_dir, "device": arguments.device, "trust_code": arguments.trust_code}
+    predictions = predict_images(run, files, arguments.checkpoint, **options)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_figure(out, plotting.predictions(predictions[:MOST_DRAWN]))
     RunFolder(run).mention_changed_code()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
+from mlp.commands.shared.trust import add_trust_flag
 from mlp.diagnostics.smoothness import DIRECTIONS, Smoothness, SmoothnessRecord
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import add_flags, given_settings
@@ -39,6 +40,7 @@ def main() -> int:
         "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
     )
     probe.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    add_trust_flag(probe)
     probe.add_argument("--stop-after", type=int, metavar="N", help="end once N epochs exist")
     probe.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one a core)")
     arguments = parser.parse_args()
@@ -58,6 +60,7 @@ def train(arguments: Any) -> None:
     given = given_settings(arguments)
     out = arguments.out or f"runs/smooth-{given.get('model', 'vgg08').rpartition(':')[2]}"
     options = {"data_dir": arguments.data_dir, "resume": arguments.resume, "threads": arguments.threads}
+    options["trust_code"] = arguments.trust_code
     if arguments.every == 0:
         run(out, given, stop_after=arguments.stop_after, **options)
         return

@@ -19,6 +19,7 @@ process writes to is exit status 73; every other error is 2.
 from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
+from mlp.commands.shared.trust import add_trust_flag
 from mlp.diagnostics.smoothness import Smoothness
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import add_flags, given_settings
@@ -52,6 +53,7 @@ def main() -> int:
         help="with --smoothness: covariate shift of N layers",
     )
     paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one a core)")
+    add_trust_flag(paths)
     arguments = parser.parse_args()
 
     given = given_settings(arguments)
@@ -66,6 +68,7 @@ def main() -> int:
         arguments.statistics,
         arguments.threads,
         more_hooks=probes(arguments, out),
+        trust_code=arguments.trust_code,
     )
     return 0
 

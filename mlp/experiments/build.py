@@ -60,14 +60,17 @@ def plain_batches(config: RunConfig, image_set: ImageSet) -> Batches:
     return Batches(image_set, config.batch_size, normalization=config.normalization, dtype=config.dtype)
 
 
-def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int]) -> Layer:
+def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int], *, trust_code: bool = False) -> Layer:
     """Return the network of a configuration, on its device.
 
     Args:
         num_classes: K. image_shape: (H, W, C).
+        trust_code: whether code that the configuration names may be run. Configurations come out of folders, too,
+            which somebody else may have made.
     """
     if config.own_model:
-        model = build_own_model(config.model, num_classes, image_shape, config.seed, np.dtype(config.dtype))
+        dtype = np.dtype(config.dtype)
+        model = build_own_model(config.model, num_classes, image_shape, config.seed, dtype, trust_code=trust_code)
         return model.to(config.device)
     if config.model == "ssrn":
         H, W, bands = image_shape

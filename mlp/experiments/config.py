@@ -52,6 +52,8 @@ DATASET_SETTINGS: dict[str, dict[str, Any]] = {
 FACTOR_SCHEDULES = ("step", "exponential", "warm_restarts")  # those that --schedule-factor is for,
 LENGTH_SCHEDULES = ("cosine", "step", "warm_restarts")  # and --schedule-length
 
+LARGEST_NUMBER = 1 << 63
+
 
 def setting(default: Any, text: str, choices: Sequence[str] = (), unset: str = "none", **ranges: float) -> Any:
     """A dataclass field with what the command line and the checks need to know.
@@ -169,7 +171,7 @@ class RunConfig:
         self._check_schedule()
         try:
             re.compile(self.no_decay or "")
-        except re.error as error:
+        except (re.error, RecursionError, OverflowError, MemoryError) as error:
             message = f"--no-decay must be a regular expression, got {self.no_decay!r}: {error}"
             raise ConfigurationError(message) from None
 
@@ -235,6 +237,8 @@ def check_setting(f: Any, value: Any) -> None:
     accepted: Any = (int, float) if kind is float else kind
     if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
         raise ConfigurationError(f"{flag} must be of type {kind.__name__}, got {value!r}")
+    if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
+        raise ConfigurationError(f"{flag} must be less than 2^63, got a number of {len(str(abs(value)))} digits")
     if meta["choices"]:
         choose(flag, value, meta["choices"])
     if "minimum" in meta and not meta["minimum"] <= value < float("inf"):

@@ -100,6 +100,8 @@ def evaluate_run(
     checkpoint: str = "best",
     data_dir: PathLike | None = None,
     device: str | None = None,
+    *,
+    trust_code: bool = False,
 ) -> Evaluation:
     """Evaluate the model of a run on one of its splits, without augmentation.
 
@@ -109,6 +111,7 @@ def evaluate_run(
     Args:
         path: the run's folder. split: one of `SPLITS`. checkpoint: "best" or "latest".
         data_dir: where data sets are; None for MLP_DATA_DIR or ./data. device: None for the run's own.
+        trust_code: run the file that holds the run's model, if that is one of somebody's own.
 
     Returns:
         An Evaluation.
@@ -122,7 +125,7 @@ def evaluate_run(
     weights = checkpoint_path(folder, checkpoint)
     config = moved(config, device)
     images = load_splits(config, data_dir)[split]
-    model = make_model(config, images.num_classes, images.images.shape[1:])
+    model = make_model(config, images.num_classes, images.images.shape[1:], trust_code=trust_code)
     load_model(weights, model)
     loss, logits = run_forward(config, model, plain_batches(config, images).epoch(0))
     return Evaluation(loss, images.labels, logits, list(images.class_names))
@@ -135,6 +138,8 @@ def predict_images(
     most: int = 5,
     data_dir: PathLike | None = None,
     device: str | None = None,
+    *,
+    trust_code: bool = False,
 ) -> list[Prediction]:
     """Say what the model of a run sees in images from files.
 
@@ -142,7 +147,7 @@ def predict_images(
         path: the run's folder. files: PNG, JPEG, ... or .npy, see `mlp.experiments.images`.
         checkpoint: "best" or "latest". most: how many classes to name.
         data_dir: where data sets are; needed only for runs whose config.json does not name the classes.
-        device: None for the run's own.
+        device: None for the run's own. trust_code: run the file of the run's model, if that is one of somebody's own.
 
     Returns:
         A list with a Prediction for each image; an .npy file may hold several.
@@ -157,7 +162,7 @@ def predict_images(
         image_shape, class_names = tuple(facts.image_shape), facts.class_names
     config = moved(config, device)
     pictures = [picture for file in files for picture in read_picture(file, image_shape)]
-    model = make_model(config, len(class_names), image_shape)
+    model = make_model(config, len(class_names), image_shape, trust_code=trust_code)
     load_model(weights, model)
     x = normalize(np.stack([pixels for _, _, pixels in pictures]), config.normalization, config.dtype)
     chunks = range(0, len(x), config.batch_size)

@@ -22,17 +22,20 @@ from typing import Any
 
 import numpy as np
 
-from mlp.errors import ConfigurationError
+from mlp.errors import ConfigurationError, text_of
 from mlp.layers import Layer, frozen_buffers
-from mlp.own_code import OWN_ERRORS, folder_of_imports, frames_in, load_module
-from mlp.typing import DType
+from mlp.own_code import folder_of_imports, frames_in, load_module
+from mlp.typing import Array, DType
 
 
-def build_own_model(text: str, num_classes: int, image_shape: Sequence[int], seed: int, dtype: DType) -> Layer:
+def build_own_model(
+    text: str, num_classes: int, image_shape: Sequence[int], seed: int, dtype: DType, *, trust_code: bool
+) -> Layer:
     """Call the function that `text`, "FILE.py:function", names, and check the model that it returns.
 
     Args:
         num_classes: K. image_shape: (H, W, C). seed: of the initial weights. dtype: of the weights.
+        trust_code: whether the person who runs this has named the file, or said that it may be run.
 
     Returns:
         The model, with weights of `dtype`.
@@ -46,6 +49,11 @@ def build_own_model(text: str, num_classes: int, image_shape: Sequence[int], see
     if not path.is_file():
         raise ConfigurationError(f"--model {text}: there is no file {path}")
     offered = {"num_classes": num_classes, "image_channels": image_shape[-1], "seed": seed}
+    if not trust_code:
+        raise ConfigurationError(
+            f"the run names its model as code in a file, {text}, which would be run: if you trust that file, add "
+            "--trust-code (trust_code=True in Python)"
+        )
     with folder_of_imports(path.resolve().parent):
         module = load_module(path, f"own_model_{path.stem}", partial(attempt, text, path, "the file"))
         if module is None:
@@ -54,22 +62,35 @@ def build_own_model(text: str, num_classes: int, image_shape: Sequence[int], see
         taken = accepted(text, function, offered)
         model = attempt(text, path, name, lambda: function(**{key: offered[key] for key in taken}))
         if not isinstance(model, Layer):
-            raise ConfigurationError(f"--model {text}: {name} must return a mlp.layers.Layer, got {model!r}")
-        if "seed" not in taken:
-            model.initialize(seed)
-        model.set_paths().astype(dtype)
-        x = np.zeros((2, *image_shape), dtype)
-        with frozen_buffers(model):
-            outputs = attempt(text, path, "forward", lambda: model.forward(x))
-    if not model.parameters():
-        raise ConfigurationError(f"--model {text}: the model has no parameters, so there is nothing to train")
-    shape, expected = np.shape(outputs), (len(x), num_classes)
-    if shape != expected or outputs.dtype != dtype:
-        raise ConfigurationError(
-            f"--model {text}: for {num_classes} classes and images of shape {x.shape} the outputs must be {expected} "
-            f"{np.dtype(dtype)}, one number a class; the model gives {shape} {getattr(outputs, 'dtype', '')}".rstrip()
-        )
+            got = "None" if model is None else f"a {type(model).__name__}"
+            raise ConfigurationError(f"--model {text}: {name} must return a mlp.layers.Layer, got {got}")
+        attempt(text, path, "the model", lambda: prepare(model, None if "seed" in taken else seed, dtype))
+        if not model.parameters():
+            raise ConfigurationError(f"--model {text}: the model has no parameters, so there is nothing to train")
+        try_out(text, path, model, np.zeros((2, *image_shape), dtype), num_classes)
     return model
+
+
+def prepare(model: Layer, seed: int | None, dtype: DType) -> None:
+    """Name the layers, draw the weights unless the seed is None, and convert them; ask for all that is asked later."""
+    if seed is not None:
+        model.initialize(seed)
+    model.set_paths().astype(dtype)
+    model.parameters(), model.state_dict()
+
+
+def try_out(text: str, path: Path, model: Layer, x: Array, num_classes: int) -> None:
+    """Send a batch forward and backward, so that what the code raises shows before a run begins."""
+    with frozen_buffers(model):
+        outputs = attempt(text, path, "forward", lambda: model.forward(x))
+        shape, expected = np.shape(outputs), (len(x), num_classes)
+        if shape != expected or getattr(outputs, "dtype", None) != x.dtype:
+            raise ConfigurationError(
+                f"--model {text}: for {num_classes} classes and images of shape {x.shape} the outputs must be an array "
+                f"{expected} of {x.dtype}, one number a class; the model gives "
+                f"{shape} {getattr(outputs, 'dtype', type(outputs).__name__)}"
+            )
+        attempt(text, path, "backward", lambda: model.backward(np.zeros_like(outputs)))
 
 
 def digest_of_file(text: str) -> str | None:
@@ -92,7 +113,10 @@ def find_function(text: str, module: ModuleType, name: str) -> Callable[..., Any
 
 def accepted(text: str, function: Callable[..., Any], offered: Mapping[str, int]) -> list[str]:
     """Return the names among `offered` that a function takes; an error if it needs others."""
-    parameters = inspect.signature(function).parameters.values()
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # a class of Python's own, say
+        raise ConfigurationError(f"--model {text}: it must be a function that returns the model") from None
     needed = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     unknown = [name for name in needed if name not in offered]
     if unknown or any(p.kind is p.POSITIONAL_ONLY for p in parameters):
@@ -109,8 +133,10 @@ def attempt(text: str, path: Path, what: str, function: Callable[[], Any]) -> An
     """Return function(); whatever the user's code raises becomes one line that says where."""
     try:
         return function()
-    except OWN_ERRORS as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         frames = frames_in(error, path)
         where = f", line {frames[-1].lineno} of {path}" if frames else ""
-        reason = str(error).partition("\n")[0]
+        reason = text_of(error).partition("\n")[0]
         raise ConfigurationError(f"--model {text}: {what} raised {type(error).__name__}: {reason}{where}") from error

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mlp.backend import require_device
+from mlp.backend import get_array_module, require_device
 from mlp.data import Batches
 from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.diagnostics.statistics import all_statistics
@@ -17,6 +17,7 @@ from mlp.experiments.estimate import estimate_cost
 from mlp.experiments.resume import resume_run
 from mlp.experiments.run_folder import Facts, RunFolder
 from mlp.files import write_arrays, write_figure, write_json
+from mlp.layers import Layer, frozen_buffers
 from mlp.models.deep_supervision import without_companions
 from mlp.training.attempts import attempt
 from mlp.training.checkpoint import load_model
@@ -41,6 +42,8 @@ def run(
     statistics: bool = False,
     threads: int | None = None,
     more_hooks: Sequence[Hook] = (),
+    *,
+    trust_code: bool = False,
 ) -> History:
     """Train a model and leave everything about it in a folder.
 
@@ -52,6 +55,7 @@ def run(
         download: get a data set that is missing.
         statistics: record `mlp.diagnostics.statistics` too; they change no other number of the run.
         threads: of the cpu engine; None for as many as the cores this process may use.
+        trust_code: run the file that the configuration in `out` names as the run's model; one in `given` is run anyway.
         more_hooks: called before the checkpoint of an epoch is written; they must change no other number of the run.
 
     Returns:
@@ -71,9 +75,10 @@ def run(
         images = load_images(config, data_dir, download)
         train = images[0]
         batches = make_batches(config, *images)
-        model = make_model(config, train.num_classes, train.images.shape[1:])
+        model = make_model(config, train.num_classes, train.images.shape[1:], trust_code=trust_code or "model" in given)
         rule = make_rule(config)
         schedule = make_schedule(config, len(batches[0]))
+        require_room(model, train.images.shape[1:])
         facts = Facts.of(config, model, images)
         hooks = [
             *([CompanionLog()] if config.companions != "none" else []),
@@ -141,6 +146,13 @@ def test_results(folder: RunFolder, trainer: Trainer, test_batches: Batches) -> 
     best = trainer.history.best_epoch
     print(f"test {loss:.3f} / {accuracy:.2%} with the weights of epoch {best}")
     return {"test_loss": loss, "test_acc": accuracy, "best_epoch": best, "images": test_batches.num_images}
+
+
+def require_room(model: Layer, image_shape: Sequence[int]) -> None:
+    """Send one image of zeros forward: where images are too small for a model, this says so before a run begins."""
+    weights = model.parameters()[0].data
+    with frozen_buffers(model):
+        model.forward(get_array_module(weights).zeros((1, *image_shape), weights.dtype))
 
 
 def require_written(hooks: Sequence[Hook]) -> None:

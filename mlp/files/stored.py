@@ -36,8 +36,8 @@ def open_file(path: PathLike) -> Iterator[IO[bytes]]:
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except FileNotFoundError:
-        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise FileNotFoundError(error.errno, error.strerror, error.filename) from None
     except (OSError, ValueError) as error:  # ValueError: a name with a NUL character
         raise CheckpointError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

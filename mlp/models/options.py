@@ -9,6 +9,7 @@ NORM_POSITIONS = ("before", "after")
 REDUCTION_SHORTCUTS = ("none", "avgpool", "strided", "projection", "projection_everywhere")
 COMPANION_PLACES = ("none", "blocks", "stages")
 GROWTH = 8
+DEEPEST = 2000  # VGG with 332 blocks a stage
 
 
 def check_combination(
@@ -96,10 +97,11 @@ def check_growth(norm: str, norm_groups: int | None, dense: bool, growth: int | 
 
 def blocks_per_stage(depth: int) -> int:
     """Return B of depth = 8 + 6 B; ConfigurationError for a depth between."""
-    if depth < 8 or (depth - 8) % 6:
-        near = list(range(8, max(depth, 8) + 7, 6))[-2:]
+    if not 8 <= depth <= DEEPEST or (depth - 8) % 6:
+        below = max(8, min(depth, DEEPEST) - (min(depth, DEEPEST) - 8) % 6)
+        near = (below, below + 6) if below + 6 <= DEEPEST else (below - 6, below)
         raise ConfigurationError(
-            f"depth must be 8, 14, 20, 26, 32, 38, ... (8 + 6 blocks a stage), got {depth}: "
+            f"depth must be 8, 14, 20, 26, 32, 38, ... (8 + 6 blocks a stage) and at most {DEEPEST}, got {depth}: "
             f"try {' or '.join(str(d) for d in near)}"
         )
     return (depth - 8) // 6

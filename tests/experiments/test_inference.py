@@ -158,9 +158,9 @@ def test_a_changed_model_file_is_said(own_images, tmp_path, call):
     file.write_text(source)
     settings = {"dataset": f"npz:{own_images}", "model": f"{file}:net", "epochs": 2, "batch_size": 10}
     mlp.experiments.run(tmp_path / "run", settings, stop_after=1)
-    assert "has changed" not in call(evaluate, tmp_path / "run", "--split", "valid")[1]
+    assert "has changed" not in call(evaluate, tmp_path / "run", "--split", "valid", "--trust-code")[1]
     file.write_text(source + "# another\n")
     for words in ((evaluate, tmp_path / "run"), (train, "--resume", "--out", tmp_path / "run")):
-        status, text, _ = call(*words)
+        status, text, _ = call(*words, "--trust-code")
         assert status == 0
         assert f"note: {file} has changed since {tmp_path / 'run'} was begun" in text

@@ -90,7 +90,7 @@ def file(tmp_path):
 
 
 def build(file, name, dtype=np.float32):
-    return build_own_model(f"{file}:{name}", 4, (8, 8, 3), 7, np.dtype(dtype))
+    return build_own_model(f"{file}:{name}", 4, (8, 8, 3), 7, np.dtype(dtype), trust_code=True)
 
 
 def test_functions_get_what_they_declare(file):
@@ -109,7 +109,7 @@ def test_functions_get_what_they_declare(file):
         ("nothing", "nothing must return a mlp.layers.Layer, got None"),
         ("pixels", "the model has no parameters"),
         ("empty", "the model has no parameters"),
-        ("ten", "the outputs must be (2, 4) float32, one number a class; the model gives (2, 10) float32"),
+        ("ten", "the outputs must be an array (2, 4) of float32, one number a class; the model gives (2, 10) float32"),
         ("wrong_inputs", "forward raised ShapeError: Affine: expected (N, 7), got (2, 8, 8, 3)"),
         ("number", "the file has no function 'number'; it has linear, seeded, everything, fails"),
         ("other", "the file has no function 'other'"),
@@ -168,6 +168,9 @@ def test_a_run_with_a_model_of_ones_own_and_its_resume(file, small, tmp_path, ca
     assert "model: " in error
     assert ":seeded' here" in error
     status, _, error = call(train, "--out", out, "--resume")
+    assert status == 2
+    assert "if you trust that file, add --trust-code" in error
+    status, _, error = call(train, "--out", out, "--resume", "--trust-code")
     assert (status, error) == (0, "")
     assert json.loads((out / "test.json").read_text())["test_acc"] > 0.5
 

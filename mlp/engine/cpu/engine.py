@@ -49,6 +49,8 @@ from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
 from mlp.typing import Array, DType
 
+MOST_THREADS = 64  # a core: more only wait for each other
+
 
 class CpuEngine(Binding):
     """Blocked, threaded NumPy.
@@ -65,6 +67,11 @@ class CpuEngine(Binding):
     def __init__(self, threads: int | None = None) -> None:
         if threads is not None and threads < 1:
             raise ConfigurationError(f"threads must be 1 or greater, got {threads}")
+        if threads is not None and threads > MOST_THREADS * usable_cores():
+            raise ConfigurationError(
+                f"threads must be at most {MOST_THREADS * usable_cores()}, {MOST_THREADS} for each core that this "
+                f"process may use, got {threads}"
+            )
         self.threads = usable_cores() if threads is None else int(threads)
         self.blas = BlasThreads()
         self.team: ThreadTeam | None = None

@@ -21,6 +21,8 @@ import threading
 import time
 import weakref
 
+from mlp.errors import DeviceError
+
 SPINS = 2000  # questions before a waiting thread becomes patient
 let_others_run = getattr(os, "sched_yield", None) or (lambda: time.sleep(0))
 
@@ -46,9 +48,16 @@ class ThreadTeam:
     def _start(self):
         self.process = os.getpid()
         self.shared = _Shared(self.size)
-        for t in range(1, self.size):
-            threading.Thread(target=_member, args=(self.shared, t), daemon=True, name=f"mlp-engine-{t}").start()
         self._stop = weakref.finalize(self, _Shared.dismiss, self.shared)
+        for t in range(1, self.size):
+            try:
+                threading.Thread(target=_member, args=(self.shared, t), daemon=True, name=f"mlp-engine-{t}").start()
+            except RuntimeError:  # can't start new thread
+                self.close()
+                raise DeviceError(
+                    f"the system starts no {self.size} threads: use fewer (--threads 1), end other programs, or raise "
+                    "the limit (ulimit -u)"
+                ) from None
 
     def run(self, job):
         """Call job(t) for t = 0 .. size - 1, each in its thread; raise the first error of any of them."""

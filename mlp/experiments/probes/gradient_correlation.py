@@ -50,7 +50,7 @@ LAWS = {
 
 def first_weights(config: RunConfig, num_classes: int, image_shape: tuple[int, ...], initializer: str) -> Layer:
     """Return the network of a configuration, not trained; with "he" all convolutions are drawn anew, biases are 0."""
-    model = make_model(config, num_classes, image_shape)
+    model = make_model(config, num_classes, image_shape, trust_code=True)  # the caller's own settings
     if initializer == "he":
         for _, layer in model.named_layers():
             if isinstance(layer, Conv2d):

@@ -39,6 +39,8 @@ def probed_run(
     checkpoint: str = "best",
     data_dir: PathLike | None = None,
     device: str | None = None,
+    *,
+    trust_code: bool = False,
 ) -> tuple[RunConfig, Layer, tuple[Array, Array]]:
     """Return (config, model with the weights of a checkpoint, (x, targets)) of a run."""
     folder = RunFolder(run)
@@ -46,7 +48,7 @@ def probed_run(
     config = moved(config, device)
     weights = checkpoint_path(folder, checkpoint)
     x, targets, num_classes = probe_images(config, images, split, data_dir)
-    model = make_model(config, num_classes, x.shape[1:])
+    model = make_model(config, num_classes, x.shape[1:], trust_code=trust_code)
     load_model(weights, model)
     return config, model, (x, targets)
 

@@ -30,6 +30,7 @@ def compute(
     threads: int | None = None,
     data_dir: PathLike | None = None,
     device: str | None = None,
+    trust_code: bool = False,
 ) -> Iterator[Place]:
     """Compute a landscape into RUN/NAME.npz; yield after each save, the last time when all points were visited.
 
@@ -39,7 +40,7 @@ def compute(
     An error or Ctrl-C loses nothing: what was visited is saved first.
     """
     at_least_one("--jobs", jobs)
-    place = prepare(run, settings, data_dir, device)
+    place = prepare(run, settings, data_dir, device, trust_code=trust_code)
     file = LandscapeFile(Path(run) / f"{name}.npz", settings, place)
     found = place.found
     replaced = file.resume()
@@ -50,7 +51,9 @@ def compute(
     with ExitStack() as ending:
         ending.callback(file.save)
         bar = ending.enter_context(progress_bar(total=left, desc="points", unit="point"))
-        visits = visit(place, run, settings, jobs, threads=threads, data_dir=data_dir, device=device)
+        visits = visit(
+            place, run, settings, jobs, threads=threads, data_dir=data_dir, device=device, trust_code=trust_code
+        )
         ending.enter_context(closing(visits))
         for number, _ in enumerate(visits, start=1):
             bar.update()
@@ -73,11 +76,12 @@ def visit(
     threads: int | None,
     data_dir: PathLike | None,
     device: str | None,
+    trust_code: bool,
 ) -> Generator[tuple[int, int], None, None]:
     """Visit all points that are left, in this process or in several; yield each."""
     if jobs > 1:
         yield from points_from_workers(
-            place.found, (run, settings, data_dir, device), jobs, threads, target=serve_points
+            place.found, (run, settings, data_dir, device, trust_code), jobs, threads, target=serve_points
         )
         return
     with point_losses(place, settings, threads) as at:
@@ -101,7 +105,8 @@ def point_losses(place: Place, settings: LandscapeSettings, threads: int | None)
 
 def serve_points(connection: Any, arguments: tuple[Any, ...], threads: int) -> None:
     """Run in a worker: receive points (x, y) until there is None, and send back (loss, accuracy) for each."""
-    run, settings, data_dir, device = arguments
-    with point_losses(prepare(run, settings, data_dir, device), settings, threads) as at:
+    run, settings, data_dir, device, trust_code = arguments
+    place = prepare(run, settings, data_dir, device, trust_code=trust_code)
+    with point_losses(place, settings, threads) as at:
         while (point := connection.recv()) is not None:
             connection.send(at(*point))

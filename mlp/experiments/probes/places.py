@@ -72,10 +72,17 @@ class Place:
 
 
 def prepare(
-    run: PathLike, settings: LandscapeSettings, data_dir: PathLike | None = None, device: str | None = None
+    run: PathLike,
+    settings: LandscapeSettings,
+    data_dir: PathLike | None = None,
+    device: str | None = None,
+    *,
+    trust_code: bool = False,
 ) -> Place:
     """Return the Place of a run's landscape, nothing of which was visited yet."""
-    config, model, images = probed_run(run, settings.images, settings.split, settings.checkpoint, data_dir, device)
+    config, model, images = probed_run(
+        run, settings.images, settings.split, settings.checkpoint, data_dir, device, trust_code=trust_code
+    )
     check_memory(model, images[0], settings)
     axis, zero = grid(settings.points, settings.limits), np.zeros(1)
     match settings.kind:
