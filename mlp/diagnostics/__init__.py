@@ -3,9 +3,10 @@
 from mlp.diagnostics.examination import Examination, examine
 from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.diagnostics.gradients import gallery
-from mlp.diagnostics.gradients.check import check_layer, check_loss, check_model
+from mlp.diagnostics.gradients.check import check_functions, check_layer, check_model
 from mlp.diagnostics.gradients.diagnoses import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import compare_gradients, relative_error
+from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.report import GradientReport
 from mlp.diagnostics.landscape import Landscape, landscape
 from mlp.diagnostics.rules.check import check_rule
@@ -33,6 +34,7 @@ __all__ = [
     "UpdateRatio",
     "VarianceShift",
     "all_statistics",
+    "check_functions",
     "check_layer",
     "check_loss",
     "check_model",

@@ -8,32 +8,37 @@
 
 Every check works on a copy in float64 (float32 has too few digits for differences) at a random point, see
 `random_point`; the caller's layer stays as it is. `check_layer` measures every coordinate of every array, `check_model`
-a sample of them. Layers may be of `mlp`, or of another protocol, see `adapters`.
+a sample of them. Layers may be of `mlp`, or of another protocol, see `styles`.
 """
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from numpy.random import Generator
 
-from mlp.diagnostics.gradients.adapters import adapt
 from mlp.diagnostics.gradients.diagnoses import MOST, Diagnosis, Point, diagnose, last_resort, merged
 from mlp.diagnostics.gradients.diagnoses.behaviour import wiring, wrong_inside
+from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
 from mlp.diagnostics.gradients.diagnoses.running_statistics import wrong_statistics
-from mlp.diagnostics.gradients.loss_check import adapt_loss, add_loss_row
-from mlp.diagnostics.gradients.probes.float32 import becomes_float64
-from mlp.diagnostics.gradients.probes.mode import check_mode
-from mlp.diagnostics.gradients.random_point import check_shape, random_classes
-from mlp.diagnostics.gradients.report import GradientReport
-from mlp.diagnostics.gradients.unchecked import add_unchecked, without_effect, without_gradient
+from mlp.diagnostics.gradients.diagnoses.special_points import wrong_at_special_points
+from mlp.diagnostics.gradients.losses.check import loss_findings
+from mlp.diagnostics.gradients.probes.float32 import ROUNDED, becomes_float64, in_float64, needs_float64
+from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
+from mlp.diagnostics.gradients.random_point import check_shape, random_classes, random_probe
+from mlp.diagnostics.gradients.report import Findings, GradientReport, fault
+from mlp.diagnostics.gradients.styles.adapters import adapt
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
+from mlp.diagnostics.gradients.styles.losses import adapt_loss
+from mlp.diagnostics.gradients.unchecked import read_only, unchecked, without_effect, without_gradient
 from mlp.layers.machinery.base import Layer
 from mlp.losses import SoftmaxCrossEntropy
-from mlp.rng import generator
 from mlp.typing import Array
 
 SMALL = 400  # inputs up to which a layer inside a model is measured in all coordinates
+LastChecks = Callable[[Layer, Sequence[int], int], Findings]  # of a layer whose gradients are right: shape, seed
 
 
 def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance: float = 1e-7) -> GradientReport:
@@ -42,11 +47,12 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
     Besides the gradients of the inputs and of all parameters it finds a forward that changes its inputs or gives
     other outputs the second time, a backward that changes `grad_outputs`, adds to the gradients of the call before,
     never writes one of them, changes weights, or returns another shape or dtype, weights that stand where no one looks
-    for them, and running statistics that evaluation cannot use. All are reported as rows that failed. A layer that
-    makes float64 of float32 gets a remark.
+    for them. A layer whose gradients are right is looked at further: at special points (ties, large numbers, a batch of
+    one, the mean of dropout), for running statistics that evaluation cannot use, and for a forward that is not what the
+    name of its class says. All are reported as rows that failed. A layer that makes float64 of float32 gets a remark.
 
     Args:
-        layer: any layer, also of another protocol (see `adapters`), or a class that needs no arguments; it is copied.
+        layer: any layer, also of another protocol (see `styles`), or a class that needs no arguments; it is copied.
         input_shape: shape of the inputs, with the batch axis.
         seed: of the point where it is checked.
         tolerance: the largest error that passes.
@@ -59,16 +65,49 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
     """
     check_shape("input_shape", input_shape)
     adapted, remarks = adapt(layer, input_shape)
-    report = GradientReport(describe(adapted, input_shape), tolerance, remarks=remarks)
-    if add_unchecked(report, adapted, input_shape):
-        return report
-    points = check_both_modes(report, adapted, input_shape, None, seed)
-    if points and report.passed:
-        add_statistics(report, adapted, input_shape, seed)
-        report.remarks += becomes_float64(points[0])
-    report.remarks += [*without_effect(points), *without_gradient(points)]
-    explain(report, points, seed)
-    return report
+    title = describe(adapted, input_shape)
+    found = Findings(remarks=tuple(remarks)) + unchecked(adapted, input_shape)
+    if not found.passed:
+        return report_of(title, found, tolerance)
+    wide = needs_float64(adapted, input_shape, random_probe)
+    with in_float64() if wide else nullcontext():
+        setting = Setting(adapted, tuple(input_shape), random_upstream, None, seed, tolerance)
+        more, points = check_both_modes(setting)
+        found += more
+        if points and found.passed:
+            found += not_checked(points, read_only(layer)) + last_checks(adapted, input_shape, seed)
+        if points and found.passed and not wide:
+            found += Findings(remarks=tuple(becomes_float64(points[0])))
+        found += Findings(remarks=(*without_effect(points), *([ROUNDED] if wide else [])))
+        return report_of(title, found, tolerance, explained(found, points, setting))
+
+
+def check_functions(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    input_shape: Any,
+    *weights: Any,
+    seed: int = 0,
+    tolerance: float = 1e-7,
+    **settings: Any,
+) -> GradientReport:
+    """Check two functions, out, cache = forward(x, w, b) and dx, dw, db = backward(dout, cache).
+
+    Args:
+        forward, backward: the functions; forward may return the outputs alone, if backward needs nothing else.
+        input_shape: shape of x with the batch axis, or x itself.
+        weights: shapes of the other arrays that forward takes, or these arrays; those that are left out are guessed.
+        seed, tolerance: as for `check_layer`.
+        settings: what else forward takes, by name: conv_param={"stride": 1, "pad": 1}.
+
+    Returns:
+        A `GradientReport`.
+
+    Raises:
+        ConfigurationError: the functions take other arguments, and no shapes of weights could be guessed.
+    """
+    pair = FunctionPair(forward, backward, input_shape, weights, settings)
+    return check_layer(pair, pair.input_shape, seed=seed, tolerance=tolerance)
 
 
 def check_model(
@@ -101,85 +140,85 @@ def check_model(
     adapted, remarks = adapt(model, input_shape)
     loss = SoftmaxCrossEntropy() if loss is None else copy.deepcopy(adapt_loss(loss))
     title = f"{type(model).__name__} with {type(loss).__name__}, inputs {tuple(input_shape)}"
-    report = GradientReport(title, tolerance, remarks=remarks)
-    if add_unchecked(report, adapted, input_shape):
-        return report
+    found = Findings(remarks=tuple(remarks)) + unchecked(adapted, input_shape)
+    if not found.passed:
+        return report_of(title, found, tolerance)
 
-    def upstream_of_loss(outputs: Array, rng: Generator) -> Array | None:
-        return add_loss_row(report, loss, outputs, random_classes(outputs.shape, rng) if targets is None else targets)
+    def upstream_of_loss(outputs: Array, rng: Generator) -> tuple[Array | None, Findings]:
+        return loss_findings(
+            loss, outputs, random_classes(outputs.shape, rng) if targets is None else targets, tolerance
+        )
 
-    modes = (
-        check_mode(report, adapted, input_shape, mode, upstream_of_loss, coordinates, seed) for mode in (True, False)
-    )
-    points = [point for point in modes if point is not None]
-    report.remarks += without_effect(points)
-    explain(report, points, seed)
-    return report
-
-
-def check_loss(
-    loss: Any, output_shape: Sequence[int], targets: Array | None = None, seed: int = 0, tolerance: float = 1e-7
-) -> GradientReport:
-    """Check the gradient of a loss with respect to the outputs of a model.
-
-    Args:
-        loss: a loss, or an object or class with a call (or `error`) and `grad`; it is copied.
-        output_shape: shape of the outputs, (N, K).
-        targets: None for random classes 0 .. K - 1.
-        seed, tolerance: as for `check_layer`.
-
-    Returns:
-        A `GradientReport`.
-    """
-    check_shape("output_shape", output_shape)
-    rng = generator(seed, "probe", "loss")
-    outputs = rng.standard_normal(output_shape)
-    targets = random_classes(output_shape, rng) if targets is None else targets
-    loss = copy.deepcopy(adapt_loss(loss))
-    name = type(getattr(loss, "student", loss)).__name__
-    report = GradientReport(f"{name}, outputs {tuple(output_shape)}", tolerance)
-    add_loss_row(report, loss, outputs, targets)
-    return report
+    setting = Setting(adapted, tuple(input_shape), upstream_of_loss, coordinates, seed, tolerance)
+    more, points = check_both_modes(setting)
+    found += more + Findings(remarks=tuple(without_effect(points)))
+    return report_of(title, found, tolerance, explained(found, points, setting))
 
 
-def check_both_modes(
-    report: GradientReport, layer: Layer, input_shape: Sequence[int], coordinates: int | None, seed: int
-) -> list[Point]:
-    """Add the rows of both modes for a random upstream gradient; return the points that were measured."""
-
-    def random_upstream(outputs: Array, rng: Generator) -> Array:
-        return rng.standard_normal(outputs.shape)
-
-    modes = (check_mode(report, layer, input_shape, mode, random_upstream, coordinates, seed) for mode in (True, False))
-    return [point for point in modes if point is not None]
+def check_both_modes(setting: Setting) -> tuple[Findings, list[Point]]:
+    """Return what was found in both modes, and the points that were measured."""
+    found, points = Findings(), []
+    for training in (True, False):
+        more, point = check_mode(setting, training)
+        found += more
+        points += [] if point is None else [point]
+    return found, points
 
 
-def add_statistics(report: GradientReport, layer: Layer, input_shape: Sequence[int], seed: int) -> None:
-    """Add a row for running statistics that are wrong, if there are any."""
-    for found in wrong_statistics(layer, input_shape, seed):
-        report.add_fault(found.mode, found.array, tuple(input_shape)[-1:], "running statistics are wrong")
-        report.diagnoses.append(found)
+def last_checks(layer: Layer, input_shape: Sequence[int], seed: int) -> Findings:
+    """Return what is wrong with a layer whose gradients are right."""
+    found = Findings()
+    for diagnosis in wrong_statistics(layer, input_shape, seed):
+        found += fault(diagnosis, tuple(input_shape)[-1:], "running statistics are wrong")
+    for check in (wrong_at_special_points, wrong_forward):
+        if found.passed:
+            for diagnosis in check(layer, input_shape, seed):
+                if diagnosis.mode == "remark":
+                    found += Findings(remarks=(diagnosis.sentence,))
+                else:
+                    found += fault(diagnosis, input_shape, diagnosis.name)
+    return found
 
 
-def explain(report: GradientReport, points: list[Point], seed: int) -> None:
-    """Add what is likely wrong to the report: faults come first, then layers inside, then hypotheses about numbers."""
-    faulty = {(one.mode, one.array) for one in report.diagnoses}  # their faults are known already
+def not_checked(points: Sequence[Point], constants: set[str]) -> Findings:
+    """Return a fault for each array that matters and has no gradient."""
+    found = Findings()
+    for name, note, text in without_gradient(points, constants):
+        found += fault(Diagnosis("not checked", name, "training", text), (), note)
+    return found
+
+
+def explained(found: Findings, points: list[Point], setting: Setting) -> list[Diagnosis]:
+    """Return what is likely wrong: faults come first, then layers inside, then hypotheses about numbers."""
+    faulty = {(one.mode, one.array) for one in found.diagnoses}  # their faults are known already
     for point in points:
         point.wrong = [name for name in point.wrong if (point.mode, name) not in faulty]
     wrong = [point for point in points if point.wrong]
-    found = list(report.diagnoses)
+    diagnoses = list(found.diagnoses)
     if wrong:
 
         def check_part(layer: Layer, input_shape: tuple[int, ...]) -> list[Diagnosis]:
-            part = GradientReport("", report.tolerance)
             shape = (min(input_shape[0], 2), *input_shape[1:])
             coordinates = None if math.prod(shape) <= SMALL else 8
-            explain(part, check_both_modes(part, layer, shape, coordinates, seed), seed)
-            return part.diagnoses
+            part = Setting(layer, shape, random_upstream, coordinates, setting.seed, setting.tolerance)
+            return merged(explained(*check_both_modes(part), part))
 
         inside, layers = wrong_inside(wrong[0], check_part)
-        found += inside or diagnose(wrong) or ([wiring(wrong[0])] if layers else last_resort(points))
-    report.diagnoses = merged(found)[:MOST]
+        if not inside and not layers:
+            known = wrong_forward(setting.layer, setting.input_shape, setting.seed)
+            diagnoses += [one for one in known if one.mode != "remark"]
+        diagnoses += inside or diagnose(wrong) or ([wiring(wrong[0])] if layers else last_resort(points))
+    return diagnoses
+
+
+def report_of(
+    title: str, found: Findings, tolerance: float, diagnoses: Sequence[Diagnosis] | None = None
+) -> GradientReport:
+    """Return the report about all that was found."""
+    likely = merged(found.diagnoses if diagnoses is None else diagnoses)[:MOST]
+    return GradientReport(
+        title, tolerance, rows=list(found.rows), diagnoses=likely, remarks=list(found.remarks), cause=found.cause
+    )
 
 
 def describe(layer: Layer, input_shape: Sequence[int]) -> str:

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.adapters import adapt
-from mlp.diagnostics.gradients.check import check_layer, check_loss
+from mlp.diagnostics.gradients.check import check_layer
+from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.report import GradientReport
-from mlp.diagnostics.gradients.student_layer import StudentLayer
+from mlp.diagnostics.gradients.styles.adapters import adapt
+from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.diagnostics.rules.check import check_rule
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer

@@ -29,6 +29,52 @@ class GradientRow:
     note: str = ""  # what is wrong, where more than the error can be said
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What one part of a check found; a check adds up those of its parts.
+
+    Attributes:
+        rows: of the table. diagnoses: what is known to be wrong. remarks: what should be known.
+        cause: the exception that ended this part early, or None.
+    """
+
+    rows: tuple[GradientRow, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
+    remarks: tuple[str, ...] = ()
+    cause: BaseException | None = None
+
+    def __add__(self, other: "Findings") -> "Findings":
+        return Findings(
+            self.rows + other.rows,
+            self.diagnoses + other.diagnoses,
+            self.remarks + other.remarks,
+            self.cause or other.cause,
+        )
+
+    @property
+    def passed(self) -> bool:
+        return all(row.passed for row in self.rows)
+
+
+def fault(found: Diagnosis, shape: Sequence[int], note: str, cause: BaseException | None = None) -> Findings:
+    """Return the findings of a fault that is no matter of degree: a row without a number, and its diagnosis."""
+    row = GradientRow(found.mode, found.array, tuple(shape), math.inf, False, note.partition("\n")[0])
+    return Findings((row,), (found,), cause=cause)
+
+
+def compared(place: tuple[str, str], analytic: Array, numeric: Array, scale: tuple[float, float]) -> GradientRow:
+    """Return the row of a gradient.
+
+    Args:
+        place: its mode and the name of its array.
+        analytic, numeric: the gradient under test and the right one.
+        scale: the largest norm of all gradients, see `relative_error`, and the largest error that passes.
+    """
+    error = relative_error(analytic, numeric, scale[0])
+    passed = error <= scale[1]
+    return GradientRow(*place, np.shape(analytic), error, passed, "" if passed else relation(analytic, numeric))
+
+
 @dataclass
 class GradientReport:
     """The result of a check; print it, or let a notebook show it.
@@ -46,34 +92,10 @@ class GradientReport:
     title: str
     tolerance: float
     kind: str = "Gradient check"
-    rows: list = field(default_factory=list)
-    diagnoses: list = field(default_factory=list)
-    remarks: list = field(default_factory=list)
+    rows: list[GradientRow] = field(default_factory=list)
+    diagnoses: list[Diagnosis] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     cause: BaseException | None = None
-
-    def compare(
-        self, mode: str, array: str, shape: Sequence[int], analytic: Array, numeric: Array, largest_norm: float
-    ) -> GradientRow:
-        """Append and return a row with the `relative_error` of a gradient, which passes up to the tolerance."""
-        error = relative_error(analytic, numeric, largest_norm)
-        passed = error <= self.tolerance
-        row = GradientRow(mode, array, tuple(shape), error, passed, "" if passed else relation(analytic, numeric))
-        self.rows.append(row)
-        return row
-
-    def add_fault(
-        self, mode: str, array: str, shape: Sequence[int], note: str, name: str = "", text: str = "", evidence: str = ""
-    ) -> None:
-        """Append a row for a fault that is no matter of degree, and its diagnosis if it has a name."""
-        self.rows.append(GradientRow(mode, array, tuple(shape), math.inf, False, note.partition("\n")[0]))
-        if name:
-            self.diagnoses.append(Diagnosis(name, array, mode, text, evidence))
-
-    def forget(self, rows: int) -> None:
-        """Take back all but the first rows: the point will be drawn again."""
-        forgotten = {(row.mode, row.array) for row in self.rows[rows:]}
-        self.diagnoses = [found for found in self.diagnoses if (found.mode, found.array) not in forgotten]
-        del self.rows[rows:]
 
     @property
     def passed(self) -> bool:

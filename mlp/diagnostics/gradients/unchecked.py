@@ -5,15 +5,15 @@ list, a tuple or a dict, or in the class instead of the object, is not found: it
 check that passes would say nothing about it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.adapters import is_weight
-from mlp.diagnostics.gradients.diagnoses.evidence import Point
-from mlp.diagnostics.gradients.report import GradientReport
-from mlp.diagnostics.gradients.student_layer import GRADIENT_NAMES, StudentLayer
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
+from mlp.diagnostics.gradients.report import Findings, fault
+from mlp.diagnostics.gradients.styles.arrays import GRADIENT_NAMES, is_constant, leaves_of, split_path
+from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.lost_parts import leaves
 from mlp.layers.machinery.parameter import Parameter
@@ -21,14 +21,21 @@ from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 
-def add_unchecked(report: GradientReport, layer: Layer, input_shape: Sequence[int]) -> bool:
-    """Add a row that failed for everything with weights that a check of `layer` would not see; return if there is any.
+def unchecked(layer: Layer, input_shape: Sequence[int]) -> Findings:
+    """Return a fault for everything with weights that a check of `layer` would not see.
 
-    Then nothing is measured: a right gradient of the inputs alone would say little.
+    Then nothing should be measured: a right gradient of the inputs alone would say little.
     """
-    for name, note, text in (*hidden(layer), *copied_params(layer), *without_params(layer, input_shape)):
-        report.add_fault("training", name, (), note, "not checked", text)
-    return bool(report.rows)
+    found = Findings()
+    for name, note, text in (
+        *integers(layer),
+        *hidden(layer),
+        *copied_params(layer),
+        *without_params(layer, input_shape),
+    ):
+        kind = "integers" if "integers" in note else "not checked"
+        found += fault(Diagnosis(kind, name, "training", text), (), note)
+    return found
 
 
 def hidden(layer: Layer) -> Iterator[tuple[str, str, str]]:
@@ -77,7 +84,7 @@ def advice(owner: Any, name: str, value: Any) -> str:
 
 def copied_params(layer: Layer) -> Iterator[tuple[str, str, str]]:
     """Yield (name, note, sentence) if `params` of a foreign layer makes its arrays anew at every call."""
-    if not isinstance(layer, StudentLayer) or not hasattr(layer.student, "params"):
+    if not isinstance(layer, StudentLayer) or not layer.declared():
         return
     first, second = layer.arrays(), layer.arrays()
     if any(array is not second.get(name) for name, array in first.items()):
@@ -90,8 +97,6 @@ def without_params(layer: Layer, input_shape: Sequence[int]) -> Iterator[tuple[s
     if not isinstance(layer, StudentLayer) or not layer.stateless or layer.parameters():
         return
     student = layer.student
-    if not callable(getattr(student, "grads_wrt_params", None)):
-        return
     x = np.ones(input_shape)
     try:
         if not len(student.grads_wrt_params(x, np.ones_like(layer.forward(x, True)))):
@@ -138,16 +143,57 @@ def matters(point: Point, array: Array) -> bool:
         array[...] = values
 
 
-def without_gradient(points: Sequence[Point]) -> Iterator[str]:
-    """Yield a remark for each array of a class of any kind that matters and has no gradient by a name that is known."""
+def without_gradient(points: Sequence[Point], constants: Collection[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, note, sentence) for each array that the outputs depend on and that has no gradient.
+
+    An array that is constant is read-only, or belongs to the class, or its name says so (see `is_constant`).
+    """
     layer = points[0].probe.layer if points else None
-    if not isinstance(layer, StudentLayer) or layer.stateless or hasattr(layer.student, "params"):
+    if layer is None or (isinstance(layer, StudentLayer) and (layer.stateless or layer.declared())):
         return
-    known = {*layer.pairs, *layer.pairs.values()}
-    seen = [points[0].probe.x, *layer.arrays().values()]  # forward may keep them, or views of them, as attributes
-    for name, value in list(vars(layer.student).items()):
-        if name in known or not is_weight(value) or not value.flags.writeable:
-            continue
-        if not any(np.may_share_memory(value, array) for array in seen) and matters(points[0], value):
-            names = ", ".join(form.format(name) for form in GRADIENT_NAMES)
-            yield f"the outputs depend on {name}, which was not checked: if it is a weight, call its gradient {names}."
+    for owner, known in owners(layer):
+        seen = [points[0].probe.x, *known.values()]  # forward may keep them, or views of them, as attributes
+        for path, value in leaves_of(owner).items():
+            if value.dtype.kind != "f" or path in constants or is_constant(path) or path.startswith("_kept"):
+                continue
+            if any(np.may_share_memory(value, array) for array in seen) or not matters(points[0], value):
+                continue
+            note = f"the outputs depend on {path}, which was not checked: backward leaves no gradient for it"
+            names = ", ".join(form.format(split_path(path)[1]) for form in GRADIENT_NAMES[:4])
+            how = (
+                f"call its gradient {names}"
+                if isinstance(layer, StudentLayer)
+                else f"write self.{path} = Parameter(...)"
+            )
+            yield (
+                path,
+                note,
+                (f"{note}. If it is a weight, {how}; if it is a constant, say so: self.{path}.flags.writeable = False"),
+            )
+
+
+def read_only(layer: Any) -> set[str]:
+    """Return the paths of the arrays of a layer that are read-only: its constants. A copy of it is not read-only."""
+    children = [child for _, child in layer.named_layers()] if isinstance(layer, Layer) else [layer]
+    return {path for child in children for path, array in leaves_of(child).items() if not array.flags.writeable}
+
+
+def owners(layer: Layer) -> Iterator[tuple[Any, dict[str, Array]]]:
+    """Yield the objects of classes that are no part of `mlp`, each with the arrays in it that are known."""
+    if isinstance(layer, StudentLayer):
+        yield layer.student, layer.arrays()
+        return
+    for _, child in layer.named_layers():
+        if not type(child).__module__.startswith("mlp."):
+            own = {name: value for name, value in vars(child).items() if not isinstance(value, Layer | Parameter)}
+            buffers = {name: getattr(child, name) for name in child.buffer_names}
+            yield own, {**{name: p.data for name, p in child.named_parameters()}, **buffers}
+
+
+def integers(layer: Layer) -> Iterator[tuple[str, str, str]]:
+    """Yield (name, note, sentence) for each weight that is an array of whole numbers."""
+    whole = list(layer.integers) if isinstance(layer, StudentLayer) else []
+    whole += [name for name, parameter in layer.named_parameters() if parameter.data.dtype.kind in "iu"]
+    for name in whole:
+        note = f"{name} is an array of integers: it cannot be trained"
+        yield name, note, f"{note}, each step would be rounded; write floats, np.zeros(shape) or dtype=np.float32"

@@ -1,54 +1,58 @@
-"""Learning rules on one number, written plainly, and whole walks with them.
+"""Learning rules on one array of weights, written plainly, and whole walks with them.
 
-    w  a weight      g  its gradient      t  number of the step, from 1      h  learning rate
-    m  what the rule remembers of this weight: a dict, empty at first
+    w  weights      g  their gradient      t  number of the step, from 1      h  learning rate
+    m  what the rule remembers of these weights: a dict, empty at first
 
 Every formula takes these and the settings s, changes m, and returns the new w. Nothing here is shared with
 `mlp.learning_rules`, which is what it checks.
 """
 
-import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-Memory = dict[str, float]
+import numpy as np
+
+from mlp.typing import Array
+
+Memory = dict[str, Any]
 Settings = dict[str, float]
-Formula = Callable[[float, float, float, float, Memory, Settings], float]
+Formula = Callable[[Any, Any, float, float, Memory, Settings], Any]
 
 
-def gradient_descent(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+def gradient_descent(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
     """w <- w - h g."""
     return w - h * g
 
 
-def momentum(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+def momentum(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
     """v <- mu v + g, w <- w - h v."""
     m["v"] = s["momentum"] * m.get("v", 0.0) + g
     return w - h * m["v"]
 
 
-def nesterov(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+def nesterov(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
     """v <- mu v + g, w <- w - h (g + mu v)."""
     m["v"] = s["momentum"] * m.get("v", 0.0) + g
     return w - h * (g + s["momentum"] * m["v"])
 
 
-def adagrad(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+def adagrad(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
     """s <- s + g^2, w <- w - h g / (sqrt(s) + eps)."""
     m["v"] = m.get("v", 0.0) + g * g
-    return w - h * g / (math.sqrt(m["v"]) + s["eps"])
+    return w - h * g / (np.sqrt(m["v"]) + s["eps"])
 
 
-def rmsprop(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+def rmsprop(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
     """v <- a v + (1 - a) g^2, w <- w - h g / (sqrt(v) + eps)."""
     m["v"] = s["decay"] * m.get("v", 0.0) + (1.0 - s["decay"]) * g * g
-    return w - h * g / (math.sqrt(m["v"]) + s["eps"])
+    return w - h * g / (np.sqrt(m["v"]) + s["eps"])
 
 
-def adam(w: float, g: float, t: float, h: float, m: Memory, s: Settings) -> float:
+def adam(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
     """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, w <- w - h m' / (sqrt(v') + eps)."""
     mean, square = moments(g, m, s)
-    return w - h * corrected(mean, s["beta1"], t) / (math.sqrt(corrected(square, s["beta2"], t)) + s["eps"])
+    return w - h * corrected(mean, s["beta1"], t) / (np.sqrt(corrected(square, s["beta2"], t)) + s["eps"])
 
 
 FORMULAS: dict[str, Formula] = {
@@ -61,14 +65,14 @@ FORMULAS: dict[str, Formula] = {
 }
 
 
-def moments(g: float, m: Memory, s: Settings) -> tuple[float, float]:
+def moments(g: Any, m: Memory, s: Settings) -> tuple[Any, Any]:
     """Return Adam's two means, brought up to date."""
     m["m"] = s["beta1"] * m.get("m", 0.0) + (1.0 - s["beta1"]) * g
     m["v"] = s["beta2"] * m.get("v", 0.0) + (1.0 - s["beta2"]) * g * g
     return m["m"], m["v"]
 
 
-def corrected(mean: float, b: float, t: float) -> float:
+def corrected(mean: Any, b: float, t: float) -> Any:
     """Return a running mean without its bias towards the zero it started from."""
     return mean / (1.0 - b**t)
 
@@ -101,8 +105,8 @@ class Walk:
     decay_exchanged: bool = False
     exchange: tuple[str, str] | None = None
 
-    def weights(self, w: float, gradients: list[float], rates: list[float], s: Settings) -> list[float]:
-        """Return a weight after each step; NaN from where the formula breaks down."""
+    def weights(self, w: Any, gradients: Sequence[Any], rates: Sequence[float], s: Settings) -> list[Any]:
+        """Return the weights after each step; NaN from where the formula breaks down."""
         if self.exchange:
             first, second = self.exchange
             s = {**s, first: s[second], second: s[first]}
@@ -116,9 +120,26 @@ class Walk:
             h = self.rate(rates[0] if self.rate_of_first else rate)
             g = g + coupled * w
             w = w - (1.0 if self.decay_without_rate else h) * decoupled * w
-            try:
-                w = self.formula(w, -g if self.uphill else g, self.clock(t), h, memory, s)
-            except (ZeroDivisionError, ValueError, OverflowError):
-                w = math.nan
+            with np.errstate(all="ignore"):
+                try:
+                    w = self.formula(w, -g if self.uphill else g, self.clock(t), h, memory, s)
+                except ZeroDivisionError:
+                    w = np.nan * w
             trail.append(w)
         return trail
+
+
+def all_weights(
+    walk: Walk,
+    start: Sequence[Array],
+    gradients: Sequence[Sequence[Array]],
+    rates: Sequence[float],
+    settings: Sequence[Settings],
+) -> Array:
+    """Return all weights after each step, (steps, weights).
+
+    Args:
+        start: the parameters. gradients: of each step, a list for the parameters. settings: of each parameter.
+    """
+    trails = [walk.weights(w, [step[i] for step in gradients], rates, settings[i]) for i, w in enumerate(start)]
+    return np.stack([np.concatenate([trail[t].ravel() for trail in trails]) for t in range(len(rates))])

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from mlp.diagnostics import Diagnosis, GradientReport, check_layer
+from mlp.diagnostics import Diagnosis, check_layer
 from mlp.diagnostics.gradients.diagnoses import merged
 from mlp.diagnostics.gradients.gallery.affine import BiasGradientAveraged, WeightGradientTransposed
 from mlp.layers import Affine
@@ -65,12 +65,3 @@ def test_what_holds_for_several_arrays_and_modes_is_said_once():
     assert (first.array, first.mode, first.evidence) == ("weight, bias", "training, evaluation", "error 2")
     assert second.name == "factor"
     assert str(third) == "sign: layer 'conv', weight (evaluation): turn it round"
-
-
-def test_a_point_that_is_drawn_again_takes_its_diagnoses_with_it():
-    report = GradientReport("layer", 1e-7)
-    report.add_fault("training", "inputs", (2,), "first", "kept", "text")
-    report.add_fault("training", "weight", (2,), "second", "forgotten", "text")
-    report.forget(1)
-    assert [row.note for row in report.rows] == ["first"]
-    assert [diagnosis.name for diagnosis in report.diagnoses] == ["kept"]

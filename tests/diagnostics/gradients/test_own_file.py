@@ -137,7 +137,7 @@ def test_layers_losses_and_rules(folder):
     assert check_file(f"{path}:make", "3").passed
     assert check_file(f"{path}:ready").passed
     assert check_file(f"{path}:Square").diagnoses[0].name == "factor 2"
-    assert check_file(f"{path}:Loss", input_shape=(4, 3)).diagnoses[0].name == "exception"  # classes are no numbers
+    assert check_file(f"{path}:Loss", input_shape=(4, 3)).diagnoses[0].name == "sign"
     assert check_file(f"{path}:Rule").diagnoses[0].name == "state reset"
     assert check_file(str(folder / "one.py")).passed  # the only class
 

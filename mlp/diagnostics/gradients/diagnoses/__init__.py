@@ -36,9 +36,14 @@ from dataclasses import replace
 from typing import Any
 
 from mlp.diagnostics.gradients.diagnoses.behaviour import dead_outputs, stale_cache
+from mlp.diagnostics.gradients.diagnoses.contributions import wrong_contributions
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Guess, Point
 from mlp.diagnostics.gradients.diagnoses.factors import wrong_factor
+from mlp.diagnostics.gradients.diagnoses.kept import kept_changed
+from mlp.diagnostics.gradients.diagnoses.linearity import not_linear
 from mlp.diagnostics.gradients.diagnoses.normalization import raw_inputs, wrong_terms
+from mlp.diagnostics.gradients.diagnoses.normalization_formula import wrong_normalization
+from mlp.diagnostics.gradients.diagnoses.parameters import another_sum, norm_path, penalty, wrong_parameter, wrong_side
 from mlp.diagnostics.gradients.diagnoses.patterns import (
     averaged,
     by_dependence,
@@ -48,12 +53,17 @@ from mlp.diagnostics.gradients.diagnoses.patterns import (
     handed_on,
     part_of_x,
 )
+from mlp.diagnostics.gradients.diagnoses.pointwise import wrong_formula
 from mlp.diagnostics.gradients.diagnoses.precision import zero_or_not_finite
+from mlp.diagnostics.gradients.diagnoses.second_point import second_evidence, smallest_failing, worst_value
+from mlp.diagnostics.gradients.diagnoses.windows import mixed, wrong_windows
 from mlp.diagnostics.gradients.diagnoses.wrong_formulas import (
+    permuted,
     pointwise,
     rearranged,
     softmax_terms,
     wrong_path,
+    wrong_paths,
     wrong_transpose,
     wrong_upstream,
 )
@@ -62,41 +72,63 @@ from mlp.own_code import OWN_ERRORS
 __all__ = ["Diagnosis", "Evidence", "Guess", "Point", "diagnose", "merged"]
 
 MOST = 5  # diagnoses that are worth reading
+Hypothesis = Callable[[Evidence], Iterable[Any]]
 
-HYPOTHESES: tuple[Callable[[Evidence], Iterable[Any]], ...] = (  # the most specific first
+FIRST: tuple[Hypothesis, ...] = (not_linear,)  # the others hold for linear maps alone
+HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
     zero_or_not_finite,
     dropout_mask,
     wrong_path,
     stale_cache,
+    kept_changed,
     wrong_factor,
+    wrong_normalization,
     wrong_terms,
     raw_inputs,
+    wrong_parameter,
+    wrong_side,
+    penalty,
+    norm_path,
+    wrong_paths,
     wrong_transpose,
-    rearranged,
-    wrong_upstream,
     handed_on,
     softmax_terms,
     pointwise,
     by_dependence,
+    wrong_windows,
+    rearranged,
+    permuted,
+    wrong_contributions,
+    another_sum,
+    wrong_upstream,
+    mixed,
+    wrong_formula,
     part_of_x,
     dead_outputs,
     factor_per_slice,
     averaged,
 )
-WEAK: tuple[Callable[[Evidence], Iterable[Any]], ...] = (by_position,)
+WEAK: tuple[Hypothesis, ...] = (by_position,)
+# What could be an accident of one point is said only if it is found at a second one, of another shape, too.
+UNSURE = (rearranged, wrong_parameter, another_sum, wrong_side, factor_per_slice, averaged, by_position, wrong_formula)
 
 
 def diagnose(points: Sequence[Point]) -> list[Diagnosis]:
     """Return what is likely wrong with the gradients of some points (one a mode), most likely first."""
-    return tested(points, HYPOTHESES)
+    return tested(points, FIRST) or tested(points, HYPOTHESES)
 
 
 def last_resort(points: Sequence[Point]) -> list[Diagnosis]:
     """Return what can be said where no hypothesis was confirmed: which values, arrays and modes are wrong."""
-    return tested(points, WEAK) or merged(by_mode(points))
+    found = tested(points, WEAK) or merged(by_mode(points))
+    wrong = [point for point in points if point.wrong]
+    if not wrong:
+        return found
+    numbers = "; ".join(part for part in (worst_value(wrong[0]), smallest_failing(wrong[0])) if part)
+    return [replace(one, evidence="; ".join(filter(None, (one.evidence, numbers)))) for one in found]
 
 
-def tested(points: Sequence[Point], hypotheses: Sequence[Callable[..., Any]]) -> list[Diagnosis]:
+def tested(points: Sequence[Point], hypotheses: Sequence[Hypothesis]) -> list[Diagnosis]:
     """Return the confirmed ones of some hypotheses, in their order."""
     found: list[tuple[int, Diagnosis]] = []
     for point in points:
@@ -105,18 +137,29 @@ def tested(points: Sequence[Point], hypotheses: Sequence[Callable[..., Any]]) ->
     return merged(diagnosis for _, diagnosis in sorted(found, key=lambda pair: pair[0]))
 
 
-def confirmed(evidence: Evidence, hypotheses: Sequence[Callable[..., Any]]) -> Iterator[tuple[int, Diagnosis]]:
+def confirmed(evidence: Evidence, hypotheses: Sequence[Hypothesis]) -> Iterator[tuple[int, Diagnosis]]:
     """Yield (place among the hypotheses, diagnosis) for each hypothesis about one array that was confirmed."""
     for place, hypothesis in enumerate(hypotheses):
-        try:
-            results = list(hypothesis(evidence))
-        except OWN_ERRORS:  # code of the user's own can raise anything at a point that it did not expect
-            continue
-        for result in results:
+        diagnosis = first_of(evidence, hypothesis)
+        if diagnosis is not None and hypothesis in UNSURE and evidence.point.complete:
+            second = second_evidence(evidence)
+            again = None if second is None else first_of(second, hypothesis)
+            if second is not None and (again is None or again.name != diagnosis.name):
+                continue
+        if diagnosis is not None:
+            yield place, diagnosis
+
+
+def first_of(evidence: Evidence, hypothesis: Hypothesis) -> Diagnosis | None:
+    """Return the first diagnosis of a hypothesis that fits the evidence, or None."""
+    try:
+        for result in hypothesis(evidence):
             diagnosis = evidence.confirm(result) if isinstance(result, Guess) else result
             if diagnosis is not None:
-                yield place, diagnosis
-                break
+                return diagnosis
+    except OWN_ERRORS:  # code of the user's own can raise anything at a point that it did not expect
+        pass
+    return None
 
 
 def by_mode(points: Sequence[Point]) -> Iterator[Diagnosis]:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from mlp.diagnostics.gradients.finite_differences import STEP, Probe, norm
+from mlp.diagnostics.gradients.probes.backward_map import BackwardMap
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
@@ -68,6 +69,10 @@ class Point:
     complete: bool = True
     wrong: list[str] = field(default_factory=list)
 
+    @cached_property
+    def backward_map(self) -> BackwardMap:
+        return BackwardMap(self.probe, self.upstream)
+
     @property
     def x(self) -> Array:
         return self.probe.x
@@ -110,6 +115,14 @@ class Evidence:
         if not self.point.complete or size > LARGEST_JACOBIAN:
             return None
         return jacobian(self.point.probe, self.array)
+
+    def rows(self) -> tuple[Array, Array] | None:
+        """Return J and B, what an output depends on in forward and backward, (outputs, values); None if too many."""
+        J, there = self.jacobian, self.point.backward_map.rows
+        if J is None or there is None:
+            return None
+        outputs = self.point.outputs.size
+        return J.reshape(self.numeric.size, outputs).T, there[self.array].reshape(outputs, -1)
 
     def pulled_back(self, upstream: Array) -> Array | None:
         """Return the right gradient for another upstream gradient."""

@@ -4,8 +4,9 @@ A gradient of a wrong shape ends in `Parameter`, which refuses it. The array is 
 function that refused it, and can be compared with the right gradient: transposed, or a sum over an axis forgotten.
 """
 
+import inspect
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, distance
+from mlp.diagnostics.gradients.report import Findings, fault
+from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
+from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.parameter import Parameter
 from mlp.typing import Array
 
@@ -24,6 +28,28 @@ def place_of(error: BaseException) -> str:
     """Return the last line of the traceback that is no part of `mlp` or of NumPy: "file.py, line 7: code"."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own(Path(frame.filename))]
     return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}" if own else ""
+
+
+def forward_exception(error: BaseException, layer: Layer, mode: str, input_shape: Sequence[int]) -> Findings:
+    """Return the findings of a forward that raised an exception."""
+    short = f"forward raised {type(error).__name__}"
+    text, name = f"{short}: {error}", "exception in forward"
+    if lacks_self(layer) and isinstance(error, TypeError):
+        name, text = (
+            "no self",
+            f"forward has no self: write def forward(self, x), and def backward(self, ...) ({error})",
+        )
+    return fault(Diagnosis(name, "inputs", mode, text, place_of(error)), input_shape, short, error)
+
+
+def lacks_self(layer: Layer) -> bool:
+    """Return whether the forward of a student's class is a method without self."""
+    owner = getattr(layer, "student", layer)
+    name = layer.calls.forward if isinstance(layer, StudentLayer) else "forward"
+    method = inspect.getattr_static(type(owner), name, None)
+    if not inspect.isfunction(method):  # a static method needs none
+        return False
+    return next(iter(inspect.signature(method).parameters), "") in ("", "x", "X", "inputs", "input", "training")
 
 
 def is_own(path: Path) -> bool:

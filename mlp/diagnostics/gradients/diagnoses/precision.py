@@ -1,4 +1,4 @@
-"""Gradients that are nothing at all, or rounded."""
+"""Gradients that are nothing at all."""
 
 from collections.abc import Iterator
 
@@ -17,19 +17,14 @@ def zero_or_not_finite(e: Evidence) -> Iterator[Diagnosis]:
             f"{count} of {a.size} values are {kinds}: a division by zero, or the logarithm or root of a negative number"
         )
         yield e.found("not finite", text)
+    elif not e.numeric.any() and not e.of_inputs:
+        text = (
+            f"the outputs do not depend on {e.array}: forward does not use it (is it forgotten there?), so its "
+            "gradient must be "
+            "0, and backward gives another"
+        )
+        yield e.found("not used in forward", text)
     elif not a.any():
         yield e.found(
             "gradient is zero", "the gradient is zero everywhere: it is never computed, or multiplied by zero"
         )
-
-
-def fits_float32(values: np.ndarray) -> bool:
-    """Return whether float32 can hold all values exactly, and they are not all small whole numbers or the like.
-
-    Among random float64 numbers that is no accident: they went through float32. Their error, about 1e-7, may be just
-    small enough to pass.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        exact = values.astype(np.float32).astype(values.dtype) == values
-        short = values.astype(np.float16).astype(values.dtype) == values
-    return bool(exact.all() and not short.all())

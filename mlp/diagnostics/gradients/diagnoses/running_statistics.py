@@ -11,6 +11,7 @@ forward is a running statistic.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from mlp.typing import Array
 
 LOOSE = 1e-3  # epsilons under roots, which nobody outside knows
 NAME = "running statistics"
+FAST = 0.55  # the share of a batch in a running average above which it hardly is one
 
 
 def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
@@ -39,6 +41,7 @@ def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Ite
     def states() -> dict[str, Array]:
         return {name: getattr(owner, name).copy() for name in names}
 
+    start = states()
     outputs = np.array(layer.forward(x, training=True))
     before = states()
     layer.forward(x, training=False)
@@ -48,21 +51,44 @@ def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Ite
         text = "they move in evaluation: only training forwards may update them"
         yield Diagnosis(NAME, ", ".join(moved), "evaluation", text)
         return
-    trail = [before]
+    trail = [start, before]
     for _ in range(2):
         layer.forward(x, training=True)
         trail.append(states())
     settled = {name: limit for name in before if (limit := limit_of([state[name] for state in trail])) is not None}
     if not settled:
-        if before and any(not np.array_equal(before[name], trail[1][name]) for name in before):
+        replaced = list(too_fast(trail))
+        yield from replaced
+        if replaced:
+            return
+        if before and any(not np.array_equal(start[name], before[name]) for name in before):
             return  # averages of another kind
         if before and distance(np.array(layer.forward(x, training=False)), outputs) > LOOSE:
             text = "no training forward moves them: evaluation uses what they were at first"
             yield Diagnosis(NAME, ", ".join(before), "training", text)
         return
+    yield from too_fast(trail)
     for name, value in settled.items():
         getattr(owner, name)[...] = value
     yield from compare(layer, x, outputs, settled)
+
+
+def too_fast(trail: Sequence[dict[str, Array]]) -> Iterator[Diagnosis]:
+    """Running statistics that go most of the way to each batch: the two weights of the average are exchanged."""
+    for name in trail[0]:
+        first, second = trail[1][name] - trail[0][name], trail[2][name] - trail[1][name]
+        if np.any(abs(first) < 1e-12):
+            continue
+        weight = 1.0 - float(np.mean(second / first))
+        if weight > FAST:
+            last = "overwritten by the last batch" if weight > 1.0 - 1e-6 else "momentum exchanged"
+            text = (
+                f"{name} goes {weight:.4g} of the way to each new batch ({last}): a running average keeps most of "
+                "the old "
+                "value, running = 0.9 running + 0.1 batch"
+            )
+            yield Diagnosis(NAME, name, "training", text)
+            return
 
 
 def normalizes_over_batch(layer: Layer, x: Array) -> bool:
@@ -97,12 +123,12 @@ def statistics_of(owner: Any, layer: Layer, x: Array) -> list[str]:
 
 def limit_of(trail: Sequence[Array]) -> Array | None:
     """Return where a running average settles, formula (1); None if it does not move like one."""
-    first, second = trail[1] - trail[0], trail[2] - trail[1]
-    if np.any(abs(first) < 1e-12):
+    first, second, third = (later - sooner for sooner, later in pairwise(trail))
+    if np.any(abs(first) < 1e-12) or np.any(abs(second) < 1e-12):
         return None
     keep = second / first  # 1 - k
-    if np.ptp(keep) > 1e-6 or not 1e-6 < keep.mean() < 1.0 - 1e-6:
-        return None
+    if np.ptp(keep) > 1e-6 or not 1e-6 < keep.mean() < 1.0 - 1e-6 or distance(third, keep * second) > LOOSE:
+        return None  # a mean over all batches moves less and less
     return trail[0] + first / (1.0 - keep)
 
 

@@ -5,12 +5,12 @@ gradient u. The right gradient of an array is J u (summed over all outputs). The
 of the same two, or rearrangements of the right one, so no hypothesis needs to know what the layer computes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, permutations, product
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.evidence import Evidence, Guess, Guesses, jacobian
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Guess, Guesses, distance, jacobian
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
@@ -97,6 +97,30 @@ def wrong_path(e: Evidence) -> Guesses:
         )
 
 
+def wrong_paths(e: Evidence) -> Iterator[Diagnosis]:
+    """A shortcut and a block whose gradients are added with wrong weights."""
+    u, n = e.point.upstream, e.numeric
+    J = e.jacobian
+    if not e.elementwise_shapes or J is None or not np.count_nonzero(off_diagonal(J.reshape(n.size, -1))):
+        return
+    block = n - u
+    A = np.stack([block.ravel(), u.ravel()], axis=1)
+    (of_block, of_shortcut), _, rank, _ = np.linalg.lstsq(A, e.analytic.ravel(), rcond=None)
+    whole = all(abs(c - round(2.0 * c) / 2.0) < 1e-6 and abs(c) < 8.0 for c in (of_block, of_shortcut))
+    if rank == 2 and whole and distance(A @ [of_block, of_shortcut], e.analytic.ravel()) < 1e-6:
+        text = (
+            f"with a shortcut y = x + f(x), the gradient of the block f counts {of_block:.3g} times and that of "
+            "the shortcut "
+            f"(grad_outputs) {of_shortcut:.3g} times: each must be added once"
+        )
+        yield e.found("paths counted wrongly", text)
+
+
+def off_diagonal(matrix: Array) -> Array:
+    """Return a matrix with zeros on its diagonal."""
+    return np.asarray(matrix - np.diag(np.diag(matrix)))
+
+
 def wrong_transpose(e: Evidence) -> Guesses:
     """J with its channel axes exchanged (a weight for its transpose), its image axes reversed (a kernel not turned)."""
     u, J = e.point.upstream, e.jacobian
@@ -148,12 +172,33 @@ def rearranged(e: Evidence) -> Guesses:
                 + (": the kernel's gradient is turned by 180 degrees" if kernel else ": it runs backwards"),
                 np.flip(n, axes),
             )
+    for axis in range(n.ndim):
+        if n.shape[axis] % 2 == 0:
+            halves = np.split(n, 2, axis)
+            text = (
+                f"the two halves along axis {axis} are exchanged: backward joins them in another order than "
+                "forward split them"
+            )
+            yield Guess("halves exchanged", text, np.concatenate(halves[::-1], axis))
     long = [axis for axis in range(1 if e.of_inputs else 0, n.ndim) if n.shape[axis] > 1]
     for steps in product((0, 1, -1, 2, -2), repeat=len(long)):
         if 0 < np.count_nonzero(steps) <= 2:
             moved_by = ", ".join(f"{s:+d} along axis {axis}" for s, axis in zip(steps, long, strict=True) if s)
             sentence = f"matches when shifted ({moved_by}): an offset is off by one, look at padding, stride and slices"
             yield Guess("shifted", sentence, shifted(n, steps, long))
+
+
+def permuted(e: Evidence) -> Iterator[Diagnosis]:
+    """All the right numbers, each in another place."""
+    if e.point.complete and np.allclose(
+        np.sort(e.analytic, axis=None), np.sort(e.numeric, axis=None), rtol=1e-6, atol=1e-9
+    ):
+        text = (
+            "all the right numbers in the wrong places: a reshape, a transpose (order of the axes) or an index of "
+            "backward does "
+            "not undo that of forward"
+        )
+        yield e.found("other order", text)
 
 
 def shifted(array: Array, steps: Sequence[int], axes: Sequence[int]) -> Array:

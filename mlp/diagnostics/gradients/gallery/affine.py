@@ -146,19 +146,6 @@ class APerMilleTooMuch(Affine):
         return super().backward(grad_outputs * 1.001)
 
 
-class RoundedToFloat32(Affine):
-    """The weight's gradient is computed in float32."""
-
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        x = self.take()
-        self.bias.grad = grad_outputs.sum(axis=0)
-        low = x.astype(np.float32).T @ grad_outputs.astype(np.float32)
-        self.weight.grad = low.astype(x.dtype)
-        return grad_outputs @ self.weight.data.T
-
-
 class MaskForgotten(Affine):
     """A ReLU is built into forward, and backward does not know it."""
 
@@ -188,5 +175,4 @@ BUGS = [
     bug(FirstInputsKept, "stale cache"),
     bug(APerMilleTooMuch, "factor"),
     bug(MaskForgotten, "activation left out"),
-    bug(RoundedToFloat32, "float32 noise"),
 ]

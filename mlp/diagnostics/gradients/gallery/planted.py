@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mlp.diagnostics.gradients.check import check_layer, check_loss
+from mlp.diagnostics.gradients.check import check_layer
+from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.report import GradientReport
 from mlp.diagnostics.rules.check import check_rule
 from mlp.learning_rules import LearningRule

@@ -38,20 +38,6 @@ class FlatGradient(ReLU):
         return super().backward(grad_outputs).ravel()
 
 
-class GradientInFloat32(ReLU):
-    """Backward returns float32, whatever it gets."""
-
-    def backward(self, grad_outputs: Array) -> Array:
-        return super().backward(grad_outputs).astype(np.float32)
-
-
-class OutputsInFloat32(ReLU):
-    """Forward returns float32, whatever it gets."""
-
-    def forward(self, x: Array, training: bool = False) -> Array:
-        return super().forward(x, training).astype(np.float32)
-
-
 class NotANumber(ReLU):
     """Backward divides zero by zero."""
 
@@ -90,8 +76,6 @@ BUGS = [
         (ChangesGradOutputs, "grad_outputs changed"),
         (NoReturn, "no gradient"),
         (FlatGradient, "wrong shape"),
-        (GradientInFloat32, "wrong dtype"),
-        (OutputsInFloat32, "float32 noise"),
         (NotANumber, "not finite"),
         (Moody, "not deterministic"),
         (NoisyEvaluation, "random in evaluation"),

@@ -181,7 +181,7 @@ BUGS = [
         (VelocitySubtracted, "sign of the velocity"),
         (VelocityAveraged, "velocity averaged"),
         (StepBeforeVelocity, "old velocity"),
-        (WithoutLookingAhead, "another rule"),
+        (WithoutLookingAhead, "no looking ahead"),
         (NoRoot, "root forgotten"),
         (NoBiasCorrection, "bias correction missing"),
         (FirstMeanUncorrected, "bias correction missing"),

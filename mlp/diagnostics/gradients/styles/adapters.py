@@ -2,26 +2,23 @@
 
     class of `mlp`          forward(x, training), backward(grad_outputs); Parameters as attributes
     without `training`      forward(x): called so, with a remark, because a model calls forward(x, training)
-    a class of any kind     forward(x), backward(grad_outputs); weights W with gradients dW (or W_grad, grad_W) as
-                            attributes, or `params` and `grads`, two lists or two dicts
+    a class of any kind     see `calls` and `arrays`: forward and backward under many names, weights and gradients in
+                            attributes, lists, dictionaries, objects inside, or returned by backward
     stateless               fprop(inputs), bprop(inputs, outputs, grads_wrt_outputs), and for weights
                             grads_wrt_params(inputs, grads_wrt_outputs) and `params`, in one order
 
-The third and fourth kind are told the mode by the argument that their forward has (training, train, is_training or
-stochastic), or by an attribute `training`.
+A class of any kind is told the mode by the argument that its forward has (training, train, mode ...), by its methods
+train() and eval(), or by an attribute `training`.
 """
 
 import copy
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from mlp.diagnostics.gradients.student_layer import StudentLayer
+from mlp.diagnostics.gradients.styles.student_layer import StudentLayer, copied
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.lost_parts import leaves
 from mlp.typing import Array
 
 
@@ -39,9 +36,9 @@ def adapt(layer: Any, input_shape: Sequence[int]) -> tuple[Layer, list[str]]:
         layer = instance_of(layer)
     if isinstance(layer, Layer):
         silent = [(path, child) for path, child in layer.named_layers() if not takes_mode(child.forward)]
-        remarks = [remark(path, child) for path, child in silent] + list(plain_arrays(layer))
+        remarks = [remark(path, child) for path, child in silent]
         return (with_training(layer) if silent else layer), remarks
-    return StudentLayer(copy.deepcopy(layer)).with_pairs(input_shape), []
+    return StudentLayer(copied(layer, {})).learn(input_shape), []
 
 
 def instance_of(kind: type) -> Any:
@@ -74,28 +71,6 @@ def remark(path: str, layer: Layer) -> str:
         f"{label}.forward takes no `training`, and was called without it; in a model it will be called as "
         "forward(x, training): write def forward(self, x, training=False)."
     )
-
-
-def plain_arrays(layer: Layer) -> Iterator[str]:
-    """Yield a remark for each array of a layer of one's own that is neither a parameter nor a buffer."""
-    for _, child in layer.named_layers():
-        for name, value in vars(child).items():
-            weights = name != "_kept" and any(is_weight(leaf) for leaf in leaves(value))
-            if weights and name not in child.buffer_names and not type(child).__module__.startswith("mlp."):
-                yield (
-                    f"{type(child).__name__}.{name} {is_plain(value)}, which is neither trained nor checked nor saved: "
-                    f"a weight is a Parameter({name}), and what is saved, but not trained, stands in buffer_names."
-                )
-
-
-def is_weight(value: Any) -> bool:
-    """Return whether a value could be weights: an array of floating-point numbers."""
-    return isinstance(value, np.ndarray) and value.ndim > 0 and value.dtype.kind == "f"
-
-
-def is_plain(value: Any) -> str:
-    """Return "is a plain array", or "holds a plain array" of a list."""
-    return f"{'is' if isinstance(value, np.ndarray) else 'holds'} a plain array"
 
 
 def with_training(layer: Layer) -> Layer:

@@ -1,0 +1,176 @@
+"""Which outputs count, and how much? Row by row, what backward makes of an output's gradient against its derivative.
+
+Where B_o = w_o J_o for every output o, the weights w say what is wrong: 0 for outputs that are forgotten, a number for
+an activation whose derivative is missing. Outputs that nothing moves (J_o = 0: a ReLU cut them off) must not count.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence
+from mlp.typing import Array
+
+MATCH = 1e-5
+AXES = {0: "sample", 1: "row", 2: "column"}
+
+
+def wrong_contributions(e: Evidence) -> Iterator[Diagnosis]:
+    """Yield which outputs count too much, too little, or not at all."""
+    matrices = None if e.point.layer.children() else e.rows()  # in a model the wiring may be wrong
+    if matrices is None or (e.elementwise_shapes and e.point.x.ndim and is_diagonal(matrices[0])):
+        return
+    J, B = matrices
+    size = np.sqrt((J * J).sum(axis=1))
+    alive = size > MATCH * size.max()
+    gives = np.sqrt((B * B).sum(axis=1)) > MATCH * size.max()
+    shape = e.point.outputs.shape
+    w = np.zeros(len(J))
+    w[alive] = (J[alive] * B[alive]).sum(axis=1) / size[alive] ** 2
+    if np.abs(B[alive] - w[alive, None] * J[alive]).max(initial=0.0) > MATCH * np.abs(J).max():
+        return
+    if not (np.isclose(w, 0.0, atol=MATCH) | np.isclose(w, 1.0, atol=MATCH))[alive].all():
+        yield from as_derivative(e, w.reshape(shape), alive.reshape(shape))
+        return
+    counts = np.isclose(w, 1.0, atol=MATCH) | (gives & ~alive)
+    if np.array_equal(counts, alive):
+        return
+    yield from as_mask(e, counts.reshape(shape), alive.reshape(shape))
+
+
+def is_diagonal(matrix: Array) -> bool:
+    """Return whether each output depends on its own input alone."""
+    return matrix.shape[0] == matrix.shape[1] and not np.count_nonzero(matrix - np.diag(np.diag(matrix)))
+
+
+def as_derivative(e: Evidence, w: Array, alive: Array) -> Iterator[Diagnosis]:
+    """Yield the derivative of an activation at the end that is missing, or there twice."""
+    y = e.point.outputs
+    with np.errstate(all="ignore"):
+        forms = {
+            "1 - y^2 (tanh)": 1.0 - y * y,
+            "y (1 - y) (sigmoid)": y * (1.0 - y),
+            "1 - exp(-y) (softplus)": 1.0 - np.exp(-y),
+        }
+        for text, slope in forms.items():
+            if np.allclose((w * slope)[alive], 1.0, rtol=1e-4):
+                sentence = (
+                    f"matches without the derivative {text} of the activation at the end: this gradient must go "
+                    "through it"
+                )
+                yield e.found("activation left out", sentence)
+                return
+            if np.allclose((w / slope)[alive], 1.0, rtol=1e-4):
+                sentence = f"the derivative {text} of the activation at the end is multiplied in twice"
+                yield e.found("activation twice", sentence)
+                return
+    slopes = np.unique(np.round(w[alive], 5))
+    if 1 < len(slopes) <= 3 and (y < 0).any():
+        sign = y[alive] > 0
+        if np.ptp(w[alive][sign]) < MATCH and np.ptp(w[alive][~sign]) < MATCH:
+            text = (
+                f"outputs y > 0 count {w[alive][sign][0]:.4g} times, outputs y < 0 {w[alive][~sign][0]:.4g} times "
+                "what they "
+                "should: the derivative of the activation at the end is wrong or missing on one side"
+            )
+            yield e.found("activation left out", text)
+    elif not np.ptp(w[alive]) < MATCH and is_function_of(w[alive], y[alive]):
+        text = (
+            "each output counts by a factor that depends on its own value y: the derivative of the activation at "
+            "the end is "
+            f"wrong (at y = {y[alive].ravel()[0]:.4g} the factor is {w[alive].ravel()[0]:.4g}, and must be 1)"
+        )
+        yield e.found("activation's derivative", text)
+
+
+def is_function_of(w: Array, y: Array) -> bool:
+    """Return whether w looks like a smooth function of y: neighbours in y have neighbouring w."""
+    order = np.argsort(y.ravel())
+    steps = np.abs(np.diff(w.ravel()[order]))
+    return bool(len(steps) > 6 and steps.sum() < 4.0 * np.ptp(w))
+
+
+def as_mask(e: Evidence, counts: Array, alive: Array) -> Iterator[Diagnosis]:
+    """Yield why some outputs count and others do not."""
+    x = e.point.x
+    evidence = (
+        f"{np.count_nonzero(counts & ~alive)} outputs too many, {np.count_nonzero(alive & ~counts)} too few of "
+        f"{counts.size}"
+    )
+    if x.shape == counts.shape and not alive.all():
+        for text, mask in (("x > 0", x > 0), ("x < 0", x < 0)):
+            if np.array_equal(counts, mask):
+                sentence = (
+                    f"the mask of the activation at the end is taken from x ({text}), the inputs of the layer; it "
+                    "must be taken "
+                    "from its pre-activation, the values that the activation gets in forward"
+                )
+                yield e.found("mask of the inputs", sentence, evidence)
+                return
+    if np.array_equal(counts, ~alive):
+        text = (
+            "the mask of the activation at the end is the wrong way round: the outputs that it cut off count, the "
+            "others do not"
+        )
+        yield e.found("mask inverted", text, evidence)
+    elif not (alive & ~counts).any():
+        text = "outputs that are cut off (by a ReLU at the end) pass a gradient on: the mask of forward is not applied"
+        yield e.found("activation left out", text, evidence)
+    elif not (counts & ~alive).any():
+        yield from forgotten(e, alive & ~counts, alive, evidence)
+    else:
+        text = (
+            "the mask of the activation at the end is not that of forward: keep the pre-activation, or its mask, "
+            "in forward"
+        )
+        yield e.found("another mask", text, evidence)
+
+
+def forgotten(e: Evidence, lost: Array, alive: Array, evidence: str) -> Iterator[Diagnosis]:
+    """Yield which outputs contribute nothing, by their places along the axes."""
+    for axis in range(lost.ndim):
+        others = tuple(other for other in range(lost.ndim) if other != axis)
+        places = np.flatnonzero((lost & alive).any(axis=others))
+        whole = [slice(None)] * lost.ndim
+        whole[axis] = places  # type: ignore[call-overload]
+        if len(places) == lost.shape[axis] or not lost[tuple(whole)][alive[tuple(whole)]].all():
+            continue
+        yield e.found(*words_for(axis, places.tolist(), lost.shape[axis], lost.ndim), evidence)
+        return
+    pixel = lost.ndim == 4 and not lost.all()
+    text = (
+        f"{np.count_nonzero(lost)} of {lost.size} outputs contribute nothing to this gradient: all have to be added up"
+    )
+    yield e.found("contributions overwritten" if pixel else "outputs forgotten", text, evidence)
+
+
+def words_for(axis: int, places: Sequence[int], size: int, ndim: int) -> tuple[str, str]:
+    """Return name and sentence for outputs that are forgotten at some places along an axis."""
+    word = (
+        AXES.get(axis, "channel")
+        if ndim == 4
+        else ("sample" if axis == 0 else "output" if axis == ndim - 1 else "place")
+    )
+    left = [place for place in range(size) if place not in places]
+    if len(left) == 1 and size > 1 and left[0] in (0, size - 1):
+        which = "first" if left[0] == 0 else "last"
+        text = (
+            f"only the {which} {word} counts: contributions of all {word}s have to be added (a sum over the axis, "
+            "or += in a "
+            "loop)"
+        )
+        return "contributions overwritten", text
+    if places == list(range(size - len(places), size)):
+        text = (
+            f"the last {word if len(places) == 1 else f'{len(places)} {word}s'} of the outputs (axis {axis}) never "
+            "count: "
+        )
+        return "outputs forgotten", text + f"a loop ends too early, its range must reach all {size} {word}s"
+    if places == list(range(len(places))):
+        text = (
+            f"the first {word if len(places) == 1 else f'{len(places)} {word}s'} of the outputs (axis {axis}) "
+            "never count: "
+        )
+        return "outputs forgotten", text + "a loop starts too late"
+    listed = ", ".join(map(str, places))
+    return "outputs forgotten", f"the {word}s {listed} of the {size} outputs along axis {axis} never count"

@@ -1,0 +1,161 @@
+"""Wrong gradients of parameters: sums over other axes, products with x, gradients of another parameter, the wrong side.
+
+A bias has the sum of grad_outputs over everything that shares it, a scale the sum of grad_outputs times what it scales.
+Each usual way to get that wrong is a prediction made of grad_outputs, x, y, and the right gradients of the others.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Guess, Guesses, distance
+from mlp.typing import Array
+
+
+def wrong_parameter(e: Evidence) -> Guesses:
+    """The gradient of another parameter, or a sum over other axes than the right one."""
+    if e.of_inputs or not e.point.complete:
+        return
+    yield from of_another(e)
+    yield from sums_of_factors(e, known=True)
+
+
+def another_sum(e: Evidence) -> Guesses:
+    """A sum over some axes, where the right gradient is no such sum."""
+    if not e.of_inputs and e.point.complete and not e.point.layer.children():
+        yield from sums_of_factors(e, known=False)
+
+
+def sums_of_factors(e: Evidence, known: bool) -> Guesses:
+    """Sums of grad_outputs with and without factors; `known` tells whether the right gradient is one of them."""
+    u, x, y = e.point.upstream, e.point.x, e.point.outputs
+    factors: list[tuple[str, Array]] = [("grad_outputs", u)]
+    if x.shape == u.shape:
+        factors += [("grad_outputs times x", u * x), ("grad_outputs times |x|", u * np.abs(x))]
+    factors += [("grad_outputs times the outputs", u * y), ("x", x), ("the outputs", y)]
+    right = next(
+        (
+            f"the sum of {word} over {axes_text(axes)}"
+            for word, values in factors
+            for axes, total in sums(values, e.numeric.shape)
+            if distance(total, e.numeric) < 1e-6
+        ),
+        "",
+    )
+    if bool(right) != known:
+        return
+    for word, values in factors:
+        for axes, total in sums(values, e.numeric.shape):
+            given = f"it is the sum of {word} over {axes_text(axes)}"
+            tail = f"; {right} is right" if right else ""
+            yield Guess(
+                "summed over other axes" if right else "another sum", given + tail + layout(axes, u, right), total
+            )
+            count = u.size / max(total.size, 1)
+            yield Guess("mean over other axes", given.replace("sum", "mean") + tail, total / count)
+
+
+def layout(axes: tuple[int, ...], u: Array, right: str) -> str:
+    """Return a hint on channels first and last, if the axes are those of the other order."""
+    if u.ndim == 4 and axes == (0, 2, 3):
+        return ": these are the axes of images with channels first, and here the channels come last"
+    if u.ndim == 4 and axes == (0, 1, 2):
+        return ": these are the axes of images with channels last, and here they come first"
+    return ""
+
+
+def axes_text(axes: tuple[int, ...]) -> str:
+    """Return axes as text."""
+    return f"axis {axes[0]}" if len(axes) == 1 else f"the axes {axes}"
+
+
+def sums(values: Array, shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], Array]]:
+    """Yield (axes, sum over them) for all axes that leave an array of this shape."""
+    size = int(np.prod(shape))
+    for count in range(1, values.ndim + 1):
+        for axes in combinations(range(values.ndim), count):
+            total = values.sum(axis=axes)
+            if total.size == size and total.shape == tuple(n for n in shape if n > 1 or total.ndim == len(shape)):
+                yield axes, total.reshape(shape)
+            elif total.shape == shape:
+                yield axes, total
+
+
+def of_another(e: Evidence) -> Guesses:
+    """The gradient of another parameter, or what a sum over it leaves."""
+    names = [name for name in e.point.numeric if name not in ("inputs", e.array)]
+    for name in names:
+        other = e.point.numeric[name]
+        if not np.isfinite(other).all():
+            continue
+        if other.shape == e.numeric.shape:
+            text = f"it is the gradient of {name}: the gradients of {e.array} and {name} are exchanged"
+            yield Guess("gradients exchanged", text, other)
+        for axes, total in sums(other, e.numeric.shape):
+            text = (
+                f"it is the sum of the gradient of {name} over {axes_text(axes)}, so it is multiplied with the "
+                "inputs x: "
+                f"{e.array} is added, not multiplied, and its gradient is the sum of grad_outputs over the batch, "
+                "without x"
+            )
+            yield Guess("multiplied with x", text, total)
+
+
+def penalty(e: Evidence) -> Iterator[Diagnosis]:
+    """The right gradient and a multiple of the weights, where grad_outputs cannot be set to zero."""
+    if e.of_inputs or not e.point.complete:
+        return
+    w, extra = e.point.probe.arrays[e.array], e.analytic - e.numeric
+    rate = float((extra * w).sum()) / float((w * w).sum())
+    if distance(extra, rate * w) < 1e-5:
+        text = f"a penalty on the weights (L2, weight decay), {rate:.4g} times {e.array}, is added to the gradient"
+        yield e.found("penalty inside", text)
+
+
+def norm_path(e: Evidence) -> Iterator[Diagnosis]:
+    """A weight that is divided by its length: its right gradient is orthogonal to it, and the wrong one is not."""
+    if e.of_inputs or not e.point.complete or e.numeric.ndim == 0:
+        return
+    w, extra = e.point.probe.arrays[e.array], e.analytic - e.numeric
+    for count in range(1, w.ndim + 1):
+        for axes in combinations(range(w.ndim), count):
+            along = (e.numeric * w).sum(axes, keepdims=True)
+            share = (extra * w).sum(axes, keepdims=True) / (w * w).sum(axes, keepdims=True)
+            if np.abs(along).max() < 1e-6 * np.abs(e.numeric).max() and distance(extra, share * w) < 1e-6:
+                text = (
+                    f"{e.array} is divided by its norm |{e.array}| (along {axes_text(axes)}), and the path through "
+                    "the norm is "
+                    f"missing: the gradient must be orthogonal to {e.array}"
+                )
+                yield e.found("no path through the norm", text)
+                return
+
+
+def wrong_side(e: Evidence) -> Iterator[Diagnosis]:
+    """A parameter that works on one side of a kink in x, with a gradient summed over the other side."""
+    x, u = e.point.x, e.point.upstream
+    if e.of_inputs or x.shape != u.shape or not e.point.complete:
+        return
+    with np.errstate(all="ignore"):
+        for text, mask, other in (("x > 0", x > 0, "x < 0"), ("x < 0", x < 0, "x > 0")):
+            for _, total in sums(u * x * mask, e.numeric.shape):
+                if distance(total, e.analytic) < 1e-6:
+                    found = any(distance(one, e.numeric) < 1e-6 for _, one in sums(u * x * ~mask, e.numeric.shape))
+                    tail = f": {e.array} works where {other}" if found else ""
+                    sentence = f"the mask is the wrong way round: the gradient is summed where {text}{tail}"
+                    yield e.found("wrong side", sentence)
+                    return
+        for text, factor in (("x", x), ("y", e.point.outputs), ("1", np.ones_like(x))):
+            for _, total in sums(u * factor, e.numeric.shape):
+                for side, mask in (("x > 0", x > 0), ("x < 0", x < 0)):
+                    part = [
+                        one for _, one in sums(u * factor * mask, e.numeric.shape) if distance(one, e.numeric) < 1e-6
+                    ]
+                    if part and distance(total, e.analytic) < 1e-6:
+                        what = "grad_outputs" if text == "1" else f"grad_outputs {text}"
+                        sentence = (
+                            f"{what} is summed over all x, and must be summed where {side} only: the mask is missing"
+                        )
+                        yield e.found("mask forgotten", sentence)
+                        return

@@ -1,0 +1,108 @@
+"""A second point, of another shape, for what could be an accident; and the smallest inputs that still fail."""
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Evidence, Point
+from mlp.diagnostics.gradients.finite_differences import norm, relative_error
+from mlp.diagnostics.gradients.random_point import random_probe
+from mlp.own_code import OWN_ERRORS
+from mlp.rng import generator
+from mlp.typing import Shape
+
+MOST_VALUES = 1500  # of an array that is measured again
+TRIES = 12  # smaller shapes that are tried
+COORDINATES = 12
+FAILS = 1e-4
+
+
+def second_evidence(e: Evidence) -> Evidence | None:
+    """Return the evidence about the same array at another point, with another batch size and other images."""
+    if e.numeric.size > MOST_VALUES:
+        return None
+    for shape in other_shapes(e.point.x.shape):
+        try:
+            point = point_of(e.point, shape, "second")
+            point.numeric = {
+                name: point.probe.differences(point.upstream, name)
+                for name in (point.probe.arrays if not e.of_inputs else (e.array,))
+            }
+            point.wrong = [e.array]
+            return Evidence(point, e.array)
+        except OWN_ERRORS:  # the layer does not take this shape
+            continue
+    return None
+
+
+def point_of(point: Point, shape: Shape, word: str) -> Point:
+    """Return a point of the same layer and mode elsewhere, with the gradients of backward, and nothing measured."""
+    rng = generator(point.seed + 1, "probe", word, point.mode)
+    probe = random_probe(point.layer, shape, point.probe.training, rng)
+    if point.probe.rewinders:
+        probe.hold_randomness()
+    outputs = probe.outputs()
+    upstream = rng.standard_normal(outputs.shape)
+    return Point(point.layer, probe, upstream, outputs, point.seed, probe.backward(upstream))
+
+
+def other_shapes(shape: Shape) -> Iterator[Shape]:
+    """Yield other shapes of inputs, the most different first."""
+    if len(shape) == 4:
+        yield (shape[0] + 1, shape[1] + 1, shape[2] + 2, shape[3])
+        yield (shape[0] + 1, shape[1] + 2, shape[2], shape[3])
+        yield (shape[0] + 1, shape[1], shape[2] + 1, shape[3] + 1)
+    yield (shape[0] + 1, *shape[1:])
+    yield shape
+
+
+def worst_value(point: Point) -> str:
+    """Return the value that is most wrong: where it stands, what backward gives, and what is right."""
+    worst, text = -1.0, ""
+    for name in point.wrong:
+        given, right = point.gradients[name], point.numeric[name]
+        difference = np.nan_to_num(np.abs(given - right))
+        scale = norm(np.nan_to_num(right)) or 1.0
+        if difference.size and difference.max() / scale > worst:
+            worst = float(difference.max() / scale)
+            index = np.unravel_index(int(difference.argmax()), difference.shape)
+            place = ", ".join(str(int(i)) for i in index)
+            text = f"worst at {name}[{place}]: backward gives {given[index]:.6g}, measured {right[index]:.6g}"
+    return text
+
+
+def smallest_failing(point: Point) -> str:
+    """Return the two smallest shapes of inputs at which the same arrays are still wrong, as text."""
+    shape = point.x.shape
+    ranges = [range(1, size + 1) for size in shape[:-1]]
+    smaller = sorted(((*sizes, shape[-1]) for sizes in product(*ranges)), key=lambda s: (int(np.prod(s)), s))
+    failing: list[Shape] = []
+    tried = 0
+    for one in smaller:
+        if one == shape or tried == TRIES or len(failing) == 2:
+            break
+        try:
+            wrong = fails(point, one)
+        except OWN_ERRORS:  # too small for the layer
+            continue
+        tried += 1
+        if wrong:
+            failing.append(one)
+    if not failing:
+        return ""
+    return f"it is still wrong for inputs of shape {' and '.join(map(str, failing))}: check it by hand there"
+
+
+def fails(point: Point, shape: Shape) -> bool:
+    """Return whether one of the wrong arrays is wrong at a shape, too, in a few coordinates."""
+    other = point_of(point, shape, "small")
+    rng = generator(point.seed, "probe", "coordinates")
+    for name in point.wrong:
+        array = other.probe.arrays[name]
+        indices = [np.unravel_index(i, array.shape) for i in rng.permutation(array.size)[:COORDINATES]]
+        right = np.array([other.probe.difference(other.upstream, name, index) or 0.0 for index in indices])
+        given = np.array([other.gradients[name][index] for index in indices])
+        if relative_error(given, right, norm(right)) > FAILS:
+            return True
+    return False

@@ -1,0 +1,139 @@
+"""Points at which a right formula can still go wrong: ties, large numbers, a batch of one; and the mean of dropout.
+
+ties       x the same everywhere, as the zeros after a ReLU are: moving all of x by h moves y by what dx sums to
+large      x of +-1000, where exp overflows: what is moderate at 700 has to be finite at 1000
+one        a batch of one sample, which a squeeze() makes lose its axis
+dropout    the mean over many training forwards is what evaluation gives
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.finite_differences import STEP, Probe
+from mlp.diagnostics.gradients.random_point import random_probe
+from mlp.layers.machinery.base import Layer
+from mlp.own_code import OWN_ERRORS
+from mlp.rng import generator
+
+EQUAL = 0.7  # all inputs of a tie
+MODERATE, LARGE = 700.0, 1000.0  # exp(709) is the largest that float64 holds
+BOUND = 1e6  # outputs above it at MODERATE are large by nature
+RUNS = 200  # training forwards
+SIGMAS = 6.0
+
+
+def wrong_at_special_points(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
+    """Yield what is wrong at special points."""
+    for check in (ties, large_numbers, batch_of_one, mean_of_dropout):
+        probe = random_probe(layer, input_shape, check is mean_of_dropout, generator(seed, "probe", "special"))
+        try:
+            with np.errstate(all="ignore"):
+                yield from check(probe)
+        except OWN_ERRORS:  # a layer may refuse such inputs
+            continue
+
+
+def ties(probe: Probe) -> Iterator[Diagnosis]:
+    """Equal inputs: the gradient along (1, 1, ..., 1) is the sum of dx; where it is the same from both sides."""
+    upstream = generator(0, "probe", "ties").standard_normal(probe.outputs().shape)
+    probe.x[...] = EQUAL
+    middle = probe.outputs()
+    given = float(probe.backward(upstream)["inputs"].sum())
+    probe.x[...] = EQUAL + STEP
+    above = float((upstream * (probe.outputs() - middle)).sum()) / STEP
+    probe.x[...] = EQUAL - STEP
+    below = float((upstream * (middle - probe.outputs())).sum()) / STEP
+    right, size = 0.5 * (above + below), float(np.abs(upstream).sum())
+    if not np.isfinite([given, above, below]).all() or abs(above - below) > 1e-3 * size:
+        return
+    if abs(given - right) > 1e-3 * size:
+        text = (
+            "where several inputs of a window are equal (a tie, as zeros after a ReLU are), each of them gets the "
+            "whole "
+            "gradient: give it to one of them, as argmax does, or share it. With all inputs equal, moving them by "
+            "h moves "
+            f"the loss by {right:.4g} h, and the gradients of the inputs sum to {given:.4g}"
+        )
+        yield Diagnosis("ties", "inputs", "evaluation", text)
+
+
+def large_numbers(probe: Probe) -> Iterator[Diagnosis]:
+    """Overflow on the way to a moderate result."""
+    signs = np.sign(probe.x)
+    sizes = 1.0 + 0.4 * generator(0, "probe", "large").random(probe.x.shape)  # all different, as a deviation needs
+    probe.x[...] = MODERATE / 1.4 * sizes * signs
+    moderate = probe.outputs()
+    if not np.isfinite(moderate).all() or np.abs(moderate).max() > BOUND:
+        return
+    probe.x[...] = LARGE * sizes * signs
+    outputs = probe.outputs()
+    what = "forward" if not np.isfinite(outputs).all() else "backward"
+    values = outputs
+    if what == "backward":
+        values = probe.backward(np.ones(outputs.shape))["inputs"]
+    wrong = ~np.isfinite(values)
+    if not wrong.any():
+        return
+    kind = "NaN" if np.isnan(values).any() else "infinite"
+    where = ""
+    if values.shape == signs.shape:
+        places = set(signs[wrong].tolist())
+        where = " (large positive x)" if places == {1.0} else " (large negative x)" if places == {-1.0} else ""
+    text = (
+        f"overflow: {what} gives {kind} for inputs of +-{LARGE:.0f}{where}, although its values are moderate: "
+        "exp(x) is "
+        "infinite for large x. Write exp of negative numbers only, as in max(x, 0) + log1p(exp(-|x|)), or subtract the "
+        "largest number before exp"
+    )
+    yield Diagnosis("overflow", "outputs" if what == "forward" else "inputs", "evaluation", text)
+
+
+def batch_of_one(probe: Probe) -> Iterator[Diagnosis]:
+    """A batch of one sample keeps its batch axis."""
+    outputs = probe.outputs()
+    if len(probe.x) < 2 or outputs.shape[:1] != probe.x.shape[:1]:
+        return
+    two = Probe(probe.layer, probe.x[:2].copy(), False).outputs()
+    if two.shape != (2, *outputs.shape[1:]):
+        return
+    text = (
+        "a batch of one sample fails in evaluation, though two samples work: does a squeeze() take the batch axis away?"
+    )
+    try:
+        one = Probe(probe.layer, probe.x[:1].copy(), False)
+        shape = one.outputs().shape
+        one.backward(np.ones(shape))
+    except OWN_ERRORS as error:
+        yield Diagnosis("batch of one", "outputs", "evaluation", f"{text} ({type(error).__name__}: {error})")
+        return
+    if shape != (1, *outputs.shape[1:]):
+        yield Diagnosis("batch of one", "outputs", "evaluation", f"{text} The outputs have shape {shape}")
+
+
+def mean_of_dropout(probe: Probe) -> Iterator[Diagnosis]:
+    """Layers that multiply by 0 or c at random: the mean of these factors is 1 against evaluation."""
+    x, layer = probe.x, probe.layer
+    wanted = np.array(layer.forward(x.copy(), training=False))
+    if not wanted.all():
+        return
+    factors = [np.array(layer.forward(x.copy(), training=True)) / wanted for _ in range(3)]
+    if np.array_equal(factors[0], factors[1]) and np.array_equal(factors[1], factors[2]):
+        return
+    values = np.concatenate([factor.ravel() for factor in factors])
+    kept = values[np.abs(values) > 1e-12]
+    if kept.size in (0, values.size) or np.ptp(kept) > 1e-6 * np.abs(kept).max():
+        return
+    means = np.array([(np.array(layer.forward(x.copy(), training=True)) / wanted).mean() for _ in range(RUNS)])
+    mean, deviation = float(means.mean()), float(means.std() / np.sqrt(RUNS))
+    if abs(mean - 1.0) < max(SIGMAS * deviation, 0.01):
+        return
+    scale = float(kept.mean())
+    text = (
+        f"the mean over many training forwards is {mean:.2f} of the output in evaluation, and must be the same: about "
+        f"{mean / scale:.2f} of the values are kept, and "
+        f"{'not scaled' if abs(scale - 1.0) < 1e-6 else f'scaled by {scale:.4g}'}; "
+        "scale them by 1/(1 - p) in training, p being the probability of silence, or by 1 - p in evaluation"
+    )
+    yield Diagnosis("dropout mean", "outputs", "training, evaluation", text)

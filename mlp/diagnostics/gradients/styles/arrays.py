@@ -1,0 +1,160 @@
+"""Where a student keeps weights and gradients: attributes, lists, dictionaries, objects inside, however deep.
+
+Each array has a path, "params.layer1.W" or "layers[0].W". A weight and its gradient are told by their names: the
+gradient of W is called dW, W_grad or the like beside it, or W in a container called grads. Where the names say nothing,
+backward itself does: the only array of W's shape that backward writes is its gradient.
+"""
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlp.typing import Array
+
+GRADIENT_NAMES = ("d{}", "{}_grad", "grad_{}", "d_{}", "grad{}", "grads_wrt_{}", "{}grad", "{}_gradient", "gradient_{}")
+CONTAINERS = ("params", "parameters", "weights", "p")  # of weights; the name says nothing about the single array
+DEPTH = 6  # objects within objects
+# words in the names of arrays that matter and are no weights, and of those that forward fills for evaluation
+CONSTANTS = ("mean", "var", "std", "running", "moving", "mask", "const", "fixed", "buffer", "table", "pos", "freq")
+
+
+def leaves_of(owner: Any) -> dict[str, Array]:
+    """Return all arrays of numbers that an object holds, by their paths; an array in two places has its first path."""
+    found: dict[str, Array] = {}
+    seen: set[int] = set()
+    top = owner.items() if isinstance(owner, Mapping) else vars_of(owner).items()
+    for name, value in list(top):
+        for path, array in walk(value, str(name), seen, 0):
+            found.setdefault(path, array)
+    return found
+
+
+def vars_of(owner: Any) -> dict[str, Any]:
+    """Return the attributes of an object; none of a class, nor of what has no attributes."""
+    return vars(owner) if hasattr(owner, "__dict__") and not isinstance(owner, type) else {}
+
+
+def walk(value: Any, path: str, seen: set[int], depth: int) -> Iterator[tuple[str, Array]]:
+    """Yield (path, array) below a value."""
+    if isinstance(value, np.ndarray):
+        if value.dtype.kind in "fiu" and value.ndim > 0 and id(value) not in seen:
+            seen.add(id(value))
+            yield path, value
+        return
+    if depth > DEPTH or id(value) in seen:
+        return
+    for step, item in members(value):
+        seen.add(id(value))
+        yield from walk(item, path + step if step.startswith("[") else f"{path}.{step}", seen, depth + 1)
+
+
+def members(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (step of the path, item) of a container, or of an object of a class that is no library's."""
+    if isinstance(value, Mapping):
+        yield from ((str(key), item) for key, item in list(value.items()))
+    elif isinstance(value, list | tuple):
+        yield from ((f"[{i}]", item) for i, item in enumerate(value))
+    elif is_own_object(value):
+        yield from list(vars(value).items())
+
+
+def is_own_object(value: Any) -> bool:
+    """Return whether a value is an object of a class that the student wrote."""
+    library = type(value).__module__.partition(".")[0] in ("builtins", "numpy", "mlp", "threading", "random", "_thread")
+    return not library and hasattr(value, "__dict__") and not isinstance(value, type) and not callable_only(value)
+
+
+def callable_only(value: Any) -> bool:
+    """Return whether a value is a function or a method."""
+    return hasattr(value, "__code__") or hasattr(value, "__func__")
+
+
+def put(owner: Any, path: str, array: Array) -> None:
+    """Put an array where a path leads to; in a tuple it stays as it is."""
+    steps = path.replace("[", ".[").lstrip(".").split(".")
+    for step in steps[:-1]:
+        owner = item_of(owner, step)
+    last = steps[-1]
+    if isinstance(owner, MutableMapping):
+        owner[next(key for key in owner if str(key) == last)] = array
+    elif last.startswith("["):
+        if isinstance(owner, list):
+            owner[int(last[1:-1])] = array
+    else:
+        setattr(owner, last, array)
+
+
+def item_of(owner: Any, step: str) -> Any:
+    """Return what one step of a path leads to."""
+    if step.startswith("["):
+        return owner[int(step[1:-1])]
+    if isinstance(owner, Mapping):
+        return owner[next(key for key in owner if str(key) == step)]
+    return vars(owner)[step]
+
+
+def split_path(path: str) -> tuple[str, str]:
+    """Return what stands around an array, and its own name: ("params.layer1", "W"); an index is a name, too."""
+    cut = max(path.rfind("."), path.rfind("["))
+    return (path[:cut], path[cut:].lstrip(".")) if cut > 0 else ("", path)
+
+
+def short_name(path: str) -> str:
+    """Return a path without the container that all weights stand in: "layer1.W" for "params.layer1.W"."""
+    first, _, rest = path.partition(".")
+    return rest if rest and first in CONTAINERS else path
+
+
+def paired(
+    weights: Sequence[str], written: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, str]:
+    """Return {path of a weight: path of its gradient} for the weights that have one.
+
+    Args:
+        weights: paths. written: the arrays that could be gradients. shapes: of the weights.
+    """
+    pairs: dict[str, str] = {}
+    for weight in weights:
+        match = next((path for path in names_of_gradient(weight) if path in written), None)
+        match = match or next((path for path in written if is_gradient_of(weight, path)), None)
+        if match is not None and match not in pairs.values():
+            pairs[weight] = match
+    rest = [path for path in written if path not in pairs.values()]
+    for weight in weights:  # nameless ones: the only candidate of this shape, for the only weight of this shape
+        alike = [path for path in rest if written[path].shape == shapes[weight]]
+        rivals = [other for other in weights if other not in pairs and shapes[other] == shapes[weight]]
+        if weight not in pairs and len(alike) == 1 and len(rivals) == 1:
+            pairs[weight] = alike[0]
+    return pairs
+
+
+def names_of_gradient(weight: str) -> Iterator[str]:
+    """Yield the paths beside a weight where its gradient may stand."""
+    around, name = split_path(weight)
+    for form in GRADIENT_NAMES:
+        yield f"{around}.{form.format(name)}" if around else form.format(name)
+
+
+def is_gradient_of(weight: str, path: str) -> bool:
+    """Return whether a path reads as the gradient of a weight: "grads.layer1.dW" of "params.layer1.W"."""
+    around, name = split_path(path)
+    if not any(word in around.lower() for word in ("grad", "d_", "delta")) and not around.startswith("d"):
+        return False
+    inner, own = split_path(weight)
+    names = {own, short_name(weight)} | {form.format(own) for form in GRADIENT_NAMES}
+    middle = split_containers(inner), split_containers(around)
+    return name in names and (middle[0] == middle[1] or not middle[1])
+
+
+def split_containers(around: str) -> tuple[str, ...]:
+    """Return the steps between the outermost container and an array: ("layer1",) for "params.layer1"."""
+    steps = tuple(around.replace("[", ".[").split("."))
+    return (
+        steps[1:] if steps and (steps[0] in CONTAINERS or "grad" in steps[0].lower() or steps[0][:1] == "d") else steps
+    )
+
+
+def is_constant(path: str) -> bool:
+    """Return whether the name of an array says that it is no weight."""
+    return any(word in path.lower() for word in CONSTANTS)

@@ -1,0 +1,119 @@
+"""How a student's forward and backward are called, and what they return: learnt from their signatures and one trial.
+
+forward(x), fprop(x), __call__(x)          with a word for the mode, if there is one
+returns     y  |  (y, cache)  |  nothing, and y stands in self.output
+
+backward(g), bprop(g)                      also (x, g), (x, y, g), (g, cache)
+returns     dx  |  (dx, dW, db)  |  (dx, {"W": dW})  |  {"x": dx, "W": dW}  |  nothing, and dx stands in self.dinputs
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.styles.arrays import vars_of
+from mlp.typing import Array
+
+FORWARD = ("forward", "fprop", "__call__", "call", "feed_forward")
+BACKWARD = ("backward", "bprop", "backprop", "back", "backward_pass", "grad")
+MODES = ("training", "stochastic", "train", "is_training", "is_train", "train_flg", "train_mode")
+TEXTS = ("mode", "phase")  # arguments that take a word, "train" or "test"
+OUTPUTS = ("output", "outputs", "out", "y", "activation", "activations", "a")
+INPUT_GRADIENTS = ("dinputs", "dinput", "grad_input", "grad_inputs", "dx", "dX", "input_grad", "grad_x", "d_inputs")
+OF_INPUTS = ("x", "X", "inp", "input", "inputs", "input_data", "data")
+OF_OUTPUTS = ("y", "out", "output", "outputs")
+OF_CACHE = ("cache", "ctx", "context", "saved", "memory", "tape")
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The names of the two methods and what their arguments mean.
+
+    Attributes:
+        forward, backward: names of methods.
+        mode: the argument of forward that takes the mode, or None. spoken: whether it takes "train" and "test".
+        takes: what backward takes, in order: "g", "x", "y", "cache".
+    """
+
+    forward: str
+    backward: str
+    mode: str | None
+    spoken: bool
+    takes: tuple[str, ...]
+
+
+def calls_of(student: Any) -> Calls | str:
+    """Return how an object is called, or a sentence that says which methods are missing."""
+    forward = first_callable(student, FORWARD)
+    backward = first_callable(student, BACKWARD)
+    if forward is None or backward is None:
+        missing = " and no ".join(
+            name for name, found in (("forward", forward), ("backward", backward)) if found is None
+        )
+        return (
+            f"{type(student).__name__} has no {missing}: a layer has forward(x, training=False) "
+            "and backward(grad_outputs), or fprop(inputs) and bprop(inputs, outputs, grads_wrt_outputs)."
+        )
+    names = parameters(getattr(student, forward))
+    mode = next((name for name in (*MODES, *TEXTS) if name in names), None)
+    return Calls(forward, backward, mode, mode in TEXTS, roles(parameters(getattr(student, backward)), backward))
+
+
+def first_callable(student: Any, names: Sequence[str]) -> str | None:
+    """Return the first of the names that is a method of the object."""
+    return next((name for name in names if callable(getattr(student, name, None))), None)
+
+
+def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a function by name; none if it does not say."""
+    try:
+        return dict(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return {}
+
+
+def roles(names: Mapping[str, inspect.Parameter], method: str) -> tuple[str, ...]:
+    """Return what the arguments of backward are: "g", "x", "y", "cache"."""
+    needed = [name for name, one in names.items() if one.default is one.empty and one.kind in (0, 1)]
+    if method == "bprop" and len(needed) == 3:
+        return ("x", "y", "g")
+    if len(needed) < 2:
+        return ("g",)
+    given = ["x" if n in OF_INPUTS else "y" if n in OF_OUTPUTS else "cache" if n in OF_CACHE else "" for n in needed]
+    if given.count("") != 1:
+        given = {2: ["g", "cache"], 3: ["x", "y", "g"]}.get(len(needed), ["g"])
+    return tuple(role or "g" for role in given)
+
+
+def outputs_and_cache(result: Any, student: Any, wants_cache: bool) -> tuple[Any, Any]:
+    """Return (outputs, cache) of what forward returned."""
+    if result is None:
+        name = next((n for n in OUTPUTS if isinstance(vars_of(student).get(n), np.ndarray)), None)
+        return (None if name is None else vars_of(student)[name]), None
+    if isinstance(result, tuple) and result and isinstance(result[0], np.ndarray):
+        if len(result) == 2:
+            return result
+        if len(result) > 2 and wants_cache:
+            return result[0], result[1:]
+    return result, None
+
+
+def inputs_gradient(result: Any, x: Array, student: Any) -> tuple[Any, Any]:
+    """Return (dx, the other gradients) of what backward returned: a list in order, or a dictionary, or None."""
+    if result is None:
+        name = next((n for n in INPUT_GRADIENTS if isinstance(vars_of(student).get(n), np.ndarray)), None)
+        return (None if name is None else vars_of(student)[name]), None
+    if isinstance(result, Mapping):
+        key = next((k for k in result if str(k) in (*INPUT_GRADIENTS, *OF_INPUTS)), None)
+        return (result if key is None else result[key]), {k: v for k, v in result.items() if k != key}
+    if not isinstance(result, tuple | list) or not result:
+        return result, None
+    if len(result) == 2 and isinstance(result[1], Mapping):
+        return result[0], result[1]
+    flat = [item for part in result for item in (part if isinstance(part, tuple | list) else (part,))]
+    shapes = [np.shape(item) for item in flat]
+    place = 0 if shapes[0] == x.shape or x.shape not in shapes else shapes.index(x.shape)
+    return flat[place], flat[:place] + flat[place + 1 :]

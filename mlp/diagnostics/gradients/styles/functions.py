@@ -1,0 +1,150 @@
+"""Two functions, out, cache = forward(x, w, b) and dx, dw, db = backward(dout, cache), as an object to be checked."""
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from mlp.errors import ConfigurationError
+from mlp.own_code import OWN_ERRORS
+from mlp.typing import Array, Shape
+
+MODES = ("mode", "training", "train")
+OUTPUTS = 3  # features that guessed weights lead to
+
+
+class FunctionPair:
+    """The two functions as a layer: forward(x), backward(dout) -> (dx, dw, db).
+
+    Args:
+        forward, backward: the functions.
+        input_shape: shape of x, or x itself.
+        weights: shapes or arrays of the other arrays; guessed if there are none and forward needs some.
+        settings: other arguments of forward by name; dictionaries called ..._param get "mode" and the like.
+
+    Attributes:
+        params: the weights, by the names that forward has for them.
+    """
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        backward: Callable[..., Any],
+        input_shape: Any,
+        weights: Sequence[Any] = (),
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.functions = forward, backward
+        self.__name__ = forward.__name__
+        self.input_shape: Shape = shape_of(input_shape)
+        self.settings = dict(settings or {})
+        self.kept: Any = None
+        names = [name for name, _ in needed(forward)[1:] if name not in self.settings]
+        options = [name for name in names if name.endswith(("param", "params", "config", "cfg"))]
+        for name in options:
+            self.settings[name] = default_options(name)
+        self.names = [name for name in names if name not in options and name not in MODES]
+        self.params = dict(zip(self.names, map(array_of, weights), strict=False))
+        if len(weights) < len(self.names):
+            self.guess()
+
+    def guess(self) -> None:
+        """Find shapes of the weights that forward takes: a matrix, a kernel, one number for each feature."""
+        choices = [list(plausible(name, self.input_shape)) for name in self.names]
+        errors = []
+        for shapes in product(*choices):
+            for name, shape in zip(self.names, shapes, strict=True):
+                self.params[name] = array_of(shape)
+            try:
+                y = np.asarray(self.forward(np.ones(self.input_shape)))
+                if y.ndim >= 1 and y.shape[:1] == self.input_shape[:1]:
+                    return
+            except OWN_ERRORS as error:  # of other shapes
+                errors.append(f"{shapes}: {error}")
+        needs = ", ".join(self.names)
+        raise ConfigurationError(
+            f"{self.__name__} takes {needs} besides x, and no shapes of them worked for x of shape {self.input_shape}: "
+            f"give them, check_functions(forward, backward, {self.input_shape}, (4, 3), (3,)). "
+            + (errors[0] if errors else "")
+        )
+
+    def forward(self, x: Array, training: bool = True) -> Array:
+        """Return the outputs; keep the cache."""
+        given = dict(self.settings)
+        for value in given.values():
+            if isinstance(value, dict) and "mode" in value:
+                value["mode"] = "train" if training else "test"
+        for name in MODES:
+            if name in inspect.signature(self.functions[0]).parameters:
+                given[name] = ("train" if training else "test") if name == "mode" else training
+        result = self.functions[0](x, *self.params.values(), **given)
+        self.kept = x, None
+        if isinstance(result, tuple) and len(result) == 2:
+            self.kept = x, result[1]
+            return result[0]
+        return result
+
+    def backward(self, grad_outputs: Array) -> Any:
+        """Return what the function gives for the upstream gradient and what forward kept."""
+        x, cache = self.kept
+        names = [name for name, _ in needed(self.functions[1])]
+        if len(names) < 2:
+            return self.functions[1](grad_outputs)
+        if len(names) == 2:
+            first = names[0].lower() in ("cache", "x", "inputs", "ctx")
+            other = x if cache is None else cache
+            return self.functions[1](*((other, grad_outputs) if first else (grad_outputs, other)))
+        return self.functions[1](grad_outputs, x, *self.params.values())
+
+    def __repr__(self) -> str:
+        return f"{self.functions[0].__name__}, {self.functions[1].__name__}"
+
+
+def needed(function: Callable[..., Any]) -> list[tuple[str, inspect.Parameter]]:
+    """Return the positional parameters without a default."""
+    named = inspect.signature(function).parameters.items()
+    return [(name, one) for name, one in named if one.default is one.empty and one.kind in (0, 1)]
+
+
+def shape_of(value: Any) -> Shape:
+    """Return the shape of an array, or a shape as it is."""
+    return tuple(value.shape) if isinstance(value, np.ndarray) else tuple(value)
+
+
+def array_of(value: Any) -> Array:
+    """Return random weights of a shape, or an array as it is."""
+    if isinstance(value, np.ndarray):
+        return value.astype(np.float64)
+    return 0.3 * np.random.default_rng(0).standard_normal(tuple(value))
+
+
+def plausible(name: str, x: Shape) -> Iterator[Shape]:
+    """Yield shapes that an argument may have, by its name."""
+    features = int(np.prod(x[1:]))
+    if name.lower() in ("b", "bias", "biases", "gamma", "beta", "scale", "shift", "alpha", "slope"):
+        yield from (
+            ((OUTPUTS,), (x[-1],), (x[1],), (features,))
+            if name.lower()[0] == "b" and name != "beta"
+            else (
+                (x[-1],),
+                (x[1],),
+                (OUTPUTS,),
+            )
+        )
+    elif len(x) == 4:
+        yield from ((OUTPUTS, x[1], 3, 3), (3, 3, x[3], OUTPUTS), (OUTPUTS, 3, 3, x[3]), (features, OUTPUTS))
+    else:
+        yield from ((x[-1], OUTPUTS), (features, OUTPUTS), (OUTPUTS, x[-1]))
+
+
+def default_options(name: str) -> dict[str, Any]:
+    """Return what a dictionary of settings usually holds."""
+    if "conv" in name:
+        return {"stride": 1, "pad": 1, "padding": 1}
+    if "pool" in name:
+        return {"pool_height": 2, "pool_width": 2, "size": 2, "stride": 2}
+    if "drop" in name:
+        return {"mode": "train", "p": 0.6, "seed": 1}
+    return {"mode": "train", "eps": 1e-5, "momentum": 0.9}

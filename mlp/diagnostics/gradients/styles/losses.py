@@ -1,0 +1,87 @@
+"""Losses of other protocols as a `Loss`."""
+
+import inspect
+from typing import Any
+
+import numpy as np
+
+from mlp.errors import ConfigurationError
+from mlp.losses import Loss
+from mlp.typing import Array
+
+VALUES = ("error", "forward", "loss", "compute", "calculate", "__call__")
+GRADIENTS = ("grad", "backward", "gradient", "derivative", "prime", "delta", "bprop")
+
+
+class StudentLoss(Loss):
+    """An object with a method for the value and one for the gradient, under any of the usual names.
+
+    The gradient may take (outputs, targets), or (targets, outputs) if forward does, or nothing; it may stand in
+    `dinputs`. A function may be one that returns both, (loss, gradient).
+
+    Raises:
+        ConfigurationError: the methods are missing.
+    """
+
+    def __init__(self, student: Any) -> None:
+        self.student = student
+        self.value: Any = next((m for n in VALUES if callable(m := getattr(student, n, None))), None)
+        if inspect.isfunction(student):
+            self.value = student
+        self.gradient: Any = next((m for n in GRADIENTS if callable(m := getattr(student, n, None))), None)
+        if self.value is None or (self.gradient is None and not inspect.isfunction(student)):
+            raise ConfigurationError(
+                f"{type(student).__name__} is no loss: it needs forward(outputs, targets) and backward(), or "
+                "__call__(outputs, targets) and grad(outputs, targets)."
+            )
+
+    def forward(self, outputs: Array, targets: Array) -> float:
+        result = self.value(*self.ordered(self.value, outputs, targets))
+        self._kept = outputs, targets, None
+        if isinstance(result, tuple) and len(result) == 2:
+            self._kept = outputs, targets, result[1]
+            return result[0]
+        return result
+
+    def backward(self) -> Array:
+        outputs, targets, returned = self.take()
+        if returned is not None and self.gradient is None:
+            return returned
+        count = len([p for p in signature_of(self.gradient) if p.default is p.empty])
+        given = self.ordered(self.gradient, outputs, targets)[: 2 if count > 1 else 0] if count != 1 else (1.0,)
+        result = self.gradient(*given)
+        gradient: Any = getattr(self.student, "dinputs", None) if result is None else result
+        return gradient
+
+    def ordered(self, method: Any, outputs: Array, targets: Array) -> tuple[Array, Array]:
+        """Return outputs and targets in the order that a method takes them."""
+        names = [p.name.lower() for p in signature_of(method)]
+        swapped = bool(names) and (names[0] in ("t", "targets", "target", "labels", "y_true", "true"))
+        return (targets, outputs) if swapped else (outputs, targets)
+
+
+def signature_of(method: Any) -> list[inspect.Parameter]:
+    """Return the parameters of a method."""
+    try:
+        return list(inspect.signature(method).parameters.values())
+    except (TypeError, ValueError):
+        return []
+
+
+def adapt_loss(loss: Any) -> Any:
+    """Return a loss with forward and backward: `loss` itself, or an adapter; a class is called without arguments."""
+    loss = loss() if isinstance(loss, type) else loss
+    ours = callable(getattr(loss, "forward", None)) and callable(getattr(loss, "backward", None))
+    if ours and not signature_of(loss.backward) and not hasattr(loss, "dinputs"):
+        return loss if returns_number(loss) else StudentLoss(loss)
+    return StudentLoss(loss)
+
+
+def returns_number(loss: Any) -> bool:
+    """Return whether a loss of another class follows the protocol of `Loss` to the letter."""
+    return isinstance(loss, Loss) or list(inspect.signature(loss.forward).parameters)[:1] not in (["targets"], ["t"])
+
+
+def as_number(value: Any) -> Any:
+    """Return the value of a loss; an array of one number as a number."""
+    return value.item() if isinstance(value, np.ndarray) and value.size == 1 and value.ndim == 0 else value

@@ -1,0 +1,288 @@
+"""A layer of another protocol, seen as a `Layer`: its arrays become parameters, its methods forward and backward."""
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+
+from mlp.diagnostics.gradients.styles.arrays import (
+    GRADIENT_NAMES,
+    is_own_object,
+    leaves_of,
+    paired,
+    put,
+    short_name,
+    split_path,
+)
+from mlp.diagnostics.gradients.styles.calls import Calls, calls_of, inputs_gradient, outputs_and_cache
+from mlp.errors import ConfigurationError, ShapeError
+from mlp.layers.machinery.base import Layer
+from mlp.layers.machinery.parameter import Parameter
+from mlp.own_code import OWN_ERRORS
+from mlp.typing import Array
+
+STATES = ("training", "train", "is_training", "train_mode")  # attributes that hold the mode
+
+
+class StudentLayer(Layer):
+    """An object with forward and backward, under any of the names in `calls`, as a `Layer`.
+
+    Args:
+        student: the object; its arrays become parameters in place, it is not copied.
+
+    Attributes:
+        pairs: paths of weights, and of their gradients. returned: weights whose gradients backward returns.
+        integers: paths of weights that were whole numbers.
+
+    Raises:
+        ConfigurationError: the methods are missing.
+    """
+
+    def __init__(self, student: Any) -> None:
+        self.student = student
+        calls = calls_of(student)
+        if isinstance(calls, str):
+            raise ConfigurationError(calls)
+        self.calls: Calls = calls
+        self.stateless = calls.forward == "fprop" and callable(getattr(student, "grads_wrt_params", None))
+        self.pairs: dict[str, str] = {}
+        self.returned: list[str] = []
+        self.integers: list[str] = []
+        self.wrapped: dict[str, Parameter] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "StudentLayer":
+        twin = StudentLayer(copied(self.student, memo))
+        twin.pairs, twin.returned, twin.integers = dict(self.pairs), list(self.returned), list(self.integers)
+        return twin
+
+    # --- which arrays are weights ---------------------------------------------------------------------------------
+
+    def learn(self, input_shape: Sequence[int]) -> Self:
+        """Find the weights and their gradients by one trial, in which weights may be made that were not there."""
+        self._convert(lambda array: array.astype(np.float64))
+        trial = copy.deepcopy(self)
+        try:
+            trial.learn_from_trial(np.linspace(-1.0, 1.0, int(np.prod(input_shape))).reshape(input_shape))
+        except OWN_ERRORS:  # the check will run into it again, and report it
+            return self
+        self.pairs, self.returned, self.integers = trial.pairs, trial.returned, trial.integers
+        mine = leaves_of(self.student)
+        for path in self.integers:
+            put(self.student, path, mine[path].astype(np.float64))
+        if any(path not in mine for path in (*self.pairs, *self.returned)):  # made in the first forward
+            self.student = trial.student
+        return self
+
+    def learn_from_trial(self, x: Array) -> None:
+        """Run forward and backward once, and see which arrays backward writes or returns."""
+        before = set(leaves_of(self.student))
+        y = np.asarray(self.forward(x, True))
+        there = leaves_of(self.student)
+        values = {path: array.copy() for path, array in there.items()}
+        again = {path: array.copy() for path, array in leaves_of(self.after_another_forward(x)).items()}
+        _, others = self.call_backward(np.ones(y.shape))
+        after = leaves_of(self.student)
+        weights = [
+            path
+            for path in there
+            if path in again and np.array_equal(values[path], again[path]) and not np.may_share_memory(there[path], x)
+        ]
+        weights = [path for path in weights if path in before or path in after]
+        shapes = {path: there[path].shape for path in weights}
+        written = {path: a for path, a in after.items() if path not in there or a is not there[path]}
+        written |= {path: a for path, a in after.items() if path not in written and not np.array_equal(values[path], a)}
+        if not self.declared():
+            self.pairs = paired_by_name(weights, {**there, **written}, shapes)
+            known = {*self.pairs, *self.pairs.values()}
+            rest = [path for path in weights if path not in known and path not in written]
+            nameless = {path: array for path, array in written.items() if path not in known}
+            self.pairs |= paired(rest, nameless, shapes)
+        if others is not None:
+            self.returned = matched(others, [path for path in weights if path not in self.pairs], shapes)
+        kinds = {path: array.dtype.kind for path, array in there.items()}
+        self.integers = [path for path in (*self.pairs, *self.returned) if kinds.get(path) in ("i", "u")]
+
+    def after_another_forward(self, x: Array) -> Any:
+        """Return a copy of the student that has seen other inputs: what changed is no weight."""
+        twin = copy.deepcopy(self)
+        twin.call_forward(2.0 * x + 0.5, True)
+        return twin.student
+
+    def declared(self) -> bool:
+        """Return whether the student says itself which its weights are: `params` as a list or a method."""
+        params = getattr(self.student, "params", None)
+        return callable(params) or isinstance(params, list | tuple)
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the student's weights, by name."""
+        if self.declared():
+            params = self.student.params
+            params = params() if callable(params) else params
+            if isinstance(params, Mapping):
+                return dict(params)
+            names = {id(value): name for name, value in vars(self.student).items()}
+            return {names.get(id(array), f"params[{i}]"): array for i, array in enumerate(params)}
+        there = leaves_of(self.student)
+        chosen = [path for path in there if path in self.pairs or path in self.returned]
+        if isinstance(getattr(self.student, "params", None), Mapping):  # all of it are weights, also the forgotten ones
+            chosen += [path for path in there if path.startswith("params.") and path not in chosen]
+        return {short_name(path): there[path] for path in chosen}
+
+    def own_parameters(self) -> list[tuple[str, Parameter]]:
+        own = [(name, value) for name, value in vars(self.student).items() if isinstance(value, Parameter)]
+        if own:
+            return own
+        for name, array in self.arrays().items():
+            if name not in self.wrapped or self.wrapped[name].data is not array:
+                self.wrapped[name] = Parameter(array, name)
+        return list(self.wrapped.items())
+
+    # --- the two formulas -----------------------------------------------------------------------------------------
+
+    def call_forward(self, x: Array, training: bool) -> tuple[Any, Any]:
+        """Return (outputs, cache) of the student's forward."""
+        calls, student = self.calls, self.student
+        mode: dict[str, Any] = {}
+        if calls.mode:
+            mode = {calls.mode: ("train" if training else "test") if calls.spoken else training}
+        elif callable(getattr(student, "train", None)) and callable(getattr(student, "eval", None)):
+            (student.train if training else student.eval)()
+        else:
+            for name in STATES:
+                if isinstance(getattr(student, name, None), bool):
+                    setattr(student, name, training)
+        result = getattr(student, calls.forward)(x, **mode)
+        return outputs_and_cache(result, student, "cache" in calls.takes)
+
+    def call_backward(self, grad_outputs: Array) -> tuple[Any, Any]:
+        """Return (dx, the other gradients that backward returns) of the student's backward."""
+        x, y, cache = self.take()
+        given = {"x": x, "y": y, "g": grad_outputs, "cache": cache}
+        result = getattr(self.student, self.calls.backward)(*(given[role] for role in self.calls.takes))
+        return inputs_gradient(result, x, self.student)
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        y, cache = self.call_forward(x, training)
+        self.keep(x, y, cache)
+        return y
+
+    def backward(self, grad_outputs: Array) -> Array:
+        x = self._kept[0] if self._kept else None
+        grad_inputs, others = self.call_backward(grad_outputs)
+        gradients = self.stateless_gradients(x, grad_outputs) if self.stateless else self.gradients(others)
+        for name, parameter in self.wrapped.items():
+            if gradients.get(name) is not None:
+                parameter.grad = gradients[name]
+        return grad_inputs
+
+    # --- where the gradients are ----------------------------------------------------------------------------------
+
+    def stateless_gradients(self, x: Any, grad_outputs: Array) -> dict[str, Any]:
+        """Return what grads_wrt_params gives, by the names of the weights."""
+        weights = list(self.arrays())
+        if not weights:
+            return {}
+        given = self.student.grads_wrt_params(x, grad_outputs)
+        if isinstance(given, np.ndarray):
+            raise ShapeError("grads_wrt_params returned one array: return a list, [grad].")
+        gradients = list(given)
+        if len(gradients) != len(weights):
+            raise ShapeError(f"grads_wrt_params returned {len(gradients)} arrays for the {len(weights)} of params.")
+        return dict(zip(weights, gradients, strict=True))
+
+    def gradients(self, others: Any) -> dict[str, Any]:
+        """Return the gradients that backward returned, or left in the student's attributes."""
+        there = leaves_of(self.student)
+        found = {short_name(path): there.get(gradient) for path, gradient in self.pairs.items()}
+        for path, gradient in zip(self.returned, others_in_order(others, self.returned), strict=False):
+            found[short_name(path)] = gradient
+        if self.declared() and not self.returned:
+            grads = getattr(self.student, "grads", {})
+            grads = grads() if callable(grads) else grads
+            found |= dict(grads) if isinstance(grads, Mapping) else dict(zip(self.arrays(), grads, strict=False))
+        return found
+
+    def _convert(self, function: Callable[[Array], Array]) -> Self:
+        """Convert the floating-point arrays that the student holds, however deep; one in two places stays one."""
+        for _, parameter in [pair for pair in vars(self.student).items() if isinstance(pair[1], Parameter)]:
+            parameter.replace(function(parameter.data))
+        done: dict[int, tuple[Array, Array]] = {}
+
+        def once(array: Array) -> Array:
+            return done.setdefault(id(array), (array, function(array)))[1]
+
+        for name, value in list(vars(self.student).items()):
+            vars(self.student)[name] = converted(value, once)
+        self.wrapped.clear()
+        return self
+
+    def __repr__(self) -> str:
+        plain = type(self.student).__repr__ is object.__repr__
+        return type(self.student).__name__ if plain else repr(self.student)
+
+
+def copied(student: Any, memo: dict[int, Any]) -> Any:
+    """Return a copy of an object; a ConfigurationError names the attribute that cannot be copied."""
+    try:
+        return copy.deepcopy(student, memo)
+    except (TypeError, AttributeError, NotImplementedError) as error:
+        for name, value in vars(student).items() if hasattr(student, "__dict__") else ():
+            try:
+                copy.deepcopy(value)
+            except Exception:
+                raise ConfigurationError(
+                    f"{type(student).__name__} cannot be copied, and a check works on a copy: self.{name} is a "
+                    f"{type(value).__name__} ({error}); make it where it is used, or leave it out for the check"
+                ) from error
+        raise ConfigurationError(f"{type(student).__name__} cannot be copied: {error}") from error
+
+
+def paired_by_name(
+    weights: Sequence[str], there: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, str]:
+    """Return the pairs of `paired` that go by names alone."""
+    pairs = paired(weights, there, shapes)
+    by_name = {w: g for w, g in pairs.items() if split_path(w)[1].lower() in g.lower() and w != g}
+    return {w: g for w, g in by_name.items() if w not in by_name.values()}
+
+
+def matched(others: Any, weights: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Return, for each gradient that backward returns besides dx, the weight it belongs to: by key, else by shape."""
+    if isinstance(others, Mapping):
+        names = {path: {short_name(path), split_path(path)[1]} for path in weights}
+        return [path for path in weights if key_of(others, names[path]) is not None]
+    found: list[str] = []
+    for gradient in others:
+        fits = [path for path in weights if path not in found and shapes[path] == np.shape(gradient)]
+        left = [path for path in weights if path not in found]
+        if fits or left:
+            found.append((fits or left)[0])
+    return found
+
+
+def key_of(others: Mapping[str, Any], names: set[str]) -> str | None:
+    """Return the key under which the gradient of a weight stands: W, dW, W_grad ..."""
+    keys = {form.format(name) for name in names for form in GRADIENT_NAMES} | names
+    return next((key for key in others if str(key) in keys), None)
+
+
+def others_in_order(others: Any, weights: Sequence[str]) -> list[Any]:
+    """Return the gradients that backward returned besides dx, in the order of the weights."""
+    if isinstance(others, Mapping):
+        return [others[key_of(others, {short_name(path), split_path(path)[1]})] for path in weights]
+    return list(others or ())
+
+
+def converted(value: Any, function: Callable[[Array], Array]) -> Any:
+    """Return `value` with all floating-point arrays in it converted."""
+    if isinstance(value, np.ndarray):
+        return function(value) if value.dtype.kind == "f" else value
+    if isinstance(value, dict):
+        return {key: converted(item, function) for key, item in value.items()}
+    if type(value) is list:
+        return [converted(item, function) for item in value]
+    if is_own_object(value):
+        for name, item in list(vars(value).items()):
+            vars(value)[name] = converted(item, function)
+    return value

@@ -1,0 +1,114 @@
+"""How a learning rule is called: those of `mlp`, and the ways students write them.
+
+initialize(parameters), update()                   a rule of `mlp`
+initialise(params), update_params(grads)           the arrays change in place
+update(params, grads), step(...), __call__(...)    dictionaries or lists; in place, or a new one is returned
+update(w, dw)                                      one array after the other; returns the new one
+f(w, dw, config) -> (w, config)                    a function; what it remembers stands in config
+update_params(layer)                               layer.weights, layer.dweights, layer.biases, layer.dbiases
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from mlp.errors import ConfigurationError
+from mlp.layers.machinery.parameter import Parameter
+
+STEPS = ("update", "step", "apply", "apply_gradients", "optimize", "__call__")
+
+
+def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float]) -> Callable[[], Any]:
+    """Return a function without arguments that makes one step of a rule of any known protocol.
+
+    Args:
+        rule: the rule. parameters: with data and grad. rate: gives the learning rate, for functions.
+    """
+    for name in ("initialize", "initialise"):
+        if callable(getattr(rule, name, None)):
+            getattr(rule, name)(list(parameters) if name == "initialize" else [p.data for p in parameters])
+    if callable(getattr(rule, "update_params", None)):
+        if "layer" in inspect.signature(rule.update_params).parameters:
+            return layer_step(rule, parameters)
+        return lambda: rule.update_params([p.grad for p in parameters])
+    if callable(getattr(rule, "initialize", None)) and callable(getattr(rule, "update", None)):
+        return rule.update
+    if inspect.isfunction(rule):
+        return function_step(rule, parameters, rate)
+    name = next((n for n in STEPS if callable(getattr(rule, n, None))), "")
+    other = any(callable(getattr(rule, method, None)) for method in ("forward", "backward", "grad", "fprop"))
+    if other or not name or not 1 < len(needed(getattr(rule, name))) < 4:
+        raise ConfigurationError(
+            f"{type(rule).__name__} is no learning rule: it needs initialize(parameters) and update(), or "
+            "initialise(params) and update_params(grads), or update(params, grads), or be a function (w, dw, config)."
+        )
+    method = getattr(rule, name)
+    if needed(method)[0] in ("w", "W", "param", "x", "weight", "theta"):
+        return lambda: array_step(method, parameters)
+    return lambda: dictionary_step(method, parameters)
+
+
+def needed(method: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments that a method needs."""
+    named = inspect.signature(method).parameters.items()
+    return [name for name, one in named if one.default is one.empty and one.kind in (0, 1)]
+
+
+def array_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> None:
+    """Call method(w, dw) for one array after the other."""
+    for parameter in parameters:
+        replace(parameter, method(parameter.data, parameter.grad))
+
+
+def dictionary_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> None:
+    """Call method(params, grads) with dictionaries; take what it returns or leaves in them."""
+    params, grads = {p.name: p.data for p in parameters}, {p.name: p.grad for p in parameters}
+    result = method(params, grads)
+    new = result if isinstance(result, Mapping) and set(result) == set(params) else params
+    for parameter in parameters:
+        replace(parameter, new[parameter.name])
+
+
+def function_step(
+    rule: Callable[..., Any], parameters: Sequence[Parameter], rate: Callable[[], float]
+) -> Callable[[], Any]:
+    """Return a step of f(w, dw, config) -> (w, config), or of f(w, dw) -> w."""
+    configs: list[Any] = [None for _ in parameters]
+    takes_config = len(inspect.signature(rule).parameters) > 2
+
+    def step() -> None:
+        for i, parameter in enumerate(parameters):
+            config = dict(configs[i] or {}) | {"learning_rate": rate()}
+            result = (
+                rule(parameter.data, parameter.grad, config) if takes_config else rule(parameter.data, parameter.grad)
+            )
+            new, configs[i] = result if isinstance(result, tuple) and len(result) == 2 else (result, config)
+            replace(parameter, new)
+
+    return step
+
+
+def layer_step(rule: Any, parameters: Sequence[Parameter]) -> Callable[[], Any]:
+    """Return a step of update_params(layer)."""
+    weight, bias = parameters
+    layer = SimpleNamespace(weights=weight.data, biases=bias.data)
+
+    def step() -> None:
+        layer.dweights, layer.dbiases = weight.grad, bias.grad
+        for before in ("pre_update_params",):
+            getattr(rule, before, lambda: None)()
+        rule.update_params(layer)
+        getattr(rule, "post_update_params", lambda: None)()
+        replace(weight, layer.weights)
+        replace(bias, layer.biases)
+
+    return step
+
+
+def replace(parameter: Parameter, new: Any) -> None:
+    """Take a new array that a rule returned; one that it changed in place is there already."""
+    if isinstance(new, np.ndarray) and new is not parameter.data and new.shape == parameter.data.shape:
+        parameter.data = new.astype(parameter.data.dtype)

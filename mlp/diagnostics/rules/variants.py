@@ -1,0 +1,76 @@
+"""Forms of a rule that differ from the formula here and are right all the same; each passes with a remark."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import numpy as np
+
+from mlp.diagnostics.rules.families import Adaptive, Velocity
+from mlp.diagnostics.rules.faults import FAMILIES
+from mlp.diagnostics.rules.formulas import Memory, Settings, Walk
+from mlp.typing import Array
+
+Form = tuple[str, Walk, dict[str, float]]  # remark, walk, settings that it has written into it
+INSIDE = "the learning rate is part of the velocity (v <- mu v + h g), as in some books: a change of it acts slowly."
+LITERALS = {
+    "momentum": (0.9, 0.5, 0.95, 0.99),
+    "decay": (0.9, 0.95, 0.99, 0.999),
+    "beta1": (0.9,),
+    "beta2": (0.999, 0.99),
+}
+
+
+def nesterov_inside(w: Array, g: Array, t: float, h: float, m: Memory, s: Settings) -> Array:
+    """v <- mu v - h g, w <- w - mu v_old + (1 + mu) v: Nesterov's rule with the rate inside."""
+    mu, old = s["momentum"], m.get("v", 0.0 * w)
+    m["v"] = mu * old - h * g
+    return np.asarray(w - mu * old + (1.0 + mu) * m["v"])
+
+
+def legal_forms(formula: str) -> Iterator[Form]:
+    """Yield the other forms of a formula."""
+    if formula == "momentum":
+        yield INSIDE, Walk(Velocity(velocity="mu v + h g")), {}
+    if formula == "nesterov":
+        yield INSIDE, Walk(nesterov_inside), {}
+    if formula == "adam":
+        text = (
+            "eps is added before the bias correction (eps-hat, at the end of section 2 of the paper), as in many "
+            "libraries."
+        )
+        yield text, Walk(Adaptive(root="eps-hat")), {}
+
+
+def literal_settings(
+    formula: str, moved: Array, gradients: Sequence[Sequence[Array]], with_rate: bool
+) -> Iterator[Form]:
+    """Yield the formula with usual numbers for settings that the rule may have written into it, also the learning rate
+    of a function."""
+    family = FAMILIES[formula]
+    names = {"momentum": ["momentum"], "nesterov": ["momentum"], "rmsprop": ["decay"], "adam": ["beta1", "beta2"]}
+    walks = [Walk(family), *(walk for _, walk, _ in legal_forms(formula))]
+    g = np.concatenate([array.ravel() for array in gradients[0]])
+    rate = abs(float((moved[0] * g).sum()) / float((g * g).sum()))
+    for values in product(*(LITERALS[name] for name in names.get(formula, []))):
+        chosen = dict(zip(names.get(formula, []), values, strict=True))
+        text = ", ".join(f"{name} = {value:g}" for name, value in chosen.items())
+        for walk in walks:
+            if chosen:
+                yield f"{text} stands in it as a number.", walk, chosen
+            if not with_rate:
+                continue
+            if isinstance(family, Adaptive):
+                first = np.abs(moved[0]).mean()
+                rate = first * (np.sqrt(1.0 - chosen["decay"]) if "decay" in chosen else 1.0)
+            if isinstance(family, Velocity) and family.step == "g + mu v":
+                mu = chosen["momentum"]
+                yield written_in(rate / (1.0 + mu), text), walk, {**chosen, "learning_rate": rate / (1.0 + mu)}
+            else:
+                yield written_in(rate, text), walk, {**chosen, "learning_rate": rate}
+
+
+def written_in(rate: float, text: str) -> str:
+    """Return the remark about a learning rate that stands in a rule as a number."""
+    return (
+        f"the learning rate {rate:.4g} stands in it as a number, and no schedule can change it{text and '; ' + text}."
+    )
