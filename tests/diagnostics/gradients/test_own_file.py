@@ -1,8 +1,8 @@
 """scripts/check_gradients.py FILE.py:NAME: a layer, loss or rule in a file from outside."""
 
 import pytest
-from check_gradients import main
 
+from mlp.commands.check import main
 from mlp.diagnostics.gradients.own_file import check_file, parse_arguments
 from mlp.errors import ConfigurationError
 
@@ -232,10 +232,9 @@ def test_the_script_reports_and_returns_0_1_or_2(folder, capsys):
     printed = capsys.readouterr().out
     assert "What is likely wrong" in printed
     assert " 1. factor 2: inputs (training, evaluation)" in printed
-    assert main([f"{path}:Nothing"]) == 2
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("check_gradients.py: layers.py has no 'Nothing'")
+    with pytest.raises(ConfigurationError, match="layers.py has no 'Nothing'"):
+        main([f"{path}:Nothing"])
+    assert capsys.readouterr().out == ""
     for wrong in (["--args", "3"], [path, "--input-shape", "4,x"], [path, "--input-shape", "0,3"]):
         with pytest.raises(SystemExit, match="2"):
             main(wrong)
@@ -260,8 +259,8 @@ def test_input_shapes(folder, capsys):
     assert "unrecognized arguments: --no-such-option" in capsys.readouterr().err
 
 
-def test_a_file_that_ends_the_program_does_not_end_the_check(tmp_path, capsys):
+def test_a_file_that_ends_the_program_does_not_end_the_check(tmp_path):
     path = tmp_path / "ends.py"
     path.write_text(FILE.replace("from helper_beside_it import double\n", "") + "\nimport sys\nsys.exit()\n")
-    assert main([f"{path}:Square"]) != 0
-    assert "the file raised SystemExit" in "".join(capsys.readouterr())
+    with pytest.raises(ConfigurationError, match="the file raised SystemExit"):
+        main([f"{path}:Square"])

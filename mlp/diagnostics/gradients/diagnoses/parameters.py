@@ -17,7 +17,8 @@ def wrong_parameter(e: Evidence) -> Guesses:
     """The gradient of another parameter, or a sum over other axes than the right one."""
     if e.of_inputs or not e.point.complete:
         return
-    yield from of_another(e)
+    if not e.point.layer.children():  # in a model it is the wiring
+        yield from of_another(e)
     yield from sums_of_factors(e, known=True)
 
 
