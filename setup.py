@@ -1,5 +1,6 @@
 """The package `mlp`: textbook deep learning on NumPy, with CuPy as an extra for CUDA GPUs."""
 
+from pathlib import Path
 from runpy import run_path
 
 from setuptools import find_packages, setup
@@ -11,6 +12,10 @@ TEST = ["pytest>=8", "pytest-xdist>=3.6", "setuptools>=70.1", "hypothesis>=6.100
 setup(
     name="mlp",
     version=run_path("mlp/version.py")["__version__"],
+    license="MIT",
+    license_files=["LICENSE"],
+    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
     description="A deep-learning framework written by hand on NumPy, to see why deep networks fail to train",
     python_requires=">=3.11",
     packages=find_packages(include=["mlp", "mlp.*"]),

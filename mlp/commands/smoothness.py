@@ -28,7 +28,7 @@ OUTLIVES_READER = True
 def main() -> int:
     parser = CommandLine(__doc__)
     parser.add_argument("runs", type=path_argument, metavar="RUN", nargs="*", help="folders to draw; none: train")
-    add_flags(parser.add_argument_group("settings of a run to train, as for train.py"))
+    add_flags(parser)
     probe = parser.add_argument_group("the probe, paths and interruptions")
     probe.add_argument("--every", type=int, default=50, metavar="N", help="steps between measurements (default: 50)")
     probe.add_argument("--direction", default="gradient", help=f"of the points: {' or '.join(DIRECTIONS)}")

@@ -31,7 +31,7 @@ OUTLIVES_READER = True
 
 def main() -> int:
     parser = CommandLine(__doc__)
-    add_flags(parser.add_argument_group("settings (the defaults are the reports' protocol)"))
+    add_flags(parser)
     paths = parser.add_argument_group("paths and interruptions")
     paths.add_argument("--out", type=path_argument, help="folder of the run (default: runs/<model>)")
     paths.add_argument(

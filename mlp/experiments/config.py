@@ -49,6 +49,23 @@ VGG_SETTINGS = (  # not for models of one's own
 DATASET_SETTINGS: dict[str, dict[str, Any]] = {
     name: {"split": next(iter(SCENE_SPLITS)), "augment": False, "schedule": "constant"} for name in SCENES
 }
+# How the flags are grouped in --help: a group begins at the setting named here.
+GROUPS = {
+    "model": "model",
+    "dataset": "images",
+    "epochs": "training",
+    "schedule": "schedule of the learning rate",
+    "weight_decay": "regularization",
+    "seed": "seed, device and precision",
+    "limit_classes": "less data, for quick tries",
+}
+SHORT_FLAGS = {  # what people type who come from other libraries
+    "learning_rate": ("--lr",),
+    "weight_decay": ("--wd",),
+    "batch_size": ("--bs",),
+    "learning_rule": ("--optimizer",),
+}
+RULE_WORDS = {"sgd": "gradient_descent", "gd": "gradient_descent", "nag": "nesterov"}
 FACTOR_SCHEDULES = ("step", "exponential", "warm_restarts")  # those that --schedule-factor is for,
 LENGTH_SCHEDULES = ("cosine", "step", "warm_restarts")  # and --schedule-length
 
@@ -260,17 +277,28 @@ def flag_of(name: str) -> str:
 
 
 def add_flags(parser: Any) -> None:
-    """Add a flag for every setting; flags that are not given are absent from the parsed namespace."""
+    """Add a flag for every setting, in groups; flags that are not given are absent from the parsed namespace."""
+    group = parser
     for f in dataclasses.fields(RunConfig):
-        text = f.metadata["text"]
-        if f.metadata["choices"]:
-            text += f": {', '.join(f.metadata['choices'])}"
-        text += f" (default: {f.metadata['unset'] if f.default is None else f.default})"
+        if f.name in GROUPS:
+            group = parser.add_argument_group(GROUPS[f.name])
+        unset = f.metadata["unset"] if f.default is None else f.default
+        text = f"{f.metadata['text']} (default: {unset})"
         options = {"dest": f.name, "default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
+        names = [flag_of(f.name), *SHORT_FLAGS.get(f.name, ())]
         if kind_of(f) is bool:
-            parser.add_argument(flag_of(f.name), action=argparse.BooleanOptionalAction, **options)
+            group.add_argument(*names, action=argparse.BooleanOptionalAction, **options)
         else:
-            parser.add_argument(flag_of(f.name), type=kind_of(f), metavar=kind_of(f).__name__.upper(), **options)
+            choices = f.metadata["choices"]
+            metavar = f"{{{','.join(choices)}}}" if choices else kind_of(f).__name__.upper()
+            kind = rule_name if f.name == "learning_rule" else kind_of(f)
+            group.add_argument(*names, type=kind, metavar=metavar, **options)
+
+
+def rule_name(text: str) -> str:
+    """Return our name of a learning rule that other libraries call differently: "SGD" is gradient_descent."""
+    name = text.lower()
+    return RULE_WORDS.get(name, name)
 
 
 def given_settings(arguments: Any) -> dict[str, Any]:

@@ -156,3 +156,21 @@ def test_configurations_from_before_a_setting_existed_are_read():
     for name in ("norm_groups", "dropout"):
         del old[name]
     assert RunConfig(**old) == RunConfig(model="vgg38", norm="batch", residual=True)
+
+
+def test_short_flags_and_words_of_other_libraries():
+    config = parse("--lr 0.05 --wd 1e-4 --bs 64 --optimizer SGD")
+    assert (config.learning_rate, config.weight_decay, config.batch_size) == (0.05, 1e-4, 64)
+    assert config.learning_rule == "gradient_descent"
+    assert parse("--optimizer NAG").learning_rule == "nesterov"
+    with pytest.raises(ConfigurationError, match="--learning-rule must be one of gradient_descent, .*got 'lion'"):
+        parse("--optimizer Lion")
+
+
+def test_help_shows_choices_in_groups():
+    parser = argparse.ArgumentParser()
+    add_flags(parser)
+    text = parser.format_help()
+    assert "{none,batch,layer,instance,group}" in text
+    titles = ["model:", "images:", "training:", "schedule of the learning rate:", "regularization:"]
+    assert [text.index(f"\n{title}") for title in titles] == sorted(text.index(f"\n{title}") for title in titles)

@@ -193,3 +193,8 @@ def test_the_list_has_every_row_and_is_json_too():
     assert content["s0-7"]["runs"][0]["published"]["val_acc"] == {"value": 0.6172, "spread": None}
     assert content["s4-3"]["runs"][0]["published"]["val_acc"] == {"value": 0.561, "spread": 0.005}
     assert content["s4-3"]["runs"][0]["settings"]["reduction_shortcut"] == "avgpool"
+
+
+def test_a_mistyped_row_is_answered_with_the_one_it_resembles():
+    with pytest.raises(ConfigurationError, match=r"'s0_7' \(did you mean s0-7\?\)"):
+        select(["s0_7"])

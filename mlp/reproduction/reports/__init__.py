@@ -18,6 +18,7 @@ around the reduction blocks, s1 and s4 have average pooling there.
 """
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 from mlp.errors import ConfigurationError
 from mlp.reproduction.reports import cross, s0, s1, s2, s3, s4
@@ -61,8 +62,10 @@ def select(names: Iterable[str]) -> list[Row]:
         elif name in ROWS:
             chosen.add(name)
         else:
+            similar = get_close_matches(name.lower().replace("_", "-"), [*ROWS, *EXHIBITS, *REPORTS], n=1)
+            hint = f" (did you mean {similar[0]}?)" if similar else ""
             raise ConfigurationError(
-                f"there is no row, table or figure {name!r}: write all, a report ({', '.join(REPORTS)}), "
+                f"there is no row, table or figure {name!r}{hint}: write all, a report ({', '.join(REPORTS)}), "
                 f"{near(name, [*ROWS, *EXHIBITS])}; list shows all of them"
             )
     return [row for row in ROWS.values() if row.id in chosen]
