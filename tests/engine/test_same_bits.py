@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mlp.engine import CpuEngine
+from mlp.engine.cpu import plan
 from mlp.engine.cpu.block_sum import BlockSum
 from mlp.engine.cpu.memory import Memory
 from mlp.engine.cpu.program import EVEN, Blocks, Segment, count_blocks
@@ -22,6 +23,12 @@ VARIANTS = {
     "layer norm": {"norm": "layer", "residual": True},
     "projections": {"norm": "batch", "residual": True, "reduction_shortcut": "projection"},
 }
+
+
+@pytest.fixture(autouse=True)
+def many_blocks(monkeypatch):
+    """Blocks of an image or two, as large images have them."""
+    monkeypatch.setattr(plan, "BLOCK_BYTES", 16_000)
 
 
 def trained(model, threads, images, size=16):
@@ -86,7 +93,9 @@ def test_a_thread_that_is_late(monkeypatch):
 
 
 def test_blocks_depend_on_the_shape_alone():
-    assert [count_blocks(images, 8) for images in (1, 5, 8, 9, 100, 128, 400)] == [1, 5, 8, 8, 16, 16, 56]
+    sizes = (1, 5, 8, 9, 100, 128, 400)
+    assert [count_blocks(images, 100, 800) for images in sizes] == [1, 4, 4, 8, 16, 16, 56]
+    assert [count_blocks(images, 100, 100) for images in sizes] == [1, 5, 8, 9, 100, 128, 400]
     for images, count in ((5, 5), (100, 16), (13, 8)):
         blocks = Blocks(images, count)
         assert [image for lo, hi in blocks for image in range(lo, hi)] == list(range(images))

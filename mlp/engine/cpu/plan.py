@@ -134,7 +134,7 @@ class Plan(Graph):
     def _blocks(self, *values):
         """Return the blocks that suit an op: BLOCK_BYTES of the largest of its values, or less."""
         largest = max(value.size for value in values) * self.dtype.itemsize
-        count = count_blocks(self.images, max(1, BLOCK_BYTES // largest))
+        count = count_blocks(self.images, largest, BLOCK_BYTES)
         return self.all_blocks.setdefault(count, Blocks(self.images, count))
 
     def threads_and_blocks(self, blocks):

@@ -25,10 +25,15 @@ class Blocks(list):
         self.number = {lo: i for i, (lo, _) in enumerate(self)}
 
 
-def count_blocks(images, largest):
-    """Return into how many blocks a batch is cut, given how many images should at most be in one."""
-    count = -(-images // largest)
-    return min(images, -(-count // EVEN) * EVEN)
+def count_blocks(images, image_bytes, block_bytes):
+    """Return into how many blocks a batch is cut: of at most `block_bytes`, and not of much less than a quarter of it.
+
+    Small blocks cost more in Python than they are worth; so a small batch is cut into 4, 2 or 1.
+    """
+    count = -(-images // max(1, block_bytes // image_bytes))
+    even = -(-count // EVEN) * EVEN
+    quarters = -(-images * image_bytes * 4 // block_bytes)
+    return min(images, even, 1 << (quarters - 1).bit_length())  # that power of two, or the next
 
 
 class Segment:
