@@ -54,7 +54,12 @@ class StandIn(types.ModuleType):
         as_strided = self.crossing(np.lib.stride_tricks.as_strided)
         self.lib = types.SimpleNamespace(stride_tricks=types.SimpleNamespace(as_strided=as_strided))
         self.cuda = types.SimpleNamespace(
-            runtime=types.SimpleNamespace(getDeviceCount=lambda: devices, CUDARuntimeError=RuntimeError), Device=Device
+            runtime=types.SimpleNamespace(
+                getDeviceCount=lambda: devices,
+                getDeviceProperties=lambda index: {"name": b"stand-in"},
+                CUDARuntimeError=RuntimeError,
+            ),
+            Device=Device,
         )
 
     def get_default_memory_pool(self):
