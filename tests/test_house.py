@@ -45,7 +45,7 @@ STILL_TWICE = {
     "commands": {"after_interrupt", "run_command"},
     "diagnostics": {
         *("describe", "diagnose", "explain", "attributes"),  # in the gradient checker
-        *("GradientInFloat32", "Point"),
+        "GradientInFloat32",
         *("dead_units", "labels_off_by_one", "learning_rate_too_large"),  # a pathology, and the symptom that finds it
     },
     "reproduction": {"KINDS", "FORMATS", "GAPS", "HEADER"},

@@ -19,7 +19,7 @@ from mlp.layers.machinery.base import Layer
 from mlp.losses import Loss
 from mlp.typing import Array
 
-Point = tuple[int, int]  # (row, column)
+GridPoint = tuple[int, int]  # (row, column)
 
 
 @dataclass
@@ -104,7 +104,7 @@ def every(n: int, step: int) -> Array:
     return np.arange(middle % step, n, step)
 
 
-def refining_order(rows: int, columns: int) -> list[Point]:
+def refining_order(rows: int, columns: int) -> list[GridPoint]:
     """Return all points of a grid, the middle one first, then those of an ever finer grid around it."""
 
     def fineness(index: int, n: int) -> int:
@@ -172,7 +172,7 @@ def landscape(
     return found
 
 
-def explore(at: PointLoss, found: Landscape) -> Iterator[Point]:
+def explore(at: PointLoss, found: Landscape) -> Iterator[GridPoint]:
     """Visit the points of a Landscape that were not visited yet, in refining order; yield each."""
     for j, i in refining_order(len(found.y), len(found.x)):
         if not found.visited[j, i]:
