@@ -37,8 +37,9 @@ table gives its median and its range over the rounds. Memory is the highest that
 Nothing else may run meanwhile. Where two threads share a core with another program, the one waits for the other, and
 a library whose threads meet often (PyTorch's, for one) can get ten times slower: the ratios are then wrong as well.
 
-Nets are called vgg<depth>[_bn][_rc][_f<filters>]: vgg08, vgg38_bn_rc (batch normalization and residual connections),
-vgg20_bn_f64 (64 filters; 32 without), ...
+Nets are called vgg<depth>[_dense|_ms][_bn][_rc][_f<filters>]: vgg08, vgg38_bn_rc (batch normalization and residual
+connections), vgg38_dense_bn (blocks that concatenate), vgg38_ms_bn_rc (multi-scale blocks), vgg20_bn_f64 (64 filters;
+32 without), ...
 
 Examples:
     python scripts/benchmark.py --nets vgg38_bn_rc --batch-sizes 100          # about a minute

@@ -129,10 +129,11 @@ def torch_step(x, targets, keywords, threads, variant, measure):
     """Return the function that does a training step with PyTorch, and a dict about it."""
     import torch
     from torch.nn import functional
-    from torch_vgg import VGG, images_to_torch
+    from torch_variants import make_torch
+    from torch_vgg import images_to_torch
 
     torch.set_num_threads(threads)
-    model, images, labels = VGG(**keywords), images_to_torch(x), torch.tensor(targets)
+    model, images, labels = make_torch(**keywords), images_to_torch(x), torch.tensor(targets)
     if variant not in (COMPETITORS["nchw"], COMPETITORS["compile"]):
         model = model.to(memory_format=torch.channels_last)
         images = images.to(memory_format=torch.channels_last)
@@ -164,16 +165,18 @@ def torch_step(x, targets, keywords, threads, variant, measure):
 
 
 def settings(net):
-    """Return the keywords of `mlp.models.vgg` for a name such as vgg38_bn_rc or vgg20_bn_f64."""
-    match = re.fullmatch(r"vgg(\d+)(_bn)?(_rc)?(?:_f([1-9]\d*))?", net)
+    """Return the keywords of `mlp.models.vgg` for a name such as vgg38_bn_rc, vgg20_bn_f64 or vgg38_dense_bn."""
+    match = re.fullmatch(r"vgg(\d+)(_dense|_ms)?(_bn)?(_rc)?(?:_f([1-9]\d*))?", net)
     if match is None:
         raise ConfigurationError(
-            f"unknown net {net!r}: names are vgg<depth>[_bn][_rc][_f<filters>], such as vgg38_bn_rc"
+            f"unknown net {net!r}: names are vgg<depth>[_dense|_ms][_bn][_rc][_f<filters>], such as vgg38_bn_rc"
         )
-    depth, bn, rc, filters = match.groups()
+    depth, kind, bn, rc, filters = match.groups()
     blocks_per_stage(int(depth))  # an error for depths that there are not
     norm = "batch" if bn else "none"
-    return {"depth": int(depth), "norm": norm, "residual": bool(rc), "filters": int(filters or 32)}
+    kinds = {None: {}, "_dense": {"dense": True}, "_ms": {"multi_scale": True}}  # others keep their keywords as short
+    residual = {} if kind == "_dense" else {"residual": bool(rc)}
+    return {"depth": int(depth), "norm": norm, **residual, "filters": int(filters or 32), **kinds[kind]}
 
 
 if __name__ == "__main__":
