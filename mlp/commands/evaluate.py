@@ -6,9 +6,11 @@ python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
 
 from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.shared.trust import add_trust_flag
+from mlp.data import SCENES
 from mlp.experiments.inference import CHECKPOINTS, SPLITS, evaluate_run
 from mlp.experiments.markdown import aligned
 from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.scene import scores_of
 
 
 def main() -> int:
@@ -37,6 +39,9 @@ def main() -> int:
     rows = [("loss", f"{evaluation.loss:.4f}"), ("accuracy", f"{evaluation.top(1):.2%}")]
     if len(evaluation.class_names) > 5:
         rows.append(("among the first five", f"{evaluation.top(5):.2%}"))
+    if RunFolder(arguments.run).load()[0].dataset in SCENES:
+        found = scores_of(evaluation)
+        rows += [("average accuracy", f"{found['average_accuracy']:.2%}"), ("kappa", f"{found['kappa']:.4f}")]
     print(aligned(rows, "<>"), end="\n\n")
 
     classes, n = evaluation.classes(), max(arguments.classes, 0)

@@ -23,8 +23,10 @@ from pathlib import Path
 
 from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.shared.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
+from mlp.data import SCENES
 from mlp.data.formats.sources import MissingDataError
 from mlp.errors import ConfigurationError
+from mlp.experiments.config import RunConfig
 from mlp.experiments.markdown import markdown
 from mlp.files import write_text
 from mlp.reproduction.figures import save
@@ -37,7 +39,7 @@ from mlp.reproduction.page.write import write_report
 from mlp.reproduction.plan import RUNS, command_for, plan_runs
 from mlp.reproduction.probes.compute import measure_rows
 from mlp.reproduction.reports import select
-from mlp.reproduction.scale import QUICK, SCALES, choose_dataset, find_scale
+from mlp.reproduction.scale import QUICK, SCALES, choose_dataset, find_scale, without_missing_scenes
 from mlp.reproduction.tables import make_table
 
 
@@ -56,12 +58,14 @@ def run_command(arguments):
     if not any(row.can_run for row in rows):
         return 0
     try:
-        dataset = choose_dataset(scale, arguments.data_dir)
+        scenes_alone = all(run.settings.get("dataset") in SCENES for row in rows for run in row.runs)
+        dataset = RunConfig.dataset if scenes_alone else choose_dataset(scale, arguments.data_dir)
     except MissingDataError as error:  # it ends with a flag of train.py
         raise MissingDataError(
             f"{error} That flag is train.py's; here, --scale quick runs on made-up images."
         ) from None
     planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
+    planned = without_missing_scenes(planned, scale, arguments.data_dir)
     root = Path(arguments.out) / scale.name
     status = do_runs(planned, root, f"{scale.label}; {dataset} images", arguments) if planned else 0
     if arguments.cluster:

@@ -46,6 +46,7 @@ KNOWN_CLASSES = {
     ("cifar10", "fine"): (10, (32, 32, 3)),
     ("mnist", "fine"): (10, (28, 28, 1)),
     ("synthetic", "fine"): (100, (32, 32, 3)),
+    ("indian_pines", "fine"): (16, (7, 7, 200)),
 }
 
 

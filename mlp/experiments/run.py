@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlp.backend import get_array_module, require_device
-from mlp.data import Batches
+from mlp.data import SCENES, Batches
 from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.diagnostics.statistics import all_statistics
 from mlp.errors import ConfigurationError, MlpError, as_sentence
@@ -16,6 +16,7 @@ from mlp.experiments.config import RunConfig
 from mlp.experiments.estimate import estimate_cost
 from mlp.experiments.resume import resume_run
 from mlp.experiments.run_folder import Facts, RunFolder
+from mlp.experiments.scene import write_scene
 from mlp.files import write_arrays, write_figure, write_json
 from mlp.layers import Layer, frozen_buffers
 from mlp.models.deep_supervision import without_companions
@@ -105,18 +106,24 @@ def run(
                 folder.best.unlink(missing_ok=True)  # of an epoch that was interrupted
             folder.write_config(config, facts)
             this.start(trainer)
-            this.outcome = train_to_the_end(folder, trainer, config, batches, stop_after or config.epochs)
+            this.outcome = train_to_the_end(folder, trainer, config, batches, stop_after or config.epochs, data_dir)
             require_written(hooks)
     return trainer.history
 
 
 def train_to_the_end(
-    folder: RunFolder, trainer: Trainer, config: RunConfig, batches: tuple[Batches, Batches, Batches], stop_after: int
+    folder: RunFolder,
+    trainer: Trainer,
+    config: RunConfig,
+    batches: tuple[Batches, Batches, Batches],
+    stop_after: int,
+    data_dir: PathLike | None,
 ) -> str:
     """Train, and with all epochs done evaluate the test images; return a sentence about it.
 
     Args:
         batches: for training, validation and test. stop_after: how many epochs are to exist at the end.
+        data_dir: where a scene is, of which a map is drawn.
     """
     train, valid, test = batches
     last = min(config.epochs, stop_after)
@@ -133,7 +140,8 @@ def train_to_the_end(
     if trainer.epoch < config.epochs:
         print(f"stopped after epoch {trainer.epoch} of {config.epochs}: --resume goes on, the test pass comes last")
         return f"stopped after epoch {trainer.epoch} of {config.epochs}, as --stop-after asked"
-    write_json(folder / "test.json", test_results(folder, trainer, test))
+    more_results = write_scene(folder, run_title(config), data_dir) if config.dataset in SCENES else {}
+    write_json(folder / "test.json", test_results(folder, trainer, test) | more_results)
     return "finished"
 
 

@@ -12,6 +12,7 @@ from mlp.plotting.layers import gradient_flow, gradient_flow_map, layer_statisti
 from mlp.plotting.live import LiveCurves
 from mlp.plotting.panels import curve_panels, flow_panels, seed_panels
 from mlp.plotting.pictures import images, predictions
+from mlp.plotting.scene import scene_maps
 from mlp.plotting.schedules import schedule
 from mlp.plotting.smoothness import correlation_profiles, laws_and_measurements, shift_panels, smoothness_panels
 from mlp.plotting.sweeps import sweep
@@ -42,6 +43,7 @@ __all__ = [
     "layer_statistics",
     "lines",
     "predictions",
+    "scene_maps",
     "schedule",
     "seed_panels",
     "story",

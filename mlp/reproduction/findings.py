@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlp.experiments.comparison import KNOWN_CLASSES
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.numbers import GAPS, column_title, measure
 from mlp.reproduction.plan import Result, collect_run
@@ -108,7 +109,8 @@ def find_run(name: str) -> tuple[Row, NamedRun]:
 
 def chance_of(result: Result) -> float:
     """Return the accuracy of a network that knows nothing, 1 / K."""
-    return 1.0 / (result.config.limit_classes or 100)
+    config = result.config
+    return 1.0 / (config.limit_classes or KNOWN_CLASSES[config.dataset, config.labels][0])
 
 
 def accuracy(result: Result, metric: str) -> float:

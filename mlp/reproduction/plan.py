@@ -29,8 +29,12 @@ DATASETS = ("cifar100", "synthetic")  # where runs are looked for, the first tha
 
 
 def settings_of(run: NamedRun, seed: int, scale: Scale, dataset: str = "cifar100") -> dict[str, Any]:
-    """Return the settings of a run, for `mlp.experiments.run`: those that differ from RunConfig's defaults, a dict."""
-    return NamedRun("", {**scale.apply(run.differences), "seed": seed, "dataset": dataset}).differences
+    """Return the settings of a run, for `mlp.experiments.run`: those that differ from RunConfig's defaults, a dict.
+
+    Args:
+        dataset: of runs that do not name their own.
+    """
+    return NamedRun("", {"dataset": dataset, **scale.apply(run.differences), "seed": seed}).differences
 
 
 def folder_name(run: NamedRun, seed: int, dataset: str = "cifar100") -> str:
@@ -38,7 +42,7 @@ def folder_name(run: NamedRun, seed: int, dataset: str = "cifar100") -> str:
     settings = run.differences
     model = settings.pop("model", RunConfig.model)
     images = {} if dataset == RunConfig.dataset else {"dataset": dataset}
-    return name_of({**settings, **images, "seed": seed}, first=model)
+    return name_of({**images, **settings, "seed": seed}, first=model)
 
 
 def plan_runs(
@@ -108,7 +112,7 @@ class Result:
         reasons = []
         if self.scale is not FULL:
             reasons.append(f"{self.scale.name} scale")
-        if self.config.dataset != "cifar100":
+        if self.config.dataset != self.run.settings.get("dataset", DATASETS[0]):
             reasons.append(f"{self.config.dataset} images")
         if not self.finished:
             reasons.append(f"{self.epochs} of {self.config.epochs} epochs")

@@ -8,7 +8,7 @@ from mlp.errors import ConfigurationError
 from mlp.experiments.comparison import count_parameters
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.numbers import Verdict, column_title, format_number, judge, measure, with_gaps
-from mlp.reproduction.plan import Result, collect
+from mlp.reproduction.plan import DATASETS, Result, collect
 from mlp.reproduction.reports import EXHIBITS, METRICS, ROWS, TAKEN, Number, Published, Row, rows_of
 from mlp.reproduction.scale import FULL, Scale
 
@@ -123,11 +123,12 @@ def make_notes(lines: Sequence[Line], metrics: Sequence[str]) -> list[str]:
     notes = [f"Ours, and the published ones as far as that is known: {'; '.join(TAKEN[name] for name in taken)}."]
     if any(metric.startswith("test") for metric in metrics):
         notes.append("Test numbers of ours: one pass with the weights of the highest validation accuracy.")
+    config = lines[0].result.config
     if any(line.result.scale is not FULL for line in lines):
         notes.append(f"Ours is {lines[0].result.scale.label}: not comparable with what was published.")
-        notes.append(chance(lines[0].result.config.limit_classes))
+        notes += [chance(config.limit_classes)] if config.dataset in DATASETS else []
     datasets = dict.fromkeys(line.result.config.dataset for line in lines if line.result.records)
-    notes += [f"Ours is on {name} images, not on CIFAR-100." for name in datasets if name != "cifar100"]
+    notes += [f"Ours is on {name} images, not on CIFAR-100." for name in datasets if name in DATASETS[1:]]
     rows = {line.result.row.id: line.result.row.note for line in lines}
     return notes + [f"{row}: {note}" for row, note in rows.items() if note]
 

@@ -15,6 +15,7 @@ from mlp.diagnostics.shattering import Profile
 from mlp.diagnostics.smoothness import CovariateShift, SmoothnessRecord
 from mlp.diagnostics.smoothness.record import COLUMNS
 from mlp.experiments.build import make_model
+from mlp.experiments.comparison import KNOWN_CLASSES
 from mlp.experiments.config import RunConfig
 from mlp.experiments.probes.gradient_correlation import LAWS, NETS
 from mlp.reproduction.plan import plan_runs
@@ -103,7 +104,7 @@ def write_run(folder, config, epochs=None):
 
 
 def at_chance(config):
-    return config.model == "vgg38" and config.norm == "none" and not config.residual
+    return config.model == "vgg38" and config.norm == "none" and not (config.residual or config.dense)
 
 
 def made_up_metrics(config, rng):
@@ -126,7 +127,7 @@ def weight_names(model, norm, residual, reduction_shortcut, norm_position):
     config = RunConfig(
         model=model, norm=norm, residual=residual, reduction_shortcut=reduction_shortcut, norm_position=norm_position
     )
-    names = [name for name, _ in make_model(config, 100, (32, 32, 3)).named_parameters()]
+    names = [name for name, _ in make_model(config, *KNOWN_CLASSES[config.dataset, config.labels]).named_parameters()]
     return np.array([name for name in names if not name.endswith(("bias", "beta"))])
 
 

@@ -243,5 +243,5 @@ def test_wrong_ids(tmp_path):
         table(tmp_path, "s0-fig1")
     with pytest.raises(ConfigurationError, match=r"no table or row 's9-tab1'; tables: s0-tab1"):
         table(tmp_path, "s9-tab1")
-    with pytest.raises(ConfigurationError, match="x-1 has no runs to make a table of: it is planned"):
-        table(tmp_path, "x-1")
+    with pytest.raises(ConfigurationError, match="s0-23 has no runs to make a table of: it is reviewed"):
+        table(tmp_path, "s0-23")

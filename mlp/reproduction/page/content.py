@@ -160,7 +160,7 @@ def show(exhibit: Exhibit, figures: Path, index: RunIndex, scale: Scale, seeds: 
 def count_runs(rows: Sequence[Row], index: RunIndex, scale: Scale) -> tuple[int, int]:
     """Return how many of the different runs that rows need exist at a scale, and how many they are."""
     planned = [run.settings for run in plan_runs(rows, scale)]
-    found = [any(index.record({**settings, "dataset": name}) for name in DATASETS) for settings in planned]
+    found = [any(index.record({"dataset": name} | settings) for name in DATASETS) for settings in planned]
     return sum(found), len(planned)
 
 
@@ -172,7 +172,7 @@ def caveats_of(results: Sequence[Result]) -> list[str]:
     for scale in small:
         which = "All numbers" if len(scales) == 1 else "Tables and figures that say so"
         lines.append(f"{which} are at the {scale.label}. They are not comparable with the published ones.")
-    images = sorted({result.config.dataset for result in results} - {"cifar100"})
+    images = sorted({result.config.dataset for result in results} & set(DATASETS[1:]))
     return lines + [f"Runs on {name} images are among them; the reports' are CIFAR-100." for name in images]
 
 

@@ -12,6 +12,11 @@ RC: dict[str, Any] = {"residual": True}  # around the processing blocks only, as
 RC_POOL: dict[str, Any] = {"residual": True, "reduction_shortcut": "avgpool"}  # around all blocks, as in s1 and s4
 SCHEDULE_I: dict[str, Any] = {"schedule_unit": "step"}  # the cosine counts steps: its horizon is `epochs` of them
 
+DENSE: dict[str, Any] = {"dense": True}
+MULTI_SCALE: dict[str, Any] = {"multi_scale": True}
+COMPANIONS: dict[str, Any] = {"companions": "blocks"}
+STAGE_COMPANIONS: dict[str, Any] = {"companions": "stages"}
+
 # For measuring smoothness: two epochs at a constant rate, by the rule of the paper on it, and by ours.
 SGD: dict[str, Any] = {"learning_rule": "gradient_descent", "learning_rate": 0.1, "schedule": "constant", "epochs": 2}
 ADAM: dict[str, Any] = {"schedule": "constant", "epochs": 2}

@@ -1,6 +1,20 @@
 """x: experiments that follow from several reports. Their settings are ours: VGG38, schedule E, learning rate 1e-3."""
 
-from mlp.reproduction.reports.common import BN, BN_38, PLAIN_08, RC, SCHEDULE_I, SHORT_ADAM, SHORT_SGD, VGG08, VGG38
+from mlp.reproduction.reports.common import (
+    BN,
+    BN_38,
+    COMPANIONS,
+    DENSE,
+    PLAIN_08,
+    PLAIN_38,
+    RC,
+    SCHEDULE_I,
+    SHORT_ADAM,
+    SHORT_SGD,
+    STAGE_COMPANIONS,
+    VGG08,
+    VGG38,
+)
 from mlp.reproduction.reports.row import METRICS, Exhibit, NamedRun, Row
 from mlp.reproduction.reports.s1 import EXPONENTIAL
 
@@ -11,8 +25,36 @@ def shortcut(label: str, name: str) -> NamedRun:
 
 
 ROWS = (
-    Row("x-1", "VGG38 that concatenates, as DenseNet does", "planned", note="Reviewed in s0, s1, s2 and s3."),
-    Row("x-2", "Deeply-supervised VGG38", "planned", note="Reviewed in s4; s3 has its title."),
+    Row(
+        "x-1",
+        "VGG38 that concatenates, as DenseNet does",
+        "runnable",
+        (
+            PLAIN_38,
+            NamedRun("dense VGG38", VGG38 | DENSE),
+            BN_38,
+            NamedRun("dense VGG38 BN", VGG38 | BN | DENSE),
+            NamedRun("VGG38 BN+RC", VGG38 | BN | RC),
+        ),
+        exhibits=("x-1-tab", "x-1-fig1", "x-1-fig2"),
+        note="Reviewed in s0, s1, s2 and s3. Every block adds 8 channels: as many weights as VGG38, and 7 convolutions "
+        "from the image to the head on the shortest way.",
+    ),
+    Row(
+        "x-2",
+        "Deeply-supervised VGG38",
+        "runnable",
+        (
+            PLAIN_38,
+            NamedRun("VGG38, companions at blocks", VGG38 | COMPANIONS),
+            NamedRun("VGG38, companions at stages", VGG38 | STAGE_COMPANIONS),
+            BN_38,
+            NamedRun("VGG38 BN, companions at blocks", VGG38 | BN | COMPANIONS),
+        ),
+        exhibits=("x-2-tab", "x-2-fig1", "x-2-fig2"),
+        note="Reviewed in s4; s3 has its title. Loss and accuracy are those of the output alone; the weight of the "
+        "companions falls from 0.1 to 0. Gradient flow is that of the whole objective.",
+    ),
     Row(
         "x-3",
         "Shortcuts around reduction blocks",
@@ -68,6 +110,12 @@ ROWS = (
 )
 
 EXHIBITS = (
+    Exhibit("x-1-tab", "VGG38 that concatenates", "table", METRICS),
+    Exhibit("x-1-fig1", "VGG38 that concatenates", "curves"),
+    Exhibit("x-1-fig2", "Gradient flow of VGG38 that concatenates", "gradient_flow", log=True),
+    Exhibit("x-2-tab", "Deeply-supervised VGG38", "table", METRICS),
+    Exhibit("x-2-fig1", "Deeply-supervised VGG38", "curves"),
+    Exhibit("x-2-fig2", "Gradient flow of deeply-supervised VGG38", "gradient_flow", log=True),
     Exhibit("x-3-tab", "Shortcuts around reduction blocks", "table", METRICS),
     Exhibit("x-3-fig", "Shortcuts around reduction blocks", "curves"),
     Exhibit("x-4-tab", "Normalizations", "table", METRICS),

@@ -90,6 +90,29 @@ FINDINGS = (
         ("gap_acc", "s4-10", "below", "s4-3"),
     ),
     finding("Residual connections with weight decay 1e-3 and batches of 50 collapse.", ("val_acc", "s4-17", "at")),
+    finding(
+        "A VGG38 that concatenates learns without batch normalization, where a plain one does not.",
+        ("val_acc", "x-1: dense VGG38", "above"),
+        ("val_acc", "x-1: VGG38", "at"),
+    ),
+    finding(
+        "With batch normalization it is better than VGG38 BN.",
+        ("val_acc", "x-1: dense VGG38 BN", "above", "x-1: VGG38 BN"),
+    ),
+    finding(
+        "Companions behind every block make a plain VGG38 learn.",
+        ("val_acc", "x-2: VGG38, companions at blocks", "above"),
+    ),
+    finding(
+        "Companions behind the first two stages do not: thirteen convolutions lie in front of the first one.",
+        ("val_acc", "x-2: VGG38, companions at stages", "at"),
+    ),
+    finding(
+        "Multi-scale blocks learn like the blocks they replace, with and without batch normalization.",
+        ("val_acc", "s4-24: multi-scale VGG38", "above"),
+        ("val_acc", "s4-24: multi-scale VGG38 BN", "above"),
+    ),
+    finding("A spectral-spatial network classifies Indian Pines.", ("val_acc", "s4-25", "above")),
     # s0 adds that batch normalization reduces it: of losses that is true, but the gaps of its accuracies are equal.
     finding("Residual connections overfit more than batch normalization.", ("gap_acc", "s0-4", "above", "s0-3")),
 )

@@ -1,0 +1,68 @@
+"""What a run on a hyperspectral scene leaves beside the usual: three scores of the test pixels, and maps.
+
+With n[r, c] pixels of class r that were taken for class c, n of all, and row and column sums n[r, .] and n[., c]:
+
+    OA      overall accuracy      sum over c of n[c, c] / n
+    AA      average accuracy      mean over the classes of n[c, c] / n[c, .]: small classes count as much as large ones
+    kappa   (OA - p) / (1 - p)    p = sum over c of n[c, .] n[., c] / n^2, what OA would be by chance
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mlp import plotting
+from mlp.data import SCENES, Batches, Scene, all_patches, find_data_dir
+from mlp.experiments.build import make_model
+from mlp.experiments.inference import Evaluation, checkpoint_path, evaluate_run, run_forward
+from mlp.experiments.run_folder import RunFolder
+from mlp.files import write_arrays, write_figure
+from mlp.training.checkpoint import load_model
+from mlp.typing import Array, PathLike
+
+MAP_BATCH = 256  # patches at a time
+
+
+def confusion(targets: Array, guesses: Array, num_classes: int) -> Array:
+    """Return (K, K): how many pixels of class r were taken for class c."""
+    return np.bincount(targets * num_classes + guesses, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
+def scores(counts: Array) -> dict[str, float]:
+    """Return OA, AA and kappa of a confusion matrix (K, K); classes without pixels are left out of AA."""
+    n, rows, columns = counts.sum(), counts.sum(axis=1), counts.sum(axis=0)  # (K,) each
+    right = np.diag(counts)
+    overall = right.sum() / n
+    average = (right[rows > 0] / rows[rows > 0]).mean()
+    by_chance = (rows * columns).sum() / n**2
+    kappa = (overall - by_chance) / (1.0 - by_chance) if by_chance < 1 else float("nan")
+    return {"overall_accuracy": float(overall), "average_accuracy": float(average), "kappa": float(kappa)}
+
+
+def scores_of(evaluation: Evaluation) -> dict[str, float]:
+    """Return OA, AA and kappa of an evaluation."""
+    guesses = evaluation.logits.argmax(axis=1)
+    return scores(confusion(evaluation.targets, guesses, len(evaluation.class_names)))
+
+
+def class_map(folder: RunFolder, data_dir: PathLike | None = None, checkpoint: str = "best") -> tuple[Scene, Array]:
+    """Return the scene of a run, and the class that its model gives to each pixel, (H, W), 1 .. K."""
+    config, _ = folder.load()
+    scene = SCENES[config.dataset](find_data_dir(data_dir))
+    patches = all_patches(scene)
+    model = make_model(config, patches.num_classes, patches.images.shape[1:])
+    load_model(checkpoint_path(folder, checkpoint), model)
+    _, logits = run_forward(config, model, Batches(patches, MAP_BATCH, dtype=config.dtype).epoch(0))
+    return scene, (logits.argmax(axis=1) + 1).astype(np.uint8).reshape(scene.classes.shape)
+
+
+def write_scene(folder: RunFolder, title: str, data_dir: PathLike | None = None) -> Mapping[str, Any]:
+    """Write class_map.npz and class_map.png into the folder of a run; return the scores of its test pixels."""
+    scene, predicted = class_map(folder, data_dir)
+    arrays = {"predicted": predicted, "classes": scene.classes, "class_names": np.array(scene.class_names)}
+    write_arrays(folder / "class_map.npz", arrays)
+    write_figure(folder / "class_map.png", plotting.scene_maps(scene, predicted, title))
+    found = scores_of(evaluate_run(folder.path, "test", data_dir=data_dir))
+    print(f"OA {found['overall_accuracy']:.2%}, AA {found['average_accuracy']:.2%}, kappa {found['kappa']:.4f}")
+    return found
