@@ -122,7 +122,7 @@ def read_gradient_flow(path: Path) -> LayerTable | None:
 
 def count_parameters(config: RunConfig) -> int | None:
     """Return the number of weights of a configuration; None where building the model would need the data."""
-    names = ("model", *VGG_SETTINGS, "dataset", "labels", "limit_classes")
+    names = ("model", *VGG_SETTINGS, "dataset", "split", "augment", "labels", "limit_classes")
     architecture = RunConfig(**{name: getattr(config, name) for name in names})
     return build_and_count(architecture) if config.own_model else cached_count(architecture)
 

@@ -16,7 +16,7 @@ from mlp.diagnostics.smoothness import CovariateShift, SmoothnessRecord
 from mlp.diagnostics.smoothness.record import COLUMNS
 from mlp.experiments.build import make_model
 from mlp.experiments.comparison import KNOWN_CLASSES
-from mlp.experiments.config import RunConfig
+from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.probes.gradient_correlation import LAWS, NETS
 from mlp.reproduction.plan import plan_runs
 from mlp.reproduction.probes.found import correlation_file, write_profiles
@@ -123,17 +123,16 @@ def made_up_metrics(config, rng):
 
 
 @functools.cache
-def weight_names(model, norm, residual, reduction_shortcut, norm_position):
-    config = RunConfig(
-        model=model, norm=norm, residual=residual, reduction_shortcut=reduction_shortcut, norm_position=norm_position
-    )
+def weight_names(settings):
+    config = RunConfig(**dict(settings))
     names = [name for name, _ in make_model(config, *KNOWN_CLASSES[config.dataset, config.labels]).named_parameters()]
-    return np.array([name for name in names if not name.endswith(("bias", "beta"))])
+    return np.array([name for name in names if not (name.endswith(("bias", "beta")) or name.startswith("companions"))])
 
 
 def made_up_flow(config, rng, epochs):
     """Names of the weights, and mean |gradient| (epochs, layers): from 1e-3 at the head, vanishing or not."""
-    names = weight_names(config.model, config.norm, config.residual, config.reduction_shortcut, config.norm_position)
+    shape = ("model", "dataset", "split", "augment", *VGG_SETTINGS)  # what decides about names
+    names = weight_names(tuple((name, getattr(config, name)) for name in shape if name != "filters"))
     height = np.arange(len(names)) / (len(names) - 1)  # 0 at the input, 1 at the head
     falls = 15.0 if at_chance(config) else -0.5
     logs = -3.0 - falls * (1 - height) + 0.25 * rng.standard_normal((epochs, len(names)))

@@ -50,7 +50,7 @@ def test_states():
     assert not in_state("planned")
     assert in_state("reviewed") == set(REVIEWED)
     assert in_state("tested") == set(TESTED)
-    assert set(STATES) == {row.state for row in ROWS.values()}
+    assert set(STATES) - {"planned"} == {row.state for row in ROWS.values()}
     for row in ROWS.values():
         assert row.can_run == (row.state == "runnable" or row.id in ("s0-16", "s0-19")), row.id
         assert bool(row.runs or row.probes) == row.can_run
@@ -184,7 +184,7 @@ def test_selecting_rows():
         select(["s0-99"])
     with pytest.raises(ConfigurationError, match="an id like s0-7"):
         select(["banana"])
-    assert near("x-9", [*ROWS, *EXHIBITS]).startswith("x-1 ... x-6, x-3-tab")
+    assert near("x-9", [*ROWS, *EXHIBITS]).startswith("x-1 ... x-6, x-1-tab")
 
 
 def test_the_list_has_every_row_and_is_json_too():

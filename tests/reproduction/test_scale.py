@@ -22,6 +22,9 @@ def test_quick_changes_sizes_and_nothing_else():
         for run in row.runs:
             full, quick = (RunConfig(**settings_of(run, 7, scale)).as_dict() for scale in (FULL, QUICK))
             assert {name for name in full if full[name] != quick[name]} <= SMALLER
+            if run.settings.get("dataset") == "indian_pines":
+                assert {name for name in full if full[name] != quick[name]} == {"epochs"}
+                continue
             assert quick["batch_size"] == round(full["batch_size"] / 5)
             assert (quick["epochs"], quick["filters"], quick["seed"]) == (8, 16, 7)
 

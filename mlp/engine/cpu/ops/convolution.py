@@ -1,6 +1,6 @@
 """Convolution: which way suits a layer, and the one for any kernel size, stride and padding.
 
-    3 x 3, stride 1     half the multiplications, see `winograd`
+    3 x 3, 5 x 5, stride 1     half the multiplications or less, see `winograd`
     1 x 1               a product of the pixels with the kernel, see `strided`; so are whole rows, 1 x W
     all others          im2col and one matrix product, a few images at a time, here
 
@@ -26,9 +26,10 @@ from mlp.layers import Conv2d
 def lower_convolution(layer, value, plan):
     plan.check(layer, value, ("N", "H", "W", layer.in_channels))
     (H, W, C), (OH, OW), op = value.shape, layer.output_size(*value.shape[:2]), ConvolutionOp
+    KH, _ = layer.kernel_size
     if layer.kernel_size == (1, W) and W > 1 and layer.padding == (0, 0):  # a whole row is one pixel of W C channels
         value, op = plan.add(ReshapeOp([value], (H, 1, W * C))), PixelConvolutionOp
-    elif layer.kernel_size == (3, 3) and layer.stride == (1, 1) and max(layer.padding) <= 2 and OH >= 3:
+    elif layer.kernel_size in ((3, 3), (5, 5)) and layer.stride == (1, 1) and max(layer.padding) < KH and OH >= 3:
         op = WinogradOp if layer.in_channels >= 8 else ConvolutionOp
     elif layer.kernel_size == (1, 1) and layer.padding == (0, 0):
         op = PixelConvolutionOp

@@ -11,26 +11,26 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from mlp.engine.cpu.ops.convolution_base import SMALL_PRODUCT
-from mlp.engine.cpu.ops.winograd.toom_cook import TAPS, as_arrays, choose_tile
+from mlp.engine.cpu.ops.winograd.toom_cook import as_arrays, choose_tile
 
 
 class Correlation:
-    """Equations 2, 4 and 5 from images (H, W, C) with a padding to images (OH, OW, F)."""
+    """Equations 2, 4 and 5 from images (H, W, C) with a padding to images (OH, OW, F), with r x r taps."""
 
-    def __init__(self, input_shape, output_shape, padding):
-        self.input_shape, self.output_shape, self.padding = input_shape, output_shape, padding
-        self.tile = choose_tile(output_shape[0])  # output rows that are computed together
-        self.points = self.tile + TAPS - 1
+    def __init__(self, input_shape, output_shape, padding, taps):
+        self.input_shape, self.output_shape, self.padding, self.taps = input_shape, output_shape, padding, taps
+        self.tile = choose_tile(output_shape[0], taps)  # output rows that are computed together
+        self.points = self.tile + taps - 1
         self.tiles = -(-output_shape[0] // self.tile)
         self.pitch = input_shape[1] + padding[1]  # pixels from one row of V_k to the next
         above = padding[0]
-        self.border = above, self.tile * self.tiles + 2 - above - input_shape[0]  # rows of zeros that (2) reads
+        self.border = above, self.tile * self.tiles + taps - 1 - above - input_shape[0]  # rows of zeros that (2) reads
         self.bound = False
 
     def bind(self, plan, blocks, source, target, writes):
         """Work from one `Storage` to another, writing it or adding to it, in such `Blocks`."""
         self.writes = writes
-        self.B, self.G, self.A = as_arrays(self.tile, plan.dtype)
+        self.B, self.G, self.A = as_arrays(self.tile, self.taps, plan.dtype)
         self.direct = writes and self.output_shape[0] % self.tile == 0
         self._make_views(plan, blocks, source, target)
         self.bound = True
@@ -64,12 +64,12 @@ class Correlation:
         """Return the arrays of thread t between source and target, for n images."""
         (_, W, C), (_, OW, F) = self.input_shape, self.output_shape
         T, K, P, PW = self.tiles, self.points, self.pitch, self.padding[1]
-        item = plan.dtype.itemsize
-        thirds = -(-n * T * P // 3)  # outputs in each of the three products
-        parts = -(-thirds * 3 * C * F // SMALL_PRODUCT)
-        part = -(-thirds // parts)
-        pixels = 3 * parts * part  # outputs, some of which mean nothing
-        V = plan.memory.scratch(("V", n * T, P, PW), (K, pixels + 2 + PW, C))[t]
+        r, item = self.taps, plan.dtype.itemsize
+        share = -(-n * T * P // r)  # outputs in each of the r products
+        parts = -(-share * r * C * F // SMALL_PRODUCT)
+        part = -(-share // parts)
+        pixels = r * parts * part  # outputs, some of which mean nothing
+        V = plan.memory.scratch(("V", n * T, P, PW), (K, pixels + r - 1 + PW, C))[t]
         M, out = plan.memory.temporary((K, pixels, F), (n, T * self.tile, OW, F))[t]
 
         def lines_of(points, width, channels):
@@ -78,24 +78,24 @@ class Correlation:
             return as_strided(points, (n, T, K, width), (T * line, line, points.strides[0], item))
 
         def outputs_of(points, channels, numbers):
-            """View V or M as (K, 3, parts, outputs, numbers): every third pixel, and `numbers` from there on."""
+            """View V or M as (K, r, parts, outputs, numbers): every r-th pixel, and `numbers` from there on."""
             pixel = channels * item
-            strides = (points.strides[0], pixel, 3 * part * pixel, 3 * pixel, item)
-            return as_strided(points, (K, 3, parts, part, numbers), strides)
+            strides = (points.strides[0], pixel, r * part * pixel, r * pixel, item)
+            return as_strided(points, (K, r, parts, part, numbers), strides)
 
         return {
             "V": V,
             "V_lines": lines_of(V[:, PW:], W * C, C),
-            "V_outputs": outputs_of(V, C, 3 * C),
+            "V_outputs": outputs_of(V, C, r * C),
             "M_outputs": outputs_of(M, F, F),
             "M_lines": lines_of(M, OW * F, F),
             "out": out,
         }
 
     def at_points(self, kernel):
-        """Equation 3: (3, 3, C, F) -> (K, 3 C, F)."""
-        _, _, C, F = kernel.shape
-        return (self.G @ kernel.reshape(3, -1)).reshape(self.points, 3 * C, F)
+        """Equation 3: (r, r, C, F) -> (K, r C, F)."""
+        r, _, C, F = kernel.shape
+        return (self.G @ kernel.reshape(r, -1)).reshape(self.points, r * C, F)
 
     def transform(self, t, lo, hi):
         """Equation 2."""
@@ -103,7 +103,7 @@ class Correlation:
         np.matmul(self.B, views.source_rows, out=views.V_lines)
 
     def multiply(self, t, lo, hi, kernels):
-        """Equations 4 and 5, with the kernels (K, 3 C, F)."""
+        """Equations 4 and 5, with the kernels (K, r C, F)."""
         views = self.views[t, lo, hi]
         np.matmul(views.V_outputs, kernels[:, None, None], out=views.M_outputs)
         np.matmul(self.A, views.M_lines, out=views.out_rows)
@@ -120,14 +120,14 @@ class Correlation:
 class CorrelationViews:
     """One block's way through equations 2, 4 and 5: the same memory seen in the shapes that each step wants.
 
-    K = m + 2 points, T tiles of m rows in an image.
+    K = m + r - 1 points, T tiles of m rows in an image.
     """
 
     V: np.ndarray  # (K, pixels, C)
     source_rows: np.ndarray  # (n, T, K, W C), rows of neighbouring tiles overlap
     V_lines: np.ndarray  # (n, T, K, W C)
-    V_outputs: np.ndarray  # (K, 3, parts, outputs, 3 C)
-    M_outputs: np.ndarray  # (K, 3, parts, outputs, F)
+    V_outputs: np.ndarray  # (K, r, parts, outputs, r C)
+    M_outputs: np.ndarray  # (K, r, parts, outputs, F)
     M_lines: np.ndarray  # (n, T, K, OW F)
     out_rows: np.ndarray  # (n, T, m, OW F)
     out: np.ndarray  # (n, m T, OW, F), for what cannot be written to the target at once

@@ -1,4 +1,4 @@
-"""3 x 3 convolution of stride 1 with less than half the multiplications (Winograd), and without im2col.
+"""3 x 3 and 5 x 5 convolution of stride 1 with less than half the multiplications (Winograd), and without im2col.
 
 One dimension first. Eight neighbouring outputs of a filter with three taps, y_i = sum over u of g_u d_(i+u), take 24
 multiplications. They are coefficients of a product of polynomials, and such a product is known from its values at 10
@@ -30,6 +30,9 @@ the same, one pixel further. Every third output gives 3 C numbers that do not ov
 lie behind each other. So (4) is three products, for outputs 0, 3, 6, .. and 1, 4, 7, .. and 2, 5, 8, .., and nothing
 is copied. Outputs that fall between two rows mean nothing and are not read.
 
+5 x 5 kernels go the same way, with 5 for 3 and 5 products in (4): F(6, 5) and F(4, 5) take 10 multiplications for 6
+rows, or 8 for 4, in place of 30 or 20.
+
 Backward. (1) is linear in g and in d, so the gradients are the transposed steps in opposite order:
 
     N_k = A dL/dy       dL/dU_k[v] = V_k(shifted by v)^T N_k      dL/dW = G^T dL/dU                                (6)
@@ -53,15 +56,15 @@ from mlp.engine.cpu.ops.winograd.correlation import Correlation
 
 
 class WinogradOp(ConvolutionBase):
-    """A 3 x 3 convolution of stride 1 by equations 2 to 6."""
+    """A convolution r x r of stride 1, r = 3 or 5, by equations 2 to 6."""
 
     name = "winograd"
 
     def __init__(self, layer, value, output_shape):
         super().__init__(layer, value, output_shape)
-        PH, PW = layer.padding
-        self.across = Correlation(value.shape, output_shape, (PH, PW))
-        self.back = Correlation(output_shape, value.shape, (2 - PH, 2 - PW))
+        (r, _), (PH, PW) = layer.kernel_size, layer.padding
+        self.across = Correlation(value.shape, output_shape, (PH, PW), r)
+        self.back = Correlation(output_shape, value.shape, (r - 1 - PH, r - 1 - PW), r)
 
     def ask_borders(self):
         self.inputs[0].ask_border(*self.across.border)
@@ -76,13 +79,13 @@ class WinogradOp(ConvolutionBase):
             return
         self.bind_gradients(plan)
         self.grad_to_points = self.across.A.T.copy()  # A (K, m)
-        self.grad_from_points = self.across.G.T.copy()  # G^T (3, K)
+        self.grad_from_points = self.across.G.T.copy()  # G^T (r, K)
         if x.needs_grad:
             self.back.bind(plan, self.blocks, y.grad, x.grad, self.writes[0])
         self._make_views(plan)
 
     def prepare(self):
-        kernel, self.bias = self.weights()  # (3, 3, C, F)
+        kernel, self.bias = self.weights()  # (r, r, C, F)
         self.kernels = self.across.at_points(kernel)
         if self.back.bound:
             self.turned = self.back.at_points(np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2)))
@@ -96,10 +99,10 @@ class WinogradOp(ConvolutionBase):
         self.across.transform(t, lo, hi)
         rows, N_write, V_shifted, N, product, total = self.views[t, lo, hi]
         np.matmul(self.grad_to_points, rows, out=N_write)  # (6)
-        np.matmul(V_shifted, N, out=product)  # (K, 3, parts, C, F)
+        np.matmul(V_shifted, N, out=product)  # (K, r, parts, C, F)
         if product.shape[2] > 1:  # else both are the same memory
-            np.add.reduce(product, axis=2, out=total.reshape(len(total), 3, *product.shape[-2:]))
-        kernel = self.grad_kernel.take()  # (3, 3, C, F)
+            np.add.reduce(product, axis=2, out=total.reshape(len(total), -1, *product.shape[-2:]))
+        kernel = self.grad_kernel.take()  # (r, r, C, F)
         np.matmul(self.grad_from_points, total, out=kernel.reshape(len(kernel), -1))
         self.add_gradients(lo, kernel, self.output.grad.part(t, lo, hi))
         if self.inputs[0].needs_grad:
@@ -130,7 +133,8 @@ class WinogradOp(ConvolutionBase):
         N = plan.memory.scratch(("N", P, OW), (K, n * T * P, F))[t]
         N_write = as_strided(N, (n, T, K, OW * F), (T * P * F * item, P * F * item, N.strides[0], item))
         shifted = (V.strides[0], C * item, length * C * item, item, C * item)
-        V_shifted = as_strided(V, (K, 3, parts, C, length), shifted)
-        product, total = plan.memory.temporary((K, 3, parts, C, F), (K, 3 * C * F))[t]
+        r = self.across.taps
+        V_shifted = as_strided(V, (K, r, parts, C, length), shifted)
+        product, total = plan.memory.temporary((K, r, parts, C, F), (K, r * C * F))[t]
         total = product.reshape(total.shape) if parts == 1 else total
         return N_write, V_shifted, N.reshape(K, 1, parts, length, F), product, total
