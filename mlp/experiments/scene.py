@@ -7,9 +7,6 @@ With n[r, c] pixels of class r that were taken for class c, n of all, and row an
     kappa   (OA - p) / (1 - p)    p = sum over c of n[c, .] n[., c] / n^2, what OA would be by chance
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from mlp import plotting
@@ -46,23 +43,25 @@ def scores_of(evaluation: Evaluation) -> dict[str, float]:
     return scores(confusion(evaluation.targets, guesses, len(evaluation.class_names)))
 
 
-def class_map(folder: RunFolder, data_dir: PathLike | None = None, checkpoint: str = "best") -> tuple[Scene, Array]:
+def class_map(
+    folder: RunFolder, data_dir: PathLike | None = None, checkpoint: str = "best", *, trust_code: bool = False
+) -> tuple[Scene, Array]:
     """Return the scene of a run, and the class that its model gives to each pixel, (H, W), 1 .. K."""
     config, _ = folder.load()
     scene = SCENES[config.dataset](find_data_dir(data_dir))
     patches = all_patches(scene)
-    model = make_model(config, patches.num_classes, patches.images.shape[1:])
+    model = make_model(config, patches.num_classes, patches.images.shape[1:], trust_code=trust_code)
     load_model(checkpoint_path(folder, checkpoint), model)
     _, logits = run_forward(config, model, Batches(patches, MAP_BATCH, dtype=config.dtype).epoch(0))
     return scene, (logits.argmax(axis=1) + 1).astype(np.uint8).reshape(scene.classes.shape)
 
 
-def write_scene(folder: RunFolder, title: str, data_dir: PathLike | None = None) -> Mapping[str, Any]:
-    """Write class_map.npz and class_map.png into the folder of a run; return the scores of its test pixels."""
-    scene, predicted = class_map(folder, data_dir)
+def write_scene(folder: RunFolder, title: str, data_dir: PathLike | None = None) -> dict[str, float]:
+    """Write class_map.npz and class_map.png into the folder of a run that has ended; return the test pixels' scores."""
+    scene, predicted = class_map(folder, data_dir, trust_code=True)  # its model has run just now
     arrays = {"predicted": predicted, "classes": scene.classes, "class_names": np.array(scene.class_names)}
     write_arrays(folder / "class_map.npz", arrays)
     write_figure(folder / "class_map.png", plotting.scene_maps(scene, predicted, title))
-    found = scores_of(evaluate_run(folder.path, "test", data_dir=data_dir))
+    found = scores_of(evaluate_run(folder.path, "test", data_dir=data_dir, trust_code=True))
     print(f"OA {found['overall_accuracy']:.2%}, AA {found['average_accuracy']:.2%}, kappa {found['kappa']:.4f}")
     return found

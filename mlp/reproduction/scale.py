@@ -114,7 +114,7 @@ def without_missing_scenes(runs: list[PlannedRun], scale: Scale, data_dir: PathL
         MissingDataError: a scene is missing at full scale.
     """
     missing: dict[str, MissingDataError] = {}
-    for name in {run.settings.get("dataset") for run in runs} & SCENES.keys():
+    for name in {str(run.settings.get("dataset")) for run in runs} & SCENES.keys():
         try:
             SCENES[name](find_data_dir(data_dir))
         except MissingDataError as error:
@@ -122,7 +122,7 @@ def without_missing_scenes(runs: list[PlannedRun], scale: Scale, data_dir: PathL
                 raise
             missing[name] = error
     for run in runs:
-        if (name := run.settings.get("dataset")) in missing:
+        if (name := str(run.settings.get("dataset"))) in missing:
             print(f"{', '.join(run.wanted_by)} is left out: {missing[name]}")
     return [run for run in runs if run.settings.get("dataset") not in missing]
 
