@@ -92,7 +92,7 @@ def reduce_segments(operation: str, array: Array, starts: Array) -> Array:
     """Sum up ("add") or find the largest ("maximum") of every segment of a flat array: (P,) -> (S,).
 
     Segment i begins at starts[i] and ends where the next one begins. NumPy's reduceat does it in one call. CuPy has
-    none for maximum, and the one for sums subtracts running sums, in which a small segment behind a large one is lost;
+    none for maximum, and the one for sums subtracts running sums, in which a small segment after a large one is lost;
     there each segment is reduced by itself.
     """
     xp = get_array_module(array)

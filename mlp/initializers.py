@@ -7,7 +7,7 @@ to rounding. `constant`, `uniform`, `normal`, `he_uniform` and `he_normal` take 
 
 How wide? One output is y = sum of fan_in products w x. With independent weights of mean 0 and variance V,
 
-    Var(y) = fan_in V E[x^2]                 and behind a leaky ReLU of slope a       E[lrelu(y)^2] = (1 + a^2)/2 Var(y)
+    Var(y) = fan_in V E[x^2]                 and after a leaky ReLU of slope a       E[lrelu(y)^2] = (1 + a^2)/2 Var(y)
 
 so signals keep their size if V = 2 / ((1 + a^2) fan_in): He's initialization. The same with fan_out keeps the size of
 gradients on their way back. Glorot's compromise for layers without a ReLU is V = 2 / (fan_in + fan_out). A uniform draw

@@ -16,7 +16,7 @@ the arrays are laid out as PyTorch has them:
     GroupNorm    gamma, beta                         weight, bias (LayerNorm and InstanceNorm likewise)
     Dropout      step, which counts its masks        nothing
 
-Parameters and buffers of layers of one's own keep name and layout, unless `torch_names` learns about them:
+Parameters and buffers of your own layers keep name and layout, unless `torch_names` learns about them:
 
     @torch_names.register
     def _(layer: MyLayer):

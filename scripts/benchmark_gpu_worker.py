@@ -36,7 +36,7 @@ def attempt(function, *arguments):
     """Call a function; return (its result, None), or (None, why it failed in one line). stderr gets the traceback."""
     try:
         return function(*arguments), None
-    except Exception as error:  # a library, a compiler or a GPU can fail in any way; the other networks go on
+    except Exception as error:  # a library, a compiler or a GPU can fail in any way; the other networks still run
         traceback.print_exc()
         return None, f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
 

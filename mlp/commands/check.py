@@ -1,4 +1,4 @@
-"""Check every backward pass of `mlp` against finite differences, or a layer, loss or rule in a file of one's own."""
+"""Check every backward pass of `mlp` against finite differences, or a layer, loss or rule in a file of your own."""
 
 import argparse
 import time

@@ -4,7 +4,7 @@
     python scripts/download_data.py cifar100 --mirror https://example.org/data     (tried first; any number of them)
     python scripts/download_data.py cifar100 --archive /media/stick/cifar-100-python.tar.gz        (no network needed)
 
-A download that breaks off goes on where it stopped when the command is repeated. A file has its name only once it is
+If a download breaks off, repeat the command: it continues where it stopped. A file has its name only once it is
 complete; before, it is called name.part. Archives are not unpacked: they are read as they are.
 """
 

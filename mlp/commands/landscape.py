@@ -7,7 +7,7 @@
     python scripts/landscape.py runs/vgg08 --trajectory                   the path of a run with --keep-weights
 
 Writes RUN/landscape.npz and RUN/landscape.png (and landscape_surface.png). A rough picture is there early, and gets
-finer. Interrupt it at any time; the same command goes on. --name keeps several landscapes of a run beside each other.
+finer. Interrupt it at any time; the same command continues it. --name keeps several landscapes of a run apart.
 """
 
 import dataclasses

@@ -14,7 +14,7 @@
 
 s0 ... s4 are the reports, x is what follows from several; s0-7 is a row, s0-tab1 and s4-fig7 are tables and figures of
 the reports. A row can need several runs, and rows share runs: each is run once. Repeat a command after Ctrl-C or a
-failure: finished runs are skipped, interrupted ones go on. A run is a folder as scripts/train.py makes it.
+failure: finished runs are skipped, interrupted ones continue. A run is a folder as scripts/train.py makes it.
 """
 
 import sys

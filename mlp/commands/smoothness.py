@@ -39,7 +39,7 @@ def main() -> int:
     probe.add_argument(
         "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
     )
-    probe.add_argument("--resume", action="store_true", help="go on with the run in --out")
+    probe.add_argument("--resume", action="store_true", help="continue the run in --out")
     add_trust_flag(probe)
     probe.add_argument("--stop-after", type=int, metavar="N", help="end once N epochs exist")
     probe.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one a core)")

@@ -15,7 +15,7 @@ On a cluster:
     python scripts/sweep.py status FOLDER [--watch]                          what became of each run
     python scripts/sweep.py cancel FOLDER                                    take them out of the queue
 
-The command returns at once; repeat it to go on, and at the end for the table. status and cancel know the folders of
+The command returns at once; repeat it to continue, and at the end for the table. status and cancel know the folders of
 scripts/reproduce.py, too. Switches take yes and no: --residual yes no.
 """
 

@@ -38,7 +38,7 @@ def main() -> int:
         "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
     )
     paths.add_argument("--download", action="store_true", help="get a data set that is missing into that folder")
-    paths.add_argument("--resume", action="store_true", help="go on with the run in --out; settings may be left out")
+    paths.add_argument("--resume", action="store_true", help="continue the run in --out; settings may be left out")
     paths.add_argument("--stop-after", type=int, metavar="N", help="end once N epochs exist; the schedule spans all")
     paths.add_argument("--statistics", action="store_true", help="record and draw what flows between layers, too")
     paths.add_argument("--keep-weights", action="store_true", help="keep the weights of every epoch, in OUT/weights/")

@@ -26,7 +26,7 @@ DATASETS = {
     "mnist": load_mnist,
     "synthetic": lambda data_dir: synthetic(),
 }
-# Images of one's own, "npz:FILE" and "folder:DIR": each loader takes what stands behind the colon.
+# Your own images, "npz:FILE" and "folder:DIR": each loader takes what comes after the colon.
 OWN_IMAGES = {"npz": load_npz, "folder": load_folder}
 # Each loader takes the data folder and returns a Scene, whose pixels are split in three.
 SCENES = {"indian_pines": load_indian_pines}
@@ -47,7 +47,7 @@ def load_dataset(
     """Load a data set and split its training images.
 
     Args:
-        name: one of `DATASETS` or `SCENES`, or images of one's own, "npz:FILE" or "folder:DIR".
+        name: one of `DATASETS` or `SCENES`, or your own images, "npz:FILE" or "folder:DIR".
         data_dir: the folder with the data; None looks where `find_data_dir` says.
         split: one of `mlp.data.SPLITS`, for a scene one of `mlp.data.SCENE_SPLITS`; None for the first of them.
         labels: one of `LABELS`: classes, or the groups of classes that CIFAR-100 and the synthetic images have.

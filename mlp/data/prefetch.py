@@ -22,7 +22,7 @@ def prefetch(iterable: Iterable[Any], ahead: int = 2) -> Generator[Any, None, No
     stopped = threading.Event()
 
     def put(item: Any) -> bool:
-        """Wait for room, but not for a caller that has left; return whether to go on."""
+        """Wait for room, but not for a caller that has left; return whether to continue."""
         while not stopped.is_set():
             try:
                 items.put(item, timeout=0.1)

@@ -1,9 +1,9 @@
 """Variance shift: why dropout before batch norm spoils the evaluation of a network that trains well.
 
 Dropout with probability p keeps the mean of its inputs x and makes their variance larger, in training only. A batch
-norm behind it records the larger variance, and in evaluation divides by a root that is too large for what arrives:
+norm after it records the larger variance, and in evaluation divides by a root that is too large for what arrives:
 
-    directly behind dropout, x with mean c and variance v
+    directly after dropout, x with mean c and variance v
 
         Var_train = (v + p c^2) / (1 - p)          Var_eval = v                                 (1)
 
@@ -11,8 +11,8 @@ norm behind it records the larger variance, and in evaluation divides by a root 
 
         Var_train(y_j) = Var_eval(y_j) + p/(1 - p) sum_i w_ij^2 E[x_i^2]                        (2)
 
-The shift of a channel is Var_eval / Var_train: 1 without dropout, 1 - p or less directly behind it. The norm's outputs
-have this variance in evaluation instead of 1, the layers behind see inputs that are too small, and in a deep network
+The shift of a channel is Var_eval / Var_train: 1 without dropout, 1 - p or less directly after it. The norm's outputs
+have this variance in evaluation instead of 1, the layers after it see inputs that are too small, and in a deep network
 every norm adds its part. An activation with f(a x) = a f(x) for a > 0, such as LeakyReLU, may stand between dropout and
 the linear layer without changing (2), where x is then what the activation gives.
 
@@ -127,7 +127,7 @@ def own_momentum(norms: list[BatchNorm]) -> Iterator[None]:
 
 
 def expected_variance_ratio(x: Array, p: float, layer: Conv2d | Affine | None = None) -> Array:
-    """Return the shift Var_eval / Var_train of each channel behind dropout by formula (1), or (2), shape (C,).
+    """Return the shift Var_eval / Var_train of each channel after dropout by formula (1), or (2), shape (C,).
 
     Args:
         x: inputs of the dropout, channels last, a batch.

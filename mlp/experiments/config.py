@@ -31,7 +31,7 @@ from mlp.models.parts import INITIALIZERS, NORM_GROUPS
 SCHEDULES = ("constant", "cosine", "step", "exponential", "warm_restarts")
 SCHEDULE_UNITS = ("epoch", "step")
 DTYPES = ("float32", "float64")
-VGG_SETTINGS = (  # not for models of one's own
+VGG_SETTINGS = (  # not for your own models
     "norm",
     "norm_groups",
     "norm_position",
@@ -106,7 +106,7 @@ class RunConfig:
         "with --residual, shortcuts around the reduction blocks (the last one puts 1x1 convolutions around all blocks)",
         REDUCTION_SHORTCUTS,
     )
-    dropout: float = setting(0.0, "probability of silence behind each norm", minimum=0, below=1)
+    dropout: float = setting(0.0, "dropout probability, applied after each normalization layer", minimum=0, below=1)
     filters: int = setting(32, "channels of every convolution", minimum=1)
     dense: bool = setting(False, "blocks that concatenate what they compute with what they read, as DenseNet's")
     growth: int | None = setting(None, "with --dense: channels that each block adds", minimum=1, unset=str(GROWTH))
@@ -114,7 +114,7 @@ class RunConfig:
     initializer: str = setting("pytorch", "first weights of the convolutions", tuple(INITIALIZERS))
     companions: str = setting(
         "none",
-        "small classifiers that supervise hidden layers: behind every block, or behind the first two stages",
+        "small classifiers that supervise hidden layers: after every block, or after the first two stages",
         COMPANION_PLACES,
     )
     companion_weight: float = setting(

@@ -102,7 +102,7 @@ def measure_epoch(trainer: Trainer, train_batches: Batches, valid_batches: Batch
     """Return the seconds of an epoch, from a few batches with copies of model and rule; None if there is no copy."""
     try:
         model, loss = copy.deepcopy((trainer.model, trainer.loss))  # at once: a loss may hold parts of the model
-    except TypeError:  # a layer of one's own may hold something that cannot be copied
+    except TypeError:  # your own layer may hold something that cannot be copied
         return None
     rule = copy.copy(trainer.rule)
     rule.flat = None  # so that the engine starts the copy anew, with the copied weights and moments of their own

@@ -1,4 +1,4 @@
-"""A model of one's own: `--model FILE.py:function`, with layers of one's own in the same file, or beside it.
+"""Your own model: `--model FILE.py:function`, with your own layers in the same file, or beside it.
 
     # net.py
     from mlp.layers import Affine, Flatten, Sequential

@@ -51,7 +51,7 @@ def run(
     Args:
         out: the folder. given: settings that differ from RunConfig's defaults, a dict.
         data_dir: where data sets are; None for MLP_DATA_DIR or ./data.
-        resume: go on with the run in `out`; without one there, start it.
+        resume: continue the run in `out`; if there is none, start it.
         stop_after: end once this many epochs exist, of a schedule that spans all of them.
         download: get a data set that is missing.
         statistics: record `mlp.diagnostics.statistics` too; they change no other number of the run.
@@ -138,7 +138,7 @@ def train_to_the_end(
         estimate_cost(trainer, train, valid, test).report(last - trainer.epoch)
     trainer.fit(train, valid, epochs=config.epochs, stop_after=last)
     if trainer.epoch < config.epochs:
-        print(f"stopped after epoch {trainer.epoch} of {config.epochs}: --resume goes on, the test pass comes last")
+        print(f"stopped after epoch {trainer.epoch} of {config.epochs}: --resume continues it, the test comes last")
         return f"stopped after epoch {trainer.epoch} of {config.epochs}, as --stop-after asked"
     more_results = write_scene(folder, run_title(config), data_dir) if config.dataset in SCENES else {}
     write_json(folder / "test.json", test_results(folder, trainer, test) | more_results)
@@ -188,7 +188,7 @@ class SaveFigures(SideFiles):
 
     def after_training(self, trainer: TrainingState) -> None:
         if trainer.history.rows:
-            self.write_tables(trainer.history)  # a kill behind the last checkpoint leaves no epoch to do it
+            self.write_tables(trainer.history)  # a kill after the last checkpoint leaves no epoch to do it
             self.draw(trainer.history)
 
     def write_tables(self, history: History) -> None:

@@ -186,7 +186,7 @@ class RunFolder:
         Args:
             given: the settings that were asked for, a dict; all others have their defaults, or, in a resume,
                 the values of the run that is resumed.
-            resume: whether to go on with the run in the folder. In a folder without one, or where no epoch was
+            resume: whether to continue the run in the folder. In a folder without one, or where no epoch was
                 finished, a new run starts.
 
         Raises:
@@ -198,7 +198,7 @@ class RunFolder:
         if self.has_epochs and not self.latest.exists():
             result = next(name for name in ("test.json", "metrics.csv") if (self / name).exists())
             raise CheckpointError(
-                f"{self.path} has a {result}, but no {self.latest.name} to go on from: choose another --out"
+                f"{self.path} has a {result}, but no {self.latest.name} to continue from: choose another --out"
             )
         different = {name: value for name, value in given.items() if stored is not None and stored[name] != value}
         if different and self.has_epochs:

@@ -1,6 +1,6 @@
 """Tap: a place in a network where a branch looks at what flows by.
 
-    y = x                                   the network goes on as if nothing were there
+    y = x                                   the network continues as if nothing were there
     b = B(x)                                what the branch B makes of it, in training alone
 
 Backward. The loss depends on x through y and through b, so both gradients are added:
@@ -11,7 +11,7 @@ dL/dy comes from the layers above, as ever. dL/db comes from a loss that looks a
 forward pass, and puts `tap.grad_branch` before the backward pass. Where it puts None, nothing is added, and the
 gradients of B's parameters are 0.
 
-A deeply supervised network has a small classifier behind each of many layers, see `mlp.models.deep_supervision`.
+A deeply supervised network has a small classifier after each of many layers, see `mlp.models.deep_supervision`.
 
 Reference: Lee, Xie, Gallagher, Zhang, Tu, Deeply-supervised nets, 2015.
 """

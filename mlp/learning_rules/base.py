@@ -119,7 +119,7 @@ class LearningRule:
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a later run needs to go on exactly: step count and moments, as NumPy arrays."""
+        """Return what a later run needs to continue exactly: step count and moments, as NumPy arrays."""
         return {"steps": self.steps, **{name: to_numpy(m).copy() for name, m in self.moments.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

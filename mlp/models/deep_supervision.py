@@ -4,7 +4,7 @@
     F = l_out + alpha(e) sum over m of max(l_m - gamma, 0)                                                   (1)
     alpha(e) = alpha_0 (1 - e/E)                            e = 0 .. E - 1, the epoch; E, how many there are  (2)
 
-The first layers of a deep network get their gradient through all the layers above. A companion behind an early layer
+The first layers of a deep network get their gradient through all the layers above. A companion after an early layer
 is a classifier of its own, so they get one directly, however much of the other one is lost on the way. What a good
 representation is for the companion need not be the best for the output: so alpha falls to 0, and a companion whose loss
 is below gamma is silent, its gradient 0.
@@ -120,13 +120,13 @@ def companion(channels: int, num_classes: int, dtype: DType) -> Tap:
 def add_companions(
     stages: list[dict[str, Layer]], places: str, num_classes: int, filters: int, growth: int, dtype: DType
 ) -> dict[str, Tap]:
-    """Put taps with companions into the stages of `vgg`, behind their units, and return the taps by name.
+    """Put taps with companions into the stages of `vgg`, after their units, and return the taps by name.
 
     Args:
         stages: {name: unit} of each, changed in place.
-        places: "none"; "stages", behind all reductions but the last, whose companion the head is; "blocks", behind the
+        places: "none"; "stages", after all reductions but the last, whose companion is the head; "blocks", after the
             processing blocks as well.
-        filters, growth: block b has filters + growth (b + 1) channels behind it, a reduction has filters.
+        filters, growth: block b has filters + growth (b + 1) channels after it, a reduction has filters.
     """
     taps = {}
     for s, units in enumerate(stages if places != "none" else ()):

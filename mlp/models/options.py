@@ -35,7 +35,7 @@ def check_combination(
     choose("companions", companions, COMPANION_PLACES)
     if fraction("dropout", dropout) and norm == "none":
         raise ConfigurationError(
-            f"dropout {dropout} stands behind the norms of the blocks, and norm 'none' has none there: choose a norm, "
+            f"dropout {dropout} comes after the norms of the blocks, and norm 'none' has none there: choose a norm, "
             "say norm='batch' (--norm batch), or leave dropout out"
         )
     if reduction_shortcut != "none" and not residual:

@@ -28,7 +28,7 @@ from mlp.layers.machinery.base import Layer
 from mlp.typing import DType
 
 KERNEL = 7  # bands
-COLLAPSED = 128  # channels of a pixel behind the collapse
+COLLAPSED = 128  # channels of a pixel after the collapse
 SMALLEST_SIDE = 3
 
 

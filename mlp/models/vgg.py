@@ -9,7 +9,7 @@
 F filters everywhere (32), slope 0.01, brackets are options. Every block has two convolutions, so the depth counted in
 convolutions and affine layers is 1 + 3 (2B + 2) + 1 = 8 + 6B: VGG08 has no processing block, VGG38 five a stage.
 
-    norm            none, batch (BN), layer, instance, group; with norm_position "after" it stands behind LReLU
+    norm            none, batch (BN), layer, instance, group; with norm_position "after" it comes after LReLU
     dropout         follows each norm written above:  - [norm - dropout] -
     residual        the shortcut of a processing block is x itself; that of a reduction block, which halves H and W, is
 
@@ -73,13 +73,13 @@ def vgg(
         norm_position: "before" or "after" the activation, in the blocks.
         reduction_shortcut: with residual, one of `REDUCTION_SHORTCUTS`. All but "none" and "avgpool" need images
             whose height and width 8 divides.
-        dropout: probability of silence behind each norm, those of shortcuts left out.
+        dropout: probability of dropping a value after each norm, those of shortcuts left out.
         norm_groups: of norm "group", a number that divides filters; None for 8.
         dtype: of the weights.
         dense, growth: blocks that concatenate, and how many channels each of them adds; None for 8.
         multi_scale: processing blocks with convolutions of two sizes.
         initializer: one of `INITIALIZERS`, for the convolutions; their biases start at 0, but for "pytorch".
-        companions: "blocks" puts one behind every processing block and the first two reductions, "stages" behind these
+        companions: "blocks" puts one after every processing block and the first two reductions, "stages" after these
             reductions alone, see `deep_supervision`; the model is a `DeeplySupervised` then, and needs its loss.
 
     Raises:
@@ -142,7 +142,7 @@ def plain_stage(
 
 
 def plain_block(parts: Parts, shortcut: Layer | None, *, reduces: bool = False) -> Sequential:
-    """conv - [norm] - LReLU - [pool] - conv - [norm] - [+ shortcut] - LReLU, or the norms behind LReLU."""
+    """conv - [norm] - LReLU - [pool] - conv - [norm] - [+ shortcut] - LReLU, or the norms after LReLU."""
     F = parts.filters
     between: dict[str, Layer] = {"pool": AvgPool2d(2)} if reduces else {}
     body = {

@@ -90,7 +90,7 @@ def is_shown(value: float, log: bool = False) -> bool:
 
 
 def path_of(rows: Iterable[tuple[float, float]], x_axis: Axis, y_axis: Axis) -> str:
-    """Return the path of a line: M begins a piece, L goes on with it."""
+    """Return the path of a line: M begins a piece, L continues it."""
     path, pen = [], "M"
     for x, y in rows:
         if is_shown(y, y_axis.log):

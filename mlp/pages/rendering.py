@@ -17,7 +17,7 @@ PICTURE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".svg": "image/svg+x
 def render(template: str, **values: Any) -> str:
     """Return a template of `mlp/pages/templates` filled with values.
 
-    A value that the template names and that is missing is an error: pages do not lose parts in silence.
+    A value that the template names and that is missing is an error: pages do not silently lose parts.
     """
     return environment().get_template(template).render(values)
 

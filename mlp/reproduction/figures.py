@@ -151,7 +151,7 @@ def missing_parts(result: Result, root: PathLike) -> list[str]:
         seeds = "" if not found else f" with seed {', '.join(map(str, missing))}"
         lines.append(f"{name}: no run{seeds} yet; {command_for(result.row.id, result.scale, root)}")
     if found and not result.finished:
-        lines.append(f"{name}: {result.epochs} of {result.config.epochs} epochs; repeating its command goes on")
+        lines.append(f"{name}: {result.epochs} of {result.config.epochs} epochs; repeating its command continues it")
     return lines
 
 

@@ -1,8 +1,8 @@
 """What is to be done for a list of runs, the command that does one of them, and what came of it.
 
-The queue on this machine (`queue`) and the jobs of a cluster (`cluster`) share it: both skip what is finished, go on
-with what was interrupted, and start scripts/train.py with the run's flags and --resume. What a run prints goes to
-log.txt in its folder, behind the command that can be repeated by hand. The runs that were asked for are written down in
+The queue on this machine (`queue`) and the jobs of a cluster (`cluster`) share it: both skip what is finished, continue
+what was interrupted, and start scripts/train.py with the run's flags and --resume. What a run prints goes to
+log.txt in its folder, after the command that can be repeated by hand. The runs that were asked for are written down in
 planned.tsv of the root, a line each: the folder, a tab, the flags; so those that have not begun are known, too.
 """
 
@@ -33,7 +33,7 @@ class Outcome:
 
     Attributes:
         run: the PlannedRun. folder: where it is.
-        status: "finished", "skipped" (it was finished before), "stopped" (asked to end, it can go on), or "failed".
+        status: "finished", "skipped" (it was finished before), "stopped" (asked to end, it can continue), or "failed".
         seconds: of this call. message: why it failed or stopped.
     """
 
@@ -70,7 +70,7 @@ def train_command() -> list[str]:
 def words_of(
     outcome: Outcome, command: Sequence[str], threads: int, data_dir: PathLike | None, folder: PathLike | None = None
 ) -> list[str]:
-    """Return the command of a run, word by word: it starts the run, or goes on with it.
+    """Return the command of a run, word by word: it starts the run, or continues it.
 
     Args:
         command: what starts scripts/train.py. data_dir: None for its default. folder: another way to write the folder.

@@ -2,7 +2,7 @@
 
     h(t) = h_min + (h0 - h_min) (1 + cos(pi t / T)) / 2
 
-h(0) = h0 and h(T) = h_min. Beyond T the formula goes on as it stands, back up to h0 at 2T: so does PyTorch's
+h(0) = h0 and h(T) = h_min. Beyond T the formula continues unchanged, back up to h0 at 2T: so does PyTorch's
 CosineAnnealingLR, and the experiments with a horizon of 100 steps (schedule I) swing up and down in this way.
 h_min may lie above h0; the rate then rises.
 

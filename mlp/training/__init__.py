@@ -1,4 +1,4 @@
-"""The training loop, what hangs on it, and checkpoints from which it goes on exactly."""
+"""The training loop, its hooks, and checkpoints from which it continues exactly."""
 
 from mlp.checks import names_elsewhere
 from mlp.training.checkpoint import load_checkpoint, load_model, save_checkpoint

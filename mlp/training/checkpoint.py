@@ -1,4 +1,4 @@
-"""Checkpoints: everything a run needs to go on as if it had never stopped, in one .npz file without pickle.
+"""Checkpoints: everything a run needs to continue as if it had never stopped, in one .npz file without pickle.
 
     model/<name>      weights and buffers              step, epoch     updates and epochs done
     rule/<name>       moments and step count           config          the run's settings, as JSON

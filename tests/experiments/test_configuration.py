@@ -65,7 +65,7 @@ def test_a_folder_in_which_no_epoch_was_finished_starts_afresh(tmp_path):
     assert folder.open({"seed": 4}, resume=False) == RunConfig(seed=4)
     assert folder.open({"seed": 4}, resume=True) == RunConfig(seed=4, epochs=7)
     (tmp_path / "metrics.csv").write_text("")
-    with pytest.raises(CheckpointError, match="has a metrics.csv, but no checkpoint-latest.npz to go on from"):
+    with pytest.raises(CheckpointError, match="has a metrics.csv, but no checkpoint-latest.npz to continue from"):
         folder.open({}, resume=True)
     folder.latest.write_bytes(b"")
     with pytest.raises(CheckpointError, match="holds a run already"):

@@ -150,7 +150,7 @@ def test_results_without_a_checkpoint_are_not_written_over(whole, tmp_path):
     for more in ([], ["--resume"]):
         result = train(*SMALL, "--norm", "batch", "--epochs", 3, "--out", folder, *more)
         assert result.returncode == 2
-        assert "has a test.json, but no checkpoint-latest.npz to go on from: choose another --out" in result.stderr
+        assert "has a test.json, but no checkpoint-latest.npz to continue from: choose another --out" in result.stderr
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

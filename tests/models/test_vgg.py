@@ -169,7 +169,7 @@ def test_seeds_differ_and_repeat():
         ({"norm": "bach"}, "norm must be one of none, batch, layer, instance, group, got 'bach'"),
         ({"norm_position": "inside"}, "norm_position"),
         ({"reduction_shortcut": "magic"}, "reduction_shortcut"),
-        ({"dropout": 0.5}, r"dropout 0.5 stands behind the norms .* say norm='batch' \(--norm batch\), or leave"),
+        ({"dropout": 0.5}, r"dropout 0.5 comes after the norms .* say norm='batch' \(--norm batch\), or leave"),
         ({"norm": "batch", "dropout": 1.0}, "dropout must lie in 0 <= dropout < 1, got 1.0"),
         ({"norm": "group", "norm_groups": 5}, "must divide the 32 filters, and 5 does not: .* 1, 2, 4, 8, 16, 32"),
         ({"norm": "group", "filters": 6}, "must divide the 6 filters, and 8 does not: choose one of 1, 2, 3, 6"),

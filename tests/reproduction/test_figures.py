@@ -152,7 +152,7 @@ def test_runs_that_are_not_finished_are_drawn_as_far_as_they_go(make_index):
     assert "VGG38 BN+RC, lr 1e-2, epoch 3 of 100" in drawing.figure.get_suptitle()
     assert [len(line.get_ydata()) for line in curves(panels(drawing)[0]).values()] == [3, 3]
     assert drawing.left_out == [
-        "VGG38 BN+RC, lr 1e-2 (s0-11, full scale): 3 of 100 epochs; repeating its command goes on"
+        "VGG38 BN+RC, lr 1e-2 (s0-11, full scale): 3 of 100 epochs; repeating its command continues it"
     ]
     assert "epochs 1 to 3" in panels(draw("s0-fig5", index))[0].get_title()
 

@@ -2,7 +2,7 @@
 
     1. Every file goes to `name.part` first. It gets its name by a rename, after its checksum has been compared, so a
        file that has its name is complete.
-    2. A download that breaks off goes on where it stopped (HTTP Range), now or in the next call, from the same
+    2. A download that breaks off continues where it stopped (HTTP Range), now or in the next call, from the same
        address or another. Servers that do not know Range start again.
     3. Addresses are tried in order, mirrors first. If all of them fail, the message says why each did.
 
@@ -160,7 +160,7 @@ def fetch(file: RemoteFile, path: Path, mirrors: Sequence[str], timeout: float) 
         return
     kept = ""
     if size_of(part):
-        kept = f" The {size_of(part):,} bytes that came are kept in {part}; the next try goes on there."
+        kept = f" The {size_of(part):,} bytes that came are kept in {part}; the next try continues there."
     raise DataError(
         f"{file.name} could not be downloaded. Tried: {'; '.join(tried)}.{kept} Name another address with --mirror, "
         "or get the file some other way and give it with --archive (python scripts/download_data.py --help)"
@@ -168,7 +168,7 @@ def fetch(file: RemoteFile, path: Path, mirrors: Sequence[str], timeout: float) 
 
 
 def fetch_from(url: str, part: Path, md5: str, timeout: float) -> None:
-    """Download from one address to `part`, going on where it broke off; return once the checksum is right.
+    """Download from one address to `part`, continuing where it broke off; return once the checksum is right.
 
     Raises:
         BrokenTransfer: why this address does not give the file.

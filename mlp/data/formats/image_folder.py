@@ -1,7 +1,7 @@
-"""Images of one's own as files: `--dataset folder:DIR`, with a folder for each class.
+"""Your own images as files: `--dataset folder:DIR`, with a folder for each class.
 
     DIR/cat/1.png, DIR/cat/2.jpg, DIR/dog/1.png ...             a tenth of the images is held out for the test
-    DIR/train/cat/1.png ..., DIR/test/cat/7.png ...             a test set of one's own
+    DIR/train/cat/1.png ..., DIR/test/cat/7.png ...             your own test set
 
 Classes are numbered in the order of their names, and images come in the order of theirs, so that the same folder is
 the same data set everywhere. All images must have one size; what that should be, and whether to cut or to shrink, is

@@ -5,7 +5,7 @@
     mnist.npz                                                   x_train, y_train, x_test, y_test, as Keras has it
     mnist-train.npz, mnist-valid.npz, mnist-test.npz            inputs (N, 784) in 0 .. 1, and targets: a course's
 
-An idx file is an array of bytes behind a small header:
+An idx file is an array of bytes after a small header:
 
     0, 0, type of the elements (8: bytes), number of axes, the length of each axis (4 bytes, the highest first)
 

@@ -1,4 +1,4 @@
-"""Images of one's own in a NumPy archive: `--dataset npz:FILE`.
+"""Your own images in a NumPy archive: `--dataset npz:FILE`.
 
     images          (N, H, W, C) or, in shades of grey, (N, H, W), uint8
     labels          (N,) class numbers 0 .. K - 1
@@ -26,7 +26,7 @@ from mlp.typing import Array, PathLike
 
 
 def load_npz(path: PathLike) -> tuple[ImageSet, ImageSet]:
-    """Read images of one's own.
+    """Read your own images.
 
     Args:
         path: of the .npz file.

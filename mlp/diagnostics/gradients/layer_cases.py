@@ -46,7 +46,7 @@ class LayerCase:
 
 
 def residual_block(channels: int) -> Sequential:
-    """conv - BN - LReLU - conv - BN with an identity shortcut, and an activation behind it: the block of VGG."""
+    """conv - BN - LReLU - conv - BN with an identity shortcut, and an activation after it: the block of VGG."""
     body = Sequential(
         Conv2d(channels, channels, 3, padding=1, bias=False),
         BatchNorm(channels),

@@ -3,7 +3,7 @@
 A fresh array of 13 MB costs more in page faults than the arithmetic on it. So nothing is allocated after the first
 step, and everything that is needed at different times shares memory:
 
-    batch arrays    all N images one behind the other; the i-th array of a shape is the same for every plan, so
+    batch arrays    all N images one after the other; the i-th array of a shape is the same for every plan, so
                     training, evaluation and the short last batch of an epoch (its first images) share them
     scratch         of one thread, small enough to stay in its cache, shared by all ops that ask for the same shape
     temporary       of one thread, shared by all ops whatever the shape: it holds anything during one call only. The

@@ -5,7 +5,7 @@ long (some microseconds). The calling thread is member 0 of the team: a team of 
 
     team = ThreadTeam(2)
     team.run(job)            # job(0) here, job(1) in the other thread; returns when both are done
-    team.wait(t)             # called within a job by all members: nobody goes on before all are there
+    team.wait(t)             # called within a job by all members: nobody continues before all are there
     team.wait(t, function)   # and before the last to arrive has called function(t)
 
 Waiting is done by asking again and again (spinning), letting others run in between: that notices the last arrival

@@ -212,7 +212,7 @@ class CudaEngine(Binding):
         loss, accuracy = self.loss.forward(outputs, plan.given_targets), self.loss.accuracy(outputs, plan.given_targets)
         if math.isfinite(loss):
             plan.result.grad[...] = checked_gradient(self.loss, outputs)
-        self.state[0] = 1.0  # finite: the engine goes on only then
+        self.state[0] = 1.0  # finite: the engine continues only then
         return loss, accuracy
 
     def _read(self, rows: Array, row: int) -> tuple[float, float]:

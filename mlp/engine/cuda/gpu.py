@@ -94,7 +94,7 @@ class Gpu:
     def working(self, stream=None):
         """Within this context work goes to a stream (the engine's): after all that was asked for, before all to come.
 
-        A stream of one's own is needed to record; "non-blocking" means that only these two events tie it to others.
+        Recording needs a separate stream; "non-blocking" means that only these two events tie it to others.
         """
         if self.cuda is None:
             yield

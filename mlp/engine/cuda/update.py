@@ -1,7 +1,7 @@
 """Learning rules and gradient statistics on the GPU: one pass over all weights each.
 
 The kernels find the settings of a step (learning rate, decay, ...) in the device array `state`, where `begin_step` puts
-them before the step; so a recorded step goes on with whatever they are then. Rules are known by their exact type: one
+them before the step; so a recorded step uses whatever they are then. Rules are known by their exact type: one
 that is not here, or a student's, runs its own `update` on the device's arrays.
 """
 

@@ -6,7 +6,7 @@ one that arrives from above, dL/dy:
     dL/dx = dL/dy . dy/dx        handed on to the layer below: what backward() returns
     dL/dw = dL/dy . dy/dw        used to change the weights: what backward() writes to parameter.grad
 
-A layer of one's own is a class with these two methods:
+Your own layer is a class with these two methods:
 
     class Square(Layer):
         def forward(self, x, training=False):

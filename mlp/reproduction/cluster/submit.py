@@ -259,7 +259,7 @@ def margin_of(wishes: Wishes, epoch: float | None) -> int:
 
 
 def warnings_of(wishes: Wishes, epoch: float | None) -> list[str]:
-    """Return a warning if no epoch will fit into a job, or none will fit behind the signal."""
+    """Return a warning if no epoch will fit into a job, or none will fit after the signal."""
     if not wishes.time or epoch is None:
         return []
     left = seconds_of(wishes.time) - (wishes.margin or 0)

@@ -15,7 +15,7 @@ from mlp.training.state import TrainingState
 class StopOnSignal(Hook):
     """Ends training with StopRequestedError after the epoch in which SIGUSR2 came; before the first one, at once.
 
-    It belongs behind all other hooks, which save the epoch first. The signal counts from the beginning of the context
+    It belongs after all other hooks, which save the epoch first. The signal counts from the beginning of the context
     `listening()` on, so that one that comes while data are loaded is not lost.
 
     Attributes:

@@ -1,8 +1,8 @@
 """What is likely wrong: from a wrong gradient to its cause.
 
-A finite difference says that a gradient is wrong. It also says what the right one is, and that is enough to go on: most
-faults are one of a few dozen, and each of them leaves a wrong gradient of its own kind. So a diagnosis is a hypothesis
-that was tested:
+A finite difference says that a gradient is wrong. It also says what the right one is, which is enough to find the
+cause: most faults are one of a few dozen, and each of them leaves its own kind of wrong gradient. So a diagnosis is a
+hypothesis that was tested:
 
     a    the gradient that backward gave          n    the right one, by finite differences
     J    the whole Jacobian dy/dx, by finite differences too       u    the upstream gradient      so n = J u

@@ -99,7 +99,7 @@ class DeviationKept(BatchNorm):
 
 
 class StatisticsNotKept(BatchNorm):
-    """No running statistics are kept: evaluation normalizes with mean 0 and variance 1 for ever."""
+    """No running statistics are kept: evaluation normalizes with mean 0 and variance 1 forever."""
 
     def _update(self, running: Array, batch_value: Array) -> None:
         pass

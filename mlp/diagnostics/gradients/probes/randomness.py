@@ -1,6 +1,6 @@
 """Holding random numbers still: finite differences need a forward that gives the same outputs for the same inputs.
 
-Layers of `mlp` draw as a pure function of a counter that probes put back. A layer of one's own may draw from NumPy's
+Layers of `mlp` draw as a pure function of a counter that probes put back. Your own layer may draw from NumPy's
 global generator, or from one that it owns: these can be wound back to the same state before every forward.
 """
 
@@ -26,7 +26,7 @@ def rewinders(layer: Layer) -> list[Callable[[], Any]]:
 
 
 def attributes(layer: Layer) -> Iterator[Any]:
-    """Yield all attributes of all layers in `layer`, and of the student's objects behind adapters."""
+    """Yield all attributes of all layers in `layer`, and of the student's objects in adapters."""
     for _, child in layer.named_layers():
         yield from vars(child).values()
         if "student" in vars(child):

@@ -112,7 +112,7 @@ class Windows:
         (KH, _), (SH, SW), (n, h, w, _) = self.kernel_size, self.stride, images.strides
         shape = (len(images), self.OH, self.OW, KH)
         cols = self.columns[t][: len(images) * self.OH * self.OW]
-        numbers = self.window_row.itemsize // images.itemsize  # KW C, one behind the other in memory
+        numbers = self.window_row.itemsize // images.itemsize  # KW C, one after the other in memory
         windows = as_strided(images, (*shape, numbers), (n, SH * h, SW * w, h, images.itemsize))
         np.copyto(cols.view(self.window_row).reshape(shape), windows.view(self.window_row)[..., 0])
         return cols

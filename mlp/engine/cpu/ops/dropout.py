@@ -57,7 +57,7 @@ class DropoutOp(BlockedOp):
         self.generators, self.words_drawn = [None] * self.threads, [0] * self.threads
 
     def draw(self, t, lo, hi):
-        """Return random numbers for images lo .. hi - 1, one behind the other."""
+        """Return random numbers for images lo .. hi - 1, one after the other."""
         if self.generators[t] is None:
             self.generators[t] = generator(self.layer.seed, "dropout", self.layer.path, self.step)
         numbers, start, end = self.generators[t], lo * self.output.size, hi * self.output.size

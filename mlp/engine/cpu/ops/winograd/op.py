@@ -20,14 +20,14 @@ Nearly all multiplications are in (4): 10 products with 3 C terms for eight rows
 not divide may need fewer with tiles of six rows (8 points) or four (6 points): the fewest for the height are taken.
 (2) and (5) are matrix products as well, with rows of W C numbers: one call of `matmul` for a block of images.
 
-(4) needs no im2col along the width. The rows of V_k lie one behind the other with a zero pixel between them, which
+(4) needs no im2col along the width. The rows of V_k follow each other with a zero pixel between them, which
 is the right border of one and the left border of the next:
 
     V_k    0 a a a a 0 b b b b 0 c c c c 0 ...      each letter a pixel, C numbers
 
 The three pixels that an output needs are neighbours in memory: 3 C numbers from one address on, and for the next output
 the same, one pixel further. Every third output gives 3 C numbers that do not overlap: an ordinary matrix whose rows
-lie behind each other. So (4) is three products, for outputs 0, 3, 6, .. and 1, 4, 7, .. and 2, 5, 8, .., and nothing
+follow each other. So (4) is three products, for outputs 0, 3, 6, .. and 1, 4, 7, .. and 2, 5, 8, .., and nothing
 is copied. Outputs that fall between two rows mean nothing and are not read.
 
 5 x 5 kernels go the same way, with 5 for 3 and 5 products in (4): F(6, 5) and F(4, 5) take 10 multiplications for 6
