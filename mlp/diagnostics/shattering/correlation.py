@@ -84,8 +84,9 @@ def units_of(model: Layer) -> list[tuple[str, Layer]]:
 
     Of `vgg`: input, stage_0.block_0, ..., stage_2.reduction, head.
     """
+    wrapped = dict(model.children()).get("")  # a wrapper, such as one that holds companions
     if not isinstance(model, Sequential):
-        return [(type(model).__name__, model)]
+        return [(type(model).__name__, model)] if wrapped is None else units_of(wrapped)
     units: list[tuple[str, Layer]] = []
     for name, part in model.children():
         parts = part.children() if isinstance(part, Sequential) else []

@@ -4,7 +4,8 @@
     gradient   c(s) = |grad L(w - s g) - g|            how much the gradient has changed
     beta       b = max over S of c(s) / (s |g|)        effective beta-smoothness: the change per distance
 
-Norms are over all parameters. The same batch is used at all points, with the same dropout masks, in training mode.
+Norms are over all parameters of the network, those of companions left out. The same batch is used at all points, with
+the same dropout masks, in training mode.
 Along the step u of a learning rule the points are w + m u, and the distance is m |u|.
 
 None of these numbers says anything alone. A dead network, whose gradient is 1e-16, has a loss that does not move and a
@@ -85,8 +86,8 @@ def look_nearby(
         engine: bound to the model. flat: its parameters, at w. loss, gradient: at w, a number and (P,) in float64.
         steps: the direction d, (P,) in float64: minus the gradient, or the step of a rule. sizes: S.
     """
-    start = to_numpy(flat.data).astype(np.float64)  # (P,)
-    length = float(np.linalg.norm(gradient))
+    start, own = to_numpy(flat.data).astype(np.float64), network_part(flat)  # (P,) both
+    length = float(np.linalg.norm(gradient[own]))
     losses, changes, cosines = [], [], []
     for size in sizes:
         move_to(flat, start + size * steps)
@@ -94,17 +95,23 @@ def look_nearby(
         new = to_numpy(flat.grad).astype(np.float64)
         if not np.isfinite(losses[-1]):
             new = np.full_like(new, np.nan)  # the engine left the gradient of another point there
-        changes.append(float(np.linalg.norm(new - gradient)))
-        cosines.append(cosine_of(new, gradient))
+        changes.append(float(np.linalg.norm((new - gradient)[own])))
+        cosines.append(cosine_of(new[own], gradient[own]))
     return Nearby(
-        np.asarray(sizes) * float(np.linalg.norm(steps)),
+        np.asarray(sizes) * float(np.linalg.norm(steps[own])),
         loss,
         length,
-        float(np.linalg.norm(start)),
+        float(np.linalg.norm(start[own])),
         np.array(losses),
         np.array(changes),
         np.array(cosines),
     )
+
+
+def network_part(flat: FlatParameters) -> Array:
+    """Return which of all weights are the network's own, bools (P,); companions only help to train it."""
+    own = [not parameter.name.startswith("companions.") for parameter in flat.parameters]
+    return np.repeat(own, [parameter.data.size for parameter in flat.parameters])
 
 
 def cosine_of(first: Array, second: Array) -> float:

@@ -21,9 +21,6 @@ from mlp.diagnostics.shattering import (
 from mlp.experiments.build import make_model
 from mlp.experiments.config import RunConfig
 from mlp.experiments.probes.images import probe_images
-from mlp.initializers import he_normal
-from mlp.layers import Conv2d
-from mlp.layers.machinery.base import Layer
 from mlp.typing import Array, PathLike
 
 if TYPE_CHECKING:  # loading it takes a second
@@ -37,7 +34,7 @@ NETS: dict[str, dict[str, Any]] = {  # the networks of the profiles: what they a
     "RC, average pooling": {"residual": True, "reduction_shortcut": "avgpool"},
     "BN+RC, average pooling": {"norm": "batch", "residual": True, "reduction_shortcut": "avgpool"},
 }
-INITIALIZERS = ("default", "he")
+INITIALIZERS = {"default": "pytorch", "he": "he"}  # what the flag says: what it is as a setting
 DENSE_LAYERS = 12
 LAWS = {
     "relu": ("ReLU", rectifier_law(0.0, DENSE_LAYERS)),
@@ -48,24 +45,13 @@ LAWS = {
 }
 
 
-def first_weights(config: RunConfig, num_classes: int, image_shape: tuple[int, ...], initializer: str) -> Layer:
-    """Return the network of a configuration, not trained; with "he" all convolutions are drawn anew, biases are 0."""
-    model = make_model(config, num_classes, image_shape, trust_code=True)  # the caller's own settings
-    if initializer == "he":
-        for _, layer in model.named_layers():
-            if isinstance(layer, Conv2d):
-                layer.initializer = he_normal(0.01)
-        model.initialize(config.seed)
-    return model
-
-
 def profile_at_start(
     settings: Mapping[str, Any], images: int = 64, initializer: str = "default", data_dir: PathLike | None = None
 ) -> Profile:
     """Return the Profile of a network at its first weights, in float64."""
-    config = replace(RunConfig(**settings), dtype="float64")
+    config = replace(RunConfig(**settings), dtype="float64", initializer=INITIALIZERS[initializer])
     x, _, num_classes = probe_images(config, images, data_dir=data_dir)
-    return gradient_correlation(first_weights(config, num_classes, x.shape[1:], initializer), x, config.seed)
+    return gradient_correlation(make_model(config, num_classes, x.shape[1:]), x, config.seed)
 
 
 def draw_profiles(profiles: Mapping[str, Profile], what: str = "") -> "Figure":

@@ -103,7 +103,7 @@ def train(hooks=(), engine="textbook", rule=None, stop_after=None):
     images, _ = synthetic(24, 10, image_size=8, num_classes=5)
     batches = Batches(images, 8, augment=True, shuffle=True, seed=1)
     model = mlp.models.vgg(8, "batch", filters=4, num_classes=5, dropout=0.2)
-    trainer = Trainer(model, SoftmaxCrossEntropy(), rule or Adam(1e-2), None, hooks, engine, 1)
+    trainer = Trainer(model, SoftmaxCrossEntropy(), rule or Adam(1e-2), hooks=hooks, engine=engine, threads=1)
     trainer.fit(batches, batches, epochs=2, stop_after=stop_after)
     return trainer
 
@@ -270,7 +270,7 @@ def test_an_interrupted_run_keeps_what_was_measured_before(tmp_path):
 
     def trainer_with(probe):
         model = mlp.models.vgg(8, filters=4, num_classes=5)
-        return Trainer(model, SoftmaxCrossEntropy(), GradientDescent(0.1), None, [probe], "textbook")
+        return Trainer(model, SoftmaxCrossEntropy(), GradientDescent(0.1), hooks=[probe], engine="textbook")
 
     whole = Smoothness(2)
     trainer_with(whole).fit(batches, epochs=2)
@@ -283,6 +283,15 @@ def test_an_interrupted_run_keeps_what_was_measured_before(tmp_path):
     trainer.hooks = [again]
     trainer.fit(batches, epochs=2)
     assert again.record.rows == whole.record.rows
+
+
+def test_companions_do_not_count():
+    from mlp.diagnostics.smoothness.nearby import network_part
+    from mlp.layers.machinery.parameter import FlatParameters
+
+    names = ("input.conv_0.weight", "companions.stage_0.weight", "head.affine.bias")
+    flat = FlatParameters([Parameter(np.ones(n), name) for n, name in zip((2, 3, 1), names, strict=True)])
+    assert network_part(flat).tolist() == [True, True, False, False, False, True]
 
 
 def test_wrong_settings_are_named():
