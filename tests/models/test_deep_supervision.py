@@ -5,6 +5,8 @@ import math
 import numpy as np
 import pytest
 
+from mlp.data import Batches, load_dataset
+from mlp.data.formats.sources import MissingDataError
 from mlp.engine import CpuEngine, TextbookEngine
 from mlp.errors import ConfigurationError
 from mlp.layers import Affine, Tap, frozen_buffers
@@ -179,3 +181,27 @@ def test_errors():
         taps_of(vgg(8))
     with pytest.raises(ConfigurationError, match="companion_weight must be 0 or greater"):
         DeepSupervision(SoftmaxCrossEntropy(), {}, weight=-1)
+
+
+@pytest.mark.slow
+def test_gradients_of_vgg38_at_its_first_weights():
+    """|grad| with seed 0 and the first four training images of CIFAR-100, in float64."""
+    try:
+        train, _, _ = load_dataset("cifar100")
+    except MissingDataError:
+        pytest.skip("CIFAR-100 is not in the data folder")
+    x, targets = next(iter(Batches(train.take(np.arange(4)), 4, dtype=np.float64).epoch(0)))
+    norms = []
+    for alpha in (0.0, 0.1):
+        model = vgg(38, companions="blocks", seed=0, dtype=np.float64)
+        loss = DeepSupervision(SoftmaxCrossEntropy(), taps_of(model), alpha)
+        loss.forward(model.forward(x, training=True), targets)
+        model.backward(loss.backward())
+        norms.append({name: np.linalg.norm(p.grad) for name, p in model.named_parameters()})
+    for name, without, with_companions in (
+        ("input.conv_0", 6.7e-16, 1.0e-2),
+        ("stage_1.block_0.conv_0", 4.3e-11, 2.4e-3),
+        ("stage_2.reduction.conv_1", 7.8e-2, 7.8e-2),
+    ):
+        assert norms[0][f"{name}.weight"] == pytest.approx(without, rel=0.05)
+        assert norms[1][f"{name}.weight"] == pytest.approx(with_companions, rel=0.05)

@@ -17,6 +17,7 @@ from mlp.diagnostics.gradients.gallery import (
     batch_norm,
     concat,
     convolution,
+    deep_supervision,
     dropout,
     pooling,
     protocol,
@@ -36,6 +37,7 @@ FAMILIES = (
     softmax_cross_entropy,
     residual,
     concat,
+    deep_supervision,
     rules,
     protocol,
 )
