@@ -49,7 +49,7 @@ def sweep_command(arguments: Namespace) -> int:
     varied = [f"{len(chosen)} {name.replace('_', ' ')}s" for name, chosen in values.items() if len(chosen) > 1]
     root = Path(arguments.out)
     status = do_runs(planned, root, ", ".join(varied) or "nothing varies", arguments)
-    if arguments.dry_run:
+    if arguments.dry_run or arguments.estimate:
         return status
     text, written = write_results(planned, RunIndex(root))
     print("\n".join(["", text, *(f"written: {path}" for path in written)] if text else ["no results yet"]))

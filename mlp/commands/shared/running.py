@@ -12,6 +12,7 @@ from mlp.commands.command_line import path_argument
 from mlp.errors import ConfigurationError
 from mlp.reproduction.cluster.states import cancel, states_of, text_of
 from mlp.reproduction.cluster.submit import Wishes, submit
+from mlp.reproduction.costs import estimate_runs, estimate_text
 from mlp.reproduction.index import PlannedRun
 from mlp.reproduction.queue import run_all, share_machine
 from mlp.reproduction.work import exit_status_of, summarize
@@ -30,6 +31,11 @@ def add_machine_flags(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--devices", nargs="+", default=[], metavar="DEVICE", help="GPUs of this machine, one run each: cuda:0 cuda:1"
+    )
+    parser.add_argument(
+        "--estimate",
+        action="store_true",
+        help="measure a few steps of each network, say what all runs cost, run nothing",
     )
     there = parser.add_argument_group("on a cluster (each of these is for a task, which does one run)")
     there.add_argument("--cluster", choices=CLUSTERS, help="submit the runs instead of doing them here, and return")
@@ -58,6 +64,8 @@ def do_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments: Nam
     Args:
         what: the runs are, for the first line: "quick scale; synthetic images".
     """
+    if arguments.estimate:
+        return estimate(planned, arguments)
     if arguments.cluster:
         return submit_runs(planned, root, what, arguments)
     if arguments.dry_run:
@@ -71,6 +79,15 @@ def do_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments: Nam
     failed = [f"failed: {outcome.folder}: {outcome.message}" for outcome in outcomes if outcome.status == "failed"]
     print("\n".join(failed), file=sys.stderr, end="\n" if failed else "")
     return exit_status_of(outcomes)
+
+
+def estimate(planned: Sequence[PlannedRun], arguments: Namespace) -> int:
+    """Print what the runs cost, those that are finished included; return the exit status."""
+    costs = estimate_runs(planned, lambda line: print(line, flush=True))
+    places = share_machine(arguments.jobs, arguments.devices)
+    cores = arguments.cores if arguments.cluster else len(places[0].cores)
+    print(estimate_text(costs, len(places), cores))
+    return 0
 
 
 def submit_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments: Namespace) -> int:

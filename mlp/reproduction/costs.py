@@ -1,0 +1,125 @@
+"""What many runs will cost: a few steps of each different network, measured, times the steps that there will be.
+
+On a CPU what is measured is processor time, with one thread: core-seconds, which hold on a busy machine too, and which
+n cores share. On a GPU it is the time on the clock. Nothing is trained: the images are noise.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+
+from mlp.backend import move
+from mlp.engine import make_engine
+from mlp.errors import ConfigurationError
+from mlp.experiments.build import make_loss, make_model, make_rule
+from mlp.experiments.comparison import KNOWN_CLASSES
+from mlp.experiments.config import RunConfig
+from mlp.reproduction.index import PlannedRun
+
+MEASURED = 3  # steps; the first, which allocates, is not counted
+IMAGES = {"train": 47_500, "valid": 2_500, "test": 10_000}  # where nothing limits them
+MOST_IMAGES = 200  # in a batch that is measured: a larger one costs as much more as it is larger
+NOT_A_STEP: tuple[str, ...] = (  # settings that do not decide what a step costs
+    *("seed", "epochs", "learning_rate", "schedule", "schedule_unit", "schedule_length", "schedule_factor", "warm_up"),
+    *("weight_decay", "label_smoothing", "augment", "limit_train", "limit_valid", "split"),
+)
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """Seconds of a training step, and of a batch that is evaluated."""
+
+    training: float
+    evaluation: float
+
+    def of_run(self, config: RunConfig) -> float:
+        """Return the seconds of a whole run: its epochs, and the test pass."""
+        train, valid = config.limit_train or IMAGES["train"], config.limit_valid or IMAGES["valid"]
+        steps = config.epochs * -(-train // config.batch_size)
+        batches = config.epochs * -(-valid // config.batch_size) + -(-IMAGES["test"] // config.batch_size)
+        return steps * self.training + batches * self.evaluation
+
+
+def estimate_runs(
+    planned: Sequence[PlannedRun], tell: Callable[[str], object] = lambda line: None
+) -> list[tuple[PlannedRun, float]]:
+    """Return (run, seconds) for each run: seconds of a core, or of a GPU.
+
+    Args:
+        tell: gets a line for each network that is measured.
+
+    Raises:
+        ConfigurationError: the images of a run are of a size that only the data know.
+    """
+    known: dict[tuple, StepCost] = {}
+    costs = []
+    for run in planned:
+        config = RunConfig(**run.settings)
+        key = tuple((name, value) for name, value in config.as_dict().items() if name not in NOT_A_STEP)
+        if key not in known:
+            known[key] = measure_step(config)
+            tell(f"{run.name}: {known[key].training:.3f} s a step of {config.batch_size} images")
+        costs.append((run, known[key].of_run(config)))
+    return costs
+
+
+def measure_step(config: RunConfig) -> StepCost:
+    """Return the StepCost of a configuration, measured with one thread."""
+    if (config.dataset, config.labels) not in KNOWN_CLASSES:
+        raise ConfigurationError(f"--estimate knows the sizes of cifar100, cifar10 and mnist, not of {config.dataset}")
+    classes, shape = KNOWN_CLASSES[config.dataset, config.labels]
+    classes = config.limit_classes or classes
+    rng = np.random.default_rng(0)
+    number = min(config.batch_size, MOST_IMAGES)
+    x = rng.standard_normal((number, *shape)).astype(config.dtype)
+    targets = rng.integers(0, classes, number)
+    clock = process_time if config.device == "cpu" else perf_counter
+    model, loss, rule = make_model(config, classes, shape), make_loss(config), make_rule(config)
+    engine = make_engine(config.engine, 1, config.device, config.precision)
+    engine.bind(model, loss, rule)
+    x, targets = move(x, config.device), move(targets, config.device)
+    try:
+        training = mean_seconds(lambda: float(engine.train_step(x, targets)), clock)
+        evaluation = mean_seconds(lambda: float(engine.evaluate(x, targets)[0]), clock)
+    finally:
+        engine.close()
+    larger = config.batch_size / number
+    return StepCost(training * larger, evaluation * larger)
+
+
+def mean_seconds(function: Callable[[], Any], clock: Callable[[], float]) -> float:
+    """Return the mean seconds of a few calls, without the first."""
+    seconds = []
+    for _ in repeat(None, MEASURED):
+        begin = clock()
+        function()
+        seconds.append(clock() - begin)
+    return sum(seconds[1:]) / len(seconds[1:])
+
+
+def makespan(seconds: Sequence[float], places: int) -> float:
+    """Return how long runs take in so many places, the longest first, each where there is room first."""
+    ends = [0.0] * places
+    for one in sorted(seconds, reverse=True):
+        ends[ends.index(min(ends))] += one
+    return max(ends, default=0.0)
+
+
+def estimate_text(costs: Sequence[tuple[PlannedRun, float]], places: int, cores: int) -> str:
+    """Return sentences about what runs cost, and how long they take in so many places of so many cores each."""
+    seconds = [one for _, one in costs]
+    unit = "GPU" if any(run.settings.get("device", "cpu") != "cpu" for run, _ in costs) else "core"
+    cores = 1 if unit == "GPU" else cores
+    longest, longest_seconds = max(costs, key=lambda pair: pair[1])
+    epoch = longest_seconds / RunConfig(**longest.settings).epochs
+    lines = [
+        f"estimate: {len(costs)} runs, {sum(seconds) / 3600:,.0f} {unit}-hours in all",
+        f"the longest: {longest.name}, {longest_seconds / 3600:.1f} {unit}-hours, an epoch {epoch / cores:.0f} s",
+        f"{places} at once on {cores} {unit}(s) each: {makespan(seconds, places) / cores / 3600:,.1f} hours, if cores "
+        "share the work without loss",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,46 @@
+"""What many runs will cost: each network is measured once, the rest is arithmetic."""
+
+import pytest
+
+from mlp.commands import sweep
+from mlp.experiments.config import RunConfig
+from mlp.reproduction import costs
+from mlp.reproduction.costs import StepCost, estimate_runs, estimate_text, makespan, measure_step
+from mlp.reproduction.index import PlannedRun
+
+
+def test_a_run_is_its_steps_its_validation_and_its_test_pass():
+    config = RunConfig(epochs=3, batch_size=100)
+    assert StepCost(2.0, 0.5).of_run(config) == 3 * 475 * 2.0 + (3 * 25 + 100) * 0.5
+    small = RunConfig(epochs=2, batch_size=20, limit_train=30, limit_valid=1)
+    assert StepCost(1.0, 0.0).of_run(small) == 4.0
+
+
+def test_each_network_is_measured_once_and_settings_that_decide_no_step_share_it(monkeypatch):
+    measured = []
+    monkeypatch.setattr(costs, "measure_step", lambda config: measured.append(config) or StepCost(1.0, 0.0))
+    settings = [{"seed": 0}, {"seed": 1}, {"learning_rate": 0.1, "epochs": 50}, {"norm": "batch"}]
+    found = estimate_runs([PlannedRun(str(i), one) for i, one in enumerate(settings)])
+    assert len(measured) == 2
+    assert [seconds for _, seconds in found] == [47500, 47500, 23750, 47500]
+    text = estimate_text(found, places=2, cores=5)
+    assert "4 runs, 46 core-hours in all" in text
+    assert "the longest: 0, 13.2 core-hours, an epoch 95 s" in text
+
+
+def test_runs_in_places_the_longest_first():
+    assert makespan([3, 1, 2, 2], 2) == 4
+    assert makespan([5], 3) == 5
+    assert makespan([], 3) == 0
+
+
+def test_measured_steps_are_those_of_the_batch(call):
+    cost = measure_step(RunConfig(filters=2, batch_size=10, dataset="synthetic"))
+    assert cost.training > cost.evaluation > 0
+    many = measure_step(RunConfig(filters=2, batch_size=20 * costs.MOST_IMAGES, dataset="synthetic"))
+    assert many.training > 5 * cost.training
+    with pytest.raises(Exception, match="--estimate knows the sizes of"):
+        measure_step(RunConfig(dataset="npz:own.npz"))
+    status, out, _ = call(sweep, "--filters", 2, "--seed", 0, 1, "--estimate", "--jobs", 2)
+    assert status == 0
+    assert "estimate: 2 runs, " in out
