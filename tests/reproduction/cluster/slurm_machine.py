@@ -142,7 +142,7 @@ class SlurmMachine:
         self.start_controller()
         for name in self.names:
             self.start_node(name)
-        wait_for(lambda: set(self.node_states().values()) == {"idle"}, "idle nodes")
+        wait_for(self.all_idle, "idle nodes")
 
     def run_daemon(self, name, *words):
         """Start a daemon in the foreground, under a name."""
@@ -168,6 +168,30 @@ class SlurmMachine:
 
     def kill_node(self, name):
         self.kill(f"slurmd-{name}")
+
+    def heal(self):
+        """Cancel what is queued, start what has died, call drained nodes back, and wait until all are idle."""
+        if "slurmctld" not in self.processes:
+            self.start_controller()
+        for name in self.names:
+            if f"slurmd-{name}" not in self.processes:
+                self.start_node(name)
+        wait_for(self.node_states, "the controller")
+        subprocess.run(["scancel", "--user=root"], capture_output=True, check=False, timeout=60)
+        wait_for(self.all_idle, "idle nodes")
+
+    def all_idle(self):
+        states = self.node_states()
+        self.resume(states)
+        return set(states.values()) == {"idle"}
+
+    def resume(self, states):
+        """Call back the nodes that Slurm has drained, or given up; return how many."""
+        names = [name for name, state in states.items() if state.startswith(("drain", "down"))]
+        for name in names:
+            words = ["scontrol", "update", f"NodeName={name}", "State=RESUME"]
+            subprocess.run(words, capture_output=True, check=False, timeout=60)
+        return len(names)
 
     def say(self, *words):
         """Run a command of Slurm and return what it prints."""

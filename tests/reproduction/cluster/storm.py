@@ -125,10 +125,7 @@ def wait_for_running():
 
 def quiet(slurm, count):
     """Whether the queue is empty; nodes that Slurm drained are resumed, held tasks released, as an operator would."""
-    for name, state in slurm.node_states().items():
-        if state.rstrip("*").startswith("drain") or state.startswith("down"):
-            subprocess.run(["scontrol", "update", f"NodeName={name}", "State=RESUME"], capture_output=True, check=False)
-            count["nodes resumed"] += 1
+    count["nodes resumed"] += slurm.resume(slurm.node_states())
     tasks = queued_tasks()
     for task in tasks:
         if task.held:
