@@ -1,7 +1,12 @@
 """Sweeps: combinations, pairs and draws; folders; the table, and the sentence about the best of many."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +16,9 @@ from mlp.reproduction import queue
 from mlp.reproduction.index import RunIndex, name_of
 from mlp.reproduction.sweep.grid import combine, draw_points, plan_sweep, read_values
 from mlp.reproduction.sweep.results import luck
+from mlp.training.attempts import read_attempts
+
+CLUSTER_STAND_IN = str(Path(__file__).with_name("cluster") / "stand_in_train.py")
 
 STAND_IN = """
 import json, pathlib, random, sys
@@ -200,3 +208,50 @@ def test_a_sweep_of_real_runs(call, small, own_images, tmp_path):
     config = json.loads((tmp_path / "sweep" / "norm-batch" / "config.json").read_text())
     assert config["settings"]["dataset"] == f"npz:{own_images}"
     assert "By how much, several seeds would tell" in out
+
+
+DRIVER = """
+import sys
+from mlp.commands import sweep
+from mlp.reproduction import queue
+stand_in = sys.argv.pop(1)
+if stand_in:
+    queue.train_command = lambda: [sys.executable, "-I", "-S", stand_in]
+queue.FIRST_WAIT = 0.2
+sys.exit(sweep.main())
+"""
+
+
+def drive(out, milliseconds, *, stand_in=CLUSTER_STAND_IN, **options):
+    """Start a sweep of 24 runs as a process of its own."""
+    words = ["--seed", *range(12), "--epochs", 2, 3, "--limit-train", milliseconds, "--jobs", 3, "--out", out]
+    return subprocess.Popen([sys.executable, "-c", DRIVER, stand_in, *map(str, words)], **options)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs signals and locks of files")
+def test_a_sweep_with_killed_runs_and_a_killed_parent_ends_with_the_same_table(tmp_path):
+    """The parent's death stands for a reboot, and for more: its processes live on, and hold their folders."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    assert drive(tmp_path / "whole", 100, **quiet).wait(120) == 0
+    broken, killed = tmp_path / "broken", set()
+    parent = drive(broken, 100, **quiet)
+    deadline = time.monotonic() + 120
+    while len(killed) < 2 or len(list(broken.glob("*/test.json"))) < 8:
+        assert time.monotonic() < deadline
+        assert parent.poll() is None
+        for path in broken.glob("*/attempts.tsv") if len(killed) < 2 else ():
+            events = read_attempts(path.parent)
+            if events and events[-1].event == "start" and path not in killed:
+                os.kill(int(events[-1].process), signal.SIGKILL)
+                killed.add(path)
+                break
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    again = drive(broken, 100, stdout=subprocess.PIPE, text=True)
+    out, _ = again.communicate(timeout=120)
+    assert again.returncode == 0, out
+    assert (broken / "table.md").read_text() == (tmp_path / "whole" / "table.md").read_text()
+    assert len(list(broken.glob("*/test.json"))) == 24
+    assert "finished before" in out

@@ -104,6 +104,7 @@ def test_submit_repeat_and_finish(slurm, root):
     assert (root / "seed-0" / LOG).read_text().startswith(f"$ {sys.executable}")
 
 
+@pytest.mark.slow
 def test_usr2_ends_after_the_epoch_and_the_requeued_job_finishes_the_run(slurm, root):
     send(runs(0, epochs=6, milliseconds=500), root)
     wait_for_epoch(root / "seed-0")
@@ -205,6 +206,7 @@ def test_several_short_runs_a_task(slurm, root):
     assert len(jobs) == 1
 
 
+@pytest.mark.slow
 def test_a_signal_ends_a_task_of_several_runs_which_goes_on_where_it_was(slurm, root):
     planned = runs(0, 1, 2, epochs=3, milliseconds=500)
     send(planned, root, each=3)
@@ -215,6 +217,7 @@ def test_a_signal_ends_a_task_of_several_runs_which_goes_on_where_it_was(slurm, 
     assert [len(endings(root / f"seed-{seed}")) for seed in range(3)] == [1, 2, 1]
 
 
+@pytest.mark.slow
 def test_a_run_whose_epoch_never_fits_is_given_up(slurm, root):
     (run,) = runs(0)
     run.settings["batch_size"] = 3000  # milliseconds before the first epoch, in which the signal comes each time
