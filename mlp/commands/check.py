@@ -47,12 +47,12 @@ NETWORKS = {
 def main(arguments=None):
     """Run all checks; return 0 if they pass, 1 if one fails."""
     parser = CommandLine(DESCRIPTION)
-    parser.add_argument("target", nargs="?", metavar="FILE.py:NAME", help="a class of your own; none: all of mlp")
+    parser.add_argument("target", nargs="?", metavar="FILE.py:NAME", help="your own class (default: all of mlp)")
     parser.add_argument("--args", default="", help='arguments of its constructor, as in Python: "3, 4, kernel_size=3"')
     parser.add_argument(
-        "--input-shape", type=shape_of, metavar="N,..", help="with the batch first: 4,6,6,3; none: found"
+        "--input-shape", type=shape_of, metavar="N,..", help="with the batch first: 4,6,6,3 (default: found by trying)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the random points that are checked (default 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random points that are checked (default 0)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only checks with TEXT in the label (Conv2d)")
     parser.add_argument("--details", action="store_true", help="print the error of every array, not only of failures")
     options, unknown = parser.parse_known_args(arguments)

@@ -1,8 +1,9 @@
-"""Put runs beside each other: a table, curves, and gradient flow, on shared scales.
+"""Compare runs: a table, curves, and gradient flow, on shared scales.
 
     python scripts/compare.py runs/vgg08 runs/vgg38 runs/best --out runs/comparison
 
-Runs that differ only in the seed are shown as mean and standard deviation. Runs may be unfinished, or kept results.
+Runs that differ only in the seed are shown as mean and standard deviation. Unfinished runs and kept results can be
+compared, too.
 """
 
 from mlp.commands.command_line import CommandLine, path_argument

@@ -1,11 +1,11 @@
-"""Get a data set into the data folder, with its checksum compared.
+"""Download a data set into the data folder and compare its checksum.
 
     python scripts/download_data.py cifar100
     python scripts/download_data.py cifar100 --mirror https://example.org/data     (tried first; any number of them)
     python scripts/download_data.py cifar100 --archive /media/stick/cifar-100-python.tar.gz        (no network needed)
 
-If a download breaks off, repeat the command: it continues where it stopped. A file has its name only once it is
-complete; before, it is called name.part. Archives are not unpacked: they are read as they are.
+If a download breaks off, repeat the command: it continues where it stopped. A file gets its name only when it is
+complete; until then it is called name.part. Archives are not unpacked: they are read as they are.
 """
 
 from mlp.commands.command_line import CommandLine, path_argument
@@ -18,7 +18,7 @@ def main() -> int:
     parser = CommandLine(__doc__)
     parser.add_argument("name", metavar="NAME", help=f"the data set: {', '.join(SOURCES)}")
     parser.add_argument(
-        "--mirror", action="append", default=[], metavar="URL", help="address of a folder with the files"
+        "--mirror", action="append", default=[], metavar="URL", help="address of a folder with the files, tried first"
     )
     parser.add_argument(
         "--archive",
@@ -26,10 +26,12 @@ def main() -> int:
         default=[],
         type=path_argument,
         metavar="FILE",
-        help="a file that is there already",
+        help="a file that you already have",
     )
     parser.add_argument("--data-dir", type=path_argument, help="where to put it (default: MLP_DATA_DIR, else ./data)")
-    parser.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="without a byte (default 30)")
+    parser.add_argument(
+        "--timeout", type=float, default=30.0, metavar="SECONDS", help="give up after so long (default 30)"
+    )
     arguments = parser.parse_args()
     paths = download_dataset(arguments.name, arguments.data_dir, arguments.mirror, arguments.archive, arguments.timeout)
     for path in paths:

@@ -1,4 +1,4 @@
-"""Say what this machine can compute on: the CPU, and each GPU, or why there is none and what to do about it.
+"""Say what this machine can compute on: the CPU and each GPU, or why no GPU can be used and what to do about it.
 
 python scripts/devices.py                    # look
 python scripts/devices.py --require-gpu      # exit status 1 unless cuda:0 can be used, for scripts

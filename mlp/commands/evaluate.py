@@ -23,7 +23,9 @@ def main() -> int:
     )
     add_trust_flag(parser)
     parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
-    parser.add_argument("--classes", type=int, default=5, metavar="N", help="worst and best classes (default: 5 each)")
+    parser.add_argument(
+        "--classes", type=int, default=5, metavar="N", help="worst and best classes to show (default: 5 each)"
+    )
     arguments = parser.parse_args()
     evaluation = evaluate_run(
         arguments.run,

@@ -1,10 +1,10 @@
-"""Ask the model of a run what it sees in your images: a table of the five most likely classes, and a picture.
+"""Show what the model of a run sees in your images: a table of the five most likely classes, and a picture.
 
     python scripts/predict.py runs/vgg38 cat.jpg dog.png
     python scripts/predict.py runs/vgg38 images.npy --out what.png
 
-Pictures of another size are cut to their middle and resized to the model's; the table says so. They are read by
-Pillow (python -m pip install pillow). Arrays in .npy files are bytes, (H, W, 3) or (N, H, W, 3).
+Pictures of another size are cropped to a square in the middle and resized for the model; the table says so. Reading
+them needs Pillow (python -m pip install pillow). Arrays in .npy files are bytes, (H, W, 3) or (N, H, W, 3).
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Run the experiments of five reports, and put our numbers beside the published ones.
+"""Run the experiments of five reports, and compare our numbers with the published ones.
 
     python scripts/reproduce.py list                        every row: state, settings, published numbers
     python scripts/reproduce.py run s0-7 --scale quick      one row, small: about a minute
@@ -6,15 +6,16 @@
     python scripts/reproduce.py run s0 --seeds 0 256 512 --device cuda:0
     python scripts/reproduce.py run s0 --cluster slurm --time 2:00:00 --cores 4       as jobs, see sweep.py --help
     python scripts/reproduce.py status --watch              what became of each run
-    python scripts/reproduce.py table s0-tab1               ours beside the published numbers, with a verdict
+    python scripts/reproduce.py table s0-tab1               our numbers, the published ones, and a verdict
     python scripts/reproduce.py figure s0-fig1              one of the reports' figures, as PNG and PDF
     python scripts/reproduce.py findings                    what the reports found, and whether our runs show it
     python scripts/reproduce.py report x-6                  one row's page: the loss around networks, all measurements
     python scripts/reproduce.py report                      a page with all tables and figures, as HTML and Markdown
 
-s0 ... s4 are the reports, x is what follows from several; s0-7 is a row, s0-tab1 and s4-fig7 are tables and figures of
-the reports. A row can need several runs, and rows share runs: each is run once. Repeat a command after Ctrl-C or a
-failure: finished runs are skipped, interrupted ones continue. A run is a folder as scripts/train.py makes it.
+s0 ... s4 are the reports, and x has experiments that follow from several of them. s0-7 is a row; s0-tab1 and s4-fig7
+are tables and figures of the reports. A row can need several runs, and rows share runs: each is run once. Repeat a
+command after Ctrl-C or a failure: finished runs are skipped, interrupted ones continue. A run is a folder as
+scripts/train.py makes it.
 """
 
 import sys

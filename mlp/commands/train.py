@@ -5,15 +5,15 @@
     python scripts/train.py --model net.py:deep --out runs/deep         (a function in a file of your own, see --model)
     python scripts/train.py --dataset synthetic --epochs 3 --limit-train 2000 --out runs/try    (no data needed)
 
-Interrupt it at any time (Ctrl-C, kill, power cut) and repeat the command with --resume: at most the epoch in progress
-is lost, and the result is the same, bit for bit. The folder holds config.json, metrics.csv, curves.png, the gradient
-flow as gradient_flow.npz and figures, two checkpoints, attempts.tsv (who ran it, where, with what, how that ended), and
-test.json once all epochs are done. --statistics adds tables
-and figures of activations, gradients between layers, batch norm and updates; like paths, it can change in a resume.
-So can --keep-weights and --smoothness, which change no number of the run.
+You can interrupt it at any time (Ctrl-C, kill, power cut). Repeat the command with --resume: at most the epoch in
+progress is lost, and the result is the same, bit for bit. The folder holds config.json, metrics.csv, curves.png, the
+gradient flow as gradient_flow.npz and figures, two checkpoints, attempts.tsv (when and where it ran, on what, and how
+that ended), and test.json once all epochs are done. --statistics adds tables and figures of activations, gradients between layers, batch
+norm and updates. Like paths, it can be switched on or off when you resume, and so can --keep-weights and --smoothness:
+they change no number of the run.
 
-For schedulers: the signal USR2 ends the run after the epoch in progress, with exit status 75; a folder that another
-process writes to is exit status 73; every other error is 2.
+For job schedulers: the signal USR2 ends the run after the epoch in progress, with exit status 75. Exit status 73 means
+that another process is writing to the folder; every other error is 2.
 """
 
 from typing import Any
@@ -37,10 +37,10 @@ def main() -> int:
     paths.add_argument(
         "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
     )
-    paths.add_argument("--download", action="store_true", help="get a data set that is missing into that folder")
+    paths.add_argument("--download", action="store_true", help="download the data set if it is missing")
     paths.add_argument("--resume", action="store_true", help="continue the run in --out; settings may be left out")
-    paths.add_argument("--stop-after", type=int, metavar="N", help="end once N epochs exist; the schedule spans all")
-    paths.add_argument("--statistics", action="store_true", help="record and draw what flows between layers, too")
+    paths.add_argument("--stop-after", type=int, metavar="N", help="stop after epoch N; the schedule still spans all")
+    paths.add_argument("--statistics", action="store_true", help="also record and draw what flows between the layers")
     paths.add_argument("--keep-weights", action="store_true", help="keep the weights of every epoch, in OUT/weights/")
     paths.add_argument(
         "--smoothness", type=int, metavar="N", help="every N steps, measure how well the gradient predicts what is near"
@@ -52,7 +52,7 @@ def main() -> int:
         metavar="N",
         help="with --smoothness: covariate shift of N layers",
     )
-    paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one a core)")
+    paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one per core)")
     add_trust_flag(paths)
     arguments = parser.parse_args()
 

@@ -91,13 +91,13 @@ class RunConfig:
 
     model: str = setting(
         "vgg08",
-        "vgg08, vgg38, or vgg<depth> with depth 8 + 6 blocks a stage: 8, 14, 20, ...; ssrn for a hyperspectral scene; "
-        "or FILE.py:function, a function "
-        "of num_classes, image_channels and seed, or of some of them, that returns a model of your own",
+        "vgg08, vgg38, or vgg<depth> with depth 8, 14, 20, ...: 6 more for each block in every stage; ssrn for a "
+        "hyperspectral scene; or FILE.py:function, a function of num_classes, image_channels and seed, or of some of "
+        "them, that returns your own model",
     )
     norm: str = setting("none", "normalization in the blocks", NORMS)
     norm_groups: int | None = setting(
-        None, "with --norm group: how many groups the channels form", minimum=1, unset=str(NORM_GROUPS)
+        None, "with --norm group: the number of groups of channels", minimum=1, unset=str(NORM_GROUPS)
     )
     norm_position: str = setting("before", "normalization before or after the activation", NORM_POSITIONS)
     residual: bool = setting(False, "shortcuts around the processing blocks")
@@ -108,7 +108,7 @@ class RunConfig:
     )
     dropout: float = setting(0.0, "dropout probability, applied after each normalization layer", minimum=0, below=1)
     filters: int = setting(32, "channels of every convolution", minimum=1)
-    dense: bool = setting(False, "blocks that concatenate what they compute with what they read, as DenseNet's")
+    dense: bool = setting(False, "blocks that concatenate their outputs with their inputs, as in DenseNet")
     growth: int | None = setting(None, "with --dense: channels that each block adds", minimum=1, unset=str(GROWTH))
     multi_scale: bool = setting(False, "processing blocks with 3x3 and 5x5 convolutions side by side")
     initializer: str = setting("pytorch", "first weights of the convolutions", tuple(INITIALIZERS))
@@ -118,11 +118,11 @@ class RunConfig:
         COMPANION_PLACES,
     )
     companion_weight: float = setting(
-        0.1, "with --companions: what their losses count in the first epoch; it falls to 0 in a line", minimum=0
+        0.1, "with --companions: the weight of their losses in the first epoch; it falls to 0 linearly", minimum=0
     )
-    companion_threshold: float = setting(0.0, "with --companions: a loss below it counts nothing", minimum=0)
+    companion_threshold: float = setting(0.0, "with --companions: a loss below this is ignored", minimum=0)
     dataset: str = setting("cifar100", f"images to train on: {', '.join(DATASET_FORMS)}")
-    labels: str = setting("fine", "classes, or groups of classes where the data set has them", LABELS)
+    labels: str = setting("fine", "classes, or groups of classes if the data set has them", LABELS)
     split: str = setting(
         "coursework",
         "the reports' random split, or one with equal classes; for the pixels of a scene, its default per_class or "
@@ -143,7 +143,7 @@ class RunConfig:
     schedule_unit: str = setting("epoch", "what the schedule counts", SCHEDULE_UNITS)
     schedule_length: int | None = setting(
         None,
-        "how many units the cosine falls for, a stair of step lasts, or the first cycle of warm_restarts",
+        "number of units until the cosine has fallen, between drops of step, or in the first cycle of warm_restarts",
         minimum=1,
         unset="--epochs for cosine (without those of --warm-up), a third of them for the others",
     )
@@ -154,27 +154,27 @@ class RunConfig:
         above=0,
         unset="0.1 for step, 0.96 for exponential, 1 for warm_restarts",
     )
-    warm_up: int = setting(0, "epochs in which the rate first rises in a line from a hundredth", minimum=0)
-    weight_decay: float = setting(0.0, "coupled L2 penalty, part of the gradient", minimum=0)
+    warm_up: int = setting(0, "epochs in which the rate first rises linearly, from a hundredth of its value", minimum=0)
+    weight_decay: float = setting(0.0, "coupled L2 penalty, added to the gradient", minimum=0)
     decoupled_weight_decay: float | None = setting(
-        None, "decay of the weights around the rule, as in AdamW", minimum=0, unset="0.01 for adamw, else 0"
+        None, "decay of the weights outside the rule, as in AdamW", minimum=0, unset="0.01 for adamw, else 0"
     )
     no_decay: str | None = setting(
-        None, "regular expression: parameters with such names do not decay, say '(gamma|beta|bias)$'"
+        None, "regular expression: parameters with matching names do not decay, for example '(gamma|beta|bias)$'"
     )
     clip_norm: float | None = setting(None, "largest norm of the whole gradient", above=0)
-    clip_value: float | None = setting(None, "largest size of each number of the gradient", above=0)
-    label_smoothing: float = setting(0.0, "part of the target that is spread over all classes", minimum=0, below=1)
-    seed: int = setting(0, "of weights, shuffling and augmentation", minimum=0)
+    clip_value: float | None = setting(None, "largest absolute value of each number in the gradient", above=0)
+    label_smoothing: float = setting(0.0, "fraction of the target that is spread over all classes", minimum=0, below=1)
+    seed: int = setting(0, "seed of the first weights, the shuffling and the augmentation", minimum=0)
     device: str = setting("cpu", "cpu, or cuda:0 for a GPU")
-    engine: str = setting("auto", "how the mathematics is run", ENGINES)
+    engine: str = setting("auto", "what does the arithmetic; auto picks the fastest", ENGINES)
     dtype: str = setting("float32", "precision of weights and images", DTYPES)
-    precision: str = setting("float32", "products of the cuda engine: tf32 has fewer digits, and is faster", PRECISIONS)
-    limit_classes: int | None = setting(
-        None, "use only the images of the first so many classes", minimum=2, unset="all"
+    precision: str = setting(
+        "float32", "of products in the cuda engine: tf32 has fewer digits and is faster", PRECISIONS
     )
-    limit_train: int | None = setting(None, "use only the first so many training images", minimum=1, unset="all")
-    limit_valid: int | None = setting(None, "use only the first so many validation images", minimum=1, unset="all")
+    limit_classes: int | None = setting(None, "use only the first N classes", minimum=2, unset="all")
+    limit_train: int | None = setting(None, "use only the first N training images", minimum=1, unset="all")
+    limit_valid: int | None = setting(None, "use only the first N validation images", minimum=1, unset="all")
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
