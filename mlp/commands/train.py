@@ -8,9 +8,10 @@
 You can interrupt it at any time (Ctrl-C, kill, power cut). Repeat the command with --resume: at most the epoch in
 progress is lost, and the result is the same, bit for bit. The folder holds config.json, metrics.csv, curves.png, the
 gradient flow as gradient_flow.npz and figures, two checkpoints, attempts.tsv (when and where it ran, on what, and how
-that ended), and test.json once all epochs are done. --statistics adds tables and figures of activations, gradients between layers, batch
-norm and updates. Like paths, it can be switched on or off when you resume, and so can --keep-weights and --smoothness:
-they change no number of the run.
+that ended), and test.json once all epochs are done.
+
+--statistics adds tables and figures of activations, gradients between layers, batch norm and updates. Like paths, it
+can be switched on or off when you resume, and so can --keep-weights and --smoothness: they change no number of the run.
 
 For job schedulers: the signal USR2 ends the run after the epoch in progress, with exit status 75. Exit status 73 means
 that another process is writing to the folder; every other error is 2.
