@@ -7,12 +7,14 @@ With n[r, c] pixels of class r that were taken for class c, n of all, and row an
     kappa   (OA - p) / (1 - p)    p = sum over c of n[c, .] n[., c] / n^2, what OA would be by chance
 """
 
+from typing import Any
+
 import numpy as np
 
 from mlp import plotting
 from mlp.data import SCENES, Batches, Scene, all_patches, find_data_dir
-from mlp.experiments.build import make_model
-from mlp.experiments.inference import Evaluation, checkpoint_path, evaluate_run, run_forward
+from mlp.experiments.build import load_images, make_model
+from mlp.experiments.inference import Evaluation, checkpoint_path, run_forward
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_arrays, write_figure
 from mlp.training.checkpoint import load_model
@@ -62,6 +64,9 @@ def write_scene(folder: RunFolder, title: str, data_dir: PathLike | None = None)
     arrays = {"predicted": predicted, "classes": scene.classes, "class_names": np.array(scene.class_names)}
     write_arrays(folder / "class_map.npz", arrays)
     write_figure(folder / "class_map.png", plotting.scene_maps(scene, predicted, title))
-    found = scores_of(evaluate_run(folder.path, "test", data_dir=data_dir, trust_code=True))
+    _, _, test = load_images(folder.load()[0], data_dir)
+    patches: Any = test.images
+    guesses = predicted[patches.rows, patches.columns].astype(np.int64) - 1
+    found = scores(confusion(test.labels, guesses, test.num_classes))
     print(f"OA {found['overall_accuracy']:.2%}, AA {found['average_accuracy']:.2%}, kappa {found['kappa']:.4f}")
     return found
