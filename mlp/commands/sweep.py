@@ -26,6 +26,7 @@ from pathlib import Path
 
 from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.shared.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
+from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig, flag_of, kind_of
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.sweep.grid import combine, draw_points, plan_sweep, read_values
@@ -40,6 +41,8 @@ def sweep_command(arguments: Namespace) -> int:
     if arguments.devices:
         words["device"] = ["cuda:0"]  # each run sees one GPU, which is the first there
     values = {name: read_values(name, given) for name, given in words.items()}
+    if arguments.zip and arguments.sample is not None:
+        raise ConfigurationError("--zip pairs values up, --sample draws from them: choose one")
     if arguments.sample is None:
         settings = combine(values, arguments.zip)
     else:
@@ -101,4 +104,5 @@ def main() -> int:
 
 
 def after_interrupt() -> str:
-    return "repeat the command to continue; finished runs are skipped"
+    asked = sys.argv[1:2] in (["status"], ["cancel"])
+    return "" if asked else "repeat the command to continue; finished runs are skipped"
