@@ -13,20 +13,20 @@ Devices are written as PyTorch writes them: "cpu", "cuda:0", "cuda:1", ...
 import functools
 import re
 import sys
-from types import ModuleType
+from typing import cast
 
 import numpy as np
 
 from mlp.errors import DeviceError
 from mlp.machine.cuda_devices import gpu_problem
-from mlp.typing import Array
+from mlp.typing import Array, ArrayLibrary
 
 
-def get_array_module(array: Array) -> ModuleType:
+def get_array_module(array: Array) -> ArrayLibrary:
     """Return the library (numpy or cupy) that `array` belongs to."""
     if type(array).__module__.partition(".")[0] == "cupy":
-        return sys.modules["cupy"]
-    return np
+        return cast(ArrayLibrary, sys.modules["cupy"])
+    return cast(ArrayLibrary, np)
 
 
 def device_of(array: Array) -> str:

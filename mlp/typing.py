@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.random import Generator
@@ -14,6 +14,17 @@ DType = DTypeLike  # np.float32, "float64", ...
 PathLike = str | Path
 Schedule = Callable[[int], float]  # step -> learning rate
 Initializer = Callable[[Shape, int, int, Generator], Array]  # shape, fan_in, fan_out, rng -> float64
+
+
+class ArrayLibrary(Protocol):
+    """NumPy or CuPy: functions of the same names, which return arrays."""
+
+    linalg: Any
+    lib: Any
+    uint16: Any
+
+    def __getattr__(self, name: str, /) -> Callable[..., Array]:
+        """Return a function of the library."""
 
 
 class BatchSource(Protocol):

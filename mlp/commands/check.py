@@ -2,14 +2,19 @@
 
 import argparse
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from mlp.commands.command_line import CommandLine
 from mlp.diagnostics import check_layer, check_loss, check_model
-from mlp.diagnostics.gradients.layer_cases import CASES
+from mlp.diagnostics.gradients.layer_cases import CASES, LayerCase
 from mlp.diagnostics.gradients.own_file import check_file
-from mlp.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy
+from mlp.diagnostics.gradients.report import GradientReport
+from mlp.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from mlp.models import vgg
 from mlp.rng import generator
+from mlp.typing import Array
 
 DESCRIPTION = """\
 Check backward passes against finite differences: all those of mlp, or one in a file of your own.
@@ -32,7 +37,7 @@ grads_wrt_params, or a loss, or a learning rule. In Python:
     print(check_layer(MyLayer(), input_shape=(4, 6, 6, 3)))
 """
 
-NETWORKS = {
+NETWORKS: dict[str, dict[str, Any]] = {
     "VGG14 plain": {},
     "VGG14 BN": {"norm": "batch"},
     "VGG14 BN+RC": {"norm": "batch", "residual": True, "reduction_shortcut": "avgpool"},
@@ -44,7 +49,35 @@ NETWORKS = {
 }
 
 
-def main(arguments=None):
+def checks_of_everything(seed: int) -> dict[str, Callable[[], GradientReport]]:
+    """Return {label: check} for all layers, losses and a few networks."""
+    checks: dict[str, Callable[[], GradientReport]] = {case.label: partial(check_case, case, seed) for case in CASES}
+    numbers = generator(seed, "probe").random((5, 7))  # targets between 0 and 1
+    losses: list[tuple[str, Loss, Array | None]] = [
+        ("SoftmaxCrossEntropy", SoftmaxCrossEntropy(), None),
+        ("SoftmaxCrossEntropy, smoothed", SoftmaxCrossEntropy(label_smoothing=0.1), None),
+        ("MeanSquaredError", MeanSquaredError(), numbers),
+        ("BinaryCrossEntropy", BinaryCrossEntropy(), numbers),
+    ]
+    for label, loss, targets in losses:
+        checks[label] = partial(check_loss, loss, (5, 7), targets, seed=seed)
+    for label, keywords in NETWORKS.items():
+        checks[label] = partial(check_network, keywords, seed)
+    return checks
+
+
+def check_case(case: LayerCase, seed: int) -> GradientReport:
+    """Check a layer."""
+    return check_layer(case.make(), case.input_shape, seed=seed)
+
+
+def check_network(keywords: Mapping[str, Any], seed: int) -> GradientReport:
+    """Check a small VGG14 with these settings."""
+    size = 16 if keywords.get("norm") in ("instance", "group") else 8  # halved to 1 pixel: too few to normalize
+    return check_model(vgg(depth=14, filters=4, num_classes=10, **keywords), (4, size, size, 3), seed=seed)
+
+
+def main(arguments: Any = None) -> Any:
     """Run all checks; return 0 if they pass, 1 if one fails."""
     parser = CommandLine(DESCRIPTION)
     parser.add_argument("target", nargs="?", metavar="FILE.py:NAME", help="your own class (default: all of mlp)")
@@ -70,22 +103,7 @@ def main(arguments=None):
             "--args and --input-shape belong to a class of your own: check_gradients.py FILE.py:NAME --args ..."
         )
 
-    checks = {
-        case.label: lambda case=case: check_layer(case.make(), case.input_shape, seed=options.seed) for case in CASES
-    }
-    numbers = generator(options.seed, "probe").random((5, 7))  # targets between 0 and 1
-    for label, (loss, targets) in {
-        "SoftmaxCrossEntropy": (SoftmaxCrossEntropy(), None),
-        "SoftmaxCrossEntropy, smoothed": (SoftmaxCrossEntropy(label_smoothing=0.1), None),
-        "MeanSquaredError": (MeanSquaredError(), numbers),
-        "BinaryCrossEntropy": (BinaryCrossEntropy(), numbers),
-    }.items():
-        checks[label] = lambda loss=loss, targets=targets: check_loss(loss, (5, 7), targets, seed=options.seed)
-    for label, keywords in NETWORKS.items():
-        size = 16 if keywords.get("norm") in ("instance", "group") else 8  # halved to 1 pixel: too few to normalize
-        checks[label] = lambda keywords=keywords, size=size: check_model(
-            vgg(depth=14, filters=4, num_classes=10, **keywords), (4, size, size, 3), seed=options.seed
-        )
+    checks = checks_of_everything(options.seed)
     checks = {label: check for label, check in checks.items() if options.only.lower() in label.lower()}
     if not checks:
         parser.error(f"no check has {options.only!r} in its label")
@@ -110,14 +128,14 @@ def main(arguments=None):
     return 1 if failed else 0
 
 
-def check_own(options):
+def check_own(options: Any) -> Any:
     """Print the report about a class in a file; return 0 if it passed, 1 if not."""
     report = check_file(options.target, options.args, options.input_shape, options.seed)
     print(report)
     return 0 if report.passed else 1
 
 
-def shape_of(text):
+def shape_of(text: Any) -> Any:
     """Return the shape that "4,6,6,3", "4x6x6x3" or "(4, 6)" means."""
     parts = [part.strip() for part in text.strip("() ").replace("x", ",").split(",")]
     if not all(part.isdigit() and int(part) > 0 for part in parts):
@@ -128,7 +146,7 @@ def shape_of(text):
     return tuple(int(part) for part in parts)
 
 
-def worst_in(report, mode):
+def worst_in(report: Any, mode: Any) -> Any:
     """Return the largest error among the rows of one mode, as text."""
     errors = [row.error for row in report.rows if row.mode == mode]
     return f"{max(errors):.1e}" if errors else "-"

@@ -4,6 +4,8 @@ python scripts/devices.py                    # look
 python scripts/devices.py --require-gpu      # exit status 1 unless cuda:0 can be used, for scripts
 """
 
+from typing import Any
+
 import numpy as np
 
 from mlp.backend import parse_device
@@ -15,7 +17,7 @@ from mlp.machine.cuda_devices import gpu_problem, list_gpus
 from mlp.machine.processor import cpu_model
 
 
-def main(arguments=None):
+def main(arguments: Any = None) -> Any:
     parser = CommandLine(__doc__)
     parser.add_argument("--require-gpu", action="store_true", help="exit status 1 unless cuda:0 can be used")
     options = parser.parse_args(arguments)
@@ -31,12 +33,12 @@ def main(arguments=None):
     return 0
 
 
-def gpu_table():
+def gpu_table() -> Any:
     """Return a line for each GPU, with what is wrong with it if it cannot be used."""
     gpus = list_gpus()
     rows = [("device", "name", "memory free", "compute capability", "driver", "CuPy's CUDA", "")]
     for gpu in gpus:
         memory = f"{gpu.free / 1e9:.1f} of {gpu.total / 1e9:.1f} GB"
-        problem = gpu_problem(parse_device(gpu.device)) or ""
+        problem = gpu_problem(parse_device(gpu.device) or 0) or ""
         rows.append((gpu.device, gpu.name, memory, gpu.capability, f"CUDA {gpu.driver}", gpu.runtime, problem))
     return aligned(rows, "<<<<<<<")

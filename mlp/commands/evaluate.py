@@ -4,6 +4,8 @@ python scripts/evaluate.py runs/vgg38
 python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
 """
 
+from typing import Any
+
 from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.shared.trust import add_trust_flag
 from mlp.data import SCENES
@@ -53,7 +55,7 @@ def main() -> int:
     return 0
 
 
-def class_row(row):
+def class_row(row: tuple[Any, ...] | None) -> tuple[str, ...]:
     """Return the cells of a class; dots for those between the worst and the best."""
     if row is None:
         return ("...", "", "", "", "")

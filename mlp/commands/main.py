@@ -21,7 +21,15 @@ from difflib import get_close_matches
 
 from mlp.commands.command_line import outcome_of
 
-COMMANDS = ("train", "evaluate", "predict", "compare", "landscape", "smoothness", "gradient-correlation")
+COMMANDS: tuple[str, ...] = (
+    "train",
+    "evaluate",
+    "predict",
+    "compare",
+    "landscape",
+    "smoothness",
+    "gradient-correlation",
+)
 COMMANDS += ("sweep", "reproduce", "check", "data", "devices")
 
 

@@ -19,8 +19,10 @@ scripts/train.py makes it.
 """
 
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.shared.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
@@ -44,12 +46,12 @@ from mlp.reproduction.scale import QUICK, SCALES, choose_dataset, find_scale, wi
 from mlp.reproduction.tables import make_table
 
 
-def list_command(arguments):
+def list_command(arguments: Any) -> None:
     rows = select([arguments.report])
     print(rows_as_json(rows) if arguments.json else list_rows(rows))
 
 
-def run_command(arguments):
+def run_command(arguments: Any) -> Any:
     scale = find_scale(arguments.scale)
     device = "cuda:0" if arguments.devices else arguments.device  # each run sees one GPU, the first there
     rows = select(arguments.rows)
@@ -79,16 +81,16 @@ def run_command(arguments):
     return status or (1 if failed else 0)
 
 
-def status_command(arguments):
+def status_command(arguments: Any) -> Any:
     return show_states(Path(arguments.folder), arguments.watch)
 
 
-def cancel_command(arguments):
+def cancel_command(arguments: Any) -> Any:
     return cancel_runs(Path(arguments.folder))
 
 
 @contextmanager
-def runs_and_scale(arguments):
+def runs_and_scale(arguments: Any) -> Iterator[Any]:
     """Yield the RunIndex of --runs, and the Scale of --scale or None; at the end name the runs that are damaged."""
     if arguments.runs != RUNS and not Path(arguments.runs).is_dir():
         raise ConfigurationError(f"--runs: there is no folder {arguments.runs}")
@@ -100,7 +102,7 @@ def runs_and_scale(arguments):
             print(f"damaged: {message}; delete the folder to run it again", file=sys.stderr)
 
 
-def table_command(arguments):
+def table_command(arguments: Any) -> None:
     with runs_and_scale(arguments) as (index, scale):
         table = make_table(arguments.id, index, scale, arguments.seeds)
     text = format_table(table, arguments.format)
@@ -114,12 +116,12 @@ def table_command(arguments):
         print(arguments.out)
 
 
-def findings_command(arguments):
+def findings_command(arguments: Any) -> None:
     with runs_and_scale(arguments) as (index, scale):
         print(findings_text(check_findings(index, scale, arguments.seeds)))
 
 
-def figure_command(arguments):
+def figure_command(arguments: Any) -> None:
     out = arguments.out or Path(arguments.runs) / "figures"
     with runs_and_scale(arguments) as (index, scale):
         for name in arguments.ids:
@@ -131,7 +133,7 @@ def figure_command(arguments):
                 print(f"not complete: {line}", file=sys.stderr)
 
 
-def report_command(arguments):
+def report_command(arguments: Any) -> None:
     out = arguments.out or Path(arguments.runs) / "report"
     with runs_and_scale(arguments) as (index, scale):
         rows = [row.id for row in select(arguments.rows)] if arguments.rows else []
@@ -143,7 +145,7 @@ def main() -> int:
     parser = CommandLine(__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    def command(name, function, text, shows_runs=False):
+    def command(name: str, function: Any, text: Any, shows_runs: Any = False) -> Any:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(function=function)
         if shows_runs:

@@ -1,5 +1,6 @@
 """Data sets by name, split and ready for `Batches`."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,14 @@ from mlp.errors import ConfigurationError
 from mlp.typing import PathLike
 
 # Each loader takes the data folder and returns (train, test).
-DATASETS = {
+DATASETS: dict[str, Callable[[Path], tuple[ImageSet, ImageSet]]] = {
     "cifar100": load_cifar100,
     "cifar10": load_cifar10,
     "mnist": load_mnist,
     "synthetic": lambda data_dir: synthetic(),
 }
 # Your own images, "npz:FILE" and "folder:DIR": each loader takes what comes after the colon.
-OWN_IMAGES = {"npz": load_npz, "folder": load_folder}
+OWN_IMAGES: dict[str, Callable[[str], tuple[ImageSet, ImageSet]]] = {"npz": load_npz, "folder": load_folder}
 # Each loader takes the data folder and returns a Scene, whose pixels are split in three.
 SCENES = {"indian_pines": load_indian_pines}
 DATASET_FORMS = (*DATASETS, *SCENES, "npz:FILE", "folder:DIR")

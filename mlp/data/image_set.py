@@ -29,9 +29,9 @@ class ImageSet:
 
     images: np.ndarray
     labels: np.ndarray
-    class_names: tuple
+    class_names: tuple[str, ...]
     coarse_labels: np.ndarray | None = None
-    coarse_names: tuple = ()
+    coarse_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.check_images()

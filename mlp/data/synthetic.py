@@ -11,6 +11,7 @@ separate them. Every class contains its own mirror images, because training flip
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.random import Generator
@@ -25,7 +26,7 @@ NOISE = 24.0  # standard deviation, of 255
 
 # Each pattern is a wave in -1 .. 1 over phases y and x (radians, zero at a random point of the image).
 # `side` is +1 or -1 at random, an image each.
-PATTERNS = {
+PATTERNS: dict[str, Callable[[Array, Array, Array], Array]] = {
     "rows": lambda y, x, side: np.cos(y),
     "columns": lambda y, x, side: np.cos(x),
     "diagonals": lambda y, x, side: np.cos((y + side * x) * math.sqrt(0.5)),

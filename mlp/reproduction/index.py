@@ -26,7 +26,7 @@ NOT_IDENTITY = ("device", "engine")
 LONGEST_NAME = 150  # characters of a folder's name
 
 
-def identity(settings: Mapping[str, Any]) -> tuple:
+def identity(settings: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return what two runs have in common if they are the same: all settings but where and how they are computed."""
     config = RunConfig(**settings).as_dict()
     return tuple((name, value) for name, value in config.items() if name not in NOT_IDENTITY)
@@ -82,9 +82,9 @@ class RunIndex:
     def __init__(self, root: PathLike) -> None:
         self.root = Path(root)
         self.damaged: list[str] = []
-        self._folders: dict[tuple, RunFolder] = {}
+        self._folders: dict[tuple[Any, ...], RunFolder] = {}
         self._records: dict[Path, RunRecord | None] = {}
-        self._names: dict[Path, tuple | None] = {}  # what a folder holds; None for a damaged one
+        self._names: dict[Path, tuple[Any, ...] | None] = {}  # what a folder holds; None for a damaged one
         for path in sorted(self.root.rglob("config.json")):
             folder = RunFolder(path.parent)
             try:
@@ -134,7 +134,7 @@ class RunIndex:
 
 def each_once(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
     """Return runs without those whose settings have come before; who wants them is noted at the first."""
-    known: dict[tuple, PlannedRun] = {}
+    known: dict[tuple[Any, ...], PlannedRun] = {}
     for run in runs:
         first = known.setdefault(identity(run.settings), run)
         first.wanted_by += [who for who in run.wanted_by if who not in first.wanted_by]

@@ -35,7 +35,7 @@ class PatientFile(io.FileIO):
     problem: OSError | None = None
     ends_with_reader = False
 
-    def write(self, data: Any) -> int | None:
+    def write(self, data: Any, /) -> int:
         if self.problem is None:
             try:
                 return super().write(data)

@@ -36,7 +36,7 @@ class RemoteFile:
 
     name: str
     md5: str
-    addresses: tuple
+    addresses: tuple[str, ...]
 
 
 SOURCES = {

@@ -37,9 +37,9 @@ class Form:
     """
 
     folder: str
-    names: tuple
-    read: Callable
-    archives: tuple = ()
+    names: tuple[str, ...]
+    read: Callable[..., Any]
+    archives: tuple[Any, ...] = ()
 
 
 def find_data_dir(data_dir: PathLike | None = None) -> Path:

@@ -7,6 +7,7 @@ squares.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from mlp.layers import (
     ELU,
@@ -41,8 +42,8 @@ class LayerCase:
     """One layer to check."""
 
     label: str
-    make: Callable  # () -> a new layer
-    input_shape: tuple  # with the batch axis
+    make: Callable[[], Any]  # () -> a new layer
+    input_shape: tuple[int, ...]  # with the batch axis
 
 
 def residual_block(channels: int) -> Sequential:

@@ -29,7 +29,7 @@ class BlasThreads:
             )
         self.controller = package and package.ThreadpoolController().select(user_api="blas")
 
-    def held_to_one(self) -> AbstractContextManager:
+    def held_to_one(self) -> AbstractContextManager[object]:
         """Return a context within which BLAS uses one thread."""
         return self.controller.limit(limits=1) if self.controller else nullcontext()
 

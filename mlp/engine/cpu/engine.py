@@ -14,7 +14,6 @@ same bits at any number of threads, see `block_sum`. How it is fast:
 """
 
 import math
-from collections.abc import Sequence
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -38,7 +37,7 @@ from mlp.engine.cpu.ops import (  # noqa: F401  (they register their ops)
     textbook,
 )
 from mlp.engine.cpu.plan import Plan
-from mlp.engine.cpu.program import execute
+from mlp.engine.cpu.program import Segment, execute
 from mlp.engine.cpu.rules import FusedUpdate
 from mlp.engine.cpu.threads import ThreadTeam, usable_cores
 from mlp.engine.gradient_statistics import GradientStatistics
@@ -47,7 +46,7 @@ from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.probing import frozen_buffers
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
-from mlp.typing import Array, DType
+from mlp.typing import Array, DType, Shape
 
 MOST_THREADS = 64  # a core: more only wait for each other
 
@@ -74,7 +73,7 @@ class CpuEngine(Binding):
             )
         self.threads = usable_cores() if threads is None else int(threads)
         self.blas = BlasThreads()
-        self.team: ThreadTeam | None = None
+        self._team: ThreadTeam | None = None
 
     def bind(self, model: Layer, loss: Loss, rule: LearningRule, gradient_statistics: str | None = None) -> None:
         self.close()
@@ -84,8 +83,8 @@ class CpuEngine(Binding):
         self.hold(
             model, loss, rule, GradientStatistics(rule.flat, gradient_statistics) if gradient_statistics else None
         )
-        self.team = ThreadTeam(self.threads)
-        self.update = FusedUpdate(rule, self.team)
+        team = self._team = ThreadTeam(self.threads)
+        self.update = FusedUpdate(rule, team)
 
     def train_step(self, x: Array, targets: Array) -> float:
         with self.blas.held_to_one():
@@ -108,10 +107,10 @@ class CpuEngine(Binding):
         return loss, accuracy
 
     def close(self) -> None:
-        if self.team is not None:
-            self.team.close()
+        if self._team is not None:
+            self._team.close()
         super().close()
-        self.team = self.update = None
+        self._team = None
         self.memories: dict[Any, Memory] = {}  # by the shape of an image and the dtype
         self.plans: dict[Any, Plan] = {}  # by the shape of a batch, the dtype and training
 
@@ -132,7 +131,7 @@ class CpuEngine(Binding):
             self._run(plan, plan.backward_program)
         return loss, accuracy
 
-    def plan(self, shape: Sequence[int], dtype: DType, training: bool) -> Plan:
+    def plan(self, shape: Shape, dtype: DType, training: bool) -> Plan:
         """Return the plan for batches of that shape; it is made at the first one."""
         if not self.rule.flat.whole:
             raise MlpError("the model was moved or converted since bind: bind the engine again.")
@@ -141,12 +140,12 @@ class CpuEngine(Binding):
             memory = self.memories.setdefault((shape[1:], key[1]), Memory(dtype, self.threads))
             if memory.reserve(shape[0]):
                 self.plans = {k: p for k, p in self.plans.items() if p.memory is not memory}
-            self.plans[key] = Plan(self.model, shape, dtype, training, memory, self.team)
+            self.plans[key] = Plan(self.model, shape, dtype, training, memory, self.update.team)
         return self.plans[key]
 
-    def _run(self, plan, program):
-        self.team.run(partial(self._job, plan, program))
+    def _run(self, plan: Plan, program: list[Segment]) -> None:
+        plan.team.run(partial(self._job, plan, program))
 
-    def _job(self, plan, program, t):
+    def _job(self, plan: Plan, program: list[Segment], t: int) -> None:
         with np.errstate(all="ignore"):  # a diverging network shows in the loss
-            execute(program, self.team, t, plan.images)
+            execute(program, plan.team, t, plan.images)

@@ -19,8 +19,11 @@ there, so it stays zero; that is why arrays are shared among equal shapes only.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from mlp.typing import Array, DType, Shape
 
 
 @dataclass(eq=False)
@@ -30,41 +33,45 @@ class Storage:
     `above` is the number of zero rows above each of the `height` rows of an image.
     """
 
-    whole: np.ndarray  # (N, above + height + below, ...), or None
-    scratch: list  # for each thread (block, above + height + below, ...), or None
+    whole: Array | None  # (N, above + height + below, ...), or None
+    scratch: list[Array] | None  # for each thread (block, above + height + below, ...), or None
     above: int
     height: int
 
-    def place(self, t, lo, hi):
+    def place(self, t: int, lo: int, hi: int) -> tuple[int, int, int]:
         """Return (t, lo, hi) in a form that is equal for equal memory, to be given to the two methods below."""
         return (0, lo, hi) if self.scratch is None else (t, 0, hi - lo)
 
-    def bordered_part(self, t, lo, hi):
+    def bordered_part(self, t: int, lo: int, hi: int) -> Array:
         """Return images lo .. hi - 1, which thread t works on, with their borders."""
-        return self.whole[lo:hi] if self.scratch is None else self.scratch[t][: hi - lo]
+        if self.scratch is not None:
+            return self.scratch[t][: hi - lo]
+        assert self.whole is not None
+        return self.whole[lo:hi]
 
-    def part(self, t, lo, hi):
+    def part(self, t: int, lo: int, hi: int) -> Array:
         """Return images lo .. hi - 1, which thread t works on."""
         return self.bordered_part(t, lo, hi)[:, self.above : self.above + self.height]
 
     @property
-    def array(self):
+    def array(self) -> Array:
         """All images; only for values that have a batch array."""
+        assert self.whole is not None
         return self.whole[:, self.above : self.above + self.height]
 
 
 class Memory:
     """Arrays of one dtype for all plans of an engine."""
 
-    def __init__(self, dtype, threads):
+    def __init__(self, dtype: DType, threads: int) -> None:
         self.dtype, self.threads = np.dtype(dtype), threads
         self.capacity = 0  # images that the batch arrays hold
-        self.batch_arrays = {}  # (shape of one image, i) -> (capacity, *shape)
-        self.scratch_arrays = {}  # (key, shape, t) -> array
-        self.piles = {}  # shape -> arrays that nobody uses
+        self.batch_arrays: dict[Any, Array] = {}  # (shape of one image, i) -> (capacity, *shape)
+        self.scratch_arrays: dict[Any, Array] = {}  # (key, shape, t) -> array
+        self.piles: dict[Shape, list[Array]] = {}  # shape -> arrays that nobody uses
         self.common = [np.empty(0, self.dtype) for _ in range(threads)]  # where all temporary arrays lie
 
-    def reserve(self, images):
+    def reserve(self, images: int) -> bool:
         """Make room for batches of `images`; returns True if that made all existing plans invalid."""
         if images <= self.capacity:
             return False
@@ -72,14 +79,14 @@ class Memory:
         self.batch_arrays.clear()
         return True
 
-    def batch(self, shape, i, images):
+    def batch(self, shape: Shape, i: Any, images: int) -> Array:
         """Return the i-th batch array of images of `shape`, cut to (images, *shape). New ones are zero."""
         key = (tuple(shape), i)
         if key not in self.batch_arrays:
             self.batch_arrays[key] = np.zeros((self.capacity, *shape), self.dtype)
         return self.batch_arrays[key][:images]
 
-    def scratch(self, key, shape):
+    def scratch(self, key: Any, shape: Shape) -> list[Array]:
         """Return a scratch array for each thread, zero at first; equal keys and shapes share it.
 
         The key says what it is for: two that are needed at the same time have different ones.
@@ -92,7 +99,7 @@ class Memory:
             arrays.append(self.scratch_arrays[where])
         return arrays
 
-    def temporary(self, *shapes):
+    def temporary(self, *shapes: Shape) -> list[list[Array]]:
         """Return, for each thread, a list of arrays of these shapes, whose contents the next op destroys."""
         ends = np.cumsum([_aligned(shape, self.dtype) for shape in shapes])
         if ends[-1] > self.common[0].size:  # arrays handed out before keep the old, smaller memory
@@ -105,26 +112,26 @@ class Memory:
             for common in self.common
         ]
 
-    def take(self, shape):
+    def take(self, shape: Shape) -> Array:
         """Return an array from the pile of that shape; any thread may call it."""
         try:
             return self.piles[shape].pop()
         except (KeyError, IndexError):
             return np.empty(shape, self.dtype)
 
-    def give(self, array):
+    def give(self, array: Array) -> None:
         """Put an array back on its pile."""
         self.piles.setdefault(array.shape, []).append(array)
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         """How many bytes there are in all, but for those that the threads have in their hands."""
         arrays = [*self.batch_arrays.values(), *self.scratch_arrays.values(), *self.common]
         arrays += [array for pile in self.piles.values() for array in pile]
         return sum(array.nbytes for array in arrays)
 
 
-def _aligned(shape, dtype):
+def _aligned(shape: Shape, dtype: np.dtype[Any]) -> int:
     """Return how many numbers an array takes in whole cache lines of 64 bytes."""
     line = 64 // dtype.itemsize
     return -(-math.prod(shape) // line) * line

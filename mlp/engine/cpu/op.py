@@ -4,11 +4,14 @@ How a layer becomes an op is written in `mlp.engine.graph`. A new op is a subcla
 `ops.textbook.ReshapeOp` is a short one.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from mlp.engine.graph import Lowerings, Op
+from mlp.engine.cpu.program import Blocks
+from mlp.engine.graph import Lowerings, Op, Value
 
 LOWERINGS = Lowerings()
 lowers = LOWERINGS.lowers
@@ -22,9 +25,9 @@ class Phase:
     before. `alone`: run(0, 0, N) is called once, by the calling thread, while the others wait.
     """
 
-    run: object
-    blocks: object  # the `Blocks` that suit it
-    begin: object = None
+    run: Callable[[int, int, int], None]
+    blocks: Blocks  # that suit it
+    begin: Callable[[int], None] | None = None
     wait: bool = False
     alone: bool = False
 
@@ -35,28 +38,31 @@ class BlockedOp(Op):
     name = "op"  # what profiles call it
     alone = False  # whether it works on the whole batch while the other threads wait
     inputs_needed = outputs_needed = False  # whether backward reads the data of the inputs, of the output
+    blocks: Blocks  # in which it works, and the size of the largest; set by the plan
+    block: int
+    writes: list[bool]  # for each input, whether its gradient is written, not added to; set by claim_gradients
     meets_backward = False  # whether all threads meet between its first and its last phase of backward
 
-    def ask_borders(self):
+    def ask_borders(self) -> None:
         """Tell the values which borders are wanted."""
 
-    def claim_gradients(self, plan):
+    def claim_gradients(self, plan: Any) -> None:
         """Backward order: get memory for the inputs' gradients; note which are new (written) and which are added to."""
         self.writes = [value.needs_grad and plan.claim_gradient(value) for value in self.inputs]
 
-    def bind(self, plan):
+    def bind(self, plan: Any) -> None:
         """All memory is there: make views of it and ask for scratch."""
 
-    def prepare(self):
+    def prepare(self) -> None:
         """Called at the start of each step: bring the weights into the form that forward and backward want."""
 
-    def forward_phases(self):
+    def forward_phases(self) -> list[Phase]:
         return []
 
-    def backward_phases(self):
+    def backward_phases(self) -> list[Phase]:
         return []
 
-    def finish(self):
+    def finish(self) -> None:
         """Called after backward: bring the parameters' gradients to where they are looked for."""
 
 
@@ -65,12 +71,12 @@ class LoadInputs(BlockedOp):
 
     name = "load"
 
-    def __init__(self, source):
+    def __init__(self, source: Value) -> None:
         super().__init__([], source.shape)
-        self.x = None  # set by the engine before each step
+        self.x: Any = None  # set by the engine before each step
 
-    def forward_phases(self):
+    def forward_phases(self) -> list[Phase]:
         return [Phase(self.forward, self.blocks)]
 
-    def forward(self, t, lo, hi):
+    def forward(self, t: int, lo: int, hi: int) -> None:
         np.copyto(self.output.data.part(t, lo, hi), self.x[lo:hi])

@@ -12,10 +12,16 @@ shape ("lowered"), which says beforehand everything that does not depend on the 
                the whole batch, say), see `program`.
 """
 
-from mlp.engine.cpu.memory import Storage
-from mlp.engine.cpu.op import LOWERINGS, BlockedOp, LoadInputs
+from collections.abc import Sequence
+from typing import Any
+
+from mlp.engine.cpu.memory import Memory, Storage
+from mlp.engine.cpu.op import LOWERINGS, BlockedOp, LoadInputs, Phase
 from mlp.engine.cpu.program import Blocks, Segment, count_blocks
-from mlp.engine.graph import Graph
+from mlp.engine.cpu.threads import ThreadTeam
+from mlp.engine.graph import Graph, Value
+from mlp.layers.machinery.base import Layer
+from mlp.typing import DType, Shape
 
 # Of the largest array of an op: what a thread works on at a time. Smaller blocks stay closer in the caches; larger ones
 # spend less time in Python, and less in waiting for its lock.
@@ -32,10 +38,14 @@ class Plan(Graph):
         memory: a `Memory` with room for N images. team: the `ThreadTeam` that will run it.
     """
 
-    def __init__(self, model, batch_shape, dtype, training, memory, team):
+    def __init__(
+        self, model: Layer, batch_shape: Shape, dtype: DType, training: bool, memory: Memory, team: ThreadTeam
+    ) -> None:
         super().__init__(LOWERINGS, batch_shape, dtype, training=training)
         self.memory, self.team, self.threads = memory, team, team.size
-        self.used, self.free, self.all_blocks = {}, {}, {}
+        self.used: dict[Any, int] = {}
+        self.free: dict[Any, list[int]] = {}
+        self.all_blocks: dict[int, Blocks] = {}
 
         load = self.add(LoadInputs(self.source))
         self.result = self.lower(model, load)
@@ -54,7 +64,7 @@ class Plan(Graph):
 
     # --- memory ---------------------------------------------------------------------------------------------------
 
-    def _take(self, shape, border, local_block):
+    def _take(self, shape: Shape, border: tuple[int, int], local_block: int) -> Any:
         """Return a `Storage` and the place to give it back to; scratch for blocks of `local_block` images if not 0."""
         above, below = border
         whole = (shape[0] + above + below, *shape[1:])
@@ -69,11 +79,11 @@ class Plan(Graph):
             batch = self.memory.batch(whole, (border, i), self.images)
         return Storage(batch, scratch, above, shape[0]), (key, i)
 
-    def _give(self, place):
+    def _give(self, place: Any) -> None:
         key, i = place
         self.free[key].append(i)
 
-    def _local_block(self, value, backward):
+    def _local_block(self, value: Value, backward: bool) -> Any:
         """Return the block size if scratch is enough for a value (or its gradient), otherwise 0.
 
         It is if there is one reader, next to the producer, and both go through the same blocks without a meeting of
@@ -83,7 +93,8 @@ class Plan(Graph):
         following = self._all_readers[value]
         if len(following) != 1 or following[0] is None:
             return 0
-        producer, reader = value.producer, following[0]
+        producer: Any = value.producer
+        reader = following[0]
         near = self.ops.index(producer) + 1 == self.ops.index(reader) and producer.blocks is reader.blocks
         if backward:
             wanted = producer.meets_backward or (reader.meets_backward and value is not reader.inputs[0])
@@ -91,7 +102,7 @@ class Plan(Graph):
             wanted = self.training and (producer.outputs_needed or reader.inputs_needed)
         return producer.block if near and not (wanted or producer.alone or reader.alone) else 0
 
-    def _place_data(self):
+    def _place_data(self) -> None:
         places = {}
         last_reader = {value: ops[-1] for value, ops in self._all_readers.items() if ops}
         for op in self.ops:
@@ -103,8 +114,8 @@ class Plan(Graph):
             for seen in {v for v in op.inputs if last_reader[v] is op and v in places}:
                 self._give(places.pop(seen))
 
-    def _place_gradients(self):
-        self.gradient_places = {}
+    def _place_gradients(self) -> None:
+        self.gradient_places: dict[Value, Any] = {}
         self.claim_gradient(self.result)
         for op in reversed(self.ops):
             if op.output.needs_grad:
@@ -112,7 +123,7 @@ class Plan(Graph):
                 if op.output in self.gradient_places:
                     self._give(self.gradient_places.pop(op.output))
 
-    def claim_gradient(self, value):
+    def claim_gradient(self, value: Value) -> Any:
         """Give a value memory for its gradient; False if it has some already, which others wrote to."""
         if value.grad is not None:
             return False
@@ -120,7 +131,7 @@ class Plan(Graph):
         value.grad, self.gradient_places[value] = self._take(value.shape, value.grad_border, local)
         return True
 
-    def hand_over_gradient(self, giver, taker):
+    def hand_over_gradient(self, giver: Value, taker: Value) -> Any:
         """Let `taker`, which has no gradient yet, have the memory of `giver`; False where that does not fit."""
         fits = taker.grad is None and taker.grad_border == giver.grad_border and giver in self.gradient_places
         if not fits or (giver.grad.scratch and not self._local_block(taker, backward=True)):
@@ -131,17 +142,17 @@ class Plan(Graph):
 
     # --- programs -------------------------------------------------------------------------------------------------
 
-    def _blocks(self, *values):
+    def _blocks(self, *values: Value) -> Any:
         """Return the blocks that suit an op: BLOCK_BYTES of the largest of its values, or less."""
         largest = max(value.size for value in values) * self.dtype.itemsize
         count = count_blocks(self.images, largest, BLOCK_BYTES)
         return self.all_blocks.setdefault(count, Blocks(self.images, count))
 
-    def threads_and_blocks(self, blocks):
+    def threads_and_blocks(self, blocks: Blocks) -> Any:
         """Return (t, lo, hi) for all threads and all blocks: any thread may take any block."""
         return [(t, lo, hi) for t in range(self.threads) for lo, hi in blocks]
 
-    def _write_programs(self):
+    def _write_programs(self) -> None:
         self._backwards = False  # each segment begins with what the one before ended with: it is still near
         forward = [phase for op in self.ops for phase in op.forward_phases()]
         self.forward_program = [self._tasks([op.prepare for op in self.ops]), *self._segments(forward)]
@@ -150,13 +161,13 @@ class Plan(Graph):
             backward = [phase for op in trained for phase in op.backward_phases()]
             self.backward_program = [*self._segments(backward), self._tasks([op.finish for op in trained])]
 
-    def _tasks(self, functions):
+    def _tasks(self, functions: Sequence[Any]) -> Any:
         return Segment(
             [], self.threads, tasks=[f for f in functions if f.__func__ not in (BlockedOp.prepare, BlockedOp.finish)]
         )
 
-    def _segments(self, phases):
-        segments = []
+    def _segments(self, phases: Sequence[Phase]) -> Any:
+        segments: list[Segment] = []
         fresh = True  # at first, and after a phase alone
         for phase in phases:
             if fresh or phase.wait or phase.alone or segments[-1].blocks is not phase.blocks:

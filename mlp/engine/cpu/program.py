@@ -10,22 +10,25 @@ so the same inputs give the same bits at any number of threads.
 """
 
 from collections import deque
+from collections.abc import Callable, Sequence
+
+from mlp.engine.cpu.threads import ThreadTeam
 
 # A multiple of so many blocks where there are enough images: they can be dealt out evenly to 2, 4 or 8 threads.
 EVEN = 8
 
 
-class Blocks(list):
+class Blocks(list[tuple[int, int]]):
     """[(lo, hi), ...]: a batch cut into blocks of about equal size."""
 
-    def __init__(self, images, count):
+    def __init__(self, images: int, count: int) -> None:
         cuts = [images * i // count for i in range(count + 1)]
         super().__init__(zip(cuts[:-1], cuts[1:], strict=True))
         self.largest = max(hi - lo for lo, hi in self)
         self.number = {lo: i for i, (lo, _) in enumerate(self)}
 
 
-def count_blocks(images, image_bytes, block_bytes):
+def count_blocks(images: int, image_bytes: int, block_bytes: int) -> int:
     """Return into how many blocks a batch is cut: of at most `block_bytes`, and not of much less than a quarter of it.
 
     Small blocks cost more in Python than they are worth; so a small batch is cut into 4, 2 or 1.
@@ -47,25 +50,33 @@ class Segment:
         tasks: functions without arguments, dealt out to the threads.
     """
 
-    def __init__(self, blocks, threads, alone=False, backwards=False, tasks=()):
+    def __init__(
+        self,
+        blocks: Sequence[tuple[int, int]],
+        threads: int,
+        alone: bool = False,
+        backwards: bool = False,
+        tasks: Sequence[Callable[[], None]] = (),
+    ) -> None:
         self.blocks, self.alone, self.tasks = blocks, alone, list(tasks)
-        self.begins, self.runs = [], []
+        self.begins: list[Callable[[int], None]] = []
+        self.runs: list[Callable[[int, int, int], None]] = []
         cuts = [len(blocks) * t // threads for t in range(threads + 1)]
         self.shares = [blocks[lo:hi][:: -1 if backwards else 1] for lo, hi in zip(cuts[:-1], cuts[1:], strict=True)]
-        self.queues = [deque() for _ in range(threads)]
+        self.queues: list[deque[tuple[int, int]]] = [deque() for _ in range(threads)]
         self.others = [self.queues[t + 1 :] + self.queues[:t] for t in range(threads)]
 
-    def fill(self, t):
+    def fill(self, t: int) -> None:
         """Lay the blocks of thread t ready."""
         queue = self.queues[t]
         queue.clear()  # of what a job that was stopped left
         queue.extend(self.shares[t])
 
-    def begin(self, t):
+    def begin(self, t: int) -> None:
         for begin in self.begins:
             begin(t)
 
-    def take(self, t):
+    def take(self, t: int) -> tuple[int, int] | None:
         """Return a block that nobody has taken: the next of thread t, or the last of another; None at the end."""
         try:
             return self.queues[t].popleft()
@@ -79,11 +90,11 @@ class Segment:
         return None
 
 
-def execute(program, team, t, images):
+def execute(program: list[Segment], team: ThreadTeam, t: int, images: int) -> None:
     """Run a program of a plan: the job of thread t of a `ThreadTeam`."""
     program[0].fill(t)
     for segment, following in zip(program, [*program[1:], None], strict=True):
-        if following:
+        if following is not None:
             following.fill(t)  # before anybody is there, so that others find thread t's blocks even if it is late
         team.wait(t, segment.begin)
         if segment.alone:

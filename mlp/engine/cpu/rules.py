@@ -8,20 +8,27 @@ A fused rule is a function (rule, w, g, moments, a, b) that changes w and the mo
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from mlp.engine.cpu.threads import ThreadTeam
 from mlp.learning_rules import AdaGrad, Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
+from mlp.learning_rules.base import LearningRule
+from mlp.typing import Array
 
 PIECE = 16384  # weights
 
-RULES = {}  # exact type of a rule -> function
+Fused = Callable[[Any, Array, Array, dict[str, Array], Array, Array], None]
+
+RULES: dict[type[LearningRule], Fused] = {}  # exact type of a rule -> function
 
 
-def fuses(rule_type):
+def fuses(rule_type: type[LearningRule]) -> Callable[[Fused], Fused]:
     """Register the decorated function for exactly this type of rule."""
 
-    def register(function):
+    def register(function: Fused) -> Fused:
         RULES[rule_type] = function
         return function
 
@@ -29,13 +36,13 @@ def fuses(rule_type):
 
 
 @fuses(GradientDescent)
-def gradient_descent(rule, w, g, moments, a, b):
+def gradient_descent(rule: Any, w: Array, g: Array, moments: dict[str, Array], a: Array, b: Array) -> None:
     np.multiply(g, rule.learning_rate, out=a)
     np.subtract(w, a, out=w)
 
 
 @fuses(Momentum)
-def momentum(rule, w, g, moments, a, b):
+def momentum(rule: Any, w: Array, g: Array, moments: dict[str, Array], a: Array, b: Array) -> None:
     v = moments["velocity"]
     np.multiply(v, rule.momentum, out=v)
     np.add(v, g, out=v)
@@ -44,7 +51,7 @@ def momentum(rule, w, g, moments, a, b):
 
 
 @fuses(Nesterov)
-def nesterov(rule, w, g, moments, a, b):
+def nesterov(rule: Any, w: Array, g: Array, moments: dict[str, Array], a: Array, b: Array) -> None:
     v = moments["velocity"]
     np.multiply(v, rule.momentum, out=v)
     np.add(v, g, out=v)
@@ -55,7 +62,7 @@ def nesterov(rule, w, g, moments, a, b):
 
 
 @fuses(AdaGrad)
-def adagrad(rule, w, g, moments, a, b):
+def adagrad(rule: Any, w: Array, g: Array, moments: dict[str, Array], a: Array, b: Array) -> None:
     s = moments["square_sum"]
     np.multiply(g, g, out=b)
     np.add(s, b, out=s)
@@ -63,7 +70,7 @@ def adagrad(rule, w, g, moments, a, b):
 
 
 @fuses(RMSProp)
-def rmsprop(rule, w, g, moments, a, b):
+def rmsprop(rule: Any, w: Array, g: Array, moments: dict[str, Array], a: Array, b: Array) -> None:
     v = moments["square"]
     np.multiply(g, g, out=b)
     np.multiply(b, 1.0 - rule.decay, out=b)
@@ -72,7 +79,7 @@ def rmsprop(rule, w, g, moments, a, b):
     divide_by_root(rule, w, g, v, a, b)
 
 
-def divide_by_root(rule, w, g, squares, a, b):
+def divide_by_root(rule: Any, w: Array, g: Array, squares: Array, a: Array, b: Array) -> None:
     """w <- w - h g / (sqrt(squares) + eps)."""
     np.sqrt(squares, out=b)
     np.add(b, rule.eps, out=b)
@@ -83,7 +90,7 @@ def divide_by_root(rule, w, g, squares, a, b):
 
 @fuses(AdamW)
 @fuses(Adam)
-def adam(rule, w, g, moments, a, b):
+def adam(rule: Any, w: Array, g: Array, moments: dict[str, Array], a: Array, b: Array) -> None:
     m, v = moments["mean"], moments["square"]
     correction1, correction2 = 1.0 - rule.beta1**rule.steps, 1.0 - rule.beta2**rule.steps
     np.multiply(g, 1.0 - rule.beta1, out=b)
@@ -104,12 +111,12 @@ def adam(rule, w, g, moments, a, b):
 class FusedUpdate:
     """Runs a rule's update with the threads of a team."""
 
-    def __init__(self, rule, team):
+    def __init__(self, rule: LearningRule, team: ThreadTeam) -> None:
         self.rule, self.team = rule, team
         self.function = RULES.get(type(rule))
         self.scratch = [np.empty((2, PIECE), rule.flat.data.dtype) for _ in range(team.size)]
 
-    def __call__(self):
+    def __call__(self) -> None:
         """Change the weights once."""
         if self.function is None:
             self.rule.update()
@@ -118,7 +125,7 @@ class FusedUpdate:
             self.clipped = self.rule.clip(self.rule.flat.grad)  # the gradient itself where nothing is clipped
             self.team.run(self._share)
 
-    def _share(self, t):
+    def _share(self, t: int) -> None:
         rule, size = self.rule, self.rule.flat.data.size
         end = size * (t + 1) // self.team.size
         for start in range(size * t // self.team.size, end, PIECE):
@@ -132,4 +139,5 @@ class FusedUpdate:
             if rule.decoupled_weight_decay:
                 np.multiply(w, rule.learning_rate * rule.decoupled_weight_decay * decays, out=b)
                 np.subtract(w, b, out=w)
+            assert self.function is not None
             self.function(rule, w, g, {name: moment[piece] for name, moment in rule.moments.items()}, a, b)

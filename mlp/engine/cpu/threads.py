@@ -20,6 +20,7 @@ import os
 import threading
 import time
 import weakref
+from collections.abc import Callable
 
 from mlp.errors import DeviceError
 
@@ -27,7 +28,7 @@ SPINS = 2000  # questions before a waiting thread becomes patient
 let_others_run = getattr(os, "sched_yield", None) or (lambda: time.sleep(0))
 
 
-def usable_cores():
+def usable_cores() -> int:
     """Return how many cores this process may use: its affinity where the system knows that, else all."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -41,11 +42,11 @@ class JobStopped(Exception):  # noqa: N818  no error, a signal
 class ThreadTeam:
     """`size` threads, counting the one that calls `run`. The others are daemons: they end with the process."""
 
-    def __init__(self, size):
+    def __init__(self, size: int) -> None:
         self.size = size
         self._start()
 
-    def _start(self):
+    def _start(self) -> None:
         self.process = os.getpid()
         self.shared = _Shared(self.size)
         self._stop = weakref.finalize(self, _Shared.dismiss, self.shared)
@@ -59,7 +60,7 @@ class ThreadTeam:
                     "the limit (ulimit -u)"
                 ) from None
 
-    def run(self, job):
+    def run(self, job: Callable[[int], None]) -> None:
         """Call job(t) for t = 0 .. size - 1, each in its thread; raise the first error of any of them."""
         if self.process != os.getpid() or self.shared.dismissed:
             self._start()  # threads do not survive a fork, and a team that was left in the middle is not trusted
@@ -81,7 +82,7 @@ class ThreadTeam:
             error, shared.error = shared.error, None
             raise error
 
-    def wait(self, t, function=None):
+    def wait(self, t: int, function: Callable[[int], None] | None = None) -> None:
         """Wait until all members have come here, and the last has called function(t); member t calls this."""
         shared = self.shared
         with shared.lock:
@@ -102,12 +103,12 @@ class ThreadTeam:
                 time.sleep(5e-5)
         self.check()
 
-    def check(self):
+    def check(self) -> None:
         """Leave the job if another member failed."""
         if self.shared.error is not None:
             raise JobStopped
 
-    def close(self):
+    def close(self) -> None:
         """End the threads. A later `run` starts new ones."""
         self._stop()
 
@@ -115,17 +116,18 @@ class ThreadTeam:
 class _Shared:
     """What the members share; it knows nothing of the team, so a forgotten team can be collected."""
 
-    def __init__(self, size):
+    def __init__(self, size: int) -> None:
         self.go = [threading.Lock() for _ in range(size)]  # locked: nothing to do
         self.done = [threading.Lock() for _ in range(size)]  # locked: not yet done
         for lock in self.go + self.done:
             lock.acquire()
-        self.job = self.error = None
+        self.job: Callable[[int], None] | None = None
+        self.error: BaseException | None = None
         self.lock = threading.Lock()
         self.arrived = self.meetings = 0  # members that wait; how often all have met
         self.dismissed = False
 
-    def attempt(self, job, t):
+    def attempt(self, job: Callable[[int], None], t: int) -> None:
         try:
             job(t)
         except JobStopped:
@@ -134,19 +136,20 @@ class _Shared:
             if self.error is None:
                 self.error = error
 
-    def dismiss(self):
+    def dismiss(self) -> None:
         self.dismissed = True
         for lock in self.go[1:]:
             with contextlib.suppress(RuntimeError):  # not locked: that thread is at work and will see `dismissed`
                 lock.release()
 
 
-def _member(shared, t):
+def _member(shared: _Shared, t: int) -> None:
     """The life of thread t."""
     while True:
         shared.go[t].acquire()
         if shared.dismissed:
             return
+        assert shared.job is not None
         shared.attempt(shared.job, t)
         shared.done[t].release()
         if shared.dismissed:

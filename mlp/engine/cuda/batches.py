@@ -4,10 +4,16 @@ CIFAR's 50,000 training images are 154 MB. What the host still does is draw, for
 their crops and their flips: the same draws as for `mlp.data.Batches`, so the batches are the same to the last bit.
 """
 
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import numpy as np
 
 from mlp.data.augmentation import PADDING, draw_augmentation
+from mlp.data.batches import Batches
 from mlp.data.normalization import scale_and_shift
+from mlp.engine.cuda.gpu import Gpu
+from mlp.typing import Array
 
 
 class DeviceBatches:
@@ -17,7 +23,7 @@ class DeviceBatches:
         batches: a `mlp.data.Batches` of float32. gpu: a `Gpu`.
     """
 
-    def __init__(self, batches, gpu):
+    def __init__(self, batches: Batches, gpu: Gpu) -> None:
         self.batches, self.gpu = batches, gpu
         self.stream = gpu.new_stream()  # a thread may make batches while another records a step on the engine's stream
         image_set = batches.image_set
@@ -29,25 +35,26 @@ class DeviceBatches:
             )
 
     @property
-    def num_images(self):
+    def num_images(self) -> Any:
         """The number of images in an epoch."""
         return self.batches.num_images
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.batches)
 
-    def epoch(self, epoch):
+    def epoch(self, epoch: int) -> Iterator[Any]:
         """Yield (x, targets) for each batch of an epoch: x (n, H, W, C) float32, targets (n,) int32."""
         source, gpu, N = self.batches, self.gpu, self.num_images
-        order = source.order(epoch)
-        drawn = draw_augmentation(N, source.seed, epoch) if source.augment else (None, None)
+        drawn: Sequence[Array | None] = (None, None)
+        if source.augment:
+            drawn = draw_augmentation(N, source.seed, epoch)
         with gpu.working(self.stream):
-            order = gpu.xp.asarray(order.astype(np.int32))
+            order = gpu.xp.asarray(source.order(epoch).astype(np.int32))
             drawn = [None if array is None else gpu.xp.asarray(array.astype(np.uint8)) for array in drawn]
         for start in range(0, N, source.batch_size):
             yield self._batch(order, drawn, start, min(source.batch_size, N - start))
 
-    def _batch(self, order, drawn, start, n):
+    def _batch(self, order: Array, drawn: Any, start: int, n: int) -> Any:
         shape = (n, *self.images.shape[1:])
         with self.gpu.working(self.stream):
             x, targets = self.gpu.empty(shape), self.gpu.empty((n,), np.int32)

@@ -1,19 +1,23 @@
 """Convolutions of the CUDA engine: which instance of the kernels runs, on which tiles of the images."""
 
 import math
+from typing import Any
 
+from mlp.engine.cuda.gpu import Gpu, Step
 from mlp.engine.cuda.ops import MOST_NUMBERS, LaunchedOp, column_sums
+from mlp.engine.graph import Value
+from mlp.typing import Array
 
 GRADIENT_PIXELS = 128  # of a tile in weight_gradient_*
 CHUNKS = ((32, 32), (16, 16), (8, 32), (8, 8))  # (CK, NB) for which kernels.cu has instances, the best first
 
 
-def channel_chunks(C, F):
+def channel_chunks(C: int, F: int) -> Any:
     """Return (CK, NB): how many input and output channels a block takes at a time."""
     return next((ck, nb) for ck, nb in CHUNKS if C % ck == 0 and F % nb == 0)
 
 
-def rounded_up(n, step):
+def rounded_up(n: int, step: int) -> Any:
     """Return the first multiple of `step` from n on."""
     return -(-n // step) * step
 
@@ -24,17 +28,19 @@ class ConvolutionOp(LaunchedOp):
     The input channels are a multiple of 8; where the op reads the network's inputs, zeros make them one.
     """
 
-    def __init__(self, layer, value):
+    def __init__(self, layer: Any, value: Value) -> None:
         H, W, self.C = value.shape
         self.F = layer.out_channels
         super().__init__([value], (H, W, self.F), has_parameters=True)
         self.layer, self.CP = layer, rounded_up(self.C, 8)
         self.chunks = channel_chunks(self.CP, self.F)
         self.back_chunks = channel_chunks(self.F, self.CP)
-        self.arranged = []  # its weights as the kernels want them, for forward and backward; set by the plan
+        self.arranged: list[
+            Array
+        ] = []  # its weights as the kernels want them, for forward and backward; set by the plan
 
     @staticmethod
-    def knows(layer, value, plan):
+    def knows(layer: Any, value: Value, plan: Any) -> Any:
         """Whether there is a kernel for this layer and images of this shape."""
         (H, W, C), F = value.shape, layer.out_channels
         if (layer.kernel_size, layer.stride, layer.padding) != ((3, 3), (1, 1), (1, 1)) or F % 8:
@@ -46,12 +52,12 @@ class ConvolutionOp(LaunchedOp):
         few = plan.images * H * W * max(CP, F) < MOST_NUMBERS
         return few and max(most, weight_gradient_shared(H, W, CP, F)) <= plan.gpu.shared_limit
 
-    def prepare(self, plan):
+    def prepare(self, plan: Any) -> None:
         if self.CP != self.C:
             H, W, _ = self.inputs[0].shape
             self.padded = plan.gpu.empty((plan.images, H, W, self.CP))
 
-    def forward(self, plan):
+    def forward(self, plan: Any) -> list[Step]:
         x, steps = self.inputs[0].data, []
         if self.CP != self.C:
             args = (x, self.padded, self.padded.size // self.CP, self.C, self.CP)
@@ -62,7 +68,7 @@ class ConvolutionOp(LaunchedOp):
             self.partials = plan.gpu.empty((tiles, 3, self.F))
         return [*steps, convolve(plan.gpu, self.chunks, x, self.arranged[0], bias, None, y, self.partials)]
 
-    def backward(self, plan):
+    def backward(self, plan: Any) -> list[Step]:
         (value,), grad = self.inputs, self.output.grad
         steps = self._weight_gradient(plan, value.data if self.CP == self.C else self.padded, grad)
         if self.layer.bias is not None:
@@ -73,7 +79,7 @@ class ConvolutionOp(LaunchedOp):
             steps.append(convolve(plan.gpu, self.back_chunks, grad, self.arranged[1], None, addend, target, None))
         return steps
 
-    def _weight_gradient(self, plan, x, grad):
+    def _weight_gradient(self, plan: Any, x: Array, grad: Array) -> Any:
         gpu, (N, H, W, C), F, (CK, NB) = plan.gpu, x.shape, self.F, self.chunks
         rows, images = tiling(GRADIENT_PIXELS, H, W)
         tiles, parts = -(-N // images) * -(-H // rows), (C // CK) * (F // NB)
@@ -89,7 +95,16 @@ class ConvolutionOp(LaunchedOp):
         ]
 
 
-def convolve(gpu, chunks, x, weights, bias, addend, y, statistics):
+def convolve(
+    gpu: Gpu,
+    chunks: tuple[int, int],
+    x: Array,
+    weights: Array,
+    bias: Array | None,
+    addend: Array | None,
+    y: Array,
+    statistics: Array | None,
+) -> Any:
     """Return the launch of a convolution x -> y; the last but y may be None, see `convolve` in kernels.cu."""
     (N, H, W, C), F, (CK, NB) = x.shape, y.shape[-1], chunks
     pixels, rows, images, tiles = convolution_tiles(gpu, N, H, W)
@@ -98,7 +113,7 @@ def convolve(gpu, chunks, x, weights, bias, addend, y, statistics):
     return gpu.launch(name, (tiles, F // NB), threads, args, convolution_shared(gpu, N, H, W, C, F))
 
 
-def convolution_tiles(gpu, N, H, W):
+def convolution_tiles(gpu: Gpu, N: int, H: int, W: int) -> Any:
     """Return (pixels of a tile, its rows, its images, number of tiles): large ones, if they keep the GPU busy."""
     for pixels in (256, 64):
         rows, images = tiling(pixels, H, W)
@@ -108,7 +123,7 @@ def convolution_tiles(gpu, N, H, W):
     return pixels, rows, images, tiles
 
 
-def weight_gradient_shared(H, W, C, F):
+def weight_gradient_shared(H: int, W: int, C: int, F: int) -> Any:
     """Return the bytes of shared memory that a block of a weight gradient needs."""
     CK, NB = channel_chunks(C, F)
     rows, images = tiling(GRADIENT_PIXELS, H, W)
@@ -117,19 +132,19 @@ def weight_gradient_shared(H, W, C, F):
     return 4 * max(tile, meeting)
 
 
-def convolution_shared(gpu, N, H, W, C, F):
+def convolution_shared(gpu: Gpu, N: int, H: int, W: int, C: int, F: int) -> Any:
     """Return the bytes of shared memory that a block of a convolution C -> F needs."""
     CK, NB = channel_chunks(C, F)
     pixels, rows, images, _ = convolution_tiles(gpu, N, H, W)
     return 4 * max(images * (rows + 2) * (W + 2) * pitch(CK) + 9 * CK * NB, 2 * 8 * NB)
 
 
-def pitch(channels):
+def pitch(channels: int) -> Any:
     """Return how many numbers a pixel of `channels` takes in shared memory, see kernels.cu."""
     return channels if channels % 16 == 8 else channels + 8
 
 
-def tiling(pixels, H, W):
+def tiling(pixels: int, H: int, W: int) -> Any:
     """Return (rows, images) of a tile of at most `pixels` pixels: rows of one image, or several whole images.
 
     (0, 0) if not even one row fits.

@@ -17,7 +17,7 @@ Layers and shapes without kernels run as the textbook has them, on CuPy; a step 
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -36,7 +36,7 @@ from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.probing import frozen_buffers
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss, check_targets
-from mlp.typing import Array, BatchSource, DType
+from mlp.typing import Array, BatchSource, DType, Shape
 
 LOG_STEPS = 4096  # steps whose metrics fit on the device; then they are fetched
 
@@ -157,12 +157,11 @@ class CudaEngine(Binding):
 
     def close(self) -> None:
         super().close()
-        self.update = self.log = None
         self.plans: dict[Any, CudaPlan] = {}
         self.programs: dict[Any, Program] = {}
         self.residents: dict[int, DeviceBatches] = {}
 
-    def plan(self, shape: Sequence[int], dtype: DType, training: bool) -> CudaPlan:
+    def plan(self, shape: Shape, dtype: DType, training: bool) -> CudaPlan:
         """Return the plan for batches of that shape; it is made at the first one."""
         if not self.rule.flat.whole:
             raise MlpError("the model was moved or converted since bind: bind the engine again.")
@@ -228,30 +227,31 @@ class MetricsLog:
         rows: device array (steps, 3) of zeros: mean loss, images that are right, images.
     """
 
-    def __init__(self, rows):
-        self.rows, self.fetched = rows, []  # rows that had to make room: NumPy arrays
+    def __init__(self, rows: Array) -> None:
+        self.rows = rows
+        self.fetched: list[Array] = []  # rows that had to make room: NumPy arrays
         self._begin_page()
 
-    def _begin_page(self):
+    def _begin_page(self) -> None:
         self.page, self.used = Page(self.rows), 0
 
-    def next_loss(self):
+    def next_loss(self) -> "PendingLoss":
         """Return the `PendingLoss` of the step that begins."""
         if self.used == len(self.rows):
             self._fetch()
         self.used += 1
         return PendingLoss(self.page, self.used - 1)
 
-    def write(self, slot, *row):
+    def write(self, slot: int, *row: float) -> None:
         """Fill a row from the host."""
         self.rows[slot] = get_array_module(self.rows).asarray(row, dtype=np.float32)
 
-    def _fetch(self):
+    def _fetch(self) -> None:
         self.page.fetched = to_numpy(self.rows[: self.used]).copy()
         self.fetched.append(self.page.fetched)
         self._begin_page()
 
-    def read(self):
+    def read(self) -> list[tuple[float, float]]:
         """Return [(loss, accuracy), ...] of all steps since the last call."""
         self._fetch()
         rows, self.fetched = np.concatenate(self.fetched).tolist(), []
@@ -261,22 +261,23 @@ class MetricsLog:
 class Page:
     """A filling of the log: on the device at first, on the host once it was fetched."""
 
-    def __init__(self, rows):
-        self.rows, self.fetched = rows, None
+    def __init__(self, rows: Array) -> None:
+        self.rows = rows
+        self.fetched: Array | None = None
 
 
 class PendingLoss:
     """The loss of a step that the GPU may not have done yet; float() waits for it, and so does printing."""
 
-    def __init__(self, page, slot):
+    def __init__(self, page: Page, slot: int) -> None:
         self.page, self.slot = page, slot
 
-    def __float__(self):
+    def __float__(self) -> float:
         rows = self.page.rows if self.page.fetched is None else self.page.fetched
         return float(rows[self.slot, 0])
 
-    def __format__(self, form):
+    def __format__(self, form: str) -> str:
         return format(float(self), form)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return repr(float(self))

@@ -15,14 +15,18 @@ The arrays' library is a parameter: CuPy on a GPU; in tests NumPy, with a module
 
 import contextlib
 import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mlp.backend import parse_device, require_device
 from mlp.checks import choose
+from mlp.engine.graph import Value
 from mlp.errors import ConfigurationError, DeviceError
+from mlp.typing import DType, Shape
 
 SOURCE = Path(__file__).with_name("kernels.cu")
 WARM_UP = 2  # runs of a program before it is recorded: kernels are compiled and loaded at their first launch
@@ -30,18 +34,21 @@ PRECISIONS = ("float32", "tf32")
 OLDEST = 80  # compute capability 8.0 (Ampere, 2020): the first tensor cores that know TF32
 
 
+Step = Callable[[], object]  # a launch, or a function of Python
+
+
 @dataclass(eq=False)
 class Launch:
     """A kernel with everything it needs to run; calling it runs it."""
 
     name: str
-    kernel: object
-    grid: tuple
+    kernel: Any
+    grid: tuple[int, ...]
     threads: int
-    args: tuple
+    args: tuple[Any, ...]
     shared: int
 
-    def __call__(self):
+    def __call__(self) -> None:
         self.kernel(self.grid, (self.threads,), self.args, shared_mem=self.shared)
 
 
@@ -57,7 +64,7 @@ class Gpu:
         DeviceError: there is no such GPU, or it is too old.
     """
 
-    def __init__(self, device="cuda:0", precision="float32", xp=None, module=None):
+    def __init__(self, device: str = "cuda:0", precision: str = "float32", xp: Any = None, module: Any = None) -> None:
         self.device, self.precision = device, choose("precision", precision, PRECISIONS)
         self.index = parse_device(device)
         if self.index is None:
@@ -71,10 +78,11 @@ class Gpu:
                     f"the cuda engine needs compute capability 8.0 or newer, {device} has "
                     f"{capability(device) / 10}: take the engine 'textbook', which runs on CuPy as well"
                 )
-            import cupy as xp
+            import cupy
 
-            module = load_kernels()
-        self.xp, self.module, self.kernels = xp, module, {}
+            xp, module = cupy, load_kernels()
+        self.xp, self.module = xp, module
+        self.kernels: dict[str, Any] = {}
         self.cuda = getattr(xp, "cuda", None)  # NumPy has none: everything then runs at once
         self.multiprocessors, self.shared_limit = 2, 232448
         if self.cuda is not None:
@@ -83,7 +91,7 @@ class Gpu:
             self.shared_limit = attributes["MaxSharedMemoryPerBlockOptin"]
         self.stream = self.new_stream()
 
-    def new_stream(self):
+    def new_stream(self) -> Any:
         """Return a stream: what is asked for on it runs in order, but beside other streams. None without CuPy."""
         if self.cuda is None:
             return None
@@ -91,7 +99,7 @@ class Gpu:
             return self.cuda.Stream(non_blocking=True)
 
     @contextlib.contextmanager
-    def working(self, stream=None):
+    def working(self, stream: Any = None) -> Iterator[Any]:
         """Within this context work goes to a stream (the engine's): after all that was asked for, before all to come.
 
         Recording needs a separate stream; "non-blocking" means that only these two events tie it to others.
@@ -107,7 +115,7 @@ class Gpu:
                 yield
             outside.wait_event(stream.record())
 
-    def launch(self, name, grid, threads, args, shared=0):
+    def launch(self, name: str, grid: Sequence[int], threads: int, args: Sequence[Any], shared: int = 0) -> Launch:
         """Return a `Launch`; Python numbers become the kernels' 32-bit ones. shared: bytes of shared memory."""
         kernel = self.kernels.get(name)
         if kernel is None:
@@ -116,14 +124,14 @@ class Gpu:
             kernel.max_dynamic_shared_size_bytes = shared  # more than the usual must be asked for
         return Launch(name, kernel, tuple(grid), threads, tuple(map(argument, args)), shared)
 
-    def elementwise(self, name, size, args):
+    def elementwise(self, name: str, size: int, args: Sequence[Any]) -> Any:
         """Return a launch of a kernel whose threads each take every so-many-th of `size` elements."""
         return self.launch(name, (max(1, min(-(-size // 256), 8 * self.multiprocessors)),), 256, args)
 
-    def empty(self, shape, dtype=np.float32):
+    def empty(self, shape: Shape, dtype: DType = np.float32) -> Any:
         return self.xp.empty(shape, dtype)
 
-    def copy(self, target, source):
+    def copy(self, target: Any, source: Any) -> None:
         """Copy `source`, a NumPy array or one on the device, into the device array `target`."""
         if self.cuda is not None and isinstance(source, np.ndarray):
             target.set(np.ascontiguousarray(source, dtype=target.dtype))
@@ -131,14 +139,14 @@ class Gpu:
             target[...] = source
 
 
-def argument(value):
+def argument(value: Value) -> Any:
     """Return an argument of a kernel: arrays and NumPy scalars as they are, Python numbers as int32 or float32."""
     if isinstance(value, bool | int):
         return np.int32(value)
     return np.float32(value) if isinstance(value, float) else value
 
 
-def capability(device):
+def capability(device: str) -> Any:
     """Return the compute capability of a device, "cuda:N", as an integer: 90 for 9.0.
 
     Raises:
@@ -151,7 +159,7 @@ def capability(device):
 
 
 @functools.cache
-def load_kernels():
+def load_kernels() -> Any:
     """Return `kernels.cu` as a module; it is compiled for the device at hand, and CuPy keeps the result on disk."""
     import cupy
 
@@ -166,12 +174,12 @@ class Program:
         record: whether to record a graph where that is possible (launches alone, on a GPU).
     """
 
-    def __init__(self, gpu, steps, record=True):
+    def __init__(self, gpu: Gpu, steps: Sequence[Step], record: bool = True) -> None:
         self.gpu, self.steps = gpu, list(steps)
         self.recordable = record and gpu.cuda is not None and all(isinstance(step, Launch) for step in self.steps)
         self.runs, self.graph = 0, None
 
-    def __call__(self):
+    def __call__(self) -> None:
         if self.graph is None and self.recordable and self.runs >= WARM_UP:
             self.graph = self._record()
         if self.graph is not None:
@@ -181,7 +189,7 @@ class Program:
                 step()
         self.runs += 1
 
-    def _record(self):
+    def _record(self) -> Any:
         """Record the launches on the current stream; nothing runs meanwhile."""
         stream = self.gpu.stream
         stream.begin_capture()

@@ -3,11 +3,15 @@
 Whatever is not here, and shapes that the kernels do not know, run as the textbook has them.
 """
 
+from typing import Any
+
 from mlp.engine.cuda.convolution import ConvolutionOp
+from mlp.engine.cuda.gpu import Step
 from mlp.engine.cuda.ops import AveragePoolOp, ConcatOp, LaunchedOp, PointwiseOp, TapOp
-from mlp.engine.graph import Lowerings, checked_backward, checked_forward, probe_output_shape
+from mlp.engine.graph import Lowerings, Value, checked_backward, checked_forward, probe_output_shape
 from mlp.layers import AvgPool2d, BatchNorm, Concat, Conv2d, LeakyReLU, ReLU, Residual, Tap
 from mlp.models.deep_supervision import DeeplySupervised
+from mlp.typing import Shape
 
 LOWERINGS = Lowerings()
 lowers = LOWERINGS.lowers
@@ -16,22 +20,22 @@ lowers = LOWERINGS.lowers
 class TextbookOp(LaunchedOp):
     """Runs a layer's own forward and backward, on arrays of the device: for layers and shapes without a kernel."""
 
-    def __init__(self, layer, value, output_shape, training):
+    def __init__(self, layer: Any, value: Value, output_shape: Shape, training: bool) -> None:
         super().__init__([value], output_shape, has_parameters=True)  # its backward is always called
         self.layer, self.training = layer, training
 
-    def forward(self, plan):
+    def forward(self, plan: Any) -> list[Step]:
         return [self._forward]
 
-    def _forward(self):
+    def _forward(self) -> None:
         x, outputs = self.inputs[0].data, self.output.data
         outputs[...] = checked_forward(self.layer, x, outputs, training=self.training)
 
-    def backward(self, plan):
+    def backward(self, plan: Any) -> list[Step]:
         (value,), grad = self.inputs, self.output.grad
         target, add = plan.claim(value) if value.needs_grad else (None, 0)
 
-        def run():
+        def run() -> None:
             if target is None:  # nobody wants the gradient of the images
                 self.layer.backward(grad)
                 return
@@ -42,14 +46,14 @@ class TextbookOp(LaunchedOp):
 
 
 @lowers(object)
-def textbook(layer, value, plan):
+def textbook(layer: Any, value: Value, plan: Any) -> Any:
     """The way for every layer without kernels; the shape of its outputs is found by running a copy of it."""
     output_shape = probe_output_shape(layer, value, plan, plan.gpu.xp)
     return plan.add(TextbookOp(layer, value, output_shape, plan.training))
 
 
 @lowers(Conv2d)
-def lower_convolution(layer, value, plan):
+def lower_convolution(layer: Any, value: Value, plan: Any) -> Value:
     plan.check(layer, value, ("N", "H", "W", layer.in_channels))
     if ConvolutionOp.knows(layer, value, plan):
         return plan.add(ConvolutionOp(layer, value))
@@ -57,21 +61,21 @@ def lower_convolution(layer, value, plan):
 
 
 @lowers(BatchNorm)
-def lower_batch_norm(layer, value, plan):
+def lower_batch_norm(layer: Any, value: Value, plan: Any) -> Value:
     C = layer.num_features
     plan.check(layer, value, ("N", "H", "W", C) if len(value.shape) == 3 else ("N", C))
     return plan.add(PointwiseOp(value, norm=layer)) if PointwiseOp.knows(value) else textbook(layer, value, plan)
 
 
 @lowers(LeakyReLU, ReLU)
-def lower_activation(layer, value, plan):
+def lower_activation(layer: Any, value: Value, plan: Any) -> Value:
     if not PointwiseOp.knows(value):
         return textbook(layer, value, plan)
     return plan.add(PointwiseOp(value, slope=layer.negative_slope if type(layer) is LeakyReLU else 0.0))
 
 
 @lowers(AvgPool2d)
-def lower_average_pool(layer, value, plan):
+def lower_average_pool(layer: Any, value: Value, plan: Any) -> Value:
     known = layer.kernel_size == layer.stride == 2 and len(value.shape) == 3 and value.shape[-1] % 4 == 0
     if known and min(value.shape[:2]) >= 2:
         return plan.add(AveragePoolOp(value))
@@ -79,7 +83,7 @@ def lower_average_pool(layer, value, plan):
 
 
 @lowers(Concat)
-def lower_concat(layer, value, plan):
+def lower_concat(layer: Any, value: Value, plan: Any) -> Value:
     before = len(plan.ops)
     parts = plan.lower_parts(layer, value)
     if ConcatOp.knows(parts):
@@ -89,18 +93,18 @@ def lower_concat(layer, value, plan):
 
 
 @lowers(DeeplySupervised)
-def lower_deeply_supervised(layer, value, plan):
+def lower_deeply_supervised(layer: Any, value: Value, plan: Any) -> Value:
     return plan.lower(layer.network, value)
 
 
 @lowers(Tap)
-def lower_tap(layer, value, plan):
+def lower_tap(layer: Any, value: Value, plan: Any) -> Value:
     plan.add(TapOp(layer, [plan.lower(layer.branch, value)] if plan.training else []))
     return value
 
 
 @lowers(Residual)
-def lower_residual(layer, value, plan):
+def lower_residual(layer: Any, value: Value, plan: Any) -> Value:
     before = len(plan.ops)
     body, shortcut = plan.lower_branches(layer, value)
     if PointwiseOp.knows(body):

@@ -9,8 +9,15 @@ An op has input values and an output value, arrays on the device, and turns itse
 What the kernels compute is written in kernels.cu.
 """
 
-from mlp.engine.graph import Op, Pointwise
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mlp.engine.cuda.gpu import Gpu, Step
+from mlp.engine.graph import Op, Pointwise, Value
 from mlp.errors import ShapeError
+from mlp.layers import Affine
+from mlp.losses import SoftmaxCrossEntropy
+from mlp.typing import Array
 
 MOST_NUMBERS = 2**31  # of an array: the kernels count with 32 bits
 MOST_CHANNELS = 1024  # a pass over (rows, C) has a thread for each four channels
@@ -22,23 +29,33 @@ class LaunchedOp(Op):
     wants_statistics = False  # set by a normalization that reads the output: an op that can gives `partials`
     partials = None  # statistics of the output for parts of its rows, see normalization_finish
 
-    def prepare(self, plan):
+    def prepare(self, plan: Any) -> None:
         """Called before any op is turned into steps."""
 
-    def forward(self, plan):
+    def forward(self, plan: Any) -> list[Step]:
         return []
 
-    def backward(self, plan):
+    def backward(self, plan: Any) -> list[Step]:
         return []
 
 
-def columns(C):
+def columns(C: int) -> tuple[int, int]:
     """Return (threads, rows at a time) for passes over (rows, C) in which a thread keeps four channels."""
     lines = max(1, 256 // (C // 4))
     return lines * (C // 4), lines
 
 
-def column_sums(plan, grad_z, z, y, moments, slope, grad_gamma, grad_beta, means):
+def column_sums(
+    plan: Any,
+    grad_z: Any,
+    z: Any,
+    y: Array | None,
+    moments: Array | None,
+    slope: float | None,
+    grad_gamma: Any,
+    grad_beta: Any,
+    means: Any,
+) -> list[Step]:
     """Return steps that sum a gradient over all rows, and with moments its product with x_hat as well."""
     gpu, C = plan.gpu, grad_z.shape[-1]
     rows = grad_z.size // C
@@ -58,11 +75,11 @@ class PointwiseOp(Pointwise, LaunchedOp):
     """z = activation(norm(y) + shortcut), each of the three optional, as in the CPU engine; the norm is a BatchNorm."""
 
     @staticmethod
-    def knows(value):
+    def knows(value: Value) -> Any:
         """Whether there is a kernel for values of this shape."""
         return value.shape[-1] % 4 == 0 and value.shape[-1] <= MOST_CHANNELS
 
-    def prepare(self, plan):
+    def prepare(self, plan: Any) -> None:
         self.rows, self.C = plan.images * self.inputs[0].size // self.inputs[0].shape[-1], self.inputs[0].shape[-1]
         self.kernel_slope = 1.0 if self.slope is None else self.slope
         self.moments = None
@@ -71,45 +88,50 @@ class PointwiseOp(Pointwise, LaunchedOp):
                 shape = (plan.images, *self.inputs[0].shape)
                 raise ShapeError(f"{self.norm.label()}: got one value per channel {shape}; training needs two or more.")
             self.moments = plan.gpu.empty((2, self.C))
-            if plan.training and self.inputs[0].producer:
-                self.inputs[0].producer.wants_statistics = True
+            producer: Any = self.inputs[0].producer
+            if plan.training and producer:
+                producer.wants_statistics = True
 
-    def _pass(self, plan, name, args):
+    def _pass(self, plan: Any, name: str, args: Sequence[Any]) -> Step:
         threads, lines = columns(self.C)
         blocks = min(-(-self.rows // lines), 8 * plan.gpu.multiprocessors)
         return plan.gpu.launch(name, (blocks,), threads, (*args, self.rows, self.C, self.kernel_slope))
 
-    def forward(self, plan):
+    def forward(self, plan: Any) -> list[Step]:
         y, norm = self.inputs[0].data, self.norm
-        steps, parameters = [], (None, None)
+        steps: list[Step] = []
+        parameters = (None, None)
         if norm is not None:
             parameters = norm.gamma.data, norm.beta.data
             steps = self._training_moments(plan) if plan.training else [self._running_moments(plan)]
         shortcut = self.shortcut.data if self.shortcut else None
         return [*steps, self._pass(plan, "pointwise", (y, self.moments, *parameters, shortcut, self.output.data))]
 
-    def _running_moments(self, plan):
+    def _running_moments(self, plan: Any) -> Step:
         args = (self.norm.running_mean, self.norm.running_var, self.moments, self.C, self.norm.eps)
         return plan.gpu.launch("normalization_from_running", (-(-self.C // 256),), 256, args)
 
-    def _training_moments(self, plan):
-        gpu, value, norm, steps = plan.gpu, self.inputs[0], self.norm, []
-        partials = value.producer.partials if value.producer else None
+    def _training_moments(self, plan: Any) -> list[Step]:
+        gpu, value, norm = plan.gpu, self.inputs[0], self.norm
+        steps: list[Step] = []
+        producer: Any = value.producer
+        partials = producer.partials if producer else None
         if partials is None:
             threads, lines = columns(self.C)
             blocks = min(-(-self.rows // (4 * lines)), 2 * gpu.multiprocessors)
             partials = gpu.empty((blocks, 3, self.C))
-            args = (value.data, partials, self.rows, self.C)
-            steps = [gpu.launch("normalization_statistics", (blocks,), threads, args, 16 * threads + 4 * self.C)]
+            sums = (value.data, partials, self.rows, self.C)
+            steps = [gpu.launch("normalization_statistics", (blocks,), threads, sums, 16 * threads + 4 * self.C)]
         running = norm.running_mean, norm.running_var
         sizes = (len(partials), self.rows, self.C)
         args = (partials, plan.state, self.moments, *running, *sizes, norm.eps, norm.momentum)
         return [*steps, gpu.launch("normalization_finish", (-(-self.C // 32),), 1024, args, 4096)]
 
-    def backward(self, plan):
+    def backward(self, plan: Any) -> list[Step]:
         y, z, shortcut = self.inputs[0], self.output, self.shortcut
         inputs = (z.grad, z.data, y.data, self.moments)
-        steps, gamma, means = [], None, None
+        steps: list[Step] = []
+        gamma = means = None
         if self.norm is not None:
             gamma, means = self.norm.gamma.data, plan.gpu.empty((2, self.C))
             grads = self.norm.gamma.grad, self.norm.beta.grad
@@ -127,15 +149,15 @@ class PointwiseOp(Pointwise, LaunchedOp):
 class AveragePoolOp(LaunchedOp):
     """Average pooling over windows of 2 x 2 pixels with stride 2."""
 
-    def __init__(self, value):
+    def __init__(self, value: Value) -> None:
         H, W, C = value.shape
         super().__init__([value], (H // 2, W // 2, C))
 
-    def forward(self, plan):
+    def forward(self, plan: Any) -> list[Step]:
         x, y = self.inputs[0].data, self.output.data
         return [plan.gpu.elementwise("average_pool", y.size // 4, (x, y, *x.shape))]
 
-    def backward(self, plan):
+    def backward(self, plan: Any) -> list[Step]:
         (value,) = self.inputs
         target, add = plan.claim(value)
         args = (self.output.grad, target, add, plan.images, *value.shape)
@@ -145,15 +167,15 @@ class AveragePoolOp(LaunchedOp):
 class ConcatOp(LaunchedOp):
     """Channels side by side: the parts are copied to their places, and dL/dy is cut up again."""
 
-    def __init__(self, parts):
+    def __init__(self, parts: Sequence[Value]) -> None:
         super().__init__(parts, (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts)))
 
     @staticmethod
-    def knows(parts):
+    def knows(parts: Sequence[Value]) -> Any:
         """Whether there is a kernel for values of these shapes."""
         return all(part.shape[-1] % 4 == 0 for part in parts)
 
-    def _places(self):
+    def _places(self) -> Iterator[Any]:
         """Yield (value, (rows, C, F, first channel)) for each part."""
         first, F = 0, self.output.shape[-1]
         for value in self.inputs:
@@ -161,14 +183,14 @@ class ConcatOp(LaunchedOp):
             yield value, (self.output.data.size // F, C, F, first)
             first += C
 
-    def forward(self, plan):
+    def forward(self, plan: Any) -> list[Step]:
         y = self.output.data
         return [
             plan.gpu.elementwise("join_channels", value.data.size // 4, (value.data, y, *place))
             for value, place in self._places()
         ]
 
-    def backward(self, plan):
+    def backward(self, plan: Any) -> list[Step]:
         steps = []
         for value, place in self._places():
             if value.needs_grad:
@@ -184,17 +206,17 @@ class TapOp(LaunchedOp):
     Its own output is read by nobody.
     """
 
-    def __init__(self, tap, branch):
+    def __init__(self, tap: Any, branch: Any) -> None:
         super().__init__(branch, (1,))
         self.tap = tap
 
-    def forward(self, plan):
+    def forward(self, plan: Any) -> list[Step]:
         return [(lambda: self.tap.keep(self.inputs[0].data)) if self.inputs else self.tap.look]
 
-    def backward(self, plan):
+    def backward(self, plan: Any) -> list[Step]:
         target, _ = plan.claim(self.inputs[0])  # the first: nobody else reads this value
 
-        def take():
+        def take() -> None:
             gradient = self.tap.take_gradient()
             target[...] = 0.0 if gradient is None else gradient
 
@@ -204,21 +226,21 @@ class TapOp(LaunchedOp):
 class HeadOp(LaunchedOp):
     """Global average pooling, affine map and softmax cross-entropy, with their gradients: the end of a network."""
 
-    def __init__(self, value, affine, loss):
+    def __init__(self, value: Value, affine: Affine, loss: SoftmaxCrossEntropy) -> None:
         super().__init__([value], (affine.out_features,), has_parameters=True)
         self.affine, self.loss = affine, loss
 
     @staticmethod
-    def knows(gpu, affine):
+    def knows(gpu: Gpu, affine: Affine) -> Any:
         """Whether the numbers of an image fit into the shared memory that every kernel has."""
         return 4 * (affine.in_features + affine.out_features + 32) <= min(gpu.shared_limit, 48 * 1024)
 
-    def prepare(self, plan):
+    def prepare(self, plan: Any) -> None:
         N, C, K = plan.images, self.affine.in_features, self.affine.out_features
         self.pooled, self.losses, self.right = (plan.gpu.empty(shape) for shape in ((N, C), (N,), (N,)))
         self.grad_logits = plan.gpu.empty((N, K)) if plan.training else None
 
-    def forward(self, plan):
+    def forward(self, plan: Any) -> list[Step]:
         x, layer, N = self.inputs[0].data, self.affine, plan.images
         C, K, pixels = layer.in_features, layer.out_features, x.size // (N * layer.in_features)
         bias = layer.bias.data if layer.bias is not None else None
@@ -230,7 +252,7 @@ class HeadOp(LaunchedOp):
             plan.gpu.launch("batch_metrics", (1,), 128, (self.losses, self.right, plan.state, plan.log, N), 128),
         ]
 
-    def backward(self, plan):
+    def backward(self, plan: Any) -> list[Step]:
         (value,), layer, N = self.inputs, self.affine, plan.images
         C, K = layer.in_features, layer.out_features
         bias = layer.bias.grad if layer.bias is not None else None
@@ -238,6 +260,6 @@ class HeadOp(LaunchedOp):
         steps = [plan.gpu.launch("head_weight_gradient", (-(-(C + 1) * K // 128),), 128, args)]
         if value.needs_grad:
             target, _ = plan.claim(value)  # the first: nobody else reads this value
-            args = (self.grad_logits, layer.weight.data, target, target.size // (N * C), C, K)
-            steps.append(plan.gpu.launch("head_input_gradient", (N,), 256, args, 4 * C))
+            inputs = (self.grad_logits, layer.weight.data, target, target.size // (N * C), C, K)
+            steps.append(plan.gpu.launch("head_input_gradient", (N,), 256, inputs, 4 * C))
         return steps

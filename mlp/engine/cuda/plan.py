@@ -13,24 +13,29 @@ from typing import Any
 import numpy as np
 
 from mlp.engine.cuda.convolution import ConvolutionOp
+from mlp.engine.cuda.gpu import Gpu
 from mlp.engine.cuda.lowering import LOWERINGS, TextbookOp
 from mlp.engine.cuda.ops import MOST_NUMBERS, HeadOp
-from mlp.engine.graph import Graph
+from mlp.engine.graph import Graph, Value
 from mlp.layers import Affine, GlobalAvgPool
-from mlp.losses import SoftmaxCrossEntropy
+from mlp.layers.machinery.base import Layer
+from mlp.layers.machinery.parameter import FlatParameters
+from mlp.losses import Loss, SoftmaxCrossEntropy
+from mlp.typing import Array, DType, Shape
 
 
 class Pool:
     """Memory that is used again: `take` an array of a shape, `give` it back when its last reader has been asked for."""
 
-    def __init__(self, gpu):
-        self.gpu, self.free = gpu, {}
+    def __init__(self, gpu: Gpu) -> None:
+        self.gpu = gpu
+        self.free: dict[Shape, list[Array]] = {}
 
-    def take(self, shape):
+    def take(self, shape: Shape) -> Any:
         free = self.free.setdefault(tuple(shape), [])
         return free.pop() if free else self.gpu.empty(shape)
 
-    def give(self, array):
+    def give(self, array: Array) -> None:
         self.free[array.shape].append(array)
 
 
@@ -49,10 +54,22 @@ class CudaPlan(Graph):
         textbook: the layers that have no kernel. by_kernels: whether there is none, and a head: nothing needs the host.
     """
 
-    def __init__(self, gpu, model, loss, flat, batch_shape, dtype, training, state, log):
+    def __init__(
+        self,
+        gpu: Gpu,
+        model: Layer,
+        loss: Loss,
+        flat: FlatParameters,
+        batch_shape: Shape,
+        dtype: DType,
+        training: bool,
+        state: Array,
+        log: Array,
+    ) -> None:
         super().__init__(LOWERINGS, batch_shape, dtype, training=training)
         self.gpu, self.flat, self.state, self.log = gpu, flat, state, log
-        self.pool, self.owners = Pool(gpu), {}
+        self.pool = Pool(gpu)
+        self.owners: dict[Value, Array] = {}
         self.source.data = gpu.empty(batch_shape, dtype)
         self.targets = gpu.empty((self.images,), np.int32)
         self.given_targets: Any = None  # those of a loss without a kernel, whatever they are
@@ -71,17 +88,17 @@ class CudaPlan(Graph):
 
     # --- lowering -------------------------------------------------------------------------------------------------
 
-    def lower(self, layer, value):
+    def lower(self, layer: Any, value: Value) -> Value:
         """Add the ops of a layer that reads `value`, or leave it to the textbook; return the value with its outputs."""
         if self.dtype == np.float32 and self.images * value.size < MOST_NUMBERS:
             return super().lower(layer, value)
         return self.lowerings[object](layer, value, self)
 
-    def example(self, value, xp=None):
+    def example(self, value: Value, xp: Any = None) -> Any:
         """See the base class; on the device."""
         return super().example(value, xp or self.gpu.xp)
 
-    def _find_head(self, loss):
+    def _find_head(self, loss: Loss) -> Any:
         """Let one op do what the last two layers and the loss do, if it can."""
         if len(self.ops) < 2 or self.dtype != np.float32 or type(loss) is not SoftmaxCrossEntropy:
             return None
@@ -98,7 +115,7 @@ class CudaPlan(Graph):
         self.result = head.output
         return head
 
-    def _arrange_weights(self):
+    def _arrange_weights(self) -> Any:
         """Say where the convolutions find their weights; return the launch that brings them there, see kernels.cu."""
         convolutions = [op for op in self.ops if type(op) is ConvolutionOp]
         if not convolutions:
@@ -123,7 +140,7 @@ class CudaPlan(Graph):
 
     # --- gradients ------------------------------------------------------------------------------------------------
 
-    def _backward(self):
+    def _backward(self) -> Any:
         self.result.grad = self.gpu.empty(self.result.data.shape, self.dtype)
         steps = []
         for op in reversed(self.ops):
@@ -133,7 +150,7 @@ class CudaPlan(Graph):
                     self.pool.give(self.owners.pop(op.output))
         return steps
 
-    def claim(self, value):
+    def claim(self, value: Value) -> Any:
         """Return (memory for the gradient of a value, whether others have begun it: then one adds to it)."""
         if value.grad is not None:
             return value.grad, 1
@@ -143,7 +160,7 @@ class CudaPlan(Graph):
             value.grad = self.gpu.empty(value.data.shape, self.dtype)
         return value.grad, 0
 
-    def hand_over(self, giver, taker):
+    def hand_over(self, giver: Value, taker: Value) -> Any:
         """Let `taker`, which has no gradient yet, have the memory of `giver`'s; False where that does not fit."""
         if taker.grad is not None or giver not in self.owners:
             return False

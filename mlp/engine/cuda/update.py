@@ -6,16 +6,24 @@ that is not here, or a student's, runs its own `update` on the device's arrays.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from mlp.engine.cuda.gpu import Gpu
 from mlp.engine.gradient_statistics import STATISTICS, GradientStatistics
+from mlp.layers.machinery.parameter import FlatParameters
 from mlp.learning_rules import AdaGrad, Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
+from mlp.learning_rules.base import LearningRule
+from mlp.typing import Array
 
 STATE = 15  # numbers in `state`, see kernels.cu
 SQUARES = 64  # blocks that share in the norm of the gradient
 
-RULES = {  # exact type: kernel, and the settings a and b in it
+RULES: dict[
+    type[LearningRule], tuple[str, Callable[[Any], tuple[float, float]]]
+] = {  # exact type: kernel, and the settings a and b in it
     GradientDescent: ("update_gradient_descent", lambda rule: (0.0, 0.0)),
     Momentum: ("update_momentum", lambda rule: (rule.momentum, 0.0)),
     Nesterov: ("update_nesterov", lambda rule: (rule.momentum, 0.0)),
@@ -33,12 +41,12 @@ class CudaUpdate:
         gpu: a `Gpu`. rule: initialized. state: device array of `STATE` numbers.
     """
 
-    def __init__(self, gpu, rule, state):
+    def __init__(self, gpu: Gpu, rule: LearningRule, state: Array) -> None:
         self.gpu, self.rule, self.state = gpu, rule, state
         self.known = type(rule) in RULES and rule.flat.data.dtype == np.float32
         self.squares = gpu.empty((SQUARES,))
 
-    def begin_step(self, slot, frozen=False):
+    def begin_step(self, slot: int, frozen: bool = False) -> None:
         """Put the settings of the step that begins into `state`.
 
         Args:
@@ -63,11 +71,11 @@ class CudaUpdate:
         self.gpu.launch("begin_step", (1,), 1, (self.state, *map(float, settings)))()
 
     @property
-    def form(self):
+    def form(self) -> Any:
         """What of the rule is part of a recorded step."""
         return self.rule.clip_norm is not None
 
-    def launches(self):
+    def launches(self) -> Any:
         """Return the launches that change the weights."""
         gpu, rule, flat = self.gpu, self.rule, self.rule.flat
         size, blocks = flat.data.size, min(SQUARES, -(-flat.data.size // 256))
@@ -88,7 +96,7 @@ class CudaGradientStatistics(GradientStatistics):
         step: the launch; for weights that are not float32 a function that computes as the base class does.
     """
 
-    def __init__(self, flat, which, gpu, state):
+    def __init__(self, flat: FlatParameters, which: str, gpu: Gpu, state: Array) -> None:
         tensors = len(flat.parameters)
         self.tables = gpu.xp.zeros((2, len(STATISTICS), tensors), np.float64)  # sums over the steps, the last step
         super().__init__(flat, which)
@@ -98,11 +106,11 @@ class CudaGradientStatistics(GradientStatistics):
             args = (flat.grad, offsets, state, *self.tables, tensors)
             self.step = gpu.launch("gradient_statistics", (tensors,), 256, args, 256)
 
-    def _start(self):
+    def _start(self) -> None:
         super()._start()
         self.tables[...] = 0.0
 
-    def count_step(self):
+    def count_step(self) -> None:
         """Take note of a step whose program had `step` in it."""
         if self.step != self.accumulate:
             self.steps += 1

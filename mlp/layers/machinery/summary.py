@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mlp.layers.machinery.probing import observed
-from mlp.typing import Array
+from mlp.typing import Array, Shape
 
 
 @dataclass
@@ -14,7 +14,7 @@ class LayerCard:
 
     path: str
     kind: str
-    output_shape: tuple  # without the batch axis
+    output_shape: Shape  # without the batch axis
     parameters: int
     multiply_adds: int  # for one image, forward
     kept_bytes: int  # for one image: what forward keeps for backward

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from mlp.errors import CheckpointError
 from mlp.reproduction.figures import Drawing, missing_parts, save
@@ -134,7 +135,7 @@ def needs_no_runs(exhibit: Exhibit) -> bool:
 
 def missing_lines(results: Sequence[Result], root: PathLike) -> list[str]:
     """Return what `missing_parts` says of each run, once for those that several rows share."""
-    first: dict[tuple, Result] = {}
+    first: dict[tuple[Any, ...], Result] = {}
     for result in results:
         first.setdefault((result.scale.name, identity(result.run.settings), result.seeds), result)
     return [line for result in first.values() for line in missing_parts(result, root)]

@@ -1,6 +1,6 @@
 """The page of all reports in Markdown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from mlp.experiments.markdown import markdown
 from mlp.reproduction.findings import FINDINGS_NOTE, CheckedFindings, findings_table
@@ -65,6 +65,6 @@ def describe_unrun(row: Row) -> str:
     return f"{row.id}: {row.title}.{how}" + (f" {row.note}" if row.note and not row.test else "")
 
 
-def bullets(lines: Sequence[str] | map) -> str:
+def bullets(lines: Iterable[str]) -> str:
     """Return lines as a list."""
     return "\n".join(f"- {line}" for line in lines)

@@ -19,6 +19,7 @@ around the reduction blocks, s1 and s4 have average pooling there.
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from typing import Any
 
 from mlp.errors import ConfigurationError
 from mlp.reproduction.reports import cross, s0, s1, s2, s3, s4
@@ -91,7 +92,7 @@ def runs_of(rows: Sequence[Row]) -> list[tuple[Row, NamedRun]]:
 
     It is what a table prints and a figure draws: `runs_of(rows_of("s0-fig1"))`.
     """
-    runs: dict[tuple, tuple[Row, NamedRun]] = {}
+    runs: dict[tuple[Any, ...], tuple[Row, NamedRun]] = {}
     for row in rows:
         for run in row.runs:
             runs.setdefault((tuple(run.differences.items()), row.seeds), (row, run))

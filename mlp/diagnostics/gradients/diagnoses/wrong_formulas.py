@@ -7,6 +7,7 @@ of the same two, or rearrangements of the right one, so no hypothesis needs to k
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, permutations, product
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def wrong_upstream(e: Evidence) -> Guesses:
         if u.ndim <= max(axes) or np.prod([u.shape[axis] for axis in axes]) < 2:
             continue
         for which, position in (("first", 0), ("last", -1)):
-            index: list = [slice(None)] * u.ndim
+            index: list[Any] = [slice(None)] * u.ndim
             for axis in axes:
                 index[axis] = slice(position, position + 1 or None)
             alone = np.zeros_like(u)
@@ -205,7 +206,7 @@ def shifted(array: Array, steps: Sequence[int], axes: Sequence[int]) -> Array:
     """Return the array moved along some axes; NaN where nothing moved in."""
     moved = np.roll(array, tuple(steps), tuple(axes))
     for step, axis in zip(steps, axes, strict=True):
-        edge: list = [slice(None)] * array.ndim
+        edge: list[Any] = [slice(None)] * array.ndim
         edge[axis] = slice(0, step) if step > 0 else slice(step, None) if step < 0 else slice(0, 0)
         moved[tuple(edge)] = np.nan
     return moved

@@ -19,18 +19,23 @@ Scale and shift are repeated for every pixel of a line; sums are taken over rows
 W pixels; those of the blocks are added up in the order of the blocks, whoever found them.
 """
 
+from typing import Any
+
 import numpy as np
 
 from mlp.engine.cpu.op import Phase, lowers
 from mlp.engine.cpu.ops.pointwise import PointwiseOp
+from mlp.engine.cpu.plan import Plan
+from mlp.engine.graph import Value
 from mlp.errors import ShapeError
 from mlp.layers import BatchNorm
+from mlp.typing import Array
 
 ENOUGH_DIGITS = 1e-3  # of v / mu^2: below it, the variance is found again around the mean
 
 
 @lowers(BatchNorm)
-def lower_batch_norm(layer, value, plan):
+def lower_batch_norm(layer: Any, value: Value, plan: Plan) -> Value:
     C = layer.num_features
     plan.check(layer, value, ("N", "H", "W", C) if len(value.shape) == 3 else ("N", C))
     if plan.training and plan.images * value.size < 2 * C:
@@ -46,7 +51,7 @@ class BatchNormOp(PointwiseOp):
     inputs_needed = True
     meets_backward = True  # and forward, in training; but there `inputs_needed` says that y must stay anyway
 
-    def bind(self, plan):
+    def bind(self, plan: Plan) -> None:
         super().bind(plan)
         C = self.norm.num_features
         self.ones = np.ones(self.block * self.output.size // self.row, plan.dtype)
@@ -57,7 +62,7 @@ class BatchNormOp(PointwiseOp):
 
     # --- forward --------------------------------------------------------------------------------------------------
 
-    def forward_phases(self):
+    def forward_phases(self) -> list[Phase]:
         if not self.training:
             return [Phase(self.forward, self.blocks, begin=self.use_running_statistics)]
         return [
@@ -65,11 +70,11 @@ class BatchNormOp(PointwiseOp):
             Phase(self.forward, self.blocks, begin=self.use_batch_statistics, wait=True),
         ]
 
-    def collect(self, t, lo, hi):
+    def collect(self, t: int, lo: int, hi: int) -> None:
         y = self.views[t, lo, hi].y
         self.take_sums(t, lo, y, y)
 
-    def take_sums(self, t, lo, p, q):
+    def take_sums(self, t: int, lo: int, p: Array, q: Array) -> None:
         """Take sum p and sum p q over the rows of the block that begins with image lo."""
         total, sums = self.row_sum[t], self.sums[self.blocks.number[lo]]  # (W C,), (2, C)
         pixels = total.reshape(-1, sums.shape[1])  # (W, C)
@@ -82,7 +87,7 @@ class BatchNormOp(PointwiseOp):
             np.einsum("ij,ij->j", p_rows, q_rows, out=total)
             sums[1] += np.add.reduce(pixels, axis=0, dtype=np.float64)
 
-    def use_batch_statistics(self, t):
+    def use_batch_statistics(self, t: int) -> None:
         """Find the statistics from the sums of all blocks."""
         m = self.plan.images * self.output.size // self.norm.num_features
         origin = None
@@ -105,30 +110,30 @@ class BatchNormOp(PointwiseOp):
             running *= 1.0 - layer.momentum
             running += (layer.momentum * value).astype(running.dtype)
 
-    def collect_around_origin(self, t):
+    def collect_around_origin(self, t: int) -> None:
         """Take the sums once more, of y - origin; one thread does it for all, for it is rare."""
         for lo, hi in self.blocks:
             views = self.views[t, lo, hi]
             y = np.subtract(views.y, self.wide_lines[3], out=views.b)
             self.take_sums(t, lo, y, y)
 
-    def use_running_statistics(self, t):
+    def use_running_statistics(self, t: int) -> None:
         scale = self.norm.gamma.data / np.sqrt(self.norm.running_var + self.norm.eps)
         self.wide[0] = scale
         self.wide[1] = self.norm.beta.data - self.norm.running_mean * scale
 
-    def normalize(self, t, lo, hi, out):
+    def normalize(self, t: int, lo: int, hi: int, out: Array) -> Any:
         views = self.views[t, lo, hi]
         np.multiply(views.y, self.wide_lines[0], out=views.a)
         return np.add(views.a, self.wide_lines[1], out=out)  # (1)
 
     # --- backward -------------------------------------------------------------------------------------------------
 
-    def backward_phases(self):
+    def backward_phases(self) -> list[Phase]:
         first = Phase(self.backward_sums, self.blocks)
         return [first, Phase(self.backward_norm, self.blocks, begin=self.use_gradient_sums, wait=True)]
 
-    def backward_sums(self, t, lo, hi):
+    def backward_sums(self, t: int, lo: int, hi: int) -> None:
         self.backward_activation(t, lo, hi)
         views = self.views[t, lo, hi]
         y = views.y
@@ -136,13 +141,13 @@ class BatchNormOp(PointwiseOp):
             y = np.subtract(y, self.wide_lines[3], out=views.b)
         self.take_sums(t, lo, views.g, y)
 
-    def gradient_sums(self):
+    def gradient_sums(self) -> Any:
         """Return dL/dbeta and dL/dgamma (2)."""
         origin, mean, s, _ = self.statistics
         total, product = self.sums.sum(axis=0)
         return total, (product - (mean if origin is None else mean - origin) * total) / s
 
-    def use_gradient_sums(self, t):
+    def use_gradient_sums(self, t: int) -> None:
         m = self.plan.images * self.output.size // self.norm.num_features
         total, product = self.gradient_sums()  # S, Q
         _, mean, s, scale = self.statistics
@@ -151,7 +156,7 @@ class BatchNormOp(PointwiseOp):
         self.wide[1] = B
         self.wide[2] = -scale * total / m - B * mean  # C
 
-    def backward_norm(self, t, lo, hi):
+    def backward_norm(self, t: int, lo: int, hi: int) -> None:
         views = self.views[t, lo, hi]
         if views.grad_y is None:
             return
@@ -162,7 +167,7 @@ class BatchNormOp(PointwiseOp):
         np.multiply(views.g, scale, out=views.b)
         self.give_to_y(views, first, views.b)  # (3)
 
-    def finish(self):
+    def finish(self) -> None:
         total, product = self.gradient_sums()
         self.norm.beta.grad = total.astype(self.plan.dtype)
         self.norm.gamma.grad = product.astype(self.plan.dtype)

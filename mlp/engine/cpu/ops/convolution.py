@@ -11,6 +11,8 @@ The mathematics is that of `mlp.layers.convolution`, equations 2 to 5. What is d
   element is three times faster than moving many small ones.
 """
 
+from typing import Any
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -19,13 +21,17 @@ from mlp.engine.cpu.ops.convolution_base import ConvolutionBase, multiply
 from mlp.engine.cpu.ops.strided import PixelConvolutionOp
 from mlp.engine.cpu.ops.textbook import ReshapeOp
 from mlp.engine.cpu.ops.winograd.op import WinogradOp
+from mlp.engine.cpu.plan import Plan
+from mlp.engine.graph import Value
 from mlp.layers import Conv2d
+from mlp.typing import Array, Shape
 
 
 @lowers(Conv2d)
-def lower_convolution(layer, value, plan):
+def lower_convolution(layer: Any, value: Value, plan: Plan) -> Value:
     plan.check(layer, value, ("N", "H", "W", layer.in_channels))
-    (H, W, C), (OH, OW), op = value.shape, layer.output_size(*value.shape[:2]), ConvolutionOp
+    (H, W, C), (OH, OW) = value.shape, layer.output_size(*value.shape[:2])
+    op: type[ConvolutionBase] = ConvolutionOp
     KH, _ = layer.kernel_size
     if layer.kernel_size == (1, W) and W > 1 and layer.padding == (0, 0):  # a whole row is one pixel of W C channels
         value, op = plan.add(ReshapeOp([value], (H, 1, W * C))), PixelConvolutionOp
@@ -41,7 +47,7 @@ class ConvolutionOp(ConvolutionBase):
 
     name = "convolution"
 
-    def bind(self, plan):
+    def bind(self, plan: Plan) -> None:
         x, y = self.inputs[0], self.output
         (H, W, C), F = x.shape, y.shape[2]
         (KH, KW), (PH, PW), (SH, SW) = self.layer.kernel_size, self.layer.padding, self.layer.stride
@@ -58,26 +64,26 @@ class ConvolutionOp(ConvolutionBase):
             self.grid = scratch(("grid", KH, KW, SH, SW), (n, *grid))
             self.grad_columns = Windows(plan, (H + KH - 1, W + KW - 1, F), (KH, KW), (1, 1), n)
 
-    def prepare(self):
+    def prepare(self) -> None:
         kernel, self.bias = self.weights()
         F = kernel.shape[-1]
         self.kernel = kernel.reshape(-1, F)  # (KH KW C, F)
         self.turned = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, kernel.shape[2])
 
-    def pad(self, t, lo, hi):
+    def pad(self, t: int, lo: int, hi: int) -> Any:
         """Copy a block of inputs between zeros."""
         (PH, PW), (H, W, _) = self.layer.padding, self.inputs[0].shape
         padded = self.padded[t][: hi - lo]
         np.copyto(padded[:, PH : PH + H, PW : PW + W], self.inputs[0].data.part(t, lo, hi))
         return padded
 
-    def forward(self, t, lo, hi):
+    def forward(self, t: int, lo: int, hi: int) -> None:
         cols = self.columns.copy(t, self.pad(t, lo, hi))  # (n OH OW, KH KW C)
         y = self.output.data.part(t, lo, hi)
         multiply(cols, self.kernel, y)
         self.add_bias(y)
 
-    def backward(self, t, lo, hi):
+    def backward(self, t: int, lo: int, hi: int) -> None:
         x = self.inputs[0]
         grad = np.ascontiguousarray(self.output.grad.part(t, lo, hi))  # (n, OH, OW, F)
         cols = self.columns.copy(t, self.pad(t, lo, hi))
@@ -101,14 +107,16 @@ class ConvolutionOp(ConvolutionBase):
 class Windows:
     """im2col into scratch: windows of images (n, H, W, C) to columns (n OH OW, KH KW C)."""
 
-    def __init__(self, plan, image_shape, kernel_size, stride, images):
+    def __init__(
+        self, plan: Plan, image_shape: Shape, kernel_size: tuple[int, int], stride: tuple[int, int], images: int
+    ) -> None:
         (H, W, C), (KH, KW), (SH, SW) = image_shape, kernel_size, stride
         self.kernel_size, self.stride = kernel_size, stride
         self.OH, self.OW = (H - KH) // SH + 1, (W - KW) // SW + 1
         self.columns = plan.memory.scratch("columns", (images * self.OH * self.OW, KH * KW * C))
         self.window_row = np.dtype((np.void, KW * C * plan.dtype.itemsize))
 
-    def copy(self, t, images):
+    def copy(self, t: int, images: Array) -> Array:
         (KH, _), (SH, SW), (n, h, w, _) = self.kernel_size, self.stride, images.strides
         shape = (len(images), self.OH, self.OW, KH)
         cols = self.columns[t][: len(images) * self.OH * self.OW]

@@ -17,15 +17,20 @@ Backward, with g = dL/da and, of every image, the sums over its pixels S = sum g
 pixel of a line before they meet the pixels; lines are shorter than elsewhere, so that this costs little.
 """
 
+from typing import Any
+
 import numpy as np
 
 from mlp.engine.cpu.op import Phase, lowers
 from mlp.engine.cpu.ops.pointwise import PointwiseOp
+from mlp.engine.cpu.plan import Plan
+from mlp.engine.graph import Value
 from mlp.layers import GroupNorm, InstanceNorm, LayerNorm
+from mlp.typing import Array
 
 
 @lowers(LayerNorm, InstanceNorm, GroupNorm)
-def lower_group_norm(layer, value, plan):
+def lower_group_norm(layer: Any, value: Value, plan: Plan) -> Value:
     layer.check_sets(plan.example(value))
     return plan.add(GroupNormOp(value, norm=layer))
 
@@ -37,7 +42,7 @@ class GroupNormOp(PointwiseOp):
     longest_line = 1024
     inputs_needed = True
 
-    def bind(self, plan):
+    def bind(self, plan: Plan) -> None:
         super().bind(plan)
         self.C, self.G = self.norm.num_features, self.norm.num_groups
         self.m = self.output.size // self.G
@@ -45,35 +50,36 @@ class GroupNormOp(PointwiseOp):
         self.statistics = np.zeros((2, plan.images, self.G), plan.dtype)  # mu, s
         self.sums = np.zeros((len(self.blocks), 2, self.C))  # S and Q of each block, in float64
 
-    def temporary_shapes(self):
+    def temporary_shapes(self) -> Any:
         return [*super().temporary_shapes(), (self.block, self.line)]
 
-    def spread(self, t, numbers):
+    def spread(self, t: int, numbers: Array) -> Any:
         """Repeat numbers (n, C) or (n, G) for every pixel of a line, and channel of a group: (n, 1, line)."""
         n, groups = numbers.shape
         wide = self.temporary[t][2][:n]
         wide.reshape(n, self.line // self.C, groups, self.C // groups)[...] = numbers[:, None, :, None]
         return wide[:, None]
 
-    def channel_sums(self, p, q=None):
+    def channel_sums(self, p: Array, q: Array | None = None) -> Any:
         """Return the sums of p, or of p q, over the pixels of each image: (n, C)."""
-        p, q = (lines if lines is None else lines.reshape(len(lines), -1, self.row) for lines in (p, q))
-        over_rows = np.add.reduce(p, axis=1) if q is None else np.einsum("nij,nij->nj", p, q)  # (n, W C)
-        return over_rows.reshape(len(p), -1, self.C).sum(axis=1)
+        n = len(p)
+        p = p.reshape(n, -1, self.row)
+        over_rows = np.add.reduce(p, axis=1) if q is None else np.einsum("nij,nij->nj", p, q.reshape(p.shape))
+        return over_rows.reshape(n, -1, self.C).sum(axis=1)  # of (n, W C)
 
-    def group_sums(self, numbers):
+    def group_sums(self, numbers: Array) -> Any:
         """Add up numbers (n, C) over the channels of each group: (n, G)."""
         return numbers.reshape(len(numbers), self.G, -1).sum(axis=2)
 
     # --- forward --------------------------------------------------------------------------------------------------
 
-    def forward_phases(self):
+    def forward_phases(self) -> list[Phase]:
         return [Phase(self.forward, self.blocks, begin=self.begin_forward)]
 
-    def begin_forward(self, t):
+    def begin_forward(self, t: int) -> None:
         self.betas[...] = self.norm.beta.data
 
-    def normalize(self, t, lo, hi, out):
+    def normalize(self, t: int, lo: int, hi: int, out: Array) -> Any:
         views, (mean, s) = self.views[t, lo, hi], self.statistics[:, lo:hi]  # (n, G) each
         mean[...] = self.group_sums(self.channel_sums(views.y)) * (1.0 / self.m)
         centred = np.subtract(views.y, self.spread(t, mean), out=views.a)
@@ -82,16 +88,16 @@ class GroupNormOp(PointwiseOp):
         np.multiply(centred, self.spread(t, self.scale(s)), out=views.a)
         return np.add(views.a, self.betas.reshape(-1), out=out)  # (2)
 
-    def scale(self, s):
+    def scale(self, s: Array) -> Any:
         """Return gamma / s, (n, C)."""
         return (self.norm.gamma.data.reshape(self.G, -1) / s[:, :, None]).reshape(len(s), self.C)
 
     # --- backward -------------------------------------------------------------------------------------------------
 
-    def backward_phases(self):
+    def backward_phases(self) -> list[Phase]:
         return [Phase(self.backward, self.blocks)]
 
-    def backward(self, t, lo, hi):
+    def backward(self, t: int, lo: int, hi: int) -> None:
         self.backward_activation(t, lo, hi)
         views, (mean, s) = self.views[t, lo, hi], self.statistics[:, lo:hi]
         g, gamma = views.g, self.norm.gamma.data
@@ -108,7 +114,7 @@ class GroupNormOp(PointwiseOp):
         np.multiply(g, self.spread(t, self.scale(s)), out=views.a)
         self.give_to_y(views, views.a, views.b)  # (4)
 
-    def finish(self):
+    def finish(self) -> None:
         total, product = self.sums.sum(axis=0)
         self.norm.beta.grad = total.astype(self.plan.dtype)  # (3)
         self.norm.gamma.grad = product.astype(self.plan.dtype)

@@ -16,30 +16,35 @@ Long rows: NumPy runs its inner loop over the last axis, which would be C = 32 n
 handled as one line of up to LINE numbers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
+from mlp.engine.cpu.memory import Storage
 from mlp.engine.cpu.op import BlockedOp, Phase, lowers
-from mlp.engine.graph import Pointwise
+from mlp.engine.cpu.plan import Plan
+from mlp.engine.graph import Pointwise, Value
 from mlp.layers import LeakyReLU, ReLU, Residual
+from mlp.typing import Array
 
 LINE = 8192  # numbers: short enough for the cache's first level, long enough to forget the cost of a loop
 
 
 @lowers(LeakyReLU)
-def lower_leaky_relu(layer, value, plan):
+def lower_leaky_relu(layer: Any, value: Value, plan: Plan) -> Value:
     return plan.add(PointwiseOp(value, slope=layer.negative_slope))
 
 
 @lowers(ReLU)
-def lower_relu(layer, value, plan):
+def lower_relu(layer: Any, value: Value, plan: Plan) -> Value:
     return plan.add(PointwiseOp(value, slope=0.0))
 
 
 @lowers(Residual)
-def lower_residual(layer, value, plan):
+def lower_residual(layer: Any, value: Value, plan: Plan) -> Value:
     body, shortcut = plan.lower_branches(layer, value)
     return plan.add(PointwiseOp(body, shortcut=shortcut))
 
@@ -51,23 +56,23 @@ class PointwiseOp(Pointwise, BlockedOp):
     longest_line = LINE
 
     @property
-    def outputs_needed(self):
+    def outputs_needed(self) -> bool:  # type: ignore[override]
         return self.slope is not None
 
     # --- memory ---------------------------------------------------------------------------------------------------
 
-    def claim_gradients(self, plan):
+    def claim_gradients(self, plan: Plan) -> None:
         """Gradient (4) is that of the shortcut as it is, so the shortcut takes its memory; or y, without a norm."""
         y, z = self.inputs[0], self.output
-        self.adds_to = []  # values whose gradient others have begun: (4) is added
-        self.copies_to = []  # values whose gradient begins with a copy of (4)
+        self.adds_to: list[Value] = []  # values whose gradient others have begun: (4) is added
+        self.copies_to: list[Value] = []  # values whose gradient begins with a copy of (4)
         takers = [self.shortcut] if self.shortcut else []
         for value in takers if self.norm is not None else [*takers, y]:
             if value.needs_grad and not plan.hand_over_gradient(z, value):
                 (self.copies_to if plan.claim_gradient(value) else self.adds_to).append(value)
         self.adds_y = self.norm is not None and y.needs_grad and not plan.claim_gradient(y)
 
-    def bind(self, plan):
+    def bind(self, plan: Plan) -> None:
         self.plan, self.training = plan, plan.training
         H, row = (1, self.output.size) if len(self.output.shape) == 1 else (self.output.shape[0], 0)
         self.row = row = row or self.output.size // H  # W C
@@ -78,19 +83,19 @@ class PointwiseOp(Pointwise, BlockedOp):
         self.above_zero = 2.0 ** (np.finfo(plan.dtype).maxexp - 1)  # times this, a positive number is at least 1
         self._make_views(plan)
 
-    def temporary_shapes(self):
+    def temporary_shapes(self) -> Any:
         """Return the shapes of the temporary arrays of a thread: a and b, which are views of every block, first."""
         return [(self.block, self.lines, self.line)] * 2
 
-    def _make_views(self, plan):
+    def _make_views(self, plan: Plan) -> None:
         """Make self.views: (t, lo, hi) -> all arrays of a block as lines (n, lines, longest_line or less)."""
 
         @cache
-        def lines(storage, place):
+        def lines(storage: Storage, place: Any) -> Any:
             n = place[2] - place[1]
             return storage.part(*place).reshape(n, self.lines, self.line)
 
-        def lines_of(storage, *block):
+        def lines_of(storage: Storage, *block: Any) -> Any:
             return storage and lines(storage, storage.place(*block))
 
         y, shortcut, z = self.inputs[0], self.shortcut, self.output
@@ -110,10 +115,10 @@ class PointwiseOp(Pointwise, BlockedOp):
 
     # --- forward --------------------------------------------------------------------------------------------------
 
-    def forward_phases(self):
+    def forward_phases(self) -> list[Phase]:
         return [Phase(self.forward, self.blocks)]
 
-    def forward(self, t, lo, hi):
+    def forward(self, t: int, lo: int, hi: int) -> None:
         views = self.views[t, lo, hi]
         z, last = views.z, views.z if self.slope is None else views.a  # where the step before the activation writes
         y = self.normalize(t, lo, hi, out=views.a if self.shortcut else last)  # (1)
@@ -123,16 +128,16 @@ class PointwiseOp(Pointwise, BlockedOp):
             other = np.multiply(y, self.slope, out=z) if self.slope else 0.0
             np.maximum(y, other, out=z)  # (3)
 
-    def normalize(self, t, lo, hi, out):
+    def normalize(self, t: int, lo: int, hi: int, out: Array) -> Any:
         """Return the lines of a block after (1): y as it is, or `out`; subclasses use the views' `a` meanwhile."""
         return self.views[t, lo, hi].y
 
     # --- backward -------------------------------------------------------------------------------------------------
 
-    def backward_phases(self):
+    def backward_phases(self) -> list[Phase]:
         return [Phase(self.backward_activation, self.blocks)]
 
-    def backward_activation(self, t, lo, hi):
+    def backward_activation(self, t: int, lo: int, hi: int) -> None:
         views = self.views[t, lo, hi]
         g = views.g
         if self.slope is not None:
@@ -144,7 +149,7 @@ class PointwiseOp(Pointwise, BlockedOp):
         for grad in views.adds_to:
             np.add(grad, g, out=grad)
 
-    def give_to_y(self, views, first, second):
+    def give_to_y(self, views: "BlockViews", first: Array, second: Array) -> None:
         """Write the sum of two terms of a norm's dL/dy, or add it; the second is destroyed."""
         grad = views.grad_y
         if self.adds_y:
@@ -158,12 +163,12 @@ class PointwiseOp(Pointwise, BlockedOp):
 class BlockViews:
     """The arrays of one block, each as (n, lines, numbers of a line)."""
 
-    y: np.ndarray
-    shortcut: np.ndarray
-    z: np.ndarray
-    a: np.ndarray = None  # temporary
-    b: np.ndarray = None
-    g: np.ndarray = None
-    grad_y: np.ndarray = None
-    copies_to: list = ()
-    adds_to: list = ()
+    y: Array
+    shortcut: Any
+    z: Array
+    a: Any = None  # temporary
+    b: Any = None
+    g: Any = None
+    grad_y: Any = None
+    copies_to: Sequence[Array] = ()
+    adds_to: Sequence[Array] = ()

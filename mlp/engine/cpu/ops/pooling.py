@@ -4,16 +4,21 @@ A window's mean is taken one direction after the other: first rows are added to 
 then the columns of the sums, which are fewer by then.
 """
 
+from typing import Any
+
 import numpy as np
 
 from mlp.engine.cpu.op import BlockedOp, Phase, lowers
 from mlp.engine.cpu.ops.strided import copy_pixels
+from mlp.engine.cpu.plan import Plan
+from mlp.engine.graph import Value
 from mlp.errors import ShapeError
 from mlp.layers import AvgPool2d, GlobalAvgPool
+from mlp.typing import Array, Shape
 
 
 @lowers(AvgPool2d)
-def lower_average_pool(layer, value, plan):
+def lower_average_pool(layer: Any, value: Value, plan: Plan) -> Value:
     k, s = layer.kernel_size, layer.stride
     if len(value.shape) != 3 or min(value.shape[:2]) < k:
         given = (plan.images, *value.shape)
@@ -27,7 +32,7 @@ class AveragePoolOp(BlockedOp):
 
     name = "pool"
 
-    def __init__(self, value, output_shape, k, s):
+    def __init__(self, value: Value, output_shape: Shape, k: Any, s: int) -> None:
         super().__init__([value], output_shape)
         OH, OW, _ = output_shape
         self.row_slices = [slice(u, u + s * OH, s) for u in range(k)]
@@ -35,24 +40,24 @@ class AveragePoolOp(BlockedOp):
         self.share = 1.0 / (k * k)
         self.apart = k == s and value.shape[0] == k * OH and value.shape[1] == k * OW  # each pixel is in one window
 
-    def bind(self, plan):
+    def bind(self, plan: Plan) -> None:
         (_, W, C), (OH, OW, _) = self.inputs[0].shape, self.output.shape
         temporary = plan.memory.temporary((self.block, OH, W, C), (self.block, OH, OW, C))
         self.rows, self.shares = zip(*temporary, strict=True)
 
-    def forward_phases(self):
+    def forward_phases(self) -> list[Phase]:
         return [Phase(self.forward, self.blocks)]
 
-    def backward_phases(self):
+    def backward_phases(self) -> list[Phase]:
         return [Phase(self.backward, self.blocks)]
 
-    def forward(self, t, lo, hi):
+    def forward(self, t: int, lo: int, hi: int) -> None:
         x, y, rows = self.inputs[0].data.part(t, lo, hi), self.output.data.part(t, lo, hi), self.rows[t][: hi - lo]
         add_up([x[:, place] for place in self.row_slices], rows)
         add_up([rows[:, :, place] for place in self.column_slices], y)
         np.multiply(y, self.share, out=y)
 
-    def backward(self, t, lo, hi):
+    def backward(self, t: int, lo: int, hi: int) -> None:
         grad, rows = self.inputs[0].grad.part(t, lo, hi), self.rows[t][: hi - lo]
         share = np.multiply(self.output.grad.part(t, lo, hi), self.share, out=self.shares[t][: hi - lo])
         if not self.apart:
@@ -71,7 +76,7 @@ class AveragePoolOp(BlockedOp):
                 grad[:, place] += rows
 
 
-def add_up(arrays, out):
+def add_up(arrays: Any, out: Array) -> None:
     """Write the sum of two or more arrays to `out`; or one, as it is."""
     if len(arrays) == 1:
         np.copyto(out, arrays[0])
@@ -82,7 +87,7 @@ def add_up(arrays, out):
 
 
 @lowers(GlobalAvgPool)
-def lower_global_average_pool(layer, value, plan):
+def lower_global_average_pool(layer: Any, value: Value, plan: Plan) -> Value:
     if len(value.shape) != 3:
         raise ShapeError(f"{layer.label()}: expected (N, H, W, C), got {(plan.images, *value.shape)}.")
     return plan.add(GlobalAveragePoolOp([value], value.shape[2:]))
@@ -93,22 +98,22 @@ class GlobalAveragePoolOp(BlockedOp):
 
     name = "pool"
 
-    def bind(self, plan):
+    def bind(self, plan: Plan) -> None:
         H, W, self.C = self.inputs[0].shape
         self.pixels = H * W
         self.shares = np.full(H * W, 1.0 / (H * W), plan.dtype)
 
-    def forward_phases(self):
+    def forward_phases(self) -> list[Phase]:
         return [Phase(self.forward, self.blocks)]
 
-    def backward_phases(self):
+    def backward_phases(self) -> list[Phase]:
         return [Phase(self.backward, self.blocks)]
 
-    def forward(self, t, lo, hi):
+    def forward(self, t: int, lo: int, hi: int) -> None:
         x = self.inputs[0].data.part(t, lo, hi).reshape(hi - lo, self.pixels, self.C)
         np.matmul(self.shares, x, out=self.output.data.part(t, lo, hi))
 
-    def backward(self, t, lo, hi):
+    def backward(self, t: int, lo: int, hi: int) -> None:
         grad = self.inputs[0].grad.part(t, lo, hi)  # (n, H, W, C)
         share = self.output.grad.part(t, lo, hi)[:, None, None] * (1.0 / self.pixels)  # (n, 1, 1, C)
         if self.writes[0]:

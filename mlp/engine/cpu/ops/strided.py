@@ -4,20 +4,25 @@ Both look at single pixels, never at windows: no columns, and pixels between tho
 C numbers move as one element, see `convolution`.
 """
 
+from typing import Any
+
 import numpy as np
 
 from mlp.engine.cpu.op import BlockedOp, Phase, lowers
 from mlp.engine.cpu.ops.convolution_base import ConvolutionBase, multiply
+from mlp.engine.cpu.plan import Plan
+from mlp.engine.graph import Value
 from mlp.layers import StridedIdentity
+from mlp.typing import Array, Shape
 
 
-def copy_pixels(target, source):
+def copy_pixels(target: Array, source: Any) -> None:
     """Copy images (n, OH, OW, C) of any strides, each pixel as one element."""
     pixel = np.dtype((np.void, source.shape[-1] * source.itemsize))
     np.copyto(target.view(pixel), source.view(pixel))
 
 
-def give_gradient(grad_inputs, grid, grad, first):
+def give_gradient(grad_inputs: Array, grid: tuple[slice, ...], grad: Array, first: bool) -> None:
     """Write the gradient of the pixels at `grid` into that of the images, or add it."""
     if first:
         grad_inputs[...] = 0.0
@@ -27,7 +32,7 @@ def give_gradient(grad_inputs, grid, grad, first):
 
 
 @lowers(StridedIdentity)
-def lower_strided_identity(layer, value, plan):
+def lower_strided_identity(layer: Any, value: Value, plan: Plan) -> Value:
     plan.check(layer, value, ("N", "H", "W", layer.in_channels))
     (H, W, _), s = value.shape, layer.stride
     return plan.add(StridedIdentityOp(value, (-(-H // s), -(-W // s), layer.out_channels), s))
@@ -38,23 +43,23 @@ class StridedIdentityOp(BlockedOp):
 
     name = "strided identity"
 
-    def __init__(self, value, output_shape, s):
+    def __init__(self, value: Value, output_shape: Shape, s: int) -> None:
         super().__init__([value], output_shape)
         self.grid = slice(None), slice(None, None, s), slice(None, None, s)
 
-    def forward_phases(self):
+    def forward_phases(self) -> list[Phase]:
         return [Phase(self.forward, self.blocks)]
 
-    def backward_phases(self):
+    def backward_phases(self) -> list[Phase]:
         return [Phase(self.backward, self.blocks)]
 
-    def forward(self, t, lo, hi):
+    def forward(self, t: int, lo: int, hi: int) -> None:
         (x,), C = self.inputs, self.inputs[0].shape[2]
         y = self.output.data.part(t, lo, hi)
         copy_pixels(y[..., :C], x.data.part(t, lo, hi)[self.grid])
         y[..., C:] = 0.0
 
-    def backward(self, t, lo, hi):
+    def backward(self, t: int, lo: int, hi: int) -> None:
         (x,), C = self.inputs, self.inputs[0].shape[2]
         give_gradient(x.grad.part(t, lo, hi), self.grid, self.output.grad.part(t, lo, hi)[..., :C], self.writes[0])
 
@@ -64,7 +69,7 @@ class PixelConvolutionOp(ConvolutionBase):
 
     name = "pixel convolution"
 
-    def bind(self, plan):
+    def bind(self, plan: Plan) -> None:
         (_, _, C), (OH, OW, _), (SH, SW) = self.inputs[0].shape, self.output.shape, self.layer.stride
         self.grid = slice(None), slice(None, None, SH), slice(None, None, SW)
         self.pixels = plan.memory.scratch("pixels", (self.block, OH, OW, C))
@@ -72,12 +77,12 @@ class PixelConvolutionOp(ConvolutionBase):
             return
         self.bind_gradients(plan)
 
-    def prepare(self):
+    def prepare(self) -> None:
         kernel, self.bias = self.weights()
         self.kernel = kernel.reshape(-1, kernel.shape[-1])  # (C, F)
         self.turned = np.ascontiguousarray(self.kernel.T)
 
-    def rows(self, t, lo, hi):
+    def rows(self, t: int, lo: int, hi: int) -> Any:
         """Return the grid's pixels as rows (n OH OW, C)."""
         x = self.inputs[0].data.part(t, lo, hi)[self.grid]
         if not x.flags.c_contiguous:
@@ -85,12 +90,12 @@ class PixelConvolutionOp(ConvolutionBase):
             x = self.pixels[t][: hi - lo]
         return x.reshape(-1, x.shape[-1])
 
-    def forward(self, t, lo, hi):
+    def forward(self, t: int, lo: int, hi: int) -> None:
         y = self.output.data.part(t, lo, hi)
         multiply(self.rows(t, lo, hi), self.kernel, y)
         self.add_bias(y)
 
-    def backward(self, t, lo, hi):
+    def backward(self, t: int, lo: int, hi: int) -> None:
         grad = np.ascontiguousarray(self.output.grad.part(t, lo, hi))  # (n, OH, OW, F)
         grad_rows = grad.reshape(-1, grad.shape[-1])
         kernel = self.grad_kernel.take()  # of the shape of the weight

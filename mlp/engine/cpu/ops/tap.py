@@ -4,18 +4,22 @@ The loss runs between forward and backward, for the whole batch: it finds the ou
 leaves dL/db with the tap. Each thread copies its part of that into the gradient of the branch's outputs.
 """
 
+from typing import Any
+
 from mlp.engine.cpu.op import BlockedOp, Phase, lowers
+from mlp.engine.cpu.plan import Plan
+from mlp.engine.graph import Value
 from mlp.layers import Tap
 from mlp.models.deep_supervision import DeeplySupervised
 
 
 @lowers(DeeplySupervised)
-def lower_deeply_supervised(layer, value, plan):
+def lower_deeply_supervised(layer: Any, value: Value, plan: Plan) -> Value:
     return plan.lower(layer.network, value)
 
 
 @lowers(Tap)
-def lower_tap(layer, value, plan):
+def lower_tap(layer: Any, value: Value, plan: Plan) -> Value:
     plan.add(TapOp(layer, [plan.lower(layer.branch, value)] if plan.training else []))
     return value
 
@@ -29,19 +33,19 @@ class TapOp(BlockedOp):
     name = "tap"
     inputs_needed = True
 
-    def __init__(self, tap, branch):
+    def __init__(self, tap: Any, branch: Any) -> None:
         super().__init__(branch, (1,))
         self.tap = tap
 
-    def prepare(self):
+    def prepare(self) -> None:
         if self.inputs:
             self.tap.keep(self.inputs[0].data.array)  # filled before the loss looks at it
         else:
             self.tap.look()
 
-    def backward_phases(self):
+    def backward_phases(self) -> list[Phase]:
         return [Phase(self.backward, self.blocks)]
 
-    def backward(self, t, lo, hi):
+    def backward(self, t: int, lo: int, hi: int) -> None:
         given = self.tap.grad_branch
         self.inputs[0].grad.part(t, lo, hi)[...] = 0.0 if given is None else given[lo:hi]

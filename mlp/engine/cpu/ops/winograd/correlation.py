@@ -10,14 +10,18 @@ from functools import cache
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from mlp.engine.cpu.memory import Storage
 from mlp.engine.cpu.ops.convolution_base import SMALL_PRODUCT
 from mlp.engine.cpu.ops.winograd.toom_cook import as_arrays, choose_tile
+from mlp.engine.cpu.plan import Plan
+from mlp.engine.cpu.program import Blocks
+from mlp.typing import Array, Shape
 
 
 class Correlation:
     """Equations 2, 4 and 5 from images (H, W, C) with a padding to images (OH, OW, F), with r x r taps."""
 
-    def __init__(self, input_shape, output_shape, padding, taps):
+    def __init__(self, input_shape: Shape, output_shape: Shape, padding: tuple[int, int], taps: int) -> None:
         self.input_shape, self.output_shape, self.padding, self.taps = input_shape, output_shape, padding, taps
         self.tile = choose_tile(output_shape[0], taps)  # output rows that are computed together
         self.points = self.tile + taps - 1
@@ -27,7 +31,7 @@ class Correlation:
         self.border = above, self.tile * self.tiles + taps - 1 - above - input_shape[0]  # rows of zeros that (2) reads
         self.bound = False
 
-    def bind(self, plan, blocks, source, target, writes):
+    def bind(self, plan: Plan, blocks: Blocks, source: Storage, target: Storage, writes: bool) -> None:
         """Work from one `Storage` to another, writing it or adding to it, in such `Blocks`."""
         self.writes = writes
         self.B, self.G, self.A = as_arrays(self.tile, self.taps, plan.dtype)
@@ -35,13 +39,13 @@ class Correlation:
         self._make_views(plan, blocks, source, target)
         self.bound = True
 
-    def _make_views(self, plan, blocks, source, target):
+    def _make_views(self, plan: Plan, blocks: Blocks, source: Storage, target: Storage) -> None:
         """Make self.views: (t, lo, hi) -> the arrays that a block goes through."""
         (_, W, C), (_, OW, F) = self.input_shape, self.output_shape
         T, m, K, item = self.tiles, self.tile, self.points, plan.dtype.itemsize
         above = source.above - self.padding[0]  # rows of zeros that are not for us
 
-        def rows_of(images, width, count):
+        def rows_of(images: Array, width: int, count: int) -> Array:
             """View rows of `width` numbers as (n, T, count, width), tiles being m rows apart."""
             row = width * item
             return as_strided(images, (len(images), T, count, width), (images.strides[0], m * row, row, item))
@@ -60,7 +64,7 @@ class Correlation:
                 target=target_part(*target.place(t, lo, hi)),
             )
 
-    def _work_views(self, plan, t, n):
+    def _work_views(self, plan: Plan, t: int, n: int) -> dict[str, Array]:
         """Return the arrays of thread t between source and target, for n images."""
         (_, W, C), (_, OW, F) = self.input_shape, self.output_shape
         T, K, P, PW = self.tiles, self.points, self.pitch, self.padding[1]
@@ -72,12 +76,12 @@ class Correlation:
         V = plan.memory.scratch(("V", n * T, P, PW), (K, pixels + r - 1 + PW, C))[t]
         M, out = plan.memory.temporary((K, pixels, F), (n, T * self.tile, OW, F))[t]
 
-        def lines_of(points, width, channels):
+        def lines_of(points: Array, width: int, channels: int) -> Array:
             """View V or M (K, pixels, channels) as (n, T, K, width)."""
             line = P * channels * item
             return as_strided(points, (n, T, K, width), (T * line, line, points.strides[0], item))
 
-        def outputs_of(points, channels, numbers):
+        def outputs_of(points: Array, channels: int, numbers: int) -> Array:
             """View V or M as (K, r, parts, outputs, numbers): every r-th pixel, and `numbers` from there on."""
             pixel = channels * item
             strides = (points.strides[0], pixel, r * part * pixel, r * pixel, item)
@@ -92,17 +96,17 @@ class Correlation:
             "out": out,
         }
 
-    def at_points(self, kernel):
+    def at_points(self, kernel: Array) -> Array:
         """Equation 3: (r, r, C, F) -> (K, r C, F)."""
         r, _, C, F = kernel.shape
         return (self.G @ kernel.reshape(r, -1)).reshape(self.points, r * C, F)
 
-    def transform(self, t, lo, hi):
+    def transform(self, t: int, lo: int, hi: int) -> None:
         """Equation 2."""
         views = self.views[t, lo, hi]
         np.matmul(self.B, views.source_rows, out=views.V_lines)
 
-    def multiply(self, t, lo, hi, kernels):
+    def multiply(self, t: int, lo: int, hi: int, kernels: Array) -> None:
         """Equations 4 and 5, with the kernels (K, r C, F)."""
         views = self.views[t, lo, hi]
         np.matmul(views.V_outputs, kernels[:, None, None], out=views.M_outputs)

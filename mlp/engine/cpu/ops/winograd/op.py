@@ -47,12 +47,16 @@ Reference: Lavin and Gray, Fast algorithms for convolutional neural networks, 20
 """
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from mlp.engine.cpu.ops.convolution_base import ConvolutionBase, parts_of
 from mlp.engine.cpu.ops.winograd.correlation import Correlation
+from mlp.engine.cpu.plan import Plan
+from mlp.engine.graph import Value
+from mlp.typing import Shape
 
 
 class WinogradOp(ConvolutionBase):
@@ -60,19 +64,19 @@ class WinogradOp(ConvolutionBase):
 
     name = "winograd"
 
-    def __init__(self, layer, value, output_shape):
+    def __init__(self, layer: Any, value: Value, output_shape: Shape) -> None:
         super().__init__(layer, value, output_shape)
         (r, _), (PH, PW) = layer.kernel_size, layer.padding
         self.across = Correlation(value.shape, output_shape, (PH, PW), r)
         self.back = Correlation(output_shape, value.shape, (r - 1 - PH, r - 1 - PW), r)
 
-    def ask_borders(self):
+    def ask_borders(self) -> None:
         self.inputs[0].ask_border(*self.across.border)
         above, below = self.back.border
         rows_below = self.across.tile * self.across.tiles - self.output.shape[0]  # N_k reads whole tiles of dL/dy
         self.output.ask_grad_border(above, max(below, rows_below))
 
-    def bind(self, plan):
+    def bind(self, plan: Plan) -> None:
         x, y = self.inputs[0], self.output
         self.across.bind(plan, self.blocks, x.data, y.data, writes=True)
         if not plan.training:
@@ -84,18 +88,18 @@ class WinogradOp(ConvolutionBase):
             self.back.bind(plan, self.blocks, y.grad, x.grad, self.writes[0])
         self._make_views(plan)
 
-    def prepare(self):
+    def prepare(self) -> None:
         kernel, self.bias = self.weights()  # (r, r, C, F)
         self.kernels = self.across.at_points(kernel)
         if self.back.bound:
             self.turned = self.back.at_points(np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2)))
 
-    def forward(self, t, lo, hi):
+    def forward(self, t: int, lo: int, hi: int) -> None:
         self.across.transform(t, lo, hi)
         self.across.multiply(t, lo, hi, self.kernels)
         self.add_bias(self.across.views[t, lo, hi].target)
 
-    def backward(self, t, lo, hi):
+    def backward(self, t: int, lo: int, hi: int) -> None:
         self.across.transform(t, lo, hi)
         rows, N_write, V_shifted, N, product, total = self.views[t, lo, hi]
         np.matmul(self.grad_to_points, rows, out=N_write)  # (6)
@@ -109,13 +113,13 @@ class WinogradOp(ConvolutionBase):
             self.back.transform(t, lo, hi)
             self.back.multiply(t, lo, hi, self.turned)
 
-    def _make_views(self, plan):
+    def _make_views(self, plan: Plan) -> None:
         """Make self.views: (t, lo, hi) -> the arrays of equation 6 for a block."""
         (_, OW, F), grad, item = self.output.shape, self.output.grad, plan.dtype.itemsize
         T, m, row = self.across.tiles, self.across.tile, OW * F
 
         @cache
-        def rows(*place):
+        def rows(*place: Any) -> Any:
             start = grad.bordered_part(*place)[:, grad.above :]
             return as_strided(start, (len(start), T, m, row), (start.strides[0], m * row * item, row * item, item))
 
@@ -124,7 +128,7 @@ class WinogradOp(ConvolutionBase):
         for t, lo, hi in plan.threads_and_blocks(self.blocks):
             self.views[t, lo, hi] = rows(*grad.place(t, lo, hi)), *work(t, hi - lo)
 
-    def _work_views(self, plan, t, n, V):
+    def _work_views(self, plan: Plan, t: int, n: int, V: Any) -> Any:
         """Return the arrays of thread t for equation 6, for n images."""
         T, K, P, item = self.across.tiles, self.across.points, self.across.pitch, plan.dtype.itemsize
         (_, OW, F), C = self.output.shape, self.inputs[0].shape[2]
