@@ -44,7 +44,9 @@ class CommandLine(ArgumentParser):
         options.setdefault("prog", program())
         super().__init__(description=description, formatter_class=RawDescriptionHelpFormatter, **options)
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
+    def parse_known_args(  # type: ignore[override]  # its overloads are for other kinds of namespaces
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
         """Parse the arguments; of those left over, which parse_args reports, the flags have a suggestion."""
         namespace, unknown = super().parse_known_args(args, namespace)
         flags = re.findall(r"--[\w-]+", self.format_usage()) if unknown else []

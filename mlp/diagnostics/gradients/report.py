@@ -23,7 +23,7 @@ class GradientRow:
 
     mode: str  # "training", "evaluation", "loss" or "rule"
     array: str  # "inputs", "outputs" or the name of a parameter
-    shape: tuple
+    shape: tuple[int, ...]
     error: float  # infinity for a fault that is no matter of degree (a wrong shape)
     passed: bool
     note: str = ""  # what is wrong, where more than the error can be said

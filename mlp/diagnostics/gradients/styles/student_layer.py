@@ -218,7 +218,8 @@ class StudentLayer(Layer):
         return self
 
     def __repr__(self) -> str:
-        plain = type(self.student).__repr__ is object.__repr__
+        written: Any = type(self.student).__repr__
+        plain = written is object.__repr__
         return type(self.student).__name__ if plain else repr(self.student)
 
 
