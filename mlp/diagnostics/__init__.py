@@ -1,25 +1,48 @@
-"""Looking into layers and networks: are the gradients right, and what flows through while they train?"""
+"""Looking into layers and networks: are the gradients right, and what flows through while they train?
 
-from mlp.diagnostics.examination import Examination, examine
-from mlp.diagnostics.gradient_flow import GradientFlow
-from mlp.diagnostics.gradients import gallery
-from mlp.diagnostics.gradients.check import check_functions, check_layer, check_model
-from mlp.diagnostics.gradients.diagnoses import Diagnosis
-from mlp.diagnostics.gradients.finite_differences import compare_gradients, relative_error
-from mlp.diagnostics.gradients.losses.check import check_loss
-from mlp.diagnostics.gradients.report import GradientReport
+A part is loaded when it is asked for: most commands need one of them.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from mlp.diagnostics.landscape import Landscape, landscape
-from mlp.diagnostics.rules.check import check_rule
-from mlp.diagnostics.shattering import gradient_correlation
-from mlp.diagnostics.smoothness import Smoothness
-from mlp.diagnostics.statistics import (
-    Activations,
-    BatchNormStatistics,
-    GradientSignal,
-    UpdateRatio,
-    all_statistics,
-)
-from mlp.diagnostics.variance_shift import VarianceShift, expected_variance_ratio, measure_variance_shift
+
+if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
+    from mlp.diagnostics.examination import Examination, examine
+    from mlp.diagnostics.gradient_flow import GradientFlow
+    from mlp.diagnostics.gradients import gallery
+    from mlp.diagnostics.gradients.check import check_functions, check_layer, check_model
+    from mlp.diagnostics.gradients.diagnoses import Diagnosis
+    from mlp.diagnostics.gradients.finite_differences import compare_gradients, relative_error
+    from mlp.diagnostics.gradients.losses.check import check_loss
+    from mlp.diagnostics.gradients.report import GradientReport
+    from mlp.diagnostics.rules.check import check_rule
+    from mlp.diagnostics.shattering import gradient_correlation
+    from mlp.diagnostics.smoothness import Smoothness
+    from mlp.diagnostics.statistics import (
+        Activations,
+        BatchNormStatistics,
+        GradientSignal,
+        UpdateRatio,
+        all_statistics,
+    )
+    from mlp.diagnostics.variance_shift import VarianceShift, expected_variance_ratio, measure_variance_shift
+
+HOMES = {  # module -> the names that are loaded from it when one is asked for
+    "examination": ("Examination", "examine"),
+    "gradient_flow": ("GradientFlow",),
+    "gradients.check": ("check_functions", "check_layer", "check_model"),
+    "gradients.diagnoses": ("Diagnosis",),
+    "gradients.finite_differences": ("compare_gradients", "relative_error"),
+    "gradients.losses.check": ("check_loss",),
+    "gradients.report": ("GradientReport",),
+    "rules.check": ("check_rule",),
+    "shattering": ("gradient_correlation",),
+    "smoothness": ("Smoothness",),
+    "statistics": ("Activations", "BatchNormStatistics", "GradientSignal", "UpdateRatio", "all_statistics"),
+    "variance_shift": ("VarianceShift", "expected_variance_ratio", "measure_variance_shift"),
+}
 
 __all__ = [
     "Activations",
@@ -48,3 +71,17 @@ __all__ = [
     "measure_variance_shift",
     "relative_error",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for (PEP 562)."""
+    if name == "gallery":
+        return import_module(f"{__name__}.gradients.gallery")
+    for module, names in HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

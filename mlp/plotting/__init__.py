@@ -2,21 +2,42 @@
 
 Nothing here touches pyplot, whose figures are global: one run's lines would end up in another run's picture. A
 figure shows itself in a notebook, and `figure.savefig(path)` writes it. Functions with an `axes` argument draw there.
+Matplotlib is loaded by the first function that is asked for.
 """
 
-from mlp.plotting.basics import bars, histograms, lines
-from mlp.plotting.comparison import compare_curves, compare_gradient_flow
-from mlp.plotting.history import curves, story
-from mlp.plotting.landscape import contour_panels, loss_lines, surface_panels
-from mlp.plotting.layers import gradient_flow, gradient_flow_map, layer_statistics
-from mlp.plotting.live import LiveCurves
-from mlp.plotting.panels import curve_panels, flow_panels, seed_panels
-from mlp.plotting.pictures import images, predictions
-from mlp.plotting.scene import scene_maps
-from mlp.plotting.schedules import schedule
-from mlp.plotting.smoothness import correlation_profiles, laws_and_measurements, shift_panels, smoothness_panels
-from mlp.plotting.sweeps import sweep
-from mlp.plotting.valley import valley
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
+    from mlp.plotting.basics import bars, histograms, lines
+    from mlp.plotting.comparison import compare_curves, compare_gradient_flow
+    from mlp.plotting.history import curves, story
+    from mlp.plotting.landscape import contour_panels, loss_lines, surface_panels
+    from mlp.plotting.layers import gradient_flow, gradient_flow_map, layer_statistics
+    from mlp.plotting.live import LiveCurves
+    from mlp.plotting.panels import curve_panels, flow_panels, seed_panels
+    from mlp.plotting.pictures import images, predictions
+    from mlp.plotting.scene import scene_maps
+    from mlp.plotting.schedules import schedule
+    from mlp.plotting.smoothness import correlation_profiles, laws_and_measurements, shift_panels, smoothness_panels
+    from mlp.plotting.sweeps import sweep
+    from mlp.plotting.valleys import valley
+
+HOMES = {  # module -> the names that are loaded from it when one is asked for
+    "basics": ("bars", "histograms", "lines"),
+    "comparison": ("compare_curves", "compare_gradient_flow"),
+    "history": ("curves", "story"),
+    "landscape": ("contour_panels", "loss_lines", "surface_panels"),
+    "layers": ("gradient_flow", "gradient_flow_map", "layer_statistics"),
+    "live": ("LiveCurves",),
+    "panels": ("curve_panels", "flow_panels", "seed_panels"),
+    "pictures": ("images", "predictions"),
+    "scene": ("scene_maps",),
+    "schedules": ("schedule",),
+    "smoothness": ("correlation_profiles", "laws_and_measurements", "shift_panels", "smoothness_panels"),
+    "sweeps": ("sweep",),
+    "valleys": ("valley",),
+}
 
 FORMATS = (".png", ".pdf", ".svg")  # that figures can be written in
 
@@ -50,3 +71,15 @@ __all__ = [
     "sweep",
     "valley",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for (PEP 562)."""
+    for module, names in HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
