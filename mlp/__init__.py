@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
         schedulers,
         training,
     )
+    from mlp.experiments.loading import load_run
 
 __all__ = [
     "__version__",
@@ -39,6 +40,7 @@ __all__ = [
     "initializers",
     "interop",
     "layers",
+    "load_run",
     "learning_rules",
     "losses",
     "models",
@@ -53,6 +55,8 @@ def __getattr__(name: str) -> Any:
     """Load a part of the package when it is asked for (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "load_run":
+        return import_module("mlp.experiments.loading").load_run
     return import_module(f"{__name__}.{name}")
 
 

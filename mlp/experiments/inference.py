@@ -4,29 +4,16 @@ evaluation = evaluate_run("runs/vgg38", split="test")       # loss, top-1, top-5
 predictions = predict_images("runs/vgg38", ["cat.jpg", "own.npy"])
 """
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from mlp.backend import require_device, to_numpy
 from mlp.checks import choose
-from mlp.data import ImageSet, normalize
-from mlp.engine import make_engine
-from mlp.errors import CheckpointError
-from mlp.experiments.build import load_images, make_loss, make_model, plain_batches
-from mlp.experiments.config import RunConfig
-from mlp.experiments.images import read_picture
-from mlp.experiments.run_folder import RunFolder
-from mlp.layers import Layer
-from mlp.learning_rules import GradientDescent
-from mlp.losses import Loss
-from mlp.training.checkpoint import load_model
+from mlp.experiments.build import plain_batches
+from mlp.experiments.loading import CHECKPOINTS, Prediction, load_run, load_splits, run_forward, softmax
 from mlp.typing import Array, PathLike
 
-CHECKPOINTS = ("best", "latest")
 SPLITS = ("test", "valid", "train")
 
 
@@ -66,34 +53,6 @@ class Evaluation:
         return sorted(rows, key=lambda row: row[2])
 
 
-@dataclass
-class Prediction:
-    """What a model sees in one image.
-
-    Attributes:
-        path: where it came from. note: what was done to it, "" for nothing. pixels: (H, W, C) uint8, as the model
-        sees it. classes: the names of the most likely classes, in order. probabilities: of these, in 0 .. 1.
-    """
-
-    path: str
-    note: str
-    pixels: Array
-    classes: list[str]
-    probabilities: Array
-
-
-class Logits(Loss):
-    """Not a loss to train with: it keeps the outputs of every batch, whichever engine computes them."""
-
-    def __init__(self, loss: Loss) -> None:
-        self.loss = loss
-        self.outputs: list[Array] = []
-
-    def forward(self, outputs: Array, targets: Array) -> float:
-        self.outputs.append(to_numpy(outputs).copy())  # an engine may use the array again
-        return self.loss.forward(outputs, targets)
-
-
 def evaluate_run(
     path: PathLike,
     split: str = "test",
@@ -120,14 +79,9 @@ def evaluate_run(
         MlpError: the folder, its checkpoint or the data are missing or do not fit.
     """
     choose("--split", split, SPLITS)
-    folder = RunFolder(path)
-    config, _ = folder.load()
-    weights = checkpoint_path(folder, checkpoint)
-    config = moved(config, device)
-    images = load_splits(config, data_dir)[split]
-    model = make_model(config, images.num_classes, images.images.shape[1:], trust_code=trust_code)
-    load_model(weights, model)
-    loss, logits = run_forward(config, model, plain_batches(config, images).epoch(0))
+    run = load_run(path, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
+    images = load_splits(run.config, data_dir)[split]
+    loss, logits = run_forward(run.config, run.model, plain_batches(run.config, images).epoch(0))
     return Evaluation(loss, images.labels, logits, list(images.class_names))
 
 
@@ -152,69 +106,8 @@ def predict_images(
     Returns:
         A list with a Prediction for each image; an .npy file may hold several.
     """
-    folder = RunFolder(path)
-    config, facts = folder.load()
-    weights = checkpoint_path(folder, checkpoint)
-    if facts.image_shape is None or facts.class_names is None:  # an older version did not write them
-        images = load_splits(config, data_dir)["test"]
-        image_shape, class_names = images.images.shape[1:], list(images.class_names)
-    else:
-        image_shape, class_names = tuple(facts.image_shape), facts.class_names
-    config = moved(config, device)
-    pictures = [picture for file in files for picture in read_picture(file, image_shape)]
-    model = make_model(config, len(class_names), image_shape, trust_code=trust_code)
-    load_model(weights, model)
-    x = normalize(np.stack([pixels for _, _, pixels in pictures]), config.normalization, config.dtype)
-    chunks = range(0, len(x), config.batch_size)
-    batches = ((x[i : i + config.batch_size], np.zeros(len(x[i : i + config.batch_size]), np.int64)) for i in chunks)
-    _, logits = run_forward(config, model, batches)
-    probabilities = softmax(logits)  # (N, K)
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :most]
-    return [
-        Prediction(name, note, pixels, [class_names[k] for k in chosen], row[chosen])
-        for (name, note, pixels), row, chosen in zip(pictures, probabilities, order, strict=True)
-    ]
+    run = load_run(path, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
+    return run.predict(files, most)
 
 
-def moved(config: RunConfig, device: str | None) -> RunConfig:
-    """Return the configuration for another device, which may need another engine; None leaves it as it is."""
-    if device is not None and device != config.device:
-        config = dataclasses.replace(config, device=device, engine="auto")
-    require_device(config.device)
-    return config
-
-
-def load_splits(config: RunConfig, data_dir: PathLike | None) -> dict[str, ImageSet]:
-    """Return the images of a run, {"train": ..., "valid": ..., "test": ...}."""
-    sets = load_images(config, data_dir)
-    return dict(zip(("train", "valid", "test"), sets, strict=True))
-
-
-def checkpoint_path(folder: RunFolder, checkpoint: str) -> Path:
-    """Return the path of a checkpoint of a run, "best" or "latest"; an error if there is none."""
-    choose("--checkpoint", checkpoint, CHECKPOINTS)
-    path = folder.best if checkpoint == "best" else folder.latest
-    if not path.exists():
-        raise CheckpointError(
-            f"there is no {path}: the run has not finished an epoch, or is one of the kept results, which are stored "
-            "without weights"
-        )
-    return path
-
-
-def run_forward(config: RunConfig, model: Layer, batches: Iterable[tuple[Array, Array]]) -> tuple[float, Array]:
-    """Return (mean loss over the images, logits (N, K)) of a model in evaluation mode, with the run's engine."""
-    engine, loss = make_engine(config.engine, device=config.device), Logits(make_loss(config))
-    engine.bind(model, loss, GradientDescent())
-    try:
-        sums = [engine.evaluate(x, targets)[0] * len(x) for x, targets in batches]
-    finally:
-        engine.close()
-    logits = np.concatenate(loss.outputs)
-    return sum(sums) / len(logits), logits
-
-
-def softmax(logits: Array) -> Array:
-    """Return the probabilities of logits (N, K), in float64."""
-    exps = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    return exps / exps.sum(axis=1, keepdims=True)
+__all__ = ["CHECKPOINTS", "SPLITS", "Evaluation", "Prediction", "evaluate_run", "predict_images", "softmax"]

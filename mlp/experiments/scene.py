@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from mlp import plotting
 from mlp.data import SCENES, Batches, Scene, all_patches, find_data_dir
-from mlp.experiments.build import load_images, make_model
-from mlp.experiments.inference import Evaluation, checkpoint_path, run_forward
+from mlp.experiments.build import load_images
+from mlp.experiments.inference import Evaluation
+from mlp.experiments.loading import load_run, run_forward
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_arrays, write_figure
-from mlp.training.checkpoint import load_model
 from mlp.typing import Array, PathLike
 
 MAP_BATCH = 256  # patches at a time
@@ -49,17 +48,17 @@ def class_map(
     folder: RunFolder, data_dir: PathLike | None = None, checkpoint: str = "best", *, trust_code: bool = False
 ) -> tuple[Scene, Array]:
     """Return the scene of a run, and the class that its model gives to each pixel, (H, W), 1 .. K."""
-    config, _ = folder.load()
-    scene = SCENES[config.dataset](find_data_dir(data_dir))
-    patches = all_patches(scene)
-    model = make_model(config, patches.num_classes, patches.images.shape[1:], trust_code=trust_code)
-    load_model(checkpoint_path(folder, checkpoint), model)
-    _, logits = run_forward(config, model, Batches(patches, MAP_BATCH, dtype=config.dtype).epoch(0))
+    run = load_run(folder.path, checkpoint, data_dir=data_dir, trust_code=trust_code)
+    scene = SCENES[run.config.dataset](find_data_dir(data_dir))
+    batches = Batches(all_patches(scene), MAP_BATCH, dtype=run.config.dtype)
+    _, logits = run_forward(run.config, run.model, batches.epoch(0))
     return scene, (logits.argmax(axis=1) + 1).astype(np.uint8).reshape(scene.classes.shape)
 
 
 def write_scene(folder: RunFolder, title: str, data_dir: PathLike | None = None) -> dict[str, float]:
     """Write class_map.npz and class_map.png into the folder of a run that has ended; return the test pixels' scores."""
+    from mlp import plotting  # loads Matplotlib
+
     scene, predicted = class_map(folder, data_dir, trust_code=True)  # its model has run just now
     arrays = {"predicted": predicted, "classes": scene.classes, "class_names": np.array(scene.class_names)}
     write_arrays(folder / "class_map.npz", arrays)

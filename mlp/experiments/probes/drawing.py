@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlp import plotting
 from mlp.diagnostics.landscape import Landscape
 from mlp.typing import Array
 
@@ -35,6 +34,8 @@ def draw_landscapes(files: Mapping[str, Stored], what: str = "") -> "Figure":
         files: {label: what `read_landscape` returns}; grids that are not complete are drawn as far as they are.
         what: goes before the caption in the title.
     """
+    from mlp import plotting  # loads Matplotlib
+
     first = next(iter(files.values()))
     settings = json.loads(str(first["settings"]))
     title = "\n".join(filter(None, (what, caption(settings))))
@@ -53,6 +54,8 @@ def draw_landscapes(files: Mapping[str, Stored], what: str = "") -> "Figure":
 
 def draw_lines(files: Mapping[str, Stored], title: str, settings: Mapping[str, object]) -> "Figure":
     """Draw losses along lines, as far as they were visited."""
+    from mlp import plotting  # loads Matplotlib
+
     curves = {}
     for label, stored in files.items():
         there = stored["visited"][0]

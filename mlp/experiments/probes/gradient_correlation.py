@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlp import plotting
 from mlp.diagnostics.shattering import (
     DENSE_NETS,
     Profile,
@@ -56,6 +55,8 @@ def profile_at_start(
 
 def draw_profiles(profiles: Mapping[str, Profile], what: str = "") -> "Figure":
     """Draw profiles over one another."""
+    from mlp import plotting  # loads Matplotlib
+
     images = next(iter(profiles.values())).images
     caption = f"gradients of a mix of the logits, {images} training images, all pairs; batch norm with their statistics"
     drawn = {label: (p.names, p.cosine, p.size, p.floor) for label, p in profiles.items()}
@@ -82,6 +83,8 @@ def measure_dense(nets: int = 40, width: int = 512, seed: int = 0) -> dict[str, 
 
 def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "") -> "Figure":
     """Draw measured correlations of dense networks with the laws as lines."""
+    from mlp import plotting  # loads Matplotlib
+
     layers = np.arange(1, DENSE_LAYERS + 1)
     laws = {LAWS[kind][0]: (layers, LAWS[kind][1]) for kind in measured}
     shown = {LAWS[kind][0]: values for kind, values in measured.items()}
@@ -91,6 +94,8 @@ def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "
 
 def draw_circle(layers: tuple[int, ...] = (1, 4, 12), nets: int = 20, what: str = "") -> "Figure":
     """Draw the correlation of gradients at two points of a great circle against the angle, with the exact curves."""
+    from mlp import plotting  # loads Matplotlib
+
     measured, laws = {}, {}
     for depth in layers:
         angles, found = great_circle(depth, nets=nets)

@@ -7,12 +7,9 @@ import numpy as np
 
 from mlp.checks import at_least_one, choose
 from mlp.data import normalize
-from mlp.experiments.build import make_model
 from mlp.experiments.config import RunConfig
-from mlp.experiments.inference import checkpoint_path, load_splits, moved
-from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.loading import load_run, load_splits
 from mlp.layers.machinery.base import Layer
-from mlp.training.checkpoint import load_model
 from mlp.typing import Array, PathLike
 
 PROBE_SPLITS = ("train", "valid")
@@ -43,14 +40,9 @@ def probed_run(
     trust_code: bool = False,
 ) -> tuple[RunConfig, Layer, tuple[Array, Array]]:
     """Return (config, model with the weights of a checkpoint, (x, targets)) of a run."""
-    folder = RunFolder(run)
-    config, _ = folder.load()
-    config = moved(config, device)
-    weights = checkpoint_path(folder, checkpoint)
-    x, targets, num_classes = probe_images(config, images, split, data_dir)
-    model = make_model(config, num_classes, x.shape[1:], trust_code=trust_code)
-    load_model(weights, model)
-    return config, model, (x, targets)
+    loaded = load_run(run, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
+    x, targets, _ = probe_images(loaded.config, images, split, data_dir)
+    return loaded.config, loaded.model, (x, targets)
 
 
 def fingerprint(arrays: Mapping[str, Array]) -> str:

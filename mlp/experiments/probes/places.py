@@ -10,12 +10,10 @@ from mlp.diagnostics.landscape import STATISTICS, Direction, Landscape, directio
 from mlp.diagnostics.landscape.surface import grid
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments.config import RunConfig
-from mlp.experiments.inference import checkpoint_path
+from mlp.experiments.loading import load_run
 from mlp.experiments.probes.images import probed_run
-from mlp.experiments.run_folder import RunFolder
 from mlp.layers.machinery.base import Layer
 from mlp.machine.processor import available_memory
-from mlp.training.checkpoint import read_checkpoint, section
 from mlp.typing import Array, PathLike
 
 KINDS = {
@@ -87,8 +85,8 @@ def prepare(
     axis, zero = grid(settings.points, settings.limits), np.zeros(1)
     match settings.kind:
         case "between":
-            other = RunFolder(settings.other)
-            state = section(read_checkpoint(checkpoint_path(other, settings.checkpoint)), "model/")
+            other = load_run(settings.other, settings.checkpoint, device=device, trust_code=trust_code)
+            state = other.model.state_dict()
             return Place(config, model, images, Landscape(axis, zero, [direction_to(model, state)]))
         case "line":
             return Place(config, model, images, Landscape(axis, zero, [random_direction(model, 0, settings.seed)]))

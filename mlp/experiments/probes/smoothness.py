@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mlp import plotting
 from mlp.diagnostics.smoothness import SmoothnessRecord
 from mlp.diagnostics.smoothness.record import COLUMNS
 from mlp.errors import CheckpointError
@@ -60,6 +59,8 @@ def columns_of(record: SmoothnessRecord) -> dict[str, Array]:
 
 def draw_smoothness(records: Records, what: str = "") -> "Figure":
     """Draw smoothness against the step, a line or band for each run."""
+    from mlp import plotting  # loads Matplotlib
+
     settings = next(iter(records.values())).settings
     sizes = settings["sizes"]
     points = "w - s g, s" if settings["direction"] == "gradient" else "w + m u, u the step of the rule, m"
@@ -72,6 +73,8 @@ def draw_smoothness(records: Records, what: str = "") -> "Figure":
 
 def draw_shift(records: Records, what: str = "") -> "Figure":
     """Draw the internal covariate shift of each layer, of those runs that have it."""
+    from mlp import plotting  # loads Matplotlib
+
     runs = {}
     for label, record in records.items():
         if record.shifts:

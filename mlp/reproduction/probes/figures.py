@@ -7,7 +7,6 @@ anything to show.
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from mlp import plotting
 from mlp.diagnostics.smoothness import SmoothnessRecord
 from mlp.experiments.probes.drawing import CAPTIONS, draw_landscapes, landscape_of, summary_rows
 from mlp.experiments.probes.gradient_correlation import LAWS, depth_lines, draw_dense, draw_profiles
@@ -63,6 +62,8 @@ def contours_batch(exhibit: Exhibit, results: Sequence[Result], title: str, inde
 
 def surfaces(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Landscapes seen from aside."""
+    from mlp import plotting  # loads Matplotlib
+
     found, missing = landscapes(results, index, "running")
     drawn = {label: landscape_of(stored).rough() for label, stored in found.items()}
     return (plotting.surface_panels(drawn, title), [], missing) if found else (None, [], missing)
@@ -70,6 +71,8 @@ def surfaces(exhibit: Exhibit, results: Sequence[Result], title: str, index: Run
 
 def loss_lines(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """The rows y = 0 over one another."""
+    from mlp import plotting  # loads Matplotlib
+
     found, missing = landscapes(results, index, "running")
     curves = {}
     for label, stored in found.items():
@@ -133,6 +136,8 @@ def profiles_he(exhibit: Exhibit, results: Sequence[Result], title: str, index: 
 
 def depths(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Cosine at the image against the depth, He's first weights."""
+    from mlp import plotting  # loads Matplotlib
+
     found = read_profiles(correlation_file(index.root, scale, "he"))
     if not found:
         return None, [], [f"not measured; {command_for('s1-23', scale, index.root)}"]
@@ -159,6 +164,8 @@ def laws(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunInde
 
 def summarize_all(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Half-widths of landscapes as bars, and the table of claims with verdicts."""
+    from mlp import plotting  # loads Matplotlib
+
     around = collect([ROWS["s2-22"]], index, scale)
     widths = {
         f"{result.run.label}, {statistics}": values[0]

@@ -1,0 +1,226 @@
+"""From the folder of a run to a model that can be used: `load_run`, which is `mlp.load_run`, too.
+
+loaded = mlp.load_run("runs/best")                     best weights; weights="latest" for the newest
+loaded.model, loaded.config, loaded.history, loaded.class_names
+loaded.predict(["cat.jpg"])[0].classes                 the most likely classes, most likely first
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mlp.backend import require_device, to_numpy
+from mlp.checks import choose
+from mlp.data import SCENES, ImageSet, normalize
+from mlp.engine import make_engine
+from mlp.errors import CheckpointError, ConfigurationError, ShapeError
+from mlp.experiments.build import load_images, make_loss, make_model
+from mlp.experiments.comparison import read_history
+from mlp.experiments.config import RunConfig
+from mlp.experiments.images import read_picture
+from mlp.experiments.run_folder import RunFolder
+from mlp.layers import Layer
+from mlp.learning_rules import GradientDescent
+from mlp.losses import Loss
+from mlp.training.checkpoint import load_model
+from mlp.training.history import History
+from mlp.typing import Array, PathLike
+
+CHECKPOINTS = ("best", "latest")
+Images = Array | ImageSet | PathLike | Sequence[PathLike]
+
+
+@dataclass
+class Prediction:
+    """What a model sees in one image.
+
+    Attributes:
+        path: where it came from. note: what was done to it, "" for nothing. pixels: (H, W, C) uint8, as the model
+        sees it. classes: the names of the most likely classes, in order. probabilities: of these, in 0 .. 1.
+    """
+
+    path: str
+    note: str
+    pixels: Array
+    classes: list[str]
+    probabilities: Array
+
+
+@dataclass(eq=False)
+class LoadedRun:
+    """The model of a run, and what is needed to use it.
+
+    Attributes:
+        path: the run's folder. model: with its weights, on the device of `config`. config: all settings.
+        history: rows of metrics.csv, and the gradient flow. class_names: K names. image_shape: (H, W, C).
+    """
+
+    path: Path
+    model: Layer
+    config: RunConfig
+    history: History
+    class_names: list[str]
+    image_shape: tuple[int, ...]
+
+    def preprocess(self, images: Array) -> Array:
+        """Return bytes (N, H, W, C), or one image (H, W, C), as the model takes them: normalized as in training.
+
+        Raises:
+            ShapeError: another shape or dtype. ConfigurationError: the run is about the pixels of a scene.
+        """
+        if self.config.dataset in SCENES:
+            raise ConfigurationError(
+                f"{self.path} classifies patches of the scene {self.config.dataset}, which are standardized together "
+                "with it: `mlp evaluate` shows what it sees"
+            )
+        images = np.asarray(images)
+        images = images[None] if images.ndim == 3 else images
+        if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
+            size = ", ".join(map(str, self.image_shape))
+            channels_first = images.ndim == 4 and images.shape[1] == self.image_shape[-1]
+            hint = ": write np.moveaxis(images, 1, -1) for (N, C, H, W)" if channels_first else ""
+            raise ShapeError(
+                f"the model of {self.path} takes bytes (uint8, 0 .. 255) of shape (N, {size}), got {images.dtype} of "
+                f"shape {images.shape}{hint}"
+            )
+        return normalize(images, self.config.normalization, self.config.dtype)
+
+    def logits(self, images: Array) -> Array:
+        """Return the outputs (N, K) for bytes (N, H, W, C), in evaluation mode."""
+        x, size = self.preprocess(images), self.config.batch_size
+        chunks = [x[i : i + size] for i in range(0, len(x), size)]
+        _, logits = run_forward(self.config, self.model, ((chunk, np.zeros(len(chunk), np.int64)) for chunk in chunks))
+        return logits
+
+    def predict(self, images: Images, most: int = 5) -> list["Prediction"]:
+        """Say what the model sees.
+
+        Args:
+            images: bytes (N, H, W, C) or (H, W, C), an ImageSet, or files (PNG, JPEG, .npy; a path or several).
+            most: how many classes to name.
+
+        Returns:
+            A list with a Prediction for each image; an .npy file may hold several.
+        """
+        pictures = self.pictures(images)
+        pixels = np.stack([pixels for _, _, pixels in pictures])
+        probabilities = softmax(self.logits(pixels))  # (N, K)
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :most]
+        return [
+            Prediction(name, note, shown, [self.class_names[k] for k in chosen], row[chosen])
+            for (name, note, shown), row, chosen in zip(pictures, probabilities, order, strict=True)
+        ]
+
+    def pictures(self, images: Images) -> list[tuple[str, str, Array]]:
+        """Return (name, what was done to it, pixels (H, W, C)) for each image."""
+        if isinstance(images, ImageSet):
+            images = images.images
+        if isinstance(images, np.ndarray):
+            arrays = images[None] if images.ndim == 3 else images
+            self.preprocess(arrays[:1])
+            return [(f"image {i}", "", pixels) for i, pixels in enumerate(arrays)]
+        files = [images] if isinstance(images, str | Path) else images
+        return [picture for file in files for picture in read_picture(file, self.image_shape)]
+
+
+def load_run(
+    path: PathLike,
+    weights: str = "best",
+    *,
+    data_dir: PathLike | None = None,
+    device: str | None = None,
+    trust_code: bool = False,
+) -> LoadedRun:
+    """Load the model of a run.
+
+    Args:
+        path: the run's folder.
+        weights: "best", of the epoch with the highest validation accuracy, or "latest". Kept results have their best
+            weights as weights-best.safetensors, or none.
+        data_dir: where data sets are; needed only for old runs whose config.json does not name the classes.
+        device: "cpu" or "cuda:N"; None for the run's own.
+        trust_code: run the file of the run's model, if that is one of somebody's own.
+
+    Raises:
+        CheckpointError: there is no run, or no weights, or they do not fit.
+        ConfigurationError: the model is code in a file, and trust_code is not set.
+    """
+    folder = RunFolder(path)
+    config, facts = folder.load()
+    stored = checkpoint_path(folder, weights)
+    if facts.image_shape is None or facts.class_names is None:  # an older version did not write them
+        images = load_splits(config, data_dir)["test"]
+        image_shape, class_names = images.images.shape[1:], list(images.class_names)
+    else:
+        image_shape, class_names = tuple(facts.image_shape), facts.class_names
+    config = moved(config, device)
+    model = make_model(config, len(class_names), image_shape, trust_code=trust_code)
+    if stored.suffix == ".safetensors":
+        from mlp.interop import load_safetensors
+
+        load_safetensors(model, stored)
+    else:
+        load_model(stored, model)
+    return LoadedRun(folder.path, model, config, read_history(folder), list(class_names), tuple(image_shape))
+
+
+def moved(config: RunConfig, device: str | None) -> RunConfig:
+    """Return the configuration for another device, which may need another engine; None leaves it as it is."""
+    if device is not None and device != config.device:
+        config = dataclasses.replace(config, device=device, engine="auto")
+    require_device(config.device)
+    return config
+
+
+def load_splits(config: RunConfig, data_dir: PathLike | None) -> dict[str, ImageSet]:
+    """Return the images of a run, {"train": ..., "valid": ..., "test": ...}."""
+    sets = load_images(config, data_dir)
+    return dict(zip(("train", "valid", "test"), sets, strict=True))
+
+
+def checkpoint_path(folder: RunFolder, checkpoint: str) -> Path:
+    """Return the path of a checkpoint of a run, "best" or "latest"; an error if there is none."""
+    choose("--checkpoint", checkpoint, CHECKPOINTS)
+    path = folder.best if checkpoint == "best" else folder.latest
+    kept = folder / "weights-best.safetensors"
+    if checkpoint == "best" and not path.exists() and kept.exists():
+        return kept
+    if not path.exists():
+        raise CheckpointError(
+            f"there is no {path}: the run has not finished an epoch, or is one of the kept results, which are stored "
+            "without weights"
+        )
+    return path
+
+
+class Logits(Loss):
+    """Not a loss to train with: it keeps the outputs of every batch, whichever engine computes them."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+        self.outputs: list[Array] = []
+
+    def forward(self, outputs: Array, targets: Array) -> float:
+        self.outputs.append(to_numpy(outputs).copy())  # an engine may use the array again
+        return self.loss.forward(outputs, targets)
+
+
+def run_forward(config: RunConfig, model: Layer, batches: Iterable[tuple[Array, Array]]) -> tuple[float, Array]:
+    """Return (mean loss over the images, logits (N, K)) of a model in evaluation mode, with the run's engine."""
+    engine, loss = make_engine(config.engine, device=config.device), Logits(make_loss(config))
+    engine.bind(model, loss, GradientDescent())
+    try:
+        sums = [engine.evaluate(x, targets)[0] * len(x) for x, targets in batches]
+    finally:
+        engine.close()
+    logits = np.concatenate(loss.outputs)
+    return sum(sums) / len(logits), logits
+
+
+def softmax(logits: Array) -> Array:
+    """Return the probabilities of logits (N, K), in float64."""
+    exps = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return exps / exps.sum(axis=1, keepdims=True)

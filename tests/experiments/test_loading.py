@@ -1,0 +1,85 @@
+"""mlp.load_run: from a folder to a model in one line."""
+
+import json
+
+import numpy as np
+import pytest
+
+import mlp
+from mlp.errors import CheckpointError, ShapeError
+from mlp.experiments.inference import evaluate_run
+
+CLASSES = ["disc", "stripes", "noise", "dark"]
+
+
+def own(own_images):
+    with np.load(own_images) as archive:
+        return archive["test_images"], archive["test_labels"]
+
+
+def test_a_run_is_loaded_with_everything_that_its_use_needs(finished, own_images):
+    loaded = mlp.load_run(finished)
+    assert loaded.class_names == CLASSES
+    assert loaded.image_shape == (8, 8, 3)
+    assert loaded.config.norm == "batch"
+    assert len(loaded.history.rows) == loaded.config.epochs == 2
+    assert loaded.history.gradient_flow is not None
+    images, labels = own(own_images)
+    guesses = loaded.logits(images).argmax(axis=1)
+    assert (guesses == labels).mean() == pytest.approx(evaluate_run(finished).top(1))
+    x = loaded.preprocess(images)
+    np.testing.assert_allclose(loaded.model.forward(x), loaded.logits(images), rtol=1e-4, atol=1e-5)
+
+
+def test_predictions_of_arrays_image_sets_and_files(finished, own_images, tmp_path):
+    loaded = mlp.load_run(str(finished))
+    images, labels = own(own_images)
+    np.save(tmp_path / "some.npy", images[:3])
+    many = loaded.predict(images[:3], most=2)
+    assert [len(prediction.classes) for prediction in many] == [2, 2, 2]
+    image_set = mlp.data.ImageSet(images[:3], labels[:3], tuple(CLASSES))
+    for other in (image_set, tmp_path / "some.npy", [str(tmp_path / "some.npy")]):
+        assert [prediction.classes for prediction in loaded.predict(other, most=2)] == [p.classes for p in many]
+    (one,) = loaded.predict(images[0])
+    assert one.classes[:2] == many[0].classes
+    assert one.probabilities.sum() == pytest.approx(1.0)
+
+
+def test_the_newest_weights(make_run):
+    folder = make_run("two", learning_rate=0.5, learning_rule="gradient_descent", schedule="constant", epochs=3)
+    for weights in ("best", "latest"):
+        with np.load(folder / f"checkpoint-{weights}.npz") as archive:
+            stored = archive["model/head.affine.weight"]
+        np.testing.assert_array_equal(
+            mlp.load_run(folder, weights=weights).model.state_dict()["head.affine.weight"], stored
+        )
+
+
+def test_kept_results_have_their_best_weights_as_safetensors(finished, tmp_path):
+    pytest.importorskip("safetensors")
+    loaded = mlp.load_run(finished)
+    (tmp_path / "config.json").write_text((finished / "config.json").read_text())
+    with pytest.raises(CheckpointError, match="which are stored without weights"):
+        mlp.load_run(tmp_path)
+    mlp.interop.save_safetensors(loaded.model, tmp_path / "weights-best.safetensors")
+    kept = mlp.load_run(tmp_path)
+    for name, array in loaded.model.state_dict().items():
+        np.testing.assert_array_equal(kept.model.state_dict()[name], array)
+    with pytest.raises(CheckpointError, match="checkpoint-latest"):
+        mlp.load_run(tmp_path, weights="latest")
+
+
+def test_images_that_do_not_fit_say_what_is_expected(finished):
+    loaded = mlp.load_run(finished)
+    with pytest.raises(ShapeError, match=r"bytes .* of shape \(N, 8, 8, 3\), got float64 of shape \(1, 8, 8, 3\)"):
+        loaded.predict(np.zeros((8, 8, 3)))
+    with pytest.raises(ShapeError, match=r"write np.moveaxis\(images, 1, -1\) for \(N, C, H, W\)"):
+        loaded.predict(np.zeros((2, 3, 8, 8), np.uint8))
+
+
+def test_what_is_no_run_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match="holds no run: there is no config.json"):
+        mlp.load_run(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"settings": {"model": "vgg08"}}))
+    with pytest.raises(CheckpointError, match="the run has not finished an epoch"):
+        mlp.load_run(tmp_path)
