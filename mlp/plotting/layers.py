@@ -29,7 +29,7 @@ AXIS_LABELS = {
     "batch_mean": "mean of the inputs",
     "batch_var": "variance of the inputs",
 }
-ON_LINEAR_AXES = ("zeros", "mean", "dead", "batch_mean", "gamma")  # fractions, and what can be negative
+ON_LINEAR_AXES = ("zeros", "mean", "dead", "batch_mean", "gamma", "loss", "accuracy")  # fractions, what can be negative
 
 
 def gradient_flow(
