@@ -78,7 +78,9 @@ def known_runs(root: Path) -> tuple[dict[Path, int], dict[Path, Path], list[str]
         runs |= {folder: epochs_in(words) for folder, words in read_planned(path.parent).items()}
     submitted: dict[Path, Path] = {}
     for path in sorted(root.rglob(f"{FOLDER}/*/tasks.txt")):
-        submitted |= dict.fromkeys(read_tasks(path.parent)[1], path.parent)
+        for folder in read_tasks(path.parent)[1]:
+            if root.resolve() in folder.resolve().parents:  # else the runs were moved since
+                submitted[root / folder.resolve().relative_to(root.resolve())] = path.parent
     for folder in submitted:
         runs.setdefault(folder, RunConfig.epochs)
     index = RunIndex(root)
@@ -107,7 +109,7 @@ def state_of(
     events = [event for event in read_attempts(run.path) if event.event in ("start", "end")]
     last = events[-1] if events else None
     progress = f"epoch {min(epochs_done(run) + 1, epochs)} of {epochs}"
-    task = None if tasks is None else tasks.get(run.path)
+    task = None if tasks is None else tasks.get(run.path.resolve())
     if task is not None:
         return state_of_task(run.path, task, last, progress)
     if last is None:

@@ -88,11 +88,10 @@ def submit(
         index = RunIndex(root)
         done, waiting = divide(planned, index)
         queued = tasks_by_folder(queued_tasks(), root)
-        to_do = [outcome for outcome in waiting if outcome.folder not in queued]
+        tasks = [queued.get(outcome.folder.resolve()) for outcome in waiting]
+        to_do = [outcome for outcome, task in zip(waiting, tasks, strict=True) if task is None]
         lines = [f"failed: {outcome.folder}: {outcome.message}" for outcome in done if outcome.status == "failed"]
-        held = [
-            queued[outcome.folder].id for outcome in waiting if outcome.folder in queued and queued[outcome.folder].held
-        ]
+        held = [task.id for task in tasks if task is not None and task.held]
         lines += [f"held: scontrol release {task} lets it run" for task in dict.fromkeys(held)]
         lines.append(f"{len(done)} finished, {len(waiting) - len(to_do)} queued, {len(to_do)} to be submitted")
         if not to_do:
@@ -133,21 +132,22 @@ def only_submitter(root: Path, dry_run: bool) -> Iterator[None]:
 
 
 def tasks_by_folder(tasks: Sequence[Task], root: Path) -> dict[Path, Task]:
-    """Return {folder of a run: the task that will do it, or does} for the tasks whose script lies below the root.
+    """Return {folder of a run, without links: the task that will do it, or does} for the scripts below the root.
 
     The script names the list of tasks, so nothing is lost if a submission died before it wrote the job's id down.
     """
+    root = root.resolve()
     found: dict[Path, Task] = {}
     lists: dict[Path, tuple[int, list[Path]]] = {}
     for task in tasks:
         folder = task.script.parent
-        if task.script.name != "array.sh" or root not in task.script.parents:
+        if task.script.name != "array.sh" or root not in task.script.resolve().parents:
             continue
         if folder not in lists:
             lists[folder] = read_tasks(folder)
         each, runs = lists[folder]
         for run in runs[task.number * each : (task.number + 1) * each]:
-            found[run] = task
+            found[run.resolve()] = task
     return found
 
 

@@ -157,6 +157,19 @@ def test_what_is_queued_is_known_by_its_script_and_not_submitted_again(no_slurm,
     assert "1 queued, 3 to be submitted" in submit(runs(0, 1, 2, 3), tmp_path, Wishes(), None)[1]
 
 
+def test_a_folder_that_is_named_through_a_link_is_the_same(no_slurm, tmp_path, monkeypatch):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "runs")
+    submit(runs(0, 1), tmp_path / "link", Wishes(), None)
+    queue = [Task(f"7_{i}", "PENDING", "Resources", no_slurm[0]) for i in range(2)]
+    monkeypatch.setattr(submitting, "queued_tasks", lambda: queue)
+    monkeypatch.setattr(stating, "queued_tasks", lambda: queue)
+    monkeypatch.setattr(stating.shutil, "which", lambda name: name)
+    for name in ("runs", "link"):
+        assert "0 finished, 2 queued, 0 to be submitted" in submit(runs(0, 1), tmp_path / name, Wishes(), None)
+        assert [state.word for state in states_of(tmp_path / name)[0]] == ["waiting", "waiting"]
+
+
 def attempts(folder, *events):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ATTEMPTS).write_text("".join(Event(**event).line() for event in events))
@@ -190,7 +203,7 @@ def test_states(tmp_path, events, task, word, text):
     attempts(tmp_path / "run", *events)
     (tmp_path / "run" / LOG).write_text("first\nthe last line\n")
     run = submitting.RunIndex(tmp_path).place(PlannedRun("run", {"epochs": 5}))
-    state = state_of(run, 5, {run.path: task} if task else {}, {})
+    state = state_of(run, 5, {run.path.resolve(): task} if task else {}, {})
     assert state.word == word
     assert text in state.text
 
