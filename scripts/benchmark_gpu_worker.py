@@ -90,11 +90,12 @@ class TorchNet:
 
     def __init__(self, variant, precision, net, x, targets):
         import torch
-        from torch_vgg import VGG, images_to_torch
+        from torch_variants import make_torch
+        from torch_vgg import images_to_torch
 
         self.torch, self.graph = torch, None
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        self.model, self.images = VGG(**settings(net)).to(GPU), images_to_torch(x).to(GPU)
+        self.model, self.images = make_torch(**settings(net)).to(GPU), images_to_torch(x).to(GPU)
         if "channels_last" in variant:
             self.model = self.model.to(memory_format=torch.channels_last)
             self.images = self.images.contiguous(memory_format=torch.channels_last)

@@ -209,3 +209,15 @@ def test_who_registers_names_decides_which():
         to_torch_arrays(Sequential(Counted()))
     torch_names.register(Counted, lambda layer: torch_names.dispatch(Conv2d)(layer))
     assert set(to_torch_arrays(Sequential(Counted()))) == {"0.weight", "0.bias"}
+
+
+@pytest.mark.parametrize("settings", [{"norm": "batch"}, {"dense": True, "growth": 2}])
+def test_companions_stay_behind(settings):
+    given = {"depth": 14, "filters": 4, "num_classes": 3, **settings}
+    plain, model = vgg(**given, seed=1), vgg(**given, seed=2, companions="blocks")
+    arrays = to_torch_arrays(plain)
+    assert to_torch_arrays(model).keys() == arrays.keys()
+    from_torch_arrays(model, arrays)
+    state = model.state_dict()
+    for name, array in plain.state_dict().items():
+        np.testing.assert_array_equal(state[name], array)
