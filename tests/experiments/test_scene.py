@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from mlp.data.formats.hyperspectral import INDIAN_PINES_CLASSES
+from mlp.data.formats.hyperspectral import INDIAN_PINES_CLASSES, load_indian_pines
+from mlp.data.formats.sources import MissingDataError, find_data_dir
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig
 from mlp.experiments.run import run
@@ -104,3 +105,15 @@ def test_pictures():
 def test_settings_that_do_not_fit(settings, message):
     with pytest.raises(ConfigurationError, match=message):
         RunConfig(**settings)
+
+
+@pytest.mark.slow
+def test_three_epochs_on_indian_pines(tmp_path):
+    """Chance by the largest class is 0.24. It takes some three minutes on two free cores."""
+    try:
+        load_indian_pines(find_data_dir())
+    except MissingDataError:
+        pytest.skip("Indian Pines is not in the data folder")
+    rule = {"learning_rule": "rmsprop", "learning_rate": 3e-4}
+    history = run(tmp_path / "run", {**SETTINGS, **rule, "epochs": 3})
+    assert history.column("val_acc")[-1] >= 0.6
