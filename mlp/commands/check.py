@@ -1,13 +1,17 @@
 """Check every backward pass of `mlp` against finite differences, or a layer, loss or rule in a file of your own."""
 
 import argparse
+import os
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from mlp.commands.command_line import CommandLine
+from mlp.commands.command_line import CommandLine, path_argument
 from mlp.diagnostics import check_layer, check_loss, check_model
+from mlp.diagnostics.class_report.results import write_report
+from mlp.diagnostics.class_report.submissions import Outcome, Task, run_all
 from mlp.diagnostics.gradients.layer_cases import CASES, LayerCase
 from mlp.diagnostics.gradients.own_file import check_file
 from mlp.diagnostics.gradients.report import GradientReport
@@ -31,7 +35,11 @@ in float64; a wrong factor, sign or index gives 1e-3 to 2. Each row shows the wo
 in evaluation mode. Whole networks are checked at the end: each layer may be right and their wiring wrong.
 
 Your file may hold a layer with forward(x, training=False) and backward(grad_outputs), or fprop, bprop and
-grads_wrt_params, or a loss, or a learning rule. In Python:
+grads_wrt_params, or a loss, or a learning rule; or two functions, FILE.py:conv_forward,conv_backward. For a class:
+
+    mlp check --class-report class.html --name Conv submissions/*.py
+
+In Python:
 
     from mlp.diagnostics import check_layer
     print(check_layer(MyLayer(), input_shape=(4, 6, 6, 3)))
@@ -80,7 +88,7 @@ def check_network(keywords: Mapping[str, Any], seed: int) -> GradientReport:
 def main(arguments: Any = None) -> Any:
     """Run all checks; return 0 if they pass, 1 if one fails."""
     parser = CommandLine(DESCRIPTION)
-    parser.add_argument("target", nargs="?", metavar="FILE.py:NAME", help="your own class (default: all of mlp)")
+    parser.add_argument("targets", nargs="*", metavar="FILE.py:NAME", help="your own class (default: all of mlp)")
     parser.add_argument("--args", default="", help='arguments of its constructor, as in Python: "3, 4, kernel_size=3"')
     parser.add_argument(
         "--input-shape", type=shape_of, metavar="N,..", help="with the batch first: 4,6,6,3 (default: found by trying)"
@@ -88,15 +96,20 @@ def main(arguments: Any = None) -> Any:
     parser.add_argument("--seed", type=int, default=0, help="seed of the random points that are checked (default 0)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only checks with TEXT in the label (Conv2d)")
     parser.add_argument("--details", action="store_true", help="print the error of every array, not only of failures")
-    options, unknown = parser.parse_known_args(arguments)
-    if options.input_shape and any(part.strip(",").isdigit() for part in unknown):
+    add_class_options(parser)
+    options, unknown = parser.parse_known_intermixed_args(arguments)
+    if options.input_shape and any(part.strip(",").isdigit() for part in (*unknown, *options.targets)):
         parser.error("--input-shape is one word: commas without spaces, --input-shape 4,6,6,3")
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.seed < 0:
         parser.error(f"--seed must be 0 or greater, got {options.seed}")
 
-    if options.target:
+    if options.class_report:
+        return report_class(parser, options)
+    if len(options.targets) > 1:
+        parser.error("one FILE.py:NAME is checked at a time; for the files of a class, give --class-report class.html")
+    if options.targets:
         return check_own(options)
     if options.args or options.input_shape:
         parser.error(
@@ -128,9 +141,45 @@ def main(arguments: Any = None) -> Any:
     return 1 if failed else 0
 
 
+def add_class_options(parser: CommandLine) -> None:
+    """Add the flags of a report about the solutions of a class."""
+    group = parser.add_argument_group(
+        "for a class", "each file in a process of its own; beside the page: CSV and scores"
+    )
+    group.add_argument("--class-report", type=path_argument, metavar="PAGE.html", help="check many files, write a page")
+    group.add_argument("--name", default="", help="the class or function that every file holds (Conv)")
+    group.add_argument(
+        "--points", type=float, default=10.0, help="for a right solution; its parts earn parts (default 10)"
+    )
+    group.add_argument("--seconds", type=float, default=60.0, help="that a file may take (default 60)")
+    group.add_argument("--megabytes", type=int, default=3000, help="of memory that a file may take (default 3000)")
+    group.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="files checked at a time")
+
+
+def report_class(parser: CommandLine, options: Any) -> int:
+    """Write the report about the solutions of a class; return 0."""
+    if not options.name or not options.targets:
+        parser.error("--class-report needs --name NAME and the files: --class-report class.html --name Conv work/*.py")
+    if options.seconds <= 0 or options.megabytes < 1000 or options.points <= 0:
+        parser.error(
+            "--seconds and --points must be positive, and --megabytes at least 1000 (NumPy alone maps hundreds)"
+        )
+    task = Task(options.name, options.args, options.input_shape, options.seed, options.seconds, options.megabytes)
+
+    def tell(outcome: Outcome) -> None:
+        verdict = "passed" if outcome.passed else outcome.mistake or "unknown"
+        print(f"{outcome.student:30}  {verdict:30}  {outcome.seconds:5.1f} s", flush=True)
+
+    outcomes = run_all([Path(target) for target in options.targets], task, options.jobs, tell)
+    files = write_report(Path(options.class_report), outcomes, task, options.points)
+    passed = sum(outcome.passed for outcome in outcomes)
+    print(f"{passed} of {len(outcomes)} passed; written: {', '.join(map(str, files))}")
+    return 0
+
+
 def check_own(options: Any) -> Any:
     """Print the report about a class in a file; return 0 if it passed, 1 if not."""
-    report = check_file(options.target, options.args, options.input_shape, options.seed)
+    report = check_file(options.targets[0], options.args, options.input_shape, options.seed)
     print(report)
     return 0 if report.passed else 1
 

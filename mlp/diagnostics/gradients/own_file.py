@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.check import check_layer
+from mlp.diagnostics.gradients.check import check_functions, check_layer
 from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.report import GradientReport
@@ -32,6 +32,7 @@ from mlp.typing import Shape
 
 METHODS = ("forward", "fprop", "update", "update_params", "grad")  # one of them is in all that can be checked
 LOSS_SHAPE = (5, 7)
+PAIR_SHAPES = ((5, 4), (2, 3, 6, 5), (2, 6, 5, 3), (4, 6))  # vectors, images with channels first and last
 
 
 def check_file(
@@ -53,6 +54,8 @@ def check_file(
             shape that the layer takes; with the lines of the file that raised it.
     """
     path, name = split_target(target)
+    if "," in name:
+        return check_pair(path, name, input_shape, seed)
     subject = make_subject(load(path), path, name, arguments)
     if is_rule(subject):
         report = check_rule(subject, seed=seed)
@@ -66,6 +69,24 @@ def check_file(
     if report.cause is not None and len(lines := own_lines(report.cause, path)) > 1:
         report.remarks.append(f"raised at {' > '.join(lines)}")
     return report
+
+
+def check_pair(path: Path, names: str, input_shape: Sequence[int] | None, seed: int) -> GradientReport:
+    """Check two functions, "conv_forward,conv_backward"; weights get plausible shapes."""
+    module = load(path)
+    pair: list[Any] = [getattr(module, name.strip(), None) for name in names.split(",")]
+    if len(pair) != 2 or not all(callable(one) for one in pair):
+        there = ", ".join(name for name, value in vars(module).items() if inspect.isfunction(value))
+        raise ConfigurationError(
+            f"{path.name}:{names}: expected two functions, forward,backward; it has {there or 'none'}"
+        )
+    failures = []
+    for shape in [tuple(input_shape)] if input_shape else PAIR_SHAPES:
+        try:
+            return check_functions(pair[0], pair[1], shape, seed=seed)
+        except ConfigurationError as error:
+            failures.append(str(error))
+    raise ConfigurationError(f"no plausible input shape worked: give --input-shape. {failures[0]}")
 
 
 def split_target(target: str) -> tuple[Path, str]:

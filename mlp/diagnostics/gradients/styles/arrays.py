@@ -5,7 +5,7 @@ gradient of W is called dW, W_grad or the like beside it, or W in a container ca
 backward itself does: the only array of W's shape that backward writes is its gradient.
 """
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,11 @@ CONSTANTS = ("mean", "var", "std", "running", "moving", "mask", "const", "fixed"
 
 
 def leaves_of(owner: Any) -> dict[str, Array]:
-    """Return all arrays of numbers that an object holds, by their paths; an array in two places has its first path."""
+    """Return all arrays of numbers that an object holds, by their paths; one in two places has both."""
     found: dict[str, Array] = {}
-    seen: set[int] = set()
     top = owner.items() if isinstance(owner, Mapping) else vars_of(owner).items()
     for name, value in list(top):
-        for path, array in walk(value, str(name), seen, 0):
-            found.setdefault(path, array)
+        found |= dict(walk(value, str(name), (), 0))
     return found
 
 
@@ -35,18 +33,29 @@ def vars_of(owner: Any) -> dict[str, Any]:
     return vars(owner) if hasattr(owner, "__dict__") and not isinstance(owner, type) else {}
 
 
-def walk(value: Any, path: str, seen: set[int], depth: int) -> Iterator[tuple[str, Array]]:
-    """Yield (path, array) below a value."""
+def walk(value: Any, path: str, within: tuple[int, ...], depth: int) -> Iterator[tuple[str, Array]]:
+    """Yield (path, array) below a value; `within` are the ids of what it stands in."""
     if isinstance(value, np.ndarray):
-        if value.dtype.kind in "fiu" and value.ndim > 0 and id(value) not in seen:
-            seen.add(id(value))
+        if value.dtype.kind in "fiu" and value.ndim > 0:
             yield path, value
         return
-    if depth > DEPTH or id(value) in seen:
+    if depth > DEPTH or id(value) in within:
         return
     for step, item in members(value):
-        seen.add(id(value))
-        yield from walk(item, path + step if step.startswith("[") else f"{path}.{step}", seen, depth + 1)
+        yield from walk(
+            item, path + step if step.startswith("[") else f"{path}.{step}", (*within, id(value)), depth + 1
+        )
+
+
+def unique(paths: Sequence[str], arrays: Mapping[str, Array], first: Collection[str]) -> list[str]:
+    """Return the paths without those whose array has another path, too, which is in `first` or no place in a tuple."""
+    seen: set[int] = set()
+    chosen = []
+    for path in sorted(paths, key=lambda one: (one not in first, one.count("["), one.count("."))):
+        if id(arrays[path]) not in seen:
+            seen.add(id(arrays[path]))
+            chosen.append(path)
+    return [path for path in paths if path in chosen]
 
 
 def members(value: Any) -> Iterator[tuple[str, Any]]:

@@ -60,6 +60,7 @@ class FunctionPair:
             try:
                 y = np.asarray(self.forward(np.ones(self.input_shape)))
                 if y.ndim >= 1 and y.shape[:1] == self.input_shape[:1]:
+                    self.kept = None
                     return
             except OWN_ERRORS as error:  # of other shapes
                 errors.append(f"{shapes}: {error}")

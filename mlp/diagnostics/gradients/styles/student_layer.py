@@ -14,6 +14,7 @@ from mlp.diagnostics.gradients.styles.arrays import (
     put,
     short_name,
     split_path,
+    unique,
 )
 from mlp.diagnostics.gradients.styles.calls import Calls, calls_of, inputs_gradient, outputs_and_cache
 from mlp.errors import ConfigurationError, ShapeError
@@ -88,7 +89,7 @@ class StudentLayer(Layer):
             for path in there
             if path in again and np.array_equal(values[path], again[path]) and not np.may_share_memory(there[path], x)
         ]
-        weights = [path for path in weights if path in before or path in after]
+        weights = unique([path for path in weights if path in before or path in after], there, before)
         shapes = {path: there[path].shape for path in weights}
         written = {path: a for path, a in after.items() if path not in there or a is not there[path]}
         written |= {path: a for path, a in after.items() if path not in written and not np.array_equal(values[path], a)}
@@ -126,7 +127,8 @@ class StudentLayer(Layer):
         there = leaves_of(self.student)
         chosen = [path for path in there if path in self.pairs or path in self.returned]
         if isinstance(getattr(self.student, "params", None), Mapping):  # all of it are weights, also the forgotten ones
-            chosen += [path for path in there if path.startswith("params.") and path not in chosen]
+            known = {id(there[path]) for path in chosen}
+            chosen += [path for path in there if path.startswith("params.") and id(there[path]) not in known]
         return {short_name(path): there[path] for path in chosen}
 
     def own_parameters(self) -> list[tuple[str, Parameter]]:

@@ -1,0 +1,158 @@
+"""Running what students wrote: each file in a process of its own, with limits of time and memory.
+
+Endless loops are killed with everything they started, sys.exit and crashes end their own process alone, what is
+printed goes nowhere, and large allocations fail. It is no sandbox: a process of the same user can read and write what
+that user can, also its own result, so code that nobody trusts belongs into a container as well.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlp.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is checked in every file, and how much each may use."""
+
+    name: str
+    args: str = ""
+    input_shape: tuple[int, ...] | None = None
+    seed: int = 0
+    seconds: float = 60.0
+    megabytes: int = 3000
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened with one file.
+
+    Attributes:
+        student: a name for the file, the same in all tables. error: why nothing was checked, or "".
+        parts: {part of the solution: whether it is right}. mistake, sentence: of the first diagnosis.
+    """
+
+    student: str
+    path: Path
+    passed: bool = False
+    parts: dict[str, bool] = field(default_factory=dict)
+    mistake: str = ""
+    sentence: str = ""
+    error: str = ""
+    seconds: float = 0.0
+
+
+def run_all(
+    paths: Sequence[Path], task: Task, jobs: int, tell: Callable[[Outcome], Any] = lambda outcome: None
+) -> list[Outcome]:
+    """Return the outcome of each file, in the order of the files.
+
+    Args:
+        paths: the files. task: what is checked. jobs: how many run at a time.
+        tell: is called with each outcome as soon as it is known.
+    """
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        raise ConfigurationError(f"there is no file {missing[0]}")
+
+    def one(path: Path, student: str) -> Outcome:
+        outcome = run_one(path, student, task)
+        tell(outcome)
+        return outcome
+
+    with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
+        return list(pool.map(one, paths, names_of(paths)))
+
+
+def names_of(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each file: its own, or that of its folder where all files are called alike."""
+    stems = [path.stem for path in paths]
+    if len(set(stems)) == len(stems):
+        return stems
+    folders = [path.resolve().parent.name for path in paths]
+    return folders if len(set(folders)) == len(folders) else [str(path.with_suffix("")) for path in paths]
+
+
+def run_one(path: Path, student: str, task: Task) -> Outcome:
+    """Check one file in a process of its own."""
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        out = Path(folder) / "found.json"
+        settings = {
+            "path": str(path.resolve()),
+            "name": task.name,
+            "args": task.args,
+            "input_shape": task.input_shape,
+            "seed": task.seed,
+            "megabytes": task.megabytes,
+            "out": str(out),
+        }
+        why = run_process([sys.executable, "-m", f"{__package__}.worker", json.dumps(settings)], folder, task.seconds)
+        seconds = time.perf_counter() - start
+        try:
+            found = json.loads(out.read_text(encoding="utf-8"))
+            return Outcome(student, path, **of_worker(found), seconds=seconds)
+        except (OSError, ValueError, TypeError):
+            return Outcome(student, path, error=why, mistake="could not be checked", seconds=seconds)
+
+
+def of_worker(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an outcome from what the worker wrote, with nothing taken on trust."""
+    if "error" in found:
+        return {"error": str(found["error"]), "mistake": "could not be checked"}
+    parts = {str(name): value is True for name, value in dict(found["parts"]).items()}
+    return {
+        "passed": found["passed"] is True,
+        "parts": parts,
+        "mistake": str(found["mistake"]),
+        "sentence": str(found["sentence"]),
+    }
+
+
+def run_process(command: Sequence[str], folder: str, seconds: float) -> str:
+    """Run a command until it ends or its time is over; return what there is to say where it left no result."""
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package_folder(), environment.get("PYTHONPATH"))))
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        status = process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return f"it ran for more than {seconds:.0f} seconds: an endless loop?"
+    finally:
+        end(process)
+    if status < 0:
+        with suppress(ValueError):
+            return f"its process was ended by {signal.Signals(-status).name}"
+    return "it ended the program (sys.exit, os._exit), or asked for too much memory"
+
+
+def package_folder() -> str:
+    """Return the folder that this package is imported from."""
+    return str(Path(__file__).resolve().parents[3])
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and all that it started."""
+    with suppress(OSError, AttributeError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()

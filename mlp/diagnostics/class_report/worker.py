@@ -1,0 +1,97 @@
+"""The check of one file, in a process of its own: python -m mlp.diagnostics.class_report.worker SETTINGS.
+
+The last thing it does is to write what it found to a file, as JSON. If the student's code ends the process or hangs,
+nothing is written, and that says enough.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from mlp.diagnostics.gradients.own_file import check_file
+from mlp.diagnostics.gradients.report import GradientReport
+from mlp.errors import MlpError
+
+LONGEST = 2000  # characters of a text
+# names of diagnoses about forward
+FORWARD = {
+    "forward",
+    "exception in forward",
+    "no self",
+    "no outputs",
+    "inputs changed",
+    "not deterministic",
+    "overflow",
+}
+
+
+def main(arguments: list[str]) -> None:
+    """Check one file and write what was found."""
+    settings = json.loads(arguments[0])
+    limit_memory(settings["megabytes"])
+    try:
+        shape = settings["input_shape"]
+        report = check_file(f"{settings['path']}:{settings['name']}", settings["args"], shape, settings["seed"])
+        found = told(report)
+    except MlpError as error:
+        found = {"error": str(error)[:LONGEST]}
+    except MemoryError:
+        found = {"error": f"it asked for more than {settings['megabytes']} MB of memory"}
+    out = Path(settings["out"])
+    part = out.with_name(out.name + ".part")
+    part.write_text(json.dumps(found), encoding="utf-8")
+    part.replace(out)
+    os._exit(0)  # threads that the student started do not keep the process alive
+
+
+def limit_memory(megabytes: int) -> None:
+    """Let larger allocations fail with a MemoryError, where the system can."""
+    try:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (megabytes * 2**20, megabytes * 2**20))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**24, 2**24))  # files that it may write
+    except (ImportError, ValueError, OSError):  # no such limits on Windows
+        pass
+
+
+def told(report: GradientReport) -> dict[str, Any]:
+    """Return what the class report needs of a report."""
+    first = report.diagnoses[0] if report.diagnoses else None
+    return {
+        "passed": report.passed,
+        "parts": parts_of(report),
+        "mistake": first.name if first else "",
+        "sentence": (f"{first.array}: {first.sentence}" if first else "")[:LONGEST],
+        "remarks": [remark[:LONGEST] for remark in report.remarks],
+    }
+
+
+def parts_of(report: GradientReport) -> dict[str, bool]:
+    """Return the parts of a solution that earn parts of the points, and which of them are right.
+
+    A layer has its forward, the gradient of its inputs, that of each parameter, and evaluation; a loss its value and
+    its gradient; a rule its first step and the later ones.
+    """
+    rows = report.rows
+    if report.kind == "Rule check":
+        steps = [row for row in rows if row.array.startswith("step")]
+        return {"first step": bool(steps) and steps[0].passed, "later steps": bool(steps) and report.passed}
+    if any(row.mode == "loss" for row in rows):
+        known = [row for row in rows if row.mode == "loss"]
+        return {"value": all(row.error < float("inf") for row in known), "gradient": report.passed}
+    wrong = {diagnosis.name for diagnosis in report.diagnoses}
+    parts = {"forward": not wrong & FORWARD and all(row.passed for row in rows if row.array == "outputs")}
+    for name in dict.fromkeys(["inputs", *(row.array for row in rows if row.array not in ("outputs", "grad_outputs"))]):
+        mine = [row for row in rows if row.array == name and row.mode == "training"]
+        parts[f"gradient of {name}"] = bool(mine) and all(row.passed for row in mine)
+    right = {name.removeprefix("gradient of ") for name, passed in parts.items() if passed}  # in training
+    later = [row for row in rows if "evaluation" in row.mode and row.array in {*right, "outputs"}]
+    parts["evaluation"] = bool(later) and all(row.passed for row in later)  # what is wrong in both modes costs once
+    return parts
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
