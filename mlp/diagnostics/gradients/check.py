@@ -22,7 +22,7 @@ from numpy.random import Generator
 from mlp.diagnostics.gradients.diagnoses import MOST, Diagnosis, Point, diagnose, last_resort, merged
 from mlp.diagnostics.gradients.diagnoses.behaviour import wiring, wrong_inside
 from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
-from mlp.diagnostics.gradients.diagnoses.running_statistics import wrong_statistics
+from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import wrong_statistics
 from mlp.diagnostics.gradients.diagnoses.special_points import wrong_at_special_points
 from mlp.diagnostics.gradients.losses.check import loss_findings
 from mlp.diagnostics.gradients.probes.float32 import ROUNDED, becomes_float64, in_float64, needs_float64

@@ -36,13 +36,14 @@ from dataclasses import replace
 from typing import Any
 
 from mlp.diagnostics.gradients.diagnoses.behaviour import dead_outputs, stale_cache
-from mlp.diagnostics.gradients.diagnoses.contributions import wrong_contributions
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Guess, Point
 from mlp.diagnostics.gradients.diagnoses.factors import wrong_factor
 from mlp.diagnostics.gradients.diagnoses.kept import kept_changed
-from mlp.diagnostics.gradients.diagnoses.linearity import not_linear
-from mlp.diagnostics.gradients.diagnoses.normalization import raw_inputs, wrong_terms
-from mlp.diagnostics.gradients.diagnoses.normalization_formula import wrong_normalization
+from mlp.diagnostics.gradients.diagnoses.linear.contributions import wrong_contributions
+from mlp.diagnostics.gradients.diagnoses.linear.linearity import not_linear
+from mlp.diagnostics.gradients.diagnoses.linear.windows import mixed, wrong_windows
+from mlp.diagnostics.gradients.diagnoses.normalizations.formula import wrong_normalization
+from mlp.diagnostics.gradients.diagnoses.normalizations.terms import raw_inputs, wrong_terms
 from mlp.diagnostics.gradients.diagnoses.parameters import another_sum, norm_path, penalty, wrong_parameter, wrong_side
 from mlp.diagnostics.gradients.diagnoses.patterns import (
     averaged,
@@ -56,7 +57,6 @@ from mlp.diagnostics.gradients.diagnoses.patterns import (
 from mlp.diagnostics.gradients.diagnoses.pointwise import wrong_formula
 from mlp.diagnostics.gradients.diagnoses.precision import zero_or_not_finite
 from mlp.diagnostics.gradients.diagnoses.second_point import second_evidence, smallest_failing, worst_value
-from mlp.diagnostics.gradients.diagnoses.windows import mixed, wrong_windows
 from mlp.diagnostics.gradients.diagnoses.wrong_formulas import (
     permuted,
     pointwise,

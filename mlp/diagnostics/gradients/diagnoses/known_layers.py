@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
-from mlp.diagnostics.gradients.diagnoses.running_statistics import normalizes_over_batch, statistics_of
+from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import normalizes_over_batch, statistics_of
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.layers.machinery.base import Layer

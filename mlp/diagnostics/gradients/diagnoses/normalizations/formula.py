@@ -20,7 +20,7 @@ from itertools import combinations
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, distance
-from mlp.diagnostics.gradients.diagnoses.normalization import groups
+from mlp.diagnostics.gradients.diagnoses.normalizations.terms import groups
 from mlp.diagnostics.gradients.probes.sizes import explained, sizes_of
 from mlp.typing import Array
 
