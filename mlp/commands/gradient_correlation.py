@@ -24,9 +24,9 @@ from mlp.experiments.markdown import aligned
 from mlp.experiments.probes.gradient_correlation import (
     INITIALIZERS,
     NETS,
-    depth_lines,
     draw_circle,
     draw_dense,
+    draw_depths,
     draw_profiles,
     measure_dense,
     profile_at_start,
@@ -34,7 +34,6 @@ from mlp.experiments.probes.gradient_correlation import (
 from mlp.experiments.probes.images import probed_run
 from mlp.experiments.probes.smoothness import labels_of
 from mlp.files import write_arrays, write_figure
-from mlp.plotting import lines
 from mlp.progress import progress_bar
 
 
@@ -136,13 +135,7 @@ def write(found: dict[tuple[str, int], Profile], out: Path, arguments: Any) -> N
     write_arrays(out / "correlation.npz", arrays)
     print(f"written: {out / 'correlation.npz'}\nwritten: {out / 'profile.png'}")
     if not arguments.runs and len(set(arguments.depths)) > 1:
-        figure = lines(
-            depth_lines(found),
-            "depth",
-            "cosine of the gradients at the image",
-            f"{start}, {arguments.images} images",
-            styles=dict.fromkeys(NETS, "o-"),
-        )
+        figure = draw_depths(found, f"{start}, {arguments.images} images")
         write_figure(out / "depth.png", figure)
         print(f"written: {out / 'depth.png'}")
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlp.plotting.basics import figure_of, own_axes
+from mlp.plotting.basics import MOST_INSIDE, figure_of, own_axes
+from mlp.plotting.panels import legend_below
 from mlp.plotting.style import GREY, line_style
 
 
@@ -44,5 +45,8 @@ def sweep(
         axes.set_xlim(-0.3 * smallest, 1.6 * max(tried))
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small")
+    if len(results) > MOST_INSIDE:
+        legend_below(figure_of(axes), axes, 1)
+    else:
+        axes.legend(fontsize="small")
     return figure_of(axes)

@@ -63,13 +63,19 @@ def draw_profiles(profiles: Mapping[str, Profile], what: str = "") -> "Figure":
     return plotting.correlation_profiles(drawn, "\n".join(filter(None, (what, caption))))
 
 
-def depth_lines(profiles: Mapping[tuple[str, int], Profile]) -> dict[str, tuple[Array, Array]]:
-    """Return {name: (depths, cosine at the image)} of profiles by (name, depth)."""
-    lines = {}
-    for name in dict.fromkeys(name for name, _ in profiles):
-        depths = sorted(depth for other, depth in profiles if other == name)
-        lines[name] = (np.array(depths), np.array([profiles[name, depth].cosine[0] for depth in depths]))
-    return lines
+def by_depth(profiles: Mapping[tuple[str, int], Profile]) -> dict[str, dict[float, list[float]]]:
+    """Return {name: {depth: [cosine at the image]}} of profiles by (name, depth)."""
+    found: dict[str, dict[float, list[float]]] = {}
+    for (name, depth), profile in profiles.items():
+        found.setdefault(name, {})[depth] = [float(profile.cosine[0])]
+    return found
+
+
+def draw_depths(profiles: Mapping[tuple[str, int], Profile], title: str) -> "Figure":
+    """Draw the cosine at the image against the depth."""
+    figure = plotting.sweep(by_depth(profiles), "depth", "cosine of the gradients at the image", xscale="linear")
+    figure.suptitle(title, fontsize="medium")
+    return figure
 
 
 def measure_dense(nets: int = 40, width: int = 512, seed: int = 0) -> dict[str, tuple[Array, Array, Array]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlp.diagnostics.smoothness import SmoothnessRecord
 from mlp.experiments.probes.drawing import CAPTIONS, draw_landscapes, landscape_of, summary_rows
-from mlp.experiments.probes.gradient_correlation import LAWS, depth_lines, draw_dense, draw_profiles
+from mlp.experiments.probes.gradient_correlation import LAWS, by_depth, draw_dense, draw_depths, draw_profiles
 from mlp.experiments.probes.smoothness import draw_shift, draw_smoothness, summary
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.plan import Result, collect, command_for
@@ -141,13 +141,10 @@ def depths(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIn
     found = read_profiles(correlation_file(index.root, scale, "he"))
     if not found:
         return None, [], [f"not measured; {command_for('s1-23', scale, index.root)}"]
-    curves = depth_lines(found)
-    header = ["network", *(f"depth {depth}" for depth in next(iter(curves.values()))[0])]
-    table = [header, *([name, *(f"{c:.4f}" for c in cosines)] for name, (_, cosines) in curves.items())]
-    styles = dict.fromkeys(curves, "o-")
-    figure = plotting.lines(curves, "depth", "cosine of the gradients at the image", styles=styles)
-    figure.suptitle(f"{title}\nHe's first weights", fontsize="medium")
-    return figure, table, []
+    cosines = by_depth(found)
+    header = ["network", *(f"depth {depth}" for depth in sorted({depth for _, depth in found}))]
+    table = [header, *([name, *(f"{row[depth][0]:.4f}" for depth in sorted(row))] for name, row in cosines.items())]
+    return draw_depths(found, f"{title}\nHe's first weights"), table, []
 
 
 def laws(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
