@@ -73,6 +73,8 @@ def by_depth(profiles: Mapping[tuple[str, int], Profile]) -> dict[str, dict[floa
 
 def draw_depths(profiles: Mapping[tuple[str, int], Profile], title: str) -> "Figure":
     """Draw the cosine at the image against the depth."""
+    from mlp import plotting  # loads Matplotlib
+
     figure = plotting.sweep(by_depth(profiles), "depth", "cosine of the gradients at the image", xscale="linear")
     figure.suptitle(title, fontsize="medium")
     return figure

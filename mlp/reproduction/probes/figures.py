@@ -136,7 +136,6 @@ def profiles_he(exhibit: Exhibit, results: Sequence[Result], title: str, index: 
 
 def depths(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Cosine at the image against the depth, He's first weights."""
-    from mlp import plotting  # loads Matplotlib
 
     found = read_profiles(correlation_file(index.root, scale, "he"))
     if not found:
