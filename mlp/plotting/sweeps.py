@@ -46,7 +46,7 @@ def sweep(
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axes.grid(alpha=0.3)
     if len(results) > MOST_INSIDE:
-        legend_below(figure_of(axes), axes, 1)
+        legend_below(figure_of(axes), axes, 2)
     else:
         axes.legend(fontsize="small")
     return figure_of(axes)

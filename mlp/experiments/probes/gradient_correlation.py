@@ -75,7 +75,7 @@ def draw_depths(profiles: Mapping[tuple[str, int], Profile], title: str) -> "Fig
     """Draw the cosine at the image against the depth."""
     from mlp import plotting  # loads Matplotlib
 
-    figure = plotting.sweep(by_depth(profiles), "depth", "cosine of the gradients at the image", xscale="linear")
+    figure = plotting.sweep(by_depth(profiles), "depth", "cosine of gradients, at the image", xscale="linear")
     figure.suptitle(title, fontsize="medium")
     return figure
 
