@@ -4,17 +4,16 @@ import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import norm, relative_error
+from mlp.pages import render
 from mlp.typing import Array
 
 WIDTH = 100  # of the diagnoses in a terminal
-CELL = "padding: 0.1em 0.8em; text-align: left"
 
 
 @dataclass
@@ -146,25 +145,7 @@ class GradientReport:
 
     def _repr_html_(self) -> str:
         """Return the report for a notebook."""
-        rows = "".join(
-            f"<tr style='color: {'inherit' if row.passed else '#b00020'}'>"
-            + "".join(f"<td style='{CELL}'>{escape(cell)}</td>" for cell in cells)
-            + "</tr>"
-            for row, cells in zip(self.rows, self.cells(), strict=True)
-        )
-        head = "".join(f"<th style='{CELL}'>{name}</th>" for name in ("mode", "array", "shape", "error", ""))
-        found = "".join(
-            f"<li><b>{escape(one.name)}</b> &mdash; {escape(str(one).removeprefix(f'{one.name}: '))}</li>"
-            for one in self.diagnoses
-        )
-        likely = f"<p>What is likely wrong, most likely first:</p><ol>{found}</ol>" if found else ""
-        remarks = "".join(f"<p>Note: {escape(remark)}</p>" for remark in self.remarks)
-        color = "#1b7a3d" if self.passed else "#b00020"
-        return (
-            f"<div><p><b>{escape(self.kind)}</b> of <code>{escape(self.title)}</code></p>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-            f"<p style='color: {color}'><b>{escape(self.verdict)}</b></p>{remarks}{likely}</div>"
-        )
+        return render("gradient_report.html", report=self)
 
 
 def wrong_kind(gradient: Any, like: Array) -> str | None:
