@@ -8,7 +8,7 @@ import pytest
 import mlp
 
 HEAVY = {"matplotlib", "jinja2", "cupy", "PIL", "tqdm", "asyncio", "urllib.request", "safetensors", "torch"}
-PARTS = [name for name in sorted(set(mlp.__all__) - {"load_run"}) if not name.startswith("_") and name != "plotting"]
+PARTS = [name for name in mlp.__all__ if not name.startswith("_") and name != "load_run"]
 
 
 def loaded_by(code: str) -> set[str]:
@@ -32,8 +32,16 @@ def test_commands_load_matplotlib_when_they_draw(command: str) -> None:
     assert not loaded_by(f"import mlp.commands.{command}") & {"matplotlib", "jinja2", "cupy"}
 
 
-def test_plotting_loads_matplotlib() -> None:
-    assert "matplotlib" in loaded_by("import mlp; mlp.plotting")
+def test_the_first_figure_loads_matplotlib() -> None:
+    assert "matplotlib" not in loaded_by("import mlp; mlp.plotting.FORMATS")
+    assert "matplotlib" in loaded_by("import mlp; mlp.plotting.lines")
+
+
+def test_every_name_of_plotting_is_found() -> None:
+    assert all(callable(getattr(mlp.plotting, name)) for name in mlp.plotting.__all__ if name != "FORMATS")
+    assert not set(mlp.plotting.__all__) & mlp.plotting.HOMES.keys()  # a module would hide the function
+    with pytest.raises(AttributeError, match="module 'mlp.plotting' has no attribute 'line'"):
+        _ = mlp.plotting.line
 
 
 def test_a_name_that_is_not_there() -> None:

@@ -14,6 +14,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from mlp import plotting
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
 from mlp.commands.shared.trust import add_trust_flag
 from mlp.diagnostics.landscape import STATISTICS
@@ -28,7 +29,6 @@ from mlp.experiments.probes.places import LandscapeSettings
 from mlp.experiments.probes.stored import read_landscape
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_figure
-from mlp.plotting import surface_panels
 
 OUTLIVES_READER = True
 POINTS = {"between": 101}  # by kind; 25 for the others
@@ -119,7 +119,7 @@ def one_run(run: str, settings: LandscapeSettings, arguments: Any) -> Any:
     print(aligned(summary_rows(stored), "<>>>>>"))
     if settings.kind == "plane":
         surfaces = {label: landscape_of(found).rough() for label, found in stored.items()}
-        write_figure(folder / f"{arguments.name}_surface.png", surface_panels(surfaces))
+        write_figure(folder / f"{arguments.name}_surface.png", plotting.surface_panels(surfaces))
     if arguments.widths:
         print(f"half-width: {widths(run, settings, arguments, options)}")
     print(f"written: {folder / arguments.name}.npz, .png")

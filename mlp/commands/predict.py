@@ -9,6 +9,7 @@ them needs Pillow (python -m pip install pillow). Arrays in .npy files are bytes
 
 from pathlib import Path
 
+from mlp import plotting
 from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.shared.trust import add_trust_flag
 from mlp.errors import MlpError
@@ -36,8 +37,6 @@ def main() -> int:
     parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
     parser.add_argument("--out", type=path_argument, help="where to draw the picture (default: RUN/predictions.png)")
     arguments = parser.parse_args()
-    from mlp import plotting  # --help need not wait for Matplotlib
-
     out = Path(arguments.out or Path(arguments.run) / "predictions.png")
     if out.suffix.lower() not in plotting.FORMATS:
         raise MlpError(f"--out must end in {', '.join(plotting.FORMATS)}, got {out}")

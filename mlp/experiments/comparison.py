@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp import plotting
 from mlp.errors import MlpError
 from mlp.experiments.build import make_model
 from mlp.experiments.config import VGG_SETTINGS, RunConfig
@@ -220,8 +221,6 @@ def compare_runs(paths: Sequence[PathLike], out: PathLike) -> tuple[str, list[Pa
     Raises:
         CheckpointError: a folder holds no run, or a damaged one.
     """
-    from mlp import plotting  # loads Matplotlib, which takes a second
-
     folders = {Path(path).resolve(): path for path in paths}
     groups = group_runs([read_run(path) for path in folders.values()])
     out = Path(out)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from mlp import plotting
 from mlp.backend import get_array_module, require_device
 from mlp.data import SCENES, Batches
 from mlp.diagnostics.gradient_flow import GradientFlow
@@ -199,8 +200,6 @@ class SaveFigures(SideFiles):
 
     def draw(self, history: History) -> None:
         """Draw the curves, the gradient flow in its three forms, and each other table."""
-        from mlp import plotting  # loads Matplotlib, which takes a second
-
         title, flow = self.title, history.gradient_flow
         figures: dict[str, Callable[[], Figure]] = {"curves": lambda: plotting.curves(history, title=title)}
         if flow is not None:

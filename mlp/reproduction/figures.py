@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlp import plotting
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments.comparison import KNOWN_CLASSES
 from mlp.files import write_figure
@@ -167,13 +168,11 @@ def label_of(result: Result) -> str:
 
 def draw_curves(exhibit: Exhibit, results: Sequence[Result], title: str) -> "Figure":
     """Draw metrics against the epoch; training and validation in one panel if the figure is of one run."""
-    from mlp.plotting import curve_panels
-
     runs = {label_of(result): [record.history for record in result.records] for result in results}
     worst = None
     if exhibit.id in WORST_IN_RED and len(results) > 1:
         worst = label_of(min(results, key=lambda result: last_value(result, "val_acc")))
-    return curve_panels(
+    return plotting.curve_panels(
         runs, exhibit.metrics, title, worst, number_of_classes(results), together=is_of_one_run(exhibit)
     )
 
@@ -197,15 +196,13 @@ def number_of_classes(results: Sequence[Result]) -> int | None:
 
 def draw_gradient_flow(exhibit: Exhibit, results: Sequence[Result], title: str) -> "Figure":
     """Draw the gradient flow of each run, of the first of its seeds."""
-    from mlp.plotting import flow_panels
-
     recorded = [result for result in results if has_flow(result)]
     if not recorded:
         raise CheckpointError(
             f"{exhibit.id} has nothing to show: none of its {results[0].scale.name}-scale runs has a gradient_flow.npz"
         )
     tables = {label_of(result): result.records[0].history.tables["gradient_flow"] for result in recorded}
-    return flow_panels(tables, exhibit.log, title)
+    return plotting.flow_panels(tables, exhibit.log, title)
 
 
 def has_flow(result: Result) -> bool:
@@ -221,8 +218,6 @@ def gradients_against_rates(results: Sequence[Result]) -> list[list[str]]:
 
 def draw_seeds(exhibit: Exhibit, results: Sequence[Result], title: str) -> "Figure":
     """Draw how far the seeds of the first run lie apart, and the published mean where it can be compared."""
-    from mlp.plotting import seed_panels
-
     result = results[0]
     values: dict[str, dict[int, float]] = {}
     for metric in exhibit.metrics:
@@ -232,7 +227,7 @@ def draw_seeds(exhibit: Exhibit, results: Sequence[Result], title: str) -> "Figu
                 values.setdefault(metric, {})[record.config.seed] = value
     numbers = {} if result.why_not_comparable else result.run.published.numbers()
     published = {metric: (number.value, number.spread) for metric, number in numbers.items()}
-    return seed_panels(values, published, title)
+    return plotting.seed_panels(values, published, title)
 
 
 KINDS = {"curves": draw_curves, "gradient_flow": draw_gradient_flow, "seeds": draw_seeds}
