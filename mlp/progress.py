@@ -30,6 +30,11 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
     return load_tqdm()(iterable, disable=None, **options)
 
 
+def loss_text(loss: float) -> str:
+    """Return a loss for people: "4.605", and "6.8e+19" for one that is out of all bounds."""
+    return f"{loss:.3f}" if abs(loss) < 1e4 else f"{loss:.1e}"
+
+
 def write_line(text: str) -> None:
     """Print a line, above the bars that are moving."""
     load_tqdm().write(text)

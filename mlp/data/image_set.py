@@ -98,6 +98,9 @@ def check_labels(what: str, labels: Array, num_images: int, names: Sequence[str]
     """Raise DataError unless `labels` are num_images int64 numbers of the given names."""
     if labels.shape != (num_images,):
         raise DataError(f"{num_images} images need as many {what}, got {what} of shape {labels.shape}")
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if list(names).count(name) > 1)
+        raise DataError(f"two {what.replace('labels', 'classes')} have the same name, {twice!r}")
     if labels.dtype != np.int64:
         raise DataError(f"{what} must be int64, got {labels.dtype}: call labels.astype(np.int64)")
     if num_images and not 0 <= labels.min() <= labels.max() < len(names):

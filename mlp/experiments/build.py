@@ -6,7 +6,7 @@ import numpy as np
 
 from mlp.data import Batches, load_dataset
 from mlp.data.image_set import ImageSet
-from mlp.errors import ConfigurationError
+from mlp.errors import ConfigurationError, DataError
 from mlp.experiments.config import RunConfig
 from mlp.experiments.own_model import build_own_model
 from mlp.layers.machinery.base import Layer
@@ -27,7 +27,7 @@ def load_images(
     config: RunConfig, data_dir: PathLike | None, download: bool = False
 ) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Return the images of a run: (train, valid, test)."""
-    return load_dataset(
+    images = load_dataset(
         config.dataset,
         data_dir,
         config.split,
@@ -37,6 +37,11 @@ def load_images(
         limit_valid=config.limit_valid,
         download=download,
     )
+    if images[0].num_classes < 2:
+        raise DataError(
+            f"{config.dataset} has one class only, {images[0].class_names[0]!r}: there is nothing to tell apart"
+        )
+    return images
 
 
 def make_batches(

@@ -1,6 +1,10 @@
 """Tables as text: aligned for a terminal, or in Markdown."""
 
+import re
 from collections.abc import Sequence
+
+# What would begin a cell, a tag, a link, code, an entity or emphasis; an underscore within a word begins nothing.
+MARKUP = re.compile(r"[\\|`\[*]|(?<!\w)_|_(?!\w)")
 
 
 def aligned(rows: Sequence[Sequence[str]], sides: Sequence[str]) -> str:
@@ -16,5 +20,11 @@ def aligned(rows: Sequence[Sequence[str]], sides: Sequence[str]) -> str:
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 1) -> str:
     """Return a Markdown table whose first `texts` columns are aligned to the left, all others to the right."""
     rule = ["---"] * texts + ["---:"] * (len(header) - texts)
-    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    escaped = [[escape_markdown(cell) for cell in row] for row in rows]
     return "\n".join("| " + " | ".join(row) + " |" for row in [header, rule, *escaped])
+
+
+def escape_markdown(text: str) -> str:
+    """Return a text, one line, in which nothing means anything to Markdown or HTML."""
+    line = " ".join(text.split())
+    return MARKUP.sub(lambda match: f"\\{match[0]}", re.sub(r"&(?=#?\w+;)", "&amp;", line).replace("<", "&lt;"))

@@ -64,14 +64,14 @@ def build_own_model(
         if not isinstance(model, Layer):
             got = "None" if model is None else f"a {type(model).__name__}"
             raise ConfigurationError(f"--model {text}: {name} must return a mlp.layers.Layer, got {got}")
-        attempt(text, path, "the model", lambda: prepare(model, None if "seed" in taken else seed, dtype))
+        attempt(text, path, "the model", lambda: finish_model(model, None if "seed" in taken else seed, dtype))
         if not model.parameters():
             raise ConfigurationError(f"--model {text}: the model has no parameters, so there is nothing to train")
         try_out(text, path, model, np.zeros((2, *image_shape), dtype), num_classes)
     return model
 
 
-def prepare(model: Layer, seed: int | None, dtype: DType) -> None:
+def finish_model(model: Layer, seed: int | None, dtype: DType) -> None:
     """Name the layers, draw the weights unless the seed is None, and convert them; ask for all that is asked later."""
     if seed is not None:
         model.initialize(seed)

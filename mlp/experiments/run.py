@@ -1,6 +1,8 @@
 """A whole run, from settings to a folder of results: what scripts/train.py does."""
 
 import dataclasses
+import math
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -21,6 +23,7 @@ from mlp.experiments.scene import write_scene
 from mlp.files import write_arrays, write_figure, write_json
 from mlp.layers import Layer, frozen_buffers
 from mlp.models.deep_supervision import without_companions
+from mlp.progress import loss_text
 from mlp.training.attempts import attempt
 from mlp.training.checkpoint import load_model
 from mlp.training.history import History
@@ -32,6 +35,8 @@ from mlp.typing import PathLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+FAR_ABOVE = 2.0  # times the loss of guessing: no network that learns is there
 
 
 def run(
@@ -138,6 +143,7 @@ def train_to_the_end(
     if trainer.epoch < last:
         estimate_cost(trainer, train, valid, test).report(last - trainer.epoch)
     trainer.fit(train, valid, epochs=config.epochs, stop_after=last)
+    mention_bad_loss(trainer.history, train.image_set.num_classes)
     if trainer.epoch < config.epochs:
         print(f"stopped after epoch {trainer.epoch} of {config.epochs}: --resume continues it, the test comes last")
         return f"stopped after epoch {trainer.epoch} of {config.epochs}, as --stop-after asked"
@@ -153,8 +159,19 @@ def test_results(folder: RunFolder, trainer: Trainer, test_batches: Batches) -> 
     loss, accuracy = evaluate(trainer.engine, test_batches)
     trainer.engine.close()
     best = trainer.history.best_epoch
-    print(f"test {loss:.3f} / {accuracy:.2%} with the weights of epoch {best}")
+    print(f"test {loss_text(loss)} / {accuracy:.2%} with the weights of epoch {best}")
     return {"test_loss": loss, "test_acc": accuracy, "best_epoch": best, "images": test_batches.num_images}
+
+
+def mention_bad_loss(history: History, num_classes: int) -> None:
+    """Say so if the last loss is far above the one of a network that knows nothing, ln K."""
+    loss, chance = history.rows[-1]["train_loss"], math.log(num_classes)
+    if loss > FAR_ABOVE * chance:
+        print(
+            f"note: the training loss {loss_text(loss)} is far above {chance:.2f}, that of guessing among {num_classes} "
+            "classes: the network has not learned. Try a smaller --learning-rate, --clip-norm 1, or --warm-up 1",
+            file=sys.stderr,
+        )
 
 
 def require_room(model: Layer, image_shape: Sequence[int]) -> None:

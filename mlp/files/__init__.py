@@ -6,7 +6,9 @@ either the old file or the new one. What a kill leaves behind is `name.part`, wh
 
 import json
 import os
+import re
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -102,6 +104,32 @@ def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
 
 
 def write_figure(path: PathLike, figure: "Figure") -> None:
-    """Write a Matplotlib figure in the format that the path's suffix names, atomically."""
-    with atomic_write(path) as file:
+    """Write a Matplotlib figure in the format that the path's suffix names, atomically.
+
+    Names that people gave stand in it as they are: a dollar sign begins no formula, and a letter that the font does not
+    have is drawn as a box, without a word on the terminal.
+    """
+    take_texts_literally(figure)
+    with atomic_write(path) as file, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
         figure.savefig(file, format=Path(path).suffix.lstrip("."), dpi=120)
+
+
+def take_texts_literally(figure: "Figure") -> None:
+    """Escape what Matplotlib would read as a formula, in all texts but the numbers of the axes."""
+
+    def is_text(artist: Any) -> bool:
+        return hasattr(artist, "get_text")
+
+    def literal(text: str) -> str:
+        readable = text.encode("utf-8", "backslashreplace").decode()  # names of files need not be text
+        return re.sub(r"(?<!\\)\$", r"\\$", readable)
+
+    axes = [axis for part in figure.axes for axis in (part.xaxis, part.yaxis)]
+    numbers = {id(text) for axis in axes for text in axis.findobj(is_text)} - {id(axis.label) for axis in axes}
+    for text in figure.findobj(lambda artist: is_text(artist) and id(artist) not in numbers):
+        text.set_text(literal(text.get_text()))
+    for axis in axes:
+        formatter = axis.get_major_formatter()
+        if hasattr(formatter, "seq"):  # texts that were given
+            formatter.seq = [literal(str(text)) for text in formatter.seq]

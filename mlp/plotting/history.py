@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlp.plotting.layers import gradient_flow
+from mlp.plotting.style import plain
 from mlp.training.history import History
 from mlp.typing import Array
 
@@ -48,7 +49,9 @@ def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
     panels = figure.subplots(1, len(runs) + 1)
     for i, (label, history) in enumerate(runs.items()):
         flow = history.tables["gradient_flow"]
-        panels[0].plot(history.column("epoch"), history.column("train_loss"), color=f"C{i}", label=label, marker=".")
+        panels[0].plot(
+            history.column("epoch"), history.column("train_loss"), color=f"C{i}", label=plain(label), marker="."
+        )
         gradient_flow(flow, title=f"gradient flow of {label}", axes=panels[i + 1])
         panels[i + 1].title.set_color(f"C{i}")
         panels[i + 1].set_xticks([])

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mlp.plotting.basics import figure_of, own_axes
 from mlp.plotting.panels import legend_below, set_title
-from mlp.plotting.style import BLACK, VERMILLION, line_style
+from mlp.plotting.style import BLACK, VERMILLION, line_style, plain
 from mlp.typing import Array
 
 Surface = tuple[Array, Array, Array]  # x (columns,), y (rows,), loss (rows, columns)
@@ -144,7 +144,7 @@ def loss_lines(
     finite = np.concatenate([loss[np.isfinite(loss)] for _, loss, _ in lines.values()])
     for i, (label, (x, loss, accuracy)) in enumerate(lines.items()):
         style = line_style(i, len(x))
-        axes.plot(x, np.where(np.isfinite(loss), loss, np.nan), label=label, **style)
+        axes.plot(x, np.where(np.isfinite(loss), loss, np.nan), label=plain(label), **style)
         right.plot(x, 100 * accuracy, **{**style, "alpha": 0.45, "linewidth": 1.0, "marker": ""})
     positive = finite[finite > 0]
     logarithmic = len(positive) > 0 and positive.max() > 10**DECADES * positive.min()

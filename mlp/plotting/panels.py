@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from mlp.plotting.comparison import draw_mean_and_band, stack_rows
 from mlp.plotting.layers import axis_label, draw_lines, label_depths
-from mlp.plotting.style import BLACK, BLUE, GREY, MARKERS, VERMILLION, emphasized, line_style
+from mlp.plotting.style import BLACK, BLUE, GREY, MARKERS, VERMILLION, emphasized, line_style, plain
 from mlp.training.history import History, LayerTable
 from mlp.typing import Array
 
@@ -59,7 +59,7 @@ def curve_panels(
             style = line_style(i, values.shape[1])
             name = part_of(metric) if together else label
             style = emphasized(style) if label == worst else style
-            draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, label=name, **style)
+            draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, label=plain(name), **style)
         if classes and sort in ("loss", "acc"):
             chance = math.log(classes) if sort == "loss" else 100.0 / classes
             axes.axhline(

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from mlp.models import report_label
 from mlp.plotting.panels import legend_below, set_title
-from mlp.plotting.style import GREY, line_style
+from mlp.plotting.style import GREY, line_style, plain
 from mlp.typing import Array
 
 Columns = Mapping[str, Array]  # name of a column -> values, (measured steps,)
@@ -42,7 +42,7 @@ def smoothness_panels(runs: Mapping[str, Columns], title: str = "") -> Figure:
             if len(columns) == 2:
                 axes.fill_between(values["step"], low, high, color=style["color"], alpha=0.22, linewidth=0)
                 axes.plot(values["step"], low, **{**style, "linewidth": 0.7, "marker": ""})
-            axes.plot(values["step"], high, label=label, **style)
+            axes.plot(values["step"], high, label=plain(label), **style)
         axes.set_title(name, fontsize="medium")
         axes.set(ylabel=ylabel, yscale=scale)
         axes.grid(alpha=0.3)
@@ -67,7 +67,7 @@ def shift_panels(runs: Mapping[str, tuple[Sequence[str], Array, Array]], title: 
             depth = np.linspace(0, 1, len(names))
             low, middle, high = np.nanquantile(values, (0.25, 0.5, 0.75), axis=0)
             axes.fill_between(depth, low, high, color=style["color"], alpha=0.18, linewidth=0)
-            axes.plot(depth, middle, label=label, **{**style, "markevery": 1})
+            axes.plot(depth, middle, label=plain(label), **{**style, "markevery": 1})
     left.set(ylabel="cosine of G and G'")
     right.set(ylabel="|G - G'| / |G|", yscale="symlog")
     right.set_yscale("symlog", linthresh=1e-3)
@@ -102,8 +102,8 @@ def correlation_profiles(profiles: Mapping[str, tuple[Sequence[str], Array, Arra
     for i, (label, (names, cosines, sizes, _)) in enumerate(profiles.items()):
         at = np.linspace(0, len(longest) - 1, len(names))
         style = line_style(i, len(names))
-        left.plot(at, cosines, label=label, **style)
-        right.plot(at, sizes, label=label, **style)
+        left.plot(at, cosines, label=plain(label), **style)
+        right.plot(at, sizes, label=plain(label), **style)
     floor = max(floor for *_, floor in profiles.values())
     left.axhspan(-floor, floor, color=GREY, alpha=0.35, label="not distinguishable from 0")
     left.set(ylabel="cosine of the gradients of two images, mean", ylim=(-0.05, 1.05))
@@ -137,10 +137,10 @@ def laws_and_measurements(
     styles = {label: line_style(i, 1) for i, label in enumerate(measured)}
     for label, (x, mean, error) in measured.items():
         style = {**styles[label], "linestyle": "none", "markevery": 1}
-        axes.errorbar(x, mean, 2 * error, label=label, capsize=3, **style)
+        axes.errorbar(x, mean, 2 * error, label=plain(label), capsize=3, **style)
     for i, (label, (x, y)) in enumerate(laws.items()):
         style = {**styles.get(label, line_style(len(measured) + i, 1)), "marker": ""}
-        axes.plot(x, y, label="_" if label in styles else label, **style)
+        axes.plot(x, y, label="_" if label in styles else plain(label), **style)
     axes.set(xlabel=xlabel, ylabel="correlation of gradients")
     axes.axhline(0.0, color=GREY, linewidth=0.8)
     axes.grid(alpha=0.3)

@@ -3,6 +3,7 @@
 The colours are Okabe and Ito's, chosen for all common forms of colour blindness; yellow is too pale on white.
 """
 
+import re
 from typing import Any
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -14,8 +15,12 @@ GREY = "#777777"
 
 
 def plain(text: str) -> str:
-    """Return a name that people gave, for a figure: its dollar signs are no formulas."""
-    return text.replace("$", r"\$")
+    """Return a name that people gave, for a figure: its dollar signs are no formulas, a first underscore hides nothing.
+
+    Matplotlib leaves labels that begin with an underscore out of legends. What is plain already stays as it is.
+    """
+    escaped = re.sub(r"(?<!\\)\$", r"\\$", text)
+    return f" {escaped}" if escaped.startswith("_") else escaped
 
 
 def line_style(i: int, points: int) -> dict[str, Any]:

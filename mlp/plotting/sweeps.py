@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from mlp.plotting.basics import MOST_INSIDE, figure_of, own_axes
 from mlp.plotting.panels import legend_below
-from mlp.plotting.style import GREY, line_style
+from mlp.plotting.style import GREY, line_style, plain
 
 
 def sweep(
@@ -30,7 +30,7 @@ def sweep(
         style = line_style(i, len(by_setting))
         settings = sorted(by_setting)
         means = [float(np.mean(by_setting[setting])) for setting in settings]
-        axes.plot(settings, means, label=label, **{**style, "markevery": 1})
+        axes.plot(settings, means, label=plain(label), **{**style, "markevery": 1})
         for setting in settings:
             values = by_setting[setting]
             axes.plot([setting] * len(values), values, ".", color=style["color"], alpha=0.5, markersize=5)

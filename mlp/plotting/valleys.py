@@ -39,8 +39,8 @@ def valley(
         axes.set_title(label, fontsize="medium")
     for axes in panels.flat[len(paths) :]:
         axes.remove()
-    figure.supxlabel("$w_1$", fontsize="medium")
-    figure.supylabel("$w_2$", fontsize="medium")
+    figure.supxlabel("w\u2081", fontsize="medium")
+    figure.supylabel("w\u2082", fontsize="medium")
     if title:
         figure.suptitle(title)
     return figure

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlp.progress import progress_bar
+from mlp.progress import loss_text, progress_bar
 from mlp.training.hooks.base import Hook
 from mlp.training.state import TrainingState
 
@@ -20,13 +20,13 @@ class Progress(Hook):
     def after_step(self, trainer: TrainingState) -> None:
         self.bar.update()
         if not self.bar.disable and self.bar.n % 10 == 0:
-            self.bar.set_postfix(loss=f"{trainer.batch_loss:.3f}", refresh=False)
+            self.bar.set_postfix(loss=loss_text(float(trainer.batch_loss)), refresh=False)
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         self.bar.close()
-        valid = f"valid {row['val_loss']:.3f} / {row['val_acc']:6.2%}   " if len(trainer.valid_batches) else ""
+        valid = f"valid {loss_text(row['val_loss'])} / {row['val_acc']:6.2%}   " if len(trainer.valid_batches) else ""
         print(
-            f"epoch {row['epoch']:3d}/{trainer.epochs}   train {row['train_loss']:.3f} / {row['train_acc']:6.2%}   "
+            f"epoch {row['epoch']:3d}/{trainer.epochs}   train {loss_text(row['train_loss'])} / {row['train_acc']:6.2%}   "
             f"{valid}learning rate {row['learning_rate']:.2e}   "
             f"{row['seconds']:.0f} s",
             flush=True,
