@@ -168,8 +168,8 @@ def mention_bad_loss(history: History, num_classes: int) -> None:
     loss, chance = history.rows[-1]["train_loss"], math.log(num_classes)
     if loss > FAR_ABOVE * chance:
         print(
-            f"note: the training loss {loss_text(loss)} is far above {chance:.2f}, that of guessing among {num_classes} "
-            "classes: the network has not learned. Try a smaller --learning-rate, --clip-norm 1, or --warm-up 1",
+            f"note: the training loss {loss_text(loss)} is far above {chance:.2f}, that of guessing among "
+            f"{num_classes} classes: the network has not learned. Try a smaller --learning-rate, --clip-norm 1, or --warm-up 1",
             file=sys.stderr,
         )
 

@@ -127,7 +127,8 @@ def take_texts_literally(figure: "Figure") -> None:
 
     axes = [axis for part in figure.axes for axis in (part.xaxis, part.yaxis)]
     numbers = {id(text) for axis in axes for text in axis.findobj(is_text)} - {id(axis.label) for axis in axes}
-    for text in figure.findobj(lambda artist: is_text(artist) and id(artist) not in numbers):
+    texts: list[Any] = figure.findobj(lambda artist: is_text(artist) and id(artist) not in numbers)
+    for text in texts:
         text.set_text(literal(text.get_text()))
     for axis in axes:
         formatter = axis.get_major_formatter()

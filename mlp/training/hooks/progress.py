@@ -25,9 +25,9 @@ class Progress(Hook):
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         self.bar.close()
         valid = f"valid {loss_text(row['val_loss'])} / {row['val_acc']:6.2%}   " if len(trainer.valid_batches) else ""
+        train = f"train {loss_text(row['train_loss'])} / {row['train_acc']:6.2%}   "
         print(
-            f"epoch {row['epoch']:3d}/{trainer.epochs}   train {loss_text(row['train_loss'])} / {row['train_acc']:6.2%}   "
-            f"{valid}learning rate {row['learning_rate']:.2e}   "
+            f"epoch {row['epoch']:3d}/{trainer.epochs}   {train}{valid}learning rate {row['learning_rate']:.2e}   "
             f"{row['seconds']:.0f} s",
             flush=True,
         )
