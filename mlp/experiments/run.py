@@ -169,7 +169,7 @@ def mention_bad_loss(history: History, num_classes: int) -> None:
     if loss > FAR_ABOVE * chance:
         print(
             f"note: the training loss {loss_text(loss)} is far above {chance:.2f}, that of guessing among "
-            f"{num_classes} classes: the network has not learned. Try a smaller --learning-rate, --clip-norm 1, or --warm-up 1",
+            f"{num_classes} classes: it has not learned. Try a smaller --learning-rate, --clip-norm 1, or --warm-up 1",
             file=sys.stderr,
         )
 
