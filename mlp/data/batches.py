@@ -37,6 +37,7 @@ class Batches:
         image_set: ImageSet,
         batch_size: int,
         normalization: str = "reports",
+        *,
         augment: bool = False,
         shuffle: bool = False,
         seed: int = 0,

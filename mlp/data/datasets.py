@@ -39,6 +39,7 @@ def load_dataset(
     name: str,
     data_dir: PathLike | None = None,
     split: str | None = None,
+    *,
     labels: str = "fine",
     limit_classes: int | None = None,
     limit_train: int | None = None,

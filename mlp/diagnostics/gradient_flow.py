@@ -23,7 +23,7 @@ class GradientFlow(Hook):
         biases: whether to take in biases and BN's beta, which the reports leave out.
     """
 
-    def __init__(self, biases: bool = False) -> None:
+    def __init__(self, *, biases: bool = False) -> None:
         self.which = "weights and biases" if biases else "weights"
         self.table = "gradient_flow"
 

@@ -201,7 +201,7 @@ def relabel(image_set: ImageSet, labels: Array) -> ImageSet:
 
 def small_vgg(depth: int, norm: str = "none", residual: bool = False, seed: int = 0) -> Layer:
     """Return a VGG network for these images, with few filters."""
-    return vgg(depth, norm, residual, num_classes=CLASSES, seed=seed, filters=FILTERS)
+    return vgg(depth, norm, residual=residual, num_classes=CLASSES, seed=seed, filters=FILTERS)
 
 
 def convolutions(model: Layer) -> list[Conv2d]:

@@ -67,12 +67,12 @@ class LayerProbe(Hook):
                 for statistic, value in self.see(layer, given, result).items():
                     values[statistic][columns[id(layer)]] = value
 
-        run_probe(trainer, see, self.backward)
+        run_probe(trainer, see, backward=self.backward)
         names = [layer.path or type(layer).__name__ for layer in self.layers(trainer.model)]
         trainer.history.add_row(self.table, names, values)
 
 
-def run_probe(trainer: TrainingState, see: Callable[[Layer, Array, Array], object], backward: bool) -> None:
+def run_probe(trainer: TrainingState, see: Callable[[Layer, Array, Array], object], *, backward: bool) -> None:
     """Run the newest batch through the model, forward or forward and backward, and leave everything as it was.
 
     Args:
@@ -166,7 +166,7 @@ class UpdateRatio(Hook):
 
     table = "update_ratio"
 
-    def __init__(self, biases: bool = False) -> None:
+    def __init__(self, *, biases: bool = False) -> None:
         self.which = "weights and biases" if biases else "weights"
         self.before: Any = None  # weights before the last step of the epoch, (P,)
 

@@ -39,10 +39,10 @@ class TextbookEngine(Binding):
 
     def evaluate(self, x: Array, targets: Array, *, training: bool = False) -> tuple[float, float]:
         with frozen_buffers(self.model) if training else nullcontext():
-            loss, accuracy, _ = self._forward(x, targets, training)
+            loss, accuracy, _ = self._forward(x, targets, training=training)
         return loss, accuracy
 
-    def _forward(self, x: Array, targets: Array, training: bool) -> tuple[float, float, Array]:
+    def _forward(self, x: Array, targets: Array, *, training: bool) -> tuple[float, float, Array]:
         """Return loss, accuracy and outputs of a batch."""
         device = device_of(self.rule.flat.data)
         x, targets = move(x, device), move(targets, device)

@@ -31,7 +31,7 @@ def load_images(
         config.dataset,
         data_dir,
         config.split,
-        config.labels,
+        labels=config.labels,
         limit_classes=config.limit_classes,
         limit_train=config.limit_train,
         limit_valid=config.limit_valid,

@@ -43,13 +43,13 @@ def run(
     out: PathLike,
     given: dict[str, Any],
     data_dir: PathLike | None = None,
+    *,
     resume: bool = False,
     stop_after: int | None = None,
     download: bool = False,
     statistics: bool = False,
     threads: int | None = None,
     more_hooks: Sequence[Hook] = (),
-    *,
     trust_code: bool = False,
 ) -> History:
     """Train a model and leave everything about it in a folder.

@@ -120,6 +120,7 @@ class Conv2d(Layer):
         stride: int | Sequence[int] = 1,
         padding: int | Sequence[int] = 0,
         bias: bool = True,
+        *,
         initializer: Initializer = pytorch_default,
         rng: Generator | None = None,
         dtype: DType = np.float32,

@@ -18,6 +18,7 @@ def lines(
     xlabel: str = "",
     ylabel: str = "",
     title: str = "",
+    *,
     xscale: str = "linear",
     yscale: str = "linear",
     styles: Mapping[str, str] | None = None,

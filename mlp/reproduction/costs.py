@@ -55,7 +55,7 @@ def estimate_runs(
     Raises:
         ConfigurationError: the images of a run are of a size that only the data know.
     """
-    known: dict[tuple, StepCost] = {}
+    known: dict[tuple[Any, ...], StepCost] = {}
     costs = []
     for run in planned:
         config = RunConfig(**run.settings)

@@ -144,7 +144,7 @@ def test_vgg_in_tf32(library):
 @pytest.mark.parametrize("precision", ["float32", "tf32"])
 def test_vgg38_at_full_size(precision):
     """Batch 100, 32 x 32: each layer is compared in test_cuda_layers, here the loss of a whole step."""
-    model = lambda: vgg(38, "batch", True)  # noqa: E731
+    model = lambda: vgg(38, "batch", residual=True)  # noqa: E731
     losses = []
     for engine, device, dtype in ((TextbookEngine(), "cpu", np.float64), (CudaEngine(GPU, precision), GPU, np.float32)):
         engine.bind(model().astype(dtype).to(device), SoftmaxCrossEntropy(), Adam(1e-3))

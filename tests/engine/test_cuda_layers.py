@@ -78,7 +78,9 @@ def by_kernels(gpu, layers, x, upstream, training, tap, ops):
     with gpu.working():
         flat, state = FlatParameters.gather(model.parameters()), xp.zeros(STATE, np.float32)
         state[0] = 1.0
-        plan = CudaPlan(gpu, model, None, flat, x.shape, x.dtype, training, state, xp.zeros((1, 3), np.float32))
+        plan = CudaPlan(
+            gpu, model, None, flat, x.shape, x.dtype, training=training, state=state, log=xp.zeros((1, 3), np.float32)
+        )
         assert [type(op) for op in plan.ops] == [*([TextbookOp] if tap else []), *ops]
         gpu.copy(plan.source.data, x)
         for step in plan.forward:
@@ -247,7 +249,7 @@ def test_head(make_gpu, smoothing, N, H, W, C, K):
         state = xp.zeros(STATE, np.float32)
         state[1] = 2.0  # the slot
         flat = FlatParameters.gather(model.parameters())
-        plan = CudaPlan(gpu, model, loss, flat, x.shape, np.float32, True, state, log)
+        plan = CudaPlan(gpu, model, loss, flat, x.shape, np.float32, training=True, state=state, log=log)
         assert type(plan.head) is HeadOp
         gpu.copy(plan.source.data, x)
         gpu.copy(plan.targets, targets)

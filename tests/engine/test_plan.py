@@ -35,7 +35,7 @@ def kinds(plan):
 
 
 def test_norm_shortcut_and_activation_are_one_op(engine):
-    ops = kinds(engine.plan((4, 8, 8, 3), np.float32, True))
+    ops = kinds(engine.plan((4, 8, 8, 3), np.float32, training=True))
     convolutions = ops.count(WinogradOp) + ops.count(ConvolutionOp)
     assert convolutions == 13
     assert ops.count(BatchNormOp) == convolutions  # one after each
@@ -43,7 +43,7 @@ def test_norm_shortcut_and_activation_are_one_op(engine):
 
 
 def test_evaluation_folds_the_norm_into_the_convolution(engine):
-    plan = engine.plan((4, 8, 8, 3), np.float32, False)
+    plan = engine.plan((4, 8, 8, 3), np.float32, training=False)
     assert [op for op in plan.ops if getattr(op, "norm", None)] == []
     assert len([op for op in plan.ops if getattr(op, "folded_norm", None)]) == 13
 
@@ -54,7 +54,7 @@ def test_a_subclass_is_not_replaced():
 
     engine = CpuEngine(1)
     engine.bind(Sequential(Conv2d(3, 8, 3), Mine(8, 8, 3)), SoftmaxCrossEntropy(), Adam(1e-3))
-    assert TextbookOp in kinds(engine.plan((2, 8, 8, 3), np.float32, True))
+    assert TextbookOp in kinds(engine.plan((2, 8, 8, 3), np.float32, training=True))
 
 
 def test_the_probe_of_an_unknown_layer_leaves_no_trace():
@@ -64,18 +64,18 @@ def test_the_probe_of_an_unknown_layer_leaves_no_trace():
     norm = Mine(3)
     engine = CpuEngine(1)
     engine.bind(norm, SoftmaxCrossEntropy(), Adam(1e-3))
-    engine.plan((2, 3), np.float32, True)
+    engine.plan((2, 3), np.float32, training=True)
     np.testing.assert_array_equal(norm.running_mean, 0.0)
 
 
 def test_the_first_layer_needs_no_gradient_of_its_inputs(engine):
-    plan = engine.plan((4, 8, 8, 3), np.float32, True)
+    plan = engine.plan((4, 8, 8, 3), np.float32, training=True)
     assert plan.ops[0].output.grad is None
     assert all(op.output.grad is not None for op in plan.ops[1:])
 
 
 def test_gradients_share_memory(engine):
-    plan = engine.plan((4, 8, 8, 3), np.float32, True)
+    plan = engine.plan((4, 8, 8, 3), np.float32, training=True)
     values = [op.output for op in plan.ops[1:] if len(op.output.shape) == 3]
     arrays = {id(value.grad) for value in values if value.grad.whole is not None}
     assert len(arrays) < len(values) / 2

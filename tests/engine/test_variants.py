@@ -206,7 +206,7 @@ def test_the_threads_draw_the_textbooks_masks(threads, size, monkeypatch):
     engine = CpuEngine(threads)
     engine.bind(model, SoftmaxCrossEntropy(), GradientDescent(1e-3))
     shape = (11, size, size, 3)
-    (op,) = [op for op in engine.plan(shape, np.float32, True).ops if type(op) is DropoutOp]
+    (op,) = [op for op in engine.plan(shape, np.float32, training=True).ops if type(op) is DropoutOp]
     for step in range(3):
         engine.train_step(np.ones(shape, np.float32), np.zeros(11, int))
         draws = generator(dropout.seed, "dropout", "1", step).random((11, size, size, 1), np.float32)
@@ -234,7 +234,7 @@ def test_a_mean_much_larger_than_the_deviation(offset):
 def ops_of(training, **settings):
     engine = CpuEngine(2)
     bound(engine, **settings)
-    kinds = [type(op) for op in engine.plan((4, 16, 16, 3), np.float32, training).ops]
+    kinds = [type(op) for op in engine.plan((4, 16, 16, 3), np.float32, training=training).ops]
     engine.close()
     assert TextbookOp not in kinds
     return kinds

@@ -115,6 +115,7 @@ def check_model(
     input_shape: Sequence[int],
     targets: Array | None = None,
     loss: Any = None,
+    *,
     coordinates: int = 8,
     seed: int = 0,
     tolerance: float = 1e-7,

@@ -103,7 +103,7 @@ class CpuEngine(Binding):
 
     def evaluate(self, x: Array, targets: Array, *, training: bool = False) -> tuple[float, float]:
         with self.blas.held_to_one(), frozen_buffers(self.model) if training else nullcontext():
-            loss, accuracy, _ = self._forward(x, targets, training)
+            loss, accuracy, _ = self._forward(x, targets, training=training)
         return loss, accuracy
 
     def close(self) -> None:
@@ -114,9 +114,9 @@ class CpuEngine(Binding):
         self.memories: dict[Any, Memory] = {}  # by the shape of an image and the dtype
         self.plans: dict[Any, Plan] = {}  # by the shape of a batch, the dtype and training
 
-    def _forward(self, x: Array, targets: Array, training: bool) -> tuple[float, float, Plan]:
+    def _forward(self, x: Array, targets: Array, *, training: bool) -> tuple[float, float, Plan]:
         """Return loss and accuracy of a batch, and the plan that ran."""
-        plan = self.plan(x.shape, x.dtype, training)
+        plan = self.plan(x.shape, x.dtype, training=training)
         plan.ops[0].x = x
         self._run(plan, plan.forward_program)
         plan.ops[0].x = None
@@ -131,7 +131,7 @@ class CpuEngine(Binding):
             self._run(plan, plan.backward_program)
         return loss, accuracy
 
-    def plan(self, shape: Shape, dtype: DType, training: bool) -> Plan:
+    def plan(self, shape: Shape, dtype: DType, *, training: bool) -> Plan:
         """Return the plan for batches of that shape; it is made at the first one."""
         if not self.rule.flat.whole:
             raise MlpError("the model was moved or converted since bind: bind the engine again.")
@@ -140,7 +140,7 @@ class CpuEngine(Binding):
             memory = self.memories.setdefault((shape[1:], key[1]), Memory(dtype, self.threads))
             if memory.reserve(shape[0]):
                 self.plans = {k: p for k, p in self.plans.items() if p.memory is not memory}
-            self.plans[key] = Plan(self.model, shape, dtype, training, memory, self.update.team)
+            self.plans[key] = Plan(self.model, shape, dtype, memory, self.update.team, training=training)
         return self.plans[key]
 
     def _run(self, plan: Plan, program: list[Segment]) -> None:

@@ -39,7 +39,7 @@ class Plan(Graph):
     """
 
     def __init__(
-        self, model: Layer, batch_shape: Shape, dtype: DType, training: bool, memory: Memory, team: ThreadTeam
+        self, model: Layer, batch_shape: Shape, dtype: DType, memory: Memory, team: ThreadTeam, *, training: bool
     ) -> None:
         super().__init__(LOWERINGS, batch_shape, dtype, training=training)
         self.memory, self.team, self.threads = memory, team, team.size
@@ -83,7 +83,7 @@ class Plan(Graph):
         key, i = place
         self.free[key].append(i)
 
-    def _local_block(self, value: Value, backward: bool) -> Any:
+    def _local_block(self, value: Value, *, backward: bool) -> Any:
         """Return the block size if scratch is enough for a value (or its gradient), otherwise 0.
 
         It is if there is one reader, next to the producer, and both go through the same blocks without a meeting of
@@ -171,7 +171,7 @@ class Plan(Graph):
         fresh = True  # at first, and after a phase alone
         for phase in phases:
             if fresh or phase.wait or phase.alone or segments[-1].blocks is not phase.blocks:
-                segments.append(Segment(phase.blocks, self.threads, phase.alone, self._backwards))
+                segments.append(Segment(phase.blocks, self.threads, alone=phase.alone, backwards=self._backwards))
                 self._backwards = not self._backwards
             fresh = phase.alone
             if phase.begin:

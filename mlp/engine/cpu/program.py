@@ -54,6 +54,7 @@ class Segment:
         self,
         blocks: Sequence[tuple[int, int]],
         threads: int,
+        *,
         alone: bool = False,
         backwards: bool = False,
         tasks: Sequence[Callable[[], None]] = (),

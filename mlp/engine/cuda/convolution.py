@@ -66,17 +66,17 @@ class ConvolutionOp(LaunchedOp):
         if self.wants_statistics:
             tiles = convolution_tiles(plan.gpu, *x.shape[:3])[-1]
             self.partials = plan.gpu.empty((tiles, 3, self.F))
-        return [*steps, convolve(plan.gpu, self.chunks, x, self.arranged[0], bias, None, y, self.partials)]
+        return [*steps, convolve(plan.gpu, self.chunks, x, self.arranged[0], y, bias=bias, statistics=self.partials)]
 
     def backward(self, plan: Any) -> list[Step]:
         (value,), grad = self.inputs, self.output.grad
         steps = self._weight_gradient(plan, value.data if self.CP == self.C else self.padded, grad)
         if self.layer.bias is not None:
-            steps += column_sums(plan, grad, None, None, None, 1.0, None, self.layer.bias.grad, None)
+            steps += column_sums(plan, grad, None, None, None, 1.0, grad_beta=self.layer.bias.grad)
         if value.needs_grad:
             target, add = plan.claim(value)
             addend = target if add else None
-            steps.append(convolve(plan.gpu, self.back_chunks, grad, self.arranged[1], None, addend, target, None))
+            steps.append(convolve(plan.gpu, self.back_chunks, grad, self.arranged[1], target, addend=addend))
         return steps
 
     def _weight_gradient(self, plan: Any, x: Array, grad: Array) -> Any:
@@ -100,12 +100,13 @@ def convolve(
     chunks: tuple[int, int],
     x: Array,
     weights: Array,
-    bias: Array | None,
-    addend: Array | None,
     y: Array,
-    statistics: Array | None,
-) -> Any:
-    """Return the launch of a convolution x -> y; the last but y may be None, see `convolve` in kernels.cu."""
+    *,
+    bias: Array | None = None,
+    addend: Array | None = None,
+    statistics: Array | None = None,
+) -> Step:
+    """Return the launch of a convolution x -> y; what each may add to it is told by `convolve` in the kernels."""
     (N, H, W, C), F, (CK, NB) = x.shape, y.shape[-1], chunks
     pixels, rows, images, tiles = convolution_tiles(gpu, N, H, W)
     args = (x, weights, bias, addend, y, statistics, N, H, W, C, F, rows, images)

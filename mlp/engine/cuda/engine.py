@@ -61,6 +61,7 @@ class CudaEngine(Binding):
         self,
         device: str = "cuda:0",
         precision: str = "float32",
+        *,
         record: bool = True,
         xp: Any = None,
         module: Any = None,
@@ -126,7 +127,7 @@ class CudaEngine(Binding):
 
     def evaluate(self, x: Array, targets: Array, *, training: bool = False) -> tuple[float, float]:
         with self.gpu.working():
-            plan = self._load(x, targets, training)
+            plan = self._load(x, targets, training=training)
             with self._frozen(plan):
                 self._run(plan, "forward")
                 if plan.head is None:
@@ -161,19 +162,20 @@ class CudaEngine(Binding):
         self.programs: dict[Any, Program] = {}
         self.residents: dict[int, DeviceBatches] = {}
 
-    def plan(self, shape: Shape, dtype: DType, training: bool) -> CudaPlan:
+    def plan(self, shape: Shape, dtype: DType, *, training: bool) -> CudaPlan:
         """Return the plan for batches of that shape; it is made at the first one."""
         if not self.rule.flat.whole:
             raise MlpError("the model was moved or converted since bind: bind the engine again.")
         key = (shape, np.dtype(dtype), training)
         if key not in self.plans:
-            arrays = (self.state, self.rows) if training else (self.evaluation_state, self.evaluation_rows)
-            model, flat = self.model, self.rule.flat
-            self.plans[key] = CudaPlan(self.gpu, model, self.loss, flat, shape, dtype, training, *arrays)
+            state, log = (self.state, self.rows) if training else (self.evaluation_state, self.evaluation_rows)
+            self.plans[key] = CudaPlan(
+                self.gpu, self.model, self.loss, self.rule.flat, shape, dtype, training=training, state=state, log=log
+            )
         return self.plans[key]
 
-    def _load(self, x: Array, targets: Array, training: bool) -> CudaPlan:
-        plan = self.plan(x.shape, x.dtype, training)
+    def _load(self, x: Array, targets: Array, *, training: bool) -> CudaPlan:
+        plan = self.plan(x.shape, x.dtype, training=training)
         if plan.head is None:
             plan.given_targets = self.gpu.xp.asarray(targets)
         else:
@@ -202,7 +204,7 @@ class CudaEngine(Binding):
             if part in ("step", "rest"):
                 steps += [self.statistics.step] if isinstance(self.statistics, CudaGradientStatistics) else []
                 steps += self.update.launches() if self.update.known else []
-            self.programs[key] = Program(self.gpu, steps, self.record)
+            self.programs[key] = Program(self.gpu, steps, record=self.record)
         self.programs[key]()
 
     def _textbook_loss(self, plan: CudaPlan) -> tuple[float, float]:

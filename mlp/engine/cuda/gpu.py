@@ -174,7 +174,7 @@ class Program:
         record: whether to record a graph where that is possible (launches alone, on a GPU).
     """
 
-    def __init__(self, gpu: Gpu, steps: Sequence[Step], record: bool = True) -> None:
+    def __init__(self, gpu: Gpu, steps: Sequence[Step], *, record: bool = True) -> None:
         self.gpu, self.steps = gpu, list(steps)
         self.recordable = record and gpu.cuda is not None and all(isinstance(step, Launch) for step in self.steps)
         self.runs, self.graph = 0, None

@@ -20,7 +20,7 @@ lowers = LOWERINGS.lowers
 class TextbookOp(LaunchedOp):
     """Runs a layer's own forward and backward, on arrays of the device: for layers and shapes without a kernel."""
 
-    def __init__(self, layer: Any, value: Value, output_shape: Shape, training: bool) -> None:
+    def __init__(self, layer: Any, value: Value, output_shape: Shape, *, training: bool) -> None:
         super().__init__([value], output_shape, has_parameters=True)  # its backward is always called
         self.layer, self.training = layer, training
 
@@ -49,7 +49,7 @@ class TextbookOp(LaunchedOp):
 def textbook(layer: Any, value: Value, plan: Any) -> Any:
     """The way for every layer without kernels; the shape of its outputs is found by running a copy of it."""
     output_shape = probe_output_shape(layer, value, plan, plan.gpu.xp)
-    return plan.add(TextbookOp(layer, value, output_shape, plan.training))
+    return plan.add(TextbookOp(layer, value, output_shape, training=plan.training))
 
 
 @lowers(Conv2d)

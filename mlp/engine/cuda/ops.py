@@ -52,9 +52,10 @@ def column_sums(
     y: Array | None,
     moments: Array | None,
     slope: float | None,
-    grad_gamma: Any,
-    grad_beta: Any,
-    means: Any,
+    *,
+    grad_gamma: Array | None = None,
+    grad_beta: Array,
+    means: Array | None = None,
 ) -> list[Step]:
     """Return steps that sum a gradient over all rows, and with moments its product with x_hat as well."""
     gpu, C = plan.gpu, grad_z.shape[-1]
@@ -134,8 +135,8 @@ class PointwiseOp(Pointwise, LaunchedOp):
         gamma = means = None
         if self.norm is not None:
             gamma, means = self.norm.gamma.data, plan.gpu.empty((2, self.C))
-            grads = self.norm.gamma.grad, self.norm.beta.grad
-            steps = column_sums(plan, *inputs, self.kernel_slope, *grads, means)
+            grads = {"grad_gamma": self.norm.gamma.grad, "grad_beta": self.norm.beta.grad}
+            steps = column_sums(plan, *inputs, self.kernel_slope, **grads, means=means)
         # The gradient of the shortcut is that of z, as the activation lets it through: it stays in its place.
         grad_shortcut, add_shortcut = None, 0
         if shortcut is not None and shortcut.needs_grad:

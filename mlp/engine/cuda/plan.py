@@ -62,6 +62,7 @@ class CudaPlan(Graph):
         flat: FlatParameters,
         batch_shape: Shape,
         dtype: DType,
+        *,
         training: bool,
         state: Array,
         log: Array,

@@ -46,7 +46,7 @@ class CudaUpdate:
         self.known = type(rule) in RULES and rule.flat.data.dtype == np.float32
         self.squares = gpu.empty((SQUARES,))
 
-    def begin_step(self, slot: int, frozen: bool = False) -> None:
+    def begin_step(self, slot: int, *, frozen: bool = False) -> None:
         """Put the settings of the step that begins into `state`.
 
         Args:

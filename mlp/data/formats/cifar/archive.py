@@ -80,6 +80,7 @@ def form(
     read_names: Callable[..., tuple[str, ...]],
     names_files: Sequence[Sequence[str]],
     read_batch: Callable[..., Sequence[Array]],
+    *,
     train: Sequence[str],
     test: Sequence[str],
 ) -> Form:

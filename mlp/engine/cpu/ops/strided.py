@@ -22,7 +22,7 @@ def copy_pixels(target: Array, source: Any) -> None:
     np.copyto(target.view(pixel), source.view(pixel))
 
 
-def give_gradient(grad_inputs: Array, grid: tuple[slice, ...], grad: Array, first: bool) -> None:
+def give_gradient(grad_inputs: Array, grid: tuple[slice, ...], grad: Array, *, first: bool) -> None:
     """Write the gradient of the pixels at `grid` into that of the images, or add it."""
     if first:
         grad_inputs[...] = 0.0
@@ -61,7 +61,9 @@ class StridedIdentityOp(BlockedOp):
 
     def backward(self, t: int, lo: int, hi: int) -> None:
         (x,), C = self.inputs, self.inputs[0].shape[2]
-        give_gradient(x.grad.part(t, lo, hi), self.grid, self.output.grad.part(t, lo, hi)[..., :C], self.writes[0])
+        give_gradient(
+            x.grad.part(t, lo, hi), self.grid, self.output.grad.part(t, lo, hi)[..., :C], first=self.writes[0]
+        )
 
 
 class PixelConvolutionOp(ConvolutionBase):
@@ -109,4 +111,4 @@ class PixelConvolutionOp(ConvolutionBase):
         else:
             grad_pixels = self.pixels[t][: hi - lo]
             multiply(grad_rows, self.turned, grad_pixels)
-            give_gradient(grad_inputs, self.grid, grad_pixels, first)
+            give_gradient(grad_inputs, self.grid, grad_pixels, first=first)

@@ -15,7 +15,7 @@ from mlp.typing import Shape
 @lowers(object)
 def textbook_op(layer: Any, value: Value, plan: Plan) -> Any:
     """The way for every layer without an op of its own: a student's, or one that is too rare to be worth one."""
-    return plan.add(TextbookOp(layer, value, probe_output_shape(layer, value, plan), plan.training))
+    return plan.add(TextbookOp(layer, value, probe_output_shape(layer, value, plan), training=plan.training))
 
 
 class TextbookOp(BlockedOp):
@@ -24,7 +24,7 @@ class TextbookOp(BlockedOp):
     name = "textbook"
     alone = inputs_needed = outputs_needed = True
 
-    def __init__(self, layer: Any, value: Value, output_shape: Shape, training: bool) -> None:
+    def __init__(self, layer: Any, value: Value, output_shape: Shape, *, training: bool) -> None:
         super().__init__([value], output_shape, has_parameters=True)  # its backward is always called
         self.layer, self.training = layer, training
 

@@ -46,7 +46,7 @@ def wrong_terms(e: Evidence) -> Iterator[Diagnosis]:
             )
             yield e.found("training formula in evaluation", text)
             return
-        missing = shares(a, b, n, u, centred, axes, e)
+        missing = shares(a, b, n, u, centred, axes=axes, e=e)
         yield from describe(e, name, parts, missing, int(np.prod([shape[axis] for axis in axes])))
         return
 
@@ -72,7 +72,7 @@ def slope(values: Array, centred: Array, axes: tuple[int, ...]) -> Array:
 
 
 def shares(
-    a: Array, b: Array, n: Array, u: Array, centred: Array, axes: tuple[int, ...], e: Evidence
+    a: Array, b: Array, n: Array, u: Array, centred: Array, *, axes: tuple[int, ...], e: Evidence
 ) -> tuple[float, float] | None:
     """Return how much of the two terms is missing, -a/a_0 and -b/b_0; None if the right gradient has another form."""
     channels = e.numeric.shape[-1]

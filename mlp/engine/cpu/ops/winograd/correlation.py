@@ -31,7 +31,7 @@ class Correlation:
         self.border = above, self.tile * self.tiles + taps - 1 - above - input_shape[0]  # rows of zeros that (2) reads
         self.bound = False
 
-    def bind(self, plan: Plan, blocks: Blocks, source: Storage, target: Storage, writes: bool) -> None:
+    def bind(self, plan: Plan, blocks: Blocks, source: Storage, target: Storage, *, writes: bool) -> None:
         """Work from one `Storage` to another, writing it or adding to it, in such `Blocks`."""
         self.writes = writes
         self.B, self.G, self.A = as_arrays(self.tile, self.taps, plan.dtype)

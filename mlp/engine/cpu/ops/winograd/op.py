@@ -85,7 +85,7 @@ class WinogradOp(ConvolutionBase):
         self.grad_to_points = self.across.A.T.copy()  # A (K, m)
         self.grad_from_points = self.across.G.T.copy()  # G^T (r, K)
         if x.needs_grad:
-            self.back.bind(plan, self.blocks, y.grad, x.grad, self.writes[0])
+            self.back.bind(plan, self.blocks, y.grad, x.grad, writes=self.writes[0])
         self._make_views(plan)
 
     def prepare(self) -> None:
