@@ -56,8 +56,9 @@ class DeviceBatches:
 
     def _batch(self, order: Array, drawn: Any, start: int, n: int) -> Any:
         shape = (n, *self.images.shape[1:])
-        with self.gpu.working(self.stream):
+        with self.gpu.allocating(self.stream):  # first the memory, then the place in the order of streams
             x, targets = self.gpu.empty(shape), self.gpu.empty((n,), np.int32)
+        with self.gpu.working(self.stream):
             args = (self.images, self.labels, order, *drawn, self.constants, x, targets, start, *shape, PADDING)
             self.gpu.elementwise("make_batch", x.size, args)()
         return x, targets

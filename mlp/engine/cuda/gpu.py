@@ -15,6 +15,7 @@ The arrays' library is a parameter: CuPy on a GPU; in tests NumPy, with a module
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,9 +112,25 @@ class Gpu:
         with self.cuda.Device(self.index):
             outside = self.cuda.get_current_stream()
             stream.wait_event(outside.record())
-            with stream:
-                yield
-            outside.wait_event(stream.record())
+            try:
+                with stream:
+                    yield
+            finally:  # after an error or Ctrl-C, too: what comes later must not overtake what was asked for here
+                outside.wait_event(stream.record())
+
+    @contextlib.contextmanager
+    def allocating(self, stream: Any) -> Iterator[Any]:
+        """Within this context arrays are taken from the memory of a stream; nothing may be launched.
+
+        CuPy gives a freed block straight back to the stream that it came from, while others may still be told to read
+        it. So memory that other streams will read is taken before `working` is entered: whoever gave the block back
+        had asked for its last read by then, and `working` waits for that.
+        """
+        if self.cuda is None:
+            yield
+            return
+        with self.cuda.Device(self.index), stream:
+            yield
 
     def launch(self, name: str, grid: Sequence[int], threads: int, args: Sequence[Any], shared: int = 0) -> Launch:
         """Return a `Launch`; Python numbers become the kernels' 32-bit ones. shared: bytes of shared memory."""
@@ -129,7 +146,19 @@ class Gpu:
         return self.launch(name, (max(1, min(-(-size // 256), 8 * self.multiprocessors)),), 256, args)
 
     def empty(self, shape: Shape, dtype: DType = np.float32) -> Any:
-        return self.xp.empty(shape, dtype)
+        """Return a new array on the device.
+
+        Raises:
+            DeviceError: it has no room for that.
+        """
+        try:
+            return self.xp.empty(shape, dtype)
+        except MemoryError as error:
+            megabytes = math.prod(shape) * np.dtype(dtype).itemsize / 1e6
+            raise DeviceError(
+                f"{self.device} has no room for another {megabytes:.1f} MB ({error}): take a smaller batch "
+                "(--batch-size), or end what else uses the GPU (nvidia-smi shows it)"
+            ) from None
 
     def copy(self, target: Any, source: Any) -> None:
         """Copy `source`, a NumPy array or one on the device, into the device array `target`."""
