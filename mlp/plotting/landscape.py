@@ -42,7 +42,7 @@ def contour_panels(
     size = (4.0 * columns + 1.2, 3.9 * rows + 0.4 + 0.25 * title.count("\n"))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    norm = BoundaryNorm(np.log(levels), 256)
+    norm = BoundaryNorm(np.arange(len(levels)), 256)
     for axes, (label, surface) in zip(panels, surfaces.items(), strict=False):
         draw_contours(axes, surface, levels, norm)
         axes.set_title(f"{label}\n{panel_summary(surface)}", fontsize="medium")
@@ -51,9 +51,8 @@ def contour_panels(
             draw_path(axes, paths[label])
     for axes in panels[len(surfaces) :]:
         axes.remove()
-    bar = figure.colorbar(
-        ScalarMappable(norm, COLORMAP), ax=list(panels[: len(surfaces)]), ticks=levels[::2], shrink=0.8
-    )
+    bar = figure.colorbar(ScalarMappable(norm, COLORMAP), ax=list(panels[: len(surfaces)]), shrink=0.8)
+    bar.set_ticks(range(0, len(levels), 2), labels=[f"{level:.1f}" for level in levels[::2]])
     bar.set_label(f"cross-entropy loss (nats), white above {levels[-1]:.3g}")
     set_title(figure, title)
     return figure
@@ -67,21 +66,31 @@ def draw_contours(axes: Axes, surface: Surface, levels: Array, norm: BoundaryNor
     """
     x, y, loss = surface
     shown = np.where(np.isfinite(loss), loss, levels[-1] * 1e3)  # a loss that is infinite lies above all levels
-    crossed = levels[(levels > shown.min()) & (levels < shown.max())]
-    logs, lowest = np.log(np.maximum(shown, 1e-12)), min(float(np.log(max(shown.min(), 1e-12))), np.log(levels[0]))
+    crossed = np.flatnonzero((levels > shown.min()) & (levels < shown.max()))
+    height = level_numbers(shown, levels)
     if len(crossed) and min(shown.shape) > 1:
-        axes.contourf(x, y, logs, [lowest - 1e-9, *np.log(levels)], cmap=COLORMAP, norm=norm, alpha=0.85)
-        lines = axes.contour(x, y, logs, np.log(crossed), colors=BLACK, linewidths=0.6)
-        labelled = np.log(crossed[:: max(1, len(crossed) // 4)])
-        axes.clabel(lines, labelled, fontsize=7, fmt=lambda level: f"{np.exp(level):.1f}")
+        filled = [min(height.min(), 0.0) - 1e-9, *range(1, len(levels))]
+        axes.contourf(x, y, height, filled, cmap=COLORMAP, norm=norm, alpha=0.85)
+        lines = axes.contour(x, y, height, crossed, colors=BLACK, linewidths=0.6)
+        labelled = crossed[:: max(1, len(crossed) // 4)]
+        axes.clabel(lines, labelled, fontsize=7, fmt={number: f"{levels[number]:.1f}" for number in labelled})
     elif min(shown.shape) > 1:
-        axes.pcolormesh(x, y, logs, cmap=COLORMAP, norm=norm, alpha=0.85, shading="nearest")
+        axes.pcolormesh(x, y, height, cmap=COLORMAP, norm=norm, alpha=0.85, shading="nearest")
         text = f"no contour: all losses lie\nbetween {shown.min():.4f} and {shown.max():.4f}"
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85}
         axes.text(0.5, 0.75, text, transform=axes.transAxes, ha="center", va="center", fontsize=8, bbox=box)
+    axes.locator_params(nbins=5)
     axes.plot(0, 0, "+", color=VERMILLION, markersize=10, markeredgewidth=1.8)
     if len(x) > 1:
         axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
+
+
+def level_numbers(loss: Array, levels: Array) -> Array:
+    """Return where losses lie among the levels: 0 at the first, 1 at the second, and on a logarithmic scale between."""
+    logs, marks = np.log(np.maximum(loss, 1e-12)), np.log(levels)
+    inside = np.interp(logs, marks, np.arange(len(levels)))
+    below, above = (logs - marks[0]) / (marks[1] - marks[0]), (logs - marks[-1]) / (marks[-1] - marks[-2])
+    return inside + np.minimum(below, 0.0) + np.maximum(above, 0.0)
 
 
 def draw_path(axes: Axes, path: Array) -> None:

@@ -1,0 +1,60 @@
+"""Figures of landscapes, smoothness and correlations: levels, labels, and what does not fit on them."""
+
+import numpy as np
+import pytest
+
+from mlp.plotting import contour_panels, loss_lines, shift_panels, surface_panels
+from mlp.plotting.landscape import LEVELS, level_numbers, panel_summary
+
+X = np.linspace(-1, 1, 5)
+BOWL = (X, X, 1.0 + X[:, None] ** 2 + X**2)
+WALL = (X, X, 1.0 + 3000.0 * (X[:, None] ** 2 + X**2))
+PLATEAU = (X, X, np.full((5, 5), 4.605))
+
+
+def test_panels_share_levels_and_say_what_they_leave_blank():
+    figure = contour_panels({"bowl": BOWL, "wall": WALL, "plateau": PLATEAU}, "three")
+    *panels, bar = figure.axes
+    assert [axes.get_title().partition("\n")[0] for axes in panels] == ["bowl", "wall", "plateau"]
+    assert panels[1].get_title().endswith("centre 1, largest 6001")
+    assert "white above 10.1" in bar.get_ylabel()
+    texts = [text.get_text() for text in panels[2].texts]
+    assert any("no contour: all losses lie" in text for text in texts)
+
+
+def test_level_numbers_count_levels_on_a_logarithmic_scale():
+    np.testing.assert_allclose(level_numbers(LEVELS, LEVELS), np.arange(len(LEVELS)), atol=1e-12)
+    between = level_numbers(np.array([np.sqrt(LEVELS[3] * LEVELS[4])]), LEVELS)
+    np.testing.assert_allclose(between, 3.5)
+    assert level_numbers(np.array([3000.0]), LEVELS)[0] > len(LEVELS)
+    assert level_numbers(np.array([0.01]), LEVELS)[0] < 0
+
+
+def test_a_loss_that_is_not_finite_is_above_all_levels():
+    x, y, loss = BOWL
+    loss = loss.copy()
+    loss[0, 0] = np.inf
+    figure = contour_panels({"exploded": (x, y, loss)}, paths={"exploded": np.array([[-1.0, 0.0], [0.0, 0.0]])})
+    assert "largest not finite" in figure.axes[0].get_title()
+    assert "smallest 1.5" in panel_summary((x + 0.5, y, BOWL[2] + 0.5))
+
+
+def test_surfaces_are_cut_and_say_so():
+    figure = surface_panels({"bowl": BOWL, "wall": WALL})
+    assert "cut at 10.1" not in figure.axes[0].get_title()
+    assert "cut at 10.1" in figure.axes[1].get_title()
+
+
+@pytest.mark.parametrize(("loss", "scale"), [(BOWL[2][2], "linear"), (WALL[2][2], "log")])
+def test_lines_over_two_decades_are_logarithmic(loss, scale):
+    figure = loss_lines({"line": (X, loss, 1 / loss)}, marks={0.0: "here"})
+    left, right = figure.axes
+    assert left.get_yscale() == scale
+    assert right.get_ylabel().startswith("accuracy")
+
+
+def test_layers_are_named_where_all_runs_have_the_same():
+    names = ["input.conv_0.weight", "head.affine.weight"]
+    values = np.array([[1.0, 0.9], [1.0, 0.8]])
+    figure = shift_panels({"a": (names, values, 1 - values), "b": (names, values, 1 - values)})
+    assert figure.axes[0].get_ylabel() == "cosine of G and G'"
