@@ -63,34 +63,19 @@ def ssrn(
             f"{side} x {side} pixels with {bands}: is this a hyperspectral scene? (--dataset indian_pines is one)"
         )
     reduced = (bands - KERNEL) // 2 + 1  # B
-    shapes = {"spectral": (1, KERNEL), "spatial": (3, 3)}
+    spectrum, pixels = (1, KERNEL), (3, 3)
 
-    def conv(in_channels: int, out_channels: int, kernel: tuple[int, int], *, stride: int = 1, pad: bool) -> Conv2d:
-        padding = (kernel[0] // 2, kernel[1] // 2) if pad else (0, 0)
-        return Conv2d(in_channels, out_channels, kernel, (1, stride), padding, initializer=he_normal(), dtype=dtype)
-
-    def convolved(layer: Conv2d) -> Sequential:
-        return Sequential({"conv_0": layer, **norm(0, layer.out_channels), "activation_0": ReLU()})
-
-    def norm(i: int, channels: int) -> dict[str, Layer]:
-        return {f"norm_{i}": BatchNorm(channels, dtype=dtype)}
-
-    def block(kind: str) -> Sequential:
-        first, second = (conv(filters, filters, shapes[kind], pad=True) for _ in range(2))
-        body = {"conv_0": first, **norm(0, filters), "activation_0": ReLU(), "conv_1": second, **norm(1, filters)}
-        return Sequential({"": Residual(Sequential(body)), "activation_1": ReLU()})
-
-    def blocks(kind: str, count: int) -> dict[str, Layer]:
-        return {f"{kind}_{i}": block(kind) for i in range(count)}
+    def blocks(kind: str, count: int, kernel: tuple[int, int]) -> dict[str, Layer]:
+        return {f"{kind}_{i}": residual_block(filters, kernel, dtype) for i in range(count)}
 
     layers: dict[str, Layer] = {
         "spectra": Reshape((side * side, bands, 1)),
-        "input": convolved(conv(1, filters, shapes["spectral"], stride=2, pad=False)),
-        **blocks("spectral", spectral_blocks),
-        "collapse": convolved(conv(filters, COLLAPSED, (1, reduced), pad=False)),
+        "input": convolved(1, filters, spectrum, dtype, stride=2),
+        **blocks("spectral", spectral_blocks, spectrum),
+        "collapse": convolved(filters, COLLAPSED, (1, reduced), dtype),
         "pixels": Reshape((side, side, COLLAPSED)),
-        "spatial_input": convolved(conv(COLLAPSED, filters, shapes["spatial"], pad=False)),
-        **blocks("spatial", spatial_blocks),
+        "spatial_input": convolved(COLLAPSED, filters, pixels, dtype),
+        **blocks("spatial", spatial_blocks, pixels),
         "head": Sequential(
             {
                 "pool": GlobalAvgPool(),
@@ -100,3 +85,22 @@ def ssrn(
         ),
     }
     return Sequential(layers).initialize(seed)
+
+
+def convolved(
+    in_channels: int, out_channels: int, kernel: tuple[int, int], dtype: DType, *, stride: int = 1
+) -> Sequential:
+    """Return conv - BN - ReLU, without padding; the stride is along the spectrum."""
+    conv = Conv2d(in_channels, out_channels, kernel, (1, stride), initializer=he_normal(), dtype=dtype)
+    return Sequential({"conv_0": conv, "norm_0": BatchNorm(out_channels, dtype=dtype), "activation_0": ReLU()})
+
+
+def residual_block(filters: int, kernel: tuple[int, int], dtype: DType) -> Sequential:
+    """Return conv - BN - ReLU - conv - BN - [+ x] - ReLU, which keeps the size."""
+    body: dict[str, Layer] = {}
+    for i in (0, 1):
+        padding = kernel[0] // 2, kernel[1] // 2
+        conv = Conv2d(filters, filters, kernel, padding=padding, initializer=he_normal(), dtype=dtype)
+        body |= {f"conv_{i}": conv, f"norm_{i}": BatchNorm(filters, dtype=dtype)}
+        body |= {"activation_0": ReLU()} if i == 0 else {}
+    return Sequential({"": Residual(Sequential(body)), "activation_1": ReLU()})

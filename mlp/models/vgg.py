@@ -103,12 +103,10 @@ def vgg(
         companions=companions,
     )
     parts = Parts(filters, norm, norm_groups, norm_position, dropout, initializer, dtype)
-    entry = entry_layers(parts, image_channels)
-    head: dict[str, Layer] = {"pool": GlobalAvgPool(), "affine": Affine(filters, num_classes, dtype=dtype)}
+    entry, head = entry_layers(parts, image_channels), head_layers(parts, num_classes)
     if dense:
         entry.pop("activation_0")  # it is that of the first block
         head = {**before(parts, 0, filters), **head}
-
     k = GROWTH if growth is None else growth
     if dense:
         stages = [dense_stage(parts, blocks, k) for _ in range(STAGES)]
@@ -124,6 +122,11 @@ def entry_layers(parts: Parts, image_channels: int) -> dict[str, Layer]:
     """Return conv 3x3 - norm - [dropout] - LReLU."""
     layers: dict[str, Layer] = {"conv_0": parts.conv(image_channels, parts.filters)}
     return {**layers, **parts.norm_and_dropout(0, parts.filters), **parts.activation(0)}
+
+
+def head_layers(parts: Parts, num_classes: int) -> dict[str, Layer]:
+    """Return global average pooling - affine."""
+    return {"pool": GlobalAvgPool(), "affine": Affine(parts.filters, num_classes, dtype=parts.dtype)}
 
 
 def plain_stage(
