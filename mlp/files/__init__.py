@@ -130,7 +130,3 @@ def take_texts_literally(figure: "Figure") -> None:
     texts: list[Any] = figure.findobj(lambda artist: is_text(artist) and id(artist) not in numbers)
     for text in texts:
         text.set_text(literal(text.get_text()))
-    for axis in axes:
-        formatter = axis.get_major_formatter()
-        if hasattr(formatter, "seq"):  # texts that were given
-            formatter.seq = [literal(str(text)) for text in formatter.seq]

@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from mlp.models import report_label
-from mlp.plotting.style import GREY
+from mlp.plotting.style import GREY, plain
 from mlp.training.history import LayerTable
 from mlp.typing import Array
 
@@ -138,7 +138,7 @@ def axis_label(statistic: str) -> str:
 def label_depths(axis: Axis, names: Sequence[str], most: int = 40) -> None:
     """Write the reports' layer labels on an axis; every second, third, ... where there are more than `most`."""
     step = -(-len(names) // most)
-    axis.set_ticks(np.arange(0, len(names), step), [report_label(name) for name in names[::step]])
+    axis.set_ticks(np.arange(0, len(names), step), [plain(report_label(name)) for name in names[::step]])
     axis.set_tick_params(labelsize=6, labelrotation=90)
 
 
@@ -160,5 +160,5 @@ def name_parts(axes: Axes, names: Sequence[str], color: str = GREY) -> None:
     for border in borders[1:-1]:
         axes.axvline(border - 0.5, color=color, linewidth=0.8)
     above = axes.secondary_xaxis("top")
-    above.set_ticks(list(centres), list(centres.values()), fontsize="small")
+    above.set_ticks(list(centres), list(map(plain, centres.values())), fontsize="small")
     above.tick_params(length=0)

@@ -85,7 +85,7 @@ def label_layers(axes: Axes, names: Sequence[str], architectures: int) -> None:
     """Write layer names above an axis of depths, where all runs have the same ones."""
     if architectures == 1:
         above = axes.secondary_xaxis("top")
-        above.set_ticks(list(np.linspace(0, 1, len(names))), [report_label(name) for name in names])
+        above.set_ticks(list(np.linspace(0, 1, len(names))), [plain(report_label(name)) for name in names])
         above.tick_params(labelsize=6, labelrotation=60)
 
 
@@ -109,7 +109,9 @@ def correlation_profiles(profiles: Mapping[str, tuple[Sequence[str], Array, Arra
     left.set(ylabel="cosine of the gradients of two images, mean", ylim=(-0.05, 1.05))
     right.set(ylabel="mean size of an image's gradient", yscale="log")
     for axes in (left, right):
-        axes.set_xticks(range(len(longest)), [name.replace("stage_", "s").replace("block_", "b") for name in longest])
+        axes.set_xticks(
+            range(len(longest)), [plain(name.replace("stage_", "s").replace("block_", "b")) for name in longest]
+        )
         axes.tick_params(axis="x", labelsize=7, labelrotation=90)
         axes.set_xlabel("unit, from the image to the head")
         axes.grid(alpha=0.3)

@@ -19,7 +19,8 @@ def plain(text: str) -> str:
 
     Matplotlib leaves labels that begin with an underscore out of legends. What is plain already stays as it is.
     """
-    escaped = re.sub(r"(?<!\\)\$", r"\\$", text)
+    readable = text.encode("utf-8", "backslashreplace").decode()  # names of files need not be text
+    escaped = re.sub(r"(?<!\\)\$", r"\\$", readable)
     return f" {escaped}" if escaped.startswith("_") else escaped
 
 
