@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mlp.files import write_figure
 from mlp.plotting import contour_panels, loss_lines, shift_panels, surface_panels
 from mlp.plotting.landscape import LEVELS, level_numbers, panel_summary
 
@@ -22,6 +23,12 @@ def test_panels_share_levels_and_say_what_they_leave_blank():
     assert any("no contour: all losses lie" in text for text in texts)
 
 
+def test_figures_can_be_written(tmp_path):
+    for i, figure in enumerate((contour_panels({"$bowl": BOWL}), surface_panels({"wall": WALL}))):
+        write_figure(tmp_path / f"{i}.png", figure)
+        assert (tmp_path / f"{i}.png").stat().st_size > 5000
+
+
 def test_level_numbers_count_levels_on_a_logarithmic_scale():
     np.testing.assert_allclose(level_numbers(LEVELS, LEVELS), np.arange(len(LEVELS)), atol=1e-12)
     between = level_numbers(np.array([np.sqrt(LEVELS[3] * LEVELS[4])]), LEVELS)
@@ -36,7 +43,7 @@ def test_a_loss_that_is_not_finite_is_above_all_levels():
     loss[0, 0] = np.inf
     figure = contour_panels({"exploded": (x, y, loss)}, paths={"exploded": np.array([[-1.0, 0.0], [0.0, 0.0]])})
     assert "largest not finite" in figure.axes[0].get_title()
-    assert "smallest 1.5" in panel_summary((x + 0.5, y, BOWL[2] + 0.5))
+    assert "smallest 1.5" in panel_summary((x + 0.3, y, BOWL[2] + 0.5))
 
 
 def test_surfaces_are_cut_and_say_so():

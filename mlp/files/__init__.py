@@ -119,7 +119,7 @@ def take_texts_literally(figure: "Figure") -> None:
     """Escape what Matplotlib would read as a formula, in all texts but the numbers of the axes."""
 
     def is_text(artist: Any) -> bool:
-        return hasattr(artist, "get_text")
+        return hasattr(artist, "get_text") and hasattr(artist, "set_text")  # contours have the first alone
 
     def literal(text: str) -> str:
         readable = text.encode("utf-8", "backslashreplace").decode()  # names of files need not be text
