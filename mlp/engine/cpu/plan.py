@@ -64,7 +64,7 @@ class Plan(Graph):
 
     # --- memory ---------------------------------------------------------------------------------------------------
 
-    def _take(self, shape: Shape, border: tuple[int, int], local_block: int) -> Any:
+    def _take(self, shape: Shape, border: tuple[int, int], local_block: int) -> tuple[Storage, Any]:
         """Return a `Storage` and the place to give it back to; scratch for blocks of `local_block` images if not 0."""
         above, below = border
         whole = (shape[0] + above + below, *shape[1:])
@@ -83,7 +83,7 @@ class Plan(Graph):
         key, i = place
         self.free[key].append(i)
 
-    def _local_block(self, value: Value, *, backward: bool) -> Any:
+    def _local_block(self, value: Value, *, backward: bool) -> int:
         """Return the block size if scratch is enough for a value (or its gradient), otherwise 0.
 
         It is if there is one reader, next to the producer, and both go through the same blocks without a meeting of
@@ -123,7 +123,7 @@ class Plan(Graph):
                 if op.output in self.gradient_places:
                     self._give(self.gradient_places.pop(op.output))
 
-    def claim_gradient(self, value: Value) -> Any:
+    def claim_gradient(self, value: Value) -> bool:
         """Give a value memory for its gradient; False if it has some already, which others wrote to."""
         if value.grad is not None:
             return False
@@ -131,7 +131,7 @@ class Plan(Graph):
         value.grad, self.gradient_places[value] = self._take(value.shape, value.grad_border, local)
         return True
 
-    def hand_over_gradient(self, giver: Value, taker: Value) -> Any:
+    def hand_over_gradient(self, giver: Value, taker: Value) -> bool:
         """Let `taker`, which has no gradient yet, have the memory of `giver`; False where that does not fit."""
         fits = taker.grad is None and taker.grad_border == giver.grad_border and giver in self.gradient_places
         if not fits or (giver.grad.scratch and not self._local_block(taker, backward=True)):
@@ -142,13 +142,13 @@ class Plan(Graph):
 
     # --- programs -------------------------------------------------------------------------------------------------
 
-    def _blocks(self, *values: Value) -> Any:
+    def _blocks(self, *values: Value) -> Blocks:
         """Return the blocks that suit an op: BLOCK_BYTES of the largest of its values, or less."""
         largest = max(value.size for value in values) * self.dtype.itemsize
         count = count_blocks(self.images, largest, BLOCK_BYTES)
         return self.all_blocks.setdefault(count, Blocks(self.images, count))
 
-    def threads_and_blocks(self, blocks: Blocks) -> Any:
+    def threads_and_blocks(self, blocks: Blocks) -> list[tuple[int, int, int]]:
         """Return (t, lo, hi) for all threads and all blocks: any thread may take any block."""
         return [(t, lo, hi) for t in range(self.threads) for lo, hi in blocks]
 
@@ -161,12 +161,12 @@ class Plan(Graph):
             backward = [phase for op in trained for phase in op.backward_phases()]
             self.backward_program = [*self._segments(backward), self._tasks([op.finish for op in trained])]
 
-    def _tasks(self, functions: Sequence[Any]) -> Any:
+    def _tasks(self, functions: Sequence[Any]) -> Segment:
         return Segment(
             [], self.threads, tasks=[f for f in functions if f.__func__ not in (BlockedOp.prepare, BlockedOp.finish)]
         )
 
-    def _segments(self, phases: Sequence[Phase]) -> Any:
+    def _segments(self, phases: Sequence[Phase]) -> list[Segment]:
         segments: list[Segment] = []
         fresh = True  # at first, and after a phase alone
         for phase in phases:

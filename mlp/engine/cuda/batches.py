@@ -35,7 +35,7 @@ class DeviceBatches:
             )
 
     @property
-    def num_images(self) -> Any:
+    def num_images(self) -> int:
         """The number of images in an epoch."""
         return self.batches.num_images
 
@@ -54,7 +54,7 @@ class DeviceBatches:
         for start in range(0, N, source.batch_size):
             yield self._batch(order, drawn, start, min(source.batch_size, N - start))
 
-    def _batch(self, order: Array, drawn: Any, start: int, n: int) -> Any:
+    def _batch(self, order: Array, drawn: Any, start: int, n: int) -> tuple[Array, Array]:
         shape = (n, *self.images.shape[1:])
         with self.gpu.allocating(self.stream):  # first the memory, then the place in the order of streams
             x, targets = self.gpu.empty(shape), self.gpu.empty((n,), np.int32)

@@ -12,12 +12,12 @@ GRADIENT_PIXELS = 128  # of a tile in weight_gradient_*
 CHUNKS = ((32, 32), (16, 16), (8, 32), (8, 8))  # (CK, NB) for which kernels.cu has instances, the best first
 
 
-def channel_chunks(C: int, F: int) -> Any:
+def channel_chunks(C: int, F: int) -> tuple[int, int]:
     """Return (CK, NB): how many input and output channels a block takes at a time."""
     return next((ck, nb) for ck, nb in CHUNKS if C % ck == 0 and F % nb == 0)
 
 
-def rounded_up(n: int, step: int) -> Any:
+def rounded_up(n: int, step: int) -> int:
     """Return the first multiple of `step` from n on."""
     return -(-n // step) * step
 
@@ -40,7 +40,7 @@ class ConvolutionOp(LaunchedOp):
         ] = []  # its weights as the kernels want them, for forward and backward; set by the plan
 
     @staticmethod
-    def knows(layer: Any, value: Value, plan: Any) -> Any:
+    def knows(layer: Any, value: Value, plan: Any) -> bool:
         """Whether there is a kernel for this layer and images of this shape."""
         (H, W, C), F = value.shape, layer.out_channels
         if (layer.kernel_size, layer.stride, layer.padding) != ((3, 3), (1, 1), (1, 1)) or F % 8:
@@ -79,7 +79,7 @@ class ConvolutionOp(LaunchedOp):
             steps.append(convolve(plan.gpu, self.back_chunks, grad, self.arranged[1], target, addend=addend))
         return steps
 
-    def _weight_gradient(self, plan: Any, x: Array, grad: Array) -> Any:
+    def _weight_gradient(self, plan: Any, x: Array, grad: Array) -> list[Step]:
         gpu, (N, H, W, C), F, (CK, NB) = plan.gpu, x.shape, self.F, self.chunks
         rows, images = tiling(GRADIENT_PIXELS, H, W)
         tiles, parts = -(-N // images) * -(-H // rows), (C // CK) * (F // NB)
@@ -114,7 +114,7 @@ def convolve(
     return gpu.launch(name, (tiles, F // NB), threads, args, convolution_shared(gpu, N, H, W, C, F))
 
 
-def convolution_tiles(gpu: Gpu, N: int, H: int, W: int) -> Any:
+def convolution_tiles(gpu: Gpu, N: int, H: int, W: int) -> tuple[int, int, int, int]:
     """Return (pixels of a tile, its rows, its images, number of tiles): large ones, if they keep the GPU busy."""
     for pixels in (256, 64):
         rows, images = tiling(pixels, H, W)
@@ -124,7 +124,7 @@ def convolution_tiles(gpu: Gpu, N: int, H: int, W: int) -> Any:
     return pixels, rows, images, tiles
 
 
-def weight_gradient_shared(H: int, W: int, C: int, F: int) -> Any:
+def weight_gradient_shared(H: int, W: int, C: int, F: int) -> int:
     """Return the bytes of shared memory that a block of a weight gradient needs."""
     CK, NB = channel_chunks(C, F)
     rows, images = tiling(GRADIENT_PIXELS, H, W)
@@ -133,19 +133,19 @@ def weight_gradient_shared(H: int, W: int, C: int, F: int) -> Any:
     return 4 * max(tile, meeting)
 
 
-def convolution_shared(gpu: Gpu, N: int, H: int, W: int, C: int, F: int) -> Any:
+def convolution_shared(gpu: Gpu, N: int, H: int, W: int, C: int, F: int) -> int:
     """Return the bytes of shared memory that a block of a convolution C -> F needs."""
     CK, NB = channel_chunks(C, F)
     pixels, rows, images, _ = convolution_tiles(gpu, N, H, W)
     return 4 * max(images * (rows + 2) * (W + 2) * pitch(CK) + 9 * CK * NB, 2 * 8 * NB)
 
 
-def pitch(channels: int) -> Any:
+def pitch(channels: int) -> int:
     """Return how many numbers a pixel of `channels` takes in shared memory, see kernels.cu."""
     return channels if channels % 16 == 8 else channels + 8
 
 
-def tiling(pixels: int, H: int, W: int) -> Any:
+def tiling(pixels: int, H: int, W: int) -> tuple[int, int]:
     """Return (rows, images) of a tile of at most `pixels` pixels: rows of one image, or several whole images.
 
     (0, 0) if not even one row fits.

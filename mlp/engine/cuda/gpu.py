@@ -27,7 +27,7 @@ from mlp.backend import parse_device, require_device
 from mlp.checks import choose
 from mlp.engine.graph import Value
 from mlp.errors import ConfigurationError, DeviceError
-from mlp.typing import DType, Shape
+from mlp.typing import Array, DType, Shape
 
 SOURCE = Path(__file__).with_name("kernels.cu")
 WARM_UP = 2  # runs of a program before it is recorded: kernels are compiled and loaded at their first launch
@@ -141,11 +141,11 @@ class Gpu:
             kernel.max_dynamic_shared_size_bytes = shared  # more than the usual must be asked for
         return Launch(name, kernel, tuple(grid), threads, tuple(map(argument, args)), shared)
 
-    def elementwise(self, name: str, size: int, args: Sequence[Any]) -> Any:
+    def elementwise(self, name: str, size: int, args: Sequence[Any]) -> Launch:
         """Return a launch of a kernel whose threads each take every so-many-th of `size` elements."""
         return self.launch(name, (max(1, min(-(-size // 256), 8 * self.multiprocessors)),), 256, args)
 
-    def empty(self, shape: Shape, dtype: DType = np.float32) -> Any:
+    def empty(self, shape: Shape, dtype: DType = np.float32) -> Array:
         """Return a new array on the device.
 
         Raises:
@@ -175,7 +175,7 @@ def argument(value: Value) -> Any:
     return np.float32(value) if isinstance(value, float) else value
 
 
-def capability(device: str) -> Any:
+def capability(device: str) -> int:
     """Return the compute capability of a device, "cuda:N", as an integer: 90 for 9.0.
 
     Raises:

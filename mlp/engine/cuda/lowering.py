@@ -46,7 +46,7 @@ class TextbookOp(LaunchedOp):
 
 
 @lowers(object)
-def textbook(layer: Any, value: Value, plan: Any) -> Any:
+def textbook(layer: Any, value: Value, plan: Any) -> Value:
     """The way for every layer without kernels; the shape of its outputs is found by running a copy of it."""
     output_shape = probe_output_shape(layer, value, plan, plan.gpu.xp)
     return plan.add(TextbookOp(layer, value, output_shape, training=plan.training))

@@ -76,7 +76,7 @@ class PointwiseOp(Pointwise, LaunchedOp):
     """z = activation(norm(y) + shortcut), each of the three optional, as in the CPU engine; the norm is a BatchNorm."""
 
     @staticmethod
-    def knows(value: Value) -> Any:
+    def knows(value: Value) -> bool:
         """Whether there is a kernel for values of this shape."""
         return value.shape[-1] % 4 == 0 and value.shape[-1] <= MOST_CHANNELS
 
@@ -172,7 +172,7 @@ class ConcatOp(LaunchedOp):
         super().__init__(parts, (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts)))
 
     @staticmethod
-    def knows(parts: Sequence[Value]) -> Any:
+    def knows(parts: Sequence[Value]) -> bool:
         """Whether there is a kernel for values of these shapes."""
         return all(part.shape[-1] % 4 == 0 for part in parts)
 
@@ -232,7 +232,7 @@ class HeadOp(LaunchedOp):
         self.affine, self.loss = affine, loss
 
     @staticmethod
-    def knows(gpu: Gpu, affine: Affine) -> Any:
+    def knows(gpu: Gpu, affine: Affine) -> bool:
         """Whether the numbers of an image fit into the shared memory that every kernel has."""
         return 4 * (affine.in_features + affine.out_features + 32) <= min(gpu.shared_limit, 48 * 1024)
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlp.engine.cuda.convolution import ConvolutionOp
-from mlp.engine.cuda.gpu import Gpu
+from mlp.engine.cuda.gpu import Gpu, Step
 from mlp.engine.cuda.lowering import LOWERINGS, TextbookOp
 from mlp.engine.cuda.ops import MOST_NUMBERS, HeadOp
 from mlp.engine.graph import Graph, Value
@@ -31,7 +31,7 @@ class Pool:
         self.gpu = gpu
         self.free: dict[Shape, list[Array]] = {}
 
-    def take(self, shape: Shape) -> Any:
+    def take(self, shape: Shape) -> Array:
         free = self.free.setdefault(tuple(shape), [])
         return free.pop() if free else self.gpu.empty(shape)
 
@@ -95,11 +95,11 @@ class CudaPlan(Graph):
             return super().lower(layer, value)
         return self.lowerings[object](layer, value, self)
 
-    def example(self, value: Value, xp: Any = None) -> Any:
+    def example(self, value: Value, xp: Any = None) -> Array:
         """See the base class; on the device."""
         return super().example(value, xp or self.gpu.xp)
 
-    def _find_head(self, loss: Loss) -> Any:
+    def _find_head(self, loss: Loss) -> HeadOp | None:
         """Let one op do what the last two layers and the loss do, if it can."""
         if len(self.ops) < 2 or self.dtype != np.float32 or type(loss) is not SoftmaxCrossEntropy:
             return None
@@ -116,7 +116,7 @@ class CudaPlan(Graph):
         self.result = head.output
         return head
 
-    def _arrange_weights(self) -> Any:
+    def _arrange_weights(self) -> list[Step]:
         """Say where the convolutions find their weights; return the launch that brings them there, see kernels.cu."""
         convolutions = [op for op in self.ops if type(op) is ConvolutionOp]
         if not convolutions:
@@ -141,7 +141,7 @@ class CudaPlan(Graph):
 
     # --- gradients ------------------------------------------------------------------------------------------------
 
-    def _backward(self) -> Any:
+    def _backward(self) -> list[Step]:
         self.result.grad = self.gpu.empty(self.result.data.shape, self.dtype)
         steps = []
         for op in reversed(self.ops):
@@ -151,7 +151,7 @@ class CudaPlan(Graph):
                     self.pool.give(self.owners.pop(op.output))
         return steps
 
-    def claim(self, value: Value) -> Any:
+    def claim(self, value: Value) -> tuple[Array, int]:
         """Return (memory for the gradient of a value, whether others have begun it: then one adds to it)."""
         if value.grad is not None:
             return value.grad, 1
@@ -161,7 +161,7 @@ class CudaPlan(Graph):
             value.grad = self.gpu.empty(value.data.shape, self.dtype)
         return value.grad, 0
 
-    def hand_over(self, giver: Value, taker: Value) -> Any:
+    def hand_over(self, giver: Value, taker: Value) -> bool:
         """Let `taker`, which has no gradient yet, have the memory of `giver`'s; False where that does not fit."""
         if taker.grad is not None or giver not in self.owners:
             return False

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.engine.cuda.gpu import Gpu
+from mlp.engine.cuda.gpu import Gpu, Launch
 from mlp.engine.gradient_statistics import STATISTICS, GradientStatistics
 from mlp.layers.machinery.parameter import FlatParameters
 from mlp.learning_rules import AdaGrad, Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
@@ -71,11 +71,11 @@ class CudaUpdate:
         self.gpu.launch("begin_step", (1,), 1, (self.state, *map(float, settings)))()
 
     @property
-    def form(self) -> Any:
+    def form(self) -> bool:
         """What of the rule is part of a recorded step."""
         return self.rule.clip_norm is not None
 
-    def launches(self) -> Any:
+    def launches(self) -> list[Launch]:
         """Return the launches that change the weights."""
         gpu, rule, flat = self.gpu, self.rule, self.rule.flat
         size, blocks = flat.data.size, min(SQUARES, -(-flat.data.size // 256))

@@ -122,7 +122,7 @@ class BatchNormOp(PointwiseOp):
         self.wide[0] = scale
         self.wide[1] = self.norm.beta.data - self.norm.running_mean * scale
 
-    def normalize(self, t: int, lo: int, hi: int, out: Array) -> Any:
+    def normalize(self, t: int, lo: int, hi: int, out: Array) -> Array:
         views = self.views[t, lo, hi]
         np.multiply(views.y, self.wide_lines[0], out=views.a)
         return np.add(views.a, self.wide_lines[1], out=out)  # (1)
@@ -141,7 +141,7 @@ class BatchNormOp(PointwiseOp):
             y = np.subtract(y, self.wide_lines[3], out=views.b)
         self.take_sums(t, lo, views.g, y)
 
-    def gradient_sums(self) -> Any:
+    def gradient_sums(self) -> tuple[Array, Array]:
         """Return dL/dbeta and dL/dgamma (2)."""
         origin, mean, s, _ = self.statistics
         total, product = self.sums.sum(axis=0)

@@ -70,7 +70,7 @@ class ConvolutionOp(ConvolutionBase):
         self.kernel = kernel.reshape(-1, F)  # (KH KW C, F)
         self.turned = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, kernel.shape[2])
 
-    def pad(self, t: int, lo: int, hi: int) -> Any:
+    def pad(self, t: int, lo: int, hi: int) -> Array:
         """Copy a block of inputs between zeros."""
         (PH, PW), (H, W, _) = self.layer.padding, self.inputs[0].shape
         padded = self.padded[t][: hi - lo]

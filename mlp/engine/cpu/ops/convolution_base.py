@@ -20,7 +20,7 @@ from mlp.typing import Array, Shape
 SMALL_PRODUCT = 900_000  # OpenBLAS' small-matrix kernel takes products of up to 100 x 100 x 100
 
 
-def parts_of(rows: int, multiplications: int) -> Any:
+def parts_of(rows: int, multiplications: int) -> int:
     """Return a number of equal parts of `rows` such that each has at most SMALL_PRODUCT of the multiplications.
 
     It is 1, the ordinary product, where no suitable number divides `rows`.
@@ -56,7 +56,7 @@ class ConvolutionBase(BlockedOp):
         self.folded_norm = following.norm
         return self
 
-    def weights(self) -> Any:
+    def weights(self) -> tuple[Array, Array | None]:
         """Return the kernel (KH, KW, C, F) and the bias (F,) or None, with the norm folded in."""
         kernel, bias = self.layer.weight.data, self.layer.bias.data if self.layer.bias is not None else None
         norm = self.folded_norm

@@ -26,7 +26,7 @@ from mlp.engine.cpu.ops.pointwise import PointwiseOp
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Value
 from mlp.layers import GroupNorm, InstanceNorm, LayerNorm
-from mlp.typing import Array
+from mlp.typing import Array, Shape
 
 
 @lowers(LayerNorm, InstanceNorm, GroupNorm)
@@ -50,24 +50,24 @@ class GroupNormOp(PointwiseOp):
         self.statistics = np.zeros((2, plan.images, self.G), plan.dtype)  # mu, s
         self.sums = np.zeros((len(self.blocks), 2, self.C))  # S and Q of each block, in float64
 
-    def temporary_shapes(self) -> Any:
+    def temporary_shapes(self) -> list[Shape]:
         return [*super().temporary_shapes(), (self.block, self.line)]
 
-    def spread(self, t: int, numbers: Array) -> Any:
+    def spread(self, t: int, numbers: Array) -> Array:
         """Repeat numbers (n, C) or (n, G) for every pixel of a line, and channel of a group: (n, 1, line)."""
         n, groups = numbers.shape
         wide = self.temporary[t][2][:n]
         wide.reshape(n, self.line // self.C, groups, self.C // groups)[...] = numbers[:, None, :, None]
         return wide[:, None]
 
-    def channel_sums(self, p: Array, q: Array | None = None) -> Any:
+    def channel_sums(self, p: Array, q: Array | None = None) -> Array:
         """Return the sums of p, or of p q, over the pixels of each image: (n, C)."""
         n = len(p)
         p = p.reshape(n, -1, self.row)
         over_rows = np.add.reduce(p, axis=1) if q is None else np.einsum("nij,nij->nj", p, q.reshape(p.shape))
         return over_rows.reshape(n, -1, self.C).sum(axis=1)  # of (n, W C)
 
-    def group_sums(self, numbers: Array) -> Any:
+    def group_sums(self, numbers: Array) -> Array:
         """Add up numbers (n, C) over the channels of each group: (n, G)."""
         return numbers.reshape(len(numbers), self.G, -1).sum(axis=2)
 
@@ -79,7 +79,7 @@ class GroupNormOp(PointwiseOp):
     def begin_forward(self, t: int) -> None:
         self.betas[...] = self.norm.beta.data
 
-    def normalize(self, t: int, lo: int, hi: int, out: Array) -> Any:
+    def normalize(self, t: int, lo: int, hi: int, out: Array) -> Array:
         views, (mean, s) = self.views[t, lo, hi], self.statistics[:, lo:hi]  # (n, G) each
         mean[...] = self.group_sums(self.channel_sums(views.y)) * (1.0 / self.m)
         centred = np.subtract(views.y, self.spread(t, mean), out=views.a)
@@ -88,7 +88,7 @@ class GroupNormOp(PointwiseOp):
         np.multiply(centred, self.spread(t, self.scale(s)), out=views.a)
         return np.add(views.a, self.betas.reshape(-1), out=out)  # (2)
 
-    def scale(self, s: Array) -> Any:
+    def scale(self, s: Array) -> Array:
         """Return gamma / s, (n, C)."""
         return (self.norm.gamma.data.reshape(self.G, -1) / s[:, :, None]).reshape(len(s), self.C)
 

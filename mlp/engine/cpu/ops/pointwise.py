@@ -28,7 +28,7 @@ from mlp.engine.cpu.op import BlockedOp, Phase, lowers
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Pointwise, Value
 from mlp.layers import LeakyReLU, ReLU, Residual
-from mlp.typing import Array
+from mlp.typing import Array, Shape
 
 LINE = 8192  # numbers: short enough for the cache's first level, long enough to forget the cost of a loop
 
@@ -83,7 +83,7 @@ class PointwiseOp(Pointwise, BlockedOp):
         self.above_zero = 2.0 ** (np.finfo(plan.dtype).maxexp - 1)  # times this, a positive number is at least 1
         self._make_views(plan)
 
-    def temporary_shapes(self) -> Any:
+    def temporary_shapes(self) -> list[Shape]:
         """Return the shapes of the temporary arrays of a thread: a and b, which are views of every block, first."""
         return [(self.block, self.lines, self.line)] * 2
 
@@ -128,7 +128,7 @@ class PointwiseOp(Pointwise, BlockedOp):
             other = np.multiply(y, self.slope, out=z) if self.slope else 0.0
             np.maximum(y, other, out=z)  # (3)
 
-    def normalize(self, t: int, lo: int, hi: int, out: Array) -> Any:
+    def normalize(self, t: int, lo: int, hi: int, out: Array) -> Array:
         """Return the lines of a block after (1): y as it is, or `out`; subclasses use the views' `a` meanwhile."""
         return self.views[t, lo, hi].y
 

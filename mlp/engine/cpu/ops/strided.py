@@ -84,7 +84,7 @@ class PixelConvolutionOp(ConvolutionBase):
         self.kernel = kernel.reshape(-1, kernel.shape[-1])  # (C, F)
         self.turned = np.ascontiguousarray(self.kernel.T)
 
-    def rows(self, t: int, lo: int, hi: int) -> Any:
+    def rows(self, t: int, lo: int, hi: int) -> Array:
         """Return the grid's pixels as rows (n OH OW, C)."""
         x = self.inputs[0].data.part(t, lo, hi)[self.grid]
         if not x.flags.c_contiguous:

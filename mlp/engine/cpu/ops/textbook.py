@@ -13,7 +13,7 @@ from mlp.typing import Shape
 
 
 @lowers(object)
-def textbook_op(layer: Any, value: Value, plan: Plan) -> Any:
+def textbook_op(layer: Any, value: Value, plan: Plan) -> Value:
     """The way for every layer without an op of its own: a student's, or one that is too rare to be worth one."""
     return plan.add(TextbookOp(layer, value, probe_output_shape(layer, value, plan), training=plan.training))
 

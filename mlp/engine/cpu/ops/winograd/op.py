@@ -56,7 +56,7 @@ from mlp.engine.cpu.ops.convolution_base import ConvolutionBase, parts_of
 from mlp.engine.cpu.ops.winograd.correlation import Correlation
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Value
-from mlp.typing import Shape
+from mlp.typing import Array, Shape
 
 
 class WinogradOp(ConvolutionBase):
@@ -119,7 +119,7 @@ class WinogradOp(ConvolutionBase):
         T, m, row = self.across.tiles, self.across.tile, OW * F
 
         @cache
-        def rows(*place: Any) -> Any:
+        def rows(*place: Any) -> Array:
             start = grad.bordered_part(*place)[:, grad.above :]
             return as_strided(start, (len(start), T, m, row), (start.strides[0], m * row * item, row * item, item))
 
