@@ -3,7 +3,7 @@
 Only what changed is run: where a page shows the code that the notebook still has, its results are kept, and only the
 text is written anew. After a change in the library, --execute runs all lessons (or those of --only) from top to bottom.
 
-Pages need no network: formulas are MathML, which browsers typeset themselves; pictures are embedded, with 64 colours;
+Pages need no network: formulas are MathML, which browsers typeset themselves; pictures are embedded, with 32 colours;
 one style sheet, lesson.css, lies beside them. Solutions of exercises are folded.
 """
 
@@ -34,7 +34,7 @@ from mlp.commands.command_line import CommandLine
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("lesson_page.html.j2")
 STYLE = Path(__file__).with_name("lesson.css")
-COLOURS = 64  # of a picture: lines and text do not need more, and take a third of the bytes
+COLOURS = 32  # of a picture: lines and text do not need more, and take a quarter of the bytes
 UNCOLOURED = (Token.Name, Token.Punctuation, Token.Operator, Token.Text.Whitespace)  # half of all tokens
 
 
@@ -105,7 +105,7 @@ def with_fewer_colours(match):
     """Return an embedded PNG, found by `re`, with a palette of COLOURS; as it is if that is not smaller."""
     content = base64.b64decode(match[1])
     picture, smaller = Image.open(io.BytesIO(content)), io.BytesIO()
-    if picture.mode != "P":  # else it has a palette already
+    if picture.mode != "P" or len(picture.getcolors()) > COLOURS:  # else it has such a palette already
         picture.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(smaller, "PNG", optimize=True)
         content = min(content, smaller.getvalue(), key=len)
     return "data:image/png;base64," + base64.b64encode(content).decode("ascii")
