@@ -41,7 +41,7 @@ def test_help_and_wrong_names(monkeypatch, capsys):
     for flag in ("--mirror", "--archive", "--data-dir", "--timeout", "cifar10-binary"):
         assert flag in text
     assert main("download_data", "imagenet", monkeypatch=monkeypatch) == 2
-    assert "cifar100-binary, cifar10, cifar10-binary, mnist, got 'imagenet'" in capsys.readouterr().err
+    assert "cifar100-binary, cifar10, cifar10-binary, indian_pines, mnist, got 'imagenet'" in capsys.readouterr().err
 
 
 def test_a_download_is_reported(tmp_path, monkeypatch, capsys):
@@ -82,7 +82,7 @@ def test_training_on_images_of_ones_own_and_resuming(own):
         (["--dataset", "folder:none"], "there is no folder none"),
         (
             ["--dataset", "folder:"],
-            "--dataset must be one of cifar100, cifar10, mnist, synthetic, npz:FILE, folder:DIR",
+            "--dataset must be one of cifar100, cifar10, mnist, synthetic, indian_pines, npz:FILE, folder:DIR",
         ),
         (["--dataset", "mnist", "--data-dir", "none"], "python scripts/download_data.py mnist"),
     ],
