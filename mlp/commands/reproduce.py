@@ -99,7 +99,7 @@ def runs_and_scale(arguments: Any) -> Iterator[Any]:
         yield index, None if arguments.scale is None else find_scale(arguments.scale)
     finally:
         for message in dict.fromkeys(index.damaged):
-            print(f"damaged: {message}; delete the folder to run it again", file=sys.stderr)
+            print(f"damaged: {message}", file=sys.stderr)
 
 
 def table_command(arguments: Any) -> None:

@@ -51,11 +51,13 @@ class Facts:
     data: str | None = None
 
     def __post_init__(self) -> None:
-        shape, names = self.image_shape or [1, 1, 1], self.class_names or [""]
-        images, digests = self.num_images or [1, 1], [self.model_file or "", self.data or ""]
+        shape = [1, 1, 1] if self.image_shape is None else self.image_shape
+        names = [""] if self.class_names is None else self.class_names
+        images = [1, 1] if self.num_images is None else self.num_images
+        digests = ["" if text is None else text for text in (self.model_file, self.data)]
         lists = all(isinstance(value, list) for value in (shape, names, images)) and (len(shape), len(images)) == (3, 2)
-        sizes = [self.parameters or 1, *shape, *images] if lists else []
-        whole = lists and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes)
+        sizes = [1 if self.parameters is None else self.parameters, *shape, *images] if lists else []
+        whole = lists and names and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes)
         if not (whole and all(isinstance(text, str) for text in (*names, *digests))):
             raise ConfigurationError(
                 "its facts are no numbers of parameters and images, image shape and names of classes"

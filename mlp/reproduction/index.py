@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlp.errors import CheckpointError
+from mlp.errors import CheckpointError, DamagedError
 from mlp.experiments.comparison import RunRecord, read_run
 from mlp.experiments.config import RunConfig
 from mlp.experiments.run_folder import RunFolder
@@ -90,7 +90,7 @@ class RunIndex:
             try:
                 key = identity(folder.load()[0].as_dict())
             except CheckpointError as error:
-                self.damaged.append(str(error))
+                self.damaged.append(with_advice(error))
                 continue
             self._names[folder.path] = key
             if key not in self._folders or progress_of(folder) > progress_of(self._folders[key]):
@@ -127,7 +127,7 @@ class RunIndex:
                 record = read_run(folder.path)
                 self._records[folder.path] = record if record.history.rows else None
             except CheckpointError as error:
-                self.damaged.append(str(error))
+                self.damaged.append(with_advice(error))
                 self._records[folder.path] = None
         return self._records[folder.path]
 
@@ -158,3 +158,8 @@ def epochs_done(folder: RunFolder) -> int:
 def progress_of(folder: RunFolder) -> tuple[bool, int]:
     """Return (whether a run is finished, how many epochs it has): the larger, the further it went."""
     return is_finished(folder), epochs_done(folder)
+
+
+def with_advice(error: CheckpointError) -> str:
+    """Return the message of an error; only what was read and found wrong may be deleted."""
+    return f"{error}; delete the folder to run it again" if isinstance(error, DamagedError) else str(error)

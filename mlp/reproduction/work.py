@@ -18,7 +18,7 @@ from mlp.errors import CheckpointError
 from mlp.experiments.comparison import read_run
 from mlp.experiments.config import flag_of
 from mlp.files import write_text
-from mlp.reproduction.index import PlannedRun, RunIndex, is_finished
+from mlp.reproduction.index import PlannedRun, RunIndex, is_finished, with_advice
 from mlp.typing import PathLike
 
 LOG = "log.txt"
@@ -58,7 +58,7 @@ def divide(planned: Sequence[PlannedRun], index: RunIndex) -> tuple[list[Outcome
             read_run(folder.path)
             done.append(replace(outcome, status="skipped"))
         except CheckpointError as error:
-            done.append(replace(outcome, status="failed", message=f"{error}; delete the folder to run it again"))
+            done.append(replace(outcome, status="failed", message=with_advice(error)))
     return done, waiting
 
 

@@ -12,7 +12,7 @@ from mlp.errors import CheckpointError, ConfigurationError, DamagedError, MlpErr
 from mlp.experiments import run
 from mlp.experiments.comparison import read_run
 from mlp.experiments.run import SaveFigures
-from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.run_folder import Facts, RunFolder
 from mlp.files import write_arrays
 from mlp.files.stored import read_arrays
 from mlp.training.checkpoint import digest
@@ -364,3 +364,17 @@ def test_of_equal_accuracies_the_lower_loss_is_the_best():
     assert history.best_epoch == 2
     history.rows.append({"epoch": 6, "val_acc": 0.6, "val_loss": 9.0})
     assert history.best_epoch == 6
+
+
+@pytest.mark.parametrize("name", ["parameters", "image_shape", "class_names", "num_images", "model_file", "data"])
+@pytest.mark.parametrize("value", [0, False, "", {}, [], [0], "text", 1.5, [[1, 2, 3]]])
+def test_facts_of_every_wrong_type_are_refused(name, value):
+    if isinstance(value, str) and name in ("model_file", "data"):
+        return
+    with pytest.raises(ConfigurationError):
+        Facts(**{name: value})
+
+
+def test_an_image_larger_than_any_is_refused():
+    with pytest.raises(ConfigurationError, match="larger than any that is read"):
+        Facts(image_shape=[10**6, 10**6, 3])
