@@ -22,7 +22,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault
-from mlp.diagnostics.rules.faults import FAMILIES, faults_of
+from mlp.diagnostics.rules.faults import ANY_RULE, FAMILIES, faults_of
 from mlp.diagnostics.rules.formulas import FORMULAS, Settings, Walk, all_weights
 from mlp.diagnostics.rules.protocols import stepper
 from mlp.diagnostics.rules.settings import ALIASES, EPS, name_of_formula, read_settings
@@ -219,6 +219,11 @@ def explained(moved: Array, formula: str, course: Course, tolerance: float) -> I
     if single:
         yield from single
         return
+    for text, walk, changed in legal_forms(formula):  # the same faults around another form of the rule
+        for one in ANY_RULE[:5]:
+            if distance(moved, course.walked(one.of(walk), **changed)) < tolerance:
+                yield Diagnosis(one.name, "weights", "rule", one.sentence, f"in the form in which {text.rstrip('.')}")
+                return
     others = [
         (
             "another rule",
@@ -251,6 +256,19 @@ def hidden_decay(moved: Array, course: Course, formula: str, tolerance: float) -
 def scaled(moved: Array, course: Course, formula: str) -> Iterator[Diagnosis]:
     """All steps are one number times those of the formula."""
     right = course.walked(Walk(FAMILIES[formula]))
+    ends = np.cumsum([w.size for w in course.start])[:-1]
+    shares = [
+        float((a * b).sum() / (b * b).sum())
+        for a, b in zip(np.split(moved, ends, axis=1), np.split(right, ends, axis=1), strict=True)
+    ]
+    each = np.repeat(shares, [w.size for w in course.start])
+    divided = all(abs(f * w.size - 1.0) < 1e-6 for f, w in zip(shares, course.start, strict=True))
+    if divided and distance(moved, each * right) < 1e-9:
+        text = (
+            "the steps of each array are divided by the number of its weights: a mean stands where the gradient belongs"
+        )
+        yield Diagnosis("factor", "weights", "rule", text)
+        return
     f = float((moved * right).sum()) / float((right * right).sum())
     if distance(moved, f * right) > 1e-9:
         return

@@ -34,6 +34,9 @@ def sums_of_factors(e: Evidence, known: bool) -> Guesses:
     factors: list[tuple[str, Array]] = [("grad_outputs", u)]
     if x.shape == u.shape:
         factors += [("grad_outputs times x", u * x), ("grad_outputs times |x|", u * np.abs(x))]
+    slopes = own_slopes(e)
+    if slopes is not None:
+        factors += [(f"grad_outputs times dy/d{e.array}", u * slopes)]
     factors += [("grad_outputs times the outputs", u * y), ("x", x), ("the outputs", y)]
     right = next(
         (
@@ -46,6 +49,8 @@ def sums_of_factors(e: Evidence, known: bool) -> Guesses:
     )
     if bool(right) != known:
         return
+    if "dy/d" in right:  # then any other sum leaves out an activation, and is none over other axes
+        factors = [(word, values) for word, values in factors if "dy/d" in word]
     for word, values in factors:
         for axes, total in sums(values, e.numeric.shape):
             given = f"it is the sum of {word} over {axes_text(axes)}"
@@ -55,6 +60,15 @@ def sums_of_factors(e: Evidence, known: bool) -> Guesses:
             )
             count = u.size / max(total.size, 1)
             yield Guess("mean over other axes", given.replace("sum", "mean") + tail, total / count)
+
+
+def own_slopes(e: Evidence) -> Array | None:
+    """Return dy/dp where each output depends on one number of a parameter p alone, in the shape of y; else None."""
+    J, y = e.jacobian, e.point.outputs
+    if J is None:
+        return None
+    J = J.reshape(e.numeric.size, -1)
+    return J.sum(axis=0).reshape(y.shape) if (np.abs(J) > 1e-7 * np.abs(J).max()).sum(axis=0).max() == 1 else None
 
 
 def layout(axes: tuple[int, ...], u: Array, right: str) -> str:

@@ -111,6 +111,11 @@ def wrong_formula(e: Evidence) -> Iterator[Diagnosis]:
             name, text = mine
             tail = f", and the derivative of forward is {theirs[1]}" if theirs else ""
             first = f"{where}backward multiplies grad_outputs by {text}{tail}"
+            if not where and ratio(given, y / x) is not None:
+                name, first = (
+                    "product rule",
+                    f"{first}: of a product x s(x) one factor alone was differentiated (product rule)",
+                )
             yield e.found("wrong branch" if where else name, first)
             return
 

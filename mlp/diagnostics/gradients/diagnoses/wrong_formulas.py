@@ -136,6 +136,10 @@ def wrong_transpose(e: Evidence) -> Guesses:
             "of the weight that going forward takes",
             np.tensordot(exchanged, u, u.ndim),
         )
+    if u.ndim == 4 and e.numeric.shape[1] == e.numeric.shape[2] and u.shape[1] == u.shape[2]:
+        swapped = J.swapaxes(1, 2).swapaxes(5, 6)
+        text = "matches with height and width of the kernel exchanged: it is transposed along its image axes"
+        yield Guess("transposed", text, np.tensordot(swapped, u, u.ndim))
     if u.ndim == 4:
         for axes, where in (((1, 2), "both image axes"), ((1,), "axis 0"), ((2,), "axis 1")):
             for matrix, also in ((J, ""), (exchanged, "; input and output channels must be exchanged, too")):
@@ -264,11 +268,6 @@ def pointwise(e: Evidence) -> Guesses:
                 f"the derivative is {text} of the outputs v = y; it is taken of the inputs: keep y in forward, not x",
                 form(x) * u,
             )
-    if x.all():
-        sentence = (
-            "it is grad_outputs y / x: of a product x s(x) one factor alone was differentiated (the product rule)"
-        )
-        yield Guess("product rule", sentence, u * y / x)
     powers = (("once too often", slope * slope), ("under a root", np.sqrt(abs(slope))))
     for text, wrong in powers:
         yield Guess("derivative squared", f"the derivative is multiplied in {text}", wrong * u)

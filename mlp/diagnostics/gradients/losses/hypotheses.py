@@ -74,7 +74,20 @@ def one_point(point: LossPoint) -> Iterator[tuple[str, str, str]]:
     if point.classes:
         yield from by_class(point)
     yield from written_out
+    yield from lost_signs(point)
     yield from per_slice(a, n)
+
+
+def lost_signs(point: LossPoint) -> Iterator[tuple[str, str, str]]:
+    """Every value has the right size, and some the wrong sign."""
+    a, n = point.given, point.right
+    small = MATCH * float(np.abs(n).max())
+    if (np.abs(np.abs(a) - np.abs(n)) <= small).all() and (np.abs(a - n) > small).any():
+        wrong = np.abs(a - n) > small
+        below = point.targets.shape == n.shape and bool((point.outputs < point.targets)[wrong].all())
+        where = ", all of them where y < t" if below else ""
+        text = f"some values have the wrong sign{where}: they lost it, as in |y - t|; the derivative of |d| is sign(d)"
+        yield "sign lost", text, f"{np.count_nonzero(wrong)} of {n.size} values"
 
 
 def by_class(point: LossPoint) -> Iterator[tuple[str, str, str]]:
@@ -160,6 +173,7 @@ def class_terms(point: LossPoint) -> dict[str, Array]:
         "log p": np.log(p),
         "p onehot(t)": p * q,
         "p^2": p * p,
+        "(p - onehot(t)) p (1 - p)": (p - q) * p * (1.0 - p),
         "z onehot(t)": z * q,
     }
 
@@ -201,6 +215,12 @@ def named(given: dict[str, float], right: dict[str, float] | None, point: LossPo
         return (
             "softmax over the batch",
             "the softmax runs over the batch (axis 0); it must run over the classes (axis 1); ",
+        )
+    if "(p - onehot(t)) p (1 - p)" in given:
+        return "derivative twice", (
+            "the factor p (1 - p) is one too many: that is the derivative of a squared error of probabilities "
+            "(softmax); in the "
+            "cross-entropy it cancels against the derivative of the logarithm; "
         )
     if "onehot(t) / p" in given:
         return "probabilities, not logits", (
