@@ -263,4 +263,6 @@ def print_row(cells):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from mlp.commands.command_line import start
+
+    start(main)

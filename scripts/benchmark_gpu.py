@@ -215,4 +215,6 @@ def ratio(record, records):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from mlp.commands.command_line import start
+
+    start(main)

@@ -5,7 +5,6 @@ with batch normalization and residual connections. Ends with one picture and one
 """
 
 import math
-import sys
 from pathlib import Path
 
 import mlp
@@ -72,4 +71,6 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from mlp.commands.command_line import start
+
+    start(main)

@@ -251,4 +251,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from mlp.commands.command_line import start
+
+    start(main)

@@ -16,7 +16,6 @@ nbgrader reads the lessons in notebooks/ as they are.
 
 import copy
 import re
-import sys
 from pathlib import Path
 
 import nbformat
@@ -100,4 +99,6 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from mlp.commands.command_line import start
+
+    start(main)

@@ -11,7 +11,6 @@ import base64
 import io
 import os
 import re
-import sys
 import time
 from pathlib import Path
 
@@ -160,4 +159,6 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from mlp.commands.command_line import start
+
+    start(main)
