@@ -122,6 +122,10 @@ class FlatParameters:
             p._grad = self.grad[start : start + size].reshape(shape)
             p.flat = self
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Become a copy, or what a pickle holds: its parameters have arrays of their own then, and are no views."""
+        self.__dict__.update(state, whole=False)
+
     @staticmethod
     def gather(parameters: Iterable[Parameter]) -> "FlatParameters":
         """Return the flat arrays of `parameters`: the ones they are in already, or new ones."""

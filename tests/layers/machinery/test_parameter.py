@@ -1,12 +1,14 @@
 """Parameters: assignment copies, shape and dtype stay, and all of them live in one flat array once gathered."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
 
-from mlp.errors import ConfigurationError, ShapeError
-from mlp.layers import FlatParameters, Parameter
+from mlp.errors import ConfigurationError, MlpError, ShapeError
+from mlp.layers import Affine, FlatParameters, Parameter, Sequential
+from mlp.learning_rules import Adam
 
 
 def two_parameters():
@@ -80,3 +82,20 @@ def test_parameters_of_two_dtypes_cannot_be_gathered():
 def test_a_parameter_needs_an_array(data):
     with pytest.raises(ConfigurationError, match=r"Parameter needs an array, got a \w+: write Parameter\(np.array"):
         Parameter(data)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda pair: pickle.loads(pickle.dumps(pair))])
+def test_a_copied_rule_refuses_to_update_until_it_is_initialized(copied):
+    """Views do not survive a copy: without the refusal the copy's update would change nothing."""
+    model, rule = Sequential(Affine(3, 2)).initialize(0), Adam()
+    rule.initialize(model.parameters())
+    twin, twin_rule = copied((model, rule))
+    with pytest.raises(MlpError, match="call rule.initialize"):
+        twin_rule.update()
+    twin_rule.initialize(twin.parameters())
+    for parameter in twin.parameters():
+        parameter.grad = np.ones_like(parameter.data)
+    before = twin.state_dict()
+    twin_rule.update()
+    assert all((before[name] != array).all() for name, array in twin.state_dict().items())
+    assert all((before[name] == array).all() for name, array in model.state_dict().items())
