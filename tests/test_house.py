@@ -58,7 +58,6 @@ STILL_TWICE = {
         *("EPS", "FAMILIES", "MATCH"),
         *("dead_units", "labels_off_by_one", "learning_rate_too_large"),  # a pathology, and the symptom that finds it
     },
-    "experiments": {"prepare"},
     "reproduction": {"KINDS", "FORMATS", "GAPS", "HEADER"},
 }
 
