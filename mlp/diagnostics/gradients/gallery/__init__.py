@@ -25,6 +25,7 @@ from mlp.diagnostics.gradients.gallery import (
     rules,
     softmax_cross_entropy,
 )
+from mlp.diagnostics.gradients.gallery.kinds import formulas, linear_maps, loss_terms, rule_choices
 from mlp.diagnostics.gradients.gallery.planted import PlantedBug
 
 FAMILIES = (
@@ -40,6 +41,10 @@ FAMILIES = (
     deep_supervision,
     rules,
     protocol,
+    formulas,
+    linear_maps,
+    loss_terms,
+    rule_choices,
 )
 BUGS: list[PlantedBug] = [bug for family in FAMILIES for bug in family.BUGS]
 

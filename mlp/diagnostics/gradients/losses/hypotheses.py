@@ -69,12 +69,12 @@ def one_point(point: LossPoint) -> Iterator[tuple[str, str, str]]:
     if f is not None:
         yield *named_factor(f, len(z), z.shape[-1], point.sums), f"{f:.5g} times the right gradient"
         return
+    yield from lost_signs(point)
     written_out = list(formulas(point))
     yield from (one for one in written_out if one[0] != OTHER)
     if point.classes:
         yield from by_class(point)
     yield from written_out
-    yield from lost_signs(point)
     yield from per_slice(a, n)
 
 

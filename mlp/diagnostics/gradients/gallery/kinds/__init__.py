@@ -1,0 +1,1 @@
+"""Further planted bugs, by the kind of evidence that finds them."""

@@ -1,0 +1,248 @@
+"""Learning rules in which one choice of their family is another one."""
+
+import numpy as np
+
+from mlp.diagnostics.gradients.gallery.planted import PlantedBug
+from mlp.learning_rules import AdaGrad, Adam, GradientDescent, Momentum, Nesterov, RMSProp
+from mlp.typing import Array
+
+
+class AdamSquaresTheMean(Adam):
+    """The mean of the squares is taken of the mean m."""
+
+    def change(self, gradient: Array) -> Array:
+        m, v = self.moments["mean"], self.moments["square"]
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
+        v[...] = self.beta2 * v + (1.0 - self.beta2) * m**2
+        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
+        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+
+
+class AdamAbsolute(Adam):
+    """The running mean is of |g|, not of g^2."""
+
+    def change(self, gradient: Array) -> Array:
+        m, v = self.moments["mean"], self.moments["square"]
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
+        v[...] = self.beta2 * v + (1.0 - self.beta2) * abs(gradient)
+        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
+        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+
+
+class AdamAddsSquares(Adam):
+    """The squares come in without 1 - b."""
+
+    def change(self, gradient: Array) -> Array:
+        m, v = self.moments["mean"], self.moments["square"]
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
+        v[...] = self.beta2 * v + gradient**2
+        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
+        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+
+
+class AdamAddsGradients(Adam):
+    """The gradients come in without 1 - b."""
+
+    def change(self, gradient: Array) -> Array:
+        m, v = self.moments["mean"], self.moments["square"]
+        m[...] = self.beta1 * m + gradient
+        v[...] = self.beta2 * v + (1.0 - self.beta2) * gradient**2
+        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
+        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+
+
+class AdamStepsWithTheGradient(Adam):
+    """The step is made with g, not with m."""
+
+    def change(self, gradient: Array) -> Array:
+        m, v = self.moments["mean"], self.moments["square"]
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
+        v[...] = self.beta2 * v + (1.0 - self.beta2) * gradient**2
+        _c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
+        return self.learning_rate * gradient / (np.sqrt(v / c2) + self.eps)
+
+
+class AdamCorrectsTwice(Adam):
+    """The first mean is corrected twice."""
+
+    def change(self, gradient: Array) -> Array:
+        m, v = self.moments["mean"], self.moments["square"]
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
+        v[...] = self.beta2 * v + (1.0 - self.beta2) * gradient**2
+        c1, c2 = (1.0 - self.beta1**self.steps) ** 2, 1.0 - self.beta2**self.steps
+        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+
+
+class AdamMultiplies(Adam):
+    """The first mean is multiplied by the correction."""
+
+    def change(self, gradient: Array) -> Array:
+        m, v = self.moments["mean"], self.moments["square"]
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
+        v[...] = self.beta2 * v + (1.0 - self.beta2) * gradient**2
+        c1, c2 = 1.0 / (1.0 - self.beta1**self.steps), 1.0 - self.beta2**self.steps
+        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+
+
+class AdamExchangesWeights(Adam):
+    """b and 1 - b are exchanged in the mean of the squares."""
+
+    def change(self, gradient: Array) -> Array:
+        m, v = self.moments["mean"], self.moments["square"]
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
+        v[...] = (1.0 - self.beta2) * v + self.beta2 * gradient**2
+        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
+        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+
+
+class AdamWithoutPower(Adam):
+    """The exponent t is missing in the second correction."""
+
+    def change(self, gradient: Array) -> Array:
+        m, v = self.moments["mean"], self.moments["square"]
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
+        v[...] = self.beta2 * v + (1.0 - self.beta2) * gradient**2
+        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2
+        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+
+
+class RMSPropAbsolute(RMSProp):
+    """The running mean is of |g|, not of g^2."""
+
+    def change(self, gradient: Array) -> Array:
+        v = self.moments["square"]
+        v[...] = self.decay * v + (1.0 - self.decay) * abs(gradient)
+        return self.learning_rate * gradient / (np.sqrt(v) + self.eps)
+
+
+class RMSPropAddsUp(RMSProp):
+    """The squares never decay."""
+
+    def change(self, gradient: Array) -> Array:
+        v = self.moments["square"]
+        v += gradient**2
+        return self.learning_rate * gradient / (np.sqrt(v) + self.eps)
+
+
+class RMSPropTooLate(RMSProp):
+    """The root is taken before the new square comes in."""
+
+    def change(self, gradient: Array) -> Array:
+        v = self.moments["square"]
+        step = self.learning_rate * gradient / (np.sqrt(v) + self.eps)
+        v[...] = self.decay * v + (1.0 - self.decay) * gradient**2
+        return step
+
+
+class RMSPropMultiplies(RMSProp):
+    """The gradient is multiplied by the root."""
+
+    def change(self, gradient: Array) -> Array:
+        v = self.moments["square"]
+        v[...] = self.decay * v + (1.0 - self.decay) * gradient**2
+        return self.learning_rate * gradient * (np.sqrt(v) + self.eps)
+
+
+class MomentumGrows(Momentum):
+    """The old velocity is not multiplied by the momentum."""
+
+    def change(self, gradient: Array) -> Array:
+        v = self.moments["velocity"]
+        v += gradient
+        return self.learning_rate * v
+
+
+class MomentumOnTheGradient(Momentum):
+    """The new gradient is multiplied by the momentum, too."""
+
+    def change(self, gradient: Array) -> Array:
+        v = self.moments["velocity"]
+        v += gradient
+        v *= self.momentum
+        return self.learning_rate * v
+
+
+class MomentumExchanged(Momentum):
+    """mu and 1 - mu are exchanged."""
+
+    def change(self, gradient: Array) -> Array:
+        v = self.moments["velocity"]
+        v[...] = (1.0 - self.momentum) * v + self.momentum * gradient
+        return self.learning_rate * v
+
+
+class MomentumRateTwice(Momentum):
+    """The learning rate is in the velocity and in the step."""
+
+    def change(self, gradient: Array) -> Array:
+        v = self.moments["velocity"]
+        v[...] = self.momentum * v + self.learning_rate * gradient
+        return self.learning_rate * v
+
+
+class NesterovLooksBack(Nesterov):
+    """The look ahead has the wrong sign."""
+
+    def change(self, gradient: Array) -> Array:
+        v = self.moments["velocity"]
+        v[...] = self.momentum * v + gradient
+        return self.learning_rate * (gradient - self.momentum * v)
+
+
+class AdaGradAbsolute(AdaGrad):
+    """The sum is of |g|, not of g^2."""
+
+    def change(self, gradient: Array) -> Array:
+        s = self.moments["square_sum"]
+        s += abs(gradient)
+        return self.learning_rate * gradient / (np.sqrt(s) + self.eps)
+
+
+class SignDescent(GradientDescent):
+    """The step is made with the sign of the gradient."""
+
+    def change(self, gradient: Array) -> Array:
+        return self.learning_rate * np.sign(gradient)
+
+
+class HiddenDecay(GradientDescent):
+    """A weight decay is inside that no setting speaks of."""
+
+    def change(self, gradient: Array) -> Array:
+        return self.learning_rate * (gradient + 0.01 * self.flat.data)
+
+
+class NeverMoves(GradientDescent):
+    """The step is always zero."""
+
+    def change(self, gradient: Array) -> Array:
+        return 0.0 * gradient
+
+
+BUGS = [
+    PlantedBug(kind, expected)
+    for kind, expected in (
+        (AdamSquaresTheMean, "square of the mean"),
+        (AdamAbsolute, "not squared"),
+        (AdamAddsSquares, "1 - b forgotten"),
+        (AdamAddsGradients, "1 - b forgotten"),
+        (AdamStepsWithTheGradient, "gradient in place of the mean"),
+        (AdamCorrectsTwice, "bias correction twice"),
+        (AdamMultiplies, "bias correction multiplied"),
+        (AdamExchangesWeights, "decay exchanged"),
+        (AdamWithoutPower, "bias correction without t"),
+        (RMSPropAbsolute, "not squared"),
+        (RMSPropAddsUp, "squares not averaged"),
+        (RMSPropTooLate, "old square"),
+        (RMSPropMultiplies, "divided by the inverse"),
+        (MomentumGrows, "momentum forgotten"),
+        (MomentumOnTheGradient, "momentum on the gradient"),
+        (MomentumExchanged, "momentum exchanged"),
+        (MomentumRateTwice, "learning rate twice"),
+        (NesterovLooksBack, "sign of the velocity"),
+        (AdaGradAbsolute, "not squared"),
+        (SignDescent, "sign of the gradient only"),
+        (HiddenDecay, "hidden weight decay"),
+        (NeverMoves, "weights never move"),
+    )
+]
