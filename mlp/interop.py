@@ -22,26 +22,41 @@ Parameters and buffers of your own layers keep name and layout, unless `torch_na
     def _(layer: MyLayer):
         return [("kernel", "weight", (1, 0))]       # name here, name there, axes of `transpose` on the way there
 
+A file may hold half precision, bfloat16 too, and names that all begin with what PyTorch's wrappers put before them
+(`PREFIXES`). Weights must be finite numbers, and variances not negative; numbers of other kinds are refused.
+
 The companions of a deeply supervised network are left out: a file holds the network alone.
 
 A model that flattens images before an affine layer needs more than this: PyTorch flattens (C, H, W), `mlp` (H, W, C).
 """
 
-from collections.abc import Mapping
+import os
+from collections.abc import Collection, Mapping
 from functools import singledispatch
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from mlp.errors import CheckpointError, ConfigurationError
+from mlp.errors import CheckpointError, ConfigurationError, DamagedError
 from mlp.files import atomic_write
+from mlp.files.stored import open_file
 from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, GroupNorm, Layer
 from mlp.layers.machinery.parameter import join
 from mlp.models.deep_supervision import without_companions
 from mlp.typing import Array, PathLike
 
 COUNTER = "num_batches_tracked"  # PyTorch needs it with a batch norm; it is used only where momentum is None
+PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, torch.compile, Lightning
+BFLOAT16 = "BF16"  # the upper half of a float32; NumPy has no such type
+ELEMENTS = {
+    **{f"F{8 * size}": f"<f{size}" for size in (2, 4, 8)},
+    **{f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "IU" for size in (1, 2, 4, 8)},
+    "BOOL": "?",
+    BFLOAT16: "<u2",
+}
+VARIANCE = "running_var"
+LONGEST_HEADER = 100_000_000  # bytes: the format allows no more
 
 
 @singledispatch
@@ -103,7 +118,7 @@ def to_torch_arrays(model: Layer) -> dict[str, Array]:
     for path, layer in model.named_layers():
         for name, there, axes in torch_names(layer):
             array = state[join(path, name)]
-            arrays[join(path, there)] = np.ascontiguousarray(array if axes is None else array.transpose(axes))
+            arrays[join(path, there)] = np.asarray(array if axes is None else array.transpose(axes), order="C")
         if isinstance(layer, BatchNorm):
             arrays[join(path, COUNTER)] = np.zeros((), np.int64)
     return arrays
@@ -113,11 +128,12 @@ def from_torch_arrays(model: Layer, arrays: Mapping[str, Array]) -> None:
     """Copy arrays with the names and the layout of PyTorch into a model, converted to its dtype.
 
     Raises:
-        CheckpointError: names or shapes do not fit; it lists all of them, and nothing is copied.
+        CheckpointError: names, shapes or values do not fit; it lists all of them, and nothing is copied.
     """
     model = without_companions(model)
     state, problems = model.state_dict(), []
     check_known(model)
+    arrays = without_prefixes(arrays, to_torch_arrays(model))
     unused = {name for name in arrays if name.rpartition(".")[2] != COUNTER}
     for path, layer in model.named_layers():
         for name, there, axes in torch_names(layer):
@@ -127,6 +143,8 @@ def from_torch_arrays(model: Layer, arrays: Mapping[str, Array]) -> None:
                 problems.append(f"{there} {expected} is missing")
             elif arrays[there].shape != expected:
                 problems.append(f"{there} must be {expected}, got {arrays[there].shape}")
+            elif problem := what_is_wrong(arrays[there], state[mine].dtype, lowest=0.0 if name == VARIANCE else None):
+                problems.append(f"{there} {problem}")
             else:
                 state[mine] = arrays[there] if axes is None else arrays[there].transpose(np.argsort(axes))
             unused.discard(there)
@@ -134,6 +152,30 @@ def from_torch_arrays(model: Layer, arrays: Mapping[str, Array]) -> None:
     if problems:
         raise CheckpointError("the weights do not fit the model:\n  " + "\n  ".join(problems))
     model.load_state_dict(state)
+
+
+def without_prefixes(arrays: Mapping[str, Array], expected: Collection[str]) -> Mapping[str, Array]:
+    """Return the arrays without the prefixes that all names have, and none of those that are expected."""
+    for prefix in PREFIXES * len(PREFIXES):  # one may stand before another, in any order
+        if all(name.startswith(prefix) for name in arrays) and not any(name.startswith(prefix) for name in expected):
+            arrays = {name.removeprefix(prefix): array for name, array in arrays.items()}
+    return arrays
+
+
+def what_is_wrong(array: Array, dtype: np.dtype, lowest: float | None = None) -> str:
+    """Say why an array cannot become one of a model, of type `dtype`; "" if it can."""
+    if array.dtype.kind != dtype.kind:
+        advice = ": convert it with .float() before it is saved" if dtype.kind == "f" else ""
+        return f"must be {dtype} numbers, got {array.dtype}{advice}"
+    if dtype.kind != "f":
+        return ""
+    with np.errstate(over="ignore"):
+        values = array.astype(dtype)
+    if count := int((~np.isfinite(values)).sum()):
+        return f"has {count:,} of {values.size:,} values that are NaN or infinite as {dtype}"
+    if lowest is not None and values.size and values.min() < lowest:
+        return f"must not be less than {lowest:g}, got {values.min():g}"
+    return ""
 
 
 def save_safetensors(model: Layer, path: PathLike) -> None:
@@ -155,17 +197,32 @@ def load_safetensors(model: Layer, path: PathLike) -> None:
         CheckpointError: the file is missing or damaged, or names and shapes do not fit; the model stays as it was.
     """
     package = import_safetensors()
+    largest = LONGEST_HEADER + 8 * sum(array.size + 1 for array in to_torch_arrays(model).values())
     try:
-        with open(path, "rb") as file:
-            arrays = package.load(file.read())
+        with open_file(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > largest:
+                raise CheckpointError(f"{path} has {size:,} bytes, the model's weights at most {largest:,}")
+            arrays = {name: as_array(name, stored) for name, stored in package.deserialize(file.read())}
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}") from None
-    except Exception as error:  # a damaged file can raise anything
-        raise CheckpointError(f"{path} cannot be read as safetensors ({type(error).__name__}: {error})") from error
+    except DamagedError as error:
+        raise CheckpointError(f"{path} cannot be read as safetensors ({error})") from error
     try:
         from_torch_arrays(model, arrays)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from None
+
+
+def as_array(name: str, stored: Mapping[str, Any]) -> Array:
+    """Return an array as the package safetensors gives it: dtype, shape, data (bytes)."""
+    if stored["dtype"] not in ELEMENTS:
+        raise CheckpointError(
+            f"{name} holds numbers of type {stored['dtype']} (complex, or of 8 bits and less, say), which are no "
+            "weights here: convert them with .float() before they are saved"
+        )
+    array = np.frombuffer(stored["data"], ELEMENTS[stored["dtype"]]).reshape(stored["shape"])
+    return (array.astype(np.uint32) << 16).view(np.float32) if stored["dtype"] == BFLOAT16 else array
 
 
 def import_safetensors() -> ModuleType:

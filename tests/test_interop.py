@@ -1,6 +1,7 @@
 """Weights to and from PyTorch."""
 
 import builtins
+import json
 
 import numpy as np
 import pytest
@@ -221,3 +222,91 @@ def test_companions_stay_behind(settings):
     state = model.state_dict()
     for name, array in plain.state_dict().items():
         np.testing.assert_array_equal(state[name], array)
+
+
+class Scale(Layer):
+    """y = a x, with one learned number of shape ()."""
+
+    def __init__(self):
+        self.factor = Parameter(np.array(0.5, np.float32))
+
+
+def test_a_single_number_keeps_its_shape():
+    model, other = Scale(), Scale()
+    other.factor.data[...] = 0
+    arrays = to_torch_arrays(model)
+    assert arrays["factor"].shape == ()
+    from_torch_arrays(other, arrays)
+    assert other.factor.data == 0.5
+
+
+def small():
+    return Sequential({"affine": Affine(3, 2), "norm": BatchNorm(2)}).initialize(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("affine.weight", lambda a: np.where(a == a.max(), np.nan, a), "has 1 of 6 values that are NaN or infinite"),
+        ("affine.weight", lambda a: a.astype(np.float64) + 1e300, "has 6 of 6 values .* infinite as float32"),
+        ("affine.bias", lambda a: a > 0, r"must be float32 numbers, got bool: convert it with \.float\(\)"),
+        ("affine.bias", lambda a: a.astype(np.int8), "must be float32 numbers, got int8"),
+        ("affine.bias", lambda a: a.astype(np.complex64), "must be float32 numbers, got complex64"),
+        ("norm.running_var", lambda a: a - 2, "must not be less than 0, got -1"),
+    ],
+)
+def test_values_that_cannot_be_weights_are_refused_and_nothing_is_copied(name, change, message):
+    model = small()
+    before = model.state_dict()
+    arrays = to_torch_arrays(small())
+    arrays[name] = change(arrays[name])
+    arrays["norm.bias"] = arrays["norm.bias"] + 1
+    with pytest.raises(CheckpointError, match=f"{name} {message}"):
+        from_torch_arrays(model, arrays)
+    assert same(model.state_dict(), before)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.", "module._orig_mod.", "_orig_mod.module."])
+def test_prefixes_of_wrappers_are_taken_off(prefix):
+    arrays = {name: array + 1 for name, array in to_torch_arrays(small()).items()}
+    model = small()
+    from_torch_arrays(model, {prefix + name: array for name, array in arrays.items()})
+    np.testing.assert_array_equal(to_torch_arrays(model)["affine.weight"], arrays["affine.weight"])
+
+
+def test_a_prefix_that_belongs_to_the_model_stays():
+    model, other = (Sequential({"module": Affine(3, 2)}).initialize(seed) for seed in (0, 1))
+    from_torch_arrays(other, to_torch_arrays(model))
+    assert same(model.state_dict(), other.state_dict())
+
+
+def write_safetensors(path, kinds):
+    """Write a file of zeros by hand: name -> (type, shape, bytes)."""
+    header, at = {}, 0
+    for name, (kind, shape, size) in kinds.items():
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + bytes(at))
+
+
+def test_types_of_numbers_that_numpy_lacks(tmp_path):
+    pytest.importorskip("safetensors")
+    path, model = tmp_path / "w.safetensors", Sequential(Affine(3, 2)).initialize(0)
+    write_safetensors(path, {"0.weight": ("BF16", [2, 3], 12), "0.bias": ("F16", [2], 4)})
+    content = bytearray(path.read_bytes())
+    content[-16:-14] = b"\xc0\xbf"  # -1.5 in bfloat16: the upper half of 0xBFC00000
+    path.write_bytes(content)
+    load_safetensors(model, path)
+    assert model.state_dict()["0.weight"].tolist() == [[-1.5, 0], [0, 0], [0, 0]]
+    write_safetensors(path, {"0.weight": ("C64", [2, 3], 48), "0.bias": ("F32", [2], 8)})
+    with pytest.raises(CheckpointError, match=r"0\.weight holds numbers of type C64 \(complex.*\.float\(\)"):
+        load_safetensors(model, path)
+
+
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
+    pytest.importorskip("safetensors")
+    with open(tmp_path / "w.safetensors", "wb") as file:
+        file.truncate(2**40)  # a hole: it takes no room
+    with pytest.raises(CheckpointError, match="has 1,099,511,627,776 bytes, the model's weights at most"):
+        load_safetensors(small(), tmp_path / "w.safetensors")
