@@ -25,9 +25,11 @@ def no_gpu_because():
 
 
 def pytest_configure(config):
-    """Let Ctrl-C interrupt, also where the tests were started in the background, with SIGINT ignored."""
+    """Let signals act, also where the tests were started in the background, with SIGINT or (nohup) SIGHUP ignored."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # programs that tests start inherit it
 
 
 def pytest_runtest_setup(item):

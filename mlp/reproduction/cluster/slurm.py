@@ -80,7 +80,11 @@ def cancel_tasks(tasks: Sequence[Task]) -> None:
 
 def largest_array() -> int:
     """Return how many tasks an array may have."""
-    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", command("scontrol", "show", "config"), re.MULTILINE)
+    try:
+        said = command("scontrol", "show", "config")
+    except MlpError:  # squeue has told of it, and sbatch will refuse
+        return LARGEST_ARRAY
+    match = re.search(r"^MaxArraySize\s*=\s*(\d+)", said, re.MULTILINE)
     return max(1, int(match.group(1))) if match else LARGEST_ARRAY
 
 

@@ -87,7 +87,13 @@ def submit(
     with only_submitter(root, dry_run):
         index = RunIndex(root)
         done, waiting = divide(planned, index)
-        queued = tasks_by_folder(queued_tasks(), root)
+        silent = ""
+        try:
+            queued = tasks_by_folder(queued_tasks(), root)
+        except MlpError as error:
+            if not dry_run:
+                raise
+            queued, silent = {}, str(error)  # what would be submitted can be shown on any machine
         tasks = [queued.get(outcome.folder.resolve()) for outcome in waiting]
         to_do = [outcome for outcome, task in zip(waiting, tasks, strict=True) if task is None]
         lines = [f"failed: {outcome.folder}: {outcome.message}" for outcome in done if outcome.status == "failed"]
@@ -103,6 +109,7 @@ def submit(
         if dry_run:
             first = arrays[0]
             return [
+                *([f"none is taken as queued: {silent}"] if silent else []),
                 *lines,
                 f"{first.folder / 'array.sh'}:",
                 first.script,

@@ -130,6 +130,15 @@ def test_submitting_writes_everything_down_and_a_dry_run_nothing(no_slurm, tmp_p
     assert {state.folder.name: state.word for state in states_of(root)[0]} == {"seed-0": "lost", "seed-1": "lost"}
 
 
+def test_a_dry_run_needs_no_slurm(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no squeue there
+    said = submit(runs(0, 1), tmp_path / "runs", Wishes(), None, dry_run=True)
+    assert said[0].startswith("none is taken as queued: there is no squeue on this machine")
+    assert any("#SBATCH --array=0-1" in line for line in said)
+    with pytest.raises(ConfigurationError, match="there is no squeue on this machine"):
+        submit(runs(0, 1), tmp_path / "runs", Wishes(), None)
+
+
 def test_two_submissions_at_once_are_kept_apart(no_slurm, tmp_path):
     (tmp_path / "slurm").mkdir()
     lines = ("import sys", "from mlp.files.locks import only_writer", "with only_writer(sys.argv[1]):")
