@@ -165,8 +165,8 @@ def test_a_mirror_may_be_the_address_of_the_file_itself(root, server):
 class FullDisk:
     """A file that takes 100,000 bytes, and then the disk is full."""
 
-    def __init__(self, *arguments):
-        self.file, self.left = open(*arguments), 100_000  # noqa: SIM115 - closed in __exit__
+    def __init__(self, *arguments, **options):
+        self.file, self.left = open(*arguments, **options), 100_000  # noqa: SIM115 - closed in __exit__
 
     def __getattr__(self, name):
         return getattr(self.file, name)
