@@ -1,7 +1,7 @@
 """MNIST: 70,000 handwritten digits of 28 x 28 pixels in shades of grey.
 
-    train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz,     the official files, packed or not
-    t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz
+    train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz,     the official files, each packed or not;
+    t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz        some tools write t10k-images.idx3-ubyte
     mnist.npz                                                   x_train, y_train, x_test, y_test, as Keras has it
     mnist-train.npz, mnist-valid.npz, mnist-test.npz            inputs (N, 784) in 0 .. 1, and targets: a course's
 
@@ -85,17 +85,20 @@ def digits(images: Array, labels: Array, source: str, label_source: str | None =
 def read_idx(content: bytes, source: str) -> Array:
     """Return the array of bytes in an idx file; it may be packed by gzip."""
     try:
-        if content[:2] == b"\x1f\x8b":
-            with gzip.open(io.BytesIO(content)) as stream:
-                content = stream.read(LARGEST_MEMBER)
-        zeros, kind, num_axes = content[:2], content[2], content[3]
-        header = 4 + 4 * num_axes
-        shape = np.frombuffer(content[4:header], ">u4").tolist()
-        if zeros != bytes(2) or kind != UNSIGNED_BYTE or len(shape) != num_axes:
-            raise ValueError("no idx file of bytes")
-        if math.prod(shape) != len(content) - header:
-            raise ValueError(f"{len(content) - header:,} bytes where the header tells of {math.prod(shape):,}")
-        return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+        with gzip.open(io.BytesIO(content)) if content[:2] == b"\x1f\x8b" else io.BytesIO(content) as stream:
+            start = stream.read(4)
+            zeros, kind, num_axes = start[:2], start[2], start[3]
+            if zeros != bytes(2) or kind != UNSIGNED_BYTE or num_axes not in (1, 2, 3):
+                raise ValueError("no idx file of bytes")
+            shape = np.frombuffer(stream.read(4 * num_axes), ">u4", num_axes).tolist()
+            size = math.prod(shape)
+            if size > LARGEST_MEMBER:
+                raise ValueError(f"the header tells of {size:,} bytes, more than any file of this set has")
+            values = stream.read(size + 1)
+        if len(values) != size:
+            there = f"{len(values):,}" if len(values) < size else f"more than {size:,}"
+            raise ValueError(f"{there} bytes where the header tells of {size:,}")
+        return np.frombuffer(values, np.uint8).reshape(shape)
     except Exception as error:  # a damaged gzip file has errors of several kinds
         raise DataError(f"{source} is truncated or damaged ({type(error).__name__}: {error}): get it again") from error
 
@@ -117,12 +120,14 @@ def pixels(inputs: Array, source: str) -> Array:
     raise DataError(f"{source}: 'inputs' are no bytes divided by 255 or 256: give the images as they were scanned")
 
 
+def spellings(name: str) -> tuple[str, ...]:
+    """Return the names that an idx file may have."""
+    dotted = name.replace("-idx", ".idx")
+    return (f"{name}.gz", name, f"{dotted}.gz", dotted)
+
+
 FORMS = (
-    *(
-        Form(folder, tuple(name + suffix for name in IDX_FILES), read_idx_files)
-        for folder in ("mnist", "MNIST/raw")
-        for suffix in (".gz", "")
-    ),
+    *(Form(folder, IDX_FILES, read_idx_files, spellings=spellings) for folder in ("mnist", "MNIST/raw")),
     Form("mnist", ("mnist.npz",), read_keras),
     Form("mnist", COURSE_FILES, read_course),
 )

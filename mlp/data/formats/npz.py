@@ -22,7 +22,11 @@ import numpy as np
 from mlp.data.image_set import ImageSet, image_set
 from mlp.data.splits import hold_out
 from mlp.errors import DataError
+from mlp.files.stored import read_member
 from mlp.typing import Array, PathLike
+
+UNSUSPICIOUS = 2**26  # bytes of an array that may be as compressible as it likes
+LARGEST_GROWTH = 100  # drawings shrink to a twentieth; zeros to a thousandth
 
 
 def load_npz(path: PathLike) -> tuple[ImageSet, ImageSet]:
@@ -69,7 +73,7 @@ def read_arrays(file: Any, source: object, required: Sequence[str], optional: Se
             missing = [key for key in required if key not in there]
             if missing:
                 raise DataError(f"{source} lacks {', '.join(missing)}: it holds {', '.join(there) or 'nothing'}")
-            return {key: read_member(archive, key) for key in (*required, *optional) if key in there}
+            return {key: read_plain(archive, key) for key in (*required, *optional) if key in there}
     except DataError:
         raise
     except Exception as error:  # a damaged archive can raise anything, MemoryError among them
@@ -78,13 +82,12 @@ def read_arrays(file: Any, source: object, required: Sequence[str], optional: Se
         ) from error
 
 
-def read_member(archive: ZipFile, key: str) -> Array:
-    """Return one array of an open zip archive."""
-    with archive.open(f"{key}.npy") as stream:
-        array = np.lib.format.read_array(stream, allow_pickle=False)
-        if stream.read(1):  # the end is also where zip compares its checksum
-            raise ValueError(f"{key} has more bytes than its header tells")
-    return array
+def read_plain(archive: ZipFile, key: str) -> Array:
+    """Return one array of an open zip archive; a ValueError if it takes more memory than such a file should."""
+    entry = archive.getinfo(f"{key}.npy")
+    if entry.file_size > max(UNSUSPICIOUS, LARGEST_GROWTH * entry.compress_size):
+        raise ValueError(f"{key} grows from {entry.compress_size:,} bytes to {entry.file_size:,}, as no images do")
+    return read_member(archive, entry)
 
 
 def as_images(arrays: Mapping[str, Array], key: str, source: object) -> Array:

@@ -11,10 +11,15 @@ official files of CIFAR are pickles, and an array in a pickle is such a pair too
 Here GLOBAL knows these few names and gives stand-ins of ours for them, which accept plain numeric arrays only; any
 other name is refused when it is fetched, before anything can be called. NumPy's own functions stay out of it: they
 believe a pickle that declares bytes to be an array of pointers.
+
+Keys of dictionaries are texts and numbers only, and there are no sets: a pair of twice the same pair of twice the same
+pair ... takes two bytes for each level, and twice the time to hash. Nor are there bytearrays: the length that the file
+tells would be reserved at once.
 """
 
 import io
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -74,10 +79,31 @@ STAND_INS = {
 }
 
 
+LEFT_OUT = (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET, pickle.BYTEARRAY8)
+KEYS = {pickle.DICT: slice(0, None, 2), pickle.SETITEMS: slice(0, None, 2), pickle.SETITEM: slice(-2, -1)}
+
+
+def with_plain_keys(instruction: Callable[[Any], None], keys: slice) -> Callable[[Any], None]:
+    """Return an instruction that looks at the keys, which lie at `keys` on the stack, before it hashes them."""
+
+    def checked(unpickler: Any) -> None:
+        for key in unpickler.stack[keys]:
+            if not isinstance(key, bytes | str | int | float | None):
+                raise ValueError(f"a {type(key).__name__} as the key of a dictionary")
+        instruction(unpickler)
+
+    return checked
+
+
 # The unpickler that is written in Python: the one in C reserves whatever memory a damaged file asks for
 # (a wrong memo index costs up to 64 GB), and on these files it is the slower of the two.
 class SafeUnpickler(pickle._Unpickler):
     """An unpickler that refuses every global but those in `STAND_INS`."""
+
+    dispatch = {
+        **{code: load for code, load in pickle._Unpickler.dispatch.items() if bytes([code]) not in LEFT_OUT},
+        **{code[0]: with_plain_keys(pickle._Unpickler.dispatch[code[0]], keys) for code, keys in KEYS.items()},
+    }
 
     def __init__(self, content: bytes, source: str) -> None:
         super().__init__(io.BytesIO(content), encoding="bytes")

@@ -1,7 +1,8 @@
 """Where the files of a data set are: in an unpacked folder, or still in the archive that was downloaded.
 
 An archive is read in memory and nothing is extracted: members are asked for by their exact names, so one whose name
-climbs out of the folder ("../x"), or that is a link, is never looked at.
+climbs out of the folder ("../x"), or that is a link, is never looked at. Its compression is what its first bytes say:
+some browsers unpack what they download, and some keep the name. Names may begin with "./": `tar czf x ./folder`.
 """
 
 import gzip
@@ -10,14 +11,25 @@ import os
 import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from mlp.errors import DataError
 from mlp.typing import PathLike
 
-OPENERS: dict[str, Any] = {".gz": gzip.open, ".xz": lzma.open}
-LARGEST_MEMBER = 2**30  # bytes; CIFAR's largest has 155 million. A damaged header can promise anything.
+OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open}  # by how a file begins
+# Bytes: a damaged header can promise anything.
+LARGEST_FILE = 2**30  # a course's MNIST in double precision has 314 million
+LARGEST_MEMBER = 2**28  # CIFAR's largest has 155 million
+LARGEST_ARCHIVE = 2**30  # unpacked; CIFAR's have 190 million
+LARGEST_READ = 2**22  # at once: the name of a member is read whole
+MOST_MEMBERS = 10_000
+
+
+def one_name(name: str) -> tuple[str, ...]:
+    """Return the names under which a file may be there: its own."""
+    return (name,)
 
 
 class MissingDataError(DataError):
@@ -33,13 +45,41 @@ class Form:
         names: the files that are needed.
         read: makes (train, test) out of a dictionary name -> (bytes, source), where source says for messages which
             file that was. It may take files out of the dictionary, to free their memory.
-        archives: names of archives (.tar.gz, .tar.xz), in the order in which to try them.
+        archives: names of archives, in the order in which to try them.
+        spellings: name -> the names under which that file may be there, the usual one first.
     """
 
     folder: str
     names: tuple[str, ...]
     read: Callable[..., Any]
     archives: tuple[Any, ...] = ()
+    spellings: Callable[[str], tuple[str, ...]] = one_name
+
+    def find(self, place: Path) -> dict[str, Path]:
+        """Return name -> path of the files that are there, in a folder."""
+        paths = {name: [place / spelling for spelling in self.spellings(name)] for name in self.names}
+        there = {name: next((path for path in tried if path.is_file()), None) for name, tried in paths.items()}
+        return {name: path for name, path in there.items() if path is not None}
+
+
+class BoundedStream:
+    """A stream for tarfile to read from, which takes no memory, and no time, for sizes that cannot be."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+
+    def tell(self) -> int:
+        return int(self.stream.tell())
+
+    def read(self, size: int) -> bytes:
+        if not 0 <= size <= LARGEST_READ:
+            raise ValueError(f"a header of {size:,} bytes")
+        return bytes(self.stream.read(size))
+
+    def seek(self, position: int) -> None:
+        if not 0 <= position <= LARGEST_ARCHIVE:
+            raise ValueError(f"a member that ends at byte {position:,}")
+        self.stream.seek(position)
 
 
 def find_data_dir(data_dir: PathLike | None = None) -> Path:
@@ -66,9 +106,10 @@ def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: str
     incomplete = []
     for form in forms:
         for place in (data_dir / form.folder, data_dir):
-            missing = [name for name in form.names if not (place / name).is_file()]
+            paths = form.find(place)
+            missing = [form.spellings(name)[0] for name in form.names if name not in paths]
             if not missing:
-                return form.read({name: (read_file(place / name), str(place / name)) for name in form.names})
+                return form.read({name: (read_file(path), str(path)) for name, path in paths.items()})
             if len(missing) < len(form.names):
                 incomplete.append(f"; {place} lacks {', '.join(missing)}")
     for form in forms:
@@ -92,27 +133,40 @@ def advice_for(name: str, page: str) -> str:
 def read_file(path: Path) -> bytes:
     """Return the bytes of a file."""
     try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise DataError(f"{path} has {path.stat().st_size:,} bytes, more than any file of this set")
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def open_archive(path: Path) -> Any:
+    """Open an archive for reading what is packed in it."""
+    with open(path, "rb") as file:
+        start = file.read(8)
+    opener = next((opener for magic, opener in OPENERS.items() if start.startswith(magic)), open)
+    return opener(path, "rb")
+
+
 def read_archive(path: Path, folder: str, names: Sequence[str]) -> dict[str, tuple[bytes, str]]:
-    """Return name -> (bytes, source) of the members folder/name of an archive .tar.gz or .tar.xz."""
+    """Return name -> (bytes, source) of the members folder/name of an archive, packed by gzip or xz, or not."""
     wanted = {f"{folder}/{name}": name for name in names}
     found = {}
     try:
-        with OPENERS[path.suffix](path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
-            for member in archive:  # in the order of the archive: jumping about would decompress it anew each time
-                name = wanted.get(member.name)
+        with open_archive(path) as stream, tarfile.open(fileobj=cast(Any, BoundedStream(stream)), mode="r:") as archive:
+            for count, member in enumerate(archive):  # in order: jumping about would decompress it anew each time
+                if count >= MOST_MEMBERS:
+                    raise ValueError(f"more than {MOST_MEMBERS:,} members")
+                name = wanted.get(member.name.removeprefix("./"))
                 if name is None or not member.isreg():
                     continue
                 if member.size > LARGEST_MEMBER:
                     raise DataError(f"{path}: {member.name} claims {member.size} bytes, more than any file of this set")
                 content: Any = archive.extractfile(member)
-                found[name] = (content.read(), f"{path}:{member.name}")
+                found[name] = (b"".join(iter(partial(content.read, 2**20), b"")), f"{path}:{member.name}")
             while stream.read(2**20):  # to the very end, where the checksum is: a damaged pixel looks like any other
-                pass
+                if stream.tell() > LARGEST_ARCHIVE:
+                    raise ValueError(f"more than {LARGEST_ARCHIVE:,} bytes")
     except DataError:
         raise
     except Exception as error:  # each compression has its own errors for a damaged archive

@@ -58,6 +58,19 @@ def test_idx_files(tmp_path, digits, packed, folder):
     check(tmp_path, digits)
 
 
+def test_idx_files_as_other_tools_leave_them(tmp_path, digits):
+    write_idx(tmp_path, digits, packed=True)
+    for i, name in enumerate(IDX_FILES):
+        path = tmp_path / f"{name}.gz"
+        if i % 3 == 0:
+            path.with_name(name).write_bytes(gzip.decompress(path.read_bytes()))
+            path.unlink()
+            path = path.with_name(name)
+        if i >= 2:
+            path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    check(tmp_path, digits)
+
+
 @pytest.mark.parametrize("folder", ["", "mnist"])
 def test_keras_npz(tmp_path, digits, folder):
     (tmp_path / folder).mkdir(exist_ok=True)
@@ -91,7 +104,10 @@ def test_missing_files_are_said(tmp_path, digits):
         (bytes([0, 1, 8, 1, 0, 0, 0, 1, 5]), "no idx file of bytes"),
         (bytes([0, 0, 13, 1, 0, 0, 0, 1, 0, 0, 0, 0]), "no idx file of bytes"),
         (idx(np.zeros((3, 2), np.uint8))[:-1], "5 bytes where the header tells of 6"),
-        (idx(np.zeros((3, 2), np.uint8)) + b"x", "7 bytes where the header tells of 6"),
+        (idx(np.zeros((3, 2), np.uint8)) + b"x", "more than 6 bytes where the header tells of 6"),
+        (bytes([0, 0, 8, 64]) + b"\0\0\0\1" * 64 + b"x", "no idx file of bytes"),
+        (bytes([0, 0, 8, 0]) + b"x", "no idx file of bytes"),
+        (gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 1]) + bytes(10**6), mtime=0), "more than 1 bytes where"),
         (bytes([0, 0, 8, 2]) + b"\xff" * 8, "truncated or damaged"),
         (gzip.compress(idx(np.zeros(3, np.uint8)), mtime=0)[:-3], "truncated or damaged"),
         (b"<html>404</html>", "no idx file of bytes"),

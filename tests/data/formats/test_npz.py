@@ -56,7 +56,7 @@ def test_grey_images_get_a_channel_axis(tmp_path, arrays):
         ({"images": np.zeros((40, 30), np.uint8)}, r"got \(40, 30\) of uint8"),
         ({"images": np.zeros((0, 6, 5, 3), np.uint8), "labels": np.zeros(0, int)}, r"got \(0, 6, 5, 3\)"),
         ({"images": np.zeros((40, 3, 32, 32), np.uint8)}, r"channels first: save images\.transpose\(0, 2, 3, 1\)"),
-        ({"images": np.array([None] * 40)}, "no .npz file of plain arrays .*allow_pickle=False"),
+        ({"images": np.array([None] * 40)}, "no .npz file of plain arrays .*holds object, not plain numbers"),
         ({"labels": np.zeros(40, np.float32)}, "'labels' must be whole numbers"),
         ({"labels": np.zeros((40, 3), int)}, r"'labels' must be whole numbers of shape \(N,\), got \(40, 3\)"),
         ({"labels": np.zeros(39, int)}, "40 images need as many labels"),
@@ -110,5 +110,24 @@ def test_damage_behind_the_header_is_noticed_by_the_checksum(tmp_path, arrays):
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
-    with pytest.raises(DataError, match="images has more bytes than its header tells"):
+    with pytest.raises(DataError, match=r"images\.npy has another size than its header tells"):
+        load_npz(path)
+
+
+def test_a_header_that_promises_more_than_there_is_takes_no_memory(tmp_path, arrays):
+    path = save(tmp_path, arrays)
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["images.npy"] = members["images.npy"].replace(b"(40, 6, 5, 3), }        ", b"(40, 60000, 50000, 3), }")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    with pytest.raises(DataError, match=r"images\.npy has another size than its header tells"):
+        load_npz(path)
+
+
+def test_an_archive_that_grows_a_thousandfold_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    monkeypatch.setattr("mlp.data.formats.npz.UNSUSPICIOUS", 1000)
+    path = save(tmp_path, {"images": np.zeros((2, 400, 400, 3), np.uint8), "labels": np.arange(2)})
+    with pytest.raises(DataError, match=r"images grows from [\d,]+ bytes to 960,\d+, as no images do"):
         load_npz(path)

@@ -114,3 +114,19 @@ def test_running_out_of_memory_names_the_file(monkeypatch):
     monkeypatch.setattr("mlp.data.formats.safe_pickle.SafeUnpickler.load", out_of_memory)
     with pytest.raises(DataError, match="big is truncated or damaged.*MemoryError"):
         load_pickle(b"", "big")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [b"}%bI1\ns.", b"}(%bI1\nu.", b"(%bI1\nd.", b"\x8f(%b\x90.", b"(%b\x91."],
+    ids=["s", "u", "d", "add", "frozen"],
+)
+def test_keys_that_take_forever_to_hash_are_refused(use):
+    nested = b")" + b"2\x86" * 100  # the pair of the pair of the pair ...
+    with pytest.raises(DataError, match=r"here is truncated or damaged"):
+        load_pickle(b"\x80\x04" + use % nested, "here")
+
+
+def test_bytearrays_whose_length_would_be_reserved_are_refused():
+    with pytest.raises(DataError, match="here is truncated or damaged"):
+        load_pickle(b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b".", "here")

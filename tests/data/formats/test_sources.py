@@ -1,3 +1,4 @@
+import gzip
 import io
 import tarfile
 
@@ -106,3 +107,50 @@ def test_forms_are_tried_in_order_and_folders_before_archives(tmp_path):
         (tmp_path / name).mkdir()
         (tmp_path / name / "a").touch()
         assert load() == name
+
+
+@pytest.mark.parametrize("packed", ["gz", "xz", ""])
+def test_members_may_begin_with_a_dot_and_the_compression_is_that_of_the_bytes(tmp_path, packed):
+    path = tmp_path / f"made.{packed}"
+    pack(path, [("./set/a", b"1"), ("./set/b", b"2")])
+    path.rename(tmp_path / "set.tar.gz")
+    assert {name: content for name, (content, _) in read(tmp_path).items()} == {"a": b"1", "b": b"2"}
+
+
+@pytest.mark.parametrize("suffix", [".tgz", ".tar"])
+def test_other_names_of_archives(tiny_cifar, suffix):
+    path = tiny_cifar.write_archive("gz")
+    content = path.read_bytes()
+    path.unlink()
+    path.with_name(f"cifar-100-python{suffix}").write_bytes(content if suffix == ".tgz" else gzip.decompress(content))
+    assert len(load_cifar100(tiny_cifar.root)) == 2
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
+def test_a_header_that_promises_gigabytes_takes_no_memory(tmp_path, kind):
+    info = tarfile.TarInfo("long")
+    info.type, info.size = kind, 3 * 2**30
+    (tmp_path / "set.tar.gz").write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(2**20)))
+    with pytest.raises(DataError, match=r"a header of 3,221,225,\d+ bytes"):
+        read(tmp_path)
+
+
+def test_archives_of_too_much_are_refused(tmp_path, monkeypatch):
+    pack(tmp_path / "set.tar.gz", [("other", bytes(100_000)), ("set/a", b"1"), ("set/b", b"2")])
+    with monkeypatch.context() as patch:
+        patch.setattr("mlp.data.formats.sources.LARGEST_ARCHIVE", 50_000)
+        with pytest.raises(DataError, match="a member that ends at byte"):
+            read(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("mlp.data.formats.sources.MOST_MEMBERS", 2)
+        with pytest.raises(DataError, match="more than 2 members"):
+            read(tmp_path)
+    assert len(read(tmp_path)) == 2
+
+
+def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
+    (tmp_path / "b").touch()
+    with open(tmp_path / "a", "wb") as file:
+        file.truncate(2**40)  # a hole: it takes no room
+    with pytest.raises(DataError, match="a has 1,099,511,627,776 bytes, more than any file of this set"):
+        read(tmp_path)

@@ -19,6 +19,7 @@ from mlp.typing import Array, PathLike
 
 SIDE, CHANNELS = 32, 3
 PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
+SUFFIXES = (".tar.gz", ".tar.xz", ".tgz", ".tar")
 CIFAR10_BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6))
 
 
@@ -84,12 +85,12 @@ def form(
     train: Sequence[str],
     test: Sequence[str],
 ) -> Form:
-    """Return a `Form` of CIFAR; its archives are `archive` with the suffixes .tar.gz and .tar.xz."""
+    """Return a `Form` of CIFAR; its archives are `archive` with one of `SUFFIXES`."""
     read = partial(
         read_sets, train=train, test=test, read_names=read_names, names_files=names_files, read_batch=read_batch
     )
     names = (*dict.fromkeys(file for file, *_ in names_files), *train, *test)
-    return Form(folder, names, read, (f"{archive}.tar.gz", f"{archive}.tar.xz"))
+    return Form(folder, names, read, tuple(archive + suffix for suffix in SUFFIXES))
 
 
 CIFAR10 = (
