@@ -136,6 +136,9 @@ class RunConfig:
     )
     augment: bool = setting(True, "crop and mirror the training images at random")
     epochs: int = setting(100, "passes over the training images", minimum=1)
+    early_stop: int | None = setting(
+        None, "end when the validation accuracy has not risen for N epochs", minimum=1, unset="never"
+    )
     batch_size: int = setting(100, "images in a step", minimum=1)
     learning_rule: str = setting("adam", "how gradients change the weights", tuple(RULES))
     learning_rate: float = setting(1e-3, "the first learning rate", above=0)

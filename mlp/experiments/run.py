@@ -27,7 +27,17 @@ from mlp.progress import loss_text
 from mlp.training.attempts import attempt
 from mlp.training.checkpoint import load_model
 from mlp.training.history import History
-from mlp.training.hooks import Checkpoint, CompanionLog, CsvLog, Hook, PeakMemory, Progress, StopOnSignal, evaluate
+from mlp.training.hooks import (
+    Checkpoint,
+    CompanionLog,
+    CsvLog,
+    EarlyStop,
+    Hook,
+    PeakMemory,
+    Progress,
+    StopOnSignal,
+    evaluate,
+)
 from mlp.training.hooks.side_files import SideFiles
 from mlp.training.state import TrainingState
 from mlp.training.trainer import Trainer
@@ -97,6 +107,7 @@ def run(
             Checkpoint(folder, {**config.as_dict(), "facts": dataclasses.asdict(facts)}),
             CsvLog(folder / "metrics.csv"),
             SaveFigures(folder, title=run_title(config)),
+            *([EarlyStop(config.early_stop)] if config.early_stop else []),
             stop,
         ]
         loss = make_loss(config, model)
@@ -125,7 +136,7 @@ def train_to_the_end(
     stop_after: int,
     data_dir: PathLike | None,
 ) -> str:
-    """Train, and with all epochs done evaluate the test images; return a sentence about it.
+    """Train, and at the end, of all epochs or where a hook has ended it, evaluate the test images; return a sentence.
 
     Args:
         batches: for training, validation and test. stop_after: how many epochs are to exist at the end.
@@ -140,16 +151,27 @@ def train_to_the_end(
         f"{run_title(config)}: {parameters:,} parameters{more}, {train.num_images:,} training and "
         f"{valid.num_images:,} validation images, engine {trainer.engine.name}, results in {folder.path}"
     )
-    if trainer.epoch < last:
+    if trainer.epoch < last and early_stop_of(trainer) is None:
         estimate_cost(trainer, train, valid, test).report(last - trainer.epoch)
     trainer.fit(train, valid, epochs=config.epochs, stop_after=last)
     mention_bad_loss(trainer.history, train.image_set.num_classes)
-    if trainer.epoch < config.epochs:
+    if trainer.epoch < config.epochs and not trainer.stopping:
         print(f"stopped after epoch {trainer.epoch} of {config.epochs}: --resume continues it, the test comes last")
         return f"stopped after epoch {trainer.epoch} of {config.epochs}, as --stop-after asked"
+    outcome = "finished"
+    if trainer.epoch < config.epochs:
+        early = early_stop_of(trainer)
+        reason = "a hook asked for it" if early is None else early.reason
+        outcome = f"ended early, after epoch {trainer.epoch} of {config.epochs}: {reason}"
+        print(outcome)
     more_results = write_scene(folder, run_title(config), data_dir) if config.dataset in SCENES else {}
     write_json(folder / "test.json", test_results(folder, trainer, test) | more_results)
-    return "finished"
+    return outcome
+
+
+def early_stop_of(trainer: TrainingState) -> EarlyStop | None:
+    """Return the hook for which the epochs done so far are enough; None without one."""
+    return next((h for h in trainer.hooks if isinstance(h, EarlyStop) and h.ends(trainer.history)), None)
 
 
 def test_results(folder: RunFolder, trainer: Trainer, test_batches: Batches) -> dict[str, Any]:

@@ -3,12 +3,13 @@
 from mlp.checks import names_elsewhere
 from mlp.training.checkpoint import load_checkpoint, load_model, save_checkpoint
 from mlp.training.history import History, LayerTable
-from mlp.training.hooks import Checkpoint, CsvLog, Evaluate, Hook, Progress, StopOnNonFinite, evaluate
+from mlp.training.hooks import Checkpoint, CsvLog, EarlyStop, Evaluate, Hook, Progress, StopOnNonFinite, evaluate
 from mlp.training.trainer import Trainer
 
 __all__ = [
     "Checkpoint",
     "CsvLog",
+    "EarlyStop",
     "Evaluate",
     "History",
     "Hook",

@@ -4,6 +4,7 @@ from mlp.training.hooks.base import Hook
 from mlp.training.hooks.checkpoint import Checkpoint
 from mlp.training.hooks.companion_log import CompanionLog
 from mlp.training.hooks.csv_log import CsvLog
+from mlp.training.hooks.early_stop import EarlyStop
 from mlp.training.hooks.evaluate import Evaluate, evaluate
 from mlp.training.hooks.keep_weights import KeepWeights
 from mlp.training.hooks.peak_memory import PeakMemory
@@ -15,6 +16,7 @@ __all__ = [
     "Checkpoint",
     "CompanionLog",
     "CsvLog",
+    "EarlyStop",
     "Evaluate",
     "Hook",
     "KeepWeights",

@@ -1,0 +1,37 @@
+"""A run that ends early is a finished run: tested, noted, and left alone by a resume."""
+
+import json
+
+from mlp.experiments import run
+from mlp.experiments.run import SaveFigures
+from mlp.training.attempts import read_attempts
+from mlp.training.hooks import Hook
+
+
+def test_a_run_that_ends_early_is_tested_and_says_why(small, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(SaveFigures, "draw", lambda self, history: None)
+    folder, settings = tmp_path / "run", {**small, "epochs": 9, "learning_rate": 1e-12, "early_stop": 2}
+    history = run(folder, settings)
+    sentence = "ended early, after epoch 3 of 9: the validation accuracy has not risen for 2 epochs"
+    assert len(history.rows) == 3
+    assert sentence in capsys.readouterr().out
+    assert read_attempts(folder)[-1].note == sentence
+    assert json.loads((folder / "config.json").read_text())["settings"]["early_stop"] == 2
+    test = (folder / "test.json").read_text()
+
+    assert len(run(folder, {}, resume=True).rows) == 3
+    printed = capsys.readouterr().out
+    assert sentence in printed
+    assert "estimate" not in printed
+    assert (folder / "test.json").read_text() == test
+
+
+def test_any_hook_may_end_a_run(small, tmp_path, monkeypatch, capsys):
+    class Stop(Hook):
+        def after_epoch(self, trainer, row):
+            trainer.stop()
+
+    monkeypatch.setattr(SaveFigures, "draw", lambda self, history: None)
+    run(tmp_path / "run", {**small, "epochs": 9}, more_hooks=[Stop()])
+    assert "ended early, after epoch 1 of 9: a hook asked for it" in capsys.readouterr().out
+    assert (tmp_path / "run" / "test.json").exists()
