@@ -17,29 +17,38 @@ For job schedulers: the signal USR2 ends the run after the epoch in progress, wi
 that another process is writing to the folder; every other error is 2.
 """
 
+import dataclasses
+from pathlib import PurePath
 from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
 from mlp.commands.shared.trust import add_trust_flag
 from mlp.diagnostics.smoothness import Smoothness
 from mlp.errors import ConfigurationError
-from mlp.experiments.config import add_flags, given_settings
+from mlp.experiments.config import RunConfig, add_flags, given_settings
 from mlp.experiments.run import run
+from mlp.reproduction.index import NOT_IDENTITY, name_of
 from mlp.training.hooks import Hook, KeepWeights
 
 OUTLIVES_READER = True
+NO_VARIANT = ("model", "epochs", "early_stop", *NOT_IDENTITY)
 
 
 def main() -> int:
     parser = CommandLine(__doc__)
     add_flags(parser)
     paths = parser.add_argument_group("paths and interruptions")
-    paths.add_argument("--out", type=path_argument, help="folder of the run (default: runs/<model>)")
+    paths.add_argument("--out", type=path_argument, help="folder of the run (default: in runs/, named by its settings)")
     paths.add_argument(
         "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
     )
     paths.add_argument("--download", action="store_true", help="download the data set if it is missing")
     paths.add_argument("--resume", action="store_true", help="continue the run in --out; settings may be left out")
+    paths.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="start anew where --out holds a run, which is moved to OUT-old-1, -2 ...",
+    )
     paths.add_argument("--stop-after", type=int, metavar="N", help="stop after epoch N; the schedule still spans all")
     paths.add_argument("--statistics", action="store_true", help="also record and draw what flows between the layers")
     paths.add_argument("--keep-weights", action="store_true", help="keep the weights of every epoch, in OUT/weights/")
@@ -58,12 +67,13 @@ def main() -> int:
     arguments = parser.parse_args()
 
     given = given_settings(arguments)
-    out = arguments.out or f"runs/{given.get('model', 'vgg08').rpartition(':')[2]}"
+    out = arguments.out or default_folder(given)
     run(
         out,
         given,
         arguments.data_dir,
         resume=arguments.resume,
+        overwrite=arguments.overwrite,
         stop_after=arguments.stop_after,
         download=arguments.download,
         statistics=arguments.statistics,
@@ -72,6 +82,20 @@ def main() -> int:
         trust_code=arguments.trust_code,
     )
     return 0
+
+
+def default_folder(given: dict[str, Any]) -> str:
+    """Return the folder of a run for which none was named: "runs/vgg38_norm-batch_residual".
+
+    Its name says what differs from the defaults, as in `mlp.reproduction`, so that another variant has another folder.
+    How long it trains, and on which machine, makes no variant.
+    """
+    defaults = RunConfig()
+    names = (f.name for f in dataclasses.fields(RunConfig) if f.name in given and f.name not in NO_VARIANT)
+    variant = {name: given[name] for name in names if given[name] != getattr(defaults, name)}
+    if "dataset" in variant:
+        variant["dataset"] = PurePath(variant["dataset"]).name or variant["dataset"]
+    return f"runs/{name_of(variant, first=given.get('model', defaults.model).rpartition(':')[2])}"
 
 
 def probes(arguments: Any, out: str) -> list[Hook]:

@@ -24,7 +24,7 @@ from mlp.files import write_arrays, write_figure, write_json
 from mlp.layers import Layer, frozen_buffers
 from mlp.models.deep_supervision import without_companions
 from mlp.progress import loss_text
-from mlp.training.attempts import attempt
+from mlp.training.attempts import attempt, put_away
 from mlp.training.checkpoint import load_model
 from mlp.training.history import History
 from mlp.training.hooks import (
@@ -55,6 +55,7 @@ def run(
     data_dir: PathLike | None = None,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     stop_after: int | None = None,
     download: bool = False,
     statistics: bool = False,
@@ -68,6 +69,7 @@ def run(
         out: the folder. given: settings that differ from RunConfig's defaults, a dict.
         data_dir: where data sets are; None for MLP_DATA_DIR or ./data.
         resume: continue the run in `out`; if there is none, start it.
+        overwrite: move a run that is in `out` away, and start anew.
         stop_after: end once this many epochs exist, of a schedule that spans all of them.
         download: get a data set that is missing.
         statistics: record `mlp.diagnostics.statistics` too; they change no other number of the run.
@@ -84,10 +86,12 @@ def run(
     """
     if stop_after is not None and stop_after < 1:
         raise ConfigurationError(f"--stop-after must be at least 1, got {stop_after}")
+    if overwrite and resume:
+        raise ConfigurationError("--resume continues the run that --overwrite would put away: leave one of them out")
     stop = StopOnSignal()
     with stop.listening():
         folder = RunFolder(out)
-        config = folder.open(given, resume)
+        config = folder.open(given, resume, overwrite)
         require_device(config.device)
         images = load_images(config, data_dir, download)
         train = images[0]
@@ -113,6 +117,8 @@ def run(
         loss = make_loss(config, model)
         how: dict[str, Any] = {"engine": config.engine, "threads": threads, "precision": config.precision}
         trainer = Trainer(model, loss, rule, schedule, hooks, **how)
+        if overwrite:
+            put_away(folder.path)
         folder.path.mkdir(parents=True, exist_ok=True)
         with attempt(folder.path) as this:
             folder.open(given, resume)  # once more: another run may have written there while the data were loaded

@@ -182,7 +182,7 @@ class RunFolder:
             reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise damaged(self / "test.json", reason) from None
 
-    def open(self, given: dict[str, Any], resume: bool) -> RunConfig:
+    def open(self, given: dict[str, Any], resume: bool, overwrite: bool = False) -> RunConfig:
         """Prepare the folder for a run and return the run's RunConfig.
 
         Args:
@@ -190,12 +190,16 @@ class RunFolder:
                 the values of the run that is resumed.
             resume: whether to continue the run in the folder. In a folder without one, or where no epoch was
                 finished, a new run starts.
+            overwrite: whether a run in the folder will be moved away; then it may be any.
 
         Raises:
             CheckpointError: there is a run already and resume is not set, or it has other settings or no checkpoint.
         """
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file: --out must name a folder")
+        if overwrite:
+            self.require_own_folder()
+            return RunConfig(**with_dataset_settings(given))
         stored: Any = self.stored_settings()
         if self.has_epochs and not self.latest.exists():
             result = next(name for name in ("test.json", "metrics.csv") if (self / name).exists())
@@ -212,11 +216,22 @@ class RunFolder:
         if stored is not None and not resume and self.has_epochs:
             raise CheckpointError(
                 f"{self.path} holds a run already ({self.progress(stored)}): add --resume to continue it, or choose "
-                "another --out"
+                "another --out, or --overwrite it"
             )
         if stored is None and self.latest.exists():
             raise CheckpointError(f"{self.path} has a checkpoint but no config.json: choose another --out")
         return RunConfig(**with_dataset_settings({**((resume and stored) or {}), **given}))
+
+    def require_own_folder(self) -> None:
+        """Raise an error unless this is the folder of a run, or has nothing in it, so that it may be moved away."""
+        if not self.path.exists() or not any(self.path.iterdir()):
+            return
+        if self.stored_settings() is None:
+            raise CheckpointError(
+                f"{self.path} holds no run, but other files: --overwrite puts only runs away; choose another --out"
+            )
+        if Path.cwd().is_relative_to(self.path.resolve()):
+            raise CheckpointError(f"--overwrite cannot move {self.path} away while you are in it: go to another folder")
 
     def progress(self, stored: Mapping[str, Any]) -> str:
         """Return what the run is and how far it got: "vgg08 on cifar100, after epoch 3 of 100"."""

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,22 @@ def attempt(folder: Path) -> Iterator["Attempt"]:
             this.end(status, f"{type(error).__name__}: {text_of(error)}")
             raise
         this.end(0, this.outcome)
+
+
+def put_away(folder: Path) -> None:
+    """Move a run's folder, if there is one with files in it, to the first free name of FOLDER-old-1, -2, ...
+
+    Raises:
+        FolderInUseError: another process writes there.
+    """
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    with attempt(folder):  # nobody else is at work there
+        pass
+    names = (folder.with_name(f"{folder.name}-old-{number}") for number in count(1))
+    place = next(path for path in names if not os.path.lexists(path))
+    os.rename(folder, place)  # a process that begins to write there in this moment notices it, and writes nothing more
+    print(f"the run that was in {folder} is in {place} now")
 
 
 class Attempt:
