@@ -64,7 +64,7 @@ def test_a_folder_in_which_no_epoch_was_finished_starts_afresh(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"settings": RunConfig(seed=3, epochs=7).as_dict()}))
     assert folder.open({"seed": 4}, resume=False) == RunConfig(seed=4)
     assert folder.open({"seed": 4}, resume=True) == RunConfig(seed=4, epochs=7)
-    (tmp_path / "metrics.csv").write_text("")
+    (tmp_path / "metrics.csv").write_text("epoch\n1\n2\n")
     with pytest.raises(CheckpointError, match="has a metrics.csv, but no checkpoint-latest.npz to continue from"):
         folder.open({}, resume=True)
     folder.latest.write_bytes(b"")
