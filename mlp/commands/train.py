@@ -17,21 +17,18 @@ For job schedulers: the signal USR2 ends the run after the epoch in progress, wi
 that another process is writing to the folder; every other error is 2.
 """
 
-import dataclasses
-from pathlib import PurePath
 from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
 from mlp.commands.shared.trust import add_trust_flag
 from mlp.diagnostics.smoothness import Smoothness
 from mlp.errors import ConfigurationError
-from mlp.experiments.config import RunConfig, add_flags, given_settings
+from mlp.experiments.config import add_flags, given_settings
+from mlp.experiments.naming import default_folder
 from mlp.experiments.run import run
-from mlp.reproduction.index import NOT_IDENTITY, name_of
 from mlp.training.hooks import Hook, KeepWeights
 
 OUTLIVES_READER = True
-NO_VARIANT = ("model", "epochs", "early_stop", *NOT_IDENTITY)
 
 
 def main() -> int:
@@ -82,20 +79,6 @@ def main() -> int:
         trust_code=arguments.trust_code,
     )
     return 0
-
-
-def default_folder(given: dict[str, Any]) -> str:
-    """Return the folder of a run for which none was named: "runs/vgg38_norm-batch_residual".
-
-    Its name says what differs from the defaults, as in `mlp.reproduction`, so that another variant has another folder.
-    How long it trains, and on which machine, makes no variant.
-    """
-    defaults = RunConfig()
-    names = (f.name for f in dataclasses.fields(RunConfig) if f.name in given and f.name not in NO_VARIANT)
-    variant = {name: given[name] for name in names if given[name] != getattr(defaults, name)}
-    if "dataset" in variant:
-        variant["dataset"] = PurePath(variant["dataset"]).name or variant["dataset"]
-    return f"runs/{name_of(variant, first=given.get('model', defaults.model).rpartition(':')[2])}"
 
 
 def probes(arguments: Any, out: str) -> list[Hook]:

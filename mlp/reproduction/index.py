@@ -9,8 +9,6 @@ root. Device and engine do not count: they decide how numbers are computed, not 
     index.place(run)                                                      the folder that holds it, or will
 """
 
-import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,36 +17,15 @@ from typing import Any
 from mlp.errors import CheckpointError, DamagedError
 from mlp.experiments.comparison import RunRecord, read_run
 from mlp.experiments.config import RunConfig
+from mlp.experiments.naming import NOT_IDENTITY, digest_of
 from mlp.experiments.run_folder import RunFolder
 from mlp.typing import PathLike
-
-NOT_IDENTITY = ("device", "engine")
-LONGEST_NAME = 150  # characters of a folder's name
 
 
 def identity(settings: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return what two runs have in common if they are the same: all settings but where and how they are computed."""
     config = RunConfig(**settings).as_dict()
     return tuple((name, value) for name, value in config.items() if name not in NOT_IDENTITY)
-
-
-def name_of(settings: Mapping[str, Any], first: str = "") -> str:
-    """Return a folder's name made of settings: "vgg38_norm-batch_residual_seed-0"; `first` comes first.
-
-    What no file system should have to bear (slashes, brackets, very long names) is replaced, and a few digits of a
-    digest are added there, so that different settings still have different names.
-    """
-    parts = [name if value is True else f"{name}-{value}" for name, value in settings.items()]
-    whole = "_".join(filter(None, [first, *parts])) or "run"
-    plain = re.sub(r"[^\w.+=-]+", "-", whole, flags=re.ASCII).strip("-.")
-    if plain == whole and len(plain) <= LONGEST_NAME:
-        return plain
-    return f"{plain[: LONGEST_NAME - 9]}_{digest_of(whole)}"
-
-
-def digest_of(value: object) -> str:
-    """Return eight hexadecimal digits of a digest of what `repr` says."""
-    return hashlib.sha256(repr(value).encode()).hexdigest()[:8]
 
 
 @dataclass

@@ -19,7 +19,8 @@ from typing import Any
 
 from mlp.experiments.comparison import RunRecord
 from mlp.experiments.config import RunConfig
-from mlp.reproduction.index import PlannedRun, RunIndex, each_once, name_of
+from mlp.experiments.naming import name_of
+from mlp.reproduction.index import PlannedRun, RunIndex, each_once
 from mlp.reproduction.reports import NamedRun, Row, runs_of
 from mlp.reproduction.scale import FULL, QUICK, Scale
 from mlp.typing import PathLike

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from mlp.commands import sweep
+from mlp.experiments.naming import name_of
 from mlp.reproduction import queue
-from mlp.reproduction.index import RunIndex, name_of
+from mlp.reproduction.index import RunIndex
 from mlp.reproduction.sweep.grid import combine, draw_points, plan_sweep, read_values
 from mlp.reproduction.sweep.results import luck
 from mlp.training.attempts import read_attempts

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import mlp.reproduction.cluster as here
 from mlp.errors import ConfigurationError, FolderInUseError, MlpError
+from mlp.experiments.naming import name_of
 from mlp.files import write_text
 from mlp.files.locks import only_writer
 from mlp.reproduction.cluster.slurm import Task, largest_array, queued_tasks, seconds_of, submit_script
-from mlp.reproduction.index import PlannedRun, RunIndex, name_of
+from mlp.reproduction.index import PlannedRun, RunIndex
 from mlp.reproduction.work import THREAD_LIMITS, Outcome, divide, train_command, words_of, write_planned
 from mlp.training.attempts import COLUMNS
 from mlp.typing import PathLike

@@ -17,7 +17,8 @@ from typing import Any
 
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig, flag_of, kind_of
-from mlp.reproduction.index import PlannedRun, each_once, name_of
+from mlp.experiments.naming import name_of
+from mlp.reproduction.index import PlannedRun, each_once
 from mlp.rng import generator
 
 Values = Mapping[str, Sequence[Any]]

@@ -15,13 +15,14 @@ import pytest
 
 from mlp.commands import reproduce, sweep
 from mlp.errors import ConfigurationError, FolderInUseError, MlpError
+from mlp.experiments.naming import name_of
 from mlp.files.locks import only_writer
 from mlp.reproduction.cluster import states as stating
 from mlp.reproduction.cluster import submit as submitting
 from mlp.reproduction.cluster.slurm import Task, seconds_of
 from mlp.reproduction.cluster.states import known_runs, state_of, states_of, text_of
 from mlp.reproduction.cluster.submit import Wishes, make_arrays, margin_of, read_tasks, submit, warnings_of
-from mlp.reproduction.index import PlannedRun, RunIndex, name_of
+from mlp.reproduction.index import PlannedRun, RunIndex
 from mlp.reproduction.work import LOG, Outcome, divide, write_planned
 from mlp.training.attempts import ATTEMPTS, Event, read_attempts
 

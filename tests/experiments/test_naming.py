@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlp.commands.train import default_folder
+from mlp.experiments.naming import default_folder
 
 
 @pytest.mark.parametrize(

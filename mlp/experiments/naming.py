@@ -1,0 +1,47 @@
+"""What the folders of runs are called: by the settings that differ from the defaults."""
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from mlp.experiments.config import RunConfig
+
+NOT_IDENTITY = ("device", "engine")  # they decide how numbers are computed, not which
+NO_VARIANT = ("model", "epochs", "early_stop", *NOT_IDENTITY)
+LONGEST_NAME = 150  # characters of a folder's name
+
+
+def default_folder(given: dict[str, Any]) -> str:
+    """Return the folder of a run for which none was named: "runs/vgg38_norm-batch_residual".
+
+    Its name says what differs from the defaults, as in `mlp.reproduction`, so that another variant has another folder.
+    How long it trains, and on which machine, makes no variant.
+    """
+    defaults = RunConfig()
+    names = (f.name for f in dataclasses.fields(RunConfig) if f.name in given and f.name not in NO_VARIANT)
+    variant = {name: given[name] for name in names if given[name] != getattr(defaults, name)}
+    if "dataset" in variant:
+        variant["dataset"] = PurePath(variant["dataset"]).name or variant["dataset"]
+    return f"runs/{name_of(variant, first=given.get('model', defaults.model).rpartition(':')[2])}"
+
+
+def name_of(settings: Mapping[str, Any], first: str = "") -> str:
+    """Return a folder's name made of settings: "vgg38_norm-batch_residual_seed-0"; `first` comes first.
+
+    What no file system should have to bear (slashes, brackets, very long names) is replaced, and a few digits of a
+    digest are added there, so that different settings still have different names.
+    """
+    parts = [name if value is True else f"{name}-{value}" for name, value in settings.items()]
+    whole = "_".join(filter(None, [first, *parts])) or "run"
+    plain = re.sub(r"[^\w.+=-]+", "-", whole, flags=re.ASCII).strip("-.")
+    if plain == whole and len(plain) <= LONGEST_NAME:
+        return plain
+    return f"{plain[: LONGEST_NAME - 9]}_{digest_of(whole)}"
+
+
+def digest_of(value: object) -> str:
+    """Return eight hexadecimal digits of a digest of what `repr` says."""
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:8]
