@@ -222,7 +222,7 @@ def snapshot(folder):
         (["--model", "vgg09"], "got 9: try 8 or 14"),
         (["--model", "resnet"], "--model must be vgg08, vgg38, vgg<depth>, ssrn or FILE.py:function, got 'resnet'"),
         (["--norm", "bach"], "--norm must be one of none, batch, layer, instance, group, got 'bach'"),
-        (["--learning-rule", "sgd"], "--learning-rule must be one of gradient_descent, momentum, nesterov"),
+        (["--learning-rule", "lion"], "--learning-rule must be one of gradient_descent, momentum, nesterov"),
         (["--learning-rate", "0"], "--learning-rate must be greater than 0, got 0"),
         (["--learning-rate", "-1"], "--learning-rate must be greater than 0"),
         (["--learning-rate", "nan"], "--learning-rate must be greater than 0"),
