@@ -42,6 +42,11 @@ def main() -> int:
     paths.add_argument("--download", action="store_true", help="download the data set if it is missing")
     paths.add_argument("--resume", action="store_true", help="continue the run in --out; settings may be left out")
     paths.add_argument(
+        "--stretch-schedule",
+        action="store_true",
+        help="with --resume and more --epochs: a schedule that spans all epochs becomes that of the new number",
+    )
+    paths.add_argument(
         "--overwrite",
         action="store_true",
         help="start anew where --out holds a run, which is moved to OUT-old-1, -2 ...",
@@ -71,6 +76,7 @@ def main() -> int:
         arguments.data_dir,
         resume=arguments.resume,
         overwrite=arguments.overwrite,
+        stretch_schedule=arguments.stretch_schedule,
         stop_after=arguments.stop_after,
         download=arguments.download,
         statistics=arguments.statistics,

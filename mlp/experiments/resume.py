@@ -1,15 +1,20 @@
 """Continuing a run: the checkpoint must be of this run, on this data, and the best weights must still be there.
 
 All of it is looked at before the first step, so that nobody finds out after the last one.
+
+A run may go further than its end: with more epochs than before, it continues as if it had been begun with them, where
+the learning rate does not depend on their number. Where it does (a cosine over all epochs), the epochs that are done
+had another schedule than the new one begins with. That is no run that anybody could repeat in one go, so it must be
+asked for.
 """
 
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from mlp.errors import CheckpointError, DamagedError
+from mlp.errors import CheckpointError, ConfigurationError, DamagedError
 from mlp.experiments.build import run_title
-from mlp.experiments.config import RunConfig
+from mlp.experiments.config import LENGTH_SCHEDULES, RunConfig
 from mlp.experiments.run_folder import Facts, RunFolder
 from mlp.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, stored_settings
 from mlp.training.state import TrainingState
@@ -18,10 +23,16 @@ from mlp.typing import Array
 SAME_DATA = ("image_shape", "class_names", "num_images", "data")
 
 
-def resume_run(folder: RunFolder, trainer: TrainingState, config: RunConfig, facts: Facts) -> None:
+def resume_run(
+    folder: RunFolder, trainer: TrainingState, config: RunConfig, facts: Facts, stretch_schedule: bool = False
+) -> None:
     """Put a Trainer into the state of the latest checkpoint of a folder.
 
+    Args:
+        stretch_schedule: whether a schedule over all epochs may become that of a greater number of epochs.
+
     Raises:
+        ConfigurationError: it would have to, and may not.
         CheckpointError: a checkpoint is missing or damaged, or belongs to other settings or other data.
     """
     try:
@@ -31,9 +42,37 @@ def resume_run(folder: RunFolder, trainer: TrainingState, config: RunConfig, fac
         raise DamagedError(f"{error}; {advice}{advice and ', or '}start again with another --out") from None
     check_same_run(folder, arrays, config, facts)
     load_checkpoint(folder.latest, trainer, arrays)
+    before = folder.load()[0]
+    if config.epochs > before.epochs:
+        check_schedule(trainer, before, config, stretch_schedule)
     keep_best(folder, trainer, config, facts)
+    if config.epochs > before.epochs:  # the checkpoint first: the same command finds its way from between the two
+        save_checkpoint(folder.latest, trainer, {**config.as_dict(), "facts": dataclasses.asdict(facts)})
+        folder.write_more_epochs(config)
     print(f"resuming {folder.path} after epoch {trainer.epoch} of {config.epochs}: {run_title(config)}")
     folder.mention_changed_code()
+
+
+def check_schedule(trainer: TrainingState, before: RunConfig, now: RunConfig, may_stretch: bool) -> None:
+    """Say how a schedule over all epochs changes with their number; raise ConfigurationError if it may not.
+
+    Args:
+        before, now: the settings, with another number of epochs.
+    """
+    spans_all = now.schedule in LENGTH_SCHEDULES and now.schedule_length is None
+    if trainer.schedule is None or not (spans_all or now.companions != "none"):
+        return
+    last_step = now.epochs * (trainer.step // trainer.epoch) - 1
+    first, last = float(trainer.schedule(trainer.step)), float(trainer.schedule(last_step))
+    what = f"the schedule {now.schedule}" if spans_all else "the weight of the companions' losses"
+    change = (
+        f"{what} spans all epochs: with {now.epochs} in place of {before.epochs}, the learning rate is {first:.2e} in "
+        f"epoch {trainer.epoch + 1} (it was {trainer.history.rows[-1]['learning_rate']:.2e} in epoch {trainer.epoch}) "
+        f"and {last:.2e} in epoch {now.epochs}"
+    )
+    if not may_stretch:
+        raise ConfigurationError(f"{change}; add --stretch-schedule if you want this, or start anew with another --out")
+    print(f"note: {change}")
 
 
 def check_same_run(folder: RunFolder, arrays: Mapping[str, Array], config: RunConfig, facts: Facts) -> None:
@@ -43,8 +82,11 @@ def check_same_run(folder: RunFolder, arrays: Mapping[str, Array], config: RunCo
         CheckpointError: they are not; it names them.
     """
     saved = stored_settings(folder.latest, arrays)
-    in_folder = dataclasses.asdict(folder.load()[1])
+    before, facts_before = folder.load()
+    in_folder = dataclasses.asdict(facts_before)
     trained = {**in_folder, **(saved.pop("facts", None) or {})}
+    if saved.get("epochs") == before.epochs:  # config.epochs may be more
+        saved["epochs"] = config.epochs
     lines = differences(saved, config.as_dict())
     if lines:
         raise CheckpointError(

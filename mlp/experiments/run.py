@@ -56,6 +56,7 @@ def run(
     *,
     resume: bool = False,
     overwrite: bool = False,
+    stretch_schedule: bool = False,
     stop_after: int | None = None,
     download: bool = False,
     statistics: bool = False,
@@ -70,6 +71,7 @@ def run(
         data_dir: where data sets are; None for MLP_DATA_DIR or ./data.
         resume: continue the run in `out`; if there is none, start it.
         overwrite: move a run that is in `out` away, and start anew.
+        stretch_schedule: allow more epochs in a resume where the schedule depends on their number.
         stop_after: end once this many epochs exist, of a schedule that spans all of them.
         download: get a data set that is missing.
         statistics: record `mlp.diagnostics.statistics` too; they change no other number of the run.
@@ -123,7 +125,7 @@ def run(
         with attempt(folder.path) as this:
             folder.open(given, resume)  # once more: another run may have written there while the data were loaded
             if folder.latest.exists():
-                resume_run(folder, trainer, config, facts)
+                resume_run(folder, trainer, config, facts, stretch_schedule)
             elif resume or (folder / "config.json").exists():
                 print(f"{folder.path} holds no finished epoch: starting from the beginning")
                 folder.best.unlink(missing_ok=True)  # of an epoch that was interrupted

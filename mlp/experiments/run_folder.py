@@ -194,6 +194,7 @@ class RunFolder:
 
         Raises:
             CheckpointError: there is a run already and resume is not set, or it has other settings or no checkpoint.
+                More epochs than before are allowed in a resume, see `mlp.experiments.resume`.
         """
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file: --out must name a folder")
@@ -207,7 +208,8 @@ class RunFolder:
                 f"{self.path} has a {result}, but no {self.latest.name} to continue from: choose another --out"
             )
         different = {name: value for name, value in given.items() if stored is not None and stored[name] != value}
-        if different and self.has_epochs:
+        more_epochs = resume and different.keys() == {"epochs"} and is_more(different["epochs"], stored["epochs"])
+        if different and self.has_epochs and not more_epochs:
             lines = [f"  {name}: {stored[name]!r} there, {value!r} here" for name, value in different.items()]
             raise CheckpointError(
                 f"{self.path} holds a run with another configuration ({self.progress(stored)}); leave these settings "
@@ -237,7 +239,18 @@ class RunFolder:
         """Return what the run is and how far it got: "vgg08 on cifar100, after epoch 3 of 100"."""
         return f"{stored['model']} on {stored['dataset']}, after epoch {self.rows_written} of {stored['epochs']}"
 
+    def write_more_epochs(self, config: RunConfig) -> None:
+        """Write config.json of a run that is to have more epochs than before: it is not finished any more."""
+        facts = self.load()[1]
+        (self / "test.json").unlink(missing_ok=True)
+        write_json(self / "config.json", {"settings": config.as_dict(), "facts": dataclasses.asdict(facts)})
+
     def write_config(self, config: RunConfig, facts: Facts) -> None:
         """Write config.json unless that of finished epochs is there: settings, and facts."""
         if not (self.has_epochs and (self / "config.json").exists()):
             write_json(self / "config.json", {"settings": config.as_dict(), "facts": dataclasses.asdict(facts)})
+
+
+def is_more(value: Any, than: int) -> bool:
+    """Return whether a setting is a number, and greater than another one."""
+    return isinstance(value, int) and value > than
