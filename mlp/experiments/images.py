@@ -4,6 +4,7 @@ A model takes images of one size. Where a picture has another, its middle is cut
 square for CIFAR), and that is made larger or smaller. An .npy file holds bytes: (H, W), (H, W, C) or (N, H, W, C).
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,10 @@ def read_with_pillow(path: Path) -> Array:
     """Return a picture file as an array (h, w, 3), upright."""
     image_module, operations = import_pillow(f"{path} needs Pillow", PILLOW)
     try:
-        with image_module.open(path) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", image_module.DecompressionBombWarning)  # as in image_folder
+            image = image_module.open(path)
+        with image:
             return np.asarray(upright(image, operations).convert("RGB"))
     except Exception as error:  # what a damaged image raises can be of any kind
         reason = str(error) if isinstance(error, image_module.UnidentifiedImageError) else repr(error)

@@ -3,11 +3,16 @@
     DIR/cat/1.png, DIR/cat/2.jpg, DIR/dog/1.png ...             a tenth of the images is held out for the test
     DIR/train/cat/1.png ..., DIR/test/cat/7.png ...             your own test set
 
+Folders inside a class folder belong to the class. No file is left out silently: hidden files and those with one of the
+`COMPANIONS`' suffixes are no images; any other that is not read is an error, and so is a folder that looks like another
+layout.
+
 Classes are numbered in the order of their names, and images come in the order of theirs, so that the same folder is
 the same data set everywhere. All images must have one size; what that should be, and whether to cut or to shrink, is
 for people to decide. Pillow reads them; it is an extra of this package.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +25,12 @@ from mlp.data.splits import hold_out
 from mlp.errors import ConfigurationError, DataError
 from mlp.typing import Array, PathLike
 
-SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
+SERIES = ("WEBP", "TIFF", "GIF")  # a file of these may hold several pictures
+TEXTS = (".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log")
+COMPANIONS = (*TEXTS, ".ini", ".db", ".py")  # desktop.ini, Thumbs.db
+PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
 GREY_MODES = ("1", "L")
 COLOUR_MODES = ("RGB", "RGBA", "P", "LA", "PA", "CMYK", "YCbCr")
 
@@ -49,6 +59,8 @@ def load_folder(path: PathLike) -> tuple[ImageSet, ImageSet]:
         )
     train_files = image_files(train_path if split else path)
     test_files = image_files(test_path) if split and test_path.is_dir() else {}
+    if split and (loose := pictures_in(path)):
+        raise DataError(f"{path} has train/, and {len(loose)} images beside it, such as {loose[0].name}: move them")
     class_names = tuple(train_files)
     unknown = [name for name in test_files if name not in class_names]
     if unknown:
@@ -71,18 +83,63 @@ def class_folders(path: Path) -> list[Path]:
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
+def is_hidden(path: Path, root: Path) -> bool:
+    """Say whether a part of a path below `root` begins with a dot."""
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """Return the image files that lie in a folder itself."""
+    return sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file() and f.name[0] != ".")
+
+
 def image_files(path: Path) -> dict[str, list[Path]]:
-    """Return class name -> image files, in the order of names; DataError where there are none."""
-    files = {
-        folder.name: sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith("."))
-        for folder in class_folders(path)
-    }
-    if not files:
-        raise DataError(f"{path} has no class folders: put the images of each class into a folder with its name")
+    """Return class name -> image files, in the order of names; DataError where there are none, or another layout."""
+    folders = class_folders(path)
+    check_layout(path, folders)
+    files = {folder.name: files_of_class(folder) for folder in folders}
     empty = [name for name in files if not files[name]]
     if empty:
         raise DataError(f"{path / empty[0]} holds no image ({', '.join(SUFFIXES)}): fill it or remove it")
     return files
+
+
+def check_layout(path: Path, folders: Sequence[Path]) -> None:
+    """Raise DataError unless the folders in `path` can be those of classes."""
+    if not folders:
+        raise DataError(f"{path} has no class folders: put the images of each class into a folder with its name")
+    names = ", ".join(f"{folder.name}/" for folder in folders)
+    if all(folder.name.lower() in PARTS for folder in folders):
+        raise DataError(
+            f"{path} has {names}, which are parts of a data set, not classes: they must be called train/ and test/, "
+            "and have a folder for each class"
+        )
+    if loose := pictures_in(path):
+        raise DataError(
+            f"{path} has {len(loose)} images, such as {loose[0].name}, beside the class folders {names}: move "
+            "them into the folders of their classes"
+        )
+    for folder in folders:
+        inner = class_folders(folder)
+        if any(entry.name.lower() in PARTS for entry in inner):
+            raise DataError(
+                f"{folder} has {', '.join(f'{entry.name}/' for entry in inner)}: the parts train/ and test/ must lie "
+                "above the class folders, train/cat and test/cat"
+            )
+        if len(folders) == 1 and inner and not pictures_in(folder):
+            raise DataError(f"{path} has one folder alone, and that has folders: do you mean folder:{folder}?")
+
+
+def files_of_class(folder: Path) -> list[Path]:
+    """Return the image files in a folder and in the folders inside, in the order of their names."""
+    found = sorted(file for file in folder.rglob("*") if file.is_file() and not is_hidden(file, folder))
+    others = [file for file in found if file.suffix.lower() not in SUFFIXES + COMPANIONS]
+    if others:
+        raise DataError(
+            f"{folder} has {len(others)} files that cannot be read, such as {others[0].relative_to(folder)}: save "
+            f"images as {', '.join(SUFFIXES)}, and move other files elsewhere"
+        )
+    return [file for file in found if file.suffix.lower() in SUFFIXES]
 
 
 def read_images(files: Sequence[Path]) -> Array:
@@ -101,10 +158,16 @@ def read_image(file: Path) -> Array:
     """Return one image (H, W, C) uint8, upright as its camera says: C is 1 in shades of grey, else 3."""
     image_module, operations = import_pillow()
     try:
-        with image_module.open(file, formats=("PNG", "JPEG")) as image:
+        with warnings.catch_warnings():
+            # Pillow warns of pictures with more than 89 million pixels before it takes the memory for them.
+            warnings.simplefilter("error", image_module.DecompressionBombWarning)
+            image = image_module.open(file, formats=FORMATS)
+        with image:
+            if image.format in SERIES and getattr(image, "n_frames", 1) > 1:
+                raise ValueError(f"it holds {image.n_frames} pictures: save each as a file")
             pixels = np.asarray(upright(image, operations).convert("L" if image.mode in GREY_MODES else "RGB"))
     except Exception as error:  # what a damaged image raises can be of any kind
-        raise DataError(f"{file} cannot be read as PNG or JPEG ({type(error).__name__}: {error})") from error
+        raise DataError(f"{file} cannot be read as an image ({type(error).__name__}: {error})") from error
     return pixels.reshape(*pixels.shape[:2], -1)
 
 

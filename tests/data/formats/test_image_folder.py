@@ -94,7 +94,7 @@ def test_unreadable_images_are_named(tmp_path, content):
     write(tmp_path, [f"a/{i}.png" for i in range(3)])
     path = tmp_path / "a" / "1.png"
     path.write_bytes(path.read_bytes()[:-30] if content is None else content)
-    with pytest.raises(DataError, match=r"a.1\.png cannot be read as PNG or JPEG"):
+    with pytest.raises(DataError, match=r"a.1\.png cannot be read as an image"):
         load_folder(tmp_path)
 
 
@@ -112,7 +112,7 @@ def test_folders_without_images(tmp_path):
         load_folder(tmp_path)
     write(tmp_path, ["a/0.png"])
     (tmp_path / "b").mkdir()
-    with pytest.raises(DataError, match=r"b holds no image \(\.png, \.jpg, \.jpeg\)"):
+    with pytest.raises(DataError, match=r"b holds no image \(\.png, \.jpg, "):
         load_folder(tmp_path)
 
 
@@ -149,3 +149,60 @@ def test_folders_without_images_are_in_nobodys_way(tmp_path):
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "a.txt").write_text("no image")
     assert len(load_folder(tmp_path)[0]) == 2
+
+
+@pytest.mark.parametrize("name", ["x.webp", "x.bmp", "x.TIF", "x.tiff", "x.gif", "x.ppm", "x.pgm", "deep/er/x.png"])
+def test_files_of_other_formats_and_folders_inside_are_read(tmp_path, name):
+    write(tmp_path, [f"{c}/{i}.png" for c in "ab" for i in range(5)])
+    for c in "ab":
+        path = tmp_path / c / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L" if name == "x.pgm" else "RGB", (5, 6)).save(path)
+    assert sum(map(len, load_folder(tmp_path))) == 12
+
+
+@pytest.mark.parametrize("name", ["x.heic", "x.npy", "x", "deeper/x.avif"])
+def test_files_that_are_not_read_are_counted(tmp_path, name):
+    write(tmp_path, [f"{c}/{i}.png" for c in "ab" for i in range(5)])
+    (tmp_path / "b" / name).parent.mkdir(exist_ok=True)
+    (tmp_path / "b" / name).write_bytes(b"something")
+    with pytest.raises(DataError, match=f"b has 1 files that cannot be read, such as {name}: save images as .png"):
+        load_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["train/0.png", "test/0.png"], "has test/, train/, which are parts of a data set, not classes"),
+        (["Train/a/0.png", "Train/b/0.png", "Test/a/0.png"], "has Test/, Train/, which are parts"),
+        (["training/0.png", "val/0.png"], "which are parts"),
+        (
+            ["a/train/0.png", "a/test/0.png", "b/train/0.png"],
+            "a has test/, train/: the parts .* above the class folders",
+        ),
+        (["set/a/0.png", "set/b/0.png"], "has one folder alone, .* do you mean folder:.*set"),
+        (["a/0.png", "b/0.png", "c.png"], r"has 1 images, such as c\.png, beside the class folders a/, b/"),
+        (["train/a/0.png", "train/b/0.png", "c.png"], r"has train/, and 1 images beside it, such as c\.png"),
+        (["train/a/0.png", "train/b/0.png", "train/c.png"], r"train has 1 images, such as c\.png, beside"),
+        (["train/a/0.png", "train/b/0.png", "test/c.png"], "test has no class folders"),
+    ],
+)
+def test_a_layout_is_never_taken_for_another(tmp_path, names, message):
+    write(tmp_path, names)
+    with pytest.raises(DataError, match=message):
+        load_folder(tmp_path)
+
+
+def test_several_pictures_in_a_file_are_refused(tmp_path):
+    frames = [Image.new("L", (5, 6), shade) for shade in (0, 100, 200)]
+    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+    with pytest.raises(DataError, match=r"x\.gif cannot be read as an image .*it holds 3 pictures"):
+        read_image(tmp_path / "x.gif")
+
+
+def test_pictures_of_too_many_pixels_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
+    write(tmp_path, ["x.png"])
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    monkeypatch.setattr(Image.Image, "convert", None)
+    with pytest.raises(DataError, match=r"x\.png cannot be read as an image \(DecompressionBomb.* \(30 pixels\)"):
+        read_image(tmp_path / "x.png")
