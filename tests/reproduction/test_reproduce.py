@@ -88,7 +88,7 @@ def test_interrupted_runs_go_on_and_end_as_if_nothing_had_been(reproduced, tmp_p
 
 
 def test_failed_runs_are_reported_at_the_end_and_the_others_done(reproduced, tmp_path):
-    damaged = tmp_path / "runs" / "quick" / "vgg08_norm-batch_dataset-synthetic_seed-0"
+    damaged = tmp_path / "runs" / "quick" / "vgg08_dataset-synthetic_norm-batch_seed-0"
     damaged.mkdir(parents=True)
     (damaged / "config.json").write_text("{")
     status, out, err = reproduced("s1-3", "s0-1")
