@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlp.data.download.transfer import BrokenTransfer, looks_like_web_page, transfer
+from mlp.data.download.transfer import LARGEST_DOWNLOAD, BrokenTransfer, looks_like_web_page, transfer
 from mlp.data.formats.sources import find_data_dir
 from mlp.errors import ConfigurationError, DataError
 from mlp.files import atomic_write
@@ -188,6 +188,9 @@ def fetch_from(url: str, part: Path, md5: str, timeout: float) -> None:
             if not resumed:
                 raise wrong
             problem = wrong  # the beginning may be from elsewhere: start again
+        elif size_of(part) >= LARGEST_DOWNLOAD:  # an endless file: nothing of it is right
+            part.unlink()
+            raise problem
         elif size_of(part) <= before:
             raise problem
     raise problem

@@ -1,6 +1,7 @@
 """One HTTP transfer into a file, which may be there in part already."""
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,17 @@ from mlp.errors import DataError
 from mlp.progress import progress_bar
 
 CHUNK = 2**16
+LARGEST_DOWNLOAD = 2**28  # bytes; the largest file of a data set has 170 million
+SLOWEST = 1000  # bytes a second, on the average
+PATIENCE = 60.0  # seconds before a server can be called slow
+LONGEST_REASON = 200  # characters: a server may answer with anything
 
 
 class BrokenTransfer(Exception):  # noqa: N818 - not an error of the user: the next address is tried
-    """Why a transfer did not come to its end, in a few words."""
+    """Why a transfer did not come to its end, in a few words; what a server said stands in it without escapes."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("".join(c if c.isprintable() else " " for c in why[:LONGEST_REASON]))
 
 
 def transfer(url: str, part: Path, timeout: float) -> bool:
@@ -60,7 +68,9 @@ def transfer(url: str, part: Path, timeout: float) -> bool:
         if resumed and not content_range.startswith(f"bytes {there}-"):
             raise BrokenTransfer(f"answered with other bytes than asked for: {content_range or 'no Content-Range'}")
         promised = response.headers.get("Content-Length", "")
-        total = int(promised) if promised.isascii() and promised.isdigit() else None
+        total = int(promised[:20]) if promised.isascii() and promised.isdigit() else None
+        if total is not None and total > LARGEST_DOWNLOAD:
+            raise BrokenTransfer(f"promises {total:,} bytes or more, which no file of a data set has")
         chunks = received(response, timeout)
         first = next(chunks, b"")
         if not resumed and looks_like_web_page(first):
@@ -75,10 +85,15 @@ def received(response: Any, timeout: float) -> Iterator[bytes]:
     """Yield the bytes of a response as they come; the network's errors become BrokenTransfer."""
     from http.client import HTTPException
 
-    count = 0
+    count, start = 0, time.monotonic()
     try:
         while chunk := response.read1(CHUNK):
             count += len(chunk)
+            if count > LARGEST_DOWNLOAD:
+                raise BrokenTransfer(f"sent more than {LARGEST_DOWNLOAD:,} bytes, which no file of a data set has")
+            seconds = time.monotonic() - start
+            if seconds > PATIENCE and count < SLOWEST * seconds:
+                raise BrokenTransfer(f"only {count:,} bytes in {seconds:.0f} s")
             yield chunk
     except (OSError, HTTPException, ValueError) as error:
         raise BrokenTransfer(f"{reason(error, timeout)}, after {count:,} bytes") from error

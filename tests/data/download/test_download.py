@@ -10,6 +10,7 @@ import pytest
 
 from mlp.data import SOURCES, download_dataset
 from mlp.data.download.fetch import RemoteFile, md5_of
+from mlp.data.download.transfer import BrokenTransfer, transfer
 from mlp.errors import ConfigurationError, DataError
 
 NAME = "tiny.tar.gz"
@@ -290,3 +291,54 @@ def test_md5_is_the_known_one(tmp_path):
     (tmp_path / "file").write_bytes(b"abc")
     assert md5_of(tmp_path / "file") == "900150983cd24fb0d6963f7d28e17f72"
     shutil.rmtree(tmp_path)
+
+
+class Response:
+    """What urlopen returns: headers, then chunks without an end."""
+
+    def __init__(self, promised=""):
+        self.headers, self.status = {"Content-Length": promised}, 200
+
+    def read1(self, size):
+        return b"x" * 1000
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+
+@pytest.fixture
+def answer(monkeypatch, tmp_path):
+    """A function that transfers from a server with this response, and returns why that failed."""
+
+    def transferred(response):
+        monkeypatch.setattr("urllib.request.urlopen", lambda *arguments, **options: response)
+        with pytest.raises(BrokenTransfer) as caught:
+            transfer("http://127.0.0.1/x", tmp_path / "x.part", 5.0)
+        return str(caught.value)
+
+    return transferred
+
+
+@pytest.mark.parametrize("promised", ["268435457", "9" * 5000])
+def test_absurd_lengths_are_not_believed(answer, promised):
+    assert "bytes or more, which no file of a data set has" in answer(Response(promised))
+
+
+def test_an_endless_body_ends_and_nothing_of_it_is_kept(root, server, monkeypatch):
+    monkeypatch.setattr("mlp.data.download.transfer.LARGEST_DOWNLOAD", 100_000)
+    monkeypatch.setattr("mlp.data.download.fetch.LARGEST_DOWNLOAD", 1000)
+    monkeypatch.setattr("urllib.request.urlopen", lambda *arguments, **options: Response())
+    assert "(sent more than 100,000 bytes, which no file of a data set has)" in assert_failed(root, server, "whole")
+
+
+def test_a_body_that_drips_ends(answer, monkeypatch):
+    clock = iter(range(0, 10_000, 2))
+    monkeypatch.setattr("mlp.data.download.transfer.time.monotonic", lambda: next(clock))
+    assert answer(Response()) == "only 31,000 bytes in 62 s"
+
+
+def test_what_a_server_says_is_printed_clean():
+    assert str(BrokenTransfer("HTTP 404 \x1b[31mred\r\n" + "x" * 1000)) == "HTTP 404  [31mred  " + "x" * 181
