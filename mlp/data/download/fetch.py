@@ -13,15 +13,17 @@ files does not trust them either (`mlp.data.formats.safe_pickle`).
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mlp.data.download.transfer import LARGEST_DOWNLOAD, BrokenTransfer, looks_like_web_page, transfer
 from mlp.data.formats.sources import find_data_dir
-from mlp.errors import ConfigurationError, DataError
+from mlp.errors import CheckpointError, ConfigurationError, DataError
 from mlp.files import atomic_write
+from mlp.files.locks import Lock
 from mlp.typing import PathLike
 
 CIFAR = ("https://www.cs.toronto.edu/~kriz/",)
@@ -98,14 +100,40 @@ def download_dataset(
     paths = []
     for file in sources[name]:
         path = data_dir / file.name
-        if path.exists():
-            check_existing(path, file.md5)
-        elif file.md5 in given:
-            copy_verified(given[file.md5], path, file.md5)
+        if not path.exists():
+            with only_download(path):
+                if path.exists():  # another process has just finished it
+                    check_existing(path, file.md5)
+                elif file.md5 in given:
+                    copy_verified(given[file.md5], path, file.md5)
+                else:
+                    fetch(file, path, mirrors, timeout)
         else:
-            fetch(file, path, mirrors, timeout)
+            check_existing(path, file.md5)
         paths.append(path)
     return paths
+
+
+@contextmanager
+def only_download(path: Path) -> Iterator[None]:
+    """Keep other processes from writing `path` and its part until the context ends; DataError if one does so now."""
+    try:
+        lock = Lock(path.with_name(f".{path.name}.lock"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        try:
+            lock.take(str)
+            lock.check()
+        except CheckpointError:
+            raise DataError(f"another process is downloading {path}: wait until it ends") from None
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # while it is ours still; Windows removes no open file
+                lock.path.unlink()
+    finally:
+        lock.close()
 
 
 def recognize(archives: Sequence[PathLike], files: Sequence[RemoteFile]) -> dict[str, Path]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlp.data import SOURCES, download_dataset
-from mlp.data.download.fetch import RemoteFile, md5_of
+from mlp.data.download.fetch import RemoteFile, md5_of, only_download
 from mlp.data.download.transfer import BrokenTransfer, transfer
 from mlp.errors import ConfigurationError, DataError
 
@@ -342,3 +342,21 @@ def test_a_body_that_drips_ends(answer, monkeypatch):
 
 def test_what_a_server_says_is_printed_clean():
     assert str(BrokenTransfer("HTTP 404 \x1b[31mred\r\n" + "x" * 1000)) == "HTTP 404  [31mred  " + "x" * 181
+
+
+def test_two_downloads_of_one_file_do_not_mix(root, server):
+    pytest.importorskip("fcntl")
+    root.mkdir()
+    with only_download(root / NAME), pytest.raises(DataError, match="another process is downloading .*tiny"):
+        download(root, server, "whole")
+    assert list(root.iterdir()) == []
+    assert server.requests == []
+    download(root, server, "whole")
+    assert_downloaded(root)
+
+
+def test_the_lock_of_a_download_that_was_killed_is_in_nobodys_way(root, server):
+    root.mkdir()
+    (root / f".{NAME}.lock").touch()
+    download(root, server, "whole")
+    assert_downloaded(root)
