@@ -19,6 +19,8 @@ from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step,
 from mlp.typing import PathLike, Schedule
 
 LAST_LEARNING_RATE = 2e-5  # eta_min of the reports' cosine schedule
+FEW_STEPS = 10  # in an epoch: that many hardly train
+MOST_CLASSES = 20  # whose images are counted on the terminal
 NORM_TITLES = {"batch": "BN", "layer": "LN", "instance": "IN", "group": "GN"}
 RULE_SETTINGS = ("weight_decay", "decoupled_weight_decay", "no_decay", "clip_norm", "clip_value")
 
@@ -42,6 +44,31 @@ def load_images(
             f"{config.dataset} has one class only, {images[0].class_names[0]!r}: there is nothing to tell apart"
         )
     return images
+
+
+def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int) -> None:
+    """Print what is good to know before training: the classes of your own images, and epochs that are very short.
+
+    Args:
+        images: for training, validation and test. steps: in an epoch.
+    """
+    if ":" in config.dataset:
+        names = images[0].class_names
+        counts = np.stack([np.bincount(part.labels, minlength=len(names)) for part in images], axis=1)  # (K, 3)
+        texts = [f"{name} {'+'.join(map(str, row))}" for name, row in zip(names, counts, strict=True)]
+        more = f", and {len(texts) - MOST_CLASSES} more classes" if len(texts) > MOST_CLASSES else ""
+        print(f"images a class (training+validation+test): {', '.join(texts[:MOST_CLASSES])}{more}")
+        missing = [name for name, row in zip(names, counts, strict=True) if row[1] == 0]
+        if missing:
+            print(
+                f"note: {len(missing)} of {len(names)} classes have no validation image, {missing[0]} for example: "
+                "--split stratified takes as many of each"
+            )
+    if steps < FEW_STEPS:
+        print(
+            f"note: an epoch has only {steps} {'step' if steps == 1 else 'steps'}, and the weights change once a step: "
+            f"try a smaller --batch-size than {config.batch_size}, or more --epochs"
+        )
 
 
 def make_batches(

@@ -14,7 +14,16 @@ from mlp.data import SCENES, Batches
 from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.diagnostics.statistics import all_statistics
 from mlp.errors import ConfigurationError, MlpError, as_sentence
-from mlp.experiments.build import load_images, make_batches, make_loss, make_model, make_rule, make_schedule, run_title
+from mlp.experiments.build import (
+    load_images,
+    make_batches,
+    make_loss,
+    make_model,
+    make_rule,
+    make_schedule,
+    mention_images,
+    run_title,
+)
 from mlp.experiments.config import RunConfig
 from mlp.experiments.estimate import estimate_cost
 from mlp.experiments.resume import resume_run
@@ -103,6 +112,7 @@ def run(
         schedule = make_schedule(config, len(batches[0]))
         require_room(model, train.images.shape[1:])
         facts = Facts.of(config, model, images)
+        mention_images(config, images, len(batches[0]))
         hooks = [
             *([CompanionLog()] if config.companions != "none" else []),
             GradientFlow(),

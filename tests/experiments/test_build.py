@@ -1,0 +1,43 @@
+"""What a run says about its images before it trains."""
+
+import numpy as np
+import pytest
+
+from mlp.data.image_set import ImageSet
+from mlp.experiments import RunConfig
+from mlp.experiments.build import load_images, mention_images
+
+
+def make_set(*labels, classes=("cat", "dog")):
+    return ImageSet(np.zeros((len(labels), 2, 2, 3), np.uint8), np.array(labels), classes)
+
+
+def test_the_classes_of_own_images_are_counted(capsys):
+    images = make_set(0, 0, 1), make_set(0), make_set(0, 1)
+    mention_images(RunConfig(dataset="npz:own.npz"), images, steps=10)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "images a class (training+validation+test): cat 2+1+1, dog 1+0+1"
+    assert second.startswith("note: 1 of 2 classes have no validation image, dog for example: --split stratified")
+
+
+def test_of_many_classes_the_first_are_counted(capsys):
+    images = [make_set(*range(25), classes=tuple(f"c{k}" for k in range(25)))] * 3
+    mention_images(RunConfig(dataset="npz:own.npz"), images, steps=10)
+    assert capsys.readouterr().out.endswith("c19 1+1+1, and 5 more classes\n")
+
+
+@pytest.mark.parametrize(("steps", "text"), [(1, "only 1 step,"), (9, "only 9 steps,"), (10, "")])
+def test_a_short_epoch_gets_a_note(steps, text, capsys):
+    mention_images(RunConfig(), [make_set(0, 1)] * 3, steps)
+    printed = capsys.readouterr().out
+    assert text in printed
+    assert bool(printed) == bool(text)
+
+
+def test_own_images_from_a_file(small, capsys):
+    config = RunConfig(**small)
+    images = load_images(config, None)
+    mention_images(config, images, 23)
+    line = capsys.readouterr().out.splitlines()[0].partition(": ")[2]
+    counts = [int(number) for text in line.split(", ") for number in text.split()[-1].split("+")]
+    assert sum(counts) == sum(map(len, images)) == 280
