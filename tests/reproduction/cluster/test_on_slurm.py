@@ -101,7 +101,7 @@ def test_submit_repeat_and_finish(slurm, root):
     assert "5 finished, 0 queued, 0 to be submitted" in send(planned, root)
     assert "5 finished, 0 queued, 1 to be submitted" in send(runs(0, 1, 2, 3, 4, 5, milliseconds=300), root)
     wait_for_words(root, "finished")
-    assert endings(root / "seed-5") == ["0"]
+    wait_for(lambda: endings(root / "seed-5") == ["0"], "the end of the attempt")  # comes after test.json
     assert (root / "seed-0" / LOG).read_text().startswith(f"$ {sys.executable}")
 
 
@@ -115,7 +115,7 @@ def test_usr2_ends_after_the_epoch_and_the_requeued_job_finishes_the_run(slurm, 
     assert endings(root / "seed-0") == ["75"]
     assert 1 <= epochs(root / "seed-0") < 6
     wait_for_words(root, "finished")
-    assert endings(root / "seed-0") == ["75", "0"]
+    wait_for(lambda: endings(root / "seed-0") == ["75", "0"], "the end of the second attempt")  # after test.json
     assert epochs(root / "seed-0") == 6
 
 
