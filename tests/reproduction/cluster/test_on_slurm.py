@@ -256,7 +256,8 @@ def test_a_node_that_dies_and_its_process_that_lives_on(slurm, root):
     wait_for(lambda: "73" in endings(root / "seed-0"), "a second attempt that finds the folder in use")
     wait_for_words(root, "finished", patience=300)
     assert epochs(root / "seed-0") == 90
-    assert len(starts(root / "seed-0")) == 1
+    _, *later = starts(root / "seed-0")
+    assert all(start.epochs == "90" for start in later)  # a requeued attempt that still comes finds nothing to do
 
 
 @pytest.mark.slow
