@@ -122,11 +122,9 @@ def a_step_of_the_engine(model, gpu, x):
     x.free()
 
 
-def test_a_batch_that_is_made_ahead_never_overwrites_one_that_is_read(model, gpu):
-    """The engine's step comes while the thread that makes batches stands between an event and its next call."""
-    made = batches(gpu).epoch(0)
-    x0, _ = next(made)
-    pending = [x0]
+def step_in_between(model, gpu, x):
+    """Let the engine's step with `x` come after the null stream's next event; return a list that is empty then."""
+    pending = [x]
 
     def after_record(stream):
         if pending and stream is model.null:
@@ -135,6 +133,14 @@ def test_a_batch_that_is_made_ahead_never_overwrites_one_that_is_read(model, gpu
             model.current = outer
 
     model.after_record = after_record
+    return pending
+
+
+def test_a_batch_that_is_made_ahead_never_overwrites_one_that_is_read(model, gpu):
+    """The engine's step comes while the thread that makes batches stands between an event and its next call."""
+    made = batches(gpu).epoch(0)
+    x0, _ = next(made)
+    pending = step_in_between(model, gpu, x0)
     x1, _ = next(made)
     x2, _ = next(made)
     assert not pending and not model.races
@@ -154,15 +160,7 @@ def test_the_model_notices_a_race(model, gpu):
     made._batch = batch_as_it_was.__get__(made)
     source = made.epoch(0)
     x0, _ = next(source)
-    pending = [x0]
-
-    def after_record(stream):
-        if pending and stream is model.null:
-            outer, model.current = model.current, model.null
-            a_step_of_the_engine(model, gpu, pending.pop())
-            model.current = outer
-
-    model.after_record = after_record
+    step_in_between(model, gpu, x0)
     next(source)
     assert model.races
 

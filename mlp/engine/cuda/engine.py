@@ -11,7 +11,7 @@ to read:
 
 A step reads nothing back: the loss that `train_step` returns is a number that is fetched when somebody looks at it, and
 the metrics of all steps are fetched once, by `read_metrics`. A loss that is not finite changes neither gradients nor
-weights, as with every engine; that is seen to on the device. (It is counted as a step of the rule, though.)
+weights, as with every engine; the device sees to that itself. (It is counted as a step of the rule, though.)
 
 Layers and shapes without kernels run as the textbook has them, on CuPy; a step with such a layer is not recorded.
 """
