@@ -71,8 +71,8 @@ def run_command(arguments: Any) -> Any:
     planned = without_missing_scenes(planned, scale, arguments.data_dir)
     root = Path(arguments.out) / scale.name
     status = do_runs(planned, root, f"{scale.label}; {dataset} images", arguments) if planned else 0
-    if arguments.cluster:
-        if any(row.probes for row in rows):
+    if arguments.estimate or arguments.cluster:
+        if arguments.cluster and any(row.probes for row in rows):
             print("after the runs, the same command without --cluster measures what is around them")
         return status
     options = {"dataset": dataset, "data_dir": arguments.data_dir, "jobs": arguments.jobs or 1}

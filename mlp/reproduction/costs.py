@@ -21,7 +21,13 @@ from mlp.experiments.config import RunConfig
 from mlp.reproduction.index import PlannedRun
 
 MEASURED = 3  # steps; the first, which allocates, is not counted
-IMAGES = {"train": 47_500, "valid": 2_500, "test": 10_000}  # where nothing limits them
+IMAGES = {  # for training, validation and test, where nothing limits them; with fewer classes, their part of them
+    "cifar100": (47_500, 2_500, 10_000),
+    "cifar10": (47_500, 2_500, 10_000),
+    "mnist": (57_000, 3_000, 10_000),
+    "synthetic": (4_750, 250, 1_000),
+    "indian_pines": (2_055, 1_025, 7_169),
+}
 MOST_IMAGES = 200  # in a batch that is measured: a larger one costs as much more as it is larger
 NOT_A_STEP: tuple[str, ...] = (  # settings that do not decide what a step costs
     *("seed", "epochs", "learning_rate", "schedule", "schedule_unit", "schedule_length", "schedule_factor", "warm_up"),
@@ -38,9 +44,12 @@ class StepCost:
 
     def of_run(self, config: RunConfig) -> float:
         """Return the seconds of a whole run: its epochs, and the test pass."""
-        train, valid = config.limit_train or IMAGES["train"], config.limit_valid or IMAGES["valid"]
+        classes, _ = KNOWN_CLASSES[config.dataset, config.labels]
+        part = (config.limit_classes or classes) / classes
+        train, valid, test = (round(images * part) for images in IMAGES[config.dataset])
+        train, valid = min(config.limit_train or train, train), min(config.limit_valid or valid, valid)
         steps = config.epochs * -(-train // config.batch_size)
-        batches = config.epochs * -(-valid // config.batch_size) + -(-IMAGES["test"] // config.batch_size)
+        batches = config.epochs * -(-valid // config.batch_size) + -(-test // config.batch_size)
         return steps * self.training + batches * self.evaluation
 
 
@@ -70,7 +79,7 @@ def estimate_runs(
 def measure_step(config: RunConfig) -> StepCost:
     """Return the StepCost of a configuration, measured with one thread."""
     if (config.dataset, config.labels) not in KNOWN_CLASSES:
-        raise ConfigurationError(f"--estimate knows the sizes of cifar100, cifar10 and mnist, not of {config.dataset}")
+        raise ConfigurationError(f"--estimate knows the sizes of {', '.join(IMAGES)}, not of {config.dataset}")
     classes, shape = KNOWN_CLASSES[config.dataset, config.labels]
     classes = config.limit_classes or classes
     rng = np.random.default_rng(0)

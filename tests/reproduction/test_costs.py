@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlp.commands import sweep
+from mlp.commands import reproduce, sweep
 from mlp.experiments.config import RunConfig
 from mlp.reproduction import costs
 from mlp.reproduction.costs import StepCost, estimate_runs, estimate_text, makespan, measure_step
@@ -14,6 +14,21 @@ def test_a_run_is_its_steps_its_validation_and_its_test_pass():
     assert StepCost(2.0, 0.5).of_run(config) == 3 * 475 * 2.0 + (3 * 25 + 100) * 0.5
     small = RunConfig(epochs=2, batch_size=20, limit_train=30, limit_valid=1)
     assert StepCost(1.0, 0.0).of_run(small) == 4.0
+
+
+def test_images_are_those_of_the_data_set_and_of_its_classes():
+    cost = StepCost(1.0, 0.01)
+    scene = RunConfig(dataset="indian_pines", model="ssrn", split="per_class", augment=False, epochs=5, batch_size=16)
+    assert cost.of_run(scene) == 5 * 129 + 0.01 * (5 * 65 + 449)
+    assert cost.of_run(RunConfig(dataset="synthetic", epochs=1, batch_size=50)) == 95 + 0.01 * (5 + 20)
+    quick = RunConfig(limit_classes=10, limit_train=1900, epochs=8, batch_size=20)
+    assert cost.of_run(quick) == 8 * 95 + 0.01 * (8 * 13 + 50)
+
+
+def test_an_estimate_of_rows_measures_nothing_around_their_networks(call, tmp_path):
+    status, out, _ = call(reproduce, "run", "s1-23", "--scale", "quick", "--estimate", "--out", tmp_path / "runs")
+    assert status == 0
+    assert not (tmp_path / "runs").exists()
 
 
 def test_each_network_is_measured_once_and_settings_that_decide_no_step_share_it(monkeypatch):
