@@ -40,6 +40,9 @@ FAMILIES = {
     "reproduction": {"ROWS", "EXHIBITS", "DERIVED_TESTS", "published", "table_row"},  # the reports
 }
 
+# Booleans that may be given by position: what layers, scripts and pickles call like this.
+POSITIONAL = {"forward": {"training"}, "vgg": {"residual"}, "StoredDtype.__init__": {"align", "copy"}}
+
 # Folders that are still too full, and names that still mean two things, to become fewer.
 STILL_CROWDED = ("mlp/diagnostics/gradients/diagnoses",)  # a diagnosis a file; to be grouped by kinds of layers
 STILL_TWICE = {
@@ -177,6 +180,36 @@ def test_a_prefix_of_three_files_wants_to_be_a_folder(folder):
             groups[path.stem.split("_")[0]].append(path.name)
     wrong = [sorted(names) for names in groups.values() if len(names) >= 3]
     assert not wrong
+
+
+def functions(tree, prefix=""):
+    """Yield (name, node) of all functions of a file; a method's name has its class before it, but for `forward`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield node.name if node.name == "forward" else prefix + node.name, node
+        yield from functions(node, f"{node.name}." if isinstance(node, ast.ClassDef) else prefix)
+
+
+def booleans_by_position(node):
+    """Return the names of a function's parameters that are booleans and can be given without their name."""
+    arguments = [*node.args.posonlyargs, *node.args.args]
+    defaults = [None] * (len(arguments) - len(node.args.defaults)) + node.args.defaults
+    return {
+        argument.arg
+        for argument, default in zip(arguments, defaults, strict=True)
+        if (argument.annotation and ast.unparse(argument.annotation) in ("bool", "bool | None"))
+        or (isinstance(default, ast.Constant) and isinstance(default.value, bool))
+    }
+
+
+def test_booleans_are_given_by_name():
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno} {name}: {', '.join(sorted(found))}"
+        for path in MODULES.values()
+        for name, node in functions(ast.parse(path.read_text()))
+        if (found := booleans_by_position(node) - POSITIONAL.get(name, set()))
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def public_names(path):

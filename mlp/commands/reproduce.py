@@ -145,7 +145,7 @@ def main() -> int:
     parser = CommandLine(__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    def command(name: str, function: Any, text: Any, shows_runs: Any = False) -> Any:
+    def command(name: str, function: Any, text: str, *, shows_runs: bool = False) -> CommandLine:
         added = commands.add_parser(name, help=text, description=text)
         added.set_defaults(function=function)
         if shows_runs:

@@ -44,7 +44,7 @@ def sweep_command(arguments: Namespace) -> int:
     if arguments.zip and arguments.sample is not None:
         raise ConfigurationError("--zip pairs values up, --sample draws from them: choose one")
     if arguments.sample is None:
-        settings = combine(values, arguments.zip)
+        settings = combine(values, zipped=arguments.zip)
     else:
         settings = draw_points(values, arguments.sample, arguments.sample_seed)
     planned, left_out = plan_sweep(settings, values)

@@ -117,7 +117,7 @@ class FixedModeBatchNorm(BatchNorm):
         num_features: C. always_training: which of the two.
     """
 
-    def __init__(self, num_features: int, always_training: bool) -> None:
+    def __init__(self, num_features: int, *, always_training: bool) -> None:
         super().__init__(num_features)
         self.always_training = always_training
 
@@ -199,7 +199,7 @@ def relabel(image_set: ImageSet, labels: Array) -> ImageSet:
     return ImageSet(image_set.images, labels, image_set.class_names)
 
 
-def small_vgg(depth: int, norm: str = "none", residual: bool = False, seed: int = 0) -> Layer:
+def small_vgg(depth: int, norm: str = "none", *, residual: bool = False, seed: int = 0) -> Layer:
     """Return a VGG network for these images, with few filters."""
     return vgg(depth, norm, residual=residual, num_classes=CLASSES, seed=seed, filters=FILTERS)
 
@@ -209,13 +209,13 @@ def convolutions(model: Layer) -> list[Conv2d]:
     return [layer for _, layer in model.named_layers() if isinstance(layer, Conv2d)]
 
 
-def with_fixed_mode(model: Any, always_training: bool, seed: int) -> Sequential:
+def with_fixed_mode(model: Any, seed: int, *, always_training: bool) -> Sequential:
     """Put a FixedModeBatchNorm in the place of every batch norm, and draw the same weights again."""
     for _, layer in list(model.named_layers()):
         if isinstance(layer, Sequential):
             for name, child in layer.layers.items():
                 if isinstance(child, BatchNorm):
-                    layer.layers[name] = FixedModeBatchNorm(child.num_features, always_training)
+                    layer.layers[name] = FixedModeBatchNorm(child.num_features, always_training=always_training)
     return model.initialize(seed)
 
 

@@ -70,7 +70,7 @@ class Op:
         self.output = Value(output_shape, self)
         self.output.needs_grad = has_parameters or any(value.needs_grad for value in inputs)
 
-    def fused_with(self, following: "Op", training: bool) -> "Op | None":  # noqa: FBT001
+    def fused_with(self, following: "Op", *, training: bool) -> "Op | None":  # noqa: FBT001
         """Return one op that does this and `following`, the only reader of the output; None if there is none."""
         return None
 
@@ -90,7 +90,7 @@ class Pointwise(Op):
     def shortcut(self) -> Value | None:
         return self.inputs[1] if len(self.inputs) > 1 else None
 
-    def fused_with(self, following: Op, training: bool) -> Op | None:  # noqa: FBT001
+    def fused_with(self, following: Op, *, training: bool) -> Op | None:  # noqa: FBT001
         if not isinstance(following, Pointwise) or following.norm is not None:
             return None
         if following.inputs[0] is not self.output or self.slope is not None or (self.shortcut and following.shortcut):
@@ -183,7 +183,7 @@ class Graph:
             op, merged = self.ops[i], None
             following = self.readers(op.output)
             if len(following) == 1 and following[0] is not None:
-                merged = op.fused_with(following[0], self.training)
+                merged = op.fused_with(following[0], training=self.training)
             if merged is None:
                 i += 1
             else:

@@ -26,7 +26,7 @@ RULE_SETTINGS = ("weight_decay", "decoupled_weight_decay", "no_decay", "clip_nor
 
 
 def load_images(
-    config: RunConfig, data_dir: PathLike | None, download: bool = False
+    config: RunConfig, data_dir: PathLike | None, *, download: bool = False
 ) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Return the images of a run: (train, valid, test)."""
     images = load_dataset(

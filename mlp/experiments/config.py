@@ -100,7 +100,7 @@ class RunConfig:
         None, "with --norm group: the number of groups of channels", minimum=1, unset=str(NORM_GROUPS)
     )
     norm_position: str = setting("before", "normalization before or after the activation", NORM_POSITIONS)
-    residual: bool = setting(False, "shortcuts around the processing blocks")
+    residual: bool = setting(default=False, text="shortcuts around the processing blocks")
     reduction_shortcut: str = setting(
         "none",
         "with --residual, shortcuts around the reduction blocks (the last one puts 1x1 convolutions around all blocks)",
@@ -108,9 +108,9 @@ class RunConfig:
     )
     dropout: float = setting(0.0, "dropout probability, applied after each normalization layer", minimum=0, below=1)
     filters: int = setting(32, "channels of every convolution", minimum=1)
-    dense: bool = setting(False, "blocks that concatenate their outputs with their inputs, as in DenseNet")
+    dense: bool = setting(default=False, text="blocks that concatenate their outputs with their inputs, as in DenseNet")
     growth: int | None = setting(None, "with --dense: channels that each block adds", minimum=1, unset=str(GROWTH))
-    multi_scale: bool = setting(False, "processing blocks with 3x3 and 5x5 convolutions side by side")
+    multi_scale: bool = setting(default=False, text="processing blocks with 3x3 and 5x5 convolutions side by side")
     initializer: str = setting("pytorch", "first weights of the convolutions", tuple(INITIALIZERS))
     companions: str = setting(
         "none",
@@ -134,7 +134,7 @@ class RunConfig:
         "constants for bytes: CIFAR-10's as in the reports, or CIFAR-100's (a scene has its own for each band)",
         tuple(NORMALIZATIONS),
     )
-    augment: bool = setting(True, "crop and mirror the training images at random")
+    augment: bool = setting(default=True, text="crop and mirror the training images at random")
     epochs: int = setting(100, "passes over the training images", minimum=1)
     early_stop: int | None = setting(
         None, "end when the validation accuracy has not risen for N epochs", minimum=1, unset="never"

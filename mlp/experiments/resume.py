@@ -24,7 +24,7 @@ SAME_DATA = ("image_shape", "class_names", "num_images", "data")
 
 
 def resume_run(
-    folder: RunFolder, trainer: TrainingState, config: RunConfig, facts: Facts, stretch_schedule: bool = False
+    folder: RunFolder, trainer: TrainingState, config: RunConfig, facts: Facts, *, stretch_schedule: bool = False
 ) -> None:
     """Put a Trainer into the state of the latest checkpoint of a folder.
 
@@ -44,7 +44,7 @@ def resume_run(
     load_checkpoint(folder.latest, trainer, arrays)
     before = folder.load()[0]
     if config.epochs > before.epochs:
-        check_schedule(trainer, before, config, stretch_schedule)
+        check_schedule(trainer, before, config, may_stretch=stretch_schedule)
     keep_best(folder, trainer, config, facts)
     if config.epochs > before.epochs:  # the checkpoint first: the same command finds its way from between the two
         save_checkpoint(folder.latest, trainer, {**config.as_dict(), "facts": dataclasses.asdict(facts)})
@@ -53,7 +53,7 @@ def resume_run(
     folder.mention_changed_code()
 
 
-def check_schedule(trainer: TrainingState, before: RunConfig, now: RunConfig, may_stretch: bool) -> None:
+def check_schedule(trainer: TrainingState, before: RunConfig, now: RunConfig, *, may_stretch: bool) -> None:
     """Say how a schedule over all epochs changes with their number; raise ConfigurationError if it may not.
 
     Args:

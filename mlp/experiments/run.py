@@ -102,9 +102,9 @@ def run(
     stop = StopOnSignal()
     with stop.listening():
         folder = RunFolder(out)
-        config = folder.open(given, resume, overwrite)
+        config = folder.open(given, resume=resume, overwrite=overwrite)
         require_device(config.device)
-        images = load_images(config, data_dir, download)
+        images = load_images(config, data_dir, download=download)
         train = images[0]
         batches = make_batches(config, *images)
         model = make_model(config, train.num_classes, train.images.shape[1:], trust_code=trust_code or "model" in given)
@@ -133,9 +133,11 @@ def run(
             put_away(folder.path)
         folder.path.mkdir(parents=True, exist_ok=True)
         with attempt(folder.path) as this:
-            folder.open(given, resume)  # once more: another run may have written there while the data were loaded
+            folder.open(
+                given, resume=resume
+            )  # once more: another run may have written there while the data were loaded
             if folder.latest.exists():
-                resume_run(folder, trainer, config, facts, stretch_schedule)
+                resume_run(folder, trainer, config, facts, stretch_schedule=stretch_schedule)
             elif resume or (folder / "config.json").exists():
                 print(f"{folder.path} holds no finished epoch: starting from the beginning")
                 folder.best.unlink(missing_ok=True)  # of an epoch that was interrupted

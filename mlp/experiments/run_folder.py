@@ -182,7 +182,7 @@ class RunFolder:
             reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise damaged(self / "test.json", reason) from None
 
-    def open(self, given: dict[str, Any], resume: bool, overwrite: bool = False) -> RunConfig:
+    def open(self, given: dict[str, Any], *, resume: bool, overwrite: bool = False) -> RunConfig:
         """Prepare the folder for a run and return the run's RunConfig.
 
         Args:

@@ -48,6 +48,7 @@ class Affine(Layer):
         self,
         in_features: int,
         out_features: int,
+        *,
         bias: bool = True,
         initializer: Initializer = pytorch_default,
         rng: Generator | None = None,

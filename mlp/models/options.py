@@ -44,8 +44,8 @@ def check_combination(
             "(--residual), or leave reduction_shortcut out"
         )
     check_groups(norm, norm_groups, norm_position, filters)
-    check_blocks(norm_position, filters, residual, dense, multi_scale)
-    check_growth(norm, norm_groups, dense, growth)
+    check_blocks(norm_position, filters, residual=residual, dense=dense, multi_scale=multi_scale)
+    check_growth(norm, norm_groups, growth, dense=dense)
 
 
 def check_groups(norm: str, norm_groups: int | None, norm_position: str, filters: int) -> None:
@@ -65,7 +65,7 @@ def check_groups(norm: str, norm_groups: int | None, norm_position: str, filters
         )
 
 
-def check_blocks(norm_position: str, filters: int, residual: bool, dense: bool, multi_scale: bool) -> None:
+def check_blocks(norm_position: str, filters: int, *, residual: bool, dense: bool, multi_scale: bool) -> None:
     """Raise ConfigurationError unless the kind of the processing blocks goes with the other settings."""
     if dense and (residual or multi_scale):
         other = "residual" if residual else "multi_scale"
@@ -83,7 +83,7 @@ def check_blocks(norm_position: str, filters: int, residual: bool, dense: bool, 
         )
 
 
-def check_growth(norm: str, norm_groups: int | None, dense: bool, growth: int | None) -> None:
+def check_growth(norm: str, norm_groups: int | None, growth: int | None, *, dense: bool) -> None:
     """Raise ConfigurationError unless the growth belongs to dense blocks, and fits to the groups of a norm."""
     if growth is not None and not dense:
         raise ConfigurationError("growth is for dense blocks: add dense=True (--dense), or leave growth out")

@@ -90,7 +90,7 @@ class Parts:
         layers: dict[str, Layer] = {"conv_0": self.pixel_conv(stride)}
         return Sequential(layers if self.norm == "none" else {**layers, "norm_0": self.norm_layer(self.filters)})
 
-    def processing_shortcut(self, residual: bool, reduction_shortcut: str) -> Layer | None:
+    def processing_shortcut(self, reduction_shortcut: str, *, residual: bool) -> Layer | None:
         """Return the shortcut of a block that keeps the size of the images."""
         if not residual:
             return None

@@ -108,10 +108,11 @@ def vgg(
         entry.pop("activation_0")  # it is that of the first block
         head = {**before(parts, 0, filters), **head}
     k = GROWTH if growth is None else growth
-    if dense:
-        stages = [dense_stage(parts, blocks, k) for _ in range(STAGES)]
-    else:
-        stages = [plain_stage(parts, blocks, multi_scale, residual, reduction_shortcut) for _ in range(STAGES)]
+    kinds = {"multi_scale": multi_scale, "residual": residual}
+    stages = [
+        dense_stage(parts, blocks, k) if dense else plain_stage(parts, blocks, reduction_shortcut, **kinds)
+        for _ in range(STAGES)
+    ]
     taps = add_companions(stages, companions, num_classes, filters, k if dense else 0, dtype)
     named = {f"stage_{s}": Sequential(units) for s, units in enumerate(stages)}
     network = Sequential({"input": Sequential(entry), **named, "head": Sequential(head)})
@@ -130,12 +131,12 @@ def head_layers(parts: Parts, num_classes: int) -> dict[str, Layer]:
 
 
 def plain_stage(
-    parts: Parts, blocks: int, multi_scale: bool, residual: bool, reduction_shortcut: str
+    parts: Parts, blocks: int, reduction_shortcut: str, *, multi_scale: bool, residual: bool
 ) -> dict[str, Layer]:
     """Return the blocks of a stage in which each block reads the one before it."""
 
     def processing_block() -> Sequential:
-        shortcut = parts.processing_shortcut(residual, reduction_shortcut)
+        shortcut = parts.processing_shortcut(reduction_shortcut, residual=residual)
         if multi_scale:
             return multi_scale_block(parts, parts.filters // 4, shortcut)
         return plain_block(parts, shortcut)

@@ -53,8 +53,9 @@ def line_chart(
     lines: Mapping[str, Rows],
     x_label: str = "",
     y_label: str = "",
-    log: bool = False,
     size: tuple[int, int] = (420, 240),
+    *,
+    log: bool = False,
 ) -> "Markup":
     """Return lines in one picture, with axes and a legend.
 
@@ -64,7 +65,7 @@ def line_chart(
         size: (width, height) in pixels.
     """
     width, height = size
-    kept = {label: [(x, y) for x, y in rows if is_shown(y, log)] for label, rows in lines.items()}
+    kept = {label: [(x, y) for x, y in rows if is_shown(y, log=log)] for label, rows in lines.items()}
     points = [point for rows in kept.values() for point in rows] or [(0.0, 1.0)]
     xs, ys = zip(*points, strict=True)
     x_axis = Axis(min(xs), max(xs), 56, width - 12)
@@ -84,7 +85,7 @@ def sparkline(rows: Rows, title: str, ends: tuple[float, float], size: tuple[int
     return svg("sparkline.svg", size, path=path_of(rows, x_axis, y_axis), title=title)
 
 
-def is_shown(value: float, log: bool = False) -> bool:
+def is_shown(value: float, *, log: bool = False) -> bool:
     """Whether a number has a place on an axis."""
     return math.isfinite(value) and (value > 0 or not log)
 
@@ -93,9 +94,9 @@ def path_of(rows: Iterable[tuple[float, float]], x_axis: Axis, y_axis: Axis) -> 
     """Return the path of a line: M begins a piece, L continues it."""
     path, pen = [], "M"
     for x, y in rows:
-        if is_shown(y, y_axis.log):
+        if is_shown(y, log=y_axis.log):
             path.append(f"{pen}{x_axis.pixel(x):g},{y_axis.pixel(y):g}")
-        pen = "L" if is_shown(y, y_axis.log) else "M"
+        pen = "L" if is_shown(y, log=y_axis.log) else "M"
     return "".join(path)
 
 

@@ -32,6 +32,7 @@ def curve_panels(
     title: str | None = None,
     worst: str | None = None,
     classes: int | None = None,
+    *,
     together: bool = False,
 ) -> Figure:
     """Metrics against the epoch: a panel for each metric, with a line for each run.
@@ -46,7 +47,7 @@ def curve_panels(
         classes: K; chance, a loss of ln K and an accuracy of 1/K, is drawn as a dotted line.
         together: for a single run: training and validation in one panel.
     """
-    groups = panels_of(metrics, together)
+    groups = panels_of(metrics, together=together)
     columns = 2 if len(groups) in (2, 4) else len(groups)
     rows = -(-len(groups) // columns)
     figure = Figure(figsize=(1.5 + 4.5 * columns, 1.2 + 3.3 * rows), layout="constrained")
@@ -77,7 +78,7 @@ def curve_panels(
     return figure
 
 
-def panels_of(metrics: Sequence[str], together: bool) -> list[list[str]]:
+def panels_of(metrics: Sequence[str], *, together: bool) -> list[list[str]]:
     """Return the metrics of each panel: all of a sort together, or each by itself."""
     sorts = dict.fromkeys(sort_of(metric) for metric in metrics)
     by_sort = [[metric for metric in metrics if sort_of(metric) == sort] for sort in sorts]
@@ -121,7 +122,7 @@ def set_title(figure: Figure, title: str | None) -> None:
         figure.suptitle(title, fontsize="medium", wrap=True)
 
 
-def flow_panels(tables: Mapping[str, LayerTable], log: bool = False, title: str | None = None) -> Figure:
+def flow_panels(tables: Mapping[str, LayerTable], title: str | None = None, *, log: bool = False) -> Figure:
     """Gradient flow in the form of the reports: mean |gradient| of the last batch of every epoch, a panel for each run.
 
     A pale line for each epoch, and a black one for the last. Panels share a logarithmic axis, so that they can be

@@ -13,7 +13,7 @@ from mlp.typing import Array
 
 
 def images(
-    pictures: Array, titles: Sequence[str] = (), columns: int = 8, size: float = 1.3, shared: bool = True
+    pictures: Array, titles: Sequence[str] = (), columns: int = 8, size: float = 1.3, *, shared: bool = True
 ) -> Figure:
     """A grid of images, or of maps of numbers.
 

@@ -202,7 +202,7 @@ def draw_gradient_flow(exhibit: Exhibit, results: Sequence[Result], title: str) 
             f"{exhibit.id} has nothing to show: none of its {results[0].scale.name}-scale runs has a gradient_flow.npz"
         )
     tables = {label_of(result): result.records[0].history.tables["gradient_flow"] for result in recorded}
-    return plotting.flow_panels(tables, exhibit.log, title)
+    return plotting.flow_panels(tables, title, log=exhibit.log)
 
 
 def has_flow(result: Result) -> bool:

@@ -109,7 +109,7 @@ def submit_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments:
     if wishes.gpus and not on_gpu:
         print("note: --gpus without --device cuda:0: the runs will compute on the CPU", file=sys.stderr)
     print(f"{what}; {len(planned)} runs, in {root}", flush=True)
-    print("\n".join(submit(planned, root, wishes, arguments.data_dir, arguments.dry_run)))
+    print("\n".join(submit(planned, root, wishes, arguments.data_dir, dry_run=arguments.dry_run)))
     return 0
 
 

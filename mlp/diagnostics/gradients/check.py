@@ -160,7 +160,7 @@ def check_both_modes(setting: Setting) -> tuple[Findings, list[Point]]:
     """Return what was found in both modes, and the points that were measured."""
     found, points = Findings(), []
     for training in (True, False):
-        more, point = check_mode(setting, training)
+        more, point = check_mode(setting, training=training)
         found += more
         points += [] if point is None else [point]
     return found, points

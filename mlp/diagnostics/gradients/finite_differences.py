@@ -97,7 +97,7 @@ class Probe:
         arrays: "inputs" and every parameter by its name: the arrays themselves, no copies.
     """
 
-    def __init__(self, layer: Layer, x: Array, training: bool) -> None:
+    def __init__(self, layer: Layer, x: Array, *, training: bool) -> None:
         self.layer, self.x, self.training = layer, x, training
         self.arrays = {"inputs": x, **{name: p.data for name, p in layer.named_parameters()}}
         self.rewinders: list[Callable[[], None]] = []

@@ -210,7 +210,7 @@ def plausible_shape(layer: Any, path: Path, seed: int) -> Shape:
         adapted, remarks = adapt(layer, shape)
         try:
             for training in (True, False):
-                probe = random_probe(adapted, shape, training, generator(seed, "probe", "shape"))
+                probe = random_probe(adapted, shape, generator(seed, "probe", "shape"), training=training)
                 outputs = probe.outputs()
                 if training:
                     of_forward.append(shape)

@@ -26,7 +26,7 @@ from mlp.typing import Array
 WARM_UP = 10  # training batches that fill the running statistics
 
 
-def random_probe(layer: Layer, input_shape: Sequence[int], training: bool, rng: Generator) -> Probe:
+def random_probe(layer: Layer, input_shape: Sequence[int], rng: Generator, *, training: bool) -> Probe:
     """Return a `Probe` of a float64 copy of `layer` on the CPU, at a random point without special values.
 
     Args:
@@ -48,7 +48,7 @@ def random_probe(layer: Layer, input_shape: Sequence[int], training: bool, rng: 
     for _, array in layer.named_buffers():
         if array.dtype.kind == "f":  # statistics; counters stay as they are
             array *= rng.uniform(0.5, 1.5, array.shape)
-    return Probe(layer, rng.standard_normal(input_shape), training)
+    return Probe(layer, rng.standard_normal(input_shape), training=training)
 
 
 def random_classes(output_shape: Sequence[int], rng: Generator) -> Array:

@@ -57,7 +57,7 @@ class Findings:
 
 def fault(found: Diagnosis, shape: Sequence[int], note: str, cause: BaseException | None = None) -> Findings:
     """Return the findings of a fault that is no matter of degree: a row without a number, and its diagnosis."""
-    row = GradientRow(found.mode, found.array, tuple(shape), math.inf, False, note.partition("\n")[0])
+    row = GradientRow(found.mode, found.array, tuple(shape), math.inf, passed=False, note=note.partition("\n")[0])
     return Findings((row,), (found,), cause=cause)
 
 

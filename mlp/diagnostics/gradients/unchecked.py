@@ -48,7 +48,7 @@ def hidden(layer: Layer) -> Iterator[tuple[str, str, str]]:
         if kind.__module__.startswith("mlp."):
             continue
         for name, value in attributes(owner):
-            lost = next((one for one in leaves(value) if is_lost(one, known, owner is not child)), None)
+            lost = next((one for one in leaves(value) if is_lost(one, known, foreign=owner is not child)), None)
             if lost is not None:
                 note = f"{kind.__name__}.{name} hides a {type(lost).__name__}: it is not checked"
                 yield name, note, f"{note}, and will not be trained: {advice(owner, name, value)}"
@@ -63,13 +63,13 @@ def attributes(owner: Any) -> Iterator[tuple[str, Any]]:
             yield from ((name, value) for name, value in vars(kind).items() if name not in own)
 
 
-def is_lost(value: Any, known: set[int], foreign: bool) -> bool:
+def is_lost(value: Any, known: set[int], *, foreign: bool) -> bool:
     """Return whether a value has weights that are not `known`; of a foreign class, layers without weights are fine."""
     if isinstance(value, Parameter):
         return id(value) not in known and id(value.data) not in known
     if not isinstance(value, Layer) or id(value) in known:
         return False
-    return not foreign or any(is_lost(p, known, foreign) for p in value.parameters())
+    return not foreign or any(is_lost(p, known, foreign=foreign) for p in value.parameters())
 
 
 def advice(owner: Any, name: str, value: Any) -> str:
@@ -99,7 +99,7 @@ def without_params(layer: Layer, input_shape: Sequence[int]) -> Iterator[tuple[s
     student = layer.student
     x = np.ones(input_shape)
     try:
-        if not len(student.grads_wrt_params(x, np.ones_like(layer.forward(x, True)))):
+        if not len(student.grads_wrt_params(x, np.ones_like(layer.forward(x, training=True)))):
             return  # there are no weights
     except NotImplementedError:
         return

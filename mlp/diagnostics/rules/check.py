@@ -159,7 +159,7 @@ def steps_of(moved: Array, formula: str, course: Course, rules: tuple[Any, Any, 
     if not distance(moved, right) < tolerance:
         for text, walk, changed in (
             *legal_forms(formula),
-            *literal_settings(formula, moved, course.gradients, inspect.isfunction(rules[0])),
+            *literal_settings(formula, moved, course.gradients, with_rate=inspect.isfunction(rules[0])),
         ):
             legal = course.walked(walk, **changed)
             if distance(moved, legal) < max(tolerance, UNKNOWN_EPS if changed else 0.0):

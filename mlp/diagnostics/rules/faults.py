@@ -317,7 +317,7 @@ def choices_of(formula: str) -> tuple[Choice, ...]:
     return tuple(one for one in choices if replace(family, **one[2]) != family)
 
 
-def faults_of(formula: str, pairs: bool = False) -> Iterator[Fault]:
+def faults_of(formula: str, *, pairs: bool = False) -> Iterator[Fault]:
     """Yield the faults of a formula: single ones, or pairs of choices."""
     family = FAMILIES[formula]
     choices = choices_of(formula)

@@ -24,7 +24,7 @@ ALIASES = {
 NAMES = ("adam", "nesterov", "momentum", "rmsprop", "adagrad", "gradient_descent", "sgd")
 
 
-def read_settings(rule: Any, given: dict[str, float], keep_eps: bool = False) -> tuple[Settings, bool]:
+def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False) -> tuple[Settings, bool]:
     """Return the settings of a rule from its attributes, and whether its eps is known; it is made large, to show."""
     s = dict(DEFAULTS)
     for name, aliases in ALIASES.items():

@@ -42,7 +42,7 @@ def legal_forms(formula: str) -> Iterator[Form]:
 
 
 def literal_settings(
-    formula: str, moved: Array, gradients: Sequence[Sequence[Array]], with_rate: bool
+    formula: str, moved: Array, gradients: Sequence[Sequence[Array]], *, with_rate: bool
 ) -> Iterator[Form]:
     """Yield the formula with usual numbers for settings that the rule may have written into it, also the learning rate
     of a function."""

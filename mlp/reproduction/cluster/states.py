@@ -146,7 +146,7 @@ def state_of_task(folder: Path, task: Task, last: Event | None, progress: str) -
     return RunState(folder, "waiting", f"in job {task.id}, which is {task.state.lower()} and has not come to it")
 
 
-def state_of_start(start: Event, unknown: bool) -> tuple[str, str]:
+def state_of_start(start: Event, *, unknown: bool) -> tuple[str, str]:
     """Return (word, sentence) of a run whose last word is that it began, and which no task of the queue has."""
     if start.job:
         return (

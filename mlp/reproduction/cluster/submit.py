@@ -70,7 +70,7 @@ class Array:
 
 
 def submit(
-    planned: Sequence[PlannedRun], root: PathLike, wishes: Wishes, data_dir: PathLike | None, dry_run: bool = False
+    planned: Sequence[PlannedRun], root: PathLike, wishes: Wishes, data_dir: PathLike | None, *, dry_run: bool = False
 ) -> list[str]:
     """Submit the runs that are neither finished nor queued.
 
@@ -85,7 +85,7 @@ def submit(
         ConfigurationError: there is no Slurm here. MlpError: sbatch refused; what it said.
     """
     root = Path(root).absolute()
-    with only_submitter(root, dry_run):
+    with only_submitter(root, dry_run=dry_run):
         index = RunIndex(root)
         done, waiting = divide(planned, index)
         silent = ""
@@ -125,7 +125,7 @@ def submit(
 
 
 @contextmanager
-def only_submitter(root: Path, dry_run: bool) -> Iterator[None]:
+def only_submitter(root: Path, *, dry_run: bool) -> Iterator[None]:
     """Keep two submissions apart: both would see the same runs as not queued."""
     if dry_run:
         yield

@@ -57,7 +57,7 @@ def read_values(name: str, words: Sequence[str]) -> list[Any]:
     return list(dict.fromkeys(values))
 
 
-def combine(values: Values, zipped: bool = False) -> list[dict[str, Any]]:
+def combine(values: Values, *, zipped: bool = False) -> list[dict[str, Any]]:
     """Return the settings of all combinations of values, seeds last; zipped: the values that belong together by place.
 
     Raises:

@@ -91,7 +91,7 @@ def test_an_upstream_gradient_of_ones_is_blind(wrong):
     So is that of these wrong formulas, because x_hat sums to zero. A random u shows them.
     """
     rng = generator(0, "probe", "blind")
-    probe = random_probe(wrong(3), (6, 3), True, rng)
+    probe = random_probe(wrong(3), (6, 3), rng, training=True)
     errors = {}
     for label, upstream in (("ones", np.ones((6, 3))), ("random", rng.standard_normal((6, 3)))):
         analytic = probe.backward(upstream)

@@ -60,7 +60,7 @@ def at_point(point: Point, x: Array) -> Probe:
     """Return a probe of a layer that has seen no inputs yet, with the parameters and buffers of the point."""
     layer = copy.deepcopy(point.layer).to("cpu").astype(np.float64)
     layer.load_state_dict(point.probe.layer.state_dict())
-    return Probe(layer, x.copy(), point.probe.training)
+    return Probe(layer, x.copy(), training=point.probe.training)
 
 
 def wrong_inside(point: Point, check: Callable[[Layer, Shape], list[Diagnosis]]) -> tuple[list[Diagnosis], bool]:

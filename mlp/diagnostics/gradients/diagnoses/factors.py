@@ -132,7 +132,7 @@ def batch_power(e: Evidence, f: float) -> int:
 def factor_of_batch(e: Evidence, N: int) -> float | None:
     """Return the factor that the same array has with N samples."""
     rng = generator(e.point.seed, "probe", "factor")
-    probe = random_probe(e.point.layer, (N, *e.point.x.shape[1:]), e.point.probe.training, rng)
+    probe = random_probe(e.point.layer, (N, *e.point.x.shape[1:]), rng, training=e.point.probe.training)
     upstream = rng.standard_normal(probe.outputs().shape)
     array = probe.arrays[e.array]
     indices = [np.unravel_index(i, array.shape) for i in rng.permutation(array.size)[:12]]

@@ -40,7 +40,7 @@ def wrong_forward(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterat
             if kind:
                 yield from wrong_norm(layer, kind, input_shape, rng)
             else:
-                yield from wrong_function(random_probe(layer, input_shape, False, rng), words)
+                yield from wrong_function(random_probe(layer, input_shape, rng, training=False), words)
     except OWN_ERRORS:  # code of the user's own may refuse such inputs
         return
 
@@ -62,7 +62,7 @@ def norm_of(name: str, words: Sequence[str]) -> str:
 
 def wrong_norm(layer: Layer, kind: str, input_shape: Sequence[int], rng: np.random.Generator) -> Iterator[Diagnosis]:
     """Yield what is wrong with the forward of a normalization."""
-    probe = random_probe(layer, input_shape, True, rng)
+    probe = random_probe(layer, input_shape, rng, training=True)
     if probe.outputs().shape != probe.x.shape:
         return
     if kind == "batch":

@@ -28,7 +28,7 @@ def another_sum(e: Evidence) -> Guesses:
         yield from sums_of_factors(e, known=False)
 
 
-def sums_of_factors(e: Evidence, known: bool) -> Guesses:
+def sums_of_factors(e: Evidence, *, known: bool) -> Guesses:
     """Sums of grad_outputs with and without factors; `known` tells whether the right gradient is one of them."""
     u, x, y = e.point.upstream, e.point.x, e.point.outputs
     factors: list[tuple[str, Array]] = [("grad_outputs", u)]

@@ -102,7 +102,7 @@ def values_at_more_points(e: Evidence) -> tuple[Array, Array, Array]:
     found = [(point.x, e.analytic / point.upstream, e.numeric / point.upstream)]
     for number in range(MORE_POINTS):
         rng = generator(point.seed, "probe", "pattern", number)
-        probe = random_probe(point.layer, point.x.shape, point.probe.training, rng)
+        probe = random_probe(point.layer, point.x.shape, rng, training=point.probe.training)
         upstream = rng.standard_normal(point.upstream.shape)
         slopes = np.diag(jacobian(probe, "inputs").reshape(probe.x.size, -1)).reshape(probe.x.shape)
         found.append((probe.x, probe.backward(upstream)["inputs"] / upstream, slopes))
@@ -215,7 +215,7 @@ def factor_per_slice(e: Evidence) -> Iterator[Diagnosis]:
         return
 
 
-def word_for(e: Evidence, f: Array, per_channel: bool) -> tuple[str, str] | None:
+def word_for(e: Evidence, f: Array, *, per_channel: bool) -> tuple[str, str] | None:
     """Return the name and the sentence if f is 1/gamma, the standard deviation, and so on."""
     x = e.point.x
     arrays = {name: array for name, array in e.point.probe.arrays.items() if name != "inputs"}

@@ -137,7 +137,7 @@ def outputs_at_more_points(e: Evidence) -> Array:
     found = [np.ravel(point.outputs)]
     for number in range(6):
         rng = generator(point.seed, "probe", "pattern", number)
-        found.append(np.ravel(random_probe(point.layer, point.x.shape, point.probe.training, rng).outputs()))
+        found.append(np.ravel(random_probe(point.layer, point.x.shape, rng, training=point.probe.training).outputs()))
     return np.concatenate(found)
 
 

@@ -39,7 +39,7 @@ def second_evidence(e: Evidence) -> Evidence | None:
 def point_of(point: Point, shape: Shape, word: str) -> Point:
     """Return a point of the same layer and mode elsewhere, with the gradients of backward, and nothing measured."""
     rng = generator(point.seed + 1, "probe", word, point.mode)
-    probe = random_probe(point.layer, shape, point.probe.training, rng)
+    probe = random_probe(point.layer, shape, rng, training=point.probe.training)
     if point.probe.rewinders:
         probe.hold_randomness()
     outputs = probe.outputs()

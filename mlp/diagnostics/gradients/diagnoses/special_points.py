@@ -27,7 +27,7 @@ SIGMAS = 6.0
 def wrong_at_special_points(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
     """Yield what is wrong at special points."""
     for check in (ties, large_numbers, batch_of_one, mean_of_dropout):
-        probe = random_probe(layer, input_shape, check is mean_of_dropout, generator(seed, "probe", "special"))
+        probe = random_probe(layer, input_shape, generator(seed, "probe", "special"), training=check is mean_of_dropout)
         try:
             with np.errstate(all="ignore"):
                 yield from check(probe)
@@ -95,14 +95,14 @@ def batch_of_one(probe: Probe) -> Iterator[Diagnosis]:
     outputs = probe.outputs()
     if len(probe.x) < 2 or outputs.shape[:1] != probe.x.shape[:1]:
         return
-    two = Probe(probe.layer, probe.x[:2].copy(), False).outputs()
+    two = Probe(probe.layer, probe.x[:2].copy(), training=False).outputs()
     if two.shape != (2, *outputs.shape[1:]):
         return
     text = (
         "a batch of one sample fails in evaluation, though two samples work: does a squeeze() take the batch axis away?"
     )
     try:
-        one = Probe(probe.layer, probe.x[:1].copy(), False)
+        one = Probe(probe.layer, probe.x[:1].copy(), training=False)
         shape = one.outputs().shape
         one.backward(np.ones(shape))
     except OWN_ERRORS as error:

@@ -79,7 +79,7 @@ def wrong_path(e: Evidence) -> Guesses:
         return
     for name, child in point.probe.layer.children():
         label = type(child).__name__ + (f" {name!r}" if name else "")
-        probe = Probe(child, point.x, point.probe.training)
+        probe = Probe(child, point.x, training=point.probe.training)
         try:
             if probe.outputs().shape != u.shape or e.jacobian is None:
                 continue
@@ -254,7 +254,7 @@ def pointwise(e: Evidence) -> Guesses:
         ("wrong branch", "the derivative is taken at -x: a condition (x > 0) is the wrong way round", -x),
     )
     for name, sentence, place in elsewhere:
-        moved = Probe(e.point.probe.layer, place.copy(), e.point.probe.training)
+        moved = Probe(e.point.probe.layer, place.copy(), training=e.point.probe.training)
         there = np.diag(jacobian(moved, "inputs").reshape(x.size, x.size)).reshape(x.shape)
         yield Guess(name, sentence, there * u)
     forms: list[tuple[str, Callable[[Array], Array]]] = [

@@ -15,9 +15,9 @@ class InSteps(BatchNorm):
         x_hat, std, training = self.take()
         g = grad_outputs.reshape(x_hat.shape)
         self.beta.grad, self.gamma.grad = g.sum(axis=0), (g * x_hat).sum(axis=0)
-        return self.grad_inputs(g, x_hat, std, training).reshape(grad_outputs.shape)
+        return self.grad_inputs(g, x_hat, std, training=training).reshape(grad_outputs.shape)
 
-    def grad_inputs(self, g: Array, x_hat: Array, std: Array, training: bool) -> Array:
+    def grad_inputs(self, g: Array, x_hat: Array, std: Array, *, training: bool) -> Array:
         """Return dL/dx, (m, C)."""
         m = len(g)
         return self.gamma.data / std * (g - self.beta.grad / m - x_hat * self.gamma.grad / m if training else g)
@@ -26,21 +26,21 @@ class InSteps(BatchNorm):
 class NoMeanTerm(InSteps):
     """The path through the mean is missing."""
 
-    def grad_inputs(self, g: Array, x_hat: Array, std: Array, training: bool) -> Array:
+    def grad_inputs(self, g: Array, x_hat: Array, std: Array, *, training: bool) -> Array:
         return self.gamma.data / std * (g - x_hat * self.gamma.grad / len(g) if training else g)
 
 
 class NoVarianceTerm(InSteps):
     """The path through the variance is missing."""
 
-    def grad_inputs(self, g: Array, x_hat: Array, std: Array, training: bool) -> Array:
+    def grad_inputs(self, g: Array, x_hat: Array, std: Array, *, training: bool) -> Array:
         return self.gamma.data / std * (g - self.beta.grad / len(g) if training else g)
 
 
 class HalfVarianceTerm(InSteps):
     """The path through the variance has a factor 1/2: the root's derivative, without the square's."""
 
-    def grad_inputs(self, g: Array, x_hat: Array, std: Array, training: bool) -> Array:
+    def grad_inputs(self, g: Array, x_hat: Array, std: Array, *, training: bool) -> Array:
         m = len(g)
         terms = g - self.beta.grad / m - 0.5 * x_hat * self.gamma.grad / m if training else g
         return self.gamma.data / std * terms
@@ -49,7 +49,7 @@ class HalfVarianceTerm(InSteps):
 class UnbiasedCount(InSteps):
     """The sums over the batch are divided by m - 1, where forward divides by m."""
 
-    def grad_inputs(self, g: Array, x_hat: Array, std: Array, training: bool) -> Array:
+    def grad_inputs(self, g: Array, x_hat: Array, std: Array, *, training: bool) -> Array:
         m = len(g) - 1
         return self.gamma.data / std * (g - (self.beta.grad + x_hat * self.gamma.grad) / m if training else g)
 
@@ -57,29 +57,29 @@ class UnbiasedCount(InSteps):
 class TrainingFormulaInEvaluation(InSteps):
     """Evaluation subtracts the terms through mean and variance, which are constants there."""
 
-    def grad_inputs(self, g: Array, x_hat: Array, std: Array, training: bool) -> Array:
-        return super().grad_inputs(g, x_hat, std, True)
+    def grad_inputs(self, g: Array, x_hat: Array, std: Array, *, training: bool) -> Array:
+        return super().grad_inputs(g, x_hat, std, training=True)
 
 
 class EvaluationFormulaInTraining(InSteps):
     """Training takes mean and variance for constants."""
 
-    def grad_inputs(self, g: Array, x_hat: Array, std: Array, training: bool) -> Array:
-        return super().grad_inputs(g, x_hat, std, False)
+    def grad_inputs(self, g: Array, x_hat: Array, std: Array, *, training: bool) -> Array:
+        return super().grad_inputs(g, x_hat, std, training=False)
 
 
 class GammaForgotten(InSteps):
     """The gradient of the inputs is not multiplied by gamma."""
 
-    def grad_inputs(self, g: Array, x_hat: Array, std: Array, training: bool) -> Array:
-        return super().grad_inputs(g, x_hat, std, training) / self.gamma.data
+    def grad_inputs(self, g: Array, x_hat: Array, std: Array, *, training: bool) -> Array:
+        return super().grad_inputs(g, x_hat, std, training=training) / self.gamma.data
 
 
 class DeviationForgotten(InSteps):
     """The gradient of the inputs is not divided by the standard deviation."""
 
-    def grad_inputs(self, g: Array, x_hat: Array, std: Array, training: bool) -> Array:
-        return super().grad_inputs(g, x_hat, std, training) * std
+    def grad_inputs(self, g: Array, x_hat: Array, std: Array, *, training: bool) -> Array:
+        return super().grad_inputs(g, x_hat, std, training=training) * std
 
 
 class RunningMeanForgotten(BatchNorm):
@@ -115,7 +115,7 @@ class UpdatedInEvaluation(BatchNorm):
         return y
 
 
-def bug(kind: type, expected: str, images: bool = False) -> PlantedBug:
+def bug(kind: type, expected: str, *, images: bool = False) -> PlantedBug:
     """Return the entry of one class: a batch of 6 vectors, or of 2 images."""
     return PlantedBug(kind, expected, lambda: (3,), (2, 2, 3, 3) if images else (6, 3))
 

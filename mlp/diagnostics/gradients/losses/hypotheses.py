@@ -67,7 +67,7 @@ def one_point(point: LossPoint) -> Iterator[tuple[str, str, str]]:
         return
     f = constant_factor(a, n)
     if f is not None:
-        yield *named_factor(f, len(z), z.shape[-1], point.sums), f"{f:.5g} times the right gradient"
+        yield *named_factor(f, len(z), z.shape[-1], sums=point.sums), f"{f:.5g} times the right gradient"
         return
     yield from lost_signs(point)
     written_out = list(formulas(point))
@@ -293,7 +293,7 @@ def worst(point: LossPoint) -> tuple[str, str, str]:
     return "unknown", text, f"error {distance(a, n):.1e}"
 
 
-def named_factor(f: float, N: int, K: int, sums: bool) -> tuple[str, str]:
+def named_factor(f: float, N: int, K: int, *, sums: bool) -> tuple[str, str]:
     """Return the name and the sentence for a gradient that is f times the right one."""
     sign = "with the wrong sign, and " if f < 0 else ""
     size = abs(f)

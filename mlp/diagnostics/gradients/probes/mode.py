@@ -59,13 +59,13 @@ def random_upstream(outputs: Array, rng: Generator) -> tuple[Array, Findings]:
     return rng.standard_normal(outputs.shape), Findings()
 
 
-def check_mode(setting: Setting, training: bool) -> tuple[Findings, Point | None]:
+def check_mode(setting: Setting, *, training: bool) -> tuple[Findings, Point | None]:
     """Return what was found in one mode, and the point that was measured, or None if there is none."""
     mode = "training" if training else "evaluation"
     for attempt in range(ATTEMPTS):
         rng = generator(setting.seed, "probe", mode, attempt)
         try:
-            probe = random_probe(setting.layer, setting.input_shape, training, rng)
+            probe = random_probe(setting.layer, setting.input_shape, rng, training=training)
             outputs, found = checked_forward(probe)
         except OWN_ERRORS as error:  # a finding, not a crash of the check
             return forward_exception(error, setting.layer, mode, setting.input_shape), None

@@ -54,7 +54,7 @@ def instance_of(kind: type) -> Any:
 def takes_mode(forward: Callable[..., Any]) -> bool:
     """Return whether forward(x, training) is a legal call."""
     try:
-        inspect.signature(forward).bind(None, True)
+        inspect.signature(forward).bind("x", "training")
     except TypeError:
         return False
     except ValueError:  # compiled code without a signature

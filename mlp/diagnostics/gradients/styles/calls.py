@@ -88,7 +88,7 @@ def roles(names: Mapping[str, inspect.Parameter], method: str) -> tuple[str, ...
     return tuple(role or "g" for role in given)
 
 
-def outputs_and_cache(result: Any, student: Any, wants_cache: bool) -> tuple[Any, Any]:
+def outputs_and_cache(result: Any, student: Any, *, wants_cache: bool) -> tuple[Any, Any]:
     """Return (outputs, cache) of what forward returned."""
     if result is None:
         name = next((n for n in OUTPUTS if isinstance(vars_of(student).get(n), np.ndarray)), None)

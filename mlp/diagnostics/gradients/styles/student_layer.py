@@ -78,7 +78,7 @@ class StudentLayer(Layer):
     def learn_from_trial(self, x: Array) -> None:
         """Run forward and backward once, and see which arrays backward writes or returns."""
         before = set(leaves_of(self.student))
-        y = np.asarray(self.forward(x, True))
+        y = np.asarray(self.forward(x, training=True))
         there = leaves_of(self.student)
         values = {path: array.copy() for path, array in there.items()}
         again = {path: array.copy() for path, array in leaves_of(self.after_another_forward(x)).items()}
@@ -107,7 +107,7 @@ class StudentLayer(Layer):
     def after_another_forward(self, x: Array) -> Any:
         """Return a copy of the student that has seen other inputs: what changed is no weight."""
         twin = copy.deepcopy(self)
-        twin.call_forward(2.0 * x + 0.5, True)
+        twin.call_forward(2.0 * x + 0.5, training=True)
         return twin.student
 
     def declared(self) -> bool:
@@ -142,7 +142,7 @@ class StudentLayer(Layer):
 
     # --- the two formulas -----------------------------------------------------------------------------------------
 
-    def call_forward(self, x: Array, training: bool) -> tuple[Any, Any]:
+    def call_forward(self, x: Array, *, training: bool) -> tuple[Any, Any]:
         """Return (outputs, cache) of the student's forward."""
         calls, student = self.calls, self.student
         mode: dict[str, Any] = {}
@@ -155,7 +155,7 @@ class StudentLayer(Layer):
                 if isinstance(getattr(student, name, None), bool):
                     setattr(student, name, training)
         result = getattr(student, calls.forward)(x, **mode)
-        return outputs_and_cache(result, student, "cache" in calls.takes)
+        return outputs_and_cache(result, student, wants_cache="cache" in calls.takes)
 
     def call_backward(self, grad_outputs: Array) -> tuple[Any, Any]:
         """Return (dx, the other gradients that backward returns) of the student's backward."""
@@ -165,7 +165,7 @@ class StudentLayer(Layer):
         return inputs_gradient(result, x, self.student)
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y, cache = self.call_forward(x, training)
+        y, cache = self.call_forward(x, training=training)
         self.keep(x, y, cache)
         return y
 

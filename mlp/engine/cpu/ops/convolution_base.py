@@ -47,7 +47,7 @@ class ConvolutionBase(BlockedOp):
         super().__init__([value], output_shape, has_parameters=True)
         self.layer, self.folded_norm = layer, None
 
-    def fused_with(self, following: Op, training: bool) -> Op | None:  # noqa: FBT001
+    def fused_with(self, following: Op, *, training: bool) -> Op | None:  # noqa: FBT001
         """In evaluation batch norm is y scale + shift with known numbers: they go into the weights."""
         if training or type(following) is not BatchNormOp or self.folded_norm:
             return None

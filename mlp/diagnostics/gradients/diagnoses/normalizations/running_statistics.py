@@ -30,7 +30,7 @@ FAST = 0.55  # the share of a batch in a running average above which it hardly i
 def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
     """Yield what is wrong with the running statistics of a layer, if it normalizes over the batch."""
     rng = generator(seed, "probe", "statistics")
-    probe = random_probe(layer, input_shape, True, rng)
+    probe = random_probe(layer, input_shape, rng, training=True)
     layer, owner = probe.layer, getattr(probe.layer, "student", probe.layer)
     x = 2.0 * rng.standard_normal(input_shape) + 1.0
     if layer.children() or not normalizes_over_batch(layer, x):
