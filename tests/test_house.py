@@ -34,7 +34,7 @@ SEPARATE = ("engine/cpu", "engine/cuda")
 
 # What every file of a family has under the same name, so that all are used alike.
 FAMILIES = {
-    "commands": {"main"},
+    "commands": {"main", "after_interrupt"},
     "data": {"read_batch", "read_names"},  # CIFAR's two formats
     "diagnostics": {"BUGS", "bug"},  # the gallery
     "reproduction": {"ROWS", "EXHIBITS", "DERIVED_TESTS", "published", "table_row"},  # the reports
@@ -42,27 +42,6 @@ FAMILIES = {
 
 # Booleans that may be given by position: what layers, scripts and pickles call like this.
 POSITIONAL = {"forward": {"training"}, "vgg": {"residual"}, "StoredDtype.__init__": {"align", "copy"}}
-
-# Folders that are still too full, and names that still mean two things, to become fewer.
-STILL_CROWDED = ("mlp/diagnostics/gradients/diagnoses",)  # a diagnosis a file; to be grouped by kinds of layers
-STILL_TWICE = {
-    "commands": {"after_interrupt", "run_command"},
-    "diagnostics": {
-        *(
-            "describe",
-            "diagnose",
-            "attributes",
-            "compared",
-            "corrected",
-            "explained",
-            "named",
-            "needed",
-        ),  # in the gradient checker
-        *("EPS", "FAMILIES", "MATCH"),
-        *("dead_units", "labels_off_by_one", "learning_rate_too_large"),  # a pathology, and the symptom that finds it
-    },
-    "reproduction": {"KINDS", "FORMATS", "GAPS", "HEADER"},
-}
 
 
 def modules():
@@ -168,8 +147,7 @@ FOLDERS = [p for p in [PACKAGE, *sorted(PACKAGE.rglob("*"))] if p.is_dir() and p
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: str(p.relative_to(ROOT)))
 def test_a_folder_is_not_crowded(folder):
     files = [p.name for p in folder.iterdir() if p.is_file() and p.name != "py.typed"]
-    crowded = folder.relative_to(ROOT).as_posix() in STILL_CROWDED
-    assert crowded or len(files) <= MOST_FILES, f"{len(files)} files: {sorted(files)}"
+    assert len(files) <= MOST_FILES, f"{len(files)} files: {sorted(files)}"
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda p: str(p.relative_to(ROOT)))
@@ -271,5 +249,5 @@ def names_twice(package):
 
 @pytest.mark.parametrize("package", sorted(packages()))
 def test_a_name_means_one_thing_in_a_package(package):
-    wrong = {name: places for name, places in names_twice(package).items() if name not in STILL_TWICE.get(package, ())}
+    wrong = names_twice(package)
     assert not wrong, "\n".join(f"{name}: {', '.join(places)}" for name, places in sorted(wrong.items()))

@@ -46,12 +46,12 @@ from mlp.reproduction.scale import QUICK, SCALES, choose_dataset, find_scale, wi
 from mlp.reproduction.tables import make_table
 
 
-def list_command(arguments: Any) -> None:
+def show_rows(arguments: Any) -> None:
     rows = select([arguments.report])
     print(rows_as_json(rows) if arguments.json else list_rows(rows))
 
 
-def run_command(arguments: Any) -> Any:
+def run_rows(arguments: Any) -> Any:
     scale = find_scale(arguments.scale)
     device = "cuda:0" if arguments.devices else arguments.device  # each run sees one GPU, the first there
     rows = select(arguments.rows)
@@ -81,11 +81,11 @@ def run_command(arguments: Any) -> Any:
     return status or (1 if failed else 0)
 
 
-def status_command(arguments: Any) -> Any:
+def show_status(arguments: Any) -> Any:
     return show_states(Path(arguments.folder), arguments.watch)
 
 
-def cancel_command(arguments: Any) -> Any:
+def cancel_rows(arguments: Any) -> Any:
     return cancel_runs(Path(arguments.folder))
 
 
@@ -102,7 +102,7 @@ def runs_and_scale(arguments: Any) -> Iterator[Any]:
             print(f"damaged: {message}", file=sys.stderr)
 
 
-def table_command(arguments: Any) -> None:
+def show_table(arguments: Any) -> None:
     with runs_and_scale(arguments) as (index, scale):
         table = make_table(arguments.id, index, scale, arguments.seeds)
     text = format_table(table, arguments.format)
@@ -116,12 +116,12 @@ def table_command(arguments: Any) -> None:
         print(arguments.out)
 
 
-def findings_command(arguments: Any) -> None:
+def show_findings(arguments: Any) -> None:
     with runs_and_scale(arguments) as (index, scale):
         print(findings_text(check_findings(index, scale, arguments.seeds)))
 
 
-def figure_command(arguments: Any) -> None:
+def draw_figures(arguments: Any) -> None:
     out = arguments.out or Path(arguments.runs) / "figures"
     with runs_and_scale(arguments) as (index, scale):
         for name in arguments.ids:
@@ -133,7 +133,7 @@ def figure_command(arguments: Any) -> None:
                 print(f"not complete: {line}", file=sys.stderr)
 
 
-def report_command(arguments: Any) -> None:
+def write_page(arguments: Any) -> None:
     out = arguments.out or Path(arguments.runs) / "report"
     with runs_and_scale(arguments) as (index, scale):
         rows = [row.id for row in select(arguments.rows)] if arguments.rows else []
@@ -156,11 +156,11 @@ def main() -> int:
             added.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
         return added
 
-    listing = command("list", list_command, "list rows with state, settings, published numbers, tables and figures")
+    listing = command("list", show_rows, "list rows with state, settings, published numbers, tables and figures")
     listing.add_argument("report", nargs="?", default="all", help="a report, row, table or figure (default: all)")
     listing.add_argument("--json", action="store_true", help="all that is known, as JSON")
 
-    running = command("run", run_command, "run what rows need, skip what is finished, resume what was interrupted")
+    running = command("run", run_rows, "run what rows need, skip what is finished, resume what was interrupted")
     running.add_argument("rows", nargs="+", metavar="ROW", help="s0-7, s0-tab1 (all rows of it), s0, or all")
     running.add_argument("--scale", default="full", metavar="NAME", help=f"{', '.join(SCALES)} (default: full)")
     running.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
@@ -170,28 +170,28 @@ def main() -> int:
     )
     add_machine_flags(running)
 
-    watching = command("status", status_command, "say what became of each run: finished, running, waiting, failed, ...")
-    cancelling = command("cancel", cancel_command, "take runs out of the queue of a cluster")
+    watching = command("status", show_status, "say what became of each run: finished, running, waiting, failed, ...")
+    cancelling = command("cancel", cancel_rows, "take runs out of the queue of a cluster")
     for folder in (watching, cancelling):
         folder.add_argument(
             "folder", nargs="?", type=path_argument, default=RUNS, metavar="DIR", help=f"of the runs (default: {RUNS})"
         )
     add_watch_flag(watching)
 
-    tabling = command("table", table_command, "print a table: ours, published, verdict", shows_runs=True)
+    tabling = command("table", show_table, "print a table: ours, published, verdict", shows_runs=True)
     tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")
     tabling.add_argument("--format", default="markdown", metavar="NAME", help=f"{', '.join(FORMATS)}")
     tabling.add_argument("--out", type=path_argument, metavar="FILE", help="write to a file (default: print)")
 
-    command("findings", findings_command, "print what the reports found, and whether our runs show it", shows_runs=True)
+    command("findings", show_findings, "print what the reports found, and whether our runs show it", shows_runs=True)
 
-    drawing = command("figure", figure_command, "draw figures as PNG and PDF", shows_runs=True)
+    drawing = command("figure", draw_figures, "draw figures as PNG and PDF", shows_runs=True)
     drawing.add_argument("ids", nargs="+", metavar="ID", help="s0-fig1; list shows all of them")
     drawing.add_argument(
         "--out", type=path_argument, metavar="DIR", help="folder to write to (default: figures/ in that of the runs)"
     )
 
-    reporting = command("report", report_command, "write a page with all tables and figures so far", shows_runs=True)
+    reporting = command("report", write_page, "write a page with all tables and figures so far", shows_runs=True)
     reporting.add_argument("rows", nargs="*", metavar="ROW", help="only these rows, x-6 say (default: all)")
     reporting.add_argument(
         "--out", type=path_argument, metavar="DIR", help="folder to write to (default: report/ in that of the runs)"

@@ -5,10 +5,10 @@ A `Case` holds what a Trainer needs: model, loss, rule and batches of small synt
     case = PATHOLOGIES["dead units"](seed=0)
     history = case.trainer(hooks=all_statistics()).fit(case.train_batches, case.valid_batches, epochs=4)
 
-    from the first draw of the weights     vanishing, exploding, dead_units
+    from the first draw of the weights     vanishing, exploding, dead_filters
     from a layer in the wrong mode         norm_runs_in_training, norm_batch_in_evaluation
-    from the settings                      learning_rate_too_large
-    from the data                          labels_shuffled, labels_off_by_one
+    from the settings                      steps_too_large
+    from the data                          labels_shuffled, labels_shifted
     nothing                                healthy, healthy_norm, healthy_deep
 
 `mlp.diagnostics.examine` names each of them from its statistics; PATHOLOGIES and HEALTHY hold the functions by name.
@@ -90,7 +90,7 @@ def exploding(seed: int = 0) -> Case:
     return make_case(model.initialize(seed), seed)
 
 
-def dead_units(seed: int = 0) -> Case:
+def dead_filters(seed: int = 0) -> Case:
     """Units are dead: what arrives at most ReLUs of one layer lies so far below zero that nothing gets above it.
 
     The batch norm before them gives numbers of size 1, shifted by its beta, which is -20 for 14 of its 16 channels. For
@@ -145,7 +145,7 @@ def norm_batch_in_evaluation(seed: int = 0) -> Case:
     return make_case(model, seed, train, valid.take(np.argsort(valid.labels, kind="stable")))
 
 
-def learning_rate_too_large(seed: int = 0) -> Case:
+def steps_too_large(seed: int = 0) -> Case:
     """The learning rate is a hundred times too large: one step of Adam moves every weight by several times its size."""
     return make_case(small_vgg(8, seed=seed), seed, learning_rate=100 * LEARNING_RATE)
 
@@ -160,7 +160,7 @@ def labels_shuffled(seed: int = 0) -> Case:
     return make_case(small_vgg(8, "batch", seed=seed), seed, relabel(train, train.labels[order]), valid)
 
 
-def labels_off_by_one(seed: int = 0) -> Case:
+def labels_shifted(seed: int = 0) -> Case:
     """The training labels count from 1, the validation labels from 0: each class is taught under its neighbour's name.
 
     (The last class has become the first.) The network learns well, and is worse than chance in validation.
@@ -177,12 +177,12 @@ HEALTHY: dict[str, Callable[[int], Case]] = {
 PATHOLOGIES: dict[str, Callable[[int], Case]] = {
     "vanishing gradients": vanishing,
     "exploding gradients": exploding,
-    "dead units": dead_units,
+    "dead units": dead_filters,
     "running statistics in training": norm_runs_in_training,
     "batch statistics in evaluation": norm_batch_in_evaluation,
-    "learning rate too large": learning_rate_too_large,
+    "learning rate too large": steps_too_large,
     "labels without relation to the images": labels_shuffled,
-    "labels off by one": labels_off_by_one,
+    "labels off by one": labels_shifted,
 }
 
 

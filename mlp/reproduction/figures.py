@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # Matplotlib is loaded by the first figure: it takes a second
     from matplotlib.figure import Figure
 
 FIGURES = {name: exhibit for name, exhibit in EXHIBITS.items() if not exhibit.is_table}
-FORMATS = (".png", ".pdf")
+SUFFIXES = (".png", ".pdf")
 GRADIENTS_AGAINST_RATES = ("s0-19-fig",)  # have the table of `mlp.reproduction.gradient_magnitude` below them
 WORST_IN_RED = ("s2-fig3ab",)  # as in the report
 
@@ -82,7 +82,7 @@ def draw(name: str, index: RunIndex, scale: Scale | None = None, seeds: Sequence
             numbers = gradients_against_rates(drawn)
         except ConfigurationError as error:  # runs on different images, say
             left_out.append(f"no table: {error}")
-    return Drawing(exhibit, drawn[0].scale, KINDS[exhibit.kind](exhibit, drawn, title), left_out, numbers)
+    return Drawing(exhibit, drawn[0].scale, DRAWERS[exhibit.kind](exhibit, drawn, title), left_out, numbers)
 
 
 def draw_with_probes(exhibit: Exhibit, results: Sequence[Result], index: RunIndex, scale: Scale | None) -> Drawing:
@@ -108,7 +108,7 @@ def save(
     """Draw a figure and write it to the folder `out` as PNG and PDF; return (Drawing, list of paths)."""
     drawing = draw(name, index, scale, seeds)
     Path(out).mkdir(parents=True, exist_ok=True)
-    paths = [Path(out) / f"{drawing.file_name}{suffix}" for suffix in FORMATS]
+    paths = [Path(out) / f"{drawing.file_name}{suffix}" for suffix in SUFFIXES]
     for path in paths:
         write_figure(path, drawing.figure)
     return drawing, paths
@@ -230,4 +230,4 @@ def draw_seeds(exhibit: Exhibit, results: Sequence[Result], title: str) -> "Figu
     return plotting.seed_panels(values, published, title)
 
 
-KINDS = {"curves": draw_curves, "gradient_flow": draw_gradient_flow, "seeds": draw_seeds}
+DRAWERS = {"curves": draw_curves, "gradient_flow": draw_gradient_flow, "seeds": draw_seeds}

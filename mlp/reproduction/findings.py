@@ -27,7 +27,7 @@ FINDINGS_NOTE = (
     "Shown: the difference is larger than two of its standard errors, as far as they come from the number of images; "
     "how much networks scatter from seed to seed comes on top. At chance: not above it by more than that."
 )
-HEADER = ["finding", "claim", "ours", "difference", "verdict"]
+COLUMNS = ["finding", "claim", "ours", "difference", "verdict"]
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def findings_table(checked: CheckedFindings) -> tuple[list[str], list[list[str]]
         statement = "" if item.finding is last else item.finding.statement
         last = item.finding
         rows.append([statement, describe_claim(item.claim), *cells, item.verdict])
-    return HEADER, rows
+    return COLUMNS, rows
 
 
 def describe_claim(claim: Claim) -> str:

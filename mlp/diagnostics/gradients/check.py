@@ -19,10 +19,10 @@ from typing import Any
 
 from numpy.random import Generator
 
-from mlp.diagnostics.gradients.diagnoses import MOST, Diagnosis, Point, diagnose, last_resort, merged
-from mlp.diagnostics.gradients.diagnoses.behaviour import wiring, wrong_inside
+from mlp.diagnostics.gradients.diagnoses import MOST, Diagnosis, Point, diagnose_gradients, last_resort, merged
 from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import wrong_statistics
+from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
 from mlp.diagnostics.gradients.diagnoses.special_points import wrong_at_special_points
 from mlp.diagnostics.gradients.losses.check import loss_findings
 from mlp.diagnostics.gradients.probes.float32 import ROUNDED, becomes_float64, in_float64, needs_float64
@@ -65,7 +65,7 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
     """
     check_shape("input_shape", input_shape)
     adapted, remarks = adapt(layer, input_shape)
-    title = describe(adapted, input_shape)
+    title = title_of(adapted, input_shape)
     found = Findings(remarks=tuple(remarks)) + unchecked(adapted, input_shape)
     if not found.passed:
         return report_of(title, found, tolerance)
@@ -79,7 +79,7 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
         if points and found.passed and not wide:
             found += Findings(remarks=tuple(becomes_float64(points[0])))
         found += Findings(remarks=(*without_effect(points), *([ROUNDED] if wide else [])))
-        return report_of(title, found, tolerance, explained(found, points, setting))
+        return report_of(title, found, tolerance, likely_faults(found, points, setting))
 
 
 def check_functions(
@@ -153,7 +153,7 @@ def check_model(
     setting = Setting(adapted, tuple(input_shape), upstream_of_loss, coordinates, seed, tolerance)
     more, points = check_both_modes(setting)
     found += more + Findings(remarks=tuple(without_effect(points)))
-    return report_of(title, found, tolerance, explained(found, points, setting))
+    return report_of(title, found, tolerance, likely_faults(found, points, setting))
 
 
 def check_both_modes(setting: Setting) -> tuple[Findings, list[Point]]:
@@ -189,7 +189,7 @@ def not_checked(points: Sequence[Point], constants: set[str]) -> Findings:
     return found
 
 
-def explained(found: Findings, points: list[Point], setting: Setting) -> list[Diagnosis]:
+def likely_faults(found: Findings, points: list[Point], setting: Setting) -> list[Diagnosis]:
     """Return what is likely wrong: faults come first, then layers inside, then hypotheses about numbers."""
     faulty = {(one.mode, one.array) for one in found.diagnoses}  # their faults are known already
     for point in points:
@@ -202,13 +202,13 @@ def explained(found: Findings, points: list[Point], setting: Setting) -> list[Di
             shape = (min(input_shape[0], 2), *input_shape[1:])
             coordinates = None if math.prod(shape) <= SMALL else 8
             part = Setting(layer, shape, random_upstream, coordinates, setting.seed, setting.tolerance)
-            return merged(explained(*check_both_modes(part), part))
+            return merged(likely_faults(*check_both_modes(part), part))
 
         inside, layers = wrong_inside(wrong[0], check_part)
         if not inside and not layers:
             known = wrong_forward(setting.layer, setting.input_shape, setting.seed)
             diagnoses += [one for one in known if one.mode != "remark"]
-        diagnoses += inside or diagnose(wrong) or ([wiring(wrong[0])] if layers else last_resort(points))
+        diagnoses += inside or diagnose_gradients(wrong) or ([wiring(wrong[0])] if layers else last_resort(points))
     return diagnoses
 
 
@@ -222,7 +222,7 @@ def report_of(
     )
 
 
-def describe(layer: Layer, input_shape: Sequence[int]) -> str:
+def title_of(layer: Layer, input_shape: Sequence[int]) -> str:
     """Return the title of a report: the layer on one line, and the shape of its inputs."""
     text, name = " ".join(repr(layer).split()), type(layer).__name__
     if name != "StudentLayer" and not text.startswith(name):  # a class that inherits another one's repr

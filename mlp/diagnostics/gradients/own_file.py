@@ -20,6 +20,7 @@ from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.report import GradientReport
 from mlp.diagnostics.gradients.styles.adapters import adapt
+from mlp.diagnostics.gradients.styles.calls import required
 from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.diagnostics.rules.check import check_rule
 from mlp.errors import ConfigurationError
@@ -173,8 +174,7 @@ def parse_arguments(text: str) -> tuple[list[Any], dict[str, Any]]:
 
 def example_arguments(kind: Callable[..., Any]) -> str:
     """Return arguments that have the right number at least: "3, 4"."""
-    needed = [p.name for p in inspect.signature(kind).parameters.values() if p.default is p.empty and p.kind < 2]
-    return ", ".join(str(3 + i) for i in range(len(needed)))
+    return ", ".join(str(3 + i) for i in range(len(required(kind))))
 
 
 def is_rule(subject: Any) -> bool:

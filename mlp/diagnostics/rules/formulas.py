@@ -52,7 +52,7 @@ def rmsprop(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
 def adam(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
     """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, w <- w - h m' / (sqrt(v') + eps)."""
     mean, square = moments(g, m, s)
-    return w - h * corrected(mean, s["beta1"], t) / (np.sqrt(corrected(square, s["beta2"], t)) + s["eps"])
+    return w - h * unbiased(mean, s["beta1"], t) / (np.sqrt(unbiased(square, s["beta2"], t)) + s["eps"])
 
 
 FORMULAS: dict[str, Formula] = {
@@ -72,7 +72,7 @@ def moments(g: Any, m: Memory, s: Settings) -> tuple[Any, Any]:
     return m["m"], m["v"]
 
 
-def corrected(mean: Any, b: float, t: float) -> Any:
+def unbiased(mean: Any, b: float, t: float) -> Any:
     """Return a running mean without its bias towards the zero it started from."""
     return mean / (1.0 - b**t)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.styles.calls import required
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.parameter import Parameter
 
@@ -40,21 +41,15 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
         return function_step(rule, parameters, rate)
     name = next((n for n in STEPS if callable(getattr(rule, n, None))), "")
     other = any(callable(getattr(rule, method, None)) for method in ("forward", "backward", "grad", "fprop"))
-    if other or not name or not 1 < len(needed(getattr(rule, name))) < 4:
+    if other or not name or not 1 < len(required(getattr(rule, name))) < 4:
         raise ConfigurationError(
             f"{type(rule).__name__} is no learning rule: it needs initialize(parameters) and update(), or "
             "initialise(params) and update_params(grads), or update(params, grads), or be a function (w, dw, config)."
         )
     method = getattr(rule, name)
-    if needed(method)[0] in ("w", "W", "param", "x", "weight", "theta"):
+    if required(method)[0] in ("w", "W", "param", "x", "weight", "theta"):
         return lambda: array_step(method, parameters)
     return lambda: dictionary_step(method, parameters)
-
-
-def needed(method: Callable[..., Any]) -> list[str]:
-    """Return the names of the arguments that a method needs."""
-    named = inspect.signature(method).parameters.items()
-    return [name for name, one in named if one.default is one.empty and one.kind in (0, 1)]
 
 
 def array_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> None:

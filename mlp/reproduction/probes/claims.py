@@ -124,7 +124,7 @@ CLAIMS = tuple(
         half_width("running"),
     ),
 )
-HEADER = ["claim", "measured", "first", "ours", "second", "ours", "verdict"]
+CLAIM_COLUMNS = ["claim", "measured", "first", "ours", "second", "ours", "verdict"]
 
 
 def claims_table(index: RunIndex, scale: Scale, seeds: Sequence[int] | None = None) -> list[list[str]]:
@@ -132,7 +132,7 @@ def claims_table(index: RunIndex, scale: Scale, seeds: Sequence[int] | None = No
     results: dict[str, Mapping[str, Result]] = {}
     for row in dict.fromkeys(claim.row for claim in CLAIMS):
         results[row] = {result.run.label: result for result in collect([ROWS[row]], index, scale, seeds)}
-    rows, last = [list(HEADER)], ""
+    rows, last = [list(CLAIM_COLUMNS)], ""
     for claim in CLAIMS:
         numbers = [claim.measure(results[claim.row][label], index) for label in (claim.first, claim.second)]
         if all(numbers):

@@ -194,7 +194,7 @@ ROWS = (
     ),
 )
 
-GAPS = ("train_loss", "val_loss", "gap_loss", "train_acc", "val_acc", "gap_acc")
+GAP_METRICS = ("train_loss", "val_loss", "gap_loss", "train_acc", "val_acc", "gap_acc")
 EXHIBITS = (
     Exhibit("s0-tab1", "Parameters, losses and accuracies of seven networks", "table"),
     Exhibit("s0-fig1", "Training curves of VGG08 and VGG38", "curves"),
@@ -202,14 +202,14 @@ EXHIBITS = (
     Exhibit("s0-fig3", "Gradient flow of VGG38", "gradient_flow"),
     Exhibit("s0-fig4", "Training curves of the best model", "curves"),
     Exhibit("s0-fig5", "Gradient flow of the best model", "gradient_flow"),
-    Exhibit("s0-16-tab", "Overfitting: training against validation", "table", GAPS),
+    Exhibit("s0-16-tab", "Overfitting: training against validation", "table", GAP_METRICS),
     Exhibit("s0-17-tab", "VGG08 with BN, RC and both", "table"),
     Exhibit("s0-18-tab", "Learning rates for BN+RC", "table"),
     Exhibit("s0-18-fig", "Learning rates for BN+RC", "curves", ("train_acc", "val_acc")),
     Exhibit("s0-19-fig", "Gradient flow of VGG38 BN at several learning rates", "gradient_flow", log=True),
     Exhibit("s0-20-tab", "Shortcuts around down-sampling", "table", (*METRICS[:4], "seconds", "peak_memory_mb")),
     Exhibit("s0-20-fig", "Shortcuts around down-sampling", "curves"),
-    Exhibit("s0-21-tab", "A deeper net: training against validation", "table", GAPS),
+    Exhibit("s0-21-tab", "A deeper net: training against validation", "table", GAP_METRICS),
     Exhibit("s0-21-fig", "A deeper net, RC with and without BN", "curves"),
     Exhibit("s0-22-tab", "Instance normalization", "table"),
 )

@@ -35,10 +35,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mlp.diagnostics.gradients.diagnoses.behaviour import dead_outputs, stale_cache
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Guess, Point
 from mlp.diagnostics.gradients.diagnoses.factors import wrong_factor
-from mlp.diagnostics.gradients.diagnoses.kept import kept_changed
 from mlp.diagnostics.gradients.diagnoses.linear.contributions import wrong_contributions
 from mlp.diagnostics.gradients.diagnoses.linear.linearity import not_linear
 from mlp.diagnostics.gradients.diagnoses.linear.windows import mixed, wrong_windows
@@ -56,7 +54,9 @@ from mlp.diagnostics.gradients.diagnoses.patterns import (
 )
 from mlp.diagnostics.gradients.diagnoses.pointwise import wrong_formula
 from mlp.diagnostics.gradients.diagnoses.precision import zero_or_not_finite
-from mlp.diagnostics.gradients.diagnoses.second_point import second_evidence, smallest_failing, worst_value
+from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import dead_outputs, stale_cache
+from mlp.diagnostics.gradients.diagnoses.repeated.kept import kept_changed
+from mlp.diagnostics.gradients.diagnoses.repeated.second_point import second_evidence, smallest_failing, worst_value
 from mlp.diagnostics.gradients.diagnoses.wrong_formulas import (
     permuted,
     pointwise,
@@ -69,7 +69,7 @@ from mlp.diagnostics.gradients.diagnoses.wrong_formulas import (
 )
 from mlp.own_code import OWN_ERRORS
 
-__all__ = ["Diagnosis", "Evidence", "Guess", "Point", "diagnose", "merged"]
+__all__ = ["Diagnosis", "Evidence", "Guess", "Point", "diagnose_gradients", "merged"]
 
 MOST = 5  # diagnoses that are worth reading
 Hypothesis = Callable[[Evidence], Iterable[Any]]
@@ -113,7 +113,7 @@ WEAK: tuple[Hypothesis, ...] = (by_position,)
 UNSURE = (rearranged, wrong_parameter, another_sum, wrong_side, factor_per_slice, averaged, by_position, wrong_formula)
 
 
-def diagnose(points: Sequence[Point]) -> list[Diagnosis]:
+def diagnose_gradients(points: Sequence[Point]) -> list[Diagnosis]:
     """Return what is likely wrong with the gradients of some points (one a mode), most likely first."""
     return tested(points, FIRST) or tested(points, HYPOTHESES)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, distance
-from mlp.diagnostics.gradients.probes.sizes import explained, sizes_of
+from mlp.diagnostics.gradients.probes.sizes import in_sizes, sizes_of
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -37,12 +37,12 @@ def wrong_factor(e: Evidence) -> Iterator[Diagnosis]:
         return
     N = len(e.point.x)
     power = 0 if abs(f) == 1.0 else batch_power(e, f)
-    name, sentence = describe(f, N, power, settings(e), sizes_of(e.point.x.shape))
+    name, sentence = told_factor(f, N, power, settings(e), sizes_of(e.point.x.shape))
     after = distance(e.analytic, f * e.numeric)
     yield e.found(name, sentence, f"error {e.error:.1e}, {after:.0e} once the factor is taken out")
 
 
-def describe(
+def told_factor(
     f: float, N: int, power: int, values: Mapping[str, tuple[str, float]], sizes: Mapping[str, float]
 ) -> tuple[str, str]:
     """Return the name and the sentence for a factor f that follows N to the given power (1, 0 or -1)."""
@@ -65,7 +65,7 @@ def describe(
     for word, (name, value) in values.items():
         if abs(size - value) < 1e-5 * value:
             return name, sign + SENTENCES[name].format(size=f"{size:.5g}", inverse=f"{1.0 / size:.5g}", word=word)
-    told = explained(size, sizes)
+    told = in_sizes(size, sizes)
     return "factor", (
         f"{sign}the gradient is {size:.5g}{told} times what it should "
         f"be{told and ' (divided once too often)' * (size < 1)}"

@@ -104,8 +104,8 @@ def wrong_formula(e: Evidence) -> Iterator[Diagnosis]:
         for where, side in sides(x, wrong):
             if not wrong[side].any() or side.sum() < 8:
                 continue
-            mine = named(x[side], y[side], given[side], right[side])
-            theirs = named(x[side], y[side], right[side], None)
+            mine = named_slope(x[side], y[side], given[side], right[side])
+            theirs = named_slope(x[side], y[side], right[side], None)
             if mine is None:
                 continue
             name, text = mine
@@ -141,7 +141,7 @@ def outputs_at_more_points(e: Evidence) -> Array:
     return np.concatenate(found)
 
 
-def named(x: Array, y: Array, slope: Array, right: Array | None) -> tuple[str, str] | None:
+def named_slope(x: Array, y: Array, slope: Array, right: Array | None) -> tuple[str, str] | None:
     """Return (name of the diagnosis, formula) of a slope; None if it is not in the dictionary."""
     terms = {name: f(x) for name, f in OF_X.items()} | {name: f(y) for name, f in OF_Y.items()}
     known = {f"the derivative of {name}": f(x) for name, f in GELU.items()}

@@ -15,7 +15,7 @@ from numpy.random import Generator
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
 from mlp.diagnostics.gradients.finite_differences import STEP, norm
-from mlp.diagnostics.gradients.losses.hypotheses import LossPoint, explained, softmax
+from mlp.diagnostics.gradients.losses.hypotheses import LossPoint, explain_loss, softmax
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault, wrong_kind
 from mlp.diagnostics.gradients.styles.losses import adapt_loss, as_number
@@ -111,7 +111,7 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
         note = "the loss grows with the batch: the losses of `mlp` are means over the batch, not sums."
         return gradient, Findings((row,), remarks=(note,) if sums else ())
     point = LossPoint(gradient, numeric, outputs, targets, sums)
-    return gradient, Findings((row,), tuple(explained(point, second_point(loss, outputs, targets)))[:3])
+    return gradient, Findings((row,), tuple(explain_loss(point, second_point(loss, outputs, targets)))[:3])
 
 
 def broken_protocol(value: Any, gradient: Any, moved: Array, outputs: Array) -> tuple[str, str, str] | None:

@@ -41,7 +41,7 @@ class LossPoint:
         return np.asarray(np.eye(self.outputs.shape[1])[self.targets])
 
 
-def explained(point: LossPoint, second: LossPoint | None) -> Iterator[Diagnosis]:
+def explain_loss(point: LossPoint, second: LossPoint | None) -> Iterator[Diagnosis]:
     """Yield what is likely wrong with a gradient, most likely first; the worst value if nothing is known."""
     a, n = point.given, point.right
     found = list(one_point(point))
@@ -134,7 +134,7 @@ def formulas(point: LossPoint) -> Iterator[tuple[str, str, str]]:
         return
     over = "" if point.sums else " / N"
     mine = f"({written(given)}){over}"
-    name, hint = named(given, right, point)
+    name, hint = named_loss(given, right, point)
     theirs = f"; the gradient of this loss is ({written(right)}){over}" if right is not None else ""
     yield name, f"{hint}backward gives {mine}{theirs}", f"error {distance(point.given, point.right):.1e}"
 
@@ -203,7 +203,7 @@ def number_terms(point: LossPoint) -> dict[str, Array]:
     }
 
 
-def named(given: dict[str, float], right: dict[str, float] | None, point: LossPoint) -> tuple[str, str]:
+def named_loss(given: dict[str, float], right: dict[str, float] | None, point: LossPoint) -> tuple[str, str]:
     """Return the name of a mistake and the hint that belongs to it, from the two formulas."""
     K = point.outputs.shape[-1]
     if "onehot(t - 1)" in given or "onehot(t + 1)" in given:

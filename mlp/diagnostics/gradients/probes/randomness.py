@@ -16,7 +16,7 @@ from mlp.layers.machinery.base import Layer
 def rewinders(layer: Layer) -> list[Callable[[], Any]]:
     """Return functions that put each random generator in reach back into the state it has now."""
     found: list[Callable[[], Any]] = [partial(np.random.set_state, np.random.get_state())]  # noqa: NPY002
-    for value in attributes(layer):
+    for value in inner_values(layer):
         if isinstance(value, np.random.Generator):
             bits = value.bit_generator
             found.append(partial(setattr, bits, "state", bits.state))
@@ -25,7 +25,7 @@ def rewinders(layer: Layer) -> list[Callable[[], Any]]:
     return found
 
 
-def attributes(layer: Layer) -> Iterator[Any]:
+def inner_values(layer: Layer) -> Iterator[Any]:
     """Yield all attributes of all layers in `layer`, and of the student's objects in adapters."""
     for _, child in layer.named_layers():
         yield from vars(child).values()

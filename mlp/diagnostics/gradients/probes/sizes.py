@@ -15,7 +15,7 @@ def sizes_of(shape: tuple[int, ...]) -> dict[str, float]:
     return {name: float(value) for name, value in named.items() if value > 1}
 
 
-def explained(value: float, sizes: Mapping[str, float]) -> str:
+def in_sizes(value: float, sizes: Mapping[str, float]) -> str:
     """Return a number in terms of sizes, " = (N - 1) / N", or "" if it is none of the usual ones."""
     for name, size in sizes.items():
         product = f"({name})" if " " in name else name

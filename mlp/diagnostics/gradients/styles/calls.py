@@ -59,7 +59,7 @@ def calls_of(student: Any) -> Calls | str:
         )
     names = parameters(getattr(student, forward))
     mode = next((name for name in (*MODES, *TEXTS) if name in names), None)
-    return Calls(forward, backward, mode, mode in TEXTS, roles(parameters(getattr(student, backward)), backward))
+    return Calls(forward, backward, mode, mode in TEXTS, roles(required(getattr(student, backward)), backward))
 
 
 def first_callable(student: Any, names: Sequence[str]) -> str | None:
@@ -75,9 +75,13 @@ def parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
         return {}
 
 
-def roles(names: Mapping[str, inspect.Parameter], method: str) -> tuple[str, ...]:
-    """Return what the arguments of backward are: "g", "x", "y", "cache"."""
-    needed = [name for name, one in names.items() if one.default is one.empty and one.kind in (0, 1)]
+def required(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the positional parameters that have no default."""
+    return [name for name, one in parameters(function).items() if one.default is one.empty and one.kind in (0, 1)]
+
+
+def roles(needed: Sequence[str], method: str) -> tuple[str, ...]:
+    """Return what the arguments that backward needs are: "g", "x", "y", "cache"."""
     if method == "bprop" and len(needed) == 3:
         return ("x", "y", "g")
     if len(needed) < 2:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.styles.calls import required
 from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array, Shape
@@ -41,7 +42,7 @@ class FunctionPair:
         self.input_shape: Shape = shape_of(input_shape)
         self.settings = dict(settings or {})
         self.kept: Any = None
-        names = [name for name, _ in needed(forward)[1:] if name not in self.settings]
+        names = [name for name in required(forward)[1:] if name not in self.settings]
         options = [name for name in names if name.endswith(("param", "params", "config", "cfg"))]
         for name in options:
             self.settings[name] = default_options(name)
@@ -90,7 +91,7 @@ class FunctionPair:
     def backward(self, grad_outputs: Array) -> Any:
         """Return what the function gives for the upstream gradient and what forward kept."""
         x, cache = self.kept
-        names = [name for name, _ in needed(self.functions[1])]
+        names = required(self.functions[1])
         if len(names) < 2:
             return self.functions[1](grad_outputs)
         if len(names) == 2:
@@ -101,12 +102,6 @@ class FunctionPair:
 
     def __repr__(self) -> str:
         return f"{self.functions[0].__name__}, {self.functions[1].__name__}"
-
-
-def needed(function: Callable[..., Any]) -> list[tuple[str, inspect.Parameter]]:
-    """Return the positional parameters without a default."""
-    named = inspect.signature(function).parameters.items()
-    return [(name, one) for name, one in named if one.default is one.empty and one.kind in (0, 1)]
 
 
 def shape_of(value: Any) -> Shape:

@@ -11,7 +11,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence
 from mlp.typing import Array
 
-MATCH = 1e-5
+CLOSE = 1e-5
 AXES = {0: "sample", 1: "row", 2: "column"}
 
 
@@ -43,17 +43,17 @@ def wrong_contributions(e: Evidence) -> Iterator[Diagnosis]:
         return
     J, B = matrices
     size = np.sqrt((J * J).sum(axis=1))
-    alive = size > MATCH * size.max()
-    gives = np.sqrt((B * B).sum(axis=1)) > MATCH * size.max()
+    alive = size > CLOSE * size.max()
+    gives = np.sqrt((B * B).sum(axis=1)) > CLOSE * size.max()
     shape = e.point.outputs.shape
     w = np.zeros(len(J))
     w[alive] = (J[alive] * B[alive]).sum(axis=1) / size[alive] ** 2
-    if np.abs(B[alive] - w[alive, None] * J[alive]).max(initial=0.0) > MATCH * np.abs(J).max():
+    if np.abs(B[alive] - w[alive, None] * J[alive]).max(initial=0.0) > CLOSE * np.abs(J).max():
         return
-    if not (np.isclose(w, 0.0, atol=MATCH) | np.isclose(w, 1.0, atol=MATCH))[alive].all():
+    if not (np.isclose(w, 0.0, atol=CLOSE) | np.isclose(w, 1.0, atol=CLOSE))[alive].all():
         yield from as_derivative(e, w.reshape(shape), alive.reshape(shape))
         return
-    counts = np.isclose(w, 1.0, atol=MATCH) | (gives & ~alive)
+    counts = np.isclose(w, 1.0, atol=CLOSE) | (gives & ~alive)
     if np.array_equal(counts, alive):
         return
     yield from as_mask(e, counts.reshape(shape), alive.reshape(shape))
@@ -88,14 +88,14 @@ def as_derivative(e: Evidence, w: Array, alive: Array) -> Iterator[Diagnosis]:
     slopes = np.unique(np.round(w[alive], 5))
     if 1 < len(slopes) <= 3 and (y < 0).any():
         sign = y[alive] > 0
-        if np.ptp(w[alive][sign]) < MATCH and np.ptp(w[alive][~sign]) < MATCH:
+        if np.ptp(w[alive][sign]) < CLOSE and np.ptp(w[alive][~sign]) < CLOSE:
             text = (
                 f"outputs y > 0 count {w[alive][sign][0]:.4g} times, outputs y < 0 {w[alive][~sign][0]:.4g} times "
                 "what they "
                 "should: the derivative of the activation at the end is wrong or missing on one side"
             )
             yield e.found("activation left out", text)
-    elif not np.ptp(w[alive]) < MATCH and is_function_of(w[alive], y[alive]):
+    elif not np.ptp(w[alive]) < CLOSE and is_function_of(w[alive], y[alive]):
         text = (
             "each output counts by a factor that depends on its own value y: the derivative of the activation at "
             "the end is "

@@ -51,7 +51,7 @@ def wrong_windows(e: Evidence) -> Iterator[Diagnosis]:
     if any(one is None for one in (*forward, *backward)):
         return
     what = "dx is written to" if e.of_inputs else "the kernel's gradient reads x in"
-    yield from compared(e, list(zip(spatial, forward, backward, strict=True)), what)  # type: ignore[arg-type]
+    yield from different_windows(e, list(zip(spatial, forward, backward, strict=True)), what)  # type: ignore[arg-type]
 
 
 def looked_up(M: Array, x: Array, tolerance: float) -> Array | None:
@@ -93,7 +93,7 @@ def window_along(M: Array, x_shape: tuple[int, ...], y_shape: tuple[int, ...], a
     return None
 
 
-def compared(e: Evidence, pairs: list[tuple[int, Window, Window]], what: str) -> Iterator[Diagnosis]:
+def different_windows(e: Evidence, pairs: list[tuple[int, Window, Window]], what: str) -> Iterator[Diagnosis]:
     """Yield the first difference between the windows of forward and backward."""
     numbers = "; ".join(f"{SIDES[axis][0]}s: forward {text(one)}, backward {text(other)}" for axis, one, other in pairs)
     if all(one.axis != other.axis for _, one, other in pairs):

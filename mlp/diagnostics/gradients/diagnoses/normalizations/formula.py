@@ -21,7 +21,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, distance
 from mlp.diagnostics.gradients.diagnoses.normalizations.terms import groups
-from mlp.diagnostics.gradients.probes.sizes import explained, sizes_of
+from mlp.diagnostics.gradients.probes.sizes import in_sizes, sizes_of
 from mlp.typing import Array
 
 EXACT = 1e-6
@@ -236,7 +236,7 @@ def of_numbers(e: Evidence, norm: Normalization, p: Array, numbers: str) -> Iter
         yield e.found(name, text, numbers)
         return
     value = wrong[0][1]
-    told = explained(abs(value), {key: size for key, size in sizes.items() if size != m or key == "m"})
+    told = in_sizes(abs(value), {key: size for key, size in sizes.items() if size != m or key == "m"})
     which = "terms through mean and variance are" if same else f"term through the {wrong[0][0]} is"
     also = ""
     if abs(abs(value) - m) < LOOSE * m:
@@ -268,7 +268,7 @@ def of_length(e: Evidence, p: Array, m: float, sizes: dict[str, float], numbers:
         ratio = share / right
         if abs(ratio - 1.0) < LOOSE:
             continue
-        told = explained(abs(ratio), sizes)
+        told = in_sizes(abs(ratio), sizes)
         if told or abs(ratio) in (0.5, 2.0):
             text = (
                 f"the term of the path through the norm is {ratio:.5g}{told} times what it should be: a sum in "

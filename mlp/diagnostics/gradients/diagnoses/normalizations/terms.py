@@ -47,7 +47,7 @@ def wrong_terms(e: Evidence) -> Iterator[Diagnosis]:
             yield e.found("training formula in evaluation", text)
             return
         missing = shares(a, b, n, u, centred, axes=axes, e=e)
-        yield from describe(e, name, parts, missing, int(np.prod([shape[axis] for axis in axes])))
+        yield from told_terms(e, name, parts, missing, int(np.prod([shape[axis] for axis in axes])))
         return
 
 
@@ -88,7 +88,7 @@ def shares(
     return None
 
 
-def describe(
+def told_terms(
     e: Evidence, where: str, parts: tuple[float, float], missing: tuple[float, float] | None, m: int
 ) -> Iterator[Diagnosis]:
     """Yield the diagnosis for the shares of the two terms that are missing."""
