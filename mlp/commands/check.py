@@ -3,7 +3,7 @@
 import argparse
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -85,18 +85,9 @@ def check_network(keywords: Mapping[str, Any], seed: int) -> GradientReport:
     return check_model(vgg(depth=14, filters=4, num_classes=10, **keywords), (4, size, size, 3), seed=seed)
 
 
-def main(arguments: Any = None) -> Any:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run all checks; return 0 if they pass, 1 if one fails."""
-    parser = CommandLine(DESCRIPTION)
-    parser.add_argument("targets", nargs="*", metavar="FILE.py:NAME", help="your own class (default: all of mlp)")
-    parser.add_argument("--args", default="", help='arguments of its constructor, as in Python: "3, 4, kernel_size=3"')
-    parser.add_argument(
-        "--input-shape", type=shape_of, metavar="N,..", help="with the batch first: 4,6,6,3 (default: found by trying)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the random points that are checked (default 0)")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only checks with TEXT in the label (Conv2d)")
-    parser.add_argument("--details", action="store_true", help="print the error of every array, not only of failures")
-    add_class_options(parser)
+    parser = make_parser()
     options, unknown = parser.parse_known_intermixed_args(arguments)
     if options.input_shape and any(part.strip(",").isdigit() for part in (*unknown, *options.targets)):
         parser.error("--input-shape is one word: commas without spaces, --input-shape 4,6,6,3")
@@ -104,7 +95,6 @@ def main(arguments: Any = None) -> Any:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.seed < 0:
         parser.error(f"--seed must be 0 or greater, got {options.seed}")
-
     if options.class_report:
         return report_class(parser, options)
     if len(options.targets) > 1:
@@ -115,12 +105,29 @@ def main(arguments: Any = None) -> Any:
         parser.error(
             "--args and --input-shape belong to a class of your own: check_gradients.py FILE.py:NAME --args ..."
         )
-
     checks = checks_of_everything(options.seed)
     checks = {label: check for label, check in checks.items() if options.only.lower() in label.lower()}
     if not checks:
         parser.error(f"no check has {options.only!r} in its label")
+    return run_checks(checks, details=options.details)
 
+
+def make_parser() -> CommandLine:
+    parser = CommandLine(DESCRIPTION)
+    parser.add_argument("targets", nargs="*", metavar="FILE.py:NAME", help="your own class (default: all of mlp)")
+    parser.add_argument("--args", default="", help='arguments of its constructor, as in Python: "3, 4, kernel_size=3"')
+    parser.add_argument(
+        "--input-shape", type=shape_of, metavar="N,..", help="with the batch first: 4,6,6,3 (default: found by trying)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random points that are checked (default 0)")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only checks with TEXT in the label (Conv2d)")
+    parser.add_argument("--details", action="store_true", help="print the error of every array, not only of failures")
+    add_class_options(parser)
+    return parser
+
+
+def run_checks(checks: Mapping[str, Callable[[], GradientReport]], *, details: bool) -> int:
+    """Run checks and print a line for each, and their reports with `details` or where they fail; return the status."""
     start = time.perf_counter()
     print(f"{'layer, loss or network':30}  {'training':>9}  {'evaluation':>10}")
     reports = {}
@@ -130,7 +137,7 @@ def main(arguments: Any = None) -> Any:
         training = worst_in(report, "loss" if modes == {"loss"} else "training")
         evaluation = worst_in(report, "evaluation")
         print(f"{label:30}  {training:>9}  {evaluation:>10}  {'ok' if report.passed else 'FAILED'}", flush=True)
-        if options.details or not report.passed:
+        if details or not report.passed:
             print(f"\n{report}\n")
 
     failed = [label for label, report in reports.items() if not report.passed]
@@ -177,14 +184,14 @@ def report_class(parser: CommandLine, options: Any) -> int:
     return 0
 
 
-def check_own(options: Any) -> Any:
+def check_own(options: Any) -> int:
     """Print the report about a class in a file; return 0 if it passed, 1 if not."""
     report = check_file(options.targets[0], options.args, options.input_shape, options.seed)
     print(report)
     return 0 if report.passed else 1
 
 
-def shape_of(text: Any) -> Any:
+def shape_of(text: str) -> tuple[int, ...]:
     """Return the shape that "4,6,6,3", "4x6x6x3" or "(4, 6)" means."""
     parts = [part.strip() for part in text.strip("() ").replace("x", ",").split(",")]
     if not all(part.isdigit() and int(part) > 0 for part in parts):
@@ -195,7 +202,7 @@ def shape_of(text: Any) -> Any:
     return tuple(int(part) for part in parts)
 
 
-def worst_in(report: Any, mode: Any) -> Any:
+def worst_in(report: GradientReport, mode: str) -> str:
     """Return the largest error among the rows of one mode, as text."""
     errors = [row.error for row in report.rows if row.mode == mode]
     return f"{max(errors):.1e}" if errors else "-"

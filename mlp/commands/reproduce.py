@@ -19,7 +19,7 @@ scripts/train.py makes it.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -144,23 +144,31 @@ def write_page(arguments: Any) -> None:
 def main() -> int:
     parser = CommandLine(__doc__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    add_commands_about_runs(commands)
+    add_commands_about_results(commands)
+    arguments = parser.parse_args()
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    return arguments.function(arguments) or 0
 
-    def command(name: str, function: Any, text: str, *, shows_runs: bool = False) -> CommandLine:
-        added = commands.add_parser(name, help=text, description=text)
-        added.set_defaults(function=function)
-        if shows_runs:
-            added.add_argument(
-                "--runs", type=path_argument, default=RUNS, metavar="DIR", help=f"where the runs are (default: {RUNS})"
-            )
-            added.add_argument("--scale", metavar="NAME", help="full or quick (default: full if there are such runs)")
-            added.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
-        return added
 
-    listing = command("list", show_rows, "list rows with state, settings, published numbers, tables and figures")
+def add_command(commands: Any, name: str, function: Callable[[Any], Any], text: str) -> CommandLine:
+    """Add a command that calls `function`; return its parser."""
+    added: CommandLine = commands.add_parser(name, help=text, description=text)
+    added.set_defaults(function=function)
+    return added
+
+
+def add_commands_about_runs(commands: Any) -> None:
+    """Add list, run, status and cancel."""
+    listing = add_command(commands, "list", show_rows, "list rows: state, settings, published numbers, figures")
     listing.add_argument("report", nargs="?", default="all", help="a report, row, table or figure (default: all)")
     listing.add_argument("--json", action="store_true", help="all that is known, as JSON")
 
-    running = command("run", run_rows, "run what rows need, skip what is finished, resume what was interrupted")
+    running = add_command(
+        commands, "run", run_rows, "make the runs of rows; skip finished ones, resume interrupted ones"
+    )
     running.add_argument("rows", nargs="+", metavar="ROW", help="s0-7, s0-tab1 (all rows of it), s0, or all")
     running.add_argument("--scale", default="full", metavar="NAME", help=f"{', '.join(SCALES)} (default: full)")
     running.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
@@ -170,38 +178,44 @@ def main() -> int:
     )
     add_machine_flags(running)
 
-    watching = command("status", show_status, "say what became of each run: finished, running, waiting, failed, ...")
-    cancelling = command("cancel", cancel_rows, "take runs out of the queue of a cluster")
+    watching = add_command(commands, "status", show_status, "say what became of each run: finished, running, ...")
+    cancelling = add_command(commands, "cancel", cancel_rows, "take runs out of the queue of a cluster")
     for folder in (watching, cancelling):
         folder.add_argument(
             "folder", nargs="?", type=path_argument, default=RUNS, metavar="DIR", help=f"of the runs (default: {RUNS})"
         )
     add_watch_flag(watching)
 
-    tabling = command("table", show_table, "print a table: ours, published, verdict", shows_runs=True)
+
+def add_commands_about_results(commands: Any) -> None:
+    """Add table, findings, figure and report."""
+    tabling = add_command(commands, "table", show_table, "print a table: ours, published, verdict")
     tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")
     tabling.add_argument("--format", default="markdown", metavar="NAME", help=f"{', '.join(FORMATS)}")
     tabling.add_argument("--out", type=path_argument, metavar="FILE", help="write to a file (default: print)")
 
-    command("findings", show_findings, "print what the reports found, and whether our runs show it", shows_runs=True)
+    finding = add_command(
+        commands, "findings", show_findings, "say what the reports found, and whether our runs show it"
+    )
 
-    drawing = command("figure", draw_figures, "draw figures as PNG and PDF", shows_runs=True)
+    drawing = add_command(commands, "figure", draw_figures, "draw figures as PNG and PDF")
     drawing.add_argument("ids", nargs="+", metavar="ID", help="s0-fig1; list shows all of them")
     drawing.add_argument(
         "--out", type=path_argument, metavar="DIR", help="folder to write to (default: figures/ in that of the runs)"
     )
 
-    reporting = command("report", write_page, "write a page with all tables and figures so far", shows_runs=True)
-    reporting.add_argument("rows", nargs="*", metavar="ROW", help="only these rows, x-6 say (default: all)")
+    reporting = add_command(commands, "report", write_page, "write a page with all tables and figures so far")
+    reporting.add_argument("rows", nargs="*", metavar="ROW", help="only these rows, such as x-6 (default: all)")
     reporting.add_argument(
         "--out", type=path_argument, metavar="DIR", help="folder to write to (default: report/ in that of the runs)"
     )
 
-    arguments = parser.parse_args()
-    if arguments.command is None:
-        parser.print_help()
-        return 2
-    return arguments.function(arguments) or 0
+    for command in (tabling, finding, drawing, reporting):
+        command.add_argument(
+            "--runs", type=path_argument, default=RUNS, metavar="DIR", help=f"where the runs are (default: {RUNS})"
+        )
+        command.add_argument("--scale", metavar="NAME", help="full or quick (default: full if there are such runs)")
+        command.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
 
 
 def after_interrupt() -> str:
