@@ -21,14 +21,14 @@ from mlp.rng import generator
 from mlp.typing import Array
 
 DESCRIPTION = """\
-Check backward passes against finite differences: all those of mlp, or one in a file of your own.
+Check backward passes against finite differences: all of mlp, or one in your own file.
 
     python scripts/check_gradients.py
     python scripts/check_gradients.py my_file.py:MyLayer --args "3, 4, kernel_size=3" --input-shape 4,6,6,3
 
 A backward pass is written by hand from a formula. A finite difference needs no formula: move one number of an array by
 a tiny step h up and down, run forward both times, and divide the change of the outputs by 2h. If the two disagree, the
-backward pass is wrong (or the forward pass is not what you think), and the report says what is likely wrong with it.
+backward pass is wrong (or the forward pass is not what you think), and the report says what is probably wrong.
 
 The error of an array is |analytic - numeric| / |numeric|, with norms over the array. Right formulas stay below 1e-7
 in float64; a wrong factor, sign or index gives 1e-3 to 2. Each row shows the worst array of a layer, in training and
@@ -151,15 +151,15 @@ def run_checks(checks: Mapping[str, Callable[[], GradientReport]], *, details: b
 def add_class_options(parser: CommandLine) -> None:
     """Add the flags of a report about the solutions of a class."""
     group = parser.add_argument_group(
-        "for a class", "each file in a process of its own; beside the page: CSV and scores"
+        "for a class", "each file runs in its own process; a CSV file and the scores are written next to the page"
     )
     group.add_argument("--class-report", type=path_argument, metavar="PAGE.html", help="check many files, write a page")
     group.add_argument("--name", default="", help="the class or function that every file holds (Conv)")
     group.add_argument(
-        "--points", type=float, default=10.0, help="for a right solution; its parts earn parts (default 10)"
+        "--points", type=float, default=10.0, help="for a right solution; parts of it earn part of them (default 10)"
     )
-    group.add_argument("--seconds", type=float, default=60.0, help="that a file may take (default 60)")
-    group.add_argument("--megabytes", type=int, default=3000, help="of memory that a file may take (default 3000)")
+    group.add_argument("--seconds", type=float, default=60.0, help="time limit for a file (default 60)")
+    group.add_argument("--megabytes", type=int, default=3000, help="memory limit for a file (default 3000)")
     group.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="files checked at a time")
 
 

@@ -2,8 +2,8 @@
 
     python scripts/compare.py runs/vgg08 runs/vgg38 runs/best --out runs/comparison
 
-Runs that differ only in the seed are shown as mean and standard deviation. Unfinished runs and kept results can be
-compared, too.
+Runs that differ only in the seed are shown as mean and standard deviation. You can also compare unfinished runs and
+kept results.
 """
 
 from mlp.commands.command_line import CommandLine, path_argument

@@ -9,6 +9,7 @@ complete; until then it is called name.part. Archives are not unpacked: they are
 """
 
 from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.shared.flags import add_data_flag
 from mlp.data import SOURCES, download_dataset
 
 OUTLIVES_READER = True
@@ -28,9 +29,13 @@ def main() -> int:
         metavar="FILE",
         help="a file that you already have",
     )
-    parser.add_argument("--data-dir", type=path_argument, help="where to put it (default: MLP_DATA_DIR, else ./data)")
+    add_data_flag(parser, "where to put it")
     parser.add_argument(
-        "--timeout", type=float, default=30.0, metavar="SECONDS", help="give up after so long (default 30)"
+        "--timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="give up after this long without data (default: 30)",
     )
     arguments = parser.parse_args()
     paths = download_dataset(arguments.name, arguments.data_dir, arguments.mirror, arguments.archive, arguments.timeout)

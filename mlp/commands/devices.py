@@ -1,10 +1,10 @@
-"""Say what this machine can compute on: the CPU and each GPU, or why no GPU can be used and what to do about it.
+"""List what this machine can compute on: the CPU and its GPUs, or why no GPU can be used and how to mend that.
 
 python scripts/devices.py                    # look
 python scripts/devices.py --require-gpu      # exit status 1 unless cuda:0 can be used, for scripts
 """
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from mlp.machine.cuda_devices import gpu_problem, list_gpus
 from mlp.machine.processor import cpu_model
 
 
-def main(arguments: Any = None) -> Any:
+def main(arguments: Sequence[str] | None = None) -> int:
     parser = CommandLine(__doc__)
     parser.add_argument("--require-gpu", action="store_true", help="exit status 1 unless cuda:0 can be used")
     options = parser.parse_args(arguments)
@@ -33,7 +33,7 @@ def main(arguments: Any = None) -> Any:
     return 0
 
 
-def gpu_table() -> Any:
+def gpu_table() -> str:
     """Return a line for each GPU, with what is wrong with it if it cannot be used."""
     gpus = list_gpus()
     rows = [("device", "name", "memory free", "compute capability", "driver", "CuPy's CUDA", "")]

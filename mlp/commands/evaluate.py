@@ -1,4 +1,4 @@
-"""Evaluate the model of a run: loss, accuracy, and the classes that it finds hardest and easiest.
+"""Evaluate the model of a run: loss, accuracy, and its hardest and easiest classes.
 
 python scripts/evaluate.py runs/vgg38
 python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
@@ -7,9 +7,9 @@ python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
 from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument
-from mlp.commands.shared.trust import add_trust_flag
+from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag
 from mlp.data import SCENES
-from mlp.experiments.inference import CHECKPOINTS, SPLITS, evaluate_run
+from mlp.experiments.inference import SPLITS, evaluate_run
 from mlp.experiments.markdown import aligned
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.scene import scores_of
@@ -19,14 +19,12 @@ def main() -> int:
     parser = CommandLine(__doc__)
     parser.add_argument("run", metavar="RUN", type=path_argument, help="the folder of a run")
     parser.add_argument("--split", default="test", help=f"which images: {', '.join(SPLITS)} (default: test)")
-    parser.add_argument("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")
-    parser.add_argument(
-        "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
-    )
+    add_checkpoint_flag(parser)
+    add_data_flag(parser)
     add_trust_flag(parser)
-    parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
+    add_device_flag(parser)
     parser.add_argument(
-        "--classes", type=int, default=5, metavar="N", help="worst and best classes to show (default: 5 each)"
+        "--classes", type=int, default=5, metavar="N", help="how many worst and best classes to show (default: 5 each)"
     )
     arguments = parser.parse_args()
     evaluation = evaluate_run(

@@ -1,13 +1,13 @@
-"""Measure how alike the gradients of different images are, at every unit of a network: are they shattered?
+"""Measure how similar the gradients of different images are at each unit of a network: are they shattered?
 
-    python scripts/gradient_correlation.py                                    networks of the reports, not trained
+    python scripts/gradient_correlation.py                                    untrained networks of the reports
     python scripts/gradient_correlation.py --initializer he --depths 8 14 20 26 32 38
-    python scripts/gradient_correlation.py runs/vgg08 runs/vgg08_bn           runs, with their weights
+    python scripts/gradient_correlation.py runs/vgg08 runs/vgg08_bn           trained runs
     python scripts/gradient_correlation.py --dense                            dense networks against the laws
 
 Writes profile.png (cosine and size of the gradients from image to head), depth.png (cosine at the image against the
-depth) and correlation.npz into --out; with --dense also laws.png and circle.png. 1: the same gradient for all images;
-0: nothing in common.
+depth) and correlation.npz into --out; with --dense also laws.png and circle.png. A cosine of 1 means the same gradient
+for all images, 0 means that they have nothing in common.
 """
 
 from pathlib import Path
@@ -17,9 +17,8 @@ import numpy as np
 
 from mlp.checks import choose
 from mlp.commands.command_line import CommandLine, path_argument
-from mlp.commands.shared.trust import add_trust_flag
+from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_trust_flag
 from mlp.diagnostics.shattering import Profile, gradient_correlation
-from mlp.experiments.inference import CHECKPOINTS
 from mlp.experiments.markdown import aligned
 from mlp.experiments.probes.gradient_correlation import (
     INITIALIZERS,
@@ -46,15 +45,15 @@ def main() -> int:
         type=path_argument,
         metavar="RUN",
         nargs="*",
-        help="folders of runs; none: the untrained networks",
+        help="folders of runs (default: untrained networks)",
     )
-    add("--images", type=int, default=64, metavar="N", help="the first so many training images (default: 64)")
+    add("--images", type=int, default=64, metavar="N", help="use the first N training images (default: 64)")
     add("--depths", type=int, nargs="+", default=[8, 38], metavar="N", help="depths of vgg (default: 8 38)")
     add("--initializer", default="default", help=f"of the convolutions: {' or '.join(INITIALIZERS)} (default: default)")
     add("--seed", type=int, default=0, help="of weights and projection (default: 0)")
-    add("--dense", action="store_true", help="the dense networks of the theory, too: a minute or two")
+    add("--dense", action="store_true", help="also measure the dense networks of the theory (a minute or two)")
     add("--nets", type=int, default=40, metavar="N", help="with --dense: how many of each kind (default: 40)")
-    add("--checkpoint", default="best", help=f"weights of runs: {' or '.join(CHECKPOINTS)} (default: best)")
+    add_checkpoint_flag(parser)
     add(
         "--out",
         type=path_argument,
@@ -62,7 +61,7 @@ def main() -> int:
         metavar="DIR",
         help="(default: runs/gradient_correlation)",
     )
-    add("--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)")
+    add_data_flag(parser)
     arguments = parser.parse_args()
     out = Path(arguments.out)
     choose("--initializer", arguments.initializer, INITIALIZERS)
@@ -109,7 +108,7 @@ def write(found: dict[tuple[str, int], Profile], out: Path, arguments: Any) -> N
     arrays["initializer"] = np.array(arguments.initializer)
     for (name, depth), p in found.items():
         label = name if arguments.runs else f"VGG{depth:02d} {name}"
-        cosine = f"{p.cosine[0]:.4f}" if abs(p.cosine[0]) > p.floor else f"{p.cosine[0]:.4f}, as good as 0"
+        cosine = f"{p.cosine[0]:.4f}" if abs(p.cosine[0]) > p.floor else f"{p.cosine[0]:.4f}, no different from 0"
         inner = p.names[int(np.argmax(p.cosine[:-1]))]
         rows.append(
             [

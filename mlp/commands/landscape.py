@@ -1,13 +1,13 @@
 """Draw the loss around the network of a run: in a plane of two random directions, along a line, or along its path.
 
-    python scripts/landscape.py runs/vgg08 runs/vgg08_bn                  contours, in each run's folder and together
+    python scripts/landscape.py runs/vgg08 runs/vgg08_bn                  contours: one picture per run, and one of all
     python scripts/landscape.py runs/vgg08 --line --points 51             along one direction only
     python scripts/landscape.py runs/vgg08_bn --statistics batch          batch norm as it works in training
-    python scripts/landscape.py runs/vgg08 --between runs/vgg08_seed1     on the straight line to another network
+    python scripts/landscape.py runs/vgg08 --between runs/vgg08_seed1     along the straight line to another network
     python scripts/landscape.py runs/vgg08 --trajectory                   the path of a run with --keep-weights
 
-Writes RUN/landscape.npz and RUN/landscape.png (and landscape_surface.png). A rough picture is there early, and gets
-finer. Interrupt it at any time; the same command continues it. --name keeps several landscapes of a run apart.
+Writes RUN/landscape.npz and RUN/landscape.png (and landscape_surface.png). A rough picture appears early and becomes
+finer. You can interrupt it at any time; the same command continues it. Use --name to keep several landscapes of a run.
 """
 
 import dataclasses
@@ -16,11 +16,10 @@ from typing import Any
 
 from mlp import plotting
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
-from mlp.commands.shared.trust import add_trust_flag
+from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag
 from mlp.diagnostics.landscape import STATISTICS
 from mlp.errors import ConfigurationError
 from mlp.experiments.build import run_title
-from mlp.experiments.inference import CHECKPOINTS
 from mlp.experiments.markdown import aligned
 from mlp.experiments.probes.drawing import draw_landscapes, landscape_of, summary_rows, width_text
 from mlp.experiments.probes.images import PROBE_SPLITS
@@ -54,29 +53,42 @@ def parse() -> Any:
     add_trust_flag(parser)
     add("runs", type=path_argument, metavar="RUN", nargs="+", help="the folder of a run with a checkpoint")
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--line", action="store_true", help="only along one direction, the row y = 0 of the plane")
-    kind.add_argument("--between", type=path_argument, metavar="RUN", help="on the line from RUN (0) to this one (1)")
+    kind.add_argument("--line", action="store_true", help="along one direction only, the row y = 0 of the plane")
+    kind.add_argument(
+        "--between", type=path_argument, metavar="RUN", help="along the line from RUN (0) to this one (1)"
+    )
     kind.add_argument("--trajectory", action="store_true", help="in the plane of the path of a run with --keep-weights")
     add("--points", type=int, metavar="N", help="on each axis, an odd number (default: 25; with --between 101)")
-    add("--images", type=int, default=1000, metavar="N", help="the first so many images (default: 1000)")
+    add("--images", type=int, default=1000, metavar="N", help="use the first N images (default: 1000)")
     add("--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of x and y (default: -1 1; --between -0.5 1.5)")
     add("--seed", type=int, default=0, help="of the directions (default: 0)")
     add("--statistics", default="running", help=f"of batch norm: {' or '.join(STATISTICS)} (default: running)")
-    add("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")
+    add_checkpoint_flag(parser)
     add("--split", default="train", help=f"which images: {' or '.join(PROBE_SPLITS)} (default: train)")
-    add("--widths", type=int, default=0, metavar="N", help="half-widths along N directions, too, with a deviation")
-    add("--name", default="landscape", help="of the files in the run's folder (default: landscape)")
+    add(
+        "--widths",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also measure half-widths along N directions, with their deviation",
+    )
+    add("--name", default="landscape", help="name of the files in the run's folder (default: landscape)")
     add(
         "--out",
         type=path_argument,
         default="runs/landscape",
         metavar="DIR",
-        help="of several runs together (default: runs/landscape)",
+        help="for the picture of several runs (default: runs/landscape)",
     )
     add("--jobs", type=int, default=1, metavar="N", help="processes that share the points (default: 1)")
-    add("--threads", type=int, metavar="N", help="of the cpu engine, each process (default: its share of the cores)")
-    add("--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)")
-    add("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads of the cpu engine in each process (default: its share of the cores)",
+    )
+    add_data_flag(parser)
+    add_device_flag(parser)
     return parser.parse_args()
 
 

@@ -1,19 +1,19 @@
 """mlp: train networks, look at how gradients flow through them, and check backward passes written by hand.
 
     mlp train        train a network and keep everything about the run in one folder
-    mlp evaluate     loss, accuracy, the hardest and the easiest classes of a run's model
+    mlp evaluate     loss, accuracy, hardest and easiest classes of a run's model
     mlp predict      what the model of a run sees in your pictures
     mlp compare      compare runs: a table, curves, gradient flow
-    mlp sweep        many runs: settings with several values each, on this machine or a cluster
-    mlp landscape    the loss around a run's network, drawn
-    mlp smoothness   how well gradients predict what is near, while a network trains
-    mlp gradient-correlation   how alike the gradients of different images are, over depth
+    mlp sweep        many runs: all combinations of settings, on this machine or a cluster
+    mlp landscape    draw the loss around a run's network
+    mlp smoothness   how well the gradient predicts the loss nearby, during training
+    mlp gradient-correlation   how similar the gradients of different images are, by depth
     mlp reproduce    the experiments of five reports, compared with the published numbers
-    mlp check        check backward passes, the library's or yours, with finite differences
+    mlp check        check backward passes, ours or yours, against finite differences
     mlp data         download a data set
     mlp devices      what this machine can compute on
 
-`mlp COMMAND --help` explains each.
+`mlp COMMAND --help` explains a command.
 """
 
 import sys

@@ -1,19 +1,19 @@
-"""Show what the model of a run sees in your images: a table of the five most likely classes, and a picture.
+"""Show what the model of a run sees in your images: a table of the five most likely classes, and a figure.
 
     python scripts/predict.py runs/vgg38 cat.jpg dog.png
     python scripts/predict.py runs/vgg38 images.npy --out what.png
 
-Pictures of another size are cropped to a square in the middle and resized for the model; the table says so. Reading
-them needs Pillow (python -m pip install pillow). Arrays in .npy files are bytes, (H, W, 3) or (N, H, W, 3).
+Pictures of another size are cropped to their middle square and resized for the model; the table says so. Reading
+pictures needs Pillow (python -m pip install pillow). Arrays in .npy files hold bytes, (H, W, 3) or (N, H, W, 3).
 """
 
 from pathlib import Path
 
 from mlp import plotting
 from mlp.commands.command_line import CommandLine, path_argument
-from mlp.commands.shared.trust import add_trust_flag
+from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag
 from mlp.errors import MlpError
-from mlp.experiments.inference import CHECKPOINTS, predict_images
+from mlp.experiments.inference import predict_images
 from mlp.experiments.markdown import aligned
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_figure
@@ -27,14 +27,10 @@ def main() -> int:
     parser.add_argument(
         "images", metavar="IMAGE", nargs="+", type=path_argument, help="a picture, or an .npy file of bytes"
     )
-    parser.add_argument("--checkpoint", default="best", help=f"weights: {' or '.join(CHECKPOINTS)} (default: best)")
-    parser.add_argument(
-        "--data-dir",
-        type=path_argument,
-        help="folder with the data sets, for older runs that do not name their classes",
-    )
+    add_checkpoint_flag(parser)
+    add_data_flag(parser, "folder with the data sets, for older runs that do not name their classes")
     add_trust_flag(parser)
-    parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
+    add_device_flag(parser)
     parser.add_argument("--out", type=path_argument, help="where to draw the picture (default: RUN/predictions.png)")
     arguments = parser.parse_args()
     out = Path(arguments.out or Path(arguments.run) / "predictions.png")

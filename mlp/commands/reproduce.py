@@ -1,21 +1,21 @@
-"""Run the experiments of five reports, and compare our numbers with the published ones.
+"""Run the experiments of five reports, and compare the results with the published numbers.
 
     python scripts/reproduce.py list                        every row: state, settings, published numbers
-    python scripts/reproduce.py run s0-7 --scale quick      one row, small: about a minute
+    python scripts/reproduce.py run s0-7 --scale quick      one row at a small scale: about a minute
     python scripts/reproduce.py run all --scale quick --jobs 2
     python scripts/reproduce.py run s0 --seeds 0 256 512 --device cuda:0
-    python scripts/reproduce.py run s0 --cluster slurm --time 2:00:00 --cores 4       as jobs, see sweep.py --help
-    python scripts/reproduce.py status --watch              what became of each run
+    python scripts/reproduce.py run s0 --cluster slurm --time 2:00:00 --cores 4       on a cluster, see sweep.py --help
+    python scripts/reproduce.py status --watch              the state of each run
     python scripts/reproduce.py table s0-tab1               our numbers, the published ones, and a verdict
     python scripts/reproduce.py figure s0-fig1              one of the reports' figures, as PNG and PDF
     python scripts/reproduce.py findings                    what the reports found, and whether our runs show it
     python scripts/reproduce.py report x-6                  one row's page: the loss around networks, all measurements
     python scripts/reproduce.py report                      a page with all tables and figures, as HTML and Markdown
 
-s0 ... s4 are the reports, and x has experiments that follow from several of them. s0-7 is a row; s0-tab1 and s4-fig7
-are tables and figures of the reports. A row can need several runs, and rows share runs: each is run once. Repeat a
-command after Ctrl-C or a failure: finished runs are skipped, interrupted ones continue. A run is a folder as
-scripts/train.py makes it.
+s0 ... s4 are the reports, and x holds experiments that follow from several of them. s0-7 is a row; s0-tab1 and s4-fig7
+are tables and figures of the reports. A row may need several runs, and rows may share runs; each run is done once.
+Repeat a command after Ctrl-C or a failure: finished runs are skipped, interrupted ones continue. A run is a folder like
+those of scripts/train.py.
 """
 
 import sys
@@ -57,7 +57,7 @@ def run_rows(arguments: Any) -> Any:
     rows = select(arguments.rows)
     for row in rows if len(rows) < 10 else ():
         if not row.can_run:
-            print(f"{row.id} has nothing to run, it is {row.state}: {row.test or row.note or row.title}")
+            print(f"nothing to run for {row.id}, it is {row.state}: {row.test or row.note or row.title}")
     if not any(row.can_run for row in rows):
         return 0
     try:
@@ -73,7 +73,7 @@ def run_rows(arguments: Any) -> Any:
     status = do_runs(planned, root, f"{scale.label}; {dataset} images", arguments) if planned else 0
     if arguments.estimate or arguments.cluster:
         if arguments.cluster and any(row.probes for row in rows):
-            print("after the runs, the same command without --cluster measures what is around them")
+            print("when the runs are done, repeat the command without --cluster: it measures the loss around them")
         return status
     options = {"dataset": dataset, "data_dir": arguments.data_dir, "jobs": arguments.jobs or 1}
     failed = measure_rows(rows, planned, root, scale, **options)
@@ -178,7 +178,7 @@ def add_commands_about_runs(commands: Any) -> None:
     )
     add_machine_flags(running)
 
-    watching = add_command(commands, "status", show_status, "say what became of each run: finished, running, ...")
+    watching = add_command(commands, "status", show_status, "say the state of each run: finished, running, ...")
     cancelling = add_command(commands, "cancel", cancel_rows, "take runs out of the queue of a cluster")
     for folder in (watching, cancelling):
         folder.add_argument(

@@ -1,19 +1,19 @@
-"""Measure how well the gradient predicts loss and gradient nearby, while a network trains; or draw what was measured.
+"""While a network trains, measure how well the gradient predicts the loss and the gradient nearby; or draw the results.
 
     python scripts/smoothness.py --model vgg08 --epochs 2 --every 50 --out runs/smooth
     python scripts/smoothness.py --model vgg08 --norm batch --epochs 2 --every 50 --out runs/smooth-bn
-    python scripts/smoothness.py runs/smooth runs/smooth-bn               both in one figure
+    python scripts/smoothness.py runs/smooth runs/smooth-bn               draw both in one figure
 
-With RUN folders it draws; without, it trains as scripts/train.py does, with the same flags, and no number of the run
-changes. Writes smoothness.csv, .npz and .png into the run's folder, and shift.png with --covariate-shift. Interrupt it
-at any time and repeat the command with --resume.
+With RUN folders it draws them. Without, it trains as scripts/train.py does, with the same flags and the same results.
+It writes smoothness.csv, .npz and .png into the run's folder, and shift.png with --covariate-shift. You can interrupt
+it at any time; repeat the command with --resume.
 """
 
 from pathlib import Path
 from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
-from mlp.commands.shared.trust import add_trust_flag
+from mlp.commands.shared.flags import add_data_flag, add_trust_flag
 from mlp.diagnostics.smoothness import DIRECTIONS, Smoothness, SmoothnessRecord
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import add_flags, given_settings
@@ -27,22 +27,26 @@ OUTLIVES_READER = True
 
 def main() -> int:
     parser = CommandLine(__doc__)
-    parser.add_argument("runs", type=path_argument, metavar="RUN", nargs="*", help="folders to draw; none: train")
+    parser.add_argument(
+        "runs", type=path_argument, metavar="RUN", nargs="*", help="folders to draw (default: train a run)"
+    )
     add_flags(parser)
     probe = parser.add_argument_group("the probe, paths and interruptions")
     probe.add_argument("--every", type=int, default=50, metavar="N", help="steps between measurements (default: 50)")
     probe.add_argument("--direction", default="gradient", help=f"of the points: {' or '.join(DIRECTIONS)}")
     probe.add_argument(
-        "--covariate-shift", type=int, default=0, metavar="N", help="measure it for N layers, too (default: 0, off)"
+        "--covariate-shift",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also measure covariate shift of N layers (default: 0, off)",
     )
     probe.add_argument("--out", type=path_argument, help="folder of the run, or of the figures")
-    probe.add_argument(
-        "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
-    )
+    add_data_flag(probe)
     probe.add_argument("--resume", action="store_true", help="continue the run in --out")
     add_trust_flag(probe)
-    probe.add_argument("--stop-after", type=int, metavar="N", help="end once N epochs exist")
-    probe.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one a core)")
+    probe.add_argument("--stop-after", type=int, metavar="N", help="stop after epoch N")
+    probe.add_argument("--threads", type=int, metavar="N", help="threads of the cpu engine (default: one per core)")
     arguments = parser.parse_args()
     if arguments.runs:
         draw(arguments.runs, Path(arguments.out or "runs/smoothness"), given_settings(arguments))
@@ -73,7 +77,9 @@ def draw(runs: list[str], out: Path, given: dict[str, Any]) -> None:
     """Draw runs over one another, and print a table of their means over the measured steps."""
     if given:
         names = ", ".join(given)
-        raise ConfigurationError(f"folders of runs are drawn as they are: leave out {names}, or the folders to train")
+        raise ConfigurationError(
+            f"folders of runs are only drawn: leave out {names}, or leave out the folders to train"
+        )
     records = dict(zip(labels_of(runs), map(SmoothnessRecord.read, runs), strict=True))
     out.mkdir(parents=True, exist_ok=True)
     write_figure(out / "smoothness.png", draw_smoothness(records))

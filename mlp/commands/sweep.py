@@ -1,22 +1,22 @@
-"""Train with every combination of some settings, and put the results beside each other.
+"""Train with every combination of some settings, and compare the results.
 
     python scripts/sweep.py --model vgg38 --learning-rate 1e-4 1e-3 --norm none batch --seed 0 1 2 --out runs/sweep
     python scripts/sweep.py --learning-rate 1e-3 1e-2 --batch-size 50 500 --zip          pairs instead of combinations
     python scripts/sweep.py --learning-rate 1e-5 1e-1 --dropout 0 0.5 --sample 20        20 draws from these ranges
 
-Each run is a folder as scripts/train.py makes it, named by what varies. Repeat the command after Ctrl-C, a failure or a
-power cut: finished runs are skipped, interrupted ones continue, and a run whose settings are there already, under any
-name, is not done again. At the end there is a table with mean and standard deviation over the seeds (table.md), curves
-on shared axes (curves.png), and the best setting on the validation images.
+Each run gets a folder like those of scripts/train.py, named after what varies. Repeat the command after Ctrl-C, a
+failure or a power cut: finished runs are skipped, interrupted ones continue, and no run is done twice. At the end you
+get a table with mean and standard deviation over the seeds (table.md), curves on shared axes (curves.png), and the
+setting with the best validation accuracy.
 
 On a cluster:
 
-    python scripts/sweep.py ... --cluster slurm --time 2:00:00 --cores 4     submit what is neither finished nor queued
-    python scripts/sweep.py status FOLDER [--watch]                          what became of each run
-    python scripts/sweep.py cancel FOLDER                                    take them out of the queue
+    python scripts/sweep.py ... --cluster slurm --time 2:00:00 --cores 4     submit what is not finished or queued
+    python scripts/sweep.py status FOLDER [--watch]                          show the state of each run
+    python scripts/sweep.py cancel FOLDER                                    take its runs out of the queue
 
-The command returns at once; repeat it to continue, and at the end for the table. status and cancel know the folders of
-scripts/reproduce.py, too. Switches take yes and no: --residual yes no.
+The command returns at once. Repeat it to continue, and again at the end to get the table. status and cancel also work
+for the folders of scripts/reproduce.py. Switches take yes and no: --residual yes no.
 """
 
 import dataclasses
@@ -65,12 +65,12 @@ def make_parser() -> CommandLine:
         "--out", type=path_argument, default=OUT, metavar="DIR", help=f"where the runs go (default: {OUT})"
     )
     parser.add_argument("--zip", action="store_true", help="pair the values up instead of combining all with all")
-    parser.add_argument("--sample", type=int, metavar="N", help="draw N settings; two numbers are the ends of a range")
-    parser.add_argument("--sample-seed", type=int, default=0, metavar="N", help="another one, other draws (default: 0)")
-    add_machine_flags(parser)
-    settings = parser.add_argument_group(
-        "settings: those of scripts/train.py, which explains them, with several values"
+    parser.add_argument(
+        "--sample", type=int, metavar="N", help="draw N settings at random; two numbers are the ends of a range"
     )
+    parser.add_argument("--sample-seed", type=int, default=0, metavar="N", help="seed of the draws (default: 0)")
+    add_machine_flags(parser)
+    settings = parser.add_argument_group("settings: see scripts/train.py --help; each takes several values")
     for f in dataclasses.fields(RunConfig):
         kind = kind_of(f)
         words, metavar = ("*", "yes|no") if kind is bool else ("+", kind.__name__.upper())
@@ -80,14 +80,14 @@ def make_parser() -> CommandLine:
 
 def make_folder_parser(word: str) -> CommandLine:
     """Return the parser of `sweep.py status` or `sweep.py cancel`."""
-    texts = {"status": "Say what became of each run of a folder.", "cancel": "Cancel the queued runs of a folder."}
+    texts = {"status": "Say show the state of each run of a folder.", "cancel": "Cancel the queued runs of a folder."}
     parser = CommandLine(texts[word])
     parser.prog = f"{parser.prog} {word}"
     parser.add_argument(
         "folder",
         type=path_argument,
         metavar="FOLDER",
-        help="of a sweep, or of scripts/reproduce.py: runs/reproduce/full",
+        help="folder of a sweep, or of scripts/reproduce.py: runs/reproduce/full",
     )
     if word == "status":
         add_watch_flag(parser)

@@ -20,7 +20,7 @@ that another process is writing to the folder; every other error is 2.
 from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
-from mlp.commands.shared.trust import add_trust_flag
+from mlp.commands.shared.flags import add_trust_flag
 from mlp.diagnostics.smoothness import Smoothness
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import add_flags, given_settings

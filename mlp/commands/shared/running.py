@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mlp.backend import require_device
-from mlp.commands.command_line import path_argument
+from mlp.commands.shared.flags import add_data_flag
 from mlp.errors import ConfigurationError
 from mlp.reproduction.cluster.states import cancel, states_of, text_of
 from mlp.reproduction.cluster.submit import Wishes, submit
@@ -23,39 +23,54 @@ WATCH = 10  # seconds between two looks
 
 def add_machine_flags(parser: ArgumentParser) -> None:
     """Add the flags that say where runs are computed."""
+    add_data_flag(parser)
     parser.add_argument(
-        "--data-dir", type=path_argument, metavar="DIR", help="with the data sets (default: MLP_DATA_DIR, else ./data)"
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="how many runs at once, each on its own cores (default: 1; on a cluster: all)",
     )
     parser.add_argument(
-        "--jobs", type=int, metavar="N", help="runs at once, here each on its own cores (default: 1; on a cluster, all)"
-    )
-    parser.add_argument(
-        "--devices", nargs="+", default=[], metavar="DEVICE", help="GPUs of this machine, one run each: cuda:0 cuda:1"
+        "--devices",
+        nargs="+",
+        default=[],
+        metavar="DEVICE",
+        help="GPUs of this machine, one run on each: cuda:0 cuda:1",
     )
     parser.add_argument(
         "--estimate",
         action="store_true",
-        help="measure a few steps of each network, say what all runs cost, run nothing",
+        help="measure a few steps of each network, print the cost of all runs, and run nothing",
     )
-    there = parser.add_argument_group("on a cluster (each of these is for a task, which does one run)")
+    there = parser.add_argument_group("on a cluster (limits are for one task, and a task does one run)")
     there.add_argument("--cluster", choices=CLUSTERS, help="submit the runs instead of doing them here, and return")
-    there.add_argument("--time", default="", metavar="T", help="limit, 2:00:00 say (default: the partition's)")
+    there.add_argument("--time", default="", metavar="T", help="time limit, such as 2:00:00 (default: the partition's)")
     there.add_argument("--cores", type=int, default=1, metavar="N", help="cores, and threads (default: 1)")
     there.add_argument("--memory", default="4G", metavar="M", help="memory (default: 4G)")
     there.add_argument("--gpus", type=int, metavar="N", help="GPUs (default: 1 where the device is one, else 0)")
     there.add_argument("--partition", default="", metavar="NAME", help="(default: the cluster's)")
     there.add_argument(
-        "--sbatch", action="append", default=[], metavar="OPTION", help="more for sbatch: --sbatch=--constraint=x"
+        "--sbatch",
+        action="append",
+        default=[],
+        metavar="OPTION",
+        help="another option for sbatch: --sbatch=--constraint=x",
     )
     there.add_argument(
         "--margin",
         type=int,
         metavar="S",
-        help="seconds before the limit at which a run is asked to end after its epoch (default: the longest epoch so "
-        "far and a minute)",
+        help="seconds before the limit at which a run is asked to stop after its epoch (default: the longest epoch "
+        "so far plus a minute)",
     )
-    there.add_argument("--runs-per-task", type=int, default=1, metavar="N", help="for short runs: one after the other")
-    there.add_argument("--dry-run", action="store_true", help="print the script for sbatch, submit nothing")
+    there.add_argument(
+        "--runs-per-task",
+        type=int,
+        default=1,
+        metavar="N",
+        help="for short runs: how many a task does, one after another",
+    )
+    there.add_argument("--dry-run", action="store_true", help="print the script for sbatch, and submit nothing")
 
 
 def do_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments: Namespace) -> int:
