@@ -24,7 +24,7 @@ def folder_of_imports(folder: Path) -> Iterator[None]:
 
 
 def load_module(path: Path, name: str, attempt: Callable[[Callable[[], Any]], Any]) -> ModuleType | None:
-    """Run a file and return it as a module; None if it is no Python file.
+    """Run a file and return it as a module; None if it is not a Python file.
 
     Args:
         name: of the module. attempt: calls the function that runs the file, and sees to what that raises.

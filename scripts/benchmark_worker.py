@@ -56,7 +56,7 @@ def main():
 
 
 def answering():
-    """Return the function that answers with a line of JSON; whatever libraries print from now on is no answer."""
+    """Return the function that answers with a line of JSON; whatever libraries print from now on is not an answer."""
     answers, sys.stdout = sys.stdout, sys.stderr
 
     def answer(**values):

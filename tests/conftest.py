@@ -18,7 +18,7 @@ pytest_plugins = ["run_fixtures"]
 
 @functools.cache
 def no_gpu_because():
-    """Return why there is no GPU, None if there is one; what CuPy warns of at its import is no error here."""
+    """Return why there is no GPU, None if there is one; what CuPy warns of at its import is not an error here."""
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         return gpu_problem()

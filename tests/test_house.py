@@ -1,7 +1,7 @@
 """The house stays in order: who may import whom, how full a folder may be, and that a name means one thing.
 
 All imports are read, also those within functions and under TYPE_CHECKING; what a package loads by names in strings when
-it is asked for it (`mlp.__getattr__`) is no import.
+it is asked for it (`mlp.__getattr__`) is not an import.
 """
 
 import ast

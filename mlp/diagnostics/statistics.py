@@ -9,7 +9,7 @@ Each hook keeps a LayerTable in `history.tables`, a row an epoch, saved with the
     UpdateRatio            update_ratio       weight tensor     update_ratio
 
 The first three are measured on a probe at the end of an epoch: the textbook runs the newest training batch through the
-layers once more, with the weights as they are now, whichever engine trains. A probe is no training step: running
+layers once more, with the weights as they are now, whichever engine trains. A probe is not a training step: running
 statistics, masks of dropout and p.grad are put back, so the weights of a run are the same bit for bit with and without
 these hooks. It costs about as much as one textbook step each, and a textbook step's memory.
 

@@ -45,7 +45,7 @@ def read_npy(path: Path, channels: int) -> list[Array]:
         with open(path, "rb") as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
     except Exception as error:  # a damaged file can raise anything
-        raise DataError(f"{path} is no .npy file of plain numbers ({type(error).__name__}: {error})") from error
+        raise DataError(f"{path} is not an .npy file of plain numbers ({type(error).__name__}: {error})") from error
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim == 3:

@@ -41,7 +41,7 @@ def build_own_model(
         The model, with weights of `dtype`.
 
     Raises:
-        ConfigurationError: no such file or function, it raises an error, or what it returns is no model for these
+        ConfigurationError: no such file or function, it raises an error, or what it returns is not a model for these
             images and classes.
     """
     file, _, name = text.rpartition(":")
@@ -57,7 +57,7 @@ def build_own_model(
     with folder_of_imports(path.resolve().parent):
         module = load_module(path, f"own_model_{path.stem}", partial(attempt, text, path, "the file"))
         if module is None:
-            raise ConfigurationError(f"--model {text}: {path} is no Python file, its name must end in .py")
+            raise ConfigurationError(f"--model {text}: {path} is not a Python file, its name must end in .py")
         function = find_function(text, module, name)
         taken = accepted(text, function, offered)
         model = attempt(text, path, name, lambda: function(**{key: offered[key] for key in taken}))

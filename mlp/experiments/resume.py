@@ -4,7 +4,7 @@ All of it is looked at before the first step, so that nobody finds out after the
 
 A run may go further than its end: with more epochs than before, it continues as if it had been begun with them, where
 the learning rate does not depend on their number. Where it does (a cosine over all epochs), the epochs that are done
-had another schedule than the new one begins with. That is no run that anybody could repeat in one go, so it must be
+had another schedule than the new one begins with. That is not a run that anybody could repeat in one go, so it must be
 asked for.
 """
 

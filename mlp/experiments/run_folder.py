@@ -60,7 +60,7 @@ class Facts:
         whole = lists and names and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes)
         if not (whole and all(isinstance(text, str) for text in (*names, *digests))):
             raise ConfigurationError(
-                "its facts are no numbers of parameters and images, image shape and names of classes"
+                "its facts are not numbers of parameters and images, an image shape and class names"
             )
         if math.prod(shape) > LARGEST_IMAGE:
             raise ConfigurationError(f"an image of {' x '.join(map(str, shape))} is larger than any that is read")
@@ -131,7 +131,7 @@ class RunFolder:
         """Return the settings in config.json; None if there is no such file.
 
         Raises:
-            CheckpointError: the file is no configuration of a run.
+            CheckpointError: the file is not a configuration of a run.
         """
         stored = self.stored()
         return None if stored is None else stored[0].as_dict()

@@ -31,8 +31,8 @@ def open_file(path: PathLike) -> Iterator[IO[bytes]]:
     """Open a regular file for reading; whatever is found wrong with its content while it is open is a `DamagedError`.
 
     Raises:
-        FileNotFoundError: there is none. CheckpointError: it may not be read, or is no regular file (a pipe would make
-            the reader wait forever). DamagedError: it was read and is wrong. MemoryError: it is too large to be read.
+        FileNotFoundError: there is none. CheckpointError: it may not be read, or is not a regular file (a pipe would
+            make the reader wait forever). DamagedError: it was read and is wrong. MemoryError: it is too large to be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
@@ -42,7 +42,7 @@ def open_file(path: PathLike) -> Iterator[IO[bytes]]:
         raise CheckpointError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise CheckpointError(f"{path} cannot be read: it is no file, but a folder, a pipe or a device")
+        raise CheckpointError(f"{path} cannot be read: it is not a file, but a folder, a pipe or a device")
     with open(descriptor, "rb") as file:
         try:
             yield file

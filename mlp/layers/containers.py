@@ -116,4 +116,4 @@ def check_layers(container: Layer, layers: Iterable[Any]) -> None:
             raise ConfigurationError(f"{kind}: got a {type(layer).__name__}: give the layers one by one: {example}")
         name = type(layer).__name__
         advice = f"write class {name}(Layer)" if hasattr(layer, "forward") else "give it layers, as mlp.layers has them"
-        raise ConfigurationError(f"{kind}: {name} is no Layer: {advice}")
+        raise ConfigurationError(f"{kind}: {name} is not a Layer: {advice}")

@@ -78,7 +78,7 @@ def check_blocks(norm_position: str, filters: int, *, residual: bool, dense: boo
         raise ConfigurationError(f"{kind} blocks have their norms before the activation: leave norm_position out")
     if multi_scale and filters % 4:
         raise ConfigurationError(
-            f"multi_scale blocks divide the filters by 4, and {filters} is no multiple of it: try filters="
+            f"multi_scale blocks divide the filters by 4, and {filters} is not a multiple of it: try filters="
             f"{4 * max(1, round(filters / 4))} (--filters)"
         )
 

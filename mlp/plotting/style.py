@@ -15,7 +15,7 @@ GREY = "#777777"
 
 
 def plain(text: str) -> str:
-    """Return a name that people gave, for a figure: its dollar signs are no formulas, a first underscore hides nothing.
+    """Return a user's name as text for a figure: dollar signs make no formulas, a first underscore hides nothing.
 
     Matplotlib leaves labels that begin with an underscore out of legends. What is plain already stays as it is.
     """

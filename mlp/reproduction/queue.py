@@ -143,7 +143,7 @@ def share_machine(jobs: int | None = None, devices: Sequence[str] = ()) -> list[
     the system does not tell which cores there are, they are just counted.
 
     Raises:
-        ConfigurationError: fewer than one job, or a device that is no GPU.
+        ConfigurationError: fewer than one job, or a device that is not a GPU.
     """
     jobs = max(1, len(devices)) if jobs is None else jobs
     if jobs < 1:

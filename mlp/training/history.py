@@ -15,7 +15,7 @@ from mlp.files.stored import as_number
 from mlp.typing import Array
 
 METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
-LARGEST = sys.float_info.max  # of a number in a file: larger integers are no floats any more
+LARGEST = sys.float_info.max  # of a number in a file: larger integers are not floats any more
 
 
 class LayerTable:
@@ -192,7 +192,7 @@ def checked_rows(rows: Any) -> list[dict[str, Any]]:
         ValueError: they are something else.
     """
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError("its rows are no rows of a history")
+        raise ValueError("its rows are not rows of a history")
     checked = []
     for number, row in enumerate(rows, start=1):
         if "epoch" not in row:
@@ -212,7 +212,7 @@ def plain_row(row: Mapping[str, Any], source: str) -> dict[str, Any]:
         source: whose values they are, for the message.
 
     Raises:
-        ConfigurationError: a value is no single number.
+        ConfigurationError: a value is not a single number.
     """
     plain = {}
     for name, value in row.items():

@@ -136,8 +136,8 @@ WRONG = {  # what a kernel of one block of 64 threads does with x, 64 numbers: w
     "if (threadIdx.x < 32) __syncthreads();": "threads wait at a barrier for others that have ended",
     "if (threadIdx.x < 32) __syncthreads();\nelse __syncthreads();": "threads wait at different barriers",
     "if (threadIdx.x < 5) __shfl_xor_sync(~0u, 1.f, 1);": "some threads of a warp exchange numbers, others do not",
-    "*(float4 *)(x + 1) = *(float4 *)x;": "at an address that is no multiple of its size",
-    "float4 v = *(float4 *)(x + 2); x[0] = v.x;": "at an address that is no multiple of its size",
+    "*(float4 *)(x + 1) = *(float4 *)x;": "at an address that is not a multiple of its size",
+    "float4 v = *(float4 *)(x + 2); x[0] = v.x;": "at an address that is not a multiple of its size",
     "copy_ahead(shared_memory + 1, x, true);": "a copy needs multiples of 16 as addresses",
 }
 

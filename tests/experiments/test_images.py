@@ -78,9 +78,9 @@ def test_pictures_are_turned_upright(tmp_path):
     [
         ("floats.npy", np.zeros((8, 8, 3)), "must hold bytes (uint8, 0 .. 255)"),
         ("first.npy", np.zeros((3, 8, 8), np.uint8), "got (1, 3, 8, 8) of uint8"),
-        ("objects.npy", np.array([{}, None]), "is no .npy file of plain numbers"),
+        ("objects.npy", np.array([{}, None]), "is not an .npy file of plain numbers"),
         ("none.npy", np.zeros((0, 8, 8, 3), np.uint8), "must hold bytes"),
-        ("text.npy", None, "is no .npy file of plain numbers"),
+        ("text.npy", None, "is not an .npy file of plain numbers"),
         ("text.png", None, "cannot be read as an image"),
         ("cut.png", "cut", "cannot be read as an image"),
         ("missing.png", "missing", "there is no file"),

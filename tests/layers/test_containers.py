@@ -113,12 +113,12 @@ class Swish:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Sequential(Swish()), r"Sequential: Swish is no Layer: write class Swish\(Layer\)"),
-        (lambda: Sequential({"act": Swish()}), "is no Layer"),
+        (lambda: Sequential(Swish()), r"Sequential: Swish is not a Layer: write class Swish\(Layer\)"),
+        (lambda: Sequential({"act": Swish()}), "is not a Layer"),
         (lambda: Sequential(ReLU), r"Sequential: ReLU is a class: write ReLU\(...\)"),
         (lambda: Sequential([ReLU()]), r"Sequential: got a list: give the layers one by one: Sequential\(a, b\)"),
-        (lambda: Residual(Swish()), "Residual: Swish.* is no Layer"),
-        (lambda: Sequential(None), "Sequential: NoneType is no Layer: give it layers"),
+        (lambda: Residual(Swish()), "Residual: Swish.* is not a Layer"),
+        (lambda: Sequential(None), "Sequential: NoneType is not a Layer: give it layers"),
         (lambda: Residual(ReLU(), Identity), "Residual: Identity is a class"),
     ],
 )

@@ -103,7 +103,9 @@ def read_scene_npy(files: dict[str, tuple[bytes, str]]) -> tuple[Array, Array, s
         try:
             arrays.append(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
         except Exception as error:  # a damaged file can raise anything
-            raise DataError(f"{source} is no .npy file of plain numbers ({type(error).__name__}: {error})") from error
+            raise DataError(
+                f"{source} is not an .npy file of plain numbers ({type(error).__name__}: {error})"
+            ) from error
     image, classes = arrays
     return image, classes, next(iter(files.values()))[1]
 

@@ -117,7 +117,7 @@ def pixels(inputs: Array, source: str) -> Array:
         # Half precision keeps a byte / 255 to within 0.07 of a level.
         if whole.max() <= 255 and np.abs(values - whole).max() < 0.1:
             return whole.astype(np.uint8)
-    raise DataError(f"{source}: 'inputs' are no bytes divided by 255 or 256: give the images as they were scanned")
+    raise DataError(f"{source}: 'inputs' are not bytes divided by 255 or 256: give the images as they were scanned")
 
 
 def spellings(name: str) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ class SafeUnpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in STAND_INS:
             raise DataError(
-                f"{self.source} asks for {module}.{name}, which is no part of a data file; nothing of it was run. "
+                f"{self.source} asks for {module}.{name}, which is not part of a data file; nothing of it was run. "
                 "Do not load this file with another program; get it again from its official address."
             )
         return STAND_INS[module, name]

@@ -1,8 +1,8 @@
 """Running what students wrote: each file in a process of its own, with limits of time and memory.
 
-Endless loops are killed with everything they started, sys.exit and crashes end their own process alone, what is
-printed goes nowhere, and large allocations fail. It is no sandbox: a process of the same user can read and write what
-that user can, also its own result, so code that nobody trusts belongs into a container as well.
+Endless loops are killed with everything they started, sys.exit and crashes end only their own process, printed text
+goes nowhere, and large allocations fail. It is not a sandbox: a process can read and write whatever its user can, also
+its own result, so code that nobody trusts belongs in a container as well.
 """
 
 import json

@@ -61,7 +61,7 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
         A `GradientReport`.
 
     Raises:
-        ConfigurationError: `layer` is no layer of any known protocol, or `input_shape` is no shape.
+        ConfigurationError: `layer` is not a layer of any known protocol, or `input_shape` is not a shape.
     """
     check_shape("input_shape", input_shape)
     adapted, remarks = adapt(layer, input_shape)

@@ -112,7 +112,7 @@ class Probe:
         return self.layer.forward(self.x, self.training)
 
     def outputs(self) -> Array:
-        """Return a copy of the outputs; a probe is no training step, so the buffers are put back."""
+        """Return a copy of the outputs; a probe is not a training step, so the buffers are put back."""
         with frozen_buffers(self.layer):
             return np.array(self.forward())
 

@@ -101,7 +101,7 @@ def split_target(target: str) -> tuple[Path, str]:
         there = f"; in {path.parent} there are {', '.join(beside[:8])}" if beside else ""
         raise ConfigurationError(f"there is no file {path}{there}")
     if path.suffix != ".py":
-        raise ConfigurationError(f"{path} is no Python file: its name must end in .py")
+        raise ConfigurationError(f"{path} is not a Python file: its name must end in .py")
     return path.resolve(), name
 
 
@@ -141,7 +141,7 @@ def make_subject(module: ModuleType, path: Path, name: str, arguments: str) -> A
 
 
 def check_kind(value: Any, label: str, own: Sequence[str]) -> None:
-    """Raise a ConfigurationError if a value is no layer, loss or rule, nor a class of them."""
+    """Raise a ConfigurationError if a value is not a layer, loss or rule, nor a class of them."""
     kind = value if inspect.isclass(value) else type(value)
     if kind.__module__ == "builtins" or not any(callable(getattr(value, name, None)) for name in METHODS):
         what = "a class without forward, fprop, grad or update" if value is kind else f"of type {kind.__name__}"
@@ -163,7 +163,7 @@ def parse_arguments(text: str) -> tuple[list[Any], dict[str, Any]]:
         positional = [ast.literal_eval(node) for node in call.args]
         named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords if keyword.arg}
         if len(named) != len(call.keywords):
-            raise ValueError("** is no literal")
+            raise ValueError("** is not a literal")
     except (SyntaxError, ValueError) as error:
         raise ConfigurationError(
             f"--args {text!r}: numbers, texts, tuples, lists, True, False and None can be given, as in "

@@ -149,7 +149,7 @@ class GradientReport:
 
 
 def wrong_kind(gradient: Any, like: Array) -> str | None:
-    """Return a sentence if `gradient` is no array of the shape and dtype of `like`, else None."""
+    """Return a sentence if `gradient` is not an array of the shape and dtype of `like`, else None."""
     if not isinstance(gradient, np.ndarray):
         return f"the gradient is a {type(gradient).__name__}, not an array"
     if gradient.shape != like.shape:

@@ -179,7 +179,7 @@ def read_only(layer: Any) -> set[str]:
 
 
 def owners(layer: Layer) -> Iterator[tuple[Any, dict[str, Array]]]:
-    """Yield the objects of classes that are no part of `mlp`, each with the arrays in it that are known."""
+    """Yield the objects of classes that are not part of `mlp`, each with the arrays in it that are known."""
     if isinstance(layer, StudentLayer):
         yield layer.student, layer.arrays()
         return

@@ -34,7 +34,7 @@ from mlp.rng import generator
 from mlp.typing import Array
 
 STEPS = 6
-UNKNOWN_EPS = 1e-4  # how much a small eps that is no attribute of the rule may change the steps
+UNKNOWN_EPS = 1e-4  # how much a small eps that is not an attribute of the rule may change the steps
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
     other = any(callable(getattr(rule, method, None)) for method in ("forward", "backward", "grad", "fprop"))
     if other or not name or not 1 < len(required(getattr(rule, name))) < 4:
         raise ConfigurationError(
-            f"{type(rule).__name__} is no learning rule: it needs initialize(parameters) and update(), or "
+            f"{type(rule).__name__} is not a learning rule: it needs initialize(parameters) and update(), or "
             "initialise(params) and update_params(grads), or update(params, grads), or be a function (w, dw, config)."
         )
     method = getattr(rule, name)

@@ -1,6 +1,6 @@
 """What was measured while a network trained: a row for each measured step, in smoothness.npz and smoothness.csv.
 
-The .csv is for people, the .npz for figures, and for continuing after an interruption. They are no part of the history
+The .csv is for people, the .npz for figures, and for continuing after an interruption. They are not part of the history
 or of checkpoints: those are the same, byte for byte, whether the probe is on or off.
 """
 

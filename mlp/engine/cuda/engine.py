@@ -82,7 +82,7 @@ class CudaEngine(Binding):
             zeros = self.gpu.xp.zeros
             self.state, self.evaluation_state = zeros(STATE, np.float32), zeros(STATE, np.float32)
             self.rows, self.evaluation_rows = zeros((LOG_STEPS + 1, 3), np.float32), zeros((1, 3), np.float32)
-            self.log = MetricsLog(self.rows[:LOG_STEPS])  # the last row is for what is no training step
+            self.log = MetricsLog(self.rows[:LOG_STEPS])  # the last row is for what is not a training step
             self.update = CudaUpdate(self.gpu, rule, self.state)
             statistics: GradientStatistics | None = None
             if gradient_statistics:

@@ -61,7 +61,7 @@ class Gpu:
         xp, module: an array library and a module of kernels to use in place of CuPy and `kernels.cu`.
 
     Raises:
-        ConfigurationError: an unknown precision, or a device that is no GPU.
+        ConfigurationError: an unknown precision, or a device that is not a GPU.
         DeviceError: there is no such GPU, or it is too old.
     """
 

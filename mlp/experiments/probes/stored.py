@@ -73,7 +73,7 @@ def read_landscape(path: PathLike) -> dict[str, Array]:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
             if {"x", "y", "loss", "accuracy", "visited", "settings", "weights"} - arrays.keys():
-                raise KeyError("it is no landscape")
+                raise KeyError("it is not a landscape")
             return arrays
     except FileNotFoundError:
         raise CheckpointError(f"there is no {path}: scripts/landscape.py makes it") from None

@@ -58,7 +58,7 @@ def check_returned(label: str, outputs: Array | None) -> Array:
 def check_state(mine: Mapping[str, Array], given: Mapping[str, Array]) -> None:
     """Check that `given` has the names, shapes and kinds of numbers of `mine`, the arrays of a model.
 
-    Floats of another precision are converted; whole numbers are no weights, and no others are counters.
+    Floats of another precision are converted; whole numbers are not weights, and no others are counters.
 
     Raises:
         ShapeError: it has not.

@@ -100,7 +100,7 @@ class FlatParameters:
         parameters: the list of parameters, now views.
         data, grad: arrays of shape (P,), P being the number of weights.
         offsets: where each parameter starts, integers of shape (len(parameters),).
-        whole: False once a parameter was replaced (by `model.to` or `model.astype`) and is no view any more.
+        whole: False once a parameter was replaced (by `model.to` or `model.astype`) and is not a view any more.
 
     Raises:
         ShapeError: no parameters, or parameters of several dtypes.
@@ -123,7 +123,7 @@ class FlatParameters:
             p.flat = self
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Become a copy, or what a pickle holds: its parameters have arrays of their own then, and are no views."""
+        """Become a copy, or what a pickle holds: its parameters have arrays of their own then, and are not views."""
         self.__dict__.update(state, whole=False)
 
     @staticmethod

@@ -16,7 +16,7 @@ Model = TypeVar("Model", bound=Tree[Any])
 def frozen_buffers(model: Model) -> Iterator[Model]:
     """Within this context forward passes leave no trace: the model's buffers are put back at its end.
 
-    Probes (gradient checks, landscape plots) run training-mode forward passes that are no training steps.
+    Probes (gradient checks, landscape plots) run training-mode forward passes that are not training steps.
     """
     saved = [
         (layer, name, getattr(layer, name), getattr(layer, name).copy())

@@ -92,7 +92,7 @@ def seconds_of(time: str) -> int:
     """Return the seconds that a time limit means, as Slurm reads it: 90 (minutes), 1:30, 2:00:00, 1-12, 1-12:00:00.
 
     Raises:
-        ConfigurationError: it is no time.
+        ConfigurationError: it is not a time.
     """
     match = re.fullmatch(r"(?:(\d+)-)?(\d+)(?::(\d+))?(?::(\d+))?", time)
     if match is None:

@@ -50,7 +50,7 @@ class EarlyStop(Hook):
 def epochs_without_gain(history: History) -> int:
     """Return how many epochs have passed since the one that first had the highest validation accuracy; 0 without any.
 
-    Accuracies .50, .60, .60, .58: two epochs, because equal is no gain.
+    Accuracies .50, .60, .60, .58: two epochs, because equal is not a gain.
     """
     accuracies = history.column("val_acc")
     if np.isnan(accuracies).all():

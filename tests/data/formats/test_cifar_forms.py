@@ -75,7 +75,7 @@ def test_unpacked_binary_folder_goes_before_an_archive(tiny_cifar):
 def test_truncated_records_are_noticed(tiny_cifar, length):
     path = tiny_cifar.write_binary() / "train.bin"
     path.write_bytes(path.read_bytes()[:length])
-    with pytest.raises(DataError, match=r"train\.bin: .* bytes are no whole number of records of 3,074 bytes"):
+    with pytest.raises(DataError, match=r"train\.bin: .* bytes are not a whole number of records of 3,074 bytes"):
         load_cifar100(tiny_cifar.root)
 
 

@@ -90,7 +90,7 @@ def test_what_is_no_scene(tmp_path, change, message):
 def test_damaged_npy(tmp_path):
     write_npy(tmp_path, *small_scene())
     (tmp_path / "Indian_pines_gt.npy").write_bytes(b"\x93NUMPY\x01\x00")
-    with pytest.raises(DataError, match=r"Indian_pines_gt.npy is no .npy file"):
+    with pytest.raises(DataError, match=r"Indian_pines_gt.npy is not an .npy file"):
         load_indian_pines(tmp_path)
 
 

@@ -99,11 +99,11 @@ def test_rules_of_other_protocols():
 
 
 def test_what_is_no_loss_or_rule_is_said_in_words():
-    with pytest.raises(ConfigurationError, match="object is no loss"):
+    with pytest.raises(ConfigurationError, match="object is not a loss"):
         check_loss(object(), (2, 3))
     with pytest.raises(ConfigurationError, match="Give check_rule"):
         check_rule(object())
     with pytest.raises(ConfigurationError, match="formula must be one of"):
         check_rule(ClassicMomentum(), formula="magic")
-    with pytest.raises(ConfigurationError, match="is no learning rule"):
+    with pytest.raises(ConfigurationError, match="is not a learning rule"):
         check_rule(PlainLoss(), formula="adam", learning_rate=0.1)

@@ -68,7 +68,7 @@ PartitionName=urgent PriorityTier=10 MaxTime=INFINITE DefaultTime=60 PreemptMode
 
 
 def why_not():
-    """Return why there can be no Slurm here, None if there can."""
+    """Return why Slurm cannot run here, None if there can."""
     if not hasattr(os, "geteuid") or os.geteuid() != 0:
         return "needs root"
     missing = [name for name in DAEMONS if shutil.which(name) is None]

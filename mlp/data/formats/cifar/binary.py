@@ -30,7 +30,7 @@ def read_batch(content: bytes, source: str, label_bytes: Sequence[int]) -> tuple
     size = len(label_bytes) + PIXELS
     if len(content) == 0 or len(content) % size:
         raise DataError(
-            f"{source}: {len(content):,} bytes are no whole number of records of {size:,} bytes: "
+            f"{source}: {len(content):,} bytes are not a whole number of records of {size:,} bytes: "
             "it is truncated or from another data set; get it again"
         )
     records = np.frombuffer(content, np.uint8).reshape(-1, size)

@@ -25,7 +25,7 @@ PACKAGE = Path(__file__).parents[3]
 
 
 def place_of(error: BaseException) -> str:
-    """Return the last line of the traceback that is no part of `mlp` or of NumPy: "file.py, line 7: code"."""
+    """Return the last line of the traceback that is not part of `mlp` or of NumPy: "file.py, line 7: code"."""
     own = [frame for frame in traceback.extract_tb(error.__traceback__) if is_own(Path(frame.filename))]
     return f"{Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line}" if own else ""
 

@@ -23,7 +23,7 @@ def wrong_parameter(e: Evidence) -> Guesses:
 
 
 def another_sum(e: Evidence) -> Guesses:
-    """A sum over some axes, where the right gradient is no such sum."""
+    """A sum over some axes, where the right gradient is not such a sum."""
     if not e.of_inputs and e.point.complete and not e.point.layer.children():
         yield from sums_of_factors(e, known=False)
 

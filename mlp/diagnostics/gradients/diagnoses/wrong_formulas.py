@@ -84,7 +84,7 @@ def wrong_path(e: Evidence) -> Guesses:
             if probe.outputs().shape != u.shape or e.jacobian is None:
                 continue
             own = np.tensordot(jacobian(probe, "inputs"), u, u.ndim)
-        except OWN_ERRORS:  # a child that does not take the same inputs is no parallel path
+        except OWN_ERRORS:  # a child that does not take the same inputs is not a parallel path
             continue
         kind = "shortcut missing" if "shortcut" in name or not child.parameters() else "path missing"
         yield Guess(
@@ -240,7 +240,7 @@ def pointwise(e: Evidence) -> Guesses:
     yield Guess(
         "only the diagonal",
         "each input's gradient is that of its own output alone; here every input moves other outputs, too, and their "
-        "gradients have to be added (the Jacobian is no diagonal matrix)",
+        "gradients have to be added (the Jacobian is not a diagonal matrix)",
         slope * u,
     )
     if np.count_nonzero(square - np.diag(np.diag(square))):

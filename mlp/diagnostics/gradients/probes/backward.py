@@ -76,7 +76,7 @@ def fill_gradients(probe: Probe) -> dict[str, Array]:
 
 
 def wrong_result(probe: Probe, upstream: Array, result: Any, mode: str) -> Findings:
-    """Return what is wrong with something that is no array like the inputs."""
+    """Return what is wrong with something that is not an array like the inputs."""
     shape, fault_text = probe.x.shape, wrong_kind(result, probe.x) or ""
     name = "no gradient" if result is None else "wrong dtype"
     text = f"{fault_text}: backward returns dL/dx, an array like x"

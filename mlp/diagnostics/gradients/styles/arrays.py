@@ -15,7 +15,7 @@ from mlp.typing import Array
 GRADIENT_NAMES = ("d{}", "{}_grad", "grad_{}", "d_{}", "grad{}", "grads_wrt_{}", "{}grad", "{}_gradient", "gradient_{}")
 CONTAINERS = ("params", "parameters", "weights", "p")  # of weights; the name says nothing about the single array
 DEPTH = 6  # objects within objects
-# words in the names of arrays that matter and are no weights, and of those that forward fills for evaluation
+# words in the names of arrays that matter and are not weights, and of those that forward fills for evaluation
 CONSTANTS = ("mean", "var", "std", "running", "moving", "mask", "const", "fixed", "buffer", "table", "pos", "freq")
 
 
@@ -59,7 +59,7 @@ def unique(paths: Sequence[str], arrays: Mapping[str, Array], first: Collection[
 
 
 def members(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield (step of the path, item) of a container, or of an object of a class that is no library's."""
+    """Yield (step of the path, item) of a container, or of an object of a class that is not a library's."""
     if isinstance(value, Mapping):
         yield from ((str(key), item) for key, item in list(value.items()))
     elif isinstance(value, list | tuple):
@@ -165,5 +165,5 @@ def split_containers(around: str) -> tuple[str, ...]:
 
 
 def is_constant(path: str) -> bool:
-    """Return whether the name of an array says that it is no weight."""
+    """Return whether the name of an array says that it is not a weight."""
     return any(word in path.lower() for word in CONSTANTS)

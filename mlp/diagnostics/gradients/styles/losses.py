@@ -31,7 +31,7 @@ class StudentLoss(Loss):
         self.gradient: Any = next((m for n in GRADIENTS if callable(m := getattr(student, n, None))), None)
         if self.value is None or (self.gradient is None and not inspect.isfunction(student)):
             raise ConfigurationError(
-                f"{type(student).__name__} is no loss: it needs forward(outputs, targets) and backward(), or "
+                f"{type(student).__name__} is not a loss: it needs forward(outputs, targets) and backward(), or "
                 "__call__(outputs, targets) and grad(outputs, targets)."
             )
 

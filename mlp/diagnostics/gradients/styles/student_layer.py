@@ -105,7 +105,7 @@ class StudentLayer(Layer):
         self.integers = [path for path in (*self.pairs, *self.returned) if kinds.get(path) in ("i", "u")]
 
     def after_another_forward(self, x: Array) -> Any:
-        """Return a copy of the student that has seen other inputs: what changed is no weight."""
+        """Return a copy of the student that has seen other inputs: what changed is not a weight."""
         twin = copy.deepcopy(self)
         twin.call_forward(2.0 * x + 0.5, training=True)
         return twin.student

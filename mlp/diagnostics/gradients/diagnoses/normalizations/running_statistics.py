@@ -102,7 +102,7 @@ def normalizes_over_batch(layer: Layer, x: Array) -> bool:
 
 
 def statistics_of(owner: Any, layer: Layer, x: Array) -> list[str]:
-    """Return the attributes with one number for each channel that evaluation depends on, and that are no parameters.
+    """Return the attributes with one number for each channel that evaluation depends on, and that are not parameters.
 
     What a forward keeps for its backward looks alike, but is overwritten before it is used.
     """
