@@ -32,7 +32,7 @@ def open_file(path: PathLike) -> Iterator[IO[bytes]]:
 
     Raises:
         FileNotFoundError: there is none. CheckpointError: it may not be read, or is not a regular file (a pipe would
-            make the reader wait forever). DamagedError: it was read and is wrong. MemoryError: it is too large to be read.
+            make the reader wait forever). DamagedError: its content is wrong. MemoryError: it is too large to be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))

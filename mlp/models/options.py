@@ -60,7 +60,7 @@ def check_groups(norm: str, norm_groups: int | None, norm_position: str, filters
         )
     if norm_position == "after" and (norm == "instance" or (norm == "group" and groups == filters)):
         raise ConfigurationError(
-            "norm_position 'after' makes a network blind whose norm takes each channel of an image by itself: the head "
+            "norm_position 'after' removes all information when each channel of an image is normalized alone: the head "
             "averages over the pixels, and that average is then beta for every image: choose norm_position 'before'"
         )
 

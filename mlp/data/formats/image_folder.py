@@ -4,7 +4,7 @@
     DIR/train/cat/1.png ..., DIR/test/cat/7.png ...             your own test set
 
 Folders inside a class folder belong to the class. No file is left out silently: hidden files and those with one of the
-`COMPANIONS`' suffixes are not images; any other file that cannot be read is an error, and so is a folder that looks like
+`COMPANIONS`' suffixes are skipped. Any other file that cannot be read is an error, and so is a folder that looks like
 another layout.
 
 Classes are numbered in the order of their names, and images come in the order of theirs, so that the same folder is

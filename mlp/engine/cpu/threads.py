@@ -56,8 +56,8 @@ class ThreadTeam:
             except RuntimeError:  # can't start new thread
                 self.close()
                 raise DeviceError(
-                    f"the system starts no {self.size} threads: use fewer (--threads 1), end other programs, or raise "
-                    "the limit (ulimit -u)"
+                    f"the system cannot start {self.size} threads: use fewer (--threads 1), end other programs, or "
+                    "raise the limit (ulimit -u)"
                 ) from None
 
     def run(self, job: Callable[[int], None]) -> None:

@@ -39,7 +39,7 @@ def check_buffers(label: str, buffers: Mapping[str, Any]) -> None:
     for name, value in buffers.items():
         if not hasattr(value, "dtype"):
             raise ConfigurationError(
-                f"{label}: {name!r} in buffer_names is a {type(value).__name__}, no array: write np.array(...)"
+                f"{label}: {name!r} in buffer_names is a {type(value).__name__}, not an array: write np.array(...)"
             )
 
 
