@@ -81,7 +81,7 @@ def as_sentence(error: BaseException) -> str:
         names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
         return ": ".join((" -> ".join(names), error.strerror)) if names else error.strerror
     if isinstance(error, RuntimeError) and "can't start new thread" in text:
-        return "the system cannot start more threads: use --threads 1, end other programs, or raise the limit (ulimit -u)"
+        return "the system cannot start more threads: use --threads 1, end other programs, or raise ulimit -u"
     return f"{type(error).__name__}: {text}{place_of(error)}; with MLP_TRACEBACK=1 all of it is shown"
 
 

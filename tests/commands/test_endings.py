@@ -55,7 +55,7 @@ def run(tmp_path, code, shell="", **environment):
         ("MemoryError('Unable to allocate 4 TiB')", "not enough memory: Unable to allocate 4 TiB, line 6 of tool.py"),
         (
             'RuntimeError("can\'t start new thread")',
-            "the system cannot start more threads: use --threads 1, end other programs, or raise the limit (ulimit -u)",
+            "the system cannot start more threads: use --threads 1, end other programs, or raise ulimit -u",
         ),
         (
             "RecursionError('maximum depth')",
