@@ -31,12 +31,18 @@ Binary cross-entropy, for N D yes-or-no questions with logits z and targets t be
 where the second form of l cannot overflow.
 """
 
+import math
 from typing import Any, NoReturn
 
 from mlp.backend import get_array_module
 from mlp.checks import fraction, names_elsewhere
 from mlp.errors import BackwardError, ShapeError
 from mlp.typing import Array
+
+
+def chance_loss(num_classes: int) -> float:
+    """Return log K, the cross-entropy of a network that knows nothing; its accuracy is 1 / K."""
+    return math.log(num_classes)
 
 
 class Loss:

@@ -4,7 +4,6 @@ Trains three networks on the built-in synthetic images (small images, few filter
 with batch normalization and residual connections. Ends with one picture and one table in runs/demo/.
 """
 
-import math
 from pathlib import Path
 
 import mlp
@@ -44,7 +43,8 @@ def table(results):
             f"| {label} | {model.num_parameters:,} | {row['train_loss']:.3f} | {row['train_acc']:.1%} "
             f"| {flow[0]:.1e} | {flow[-1]:.1e} |"
         )
-    chance = f"Chance: loss ln {CLASSES} = {math.log(CLASSES):.3f}, accuracy {1 / CLASSES:.1%}. Gradients: mean |g|."
+    loss = mlp.losses.chance_loss(CLASSES)
+    chance = f"Chance: loss ln {CLASSES} = {loss:.3f}, accuracy {1 / CLASSES:.1%}. Gradients: mean |g|."
     return "\n".join([*lines, "", chance]) + "\n"
 
 
@@ -65,7 +65,7 @@ def main():
 
     picture, text = arguments.out / "story.png", arguments.out / "story.md"
     histories = {label: history for label, (_, history) in results.items()}
-    write_figure(picture, mlp.plotting.story(histories, chance=math.log(CLASSES)))
+    write_figure(picture, mlp.plotting.story(histories, chance=mlp.losses.chance_loss(CLASSES)))
     write_text(text, table(results))
     print(f"\n{table(results)}\npicture: {picture}\ntable:   {text}")
 

@@ -1,7 +1,6 @@
 """A whole run, from settings to a folder of results: what scripts/train.py does."""
 
 import dataclasses
-import math
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ from mlp.experiments.run_folder import Facts, RunFolder
 from mlp.experiments.scene import write_scene
 from mlp.files import write_arrays, write_figure, write_json
 from mlp.layers import Layer, frozen_buffers
+from mlp.losses import chance_loss
 from mlp.models.deep_supervision import without_companions
 from mlp.progress import loss_text
 from mlp.training.attempts import attempt, put_away
@@ -207,7 +207,7 @@ def test_results(folder: RunFolder, trainer: Trainer, test_batches: Batches) -> 
 
 def mention_bad_loss(history: History, num_classes: int) -> None:
     """Say so if the last loss is far above the one of a network that knows nothing, ln K."""
-    loss, chance = history.rows[-1]["train_loss"], math.log(num_classes)
+    loss, chance = history.rows[-1]["train_loss"], chance_loss(num_classes)
     if loss > FAR_ABOVE * chance:
         print(
             f"note: the training loss {loss_text(loss)} is far above {chance:.2f}, that of guessing among "

@@ -3,7 +3,6 @@
 Each takes numbers by label and returns a Figure whose legend stands below the panels, where it covers no line.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
+from mlp.losses import chance_loss
 from mlp.plotting.comparison import draw_mean_and_band, stack_rows
 from mlp.plotting.layers import axis_label, draw_lines, label_depths
 from mlp.plotting.style import BLACK, BLUE, GREY, MARKERS, VERMILLION, emphasized, line_style, plain
@@ -62,7 +62,7 @@ def curve_panels(
             style = emphasized(style) if label == worst else style
             draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, label=plain(name), **style)
         if classes and sort in ("loss", "acc"):
-            chance = math.log(classes) if sort == "loss" else 100.0 / classes
+            chance = chance_loss(classes) if sort == "loss" else 100.0 / classes
             axes.axhline(
                 chance, color=GREY, linestyle=":", linewidth=1.2, label=f"chance ({classes} classes)", zorder=1
             )

@@ -1,11 +1,11 @@
 """Tables of the reports: our numbers beside the published ones, and a verdict for each line."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlp.errors import ConfigurationError
 from mlp.experiments.comparison import count_parameters
+from mlp.losses import chance_loss
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.numbers import Verdict, column_title, format_number, judge, measure, with_gaps
 from mlp.reproduction.plan import DATASETS, Result, collect
@@ -136,7 +136,7 @@ def make_notes(lines: Sequence[Line], metrics: Sequence[str]) -> list[str]:
 def chance(num_classes: int | None) -> str:
     """Return a sentence that says what a network reaches that has learned nothing."""
     K = num_classes or 100
-    return f"Chance is {100 / K:g} % and a loss of ln {K} = {math.log(K):.3f}, where the reports had 1 % and 4.605."
+    return f"Chance is {100 / K:g} % and a loss of ln {K} = {chance_loss(K):.3f}, where the reports had 1 % and 4.605."
 
 
 def run_cells(result: Result) -> list[str]:

@@ -1,10 +1,10 @@
 """What was seen of a network, what a symptom is, and what to do about it."""
 
-import math
 from dataclasses import dataclass
 
 from mlp.backend import device_of, move
 from mlp.layers.machinery.base import Layer
+from mlp.losses import chance_loss
 from mlp.training.history import History, LayerTable
 from mlp.typing import Array, BatchSource
 
@@ -71,7 +71,7 @@ class Observations:
     @property
     def chance(self) -> float:
         """The loss of a network that knows nothing: log K."""
-        return math.log(self.classes)
+        return chance_loss(self.classes)
 
     @property
     def learns(self) -> bool:
