@@ -22,10 +22,10 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault
-from mlp.diagnostics.rules.faults import ANY_RULE, FAMILY_OF, faults_of
+from mlp.diagnostics.rules.faults import ANY_RULE, FAMILIES, faults_of
 from mlp.diagnostics.rules.formulas import FORMULAS, Settings, Walk, all_weights
 from mlp.diagnostics.rules.protocols import stepper
-from mlp.diagnostics.rules.settings import ALIASES, LARGE_EPS, name_of_formula, read_settings
+from mlp.diagnostics.rules.settings import ALIASES, EPS, name_of_formula, read_settings
 from mlp.diagnostics.rules.variants import legal_forms, literal_settings
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.parameter import Parameter
@@ -155,7 +155,7 @@ def steps_of(moved: Array, formula: str, course: Course, rules: tuple[Any, Any, 
     Args:
         rules: the rule that walked, one as it was given, and the seed.
     """
-    right, remarks = course.walked(Walk(FAMILY_OF[formula])), tuple[str, ...]()
+    right, remarks = course.walked(Walk(FAMILIES[formula])), tuple[str, ...]()
     if not distance(moved, right) < tolerance:
         for text, walk, changed in (
             *legal_forms(formula),
@@ -178,7 +178,7 @@ def wrong_steps(moved: Array, formula: str, course: Course, rules: tuple[Any, An
     right = course.walked(Walk(FORMULAS[formula]))
     rows = tuple(compared(("rule", f"step {t + 1}"), moved[t], right[t], (0.0, tolerance)) for t in range(len(moved)))
     found = list(explained(moved, formula, course, tolerance))
-    if not found and course.settings["eps"] == LARGE_EPS and formula in ("adam", "rmsprop", "adagrad"):
+    if not found and course.settings["eps"] == EPS and formula in ("adam", "rmsprop", "adagrad"):
         s, _ = read_settings(plain, {}, keep_eps=True)
         own = course_of(plain, s, seed)
         steps, _ = walk_of(plain, own)
@@ -195,7 +195,7 @@ def wrong_steps(moved: Array, formula: str, course: Course, rules: tuple[Any, An
 
 def explained(moved: Array, formula: str, course: Course, tolerance: float) -> Iterator[Diagnosis]:
     """Yield the faults that lead to the same weights: single ones, then other rules, then pairs of faults."""
-    right = course.walked(Walk(FAMILY_OF[formula]))
+    right = course.walked(Walk(FAMILIES[formula]))
     if not moved.any():
         text = (
             "the weights never move: w = w - h g makes a new array for a local name, and the weights stay as they are; "
@@ -203,7 +203,7 @@ def explained(moved: Array, formula: str, course: Course, tolerance: float) -> I
         )
         yield Diagnosis("weights never move", "weights", "rule", text)
         return
-    plain = Walk(FAMILY_OF[formula])
+    plain = Walk(FAMILIES[formula])
 
     def matches(candidates: Iterator[tuple[str, str, Callable[[], Array]]]) -> Iterator[Diagnosis]:
         for name, sentence, walk in candidates:
@@ -230,7 +230,7 @@ def explained(moved: Array, formula: str, course: Course, tolerance: float) -> I
             f"these are the steps of {name}, not of {formula}",
             lambda other=other: course.walked(Walk(other)),
         )
-        for name, other in FAMILY_OF.items()
+        for name, other in FAMILIES.items()
     ]
     found = [*matches(iter(others)), *hidden_decay(moved, course, formula, tolerance), *scaled(moved, course, formula)]
     if not found:
@@ -241,11 +241,11 @@ def explained(moved: Array, formula: str, course: Course, tolerance: float) -> I
 
 def hidden_decay(moved: Array, course: Course, formula: str, tolerance: float) -> Iterator[Diagnosis]:
     """A decay of the weights that no setting speaks of: its rate is read off the first step."""
-    right = course.walked(Walk(FAMILY_OF[formula]))
+    right = course.walked(Walk(FAMILIES[formula]))
     h, w = course.rates[0], course.origin
     rate = -float(((moved[0] - right[0]) * w).sum()) / (h * float((w * w).sum()))
     for name, key in (("coupled", "weight_decay"), ("decoupled", "decoupled_weight_decay")):
-        if abs(rate) > 1e-9 and distance(moved, course.walked(Walk(FAMILY_OF[formula]), **{key: rate})) < tolerance:
+        if abs(rate) > 1e-9 and distance(moved, course.walked(Walk(FAMILIES[formula]), **{key: rate})) < tolerance:
             text = (
                 f"a weight decay of {rate:.4g} is inside ({name}: a penalty on the weights), which no setting speaks of"
             )
@@ -255,7 +255,7 @@ def hidden_decay(moved: Array, course: Course, formula: str, tolerance: float) -
 
 def scaled(moved: Array, course: Course, formula: str) -> Iterator[Diagnosis]:
     """All steps are one number times those of the formula."""
-    right = course.walked(Walk(FAMILY_OF[formula]))
+    right = course.walked(Walk(FAMILIES[formula]))
     ends = np.cumsum([w.size for w in course.start])[:-1]
     shares = [
         float((a * b).sum() / (b * b).sum())

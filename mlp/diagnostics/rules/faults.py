@@ -58,7 +58,7 @@ ANY_RULE = (
     ),
 )
 
-FAMILY_OF: dict[str, Velocity | Adaptive] = {
+FAMILIES: dict[str, Velocity | Adaptive] = {
     "gradient_descent": Velocity(step="g"),
     "momentum": Velocity(),
     "nesterov": Velocity(step="g + mu v"),
@@ -312,14 +312,14 @@ ADAM_CLOCKS = (
 
 def choices_of(formula: str) -> tuple[Choice, ...]:
     """Return the other choices that a formula's family has."""
-    family = FAMILY_OF[formula]
+    family = FAMILIES[formula]
     choices = VELOCITY if isinstance(family, Velocity) else ADAPTIVE + (ADAM if formula == "adam" else ())
     return tuple(one for one in choices if replace(family, **one[2]) != family)
 
 
 def faults_of(formula: str, *, pairs: bool = False) -> Iterator[Fault]:
     """Yield the faults of a formula: single ones, or pairs of choices."""
-    family = FAMILY_OF[formula]
+    family = FAMILIES[formula]
     choices = choices_of(formula)
     if not pairs:
         yield from (Fault(name, text, {"formula": replace(family, **change)}) for name, text, change in choices)

@@ -6,7 +6,7 @@ from typing import Any
 from mlp.diagnostics.rules.formulas import FORMULAS, Settings
 from mlp.errors import ConfigurationError
 
-LARGE_EPS = 1e-2  # large enough to show where it stands
+EPS = 1e-2  # large enough to show where it stands
 FUNCTION_RATE = 1e-2  # the learning rate that functions get
 
 DEFAULTS = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "decay": 0.99, "eps": 1e-8}
@@ -30,8 +30,8 @@ def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False)
     for name, aliases in ALIASES.items():
         attribute = next((alias for alias in aliases if isinstance(getattr(rule, alias, None), float | int)), None)
         if name == "eps" and attribute and not keep_eps:
-            s[name] = LARGE_EPS
-            setattr(rule, attribute, LARGE_EPS)
+            s[name] = EPS
+            setattr(rule, attribute, EPS)
         elif attribute:
             s[name] = float(getattr(rule, attribute))
     s |= given
@@ -41,7 +41,7 @@ def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False)
                 f"{type(rule).__name__} has no learning_rate: give check_rule(..., learning_rate=0.1)."
             )
         s["learning_rate"] = FUNCTION_RATE
-    return s, s["eps"] == LARGE_EPS or "eps" in given
+    return s, s["eps"] == EPS or "eps" in given
 
 
 def name_of_formula(rule: Any) -> str:

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from mlp.diagnostics.rules.families import Adaptive, Velocity
-from mlp.diagnostics.rules.faults import FAMILY_OF
+from mlp.diagnostics.rules.faults import FAMILIES
 from mlp.diagnostics.rules.formulas import Memory, Settings, Walk
 from mlp.typing import Array
 
@@ -46,7 +46,7 @@ def literal_settings(
 ) -> Iterator[Form]:
     """Yield the formula with usual numbers for settings that the rule may have written into it, also the learning rate
     of a function."""
-    family = FAMILY_OF[formula]
+    family = FAMILIES[formula]
     names = {"momentum": ["momentum"], "nesterov": ["momentum"], "rmsprop": ["decay"], "adam": ["beta1", "beta2"]}
     walks = [Walk(family), *(walk for _, walk, _ in legal_forms(formula))]
     g = np.concatenate([array.ravel() for array in gradients[0]])

@@ -26,7 +26,7 @@ from mlp.rng import generator
 from mlp.typing import Array
 
 DENSE_NETS = ("relu", "norm_relu", "masks", "residual_masks", "residual_norm")
-EPS = 1e-5  # as in batch norm
+NORM_EPS = 1e-5  # as in batch norm
 
 
 def layer_factors(kind: str, weights: Sequence[Array], x: Array, rng: Generator, slope: float = 0.0) -> list[Array]:
@@ -45,7 +45,7 @@ def layer_factors(kind: str, weights: Sequence[Array], x: Array, rng: Generator,
             factor = rng.integers(0, 2, size=inner.shape).astype(inner.dtype)
         else:
             if "norm" in kind:
-                scale = 1.0 / np.sqrt(inner.var(axis=0) + EPS)  # (N,)
+                scale = 1.0 / np.sqrt(inner.var(axis=0) + NORM_EPS)  # (N,)
                 inner = (inner - inner.mean(axis=0)) * scale
             factor = np.where(inner > 0, 1.0, slope if kind == "relu" else 0.0).astype(inner.dtype)
         out = factor * inner

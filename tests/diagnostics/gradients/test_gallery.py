@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlp.diagnostics import check_layer, check_model, relative_error
-from mlp.diagnostics.gradients.gallery import BUGS, FAMILIES
+from mlp.diagnostics.gradients.gallery import BUG_FAMILIES, BUGS
 from mlp.diagnostics.gradients.gallery.batch_norm import (
     GammaForgotten,
     HalfVarianceTerm,
@@ -41,7 +41,7 @@ def test_planted_bug_is_caught_with_the_right_diagnosis_first_and_the_right_one_
 
 def test_the_gallery_is_large_and_says_what_is_wrong():
     assert len(BUGS) >= 100
-    assert {bug.family for bug in BUGS} == {family.__name__.rpartition(".")[2] for family in FAMILIES}
+    assert {bug.family for bug in BUGS} == {family.__name__.rpartition(".")[2] for family in BUG_FAMILIES}
     for bug in BUGS:
         assert bug.wrong.endswith("."), bug.name
         assert type(bug.make()) is bug.kind

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlp.diagnostics import check_rule
-from mlp.diagnostics.rules.faults import FAMILY_OF, faults_of
+from mlp.diagnostics.rules.faults import FAMILIES, faults_of
 from mlp.diagnostics.rules.formulas import FORMULAS, Walk
 from mlp.learning_rules import Adam, AdamW, Momentum, Nesterov
 
@@ -28,7 +28,7 @@ def test_a_family_is_its_formula_and_faults_lead_elsewhere(name):
     rng = np.random.default_rng(0)
     gradients, rates, w = list(rng.standard_normal((6, 5))), [0.1, 0.1, 0.05, 0.05, 0.05, 0.05], rng.standard_normal(5)
     right = np.stack(Walk(FORMULAS[name]).weights(w, gradients, rates, SETTINGS))
-    family = Walk(FAMILY_OF[name])
+    family = Walk(FAMILIES[name])
     np.testing.assert_allclose(np.stack(family.weights(w, gradients, rates, SETTINGS)), right, rtol=1e-12)
     elsewhere = [
         fault.name

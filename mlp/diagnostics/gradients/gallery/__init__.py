@@ -28,7 +28,7 @@ from mlp.diagnostics.gradients.gallery import (
 from mlp.diagnostics.gradients.gallery.kinds import formulas, linear_maps, loss_terms, rule_choices
 from mlp.diagnostics.gradients.gallery.planted import PlantedBug
 
-FAMILIES = (
+BUG_FAMILIES = (
     affine,
     convolution,
     pooling,
@@ -46,6 +46,6 @@ FAMILIES = (
     loss_terms,
     rule_choices,
 )
-BUGS: list[PlantedBug] = [bug for family in FAMILIES for bug in family.BUGS]
+BUGS: list[PlantedBug] = [bug for family in BUG_FAMILIES for bug in family.BUGS]
 
-__all__ = ["BUGS", "FAMILIES", "PlantedBug"]
+__all__ = ["BUGS", "BUG_FAMILIES", "PlantedBug"]
