@@ -87,7 +87,7 @@ def check_network(keywords: Mapping[str, Any], seed: int) -> GradientReport:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run all checks; return 0 if they pass, 1 if one fails."""
-    parser = make_parser()
+    parser = make_check_parser()
     options, unknown = parser.parse_known_intermixed_args(arguments)
     if options.input_shape and any(part.strip(",").isdigit() for part in (*unknown, *options.targets)):
         parser.error("--input-shape is one word: commas without spaces, --input-shape 4,6,6,3")
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run_checks(checks, details=options.details)
 
 
-def make_parser() -> CommandLine:
+def make_check_parser() -> CommandLine:
     parser = CommandLine(DESCRIPTION)
     parser.add_argument("targets", nargs="*", metavar="FILE.py:NAME", help="your own class (default: all of mlp)")
     parser.add_argument("--args", default="", help='arguments of its constructor, as in Python: "3, 4, kernel_size=3"')

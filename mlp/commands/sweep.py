@@ -59,7 +59,7 @@ def sweep_command(arguments: Namespace) -> int:
     return status
 
 
-def make_parser() -> CommandLine:
+def make_sweep_parser() -> CommandLine:
     parser = CommandLine(__doc__)
     parser.add_argument(
         "--out", type=path_argument, default=OUT, metavar="DIR", help=f"where the runs go (default: {OUT})"
@@ -97,7 +97,7 @@ def make_folder_parser(word: str) -> CommandLine:
 def main() -> int:
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     if word not in ("status", "cancel"):
-        return sweep_command(make_parser().parse_args())
+        return sweep_command(make_sweep_parser().parse_args())
     arguments = make_folder_parser(word).parse_args(sys.argv[2:])
     folder = Path(arguments.folder)
     return show_states(folder, arguments.watch) if word == "status" else cancel_runs(folder)
