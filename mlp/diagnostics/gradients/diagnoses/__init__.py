@@ -54,17 +54,15 @@ from mlp.diagnostics.gradients.diagnoses.patterns import (
 )
 from mlp.diagnostics.gradients.diagnoses.pointwise import wrong_formula
 from mlp.diagnostics.gradients.diagnoses.precision import zero_or_not_finite
+from mlp.diagnostics.gradients.diagnoses.rearranged import permuted, rearranged, wrong_transpose
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import dead_outputs, stale_cache
 from mlp.diagnostics.gradients.diagnoses.repeated.kept import kept_changed
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import second_evidence, smallest_failing, worst_value
 from mlp.diagnostics.gradients.diagnoses.wrong_formulas import (
-    permuted,
     pointwise,
-    rearranged,
     softmax_terms,
     wrong_path,
     wrong_paths,
-    wrong_transpose,
     wrong_upstream,
 )
 from mlp.own_code import OWN_ERRORS

@@ -15,7 +15,8 @@ from numpy.random import Generator
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
 from mlp.diagnostics.gradients.finite_differences import STEP, norm
-from mlp.diagnostics.gradients.losses.hypotheses import LossPoint, explain_loss, softmax
+from mlp.diagnostics.gradients.losses.hypotheses import explain_loss
+from mlp.diagnostics.gradients.losses.point import LossPoint, softmax
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault, wrong_kind
 from mlp.diagnostics.gradients.styles.losses import adapt_loss, as_number

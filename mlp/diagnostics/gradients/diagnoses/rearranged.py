@@ -1,0 +1,104 @@
+"""The right numbers in the wrong places: transposed, turned, reshaped, flipped or shifted."""
+
+from collections.abc import Iterator, Sequence
+from itertools import combinations, permutations, product
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Guess, Guesses
+from mlp.typing import Array
+
+
+def wrong_transpose(e: Evidence) -> Guesses:
+    """J with its channel axes exchanged (a weight for its transpose), its image axes reversed (a kernel not turned)."""
+    u, J = e.point.upstream, e.jacobian
+    if not e.of_inputs or J is None or e.numeric.ndim != u.ndim:
+        return
+    last = e.numeric.ndim - 1
+    exchanged = J.swapaxes(last, J.ndim - 1) if u.shape[-1] == e.numeric.shape[-1] else None
+    if exchanged is not None:
+        yield Guess(
+            "transposed",
+            "matches with the weight transposed (input and output channels exchanged): going back takes the transpose "
+            "of the weight that going forward takes",
+            np.tensordot(exchanged, u, u.ndim),
+        )
+    if u.ndim == 4 and e.numeric.shape[1] == e.numeric.shape[2] and u.shape[1] == u.shape[2]:
+        swapped = J.swapaxes(1, 2).swapaxes(5, 6)
+        text = "matches with height and width of the kernel exchanged: it is transposed along its image axes"
+        yield Guess("transposed", text, np.tensordot(swapped, u, u.ndim))
+    if u.ndim == 4:
+        for axes, where in (((1, 2), "both image axes"), ((1,), "axis 0"), ((2,), "axis 1")):
+            for matrix, also in ((J, ""), (exchanged, "; input and output channels must be exchanged, too")):
+                if matrix is not None:
+                    prediction = np.flip(np.tensordot(matrix, np.flip(u, axes), u.ndim), axes)
+                    sentence = (
+                        f"matches with the kernel turned round in {where}: going back takes the kernel turned by 180 "
+                        f"degrees, and here it is not{also}"
+                    )
+                    yield Guess("kernel not turned", sentence, prediction)
+
+
+def rearranged(e: Evidence) -> Guesses:
+    """The right numbers in the wrong places: axes exchanged, reshaped instead of transposed, flipped, shifted."""
+    n = e.numeric
+    if not e.point.complete or n.ndim == 0:
+        return
+    for order in list(permutations(range(n.ndim)))[1:]:
+        moved = n.transpose(order)
+        if moved.shape == n.shape:
+            yield Guess("transposed", f"matches with its axes in the order {order}: it is transposed", moved)
+        else:
+            yield Guess(
+                "reshaped, not transposed",
+                f"the right numbers in the wrong places: an array with the axes in the order {order} was reshaped to "
+                f"{n.shape}, and must be transposed",
+                moved.reshape(n.shape),
+            )
+    for count in range(1, n.ndim + 1):
+        for axes in combinations(range(n.ndim), count):
+            kernel = not e.of_inputs and axes == (0, 1) and n.ndim == 4
+            yield Guess(
+                "kernel not turned" if kernel else "flipped",
+                f"matches when flipped along axis {', '.join(map(str, axes))}"
+                + (": the kernel's gradient is turned by 180 degrees" if kernel else ": it runs backwards"),
+                np.flip(n, axes),
+            )
+    for axis in range(n.ndim):
+        if n.shape[axis] % 2 == 0:
+            halves = np.split(n, 2, axis)
+            text = (
+                f"the two halves along axis {axis} are exchanged: backward joins them in another order than "
+                "forward split them"
+            )
+            yield Guess("halves exchanged", text, np.concatenate(halves[::-1], axis))
+    long = [axis for axis in range(1 if e.of_inputs else 0, n.ndim) if n.shape[axis] > 1]
+    for steps in product((0, 1, -1, 2, -2), repeat=len(long)):
+        if 0 < np.count_nonzero(steps) <= 2:
+            moved_by = ", ".join(f"{s:+d} along axis {axis}" for s, axis in zip(steps, long, strict=True) if s)
+            sentence = f"matches when shifted ({moved_by}): an offset is off by one, look at padding, stride and slices"
+            yield Guess("shifted", sentence, shifted(n, steps, long))
+
+
+def permuted(e: Evidence) -> Iterator[Diagnosis]:
+    """All the right numbers, each in another place."""
+    if e.point.complete and np.allclose(
+        np.sort(e.analytic, axis=None), np.sort(e.numeric, axis=None), rtol=1e-6, atol=1e-9
+    ):
+        text = (
+            "all the right numbers in the wrong places: a reshape, a transpose (order of the axes) or an index of "
+            "backward does "
+            "not undo that of forward"
+        )
+        yield e.found("other order", text)
+
+
+def shifted(array: Array, steps: Sequence[int], axes: Sequence[int]) -> Array:
+    """Return the array moved along some axes; NaN where nothing moved in."""
+    moved = np.roll(array, tuple(steps), tuple(axes))
+    for step, axis in zip(steps, axes, strict=True):
+        edge: list[Any] = [slice(None)] * array.ndim
+        edge[axis] = slice(0, step) if step > 0 else slice(step, None) if step < 0 else slice(0, 0)
+        moved[tuple(edge)] = np.nan
+    return moved
