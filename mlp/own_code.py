@@ -42,3 +42,12 @@ def frames_in(error: BaseException, path: Path) -> list[traceback.FrameSummary]:
     """Return the frames of an error's traceback that lie in the user's file, the innermost last."""
     files = (path, path.resolve())
     return [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) in files]
+
+
+def own_lines(error: BaseException, path: Path, most: int = 3) -> list[str]:
+    """Return the last lines of a traceback that lie in the user's file, the innermost last."""
+    if isinstance(error, SyntaxError) and error.lineno:
+        return [f"{path.name}, line {error.lineno}: {(error.text or '').strip()}"]
+    return [
+        f"{path.name}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames_in(error, path)[-most:]
+    ]

@@ -8,23 +8,21 @@ lost. USR2 lets each run finish its epoch. A run that another process is working
 that was killed, say, is waited for.
 """
 
-import contextlib
 import os
 import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from mlp.backend import parse_device
-from mlp.engine.cpu.threads import usable_cores
-from mlp.errors import ConfigurationError, FolderInUseError, StopRequestedError
+from mlp.errors import FolderInUseError, StopRequestedError
 from mlp.experiments.run_folder import RunFolder
 from mlp.progress import progress_bar, write_line
 from mlp.reproduction.index import PlannedRun, RunIndex, epochs_done, is_finished
+from mlp.reproduction.places import Place, pinned
 from mlp.reproduction.work import (
     LOG,
     THREAD_LIMITS,
@@ -42,14 +40,6 @@ from mlp.typing import PathLike
 POLL = 0.1  # seconds between two looks at the processes
 PATIENCE = 10.0  # seconds that a process gets to end when it is asked to
 FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0  # seconds before a folder that is in use is tried again, doubled each time
-
-
-@dataclass(frozen=True)
-class Place:
-    """What one run at a time has of the machine: cores, and the number of a GPU, "" without."""
-
-    cores: list[int]
-    gpu: str = ""
 
 
 @dataclass
@@ -136,34 +126,6 @@ def run_all(
     return [*done, *queue.ended]
 
 
-def share_machine(jobs: int | None = None, devices: Sequence[str] = ()) -> list[Place]:
-    """Return the Places of so many jobs at once, by default one for each of the devices, or one.
-
-    Cores are shared as equally as possible; with more jobs than cores some share one. Devices are taken in turn. Where
-    the system does not tell which cores there are, they are just counted.
-
-    Raises:
-        ConfigurationError: fewer than one job, or a device that is not a GPU.
-    """
-    jobs = max(1, len(devices)) if jobs is None else jobs
-    if jobs < 1:
-        raise ConfigurationError(f"--jobs must be at least 1, got {jobs}")
-    if "cpu" in devices:
-        raise ConfigurationError("--devices is for GPUs: cuda:0 cuda:1 ...; leave it out to compute on the CPU")
-    gpus = [str(parse_device(device)) for device in devices] or [""]
-    return [Place(cores, gpus[job % len(gpus)]) for job, cores in enumerate(share_cores(jobs))]
-
-
-def share_cores(jobs: int) -> list[list[int]]:
-    """Return for each job the cores it gets."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(usable_cores()))
-    if jobs >= len(cores):
-        return [[cores[job % len(cores)]] for job in range(jobs)]
-    each, more = divmod(len(cores), jobs)
-    starts = [job * each + min(job, more) for job in range(jobs + 1)]
-    return [cores[begin:end] for begin, end in zip(starts, starts[1:], strict=False)]
-
-
 def start_some(queue: _Queue, command: Sequence[str], data_dir: PathLike | None) -> None:
     """Start runs as long as a place is free."""
     while queue.free and (outcome := queue.next()) is not None:
@@ -191,21 +153,6 @@ def start(outcome: Outcome, command: Sequence[str], place: Place, data_dir: Path
     with pinned(place.cores):
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
     return _Child(outcome, process, log, place, time.monotonic())
-
-
-@contextlib.contextmanager
-def pinned(cores: Sequence[int]) -> Iterator[None]:
-    """Keep this thread on some cores, and the processes that it starts meanwhile for good: they inherit it."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    try:
-        with contextlib.suppress(OSError):  # some systems do not allow it
-            os.sched_setaffinity(0, cores)
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
 
 
 def collect_ended(queue: _Queue, tell: Callable[[str], None]) -> None:

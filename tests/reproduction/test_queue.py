@@ -10,7 +10,8 @@ import pytest
 
 from mlp.errors import ConfigurationError
 from mlp.reproduction.index import PlannedRun
-from mlp.reproduction.queue import run_all, share_cores, share_machine
+from mlp.reproduction.places import share_cores, share_machine
+from mlp.reproduction.queue import run_all
 from mlp.reproduction.work import LOG, exit_status_of, flags, read_planned, summarize
 
 STAND_IN = """

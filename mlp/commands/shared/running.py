@@ -11,10 +11,12 @@ from mlp.backend import require_device
 from mlp.commands.shared.flags import add_data_flag
 from mlp.errors import ConfigurationError
 from mlp.reproduction.cluster.states import cancel, states_of, text_of
-from mlp.reproduction.cluster.submit import Wishes, submit
+from mlp.reproduction.cluster.submit import submit
+from mlp.reproduction.cluster.wishes import Wishes
 from mlp.reproduction.costs import estimate_runs, estimate_text
 from mlp.reproduction.index import PlannedRun
-from mlp.reproduction.queue import run_all, share_machine
+from mlp.reproduction.places import share_machine
+from mlp.reproduction.queue import run_all
 from mlp.reproduction.work import exit_status_of, summarize
 
 CLUSTERS = ("slurm",)

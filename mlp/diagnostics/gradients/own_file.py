@@ -7,29 +7,23 @@ with a few plausible ones: vectors and images, with as many features as its weig
 
 import ast
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-
 from mlp.diagnostics.gradients.check import check_functions, check_layer
 from mlp.diagnostics.gradients.losses.check import check_loss
-from mlp.diagnostics.gradients.random_point import random_probe
+from mlp.diagnostics.gradients.plausible_shape import plausible_shape
 from mlp.diagnostics.gradients.report import GradientReport
-from mlp.diagnostics.gradients.styles.adapters import adapt
 from mlp.diagnostics.gradients.styles.calls import required
-from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.diagnostics.rules.check import check_rule
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules import LearningRule
 from mlp.losses import Loss
-from mlp.own_code import OWN_ERRORS, folder_of_imports, frames_in, load_module
-from mlp.rng import generator
-from mlp.typing import Shape
+from mlp.own_code import OWN_ERRORS, folder_of_imports, load_module, own_lines
 
 METHODS = ("forward", "fprop", "update", "update_params", "grad")  # one of them is in all that can be checked
 LOSS_SHAPE = (5, 7)
@@ -196,62 +190,6 @@ def is_loss(subject: Any) -> bool:
 # --- shapes -------------------------------------------------------------------------------------------------------
 
 
-def plausible_shape(layer: Any, path: Path, seed: int) -> Shape:
-    """Return the first of a few shapes that forward and backward take in both modes, or forward alone if none is.
-
-    Raises:
-        ConfigurationError: forward takes none of them; with the reasons.
-    """
-    failures: dict[str, tuple[Shape, BaseException]] = {}
-    remarks: list[str] = []
-    of_forward = []
-    shapes = list(dict.fromkeys(candidates(layer)))
-    for shape in shapes:
-        adapted, remarks = adapt(layer, shape)
-        try:
-            for training in (True, False):
-                probe = random_probe(adapted, shape, generator(seed, "probe", "shape"), training=training)
-                outputs = probe.outputs()
-                if training:
-                    of_forward.append(shape)
-                probe.backward(np.ones(outputs.shape))
-            return shape
-        except OWN_ERRORS as error:  # the layer may raise anything at a shape that is not its own
-            failures.setdefault(f"{type(error).__name__}: {error}".partition("\n")[0], (shape, error))
-    if of_forward:  # backward is wrong, which the check will explain
-        return of_forward[0]
-    reasons = [
-        "\n".join([f"{shape}: {reason}", *own_lines(error, path)]) for reason, (shape, error) in failures.items()
-    ]
-    raise ConfigurationError(
-        f"no plausible input shape worked ({', '.join(map(str, shapes))}): give --input-shape, such as 4,6,6,3.\n"
-        + "\n".join([*reasons, *remarks])
-    ) from next(iter(failures.values()))[1]
-
-
-def candidates(layer: Any) -> Iterator[Shape]:
-    """Yield shapes of inputs: with the features that the weights and settings speak of, then with any."""
-    adapted, _ = adapt(layer, (4, 6))
-    owner = adapted.student if isinstance(adapted, StudentLayer) else adapted
-    shapes = [parameter.data.shape for parameter in adapted.parameters()]
-    shapes += [value.shape for value in vars(owner).values() if isinstance(value, np.ndarray)]
-    for shape in shapes:
-        if len(shape) == 4:
-            yield (2, shape[0] + 3, shape[1] + 2, shape[2])
-            yield (2, shape[2] + 3, shape[3] + 2, shape[1])
-        elif len(shape) == 2:
-            yield (4, shape[0])
-            yield (4, shape[1])
-        elif len(shape) == 1 and shape[0] > 0:
-            yield (4, shape[0])
-            yield (2, 5, 4, shape[0])
-    for value in vars(owner).values():
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 64:
-            yield (4, value)
-            yield (2, 6, 5, value)
-    yield from ((4, 6), (2, 6, 5, 3), (2, 8, 8, 4))
-
-
 # --- exceptions in the file -----------------------------------------------------------------------------------------
 
 
@@ -262,12 +200,3 @@ def attempt(path: Path, what: str, function: Callable[[], Any]) -> Any:
     except OWN_ERRORS as error:
         lines = "\n".join(own_lines(error, path))
         raise ConfigurationError(f"{what} raised {type(error).__name__}: {error}\n{lines}".rstrip()) from error
-
-
-def own_lines(error: BaseException, path: Path, most: int = 3) -> list[str]:
-    """Return the last lines of a traceback that lie in the user's file, the innermost last."""
-    if isinstance(error, SyntaxError) and error.lineno:
-        return [f"{path.name}, line {error.lineno}: {(error.text or '').strip()}"]
-    return [
-        f"{path.name}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames_in(error, path)[-most:]
-    ]

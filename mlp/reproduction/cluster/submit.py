@@ -1,6 +1,5 @@
 """Runs handed over to Slurm: a list of tasks and a script for sbatch."""
 
-import csv
 import shlex
 import time
 from collections.abc import Iterator, Sequence
@@ -14,7 +13,8 @@ from mlp.errors import ConfigurationError, FolderInUseError, MlpError
 from mlp.experiments.naming import name_of
 from mlp.files import write_text
 from mlp.files.locks import only_writer
-from mlp.reproduction.cluster.slurm import Task, largest_array, queued_tasks, seconds_of, submit_script
+from mlp.reproduction.cluster.slurm import Task, largest_array, queued_tasks, submit_script
+from mlp.reproduction.cluster.wishes import Wishes, longest_epoch, margin_of, warnings_of
 from mlp.reproduction.index import PlannedRun, RunIndex
 from mlp.reproduction.work import THREAD_LIMITS, Outcome, divide, train_command, words_of, write_planned
 from mlp.training.attempts import COLUMNS
@@ -22,41 +22,6 @@ from mlp.typing import PathLike
 
 FOLDER = "slurm"  # below the root
 PATIENCE = 3  # attempts in a row without an epoch, then a job gives up
-MARGIN = 300  # seconds before the time limit, where no epoch has been seen yet
-BESIDE_THE_EPOCH = 60  # seconds: Slurm may be late, and an epoch is followed by files
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a task asks of the cluster.
-
-    Attributes:
-        time: the limit, as Slurm writes it; "" for that of the partition. cores, memory, gpus: of each task.
-        partition: "" for the default. more: further options of sbatch, whole words.
-        margin: seconds before the limit at which a run is asked to end; None for an epoch and a minute.
-        at_once: tasks that may run at a time; None for as many as there is room for.
-        each: runs that a task does, one after the other.
-    """
-
-    time: str = ""
-    cores: int = 1
-    memory: str = "4G"
-    gpus: int = 0
-    partition: str = ""
-    more: tuple[str, ...] = ()
-    margin: int | None = None
-    at_once: int | None = None
-    each: int = 1
-
-    def __post_init__(self) -> None:
-        for flag, value in (("--cores", self.cores), ("--jobs", self.at_once), ("--runs-per-task", self.each)):
-            if value is not None and value < 1:
-                raise ConfigurationError(f"{flag} must be at least 1, got {value}")
-        if self.gpus < 0 or (self.margin or 0) < 0:
-            raise ConfigurationError("--gpus and --margin must be 0 or greater")
-        limit = seconds_of(self.time) if self.time else None
-        if limit is not None and self.margin is not None and self.margin >= limit:
-            raise ConfigurationError(f"--margin {self.margin} leaves nothing of --time {self.time} ({limit} s)")
 
 
 @dataclass(frozen=True)
@@ -244,41 +209,3 @@ def submit_array(array: Array) -> str:
         raise type(error)(f"{error}; nothing of {array.folder} was submitted") from None
     write_text(array.folder / "job", job + "\n")
     return job
-
-
-def longest_epoch(index: RunIndex) -> float | None:
-    """Return the seconds of the longest epoch of any run below a root; None before the first."""
-    seconds: list[float] = []
-    for folder in index.folders():
-        try:
-            with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
-                seconds += [float(row["seconds"]) for row in csv.DictReader(file)]
-        except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged: `status` says so
-            continue
-    return max(seconds, default=None)
-
-
-def margin_of(wishes: Wishes, epoch: float | None) -> int:
-    """Return how many seconds before the limit a run is asked to end."""
-    if wishes.margin is not None:
-        return wishes.margin
-    margin = MARGIN if epoch is None else round(epoch) + BESIDE_THE_EPOCH
-    return min(margin, seconds_of(wishes.time) // 2) if wishes.time else margin
-
-
-def warnings_of(wishes: Wishes, epoch: float | None) -> list[str]:
-    """Return a warning if no epoch will fit into a job, or none will fit after the signal."""
-    if not wishes.time or epoch is None:
-        return []
-    left = seconds_of(wishes.time) - (wishes.margin or 0)
-    lines = []
-    if epoch > left:
-        lines.append(
-            f"warning: an epoch took up to {epoch:.0f} s, and the signal comes after {left} s: a longer --time?"
-        )
-    if epoch > (wishes.margin or 0):
-        lines.append(
-            f"warning: an epoch took up to {epoch:.0f} s, and the signal comes {wishes.margin} s before the limit: the "
-            "last epoch of a job may be lost"
-        )
-    return lines

@@ -21,7 +21,8 @@ from mlp.reproduction.cluster import states as stating
 from mlp.reproduction.cluster import submit as submitting
 from mlp.reproduction.cluster.slurm import Task, seconds_of
 from mlp.reproduction.cluster.states import known_runs, state_of, states_of, text_of
-from mlp.reproduction.cluster.submit import Wishes, make_arrays, margin_of, read_tasks, submit, warnings_of
+from mlp.reproduction.cluster.submit import make_arrays, read_tasks, submit
+from mlp.reproduction.cluster.wishes import Wishes, margin_of, warnings_of
 from mlp.reproduction.index import PlannedRun, RunIndex
 from mlp.reproduction.work import LOG, Outcome, divide, write_planned
 from mlp.training.attempts import ATTEMPTS, Event, read_attempts

@@ -16,7 +16,8 @@ from mlp.commands import sweep
 from mlp.reproduction.cluster import submit as submitting
 from mlp.reproduction.cluster.slurm import queued_tasks
 from mlp.reproduction.cluster.states import cancel, states_of
-from mlp.reproduction.cluster.submit import Wishes, submit
+from mlp.reproduction.cluster.submit import submit
+from mlp.reproduction.cluster.wishes import Wishes
 from mlp.reproduction.index import PlannedRun
 from mlp.reproduction.work import LOG
 from mlp.training.attempts import read_attempts

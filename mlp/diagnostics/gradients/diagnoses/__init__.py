@@ -40,8 +40,8 @@ from mlp.diagnostics.gradients.diagnoses.factors import wrong_factor
 from mlp.diagnostics.gradients.diagnoses.linear.contributions import wrong_contributions
 from mlp.diagnostics.gradients.diagnoses.linear.linearity import not_linear
 from mlp.diagnostics.gradients.diagnoses.linear.windows import mixed, wrong_windows
-from mlp.diagnostics.gradients.diagnoses.normalizations.formula import wrong_normalization
 from mlp.diagnostics.gradients.diagnoses.normalizations.terms import raw_inputs, wrong_terms
+from mlp.diagnostics.gradients.diagnoses.normalizations.wrong_formula import wrong_normalization
 from mlp.diagnostics.gradients.diagnoses.parameters import another_sum, norm_path, penalty, wrong_parameter, wrong_side
 from mlp.diagnostics.gradients.diagnoses.patterns import (
     averaged,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
-from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import normalizes_over_batch, statistics_of
+from mlp.diagnostics.gradients.diagnoses.normalizations.known import LOOSE, norm_of, wrong_norm
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.layers.machinery.base import Layer
@@ -22,8 +22,6 @@ from mlp.rng import generator
 from mlp.typing import Array
 
 NAME = "forward"
-LOOSE = 1e-4
-NORMS = {"bn": "batch", "ln": "layer", "gn": "group", "rms": "rms", "rmsnorm": "rms"}
 FILLERS = ("my", "layer", "activation", "function", "student", "plain", "custom", "simple", "op", "2d", "1d", "np")
 
 
@@ -49,190 +47,6 @@ def words_of(kind: type) -> list[str]:
     """Return the words of a class's name: ["batch", "norm"] for BatchNorm2d."""
     parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+", kind.__name__)
     return [part.lower() for part in parts if part.lower() not in FILLERS]
-
-
-def norm_of(name: str, words: Sequence[str]) -> str:
-    """Return which normalization a name speaks of: "batch", "layer", "group", "instance", "rms"; "" for none."""
-    plain = name.lower().replace("_", "")
-    for kind in ("batch", "layer", "group", "instance", "rms"):
-        if f"{kind}norm" in plain:
-            return kind
-    return NORMS.get(words[0], "") if words else ""
-
-
-def wrong_norm(layer: Layer, kind: str, input_shape: Sequence[int], rng: np.random.Generator) -> Iterator[Diagnosis]:
-    """Yield what is wrong with the forward of a normalization."""
-    probe = random_probe(layer, input_shape, rng, training=True)
-    if probe.outputs().shape != probe.x.shape:
-        return
-    if kind == "batch":
-        yield from wrong_mode(probe)
-    axes = moved_axes(probe)
-    yield from wrong_axes(kind, axes, probe.x.shape)
-    if axes and not (kind == "batch" and 0 not in axes):
-        yield from wrong_scale(probe, kind)
-
-
-def wrong_mode(probe: Probe) -> Iterator[Diagnosis]:
-    """Batch statistics in training, running ones in evaluation."""
-    layer, owner, x = probe.layer, getattr(probe.layer, "student", probe.layer), probe.x
-    if len(x) < 2:
-        return
-    names = statistics_of(owner, layer, x)
-    before = probe.outputs()
-    used = []
-    for name in names:
-        kept = getattr(owner, name)
-        setattr(owner, name, 1.7 * kept + 0.3)
-        if distance(probe.outputs(), before) > LOOSE:
-            used.append(name)
-        setattr(owner, name, kept)
-    if used:
-        text = (
-            f"forward normalizes a training batch with the running statistics ({', '.join(used)}): in training it must "
-            "take mean and variance of the batch itself; the running statistics are for evaluation"
-        )
-        yield Diagnosis("running statistics in training", "outputs", "training", text)
-    if normalizes_over_batch(layer, x) and same_in_evaluation(layer, x):
-        has_state = any("run" in name or "mov" in name for name in vars(owner))
-        text = (
-            "evaluation normalizes with mean and variance of the batch, so a sample's outputs depend on the other "
-            "samples; "
-            "it must use the running statistics of training"
-        )
-        yield Diagnosis("batch statistics in evaluation", "outputs", "evaluation" if has_state else "remark", text)
-
-
-def same_in_evaluation(layer: Layer, x: Array) -> bool:
-    """Return whether evaluation normalizes over the batch, as training does."""
-    y = np.array(layer.forward(x.copy(), training=False))
-    moved = np.array(layer.forward(2.0 * x + 3.0, training=False))
-    other = x.copy()
-    other[1:] *= 1.5
-    mixed = distance(np.array(layer.forward(other, training=False))[0], y[0]) > LOOSE
-    return distance(moved, y) < 1e-3 and mixed
-
-
-def moved_axes(probe: Probe) -> tuple[int, ...]:
-    """Return the axes along which one input moves other outputs than its own: those of the statistics."""
-    before, index = probe.outputs(), (0,) * probe.x.ndim
-    value = probe.x[index]
-    probe.x[index] = value + 0.5
-    moved = np.abs(probe.outputs() - before) > 1e-9
-    probe.x[index] = value
-    places = np.argwhere(moved)
-    return tuple(axis for axis in range(probe.x.ndim) if places.size and places[:, axis].any())
-
-
-def wrong_axes(kind: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Diagnosis]:
-    """The statistics run over other axes than those of the layer that the class is named after."""
-    ndim = len(shape)
-    allowed = {
-        "batch": [(*range(ndim - 1),), (0, *range(2, ndim))],
-        "instance": [(*range(1, ndim - 1),), (*range(2, ndim),)],
-    }
-    allowed = {word: [tuple(a for a in one if shape[a] > 1) for one in some] for word, some in allowed.items()}
-    given = f"axes {', '.join(map(str, axes))}" if axes else "no axis at all"
-    if kind == "batch" and 0 in axes and axes not in allowed["batch"]:
-        text = (
-            f"the statistics run over {given}; those of a batch norm run over batch and pixels, axes "
-            f"{', '.join(map(str, allowed['batch'][0]))}: one mean and one variance for each channel"
-        )
-        yield Diagnosis("axes of the statistics", "outputs", "training", text)
-    elif kind != "batch" and 0 in axes:
-        text = (
-            f"the statistics run over the batch ({given}), so the samples of a batch depend on each other: that is "
-            "a batch "
-            f"norm; a {kind} norm takes them from each sample alone"
-        )
-        yield Diagnosis("axes of the statistics", "outputs", "training", text)
-    elif kind == "instance" and ndim > 2 and axes and axes not in allowed["instance"]:
-        text = f"the statistics run over {given}; those of an instance norm run over the pixels of each channel alone"
-        yield Diagnosis("axes of the statistics", "outputs", "training", text)
-
-
-def wrong_scale(probe: Probe, kind: str) -> Iterator[Diagnosis]:
-    """Root forgotten, N - 1 in place of N, epsilon outside the root: from what x is divided by at several sizes."""
-    group, x = group_of(probe), probe.x.copy()
-    if len(group) < 3:
-        return
-    values = x.ravel()[group]
-    centre = 0.0 if kind == "rms" else values.mean()
-    spread = float(np.sqrt(((values - centre) ** 2).mean()))
-    found = affine_of(probe, x, group, centre)
-    if found is None:
-        return
-    gamma, beta = found
-
-    def divisor(deviation: float) -> float:
-        """Return what x - mean is divided by where its deviation is this one."""
-        probe.x[...] = x * (deviation / spread)
-        y = probe.outputs().ravel()[group]
-        probe.x[...] = x
-        ratio = (values - centre) * (deviation / spread) * gamma / np.where(y == beta, np.nan, y - beta)
-        return float(np.nanmedian(np.abs(ratio)))
-
-    growth = divisor(1e4) / divisor(1e3)
-    if abs(growth - 100.0) < 1.0:
-        text = (
-            "forward divides by the variance, not by its root: x_hat = (x - mean) / sqrt(var + eps) has unit variance"
-        )
-        yield Diagnosis("root forgotten", "outputs", "training", text)
-        return
-    m, share = len(group), divisor(1e4) / 1e4
-    if abs(share - np.sqrt(m / (m - 1.0))) < LOOSE:
-        text = (
-            f"forward divides by the variance with N - 1 = {m - 1} (ddof=1, unbiased) where N = {m} values are "
-            "normalized: "
-            "a normalization divides by the biased variance, with N, and backward's formula is for N"
-        )
-        yield Diagnosis("N - 1 in place of N", "outputs", "training", text)
-        return
-    smallest = divisor(1e-9)
-    if 1e-7 < smallest < 1.0 and abs(divisor(smallest) / smallest - 2.0) < 0.01:
-        text = (
-            f"eps stands outside the root: forward divides by sqrt(var) + eps (eps = {smallest:.0e}); a "
-            "normalization divides "
-            "by sqrt(var + eps)"
-        )
-        yield Diagnosis("eps outside the root", "outputs", "training", text)
-
-
-def affine_of(probe: Probe, x: Array, group: Array, centre: float) -> tuple[Array, Array] | None:
-    """Return (gamma, beta) of each value of a group: the parameters with which all are divided by one number."""
-    size = x.size
-    spare = [np.zeros(size)] + [
-        np.broadcast_to(p, x.shape).ravel()
-        for name, p in probe.arrays.items()
-        if name != "inputs" and p.ndim and p.shape[-1] == x.shape[-1]
-    ]
-    values = x.ravel()[group]
-    probe.x[...] = 1e4 * x
-    y = probe.outputs().ravel()[group]
-    probe.x[...] = x
-    m = len(group)
-    expected = (1.0, float(np.sqrt(m / (m - 1.0))))  # what x is divided by, in its deviations: biased or unbiased
-    found: list[tuple[float, Array, Array]] = []
-    for gamma in [np.ones(size), *spare[1:]]:
-        for beta in spare:
-            ratio = (values - centre) * gamma[group] / (y - beta[group])
-            if not np.isfinite(ratio).all() or np.abs(ratio / ratio.mean() - 1.0).max() > 1e-3:
-                continue
-            share = abs(float(ratio.mean())) / float(np.sqrt(((values - centre) ** 2).mean()))
-            rank = next((i for i, one in enumerate(expected) if abs(share - one) < LOOSE), 2 + abs(np.log(share)))
-            found.append((rank, gamma[group], beta[group]))
-    best = min(found, key=lambda one: one[0], default=None)
-    return None if best is None else (best[1], best[2])
-
-
-def group_of(probe: Probe) -> Array:
-    """Return the flat indices of the values that are normalized together with the first one."""
-    before, index = probe.outputs(), (0,) * probe.x.ndim
-    value = probe.x[index]
-    probe.x[index] = value + 0.5
-    moved = np.abs(probe.outputs() - before) > 1e-9
-    probe.x[index] = value
-    return np.flatnonzero(moved.ravel())
 
 
 # --- activations and pooling ----------------------------------------------------------------------------------------

@@ -7,16 +7,15 @@ from typing import Any, Self
 import numpy as np
 
 from mlp.diagnostics.gradients.styles.arrays import (
-    GRADIENT_NAMES,
     is_own_object,
     leaves_of,
     paired,
     put,
     short_name,
-    split_path,
     unique,
 )
 from mlp.diagnostics.gradients.styles.calls import Calls, calls_of, inputs_gradient, outputs_and_cache
+from mlp.diagnostics.gradients.styles.pairing import matched, others_in_order, paired_by_name
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.parameter import Parameter
@@ -239,42 +238,6 @@ def copied(student: Any, memo: dict[int, Any]) -> Any:
                     f"{type(value).__name__} ({error}); make it where it is used, or leave it out for the check"
                 ) from error
         raise ConfigurationError(f"{type(student).__name__} cannot be copied: {error}") from error
-
-
-def paired_by_name(
-    weights: Sequence[str], there: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]
-) -> dict[str, str]:
-    """Return the pairs of `paired` that go by names alone."""
-    pairs = paired(weights, there, shapes)
-    by_name = {w: g for w, g in pairs.items() if split_path(w)[1].lower() in g.lower() and w != g}
-    return {w: g for w, g in by_name.items() if w not in by_name.values()}
-
-
-def matched(others: Any, weights: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """Return, for each gradient that backward returns besides dx, the weight it belongs to: by key, else by shape."""
-    if isinstance(others, Mapping):
-        names = {path: {short_name(path), split_path(path)[1]} for path in weights}
-        return [path for path in weights if key_of(others, names[path]) is not None]
-    found: list[str] = []
-    for gradient in others:
-        fits = [path for path in weights if path not in found and shapes[path] == np.shape(gradient)]
-        left = [path for path in weights if path not in found]
-        if fits or left:
-            found.append((fits or left)[0])
-    return found
-
-
-def key_of(others: Mapping[str, Any], names: set[str]) -> str | None:
-    """Return the key under which the gradient of a weight stands: W, dW, W_grad ..."""
-    keys = {form.format(name) for name in names for form in GRADIENT_NAMES} | names
-    return next((key for key in others if str(key) in keys), None)
-
-
-def others_in_order(others: Any, weights: Sequence[str]) -> list[Any]:
-    """Return the gradients that backward returned besides dx, in the order of the weights."""
-    if isinstance(others, Mapping):
-        return [others[key_of(others, {short_name(path), split_path(path)[1]})] for path in weights]
-    return list(others or ())
 
 
 def converted(value: Any, function: Callable[[Array], Array]) -> Any:

@@ -1,0 +1,164 @@
+"""Names and sentences for the formula of a normalization that is wrong."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, distance
+from mlp.diagnostics.gradients.diagnoses.normalizations.formula import (
+    EXACT,
+    LOOSE,
+    Normalization,
+    choices,
+    recognized,
+    sigma_count,
+)
+from mlp.diagnostics.gradients.probes.sizes import in_sizes, sizes_of
+from mlp.typing import Array
+
+
+def wrong_normalization(e: Evidence) -> Iterator[Diagnosis]:
+    """Yield which choice of (2) the gradient under test is, if the right one is (1)."""
+    if not e.elementwise_shapes or e.numeric.ndim < 2 or not e.point.complete:
+        return
+    norm = recognized(e)
+    if norm is None:
+        return
+    x, u, a = (array.reshape(norm.view) for array in (e.point.x, e.point.upstream, e.analytic))
+    for words, prediction in choices(norm, x, u):
+        A = np.stack([term.ravel() for term in prediction], axis=1)
+        keep = np.abs(A).max(axis=0) > 0
+        solution, *_ = np.linalg.lstsq(A[:, keep], a.ravel(), rcond=None)
+        if not np.isfinite(A).all() or distance(A[:, keep] @ solution, a.ravel()) > EXACT:
+            continue
+        p = np.zeros(3)
+        p[keep] = solution
+        yield from described(e, norm, words, p)
+        return
+
+
+def described(e: Evidence, norm: Normalization, words: dict[str, str], p: Array) -> Iterator[Diagnosis]:
+    """Yield the diagnosis of a choice and its three numbers."""
+    what = "x_hat = (x - mean) / std" if norm.centred else "the length of x"
+    numbers = f"fitted: {p[0]:.5g} v {p[1]:+.5g} mean(v) {p[2]:+.5g} x_hat mean(v x_hat), where 1, -1, -1 is right"
+    if not norm.centred:
+        numbers = f"fitted: {p[0]:.5g} v {p[2]:+.5g} y mean(v y)"
+    if words["gamma"] == "outside":
+        text = (
+            "gamma is multiplied outside, after the means: gamma differs along the axes that they run over "
+            f"({norm.where}), so "
+            "it must be multiplied with grad_outputs first, before the means are taken; outside is right for batch "
+            "norm alone"
+        )
+        yield e.found("gamma outside the means", text, numbers)
+    elif words["gamma"]:
+        text = f"matches when gamma is {words['gamma']}: gamma multiplies grad_outputs once, before the means are taken"
+        yield e.found(f"gamma {words['gamma']}", text, numbers)
+    elif words["axes"] == "None":
+        text = (
+            "keepdims is forgotten: the means lose their axis and are broadcast along the wrong one (which fits, "
+            "because both "
+            "axes have the same size); write mean(axis, keepdims=True)"
+        )
+        yield e.found("keepdims", text, numbers)
+    elif words["axes"] and (abs(p[1]) > EXACT or abs(p[2]) > EXACT):
+        text = (
+            f"the means of backward run over other axes ({words['axes']}) than those of forward ({norm.where}, axes "
+            f"{norm.axes}): use the same axis= in both"
+        )
+        yield e.found("other axes", text, numbers)
+    elif "eps" in words["hat"] + words["divisor"]:
+        yield e.found(*of_divisor("eps"), numbers)
+    elif words["hat"]:
+        text = (
+            f"{words['hat']} stands in backward where the normalized {what} belongs, in the term through the "
+            "variance: d var has "
+            "the power -3/2 of (var + eps), which divides x - mean three times by the root in all"
+        )
+        yield e.found("raw inputs in place of normalized", text, numbers)
+    elif words["divisor"]:
+        yield e.found(*of_divisor(words["divisor"]), numbers)
+    else:
+        yield from of_numbers(e, norm, p, numbers)
+
+
+def of_divisor(which: str) -> tuple[str, str]:
+    """Return name and sentence for another divisor."""
+    if which == "eps":
+        return "eps missing", (
+            "backward divides by the standard deviation without eps, forward by sqrt(var + eps): keep the root of "
+            "forward"
+        )
+    if which == "squared":
+        return (
+            "divided twice",
+            "backward divides by the variance where it must divide by its root, the standard deviation",
+        )
+    if which == "missing":
+        return "standard deviation forgotten", "the division by the standard deviation is missing in backward"
+    return "root twice", "backward divides by the root of the standard deviation"
+
+
+def of_numbers(e: Evidence, norm: Normalization, p: Array, numbers: str) -> Iterator[Diagnosis]:
+    """Yield what the three numbers say, where nothing else differs."""
+    m = sigma_count(e.point.x.reshape(norm.view), norm.axes)
+    sizes = {"m": m, **sizes_of(e.point.x.shape)}
+    if not norm.centred:
+        yield from of_length(e, p, m, sizes, numbers)
+        return
+    mean, variance = -p[1] / p[0], -p[2] / p[0]
+    parts = [("mean", mean), ("variance", variance)]
+    wrong = [(name, value) for name, value in parts if abs(value - 1.0) > LOOSE]
+    if not wrong:
+        return
+    same = len(wrong) == 2 and abs(mean - variance) < LOOSE
+    if all(abs(value) < LOOSE for _, value in wrong):
+        missing = " and ".join(name for name, _ in wrong)
+        name = "statistics as constants" if len(wrong) == 2 else f"no term through the {missing}"
+        text = (
+            f"matches without the term through the {missing} ({norm.where}): it is missing, every x moves the {missing}"
+        )
+        yield e.found(name, text, numbers)
+        return
+    value = wrong[0][1]
+    told = in_sizes(abs(value), {key: size for key, size in sizes.items() if size != m or key == "m"})
+    which = "terms through mean and variance are" if same else f"term through the {wrong[0][0]} is"
+    also = ""
+    if abs(abs(value) - m) < LOOSE * m:
+        also = ": it is a sum where the mean belongs (divide by the number of values)"
+    elif "m - 1" in told:
+        also = ": N - 1 in place of N (ddof=1 in one place, N in the other)"
+    elif told:
+        also = (
+            f": divided by another number of values than the m = {m:.0f} that are normalized together, N H W for images"
+        )
+    sign = " with the wrong sign, and" if value < 0 else ""
+    name = "m - 1 in place of m" if "m - 1" in told and same else f"wrong term through the {wrong[0][0]}"
+    text = f"the {which}{sign} {abs(value):.5g}{told} times what it should be ({norm.where}, m = {m:.0f} values){also}"
+    yield e.found(name, text, numbers)
+
+
+def of_length(e: Evidence, p: Array, m: float, sizes: dict[str, float], numbers: str) -> Iterator[Diagnosis]:
+    """Yield what is wrong where x is divided by its length or root mean square, without a mean."""
+    if abs(p[2]) < LOOSE:
+        text = (
+            "the norm depends on x, too: the path through the norm (the divisor, 1/|x|) is missing. With y = x / "
+            "|x| the "
+            "gradient is dx = (g - y (g . y)) / |x|, g being grad_outputs"
+        )
+        yield e.found("no path through the norm", text, numbers)
+        return
+    share = -p[2] / p[0]
+    for right in (1.0, m):
+        ratio = share / right
+        if abs(ratio - 1.0) < LOOSE:
+            continue
+        told = in_sizes(abs(ratio), sizes)
+        if told or abs(ratio) in (0.5, 2.0):
+            text = (
+                f"the term of the path through the norm is {ratio:.5g}{told} times what it should be: a sum in "
+                "place of a mean "
+                f"over the {m:.0f} values, or the reverse"
+            )
+            yield e.found("wrong path through the norm", text, numbers)
+            return

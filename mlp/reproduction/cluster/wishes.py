@@ -1,0 +1,82 @@
+"""What is asked of a cluster for each task: time, cores, memory, and what follows from them."""
+
+import csv
+from dataclasses import dataclass
+
+from mlp.errors import ConfigurationError
+from mlp.reproduction.cluster.slurm import seconds_of
+from mlp.reproduction.index import RunIndex
+
+MARGIN = 300  # seconds before the time limit, where no epoch has been seen yet
+BESIDE_THE_EPOCH = 60  # seconds: Slurm may be late, and an epoch is followed by files
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a task asks of the cluster.
+
+    Attributes:
+        time: the limit, as Slurm writes it; "" for that of the partition. cores, memory, gpus: of each task.
+        partition: "" for the default. more: further options of sbatch, whole words.
+        margin: seconds before the limit at which a run is asked to end; None for an epoch and a minute.
+        at_once: tasks that may run at a time; None for as many as there is room for.
+        each: runs that a task does, one after the other.
+    """
+
+    time: str = ""
+    cores: int = 1
+    memory: str = "4G"
+    gpus: int = 0
+    partition: str = ""
+    more: tuple[str, ...] = ()
+    margin: int | None = None
+    at_once: int | None = None
+    each: int = 1
+
+    def __post_init__(self) -> None:
+        for flag, value in (("--cores", self.cores), ("--jobs", self.at_once), ("--runs-per-task", self.each)):
+            if value is not None and value < 1:
+                raise ConfigurationError(f"{flag} must be at least 1, got {value}")
+        if self.gpus < 0 or (self.margin or 0) < 0:
+            raise ConfigurationError("--gpus and --margin must be 0 or greater")
+        limit = seconds_of(self.time) if self.time else None
+        if limit is not None and self.margin is not None and self.margin >= limit:
+            raise ConfigurationError(f"--margin {self.margin} leaves nothing of --time {self.time} ({limit} s)")
+
+
+def longest_epoch(index: RunIndex) -> float | None:
+    """Return the seconds of the longest epoch of any run below a root; None before the first."""
+    seconds: list[float] = []
+    for folder in index.folders():
+        try:
+            with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
+                seconds += [float(row["seconds"]) for row in csv.DictReader(file)]
+        except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged: `status` says so
+            continue
+    return max(seconds, default=None)
+
+
+def margin_of(wishes: Wishes, epoch: float | None) -> int:
+    """Return how many seconds before the limit a run is asked to end."""
+    if wishes.margin is not None:
+        return wishes.margin
+    margin = MARGIN if epoch is None else round(epoch) + BESIDE_THE_EPOCH
+    return min(margin, seconds_of(wishes.time) // 2) if wishes.time else margin
+
+
+def warnings_of(wishes: Wishes, epoch: float | None) -> list[str]:
+    """Return a warning if no epoch will fit into a job, or none will fit after the signal."""
+    if not wishes.time or epoch is None:
+        return []
+    left = seconds_of(wishes.time) - (wishes.margin or 0)
+    lines = []
+    if epoch > left:
+        lines.append(
+            f"warning: an epoch took up to {epoch:.0f} s, and the signal comes after {left} s: a longer --time?"
+        )
+    if epoch > (wishes.margin or 0):
+        lines.append(
+            f"warning: an epoch took up to {epoch:.0f} s, and the signal comes {wishes.margin} s before the limit: the "
+            "last epoch of a job may be lost"
+        )
+    return lines

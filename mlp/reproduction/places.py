@@ -1,0 +1,61 @@
+"""Where runs are computed on this machine: which cores and which GPU each of them gets."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from mlp.backend import parse_device
+from mlp.engine.cpu.threads import usable_cores
+from mlp.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Place:
+    """What one run at a time has of the machine: cores, and the number of a GPU, "" without."""
+
+    cores: list[int]
+    gpu: str = ""
+
+
+def share_machine(jobs: int | None = None, devices: Sequence[str] = ()) -> list[Place]:
+    """Return the Places of so many jobs at once, by default one for each of the devices, or one.
+
+    Cores are shared as equally as possible; with more jobs than cores some share one. Devices are taken in turn. Where
+    the system does not tell which cores there are, they are just counted.
+
+    Raises:
+        ConfigurationError: fewer than one job, or a device that is not a GPU.
+    """
+    jobs = max(1, len(devices)) if jobs is None else jobs
+    if jobs < 1:
+        raise ConfigurationError(f"--jobs must be at least 1, got {jobs}")
+    if "cpu" in devices:
+        raise ConfigurationError("--devices is for GPUs: cuda:0 cuda:1 ...; leave it out to compute on the CPU")
+    gpus = [str(parse_device(device)) for device in devices] or [""]
+    return [Place(cores, gpus[job % len(gpus)]) for job, cores in enumerate(share_cores(jobs))]
+
+
+def share_cores(jobs: int) -> list[list[int]]:
+    """Return for each job the cores it gets."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(usable_cores()))
+    if jobs >= len(cores):
+        return [[cores[job % len(cores)]] for job in range(jobs)]
+    each, more = divmod(len(cores), jobs)
+    starts = [job * each + min(job, more) for job in range(jobs + 1)]
+    return [cores[begin:end] for begin, end in zip(starts, starts[1:], strict=False)]
+
+
+@contextlib.contextmanager
+def pinned(cores: Sequence[int]) -> Iterator[None]:
+    """Keep this thread on some cores, and the processes that it starts meanwhile for good: they inherit it."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    try:
+        with contextlib.suppress(OSError):  # some systems do not allow it
+            os.sched_setaffinity(0, cores)
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
