@@ -6,6 +6,7 @@ it is asked for it (`mlp.__getattr__`) is not an import.
 
 import ast
 from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,12 @@ FAMILIES = {
 POSITIONAL = {"forward": {"training"}, "vgg": {"residual"}, "StoredDtype.__init__": {"align", "copy"}}
 
 
+@cache
+def parsed(path):
+    """Return the syntax tree of a file."""
+    return ast.parse(path.read_text())
+
+
 def modules():
     """Return {dotted name: its file}."""
     names = {}
@@ -59,7 +66,7 @@ MODULES = modules()
 def imports(path):
     """Return the dotted names of the modules of mlp that a file imports, with their lines."""
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -128,7 +135,7 @@ def test_no_circles():
 def test_only_what_draws_loads_matplotlib_and_nothing_loads_torch():
     wrong = []
     for name, path in MODULES.items():
-        tree = ast.parse(path.read_text())
+        tree = parsed(path)
         types = [node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)]
         for_types = {id(inner) for node in types for inner in ast.walk(node)}  # not loaded
         for node in ast.walk(tree):
@@ -184,7 +191,7 @@ def test_booleans_are_given_by_name():
     wrong = [
         f"{path.relative_to(ROOT)}:{node.lineno} {name}: {', '.join(sorted(found))}"
         for path in MODULES.values()
-        for name, node in functions(ast.parse(path.read_text()))
+        for name, node in functions(parsed(path))
         if (found := booleans_by_position(node) - POSITIONAL.get(name, set()))
     ]
     assert not wrong, "\n".join(wrong)
@@ -193,7 +200,7 @@ def test_booleans_are_given_by_name():
 def public_names(path):
     """Return the names that a file defines at its top: functions, classes and constants that do not begin with _."""
     names = set()
-    for node in ast.parse(path.read_text()).body:
+    for node in parsed(path).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Assign):
@@ -219,11 +226,12 @@ def packages():
     return found
 
 
+@cache
 def imported_names():
     """Return the constants that some file imports from another: {(module, name)}."""
     found = set()
     for path in MODULES.values():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ImportFrom):
                 found |= {(node.module, alias.name) for alias in node.names}
     return found

@@ -1,7 +1,7 @@
-"""Runs beside each other: a table, curves on shared scales, and the gradient flow of each.
+"""Runs side by side: a table, curves on shared scales, and the gradient flow of each.
 
-Runs that differ in nothing but the seed are one group: mean and standard deviation (n - 1) instead of single numbers.
-Runs of equal seeds are not, a run that is repeated says nothing of how results scatter over seeds.
+Runs that differ only in the seed form one group: mean and standard deviation (n - 1) instead of single numbers. Runs
+with equal seeds do not: repeating a run says nothing about how results scatter over seeds.
 Runs may be unfinished, of different lengths, or kept results without weights.
 """
 
@@ -53,7 +53,7 @@ KNOWN_CLASSES = {
 
 @dataclass
 class RunRecord:
-    """What the folder of a run tells.
+    """What a run's folder says about it.
 
     Attributes:
         name: of the folder. history: rows, and the gradient flow where there is one; both may be empty.

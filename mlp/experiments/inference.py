@@ -1,6 +1,6 @@
-"""What a trained model says: about a whole split of its data set, and about images that people give it.
+"""Using a trained model: evaluate it on a split of its data set, or classify your own images.
 
-evaluation = evaluate_run("runs/vgg38", split="test")       # loss, top-1, top-5, and how each class fares
+evaluation = evaluate_run("runs/vgg38", split="test")       # loss, top-1, top-5, and a row for each class
 predictions = predict_images("runs/vgg38", ["cat.jpg", "own.npy"])
 """
 
@@ -70,7 +70,7 @@ def evaluate_run(
     Args:
         path: the run's folder. split: one of `SPLITS`. checkpoint: "best" or "latest".
         data_dir: where data sets are; None for MLP_DATA_DIR or ./data. device: None for the run's own.
-        trust_code: run the file that holds the run's model, if that is one of somebody's own.
+        trust_code: run the Python file that defines the run's model, if there is one.
 
     Returns:
         An Evaluation.
@@ -101,7 +101,7 @@ def predict_images(
         path: the run's folder. files: PNG, JPEG, ... or .npy, see `mlp.experiments.images`.
         checkpoint: "best" or "latest". most: how many classes to name.
         data_dir: where data sets are; needed only for runs whose config.json does not name the classes.
-        device: None for the run's own. trust_code: run the file of the run's model, if that is one of somebody's own.
+        device: None for the run's own. trust_code: run the Python file that defines the run's model, if there is one.
 
     Returns:
         A list with a Prediction for each image; an .npy file may hold several.

@@ -1,4 +1,4 @@
-"""From the folder of a run to a model that can be used: `load_run`, which is `mlp.load_run`, too.
+"""Load the model of a run from its folder: `load_run`, also available as `mlp.load_run`.
 
 loaded = mlp.load_run("runs/best")                     best weights; weights="latest" for the newest
 loaded.model, loaded.config, loaded.history, loaded.class_names
@@ -142,7 +142,7 @@ def load_run(
             weights as weights-best.safetensors, or none.
         data_dir: where data sets are; needed only for old runs whose config.json does not name the classes.
         device: "cpu" or "cuda:N"; None for the run's own.
-        trust_code: run the file of the run's model, if that is one of somebody's own.
+        trust_code: run the Python file that defines the run's model, if there is one.
 
     Raises:
         CheckpointError: there is no run, or no weights, or they do not fit.

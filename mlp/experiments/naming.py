@@ -1,4 +1,4 @@
-"""What the folders of runs are called: by the settings that differ from the defaults."""
+"""Names for the folders of runs, made of the settings that differ from the defaults."""
 
 import dataclasses
 import hashlib
@@ -31,8 +31,8 @@ def default_folder(given: dict[str, Any]) -> str:
 def name_of(settings: Mapping[str, Any], first: str = "") -> str:
     """Return a folder's name made of settings: "vgg38_norm-batch_residual_seed-0"; `first` comes first.
 
-    What no file system should have to bear (slashes, brackets, very long names) is replaced, and a few digits of a
-    digest are added there, so that different settings still have different names.
+    Characters that file systems dislike (slashes, brackets) are replaced, and long names are cut. A few digits of a
+    digest are added then, so that different settings still have different names.
     """
     parts = [name if value is True else f"{name}-{value}" for name, value in settings.items()]
     whole = "_".join(filter(None, [first, *parts])) or "run"

@@ -72,7 +72,7 @@ def build_own_model(
 
 
 def finish_model(model: Layer, seed: int | None, dtype: DType) -> None:
-    """Name the layers, draw the weights unless the seed is None, and convert them; ask for all that is asked later."""
+    """Name the layers, draw the weights unless the seed is None, convert them, and read all that a run will read."""
     if seed is not None:
         model.initialize(seed)
     model.set_paths().astype(dtype)

@@ -1,11 +1,10 @@
 """Continuing a run: the checkpoint must be of this run, on this data, and the best weights must still be there.
 
-All of it is looked at before the first step, so that nobody finds out after the last one.
+All of this is checked before the first step, not after the last one.
 
-A run may go further than its end: with more epochs than before, it continues as if it had been begun with them, where
-the learning rate does not depend on their number. Where it does (a cosine over all epochs), the epochs that are done
-had another schedule than the new one begins with. That is not a run that anybody could repeat in one go, so it must be
-asked for.
+A finished run may continue with more epochs. If the learning rate does not depend on their number, the result is that
+of a run that was started with them. If it does (a cosine over all epochs), the finished epochs used another schedule
+than the new one; nobody could repeat such a run in one go, so you must ask for it.
 """
 
 import dataclasses
@@ -54,7 +53,7 @@ def resume_run(
 
 
 def check_schedule(trainer: TrainingState, before: RunConfig, now: RunConfig, *, may_stretch: bool) -> None:
-    """Say how a schedule over all epochs changes with their number; raise ConfigurationError if it may not.
+    """Say how a schedule over all epochs changes with their number; raise ConfigurationError if that was not asked for.
 
     Args:
         before, now: the settings, with another number of epochs.

@@ -1,4 +1,4 @@
-"""What a run on a hyperspectral scene leaves beside the usual: three scores of the test pixels, and maps.
+"""What a run on a hyperspectral scene also writes: three scores of the test pixels, and maps.
 
 With n[r, c] pixels of class r that were taken for class c, n of all, and row and column sums n[r, .] and n[., c]:
 

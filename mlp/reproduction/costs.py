@@ -1,7 +1,7 @@
-"""What many runs will cost: a few steps of each different network, measured, times the steps that there will be.
+"""What many runs will cost: the measured time of a few steps of each network, times the number of steps.
 
-On a CPU what is measured is processor time, with one thread: core-seconds, which hold on a busy machine too, and which
-n cores share. On a GPU it is the time on the clock. Nothing is trained: the images are noise.
+On a CPU this is processor time with one thread: core-seconds, which hold on a busy machine too, and which n cores
+share. On a GPU it is the time on the clock. Nothing is trained: the images are noise.
 """
 
 from collections.abc import Callable, Sequence
@@ -111,7 +111,7 @@ def mean_seconds(function: Callable[[], Any], clock: Callable[[], float]) -> flo
 
 
 def makespan(seconds: Sequence[float], places: int) -> float:
-    """Return how long runs take in so many places, the longest first, each where there is room first."""
+    """Return how long runs take in a number of places, if the longest ones start first."""
     ends = [0.0] * places
     for one in sorted(seconds, reverse=True):
         ends[ends.index(min(ends))] += one
@@ -119,7 +119,7 @@ def makespan(seconds: Sequence[float], places: int) -> float:
 
 
 def estimate_text(costs: Sequence[tuple[PlannedRun, float]], places: int, cores: int) -> str:
-    """Return sentences about what runs cost, and how long they take in so many places of so many cores each."""
+    """Return sentences about what runs cost, and how long they take in these places with these cores."""
     seconds = [one for _, one in costs]
     unit = "GPU" if any(run.settings.get("device", "cpu") != "cpu" for run, _ in costs) else "core"
     cores = 1 if unit == "GPU" else cores

@@ -1,7 +1,7 @@
 """The reports' figures, drawn from our runs: `draw("s4-fig7", RunIndex("runs/reproduce"))`.
 
 What a figure shows is data, see `mlp.reproduction.reports`: its rows name the runs, its exhibit kind and metrics.
-Runs that do not exist yet are left out, and said; so are seeds. Runs that are not finished are drawn as far as they go.
+Runs and seeds that do not exist yet are left out, and the figure says so. Unfinished runs are drawn as far as they go.
 A title says what the numbers are not: at the quick scale, on other images, or unfinished.
 """
 

@@ -1,4 +1,4 @@
-"""The findings of the reports beside our runs, one comparison after the other.
+"""The findings of the reports next to our runs, one comparison after another.
 
 An accuracy p over n images is uncertain by its standard error, sqrt(p (1 - p) / n); that of a difference is the root of
 the sum of both squares. A difference is shown beyond two standard errors. This is the least uncertainty: how much the
@@ -6,7 +6,7 @@ same network scatters from seed to seed comes on top, and only several seeds tel
 
     shown          the difference is there
     not shown      it is smaller than two standard errors, or a network that should be at chance is above it
-    contrary       it is there the other way round
+    contrary       the difference has the opposite sign
     not complete   a run has not all its epochs, or it is not known on how many images it was validated
     not run        a run is missing
 """

@@ -95,7 +95,7 @@ class RunIndex:
         return [RunFolder(path) for path in self._names]
 
     def record(self, settings: Mapping[str, Any]) -> RunRecord | None:
-        """Return what a run says; None where there is none, or none with an epoch to its end, or a damaged one."""
+        """Return the record of a run; None if there is none, it has no finished epoch, or it is damaged."""
         folder = self.find(settings)
         if folder is None:
             return None

@@ -112,7 +112,7 @@ class History:
             table: its name in `tables`. names: of the columns. values: {statistic: array of len(names) numbers}.
 
         Raises:
-            ConfigurationError: the table has other columns, from another hook or from before a resume.
+            ConfigurationError: the table has other columns, made by another hook, or before a resume.
         """
         there = self.tables.setdefault(table, LayerTable(names))
         if there.names != list(names):
@@ -143,7 +143,7 @@ class History:
         return self.rows[int(equal[np.argmin(losses[equal])])]["epoch"]
 
     def restore(self, before: "History") -> None:
-        """Become what a `copy` has kept."""
+        """Go back to the state that a `copy` has kept."""
         self.rows, self.tables = before.rows, before.tables
 
     def copy(self) -> "History":

@@ -12,7 +12,7 @@ def find_non_finite(model: Layer, inputs: Array) -> str:
     """Run `inputs` forward and say in one sentence where the first value that is not finite appears.
 
     The weights are those before the step that failed, so the first layer in forward order with such a weight, or with
-    finite inputs and other outputs, is where the trouble came in.
+    finite inputs and other outputs, is where the trouble began.
     """
     found: list[str] = []
 

@@ -62,7 +62,7 @@ def test_an_error_surfaces_with_its_traceback_and_without_a_hang(team, culprit):
     def job(t):
         if t == culprit:
             fail_here()
-        team.wait(t)  # the others must not wait for ever
+        team.wait(t)  # the others must not wait forever
 
     def fail_here():
         raise ValueError("on purpose")

@@ -80,10 +80,10 @@ def test_a_run_that_came_in_between_is_not_mixed_with_ours(small, tmp_path, monk
     module = sys.modules["mlp.experiments.run"]
     load = module.load_images
 
-    def load_slowly(*arguments):
+    def load_slowly(*arguments, **keywords):
         monkeypatch.setattr(module, "load_images", load)
         module.run(tmp_path / "run", {**small, "seed": 1}, stop_after=1)
-        return load(*arguments)
+        return load(*arguments, **keywords)
 
     monkeypatch.setattr(module, "load_images", load_slowly)
     with pytest.raises(CheckpointError, match="holds a run with another configuration"):

@@ -152,5 +152,5 @@ def test_buffers_are_arrays():
             super().__init__()
             self.count = 0
 
-    with pytest.raises(ConfigurationError, match=r"Counts '0': 'count' in buffer_names is a int, no array"):
+    with pytest.raises(ConfigurationError, match=r"Counts '0': 'count' in buffer_names is a int, not an array"):
         Sequential(Counts())

@@ -1,1 +1,1 @@
-"""Probes of finished or unfinished runs: what is measured around a network, from its folder and back into it."""
+"""Probes of finished or unfinished runs: what is measured around a network, read from and written to its folder."""

@@ -1,4 +1,4 @@
-"""The loss around the network of a run, computed into its folder: into a file that grows, and can be gone on with."""
+"""The loss around the network of a run, computed into a file of its folder that grows, and that you can continue."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -104,7 +104,7 @@ def point_losses(place: Place, settings: LandscapeSettings, threads: int | None)
 
 
 def serve_points(connection: Any, arguments: tuple[Any, ...], threads: int) -> None:
-    """Run in a worker: receive points (x, y) until there is None, and send back (loss, accuracy) for each."""
+    """Run in a worker: receive points (x, y) until None comes, and send back (loss, accuracy) for each."""
     run, settings, data_dir, device, trust_code = arguments
     place = prepare(run, settings, data_dir, device, trust_code=trust_code)
     with point_losses(place, settings, threads) as at:

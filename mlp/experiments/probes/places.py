@@ -26,7 +26,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class LandscapeSettings:
-    """What decides the numbers of a landscape, beside the weights.
+    """The settings of a landscape: what decides its numbers, besides the weights.
 
     Attributes:
         kind: one of KINDS. points: on each axis, odd. limits: of both axes; of a trajectory the margin around it.

@@ -23,7 +23,7 @@ from mlp.version import __version__
 
 
 class LandscapeFile:
-    """The file of a landscape, and whether what it holds can be gone on with."""
+    """The file of a landscape, and whether its content can be continued."""
 
     def __init__(self, path: Path, settings: LandscapeSettings, place: Place) -> None:
         self.path, self.place = path, place

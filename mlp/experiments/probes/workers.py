@@ -58,7 +58,7 @@ def points_from_workers(
 def start_workers(
     jobs: int, arguments: tuple[Any, ...], threads: int, target: Server
 ) -> dict[Connection, multiprocessing.process.BaseProcess]:
-    """Start processes with so many threads each; return them by the connection to each."""
+    """Start processes with this many threads each; return them by their connections."""
     context = multiprocessing.get_context("spawn")
     workers: dict[Connection, multiprocessing.process.BaseProcess] = {}
     before = {name: os.environ.get(name) for name in LIMITS}

@@ -1,4 +1,4 @@
-"""Runs as jobs of a Slurm cluster: handing them over, and reading from their folders what became of them.
+"""Runs as jobs of a Slurm cluster: submit them, and read from their folders what became of them.
 
 Slurm is the queue. `submit` writes a list of tasks and a short shell script (`array.sh`) and gives both to sbatch; no
 process of ours lives on. Each task starts scripts/train.py with --resume, so a job that is killed, preempted or out of

@@ -2,10 +2,10 @@
 
 finished    test.json is there
 running     at work, in epoch k of n
-waiting     queued, and what for; "for ever" where nothing but a change will start it
+waiting     queued, with the reason; "forever" if it will never start as it is
 held        queued until somebody releases it: the command is printed
 stopped     ended as it was asked to, after a whole epoch, and not queued: the command that started it continues it
-lost        began, and left no word of its end: cancelled, killed, or its node died; the same command continues it
+lost        started, with no record of its end: cancelled, killed, or its node died; the same command continues it
 failed      ended with an error: the last line of its log
 new         none of these
 """
@@ -29,7 +29,7 @@ from mlp.training.attempts import Event, read_attempts
 
 WORDS = ("finished", "running", "waiting", "held", "stopped", "lost", "failed", "new")
 ASKED_TO_END = ("0", "73", "75", "76", "130", "140")  # exit statuses: --stop-after, in use, USR2, no epoch fits, Ctrl-C
-FOR_EVER = {
+FOREVER = {
     "PartitionTimeLimit": "--time is above the limit of the partition",
     "PartitionNodeLimit": "the partition has no such nodes",
     "AssocMaxWallDurationPerJobLimit": "--time is above the limit of the account",
@@ -132,8 +132,8 @@ def state_of_task(folder: Path, task: Task, last: Event | None, progress: str) -
     if task.held:
         return RunState(folder, "held", f"{task.reason}: scontrol release {task.id} lets it run")
     if task.state == "PENDING":
-        if task.reason in FOR_EVER:
-            text = f"for ever, {FOR_EVER[task.reason]} ({task.reason}): scancel {task.id}, and submit it otherwise"
+        if task.reason in FOREVER:
+            text = f"forever, {FOREVER[task.reason]} ({task.reason}): scancel {task.id}, and submit it otherwise"
         elif task.reason == "BeginTime":
             text = f"requeued, it starts again in a moment (job {task.id})"
         elif any(word in task.reason for word in ("DOWN", "DRAIN", "Not available", "NotAvail", "NodeDown")):

@@ -1,4 +1,4 @@
-"""Runs handed over to Slurm: a list of tasks and a script for sbatch."""
+"""Submit runs to Slurm: a list of tasks and a script for sbatch."""
 
 import shlex
 import time

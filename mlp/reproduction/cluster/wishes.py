@@ -1,4 +1,4 @@
-"""What is asked of a cluster for each task: time, cores, memory, and what follows from them."""
+"""What a task asks of the cluster: time, cores, memory, and the margin before the time limit."""
 
 import csv
 from dataclasses import dataclass

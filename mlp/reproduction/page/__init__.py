@@ -1,1 +1,1 @@
-"""The report page: what stands on it, as HTML and as Markdown."""
+"""The report page: its content, as HTML and as Markdown."""

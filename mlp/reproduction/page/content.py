@@ -1,4 +1,4 @@
-"""What stands on the page of all reports: tables, figures, what is missing. `mlp.reproduction.page.write` writes it."""
+"""The content of the page of all reports: tables, figures, what is missing. `mlp.reproduction.page.write` writes it."""
 
 import itertools
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What the companions of a deeply supervised network do, beside every epoch."""
+"""How the companions of a deeply supervised network do, epoch by epoch."""
 
 from typing import Any
 

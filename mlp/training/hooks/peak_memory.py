@@ -1,4 +1,4 @@
-"""How much memory the process has held, beside every epoch."""
+"""Peak memory, in every row of the history."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a person sees while a network trains."""
+"""Progress on the screen while a network trains."""
 
 from typing import Any
 

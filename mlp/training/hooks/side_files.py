@@ -1,4 +1,4 @@
-"""Files for people to look at, which end no training when they cannot be written."""
+"""Tables and pictures: training continues even if they cannot be written."""
 
 import sys
 from collections.abc import Callable

@@ -12,8 +12,8 @@ from mlp.training.state import TrainingState
 class StopOnNonFinite(Hook):
     """Ends training at a loss that is infinite or NaN, with the place where it came from.
 
-    A loss that a GPU is still computing is looked at every 20 steps only, because looking means to wait; the mean of
-    the epoch tells of those between.
+    A loss that a GPU is still computing is checked only every 20 steps, because checking waits for it; the mean of the
+    epoch covers the steps between.
     """
 
     def after_step(self, trainer: TrainingState) -> None:

@@ -199,7 +199,7 @@ JOB = Path("slurm/x/array.sh")
         ([], Task("7_0", "RUNNING", "None", JOB), "waiting", "in job 7_0, which is running and has not come to it"),
         ([], Task("7_0", "PENDING", "Resources", JOB), "waiting", "Resources (job 7_0)"),
         ([START], Task("7_0", "PENDING", "BeginTime", JOB), "waiting", "requeued, it starts again in a moment"),
-        ([], Task("7_0", "PENDING", "PartitionTimeLimit", JOB), "waiting", "for ever, --time is above the limit"),
+        ([], Task("7_0", "PENDING", "PartitionTimeLimit", JOB), "waiting", "forever, --time is above the limit"),
         ([], Task("7_0", "PENDING", "ReqNodeNotAvail, UnavailableNodes:n1", JOB), "waiting", "down or drained"),
         ([], Task("7_0", "PENDING", "launch failed requeued held", JOB), "held", "scontrol release 7_0"),
         ([START], None, "lost", "epoch 1 of 5, job 7_0 is gone"),

@@ -174,7 +174,7 @@ def test_a_held_job_says_what_releases_it(slurm, root):
 
 def test_a_limit_above_that_of_the_partition_waits_for_ever_and_says_so(slurm, root):
     send(runs(0), root, partition="short", time="5")
-    wait_for(lambda: texts(root)["seed-0"].startswith("for ever"), lambda: texts(root))
+    wait_for(lambda: texts(root)["seed-0"].startswith("forever"), lambda: texts(root))
     assert "--time is above the limit of the partition (PartitionTimeLimit): scancel" in texts(root)["seed-0"]
     cancel(root)
 
