@@ -3,10 +3,10 @@
 A part is loaded when it is asked for: most commands need one of them.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mlp.diagnostics.landscape import Landscape, landscape
+from mlp.on_demand import loaded_on_demand
 
 if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
     from mlp.diagnostics.examination import Examination, examine
@@ -34,6 +34,7 @@ HOMES = {  # module -> the names that are loaded from it when one is asked for
     "gradient_flow": ("GradientFlow",),
     "gradients.check": ("check_functions", "check_layer", "check_model"),
     "gradients.diagnoses": ("Diagnosis",),
+    "gradients.gallery": (),
     "gradients.finite_differences": ("compare_gradients", "relative_error"),
     "gradients.losses.check": ("check_loss",),
     "gradients.report": ("GradientReport",),
@@ -73,14 +74,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load what is asked for (PEP 562)."""
-    if name == "gallery":
-        return import_module(f"{__name__}.gradients.gallery")
-    for module, names in HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = loaded_on_demand(__name__, HOMES)
 
 
 def __dir__() -> list[str]:

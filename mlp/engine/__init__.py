@@ -5,13 +5,18 @@ fused; `cuda` as hand-written kernels on a GPU. Read `base` first, which says wh
 then `cpu` or `cuda`, which say in which order to read the rest.
 """
 
+from typing import TYPE_CHECKING
+
 from mlp.checks import choose
 from mlp.engine.base import Engine
-from mlp.engine.cpu.engine import CpuEngine
-from mlp.engine.cuda.engine import CudaEngine
 from mlp.engine.cuda.gpu import OLDEST, capability
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.engine.textbook import TextbookEngine
+from mlp.on_demand import loaded_on_demand
+
+if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
+    from mlp.engine.cpu.engine import CpuEngine
+    from mlp.engine.cuda.engine import CudaEngine
 
 ENGINES = ("auto", "textbook", "cpu", "cuda")
 
@@ -33,10 +38,16 @@ def make_engine(
     """
     choose("engine", name, ENGINES)
     if name == "cpu" or (name == "auto" and device == "cpu"):
+        from mlp.engine.cpu.engine import CpuEngine  # 80 ms, and only one engine is needed
+
         return CpuEngine(threads)
     if name == "cuda" or (name == "auto" and capability(device) >= OLDEST):
+        from mlp.engine.cuda.engine import CudaEngine
+
         return CudaEngine(device, precision)
     return TextbookEngine()
 
 
 __all__ = ["ENGINES", "CpuEngine", "CudaEngine", "Engine", "GradientStatistics", "TextbookEngine", "make_engine"]
+
+__getattr__ = loaded_on_demand(__name__, {"cpu.engine": ("CpuEngine",), "cuda.engine": ("CudaEngine",)})

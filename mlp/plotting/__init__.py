@@ -5,8 +5,9 @@ figure shows itself in a notebook, and `figure.savefig(path)` writes it. Functio
 Matplotlib is loaded by the first function that is asked for.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mlp.on_demand import loaded_on_demand
 
 if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
     from mlp.plotting.basics import bars, histograms, lines
@@ -73,12 +74,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Load what is asked for (PEP 562)."""
-    for module, names in HOMES.items():
-        if name in names:
-            return getattr(import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = loaded_on_demand(__name__, HOMES)
 
 
 def __dir__() -> list[str]:

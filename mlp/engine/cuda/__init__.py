@@ -1,5 +1,12 @@
 """The CUDA engine: the textbook as hand-written kernels, recorded once as a graph. Start with `engine`."""
 
-from mlp.engine.cuda.engine import CudaEngine
+from typing import TYPE_CHECKING
+
+from mlp.on_demand import loaded_on_demand
+
+if TYPE_CHECKING:
+    from mlp.engine.cuda.engine import CudaEngine
 
 __all__ = ["CudaEngine"]
+
+__getattr__ = loaded_on_demand(__name__, {"engine": __all__})
