@@ -210,6 +210,6 @@ def test_no_command_lists_the_commands(call):
 def test_rows_without_runs_say_what_they_are(reproduced, tmp_path):
     status, out, _ = reproduced("s0-14", "s0-23")
     assert status == 0
-    assert "s0-14 has nothing to run, it is tested: tests/reproduction/derived/test_s0_rows.py" in out
+    assert "nothing to run for s0-14, it is tested: tests/reproduction/derived/test_s0_rows.py" in out
     assert "runs, " not in out  # nothing was looked for, CIFAR-100 neither
     assert not list(tmp_path.iterdir())

@@ -142,7 +142,7 @@ def test_wrong_contents_are_named(tmp_path, digits):
         (np.full((4, 784), 1.5, np.float32), r"must lie in 0 \.\. 1, got 1\.5"),
         (np.full((4, 784), -0.1), r"must lie in 0 \.\. 1"),
         (np.full((4, 784), np.nan, np.float32), r"must lie in 0 \.\. 1"),
-        (np.full((4, 784), 0.3), "no bytes divided by 255 or 256"),
+        (np.full((4, 784), 0.3), "not bytes divided by 255 or 256"),
     ],
 )
 def test_course_inputs_that_are_no_images(tmp_path, digits, inputs, message):
