@@ -50,4 +50,6 @@ def make_engine(
 
 __all__ = ["ENGINES", "CpuEngine", "CudaEngine", "Engine", "GradientStatistics", "TextbookEngine", "make_engine"]
 
-__getattr__ = loaded_on_demand(__name__, {"cpu.engine": ("CpuEngine",), "cuda.engine": ("CudaEngine",)})
+__getattr__ = loaded_on_demand(
+    __name__, {"cpu": (), "cuda": (), "cpu.engine": ("CpuEngine",), "cuda.engine": ("CudaEngine",)}
+)
