@@ -21,7 +21,7 @@ setup(
     packages=find_packages(include=["mlp", "mlp.*"]),
     package_data={
         "mlp": ["py.typed"],
-        "mlp.engine.cuda": ["*.cu", "kernels/*.cu", "kernels/*.cuh"],
+        "mlp.engine.cuda": ["kernels/*.cuh"],
         "mlp.reproduction.cluster": ["array.sh"],
         "mlp.pages": ["style.css", "templates/*"],
     },

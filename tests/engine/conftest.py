@@ -12,6 +12,7 @@ from gpu_stand_in import GpuStandIn
 
 from mlp import backend
 from mlp.engine.cuda import gpu
+from mlp.engine.cuda.source import joined_source
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +27,7 @@ def emulated(library_folder):
     """The engine's kernels, compiled for the CPU."""
     if cuda_emulation.PROBLEM:
         pytest.skip(cuda_emulation.PROBLEM)
-    return cuda_emulation.EmulatedModule(gpu.SOURCE.read_text(), library_folder)
+    return cuda_emulation.EmulatedModule(joined_source(), library_folder)
 
 
 @pytest.fixture(params=["emulated", pytest.param("cupy", marks=pytest.mark.gpu)])

@@ -11,6 +11,8 @@ import threading
 import numpy as np
 from stand_in import Array, Device, StandIn
 
+from mlp.engine.cuda.source import OPTIONS
+
 
 class GpuStandIn(StandIn):
     """CuPy with one device on which kernels run.
@@ -112,7 +114,7 @@ class RawModule:
     """Kernels of an emulated module, for arrays of the stand-in."""
 
     def __init__(self, library, code, options):
-        assert "extern" in code and options == ("-std=c++17",)
+        assert "extern" in code and options == OPTIONS
         self.library = library
 
     def get_function(self, name):

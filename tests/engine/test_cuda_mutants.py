@@ -8,12 +8,12 @@ import pytest
 from cuda_emulation import EmulatedModule, EmulationError
 
 from mlp.engine import CudaEngine
-from mlp.engine.cuda.gpu import SOURCE
+from mlp.engine.cuda.source import joined_source
 from mlp.layers import Affine, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, LeakyReLU, Residual, Sequential
 from mlp.learning_rules import Adam
 from mlp.losses import SoftmaxCrossEntropy
 
-TEXT = SOURCE.read_text()
+TEXT = joined_source()
 BARRIERS = [i + 1 for i, line in enumerate(TEXT.splitlines()) if "__syncthreads();" in line]
 
 
@@ -62,7 +62,7 @@ def test_a_missing_barrier_is_noticed(emulated, expected, line):
             return
         finally:
             emulated.set_order(0)
-    pytest.fail(f"kernels.cu:{line} may be left out: {TEXT.splitlines()[line - 1]}")
+    pytest.fail(f"line {line} of the joined source may be left out: {TEXT.splitlines()[line - 1]}")
 
 
 def a_step_without(module, order, line):
@@ -74,7 +74,7 @@ def a_step_without(module, order, line):
         module.set_order = real
 
 
-MUTANTS = [  # (text in kernels.cu, what stands there where MUTANT is true)
+MUTANTS = [  # (text in the kernels, what stands there where MUTANT is true)
     ("n0 + image < N &&", "(MUTANT || n0 + image < N) &&"),  # pixels of images that are not there are written
     ("y0 + inside / W < H;", "(MUTANT || y0 + inside / W < H);"),  # and rows that are not there
     ("n < tile.N && y >= 0 && y < tile.H", "(MUTANT || n < tile.N) && y >= 0 && y < tile.H"),
@@ -105,7 +105,7 @@ def mutants(library_folder):
     """All mutants in one module (only the smallest instances of the templates): `set_mutant` says which one it is."""
     if cuda_emulation.PROBLEM:
         pytest.skip(cuda_emulation.PROBLEM)
-    text = re.sub(r"^CONVOLUTIONS\((8, 32|16, 16|32, 32)\)\n", "", TEXT, flags=re.M)
+    text = re.sub(r"^(CONVOLUTIONS|WEIGHT_GRADIENTS)\((8, 32|16, 16|32, 32)\)\n", "", TEXT, flags=re.M)
     for number, (original, mutant) in enumerate(MUTANTS, 1):
         assert text.count(original) >= 1, original
         text = text.replace(original, mutant.replace("MUTANT", f"(emulation::mutant == {number})"), 1)

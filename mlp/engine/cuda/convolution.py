@@ -9,7 +9,7 @@ from mlp.engine.graph import Value
 from mlp.typing import Array
 
 GRADIENT_PIXELS = 128  # of a tile in weight_gradient_*
-CHUNKS = ((32, 32), (16, 16), (8, 32), (8, 8))  # (CK, NB) for which kernels.cu has instances, the best first
+CHUNKS = ((32, 32), (16, 16), (8, 32), (8, 8))  # (CK, NB) for which kernels/ has instances, the best first
 
 
 def channel_chunks(C: int, F: int) -> tuple[int, int]:
@@ -141,7 +141,7 @@ def convolution_shared(gpu: Gpu, N: int, H: int, W: int, C: int, F: int) -> int:
 
 
 def pitch(channels: int) -> int:
-    """Return how many numbers a pixel of `channels` takes in shared memory, see kernels.cu."""
+    """Return how many numbers a pixel of `channels` takes in shared memory, see kernels/tiles.cuh."""
     return channels if channels % 16 == 8 else channels + 8
 
 

@@ -3,7 +3,7 @@
 Loss, gradients and weights agree with the textbook's up to rounding, and are found in the same places. In which order
 to read:
 
-    kernels.cu          what is computed, and how a GPU does it
+    kernels/, source    what is computed, and how a GPU does it; a family of kernels a file
     gpu                 how kernels are launched; a list of launches, recorded as a CUDA graph
     ops, convolution    which kernels an op launches, forward and backward
     lowering, plan      from layers to ops, from a model to the launches of a step

@@ -18,18 +18,17 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlp.backend import parse_device, require_device
 from mlp.checks import choose
+from mlp.engine.cuda.source import OPTIONS, joined_source
 from mlp.engine.graph import Value
 from mlp.errors import ConfigurationError, DeviceError
 from mlp.typing import Array, DType, Shape
 
-SOURCE = Path(__file__).with_name("kernels.cu")
 WARM_UP = 2  # runs of a program before it is recorded: kernels are compiled and loaded at their first launch
 PRECISIONS = ("float32", "tf32")
 OLDEST = 80  # compute capability 8.0 (Ampere, 2020): the first tensor cores that know TF32
@@ -58,7 +57,7 @@ class Gpu:
 
     Args:
         device: "cuda:N". precision: of the convolutions' products, one of `PRECISIONS`.
-        xp, module: an array library and a module of kernels to use in place of CuPy and `kernels.cu`.
+        xp, module: an array library and a module of kernels to use in place of CuPy and the kernels.
 
     Raises:
         ConfigurationError: an unknown precision, or a device that is not a GPU.
@@ -189,10 +188,10 @@ def capability(device: str) -> int:
 
 @functools.cache
 def load_kernels() -> Any:
-    """Return `kernels.cu` as a module; it is compiled for the device at hand, and CuPy keeps the result on disk."""
+    """Return the kernels as a module; they are compiled for the device at hand, and CuPy keeps the result on disk."""
     import cupy
 
-    return cupy.RawModule(code=SOURCE.read_text(), options=("-std=c++17",))
+    return cupy.RawModule(code=joined_source(), options=OPTIONS)
 
 
 class Program:

@@ -6,7 +6,7 @@ An op has input values and an output value, arrays on the device, and turns itse
     backward(plan)   steps that compute the gradients of parameters and inputs from output.grad
 
 `plan.claim(value)` gives memory for a gradient, and says whether others have begun it, so that one must add to it.
-What the kernels compute is written in kernels.cu.
+What the kernels compute is written in kernels/.
 """
 
 from collections.abc import Iterator, Sequence

@@ -47,7 +47,7 @@ class CudaPlan(Graph):
         flat: the FlatParameters that the model's parameters are views of.
         batch_shape: (N, H, W, C) or (N, D). dtype: of the inputs.
         training: whether it is for training steps or for evaluation.
-        state, log: device arrays, see kernels.cu.
+        state, log: device arrays, see kernels/basics.cuh and kernels/head.cuh.
 
     Attributes:
         forward, backward: steps. head: the `HeadOp` that computes the loss too, None if the loss is the textbook's.
@@ -117,7 +117,7 @@ class CudaPlan(Graph):
         return head
 
     def _arrange_weights(self) -> list[Step]:
-        """Say where the convolutions find their weights; return the launch that brings them there, see kernels.cu."""
+        """Say where the convolutions find their weights; return the launch that brings them there, see kernels/."""
         convolutions = [op for op in self.ops if type(op) is ConvolutionOp]
         if not convolutions:
             return []

@@ -18,7 +18,7 @@ from mlp.learning_rules import AdaGrad, Adam, AdamW, GradientDescent, Momentum, 
 from mlp.learning_rules.base import LearningRule
 from mlp.typing import Array
 
-STATE = 15  # numbers in `state`, see kernels.cu
+STATE = 15  # numbers in `state`, see kernels/basics.cuh
 SQUARES = 64  # blocks that share in the norm of the gradient
 
 RULES: dict[

@@ -45,6 +45,7 @@ class EmulatedModule:
     """
 
     def __init__(self, source, folder, optimize=True):
+        source = re.sub(r"^#line.*$", "", source, flags=re.M)  # barriers are known by their line in the joined source
         self.signatures = dict(signatures(source))
         text = f'#include "{HEADER}"\n#line 1 "kernels.cu"\n{source}\n' + "".join(map(thunk, self.signatures.items()))
         text += 'extern "C" const char *emulation_message() { return emulation::message; }\n'

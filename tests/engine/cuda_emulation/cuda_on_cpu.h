@@ -246,7 +246,7 @@ static inline float __uint_as_float(unsigned u) {
 static inline float __fmul_rn(float a, float b) { return a * b; }
 static inline float __fadd_rn(float a, float b) { return a + b; }
 
-// What kernels.cu has in PTX.
+// What the kernels have in PTX.
 static inline void copy_ahead(float *shared, const float *global, bool wanted) {
   if ((uintptr_t)shared % 16 || (uintptr_t)global % 16) emulation::fail("a copy needs multiples of 16 as addresses");
   emulation::fibres[emulation::current].copies.push_back({shared, global, wanted});
