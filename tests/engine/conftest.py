@@ -2,7 +2,6 @@ import importlib.metadata
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # for comparison.py and the other helpers here
@@ -30,14 +29,28 @@ def emulated(library_folder):
     return cuda_emulation.EmulatedModule(joined_source(), library_folder)
 
 
-@pytest.fixture(params=["emulated", pytest.param("cupy", marks=pytest.mark.gpu)])
+KINDS = [
+    "emulated",
+    pytest.param("emulated, as large as an H200", marks=pytest.mark.slow),  # grids as on that device
+    pytest.param("cupy", marks=pytest.mark.gpu),
+]
+
+
+@pytest.fixture(params=KINDS)
 def make_gpu(request):
     """A function (precision) -> `Gpu`: a real one, or one that plays its kernels on NumPy arrays."""
     if request.param == "cupy":
         return lambda precision="float32": gpu.Gpu("cuda:0", precision)
     module = request.getfixturevalue("emulated")
     module.set_order(0)
-    return lambda precision="float32": gpu.Gpu("cuda:0", precision, np, module)
+
+    def make(precision="float32"):
+        made = gpu.Gpu("cuda:0", precision, cuda_emulation.PoisonedNumpy(), module)
+        if request.param != "emulated":
+            made.multiprocessors = cuda_emulation.H200
+        return made
+
+    return make
 
 
 @pytest.fixture

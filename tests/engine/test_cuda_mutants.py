@@ -92,6 +92,8 @@ MUTANTS = [  # (text in the kernels, what stands there where MUTANT is true)
     ("grads + GRADIENT_PIXELS * D)", "grads + GRADIENT_PIXELS * D + 4 * MUTANT)"),
     ("8 - tap : tap)", "8 - tap + MUTANT * (2 * tap - 8) : tap)"),  # the kernel is not turned round
     ("n < NT; n++) multiply_add", "n < NT - MUTANT; n++) multiply_add"),
+    ("sums[m][n][i] += run[n][i];", "sums[m][n][i] += MUTANT ? 0.f : run[n][i];"),
+    ("low[i] = to_tf32(x - high[i]);", "low[i] = MUTANT ? x - high[i] : to_tf32(x - high[i]);"),  # not a TF32
     ("multiply_add(d, a.high, b.low);", "if (!MUTANT) multiply_add(d, a.high, b.low);"),
     ("state[FINITE] == 0.f) return;\n  float w", "(MUTANT || state[FINITE] == 0.f)) return;\n  float w"),
     ("total / (rows - 1)", "total / (rows - 1 + MUTANT)"),  # the biased variance

@@ -90,7 +90,7 @@ class ConvolutionOp(LaunchedOp):
         total = (partials, plan.state, weight, blocks, self.C, C, F)
         name, shared = f"weight_gradient_{CK}_{NB}_{gpu.precision}", weight_gradient_shared(H, W, C, F)
         return [
-            gpu.launch(name, (blocks, parts), 192, shares, shared),
+            gpu.launch(name, (blocks, parts), 288, shares, shared),
             gpu.launch("sum_weight_gradient", (-(-weight.size // 32),), 1024, total, 4096),
         ]
 
@@ -129,8 +129,7 @@ def weight_gradient_shared(H: int, W: int, C: int, F: int) -> int:
     CK, NB = channel_chunks(C, F)
     rows, images = tiling(GRADIENT_PIXELS, H, W)
     tile = images * (rows + 2) * (W + 2) * pitch(CK) + GRADIENT_PIXELS * (pitch(NB) + 1)
-    meeting = 3 * 3 * -(-CK // 16) * (NB // 8) * 4 * 32  # of the block's two halves
-    return 4 * max(tile, meeting)
+    return 4 * tile
 
 
 def convolution_shared(gpu: Gpu, N: int, H: int, W: int, C: int, F: int) -> int:

@@ -23,6 +23,7 @@ import numpy as np
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 GUARD = 32768  # bytes before and behind every array
 KEPT = 12  # compiled libraries
+H200 = 132  # its multiprocessors, and an H100's
 ONE_AT_A_TIME = threading.Lock()  # there is one block, one shared memory
 ABSURD, NAN = 0xF2000000, 0xFFC00000  # as float32: -2.5e30, and not a number
 TYPES = {"float": np.float32, "int": np.int32, "double": np.float64, "unsigned char": np.uint8}
@@ -33,6 +34,19 @@ PROBLEM = None if shutil.which("g++") else "g++ is not installed: kernels cannot
 
 class EmulationError(Exception):
     """A kernel did what a GPU would not forgive."""
+
+
+class PoisonedNumpy:
+    """NumPy, but fresh memory is full of NaN: what a kernel reads before somebody wrote it spoils the results."""
+
+    def __getattr__(self, name):
+        return getattr(np, name)
+
+    def empty(self, shape, dtype=np.float64):
+        array = np.empty(shape, dtype)
+        if array.dtype.kind == "f":
+            array.fill(np.nan)
+        return array
 
 
 class EmulatedModule:
@@ -52,6 +66,7 @@ class EmulatedModule:
         text += 'extern "C" void emulation_set(int order, int line) {\n'
         text += "  emulation::order = order;\n  emulation::skipped_line = line;\n}\n"
         text += 'extern "C" void emulation_set_mutant(int number) { emulation::mutant = number; }\n'
+        text += 'extern "C" void emulation_set_adder(int adder) { emulation::adder = adder; }\n'
         key = hashlib.sha256(text.encode() + HEADER.read_bytes() + bytes([optimize])).hexdigest()[:16]
         library = Path(folder) / f"kernels-{key}.so"
         if not library.exists():
@@ -82,6 +97,10 @@ class EmulatedModule:
     def set_order(self, order, skipped_line=0):
         """Run warps in ascending (0), descending (1) or shuffled order; leave out the barrier in a line."""
         self.library.emulation_set(order, skipped_line)
+
+    def set_adder(self, name):
+        """Set how tensor cores add: "exact" or "aligned", see sum_on_tensor_core."""
+        self.library.emulation_set_adder(["exact", "aligned"].index(name))
 
     def set_mutant(self, number):
         """Set the number that a source finds in `emulation::mutant`."""

@@ -256,20 +256,51 @@ static inline void wait_for_copies() {
   for (auto &c : copies) c.wanted ? memcpy(c.to, c.from, 16) : memset(c.to, 0, 16);
   copies.clear();
 }
-static inline float first_10_bits(float x) { return __uint_as_float(__float_as_uint(x) & 0xffffe000u); }
+static inline float to_tf32(float x) {  // cvt.rna: half of the last of 10 bits is added, then the rest is cut off
+  return x - x == 0.f ? __uint_as_float((__float_as_uint(x) + 0x1000u) & 0xffffe000u) : x;
+}
+static inline float checked_tf32(float x) {
+  if (x == x && __float_as_uint(x) & 0x1fffu) emulation::fail("a factor on the tensor cores that is no TF32");
+  return x;
+}
+
+namespace emulation {
+
+// How a tensor core adds 8 products to d. "exact": with all bits, and one cut at the end. "aligned", as Hopper's were
+// found to do: before, every term is cut two bits behind the last bit of the largest of them.
+enum Adder { EXACT, ALIGNED };
+static int adder;
+
+static inline float sum_on_tensor_core(float d, const double (&products)[8]) {
+  double sum = d, largest = std::fabs(d);
+  for (double p : products) {
+    sum += p;
+    largest = std::max(largest, std::fabs(p));
+  }
+  if (adder == ALIGNED && largest > 0 && std::fabs(sum) < INFINITY) {
+    const double unit = std::ldexp(1.0, std::ilogb(largest) - 25);
+    sum = (double)(long long)(d / unit);
+    for (double p : products) sum += (double)(long long)(p / unit);
+    sum *= unit;
+  }
+  float result = (float)sum;  // cut off
+  if (std::fabs((double)result) > std::fabs(sum)) result = std::nextafterf(result, 0.f);
+  return result;
+}
+
+}  // namespace emulation
+
 static inline void multiply_add(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
   emulation::Slot mine{};
   const int me = emulation::current % 32, g = me / 4, t = me % 4;
-  for (int i = 0; i < 4; i++) mine.a[i] = first_10_bits(a[i]);
-  for (int i = 0; i < 2; i++) mine.b[i] = first_10_bits(b[i]);
+  for (int i = 0; i < 4; i++) mine.a[i] = checked_tf32(a[i]);
+  for (int i = 0; i < 2; i++) mine.b[i] = checked_tf32(b[i]);
   const emulation::Slot *all = emulation::exchange(mine);
   for (int i = 0; i < 4; i++) {
     const int row = g, high = i / 2, column = 2 * t + i % 2;  // D[row + 8 high][column]
-    double sum = d[i];
+    double products[8];
     for (int k = 0; k < 8; k++)
-      sum += (double)all[row * 4 + k % 4].a[high + 2 * (k / 4)] * all[column * 4 + k % 4].b[k / 4];
-    float result = (float)sum;  // cut off, as the tensor cores do
-    if (std::fabs((double)result) > std::fabs(sum)) result = std::nextafterf(result, 0.f);
-    d[i] = result;
+      products[k] = (double)all[row * 4 + k % 4].a[high + 2 * (k / 4)] * all[column * 4 + k % 4].b[k / 4];
+    d[i] = emulation::sum_on_tensor_core(d[i], products);
   }
 }

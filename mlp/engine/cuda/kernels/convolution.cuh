@@ -49,7 +49,7 @@ __device__ __forceinline__ void convolve(const float *x, const float *weights, c
     for (int tap = 0; tap < 9; tap++) {
       const float *shifted = inputs + tap / 3 * row + tap % 3 * S;
       float sum[MT][NT][4] = {};
-#pragma unroll
+#pragma unroll 2  // all four at once would spill registers
       for (int k = 0; k < CK / 8; k++) {
         Fragment<2, SPLIT> b[NT];
 #pragma unroll
@@ -157,8 +157,8 @@ __device__ __forceinline__ void convolve(const float *x, const float *weights, c
 // to CP, with zeros (the first convolution has C = 3); CK and NB of the forward direction, then of the backward one;
 // where the results begin in `arranged`, forward and backward (-1: not wanted). Backward exchanges the two channel axes
 // and turns the kernel.
-// to_tf32: round them. Grid: any x convolutions x 2 directions.
-extern "C" __global__ void arrange_weights(const float *flat, const int *table, float *arranged, int to_tf32) {
+// round: to TF32. Grid: any x convolutions x 2 directions.
+extern "C" __global__ void arrange_weights(const float *flat, const int *table, float *arranged, int round) {
   const int *entry = table + blockIdx.y * 10;
   const bool backward = blockIdx.z == 1;
   const int C = entry[1], F = entry[2], CP = entry[3], begin = entry[8 + blockIdx.z];
@@ -173,7 +173,7 @@ extern "C" __global__ void arrange_weights(const float *flat, const int *table, 
     const int in = chunk * CK + 8 * k + 2 * t + j, out = block * NB + 8 * n + g;
     const int c = backward ? out : in, f = backward ? in : out;
     const float w = c < C ? flat[entry[0] + ((backward ? 8 - tap : tap) * C + c) * F + f] : 0.f;
-    arranged[begin + i] = to_tf32 ? rounded(w) : w;
+    arranged[begin + i] = round ? to_tf32(w) : w;
   }
 }
 

@@ -6,8 +6,7 @@
 //     a[0] = A[g][t]    a[1] = A[g+8][t]    a[2] = A[g][t+4]    a[3] = A[g+8][t+4]
 //     b[0] = B[t][g]    b[1] = B[t+4][g]
 //     d[0] = D[g][2t]   d[1] = D[g][2t+1]   d[2] = D[g+8][2t]   d[3] = D[g+8][2t+1]
-// A and B are TF32: float32 of which only the first 10 bits after the point are looked at. D is float32; the tensor
-// cores cut off when they add to it, rather than round.
+// A and B are TF32 (see to_tf32). D is float32; the tensor cores cut off when they add to it, rather than round.
 __device__ __forceinline__ void multiply_add(float (&d)[4], const float (&a)[4], const float (&b)[2]) {
   asm volatile(
       "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -15,34 +14,34 @@ __device__ __forceinline__ void multiply_add(float (&d)[4], const float (&a)[4],
       : "r"(__float_as_uint(a[0])), "r"(__float_as_uint(a[1])), "r"(__float_as_uint(a[2])),
         "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
 }
+
+// The nearest TF32, a float32 with 10 bits after the point and zeros behind them. Infinity and NaN stay what they are.
+__device__ __forceinline__ float to_tf32(float x) {
+  unsigned bits;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
+  return __uint_as_float(bits);
+}
 #endif
 
-// Float32 from TF32 ("3xTF32"). TF32 keeps 11 of float32's 24 bits. With x = h + l, h = x rounded to TF32, l = x - h,
+// Float32 from TF32 ("3xTF32"). TF32 keeps 11 of float32's 24 bits. With x = h + l + rest, h = x rounded to TF32,
+// l = x - h rounded to TF32,
 //
-//     x w = h_x h_w + (h_x l_w + l_x h_w) + l_x l_w
+//     x w = h_x h_w + (h_x l_w + l_x h_w) + l_x l_w + ...
 //
-// where the last term is below float32's rounding: three products on the tensor cores instead of one. Because these
-// cut off when they add, the sum of each tap is begun at zero and added to the others by normal arithmetic. Reference:
-// Ootomo and Yokota, Recovering single precision accuracy from Tensor Cores, 2022.
+// where what is not written and the last term are below float32's rounding: three products on the tensor cores instead
+// of one. Because these cut off when they add, sums begin at zero again and again, and are added to the others by normal
+// arithmetic. Reference: Ootomo and Yokota, Recovering single precision accuracy from Tensor Cores, 2022.
 
-// To 10 bits after the point: half of the last of them is added, then the rest is cut off.
-__device__ __forceinline__ float nearest_tf32(float x) {
-  return __uint_as_float((__float_as_uint(x) + 0x1000u) & 0xffffe000u);
-}
-
-// A and B of a product as they are needed. SPLIT: x = high + low (for infinity and NaN low is NaN, and remains).
+// A and B of a product as they are needed. SPLIT: in two parts (for infinity and NaN low is NaN, and remains).
 // Otherwise they were rounded in shared memory.
 template <int SIZE, bool SPLIT>
 struct Fragment {
   float high[SIZE], low[SIZE];
   __device__ __forceinline__ void set(int i, float x) {
-    high[i] = SPLIT ? nearest_tf32(x) : x;
-    if (SPLIT) low[i] = x - high[i];
+    high[i] = SPLIT ? to_tf32(x) : x;
+    if (SPLIT) low[i] = to_tf32(x - high[i]);
   }
 };
-
-// The same, but infinity and NaN stay what they are.
-__device__ __forceinline__ float rounded(float x) { return x - x == 0.f ? nearest_tf32(x) : x; }
 
 template <bool SPLIT>
 __device__ __forceinline__ void multiply_add(float (&d)[4], const Fragment<4, SPLIT> &a, const Fragment<2, SPLIT> &b) {

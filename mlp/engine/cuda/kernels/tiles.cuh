@@ -54,6 +54,6 @@ __device__ __forceinline__ void round_rows(float *shared, int rows, int width) {
       const int pixel = r * width + i / (CHANNELS / 4), part = i % (CHANNELS / 4) * 4;
       float4 *const place = (float4 *)(shared + pixel * pitch(CHANNELS) + part);
       const float4 v = *place;
-      *place = make_float4(rounded(v.x), rounded(v.y), rounded(v.z), rounded(v.w));
+      *place = make_float4(to_tf32(v.x), to_tf32(v.y), to_tf32(v.z), to_tf32(v.w));
     }
 }

@@ -4,20 +4,24 @@
 //
 // A product of matrices as well, cols^T @ dL/dy, in which the sum runs over the pixels: 100,000 of them for 9 C F
 // results. So the pixels are dealt out: each block takes every gridDim.x-th tile of 128 pixels and writes its share
-// to `partials` (gridDim.x, 9, C, F), which sum_weight_gradient adds up. Six warps: warp 0, 1, 2 take a row u of the
-// kernel each (three taps, which share dL/dy) and half of the pixels; 3, 4, 5 the other half.
+// to `partials` (gridDim.x, 9, C, F), which sum_weight_gradient adds up. Nine warps, one for each tap (u, v).
 // Here the 16 x 8 matrix A has channels of x as rows and pixels as columns, B has pixels as rows. Grid: any x
 // (C / CK) (F / NB).
-constexpr int GRADIENT_PIXELS = 128, GRADIENT_WARPS = 6;
+//
+// Short runs. The tensor cores cut off when they add, always towards zero, so a long sum in one accumulator drifts: over
+// all pixels of a block by about 1.5e-6 of its size. So the sum of each 8 pixels begins at zero and is added to the
+// others by normal arithmetic, which rounds up as often as down. TF32 (not SPLIT) loses more by its factors: there the
+// sums run on.
+constexpr int GRADIENT_PIXELS = 128, GRADIENT_WARPS = 9;
 
 template <int CK, int NB, bool SPLIT>
 __device__ __forceinline__ void differentiate_weights(const float *x, const float *grad_y, float *partials, int N,
                                                       int H, int W, int C, int F, int rows, int images) {
   constexpr int MT = (CK + 15) / 16, NT = NB / 8, S = pitch(CK), D = pitch(NB), THREADS = 32 * GRADIENT_WARPS;
-  const int g = lane() / 4, t = lane() % 4, u = warp() % 3, half = warp() / 3;
+  const int g = lane() / 4, t = lane() % 4, tap = warp();
   const int channel = blockIdx.y / (F / NB) * CK, filter = blockIdx.y % (F / NB) * NB;
   const int tiles = (N + images - 1) / images * ((H + rows - 1) / rows);
-  const int inputs_size = images * (rows + 2) * (W + 2) * S;
+  const int inputs_size = images * (rows + 2) * (W + 2) * S, shift = (tap / 3 * (W + 2) + tap % 3) * S + g;
   float *const inputs = shared_memory, *const grads = shared_memory + inputs_size;  // grads (128, D)
   int *const windows = (int *)(grads + GRADIENT_PIXELS * D);                        // (128)
 
@@ -26,7 +30,7 @@ __device__ __forceinline__ void differentiate_weights(const float *x, const floa
     for (int p = threadIdx.x; p < GRADIENT_PIXELS; p += THREADS) windows[p] = tile.window(p) * S;
     for (int i = tile.size() * D + threadIdx.x; i < GRADIENT_PIXELS * D; i += THREADS) grads[i] = 0.f;
   }
-  float sums[3][MT][NT][4] = {};
+  float sums[MT][NT][4] = {};
   for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
     const Tile tile(index, N, H, W, rows, images);
     if (index > (int)blockIdx.x) __syncthreads();  // all have done with the tile before
@@ -47,55 +51,46 @@ __device__ __forceinline__ void differentiate_weights(const float *x, const floa
     __syncthreads();
 
 #pragma unroll 1
-    for (int p = 8 * half; p < GRADIENT_PIXELS; p += 16) {
+    for (int p = 0; p < GRADIENT_PIXELS; p += 8) {
       Fragment<2, SPLIT> b[NT];
 #pragma unroll
       for (int n = 0; n < NT; n++) {
         b[n].set(0, grads[(p + t) * D + 8 * n + g]);
         b[n].set(1, grads[(p + t + 4) * D + 8 * n + g]);
       }
-      const float *left = inputs + windows[p + t] + u * (W + 2) * S + g;
-      const float *right = inputs + windows[p + t + 4] + u * (W + 2) * S + g;
+      const float *left = inputs + windows[p + t] + shift, *right = inputs + windows[p + t + 4] + shift;
 #pragma unroll
-      for (int v = 0; v < 3; v++)
+      for (int m = 0; m < MT; m++) {
+        Fragment<4, SPLIT> a;
 #pragma unroll
-        for (int m = 0; m < MT; m++) {
-          Fragment<4, SPLIT> a;
-#pragma unroll
-          for (int h = 0; h < 2; h++) {
-            const bool there = CK >= 16 || h == 0;  // 8 channels fill only half of the 16 rows
-            a.set(h, there ? left[v * S + 16 * m + 8 * h] : 0.f);
-            a.set(h + 2, there ? right[v * S + 16 * m + 8 * h] : 0.f);
-          }
-#pragma unroll
-          for (int n = 0; n < NT; n++) multiply_add<SPLIT>(sums[v][m][n], a, b[n]);
+        for (int h = 0; h < 2; h++) {
+          const bool there = CK >= 16 || h == 0;  // 8 channels fill only half of the 16 rows
+          a.set(h, there ? left[16 * m + 8 * h] : 0.f);
+          a.set(h + 2, there ? right[16 * m + 8 * h] : 0.f);
         }
+        float run[NT][4] = {};
+#pragma unroll
+        for (int n = 0; n < NT; n++) multiply_add<SPLIT>(SPLIT ? run[n] : sums[m][n], a, b[n]);
+        if (SPLIT)
+#pragma unroll
+          for (int n = 0; n < NT; n++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) sums[m][n][i] += run[n][i];
+      }
     }
   }
 
-  // The two halves of the pixels meet in shared memory, (3, 3 MT NT 4, 32 lanes).
-  constexpr int SUMS = 3 * MT * NT * 4;
-  float *const other = shared_memory + u * SUMS * 32 + lane();
-  __syncthreads();
-  if (half == 1)
 #pragma unroll
-    for (int i = 0; i < SUMS; i++) other[i * 32] = sums[i / (4 * NT * MT)][i / (4 * NT) % MT][i / 4 % NT][i % 4];
-  __syncthreads();
-  if (half == 1) return;
+  for (int m = 0; m < MT; m++)
 #pragma unroll
-  for (int v = 0; v < 3; v++)
+    for (int n = 0; n < NT; n++)
 #pragma unroll
-    for (int m = 0; m < MT; m++)
-#pragma unroll
-      for (int n = 0; n < NT; n++)
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-          if (CK < 16 && h == 1) continue;
-          const int c = channel + 16 * m + 8 * h + g;
-          const float *mine = &sums[v][m][n][2 * h], *others = other + (((v * MT + m) * NT + n) * 4 + 2 * h) * 32;
-          float *const place = partials + ((blockIdx.x * 9 + 3 * u + v) * C + c) * F + filter + 8 * n + 2 * t;
-          *(float2 *)place = make_float2(mine[0] + others[0], mine[1] + others[32]);
-        }
+      for (int h = 0; h < 2; h++) {
+        if (CK < 16 && h == 1) continue;
+        const int c = channel + 16 * m + 8 * h + g;
+        float *const place = partials + ((blockIdx.x * 9 + tap) * C + c) * F + filter + 8 * n + 2 * t;
+        *(float2 *)place = make_float2(sums[m][n][2 * h], sums[m][n][2 * h + 1]);
+      }
 }
 
 // grad (9, C, F) = sum of `count` partials (9, CP, F), CP >= C. 1024 threads for 32 results: one of each warp for each.
@@ -111,7 +106,7 @@ extern "C" __global__ void __launch_bounds__(1024)
   if (mine && warp() == 0 && state[FINITE] != 0.f) grad[i] = sum;
 }
 
-// The sizes that are used, CK and NB channels of x and of dL/dy. At most 168 registers a thread: two blocks fit.
+// The sizes that are used, CK and NB channels of x and of dL/dy. At most 112 registers a thread: two blocks fit.
 #define WEIGHT_GRADIENT(CK, NB, PRECISION, SPLIT)                                                                      \
   extern "C" __global__ void __launch_bounds__(32 * GRADIENT_WARPS, 2) weight_gradient_##CK##_##NB##_##PRECISION(      \
       const float *x, const float *grad_y, float *partials, int N, int H, int W, int C, int F, int rows, int images) { \

@@ -1,0 +1,43 @@
+"""A minute of random shapes through the emulated kernels finds nothing; it finds what is wrong on purpose."""
+
+import re
+
+import cuda_emulation
+import numpy as np
+import pytest
+from cuda_emulation import EmulatedModule
+from fuzz_kernels import draw, fuzz
+
+from mlp.engine.cuda.source import joined_source
+
+
+@pytest.mark.slow
+def test_a_minute_of_random_shapes(emulated):
+    number, found = fuzz(emulated, 60.0, seed=0)
+    print(f"{number} cases")
+    assert number > 10
+    assert not found, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "right, wrong",
+    [
+        ("n0 + image < N &&", ""),  # pixels of images that are not there are written
+        ("i < rows * CP;", "i < rows * CP + 1;"),
+        ("n < NT; n++) multiply_add", "n < NT - 1; n++) multiply_add"),
+    ],
+)
+def test_the_fuzz_finds_a_mistake(library_folder, right, wrong):
+    if cuda_emulation.PROBLEM:
+        pytest.skip(cuda_emulation.PROBLEM)
+    text = re.sub(r"^(CONVOLUTIONS|WEIGHT_GRADIENTS)\((8, 32|16, 16|32, 32)\)\n", "", joined_source(), flags=re.M)
+    assert right in text
+    module = EmulatedModule(text.replace(right, wrong, 1), library_folder, optimize=False)
+    _, found = fuzz(module, 120.0, seed=0, channels=(8,), most=25)
+    assert found
+
+
+def test_the_same_seed_draws_the_same_cases():
+    cases = [[draw(rng, i) for i in range(20)] for rng in map(np.random.default_rng, (5, 5, 6))]
+    assert cases[0] == cases[1] != cases[2]
