@@ -1,4 +1,9 @@
 """Time a training step of mlp on a GPU beside the same step in PyTorch."""
+# ruff: noqa: E402
+
+import time
+
+STARTED = time.monotonic()  # before anything slow: --time-limit is for the whole program
 
 import importlib.util
 import json
@@ -7,17 +12,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from statistics import median
 
-from benchmark import positive, print_row, spread
+from benchmark import positive, print_header, print_row, spread
 from benchmark_worker import settings
 
 from mlp.commands.command_line import CommandLine
 from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import MlpError
+from mlp.files import write_json
 from mlp.machine.cuda_devices import gpu_problem, list_gpus
 
 DESCRIPTION = """\
@@ -31,12 +36,16 @@ Precision: "float32" is float32 in every product (mlp makes it of three TF32 pro
 cuDNN chooses its algorithms by trying them (cudnn.benchmark). "eager" is PyTorch as its users run it; "compile" is
 torch.compile with its defaults; "graph" records the whole step, with its update, as a CUDA graph.
 
-Each variant is a process of its own, and they take turns of about 0.15 seconds; the table gives median and range over
-the rounds, and the median of the ratio within a round, mlp's cuda engine against PyTorch at the same precision.
-What cannot be measured stands in the table as well, with the reason.
+Each variant is a process of its own. They run in groups: float32, tf32, and last what must be compiled, which takes
+longest to get ready. In each group mlp's cuda engine takes part, and all take turns of about 0.15 seconds; the table
+gives median and range over the rounds, and the median of the ratio within a round, mlp's cuda engine against PyTorch
+at the same precision.
+
+Every round is printed when it is over, and --json is written anew; a row of the table follows its group. Where the
+time is up, or after Ctrl-C, the rounds so far count. What cannot be measured stands in the table with the reason.
 
 Examples:
-    python scripts/benchmark_gpu.py                                           # about four minutes
+    python scripts/benchmark_gpu.py                                           # about five minutes
     python scripts/benchmark_gpu.py --nets vgg38_bn_rc --against none         # mlp alone
     python scripts/benchmark_gpu.py --time-limit 200 --json gpu.json          # whatever is ready within 200 seconds
 """
@@ -44,45 +53,44 @@ Examples:
 NETS = "vgg38_bn_rc,vgg08_bn"
 WORKER = Path(__file__).resolve().with_name("benchmark_gpu_worker.py")
 OURS = "mlp cuda"
-TORCH = (
-    "torch eager",
-    "torch eager channels_last",
-    "torch compile",
-    "torch graph",
-    "torch graph channels_last",
-)
+EAGER = ("torch eager", "torch eager channels_last", "torch graph", "torch graph channels_last")
+COMPILED = ("torch compile", "torch compile graph")
 MINE = [(OURS, "float32"), (OURS, "tf32"), ("mlp textbook", "float32")]
-VARIANTS = MINE + [(variant, precision) for precision in PRECISIONS for variant in TORCH]
+AGAINST = {"none": (), "eager": EAGER, "torch": EAGER + COMPILED}  # --against
+VARIANTS = MINE + [(variant, precision) for precision in PRECISIONS for variant in AGAINST["torch"]]
 WARM_UP = 2  # turns that are not counted: algorithms are chosen in them, and graphs recorded
+READY = 0.5  # of the time that is left, in which the processes of a group must be ready
 HEADER = ("net", "variant", "precision", "ms a step", "images/s", f"{OURS} / it")
 
 
-def main(arguments=None):
+def main(arguments=None, started=None):
     options = parse(arguments)
-    reasons = {"mlp": gpu_problem(), "torch": torch_problem()}
+    options.deadline = (time.monotonic() if started is None else started) + options.time_limit
+    reasons = {"mlp": gpu_problem(), "torch": torch_problem(options)}
     if reasons["mlp"] is None:
         gpu = list_gpus()[0]
         print(f"{gpu.name}, driver for CUDA {gpu.driver}, CuPy with CUDA {gpu.runtime}; batch {options.batch_size}")
-    variants = [v for v in VARIANTS if options.against == "torch" or v in MINE]
-    results = measure(variants, reasons, options)
-    print_row(HEADER)
-    print_row(["---"] * len(HEADER))
-    for record in results:
-        print_row(row(record, results, options.batch_size))
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
+    results = Results(reasons, options)
+    print_header(HEADER)
+    try:
+        for group in groups(options.against):
+            measure(group, results, reasons, options)
+    finally:  # after Ctrl-C, too
+        results.print_rest("it was interrupted before.")
     return 0
 
 
 def parse(arguments):
     """Return the options; leaves with a message and status 2 if one makes no sense."""
     parser = CommandLine(DESCRIPTION)
-    parser.add_argument("--against", choices=("torch", "none"), default="torch", help="whom to compare with")
+    parser.add_argument("--against", choices=AGAINST, default="torch", help="whom to compare with (default torch)")
     parser.add_argument("--nets", default=NETS, metavar="A,B", help=f"default {NETS}")
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="default 100")
     parser.add_argument("--rounds", type=int, default=8, help="turns of each variant that count (default 8)")
     parser.add_argument("--time-limit", type=int, default=600, metavar="SECONDS", help="for everything (default 600)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
+    where = "where PyTorch runs (default cuda:0); on a cpu only to try the script"
+    parser.add_argument("--torch-device", choices=("cuda:0", "cpu"), default="cuda:0", help=where)
     options = parser.parse_args(arguments)
     try:
         options.nets = [net for net in options.nets.split(",") if settings(net)]
@@ -95,27 +103,51 @@ def parse(arguments):
     return options
 
 
-def torch_problem():
-    """Say in one sentence why PyTorch cannot use a GPU; None if it can."""
+def torch_problem(options):
+    """Say in one sentence why PyTorch is not measured; None if it can be."""
+    if options.against == "none":
+        return "--against none."
     if importlib.util.find_spec("torch") is None:
         return "PyTorch is not installed."
+    if options.torch_device == "cpu":
+        return None
     ask = [sys.executable, "-c", "import sys, torch; sys.exit(not torch.cuda.is_available())"]
-    if subprocess.run(ask, check=False, capture_output=True).returncode:
-        return "PyTorch sees no GPU (torch.cuda.is_available() is False)."
+    try:
+        left = max(1.0, options.deadline - time.monotonic())
+        if subprocess.run(ask, check=False, capture_output=True, timeout=left).returncode:
+            return "PyTorch sees no GPU (torch.cuda.is_available() is False)."
+    except subprocess.TimeoutExpired:
+        return "the time was up before PyTorch was imported."
     return None
+
+
+def groups(against):
+    """Return lists of variants; those of a list take turns."""
+    if against == "none":
+        return [MINE]
+    found = []
+    for precision in PRECISIONS:
+        mine = [variant for variant in MINE if variant[1] == precision]
+        found.append(mine + [(variant, precision) for variant in EAGER])
+    compiled = [v for v in COMPILED if v in AGAINST[against]]
+    if compiled:
+        found.append([(v, precision) for precision in PRECISIONS for v in (OURS, *compiled)])
+    return found
 
 
 class Worker:
     """A process that measures one variant at one precision, for all nets.
 
     Attributes:
-        problems: {net: why it cannot be measured, or None}. seconds: {net: those of a step, one number a round}.
+        problems: {net: why it cannot be measured, or None}. seconds: {net: those of a step in the rounds that
+        count, {round: seconds}}.
     """
 
     def __init__(self, variant, precision, options):
         self.variant, self.precision, self.nets = variant, precision, options.nets
-        self.problems, self.seconds = dict.fromkeys(options.nets), {net: [] for net in options.nets}
-        command = [sys.executable, str(WORKER), variant, precision, str(options.batch_size), *options.nets]
+        self.problems, self.seconds = dict.fromkeys(options.nets), {net: {} for net in options.nets}
+        command = [sys.executable, str(WORKER), variant, precision, str(options.batch_size)]
+        command += [options.torch_device, *options.nets]
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed in stop
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
         self.process, self.replies = subprocess.Popen(command, **pipes, text=True), queue.Queue()
@@ -131,8 +163,8 @@ class Worker:
         reply = self.reply(deadline, "it was not ready in time.")
         self.problems = reply.get("ready") or dict.fromkeys(self.nets, reply["problem"])
 
-    def turn(self, net, deadline, counts):
-        """Let it take its turn."""
+    def turn(self, net, deadline, round_):
+        """Let it take its turn; it counts from round 0 on."""
         if self.problems[net]:
             return
         with suppress(OSError):  # it ended; reply says why
@@ -140,8 +172,8 @@ class Worker:
         reply = self.reply(deadline, "the time was up.")
         if "problem" in reply:
             self.problems[net] = reply["problem"]
-        elif counts:
-            self.seconds[net].append(reply["seconds"])
+        elif round_ >= 0:
+            self.seconds[net][round_] = reply["seconds"]
 
     def reply(self, deadline, late):
         """Return its next answer, or {"problem": why there is none}."""
@@ -166,55 +198,96 @@ class Worker:
         self.errors.close()
 
 
-def measure(variants, reasons, options):
-    """Return a record for each net and variant: seconds of a step in each round, or why there are none."""
-    deadline = time.monotonic() + options.time_limit
-    ready = time.monotonic() + 0.65 * options.time_limit
+def measure(group, results, reasons, options):
+    """Let the variants of a group take turns, and note what comes out."""
     with ExitStack() as stack:
         workers = {}
-        for variant, precision in variants:
+        for variant, precision in group:
             if reasons[variant.partition(" ")[0]] is None:
                 workers[variant, precision] = Worker(variant, precision, options)
                 stack.callback(workers[variant, precision].stop)
+        now = time.monotonic()
         for worker in workers.values():
-            worker.get_ready(ready)
+            worker.get_ready(now + READY * max(0.0, options.deadline - now))
         for net in options.nets:
-            for round_ in range(-WARM_UP, options.rounds):
-                for worker in workers.values():
-                    worker.turn(net, deadline, counts=round_ >= 0)
-    records = []
-    for net in options.nets:
-        for variant, precision in variants:
-            worker = workers.get((variant, precision))
-            seconds = worker.seconds[net] if worker else []
-            problem = worker.problems[net] if worker else reasons[variant.partition(" ")[0]]
-            records.append(
-                {"net": net, "variant": variant, "precision": precision, "seconds": seconds, "problem": problem}
-            )
-    return records
+            try:
+                for round_ in range(-WARM_UP, options.rounds):
+                    for worker in workers.values():
+                        worker.turn(net, options.deadline, round_)
+                    results.note(net, round_, workers)
+            finally:
+                results.note(net, options.rounds, workers)
+                results.print_rows(net, group)
 
 
-def row(record, records, batch):
+class Results:
+    """What has been measured, as it becomes known.
+
+    Attributes:
+        records: one for each net and variant, in the order of the table. problem says why there are no numbers; ratio
+            is the median of ours / theirs over the rounds of its group, None where there is nothing to compare.
+    """
+
+    def __init__(self, reasons, options):
+        self.batch, self.json, self.printed = options.batch_size, options.json, set()
+        variants = [v for v in VARIANTS if v in MINE or v[0] in AGAINST[options.against]]
+        self.records = {}
+        for net in options.nets:
+            for variant, precision in variants:
+                start = {"net": net, "variant": variant, "precision": precision, "seconds": [], "ratio": None}
+                self.records[net, variant, precision] = start | {"problem": reasons[variant.partition(" ")[0]]}
+        self.write()
+
+    def note(self, net, round_, workers):
+        """Take over what the workers have measured for a net up to a round, and print that round."""
+        texts = []
+        for (variant, precision), worker in workers.items():
+            record, seconds = self.records[net, variant, precision], worker.seconds[net]
+            if (net, variant, precision) in self.printed:
+                continue  # it takes part once more, so that others can be compared with it
+            record["seconds"], record["problem"] = list(seconds.values()), worker.problems[net]
+            ours = workers[OURS, precision].seconds[net] if (OURS, precision) in workers else {}
+            both = [ours[r] / seconds[r] for r in seconds if r in ours]
+            record["ratio"] = median(both) if both and variant != OURS else None
+            if round_ in seconds:
+                texts.append(f"{variant} {precision} {1e3 * seconds[round_]:.3f}")
+        if texts:
+            print(f"{net}, round {round_ + 1}, ms: {', '.join(texts)}", flush=True)
+        self.write()
+
+    def write(self):
+        """Write all numbers to the JSON file."""
+        if self.json:
+            write_json(self.json, list(self.records.values()))
+
+    def print_rows(self, net, group):
+        """Print the rows of a group that have not been printed."""
+        for variant, precision in group:
+            key = net, variant, precision
+            if key not in self.printed:
+                self.printed.add(key)
+                print_row(row(self.records[key], self.batch))
+
+    def print_rest(self, reason):
+        """Print the rows that are left: nothing was measured for them."""
+        for key, record in self.records.items():
+            if key not in self.printed:
+                record["problem"] = record["problem"] or reason
+                print_row(row(record, self.batch))
+        self.write()
+
+
+def row(record, batch):
     """Return the cells of one record."""
     start = [record["net"], record["variant"], record["precision"]]
     seconds = record["seconds"]
     if not seconds:
-        return [*start, f"not measured: {record['problem']}", "", ""]
-    ms = [1e3 * s for s in seconds]
-    return [*start, spread(ms), f"{batch / median(seconds):,.0f}", ratio(record, records)]
-
-
-def ratio(record, records):
-    """Return the median of ours / theirs over the rounds, as text; "" where there is nothing to compare."""
-    for ours in records:
-        if (ours["net"], ours["variant"], ours["precision"]) == (record["net"], OURS, record["precision"]):
-            pairs = list(zip(ours["seconds"], record["seconds"], strict=False))
-            if ours is not record and pairs:
-                return f"{median(a / b for a, b in pairs):.2f}"
-    return ""
+        return [*start, f"not measured: {record['problem'] or 'no round was over.'}", "", ""]
+    ratio = "" if record["ratio"] is None else f"{record['ratio']:.2f}"
+    return [*start, spread([1e3 * s for s in seconds]), f"{batch / median(seconds):,.0f}", ratio]
 
 
 if __name__ == "__main__":
     from mlp.commands.command_line import start
 
-    start(main)
+    start(lambda: main(started=STARTED))

@@ -1,14 +1,16 @@
 """A process that trains networks on a GPU with mlp or with PyTorch, when it is told to; `benchmark_gpu.py` starts it.
 
-    python benchmark_gpu_worker.py VARIANT PRECISION BATCH NET [NET ...]
+    python benchmark_gpu_worker.py VARIANT PRECISION BATCH TORCH_DEVICE NET [NET ...]
 
-VARIANT and PRECISION are of `benchmark_gpu.VARIANTS`. The process builds all networks, runs a step of each, and writes
-a line of JSON: {"ready": {net: null, or why it cannot be measured}}. Then it answers every line from stdin that names
-a network with its turn: as many steps as take about 0.15 seconds, and {"seconds": of one step}. It ends with its stdin.
+VARIANT and PRECISION are of `benchmark_gpu.VARIANTS`; PyTorch runs on TORCH_DEVICE. The process builds all networks,
+runs a step of each, and writes a line of JSON: {"ready": {net: null, or why it cannot be measured}}. Then it answers
+every line from stdin that names a network with its turn: as many steps as take about 0.15 seconds, and {"seconds": of
+one step}. It ends with its stdin.
 
 Nothing in a turn makes the host wait for the GPU before its end: losses are added up where they are.
 """
 
+import functools
 import sys
 import time
 import traceback
@@ -20,9 +22,9 @@ GPU = "cuda:0"
 
 
 def main():
-    variant, precision, batch, *nets = sys.argv[1:]
+    variant, precision, batch, torch_device, *nets = sys.argv[1:]
     answer, (x, targets) = answering(), random_batch(int(batch))
-    make = TorchNet if variant.startswith("torch") else OurNet
+    make = functools.partial(TorchNet, torch_device) if variant.startswith("torch") else OurNet
     made, ready = {}, {}
     for net in nets:
         made[net], ready[net] = attempt(make, variant, precision, net, x, targets)
@@ -84,22 +86,22 @@ class OurNet:
 
 
 class TorchNet:
-    """The same network in PyTorch: eager, compiled, or as a CUDA graph of the whole step."""
+    """The same network in PyTorch: eager or compiled, and launched one by one or as a CUDA graph of the whole step."""
 
     steps_in_a_turn = 3  # at first
 
-    def __init__(self, variant, precision, net, x, targets):
+    def __init__(self, device, variant, precision, net, x, targets):
         import torch
         from torch_variants import make_torch
         from torch_vgg import images_to_torch
 
-        self.torch, self.graph = torch, None
+        self.torch, self.device, self.graph = torch, device, None
         torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
-        self.model, self.images = make_torch(**settings(net)).to(GPU), images_to_torch(x).to(GPU)
+        self.model, self.images = make_torch(**settings(net)).to(device), images_to_torch(x).to(device)
         if "channels_last" in variant:
             self.model = self.model.to(memory_format=torch.channels_last)
             self.images = self.images.contiguous(memory_format=torch.channels_last)
-        self.labels, self.total = torch.tensor(targets, device=GPU), torch.zeros((), device=GPU)
+        self.labels, self.total = torch.tensor(targets, device=device), torch.zeros((), device=device)
         self.graphed = "graph" in variant
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, capturable=self.graphed)
         self.run = torch.compile(self.model) if "compile" in variant else self.model
@@ -115,7 +117,7 @@ class TorchNet:
 
     def step(self):
         torch = self.torch
-        if not torch.backends.cudnn.benchmark:  # in the first turn, when nobody else is on the GPU, choose algorithms
+        if not torch.backends.cudnn.benchmark:  # in the first turn, when nobody else is on the GPU
             torch.backends.cudnn.benchmark = True
         if not self.graphed:
             return self.eager_step()
@@ -137,7 +139,8 @@ class TorchNet:
             self.eager_step()
 
     def wait(self):
-        self.torch.cuda.synchronize()
+        if self.device != "cpu":
+            self.torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -36,3 +36,10 @@ def pytest_runtest_setup(item):
     """Skip tests that need a GPU where there is none, with the sentence that a user would get."""
     if item.get_closest_marker("gpu") and no_gpu_because():
         pytest.skip(no_gpu_because())
+
+
+@pytest.fixture(scope="session")
+def library_folder(request, tmp_path_factory):
+    """Where emulated kernels, compiled for the CPU, are kept from one run of the tests to the next."""
+    cache = getattr(request.config, "cache", None)
+    return cache.mkdir("cuda_emulation") if cache else tmp_path_factory.mktemp("cuda_emulation")

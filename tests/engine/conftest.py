@@ -15,13 +15,6 @@ from mlp.engine.cuda.source import joined_source
 
 
 @pytest.fixture(scope="session")
-def library_folder(request, tmp_path_factory):
-    """Where compiled kernels are kept from one run of the tests to the next."""
-    cache = getattr(request.config, "cache", None)
-    return cache.mkdir("cuda_emulation") if cache else tmp_path_factory.mktemp("cuda_emulation")
-
-
-@pytest.fixture(scope="session")
 def emulated(library_folder):
     """The engine's kernels, compiled for the CPU."""
     if cuda_emulation.PROBLEM:

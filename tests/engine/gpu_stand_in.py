@@ -57,11 +57,14 @@ def set_from_host(array, values):
 class Gpu(Device):
     """A context, with what the engine asks for."""
 
-    compute_capability = "90"
+    compute_capability, multiprocessors = "90", 2
 
     def __init__(self, library, index):
         super().__init__(index)
-        self.attributes = {"MultiProcessorCount": 2, "MaxSharedMemoryPerBlockOptin": 232448}
+        self.attributes = {"MultiProcessorCount": self.multiprocessors, "MaxSharedMemoryPerBlockOptin": 232448}
+
+    def synchronize(self):
+        """Everything has been done already."""
 
 
 class Stream:

@@ -1,6 +1,10 @@
 """The GPU benchmark: what it measures, what it says where it cannot, and that one failure spoils nothing else."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import benchmark_gpu
 import benchmark_gpu_worker
@@ -14,15 +18,15 @@ NETS = ["--nets", "vgg08_bn", "--rounds", "3"]
 # A worker that needs no GPU: what it does depends on its variant.
 PRETENDER = """
 import json, sys, time
-variant, precision, batch, *nets = sys.argv[1:]
+variant, precision, batch, torch_device, *nets = sys.argv[1:]
 if variant == "torch compile":
     sys.exit("no compiler was found")
-if variant == "torch graph":
+if variant == "torch compile graph":
     time.sleep(60)
 problem = "OutOfMemoryError: too large" if variant == "mlp textbook" else None
 print(json.dumps({"ready": {net: problem for net in nets}}), flush=True)
 for turn, line in enumerate(sys.stdin):
-    if variant == "torch graph channels_last" and turn == 3:
+    if variant == "torch graph channels_last" and turn == 3:  # the second round that counts
         print(json.dumps({"problem": "RuntimeError: lost"}), flush=True)
         continue
     print(json.dumps({"seconds": {"mlp cuda": 0.002, "torch eager": 0.005}.get(variant, 0.004)}), flush=True)
@@ -43,7 +47,7 @@ def cells(out):
 
 def test_every_line_is_there_without_a_gpu(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(benchmark_gpu, "gpu_problem", lambda: "there is none.")
-    monkeypatch.setattr(benchmark_gpu, "torch_problem", lambda: "PyTorch is not installed.")
+    monkeypatch.setattr(benchmark_gpu, "torch_problem", lambda options: "PyTorch is not installed.")
     assert benchmark_gpu.main([*NETS, "--json", str(tmp_path / "times.json")]) == 0
     table = cells(capsys.readouterr().out)
     assert set(table) == set(benchmark_gpu.VARIANTS)
@@ -58,7 +62,7 @@ def test_numbers_ratios_and_failures_beside_each_other(monkeypatch, capsys, tmp_
     worker.write_text(PRETENDER)
     monkeypatch.setattr(benchmark_gpu, "WORKER", worker)
     monkeypatch.setattr(benchmark_gpu, "gpu_problem", lambda: None)
-    monkeypatch.setattr(benchmark_gpu, "torch_problem", lambda: None)
+    monkeypatch.setattr(benchmark_gpu, "torch_problem", lambda options: None)
     monkeypatch.setattr(benchmark_gpu, "list_gpus", lambda: [pretended_card()])
     assert benchmark_gpu.main([*NETS, "--time-limit", "4"]) == 0
     out = capsys.readouterr().out
@@ -68,8 +72,64 @@ def test_numbers_ratios_and_failures_beside_each_other(monkeypatch, capsys, tmp_
     assert table["torch eager", "tf32"] == ["5.000 [5.000..5.000]", "20,000", "0.40"]
     assert table["mlp textbook", "float32"][0] == "not measured: OutOfMemoryError: too large"
     assert table["torch compile", "tf32"][0] == "not measured: its process ended: no compiler was found"
-    assert table["torch graph", "tf32"][0] == "not measured: it was not ready in time."
+    assert table["torch compile graph", "tf32"][0] == "not measured: it was not ready in time."
     assert table["torch graph channels_last", "tf32"][0].startswith("4.000")  # of the rounds before it was lost
+
+
+SLOW = PRETENDER.replace("for turn, line", "time.sleep(0.3)\nfor turn, line").replace(
+    "    print(", "    time.sleep(0.2); print("
+)
+
+
+def start_slowly(tmp_path, *flags):
+    """Start the program with workers that take 0.2 seconds a turn."""
+    (tmp_path / "worker.py").write_text(SLOW)
+    lines = [
+        "import pathlib, sys, benchmark_gpu",
+        f"benchmark_gpu.WORKER = pathlib.Path({str(tmp_path / 'worker.py')!r})",
+        "benchmark_gpu.gpu_problem = lambda: 'none, but pretended'",
+        "benchmark_gpu.torch_problem = lambda options: None",
+        "from mlp.commands.command_line import start",
+        "start(lambda: benchmark_gpu.main(sys.argv[1:]))",
+    ]
+    (tmp_path / "slow.py").write_text("\n".join(lines))
+    path = os.pathsep.join(map(str, (benchmark_gpu.WORKER.parent, benchmark_gpu.WORKER.parents[1])))
+    command = [sys.executable, str(tmp_path / "slow.py"), *NETS, "--against", "eager", *flags]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_measured_stands_in_the_table_after_an_interrupt(tmp_path, sent):
+    numbers = tmp_path / "numbers.json"
+    process = start_slowly(tmp_path, "--rounds", "500", "--json", str(numbers))
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if ", round 2," in line:
+            break
+    process.send_signal(sent)
+    lines += process.communicate()[0].splitlines()
+    assert process.returncode == 128 + sent
+    table = cells("\n".join(lines))
+    assert table["torch eager", "float32"][0].startswith("5.000")
+    assert table["torch eager", "tf32"][0] == "not measured: it was interrupted before."
+    assert table["mlp cuda", "float32"][0] == "not measured: none, but pretended"
+    records = {(r["variant"], r["precision"]): r["seconds"] for r in json.loads(numbers.read_text())}
+    assert len(records["torch eager", "float32"]) >= 2 and records["torch eager", "tf32"] == []
+
+
+def test_the_clock_starts_with_the_program(monkeypatch, capsys):
+    """A slow import is part of the time limit."""
+    monkeypatch.setattr(benchmark_gpu, "gpu_problem", lambda: None)
+    monkeypatch.setattr(benchmark_gpu, "list_gpus", lambda: [pretended_card()])
+    seen = []
+    monkeypatch.setattr(
+        benchmark_gpu, "measure", lambda group, results, reasons, options: seen.append(options.deadline)
+    )
+    assert benchmark_gpu.main([*NETS, "--against", "none", "--time-limit", "7"], started=100.0) == 0
+    assert seen == [107.0]
+    assert "not measured: it was interrupted before." in capsys.readouterr().out
 
 
 def pretended_card():
@@ -78,7 +138,7 @@ def pretended_card():
 
 def test_the_real_worker_says_why_it_cannot(monkeypatch, capsys):
     monkeypatch.setattr(benchmark_gpu, "gpu_problem", lambda: None)
-    monkeypatch.setattr(benchmark_gpu, "torch_problem", lambda: "not wanted.")
+    monkeypatch.setattr(benchmark_gpu, "torch_problem", lambda options: "not wanted.")
     monkeypatch.setattr(benchmark_gpu, "list_gpus", lambda: [pretended_card()])
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert benchmark_gpu.main([*NETS, "--against", "none"]) == 0
@@ -123,12 +183,10 @@ def test_a_turn_is_long_enough_to_be_timed():
 
 @pytest.mark.oracle
 @pytest.mark.parametrize("variant", ["torch eager", "torch eager channels_last"])
-def test_the_networks_of_pytorch(variant, monkeypatch):
-    torch = pytest.importorskip("torch")
-    monkeypatch.setattr(benchmark_gpu_worker, "GPU", "cpu")
-    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+def test_the_networks_of_pytorch(variant):
+    pytest.importorskip("torch")
     x = np.random.default_rng(0).standard_normal((4, 32, 32, 3), dtype=np.float32)
-    net = benchmark_gpu_worker.TorchNet(variant, "float32", "vgg08_bn", x, np.arange(4))
+    net = benchmark_gpu_worker.TorchNet("cpu", variant, "float32", "vgg08_bn", x, np.arange(4))
     before = float(net.total)
     net.step()
     assert 0 < before < float(net.total)

@@ -1,97 +1,206 @@
-"""scripts/gpu_check.sh: the table is always printed, last, and says of each part its result or why there is none.
+"""scripts/gpu_check.sh: whatever happens, the table has what was measured, and says why the rest was not.
 
-A pretended Python answers for the programs that the script calls.
+First with a pretended Python that answers at once for the programs that the stages call; then, slowly, with the
+programs themselves on the emulated device, interrupted in the middle.
 """
 
 import os
+import re
 import shutil
+import signal
 import subprocess
+import sys
+import tarfile
+import time
 from pathlib import Path
 
+import gpu_check_tools
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BASH = shutil.which("bash")
-pytestmark = pytest.mark.skipif(not (BASH and shutil.which("timeout")), reason="bash and timeout are needed")
+pytestmark = pytest.mark.skipif(not (BASH and os.name == "posix"), reason="bash and process groups are needed")
 
 WITH_A_GPU = """#!/bin/sh
 case "$*" in
-*"-m pytest"*) echo "....F"; echo "1 failed, 4 passed in 2.00s"; exit 1 ;;
+*"-m pytest"*|*pytest.main*) echo "tests/a.py::test_a PASSED [ 50%]"; echo "tests/a.py::test_b FAILED [100%]"
+    echo "FAILED tests/a.py::test_b"; echo "========= ERROR SUMMARY: 0 errors"; exit 1 ;;
 *devices.py*) echo "cpu     Pretended, 16 threads"; echo "device  name"; echo "cuda:0  NVIDIA H200   9.0" ;;
+*load_kernels*) echo "compiled in 5.0 s" ;;
 *benchmark_gpu.py*)
-    echo "| net | variant | precision | ms a step | images/s | mlp cuda / it |"
-    echo "| vgg08_bn | mlp cuda | float32 | 2.000 [1.900..2.100] | 50,000 |  |"
-    echo "| vgg08_bn | torch eager channels_last | tf32 | 5.000 [5.000..5.000] | 20,000 | 0.40 |"
-    echo "| vgg08_bn | torch graph | tf32 | not measured: the time was up. |  |  |" ;;
+    echo '[{"net": "n", "variant": "mlp cuda", "precision": "float32", "seconds": [0.002, 0.003, 0.0019], "ratio": null,
+    "problem": null}, {"net": "n", "variant": "torch compile", "precision": "tf32", "seconds": [0.004], "ratio": 0.5,
+    "problem": null}, {"net": "n", "variant": "torch graph", "precision": "tf32", "seconds": [], "ratio": null,
+    "problem": "no | luck."}]' > "$(echo "$*" | sed 's/.*--json \\([^ ]*\\).*/\\1/')" ;;
+*benchmark_gpu_kernels.py*)
+    echo '{"step_ms": 2.5, "kernels": [{"kernel": "a", "in_a_step": 2, "us": 10.0},
+    {"kernel": "b", "in_a_step": 1, "us": 700.0}, {"kernel": "a", "in_a_step": 1, "us": 30.0}]}' \\
+    > "$(echo "$*" | sed 's/.*--json \\([^ ]*\\).*/\\1/')" ;;
 *train.py*)
     for out; do :; done
     mkdir -p "$out"
     echo "epoch,train_loss,train_acc,val_loss,val_acc,learning_rate,seconds" > "$out/metrics.csv"
-    echo "1,4.5,0.01,4.6,0.02,0.001,3.04" >> "$out/metrics.csv"
+    echo "1,4.5,0.01,4.6,0.02,0.001,$$" >> "$out/metrics.csv"
     echo "2,4.25,0.01,4.6,0.1234,0.001,1.5" >> "$out/metrics.csv" ;;
-*benchmark.py*)
-    echo "| net | batch | ours, s | ours / torch NCHW | peak MB |"
-    echo "| vgg38_bn_rc | 100 | 0.100 [0.1..0.1] | 0.70 [0.6..0.8] | 500 |" ;;
-*) echo "Python 3.12" ;;
 esac
 """
 WITHOUT = """#!/bin/sh
 case "$*" in
 *devices.py*) echo "cpu     Pretended, 2 threads"; echo "no GPU  there is none: buy one."; exit 1 ;;
 *benchmark_gpu.py*) echo "Traceback"; echo "ModuleNotFoundError: No module named 'tqdm'"; exit 1 ;;
-*) echo "Python 3.12" ;;
 esac
 """
 
 
-def check(tmp_path, python, cores):
-    """Run the script; return its exit status, what it printed, and the table it wrote."""
+def environment(tmp_path, **more):
+    kept = {name: value for name, value in os.environ.items() if name not in ("MLP_DATA_DIR", "PYTHONPATH")}
+    return {**kept, "OUT": str(tmp_path / "out"), **more}
+
+
+def check(tmp_path, python, *stages):
+    """Run the stages with a pretended Python; return the exit status and {(stage, what): result}."""
+    pretended, real = tmp_path / "python", sys.executable
+    pretended.write_text(python.replace('case "$*" in', f'case "$*" in\n*gpu_check.py*) exec {real} "$@" ;;', 1))
+    pretended.chmod(0o755)
+    command = [BASH, str(ROOT / "scripts" / "gpu_check.sh"), *stages]
+    given = environment(tmp_path, PYTHON=str(pretended))
+    done = subprocess.run(command, env=given, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.returncode, rows(tmp_path)
+
+
+def rows(tmp_path):
+    lines = (tmp_path / "out" / "gpu_check.md").read_text().splitlines()
+    assert lines[:2] == ["| stage | what | result |", "| --- | --- | --- |"]
+    cells = [line.strip("| ").split(" | ") for line in lines[2:]]
+    assert all(len(row) == 3 for row in cells), cells
+    return {(stage, what): result for stage, what, result in cells}
+
+
+def names_in_archive(tmp_path):
+    with tarfile.open(tmp_path / "out" / "gpu_check.tar.gz") as archive:
+        return archive.getnames()
+
+
+def test_its_syntax_and_help():
+    assert subprocess.run([BASH, "-n", str(ROOT / "scripts" / "gpu_check.sh")], check=False).returncode == 0
+    shown = [BASH, str(ROOT / "scripts" / "gpu_check.sh"), "--help"]
+    text = subprocess.run(
+        shown, env={**os.environ, "PYTHON": sys.executable}, capture_output=True, text=True, check=True
+    ).stdout
+    assert "gpu_check.sh sanitize" in text and "--small" in text and "set -u" not in text
+
+
+def test_smoke_with_a_gpu(tmp_path):
+    status, table = check(tmp_path, WITH_A_GPU, "smoke")
+    assert status == 1  # a test failed
+    assert table.pop(("smoke", "versions")).startswith("Python 3.")
+    assert table == {
+        ("smoke", "GPU"): "cuda:0 NVIDIA H200 9.0",
+        ("smoke", "CPU"): "Pretended, 16 threads",
+        ("smoke", "kernels"): "compiled in 5.0 s",
+        ("smoke", "tests of kernels"): "1 passed, 1 failed, ERROR SUMMARY: 0 errors, tests/a.py::test_b",
+        ("smoke", "vgg38_bn_rc, batch 100, float32: mlp cuda"): "2.000 [1.900..3.000] ms a step",
+        ("smoke", "vgg38_bn_rc, batch 100, tf32: torch compile"): "4.000 [4.000..4.000] ms a step; "
+        "mlp cuda takes 0.50 of it",
+        ("smoke", "vgg38_bn_rc, batch 100, tf32: torch graph"): "not measured: no / luck.",
+        **{("smoke", f"step, {p}"): "2.500 ms as a graph; kernels 0.750 ms" for p in ("float32", "tf32")},
+        **{("smoke", f"b, {p}"): "700 us of a step" for p in ("float32", "tf32")},
+        **{("smoke", f"a, {p}"): "50 us of a step" for p in ("float32", "tf32")},
+    }
+    assert {"gpu_check/smoke-tests.log", "gpu_check/smoke-benchmark.json"} <= set(names_in_archive(tmp_path))
+
+
+def test_a_second_call_continues_table_and_archive(tmp_path):
+    _, first = check(tmp_path, WITH_A_GPU, "torch")
+    status, table = check(tmp_path, WITH_A_GPU, "train")
+    assert status == 0
+    assert first.items() <= table.items()
+    assert table["train", "training, float32"] == "2 epochs, " + re.sub(
+        "^2 epochs, ", "", table["train", "training, float32"]
+    )
+    assert table["train", "training, float32"].endswith("1.5 s; training loss 4.250, validation accuracy 12.3%")
+    assert table["train", "two epochs again, all but their seconds"] == "the same to the last digit in 2 epochs"
+    assert {"gpu_check/torch-benchmark.json", "gpu_check/run-tf32/metrics.csv"} <= set(names_in_archive(tmp_path))
+
+
+def test_runs_that_differ_are_told(tmp_path):
+    unsteady = WITH_A_GPU.replace("2,4.25,", "2,4.$$,")
+    status, table = check(tmp_path, unsteady, "train")
+    assert status == 1
+    assert table["train", "two epochs again, all but their seconds"] == "DIFFERENT in epoch 2: train_loss"
+
+
+def test_without_a_gpu_and_with_packages_missing(tmp_path):
+    status, table = check(tmp_path, WITHOUT)
+    assert status == 1
+    for stage in ("smoke", "torch", "train", "sanitize"):
+        assert table[stage, "GPU"] == "not measured: there is none: buy one."
+    assert table["train", "training of VGG38 BN+RC"] == "not measured: there is none: buy one."
+    assert table["sanitize", "compute-sanitizer memcheck"] == "not measured: there is none: buy one."
+    assert table["torch", "benchmark"] == "not measured: ModuleNotFoundError: No module named 'tqdm'"
+
+
+def test_a_stage_that_there_is_not(tmp_path):
+    command = [sys.executable, str(ROOT / "scripts" / "gpu_check.py"), "smok"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "there is no stage 'smok'" in done.stderr
+
+
+def test_data_in_three_pieces(tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu_check_tools, "ROOT", tmp_path)
+    source = tmp_path / "data" / "cifar-100-python"
+    source.mkdir(parents=True)
+    contents = {name: os.urandom(1000 + len(name)) for name in ("meta", "test", "train")}
+    for name, content in contents.items():
+        (source / name).write_bytes(content)
+    paths = gpu_check_tools.write_pieces(tmp_path / "data")
+    assert [path.name for path in paths] == ["cifar100.tar.gz.1", "cifar100.tar.gz.2", "cifar100.tar.gz.3"]
+    assert gpu_check_tools.join_pieces(tmp_path / "there")
+    for name, content in contents.items():
+        assert (tmp_path / "there" / "cifar-100-python" / name).read_bytes() == content
+    paths[1].unlink()
+    assert not gpu_check_tools.join_pieces(tmp_path / "elsewhere")
+
+
+# --- the programs themselves, on the emulated device ------------------------------------------------------------------
+
+NUMBER = {  # what stands in the table of a stage as soon as it has measured something
+    "smoke": r"tests of kernels \| \d+ passed|ms a step",
+    "torch": r"torch eager \| [\d.]+ \[.*ms a step",
+    "train": r"training, float32 \| \d epochs",
+    "sanitize": r"memcheck of kernels \| \d+ passed",
+}
+SECONDS = {"smoke": 120, "torch": 240, "train": 180, "sanitize": 120}  # the limits that are promised
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", SECONDS)
+def test_a_stage_that_is_interrupted_in_the_middle(tmp_path, stage, library_folder):
+    """As soon as a number is known; at the latest at half of its time, on a machine that is fast enough."""
+    if shutil.which("g++") is None:
+        pytest.skip("g++ is not installed")
     commands = tmp_path / "commands"
     commands.mkdir()
-    for name, text in {"python": python, "nproc": f"#!/bin/sh\necho {cores}\n"}.items():
-        (commands / name).write_text(text)
-        (commands / name).chmod(0o755)
-    out = tmp_path / "out"
-    environment = {**os.environ, "OUT": str(out), "PYTHON": str(commands / "python")}
-    environment["PATH"] = f"{commands}{os.pathsep}{environment['PATH']}"
-    environment.pop("MLP_DATA_DIR", None)
-    command = [BASH, str(ROOT / "scripts" / "gpu_check.sh")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    table = (out / "gpu_check.md").read_text()
-    assert done.stdout.endswith(table)
-    assert done.stderr == ""
-    return done.returncode, table.splitlines()
-
-
-def test_its_syntax():
-    assert subprocess.run([BASH, "-n", str(ROOT / "scripts" / "gpu_check.sh")], check=False).returncode == 0
-
-
-def test_with_a_gpu(tmp_path):
-    status, table = check(tmp_path, WITH_A_GPU, cores=16)
-    assert status == 1  # a test failed
-    assert table == [
-        "| what | result |",
-        "| --- | --- |",
-        "| GPU | cuda:0 NVIDIA H200 9.0 |",
-        "| CPU | Pretended, 16 threads |",
-        "| versions | Python 3.12 |",
-        "| GPU tests | 1 failed, 4 passed in 2.00s |",
-        "| vgg08_bn, batch 100, float32: mlp cuda | 2.000 [1.900..2.100] ms a step |",
-        "| vgg08_bn, batch 100, tf32: torch eager channels_last | 5.000 [5.000..5.000] ms a step; "
-        "mlp cuda takes 0.40 of it |",
-        "| vgg08_bn, batch 100, tf32: torch graph | not measured: the time was up. |",
-        "| training of VGG38 BN+RC, synthetic | 2 epochs, 3.0 1.5 s; training loss 4.250, validation accuracy 12.3% |",
-        "| CPU, VGG38 BN+RC, batch 100, 16 threads | ours, s 0.100 [0.1..0.1]; ours / torch NCHW 0.70 [0.6..0.8]; "
-        "peak MB 500 |",
-    ]
-
-
-def test_without_one_and_with_packages_missing(tmp_path):
-    status, table = check(tmp_path, WITHOUT, cores=2)
-    assert status == 1
-    results = dict(line.strip("| ").split(" | ") for line in table[2:])
-    for what in ("GPU", "GPU tests", "training of VGG38 BN+RC, synthetic"):
-        assert results[what] == "not measured: there is none: buy one."
-    assert results["GPU benchmark"] == "not measured: ModuleNotFoundError: No module named 'tqdm'"
-    assert results["CPU, VGG38 BN+RC, batch 100, 2 threads"].startswith("not measured: ")
+    (commands / "compute-sanitizer").write_text('#!/bin/sh\nshift 2\nexec "$@"\n')
+    (commands / "compute-sanitizer").chmod(0o755)
+    given = environment(
+        tmp_path, PYTHON=sys.executable, PYTHONPATH=str(ROOT / "tests" / "engine" / "pretended_gpu"),
+        PATH=f"{commands}{os.pathsep}{os.environ['PATH']}", EMULATION_FOLDER=str(library_folder),
+    )  # fmt: skip
+    command = [BASH, str(ROOT / "scripts" / "gpu_check.sh"), "--small", stage]
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(command, env=given, stdout=said, stderr=subprocess.STDOUT)
+        table, measured = tmp_path / "out" / "gpu_check.md", None
+        while process.poll() is None and not measured:
+            time.sleep(0.2)
+            measured = re.search(NUMBER[stage], table.read_text()) if table.exists() else None
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(60)
+    text = (tmp_path / "said").read_text()
+    assert measured, text
+    assert re.search(NUMBER[stage], table.read_text()), text
+    assert status in (0, 1, 130), text
+    assert rows(tmp_path)[stage, "GPU"].startswith("cuda:0")
+    assert f"gpu_check/{stage}-devices.log" in names_in_archive(tmp_path)
+    assert text.rstrip().endswith("gpu_check.tar.gz")
