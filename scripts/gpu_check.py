@@ -134,8 +134,8 @@ def tests(check, part, seconds, start, which, files):
     """Run tests; the row counts those that are over, and names what failed and what a sanitizer found."""
 
     def read(log, ended):
-        counts = [f"{log.count(f' {word}')} {word.lower()}" for word in ("PASSED", "FAILED", "ERROR")]
-        counts = [count for count in counts if not count.startswith("0 ")]
+        words = re.findall(r"^tests/.* (PASSED|FAILED|ERROR)\b", log, re.M)
+        counts = [f"{words.count(word)} {word.lower()}" for word in dict.fromkeys(words)]
         failed = re.findall(r"^FAILED (\S+)", log, re.M)
         found = re.findall(r"ERROR SUMMARY: .*|RACECHECK SUMMARY: .*", log)[-1:]
         found += re.findall(r"========= (Invalid [^\n]*|Error: [^\n]*)", log)[:3]

@@ -16,7 +16,7 @@ from mlp.engine.cuda.gpu import Gpu
 from mlp.engine.cuda.source import joined_source
 
 ADDERS = ("exact", "aligned")
-CLAIM = 2e-7  # of the size of a weight gradient; a rounding of float32 is 0.6e-7
+CLAIM = 2e-7  # of the size of a weight gradient, for what the tensor cores add; a rounding of float32 is 0.6e-7
 
 
 def images(N, C, seed, mean):
@@ -25,7 +25,10 @@ def images(N, C, seed, mean):
 
 
 def weight_gradient_error(module, adder, N, C, F, blocks, precision="float32"):
-    """Return how far off the gradient of the weights (3, 3, C, F) is, relative to its size."""
+    """Return how far off the gradient of the weights (3, 3, C, F) is, relative to its size.
+
+    Two numbers: of the blocks' parts added in float64, and of the gradient as it is, added in float32.
+    """
     gpu = Gpu("cuda:0", precision, PoisonedNumpy(), module)
     x, grad = images(N, C, 0, 0.3), images(N, F, 1, 0.0)
     rows, together = tiling(GRADIENT_PIXELS, 32, 32)
@@ -40,7 +43,8 @@ def weight_gradient_error(module, adder, N, C, F, blocks, precision="float32"):
     state = np.ones(1, np.float32)
     args = (partials, state, weight, blocks, C, C, F)
     gpu.launch("sum_weight_gradient", (-(-weight.size // 32),), 1024, args, 4096)()
-    return relative(weight, expected_weight_gradient(x, grad))
+    expected = expected_weight_gradient(x, grad)
+    return relative(partials.sum(0, dtype=np.float64).reshape(expected.shape), expected), relative(weight, expected)
 
 
 def expected_weight_gradient(x, grad):
@@ -58,9 +62,9 @@ def relative(found, expected):
 @pytest.mark.parametrize("adder", ADDERS)
 @pytest.mark.parametrize("C, N, blocks", [(8, 100, 2 * H200), (32, 9, 24)], ids=str)
 def test_weight_gradients_are_as_exact_as_float32(emulated, adder, C, N, blocks):
-    error = weight_gradient_error(emulated, adder, N, C, C, blocks)
-    print(f"weight gradient, {C} channels, {adder}: {error:.1e}")
-    assert error < CLAIM
+    parts, whole = weight_gradient_error(emulated, adder, N, C, C, blocks)
+    print(f"weight gradient, {C} channels, {adder}: parts {parts:.1e}, whole {whole:.1e}")
+    assert parts < CLAIM and whole < 1.5 * CLAIM
 
 
 @pytest.mark.slow
@@ -73,9 +77,10 @@ def test_without_short_runs_they_are_not(library_folder, adder):
     for original, one_run in (("SPLIT ? run[n] : sums[m][n]", "sums[m][n]"), ("+= run[n][i];", "+= 0.f;")):
         assert text.count(original) == 1
         text = text.replace(original, one_run)
-    error = weight_gradient_error(EmulatedModule(text, library_folder, optimize=False), adder, 24, 8, 8, 64)
-    print(f"weight gradient in one run, {adder}: {error:.1e}")
-    assert error > 2 * CLAIM
+    module = EmulatedModule(text, library_folder, optimize=False)
+    parts, whole = weight_gradient_error(module, adder, 24, 8, 8, 64)
+    print(f"weight gradient in one run, {adder}: parts {parts:.1e}, whole {whole:.1e}")
+    assert parts > 2 * CLAIM
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from mlp.models.deep_supervision import DeepSupervision, taps_of
 from mlp.training import Trainer
 
 GPU, CLASSES, SHAPE = "cuda:0", 5, (4, 8, 8, 3)
-TOLERANCE = {"float32": 5e-5, "tf32": 3e-2}  # of a whole network
+TOLERANCE = {"float32": 1e-4, "tf32": 3e-2}  # of a whole network, whose norms of 16 numbers enlarge roundings
 
 
 def small_vgg(depth=14, **settings):
