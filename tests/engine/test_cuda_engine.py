@@ -136,6 +136,21 @@ def test_companions(library):
         assert relative_error(found[name], gradients[name], largest) < TOLERANCE["float32"], name
 
 
+def test_settings_may_be_whole_numbers(library):
+    """A kernel's float must not get the bits of an integer."""
+
+    def model():
+        made = small_vgg(8)
+        for _, layer in made.named_layers():
+            if type(layer) is BatchNorm:
+                layer.eps, layer.momentum = 1, 1
+        return made
+
+    loss = SoftmaxCrossEntropy()
+    loss.label_smoothing = 0
+    compare(model, loss=loss, steps=1)
+
+
 def test_vgg_in_tf32(library):
     compare(lambda: small_vgg(8, norm="none"), precision="tf32", steps=1)
 

@@ -166,7 +166,7 @@ def test_data_in_three_pieces(tmp_path, monkeypatch):
 # --- the programs themselves, on the emulated device ------------------------------------------------------------------
 
 NUMBER = {  # what stands in the table of a stage as soon as it has measured something
-    "smoke": r"tests of kernels \| \d+ passed|ms a step",
+    "smoke": r"tests of kernels \| \d+ passed[^|]*\|\n(.*\n)*.*mlp cuda \| [\d.]+ \[.*ms a step",
     "torch": r"torch eager \| [\d.]+ \[.*ms a step",
     "train": r"training, float32 \| \d epochs",
     "sanitize": r"memcheck of kernels \| \d+ passed",

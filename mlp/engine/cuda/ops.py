@@ -82,7 +82,7 @@ class PointwiseOp(Pointwise, LaunchedOp):
 
     def prepare(self, plan: Any) -> None:
         self.rows, self.C = plan.images * self.inputs[0].size // self.inputs[0].shape[-1], self.inputs[0].shape[-1]
-        self.kernel_slope = 1.0 if self.slope is None else self.slope
+        self.kernel_slope = 1.0 if self.slope is None else float(self.slope)
         self.moments = None
         if self.norm is not None:
             if plan.training and self.rows < 2:
@@ -109,7 +109,7 @@ class PointwiseOp(Pointwise, LaunchedOp):
         return [*steps, self._pass(plan, "pointwise", (y, self.moments, *parameters, shortcut, self.output.data))]
 
     def _running_moments(self, plan: Any) -> Step:
-        args = (self.norm.running_mean, self.norm.running_var, self.moments, self.C, self.norm.eps)
+        args = (self.norm.running_mean, self.norm.running_var, self.moments, self.C, float(self.norm.eps))
         return plan.gpu.launch("normalization_from_running", (-(-self.C // 256),), 256, args)
 
     def _training_moments(self, plan: Any) -> list[Step]:
@@ -125,7 +125,7 @@ class PointwiseOp(Pointwise, LaunchedOp):
             steps = [gpu.launch("normalization_statistics", (blocks,), threads, sums, 16 * threads + 4 * self.C)]
         running = norm.running_mean, norm.running_var
         sizes = (len(partials), self.rows, self.C)
-        args = (partials, plan.state, self.moments, *running, *sizes, norm.eps, norm.momentum)
+        args = (partials, plan.state, self.moments, *running, *sizes, float(norm.eps), float(norm.momentum))
         return [*steps, gpu.launch("normalization_finish", (-(-self.C // 32),), 1024, args, 4096)]
 
     def backward(self, plan: Any) -> list[Step]:
@@ -246,7 +246,7 @@ class HeadOp(LaunchedOp):
         C, K, pixels = layer.in_features, layer.out_features, x.size // (N * layer.in_features)
         bias = layer.bias.data if layer.bias is not None else None
         outputs = (self.pooled, self.output.data, self.grad_logits, self.losses, self.right)
-        sizes = (pixels, C, K, self.loss.label_smoothing, 1.0 / N)
+        sizes = (pixels, C, K, float(self.loss.label_smoothing), 1.0 / N)
         args = (x, layer.weight.data, bias, plan.targets, *outputs, *sizes)
         return [
             plan.gpu.launch("head_forward", (N,), 128, args, 4 * (C + K + 32)),
