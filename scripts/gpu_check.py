@@ -144,7 +144,7 @@ def tests(check, part, seconds, start, which, files):
             return []
         return [(f"{part} of kernels", text + remark(ended))]
 
-    options = ["-o", "addopts=", "-v", "-m", "gpu", "-k", which, "-W", "default", "-p", "no:cacheprovider", *files]
+    options = ["-vv", "-m", "gpu", "-k", which, "-W", "default", "-p", "no:cacheprovider", *files]
     status = check.run(part, seconds, ["/usr/bin/env", "CUPY_ACCELERATORS=", *absolute(check, start), *options], read)
     check.failed = check.failed or status not in (0, None)
 

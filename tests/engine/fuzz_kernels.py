@@ -24,7 +24,7 @@ from mlp.engine.cuda.ops import AveragePoolOp, PointwiseOp
 from mlp.engine.cuda.source import joined_source
 from mlp.layers import AvgPool2d, BatchNorm, LeakyReLU
 
-TOLERANCE = {"float32": 1e-4, "tf32": 2e-2}  # a norm of few numbers enlarges roundings
+TOLERANCE = {"float32": 1e-4, "tf32": 5e-2}  # norms of few numbers enlarge roundings; a mistake is of size 1
 LARGEST = 300_000  # N H W C F: about a second in emulation
 CHANNELS = (8, 16, 24, 32, 40, 48, 64, 96)
 
@@ -48,7 +48,7 @@ class Case:
         if "norm" in self.then:
             layers.append(BatchNorm(self.F))
         if "activation" in self.then:
-            layers.append(LeakyReLU(0.3))
+            layers.append(LeakyReLU(0.7))  # a small slope makes much of a rounding around zero
         return [*layers, AvgPool2d(2)] if self.then == "pool" else layers
 
     def ops(self):
