@@ -1,11 +1,21 @@
 """Checks of settings: each returns the value, or raises a ConfigurationError with the name, the range and the value."""
 
+import re
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
-from mlp.errors import ConfigurationError, OtherNameError
+from mlp.errors import ConfigurationError, MlpError, OtherNameError
+
+
+class NoShallowCopy:
+    """Base class of what holds arrays. A shallow copy would share them: training one would change the other."""
+
+    def __copy__(self) -> NoReturn:
+        raise MlpError(
+            f"copy.copy would give a second {type(self).__name__} with the arrays of the first: write copy.deepcopy"
+        )
 
 
 def positive(name: str, value: float) -> float:
@@ -40,6 +50,24 @@ def choose(name: str, value: str, choices: Collection[str]) -> str:
     """Return `value`; an error unless it is one of `choices`."""
     if value not in choices:
         raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+    return value
+
+
+def quick_pattern(name: str, value: str) -> str:
+    """Return `value`; an error unless it is a regular expression that is found, or not found, in an instant.
+
+    Python tries all ways in which an expression may fit a text: (a+)+$ takes a second for aaaaaaaaaaaaaaaaaaaaaaab, and
+    a year for a text twice as long. Nothing grows like that with few groups, none of them repeated, and few repeats.
+    """
+    try:
+        re.compile(value)
+    except (re.error, RecursionError, OverflowError, MemoryError) as error:
+        raise ConfigurationError(f"{name} must be a regular expression, got {value[:80]!r}: {error}") from None
+    if value.count("(") > 4 or len(re.findall(r"[*+?{]", value)) > 2 or re.search(r"\)[*+?{]", value):
+        raise ConfigurationError(
+            f"{name} may have at most four groups (...), at most two of * + ? {{n}}, none of these after a group: "
+            f"finding it in a name could take for ever; got {value[:80]!r}: write, for example, '(gamma|beta|bias)$'"
+        )
     return value
 
 

@@ -9,6 +9,8 @@ import sysconfig
 import traceback
 from pathlib import Path
 
+LONGEST_EXCERPT = 300  # characters
+
 
 class MlpError(Exception):
     """Base of all errors that tell a user what to change.
@@ -91,6 +93,11 @@ def text_of(error: BaseException) -> str:
         return str(error)
     except Exception:
         return ""
+
+
+def excerpt(text: str) -> str:
+    """Return a text for a message, or its beginning if it is long: what is wrong with a file may quote the file."""
+    return text if len(text) <= LONGEST_EXCERPT else f"{text[:LONGEST_EXCERPT]} ..."
 
 
 def place_of(error: BaseException) -> str:

@@ -115,12 +115,18 @@ def to_torch_arrays(model: Layer) -> dict[str, Array]:
     model = without_companions(model)
     state, arrays = model.state_dict(), {}
     check_known(model)
+
+    def put(name: str, array: Array) -> None:
+        if name in arrays:
+            raise ConfigurationError(f"PyTorch would get {name!r} twice: give torch_names a name for each array")
+        arrays[name] = array
+
     for path, layer in model.named_layers():
         for name, there, axes in torch_names(layer):
             array = state[join(path, name)]
-            arrays[join(path, there)] = np.asarray(array if axes is None else array.transpose(axes), order="C")
+            put(join(path, there), np.asarray(array if axes is None else array.transpose(axes), order="C"))
         if isinstance(layer, BatchNorm):
-            arrays[join(path, COUNTER)] = np.zeros((), np.int64)
+            put(join(path, COUNTER), np.zeros((), np.int64))
     return arrays
 
 

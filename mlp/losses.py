@@ -81,6 +81,9 @@ class Loss:
         """Drop what forward kept, for a backward that will not come."""
         self._kept = None
 
+    def check_model(self, model: Any) -> None:
+        """Called before training; a loss that looks into a model raises an error unless it is this one."""
+
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Called before each epoch of training, 0 .. epochs - 1; a loss that changes with it takes note."""
 

@@ -1,190 +1,168 @@
-"""Hurt run folders and kill runs, many times, and count what becomes of them.
+"""Damage what is read and kill what runs, many times, and count what becomes of it.
 
-    python scripts/campaign.py                      1,000 malformed files, 200 kills: some minutes on two cores
-    python scripts/campaign.py --inputs 50 --kills 8
+    python scripts/campaign.py                              1,000 malformed inputs, 200 kills: minutes on two cores
+    python scripts/campaign.py --inputs 100 --kills 16
+    python scripts/campaign.py --case "MNIST idx:17"        one input once more, with its error
 
-A malformed file must be read rightly or refused by an error of mlp.errors; a killed run must continue, and end with the
-same numbers as one that was never killed. Everything is drawn from --seed. Needs a system with fork.
+A malformed input must be read rightly or refused by an error of mlp in one short message: no other error, no hang, no
+memory beyond all bounds. A killed run must continue, and end with the numbers of one that was never killed. All that is
+drawn follows from --seed, whatever --jobs is. It ends with status 1 if something is wrong. Needs a system with fork.
 """
 
-import json
 import os
+import random
+import re
 import shutil
-import signal
-import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is loaded: the matrices are tiny, and workers are forked
 
-from mlp.commands.command_line import CommandLine, run_command, start
+from campaign_damage import damage
+from campaign_inputs import BASES, Kind, data_kinds, other_kinds, run_kinds
+from campaign_kills import count_events, draw_nothing, kill_case, write_images
+from campaign_workers import Case, Outcomes, run_cases
+
+from mlp.commands.command_line import CommandLine, start
+from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import MlpError
-from mlp.experiments import run
-from mlp.experiments.comparison import read_run
-from mlp.experiments.inference import evaluate_run
-from mlp.files.stored import read_arrays
+from mlp.experiments.run import SaveFigures
 
-FILES = ("config.json", "metrics.csv", "gradient_flow.npz", "checkpoint-latest.npz", "checkpoint-best.npz", "test.json")
-VALUES = (None, True, -1, 0, 10**400, 1e308, "", "x", [], {}, [[]], float("nan"), "\udcff", "$x_$", 2**63)
-WHOLE = (b"", b"[]", b"null", b"[" * 50_000, b"\xff" * 100, b"PK\x03\x04", b"epoch\n", b"\xef\xbb\xbf", b"9" * 5_000)
-SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-SETTINGS = {"filters": 2, "batch_size": 10, "epochs": 3, "limit_train": 40, "limit_valid": 10, "dataset": "synthetic"}
+LONGEST = 1500  # characters of an error; commands show the first thousand
+EXAMPLES = 3  # of each way in which something is wrong
 
 
-def make_run(folder: Path, **options: Any) -> None:
-    """Train, or continue, without a word and without pictures."""
-    from mlp.experiments.run import SaveFigures
-
-    SaveFigures.draw = lambda self, history: None  # type: ignore[method-assign]  a second each
-    with open(os.devnull, "w") as nowhere:
-        out, sys.stdout = sys.stdout, nowhere
-        try:
-            run(folder, SETTINGS, resume=True, threads=1, **options)
-        finally:
-            sys.stdout = out
-
-
-def replaced(value: Any, rng: np.random.Generator) -> Any:
-    """Return a JSON value with one value in it replaced."""
-    if isinstance(value, dict) and value and rng.random() < 0.9:
-        name = list(value)[rng.integers(len(value))]
-        return {**value, name: replaced(value[name], rng)}
-    return VALUES[rng.integers(len(VALUES))]
+def input_case(case: Case, place: Path, *, kinds: dict[str, Kind], bases: Path, seed: int) -> str:
+    """Damage a file and let everybody read it; return the outcome."""
+    name, number = case
+    kind, folder = kinds[name], place / "input"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(bases / kind.base, folder)
+    damage(folder / kind.file, random.Random(f"{seed} {name} {number}"))
+    outcomes = {outcome_of(partial(read, folder)) for read in kind.read}
+    wrong = sorted(outcome for outcome in outcomes if outcome.startswith("WRONG"))
+    return wrong[0] if wrong else "refused" if "refused" in outcomes else "read"
 
 
-def hurt(path: Path, rng: np.random.Generator) -> None:
-    """Damage a file in one of five ways."""
-    content = path.read_bytes() if path.exists() else b'{"test_loss": 1.0, "test_acc": 0.5}'
-    kind = rng.integers(5)
-    if kind == 0:
-        content = content[: rng.integers(len(content) + 1)]
-    elif kind == 1:
-        array = bytearray(content)
-        for _ in range(rng.integers(1, 9)):
-            array[rng.integers(len(array))] = rng.integers(256)
-        content = bytes(array)
-    elif kind == 2:
-        content = WHOLE[rng.integers(len(WHOLE))]
-    elif path.suffix == ".json":
-        content = json.dumps(replaced(json.loads(content), rng)).encode()
-    elif kind == 3:
-        content = content + content[: rng.integers(len(content))]
-    else:
-        content = b""
-    path.write_bytes(content)
-
-
-def outcome_of_reading(action: Callable[[], Any]) -> str:
+def outcome_of(action: Callable[[], Any]) -> str:
     """Return "read", "refused", or what went wrong."""
     try:
         action()
     except (MlpError, OSError) as error:
-        return "refused" if len(str(error)) < 1500 else "a message without end"
-    except MemoryError:
-        return "refused"
-    except Exception as error:
-        return f"WRONG {type(error).__name__}: {str(error)[:100]}"
+        if len(str(error)) > LONGEST:
+            return f"WRONG: a message of {len(str(error)):,} characters"
+        return "refused" if isinstance(error, MlpError) or error.strerror else f"WRONG: {error!r}"
+    except BaseException as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        return f"WRONG: {type(error).__name__} at {where} ({str(error)[:200]})"
     return "read"
 
 
-def malformed_inputs(place: Path, base: Path, count: int, rng: np.random.Generator) -> Counter[str]:
-    """Hurt a file of a run so many times; return how often what came of it when the run was read and continued."""
-    outcomes: Counter[str] = Counter()
-    for _ in range(count):
-        folder = place / "hurt"
-        shutil.copytree(base, folder)
-        hurt(folder / FILES[rng.integers(len(FILES))], rng)
-        actions = {
-            "compare": lambda folder=folder: read_run(folder),
-            "evaluate": lambda folder=folder: evaluate_run(folder, "valid"),
-            "resume": lambda folder=folder: make_run(folder, stop_after=2),
-        }
-        for name, action in actions.items():
-            begin = time.monotonic()
-            outcomes[f"{name}: {outcome_of_reading(action)}"] += 1
-            if time.monotonic() - begin > 30:
-                outcomes["WRONG took more than 30 s"] += 1
-        shutil.rmtree(folder)
+def make_bases(place: Path, kinds: Mapping[str, Kind]) -> Path:
+    """Write the good files of all kinds, and see that all of them are read: otherwise nothing would be tested."""
+    for base in dict.fromkeys(kind.base for kind in kinds.values()):
+        BASES[base](place / base)
+    for name, kind in kinds.items():
+        for read in kind.read:
+            if kind.base != "flags" and (outcome := outcome_of(partial(read, place / kind.base))) != "read":
+                raise MlpError(f"{name} is {outcome} before it is damaged")
+    return place
+
+
+def all_kinds() -> dict[str, Kind]:
+    """Return every kind of input that can be made here; those of a package that is missing are left out."""
+    return {**data_kinds(), **run_kinds(), **other_kinds()}
+
+
+def malformed_inputs(place: Path, count: int, seed: int, jobs: int) -> Outcomes:
+    """Return the outcomes of so many inputs, evenly over the kinds."""
+    kinds = all_kinds()
+    bases = make_bases(place / "bases", kinds)
+    names = list(kinds)
+    cases = [(names[number % len(names)], number // len(names)) for number in range(count)]
+    do = partial(input_case, kinds=kinds, bases=bases, seed=seed)
+    return run_cases(cases, do, place, jobs=jobs, patience=60.0, title="inputs")
+
+
+def kills(place: Path, count: int, seed: int, jobs: int) -> Outcomes:
+    """Return the outcomes of so many kills: half of them at file events, half at random moments."""
+    data = place / "own.npz"
+    write_images(data)
+    begin = time.monotonic()
+    events = count_events(place, data)
+    seconds = time.monotonic() - begin
+    do = partial(kill_case, seed=seed, data=data, whole=place / "whole", events=events, seconds=seconds)
+    outcomes: Outcomes = {}
+    done = dict.fromkeys(("event", "random"), 0)
+    while (missing := count - sum("ended before" not in outcome for outcome in outcomes.values())) > 0:
+        cases: list[Case] = []
+        for kind, share in (("event", missing - missing // 2), ("random", missing // 2)):
+            cases += [(kind, done[kind] + number) for number in range(share)]
+            done[kind] += share
+        outcomes |= run_cases(cases, do, place, jobs=jobs, patience=120.0, title=f"kills-{len(outcomes)}")
+    print(f"a whole run: {events} file events, {seconds:.1f} s")
     return outcomes
 
 
-def child(folder: Path, number: int | None, at_event: int) -> int:
-    """Fork a process that continues a run, and sends itself a signal when it syncs or renames for the n-th time."""
-    process = os.fork()
-    if process:
-        return process
-    events = []
-
-    def deadly(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            events.append(original)
-            if number is not None and len(events) == at_event:
-                os.kill(os.getpid(), number)
-            return original(*arguments)
-
-        return call
-
-    os.fsync, os.replace = deadly(os.fsync), deadly(os.replace)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    os._exit(run_command(lambda: make_run(folder)))
+def report(outcomes: Outcomes) -> int:
+    """Print how often what came of the cases; return how many are wrong."""
+    counts = Counter((kind, outcome.partition(" (")[0]) for (kind, _), outcome in outcomes.items())
+    for (kind, outcome), times in sorted(counts.items()):
+        print(f"{times:6,}  {kind:20}  {outcome}")
+    shown: Counter[str] = Counter()
+    for (kind, number), outcome in outcomes.items():
+        if outcome.startswith("WRONG"):
+            key = re.sub(r"\d+", "", outcome.partition(" (")[0])
+            shown[key] += 1
+            if shown[key] <= EXAMPLES:
+                print(f"        {kind}:{number}  {outcome}")
+    return sum(shown.values())
 
 
-def numbers_of(folder: Path) -> Any:
-    """Return what two equal runs have in common."""
-    arrays = read_arrays(folder / "checkpoint-latest.npz")
-    weights = {name: array.tobytes() for name, array in arrays.items() if name.startswith(("model/", "rule/"))}
-    return weights, (folder / "test.json").read_text()
-
-
-def kills(place: Path, count: int, rng: np.random.Generator) -> Counter[str]:
-    """Kill runs until there were so many kills; return the counts."""
-    make_run(place / "whole")
-    outcomes: Counter[str] = Counter()
-    expected, number, done = numbers_of(place / "whole"), 0, 0
-    while done < count:
-        name, folder = SIGNALS[done % len(SIGNALS)], place / f"killed{number}"
-        at_random = done % 2 == 0
-        process = child(folder, None if at_random else name, int(rng.integers(1, 40)))
-        if at_random:
-            time.sleep(rng.uniform(0, 1.0))
-            os.kill(process, name)
-        _, status = os.waitpid(process, 0)
-        if os.WIFSIGNALED(status) or os.WEXITSTATUS(status) > 128:
-            done += 1
-            outcomes[name.name] += 1
-        elif os.WEXITSTATUS(status):
-            outcomes[f"WRONG exit status {os.WEXITSTATUS(status)}"] += 1
-            number += 1
-        else:
-            outcomes["finished and equal" if numbers_of(folder) == expected else "WRONG other numbers"] += 1
-            number += 1
-    make_run(place / f"killed{number}")
-    outcomes["finished and equal" if numbers_of(place / f"killed{number}") == expected else "WRONG other numbers"] += 1
-    return outcomes
+def repeat_case(text: str, seed: int) -> int:
+    """Do one input once more, in this process, and show its errors."""
+    name, _, number = text.rpartition(":")
+    kinds = all_kinds()
+    with tempfile.TemporaryDirectory() as place:
+        folder = make_bases(Path(place) / "bases", {name: kinds[name]}) / kinds[name].base
+        damage(folder / kinds[name].file, random.Random(f"{seed} {name} {number}"))
+        print(f"{kinds[name].file}: {(folder / kinds[name].file).read_bytes()[:500]!r}")
+        for read in kinds[name].read:
+            try:
+                print(read(folder))
+            except BaseException:
+                traceback.print_exc()
+    return 0
 
 
 def main() -> int:
     parser = CommandLine(__doc__)
-    parser.add_argument("--inputs", type=int, default=1000, metavar="N", help="malformed files (default: 1000)")
+    parser.add_argument("--inputs", type=int, default=1000, metavar="N", help="malformed inputs (default: 1000)")
     parser.add_argument("--kills", type=int, default=200, metavar="N", help="kills (default: 200)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything that is drawn (default: 0)")
+    parser.add_argument("--jobs", type=int, default=usable_cores(), metavar="N", help="workers (default: the cores)")
+    parser.add_argument("--case", metavar="KIND:N", help="repeat one malformed input and show its errors")
     arguments = parser.parse_args()
-    rng = np.random.default_rng(arguments.seed)
-    begin = time.monotonic()
+    SaveFigures.draw = draw_nothing  # type: ignore[method-assign]  # a second each
+    if arguments.case:
+        return repeat_case(arguments.case, arguments.seed)
+    begin, wrong = time.monotonic(), 0
     with tempfile.TemporaryDirectory() as place:
-        make_run(Path(place) / "base", stop_after=2)
-        found = malformed_inputs(Path(place), Path(place) / "base", arguments.inputs, rng)
-        found += kills(Path(place), arguments.kills, rng)
-    for name, times in sorted(found.items()):
-        print(f"{times:6,}  {name}")
-    wrong = sum(times for name, times in found.items() if "WRONG" in name or "without end" in name)
-    seconds = time.monotonic() - begin
-    print(f"{arguments.inputs:,} malformed files, {arguments.kills} kills, {wrong} wrong, {seconds:.0f} s")
+        for what, count in ((malformed_inputs, arguments.inputs), (kills, arguments.kills)):
+            folder = Path(place) / what.__name__
+            folder.mkdir()
+            since = time.monotonic()
+            outcomes = what(folder, count, arguments.seed, max(1, arguments.jobs)) if count else {}
+            wrong += report(outcomes)
+            print(f"{len(outcomes):,} {what.__name__.replace('_', ' ')}, {time.monotonic() - since:.0f} s\n")
+    print(f"{wrong} wrong, seed {arguments.seed}, {time.monotonic() - begin:.0f} s")
     return 1 if wrong else 0
 
 

@@ -32,7 +32,6 @@ class Patches:
 
     def __init__(self, padded: Array, rows: Array, columns: Array, side: int = SIDE) -> None:
         self.padded, self.rows, self.columns, self.side = padded, rows, columns, side
-        self.windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), (0, 1))  # (H, W, D, S, S), a view
 
     @property
     def shape(self) -> Shape:
@@ -54,7 +53,8 @@ class Patches:
 
     def __getitem__(self, chosen: Array) -> Array:
         """Return the patches at an array of indices, (n, S, S, D)."""
-        return self.windows[self.rows[chosen], self.columns[chosen]].transpose(0, 2, 3, 1)
+        view = np.lib.stride_tricks.sliding_window_view(self.padded, (self.side, self.side), (0, 1))  # (H, W, D, S, S)
+        return view[self.rows[chosen], self.columns[chosen]].transpose(0, 2, 3, 1)
 
     def at(self, chosen: Array) -> "Patches":
         """Return the patches at an array of indices as `Patches`, without cutting them out."""

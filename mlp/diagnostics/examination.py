@@ -150,12 +150,11 @@ def observe(
 
 def twin(trainer: Trainer, hooks: Iterable[Hook]) -> Trainer:
     """Return a Trainer with copies of model and rule, at step 0."""
-    rule = copy.copy(trainer.rule)
-    rule.flat, rule.steps, rule.moments = None, 0, {}  # the copy takes charge of the copied model
+    model, loss = copy.deepcopy((trainer.model, trainer.loss))  # at once: a loss may hold parts of the model
     return Trainer(
-        copy.deepcopy(trainer.model),
-        copy.copy(trainer.loss),
-        rule,
+        model,
+        loss,
+        trainer.rule.without_parameters(),
         trainer.schedule,
         hooks,
         engine=trainer.engine.name,

@@ -9,6 +9,8 @@ weights, gradients and moments stay theirs, the engine owns scratch memory only.
     changes nothing         evaluate, read_metrics, ...
 
 Buffers are what a model keeps beside its weights: running statistics, the counters of dropout.
+
+A copy of an engine, or what a pickle of it becomes, is an engine with the same settings that is not bound yet.
 """
 
 import math
@@ -89,6 +91,7 @@ class Binding:
 
     def hold(self, model: Layer, loss: Loss, rule: LearningRule, statistics: GradientStatistics | None) -> None:
         """Keep what `bind` was given."""
+        loss.check_model(model)
         self._bound, self._statistics = (model, loss, rule), statistics
         self.metrics: list[tuple[float, float]] = []  # (loss, accuracy) of every batch since they were last read
 
@@ -132,16 +135,23 @@ class Binding:
 
 
 def gather(model: Layer, rule: LearningRule) -> None:
-    """Let a rule take the parameters of a model into its flat arrays, unless it has them, or some of them, already."""
+    """Let a rule take the parameters of a model into its flat arrays, unless it has them, or some of them, already.
+
+    A rule whose parameters were moved, converted or copied with it since takes them again, and keeps its moments.
+    """
     model.set_paths()
     parameters = model.parameters()
-    if rule.flat is None or not rule.flat.whole:
+    if rule.flat is None:
         rule.initialize(parameters)
     known = {id(parameter) for parameter in parameters}
-    if not all(id(parameter) in known and parameter.flat is rule.flat for parameter in rule.flat.parameters):
+    same = all(id(parameter) in known for parameter in rule.flat.parameters)
+    if same and not rule.flat.whole:
+        rule.gather_again()
+    if not same or not all(parameter.flat is rule.flat for parameter in rule.flat.parameters):
         raise ConfigurationError(
             f"this {type(rule).__name__} has the parameters of another model, or of layers that were replaced: "
-            "make a new rule, or call rule.initialize(model.parameters())."
+            "make a new rule, call rule.initialize(model.parameters()), or copy both at once: "
+            "copy.deepcopy((model, rule))."
         )
 
 

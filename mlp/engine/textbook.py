@@ -2,6 +2,7 @@
 
 import math
 from contextlib import nullcontext
+from typing import Any
 
 from mlp.backend import device_of, move
 from mlp.engine.base import Binding, checked_gradient, gather
@@ -17,6 +18,9 @@ class TextbookEngine(Binding):
     """Runs each layer's own forward and backward, one after the other, on NumPy or CuPy."""
 
     name = "textbook"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TextbookEngine, ()
 
     def bind(self, model: Layer, loss: Loss, rule: LearningRule, gradient_statistics: str | None = None) -> None:
         gather(model, rule)

@@ -25,6 +25,7 @@ from mlp.experiments.markdown import markdown
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_figure, write_text
 from mlp.files.stored import damaged, read_arrays, read_text
+from mlp.files.tables import unguarded
 from mlp.models.deep_supervision import without_companions
 from mlp.training.history import METRICS, History, LayerTable, checked_rows
 from mlp.typing import PathLike
@@ -96,8 +97,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a metrics.csv; [] without the file."""
     try:
         reader = csv.DictReader(io.StringIO(read_text(path)), strict=True)
+        names = [unguarded(name) for name in reader.fieldnames or ()]
+        if len(set(names)) < len(names):
+            raise ValueError("it has two columns of one name")
+        reader.fieldnames = names
         rows = [{name: float(value) for name, value in row.items()} for row in reader]
-        missing = [name for name in ("epoch", *METRICS) if name not in (reader.fieldnames or ())]
+        missing = [name for name in ("epoch", *METRICS) if name not in names]
         if missing:
             raise ValueError(f"it has no column {', '.join(missing)}")
         return checked_rows(rows)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from mlp.checks import choose
+from mlp.checks import choose, quick_pattern
 from mlp.data import DATASET_FORMS, LABELS, NORMALIZATIONS, SCENE_SPLITS, SCENES, SPLITS, check_dataset, check_split
 from mlp.engine import ENGINES
 from mlp.engine.cuda.gpu import PRECISIONS
@@ -189,11 +189,7 @@ class RunConfig:
         self._check_model()
         self._check_companions()
         self._check_schedule()
-        try:
-            re.compile(self.no_decay or "")
-        except (re.error, RecursionError, OverflowError, MemoryError) as error:
-            message = f"--no-decay must be a regular expression, got {self.no_decay!r}: {error}"
-            raise ConfigurationError(message) from None
+        quick_pattern("--no-decay", self.no_decay or "")
 
     def _check_model(self) -> None:
         if not (self.own_model or self.model == "ssrn"):

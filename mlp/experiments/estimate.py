@@ -102,10 +102,9 @@ def measure_epoch(trainer: Trainer, train_batches: Batches, valid_batches: Batch
     """Return the seconds of an epoch, from a few batches with copies of model and rule; None if there is no copy."""
     try:
         model, loss = copy.deepcopy((trainer.model, trainer.loss))  # at once: a loss may hold parts of the model
+        rule = trainer.rule.without_parameters()
     except TypeError:  # your own layer may hold something that cannot be copied
         return None
-    rule = copy.copy(trainer.rule)
-    rule.flat = None  # so that the engine starts the copy anew, with the copied weights and moments of their own
     engine = trainer.engine  # it keeps nothing of the copies: fit binds it again
     engine.bind(model, loss, rule)
     try:

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from mlp.data.formats.image_folder import import_pillow, upright
+from mlp.data.formats.sources import unreadable
 from mlp.errors import DataError
+from mlp.files.stored import read_array
 from mlp.typing import Array, PathLike, Shape
 
 PILLOW = "'pillow>=10'"
@@ -43,9 +45,9 @@ def read_npy(path: Path, channels: int) -> list[Array]:
     """Return the images of an .npy file as a list of arrays (h, w, c), c being 1, 3 or the model's `channels`."""
     try:
         with open(path, "rb") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
+            array = read_array(file, path.stat().st_size, path.name)
     except Exception as error:  # a damaged file can raise anything
-        raise DataError(f"{path} is not an .npy file of plain numbers ({type(error).__name__}: {error})") from error
+        raise unreadable(path, error, "is not an .npy file of plain numbers") from error
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim == 3:
@@ -68,8 +70,7 @@ def read_with_pillow(path: Path) -> Array:
         with image:
             return np.asarray(upright(image, operations).convert("RGB"))
     except Exception as error:  # what a damaged image raises can be of any kind
-        reason = str(error) if isinstance(error, image_module.UnidentifiedImageError) else repr(error)
-        raise DataError(f"{path} cannot be read as an image: {reason}") from error
+        raise unreadable(path, error, "cannot be read as an image") from error
 
 
 def fit(pixels: Array, image_shape: Shape) -> tuple[str, Array]:

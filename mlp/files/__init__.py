@@ -9,6 +9,7 @@ import os
 import re
 import time
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -99,8 +100,10 @@ def write_json(path: PathLike, value: Any) -> None:
 
 def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
     """Write a dict of arrays as .npz, atomically. No pickle: arrays of numbers and texts only."""
-    with atomic_write(path) as file:
-        np.savez(file, **arrays)
+    with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:  # np.savez reserves names: file, ...
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def write_figure(path: PathLike, figure: "Figure") -> None:

@@ -123,10 +123,11 @@ def only_writer(path: PathLike, holder: Callable[[], str] = str) -> Iterator[Loc
 
 
 def check_lock(folder: PathLike) -> None:
-    """Raise an error if this process has locked a folder and lost it since; without a lock, do nothing."""
-    lock = _held.get(os.path.abspath(folder)) if _held else None
-    if lock is not None:
-        lock.check()
+    """Raise an error if this process has locked a folder, or one above it, and lost it since; else do nothing."""
+    path = Path(os.path.abspath(folder)) if _held else Path()
+    for place in (path, *path.parents):
+        if str(place) in _held:
+            _held[str(place)].check()
 
 
 def kept_to_this_machine(path: Path) -> str | None:

@@ -19,11 +19,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from mlp.errors import CheckpointError, DamagedError, text_of
+from mlp.errors import CheckpointError, DamagedError, excerpt, text_of
 from mlp.typing import Array, PathLike
 
 LONGEST_TEXT = 1 << 24
-LONGEST_REASON = 300  # characters: what is wrong with a file may quote the file
 
 
 @contextmanager
@@ -61,8 +60,7 @@ def damaged(path: PathLike, reason: BaseException | str) -> DamagedError:
     text = reason if isinstance(reason, str) else text_of(reason) or type(reason).__name__
     if isinstance(reason, RecursionError):
         text = "it is nested too deeply"
-    text = " ".join(text.split())
-    return DamagedError(f"{path} is damaged: {text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + ' ...'}")
+    return DamagedError(f"{path} is damaged: {excerpt(' '.join(text.split()))}")
 
 
 def read_text(path: PathLike) -> str:
@@ -107,30 +105,42 @@ def read_arrays(path: PathLike) -> dict[str, Array]:
     """Return the arrays of an .npz file of ours."""
     with open_file(path) as file, zipfile.ZipFile(file) as archive:
         entries = archive.infolist()
-        names = [entry.filename for entry in entries]
-        if len(set(names)) < len(names):
+        arrays = {entry.filename.removesuffix(".npy"): entry for entry in entries}
+        if len(arrays) < len(entries):
             raise ValueError("it has two arrays of one name")
         if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
             raise ValueError("it is compressed, which files of runs are not")
         if sum(entry.file_size for entry in entries) > os.fstat(file.fileno()).st_size:
             raise ValueError("its arrays are said to be larger than the file")
-        return {entry.filename.removesuffix(".npy"): read_member(archive, entry) for entry in entries}
+        return {name: read_member(archive, entry) for name, entry in arrays.items()}
 
 
 def read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     """Return one array of an open archive."""
     with archive.open(entry) as stream:
-        version = np.lib.format.read_magic(stream)
-        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in readers:
-            raise ValueError(f"{entry.filename} has a header of version {version}")
-        shape, _, dtype = readers[version](stream)
-        if dtype.hasobject or dtype.names:
-            raise ValueError(f"{entry.filename} holds {dtype}, not plain numbers or texts")
-        if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != entry.file_size - stream.tell():
-            raise ValueError(f"{entry.filename} has another size than its header tells")
-        stream.seek(0)
-        array = np.lib.format.read_array(stream, allow_pickle=False)
-        if stream.read(1):  # the end is also where zip compares its checksum
-            raise ValueError(f"{entry.filename} has more bytes than its header tells")
-        return array
+        return read_array(stream, entry.file_size, entry.filename)
+
+
+def read_array(stream: IO[bytes], size: int, name: object) -> Array:
+    """Return the array of a stream in NumPy's format (.npy).
+
+    Args:
+        size: bytes of the stream; the header must tell of exactly as many. name: for messages.
+
+    Raises:
+        ValueError: header and size do not fit, or the array is no plain numbers or texts.
+    """
+    version = np.lib.format.read_magic(stream)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"{name} has a header of version {version}")
+    shape, _, dtype = readers[version](stream)
+    if dtype.hasobject or dtype.names:
+        raise ValueError(f"{name} holds {dtype}, not plain numbers or texts")
+    if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != size - stream.tell():
+        raise ValueError(f"{name} has another size than its header tells")
+    stream.seek(0)
+    array = np.lib.format.read_array(stream, allow_pickle=False)
+    if stream.read(1):  # the end is also where zip compares its checksum
+        raise ValueError(f"{name} has more bytes than its header tells")
+    return array

@@ -20,26 +20,28 @@ parameters out of both by their names: r"(gamma|beta|bias)$" spares norms and bi
 Weights change in place, and only in `update`; p.grad stays as backward wrote it.
 """
 
+import copy
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from mlp.backend import device_of, get_array_module, to_numpy
-from mlp.checks import not_negative, positive
+from mlp.checks import NoShallowCopy, not_negative, positive, quick_pattern
 from mlp.errors import CheckpointError, ConfigurationError, MlpError
 from mlp.layers.machinery.parameter import FlatParameters, Parameter
 from mlp.typing import Array
 
 
-class LearningRule:
+class LearningRule(NoShallowCopy):
     """Base class of all learning rules.
 
     Args:
         learning_rate: h > 0; the training loop sets it before each step.
         weight_decay: coupled L2. decoupled_weight_decay: decay around the rule.
-        no_decay: a regular expression; parameters whose dotted names it is found in do not decay.
+        no_decay: a regular expression of few groups and repeats (see `mlp.checks.quick_pattern`); parameters whose
+            dotted names it is found in do not decay.
         clip_norm, clip_value: bounds for the gradient; None for none.
 
     Raises:
@@ -60,7 +62,7 @@ class LearningRule:
         self.learning_rate = positive("learning_rate", learning_rate)
         self.weight_decay = not_negative("weight_decay", weight_decay)
         self.decoupled_weight_decay = not_negative("decoupled_weight_decay", decoupled_weight_decay)
-        self.no_decay = no_decay
+        self.no_decay = None if no_decay is None else quick_pattern("no_decay", no_decay)
         self.clip_norm = None if clip_norm is None else positive("clip_norm", clip_norm)
         self.clip_value = None if clip_value is None else positive("clip_value", clip_value)
         self.flat: Any = None  # FlatParameters, from initialize on
@@ -71,6 +73,11 @@ class LearningRule:
     def initialize(self, parameters: Iterable[Parameter]) -> None:
         """Take charge of a model's parameters: gather them into one flat array, set step and moments to zero."""
         parameters = list(parameters)
+        if len({"steps", *self.moment_names}) < 1 + len(self.moment_names):
+            raise ConfigurationError(
+                f"{type(self).__name__}: moment_names must differ from each other and from 'steps', the number of "
+                f"updates that is saved with them, got {', '.join(self.moment_names)}"
+            )
         if self.no_decay is not None and not all(parameter.name for parameter in parameters):
             raise ConfigurationError("no_decay goes by the parameters' names: call model.set_paths() before initialize")
         self.flat = FlatParameters.gather(parameters)
@@ -83,16 +90,26 @@ class LearningRule:
                 if not re.search(self.no_decay, parameter.name):
                     self.decays[start : start + parameter.data.size] = 1.0
 
+    def gather_again(self) -> None:
+        """Take the same parameters again, after they were moved, converted or copied; steps and moments stay."""
+        state = self.state_dict()
+        self.initialize(self.flat.parameters)
+        self.load_state_dict(state)
+
+    def without_parameters(self) -> Self:
+        """Return a copy with the same settings that has no parameters yet: `initialize` gives it some."""
+        return copy.deepcopy(self, {id(self.flat): None})
+
     def update(self) -> None:
         """Change all parameters by one step along their gradients.
 
         Raises:
-            MlpError: initialize was not called, or the model was moved or converted since.
+            MlpError: initialize was not called, or the model was moved or converted since, or this is a copy.
         """
         if self.flat is None or not self.flat.whole:
             raise MlpError(
-                f"{type(self).__name__}: call rule.initialize(model.parameters()) before update, "
-                "and again after model.to() or model.astype()."
+                f"{type(self).__name__}: call rule.initialize(model.parameters()) before update, and again after "
+                "model.to() or model.astype() or a copy; a Trainer, or engine.bind, does it and keeps the moments."
             )
         self.steps += 1
         weights, gradient = self.flat.data, self.clip(self.flat.grad)

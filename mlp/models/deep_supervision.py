@@ -81,6 +81,15 @@ class DeepSupervision(Loss):
         """The names of the companions."""
         return list(self.taps)
 
+    def check_model(self, model: Layer) -> None:
+        layers = {id(layer) for _, layer in model.named_layers()}
+        if not all(id(tap) in layers for tap in self.taps.values()):
+            raise ConfigurationError(
+                "this DeepSupervision looks at the taps of another model, of which this one may be a copy: make one "
+                "for this model, DeepSupervision(loss, taps_of(model)), or copy both at once, "
+                "copy.deepcopy((model, loss))"
+            )
+
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         self.alpha = self.weight * (1.0 - epoch / epochs)  # (2)
 

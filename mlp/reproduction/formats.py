@@ -1,12 +1,11 @@
 """Tables of the reports as Markdown, LaTeX and CSV; each says at which scale our numbers were made."""
 
-import csv
-import io
 from collections.abc import Callable
 from typing import Any
 
 from mlp.checks import choose
 from mlp.experiments.markdown import markdown
+from mlp.files.tables import csv_text
 from mlp.reproduction.tables import Table, parameters_of
 
 
@@ -40,12 +39,10 @@ def escape_latex(text: str) -> str:
 
 def as_csv(table: Table) -> str:
     """Return a table as CSV with all digits: a line for each run and metric, accuracies as fractions."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
+    rows: list[list[Any]] = [
         ["table", "row", "run", "scale", "dataset", "parameters", "published_parameters", "seeds", "epochs", "metric"]
         + ["ours", "ours_std", "published", "published_std", "verdict", "why"]
-    )
+    ]
     for line in table.lines:
         result = line.result
         seeds = " ".join(str(record.config.seed) for record in result.records)
@@ -54,8 +51,8 @@ def as_csv(table: Table) -> str:
         for metric in table.metrics:
             numbers = [line.ours.get(metric), line.published.get(metric)]
             pairs = [part for n in numbers for part in ((None, None) if n is None else (n.value, n.spread))]
-            writer.writerow([*facts, metric, *pairs, line.verdict.word, line.verdict.why])
-    return text.getvalue()
+            rows.append([*facts, metric, *pairs, line.verdict.word, line.verdict.why])
+    return csv_text(rows)
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {"markdown": as_markdown, "latex": as_latex, "csv": as_csv}

@@ -18,6 +18,7 @@ from mlp.errors import CheckpointError
 from mlp.experiments.comparison import read_run
 from mlp.experiments.config import flag_of
 from mlp.files import write_text
+from mlp.files.tables import tsv_line, tsv_texts
 from mlp.reproduction.index import PlannedRun, RunIndex, is_finished, with_advice
 from mlp.typing import PathLike
 
@@ -107,7 +108,7 @@ def write_planned(root: Path, outcomes: Sequence[Outcome]) -> None:
         lines.setdefault(outcome.folder, shlex.join(flags(outcome.run.settings)))
     if len(lines) > before:
         root.mkdir(parents=True, exist_ok=True)
-        rows = (f"{folder.relative_to(root).as_posix()}\t{words}\n" for folder, words in lines.items())
+        rows = (tsv_line([folder.relative_to(root).as_posix(), words]) for folder, words in lines.items())
         write_text(root / PLANNED, "".join(rows))
 
 
@@ -115,7 +116,7 @@ def read_planned(root: Path) -> dict[Path, list[str]]:
     """Return the planned runs of a root, {folder: flags}; {} where none were written down."""
     try:
         lines = (root / PLANNED).read_text(encoding="utf-8").splitlines()
-        parts = (line.split("\t") for line in lines)
+        parts = (tsv_texts(line) for line in lines)
         return {root / name: shlex.split(words) for name, words in parts}
     except FileNotFoundError:
         return {}

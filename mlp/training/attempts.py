@@ -26,6 +26,7 @@ from mlp.backend import device_of, parse_device
 from mlp.engine.cpu.blas import blas_kernels, blas_threads
 from mlp.errors import text_of
 from mlp.files.locks import Lock, only_writer
+from mlp.files.tables import tsv_line, tsv_texts
 from mlp.machine.processor import cpu_model
 from mlp.training.state import TrainingState
 from mlp.version import __version__
@@ -65,7 +66,7 @@ class Event:
     def line(self) -> str:
         """Return the line, with its end."""
         values = (getattr(self, name) for name in COLUMNS)
-        return "\t".join(" ".join(value.split())[:300] for value in values).rstrip("\t") + "\n"
+        return tsv_line(" ".join(value.split())[:300] for value in values)
 
     @property
     def who(self) -> str:
@@ -82,7 +83,7 @@ def read_attempts(folder: Path) -> list[Event]:
             lines = file.read(LONGEST).decode(errors="replace").splitlines()
     except OSError:
         return []
-    rows = [line.split("\t") for line in lines]
+    rows = [tsv_texts(line) for line in lines]
     return [
         Event(*row[: len(COLUMNS)]) for row in rows if len(row) > 1 and all(row[:2]) and row[:2] != ["time", "event"]
     ]

@@ -1,20 +1,21 @@
 """What happened in a run, epoch by epoch: metrics as rows, statistics of layers as tables."""
 
-import csv
-import io
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from mlp.errors import ConfigurationError
 from mlp.files.stored import as_number
+from mlp.files.tables import csv_text
 from mlp.typing import Array
 
 METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
+PICTURES = ("curves", "gradient_flow_map", "gradient_flow_linear")  # of a run, beside those of its tables
 LARGEST = sys.float_info.max  # of a number in a file: larger integers are not floats any more
 
 
@@ -112,8 +113,10 @@ class History:
             table: its name in `tables`. names: of the columns. values: {statistic: array of len(names) numbers}.
 
         Raises:
-            ConfigurationError: the table has other columns, made by another hook, or before a resume.
+            ConfigurationError: the table has other columns, from another hook or from before a resume; or a name is
+                one that files of a run have already.
         """
+        check_table_names(table, names, values)
         there = self.tables.setdefault(table, LayerTable(names))
         if there.names != list(names):
             raise ConfigurationError(
@@ -157,17 +160,15 @@ class History:
 
     def csv(self) -> str:
         """Return the rows as CSV text; floats are written with all their digits, what a row lacks as nan."""
-        text = io.StringIO()
         names = dict.fromkeys(name for row in self.rows for name in row)  # a resumed run may have other hooks
-        writer = csv.DictWriter(text, list(names) or ["epoch"], restval="nan", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        return text.getvalue()
+        header = list(names) or ["epoch"]
+        return csv_text([header, *([row.get(name, "nan") for name in header] for row in self.rows)])
 
     def arrays(self) -> dict[str, Array]:
         """Return the whole history as a flat dict of arrays, to be saved in a checkpoint."""
         arrays = {"rows": np.array(json.dumps(self.rows))}
         for name, table in self.tables.items():
+            check_table_names(name, table.names, table.values)
             arrays.update({f"tables/{name}/{key}": value for key, value in table.arrays().items()})
         return arrays
 
@@ -183,6 +184,19 @@ class History:
                 tables.setdefault(name, {})[part] = value
         history.tables = {name: LayerTable.from_arrays(parts) for name, parts in tables.items()}
         return history
+
+
+def check_table_names(table: str, names: Sequence[str], statistics: Collection[str]) -> None:
+    """Check the names of a table, its columns and its statistics: a run stores all of them by name, each once."""
+    for name in (table, *statistics):
+        if not isinstance(name, str) or not name.isidentifier() or name == "names" or name in PICTURES:
+            raise ConfigurationError(
+                "the name of a table or a statistic is letters, digits and _, and none of "
+                f"{', '.join(('names', *PICTURES))}; got {str(name)[:40]!r}"
+            )
+    twice = next((name for name, times in Counter(names).items() if times > 1), None)
+    if twice is not None:
+        raise ConfigurationError(f"the table {table!r} has two columns {twice!r}: give layers and weights a name each")
 
 
 def checked_rows(rows: Any) -> list[dict[str, Any]]:
@@ -205,15 +219,17 @@ def checked_rows(rows: Any) -> list[dict[str, Any]]:
     return checked
 
 
-def plain_row(row: Mapping[str, Any], source: str) -> dict[str, Any]:
+def plain_row(row: Mapping[str, Any], source: str, epoch: int) -> dict[str, Any]:
     """Return the row of an epoch with Python's own numbers in place of NumPy's, as files can hold them.
 
     Args:
-        source: whose values they are, for the message.
+        source: whose values they are, for the message. epoch: which it is.
 
     Raises:
-        ConfigurationError: a value is not a single number.
+        ConfigurationError: a value is not a single number, or one that the row of this epoch cannot have.
     """
+    if row.get("epoch") != epoch:
+        raise ConfigurationError(f"{source} changed the number of the epoch in its row: give your number another name")
     plain = {}
     for name, value in row.items():
         number = value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
@@ -223,6 +239,11 @@ def plain_row(row: Mapping[str, Any], source: str) -> dict[str, Any]:
             raise ConfigurationError(
                 f"{source} put {str(name)[:40]!r} of type {type(value).__name__} into the row of an epoch: give it a "
                 "name and one number"
+            )
+        if name.endswith("_acc") and (number < 0 or number > 1):
+            raise ConfigurationError(
+                f"{source} put {name[:40]!r} = {number:g} into the row of an epoch: an accuracy, as its name says, is "
+                "a fraction, 0 .. 1; divide it by 100, or call it something else"
             )
         plain[name] = number
     return plain

@@ -17,6 +17,7 @@ update and the gradients of the step before, after_step the weights after the up
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from mlp.checks import NoShallowCopy
 from mlp.engine.base import Engine
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
@@ -36,7 +37,7 @@ class NoBatches:
         return ()
 
 
-class TrainingState:
+class TrainingState(NoShallowCopy):
     """What training has at hand, for hooks and checkpoints; `Trainer` is one that trains.
 
     Attributes:

@@ -5,10 +5,11 @@ steps. Everything else that happens during training (evaluation, logs, checkpoin
 that is called at its moments.
 """
 
+import copy
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
-from typing import Any
+from typing import Any, NoReturn, Self
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from mlp.backend import device_of
 from mlp.data import prefetch
 from mlp.engine import make_engine
 from mlp.engine.gradient_statistics import EVERYTHING
-from mlp.errors import ConfigurationError, StopRequestedError
+from mlp.errors import ConfigurationError, MlpError, StopRequestedError
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
@@ -60,6 +61,20 @@ class Trainer(TrainingState):
                 f"mlp.schedulers.constant({schedule!r}), or leave it out, and the rule keeps its learning rate"
             )
         super().__init__(model, loss, rule, schedule, made, list(hooks))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return a Trainer that goes on where this one is, with a model, a rule, hooks and a history of its own."""
+        twin = memo[id(self)] = object.__new__(type(self))
+        vars(twin).update(copy.deepcopy(vars(self), memo))
+        if twin.rule.flat is not None:
+            twin.rule.gather_again()
+        return twin
+
+    def __reduce__(self) -> NoReturn:
+        raise MlpError(
+            "a Trainer is not pickled: save_checkpoint(path, trainer) writes its state, and load_checkpoint(path, "
+            "trainer) reads it into a new one (both in mlp.training); copy.deepcopy(trainer) copies it"
+        )
 
     def fit(
         self,
@@ -151,7 +166,7 @@ class Trainer(TrainingState):
             self.history.rows.append(row)
             for hook in hooks:
                 hook.after_epoch(self, row)
-                row.update(plain_row(row, f"the hook {type(hook).__name__}"))
+                row.update(plain_row(row, f"the hook {type(hook).__name__}", self.epoch))
         except StopRequestedError:  # the epoch is whole
             raise
         except BaseException:

@@ -46,7 +46,7 @@ def test_help_and_wrong_names(monkeypatch, capsys):
 
 def test_a_download_is_reported(tmp_path, monkeypatch, capsys):
     (tmp_path / "stick").write_bytes(b"digits")
-    monkeypatch.setitem(SOURCES, "mnist", (RemoteFile("a.gz", hashlib.md5(b"digits").hexdigest(), ()),))
+    monkeypatch.setitem(SOURCES, "mnist", (RemoteFile("a.gz", 6, hashlib.md5(b"digits").hexdigest(), ()),))
     arguments = ["mnist", "--archive", str(tmp_path / "stick"), "--data-dir", str(tmp_path / "data")]
     assert main("download_data", *arguments, monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'data' / 'a.gz'}: 6 bytes, checksum right\n"
@@ -97,7 +97,7 @@ def test_wrong_data_are_one_line_and_leave_nothing_behind(own, arguments, messag
 
 
 def test_train_downloads_what_is_missing_if_asked(own, monkeypatch, capsys):
-    file = RemoteFile("train-images-idx3-ubyte.gz", "0" * 32, ("http://127.0.0.1:9/",))  # nobody listens there
+    file = RemoteFile("train-images-idx3-ubyte.gz", 9, "0" * 32, ("http://127.0.0.1:9/",))  # nobody listens there
     monkeypatch.setitem(SOURCES, "mnist", (file,))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.chdir(own)

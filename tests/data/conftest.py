@@ -140,12 +140,14 @@ def server(monkeypatch):
 class FileServer:
     """Serves `content` as /whatever/<name>, in the way that stands before the name: http://127.0.0.1:port/<way>/<name>.
 
-    Ways: whole, no_range, stall, break, break_once, long, short, page, redirect, or a status such as 404.
-    `requests` lists (way, Range) in order.
+    Ways: whole, no_range, stall, break, break_once, long, short, page, redirect, and_more, endless, absurd (with the
+    Content-Length `promised`), slow_header, slow_chunk_length, slow_trailer, escapes, or a status such as 404.
+    `requests` lists (way, Range) in order; `sent` counts the bytes of endless bodies.
     """
 
     def __init__(self):
         self.content, self.requests, self.done = b"", [], threading.Event()
+        self.promised, self.sent = "", 0
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -186,10 +188,38 @@ class FileServer:
             handler.send_response(302)
             handler.send_header("Location", handler.path.replace("redirect", "whole"))
             handler.end_headers()
+        elif way == "escapes":
+            handler.send_response(404, "\x1b[31mred\x07\x1b]0;owned\x07")
+            handler.end_headers()
+        elif way == "absurd":
+            self.say(handler, f"HTTP/1.1 200 OK\r\nContent-Length: {self.promised}\r\nConnection: close\r\n\r\n")
+        elif way in ("endless", "and_more"):
+            self.say(handler, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
+            handler.wfile.write(self.content if way == "and_more" else b"x" * 1000)
+            while not self.done.is_set():  # until the client has gone
+                self.sent += handler.wfile.write(b"x" * 2**16)
+        elif way.startswith("slow"):
+            self.dribble(handler, way)
         elif way == "page":
             self.send(handler, b"\n <!DOCTYPE html><html>Please log in</html>", 200)
         else:
             self.send_content(handler, way, asked, first_time)
+
+    @staticmethod
+    def say(handler, text):
+        handler.wfile.write(text.encode("utf-8"))
+
+    def dribble(self, handler, way):
+        """Send a beginning, then a letter every moment, and never the end of the line."""
+        chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        starts = {
+            "slow_header": "HTTP/1.1 200 OK\r\nX: ",
+            "slow_chunk_length": chunked,
+            "slow_trailer": chunked + "0\r\n",
+        }
+        self.say(handler, starts[way])
+        while not self.done.wait(0.05):
+            self.say(handler, "0")
 
     def send_content(self, handler, way, asked, first_time):
         start = 0

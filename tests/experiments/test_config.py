@@ -29,6 +29,7 @@ from mlp.experiments.config import add_flags, given_settings
         ({"clip_value": float("nan")}, "--clip-value must be greater than 0"),
         ({"decoupled_weight_decay": -0.1}, "--decoupled-weight-decay must be at least 0"),
         ({"no_decay": "("}, "--no-decay must be a regular expression, got '('"),
+        ({"no_decay": "(a+)+$"}, "--no-decay may have at most four groups (...), at most two of * + ? {n}, none of"),
         ({"norm_position": "beside"}, "--norm-position must be one of before, after"),
         ({"reduction_shortcut": "conv"}, "--reduction-shortcut must be one of none, avgpool, strided, projection"),
         ({"reduction_shortcut": "strided"}, "add residual=True (--residual), or leave reduction_shortcut out"),

@@ -298,6 +298,37 @@ def test_progress_prints_a_line_an_epoch_and_no_bar_into_a_file(capsys):
     assert err == ""
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"top5_acc": 97.0}, "the hook Adds put 'top5_acc' = 97 .* fraction, 0 .. 1; divide it by 100"),
+        ({"epoch": 7}, "the hook Adds changed the number of the epoch"),
+    ],
+)
+def test_what_no_resume_could_read_is_refused_when_it_is_written(values, message, tmp_path):
+    class Adds(Hook):
+        def after_epoch(self, trainer, row):
+            row.update(values)
+
+    trainer = make_trainer([Adds(), mlp.training.Checkpoint(tmp_path)])
+    with pytest.raises(ConfigurationError, match=message):
+        trainer.fit(Points())
+    assert list(tmp_path.iterdir()) == []
+    assert trainer.history.rows == []
+
+
+def test_best_epoch_of_equal_accuracies_is_the_one_with_the_lower_loss():
+    history = mlp.training.History()
+    table = ((0.2, 0.1), (0.5, 0.9), (0.5, 0.7), (0.5, 0.7), (0.5, float("nan")), (0.1, 0.0))
+    history.rows = [{"epoch": e, "val_acc": a, "val_loss": loss} for e, (a, loss) in enumerate(table, start=1)]
+    assert history.best_epoch == 3
+    history.rows[4]["val_loss"] = 0.6
+    assert history.best_epoch == 5
+    for row in history.rows:
+        row["val_loss"] = float("nan")
+    assert history.best_epoch == 2
+
+
 def test_best_epoch_is_the_earliest_of_equals():
     history = mlp.training.History()
     history.rows = [{"epoch": e, "val_acc": a} for e, a in ((1, 0.2), (2, 0.5), (3, 0.5), (4, 0.1))]

@@ -7,19 +7,21 @@
     3. Addresses are tried in order, mirrors first. If all of them fail, the message says why each did.
 
 The checksum (md5, as published) decides alone what is good: lengths and kinds of content that servers tell are used for
-messages. md5 finds damage; against somebody who makes a false file on purpose it is no protection, and reading the
-files does not trust them either (`mlp.data.formats.safe_pickle`).
+messages. No more bytes than the file has are read, and each address has a time that follows from them (`time_allowed`).
+md5 finds damage; against somebody who makes a false file on purpose it is no protection, and reading the files does not
+trust them either (`mlp.data.formats.safe_pickle`).
 """
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlp.data.download.transfer import LARGEST_DOWNLOAD, BrokenTransfer, looks_like_web_page, transfer
+from mlp.data.download.transfer import BrokenTransfer, looks_like_web_page, time_allowed, transfer
 from mlp.data.formats.sources import find_data_dir
 from mlp.errors import CheckpointError, ConfigurationError, DataError
 from mlp.files import atomic_write
@@ -34,27 +36,28 @@ ATTEMPTS = 5  # at one address, as long as each brings something new
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file that can be downloaded: its name, its md5 sum, and the folders (URLs) that have it."""
+    """A file that can be downloaded: its name, its bytes and their md5 sum, and the folders (URLs) that have it."""
 
     name: str
+    size: int
     md5: str
     addresses: tuple[str, ...]
 
 
 SOURCES = {
-    "cifar100": (RemoteFile("cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85", CIFAR),),
-    "cifar100-binary": (RemoteFile("cifar-100-binary.tar.gz", "03b5dce01913d631647c71ecec9e9cb8", CIFAR),),
-    "cifar10": (RemoteFile("cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a", CIFAR),),
-    "cifar10-binary": (RemoteFile("cifar-10-binary.tar.gz", "c32a1d4ab5d03f1284b67883e8d87530", CIFAR),),
+    "cifar100": (RemoteFile("cifar-100-python.tar.gz", 169_001_437, "eb9058c3a382ffc7106e4002c42a8d85", CIFAR),),
+    "cifar100-binary": (RemoteFile("cifar-100-binary.tar.gz", 168_513_733, "03b5dce01913d631647c71ecec9e9cb8", CIFAR),),
+    "cifar10": (RemoteFile("cifar-10-python.tar.gz", 170_498_071, "c58f30108f718f92721af3b95e74349a", CIFAR),),
+    "cifar10-binary": (RemoteFile("cifar-10-binary.tar.gz", 170_052_171, "c32a1d4ab5d03f1284b67883e8d87530", CIFAR),),
     "indian_pines": (
-        RemoteFile("Indian_pines_corrected.npy", "9b7504568c0d0e83e0da5c08f2e64e66", TENSORLY),
-        RemoteFile("Indian_pines_gt.npy", "198eeb96807f71b3e9166afb93514b7b", TENSORLY),
+        RemoteFile("Indian_pines_corrected.npy", 8_410_128, "9b7504568c0d0e83e0da5c08f2e64e66", TENSORLY),
+        RemoteFile("Indian_pines_gt.npy", 21_153, "198eeb96807f71b3e9166afb93514b7b", TENSORLY),
     ),
     "mnist": (
-        RemoteFile("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873", MNIST),
-        RemoteFile("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432", MNIST),
-        RemoteFile("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3", MNIST),
-        RemoteFile("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c", MNIST),
+        RemoteFile("train-images-idx3-ubyte.gz", 9_912_422, "f68b3c2dcbeaaa9fbdd348bbdeb94873", MNIST),
+        RemoteFile("train-labels-idx1-ubyte.gz", 28_881, "d53e105ee54ea40749a09fcbcd1e9432", MNIST),
+        RemoteFile("t10k-images-idx3-ubyte.gz", 1_648_877, "9fb629c4189551a2d022fa330f9573f3", MNIST),
+        RemoteFile("t10k-labels-idx1-ubyte.gz", 4_542, "ec29112dd5afa0611ce80d1b7f02629c", MNIST),
     ),
 }
 
@@ -177,7 +180,7 @@ def fetch(file: RemoteFile, path: Path, mirrors: Sequence[str], timeout: float) 
     for address in (*mirrors, *file.addresses):
         url = address if address.endswith("/" + file.name) else f"{address.rstrip('/')}/{file.name}"
         try:
-            fetch_from(url, part, file.md5, timeout)
+            fetch_from(url, part, file, timeout)
         except BrokenTransfer as problem:
             tried.append(f"{url} ({problem})")
             continue
@@ -195,31 +198,29 @@ def fetch(file: RemoteFile, path: Path, mirrors: Sequence[str], timeout: float) 
     )
 
 
-def fetch_from(url: str, part: Path, md5: str, timeout: float) -> None:
+def fetch_from(url: str, part: Path, file: RemoteFile, timeout: float) -> None:
     """Download from one address to `part`, continuing where it broke off; return once the checksum is right.
 
     Raises:
         BrokenTransfer: why this address does not give the file.
     """
+    deadline = time.monotonic() + time_allowed(file.size)
     for _ in range(ATTEMPTS):
         before = size_of(part)
         problem: Any = None
         try:
-            resumed = transfer(url, part, timeout)
+            resumed = transfer(url, part, file.size, timeout, deadline)
         except BrokenTransfer as error:
             problem = error
-        if part.exists() and md5_of(part) == md5:  # also if the server told of more bytes than there are
+        if part.exists() and md5_of(part) == file.md5:  # also if the server told of more bytes than there are
             return
         if problem is None:  # the server is done, and the file is wrong
-            wrong = BrokenTransfer(f"gave {describe(part)}; expected md5 {md5}")
+            wrong = BrokenTransfer(f"gave {describe(part)}; expected {file.size:,} bytes with md5 {file.md5}")
             part.unlink()
             if not resumed:
                 raise wrong
             problem = wrong  # the beginning may be from elsewhere: start again
-        elif size_of(part) >= LARGEST_DOWNLOAD:  # an endless file: nothing of it is right
-            part.unlink()
-            raise problem
-        elif size_of(part) <= before:
+        elif size_of(part) <= before or time.monotonic() > deadline:
             raise problem
     raise problem
 

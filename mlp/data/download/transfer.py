@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mlp.data.download.answer import PATIENCE, Answer
 from mlp.errors import DataError
 from mlp.progress import progress_bar
 
-CHUNK = 2**16
-LARGEST_DOWNLOAD = 2**28  # bytes; the largest file of a data set has 170 million
-SLOWEST = 1000  # bytes a second, on the average
-PATIENCE = 60.0  # seconds before a server can be called slow
+SLOWEST = 1000  # bytes a second, on the average, once PATIENCE is over
+EXPECTED = 5000  # bytes a second: a file may take as long as that, and `PATIENCE` on top
 LONGEST_REASON = 200  # characters: a server may answer with anything
 
 
@@ -23,7 +22,12 @@ class BrokenTransfer(Exception):  # noqa: N818 - not an error of the user: the n
         super().__init__("".join(c if c.isprintable() else " " for c in why[:LONGEST_REASON]))
 
 
-def transfer(url: str, part: Path, timeout: float) -> bool:
+def time_allowed(size: int) -> float:
+    """Return in how many seconds a file of so many bytes must have come from one address."""
+    return PATIENCE + size / EXPECTED
+
+
+def transfer(url: str, part: Path, size: int, timeout: float, deadline: float) -> bool:
     """Append what is missing of the file at `url` to `part`, or write it anew.
 
     A request for a file of which n bytes are there already carries "Range: bytes=n-". The answers:
@@ -35,26 +39,41 @@ def transfer(url: str, part: Path, timeout: float) -> bool:
     Args:
         url: of the file.
         part: the path to write to.
+        size: of the whole file; more bytes are not read.
         timeout: seconds without a byte after which to give up.
+        deadline: the time, as `time.monotonic` tells it, at which to give up anyway.
 
     Returns:
         Whether the beginning of `part` was there before.
 
     Raises:
-        BrokenTransfer: the server cannot be reached, breaks off, stalls, or answers with an error or a web page. What
-            came is in `part`.
+        BrokenTransfer: the server cannot be reached, breaks off, stalls, is too slow, or answers with an error or a web
+            page. What came is in `part`.
         DataError: `part` cannot be written.
     """
-    import http.client  # 40 ms, which only downloads need
+    import http.client
     import urllib.error
-    import urllib.request
 
     there = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "mlp"}
     if there:
         headers["Range"] = f"bytes={there}-"
+    answer = Answer(url, headers, timeout)
     try:
-        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
+        status, told = answer.head()
+        resumed = status == 206
+        if resumed and not told.get("Content-Range", "").startswith(f"bytes {there}-"):
+            range_told = told.get("Content-Range") or "no Content-Range"
+            raise BrokenTransfer(f"answered with other bytes than asked for: {range_told}")
+        start = there if resumed else 0
+        promised = promise_of(told, size)
+        chunks = received(answer.chunks(), size - start, timeout, deadline)
+        first = next(chunks, b"")
+        if not resumed and looks_like_web_page(first):
+            raise BrokenTransfer("answered with a web page instead of the file")
+        count = write(part, first, chunks, start, size)
+        if promised is not None and count < min(promised, size - start):
+            raise BrokenTransfer(f"broke off after {count:,} of {promised:,} bytes")
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 416 and there:
@@ -62,48 +81,45 @@ def transfer(url: str, part: Path, timeout: float) -> bool:
         raise BrokenTransfer(f"HTTP {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise BrokenTransfer(reason(error, timeout)) from error
-    with response:
-        content_range = response.headers.get("Content-Range", "")
-        resumed = response.status == 206
-        if resumed and not content_range.startswith(f"bytes {there}-"):
-            raise BrokenTransfer(f"answered with other bytes than asked for: {content_range or 'no Content-Range'}")
-        promised = response.headers.get("Content-Length", "")
-        total = int(promised[:20]) if promised.isascii() and promised.isdigit() else None
-        if total is not None and total > LARGEST_DOWNLOAD:
-            raise BrokenTransfer(f"promises {total:,} bytes or more, which no file of a data set has")
-        chunks = received(response, timeout)
-        first = next(chunks, b"")
-        if not resumed and looks_like_web_page(first):
-            raise BrokenTransfer("answered with a web page instead of the file")
-        count = write(part, first, chunks, there if resumed else 0, total)
-        if total is not None and count < total:
-            raise BrokenTransfer(f"broke off after {count:,} of {total:,} bytes")
+    finally:
+        answer.leave()
     return resumed
 
 
-def received(response: Any, timeout: float) -> Iterator[bytes]:
-    """Yield the bytes of a response as they come; the network's errors become BrokenTransfer."""
+def promise_of(told: Any, size: int) -> int | None:
+    """Return the length that headers tell, None without one; BrokenTransfer if no such file has twice as many bytes."""
+    text = told.get("Content-Length", "")
+    promised = int(text[:20]) if text.isascii() and text.isdigit() else None
+    if promised is not None and promised > 2 * size:
+        raise BrokenTransfer(f"promises {promised:,} bytes or more, the file has {size:,}")
+    return promised
+
+
+def received(chunks: Iterator[bytes], wanted: int, timeout: float, deadline: float) -> Iterator[bytes]:
+    """Yield the first `wanted` bytes of a body as they come; the network's errors become BrokenTransfer."""
     from http.client import HTTPException
 
     count, start = 0, time.monotonic()
     try:
-        while chunk := response.read1(CHUNK):
+        for chunk in chunks:
+            yield chunk[: max(0, wanted - count)]
             count += len(chunk)
-            if count > LARGEST_DOWNLOAD:
-                raise BrokenTransfer(f"sent more than {LARGEST_DOWNLOAD:,} bytes, which no file of a data set has")
-            seconds = time.monotonic() - start
-            if seconds > PATIENCE and count < SLOWEST * seconds:
-                raise BrokenTransfer(f"only {count:,} bytes in {seconds:.0f} s")
-            yield chunk
+            now = time.monotonic()
+            if count >= wanted:  # what else the server sends is no part of the file
+                return
+            if now - start > PATIENCE and count < SLOWEST * (now - start):
+                raise BrokenTransfer(f"only {count:,} bytes in {now - start:.0f} s")
+            if now > deadline:
+                raise BrokenTransfer(f"took too long, after {count:,} bytes")
     except (OSError, HTTPException, ValueError) as error:
         raise BrokenTransfer(f"{reason(error, timeout)}, after {count:,} bytes") from error
 
 
-def write(part: Path, first: bytes, chunks: Iterator[bytes], start: int, total: int | None) -> int:
+def write(part: Path, first: bytes, chunks: Iterator[bytes], start: int, size: int) -> int:
     """Write the chunks to `part` from byte `start` on, with a progress bar in a terminal; return how many bytes."""
     bar = progress_bar(
         desc=part.name.removesuffix(".part"),
-        total=None if total is None else start + total,
+        total=size,
         initial=start,
         unit="B",
         unit_scale=True,
@@ -128,7 +144,7 @@ def reason(error: Exception, timeout: float) -> str:
     """Say in a few words what went wrong with a connection."""
     cause = getattr(error, "reason", error)  # URLError wraps what happened
     if isinstance(cause, TimeoutError):
-        return f"no byte for {timeout:g} s"
+        return str(cause) if "nothing whole" in str(cause) else f"no byte for {timeout:g} s"
     return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 

@@ -18,8 +18,9 @@ import numpy as np
 
 from mlp.data.formats.matlab import read_variable
 from mlp.data.formats.npz import read_arrays
-from mlp.data.formats.sources import Form, advice_for, load_form
+from mlp.data.formats.sources import Form, advice_for, load_form, unreadable
 from mlp.errors import DataError
+from mlp.files.stored import read_array
 from mlp.typing import Array, PathLike
 
 INDIAN_PINES_CLASSES = (
@@ -101,11 +102,9 @@ def read_scene_npy(files: dict[str, tuple[bytes, str]]) -> tuple[Array, Array, s
     arrays = []
     for content, source in files.values():
         try:
-            arrays.append(np.lib.format.read_array(io.BytesIO(content), allow_pickle=False))
+            arrays.append(read_array(io.BytesIO(content), len(content), source))
         except Exception as error:  # a damaged file can raise anything
-            raise DataError(
-                f"{source} is not an .npy file of plain numbers ({type(error).__name__}: {error})"
-            ) from error
+            raise unreadable(source, error, "is not an .npy file of plain numbers") from error
     image, classes = arrays
     return image, classes, next(iter(files.values()))[1]
 

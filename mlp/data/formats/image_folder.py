@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.data.formats.sources import unreadable
 from mlp.data.image_set import ImageSet, image_set
 from mlp.data.splits import hold_out
 from mlp.errors import ConfigurationError, DataError
@@ -167,7 +168,7 @@ def read_image(file: Path) -> Array:
                 raise ValueError(f"it holds {image.n_frames} pictures: save each as a file")
             pixels = np.asarray(upright(image, operations).convert("L" if image.mode in GREY_MODES else "RGB"))
     except Exception as error:  # what a damaged image raises can be of any kind
-        raise DataError(f"{file} cannot be read as an image ({type(error).__name__}: {error})") from error
+        raise unreadable(file, error, "cannot be read as an image") from error
     return pixels.reshape(*pixels.shape[:2], -1)
 
 

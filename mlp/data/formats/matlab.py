@@ -19,12 +19,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mlp.errors import DataError
+from mlp.errors import DataError, excerpt
 from mlp.typing import Array
 
 HEADER = 128
 MATRIX, COMPRESSED = 14, 15
-LARGEST = 2**30  # bytes of an array; a hyperspectral scene has some 10 million
+UNSUSPICIOUS = 2**26  # bytes of an array that may be as compressible as it likes; a scene has some 10 million
+LARGEST_GROWTH = 100  # times that a larger one may grow when it is unpacked
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 COMPLEX = 0x0800  # in the flags
@@ -51,7 +52,8 @@ def read_variable(content: bytes, source: str, name: str) -> Array:
             there.append(found)
     except (KeyError, IndexError, ValueError, zlib.error) as error:
         raise DataError(f"{source} is damaged, or no MATLAB 5 file ({type(error).__name__}: {error})") from error
-    raise DataError(f"{source} has no array of numbers {name!r}: it holds {', '.join(filter(None, there)) or 'none'}")
+    holds = excerpt(", ".join(filter(None, there))) or "none"
+    raise DataError(f"{source} has no array of numbers {name!r}: it holds {holds}")
 
 
 def elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
@@ -73,9 +75,10 @@ def read_element(kind: int, data: bytes, order: str) -> tuple[str, Array | None]
     """Return (name, array) of an element at the top; None for the array of what is skipped."""
     if kind == COMPRESSED:
         unpacker = zlib.decompressobj()
-        inner = unpacker.decompress(data, LARGEST)
+        largest = max(UNSUSPICIOUS, LARGEST_GROWTH * len(data))
+        inner = unpacker.decompress(data, largest)
         if unpacker.unconsumed_tail or not unpacker.eof:
-            raise ValueError(f"a compressed array is cut off, or has more than {LARGEST:,} bytes")
+            raise ValueError(f"a compressed array is cut off, or has more than {largest:,} bytes")
         ((kind, data),) = elements(inner, order)
     if kind != MATRIX:
         return "", None

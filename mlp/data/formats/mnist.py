@@ -19,7 +19,7 @@ import math
 import numpy as np
 
 from mlp.data.formats.npz import as_images, as_labels, read_arrays
-from mlp.data.formats.sources import LARGEST_MEMBER, Form, advice_for, load_form
+from mlp.data.formats.sources import Form, advice_for, load_form, unreadable
 from mlp.data.image_set import ImageSet, image_set, join
 from mlp.errors import DataError
 from mlp.typing import Array, PathLike
@@ -27,6 +27,7 @@ from mlp.typing import Array, PathLike
 SIDE = 28
 DIGITS = tuple("0123456789")
 UNSIGNED_BYTE = 8
+LARGEST = 2**26  # bytes of an array; the training images have 47 million
 IDX_FILES = tuple(f"{part}-{what}-ubyte" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1"))
 COURSE_FILES = ("mnist-train.npz", "mnist-valid.npz", "mnist-test.npz")
 TITLE = f"MNIST (the four idx files, packed or not; mnist.npz; or {', '.join(COURSE_FILES)})"
@@ -92,7 +93,7 @@ def read_idx(content: bytes, source: str) -> Array:
                 raise ValueError("no idx file of bytes")
             shape = np.frombuffer(stream.read(4 * num_axes), ">u4", num_axes).tolist()
             size = math.prod(shape)
-            if size > LARGEST_MEMBER:
+            if size > LARGEST:
                 raise ValueError(f"the header tells of {size:,} bytes, more than any file of this set has")
             values = stream.read(size + 1)
         if len(values) != size:
@@ -100,7 +101,7 @@ def read_idx(content: bytes, source: str) -> Array:
             raise ValueError(f"{there} bytes where the header tells of {size:,}")
         return np.frombuffer(values, np.uint8).reshape(shape)
     except Exception as error:  # a damaged gzip file has errors of several kinds
-        raise DataError(f"{source} is truncated or damaged ({type(error).__name__}: {error}): get it again") from error
+        raise unreadable(source, error, advice=": get it again") from error
 
 
 def pixels(inputs: Array, source: str) -> Array:

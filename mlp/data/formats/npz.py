@@ -19,9 +19,10 @@ from zipfile import ZipFile
 
 import numpy as np
 
+from mlp.data.formats.sources import unreadable
 from mlp.data.image_set import ImageSet, image_set
 from mlp.data.splits import hold_out
-from mlp.errors import DataError
+from mlp.errors import DataError, excerpt
 from mlp.files.stored import read_member
 from mlp.typing import Array, PathLike
 
@@ -72,14 +73,16 @@ def read_arrays(file: Any, source: object, required: Sequence[str], optional: Se
             there = [name.removesuffix(".npy") for name in archive.namelist()]
             missing = [key for key in required if key not in there]
             if missing:
-                raise DataError(f"{source} lacks {', '.join(missing)}: it holds {', '.join(there) or 'nothing'}")
+                holds = excerpt(", ".join(there)) or "nothing"
+                raise DataError(f"{source} lacks {', '.join(missing)}: it holds {holds}")
+            twice = [key for key in (*required, *optional) if there.count(key) > 1]
+            if twice:
+                raise DataError(f"{source} holds two arrays called {twice[0]}: save it again")
             return {key: read_plain(archive, key) for key in (*required, *optional) if key in there}
     except DataError:
         raise
-    except Exception as error:  # a damaged archive can raise anything, MemoryError among them
-        raise DataError(
-            f"{source} is truncated or damaged, or no .npz file of plain arrays ({type(error).__name__}: {error})"
-        ) from error
+    except Exception as error:  # a damaged archive can raise anything
+        raise unreadable(source, error, "is truncated or damaged, or no .npz file of plain arrays") from error
 
 
 def read_plain(archive: ZipFile, key: str) -> Array:

@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.data.formats.sources import unreadable
 from mlp.errors import DataError
 
 ELEMENT_TYPES = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f4", "f8")
@@ -136,11 +137,9 @@ def load_pickle(content: bytes, source: str) -> dict[str, Any]:
         return {as_text(key): value.array if isinstance(value, StoredArray) else value for key, value in stored.items()}
     except DataError:
         raise
-    except Exception as error:  # what a damaged pickle raises can be of any kind, MemoryError among them
-        raise DataError(
-            f"{source} is truncated or damaged, or no dictionary of plain data "
-            f"({type(error).__name__}: {error}): get it again"
-        ) from error
+    except Exception as error:  # what a damaged pickle raises can be of any kind
+        what = "is truncated or damaged, or no dictionary of plain data"
+        raise unreadable(source, error, what, ": get it again") from error
 
 
 def as_text(value: Any) -> str:

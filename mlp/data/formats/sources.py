@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from mlp.errors import DataError
+from mlp.errors import DataError, excerpt
 from mlp.typing import PathLike
 
 OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open}  # by how a file begins
@@ -34,6 +34,19 @@ def one_name(name: str) -> tuple[str, ...]:
 
 class MissingDataError(DataError):
     """No place has the files of a data set: they could be downloaded."""
+
+
+def unreadable(source: object, error: Exception, what: str = "is truncated or damaged", advice: str = "") -> DataError:
+    """Return the error for a file that could not be read. Only one that was read and found wrong is called damaged.
+
+    Args:
+        source: the file's name. what, advice: what is said of a damaged one, and what to do.
+    """
+    if isinstance(error, MemoryError):
+        return DataError(f"there is not enough memory to read {source}")
+    if isinstance(error, OSError) and error.errno is not None:
+        return DataError(f"{source} cannot be read: {error.strerror}")
+    return DataError(f"{source} {what} ({type(error).__name__}: {excerpt(str(error))}){advice}")
 
 
 @dataclass(frozen=True)
@@ -170,9 +183,8 @@ def read_archive(path: Path, folder: str, names: Sequence[str]) -> dict[str, tup
     except DataError:
         raise
     except Exception as error:  # each compression has its own errors for a damaged archive
-        raise DataError(
-            f"{path} is truncated or damaged, or no archive at all ({type(error).__name__}: {error}): download it again"
-        ) from error
+        what = "is truncated or damaged, or no archive at all"
+        raise unreadable(path, error, what, ": download it again") from error
     missing = [member for member, name in wanted.items() if name not in found]
     if missing:
         raise DataError(f"{path} lacks {', '.join(missing)}: it is truncated or another archive; download it again")

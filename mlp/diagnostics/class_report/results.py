@@ -1,7 +1,5 @@
 """The tables of a class report: points, mistakes and how many made them; as HTML, CSV and for grading."""
 
-import csv
-import io
 import json
 import re
 from collections import Counter
@@ -10,6 +8,7 @@ from pathlib import Path
 
 from mlp.diagnostics.class_report.submissions import Outcome, Task
 from mlp.files import atomic_write
+from mlp.files.tables import csv_text
 
 EXAMPLES = 8  # students named beside a mistake
 LONGEST = 300  # characters of a sentence in the table
@@ -86,7 +85,7 @@ def table(outcomes: Sequence[Outcome], parts: Sequence[str], most: float) -> str
         texts = [one.mistake, plain(one.sentence), plain(one.error)]
         passed, points = str(int(one.passed)), f"{points_of(one, most, most_parts(outcomes)):g}"
         lines.append([one.student, passed, points, *right, *texts, f"{one.seconds:.1f}"])
-    return as_csv(lines)
+    return csv_text(lines)
 
 
 def scores(outcomes: Sequence[Outcome], task: Task, most: float) -> str:
@@ -95,7 +94,7 @@ def scores(outcomes: Sequence[Outcome], task: Task, most: float) -> str:
     lines += [
         [task.name, one.student, f"{points_of(one, most, most_parts(outcomes)):g}", f"{most:g}"] for one in outcomes
     ]
-    return as_csv(lines)
+    return csv_text(lines)
 
 
 def graded(outcomes: Sequence[Outcome], most: float) -> dict[str, object]:
@@ -116,11 +115,3 @@ def graded(outcomes: Sequence[Outcome], most: float) -> dict[str, object]:
             "tests": tests,
         }
     return found
-
-
-def as_csv(lines: Sequence[Sequence[str]]) -> str:
-    """Return lines as CSV; texts that a spreadsheet would take for formulas get a quote in front."""
-    stream = io.StringIO()
-    safe = [[f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell for cell in line] for line in lines]
-    csv.writer(stream, lineterminator="\n").writerows(safe)
-    return stream.getvalue()

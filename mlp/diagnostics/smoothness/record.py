@@ -4,8 +4,6 @@ The .csv is for people, the .npz for figures, and for continuing after an interr
 or of checkpoints: those are the same, byte for byte, whether the probe is on or off.
 """
 
-import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,6 +17,7 @@ from mlp.diagnostics.smoothness.nearby import Nearby
 from mlp.errors import CheckpointError
 from mlp.files import write_arrays, write_text
 from mlp.files.stored import damaged, read_arrays
+from mlp.files.tables import csv_text
 from mlp.typing import Array, PathLike
 
 MEASURED = ("loss", "loss_min", "loss_max", "grad_norm", "change_min", "change_max", "beta", "cosine_min")
@@ -87,11 +86,9 @@ class SmoothnessRecord:
     def write(self, folder: Path) -> None:
         """Write smoothness.npz and smoothness.csv into a folder."""
         write_arrays(folder / "smoothness.npz", self.arrays())
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**row, "step": int(row["step"])} for row in self.rows)
-        write_text(folder / "smoothness.csv", text.getvalue())
+        rows = ({**row, "step": int(row["step"])} for row in self.rows)
+        table = [COLUMNS, *([row[name] for name in COLUMNS] for row in rows)]
+        write_text(folder / "smoothness.csv", csv_text(table))
 
     @staticmethod
     def read(folder: PathLike) -> "SmoothnessRecord":

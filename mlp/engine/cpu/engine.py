@@ -75,6 +75,9 @@ class CpuEngine(Binding):
         self.blas = BlasThreads()
         self._team: ThreadTeam | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CpuEngine, (self.threads,)
+
     def bind(self, model: Layer, loss: Loss, rule: LearningRule, gradient_statistics: str | None = None) -> None:
         self.close()
         gather(model, rule)

@@ -69,6 +69,9 @@ class CudaEngine(Binding):
         self.gpu, self.record = Gpu(device, precision, xp, module), record
         self.close()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return CudaEngine, (self.gpu.device, self.gpu.precision)
+
     def bind(self, model: Layer, loss: Loss, rule: LearningRule, gradient_statistics: str | None = None) -> None:
         self.close()
         gather(model, rule)

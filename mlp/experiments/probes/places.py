@@ -12,6 +12,7 @@ from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments.config import RunConfig
 from mlp.experiments.loading import load_run
 from mlp.experiments.probes.images import probed_run
+from mlp.files.stored import read_arrays
 from mlp.layers.machinery.base import Layer
 from mlp.machine.processor import available_memory
 from mlp.typing import Array, PathLike
@@ -120,8 +121,7 @@ def kept_weights(folder: Path) -> list[dict[str, Array]]:
     """Return the state of every kept epoch, in order."""
     states = []
     for file in sorted(folder.glob("epoch-*.npz")):
-        with np.load(file, allow_pickle=False) as archive:
-            states.append({name: archive[name] for name in archive.files})
+        states.append(read_arrays(file))
     if len(states) < 3:
         raise CheckpointError(
             f"{folder} has the weights of {len(states)} epochs, and a path needs three: train with --keep-weights"

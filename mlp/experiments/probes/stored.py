@@ -8,16 +8,19 @@ settings, weights, version            what it was computed for
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.landscape import cosine
-from mlp.errors import CheckpointError
+from mlp.checks import choose
+from mlp.diagnostics.landscape import STATISTICS, cosine
+from mlp.errors import CheckpointError, DamagedError
 from mlp.experiments.probes.images import fingerprint
-from mlp.experiments.probes.places import LandscapeSettings, Place
+from mlp.experiments.probes.places import KINDS, LandscapeSettings, Place
 from mlp.files import write_arrays
+from mlp.files.stored import as_object, damaged, read_arrays
 from mlp.typing import Array, PathLike
 from mlp.version import __version__
 
@@ -70,13 +73,30 @@ def read_landscape(path: PathLike) -> dict[str, Array]:
         CheckpointError: there is none, or it is damaged.
     """
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-            if {"x", "y", "loss", "accuracy", "visited", "settings", "weights"} - arrays.keys():
-                raise KeyError("it is not a landscape")
-            return arrays
+        arrays = read_arrays(path)
     except FileNotFoundError:
         raise CheckpointError(f"there is no {path}: scripts/landscape.py makes it") from None
-    except Exception as error:  # what a damaged file raises can be of any kind
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        raise CheckpointError(f"{path} is damaged ({reason}): delete it") from None
+    except DamagedError as error:
+        raise DamagedError(f"{error}: delete it") from None
+    try:
+        check_landscape(arrays)
+    except (ValueError, KeyError, RecursionError) as error:
+        raise DamagedError(f"{damaged(path, error)}: delete it") from None
+    return arrays
+
+
+def check_landscape(arrays: Mapping[str, Array]) -> None:
+    """Raise a ValueError or a KeyError unless the arrays are those of a landscape."""
+    x, y = arrays["x"], arrays["y"]
+    if x.ndim != 1 or y.ndim != 1:
+        raise ValueError(f"its axes are of shape {x.shape} and {y.shape}")
+    for name, kind in (("loss", "f"), ("accuracy", "f"), ("visited", "b")):
+        if arrays[name].shape != (len(y), len(x)) or arrays[name].dtype.kind != kind:
+            raise ValueError(f"{name} is {arrays[name].dtype} of shape {arrays[name].shape}, not {len(y)} x {len(x)}")
+    settings = as_object(json.loads(str(arrays["settings"])))
+    choose("its kind", str(settings["kind"]), KINDS)
+    choose("its statistics", str(settings["statistics"]), STATISTICS)
+    if settings["kind"] == "trajectory" and (arrays["path"].ndim != 2 or arrays["explained"].shape != (2,)):
+        raise ValueError("its path is no path")
+    if "weights" not in arrays:
+        raise KeyError("weights")

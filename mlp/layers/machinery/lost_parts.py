@@ -1,6 +1,6 @@
-"""Parts that a layer cannot have: used twice, no arrays, or in lists and dicts, where they would never be trained."""
+"""Parts that a layer cannot have: used or named twice, no arrays, or in lists, where they would never be trained."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from mlp.errors import ConfigurationError
@@ -11,6 +11,19 @@ def check_first_use(used: dict[int, str], part: Any, name: str) -> None:
     if used.setdefault(id(part), name) != name:
         kind = type(part).__name__
         raise ConfigurationError(f"the same {kind} is used twice, as {used[id(part)]!r} and {name!r}: make two")
+
+
+def named_once(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return (name, array) pairs as a dict; a ConfigurationError if two have the same name: one would be lost."""
+    arrays: dict[str, Any] = {}
+    for name, array in pairs:
+        if name in arrays:
+            raise ConfigurationError(
+                f"two arrays of the model are called {name!r}, and only one of them could be saved: give their layers "
+                'different names (in Sequential({...}) the name "" and names that begin with "*" add nothing)'
+            )
+        arrays[name] = array
+    return arrays
 
 
 def check_nothing_lost(

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mlp.backend import device_of, get_array_module
+from mlp.checks import NoShallowCopy
 from mlp.errors import ConfigurationError, DeviceError, ShapeError
 from mlp.typing import Array
 
@@ -24,7 +25,7 @@ def join(*parts: str) -> str:
     return ".".join(part for part in parts if part)
 
 
-class Parameter:
+class Parameter(NoShallowCopy):
     """An array of weights, `data`, and the gradient of the loss, `grad`, of the same shape and dtype.
 
     Both can be read and assigned. Assigning copies the values into the existing array, so shape and dtype stay; the
@@ -86,14 +87,15 @@ class Parameter:
         self._data = data
         self._grad = get_array_module(data).zeros_like(data)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "Parameter":
-        return Parameter(self._data.copy(), self.name)
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy has, or what a pickle holds: the copy's arrays are its own, and part of no flat array."""
+        return {**vars(self), "flat": None}
 
     def __repr__(self) -> str:
         return f"Parameter({self.name!r}, shape={self._data.shape}, {self._data.dtype})"
 
 
-class FlatParameters:
+class FlatParameters(NoShallowCopy):
     """All parameters of a model in one flat array, all gradients in another.
 
     Attributes:

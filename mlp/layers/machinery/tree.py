@@ -11,8 +11,9 @@ from typing import Any, Generic, Self, TypeVar, cast
 from numpy.random import Generator
 
 from mlp.backend import get_array_module, move, to_numpy
+from mlp.checks import NoShallowCopy
 from mlp.layers.machinery.checks import check_state
-from mlp.layers.machinery.lost_parts import check_buffers, check_first_use, check_nothing_lost
+from mlp.layers.machinery.lost_parts import check_buffers, check_first_use, check_nothing_lost, named_once
 from mlp.layers.machinery.parameter import Parameter, join
 from mlp.rng import generator
 from mlp.typing import Array, DType
@@ -20,7 +21,7 @@ from mlp.typing import Array, DType
 Node = TypeVar("Node", bound="Tree[Any]")  # of what the tree is made: layers
 
 
-class Tree(Generic[Node]):
+class Tree(NoShallowCopy, Generic[Node]):
     """The base of `Layer`.
 
     Attributes that are a `Parameter` or a node are found by themselves, in the order of their assignment.
@@ -66,8 +67,8 @@ class Tree(Generic[Node]):
 
         Raises:
             ConfigurationError: the same layer or parameter stands in two places (each needs one of its own, because a
-                layer keeps the values of one forward pass). Or a list or dict holds layers or parameters that are
-                found nowhere else, and so would never be trained.
+                layer keeps the values of one forward pass). Two arrays have the same name. Or a list or dict holds
+                layers or parameters that are found nowhere else, and so would never be trained.
         """
         used: dict[int, str] = {}
         for path, layer in self.named_layers():
@@ -79,6 +80,7 @@ class Tree(Generic[Node]):
         for _, layer in self.named_layers():
             check_nothing_lost(layer.label(), vars(layer), (Tree, Parameter), used.keys())
             check_buffers(layer.label(), {name: getattr(layer, name) for name in layer.buffer_names})
+        self.named_arrays()
         return self
 
     def label(self) -> str:
@@ -100,10 +102,14 @@ class Tree(Generic[Node]):
         """The number of weights."""
         return sum(parameter.data.size for parameter in self.parameters())
 
+    def named_arrays(self) -> dict[str, Array]:
+        """Return all parameters' data and all buffers, not copied, by dotted name; an error if two have the same."""
+        parameters = ((name, parameter.data) for name, parameter in self.named_parameters())
+        return named_once([*parameters, *self.named_buffers()])
+
     def state_dict(self) -> dict[str, Array]:
         """Return copies of all parameters and buffers as NumPy arrays, by dotted name."""
-        arrays = {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
-        return {name: to_numpy(array).copy() for name, array in arrays.items()}
+        return {name: to_numpy(array).copy() for name, array in self.named_arrays().items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
         """Copy the arrays of a `state_dict` into this model.
@@ -111,7 +117,7 @@ class Tree(Generic[Node]):
         Raises:
             ShapeError: names or shapes differ; nothing is copied then.
         """
-        mine = {name: parameter.data for name, parameter in self.named_parameters()} | dict(self.named_buffers())
+        mine = self.named_arrays()
         check_state(mine, state)
         for name, array in mine.items():
             array[...] = get_array_module(array).asarray(state[name], dtype=array.dtype)
@@ -127,7 +133,9 @@ class Tree(Generic[Node]):
     def _convert(self, function: Callable[[Array], Array]) -> Self:
         for _, layer in self.named_layers():
             for _, parameter in layer.own_parameters():
-                parameter.replace(function(parameter.data))
+                converted = function(parameter.data)
+                if converted is not parameter.data:  # it is there already: nothing changes
+                    parameter.replace(converted)
             for name in layer.buffer_names:
                 buffer = getattr(layer, name)
                 if buffer.dtype.kind == "f":  # counters stay whole numbers, on the host

@@ -1,7 +1,7 @@
 """What was measured around runs: read back from the runs' folders, and from that of the correlations."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from mlp.diagnostics.smoothness import SmoothnessRecord
 from mlp.errors import CheckpointError
 from mlp.experiments.probes.stored import read_landscape
 from mlp.files import write_arrays
+from mlp.files.stored import damaged, read_arrays
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.plan import DATASETS, Result, settings_of
 from mlp.reproduction.scale import Scale
@@ -70,27 +71,40 @@ def write_profiles(path: Path, profiles: dict[tuple[str, int], Profile], more: d
 
 def read_profiles(path: Path) -> dict[tuple[str, int], Profile]:
     """Return the profiles of a file by (name, depth); {} without one."""
-    if not path.exists():
-        return {}
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    found = {}
-    for key in arrays:
-        if key.endswith("/cosine"):
-            name, depth, _ = key.split("/")
-            cosine, spread, size = (arrays[f"{name}/{depth}/{column}"] for column in ("cosine", "spread", "size"))
-            names = [str(unit) for unit in arrays[f"{name}/{depth}/names"]]
-            found[name, int(depth)] = Profile(names, cosine, spread, size, int(arrays["images"]))
+    arrays, found = arrays_of(path), {}
+    with no_damage(path):
+        for key in arrays:
+            if key.endswith("/cosine"):
+                name, depth, _ = key.split("/")
+                cosine, spread, size = (arrays[f"{name}/{depth}/{column}"] for column in ("cosine", "spread", "size"))
+                names = [str(unit) for unit in arrays[f"{name}/{depth}/names"]]
+                found[name, int(depth)] = Profile(names, cosine, spread, size, int(arrays["images"]))
     return found
 
 
 def read_dense(path: Path) -> dict[str, tuple[Array, Array, Array]]:
     """Return the measurements of dense networks, {kind: (layers, mean, standard error)}; {} without a file."""
-    if not path.exists():
+    arrays = arrays_of(path)
+    with no_damage(path):
+        kinds = dict.fromkeys(name.partition("/")[0] for name in arrays)
+        return {k: (arrays[f"{k}/layers"], arrays[f"{k}/mean"], arrays[f"{k}/error"]) for k in kinds}
+
+
+def arrays_of(path: Path) -> dict[str, Array]:
+    """Return the arrays of a file; {} without one."""
+    try:
+        return read_arrays(path)
+    except FileNotFoundError:
         return {}
-    with np.load(path, allow_pickle=False) as archive:
-        kinds = dict.fromkeys(name.partition("/")[0] for name in archive.files)
-        return {k: (archive[f"{k}/layers"], archive[f"{k}/mean"], archive[f"{k}/error"]) for k in kinds}
+
+
+@contextmanager
+def no_damage(path: Path) -> Iterator[None]:
+    """Within this context, whatever is found wrong with the arrays of a file is a DamagedError."""
+    try:
+        yield
+    except Exception as error:  # what wrong arrays lead to can be of any kind
+        raise damaged(path, error) from None
 
 
 def labelled(results: Sequence[Result], only: str = "") -> list[Result]:

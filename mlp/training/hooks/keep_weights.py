@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from mlp.files import write_arrays
+from mlp.files.locks import check_lock
 from mlp.training.hooks.base import Hook
 from mlp.training.state import TrainingState
 from mlp.typing import PathLike
@@ -27,5 +28,6 @@ class KeepWeights(Hook):
 
     def write(self, trainer: TrainingState) -> None:
         """Write the weights as they are now."""
+        check_lock(self.folder)  # not even a folder is made where another run is now
         self.folder.mkdir(parents=True, exist_ok=True)
         write_arrays(self.folder / f"epoch-{trainer.epoch:04d}.npz", trainer.model.state_dict())

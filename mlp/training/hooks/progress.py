@@ -24,6 +24,7 @@ class Progress(Hook):
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         self.bar.close()
+        self.bar = None  # it holds the terminal, which has no copy
         valid = f"valid {loss_text(row['val_loss'])} / {row['val_acc']:6.2%}   " if len(trainer.valid_batches) else ""
         train = f"train {loss_text(row['train_loss'])} / {row['train_acc']:6.2%}   "
         print(

@@ -4,13 +4,16 @@ import errno
 import hashlib
 import shutil
 import socket
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
 
 from mlp.data import SOURCES, download_dataset
 from mlp.data.download.fetch import RemoteFile, md5_of, only_download
-from mlp.data.download.transfer import BrokenTransfer, transfer
+from mlp.data.download.transfer import BrokenTransfer, received, time_allowed
 from mlp.errors import ConfigurationError, DataError
 
 NAME = "tiny.tar.gz"
@@ -31,7 +34,7 @@ def root(tmp_path):
 def download(root, server, *ways, timeout=5.0, **options):
     """Download from the server, which behaves at each address as the ways say; the last is the official address."""
     *mirrors, official = [server.url(way) for way in ways]
-    sources = {"tiny": (RemoteFile(NAME, MD5, (official,)),)}
+    sources = {"tiny": (RemoteFile(NAME, len(CONTENT), MD5, (official,)),)}
     return download_dataset("tiny", root, mirrors, timeout=timeout, sources=sources, **options)
 
 
@@ -130,7 +133,7 @@ def test_all_that_was_tried_is_named_with_its_reason(root, server):
         port = closed.getsockname()[1]
     ways = ("404", "500", "page", "short", "wrong_range")
     mirrors = [f"http://127.0.0.1:{port}/", *(server.url(way) for way in ways)]
-    sources = {"tiny": (RemoteFile(NAME, MD5, (server.url("403"),)),)}
+    sources = {"tiny": (RemoteFile(NAME, len(CONTENT), MD5, (server.url("403"),)),)}
     with pytest.raises(DataError) as caught:
         download_dataset("tiny", root, mirrors, sources=sources)
     message = str(caught.value)
@@ -140,7 +143,7 @@ def test_all_that_was_tried_is_named_with_its_reason(root, server):
         f"/404/{NAME} (HTTP 404 Not Found)",
         f"/500/{NAME} (HTTP 500 Internal Server Error)",
         f"/page/{NAME} (answered with a web page instead of the file)",
-        f"/short/{NAME} (gave 299,900 bytes with md5 {hashlib.md5(CONTENT[:-100]).hexdigest()}; expected md5 {MD5})",
+        f"/short/{NAME} (gave 299,900 bytes with md5 {hashlib.md5(CONTENT[:-100]).hexdigest()}; expected 300,000 bytes",
         f"/wrong_range/{NAME} (answered with other bytes than asked for",
         f"/403/{NAME} (HTTP 403 Forbidden)",
         "--mirror",
@@ -158,7 +161,7 @@ def test_another_file_under_the_right_name_is_refused(root, server):
 
 
 def test_a_mirror_may_be_the_address_of_the_file_itself(root, server):
-    sources = {"tiny": (RemoteFile(NAME, MD5, ()),)}
+    sources = {"tiny": (RemoteFile(NAME, len(CONTENT), MD5, ()),)}
     download_dataset("tiny", root, [server.url("whole/" + NAME)], sources=sources)
     assert_downloaded(root)
 
@@ -246,8 +249,8 @@ def test_several_files_come_from_archives_and_addresses(root, server, tmp_path):
     other = b"the other file"
     (tmp_path / "stick").write_bytes(other)
     files = (
-        RemoteFile(NAME, MD5, (server.url("whole"),)),
-        RemoteFile("other.gz", hashlib.md5(other).hexdigest(), (server.url("404"),)),
+        RemoteFile(NAME, len(CONTENT), MD5, (server.url("whole"),)),
+        RemoteFile("other.gz", len(other), hashlib.md5(other).hexdigest(), (server.url("404"),)),
     )
     paths = download_dataset("tiny", root, archives=[tmp_path / "stick"], sources={"tiny": files})
     assert [path.read_bytes() for path in paths] == [CONTENT, other]
@@ -272,7 +275,7 @@ def test_wrong_requests(root, tmp_path, server):
     "mirror", ["http://", "http://127.0.0.1:99999", "http://[", "http://exa mple/", "http://\u00fc.invalid\u20ac/a b"]
 )
 def test_impossible_mirrors_are_reasons_like_others(root, server, mirror):
-    sources = {"tiny": (RemoteFile(NAME, MD5, (server.url("whole"),)),)}
+    sources = {"tiny": (RemoteFile(NAME, len(CONTENT), MD5, (server.url("whole"),)),)}
     download_dataset("tiny", root, [mirror], sources=sources)
     assert_downloaded(root)
 
@@ -283,6 +286,7 @@ def test_the_table_of_sources():
     assert len({file.md5 for file in files}) == len({file.name for file in files}) == 10
     for file in files:
         assert len(file.md5) == 32
+        assert 1000 < file.size < 2**28
         assert all(address.startswith("https://") and address.endswith("/") for address in file.addresses)
         assert file.addresses
 
@@ -293,51 +297,82 @@ def test_md5_is_the_known_one(tmp_path):
     shutil.rmtree(tmp_path)
 
 
-class Response:
-    """What urlopen returns: headers, then chunks without an end."""
-
-    def __init__(self, promised=""):
-        self.headers, self.status = {"Content-Length": promised}, 200
-
-    def read1(self, size):
-        return b"x" * 1000
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-
 @pytest.fixture
-def answer(monkeypatch, tmp_path):
-    """A function that transfers from a server with this response, and returns why that failed."""
-
-    def transferred(response):
-        monkeypatch.setattr("urllib.request.urlopen", lambda *arguments, **options: response)
-        with pytest.raises(BrokenTransfer) as caught:
-            transfer("http://127.0.0.1/x", tmp_path / "x.part", 5.0)
-        return str(caught.value)
-
-    return transferred
+def impatient(monkeypatch):
+    """Nobody waits longer than a moment for something whole."""
+    monkeypatch.setattr("mlp.data.download.answer.PATIENCE", 0.3)
 
 
-@pytest.mark.parametrize("promised", ["268435457", "9" * 5000])
-def test_absurd_lengths_are_not_believed(answer, promised):
-    assert "bytes or more, which no file of a data set has" in answer(Response(promised))
+@pytest.mark.parametrize("promised", [str(2 * len(CONTENT) + 1), "9" * 5000])
+def test_absurd_lengths_are_not_believed(root, server, promised):
+    server.promised = promised
+    told = f"{int(promised[:20]):,}"
+    assert f"(promises {told} bytes or more, the file has 300,000)" in assert_failed(root, server, "absurd")
 
 
-def test_an_endless_body_ends_and_nothing_of_it_is_kept(root, server, monkeypatch):
-    monkeypatch.setattr("mlp.data.download.transfer.LARGEST_DOWNLOAD", 100_000)
-    monkeypatch.setattr("mlp.data.download.fetch.LARGEST_DOWNLOAD", 1000)
-    monkeypatch.setattr("urllib.request.urlopen", lambda *arguments, **options: Response())
-    assert "(sent more than 100,000 bytes, which no file of a data set has)" in assert_failed(root, server, "whole")
+@pytest.mark.parametrize("promised", ["", "-5", "many", "0x10", "٣"])
+def test_lengths_that_are_no_numbers_say_nothing(root, server, promised):
+    server.promised = promised
+    assert_failed(root, server, "absurd")  # there is no body
+    download(root, server, "absurd", "whole")
+    assert_downloaded(root)
 
 
-def test_a_body_that_drips_ends(answer, monkeypatch):
+def test_an_endless_body_is_left_after_as_many_bytes_as_the_file_has(root, server):
+    message = assert_failed(root, server, "endless")
+    assert f"/endless/{NAME} (gave 300,000 bytes with md5" in message
+    assert f"expected 300,000 bytes with md5 {MD5}" in message
+    assert server.sent < 10 * len(CONTENT) + 2**24  # what the buffers of the system take
+    download(root, server, "endless", "whole")
+    assert_downloaded(root)
+
+
+def test_the_file_with_something_behind_it_is_the_file(root, server):
+    download(root, server, "and_more")
+    assert_downloaded(root)
+
+
+@pytest.mark.parametrize("way", ["slow_header", "slow_chunk_length", "slow_trailer"])
+def test_a_server_that_sends_letter_by_letter_is_left(root, server, impatient, way):
+    """The time-out of the connection never comes: there is always another letter."""
+    begin = time.monotonic()
+    assert f"/{way}/{NAME} (nothing whole for 0.6 s" in assert_failed(root, server, way, timeout=0.3)
+    assert time.monotonic() - begin < 8
+    download(root, server, way, "whole", timeout=0.3)
+    assert_downloaded(root)
+
+
+def chunks_of(number, size):
+    return iter([b"x" * size] * number)
+
+
+def test_a_body_that_drips_ends(monkeypatch):
     clock = iter(range(0, 10_000, 2))
     monkeypatch.setattr("mlp.data.download.transfer.time.monotonic", lambda: next(clock))
-    assert answer(Response()) == "only 31,000 bytes in 62 s"
+    with pytest.raises(BrokenTransfer, match="only 31,000 bytes in 62 s"):
+        list(received(chunks_of(100, 1000), 10**9, 5.0, 10**9))
+
+
+def test_a_body_that_takes_longer_than_its_size_allows_ends(monkeypatch):
+    assert 60 < time_allowed(4542) < 61
+    assert 9 * 3600 < time_allowed(169_001_437) < 10 * 3600
+    clock = iter(range(0, 10**6, 1000))
+    monkeypatch.setattr("mlp.data.download.transfer.time.monotonic", lambda: next(clock))
+    with pytest.raises(BrokenTransfer, match="took too long, after 16,000,000 bytes"):
+        list(received(chunks_of(100, 2_000_000), 169_001_437, 5.0, deadline=7500))
+
+
+def test_a_server_that_breaks_off_again_and_again_has_one_time_for_all_of_it(root, server, monkeypatch):
+    monkeypatch.setattr("mlp.data.download.fetch.time_allowed", lambda size: -1.0)
+    with pytest.raises(DataError, match=r"/break/tiny.tar.gz \(took too long, after [\d,]+ bytes\)"):
+        download(root, server, "break")
+    assert len(server.requests) == 1
+
+
+def test_what_a_server_says_in_its_reason_is_printed_clean(root, server):
+    message = assert_failed(root, server, "escapes")
+    assert f"/escapes/{NAME} (HTTP 404  [31mred  ]0;owned " in message
+    assert all(c.isprintable() for c in message)
 
 
 def test_what_a_server_says_is_printed_clean():
@@ -360,3 +395,30 @@ def test_the_lock_of_a_download_that_was_killed_is_in_nobodys_way(root, server):
     (root / f".{NAME}.lock").touch()
     download(root, server, "whole")
     assert_downloaded(root)
+
+
+ONE_OF_TWO = """
+import hashlib, sys
+from mlp.data import download_dataset
+from mlp.data.download.fetch import RemoteFile
+from mlp.errors import DataError
+folder, address, size, md5 = sys.argv[1:]
+try:
+    download_dataset("tiny", folder, sources={"tiny": (RemoteFile("tiny.tar.gz", int(size), md5, (address,)),)})
+except DataError as error:
+    sys.exit(2 if "another process is downloading" in str(error) else str(error))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_download_into_one_folder_thirty_times(tmp_path, server):
+    """One downloads; the other is told so, or finds the file: never is there a wrong file under the name."""
+    pytest.importorskip("fcntl")
+    statuses = []
+    for number in range(30):
+        root = tmp_path / str(number)
+        command = [sys.executable, "-c", ONE_OF_TWO, root, server.url("whole"), str(len(CONTENT)), MD5]
+        both = [subprocess.Popen(command) for _ in range(2)]
+        statuses.append(sorted(process.wait(60) for process in both))
+        assert_downloaded(root)
+    assert {tuple(pair) for pair in statuses} <= {(0, 0), (0, 2)}

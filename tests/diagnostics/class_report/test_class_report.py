@@ -6,13 +6,14 @@ import json
 import pytest
 
 from mlp.commands.check import main
-from mlp.diagnostics.class_report.results import as_csv, graded, mistakes_of, plain, points_of, write_report
+from mlp.diagnostics.class_report.results import graded, mistakes_of, plain, points_of, write_report
 from mlp.diagnostics.class_report.submissions import Outcome, Task, names_of, of_worker, run_all
 from mlp.diagnostics.class_report.worker import parts_of
 from mlp.diagnostics.gradients.check import check_layer
 from mlp.diagnostics.gradients.gallery.affine import BiasGradientAveraged
 from mlp.diagnostics.gradients.gallery.batch_norm import TrainingFormulaInEvaluation
 from mlp.errors import ConfigurationError
+from mlp.files.tables import csv_text
 
 DENSE = """
 import numpy as np
@@ -72,7 +73,7 @@ def test_the_page_escapes_and_a_spreadsheet_runs_nothing(tmp_path):
     scores = list(csv.DictReader(files[2].read_text().splitlines()))
     assert scores[1] == {"assignment": "Conv", "student_id": "'=cmd()", "score": "10", "max_score": "10"}
     assert json.loads(files[3].read_text())["=cmd()"]["score"] == 10.0
-    assert as_csv([["+1", "a,b"]]) == '\'+1,"a,b"\n'
+    assert csv_text([["+1", "a,b"]]) == '\'+1,"a,b"\n'
     assert plain("a\x1b[31m\nb") == "a [31m b"
     assert graded(outcomes, 10.0)[evil]["tests"] == [{"name": "check", "score": 0.0, "max_score": 10.0}]
 

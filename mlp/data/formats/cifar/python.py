@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mlp.data.formats.safe_pickle import as_text, load_pickle
-from mlp.errors import DataError
+from mlp.errors import DataError, excerpt
 from mlp.typing import Array
 
 WIDTH = 3 * 32 * 32
@@ -66,5 +66,6 @@ def read_names(content: bytes, source: str, key: str) -> tuple[str, ...]:
 def entry(dictionary: Mapping[str, Any], key: str, source: str) -> Any:
     """Return dictionary[key]; DataError says which keys there are instead."""
     if key not in dictionary:
-        raise DataError(f"{source}: no entry {key!r}, only {', '.join(sorted(dictionary))}: is this another data set?")
+        there = excerpt(", ".join(sorted(dictionary)))
+        raise DataError(f"{source}: no entry {key!r}, only {there}: is this another data set?")
     return dictionary[key]

@@ -1,0 +1,283 @@
+"""What is read from files and words that others wrote: for each kind, how to make a good one, and who reads it.
+
+A kind is a file that gets damaged in a folder of good files, and the functions that read that folder. Of own models the
+file is Python code; of flags it is a list of words.
+"""
+
+import gzip
+import importlib.util
+import io
+import json
+import pickle
+import struct
+import sys
+import tarfile
+from collections.abc import Callable
+from contextlib import chdir
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from campaign_kills import make_run, write_images
+
+from mlp.commands.command_line import LONGEST, run_command
+from mlp.data import load_cifar10, load_cifar100, load_folder, load_indian_pines, load_mnist, load_npz
+from mlp.data.formats.mnist import COURSE_FILES, IDX_FILES
+from mlp.diagnostics.smoothness import SmoothnessRecord
+from mlp.experiments.comparison import read_run
+from mlp.experiments.images import read_picture
+from mlp.experiments.inference import evaluate_run
+from mlp.experiments.own_model import build_own_model
+from mlp.experiments.probes.places import kept_weights
+from mlp.experiments.probes.stored import read_landscape
+from mlp.files import write_arrays, write_json
+from mlp.interop import load_safetensors, save_safetensors
+from mlp.layers import Affine, BatchNorm, Sequential
+from mlp.reproduction.work import read_planned
+from mlp.training.attempts import read_attempts
+
+RUN_FILES = ("config.json", "metrics.csv", "gradient_flow.npz", "checkpoint-latest.npz", "checkpoint-best.npz")
+RUN_FILES += ("test.json", "attempts.tsv")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of input.
+
+    Args:
+        base: the folder of good files that it is one of. file: which one gets damaged.
+        read: called with a copy of that folder; every function must return, or raise an error of mlp.
+    """
+
+    base: str
+    file: str
+    read: tuple[Callable[[Path], Any], ...]
+
+
+def tiny_cifar(n: int, seed: int, fine: str) -> dict[bytes, Any]:
+    """Return a batch of CIFAR as Python 2 wrote it."""
+    rng = np.random.default_rng(seed)
+    labels = [int(label) for label in rng.integers(0, 4, n)]
+    batch = {fine.encode(): labels, b"data": rng.integers(0, 256, (n, 3072), dtype=np.uint8)}
+    return batch | ({b"coarse_labels": [label // 2 for label in labels]} if fine == "fine_labels" else {})
+
+
+def write_cifar(root: Path) -> None:
+    """Write CIFAR-100 and CIFAR-10, tiny, unpacked and as archives."""
+    names = [f"class {k}".encode() for k in range(4)]
+    meta = {b"fine_label_names": names, b"coarse_label_names": names[:2]}
+    hundred = {"train": tiny_cifar(7, 1, "fine_labels"), "test": tiny_cifar(3, 2, "fine_labels"), "meta": meta}
+    ten = {f"data_batch_{k}": tiny_cifar(4, k, "labels") for k in range(1, 6)}
+    ten |= {"test_batch": tiny_cifar(3, 9, "labels"), "batches.meta": {b"label_names": names}}
+    for folder, files in (("cifar-100-python", hundred), ("cifar-10-batches-py", ten)):
+        (root / folder).mkdir(parents=True)
+        for name, value in files.items():
+            (root / folder / name).write_bytes(pickle.dumps(value, protocol=2))
+    for suffix in ("gz", "xz"):
+        (root / suffix).mkdir()
+        with tarfile.open(root / suffix / f"cifar-100-python.tar.{suffix}", f"w:{suffix}") as archive:
+            archive.add(root / "cifar-100-python", "cifar-100-python")
+    binary = root / "cifar-100-binary"
+    binary.mkdir()
+    for name, n in (("train.bin", 5), ("test.bin", 3)):
+        (binary / name).write_bytes(np.random.default_rng(n).integers(0, 2, (n, 3074), dtype=np.uint8).tobytes())
+    for name in ("fine", "coarse"):
+        (binary / f"{name}_label_names.txt").write_text("a\nb\nc\n")
+
+
+def write_mnist(root: Path) -> None:
+    """Write MNIST, tiny, in its three forms."""
+    for folder in ("idx", "packed", "keras", "course"):
+        (root / folder).mkdir(parents=True)
+    for name, shape in zip(IDX_FILES, [(4, 28, 28), (4,)] * 2, strict=True):
+        content = struct.pack(f">BBBB{len(shape)}I", 0, 0, 8, len(shape), *shape) + bytes(int(np.prod(shape)))
+        (root / "idx" / name).write_bytes(content)
+        (root / "packed" / f"{name}.gz").write_bytes(gzip.compress(content))
+    images, labels = np.zeros((4, 28, 28), np.uint8), np.zeros(4, np.uint8)
+    np.savez(root / "keras" / "mnist.npz", x_train=images, y_train=labels, x_test=images, y_test=labels)
+    for name in COURSE_FILES:
+        np.savez_compressed(root / "course" / name, inputs=np.zeros((3, 784), np.float16), targets=np.zeros(3, np.int8))
+
+
+def write_scene(root: Path) -> None:
+    """Write a small scene in its three forms."""
+    image = np.random.default_rng(0).integers(0, 9000, (6, 5, 4)).astype(np.uint16)
+    classes = (np.arange(30).reshape(6, 5) % 17).astype(np.uint8)
+    for folder in ("npz", "npy", "mat"):
+        (root / folder).mkdir(parents=True)
+    np.savez(root / "npz" / "indian-pines.npz", image=image, classes=classes)
+    for name, array in (("Indian_pines_corrected", image), ("Indian_pines_gt", classes)):
+        np.save(root / "npy" / f"{name}.npy", array)
+        (root / "mat" / f"{name}.mat").write_bytes(matlab(name.lower(), array))
+
+
+def matlab(name: str, array: np.ndarray) -> bytes:
+    """Return an array as a MATLAB 5 file."""
+
+    def element(kind: int, content: bytes) -> bytes:
+        return struct.pack("<II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+    stored, number = (4, 11) if array.dtype == np.uint16 else (2, 9)
+    parts = element(6, struct.pack("<II", number, 0)) + element(5, np.array(array.shape, "<i4").tobytes())
+    parts += element(1, name.encode()) + element(stored, array.tobytes(order="F"))
+    return b"MATLAB 5.0 MAT-file".ljust(124) + struct.pack("<H", 0x0100) + b"IM" + element(14, parts)
+
+
+def write_pictures(root: Path) -> None:
+    """Write folders of pictures (Pillow is an extra), and an array of some."""
+    (root / "pictures").mkdir(parents=True)
+    np.save(root / "images.npy", np.zeros((2, 8, 8, 3), np.uint8))
+    if importlib.util.find_spec("PIL"):
+        from PIL import Image
+
+        for number in range(8):
+            path = root / "pictures" / "ab"[number % 2] / f"{number}.{('png', 'jpg', 'gif', 'bmp')[number // 2]}"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(np.full((8, 8, 3), 30 * number, np.uint8)).save(path)
+
+
+def write_run(root: Path) -> None:
+    """Write own images, and a run on them that may continue."""
+    root.mkdir(parents=True)
+    write_images(root / "own.npz")
+    with chdir(root):  # so that the run goes on wherever both are copied to
+        make_run(root / "run", Path("own.npz"), stop_after=2)
+    write_json(root / "run" / "test.json", {"test_loss": 1.0, "test_acc": 0.5, "best_epoch": 2, "images": 9})
+
+
+def write_others(root: Path) -> None:
+    """Write weights, what is measured around runs, plans and a model's code."""
+    root.mkdir(parents=True)
+    model = small_model()
+    if importlib.util.find_spec("safetensors"):
+        save_safetensors(model, root / "weights.safetensors")
+    for epoch in range(3):
+        write_arrays(root / f"epoch-{epoch:04d}.npz", model.state_dict())
+    grid = {"x": np.linspace(-1, 1, 3), "y": np.zeros(1), "loss": np.ones((1, 3)), "accuracy": np.ones((1, 3))}
+    words = {"kind": "line", "split": "train", "statistics": "running", "images": 3, "seed": 0}
+    grid |= {"visited": np.ones((1, 3), bool), "settings": np.array(json.dumps(words)), "weights": np.array("0")}
+    write_arrays(root / "landscape.npz", grid)
+    SmoothnessRecord({"every": 1}, [], {}).write(root)
+    (root / "planned.tsv").write_text("a/b\t--filters 2 --seed 1\nc\t--filters 3\n")
+    (root / "net.py").write_text(CODE)
+
+
+CODE = """from mlp.layers import Affine, Flatten, Layer, Sequential
+
+
+class Twice(Layer):
+    def forward(self, x, training=False):
+        self.keep(x)
+        return 2 * x
+
+    def backward(self, grad_outputs):
+        self.take()
+        return 2 * grad_outputs
+
+
+def model(num_classes, image_channels):
+    return Sequential(Flatten(), Twice(), Affine(8 * 8 * image_channels, num_classes))
+"""
+
+
+def small_model() -> Sequential:
+    """Return a model with buffers."""
+    return Sequential(Affine(3, 4), BatchNorm(4), Affine(4, 2)).initialize(0)
+
+
+def read_words(folder: Path) -> None:
+    """Run a command with the words that a file holds: it must end with status 2, and say why in a line."""
+    words = json.loads((folder / "words.flags").read_text())
+    sys.argv, error = ["mlp", *words[1:]], sys.stderr
+    sys.stderr = io.StringIO()
+    try:
+        status = run_command(words[0])
+        lines = sys.stderr.getvalue().strip().splitlines()
+    finally:
+        sys.stderr = error
+    if status != 2 or len(lines) != 1 or len(lines[0]) > LONGEST:
+        raise AssertionError(f"status {status}, {len(lines)} lines: {' '.join(lines)[:200]}")
+
+
+def run_kinds() -> dict[str, Kind]:
+    """Return the kinds of files of a run: it is compared, evaluated and continued."""
+
+    def resume(root: Path) -> None:
+        with chdir(root):
+            make_run(root / "run", Path("own.npz"), stop_after=2)
+
+    def evaluate(root: Path) -> None:
+        with chdir(root):
+            evaluate_run(root / "run", "valid")
+
+    def compare(root: Path) -> None:
+        read_run(root / "run"), read_attempts(root / "run")
+
+    return {name: Kind("run", f"run/{name}", (compare, evaluate, resume)) for name in RUN_FILES}
+
+
+def data_kinds() -> dict[str, Kind]:
+    """Return the kinds of data sets."""
+
+    def at(load: Callable[..., Any], *parts: str) -> tuple[Callable[[Path], Any], ...]:
+        return (lambda root: load(root.joinpath(*parts)),)
+
+    kinds = {
+        "CIFAR-100 pickle": Kind("cifar", "cifar-100-python/train", at(load_cifar100)),
+        "CIFAR-100 names": Kind("cifar", "cifar-100-python/meta", at(load_cifar100)),
+        "CIFAR-100 tar.gz": Kind("cifar", "gz/cifar-100-python.tar.gz", at(load_cifar100, "gz")),
+        "CIFAR-100 tar.xz": Kind("cifar", "xz/cifar-100-python.tar.xz", at(load_cifar100, "xz")),
+        "CIFAR-100 binary": Kind("cifar", "cifar-100-binary/train.bin", at(load_cifar100, "cifar-100-binary")),
+        "CIFAR-10 pickle": Kind("cifar", "cifar-10-batches-py/data_batch_2", at(load_cifar10)),
+        "MNIST idx": Kind("mnist", f"idx/{IDX_FILES[0]}", at(load_mnist, "idx")),
+        "MNIST idx.gz": Kind("mnist", f"packed/{IDX_FILES[3]}.gz", at(load_mnist, "packed")),
+        "MNIST of Keras": Kind("mnist", "keras/mnist.npz", at(load_mnist, "keras")),
+        "MNIST of a course": Kind("mnist", f"course/{COURSE_FILES[0]}", at(load_mnist, "course")),
+        "own images": Kind("run", "own.npz", at(load_npz, "own.npz")),
+        "scene npz": Kind("scene", "npz/indian-pines.npz", at(load_indian_pines, "npz")),
+        "scene npy": Kind("scene", "npy/Indian_pines_corrected.npy", at(load_indian_pines, "npy")),
+        "scene mat": Kind("scene", "mat/Indian_pines_gt.mat", at(load_indian_pines, "mat")),
+        "image npy": Kind("pictures", "images.npy", at(partial(read_picture, image_shape=(8, 8, 3)), "images.npy")),
+    }
+    for number, suffix in enumerate(("png", "jpg", "gif", "bmp") if importlib.util.find_spec("PIL") else ()):
+        kinds[suffix] = Kind("pictures", f"pictures/a/{2 * number}.{suffix}", at(load_folder, "pictures"))
+    return kinds
+
+
+def other_kinds() -> dict[str, Kind]:
+    """Return the kinds of weights, measurements, plans, code and flags."""
+
+    def build(root: Path) -> None:
+        build_own_model(f"{root / 'net.py'}:model", 3, (8, 8, 3), 0, np.dtype("float32"), trust_code=True)
+
+    kinds = {
+        "kept weights": Kind("others", "epoch-0001.npz", (kept_weights,)),
+        "landscape": Kind("others", "landscape.npz", (lambda root: read_landscape(root / "landscape.npz"),)),
+        "smoothness": Kind("others", "smoothness.npz", (SmoothnessRecord.read,)),
+        "plan": Kind("others", "planned.tsv", (read_planned,)),
+        "own model": Kind("others", "net.py", (build,)),
+        "flags": Kind("flags", "words.flags", (read_words,)),
+    }
+    if importlib.util.find_spec("safetensors"):
+        load = partial(load_safetensors, small_model())
+        kinds["safetensors"] = Kind("others", "weights.safetensors", (lambda root: load(root / "weights.safetensors"),))
+    return kinds
+
+
+def write_flags(root: Path) -> None:
+    """Write words of a command line: none of them names a data set that is there."""
+    root.mkdir(parents=True)
+    (root / "words.flags").write_text(json.dumps(["train", "--dataset", "folder:/nowhere", "--epochs", "1"]))
+
+
+BASES: dict[str, Callable[[Path], None]] = {
+    "cifar": write_cifar,
+    "mnist": write_mnist,
+    "scene": write_scene,
+    "pictures": write_pictures,
+    "run": write_run,
+    "others": write_others,
+    "flags": write_flags,
+}
