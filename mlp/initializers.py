@@ -19,6 +19,7 @@ import math
 import numpy as np
 from numpy.random import Generator
 
+from mlp.made import remembered
 from mlp.typing import Array, Initializer, Shape
 
 
@@ -59,21 +60,25 @@ def orthogonal(shape: Shape, fan_in: int, fan_out: int, rng: Generator) -> Array
     return (q if rows >= columns else q.T).reshape(shape)
 
 
+@remembered
 def constant(value: float) -> Initializer:
     """Return the initializer that sets every weight to `value`. With weights alike, all channels stay alike."""
     return lambda shape, fan_in, fan_out, rng: np.full(shape, float(value))
 
 
+@remembered
 def uniform(low: float, high: float) -> Initializer:
     """Return the initializer that draws from U(low, high)."""
     return lambda shape, fan_in, fan_out, rng: rng.uniform(low, high, size=shape)
 
 
+@remembered
 def normal(mean: float = 0.0, std: float = 0.01) -> Initializer:
     """Return the initializer that draws from a normal distribution."""
     return lambda shape, fan_in, fan_out, rng: rng.normal(mean, std, size=shape)
 
 
+@remembered
 def he_uniform(negative_slope: float = 0.0) -> Initializer:
     """Return He's initializer for layers in front of a leaky ReLU of this slope, drawn from U(-b, b), b = sqrt(3 V).
 
@@ -82,6 +87,7 @@ def he_uniform(negative_slope: float = 0.0) -> Initializer:
     return lambda shape, fan_in, fan_out, rng: _he_bound(negative_slope, fan_in) * rng.uniform(-1.0, 1.0, size=shape)
 
 
+@remembered
 def he_normal(negative_slope: float = 0.0) -> Initializer:
     """Return He's initializer as `he_uniform`, drawn from a normal distribution with variance V."""
     return lambda shape, fan_in, fan_out, rng: rng.normal(

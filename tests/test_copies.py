@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 
+from mlp import initializers, schedulers
 from mlp.data import Batches, synthetic
 from mlp.data.formats.hyperspectral import Scene
 from mlp.data.patches import labelled_patches
@@ -19,6 +20,7 @@ from mlp.learning_rules.base import LearningRule
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.models import vgg
 from mlp.models.deep_supervision import DeepSupervision, taps_of
+from mlp.models.parts import INITIALIZERS
 from mlp.training import Progress, Trainer
 from mlp.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -258,3 +260,43 @@ def test_layers_of_several_axes_survive_a_pickle():
     twin = pickle.loads(pickle.dumps(model))
     x = np.ones((2, 2, 2, 3), np.float32)
     assert (twin.forward(x) == model.forward(x)).all()
+
+
+MADE = [
+    (schedulers.cosine(1e-3, 2e-5, steps=10), "cosine(0.001, 2e-05, steps=10)"),
+    (schedulers.constant(0.1), "constant(0.1)"),
+    (schedulers.warm_restarts(0.1, 0.0, 3, multiply=2), "warm_restarts(0.1, 0.0, 3, multiply=2)"),
+    (
+        schedulers.join(schedulers.warm_up(0.1, steps=5), schedulers.step(0.1, 0.5, 2), at=[5]),
+        "join(warm_up(0.1, steps=5), step(0.1, 0.5, 2), at=[5])",
+    ),
+    (schedulers.per_epoch(schedulers.exponential(0.1, 0.9), 4), "per_epoch(exponential(0.1, 0.9), 4)"),
+    (schedulers.epochs_in(7), "epochs_in(7)"),
+]
+
+
+@pytest.mark.parametrize("copied", COPIES)
+@pytest.mark.parametrize(("schedule", "text"), MADE, ids=[text for _, text in MADE])
+def test_schedules_are_copied_and_say_what_they_are(copied, schedule, text):
+    twin = COPIES[copied](schedule)
+    assert [twin(t) for t in range(20)] == [schedule(t) for t in range(20)]
+    assert repr(twin) == repr(schedule) == text
+
+
+def test_a_pickle_of_a_schedule_with_a_function_of_ones_own_fails_aloud():
+    with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
+        pickle.dumps(schedulers.per_epoch(lambda epoch: 0.1, 4))
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_models_with_every_initializer_are_pickled_and_draw_the_same_again(name):
+    model = vgg(8, initializer=name, filters=2, num_classes=3)
+    twin = pickle.loads(pickle.dumps(model))
+    assert same(model.state_dict(), twin.state_dict())
+    assert same(model.initialize(5).state_dict(), twin.initialize(5).state_dict())
+
+
+def test_a_layer_with_an_initializer_says_which():
+    layer = Affine(2, 2, initializer=initializers.he_normal(0.1))
+    assert repr(layer.initializer) == "he_normal(0.1)"
+    assert repr(pickle.loads(pickle.dumps(layer)).initializer) == "he_normal(0.1)"

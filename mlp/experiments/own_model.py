@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from mlp.errors import ConfigurationError, text_of
+from mlp.errors import CheckpointError, ConfigurationError, text_of
+from mlp.files.stored import open_file
 from mlp.layers import Layer, frozen_buffers
 from mlp.own_code import folder_of_imports, frames_in, load_module
 from mlp.typing import Array, DType
@@ -96,8 +97,9 @@ def try_out(text: str, path: Path, model: Layer, x: Array, num_classes: int) -> 
 def digest_of_file(text: str) -> str | None:
     """Return the SHA-256 of the file in "FILE.py:function"; None where there is no such file."""
     try:
-        return hashlib.sha256(Path(text.rpartition(":")[0]).expanduser().read_bytes()).hexdigest()
-    except OSError:
+        with open_file(Path(text.rpartition(":")[0]).expanduser()) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (FileNotFoundError, CheckpointError):
         return None
 
 

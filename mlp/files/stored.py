@@ -72,6 +72,13 @@ def read_text(path: PathLike) -> str:
         return content.decode("utf-8-sig")
 
 
+def read_end(path: PathLike, most: int) -> str:
+    """Return the text at the end of a file that only grows, of at most so many bytes."""
+    with open_file(path) as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - most))
+        return file.read(most).decode(errors="replace")
+
+
 def read_object(path: PathLike) -> dict[str, Any]:
     """Return the JSON object that a file holds."""
     text = read_text(path)

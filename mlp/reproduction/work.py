@@ -18,12 +18,14 @@ from mlp.errors import CheckpointError
 from mlp.experiments.comparison import read_run
 from mlp.experiments.config import flag_of
 from mlp.files import write_text
+from mlp.files.stored import read_end, read_text
 from mlp.files.tables import tsv_line, tsv_texts
 from mlp.reproduction.index import PlannedRun, RunIndex, is_finished, with_advice
 from mlp.typing import PathLike
 
 LOG = "log.txt"
 PLANNED = "planned.tsv"
+LONGEST_LINE = 10_000  # bytes
 # Libraries for matrix products start a thread for each core of the machine unless one of these is set.
 THREAD_LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
@@ -95,8 +97,8 @@ def flags(settings: Mapping[str, Any]) -> list[str]:
 def last_line_of_log(folder: Path) -> str:
     """Return the last line of a run's log; "" without one."""
     try:
-        return (folder / LOG).read_text(encoding="utf-8", errors="replace").strip().rpartition("\n")[2]
-    except OSError:
+        return read_end(folder / LOG, LONGEST_LINE).strip().rpartition("\n")[2]
+    except (FileNotFoundError, CheckpointError):
         return ""
 
 
@@ -115,12 +117,11 @@ def write_planned(root: Path, outcomes: Sequence[Outcome]) -> None:
 def read_planned(root: Path) -> dict[Path, list[str]]:
     """Return the planned runs of a root, {folder: flags}; {} where none were written down."""
     try:
-        lines = (root / PLANNED).read_text(encoding="utf-8").splitlines()
-        parts = (tsv_texts(line) for line in lines)
+        parts = (tsv_texts(line) for line in read_text(root / PLANNED).splitlines())
         return {root / name: shlex.split(words) for name, words in parts}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise CheckpointError(f"{root / PLANNED} is damaged ({error}): delete it and repeat the command") from None
 
 

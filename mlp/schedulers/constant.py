@@ -1,9 +1,11 @@
 """The constant schedule: h(t) = h0."""
 
 from mlp.checks import positive
+from mlp.made import remembered
 from mlp.typing import Schedule
 
 
+@remembered
 def constant(learning_rate: float) -> Schedule:
     """Return the schedule h(t) = h0."""
     h0 = positive("learning_rate", learning_rate)

@@ -12,9 +12,11 @@ Reference: Loshchilov and Hutter, SGDR, 2017, equation 5, without restarts.
 import math
 
 from mlp.checks import at_least_one, not_negative, positive
+from mlp.made import remembered
 from mlp.typing import Schedule
 
 
+@remembered
 def cosine(learning_rate: float, minimum: float, steps: int) -> Schedule:
     """Return the cosine schedule.
 

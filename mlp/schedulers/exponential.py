@@ -6,9 +6,11 @@ Reference: PyTorch's ExponentialLR; the reports use g = 0.96 an epoch.
 """
 
 from mlp.checks import positive
+from mlp.made import remembered
 from mlp.typing import Schedule
 
 
+@remembered
 def exponential(learning_rate: float, factor: float) -> Schedule:
     """Return the exponential schedule.
 

@@ -6,9 +6,11 @@ Reference: PyTorch's StepLR.
 """
 
 from mlp.checks import at_least_one, positive
+from mlp.made import remembered
 from mlp.typing import Schedule
 
 
+@remembered
 def step(learning_rate: float, factor: float, steps: int) -> Schedule:
     """Return the step schedule.
 

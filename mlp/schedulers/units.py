@@ -3,9 +3,11 @@
 from collections.abc import Callable
 
 from mlp.checks import at_least_one
+from mlp.made import remembered
 from mlp.typing import Schedule
 
 
+@remembered
 def epochs_in(steps_per_epoch: int) -> Callable[[int], int]:
     """Return the function epochs(n) -> number of steps in n epochs.
 
@@ -16,6 +18,7 @@ def epochs_in(steps_per_epoch: int) -> Callable[[int], int]:
     return lambda n: n * steps_per_epoch
 
 
+@remembered
 def per_epoch(schedule: Schedule, steps_per_epoch: int) -> Schedule:
     """Return the schedule that is `schedule(epoch)` throughout epoch = step // steps_per_epoch."""
     at_least_one("steps_per_epoch", steps_per_epoch)

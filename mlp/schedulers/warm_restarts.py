@@ -14,9 +14,11 @@ CosineAnnealingWarmRestarts.
 import math
 
 from mlp.checks import at_least_one, not_negative, positive
+from mlp.made import remembered
 from mlp.typing import Schedule
 
 
+@remembered
 def warm_restarts(learning_rate: float, minimum: float, steps: int, multiply: int = 1) -> Schedule:
     """Return the cosine schedule with warm restarts.
 

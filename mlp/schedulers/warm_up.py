@@ -14,9 +14,11 @@ from collections.abc import Sequence
 
 from mlp.checks import at_least_one, positive
 from mlp.errors import ConfigurationError
+from mlp.made import remembered
 from mlp.typing import Schedule
 
 
+@remembered
 def warm_up(learning_rate: float, steps: int, start: float = 0.01) -> Schedule:
     """Return the schedule that rises in a line to `learning_rate` and stays there.
 
@@ -29,6 +31,7 @@ def warm_up(learning_rate: float, steps: int, start: float = 0.01) -> Schedule:
     return lambda t: h0 * (a + (1.0 - a) * min(t, T) / T)
 
 
+@remembered
 def join(*schedules: Schedule, at: Sequence[int]) -> Schedule:
     """Return schedules one after the other.
 

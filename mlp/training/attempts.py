@@ -24,8 +24,9 @@ import numpy as np
 
 from mlp.backend import device_of, parse_device
 from mlp.engine.cpu.blas import blas_kernels, blas_threads
-from mlp.errors import text_of
+from mlp.errors import CheckpointError, text_of
 from mlp.files.locks import Lock, only_writer
+from mlp.files.stored import read_end
 from mlp.files.tables import tsv_line, tsv_texts
 from mlp.machine.processor import cpu_model
 from mlp.training.state import TrainingState
@@ -78,10 +79,8 @@ class Event:
 def read_attempts(folder: Path) -> list[Event]:
     """Return the lines of a folder's attempts.tsv that are some, oldest first; [] without the file."""
     try:
-        with open(folder / ATTEMPTS, "rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST))
-            lines = file.read(LONGEST).decode(errors="replace").splitlines()
-    except OSError:
+        lines = read_end(folder / ATTEMPTS, LONGEST).splitlines()
+    except (FileNotFoundError, CheckpointError):
         return []
     rows = [tsv_texts(line) for line in lines]
     return [

@@ -4,12 +4,15 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from mlp.errors import CheckpointError, FolderInUseError
 from mlp.files import locks, write_text
 from mlp.files.locks import kept_to_this_machine, only_writer
+from mlp.layers import Affine
+from mlp.training.hooks import KeepWeights
 
 fcntl = pytest.importorskip("fcntl", reason="this system has no such locks")
 HOLD = """
@@ -63,6 +66,23 @@ def test_a_folder_that_is_no_longer_ours_is_not_written_to(tmp_path, how):
         with pytest.raises(CheckpointError, match="no longer the folder in which this run began"):
             write_text(folder / "after", "text")
     assert not (folder / "after").exists()
+
+
+def test_nothing_is_written_below_a_folder_that_is_no_longer_ours(tmp_path):
+    """Another run is at that path now, and has files of the same names below its folder."""
+    folder = tmp_path / "run"
+    folder.mkdir()
+    trainer = SimpleNamespace(epoch=1, model=Affine(2, 2))
+    with only_writer(folder / "lock"):
+        KeepWeights(folder).write(trainer)
+        folder.rename(tmp_path / "elsewhere")
+        (folder / "weights").mkdir(parents=True)
+        for action in (lambda: KeepWeights(folder).write(trainer), lambda: write_text(folder / "weights" / "x", "x")):
+            with pytest.raises(CheckpointError, match="no longer the folder in which this run began"):
+                action()
+        write_text(tmp_path / "beside", "text")  # that is another folder
+    assert list((folder / "weights").iterdir()) == []
+    assert [path.name for path in (tmp_path / "elsewhere" / "weights").iterdir()] == ["epoch-0001.npz"]
 
 
 def test_a_lock_that_was_lost_is_noticed_before_the_next_write(tmp_path):

@@ -27,7 +27,7 @@ from mlp.layers import Affine
 from mlp.training.checkpoint import read_checkpoint
 
 HUGE = 2**40  # bytes that headers tell of
-ENOUGH = 100e6  # bytes that a reader of a file of some kilobytes may take
+ENOUGH = 150e6  # bytes that a reader of a file of some kilobytes may take
 
 
 def npy(shape, there=64, dtype="<f8"):

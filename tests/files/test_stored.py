@@ -8,8 +8,17 @@ import zipfile
 import numpy as np
 import pytest
 
-from mlp.errors import CheckpointError, ConfigurationError, DamagedError
+from mlp.data import load_npz
+from mlp.data.download.fetch import md5_of
+from mlp.errors import CheckpointError, ConfigurationError, DamagedError, DataError, MlpError
+from mlp.experiments.images import read_picture
+from mlp.experiments.own_model import build_own_model, digest_of_file
+from mlp.experiments.run_folder import RunFolder
 from mlp.files import atomic_write, named_path, stored, write_arrays, write_json, write_text
+from mlp.files.stored import read_end
+from mlp.reproduction.index import epochs_done
+from mlp.reproduction.work import last_line_of_log, read_planned
+from mlp.training.attempts import read_attempts
 
 
 @pytest.mark.parametrize(
@@ -230,3 +239,43 @@ def test_a_tilde_is_the_home_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
     assert named_path("~/x") == tmp_path / "x"
+
+
+@pytest.fixture
+def pipes(tmp_path):
+    """A function that puts a named pipe, which nobody writes to, in the place of a file."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+
+    def make(name):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkfifo(path)
+        return path
+
+    return make
+
+
+def test_no_reader_waits_for_a_pipe(pipes, tmp_path):
+    for name in ("attempts.tsv", "planned.tsv", "log.txt", "metrics.csv", "net.py", "images.npy", "own.npz"):
+        pipes(name)
+    assert read_attempts(tmp_path) == []
+    assert last_line_of_log(tmp_path) == ""
+    assert epochs_done(RunFolder(tmp_path)) == 0
+    assert digest_of_file(f"{tmp_path / 'net.py'}:model") is None
+    refusals = [
+        (lambda: read_planned(tmp_path), CheckpointError),
+        (lambda: md5_of(tmp_path / "own.npz"), DataError),
+        (lambda: load_npz(tmp_path / "own.npz"), DataError),
+        (lambda: read_picture(tmp_path / "images.npy", (8, 8, 3)), DataError),
+        (lambda: build_own_model(f"{tmp_path / 'net.py'}:f", 2, (8, 8, 3), 0, "float32", trust_code=True), MlpError),
+    ]
+    for action, kind in refusals:
+        with pytest.raises(kind):
+            action()
+
+
+def test_the_end_of_a_long_file(tmp_path):
+    (tmp_path / "log.txt").write_bytes(b"\xff" * 50 + b"\nthe end")
+    assert read_end(tmp_path / "log.txt", 7) == "the end"
+    assert read_end(tmp_path / "log.txt", 1000).startswith("\ufffd")

@@ -26,6 +26,7 @@ from mlp.data.formats.sources import find_data_dir
 from mlp.errors import CheckpointError, ConfigurationError, DataError
 from mlp.files import atomic_write
 from mlp.files.locks import Lock
+from mlp.files.stored import open_file
 from mlp.typing import PathLike
 
 CIFAR = ("https://www.cs.toronto.edu/~kriz/",)
@@ -241,11 +242,13 @@ def md5_of(path: Path) -> str:
     """Return the md5 sum of a file as 32 hexadecimal digits."""
     code = new_md5()
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             while chunk := file.read(2**20):
                 code.update(chunk)
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    except FileNotFoundError:
+        raise DataError(f"{path} cannot be read: there is no such file") from None
+    except CheckpointError as error:
+        raise DataError(str(error)) from None
     return code.hexdigest()
 
 

@@ -1,9 +1,11 @@
 """What a task asks of the cluster: time, cores, memory, and the margin before the time limit."""
 
 import csv
+import io
 from dataclasses import dataclass
 
-from mlp.errors import ConfigurationError
+from mlp.errors import CheckpointError, ConfigurationError
+from mlp.files.stored import read_text
 from mlp.reproduction.cluster.slurm import seconds_of
 from mlp.reproduction.index import RunIndex
 
@@ -49,9 +51,9 @@ def longest_epoch(index: RunIndex) -> float | None:
     seconds: list[float] = []
     for folder in index.folders():
         try:
-            with open(folder / "metrics.csv", newline="", encoding="utf-8") as file:
-                seconds += [float(row["seconds"]) for row in csv.DictReader(file)]
-        except (OSError, ValueError, KeyError, TypeError):  # none yet, or damaged: `status` says so
+            rows = csv.DictReader(io.StringIO(read_text(folder / "metrics.csv")))
+            seconds += [float(row["seconds"]) for row in rows]
+        except (OSError, CheckpointError, ValueError, KeyError, TypeError, csv.Error):  # none yet, or damaged
             continue
     return max(seconds, default=None)
 

@@ -2,11 +2,15 @@ import gzip
 import io
 import tarfile
 
+import numpy as np
 import pytest
 
-from mlp.data import load_cifar100
-from mlp.data.formats.sources import Form, MissingDataError, load_form
+from mlp.data import load_cifar100, load_npz
+from mlp.data.formats.mnist import read_idx
+from mlp.data.formats.safe_pickle import load_pickle
+from mlp.data.formats.sources import Form, MissingDataError, load_form, unreadable
 from mlp.errors import DataError
+from mlp.experiments.images import read_picture
 
 
 def read(root):
@@ -154,3 +158,38 @@ def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
         file.truncate(2**40)  # a hole: it takes no room
     with pytest.raises(DataError, match="a has 1,099,511,627,776 bytes, more than any file of this set"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "there is not enough memory to read x$"),
+        (PermissionError(13, "Permission denied"), "x cannot be read: Permission denied$"),
+        (OSError(5, "Input/output error"), "x cannot be read: Input/output error$"),
+        (OSError("no such format"), r"x is truncated or damaged \(OSError: no such format\): get it again$"),
+        (ValueError("y" * 5000), r"x is truncated or damaged \(ValueError: y{300} \.\.\.\): get it again$"),
+    ],
+)
+def test_only_what_was_read_and_found_wrong_is_called_damaged(error, message):
+    with pytest.raises(DataError, match=message):
+        raise unreadable("x", error, advice=": get it again")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), PermissionError(13, "Permission denied")])
+def test_good_files_of_all_formats_are_not_called_damaged(tmp_path, monkeypatch, error):
+    def fails(*arguments, **options):
+        raise error
+
+    np.savez(tmp_path / "own.npz", images=np.zeros((20, 4, 4, 3), np.uint8), labels=np.zeros(20, int))
+    np.save(tmp_path / "a.npy", np.zeros((4, 4), np.uint8))
+    actions = [
+        ("mlp.data.formats.npz.zipfile.ZipFile", lambda: load_npz(tmp_path / "own.npz")),
+        ("mlp.data.formats.mnist.io.BytesIO", lambda: read_idx(b"", "x")),
+        ("mlp.data.formats.safe_pickle.SafeUnpickler.load", lambda: load_pickle(b"", "x")),
+        ("mlp.experiments.images.read_array", lambda: read_picture(tmp_path / "a.npy", (4, 4, 1))),
+    ]
+    for place, action in actions:
+        with monkeypatch.context() as patch:
+            patch.setattr(place, fails)
+            with pytest.raises(DataError, match=r"not enough memory to read|cannot be read: Permission denied"):
+                action()

@@ -1,0 +1,55 @@
+"""Functions that are made by functions, schedules and initializers, and know how: they print as they were written.
+
+    >>> from mlp.schedulers import cosine
+    >>> cosine(1e-3, 2e-5, steps=100)
+    cosine(0.001, 2e-05, steps=100)
+
+A function that is defined within another one cannot be pickled, and so no model that holds one could be sent to another
+process. What `remembered` gives is pickled as the call that makes it.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar, cast
+
+Arguments = ParamSpec("Arguments")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class MadeFunction:
+    """A function, and the call that made it: maker(*arguments, **options)."""
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        maker: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        options: Mapping[str, Any],
+    ) -> None:
+        self.function, self.maker, self.arguments, self.options = function, maker, arguments, options
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self.function(*arguments, **options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return make_again, (self.maker, self.arguments, self.options)
+
+    def __repr__(self) -> str:
+        words = [repr(value) for value in self.arguments]
+        words += [f"{name}={value!r}" for name, value in self.options.items()]
+        return f"{self.maker.__name__}({', '.join(words)})"
+
+
+def make_again(maker: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Return what the call makes."""
+    return maker(*arguments, **options)
+
+
+def remembered(maker: Callable[Arguments, Function]) -> Callable[Arguments, Function]:
+    """Let what a function makes know its maker: a decorator."""
+
+    @wraps(maker)
+    def made(*arguments: Arguments.args, **options: Arguments.kwargs) -> Function:
+        return cast(Function, MadeFunction(maker(*arguments, **options), made, arguments, options))
+
+    return made
