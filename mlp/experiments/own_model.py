@@ -98,7 +98,7 @@ def digest_of_file(text: str) -> str | None:
     """Return the SHA-256 of the file in "FILE.py:function"; None where there is no such file."""
     try:
         with open_file(Path(text.rpartition(":")[0]).expanduser()) as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.sha256(file.read()).hexdigest()
     except (FileNotFoundError, CheckpointError):
         return None
 
