@@ -19,6 +19,7 @@ those of scripts/train.py.
 """
 
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,16 +43,16 @@ from mlp.reproduction.page.write import write_report
 from mlp.reproduction.plan import RUNS, command_for, plan_runs
 from mlp.reproduction.probes.compute import measure_rows
 from mlp.reproduction.reports import select
-from mlp.reproduction.scale import QUICK, SCALES, choose_dataset, find_scale, without_missing_scenes
+from mlp.reproduction.scale import QUICK, SCALES, Scale, choose_dataset, find_scale, without_missing_scenes
 from mlp.reproduction.tables import make_table
 
 
-def show_rows(arguments: Any) -> None:
+def show_rows(arguments: Namespace) -> None:
     rows = select([arguments.report])
     print(rows_as_json(rows) if arguments.json else list_rows(rows))
 
 
-def run_rows(arguments: Any) -> Any:
+def run_rows(arguments: Namespace) -> int:
     scale = find_scale(arguments.scale)
     device = "cuda:0" if arguments.devices else arguments.device  # each run sees one GPU, the first there
     rows = select(arguments.rows)
@@ -81,16 +82,16 @@ def run_rows(arguments: Any) -> Any:
     return status or (1 if failed else 0)
 
 
-def show_status(arguments: Any) -> Any:
+def show_status(arguments: Namespace) -> int:
     return show_states(Path(arguments.folder), arguments.watch)
 
 
-def cancel_rows(arguments: Any) -> Any:
+def cancel_rows(arguments: Namespace) -> int:
     return cancel_runs(Path(arguments.folder))
 
 
 @contextmanager
-def runs_and_scale(arguments: Any) -> Iterator[Any]:
+def runs_and_scale(arguments: Namespace) -> Iterator[tuple[RunIndex, Scale | None]]:
     """Yield the RunIndex of --runs, and the Scale of --scale or None; at the end name the runs that are damaged."""
     if arguments.runs != RUNS and not Path(arguments.runs).is_dir():
         raise ConfigurationError(f"--runs: there is no folder {arguments.runs}")
@@ -102,7 +103,7 @@ def runs_and_scale(arguments: Any) -> Iterator[Any]:
             print(f"damaged: {message}", file=sys.stderr)
 
 
-def show_table(arguments: Any) -> None:
+def show_table(arguments: Namespace) -> None:
     with runs_and_scale(arguments) as (index, scale):
         table = make_table(arguments.id, index, scale, arguments.seeds)
     text = format_table(table, arguments.format)
@@ -116,12 +117,12 @@ def show_table(arguments: Any) -> None:
         print(arguments.out)
 
 
-def show_findings(arguments: Any) -> None:
+def show_findings(arguments: Namespace) -> None:
     with runs_and_scale(arguments) as (index, scale):
         print(findings_text(check_findings(index, scale, arguments.seeds)))
 
 
-def draw_figures(arguments: Any) -> None:
+def draw_figures(arguments: Namespace) -> None:
     out = arguments.out or Path(arguments.runs) / "figures"
     with runs_and_scale(arguments) as (index, scale):
         for name in arguments.ids:
@@ -133,7 +134,7 @@ def draw_figures(arguments: Any) -> None:
                 print(f"not complete: {line}", file=sys.stderr)
 
 
-def write_page(arguments: Any) -> None:
+def write_page(arguments: Namespace) -> None:
     out = arguments.out or Path(arguments.runs) / "report"
     with runs_and_scale(arguments) as (index, scale):
         rows = [row.id for row in select(arguments.rows)] if arguments.rows else []

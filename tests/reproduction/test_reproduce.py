@@ -73,7 +73,8 @@ def test_run_skip_and_table(reproduced, call, tmp_path):
     assert csv.read_text().startswith("table,row,run,")
 
 
-def test_interrupted_runs_go_on_and_end_as_if_nothing_had_been(reproduced, tmp_path):
+@pytest.mark.slow
+def test_interrupted_runs_continue_and_end_as_if_nothing_had_been(reproduced, tmp_path):
     (planned,) = plan_runs(select(["s1-3"]), TINY, dataset="synthetic")
     whole, folder = tmp_path / "whole", tmp_path / "runs" / "quick" / planned.name
     run(whole, planned.settings, threads=1)
@@ -87,6 +88,7 @@ def test_interrupted_runs_go_on_and_end_as_if_nothing_had_been(reproduced, tmp_p
     assert (folder / "test.json").read_text() == (whole / "test.json").read_text()
 
 
+@pytest.mark.slow
 def test_failed_runs_are_reported_at_the_end_and_the_others_done(reproduced, tmp_path):
     damaged = tmp_path / "runs" / "quick" / "vgg08_dataset-synthetic_norm-batch_seed-0"
     damaged.mkdir(parents=True)
@@ -112,9 +114,15 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals and process groups")
 @pytest.mark.parametrize(
-    "signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["ctrl-c", "kill", "hangup"]
+    "signal_number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(getattr(signal, "SIGHUP", 1), marks=pytest.mark.slow),
+    ],
+    ids=["ctrl-c", "kill", "hangup"],
 )
-def test_an_interrupt_leaves_no_process_and_says_how_to_go_on(tmp_path, signal_number):
+def test_an_interrupt_leaves_no_process_and_says_how_to_continue(tmp_path, signal_number):
     """The signal goes to reproduce.py alone, not to its children; their process group is empty when it has ended."""
     command = [
         sys.executable,

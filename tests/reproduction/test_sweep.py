@@ -200,6 +200,7 @@ def test_how_far_the_luckiest_of_equals_would_lead():
     assert "several seeds would tell" in luck([[0.5], [0.6]])
 
 
+@pytest.mark.slow
 def test_a_sweep_of_real_runs(call, small, own_images, tmp_path):
     words = [f"--{name.replace('_', '-')} {value}".split() for name, value in small.items()]
     status, out, error = call(
