@@ -5,7 +5,7 @@ gradient of W is called dW, W_grad or the like beside it, or W in a container ca
 backward itself does: the only array of W's shape that backward writes is its gradient.
 """
 
-from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -167,3 +167,17 @@ def split_containers(around: str) -> tuple[str, ...]:
 def is_constant(path: str) -> bool:
     """Return whether the name of an array says that it is not a weight."""
     return any(word in path.lower() for word in CONSTANTS)
+
+
+def converted(value: Any, function: Callable[[Array], Array]) -> Any:
+    """Return `value` with all floating-point arrays in it converted."""
+    if isinstance(value, np.ndarray):
+        return function(value) if value.dtype.kind == "f" else value
+    if isinstance(value, dict):
+        return {key: converted(item, function) for key, item in value.items()}
+    if type(value) is list:
+        return [converted(item, function) for item in value]
+    if is_own_object(value):
+        for name, item in list(vars(value).items()):
+            vars(value)[name] = converted(item, function)
+    return value

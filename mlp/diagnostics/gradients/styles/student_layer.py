@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from mlp.diagnostics.gradients.styles.arrays import (
-    is_own_object,
+    converted,
     leaves_of,
     paired,
     put,
@@ -238,17 +238,3 @@ def copied(student: Any, memo: dict[int, Any]) -> Any:
                     f"{type(value).__name__} ({error}); make it where it is used, or leave it out for the check"
                 ) from error
         raise ConfigurationError(f"{type(student).__name__} cannot be copied: {error}") from error
-
-
-def converted(value: Any, function: Callable[[Array], Array]) -> Any:
-    """Return `value` with all floating-point arrays in it converted."""
-    if isinstance(value, np.ndarray):
-        return function(value) if value.dtype.kind == "f" else value
-    if isinstance(value, dict):
-        return {key: converted(item, function) for key, item in value.items()}
-    if type(value) is list:
-        return [converted(item, function) for item in value]
-    if is_own_object(value):
-        for name, item in list(vars(value).items()):
-            vars(value)[name] = converted(item, function)
-    return value
