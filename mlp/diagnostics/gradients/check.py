@@ -38,7 +38,6 @@ from mlp.losses import SoftmaxCrossEntropy
 from mlp.typing import Array
 
 SMALL = 400  # inputs up to which a layer inside a model is measured in all coordinates
-LastChecks = Callable[[Layer, Sequence[int], int], Findings]  # of a layer whose gradients are right: shape, seed
 
 
 def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance: float = 1e-7) -> GradientReport:
