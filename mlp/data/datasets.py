@@ -53,8 +53,8 @@ def load_dataset(
         data_dir: the folder with the data; None looks where `find_data_dir` says.
         split: one of `mlp.data.SPLITS`, for a scene one of `mlp.data.SCENE_SPLITS`; None for the first of them.
         labels: one of `LABELS`: classes, or the groups of classes that CIFAR-100 and the synthetic images have.
-        limit_classes: keep only the images of the first so many classes, after the split; None keeps all.
-        limit_train, limit_valid: keep only so many images, the first of the split; None keeps all.
+        limit_classes: keep only the images of the first classes, after the split; None keeps all.
+        limit_train, limit_valid: keep only the first images of the split; None keeps all.
         download: get a data set that is missing from its official addresses.
 
     Returns:

@@ -27,7 +27,7 @@ def lesson_images(
             looked for in the folders "data" beside the notebook and in all folders above it.
 
     Raises:
-        ConfigurationError: these classes have not so many images. DataError: CIFAR-100 is there but damaged.
+        ConfigurationError: these classes do not have that many images. DataError: CIFAR-100 is there but damaged.
     """
     images = find_cifar100(data_dir)
     if images is None:

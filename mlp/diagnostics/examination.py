@@ -1,4 +1,4 @@
-"""What is wrong with this network? A short training, its statistics, and the trouble that they point to.
+"""What is wrong with this network? A short training, its statistics, and the mistake that they point to.
 
     examination = examine(trainer, train_batches, valid_batches)
     print(examination)                # the findings, the likely cause first, each with its evidence
@@ -6,9 +6,9 @@
 A network that does not train looks the same from outside whatever the reason: the loss stays where it was. Inside, the
 reasons look different; `mlp.diagnostics.symptoms` finds them one by one.
 
-One trouble brings others along: a step too large leaves dead units, a batch norm that does not normalize lets gradients
-vanish. What is there before the first step cannot be a consequence of training. So two copies of the network are
-watched, by the hooks of `mlp.diagnostics.statistics`:
+One mistake causes others: a step that is too large leaves dead units, a batch norm that does not normalize lets
+gradients vanish. What is there before the first step cannot be a consequence of training. So two copies of the network
+are watched, by the hooks of `mlp.diagnostics.statistics`:
 
     start      before any step: signals and gradients; then the size of the first step
     course     over some dozens of steps, in six chapters: losses, gradient flow, dead units, size of the steps

@@ -129,7 +129,7 @@ def norm_runs_in_training(seed: int = 0) -> Case:
     """Batch norm is in evaluation mode while the network trains: it divides by running statistics, which never move.
 
     They stay at mean 0 and variance 1, so nothing is normalized, and this VGG20 is a plain one: its gradients vanish
-    in spite of the batch norm that was to prevent it.
+    in spite of the batch norm, which should prevent it.
     """
     return make_case(with_fixed_mode(small_vgg(20, "batch", seed=seed), always_training=False, seed=seed), seed)
 

@@ -1,4 +1,4 @@
-"""Writing files so that nothing is ever half-written: to a neighbouring name first, renamed when complete.
+"""Writing files safely: under a temporary name first, renamed when complete, so a crash never leaves a partial file.
 
 A process may be killed, or the disk may be full, at any moment. Renaming within a folder is atomic, so a reader finds
 either the old file or the new one. What a kill leaves behind is `name.part`, which the next write replaces.
@@ -109,8 +109,8 @@ def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
 def write_figure(path: PathLike, figure: "Figure") -> None:
     """Write a Matplotlib figure in the format that the path's suffix names, atomically.
 
-    Names that people gave stand in it as they are: a dollar sign begins no formula, and a letter that the font does not
-    have is drawn as a box, without a word on the terminal.
+    Names that users chose appear as they are: a dollar sign starts no formula, and a letter that the font does not have
+    is drawn as a box, without a warning on the terminal.
     """
     take_texts_literally(figure)
     with atomic_write(path) as file, warnings.catch_warnings():

@@ -7,7 +7,7 @@ same network scatters from seed to seed comes on top, and only several seeds tel
     shown          the difference is there
     not shown      it is smaller than two standard errors, or a network that should be at chance is above it
     contrary       the difference has the opposite sign
-    not complete   a run has not all its epochs, or it is not known on how many images it was validated
+    not complete   a run lacks epochs, or it is not known on how many images it was validated
     not run        a run is missing
 """
 

@@ -13,7 +13,7 @@ BATCH_DEPENDENCE = 1e-2  # the change of outputs over their deviation
 
 
 def running_statistics_in_training(seen: Observations) -> Finding | None:
-    """A batch norm whose outputs in training have not the mean beta and the standard deviation gamma."""
+    """A batch norm whose outputs in training do not have mean beta and standard deviation gamma."""
     errors: dict[str, tuple[float, float, float]] = {}
 
     def see(layer: Layer, x: Array, y: Array) -> None:
