@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
-from mlp.diagnostics.gradients.diagnoses.normalizations.known import LOOSE, norm_of, wrong_norm
+from mlp.diagnostics.gradients.diagnoses.normalizations.known import FAR_OFF, norm_of, wrong_norm
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.layers.machinery.base import Layer
@@ -63,7 +63,7 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
             yield Diagnosis(NAME, "outputs", "evaluation", text)
         return
     known = expected_values(name, x)
-    if known and y.shape == x.shape and min(distance(y, values) for values in known) > LOOSE:
+    if known and y.shape == x.shape and min(distance(y, values) for values in known) > FAR_OFF:
         text = (
             f"forward is no {name}: at x = {x.flat[0]:.4g} it gives {y.flat[0]:.4g}, and {known[0].flat[0]:.4g} is "
             "right"

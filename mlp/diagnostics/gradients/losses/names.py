@@ -3,7 +3,7 @@
 from mlp.diagnostics.gradients.losses.point import LossPoint
 
 OTHER = "another formula"
-Formula = dict[str, float]  # {term: coefficient}
+Coefficients = dict[str, float]  # {term: coefficient}
 
 OFF_BY_ONE = (
     "off by one",
@@ -39,7 +39,7 @@ EXCHANGED = {  # (term of the gradient under test, term of the right one)
 }
 
 
-def named_formula(given: Formula, right: Formula | None, point: LossPoint) -> tuple[str, str]:
+def named_formula(given: Coefficients, right: Coefficients | None, point: LossPoint) -> tuple[str, str]:
     """Return the name of a mistake and the hint that belongs to it, from the two formulas."""
     wrong = next((answer for term, answer in ALWAYS_WRONG.items() if term in given), None)
     if wrong is not None:
@@ -60,7 +60,7 @@ def named_formula(given: Formula, right: Formula | None, point: LossPoint) -> tu
     return named_coefficients(given, right)
 
 
-def smoothed_over_fewer(given: Formula, right: Formula, K: int) -> bool:
+def smoothed_over_fewer(given: Coefficients, right: Coefficients, K: int) -> bool:
     """Whether the constant of label smoothing has the factor K / (K - 1), or its inverse."""
     if "1" not in right or set(given) != set(right):
         return False
@@ -68,7 +68,7 @@ def smoothed_over_fewer(given: Formula, right: Formula, K: int) -> bool:
     return abs(share - K / (K - 1)) < 1e-4 or abs(share - (K - 1) / K) < 1e-4
 
 
-def named_coefficients(given: Formula, right: Formula) -> tuple[str, str]:
+def named_coefficients(given: Coefficients, right: Coefficients) -> tuple[str, str]:
     """Return the name and the hint where the two formulas differ in coefficients, or in a term that is missing."""
     if given.get("onehot(t)", 0.0) * right.get("onehot(t)", 0.0) < 0.0:
         return "one-hot added", "the one-hot targets have to be subtracted, not added; "

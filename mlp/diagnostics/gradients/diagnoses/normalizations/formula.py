@@ -24,7 +24,7 @@ from mlp.diagnostics.gradients.diagnoses.normalizations.terms import groups
 from mlp.typing import Array
 
 EXACT = 1e-6
-LOOSE = 1e-5
+NEARLY = 1e-5
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def recognized(e: Evidence) -> Normalization | None:
                 c = x - x.mean(axes, keepdims=True) if centred else x
                 w = v - v.mean(axes, keepdims=True) if centred else v
                 k = two_slopes(n, w, c, axes)
-                if k is not None and distance(n, k[0] * w + k[1] * c) < LOOSE and (k[0] > 0).all():
+                if k is not None and distance(n, k[0] * w + k[1] * c) < NEARLY and (k[0] > 0).all():
                     along = (v * c).mean(axes, keepdims=True)
                     if not centred and distance(-k[1], k[0] ** 3 * along) > 0.5 and np.abs(k[1]).max() < 1e-9:
                         continue  # nothing is divided by a length: a constant factor

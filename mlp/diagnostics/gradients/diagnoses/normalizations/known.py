@@ -11,7 +11,7 @@ from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
-LOOSE = 1e-4
+FAR_OFF = 1e-4
 NORMS = {"bn": "batch", "ln": "layer", "gn": "group", "rms": "rms", "rmsnorm": "rms"}
 
 
@@ -48,7 +48,7 @@ def wrong_mode(probe: Probe) -> Iterator[Diagnosis]:
     for name in names:
         kept = getattr(owner, name)
         setattr(owner, name, 1.7 * kept + 0.3)
-        if distance(probe.outputs(), before) > LOOSE:
+        if distance(probe.outputs(), before) > FAR_OFF:
             used.append(name)
         setattr(owner, name, kept)
     if used:
@@ -73,7 +73,7 @@ def same_in_evaluation(layer: Layer, x: Array) -> bool:
     moved = np.array(layer.forward(2.0 * x + 3.0, training=False))
     other = x.copy()
     other[1:] *= 1.5
-    mixed = distance(np.array(layer.forward(other, training=False))[0], y[0]) > LOOSE
+    mixed = distance(np.array(layer.forward(other, training=False))[0], y[0]) > FAR_OFF
     return distance(moved, y) < 1e-3 and mixed
 
 
@@ -144,7 +144,7 @@ def wrong_scale(probe: Probe, kind: str) -> Iterator[Diagnosis]:
         yield Diagnosis("root forgotten", "outputs", "training", text)
         return
     m, share = len(group), divisor(1e4) / 1e4
-    if abs(share - np.sqrt(m / (m - 1.0))) < LOOSE:
+    if abs(share - np.sqrt(m / (m - 1.0))) < FAR_OFF:
         text = (
             f"forward divides by the variance with N - 1 = {m - 1} (ddof=1, unbiased) where N = {m} values are "
             "normalized: "
@@ -183,7 +183,7 @@ def affine_of(probe: Probe, x: Array, group: Array, centre: float) -> tuple[Arra
             if not np.isfinite(ratio).all() or np.abs(ratio / ratio.mean() - 1.0).max() > 1e-3:
                 continue
             share = abs(float(ratio.mean())) / float(np.sqrt(((values - centre) ** 2).mean()))
-            rank = next((i for i, one in enumerate(expected) if abs(share - one) < LOOSE), 2 + abs(np.log(share)))
+            rank = next((i for i, one in enumerate(expected) if abs(share - one) < FAR_OFF), 2 + abs(np.log(share)))
             found.append((rank, gamma[group], beta[group]))
     best = min(found, key=lambda one: one[0], default=None)
     return None if best is None else (best[1], best[2])

@@ -7,7 +7,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, distance
 from mlp.diagnostics.gradients.diagnoses.normalizations.formula import (
     EXACT,
-    LOOSE,
+    NEARLY,
     Normalization,
     choices,
     recognized,
@@ -108,11 +108,11 @@ def of_numbers(e: Evidence, norm: Normalization, p: Array, numbers: str) -> Iter
         return
     mean, variance = -p[1] / p[0], -p[2] / p[0]
     parts = [("mean", mean), ("variance", variance)]
-    wrong = [(name, value) for name, value in parts if abs(value - 1.0) > LOOSE]
+    wrong = [(name, value) for name, value in parts if abs(value - 1.0) > NEARLY]
     if not wrong:
         return
-    same = len(wrong) == 2 and abs(mean - variance) < LOOSE
-    if all(abs(value) < LOOSE for _, value in wrong):
+    same = len(wrong) == 2 and abs(mean - variance) < NEARLY
+    if all(abs(value) < NEARLY for _, value in wrong):
         missing = " and ".join(name for name, _ in wrong)
         name = "statistics as constants" if len(wrong) == 2 else f"no term through the {missing}"
         text = (
@@ -124,7 +124,7 @@ def of_numbers(e: Evidence, norm: Normalization, p: Array, numbers: str) -> Iter
     told = in_sizes(abs(value), {key: size for key, size in sizes.items() if size != m or key == "m"})
     which = "terms through mean and variance are" if same else f"term through the {wrong[0][0]} is"
     also = ""
-    if abs(abs(value) - m) < LOOSE * m:
+    if abs(abs(value) - m) < NEARLY * m:
         also = ": it is a sum where the mean belongs (divide by the number of values)"
     elif "m - 1" in told:
         also = ": N - 1 in place of N (ddof=1 in one place, N in the other)"
@@ -140,7 +140,7 @@ def of_numbers(e: Evidence, norm: Normalization, p: Array, numbers: str) -> Iter
 
 def of_length(e: Evidence, p: Array, m: float, sizes: dict[str, float], numbers: str) -> Iterator[Diagnosis]:
     """Yield what is wrong where x is divided by its length or root mean square, without a mean."""
-    if abs(p[2]) < LOOSE:
+    if abs(p[2]) < NEARLY:
         text = (
             "the norm depends on x, too: the path through the norm (the divisor, 1/|x|) is missing. With y = x / "
             "|x| the "
@@ -151,7 +151,7 @@ def of_length(e: Evidence, p: Array, m: float, sizes: dict[str, float], numbers:
     share = -p[2] / p[0]
     for right in (1.0, m):
         ratio = share / right
-        if abs(ratio - 1.0) < LOOSE:
+        if abs(ratio - 1.0) < NEARLY:
             continue
         told = in_sizes(abs(ratio), sizes)
         if told or abs(ratio) in (0.5, 2.0):
