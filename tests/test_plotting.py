@@ -1,5 +1,7 @@
 """Figures show what is in the history, and leave no global state behind."""
 
+from itertools import pairwise
+
 import matplotlib
 import numpy as np
 import pytest
@@ -194,13 +196,71 @@ def test_schedule_has_an_axis_of_epochs():
 
 def test_lines_are_what_was_given():
     curves = {"a": ([1, 2], [3, 4]), "_b": ([1, 10], [1, 1])}
-    axes = plotting.lines(curves, "x", "y", "title", xscale="log", styles={"_b": "--"}).axes[0]
+    figure = plotting.lines(curves, "x", "y", "title", xscale="log", styles={"_b": "--"})
+    (axes,) = figure.axes
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title(), axes.get_xscale()) == ("x", "y", "title", "log")
     np.testing.assert_allclose(axes.lines[0].get_ydata(), [3, 4])
     assert axes.lines[1].get_linestyle() == "--"
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a"]
+    assert legend_texts(figure) == ["a"]
     assert plotting.lines({"_": ([0], [0])}, axes=axes) is axes.figure
     assert len(axes.lines) == 3
+
+
+def legend_texts(figure):
+    (legend,) = figure.legends
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_lines_differ_in_colour_dashes_and_marker():
+    curves = {label: (range(9), range(9)) for label in "abcd"}
+    first, second, third, fourth = plotting.lines(curves, styles={"c": "k:", "d": ".-"}).axes[0].lines
+    assert (first.get_linestyle(), second.get_linestyle()) == ("-", "--")
+    assert first.get_color() != second.get_color()
+    assert first.get_marker() != second.get_marker()
+    assert (third.get_color(), third.get_linestyle()) == ("k", ":")  # a format says all itself
+    assert (fourth.get_marker(), fourth.get_linestyle()) == (".", "-")
+
+
+def test_steps_and_epochs_are_whole_numbers():
+    assert all(tick % 1 == 0 for tick in plotting.lines({"a": (range(20), range(20))}).axes[0].get_xticks())
+    assert any(tick % 1 for tick in plotting.lines({"a": ([0.0, 0.5, 1.0], range(3))}).axes[0].get_xticks())
+
+
+@pytest.mark.parametrize("label", ["training", "a long name of a run with many settings"])
+def test_legends_cover_no_line(label):
+    """They stand below the panels, and inside the figure."""
+    history = make_history()
+    runs = {f"{label} {i}": [history] for i in range(5)}
+    for figure in (
+        plotting.curves(history),
+        plotting.compare_curves(runs),
+        plotting.story(dict.fromkeys(list(runs)[:3], history), chance=4.6),
+        plotting.lines({name: (range(3), range(3)) for name in runs}),
+        plotting.sweep({name: {0.1: [0.5], 1.0: [0.4]} for name in runs}, "rate", "accuracy"),
+    ):
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        assert all(box.y1 <= axes.get_window_extent().y0 for axes in figure.axes)
+        assert figure.bbox.x0 <= box.x0
+        assert box.x1 <= figure.bbox.x1
+
+
+def test_shades_of_epochs_are_explained():
+    table = make_history().gradient_flow
+    assert "pale: epoch 1, dark: epoch 3" in plotting.gradient_flow(table).axes[0].get_xlabel()
+    assert "pale" not in plotting.gradient_flow(make_history(epochs=1).gradient_flow).axes[0].get_xlabel()
+    assert "pale" in plotting.story({"a": make_history()}).axes[1].get_xlabel()
+
+
+def test_labels_of_38_layers_do_not_overlap():
+    table = LayerTable([name for name, p in vgg(38, norm="batch").named_parameters() if not name.endswith("bias")])
+    table.append({"mean_abs": np.ones(len(table.names))})
+    for figure in plotting.gradient_flow(table), plotting.compare_gradient_flow({"a": [table], "b": [table]}):
+        figure.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
+        assert len(boxes) > 10
+        assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
 
 
 def test_bars_have_their_numbers_beside_them():

@@ -15,7 +15,7 @@ def test_a_sweep_joins_means_and_shows_every_run(tmp_path):
     np.testing.assert_allclose(dots[1].get_xydata(), [[0.1, 0.5], [0.1, 0.7]])
     assert axes.get_xscale() == "log"
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0.01", "0.1"]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["validation", "training", "chance"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["validation", "training", "chance"]
     write_figure(tmp_path / "sweep.png", figure)
 
 
@@ -35,6 +35,7 @@ def test_a_valley_has_a_panel_for_each_path(tmp_path):
     np.testing.assert_allclose(path.get_xydata(), paths["b"])
     np.testing.assert_allclose(start.get_xydata(), [[0.5, 1.0]])
     assert (figure.axes[0].get_xlim(), figure.axes[0].get_ylim()) == ((-2, 2), (-3, 3))
+    assert figure.axes[0].get_aspect() == 1  # a circle is round
     write_figure(tmp_path / "valley.png", figure)
 
 

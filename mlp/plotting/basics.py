@@ -5,12 +5,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import BASE_COLORS
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from mlp.plotting.style import BLUE, COLORS, legend_below, line_style
 from mlp.typing import Array
 
 Curves = Mapping[str, tuple[Any, Any]]  # {label: (x, y)}
-MOST_INSIDE = 5  # lines of a legend that find a place among the curves; a longer one stands beside them
 
 
 def lines(
@@ -24,25 +26,32 @@ def lines(
     styles: Mapping[str, str] | None = None,
     axes: Axes | None = None,
 ) -> Figure:
-    """Curves in one picture.
+    """Curves in one picture, told apart by colour, dashes and markers; a single one is a solid line.
 
     Args:
-        curves: {label: (x, y)}, each drawn in the next colour; a label that begins with "_" stays out of the legend.
+        curves: {label: (x, y)}; a label that begins with "_" stays out of the legend.
         xscale, yscale: "linear" or "log".
         styles: {label: Matplotlib's format}, such as "--" for a dashed line or "o" for points.
-        axes: where to draw; None for a figure of its own.
+        axes: where to draw, with the legend inside; None for a figure with the legend below.
     """
-    axes = own_axes() if axes is None else axes
-    for label, (x, y) in curves.items():
-        axes.plot(x, y, (styles or {}).get(label, "-"), label=label)
-    axes.set(xlabel=xlabel, ylabel=ylabel, title=title, xscale=xscale, yscale=yscale)
-    axes.grid(alpha=0.3)
-    named = sum(not label.startswith("_") for label in curves)
-    if named > MOST_INSIDE:
-        axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5))
-    elif named:
-        axes.legend(fontsize="small")
-    return figure_of(axes)
+    drawn = own_axes() if axes is None else axes
+    for i, (label, (x, y)) in enumerate(curves.items()):
+        form = (styles or {}).get(label, "-" if len(curves) == 1 else "")
+        look = {} if set(form) & set(BASE_COLORS) else {"color": COLORS[i % len(COLORS)]}
+        if form:
+            drawn.plot(x, y, form, label=label, **look)
+        else:
+            drawn.plot(x, y, label=label, **line_style(i, len(x)))
+    drawn.set(xlabel=xlabel, ylabel=ylabel, title=title, xscale=xscale, yscale=yscale)
+    drawn.grid(alpha=0.3)
+    if xscale == "linear" and all(np.asarray(x).dtype.kind == "i" for x, _ in curves.values()):
+        drawn.xaxis.set_major_locator(MaxNLocator("auto", integer=True))  # epochs, steps, layers
+    if any(not label.startswith("_") for label in curves):
+        if axes is None:
+            legend_below(figure_of(drawn), drawn)
+        else:
+            axes.legend(fontsize="small")
+    return figure_of(drawn)
 
 
 def bars(
@@ -51,7 +60,7 @@ def bars(
     """A horizontal bar for each number, with the number beside it: {label: value}, the first on top."""
     figure = Figure(figsize=(6.5, 0.3 * len(values) + 0.9), layout="constrained")
     axes = figure.subplots()
-    drawn = axes.barh(list(values), list(values.values()))
+    drawn = axes.barh(list(values), list(values.values()), color=BLUE)
     axes.bar_label(drawn, [form.format(value) for value in values.values()], padding=4, fontsize="small")
     axes.invert_yaxis()
     axes.margins(x=0.15 if xscale == "linear" else 0.3)  # room for the numbers
@@ -74,8 +83,9 @@ def histograms(
     together = np.concatenate([np.ravel(v) for values in everything.values() for v in values.values()])
     edges = np.histogram_bin_edges(together, bins)
     for axes, (title, values) in zip(row, everything.items(), strict=True):
-        for label, numbers in values.items():
-            axes.hist(np.ravel(numbers), edges, density=True, alpha=0.6, label=label)
+        for i, (label, numbers) in enumerate(values.items()):
+            look = {"color": COLORS[i % len(COLORS)], "hatch": "/" * 4 * (i % 2), "edgecolor": "white"}
+            axes.hist(np.ravel(numbers), edges, density=True, alpha=0.7, label=label, linewidth=0, **look)
         axes.set(xlabel=xlabel, title=title)
         if any(not label.startswith("_") for label in values):
             axes.legend(fontsize="small")

@@ -7,9 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlp.plotting.history import marker
 from mlp.plotting.layers import axis_label, draw_lines
-from mlp.plotting.style import plain
+from mlp.plotting.style import BLUE, legend_below, line_style, plain
 from mlp.training.history import History, LayerTable
 from mlp.typing import Array
 
@@ -27,7 +26,8 @@ def compare_curves(runs: Mapping[str, Sequence[History]]) -> Figure:
         for row, metric in enumerate(("loss", "acc")):
             for axes, part in zip(panels[row], ("train", "val"), strict=True):
                 values = stack_rows([history.column(f"{part}_{metric}") for history in histories])  # (runs, epochs)
-                draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, f"C{i}", plain(label))
+                style = line_style(i, values.shape[1])
+                draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, label=plain(label), **style)
     for axes, title in zip(panels[0], ("training", "validation"), strict=True):
         axes.set_title(title)
     for axes, label in zip(panels[:, 0], ("cross-entropy loss (nats)", "accuracy"), strict=True):
@@ -37,7 +37,7 @@ def compare_curves(runs: Mapping[str, Sequence[History]]) -> Figure:
     for axes in panels[1]:
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-    panels[0, 0].legend(fontsize="small")
+    legend_below(figure, panels[0, 0])
     return figure
 
 
@@ -59,7 +59,7 @@ def draw_mean_and_band(axes: Axes, x: Array, values: Array, color: str, label: s
     kept = count > 0
     x, values, count = x[kept], values[:, kept], count[kept]
     mean = np.nansum(values, axis=0) / count
-    axes.plot(x, mean, color=color, label=label, **{"marker": marker(x), **style})
+    axes.plot(x, mean, color=color, label=label, **style)
     if len(values) > 1:
         spread = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / np.maximum(count - 1, 1))  # 0 where one run is left
         axes.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.2, linewidth=0)
@@ -86,7 +86,7 @@ def compare_gradient_flow(
         if len(tables) > 1:
             last = np.where(values[:, -1] > 0, values[:, -1], np.nan)
             depths = np.arange(last.shape[1])
-            axes.fill_between(depths, last.min(axis=0), last.max(axis=0), color="tab:blue", alpha=0.2, linewidth=0)
+            axes.fill_between(depths, last.min(axis=0), last.max(axis=0), color=BLUE, alpha=0.2, linewidth=0)
         mean = f", mean of {len(tables)}" if len(tables) > 1 else ""
         axes.set_title(plain(label) + mean, fontsize="medium")
     for axes in panels.flat[len(runs) :]:

@@ -7,11 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlp.plotting.layers import gradient_flow
-from mlp.plotting.style import plain
+from mlp.plotting.style import GREY, legend_below, line_style, plain
 from mlp.training.history import History
-from mlp.typing import Array
-
-TRAIN, VALID = "tab:blue", "tab:orange"
 
 
 def curves(history: History, title: str | None = None) -> Figure:
@@ -20,22 +17,17 @@ def curves(history: History, title: str | None = None) -> Figure:
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     epochs = history.column("epoch")
     for axes, metric, label in ((loss_axes, "loss", "cross-entropy loss (nats)"), (accuracy_axes, "acc", "accuracy")):
-        axes.plot(epochs, history.column(f"train_{metric}"), color=TRAIN, marker=marker(epochs), label="training")
+        axes.plot(epochs, history.column(f"train_{metric}"), label="training", **line_style(0, len(epochs)))
         valid = history.column(f"val_{metric}")
         if not np.isnan(valid).all():
-            axes.plot(epochs, valid, color=VALID, marker=marker(epochs), label="validation")
+            axes.plot(epochs, valid, label="validation", **line_style(1, len(epochs)))
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
-        axes.legend()
+    legend_below(figure, loss_axes)
     if title:
         figure.suptitle(title)
     return figure
-
-
-def marker(epochs: Array) -> str | None:
-    """Points where there are few epochs: a line through one epoch would be invisible."""
-    return "o" if len(epochs) < 20 else None
 
 
 def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
@@ -45,17 +37,15 @@ def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
         runs: {label: History}, each with a gradient flow.
         chance: the loss of a network that knows nothing, drawn as a dashed line.
     """
-    figure = Figure(figsize=(3.6 * (len(runs) + 1), 4), layout="constrained")
+    figure = Figure(figsize=(3.6 * (len(runs) + 1), 4.4), layout="constrained")
     panels = figure.subplots(1, len(runs) + 1)
     for i, (label, history) in enumerate(runs.items()):
         flow = history.tables["gradient_flow"]
-        panels[0].plot(
-            history.column("epoch"), history.column("train_loss"), color=f"C{i}", label=plain(label), marker="."
-        )
+        style = line_style(i, len(history.rows))
+        panels[0].plot(history.column("epoch"), history.column("train_loss"), label=plain(label), **style)
         gradient_flow(flow, title=f"gradient flow of {label}", axes=panels[i + 1])
-        panels[i + 1].title.set_color(f"C{i}")
         panels[i + 1].set_xticks([])
-        panels[i + 1].set_xlabel(f"{len(flow.names)} layers, from the input to the output")
+        panels[i + 1].set_xlabel(f"{len(flow.names)} weight tensors, {panels[i + 1].get_xlabel()}")
     limits = [axes.get_ylim() for axes in panels[1:]]
     for axes in panels[1:]:
         axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
@@ -63,9 +53,9 @@ def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
         axes.tick_params(labelleft=False)
         axes.set_ylabel("")
     if chance is not None:
-        panels[0].axhline(chance, color="gray", linestyle="--", linewidth=1, label="chance")
+        panels[0].axhline(chance, color=GREY, linestyle=":", linewidth=1.2, label="chance")
     panels[0].set(xlabel="epoch", ylabel="training loss (nats)", title="who learns?")
-    panels[0].legend()
+    legend_below(figure, panels[0])
     panels[0].grid(alpha=0.3)
     panels[0].xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     return figure

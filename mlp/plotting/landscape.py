@@ -10,8 +10,7 @@ from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
 from mlp.plotting.basics import figure_of, own_axes
-from mlp.plotting.panels import legend_below, set_title
-from mlp.plotting.style import BLACK, VERMILLION, line_style, plain
+from mlp.plotting.style import BLACK, VERMILLION, legend_below, line_style, plain, set_title
 from mlp.typing import Array
 
 Surface = tuple[Array, Array, Array]  # x (columns,), y (rows,), loss (rows, columns)
@@ -164,6 +163,6 @@ def loss_lines(
         axes.annotate(text, (at, 1.0), xycoords=("data", "axes fraction"), fontsize=8, ha="center", va="bottom")
     axes.grid(alpha=0.3)
     figure = figure_of(axes)
-    legend_below(figure, axes, 2)
+    legend_below(figure, axes)
     set_title(figure, title)
     return figure

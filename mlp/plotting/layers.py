@@ -1,19 +1,19 @@
 """Numbers of layers over depth and epochs: gradient flow, and statistics of activations and the like."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from mlp.models import report_label
-from mlp.plotting.style import GREY, plain
+from mlp.plotting.style import BLUE, GREY, plain
 from mlp.training.history import LayerTable
 from mlp.typing import Array
 
@@ -29,6 +29,8 @@ AXIS_LABELS = {
     "batch_mean": "mean of the inputs",
     "batch_var": "variance of the inputs",
 }
+DEPTH = "from the input to the output"
+LABEL_INCHES = 0.13  # that a label of 7 points needs across
 ON_LINEAR_AXES = ("zeros", "mean", "dead", "batch_mean", "gamma", "loss", "accuracy")  # fractions, what can be negative
 
 
@@ -98,17 +100,18 @@ def measured(table: LayerTable, statistic: str) -> tuple[list[str], Array]:
 def draw_lines(
     axes: Axes, names: Sequence[str], values: Array, scale: str, shades: Sequence[float] | Array | None = None
 ) -> None:
-    """Draw `values` (epochs, layers) as one line an epoch over the depth, by default ever darker."""
+    """Draw `values` (epochs, layers) as one line an epoch over the depth, by default ever darker, and say so."""
     if scale == "log":
         values = np.where(values > 0, values, np.nan)  # zeros have no place on a log axis
     depths = np.arange(values.shape[1])
+    darker = shades is None and len(values) > 1
     if shades is None:
-        shades = np.linspace(0.25, 1.0, len(values)) if len(values) > 1 else [1.0]
+        shades = np.linspace(0.25, 1.0, len(values)) if darker else [1.0]
     for row, shade in zip(values, shades, strict=True):
-        axes.plot(depths, row, color="tab:blue", alpha=shade, linewidth=1, marker="." if len(names) == 1 else None)
+        axes.plot(depths, row, color=BLUE, alpha=shade, linewidth=1, marker="." if len(names) == 1 else None)
     axes.set_yscale(scale if np.isfinite(values).any() else "linear")
-    axes.set(xlabel="from the input to the output")
-    label_depths(axes.xaxis, names)
+    axes.set(xlabel=DEPTH + (f"\npale: epoch 1, dark: epoch {len(values)}" if darker else ""))
+    label_depths(axes, names)
     name_parts(axes, names)
     axes.grid(alpha=0.3)
 
@@ -121,9 +124,9 @@ def draw_map(axes: Axes, names: Sequence[str], values: Array, scale: str) -> Axe
     values = np.where(np.isfinite(values), values, np.nan)
     extent = (-0.5, values.shape[1] - 0.5, len(values) + 0.5, 0.5)
     image = axes.imshow(values, aspect="auto", norm=norm, extent=extent, interpolation="nearest")
-    axes.set(xlabel="from the input to the output", ylabel="epoch")
+    axes.set(xlabel=DEPTH, ylabel="epoch")
     axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    label_depths(axes.xaxis, names)
+    label_depths(axes, names)
     name_parts(axes, names, color="white")
     return image
 
@@ -135,11 +138,13 @@ def axis_label(statistic: str) -> str:
     return AXIS_LABELS.get(name, name) + spread + (", last batch of the epoch" if statistic.startswith("last_") else "")
 
 
-def label_depths(axis: Axis, names: Sequence[str], most: int = 40) -> None:
-    """Write the reports' layer labels on an axis; every second, third, ... where there are more than `most`."""
-    step = -(-len(names) // most)
-    axis.set_ticks(np.arange(0, len(names), step), [plain(report_label(name)) for name in names[::step]])
-    axis.set_tick_params(labelsize=6, labelrotation=90)
+def label_depths(axes: Axes, names: Sequence[str]) -> None:
+    """Write the reports' layer labels below axes; every second, third, ... where all would be too small to read."""
+    figure: Any = axes.figure
+    inches = figure.get_figwidth() * axes.get_position().width
+    step = max(1, math.ceil(len(names) * LABEL_INCHES / inches))
+    axes.set_xticks(np.arange(0, len(names), step), [plain(report_label(name)) for name in names[::step]])
+    axes.tick_params("x", labelsize=7, labelrotation=90)
 
 
 def name_parts(axes: Axes, names: Sequence[str], color: str = GREY) -> None:

@@ -13,8 +13,19 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from mlp.losses import chance_loss
 from mlp.plotting.comparison import draw_mean_and_band, stack_rows
-from mlp.plotting.layers import axis_label, draw_lines, label_depths
-from mlp.plotting.style import BLACK, BLUE, GREY, MARKERS, VERMILLION, emphasized, line_style, plain
+from mlp.plotting.layers import axis_label, draw_lines
+from mlp.plotting.style import (
+    BLACK,
+    BLUE,
+    GREY,
+    MARKERS,
+    VERMILLION,
+    emphasized,
+    legend_below,
+    line_style,
+    plain,
+    set_title,
+)
 from mlp.training.history import History, LayerTable
 from mlp.typing import Array
 
@@ -73,7 +84,7 @@ def curve_panels(
     for axes in panels[-columns:]:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
-    legend_below(figure, panels[0], columns)
+    legend_below(figure, panels[0])
     set_title(figure, title)
     return figure
 
@@ -109,19 +120,6 @@ def share_scales(panels: Sequence[Axes], sorts: Sequence[str]) -> None:
             axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
-def legend_below(figure: Figure, axes: Axes, columns: int) -> None:
-    """Write the legend of a panel below all panels."""
-    handles, labels = axes.get_legend_handles_labels()
-    per_row = max(1, min(len(labels), int(columns * 55 / (max(map(len, labels), default=0) + 8))))
-    figure.legend(handles, labels, loc="outside lower center", ncols=per_row, fontsize="small", handlelength=3.5)
-
-
-def set_title(figure: Figure, title: str | None) -> None:
-    """Write a title above all panels, in lines that fit the figure's width."""
-    if title:
-        figure.suptitle(title, fontsize="medium", wrap=True)
-
-
 def flow_panels(tables: Mapping[str, LayerTable], title: str | None = None, *, log: bool = False) -> Figure:
     """Gradient flow in the form of the reports: mean |gradient| of the last batch of every epoch, a panel for each run.
 
@@ -142,7 +140,6 @@ def flow_panels(tables: Mapping[str, LayerTable], title: str | None = None, *, l
         values = table["last_mean_abs"]  # (epochs, layers)
         scale = "log" if log else "linear"
         draw_lines(axes, table.names, values, scale, shades=[0.3 if len(values) <= 20 else 0.12] * len(values))
-        label_depths(axes.xaxis, table.names, most=80)
         last = np.where(values[-1] > 0, values[-1], np.nan) if log else values[-1]
         axes.plot(last, color=BLACK, linewidth=1.1, marker=".", markersize=3)
         first = axes in panels[::columns]

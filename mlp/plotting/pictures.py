@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlp.plotting.history import TRAIN
-from mlp.plotting.style import plain
+from mlp.plotting.style import BLUE, plain
 from mlp.typing import Array
 
 
@@ -53,7 +52,7 @@ def predictions(predictions: Sequence[Any]) -> Figure:
         picture.set_axis_off()
         picture.set_title(plain(PurePath(prediction.path).name), fontsize="small")
         places = np.arange(len(prediction.classes))
-        bars.barh(places, prediction.probabilities, color=TRAIN)
+        bars.barh(places, prediction.probabilities, color=BLUE)
         bars.set_yticks(places, list(map(plain, prediction.classes)))
         bars.invert_yaxis()  # the most likely one on top
         bars.set_xlim(0, 1)

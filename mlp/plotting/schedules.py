@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlp.plotting.history import TRAIN
+from mlp.plotting.style import BLUE
 from mlp.typing import Schedule
 
 
@@ -18,7 +18,7 @@ def schedule(schedule: Schedule, steps: int, steps_per_epoch: int | None = None)
     """
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    axes.plot(np.arange(steps), [schedule(step) for step in range(steps)], color=TRAIN, drawstyle="steps-post")
+    axes.plot(np.arange(steps), [schedule(step) for step in range(steps)], color=BLUE, drawstyle="steps-post")
     axes.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
     axes.grid(alpha=0.3)
     if steps_per_epoch is not None:

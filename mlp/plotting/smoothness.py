@@ -8,8 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlp.models import report_label
-from mlp.plotting.panels import legend_below, set_title
-from mlp.plotting.style import GREY, line_style, plain
+from mlp.plotting.style import GREY, legend_below, line_style, plain, set_title
 from mlp.typing import Array
 
 Columns = Mapping[str, Array]  # name of a column -> values, (measured steps,)
@@ -48,7 +47,7 @@ def smoothness_panels(runs: Mapping[str, Columns], title: str = "") -> Figure:
         axes.grid(alpha=0.3)
     for axes in panels[3:]:
         axes.set_xlabel("training step")
-    legend_below(figure, panels[0], 3)
+    legend_below(figure, panels[0])
     set_title(figure, title)
     return figure
 
@@ -76,7 +75,7 @@ def shift_panels(runs: Mapping[str, tuple[Sequence[str], Array, Array]], title: 
         axes.set(xlabel="depth of the layer, from input (0) to head (1)")
         axes.grid(alpha=0.3)
     label_layers(left, next(iter(runs.values()))[0], len({tuple(names) for names, _, _ in runs.values()}))
-    legend_below(figure, left, 2)
+    legend_below(figure, left)
     set_title(figure, title)
     return figure
 
@@ -115,7 +114,7 @@ def correlation_profiles(profiles: Mapping[str, tuple[Sequence[str], Array, Arra
         axes.tick_params(axis="x", labelsize=7, labelrotation=90)
         axes.set_xlabel("unit, from the image to the head")
         axes.grid(alpha=0.3)
-    legend_below(figure, left, 2)
+    legend_below(figure, left)
     set_title(figure, title)
     return figure
 

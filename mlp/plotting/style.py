@@ -6,6 +6,9 @@ The colours are Okabe and Ito's, chosen for all common forms of colour blindness
 import re
 from typing import Any
 
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PINK, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
 COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, BLACK)  # without vermillion, which is for emphasis
@@ -39,6 +42,20 @@ def line_style(i: int, points: int) -> dict[str, Any]:
         "markevery": (i * every // 4 % every, every),  # not all at the same epochs
         "linewidth": 1.5,
     }
+
+
+def legend_below(figure: Figure, axes: Axes) -> None:
+    """Write the legend of a panel below all panels, where it covers no line."""
+    handles, labels = axes.get_legend_handles_labels()
+    longest = max(map(len, labels), default=0)
+    per_row = max(1, min(len(labels), int(figure.get_figwidth() * 13 / (longest + 8))))
+    figure.legend(handles, labels, loc="outside lower center", ncols=per_row, fontsize="small", handlelength=3.5)
+
+
+def set_title(figure: Figure, title: str | None) -> None:
+    """Write a title above all panels, in lines that fit the figure's width."""
+    if title:
+        figure.suptitle(title, fontsize="medium", wrap=True)
 
 
 def emphasized(style: dict[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlp.plotting.basics import MOST_INSIDE, figure_of, own_axes
-from mlp.plotting.panels import legend_below
-from mlp.plotting.style import GREY, line_style, plain
+from mlp.plotting.basics import figure_of, own_axes
+from mlp.plotting.style import GREY, legend_below, line_style, plain
 
 
 def sweep(
@@ -45,8 +44,5 @@ def sweep(
         axes.set_xlim(-0.3 * smallest, 1.6 * max(tried))
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axes.grid(alpha=0.3)
-    if len(results) > MOST_INSIDE:
-        legend_below(figure_of(axes), axes, 2)
-    else:
-        axes.legend(fontsize="small")
+    legend_below(figure_of(axes), axes)
     return figure_of(axes)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from mlp.plotting.style import BLUE, GREY, ORANGE
 from mlp.typing import Array
 
 
@@ -22,20 +23,22 @@ def valley(
     Args:
         function: (w1, w2), two arrays of one shape, -> its values, of that shape; positive but for one lowest point.
         paths: {label: weights (steps + 1, 2), the first where the path starts}; what leaves the map is cut off.
-        across, up: the part of the plane that is drawn, (lowest, highest) w1 and w2.
+        across, up: the part of the plane that is drawn, (lowest, highest) w1 and w2, both on one scale: so a step
+            against the gradient crosses the contours at a right angle.
     """
     columns = min(columns, len(paths))
     rows = -(-len(paths) // columns)
-    figure = Figure(figsize=(3.9 * columns, 2.7 * rows + 0.3 * bool(title)), layout="constrained")
+    height = 3.5 * (up[1] - up[0]) / (across[1] - across[0])  # of a panel 3.5 inches wide
+    figure = Figure(figsize=(3.9 * columns, (height + 0.55) * rows + 0.3 * bool(title)), layout="constrained")
     panels: Any = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     w1, w2 = np.meshgrid(np.linspace(*across, 121), np.linspace(*up, 121))
     values = function(w1, w2)  # (121, 121)
     levels = values.max() * np.geomspace(1e-4, 1.0, 13)
     for axes, (label, path) in zip(panels.flat, paths.items(), strict=False):
-        axes.contour(w1, w2, values, levels, colors="tab:gray", linewidths=0.6, alpha=0.6)
-        axes.plot(*np.transpose(path), color="tab:blue", marker=".", markersize=4, linewidth=1)
-        axes.plot(*path[0], "o", color="tab:orange", markersize=6)
-        axes.set(xlim=across, ylim=up)
+        axes.contour(w1, w2, values, levels, colors=GREY, linewidths=0.6, alpha=0.6)
+        axes.plot(*np.transpose(path), color=BLUE, marker=".", markersize=4, linewidth=1)
+        axes.plot(*path[0], "s", color=ORANGE, markersize=7)
+        axes.set(xlim=across, ylim=up, aspect="equal")
         axes.set_title(label, fontsize="medium")
     for axes in panels.flat[len(paths) :]:
         axes.remove()
