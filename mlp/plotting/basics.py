@@ -37,7 +37,7 @@ def lines(
     drawn = own_axes() if axes is None else axes
     for i, (label, (x, y)) in enumerate(curves.items()):
         form = (styles or {}).get(label, "-" if len(curves) == 1 else "")
-        look = {} if set(form) & set(BASE_COLORS) else {"color": COLORS[i % len(COLORS)]}
+        look: dict[str, Any] = {} if set(form) & set(BASE_COLORS) else {"color": COLORS[i % len(COLORS)]}
         if form:
             drawn.plot(x, y, form, label=label, **look)
         else:
