@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
         schedulers,
         training,
     )
+    from mlp.experiments.fine_tuning import init_from
     from mlp.experiments.loading import load_run
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "diagnostics",
     "engine",
     "experiments",
+    "init_from",
     "initializers",
     "interop",
     "layers",
@@ -50,13 +52,15 @@ __all__ = [
     "training",
 ]
 
+FUNCTIONS = {"init_from": "mlp.experiments.fine_tuning", "load_run": "mlp.experiments.loading"}
+
 
 def __getattr__(name: str) -> Any:
     """Load a part of the package when it is asked for (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name == "load_run":
-        return import_module("mlp.experiments.loading").load_run
+    if name in FUNCTIONS:
+        return getattr(import_module(FUNCTIONS[name]), name)
     return import_module(f"{__name__}.{name}")
 
 

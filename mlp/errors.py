@@ -15,11 +15,19 @@ LONGEST_EXCERPT = 300  # characters
 class MlpError(Exception):
     """Base of all errors that tell a user what to change.
 
+    Args:
+        text: what is wrong. advice: what to do, in Python's words, after it. flags: the same for people who type
+            commands; "" where the advice is good for them, too.
+
     Attributes:
         exit_status: of a script that ends with it.
     """
 
     exit_status = 2
+
+    def __init__(self, text: object = "", advice: str = "", flags: str = "") -> None:
+        super().__init__(f"{text}{advice}")
+        self.text, self.in_commands = f"{text}", f"{text}{flags or advice}"
 
 
 class ShapeError(MlpError, ValueError):
@@ -71,10 +79,10 @@ class NonFiniteLossError(MlpError, ArithmeticError):
 
 
 def as_sentence(error: BaseException) -> str:
-    """Return what went wrong as a sentence for people, whatever kind of error it is."""
+    """Return what went wrong as a sentence for people who type commands, whatever kind of error it is."""
     text = text_of(error)
     if isinstance(error, MlpError):
-        return text
+        return error.in_commands
     if isinstance(error, MemoryError):
         return f"not enough memory: {text or 'the system gave no more'}{place_of(error)}"
     if isinstance(error, RecursionError):

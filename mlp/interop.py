@@ -56,6 +56,7 @@ ELEMENTS = {
     BFLOAT16: "<u2",
 }
 VARIANCE = "running_var"
+LARGEST_FILE = 1 << 32  # bytes, where no model says how many there should be
 LONGEST_HEADER = 100_000_000  # bytes: the format allows no more
 
 
@@ -202,22 +203,34 @@ def load_safetensors(model: Layer, path: PathLike) -> None:
         ConfigurationError: the package safetensors is missing.
         CheckpointError: the file is missing or damaged, or names and shapes do not fit; the model stays as it was.
     """
-    package = import_safetensors()
     largest = LONGEST_HEADER + 8 * sum(array.size + 1 for array in to_torch_arrays(model).values())
+    arrays = read_safetensors(path, largest)
+    try:
+        from_torch_arrays(model, arrays)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def read_safetensors(path: PathLike, largest: int = LARGEST_FILE) -> dict[str, Array]:
+    """Return the arrays of a file of safetensors, with the names and the layout that they have there.
+
+    Args:
+        largest: how many bytes the file may have.
+
+    Raises:
+        ConfigurationError: the package safetensors is missing. CheckpointError: the file is missing or damaged.
+    """
+    package = import_safetensors()
     try:
         with open_file(path) as file:
             size = os.fstat(file.fileno()).st_size
             if size > largest:
                 raise CheckpointError(f"{path} has {size:,} bytes, the model's weights at most {largest:,}")
-            arrays = {name: as_array(name, stored) for name, stored in package.deserialize(file.read())}
+            return {name: as_array(name, stored) for name, stored in package.deserialize(file.read())}
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}") from None
     except DamagedError as error:
         raise CheckpointError(f"{path} cannot be read as safetensors ({error})") from error
-    try:
-        from_torch_arrays(model, arrays)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from None
 
 
 def as_array(name: str, stored: Mapping[str, Any]) -> Array:

@@ -8,7 +8,7 @@ import pytest
 import mlp
 
 HEAVY = {"matplotlib", "jinja2", "cupy", "PIL", "tqdm", "asyncio", "urllib.request", "safetensors", "torch"}
-PARTS = [name for name in mlp.__all__ if not name.startswith("_") and name != "load_run"]
+PARTS = [name for name in mlp.__all__ if not name.startswith("_") and name not in mlp.FUNCTIONS]
 
 
 def loaded_by(code: str) -> set[str]:

@@ -1,13 +1,18 @@
-"""Evaluate the model of a run: loss, accuracy, and its hardest and easiest classes.
+"""Evaluate the model of a run: loss, accuracy, the hardest and the easiest classes, and what each is taken for.
 
-python scripts/evaluate.py runs/vgg38
-python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
+    python scripts/evaluate.py runs/vgg38
+    python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
+
+The picture is a confusion matrix: a row for each class, a column for what the model says about its images.
 """
 
+from pathlib import Path
 from typing import Any
 
+from mlp import plotting
 from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag
+from mlp.commands.shared.pictures import picture_path, write_picture
 from mlp.data import SCENES
 from mlp.experiments.inference import SPLITS, evaluate_run
 from mlp.experiments.markdown import aligned
@@ -26,7 +31,11 @@ def main() -> int:
     parser.add_argument(
         "--classes", type=int, default=5, metavar="N", help="how many worst and best classes to show (default: 5 each)"
     )
+    parser.add_argument(
+        "--out", type=path_argument, help="where to draw the confusion matrix (default: RUN/confusion_SPLIT.png)"
+    )
     arguments = parser.parse_args()
+    out = picture_path(arguments.out, f"{arguments.run}/confusion_{arguments.split}.png")
     evaluation = evaluate_run(
         arguments.run,
         arguments.split,
@@ -50,6 +59,10 @@ def main() -> int:
     shown = classes if len(classes) <= 2 * n else [*classes[:n], None, *classes[len(classes) - n :]]
     header = ("class", "images", "accuracy", "most often taken for", "")
     print(aligned([header, *map(class_row, shown)], "<>><>"))
+    right = f"{evaluation.top(1):.1%} of {len(evaluation.targets):,} right"
+    title = f"{Path(arguments.run).name}, {arguments.split}: {right}"
+    write_picture(out, plotting.confusion_matrix(evaluation.confusion(), evaluation.class_names, title))
+    print(f"\nconfusion matrix: {out}")
     return 0
 
 

@@ -7,16 +7,13 @@ Pictures of another size are cropped to their middle square and resized for the 
 pictures needs Pillow (python -m pip install pillow). Arrays in .npy files hold bytes, (H, W, 3) or (N, H, W, 3).
 """
 
-from pathlib import Path
-
 from mlp import plotting
 from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag
-from mlp.errors import MlpError
+from mlp.commands.shared.pictures import picture_path, write_picture
 from mlp.experiments.inference import predict_images
 from mlp.experiments.markdown import aligned
 from mlp.experiments.run_folder import RunFolder
-from mlp.files import write_figure
 
 MOST_DRAWN = 40  # images in one picture
 
@@ -33,14 +30,11 @@ def main() -> int:
     add_device_flag(parser)
     parser.add_argument("--out", type=path_argument, help="where to draw the picture (default: RUN/predictions.png)")
     arguments = parser.parse_args()
-    out = Path(arguments.out or Path(arguments.run) / "predictions.png")
-    if out.suffix.lower() not in plotting.FORMATS:
-        raise MlpError(f"--out must end in {', '.join(plotting.FORMATS)}, got {out}")
+    out = picture_path(arguments.out, f"{arguments.run}/predictions.png")
     run, files = arguments.run, arguments.images
     options = {"data_dir": arguments.data_dir, "device": arguments.device, "trust_code": arguments.trust_code}
     predictions = predict_images(run, files, arguments.checkpoint, **options)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_figure(out, plotting.predictions(predictions[:MOST_DRAWN]))
+    write_picture(out, plotting.predictions(predictions[:MOST_DRAWN]))
     RunFolder(run).mention_changed_code()
 
     rows = [("image", "class", "probability")]

@@ -64,9 +64,10 @@ def run_rows(arguments: Namespace) -> int:
     try:
         scenes_alone = all(run.settings.get("dataset") in SCENES for row in rows for run in row.runs)
         dataset = RunConfig.dataset if scenes_alone else choose_dataset(scale, arguments.data_dir)
-    except MissingDataError as error:  # it ends with a flag of train.py
+    except MissingDataError as error:  # its advice has a flag of train.py
         raise MissingDataError(
-            f"{error} That flag is train.py's; here, --scale quick runs on made-up images."
+            f"{error.text}Get it with python scripts/download_data.py cifar100, or say where it is (--data-dir, or the "
+            "environment variable MLP_DATA_DIR), or take --scale quick, which runs on made-up images."
         ) from None
     planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
     planned = without_missing_scenes(planned, scale, arguments.data_dir)

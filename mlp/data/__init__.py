@@ -8,7 +8,16 @@ for x, targets in batches.epoch(0): ...                        # x (n, 32, 32, 3
 from mlp.checks import names_elsewhere
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
 from mlp.data.batches import Batches
-from mlp.data.datasets import DATASET_FORMS, DATASETS, LABELS, SCENES, check_dataset, check_split, load_dataset
+from mlp.data.datasets import (
+    DATASET_FORMS,
+    DATASETS,
+    LABELS,
+    SCENES,
+    check_dataset,
+    check_split,
+    load_dataset,
+    usual_split,
+)
 from mlp.data.download.fetch import SOURCES, download_dataset
 from mlp.data.formats.cifar.archive import load_cifar10, load_cifar100
 from mlp.data.formats.hyperspectral import Scene, load_indian_pines
@@ -20,6 +29,7 @@ from mlp.data.image_set import ImageSet
 from mlp.data.lessons import lesson_images
 from mlp.data.normalization import NORMALIZATIONS, normalize
 from mlp.data.patches import PatchSet, all_patches, labelled_patches
+from mlp.data.pictures import FITS
 from mlp.data.prefetch import prefetch
 from mlp.data.splits import SCENE_SPLITS, SPLITS, split_indices
 from mlp.data.synthetic import synthetic
@@ -27,6 +37,7 @@ from mlp.data.synthetic import synthetic
 __all__ = [
     "DATASETS",
     "DATASET_FORMS",
+    "FITS",
     "LABELS",
     "NORMALIZATIONS",
     "SCENES",
@@ -57,6 +68,7 @@ __all__ = [
     "prefetch",
     "split_indices",
     "synthetic",
+    "usual_split",
 ]
 
 __getattr__ = names_elsewhere(

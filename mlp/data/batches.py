@@ -50,8 +50,7 @@ class Batches:
             raise DataError("batches need at least one image, got an empty set")
         if augment and image_set.images.dtype != np.uint8:
             raise ConfigurationError(
-                "augmentation crops and mirrors images, and these are patches of a scene: leave augment out "
-                "(--no-augment)"
+                "augmentation crops and mirrors images, and these are patches of a scene: leave augment out"
             )
         self.image_set, self.batch_size, self.normalization = image_set, batch_size, normalization
         self.augment, self.shuffle, self.seed, self.dtype = augment, shuffle, seed, np.dtype(dtype)

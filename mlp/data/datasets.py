@@ -1,5 +1,6 @@
 """Data sets by name, split and ready for `Batches`."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mlp.data.formats.npz import load_npz
 from mlp.data.formats.sources import MissingDataError, find_data_dir
 from mlp.data.image_set import ImageSet
 from mlp.data.patches import labelled_patches
+from mlp.data.pictures import FITS, fit_size
 from mlp.data.splits import SCENE_SPLITS, SPLITS, split_indices
 from mlp.data.synthetic import synthetic
 from mlp.errors import ConfigurationError
@@ -27,8 +29,7 @@ DATASETS: dict[str, Callable[[Path], tuple[ImageSet, ImageSet]]] = {
     "mnist": load_mnist,
     "synthetic": lambda data_dir: synthetic(),
 }
-# Your own images, "npz:FILE" and "folder:DIR": each loader takes what comes after the colon.
-OWN_IMAGES: dict[str, Callable[[str], tuple[ImageSet, ImageSet]]] = {"npz": load_npz, "folder": load_folder}
+OWN_IMAGES = ("npz", "folder")  # "npz:FILE" and "folder:DIR"
 # Each loader takes the data folder and returns a Scene, whose pixels are split in three.
 SCENES = {"indian_pines": load_indian_pines}
 DATASET_FORMS = (*DATASETS, *SCENES, "npz:FILE", "folder:DIR")
@@ -44,6 +45,8 @@ def load_dataset(
     limit_classes: int | None = None,
     limit_train: int | None = None,
     limit_valid: int | None = None,
+    image_size: int | None = None,
+    image_fit: str = "crop",
     download: bool = False,
 ) -> tuple[ImageSet, ImageSet, ImageSet]:
     """Load a data set and split its training images.
@@ -51,10 +54,14 @@ def load_dataset(
     Args:
         name: one of `DATASETS` or `SCENES`, or your own images, "npz:FILE" or "folder:DIR".
         data_dir: the folder with the data; None looks where `find_data_dir` says.
-        split: one of `mlp.data.SPLITS`, for a scene one of `mlp.data.SCENE_SPLITS`; None for the first of them.
+        split: one of `mlp.data.SPLITS`, for a scene one of `mlp.data.SCENE_SPLITS`; None for the usual one,
+            see `usual_split`.
         labels: one of `LABELS`: classes, or the groups of classes that CIFAR-100 and the synthetic images have.
         limit_classes: keep only the images of the first classes, after the split; None keeps all.
         limit_train, limit_valid: keep only the first images of the split; None keeps all.
+        image_size: make every image so many pixels wide and high; None leaves them as they are. A folder of pictures
+            of several sizes needs it.
+        image_fit: how, one of `mlp.data.pictures.FITS`: cut out the middle, or squeeze the whole picture.
         download: get a data set that is missing from its official addresses.
 
     Returns:
@@ -70,13 +77,14 @@ def load_dataset(
         if limit is not None and limit < 1:
             raise ConfigurationError(f"{which} must be at least 1, got {limit}")
     check_split(name, split)
+    size = check_size(name, image_size, image_fit)
     try:
-        sets = load_sets(name, find_data_dir(data_dir), split)
+        sets = load_sets(name, find_data_dir(data_dir), split, size)
     except MissingDataError:
         if not download or name not in SOURCES:
             raise
         download_dataset(name, data_dir)
-        sets = load_sets(name, find_data_dir(data_dir), split)
+        sets = load_sets(name, find_data_dir(data_dir), split, size)
     if labels == "coarse":
         sets = [image_set.coarse() for image_set in sets]
     if limit_classes is not None:
@@ -98,27 +106,58 @@ def check_dataset(name: str, what: str = "dataset") -> None:
 
 
 def check_split(dataset: str, split: str | None) -> None:
-    """Raise ConfigurationError unless the split is one for this data set; None is the first of those that are."""
+    """Raise ConfigurationError unless the split is one for this data set; None is the usual one."""
     if split is not None:
         choose(f"split of {dataset}", split, SCENE_SPLITS if dataset in SCENES else SPLITS)
 
 
-def load_sets(name: str, data_dir: Path, split: str | None) -> list[ImageSet]:
-    """Return [train, valid, test] of a data set.
+def usual_split(dataset: str) -> str:
+    """Return the split that is taken where none is asked for.
+
+    That is the first of `SPLITS`, which the reports had, or the first of `SCENE_SPLITS`. Your own images are few, and
+    not as many of each class: they are split class by class.
+    """
+    if ":" in dataset:
+        return "stratified"
+    return next(iter(SCENE_SPLITS if dataset in SCENES else SPLITS))
+
+
+def check_size(dataset: str, image_size: int | None, image_fit: str) -> tuple[int, str] | None:
+    """Return the size that images are to have, and how, if any; ConfigurationError unless they can have it."""
+    choose("image_fit", image_fit, FITS)
+    if image_size is None:
+        return None
+    if image_size < 1:
+        raise ConfigurationError(f"image_size must be at least 1, got {image_size}")
+    if dataset in SCENES:
+        raise ConfigurationError(f"image_size is for pictures: the patches of {dataset} are pixels of one scene")
+    return image_size, image_fit
+
+
+def load_sets(name: str, data_dir: Path, split: str | None, size: tuple[int, str] | None = None) -> list[ImageSet]:
+    """Return [train, valid, test] of a data set; `size` is what `check_size` returns.
 
     Fine and coarse labels share one split, made of the fine ones; and so do all classes and the first few.
     """
+    split = split or usual_split(name)
     if name in SCENES:
         pixels = labelled_patches(SCENES[name](data_dir))
-        parts = SCENE_SPLITS[split or next(iter(SCENE_SPLITS))]
+        parts = SCENE_SPLITS[split]
         return [pixels.take(which) for which in parts(pixels.labels, pixels.images.rows, pixels.images.columns)]
-    images, test = load_all(name, data_dir)
-    return [images.take(which) for which in split_indices(images.labels, split or next(iter(SPLITS)))] + [test]
+    images, test = load_all(name, data_dir, size)
+    return [images.take(which) for which in split_indices(images.labels, split)] + [test]
 
 
-def load_all(name: str, data_dir: Path) -> tuple[ImageSet, ImageSet]:
+def load_all(name: str, data_dir: Path, size: tuple[int, str] | None = None) -> tuple[ImageSet, ImageSet]:
     """Return (train, test) of a data set, before the split."""
-    if name in DATASETS:
-        return DATASETS[name](data_dir)
     prefix, _, path = name.partition(":")
-    return OWN_IMAGES[prefix](path)
+    if prefix == "folder":
+        return load_folder(path, *(size or ()))  # picture by picture: they may be large
+    train, test = DATASETS[name](data_dir) if name in DATASETS else load_npz(path)
+    return (train, test) if size is None else (in_size(train, *size), in_size(test, *size))
+
+
+def in_size(image_set: ImageSet, image_size: int, image_fit: str) -> ImageSet:
+    """Return the images of a set, each so many pixels wide and high."""
+    images = [fit_size(pixels, image_size, image_size, image_fit)[1] for pixels in image_set.images]
+    return dataclasses.replace(image_set, images=np.stack(images))

@@ -5,8 +5,8 @@ A split is the same for every run: it does not depend on the run's seed, so that
     coursework   the reports' split: 95 % drawn without replacement by NumPy's legacy generator with seed 0, in the
                  drawn order; what is left, ascending, is for validation. Classes are not balanced: on CIFAR-100
                  each has 16 to 36 of the 2,500 validation images.
-    stratified   the same number of validation images from every class, drawn from the stream "split"; where 5 % do not
-                 divide by the number of classes, the nearest number that does.
+    stratified   5 % of the images of every class, drawn from the stream "split". A class of two images or more has
+                 at least one of them for validation, so that its accuracy is known; the usual split of your own images.
 
 The labelled pixels of a scene are split in three, for training, validation and test:
 
@@ -55,8 +55,13 @@ def split_indices(labels: Array, kind: str = "coursework", train_fraction: float
 
 
 def hold_out(images: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """Return (train, test): a tenth of the images, always the same, is kept as the test set of data without one."""
-    train, test = split_indices(images.labels, "coursework", train_fraction=0.9)
+    """Return (train, test): a tenth of each class, always the same images, is kept as the test set of data without one.
+
+    A class of three images or more has at least one of them in the test set, and two are left for the split.
+    """
+    train, test = stratified_split(images.labels, train_fraction=0.9, left=2)
+    if len(test) == 0:
+        raise DataError(f"{len(images)} images are too few: no class has three, one of which could be for the test")
     return images.take(np.sort(train)), images.take(test)
 
 
@@ -67,21 +72,18 @@ def coursework_split(labels: Array, train_fraction: float) -> tuple[Array, Array
     return train, np.setdiff1d(np.arange(n), train)
 
 
-def stratified_split(labels: Array, train_fraction: float) -> tuple[Array, Array]:
+def stratified_split(labels: Array, train_fraction: float, left: int = 1) -> tuple[Array, Array]:
+    """Take about the same part of each class: at least one image, if `left` are left then."""
     n = len(labels)
-    classes, counts = np.unique(labels, return_counts=True)
-    per_class = round((n - round(train_fraction * n)) / max(len(classes), 1))
-    if per_class > counts.min(initial=n):
-        raise DataError(
-            f"a stratified split of {n} images at {train_fraction} takes {per_class} of every class for validation, "
-            f"but class {classes[counts.argmin()]} has only {counts.min()}: use the split 'coursework'"
-        )
+    _, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)  # numbers: classes 0 .. K - 1
+    part = (n - round(train_fraction * n)) / max(n, 1)  # which part of the images
+    taken = np.minimum(np.maximum(np.round(part * counts).astype(np.int64), 1), np.maximum(counts - left, 0))  # (K,)
     order = generator(0, "split").permutation(n)
-    by_class = np.argsort(labels[order], kind="stable")  # places in `order`, class by class, each class in drawn order
+    by_class = np.argsort(numbers[order], kind="stable")  # places in `order`, class by class, each class in drawn order
     starts = np.cumsum(counts) - counts  # (K,), where each class begins
     rank = np.arange(n) - np.repeat(starts, counts)  # the how-manieth of its class
     chosen = np.zeros(n, dtype=bool)
-    chosen[by_class[rank < per_class]] = True
+    chosen[by_class[rank < np.repeat(taken, counts)]] = True
     return order[~chosen], np.sort(order[chosen])
 
 

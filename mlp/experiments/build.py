@@ -1,6 +1,8 @@
 """From the settings of a run to its parts: batches, model, loss, learning rule and schedule."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +21,8 @@ from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step,
 from mlp.typing import PathLike, Schedule
 
 LAST_LEARNING_RATE = 2e-5  # eta_min of the reports' cosine schedule
-FEW_STEPS = 10  # in an epoch: that many hardly train
+FEW_STEPS = 10  # an epoch with fewer hardly trains
+SMALLEST_BATCH = 4  # that nobody asked for: the mean and variance of fewer images are mostly chance
 MOST_CLASSES = 20  # whose images are counted on the terminal
 NORM_TITLES = {"batch": "BN", "layer": "LN", "instance": "IN", "group": "GN"}
 RULE_SETTINGS = ("weight_decay", "decoupled_weight_decay", "no_decay", "clip_norm", "clip_value")
@@ -37,6 +40,8 @@ def load_images(
         limit_classes=config.limit_classes,
         limit_train=config.limit_train,
         limit_valid=config.limit_valid,
+        image_size=config.image_size,
+        image_fit=config.image_fit,
         download=download,
     )
     if images[0].num_classes < 2:
@@ -44,6 +49,19 @@ def load_images(
             f"{config.dataset} has one class only, {images[0].class_names[0]!r}: there is nothing to tell apart"
         )
     return images
+
+
+def with_usual_batch(config: RunConfig, asked: Mapping[str, Any], num_images: int) -> RunConfig:
+    """Return the configuration with smaller batches where your own images are few: ten steps an epoch, if that can be.
+
+    Args:
+        asked: the settings that somebody asked for; a batch size among them stays. num_images: for training.
+    """
+    if ":" not in config.dataset or "batch_size" in asked or num_images > FEW_STEPS * config.batch_size:
+        return config
+    size = max(SMALLEST_BATCH, num_images // FEW_STEPS)
+    print(f"batches of {size} images, as there are only {num_images:,} to train on: --batch-size takes another number")
+    return dataclasses.replace(config, batch_size=size)
 
 
 def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int) -> None:
@@ -62,7 +80,7 @@ def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int) ->
         if missing:
             print(
                 f"note: {len(missing)} of {len(names)} classes have no validation image, {missing[0]} for example: "
-                "--split stratified takes as many of each"
+                "--split stratified takes some of each"
             )
     if steps < FEW_STEPS:
         print(

@@ -128,18 +128,24 @@ def read_gradient_flow(path: Path) -> LayerTable | None:
 
 def count_parameters(config: RunConfig) -> int | None:
     """Return the number of weights of a configuration; None where building the model would need the data."""
-    names = ("model", *VGG_SETTINGS, "dataset", "split", "augment", "labels", "limit_classes")
+    names = ("model", *VGG_SETTINGS, "dataset", "split", "augment", "labels", "limit_classes", "image_size")
     architecture = RunConfig(**{name: getattr(config, name) for name in names})
     return build_and_count(architecture) if config.own_model else cached_count(architecture)
+
+
+def known_images(config: RunConfig) -> tuple[int, tuple[int, ...]]:
+    """Return the number of classes and the shape (H, W, C) of images that are in `KNOWN_CLASSES`."""
+    num_classes, (H, W, C) = KNOWN_CLASSES[config.dataset, config.labels]
+    return config.limit_classes or num_classes, (config.image_size or H, config.image_size or W, C)
 
 
 def build_and_count(config: RunConfig) -> int | None:
     """Build a model and count its weights; see `count_parameters`."""
     if (config.dataset, config.labels) not in KNOWN_CLASSES:
         return None
-    num_classes, image_shape = KNOWN_CLASSES[config.dataset, config.labels]
+    num_classes, image_shape = known_images(config)
     try:
-        model = make_model(config, config.limit_classes or num_classes, image_shape)
+        model = make_model(config, num_classes, image_shape)
         return without_companions(model).num_parameters
     except MlpError:  # the file of your own model is gone
         return None

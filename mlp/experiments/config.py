@@ -12,7 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from mlp.checks import choose, quick_pattern
-from mlp.data import DATASET_FORMS, LABELS, NORMALIZATIONS, SCENE_SPLITS, SCENES, SPLITS, check_dataset, check_split
+from mlp.data import (
+    DATASET_FORMS,
+    FITS,
+    LABELS,
+    NORMALIZATIONS,
+    SCENE_SPLITS,
+    SCENES,
+    SPLITS,
+    check_dataset,
+    check_split,
+    usual_split,
+)
 from mlp.engine import ENGINES
 from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import ConfigurationError
@@ -46,9 +57,7 @@ VGG_SETTINGS = (  # not for your own models
     "companions",
 )
 # What is usual with a data set takes the place of the defaults: patches of a scene are neither cropped nor mirrored.
-DATASET_SETTINGS: dict[str, dict[str, Any]] = {
-    name: {"split": next(iter(SCENE_SPLITS)), "augment": False, "schedule": "constant"} for name in SCENES
-}
+DATASET_SETTINGS: dict[str, dict[str, Any]] = {name: {"augment": False, "schedule": "constant"} for name in SCENES}
 # How the flags are grouped in --help: a group begins at the setting named here.
 GROUPS = {
     "model": "model",
@@ -72,13 +81,16 @@ LENGTH_SCHEDULES = ("cosine", "step", "warm_restarts")  # and --schedule-length
 LARGEST_NUMBER = 1 << 63
 
 
-def setting(default: Any, text: str, choices: Sequence[str] = (), unset: str = "none", **ranges: float) -> Any:
+def setting(
+    default: Any, text: str, choices: Sequence[str] = (), unset: str = "none", word: str = "", **ranges: float
+) -> Any:
     """A dataclass field with what the command line and the checks need to know.
 
     Args:
-        unset: what None stands for. ranges: minimum, above (the value must be greater) and below.
+        unset: what None stands for. word: what --help calls the value; "" for its type. ranges: minimum, above (the
+            value must be greater) and below.
     """
-    return field(default=default, metadata={"text": text, "choices": choices, "unset": unset, **ranges})
+    return field(default=default, metadata={"text": text, "choices": choices, "unset": unset, "word": word, **ranges})
 
 
 @dataclass(frozen=True)
@@ -121,14 +133,24 @@ class RunConfig:
         0.1, "with --companions: the weight of their losses in the first epoch; it falls to 0 linearly", minimum=0
     )
     companion_threshold: float = setting(0.0, "with --companions: a loss below this is ignored", minimum=0)
+    init_from: str | None = setting(
+        None,
+        "begin with the weights of another run (its folder, or a .npz or .safetensors file) as far as they fit; "
+        "without --model, the network is that of the run",
+        word="RUN",
+    )
     dataset: str = setting("cifar100", f"images to train on: {', '.join(DATASET_FORMS)}")
     labels: str = setting("fine", "classes, or groups of classes if the data set has them", LABELS)
     split: str = setting(
         "coursework",
-        "the reports' random split, or one with equal classes; for the pixels of a scene, its default per_class or "
-        "whole squares",
+        "which images are for validation: 5 in 100 at random as in the reports, or of each class (usual for your own "
+        "images); for the pixels of a scene, its usual per_class or whole squares",
         (*SPLITS, *SCENE_SPLITS),
     )
+    image_size: int | None = setting(
+        None, "make every image N pixels wide and high", minimum=1, unset="as they are", word="N"
+    )
+    image_fit: str = setting("crop", "with --image-size: cut out the middle, or squeeze the whole picture", FITS)
     normalization: str = setting(
         "reports",
         "constants for bytes: CIFAR-10's as in the reports, or CIFAR-100's (a scene has its own for each band)",
@@ -186,6 +208,10 @@ class RunConfig:
         check_split(self.dataset, self.split)
         if self.dataset in SCENES and self.augment:
             raise ConfigurationError(f"--augment is for images, not for the patches of {self.dataset}: --no-augment")
+        if self.image_size is not None and self.dataset in SCENES:
+            raise ConfigurationError(f"--image-size is for pictures, not for the pixels of {self.dataset}")
+        if self.image_size is None and self.image_fit != FITS[0]:
+            raise ConfigurationError("--image-fit is for images that get another size: add --image-size 32, say")
         self._check_model()
         self._check_companions()
         self._check_schedule()
@@ -241,7 +267,8 @@ class RunConfig:
 
 def with_dataset_settings(given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that were given, and those that are usual with their data set."""
-    return {**DATASET_SETTINGS.get(given.get("dataset", RunConfig.dataset), {}), **given}
+    dataset = str(given.get("dataset", RunConfig.dataset))
+    return {"split": usual_split(dataset), **DATASET_SETTINGS.get(dataset, {}), **given}
 
 
 def check_setting(f: Any, value: Any) -> None:
@@ -289,7 +316,8 @@ def add_flags(parser: Any) -> None:
             group.add_argument(*names, action=argparse.BooleanOptionalAction, **options)
         else:
             choices = f.metadata["choices"]
-            metavar = f"{{{','.join(choices)}}}" if choices else kind_of(f).__name__.upper()
+            word = f.metadata["word"] or kind_of(f).__name__.upper()
+            metavar = f"{{{','.join(choices)}}}" if choices else word
             kind = rule_name if f.name == "learning_rule" else kind_of(f)
             group.add_argument(*names, type=kind, metavar=metavar, **options)
 

@@ -1,7 +1,7 @@
 """Images of all kinds, made to fit a model: from picture files (read by Pillow, an extra) and from .npy arrays.
 
-A model takes images of one size. Where a picture has another, its middle is cut out in the model's proportions (a
-square for CIFAR), and that is made larger or smaller. An .npy file holds bytes: (H, W), (H, W, C) or (N, H, W, C).
+A model takes images of one size. A picture of another is made to fit as in training, see `mlp.data.pictures`. An .npy
+file holds bytes: (H, W), (H, W, C) or (N, H, W, C).
 """
 
 import warnings
@@ -9,20 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from mlp.data.formats.image_folder import import_pillow, upright
 from mlp.data.formats.sources import unreadable
+from mlp.data.pictures import fit_size, import_pillow, upright
 from mlp.errors import DataError
 from mlp.files.stored import read_array
 from mlp.typing import Array, PathLike, Shape
 
-PILLOW = "'pillow>=10'"
 
-
-def read_picture(file: PathLike, image_shape: Shape) -> list[tuple[str, str, Array]]:
+def read_picture(file: PathLike, image_shape: Shape, how: str = "crop") -> list[tuple[str, str, Array]]:
     """Read a file as images for a model.
 
     Args:
         file: a path. image_shape: the model's (H, W, C); with C = 1 colours become shades of grey.
+        how: to fit another size, one of `mlp.data.pictures.FITS`.
 
     Returns:
         A list of (name, note, pixels): pixels (H, W, C) uint8; the note says what was done to make them fit.
@@ -38,7 +37,7 @@ def read_picture(file: PathLike, image_shape: Shape) -> list[tuple[str, str, Arr
         names = [str(path)] if len(arrays) == 1 else [f"{path}[{i}]" for i in range(len(arrays))]
     else:
         arrays, names = [read_with_pillow(path)], [str(path)]
-    return [(name, *fit(pixels, image_shape)) for name, pixels in zip(names, arrays, strict=True)]
+    return [(name, *fit(pixels, image_shape, how)) for name, pixels in zip(names, arrays, strict=True)]
 
 
 def read_npy(path: Path, channels: int) -> list[Array]:
@@ -62,7 +61,7 @@ def read_npy(path: Path, channels: int) -> list[Array]:
 
 def read_with_pillow(path: Path) -> Array:
     """Return a picture file as an array (h, w, 3), upright."""
-    image_module, operations = import_pillow(f"{path} needs Pillow", PILLOW)
+    image_module, operations = import_pillow(f"{path} needs Pillow")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", image_module.DecompressionBombWarning)  # as in image_folder
@@ -73,27 +72,13 @@ def read_with_pillow(path: Path) -> Array:
         raise unreadable(path, error, "cannot be read as an image") from error
 
 
-def fit(pixels: Array, image_shape: Shape) -> tuple[str, Array]:
+def fit(pixels: Array, image_shape: Shape, how: str = "crop") -> tuple[str, Array]:
     """Return (note, pixels) with the pixels of one image as (H, W, C)."""
     H, W, C = image_shape
-    h, w, c = pixels.shape
+    c = pixels.shape[-1]
     if c not in (1, C) and C != 1:
         raise DataError(f"an image has {c} channels, the model takes {C}: give it as an .npy file with {C} channels")
-    note = ""
-    if (h, w) != (H, W):
-        cut_h, cut_w = min(h, round(w * H / W)), min(w, round(h * W / H))  # the largest part with the shape H : W
-        top, left = (h - cut_h) // 2, (w - cut_w) // 2
-        pixels = resize(pixels[top : top + max(cut_h, 1), left : left + max(cut_w, 1)], H, W)
-        cut = f"cut to the middle {cut_w} x {cut_h}, " if (cut_h, cut_w) != (h, w) else ""
-        note = f"{w} wide x {h} high: {cut}resized to {W} x {H}"
+    note, pixels = fit_size(pixels, H, W, how)
     if pixels.shape[-1] == 3 and C == 1:
         pixels = np.round(pixels @ np.array([0.299, 0.587, 0.114]))[..., None].astype(np.uint8)  # brightness, ITU-R 601
     return note, np.broadcast_to(pixels, (H, W, C))
-
-
-def resize(pixels: Array, H: int, W: int) -> Array:
-    """Return pixels (h, w, C) as (H, W, C)."""
-    image_module, _ = import_pillow("an image of another size than the model's needs Pillow", PILLOW)
-    grey = pixels.shape[-1] == 1
-    image = image_module.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels))
-    return np.asarray(image.resize((W, H), image_module.Resampling.BICUBIC)).reshape(H, W, -1)

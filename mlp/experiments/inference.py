@@ -39,18 +39,25 @@ class Evaluation:
         ahead += ((self.logits == own[:, None]) & lower).sum(axis=1)
         return float(((ahead < k) & ~np.isnan(self.logits).any(axis=1)).mean())
 
+    def confusion(self) -> Array:
+        """Return (K, K): how many images of class r were taken for class c."""
+        return confusion(self.targets, self.logits.argmax(axis=1), len(self.class_names))
+
     def classes(self) -> list[tuple[str, int, float, str, int]]:
         """Return the classes that have images, worst first: (name, images, accuracy, usual mistake, how often)."""
-        guesses = self.logits.argmax(axis=1)  # (N,)
         rows = []
-        for k, name in enumerate(self.class_names):
-            counts = np.bincount(guesses[self.targets == k], minlength=len(self.class_names))  # (K,)
+        for k, (name, counts) in enumerate(zip(self.class_names, self.confusion(), strict=True)):  # counts (K,)
             images, right = int(counts.sum()), int(counts[k])
             if images:
                 counts[k] = 0
                 mistake, times = int(counts.argmax()), int(counts.max())
                 rows.append((name, images, right / images, self.class_names[mistake] if times else "", times))
         return sorted(rows, key=lambda row: row[2])
+
+
+def confusion(targets: Array, guesses: Array, num_classes: int) -> Array:
+    """Return (K, K): how many images of class r were taken for class c."""
+    return np.bincount(targets * num_classes + guesses, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def evaluate_run(
@@ -110,4 +117,13 @@ def predict_images(
     return run.predict(files, most)
 
 
-__all__ = ["CHECKPOINTS", "SPLITS", "Evaluation", "Prediction", "evaluate_run", "predict_images", "softmax"]
+__all__ = [
+    "CHECKPOINTS",
+    "SPLITS",
+    "Evaluation",
+    "Prediction",
+    "confusion",
+    "evaluate_run",
+    "predict_images",
+    "softmax",
+]

@@ -123,7 +123,8 @@ class LoadedRun:
             self.preprocess(arrays[:1])
             return [(f"image {i}", "", pixels) for i, pixels in enumerate(arrays)]
         files = [images] if isinstance(images, str | Path) else images
-        return [picture for file in files for picture in read_picture(file, self.image_shape)]
+        how = self.config.image_fit
+        return [picture for file in files for picture in read_picture(file, self.image_shape, how)]
 
 
 def load_run(

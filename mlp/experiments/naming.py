@@ -23,8 +23,8 @@ def default_folder(given: dict[str, Any]) -> str:
     defaults = RunConfig()
     names = (f.name for f in dataclasses.fields(RunConfig) if f.name in given and f.name not in NO_VARIANT)
     variant = {name: given[name] for name in names if given[name] != getattr(defaults, name)}
-    if "dataset" in variant:
-        variant["dataset"] = PurePath(variant["dataset"]).name or variant["dataset"]
+    for name in {"dataset", "init_from"} & variant.keys():
+        variant[name] = PurePath(variant[name]).name or variant[name]
     return f"runs/{name_of(variant, first=given.get('model', defaults.model).rpartition(':')[2])}"
 
 

@@ -22,9 +22,11 @@ from mlp.experiments.build import (
     make_schedule,
     mention_images,
     run_title,
+    with_usual_batch,
 )
 from mlp.experiments.config import RunConfig
 from mlp.experiments.estimate import estimate_cost
+from mlp.experiments.fine_tuning import Source, init_from, read_source, with_settings_of
 from mlp.experiments.resume import resume_run
 from mlp.experiments.run_folder import Facts, RunFolder
 from mlp.experiments.scene import write_scene
@@ -102,16 +104,21 @@ def run(
     stop = StopOnSignal()
     with stop.listening():
         folder = RunFolder(out)
-        config = folder.open(given, resume=resume, overwrite=overwrite)
+        asked = folder.asked_for(given, resume=resume)
+        source, settings = first_weights(folder, given, resume=resume, overwrite=overwrite)
+        config = folder.open(settings, resume=resume, overwrite=overwrite)
         require_device(config.device)
         images = load_images(config, data_dir, download=download)
         train = images[0]
+        config = with_usual_batch(config, asked, len(train))
         batches = make_batches(config, *images)
         model = make_model(config, train.num_classes, train.images.shape[1:], trust_code=trust_code or "model" in given)
         rule = make_rule(config)
         schedule = make_schedule(config, len(batches[0]))
         require_room(model, train.images.shape[1:])
-        facts = Facts.of(config, model, images)
+        if source is not None:
+            print(init_from(model, source, train.class_names))
+        facts = Facts.of(config, model, images, folder.first_weights if source is None else source.digest)
         mention_images(config, images, len(batches[0]))
         hooks = [
             *([CompanionLog()] if config.companions != "none" else []),
@@ -133,9 +140,7 @@ def run(
             put_away(folder.path)
         folder.path.mkdir(parents=True, exist_ok=True)
         with attempt(folder.path) as this:
-            folder.open(
-                given, resume=resume
-            )  # once more: another run may have written there while the data were loaded
+            folder.open(settings, resume=resume)  # once more: another run may have written there meanwhile
             if folder.latest.exists():
                 resume_run(folder, trainer, config, facts, stretch_schedule=stretch_schedule)
             elif resume or (folder / "config.json").exists():
@@ -146,6 +151,22 @@ def run(
             this.outcome = train_to_the_end(folder, trainer, config, batches, stop_after or config.epochs, data_dir)
             require_written(hooks)
     return trainer.history
+
+
+def first_weights(
+    folder: RunFolder, given: dict[str, Any], *, resume: bool, overwrite: bool
+) -> tuple[Source | None, dict[str, Any]]:
+    """Return the weights of another run that this one begins with, or None, and the settings that go with them.
+
+    A run that has finished an epoch has weights of its own: it needs the others no more.
+    """
+    if folder.latest.exists() and not overwrite:
+        return None, given
+    settings = folder.asked_for(given, resume=resume)
+    if settings.get("init_from") is None:
+        return None, given
+    source = read_source(settings["init_from"])
+    return source, with_settings_of(source, settings)
 
 
 def train_to_the_end(

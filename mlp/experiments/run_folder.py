@@ -41,6 +41,7 @@ class Facts:
         parameters: the number of weights, without those of companions. image_shape: [H, W, C].
         class_names: a list of K names. num_images: [for training, for validation].
         model_file: SHA-256 of the file of your own model. data: SHA-256 of the images and labels.
+        first_weights: SHA-256 of the weights that the run began with, where it took those of another (--init-from).
     """
 
     parameters: int | None = None
@@ -49,12 +50,13 @@ class Facts:
     num_images: list[int] | None = None
     model_file: str | None = None
     data: str | None = None
+    first_weights: str | None = None
 
     def __post_init__(self) -> None:
         shape = [1, 1, 1] if self.image_shape is None else self.image_shape
         names = [""] if self.class_names is None else self.class_names
         images = [1, 1] if self.num_images is None else self.num_images
-        digests = ["" if text is None else text for text in (self.model_file, self.data)]
+        digests = ["" if text is None else text for text in (self.model_file, self.data, self.first_weights)]
         lists = all(isinstance(value, list) for value in (shape, names, images)) and (len(shape), len(images)) == (3, 2)
         sizes = [1 if self.parameters is None else self.parameters, *shape, *images] if lists else []
         whole = lists and names and all(isinstance(n, int) and not isinstance(n, bool) and n > 0 for n in sizes)
@@ -66,7 +68,7 @@ class Facts:
             raise ConfigurationError(f"an image of {' x '.join(map(str, shape))} is larger than any that is read")
 
     @staticmethod
-    def of(config: RunConfig, model: Layer, images: Sequence[ImageSet]) -> "Facts":
+    def of(config: RunConfig, model: Layer, images: Sequence[ImageSet], first_weights: str | None = None) -> "Facts":
         """Return the facts of a run with these images, (train, valid, test)."""
         train, valid = images[:2]
         shape, names = list(train.images.shape[1:]), list(train.class_names)
@@ -78,6 +80,7 @@ class Facts:
             [len(train), len(valid)],
             digest,
             digest_of_images(images),
+            first_weights,
         )
 
 
@@ -159,6 +162,12 @@ class RunFolder:
             raise CheckpointError(f"{self.path} holds no run: there is no config.json in it")
         return stored
 
+    @property
+    def first_weights(self) -> str | None:
+        """The digest of the weights that the run in this folder took over; None if it took none, or there is no run."""
+        stored = self.stored()
+        return None if stored is None else stored[1].first_weights
+
     def mention_changed_code(self) -> None:
         """Print a note if the file of the run's own model is not what it was when the run began."""
         config, facts = self.load()
@@ -222,7 +231,11 @@ class RunFolder:
             )
         if stored is None and self.latest.exists():
             raise CheckpointError(f"{self.path} has a checkpoint but no config.json: choose another --out")
-        return RunConfig(**with_dataset_settings({**((resume and stored) or {}), **given}))
+        return RunConfig(**with_dataset_settings(self.asked_for(given, resume=resume)))
+
+    def asked_for(self, given: dict[str, Any], *, resume: bool) -> dict[str, Any]:
+        """Return the settings that were asked for, now or, in a resume, when the run in this folder was begun."""
+        return {**((resume and self.stored_settings()) or {}), **given}
 
     def require_own_folder(self) -> None:
         """Raise an error unless this is the folder of a run, or has nothing in it, so that it may be moved away."""

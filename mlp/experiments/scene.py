@@ -13,18 +13,13 @@ import numpy as np
 
 from mlp.data import SCENES, Batches, Scene, all_patches, find_data_dir
 from mlp.experiments.build import load_images
-from mlp.experiments.inference import Evaluation
+from mlp.experiments.inference import Evaluation, confusion
 from mlp.experiments.loading import load_run, run_forward
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_arrays, write_figure
 from mlp.typing import Array, PathLike
 
 MAP_BATCH = 256  # patches at a time
-
-
-def confusion(targets: Array, guesses: Array, num_classes: int) -> Array:
-    """Return (K, K): how many pixels of class r were taken for class c."""
-    return np.bincount(targets * num_classes + guesses, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def scores(counts: Array) -> dict[str, float]:
@@ -40,8 +35,7 @@ def scores(counts: Array) -> dict[str, float]:
 
 def scores_of(evaluation: Evaluation) -> dict[str, float]:
     """Return OA, AA and kappa of an evaluation."""
-    guesses = evaluation.logits.argmax(axis=1)
-    return scores(confusion(evaluation.targets, guesses, len(evaluation.class_names)))
+    return scores(evaluation.confusion())
 
 
 def class_map(

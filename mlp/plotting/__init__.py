@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
     from mlp.plotting.layers import gradient_flow, gradient_flow_map, layer_statistics
     from mlp.plotting.live import LiveCurves
     from mlp.plotting.panels import curve_panels, flow_panels, seed_panels
-    from mlp.plotting.pictures import images, predictions
+    from mlp.plotting.pictures import confusion_matrix, images, predictions
     from mlp.plotting.scene import scene_maps
     from mlp.plotting.schedules import schedule
     from mlp.plotting.smoothness import correlation_profiles, laws_and_measurements, shift_panels, smoothness_panels
@@ -32,7 +32,7 @@ HOMES = {  # module -> the names that are loaded from it when one is asked for
     "layers": ("gradient_flow", "gradient_flow_map", "layer_statistics"),
     "live": ("LiveCurves",),
     "panels": ("curve_panels", "flow_panels", "seed_panels"),
-    "pictures": ("images", "predictions"),
+    "pictures": ("confusion_matrix", "images", "predictions"),
     "scene": ("scene_maps",),
     "schedules": ("schedule",),
     "smoothness": ("correlation_profiles", "laws_and_measurements", "shift_panels", "smoothness_panels"),
@@ -55,6 +55,7 @@ __all__ = [
     "bars",
     "compare_curves",
     "compare_gradient_flow",
+    "confusion_matrix",
     "curve_panels",
     "curves",
     "flow_panels",

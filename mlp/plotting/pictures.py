@@ -5,10 +5,15 @@ from pathlib import PurePath
 from typing import Any
 
 import numpy as np
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from mlp.plotting.style import BLUE, plain
 from mlp.typing import Array
+
+MOST_WRITTEN = 20  # classes whose numbers are written into a confusion matrix
+MOST_NAMED = 200  # classes with their names at its sides; of more, every second, third ... is named
+LONGEST_NAME = 24  # characters
 
 
 def images(
@@ -36,6 +41,39 @@ def images(
         axes.imshow(picture, **scale)
         if len(titles):
             axes.set_title(titles[i], fontsize="small")
+    return figure
+
+
+def confusion_matrix(counts: Array, class_names: Sequence[str], title: str = "") -> Figure:
+    """What each class is taken for: a row for a class, a column for what the model says, darker for more images.
+
+    A row is coloured by parts of its own images, so that rare classes show as much as others; the colours are spread
+    where the parts are small, because that is where mistakes are. Up to `MOST_WRITTEN` classes have their numbers
+    of images written into the cells.
+
+    Args:
+        counts: (K, K), how many images of class r were taken for class c. class_names: K names.
+    """
+    K = len(class_names)
+    parts = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (K, K)
+    side = max(3.6, min(0.45 * K, 2.0 + 0.125 * K, 30.0))  # inches
+    figure = Figure(figsize=(side + 2.2, side + 1.4), layout="constrained")
+    axes = figure.subplots()
+    shown = axes.imshow(parts, cmap="Blues", norm=PowerNorm(0.5, 0.0, 1.0), interpolation="nearest")
+    ticks = (0, 0.01, 0.1, 0.25, 0.5, 1)
+    figure.colorbar(shown, ax=axes, label="part of the images of the class", shrink=0.8, ticks=ticks)
+    every = -(-K // MOST_NAMED)
+    names = [plain(name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 3]}...") for name in class_names]
+    size = 9 if K <= MOST_WRITTEN else 6
+    upright = K > 5 or max(map(len, names)) > 8
+    axes.set_xticks(range(0, K, every), names[::every], rotation=90 if upright else 0, fontsize=size)
+    axes.set_yticks(range(0, K, every), names[::every], fontsize=size)
+    axes.set(xlabel="taken for (what the model says)", ylabel="class (what it is)")
+    figure.suptitle(plain(title) if title else "", fontsize="medium")
+    if K <= MOST_WRITTEN:
+        for r, c in np.argwhere(counts):
+            colour = "white" if parts[r, c] > 0.4 else "black"
+            axes.text(c, r, f"{counts[r, c]:,}", ha="center", va="center", fontsize=size - 1, color=colour)
     return figure
 
 

@@ -16,7 +16,7 @@ from mlp.backend import move
 from mlp.engine import make_engine
 from mlp.errors import ConfigurationError
 from mlp.experiments.build import make_loss, make_model, make_rule
-from mlp.experiments.comparison import KNOWN_CLASSES
+from mlp.experiments.comparison import KNOWN_CLASSES, known_images
 from mlp.experiments.config import RunConfig
 from mlp.reproduction.index import PlannedRun
 
@@ -31,7 +31,7 @@ IMAGES = {  # for training, validation and test, where nothing limits them; with
 MOST_IMAGES = 200  # in a batch that is measured: a larger one costs as much more as it is larger
 NOT_A_STEP: tuple[str, ...] = (  # settings that do not decide what a step costs
     *("seed", "epochs", "learning_rate", "schedule", "schedule_unit", "schedule_length", "schedule_factor", "warm_up"),
-    *("weight_decay", "label_smoothing", "augment", "limit_train", "limit_valid", "split"),
+    *("weight_decay", "label_smoothing", "augment", "limit_train", "limit_valid", "split", "image_fit", "init_from"),
 )
 
 
@@ -80,8 +80,7 @@ def measure_step(config: RunConfig) -> StepCost:
     """Return the StepCost of a configuration, measured with one thread."""
     if (config.dataset, config.labels) not in KNOWN_CLASSES:
         raise ConfigurationError(f"--estimate knows the sizes of {', '.join(IMAGES)}, not of {config.dataset}")
-    classes, shape = KNOWN_CLASSES[config.dataset, config.labels]
-    classes = config.limit_classes or classes
+    classes, shape = known_images(config)
     rng = np.random.default_rng(0)
     number = min(config.batch_size, MOST_IMAGES)
     x = rng.standard_normal((number, *shape)).astype(config.dtype)

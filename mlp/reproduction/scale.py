@@ -123,7 +123,7 @@ def without_missing_scenes(runs: list[PlannedRun], scale: Scale, data_dir: PathL
             missing[name] = error
     for run in runs:
         if (name := str(run.settings.get("dataset"))) in missing:
-            print(f"{', '.join(run.wanted_by)} is left out: {missing[name]}")
+            print(f"{', '.join(run.wanted_by)} is left out: {missing[name].in_commands}")
     return [run for run in runs if run.settings.get("dataset") not in missing]
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlp.data import DATASETS, find_data_dir, load_dataset, split_indices, synthetic
+from mlp.data import DATASETS, ImageSet, find_data_dir, load_dataset, split_indices, synthetic
 from mlp.data.formats.sources import MissingDataError
 from mlp.errors import ConfigurationError, DataError
 
@@ -87,7 +87,42 @@ def test_own_images_are_split_like_the_rest(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (200, 8, 8, 3), dtype=np.uint8)
     np.savez(tmp_path / "own.npz", images=images, labels=np.arange(200) % 4)
     train, valid, test = load_dataset(f"npz:{tmp_path / 'own.npz'}", limit_valid=5)
-    assert (len(train), len(valid), len(test)) == (171, 5, 20)
+    assert (len(train), len(valid), len(test)) == (172, 5, 20)
+    _, valid, _ = load_dataset(f"npz:{tmp_path / 'own.npz'}")
+    assert np.bincount(valid.labels).tolist() == [2, 2, 2, 2]  # of each class its part
+    assert len(load_dataset(f"npz:{tmp_path / 'own.npz'}", split="coursework")[1]) == 9
+
+
+@pytest.mark.parametrize("name", ["mnist", "npz"])
+def test_images_get_another_size(name, tmp_path, monkeypatch):
+    pytest.importorskip("PIL")
+    images = np.zeros((40, 6, 12, 1), np.uint8)
+    images[:, :, :3] = 200  # the left quarter, which is cut off
+    train = ImageSet(images, np.arange(40) % 2, ("a", "b"))
+    monkeypatch.setitem(DATASETS, "mnist", lambda data_dir: (train, train))
+    if name == "npz":
+        np.savez(tmp_path / "own.npz", images=images, labels=np.arange(40) % 2)
+        name = f"npz:{tmp_path / 'own.npz'}"
+    for image_set in load_dataset(name, image_size=4):
+        assert image_set.images.shape[1:] == (4, 4, 1)
+        assert image_set.images.max() < 20
+    for image_set in load_dataset(name, image_size=4, image_fit="squeeze"):
+        assert image_set.images.shape[1:] == (4, 4, 1)
+        assert image_set.images[0, :, 0].min() > 150
+    assert load_dataset(name)[0].images.shape[1:] == (6, 12, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"image_size": 0}, "image_size must be at least 1"),
+        ({"image_size": 8, "image_fit": "stretch"}, "image_fit must be one of crop, squeeze"),
+        ({"image_size": 8, "name": "indian_pines"}, "image_size is for pictures"),
+    ],
+)
+def test_a_size_that_cannot_be(options, message):
+    with pytest.raises(ConfigurationError, match=message):
+        load_dataset(**{"name": "synthetic", **options})
 
 
 def test_a_missing_data_set_is_downloaded_if_asked(tiny_cifar, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 
 from mlp.data.image_set import ImageSet
 from mlp.experiments import RunConfig
-from mlp.experiments.build import load_images, mention_images
+from mlp.experiments.build import load_images, mention_images, with_usual_batch
 
 
 def make_set(*labels, classes=("cat", "dog")):
@@ -32,6 +32,15 @@ def test_a_short_epoch_gets_a_note(steps, text, capsys):
     printed = capsys.readouterr().out
     assert text in printed
     assert bool(printed) == bool(text)
+
+
+@pytest.mark.parametrize(("images", "size"), [(51, 5), (9, 4), (999, 99), (1000, 100), (1001, 100)])
+def test_few_own_images_come_in_small_batches(images, size, capsys):
+    config = RunConfig(dataset="folder:own")
+    assert with_usual_batch(config, {}, images).batch_size == size
+    assert bool(capsys.readouterr().out) == (images <= 1000)
+    assert with_usual_batch(config, {"batch_size": 100}, images) == config
+    assert with_usual_batch(RunConfig(), {}, images) == RunConfig()
 
 
 def test_own_images_from_a_file(small, capsys):

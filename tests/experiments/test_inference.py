@@ -58,9 +58,24 @@ def test_evaluate_prints_tables(finished, call):
     assert lines[0] == f"{finished}, best weights, 228 images of train:"
     assert lines[1].split()[0] == "loss"
     assert "among the first five" not in text  # of four classes
-    assert [line.split()[0] for line in lines[4:]][0] == "class"
+    assert lines[4].split()[0] == "class"
     assert lines[6].startswith("...")
-    assert len(lines) == 8
+    assert lines[8:] == ["", f"confusion matrix: {finished}/confusion_train.png"]
+    assert (finished / "confusion_train.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_confusion_matrix_can_be_drawn_elsewhere(finished, call, tmp_path):
+    status, text, _ = call(evaluate, finished, "--out", tmp_path / "new" / "matrix.svg")
+    assert status == 0 and text.endswith("matrix.svg\n")
+    svg = (tmp_path / "new" / "matrix.svg").read_text()
+    assert "taken for" in svg and "stripes" in svg
+    status, _, error = call(evaluate, finished, "--out", tmp_path / "matrix.doc")
+    assert status == 2 and "--out must end in .png, .pdf, .svg" in error
+
+
+def test_confusions_are_counted():
+    evaluation = Evaluation(0.0, np.array([0, 0, 1, 2]), np.eye(3)[[0, 1, 1, 0]], ["a", "b", "c"])
+    np.testing.assert_array_equal(evaluation.confusion(), [[1, 1, 0], [0, 1, 0], [1, 0, 0]])
 
 
 def test_probabilities_and_their_order(finished, own_images):

@@ -8,22 +8,20 @@ Folders inside a class folder belong to the class. No file is left out silently:
 another layout.
 
 Classes are numbered in the order of their names, and images come in the order of theirs, so that the same folder is
-the same data set everywhere. All images must have one size; what that should be, and whether to cut or to shrink, is
-for people to decide. Pillow reads them; it is an extra of this package.
+the same data set everywhere. All images must have one size, or are given one (`--image-size`), see `mlp.data.pictures`.
 """
 
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 
 from mlp.data.formats.sources import unreadable
 from mlp.data.image_set import ImageSet, image_set
+from mlp.data.pictures import GREY_MODES, fit_size, import_pillow, upright
 from mlp.data.splits import hold_out
-from mlp.errors import ConfigurationError, DataError
+from mlp.errors import DataError
 from mlp.typing import Array, PathLike
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
@@ -32,12 +30,14 @@ SERIES = ("WEBP", "TIFF", "GIF")  # a file of these may hold several pictures
 TEXTS = (".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log")
 COMPANIONS = (*TEXTS, ".ini", ".db", ".py")  # desktop.ini, Thumbs.db
 PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
-GREY_MODES = ("1", "L")
-COLOUR_MODES = ("RGB", "RGBA", "P", "LA", "PA", "CMYK", "YCbCr")
 
 
-def load_folder(path: PathLike) -> tuple[ImageSet, ImageSet]:
+def load_folder(path: PathLike, image_size: int | None = None, image_fit: str = "crop") -> tuple[ImageSet, ImageSet]:
     """Read the images of a folder of class folders.
+
+    Args:
+        image_size: make every image so many pixels wide and high; None for images that have one size.
+        image_fit: how, one of `mlp.data.pictures.FITS`.
 
     Returns:
         (train, test), two `ImageSet`s: images (N, H, W, 1) where all are in shades of grey, else (N, H, W, 3).
@@ -48,7 +48,7 @@ def load_folder(path: PathLike) -> tuple[ImageSet, ImageSet]:
     """
     path = Path(path).expanduser()
     if not path.is_dir():
-        raise DataError(f"there is no folder {path}: --dataset folder:DIR needs a folder with a folder for each class")
+        raise DataError(f"there is no folder {path}: folder:DIR needs a folder with a folder for each class")
     train_path, test_path = path / "train", path / "test"
     split = bool(class_folders(train_path))
     beside = [folder for folder in class_folders(path) if folder not in (train_path, test_path)]
@@ -67,7 +67,7 @@ def load_folder(path: PathLike) -> tuple[ImageSet, ImageSet]:
     if unknown:
         raise DataError(f"{test_path} has classes that {train_path} lacks: {', '.join(unknown)}")
     groups = (*train_files.values(), *test_files.values())
-    images = read_images([file for files in groups for file in files])
+    images = read_images([file for files in groups for file in files], image_size, image_fit)
     numbers = [class_names.index(name) for files in (train_files, test_files) for name in files for _ in files[name]]
     labels = np.array(numbers, dtype=np.int64)
     num_train = sum(map(len, train_files.values()))
@@ -143,21 +143,30 @@ def files_of_class(folder: Path) -> list[Path]:
     return [file for file in found if file.suffix.lower() in SUFFIXES]
 
 
-def read_images(files: Sequence[Path]) -> Array:
+def read_images(files: Sequence[Path], image_size: int | None = None, image_fit: str = "crop") -> Array:
     """Return the images in a list of files, (N, H, W, C)."""
-    pictures = [read_image(file) for file in files]
+    pictures = []
+    for file in files:
+        picture = read_image(file)
+        if image_size is not None:
+            _, picture = fit_size(picture, image_size, image_size, image_fit)
+        pictures.append(picture)
     H, W = pictures[0].shape[:2]
     for picture, file in zip(pictures, files, strict=True):
         h, w = picture.shape[:2]
         if (h, w) != (H, W):
-            raise DataError(f"all images must have one size, but {files[0]} is {W} wide x {H} high, {file} {w} x {h}")
+            raise DataError(
+                f"all images must have one size, but {files[0]} is {W} wide x {H} high, {file} {w} x {h}: ",
+                "image_size=32 gives all of them one (image_fit='crop' or 'squeeze' says how)",
+                "--image-size 32 gives all of them one (--image-fit crop or squeeze says how)",
+            )
     C = max(picture.shape[2] for picture in pictures)  # a grey image among coloured ones has three equal channels
     return np.stack([np.broadcast_to(picture, (H, W, C)) for picture in pictures])
 
 
 def read_image(file: Path) -> Array:
     """Return one image (H, W, C) uint8, upright as its camera says: C is 1 in shades of grey, else 3."""
-    image_module, operations = import_pillow()
+    image_module, operations = import_pillow("folder:DIR reads images with Pillow")
     try:
         with warnings.catch_warnings():
             # Pillow warns of pictures with more than 89 million pixels before it takes the memory for them.
@@ -170,21 +179,3 @@ def read_image(file: Path) -> Array:
     except Exception as error:  # what a damaged image raises can be of any kind
         raise unreadable(file, error, "cannot be read as an image") from error
     return pixels.reshape(*pixels.shape[:2], -1)
-
-
-def upright(image: Any, operations: ModuleType) -> Any:
-    """Return a picture of Pillow's turned as its camera says; a ValueError if its pixels are not bytes."""
-    if image.mode not in GREY_MODES + COLOUR_MODES:
-        raise ValueError(f"pixels of kind {image.mode}, not bytes")
-    return operations.exif_transpose(image)
-
-
-def import_pillow(
-    needed: str = "--dataset folder:DIR reads images with Pillow", package: str = "pillow"
-) -> tuple[ModuleType, ModuleType]:
-    """Return Pillow's modules Image and ImageOps; a ConfigurationError that begins with `needed` if it is missing."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise ConfigurationError(f"{needed}, which is not installed: python -m pip install {package}") from error
-    return Image, ImageOps

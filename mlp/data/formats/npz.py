@@ -44,7 +44,7 @@ def load_npz(path: PathLike) -> tuple[ImageSet, ImageSet]:
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise DataError(f"there is no file {path}: --dataset npz:FILE needs a .npz file with 'images' and 'labels'")
+        raise DataError(f"there is no file {path}: npz:FILE needs a .npz file with 'images' and 'labels'")
     arrays = read_arrays(path, path, ("images", "labels"), ("test_images", "test_labels", "class_names"))
     if ("test_images" in arrays) != ("test_labels" in arrays):
         raise DataError(f"{path}: 'test_images' and 'test_labels' must be there both, or neither")

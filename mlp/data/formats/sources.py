@@ -100,14 +100,14 @@ def find_data_dir(data_dir: PathLike | None = None) -> Path:
     return Path(data_dir or os.environ.get("MLP_DATA_DIR") or "data").expanduser()
 
 
-def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: str) -> Any:
+def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: tuple[str, str]) -> Any:
     """Load a data set in the first form that is there: unpacked folders first, because they are the quickest.
 
     Args:
         data_dir: the folder to look in; it may be the unpacked folder itself.
         forms: the `Form`s of the data set, in the order in which to look for them.
         title: what the data set is called, for messages.
-        advice: what to do where it is missing, for messages.
+        advice: what to do where it is missing, in Python and in commands.
 
     Returns:
         What the form's `read` returns.
@@ -131,15 +131,23 @@ def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: str
                 return form.read(read_archive(data_dir / archive, form.folder, form.names))
     looked_for = dict.fromkeys([form.folder for form in forms] + [name for form in forms for name in form.archives])
     raise MissingDataError(
-        f"{title} was not found in {data_dir}: looked for {', '.join(looked_for)}{''.join(incomplete)}. {advice}"
+        f"{title} was not found in {data_dir}: looked for {', '.join(looked_for)}{''.join(incomplete)}. ",
+        *advice,
     )
 
 
-def advice_for(name: str, page: str) -> str:
-    """Return what to do where the data set `name` is missing; `page` is where people read about it."""
+def advice_for(name: str, page: str) -> tuple[str, str]:
+    """Return what to do where the data set `name` is missing, in Python and in commands.
+
+    Args:
+        page: where people read about it.
+    """
+    where = "the environment variable MLP_DATA_DIR"
     return (
-        f"Get it with python scripts/download_data.py {name} (from {page}), or say where it is (--data-dir, or the "
-        "environment variable MLP_DATA_DIR), or train on made-up images with --dataset synthetic."
+        f"Get it with mlp.data.download_dataset({name!r}) (from {page}), or say where it is (data_dir, or {where}), or "
+        'use made-up images: load_dataset("synthetic").',
+        f"Get it with python scripts/download_data.py {name} (from {page}), or say where it is (--data-dir, or "
+        f"{where}), or train on made-up images with --dataset synthetic.",
     )
 
 

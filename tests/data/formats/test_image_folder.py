@@ -6,7 +6,7 @@ import pytest
 
 from mlp.data import load_folder
 from mlp.data.formats.image_folder import read_image
-from mlp.errors import ConfigurationError, DataError
+from mlp.errors import ConfigurationError, DataError, as_sentence
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -45,7 +45,8 @@ def test_classes_are_folders_in_the_order_of_their_names(tmp_path):
 def test_a_tenth_is_held_out_where_there_is_no_test_folder(tmp_path, base):
     written = write(tmp_path, [f"{base}{c}/{i:02}.png" for c in ("a", "b") for i in range(15)])
     (train, test), again = load_folder(tmp_path), load_folder(tmp_path)
-    assert (len(train), len(test)) == (27, 3)
+    assert (len(train), len(test)) == (26, 4)
+    assert test.labels.tolist() == [0, 0, 1, 1]
     np.testing.assert_array_equal(test.images, again[1].images)
     labels = {pixels.tobytes(): int("b/" in name) for name, pixels in written.items()}
     for images in (train, test):
@@ -61,11 +62,11 @@ def test_a_class_may_be_called_train(tmp_path):
 def test_grey_images_keep_one_channel_unless_one_is_coloured(tmp_path):
     grey = write(tmp_path, [f"a/{i}.png" for i in range(5)] + [f"b/{i}.png" for i in range(5)], shape=(6, 5))
     train, test = load_folder(tmp_path)
-    assert train.images.shape == (9, 6, 5, 1)
+    assert train.images.shape == (8, 6, 5, 1)
     np.testing.assert_array_equal(train.images[0, ..., 0], grey["a/0.png"])
     write(tmp_path, ["b/4.png"])
     train, test = load_folder(tmp_path)
-    assert train.images.shape == (9, 6, 5, 3)
+    assert train.images.shape == (8, 6, 5, 3)
     np.testing.assert_array_equal(train.images[0], np.repeat(grey["a/0.png"][..., None], 3, axis=2))
 
 
@@ -206,3 +207,21 @@ def test_pictures_of_too_many_pixels_are_refused_before_they_are_unpacked(tmp_pa
     monkeypatch.setattr(Image.Image, "convert", None)
     with pytest.raises(DataError, match=r"x\.png cannot be read as an image \(DecompressionBomb.* \(30 pixels\)"):
         read_image(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("fit", ["crop", "squeeze"])
+def test_pictures_of_several_sizes_get_one(tmp_path, fit):
+    for i, (w, h) in enumerate([(40, 20), (20, 40), (64, 64), (8, 8)] * 3):
+        pixels = np.full((h, w, 3), 128, np.uint8)
+        pixels[:, : w // 5] = (255, 0, 0)  # a red stripe at the left side, gone where the middle is cut out
+        path = tmp_path / "ab"[i % 2] / f"{i:02}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    with pytest.raises(DataError, match=r"all images must have one size, .*: image_size=32 gives all") as caught:
+        load_folder(tmp_path)
+    assert "--" not in str(caught.value)
+    assert "--image-size 32 gives all of them one (--image-fit crop or squeeze says how)" in as_sentence(caught.value)
+    train, test = load_folder(tmp_path, 16, fit)
+    assert train.images.shape[1:] == test.images.shape[1:] == (16, 16, 3)
+    wide = train.images[0]  # 40 x 20
+    assert (wide[8, 0, 0] > 200) == (fit == "squeeze")

@@ -87,7 +87,7 @@ def test_course_npz_gives_the_bytes_back(tmp_path, digits, scale, dtype):
 
 
 def test_missing_files_are_said(tmp_path, digits):
-    with pytest.raises(DataError, match=r"mnist-test\.npz\) was not found in .*download_data\.py mnist"):
+    with pytest.raises(DataError, match=r"mnist-test\.npz\) was not found in .*download_dataset\('mnist'\)"):
         load_mnist(tmp_path)
     write_idx(tmp_path, digits, packed=True)
     (tmp_path / "t10k-labels-idx1-ubyte.gz").unlink()

@@ -34,7 +34,8 @@ def test_own_test_set_and_names(tmp_path, arrays):
 def test_a_tenth_is_held_out_where_there_is_no_test_set(tmp_path, arrays):
     path = save(tmp_path, {name: arrays[name] for name in ("images", "labels")})
     (train, test), again = load_npz(path), load_npz(str(path))
-    assert (len(train), len(test)) == (36, 4)
+    assert (len(train), len(test)) == (37, 3)
+    assert sorted(test.labels) == [0, 1, 2]
     assert train.class_names == ("0", "1", "2")
     both = np.concatenate([train.images, test.images]).reshape(40, -1)
     assert sorted(both.tolist()) == sorted(arrays["images"].reshape(40, -1).tolist())
@@ -45,8 +46,8 @@ def test_a_tenth_is_held_out_where_there_is_no_test_set(tmp_path, arrays):
 
 def test_grey_images_get_a_channel_axis(tmp_path, arrays):
     train, test = load_npz(save(tmp_path, {"images": arrays["images"][..., 0], "labels": arrays["labels"]}))
-    assert train.images.shape == (36, 6, 5, 1)
-    assert test.images.shape == (4, 6, 5, 1)
+    assert train.images.shape == (37, 6, 5, 1)
+    assert test.images.shape == (3, 6, 5, 1)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from mlp.experiments.images import read_picture
 
 def read(root):
     form = Form("set", ("a", "b"), lambda files: files, ("set.tar.gz", "set.tar.xz"))
-    return load_form(root, (form,), "The set", "Get it.")
+    return load_form(root, (form,), "The set", ("Get it.", "Type this."))
 
 
 def pack(path, members):
@@ -99,7 +99,7 @@ def test_places_are_tried_in_order(tmp_path):
 def test_forms_are_tried_in_order_and_folders_before_archives(tmp_path):
     def load():
         forms = [Form(name, ("a",), lambda files, name=name: name, (f"{name}.tar.gz",)) for name in ("one", "two")]
-        return load_form(tmp_path, forms, "The set", "Get it.")
+        return load_form(tmp_path, forms, "The set", ("Get it.", "Type this."))
 
     with pytest.raises(MissingDataError, match=r"looked for one, two, one\.tar\.gz, two\.tar\.gz\. Get it"):
         load()

@@ -1,0 +1,29 @@
+"""Where a command draws its picture."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlp import plotting
+from mlp.errors import ConfigurationError
+from mlp.files import write_figure
+
+if TYPE_CHECKING:  # loading Matplotlib takes long
+    from matplotlib.figure import Figure
+
+
+def picture_path(given: str | None, usual: str) -> Path:
+    """Return where to draw: what --out says, or the usual place.
+
+    Raises:
+        ConfigurationError: the name does not end as pictures' do.
+    """
+    out = Path(given or usual)
+    if out.suffix.lower() not in plotting.FORMATS:
+        raise ConfigurationError(f"--out must end in {', '.join(plotting.FORMATS)}, got {out}")
+    return out
+
+
+def write_picture(path: Path, figure: "Figure") -> None:
+    """Write a figure; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_figure(path, figure)

@@ -1,0 +1,126 @@
+"""Where the first weights of a run come from: the folder of another run, or a file of weights.
+
+    runs/best                          the weights of the best epoch, as `mlp.load_run` takes them
+    runs/best/checkpoint-latest.npz    any checkpoint
+    vgg38.safetensors                  weights that PyTorch, or `mlp.interop.save_safetensors`, has written
+
+Only arrays and texts are read. Where the run's model is code in a file, that file is not opened.
+
+A new run takes some settings from a run, because its weights mean nothing without them. Settings that are given win.
+
+    the network      where `model` is not given, or is the run's: model, norm, residual, filters ... but no companions,
+                     which are not part of the network
+    normalization    the constants by which images become numbers: the first layer has learned with them
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlp.errors import CheckpointError, MlpError
+from mlp.experiments.config import VGG_SETTINGS, RunConfig
+from mlp.experiments.loading import checkpoint_path
+from mlp.experiments.run_folder import Facts, RunFolder
+from mlp.files import named_path
+from mlp.files.stored import damaged, read_arrays
+from mlp.interop import read_safetensors
+from mlp.training.checkpoint import read_checkpoint, section, stored_settings
+from mlp.typing import Array, PathLike
+
+NETWORK_SETTINGS = ("model", *(name for name in VGG_SETTINGS if name != "companions"))
+SUFFIXES = (".npz", ".safetensors")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Weights that a network may begin with.
+
+    Attributes:
+        name: for messages: "runs/best (epoch 9)". arrays: {name: array}.
+        config, facts: the settings of the run they come from, and about its data; None where the file has none.
+        as_in_torch: whether names and layout are PyTorch's.
+    """
+
+    name: str
+    arrays: Mapping[str, Array]
+    config: RunConfig | None = None
+    facts: Facts | None = None
+    as_in_torch: bool = False
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The names of the classes that the last layer tells apart; None where they are not known."""
+        return None if self.facts is None else self.facts.class_names
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the weights."""
+        code = hashlib.sha256()
+        for name, array in sorted(self.arrays.items()):
+            code.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+        return code.hexdigest()
+
+
+def read_source(path: PathLike) -> Source:
+    """Read weights from the folder of a run, a checkpoint, or a file of safetensors.
+
+    Raises:
+        CheckpointError: there is nothing to read, or it is damaged. ConfigurationError: safetensors is not installed.
+    """
+    where = named_path(path)
+    if not where.exists():
+        raise CheckpointError(
+            f"--init-from {where}: there is no such folder or file; name the folder of a run, or a file that ends in "
+            f"{' or '.join(SUFFIXES)}"
+        )
+    if where.is_dir():
+        folder = RunFolder(where)
+        config, facts = folder.load()
+        weights = checkpoint_path(folder, "best")
+        if weights.suffix == ".safetensors":
+            return Source(str(where), read_safetensors(weights), config, facts, as_in_torch=True)
+        arrays = read_checkpoint(weights)
+        return Source(f"{where} (epoch {int(arrays['epoch'])})", section(arrays, "model/"), config, facts)
+    return read_file(where)
+
+
+def read_file(path: Path) -> Source:
+    """Read a file of weights by itself."""
+    if path.suffix not in SUFFIXES:
+        raise CheckpointError(f"--init-from {path}: weights are in files that end in {' or '.join(SUFFIXES)}")
+    if path.suffix == ".safetensors":
+        return Source(str(path), read_safetensors(path), as_in_torch=True)
+    if "format" not in read_arrays(path):  # of --keep-weights: weights alone
+        return Source(str(path), read_arrays(path))
+    arrays = read_checkpoint(path)
+    settings = stored_settings(path, arrays)
+    try:
+        facts = Facts(**(settings.pop("facts", None) or {}))
+        config = RunConfig(**settings) if settings else None
+    except (TypeError, MlpError) as error:
+        raise damaged(path, error) from None
+    return Source(f"{path} (epoch {int(arrays['epoch'])})", section(arrays, "model/"), config, facts)
+
+
+def with_settings_of(source: Source, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a run that begins with the weights of `source`, given those that were asked for.
+
+    See the top of this file; a line is printed about what is taken.
+    """
+    config = source.config
+    if config is None:
+        return dict(given)
+    names = NETWORK_SETTINGS if given.get("model", config.model) == config.model else ()
+    taken = {name: getattr(config, name) for name in (*names, "normalization") if name not in given}
+    defaults = RunConfig()
+    shown = [f"{name} {value}" for name, value in taken.items() if name == "model" or value != getattr(defaults, name)]
+    if shown:
+        print(f"settings of {source.name}: {', '.join(shown)}")
+    if given.get("normalization", config.normalization) != config.normalization:
+        print(
+            f"note: {source.name} learned from images with the normalization {config.normalization}, and now they "
+            f"come with {given['normalization']}: without that flag, they would come as before"
+        )
+    return {**taken, **given}
