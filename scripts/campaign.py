@@ -9,6 +9,7 @@ memory beyond all bounds. A killed run must continue, and end with the numbers o
 drawn follows from --seed, whatever --jobs is. It ends with status 1 if something is wrong. Needs a system with fork.
 """
 
+import io
 import os
 import random
 import re
@@ -18,6 +19,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,12 +69,13 @@ def outcome_of(action: Callable[[], Any]) -> str:
 
 def make_bases(place: Path, kinds: Mapping[str, Kind]) -> Path:
     """Write the good files of all kinds, and see that all of them are read: otherwise nothing would be tested."""
-    for base in dict.fromkeys(kind.base for kind in kinds.values()):
-        BASES[base](place / base)
-    for name, kind in kinds.items():
-        for read in kind.read:
-            if kind.base != "flags" and (outcome := outcome_of(partial(read, place / kind.base))) != "read":
-                raise MlpError(f"{name} is {outcome} before it is damaged")
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        for base in dict.fromkeys(kind.base for kind in kinds.values()):
+            BASES[base](place / base)
+        for name, kind in kinds.items():
+            for read in kind.read:
+                if kind.base != "flags" and (outcome := outcome_of(partial(read, place / kind.base))) != "read":
+                    raise MlpError(f"{name} is {outcome} before it is damaged")
     return place
 
 

@@ -134,12 +134,12 @@ def kill_case(case: Case, place: Path, *, seed: int, data: Path, whole: Path, ev
         seconds: how long it took.
     """
     kind, n = case
-    folder, signal_number = place / "run", SIGNALS[n % len(SIGNALS)]
+    turn, event = divmod(n, events)  # every event once, then with the next signal, and after it instead of before
+    folder, signal_number = place / "run", SIGNALS[(n + turn) % len(SIGNALS)]
     rng = np.random.default_rng([seed, n, len(kind)])
     shutil.rmtree(folder, ignore_errors=True)
     if kind == "event":
-        at = n // len(SIGNALS) % events + 1
-        process = fork(folder, data, at_event(signal_number, at, before=bool(n // len(SIGNALS) // events % 2 == 0)))
+        process = fork(folder, data, at_event(signal_number, event + 1, before=turn % 2 == 0))
     else:
         process = fork(folder, data)
         time.sleep(rng.uniform(0.0, seconds))

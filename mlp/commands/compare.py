@@ -3,11 +3,14 @@
     python scripts/compare.py runs/vgg08 runs/vgg38 runs/best --out runs/comparison
 
 Runs that differ only in the seed are shown as mean and standard deviation. You can also compare unfinished runs and
-kept results.
+kept results. A folder that cannot be read is left out: the table says so, and the exit status is 2.
 """
 
-from mlp.commands.command_line import CommandLine, path_argument
-from mlp.experiments.comparison import compare_runs
+import sys
+
+from mlp.commands.command_line import CommandLine, one_line, path_argument, program
+from mlp.errors import MlpError
+from mlp.experiments.comparison import read_runs, write_comparison
 
 
 def main() -> int:
@@ -17,7 +20,10 @@ def main() -> int:
         "--out", type=path_argument, default="runs/comparison", help="where to write (default: runs/comparison)"
     )
     arguments = parser.parse_args()
-    table, written = compare_runs(arguments.runs, arguments.out)
+    records, problems = read_runs(arguments.runs)
+    table, written = write_comparison(records, problems, arguments.out)
     print(table)
     print("\n".join(f"written: {path}" for path in written))
-    return 0
+    for problem in problems:
+        print(one_line(f"{program()}: left out: {problem}"), file=sys.stderr)
+    return MlpError.exit_status if problems else 0

@@ -21,7 +21,7 @@ from mlp import plotting
 from mlp.errors import MlpError
 from mlp.experiments.build import make_model
 from mlp.experiments.config import VGG_SETTINGS, RunConfig
-from mlp.experiments.markdown import markdown
+from mlp.experiments.markdown import escape_markdown, markdown
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_figure, write_text
 from mlp.files.stored import damaged, read_arrays, read_text
@@ -220,23 +220,38 @@ def comparison_table(groups: dict[str, list[RunRecord]]) -> str:
     return f"{text}\n\n{notes}\n"
 
 
-def compare_runs(paths: Sequence[PathLike], out: PathLike) -> tuple[str, list[Path]]:
+def read_runs(paths: Sequence[PathLike]) -> tuple[list[RunRecord], list[MlpError]]:
+    """Return the records of the runs in some folders, and the errors of the folders that cannot be read.
+
+    Raises:
+        MlpError: the first of them, if no folder can be read.
+    """
+    records, problems = [], []
+    for path in {Path(path).resolve(): path for path in paths}.values():
+        try:
+            records.append(read_run(path))
+        except MlpError as error:
+            problems.append(error)
+    if problems and not records:
+        raise problems[0]
+    return records, problems
+
+
+def write_comparison(
+    records: Sequence[RunRecord], problems: Sequence[MlpError], out: PathLike
+) -> tuple[str, list[Path]]:
     """Compare runs: write compare.md, compare_curves.png and compare_gradient_flow.png.
 
     Args:
-        paths: folders of runs; one that is named twice counts once. out: the folder to write to.
+        problems: why other runs are left out, for the table. out: the folder to write to.
 
     Returns:
         (the table, a list of the paths written).
-
-    Raises:
-        CheckpointError: a folder holds no run, or a damaged one.
     """
-    folders = {Path(path).resolve(): path for path in paths}
-    groups = group_runs([read_run(path) for path in folders.values()])
+    groups = group_runs(records)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    table = comparison_table(groups)
+    table = comparison_table(groups) + "".join(f"\nLeft out: {escape_markdown(str(problem))}\n" for problem in problems)
     write_text(out / "compare.md", table)
     histories = {label: [record.history for record in group if record.history.rows] for label, group in groups.items()}
     flows = {label: [h.gradient_flow for h in group if h.gradient_flow] for label, group in histories.items()}

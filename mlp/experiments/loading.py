@@ -21,11 +21,12 @@ from mlp.experiments.build import load_images, make_loss, make_model
 from mlp.experiments.comparison import read_history
 from mlp.experiments.config import RunConfig
 from mlp.experiments.images import read_picture
+from mlp.experiments.resume import check_predictions
 from mlp.experiments.run_folder import RunFolder
 from mlp.layers import Layer
 from mlp.learning_rules import GradientDescent
 from mlp.losses import Loss
-from mlp.training.checkpoint import load_model
+from mlp.training.checkpoint import load_model, read_checkpoint, stored_settings
 from mlp.training.history import History
 from mlp.typing import Array, PathLike
 
@@ -164,7 +165,9 @@ def load_run(
 
         load_safetensors(model, stored)
     else:
-        load_model(stored, model)
+        arrays = read_checkpoint(stored)
+        check_predictions(folder, stored_settings(stored, arrays), config, facts)
+        load_model(stored, model, arrays)
     return LoadedRun(folder.path, model, config, read_history(folder), list(class_names), tuple(image_shape))
 
 

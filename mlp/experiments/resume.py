@@ -13,12 +13,13 @@ from typing import Any
 
 from mlp.errors import CheckpointError, ConfigurationError, DamagedError
 from mlp.experiments.build import run_title
-from mlp.experiments.config import LENGTH_SCHEDULES, RunConfig
+from mlp.experiments.config import LENGTH_SCHEDULES, VGG_SETTINGS, RunConfig
 from mlp.experiments.run_folder import Facts, RunFolder
 from mlp.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, stored_settings
 from mlp.training.state import TrainingState
 from mlp.typing import Array
 
+DECIDE_PREDICTIONS = ("model", *VGG_SETTINGS, "normalization", "labels", "limit_classes", "split")
 SAME_DATA = ("image_shape", "class_names", "num_images", "data")
 
 
@@ -83,7 +84,7 @@ def check_same_run(folder: RunFolder, arrays: Mapping[str, Array], config: RunCo
     saved = stored_settings(folder.latest, arrays)
     before, facts_before = folder.load()
     in_folder = dataclasses.asdict(facts_before)
-    trained = {**in_folder, **(saved.pop("facts", None) or {})}
+    trained = {**in_folder, **facts_of(saved)}
     if saved.get("epochs") == before.epochs:  # config.epochs may be more
         saved["epochs"] = config.epochs
     lines = differences(saved, config.as_dict())
@@ -103,6 +104,32 @@ def check_same_run(folder: RunFolder, arrays: Mapping[str, Array], config: RunCo
             f"{config.dataset} is not what {folder.path} was trained on, after epoch {int(arrays['epoch'])} of "
             f"{config.epochs}; bring the data back, or choose another --out: {'; '.join(dict.fromkeys(lines))}"
         )
+
+
+def check_predictions(folder: RunFolder, trained: Mapping[str, Any], config: RunConfig, facts: Facts) -> None:
+    """Check that config.json says of what decides predictions what it said when a checkpoint was trained.
+
+    Args:
+        trained: the settings and facts that are stored with the checkpoint; {} in older ones.
+
+    Raises:
+        CheckpointError: it does not, and names the settings: the numbers would mean nothing.
+    """
+    settings = {name: trained[name] for name in DECIDE_PREDICTIONS if name in trained}
+    facts_then = {name: facts_of(trained).get(name) for name in ("image_shape", "class_names")}
+    lines = differences(settings, config.as_dict())
+    lines += differences(facts_then, dataclasses.asdict(facts), ignore_none=True)
+    if lines:
+        raise CheckpointError(
+            f"the weights in {folder.path} were trained with other settings than those of config.json; put config.json "
+            f"back as it was: {'; '.join(lines)}"
+        )
+
+
+def facts_of(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the facts among the settings that are stored with a checkpoint; {} where there are none."""
+    facts = stored.get("facts")
+    return facts if isinstance(facts, dict) else {}
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any], *, ignore_none: bool = False) -> list[str]:

@@ -1,6 +1,7 @@
 """mlp.load_run: from a folder to a model in one line."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -67,6 +68,35 @@ def test_kept_results_have_their_best_weights_as_safetensors(finished, tmp_path)
         np.testing.assert_array_equal(kept.model.state_dict()[name], array)
     with pytest.raises(CheckpointError, match="checkpoint-latest"):
         mlp.load_run(tmp_path, weights="latest")
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "message"),
+    [
+        ("settings", "normalization", "cifar100", "normalization 'reports' there, 'cifar100' here"),
+        ("settings", "labels", "coarse", "labels 'fine' there, 'coarse' here"),
+        ("facts", "class_names", ["dark", "noise", "stripes", "disc"], "class names .* there, .* here"),
+    ],
+)
+def test_a_configuration_that_was_edited_since_is_not_believed(finished, tmp_path, part, name, value, message):
+    """Otherwise the numbers and the names of the classes would mean nothing, without a word."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    config = json.loads((folder / "config.json").read_text())
+    assert config[part][name] != value
+    config[part][name] = value
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match=rf"other settings than those of config.json; put .* back.*: {message}"):
+        mlp.load_run(folder)
+
+
+def test_where_the_data_are_now_may_be_edited(finished, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["settings"] |= {"dataset": "npz:elsewhere.npz", "epochs": 7, "engine": "textbook"}
+    (folder / "config.json").write_text(json.dumps(config))
+    mlp.load_run(folder)
 
 
 def test_images_that_do_not_fit_say_what_is_expected(finished):
