@@ -4,6 +4,7 @@ Each test runs twice: on CuPy's arrays (marked gpu, skipped without one), where 
 those of tests/stand_in.py, which finds what CuPy would refuse without a GPU, and must agree bit for bit.
 """
 
+import copy
 import importlib.metadata
 import sys
 
@@ -373,3 +374,36 @@ def test_all_that_the_stand_in_has_is_in_the_library(library):
     array = library.asarray(np.ones(3))
     for name in f"{stand_in.METHODS} {stand_in.ATTRIBUTES} T get item fill device".split():
         assert hasattr(array, name), name
+
+
+def test_a_model_that_moves_to_the_device_and_back_trains_on_with_its_moments(library):
+    x, targets = np.random.default_rng(0).standard_normal((6, 3)), np.array([0, 1] * 3)
+
+    def steps(route):
+        model, rule, engine = Sequential(Affine(3, 2)).initialize(0).astype(np.float64), Adam(1e-2), TextbookEngine()
+        for device in route:
+            model.to(device)
+            engine.bind(model, SoftmaxCrossEntropy(), rule)
+            assert device_of(rule.moments["mean"]) == device
+            engine.train_step(x, targets)
+        return model.to("cpu").state_dict()
+
+    there, here = steps(["cpu", GPU, GPU, "cpu"]), steps(["cpu"] * 4)
+    for name, array in here.items():
+        np.testing.assert_allclose(there[name], array, rtol=TOLERANCE, err_msg=name)
+
+
+def test_a_model_on_the_device_is_copied_there_with_its_rule(library):
+    x, targets = np.random.default_rng(0).standard_normal((6, 3)), np.array([0, 1] * 3)
+    model = Sequential(Affine(3, 2), BatchNorm(2)).initialize(0).astype(np.float64).to(GPU)
+    trainer = Trainer(model, SoftmaxCrossEntropy(), Adam(1e-2), engine="textbook")
+    trainer.engine.bind(trainer.model, trainer.loss, trainer.rule)
+    trainer.engine.train_step(x, targets)
+    twin = copy.deepcopy(trainer)
+    before = trainer.model.state_dict()
+    assert device_of(twin.rule.flat.data) == GPU
+    twin.engine.bind(twin.model, twin.loss, twin.rule)
+    twin.engine.train_step(x, targets)
+    assert twin.rule.steps == 2
+    assert all((before[name] == array).all() for name, array in trainer.model.state_dict().items())
+    assert any((before[name] != array).any() for name, array in twin.model.state_dict().items())

@@ -24,7 +24,7 @@ from mlp.layers import (
     Residual,
     Sequential,
 )
-from mlp.learning_rules import RULES, GradientDescent
+from mlp.learning_rules import RULES, Adam, GradientDescent
 from mlp.losses import Loss, SoftmaxCrossEntropy
 from mlp.models import vgg
 
@@ -52,6 +52,16 @@ def head(channels):
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("name", VGGS)
+def test_a_network_that_diverges_shows_in_the_loss_and_not_in_warnings():
+    """Warnings are errors in these tests, also in the engine's own threads, which `fit` cannot tell to ignore them."""
+    model, rule, engine = Sequential(Affine(4, 8), ReLU(), Affine(8, 3)).initialize(0), Adam(1e30), CpuEngine(2)
+    engine.bind(model, SoftmaxCrossEntropy(), rule)
+    with np.errstate(all="ignore"):
+        losses = [engine.train_step(np.full((6, 4), 1e15, np.float32), np.arange(6) % 3) for _ in range(6)]
+    engine.close()
+    assert not np.isfinite(losses).all()
+
+
 def test_vgg(name, threads):
     compare_engines(lambda: vgg(14, num_classes=CLASSES, filters=8, **VGGS[name]), (5, 16, 16, 3), threads)
 

@@ -123,7 +123,11 @@ class FusedUpdate:
         else:
             self.rule.steps += 1
             self.clipped = self.rule.clip(self.rule.flat.grad)  # the gradient itself where nothing is clipped
-            self.team.run(self._share)
+            self.team.run(self._job)
+
+    def _job(self, t: int) -> None:
+        with np.errstate(all="ignore"):  # each thread has its own; a diverging network shows in the loss
+            self._share(t)
 
     def _share(self, t: int) -> None:
         rule, size = self.rule, self.rule.flat.data.size
