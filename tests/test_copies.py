@@ -90,6 +90,14 @@ def test_a_trainer_is_copied_with_its_hooks_before_and_while_it_trains():
     assert len(trainer.history.rows) == 1
 
 
+def test_a_hook_with_an_open_file_has_no_copy_and_the_sentence_says_what_to_do(tmp_path):
+    hook = Progress()
+    with open(tmp_path / "log", "w") as hook.file:
+        trainer = make_trainer(hooks=[hook])
+        with pytest.raises(MlpError, match=r"its hooks hold what has no copy .*copy.deepcopy\(\(model, loss, rule\)\)"):
+            copy.deepcopy(trainer)
+
+
 def test_a_trainer_is_not_pickled_and_says_what_to_do():
     trainer = make_trainer()
     with pytest.raises(MlpError, match=r"save_checkpoint\(path, trainer\).*copy.deepcopy"):

@@ -63,9 +63,19 @@ class Trainer(TrainingState):
         super().__init__(model, loss, rule, schedule, made, list(hooks))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Return a Trainer that goes on where this one is, with a model, a rule, hooks and a history of its own."""
+        """Return a Trainer that goes on where this one is, with a model, a rule, hooks and a history of its own.
+
+        Hooks that write files write the same files: give the copy others.
+        """
         twin = memo[id(self)] = object.__new__(type(self))
-        vars(twin).update(copy.deepcopy(vars(self), memo))
+        for name, value in vars(self).items():
+            try:
+                setattr(twin, name, copy.deepcopy(value, memo))
+            except TypeError as error:  # an open file, say
+                raise MlpError(
+                    f"this Trainer cannot be copied: its {name} hold what has no copy ({error}); make a new Trainer for "
+                    "copy.deepcopy((model, loss, rule)), with hooks of its own"
+                ) from None
         if twin.rule.flat is not None:
             twin.rule.gather_again()
         return twin
