@@ -166,8 +166,8 @@ def load_run(
         load_safetensors(model, stored)
     else:
         arrays = read_checkpoint(stored)
-        check_predictions(folder, stored_settings(stored, arrays), config, facts)
         load_model(stored, model, arrays)
+        check_predictions(folder, stored_settings(stored, arrays), config, facts)
     return LoadedRun(folder.path, model, config, read_history(folder), list(class_names), tuple(image_shape))
 
 

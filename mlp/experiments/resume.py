@@ -116,7 +116,8 @@ def check_predictions(folder: RunFolder, trained: Mapping[str, Any], config: Run
         CheckpointError: it does not, and names the settings: the numbers would mean nothing.
     """
     settings = {name: trained[name] for name in DECIDE_PREDICTIONS if name in trained}
-    facts_then = {name: facts_of(trained).get(name) for name in ("image_shape", "class_names")}
+    known = ("image_shape", "class_names")  # None in older folders
+    facts_then = {name: facts_of(trained).get(name) for name in known if getattr(facts, name) is not None}
     lines = differences(settings, config.as_dict())
     lines += differences(facts_then, dataclasses.asdict(facts), ignore_none=True)
     if lines:

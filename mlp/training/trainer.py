@@ -73,8 +73,8 @@ class Trainer(TrainingState):
                 setattr(twin, name, copy.deepcopy(value, memo))
             except TypeError as error:  # an open file, say
                 raise MlpError(
-                    f"this Trainer cannot be copied: its {name} hold what has no copy ({error}); make a new Trainer for "
-                    "copy.deepcopy((model, loss, rule)), with hooks of its own"
+                    f"this Trainer cannot be copied: its {name} hold what has no copy ({error}); make a new Trainer "
+                    "for copy.deepcopy((model, loss, rule)), with hooks of its own"
                 ) from None
         if twin.rule.flat is not None:
             twin.rule.gather_again()
