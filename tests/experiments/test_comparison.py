@@ -148,17 +148,15 @@ def test_damaged_files_are_named(runs, tmp_path, call, name, content):
 def test_one_bad_folder_does_not_break_a_comparison_of_many(runs, tmp_path, call):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "config.json").write_text("[" * 10_000)
-    folders = [tmp_path / "bad", runs[0], tmp_path / "no_run_|x"]
+    folders = [tmp_path / "bad", runs[0], tmp_path / "no|run"]
     status, text, error = call(compare, *folders, "--out", tmp_path / "out")
     assert status == 2
     assert runs[0].name in text
     assert (tmp_path / "out" / "compare_curves.png").exists()
-    assert [line.partition(": left out: ")[2][: len(str(tmp_path))] for line in error.splitlines()] == [
-        str(tmp_path)
-    ] * 2
+    assert error.count(f": left out: {tmp_path}") == error.count("\n") == 2
     table = (tmp_path / "out" / "compare.md").read_text()
     assert "bad/config.json is damaged: it is nested too deeply" in table
-    assert r"no_run_\|x" in table
+    assert r"no\|run" in table
 
 
 def test_a_gradient_flow_needs_both_statistics_in_one_shape(tmp_path):
