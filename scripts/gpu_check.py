@@ -45,7 +45,7 @@ def main(arguments=None):
             reason = devices(check)
             globals()[f"stage_{stage}"](check, reason)
     except KeyboardInterrupt:
-        print("interrupted: the table has what was measured")
+        check.note("rest", [("whatever came after", "not measured: the check was interrupted")])
         return 130
     finally:
         check.write_table()
@@ -117,7 +117,7 @@ def stage_train(check, reason):
 
 def stage_sanitize(check, reason):
     """Small convolutions under compute-sanitizer: accesses beyond an array, and races in shared memory."""
-    tool = shutil.which("compute-sanitizer")
+    tool = shutil.which("compute-sanitizer") or shutil.which("compute-sanitizer", path="/usr/local/cuda/bin")
     for which in ("memcheck", "racecheck"):
         if reason or not tool:
             missing = "compute-sanitizer is not installed (it comes with the CUDA toolkit)"
