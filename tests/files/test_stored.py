@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mlp.data import load_npz
-from mlp.data.download.fetch import md5_of
+from mlp.data.download.checksums import md5_of
 from mlp.errors import CheckpointError, ConfigurationError, DamagedError, DataError, MlpError
 from mlp.experiments.images import read_picture
 from mlp.experiments.own_model import build_own_model, digest_of_file

@@ -12,7 +12,6 @@ md5 finds damage; against somebody who makes a false file on purpose it is no pr
 trust them either (`mlp.data.formats.safe_pickle`).
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,12 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlp.data.download.transfer import BrokenTransfer, looks_like_web_page, time_allowed, transfer
+from mlp.data.download.checksums import check_existing, copy_verified, describe, md5_of, size_of
+from mlp.data.download.transfer import BrokenTransfer, time_allowed, transfer
 from mlp.data.formats.sources import find_data_dir
 from mlp.errors import CheckpointError, ConfigurationError, DataError
-from mlp.files import atomic_write
 from mlp.files.locks import Lock
-from mlp.files.stored import open_file
 from mlp.typing import PathLike
 
 CIFAR = ("https://www.cs.toronto.edu/~kriz/",)
@@ -151,29 +149,6 @@ def recognize(archives: Sequence[PathLike], files: Sequence[RemoteFile]) -> dict
     return given
 
 
-def check_existing(path: Path, md5: str) -> None:
-    """Raise DataError unless the file that is there already is the one that is wanted; it is never replaced."""
-    if md5_of(path) != md5:
-        raise DataError(
-            f"{path} is there already but has {describe(path)}; expected md5 {md5}: it is damaged, or another file; "
-            "move it away and try again"
-        )
-
-
-def copy_verified(archive: Path, path: Path, md5: str) -> None:
-    """Copy a file whose checksum is known; the checksum of what is copied decides."""
-    code = new_md5()
-    try:
-        with open(archive, "rb") as source, atomic_write(path) as target:
-            while chunk := source.read(2**20):
-                code.update(chunk)
-                target.write(chunk)
-            if code.hexdigest() != md5:
-                raise DataError(f"{archive} changed while it was copied: try again")
-    except OSError as error:
-        raise DataError(f"{archive} cannot be copied to {path}: {error.strerror}") from error
-
-
 def fetch(file: RemoteFile, path: Path, mirrors: Sequence[str], timeout: float) -> None:
     """Download one file to `path` from the first address that gives it whole."""
     part = path.with_name(path.name + ".part")
@@ -224,34 +199,3 @@ def fetch_from(url: str, part: Path, file: RemoteFile, timeout: float) -> None:
         elif size_of(part) <= before or time.monotonic() > deadline:
             raise problem
     raise problem
-
-
-def describe(path: Path) -> str:
-    """Say what a wrong file is, for messages."""
-    with open(path, "rb") as file:
-        page = "; it looks like a web page" if looks_like_web_page(file.read(1024)) else ""
-    return f"{size_of(path):,} bytes with md5 {md5_of(path)}{page}"
-
-
-def size_of(path: Path) -> int:
-    """Return the length of a file in bytes, 0 if there is none."""
-    return path.stat().st_size if path.exists() else 0
-
-
-def md5_of(path: Path) -> str:
-    """Return the md5 sum of a file as 32 hexadecimal digits."""
-    code = new_md5()
-    try:
-        with open_file(path) as file:
-            while chunk := file.read(2**20):
-                code.update(chunk)
-    except FileNotFoundError:
-        raise DataError(f"{path} cannot be read: there is no such file") from None
-    except CheckpointError as error:
-        raise DataError(str(error)) from None
-    return code.hexdigest()
-
-
-def new_md5() -> Any:
-    """Return an empty md5 sum. Some systems forbid md5 where it is to protect; here it finds damage."""
-    return hashlib.md5(usedforsecurity=False)

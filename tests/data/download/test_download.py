@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from mlp.data import SOURCES, download_dataset
-from mlp.data.download.fetch import RemoteFile, md5_of, only_download
+from mlp.data.download.checksums import md5_of
+from mlp.data.download.fetch import RemoteFile, only_download
 from mlp.data.download.transfer import BrokenTransfer, received, time_allowed
 from mlp.errors import ConfigurationError, DataError
 
