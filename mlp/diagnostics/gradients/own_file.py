@@ -8,6 +8,7 @@ with a few plausible ones: vectors and images, with as many features as its weig
 import ast
 import inspect
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -51,7 +52,7 @@ def check_file(
     path, name = split_target(target)
     if "," in name:
         return check_pair(path, name, input_shape, seed)
-    subject = make_subject(load(path), path, name, arguments)
+    subject, more = make_subject(load(path), path, name, arguments), list[str]()
     if is_rule(subject):
         report = check_rule(subject, seed=seed)
     elif is_loss(subject):
@@ -59,11 +60,10 @@ def check_file(
     else:
         shape = tuple(input_shape) if input_shape else plausible_shape(subject, path, seed)
         report = check_layer(subject, shape, seed=seed)
-        if not input_shape:
-            report.remarks.append(f"no --input-shape was given; it took inputs of shape {shape}.")
+        more += [] if input_shape else [f"no --input-shape was given; it took inputs of shape {shape}."]
     if report.cause is not None and len(lines := own_lines(report.cause, path)) > 1:
-        report.remarks.append(f"raised at {' > '.join(lines)}")
-    return report
+        more.append(f"raised at {' > '.join(lines)}")
+    return replace(report, remarks=[*report.remarks, *more])
 
 
 def check_pair(path: Path, names: str, input_shape: Sequence[int] | None, seed: int) -> GradientReport:
