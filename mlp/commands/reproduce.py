@@ -1,6 +1,6 @@
 """Run the experiments of five reports, and compare the results with the published numbers.
 
-    python scripts/reproduce.py list                        every row: state, settings, published numbers
+    python scripts/reproduce.py list                        a line for each row; --long has settings and numbers
     python scripts/reproduce.py run s0-7 --scale quick      one row at a small scale: about a minute
     python scripts/reproduce.py run all --scale quick --jobs 2
     python scripts/reproduce.py run s0 --seeds 0 256 512 --device cuda:0
@@ -33,6 +33,7 @@ from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig
 from mlp.experiments.markdown import markdown
 from mlp.files import write_text
+from mlp.reproduction.costs import how_long
 from mlp.reproduction.figures import save
 from mlp.reproduction.findings import check_findings
 from mlp.reproduction.formats import FORMATS, format_table
@@ -43,13 +44,18 @@ from mlp.reproduction.page.write import write_report
 from mlp.reproduction.plan import RUNS, command_for, plan_runs
 from mlp.reproduction.probes.compute import measure_rows
 from mlp.reproduction.reports import select
-from mlp.reproduction.scale import QUICK, SCALES, Scale, choose_dataset, find_scale, without_missing_scenes
+from mlp.reproduction.scale import FULL, QUICK, SCALES, Scale, choose_dataset, find_scale, without_missing_scenes
 from mlp.reproduction.tables import make_table
 
 
 def show_rows(arguments: Namespace) -> None:
     rows = select([arguments.report])
-    print(rows_as_json(rows) if arguments.json else list_rows(rows))
+    if arguments.json:
+        print(rows_as_json(rows))
+        return
+    print(list_rows(rows, long=arguments.long or len(rows) == 1))
+    if not arguments.long and len(rows) > 1:
+        print("a row's number, or --long, also shows settings, published numbers and what was found")
 
 
 def run_rows(arguments: Namespace) -> int:
@@ -109,8 +115,7 @@ def show_table(arguments: Namespace) -> None:
         table = make_table(arguments.id, index, scale, arguments.seeds)
     text = format_table(table, arguments.format)
     if not index.damaged and not any(line.result.records for line in table.lines):
-        command = command_for(arguments.id, scale or QUICK, arguments.runs)
-        print(f"no runs yet; they are made by: {command}", file=sys.stderr)
+        print(f"no runs yet; they are made by: {suggestion(arguments.id, scale, arguments.runs)}", file=sys.stderr)
     if arguments.out is None:
         print(text, end="")
     else:
@@ -118,9 +123,28 @@ def show_table(arguments: Namespace) -> None:
         print(arguments.out)
 
 
+def suggestion(name: str, scale: Scale | None, root: str) -> str:
+    """Return the commands that make the runs of a table or row, and how long they take on this machine.
+
+    Args:
+        scale: the one that was asked for. The quick one is always offered: the full one may take days.
+    """
+    rows = [row for row in select([name]) if row.can_run]
+    offered = [QUICK, FULL] if scale is FULL else [QUICK]
+    return "; or at full scale: ".join(
+        f"{command_for(name, one, root)} ({how_long(plan_runs(rows, one))})" for one in offered
+    )
+
+
 def show_findings(arguments: Namespace) -> None:
     with runs_and_scale(arguments) as (index, scale):
-        print(findings_text(check_findings(index, scale, arguments.seeds)))
+        checked = check_findings(index, scale, arguments.seeds)
+    if scale is None and checked.scale is QUICK and checked.judged:
+        print("note: of the full scale there are fewer runs: these are at the quick scale", file=sys.stderr)
+    if not checked.judged and not index.damaged:
+        command = command_for("all", QUICK, arguments.runs)
+        print(f"no finding can be judged yet: complete runs are made by {command}", file=sys.stderr)
+    print(findings_text(checked))
 
 
 def draw_figures(arguments: Namespace) -> None:
@@ -164,8 +188,9 @@ def add_command(commands: Any, name: str, function: Callable[[Any], Any], text: 
 
 def add_commands_about_runs(commands: Any) -> None:
     """Add list, run, status and cancel."""
-    listing = add_command(commands, "list", show_rows, "list rows: state, settings, published numbers, figures")
+    listing = add_command(commands, "list", show_rows, "list rows, a line for each: state, title, tables and figures")
     listing.add_argument("report", nargs="?", default="all", help="a report, row, table or figure (default: all)")
+    listing.add_argument("--long", action="store_true", help="settings, published numbers and findings of each row too")
     listing.add_argument("--json", action="store_true", help="all that is known, as JSON")
 
     running = add_command(

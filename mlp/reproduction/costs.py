@@ -14,10 +14,12 @@ import numpy as np
 
 from mlp.backend import move
 from mlp.engine import make_engine
-from mlp.errors import ConfigurationError
+from mlp.engine.cpu.threads import usable_cores
+from mlp.errors import ConfigurationError, MlpError
 from mlp.experiments.build import make_loss, make_model, make_rule
 from mlp.experiments.comparison import KNOWN_CLASSES, known_images
 from mlp.experiments.config import RunConfig
+from mlp.experiments.estimate import format_seconds
 from mlp.reproduction.index import PlannedRun
 
 MEASURED = 3  # steps; the first, which allocates, is not counted
@@ -28,6 +30,7 @@ IMAGES = {  # for training, validation and test, where nothing limits them; with
     "synthetic": (4_750, 250, 1_000),
     "indian_pines": (2_055, 1_025, 7_169),
 }
+FEW_IMAGES = 10  # in a batch that is measured for a suggestion, which nobody wants to wait for
 MOST_IMAGES = 200  # in a batch that is measured: a larger one costs as much more as it is larger
 NOT_A_STEP: tuple[str, ...] = (  # settings that do not decide what a step costs
     *("seed", "epochs", "learning_rate", "schedule", "schedule_unit", "schedule_length", "schedule_factor", "warm_up"),
@@ -54,12 +57,13 @@ class StepCost:
 
 
 def estimate_runs(
-    planned: Sequence[PlannedRun], tell: Callable[[str], object] = lambda line: None
+    planned: Sequence[PlannedRun], tell: Callable[[str], object] = lambda line: None, most_images: int = MOST_IMAGES
 ) -> list[tuple[PlannedRun, float]]:
     """Return (run, seconds) for each run: seconds of a core, or of a GPU.
 
     Args:
         tell: gets a line for each network that is measured.
+        most_images: in a batch that is measured; fewer are quicker, and less exact.
 
     Raises:
         ConfigurationError: the images of a run are of a size that only the data know.
@@ -70,19 +74,19 @@ def estimate_runs(
         config = RunConfig(**run.settings)
         key = tuple((name, value) for name, value in config.as_dict().items() if name not in NOT_A_STEP)
         if key not in known:
-            known[key] = measure_step(config)
+            known[key] = measure_step(config, most_images)
             tell(f"{run.name}: {known[key].training:.3f} s a step of {config.batch_size} images")
         costs.append((run, known[key].of_run(config)))
     return costs
 
 
-def measure_step(config: RunConfig) -> StepCost:
+def measure_step(config: RunConfig, most_images: int = MOST_IMAGES) -> StepCost:
     """Return the StepCost of a configuration, measured with one thread."""
     if (config.dataset, config.labels) not in KNOWN_CLASSES:
         raise ConfigurationError(f"--estimate knows the sizes of {', '.join(IMAGES)}, not of {config.dataset}")
     classes, shape = known_images(config)
     rng = np.random.default_rng(0)
-    number = min(config.batch_size, MOST_IMAGES)
+    number = min(config.batch_size, most_images)
     x = rng.standard_normal((number, *shape)).astype(config.dtype)
     targets = rng.integers(0, classes, number)
     clock = process_time if config.device == "cpu" else perf_counter
@@ -115,6 +119,17 @@ def makespan(seconds: Sequence[float], places: int) -> float:
     for one in sorted(seconds, reverse=True):
         ends[ends.index(min(ends))] += one
     return max(ends, default=0.0)
+
+
+def how_long(planned: Sequence[PlannedRun]) -> str:
+    """Return "about 3 h on the 2 cores of this machine": what runs take, guessed from steps with a few images."""
+    try:
+        costs = estimate_runs(planned, most_images=FEW_IMAGES)
+    except MlpError:
+        return "how long it takes is known once the data are there"
+    cores = usable_cores()
+    seconds = sum(one for _, one in costs) / cores
+    return f"about {format_seconds(seconds)} on {'one core' if cores == 1 else f'the {cores} cores'} of this machine"
 
 
 def estimate_text(costs: Sequence[tuple[PlannedRun, float]], places: int, cores: int) -> str:

@@ -1,4 +1,4 @@
-"""The list of all rows: state, settings, published numbers, tables and figures; for people, or as JSON."""
+"""The list of all rows: a line for each, or settings and published numbers too; for people, or as JSON."""
 
 import json
 from collections import Counter
@@ -8,19 +8,27 @@ from typing import Any
 from mlp.reproduction.reports import METRICS, STATES, NamedRun, Number, Row
 
 
-def list_rows(rows: Sequence[Row]) -> str:
-    """Return a text with a paragraph for each row: what it is, and a line for each of its runs."""
-    paragraphs = [describe_row(row) for row in rows]
+def list_rows(rows: Sequence[Row], *, long: bool = False) -> str:
+    """Return a text with a line for each row: what it is, and the tables and figures it is in.
+
+    Args:
+        long: whether to say the settings and published numbers of each run, and what the report saw.
+    """
+    paragraphs = [describe_row(row) if long else head_of(row) for row in rows]
     counts = Counter(row.state for row in rows)
     states = [f"  {counts[state]:3d} {state}: {text}" for state, text in STATES.items() if counts[state]]
     return "\n".join([*paragraphs, "", f"{len(rows)} rows", *states, ""])
 
 
+def head_of(row: Row) -> str:
+    """Return a row's first line."""
+    exhibits = f"  [{', '.join(row.exhibits)}]" if row.exhibits else ""
+    return f"{row.id:6} {row.state:9} {row.title}{exhibits}"
+
+
 def describe_row(row: Row) -> str:
     """Return a row's lines."""
-    head = f"{row.id:6} {row.state:9} {row.title}"
-    exhibits = f"  [{', '.join(row.exhibits)}]" if row.exhibits else ""
-    lines = [head + exhibits]
+    lines = [head_of(row)]
     seeds = "" if row.seeds == (0,) or not row.runs else f"; seeds {', '.join(map(str, row.seeds))}"
     for run in row.runs:
         published = describe_published(run)

@@ -106,7 +106,7 @@ def test_what_is_published_can_be_true():
     ],
 )
 def test_published_numbers_as_they_are_listed(row, published):
-    assert list_rows([ROWS[row]]).count(f" -> {published}\n") == 1
+    assert list_rows([ROWS[row]], long=True).count(f" -> {published}\n") == 1
 
 
 def test_the_protocol_of_each_report():
@@ -188,7 +188,7 @@ def test_selecting_rows():
 
 
 def test_the_list_has_every_row_and_is_json_too():
-    text = list_rows(list(ROWS.values()))
+    text = list_rows(list(ROWS.values()), long=True)
     assert re.findall(r"^((?:s\d|x)-\d+) ", text, re.MULTILINE) == ALL_IDS
     assert "vgg38, norm batch, residual, learning_rate 0.01, schedule_unit step -> train 0.97" in text
     assert "seeds 0, 2045458, 186285, 2122020, 11132" in text

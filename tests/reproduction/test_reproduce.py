@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -159,6 +160,10 @@ def test_list(call):
     status, out, _ = call(reproduce, "list")
     assert status == 0
     assert "126 rows" in out
+    assert len(out.splitlines()) < 140  # a line for each, and how many there are
+    assert "learning_rate" not in out
+    assert "learning_rate 0.01" in call(reproduce, "list", "--long")[1]
+    assert "vgg38, norm batch, residual, learning_rate 0.01" in call(reproduce, "list", "s0-7")[1]
     status, out, _ = call(reproduce, "list", "s4", "--json")
     assert [row["id"] for row in json.loads(out)] == [f"s4-{i}" for i in range(1, 28)]
 
@@ -172,7 +177,7 @@ def test_list(call):
         (["run", "s0-1", "--scale", "quick", "--device", "gpu"], "unknown device 'gpu'"),
         (["run", "s0-1", "--scale", "quick", "--seeds", "-1"], "--seed must be at least 0"),
         (["run", "s0-1"], "CIFAR-100 was not found"),
-        (["run", "s0-1"], "here, --scale quick runs on made-up images."),
+        (["run", "s0-1"], "or take --scale quick, which runs on made-up images."),
         (["table", "s0-fig1"], "s0-fig1 is a figure, not a table"),
         (["table", "s0-tab1", "--format", "word"], "--format must be one of markdown, latex, csv"),
     ],
@@ -197,7 +202,11 @@ def test_a_table_without_runs_says_what_makes_them(call, tmp_path):
     status, out, err = call(reproduce, "table", "s0-tab1", "--runs", runs)
     assert status == 0
     assert "not run" in out
-    assert f"made by: python scripts/reproduce.py run s0-tab1 --scale quick --out {runs}\n" in err
+    quick = f"made by: python scripts/reproduce.py run s0-tab1 --scale quick --out {runs} (about "
+    assert quick in err
+    assert re.search(r" --out \S+ \(about [\d.]+ (s|min|h) on (the \d+ cores|one core) of this machine\)\n", err)
+    err = call(reproduce, "table", "s0-1", "--runs", runs, "--scale", "full")[2]
+    assert re.search(r"--scale quick .*; or at full scale: .*run s0-1 --out \S+ \(about [\d.]+ (min|h) on ", err)
 
 
 @pytest.mark.parametrize("command", [["table", "s0-1"], ["figure", "s0-fig1"], ["report"], ["findings"]])
