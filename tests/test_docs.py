@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mlp.models import report_label
+
 ROOT = Path(__file__).parents[1]
 PAGES = {
     path.relative_to(ROOT): path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"))
@@ -89,3 +91,12 @@ def test_every_flag_in_a_command_exists(script, call):
 def test_every_file_that_is_linked_exists(page):
     for target in re.findall(r"\]\(([^)#]+)\)", PAGES[page]):
         assert target.startswith("https://") or (ROOT / page.parent / target).exists(), target
+
+
+def test_the_glossary_maps_our_names_of_layers_to_the_reports_labels():
+    text = (ROOT / "docs" / "glossary.md").read_text()
+    pairs = re.findall(r"^\| `((?:input|stage|head)[\w.]+)` \| `(\w+)`", text, re.MULTILINE)
+    assert len(pairs) == 7
+    for ours, label in pairs:
+        suffix = ".gamma" if "norm" in ours else ".weight"
+        assert report_label(ours + suffix) == label

@@ -49,13 +49,13 @@ def test_curves_without_validation():
     assert [len(axes.lines) for axes in plotting.curves(history).axes] == [1, 1]
 
 
-def test_gradient_flow_has_a_line_an_epoch_and_the_reports_labels():
+def test_gradient_flow_has_a_line_an_epoch_and_our_names_of_layers():
     axes = plotting.gradient_flow(make_history().gradient_flow).axes[0]
     assert axes.get_yscale() == "log"
     assert len(axes.lines) == 3
     np.testing.assert_allclose(axes.lines[2].get_ydata(), [3e-12, 3e-6, 3e-2])
     labels = [label.get_text() for label in axes.get_xticklabels()]
-    assert labels == ["input_conv_conv_0", "reduction_block_0_conv_0", "logit_linear_layer"]
+    assert labels == ["input.conv_0", "stage_0.reduction.conv_0", "head.affine"]
 
 
 def test_parts_of_a_model_are_named_above_its_layers():

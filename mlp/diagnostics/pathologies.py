@@ -55,7 +55,7 @@ class Case:
 
 
 def healthy(seed: int = 0) -> Case:
-    """Nothing is wrong: a plain VGG08, which learns slowly at first."""
+    """Nothing is wrong: a plain VGG08 (batch norm in its input block alone), which learns slowly at first."""
     return make_case(small_vgg(8, seed=seed), seed)
 
 

@@ -17,12 +17,15 @@ import math
 from collections.abc import Sequence
 from typing import Protocol, SupportsFloat
 
+from mlp.backend import get_array_module
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.errors import ConfigurationError, MlpError, ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
-from mlp.typing import Array, BatchSource
+from mlp.typing import Array, BatchSource, Shape
+
+LARGEST_AT_ONCE = 4  # arrays as large as a layer's outputs, beside what is kept
 
 
 class Engine(Protocol):
@@ -65,6 +68,9 @@ class Engine(Protocol):
             training: whether to use the formulas of training: the batch's own statistics, and dropout with the masks
                 that the next training step will draw.
         """
+
+    def memory_needed(self, shape: Shape) -> int:
+        """Return the bytes that steps take with batches of `shape` (N, ...), those of the model and rule left out."""
 
     def resident(self, batches: BatchSource) -> BatchSource:
         """Return batches that are near to the engine: those given, unless it can make them on its device."""
@@ -118,6 +124,9 @@ class Binding:
             )
         return self._bound
 
+    def memory_needed(self, shape: Shape) -> int:
+        return textbook_memory(self.model, shape)
+
     def resident(self, batches: BatchSource) -> BatchSource:
         return batches
 
@@ -132,6 +141,20 @@ class Binding:
 
     def close(self) -> None:
         self._bound = self._statistics = None
+
+
+def textbook_memory(model: Layer, shape: Shape) -> int:
+    """Return the bytes that a training step of the textbook takes with batches of `shape` (N, ...).
+
+    At the end of forward every layer keeps what its backward needs. While a layer works there are the arrays that go in
+    and out of it, two more of that size for its intermediate results, and a convolution's columns.
+    """
+    N = shape[0]
+    weights = model.parameters()[0].data
+    cards = model.cards(get_array_module(weights).zeros((1, *shape[1:]), weights.dtype), N)
+    kept = sum(card.kept_bytes for card in cards) * N
+    largest = max((math.prod(card.output_shape) for card in cards), default=0) * weights.itemsize * N
+    return kept + LARGEST_AT_ONCE * largest + max((card.column_bytes for card in cards), default=0)
 
 
 def gather(model: Layer, rule: LearningRule) -> None:

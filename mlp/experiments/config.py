@@ -107,7 +107,7 @@ class RunConfig:
         "hyperspectral scene; or FILE.py:function, a function of num_classes, image_channels and seed, or of some of "
         "them, that returns your own model",
     )
-    norm: str = setting("none", "normalization in the blocks", NORMS)
+    norm: str = setting("none", "normalization in the blocks (the input block always has one: with none, batch)", NORMS)
     norm_groups: int | None = setting(
         None, "with --norm group: the number of groups of channels", minimum=1, unset=str(NORM_GROUPS)
     )

@@ -4,14 +4,18 @@ Time is measured: three steps with real batches, the first of which is not count
 are done to a copy of model and learning rule. Epochs so short that the measurement would be a good part of them go
 unmeasured.
 
-Memory is counted, as the textbook needs it; engines that plan their memory need less:
+Memory is counted: what the process will hold when it holds the most.
 
-    activations      what the layers keep for backward, and the largest matrix of columns, see `model.summary`
-    weights          with their gradients, and the moments of the rule
-    images           as the data set holds them, bytes, and three batches of numbers that are prefetched
+    already there    Python, its libraries and the data set; the system tells
+    activations      what a training step needs: the arrays of the engine's plans, or what the textbook's layers keep
+    weights          with their gradients and the moments of the rule, and a copy for the checkpoint
+    batches          numbers of images: those that are prefetched, and the one that is being made
+
+When training is over, the activations are given back, and figures are drawn. That takes more than a small network.
 """
 
 import copy
+import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -19,16 +23,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from mlp.backend import device_of, get_array_module
+from mlp.backend import device_of
 from mlp.data import Batches
+from mlp.engine.base import textbook_memory
 from mlp.layers.machinery.summary import format_bytes
-from mlp.machine.processor import available_memory
+from mlp.machine.processor import available_memory, resident_memory
 from mlp.training.trainer import Trainer
 from mlp.typing import Array
 
 MEASURED = 3  # batches; the first one, which allocates, is left out of the mean
 SHORT_EPOCH = 40  # steps; in shorter epochs nothing is measured
-PREFETCHED = 3  # batches in memory at once: two that wait, and one in use
+PREFETCHED = 4  # batches in memory at once: two that wait, one in use, and one that is being made
+COPIES = 1  # of weights and moments, for the checkpoint
+DRAWING = 60_000_000  # bytes that Matplotlib and a figure take, measured
 
 
 @dataclass
@@ -36,21 +43,34 @@ class Cost:
     """What an epoch needs.
 
     Attributes:
-        seconds: of an epoch with its validation; None if it was not measured.
-        activations, weights, images: bytes.
+        held: bytes that the process has already; None where the system does not tell.
+        activations, weights, batches: bytes that training will take.
         available: bytes that are free now, with the images already there; None where that is not known.
+        seconds: of an epoch with its validation; None if it was not measured.
     """
 
+    held: int | None
     activations: int
     weights: int
-    images: int
+    batches: int
     available: int | None
     seconds: float | None = None
 
     @property
+    def more(self) -> int:
+        """How many bytes will be taken beside those that are held."""
+        drawing = 0 if self.held is None else DRAWING
+        return self.weights + max(self.activations + self.batches, drawing)
+
+    @property
+    def total(self) -> int:
+        """How many bytes the process will hold at most."""
+        return (self.held or 0) + self.more
+
+    @property
     def enough(self) -> bool:
         """Whether what is still to be allocated fits into what is free; True where that is not known."""
-        return self.available is None or self.activations + self.weights <= self.available
+        return self.available is None or self.more <= self.available
 
     def report(self, epochs: int) -> None:
         """Print the estimate for so many epochs, and a warning on standard error if the memory will not do."""
@@ -58,62 +78,69 @@ class Cost:
             time_text = f"{format_seconds(self.seconds)} an epoch, {format_seconds(self.seconds * epochs)} in all; "
         else:
             time_text = ""
+        before = "Python and data not counted" if self.held is None else f"Python and data {format_bytes(self.held)}"
         print(
-            f"estimate: {time_text}memory {format_bytes(self.activations + self.weights + self.images)} (activations "
-            f"{format_bytes(self.activations)}, weights {format_bytes(self.weights)}, images "
-            f"{format_bytes(self.images)})",
+            f"estimate: {time_text}memory {format_bytes(self.total)} ({before}, activations "
+            f"{format_bytes(self.activations)}, weights {format_bytes(self.weights)}, batches "
+            f"{format_bytes(self.batches)})",
             flush=True,
         )
         if self.available is not None and not self.enough:
             print(
-                f"warning: the run needs about {format_bytes(self.activations + self.weights)} more memory, and "
+                f"warning: the run needs about {format_bytes(self.more)} more memory, and "
                 f"{format_bytes(self.available)} are free: try a smaller --batch-size",
                 file=sys.stderr,
             )
 
 
-def estimate_cost(trainer: Trainer, train_batches: Batches, valid_batches: Batches, test_batches: Batches) -> Cost:
+def estimate_cost(trainer: Trainer, train_batches: Batches, valid_batches: Batches) -> Cost:
     """Return the Cost of an epoch of a Trainer's model and rule, which stay as they are.
 
     Args:
         trainer: before it fits; its engine is used.
-        train_batches, valid_batches, test_batches: those of the run; the images of all three are in memory.
+        train_batches, valid_batches: those of the run.
     """
-    parameter = trainer.model.parameters()[0].data
-    batch_size = min(train_batches.batch_size, train_batches.num_images)
-    image_shape = train_batches.image_set.images.shape[1:]
-    zeros = get_array_module(parameter).zeros((1, *image_shape), parameter.dtype)
-    cards = trainer.model.cards(zeros, batch_size)
-    kept = sum(card.kept_bytes for card in cards) * batch_size
-    columns = max((card.column_bytes for card in cards), default=0)
-    stored = sum(batches.image_set.images.nbytes for batches in (train_batches, valid_batches, test_batches))
+    parameter, moments = trainer.model.parameters()[0].data, len(trainer.rule.moment_names)
+    shape = (min(train_batches.batch_size, train_batches.num_images), *train_batches.image_set.images.shape[1:])
+    on_cpu = device_of(parameter) == "cpu"
+    held, available = (resident_memory(), available_memory()) if on_cpu else (None, None)
+    bound = bind_copies(trainer)
     cost = Cost(
-        activations=kept + columns,
-        weights=(2 + len(trainer.rule.moment_names)) * parameter.itemsize * trainer.model.num_parameters,
-        images=stored + PREFETCHED * batch_size * zeros.nbytes,
-        available=available_memory() if device_of(parameter) == "cpu" else None,
+        held=held,
+        activations=trainer.engine.memory_needed(shape) if bound else textbook_memory(trainer.model, shape),
+        weights=(2 + moments + COPIES * (1 + moments)) * parameter.itemsize * trainer.model.num_parameters,
+        batches=PREFETCHED * math.prod(shape) * parameter.itemsize,
+        available=available,
     )
-    if cost.enough and len(train_batches) >= SHORT_EPOCH:
-        cost.seconds = measure_epoch(trainer, train_batches, valid_batches)
+    try:
+        if bound and cost.enough and len(train_batches) >= SHORT_EPOCH:
+            cost.seconds = measure_epoch(trainer, train_batches, valid_batches)
+    finally:
+        trainer.engine.close()
     return cost
 
 
-def measure_epoch(trainer: Trainer, train_batches: Batches, valid_batches: Batches) -> float | None:
-    """Return the seconds of an epoch, from a few batches with copies of model and rule; None if there is no copy."""
+def bind_copies(trainer: Trainer) -> bool:
+    """Bind a Trainer's engine to copies of its model, loss and rule; return whether they can be copied.
+
+    The engine keeps nothing of the copies when it is closed: fit binds it again.
+    """
     try:
         model, loss = copy.deepcopy((trainer.model, trainer.loss))  # at once: a loss may hold parts of the model
         rule = trainer.rule.without_parameters()
     except TypeError:  # your own layer may hold something that cannot be copied
-        return None
-    engine = trainer.engine  # it keeps nothing of the copies: fit binds it again
-    engine.bind(model, loss, rule)
-    try:
-        near = engine.resident(train_batches), engine.resident(valid_batches)
-        # float: a GPU may still be computing the loss when its function returns
-        training = seconds_per_batch(lambda *batch: float(engine.train_step(*batch)), near[0].epoch(trainer.epoch))
-        validation = seconds_per_batch(lambda *batch: float(engine.evaluate(*batch)[0]), near[1].epoch(0))
-    finally:
-        engine.close()
+        return False
+    trainer.engine.bind(model, loss, rule)
+    return True
+
+
+def measure_epoch(trainer: Trainer, train_batches: Batches, valid_batches: Batches) -> float:
+    """Return the seconds of an epoch, from a few batches with the copies that the engine is bound to."""
+    engine = trainer.engine
+    near = engine.resident(train_batches), engine.resident(valid_batches)
+    # float: a GPU may still be computing the loss when its function returns
+    training = seconds_per_batch(lambda *batch: float(engine.train_step(*batch)), near[0].epoch(trainer.epoch))
+    validation = seconds_per_batch(lambda *batch: float(engine.evaluate(*batch)[0]), near[1].epoch(0))
     return training * len(train_batches) + validation * len(valid_batches)
 
 

@@ -193,7 +193,7 @@ def train_to_the_end(
         f"{valid.num_images:,} validation images, engine {trainer.engine.name}, results in {folder.path}"
     )
     if trainer.epoch < last and early_stop_of(trainer) is None:
-        estimate_cost(trainer, train, valid, test).report(last - trainer.epoch)
+        estimate_cost(trainer, train, valid).report(last - trainer.epoch)
     trainer.fit(train, valid, epochs=config.epochs, stop_after=last)
     mention_bad_loss(trainer.history, train.image_set.num_classes)
     if trainer.epoch < config.epochs and not trainer.stopping:

@@ -29,6 +29,14 @@ def peak_memory_mb(device: str = "cpu") -> float:
     return math.nan if peak is None else peak / 1e6
 
 
+def resident_memory() -> int | None:
+    """Return the bytes of memory that this process holds now, libraries and data included; None where it is not known.
+
+    macOS tells only the peak so far.
+    """
+    return read_kilobytes("/proc/self/status", "VmRSS") or peak_by_getrusage()
+
+
 def read_kilobytes(path: str, name: str) -> int | None:
     """Return the bytes that a line "Name:  123 kB" of one of Linux' files tells; None without the file or the line."""
     try:

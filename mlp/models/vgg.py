@@ -1,5 +1,7 @@
 """VGG-style networks of any depth, plain or with normalization and residual connections (RC), in many variants.
 
+"Plain" means that there is no normalization in the blocks; the input block always has one, in plain networks too.
+
     input       conv 3x3 (3 -> F), no bias - norm - LReLU                      the norm is always there, batch if none
     stage_0..2  B processing blocks, then one reduction block
       block_b     conv 3x3, no bias - [norm] - LReLU - conv 3x3, no bias - [norm] - [+ shortcut] - LReLU

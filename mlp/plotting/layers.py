@@ -1,7 +1,7 @@
 """Numbers of layers over depth and epochs: gradient flow, and statistics of activations and the like."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from mlp.models import report_label
 from mlp.plotting.style import BLUE, GREY, plain
 from mlp.training.history import LayerTable
 from mlp.typing import Array
@@ -97,10 +96,25 @@ def measured(table: LayerTable, statistic: str) -> tuple[list[str], Array]:
     return [table.names[i] for i in columns], values[:, columns]
 
 
+def layer_label(name: str) -> str:
+    """Return what stands below an axis for a weight: the name of its layer, "stage_0.block_1.conv_0"."""
+    return name.removesuffix(".weight").removesuffix(".gamma")
+
+
 def draw_lines(
-    axes: Axes, names: Sequence[str], values: Array, scale: str, shades: Sequence[float] | Array | None = None
+    axes: Axes,
+    names: Sequence[str],
+    values: Array,
+    scale: str,
+    *,
+    shades: Sequence[float] | Array | None = None,
+    label: Callable[[str], str] = layer_label,
 ) -> None:
-    """Draw `values` (epochs, layers) as one line an epoch over the depth, by default ever darker, and say so."""
+    """Draw `values` (epochs, layers) as one line an epoch over the depth, by default ever darker, and say so.
+
+    Args:
+        label: makes what stands below the axis of a name; the reports have their own, `mlp.models.report_label`.
+    """
     if scale == "log":
         values = np.where(values > 0, values, np.nan)  # zeros have no place on a log axis
     depths = np.arange(values.shape[1])
@@ -111,7 +125,7 @@ def draw_lines(
         axes.plot(depths, row, color=BLUE, alpha=shade, linewidth=1, marker="." if len(names) == 1 else None)
     axes.set_yscale(scale if np.isfinite(values).any() else "linear")
     axes.set(xlabel=DEPTH + (f"\npale: epoch 1, dark: epoch {len(values)}" if darker else ""))
-    label_depths(axes, names)
+    label_depths(axes, list(map(label, names)))
     name_parts(axes, names)
     axes.grid(alpha=0.3)
 
@@ -126,7 +140,7 @@ def draw_map(axes: Axes, names: Sequence[str], values: Array, scale: str) -> Axe
     image = axes.imshow(values, aspect="auto", norm=norm, extent=extent, interpolation="nearest")
     axes.set(xlabel=DEPTH, ylabel="epoch")
     axes.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    label_depths(axes, names)
+    label_depths(axes, list(map(layer_label, names)))
     name_parts(axes, names, color="white")
     return image
 
@@ -138,12 +152,12 @@ def axis_label(statistic: str) -> str:
     return AXIS_LABELS.get(name, name) + spread + (", last batch of the epoch" if statistic.startswith("last_") else "")
 
 
-def label_depths(axes: Axes, names: Sequence[str]) -> None:
-    """Write the reports' layer labels below axes; every second, third, ... where all would be too small to read."""
+def label_depths(axes: Axes, labels: Sequence[str]) -> None:
+    """Write labels of layers below axes; every second, third, ... where all would be too small to read."""
     figure: Any = axes.figure
     inches = figure.get_figwidth() * axes.get_position().width
-    step = max(1, math.ceil(len(names) * LABEL_INCHES / inches))
-    axes.set_xticks(np.arange(0, len(names), step), [plain(report_label(name)) for name in names[::step]])
+    step = max(1, math.ceil(len(labels) * LABEL_INCHES / inches))
+    axes.set_xticks(np.arange(0, len(labels), step), list(map(plain, labels[::step])))
     axes.tick_params("x", labelsize=7, labelrotation=90)
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from mlp.losses import chance_loss
+from mlp.models import report_label
 from mlp.plotting.comparison import draw_mean_and_band, stack_rows
 from mlp.plotting.layers import axis_label, draw_lines
 from mlp.plotting.style import (
@@ -139,7 +140,8 @@ def flow_panels(tables: Mapping[str, LayerTable], title: str | None = None, *, l
     for axes, (label, table) in zip(panels, tables.items(), strict=False):
         values = table["last_mean_abs"]  # (epochs, layers)
         scale = "log" if log else "linear"
-        draw_lines(axes, table.names, values, scale, shades=[0.3 if len(values) <= 20 else 0.12] * len(values))
+        shades = [0.3 if len(values) <= 20 else 0.12] * len(values)
+        draw_lines(axes, table.names, values, scale, shades=shades, label=report_label)
         last = np.where(values[-1] > 0, values[-1], np.nan) if log else values[-1]
         axes.plot(last, color=BLACK, linewidth=1.1, marker=".", markersize=3)
         first = axes in panels[::columns]

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlp.models import report_label
+from mlp.plotting.layers import layer_label
 from mlp.plotting.style import GREY, legend_below, line_style, plain, set_title
 from mlp.typing import Array
 
@@ -84,7 +84,7 @@ def label_layers(axes: Axes, names: Sequence[str], architectures: int) -> None:
     """Write layer names above an axis of depths, where all runs have the same ones."""
     if architectures == 1:
         above = axes.secondary_xaxis("top")
-        above.set_ticks(list(np.linspace(0, 1, len(names))), [plain(report_label(name)) for name in names])
+        above.set_ticks(list(np.linspace(0, 1, len(names))), [plain(layer_label(name)) for name in names])
         above.tick_params(labelsize=6, labelrotation=60)
 
 

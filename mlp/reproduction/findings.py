@@ -25,7 +25,8 @@ from mlp.reproduction.scale import FULL, QUICK, Scale
 
 FINDINGS_NOTE = (
     "Shown: the difference is larger than two of its standard errors, as far as they come from the number of images; "
-    "how much networks scatter from seed to seed comes on top. At chance: not above it by more than that."
+    "how much networks scatter from seed to seed comes on top. At chance: not above it by more than that. Plain "
+    "networks have batch normalization in their input block alone."
 )
 COLUMNS = ["finding", "claim", "ours", "difference", "verdict"]
 

@@ -109,6 +109,11 @@ class CpuEngine(Binding):
             loss, accuracy, _ = self._forward(x, targets, training=training)
         return loss, accuracy
 
+    def memory_needed(self, shape: Shape) -> int:
+        for training in (True, False):  # the plans have their arrays; the system gives memory when these are written to
+            self.plan(shape, self.rule.flat.data.dtype, training=training)
+        return sum(memory.nbytes for memory in self.memories.values())
+
     def close(self) -> None:
         if self._team is not None:
             self._team.close()
