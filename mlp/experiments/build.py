@@ -1,7 +1,7 @@
 """From the settings of a run to its parts: batches, model, loss, learning rule and schedule."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,16 +51,19 @@ def load_images(
     return images
 
 
-def with_usual_batch(config: RunConfig, asked: Mapping[str, Any], num_images: int) -> RunConfig:
+def with_usual_batch(
+    config: RunConfig, asked: Mapping[str, Any], num_images: int, say: Callable[[str], object] = print
+) -> RunConfig:
     """Return the configuration with smaller batches where your own images are few: ten steps an epoch, if that can be.
 
     Args:
         asked: the settings that somebody asked for; a batch size among them stays. num_images: for training.
+        say: gets a line about smaller batches.
     """
     if ":" not in config.dataset or "batch_size" in asked or num_images > FEW_STEPS * config.batch_size:
         return config
     size = max(SMALLEST_BATCH, num_images // FEW_STEPS)
-    print(f"batches of {size} images, as there are only {num_images:,} to train on: --batch-size takes another number")
+    say(f"batches of {size} images, as there are only {num_images:,} to train on: --batch-size takes another number")
     return dataclasses.replace(config, batch_size=size)
 
 

@@ -24,7 +24,7 @@ from mlp.experiments.build import (
     run_title,
     with_usual_batch,
 )
-from mlp.experiments.config import RunConfig
+from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.estimate import estimate_cost
 from mlp.experiments.fine_tuning import Source, init_from, read_source, with_settings_of
 from mlp.experiments.resume import resume_run
@@ -167,6 +167,23 @@ def first_weights(
         return None, given
     source = read_source(settings["init_from"])
     return source, with_settings_of(source, settings)
+
+
+def settled(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a new run, with those that are not given and follow from its data set or from files.
+
+    A sweep knows its runs by their settings, and so has to know them before they are made.
+    """
+    whole = dict(given)
+    if given.get("init_from") is not None:
+        whole = with_settings_of(read_source(given["init_from"]), given, say=lambda line: None)
+    whole = with_dataset_settings(whole)
+    if ":" in str(whole.get("dataset")):
+        config = RunConfig(**whole)
+        train = load_images(config, None)[0]
+        whole["batch_size"] = with_usual_batch(config, given, len(train), say=lambda line: None).batch_size
+    defaults = RunConfig()
+    return {name: value for name, value in whole.items() if name in given or value != getattr(defaults, name)}
 
 
 def train_to_the_end(

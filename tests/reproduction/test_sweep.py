@@ -258,3 +258,15 @@ def test_a_sweep_with_killed_runs_and_a_killed_parent_ends_with_the_same_table(t
     assert (broken / "table.md").read_text() == (tmp_path / "whole" / "table.md").read_text()
     assert len(list(broken.glob("*/test.json"))) == 24
     assert "finished before" in out
+
+
+def test_a_sweep_knows_what_follows_from_its_data(own_images):
+    own = {"dataset": f"npz:{own_images}"}
+    (run,), _ = plan_sweep([own], {})
+    assert run.settings == {**own, "split": "stratified", "batch_size": 22}  # of 228 images, ten steps
+    (run,), _ = plan_sweep([{**own, "batch_size": 100}], {})
+    assert run.settings == {**own, "split": "stratified", "batch_size": 100}
+    (run,), _ = plan_sweep([{"dataset": "indian_pines", "model": "ssrn"}], {})
+    assert run.settings["split"] == "per_class"
+    (run,), _ = plan_sweep([{"norm": "batch"}], {})
+    assert run.settings == {"norm": "batch"}

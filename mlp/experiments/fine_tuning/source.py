@@ -14,7 +14,7 @@ A new run takes some settings from a run, because its weights mean nothing witho
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,10 +104,13 @@ def read_file(path: Path) -> Source:
     return Source(f"{path} (epoch {int(arrays['epoch'])})", section(arrays, "model/"), config, facts)
 
 
-def with_settings_of(source: Source, given: Mapping[str, Any]) -> dict[str, Any]:
+def with_settings_of(source: Source, given: Mapping[str, Any], say: Callable[[str], object] = print) -> dict[str, Any]:
     """Return the settings of a run that begins with the weights of `source`, given those that were asked for.
 
-    See the top of this file; a line is printed about what is taken.
+    See the top of this file.
+
+    Args:
+        say: gets a line about what is taken.
     """
     config = source.config
     if config is None:
@@ -117,9 +120,9 @@ def with_settings_of(source: Source, given: Mapping[str, Any]) -> dict[str, Any]
     defaults = RunConfig()
     shown = [f"{name} {value}" for name, value in taken.items() if name == "model" or value != getattr(defaults, name)]
     if shown:
-        print(f"settings of {source.name}: {', '.join(shown)}")
+        say(f"settings of {source.name}: {', '.join(shown)}")
     if given.get("normalization", config.normalization) != config.normalization:
-        print(
+        say(
             f"note: {source.name} learned from images with the normalization {config.normalization}, and now they "
             f"come with {given['normalization']}: without that flag, they would come as before"
         )

@@ -18,6 +18,7 @@ from typing import Any
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig, flag_of, kind_of
 from mlp.experiments.naming import name_of
+from mlp.experiments.run import settled
 from mlp.reproduction.index import PlannedRun, each_once
 from mlp.rng import generator
 
@@ -130,12 +131,13 @@ def plan_sweep(settings: Sequence[Mapping[str, Any]], values: Values) -> tuple[l
         seed = {name: spelled.pop(name) for name in ("seed",) if name in spelled}
         name = name_of({**spelled, **switches, **seed})
         try:
-            RunConfig(**one)
+            whole = settled(one)
+            RunConfig(**whole)
         except ConfigurationError as error:
             problem = error
             left_out.append(f"left out: {name}: {error}")
             continue
-        runs.append(PlannedRun(name, dict(one), ["the sweep"]))
+        runs.append(PlannedRun(name, whole, ["the sweep"]))
     if not runs and problem is not None:
         raise problem
     return each_once(runs), left_out
