@@ -52,11 +52,15 @@ __all__ = [
     "training",
 ]
 
+OTHER_NAMES = {"nn": "mlp.layers", "optim": "mlp.learning_rules", "lr_scheduler": "mlp.schedulers"}
 FUNCTIONS = {"init_from": "mlp.experiments.fine_tuning", "load_run": "mlp.experiments.loading"}
 
 
 def __getattr__(name: str) -> Any:
     """Load a part of the package when it is asked for (PEP 562)."""
+    if name in OTHER_NAMES:
+        names_elsewhere = import_module(f"{__name__}.checks").names_elsewhere
+        return names_elsewhere(__name__, OTHER_NAMES)(name)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in FUNCTIONS:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mlp
-from mlp.errors import ConfigurationError, OtherNameError, ShapeError
+from mlp.errors import ConfigurationError, MlpError, OtherNameError, ShapeError
 from mlp.layers import Affine, Conv2d, Sequential
 
 
@@ -44,6 +44,31 @@ def test_the_names_that_are_said_exist():
             place = mlp if name.startswith("mlp.") else part
             for word in name.removeprefix("mlp.").split("."):
                 place = getattr(place, word)
+
+
+@pytest.mark.parametrize(("name", "ours"), [("nn", "mlp.layers"), ("optim", "mlp.learning_rules")])
+def test_rooms_of_another_library_are_answered(name, ours):
+    with pytest.raises(OtherNameError, match=f"mlp has no {name}: write {ours}"):
+        getattr(mlp, name)
+
+
+def test_classes_in_place_of_objects_and_arrays_in_place_of_sets():
+    model, loss = Sequential(Affine(2, 3)), mlp.losses.SoftmaxCrossEntropy
+    with pytest.raises(ConfigurationError, match=r"the learning rule must be made first: write Adam\(\), not Adam"):
+        mlp.training.Trainer(model, loss(), mlp.learning_rules.Adam)
+    with pytest.raises(ConfigurationError, match=r"the loss must be made first: write SoftmaxCrossEntropy\(\)"):
+        mlp.training.Trainer(model, loss, mlp.learning_rules.Adam())
+    with pytest.raises(
+        ConfigurationError, match=r"batches are made of an ImageSet, got ndarray: write mlp.data.ImageSet"
+    ):
+        mlp.data.Batches(np.zeros((4, 8, 8, 3), np.uint8), 2)
+
+
+def test_load_dataset_in_python_advises_no_flags(tmp_path):
+    for name in ("cifar100", "mnist", "indian_pines", "folder:nowhere", "npz:nowhere.npz"):
+        with pytest.raises(MlpError) as caught:
+            mlp.data.load_dataset(name, tmp_path)
+        assert "--" not in str(caught.value)
 
 
 def test_layers_and_losses_are_not_called():

@@ -46,6 +46,11 @@ class Batches:
         if batch_size < 1:
             raise ConfigurationError(f"batch_size must be at least 1, got {batch_size}")
         check_normalization(normalization)
+        if not isinstance(image_set, ImageSet):
+            raise ConfigurationError(
+                f"batches are made of an ImageSet, got {type(image_set).__name__}: write mlp.data.ImageSet(images, "
+                "labels, class_names), with bytes (N, H, W, C) and class numbers (N,)"
+            )
         if len(image_set) == 0:
             raise DataError("batches need at least one image, got an empty set")
         if augment and image_set.images.dtype != np.uint8:

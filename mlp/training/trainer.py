@@ -51,6 +51,9 @@ class Trainer(TrainingState):
         threads: int | None = None,
         precision: str = "float32",
     ) -> None:
+        for what, part in (("model", model), ("loss", loss), ("learning rule", rule)):
+            if isinstance(part, type):
+                raise ConfigurationError(f"the {what} must be made first: write {part.__name__}(), not {part.__name__}")
         parameters = model.parameters()
         if not parameters:
             raise ConfigurationError("the model has no parameters, so there is nothing to train")
