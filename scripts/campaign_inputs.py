@@ -27,6 +27,7 @@ from mlp.data import load_cifar10, load_cifar100, load_folder, load_indian_pines
 from mlp.data.formats.mnist import COURSE_FILES, IDX_FILES
 from mlp.diagnostics.smoothness import SmoothnessRecord
 from mlp.experiments.comparison import read_run
+from mlp.experiments.fine_tuning import init_from
 from mlp.experiments.images import read_picture
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.own_model import build_own_model
@@ -35,6 +36,7 @@ from mlp.experiments.probes.stored import read_landscape
 from mlp.files import write_arrays, write_json
 from mlp.interop import load_safetensors, save_safetensors
 from mlp.layers import Affine, BatchNorm, Sequential
+from mlp.models import vgg
 from mlp.reproduction.work import read_planned
 from mlp.training.attempts import read_attempts
 
@@ -202,7 +204,7 @@ def read_words(folder: Path) -> None:
 
 
 def run_kinds() -> dict[str, Kind]:
-    """Return the kinds of files of a run: it is compared, evaluated and continued."""
+    """Return the kinds of files of a run: it is compared, evaluated, continued and begun with."""
 
     def resume(root: Path) -> None:
         with chdir(root):
@@ -215,7 +217,10 @@ def run_kinds() -> dict[str, Kind]:
     def compare(root: Path) -> None:
         read_run(root / "run"), read_attempts(root / "run")
 
-    return {name: Kind("run", f"run/{name}", (compare, evaluate, resume)) for name in RUN_FILES}
+    def begin_with(root: Path) -> None:
+        init_from(vgg(8, filters=2, num_classes=3), root / "run")
+
+    return {name: Kind("run", f"run/{name}", (compare, evaluate, resume, begin_with)) for name in RUN_FILES}
 
 
 def data_kinds() -> dict[str, Kind]:
@@ -252,8 +257,11 @@ def other_kinds() -> dict[str, Kind]:
     def build(root: Path) -> None:
         build_own_model(f"{root / 'net.py'}:model", 3, (8, 8, 3), 0, np.dtype("float32"), trust_code=True)
 
+    def begin_with(file: str) -> Callable[[Path], Any]:
+        return lambda root: init_from(small_model(), root / file)
+
     kinds = {
-        "kept weights": Kind("others", "epoch-0001.npz", (kept_weights,)),
+        "kept weights": Kind("others", "epoch-0001.npz", (kept_weights, begin_with("epoch-0001.npz"))),
         "landscape": Kind("others", "landscape.npz", (lambda root: read_landscape(root / "landscape.npz"),)),
         "smoothness": Kind("others", "smoothness.npz", (SmoothnessRecord.read,)),
         "plan": Kind("others", "planned.tsv", (read_planned,)),
@@ -262,7 +270,8 @@ def other_kinds() -> dict[str, Kind]:
     }
     if importlib.util.find_spec("safetensors"):
         load = partial(load_safetensors, small_model())
-        kinds["safetensors"] = Kind("others", "weights.safetensors", (lambda root: load(root / "weights.safetensors"),))
+        file = "weights.safetensors"
+        kinds["safetensors"] = Kind("others", file, (lambda root: load(root / file), begin_with(file)))
     return kinds
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.loading import checkpoint_path
+from mlp.experiments.resume import check_predictions
 from mlp.experiments.run_folder import Facts, RunFolder
 from mlp.files import named_path
 from mlp.files.stored import damaged, read_arrays
@@ -82,6 +83,7 @@ def read_source(path: PathLike) -> Source:
         if weights.suffix == ".safetensors":
             return Source(str(where), read_safetensors(weights), config, facts, as_in_torch=True)
         arrays = read_checkpoint(weights)
+        check_predictions(folder, stored_settings(weights, arrays), config, facts)
         return Source(f"{where} (epoch {int(arrays['epoch'])})", section(arrays, "model/"), config, facts)
     return read_file(where)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlp.backend import get_array_module
-from mlp.errors import CheckpointError
+from mlp.errors import CheckpointError, excerpt
 from mlp.experiments.fine_tuning.source import Source, read_source
 from mlp.interop import VARIANCE, torch_names, what_is_wrong, without_prefixes
 from mlp.layers import Layer
@@ -70,7 +70,9 @@ class Taken:
             lines.append(f"  and {len(self.anew) - MOST_SHOWN} more layers begin anew")
         if self.left:
             more = f" and {len(self.left) - MOST_SHOWN} more" if len(self.left) > MOST_SHOWN else ""
-            lines.append(f"  not used: {', '.join(self.left[:MOST_SHOWN])}{more}: the network has no such layers")
+            lines.append(
+                f"  not used: {excerpt(', '.join(self.left[:MOST_SHOWN]))}{more}: the network has no such layers"
+            )
         return "\n".join(lines)
 
 
@@ -171,7 +173,7 @@ def check_values(slots: Sequence[Slot], source: Source) -> None:
 def nothing_fits(taken: Taken) -> str:
     """Return the message for a source of which no layer fits."""
     path, why = next(iter(taken.anew.items()))
-    there = ", ".join(list(taken.source.arrays)[:3]) or "nothing"
+    there = excerpt(", ".join(list(taken.source.arrays)[:3])) or "nothing"
     return (
         f"nothing in {taken.source.name} fits this network: it holds {there} ...; of the network's layers, "
         f"{path or 'the first'} cannot take it ({why}). Weights fit where names and shapes are the same: --model and "
