@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument
-from mlp.diagnostics import check_layer, check_loss, check_model
+from mlp.diagnostics import check_layer, check_loss, check_model, check_rule
 from mlp.diagnostics.class_report.results import write_report
 from mlp.diagnostics.class_report.submissions import Outcome, Task, run_all
 from mlp.diagnostics.gradients.layer_cases import CASES, LayerCase
 from mlp.diagnostics.gradients.own_file import check_file
 from mlp.diagnostics.gradients.report import GradientReport
+from mlp.learning_rules import RULES
 from mlp.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from mlp.models import vgg
 from mlp.rng import generator
@@ -58,7 +59,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 def checks_of_everything(seed: int) -> dict[str, Callable[[], GradientReport]]:
-    """Return {label: check} for all layers, losses and a few networks."""
+    """Return {label: check} for all layers, losses and learning rules, and a few networks."""
     checks: dict[str, Callable[[], GradientReport]] = {case.label: partial(check_case, case, seed) for case in CASES}
     numbers = generator(seed, "probe").random((5, 7))  # targets between 0 and 1
     losses: list[tuple[str, Loss, Array | None]] = [
@@ -69,6 +70,8 @@ def checks_of_everything(seed: int) -> dict[str, Callable[[], GradientReport]]:
     ]
     for label, loss, targets in losses:
         checks[label] = partial(check_loss, loss, (5, 7), targets, seed=seed)
+    for kind in RULES.values():
+        checks[kind.__name__] = partial(check_rule, kind(), seed=seed)
     for label, keywords in NETWORKS.items():
         checks[label] = partial(check_network, keywords, seed)
     return checks
@@ -93,8 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--input-shape is one word: commas without spaces, --input-shape 4,6,6,3")
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    if options.seed < 0:
-        parser.error(f"--seed must be 0 or greater, got {options.seed}")
+    if options.seed < 0 or options.seeds < 1:
+        parser.error(f"--seed must be 0 or greater and --seeds 1 or greater, got {options.seed} and {options.seeds}")
     if options.class_report:
         return report_class(parser, options)
     if len(options.targets) > 1:
@@ -105,11 +108,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(
             "--args and --input-shape belong to a class of your own: check_gradients.py FILE.py:NAME --args ..."
         )
-    checks = checks_of_everything(options.seed)
-    checks = {label: check for label, check in checks.items() if options.only.lower() in label.lower()}
+    seeds = range(options.seed, options.seed + options.seeds)
+    checks = {
+        label: [partial(one_of, label, seed) for seed in seeds]
+        for label in checks_of_everything(options.seed)
+        if options.only.lower() in label.lower()
+    }
     if not checks:
         parser.error(f"no check has {options.only!r} in its label")
     return run_checks(checks, details=options.details)
+
+
+def one_of(label: str, seed: int) -> GradientReport:
+    """Return the report of one check at a seed."""
+    return checks_of_everything(seed)[label]()
 
 
 def make_check_parser() -> CommandLine:
@@ -120,31 +132,41 @@ def make_check_parser() -> CommandLine:
         "--input-shape", type=shape_of, metavar="N,..", help="with the batch first: 4,6,6,3 (default: found by trying)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the random points that are checked (default 0)")
+    parser.add_argument(
+        "--seeds", type=int, default=1, metavar="N", help="check all of mlp at N seeds, from --seed on (default 1)"
+    )
     parser.add_argument("--only", default="", metavar="TEXT", help="only checks with TEXT in the label (Conv2d)")
     parser.add_argument("--details", action="store_true", help="print the error of every array, not only of failures")
     add_class_options(parser)
     return parser
 
 
-def run_checks(checks: Mapping[str, Callable[[], GradientReport]], *, details: bool) -> int:
-    """Run checks and print a line for each, and their reports with `details` or where they fail; return the status."""
+def run_checks(checks: Mapping[str, Sequence[Callable[[], GradientReport]]], *, details: bool) -> int:
+    """Run checks, each at several seeds, and print a line for each; return the status.
+
+    The line has the worst errors of all seeds. Reports follow with `details` or where a check fails.
+    """
     start = time.perf_counter()
     print(f"{'layer, loss or network':30}  {'training':>9}  {'evaluation':>10}")
-    reports = {}
-    for label, check in checks.items():
-        report = reports[label] = check()
-        modes = {row.mode for row in report.rows}
-        training = worst_in(report, "loss" if modes == {"loss"} else "training")
-        evaluation = worst_in(report, "evaluation")
-        print(f"{label:30}  {training:>9}  {evaluation:>10}  {'ok' if report.passed else 'FAILED'}", flush=True)
-        if details or not report.passed:
+    errors, failed, alarms, runs = {}, [], 0, 0
+    for label, at_seeds in checks.items():
+        reports = [check() for check in at_seeds]
+        wrong = [report for report in reports if not report.passed]
+        worst = max(reports, key=lambda report: report.worst)
+        modes = {row.mode for row in worst.rows}
+        training = worst_in(worst, next(iter(modes)) if modes in ({"loss"}, {"rule"}) else "training")
+        evaluation = worst_in(worst, "evaluation")
+        print(f"{label:30}  {training:>9}  {evaluation:>10}  {'FAILED' if wrong else 'ok'}", flush=True)
+        errors[label] = worst.worst
+        failed += [label] if wrong else []
+        alarms, runs = alarms + len(wrong), runs + len(reports)
+        for report in wrong or ([worst] if details else []):
             print(f"\n{report}\n")
 
-    failed = [label for label, report in reports.items() if not report.passed]
-    worst = max(reports, key=lambda label: reports[label].worst)
+    label = max(errors, key=lambda label: errors[label])
     seconds = time.perf_counter() - start
-    print(f"Worst error {reports[worst].worst:.1e} ({worst}); {len(reports)} checks in {seconds:.0f} s, ", end="")
-    print(f"FAILED: {', '.join(failed)}" if failed else "all passed.")
+    print(f"Worst error {errors[label]:.1e} ({label}); {runs} checks in {seconds:.0f} s, ", end="")
+    print(f"{alarms} FAILED: {', '.join(failed)}" if failed else "all passed.")
     return 1 if failed else 0
 
 

@@ -705,7 +705,7 @@ class CERight(Loss):
 class CECourse:
     def __call__(self, outputs, targets):
         p = softmax(outputs)
-        return -np.mean(np.log(p[np.arange(len(targets)), targets]))
+        return -np.mean(np.log(p[np.arange(len(targets)), targets] + 1e-12))
 
     def grad(self, outputs, targets):
         p = softmax(outputs)
@@ -781,7 +781,7 @@ class HingeRight(Loss):
 class FocalLike(Loss):
     def forward(self, z, t):
         p = softmax(z)
-        q = p[np.arange(len(t)), t]
+        q = p[np.arange(len(t)), t] + 1e-12
         self._kept = (p, q, t)
         return float((-((1 - q) ** 2) * np.log(q)).mean())
 

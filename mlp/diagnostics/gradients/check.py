@@ -19,7 +19,16 @@ from typing import Any
 
 from numpy.random import Generator
 
-from mlp.diagnostics.gradients.diagnoses import MOST, Diagnosis, Point, diagnose_gradients, last_resort, merged
+from mlp.diagnostics.gradients.diagnoses import (
+    GENERAL,
+    MOST,
+    UNCERTAIN,
+    Diagnosis,
+    Point,
+    diagnose_gradients,
+    last_resort,
+    merged,
+)
 from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import wrong_statistics
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
@@ -28,6 +37,7 @@ from mlp.diagnostics.gradients.losses.check import loss_findings
 from mlp.diagnostics.gradients.probes.float32 import ROUNDED, becomes_float64, in_float64, needs_float64
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes, random_probe
+from mlp.diagnostics.gradients.repairs.wrong_line import wrong_line
 from mlp.diagnostics.gradients.report import Findings, GradientReport, fault
 from mlp.diagnostics.gradients.styles.adapters import adapt
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
@@ -207,7 +217,12 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
         if not inside and not layers:
             known = wrong_forward(setting.layer, setting.input_shape, setting.seed)
             diagnoses += [one for one in known if one.mode != "remark"]
-        diagnoses += inside or diagnose_gradients(wrong) or ([wiring(wrong[0])] if layers else last_resort(points))
+        likely = inside or diagnose_gradients(wrong)
+        if not likely or (not inside and likely[0].name in (*GENERAL, *UNCERTAIN)):
+            likely = [*wrong_line(wrong), *likely]
+        diagnoses += likely
+        if not diagnoses:
+            diagnoses += [wiring(wrong[0])] if layers else last_resort(points)
     return diagnoses
 
 

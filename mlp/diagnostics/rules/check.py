@@ -12,52 +12,64 @@ as well, see `protocols`.
 
 import copy
 import inspect
-import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
-from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
-from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault
-from mlp.diagnostics.rules.faults import ANY_RULE, FAMILIES, faults_of
-from mlp.diagnostics.rules.formulas import FORMULAS, Settings, Walk, all_weights
-from mlp.diagnostics.rules.protocols import stepper
-from mlp.diagnostics.rules.settings import ALIASES, EPS, name_of_formula, read_settings
+from mlp.diagnostics.gradients.diagnoses.exceptions import SHAPE_WORDS, place_of
+from mlp.diagnostics.gradients.repairs.sources import Source
+from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of, repairs
+from mlp.diagnostics.gradients.report import Findings, GradientReport, GradientRow, compared, fault
+from mlp.diagnostics.rules.courses import ARRAYS, OTHER_SHAPES, SHAPES, Course, Trail, course_of, walk_of
+from mlp.diagnostics.rules.explanations import explained, smallest
+from mlp.diagnostics.rules.faults import FAMILIES
+from mlp.diagnostics.rules.formulas import FORMULAS, Walk
+from mlp.diagnostics.rules.protocols import UPDATES
+from mlp.diagnostics.rules.settings import EPS, name_of_formula, read_settings
 from mlp.diagnostics.rules.variants import legal_forms, literal_settings
 from mlp.errors import ConfigurationError
-from mlp.layers.machinery.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
-from mlp.rng import generator
-from mlp.typing import Array
+from mlp.typing import Array, Shape
 
-STEPS = 6
-UNKNOWN_EPS = 1e-4  # how much a small eps that is not an attribute of the rule may change the steps
+UNKNOWN_EPS = 1e-4  # how much a small eps that is no attribute of the rule may change the steps
+DIVIDES = ("adam", "rmsprop", "adagrad", "nadam", "adadelta")
 
 
 @dataclass(frozen=True)
-class Course:
-    """What all walks of a check share: the weights at the start, gradients, learning rates, settings."""
+class Subject:
+    """What is checked: the rule as it was given, its formula, the seed, what is known of its settings."""
 
-    start: Sequence[Array]
-    gradients: Sequence[Sequence[Array]]
-    rates: Sequence[float]
-    settings: Settings
-    decays: Sequence[bool]  # whether each parameter decays
+    rule: Any
+    formula: str
+    seed: int
+    given: dict[str, float]
+    tolerance: float
 
-    @property
-    def origin(self) -> Array:
-        return np.concatenate([w.ravel() for w in self.start])
+    def trail(self, seed: int, shapes: Sequence[Shape] = SHAPES, *, own_eps: bool = False) -> tuple[Trail, Findings]:
+        """Return how a fresh copy of the rule walks; eps is made large, so that it shows, or stays its own."""
+        rule = copy.deepcopy(self.rule)
+        s, _ = read_settings(rule, {} if own_eps else self.given, keep_eps=own_eps)
+        course = course_of(rule, s, seed, shapes)
+        moved, found = walk_of(rule, course)
+        return Trail(course, moved), found
 
-    def walked(self, walk: Walk, **changed: float) -> Array:
-        """Return how far all weights have moved after each step, (steps, weights)."""
-        s = {**self.settings, **changed}
-        bare = {**s, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
-        mine = [s if decays else bare for decays in self.decays]
-        rates = [s["learning_rate"]] * len(self.rates) if changed.get("learning_rate") else self.rates
-        return all_weights(walk, self.start, self.gradients, rates, mine) - self.origin
+    def trails(self, first: Trail, *, own_eps: bool = False) -> list[Trail]:
+        """Return a trail and a second one, of arrays of other shapes, if the rule can walk there."""
+        try:
+            return [first, self.trail(self.seed + 1, OTHER_SHAPES, own_eps=own_eps)[0]]
+        except OWN_ERRORS:
+            return [first]
+
+    def somewhere(self, shapes: tuple[Shape, ...]) -> Trail | None:
+        """Return the trail for arrays of some shapes, or None if the rule cannot walk there."""
+        try:
+            return self.trail(self.seed, shapes)[0]
+        except OWN_ERRORS:
+            return None
 
 
 def check_rule(
@@ -88,19 +100,19 @@ def check_rule(
         if getattr(rule, clip, None) is not None:
             setattr(rule, clip, None)
             found += Findings(remarks=(f"checked without {clip}: the formula is that of the rule alone.",))
-    plain = copy.deepcopy(rule)
-    s, exact = read_settings(rule, settings)
-    if not exact and formula in ("adam", "rmsprop", "adagrad"):
+    _, exact = read_settings(copy.deepcopy(rule), settings)
+    if not exact and formula in DIVIDES:
         tolerance = max(tolerance, UNKNOWN_EPS)
-    course = course_of(rule, s, seed)
+    subject = Subject(rule, formula, seed, settings, tolerance)
     try:
-        moved, more = walk_of(rule, course)
-        found += more + steps_of(moved, formula, course, (rule, plain, seed), tolerance)
+        trail, more = subject.trail(seed)
+        found += more + steps_of(trail, subject)
+        if found.passed and formula in DIVIDES:
+            found += zero_gradients(subject)
     except ConfigurationError:
         raise
     except OWN_ERRORS as error:
-        note = f"the rule raised {type(error).__name__}: {error}"
-        found += fault(Diagnosis("exception", "weights", "rule", note, place_of(error)), (), note, error)
+        found += raised(error, subject)
     return GradientReport(
         f"{name} against {formula}",
         tolerance,
@@ -112,184 +124,113 @@ def check_rule(
     )
 
 
-def course_of(rule: Any, s: Settings, seed: int) -> Course:
-    """Return the course of a check."""
-    rng = generator(seed, "probe", "rule")
-    start = [rng.standard_normal((2, 3)), rng.standard_normal(4)]
-    gradients = [[rng.standard_normal(w.shape) for w in start] for _ in range(STEPS)]
-    rates = [s["learning_rate"] * (1.0 if t < STEPS // 2 else 0.5) for t in range(STEPS)]
-    spared = getattr(rule, "no_decay", None)
-    decays = [not (spared and re.search(spared, name)) for name in ("0.weight", "0.bias")]
-    return Course(start, gradients, rates, s, decays)
-
-
-def walk_of(rule: Any, course: Course) -> tuple[Array, Findings]:
-    """Let the rule walk; return how far all weights have moved after each step, (steps, weights), and faults."""
-    names = ("0.weight", "0.bias")
-    parameters = [Parameter(w.copy(), name) for w, name in zip(course.start, names, strict=True)]
-    now = [course.rates[0]]
-    attributes = [name for name in ALIASES["learning_rate"] if hasattr(rule, name)] or ["learning_rate"]
-    step = stepper(rule, parameters, lambda: now[0])
-    trail, changed = [], False
-    for rate, grads in zip(course.rates, course.gradients, strict=True):
-        now[0] = rate
-        if not inspect.isfunction(rule):
-            for attribute in attributes:
-                setattr(rule, attribute, rate)
-        for parameter, grad in zip(parameters, grads, strict=True):
-            parameter.grad = grad.copy()
-        step()
-        changed |= any(not np.array_equal(p.grad, g) for p, g in zip(parameters, grads, strict=True))
-        trail.append(np.concatenate([parameter.data.ravel() for parameter in parameters]))
-    found = Findings()
-    if changed:
-        note = "the rule changes the gradients in place"
-        text = f"{note}: hooks still read them; use a copy"
-        found = fault(Diagnosis("gradients changed", "gradients", "rule", text), (), note)
-    return np.stack(trail) - course.origin, found
-
-
-def steps_of(moved: Array, formula: str, course: Course, rules: tuple[Any, Any, int], tolerance: float) -> Findings:
-    """Return a row for each step, compared with the formula or a legal form of it, and what is wrong if none fits.
-
-    Args:
-        rules: the rule that walked, one as it was given, and the seed.
-    """
-    right, remarks = course.walked(Walk(FAMILIES[formula])), tuple[str, ...]()
+def steps_of(trail: Trail, subject: Subject) -> Findings:
+    """Return a row for each step, compared with the formula or a legal form of it, and what is wrong if none fits."""
+    formula, tolerance, moved = subject.formula, subject.tolerance, trail.moved
+    right, remarks = trail.course.walked(Walk(FAMILIES[formula])), tuple[str, ...]()
     if not distance(moved, right) < tolerance:
         for text, walk, changed in (
             *legal_forms(formula),
-            *literal_settings(formula, moved, course.gradients, with_rate=inspect.isfunction(rules[0])),
+            *literal_settings(formula, moved, trail.course.gradients, with_rate=inspect.isfunction(subject.rule)),
         ):
-            legal = course.walked(walk, **changed)
+            legal = trail.course.walked(walk, **changed)
             if distance(moved, legal) < max(tolerance, UNKNOWN_EPS if changed else 0.0):
                 right, remarks = legal, (text,)
                 break
         else:
-            return wrong_steps(moved, formula, course, rules, tolerance)
-    loose = max(tolerance, UNKNOWN_EPS if remarks else 0.0)
-    rows = tuple(compared(("rule", f"step {t + 1}"), moved[t], right[t], (0.0, loose)) for t in range(len(moved)))
-    return Findings(rows, remarks=remarks)
+            return wrong_steps(trail, subject)
+    return Findings(step_rows(moved, right, max(tolerance, UNKNOWN_EPS if remarks else 0.0)), remarks=remarks)
 
 
-def wrong_steps(moved: Array, formula: str, course: Course, rules: tuple[Any, Any, int], tolerance: float) -> Findings:
+def step_rows(moved: Array, right: Array, tolerance: float) -> tuple[GradientRow, ...]:
+    """Return a row for each step."""
+    return tuple(compared(("rule", f"step {t + 1}"), moved[t], right[t], (0.0, tolerance)) for t in range(len(moved)))
+
+
+def wrong_steps(trail: Trail, subject: Subject) -> Findings:
     """Return the rows of wrong steps and their diagnoses; or a pass with the own eps, if it is a number inside."""
-    rule, plain, seed = rules
-    right = course.walked(Walk(FORMULAS[formula]))
-    rows = tuple(compared(("rule", f"step {t + 1}"), moved[t], right[t], (0.0, tolerance)) for t in range(len(moved)))
-    found = list(explained(moved, formula, course, tolerance))
-    if not found and course.settings["eps"] == EPS and formula in ("adam", "rmsprop", "adagrad"):
-        s, _ = read_settings(plain, {}, keep_eps=True)
-        own = course_of(plain, s, seed)
-        steps, _ = walk_of(plain, own)
-        if distance(steps, own.walked(Walk(FORMULAS[formula]))) < UNKNOWN_EPS:
-            remark = "eps stands in it as a number: the attribute of that name is not used."
-            right = own.walked(Walk(FORMULAS[formula]))
-            rows = tuple(
-                compared(("rule", f"step {t + 1}"), steps[t], right[t], (0.0, UNKNOWN_EPS)) for t in range(len(moved))
-            )
-            return Findings(rows, remarks=(remark,))
-        found = list(explained(steps, formula, own, UNKNOWN_EPS))
-    return Findings(rows, tuple(found or [unknown(rows, moved, right)]))
+    formula, tolerance = subject.formula, subject.tolerance
+    right = trail.course.walked(Walk(FORMULAS[formula]))
+    rows = step_rows(trail.moved, right, tolerance)
+    large_eps = trail.course.settings["eps"] == EPS and formula in DIVIDES
+    own, _ = subject.trail(subject.seed, own_eps=True) if large_eps else (trail, Findings())
+    its = own.course.walked(Walk(FORMULAS[formula]))
+    if large_eps and distance(own.moved, its) < UNKNOWN_EPS and not eps_shows(trail.moved, own.moved):
+        remark = "eps stands in it as a number: the attribute of that name is not used."
+        return Findings(step_rows(own.moved, its, UNKNOWN_EPS), remarks=(remark,))
+    found = explained(subject.trails(trail), formula, tolerance)
+    if not found and large_eps:
+        found = explained(subject.trails(own, own_eps=True), formula, UNKNOWN_EPS)
+    found = found or list(line_of_rule(subject))
+    return Findings(rows, tuple(found or [unknown(rows, trail.moved, right, subject)]))
 
 
-def explained(moved: Array, formula: str, course: Course, tolerance: float) -> Iterator[Diagnosis]:
-    """Yield the faults that lead to the same weights: single ones, then other rules, then pairs of faults."""
-    right = course.walked(Walk(FAMILIES[formula]))
-    if not moved.any():
-        text = (
-            "the weights never move: w = w - h g makes a new array for a local name, and the weights stay as they are; "
-            "change them in place, w -= h g, or return the new ones"
-        )
-        yield Diagnosis("weights never move", "weights", "rule", text)
+def line_of_rule(subject: Subject) -> Iterator[Diagnosis]:
+    """Yield the change of one line of the rule that makes all steps right, on two courses."""
+    if inspect.isfunction(subject.rule):
         return
-    plain = Walk(FAMILIES[formula])
 
-    def matches(candidates: Iterator[tuple[str, str, Callable[[], Array]]]) -> Iterator[Diagnosis]:
-        for name, sentence, walk in candidates:
-            wrong = walk()
-            error = distance(moved, wrong)
-            if error < tolerance and distance(wrong, right) > 10.0 * tolerance:
-                evidence = f"error {distance(moved, right):.1e} against the formula, {error:.0e} against this one"
-                yield Diagnosis(name, "weights", "rule", sentence, evidence)
+    def right(source: Source, function: FunctionType) -> bool:
+        for seed, shapes in ((subject.seed, SHAPES), (subject.seed + 1, OTHER_SHAPES)):
+            rule = copy.deepcopy(subject.rule)
+            with replace(source, owner=rule).replaced(function):
+                s, _ = read_settings(rule, subject.given)
+                course = course_of(rule, s, seed, shapes)
+                moved, _ = walk_of(rule, course)
+            if not distance(moved, course.walked(Walk(FAMILIES[subject.formula]))) < max(
+                subject.tolerance, UNKNOWN_EPS
+            ):
+                return False
+        return True
 
-    single = list(
-        matches((one.name, one.sentence, lambda one=one: course.walked(one.of(plain))) for one in faults_of(formula))  # type: ignore[misc]
-    )
-    if single:
-        yield from single
+    names = [name for name in ("change", "update_params", *UPDATES) if callable(getattr(subject.rule, name, None))]
+    for _, edit, _ in repairs(subject.rule, names, None, right):
+        yield diagnosis_of(edit, "weights", "rule")
         return
-    for text, walk, changed in legal_forms(formula):  # the same faults around another form of the rule
-        for one in ANY_RULE[:5]:
-            if distance(moved, course.walked(one.of(walk), **changed)) < tolerance:
-                yield Diagnosis(one.name, "weights", "rule", one.sentence, f"in the form in which {text.rstrip('.')}")
-                return
-    others = [
-        (
-            "another rule",
-            f"these are the steps of {name}, not of {formula}",
-            lambda other=other: course.walked(Walk(other)),
-        )
-        for name, other in FAMILIES.items()
-    ]
-    found = [*matches(iter(others)), *hidden_decay(moved, course, formula, tolerance), *scaled(moved, course, formula)]
-    if not found:
-        pairs = faults_of(formula, pairs=True)
-        found = list(matches((one.name, one.sentence, lambda one=one: course.walked(one.of(plain))) for one in pairs))  # type: ignore[misc]
-    yield from found[:1]
 
 
-def hidden_decay(moved: Array, course: Course, formula: str, tolerance: float) -> Iterator[Diagnosis]:
-    """A decay of the weights that no setting speaks of: its rate is read off the first step."""
-    right = course.walked(Walk(FAMILIES[formula]))
-    h, w = course.rates[0], course.origin
-    rate = -float(((moved[0] - right[0]) * w).sum()) / (h * float((w * w).sum()))
-    for name, key in (("coupled", "weight_decay"), ("decoupled", "decoupled_weight_decay")):
-        if abs(rate) > 1e-9 and distance(moved, course.walked(Walk(FAMILIES[formula]), **{key: rate})) < tolerance:
-            text = (
-                f"a weight decay of {rate:.4g} is inside ({name}: a penalty on the weights), which no setting speaks of"
-            )
-            yield Diagnosis("hidden weight decay", "weights", "rule", text)
-            return
+def eps_shows(large: Array, own: Array) -> bool:
+    """Return whether the attribute eps has an effect: the same walk with a large one and with the rule's own."""
+    return distance(large, own) > UNKNOWN_EPS
 
 
-def scaled(moved: Array, course: Course, formula: str) -> Iterator[Diagnosis]:
-    """All steps are one number times those of the formula."""
-    right = course.walked(Walk(FAMILIES[formula]))
-    ends = np.cumsum([w.size for w in course.start])[:-1]
-    shares = [
-        float((a * b).sum() / (b * b).sum())
-        for a, b in zip(np.split(moved, ends, axis=1), np.split(right, ends, axis=1), strict=True)
-    ]
-    each = np.repeat(shares, [w.size for w in course.start])
-    divided = all(abs(f * w.size - 1.0) < 1e-6 for f, w in zip(shares, course.start, strict=True))
-    if divided and distance(moved, each * right) < 1e-9:
-        text = (
-            "the steps of each array are divided by the number of its weights: a mean stands where the gradient belongs"
-        )
-        yield Diagnosis("factor", "weights", "rule", text)
-        return
-    f = float((moved * right).sum()) / float((right * right).sum())
-    if distance(moved, f * right) > 1e-9:
-        return
-    sizes = {w.size: "the number of weights of an array" for w in course.start} | {course.origin.size: "all weights"}
-    words = {1.0 / size: f"divided by {size}, {text}" for size, text in sizes.items()}
-    for name in ("momentum", "beta1", "beta2", "decay"):
-        value = course.settings[name]
-        words |= {1.0 - value: f"multiplied by 1 - {name}", value: f"multiplied by {name}"}
-        words |= {1.0 / (1.0 - value): f"divided by 1 - {name}", 1.0 / value: f"divided by {name}"}
-    how = next((text for size, text in words.items() if abs(abs(f) - size) < 1e-6 * size), "")
-    yield Diagnosis(
-        "factor", "weights", "rule", f"all steps are {f:.5g} times those of the formula{how and ', ' + how}"
-    )
-
-
-def unknown(rows: Sequence[Any], moved: Array, right: Array) -> Diagnosis:
-    """Return the diagnosis that is left: which step is the first to go wrong, and its worst weight."""
+def unknown(rows: Sequence[GradientRow], moved: Array, right: Array, subject: Subject) -> Diagnosis:
+    """Return the diagnosis that is left: which step is the first to go wrong, its worst weight, the smallest arrays."""
     t = next(i for i, row in enumerate(rows) if not row.passed)
     text = "no known fault leads to these weights: look at what is remembered, and when it is brought up to date"
     if t == 0:
         text = "the first step is wrong already, where nothing is remembered yet: look at the formula itself"
-    worst = int(np.abs(moved[t] - right[t]).argmax())
+    worst = int(np.nan_to_num(np.abs(moved[t] - right[t]), nan=np.inf).argmax())
     numbers = f"weight {worst} moved by {moved[t][worst]:.5g}, and by {right[t][worst]:.5g} in the formula"
-    return Diagnosis("unknown", f"weights from step {t + 1} on", "rule", text, numbers)
+    parts = (numbers, smallest(subject.somewhere, subject.formula))
+    return Diagnosis("unknown", f"weights from step {t + 1} on", "rule", text, "; ".join(filter(None, parts)))
+
+
+def zero_gradients(subject: Subject) -> Findings:
+    """Return a fault if weights that never get a gradient become NaN: 0 / 0, where eps is missing in the divisor."""
+    rule = copy.deepcopy(subject.rule)
+    s, _ = read_settings(rule, {}, keep_eps=True)
+    course = course_of(rule, s, subject.seed)
+    zeros = [[0.0 * g for g in step] for step in course.gradients]
+    moved, _ = walk_of(rule, Course(course.start, zeros, course.rates, s, course.decays))
+    if np.isfinite(moved).all():
+        return Findings()
+    text = (
+        "weights whose gradient is zero become NaN: 0 / sqrt(0); eps is missing in the divisor, sqrt(v) + eps, which "
+        "keeps it from being zero"
+    )
+    return fault(Diagnosis("eps missing", "weights", "rule", text), (), "NaN where the gradient is zero")
+
+
+def raised(error: BaseException, subject: Subject) -> Findings:
+    """Return the findings of a rule that raised an exception: does it walk with one array of weights alone?"""
+    note = f"the rule raised {type(error).__name__}: {error}"
+    name, text = "exception", note
+    alone = subject.somewhere(SHAPES[:1])
+    if alone is not None and any(word in str(error) for word in SHAPE_WORDS):
+        name = "one memory for all arrays"
+        text = (
+            f"with one array of weights it runs, with two ({ARRAYS[0]} and {ARRAYS[1]}, of other shapes) it fails: "
+            f"what it remembers is the same for all arrays, and each needs its own ({type(error).__name__}: {error})"
+        )
+    return fault(Diagnosis(name, "weights", "rule", text, place_of(error)), (), note, error)

@@ -55,6 +55,22 @@ def adam(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
     return w - h * unbiased(mean, s["beta1"], t) / (np.sqrt(unbiased(square, s["beta2"], t)) + s["eps"])
 
 
+def nadam(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
+    """As Adam, with b1 m' + (1 - b1) g / (1 - b1^t) in place of m'."""
+    mean, square = moments(g, m, s)
+    ahead = s["beta1"] * unbiased(mean, s["beta1"], t) + (1.0 - s["beta1"]) * unbiased(g, s["beta1"], t)
+    return w - h * ahead / (np.sqrt(unbiased(square, s["beta2"], t)) + s["eps"])
+
+
+def adadelta(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
+    """v <- a v + (1 - a) g^2, d = g sqrt(u + eps) / sqrt(v + eps), u <- a u + (1 - a) d^2, w <- w - h d."""
+    a, eps = s["decay"], s["eps"]
+    m["v"] = a * m.get("v", 0.0) + (1.0 - a) * g * g
+    d = g * np.sqrt(m.get("u", 0.0) + eps) / np.sqrt(m["v"] + eps)
+    m["u"] = a * m.get("u", 0.0) + (1.0 - a) * d * d
+    return w - h * d
+
+
 FORMULAS: dict[str, Formula] = {
     "gradient_descent": gradient_descent,
     "momentum": momentum,
@@ -62,6 +78,8 @@ FORMULAS: dict[str, Formula] = {
     "adagrad": adagrad,
     "rmsprop": rmsprop,
     "adam": adam,
+    "nadam": nadam,
+    "adadelta": adadelta,
 }
 
 
@@ -87,7 +105,7 @@ class Walk:
     Attributes:
         reset: whether the rule forgets everything before each step.
         clock: function t -> the t that the formula sees.
-        rate: function h -> the learning rate that the formula sees.
+        rate: function (h, t) -> the learning rate that the formula sees.
         rate_of_first: whether the learning rate of the first step stays.
         coupled, decoupled: factors on the two kinds of weight decay.
         exchange: settings that take each other's values.
@@ -96,7 +114,7 @@ class Walk:
     formula: Formula
     reset: bool = False
     clock: Callable[[int], float] = float
-    rate: Callable[[float], float] = float
+    rate: Callable[[float, int], float] = lambda h, t: h
     rate_of_first: bool = False
     uphill: bool = False
     coupled: float = 1.0
@@ -117,7 +135,7 @@ class Walk:
         trail = []
         for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
             memory = {} if self.reset else memory
-            h = self.rate(rates[0] if self.rate_of_first else rate)
+            h = self.rate(rates[0] if self.rate_of_first else rate, t)
             g = g + coupled * w
             w = w - (1.0 if self.decay_without_rate else h) * decoupled * w
             with np.errstate(all="ignore"):

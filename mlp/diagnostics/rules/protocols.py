@@ -8,6 +8,7 @@ f(w, dw, config) -> (w, config)                    a function; what it remembers
 update_params(layer)                               layer.weights, layer.dweights, layer.biases, layer.dbiases
 """
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import SimpleNamespace
@@ -18,8 +19,9 @@ import numpy as np
 from mlp.diagnostics.gradients.styles.calls import required
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.parameter import Parameter
+from mlp.own_code import OWN_ERRORS
 
-STEPS = ("update", "step", "apply", "apply_gradients", "optimize", "__call__")
+UPDATES = ("update", "step", "apply", "apply_gradients", "optimize", "__call__")
 
 
 def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float]) -> Callable[[], Any]:
@@ -39,7 +41,7 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
         return rule.update
     if inspect.isfunction(rule):
         return function_step(rule, parameters, rate)
-    name = next((n for n in STEPS if callable(getattr(rule, n, None))), "")
+    name = next((n for n in UPDATES if callable(getattr(rule, n, None))), "")
     other = any(callable(getattr(rule, method, None)) for method in ("forward", "backward", "grad", "fprop"))
     if other or not name or not 1 < len(required(getattr(rule, name))) < 4:
         raise ConfigurationError(
@@ -49,7 +51,8 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
     method = getattr(rule, name)
     if required(method)[0] in ("w", "W", "param", "x", "weight", "theta"):
         return lambda: array_step(method, parameters)
-    return lambda: dictionary_step(method, parameters)
+    step = list_step if takes_lists(rule, name, parameters) else dictionary_step
+    return lambda: step(method, parameters)
 
 
 def array_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> None:
@@ -65,6 +68,29 @@ def dictionary_step(method: Callable[..., Any], parameters: Sequence[Parameter])
     new = result if isinstance(result, Mapping) and set(result) == set(params) else params
     for parameter in parameters:
         replace(parameter, new[parameter.name])
+
+
+def list_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> None:
+    """Call method(params, grads) with lists; take what it returns or leaves in them."""
+    params = [p.data for p in parameters]
+    result = method(params, [p.grad for p in parameters])
+    new = result if isinstance(result, list | tuple) and len(result) == len(params) else params
+    for parameter, array in zip(parameters, new, strict=True):
+        replace(parameter, array)
+
+
+def takes_lists(rule: Any, name: str, parameters: Sequence[Parameter]) -> bool:
+    """Return whether a method that fails with dictionaries works with lists; tried on copies."""
+    for step in (dictionary_step, list_step):
+        twin, copies = copy.deepcopy(rule), [Parameter(p.data.copy(), p.name) for p in parameters]
+        for one in copies:
+            one.grad = np.ones_like(one.data)
+        try:
+            step(getattr(twin, name), copies)
+        except OWN_ERRORS:
+            continue
+        return step is list_step
+    return False
 
 
 def function_step(

@@ -21,7 +21,7 @@ ALIASES = {
     "weight_decay": ("weight_decay", "l2"),
     "decoupled_weight_decay": ("decoupled_weight_decay",),
 }
-NAMES = ("adam", "nesterov", "momentum", "rmsprop", "adagrad", "gradient_descent", "sgd")
+NAMES = ("nadam", "adadelta", "adam", "nesterov", "momentum", "rmsprop", "adagrad", "gradient_descent", "sgd")
 
 
 def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False) -> tuple[Settings, bool]:
@@ -34,7 +34,11 @@ def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False)
             setattr(rule, attribute, EPS)
         elif attribute:
             s[name] = float(getattr(rule, attribute))
+    if is_adamw(rule) and not hasattr(rule, "decoupled_weight_decay"):
+        s["decoupled_weight_decay"], s["weight_decay"] = s["weight_decay"], 0.0
     s |= given
+    if "learning_rate" not in s and "adadelta" in getattr(rule, "__name__", type(rule).__name__).lower():
+        s["learning_rate"] = 1.0
     if "learning_rate" not in s:
         if not inspect.isfunction(rule):
             raise ConfigurationError(
@@ -42,6 +46,11 @@ def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False)
             )
         s["learning_rate"] = FUNCTION_RATE
     return s, s["eps"] == EPS or "eps" in given
+
+
+def is_adamw(rule: Any) -> bool:
+    """Return whether a rule is called AdamW, whose weight decay is decoupled."""
+    return "adamw" in getattr(rule, "__name__", type(rule).__name__).lower()
 
 
 def name_of_formula(rule: Any) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from mlp.diagnostics.rules.families import Adaptive, Velocity
 from mlp.diagnostics.rules.faults import FAMILIES
-from mlp.diagnostics.rules.formulas import Memory, Settings, Walk
+from mlp.diagnostics.rules.formulas import Walk
 from mlp.typing import Array
 
 Form = tuple[str, Walk, dict[str, float]]  # remark, walk, settings that it has written into it
@@ -20,19 +20,12 @@ LITERALS = {
 }
 
 
-def nesterov_inside(w: Array, g: Array, t: float, h: float, m: Memory, s: Settings) -> Array:
-    """v <- mu v - h g, w <- w - mu v_old + (1 + mu) v: Nesterov's rule with the rate inside."""
-    mu, old = s["momentum"], m.get("v", 0.0 * w)
-    m["v"] = mu * old - h * g
-    return np.asarray(w - mu * old + (1.0 + mu) * m["v"])
-
-
 def legal_forms(formula: str) -> Iterator[Form]:
     """Yield the other forms of a formula."""
     if formula == "momentum":
-        yield INSIDE, Walk(Velocity(velocity="mu v + h g")), {}
+        yield INSIDE, Walk(Velocity(inside=True, outside=False)), {}
     if formula == "nesterov":
-        yield INSIDE, Walk(nesterov_inside), {}
+        yield INSIDE, Walk(Velocity(step="g + mu v", inside=True, outside=False)), {}
     if formula == "adam":
         text = (
             "eps is added before the bias correction (eps-hat, at the end of section 2 of the paper), as in many "
@@ -41,18 +34,24 @@ def legal_forms(formula: str) -> Iterator[Form]:
         yield text, Walk(Adaptive(root="eps-hat")), {}
 
 
+def literals_of(formula: str) -> Iterator[dict[str, float]]:
+    """Yield the usual numbers for the settings of a formula."""
+    names = {"momentum": ["momentum"], "nesterov": ["momentum"], "rmsprop": ["decay"], "adam": ["beta1", "beta2"]}
+    names |= {"nadam": ["beta1", "beta2"], "adadelta": ["decay"]}
+    for values in product(*(LITERALS[name] for name in names.get(formula, []))):
+        yield dict(zip(names.get(formula, []), values, strict=True))
+
+
 def literal_settings(
     formula: str, moved: Array, gradients: Sequence[Sequence[Array]], *, with_rate: bool
 ) -> Iterator[Form]:
     """Yield the formula with usual numbers for settings that the rule may have written into it, also the learning rate
     of a function."""
     family = FAMILIES[formula]
-    names = {"momentum": ["momentum"], "nesterov": ["momentum"], "rmsprop": ["decay"], "adam": ["beta1", "beta2"]}
     walks = [Walk(family), *(walk for _, walk, _ in legal_forms(formula))]
     g = np.concatenate([array.ravel() for array in gradients[0]])
     rate = abs(float((moved[0] * g).sum()) / float((g * g).sum()))
-    for values in product(*(LITERALS[name] for name in names.get(formula, []))):
-        chosen = dict(zip(names.get(formula, []), values, strict=True))
+    for chosen in literals_of(formula):
         text = ", ".join(f"{name} = {value:g}" for name, value in chosen.items())
         for walk in walks:
             if chosen:

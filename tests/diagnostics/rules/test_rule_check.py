@@ -60,9 +60,11 @@ def test_the_report_has_a_row_for_each_step():
 def test_an_unknown_fault_says_where_it_begins():
     class Odd(Momentum):
         def change(self, gradient):
-            return super().change(gradient) * (1.5 if self.steps == 3 else 1.0)
+            change = super().change(gradient) * (1.0 + 0.1 * float(self.steps == 3) * np.sin(gradient))
+            return change + 0.01 * float(self.steps == 3) * np.cos(gradient)
 
     report = check_rule(Odd())
     assert [row.passed for row in report.rows] == [True, True, False, False, False, False]
     assert report.diagnoses[0].name == "unknown"
     assert "from step 3 on" in report.diagnoses[0].array
+    assert "(1, 1) and (1,) from step 3 on" in report.diagnoses[0].evidence

@@ -39,7 +39,8 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Gu
 from mlp.diagnostics.gradients.diagnoses.factors import wrong_factor
 from mlp.diagnostics.gradients.diagnoses.linear.contributions import wrong_contributions
 from mlp.diagnostics.gradients.diagnoses.linear.linearity import not_linear
-from mlp.diagnostics.gradients.diagnoses.linear.windows import mixed, wrong_windows
+from mlp.diagnostics.gradients.diagnoses.linear.windows import misplaced, mixed, through_time, wrong_windows
+from mlp.diagnostics.gradients.diagnoses.linear.winners import wrong_winner
 from mlp.diagnostics.gradients.diagnoses.normalizations.terms import raw_inputs, wrong_terms
 from mlp.diagnostics.gradients.diagnoses.normalizations.wrong_formula import wrong_normalization
 from mlp.diagnostics.gradients.diagnoses.parameters import another_sum, norm_path, penalty, wrong_parameter, wrong_side
@@ -57,7 +58,7 @@ from mlp.diagnostics.gradients.diagnoses.precision import zero_or_not_finite
 from mlp.diagnostics.gradients.diagnoses.rearranged import permuted, rearranged, wrong_transpose
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import dead_outputs, stale_cache
 from mlp.diagnostics.gradients.diagnoses.repeated.kept import kept_changed
-from mlp.diagnostics.gradients.diagnoses.repeated.second_point import second_evidence, smallest_failing, worst_value
+from mlp.diagnostics.gradients.diagnoses.repeated.second_point import second_evidences, smallest_failing, worst_value
 from mlp.diagnostics.gradients.diagnoses.wrong_formulas import (
     pointwise,
     softmax_terms,
@@ -92,10 +93,13 @@ HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
     handed_on,
     softmax_terms,
     pointwise,
+    wrong_winner,
+    through_time,
     by_dependence,
     wrong_windows,
     rearranged,
     permuted,
+    misplaced,
     wrong_contributions,
     another_sum,
     wrong_upstream,
@@ -107,8 +111,10 @@ HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
     averaged,
 )
 WEAK: tuple[Hypothesis, ...] = (by_position,)
-# What could be an accident of one point is said only if it is found at a second one, of another shape, too.
-UNSURE = (rearranged, wrong_parameter, another_sum, wrong_side, factor_per_slice, averaged, by_position, wrong_formula)
+# Diagnoses that say where to look, but not what is wrong: the line that is wrong says more.
+GENERAL = ("factor", "mixes samples", "mixes features", "mixes channels", "other groups", "other order", "another sum")
+UNCERTAIN = ("activation's derivative", "split at the wrong place")
+SQUARE = ("keepdims",)  # diagnoses of arrays with two axes of one size: they are confirmed at another point alone
 
 
 def diagnose_gradients(points: Sequence[Point]) -> list[Diagnosis]:
@@ -138,26 +144,51 @@ def tested(points: Sequence[Point], hypotheses: Sequence[Hypothesis]) -> list[Di
 def confirmed(evidence: Evidence, hypotheses: Sequence[Hypothesis]) -> Iterator[tuple[int, Diagnosis]]:
     """Yield (place among the hypotheses, diagnosis) for each hypothesis about one array that was confirmed."""
     for place, hypothesis in enumerate(hypotheses):
-        diagnosis = first_of(evidence, hypothesis)
-        if diagnosis is not None and hypothesis in UNSURE and evidence.point.complete:
-            second = second_evidence(evidence)
-            again = None if second is None else first_of(second, hypothesis)
-            if second is not None and (again is None or again.name != diagnosis.name):
-                continue
-        if diagnosis is not None:
-            yield place, diagnosis
+        found, guessed = outcome(evidence, hypothesis)
+        for diagnosis in found:
+            guess = diagnosis.name in guessed
+            if not evidence.point.complete or holds_elsewhere(evidence, hypothesis, diagnosis, guess=guess):
+                yield place, diagnosis
+                break
 
 
-def first_of(evidence: Evidence, hypothesis: Hypothesis) -> Diagnosis | None:
-    """Return the first diagnosis of a hypothesis that fits the evidence, or None."""
+def holds_elsewhere(evidence: Evidence, hypothesis: Hypothesis, diagnosis: Diagnosis, *, guess: bool) -> bool:
+    """Return whether the same is found at a second point, of another shape if possible: else it may be an accident.
+
+    A guess that is made there and does not fit is refuted. One that is not made there (it needs two axes of one size,
+    say) is tried at the next point; the last one has the shape of the first.
+    """
+    for other in second_evidences(evidence):
+        found, guessed = outcome(other, hypothesis)
+        if any(one.name == diagnosis.name and same_number(one, diagnosis) for one in found):
+            return True
+        name, same_shape = diagnosis.name, other.point.x.shape == evidence.point.x.shape
+        elsewhere_only = name not in guessed if guess else name in SQUARE and not same_shape
+        if not elsewhere_only:
+            return False
+    return True  # the layer takes no other point, or is right at all of them
+
+
+def same_number(one: Diagnosis, other: Diagnosis) -> bool:
+    """Return whether two diagnoses of a factor speak of the same number, or of the same sizes."""
+    return one.name != "factor" or one.sentence == other.sentence
+
+
+def outcome(evidence: Evidence, hypothesis: Hypothesis) -> tuple[list[Diagnosis], set[str]]:
+    """Return what a hypothesis confirms, most likely first, and the names of all that it guessed."""
+    if hypothesis in evidence.outcomes:
+        return evidence.outcomes[hypothesis]
+    found: list[Diagnosis] = []
+    guessed: set[str] = set()
     try:
         for result in hypothesis(evidence):
+            guessed |= {result.name} if isinstance(result, Guess) else set()
             diagnosis = evidence.confirm(result) if isinstance(result, Guess) else result
-            if diagnosis is not None:
-                return diagnosis
+            found += [] if diagnosis is None else [diagnosis]
     except OWN_ERRORS:  # code of the user's own can raise anything at a point that it did not expect
         pass
-    return None
+    evidence.outcomes[hypothesis] = found, guessed
+    return found, guessed
 
 
 def by_mode(points: Sequence[Point]) -> Iterator[Diagnosis]:

@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.finite_differences import STEP, Probe, norm
 from mlp.diagnostics.gradients.probes.backward_map import BackwardMap
 from mlp.layers.machinery.base import Layer
-from mlp.typing import Array
+from mlp.typing import Array, Shape
 
 MATCH = 1e-6  # a prediction this close to the gradient under test, relative to both, is confirmed
 LARGEST_JACOBIAN = 4_000_000  # values
@@ -57,6 +58,7 @@ class Point:
         numeric: finite differences of the same arrays; NaN where nothing was measured.
         complete: whether everything was measured.
         wrong: the names of the arrays whose gradients are wrong.
+        others: evidence at other points, by array and shape, see `second_point`.
     """
 
     layer: Layer
@@ -68,6 +70,7 @@ class Point:
     numeric: dict[str, Array] = field(default_factory=dict)
     complete: bool = True
     wrong: list[str] = field(default_factory=list)
+    others: dict[str, dict[Shape, "Evidence | None"]] = field(default_factory=dict)
 
     @cached_property
     def backward_map(self) -> BackwardMap:
@@ -89,6 +92,7 @@ class Evidence:
         point: where it was measured. array: the name of the array.
         analytic, numeric: the gradient under test and the right one, of one shape; one-dimensional samples of both
             where only a sample was measured.
+        outcomes: what each hypothesis has found here, and what it guessed.
     """
 
     def __init__(self, point: Point, array: str) -> None:
@@ -98,6 +102,7 @@ class Evidence:
             there = np.isfinite(self.numeric)
             self.analytic, self.numeric = self.analytic[there], self.numeric[there]
         self.error = distance(self.analytic, self.numeric)
+        self.outcomes: dict[Any, tuple[list[Diagnosis], set[str]]] = {}
 
     @property
     def of_inputs(self) -> bool:

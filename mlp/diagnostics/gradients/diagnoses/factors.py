@@ -35,11 +35,17 @@ def wrong_factor(e: Evidence) -> Iterator[Diagnosis]:
     f = constant_factor(e.analytic, e.numeric)
     if f is None:
         return
-    N = len(e.point.x)
+    N, sizes = len(e.point.x), sizes_of(e.point.x.shape)
     power = 0 if abs(f) == 1.0 else batch_power(e, f)
-    name, sentence = told_factor(f, N, power, settings(e), sizes_of(e.point.x.shape))
+    name, sentence = told_factor(f, N, power, settings(e), sizes)
     after = distance(e.analytic, f * e.numeric)
-    yield e.found(name, sentence, f"error {e.error:.1e}, {after:.0e} once the factor is taken out")
+    evidence = f"error {e.error:.1e}, {after:.0e} once the factor {f:.5g} is taken out"
+    if name != "factor":
+        yield e.found(name, sentence, evidence)
+    if e.numeric.size > 1:  # of one number everything is a multiple
+        sign, told = "with the wrong sign, and " if f < 0 else "", in_sizes(abs(f), sizes)
+        number = told.removeprefix(" = ") or f"{abs(f):.5g}"
+        yield e.found("factor", f"{sign}the gradient is {number} times what it should be", evidence)
 
 
 def told_factor(
@@ -113,6 +119,7 @@ def settings(e: Evidence) -> dict[str, tuple[str, float]]:
 def powers_of(name: str, p: float) -> dict[str, tuple[str, float]]:
     """Return the factors that a probability can leave, by words."""
     values = {name: p, f"1 - {name}": 1.0 - p, f"1/(1 - {name})": 1.0 / (1.0 - p), f"1/{name}": 1.0 / p}
+    values |= {f"(1 - {name})^2": (1.0 - p) ** 2, f"1/(1 - {name})^2": (1.0 - p) ** -2.0, f"{name}^2": p * p}
     return {word: ("dropout scale", value) for word, value in values.items()}
 
 
@@ -124,6 +131,9 @@ def batch_power(e: Evidence, f: float) -> int:
     except OWN_ERRORS:  # the layer takes this batch size alone
         other = None
     if other is None:
+        sizes = (*e.point.x.shape[1:], 2.0, np.sqrt(e.point.x.shape[-1]))
+        if any(abs(N - size) < 1e-9 for size in sizes):  # f = N could as well be something else
+            return 0
         return 1 if abs(f - N) < 1e-5 * N else -1 if abs(f * N - 1.0) < 1e-5 else 0
     growth = other / f
     return next((power for power in (1, -1) if abs(growth - ((N + 1) / N) ** power) < 1e-4 / N), 0)

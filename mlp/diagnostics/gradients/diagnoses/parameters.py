@@ -119,7 +119,7 @@ def of_another(e: Evidence) -> Guesses:
 
 def penalty(e: Evidence) -> Iterator[Diagnosis]:
     """The right gradient and a multiple of the weights, where grad_outputs cannot be set to zero."""
-    if e.of_inputs or not e.point.complete:
+    if e.of_inputs or not e.point.complete or e.numeric.size < 2:
         return
     w, extra = e.point.probe.arrays[e.array], e.analytic - e.numeric
     rate = float((extra * w).sum()) / float((w * w).sum())
@@ -130,7 +130,7 @@ def penalty(e: Evidence) -> Iterator[Diagnosis]:
 
 def norm_path(e: Evidence) -> Iterator[Diagnosis]:
     """A weight that is divided by its length: its right gradient is orthogonal to it, and the wrong one is not."""
-    if e.of_inputs or not e.point.complete or e.numeric.ndim == 0:
+    if e.of_inputs or not e.point.complete or e.numeric.ndim == 0 or e.numeric.size < 2:
         return
     w, extra = e.point.probe.arrays[e.array], e.analytic - e.numeric
     for count in range(1, w.ndim + 1):

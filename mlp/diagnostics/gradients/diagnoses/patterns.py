@@ -21,6 +21,7 @@ from mlp.typing import Array
 
 MORE_POINTS = 6  # further points, so that a pattern in x shows
 LOOSE = 1e-3  # an epsilon under the root is not known
+OF_ABS = "the derivative of |x| is sign(x), -1 where x < 0"
 ACCIDENT = 1e-3  # probability below which a pattern is no accident
 
 
@@ -60,6 +61,8 @@ def handed_on(e: Evidence) -> Iterator[Diagnosis]:
         slopes = e.numeric / e.point.upstream
         if diagonal(e) and (np.isclose(slopes, 0.0, atol=1e-6) | np.isclose(slopes, 1.0, atol=1e-6)).all():
             text += ", a mask: 0 where forward cuts x off (clip, maximum), 1 elsewhere"
+        elif diagonal(e) and np.allclose(slopes, np.sign(e.point.x), atol=1e-6):
+            text += f", the sign of x: {OF_ABS}"
         yield e.found("upstream handed on", text)
 
 

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence
-from mlp.diagnostics.gradients.diagnoses.patterns import diagonal, part_of_x, values_at_more_points
+from mlp.diagnostics.gradients.diagnoses.patterns import OF_ABS, diagonal, part_of_x, values_at_more_points
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.rng import generator
 from mlp.typing import Array
@@ -62,6 +62,22 @@ OF_X: dict[str, Function] = {
     "x^2": lambda x: x * x,
     "x^3": lambda x: x**3,
     "|x|": np.abs,
+    "sign(x)": np.sign,
+    "sqrt|x|": lambda x: np.sqrt(np.abs(x)),
+    "1/sqrt|x|": lambda x: 1 / np.sqrt(np.abs(x)),
+    "1/x^2": lambda x: 1 / (x * x),
+    "x |x|": lambda x: x * np.abs(x),
+    "log|x|": lambda x: np.log(np.abs(x)),
+    "sigmoid(x)^2": lambda x: sigmoid(x) ** 2,
+    "1 + exp(x)": lambda x: 1 + np.exp(x),
+    "1/(1 + exp(x))": lambda x: 1 / (1 + np.exp(x)),
+    "log(1 + exp(x))": lambda x: np.logaddexp(0.0, x),
+    "1/cosh(x)": lambda x: 1 / np.cosh(x),
+    "cosh(x)": np.cosh,
+    "sinh(x)": np.sinh,
+    "1/sqrt(1 + x^2)": lambda x: 1 / np.sqrt(1 + x * x),
+    "1/(1 + x^2)^2": lambda x: 1 / (1 + x * x) ** 2,
+    "x/(1 + x^2)": lambda x: x / (1 + x * x),
     "1/x": lambda x: 1 / x,
     "1/(1 + x^2)": lambda x: 1 / (1 + x * x),
     "1/(1 + |x|)": lambda x: 1 / (1 + np.abs(x)),
@@ -88,6 +104,14 @@ OF_Y: dict[str, Function] = {
     "1 - exp(-y)": lambda y: 1 - np.exp(-y),
     "sigmoid(y)": sigmoid,
     "sqrt(y)": lambda y: np.sqrt(np.abs(y)),
+    "y^2 (1 - y)": lambda y: y * y * (1 - y),
+    "y (1 - y)^2": lambda y: y * (1 - y) ** 2,
+    "y (1 - y^2)": lambda y: y * (1 - y * y),
+    "y (1 + y)": lambda y: y * (1 + y),
+    "1 + y^2": lambda y: 1 + y * y,
+    "1/y^2": lambda y: 1 / (y * y),
+    "y^3": lambda y: y**3,
+    "|y|": np.abs,
 }
 
 
@@ -110,13 +134,15 @@ def wrong_formula(e: Evidence) -> Iterator[Diagnosis]:
                 continue
             name, text = mine
             tail = f", and the derivative of forward is {theirs[1]}" if theirs else ""
+            if np.allclose(right, np.sign(x), atol=CLOSE):
+                name, tail = "sign forgotten", f"{tail}: {OF_ABS}"
             first = f"{where}backward multiplies grad_outputs by {text}{tail}"
             if not where and ratio(given, y / x) is not None:
                 name, first = (
                     "product rule",
                     f"{first}: of a product x s(x) one factor alone was differentiated (product rule)",
                 )
-            yield e.found("wrong branch" if where else name, first)
+            yield e.found("wrong branch" if where and name != "sign forgotten" else name, first)
             return
 
 

@@ -28,14 +28,16 @@ def wrong_transpose(e: Evidence) -> Guesses:
         swapped = J.swapaxes(1, 2).swapaxes(5, 6)
         text = "matches with height and width of the kernel exchanged: it is transposed along its image axes"
         yield Guess("transposed", text, np.tensordot(swapped, u, u.ndim))
-    if u.ndim == 4:
-        for axes, where in (((1, 2), "both image axes"), ((1,), "axis 0"), ((2,), "axis 1")):
+    if u.ndim in (3, 4):
+        turns = (((1,), "time"),) if u.ndim == 3 else (((1, 2), "both image axes"), ((1,), "axis 0"), ((2,), "axis 1"))
+        for axes, where in turns:
             for matrix, also in ((J, ""), (exchanged, "; input and output channels must be exchanged, too")):
                 if matrix is not None:
                     prediction = np.flip(np.tensordot(matrix, np.flip(u, axes), u.ndim), axes)
                     sentence = (
-                        f"matches with the kernel turned round in {where}: going back takes the kernel turned by 180 "
-                        f"degrees, and here it is not{also}"
+                        f"matches with the kernel turned round in {where}: it is turned once too often, or not at all. "
+                        "A convolution of grad_outputs takes the kernel turned by 180 degrees; adding w[i, j] times "
+                        f"grad_outputs at the places that it came from takes it as it is{also}"
                     )
                     yield Guess("kernel not turned", sentence, prediction)
 

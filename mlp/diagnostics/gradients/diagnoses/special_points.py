@@ -1,7 +1,8 @@
 """Points at which a right formula can still go wrong: ties, large numbers, a batch of one; and the mean of dropout.
 
 ties       x the same everywhere, as the zeros after a ReLU are: moving all of x by h moves y by what dx sums to
-large      x of +-1000, where exp overflows: what is moderate at 700 has to be finite at 1000
+large      x of +-1000, where exp overflows: what is moderate at 300 has to be finite at 1000
+zero       one x that is 0, where x / |x| is 0 / 0
 one        a batch of one sample, which a squeeze() makes lose its axis
 dropout    the mean over many training forwards is what evaluation gives
 """
@@ -18,7 +19,7 @@ from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 
 EQUAL = 0.7  # all inputs of a tie
-MODERATE, LARGE = 700.0, 1000.0  # exp(709) is the largest that float64 holds
+MODERATE, LARGE = 300.0, 1000.0  # exp(709) is the largest that float64 holds, exp(-745) the smallest
 BOUND = 1e6  # outputs above it at MODERATE are large by nature
 RUNS = 200  # training forwards
 SIGMAS = 6.0
@@ -26,7 +27,7 @@ SIGMAS = 6.0
 
 def wrong_at_special_points(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
     """Yield what is wrong at special points."""
-    for check in (ties, large_numbers, batch_of_one, mean_of_dropout):
+    for check in (ties, large_numbers, one_zero, batch_of_one, mean_of_dropout):
         probe = random_probe(layer, input_shape, generator(seed, "probe", "special"), training=check is mean_of_dropout)
         try:
             with np.errstate(all="ignore"):
@@ -81,13 +82,30 @@ def large_numbers(probe: Probe) -> Iterator[Diagnosis]:
     if values.shape == signs.shape:
         places = set(signs[wrong].tolist())
         where = " (large positive x)" if places == {1.0} else " (large negative x)" if places == {-1.0} else ""
-    text = (
-        f"overflow: {what} gives {kind} for inputs of +-{LARGE:.0f}{where}, although its values are moderate: "
-        "exp(x) is "
-        "infinite for large x. Write exp of negative numbers only, as in max(x, 0) + log1p(exp(-|x|)), or subtract the "
-        "largest number before exp"
+    why = (
+        "exp(x) is infinite for large x. Write exp of negative numbers only, as in max(x, 0) + log1p(exp(-|x|)), or "
+        "subtract the largest number before exp"
     )
+    if what == "forward" and np.isneginf(values[wrong]).all():
+        why = (
+            "it is log(0), a logarithm of 0, because exp of a very negative number is 0. Write the logarithm of a "
+            "softmax as x - max - log(sum(exp(x - max))), and that of a sigmoid as -log1p(exp(-x))"
+        )
+    text = f"overflow: {what} gives {kind} for inputs of +-{LARGE:.0f}{where}, although its values are moderate: {why}"
     yield Diagnosis("overflow", "outputs" if what == "forward" else "inputs", "evaluation", text)
+
+
+def one_zero(probe: Probe) -> Iterator[Diagnosis]:
+    """One input that is exactly zero, as after a ReLU."""
+    upstream = generator(0, "probe", "zero").standard_normal(probe.outputs().shape)
+    probe.x.flat[0] = 0.0
+    outputs, gradient = probe.outputs(), probe.backward(upstream)["inputs"]
+    if np.isfinite(outputs).all() and np.isnan(gradient).any():
+        text = (
+            "the gradient is NaN where one x is exactly 0 (as many are after a ReLU): is it 0 / 0, as "
+            "x / |x| is? np.sign(x) is 0 there"
+        )
+        yield Diagnosis("not finite", "inputs", "evaluation", text)
 
 
 def batch_of_one(probe: Probe) -> Iterator[Diagnosis]:

@@ -130,7 +130,10 @@ def off_diagonal(matrix: Array) -> Array:
 def softmax_terms(e: Evidence) -> Guesses:
     """Softmax, known by outputs that are positive and sum to 1: dL/dx = p (u - sum u p)."""
     u, p = e.point.upstream, e.point.outputs
-    if not e.elementwise_shapes or not (p > 0.0).all():
+    if not e.elementwise_shapes:
+        return
+    yield from log_softmax_terms(u, p)
+    if not (p > 0.0).all():
         return
     text = "a softmax has dL/dx = p (u - sum(u p)) with u = grad_outputs; here it is "
     for axis in range(p.ndim):
@@ -139,6 +142,26 @@ def softmax_terms(e: Evidence) -> Guesses:
             yield Guess("softmax sum", f"{text}p u, without the sum", p * u)
             yield Guess("softmax sum", f"{text}p (u - sum(u)), with p forgotten in the sum", p * (u - total))
             yield Guess("softmax sum", f"{text}u - sum(u p), with the p in front forgotten", u - along)
+
+
+def log_softmax_terms(u: Array, y: Array) -> Guesses:
+    """Logarithm of a softmax, known by exp(y) that sum to 1: dL/dx = u - p sum(u)."""
+    text = "a log-softmax has dL/dx = u - p sum(u) with u = grad_outputs and p = exp(y); here it is "
+    for axis in range(y.ndim):
+        if (y < 0.0).all() and np.allclose(np.exp(y).sum(axis=axis), 1.0):
+            p, total = np.exp(y), u.sum(axis, keepdims=True)
+            yield Guess("log-softmax", f"{text}u - sum(u): p, the softmax, is forgotten", u - total)
+            yield Guess("log-softmax", f"{text}u - p u: the sum over the classes is forgotten", u - p * u)
+            yield Guess("log-softmax", f"{text}u - p: the sum of the upstream gradient is forgotten", u - p)
+            yield Guess(
+                "log-softmax", f"{text}u - y sum(u): the outputs y are log p, and p = exp(y) belongs", u - y * total
+            )
+            yield Guess("log-softmax", f"{text}u (1 - p): each class by itself, the diagonal alone", u * (1.0 - p))
+            along = (u * p).sum(axis, keepdims=True)
+            yield Guess("log-softmax", f"{text}p (u - sum(u p)), the gradient of a softmax", p * (u - along))
+            yield Guess(
+                "log-softmax", f"{text}u - sum(u p): p stands inside the sum, and must stand outside", u - along
+            )
 
 
 def pointwise(e: Evidence) -> Guesses:
@@ -162,7 +185,12 @@ def pointwise(e: Evidence) -> Guesses:
             "the derivative is taken at the outputs y, and must be taken at the inputs x",
             y,
         ),
-        ("wrong branch", "the derivative is taken at -x: a condition (x > 0) is the wrong way round", -x),
+        (
+            "wrong branch",
+            "the derivative is taken at -x: a sign is wrong (in an exponent, say), or a condition (x > 0) is the wrong "
+            "way round",
+            -x,
+        ),
     )
     for name, sentence, place in elsewhere:
         moved = Probe(e.point.probe.layer, place.copy(), training=e.point.probe.training)

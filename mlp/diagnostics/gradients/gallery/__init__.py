@@ -25,7 +25,14 @@ from mlp.diagnostics.gradients.gallery import (
     rules,
     softmax_cross_entropy,
 )
-from mlp.diagnostics.gradients.gallery.kinds import formulas, linear_maps, loss_terms, rule_choices
+from mlp.diagnostics.gradients.gallery.kinds import (
+    absolute,
+    exchanged,
+    formulas,
+    linear_maps,
+    loss_terms,
+    rule_choices,
+)
 from mlp.diagnostics.gradients.gallery.planted import PlantedBug
 
 BUG_FAMILIES = (
@@ -45,6 +52,8 @@ BUG_FAMILIES = (
     linear_maps,
     loss_terms,
     rule_choices,
+    absolute,
+    exchanged,
 )
 BUGS: list[PlantedBug] = [bug for family in BUG_FAMILIES for bug in family.BUGS]
 

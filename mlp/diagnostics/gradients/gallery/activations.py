@@ -157,7 +157,7 @@ BUGS = [
     PlantedBug(TanhAtTheOutputs, "outputs in place of inputs", tuple, (4, 5)),
     PlantedBug(SmoothedReLU, "kink", tuple, (4, 5)),
     PlantedBug(LateBorder, "wrong branch", tuple, (4, 5)),
-    PlantedBug(WrongInTraining, "one mode only", tuple, (4, 5)),
+    PlantedBug(WrongInTraining, "sign, factor or term", tuple, (4, 5)),
     PlantedBug(SquareWithoutTwo, "factor 2", tuple, (4, 5)),
     PlantedBug(SoftmaxDiagonal, "only the diagonal", tuple, (4, 5)),
     PlantedBug(SoftmaxSumUnweighted, "softmax sum", tuple, (4, 5)),

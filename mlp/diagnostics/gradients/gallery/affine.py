@@ -173,6 +173,6 @@ BUGS = [
     bug(GradientAddsUp, "accumulates"),
     bug(UpstreamIgnored, "upstream ignored"),
     bug(FirstInputsKept, "stale cache"),
-    bug(APerMilleTooMuch, "factor"),
+    bug(APerMilleTooMuch, "sign, factor or term"),
     bug(MaskForgotten, "activation left out"),
 ]

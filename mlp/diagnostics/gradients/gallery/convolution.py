@@ -131,7 +131,7 @@ BUGS = [
     bug(KernelGradientReshaped, "reshaped, not transposed"),
     bug(PaddingOffByOne, "shifted"),
     bug(PaddingLeftOn, "border not cut off"),
-    bug(BorderForgotten, "border"),
+    bug(BorderForgotten, "overwritten or one line too many"),
     bug(BiasOfEachPixel, "not summed"),
     bug(BiasOverOnePixel, "contributions overwritten"),
     bug(BiasMeanOverPixels, "mean over the pixels"),

@@ -62,11 +62,65 @@ class WinnersOverwritten(MaxPool2d):
         return grad_inputs
 
 
+class PlaceOfWinners(MaxPool2d):
+    """Max pooling with windows side by side, which keeps the place of each winner, row by row."""
+
+    def backward(self, grad_outputs: Array) -> Array:
+        shape, winners = self.take()
+        grad_inputs = np.zeros(shape, grad_outputs.dtype)
+        chosen = self.chosen(winners, shape)
+        for number, place in enumerate(self.places(shape)):
+            grad_inputs[place] += np.where(chosen == number, grad_outputs, 0.0)
+        return grad_inputs
+
+    def chosen(self, winners: Array, shape: tuple[int, ...]) -> Array:
+        """Return which place of its window backward takes for the winner."""
+        return winners
+
+
+class OneWinnerForAllChannels(PlaceOfWinners):
+    """The winner of the first channel is taken for all channels."""
+
+    def chosen(self, winners: Array, shape: tuple[int, ...]) -> Array:
+        return np.broadcast_to(winners[..., :1], winners.shape)
+
+
+class RowAndColumnExchanged(PlaceOfWinners):
+    """The row of the winner is taken for its column."""
+
+    def chosen(self, winners: Array, shape: tuple[int, ...]) -> Array:
+        row, column = np.divmod(winners, self.kernel_size)
+        return np.asarray(column * self.kernel_size + row)
+
+
+class AlwaysTheFirstPixel(PlaceOfWinners):
+    """The gradient goes to the first pixel of each window."""
+
+    def chosen(self, winners: Array, shape: tuple[int, ...]) -> Array:
+        return np.zeros_like(winners)
+
+
+class OnlyTheLargestChannel(MaxPool2d):
+    """The argmax runs over the channels, too, so that one of them gets the gradient alone."""
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        y = super().forward(x, training)
+        self.largest = y == y.max(axis=-1, keepdims=True)
+        return y
+
+    def backward(self, grad_outputs: Array) -> Array:
+        return super().backward(grad_outputs * self.largest)
+
+
 BUGS = [
     PlantedBug(NotDivided, "division by the pixels", lambda: (2,), (2, 4, 5, 2)),
     PlantedBug(OnePixelOff, "shifted", lambda: (2,), (2, 4, 5, 2)),
     PlantedBug(OverlapsOverwritten, "overlaps overwritten", lambda: (3, 2), (2, 5, 5, 2)),
     PlantedBug(ImageNotDivided, "division by the pixels", tuple, (2, 3, 4, 2)),
     PlantedBug(SharedAmongLosers, "gradient to the losers", lambda: (2,), (2, 4, 6, 2)),
+    PlantedBug(OneWinnerForAllChannels, "winner of the window", lambda: (2,), (2, 4, 6, 3)),
+    PlantedBug(RowAndColumnExchanged, "winner of the window", lambda: (2,), (2, 4, 6, 3)),
+    PlantedBug(AlwaysTheFirstPixel, "winner of the window", lambda: (2,), (2, 4, 6, 3)),
+    PlantedBug(OnlyTheLargestChannel, "winner of the window", lambda: (2,), (2, 4, 6, 3)),
     PlantedBug(WinnersOverwritten, "overlaps overwritten", lambda: (3, 1), (2, 5, 5, 2)),
 ]

@@ -6,25 +6,32 @@ looked for in `hypotheses`, at this point and at a second one of another shape.
 """
 
 import copy
-from collections.abc import Sequence
+import inspect
+from collections.abc import Iterator, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 
-from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
 from mlp.diagnostics.gradients.finite_differences import STEP, norm
 from mlp.diagnostics.gradients.losses.hypotheses import explain_loss
-from mlp.diagnostics.gradients.losses.point import LossPoint, softmax
+from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of, softmax
+from mlp.diagnostics.gradients.losses.smallest import smallest_outputs, worst_output
+from mlp.diagnostics.gradients.losses.special_points import wrong_elsewhere
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes
+from mlp.diagnostics.gradients.repairs.sources import Source
+from mlp.diagnostics.gradients.repairs.wrong_line import REPAIRED, diagnosis_of, repairs
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault, wrong_kind
-from mlp.diagnostics.gradients.styles.losses import adapt_loss, as_number
+from mlp.diagnostics.gradients.styles.losses import GRADIENTS, VALUES, adapt_loss, as_number
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array
 
-LARGE = 1000.0  # logits at which exp overflows
+LIKELY = 3  # diagnoses that are worth reading
+MORE_POINTS = 4  # of the same shape, so that a pattern in single values shows
 
 
 def check_loss(
@@ -55,7 +62,7 @@ def check_loss(
         remarks = ("it was checked for outputs between 0 and 1 that sum to 1: for others it is not finite.",)
     _, found = loss_findings(loss, outputs, targets, tolerance)
     if found.passed and not remarks:
-        found += overflow(loss, outputs, targets)
+        found += wrong_elsewhere(loss, outputs, targets, differences)
     return GradientReport(
         f"{name}, outputs {tuple(output_shape)}",
         tolerance,
@@ -93,15 +100,18 @@ def is_finite(loss: Any, outputs: Array, targets: Array) -> bool:
 
 def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -> tuple[Array | None, Findings]:
     """Return the gradient that a loss gives for `outputs`, or None if there is none, and the row with its error."""
-    moved = outputs.copy()
+    moved, its_targets = outputs.copy(), targets.copy()
     try:
-        value = as_number(loss.forward(moved, targets))
+        value = as_number(loss.forward(moved, its_targets))
         gradient = loss.backward()
     except OWN_ERRORS as error:
         note = f"the loss raised {type(error).__name__}: {error}"
         found = Diagnosis("exception", "outputs", "loss", note, place_of(error))
         return None, fault(found, outputs.shape, note, error)
     broken = broken_protocol(value, gradient, moved, outputs)
+    if not np.array_equal(its_targets, targets):
+        note = "the loss changes the targets in place"
+        broken = "targets changed", note, f"{note}: work on a copy"
     if broken:
         name, note, text = broken
         return None, fault(Diagnosis(name, "outputs", "loss", text), outputs.shape, note)
@@ -111,8 +121,41 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
     if row.passed:
         note = "the loss grows with the batch: the losses of `mlp` are means over the batch, not sums."
         return gradient, Findings((row,), remarks=(note,) if sums else ())
-    point = LossPoint(gradient, numeric, outputs, targets, sums)
-    return gradient, Findings((row,), tuple(explain_loss(point, second_point(loss, outputs, targets)))[:3])
+    points = [
+        LossPoint(gradient, numeric, outputs, targets, sums, settings_of(loss), float(value)),
+        *further(loss, outputs, targets),
+    ]
+    likely = (
+        explain_loss(points)[:LIKELY] or list(line_of_loss(loss, points)) or [not_explained(loss, points[0], tolerance)]
+    )
+    return gradient, Findings((row,), tuple(likely))
+
+
+def line_of_loss(loss: Any, points: Sequence[LossPoint]) -> Iterator[Diagnosis]:
+    """Yield the change of one line of backward that makes the gradient right, at all points."""
+    owner = getattr(loss, "student", loss)
+    names = (
+        [name for name in GRADIENTS if callable(getattr(owner, name, None))] if not inspect.isfunction(owner) else []
+    )
+    values = [getattr(owner, name) for name in VALUES if callable(getattr(owner, name, None))]
+
+    def right(source: Source, function: FunctionType) -> bool:
+        with source.replaced(function):
+            for point in points:
+                loss.forward(point.outputs.copy(), point.targets.copy())
+                if not distance(np.asarray(loss.backward(), float), point.right) < REPAIRED:
+                    return False
+        return True
+
+    for _, edit, _ in repairs(owner, names[:1], values[0] if values else None, right):
+        yield diagnosis_of(edit, "outputs", "loss")
+        return
+
+
+def not_explained(loss: Any, point: LossPoint, tolerance: float) -> Diagnosis:
+    """Return what can be said where nothing is known: the worst value, and the smallest outputs that still fail."""
+    small = smallest_outputs(loss, point, differences, tolerance)
+    return Diagnosis("unknown", "outputs", "loss", "; ".join(filter(None, (worst_output(point), small))))
 
 
 def broken_protocol(value: Any, gradient: Any, moved: Array, outputs: Array) -> tuple[str, str, str] | None:
@@ -142,20 +185,36 @@ def differences(loss: Any, outputs: Array, targets: Array) -> Array:
     return numeric
 
 
-def second_point(loss: Any, outputs: Array, targets: Array) -> LossPoint | None:
-    """Return the evidence at another point with one sample more, and one class more if targets are classes."""
-    rng = generator(1, "probe", "loss")
+def further(loss: Any, outputs: Array, targets: Array) -> list[LossPoint]:
+    """Return the evidence at a point with one sample more (and one class more, if targets are classes), then others."""
     classes = targets.ndim == 1 and targets.dtype.kind in "iu" and outputs.ndim == 2
-    shape = (len(outputs) + 1, outputs.shape[1] + 1) if classes else (len(outputs) + 1, *outputs.shape[1:])
-    z = rng.standard_normal(shape)
-    z = softmax(z, 1) if outputs.ndim == 2 and np.allclose(outputs.sum(axis=1), 1.0) else z
-    other = random_classes(shape, rng) if classes else rng.choice(np.ravel(targets), (len(z), *targets.shape[1:]))
-    try:
-        loss.forward(z.copy(), other)
-        gradient = loss.backward()
-        return LossPoint(gradient, differences(loss, z, other), z, other, sums_over_batch(loss, z, other))
-    except OWN_ERRORS:  # it takes the first shape alone
-        return None
+    larger = (len(outputs) + 1, outputs.shape[1] + 1) if classes else (len(outputs) + 1, *outputs.shape[1:])
+    one_hot = (
+        outputs.ndim == 2
+        and targets.shape == outputs.shape
+        and bool((np.sort(targets, axis=1)[:, -2:] == (0, 1)).all())
+    )
+    probabilities = outputs.ndim == 2 and np.allclose(outputs.sum(axis=1), 1.0)
+    found = []
+    for number in range(1, 2 + MORE_POINTS):
+        rng = generator(number, "probe", "loss")
+        shape = larger if number == 1 else outputs.shape
+        z = rng.standard_normal(shape)
+        z = softmax(z, 1) if probabilities else z
+        if classes:
+            other = random_classes(shape, rng)
+        elif one_hot:
+            other = np.eye(shape[1])[random_classes(shape, rng)].astype(targets.dtype)
+        else:
+            other = rng.choice(np.ravel(targets), (len(z), *targets.shape[1:]))
+        try:
+            value = float(as_number(loss.forward(z.copy(), other)))
+            gradient = loss.backward()
+            sums = sums_over_batch(loss, z, other)
+            found.append(LossPoint(gradient, differences(loss, z, other), z, other, sums, settings_of(loss), value))
+        except OWN_ERRORS:  # it takes the first shape alone
+            continue
+    return found
 
 
 def sums_over_batch(loss: Any, outputs: Array, targets: Array) -> bool:
@@ -163,24 +222,3 @@ def sums_over_batch(loss: Any, outputs: Array, targets: Array) -> bool:
     once = loss.forward(outputs.copy(), targets)
     twice = loss.forward(np.concatenate([outputs, outputs]), np.concatenate([targets, targets]))
     return bool(abs(twice - 2.0 * once) < 1e-9 * abs(once))
-
-
-def overflow(loss: Any, outputs: Array, targets: Array) -> Findings:
-    """Return a fault if exp overflows for logits around 1000, and a remark if the loss is infinite for +-1000."""
-    results = []
-    for large in (LARGE + outputs, LARGE * np.sign(outputs)):
-        try:
-            with np.errstate(all="ignore"):
-                value, gradient = loss.forward(large, targets), loss.backward()
-        except OWN_ERRORS:
-            return Findings()
-        results.append(bool(np.isfinite(value) and np.isfinite(gradient).all()))
-    if not results[0]:
-        text = (
-            f"overflow: for outputs around {LARGE:.0f} the loss or its gradient is NaN or infinite, because exp "
-            "overflows "
-            "for large numbers: subtract the largest logit of each sample before exp (nothing else changes)"
-        )
-        return fault(Diagnosis("overflow", "outputs", "loss", text), outputs.shape, "not finite for large outputs")
-    note = "the loss is not finite for outputs of +-1000: log(softmax) takes the logarithm of 0, logsumexp does not."
-    return Findings(remarks=() if results[1] else (note,))

@@ -2,42 +2,50 @@
 
 Nearly every gradient of a loss is a sum of a few terms. For classes they are the softmax p, the one-hot targets q, the
 logits z, ones, and the same with another axis or another class; for numbers they are y - t, its sign, its square, and
-so on. Both gradients, the one under test and the right one, are fitted with one to three terms (`fitted`). Where both
-fits are exact, the two formulas stand side by side, and the difference names the mistake. It is said only if the same
-formula fits at a second point, with another batch size and another number of classes.
+so on. Both gradients, the one under test and the right one, are fitted with one to three terms (`formulas`). Where both
+fits are exact, the two formulas stand side by side, and the difference names the mistake (`mistakes`). It is said only
+if the same fits at a second point, with another batch size and another number of classes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.factors import constant_factor
-from mlp.diagnostics.gradients.losses.names import OTHER, named_factor, named_formula
-from mlp.diagnostics.gradients.losses.point import LossPoint
-from mlp.diagnostics.gradients.losses.terms import class_terms, fitted, number_terms, written
+from mlp.diagnostics.gradients.losses.factors import Found, named_factors, per_sample
+from mlp.diagnostics.gradients.losses.formulas import all_terms, fitted, written
+from mlp.diagnostics.gradients.losses.mistakes import OF_TERMS, OTHER, named
+from mlp.diagnostics.gradients.losses.points import LossPoint
+from mlp.diagnostics.gradients.losses.regions import wrong_region
 from mlp.diagnostics.gradients.probes.float32 import fits_float32
-from mlp.typing import Array
 
 
-def explain_loss(point: LossPoint, second: LossPoint | None) -> Iterator[Diagnosis]:
-    """Yield what is likely wrong with a gradient, most likely first; the worst value if nothing is known."""
-    a, n = point.given, point.right
-    found = list(one_point(point))
-    if second is not None:
-        again = {name for name, _, _ in one_point(second)}
-        found = [one for one in found if one[0] in again] or found[:0]
+def explain_loss(points: Sequence[LossPoint]) -> list[Diagnosis]:
+    """Return what is likely wrong with a gradient, most likely first; nothing if nothing is known.
+
+    Args:
+        points: the one that was checked, a second one of another shape if the loss takes it, and further ones.
+    """
+    a, n = points[0].given, points[0].right
+    found = list(one_point(points[0]))
+    if len(points) > 1:
+        again = {name for name, _, _ in one_point(points[1])}
+        found = [one for one in found if one[0] in again]
+    if all(name in (OTHER, "factor per slice", *OF_TERMS) for name, _, _ in found):
+        found = [*wrong_region(list(points)), *found]
     if distance(a, n) < 1e-5 and fits_float32(a):
-        found.append(
-            ("float32 noise", "right to seven digits: something is rounded to float32", f"error {distance(a, n):.1e}")
-        )
-    for name, text, evidence in list(dict.fromkeys(found)) or [worst(point)]:
-        yield Diagnosis(name, "outputs", "loss", text, evidence)
+        text = "right to seven digits: something is rounded to float32"
+        found.append(("float32 noise", text, f"error {distance(a, n):.1e}"))
+    if len(found) > 1:
+        found = [one for one in found if one[0] != "factor"]
+    unique = dict.fromkeys(found)
+    return [Diagnosis(name, "outputs", "loss", text, evidence) for name, text, evidence in unique]
 
 
-def one_point(point: LossPoint) -> Iterator[tuple[str, str, str]]:
+def one_point(point: LossPoint) -> Iterator[Found]:
     """Yield (name, sentence, evidence) of all hypotheses that fit at one point."""
-    a, n, z = point.given, point.right, point.outputs
+    a, n = point.given, point.right
     if not np.isfinite(a).all():
         yield "not finite", "subtract the largest logit before exp, and take no logarithm of 0", ""
         return
@@ -46,30 +54,34 @@ def one_point(point: LossPoint) -> Iterator[tuple[str, str, str]]:
         return
     f = constant_factor(a, n)
     if f is not None:
-        yield *named_factor(f, len(z), z.shape[-1], sums=point.sums), f"{f:.5g} times the right gradient"
+        yield from ((*found, f"{f:.5g} times the right gradient") for found in named_factors(f, point))
         return
     yield from lost_signs(point)
     written_out = list(formulas(point))
-    yield from (one for one in written_out if one[0] != OTHER)
-    if point.classes:
-        yield from by_class(point)
+    of_classes = list(by_class(point)) if point.classes else []
+    yield from (one for one in of_classes if one[0].endswith("forgotten"))
+    yield from (one for one in written_out if one[0] not in (OTHER, *OF_TERMS))
+    for name, text, evidence in of_classes:
+        also = next((f"; {hint}" for general, hint, _ in written_out if general in OF_TERMS), "")
+        yield name, text + also, evidence
+    yield from (one for one in written_out if one[0] in OF_TERMS)
+    yield from per_sample(point)
     yield from written_out
-    yield from per_slice(a, n)
 
 
-def lost_signs(point: LossPoint) -> Iterator[tuple[str, str, str]]:
+def lost_signs(point: LossPoint) -> Iterator[Found]:
     """Every value has the right size, and some the wrong sign."""
     a, n = point.given, point.right
     small = MATCH * float(np.abs(n).max())
-    if (np.abs(np.abs(a) - np.abs(n)) <= small).all() and (np.abs(a - n) > small).any():
-        wrong = np.abs(a - n) > small
-        below = point.targets.shape == n.shape and bool((point.outputs < point.targets)[wrong].all())
+    wrong = np.abs(a - n) > small
+    if (np.abs(np.abs(a) - np.abs(n)) <= small).all() and wrong.any():
+        below = point.numbers and bool((point.outputs < point.targets)[wrong].all())
         where = ", all of them where y < t" if below else ""
         text = f"some values have the wrong sign{where}: they lost it, as in |y - t|; the derivative of |d| is sign(d)"
         yield "sign lost", text, f"{np.count_nonzero(wrong)} of {n.size} values"
 
 
-def by_class(point: LossPoint) -> Iterator[tuple[str, str, str]]:
+def by_class(point: LossPoint) -> Iterator[Found]:
     """Right for the true class alone, or for the others alone."""
     a, n, q, N = point.given, point.right, point.one_hot, len(point.outputs)
     small = MATCH * np.abs(n).max()
@@ -97,40 +109,16 @@ def by_class(point: LossPoint) -> Iterator[tuple[str, str, str]]:
         yield "other classes forgotten", f"{text}all logits take part in the loss (in the softmax)", evidence
 
 
-def formulas(point: LossPoint) -> Iterator[tuple[str, str, str]]:
+def formulas(point: LossPoint) -> Iterator[Found]:
     """Compare the formula that fits the gradient under test with the one that fits the right gradient."""
-    terms = (
-        class_terms(point)
-        if point.classes
-        else number_terms(point)
-        if point.targets.shape == point.outputs.shape
-        else {}
-    )
-    N = len(point.outputs)
-    scale = 1.0 if point.sums else float(N)
+    terms = all_terms(point)
+    scale = 1.0 if point.sums else float(len(point.outputs))
     right, given = fitted(scale * point.right, terms), fitted(scale * point.given, terms)
     if given is None:
         return
     over = "" if point.sums else " / N"
     mine = f"({written(given)}){over}"
-    name, hint = named_formula(given, right, point)
+    name, hint = named(given, right, point.outputs.shape[-1])
     theirs = f"; the gradient of this loss is ({written(right)}){over}" if right is not None else ""
-    yield name, f"{hint}backward gives {mine}{theirs}", f"error {distance(point.given, point.right):.1e}"
-
-
-def per_slice(a: Array, n: Array) -> Iterator[tuple[str, str, str]]:
-    """One wrong factor for each sample or class."""
-    for axis, word in ((0, "sample"), (1, "class")):
-        if n.ndim == 2 and (n * n).sum(1 - axis).all():
-            factors = (a * n).sum(1 - axis, keepdims=True) / (n * n).sum(1 - axis, keepdims=True)
-            if distance(a, factors * n) < MATCH:
-                yield "factor per slice", f"one wrong factor for each {word}: {np.round(factors.ravel(), 4)}", ""
-
-
-def worst(point: LossPoint) -> tuple[str, str, str]:
-    """Return what can be said where nothing is known: the worst value of all."""
-    a, n = point.given, point.right
-    index = tuple(int(i) for i in np.unravel_index(int(np.abs(a - n).argmax()), n.shape))
-    true = f" (the true class is {point.targets[index[0]]})" if point.classes else ""
-    text = f"derive it again for one value: at {index}{true} backward gives {a[index]:.5g}, and {n[index]:.5g} is right"
-    return "unknown", text, f"error {distance(a, n):.1e}"
+    evidence = f"error {distance(point.given, point.right):.1e}"
+    yield name, f"{hint}{hint and '; '}backward gives {mine}{theirs}", evidence

@@ -102,7 +102,11 @@ def repeated(first: Array, second: Array, filled: Array | None) -> tuple[str, st
         return note, "accumulates", f"{note}: it is added to what was there; overwrite it (grad = ..., not grad += ...)"
     if relative_error(second, 2.0 * first, norm(first)) < 1e-9:
         return note, "accumulates", f"{note}, twice as much: something is added up over calls and never reset"
-    return note, "not repeatable", f"{note}: it depends on earlier calls, or on random numbers drawn in backward"
+    text = (
+        f"{note}: it depends on earlier calls (on what forward moves in each call, as running statistics are), or on "
+        "random numbers drawn in backward"
+    )
+    return note, "not repeatable", text
 
 
 def right_for(probe: Probe, upstream: Array, error: BaseException, names: Mapping[int, str]) -> dict[str, Array] | None:

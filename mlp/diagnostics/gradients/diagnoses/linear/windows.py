@@ -188,6 +188,46 @@ def mixed(e: Evidence) -> Iterator[Diagnosis]:
         yield e.found("other groups", text, example(out[0], inside[0], x.shape, y.shape))
 
 
+def through_time(e: Evidence) -> Iterator[Diagnosis]:
+    """A sequence (N, T, D) whose outputs depend on all earlier steps, while backward knows of the same step alone."""
+    matrices = e.rows() if e.of_inputs and e.point.x.ndim == 3 and e.point.outputs.ndim == 3 else None
+    if matrices is None or e.point.x.shape[1] != e.point.outputs.shape[1]:
+        return
+    steps = []
+    for M in matrices:
+        out, inside = np.argwhere(np.abs(M) > SMALL * np.abs(M).max()).T
+        at = np.unravel_index(out, e.point.outputs.shape)[1] - np.unravel_index(inside, e.point.x.shape)[1]
+        steps.append((int(at.min()), int(at.max())))
+    (first, last), (_, reached) = steps
+    if first == 0 and last > 0 and reached == 0:
+        text = (
+            "outputs of later steps depend on this step, too, through the state that is handed on, and backward does "
+            "not go through it: the gradient of the state from the next step must be added (backpropagation through "
+            "time, from the last step to the first)"
+        )
+        yield e.found("path through time", text)
+
+
+def misplaced(e: Evidence) -> Iterator[Diagnosis]:
+    """Each input moves one output, and gets the gradient of another one: parts split at the wrong place."""
+    matrices = e.rows() if e.of_inputs else None
+    if matrices is None:
+        return
+    J, B = (np.abs(M) > SMALL * np.abs(M).max() for M in matrices)
+    if not ((J.sum(axis=0) == 1).all() and (B.sum(axis=0) == 1).all()):
+        return
+    right, mine = J.argmax(axis=0), B.argmax(axis=0)
+    every = np.arange(len(right))
+    if np.array_equal(right, mine) or not np.allclose(matrices[0][right, every], matrices[1][mine, every], atol=1e-5):
+        return
+    text = (
+        "each input gets the gradient of another output than the one it moves, times the right factor: grad_outputs is "
+        "split (or concatenated, or reordered) at the wrong place; the parts must have the widths and the order of "
+        "forward"
+    )
+    yield e.found("split at the wrong place", text, example(int(mine[0]), 0, e.point.outputs.shape, e.point.x.shape))
+
+
 def spread(support: Array, x_shape: tuple[int, ...], y_shape: tuple[int, ...], axis: int) -> bool:
     """Return whether any output is tied to an input at another place along an axis."""
     out, inside = np.argwhere(support).T

@@ -1,12 +1,14 @@
 """A second point, of another shape, for what could be an accident; and the smallest inputs that still fail."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.evidence import Evidence, Point
+from mlp.diagnostics.gradients.diagnoses.evidence import LARGEST_JACOBIAN, Evidence, Point
 from mlp.diagnostics.gradients.finite_differences import norm, relative_error
+from mlp.diagnostics.gradients.probes.backward_map import MOST_OUTPUTS
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -16,24 +18,53 @@ MOST_VALUES = 1500  # of an array that is measured again
 TRIES = 12  # smaller shapes that are tried
 COORDINATES = 12
 FAILS = 1e-4
+SECONDS = 1.0  # of CPU that the differences at another point may take
+RIGHT = 1e-6  # an error below which an array is not wrong at a point
 
 
-def second_evidence(e: Evidence) -> Evidence | None:
-    """Return the evidence about the same array at another point, with another batch size and other images."""
+def second_evidences(e: Evidence) -> Iterator[Evidence]:
+    """Yield the evidence about the same array at other points where it is wrong, too: of other shapes, then of its own.
+
+    A point that is too large for what was known at the first one is left out. They are measured when they are asked
+    for, and kept for the next hypothesis.
+    """
     if e.numeric.size > MOST_VALUES:
-        return None
+        return
+    kept = e.point.others.setdefault(e.array, {})
     for shape in other_shapes(e.point.x.shape):
-        try:
-            point = point_of(e.point, shape, "second")
-            point.numeric = {
-                name: point.probe.differences(point.upstream, name)
-                for name in (point.probe.arrays if not e.of_inputs else (e.array,))
-            }
-            point.wrong = [e.array]
-            return Evidence(point, e.array)
-        except OWN_ERRORS:  # the layer does not take this shape
-            continue
-    return None
+        if shape not in kept:
+            kept[shape] = evidence_at(e, shape)
+        other = kept[shape]
+        if other is not None:
+            yield other
+
+
+def evidence_at(e: Evidence, shape: Shape) -> Evidence | None:
+    """Return the evidence about an array for inputs of another shape; None if the layer does not take it, or is right.
+
+    A parameter is measured with all arrays of the layer, with which some hypotheses compare it.
+    """
+    try:
+        point = point_of(e.point, shape, "second")
+        size = point.probe.arrays[e.array].size * point.outputs.size
+        if size > LARGEST_JACOBIAN or point.outputs.size > max(MOST_OUTPUTS, e.point.outputs.size):
+            return None
+        names = (e.array,) if e.of_inputs else tuple(point.probe.arrays)
+        if seconds_of(point, names) > SECONDS:
+            return None
+        point.numeric = {name: point.probe.differences(point.upstream, name) for name in names}
+        point.wrong = [e.array]
+        other = Evidence(point, e.array)
+    except OWN_ERRORS:  # the layer does not take this shape
+        return None
+    return other if not other.error < RIGHT else None
+
+
+def seconds_of(point: Point, names: Sequence[str]) -> float:
+    """Return about how long the differences of some arrays take, in seconds of CPU."""
+    start = time.process_time()
+    point.probe.outputs()
+    return 2.0 * sum(point.probe.arrays[name].size for name in names) * (time.process_time() - start)
 
 
 def point_of(point: Point, shape: Shape, word: str) -> Point:
@@ -49,11 +80,18 @@ def point_of(point: Point, shape: Shape, word: str) -> Point:
 
 def other_shapes(shape: Shape) -> Iterator[Shape]:
     """Yield other shapes of inputs, the most different first."""
+    N = shape[0] - 1 if shape[0] > 2 else shape[0] + 1
     if len(shape) == 4:
-        yield (shape[0] + 1, shape[1] + 1, shape[2] + 2, shape[3])
-        yield (shape[0] + 1, shape[1] + 2, shape[2], shape[3])
-        yield (shape[0] + 1, shape[1], shape[2] + 1, shape[3] + 1)
-    yield (shape[0] + 1, *shape[1:])
+        yield (N, shape[1] + 1, shape[2] + 2, shape[3])
+        yield (N, shape[1] + 2, shape[2], shape[3])
+        yield (N, shape[1], shape[2] + 1, shape[3] + 1)
+        yield (N, shape[1], shape[2] + 2, shape[3] + 2)
+        yield (N, shape[1] + 2, shape[2] + 2, shape[3])
+    elif len(shape) == 3:
+        yield (N, shape[1] + 1, shape[2])
+    elif len(shape) == 2:
+        yield (N, shape[1] + 1)
+    yield (N, *shape[1:])
     yield shape
 
 

@@ -87,7 +87,62 @@ class SignLost(SoftmaxCrossEntropy):
         return (abs(p - q)) / N
 
 
+class SoftmaxOverEverything(SoftmaxCrossEntropy):
+    """The softmax of backward divides by the sum over all samples."""
+
+    def forward(self, outputs: Array, targets: Array) -> float:
+        loss = super().forward(outputs, targets)
+        exps = np.exp(outputs)
+        self._kept = exps / exps.sum(), targets
+        return loss
+
+
+class PredictedClass(SoftmaxCrossEntropy):
+    """The one-hot vector stands at the predicted class."""
+
+    def backward(self) -> Array:
+        p, _ = self.take()
+        N, K = p.shape
+        return (p - np.eye(K)[p.argmax(axis=1)]) / N
+
+
+class LogarithmOfZero(SoftmaxCrossEntropy):
+    """The logarithm of a softmax that can be zero."""
+
+    def forward(self, outputs: Array, targets: Array) -> float:
+        super().forward(outputs, targets)
+        p, _ = self._kept
+        with np.errstate(divide="ignore"):
+            return float(-np.log(p[np.arange(len(targets)), targets]).mean())
+
+
+class FirstCallKept(SoftmaxCrossEntropy):
+    """Backward uses what the first call kept."""
+
+    first: tuple[Array, Array] | None = None
+
+    def forward(self, outputs: Array, targets: Array) -> float:
+        loss = super().forward(outputs, targets)
+        if self.first is None or self.first[0].shape != outputs.shape:
+            self.first = self._kept[0].copy(), self._kept[1]
+        self._kept = self.first[0].copy(), self.first[1]
+        return loss
+
+
+class WeightedByConfidence(SoftmaxCrossEntropy):
+    """Each sample's gradient is multiplied by the probability of its class."""
+
+    def backward(self) -> Array:
+        p, targets = self._kept
+        return super().backward() * p[np.arange(len(targets)), targets][:, None]
+
+
 BUGS = [
+    PlantedBug(SoftmaxOverEverything, "softmax over all outputs", tuple, (5, 7)),
+    PlantedBug(PredictedClass, "predicted class", tuple, (5, 7)),
+    PlantedBug(LogarithmOfZero, "overflow", tuple, (5, 7)),
+    PlantedBug(FirstCallKept, "stale cache", tuple, (5, 7)),
+    PlantedBug(WeightedByConfidence, "factor per sample", tuple, (5, 7)),
     PlantedBug(OneHotBefore, "off by one", tuple, (5, 7)),
     PlantedBug(OneHotAfter, "off by one", tuple, (5, 7)),
     PlantedBug(ForProbabilities, "probabilities, not logits", tuple, (5, 7)),

@@ -1,0 +1,131 @@
+"""A gradient of a loss that is a number times the right one: one number for all, or one for each sample or class."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, distance
+from mlp.diagnostics.gradients.losses.points import LossPoint, softmax
+from mlp.typing import Array
+
+Found = tuple[str, str, str]  # name, sentence, evidence
+
+
+def named_factors(f: float, point: LossPoint) -> Iterator[tuple[str, str]]:
+    """Yield the names and sentences that fit a gradient that is f times the right one, the simplest first."""
+    N, K, sums = len(point.outputs), point.outputs.shape[-1], point.sums
+    sign = "with the wrong sign, and " if f < 0 else ""
+    size = abs(f)
+
+    def near(value: float) -> bool:
+        return abs(size - value) < 1e-5 * value
+
+    if near(1.0):
+        yield "sign", "the gradient has the wrong sign: it matches when multiplied by -1"
+    if near(1.0 / N) and sums:
+        text = f"forward adds the losses of the {N} samples, backward divides by N: the mean was forgotten in forward"
+        yield "mean forgotten in forward", sign + text
+    if near(N):
+        yield "division by N", f"{sign}the gradient is not divided by N = {N}: the loss is a mean over the batch"
+    if near(1.0 / N):
+        yield "mean over the batch", f"{sign}matches when multiplied by N = {N}: divided by N once too often"
+    if near(0.5) or near(2.0):
+        text = f"{sign}it is {size:.5g} times what it should be: the derivative of d^2 is 2 d, that of d^2/2 is d"
+        yield "factor 2", text
+    for factor, also in ((1.0, ""), (2.0, ", and a factor of 2 is wrong"), (0.5, ", and a factor of 2 is wrong")):
+        if near(factor * K) or near(factor * N * K):
+            text = f"{sign}the gradient is not divided by {size / factor:.0f}, the number of values in the mean{also}"
+            yield "division by the values", text
+        if near(factor / K) or near(factor / (N * K)):
+            what = f"K = {K}, the number of outputs of a sample" if near(factor / K) else f"N K = {N * K}"
+            yield "mean over the classes", f"{sign}matches when multiplied by {what} (divided once too often){also}"
+        if factor != 1.0 and (near(factor * N) or near(factor / N)):
+            by = "multiplied" if near(factor / N) else "divided"
+            yield "division by N", f"{sign}matches when {by} by N = {N}{also}"
+        for other, word in ((K / N, "divided by N where K belongs"), (N / K, "divided by K where N belongs")):
+            if K != N and near(factor * other):
+                text = f"{sign}it is divided by the wrong number of values: {word}{also}"
+                yield "division by the wrong number", text
+    for other, word in ((N / (N - 1.0), "N - 1"), (N / (N + 1.0), "N + 1")) if N > 1 else ():
+        if near(other):
+            yield "division by the wrong number", f"{sign}divided by {word}, and must be by N = {N}"
+    yield "factor", f"the gradient is {f:.5g} times what it should be{in_words(size, point)}"
+
+
+def in_words(size: float, point: LossPoint) -> str:
+    """Return a factor in terms of the settings of the loss, or ""."""
+    constants = {"log(2)": np.log(2.0), "log(10)": np.log(10.0), "sqrt(2)": np.sqrt(2.0), "pi": np.pi}
+    numbers = {name: value for name, value in point.settings.items() if isinstance(value, float) and value > 0.0}
+    of_loss = {"the loss itself": point.value, "the loss of the mean": point.value / len(point.outputs)}
+    if abs(size - 2.0 * point.value) < 1e-5 * size:
+        return (
+            ", 2 times the loss itself: the derivative of sqrt(v) is 1 / (2 sqrt(v)), the chain rule through the root "
+            "is missing"
+        )
+    for name, value in {**of_loss, **numbers, **constants}.items():
+        forms = {name: value, f"1 / {name}": 1.0 / value, f"{name}^2": value**2, f"1 / {name}^2": value**-2.0}
+        forms |= {f"1 - {name}": abs(1.0 - value), f"2 {name}": 2.0 * value, f"{name} / 2": value / 2.0}
+        for text, number in forms.items():
+            if number and abs(size - number) < 1e-5 * number:
+                return f" = {text}"
+    return ""
+
+
+def per_sample(point: LossPoint) -> Iterator[Found]:
+    """One wrong factor for each sample or class: the weight of its class, a power of p_t, its own norm."""
+    a, n = point.given, point.right
+    if n.ndim != 2:
+        return
+    for axis, word in ((0, "sample"), (1, "class")):
+        squares = (n * n).sum(1 - axis, keepdims=True)
+        if n.shape[axis] < 2 or not squares.all():
+            continue
+        factors = (a * n).sum(1 - axis, keepdims=True) / squares
+        if distance(a, factors * n) > MATCH:
+            continue
+        listed = np.array2string(factors.ravel(), precision=4)
+        known = meaning(factors.ravel(), point) if axis == 0 else None
+        if known is not None:
+            yield "factor per sample", f"each sample's gradient is {known} times what it should be", listed
+        else:
+            yield "factor per slice", f"one wrong factor for each {word}: {listed}", ""
+        return
+
+
+def by_label(factors: Array, labels: Array) -> bool:
+    """Return whether samples of the same class have the same factor."""
+    return all(np.ptp(factors[labels == label]) < 1e-6 * np.abs(factors).max() for label in set(labels.tolist()))
+
+
+def meaning(factors: Array, point: LossPoint) -> str | None:
+    """Return in words what the factors of the samples are, or None."""
+    known: dict[str, Array] = {}
+    if point.classes:
+        p = (softmax(point.outputs, 1) * point.one_hot).sum(axis=1)
+        z = (point.outputs * point.one_hot).sum(axis=1)
+        for name, base in (("p_t", p), ("(1 - p_t)", 1.0 - p)):
+            powers = {"1/": -1.0, "sqrt ": 0.5, "": 1.0}
+            known |= {f"{text}{name}": base**power for text, power in powers.items()}
+            known |= {f"{name}^{power:g}": base**power for power in (2.0, 3.0, -2.0, -3.0)}
+        known |= {"log p_t": np.log(p), "1/log p_t": 1.0 / np.log(p), "z_t": z, "1/z_t": 1.0 / z}
+        for name, value in point.settings.items():
+            if isinstance(value, np.ndarray) and len(value) == point.outputs.shape[1]:
+                weight = f"the weight of its class ({name}[t])"
+                known |= {weight: value[point.labels], f"1 over {weight}": 1.0 / value[point.labels]}
+            elif isinstance(value, float):
+                known |= {f"(1 - p_t)^{name}": (1.0 - p) ** value, f"1/(1 - p_t)^{name}": (1.0 - p) ** -value}
+    rows = np.sqrt((point.outputs**2).sum(axis=1))
+    known |= {"|y_n|, the length of its outputs": rows, "1/|y_n|, the length of its outputs": 1.0 / rows}
+    if point.classes and len(set(point.labels.tolist())) < len(factors) and by_label(factors, point.labels):
+        known["a number for its class (the weight of the class, which is missing or there twice)"] = factors
+    known["n, its place in the batch"] = np.arange(1.0, len(factors) + 1.0)
+    if point.numbers:
+        d = np.sqrt(((point.outputs - point.targets) ** 2).sum(axis=1))
+        known |= {"|y - t| (its length)": d, "1/|y - t| (its length)": 1.0 / d}
+    for name, values in known.items():
+        with np.errstate(all="ignore"):
+            ratios = factors / values
+        if np.isfinite(ratios).all() and np.ptp(ratios) < 1e-5 * np.abs(ratios).max():
+            number = float(ratios.mean())
+            return name if abs(number - 1.0) < 1e-5 else f"{number:.4g} {name}"
+    return None

@@ -1,0 +1,228 @@
+"""The usual terms of gradients of losses, and the shortest sum of them that a gradient is."""
+
+from itertools import combinations
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, distance
+from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
+from mlp.diagnostics.gradients.losses.points import LossPoint, softmax
+from mlp.typing import Array
+
+TERMS = 3  # of a formula, at most
+ROUGH = 1e-7  # of the square of what is left: a sum of terms that is worth a closer look
+Terms = dict[str, float]  # the coefficient of each term
+
+
+def all_terms(point: LossPoint) -> dict[str, Array]:
+    """Return all terms that a gradient at this point may consist of."""
+    terms: dict[str, Array] = {}
+    with np.errstate(all="ignore"):
+        if point.classes:
+            terms |= class_terms(point) | margin_terms(point) | with_settings(point)
+        if point.numbers:
+            terms |= number_terms(point) | loss_terms(point)
+    return {name: term for name, term in terms.items() if np.isfinite(term).all() and term.any()}
+
+
+def class_terms(point: LossPoint) -> dict[str, Array]:
+    """Return the terms of gradients for classes, the usual ones first."""
+    z, t, q = point.outputs, point.labels, point.one_hot
+    K, p = z.shape[1], softmax(z, 1)
+    d = p - q
+    return {
+        "p": p,
+        "onehot(t)": q,
+        "1": np.ones_like(z),
+        "onehot(t - 1)": np.eye(K)[(t - 1) % K],
+        "onehot(t + 1)": np.eye(K)[(t + 1) % K],
+        "softmax over the batch": softmax(z, 0),
+        "softmax over all outputs": np.exp(z) / np.exp(z).sum(),
+        "z": z,
+        "onehot(t) / p": q / p,
+        "onehot(t) / z": q / z,
+        "sigmoid(z)": sigmoid(z),
+        "exp(z)": np.exp(z),
+        "log p": np.log(p),
+        "p onehot(t)": p * q,
+        "p^2": p * p,
+        "(p - onehot(t)) p (1 - p)": d * p * (1.0 - p),
+        "(p - onehot(t)) p": d * p,
+        "p sum(p (p - onehot(t)))": p * (p * d).sum(axis=1, keepdims=True),
+        "softmax of the softmax": softmax(p, 1),
+        "z onehot(t)": z * q,
+        "onehot(argmax z)": np.eye(K)[z.argmax(axis=1)],
+        "p log p": p * np.log(p),
+        "p sum(p log p)": p * (p * np.log(p)).sum(axis=1, keepdims=True),
+        "onehot(t) log p": q * np.log(p),
+    }
+
+
+def margin_terms(point: LossPoint) -> dict[str, Array]:
+    """Return the terms of hinge losses: which classes come within the margin of the true one."""
+    z, q = point.outputs, point.one_hot
+    margins = z - (z * q).sum(axis=1, keepdims=True) + float(point.settings.get("margin", 1.0))
+    all_of_them = (margins > 0.0).astype(float)
+    others = all_of_them * (1.0 - q)
+    beyond = np.maximum(margins, 0.0) * (1.0 - q)
+    return {
+        "violated": others,
+        "onehot(t) count(violated)": q * others.sum(axis=1, keepdims=True),
+        "violated or true": all_of_them,
+        "margin": beyond,
+        "onehot(t) sum(margin)": q * beyond.sum(axis=1, keepdims=True),
+    }
+
+
+def with_settings(point: LossPoint) -> dict[str, Array]:
+    """Return terms with a setting in them: a temperature, weights of the classes."""
+    terms, z, q = {}, point.outputs, point.one_hot
+    p = softmax(z, 1)
+    gamma = point.settings.get("gamma", 2.0)
+    gamma = gamma if isinstance(gamma, float) else 2.0
+    rest = 1.0 - (p * q).sum(axis=1, keepdims=True)
+    terms["(1 - p_t)^gamma (p - onehot(t))"] = rest**gamma * (p - q)
+    for name, value in point.settings.items():
+        if isinstance(value, float) and value > 0.0 and value != 1.0:
+            terms[f"softmax(z / {name})"] = softmax(z / value, 1)
+            terms[f"softmax(z {name})"] = softmax(z * value, 1)
+        elif isinstance(value, np.ndarray) and value.shape == z.shape[1:]:
+            w = (q * value).sum(axis=1, keepdims=True)
+            terms |= {f"{name}[t] p": w * p, f"{name}[t] onehot(t)": w * q, f"{name} p": value * p}
+    return terms
+
+
+def number_terms(point: LossPoint) -> dict[str, Array]:
+    """Return the terms of gradients for numbers, the usual ones first."""
+    y, t = point.outputs, point.targets.astype(float)
+    d, s = y - t, sigmoid(y)
+    return {
+        "(y - t)": d,
+        "sign(y - t)": np.sign(d),
+        "(y - t)^2": d * d,
+        "|y - t|": np.abs(d),
+        "(sigmoid(y) - t)": s - t,
+        "(sigmoid(y) - t) sigmoid'(y)": (s - t) * s * (1.0 - s),
+        "sigmoid(y)": s,
+        "(y - t)^3": d**3,
+        "y": y,
+        "t": t,
+        "1": np.ones_like(y),
+        "y t": y * t,
+        "t / y": t / y,
+        "(1 - t) / (1 - y)": (1.0 - t) / (1.0 - y),
+        "(y - t) / (y (1 - y))": d / (y * (1.0 - y)),
+        "(y - t) y (1 - y)": d * y * (1.0 - y),
+        "sigmoid'(y)": s * (1.0 - s),
+        "t / sigmoid(y)": t / s,
+        "(1 - t) / (1 - sigmoid(y))": (1.0 - t) / (1.0 - s),
+        "t sigmoid(y)": t * s,
+    }
+
+
+def loss_terms(point: LossPoint) -> dict[str, Array]:
+    """Return the terms of some less usual losses for numbers: Huber, log-cosh, Poisson, hinge, Kullback-Leibler."""
+    y, t = point.outputs, point.targets.astype(float)
+    d, terms = y - t, {}
+    for name, value in {"1": 1.0, **point.settings}.items():
+        if isinstance(value, float) and value > 0.0:
+            inside = np.abs(d) <= value
+            terms[f"clip(y - t, -{name}, {name})"] = np.clip(d, -value, value)
+            terms[f"(y - t where |y - t| < {name})"] = d * inside
+            terms[f"(sign(y - t) where |y - t| > {name})"] = np.sign(d) * ~inside
+            terms[f"(1 where |y - t| > {name})"] = 1.0 * ~inside
+            terms[f"(t where t y < {name})"] = t * (t * y < value)
+            terms[f"(t ({name} - t y) where t y < {name})"] = t * np.maximum(value - t * y, 0.0)
+    for name, value in {"2": 2.0, "1": 1.0, **point.settings}.items():
+        if isinstance(value, float) and ("gamma" in name or name in "12"):
+            s = sigmoid(y)
+            terms["(1 - p_t)^gamma (sigmoid(y) - t)"] = (1.0 - np.where(t > 0.5, s, 1.0 - s)) ** value * (s - t)
+    row = np.sqrt((d * d).sum(axis=-1, keepdims=True)) if d.ndim > 1 else np.abs(d)
+    terms |= {
+        "(1 where y > t)": 1.0 * (d > 0.0),
+        "tanh(y - t)": np.tanh(d),
+        "1 - tanh(y - t)^2": 1.0 - np.tanh(d) ** 2,
+        "sinh(y - t)": np.sinh(d),
+        "1 / cosh(y - t)": 1.0 / np.cosh(d),
+        "log(1 + (y - t)^2)": np.log(1.0 + d * d),
+        "1 / (1 + (y - t)^2)": 1.0 / (1.0 + d * d),
+        "sqrt(1 + (y - t)^2)": np.sqrt(1.0 + d * d),
+        "sqrt|y - t|": np.sqrt(np.abs(d)),
+        "sign(y - t) / sqrt|y - t|": np.sign(d) / np.sqrt(np.abs(d)),
+        "(y - t) |y - t|": d * np.abs(d),
+        "1 / (y - t)": 1.0 / d,
+        "log|y - t|": np.log(np.abs(d)),
+        "exp(y)": np.exp(y),
+        "exp(y - t)": np.exp(d),
+        "exp(-t y) t": t * np.exp(-t * y),
+        "sigmoid(-t y) t": t * sigmoid(-t * y),
+        "t / exp(y)": t * np.exp(-y),
+        "(y - t) / (1 + (y - t)^2)": d / (1.0 + d * d),
+        "(y - t) / sqrt(1 + (y - t)^2)": d / np.sqrt(1.0 + d * d),
+        "(y - t) / |y - t|, by rows": d / row,
+        "(y - t) sigmoid'(y)": d * sigmoid(y) * (1.0 - sigmoid(y)),
+        "log y": np.log(np.abs(y)),
+        "log(y / t)": np.log(np.abs(y / t)),
+        "1 / y": 1.0 / y,
+        "1 / t": 1.0 / t,
+        "(y - t) / t": d / t,
+        "(y - t) / y": d / y,
+        "sign(y)": np.sign(y),
+        "t^2": t * t,
+        "y^2": y * y,
+    }
+    if y.ndim == 2 and y.shape[1] > 1:
+        p = softmax(y, 1)
+        terms |= {"softmax(y)": p, "t / softmax(y)": t / p, "softmax(y) sum(t)": p * t.sum(axis=1, keepdims=True)}
+        terms |= {
+            "(y - t), mean over the batch": d.mean(axis=0) + 0.0 * d,
+            "sum of (y - t)": d.sum(1, keepdims=True) + 0.0 * d,
+        }
+    return terms
+
+
+def fitted(values: Array, terms: dict[str, Array]) -> Terms | None:
+    """Return {term: coefficient} of the shortest sum of terms that equals the values, or None.
+
+    All sums of equally many terms are solved at once from their scalar products; what looks exact is fitted again.
+    """
+    names, v = list(terms), values.ravel()
+    if not names or not v.any():
+        return None
+    A = np.stack([term.ravel() for term in terms.values()], axis=1)
+    A = A / np.sqrt((A * A).sum(axis=0))
+    products, onto = A.T @ A, A.T @ v
+    for count in range(1, min(TERMS, len(names)) + 1):
+        chosen = np.array(list(combinations(range(len(names)), count)))
+        G, b = products[chosen[:, :, None], chosen[:, None, :]], onto[chosen]
+        regular = np.linalg.det(G) > 1e-9
+        if not regular.any():
+            continue
+        chosen, G, b = chosen[regular], G[regular], b[regular]
+        left = (v @ v) - (b * np.linalg.solve(G, b[:, :, None])[:, :, 0]).sum(axis=1)
+        for row in chosen[left < ROUGH * (v @ v)]:
+            found = exactly(v, {names[i]: terms[names[i]] for i in row})
+            if found is not None:
+                return found
+    return None
+
+
+def exactly(v: Array, terms: dict[str, Array]) -> Terms | None:
+    """Return the coefficients of these terms if their sum is exact and needs them all, else None."""
+    columns = np.stack([term.ravel() for term in terms.values()], axis=1)
+    solution, _, rank, _ = np.linalg.lstsq(columns, v, rcond=None)
+    if rank < len(terms) or distance(columns @ solution, v) > MATCH:
+        return None
+    coefficients = dict(zip(terms, map(float, solution), strict=True))
+    return coefficients if all(abs(value) > 1e-9 for value in coefficients.values()) else None
+
+
+def written(formula: Terms) -> str:
+    """Return a formula as text: "p - onehot(t)"."""
+    text = ""
+    for name, value in formula.items():
+        size = abs(value)
+        factor = "" if abs(size - 1.0) < 1e-6 and name != "1" else f"{size:.4g}" + ("" if name == "1" else " ")
+        sign = (" - " if value < 0 else " + ") if text else ("-" if value < 0 else "")
+        text += f"{sign}{factor}{'' if name == '1' else name}"
+    return text

@@ -1,0 +1,78 @@
+"""A loss at one point: what is known there when its gradient is wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from mlp.typing import Array
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """The gradient under test, the right one, outputs, targets, whether the loss is a sum, and the loss's settings.
+
+    `settings` are its attributes that are numbers or arrays of one number a class: a temperature, a margin, weights.
+    """
+
+    given: Array
+    right: Array
+    outputs: Array
+    targets: Array
+    sums: bool
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    value: float = 0.0  # of the loss
+
+    @property
+    def whole_numbers(self) -> bool:
+        return self.targets.ndim == 1 and self.targets.dtype.kind in "iu"
+
+    @property
+    def classes(self) -> bool:
+        """Whether the targets are classes, as numbers 0 .. K - 1 or as one-hot rows."""
+        if self.outputs.ndim != 2:
+            return False
+        t = self.targets
+        rows = t.shape == self.outputs.shape and t.shape[1] > 1
+        one_hot = rows and bool(np.isin(t, (0.0, 1.0)).all() and (t.sum(axis=1) == 1.0).all())
+        return self.whole_numbers or one_hot
+
+    @cached_property
+    def labels(self) -> Array:
+        """The true class of each sample, (N,)."""
+        return self.targets if self.whole_numbers else np.asarray(self.targets.argmax(axis=1))
+
+    @property
+    def one_hot(self) -> Array:
+        return np.asarray(np.eye(self.outputs.shape[1])[self.labels])
+
+    @property
+    def numbers(self) -> bool:
+        """Whether there is a target for each output."""
+        return self.targets.shape == self.outputs.shape
+
+
+def settings_of(loss: Any) -> dict[str, Any]:
+    """Return the attributes of a loss that are numbers, or arrays of one axis."""
+    owner = getattr(loss, "student", loss)
+    found: dict[str, Any] = {}
+    names = dir(owner) if not hasattr(owner, "__code__") else []
+    for name in names:
+        value = getattr(owner, name, None) if not name.startswith("_") else None
+        if isinstance(value, float | int) and not isinstance(value, bool):
+            found[name] = float(value)
+        elif (
+            isinstance(value, np.ndarray | list | tuple)
+            and np.ndim(value) == 1
+            and np.asarray(value).dtype.kind in "fiu"
+        ):
+            found[name] = np.asarray(value, float)
+    return found
+
+
+def softmax(z: Array, axis: int) -> Array:
+    """Return exp(z) / sum exp(z) along an axis."""
+    exps = np.exp(z - z.max(axis=axis, keepdims=True))
+    return np.asarray(exps / exps.sum(axis=axis, keepdims=True))

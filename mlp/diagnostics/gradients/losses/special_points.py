@@ -1,0 +1,109 @@
+"""Points at which a loss whose gradient is right can still go wrong.
+
+large      logits of +-1000, where exp overflows and the softmax has zeros, whose logarithm is -inf
+equal      one output that equals its target, where d / |d| is 0 / 0
+again      outputs other than those of the first call, which a loss that keeps too much does not see
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.finite_differences import norm, relative_error
+from mlp.diagnostics.gradients.report import Findings, fault
+from mlp.diagnostics.gradients.styles.losses import as_number
+from mlp.own_code import OWN_ERRORS
+from mlp.rng import generator
+from mlp.typing import Array
+
+LARGE = 1000.0  # logits at which exp overflows
+LOOSE = 1e-4
+Differences = Callable[[Any, Array, Array], Array]
+
+
+def wrong_elsewhere(loss: Any, outputs: Array, targets: Array, differences: Differences) -> Findings:
+    """Return a fault for the first special point at which the loss is wrong."""
+    checks: tuple[Callable[[], Findings], ...] = (
+        lambda: huge_logits(loss, outputs, targets),
+        lambda: equal_values(loss, outputs, targets),
+        lambda: second_call(loss, outputs, targets, differences),
+    )
+    for check in checks:
+        try:
+            with np.errstate(all="ignore"):
+                found = check()
+        except OWN_ERRORS:  # it may refuse such outputs
+            continue
+        if not found.passed:
+            return found
+    return Findings()
+
+
+def huge_logits(loss: Any, outputs: Array, targets: Array) -> Findings:
+    """Return a fault if exp overflows for outputs around 1000, or the logarithm of 0 is taken for +-1000."""
+    for large in (LARGE + outputs, LARGE * np.sign(outputs)):
+        value, gradient = as_number(loss.forward(large.copy(), targets)), loss.backward()
+        if np.isfinite(value) and np.isfinite(gradient).all():
+            continue
+        if np.ptp(large) < LARGE:
+            text = (
+                f"overflow: for outputs around {LARGE:.0f} the loss or its gradient is NaN or infinite, because exp "
+                "overflows for large numbers: subtract the largest logit of each sample before exp (nothing else "
+                "changes)"
+            )
+            note = "not finite for large outputs"
+        else:
+            which = "the loss" if not np.isfinite(value) else "its gradient"
+            text = (
+                f"logarithm of 0: for outputs of +-{LARGE:.0f} {which} is NaN or infinite. exp of a very negative "
+                "number is 0, a probability is 0 then, and log(0) = -inf: take the logarithm of the softmax as "
+                "z - max - log(sum(exp(z - max))), which is finite, or add a tiny number inside log"
+            )
+            note = "not finite for outputs of +-1000"
+        return fault(Diagnosis("overflow", "outputs", "loss", text), outputs.shape, note)
+    return Findings()
+
+
+def equal_values(loss: Any, outputs: Array, targets: Array) -> Findings:
+    """Return a fault if the gradient is not finite where one output equals its target."""
+    if targets.shape != outputs.shape:
+        return Findings()
+    y = outputs.copy()
+    y.flat[0] = np.asarray(targets, float).flat[0]
+    value, gradient = as_number(loss.forward(y, targets)), loss.backward()
+    if np.isfinite(gradient).all() or not np.isfinite(value):
+        return Findings()
+    text = "where an output equals its target the gradient is NaN: d / |d| is 0 / 0 there; take np.sign(d), which is 0"
+    return fault(Diagnosis("not finite", "outputs", "loss", text), outputs.shape, "NaN where y = t")
+
+
+def second_call(loss: Any, outputs: Array, targets: Array, differences: Differences) -> Findings:
+    """Return a fault if the gradient of a second call is still that of the first."""
+    other = outputs[::-1].copy()
+    other += 0.3 * generator(0, "probe", "again").standard_normal(outputs.shape) * (outputs.sum(axis=-1).std() > 1e-9)
+    right = differences(loss, other, targets)
+    loss.forward(outputs.copy(), targets)
+    first = np.array(loss.backward())
+    loss.forward(other.copy(), targets)
+    second = np.array(loss.backward())
+    twice = np.array(loss.backward()) if not hasattr(loss, "_kept") else second
+    if relative_error(second, right, norm(right)) > LOOSE and relative_error(second, first, norm(first)) < LOOSE:
+        text = (
+            "the gradient is that of an earlier call: what forward kept first is not renewed; keep outputs (or "
+            "probabilities) and targets anew in every forward"
+        )
+        return fault(
+            Diagnosis("stale cache", "outputs", "loss", text), outputs.shape, "the gradient of an earlier call"
+        )
+    if relative_error(second, right, norm(right)) > LOOSE and np.isfinite(right).all():
+        text = (
+            "the first call was right, the second is wrong: something that the loss keeps is changed or added to from "
+            "call to call"
+        )
+        return fault(Diagnosis("second call", "outputs", "loss", text), outputs.shape, "wrong in the second call")
+    if not np.array_equal(twice, second):
+        text = "a second backward gives another gradient: backward changes what forward kept, in place"
+        return fault(Diagnosis("backward twice", "outputs", "loss", text), outputs.shape, "backward changes its cache")
+    return Findings()

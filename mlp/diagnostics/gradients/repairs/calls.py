@@ -1,0 +1,75 @@
+"""Alternatives to calls: other functions and axes, orders of axes, branches of where, sums over other axes."""
+
+import ast
+from collections.abc import Iterator
+from itertools import permutations
+
+from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, text_of
+
+AXES = ("0", "1", "2", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 1, 2)", "(1, 2, 3)", "(0, 2, 3)", "(2, 3)", "None")
+EXCHANGED = {"sum": "mean", "mean": "sum", "max": "min", "min": "max", "argmax": "argmin", "argmin": "argmax"}
+EXCHANGED |= {"maximum": "minimum", "minimum": "maximum", "sin": "cos", "cos": "sin", "tanh": "sinh", "abs": "sign"}
+FUNCTIONS = ("abs", "sign", "sqrt", "exp", "log", "square", "tanh", "sin", "cos", "maximum", "flip", "flipud", "fliplr")
+
+
+def calls(slot: Slot) -> Iterator[Alternative]:
+    """Functions that are too many or others than they should be, axes, orders of axes, branches of where."""
+    node = slot.node
+    if isinstance(node, ast.keyword) and node.arg == "axis":
+        for axis in AXES:
+            if axis != ast.unparse(node.value):
+                yield (
+                    f"axis={text_of(node.value)} is wrong: it should be axis={axis}",
+                    ast.keyword("axis", parsed(axis)),
+                )
+    if isinstance(node, ast.keyword) and node.arg == "keepdims":
+        yield "keepdims is wrong", ast.keyword("keepdims", parsed("False"))
+    if not isinstance(node, ast.Call):
+        return
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name in EXCHANGED and isinstance(node.func, ast.Attribute):
+        func = ast.Attribute(node.func.value, EXCHANGED[name], ast.Load())
+        yield f"`{name}` stands where `{EXCHANGED[name]}` belongs", ast.Call(func, node.args, node.keywords)
+    if name in FUNCTIONS and node.args:
+        yield f"`{name}` is one too many", node.args[0]
+    if name == "where" and len(node.args) == 3:
+        test, yes, no = node.args
+        yield f"the two branches of `{text_of(node)}` are exchanged", ast.Call(node.func, [test, no, yes], [])
+        zero = parsed("0.0")
+        yield "the first branch of `where` should be 0", ast.Call(node.func, [test, zero, no], [])
+        yield "the second branch of `where` should be 0", ast.Call(node.func, [test, yes, zero], [])
+    if name in ("transpose", "reshape") and 1 < len(node.args) <= 5:
+        for order in list(permutations(node.args))[1:]:
+            yield (
+                f"the axes of `{text_of(node)}` are in the wrong order",
+                ast.Call(node.func, list(order), node.keywords),
+            )
+    if name == "range":
+        for i, argument in enumerate(node.args):
+            for by, op in (("ends or starts too early", ast.Add()), ("ends or starts too late", ast.Sub())):
+                others = list(node.args)
+                others[i] = ast.BinOp(argument, op, parsed("1"))
+                yield f"`{text_of(node)}` {by}", ast.Call(node.func, others, [])
+
+
+def sums_over(slot: Slot) -> Iterator[Alternative]:
+    """Sums and means over all values, or without keepdims."""
+    node = slot.node
+    if not isinstance(node, ast.Call):
+        return
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name in ("sum", "mean", "max", "min") and not any(k.arg == "axis" for k in node.keywords):
+        for axis in AXES[:-1]:
+            text = f"`{text_of(node)}` needs another axis: axis={axis}"
+            first = (
+                []
+                if isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") != "np"
+                else node.args[:1]
+            )
+            kept = [k for k in node.keywords if k.arg != "axis"]
+            yield text, ast.Call(node.func, first, [*kept, ast.keyword("axis", parsed(axis))])
+            wide = ast.keyword("keepdims", parsed("True"))
+            yield f"{text}, keepdims=True", ast.Call(node.func, first, [*kept, ast.keyword("axis", parsed(axis)), wide])
+    elif name in ("sum", "mean", "max", "min") and not any(k.arg == "keepdims" for k in node.keywords):
+        keywords = [*node.keywords, ast.keyword("keepdims", parsed("True"))]
+        yield f"keepdims=True is missing in `{text_of(node)}`", ast.Call(node.func, node.args, keywords)

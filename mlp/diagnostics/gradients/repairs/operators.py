@@ -1,0 +1,122 @@
+"""Alternatives to operators and names: signs, factors and terms that are too many or missing, other arrays."""
+
+import ast
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, text_of
+
+
+def operators(slot: Slot) -> Iterator[Alternative]:
+    """Signs, factors and terms that are too many, products the wrong way round."""
+    node = slot.node
+    if isinstance(slot.parent, ast.Slice) and slot.field == "step":
+        return
+    if isinstance(slot.parent, ast.Subscript) and slot.field == "slice" and isinstance(node, ast.BinOp):
+        for part in (node.left, node.right):
+            yield f"the index `{text_of(node)}` is wrong: it should be `{text_of(part)}`", part
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Invert | ast.Not):
+        what = "the minus" if isinstance(node.op, ast.USub) else "the negation"
+        yield f"{what} before `{text_of(node.operand)}` is wrong", node.operand
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        turned: dict[type, ast.cmpop] = {
+            ast.Gt: ast.LtE(),
+            ast.GtE: ast.Lt(),
+            ast.Lt: ast.GtE(),
+            ast.LtE: ast.Gt(),
+            ast.Eq: ast.NotEq(),
+        }
+        other = turned.get(type(node.ops[0]))
+        if other is not None:
+            yield (
+                f"the comparison `{text_of(node)}` is the wrong way round",
+                ast.Compare(node.left, [other], node.comparators),
+            )
+    if not isinstance(node, ast.BinOp):
+        return
+    a, b = node.left, node.right
+    one, two = text_of(a), text_of(b)
+    if isinstance(node.op, ast.Add):
+        yield f"a plus stands before `{two}` where a minus belongs", ast.BinOp(a, ast.Sub(), b)
+        yield f"the term `{two}` is one too many", a
+        yield f"the term `{one}` is one too many", b
+    elif isinstance(node.op, ast.Sub):
+        yield f"a minus stands before `{two}` where a plus belongs", ast.BinOp(a, ast.Add(), b)
+        yield f"the difference `{text_of(node)}` is the wrong way round", ast.BinOp(b, ast.Sub(), a)
+        yield f"`{text_of(node)}` stands where `{two}` belongs", b
+        yield f"the term `{two}` is one too many", a
+    elif isinstance(node.op, ast.Mult):
+        yield f"the factor `{two}` is one too many", a
+        yield f"the factor `{one}` is one too many", b
+        yield f"multiplied by `{two}`, and must be divided by it", ast.BinOp(a, ast.Div(), b)
+        yield f"multiplied by `{one}`, and must be divided by it", ast.BinOp(b, ast.Div(), a)
+    elif isinstance(node.op, ast.Div | ast.FloorDiv):
+        yield f"the division by `{two}` is one too many", a
+        yield f"divided by `{two}`, and must be multiplied by it", ast.BinOp(a, ast.Mult(), b)
+        yield (
+            f"divided by `{two}`, and must be by its root",
+            ast.BinOp(a, ast.Div(), ast.BinOp(b, ast.Pow(), parsed("0.5"))),
+        )
+        yield (
+            f"divided by `{two}`, and must be by its square",
+            ast.BinOp(a, ast.Div(), ast.BinOp(b, ast.Pow(), parsed("2"))),
+        )
+    elif isinstance(node.op, ast.Pow):
+        yield f"the power in `{text_of(node)}` is one too many", a
+        for power in ("2", "3", "0.5", "-0.5", "-1", "-1.5", "-2"):
+            yield (
+                f"the power in `{text_of(node)}` is wrong: it should be {power}",
+                ast.BinOp(a, ast.Pow(), parsed(power)),
+            )
+    elif isinstance(node.op, ast.MatMult):
+        yield from products(a, b)
+
+
+def products(a: Any, b: Any) -> Iterator[Alternative]:
+    """Matrix products: other orders and transposes of the two factors."""
+
+    def turned(node: Any) -> Any:
+        transposed = isinstance(node, ast.Attribute) and node.attr == "T"
+        return node.value if transposed else ast.Attribute(node, "T", ast.Load())
+
+    one, two = text_of(a), text_of(b)
+    text = f"the matrix product `{one} @ {two}` has"
+    yield f"{text} its second factor transposed wrongly", ast.BinOp(a, ast.MatMult(), turned(b))
+    yield f"{text} its first factor transposed wrongly", ast.BinOp(turned(a), ast.MatMult(), b)
+    yield f"{text} its factors in the wrong order", ast.BinOp(b, ast.MatMult(), a)
+    yield f"{text} both factors transposed wrongly", ast.BinOp(turned(a), ast.MatMult(), turned(b))
+    yield f"{text} its factors in the wrong order", ast.BinOp(turned(b), ast.MatMult(), turned(a))
+
+
+def other_names(slot: Slot, arrays: Sequence[str]) -> Iterator[Alternative]:
+    """Another array in the place of one."""
+    node = slot.node
+    loads = isinstance(getattr(node, "ctx", None), ast.Load)
+    array = isinstance(node, ast.Name) or (isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "self")
+    name = ast.unparse(node) if loads and array else ""
+    if name not in arrays or (isinstance(slot.parent, ast.Call) and slot.field == "func"):
+        return
+    for other in arrays:
+        if other != name:
+            yield f"`{name}` stands where `{other}` belongs", parsed(other)
+
+
+def missing(slot: Slot, factors: Sequence[str], arrays: Sequence[str]) -> Iterator[Alternative]:
+    """A factor, a division or a term that is missing in what is assigned or returned, or in a term of it."""
+    node = slot.node
+    whole = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.AugAssign | ast.Return)
+    part = isinstance(slot.parent, ast.BinOp) and isinstance(slot.parent.op, ast.Add | ast.Sub | ast.MatMult)
+    of_tuple = isinstance(slot.parent, ast.Tuple) and slot.field == "elts"
+    if not (whole or part or of_tuple) or isinstance(node, ast.Tuple | ast.Constant) or not isinstance(node, ast.expr):
+        return
+    if isinstance(getattr(node, "ctx", None), ast.Store):
+        return
+    text = text_of(node)
+    yield f"the sign of `{text}` is wrong", ast.UnaryOp(ast.USub(), node)
+    for factor in factors:
+        yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
+        yield f"the division by `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(factor))
+    for term in arrays:
+        if whole or of_tuple:
+            yield f"the term `{term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Add(), parsed(term))

@@ -1,0 +1,75 @@
+"""Alternatives to numbers, indices and whole lines."""
+
+import ast
+from collections.abc import Iterator
+from itertools import permutations
+
+from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, text_of
+
+
+def numbers(slot: Slot) -> Iterator[Alternative]:
+    """Numbers, and tuples of axes or gradients in another order."""
+    node = slot.node
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
+        value = node.value
+        others = (
+            [value + 1, value - 1, 2 * value, value / 2, 0, -1] if isinstance(value, int) else [2 * value, value / 2]
+        )
+        for other in dict.fromkeys(others):
+            if other != value and not (isinstance(value, int) and not float(other).is_integer()):
+                number = int(other) if isinstance(value, int) else other
+                yield f"the number {value} is wrong: it should be {number}", ast.Constant(number)
+    if (
+        isinstance(node, ast.Tuple)
+        and 1 < len(node.elts) <= 5
+        and isinstance(slot.parent, ast.Call | ast.Subscript | ast.Return)
+    ):
+        for order in list(permutations(node.elts))[1:]:
+            yield f"the order in `({text_of(node)})` is wrong", ast.Tuple(list(order), node.ctx)
+
+
+def indices(slot: Slot) -> Iterator[Alternative]:
+    """Indices and slices that are off by one."""
+    node = slot.node
+    if isinstance(node, ast.Subscript):
+        if isinstance(node.ctx, ast.Load):
+            yield f"the part `{text_of(node)}` is taken where the whole belongs", node.value
+        if isinstance(node.slice, ast.Name | ast.BinOp):
+            for word, op in (("early", ast.Add()), ("late", ast.Sub())):
+                moved = ast.BinOp(node.slice, op, parsed("1"))
+                yield f"the index of `{text_of(node)}` is one too {word}", ast.Subscript(node.value, moved, node.ctx)
+    if isinstance(node, ast.Slice):
+        for bounds in ((None, node.upper, node.step), (node.lower, None, node.step), (node.lower, node.upper, None)):
+            if bounds != (node.lower, node.upper, node.step):
+                what = "the step" if bounds[2] is not node.step else "a bound"
+                yield f"{what} of the slice `{text_of(node)}` is one too many", ast.Slice(*bounds)
+        for word, op in (("early", ast.Add()), ("late", ast.Sub())):
+            if node.lower is not None and node.upper is not None:
+                low, high = (ast.BinOp(end, op, parsed("1")) for end in (node.lower, node.upper))
+                yield f"the slice `{text_of(node)}` starts and ends one too {word}", ast.Slice(low, high, node.step)
+        if node.step is None and node.lower is None and node.upper is None:
+            yield "an axis runs the wrong way: [::-1] is missing", ast.Slice(None, None, parsed("-1"))
+
+
+def statements(slot: Slot) -> Iterator[Alternative]:
+    """Lines that overwrite, subtract, or are one too many."""
+    node = slot.node
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+        if isinstance(target, ast.Subscript | ast.Attribute):
+            text = f"`{text_of(target)} =` overwrites what is there: += must add to it"
+            yield text, ast.AugAssign(target, ast.Add(), node.value, lineno=node.lineno)
+    if isinstance(node, ast.AugAssign):
+        target = node.target
+        if isinstance(node.op, ast.Add | ast.Sub):
+            sign, op = ("+=", ast.Sub()) if isinstance(node.op, ast.Add) else ("-=", ast.Add())
+            other = "-=" if sign == "+=" else "+="
+            yield f"`{sign}` stands where `{other}` belongs", ast.AugAssign(target, op, node.value, lineno=node.lineno)
+        if isinstance(node.op, ast.Mult | ast.Div):
+            turned = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
+            text = "multiplied where it must be divided, or the reverse"
+            yield text, ast.AugAssign(target, turned, node.value, lineno=node.lineno)
+        yield "= belongs here: it adds to what was there before", ast.Assign([target], node.value, lineno=node.lineno)
+        yield "this line is one too many", ast.Pass(lineno=node.lineno)
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name | ast.Subscript):
+        yield "this line is one too many", ast.Pass(lineno=node.lineno)

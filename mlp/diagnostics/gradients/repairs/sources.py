@@ -1,0 +1,100 @@
+"""The source of a function as a tree, the functions that a changed tree gives, and putting them in its place."""
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FunctionType, MethodType
+from typing import Any
+
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
+
+
+@dataclass(frozen=True)
+class Source:
+    """One function of an object: its code as a tree, and how a changed one takes its place."""
+
+    owner: Any
+    name: str
+    function: FunctionType
+    tree: ast.FunctionDef
+
+    def compiled(self) -> FunctionType:
+        """Return the function that the tree gives as it is now, with the globals and the closure of the original."""
+        names = ", ".join(self.function.__code__.co_freevars)
+        module = ast.parse(f"def made({names}):\n    return {self.tree.name}")
+        made = module.body[0]
+        assert isinstance(made, ast.FunctionDef)
+        made.body.insert(0, self.tree)
+        ast.fix_missing_locations(module)
+        space: dict[str, Any] = {}
+        exec(compile(module, "<changed>", "exec"), self.function.__globals__, space)
+        function: FunctionType = space["made"](*(cell.cell_contents for cell in self.function.__closure__ or ()))
+        function.__defaults__, function.__kwdefaults__ = self.function.__defaults__, self.function.__kwdefaults__
+        return function
+
+    @contextmanager
+    def replaced(self, function: FunctionType) -> Iterator[None]:
+        """Within this context the owner has another function of this name."""
+        if isinstance(self.owner, FunctionPair):
+            before = self.owner.functions
+            self.owner.functions = before[0], function
+            try:
+                yield
+            finally:
+                self.owner.functions = before
+            return
+        static = isinstance(inspect.getattr_static(type(self.owner), self.name), staticmethod)
+        object.__setattr__(self.owner, self.name, function if static else MethodType(function, self.owner))
+        try:
+            yield
+        finally:
+            object.__delattr__(self.owner, self.name)
+
+
+def source_of(owner: Any, name: str) -> Source | None:
+    """Return the source of a method, of the user's own; None if there is none to be had."""
+    pair = isinstance(owner, FunctionPair)
+    function = owner.functions[1] if pair else getattr(owner, name, None)
+    function = inspect.unwrap(function.__func__ if isinstance(function, MethodType) else function) if function else None
+    if not isinstance(function, FunctionType) or (name in vars(owner) and not pair):
+        return None
+    tree = tree_of(function)
+    return None if tree is None else Source(owner, name, function, tree)
+
+
+def tree_of(function: Callable[..., Any]) -> ast.FunctionDef | None:
+    """Return the tree of a function of the user's own; None without a source."""
+    module = getattr(function, "__module__", "") or ""
+    if module.startswith("mlp.") and ".gallery." not in module:
+        return None
+    try:
+        text = textwrap.dedent(inspect.getsource(function))
+        tree = ast.parse(text).body[0]
+    except (OSError, TypeError, SyntaxError, IndexError):
+        return None
+    if not isinstance(tree, ast.FunctionDef):
+        return None
+    tree.decorator_list = []
+    return tree
+
+
+def helpers(owner: Any, tree: ast.FunctionDef) -> Iterator[str]:
+    """Yield the names of the owner's own methods that a function calls: self.NAME(...)."""
+    seen = set()
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        ):
+            name = node.func.attr
+            if (
+                node.func.value.id == "self"
+                and name not in seen
+                and inspect.isroutine(getattr(type(owner), name, None))
+            ):
+                seen.add(name)
+                yield name

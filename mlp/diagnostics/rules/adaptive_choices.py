@@ -1,0 +1,120 @@
+"""Other choices that a rule which divides by a root can make, see `families.Adaptive`, and what each of them means."""
+
+from mlp.diagnostics.rules.velocity_choices import Choice
+
+BEFORE = "the running mean is used before the gradient of this step comes in (the old one): bring it up to date first"
+ADAPTIVE: tuple[Choice, ...] = (
+    ("root forgotten", "it divides by v, not by its root: the square root (sqrt) is missing", {"root": "v + eps"}),
+    ("eps in the root", "eps stands under the root, and belongs outside", {"root": "sqrt(v + eps)"}),
+    ("divided by the inverse", "it multiplies by the root where it must divide by it", {"root": "1 / root"}),
+    ("eps squared", "eps is squared", {"root": "root + eps^2"}),
+    ("eps squared", "eps is squared, under the root", {"root": "root of (v + eps^2)"}),
+    ("not squared", "the running mean is of |g|, and must be of the squares g^2: the square is missing", {"of": "|g|"}),
+    ("not squared", "the running mean is of g, and must be of the squares g^2: the square is missing", {"of": "g"}),
+    ("square of the mean", "it averages m^2, the square of the first mean m, where g^2 belongs", {"of": "m^2"}),
+    (
+        "one number for all",
+        "all weights of an array share one mean of g^2: each weight has its own, element by element",
+        {"of": "the mean of g^2 over the array"},
+    ),
+    (
+        "one number for all",
+        "all weights of an array share one sum of g^2: each weight has its own, element by element",
+        {"of": "the sum of g^2 over the array"},
+    ),
+    ("old square", BEFORE, {"old_square": True}),
+    (
+        "squares not averaged",
+        "the squares are only added up, as AdaGrad does, and never decay (grow without end): v <- b v + (1 - b) g^2",
+        {"square": "sum"},
+    ),
+    ("squares averaged", "the squares decay, as in RMSProp; AdaGrad only adds them up", {"square": "mean"}),
+    (
+        "1 - b forgotten",
+        "the squares come in without 1 - b: v <- b v + (1 - b) g^2 is a mean, this is a sum",
+        {"square": "b old + new"},
+    ),
+    (
+        "decay on the squares",
+        "the new square is multiplied by b, too: v <- b v + (1 - b) g^2",
+        {"square": "b (old + new)"},
+    ),
+    (
+        "sign of the square",
+        "the new square is subtracted: v <- b v + (1 - b) g^2",
+        {"square": "b old - (1 - b) new"},
+    ),
+    (
+        "squares not carried over",
+        "only the last square counts, times 1 - b: the running mean is not carried over from step to step",
+        {"square": "(1 - b) new"},
+    ),
+    (
+        "decay ignored",
+        "v is the mean of the old v and the new square, half and half: b is not used",
+        {"square": "half"},
+    ),
+    (
+        "decay forgotten",
+        "the old squares are not multiplied by b: v <- b v + (1 - b) g^2",
+        {"square": "old + (1 - b) new"},
+    ),
+    ("decay exchanged", "b and 1 - b are exchanged in the mean of the squares", {"square": "exchanged"}),
+    (
+        "squares not carried over",
+        "only the last square counts: the running mean is not carried over from step to step",
+        {"square": "last"},
+    ),
+    ("largest square", "it keeps the largest mean of the squares, as AMSGrad does", {"square": "largest"}),
+    (
+        "largest square",
+        "it keeps the largest square, as AdaMax does, where a running mean belongs",
+        {"square": "largest new"},
+    ),
+    (
+        "root stored",
+        "the root is stored back into v, so that the next square comes into a mean of roots: keep v, and take its root "
+        "for the step alone",
+        {"square": "root stored"},
+    ),
+    (
+        "gradients summed, not squares",
+        "g is added up and the sum squared, (sum g)^2, where the squares g^2 have to be added up: gradients of "
+        "opposite signs cancel",
+        {"of": "g", "root": "|v| + eps"},
+    ),
+    (
+        "not squared",
+        "the memory is of g, and must be of the squares g^2: the square is missing (the root of |v| is taken)",
+        {"of": "g", "root": "sqrt|v| + eps"},
+    ),
+    (
+        "root and square forgotten",
+        "the divisor is made of |g|, not of the root of squares",
+        {"of": "|g|", "root": "v + eps"},
+    ),
+    ("square of the deviation", "it averages (g - m)^2, where g^2 belongs", {"of": "(g - m)^2"}),
+    ("not squared", "it averages g m, where g^2 belongs: the gradient times itself", {"of": "g m"}),
+    ("not squared", "it averages 2 g, where the square g^2 belongs", {"of": "2 g"}),
+    (
+        "learning rate in the squares",
+        "the learning rate is multiplied into the squares, (h g)^2, where g^2 belongs",
+        {"of": "(h g)^2"},
+    ),
+    ("learning rate in the squares", "the learning rate is multiplied into the squares, h g^2", {"of": "h g^2"}),
+    ("weights squared", "the squares are those of the weights w, where those of the gradient g belong", {"of": "w^2"}),
+    ("root twice", "the root is taken twice", {"root": "fourth root"}),
+    ("no division", "the step is not divided by the root at all", {"root": "1"}),
+    ("eps is 1", "1 is added to the divisor, where a tiny eps belongs: sqrt(v) + eps", {"root": "1 + root"}),
+    ("square in place of the root", "it divides by v^2, not by the root of v", {"root": "v^2 + eps"}),
+    ("sign of eps", "eps is subtracted from the root, and must be added", {"root": "root - eps"}),
+    ("eps twice", "eps is added twice, under the root and outside", {"root": "sqrt(v + eps) + eps"}),
+    (
+        "one number for all",
+        "all weights of an array are divided by one root, of the mean of v: each has its own, element by element",
+        {"root": "mean root"},
+    ),
+    ("sign of the gradient only", "only the sign of the step is used", {"step": "sign"}),
+    ("gradient squared", "the step is made with the square of the gradient", {"step": "m^2"}),
+    ("gradient without sign", "the step lost its sign", {"step": "|m|"}),
+)

@@ -1,0 +1,118 @@
+"""The courses that a rule is let to walk: weights at the start, gradients, learning rates; and how far it walks.
+
+One course tells a right rule from a wrong one. What is likely wrong is said only if it fits on a second course, too,
+with other numbers and arrays of other shapes.
+"""
+
+import inspect
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
+from mlp.diagnostics.gradients.report import Findings, fault
+from mlp.diagnostics.rules.formulas import Settings, Walk, all_weights
+from mlp.diagnostics.rules.protocols import stepper
+from mlp.diagnostics.rules.settings import ALIASES
+from mlp.layers.machinery.parameter import Parameter
+from mlp.rng import generator
+from mlp.typing import Array, Shape
+
+STEPS = 6
+SHAPES: tuple[Shape, ...] = ((2, 3), (4,))
+OTHER_SHAPES: tuple[Shape, ...] = ((3, 2), (5,))
+ARRAYS = ("0.weight", "0.bias")
+
+
+@dataclass(frozen=True)
+class Course:
+    """What all walks of a check share: the weights at the start, gradients, learning rates, settings."""
+
+    start: Sequence[Array]
+    gradients: Sequence[Sequence[Array]]
+    rates: Sequence[float]
+    settings: Settings
+    decays: Sequence[bool]  # whether each parameter decays
+
+    @property
+    def origin(self) -> Array:
+        return np.concatenate([w.ravel() for w in self.start])
+
+    def walked(self, walk: Walk, **changed: float) -> Array:
+        """Return how far all weights have moved after each step, (steps, weights)."""
+        s = {**self.settings, **changed}
+        bare = {**s, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
+        mine = [s if decays else bare for decays in self.decays]
+        rates = [s["learning_rate"]] * len(self.rates) if changed.get("learning_rate") else self.rates
+        return all_weights(walk, self.start, self.gradients, rates, mine) - self.origin
+
+    def of_array(self, i: int) -> "Course":
+        """Return the course of one array alone."""
+        return Course(
+            [self.start[i]], [[step[i]] for step in self.gradients], self.rates, self.settings, [self.decays[i]]
+        )
+
+
+@dataclass(frozen=True)
+class Trail:
+    """A course, and how far a rule has moved all weights on it after each step, (steps, weights)."""
+
+    course: Course
+    moved: Array
+
+    def of_array(self, i: int) -> "Trail":
+        """Return the trail of one array alone."""
+        ends = np.cumsum([0, *(w.size for w in self.course.start)])
+        return Trail(self.course.of_array(i), self.moved[:, ends[i] : ends[i + 1]])
+
+    def apart(self, walk: Walk, **changed: float) -> float:
+        """Return how far the trail is from that of a formula, see `apart`."""
+        return apart(self.moved, self.course.walked(walk, **changed))
+
+
+def apart(moved: Array, other: Array) -> float:
+    """Return the distance of two trails where both are finite; infinity unless the same weights are finite in both."""
+    there = np.isfinite(other)
+    if not there.any() or not np.array_equal(there, np.isfinite(moved)):
+        return float("inf")
+    return distance(moved[there], other[there])
+
+
+def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPES, steps: int = STEPS) -> Course:
+    """Return a course for a rule; its learning rate is halved on the way, as by a schedule."""
+    rng = generator(seed, "probe", "rule")
+    start = [rng.standard_normal(shape) for shape in shapes]
+    gradients = [[rng.standard_normal(w.shape) for w in start] for _ in range(steps)]
+    rates = [s["learning_rate"] * (1.0 if t < STEPS // 2 else 0.5) for t in range(steps)]
+    spared = getattr(rule, "no_decay", None)
+    decays = [not (spared and re.search(spared, name)) for name in ARRAYS[: len(shapes)]]
+    return Course(start, gradients, rates, s, decays)
+
+
+def walk_of(rule: Any, course: Course) -> tuple[Array, Findings]:
+    """Let the rule walk; return how far all weights have moved after each step, (steps, weights), and faults."""
+    parameters = [Parameter(w.copy(), name) for w, name in zip(course.start, ARRAYS, strict=False)]
+    now = [course.rates[0]]
+    attributes = [name for name in ALIASES["learning_rate"] if hasattr(rule, name)] or ["learning_rate"]
+    step = stepper(rule, parameters, lambda: now[0])
+    trail, changed = [], False
+    for rate, grads in zip(course.rates, course.gradients, strict=True):
+        now[0] = rate
+        if not inspect.isfunction(rule):
+            for attribute in attributes:
+                setattr(rule, attribute, rate)
+        for parameter, grad in zip(parameters, grads, strict=True):
+            parameter.grad = grad.copy()
+        with np.errstate(all="ignore"):
+            step()
+        changed |= any(not np.array_equal(p.grad, g) for p, g in zip(parameters, grads, strict=True))
+        trail.append(np.concatenate([parameter.data.ravel() for parameter in parameters]))
+    found = Findings()
+    if changed:
+        note = "the rule changes the gradients in place"
+        text = f"{note}: hooks still read them; use a copy"
+        found = fault(Diagnosis("gradients changed", "gradients", "rule", text), (), note)
+    return np.stack(trail) - course.origin, found

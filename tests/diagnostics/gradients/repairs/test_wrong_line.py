@@ -1,0 +1,125 @@
+"""Where no hypothesis fits, the wrong line of backward is found by changing one place at a time."""
+
+import ast
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics import check_layer, check_loss, check_rule
+from mlp.diagnostics.gradients.repairs.edits import additions, edits
+
+
+class Recurrent:
+    """h_t = tanh(x_t W + h_{t-1} U); the outputs are all h_t."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.W, self.U = 0.5 * rng.standard_normal((3, 3)), 0.5 * rng.standard_normal((3, 3))
+
+    def forward(self, x):
+        h = np.zeros((len(x), 3))
+        self.x, self.h = x, [h]
+        for t in range(x.shape[1]):
+            h = np.tanh(x[:, t] @ self.W + h @ self.U)
+            self.h.append(h)
+        return np.stack(self.h[1:], axis=1)
+
+    def before(self, t):
+        return self.h[t]
+
+    def backward(self, g):
+        dx, later = np.zeros_like(self.x), 0.0
+        self.dW, self.dU = np.zeros_like(self.W), np.zeros_like(self.U)
+        for t in reversed(range(self.x.shape[1])):
+            d = (g[:, t] + later) * (1.0 - self.h[t + 1] ** 2)
+            dx[:, t] = d @ self.W.T
+            self.dW += self.x[:, t].T @ d
+            self.dU += self.before(t).T @ d
+            later = d @ self.U.T
+        return dx
+
+
+def test_the_right_layer_passes():
+    check_layer(Recurrent, (2, 4, 3)).raise_if_failed()
+
+
+def test_a_wrong_index_in_a_helper_is_found():
+    class Late(Recurrent):
+        def before(self, t):
+            return self.h[t + 1]
+
+    first = check_layer(Late, (2, 3, 3)).diagnoses[0]
+    assert "self.h[t + 1]" in first.sentence
+    assert first.array == "U"
+    assert "all is right" in first.evidence
+
+
+def test_a_path_through_time_that_is_missing_has_a_name():
+    class NoTime(Recurrent):
+        def backward(self, g):
+            dx = np.zeros_like(self.x)
+            self.dW, self.dU = np.zeros_like(self.W), np.zeros_like(self.U)
+            for t in range(self.x.shape[1]):
+                d = g[:, t] * (1.0 - self.h[t + 1] ** 2)
+                dx[:, t] = d @ self.W.T
+                self.dW += self.x[:, t].T @ d
+                self.dU += self.h[t].T @ d
+            return dx
+
+    assert check_layer(NoTime, (2, 4, 3)).diagnoses[0].name == "path through time"
+
+
+def test_lines_of_losses_and_rules_are_found_too():
+    class Cosine:
+        """1 - cos of the angle between outputs and targets, for each sample."""
+
+        def forward(self, y, t):
+            self.y, self.t = y, t
+            self.a, self.b = np.sqrt((y * y).sum(1, keepdims=True)), np.sqrt((t * t).sum(1, keepdims=True))
+            self.c = (y * t).sum(1, keepdims=True) / (self.a * self.b)
+            return float((1.0 - self.c).mean())
+
+        def backward(self):
+            return (self.c * self.y / self.a**2 + self.t / (self.a * self.b)) / len(self.y)
+
+    numbers = np.random.default_rng(0).standard_normal((4, 3))
+    first = check_loss(Cosine(), (4, 3), numbers).diagnoses[0]
+    assert "a plus stands before" in first.sentence
+
+    class Wave:
+        learning_rate = 0.1
+
+        def update(self, params, grads):
+            for name, g in grads.items():
+                params[name] -= self.learning_rate * np.sin(g)
+
+    first = check_rule(Wave(), formula="gradient_descent").diagnoses[0]
+    assert "`sin` is one too many" in first.sentence
+
+
+def test_a_tree_is_put_back_after_each_edit():
+    tree = ast.parse("def backward(self, g):\n    return -(g * self.x).sum(axis=0) / len(g) + g[1:]").body[0]
+    before = ast.unparse(tree)
+    texts = set()
+    for edit in chain(edits(tree, ["g", "self.x"]), additions(tree, ["g"], ["2"])):
+        assert ast.unparse(tree) != before or "one too many" in edit.text
+        texts.add(edit.text)
+    assert ast.unparse(tree) == before
+    assert len(texts) > 30
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_fits_at_one_shape_alone_is_not_said(seed):
+    """A factor that is 1/N for four samples and 1/4 for all other numbers of them is no mean over the batch."""
+
+    class Quarter:
+        def forward(self, x):
+            self.x = x
+            return x * x
+
+        def backward(self, g):
+            return 0.25 * 2.0 * self.x * g
+
+    report = check_layer(Quarter, (4, 5), seed=seed)
+    assert report.diagnoses[0].name != "mean over the batch"
