@@ -25,7 +25,7 @@ def changed_rate(trails: Sequence[Trail], formula: str) -> Iterator[Diagnosis]:
         names = []
         for trail in trails:
             factors = factors_of(trail, walk)
-            names.append(None if factors is None else named(factors, trail.course))
+            names.append(None if factors is None else told_factors(factors, trail.course))
         first = names[0]
         if first is not None and all(name is not None and name[0] == first[0] for name in names):
             yield Diagnosis(first[0], "weights", "rule", first[1])
@@ -44,7 +44,7 @@ def factors_of(trail: Trail, walk: Walk) -> Array | None:
     return factors if close and np.ptp(factors) + abs(factors[0] - 1.0) > CLOSE else None
 
 
-def named(c: Array, course: Course) -> tuple[str, str] | None:
+def told_factors(c: Array, course: Course) -> tuple[str, str] | None:
     """Return name and sentence for the factors of the steps."""
     h, t = np.array(course.rates), np.arange(1.0, len(c) + 1.0)
     if np.ptp(c) < CLOSE * abs(c[0]):

@@ -33,7 +33,7 @@ def wrong_region(points: list[LossPoint]) -> Iterator[Found]:
         limits = interval_of(values, wrong)
         if limits is not None:
             where = describe_interval(text, *limits)
-            told = compared(points[0], text, limits)
+            told = formulas_there(points[0], text, limits)
             yield (
                 "wrong branch",
                 f"right except where {where}{told}",
@@ -42,7 +42,7 @@ def wrong_region(points: list[LossPoint]) -> Iterator[Found]:
             return
 
 
-def compared(point: LossPoint, text: str, limits: tuple[float, float]) -> str:
+def formulas_there(point: LossPoint, text: str, limits: tuple[float, float]) -> str:
     """Return both formulas within the limits, ": there backward gives ..., and ... is right", as far as known."""
     y, t = point.outputs, point.targets.astype(float)
     values = {"|y - t|": np.abs(y - t), "y - t": y - t, "t y": t * y, "y": y, "t": t, "|y|": np.abs(y)}[text]
