@@ -7,7 +7,7 @@ from mlp.commands.command_line import start
 
 def main() -> NoReturn:
     """The command `mlp`."""
-    start("main")
+    start("shared.main")
 
 
 if __name__ == "__main__":

@@ -4,14 +4,16 @@
     python scripts/train.py --model vgg38 --norm batch --residual --learning-rate 1e-2 --out runs/best
     python scripts/train.py --model net.py:deep --out runs/deep         (a function in a file of your own, see --model)
     python scripts/train.py --dataset synthetic --epochs 3 --limit-train 2000 --out runs/try    (no data needed)
+    python scripts/train.py --model vgg08 --find-lr             which learning rate? a picture and a suggestion, no run
 
 You can interrupt it at any time (Ctrl-C, kill, power cut). Repeat the command with --resume: at most the epoch in
-progress is lost, and the result is the same, bit for bit. The folder holds config.json, metrics.csv, curves.png, the
-gradient flow as gradient_flow.npz and figures, two checkpoints, attempts.tsv (when and where it ran, on what, and how
-that ended), and test.json once all epochs are done.
+progress is lost, and the result is the same, bit for bit. The folder holds report.html (all of the run on one page),
+config.json, metrics.csv, curves.png, the gradient flow as gradient_flow.npz and figures, two checkpoints, attempts.tsv
+(when and where it ran, on what, and how that ended), and test.json once all epochs are done.
 
 --statistics adds tables and figures of activations, gradients between layers, batch norm and updates. Like paths, it
-can be switched on or off when you resume, and so can --keep-weights and --smoothness: they change no number of the run.
+can be switched on or off when you resume, and so can --log, --keep-weights and --smoothness: they change no number of
+the run.
 
 For job schedulers: the signal USR2 ends the run after the epoch in progress, with exit status 75. Exit status 73 means
 that another process is writing to the folder; every other error is 2.
@@ -21,11 +23,13 @@ from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
 from mlp.commands.shared.flags import add_trust_flag
+from mlp.diagnostics.learning_rate_range import RANGE_STEPS
 from mlp.diagnostics.smoothness import Smoothness
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import add_flags, given_settings
 from mlp.experiments.naming import default_folder
-from mlp.experiments.run import run
+from mlp.experiments.probes.learning_rates import search_for_run
+from mlp.experiments.run import LOGS, run
 from mlp.training.hooks import Hook, KeepWeights
 
 OUTLIVES_READER = True
@@ -52,6 +56,14 @@ def main() -> int:
         help="start anew where --out holds a run, which is moved to OUT-old-1, -2 ...",
     )
     paths.add_argument("--stop-after", type=int, metavar="N", help="stop after epoch N; the schedule still spans all")
+    paths.add_argument(
+        "--find-lr",
+        type=int,
+        nargs="?",
+        const=RANGE_STEPS,
+        metavar="STEPS",
+        help=f"train no run, but try growing learning rates for {RANGE_STEPS} steps, draw the loss, and suggest one",
+    )
     paths.add_argument("--statistics", action="store_true", help="also record and draw what flows between the layers")
     paths.add_argument("--keep-weights", action="store_true", help="keep the weights of every epoch, in OUT/weights/")
     paths.add_argument(
@@ -64,12 +76,23 @@ def main() -> int:
         metavar="N",
         help="with --smoothness: covariate shift of N layers",
     )
+    paths.add_argument(
+        "--log",
+        nargs="+",
+        action="extend",
+        choices=LOGS,
+        default=[],
+        help="also write steps.csv, a line a step, or event files for `tensorboard --logdir runs` (an extra)",
+    )
+    paths.add_argument("--no-page", dest="page", action="store_false", help="do not write report.html")
     paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one per core)")
     add_trust_flag(paths)
     arguments = parser.parse_args()
 
     given = given_settings(arguments)
     out = arguments.out or default_folder(given)
+    if arguments.find_lr is not None:
+        return find_rate(arguments, given, out)
     run(
         out,
         given,
@@ -82,8 +105,22 @@ def main() -> int:
         statistics=arguments.statistics,
         threads=arguments.threads,
         more_hooks=probes(arguments, out),
+        log=arguments.log,
+        page=arguments.page,
         trust_code=arguments.trust_code,
     )
+    return 0
+
+
+def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:
+    """Try learning rates for these settings, and say what was found."""
+    if arguments.resume or arguments.overwrite:
+        raise ConfigurationError("--find-lr trains no run: leave out --resume and --overwrite")
+    options = {"steps": arguments.find_lr, "download": arguments.download, "threads": arguments.threads}
+    search, written = search_for_run(out, given, arguments.data_dir, **options)
+    rate = search.suggestion
+    print(f"{search.reason}" if rate is None else f"try --learning-rate {rate:g}: {search.reason}")
+    print("\n".join(f"written: {path}" for path in written))
     return 0
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
     from mlp.diagnostics.gradients.finite_differences import compare_gradients, relative_error
     from mlp.diagnostics.gradients.losses.check import check_loss
     from mlp.diagnostics.gradients.report import GradientReport
+    from mlp.diagnostics.learning_rate_range import RateSearch, find_learning_rate
     from mlp.diagnostics.rules.check import check_rule
     from mlp.diagnostics.shattering import gradient_correlation
     from mlp.diagnostics.smoothness import Smoothness
@@ -38,6 +39,7 @@ HOMES = {  # module -> the names that are loaded from it when one is asked for
     "gradients.finite_differences": ("compare_gradients", "relative_error"),
     "gradients.losses.check": ("check_loss",),
     "gradients.report": ("GradientReport",),
+    "learning_rate_range": ("RateSearch", "find_learning_rate"),
     "rules.check": ("check_rule",),
     "shattering": ("gradient_correlation",),
     "smoothness": ("Smoothness",),
@@ -54,6 +56,7 @@ __all__ = [
     "GradientReport",
     "GradientSignal",
     "Landscape",
+    "RateSearch",
     "Smoothness",
     "UpdateRatio",
     "VarianceShift",
@@ -66,6 +69,7 @@ __all__ = [
     "compare_gradients",
     "examine",
     "expected_variance_ratio",
+    "find_learning_rate",
     "gallery",
     "gradient_correlation",
     "landscape",

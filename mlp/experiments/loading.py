@@ -212,9 +212,11 @@ class Logits(Loss):
         return self.loss.forward(outputs, targets)
 
 
-def run_forward(config: RunConfig, model: Layer, batches: Iterable[tuple[Array, Array]]) -> tuple[float, Array]:
+def run_forward(
+    config: RunConfig, model: Layer, batches: Iterable[tuple[Array, Array]], threads: int | None = None
+) -> tuple[float, Array]:
     """Return (mean loss over the images, logits (N, K)) of a model in evaluation mode, with the run's engine."""
-    engine, loss = make_engine(config.engine, device=config.device), Logits(make_loss(config))
+    engine, loss = make_engine(config.engine, threads, config.device), Logits(make_loss(config))
     engine.bind(model, loss, GradientDescent())
     try:
         sums = [engine.evaluate(x, targets)[0] * len(x) for x, targets in batches]

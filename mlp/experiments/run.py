@@ -3,12 +3,13 @@
 import dataclasses
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlp import plotting
 from mlp.backend import get_array_module, require_device
+from mlp.checks import choose
 from mlp.data import SCENES, Batches
 from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.diagnostics.statistics import all_statistics
@@ -27,6 +28,7 @@ from mlp.experiments.build import (
 from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.estimate import estimate_cost
 from mlp.experiments.fine_tuning import Source, init_from, read_source, with_settings_of
+from mlp.experiments.page.write import RunPage
 from mlp.experiments.resume import resume_run
 from mlp.experiments.run_folder import Facts, RunFolder
 from mlp.experiments.scene import write_scene
@@ -46,7 +48,9 @@ from mlp.training.hooks import (
     Hook,
     PeakMemory,
     Progress,
+    StepLog,
     StopOnSignal,
+    TensorBoardLog,
     evaluate,
 )
 from mlp.training.hooks.side_files import SideFiles
@@ -57,6 +61,7 @@ from mlp.typing import PathLike
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LOGS = ("steps", "tensorboard")
 FAR_ABOVE = 2.0  # times the loss of guessing: no network that learns is there
 
 
@@ -73,6 +78,8 @@ def run(
     statistics: bool = False,
     threads: int | None = None,
     more_hooks: Sequence[Hook] = (),
+    log: Collection[str] = (),
+    page: bool = True,
     trust_code: bool = False,
 ) -> History:
     """Train a model and leave everything about it in a folder.
@@ -89,6 +96,8 @@ def run(
         threads: of the cpu engine; None for as many as the cores this process may use.
         trust_code: run the file that the configuration in `out` names as the run's model; one in `given` is run anyway.
         more_hooks: called before the checkpoint of an epoch is written; they must change no other number of the run.
+        log: further records of the run, of `LOGS`: "steps" writes steps.csv, "tensorboard" event files.
+        page: write report.html, too.
 
     Returns:
         The History.
@@ -126,10 +135,12 @@ def run(
             *(all_statistics() if statistics else []),
             *more_hooks,
             PeakMemory(),
+            *make_logs(log, folder, config),
             Progress(),
             Checkpoint(folder, {**config.as_dict(), "facts": dataclasses.asdict(facts)}),
             CsvLog(folder / "metrics.csv"),
             SaveFigures(folder, title=run_title(config)),
+            *([RunPage(folder, config, facts, images[2])] if page else []),
             *([EarlyStop(config.early_stop)] if config.early_stop else []),
             stop,
         ]
@@ -186,6 +197,16 @@ def settled(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in whole.items() if name in given or value != getattr(defaults, name)}
 
 
+def make_logs(log: Collection[str], folder: RunFolder, config: RunConfig) -> list[Hook]:
+    """Return the hooks for the records that were asked for."""
+    for name in log:
+        choose("--log", name, LOGS)
+    hooks: list[Hook] = [StepLog(folder / "steps.csv")] if "steps" in log else []
+    if "tensorboard" in log:
+        hooks.append(TensorBoardLog(folder.path, config.as_dict()))
+    return hooks
+
+
 def train_to_the_end(
     folder: RunFolder,
     trainer: Trainer,
@@ -223,7 +244,10 @@ def train_to_the_end(
         outcome = f"ended early, after epoch {trainer.epoch} of {config.epochs}: {reason}"
         print(outcome)
     more_results = write_scene(folder, run_title(config), data_dir) if config.dataset in SCENES else {}
-    write_json(folder / "test.json", test_results(folder, trainer, test) | more_results)
+    results = test_results(folder, trainer, test) | more_results
+    write_json(folder / "test.json", results)
+    for hook in trainer.hooks:
+        hook.after_test(trainer, results)
     return outcome
 
 

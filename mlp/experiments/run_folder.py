@@ -7,6 +7,8 @@ gradient_flow.npz        gradient statistics per epoch and layer
 checkpoint-latest.npz    to resume from           checkpoint-best.npz    highest validation accuracy
 test.json                loss and accuracy on the test images, with the best weights
 curves.png, gradient_flow*.png
+report.html              all of it on one page
+steps.csv, events.tfevents.*, learning_rates.*    on demand: a line a step, TensorBoard, a search for a learning rate
 """
 
 import dataclasses

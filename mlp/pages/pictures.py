@@ -13,6 +13,7 @@ from mlp.pages.rendering import render
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+DASHES = ("none", "7 3", "2 3", "9 3 2 3", "5 5", "1 3")  # and in black and white
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind people too
 Rows = Sequence[tuple[float, float]]
 
@@ -40,8 +41,13 @@ class Axis:
         """Return (pixel, label) at round numbers: powers of ten, or multiples of 1, 2 or 5 times one."""
         if self.log:
             powers = range(math.ceil(math.log10(self.low)), math.floor(math.log10(self.high)) + 1)
-            shown = powers[:: math.ceil(len(powers) / 5) or 1]
-            return [(self.pixel(10.0**power), f"1e{power}") for power in shown]
+            if len(powers) > 3:
+                shown = powers[:: math.ceil(len(powers) / 5)]
+                return [(self.pixel(10.0**power), f"1e{power}") for power in shown]
+            rounded = (factor * 10.0**power for power in range(powers.start - 1, powers.stop) for factor in (1, 2, 5))
+            inside = [value for value in rounded if self.low <= value <= self.high]
+            if len(inside) > 1:
+                return [(self.pixel(value), f"{value:g}") for value in inside]
         rough = ((self.high - self.low) or 1.0) / 4
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
@@ -69,9 +75,16 @@ def line_chart(
     points = [point for rows in kept.values() for point in rows] or [(0.0, 1.0)]
     xs, ys = zip(*points, strict=True)
     x_axis = Axis(min(xs), max(xs), 56, width - 12)
-    y_axis = Axis(min(ys), max(ys), height - 40, 12, log)
+    y_axis = Axis(min(ys), max(ys), height - 40, 30, log)
     paths = {label: path_of(rows, x_axis, y_axis) for label, rows in lines.items()}
-    return svg("line_chart.svg", size, lines=paths, x=x_axis, y=y_axis, x_label=x_label, y_label=y_label)
+    names = {"x_label": x_label, "y_label": y_label, "text": in_words(kept, x_label, y_label)}
+    return svg("line_chart.svg", size, lines=paths, x=x_axis, y=y_axis, **names)
+
+
+def in_words(lines: Mapping[str, Rows], x_label: str, y_label: str) -> str:
+    """Return what a picture shows, for those who do not see it: "loss over epoch: training from 4.6 to 0.12"."""
+    ends = (f"{label} from {rows[0][1]:.3g} to {rows[-1][1]:.3g}" if rows else label for label, rows in lines.items())
+    return f"{y_label} over {x_label}: {', '.join(ends)}"
 
 
 def sparkline(rows: Rows, title: str, ends: tuple[float, float], size: tuple[int, int] = (90, 22)) -> "Markup":
@@ -104,4 +117,4 @@ def svg(template: str, size: tuple[int, int], **values: object) -> "Markup":
     """Return a picture's template filled with values: it has escaped them, so it is markup."""
     from markupsafe import Markup
 
-    return Markup(render(template, width=size[0], height=size[1], colours=COLOURS, **values).strip())  # noqa: S704
+    return Markup(render(template, width=size[0], height=size[1], colours=COLOURS, dashes=DASHES, **values).strip())  # noqa: S704

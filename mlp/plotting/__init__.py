@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
     from mlp.plotting.panels import curve_panels, flow_panels, seed_panels
     from mlp.plotting.pictures import confusion_matrix, images, predictions
     from mlp.plotting.scene import scene_maps
-    from mlp.plotting.schedules import schedule
+    from mlp.plotting.schedules import rate_search, schedule
     from mlp.plotting.smoothness import correlation_profiles, laws_and_measurements, shift_panels, smoothness_panels
     from mlp.plotting.sweeps import sweep
     from mlp.plotting.valleys import valley
@@ -34,7 +34,7 @@ HOMES = {  # module -> the names that are loaded from it when one is asked for
     "panels": ("curve_panels", "flow_panels", "seed_panels"),
     "pictures": ("confusion_matrix", "images", "predictions"),
     "scene": ("scene_maps",),
-    "schedules": ("schedule",),
+    "schedules": ("rate_search", "schedule"),
     "smoothness": ("correlation_profiles", "laws_and_measurements", "shift_panels", "smoothness_panels"),
     "sweeps": ("sweep",),
     "valleys": ("valley",),
@@ -66,6 +66,7 @@ __all__ = [
     "layer_statistics",
     "lines",
     "predictions",
+    "rate_search",
     "scene_maps",
     "schedule",
     "seed_panels",

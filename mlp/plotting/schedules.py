@@ -1,12 +1,12 @@
-"""Learning-rate schedules."""
+"""Learning rates: schedules, and the search for a good one."""
 
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlp.plotting.style import BLUE
-from mlp.typing import Schedule
+from mlp.plotting.style import BLUE, GREY, VERMILLION, plain
+from mlp.typing import Array, Schedule
 
 
 def schedule(schedule: Schedule, steps: int, steps_per_epoch: int | None = None) -> Figure:
@@ -25,4 +25,26 @@ def schedule(schedule: Schedule, steps: int, steps_per_epoch: int | None = None)
         functions: Any = (lambda s: s / steps_per_epoch, lambda e: e * steps_per_epoch)
         top = axes.secondary_xaxis("top", functions=functions)
         top.set_xlabel("epoch")
+    return figure
+
+
+def rate_search(rates: Array, losses: Array, smoothed: Array, suggestion: float | None, title: str = "") -> Figure:
+    """The loss while the learning rate grows, raw and smoothed, with the rate that follows from it.
+
+    Args:
+        rates, losses, smoothed: of each step. suggestion: a rate; None for none.
+    """
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(rates, losses, color=GREY, linewidth=0.9, alpha=0.8, label="loss of the batch")
+    axes.plot(rates, smoothed, color=BLUE, linewidth=2, label="smoothed")
+    if suggestion is not None:
+        axes.axvline(suggestion, color=VERMILLION, linestyle="dashed", label=f"suggested: {suggestion:.1e}")
+    low, start = float(smoothed.min()), float(smoothed[0])
+    margin = max(start - low, 0.1 * abs(start), 1e-12)
+    bottom = min(low, float(losses.min()))
+    axes.set(xlabel="learning rate", ylabel="loss", xscale="log", title=plain(title))
+    axes.set_ylim(bottom - 0.1 * margin, start + 1.0 * margin)  # what flies off leaves the picture
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small", loc="upper left")
     return figure

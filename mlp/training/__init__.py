@@ -3,7 +3,18 @@
 from mlp.checks import names_elsewhere
 from mlp.training.checkpoint import load_checkpoint, load_model, save_checkpoint
 from mlp.training.history import History, LayerTable
-from mlp.training.hooks import Checkpoint, CsvLog, EarlyStop, Evaluate, Hook, Progress, StopOnNonFinite, evaluate
+from mlp.training.hooks import (
+    Checkpoint,
+    CsvLog,
+    EarlyStop,
+    Evaluate,
+    Hook,
+    Progress,
+    StepLog,
+    StopOnNonFinite,
+    TensorBoardLog,
+    evaluate,
+)
 from mlp.training.trainer import Trainer
 
 __all__ = [
@@ -15,7 +26,9 @@ __all__ = [
     "Hook",
     "LayerTable",
     "Progress",
+    "StepLog",
     "StopOnNonFinite",
+    "TensorBoardLog",
     "Trainer",
     "evaluate",
     "load_checkpoint",
@@ -29,6 +42,8 @@ __getattr__ = names_elsewhere(
         "Callback": "Hook",
         "ModelCheckpoint": "Checkpoint",
         "EarlyStopping": "EarlyStop",
+        "SummaryWriter": "TensorBoardLog",
+        "TensorBoard": "TensorBoardLog",
         "Optimiser": "Trainer",
         "Optimizer": "mlp.learning_rules.LearningRule",
         "DataLoader": "mlp.data.Batches",

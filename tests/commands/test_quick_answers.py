@@ -8,7 +8,7 @@ import pytest
 import mlp
 
 WITHOUT = {  # module -> what it must not load
-    "mlp.commands.main": ("matplotlib", "mlp.layers", "mlp.training"),
+    "mlp.commands.shared.main": ("matplotlib", "mlp.layers", "mlp.training"),
     "mlp.commands.train": ("matplotlib", "mlp.diagnostics.gradients", "mlp.reproduction"),
     "mlp.commands.check": ("matplotlib", "mlp.training", "mlp.experiments"),
     "mlp.commands.reproduce": ("matplotlib", "mlp.diagnostics.gradients"),

@@ -35,6 +35,7 @@ def test_a_run_leaves_everything_in_its_folder(whole):
         "gradient_flow_linear.png",
         "gradient_flow_map.png",
         "metrics.csv",
+        "report.html",
         "test.json",
     ]
     settings = json.loads((whole / "config.json").read_text())["settings"]

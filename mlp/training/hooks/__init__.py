@@ -9,8 +9,10 @@ from mlp.training.hooks.evaluate import Evaluate, evaluate
 from mlp.training.hooks.keep_weights import KeepWeights
 from mlp.training.hooks.peak_memory import PeakMemory
 from mlp.training.hooks.progress import Progress
+from mlp.training.hooks.step_log import StepLog
 from mlp.training.hooks.stop_on_non_finite import StopOnNonFinite
 from mlp.training.hooks.stop_on_signal import StopOnSignal
+from mlp.training.hooks.tensorboard_log import TensorBoardLog
 
 __all__ = [
     "Checkpoint",
@@ -22,7 +24,9 @@ __all__ = [
     "KeepWeights",
     "PeakMemory",
     "Progress",
+    "StepLog",
     "StopOnNonFinite",
     "StopOnSignal",
+    "TensorBoardLog",
     "evaluate",
 ]

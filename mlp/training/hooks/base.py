@@ -1,5 +1,6 @@
 """What a hook is: a method for each moment of training. To write a hook, subclass `Hook`."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from mlp.training.state import TrainingState
@@ -32,3 +33,9 @@ class Hook:
 
     def after_training(self, trainer: TrainingState) -> None:
         """At the end of fit, also when it ends by an error or an interrupt."""
+
+    def after_test(self, trainer: TrainingState, results: Mapping[str, Any]) -> None:
+        """When the test images of a whole run (`mlp.experiments.run`) have been evaluated, with the best weights.
+
+        `results` is what test.json holds. `fit` itself knows no test images and calls this never.
+        """

@@ -4,6 +4,7 @@
     mlp evaluate     loss, accuracy, hardest and easiest classes of a run's model
     mlp predict      what the model of a run sees in your pictures
     mlp compare      compare runs: a table, curves, gradient flow
+    mlp report       a run on one page, to be opened in a browser
     mlp sweep        many runs: all combinations of settings, on this machine or a cluster
     mlp landscape    draw the loss around a run's network
     mlp smoothness   how well the gradient predicts the loss nearby, during training
@@ -26,6 +27,7 @@ COMMANDS: tuple[str, ...] = (
     "evaluate",
     "predict",
     "compare",
+    "report",
     "landscape",
     "smoothness",
     "gradient-correlation",

@@ -1,0 +1,26 @@
+"""Write the page of a run: curves, gradient flow epoch by epoch, settings, the images it finds hardest, commands.
+
+    python scripts/report.py runs/best                     writes runs/best/report.html
+    python scripts/report.py docs/results/vgg08_bn         kept results, too, and runs of older versions
+
+A run writes its page by itself, after its epochs and at its end (train.py --no-page does not). The page is one file
+that needs nothing but itself: open it in a browser, keep it, send it.
+"""
+
+from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.shared.trust import add_trust_flag
+from mlp.experiments.page.write import report_run
+
+
+def main() -> int:
+    parser = CommandLine(__doc__)
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=path_argument, help="the folder of a run")
+    parser.add_argument(
+        "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
+    )
+    add_trust_flag(parser)
+    arguments = parser.parse_args()
+    for run in arguments.runs:
+        path, reason = report_run(run, arguments.data_dir, trust_code=arguments.trust_code)
+        print(f"written: {path}{reason and f' (without the hardest images: {reason})'}")
+    return 0

@@ -1,0 +1,140 @@
+"""Which learning rate? The range test of Smith, with the rule of thumb of fastai.
+
+A copy of the network is trained for some hundred steps while the rate grows by the same factor at each, from one so
+small that nothing happens to one so large that the loss flies off:
+
+    h(i) = a (b / a)^(i / (n - 1))               i = 0 .. n - 1, from a to b
+    s(i) = mean of L(j) over |i - j| <= w        the smoothed loss, w = n / 25
+
+The test ends where the mean of the last w losses is four times the lowest s so far, or a loss is no number. The
+suggestion is a tenth of the rate at which s is lowest: at the lowest point training is about to become unstable, and a
+rate has to serve for longer than this test. (fastai smooths with a running mean that looks back only, so that its curve
+lags behind the losses by a good part of a power of ten; s does not.)
+
+Reference: L. N. Smith, Cyclical learning rates for training neural networks, 2017, section 3.3; fastai's `lr_find`.
+"""
+
+import csv
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlp.checks import at_least_one, positive
+from mlp.diagnostics.examination import Chapters, twin
+from mlp.errors import ConfigurationError
+from mlp.training.trainer import Trainer
+from mlp.typing import Array, BatchSource
+
+RANGE_STEPS = 200
+DIVERGED = 4.0  # times the lowest smoothed loss
+SHARE = 0.1  # of the rate at the lowest point
+QUIET = 5  # the first n/QUIET steps show how much losses scatter by themselves
+
+
+@dataclass(frozen=True)
+class RateSearch:
+    """Losses at growing learning rates, and what follows from them.
+
+    Attributes:
+        rates, losses: of each step, (n,) each. steps: how many there were to be.
+        ended: why there are fewer; "" for all.
+    """
+
+    rates: Array
+    losses: Array
+    steps: int
+    ended: str = ""
+
+    @property
+    def smoothed(self) -> Array:
+        """The smoothed loss s, (n,)."""
+        w = window_of(self.steps)
+        return np.array([self.losses[max(0, i - w) : i + w + 1].mean() for i in range(len(self.losses))])
+
+    @property
+    def lowest(self) -> int:
+        """The step at which the smoothed loss is lowest."""
+        return int(np.argmin(self.smoothed))
+
+    @property
+    def suggestion(self) -> float | None:
+        """A learning rate, rounded to two digits; None if the loss never fell by more than it scatters by itself."""
+        quiet = self.losses[: max(2, self.steps // QUIET)]
+        if float(quiet.mean() - self.smoothed[self.lowest]) <= float(quiet.std()):
+            return None
+        return float(f"{SHARE * self.rates[self.lowest]:.1e}")
+
+    @property
+    def reason(self) -> str:
+        """Why, for people."""
+        low, last = self.rates[self.lowest], self.rates[-1]
+        if self.suggestion is None:
+            advice = f"; from {last:.1e} on {self.ended}, so stay well below" if self.ended else ""
+            return f"the loss fell at no rate in {len(self.rates)} steps: more steps may show more{advice}"
+        smoothed = self.smoothed
+        fell = f"the smoothed loss is lowest (from {smoothed[0]:.3f} down to {smoothed[self.lowest]:.3f})"
+        end = f"; at {last:.1e} {self.ended}" if self.ended else ""
+        if self.lowest == self.steps - 1:
+            end = "; it was still falling, so a larger rate may be better"
+        return f"a tenth of {low:.1e}, where {fell}{end}"
+
+    def csv(self) -> str:
+        """Return the steps as CSV text, with all digits."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["learning_rate", "loss", "smoothed_loss"])
+        writer.writerows(zip(self.rates.tolist(), self.losses.tolist(), self.smoothed.tolist(), strict=True))
+        return text.getvalue()
+
+
+def window_of(steps: int) -> int:
+    """Return w for a number of steps."""
+    return max(1, steps // 25)
+
+
+def find_learning_rate(
+    trainer: Trainer, batches: BatchSource, *, first: float = 1e-6, last: float = 10.0, steps: int = RANGE_STEPS
+) -> RateSearch:
+    """Run the test with copies of a trainer's model, loss and rule; the trainer stays as it is.
+
+    Args:
+        batches: as for `Trainer.fit`; where an epoch has fewer than `steps`, the next one follows.
+        first, last: a and b, the ends of the range. steps: n.
+
+    Raises:
+        ConfigurationError: the range is none, or the very first loss is no number.
+    """
+    a, b, n = positive("first", first), positive("last", last), at_least_one("steps", steps)
+    if a >= b or n < 2:
+        raise ConfigurationError(f"the rate must grow, in at least 2 steps: got first {a:g}, last {b:g}, steps {n}")
+    rates = a * (b / a) ** (np.arange(n) / (n - 1))
+    losses: list[float] = []
+    ended, probe = "", twin(trainer, [])
+    probe.loss.begin_epoch(0, max(1, trainer.epochs))
+    try:
+        probe.engine.bind(probe.model, probe.loss, probe.rule)
+        source = Chapters(probe.engine.resident(batches), n)
+        with np.errstate(all="ignore"):  # it is to overflow, in the end
+            for rate, (x, targets) in zip(rates.tolist(), source.epoch(0), strict=True):
+                probe.rule.learning_rate = rate
+                losses.append(float(probe.engine.train_step(x, targets)))
+                ended = why_enough(losses, window_of(n))
+                if ended:
+                    break
+    finally:
+        probe.engine.close()
+    if not math.isfinite(losses[-1]):
+        losses.pop()
+    if not losses:
+        raise ConfigurationError(f"the loss is no number at the first learning rate already, {a:g}")
+    return RateSearch(rates[: len(losses)], np.array(losses), n, ended)
+
+
+def why_enough(losses: list[float], w: int) -> str:
+    """Return why the test need not go on; "" if it must."""
+    if not math.isfinite(losses[-1]):
+        return "it was no number any more"
+    means = np.convolve(losses, np.full(w, 1.0 / w), mode="valid")  # of w losses each
+    return f"it was {DIVERGED:g} times that" if len(means) and means[-1] > DIVERGED * means.min() else ""

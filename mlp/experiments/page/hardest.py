@@ -1,0 +1,62 @@
+"""The images that a model finds hardest: those whose class surprises it most."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mlp.data.image_set import ImageSet
+from mlp.experiments.build import plain_batches
+from mlp.experiments.config import RunConfig
+from mlp.experiments.loading import run_forward, softmax
+from mlp.layers import Layer
+from mlp.typing import Array
+
+MOST_IMAGES = 2000  # that are looked at
+SHOWN = 12
+
+
+@dataclass(frozen=True)
+class HardImage:
+    """An image, what it is, and what the model takes it for.
+
+    Attributes:
+        number: among the test images. pixels: (H, W, C), uint8, C 1 or 3. truth, guess: names of classes.
+        probability, guess_probability: that the model gives to both.
+    """
+
+    number: int
+    pixels: Array
+    truth: str
+    guess: str
+    probability: float
+    guess_probability: float
+
+
+def hardest_images(
+    config: RunConfig, model: Layer, test: ImageSet, threads: int | None = None
+) -> tuple[list[HardImage], int]:
+    """Return the images with the largest loss, hardest first, and among how many; ([], 0) for what is no picture."""
+    if test.images.shape[-1] not in (1, 3) or len(test) == 0:
+        return [], 0
+    count = min(len(test), MOST_IMAGES)
+    part = test.take(np.arange(count))
+    _, logits = run_forward(config, model, plain_batches(config, part).epoch(0), threads)
+    return hardest_of(logits, part.labels, part.images, test.class_names), count
+
+
+def hardest_of(logits: Array, labels: Array, images: Array, names: Sequence[str]) -> list[HardImage]:
+    """Return the images with the lowest probability of their own class.
+
+    Args:
+        logits: (N, K). labels: (N,). images: (N, H, W, C).
+    """
+    probabilities = softmax(logits)  # (N, K)
+    own = probabilities[np.arange(len(labels)), labels]  # (N,)
+    guesses = probabilities.argmax(axis=1)
+    found = []
+    for i in np.argsort(own, kind="stable")[:SHOWN].tolist():
+        truth, guess = names[labels[i]], names[guesses[i]]
+        pixels, most = np.asarray(images[i]), float(probabilities[i, guesses[i]])
+        found.append(HardImage(i, pixels, truth, guess, float(own[i]), most))
+    return found

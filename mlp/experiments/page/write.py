@@ -1,0 +1,121 @@
+"""Writes report.html, the page of a run: while it trains, at its end, and later from its folder."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mlp.data.image_set import ImageSet
+from mlp.errors import MlpError, as_sentence
+from mlp.experiments.comparison import read_history
+from mlp.experiments.config import RunConfig
+from mlp.experiments.loading import load_run, load_splits
+from mlp.experiments.page.content import TABLES, RunReport
+from mlp.experiments.page.hardest import HardImage, hardest_images
+from mlp.experiments.run_folder import Facts, RunFolder
+from mlp.files import write_text
+from mlp.files.stored import damaged, read_arrays
+from mlp.pages import render
+from mlp.pages.png import thumbnail
+from mlp.training.history import History, LayerTable
+from mlp.training.hooks.side_files import SideFiles
+from mlp.training.state import TrainingState
+from mlp.typing import PathLike
+
+NAME = "report.html"
+SHARE = 0.02  # of the time that training takes, at most, goes into the page
+
+
+def write_page(report: RunReport) -> Path:
+    """Write the page of a run into its folder; return its path."""
+    charts = report.layer_charts()
+    text = render(
+        "run.html",
+        report=report,
+        charts=charts,
+        data=[chart.data() for chart in charts],
+        settings=report.settings(),
+        hardest=[(one, thumbnail(one.pixels)) for one in report.hardest],
+    )
+    path = report.folder / NAME
+    write_text(path, text)
+    return path
+
+
+class RunPage(SideFiles):
+    """Keeps report.html up to date: after an epoch, unless pages took more than 2 % of the time so far, and at the end.
+
+    Args:
+        folder, config, facts: of the run. test: the test images, for those that the model finds hardest.
+    """
+
+    def __init__(self, folder: RunFolder, config: RunConfig, facts: Facts, test: ImageSet) -> None:
+        super().__init__()
+        self.folder, self.config, self.facts, self.test = folder, config, facts, test
+        self.seconds, self.written = 0.0, -1.0  # what a page took to write, and when the last one was written
+
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
+        if time.monotonic() - self.written > self.seconds / SHARE:
+            self.write_for(trainer.history)
+
+    def after_training(self, trainer: TrainingState) -> None:
+        if trainer.history.rows:
+            self.write_for(trainer.history)
+
+    def after_test(self, trainer: TrainingState, results: Mapping[str, Any]) -> None:
+        threads = getattr(trainer.engine, "threads", None)
+        hardest, count = hardest_images(self.config, trainer.model, self.test, threads)
+        self.write_for(trainer.history, results, hardest, count)
+
+    def write_for(
+        self,
+        history: History,
+        test: Mapping[str, Any] | None = None,
+        hardest: Sequence[HardImage] = (),
+        of_images: int = 0,
+    ) -> None:
+        """Write the page for what is known by now."""
+        start = time.monotonic()
+        report = RunReport(self.folder, self.config, self.facts, history, test or {}, hardest, of_images)
+        self.write(self.folder / NAME, lambda: write_page(report))
+        self.written = time.monotonic()
+        self.seconds = self.written - start
+
+
+def report_run(path: PathLike, data_dir: PathLike | None = None, *, trust_code: bool = False) -> tuple[Path, str]:
+    """Write the page of a run that is there, of kept results, or of an older version.
+
+    Args:
+        path: the folder. data_dir: where data sets are, for the hardest images.
+        trust_code: run the file that holds the run's model, if that is one of somebody's own.
+
+    Returns:
+        (the path of the page, why it shows no hardest images: "" where it does).
+
+    Raises:
+        CheckpointError: there is no run, or one of its files is damaged.
+    """
+    folder = RunFolder(path)
+    config, facts = folder.load()
+    history, test = read_history(folder), folder.test_results()
+    for name in TABLES.keys() - history.tables.keys():
+        table = read_table(folder / f"{name}.npz")
+        if table is not None:
+            history.tables[name] = table
+    hardest, count, reason = list[HardImage](), 0, ""
+    try:
+        run = load_run(path, data_dir=data_dir, trust_code=trust_code)
+        hardest, count = hardest_images(run.config, run.model, load_splits(config, data_dir)["test"])
+    except MlpError as error:
+        reason = as_sentence(error)
+    return write_page(RunReport(folder, config, facts, history, test, hardest, count)), reason
+
+
+def read_table(path: Path) -> LayerTable | None:
+    """Return a table of a run's folder; None if there is none."""
+    try:
+        return LayerTable.from_arrays(read_arrays(path))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError) as error:
+        raise damaged(path, error) from None

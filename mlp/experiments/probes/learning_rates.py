@@ -1,0 +1,74 @@
+"""A learning rate for the settings of a run, found before the run: a table, a picture, a suggestion."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlp.backend import require_device
+from mlp.diagnostics.learning_rate_range import RANGE_STEPS, RateSearch, find_learning_rate
+from mlp.experiments.build import (
+    load_images,
+    make_batches,
+    make_loss,
+    make_model,
+    make_rule,
+    run_title,
+    with_usual_batch,
+)
+from mlp.experiments.config import RunConfig, with_dataset_settings
+from mlp.experiments.fine_tuning import init_from, read_source, with_settings_of
+from mlp.files import named_path, write_figure, write_text
+from mlp.training.trainer import Trainer
+from mlp.typing import PathLike
+
+if TYPE_CHECKING:  # loading it takes a second
+    from matplotlib.figure import Figure
+
+NAME = "learning_rates"  # of the files
+
+
+def search_for_run(
+    out: PathLike,
+    given: dict[str, Any],
+    data_dir: PathLike | None = None,
+    *,
+    steps: int = RANGE_STEPS,
+    download: bool = False,
+    threads: int | None = None,
+) -> tuple[RateSearch, list[Path]]:
+    """Test learning rates for a run with these settings, and write learning_rates.csv and .png to its folder.
+
+    No run begins: a later one in that folder starts at its first epoch. The model is thrown away.
+
+    Args:
+        out: the folder. given: settings that differ from RunConfig's defaults.
+        steps: of the test. data_dir, download, threads: as for `mlp.experiments.run`.
+
+    Returns:
+        (what was found, the paths written).
+    """
+    source = None if given.get("init_from") is None else read_source(given["init_from"])
+    settings = given if source is None else with_settings_of(source, given)
+    config = RunConfig(**with_dataset_settings(settings))
+    require_device(config.device)
+    images = load_images(config, data_dir, download=download)
+    train = images[0]
+    config = with_usual_batch(config, given, len(train))
+    model = make_model(config, train.num_classes, train.images.shape[1:], trust_code=True)  # the user named it just now
+    if source is not None:
+        print(init_from(model, source, train.class_names))
+    how: dict[str, Any] = {"engine": config.engine, "threads": threads, "precision": config.precision}
+    trainer = Trainer(model, make_loss(config, model), make_rule(config), **how)
+    search = find_learning_rate(trainer, make_batches(config, *images)[0], steps=steps)
+    folder = named_path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [folder / f"{NAME}.csv", folder / f"{NAME}.png"]
+    write_text(written[0], search.csv())
+    write_figure(written[1], draw_search(search, f"{run_title(config)}, {config.learning_rule}"))
+    return search, written
+
+
+def draw_search(search: RateSearch, title: str = "") -> "Figure":
+    """Draw the loss against the rate."""
+    from mlp import plotting  # loads Matplotlib
+
+    return plotting.rate_search(search.rates, search.losses, search.smoothed, search.suggestion, title=title)

@@ -1,0 +1,99 @@
+"""A line a step, as CSV: for questions that a line an epoch does not answer."""
+
+import os
+from pathlib import Path
+from typing import Any, SupportsFloat
+
+import numpy as np
+
+from mlp.backend import get_array_module
+from mlp.files.locks import check_lock
+from mlp.files.stored import open_file
+from mlp.training.hooks.side_files import SideFiles
+from mlp.training.state import TrainingState
+from mlp.typing import PathLike
+
+HEADER = b"step,epoch,loss,learning_rate,gradient_norm\n"
+
+
+class StepLog(SideFiles):
+    """Writes step and epoch (from 1), loss, learning rate and the norm of the whole gradient to a CSV file.
+
+    The norm is that before clipping. Lines are written `every` steps; those of an epoch are on the disk before its
+    checkpoint is. A run that continues first cuts off the lines of an epoch that was interrupted, so none is there
+    twice and none is missing; one that starts anew replaces the file.
+
+    Args:
+        path: of the file. every: steps between two writes; a GPU is not waited for in between.
+    """
+
+    def __init__(self, path: PathLike, every: int = 20) -> None:
+        super().__init__()
+        self.path, self.every = Path(path), every
+        self.waiting: list[tuple[int, int, SupportsFloat, float, SupportsFloat]] = []
+        self.end: int | None = None  # bytes of the file that are right; None before that is known
+
+    def before_training(self, trainer: TrainingState) -> None:
+        self.waiting, self.end = [], None
+        self.end = end_of_step(self.path, trainer.epoch * len(trainer.train_batches))
+        self.write(self.path, self.append)
+
+    def after_step(self, trainer: TrainingState) -> None:
+        gradient = trainer.rule.flat.grad
+        with np.errstate(over="ignore"):
+            norm = get_array_module(gradient).linalg.norm(gradient)
+        rate = trainer.rule.learning_rate
+        self.waiting.append((trainer.step + 1, trainer.epoch + 1, trainer.batch_loss, rate, norm))
+        if len(self.waiting) >= self.every:
+            self.write(self.path, self.append)
+
+    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
+        self.write(self.path, lambda: self.append(to_disk=True))
+
+    def after_training(self, trainer: TrainingState) -> None:
+        self.write(self.path, self.append)
+
+    def append(self, *, to_disk: bool = False) -> None:
+        """Write the lines that wait after those that are right; a piece of a line from a failed try is cut off.
+
+        Args:
+            to_disk: whether to wait until they are there, as a power cut asks for.
+        """
+        if self.end is None:  # training never began
+            return
+        check_lock(self.path.parent)
+        text = "".join(
+            f"{step},{epoch},{float(loss)!r},{rate!r},{float(norm):.7g}\n"
+            for step, epoch, loss, rate, norm in self.waiting
+        ).encode()
+        with open(self.path, "r+b" if self.path.exists() else "wb") as file:
+            file.truncate(self.end)
+            file.seek(self.end)
+            file.write(text if self.end else HEADER + text)
+            file.flush()
+            if to_disk:
+                os.fsync(file.fileno())
+            self.end, self.waiting = file.tell(), []
+
+
+def end_of_step(path: PathLike, last: int) -> int:
+    """Return the length in bytes of a file up to the line of step `last`; 0 for a file without any such line.
+
+    Raises:
+        DamagedError: it is the file of something else.
+    """
+    if last == 0:
+        return 0
+    try:
+        with open_file(path) as file:
+            if file.readline(1000) != HEADER:
+                raise ValueError(f"its first line is not {HEADER.decode().strip()}")
+            end = len(HEADER)
+            for line in file:
+                step = line.partition(b",")[0]
+                if not (line.endswith(b"\n") and step.isdigit() and int(step) <= last):
+                    break
+                end += len(line)
+            return end
+    except FileNotFoundError:
+        return 0
