@@ -8,7 +8,7 @@ that needs nothing but itself: open it in a browser, keep it, send it.
 """
 
 from mlp.commands.command_line import CommandLine, path_argument
-from mlp.commands.shared.trust import add_trust_flag
+from mlp.commands.shared.flags import add_trust_flag
 from mlp.experiments.page.write import report_run
 
 

@@ -1,7 +1,7 @@
 """Writes report.html, the page of a run: while it trains, at its end, and later from its folder."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,20 +63,17 @@ class RunPage(SideFiles):
             self.write_for(trainer.history)
 
     def after_test(self, trainer: TrainingState, results: Mapping[str, Any]) -> None:
-        threads = getattr(trainer.engine, "threads", None)
-        hardest, count = hardest_images(self.config, trainer.model, self.test, threads)
-        self.write_for(trainer.history, results, hardest, count)
+        def write() -> None:
+            threads = getattr(trainer.engine, "threads", None)
+            hardest, count = hardest_images(self.config, trainer.model, self.test, threads)
+            write_page(RunReport(self.folder, self.config, self.facts, trainer.history, results, hardest, count))
 
-    def write_for(
-        self,
-        history: History,
-        test: Mapping[str, Any] | None = None,
-        hardest: Sequence[HardImage] = (),
-        of_images: int = 0,
-    ) -> None:
-        """Write the page for what is known by now."""
+        self.write(self.folder / NAME, write)
+
+    def write_for(self, history: History) -> None:
+        """Write the page for the epochs so far."""
         start = time.monotonic()
-        report = RunReport(self.folder, self.config, self.facts, history, test or {}, hardest, of_images)
+        report = RunReport(self.folder, self.config, self.facts, history)
         self.write(self.folder / NAME, lambda: write_page(report))
         self.written = time.monotonic()
         self.seconds = self.written - start
