@@ -7,11 +7,13 @@ A lesson in notebooks/ has its solutions in it, between two lines:
         return x * x
         ### END SOLUTION
 
-    student/    a line in place of each solution says whose turn it is
+A check may have tests that students do not see, between ### BEGIN HIDDEN TESTS and ### END HIDDEN TESTS.
+
+    student/    a line in place of each solution says whose turn it is; hidden tests are left out
     solution/   the lines BEGIN and END are gone
     otter/      the master as otter-grader's `otter assign` reads it: its own marks, in cells of their own
 
-nbgrader reads the lessons in notebooks/ as they are.
+nbgrader reads the lessons in notebooks/ as they are. Only student/ is for students.
 """
 
 import copy
@@ -21,12 +23,14 @@ from pathlib import Path
 import nbformat
 
 from mlp.commands.command_line import CommandLine
+from mlp.errors import ConfigurationError
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION$", flags=re.MULTILINE | re.DOTALL)
 # otter takes everything that a test prints for a failure
 QUIET = "import contextlib\nimport io\n\nwith contextlib.redirect_stdout(io.StringIO()):\n"
-MARKS = re.compile(r"^ *### (BEGIN|END) SOLUTION\n?", flags=re.MULTILINE)
+MARKS = re.compile(r"^ *### (BEGIN|END) (SOLUTION|HIDDEN TESTS)\n?", flags=re.MULTILINE)
+HIDDEN = re.compile(r"^ *### BEGIN HIDDEN TESTS\n(.*?)^ *### END HIDDEN TESTS\n?", flags=re.MULTILINE | re.DOTALL)
 
 
 def grade_id(cell):
@@ -39,21 +43,35 @@ def is_solution(cell):
 
 
 def student_copy(lesson):
-    """Return the lesson without its solutions."""
+    """Return the lesson without its solutions, hidden tests and outputs.
+
+    Raises:
+        ConfigurationError: a mark of a solution or of hidden tests has no partner, so something would be given away.
+    """
     lesson = copy.deepcopy(lesson)
+    for cell in lesson.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None  # a report of a solution says what was right
+            cell.source = HIDDEN.sub("", cell.source)
     for cell in filter(is_solution, lesson.cells):
         name = grade_id(cell).replace("-", " ").capitalize()
         stub = (
             f'# {name}: your code\nraise NotImplementedError("{name} is yours: put your code in place of this line.")'
         )
         cell.source = SOLUTION.sub(lambda match, stub=stub: indented(stub, match[1]), cell.source)
+    for cell in lesson.cells:
+        if cell.cell_type == "code" and MARKS.search(cell.source):
+            raise ConfigurationError(
+                f"the cell {cell.id!r} of a student's copy still has a mark: {MARKS.search(cell.source)[0].strip()!r}. "
+                "Each BEGIN needs its END, and a cell with a solution needs nbgrader's metadata"
+            )
     return lesson
 
 
 def solution_copy(lesson):
-    """Return the lesson with its solutions, not marked any more."""
+    """Return the lesson with its solutions and hidden tests, not marked any more."""
     lesson = copy.deepcopy(lesson)
-    for cell in filter(is_solution, lesson.cells):
+    for cell in filter(grade_id, lesson.cells):
         cell.source = MARKS.sub("", cell.source)
     return lesson
 
@@ -71,12 +89,20 @@ def otter_master(lesson):
             cells.insert(-1, question)  # in front of the text of the exercise
             cells += [raw("# BEGIN SOLUTION"), cell, raw("# END SOLUTION")]
         elif grade_id(cell):
-            cell.source = QUIET + indented(cell.source, "    ")
-            cells += [raw("# BEGIN TESTS"), cell, raw("# END TESTS"), raw("# END QUESTION")]
+            cells += [raw("# BEGIN TESTS"), *otter_tests(cell), raw("# END TESTS"), raw("# END QUESTION")]
         else:
             cells.append(cell)
     lesson.cells = cells
     return lesson
+
+
+def otter_tests(check):
+    """Return the cells of a check: what all see, and, if there are any, the hidden tests with otter's mark."""
+    shown, hidden = copy.deepcopy(check), nbformat.v4.new_code_cell()
+    shown.source = QUIET + indented(HIDDEN.sub("", check.source), "    ")
+    whole = MARKS.sub("", check.source)  # hidden tests need what stands before them
+    hidden.source = "# HIDDEN\n" + QUIET + indented(whole, "    ")
+    return [shown, hidden] if HIDDEN.search(check.source) else [shown]
 
 
 def indented(text, indent):
@@ -88,12 +114,16 @@ FORMS = {"student": student_copy, "solution": solution_copy, "otter": otter_mast
 
 def main(arguments=None):
     parser = CommandLine(__doc__)
+    parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help="folder with the lessons; default: ours")
     parser.add_argument("--out", type=Path, default=NOTEBOOKS.parent / "build" / "exercises", help="folder to write to")
     options = parser.parse_args(arguments)
+    paths = sorted(options.notebooks.glob("*.ipynb"))
+    if not paths:
+        parser.error(f"--notebooks: there are no notebooks in {options.notebooks}")
     for form, make in FORMS.items():
         folder = options.out / form
         folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+        for path in paths:
             nbformat.write(make(nbformat.read(path, as_version=4)), folder / path.name)
         print(f"{folder}: {len(list(folder.glob('*.ipynb')))} notebooks")
 

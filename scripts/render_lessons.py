@@ -32,6 +32,7 @@ from mlp.commands.command_line import CommandLine
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("lesson_page.html.j2")
+README = ROOT / "notebooks" / "README.md"
 STYLE = Path(__file__).with_name("lesson.css")
 COLOURS = 256  # of a picture: more cannot be told from all, and take twice the bytes
 UNCOLOURED = (Token.Name, Token.Punctuation, Token.Operator, Token.Text.Whitespace)  # half of all tokens
@@ -129,6 +130,14 @@ def title_of(notebook):
     return re.match(r"# (.+)", notebook.cells[0].source)[1]
 
 
+def contents_of(readme):
+    """Return the list of lessons from notebooks/README.md, with links to the pages: Markdown."""
+    text = readme.read_text(encoding="utf-8")
+    section = re.search(r"^## What each lesson teaches\n(.*?)^## ", text, flags=re.MULTILINE | re.DOTALL)[1]
+    links = re.sub(r"\((\w+)\.ipynb\)", r"(\1.html)", section)
+    return f"# Lessons\n{links}"
+
+
 def main(arguments=None):
     parser = CommandLine(__doc__)
     parser.add_argument("--only", default="", metavar="NN", help="only lessons whose name begins so (03)")
@@ -139,10 +148,8 @@ def main(arguments=None):
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
     names = [None, *(path.stem for path in paths), None]
     options.out.mkdir(parents=True, exist_ok=True)
-    titles = {}
     for before, path, after in zip(names[:-2], paths, names[2:], strict=True):
         notebook = nbformat.read(path, as_version=4)
-        titles[path.stem] = title_of(notebook)
         if not path.stem.startswith(options.only):
             continue
         out = options.out / f"{path.stem}.html"
@@ -152,9 +159,8 @@ def main(arguments=None):
             start = time.perf_counter()
             execute(notebook, options.quick)
             print(f"{path.stem}: {time.perf_counter() - start:.0f} s", flush=True)
-        out.write_text(page(notebook, titles[path.stem], before, after), encoding="utf-8")
-    lines = [f"- [{title}]({name}.html)" for name, title in titles.items()]
-    contents = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("\n".join(["# Lessons", "", *lines]))])
+        out.write_text(page(notebook, title_of(notebook), before, after), encoding="utf-8")
+    contents = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(contents_of(README))])
     (options.out / "index.html").write_text(page(contents, "Lessons"), encoding="utf-8")
     colours = HtmlFormatter(style="friendly").get_style_defs(".highlight")
     (options.out / STYLE.name).write_text(STYLE.read_text(encoding="utf-8") + colours + "\n", encoding="utf-8")

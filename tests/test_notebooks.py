@@ -1,6 +1,7 @@
 """Lessons run from top to bottom in quick mode; a copy for students stops at the first exercise, in friendly words."""
 
 import ast
+import copy
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import make_exercises
 import nbformat
 import pytest
+from wrong_answers import WRONG_ANSWERS
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 QUICK = {**os.environ, "MLP_LESSON": "quick"}
@@ -32,42 +34,65 @@ def execute(notebook):
 
 @pytest.fixture(scope="module")
 def runs(request):
-    """{path: future of the executed `lesson_with_an_attempt`} for all lessons that were selected, two at a time."""
+    """{path: future of the executed `lesson_with_attempts`} for all lessons that were selected, two at a time."""
     wanted = {
         item.callspec.params["path"]
         for item in request.session.items
         if item.path == Path(__file__) and "runs" in item.fixturenames
     }
     with ThreadPoolExecutor(2) as pool:
-        yield {path: pool.submit(execute, lesson_with_an_attempt(path)) for path in sorted(wanted)}
+        yield {path: pool.submit(execute, lesson_with_attempts(path)) for path in sorted(wanted)}
 
 
 def student(path):
     return make_exercises.student_copy(read(path))
 
 
-def lesson_with_an_attempt(path):
-    """Return a lesson in which a student's cells of exercise 1 are run, and fail, before those with the solution.
+def lesson_with_attempts(path):
+    """Return a lesson in which other answers are run, and checked, before the solution of each exercise.
 
-    Up to there a student's copy is the lesson (a test below sees to that), so one run shows what both do.
+    Before that of exercise 1 a student's cells, which fail: up to there a student's copy is the lesson (a test below
+    sees to that), so one run shows what both do. Then the wrong answers, each with its check.
     """
     lesson, attempt = read(path), student(path)
-    first = next(i for i, cell in enumerate(lesson.cells) if make_exercises.is_solution(cell))
-    for cell in attempt.cells[first : first + 2]:
-        cell.id = f"student-{cell.id}"
-        cell.metadata["tags"] = ["raises-exception"]
-    lesson.cells[first:first] = attempt.cells[first : first + 2]
+    places = [i for i, cell in enumerate(lesson.cells) if make_exercises.is_solution(cell)]
+    for number, place in reversed(list(enumerate(places, start=1))):
+        solution, check = lesson.cells[place : place + 2]
+        attempts = [("student", cell) for cell in attempt.cells[place : place + 2] if number == 1]
+        for k, source in enumerate(wrong_sources(path, number, solution)):
+            wrong = nbformat.v4.new_code_cell(source, id=solution.id)
+            attempts += [(f"wrong{k}", wrong), (f"wrong{k}", copy.deepcopy(check))]
+        for kind, cell in attempts:
+            cell.id = f"{kind}-{number}-{cell.id}"
+            cell.metadata["tags"] = ["raises-exception"]
+        lesson.cells[place:place] = [cell for _, cell in attempts]
     return lesson
+
+
+def wrong_sources(path, number, solution):
+    """Return the cell of an exercise with each of the wrong answers in place of the solution."""
+    for right, wrong, _ in WRONG_ANSWERS[path.stem[:2], number]:
+        assert solution.source.count(right) == 1, f"exercise {number} has not once: {right}"
+        yield solution.source.replace(right, wrong)
 
 
 def cells_with_code(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def outputs(notebook, student=False):
-    """Return (cell, output) for all outputs of the lesson, or of the student's attempt in it."""
-    cells = [cell for cell in cells_with_code(notebook) if cell.id.startswith("student-") == student]
+ATTEMPT = re.compile(r"(student|wrong\d)-(\d)-")
+
+
+def outputs(notebook, attempt=None):
+    """Return (cell, output) for all outputs of the lesson, or of an attempt, ("student" or "wrong0", exercise)."""
+    cells = [cell for cell in cells_with_code(notebook) if attempt_of(cell) == attempt]
     return [(cell.id, output) for cell in cells for output in cell.outputs]
+
+
+def attempt_of(cell):
+    """Return which attempt a cell belongs to, None for the lesson's own."""
+    found = ATTEMPT.match(cell.id)
+    return (found[1], int(found[2])) if found else None
 
 
 def errors(outputs):
@@ -92,8 +117,30 @@ def test_a_lesson_runs(path, runs):
 @pytest.mark.slow
 @each_notebook
 def test_a_student_copy_stops_at_the_first_exercise(path, runs):
-    (_, error), *_ = errors(outputs(runs[path].result(), student=True))
+    (_, error), *_ = errors(outputs(runs[path].result(), ("student", 1)))
     assert "Exercise 1 is yours: put your code in place of this line." in error  # alone, or in a report of check_layer
+
+
+@pytest.mark.slow
+@each_notebook
+def test_checks_refuse_wrong_answers_and_say_why(path, runs):
+    notebook = runs[path].result()
+    for (lesson, number), answers in WRONG_ANSWERS.items():
+        for k, (_, wrong, words) in enumerate(answers if lesson == path.stem[:2] else ()):
+            found = errors(outputs(notebook, (f"wrong{k}", number)))
+            assert len(found) == 1, f"exercise {number}, {wrong!r} passes, or does not run: {found}"
+            ((_, error),) = found
+            assert error.startswith("AssertionError: "), f"exercise {number}, {wrong!r}: {error}"
+            assert words in error, f"exercise {number}, {wrong!r}: {error}"
+
+
+def test_each_exercise_has_wrong_answers():
+    exercises = {
+        (path.stem[:2], number)
+        for path in NOTEBOOKS
+        for number in range(1, 1 + sum(map(make_exercises.is_solution, read(path).cells)))
+    }
+    assert set(WRONG_ANSWERS) == exercises
 
 
 def test_what_goes_wrong_is_found():
@@ -103,33 +150,6 @@ def test_what_goes_wrong_is_found():
     assert [cell for cell, _ in warnings(outputs(notebook))] == ["cell-0", "cell-1"]
     assert errors(outputs(notebook)) == [("cell-2", "ZeroDivisionError: division by zero")]
     assert cells_with_code(notebook)[-1].execution_count is None  # it was not run any more
-
-
-@each_notebook
-def test_a_student_copy_has_no_solutions(path):
-    for mine, theirs in zip(read(path).cells, student(path).cells, strict=True):
-        if not make_exercises.is_solution(mine):
-            assert mine == theirs
-            continue
-        solutions = [body for _, body in make_exercises.SOLUTION.findall(mine.source)]
-        assert solutions
-        assert not [text for text in solutions if text in theirs.source]
-        assert "SOLUTION" not in theirs.source
-        assert theirs.source.count("raise NotImplementedError") == len(solutions)
-        ast.parse(theirs.source)
-
-
-@each_notebook
-def test_a_solution_copy_is_the_lesson_that_runs(path):
-    """The same code but for comments: so the solution copies run through as the lessons do."""
-    lesson = read(path)
-    solved = make_exercises.solution_copy(lesson)
-    assert "SOLUTION" not in "".join(cell.source for cell in solved.cells)
-    for mine, theirs in zip(lesson.cells, solved.cells, strict=True):
-        if make_exercises.is_solution(mine):
-            assert ast.dump(ast.parse(mine.source)) == ast.dump(ast.parse(theirs.source))
-        else:
-            assert mine == theirs
 
 
 @each_notebook
@@ -176,29 +196,3 @@ def test_checks_stand_by_themselves(path):
         assert from_checks == {}, f"{cell.id} uses names of a check"
         defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
         written_by |= dict.fromkeys(stored | defined, make_exercises.grade_id(cell))
-
-
-def test_make_exercises_writes_all_copies(tmp_path):
-    make_exercises.main(["--out", str(tmp_path)])
-    names = [path.name for path in NOTEBOOKS]
-    for form in ("student", "solution", "otter"):
-        assert sorted(path.name for path in (tmp_path / form).iterdir()) == names
-        for name in names:
-            nbformat.validate(read(tmp_path / form / name))
-
-
-@each_notebook
-def test_a_master_for_otter_has_its_marks(path):
-    cells = make_exercises.otter_master(read(path)).cells
-    raw = [cell.source.splitlines()[0] for cell in cells if cell.cell_type == "raw"]
-    exercise = [
-        "# BEGIN QUESTION",
-        "# BEGIN SOLUTION",
-        "# END SOLUTION",
-        "# BEGIN TESTS",
-        "# END TESTS",
-        "# END QUESTION",
-    ]
-    assert raw[0] == "# ASSIGNMENT CONFIG"
-    assert raw[1:] == exercise * (len(raw) // len(exercise))
-    assert "###" not in "".join(cell.source for cell in cells_with_code(make_exercises.otter_master(read(path))))

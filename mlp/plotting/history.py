@@ -37,7 +37,7 @@ def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
         runs: {label: History}, each with a gradient flow.
         chance: the loss of a network that knows nothing, drawn as a dashed line.
     """
-    figure = Figure(figsize=(3.6 * (len(runs) + 1), 4.4), layout="constrained")
+    figure = Figure(figsize=(3.6 * (len(runs) + 1), 4.6), layout="constrained")
     panels = figure.subplots(1, len(runs) + 1)
     for i, (label, history) in enumerate(runs.items()):
         flow = history.tables["gradient_flow"]
@@ -45,7 +45,7 @@ def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
         panels[0].plot(history.column("epoch"), history.column("train_loss"), label=plain(label), **style)
         gradient_flow(flow, title=f"gradient flow of {label}", axes=panels[i + 1])
         panels[i + 1].set_xticks([])
-        panels[i + 1].set_xlabel(f"{len(flow.names)} weight tensors, {panels[i + 1].get_xlabel()}")
+        panels[i + 1].set_xlabel(f"{len(flow.names)} weight tensors,\n{panels[i + 1].get_xlabel()}")
     limits = [axes.get_ylim() for axes in panels[1:]]
     for axes in panels[1:]:
         axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))

@@ -102,6 +102,21 @@ def test_pages_and_their_list_are_written(tmp_path, monkeypatch):
     assert ".highlight .k {" in (tmp_path / "lesson.css").read_text(encoding="utf-8")
     index = (tmp_path / "index.html").read_text(encoding="utf-8")
     assert all(f'href="{path.stem}.html"' in index for path in LESSONS)
+    assert "read before" in index
+    assert ".ipynb" not in index
+
+
+def test_the_list_names_each_lesson_once_with_minutes_and_what_to_read_before():
+    rows = re.findall(r"^\| \[(\d\d) .*\]\((\w+)\.html\) \| .+ \| (\d+) \| (.+) \|$", contents(), flags=re.MULTILINE)
+    assert [name for _, name, *_ in rows] == [path.stem for path in LESSONS]
+    for number, name, minutes, before in rows:
+        assert name.startswith(number)
+        assert 30 <= int(minutes) <= 120
+        assert all(earlier < number for earlier in re.findall(r"\d\d", before))
+
+
+def contents():
+    return render_lessons.contents_of(render_lessons.README)
 
 
 def test_results_are_kept_while_the_code_is_the_same(html):
