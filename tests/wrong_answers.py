@@ -65,7 +65,7 @@ WRONG_ANSWERS = {
     ],
     ("07", 1): [("self.body.backward(grad_outputs) + grad_outputs", "self.body.backward(grad_outputs)", "FAILED")],
     ("07", 2): [("math.comb(blocks, k) * j**k", "j**k", "add up to 1")],
-    ("07", 3): [('"norm_1.gamma"', '"norm_0.gamma"', "which gamma is the last")],
+    ("07", 3): [('"norm_1.gamma"', '"norm_0.gamma"', "that of norm_1")],
     ("07", 4): [("+ 1", "", "is left, not <")],
     ("08", 1): [("8 * p", "4 * p", "standard errors")],
     ("08", 2): [("10 ** rng.uniform(-4, -1)", "rng.uniform(1e-4, 1e-1)", "a third of the draws")],
