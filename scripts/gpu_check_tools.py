@@ -34,7 +34,7 @@ class Check:
     """
 
     def __init__(self, out, small):
-        self.out, self.small, self.failed = Path(out), small, False
+        self.out, self.small, self.failed, self.stage = Path(out), small, False, "start"
         self.table, self.archive = self.out / "gpu_check.md", self.out / "gpu_check.tar.gz"
         self.python = os.environ.get("PYTHON") or sys.executable
         self.folder = tempfile.TemporaryDirectory()
