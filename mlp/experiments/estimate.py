@@ -11,7 +11,8 @@ Memory is counted: what the process will hold when it holds the most.
     weights          with their gradients and the moments of the rule, and a copy for the checkpoint
     batches          numbers of images: those that are prefetched, and the one that is being made
 
-When training is over, the activations are given back, and figures are drawn. That takes more than a small network.
+When training is over, the activations are given back, and the figures and the page of the run are drawn. That takes
+more than a small network; and reading the data may have taken more than that.
 """
 
 import copy
@@ -27,7 +28,7 @@ from mlp.backend import device_of
 from mlp.data import Batches
 from mlp.engine.base import textbook_memory
 from mlp.layers.machinery.summary import format_bytes
-from mlp.machine.processor import available_memory, resident_memory
+from mlp.machine.processor import available_memory, peak_memory_mb, resident_memory
 from mlp.training.trainer import Trainer
 from mlp.typing import Array
 
@@ -35,7 +36,7 @@ MEASURED = 3  # batches; the first one, which allocates, is left out of the mean
 SHORT_EPOCH = 40  # steps; in shorter epochs nothing is measured
 PREFETCHED = 4  # batches in memory at once: two that wait, one in use, and one that is being made
 COPIES = 1  # of weights and moments, for the checkpoint
-DRAWING = 60_000_000  # bytes that Matplotlib and a figure take, measured
+DRAWING = 220_000_000  # bytes that Matplotlib takes with the figures and the page of a run, measured
 
 
 @dataclass
@@ -46,6 +47,7 @@ class Cost:
         held: bytes that the process has already; None where the system does not tell.
         activations, weights, batches: bytes that training will take.
         available: bytes that are free now, with the images already there; None where that is not known.
+        peak: the most bytes that the process has held so far.
         seconds: of an epoch with its validation; None if it was not measured.
     """
 
@@ -54,6 +56,7 @@ class Cost:
     weights: int
     batches: int
     available: int | None
+    peak: int = 0
     seconds: float | None = None
 
     @property
@@ -64,8 +67,8 @@ class Cost:
 
     @property
     def total(self) -> int:
-        """How many bytes the process will hold at most."""
-        return (self.held or 0) + self.more
+        """How many bytes the process will hold at most; it may have held the most when it read the data."""
+        return max((self.held or 0) + self.more, self.peak)
 
     @property
     def enough(self) -> bool:
@@ -104,6 +107,7 @@ def estimate_cost(trainer: Trainer, train_batches: Batches, valid_batches: Batch
     shape = (min(train_batches.batch_size, train_batches.num_images), *train_batches.image_set.images.shape[1:])
     on_cpu = device_of(parameter) == "cpu"
     held, available = (resident_memory(), available_memory()) if on_cpu else (None, None)
+    peak = peak_memory_mb() if held is not None else 0.0
     bound = bind_copies(trainer)
     cost = Cost(
         held=held,
@@ -111,6 +115,7 @@ def estimate_cost(trainer: Trainer, train_batches: Batches, valid_batches: Batch
         weights=(2 + moments + COPIES * (1 + moments)) * parameter.itemsize * trainer.model.num_parameters,
         batches=PREFETCHED * math.prod(shape) * parameter.itemsize,
         available=available,
+        peak=int(1e6 * peak),
     )
     try:
         if bound and cost.enough and len(train_batches) >= SHORT_EPOCH:

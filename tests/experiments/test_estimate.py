@@ -69,7 +69,7 @@ def test_memory_is_counted(parts):
     kept = 10 * 4 * 8 * 8 * (3 + 4 + 4)  # at least the inputs of the first convolution, x_hat, a mask
     assert kept < cost.activations < 100 * kept
     assert cost.held > 30e6  # Python and NumPy
-    assert cost.total == cost.held + cost.more
+    assert cost.total >= cost.held + cost.more
     momentum = estimate_cost(trainer_of(model, mlp.learning_rules.Momentum), *batches[:2])
     assert momentum.weights == (3 + 2) * numbers
 
