@@ -57,7 +57,9 @@ VGG_SETTINGS = (  # not for your own models
     "companions",
 )
 # What is usual with a data set takes the place of the defaults: patches of a scene are neither cropped nor mirrored.
-DATASET_SETTINGS: dict[str, dict[str, Any]] = {name: {"augment": False, "schedule": "constant"} for name in SCENES}
+DATASET_SETTINGS: dict[str, dict[str, Any]] = {
+    name: {"split": usual_split(name), "augment": False, "schedule": "constant"} for name in SCENES
+}
 # How the flags are grouped in --help: a group begins at the setting named here.
 GROUPS = {
     "model": "model",
