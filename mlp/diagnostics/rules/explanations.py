@@ -22,8 +22,8 @@ from mlp.typing import Array
 Trails = Sequence[Trail]
 
 
-def explained(trails: Trails, formula: str, tolerance: float) -> list[Diagnosis]:
-    """Return the faults that lead to the same weights on all courses, most likely first."""
+def explained(trails: Trails, formula: str, tolerance: float, *, pairs: bool = True) -> list[Diagnosis]:
+    """Return the faults that lead to the same weights on all courses, most likely first; two together with `pairs`."""
     if not trails[0].moved.any():
         text = (
             "the weights never move: w = w - h g makes a new array for a local name, and the weights stay as they are; "
@@ -38,7 +38,8 @@ def explained(trails: Trails, formula: str, tolerance: float) -> list[Diagnosis]
         if found is not None:
             return [found]
     several = list(changed_rate(trails, formula)) or list(by_array(trails, formula, tolerance))
-    return several or list(matches(trails, formula, tolerance, pairs_of(formula)))[:1] or list(not_finite(trails))
+    two = pairs_of(formula) if pairs else iter(())
+    return several or list(matches(trails, formula, tolerance, two))[:1] or list(not_finite(trails))
 
 
 def matches(trails: Trails, formula: str, tolerance: float, faults: Iterator[Fault]) -> Iterator[Diagnosis]:
@@ -48,8 +49,10 @@ def matches(trails: Trails, formula: str, tolerance: float, faults: Iterator[Fau
     for one in faults:
         walk = one.of(plain)
         error = trails[0].apart(walk)
+        if not error < tolerance:
+            continue
         differs = Trail(trails[0].course, right[0]).apart(walk) > 10.0 * tolerance
-        if error < tolerance and differs and all(trail.apart(walk) < tolerance for trail in trails[1:]):
+        if differs and all(trail.apart(walk) < tolerance for trail in trails[1:]):
             evidence = f"error {trails[0].apart(plain):.1e} against the formula, {error:.0e} against this one"
             yield Diagnosis(one.name, "weights", "rule", one.sentence, evidence)
 
@@ -108,7 +111,7 @@ def by_array(trails: Trails, formula: str, tolerance: float) -> Iterator[Diagnos
     parts = [[trail.of_array(i) for trail in trails] for i in range(count)]
     plain = Walk(FAMILIES[formula])
     wrong = [i for i in range(count) if not parts[i][0].apart(plain) < tolerance]
-    found = {i: explained(parts[i], formula, tolerance) for i in wrong}
+    found = {i: explained(parts[i], formula, tolerance, pairs=False) for i in wrong}
     if len(wrong) < count:
         for i in wrong:
             which = "first" if i == 0 else "last"

@@ -37,7 +37,7 @@ def wrong_forward(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterat
             kind = norm_of(cls.__name__, words)
             if kind:
                 yield from wrong_norm(layer, kind, input_shape, rng)
-            else:
+            elif not re.search(r"\d", cls.__name__.replace("1d", "").replace("2d", "")):  # a ReLU6 is no ReLU
                 yield from wrong_function(random_probe(layer, input_shape, rng, training=False), words)
     except OWN_ERRORS:  # code of the user's own may refuse such inputs
         return
@@ -63,11 +63,13 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
             yield Diagnosis(NAME, "outputs", "evaluation", text)
         return
     known = expected_values(name, x)
+
+    def worst(values: Array) -> str:
+        """Return the value where forward is most wrong."""
+        return f"{values.flat[int(np.abs(y - known[0]).argmax())]:.4g}"
+
     if known and y.shape == x.shape and min(distance(y, values) for values in known) > FAR_OFF:
-        text = (
-            f"forward is no {name}: at x = {x.flat[0]:.4g} it gives {y.flat[0]:.4g}, and {known[0].flat[0]:.4g} is "
-            "right"
-        )
+        text = f"forward is not a {name}: at x = {worst(x)} it gives {worst(y)}, and {worst(known[0])} is right"
         yield Diagnosis(NAME, "outputs", "evaluation", text)
     if "pool" in name and any(word in words for word in ("avg", "average", "mean", "max")):
         yield from wrong_pooling(probe, words)

@@ -104,6 +104,10 @@ def by_class(point: LossPoint) -> Iterator[Found]:
         else:
             yield "true class wrong", "only the gradient of the true class, the values [n, t_n], is wrong", evidence
     elif not wrong[q == 1].any():
+        if not n[q == 0].any():
+            text = "the other classes get a gradient, and must get 0: only the output of the true class is in the loss"
+            yield "true class alone", text, evidence
+            return
         zero = not a[q == 0].any()
         text = "only the true class gets a gradient: " if zero else "only the true class has the right gradient: "
         yield "other classes forgotten", f"{text}all logits take part in the loss (in the softmax)", evidence
