@@ -138,7 +138,7 @@ def test_nothing_is_said_where_free_memory_is_not_known(parts, monkeypatch, caps
 def test_a_batch_is_no_larger_than_the_data(parts):
     model, (train, *others) = parts
     batches = [mlp.data.Batches(train.image_set, n) for n in (600, 10**6)]
-    costs = [estimate_cost(trainer_of(model), large, *others) for large in batches]
+    costs = [estimate_cost(trainer_of(model), large, others[0]) for large in batches]
     assert costs[0].activations == costs[1].activations
 
 
