@@ -20,8 +20,9 @@ from mlp.diagnostics import GradientFlow, all_statistics, check_layer, compare_g
 from mlp.diagnostics.gradients.layer_cases import CASES
 from mlp.engine import GradientStatistics, TextbookEngine
 from mlp.errors import DeviceError, NonFiniteLossError
+from mlp.experiments.figures import SaveFigures
 from mlp.experiments.inference import evaluate_run, predict_images
-from mlp.experiments.run import SaveFigures, run
+from mlp.experiments.run import run
 from mlp.layers import Affine, BatchNorm, Conv2d, LeakyReLU, Sequential
 from mlp.learning_rules import RULES, Adam, GradientDescent
 from mlp.losses import BinaryCrossEntropy, MeanSquaredError, SoftmaxCrossEntropy

@@ -27,7 +27,8 @@ from pathlib import Path
 from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.shared.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
 from mlp.errors import ConfigurationError
-from mlp.experiments.config import RunConfig, flag_of, kind_of
+from mlp.experiments.config import RunConfig
+from mlp.experiments.settings.fields import flag_of, kind_of
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.sweep.grid import combine, draw_points, plan_sweep, read_values
 from mlp.reproduction.sweep.results import write_results

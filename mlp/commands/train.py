@@ -26,10 +26,10 @@ from mlp.commands.shared.flags import add_trust_flag
 from mlp.diagnostics.learning_rate_range import RANGE_STEPS
 from mlp.diagnostics.smoothness import Smoothness
 from mlp.errors import ConfigurationError
-from mlp.experiments.config import add_flags, given_settings
-from mlp.experiments.naming import default_folder
 from mlp.experiments.probes.learning_rates import search_for_run
 from mlp.experiments.run import LOGS, run
+from mlp.experiments.settings.flags import add_flags, given_settings
+from mlp.experiments.settings.naming import default_folder
 from mlp.training.hooks import Hook, KeepWeights
 
 OUTLIVES_READER = True

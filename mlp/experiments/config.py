@@ -4,14 +4,12 @@ Each setting is written once, with its default and its explanation; `add_flags` 
 The defaults are the protocol of the published reports.
 """
 
-import argparse
 import dataclasses
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, get_args
+from dataclasses import dataclass
+from typing import Any
 
-from mlp.checks import choose, quick_pattern
+from mlp.checks import quick_pattern
 from mlp.data import (
     DATASET_FORMS,
     FITS,
@@ -27,6 +25,7 @@ from mlp.data import (
 from mlp.engine import ENGINES
 from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import ConfigurationError
+from mlp.experiments.settings.fields import check_setting, flag_of, setting
 from mlp.learning_rules import RULES
 from mlp.models.options import (
     COMPANION_PLACES,
@@ -60,39 +59,8 @@ VGG_SETTINGS = (  # not for your own models
 DATASET_SETTINGS: dict[str, dict[str, Any]] = {
     name: {"split": usual_split(name), "augment": False, "schedule": "constant"} for name in SCENES
 }
-# How the flags are grouped in --help: a group begins at the setting named here.
-GROUPS = {
-    "model": "model",
-    "dataset": "images",
-    "epochs": "training",
-    "schedule": "schedule of the learning rate",
-    "weight_decay": "regularization",
-    "seed": "seed, device and precision",
-    "limit_classes": "less data, for quick tries",
-}
-SHORT_FLAGS = {  # what people type who come from other libraries
-    "learning_rate": ("--lr",),
-    "weight_decay": ("--wd",),
-    "batch_size": ("--bs",),
-    "learning_rule": ("--optimizer",),
-}
-RULE_WORDS = {"sgd": "gradient_descent", "gd": "gradient_descent", "nag": "nesterov"}
 FACTOR_SCHEDULES = ("step", "exponential", "warm_restarts")  # those that --schedule-factor is for,
 LENGTH_SCHEDULES = ("cosine", "step", "warm_restarts")  # and --schedule-length
-
-LARGEST_NUMBER = 1 << 63
-
-
-def setting(
-    default: Any, text: str, choices: Sequence[str] = (), unset: str = "none", word: str = "", **ranges: float
-) -> Any:
-    """A dataclass field with what the command line and the checks need to know.
-
-    Args:
-        unset: what None stands for. word: what --help calls the value; "" for its type. ranges: minimum, above (the
-            value must be greater) and below.
-    """
-    return field(default=default, metadata={"text": text, "choices": choices, "unset": unset, "word": word, **ranges})
 
 
 @dataclass(frozen=True)
@@ -271,66 +239,3 @@ def with_dataset_settings(given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that were given, and those that are usual with their data set."""
     dataset = str(given.get("dataset", RunConfig.dataset))
     return {"split": usual_split(dataset), **DATASET_SETTINGS.get(dataset, {}), **given}
-
-
-def check_setting(f: Any, value: Any) -> None:
-    """Raise ConfigurationError unless `value` has the type, and lies in the range, of the field `f`."""
-    flag, meta = flag_of(f.name), f.metadata
-    if value is None and f.default is None:
-        return
-    kind = kind_of(f)
-    accepted: Any = (int, float) if kind is float else kind
-    if not isinstance(value, accepted) or (kind is not bool and isinstance(value, bool)):
-        raise ConfigurationError(f"{flag} must be of type {kind.__name__}, got {value!r}")
-    if isinstance(value, int) and abs(value) >= LARGEST_NUMBER:
-        raise ConfigurationError(f"{flag} must be less than 2^63, got a number of {len(str(abs(value)))} digits")
-    if meta["choices"]:
-        choose(flag, value, meta["choices"])
-    if "minimum" in meta and not meta["minimum"] <= value < float("inf"):
-        raise ConfigurationError(f"{flag} must be at least {meta['minimum']}, got {value}")
-    if "above" in meta and not meta["above"] < value < float("inf"):
-        raise ConfigurationError(f"{flag} must be greater than {meta['above']}, got {value}")
-    if "below" in meta and not value < meta["below"]:
-        raise ConfigurationError(f"{flag} must be less than {meta['below']}, got {value}")
-
-
-def kind_of(f: Any) -> type:
-    """The type of a field: int, float, bool or str, also where it may be None."""
-    return next(iter(get_args(f.type)), f.type)
-
-
-def flag_of(name: str) -> str:
-    """The command-line flag of a setting."""
-    return "--" + name.replace("_", "-")
-
-
-def add_flags(parser: Any) -> None:
-    """Add a flag for every setting, in groups; flags that are not given are absent from the parsed namespace."""
-    group = parser
-    for f in dataclasses.fields(RunConfig):
-        if f.name in GROUPS:
-            group = parser.add_argument_group(GROUPS[f.name])
-        unset = f.metadata["unset"] if f.default is None else f.default
-        text = f"{f.metadata['text']} (default: {unset})"
-        options = {"dest": f.name, "default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
-        names = [flag_of(f.name), *SHORT_FLAGS.get(f.name, ())]
-        if kind_of(f) is bool:
-            group.add_argument(*names, action=argparse.BooleanOptionalAction, **options)
-        else:
-            choices = f.metadata["choices"]
-            word = f.metadata["word"] or kind_of(f).__name__.upper()
-            metavar = f"{{{','.join(choices)}}}" if choices else word
-            kind = rule_name if f.name == "learning_rule" else kind_of(f)
-            group.add_argument(*names, type=kind, metavar=metavar, **options)
-
-
-def rule_name(text: str) -> str:
-    """Return our name of a learning rule that other libraries call differently: "SGD" is gradient_descent."""
-    name = text.lower()
-    return RULE_WORDS.get(name, name)
-
-
-def given_settings(arguments: Any) -> dict[str, Any]:
-    """Return only those settings that the command line named, as a dict."""
-    names = {f.name for f in dataclasses.fields(RunConfig)}
-    return {name: value for name, value in vars(arguments).items() if name in names}

@@ -14,7 +14,8 @@ from typing import Any
 from mlp.errors import CheckpointError, ConfigurationError, DamagedError
 from mlp.experiments.build import run_title
 from mlp.experiments.config import LENGTH_SCHEDULES, VGG_SETTINGS, RunConfig
-from mlp.experiments.run_folder import Facts, RunFolder
+from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.settings.facts import Facts
 from mlp.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, stored_settings
 from mlp.training.state import TrainingState
 from mlp.typing import Array

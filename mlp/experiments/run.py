@@ -2,12 +2,9 @@
 
 import dataclasses
 import sys
-import time
-from collections.abc import Callable, Collection, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Sequence
+from typing import Any
 
-from mlp import plotting
 from mlp.backend import get_array_module, require_device
 from mlp.checks import choose
 from mlp.data import SCENES, Batches
@@ -27,12 +24,14 @@ from mlp.experiments.build import (
 )
 from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.estimate import estimate_cost
+from mlp.experiments.figures import SaveFigures
 from mlp.experiments.fine_tuning import Source, init_from, read_source, with_settings_of
 from mlp.experiments.page.write import RunPage
 from mlp.experiments.resume import resume_run
-from mlp.experiments.run_folder import Facts, RunFolder
+from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.scene import write_scene
-from mlp.files import write_arrays, write_figure, write_json
+from mlp.experiments.settings.facts import Facts
+from mlp.files import write_json
 from mlp.layers import Layer, frozen_buffers
 from mlp.losses import chance_loss
 from mlp.models.deep_supervision import without_companions
@@ -57,9 +56,6 @@ from mlp.training.hooks.side_files import SideFiles
 from mlp.training.state import TrainingState
 from mlp.training.trainer import Trainer
 from mlp.typing import PathLike
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LOGS = ("steps", "tensorboard")
 FAR_ABOVE = 2.0  # times the loss of guessing: no network that learns is there
@@ -290,54 +286,3 @@ def require_written(hooks: Sequence[Hook]) -> None:
     for hook in hooks:
         for path, error in hook.unwritten.items() if isinstance(hook, SideFiles) else ():
             raise MlpError(f"{as_sentence(error)}: {path} is not up to date; the same command with --resume writes it")
-
-
-class SaveFigures(SideFiles):
-    """Keeps the tables (gradient_flow.npz and others) and the figures of a run's folder up to date.
-
-    Drawing takes a second (five with statistics), so figures are renewed at most once in `every` seconds of training.
-    """
-
-    def __init__(self, folder: RunFolder, title: str, every: float = 60.0) -> None:
-        super().__init__()
-        self.folder, self.title, self.every = folder, title, every
-        self.drawn = time.monotonic()
-
-    def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
-        self.write_tables(trainer.history)
-        if time.monotonic() - self.drawn > self.every:
-            self.draw(trainer.history)
-
-    def after_training(self, trainer: TrainingState) -> None:
-        if trainer.history.rows:
-            self.write_tables(trainer.history)  # a kill after the last checkpoint leaves no epoch to do it
-            self.draw(trainer.history)
-
-    def write_tables(self, history: History) -> None:
-        """Write each table as .npz."""
-        for name, table in history.tables.items():
-            path = self.folder / f"{name}.npz"
-            self.write(path, partial(write_arrays, path, table.arrays()))
-
-    def draw(self, history: History) -> None:
-        """Draw the curves, the gradient flow in its three forms, and each other table."""
-        title, flow = self.title, history.gradient_flow
-        figures: dict[str, Callable[[], Figure]] = {"curves": lambda: plotting.curves(history, title=title)}
-        if flow is not None:
-            figures["gradient_flow"] = lambda: plotting.gradient_flow(flow, title=title)
-            figures["gradient_flow_map"] = lambda: plotting.gradient_flow_map(flow, title=title)
-            figures["gradient_flow_linear"] = lambda: plotting.gradient_flow(
-                flow, title="Gradient flow", scale="linear", statistic="last_mean_abs"
-            )
-        for name in sorted(history.tables.keys() - {"gradient_flow"}):
-            text = f"{title}: {name.replace('_', ' ')}"
-            figures[name] = partial(plotting.layer_statistics, history.tables[name], title=text)
-        for name, make in figures.items():
-            path = self.folder / f"{name}.png"
-            self.write(path, partial(draw_into, path, make))
-        self.drawn = time.monotonic()
-
-
-def draw_into(path: PathLike, make: "Callable[[], Figure]") -> None:
-    """Draw a figure and write it."""
-    write_figure(path, make())

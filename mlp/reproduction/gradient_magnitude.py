@@ -15,7 +15,7 @@ import numpy as np
 
 from mlp.errors import ConfigurationError
 from mlp.experiments.comparison import RunRecord
-from mlp.experiments.naming import NOT_IDENTITY
+from mlp.experiments.settings.naming import NOT_IDENTITY
 from mlp.training.history import LayerTable
 
 GROUPS = ("all weights", "first layer", "convolutions", "norms' gammas", "last layer")

@@ -19,7 +19,7 @@ from typing import Any
 
 from mlp.experiments.comparison import RunRecord
 from mlp.experiments.config import RunConfig
-from mlp.experiments.naming import name_of
+from mlp.experiments.settings.naming import name_of
 from mlp.reproduction.index import PlannedRun, RunIndex, each_once
 from mlp.reproduction.reports import NamedRun, Row, runs_of
 from mlp.reproduction.scale import FULL, QUICK, Scale

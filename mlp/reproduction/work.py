@@ -16,7 +16,7 @@ from typing import Any
 
 from mlp.errors import CheckpointError
 from mlp.experiments.comparison import read_run
-from mlp.experiments.config import flag_of
+from mlp.experiments.settings.fields import flag_of
 from mlp.files import write_text
 from mlp.files.stored import read_end, read_text
 from mlp.files.tables import tsv_line, tsv_texts

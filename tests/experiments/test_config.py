@@ -9,7 +9,7 @@ from mlp.data import load_dataset
 from mlp.errors import ConfigurationError
 from mlp.experiments import RunConfig
 from mlp.experiments.build import make_batches, make_loss, make_model, make_rule, make_schedule, run_title
-from mlp.experiments.config import add_flags, given_settings
+from mlp.experiments.settings.flags import add_flags, given_settings
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mlp.errors import ConfigurationError, DataError
-from mlp.experiments.config import add_flags, given_settings
 from mlp.experiments.images import read_picture
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.run import run
+from mlp.experiments.settings.flags import add_flags, given_settings
 
 Image = pytest.importorskip("PIL.Image")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mlp.experiments.naming import default_folder
+from mlp.experiments.settings.naming import default_folder
 
 
 @pytest.mark.parametrize(

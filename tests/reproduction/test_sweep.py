@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mlp.commands import sweep
-from mlp.experiments.naming import name_of
+from mlp.experiments.settings.naming import name_of
 from mlp.reproduction import queue
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.sweep.grid import combine, draw_points, plan_sweep, read_values

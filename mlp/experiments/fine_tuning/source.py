@@ -23,7 +23,8 @@ from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.loading import checkpoint_path
 from mlp.experiments.resume import check_predictions
-from mlp.experiments.run_folder import Facts, RunFolder
+from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.settings.facts import Facts
 from mlp.files import named_path
 from mlp.files.stored import damaged, read_arrays
 from mlp.interop import read_safetensors

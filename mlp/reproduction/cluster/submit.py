@@ -10,7 +10,7 @@ from pathlib import Path
 
 import mlp.reproduction.cluster as here
 from mlp.errors import ConfigurationError, FolderInUseError, MlpError
-from mlp.experiments.naming import name_of
+from mlp.experiments.settings.naming import name_of
 from mlp.files import write_text
 from mlp.files.locks import only_writer
 from mlp.reproduction.cluster.slurm import Task, largest_array, queued_tasks, submit_script

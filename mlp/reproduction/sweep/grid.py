@@ -16,9 +16,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlp.errors import ConfigurationError
-from mlp.experiments.config import RunConfig, flag_of, kind_of
-from mlp.experiments.naming import name_of
+from mlp.experiments.config import RunConfig
 from mlp.experiments.run import settled
+from mlp.experiments.settings.fields import flag_of, kind_of
+from mlp.experiments.settings.naming import name_of
 from mlp.reproduction.index import PlannedRun, each_once
 from mlp.rng import generator
 

@@ -15,7 +15,7 @@ import pytest
 
 from mlp.commands import reproduce, sweep
 from mlp.errors import ConfigurationError, FolderInUseError, MlpError
-from mlp.experiments.naming import name_of
+from mlp.experiments.settings.naming import name_of
 from mlp.files.locks import only_writer
 from mlp.reproduction.cluster import states as stating
 from mlp.reproduction.cluster import submit as submitting

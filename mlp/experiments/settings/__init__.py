@@ -1,0 +1,1 @@
+"""What config.json holds, settings and facts; the flags made of settings, and the names of folders."""
