@@ -34,7 +34,7 @@ from campaign_workers import Case, Outcomes, run_cases
 from mlp.commands.command_line import CommandLine, start
 from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import MlpError
-from mlp.experiments.figures import SaveFigures
+from mlp.experiments.hooks import SaveFigures
 
 LONGEST = 1500  # characters of an error; commands show the first thousand
 EXAMPLES = 3  # of each way in which something is wrong

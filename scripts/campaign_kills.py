@@ -21,7 +21,7 @@ from mlp.commands.command_line import run_command
 from mlp.errors import MlpError
 from mlp.experiments import run
 from mlp.experiments.comparison import read_run
-from mlp.experiments.figures import SaveFigures
+from mlp.experiments.hooks import SaveFigures
 from mlp.files.stored import read_arrays
 
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

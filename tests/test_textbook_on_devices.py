@@ -20,7 +20,7 @@ from mlp.diagnostics import GradientFlow, all_statistics, check_layer, compare_g
 from mlp.diagnostics.gradients.layer_cases import CASES
 from mlp.engine import GradientStatistics, TextbookEngine
 from mlp.errors import DeviceError, NonFiniteLossError
-from mlp.experiments.figures import SaveFigures
+from mlp.experiments.hooks import SaveFigures
 from mlp.experiments.inference import evaluate_run, predict_images
 from mlp.experiments.run import run
 from mlp.layers import Affine, BatchNorm, Conv2d, LeakyReLU, Sequential

@@ -22,12 +22,13 @@ that another process is writing to the folder; every other error is 2.
 from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
-from mlp.commands.shared.flags import add_trust_flag
+from mlp.commands.shared.flags import add_data_flag, add_trust_flag
 from mlp.diagnostics.learning_rate_range import RANGE_STEPS
 from mlp.diagnostics.smoothness import Smoothness
 from mlp.errors import ConfigurationError
+from mlp.experiments.hooks import LOGS
 from mlp.experiments.probes.learning_rates import search_for_run
-from mlp.experiments.run import LOGS, run
+from mlp.experiments.run import run
 from mlp.experiments.settings.flags import add_flags, given_settings
 from mlp.experiments.settings.naming import default_folder
 from mlp.training.hooks import Hook, KeepWeights
@@ -36,13 +37,36 @@ OUTLIVES_READER = True
 
 
 def main() -> int:
+    arguments = make_train_parser().parse_args()
+    given = given_settings(arguments)
+    out = arguments.out or default_folder(given)
+    if arguments.find_lr is not None:
+        return find_rate(arguments, given, out)
+    run(
+        out,
+        given,
+        arguments.data_dir,
+        resume=arguments.resume,
+        overwrite=arguments.overwrite,
+        stretch_schedule=arguments.stretch_schedule,
+        stop_after=arguments.stop_after,
+        download=arguments.download,
+        statistics=arguments.statistics,
+        threads=arguments.threads,
+        more_hooks=probes(arguments, out),
+        log=arguments.log,
+        page=arguments.page,
+        trust_code=arguments.trust_code,
+    )
+    return 0
+
+
+def make_train_parser() -> CommandLine:
     parser = CommandLine(__doc__)
     add_flags(parser)
     paths = parser.add_argument_group("paths and interruptions")
     paths.add_argument("--out", type=path_argument, help="folder of the run (default: in runs/, named by its settings)")
-    paths.add_argument(
-        "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
-    )
+    add_data_flag(paths)
     paths.add_argument("--download", action="store_true", help="download the data set if it is missing")
     paths.add_argument("--resume", action="store_true", help="continue the run in --out; settings may be left out")
     paths.add_argument(
@@ -87,29 +111,7 @@ def main() -> int:
     paths.add_argument("--no-page", dest="page", action="store_false", help="do not write report.html")
     paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one per core)")
     add_trust_flag(paths)
-    arguments = parser.parse_args()
-
-    given = given_settings(arguments)
-    out = arguments.out or default_folder(given)
-    if arguments.find_lr is not None:
-        return find_rate(arguments, given, out)
-    run(
-        out,
-        given,
-        arguments.data_dir,
-        resume=arguments.resume,
-        overwrite=arguments.overwrite,
-        stretch_schedule=arguments.stretch_schedule,
-        stop_after=arguments.stop_after,
-        download=arguments.download,
-        statistics=arguments.statistics,
-        threads=arguments.threads,
-        more_hooks=probes(arguments, out),
-        log=arguments.log,
-        page=arguments.page,
-        trust_code=arguments.trust_code,
-    )
-    return 0
+    return parser
 
 
 def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:

@@ -1,16 +1,12 @@
 """A whole run, from settings to a folder of results: what scripts/train.py does."""
 
-import dataclasses
 import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from mlp.backend import get_array_module, require_device
-from mlp.checks import choose
 from mlp.data import SCENES, Batches
-from mlp.diagnostics.gradient_flow import GradientFlow
-from mlp.diagnostics.statistics import all_statistics
-from mlp.errors import ConfigurationError, MlpError, as_sentence
+from mlp.errors import ConfigurationError
 from mlp.experiments.build import (
     load_images,
     make_batches,
@@ -24,9 +20,8 @@ from mlp.experiments.build import (
 )
 from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.estimate import estimate_cost
-from mlp.experiments.figures import SaveFigures
 from mlp.experiments.fine_tuning import Source, init_from, read_source, with_settings_of
-from mlp.experiments.page.write import RunPage
+from mlp.experiments.hooks import make_hooks, require_written
 from mlp.experiments.resume import resume_run
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.scene import write_scene
@@ -40,24 +35,15 @@ from mlp.training.attempts import attempt, put_away
 from mlp.training.checkpoint import load_model
 from mlp.training.history import History
 from mlp.training.hooks import (
-    Checkpoint,
-    CompanionLog,
-    CsvLog,
     EarlyStop,
     Hook,
-    PeakMemory,
-    Progress,
-    StepLog,
     StopOnSignal,
-    TensorBoardLog,
     evaluate,
 )
-from mlp.training.hooks.side_files import SideFiles
 from mlp.training.state import TrainingState
 from mlp.training.trainer import Trainer
 from mlp.typing import PathLike
 
-LOGS = ("steps", "tensorboard")
 FAR_ABOVE = 2.0  # times the loss of guessing: no network that learns is there
 
 
@@ -125,21 +111,8 @@ def run(
             print(init_from(model, source, train.class_names))
         facts = Facts.of(config, model, images, folder.first_weights if source is None else source.digest)
         mention_images(config, images, len(batches[0]))
-        hooks = [
-            *([CompanionLog()] if config.companions != "none" else []),
-            GradientFlow(),
-            *(all_statistics() if statistics else []),
-            *more_hooks,
-            PeakMemory(),
-            *make_logs(log, folder, config),
-            Progress(),
-            Checkpoint(folder, {**config.as_dict(), "facts": dataclasses.asdict(facts)}),
-            CsvLog(folder / "metrics.csv"),
-            SaveFigures(folder, title=run_title(config)),
-            *([RunPage(folder, config, facts, images[2])] if page else []),
-            *([EarlyStop(config.early_stop)] if config.early_stop else []),
-            stop,
-        ]
+        hooks = make_hooks(folder, config, facts, images[2], statistics=statistics, page=page, log=log, more=more_hooks)
+        hooks.append(stop)  # last: the others save the epoch first
         loss = make_loss(config, model)
         how: dict[str, Any] = {"engine": config.engine, "threads": threads, "precision": config.precision}
         trainer = Trainer(model, loss, rule, schedule, hooks, **how)
@@ -191,16 +164,6 @@ def settled(given: dict[str, Any]) -> dict[str, Any]:
         whole["batch_size"] = with_usual_batch(config, given, len(train), say=lambda line: None).batch_size
     defaults = RunConfig()
     return {name: value for name, value in whole.items() if name in given or value != getattr(defaults, name)}
-
-
-def make_logs(log: Collection[str], folder: RunFolder, config: RunConfig) -> list[Hook]:
-    """Return the hooks for the records that were asked for."""
-    for name in log:
-        choose("--log", name, LOGS)
-    hooks: list[Hook] = [StepLog(folder / "steps.csv")] if "steps" in log else []
-    if "tensorboard" in log:
-        hooks.append(TensorBoardLog(folder.path, config.as_dict()))
-    return hooks
 
 
 def train_to_the_end(
@@ -279,10 +242,3 @@ def require_room(model: Layer, image_shape: Sequence[int]) -> None:
     weights = model.parameters()[0].data
     with frozen_buffers(model):
         model.forward(get_array_module(weights).zeros((1, *image_shape), weights.dtype))
-
-
-def require_written(hooks: Sequence[Hook]) -> None:
-    """Raise an error about the first table or picture that could not be written even at the end."""
-    for hook in hooks:
-        for path, error in hook.unwritten.items() if isinstance(hook, SideFiles) else ():
-            raise MlpError(f"{as_sentence(error)}: {path} is not up to date; the same command with --resume writes it")

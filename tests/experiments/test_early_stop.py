@@ -3,7 +3,7 @@
 import json
 
 from mlp.experiments import run
-from mlp.experiments.figures import SaveFigures
+from mlp.experiments.hooks import SaveFigures
 from mlp.training.attempts import read_attempts
 from mlp.training.hooks import Hook
 

@@ -8,7 +8,7 @@ import pytest
 from mlp.commands import train
 from mlp.errors import ConfigurationError
 from mlp.experiments import run
-from mlp.experiments.run import SaveFigures
+from mlp.experiments.hooks import SaveFigures
 from mlp.training.checkpoint import read_checkpoint
 
 

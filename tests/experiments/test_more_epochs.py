@@ -6,7 +6,7 @@ import pytest
 
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments import run
-from mlp.experiments.figures import SaveFigures
+from mlp.experiments.hooks import SaveFigures
 from mlp.experiments.run_folder import RunFolder
 from mlp.files.stored import read_arrays
 

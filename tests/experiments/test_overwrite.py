@@ -4,7 +4,7 @@ import pytest
 
 from mlp.errors import CheckpointError, ConfigurationError, FolderInUseError
 from mlp.experiments import run
-from mlp.experiments.figures import SaveFigures
+from mlp.experiments.hooks import SaveFigures
 from mlp.experiments.run_folder import RunFolder
 from mlp.files.locks import only_writer
 from mlp.training.attempts import put_away

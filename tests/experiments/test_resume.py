@@ -11,7 +11,7 @@ from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.errors import CheckpointError, ConfigurationError, DamagedError, MlpError, NonFiniteLossError
 from mlp.experiments import run
 from mlp.experiments.comparison import read_run
-from mlp.experiments.figures import SaveFigures
+from mlp.experiments.hooks import SaveFigures
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.settings.facts import Facts
 from mlp.files import write_arrays

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlp.experiments.build import run_title
-from mlp.experiments.config import RunConfig, flag_of
+from mlp.experiments.config import RunConfig
 from mlp.experiments.page.hardest import HardImage
-from mlp.experiments.run_folder import Facts, RunFolder
+from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.settings.facts import Facts
+from mlp.experiments.settings.fields import flag_of
 from mlp.pages import line_chart
 from mlp.pages.layer_charts import LayerChart, Statistic
 from mlp.training.history import History, LayerTable

@@ -12,7 +12,8 @@ from mlp.experiments.config import RunConfig
 from mlp.experiments.loading import load_run, load_splits
 from mlp.experiments.page.content import TABLES, RunReport
 from mlp.experiments.page.hardest import HardImage, hardest_images
-from mlp.experiments.run_folder import Facts, RunFolder
+from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.settings.facts import Facts
 from mlp.files import write_text
 from mlp.files.stored import damaged, read_arrays
 from mlp.pages import render

@@ -13,7 +13,8 @@ import pytest
 from mlp.experiments.config import RunConfig
 from mlp.experiments.page.content import RunReport, layer_chart
 from mlp.experiments.page.write import write_page
-from mlp.experiments.run_folder import Facts, RunFolder
+from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.settings.facts import Facts
 from mlp.training.history import History
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

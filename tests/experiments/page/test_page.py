@@ -10,11 +10,12 @@ import pytest
 from mlp.commands import report as command
 from mlp.experiments import run
 from mlp.experiments.config import RunConfig
+from mlp.experiments.hooks import SaveFigures
 from mlp.experiments.page.content import TABLES, RunReport
 from mlp.experiments.page.hardest import HardImage, hardest_of
 from mlp.experiments.page.write import RunPage, report_run, write_page
-from mlp.experiments.run import SaveFigures
-from mlp.experiments.run_folder import Facts, RunFolder
+from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.settings.facts import Facts
 from mlp.training.checkpoint import read_checkpoint
 from mlp.training.history import History
 

@@ -1,20 +1,93 @@
-"""The figures of a run's folder, kept up to date while it trains."""
+"""The hooks of a run: what it records, writes and draws while it trains."""
 
+import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlp import plotting
+from mlp.checks import choose
+from mlp.data.image_set import ImageSet
+from mlp.diagnostics.gradient_flow import GradientFlow
+from mlp.diagnostics.statistics import all_statistics
+from mlp.errors import MlpError, as_sentence
+from mlp.experiments.build import run_title
+from mlp.experiments.config import RunConfig
+from mlp.experiments.page.write import RunPage
 from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.settings.facts import Facts
 from mlp.files import write_arrays, write_figure
 from mlp.training.history import History
+from mlp.training.hooks import (
+    Checkpoint,
+    CompanionLog,
+    CsvLog,
+    EarlyStop,
+    Hook,
+    PeakMemory,
+    Progress,
+    StepLog,
+    TensorBoardLog,
+)
 from mlp.training.hooks.side_files import SideFiles
 from mlp.training.state import TrainingState
 from mlp.typing import PathLike
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+LOGS = ("steps", "tensorboard")
+
+
+def make_hooks(
+    folder: RunFolder,
+    config: RunConfig,
+    facts: Facts,
+    test: ImageSet,
+    *,
+    statistics: bool,
+    page: bool,
+    log: Collection[str],
+    more: Sequence[Hook],
+) -> list[Hook]:
+    """Return the hooks of a run in their order: what others write into a row comes before the checkpoint.
+
+    Args:
+        test: the test images, for the page. statistics, page, log: see `mlp.experiments.run.run`. more: further hooks.
+    """
+    return [
+        *([CompanionLog()] if config.companions != "none" else []),
+        GradientFlow(),
+        *(all_statistics() if statistics else []),
+        *more,
+        PeakMemory(),
+        *make_logs(log, folder, config),
+        Progress(),
+        Checkpoint(folder, {**config.as_dict(), "facts": dataclasses.asdict(facts)}),
+        CsvLog(folder / "metrics.csv"),
+        SaveFigures(folder, title=run_title(config)),
+        *([RunPage(folder, config, facts, test)] if page else []),
+        *([EarlyStop(config.early_stop)] if config.early_stop else []),
+    ]
+
+
+def make_logs(log: Collection[str], folder: RunFolder, config: RunConfig) -> list[Hook]:
+    """Return the hooks for the records that were asked for."""
+    for name in log:
+        choose("--log", name, LOGS)
+    hooks: list[Hook] = [StepLog(folder / "steps.csv")] if "steps" in log else []
+    if "tensorboard" in log:
+        hooks.append(TensorBoardLog(folder.path, config.as_dict()))
+    return hooks
+
+
+def require_written(hooks: Sequence[Hook]) -> None:
+    """Raise an error about the first table or picture that could not be written even at the end."""
+    for hook in hooks:
+        for path, error in hook.unwritten.items() if isinstance(hook, SideFiles) else ():
+            raise MlpError(f"{as_sentence(error)}: {path} is not up to date; the same command with --resume writes it")
 
 
 class SaveFigures(SideFiles):
