@@ -1,7 +1,7 @@
 """A whole run, from settings to a folder of results: what scripts/train.py does."""
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mlp.backend import get_array_module, require_device
@@ -149,14 +149,14 @@ def first_weights(
     return source, with_settings_of(source, settings)
 
 
-def settled(given: dict[str, Any]) -> dict[str, Any]:
+def settled(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a new run, with those that are not given and follow from its data set or from files.
 
     A sweep knows its runs by their settings, and so has to know them before they are made.
     """
     whole = dict(given)
     if given.get("init_from") is not None:
-        whole = with_settings_of(read_source(given["init_from"]), given, say=lambda line: None)
+        whole = with_settings_of(read_source(given["init_from"]), whole, say=lambda line: None)
     whole = with_dataset_settings(whole)
     if ":" in str(whole.get("dataset")):
         config = RunConfig(**whole)
