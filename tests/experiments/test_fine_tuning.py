@@ -57,6 +57,7 @@ def learned(make_run):
     return make_run("learned", norm="batch", epochs=4, normalization="cifar100")
 
 
+@pytest.mark.slow
 def test_on_the_same_task_the_accuracy_starts_high(learned, small, tmp_path, capsys):
     before = [row["val_acc"] for row in mlp.load_run(learned).history.rows]
     tiny = {"learning_rate": 1e-9, "epochs": 1, "schedule": "constant"}

@@ -140,6 +140,7 @@ def test_models_of_other_channels_take_arrays(tmp_path):
         read_picture(tmp_path / "three.png", (8, 8, 4))
 
 
+@pytest.mark.slow
 def test_sixty_pictures_of_three_colours_are_learned(tmp_path, monkeypatch):
     """The README's own command, with a folder of pictures of several sizes."""
     text = (Path(__file__).parents[2] / "README.md").read_text()
