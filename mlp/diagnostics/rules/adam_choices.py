@@ -171,6 +171,21 @@ NADAM: tuple[Choice, ...] = (
         {"step": "b m + (1 - b) g"},
     ),
 )
+ADAMAX: tuple[Choice, ...] = (
+    (
+        "absolute value missing",
+        "u takes g, and must take |g|: u <- max(b2 u, |g|); negative gradients never count",
+        {"of": "g"},
+    ),
+    ("squares in place of |g|", "u takes g^2, and must take |g|: u <- max(b2 u, |g|)", {"of": "g^2"}),
+    (
+        "mean in place of the largest",
+        "u is a running mean, and must be the largest: max(b2 u, |g|)",
+        {"square": "mean"},
+    ),
+    ("root too many", "the root of u is taken: Adamax divides by u itself", {"root": "root + eps"}),
+    ("bias correction", "u is corrected by 1 - b2^t, and needs no correction", {"correct": ("once", "once")}),
+)
 DELTA: tuple[Choice, ...] = (
     (
         "not of the updates",

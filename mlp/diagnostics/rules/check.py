@@ -36,7 +36,7 @@ from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array, Shape
 
 UNKNOWN_EPS = 1e-4  # how much a small eps that is no attribute of the rule may change the steps
-DIVIDES = ("adam", "rmsprop", "adagrad", "nadam", "adadelta")
+DIVIDES = ("adam", "rmsprop", "adagrad", "nadam", "adadelta", "adamax")
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ class Velocity:
             "mu g + v": lambda: mu * g + v,
             "(1 - mu) g + mu v": lambda: (1.0 - mu) * g + mu * v,
             "(1 + mu) v - mu old v": lambda: (1.0 + mu) * v - mu * old,
+            "(1 + mu) v + mu old v": lambda: (1.0 + mu) * v + mu * old,
             "g + mu^2 v": lambda: g + mu * mu * v,
             "v + mu (v - old v)": lambda: v + mu * (v - old),
             "sign(g)": lambda: np.sign(g),

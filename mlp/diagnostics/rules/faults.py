@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
-from mlp.diagnostics.rules.adam_choices import ADAM, DELTA, NADAM, NOT_ADAM
+from mlp.diagnostics.rules.adam_choices import ADAM, ADAMAX, DELTA, NADAM, NOT_ADAM
 from mlp.diagnostics.rules.adaptive_choices import ADAPTIVE
 from mlp.diagnostics.rules.families import Adaptive, Delta, Velocity
 from mlp.diagnostics.rules.formulas import Walk
@@ -97,6 +97,7 @@ FAMILIES: dict[str, Velocity | Adaptive | Delta] = {
     "adam": Adaptive(),
     "nadam": Adaptive(step="b m + (1 - b) g / (1 - b^t)"),
     "adadelta": Delta(),
+    "adamax": Adaptive(of="|g|", square="largest new", root="v + eps", correct=("once", "never")),
 }
 Family = Velocity | Adaptive | Delta
 
@@ -147,8 +148,9 @@ def choices_of(formula: str, family: Family) -> tuple[Choice, ...]:
     elif isinstance(family, Delta):
         choices = DELTA
     else:
-        more = {"adam": ADAM, "nadam": NADAM + ADAM}
-        choices = ADAPTIVE + more.get(formula, NOT_ADAM)
+        more = {"adam": ADAM, "nadam": NADAM + ADAM, "adamax": ADAMAX + ADAM}
+        of_its_own = more.get(formula, NOT_ADAM)
+        choices = of_its_own + ADAPTIVE if formula == "adamax" else ADAPTIVE + of_its_own
     return tuple(one for one in choices if replace(family, **one[2]) != family)
 
 
@@ -157,7 +159,7 @@ def faults_of(formula: str, family: Family | None = None) -> Iterator[Fault]:
     family = FAMILIES[formula] if family is None else family
     for name, text, change in choices_of(formula, family):
         yield Fault(name, text, {"formula": replace(family, **change)})
-    yield from ADAM_CLOCKS if formula in ("adam", "nadam") else ()
+    yield from ADAM_CLOCKS if formula in ("adam", "nadam", "adamax") else ()
     yield from ANY_RULE
 
 
@@ -170,6 +172,6 @@ def pairs_of(formula: str) -> Iterator[Fault]:
             both = {"formula": replace(family, **change, **second)}
             yield Fault(f"{name}, {other}", f"two mistakes: {text}; and {also}", both)
     for name, text, change in choices:
-        for fault in (*(ADAM_CLOCKS if formula in ("adam", "nadam") else ()), *AROUND):
+        for fault in (*(ADAM_CLOCKS if formula in ("adam", "nadam", "adamax") else ()), *AROUND):
             both = {"formula": replace(family, **change), **fault.changes}
             yield Fault(f"{name}, {fault.name}", f"two mistakes: {text}; and {fault.sentence}", both)

@@ -71,6 +71,13 @@ def adadelta(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
     return w - h * d
 
 
+def adamax(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
+    """m <- b1 m + (1 - b1) g, u <- max(b2 u, |g|), w <- w - h m' / (u + eps)."""
+    m["m"] = s["beta1"] * m.get("m", 0.0) + (1.0 - s["beta1"]) * g
+    m["u"] = np.maximum(s["beta2"] * m.get("u", 0.0), np.abs(g))
+    return w - h * unbiased(m["m"], s["beta1"], t) / (m["u"] + s["eps"])
+
+
 FORMULAS: dict[str, Formula] = {
     "gradient_descent": gradient_descent,
     "momentum": momentum,
@@ -80,6 +87,7 @@ FORMULAS: dict[str, Formula] = {
     "adam": adam,
     "nadam": nadam,
     "adadelta": adadelta,
+    "adamax": adamax,
 }
 
 

@@ -97,7 +97,11 @@ def lengths(course: Course) -> Array:
 
 def how(f: float, course: Course) -> str:
     """Return in words what a constant factor is made of."""
-    words = {2.0: "twice as long", 0.5: "half as long", -1.0: "the wrong way"}
+    words = {
+        2.0: "twice as long: is the step made twice, in place and again in what is returned",
+        0.5: "half as long",
+        -1.0: "the wrong way",
+    }
     for name in ("momentum", "beta1", "beta2", "decay"):
         value = course.settings[name]
         words |= {1.0 - value: f"multiplied by 1 - {name}", value: f"multiplied by {name}"}

@@ -21,7 +21,7 @@ ALIASES = {
     "weight_decay": ("weight_decay", "l2"),
     "decoupled_weight_decay": ("decoupled_weight_decay",),
 }
-NAMES = ("nadam", "adadelta", "adam", "nesterov", "momentum", "rmsprop", "adagrad", "gradient_descent", "sgd")
+NAMES = ("nadam", "adadelta", "adamax", "adam", "nesterov", "momentum", "rmsprop", "adagrad", "gradient_descent", "sgd")
 
 
 def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False) -> tuple[Settings, bool]:

@@ -37,7 +37,7 @@ def legal_forms(formula: str) -> Iterator[Form]:
 def literals_of(formula: str) -> Iterator[dict[str, float]]:
     """Yield the usual numbers for the settings of a formula."""
     names = {"momentum": ["momentum"], "nesterov": ["momentum"], "rmsprop": ["decay"], "adam": ["beta1", "beta2"]}
-    names |= {"nadam": ["beta1", "beta2"], "adadelta": ["decay"]}
+    names |= {"nadam": ["beta1", "beta2"], "adamax": ["beta1", "beta2"], "adadelta": ["decay"]}
     for values in product(*(LITERALS[name] for name in names.get(formula, []))):
         yield dict(zip(names.get(formula, []), values, strict=True))
 

@@ -45,6 +45,11 @@ VELOCITY: tuple[Choice, ...] = (
         {"step": "old v"},
     ),
     ("momentum twice", "the velocity is multiplied by the momentum once more in the step", {"step": "mu v"}),
+    (
+        "sign of the old velocity",
+        "the sign of the old velocity in the step is wrong: it is (1 + mu) v - mu v_old",
+        {"step": "(1 + mu) v + mu old v"},
+    ),
     ("no looking ahead", "these are the steps of plain momentum: the look ahead, g + mu v, is missing", {"step": "v"}),
     (
         "looks ahead",

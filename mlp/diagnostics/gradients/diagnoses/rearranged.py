@@ -15,6 +15,8 @@ def wrong_transpose(e: Evidence) -> Guesses:
     u, J = e.point.upstream, e.jacobian
     if not e.of_inputs or J is None or e.numeric.ndim != u.ndim:
         return
+    if (np.abs(J).reshape(e.numeric.size, -1) > 1e-7).sum(axis=0).max() <= 1:  # values only change places: no weight
+        return
     last = e.numeric.ndim - 1
     exchanged = J.swapaxes(last, J.ndim - 1) if u.shape[-1] == e.numeric.shape[-1] else None
     if exchanged is not None:

@@ -133,8 +133,8 @@ def loss_terms(point: LossPoint) -> dict[str, Array]:
             terms[f"(1 where |y - t| > {name})"] = 1.0 * ~inside
             terms[f"(t where t y < {name})"] = t * (t * y < value)
             terms[f"(t ({name} - t y) where t y < {name})"] = t * np.maximum(value - t * y, 0.0)
-    for name, value in {"2": 2.0, "1": 1.0, **point.settings}.items():
-        if isinstance(value, float) and ("gamma" in name or name in "12"):
+    for name, value in point.settings.items():
+        if isinstance(value, float) and "gamma" in name:
             s = sigmoid(y)
             terms["(1 - p_t)^gamma (sigmoid(y) - t)"] = (1.0 - np.where(t > 0.5, s, 1.0 - s)) ** value * (s - t)
     row = np.sqrt((d * d).sum(axis=-1, keepdims=True)) if d.ndim > 1 else np.abs(d)

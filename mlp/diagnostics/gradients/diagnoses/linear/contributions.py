@@ -114,6 +114,13 @@ def is_function_of(w: Array, y: Array) -> bool:
 def as_mask(e: Evidence, counts: Array, alive: Array) -> Iterator[Diagnosis]:
     """Yield why some outputs count and others do not."""
     x = e.point.x
+    if len(alive) > 1 and (alive == alive[:1]).all() and (counts == counts[:1]).all():  # the same in all samples
+        text = (
+            "this gradient belongs to a part of the outputs, and backward takes another part of grad_outputs for it: "
+            "the parts are exchanged, or split at the wrong place; they must have the order and the widths of forward"
+        )
+        yield e.found("split at the wrong place", text)
+        return
     evidence = (
         f"{np.count_nonzero(counts & ~alive)} outputs too many, {np.count_nonzero(alive & ~counts)} too few of "
         f"{counts.size}"
@@ -135,7 +142,10 @@ def as_mask(e: Evidence, counts: Array, alive: Array) -> Iterator[Diagnosis]:
         )
         yield e.found("mask inverted", text, evidence)
     elif not (alive & ~counts).any():
-        text = "outputs that are cut off (by a ReLU at the end) pass a gradient on: the mask of forward is not applied"
+        text = (
+            "outputs that are cut off (by a ReLU at the end, or by a maximum) pass a gradient on: the mask of forward is "
+            "not applied"
+        )
         yield e.found("activation left out", text, evidence)
     elif not (counts & ~alive).any():
         yield from forgotten(e, alive & ~counts, alive, evidence)
