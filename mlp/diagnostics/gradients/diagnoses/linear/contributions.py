@@ -143,7 +143,7 @@ def as_mask(e: Evidence, counts: Array, alive: Array) -> Iterator[Diagnosis]:
         yield e.found("mask inverted", text, evidence)
     elif not (alive & ~counts).any():
         text = (
-            "outputs that are cut off (by a ReLU at the end, or by a maximum) pass a gradient on: the mask of forward is "
+            "outputs that are cut off (by a ReLU at the end, or a maximum) pass a gradient on: the mask of forward is "
             "not applied"
         )
         yield e.found("activation left out", text, evidence)

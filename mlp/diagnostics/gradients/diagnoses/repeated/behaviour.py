@@ -53,7 +53,7 @@ def dead_outputs(e: Evidence) -> Iterator[Diagnosis]:
     gradient = point.probe.backward(point.upstream * alive)[e.array]
     if distance(gradient, e.numeric) < MATCH:
         text = (
-            "outputs that are cut off (by a ReLU at the end, or by a maximum) pass a gradient on: the mask of forward is "
+            "outputs that are cut off (by a ReLU at the end, or a maximum) pass a gradient on: the mask of forward is "
             "not applied"
         )
         yield e.found("activation left out", text, f"{np.count_nonzero(~alive)} of {alive.size} outputs are cut off")
