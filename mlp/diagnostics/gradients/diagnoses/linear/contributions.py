@@ -114,7 +114,8 @@ def is_function_of(w: Array, y: Array) -> bool:
 def as_mask(e: Evidence, counts: Array, alive: Array) -> Iterator[Diagnosis]:
     """Yield why some outputs count and others do not."""
     x = e.point.x
-    if len(alive) > 1 and (alive == alive[:1]).all() and (counts == counts[:1]).all():  # the same in all samples
+    same = len(alive) > 1 and bool((alive == alive[:1]).all() and (counts == counts[:1]).all())  # in all samples
+    if same and (counts & ~alive).any() and (alive & ~counts).any():
         text = (
             "this gradient belongs to a part of the outputs, and backward takes another part of grad_outputs for it: "
             "the parts are exchanged, or split at the wrong place; they must have the order and the widths of forward"
