@@ -52,6 +52,10 @@ def head(channels):
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("name", VGGS)
+def test_vgg(name, threads):
+    compare_engines(lambda: vgg(14, num_classes=CLASSES, filters=8, **VGGS[name]), (5, 16, 16, 3), threads)
+
+
 def test_a_network_that_diverges_shows_in_the_loss_and_not_in_warnings():
     """Warnings are errors in these tests, also in the engine's own threads, which `fit` cannot tell to ignore them."""
     model, rule, engine = Sequential(Affine(4, 8), ReLU(), Affine(8, 3)).initialize(0), Adam(1e30), CpuEngine(2)
@@ -60,10 +64,6 @@ def test_a_network_that_diverges_shows_in_the_loss_and_not_in_warnings():
         losses = [engine.train_step(np.full((6, 4), 1e15, np.float32), np.arange(6) % 3) for _ in range(6)]
     engine.close()
     assert not np.isfinite(losses).all()
-
-
-def test_vgg(name, threads):
-    compare_engines(lambda: vgg(14, num_classes=CLASSES, filters=8, **VGGS[name]), (5, 16, 16, 3), threads)
 
 
 @pytest.mark.parametrize("name", VGGS)

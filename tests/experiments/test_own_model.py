@@ -161,6 +161,7 @@ def test_a_run_with_a_model_of_ones_own_and_its_resume(file, small, tmp_path, ca
         "class_names": ["disc", "stripes", "noise", "dark"],
         "num_images": [228, 12],
         "model_file": hashlib.sha256(file.read_bytes()).hexdigest(),
+        "first_weights": None,
     }
 
     status, _, error = call(train, "--model", f"{file}:seeded", *flags, "--resume")

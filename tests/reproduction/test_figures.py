@@ -107,7 +107,7 @@ def test_gradient_flow_is_that_of_the_last_batches_with_the_reports_labels(make_
     labels = [label.get_text() for label in shallow.get_xticklabels()]
     assert len(labels) == 9
     assert (labels[0], labels[-1]) == ("input_conv_conv_0", "logit_linear_layer")
-    assert len(deep.get_xticklabels()) == 39
+    assert len(deep.get_xticklabels()) == 20  # every second of 39: all would be too small to read
 
 
 def test_the_worst_learning_rate_is_red(quick, quick_root):

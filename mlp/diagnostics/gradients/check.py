@@ -78,7 +78,7 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
     found = Findings(remarks=tuple(remarks)) + unchecked(adapted, input_shape)
     if not found.passed:
         return report_of(title, found, tolerance)
-    wide = needs_float64(adapted, input_shape, random_probe)
+    wide = needs_float64(adapted, input_shape)
     with in_float64() if wide else nullcontext():
         setting = Setting(adapted, tuple(input_shape), random_upstream, None, seed, tolerance)
         more, points = check_both_modes(setting)

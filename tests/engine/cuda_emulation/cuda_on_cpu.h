@@ -172,7 +172,7 @@ static void launch(Index grid, Index block, size_t shared_bytes, std::function<v
 
 template <class T>
 const T &aligned(const T &value) {
-  if ((uintptr_t)&value % sizeof(T)) fail("float2 or float4 at an address that is no multiple of its size");
+  if ((uintptr_t)&value % sizeof(T)) fail("float2 or float4 at an address that is not a multiple of its size");
   return value;
 }
 

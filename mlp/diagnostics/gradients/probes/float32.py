@@ -16,6 +16,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Point
 from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.errors import ShapeError
 from mlp.own_code import OWN_ERRORS
@@ -58,19 +59,19 @@ def widened(maker: Callable[..., Any]) -> Callable[..., Any]:
     return wide
 
 
-def needs_float64(layer: Any, input_shape: Sequence[int], probe_of: Callable[..., Probe]) -> bool:
+def needs_float64(layer: Any, input_shape: Sequence[int]) -> bool:
     """Return whether a layer rounds what comes in as float64, and stops doing so in `in_float64`."""
-    if not rounds(layer, input_shape, probe_of):
+    if not rounds(layer, input_shape):
         return False
     with in_float64():
-        return not rounds(layer, input_shape, probe_of)
+        return not rounds(layer, input_shape)
 
 
-def rounds(layer: Any, input_shape: Sequence[int], probe_of: Callable[..., Probe]) -> bool:
+def rounds(layer: Any, input_shape: Sequence[int]) -> bool:
     """Return whether forward or backward of a layer rounds to float32 what comes in as float64."""
     for training in (True, False):
         try:
-            probe = probe_of(layer, input_shape, training, np.random.default_rng(0))
+            probe = random_probe(layer, input_shape, np.random.default_rng(0), training=training)
             probe.hold_randomness()
             outputs = probe.outputs()
             if is_rounded(probe):
