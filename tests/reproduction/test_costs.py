@@ -33,7 +33,9 @@ def test_an_estimate_of_rows_measures_nothing_around_their_networks(call, tmp_pa
 
 def test_each_network_is_measured_once_and_settings_that_decide_no_step_share_it(monkeypatch):
     measured = []
-    monkeypatch.setattr(costs, "measure_step", lambda config, most_images: measured.append(config) or StepCost(1.0, 0.0))
+    monkeypatch.setattr(
+        costs, "measure_step", lambda config, most_images: measured.append(config) or StepCost(1.0, 0.0)
+    )
     settings = [{"seed": 0}, {"seed": 1}, {"learning_rate": 0.1, "epochs": 50}, {"norm": "batch"}]
     found = estimate_runs([PlannedRun(str(i), one) for i, one in enumerate(settings)])
     assert len(measured) == 2

@@ -55,7 +55,9 @@ def test_run_skip_and_table(reproduced, call, tmp_path):
         "vgg38_dataset-synthetic_seed-0",
     }
     expected = "attempts.tsv checkpoint-best.npz checkpoint-latest.npz config.json curves.png gradient_flow.npz "
-    expected += "gradient_flow.png gradient_flow_linear.png gradient_flow_map.png log.txt metrics.csv report.html test.json"
+    expected += (
+        "gradient_flow.png gradient_flow_linear.png gradient_flow_map.png log.txt metrics.csv report.html test.json"
+    )
     assert sorted(path.name for path in folder.iterdir()) == expected.split()
 
     before = files(tmp_path / "runs")

@@ -36,7 +36,7 @@ from mlp.diagnostics.gradients.diagnoses.special_points import wrong_at_special_
 from mlp.diagnostics.gradients.losses.check import loss_findings
 from mlp.diagnostics.gradients.probes.float32 import ROUNDED, becomes_float64, in_float64, needs_float64
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
-from mlp.diagnostics.gradients.random_point import check_shape, random_classes, random_probe
+from mlp.diagnostics.gradients.random_point import check_shape, random_classes
 from mlp.diagnostics.gradients.repairs.wrong_line import wrong_line
 from mlp.diagnostics.gradients.report import Findings, GradientReport, fault
 from mlp.diagnostics.gradients.styles.adapters import adapt
