@@ -144,9 +144,9 @@ class Walk:
         for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
             memory = {} if self.reset else memory
             h = self.rate(rates[0] if self.rate_of_first else rate, t)
-            g = g + coupled * w
-            w = w - (1.0 if self.decay_without_rate else h) * decoupled * w
             with np.errstate(all="ignore"):
+                g = g + coupled * w
+                w = w - (1.0 if self.decay_without_rate else h) * decoupled * w
                 try:
                     w = self.formula(w, -g if self.uphill else g, self.clock(t), h, memory, s)
                 except ZeroDivisionError:
