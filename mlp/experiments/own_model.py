@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.errors import CheckpointError, ConfigurationError, text_of
+from mlp.errors import CheckpointError, ConfigurationError, excerpt, text_of
 from mlp.files.stored import open_file
 from mlp.layers import Layer, frozen_buffers
 from mlp.own_code import folder_of_imports, frames_in, load_module
@@ -140,5 +140,5 @@ def attempt(text: str, path: Path, what: str, function: Callable[[], Any]) -> An
     except BaseException as error:
         frames = frames_in(error, path)
         where = f", line {frames[-1].lineno} of {path}" if frames else ""
-        reason = text_of(error).partition("\n")[0]
+        reason = excerpt(text_of(error).partition("\n")[0])
         raise ConfigurationError(f"--model {text}: {what} raised {type(error).__name__}: {reason}{where}") from error

@@ -184,3 +184,10 @@ def test_errors_are_one_line_and_leave_nothing_behind(file, small, tmp_path, cal
         assert error.startswith(f"train.py: --model {model}: ")
         assert error.count("\n") == 1
         assert not (tmp_path / "run").exists()
+
+
+def test_a_long_error_of_a_model_is_cut(tmp_path):
+    (tmp_path / "net.py").write_text("raise Exception('a' * 10**5)\n")
+    with pytest.raises(ConfigurationError, match=r"a{300} \.\.\.") as caught:
+        build_own_model(f"{tmp_path / 'net.py'}:model", 3, (8, 8, 3), 0, np.float32, trust_code=True)
+    assert len(str(caught.value)) < 1000
