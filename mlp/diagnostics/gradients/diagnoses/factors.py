@@ -43,9 +43,10 @@ def wrong_factor(e: Evidence) -> Iterator[Diagnosis]:
     if name != "factor":
         yield e.found(name, sentence, evidence)
     if e.numeric.size > 1:  # of one number everything is a multiple
-        sign, told = "with the wrong sign, and " if f < 0 else "", in_sizes(abs(f), sizes)
-        number = told.removeprefix(" = ") or f"{abs(f):.5g}"
-        yield e.found("factor", f"{sign}the gradient is {number} times what it should be", evidence)
+        sign = "with the wrong sign, and " if f < 0 else ""
+        every = [in_sizes(abs(f), {name: size}) for name, size in sizes.items()] + [in_sizes(abs(f), sizes)]
+        for number in [*(told.removeprefix(" = ") for told in every if told), f"{abs(f):.5g}"]:
+            yield e.found("factor", f"{sign}the gradient is {number} times what it should be", evidence)
 
 
 def told_factor(
@@ -94,7 +95,8 @@ def settings(e: Evidence) -> dict[str, tuple[str, float]]:
     counts, known = {}, {"2": ("factor 2", 2.0), "1/2": ("factor 2", 0.5)}
     layer = getattr(e.point.layer, "student", e.point.layer)
     for name, value in vars(layer).items():
-        if isinstance(value, int) and not isinstance(value, bool) and "kernel" in name and value > 1:
+        side = name in ("k", "size", "window") or any(part in name for part in ("kernel", "pool"))
+        if isinstance(value, int) and not isinstance(value, bool) and side and value > 1:
             counts[f"{name}^2"] = float(value**2)
         if (
             isinstance(value, float)
