@@ -8,6 +8,7 @@ ways, so the script needs no logarithm. What has no place on the axis is None.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,17 +34,19 @@ class Statistic:
     values: Array
     log: bool = True
 
+    @cached_property
     def short(self) -> list[list[int | None]]:
-        """Return the numbers as they stand in a page, a row an epoch."""
+        """The numbers as they stand in a page, a row an epoch."""
         values = np.asarray(self.values, dtype=np.float64)
         with np.errstate(all="ignore"):
             scaled = LOG * np.log10(values) if self.log else EVEN * values
         rows = np.where(np.isfinite(scaled), np.round(np.clip(scaled, -1e9, 1e9)), np.nan).tolist()
         return [[None if math.isnan(value) else int(value) for value in row] for row in rows]
 
-    def axis(self, rows: Sequence[Sequence[int | None]]) -> Axis:
-        """Return the axis for all epochs: its ends are numbers of the statistic."""
-        known = [value for row in rows for value in row if value is not None] or [0]
+    @cached_property
+    def axis(self) -> Axis:
+        """The axis for all epochs: its ends are numbers of the statistic."""
+        known = [value for row in self.short for value in row if value is not None] or [0]
         low, high = min(known), max(known)
         margin = max(1, (high - low) // 20)
         ends = (low - margin, high + margin)
@@ -93,16 +96,15 @@ class LayerChart:
         """Return what the script needs."""
         shown = []
         for one in self.statistics:
-            rows = one.short()
-            axis = one.axis(rows)
+            axis = one.axis
             scale, ends = (LOG, map(math.log10, (axis.low, axis.high))) if one.log else (EVEN, (axis.low, axis.high))
             low, high = (round(scale * end, 3) for end in ends)
-            shown.append({"label": one.label, "log": one.log, "low": low, "high": high, "rows": rows})
+            shown.append({"label": one.label, "log": one.log, "low": low, "high": high, "rows": one.short})
         return {"names": self.names, "epochs": self.epochs, "x": self.places, "statistics": shown}
 
     def picture(self) -> "Markup":
         """Return the chart as it stands before the script, and on paper: the last epoch, and the first in grey."""
-        axes = [one.axis(one.short()) for one in self.statistics]
+        axes = [one.axis for one in self.statistics]
         values = np.asarray(self.statistics[0].values, dtype=np.float64)
         lines = {name: points(self.places, row, axes[0]) for name, row in (("first", values[0]), ("last", values[-1]))}
         return svg(
