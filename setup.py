@@ -5,7 +5,8 @@ from runpy import run_path
 
 from setuptools import find_packages, setup
 
-IMAGES, INTEROP, TENSORBOARD = ["pillow>=10"], ["safetensors>=0.4"], ["tensorboardX>=2.6"]
+IMAGES, INTEROP = ["pillow>=10"], ["safetensors>=0.4"]
+TENSORBOARD = ["tensorboardX>=2.6", "tensorboard>=2.16"]  # the writer and the viewer
 LESSONS = [*IMAGES, "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29", "nbconvert>=7.16", "math-core>=0.9"]
 TEST = ["pytest>=8", "pytest-xdist>=3.6", "setuptools>=70.1", "hypothesis>=6.100", *IMAGES, *INTEROP, *LESSONS]
 
@@ -37,7 +38,7 @@ setup(
         "lessons": LESSONS,
         "tensorboard": TENSORBOARD,
         "test": TEST,
-        "oracle": [*TEST, *TENSORBOARD, "tensorboard>=2.16", "torch==2.13.0", "scipy>=1.11"],
+        "oracle": [*TEST, *TENSORBOARD, "torch==2.13.0", "scipy>=1.11"],
         "docs": ["pdoc>=15"],
         "dev": [*TEST, "ruff>=0.8", "mypy>=1.18"],
     },

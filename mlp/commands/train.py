@@ -106,7 +106,8 @@ def make_train_parser() -> CommandLine:
         action="extend",
         choices=LOGS,
         default=[],
-        help="also write steps.csv, a line a step, or event files for `tensorboard --logdir runs` (an extra)",
+        help="also write steps.csv, a line a step, or event files for `tensorboard --logdir runs` "
+        '(needs `pip install -e ".[tensorboard]"`)',
     )
     paths.add_argument("--no-page", dest="page", action="store_false", help="do not write report.html")
     paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one per core)")

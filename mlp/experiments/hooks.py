@@ -15,7 +15,7 @@ from mlp.errors import MlpError, as_sentence
 from mlp.experiments.build import run_title
 from mlp.experiments.config import RunConfig
 from mlp.experiments.page.write import RunPage
-from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.run_folder import LOG_FILES, RunFolder
 from mlp.experiments.settings.facts import Facts
 from mlp.files import write_arrays, write_figure
 from mlp.training.history import History
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-LOGS = ("steps", "tensorboard")
+LOGS = tuple(LOG_FILES)
 
 
 def make_hooks(
@@ -81,6 +81,14 @@ def make_logs(log: Collection[str], folder: RunFolder, config: RunConfig) -> lis
     if "tensorboard" in log:
         hooks.append(TensorBoardLog(folder.path, config.as_dict()))
     return hooks
+
+
+def mention_logs(log: Collection[str], folder: RunFolder) -> None:
+    """Print a note if a run that continues was logged, and this was not asked for again: its files would end here."""
+    left_out = [name for name in folder.logs if name not in log]
+    if left_out:
+        what, flags = " and ".join(left_out), " ".join(left_out)
+        print(f"note: this run was logged for {what}; add --log {flags} to continue the log")
 
 
 def require_written(hooks: Sequence[Hook]) -> None:

@@ -60,12 +60,11 @@ def check_schedule(trainer: TrainingState, before: RunConfig, now: RunConfig, *,
     Args:
         before, now: the settings, with another number of epochs.
     """
-    spans_all = now.schedule in LENGTH_SCHEDULES and now.schedule_length is None
-    if trainer.schedule is None or not (spans_all or now.companions != "none"):
+    what = what_spans_all(now)
+    if trainer.schedule is None or not what:
         return
     last_step = now.epochs * (trainer.step // trainer.epoch) - 1
     first, last = float(trainer.schedule(trainer.step)), float(trainer.schedule(last_step))
-    what = f"the schedule {now.schedule}" if spans_all else "the weight of the companions' losses"
     change = (
         f"{what} spans all epochs: with {now.epochs} in place of {before.epochs}, the learning rate is {first:.2e} in "
         f"epoch {trainer.epoch + 1} (it was {trainer.history.rows[-1]['learning_rate']:.2e} in epoch {trainer.epoch}) "
@@ -74,6 +73,13 @@ def check_schedule(trainer: TrainingState, before: RunConfig, now: RunConfig, *,
     if not may_stretch:
         raise ConfigurationError(f"{change}; add --stretch-schedule if you want this, or start anew with another --out")
     print(f"note: {change}")
+
+
+def what_spans_all(config: RunConfig) -> str:
+    """Return what of a run depends on its number of epochs, so that more need --stretch-schedule; "" for nothing."""
+    if config.schedule in LENGTH_SCHEDULES and config.schedule_length is None:
+        return f"the schedule {config.schedule}"
+    return "the weight of the companions' losses" if config.companions != "none" else ""
 
 
 def check_same_run(folder: RunFolder, arrays: Mapping[str, Array], config: RunConfig, facts: Facts) -> None:

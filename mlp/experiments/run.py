@@ -21,7 +21,7 @@ from mlp.experiments.build import (
 from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.estimate import estimate_cost
 from mlp.experiments.fine_tuning import Source, init_from, read_source, with_settings_of
-from mlp.experiments.hooks import make_hooks, require_written
+from mlp.experiments.hooks import make_hooks, mention_logs, require_written
 from mlp.experiments.resume import resume_run
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.scene import write_scene
@@ -126,6 +126,8 @@ def run(
             elif resume or (folder / "config.json").exists():
                 print(f"{folder.path} holds no finished epoch: starting from the beginning")
                 folder.best.unlink(missing_ok=True)  # of an epoch that was interrupted
+            if resume and trainer.epoch < config.epochs:
+                mention_logs(log, folder)
             folder.write_config(config, facts)
             this.start(trainer)
             this.outcome = train_to_the_end(folder, trainer, config, batches, stop_after or config.epochs, data_dir)

@@ -24,6 +24,8 @@ from mlp.files import named_path, write_json
 from mlp.files.stored import as_number, as_object, damaged, read_object, read_text
 from mlp.typing import PathLike
 
+LOG_FILES = {"steps": "steps.csv", "tensorboard": "events.tfevents.*"}  # --log NAME -> its files
+
 
 class RunFolder:
     """The folder of a run; making one writes nothing."""
@@ -43,6 +45,11 @@ class RunFolder:
     def best(self) -> Path:
         """Path of the checkpoint with the highest validation accuracy."""
         return self / "checkpoint-best.npz"
+
+    @property
+    def logs(self) -> list[str]:
+        """What of --log the run in this folder has: names of LOG_FILES."""
+        return [name for name, files in LOG_FILES.items() if any(self.path.glob(files))]
 
     @property
     def has_epochs(self) -> bool:

@@ -41,6 +41,24 @@ def test_a_line_a_step_through_a_resume(small, tmp_path, call):
     assert all(np.array_equal(array, logged[name]) for name, array in plain.items())
 
 
+def test_a_resume_says_which_log_would_end(small, tmp_path, call):
+    words = [*flags(small), "--out", str(tmp_path / "run")]
+    assert call(train, *words, "--log", "steps", "--stop-after", "1")[0] == 0
+    assert f"mlp train --resume --log steps --out {tmp_path / 'run'}" in (tmp_path / "run" / "report.html").read_text()
+    (tmp_path / "run" / "events.tfevents.0001").touch()
+    note = "note: this run was logged for {}; add --log {} to continue the log\n"
+    for log, expected in (
+        ([], note.format("steps and tensorboard", "steps tensorboard")),
+        (["--log", "steps"], note.format("tensorboard", "tensorboard")),
+    ):
+        status, printed, _ = call(train, *words, *log, "--resume", "--stop-after", "1")
+        assert status == 0
+        assert expected in printed
+    (tmp_path / "run" / "events.tfevents.0001").unlink()
+    assert "was logged" not in call(train, *words, "--log", "steps", "--resume")[1]
+    assert "was logged" not in call(train, *words, "--resume")[1]  # it is finished: nothing would be logged
+
+
 @pytest.mark.oracle
 def test_tensorboard_has_the_run_by_its_folder_with_its_test(small, tmp_path):
     pytest.importorskip("tensorboardX")

@@ -11,6 +11,7 @@ import numpy as np
 from mlp.experiments.build import run_title
 from mlp.experiments.config import RunConfig
 from mlp.experiments.page.hardest import HardImage
+from mlp.experiments.resume import what_spans_all
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.settings.facts import Facts
 from mlp.experiments.settings.fields import flag_of
@@ -145,6 +146,8 @@ class RunReport:
         found = []
         if self.folder.latest.exists():
             more = f" --epochs {2 * self.config.epochs}" if self.test else ""
+            more += " --stretch-schedule" if self.test and what_spans_all(self.config) else ""
+            more += " --log " + " ".join(self.folder.logs) if self.folder.logs else ""
             for_what = "train further than the end" if self.test else "continue"
             found.append((for_what, f"mlp train --resume{more} --out {path}{trust}"))
         if self.folder.best.exists() or (self.folder / "weights-best.safetensors").exists():

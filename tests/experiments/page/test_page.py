@@ -2,12 +2,14 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mlp.commands import report as command
+from mlp.commands import train
 from mlp.experiments import run
 from mlp.experiments.config import RunConfig
 from mlp.experiments.hooks import SaveFigures
@@ -57,12 +59,32 @@ def test_a_finished_run_has_everything_on_its_page(small, tmp_path):
     assert "Finished. On the test images: loss" in page
     for title in ("Curves", "Gradient flow", "Outputs of each layer", "Batch norm", "Hardest images", "Settings"):
         assert f">{title}</h2>" in page
-    assert f"mlp train --resume --epochs 4 --out {folder}" in page
+    assert f"mlp train --resume --epochs 4 --stretch-schedule --out {folder}" in page
     assert f"mlp evaluate {folder}" in page
     assert page.count("data:image/png;base64,") == 12
     assert "taken for" in page
     assert [len(chart["epochs"]) for chart in data_of(page)] == [2] * 5
     assert "http://" not in page and "https://" not in page
+
+
+@pytest.mark.parametrize(
+    ("settings", "stretches"),
+    [
+        ({}, True),  # cosine
+        ({"schedule": "step"}, True),
+        ({"schedule": "constant", "companions": "blocks"}, True),
+        ({"schedule": "cosine", "schedule_length": 1}, False),
+        ({"schedule": "constant"}, False),
+    ],
+)
+def test_the_command_for_more_epochs_is_one_that_works(small, tmp_path, call, settings, stretches):
+    folder = tmp_path / "run"
+    run(folder, {**small, "epochs": 1, **settings})
+    command = re.search(r"mlp train (--resume --epochs 2 .*?)<", (folder / "report.html").read_text())[1]
+    assert ("--stretch-schedule" in command) == stretches
+    status, _, error = call(train, *shlex.split(command))
+    assert status == 0, error
+    assert RunFolder(folder).rows_written == 2
 
 
 def test_a_run_in_progress_says_so(small, tmp_path):

@@ -119,5 +119,5 @@ def test_it_changes_no_number_of_a_run(tmp_path):
 
 def test_a_missing_package_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(ConfigurationError, match="not installed: python -m pip install tensorboardX"):
+    with pytest.raises(ConfigurationError, match=r"pip install tensorboardX tensorboard .*\[tensorboard\].* --logdir"):
         TensorBoardLog(tmp_path)
