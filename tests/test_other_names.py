@@ -119,5 +119,7 @@ def test_a_history_shows_itself():
     history = trainer().fit(mlp.data.Batches(train, 20), mlp.data.Batches(valid, 20), epochs=2)
     assert repr(mlp.training.History()) == "History(no epochs yet)"
     assert repr(history).startswith("History(2 epochs; the last: train_loss ")
+    with pytest.raises(ConfigurationError, match=r"history\.column\('val_acc'\) gives a metric over the epochs"):
+        history["val_acc"]
     page = history._repr_html_()
     assert page.count("<svg") == 2 and "validation" in page

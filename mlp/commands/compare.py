@@ -3,14 +3,15 @@
     python scripts/compare.py runs/vgg08 runs/vgg38 runs/best --out runs/comparison
 
 Runs that differ only in the seed are shown as mean and standard deviation. You can also compare unfinished runs and
-kept results. A folder that cannot be read is left out: the table says so, and the exit status is 2.
+kept results. A folder that cannot be read is left out: the table says so, and the exit status is 2. Folders that hold
+comparisons, as runs/comparison does, are left out without a word: `runs/*` names them, too.
 """
 
 import sys
 
 from mlp.commands.command_line import CommandLine, one_line, path_argument, program
 from mlp.errors import MlpError
-from mlp.experiments.comparison import read_runs, write_comparison
+from mlp.experiments.comparison import is_comparison, read_runs, write_comparison
 
 
 def main() -> int:
@@ -20,7 +21,8 @@ def main() -> int:
         "--out", type=path_argument, default="runs/comparison", help="where to write (default: runs/comparison)"
     )
     arguments = parser.parse_args()
-    records, problems = read_runs(arguments.runs)
+    runs = [path for path in arguments.runs if not is_comparison(path)]
+    records, problems = read_runs(runs or arguments.runs)
     table, written = write_comparison(records, problems, arguments.out)
     print(table)
     print("\n".join(f"written: {path}" for path in written))

@@ -13,7 +13,6 @@ from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag
 from mlp.commands.shared.pictures import picture_path, write_picture
 from mlp.experiments.inference import predict_images
-from mlp.experiments.markdown import aligned
 from mlp.experiments.run_folder import RunFolder
 
 MOST_DRAWN = 40  # images in one picture
@@ -38,12 +37,7 @@ def main() -> int:
     write_picture(out, plotting.predictions(predictions[:MOST_DRAWN]))
     RunFolder(run).mention_changed_code()
 
-    rows = [("image", "class", "probability")]
-    for prediction in predictions:
-        names = [prediction.path, *[""] * (len(prediction.classes) - 1)]
-        shares = [f"{p:.1%}" for p in prediction.probabilities]
-        rows += zip(names, prediction.classes, shares, strict=True)
-    print(aligned(rows, "<<>"))
+    print(predictions)
     for prediction in predictions:
         if prediction.note:
             print(f"{prediction.path}: {prediction.note}")

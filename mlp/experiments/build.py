@@ -67,11 +67,12 @@ def with_usual_batch(
     return dataclasses.replace(config, batch_size=size)
 
 
-def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int) -> None:
+def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int, *, usual_batch: bool = False) -> None:
     """Print what is good to know before training: the classes of your own images, and epochs that are very short.
 
     Args:
         images: for training, validation and test. steps: in an epoch.
+        usual_batch: `with_usual_batch` has chosen the batch size, and said so: an epoch as short as that is no news.
     """
     if ":" in config.dataset:
         names = images[0].class_names
@@ -85,7 +86,7 @@ def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int) ->
                 f"note: {len(missing)} of {len(names)} classes have no validation image, {missing[0]} for example: "
                 "--split stratified takes some of each"
             )
-    if steps < FEW_STEPS:
+    if steps < FEW_STEPS and not usual_batch:
         print(
             f"note: an epoch has only {steps} {'step' if steps == 1 else 'steps'}, and the weights change once a step: "
             f"try a smaller --batch-size than {config.batch_size}, or more --epochs"

@@ -41,6 +41,7 @@ HEADER = (
     "best val acc",
     "test acc",
 )
+TABLE = "compare.md"
 # What the classes of the data sets are, for runs whose config.json does not say: (dataset, labels) -> (K, image shape)
 KNOWN_CLASSES = {
     ("cifar100", "fine"): (100, (32, 32, 3)),
@@ -237,6 +238,11 @@ def read_runs(paths: Sequence[PathLike]) -> tuple[list[RunRecord], list[MlpError
     return records, problems
 
 
+def is_comparison(path: PathLike) -> bool:
+    """Return whether a folder is what `write_comparison` has written, and no run."""
+    return (Path(path) / TABLE).is_file() and not (Path(path) / "config.json").exists()
+
+
 def write_comparison(
     records: Sequence[RunRecord], problems: Sequence[MlpError], out: PathLike
 ) -> tuple[str, list[Path]]:
@@ -252,7 +258,7 @@ def write_comparison(
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     table = comparison_table(groups) + "".join(f"\nLeft out: {escape_markdown(str(problem))}\n" for problem in problems)
-    write_text(out / "compare.md", table)
+    write_text(out / TABLE, table)
     histories = {label: [record.history for record in group if record.history.rows] for label, group in groups.items()}
     flows = {label: [h.gradient_flow for h in group if h.gradient_flow] for label, group in histories.items()}
     figures = {}
@@ -263,4 +269,4 @@ def write_comparison(
         figures["compare_gradient_flow.png"] = figure
     for name, figure in figures.items():
         write_figure(out / name, figure)
-    return table, [out / "compare.md", *(out / name for name in figures)]
+    return table, [out / TABLE, *(out / name for name in figures)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlp.checks import choose
 from mlp.experiments.build import plain_batches
-from mlp.experiments.loading import CHECKPOINTS, Prediction, load_run, load_splits, run_forward, softmax
+from mlp.experiments.loading import CHECKPOINTS, Prediction, Predictions, load_run, load_splits, run_forward, softmax
 from mlp.typing import Array, PathLike
 
 SPLITS = ("test", "valid", "train")
@@ -101,7 +101,7 @@ def predict_images(
     device: str | None = None,
     *,
     trust_code: bool = False,
-) -> list[Prediction]:
+) -> Predictions:
     """Say what the model of a run sees in images from files.
 
     Args:
@@ -111,7 +111,7 @@ def predict_images(
         device: None for the run's own. trust_code: run the Python file that defines the run's model, if there is one.
 
     Returns:
-        A list with a Prediction for each image; an .npy file may hold several.
+        A list with a Prediction for each image, printed as a table; an .npy file may hold several.
     """
     run = load_run(path, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
     return run.predict(files, most)
@@ -122,6 +122,7 @@ __all__ = [
     "SPLITS",
     "Evaluation",
     "Prediction",
+    "Predictions",
     "confusion",
     "evaluate_run",
     "predict_images",

@@ -17,10 +17,11 @@ from mlp.checks import choose
 from mlp.data import SCENES, ImageSet, normalize
 from mlp.engine import make_engine
 from mlp.errors import CheckpointError, ConfigurationError, ShapeError
-from mlp.experiments.build import load_images, make_loss, make_model
+from mlp.experiments.build import load_images, make_loss, make_model, run_title
 from mlp.experiments.comparison import read_history
 from mlp.experiments.config import RunConfig
 from mlp.experiments.images import read_picture
+from mlp.experiments.markdown import aligned
 from mlp.experiments.resume import check_predictions
 from mlp.experiments.run_folder import RunFolder
 from mlp.layers import Layer
@@ -49,8 +50,23 @@ class Prediction:
     classes: list[str]
     probabilities: Array
 
+    def __repr__(self) -> str:
+        likely = ", ".join(f"{name} {p:.1%}" for name, p in zip(self.classes, self.probabilities, strict=True))
+        return f"Prediction({self.path}: {likely})"
 
-@dataclass(eq=False)
+
+class Predictions(list[Prediction]):
+    """A list with a Prediction for each image, printed as a table."""
+
+    def __repr__(self) -> str:
+        rows = [("image", "class", "probability")]
+        for prediction in self:
+            names = [prediction.path, *[""] * (len(prediction.classes) - 1)]
+            rows += zip(names, prediction.classes, [f"{p:.1%}" for p in prediction.probabilities], strict=True)
+        return aligned(rows, "<<>")
+
+
+@dataclass(eq=False, repr=False)
 class LoadedRun:
     """The model of a run, and what is needed to use it.
 
@@ -65,6 +81,12 @@ class LoadedRun:
     history: History
     class_names: list[str]
     image_shape: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        epochs, best = len(self.history.rows), self.history.best_epoch
+        accuracy = f", best validation accuracy {np.nanmax(self.history.column('val_acc')):.2%}" if best else ""
+        num = f"{epochs} {'epoch' if epochs == 1 else 'epochs'}{accuracy}, {len(self.class_names)} classes"
+        return f"LoadedRun({run_title(self.config)}, {num}, in {self.path})"
 
     def preprocess(self, images: Array) -> Array:
         """Return bytes (N, H, W, C), or one image (H, W, C), as the model takes them: normalized as in training.
@@ -96,7 +118,7 @@ class LoadedRun:
         _, logits = run_forward(self.config, self.model, ((chunk, np.zeros(len(chunk), np.int64)) for chunk in chunks))
         return logits
 
-    def predict(self, images: Images, most: int = 5) -> list["Prediction"]:
+    def predict(self, images: Images, most: int = 5) -> Predictions:
         """Say what the model sees.
 
         Args:
@@ -104,16 +126,16 @@ class LoadedRun:
             most: how many classes to name.
 
         Returns:
-            A list with a Prediction for each image; an .npy file may hold several.
+            A list with a Prediction for each image, printed as a table; an .npy file may hold several.
         """
         pictures = self.pictures(images)
         pixels = np.stack([pixels for _, _, pixels in pictures])
         probabilities = softmax(self.logits(pixels))  # (N, K)
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :most]
-        return [
+        return Predictions(
             Prediction(name, note, shown, [self.class_names[k] for k in chosen], row[chosen])
             for (name, note, shown), row, chosen in zip(pictures, probabilities, order, strict=True)
-        ]
+        )
 
     def pictures(self, images: Images) -> list[tuple[str, str, Array]]:
         """Return (name, what was done to it, pixels (H, W, C)) for each image."""

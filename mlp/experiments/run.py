@@ -101,7 +101,8 @@ def run(
         require_device(config.device)
         images = load_images(config, data_dir, download=download)
         train = images[0]
-        config = with_usual_batch(config, asked, len(train))
+        usual = with_usual_batch(config, asked, len(train))
+        config, usual_batch = usual, usual is not config
         batches = make_batches(config, *images)
         model = make_model(config, train.num_classes, train.images.shape[1:], trust_code=trust_code or "model" in given)
         rule = make_rule(config)
@@ -110,7 +111,7 @@ def run(
         if source is not None:
             print(init_from(model, source, train.class_names))
         facts = Facts.of(config, model, images, folder.first_weights if source is None else source.digest)
-        mention_images(config, images, len(batches[0]))
+        mention_images(config, images, len(batches[0]), usual_batch=usual_batch)
         hooks = make_hooks(folder, config, facts, images[2], statistics=statistics, page=page, log=log, more=more_hooks)
         hooks.append(stop)  # last: the others save the epoch first
         loss = make_loss(config, model)

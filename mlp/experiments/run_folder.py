@@ -95,6 +95,8 @@ class RunFolder:
             CheckpointError: there is none.
         """
         stored = self.stored()
+        if not self.path.exists():
+            raise CheckpointError(f"there is no folder {self.path}")
         if stored is None:
             raise CheckpointError(f"{self.path} holds no run: there is no config.json in it")
         return stored

@@ -5,7 +5,7 @@ import math
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -87,6 +87,13 @@ class History:
         )
         best = f", best epoch {self.best_epoch}" if self.best_epoch else ""
         return f"History({len(self.rows)} epochs; the last: {numbers}{best})"
+
+    def __getitem__(self, name: object) -> NoReturn:
+        metric = name if isinstance(name, str) else "val_acc"
+        raise ConfigurationError(
+            f"a history is not indexed: history.column({metric!r}) gives a metric over the epochs, history.rows has a "
+            "dict for each epoch"
+        )
 
     def _repr_html_(self) -> str:
         """Return loss and accuracy over the epochs as two small pictures, for notebooks."""

@@ -1,8 +1,11 @@
 """Command lines tell those who mistype a flag which one they may have meant."""
 
+import sys
+
 import pytest
 
 from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.main import main
 
 
 def command_line():
@@ -38,3 +41,19 @@ def test_known_flags_are_parsed():
 
 def test_help_keeps_the_lines_of_the_description():
     assert "    python example.py    # indented as it stands\n" in command_line().format_help()
+
+
+@pytest.mark.parametrize(
+    ("word", "command"),
+    [
+        ("check_gradients", "check"),
+        ("check-gradients", "check"),
+        ("download_data.py", "data"),
+        ("gradient_correlation", "gradient-correlation"),
+        ("trian", "train"),
+    ],
+)
+def test_names_of_scripts_lead_to_their_commands(word, command, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["mlp", word])
+    assert main() == 2
+    assert f"there is no command {word!r}: did you mean `mlp {command}`?\n" in capsys.readouterr().err

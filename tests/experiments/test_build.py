@@ -50,3 +50,8 @@ def test_own_images_from_a_file(small, capsys):
     line = capsys.readouterr().out.splitlines()[0].partition(": ")[2]
     counts = [int(number) for text in line.split(", ") for number in text.split()[-1].split("+")]
     assert sum(counts) == sum(map(len, images)) == 280
+
+
+def test_a_short_epoch_of_batches_that_the_program_chose_is_no_news(capsys):
+    mention_images(RunConfig(batch_size=4), [make_set(0, 1)] * 3, 9, usual_batch=True)
+    assert capsys.readouterr().out == ""

@@ -113,3 +113,21 @@ def test_what_is_no_run_is_named(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"settings": {"model": "vgg08"}}))
     with pytest.raises(CheckpointError, match="the run has not finished an epoch"):
         mlp.load_run(tmp_path)
+
+
+def test_what_a_loaded_run_and_its_predictions_look_like(finished, own_images):
+    loaded = mlp.load_run(finished)
+    best = 100 * loaded.history.column("val_acc").max()
+    assert repr(loaded).startswith("LoadedRun(VGG08 BN on npz:")
+    assert repr(loaded).endswith(f", 2 epochs, best validation accuracy {best:.2f}%, 4 classes, in {finished})")
+    predictions = loaded.predict(own(own_images)[0][:2], most=2)
+    lines = str(predictions).splitlines()
+    assert [line.split()[:2] for line in lines[:2]] == [["image", "class"], ["image", "0"]]
+    assert len(lines) == 5
+    first = predictions[0]
+    assert repr(first).startswith(f"Prediction(image 0: {first.classes[0]} {first.probabilities[0]:.1%}, ")
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(CheckpointError, match="^there is no folder .*nope$"):
+        mlp.load_run(tmp_path / "nope")

@@ -33,6 +33,7 @@ COMMANDS: tuple[str, ...] = (
     "gradient-correlation",
 )
 COMMANDS += ("sweep", "reproduce", "check", "data", "devices")
+SCRIPTS = {"check-gradients": "check", "download-data": "data"}  # whose names are not those of their commands
 
 
 def main() -> int:
@@ -43,7 +44,8 @@ def main() -> int:
         return 0 if words else 2
     name = words[0]
     if name not in COMMANDS:
-        similar = get_close_matches(name, COMMANDS, n=1)
+        script = name.removesuffix(".py").replace("_", "-")
+        similar = [SCRIPTS[script]] if script in SCRIPTS else get_close_matches(script, COMMANDS, n=1)
         hint = f"did you mean `mlp {similar[0]}`?" if similar else f"the commands are {', '.join(COMMANDS)}"
         print(f"mlp: there is no command {name!r}: {hint}", file=sys.stderr)
         return 2

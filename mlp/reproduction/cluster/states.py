@@ -1,4 +1,4 @@
-"""What became of each run of a folder: its own files, beside one call of squeue.
+"""What became of each run of a folder: its own files, beside one call of squeue if Slurm ever had one.
 
 finished    test.json is there
 running     at work, in epoch k of n
@@ -56,17 +56,17 @@ def states_of(root: Path) -> tuple[list[RunState], list[str]]:
     root = root.absolute()
     if not root.is_dir():
         raise ConfigurationError(f"there is no folder {root}")
+    runs, submitted, damaged = known_runs(root)
+    if not runs:
+        raise ConfigurationError(f"{root} holds no runs")
     tasks: dict[Path, Task] | None = {}
     warnings = []
-    if shutil.which("squeue"):
+    if shutil.which("squeue") and (submitted or any(began_in_job(folder) for folder in runs)):
         try:
             tasks = tasks_by_folder(queued_tasks(), root)
         except MlpError as error:
             tasks = None
             warnings.append(f"{error}; what is said here comes from the folders alone")
-    runs, submitted, damaged = known_runs(root)
-    if not runs:
-        raise ConfigurationError(f"{root} holds no runs")
     states = [state_of(RunFolder(folder), epochs, tasks, submitted) for folder, epochs in runs.items()]
     return states, [*warnings, *damaged]
 
@@ -87,6 +87,11 @@ def known_runs(root: Path) -> tuple[dict[Path, int], dict[Path, Path], list[str]
     for run in index.folders():
         runs[run.path] = run.load()[0].epochs
     return runs, submitted, index.damaged
+
+
+def began_in_job(folder: Path) -> bool:
+    """Return whether a job of Slurm has ever begun with a run."""
+    return any(event.job for event in read_attempts(folder))
 
 
 def epochs_in(words: list[str]) -> int:

@@ -245,6 +245,8 @@ def test_a_slurm_that_does_not_answer_is_said_and_the_folders_speak(tmp_path, mo
     assert "new       seed-1" in text
     assert "2 runs: 1 running, 1 new" in text
     assert "warning: squeue failed: Unable to contact slurm controller" in text
+    attempts(tmp_path / "seed-0", {**START, "job": ""})  # a sweep of this machine alone has nothing to ask
+    assert states_of(tmp_path)[1] == []
 
 
 def test_status_of_folders_that_are_none_and_of_those_of_reproduce(call, tmp_path, write):
