@@ -95,6 +95,7 @@ def test_vgg(library, settings):
     compare(lambda: small_vgg(**settings))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [

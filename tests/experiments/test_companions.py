@@ -47,6 +47,7 @@ def test_what_a_run_writes(whole):
     assert (whole / "companions.png").exists()
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_same_bit_for_bit(whole, tmp_path):
     run(tmp_path / "parts", SETTINGS, stop_after=1, threads=1)
     run(tmp_path / "parts", {}, resume=True, threads=1)

@@ -54,6 +54,7 @@ def test_a_run_leaves_everything_in_its_folder(whole):
         assert (flow["mean_abs"] > 0).all()
 
 
+@pytest.mark.slow
 def test_killed_behind_the_last_checkpoint_and_resumed_equals_never_killed(whole, tmp_path):
     """The checkpoint has all epochs, but the files that are written behind it are those of the epoch before."""
     folder = tmp_path / "run"
@@ -92,6 +93,7 @@ def test_killed_in_the_middle_of_epoch_2_and_resumed_equals_never_killed(whole, 
     assert_same_run(folder, whole)
 
 
+@pytest.mark.slow
 def test_stopped_in_stages_equals_never_stopped(whole, tmp_path):
     folder = tmp_path / "run"
     settings = [*SMALL, "--norm", "batch", "--epochs", 3, "--out", folder]
@@ -106,6 +108,7 @@ def test_stopped_in_stages_equals_never_stopped(whole, tmp_path):
     assert_same_run(folder, whole)
 
 
+@pytest.mark.slow
 def test_statistics_can_be_switched_on_in_a_resume_and_change_no_other_number(whole, tmp_path):
     folder = tmp_path / "run"
     settings = [*SMALL, "--norm", "batch", "--epochs", 3, "--out", folder]
@@ -183,6 +186,7 @@ def test_config_json_holds_nothing_about_the_machine_and_old_ones_that_do_still_
     assert RunFolder(tmp_path).load() == RunFolder(whole).load()
 
 
+@pytest.mark.slow
 def test_a_resume_says_which_bits_it_does_not_promise(tmp_path):
     settings = [*SMALL, "--epochs", 3, "--out", tmp_path, "--resume"]
     assert train(*settings, "--stop-after", 1, "--threads", 1).returncode == 0

@@ -17,6 +17,7 @@ def importable(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(benchmark_turns.WORKER.parents[1]))
 
 
+@pytest.mark.slow
 @pytest.mark.oracle
 def test_beside_torch(tmp_path, capsys):
     pytest.importorskip("torch")

@@ -191,6 +191,7 @@ def test_damaged_runs_are_named(tmp_path):
         assert "metrics.csv is damaged" in text
 
 
+@pytest.mark.slow
 def test_figures_that_cannot_be_drawn_are_named(tmp_path):
     folders = make_up_runs(tmp_path, select(["s3-1"]), QUICK)
     for folder in folders:

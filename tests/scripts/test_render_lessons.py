@@ -95,6 +95,7 @@ def test_all_formulas_of_a_lesson_can_be_typeset(path):
             assert "$" not in text, cell.id
 
 
+@pytest.mark.slow
 def test_pages_and_their_list_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(render_lessons, "execute", lambda notebook, quick: None)
     render_lessons.main(["--out", str(tmp_path)])

@@ -175,6 +175,7 @@ def test_batches_that_do_not_fit_are_refused_before(probed, monkeypatch):
         prepare(probed, LandscapeSettings(points=3, images=30, statistics="batch"))
 
 
+@pytest.mark.slow
 def test_smoothness_trains_and_draws(own_images, tmp_path, capsys):
     flags = ["--dataset", f"npz:{own_images}", "--filters", 4, "--epochs", 1, "--every", 10, "--threads", 1]
     assert call("smoothness", *flags, "--covariate-shift", 2, "--out", tmp_path / "run") == 0

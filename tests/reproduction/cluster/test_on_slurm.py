@@ -120,6 +120,7 @@ def test_usr2_ends_after_the_epoch_and_the_requeued_job_finishes_the_run(slurm, 
     assert epochs(root / "seed-0") == 6
 
 
+@pytest.mark.slow
 def test_cancelled_runs_are_lost_and_the_same_command_finishes_them(slurm, root, call):
     planned = runs(0, 1, epochs=4, milliseconds=400)
     send(planned, root, at_once=1)
