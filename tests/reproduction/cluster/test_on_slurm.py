@@ -217,7 +217,8 @@ def test_a_signal_ends_a_task_of_several_runs_which_goes_on_where_it_was(slurm, 
     assert words(root)["seed-2"] == "waiting"
     slurm.say("scancel", "--batch", "--signal=USR2", queued_tasks()[0].id)
     wait_for_words(root, "finished")
-    assert [len(endings(root / f"seed-{seed}")) for seed in range(3)] == [1, 2, 1]
+    ends = lambda: [len(endings(root / f"seed-{seed}")) for seed in range(3)]  # noqa: E731
+    wait_for(lambda: ends() == [1, 2, 1], lambda: f"the line that ends each attempt, {ends()}")
 
 
 @pytest.mark.slow
