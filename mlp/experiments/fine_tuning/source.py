@@ -95,8 +95,9 @@ def read_file(path: Path) -> Source:
         raise CheckpointError(f"--init-from {path}: weights are in files that end in {' or '.join(SUFFIXES)}")
     if path.suffix == ".safetensors":
         return Source(str(path), read_safetensors(path), as_in_torch=True)
-    if "format" not in read_arrays(path):  # of --keep-weights: weights alone
-        return Source(str(path), read_arrays(path))
+    arrays = read_arrays(path)
+    if "format" not in arrays:  # of --keep-weights: weights alone
+        return Source(str(path), arrays)
     arrays = read_checkpoint(path)
     settings = stored_settings(path, arrays)
     try:
