@@ -145,10 +145,9 @@ class Adaptive:
 
 @dataclass(frozen=True)
 class Delta:
-    """Choices of Adadelta: what the second mean is of, when it is used, the root, whether the ratio is turned round."""
+    """Choices of Adadelta: what the second mean is of, the ratio with its roots, how the squares are remembered."""
 
     updates_of: str = "d^2"
-    old_updates: bool = True  # the mean of the updates before this one
     ratio: str = "sqrt(u + eps) / sqrt(v + eps)"
     square: str = "mean"
 
