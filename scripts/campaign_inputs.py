@@ -144,7 +144,7 @@ def write_run(root: Path) -> None:
     """Write own images, and a run on them that may continue."""
     root.mkdir(parents=True)
     write_images(root / "own.npz")
-    with chdir(root):  # so that the run goes on wherever both are copied to
+    with chdir(root):  # so that the run continues wherever both are copied to
         make_run(root / "run", Path("own.npz"), stop_after=2)
     write_json(root / "run" / "test.json", {"test_loss": 1.0, "test_acc": 0.5, "best_epoch": 2, "images": 9})
 

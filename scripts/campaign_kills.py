@@ -30,7 +30,7 @@ EPOCHS = 3
 
 
 def write_images(path: Path) -> None:
-    """Write a small set of one's own images, which needs no time to be made."""
+    """Write a small data set of your own images, which is made in no time."""
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3
     images = (rng.integers(0, 100, (60, 8, 8, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8)

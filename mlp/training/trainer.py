@@ -66,7 +66,7 @@ class Trainer(TrainingState):
         super().__init__(model, loss, rule, schedule, made, list(hooks))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        """Return a Trainer that goes on where this one is, with a model, a rule, hooks and a history of its own.
+        """Return a Trainer that continues from here, with its own model, rule, hooks and history.
 
         Hooks that write files write the same files: give the copy others.
         """

@@ -99,7 +99,7 @@ def test_everything_stays_as_it_was(rule, engine):
     assert all(np.array_equal(value, before[name]) for name, value in model.state_dict().items())
     assert all(np.array_equal(value, moments[name]) for name, value in trainer.rule.state_dict().items())
     assert (trainer.rule.learning_rate, trainer.epoch, trainer.step) == (rate, 1, 5)
-    trainer.fit(images(), epochs=2)  # and goes on
+    trainer.fit(images(), epochs=2)  # and training continues
 
 
 def test_a_deeply_supervised_network():

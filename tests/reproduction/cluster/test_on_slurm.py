@@ -209,6 +209,11 @@ def test_several_short_runs_a_task(slurm, root):
     assert len(jobs) == 1
 
 
+def counts_of_endings(root):
+    """Return how many attempts of each run have ended."""
+    return [len(endings(root / f"seed-{seed}")) for seed in range(3)]
+
+
 @pytest.mark.slow
 def test_a_signal_ends_a_task_of_several_runs_which_goes_on_where_it_was(slurm, root):
     planned = runs(0, 1, 2, epochs=3, milliseconds=500)
@@ -217,8 +222,7 @@ def test_a_signal_ends_a_task_of_several_runs_which_goes_on_where_it_was(slurm, 
     assert words(root)["seed-2"] == "waiting"
     slurm.say("scancel", "--batch", "--signal=USR2", queued_tasks()[0].id)
     wait_for_words(root, "finished")
-    ends = lambda: [len(endings(root / f"seed-{seed}")) for seed in range(3)]  # noqa: E731
-    wait_for(lambda: ends() == [1, 2, 1], lambda: f"the line that ends each attempt, {ends()}")
+    wait_for(lambda: counts_of_endings(root) == [1, 2, 1], lambda: f"the last line of each: {counts_of_endings(root)}")
 
 
 @pytest.mark.slow

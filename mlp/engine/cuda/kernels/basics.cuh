@@ -26,7 +26,7 @@ extern __shared__ __align__(16) float shared_memory[];
 
 #ifdef __CUDACC__
 
-// Copy four numbers from global to shared memory while the thread goes on; zeros where they are not `wanted`.
+// Copy four numbers from global to shared memory while the thread continues; zeros where they are not `wanted`.
 __device__ __forceinline__ void copy_ahead(float *shared, const float *global, bool wanted) {
   const unsigned address = (unsigned)__cvta_generic_to_shared(shared);
   const int bytes = wanted ? 16 : 0;

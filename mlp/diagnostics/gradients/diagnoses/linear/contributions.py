@@ -28,9 +28,8 @@ def softmax_at_the_end(e: Evidence) -> Iterator[Diagnosis]:
     differences = [M[:, 1:] - M[:, :1] for M in scaled]
     if np.abs(differences[0] - differences[1]).max() < 1e-5 * np.abs(differences[0]).max():
         text = (
-            "a softmax at the end is taken for p (1 - p), the diagonal of its Jacobian: every logit moves the "
-            "other outputs, too, "
-            "so dL/dz = p (g - sum(g p)), g being grad_outputs"
+            "a softmax at the end is taken for p (1 - p), the diagonal of its Jacobian: every logit moves the other "
+            "outputs, too, so dL/dz = p (g - sum(g p)), g being grad_outputs"
         )
         yield e.found("only the diagonal", text)
 
