@@ -42,7 +42,7 @@ from mlp.errors import CheckpointError, ConfigurationError, DamagedError
 from mlp.files import atomic_write
 from mlp.files.stored import open_file
 from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, GroupNorm, Layer
-from mlp.layers.machinery.parameter import join
+from mlp.layers.parameter import join
 from mlp.models.deep_supervision import without_companions
 from mlp.typing import Array, PathLike
 

@@ -244,6 +244,27 @@ def test_legends_cover_no_line(label):
         assert all(box.y1 <= axes.get_window_extent().y0 for axes in figure.axes)
         assert figure.bbox.x0 <= box.x0
         assert box.x1 <= figure.bbox.x1
+        same = figure.axes[0].get_legend()
+        assert [text.get_text() for text in same.get_texts()] == legend_texts(figure)
+        np.testing.assert_allclose(same.get_window_extent().extents, box.extents, atol=5)
+        assert not same.get_visible()
+
+
+@pytest.mark.parametrize("name", ["_base", "_$x_$", "\u202ecod.exe", "-", ""])
+def test_every_run_is_in_the_legend(name):
+    runs = {name: [make_history()], "other": [make_history()]}
+    for figure in plotting.compare_curves(runs), plotting.curve_panels(runs, ["train_loss"]):
+        first, other = legend_texts(figure)
+        assert first.strip().replace("\\$", "$") == name
+        assert other == "other"
+        assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [first, other]
+
+
+def test_many_runs_leave_the_panels_their_size():
+    runs = {f"a long name of a run with many settings {i}": [make_history()] for i in range(60)}
+    figure = plotting.curve_panels(runs, ["train_loss"])
+    figure.draw_without_rendering()
+    assert figure.axes[0].get_window_extent().height > 2 * figure.dpi
 
 
 def test_shades_of_epochs_are_explained():

@@ -16,7 +16,7 @@ import numpy as np
 
 from mlp.backend import get_array_module, reduce_segments, to_numpy
 from mlp.errors import ConfigurationError
-from mlp.layers.machinery.parameter import FlatParameters
+from mlp.layers.parameter import FlatParameters
 from mlp.typing import Array
 
 STATISTICS = ("mean_abs", "l2", "max_abs", "zeros")

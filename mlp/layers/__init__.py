@@ -9,11 +9,10 @@ from mlp.layers.containers import Identity, Residual, Sequential
 from mlp.layers.convolution import Conv2d, im2col
 from mlp.layers.dropout import Dropout
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.parameter import FlatParameters, Parameter
 from mlp.layers.machinery.probing import frozen_buffers, frozen_gradients, leaf_layers, observed, observed_backward
-from mlp.layers.max_pooling import MaxPool2d
 from mlp.layers.normalization import GroupNorm, InstanceNorm, LayerNorm
-from mlp.layers.pooling import AvgPool2d, GlobalAvgPool
+from mlp.layers.parameter import FlatParameters, Parameter
+from mlp.layers.pooling import AvgPool2d, GlobalAvgPool, MaxPool2d
 from mlp.layers.reshape import Flatten, Reshape
 from mlp.layers.smooth_activations import ELU, Sigmoid, Tanh
 from mlp.layers.strided_identity import StridedIdentity

@@ -25,8 +25,8 @@ from numpy.random import Generator
 from mlp.checks import at_least_one
 from mlp.initializers import pytorch_default
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.parameter import Parameter
 from mlp.layers.machinery.weights import draw_weight_and_bias
+from mlp.layers.parameter import Parameter
 from mlp.typing import Array, DType, Initializer
 
 

@@ -46,7 +46,7 @@ from numpy.random import Generator
 from mlp.backend import get_array_module
 from mlp.errors import ShapeError
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.parameter import Parameter
+from mlp.layers.parameter import Parameter
 from mlp.typing import Array, DType
 
 

@@ -47,7 +47,7 @@ from mlp.backend import get_array_module
 from mlp.checks import at_least_one
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.parameter import Parameter
+from mlp.layers.parameter import Parameter
 from mlp.typing import Array, DType
 
 

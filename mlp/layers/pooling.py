@@ -1,19 +1,29 @@
-"""Average pooling: every window of an image becomes its mean.
+"""Pooling: every window of an image becomes one number, its mean or its largest value.
 
     x  inputs (N, H, W, C)      k  window size, s  stride      y  outputs (N, OH, OW, C), OH = (H - k) // s + 1
 
-Forward, each channel by itself:
+For a fixed place (u, v) in the window the pixels x[s i + u, s j + v] of all windows form a grid with step s: one slice.
+So all formulas are a loop over the k^2 places in a window, each channel by itself.
 
-    y[n,i,j] = (1/k^2) sum over u,v < k of  x[n, s i + u, s j + v]                          (1)
+Average pooling, forward:
+
+    y[n,i,j] = (1/k^2) sum over u,v < k of  x[n, s i + u, s j + v]                                                   (1)
 
 Backward. Each input of a window had weight 1/k^2 in its mean; an input in several windows collects from each:
 
-    dL/dx[n, s i + u, s j + v] += (1/k^2) dL/dy[n,i,j]      for all i, j and u, v < k       (2)
+    dL/dx[n, s i + u, s j + v] += (1/k^2) dL/dy[n,i,j]      for all i, j and u, v < k                                (2)
 
-For a fixed (u, v) the pixels x[s i + u, s j + v] of all windows form a grid with step s: one slice. So both formulas
-are a loop over the k^2 places in a window, and keep nothing but the shape.
+It keeps nothing but the shape. Global average pooling is the mean over the whole image: (N, H, W, C) -> (N, C).
 
-Global average pooling is the mean over the whole image: (N, H, W, C) -> (N, C).
+Max pooling, forward, and where the largest value stood (the first of equals, as in PyTorch):
+
+    y[n,i,j] = max over u,v < k of x[n, s i + u, s j + v]      w[n,i,j] = its place (u, v), as the number k u + v    (3)
+
+Backward. Only the winner of a window moves its output, one to one; a pixel that won in several windows collects:
+
+    dL/dx[n, s i + u, s j + v] += dL/dy[n,i,j]     where w[n,i,j] = k u + v                                          (4)
+
+It keeps w, one small integer for each output.
 """
 
 from collections.abc import Iterator, Sequence
@@ -92,3 +102,35 @@ class GlobalAvgPool(Layer):
         N, H, W, C = self.take()
         share = grad_outputs[:, None, None, :] * (1.0 / (H * W))  # (N, 1, 1, C)
         return get_array_module(share).broadcast_to(share, (N, H, W, C))
+
+
+class MaxPool2d(Pool2d):
+    """Maximum over windows of kernel_size x kernel_size pixels, (N, H, W, C) -> (N, OH, OW, C)."""
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.check_images(x)
+        y, winners = self._maximum(x)  # both (N, OH, OW, C)
+        self.keep(x.shape, winners)
+        return y
+
+    def _maximum(self, x: Array) -> tuple[Array, Array]:
+        """Return the largest value of every window and the place where it stands."""
+        xp = get_array_module(x)
+        places = list(self.places(x.shape))
+        y = x[places[0]]
+        winners = xp.zeros(y.shape, xp.uint16)
+        for number, place in enumerate(places[1:], start=1):
+            wins = x[place] > y  # strictly: the first of equals stays
+            winners[wins] = number
+            y = xp.maximum(y, x[place])
+        return y, winners  # (3)
+
+    def backward(self, grad_outputs: Array) -> Array:
+        shape, winners = self.take()
+        grad_inputs = get_array_module(winners).zeros(shape, grad_outputs.dtype)  # (N, H, W, C)
+        for number, place in enumerate(self.places(shape)):
+            grad_inputs[place] += grad_outputs * (winners == number)  # (4)
+        return grad_inputs
+
+    def branches(self, x: Array) -> Array:
+        return self._maximum(x)[1]

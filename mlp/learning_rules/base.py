@@ -30,7 +30,7 @@ import numpy as np
 from mlp.backend import device_of, get_array_module, to_numpy
 from mlp.checks import NoShallowCopy, not_negative, positive, quick_pattern
 from mlp.errors import CheckpointError, ConfigurationError, MlpError
-from mlp.layers.machinery.parameter import FlatParameters, Parameter
+from mlp.layers.parameter import FlatParameters, Parameter
 from mlp.typing import Array
 
 

@@ -20,11 +20,11 @@ GREY = "#777777"
 def plain(text: str) -> str:
     """Return a user's name as text for a figure: dollar signs make no formulas, a first underscore hides nothing.
 
-    Matplotlib leaves labels that begin with an underscore out of legends. What is plain already stays as it is.
+    Matplotlib leaves labels that are empty, or begin with an underscore, out of legends. What is plain stays as it is.
     """
     readable = text.encode("utf-8", "backslashreplace").decode()  # names of files need not be text
     escaped = re.sub(r"(?<!\\)\$", r"\\$", readable)
-    return f" {escaped}" if escaped.startswith("_") else escaped
+    return f" {escaped}" if escaped.startswith("_") or not escaped else escaped
 
 
 def line_style(i: int, points: int) -> dict[str, Any]:
@@ -45,11 +45,20 @@ def line_style(i: int, points: int) -> dict[str, Any]:
 
 
 def legend_below(figure: Figure, axes: Axes) -> None:
-    """Write the legend of a panel below all panels, where it covers no line."""
+    """Write the legend of a panel below all panels, where it covers no line.
+
+    It is the figure's legend: that makes the layout leave room for it. `axes.get_legend()` is the same once more, at
+    the same place and not drawn, for whoever asks the panel.
+    """
     handles, labels = axes.get_legend_handles_labels()
     longest = max(map(len, labels), default=0)
     per_row = max(1, min(len(labels), int(figure.get_figwidth() * 13 / (longest + 8))))
-    figure.legend(handles, labels, loc="outside lower center", ncols=per_row, fontsize="small", handlelength=3.5)
+    rows = -(-len(labels) // per_row)
+    figure.set_figheight(figure.get_figheight() + 0.2 * max(0, rows - 1))  # many long names leave the panels their size
+    look: dict[str, Any] = {"ncols": per_row, "fontsize": "small", "handlelength": 3.5}
+    figure.legend(handles, labels, loc="outside lower center", **look)
+    place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": figure.transFigure}
+    axes.legend(handles, labels, **place, **look).set_visible(False)
 
 
 def set_title(figure: Figure, title: str | None) -> None:

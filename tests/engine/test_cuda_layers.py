@@ -24,7 +24,7 @@ from mlp.layers import (
     Residual,
     Sequential,
 )
-from mlp.layers.machinery.parameter import FlatParameters, Parameter
+from mlp.layers.parameter import FlatParameters, Parameter
 from mlp.losses import SoftmaxCrossEntropy
 
 TOLERANCE = {"float32": 1e-5, "tf32": 5e-4}

@@ -16,7 +16,7 @@ from mlp.diagnostics.gradients.styles.arrays import GRADIENT_NAMES, is_constant,
 from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.lost_parts import leaves
-from mlp.layers.machinery.parameter import Parameter
+from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 

@@ -17,7 +17,7 @@ from mlp.diagnostics.gradients.report import Findings, fault
 from mlp.diagnostics.rules.formulas import Settings, Walk, all_weights
 from mlp.diagnostics.rules.protocols import stepper
 from mlp.diagnostics.rules.settings import ALIASES
-from mlp.layers.machinery.parameter import Parameter
+from mlp.layers.parameter import Parameter
 from mlp.rng import generator
 from mlp.typing import Array, Shape
 

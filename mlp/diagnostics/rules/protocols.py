@@ -18,7 +18,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.styles.calls import required
 from mlp.errors import ConfigurationError
-from mlp.layers.machinery.parameter import Parameter
+from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
 
 UPDATES = ("update", "step", "apply", "apply_gradients", "optimize", "__call__")

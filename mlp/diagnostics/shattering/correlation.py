@@ -25,7 +25,7 @@ from mlp.diagnostics.untouched import adopted_statistics
 from mlp.errors import ConfigurationError
 from mlp.layers import Sequential
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.parameter import join
+from mlp.layers.parameter import join
 from mlp.rng import generator
 from mlp.typing import Array
 

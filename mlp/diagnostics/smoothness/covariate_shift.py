@@ -20,7 +20,7 @@ import numpy as np
 from mlp.backend import to_numpy
 from mlp.diagnostics.smoothness.nearby import cosine_of, move_to
 from mlp.engine import Engine
-from mlp.layers.machinery.parameter import FlatParameters
+from mlp.layers.parameter import FlatParameters
 from mlp.typing import Array
 
 

@@ -23,7 +23,7 @@ from mlp.backend import device_of, move, to_numpy
 from mlp.diagnostics.untouched import untouched
 from mlp.engine import Engine, make_engine
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.parameter import FlatParameters
+from mlp.layers.parameter import FlatParameters
 from mlp.learning_rules import GradientDescent
 from mlp.losses import Loss
 from mlp.typing import Array

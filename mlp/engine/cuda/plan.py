@@ -19,7 +19,7 @@ from mlp.engine.cuda.ops import MOST_NUMBERS, HeadOp
 from mlp.engine.graph import Graph, Value
 from mlp.layers import Affine, GlobalAvgPool
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.parameter import FlatParameters
+from mlp.layers.parameter import FlatParameters
 from mlp.losses import Loss, SoftmaxCrossEntropy
 from mlp.typing import Array, DType, Shape
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from mlp.engine.cuda.gpu import Gpu, Launch
 from mlp.engine.gradient_statistics import STATISTICS, GradientStatistics
-from mlp.layers.machinery.parameter import FlatParameters
+from mlp.layers.parameter import FlatParameters
 from mlp.learning_rules import AdaGrad, Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
 from mlp.learning_rules.base import LearningRule
 from mlp.typing import Array

@@ -21,7 +21,7 @@ from mlp.errors import CheckpointError, excerpt
 from mlp.experiments.fine_tuning.source import Source, read_source
 from mlp.interop import VARIANCE, torch_names, what_is_wrong, without_prefixes
 from mlp.layers import Layer
-from mlp.layers.machinery.parameter import join
+from mlp.layers.parameter import join
 from mlp.models.deep_supervision import COMPANIONS, without_companions
 from mlp.typing import Array, PathLike
 

@@ -14,7 +14,7 @@ from mlp.backend import get_array_module, move, to_numpy
 from mlp.checks import NoShallowCopy
 from mlp.layers.machinery.checks import check_state
 from mlp.layers.machinery.lost_parts import check_buffers, check_first_use, check_nothing_lost, named_once
-from mlp.layers.machinery.parameter import Parameter, join
+from mlp.layers.parameter import Parameter, join
 from mlp.rng import generator
 from mlp.typing import Array, DType
 

@@ -6,7 +6,7 @@ from numpy.random import Generator
 
 from mlp.backend import device_of, move
 from mlp.initializers import constant, pytorch_default
-from mlp.layers.machinery.parameter import Parameter
+from mlp.layers.parameter import Parameter
 from mlp.typing import Initializer
 
 

@@ -287,7 +287,7 @@ def test_an_interrupted_run_keeps_what_was_measured_before(tmp_path):
 
 def test_companions_do_not_count():
     from mlp.diagnostics.smoothness.nearby import network_part
-    from mlp.layers.machinery.parameter import FlatParameters
+    from mlp.layers.parameter import FlatParameters
 
     names = ("input.conv_0.weight", "companions.stage_0.weight", "head.affine.bias")
     flat = FlatParameters([Parameter(np.ones(n), name) for n, name in zip((2, 3, 1), names, strict=True)])

@@ -17,7 +17,7 @@ from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, dista
 from mlp.diagnostics.gradients.report import Findings, fault
 from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.parameter import Parameter
+from mlp.layers.parameter import Parameter
 from mlp.typing import Array
 
 SHAPE_WORDS = ("broadcast", "matmul", "shape", "dimension", "ax", "size", "align", "indices", "out of bounds")

@@ -18,7 +18,7 @@ from mlp.diagnostics.gradients.styles.calls import Calls, calls_of, inputs_gradi
 from mlp.diagnostics.gradients.styles.pairing import matched, others_in_order, paired_by_name
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.parameter import Parameter
+from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
