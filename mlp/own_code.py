@@ -44,10 +44,8 @@ def frames_in(error: BaseException, path: Path) -> list[traceback.FrameSummary]:
     return [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) in files]
 
 
-def own_lines(error: BaseException, path: Path, most: int = 3) -> list[str]:
-    """Return the last lines of a traceback that lie in the user's file, the innermost last."""
+def own_lines(error: BaseException, path: Path) -> list[str]:
+    """Return the last three lines of a traceback that lie in the user's file, the innermost last."""
     if isinstance(error, SyntaxError) and error.lineno:
         return [f"{path.name}, line {error.lineno}: {(error.text or '').strip()}"]
-    return [
-        f"{path.name}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames_in(error, path)[-most:]
-    ]
+    return [f"{path.name}, line {frame.lineno}, in {frame.name}: {frame.line}" for frame in frames_in(error, path)[-3:]]

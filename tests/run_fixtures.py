@@ -7,12 +7,28 @@ import pytest
 
 from mlp.commands.command_line import run_command
 from mlp.experiments import RunConfig, run
+from mlp.experiments.hooks import SaveFigures
 from mlp.reproduction.plan import folder_name, settings_of
 from mlp.reproduction.reports import ROWS
 from mlp.reproduction.scale import FULL
 
 HEADER = "epoch,train_loss,train_acc,val_loss,val_acc,learning_rate,seconds\n"
 CLASSES = ("disc", "stripes", "noise", "dark")
+DRAW = SaveFigures.draw
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_pictures():
+    """Runs in this process draw nothing: it takes most of their time. Tests about pictures ask for `pictures`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SaveFigures, "draw", lambda self, history: None)
+        yield
+
+
+@pytest.fixture
+def pictures(monkeypatch):
+    """Runs draw their pictures."""
+    monkeypatch.setattr(SaveFigures, "draw", DRAW)
 
 
 @pytest.fixture(scope="session")

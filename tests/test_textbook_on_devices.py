@@ -20,7 +20,6 @@ from mlp.diagnostics import GradientFlow, all_statistics, check_layer, compare_g
 from mlp.diagnostics.gradients.layer_cases import CASES
 from mlp.engine import GradientStatistics, TextbookEngine
 from mlp.errors import DeviceError, NonFiniteLossError
-from mlp.experiments.hooks import SaveFigures
 from mlp.experiments.inference import evaluate_run, predict_images
 from mlp.experiments.run import run
 from mlp.layers import Affine, BatchNorm, Conv2d, LeakyReLU, Sequential
@@ -276,8 +275,7 @@ def test_training_with_all_hooks_stopped_and_resumed(tmp_path, agree):
     agree(outcome)
 
 
-def test_a_whole_run_and_what_is_asked_of_it(tmp_path, agree, monkeypatch, library):
-    monkeypatch.setattr(SaveFigures, "draw", lambda *_: None)  # figures are slow, and tested elsewhere
+def test_a_whole_run_and_what_is_asked_of_it(tmp_path, agree, library):
     images = np.random.default_rng(0).integers(0, 256, (48, 8, 8, 3)).astype(np.uint8)
     labels = np.arange(48) % 4
     test = {"test_images": images[40:], "test_labels": labels[40:]}

@@ -93,11 +93,11 @@ def labelled_patches(scene: Scene, side: int = SIDE) -> PatchSet:
     return PatchSet(Patches(padded_scene(scene, side), rows, columns, side), labels, scene.class_names)
 
 
-def all_patches(scene: Scene, side: int = SIDE) -> PatchSet:
+def all_patches(scene: Scene) -> PatchSet:
     """Return the patches of all pixels, row by row; those without a class have label 0 as well."""
     rows, columns = (index.ravel() for index in np.indices(scene.classes.shape))
     labels = np.maximum(scene.classes.ravel().astype(np.int64) - 1, 0)
-    return PatchSet(Patches(padded_scene(scene, side), rows, columns, side), labels, scene.class_names)
+    return PatchSet(Patches(padded_scene(scene, SIDE), rows, columns, SIDE), labels, scene.class_names)
 
 
 def padded_scene(scene: Scene, side: int) -> Array:

@@ -20,12 +20,12 @@ GREY_MODES = ("1", "L")
 COLOUR_MODES = ("RGB", "RGBA", "P", "LA", "PA", "CMYK", "YCbCr")
 
 
-def import_pillow(needed: str, package: str = "pillow") -> tuple[ModuleType, ModuleType]:
+def import_pillow(needed: str) -> tuple[ModuleType, ModuleType]:
     """Return Pillow's modules Image and ImageOps; a ConfigurationError that begins with `needed` if it is missing."""
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
-        raise ConfigurationError(f"{needed}, which is not installed: python -m pip install {package}") from error
+        raise ConfigurationError(f"{needed}, which is not installed: python -m pip install pillow") from error
     return Image, ImageOps
 
 

@@ -101,17 +101,17 @@ def require_written(hooks: Sequence[Hook]) -> None:
 class SaveFigures(SideFiles):
     """Keeps the tables (gradient_flow.npz and others) and the figures of a run's folder up to date.
 
-    Drawing takes a second (five with statistics), so figures are renewed at most once in `every` seconds of training.
+    Drawing takes a second (five with statistics), so figures are renewed at most once a minute.
     """
 
-    def __init__(self, folder: RunFolder, title: str, every: float = 60.0) -> None:
+    def __init__(self, folder: RunFolder, title: str) -> None:
         super().__init__()
-        self.folder, self.title, self.every = folder, title, every
+        self.folder, self.title = folder, title
         self.drawn = time.monotonic()
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         self.write_tables(trainer.history)
-        if time.monotonic() - self.drawn > self.every:
+        if time.monotonic() - self.drawn > 60.0:
             self.draw(trainer.history)
 
     def after_training(self, trainer: TrainingState) -> None:

@@ -38,11 +38,9 @@ def scores_of(evaluation: Evaluation) -> dict[str, float]:
     return scores(evaluation.confusion())
 
 
-def class_map(
-    folder: RunFolder, data_dir: PathLike | None = None, checkpoint: str = "best", *, trust_code: bool = False
-) -> tuple[Scene, Array]:
+def class_map(folder: RunFolder, data_dir: PathLike | None = None, *, trust_code: bool = False) -> tuple[Scene, Array]:
     """Return the scene of a run, and the class that its model gives to each pixel, (H, W), 1 .. K."""
-    run = load_run(folder.path, checkpoint, data_dir=data_dir, trust_code=trust_code)
+    run = load_run(folder.path, data_dir=data_dir, trust_code=trust_code)
     scene = SCENES[run.config.dataset](find_data_dir(data_dir))
     batches = Batches(all_patches(scene), MAP_BATCH, dtype=run.config.dtype)
     _, logits = run_forward(run.config, run.model, batches.epoch(0))

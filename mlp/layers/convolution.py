@@ -77,9 +77,9 @@ def im2col(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] 
     return windows.reshape(N * OH * OW, KH * KW * C)  # the copy
 
 
-def images_in_a_block(rows_per_image: int, rows: int = 1024) -> int:
-    """Return how many images have about `rows` rows of columns together."""
-    return max(1, rows // rows_per_image)
+def images_in_a_block(rows_per_image: int) -> int:
+    """Return how many images have about 1024 rows of columns together."""
+    return max(1, 1024 // rows_per_image)
 
 
 def blocks_of_images(N: int, rows_per_image: int) -> Iterator[slice]:

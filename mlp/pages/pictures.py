@@ -87,15 +87,16 @@ def in_words(lines: Mapping[str, Rows], x_label: str, y_label: str) -> str:
     return f"{y_label} over {x_label}: {', '.join(ends)}"
 
 
-def sparkline(rows: Rows, title: str, ends: tuple[float, float], size: tuple[int, int] = (90, 22)) -> "Markup":
+def sparkline(rows: Rows, title: str, ends: tuple[float, float]) -> "Markup":
     """Return a line without axes, as high as a line of text.
 
     Args:
         title: what it shows; the browser tells it on hover. ends: of the y axis, the same for lines to be compared.
     """
     xs = [x for x, _ in rows] or [0.0]
-    x_axis, y_axis = Axis(min(xs), max(xs), 2, size[0] - 2), Axis(*ends, size[1] - 2, 2)
-    return svg("sparkline.svg", size, path=path_of(rows, x_axis, y_axis), title=title)
+    width, height = 90, 22
+    x_axis, y_axis = Axis(min(xs), max(xs), 2, width - 2), Axis(*ends, height - 2, 2)
+    return svg("sparkline.svg", (width, height), path=path_of(rows, x_axis, y_axis), title=title)
 
 
 def is_shown(value: float, *, log: bool = False) -> bool:

@@ -65,15 +65,13 @@ def draw_mean_and_band(axes: Axes, x: Array, values: Array, color: str, label: s
         axes.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.2, linewidth=0)
 
 
-def compare_gradient_flow(
-    runs: Mapping[str, Sequence[LayerTable]], statistic: str = "mean_abs", columns: int = 4
-) -> Figure:
+def compare_gradient_flow(runs: Mapping[str, Sequence[LayerTable]], columns: int = 4) -> Figure:
     """Gradient flow of several runs in panels beside each other, all on one logarithmic scale.
 
     Args:
         runs: {label: list of gradient-flow LayerTables}; of several under one label (other seeds), the lines show the
             mean of each epoch, and a band reaches from the lowest to the highest of the last epoch that all have.
-        statistic: as for `gradient_flow`. columns: panels in a row.
+        columns: panels in a row.
     """
     columns = min(columns, len(runs))
     rows = -(-len(runs) // columns)
@@ -81,7 +79,7 @@ def compare_gradient_flow(
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, (label, tables) in zip(panels.flat, runs.items(), strict=False):
         epochs = min(len(table) for table in tables)
-        values = np.array([table[statistic][:epochs] for table in tables])  # (runs, epochs, layers)
+        values = np.array([table["mean_abs"][:epochs] for table in tables])  # (runs, epochs, layers)
         draw_lines(axes, tables[0].names, values.mean(axis=0), "log")
         if len(tables) > 1:
             last = np.where(values[:, -1] > 0, values[:, -1], np.nan)
@@ -92,5 +90,5 @@ def compare_gradient_flow(
     for axes in panels.flat[len(runs) :]:
         axes.remove()
     for axes in panels[:, 0]:
-        axes.set_ylabel(axis_label(statistic))
+        axes.set_ylabel(axis_label("mean_abs"))
     return figure

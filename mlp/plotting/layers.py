@@ -56,12 +56,11 @@ def gradient_flow(
     return figure
 
 
-def gradient_flow_map(table: LayerTable, title: str | None = None, statistic: str = "mean_abs") -> Figure:
-    """Gradient statistics as a map: depth across, epochs down, the logarithm as colour."""
-    values = table[statistic]  # (epochs, layers)
+def gradient_flow_map(table: LayerTable, title: str | None = None) -> Figure:
+    """Mean |gradient| as a map: depth across, epochs down, the logarithm as colour."""
     figure = Figure(figsize=(max(5, 0.16 * len(table.names) + 4), 4.5), layout="constrained")
     axes = figure.subplots()
-    figure.colorbar(draw_map(axes, table.names, values, "log"), label=axis_label(statistic))
+    figure.colorbar(draw_map(axes, table.names, table["mean_abs"], "log"), label=axis_label("mean_abs"))
     axes.set(title=title or "")
     return figure
 

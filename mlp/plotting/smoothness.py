@@ -1,7 +1,6 @@
 """How well a gradient predicts what is near, while networks train; and how alike the gradients of images are."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -124,7 +123,6 @@ def laws_and_measurements(
     laws: Mapping[str, tuple[Array, Array]],
     xlabel: str,
     title: str = "",
-    axes: Axes | None = None,
 ) -> Figure:
     """Measurements as markers with two standard errors, and laws as lines.
 
@@ -132,9 +130,8 @@ def laws_and_measurements(
         measured: {label: (x, mean, standard error)}. laws: {label: (x, y)}; one with a label of `measured` gets
             its colour.
     """
-    if axes is None:
-        axes = Figure(figsize=(7.5, 5.0), layout="constrained").subplots()
-    figure: Any = axes.figure
+    figure = Figure(figsize=(7.5, 5.0), layout="constrained")
+    axes = figure.subplots()
     styles = {label: line_style(i, 1) for i, label in enumerate(measured)}
     for label, (x, mean, error) in measured.items():
         style = {**styles[label], "linestyle": "none", "markevery": 1}

@@ -72,11 +72,12 @@ def test_draws_are_uniform_and_belong_to_seed_and_epoch():
 
 
 def test_a_batch_of_100_takes_less_than_3_ms():
+    """Of this thread's own time, however busy the machine is."""
     images = np.random.default_rng(0).integers(0, 256, (100, 32, 32, 3), dtype=np.uint8)
     offsets, flips = draw_augmentation(100, 0, 0)
     seconds = []
     for _ in range(30):
-        start = time.perf_counter()
+        start = time.thread_time()
         normalize(crop_and_flip(images, offsets, flips))
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.thread_time() - start)
     assert min(seconds) < 3e-3

@@ -1,3 +1,4 @@
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,14 @@ import pytest
 from mlp.data import DATASETS, ImageSet, find_data_dir, load_dataset, split_indices, synthetic
 from mlp.data.formats.sources import MissingDataError
 from mlp.errors import ConfigurationError, DataError
+
+made_once = functools.cache(synthetic)
+
+
+@pytest.fixture(autouse=True)
+def images_made_once(monkeypatch):
+    """Making the synthetic images takes most of a second; what the tests ask for is split from the same ones."""
+    monkeypatch.setitem(DATASETS, "synthetic", lambda data_dir: made_once())
 
 
 def test_data_dir_is_the_argument_or_the_variable_or_data(monkeypatch):
@@ -20,7 +29,7 @@ def test_data_dir_is_the_argument_or_the_variable_or_data(monkeypatch):
 @pytest.mark.parametrize(("split", "num_valid"), [("coursework", 250), ("stratified", 200)])
 def test_synthetic_is_split_like_the_rest(split, num_valid):
     train, valid, test = load_dataset("synthetic", split=split)
-    images, expected_test = synthetic()
+    images, expected_test = made_once()
     train_indices, valid_indices = split_indices(images.labels, split)
     assert (len(train), len(valid), len(test)) == (5000 - num_valid, num_valid, 1000)
     np.testing.assert_array_equal(train.images, images.images[train_indices])

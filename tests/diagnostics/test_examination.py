@@ -30,7 +30,7 @@ def names(examination):
     return [finding.name for finding in examination.findings]
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 @pytest.mark.parametrize("name", PATHOLOGIES)
 def test_each_pathology_is_named_first(name, seed):
     found = names(examine_case(PATHOLOGIES[name](seed), STEPS[name]))

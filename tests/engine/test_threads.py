@@ -29,7 +29,7 @@ def engine_threads():
 def no_thread_is_left():
     yield
     gc.collect()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while engine_threads() and time.monotonic() < end:
         time.sleep(0.01)
     assert not engine_threads()
@@ -77,13 +77,13 @@ def test_ctrl_c_surfaces_at_once(team):
     def job(t):
         if t == 0:
             threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
-            time.sleep(10)
+            time.sleep(60)
         team.wait(t)
 
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         team.run(job)
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 50
     team.run(lambda t: team.wait(t))
 
 
@@ -94,7 +94,7 @@ def test_ctrl_c_while_the_others_still_work(team):
         if t == 0:
             threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
         elif t == 1:
-            go_on.wait(10)
+            go_on.wait(60)
 
     with pytest.raises(KeyboardInterrupt):
         team.run(job)

@@ -3,13 +3,11 @@
 import json
 
 from mlp.experiments import run
-from mlp.experiments.hooks import SaveFigures
 from mlp.training.attempts import read_attempts
 from mlp.training.hooks import Hook
 
 
-def test_a_run_that_ends_early_is_tested_and_says_why(small, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(SaveFigures, "draw", lambda self, history: None)
+def test_a_run_that_ends_early_is_tested_and_says_why(small, tmp_path, capsys):
     folder, settings = tmp_path / "run", {**small, "epochs": 9, "learning_rate": 1e-12, "early_stop": 2}
     history = run(folder, settings)
     sentence = "ended early, after epoch 3 of 9: the validation accuracy has not risen for 2 epochs"
@@ -26,12 +24,11 @@ def test_a_run_that_ends_early_is_tested_and_says_why(small, tmp_path, monkeypat
     assert (folder / "test.json").read_text() == test
 
 
-def test_any_hook_may_end_a_run(small, tmp_path, monkeypatch, capsys):
+def test_any_hook_may_end_a_run(small, tmp_path, capsys):
     class Stop(Hook):
         def after_epoch(self, trainer, row):
             trainer.stop()
 
-    monkeypatch.setattr(SaveFigures, "draw", lambda self, history: None)
     run(tmp_path / "run", {**small, "epochs": 9}, more_hooks=[Stop()])
     assert "ended early, after epoch 1 of 9: a hook asked for it" in capsys.readouterr().out
     assert (tmp_path / "run" / "test.json").exists()

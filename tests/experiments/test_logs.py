@@ -8,13 +8,7 @@ import pytest
 from mlp.commands import train
 from mlp.errors import ConfigurationError
 from mlp.experiments import run
-from mlp.experiments.hooks import SaveFigures
 from mlp.training.checkpoint import read_checkpoint
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(SaveFigures, "draw", lambda self, history: None)
 
 
 def flags(settings):

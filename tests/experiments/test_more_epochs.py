@@ -6,14 +6,8 @@ import pytest
 
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments import run
-from mlp.experiments.hooks import SaveFigures
 from mlp.experiments.run_folder import RunFolder
 from mlp.files.stored import read_arrays
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(SaveFigures, "draw", lambda self, history: None)
 
 
 def weights(folder):

@@ -4,15 +4,9 @@ import pytest
 
 from mlp.errors import CheckpointError, ConfigurationError, FolderInUseError
 from mlp.experiments import run
-from mlp.experiments.hooks import SaveFigures
 from mlp.experiments.run_folder import RunFolder
 from mlp.files.locks import only_writer
 from mlp.training.attempts import put_away
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(SaveFigures, "draw", lambda self, history: None)
 
 
 def contents(folder):

@@ -17,6 +17,7 @@ from mlp.experiments.settings.facts import Facts
 from mlp.files import write_arrays
 from mlp.files.stored import read_arrays
 from mlp.training.checkpoint import digest
+from mlp.training.history import plain_row
 from mlp.training.hooks import Checkpoint, CsvLog, Evaluate, Hook, PeakMemory, Progress, StopOnNonFinite
 
 
@@ -42,13 +43,6 @@ def arrays_of(folder):
 
 HOOKS = (StopOnNonFinite, Evaluate, GradientFlow, PeakMemory, Progress, Checkpoint, CsvLog, SaveFigures)
 ERRORS = (KeyboardInterrupt, OSError(28, "No space left on device"), NonFiniteLossError)
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(request, monkeypatch):
-    """Drawing takes a second; only tests that are about pictures draw them."""
-    if "picture" not in request.node.name:
-        monkeypatch.setattr(SaveFigures, "draw", lambda self, history: None)
 
 
 @pytest.fixture(scope="module")
@@ -128,11 +122,17 @@ def edit_checkpoint(path, change):
     write_arrays(path, {**arrays, "digest": np.array(digest(arrays))})
 
 
+@pytest.fixture(scope="module")
+def after_two_epochs(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("begun") / "run"
+    run(folder, {**small, "epochs": 3}, stop_after=2)
+    return folder
+
+
 @pytest.fixture
-def begun(settings, tmp_path):
-    """A run after two of three epochs, and its settings."""
-    run(tmp_path / "run", settings, stop_after=2)
-    return tmp_path / "run"
+def begun(after_two_epochs, tmp_path):
+    """A run after two of three epochs: a copy, to be spoilt."""
+    return shutil.copytree(after_two_epochs, tmp_path / "run")
 
 
 CHANGES = {
@@ -297,44 +297,41 @@ def test_a_checkpoint_with_wrong_contents_is_an_mlp_error(begun, name):
 
 
 class Adds(Hook):
-    def __init__(self, value):
-        self.value = value
+    def __init__(self, **values):
+        self.values = values
 
     def after_epoch(self, trainer, row):
-        row["own"] = self.value
+        row.update(self.values)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        np.float32(1.5),
-        np.float16(1.5),
-        np.int64(3),
-        np.uint8(3),
-        np.bool_(True),
-        True,
-        np.array(1.5),
-        np.array(3),
-        2.5,
-        np.nan,
-    ],
-)
-def test_numbers_of_any_kind_from_hooks_are_kept(settings, tmp_path, value):
-    history = run(tmp_path / "run", settings, stop_after=1, more_hooks=[Adds(value)])
+def test_numbers_of_any_kind_from_hooks_are_kept(settings, tmp_path):
+    numpys = [np.float32(1.5), np.float16(1.5), np.int64(3), np.uint8(3), np.bool_(True), np.array(1.5), np.array(3)]
+    values = {f"own_{i}": value for i, value in enumerate([*numpys, True, 2.5, np.nan])}
+    history = run(tmp_path / "run", settings, stop_after=1, more_hooks=[Adds(**values)])
     run(tmp_path / "run", {}, resume=True, stop_after=2)
     for rows in (history.rows, read_run(tmp_path / "run").history.rows):
-        np.testing.assert_equal(float(rows[0]["own"]), float(value))
+        for name, value in values.items():
+            np.testing.assert_equal(float(rows[0][name]), float(value))
 
 
 @pytest.mark.parametrize("value", ["text", None, [1.0], np.zeros(2), 1j, np.array("x"), 10**400, object()])
-def test_what_is_no_number_is_refused_with_the_hook_the_key_and_the_type(settings, tmp_path, value):
+def test_what_is_no_number_is_refused_with_the_hook_the_key_and_the_type(value):
     with pytest.raises(ConfigurationError, match=f"the hook Adds put 'own' of type {type(value).__name__}"):
-        run(tmp_path / "run", settings, more_hooks=[Adds(value)])
+        plain_row({"epoch": 1, "own": value}, "the hook Adds", 1)
+
+
+def test_a_hook_that_adds_no_number_ends_the_run(settings, tmp_path):
+    with pytest.raises(ConfigurationError, match="the hook Adds put 'own' of type str"):
+        run(tmp_path / "run", settings, more_hooks=[Adds(own="text")])
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "gradient_flow.npz", "curves.png"])
-def test_a_table_or_picture_that_is_open_elsewhere_is_written_later(settings, tmp_path, monkeypatch, capsys, name):
+def test_a_table_or_picture_that_is_open_elsewhere_is_written_later(
+    settings, tmp_path, monkeypatch, capsys, request, name
+):
     replace, fails = os.replace, []
+    if name == "curves.png":
+        request.getfixturevalue("pictures")
 
     def busy(source, target):
         if str(target).endswith(name) and len(fails) < 1:

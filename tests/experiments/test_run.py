@@ -86,10 +86,11 @@ def test_killed_in_the_middle_of_epoch_2_and_resumed_equals_never_killed(whole, 
     process.wait()
     process.stdout.close()
     assert process.returncode == -signal.SIGKILL
-    assert len(rows(folder)) == 1
+    done = len(rows(folder))
+    assert 1 <= done < 3
     resumed = train("--out", folder, "--resume")
     assert resumed.returncode == 0, resumed.stderr
-    assert "after epoch 1" in resumed.stdout
+    assert f"after epoch {done}" in resumed.stdout
     assert_same_run(folder, whole)
 
 

@@ -128,7 +128,7 @@ def test_an_interrupt_ends_all_processes(tmp_path, do):
     begin = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         do(planned(1, 10, 11), jobs=3, tell=interrupt)
-    assert time.monotonic() - begin < 30  # two of them would sleep for a minute
+    assert time.monotonic() - begin < 50  # two of them would sleep for a minute
     assert not (tmp_path / "runs" / "run_10" / "facts.json").exists()
 
 

@@ -81,12 +81,12 @@ def apart(moved: Array, other: Array) -> float:
     return distance(moved[there], other[there])
 
 
-def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPES, steps: int = STEPS) -> Course:
+def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPES) -> Course:
     """Return a course for a rule; its learning rate is halved on the way, as by a schedule."""
     rng = generator(seed, "probe", "rule")
     start = [rng.standard_normal(shape) for shape in shapes]
-    gradients = [[rng.standard_normal(w.shape) for w in start] for _ in range(steps)]
-    rates = [s["learning_rate"] * (1.0 if t < STEPS // 2 else 0.5) for t in range(steps)]
+    gradients = [[rng.standard_normal(w.shape) for w in start] for _ in range(STEPS)]
+    rates = [s["learning_rate"] * (1.0 if t < STEPS // 2 else 0.5) for t in range(STEPS)]
     spared = getattr(rule, "no_decay", None)
     decays = [not (spared and re.search(spared, name)) for name in ARRAYS[: len(shapes)]]
     return Course(start, gradients, rates, s, decays)

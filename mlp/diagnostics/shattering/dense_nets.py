@@ -15,7 +15,7 @@ where s is the mask, or the slope of the activation at this place. BN normalizes
 which then count as constants: the gradient of an image depends on that image alone (mode "adopted").
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.random import Generator
@@ -75,31 +75,24 @@ def dense_correlations(
     images: int = 64,
     nets: int = 40,
     slope: float = 0.0,
-    seed: int = 0,
-    tell: Callable[[int], object] | None = None,
 ) -> tuple[Array, Array]:
     """Return (mean, standard error) over networks of the mean cosine of two input gradients, (len(layers),) each.
 
     Args:
         layers: the depths L. width: N. images: normal inputs, nearly orthogonal. nets: drawn independently.
-        tell: called with the number of each network that is done.
     """
     found = np.empty((nets, len(layers)))
     for k in range(nets):
-        rng = generator(seed, "probe", "dense_nets", kind, k)
+        rng = generator(0, "probe", "dense_nets", kind, k)
         x, v = rng.standard_normal((images, width)), rng.standard_normal(width)
         weights = [rng.standard_normal((width, width)) * np.sqrt(2.0 / width) for _ in range(max(layers))]
         factors = layer_factors(kind, weights, x, rng, slope)
         for i, depth in enumerate(layers):
             found[k, i] = mean_cosine(input_gradients(kind, weights[:depth], factors[:depth], v))[0]
-        if tell is not None:
-            tell(k)
     return found.mean(axis=0), found.std(axis=0, ddof=1) / np.sqrt(nets)
 
 
-def great_circle(
-    layers: int, points: int = 37, *, width: int = 512, nets: int = 20, slope: float = 0.0, seed: int = 0
-) -> tuple[Array, Array]:
+def great_circle(layers: int, points: int = 37, *, width: int = 512, nets: int = 20) -> tuple[Array, Array]:
     """Return (angles, correlations): how alike the gradients are at x(0) and at x(t) = cos t u + sin t v.
 
     u and v are orthogonal and of equal length, so x(t) runs along a great circle; angles go from 0 to pi, (points,).
@@ -107,11 +100,11 @@ def great_circle(
     """
     angles, found = np.linspace(0.0, np.pi, points), np.zeros(points)
     for k in range(nets):
-        rng = generator(seed, "probe", "great_circle", k)
+        rng = generator(0, "probe", "great_circle", k)
         plane = np.linalg.qr(rng.standard_normal((width, 2)))[0].T * np.sqrt(width)  # u and v, (2, N)
         x = np.stack([np.cos(angles), np.sin(angles)], axis=1) @ plane  # (points, N)
         weights = [rng.standard_normal((width, width)) * np.sqrt(2.0 / width) for _ in range(layers)]
-        factors = layer_factors("relu", weights, x, rng, slope)
+        factors = layer_factors("relu", weights, x, rng)
         gradients = input_gradients("relu", weights, factors, rng.standard_normal(width))
         lengths = np.linalg.norm(gradients, axis=1)
         found += gradients @ gradients[0] / (lengths * lengths[0])

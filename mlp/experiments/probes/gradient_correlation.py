@@ -35,6 +35,7 @@ NETS: dict[str, dict[str, Any]] = {  # the networks of the profiles: what they a
 }
 INITIALIZERS = {"default": "pytorch", "he": "he"}  # what the flag says: what it is as a setting
 DENSE_LAYERS = 12
+CIRCLE_NETS = 20
 LAWS = {
     "relu": ("ReLU", rectifier_law(0.0, DENSE_LAYERS)),
     "norm_relu": ("BN, ReLU", feedforward_law(DENSE_LAYERS)),
@@ -80,13 +81,10 @@ def draw_depths(profiles: Mapping[tuple[str, int], Profile], title: str) -> "Fig
     return figure
 
 
-def measure_dense(nets: int = 40, width: int = 512, seed: int = 0) -> dict[str, tuple[Array, Array, Array]]:
+def measure_dense(nets: int) -> dict[str, tuple[Array, Array, Array]]:
     """Return {kind: (depths, mean, standard error)} of the dense networks of the theory, 1 .. 12 layers."""
     layers = np.arange(1, DENSE_LAYERS + 1)
-    return {
-        kind: (layers, *dense_correlations(kind, layers.tolist(), width=width, nets=nets, seed=seed))
-        for kind in DENSE_NETS
-    }
+    return {kind: (layers, *dense_correlations(kind, layers.tolist(), nets=nets)) for kind in DENSE_NETS}
 
 
 def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "") -> "Figure":
@@ -100,17 +98,15 @@ def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "
     return plotting.laws_and_measurements(shown, laws, "layers", "\n".join(filter(None, (what, caption))))
 
 
-def draw_circle(layers: tuple[int, ...] = (1, 4, 12), nets: int = 20, what: str = "") -> "Figure":
+def draw_circle() -> "Figure":
     """Draw the correlation of gradients at two points of a great circle against the angle, with the exact curves."""
     from mlp import plotting  # loads Matplotlib
 
     measured, laws = {}, {}
-    for depth in layers:
-        angles, found = great_circle(depth, nets=nets)
+    for depth in (1, 4, 12):
+        angles, found = great_circle(depth, nets=CIRCLE_NETS)
         label = f"{depth} layer{'s' if depth > 1 else ''}"
         measured[label] = (np.degrees(angles), found, np.zeros(len(angles)))
         laws[label] = (np.degrees(angles), rectifier_law(np.cos(angles), depth)[-1])
-    caption = f"ReLU networks of 512 units, means over {nets}; lines: the exact law"
-    return plotting.laws_and_measurements(
-        measured, laws, "angle between the two inputs (degrees)", "\n".join(filter(None, (what, caption)))
-    )
+    caption = f"ReLU networks of 512 units, means over {CIRCLE_NETS}; lines: the exact law"
+    return plotting.laws_and_measurements(measured, laws, "angle between the two inputs (degrees)", caption)

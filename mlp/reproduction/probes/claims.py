@@ -21,10 +21,10 @@ from mlp.reproduction.scale import Scale
 Measure = Callable[[Result, RunIndex], list[float]]  # a number for each seed
 
 
-def over_steps(name: str, skip: int = 1) -> Measure:
-    """Return a measure of smoothness: its median over the steps from number `skip` of the measured ones on."""
+def over_steps(name: str) -> Measure:
+    """Return a measure of smoothness: its median over the measured steps, the first one left out."""
     return lambda result, index: [
-        float(np.nanmedian(series(record, name)[skip:])) for record in smoothness_of_result(result, index)
+        float(np.nanmedian(series(record, name)[1:])) for record in smoothness_of_result(result, index)
     ]
 
 
@@ -127,11 +127,11 @@ CLAIMS = tuple(
 CLAIM_COLUMNS = ["claim", "measured", "first", "ours", "second", "ours", "verdict"]
 
 
-def claims_table(index: RunIndex, scale: Scale, seeds: Sequence[int] | None = None) -> list[list[str]]:
+def claims_table(index: RunIndex, scale: Scale) -> list[list[str]]:
     """Return a table with a line for each claim whose two networks were measured; the first row is its header."""
     results: dict[str, Mapping[str, Result]] = {}
     for row in dict.fromkeys(claim.row for claim in CLAIMS):
-        results[row] = {result.run.label: result for result in collect([ROWS[row]], index, scale, seeds)}
+        results[row] = {result.run.label: result for result in collect([ROWS[row]], index, scale)}
     rows, last = [list(CLAIM_COLUMNS)], ""
     for claim in CLAIMS:
         numbers = [claim.measure(results[claim.row][label], index) for label in (claim.first, claim.second)]

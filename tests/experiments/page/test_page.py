@@ -12,7 +12,6 @@ from mlp.commands import report as command
 from mlp.commands import train
 from mlp.experiments import run
 from mlp.experiments.config import RunConfig
-from mlp.experiments.hooks import SaveFigures
 from mlp.experiments.page.content import TABLES, RunReport
 from mlp.experiments.page.hardest import HardImage, hardest_of
 from mlp.experiments.page.write import RunPage, report_run, write_page
@@ -23,11 +22,6 @@ from mlp.training.history import History
 
 EVIL = "</script><script>alert('&')</script>"
 KEPT = Path(__file__).parents[3] / "docs" / "results"
-
-
-@pytest.fixture(autouse=True)
-def no_pictures(monkeypatch):
-    monkeypatch.setattr(SaveFigures, "draw", lambda self, history: None)
 
 
 def history_of(epochs, names, tables=("gradient_flow",)):
