@@ -1,4 +1,4 @@
-"""What can go wrong, by kind, and how it is said in one sentence.
+"""What can go wrong, one class for each kind, and how to say it in one sentence.
 
 Every error that a user can cause derives from `MlpError`, says what was given, what was expected and
 what to do instead. Commands turn every error into one line and an exit status; notebooks show it as it is.

@@ -1,4 +1,4 @@
-"""Python files of the user's own: run as modules, and which of their lines an error came through."""
+"""Users' own Python files: how they are run as modules, and which of their lines an error came through."""
 
 import importlib.util
 import sys

@@ -21,7 +21,7 @@ def load_tqdm() -> Any:
 
 
 def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
-    """Return a bar to loop over, or with `total` one to `update`; silent where nobody would see it move.
+    """Return a bar to loop over, or with `total` one to `update`; it is silent where nobody would see it move.
 
     Args:
         iterable: what to loop over. options: those of tqdm: desc, total, unit, leave, ...

@@ -1,7 +1,7 @@
 """Randomness as a pure function of (seed, stream, keys).
 
-There is no random state to carry along or to save. Whoever needs random numbers names what they are for, and
-the same name gives the same numbers, in any process, at any time, in any order:
+There is no random state to carry along or to save. Code that needs random numbers says what they are for, and the same
+name always gives the same numbers, in any process, at any time, in any order:
 
     generator(seed, "shuffle", epoch).permutation(n)
 

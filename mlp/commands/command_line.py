@@ -3,9 +3,9 @@
 A command is a module of this package with a function `main() -> int`. It may also have
 
     after_interrupt() -> str       what to do after Ctrl-C, for the line that is printed then
-    OUTLIVES_READER = True         it works on when nobody reads its output any more, because its files are what counts
+    OUTLIVES_READER = True         it keeps working when nobody reads its output any more: its files are what counts
 
-`run_command` runs it and turns whatever happens into one line on standard error and an exit status:
+`run_command` runs it. Whatever happens becomes one line on standard error and an exit status:
 
     0      done, or the reader of the output has left
     2      an error: wrong flags, missing or damaged files, no memory, a full disk (some MlpErrors have another status)
@@ -162,7 +162,7 @@ class EndedBySignal(KeyboardInterrupt):
 
 
 def interrupt_status(error: KeyboardInterrupt) -> int:
-    """Return the exit status that shells give to a process that a signal ended."""
+    """Return the exit status that shells report for a process ended by a signal."""
     return getattr(error, "exit_status", 128 + signal.SIGINT)
 
 
@@ -190,13 +190,13 @@ def ending_signals() -> list[int]:
 
 
 def ignore_signals() -> None:
-    """Let no signal that asks the process to end come in between any more."""
+    """From now on ignore the signals that ask the process to end."""
     for number in ending_signals():
         set_signal(number, signal.SIG_IGN)
 
 
 def set_signal(number: int, handler: Any) -> None:
-    """Set the handler of a signal; another thread than the main one may not, and leaves it."""
+    """Set the handler of a signal. Only the main thread may; in any other one nothing happens."""
     with suppress(ValueError):
         signal.signal(number, handler)
 

@@ -4,7 +4,7 @@
 
 Runs that differ only in the seed are shown as mean and standard deviation. You can also compare unfinished runs and
 kept results. A folder that cannot be read is left out: the table says so, and the exit status is 2. Folders that hold
-comparisons, as runs/comparison does, are left out without a word: `runs/*` names them, too.
+comparisons, such as runs/comparison, are left out silently, so you can write `runs/*`.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Download a data set into the data folder and compare its checksum.
+"""Download a data set into the data folder and check that it arrived undamaged.
 
     python scripts/download_data.py cifar100
     python scripts/download_data.py cifar100 --mirror https://example.org/data     (tried first; any number of them)

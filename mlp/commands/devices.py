@@ -1,4 +1,4 @@
-"""List what this machine can compute on: the CPU and its GPUs, or why no GPU can be used and how to mend that.
+"""List what this machine can compute on: the CPU and its GPUs, or why no GPU can be used and how to fix that.
 
 python scripts/devices.py                    # look
 python scripts/devices.py --require-gpu      # exit status 1 unless cuda:0 can be used, for scripts

@@ -1,9 +1,9 @@
-"""Evaluate the model of a run: loss, accuracy, the hardest and the easiest classes, and what each is taken for.
+"""Evaluate the model of a run: loss, accuracy, the hardest and the easiest classes, and what they are mistaken for.
 
     python scripts/evaluate.py runs/vgg38
     python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
 
-The picture is a confusion matrix: a row for each class, a column for what the model says about its images.
+The picture is a confusion matrix: a row for each true class, a column for each answer of the model.
 """
 
 from pathlib import Path

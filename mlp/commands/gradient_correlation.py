@@ -7,7 +7,7 @@
 
 Writes profile.png (cosine and size of the gradients from image to head), depth.png (cosine at the image against the
 depth) and correlation.npz into --out; with --dense also laws.png and circle.png. A cosine of 1 means the same gradient
-for all images, 0 means that they have nothing in common.
+for all images, a cosine of 0 that the gradients have nothing in common.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Images for the notebooks: real ones where they are, made-up ones elsewhere, and it is said which."""
+"""Images for the notebooks: real ones if they are there, else made-up ones; a line says which."""
 
 from pathlib import Path
 

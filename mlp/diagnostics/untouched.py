@@ -1,4 +1,4 @@
-"""What every probe promises: the network is afterwards what it was before.
+"""What every probe promises: afterwards the network is what it was before.
 
 A probe moves weights, runs training-mode passes and writes gradients. `untouched` saves all of it first and copies it
 back at the end, also after an error or Ctrl-C: weights, gradients, and buffers, to which running statistics and

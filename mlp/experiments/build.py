@@ -54,10 +54,10 @@ def load_images(
 def with_usual_batch(
     config: RunConfig, asked: Mapping[str, Any], num_images: int, say: Callable[[str], object] = print
 ) -> RunConfig:
-    """Return the configuration with smaller batches where your own images are few: ten steps an epoch, if that can be.
+    """Return the configuration, with smaller batches if you have few images: ten steps an epoch, if possible.
 
     Args:
-        asked: the settings that somebody asked for; a batch size among them stays. num_images: for training.
+        asked: the settings that were asked for; a batch size among them stays. num_images: for training.
         say: gets a line about smaller batches.
     """
     if ":" not in config.dataset or "batch_size" in asked or num_images > FEW_STEPS * config.batch_size:
@@ -68,7 +68,7 @@ def with_usual_batch(
 
 
 def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int, *, usual_batch: bool = False) -> None:
-    """Print what is good to know before training: the classes of your own images, and epochs that are very short.
+    """Print what you should know before training: the classes of your own images, and whether epochs are very short.
 
     Args:
         images: for training, validation and test. steps: in an epoch.

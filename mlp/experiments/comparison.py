@@ -156,7 +156,7 @@ cached_count = cache(build_and_count)  # the rows of a report share a few archit
 
 
 def group_runs(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
-    """Return {label: list of RunRecords}, those together that differ only in their seeds, in the order given."""
+    """Return {label: list of RunRecords}, in the order given; runs that differ only in their seeds share a label."""
     groups: dict[tuple[Any, ...], list[RunRecord]] = {}
     repeats: Counter[tuple[Any, ...]] = Counter()  # the second run of a seed belongs to another group than the first
     for record in records:

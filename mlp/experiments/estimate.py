@@ -1,12 +1,12 @@
 """What a run will cost, before its first step: time and memory.
 
 Time is measured: three steps with real batches, the first of which is not counted. They change nothing, because they
-are done to a copy of model and learning rule. Epochs so short that the measurement would be a good part of them go
-unmeasured.
+are done with a copy of model and learning rule. If an epoch is so short that the measurement would be a good part of
+it, nothing is measured.
 
 Memory is counted: what the process will hold when it holds the most.
 
-    already there    Python, its libraries and the data set; the system tells
+    already there    Python, its libraries and the data set; the system says how much
     activations      what a training step needs: the arrays of the engine's plans, or what the textbook's layers keep
     weights          with their gradients and the moments of the rule, and a copy for the checkpoint
     batches          numbers of images: those that are prefetched, and the one that is being made

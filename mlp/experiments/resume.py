@@ -4,7 +4,7 @@ All of this is checked before the first step, not after the last one.
 
 A finished run may continue with more epochs. If the learning rate does not depend on their number, the result is that
 of a run that was started with them. If it does (a cosine over all epochs), the finished epochs used another schedule
-than the new one; nobody could repeat such a run in one go, so you must ask for it.
+than the new one. Nobody could repeat such a run in one go, so you have to ask for it (--stretch-schedule).
 """
 
 import dataclasses

@@ -141,7 +141,7 @@ def first_weights(
 ) -> tuple[Source | None, dict[str, Any]]:
     """Return the weights of another run that this one begins with, or None, and the settings that go with them.
 
-    A run that has finished an epoch has weights of its own: it needs the others no more.
+    A run that has finished an epoch has weights of its own, and no longer needs the others.
     """
     if folder.latest.exists() and not overwrite:
         return None, given
@@ -155,7 +155,7 @@ def first_weights(
 def settled(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a new run, with those that are not given and follow from its data set or from files.
 
-    A sweep knows its runs by their settings, and so has to know them before they are made.
+    A sweep identifies runs by their settings, so it needs all of them before a run is made.
     """
     whole = dict(given)
     if given.get("init_from") is not None:
@@ -230,7 +230,7 @@ def test_results(folder: RunFolder, trainer: Trainer, test_batches: Batches) -> 
 
 
 def mention_bad_loss(history: History, num_classes: int) -> None:
-    """Say so if the last loss is far above the one of a network that knows nothing, ln K."""
+    """Print a note if the last loss is far above ln K, that of a network that knows nothing."""
     loss, chance = history.rows[-1]["train_loss"], chance_loss(num_classes)
     if loss > FAR_ABOVE * chance:
         print(
@@ -241,7 +241,7 @@ def mention_bad_loss(history: History, num_classes: int) -> None:
 
 
 def require_room(model: Layer, image_shape: Sequence[int]) -> None:
-    """Send one image of zeros forward: where images are too small for a model, this says so before a run begins."""
+    """Send one image of zeros forward, so that an error about images that are too small comes before a run begins."""
     weights = model.parameters()[0].data
     with frozen_buffers(model):
         model.forward(get_array_module(weights).zeros((1, *image_shape), weights.dtype))

@@ -1,7 +1,7 @@
 """One run, one folder.
 
 config.json              every setting, and what the network and the data are; nothing about the machine
-attempts.tsv             who ran it, when, where, with what, and how that ended, see `mlp.training.attempts`
+attempts.tsv             when and where it ran, with what, and how that ended, see `mlp.training.attempts`
 metrics.csv              a row an epoch
 gradient_flow.npz        gradient statistics per epoch and layer
 checkpoint-latest.npz    to resume from           checkpoint-best.npz    highest validation accuracy
@@ -53,7 +53,7 @@ class RunFolder:
 
     @property
     def has_epochs(self) -> bool:
-        """Whether a run got as far as the end of an epoch here, so that there is something to lose.
+        """Whether a run finished an epoch here, so that there is something to lose.
 
         Older versions could leave a row of metrics.csv, or a best checkpoint, of an epoch that did not end.
         """

@@ -56,14 +56,14 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
 
 
 def create(path: str, flags: int) -> int:
-    """Open a new file, for `open`; what has the name already, a link that leads elsewhere for example, goes first."""
+    """Open a new file, for `open`. Whatever has the name already (it may be a link to elsewhere) is removed first."""
     with suppress(FileNotFoundError):
         os.unlink(path)
     return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
 
 
 def replace(part: Path, path: Path) -> None:
-    """Rename; a file that another program has open, which Windows does not allow, may be closed in a moment."""
+    """Rename. Windows refuses while another program has the file open, so try a few times."""
     for pause in PAUSES:
         try:
             return os.replace(part, path)

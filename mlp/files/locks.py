@@ -1,9 +1,9 @@
-"""One writer a folder: a lock that ends with its process, and that every write of `mlp.files` looks at again.
+"""One writer a folder: a lock that ends with its process, and that is checked again before every write.
 
 The lock is taken on a file that is open for writing: network drives (NFS) refuse an exclusive lock on any other. A
-process that dies lets go of it, however it dies; one whose machine has lost the network loses it after a while, without
-being told. So a lock is not only taken: before every file that is written below the folder it is looked at again, and
-a process that has lost it, or whose folder was moved away, writes nothing more.
+process that dies releases it, however it dies. A process whose machine loses the network loses the lock after a while,
+without being told. So `mlp.files` checks the lock before it writes a file in the folder: a process that has lost it, or
+whose folder was moved away, writes nothing more.
 """
 
 import os
@@ -95,7 +95,7 @@ _held: dict[str, Lock] = {}  # by folder
 def only_writer(path: PathLike, holder: Callable[[], str] = str) -> Iterator[Lock]:
     """Keep other processes from writing to a file's folder until the context ends, or this process, however it ends.
 
-    Two that write a file at once do it under one neighbouring name, and half of each may get renamed.
+    Two processes that write one file at once use the same temporary name, and the result may be half of each.
     Where a system or a network drive has no locks, a line on standard error says so.
 
     Args:

@@ -1,8 +1,8 @@
-"""Reading the files of a run's folder: each with a limit that is looked at before memory is taken.
+"""Reading the files of a run's folder: the size of each is checked before memory is allocated.
 
 Such a file may have been cut off, edited, or made by somebody who means harm. What is read here is either right or
-raises `DamagedError`; what cannot be read at all, for want of a permission or of memory, raises another error, because
-the file may be perfectly good then.
+raises `DamagedError`. What cannot be read at all, because a permission or memory is missing, raises another error: the
+file itself may be perfectly good.
 
     JSON, CSV     at most `LONGEST_TEXT` bytes of UTF-8, with or without a byte order mark (Windows' editors write one)
     .npz          as `mlp.files.write_arrays` writes it: plain arrays, not compressed, so none is larger than its file

@@ -1,6 +1,6 @@
 """CUDA devices: which there are, or in one sentence why one cannot be used, and what to type.
 
-`import cupy` succeeds on a machine without a GPU, and fails in a dozen ways on one where something is amiss. The states
+`import cupy` succeeds on a machine without a GPU, and fails in a dozen ways where something is wrong. The states
 are tried in the order in which an installation goes wrong, each with the cheapest thing that can tell it:
 
     metadata        no package; two packages that overwrite each other

@@ -60,7 +60,7 @@ def peak_by_getrusage() -> int | None:
 
 
 def available_memory() -> int | None:
-    """Return the bytes of memory that are free for new arrays; None where the system does not tell."""
+    """Return the bytes of memory that are free for new arrays; None if the system does not say."""
     known = [free for free in (free_in_system(), free_in_container()) if free is not None]
     return min(known, default=None)
 

@@ -5,9 +5,9 @@
     alpha(e) = alpha_0 (1 - e/E)                            e = 0 .. E - 1, the epoch; E, how many there are  (2)
 
 The first layers of a deep network get their gradient through all the layers above. A companion after an early layer
-is a classifier of its own, so they get one directly, however much of the other one is lost on the way. What a good
-representation is for the companion need not be the best for the output: so alpha falls to 0, and a companion whose loss
-is below gamma is silent, its gradient 0.
+is a classifier of its own, so they get one directly, however much of the other gradient is lost on the way. What is a
+good representation for the companion need not be the best one for the output. So alpha falls to 0, and a companion
+whose loss is below gamma is silent: its gradient is 0.
 
 A companion is global average pooling and an affine layer. It is not part of the network: its parameters stand under
 "companions", so those of the network keep names and first values, and `without_companions` leaves it behind.

@@ -8,7 +8,7 @@ from mlp.training.state import TrainingState
 
 
 class LiveCurves(Hook):
-    """Shows loss and accuracy after every epoch, in the place of the picture before.
+    """Shows loss and accuracy after every epoch, in place of the previous picture.
 
     trainer = Trainer(model, loss, rule, hooks=[LiveCurves()])
 

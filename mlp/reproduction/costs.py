@@ -1,7 +1,7 @@
 """What many runs will cost: the measured time of a few steps of each network, times the number of steps.
 
-On a CPU this is processor time with one thread: core-seconds, which hold on a busy machine too, and which n cores
-share. On a GPU it is the time on the clock. Nothing is trained: the images are noise.
+On a CPU this is processor time with one thread, in core-seconds: it is right on a busy machine too, and n cores share
+it. On a GPU it is the time on the clock. Nothing is trained: the images are noise.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,8 +1,8 @@
 """The findings of the reports next to our runs, one comparison after another.
 
 An accuracy p over n images is uncertain by its standard error, sqrt(p (1 - p) / n); that of a difference is the root of
-the sum of both squares. A difference is shown beyond two standard errors. This is the least uncertainty: how much the
-same network scatters from seed to seed comes on top, and only several seeds tell.
+the sum of both squares. A difference counts as shown if it is larger than two standard errors. The true uncertainty is
+larger: how much the same network scatters from seed to seed comes on top, and only several seeds show that.
 
     shown          the difference is there
     not shown      it is smaller than two standard errors, or a network that should be at chance is above it

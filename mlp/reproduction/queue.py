@@ -3,9 +3,9 @@
 With --jobs 2 on four cores each run gets two cores, and as many threads; where the system cannot pin processes, only as
 many threads. With --devices cuda:0 cuda:1 each job has a GPU of its own, one run at a time.
 
-A run that fails does not stop the others. Ctrl-C stops all: at most the epoch in progress of each is
-lost. USR2 lets each run finish its epoch. A run that another process is working on, one that outlived an earlier call
-that was killed, say, is waited for.
+A run that fails does not stop the others. Ctrl-C stops all of them, and each loses at most the epoch in progress. USR2
+lets each run finish its epoch. If another process is still working on a run (it may have outlived an earlier call that
+was killed), the queue waits for it.
 """
 
 import os

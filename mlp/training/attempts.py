@@ -1,4 +1,4 @@
-"""attempts.tsv: who worked on a run, when, where, with what, and how it ended. A file of lines that only grows.
+"""attempts.tsv: which process worked on a run, when, where, with what, and how that ended. Lines are only added.
 
     time                  event  status  host  process  job   epochs  note                 processor ...
     2026-03-01T10:00:00Z  start          n1    4711     17_4  0                            AMD EPYC 9654 ...
@@ -77,7 +77,7 @@ class Event:
 
 
 def read_attempts(folder: Path) -> list[Event]:
-    """Return the lines of a folder's attempts.tsv that are some, oldest first; [] without the file."""
+    """Return the complete lines of a folder's attempts.tsv, oldest first; [] without the file."""
     try:
         lines = read_end(folder / ATTEMPTS, LONGEST).splitlines()
     except (FileNotFoundError, CheckpointError):
@@ -145,7 +145,7 @@ class Attempt:
         self.trainer: Any = None
 
     def start(self, trainer: TrainingState) -> None:
-        """Write the line of the start; on a resume, say what earlier attempts had that this one has not."""
+        """Write the line of the start; on a resume, say what is different from earlier attempts."""
         self.trainer = trainer
         facts = {**machine_facts(trainer), "versions": versions_text()}
         if trainer.epoch:
@@ -197,7 +197,7 @@ def versions_text() -> str:
 
 
 def differences(earlier: list[Event], facts: Mapping[str, str]) -> list[str]:
-    """Return sentences about what the newest earlier attempt had, and this one has not, and what follows."""
+    """Return sentences about what is different from the newest earlier attempt, and what that means."""
     last = last_start(earlier)
     if last is None:
         return []

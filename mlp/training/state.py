@@ -81,6 +81,6 @@ class TrainingState(NoShallowCopy):
     def stop(self) -> None:
         """End training after the current epoch, without an error: the epoch is finished, and all hooks see its end.
 
-        Called before the first epoch, no epoch is trained. The next call of fit trains again.
+        If it is called before the first epoch, no epoch is trained. The next call of fit trains again.
         """
         self.stopping = True

@@ -22,7 +22,7 @@ NO_READER = (errno.EPIPE, errno.EIO, errno.ECONNRESET)  # EIO: the terminal is g
 
 
 class ReaderGone(BaseException):
-    """Nobody reads what the command prints any more. No `Exception`: nothing on the way up should hold it back."""
+    """Nobody reads what the command prints any more. Not an `Exception`, so that no `except Exception` stops it."""
 
 
 class PatientFile(io.FileIO):
@@ -89,7 +89,7 @@ def patient_streams() -> Iterator[list[PatientFile]]:
 def occupy_descriptors() -> None:
     """Open the null device for each of the descriptors 0, 1 and 2 that is closed.
 
-    Otherwise the next file, a checkpoint say, would get the number, and what a library prints would land in it.
+    Otherwise the next file, such as a checkpoint, would get that number, and what a library prints would end up in it.
     """
     for number in (0, 1, 2):
         try:

@@ -1,9 +1,9 @@
-"""What a server answers, read by a thread, so that nobody waits for a server for ever.
+"""What a server answers, read by a thread, so that nobody waits forever.
 
 The time-out of a connection counts from byte to byte. A server that sends the lines of its header, or the lengths of
-its chunks, one letter at a time never runs into it. So a thread does the reading, and here is only waited for what it
-has read: whoever gets nothing whole for `PATIENCE` seconds leaves, and the thread ends with its connection or with the
-process.
+its chunks, one letter at a time never runs into it. So a thread does the reading, and the caller waits only for what
+the thread has read. If nothing complete comes for `PATIENCE` seconds, the caller gives up; the thread ends with its
+connection or with the process.
 """
 
 import queue

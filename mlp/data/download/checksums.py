@@ -1,4 +1,4 @@
-"""What a file is: its checksum decides; md5 finds damage, and does not protect against files made to deceive."""
+"""Whether a file is the wanted one: its checksum decides. md5 finds damage, not files that were made to deceive."""
 
 import hashlib
 from pathlib import Path
@@ -60,5 +60,5 @@ def md5_of(path: Path) -> str:
 
 
 def new_md5() -> Any:
-    """Return an empty md5 sum. Some systems forbid md5 where it is to protect; here it finds damage."""
+    """Return an empty md5 sum. Some systems forbid md5 for security; here it only finds damage."""
     return hashlib.md5(usedforsecurity=False)

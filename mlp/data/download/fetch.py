@@ -1,4 +1,4 @@
-"""Downloading a data set, from servers that are slow, break off, lie, or answer with a web page.
+"""Downloading a data set from servers that may be slow, break off, lie, or answer with a web page.
 
     1. Every file goes to `name.part` first. It gets its name by a rename, after its checksum has been compared, so a
        file that has its name is complete.
@@ -8,8 +8,8 @@
 
 The checksum (md5, as published) decides alone what is good: lengths and kinds of content that servers tell are used for
 messages. No more bytes than the file has are read, and each address has a time that follows from them (`time_allowed`).
-md5 finds damage; against somebody who makes a false file on purpose it is no protection, and reading the files does not
-trust them either (`mlp.data.formats.safe_pickle`).
+md5 finds damage. It is no protection against somebody who forges a file, and what reads the files does not trust them
+either (`mlp.data.formats.safe_pickle`).
 """
 
 import os

@@ -37,7 +37,7 @@ class MissingDataError(DataError):
 
 
 def unreadable(source: object, error: Exception, what: str = "is truncated or damaged", advice: str = "") -> DataError:
-    """Return the error for a file that could not be read. Only one that was read and found wrong is called damaged.
+    """Return the error for a file that could not be read; only a file whose content is wrong is called damaged.
 
     Args:
         source: the file's name. what, advice: what is said of a damaged one, and what to do.

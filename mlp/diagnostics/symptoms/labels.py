@@ -18,8 +18,8 @@ DRAWS, DEVIATIONS = 20, 6.0  # label permutations to compare with; how far from 
 def unrelated_labels(seen: Observations) -> Finding | None:
     """Images with the same label have no more in common than images drawn at random.
 
-    A network that learns anyway shows that there is more to the images than their mean; unless the validation set shows
-    a relation that the training set lacks: then it learns by heart.
+    A network that learns anyway shows that there is more to the images than their mean, unless the validation set shows
+    a relation that the training set lacks: then the network learns by heart.
     """
     train = class_relation(seen.train_batches)
     valid = None if seen.valid_batches is None else class_relation(seen.valid_batches)

@@ -1,4 +1,4 @@
-"""Which weights of a source fit a network: by name and shape, layer by layer.
+"""Which weights of a source fit a network: decided by name and shape, layer by layer.
 
 A layer is taken as a whole, with its running statistics, or begins anew: the bias alone of a convolution whose kernels
 do not fit is of no use. Reasons why one begins anew:

@@ -1,4 +1,4 @@
-"""The images that a model finds hardest: those whose class surprises it most."""
+"""The images that a model finds hardest: those whose true class it gives the lowest probability."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -80,7 +80,7 @@ def start_workers(
 
 
 def serve(target: Server, connection: Connection, arguments: tuple[Any, ...], threads: int) -> None:
-    """Run `target` in a worker, deaf to Ctrl-C: the process that started it ends it."""
+    """Run `target` in a worker that ignores Ctrl-C: the process that started it ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, BrokenPipeError):  # the other end is gone
         target(connection, arguments, threads)

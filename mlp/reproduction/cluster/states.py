@@ -1,11 +1,11 @@
-"""What became of each run of a folder: its own files, beside one call of squeue if Slurm ever had one.
+"""What became of each run of a folder: read from its files, and from one call of squeue if Slurm ever had one.
 
 finished    test.json is there
 running     at work, in epoch k of n
 waiting     queued, with the reason; "forever" if it will never start as it is
 held        queued until somebody releases it: the command is printed
 stopped     ended as it was asked to, after a whole epoch, and not queued: the command that started it continues it
-lost        started, with no record of its end: cancelled, killed, or its node died; the same command continues it
+lost        started, and nothing says how it ended: cancelled, killed, or its node died; the same command continues it
 failed      ended with an error: the last line of its log
 new         none of these
 """
@@ -152,7 +152,7 @@ def state_of_task(folder: Path, task: Task, last: Event | None, progress: str) -
 
 
 def state_of_start(start: Event, *, unknown: bool) -> tuple[str, str]:
-    """Return (word, sentence) of a run whose last word is that it began, and which no task of the queue has."""
+    """Return (word, sentence) of a run whose last event is its start, and which no task of the queue has."""
     if start.job:
         return (
             ("running", f"or lost: job {start.job}") if unknown else ("lost", f"job {start.job} is gone, {start.who}")

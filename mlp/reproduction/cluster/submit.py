@@ -91,7 +91,7 @@ def submit(
 
 @contextmanager
 def only_submitter(root: Path, *, dry_run: bool) -> Iterator[None]:
-    """Keep two submissions apart: both would see the same runs as not queued."""
+    """Let only one command submit at a time: two would both see the same runs as not queued."""
     if dry_run:
         yield
         return

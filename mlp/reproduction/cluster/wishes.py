@@ -1,4 +1,4 @@
-"""What a task asks of the cluster: time, cores, memory, and the margin before the time limit."""
+"""What a task asks the cluster for: time, cores, memory, and the margin before the time limit."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ BESIDE_THE_EPOCH = 60  # seconds: Slurm may be late, and an epoch is followed by
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a task asks of the cluster.
+    """What a task asks the cluster for.
 
     Attributes:
         time: the limit, as Slurm writes it; "" for that of the partition. cores, memory, gpus: of each task.

@@ -1,1 +1,1 @@
-"""Sweeps: any settings of a run with several values each, and the table of what came of them."""
+"""Sweeps: runs with several values for some settings, and the table of their results."""

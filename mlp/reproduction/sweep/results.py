@@ -1,4 +1,4 @@
-"""What came of a sweep: a table over the seeds, curves on shared axes, the best on validation, and what that means."""
+"""The results of a sweep: a table over the seeds, curves on shared axes, the best setting, and what that means."""
 
 import math
 from collections.abc import Sequence

@@ -37,5 +37,5 @@ class Hook:
     def after_test(self, trainer: TrainingState, results: Mapping[str, Any]) -> None:
         """When the test images of a whole run (`mlp.experiments.run`) have been evaluated, with the best weights.
 
-        `results` is what test.json holds. `fit` itself knows no test images and calls this never.
+        `results` is what test.json holds. `fit` itself has no test images, so it never calls this.
         """

@@ -13,7 +13,7 @@ from mlp.training.state import TrainingState
 class CompanionLog(Hook):
     """Adds objective and alpha to every row, and a table "companions": loss and accuracy of each, means over batches.
 
-    Losses and accuracies are those of the training batches, as the steps saw them. It comes first among the hooks:
+    Losses and accuracies are those of the training batches, as the steps saw them. Give it first in the list of hooks:
     others may run batches of their own through the loss.
 
     Raises:

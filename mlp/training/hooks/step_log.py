@@ -20,8 +20,8 @@ class StepLog(SideFiles):
     """Writes step and epoch (from 1), loss, learning rate and the norm of the whole gradient to a CSV file.
 
     The norm is that before clipping. Lines are written `every` steps; those of an epoch are on the disk before its
-    checkpoint is. A run that continues first cuts off the lines of an epoch that was interrupted, so none is there
-    twice and none is missing; one that starts anew replaces the file.
+    checkpoint is. A run that continues first cuts off the lines of the epoch that was interrupted, so that no line is
+    there twice and none is missing; a run that starts anew replaces the file.
 
     Args:
         path: of the file. every: steps between two writes; a GPU is not waited for in between.
