@@ -73,16 +73,18 @@ static void fail(const char *text) {
   if (!message[0]) snprintf(message, sizeof message, "%s (block %u, thread %d)", text, blockIdx.x, current);
 }
 
-static void enter() {
-  body();
-  fibres[current].state = DONE;
-  _longjmp(scheduler, 1);
-}
-
 static void wait(State state) {
   Fibre &f = fibres[current];
   f.state = state;
   if (!_setjmp(f.context)) _longjmp(scheduler, 1);
+}
+
+// What a fibre does: the same thread of one block after the other. To begin with a new stack costs three system calls.
+static void enter() {
+  for (;;) {
+    body();
+    wait(DONE);
+  }
 }
 
 static void run(int i) {
@@ -117,14 +119,16 @@ static void run_block(int threads, std::mt19937 &random) {
   turn.assign(threads, 0);
   for (int i = 0; i < threads; i++) {
     Fibre &f = fibres[i];
-    f.stack.resize(32 << 10);
-    f.state = RUNNING;
-    f.started = false;
     f.copies.clear();
-    getcontext(&f.first);
-    f.first.uc_stack.ss_sp = f.stack.data();
-    f.first.uc_stack.ss_size = f.stack.size();
-    makecontext(&f.first, enter, 0);
+    if (f.state != DONE) {  // it is new, or a block has failed in the middle
+      f.stack.resize(32 << 10);
+      f.started = false;
+      getcontext(&f.first);
+      f.first.uc_stack.ss_sp = f.stack.data();
+      f.first.uc_stack.ss_size = f.stack.size();
+      makecontext(&f.first, enter, 0);
+    }
+    f.state = RUNNING;
   }
   std::vector<int> warps;
   for (int w = 0; w < threads; w += 32) warps.push_back(order == 1 ? (threads - 1) / 32 * 32 - w : w);
