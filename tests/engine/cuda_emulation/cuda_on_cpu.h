@@ -163,13 +163,15 @@ static void launch(Index grid, Index block, size_t shared_bytes, std::function<v
   blockDim = block;
   body = kernel;
   const size_t end = shared_bytes / 4 + GUARD_FLOATS;
+  static float untouched[GUARD_FLOATS];
+  memset(untouched, 0xff, sizeof untouched);
   for (blockIdx.z = 0; blockIdx.z < grid.z; blockIdx.z++)
     for (blockIdx.y = 0; blockIdx.y < grid.y; blockIdx.y++)
       for (blockIdx.x = 0; blockIdx.x < grid.x; blockIdx.x++) {
         memset(shared_memory, 0xff, end * 4);
         run_block(block.x, random);
-        for (size_t i = shared_bytes / 4; i < end; i++)
-          if (memcmp(&shared_memory[i], "\xff\xff\xff\xff", 4)) fail("wrote beyond the end of shared memory");
+        if (memcmp(&shared_memory[shared_bytes / 4], untouched, sizeof untouched))
+          fail("wrote beyond the end of shared memory");
         if (message[0]) return;
       }
 }
@@ -276,16 +278,17 @@ enum Adder { EXACT, ALIGNED };
 static int adder;
 
 static inline float sum_on_tensor_core(float d, const double (&products)[8]) {
-  double sum = d, largest = std::fabs(d);
-  for (double p : products) {
-    sum += p;
-    largest = std::max(largest, std::fabs(p));
-  }
-  if (adder == ALIGNED && largest > 0 && std::fabs(sum) < INFINITY) {
-    const double unit = std::ldexp(1.0, std::ilogb(largest) - 25);
-    sum = (double)(long long)(d / unit);
-    for (double p : products) sum += (double)(long long)(p / unit);
-    sum *= unit;
+  double sum = d;
+  for (double p : products) sum += p;
+  if (adder == ALIGNED && std::fabs(sum) < INFINITY) {
+    double largest = std::fabs(d);
+    for (double p : products) largest = std::max(largest, std::fabs(p));
+    if (largest > 0) {
+      const double unit = std::ldexp(1.0, std::ilogb(largest) - 25);
+      sum = (double)(long long)(d / unit);
+      for (double p : products) sum += (double)(long long)(p / unit);
+      sum *= unit;
+    }
   }
   float result = (float)sum;  // cut off
   if (std::fabs((double)result) > std::fabs(sum)) result = std::nextafterf(result, 0.f);
