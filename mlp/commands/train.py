@@ -88,19 +88,28 @@ def make_train_parser() -> CommandLine:
         metavar="STEPS",
         help=f"train no run, but try growing learning rates for {RANGE_STEPS} steps, draw the loss, and suggest one",
     )
-    paths.add_argument("--statistics", action="store_true", help="also record and draw what flows between the layers")
-    paths.add_argument("--keep-weights", action="store_true", help="keep the weights of every epoch, in OUT/weights/")
-    paths.add_argument(
+    paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one per core)")
+    add_trust_flag(paths)
+    add_record_flags(parser)
+    return parser
+
+
+def add_record_flags(parser: CommandLine) -> None:
+    """Add the flags that say what is recorded; they change no number of the run."""
+    records = parser.add_argument_group("what is recorded")
+    records.add_argument("--statistics", action="store_true", help="also record and draw what flows between the layers")
+    records.add_argument("--keep-weights", action="store_true", help="keep the weights of every epoch, in OUT/weights/")
+    records.add_argument(
         "--smoothness", type=int, metavar="N", help="every N steps, measure how well the gradient predicts what is near"
     )
-    paths.add_argument(
+    records.add_argument(
         "--covariate-shift",
         type=int,
         default=0,
         metavar="N",
         help="with --smoothness: covariate shift of N layers",
     )
-    paths.add_argument(
+    records.add_argument(
         "--log",
         nargs="+",
         action="extend",
@@ -109,10 +118,7 @@ def make_train_parser() -> CommandLine:
         help="also write steps.csv, a line a step, or event files for `tensorboard --logdir runs` "
         '(needs `pip install -e ".[tensorboard]"`)',
     )
-    paths.add_argument("--no-page", dest="page", action="store_false", help="do not write report.html")
-    paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one per core)")
-    add_trust_flag(paths)
-    return parser
+    records.add_argument("--no-page", dest="page", action="store_false", help="do not write report.html")
 
 
 def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:

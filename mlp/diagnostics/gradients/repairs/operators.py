@@ -9,7 +9,7 @@ from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, t
 
 
 def operators(slot: Slot) -> Iterator[Alternative]:
-    """Signs, factors and terms that are too many, products the wrong way round."""
+    """Indices, negations and comparisons that are wrong, and operators between two values."""
     node = slot.node
     if isinstance(slot.parent, ast.Slice) and slot.field == "step":
         return
@@ -33,8 +33,12 @@ def operators(slot: Slot) -> Iterator[Alternative]:
                 f"the comparison `{text_of(node)}` is the wrong way round",
                 ast.Compare(node.left, [other], node.comparators),
             )
-    if not isinstance(node, ast.BinOp):
-        return
+    if isinstance(node, ast.BinOp):
+        yield from between_two(node)
+
+
+def between_two(node: ast.BinOp) -> Iterator[Alternative]:
+    """Signs, factors and terms that are too many, products the wrong way round."""
     a, b = node.left, node.right
     one, two = text_of(a), text_of(b)
     if isinstance(node.op, ast.Add):
