@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from point_network import Point
 
 import mlp
 from mlp.diagnostics.landscape import (
@@ -17,23 +18,8 @@ from mlp.diagnostics.landscape import (
 from mlp.diagnostics.landscape.surface import grid
 from mlp.engine import make_engine
 from mlp.errors import ConfigurationError, ShapeError
-from mlp.layers import Affine, Conv2d, Layer, LeakyReLU, Parameter, Sequential
+from mlp.layers import Affine, Conv2d, LeakyReLU, Sequential
 from mlp.losses import Loss, SoftmaxCrossEntropy
-
-
-class Point(Layer):
-    """A network that is nothing but its weights: it gives them for every image."""
-
-    def __init__(self, weights):
-        self.weight = Parameter(np.array(weights, np.float64))
-
-    def forward(self, x, training=False):
-        self.keep(x.shape)
-        return np.tile(self.weight.data, (len(x), 1))
-
-    def backward(self, grad_outputs):
-        self.weight.grad = grad_outputs.sum(axis=0)
-        return np.zeros(self.take())
 
 
 class Quadratic(Loss):

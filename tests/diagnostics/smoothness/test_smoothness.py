@@ -2,30 +2,16 @@
 
 import numpy as np
 import pytest
+from point_network import Point
 
 import mlp
 from mlp.data import Batches, synthetic
 from mlp.diagnostics.smoothness import Smoothness, SmoothnessRecord, shift_layers, smoothness
 from mlp.errors import CheckpointError, ConfigurationError
-from mlp.layers import Layer, Parameter
+from mlp.layers import Parameter
 from mlp.learning_rules import Adam, GradientDescent
 from mlp.losses import Loss, SoftmaxCrossEntropy
 from mlp.training import Hook, Trainer
-
-
-class Point(Layer):
-    """A network that is nothing but its weights."""
-
-    def __init__(self, weights):
-        self.weight = Parameter(np.array(weights, np.float64))
-
-    def forward(self, x, training=False):
-        self.keep(x.shape)
-        return np.tile(self.weight.data, (len(x), 1))
-
-    def backward(self, grad_outputs):
-        self.weight.grad = grad_outputs.sum(axis=0)
-        return np.zeros(self.take())
 
 
 class Function(Loss):
