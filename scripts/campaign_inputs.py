@@ -26,13 +26,13 @@ from mlp.commands.command_line import LONGEST, run_command
 from mlp.data import load_cifar10, load_cifar100, load_folder, load_indian_pines, load_mnist, load_npz
 from mlp.data.formats.mnist import COURSE_FILES, IDX_FILES
 from mlp.diagnostics.smoothness import SmoothnessRecord
-from mlp.experiments.comparison import read_run
 from mlp.experiments.fine_tuning import init_from
 from mlp.experiments.images import read_picture
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.own_model import build_own_model
 from mlp.experiments.probes.places import kept_weights
 from mlp.experiments.probes.stored import read_landscape
+from mlp.experiments.record import read_run
 from mlp.files import write_arrays, write_json
 from mlp.interop import load_safetensors, save_safetensors
 from mlp.layers import Affine, BatchNorm, Sequential

@@ -20,8 +20,8 @@ from campaign_workers import Case
 from mlp.commands.command_line import run_command
 from mlp.errors import MlpError
 from mlp.experiments import run
-from mlp.experiments.comparison import read_run
 from mlp.experiments.hooks import SaveFigures
+from mlp.experiments.record import read_run
 from mlp.files.stored import read_arrays
 
 SIGNALS = (signal.SIGKILL, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -32,8 +32,8 @@ from mlp.engine import make_engine
 from mlp.errors import MlpError
 from mlp.experiments.build import load_images, make_batches, make_loss, make_model, make_rule, make_schedule
 from mlp.experiments.config import RunConfig
-from mlp.experiments.markdown import markdown
 from mlp.files import write_arrays, write_figure, write_text
+from mlp.pages.markdown import markdown
 from mlp.plotting.comparison import draw_mean_and_band
 from mlp.progress import progress_bar
 

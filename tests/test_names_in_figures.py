@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from mlp.experiments.markdown import markdown
 from mlp.files import write_figure
+from mlp.pages.markdown import markdown
 from mlp.plotting import compare_curves, curves, gradient_flow, gradient_flow_map
 from mlp.plotting.style import plain
 from mlp.progress import loss_text

@@ -12,9 +12,9 @@ from mlp.backend import parse_device
 from mlp.commands.command_line import CommandLine
 from mlp.engine.cpu.blas import blas_kernels
 from mlp.engine.cpu.threads import usable_cores
-from mlp.experiments.markdown import aligned
 from mlp.machine.cuda_devices import gpu_problem, list_gpus
 from mlp.machine.processor import cpu_model
+from mlp.pages.markdown import aligned
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

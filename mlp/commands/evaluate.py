@@ -15,9 +15,9 @@ from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_de
 from mlp.commands.shared.pictures import picture_path, write_picture
 from mlp.data import SCENES
 from mlp.experiments.inference import SPLITS, evaluate_run
-from mlp.experiments.markdown import aligned
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.scene import scores_of
+from mlp.pages.markdown import aligned
 
 
 def main() -> int:

@@ -19,7 +19,6 @@ from mlp.checks import choose
 from mlp.commands.command_line import CommandLine, path_argument
 from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_trust_flag
 from mlp.diagnostics.shattering import Profile, gradient_correlation
-from mlp.experiments.markdown import aligned
 from mlp.experiments.probes.gradient_correlation import (
     INITIALIZERS,
     NETS,
@@ -33,6 +32,7 @@ from mlp.experiments.probes.gradient_correlation import (
 from mlp.experiments.probes.images import probed_run
 from mlp.experiments.probes.smoothness import labels_of
 from mlp.files import write_arrays, write_figure
+from mlp.pages.markdown import aligned
 from mlp.progress import progress_bar
 
 

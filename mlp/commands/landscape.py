@@ -20,7 +20,6 @@ from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_de
 from mlp.diagnostics.landscape import STATISTICS
 from mlp.errors import ConfigurationError
 from mlp.experiments.build import run_title
-from mlp.experiments.markdown import aligned
 from mlp.experiments.probes.drawing import draw_landscapes, landscape_of, summary_rows, width_text
 from mlp.experiments.probes.images import PROBE_SPLITS
 from mlp.experiments.probes.landscape import compute
@@ -28,6 +27,7 @@ from mlp.experiments.probes.places import LandscapeSettings
 from mlp.experiments.probes.stored import read_landscape
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_figure
+from mlp.pages.markdown import aligned
 
 OUTLIVES_READER = True
 POINTS = {"between": 101}  # by kind; 25 for the others

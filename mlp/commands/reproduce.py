@@ -31,8 +31,8 @@ from mlp.data import SCENES
 from mlp.data.formats.sources import MissingDataError
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig
-from mlp.experiments.markdown import markdown
 from mlp.files import write_text
+from mlp.pages.markdown import markdown
 from mlp.reproduction.costs import how_long
 from mlp.reproduction.figures import save
 from mlp.reproduction.findings import check_findings

@@ -16,11 +16,11 @@ from mlp.commands.command_line import CommandLine, path_argument, repeated_comma
 from mlp.commands.shared.flags import add_data_flag, add_trust_flag
 from mlp.diagnostics.smoothness import DIRECTIONS, Smoothness, SmoothnessRecord
 from mlp.errors import ConfigurationError
-from mlp.experiments.markdown import aligned
 from mlp.experiments.probes.smoothness import draw_shift, draw_smoothness, labels_of, summary
 from mlp.experiments.run import run
 from mlp.experiments.settings.flags import add_flags, given_settings
 from mlp.files import write_figure
+from mlp.pages.markdown import aligned
 
 OUTLIVES_READER = True
 

@@ -18,15 +18,15 @@ from mlp.data import SCENES, ImageSet, normalize
 from mlp.engine import make_engine
 from mlp.errors import CheckpointError, ConfigurationError, ShapeError
 from mlp.experiments.build import load_images, make_loss, make_model, run_title
-from mlp.experiments.comparison import read_history
 from mlp.experiments.config import RunConfig
 from mlp.experiments.images import read_picture
-from mlp.experiments.markdown import aligned
+from mlp.experiments.record import read_history
 from mlp.experiments.resume import check_predictions
 from mlp.experiments.run_folder import RunFolder
 from mlp.layers import Layer
 from mlp.learning_rules import GradientDescent
 from mlp.losses import Loss
+from mlp.pages.markdown import aligned
 from mlp.training.checkpoint import load_model, read_checkpoint, stored_settings
 from mlp.training.history import History
 from mlp.typing import Array, PathLike

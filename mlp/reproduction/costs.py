@@ -17,9 +17,9 @@ from mlp.engine import make_engine
 from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import ConfigurationError, MlpError
 from mlp.experiments.build import make_loss, make_model, make_rule
-from mlp.experiments.comparison import KNOWN_CLASSES, known_images
 from mlp.experiments.config import RunConfig
 from mlp.experiments.estimate import format_seconds
+from mlp.experiments.record import KNOWN_CLASSES, known_images
 from mlp.reproduction.index import PlannedRun
 
 MEASURED = 3  # steps; the first, which allocates, is not counted

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from mlp import plotting
 from mlp.errors import CheckpointError, ConfigurationError
-from mlp.experiments.comparison import KNOWN_CLASSES
+from mlp.experiments.record import KNOWN_CLASSES
 from mlp.files import write_figure
 from mlp.reproduction.gradient_magnitude import HEADER, gradient_magnitudes, magnitude_rows
 from mlp.reproduction.index import RunIndex

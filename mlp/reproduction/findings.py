@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlp.experiments.comparison import KNOWN_CLASSES
+from mlp.experiments.record import KNOWN_CLASSES
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.numbers import GAPS, column_title, measure
 from mlp.reproduction.plan import Result, collect_run

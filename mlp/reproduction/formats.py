@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mlp.checks import choose
-from mlp.experiments.markdown import markdown
 from mlp.files.tables import csv_text
+from mlp.pages.markdown import markdown
 from mlp.reproduction.tables import Table, parameters_of
 
 

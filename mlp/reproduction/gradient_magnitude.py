@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlp.errors import ConfigurationError
-from mlp.experiments.comparison import RunRecord
+from mlp.experiments.record import RunRecord
 from mlp.experiments.settings.naming import NOT_IDENTITY
 from mlp.training.history import LayerTable
 

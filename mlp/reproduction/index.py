@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from mlp.errors import CheckpointError, DamagedError
-from mlp.experiments.comparison import RunRecord, read_run
 from mlp.experiments.config import RunConfig
+from mlp.experiments.record import RunRecord, read_run
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.settings.naming import NOT_IDENTITY, digest_of
 from mlp.typing import PathLike

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from mlp.experiments.comparison import RunRecord
 from mlp.experiments.config import RunConfig
+from mlp.experiments.record import RunRecord
 from mlp.reproduction.plan import Result
 from mlp.reproduction.reports import METRICS, Number, Row
 

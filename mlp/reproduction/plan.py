@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlp.experiments.comparison import RunRecord
 from mlp.experiments.config import RunConfig
+from mlp.experiments.record import RunRecord
 from mlp.experiments.settings.naming import name_of
 from mlp.reproduction.index import PlannedRun, RunIndex, each_once
 from mlp.reproduction.reports import NamedRun, Row, runs_of

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mlp.errors import ConfigurationError
-from mlp.experiments.comparison import count_parameters
+from mlp.experiments.record import count_parameters
 from mlp.losses import chance_loss
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.numbers import Verdict, column_title, format_number, judge, measure, with_gaps

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mlp.errors import CheckpointError
-from mlp.experiments.comparison import read_run
+from mlp.experiments.record import read_run
 from mlp.experiments.settings.fields import flag_of
 from mlp.files import write_text
 from mlp.files.stored import read_end, read_text

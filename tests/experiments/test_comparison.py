@@ -8,7 +8,8 @@ import pytest
 
 from mlp.commands import compare
 from mlp.errors import CheckpointError
-from mlp.experiments.comparison import comparison_table, group_runs, read_gradient_flow, read_run, spread
+from mlp.experiments.comparison import comparison_table, group_runs, spread
+from mlp.experiments.record import read_gradient_flow, read_run
 
 
 @pytest.fixture(scope="module")

@@ -10,8 +10,8 @@ import pytest
 from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.errors import CheckpointError, ConfigurationError, DamagedError, MlpError, NonFiniteLossError
 from mlp.experiments import run
-from mlp.experiments.comparison import read_run
 from mlp.experiments.hooks import SaveFigures
+from mlp.experiments.record import read_run
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.settings.facts import Facts
 from mlp.files import write_arrays

@@ -10,9 +10,9 @@ import pytest
 from mlp.commands.command_line import run_command
 from mlp.errors import ConfigurationError
 from mlp.experiments import run
-from mlp.experiments.comparison import read_run
 from mlp.experiments.inference import evaluate_run, predict_images
 from mlp.experiments.probes.images import probed_run
+from mlp.experiments.record import read_run
 from mlp.reproduction.index import RunIndex
 
 NET = """

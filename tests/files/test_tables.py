@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlp.errors import DamagedError
-from mlp.experiments.comparison import read_metrics
+from mlp.experiments.record import read_metrics
 from mlp.files import write_text
 from mlp.files.tables import STARTS, csv_text, guarded, tsv_line, tsv_texts, unguarded
 from mlp.training.attempts import Event, read_attempts

@@ -15,9 +15,9 @@ from mlp.diagnostics.shattering import Profile
 from mlp.diagnostics.smoothness import CovariateShift, SmoothnessRecord
 from mlp.diagnostics.smoothness.record import COLUMNS
 from mlp.experiments.build import make_model
-from mlp.experiments.comparison import KNOWN_CLASSES
 from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.probes.gradient_correlation import LAWS, NETS
+from mlp.experiments.record import KNOWN_CLASSES
 from mlp.reproduction.plan import plan_runs
 from mlp.reproduction.probes.found import correlation_file, write_profiles
 from mlp.reproduction.scale import FULL

@@ -11,8 +11,8 @@ from reproduction.made_up_runs import make_up_runs, write_run
 
 from mlp.commands import reproduce
 from mlp.errors import CheckpointError, ConfigurationError
-from mlp.experiments.comparison import read_run
 from mlp.experiments.config import RunConfig
+from mlp.experiments.record import read_run
 from mlp.plotting.style import MARKERS, VERMILLION, line_style
 from mlp.reproduction.figures import FIGURES, draw, save
 from mlp.reproduction.index import RunIndex

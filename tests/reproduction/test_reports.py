@@ -9,7 +9,7 @@ import pytest
 from mlp.errors import ConfigurationError
 from mlp.experiments import RunConfig
 from mlp.experiments.build import make_model, make_rule, make_schedule
-from mlp.experiments.comparison import KNOWN_CLASSES
+from mlp.experiments.record import KNOWN_CLASSES
 from mlp.reproduction.index import identity
 from mlp.reproduction.listing import list_rows, rows_as_json
 from mlp.reproduction.plan import plan_runs, settings_of

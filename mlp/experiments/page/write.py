@@ -7,11 +7,11 @@ from typing import Any
 
 from mlp.data.image_set import ImageSet
 from mlp.errors import MlpError, as_sentence
-from mlp.experiments.comparison import read_history
 from mlp.experiments.config import RunConfig
 from mlp.experiments.loading import load_run, load_splits
 from mlp.experiments.page.content import TABLES, RunReport
 from mlp.experiments.page.hardest import HardImage, hardest_images
+from mlp.experiments.record import read_history
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.settings.facts import Facts
 from mlp.files import write_text

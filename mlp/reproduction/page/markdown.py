@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mlp.experiments.markdown import markdown
+from mlp.pages.markdown import markdown
 from mlp.reproduction.findings import FINDINGS_NOTE, CheckedFindings, findings_table
 from mlp.reproduction.formats import as_markdown
 from mlp.reproduction.page.content import TITLE, Page, Section, Shown, overview

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mlp.experiments.comparison import RunRecord, comparison_table, group_runs, spread
+from mlp.experiments.comparison import comparison_table, group_runs, spread
+from mlp.experiments.record import RunRecord
 from mlp.files import write_figure, write_text
 from mlp.reproduction.index import PlannedRun, RunIndex
 

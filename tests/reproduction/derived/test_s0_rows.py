@@ -8,7 +8,7 @@ from reproduction.derived.arrays import EPS, jacobian_by_backward, jacobian_by_d
 from reproduction.made_up_runs import make_up_runs
 
 from mlp.errors import ConfigurationError
-from mlp.experiments.comparison import read_run
+from mlp.experiments.record import read_run
 from mlp.layers import BatchNorm, LeakyReLU, Sequential
 from mlp.models import vgg
 from mlp.reproduction.gradient_magnitude import GROUPS, HEADER, exponent, gradient_magnitudes, magnitude_rows
