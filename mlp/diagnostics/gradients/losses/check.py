@@ -16,8 +16,11 @@ from numpy.random import Generator
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
-from mlp.diagnostics.gradients.finite_differences import STEP, norm
+from mlp.diagnostics.gradients.finite_differences import norm
 from mlp.diagnostics.gradients.losses.hypotheses import explain_loss
+from mlp.diagnostics.gradients.losses.known.explanations import wrong_value
+from mlp.diagnostics.gradients.losses.measured import differences, further, sums_over_batch
+from mlp.diagnostics.gradients.losses.mistakes import OTHER
 from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of, softmax
 from mlp.diagnostics.gradients.losses.smallest import smallest_outputs, worst_output
 from mlp.diagnostics.gradients.losses.special_points import wrong_elsewhere
@@ -30,8 +33,8 @@ from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array
 
+LOOSE = 1e-4
 LIKELY = 3  # diagnoses that are worth reading
-MORE_POINTS = 4  # of the same shape, so that a pattern in single values shows
 
 
 def check_loss(
@@ -118,17 +121,48 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
     numeric = differences(loss, outputs, targets)
     row = compared(("loss", "outputs"), gradient, numeric, (norm(numeric), tolerance))
     sums = sums_over_batch(loss, outputs, targets)
-    if row.passed:
-        note = "the loss grows with the batch: the losses of `mlp` are means over the batch, not sums."
-        return gradient, Findings((row,), remarks=(note,) if sums else ())
     points = [
         LossPoint(gradient, numeric, outputs, targets, sums, settings_of(loss), float(value)),
-        *further(loss, outputs, targets),
+        *further(loss, outputs, targets, measured=not row.passed),
     ]
-    likely = (
-        explain_loss(points)[:LIKELY] or list(line_of_loss(loss, points)) or [not_explained(loss, points[0], tolerance)]
-    )
-    return gradient, Findings((row,), tuple(likely))
+    itself = list(of_forward(loss, points))
+    if row.passed:
+        if itself:
+            return gradient, Findings((row, *fault(itself[0], outputs.shape, itself[0].sentence).rows), tuple(itself))
+        note = "the loss grows with the batch: the losses of `mlp` are means over the batch, not sums."
+        return gradient, Findings((row,), remarks=(note,) if sums else ())
+    likely = explain_loss(points)
+    if not likely or likely[0].name == OTHER:
+        said = [*unused_settings(loss, points[0]), *line_of_loss(loss, points)]
+        likely = [*(said or [not_explained(loss, points[0], tolerance)]), *likely]
+    return gradient, Findings((row,), tuple([*itself, *likely][:LIKELY]))
+
+
+def unused_settings(loss: Any, point: LossPoint) -> Iterator[Diagnosis]:
+    """Yield the settings that the value of a loss depends on, and its gradient does not."""
+    for name, old in point.settings.items():
+        other = copy.deepcopy(loss)
+        try:
+            setattr(getattr(other, "student", other), name, 1.3 * old)
+            value = as_number(other.forward(point.outputs.copy(), point.targets.copy()))
+            given, right = np.asarray(other.backward()), differences(other, point.outputs, point.targets)
+        except (*OWN_ERRORS, AttributeError):
+            continue
+        if value != point.value and distance(right, point.right) > LOOSE and np.array_equal(given, point.given):
+            text = f"the loss depends on `{name}`, and the gradient does not: backward does not use it"
+            yield Diagnosis(
+                "setting not used", "outputs", "loss", text, f"with {name} changed, backward gives the same"
+            )
+            return
+
+
+def of_forward(loss: Any, points: Sequence[LossPoint]) -> Iterator[Diagnosis]:
+    """Yield what is wrong with the value of a loss, if its name says which loss it should be."""
+    kind = getattr(loss, "student", loss)
+    found = wrong_value(getattr(kind, "__name__", type(kind).__name__), points)
+    if found is not None:
+        name, text, evidence = found
+        yield Diagnosis(name, "outputs", "loss", text, evidence)
 
 
 def line_of_loss(loss: Any, points: Sequence[LossPoint]) -> Iterator[Diagnosis]:
@@ -170,55 +204,3 @@ def broken_protocol(value: Any, gradient: Any, moved: Array, outputs: Array) -> 
     return (
         None if wrong is None else ("wrong dtype", wrong, f"{wrong}: backward returns dL/d(outputs), an array like it")
     )
-
-
-def differences(loss: Any, outputs: Array, targets: Array) -> Array:
-    """Return the gradient of a loss by central differences."""
-    numeric, moved = np.empty_like(outputs), outputs.copy()
-    for index in np.ndindex(outputs.shape):
-        moved[index] = above = outputs[index] + STEP
-        loss_above = as_number(loss.forward(moved, targets))
-        moved[index] = below = outputs[index] - STEP
-        loss_below = as_number(loss.forward(moved, targets))
-        moved[index] = outputs[index]
-        numeric[index] = (loss_above - loss_below) / (above - below)
-    return numeric
-
-
-def further(loss: Any, outputs: Array, targets: Array) -> list[LossPoint]:
-    """Return the evidence at a point with one sample more (and one class more, if targets are classes), then others."""
-    classes = targets.ndim == 1 and targets.dtype.kind in "iu" and outputs.ndim == 2
-    larger = (len(outputs) + 1, outputs.shape[1] + 1) if classes else (len(outputs) + 1, *outputs.shape[1:])
-    one_hot = (
-        outputs.ndim == 2
-        and targets.shape == outputs.shape
-        and bool((np.sort(targets, axis=1)[:, -2:] == (0, 1)).all())
-    )
-    probabilities = outputs.ndim == 2 and np.allclose(outputs.sum(axis=1), 1.0)
-    found = []
-    for number in range(1, 2 + MORE_POINTS):
-        rng = generator(number, "probe", "loss")
-        shape = larger if number == 1 else outputs.shape
-        z = rng.standard_normal(shape)
-        z = softmax(z, 1) if probabilities else z
-        if classes:
-            other = random_classes(shape, rng)
-        elif one_hot:
-            other = np.eye(shape[1])[random_classes(shape, rng)].astype(targets.dtype)
-        else:
-            other = rng.choice(np.ravel(targets), (len(z), *targets.shape[1:]))
-        try:
-            value = float(as_number(loss.forward(z.copy(), other)))
-            gradient = loss.backward()
-            sums = sums_over_batch(loss, z, other)
-            found.append(LossPoint(gradient, differences(loss, z, other), z, other, sums, settings_of(loss), value))
-        except OWN_ERRORS:  # it takes the first shape alone
-            continue
-    return found
-
-
-def sums_over_batch(loss: Any, outputs: Array, targets: Array) -> bool:
-    """Return whether the loss of a batch that holds every sample twice is twice as large."""
-    once = loss.forward(outputs.copy(), targets)
-    twice = loss.forward(np.concatenate([outputs, outputs]), np.concatenate([targets, targets]))
-    return bool(abs(twice - 2.0 * once) < 1e-9 * abs(once))

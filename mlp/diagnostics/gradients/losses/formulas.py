@@ -217,6 +217,21 @@ def exactly(v: Array, terms: dict[str, Array]) -> Terms | None:
     return coefficients if all(abs(value) > 1e-9 for value in coefficients.values()) else None
 
 
+def with_sizes(formula: Terms, point: LossPoint) -> str:
+    """Return a formula as text, over the sizes with which its numbers are simplest: "(p - onehot(t)) / N"."""
+    N, K = len(point.outputs), point.outputs.shape[-1] if point.outputs.ndim > 1 else 1
+    simple = {abs(number) for number in (1.0, 2.0, 0.5, 3.0, 4.0, 0.25)}
+    simple |= {abs(value) for value in point.settings.values() if isinstance(value, float)}
+
+    def odd(size: float) -> int:
+        return sum(min(abs(abs(c * size) - one) for one in simple) > 1e-6 for c in formula.values())
+
+    sizes = {" / N": float(N), "": 1.0, " / (N K)": float(N * K), " / K": float(K)}
+    best = min(sizes, key=lambda text: odd(sizes[text]))
+    text = written({name: c * sizes[best] for name, c in formula.items()})
+    return f"({text}){best}" if best else text
+
+
 def written(formula: Terms) -> str:
     """Return a formula as text: "p - onehot(t)"."""
     text = ""

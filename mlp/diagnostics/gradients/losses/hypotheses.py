@@ -14,11 +14,22 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.factors import constant_factor
 from mlp.diagnostics.gradients.losses.factors import Found, named_factors, per_sample
-from mlp.diagnostics.gradients.losses.formulas import all_terms, fitted, written
+from mlp.diagnostics.gradients.losses.formulas import all_terms, fitted, with_sizes
+from mlp.diagnostics.gradients.losses.known.explanations import explain_known
 from mlp.diagnostics.gradients.losses.mistakes import OF_TERMS, OTHER, named
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.losses.regions import wrong_region
 from mlp.diagnostics.gradients.probes.float32 import fits_float32
+
+READABLE = 4  # terms of both formulas together
+VAGUE = (
+    *(OTHER, *OF_TERMS, "factor", "factor per slice", "factor per sample", "wrong coefficient", "wrong sign of a term"),
+    *("true class wrong", "derivative twice", "wrong branch"),
+)  # names of hypotheses that say less than any wrong form of a known loss
+LESS = (
+    *("one-hot forgotten", "targets forgotten", "smoothing forgotten", "product rule", "sign lost"),
+    *("true class alone", "true class counted", "other classes forgotten"),
+)  # that say less than a usual mistake in a known loss
 
 
 def explain_loss(points: Sequence[LossPoint]) -> list[Diagnosis]:
@@ -34,6 +45,9 @@ def explain_loss(points: Sequence[LossPoint]) -> list[Diagnosis]:
         found = [one for one in found if one[0] in again]
     if all(name in (OTHER, "factor per slice", *OF_TERMS) for name, _, _ in found):
         found = [*wrong_region(list(points)), *found]
+    if all(name in (*VAGUE, *LESS) for name, _, _ in found):
+        usual_alone = not all(name in VAGUE for name, _, _ in found)
+        found = [*explain_known(points, usual_alone=usual_alone)[:1], *found]
     if distance(a, n) < 1e-5 and fits_float32(a):
         text = "right to seven digits: something is rounded to float32"
         found.append(("float32 noise", text, f"error {distance(a, n):.1e}"))
@@ -116,13 +130,13 @@ def by_class(point: LossPoint) -> Iterator[Found]:
 def formulas(point: LossPoint) -> Iterator[Found]:
     """Compare the formula that fits the gradient under test with the one that fits the right gradient."""
     terms = all_terms(point)
-    scale = 1.0 if point.sums else float(len(point.outputs))
-    right, given = fitted(scale * point.right, terms), fitted(scale * point.given, terms)
+    right, given = fitted(point.right, terms), fitted(point.given, terms)
     if given is None:
         return
-    over = "" if point.sums else " / N"
-    mine = f"({written(given)}){over}"
+    mine = with_sizes(given, point)
     name, hint = named(given, right, point.outputs.shape[-1])
-    theirs = f"; the gradient of this loss is ({written(right)}){over}" if right is not None else ""
+    theirs = f"; the gradient of this loss is {with_sizes(right, point)}" if right is not None else ""
     evidence = f"error {distance(point.given, point.right):.1e}"
+    if name in ("wrong coefficient", *OF_TERMS) and len(given) + len(right or {}) > READABLE:
+        name = OTHER
     yield name, f"{hint}{hint and '; '}backward gives {mine}{theirs}", evidence

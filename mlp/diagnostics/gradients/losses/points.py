@@ -1,5 +1,6 @@
 """A loss at one point: what is known there when its gradient is wrong."""
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -55,21 +56,28 @@ class LossPoint:
 
 
 def settings_of(loss: Any) -> dict[str, Any]:
-    """Return the attributes of a loss that are numbers, or arrays of one axis."""
+    """Return the attributes of a loss that are numbers, or arrays of one axis; of a function, its defaults."""
     owner = getattr(loss, "student", loss)
     found: dict[str, Any] = {}
-    names = dir(owner) if not hasattr(owner, "__code__") else []
-    for name in names:
-        value = getattr(owner, name, None) if not name.startswith("_") else None
+    if inspect.isfunction(owner):
+        given = {name: p.default for name, p in inspect.signature(owner).parameters.items()}
+    else:
+        given = {name: getattr(owner, name, None) for name in dir(owner) if not name.startswith("_")}
+    for name, value in given.items():
         if isinstance(value, float | int) and not isinstance(value, bool):
             found[name] = float(value)
-        elif (
-            isinstance(value, np.ndarray | list | tuple)
-            and np.ndim(value) == 1
-            and np.asarray(value).dtype.kind in "fiu"
-        ):
+        elif isinstance(value, np.ndarray | list | tuple) and is_row(value):
             found[name] = np.asarray(value, float)
     return found
+
+
+def is_row(values: Any) -> bool:
+    """Return whether values are numbers along one axis."""
+    try:
+        row = np.asarray(values)
+    except ValueError:  # of lists that are not equally long
+        return False
+    return row.ndim == 1 and row.dtype.kind in "fiu"
 
 
 def softmax(z: Array, axis: int) -> Array:

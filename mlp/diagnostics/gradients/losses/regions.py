@@ -10,7 +10,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.patterns import describe_interval, interval_of
 from mlp.diagnostics.gradients.losses.factors import Found
-from mlp.diagnostics.gradients.losses.formulas import all_terms, fitted, written
+from mlp.diagnostics.gradients.losses.formulas import all_terms, fitted, with_sizes
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.typing import Array
 
@@ -49,15 +49,14 @@ def formulas_there(point: LossPoint, text: str, limits: tuple[float, float]) -> 
     inside = (values > limits[0]) & (values < limits[1])
     if np.count_nonzero(inside) < 4:
         return ""
-    scale = 1.0 if point.sums else float(len(y))
     terms = {name: term[inside] for name, term in all_terms(point).items()}
     terms = {name: term for name, term in terms.items() if term.any() and " where " not in name}
 
     def formula(gradient: Array) -> str:
         if not gradient[inside].any():
             return "0"
-        found = fitted(scale * gradient[inside], terms)
-        return "" if found is None else f"({written(found)}){'' if point.sums else ' / N'}"
+        found = fitted(gradient[inside], terms)
+        return "" if found is None else with_sizes(found, point)
 
     mine, theirs = formula(point.given), formula(point.right)
     return f": there backward gives {mine}, and {theirs} is right" if mine and theirs else ""
