@@ -114,6 +114,7 @@ def mutants(library_folder):
     return EmulatedModule(text, library_folder, optimize=False)
 
 
+@pytest.mark.slow
 def test_the_module_of_mutants_is_right_without_them(mutants, expected):
     mutants.set_mutant(0)
     np.testing.assert_array_equal(a_step(mutants, 0), expected)

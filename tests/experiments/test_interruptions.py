@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from train_command import SMALL, arrays, assert_same_run, rows, train
+from train_command import arrays, assert_same_run, rows
+
+from mlp.experiments import run
 
 HERE = Path(__file__).parent
 
@@ -32,12 +34,11 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits on file sizes")
 @pytest.mark.parametrize("largest_file", [100, pytest.param(20_000, marks=pytest.mark.slow)])
-def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, largest_file):
+def test_a_full_disk_keeps_the_last_checkpoint(small, tmp_path, largest_file):
     """Files may not grow beyond a limit: the write fails in its middle, as on a full disk."""
     script = str(HERE.parents[1] / "scripts" / "train.py")
-    settings = [*SMALL, "--epochs", "2"]
-    assert train(*settings, "--out", tmp_path / "whole").returncode == 0
-    assert train(*settings, "--out", tmp_path / "run", "--stop-after", 1).returncode == 0
+    run(tmp_path / "whole", small)
+    run(tmp_path / "run", small, stop_after=1)
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     python = [sys.executable, "-B"]  # it must not leave half-written .pyc files in the tree
     command = [*python, "-c", FULL_DISK, str(largest_file), script, "--out", str(tmp_path / "run"), "--resume"]
@@ -47,7 +48,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, largest_file):
     after = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
     assert after["checkpoint-latest.npz"] == before["checkpoint-latest.npz"]
     assert not [name for name in after if name.endswith(".part")]
-    assert train("--out", tmp_path / "run", "--resume").returncode == 0
+    run(tmp_path / "run", {}, resume=True)
     assert rows(tmp_path / "run") == rows(tmp_path / "whole")
     assert arrays(tmp_path / "run" / "checkpoint-latest.npz") == arrays(tmp_path / "whole" / "checkpoint-latest.npz")
 
@@ -59,13 +60,13 @@ for name in ("sched_getaffinity", "sched_setaffinity", "sched_yield", "fork", "r
         delattr(os, name)
 sys.modules["resource"] = sys.modules["fcntl"] = sys.modules["pwd"] = None
 from mlp.experiments import run
-run(sys.argv[1], {"dataset": "synthetic", "filters": 2, "limit_train": 100, "limit_valid": 20, "epochs": 1})
+run(sys.argv[1], {"dataset": sys.argv[2], "filters": 2, "limit_train": 100, "limit_valid": 10, "epochs": 1})
 """
 
 
-def test_nothing_needs_a_call_that_only_linux_has(tmp_path):
+def test_nothing_needs_a_call_that_only_linux_has(small, tmp_path):
     """A whole run with the Linux-only functions hidden, as on Windows and macOS."""
-    command = [sys.executable, "-c", OTHER_SYSTEMS, str(tmp_path / "run")]
+    command = [sys.executable, "-c", OTHER_SYSTEMS, str(tmp_path / "run"), small["dataset"]]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "run" / "test.json").exists()

@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from matplotlib.figure import Figure
 from reproduction.made_up_runs import make_up_runs
 
 from mlp.commands import reproduce
@@ -52,6 +53,14 @@ class Reader(HTMLParser):
     @property
     def text(self):
         return " ".join(self.texts)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_pictures():
+    """What stands in a picture is tested with the figures; here it only has to arrive."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda figure, file, **options: file.write(repr(figure).encode()))
+        yield
 
 
 @pytest.fixture(scope="module")

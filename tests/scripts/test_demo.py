@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "demo.py"
 
 
+@pytest.mark.slow
 def test_demo_tells_the_story(tmp_path):
     command = [sys.executable, str(SCRIPT), "--epochs", "1", "--out", str(tmp_path)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
