@@ -1,6 +1,7 @@
 """Small runs, and folders of runs that nobody ran, for the tests of the tools around a run."""
 
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -25,10 +26,19 @@ def no_pictures():
         yield
 
 
+@contextmanager
+def drawing():
+    """Within this context runs draw their pictures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SaveFigures, "draw", DRAW)
+        yield
+
+
 @pytest.fixture
-def pictures(monkeypatch):
+def pictures():
     """Runs draw their pictures."""
-    monkeypatch.setattr(SaveFigures, "draw", DRAW)
+    with drawing():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from run_fixtures import drawing
 
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig
@@ -26,7 +27,8 @@ SETTINGS = {
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "whole"
-    run(out, SETTINGS, threads=1)
+    with drawing():
+        run(out, SETTINGS, threads=1)
     return out
 
 
