@@ -1,7 +1,9 @@
 """Checks of settings: each returns the value, or raises a ConfigurationError with the name, the range and the value."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
+from difflib import get_close_matches
 from typing import Any, NoReturn
 
 import numpy as np
@@ -81,6 +83,13 @@ def names_elsewhere(module: str, ours: Mapping[str, str]) -> Callable[[str], Any
     def missing(name: str) -> Any:
         if name in ours:
             raise OtherNameError(f"{module} has no {name}: write {ours[name]} (docs/glossary.md has all our words)")
-        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        raise AttributeError(no_attribute(module, name, vars(sys.modules[module]).get("__all__", ())))
 
     return missing
+
+
+def no_attribute(module: str, name: str, known: Iterable[str]) -> str:
+    """Return Python's sentence about a name that a module lacks, and with it one of the known names that is close."""
+    names = {} if name.startswith("_") else {one.lower(): one for one in known}
+    close = get_close_matches(name.lower(), names, n=1)
+    return f"module {module!r} has no attribute {name!r}{f': did you mean {names[close[0]]}?' if close else ''}"

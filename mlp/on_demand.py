@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+from mlp.checks import no_attribute
+
 
 def loaded_on_demand(package: str, homes: Mapping[str, Sequence[str]]) -> Callable[[str], Any]:
     """Return the `__getattr__` of a package.
@@ -18,6 +20,6 @@ def loaded_on_demand(package: str, homes: Mapping[str, Sequence[str]]) -> Callab
             if name in (names or (module.rpartition(".")[2],)):
                 found = import_module(f"{package}.{module}")
                 return getattr(found, name) if names else found
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        raise AttributeError(no_attribute(package, name, [one for names in homes.values() for one in names]))
 
     return find

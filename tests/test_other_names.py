@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import mlp
-from mlp.errors import ConfigurationError, MlpError, OtherNameError, ShapeError
+from mlp.errors import ConfigurationError, DataError, MlpError, OtherNameError, ShapeError
 from mlp.layers import Affine, Conv2d, Sequential
 
 
@@ -29,8 +29,11 @@ def test_a_name_of_another_library_says_ours(module, name, ours):
 
 
 def test_a_name_that_nobody_knows_is_missing_as_usual():
-    with pytest.raises(AttributeError, match="has no attribute 'Lineer'"):
-        mlp.layers.Lineer  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'Xyzzy'$"):
+        mlp.layers.Xyzzy  # noqa: B018
+    for module, name, similar in (("layers", "maxpool", "MaxPool2d"), ("plotting", "curve", "curves")):
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}': did you mean {similar}?"):
+            getattr(getattr(mlp, module), name)
     assert not hasattr(mlp.losses, "nonsense")
 
 
@@ -56,6 +59,8 @@ def test_classes_in_place_of_objects_and_arrays_in_place_of_sets():
     model, loss = Sequential(Affine(2, 3)), mlp.losses.SoftmaxCrossEntropy
     with pytest.raises(ConfigurationError, match=r"the learning rule must be made first: write Adam\(\), not Adam"):
         mlp.training.Trainer(model, loss(), mlp.learning_rules.Adam)
+    with pytest.raises(ConfigurationError, match=r"the learning rule: Trainer\(model, loss, rule\)"):
+        mlp.training.Trainer(model, mlp.learning_rules.Adam(), loss())
     with pytest.raises(ConfigurationError, match=r"the loss must be made first: write SoftmaxCrossEntropy\(\)"):
         mlp.training.Trainer(model, loss, mlp.learning_rules.Adam())
     with pytest.raises(
@@ -123,3 +128,17 @@ def test_a_history_shows_itself():
         history["val_acc"]
     page = history._repr_html_()
     assert page.count("<svg") == 2 and "validation" in page
+    alone = trainer().fit(mlp.data.Batches(train, 20), epochs=1)
+    for text in (repr(alone), alone._repr_html_()):
+        assert "train_loss" in text and "nan" not in text and "val" not in text
+
+
+def test_images_with_channels_first_and_a_history_in_place_of_its_table():
+    with pytest.raises(
+        DataError, match=r"got \(2, 3, 32, 32\): for \(N, C, H, W\), .* write np.moveaxis\(images, 1, -1\)"
+    ):
+        mlp.data.ImageSet(np.zeros((2, 3, 32, 32), np.uint8), np.array([0, 1]), ("a", "b"))
+    with pytest.raises(ConfigurationError, match="got History: give history.gradient_flow"):
+        mlp.plotting.gradient_flow(mlp.training.History())
+    with pytest.raises(ConfigurationError, match="no gradient flow was recorded: give the trainer hooks="):
+        mlp.plotting.gradient_flow(None)

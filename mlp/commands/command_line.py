@@ -31,6 +31,8 @@ from mlp.errors import ConfigurationError, MlpError, as_sentence
 from mlp.files import named_path
 
 LONGEST = 1000  # characters of a message
+LONGEST_USAGE = 600  # characters of the list of flags that a help begins with; each is explained further down
+SCRIPTS = {"check-gradients": "check", "download-data": "data"}  # whose names are not those of their commands
 
 
 class CommandLine(ArgumentParser):
@@ -52,9 +54,27 @@ class CommandLine(ArgumentParser):
         flags = re.findall(r"--[\w-]+", self.format_usage()) if unknown else []
         return namespace, [with_suggestion(word, flags) for word in unknown]
 
+    def format_help(self) -> str:
+        """Return the help in the words of who asks, `mlp train` or `python scripts/train.py`; a long usage is cut."""
+        usage, more = self.format_usage(), super().format_help()
+        if len(usage) > LONGEST_USAGE:
+            runs = " [RUN ...]" if "[RUN ...]" in usage else ""
+            more = more.replace(usage, f"usage: {self.prog} [--flag value ...]{runs}\n", 1)
+        return as_commands(more) if program().startswith("mlp ") else more
+
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage, which may be longer than a screen, and exit with status 2."""
         self.exit(2, one_line(f"{self.prog}: error: {message}") + "\n")
+
+
+def as_commands(text: str) -> str:
+    """Return a text with `mlp train` for `python scripts/train.py`, and so on."""
+
+    def command(found: re.Match[str]) -> str:
+        name = found[1].replace("_", "-")
+        return f"mlp {SCRIPTS.get(name, name)}"
+
+    return re.sub(r"(?:python )?scripts/(\w+)\.py", command, text)
 
 
 def with_suggestion(word: str, flags: Sequence[str]) -> str:
@@ -202,6 +222,7 @@ def set_signal(number: int, handler: Any) -> None:
 
 
 __all__ = [
+    "SCRIPTS",
     "CommandLine",
     "outcome_of",
     "path_argument",

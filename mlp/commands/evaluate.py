@@ -11,7 +11,7 @@ from typing import Any
 
 from mlp import plotting
 from mlp.commands.command_line import CommandLine, path_argument
-from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag
+from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag, braced
 from mlp.commands.shared.pictures import picture_path, write_picture
 from mlp.data import SCENES
 from mlp.experiments.inference import SPLITS, evaluate_run
@@ -23,7 +23,7 @@ from mlp.pages.markdown import aligned
 def main() -> int:
     parser = CommandLine(__doc__)
     parser.add_argument("run", metavar="RUN", type=path_argument, help="the folder of a run")
-    parser.add_argument("--split", default="test", help=f"which images: {', '.join(SPLITS)} (default: test)")
+    parser.add_argument("--split", default="test", metavar=braced(SPLITS), help="which images (default: test)")
     add_checkpoint_flag(parser)
     add_data_flag(parser)
     add_trust_flag(parser)

@@ -17,7 +17,14 @@ import numpy as np
 
 from mlp.checks import choose
 from mlp.commands.command_line import CommandLine, path_argument
-from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_trust_flag
+from mlp.commands.shared.flags import (
+    add_checkpoint_flag,
+    add_data_flag,
+    add_runs_argument,
+    add_trust_flag,
+    braced,
+    named_runs,
+)
 from mlp.diagnostics.shattering import Profile, gradient_correlation
 from mlp.experiments.probes.gradient_correlation import (
     INITIALIZERS,
@@ -40,17 +47,12 @@ def main() -> int:
     parser = CommandLine(__doc__)
     add = parser.add_argument
     add_trust_flag(parser)
-    add(
-        "runs",
-        type=path_argument,
-        metavar="RUN",
-        nargs="*",
-        help="folders of runs (default: untrained networks)",
-    )
+    add_runs_argument(parser, "*", "(default: untrained networks) the folder of a run")
     add("--images", type=int, default=64, metavar="N", help="use the first N training images (default: 64)")
     add("--depths", type=int, nargs="+", default=[8, 38], metavar="N", help="depths of vgg (default: 8 38)")
-    add("--initializer", default="default", help=f"of the convolutions: {' or '.join(INITIALIZERS)} (default: default)")
-    add("--seed", type=int, default=0, help="of weights and projection (default: 0)")
+    text = "of the convolutions (default: default)"
+    add("--initializer", default="default", metavar=braced(INITIALIZERS), help=text)
+    add("--seed", type=int, default=0, metavar="N", help="of weights and projection (default: 0)")
     add("--dense", action="store_true", help="also measure the dense networks of the theory (a minute or two)")
     add("--nets", type=int, default=40, metavar="N", help="with --dense: how many of each kind (default: 40)")
     add_checkpoint_flag(parser)
@@ -63,6 +65,7 @@ def main() -> int:
     )
     add_data_flag(parser)
     arguments = parser.parse_args()
+    arguments.runs = named_runs(arguments.runs)
     out = Path(arguments.out)
     choose("--initializer", arguments.initializer, INITIALIZERS)
     found = of_runs(arguments) if arguments.runs else at_start(arguments)

@@ -16,7 +16,15 @@ from typing import Any
 
 from mlp import plotting
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
-from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag
+from mlp.commands.shared.flags import (
+    add_checkpoint_flag,
+    add_data_flag,
+    add_device_flag,
+    add_runs_argument,
+    add_trust_flag,
+    braced,
+    named_runs,
+)
 from mlp.diagnostics.landscape import STATISTICS
 from mlp.errors import ConfigurationError
 from mlp.experiments.build import run_title
@@ -28,6 +36,7 @@ from mlp.experiments.probes.stored import read_landscape
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_figure
 from mlp.pages.markdown import aligned
+from mlp.typing import PathLike
 
 OUTLIVES_READER = True
 POINTS = {"between": 101}  # by kind; 25 for the others
@@ -36,7 +45,7 @@ POINTS = {"between": 101}  # by kind; 25 for the others
 def main() -> int:
     arguments = parse()
     files = {}
-    for run in arguments.runs:
+    for run in named_runs(arguments.runs):
         files[label_of(run)] = one_run(run, settings_of(arguments), arguments)
     together(files, arguments)
     return 0
@@ -51,7 +60,7 @@ def parse() -> Any:
     parser = CommandLine(__doc__)
     add = parser.add_argument
     add_trust_flag(parser)
-    add("runs", type=path_argument, metavar="RUN", nargs="+", help="the folder of a run with a checkpoint")
+    add_runs_argument(parser, text="the folder of a run with a checkpoint")
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument("--line", action="store_true", help="along one direction only, the row y = 0 of the plane")
     kind.add_argument(
@@ -61,10 +70,10 @@ def parse() -> Any:
     add("--points", type=int, metavar="N", help="on each axis, an odd number (default: 25; with --between 101)")
     add("--images", type=int, default=1000, metavar="N", help="use the first N images (default: 1000)")
     add("--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of x and y (default: -1 1; --between -0.5 1.5)")
-    add("--seed", type=int, default=0, help="of the directions (default: 0)")
-    add("--statistics", default="running", help=f"of batch norm: {' or '.join(STATISTICS)} (default: running)")
+    add("--seed", type=int, default=0, metavar="N", help="of the directions (default: 0)")
+    add("--statistics", default="running", metavar=braced(STATISTICS), help="of batch norm (default: running)")
     add_checkpoint_flag(parser)
-    add("--split", default="train", help=f"which images: {' or '.join(PROBE_SPLITS)} (default: train)")
+    add("--split", default="train", metavar=braced(PROBE_SPLITS), help="which images (default: train)")
     add(
         "--widths",
         type=int,
@@ -111,12 +120,12 @@ def settings_of(arguments: Any) -> LandscapeSettings:
     )
 
 
-def label_of(run: str) -> str:
+def label_of(run: PathLike) -> str:
     """Return what a run is called in figures: what it is, and its folder."""
     return f"{run_title(RunFolder(run).load()[0])} ({Path(run).name})"
 
 
-def one_run(run: str, settings: LandscapeSettings, arguments: Any) -> Any:
+def one_run(run: PathLike, settings: LandscapeSettings, arguments: Any) -> Any:
     """Compute and draw the landscape of a run; return what its file holds."""
     folder, drawn = Path(run), 0
     options = {"threads": arguments.threads, "data_dir": arguments.data_dir, "device": arguments.device}
@@ -138,7 +147,7 @@ def one_run(run: str, settings: LandscapeSettings, arguments: Any) -> Any:
     return stored[label_of(run)]
 
 
-def widths(run: str, settings: LandscapeSettings, arguments: Any, options: Any) -> str:
+def widths(run: PathLike, settings: LandscapeSettings, arguments: Any, options: Any) -> str:
     """Return mean and deviation of the half-width along several directions, each kept in a file of its own."""
     found = []
     for seed in range(settings.seed, settings.seed + arguments.widths):

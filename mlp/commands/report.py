@@ -7,20 +7,18 @@ A run writes its page by itself while it trains and at its end, unless train.py 
 a single file that needs nothing else: open it in a browser, keep it, send it.
 """
 
-from mlp.commands.command_line import CommandLine, path_argument
-from mlp.commands.shared.flags import add_trust_flag
+from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.flags import add_data_flag, add_runs_argument, add_trust_flag, named_runs
 from mlp.experiments.page.write import report_run
 
 
 def main() -> int:
     parser = CommandLine(__doc__)
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=path_argument, help="the folder of a run")
-    parser.add_argument(
-        "--data-dir", type=path_argument, help="folder with the data sets (default: MLP_DATA_DIR, else ./data)"
-    )
+    add_runs_argument(parser)
+    add_data_flag(parser)
     add_trust_flag(parser)
     arguments = parser.parse_args()
-    for run in arguments.runs:
+    for run in named_runs(arguments.runs):
         path, reason = report_run(run, arguments.data_dir, trust_code=arguments.trust_code)
         print(f"written: {path}{reason and f' (without the hardest images: {reason})'}")
     return 0

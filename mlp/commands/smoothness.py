@@ -9,11 +9,12 @@ It writes smoothness.csv, .npz and .png into the run's folder, and shift.png wit
 it at any time; repeat the command with --resume.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mlp.commands.command_line import CommandLine, path_argument, repeated_command
-from mlp.commands.shared.flags import add_data_flag, add_trust_flag
+from mlp.commands.shared.flags import add_data_flag, add_runs_argument, add_trust_flag, braced, named_runs
 from mlp.diagnostics.smoothness import DIRECTIONS, Smoothness, SmoothnessRecord
 from mlp.errors import ConfigurationError
 from mlp.experiments.probes.smoothness import draw_shift, draw_smoothness, labels_of, summary
@@ -21,19 +22,18 @@ from mlp.experiments.run import run
 from mlp.experiments.settings.flags import add_flags, given_settings
 from mlp.files import write_figure
 from mlp.pages.markdown import aligned
+from mlp.typing import PathLike
 
 OUTLIVES_READER = True
 
 
 def main() -> int:
     parser = CommandLine(__doc__)
-    parser.add_argument(
-        "runs", type=path_argument, metavar="RUN", nargs="*", help="folders to draw (default: train a run)"
-    )
+    add_runs_argument(parser, "*", "to draw and not to train: the folder of a run")
     add_flags(parser)
     probe = parser.add_argument_group("the probe, paths and interruptions")
     probe.add_argument("--every", type=int, default=50, metavar="N", help="steps between measurements (default: 50)")
-    probe.add_argument("--direction", default="gradient", help=f"of the points: {' or '.join(DIRECTIONS)}")
+    probe.add_argument("--direction", default="gradient", metavar=braced(DIRECTIONS), help="of the points")
     probe.add_argument(
         "--covariate-shift",
         type=int,
@@ -49,7 +49,7 @@ def main() -> int:
     probe.add_argument("--threads", type=int, metavar="N", help="threads of the cpu engine (default: one per core)")
     arguments = parser.parse_args()
     if arguments.runs:
-        draw(arguments.runs, Path(arguments.out or "runs/smoothness"), given_settings(arguments))
+        draw(named_runs(arguments.runs), Path(arguments.out or "runs/smoothness"), given_settings(arguments))
     else:
         train(arguments)
     return 0
@@ -73,7 +73,7 @@ def train(arguments: Any) -> None:
     draw([out], Path(out), {})
 
 
-def draw(runs: list[str], out: Path, given: dict[str, Any]) -> None:
+def draw(runs: Sequence[PathLike], out: Path, given: dict[str, Any]) -> None:
     """Draw runs over one another, and print a table of their means over the measured steps."""
     if given:
         names = ", ".join(given)

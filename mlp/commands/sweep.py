@@ -81,7 +81,7 @@ def make_sweep_parser() -> CommandLine:
 
 def make_folder_parser(word: str) -> CommandLine:
     """Return the parser of `sweep.py status` or `sweep.py cancel`."""
-    texts = {"status": "Say show the state of each run of a folder.", "cancel": "Cancel the queued runs of a folder."}
+    texts = {"status": "Show the state of each run of a folder.", "cancel": "Cancel the queued runs of a folder."}
     parser = CommandLine(texts[word])
     parser.prog = f"{parser.prog} {word}"
     parser.add_argument(

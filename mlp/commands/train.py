@@ -129,6 +129,9 @@ def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:
     search, written = search_for_run(out, given, arguments.data_dir, **options)
     rate = search.suggestion
     print(f"{search.reason}" if rate is None else f"try --learning-rate {rate:g}: {search.reason}")
+    if rate is None or search.doubt:
+        more = f"look at the picture; --find-lr {2 * search.steps} or a larger --batch-size makes it clearer"
+        print(f"note: {search.doubt or 'there is no suggestion'}: {more}")
     print("\n".join(f"written: {path}" for path in written))
     return 0
 

@@ -7,7 +7,7 @@ for x, targets in batches.epoch(0): ...                        # x (n, 32, 32, 3
 
 from mlp.checks import names_elsewhere
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
-from mlp.data.batches import Batches
+from mlp.data.batches import MEANS, Batches, mean_over
 from mlp.data.datasets import (
     DATASET_FORMS,
     DATASETS,
@@ -39,6 +39,7 @@ __all__ = [
     "DATASET_FORMS",
     "FITS",
     "LABELS",
+    "MEANS",
     "NORMALIZATIONS",
     "SCENES",
     "SCENE_SPLITS",
@@ -64,6 +65,7 @@ __all__ = [
     "load_indian_pines",
     "load_mnist",
     "load_npz",
+    "mean_over",
     "normalize",
     "prefetch",
     "split_indices",

@@ -2,18 +2,30 @@
 
 Nothing is remembered from one epoch to the next: order, crops and flips of epoch e are functions of (seed, e), so
 `epoch(e)` gives the same batches whenever it is called, in a resumed run and in a thread that runs ahead too.
+
+Losses and accuracies of an epoch are means, and `mean_over` says over what. It matters where the last batch is shorter
+than the others:
+
+    "images"     every image counts the same; the default
+    "batches"    every batch counts the same, so that the images of a short last one count more
+
+The reports took means over batches, so runs on CIFAR-100 do, as do their metrics.csv and test.json. All else, also your
+own `BatchSource` without the attribute, has means over images. `mlp evaluate` always has means over images.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from mlp.checks import choose
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
 from mlp.data.image_set import ImageSet
 from mlp.data.normalization import check_normalization
 from mlp.errors import ConfigurationError, DataError
 from mlp.rng import generator
-from mlp.typing import Array, DType
+from mlp.typing import Array, BatchSource, DType
+
+MEANS = ("images", "batches")
 
 
 class Batches:
@@ -27,9 +39,10 @@ class Batches:
         shuffle: whether each epoch has an order of its own; otherwise the set's order.
         seed: of the run.
         dtype: of the images that come out, the model's.
+        mean_over: one of `MEANS`, what losses and accuracies of an epoch are means over.
 
     Raises:
-        ConfigurationError: a batch size below 1, or an unknown normalization. DataError: the set is empty.
+        ConfigurationError: a batch size below 1, an unknown normalization or mean. DataError: the set is empty.
     """
 
     def __init__(
@@ -42,6 +55,7 @@ class Batches:
         shuffle: bool = False,
         seed: int = 0,
         dtype: DType = np.float32,
+        mean_over: str = "images",
     ) -> None:
         if batch_size < 1:
             raise ConfigurationError(f"batch_size must be at least 1, got {batch_size}")
@@ -59,6 +73,7 @@ class Batches:
             )
         self.image_set, self.batch_size, self.normalization = image_set, batch_size, normalization
         self.augment, self.shuffle, self.seed, self.dtype = augment, shuffle, seed, np.dtype(dtype)
+        self.mean_over = choose("mean_over", mean_over, MEANS)
 
     @property
     def num_images(self) -> int:
@@ -89,5 +104,11 @@ class Batches:
     def __repr__(self) -> str:
         return (
             f"Batches({self.image_set!r}, batch_size={self.batch_size}, normalization={self.normalization!r}, "
-            f"augment={self.augment}, shuffle={self.shuffle}, seed={self.seed}, dtype={self.dtype})"
+            f"augment={self.augment}, shuffle={self.shuffle}, seed={self.seed}, dtype={self.dtype}, "
+            f"mean_over={self.mean_over!r})"
         )
+
+
+def mean_over(batches: BatchSource) -> str:
+    """Return what losses and accuracies of an epoch of batches are means over, one of `MEANS`."""
+    return str(getattr(batches, "mean_over", MEANS[0]))

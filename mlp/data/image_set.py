@@ -11,6 +11,8 @@ from mlp.data.normalization import normalize
 from mlp.errors import ConfigurationError, DataError
 from mlp.typing import Array, DType
 
+COLOURS = (1, 3)  # channels of usual images: shades of grey; red, green and blue
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ImageSet:
@@ -45,6 +47,12 @@ class ImageSet:
             raise DataError(
                 f"images must be (N, H, W, C) of uint8, got {self.images.shape} of {self.images.dtype}: "
                 "keep the bytes 0 .. 255, channels last; Batches normalizes them"
+            )
+        H, W, C = self.images.shape[1:]
+        if H in COLOURS and C not in COLOURS and W == C:
+            raise DataError(
+                f"images must be (N, H, W, C), channels last, got {self.images.shape}: for (N, C, H, W), as PyTorch "
+                "has them, write np.moveaxis(images, 1, -1) first"
             )
 
     def __len__(self) -> int:

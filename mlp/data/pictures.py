@@ -1,4 +1,4 @@
-"""Pictures through Pillow, an extra of this package: read upright, and made to fit.
+"""Pictures through Pillow, an extra of this package: read as a viewer shows them, and made to fit.
 
 A network takes images of one size. There are two ways to give a picture that size:
 
@@ -17,6 +17,7 @@ from mlp.typing import Array
 
 FITS = ("crop", "squeeze")
 GREY_MODES = ("1", "L")
+TRANSPARENT_MODES = ("RGBA", "LA", "PA")
 COLOUR_MODES = ("RGB", "RGBA", "P", "LA", "PA", "CMYK", "YCbCr")
 
 
@@ -29,11 +30,22 @@ def import_pillow(needed: str) -> tuple[ModuleType, ModuleType]:
     return Image, ImageOps
 
 
-def upright(image: Any, operations: ModuleType) -> Any:
-    """Return a picture of Pillow's turned as its camera says; a ValueError if its pixels are not bytes."""
+def as_shown(image: Any, image_module: ModuleType, operations: ModuleType) -> Any:
+    """Return a picture of Pillow's as a viewer shows it: turned as its camera says, what is transparent on white.
+
+    What a file holds behind transparent pixels is nothing that anybody sees.
+
+    Raises:
+        ValueError: its pixels are not bytes.
+    """
     if image.mode not in GREY_MODES + COLOUR_MODES:
         raise ValueError(f"pixels of kind {image.mode}, not bytes")
-    return operations.exif_transpose(image)
+    image = operations.exif_transpose(image)
+    if image.mode not in TRANSPARENT_MODES and "transparency" not in image.info:
+        return image
+    white = image_module.new("RGBA", image.size, "white")
+    shown = image_module.alpha_composite(white, image.convert("RGBA"))
+    return shown.convert("L") if image.mode in GREY_MODES else shown
 
 
 def fit_size(pixels: Array, H: int, W: int, how: str = "crop") -> tuple[str, Array]:

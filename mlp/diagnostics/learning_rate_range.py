@@ -11,6 +11,9 @@ suggestion is a tenth of the rate at which s is lowest: at the lowest point trai
 rate has to serve for longer than this test. (fastai smooths with a running mean that looks back only, so that its curve
 lags behind the losses by a good part of a power of ten; s does not.)
 
+How sure is that? Losses scatter about s, by e = std of L(j) - s(j) for j up to the lowest. If the rates at which s is
+within e of its lowest span more than a power of ten, the curve is too noisy or too flat to say which is best.
+
 Reference: L. N. Smith, Cyclical learning rates for training neural networks, 2017, section 3.3; fastai's `lr_find`.
 """
 
@@ -31,6 +34,7 @@ RANGE_STEPS = 200
 DIVERGED = 4.0  # times the lowest smoothed loss
 SHARE = 0.1  # of the rate at the lowest point
 QUIET = 5  # the first n/QUIET steps show how much losses scatter by themselves
+CLEAR = 10.0  # the largest factor between rates that are about as good as the best, in a valley that is clear
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,21 @@ class RateSearch:
         if self.lowest == self.steps - 1:
             end = "; it was still falling, so a larger rate may be better"
         return f"a tenth of {low:.1e}, where {fell}{end}"
+
+    @property
+    def doubt(self) -> str:
+        """Why the suggestion is not sure, for people; "" for a clear valley, and without a suggestion."""
+        if self.suggestion is None:
+            return ""
+        smoothed, lowest = self.smoothed, self.lowest
+        scatter = (self.losses - smoothed)[: lowest + 1].std()
+        as_good = self.rates[smoothed <= smoothed[lowest] + scatter]
+        if as_good.max() <= CLEAR * as_good.min():
+            return ""
+        return (
+            f"the curve has no clear valley: from {as_good.min():.1e} to {as_good.max():.1e} the loss is as low within "
+            "what it scatters"
+        )
 
     def csv(self) -> str:
         """Return the steps as CSV text, with all digits."""

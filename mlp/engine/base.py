@@ -15,7 +15,7 @@ A copy of an engine, or what a pickle of it becomes, is an engine with the same 
 
 import math
 from collections.abc import Sequence
-from typing import Protocol, SupportsFloat
+from typing import Any, Protocol, SupportsFloat
 
 from mlp.backend import get_array_module
 from mlp.engine.gradient_statistics import GradientStatistics
@@ -75,8 +75,8 @@ class Engine(Protocol):
     def resident(self, batches: BatchSource) -> BatchSource:
         """Return batches that are near to the engine: those given, unless it can make them on its device."""
 
-    def read_metrics(self) -> tuple[float, float]:
-        """Return (loss, accuracy), each the mean over the training batches since the last call."""
+    def read_metrics(self, mean_over: str = "images") -> tuple[float, float]:
+        """Return (loss, accuracy), each the mean over what was trained on since the last call, see `mean_metrics`."""
 
     def read_gradient_statistics(self) -> dict[str, Array]:
         """Return the statistics of the training batches since the last call, see `GradientStatistics.read`.
@@ -99,7 +99,7 @@ class Binding:
         """Keep what `bind` was given."""
         loss.check_model(model)
         self._bound, self._statistics = (model, loss, rule), statistics
-        self.metrics: list[tuple[float, float]] = []  # (loss, accuracy) of every batch since they were last read
+        self.metrics: list[tuple[float, float, int]] = []  # (loss, accuracy, images) of every batch since last read
 
     @property
     def statistics(self) -> GradientStatistics | None:
@@ -130,9 +130,9 @@ class Binding:
     def resident(self, batches: BatchSource) -> BatchSource:
         return batches
 
-    def read_metrics(self) -> tuple[float, float]:
+    def read_metrics(self, mean_over: str = "images") -> tuple[float, float]:
         metrics, self.metrics = self.metrics, []
-        return mean_metrics(metrics)
+        return mean_metrics(metrics, mean_over)
 
     def read_gradient_statistics(self) -> dict[str, Array]:
         if self.statistics is None:
@@ -178,12 +178,33 @@ def gather(model: Layer, rule: LearningRule) -> None:
         )
 
 
-def mean_metrics(metrics: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Return the unweighted means of (loss, accuracy) over batches; NaN of none."""
+def mean_metrics(metrics: Sequence[tuple[float, float, int]], mean_over: str) -> tuple[float, float]:
+    """Return the means of loss and accuracy over some batches; NaN of none.
+
+        mean = sum_b w_b m_b / sum_b w_b          see `batch_weights` for w
+
+    Args:
+        metrics: (loss, accuracy, number of images) of each batch, the first two being means over the batch.
+        mean_over: one of `mlp.data.MEANS`.
+    """
     if not metrics:
         return math.nan, math.nan
-    losses, accuracies = zip(*metrics, strict=True)
-    return sum(losses) / len(losses), sum(accuracies) / len(accuracies)
+    losses, accuracies, sizes = zip(*metrics, strict=True)
+    weights = batch_weights(sizes, mean_over)
+    return weighted_mean(losses, weights), weighted_mean(accuracies, weights)
+
+
+def weighted_mean(values: Sequence[Any], weights: Sequence[float]) -> Any:
+    """Return the mean of numbers, or of arrays of one shape, with a weight for each."""
+    return sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
+
+
+def batch_weights(sizes: Sequence[int], mean_over: str) -> Sequence[float]:
+    """Return how much each batch counts in a mean over "images" or over "batches", see `mlp.data.Batches`.
+
+    Batches of one size count 1 each in both, so that both are the same to the last bit.
+    """
+    return [1] * len(sizes) if mean_over == "batches" or len(set(sizes)) == 1 else sizes
 
 
 def checked_gradient(loss: Loss, outputs: Array) -> Array:

@@ -33,7 +33,7 @@ class TextbookEngine(Binding):
             if self.statistics:
                 self.statistics.accumulate()
             self.rule.update()
-        self.metrics.append((loss, accuracy))
+        self.metrics.append((loss, accuracy, len(targets)))
         return loss
 
     def gradients(self, x: Array, targets: Array) -> float:

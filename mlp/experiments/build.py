@@ -21,6 +21,7 @@ from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step,
 from mlp.typing import PathLike, Schedule
 
 LAST_LEARNING_RATE = 2e-5  # eta_min of the reports' cosine schedule
+MEANS_OF_REPORTS = {"cifar100": "batches"}  # data set -> what metrics are means over, where the reports had it so
 FEW_STEPS = 10  # an epoch with fewer hardly trains
 SMALLEST_BATCH = 4  # that nobody asked for: the mean and variance of fewer images are mostly chance
 MOST_CLASSES = 20  # whose images are counted on the terminal
@@ -105,13 +106,25 @@ def make_batches(
         shuffle=True,
         seed=config.seed,
         dtype=config.dtype,
+        mean_over=metrics_over(config),
     )
     return training, plain_batches(config, valid), plain_batches(config, test)
 
 
 def plain_batches(config: RunConfig, image_set: ImageSet) -> Batches:
     """Return batches of images as they are, in their order: for evaluation."""
-    return Batches(image_set, config.batch_size, normalization=config.normalization, dtype=config.dtype)
+    return Batches(
+        image_set,
+        config.batch_size,
+        normalization=config.normalization,
+        dtype=config.dtype,
+        mean_over=metrics_over(config),
+    )
+
+
+def metrics_over(config: RunConfig) -> str:
+    """Return what the metrics of a run are means over, one of `mlp.data.MEANS`."""
+    return MEANS_OF_REPORTS.get(config.dataset, "images")
 
 
 def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int], *, trust_code: bool = False) -> Layer:

@@ -60,15 +60,30 @@ class Cost:
     seconds: float | None = None
 
     @property
+    def parts(self) -> dict[str, int]:
+        """What training will hold when it holds the most: {name for people: bytes}."""
+        already = {} if self.held is None else {"Python and data": self.held}
+        training = {"activations": self.activations, "weights": self.weights, "batches": self.batches}
+        return already | training | ({} if self.held is None else {"figures": DRAWING})
+
+    @property
     def more(self) -> int:
         """How many bytes will be taken beside those that are held."""
-        drawing = 0 if self.held is None else DRAWING
-        return self.weights + self.activations + self.batches + drawing
+        return sum(self.parts.values()) - (self.held or 0)
 
     @property
     def total(self) -> int:
         """How many bytes the process will hold at most; it may have held the most when it read the data."""
-        return max((self.held or 0) + self.more, self.peak)
+        return max(sum(self.parts.values()), self.peak)
+
+    @property
+    def memory_text(self) -> str:
+        """The memory for people: a sum, and its terms."""
+        terms = " + ".join(f"{name} {count / 1e6:,.1f}" for name, count in self.parts.items())
+        training = f"{sum(self.parts.values()) / 1e6:,.1f} MB = {terms}"
+        if self.total > sum(self.parts.values()):
+            return f"memory {training}; reading the data took {format_bytes(self.total)}"
+        return f"memory {training}" if self.held is not None else f"memory beside Python and data {training}"
 
     @property
     def enough(self) -> bool:
@@ -81,13 +96,7 @@ class Cost:
             time_text = f"{format_seconds(self.seconds)} an epoch, {format_seconds(self.seconds * epochs)} in all; "
         else:
             time_text = ""
-        before = "Python and data not counted" if self.held is None else f"Python and data {format_bytes(self.held)}"
-        print(
-            f"estimate: {time_text}memory {format_bytes(self.total)} ({before}, activations "
-            f"{format_bytes(self.activations)}, weights {format_bytes(self.weights)}, batches "
-            f"{format_bytes(self.batches)})",
-            flush=True,
-        )
+        print(f"estimate: {time_text}{self.memory_text}", flush=True)
         if self.available is not None and not self.enough:
             print(
                 f"warning: the run needs about {format_bytes(self.more)} more memory, and "

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mlp.data.formats.sources import unreadable
-from mlp.data.pictures import fit_size, import_pillow, upright
+from mlp.data.pictures import as_shown, fit_size, import_pillow
 from mlp.errors import DataError
 from mlp.files.stored import read_array
 from mlp.typing import Array, PathLike, Shape
@@ -60,14 +60,14 @@ def read_npy(path: Path, channels: int) -> list[Array]:
 
 
 def read_with_pillow(path: Path) -> Array:
-    """Return a picture file as an array (h, w, 3), upright."""
+    """Return a picture file as an array (h, w, 3), as a viewer shows it."""
     image_module, operations = import_pillow(f"{path} needs Pillow")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", image_module.DecompressionBombWarning)  # as in image_folder
             image = image_module.open(path)
         with image:
-            return np.asarray(upright(image, operations).convert("RGB"))
+            return np.asarray(as_shown(image, image_module, operations).convert("RGB"))
     except Exception as error:  # what a damaged image raises can be of any kind
         raise unreadable(path, error, "cannot be read as an image") from error
 

@@ -71,8 +71,7 @@ def evaluate_run(
 ) -> Evaluation:
     """Evaluate the model of a run on one of its splits, without augmentation.
 
-    Means are over images. Those in metrics.csv and test.json are over batches, as in the reports: the same where the
-    last batch is no shorter than the others.
+    Means are over images. Those in metrics.csv and test.json are over batches for CIFAR-100, see `mlp.data.Batches`.
 
     Args:
         path: the run's folder. split: one of `SPLITS`. checkpoint: "best" or "latest".

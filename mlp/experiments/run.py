@@ -4,42 +4,26 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from mlp.backend import get_array_module, require_device
 from mlp.data import SCENES, Batches
 from mlp.errors import ConfigurationError
-from mlp.experiments.build import (
-    load_images,
-    make_batches,
-    make_loss,
-    make_model,
-    make_rule,
-    make_schedule,
-    mention_images,
-    run_title,
-    with_usual_batch,
-)
+from mlp.experiments.build import load_images, run_title, with_usual_batch
 from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.estimate import estimate_cost
-from mlp.experiments.fine_tuning import Source, init_from, read_source, with_settings_of
+from mlp.experiments.fine_tuning import Source, read_source, with_settings_of
 from mlp.experiments.hooks import make_hooks, mention_logs, require_written
 from mlp.experiments.resume import resume_run
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.scene import write_scene
 from mlp.experiments.settings.facts import Facts
+from mlp.experiments.settings.prepare import prepare_run
 from mlp.files import write_json
-from mlp.layers import Layer, frozen_buffers
 from mlp.losses import chance_loss
 from mlp.models.deep_supervision import without_companions
 from mlp.progress import loss_text
 from mlp.training.attempts import attempt, put_away
 from mlp.training.checkpoint import load_model
 from mlp.training.history import History
-from mlp.training.hooks import (
-    EarlyStop,
-    Hook,
-    StopOnSignal,
-    evaluate,
-)
+from mlp.training.hooks import EarlyStop, Hook, StopOnSignal
 from mlp.training.state import TrainingState
 from mlp.training.trainer import Trainer
 from mlp.typing import PathLike
@@ -98,25 +82,13 @@ def run(
         asked = folder.asked_for(given, resume=resume)
         source, settings = first_weights(folder, given, resume=resume, overwrite=overwrite)
         config = folder.open(settings, resume=resume, overwrite=overwrite)
-        require_device(config.device)
-        images = load_images(config, data_dir, download=download)
-        train = images[0]
-        usual = with_usual_batch(config, asked, len(train))
-        config, usual_batch = usual, usual is not config
-        batches = make_batches(config, *images)
-        model = make_model(config, train.num_classes, train.images.shape[1:], trust_code=trust_code or "model" in given)
-        rule = make_rule(config)
-        schedule = make_schedule(config, len(batches[0]))
-        require_room(model, train.images.shape[1:])
-        if source is not None:
-            print(init_from(model, source, train.class_names))
-        facts = Facts.of(config, model, images, folder.first_weights if source is None else source.digest)
-        mention_images(config, images, len(batches[0]), usual_batch=usual_batch)
+        trust_code = trust_code or "model" in given
+        made = prepare_run(config, asked, source, data_dir, download=download, trust_code=trust_code)
+        config, images = made.config, made.images
+        facts = Facts.of(config, made.model, images, folder.first_weights if source is None else source.digest)
         hooks = make_hooks(folder, config, facts, images[2], statistics=statistics, page=page, log=log, more=more_hooks)
         hooks.append(stop)  # last: the others save the epoch first
-        loss = make_loss(config, model)
-        how: dict[str, Any] = {"engine": config.engine, "threads": threads, "precision": config.precision}
-        trainer = Trainer(model, loss, rule, schedule, hooks, **how)
+        trainer = made.trainer(hooks, threads)
         if overwrite:
             put_away(folder.path)
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -131,7 +103,9 @@ def run(
                 mention_logs(log, folder)
             folder.write_config(config, facts)
             this.start(trainer)
-            this.outcome = train_to_the_end(folder, trainer, config, batches, stop_after or config.epochs, data_dir)
+            this.outcome = train_to_the_end(
+                folder, trainer, config, made.batches, stop_after or config.epochs, data_dir
+            )
             require_written(hooks)
     return trainer.history
 
@@ -194,7 +168,9 @@ def train_to_the_end(
     )
     if trainer.epoch < last and early_stop_of(trainer) is None:
         estimate_cost(trainer, train, valid).report(last - trainer.epoch)
-    trainer.fit(train, valid, epochs=config.epochs, stop_after=last)
+    if trainer.epoch >= config.epochs:
+        print(f"nothing to train: {trainer.epoch} of {config.epochs} epochs are there; a larger --epochs continues it")
+    trainer.fit(train, valid, epochs=config.epochs, stop_after=last, say=lambda line: None)
     mention_bad_loss(trainer.history, train.image_set.num_classes)
     if trainer.epoch < config.epochs and not trainer.stopping:
         print(f"stopped after epoch {trainer.epoch} of {config.epochs}: --resume continues it, the test comes last")
@@ -221,9 +197,7 @@ def early_stop_of(trainer: TrainingState) -> EarlyStop | None:
 def test_results(folder: RunFolder, trainer: Trainer, test_batches: Batches) -> dict[str, Any]:
     """Evaluate the test images once, with the weights of the epoch with the highest validation accuracy."""
     load_model(folder.best, trainer.model)
-    trainer.engine.bind(trainer.model, trainer.loss, trainer.rule)
-    loss, accuracy = evaluate(trainer.engine, test_batches)
-    trainer.engine.close()
+    loss, accuracy = trainer.evaluate(test_batches)
     best = trainer.history.best_epoch
     print(f"test {loss_text(loss)} / {accuracy:.2%} with the weights of epoch {best}")
     return {"test_loss": loss, "test_acc": accuracy, "best_epoch": best, "images": test_batches.num_images}
@@ -238,10 +212,3 @@ def mention_bad_loss(history: History, num_classes: int) -> None:
             f"{num_classes} classes: it has not learned. Try a smaller --learning-rate, --clip-norm 1, or --warm-up 1",
             file=sys.stderr,
         )
-
-
-def require_room(model: Layer, image_shape: Sequence[int]) -> None:
-    """Send one image of zeros forward, so that an error about images that are too small comes before a run begins."""
-    weights = model.parameters()[0].data
-    with frozen_buffers(model):
-        model.forward(get_array_module(weights).zeros((1, *image_shape), weights.dtype))

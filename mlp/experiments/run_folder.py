@@ -12,7 +12,7 @@ steps.csv, events.tfevents.*, learning_rates.*    on demand: a line a step, Tens
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +98,9 @@ class RunFolder:
         if not self.path.exists():
             raise CheckpointError(f"there is no folder {self.path}")
         if stored is None:
-            raise CheckpointError(f"{self.path} holds no run: there is no config.json in it")
+            inside = runs_inside(self.path)
+            hint = f", but {len(inside)} of its folders do, {inside[0]} for example" if inside else ""
+            raise CheckpointError(f"{self.path} holds no run: there is no config.json in it{hint}")
         return stored
 
     @property
@@ -201,6 +203,30 @@ class RunFolder:
         """Write config.json unless that of finished epochs is there: settings, and facts."""
         if not (self.has_epochs and (self / "config.json").exists()):
             write_json(self / "config.json", {"settings": config.as_dict(), "facts": dataclasses.asdict(facts)})
+
+
+def unfolded(paths: Sequence[PathLike]) -> tuple[list[PathLike], list[str]]:
+    """Return the runs that some folders are or hold, and a sentence about each folder that is no run itself.
+
+    The folder of a sweep becomes the runs in it. One without a run is left out where another has one. A folder that is
+    missing stays, so that whoever reads it says so.
+    """
+    found, notes = list[PathLike](), list[str]()
+    for path in paths:
+        inside = runs_inside(path)
+        if (Path(path) / "config.json").exists() or not Path(path).exists():
+            found.append(path)
+        elif inside:
+            found.extend(inside)
+            notes.append(f"{path}: {len(inside)} runs in it")
+        else:
+            notes.append(f"{path} holds no run: left out")
+    return found or list(paths), notes if found else []
+
+
+def runs_inside(path: PathLike) -> list[Path]:
+    """Return those folders of a folder that hold a run, by name."""
+    return sorted(config.parent for config in Path(path).glob("*/config.json"))
 
 
 def is_more(value: Any, than: int) -> bool:

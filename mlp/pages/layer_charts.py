@@ -35,19 +35,27 @@ class Statistic:
     log: bool = True
 
     @cached_property
-    def short(self) -> list[list[int | None]]:
-        """The numbers as they stand in a page, a row an epoch."""
+    def scaled(self) -> Array:
+        """The numbers as whole ones on the axis, (epochs, layers); NaN for those that have no place there."""
         values = np.asarray(self.values, dtype=np.float64)
         with np.errstate(all="ignore"):
             scaled = LOG * np.log10(values) if self.log else EVEN * values
-        rows = np.where(np.isfinite(scaled), np.round(np.clip(scaled, -1e9, 1e9)), np.nan).tolist()
-        return [[None if math.isnan(value) else int(value) for value in row] for row in rows]
+        return np.where(np.isfinite(scaled), np.round(np.clip(scaled, -1e9, 1e9)), np.nan)
+
+    @property
+    def short(self) -> list[list[int | None]]:
+        """The numbers as they stand in a page, a row an epoch."""
+        gaps = np.isnan(self.scaled)
+        rows: list[list[int | None]] = np.where(gaps, 0.0, self.scaled).astype(np.int64).tolist()
+        for epoch, layer in np.argwhere(gaps).tolist():
+            rows[epoch][layer] = None
+        return rows
 
     @cached_property
     def axis(self) -> Axis:
         """The axis for all epochs: its ends are numbers of the statistic."""
-        known = [value for row in self.short for value in row if value is not None] or [0]
-        low, high = min(known), max(known)
+        known = self.scaled[~np.isnan(self.scaled)]
+        low, high = (int(known.min()), int(known.max())) if known.size else (0, 0)
         margin = max(1, (high - low) // 20)
         ends = (low - margin, high + margin)
         low_end, high_end = (10.0 ** (end / LOG) if self.log else end / EVEN for end in ends)
@@ -77,7 +85,7 @@ class LayerChart:
         chosen = [Statistic(one.label, np.asarray(one.values)[kept], one.log) for one in statistics]
         return LayerChart(title, what, list(names), (kept + 1).tolist(), chosen)
 
-    @property
+    @cached_property
     def places(self) -> list[float]:
         """Where the columns stand, in pixels."""
         width = (RIGHT - LEFT) / len(self.names)

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
+from mlp.errors import ConfigurationError
 from mlp.plotting.style import BLUE, GREY, plain
 from mlp.training.history import LayerTable
 from mlp.typing import Array
@@ -47,6 +48,7 @@ def gradient_flow(
         scale: "log"; "linear" is the form of the reports' figures, in which 38 layers of vanishing gradients look flat.
         statistic: mean_abs, l2, max_abs or zeros, averaged over the epoch; with "last_" before it, of the last batch.
     """
+    require_table(table)
     if axes is None:
         axes = Figure(figsize=(max(5, 0.16 * len(table.names) + 3), 5), layout="constrained").subplots()
     figure: Any = axes.figure
@@ -56,8 +58,19 @@ def gradient_flow(
     return figure
 
 
+def require_table(table: object) -> None:
+    """Raise an error that says what to give, unless it is a LayerTable."""
+    if table is None:
+        raise ConfigurationError(
+            "no gradient flow was recorded: give the trainer hooks=[mlp.diagnostics.GradientFlow()], and fit again"
+        )
+    if not isinstance(table, LayerTable):
+        raise ConfigurationError(f"a table of layers is drawn, got {type(table).__name__}: give history.gradient_flow")
+
+
 def gradient_flow_map(table: LayerTable, title: str | None = None) -> Figure:
     """Mean |gradient| as a map: depth across, epochs down, the logarithm as colour."""
+    require_table(table)
     figure = Figure(figsize=(max(5, 0.16 * len(table.names) + 4), 4.5), layout="constrained")
     axes = figure.subplots()
     figure.colorbar(draw_map(axes, table.names, table["mean_abs"], "log"), label=axis_label("mean_abs"))

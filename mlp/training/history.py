@@ -82,9 +82,8 @@ class History:
         if not self.rows:
             return "History(no epochs yet)"
         last = self.rows[-1]
-        numbers = ", ".join(
-            f"{name} {last[name]:.4g}" for name in ("train_loss", "train_acc", "val_loss", "val_acc") if name in last
-        )
+        known = [name for name in METRICS if not (name.startswith("val") and math.isnan(last.get(name, math.nan)))]
+        numbers = ", ".join(f"{name} {last[name]:.4g}" for name in known if name in last)
         best = f", best epoch {self.best_epoch}" if self.best_epoch else ""
         return f"History({len(self.rows)} epochs; the last: {numbers}{best})"
 
@@ -105,7 +104,8 @@ class History:
                 name: [(row["epoch"], row.get(f"{part}_{metric}", math.nan)) for row in self.rows]
                 for name, part in (("training", "train"), ("validation", "val"))
             }
-            charts.append(line_chart(lines, "epoch", label))
+            measured = {name: line for name, line in lines.items() if not all(math.isnan(y) for _, y in line)}
+            charts.append(line_chart(measured, "epoch", label))
         return render("history.html", text=repr(self), charts=charts)
 
     @property

@@ -7,14 +7,14 @@ that is called at its moments.
 
 import copy
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
 from typing import Any, NoReturn, Self
 
 import numpy as np
 
 from mlp.backend import device_of
-from mlp.data import prefetch
+from mlp.data import mean_over, prefetch
 from mlp.engine import make_engine
 from mlp.engine.gradient_statistics import EVERYTHING
 from mlp.errors import ConfigurationError, MlpError, StopRequestedError
@@ -22,7 +22,7 @@ from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
 from mlp.training.history import History, plain_row
-from mlp.training.hooks import Evaluate, Hook, StopOnNonFinite
+from mlp.training.hooks import Evaluate, Hook, StopOnNonFinite, evaluate
 from mlp.training.state import NoBatches, TrainingState
 from mlp.typing import BatchSource, Schedule
 
@@ -54,6 +54,8 @@ class Trainer(TrainingState):
         for what, part in (("model", model), ("loss", loss), ("learning rule", rule)):
             if isinstance(part, type):
                 raise ConfigurationError(f"the {what} must be made first: write {part.__name__}(), not {part.__name__}")
+        if isinstance(loss, LearningRule):
+            raise ConfigurationError("the second is the loss, the third the learning rule: Trainer(model, loss, rule)")
         parameters = model.parameters()
         if not parameters:
             raise ConfigurationError("the model has no parameters, so there is nothing to train")
@@ -95,6 +97,8 @@ class Trainer(TrainingState):
         valid_batches: BatchSource | None = None,
         epochs: int = 1,
         stop_after: int | None = None,
+        *,
+        say: Callable[[str], object] = print,
     ) -> History:
         """Train until `epochs` epochs exist in total, counting those of a checkpoint that was loaded before.
 
@@ -103,6 +107,7 @@ class Trainer(TrainingState):
         Args:
             train_batches, valid_batches: with len() and epoch(e), see `mlp.data.Batches`; validation is optional.
             stop_after: end earlier, once this many epochs exist.
+            say: gets a line where all epochs exist already.
 
         Returns:
             The History.
@@ -121,7 +126,7 @@ class Trainer(TrainingState):
                     f"write mlp.data.Batches({name}, batch_size=100)"
                 )
         if self.epoch >= last:
-            print(
+            say(
                 f"nothing to train: {self.epoch} {'epoch is' if self.epoch == 1 else 'epochs are'} there already. "
                 f"fit(..., epochs={self.epoch + last}) continues; a new model and Trainer start again."
             )
@@ -129,8 +134,8 @@ class Trainer(TrainingState):
         self.valid_batches = NoBatches() if valid_batches is None else valid_batches
         self.stopping = self.gradients_wanted = False
         self.gradient_statistics = None
-        evaluate = [Evaluate(valid_batches)] if valid_batches is not None else []
-        hooks = [StopOnNonFinite(), *evaluate, *self.hooks]
+        validation = [] if valid_batches is None else [Evaluate(valid_batches)]
+        hooks = [StopOnNonFinite(), *validation, *self.hooks]
         with ExitStack() as ending:  # the last that is given to it comes first; one that fails stops no other
             ending.callback(self.engine.close)
             for hook in reversed(hooks):
@@ -143,6 +148,17 @@ class Trainer(TrainingState):
                 while self.epoch < last and not self.stopping:
                     self._run_epoch(batches, hooks)
         return self.history
+
+    def evaluate(self, batches: BatchSource) -> tuple[float, float]:
+        """Return (loss, accuracy) of the model as it is, each the mean over the images of `batches`.
+
+        For use after `fit`, with test images say; a hook evaluates with `mlp.training.evaluate(trainer.engine, ...)`.
+        """
+        self.engine.bind(self.model, self.loss, self.rule)
+        try:
+            return evaluate(self.engine, batches)
+        finally:
+            self.engine.close()
 
     def _run_epoch(self, train_batches: BatchSource, hooks: Sequence[Hook]) -> None:
         start = time.perf_counter()
@@ -161,7 +177,7 @@ class Trainer(TrainingState):
                 for hook in hooks:
                     hook.after_step(self)
                 self.step += 1
-        loss, accuracy = self.engine.read_metrics()
+        loss, accuracy = self.engine.read_metrics(mean_over(self.train_batches))
         self.gradient_statistics = self.engine.read_gradient_statistics() if self.gradients_wanted else None
         row = {"epoch": self.epoch + 1, "train_loss": loss, "train_acc": accuracy}
         row |= {"val_loss": float("nan"), "val_acc": float("nan"), "learning_rate": self.rule.learning_rate}

@@ -6,6 +6,7 @@ import pytest
 
 from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.main import main
+from mlp.commands.train import make_train_parser
 
 
 def command_line():
@@ -41,6 +42,20 @@ def test_known_flags_are_parsed():
 
 def test_help_keeps_the_lines_of_the_description():
     assert "    python example.py    # indented as it stands\n" in command_line().format_help()
+
+
+def test_help_has_the_words_of_who_asks_and_no_wall_of_flags(monkeypatch, capsys):
+    for called, shown, other in (
+        ("mlp train", "mlp train --model vgg08", "scripts/"),
+        ("train.py", "scripts/", "mlp "),
+    ):
+        monkeypatch.setattr(sys, "argv", [called, "--help"])
+        with pytest.raises(SystemExit):
+            make_train_parser().parse_args()
+        text = capsys.readouterr().out
+        assert shown in text and other not in text.partition("options:")[0]
+        assert text.startswith(f"usage: {called} [--flag value ...]\n\nTrain a network")
+        assert "  --learning-rate FLOAT, --lr FLOAT\n" in text
 
 
 @pytest.mark.parametrize(

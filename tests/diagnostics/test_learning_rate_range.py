@@ -75,6 +75,20 @@ def test_what_is_said_of_losses_that_fall_rise_or_do_neither():
     assert valley.suggestion == pytest.approx(valley.rates[120] / 10, rel=0.4)
 
 
+def test_a_curve_that_is_noisy_or_flat_is_doubted():
+    i, noise = np.arange(200), np.random.default_rng(0).standard_normal(200)
+    valley = -np.exp(-(((i - 120) / 20.0) ** 2))
+    assert search_of(4.6 + 0.01 * noise + valley).doubt == ""
+    assert search_of(np.linspace(4.6, 1.0, 200) + 0.01 * noise).doubt == ""
+    assert search_of(4.6 + 0.01 * noise).doubt == ""  # there is no suggestion to doubt
+    noisy = search_of(4.6 + 0.5 * noise + 0.9 * valley)
+    assert noisy.suggestion is not None and "has no clear valley: from " in noisy.doubt
+    plateau = search_of(np.where(i < 60, 4.6, 3.6) + 0.01 * noise)
+    assert plateau.suggestion is not None
+    low, high = (float(word) for word in plateau.doubt.replace(" the loss", "").split()[7:10:2])
+    assert low == pytest.approx(plateau.rates[70], rel=1.0) and high > 5.0
+
+
 @pytest.mark.parametrize("bad", [[np.nan], [np.inf]])
 def test_a_first_loss_that_is_no_number(bad, monkeypatch):
     trainer = line_trainer(GradientDescent(1.0))

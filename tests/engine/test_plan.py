@@ -1,6 +1,8 @@
 """What a plan decides: which ops there are, which memory they share, and that steps allocate nothing."""
 
+import gc
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -142,3 +144,17 @@ def test_make_engine():
     assert make_engine("cpu", threads=3).threads == 3
     with pytest.raises(ConfigurationError, match="engine must be one of auto, textbook, cpu, cuda, got 'fast'"):
         make_engine("fast")
+
+
+def test_close_gives_the_memory_back_at_once(engine):
+    """Not when Python looks for circles: what comes next would need as much memory once more."""
+    engine.train_step(*batch(6))
+    engine.evaluate(*batch(6))
+    arrays = [weakref.ref(array) for memory in engine.memories.values() for array in memory.batch_arrays.values()]
+    gc.collect()  # ops that were fused into others
+    gc.disable()
+    try:
+        engine.close()
+        assert len(arrays) > 3 and not [array for array in arrays if array() is not None]
+    finally:
+        gc.enable()

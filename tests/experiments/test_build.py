@@ -5,11 +5,17 @@ import pytest
 
 from mlp.data.image_set import ImageSet
 from mlp.experiments import RunConfig
-from mlp.experiments.build import load_images, mention_images, with_usual_batch
+from mlp.experiments.build import load_images, make_batches, mention_images, with_usual_batch
 
 
 def make_set(*labels, classes=("cat", "dog")):
     return ImageSet(np.zeros((len(labels), 2, 2, 3), np.uint8), np.array(labels), classes)
+
+
+@pytest.mark.parametrize(("dataset", "over"), [("cifar100", "batches"), ("cifar10", "images"), ("npz:a.npz", "images")])
+def test_metrics_are_means_over_batches_where_the_reports_had_it_so(dataset, over):
+    for batches in make_batches(RunConfig(dataset=dataset), *[make_set(0, 1)] * 3):
+        assert batches.mean_over == over
 
 
 def test_the_classes_of_own_images_are_counted(capsys):

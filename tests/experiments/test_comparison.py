@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from mlp.commands import compare
+from mlp.commands import compare, report
 from mlp.errors import CheckpointError
 from mlp.experiments.comparison import comparison_table, group_runs, spread
 from mlp.experiments.record import read_gradient_flow, read_run
@@ -168,6 +168,22 @@ def test_a_gradient_flow_needs_both_statistics_in_one_shape(tmp_path):
         np.savez(path, names=names, mean_abs=values, **wrong)
         with pytest.raises(CheckpointError, match=r"gradient_flow\.npz is damaged"):
             read_gradient_flow(path)
+
+
+def test_the_folder_of_a_sweep_stands_for_its_runs_and_others_are_left_out_aloud(runs, tmp_path, call):
+    names = ["norm-batch", "norm-none"]
+    for name, folder in zip(names, runs, strict=False):
+        shutil.copytree(folder, tmp_path / "sweep" / name)
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "notes.txt").write_text("")
+    everything = sorted(tmp_path.iterdir())
+    status, text, error = call(compare, *everything, "--out", tmp_path / "out")
+    assert status == 0 and all(name in text for name in names)
+    left_out = [f"note: {tmp_path / name} holds no run: left out" for name in ("notes.txt", "pictures")]
+    assert error.splitlines() == [*left_out, f"note: {tmp_path / 'sweep'}: 2 runs in it"]
+    assert call(report, tmp_path / "sweep")[0] == 0 and (tmp_path / "sweep" / names[0] / "report.html").exists()
+    with pytest.raises(CheckpointError, match="no config.json in it, but 2 of its folders do, .*norm-batch for ex"):
+        read_run(tmp_path / "sweep")
 
 
 def test_the_folder_of_an_earlier_comparison_is_left_out_quietly(runs, tmp_path, call):

@@ -11,7 +11,7 @@ import pytest
 import mlp
 from mlp.diagnostics import GradientFlow
 from mlp.experiments import estimate
-from mlp.experiments.estimate import estimate_cost, format_seconds
+from mlp.experiments.estimate import Cost, estimate_cost, format_seconds
 from mlp.layers import Dropout, Sequential
 
 
@@ -133,6 +133,19 @@ def test_nothing_is_said_where_free_memory_is_not_known(parts, monkeypatch, caps
     text, error = capsys.readouterr()
     assert " an epoch, " in text
     assert error == ""
+
+
+@pytest.mark.parametrize(("held", "peak"), [(150_000_000, 1), (150_000_000, 900_000_000), (None, 0)])
+def test_the_parts_of_the_memory_add_up(held, peak, capsys):
+    cost = Cost(held, 40_000_000, 3_000_000, 2_000_000, None, peak)
+    cost.report(1)
+    text = capsys.readouterr().out
+    assert text.startswith("estimate: memory ")
+    total, terms = text.partition(";")[0].split(" MB = ")
+    terms = [float(term.split()[-1]) for term in terms.split(" + ")]
+    assert float(total.split()[-1]) == pytest.approx(sum(terms)) and len(terms) == (3 if held is None else 5)
+    assert ("; reading the data took 900.0 MB" in text) == (peak > 1)
+    assert cost.total == max(round(1e6 * sum(terms)), peak)
 
 
 def test_a_batch_is_no_larger_than_the_data(parts):

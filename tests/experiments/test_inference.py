@@ -33,6 +33,14 @@ def test_the_test_split_gives_the_numbers_of_the_run(finished):
     assert [len(evaluate_run(finished, split).targets) for split in ("train", "valid", "test")] == [228, 12, 40]
 
 
+def test_images_of_a_short_last_batch_count_as_much_as_others(finished):
+    """The validation images come as 10 and 2."""
+    evaluation, history = evaluate_run(finished, "valid"), mlp.load_run(finished).history
+    row = history.rows[history.best_epoch - 1]
+    assert row["val_acc"] == pytest.approx(evaluation.top(1), rel=1e-6)
+    assert row["val_loss"] == pytest.approx(evaluation.loss, rel=1e-6)
+
+
 def test_a_run_of_a_gpu_is_evaluated_on_the_cpu(finished, tmp_path, call):
     content = json.loads((finished / "config.json").read_text())
     content["settings"] |= {"device": "cuda:0", "engine": "cuda"}

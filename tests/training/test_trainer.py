@@ -7,6 +7,7 @@ import pytest
 
 import mlp
 from mlp.diagnostics import GradientFlow
+from mlp.engine.base import mean_metrics
 from mlp.errors import ConfigurationError, MlpError, NonFiniteLossError
 from mlp.layers import Affine, LeakyReLU, Sequential
 from mlp.learning_rules import Adam, GradientDescent
@@ -49,23 +50,33 @@ def test_fit_is_the_loop_written_out():
         np.testing.assert_allclose(mine.data, other.data, rtol=1e-13)
 
 
-def test_metrics_are_unweighted_means_over_batches():
+@pytest.mark.parametrize("over, w", [(None, (6, 3)), ("images", (6, 3)), ("batches", (1, 1))])
+def test_metrics_are_means_over_images_or_over_batches(over, w):
     """Training metrics run along with the changing weights; validation comes after the epoch."""
     losses = []
+    train, valid = Points(), Points(seed=5)
+    if over:
+        train.mean_over = valid.mean_over = over
 
     class Listen(Hook):
         def after_step(self, trainer):
             losses.append(trainer.batch_loss)
 
     trainer = make_trainer([Listen()])
-    history = trainer.fit(Points(), Points(seed=5), epochs=1)
+    history = trainer.fit(train, valid, epochs=1)
     row = history.rows[0]
-    assert row["train_loss"] == pytest.approx(sum(losses) / 2, rel=1e-14)
+    assert row["train_loss"] == pytest.approx(np.average(losses, weights=w), rel=1e-14)
     loss = SoftmaxCrossEntropy()
-    valid = [loss.forward(trainer.model.forward(x), t) for x, t in Points(seed=5).batches]
-    assert row["val_loss"] == pytest.approx(sum(valid) / 2, rel=1e-14)
-    accuracies = [(trainer.model.forward(x).argmax(axis=1) == t).mean() for x, t in Points(seed=5).batches]
-    assert row["val_acc"] == pytest.approx(sum(accuracies) / 2, rel=1e-14)
+    losses = [loss.forward(trainer.model.forward(x), t) for x, t in valid.batches]
+    assert row["val_loss"] == pytest.approx(np.average(losses, weights=w), rel=1e-14)
+    accuracies = [(trainer.model.forward(x).argmax(axis=1) == t).mean() for x, t in valid.batches]
+    assert row["val_acc"] == pytest.approx(np.average(accuracies, weights=w), rel=1e-14)
+
+
+def test_batches_of_one_size_have_the_same_mean_to_the_last_bit():
+    values = [(0.1 * k, 0.7 / (k + 1), 7) for k in range(5)]
+    assert mean_metrics(values, "images") == mean_metrics(values, "batches")
+    assert mean_metrics(values, "images")[0] == sum(loss for loss, _, _ in values) / 5
 
 
 def test_the_schedule_is_asked_before_each_step():

@@ -1,8 +1,11 @@
 """Flags that several commands have, with the same words."""
 
+import sys
 from argparse import _ActionsContainer
+from collections.abc import Iterable, Sequence
 
 from mlp.commands.command_line import path_argument
+from mlp.typing import PathLike
 
 
 def add_data_flag(parser: _ActionsContainer, text: str = "folder with the data sets") -> None:
@@ -16,8 +19,13 @@ def add_checkpoint_flag(parser: _ActionsContainer) -> None:
     """Add --checkpoint."""
     from mlp.experiments.inference import CHECKPOINTS  # which most commands can do without
 
-    names = " or ".join(CHECKPOINTS)
-    parser.add_argument("--checkpoint", default="best", help=f"which weights of a run: {names} (default: best)")
+    text = "which weights of a run (default: best)"
+    parser.add_argument("--checkpoint", default="best", metavar=braced(CHECKPOINTS), help=text)
+
+
+def braced(choices: Iterable[str]) -> str:
+    """Return choices as a help shows them: {best,latest}."""
+    return f"{{{','.join(choices)}}}"
 
 
 def add_device_flag(parser: _ActionsContainer) -> None:
@@ -30,3 +38,17 @@ def add_trust_flag(parser: _ActionsContainer) -> None:
     parser.add_argument(
         "--trust-code", action="store_true", help="run the Python file that a run names as its own model"
     )
+
+
+def add_runs_argument(parser: _ActionsContainer, nargs: str = "+", text: str = "the folder of a run") -> None:
+    """Add RUN ..., for `named_runs`."""
+    parser.add_argument("runs", metavar="RUN", nargs=nargs, type=path_argument, help=f"{text}, or of a sweep")
+
+
+def named_runs(paths: Sequence[PathLike]) -> list[PathLike]:
+    """Return the runs that folders are or hold, see `unfolded`; a line says what became of folders that are none."""
+    from mlp.experiments.run_folder import unfolded
+
+    runs, notes = unfolded(paths)
+    print("".join(f"note: {note}\n" for note in notes), file=sys.stderr, end="")
+    return runs

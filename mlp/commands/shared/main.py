@@ -20,7 +20,7 @@
 import sys
 from difflib import get_close_matches
 
-from mlp.commands.command_line import outcome_of
+from mlp.commands.command_line import SCRIPTS, outcome_of
 
 COMMANDS: tuple[str, ...] = (
     "train",
@@ -33,7 +33,6 @@ COMMANDS: tuple[str, ...] = (
     "gradient-correlation",
 )
 COMMANDS += ("sweep", "reproduce", "check", "data", "devices")
-SCRIPTS = {"check-gradients": "check", "download-data": "data"}  # whose names are not those of their commands
 
 
 def main() -> int:

@@ -19,7 +19,7 @@ import numpy as np
 
 from mlp.data.formats.sources import unreadable
 from mlp.data.image_set import ImageSet, image_set
-from mlp.data.pictures import GREY_MODES, fit_size, import_pillow, upright
+from mlp.data.pictures import GREY_MODES, as_shown, fit_size, import_pillow
 from mlp.data.splits import hold_out
 from mlp.errors import DataError
 from mlp.typing import Array, PathLike
@@ -165,7 +165,7 @@ def read_images(files: Sequence[Path], image_size: int | None = None, image_fit:
 
 
 def read_image(file: Path) -> Array:
-    """Return one image (H, W, C) uint8, upright as its camera says: C is 1 in shades of grey, else 3."""
+    """Return one image (H, W, C) uint8, as a viewer shows it: C is 1 in shades of grey, else 3."""
     image_module, operations = import_pillow("folder:DIR reads images with Pillow")
     try:
         with warnings.catch_warnings():
@@ -175,7 +175,8 @@ def read_image(file: Path) -> Array:
         with image:
             if image.format in SERIES and getattr(image, "n_frames", 1) > 1:
                 raise ValueError(f"it holds {image.n_frames} pictures: save each as a file")
-            pixels = np.asarray(upright(image, operations).convert("L" if image.mode in GREY_MODES else "RGB"))
+            shown = as_shown(image, image_module, operations)
+            pixels = np.asarray(shown.convert("L" if image.mode in GREY_MODES else "RGB"))
     except Exception as error:  # what a damaged image raises can be of any kind
         raise unreadable(file, error, "cannot be read as an image") from error
     return pixels.reshape(*pixels.shape[:2], -1)

@@ -74,6 +74,7 @@ class CpuEngine(Binding):
         self.threads = usable_cores() if threads is None else int(threads)
         self.blas = BlasThreads()
         self._team: ThreadTeam | None = None
+        self.plans: dict[Any, Plan] = {}  # by the shape of a batch, the dtype and training
 
     def __reduce__(self) -> tuple[Any, ...]:
         return CpuEngine, (self.threads,)
@@ -96,7 +97,7 @@ class CpuEngine(Binding):
                 if self.statistics:
                     self.statistics.accumulate()
                 self.update()
-        self.metrics.append((loss, accuracy))
+        self.metrics.append((loss, accuracy, len(targets)))
         return loss
 
     def gradients(self, x: Array, targets: Array) -> float:
@@ -119,8 +120,10 @@ class CpuEngine(Binding):
             self._team.close()
         super().close()
         self._team = None
+        for plan in self.plans.values():
+            plan.release()
         self.memories: dict[Any, Memory] = {}  # by the shape of an image and the dtype
-        self.plans: dict[Any, Plan] = {}  # by the shape of a batch, the dtype and training
+        self.plans = {}
 
     def _forward(self, x: Array, targets: Array, *, training: bool) -> tuple[float, float, Plan]:
         """Return loss and accuracy of a batch, and the plan that ran."""
@@ -147,7 +150,8 @@ class CpuEngine(Binding):
         if key not in self.plans:
             memory = self.memories.setdefault((shape[1:], key[1]), Memory(dtype, self.threads))
             if memory.reserve(shape[0]):
-                self.plans = {k: p for k, p in self.plans.items() if p.memory is not memory}
+                for old in [k for k, p in self.plans.items() if p.memory is memory]:
+                    self.plans.pop(old).release()
             self.plans[key] = Plan(self.model, shape, dtype, memory, self.update.team, training=training)
         return self.plans[key]
 

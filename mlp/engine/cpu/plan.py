@@ -62,6 +62,19 @@ class Plan(Graph):
             op.bind(self)
         self._write_programs()
 
+    def release(self) -> None:
+        """Let go of everything; the plan is not used again.
+
+        Ops, values and phases know each other in circles, so that their arrays would stay until Python looks for
+        circles, and a next plan would take as much memory once more.
+        """
+        for op in self.ops:
+            for value in (*op.inputs, op.output):
+                value.data = value.grad = None  # ops that were fused into others know values, too
+        for op in self.ops:
+            vars(op).clear()
+        vars(self).clear()
+
     # --- memory ---------------------------------------------------------------------------------------------------
 
     def _take(self, shape: Shape, border: tuple[int, int], local_block: int) -> tuple[Storage, Any]:

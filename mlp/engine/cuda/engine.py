@@ -151,9 +151,9 @@ class CudaEngine(Binding):
             self.residents[id(batches)] = DeviceBatches(batches, self.gpu)
         return self.residents[id(batches)]
 
-    def read_metrics(self) -> tuple[float, float]:
+    def read_metrics(self, mean_over: str = "images") -> tuple[float, float]:
         with self.gpu.working():
-            return mean_metrics(self.log.read())
+            return mean_metrics(self.log.read(), mean_over)
 
     def read_gradient_statistics(self) -> dict[str, Array]:
         with self.gpu.working():
@@ -256,11 +256,11 @@ class MetricsLog:
         self.fetched.append(self.page.fetched)
         self._begin_page()
 
-    def read(self) -> list[tuple[float, float]]:
-        """Return [(loss, accuracy), ...] of all steps since the last call."""
+    def read(self) -> list[tuple[float, float, int]]:
+        """Return [(loss, accuracy, images), ...] of all steps since the last call."""
         self._fetch()
         rows, self.fetched = np.concatenate(self.fetched).tolist(), []
-        return [(loss, right / images) for loss, right, images in rows]
+        return [(loss, right / images, int(images)) for loss, right, images in rows]
 
 
 class Page:

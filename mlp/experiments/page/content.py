@@ -58,8 +58,8 @@ class RunReport:
 
     Attributes:
         folder: where it is; its name is shown, and the commands have its path. history: with all tables that are kept.
-        test: what test.json holds; {} before the end. hardest: images that the model finds hard; [] for none.
-        of_images: among how many test images they are the hardest.
+        test: what test.json holds; {} before the end. hardest: images that the model finds hard.
+        of_images: among how many test images; without any in `hardest`, the model gets no more right than guessing.
     """
 
     folder: RunFolder

@@ -1,5 +1,6 @@
 """The images that a model finds hardest: those whose true class it gives the lowest probability."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,13 +37,27 @@ class HardImage:
 def hardest_images(
     config: RunConfig, model: Layer, test: ImageSet, threads: int | None = None
 ) -> tuple[list[HardImage], int]:
-    """Return the images with the largest loss, hardest first, and among how many; ([], 0) for what is no picture."""
+    """Return the images with the largest loss, hardest first, and among how many; ([], 0) for what is no picture.
+
+    A model that does no better than guessing finds no image harder than others: ([], how many).
+    """
     if test.images.shape[-1] not in (1, 3) or len(test) == 0:
         return [], 0
     count = min(len(test), MOST_IMAGES)
     part = test.take(np.arange(count))
     _, logits = run_forward(config, model, plain_batches(config, part).epoch(0), threads)
+    if guesses(int((logits.argmax(axis=1) == part.labels).sum()), count, test.num_classes):
+        return [], count
     return hardest_of(logits, part.labels, part.images, test.class_names), count
+
+
+def guesses(right: int, count: int, num_classes: int) -> bool:
+    """Return whether guessing among K classes gets as many of N images right.
+
+    It gets N / K +- sqrt(N (1 / K) (1 - 1 / K)): up to two deviations more are no sign of having learned.
+    """
+    chance = 1.0 / num_classes
+    return right <= count * chance + 2.0 * math.sqrt(count * chance * (1.0 - chance))
 
 
 def hardest_of(logits: Array, labels: Array, images: Array, names: Sequence[str]) -> list[HardImage]:

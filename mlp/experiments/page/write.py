@@ -46,6 +46,8 @@ def write_page(report: RunReport) -> Path:
 class RunPage(SideFiles):
     """Keeps report.html up to date: after an epoch, unless pages took more than 2 % of the time so far, and at the end.
 
+    After the last epoch the test follows, and the page is written once, with its numbers.
+
     Args:
         folder, config, facts: of the run. test: the test images, for those that the model finds hardest.
     """
@@ -54,13 +56,15 @@ class RunPage(SideFiles):
         super().__init__()
         self.folder, self.config, self.facts, self.test = folder, config, facts, test
         self.seconds, self.written = 0.0, -1.0  # what a page took to write, and when the last one was written
+        self.shown = 0  # epochs on that page
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
-        if time.monotonic() - self.written > self.seconds / SHARE:
+        if trainer.epoch < trainer.epochs and time.monotonic() - self.written > self.seconds / SHARE:
             self.write_for(trainer.history)
 
     def after_training(self, trainer: TrainingState) -> None:
-        if trainer.history.rows:
+        test_follows = trainer.epoch >= trainer.epochs or trainer.stopping
+        if not test_follows and self.shown < len(trainer.history.rows):
             self.write_for(trainer.history)
 
     def after_test(self, trainer: TrainingState, results: Mapping[str, Any]) -> None:
@@ -77,7 +81,7 @@ class RunPage(SideFiles):
         report = RunReport(self.folder, self.config, self.facts, history)
         self.write(self.folder / NAME, lambda: write_page(report))
         self.written = time.monotonic()
-        self.seconds = self.written - start
+        self.seconds, self.shown = self.written - start, len(history.rows)
 
 
 def report_run(path: PathLike, data_dir: PathLike | None = None, *, trust_code: bool = False) -> tuple[Path, str]:

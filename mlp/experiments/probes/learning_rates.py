@@ -3,21 +3,12 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlp.backend import require_device
 from mlp.diagnostics.learning_rate_range import RANGE_STEPS, RateSearch, find_learning_rate
-from mlp.experiments.build import (
-    load_images,
-    make_batches,
-    make_loss,
-    make_model,
-    make_rule,
-    run_title,
-    with_usual_batch,
-)
+from mlp.experiments.build import run_title
 from mlp.experiments.config import RunConfig, with_dataset_settings
-from mlp.experiments.fine_tuning import init_from, read_source, with_settings_of
+from mlp.experiments.fine_tuning import read_source, with_settings_of
+from mlp.experiments.settings.prepare import prepare_run
 from mlp.files import named_path, write_figure, write_text
-from mlp.training.trainer import Trainer
 from mlp.typing import PathLike
 
 if TYPE_CHECKING:  # loading it takes a second
@@ -49,16 +40,9 @@ def search_for_run(
     source = None if given.get("init_from") is None else read_source(given["init_from"])
     settings = given if source is None else with_settings_of(source, given)
     config = RunConfig(**with_dataset_settings(settings))
-    require_device(config.device)
-    images = load_images(config, data_dir, download=download)
-    train = images[0]
-    config = with_usual_batch(config, given, len(train))
-    model = make_model(config, train.num_classes, train.images.shape[1:], trust_code=True)  # the user named it just now
-    if source is not None:
-        print(init_from(model, source, train.class_names))
-    how: dict[str, Any] = {"engine": config.engine, "threads": threads, "precision": config.precision}
-    trainer = Trainer(model, make_loss(config, model), make_rule(config), **how)
-    search = find_learning_rate(trainer, make_batches(config, *images)[0], steps=steps)
+    # the user named the model just now, so its code may run
+    made = prepare_run(config, given, source, data_dir, download=download, trust_code=True)
+    search = find_learning_rate(made.trainer([], threads), made.batches[0], steps=steps)
     folder = named_path(out)
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / f"{NAME}.csv", folder / f"{NAME}.png"]

@@ -4,17 +4,20 @@ from typing import Any
 
 import numpy as np
 
+from mlp.data import mean_over
+from mlp.engine.base import batch_weights, weighted_mean
 from mlp.errors import ConfigurationError
 from mlp.models.deep_supervision import DeepSupervision
 from mlp.training.hooks.base import Hook
 from mlp.training.state import TrainingState
+from mlp.typing import Array
 
 
 class CompanionLog(Hook):
-    """Adds objective and alpha to every row, and a table "companions": loss and accuracy of each, means over batches.
+    """Adds objective and alpha to every row, and a table "companions": loss and accuracy of each.
 
-    Losses and accuracies are those of the training batches, as the steps saw them. Give it first in the list of hooks:
-    others may run batches of their own through the loss.
+    They are means over the epoch as train_loss is, of the training batches as the steps saw them. Give it first in the
+    list of hooks: others may run batches of their own through the loss.
 
     Raises:
         ConfigurationError: the loss is no `DeepSupervision`.
@@ -26,14 +29,15 @@ class CompanionLog(Hook):
         self.loss = trainer.loss
 
     def before_epoch(self, trainer: TrainingState) -> None:
-        self.steps, self.objective, self.sums = 0, 0.0, np.zeros((2, len(self.loss.taps)))
+        self.sizes, self.objectives, self.values = list[int](), list[float](), list[Array]()
 
     def after_step(self, trainer: TrainingState) -> None:
-        self.steps += 1
-        self.objective += self.loss.objective
-        self.sums += self.loss.companion_losses, self.loss.companion_accuracies
+        self.sizes.append(len(trainer.batch[1]))
+        self.objectives.append(self.loss.objective)
+        self.values.append(np.array([self.loss.companion_losses, self.loss.companion_accuracies]))  # (2, companions)
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
-        row |= {"objective": self.objective / self.steps, "alpha": self.loss.alpha}
-        losses, accuracies = self.sums / self.steps
+        weights = batch_weights(self.sizes, mean_over(trainer.train_batches))
+        row |= {"objective": weighted_mean(self.objectives, weights), "alpha": self.loss.alpha}
+        losses, accuracies = weighted_mean(self.values, weights)
         trainer.history.add_row("companions", list(self.loss.taps), {"loss": losses, "accuracy": accuracies})

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mlp.data import mean_over
 from mlp.engine import Engine
 from mlp.engine.base import mean_metrics
 from mlp.training.hooks.base import Hook
@@ -10,7 +11,7 @@ from mlp.typing import BatchSource
 
 
 class Evaluate(Hook):
-    """Adds val_loss and val_acc to every row: unweighted means over the validation batches, as in the reports."""
+    """Adds val_loss and val_acc to every row: means over the validation images, see `mlp.data.Batches`."""
 
     def __init__(self, batches: BatchSource) -> None:
         self.batches = batches
@@ -20,9 +21,12 @@ class Evaluate(Hook):
 
 
 def evaluate(engine: Engine, batches: BatchSource) -> tuple[float, float]:
-    """Return (loss, accuracy) of a bound engine's model, each the unweighted mean over `batches`.
+    """Return (loss, accuracy) of a bound engine's model, each the mean over the images of `batches`.
+
+    Where `batches.mean_over` is "batches", it is the mean over the batches, see `mlp.data.Batches`.
 
     Raises:
         MlpError: the engine is not bound; `fit` closes its own at the end.
     """
-    return mean_metrics([engine.evaluate(x, targets) for x, targets in engine.resident(batches).epoch(0)])
+    metrics = [(*engine.evaluate(x, targets), len(targets)) for x, targets in engine.resident(batches).epoch(0)]
+    return mean_metrics(metrics, mean_over(batches))

@@ -225,3 +225,15 @@ def test_pictures_of_several_sizes_get_one(tmp_path, fit):
     assert train.images.shape[1:] == test.images.shape[1:] == (16, 16, 3)
     wide = train.images[train.labels == 0]
     assert (wide[:, 8, 0, 0] > 200).all() == (fit == "squeeze")
+
+
+def test_what_is_transparent_is_white_as_in_a_viewer(tmp_path):
+    pixels = picture(1, (6, 5, 4))
+    pixels[..., 3] = np.where(np.arange(5) < 2, 0, 255)  # the left is transparent, whatever its colours are
+    Image.fromarray(pixels).save(tmp_path / "colour.png")
+    expected = np.where(np.arange(5)[:, None] < 2, 255, pixels[..., :3])
+    np.testing.assert_array_equal(read_image(tmp_path / "colour.png"), expected)
+    grey = Image.fromarray(pixels[..., 0] // 2 + 100)
+    grey.save(tmp_path / "grey.png", transparency=100)
+    expected = np.where(np.asarray(grey) == 100, 255, np.asarray(grey))
+    np.testing.assert_array_equal(read_image(tmp_path / "grey.png")[..., 0], expected)

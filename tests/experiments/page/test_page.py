@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ import pytest
 from mlp.commands import report as command
 from mlp.commands import train
 from mlp.experiments import run
+from mlp.experiments.build import load_images, make_model
 from mlp.experiments.config import RunConfig
 from mlp.experiments.page.content import TABLES, RunReport
-from mlp.experiments.page.hardest import HardImage, hardest_of
+from mlp.experiments.page.hardest import HardImage, guesses, hardest_images, hardest_of
 from mlp.experiments.page.write import RunPage, report_run, write_page
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.settings.facts import Facts
@@ -110,12 +112,35 @@ def test_pages_take_a_small_part_of_the_time(tmp_path, monkeypatch):
         clock[0] += 0.1  # what a page takes
 
     monkeypatch.setattr(page, "write", write)
-    trainer = type("T", (), {"history": history_of(1, ["w"])})()
+    trainer = SimpleNamespace(history=history_of(1, ["w"]), epoch=0, epochs=30, stopping=False)
     for _ in range(20):
         clock[0] += 1.0  # an epoch
+        trainer.epoch += 1
         page.after_epoch(trainer, {})
     assert len(written) == 4  # at once, then every five seconds and more
     assert written[0] == 101.0
+    page.after_training(trainer)  # the newest epoch is shown already
+    assert len(written) == 4
+
+
+@pytest.mark.parametrize(("last", "stopping"), [(30, False), (12, True)])
+def test_after_the_last_epoch_the_page_is_written_once_with_the_test(tmp_path, monkeypatch, last, stopping):
+    page, written = RunPage(RunFolder(tmp_path), RunConfig(), Facts(), None), []
+    monkeypatch.setattr(page, "write", lambda path, action: written.append(path))
+    trainer = SimpleNamespace(history=history_of(last, ["w"]), epoch=last, epochs=30, stopping=stopping, engine=None)
+    if not stopping:  # what stops the run comes after the page
+        page.after_epoch(trainer, {})
+    page.after_training(trainer)
+    assert written == []
+    page.after_test(trainer, {})
+    assert len(written) == 1
+    page.shown, trainer.epoch, trainer.stopping = (
+        last - 1,
+        13,
+        False,
+    )  # an error, or Ctrl-C, with an epoch not shown yet
+    page.after_training(trainer)
+    assert len(written) == 2
 
 
 def test_kept_results_without_weights(tmp_path, call):
@@ -181,6 +206,23 @@ def test_a_run_without_an_epoch_and_with_numbers_that_are_none(tmp_path):
     history.rows[1]["val_loss"] = history.rows[1]["val_acc"] = float("nan")
     rows = data_of(page_of(tmp_path, history=history))[0]["statistics"][0]["rows"]
     assert rows[1] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("right", "count", "classes", "same"),
+    [(24, 2000, 100, True), (30, 2000, 100, False), (5, 6, 2, True), (12, 12, 3, False)],
+)
+def test_what_guessing_would_get_right(right, count, classes, same):
+    assert guesses(right, count, classes) == same
+
+
+def test_a_model_that_guesses_has_no_hardest_images(tmp_path, small):
+    images = load_images(RunConfig(**small), None)[2]
+    config = RunConfig(**{**small, "learning_rate": 1e-9})
+    model = make_model(config, images.num_classes, images.images.shape[1:])
+    assert hardest_images(config, model, images) == ([], len(images))
+    page = page_of(tmp_path, of_images=40)
+    assert "no more of 40 test images right than guessing would" in page and "<img" not in page
 
 
 def test_the_hardest_images_are_those_with_the_least_probability():

@@ -50,17 +50,19 @@ class Correlation:
             row = width * item
             return as_strided(images, (len(images), T, count, width), (images.strides[0], m * row, row, item))
 
-        self.work = cache(lambda t, n: self._work_views(plan, t, n))
+        self.work: dict[tuple[int, int], dict[str, Array]] = {}  # (t, images) -> arrays between source and target
         source_rows = cache(lambda *place: rows_of(source.bordered_part(*place)[:, above:], W * C, K))
         target_rows = cache(lambda *place: rows_of(target.part(*place), OW * F, m))
         target_part = cache(target.part)
         self.views = {}
         for t, lo, hi in plan.threads_and_blocks(blocks):
-            out = self.work(t, hi - lo)["out"]
+            if (t, hi - lo) not in self.work:
+                self.work[t, hi - lo] = self._work_views(plan, t, hi - lo)
+            work = self.work[t, hi - lo]
             self.views[t, lo, hi] = CorrelationViews(
-                **self.work(t, hi - lo),
+                **work,
                 source_rows=source_rows(*source.place(t, lo, hi)),
-                out_rows=target_rows(*target.place(t, lo, hi)) if self.direct else rows_of(out, OW * F, m),
+                out_rows=target_rows(*target.place(t, lo, hi)) if self.direct else rows_of(work["out"], OW * F, m),
                 target=target_part(*target.place(t, lo, hi)),
             )
 

@@ -123,7 +123,7 @@ class WinogradOp(ConvolutionBase):
             start = grad.bordered_part(*place)[:, grad.above :]
             return as_strided(start, (len(start), T, m, row), (start.strides[0], m * row * item, row * item, item))
 
-        work = cache(lambda t, n: self._work_views(plan, t, n, self.across.work(t, n)["V"]))
+        work = cache(lambda t, n: self._work_views(plan, t, n, self.across.work[t, n]["V"]))
         self.views = {}
         for t, lo, hi in plan.threads_and_blocks(self.blocks):
             self.views[t, lo, hi] = rows(*grad.place(t, lo, hi)), *work(t, hi - lo)
