@@ -321,3 +321,14 @@ def test_dollar_signs_in_names_are_no_formulas(tmp_path):
     write_figure(tmp_path / "a.png", plotting.compare_curves({"cost$\\foo$": [history]}))
     write_figure(tmp_path / "b.png", plotting.compare_gradient_flow({"cost$\\foo$": [history.gradient_flow]}))
     assert (tmp_path / "b.png").exists()
+
+
+def test_a_loss_far_above_the_others_gets_a_logarithmic_axis():
+    for losses, scale in (([4.6, 4.0, 3.9], "linear"), ([4.6, 3e13, 3.9], "log")):
+        history = History()
+        history.rows = [
+            {"epoch": i + 1, "train_loss": y, "val_loss": y, "train_acc": 0.1} for i, y in enumerate(losses)
+        ]
+        figures = plotting.curves(history), plotting.compare_curves({"a": [history], "b": [history]})
+        assert [figure.axes[0].get_yscale() for figure in figures] == [scale, scale]
+        assert figures[1].axes[-1].get_yscale() == "linear"  # accuracies

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlp.pages.pictures import Axis, svg
+from mlp.pages.pictures import LETTER, Axis, svg
 from mlp.typing import Array
 
 if TYPE_CHECKING:
@@ -92,12 +92,17 @@ class LayerChart:
         return [round(LEFT + (i + 0.5) * width, 1) for i in range(len(self.names))]
 
     @property
-    def groups(self) -> list[tuple[float, str]]:
-        """Parts of the network, as (pixel where one begins, name): what names begin with; [] for none, or too many."""
+    def groups(self) -> list[tuple[float, str, bool]]:
+        """Parts of the network, by what names begin with; [] for none, or too many.
+
+        Each is (pixel where it begins, name, whether the name has room above that of the next one).
+        """
         heads = [name.partition(".")[0] for name in self.names]
         starts = [i for i, head in enumerate(heads) if i == 0 or head != heads[i - 1]]
         width = (RIGHT - LEFT) / len(self.names)
-        found = [(round(LEFT + i * width, 1), heads[i]) for i in starts]
+        ends = [*starts[1:], len(heads)]
+        rooms = [(end - i) * width > 8 + LETTER * len(heads[i]) for i, end in zip(starts, ends, strict=True)]
+        found = [(round(LEFT + i * width, 1), heads[i], room) for i, room in zip(starts, rooms, strict=True)]
         return found if 1 < len(found) <= MOST_GROUPS else []
 
     def data(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from mlp.pages.rendering import render
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+LETTER = 6  # pixels of a letter, about
 DASHES = ("none", "7 3", "2 3", "9 3 2 3", "5 5", "1 3")  # and in black and white
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind people too
 Rows = Sequence[tuple[float, float]]
@@ -74,8 +75,9 @@ def line_chart(
     kept = {label: [(x, y) for x, y in rows if is_shown(y, log=log)] for label, rows in lines.items()}
     points = [point for rows in kept.values() for point in rows] or [(0.0, 1.0)]
     xs, ys = zip(*points, strict=True)
-    x_axis = Axis(min(xs), max(xs), 56, width - 12)
     y_axis = Axis(min(ys), max(ys), height - 40, 30, log)
+    longest = max((len(label) for _, label in y_axis.ticks()), default=0)
+    x_axis = Axis(min(xs), max(xs), max(56, 28 + LETTER * longest), width - 12)
     paths = {label: path_of(rows, x_axis, y_axis) for label, rows in lines.items()}
     names = {"x_label": x_label, "y_label": y_label, "text": in_words(kept, x_label, y_label)}
     return svg("line_chart.svg", size, lines=paths, x=x_axis, y=y_axis, **names)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlp.plotting.layers import axis_label, draw_lines
-from mlp.plotting.style import BLUE, legend_below, line_style, plain
+from mlp.plotting.style import BLUE, legend_below, line_style, open_up, plain
 from mlp.training.history import History, LayerTable
 from mlp.typing import Array
 
@@ -28,6 +28,7 @@ def compare_curves(runs: Mapping[str, Sequence[History]]) -> Figure:
                 values = stack_rows([history.column(f"{part}_{metric}") for history in histories])  # (runs, epochs)
                 style = line_style(i, values.shape[1])
                 draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, label=plain(label), **style)
+    open_up(panels[0])
     for axes, title in zip(panels[0], ("training", "validation"), strict=True):
         axes.set_title(title)
     for axes, label in zip(panels[:, 0], ("cross-entropy loss (nats)", "accuracy"), strict=True):

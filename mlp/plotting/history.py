@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlp.plotting.layers import gradient_flow
-from mlp.plotting.style import GREY, legend_below, line_style, plain
+from mlp.plotting.style import GREY, legend_below, line_style, open_up, plain
 from mlp.training.history import History
 
 
@@ -24,6 +24,7 @@ def curves(history: History, title: str | None = None) -> Figure:
         axes.set(xlabel="epoch", ylabel=label)
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
+    open_up([loss_axes])
     legend_below(figure, loss_axes)
     if title:
         figure.suptitle(title)

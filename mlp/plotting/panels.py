@@ -24,6 +24,7 @@ from mlp.plotting.style import (
     emphasized,
     legend_below,
     line_style,
+    open_up,
     plain,
     set_title,
 )
@@ -81,6 +82,7 @@ def curve_panels(
         axes.set(ylabel=UNITS[sort], title="" if together else part_of(group[0]))
         axes.set_yscale("log" if sort == "learning_rate" else "linear")
         axes.grid(alpha=0.3)
+    open_up([axes for axes, group in zip(panels, groups, strict=True) if sort_of(group[0]) == "loss"])
     share_scales(panels, [sort_of(group[0]) for group in groups])
     for axes in panels[-columns:]:
         axes.set_xlabel("epoch")

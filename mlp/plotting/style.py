@@ -4,10 +4,13 @@ The colours are Okabe and Ito's, chosen for all common forms of colour blindness
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from mlp.training.history import spreads_widely
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PINK, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
@@ -70,3 +73,10 @@ def set_title(figure: Figure, title: str | None) -> None:
 def emphasized(style: dict[str, Any]) -> dict[str, Any]:
     """Return a line's style in the red that is kept for what a reader is to see first."""
     return {**style, "color": VERMILLION, "linewidth": 2.2}
+
+
+def open_up(panels: Sequence[Axes]) -> None:
+    """Give losses logarithmic axes where one is far above the others: on even ones these would be a line at 0."""
+    if spreads_widely([y for axes in panels for line in axes.get_lines() for y in line.get_ydata()]):
+        for axes in panels:
+            axes.set_yscale("log")

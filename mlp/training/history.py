@@ -16,7 +16,14 @@ from mlp.typing import Array
 
 METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
 PICTURES = ("curves", "gradient_flow_map", "gradient_flow_linear")  # of a run, beside those of its tables
+FAR = 100.0  # times the median
 LARGEST = sys.float_info.max  # of a number in a file: larger integers are not floats any more
+
+
+def spreads_widely(losses: Iterable[float]) -> bool:
+    """Return whether one loss is so far above the usual ones that an even axis would show nothing else."""
+    known = np.array([loss for loss in losses if math.isfinite(loss) and loss > 0])
+    return bool(known.size and known.max() > FAR * np.median(known))
 
 
 class LayerTable:

@@ -5,10 +5,12 @@ import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+import numpy as np
 import pytest
 from jinja2 import UndefinedError
 
 from mlp.pages import embed_picture, line_chart, render, sparkline
+from mlp.pages.layer_charts import LayerChart, Statistic
 from mlp.pages.rendering import environment
 
 EVIL = "<script>alert('&')</script>"
@@ -94,3 +96,24 @@ def test_embedded_pictures(tmp_path: Path) -> None:
     path = tmp_path / "a.PNG"
     path.write_bytes(b"\x89PNG")
     assert embed_picture(path) == "data:image/png;base64,iVBORw=="
+
+
+def test_long_numbers_beside_an_axis_have_room():
+    def left(values):
+        chart = str(line_chart({"": list(enumerate(values))}, "epoch", "learning rate", log=True))
+        return int(re.search(r'<path d="M(\d+),[\d.]+H', chart)[1])
+
+    assert left([1.0, 1000.0]) < left([0.00985, 0.00990, 0.01])
+
+
+def test_names_of_narrow_groups_stand_below_the_others():
+    names = ["input.w", *(f"stage_{k}.w{i}" for k in range(2) for i in range(30)), "head.w"]
+    statistic = Statistic("mean", np.ones((2, len(names))))
+    chart = LayerChart.of("Flow", "weights", names, [statistic])
+    assert [(name, room) for _, name, room in chart.groups] == [
+        ("input", False),
+        ("stage_0", True),
+        ("stage_1", True),
+        ("head", False),
+    ]
+    assert '<text x="848" text-anchor="end" y="306">head</text>' in str(chart.picture())

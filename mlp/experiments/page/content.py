@@ -17,7 +17,7 @@ from mlp.experiments.settings.facts import Facts
 from mlp.experiments.settings.fields import flag_of
 from mlp.pages import line_chart
 from mlp.pages.layer_charts import LayerChart, Statistic
-from mlp.training.history import History, LayerTable
+from mlp.training.history import History, LayerTable, spreads_widely
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -118,9 +118,10 @@ class RunReport:
             lines = {"training": rows(f"train_{metric}"), "validation": rows(f"val_{metric}")}
             return {name: line for name, line in lines.items() if not all(math.isnan(y) for _, y in line)}
 
-        rates = {"": rows("learning_rate")}
+        rates, losses = {"": rows("learning_rate")}, both("loss")
+        log = spreads_widely(y for line in losses.values() for _, y in line)
         return [
-            line_chart(both("loss"), "epoch", "loss (nats)", size=CURVE),
+            line_chart(losses, "epoch", "loss (nats)", size=CURVE, log=log),
             line_chart(both("acc"), "epoch", "accuracy", size=CURVE),
             line_chart(rates, "epoch", "learning rate", log=True, size=CURVE),
         ]
