@@ -20,9 +20,7 @@ from typing import Any
 from numpy.random import Generator
 
 from mlp.diagnostics.gradients.diagnoses import (
-    GENERAL,
     MOST,
-    UNCERTAIN,
     Diagnosis,
     Point,
     diagnose_gradients,
@@ -37,7 +35,7 @@ from mlp.diagnostics.gradients.losses.check import loss_findings
 from mlp.diagnostics.gradients.probes.float32 import ROUNDED, becomes_float64, in_float64, needs_float64
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes
-from mlp.diagnostics.gradients.repairs.wrong_line import wrong_line
+from mlp.diagnostics.gradients.repairs.wrong_line import with_line
 from mlp.diagnostics.gradients.report import Findings, GradientReport, fault
 from mlp.diagnostics.gradients.styles.adapters import adapt
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
@@ -180,7 +178,7 @@ def last_checks(layer: Layer, input_shape: Sequence[int], seed: int) -> Findings
     found = Findings()
     for diagnosis in wrong_statistics(layer, input_shape, seed):
         found += fault(diagnosis, tuple(input_shape)[-1:], "running statistics are wrong")
-    for check in (wrong_at_special_points, wrong_forward):
+    for check in (wrong_forward, wrong_at_special_points):
         if found.passed:
             for diagnosis in check(layer, input_shape, seed):
                 if diagnosis.mode == "remark":
@@ -217,10 +215,7 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
         if not inside and not layers:
             known = wrong_forward(setting.layer, setting.input_shape, setting.seed)
             diagnoses += [one for one in known if one.mode != "remark"]
-        likely = inside or diagnose_gradients(wrong)
-        if not likely or (not inside and likely[0].name in (*GENERAL, *UNCERTAIN)):
-            likely = [*wrong_line(wrong), *likely]
-        diagnoses += likely
+        diagnoses += inside or with_line(diagnose_gradients(wrong), wrong)
         if not diagnoses:
             diagnoses += [wiring(wrong[0])] if layers else last_resort(points)
     return diagnoses

@@ -39,13 +39,13 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Gu
 from mlp.diagnostics.gradients.diagnoses.factors import wrong_factor
 from mlp.diagnostics.gradients.diagnoses.linear.contributions import wrong_contributions
 from mlp.diagnostics.gradients.diagnoses.linear.linearity import not_linear
-from mlp.diagnostics.gradients.diagnoses.linear.windows import misplaced, mixed, through_time, wrong_windows
+from mlp.diagnostics.gradients.diagnoses.linear.routes import misplaced, mixed, through_time, wrong_places
+from mlp.diagnostics.gradients.diagnoses.linear.windows import wrong_windows
 from mlp.diagnostics.gradients.diagnoses.linear.winners import wrong_winner
 from mlp.diagnostics.gradients.diagnoses.normalizations.terms import raw_inputs, wrong_terms
 from mlp.diagnostics.gradients.diagnoses.normalizations.wrong_formula import wrong_normalization
 from mlp.diagnostics.gradients.diagnoses.parameters import another_sum, norm_path, penalty, wrong_parameter, wrong_side
 from mlp.diagnostics.gradients.diagnoses.patterns import (
-    averaged,
     by_dependence,
     by_position,
     dropout_mask,
@@ -55,12 +55,13 @@ from mlp.diagnostics.gradients.diagnoses.patterns import (
 )
 from mlp.diagnostics.gradients.diagnoses.pointwise import wrong_formula
 from mlp.diagnostics.gradients.diagnoses.precision import zero_or_not_finite
-from mlp.diagnostics.gradients.diagnoses.rearranged import permuted, rearranged, wrong_transpose
+from mlp.diagnostics.gradients.diagnoses.rearranged import averaged, permuted, rearranged, wrong_transpose
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import dead_outputs, stale_cache
 from mlp.diagnostics.gradients.diagnoses.repeated.kept import kept_changed
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import second_evidences, smallest_failing, worst_value
 from mlp.diagnostics.gradients.diagnoses.wrong_formulas import (
     pointwise,
+    powers,
     softmax_terms,
     wrong_path,
     wrong_paths,
@@ -94,26 +95,37 @@ HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
     softmax_terms,
     pointwise,
     wrong_winner,
-    through_time,
     by_dependence,
     wrong_windows,
     rearranged,
     permuted,
     misplaced,
+    through_time,
     wrong_contributions,
     another_sum,
     wrong_upstream,
     mixed,
     wrong_formula,
+    powers,
     part_of_x,
     dead_outputs,
     factor_per_slice,
     averaged,
 )
-WEAK: tuple[Hypothesis, ...] = (by_position,)
+WEAK: tuple[Hypothesis, ...] = (wrong_places, by_position)
 # Diagnoses that say where to look, but not what is wrong: the line that is wrong says more.
 GENERAL = ("factor", "mixes samples", "mixes features", "mixes channels", "other groups", "other order", "another sum")
-UNCERTAIN = ("activation's derivative", "split at the wrong place")
+GENERAL += ("not linear", "factor per slice", "gradient to the losers", "path through time", "mean along an axis")
+# Diagnoses that may be another mistake that looks alike.
+UNCERTAIN = ("activation's derivative", "split at the wrong place", "wrong term")
+UNCERTAIN += (
+    "another term through the mean",
+    "another term through the variance",
+    "sum along an axis",
+    "flipped",
+    "paths counted wrongly",
+)
+UNCERTAIN += ("factor 2", "sign of the upstream", "wrong places")
 SQUARE = ("keepdims",)  # diagnoses of arrays with two axes of one size: they are confirmed at another point alone
 
 

@@ -8,14 +8,17 @@ and by how much they differ from unit variance (N - 1 in place of N).
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
-from mlp.diagnostics.gradients.diagnoses.normalizations.known import FAR_OFF, norm_of, wrong_norm
+from mlp.diagnostics.gradients.diagnoses.activations import wrong_activation
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.diagnoses.keeping import kept_and_dropped
+from mlp.diagnostics.gradients.diagnoses.normalizations.known import norm_of, wrong_norm
+from mlp.diagnostics.gradients.diagnoses.pools import wrong_pooling
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -29,23 +32,32 @@ def wrong_forward(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterat
     """Yield what is wrong with the forward of a layer whose class has a known name; a remark has the mode "remark"."""
     if layer.children():
         return
-    cls = type(getattr(layer, "student", layer))
-    words = words_of(cls)
+    name = called(layer)
+    words = words_of(name)
     rng = generator(seed, "probe", "forward")
     try:
         with np.errstate(all="ignore"):
-            kind = norm_of(cls.__name__, words)
+            kind = norm_of(name, words)
             if kind:
                 yield from wrong_norm(layer, kind, input_shape, rng)
-            elif not re.search(r"\d", cls.__name__.replace("1d", "").replace("2d", "")):  # a ReLU6 is no ReLU
+            else:
                 yield from wrong_function(random_probe(layer, input_shape, rng, training=False), words)
     except OWN_ERRORS:  # code of the user's own may refuse such inputs
         return
 
 
-def words_of(kind: type) -> list[str]:
+def called(layer: Layer) -> str:
+    """Return the name of a class, or of the forward function of a pair."""
+    owner = getattr(layer, "student", layer)
+    if isinstance(owner, FunctionPair):
+        return re.sub(r"_?(forward|fwd)_?(naive|fast)?", "", owner.__name__)
+    return type(owner).__name__
+
+
+def words_of(name: str) -> list[str]:
     """Return the words of a class's name: ["batch", "norm"] for BatchNorm2d."""
-    parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+", kind.__name__)
+    name = re.sub(r"(?<=[a-z])[123][dD]", "", name)
+    parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)  # a ReLU6 is no ReLU
     return [part.lower() for part in parts if part.lower() not in FILLERS]
 
 
@@ -56,50 +68,35 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
     """Yield what is wrong with an activation or a pooling of a known name."""
     x, y = probe.x, probe.outputs()
     name = "".join(words)
-    if name == "softmax" and y.shape == x.shape and not np.allclose(y.sum(axis=-1), 1.0):
-        axis = next((axis for axis in range(y.ndim) if np.allclose(y.sum(axis=axis), 1.0)), None)
-        if axis is not None:
-            text = f"the outputs sum to 1 along axis {axis}: the softmax must run over the classes, the last axis"
-            yield Diagnosis(NAME, "outputs", "evaluation", text)
+    if name in ("softmax", "logsoftmax") and y.shape == x.shape:
+        yield from wrong_softmax(name, y)
         return
-    known = expected_values(name, x)
-
-    def worst(values: Array) -> str:
-        """Return the value where forward is most wrong."""
-        return f"{values.flat[int(np.abs(y - known[0]).argmax())]:.4g}"
-
-    if known and y.shape == x.shape and min(distance(y, values) for values in known) > FAR_OFF:
-        text = f"forward is not a {name}: at x = {worst(x)} it gives {worst(y)}, and {worst(known[0])} is right"
+    text = wrong_activation(name, x, y, numbers_of(probe.layer))
+    if text:
         yield Diagnosis(NAME, "outputs", "evaluation", text)
     if "pool" in name and any(word in words for word in ("avg", "average", "mean", "max")):
         yield from wrong_pooling(probe, words)
+    if name == "dropout":
+        yield from kept_and_dropped(probe)
 
 
-def expected_values(name: str, x: Array) -> list[Array]:
-    """Return what an activation of this name may give, in its usual forms; nothing for other names."""
-    s = 1.0 / (1.0 + np.exp(-x))
-    values: dict[str, list[Any]] = {
-        "sigmoid": [s],
-        "logistic": [s],
-        "tanh": [np.tanh(x)],
-        "relu": [np.maximum(x, 0.0)],
-        "softplus": [np.logaddexp(0.0, x)],
-        "swish": [x * s],
-        "silu": [x * s],
-    }
-    return values.get(name, [])
+def numbers_of(layer: Layer) -> list[float]:
+    """Return the numbers that a layer has as attributes or parameters: a slope, an upper bound."""
+    values = [*vars(getattr(layer, "student", layer)).values(), *(p.data for _, p in layer.named_parameters())]
+    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    return [*map(float, numbers), *(float(v.flat[0]) for v in values if isinstance(v, np.ndarray) and v.size == 1)]
 
 
-def wrong_pooling(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
-    """A mean or a maximum of equal values is that value."""
-    if probe.arrays.keys() != {"inputs"} or probe.x.ndim < 3:
+def wrong_softmax(name: str, y: Array) -> Iterator[Diagnosis]:
+    """A softmax over another axis than that of the classes."""
+    p = y if name == "softmax" else np.exp(y)
+    if np.allclose(p.sum(axis=-1), 1.0):
         return
-    probe.x[...] = 0.5
-    y = probe.outputs()
-    if y.size and abs(float(y.max()) - 0.5) > 1e-9:
-        what = "maximum" if "max" in words else "mean"
-        text = (
-            f"the {what} of equal values 0.5 is 0.5, and forward gives {float(y.max()):.4g}: is it a sum over the "
-            "window?"
-        )
+    axis = next((axis for axis in range(y.ndim) if np.allclose(p.sum(axis=axis), 1.0)), None)
+    text = (
+        "the outputs of a softmax are positive and sum to 1 along the last axis, and these do not"
+        if axis is None
+        else f"the outputs sum to 1 along axis {axis}: the softmax must run over the classes, the last axis"
+    )
+    if axis != 1 or y.ndim == 2:  # along axis 1 of images: one class for each pixel, channels first
         yield Diagnosis(NAME, "outputs", "evaluation", text)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, Guess, Guesses, distance, jacobian
+from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, distance, jacobian
 from mlp.diagnostics.gradients.finite_differences import norm
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.rng import generator
@@ -34,6 +34,8 @@ def dropout_mask(e: Evidence) -> Iterator[Diagnosis]:
     kept = abs(right) > MATCH
     x = e.point.x.ravel()
     if kept.all() or not kept.any() or any(threshold_in(values, ~kept.ravel()) for values in (x, abs(x))):
+        return
+    if np.count_nonzero(np.diff(kept.ravel()[np.argsort(x)].astype(int))) <= 2:  # 0 < x < 1: a clip
         return
     scale = float(right[kept].mean())
     if np.abs(right[kept] - scale).max() > MATCH * abs(scale):
@@ -238,15 +240,3 @@ def word_for(e: Evidence, f: Array, *, per_channel: bool) -> tuple[str, str] | N
             other = "multiplied" if power > 0 else "divided"
             return f"{short} twice", f"matches when {other} by {name}, one factor for each channel: it is there twice"
     return None
-
-
-def averaged(e: Evidence) -> Guesses:
-    """A mean or a sum along an axis where every value has its own gradient."""
-    for axis in range(e.numeric.ndim if e.point.complete else 0):
-        if e.numeric.shape[axis] > 1:
-            for word, total in (
-                ("mean", e.numeric.mean(axis, keepdims=True)),
-                ("sum", e.numeric.sum(axis, keepdims=True)),
-            ):
-                sentence = f"it is the {word} of the right gradient along axis {axis}, repeated: each value has its own"
-                yield Guess(f"{word} along an axis", sentence, np.broadcast_to(total, e.numeric.shape))

@@ -130,7 +130,7 @@ def wrong_formula(e: Evidence) -> Iterator[Diagnosis]:
                 continue
             mine = named_slope(x[side], y[side], given[side], right[side])
             theirs = named_slope(x[side], y[side], right[side], None)
-            if mine is None:
+            if mine is None or (theirs is None and not wrong[side].all()):  # a part of this side is right
                 continue
             name, text = mine
             tail = f", and the derivative of forward is {theirs[1]}" if theirs else ""

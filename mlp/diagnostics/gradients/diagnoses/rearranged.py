@@ -17,6 +17,14 @@ def wrong_transpose(e: Evidence) -> Guesses:
         return
     if (np.abs(J).reshape(e.numeric.size, -1) > 1e-7).sum(axis=0).max() <= 1:  # values only change places: no weight
         return
+    if len(e.point.probe.arrays) == 1 and e.elementwise_shapes:  # no weight is there
+        again = np.moveaxis(J.reshape(u.size, u.size), 0, 1).reshape(J.shape)
+        text = (
+            "backward does with grad_outputs what forward does with x, and must do the reverse: if x_i moves y_j, the "
+            "gradient of y_j goes to x_i. A sum over all that came before becomes a sum over all that comes after (a "
+            "cumulative sum from the end)"
+        )
+        yield Guess("forward once more", text, np.tensordot(again, u, u.ndim))
     last = e.numeric.ndim - 1
     exchanged = J.swapaxes(last, J.ndim - 1) if u.shape[-1] == e.numeric.shape[-1] else None
     if exchanged is not None:
@@ -106,3 +114,15 @@ def shifted(array: Array, steps: Sequence[int], axes: Sequence[int]) -> Array:
         edge[axis] = slice(0, step) if step > 0 else slice(step, None) if step < 0 else slice(0, 0)
         moved[tuple(edge)] = np.nan
     return moved
+
+
+def averaged(e: Evidence) -> Guesses:
+    """A mean or a sum along an axis where every value has its own gradient."""
+    for axis in range(e.numeric.ndim if e.point.complete else 0):
+        if e.numeric.shape[axis] > 1:
+            for word, total in (
+                ("mean", e.numeric.mean(axis, keepdims=True)),
+                ("sum", e.numeric.sum(axis, keepdims=True)),
+            ):
+                sentence = f"it is the {word} of the right gradient along axis {axis}, repeated: each value has its own"
+                yield Guess(f"{word} along an axis", sentence, np.broadcast_to(total, e.numeric.shape))

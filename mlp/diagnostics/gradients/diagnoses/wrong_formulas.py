@@ -164,6 +164,13 @@ def log_softmax_terms(u: Array, y: Array) -> Guesses:
             )
 
 
+def why_negative(slope: Array) -> str:
+    """Return what makes a derivative that of -x: a condition, if it has two values, else a sign."""
+    if len(np.unique(np.round(slope, 6))) <= 2:
+        return "a condition (x > 0) is the wrong way round, or the branches are exchanged"
+    return "a sign is wrong, in an exponent (exp(x) where exp(-x) belongs), say"
+
+
 def pointwise(e: Evidence) -> Guesses:
     """Derivatives of single values: of each value alone, taken at y in place of x, of a sigmoid with x for y."""
     u, x, y, J = e.point.upstream, e.point.x, e.point.outputs, e.jacobian
@@ -187,8 +194,7 @@ def pointwise(e: Evidence) -> Guesses:
         ),
         (
             "wrong branch",
-            "the derivative is taken at -x: a sign is wrong (in an exponent, say), or a condition (x > 0) is the wrong "
-            "way round",
+            "the derivative is taken at -x: " + why_negative(slope),
             -x,
         ),
     )
@@ -207,6 +213,17 @@ def pointwise(e: Evidence) -> Guesses:
                 f"the derivative is {text} of the outputs v = y; it is taken of the inputs: keep y in forward, not x",
                 form(x) * u,
             )
-    powers = (("once too often", slope * slope), ("under a root", np.sqrt(abs(slope))))
-    for text, wrong in powers:
-        yield Guess("derivative squared", f"the derivative is multiplied in {text}", wrong * u)
+
+
+def powers(e: Evidence) -> Guesses:
+    """The derivative of each value twice, or its root."""
+    u, x, J = e.point.upstream, e.point.x, e.jacobian
+    if not e.elementwise_shapes or J is None:
+        return
+    square = J.reshape(x.size, x.size)
+    if np.count_nonzero(square - np.diag(np.diag(square))):
+        return
+    slope = np.diag(square).reshape(x.shape)
+    text = "the derivative of forward is multiplied in "
+    yield Guess("derivative squared", f"{text}twice: once is right", slope * slope * u)
+    yield Guess("derivative squared", f"{text}with half its power: its root stands there", np.sqrt(abs(slope)) * u)

@@ -31,7 +31,11 @@ from mlp.diagnostics.gradients.gallery.kinds import (
     formulas,
     linear_maps,
     loss_terms,
+    misnamed,
+    misnamed_norms,
+    one_line,
     rule_choices,
+    slices_and_paths,
 )
 from mlp.diagnostics.gradients.gallery.planted import PlantedBug
 
@@ -54,6 +58,10 @@ BUG_FAMILIES = (
     rule_choices,
     absolute,
     exchanged,
+    one_line,
+    slices_and_paths,
+    misnamed,
+    misnamed_norms,
 )
 BUGS: list[PlantedBug] = [bug for family in BUG_FAMILIES for bug in family.BUGS]
 

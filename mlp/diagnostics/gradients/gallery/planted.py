@@ -8,6 +8,7 @@ from mlp.diagnostics.gradients.check import check_layer
 from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.report import GradientReport
 from mlp.diagnostics.rules.check import check_rule
+from mlp.layers import Layer
 from mlp.learning_rules import LearningRule
 from mlp.losses import Loss
 from mlp.typing import Shape
@@ -48,9 +49,9 @@ class PlantedBug:
         return self.kind(*self.arguments())
 
     def right(self) -> Any:
-        """Return a new object of the right class, the one of the library that it derives from."""
-        bases = (base for base in self.kind.__mro__ if "gallery" not in base.__module__)
-        return next(bases)(*self.arguments())
+        """Return a new object of the right class, the one of the library that it derives from; it may be none."""
+        base = next(base for base in self.kind.__mro__ if "gallery" not in base.__module__)
+        return base() if base in (Layer, Loss) else base(*self.arguments())
 
     def check(self, seed: int = 0) -> GradientReport:
         """Return the report about the wrong object."""

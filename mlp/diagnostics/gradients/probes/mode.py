@@ -20,6 +20,7 @@ from mlp.diagnostics.gradients.probes.backward import checked_backward
 from mlp.diagnostics.gradients.probes.float32 import fits_float32, is_rounded
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.report import Findings, GradientRow, compared, fault
+from mlp.diagnostics.gradients.styles.arrays import leaves_of
 from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -120,6 +121,14 @@ def checked_forward(probe: Probe) -> tuple[Array | None, Findings]:
         return None, fault(Diagnosis("not finite", "outputs", mode, text), outputs.shape, note)
     if np.array_equal(probe.outputs(), outputs):
         return outputs, Findings()
+    moving = [] if probe.training else moving_statistics(probe)
+    if moving:
+        note = f"forward changes {', '.join(moving)} in evaluation"
+        text = (
+            f"{note}, so it gives other outputs the next time: only training forwards may update running statistics "
+            "(put the update under `if training`)"
+        )
+        return None, fault(Diagnosis("running statistics", ", ".join(moving), mode, text), outputs.shape, note)
     probe.hold_randomness()
     outputs = probe.outputs()
     note = "forward gives other outputs for the same inputs"
@@ -129,6 +138,22 @@ def checked_forward(probe: Probe) -> tuple[Array | None, Findings]:
         return outputs, Findings()
     text = f"{note}, in evaluation: nothing may be random there"
     return outputs, fault(Diagnosis("random in evaluation", "outputs", mode, text), outputs.shape, note)
+
+
+def moving_statistics(probe: Probe) -> list[str]:
+    """Return the arrays, named as running statistics are, that a forward in evaluation changes."""
+    owner = getattr(probe.layer, "student", probe.layer)
+    before = {path: array.copy() for path, array in leaves_of(owner).items()}
+    probe.outputs()
+    after = leaves_of(owner)
+    return [
+        path
+        for path, array in before.items()
+        if any(word in path.lower() for word in ("run", "mov", "pop", "ema"))
+        and path in after
+        and after[path].shape == array.shape
+        and not np.array_equal(after[path], array)
+    ]
 
 
 def rows_of(point: Point, measured: Measured, tolerance: float) -> tuple[GradientRow, ...] | None:

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 CLOSE = 1e-5
 
 
-def sizes_of(shape: tuple[int, ...]) -> dict[str, float]:
+def sizes_of(shape: tuple[int, ...], *, channels_first: bool = False) -> dict[str, float]:
     """Return the numbers of values that a shape offers, by their usual names."""
     if len(shape) == 4:
-        N, H, W, C = shape
+        N, H, W, C = (shape[0], *shape[2:], shape[1]) if channels_first else shape
         named = {"N": N, "H W": H * W, "N H W": N * H * W, "C": C, "H": H, "W": W, "H W C": H * W * C}
     else:
         named = {"N": shape[0], "D": shape[-1]} if len(shape) > 1 else {"N": shape[0]}

@@ -28,8 +28,9 @@ def calls(slot: Slot) -> Iterator[Alternative]:
         return
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     if name in EXCHANGED and isinstance(node.func, ast.Attribute):
-        func = ast.Attribute(node.func.value, EXCHANGED[name], ast.Load())
-        yield f"`{name}` stands where `{EXCHANGED[name]}` belongs", ast.Call(func, node.args, node.keywords)
+        for other in (EXCHANGED[name], *(("sum", "mean") if name in ("max", "min") else ())):
+            func = ast.Attribute(node.func.value, other, ast.Load())
+            yield f"`{name}` stands where `{other}` belongs", ast.Call(func, node.args, node.keywords)
     if name in FUNCTIONS and node.args:
         yield f"`{name}` is one too many", node.args[0]
     if name == "where" and len(node.args) == 3:
@@ -40,10 +41,9 @@ def calls(slot: Slot) -> Iterator[Alternative]:
         yield "the second branch of `where` should be 0", ast.Call(node.func, [test, yes, zero], [])
     if name in ("transpose", "reshape") and 1 < len(node.args) <= 5:
         for order in list(permutations(node.args))[1:]:
-            yield (
-                f"the axes of `{text_of(node)}` are in the wrong order",
-                ast.Call(node.func, list(order), node.keywords),
-            )
+            right = ", ".join(map(ast.unparse, order))
+            text = f"the axes of `{text_of(node)}` are in the wrong order: ({right}) is right"
+            yield text, ast.Call(node.func, list(order), node.keywords)
     if name == "range":
         for i, argument in enumerate(node.args):
             for by, op in (("ends or starts too early", ast.Add()), ("ends or starts too late", ast.Sub())):

@@ -8,10 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlp.diagnostics.gradients.repairs.calls import calls, sums_over
+from mlp.diagnostics.gradients.repairs.copied import everywhere, index_parts, jacobians, other_indices
+from mlp.diagnostics.gradients.repairs.forms import counts, forms, other_paths, siblings
 from mlp.diagnostics.gradients.repairs.operators import missing, operators, other_names
 from mlp.diagnostics.gradients.repairs.places import indices, numbers, statements
+from mlp.diagnostics.gradients.repairs.reorders import reorders
 from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, slots_of
+from mlp.diagnostics.gradients.repairs.values import Values
 
+NO_VALUES: Values = {}
 KINDS = (
     (operators, "sign, factor or term"),
     (calls, "function or axis"),
@@ -19,6 +24,7 @@ KINDS = (
     (numbers, "wrong number"),
     (indices, "wrong index"),
     (statements, "overwritten or one line too many"),
+    (reorders, "order of axes or parts"),
 )
 
 
@@ -31,18 +37,33 @@ class Edit:
     statement: str
 
 
-def edits(tree: ast.FunctionDef, arrays: Sequence[str]) -> Iterator[Edit]:
+def edits(
+    tree: ast.FunctionDef,
+    arrays: Sequence[str],
+    values: Values = NO_VALUES,
+    forward: ast.FunctionDef | None = None,
+) -> Iterator[Edit]:
     """Yield one edit of what is there after the other; the tree is changed until the next is asked for.
 
     Args:
-        arrays: names that may stand in the place of others.
+        arrays: names that may stand in the place of others. values: what names hold, as far as it is known.
+        forward: of which parts may be missing.
     """
     slots = list(slots_of(tree))
+    parts = index_parts([tree] if forward is None else [forward, tree])
     for kind, name in KINDS:
         for slot in slots:
             yield from tried(slot, name, kind(slot))
     for slot in slots:
-        yield from tried(slot, "another array", other_names(slot, arrays))
+        yield from tried(slot, "another array", other_names(slot, arrays, values))
+    for slot in slots if values else ():
+        yield from tried(slot, "wrong index", other_indices(slot, parts))
+        yield from tried(slot, "another array", everywhere(slot, arrays, values))
+        yield from tried(slot, "only the diagonal", jacobians(slot))
+        yield from tried(slot, "function or sign", forms(slot, values))
+        yield from tried(slot, "wrong number of values", counts(slot, values))
+        yield from tried(slot, "term missing", siblings(slot, arrays))
+        yield from tried(slot, "term missing", other_paths(slot, values))
 
 
 def additions(tree: ast.FunctionDef, arrays: Sequence[str], factors: Sequence[str]) -> Iterator[Edit]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.values import Values, alike
 
 
 def operators(slot: Slot) -> Iterator[Alternative]:
@@ -93,16 +94,15 @@ def products(a: Any, b: Any) -> Iterator[Alternative]:
     yield f"{text} its factors in the wrong order", ast.BinOp(turned(b), ast.MatMult(), turned(a))
 
 
-def other_names(slot: Slot, arrays: Sequence[str]) -> Iterator[Alternative]:
-    """Another array in the place of one."""
+def other_names(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """Another array in the place of one, or another size; where their values are known, like for like alone."""
     node = slot.node
     loads = isinstance(getattr(node, "ctx", None), ast.Load)
-    array = isinstance(node, ast.Name) or (isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "self")
-    name = ast.unparse(node) if loads and array else ""
+    name = ast.unparse(node) if loads and isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else ""
     if name not in arrays or (isinstance(slot.parent, ast.Call) and slot.field == "func"):
         return
     for other in arrays:
-        if other != name:
+        if other != name and (name not in values or other not in values or alike(values[name], values[other])):
             yield f"`{name}` stands where `{other}` belongs", parsed(other)
 
 
@@ -112,7 +112,9 @@ def missing(slot: Slot, factors: Sequence[str], arrays: Sequence[str]) -> Iterat
     whole = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.AugAssign | ast.Return)
     part = isinstance(slot.parent, ast.BinOp) and isinstance(slot.parent.op, ast.Add | ast.Sub | ast.MatMult)
     of_tuple = isinstance(slot.parent, ast.Tuple) and slot.field == "elts"
-    if not (whole or part or of_tuple) or isinstance(node, ast.Tuple | ast.Constant) or not isinstance(node, ast.expr):
+    if not (whole or part or of_tuple or is_summed(slot)) or not isinstance(node, ast.expr):
+        return
+    if isinstance(node, ast.Tuple | ast.Constant):
         return
     if isinstance(getattr(node, "ctx", None), ast.Store):
         return
@@ -124,3 +126,14 @@ def missing(slot: Slot, factors: Sequence[str], arrays: Sequence[str]) -> Iterat
     for term in arrays:
         if whole or of_tuple:
             yield f"the term `{term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Add(), parsed(term))
+
+
+def is_summed(slot: Slot) -> bool:
+    """Return whether a node is what a sum, a mean or a product of matrices is taken of, a branch or a part."""
+    node = slot.parent
+    if isinstance(node, ast.List):
+        return True
+    if isinstance(node, ast.Attribute):
+        return node.attr in ("sum", "mean") and slot.field == "value"
+    name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+    return slot.field == "args" and name in ("sum", "mean", "dot", "where", "einsum")

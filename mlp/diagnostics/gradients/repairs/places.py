@@ -25,7 +25,8 @@ def numbers(slot: Slot) -> Iterator[Alternative]:
         and isinstance(slot.parent, ast.Call | ast.Subscript | ast.Return)
     ):
         for order in list(permutations(node.elts))[1:]:
-            yield f"the order in `({text_of(node)})` is wrong", ast.Tuple(list(order), node.ctx)
+            right = ", ".join(map(ast.unparse, order))
+            yield f"the order in `{text_of(node)}` is wrong: ({right}) is right", ast.Tuple(list(order), node.ctx)
 
 
 def indices(slot: Slot) -> Iterator[Alternative]:
@@ -33,7 +34,9 @@ def indices(slot: Slot) -> Iterator[Alternative]:
     node = slot.node
     if isinstance(node, ast.Subscript):
         if isinstance(node.ctx, ast.Load):
-            yield f"the part `{text_of(node)}` is taken where the whole belongs", node.value
+            turned = "::-1" in ast.unparse(node.slice)
+            what = "runs backwards, and must be taken as it is" if turned else "is a part where the whole belongs"
+            yield f"`{text_of(node)}` {what}", node.value
         if isinstance(node.slice, ast.Name | ast.BinOp):
             for word, op in (("early", ast.Add()), ("late", ast.Sub())):
                 moved = ast.BinOp(node.slice, op, parsed("1"))
@@ -47,6 +50,16 @@ def indices(slot: Slot) -> Iterator[Alternative]:
             if node.lower is not None and node.upper is not None:
                 low, high = (ast.BinOp(end, op, parsed("1")) for end in (node.lower, node.upper))
                 yield f"the slice `{text_of(node)}` starts and ends one too {word}", ast.Slice(low, high, node.step)
+        if node.step is None and node.lower is None and node.upper is not None:
+            text = f"the slice `{text_of(node)}` is cut off at the wrong end: "
+            negative = isinstance(node.upper, ast.UnaryOp) and isinstance(node.upper.op, ast.USub)
+            end = node.upper.operand if negative else ast.UnaryOp(ast.USub(), node.upper)  # type: ignore[attr-defined]
+            yield f"{text}`{ast.unparse(end)}:` belongs here", ast.Slice(end, None, None)
+        if node.step is None and node.lower is not None and node.upper is None:
+            text = f"the slice `{text_of(node)}` is cut off at the wrong end: "
+            negative = isinstance(node.lower, ast.UnaryOp) and isinstance(node.lower.op, ast.USub)
+            end = node.lower.operand if negative else ast.UnaryOp(ast.USub(), node.lower)  # type: ignore[attr-defined]
+            yield f"{text}`:{ast.unparse(end)}` belongs here", ast.Slice(None, end, None)
         if node.step is None and node.lower is None and node.upper is None:
             yield "an axis runs the wrong way: [::-1] is missing", ast.Slice(None, None, parsed("-1"))
 

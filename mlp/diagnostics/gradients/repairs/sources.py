@@ -14,7 +14,7 @@ from mlp.diagnostics.gradients.styles.functions import FunctionPair
 
 @dataclass(frozen=True)
 class Source:
-    """One function of an object: its code as a tree, and how a changed one takes its place."""
+    """One function of an object, or of its file (owner None): its code as a tree, and how another takes its place."""
 
     owner: Any
     name: str
@@ -38,6 +38,14 @@ class Source:
     @contextmanager
     def replaced(self, function: FunctionType) -> Iterator[None]:
         """Within this context the owner has another function of this name."""
+        if self.owner is None:
+            space = self.function.__globals__
+            space[self.name] = function
+            try:
+                yield
+            finally:
+                space[self.name] = self.function
+            return
         if isinstance(self.owner, FunctionPair):
             before = self.owner.functions
             self.owner.functions = before[0], function
@@ -98,3 +106,20 @@ def helpers(owner: Any, tree: ast.FunctionDef) -> Iterator[str]:
             ):
                 seen.add(name)
                 yield name
+
+
+def beside(source: Source, forward: ast.FunctionDef | None) -> Iterator[Source]:
+    """Yield the sources of the functions of the same file that a function calls, and that forward does not."""
+    used = called(forward) if forward is not None else set()
+    for name in sorted(called(source.tree) - used):
+        function = source.function.__globals__.get(name)
+        if isinstance(function, FunctionType) and function.__module__ == source.function.__module__:
+            tree = tree_of(function)
+            if tree is not None:
+                yield Source(None, name, function, tree)
+
+
+def called(tree: ast.FunctionDef) -> set[str]:
+    """Return the names of the functions that a function calls by their names alone."""
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {func.id for func in calls if isinstance(func, ast.Name)}

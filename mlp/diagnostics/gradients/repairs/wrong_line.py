@@ -6,52 +6,103 @@ gradients are known from finite differences, so each change costs one forward an
 
 import ast
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.diagnoses import GENERAL, UNCERTAIN
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point, distance
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
 from mlp.diagnostics.gradients.repairs.edits import Edit, additions, edits
-from mlp.diagnostics.gradients.repairs.sources import Source, helpers, source_of, tree_of
+from mlp.diagnostics.gradients.repairs.names import names_in
+from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, source_of, tree_of
+from mlp.diagnostics.gradients.repairs.values import Values, values_in
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.own_code import OWN_ERRORS
 
 REPAIRED = 1e-5
-FORMS = (
-    "(1 - {}**2)",
-    "({0} * (1 - {0}))",
-    "({} > 0)",
-    "(1 - {})",
-    "np.exp({})",
-    "(1 / (1 + np.exp(-{})))",
-    "np.sqrt({})",
-)
-SECONDS = 4.0  # of CPU for all changes of one layer
-MOST_FACTORS = 100
+SECONDS = 3.5  # of CPU for all changes of one layer
+A_MOMENT = 0.6  # where it is known already what is wrong, and only the line is looked for
 Test = Callable[[Source, FunctionType], bool]  # whether all is right with a function in the place of a source
 
 
-def wrong_line(points: Sequence[Point]) -> Iterator[Diagnosis]:
-    """Yield the change of one line of backward that makes all gradients of a layer right, also at a second point."""
+def with_line(likely: list[Diagnosis], wrong: Sequence[Point]) -> list[Diagnosis]:
+    """Return what is likely, with the line that is wrong: before what is not sure, else as a part of it."""
+    if not likely or likely[0].name in (*GENERAL, *UNCERTAIN):
+        return [*wrong_line(wrong), *likely]
+    lines = list(wrong_line(wrong, A_MOMENT))
+    if not lines:
+        return likely
+    first = replace(likely[0], sentence=f"{likely[0].sentence}. The line: {lines[0].sentence}")
+    return [first, *likely[1:], *lines[1:]]
+
+
+def wrong_line(points: Sequence[Point], seconds: float = SECONDS) -> Iterator[Diagnosis]:
+    """Yield the change of one line of backward that makes all gradients of a layer right, also at a second point.
+
+    Where no change does that, those that make some of the wrong ones right are the second best.
+
+    Args:
+        points: where gradients are wrong. seconds: of CPU that the search may take.
+    """
     point = points[0]
     layer = point.probe.layer
     if layer.children() or not all(one.complete for one in points):
         return
     owner = layer.student if isinstance(layer, StudentLayer) else layer
     name = layer.calls.backward if isinstance(layer, StudentLayer) else "backward"
+    outcomes: list[frozenset[str]] = []
 
     def right(source: Source, function: FunctionType) -> bool:
         with source.replaced(function):
-            return is_right(point)
+            outcomes.append(mended(point))
+        return bool(outcomes[-1])
 
-    for source, edit, function in repairs(owner, (name,), forward_of(layer, owner), right):
-        if elsewhere(point, source, function):
-            yield diagnosis_of(edit, ", ".join(point.wrong), point.mode)
+    def run() -> None:
+        with suppress(*OWN_ERRORS):
+            point.probe.backward(point.upstream.copy())
+
+    other = another_point(point)
+    partly: dict[frozenset[str], Edit] = {}
+    for source, edit, function in repairs(owner, (name,), forward_of(layer, owner), right, run, seconds):
+        arrays = outcomes[-1]
+        if arrays in partly or (other is not None and not holds(source, function, other, arrays)):
+            continue
+        if len(arrays) == len(point.wrong):
+            yield diagnosis_of(edit, ", ".join(point.wrong), modes_of(points, source, function))
             return
+        partly[arrays] = edit
+    yield from parts_of(partly, point)
+
+
+def parts_of(partly: dict[frozenset[str], Edit], point: Point) -> Iterator[Diagnosis]:
+    """Yield the changes that make some arrays right, the most first, and no array twice."""
+    done: set[str] = set()
+    for arrays, edit in sorted(partly.items(), key=lambda pair: -len(pair[0])):
+        if not arrays & done:
+            done |= arrays
+            names = ", ".join(name for name in point.wrong if name in arrays)
+            yield replace(diagnosis_of(edit, names, point.mode), evidence=f"with that line changed, {names} is right")
+
+
+def modes_of(points: Sequence[Point], source: Source, function: FunctionType) -> str:
+    """Return the modes in which a change makes all gradients right."""
+    also = [one.mode for one in points[1:] if holds(source, function, one, frozenset(one.wrong))]
+    return ", ".join([points[0].mode, *also])
+
+
+def holds(source: Source, function: FunctionType, point: Point, arrays: frozenset[str]) -> bool:
+    """Return whether a change makes some gradients right at another point, too."""
+    try:
+        with np.errstate(all="ignore"):
+            return with_change(source, function, point) >= arrays
+    except OWN_ERRORS:  # it fails there
+        return False
 
 
 def diagnosis_of(edit: Edit, arrays: str, mode: str) -> Diagnosis:
@@ -70,7 +121,12 @@ def forward_of(layer: Any, owner: Any) -> Callable[..., Any]:
 
 
 def repairs(
-    owner: Any, names: Sequence[str], forward: Callable[..., Any] | None, right: Test
+    owner: Any,
+    names: Sequence[str],
+    forward: Callable[..., Any] | None,
+    right: Test,
+    run: Callable[[], Any] | None = None,
+    seconds: float = SECONDS,
 ) -> Iterator[tuple[Source, Edit, FunctionType]]:
     """Yield (source, what is wrong, the changed function) for each change of one line with which all is right.
 
@@ -78,13 +134,19 @@ def repairs(
         owner: an object. names: of its methods that may be wrong; those that they call are looked at, too.
         forward: the function whose settings and arrays may be missing in them, or None.
         right: whether all is right with a function in the place of a source.
+        run: calls all of them, to see what their names hold; None where that is not known.
+        seconds: of CPU that the search may take.
     """
     sources = list(filter(None, (source_of(owner, name) for name in names)))
     others = dict.fromkeys(helper for source in sources for helper in helpers(owner, source.tree))
     sources += filter(None, (source_of(owner, helper) for helper in others if helper not in names))
+    tree = None if forward is None else tree_of(forward)
+    sources += [other for source in sources for other in beside(source, tree)]
+    codes = {source.name: source.function.__code__ for source in sources}
+    values = {} if run is None else values_in(codes, run)
     start = time.process_time()
-    for source, edit in edits_of(sources, None if forward is None else tree_of(forward)):
-        if time.process_time() - start > SECONDS:
+    for source, edit in edits_of(sources, tree, values):
+        if time.process_time() - start > seconds:
             return
         try:
             function = source.compiled()
@@ -96,30 +158,39 @@ def repairs(
             yield source, edit, function
 
 
-def edits_of(sources: Sequence[Source], forward: ast.FunctionDef | None) -> Iterator[tuple[Source, Edit]]:
+def edits_of(
+    sources: Sequence[Source], forward: ast.FunctionDef | None, values: Mapping[str, Values]
+) -> Iterator[tuple[Source, Edit]]:
     """Yield the edits of all sources: first those of what is there, then those that add what may be missing."""
-    names = [names_in(source.tree, forward) for source in sources]
-    for source, (arrays, _) in zip(sources, names, strict=True):
-        yield from ((source, edit) for edit in edits(source.tree, arrays))
+    held = [values.get(source.name, {}) for source in sources]
+    names = [names_in(source.tree, forward, one) for source, one in zip(sources, held, strict=True)]
+    for source, (arrays, _), one in zip(sources, names, held, strict=True):
+        yield from ((source, edit) for edit in edits(source.tree, arrays, one, forward))
     for source, (arrays, factors) in zip(sources, names, strict=True):
         yield from ((source, edit) for edit in additions(source.tree, arrays, factors))
 
 
-def is_right(point: Point) -> bool:
-    """Return whether backward, as it is now, gives all gradients of a point; what it changed is put back."""
+def mended(point: Point) -> frozenset[str]:
+    """Return which of the wrong gradients of a point are right with backward as it is now.
+
+    None of them is, if one that was right is wrong now. What backward changed is put back.
+    """
     saved = {name: array.copy() for name, array in point.probe.arrays.items()}
     try:
         given = point.probe.backward(point.upstream.copy())
-        names = [*point.wrong, *(name for name in point.numeric if name not in point.wrong)]
-        return all(
-            isinstance(given[name], np.ndarray)
-            and given[name].shape == point.numeric[name].shape
-            and (distance(given[name], point.numeric[name]) < REPAIRED or nothing(given[name], point, name))
-            for name in names
-        )
+        right = {name for name in point.numeric if is_right(given[name], point, name)}
     finally:
         for name, array in point.probe.arrays.items():
             array[...] = saved[name]
+    return frozenset(point.wrong) & right if right >= point.numeric.keys() - {*point.wrong} else frozenset()
+
+
+def is_right(given: Any, point: Point, name: str) -> bool:
+    """Return whether a gradient is that of finite differences."""
+    numeric = point.numeric[name]
+    if not isinstance(given, np.ndarray) or given.shape != numeric.shape:
+        return False
+    return distance(given, numeric) < REPAIRED or nothing(given, point, name)
 
 
 def nothing(given: Any, point: Point, name: str) -> bool:
@@ -128,66 +199,22 @@ def nothing(given: Any, point: Point, name: str) -> bool:
     return bool(np.abs(given - point.numeric[name]).max(initial=0.0) < 1e-8 * largest)
 
 
-def elsewhere(point: Point, source: Source, function: FunctionType) -> bool:
-    """Return whether the change makes a second point of another shape right, too."""
+def with_change(source: Source, function: FunctionType, point: Point) -> frozenset[str]:
+    """Return which wrong gradients of another point, with a copy of the layer, are right with a change."""
+    layer = point.probe.layer
+    owner = layer.student if isinstance(layer, StudentLayer) else layer
+    with Source(source.owner and owner, source.name, source.function, source.tree).replaced(function):
+        return mended(point)
+
+
+def another_point(point: Point) -> Point | None:
+    """Return a second point, of another shape if the layer takes one, with the same gradients measured."""
     for shape in other_shapes(point.x.shape):
         try:
             other = point_of(point, shape, "repair")
-            layer = other.probe.layer
-            owner = layer.student if isinstance(layer, StudentLayer) else layer
             other.numeric = {name: other.probe.differences(other.upstream, name) for name in point.wrong}
-            other.wrong = list(point.wrong)
-            moved = Source(owner, source.name, source.function, source.tree)
-            with moved.replaced(function):
-                return is_right(other)
         except OWN_ERRORS:  # the layer does not take this shape
             continue
-    return True
-
-
-def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None) -> tuple[list[str], list[str]]:
-    """Return the arrays that a function can use, and expressions that may be missing as factors in it.
-
-    The factors are the settings of forward, the usual derivatives of what it keeps, and sizes.
-    """
-    trees = [tree, *([] if forward is None else [forward])]
-    kept = [
-        ast.unparse(node)
-        for one in trees
-        for node in ast.walk(one)
-        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "self"
-    ]
-    called = {ast.unparse(node.func) for one in trees for node in ast.walk(one) if isinstance(node, ast.Call)}
-    own = [arg.arg for arg in tree.args.args if arg.arg not in ("self", "cache")]
-    stored = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-    parts = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Subscript) and is_part(node)]
-    parts += map(neighbour, list(parts))
-    arrays = [name for name in dict.fromkeys([*own, *kept, *parts, *stored]) if name not in called]
-    constants = [
-        ast.unparse(node)
-        for node in (ast.walk(forward) if forward is not None else ())
-        if isinstance(node, ast.Call | ast.BinOp) and needs_no_names(node)
-    ]
-    factors = ["2", "0.5", *constants, *arrays, f"np.sqrt({own[0]}.shape[-1])" if own else "2"]
-    for name in arrays:
-        if name not in own and (name not in stored or forward is None or len(arrays) < 10):
-            factors += [form.format(name) for form in FORMS]
-    if own:
-        factors += [f"{own[0]}.shape[{axis}]" for axis in (0, -1)] + [f"({own[0]}.size // len({own[0]}))"]
-    return arrays[:16], list(dict.fromkeys(factors))[:MOST_FACTORS]
-
-
-def is_part(node: ast.Subscript) -> bool:
-    """Return whether a subscript is read and has one index, a name or a sum: h[t], self.h[t + 1]."""
-    return isinstance(node.ctx, ast.Load) and isinstance(node.slice, ast.Name | ast.BinOp)
-
-
-def neighbour(part: str) -> str:
-    """Return the next one of a part: self.h[t + 1] for self.h[t], and the reverse."""
-    return part.replace(" + 1]", "]") if part.endswith(" + 1]") else f"{part[:-1]} + 1]"
-
-
-def needs_no_names(node: ast.AST) -> bool:
-    """Return whether an expression of forward needs no local names: np.sqrt(3), 1 - self.p."""
-    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    return names <= {"np", "math", "self"}
+        other.wrong = list(point.wrong)
+        return other
+    return None

@@ -108,7 +108,13 @@ def different_windows(e: Evidence, pairs: list[tuple[int, Window, Window]], what
         side = SIDES[axis][0]
         if one == other:
             continue
-        if one.stride != other.stride:
+        if one.axis != other.axis:
+            sentence = (
+                f"the {side}s of the windows that {what} move along with the wrong index of the outputs: output (i, j) "
+                "has the rows that belong to i and the columns that belong to j; i and j are mixed up in one place"
+            )
+            yield e.found("rows and columns exchanged", sentence, numbers)
+        elif one.stride != other.stride:
             sentence = (
                 f"the stride is wrong along the {side}s: forward moves its window by {one.stride} for each output, "
                 "and the "
@@ -122,6 +128,12 @@ def different_windows(e: Evidence, pairs: list[tuple[int, Window, Window]], what
                 f"{side}s, the one that {what} over {other.extent}"
             )
             yield e.found("dilation", sentence, numbers)
+        elif other.extent == 1 < one.extent:
+            sentence = (
+                f"only one {side} of each window gets a gradient: all {one.extent} {side}s of a window move its "
+                "output, so each of them must get its share"
+            )
+            yield e.found("part of the window", sentence, numbers)
         elif one.extent != other.extent:
             sentence = (
                 f"the windows have another size: {one.extent} {side}s in forward, and {other.extent} in those that "
@@ -150,91 +162,3 @@ def text(window: Window) -> str:
         for b in (window.offset, window.offset + window.extent - 1)
     ]
     return " .. ".join(ends)
-
-
-def mixed(e: Evidence) -> Iterator[Diagnosis]:
-    """Backward hands gradients across an axis that forward keeps apart: samples, channels, pixels, groups."""
-    matrices = e.rows() if e.of_inputs else None
-    x, y = e.point.x, e.point.outputs
-    if matrices is None or x.ndim != y.ndim:
-        return
-    J, B = (np.abs(M) > SMALL * np.abs(M).max() for M in matrices)
-    extra = B & ~J
-    if not extra.any():
-        return
-    out, inside = np.argwhere(extra).T
-    words = {0: "samples", x.ndim - 1: "channels" if x.ndim > 2 else "features"}
-    for axis, word in words.items():
-        if x.shape[axis] != y.shape[axis]:
-            continue
-        apart = spread(J, x.shape, y.shape, axis)
-        if not apart and spread(B, x.shape, y.shape, axis):
-            text = (
-                f"backward mixes {word} that forward keeps apart: the gradient of an output goes to inputs of "
-                f"other {word} "
-                f"(axis {axis}). Look at the axes of the sums and means in backward (axis=, keepdims=True), and at "
-                "every reshape"
-            )
-            yield e.found(f"mixes {word}", text, example(out[0], inside[0], x.shape, y.shape))
-            return
-    if x.shape == y.shape and np.count_nonzero(J) > len(J) and np.count_nonzero(extra) > len(J) // 2:
-        text = (
-            "backward puts other values together than forward: an output's gradient goes to inputs that do not "
-            "move it. "
-            "Forward works on groups of values; the reshape (or the axes) of backward makes other groups: use the "
-            "same order "
-            "of axes in both"
-        )
-        yield e.found("other groups", text, example(out[0], inside[0], x.shape, y.shape))
-
-
-def through_time(e: Evidence) -> Iterator[Diagnosis]:
-    """A sequence (N, T, D) whose outputs depend on all earlier steps, while backward knows of the same step alone."""
-    matrices = e.rows() if e.of_inputs and e.point.x.ndim == 3 and e.point.outputs.ndim == 3 else None
-    if matrices is None or e.point.x.shape[1] != e.point.outputs.shape[1]:
-        return
-    steps = []
-    for M in matrices:
-        out, inside = np.argwhere(np.abs(M) > SMALL * np.abs(M).max()).T
-        at = np.unravel_index(out, e.point.outputs.shape)[1] - np.unravel_index(inside, e.point.x.shape)[1]
-        steps.append((int(at.min()), int(at.max())))
-    (first, last), (_, reached) = steps
-    if first == 0 and last > 0 and reached == 0:
-        text = (
-            "outputs of later steps depend on this step, too, through the state that is handed on, and backward does "
-            "not go through it: the gradient of the state from the next step must be added (backpropagation through "
-            "time, from the last step to the first)"
-        )
-        yield e.found("path through time", text)
-
-
-def misplaced(e: Evidence) -> Iterator[Diagnosis]:
-    """Each input moves one output, and gets the gradient of another one: parts split at the wrong place."""
-    matrices = e.rows() if e.of_inputs else None
-    if matrices is None:
-        return
-    J, B = (np.abs(M) > SMALL * np.abs(M).max() for M in matrices)
-    if not ((J.sum(axis=0) == 1).all() and (B.sum(axis=0) == 1).all()):
-        return
-    right, mine = J.argmax(axis=0), B.argmax(axis=0)
-    every = np.arange(len(right))
-    if np.array_equal(right, mine) or not np.allclose(matrices[0][right, every], matrices[1][mine, every], atol=1e-5):
-        return
-    text = (
-        "each input gets the gradient of another output than the one it moves, times the right factor: grad_outputs is "
-        "split (or concatenated, or reordered) at the wrong place; the parts must have the widths and the order of "
-        "forward"
-    )
-    yield e.found("split at the wrong place", text, example(int(mine[0]), 0, e.point.outputs.shape, e.point.x.shape))
-
-
-def spread(support: Array, x_shape: tuple[int, ...], y_shape: tuple[int, ...], axis: int) -> bool:
-    """Return whether any output is tied to an input at another place along an axis."""
-    out, inside = np.argwhere(support).T
-    return bool((np.unravel_index(out, y_shape)[axis] != np.unravel_index(inside, x_shape)[axis]).any())
-
-
-def example(out: int, inside: int, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> str:
-    """Return one output and one input that belong together in backward alone."""
-    y_index, x_index = (tuple(map(int, np.unravel_index(i, s))) for i, s in ((out, y_shape), (inside, x_shape)))
-    return f"output {y_index} does not depend on input {x_index}, and hands it a gradient"

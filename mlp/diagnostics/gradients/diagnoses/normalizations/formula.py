@@ -20,7 +20,7 @@ from itertools import combinations
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Evidence, distance
-from mlp.diagnostics.gradients.diagnoses.normalizations.terms import groups
+from mlp.diagnostics.gradients.diagnoses.normalizations.terms import groups, scales_of
 from mlp.typing import Array
 
 EXACT = 1e-6
@@ -46,16 +46,14 @@ class Normalization:
 
 def recognized(e: Evidence) -> Normalization | None:
     """Return the normalization whose gradient is the right one, or None."""
-    channels = e.numeric.shape[-1]
-    arrays = [p for name, p in e.point.probe.arrays.items() if name != "inputs" and p.size == channels]
-    gammas = [np.ones(channels), *(p.ravel() for p in arrays)]
+    gammas = scales_of(e)
     found: list[tuple[float, Normalization]] = []  # with how far s is from the standard deviation
     for view, axes, where in groups(e.numeric.shape):
         if int(np.prod([view[axis] for axis in axes])) < 3:
             continue
         x, n = e.point.x.reshape(view), e.numeric.reshape(view)
         for gamma in gammas:
-            g = np.broadcast_to(gamma, e.numeric.shape).reshape(view)
+            g = gamma.reshape(view)
             v = g * e.point.upstream.reshape(view)
             for centred in (True, False):
                 c = x - x.mean(axes, keepdims=True) if centred else x

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
+from mlp.diagnostics.gradients.diagnoses.normalizations.grouping import group_of, scattered_groups
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import normalizes_over_batch, statistics_of
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
@@ -29,12 +31,23 @@ def wrong_norm(layer: Layer, kind: str, input_shape: Sequence[int], rng: np.rand
     probe = random_probe(layer, input_shape, rng, training=True)
     if probe.outputs().shape != probe.x.shape:
         return
-    if kind == "batch":
+    if kind == "batch" and has_modes(layer):
         yield from wrong_mode(probe)
     axes = moved_axes(probe)
     yield from wrong_axes(kind, axes, probe.x.shape)
+    if kind == "group":
+        yield from scattered_groups(probe)
     if axes and not (kind == "batch" and 0 not in axes):
         yield from wrong_scale(probe, kind)
+
+
+def has_modes(layer: Layer) -> bool:
+    """Return whether a layer can be asked for training or evaluation: two functions may not."""
+    owner = getattr(layer, "student", layer)
+    if not isinstance(owner, FunctionPair):
+        return True
+    settings = [value for value in owner.settings.values() if isinstance(value, dict)]
+    return any("mode" in value for value in settings)
 
 
 def wrong_mode(probe: Probe) -> Iterator[Diagnosis]:
@@ -143,6 +156,17 @@ def wrong_scale(probe: Probe, kind: str) -> Iterator[Diagnosis]:
         )
         yield Diagnosis("root forgotten", "outputs", "training", text)
         return
+    if abs(growth - np.sqrt(10.0)) < 0.03:
+        text = (
+            "forward divides by the root of the standard deviation: std stands where the variance belongs, and "
+            "the root is taken of it; x_hat = (x - mean) / sqrt(var + eps) has unit variance"
+        )
+        yield Diagnosis("root twice", "outputs", "training", text)
+        return
+    if abs(growth - 1.0) < 0.01:
+        text = "forward does not divide by the standard deviation: x_hat = (x - mean) / sqrt(var + eps)"
+        yield Diagnosis("standard deviation forgotten", "outputs", "training", text)
+        return
     m, share = len(group), divisor(1e4) / 1e4
     if abs(share - np.sqrt(m / (m - 1.0))) < FAR_OFF:
         text = (
@@ -151,6 +175,13 @@ def wrong_scale(probe: Probe, kind: str) -> Iterator[Diagnosis]:
             "a normalization divides by the biased variance, with N, and backward's formula is for N"
         )
         yield Diagnosis("N - 1 in place of N", "outputs", "training", text)
+        return
+    if kind != "rms" and abs(share - np.sqrt((values**2).mean()) / spread) < FAR_OFF < abs(share - 1.0):
+        text = (
+            "forward divides by the root of mean(x^2): the mean is not subtracted in the variance, which is "
+            "mean((x - mean)^2) = mean(x^2) - mean^2"
+        )
+        yield Diagnosis("variance without the mean", "outputs", "training", text)
         return
     smallest = divisor(1e-9)
     if 1e-7 < smallest < 1.0 and abs(divisor(smallest) / smallest - 2.0) < 0.01:
@@ -187,13 +218,3 @@ def affine_of(probe: Probe, x: Array, group: Array, centre: float) -> tuple[Arra
             found.append((rank, gamma[group], beta[group]))
     best = min(found, key=lambda one: one[0], default=None)
     return None if best is None else (best[1], best[2])
-
-
-def group_of(probe: Probe) -> Array:
-    """Return the flat indices of the values that are normalized together with the first one."""
-    before, index = probe.outputs(), (0,) * probe.x.ndim
-    value = probe.x[index]
-    probe.x[index] = value + 0.5
-    moved = np.abs(probe.outputs() - before) > 1e-9
-    probe.x[index] = value
-    return np.flatnonzero(moved.ravel())

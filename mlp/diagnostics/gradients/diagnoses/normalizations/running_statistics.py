@@ -149,6 +149,15 @@ def compare(layer: Layer, x: Array, outputs: Array, settled: dict[str, Array]) -
             (word for word, other in words.items() if distance(value, other) < LOOSE), "no statistic of the batch"
         )
         meanings.append(f"{name} settles at the {word}".replace("the no", "no"))
+    told = what_evaluation_does(y, wanted, std)
+    if told and any("the variance" in meaning for meaning in meanings):
+        text = f"{told}: it must give x_hat = (x - running mean) / sqrt(running variance + eps), as training does"
+        yield Diagnosis(NAME, ", ".join(settled), "evaluation", f"{text} ({'; '.join(meanings)})")
+        return
+    if told and any("the standard deviation" in meaning for meaning in meanings):
+        text = "the standard deviation is kept where the variance belongs, and evaluation takes a root of it once more"
+        yield Diagnosis(NAME, ", ".join(settled), "training", f"{text} ({'; '.join(meanings)})")
+        return
     yield Diagnosis(
         NAME,
         ", ".join(settled),
@@ -157,3 +166,20 @@ def compare(layer: Layer, x: Array, outputs: Array, settled: dict[str, Array]) -
         f"else: {'; '.join(meanings)}: compare what training keeps with what evaluation takes it for",
         f"the outputs differ by {min(distance(y, wanted), distance(y, unbiased)):.1e}",
     )
+
+
+def what_evaluation_does(y: Array, wanted: Array, std: Array) -> str:
+    """Return what the deviations of evaluation are against those of training: a power of the standard deviation."""
+    deviations = [rows - rows.mean(axis=0) for rows in (y, wanted)]
+    factor = (deviations[0] * deviations[1]).sum(axis=0) / (deviations[1] ** 2).sum(axis=0)
+    if distance(deviations[0], factor * deviations[1]) > LOOSE:
+        return ""
+    words = {
+        -1.0: "evaluation divides by the running variance itself, not by its root",
+        1.0: "evaluation does not divide by the standard deviation",
+        0.5: "evaluation takes the root twice",
+        2.0: "evaluation multiplies with the standard deviation, where it must divide by it",
+        0.0: "evaluation scales as training does, and subtracts another mean, or adds another beta",
+        -3.0: "evaluation divides by the square of the running variance",
+    }
+    return next((word for power, word in words.items() if distance(factor, std**power) < 3.0 * LOOSE), "")

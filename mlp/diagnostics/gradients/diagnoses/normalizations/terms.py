@@ -39,7 +39,7 @@ def wrong_terms(e: Evidence) -> Iterator[Diagnosis]:
         if distance(d, a + b * centred) > MATCH:
             continue
         parts = norm(a + 0.0 * x), norm(b * centred)
-        if not e.point.probe.training:
+        if not e.point.probe.training and constants_in_evaluation(e):
             text = (
                 f"the terms through mean and variance ({name}) are subtracted in evaluation, too, where the running "
                 "statistics are constants: there dL/dx is a multiple of grad_outputs"
@@ -56,6 +56,12 @@ def groups(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], tuple[int,
     if len(shape) == 2:
         yield shape, (0,), "over the batch"
         yield shape, (1,), "over each sample"
+    elif len(shape) == 3:
+        yield shape, (0, 1), "over batch and steps"
+        yield shape, (2,), "over the features of each step"
+        yield shape, (1,), "over the steps of each sample and feature"
+        yield shape, (1, 2), "over each sample"
+        yield shape, (0, 2), "over batch and steps"
     elif len(shape) == 4:
         yield shape, (0, 1, 2), "over batch and pixels"
         yield shape, (1, 2), "over the pixels of each image and channel"
@@ -64,6 +70,35 @@ def groups(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], tuple[int,
         for G in range(2, shape[-1]):
             if shape[-1] % G == 0:
                 yield (*shape[:3], G, shape[3] // G), (1, 2, 4), f"over {G} groups of channels"
+        yield shape, (0, 2, 3), "over batch and pixels"
+        yield shape, (2, 3), "over the pixels of each image and channel"
+        yield shape, (1,), "over the channels of each pixel"
+        for G in range(2, shape[1]):
+            if shape[1] % G == 0:
+                yield (shape[0], G, shape[1] // G, *shape[2:]), (2, 3, 4), f"over {G} groups of channels"
+
+
+def scales_of(e: Evidence) -> list[Array]:
+    """Return what may be gamma, in the shape of the inputs: 1, and the parameters of one number a channel or value."""
+    shape = e.numeric.shape
+    found = [np.ones(shape)]
+    for name, p in e.point.probe.arrays.items():
+        if name == "inputs" or p.size < 2:
+            continue
+        if p.shape == shape[1:]:
+            found.append(np.broadcast_to(p, shape))
+            continue
+        for axis in dict.fromkeys((len(shape) - 1, 1)):
+            if p.size == shape[axis]:
+                found.append(np.broadcast_to(p.reshape([-1 if a == axis else 1 for a in range(len(shape))]), shape))
+    return found
+
+
+def constants_in_evaluation(e: Evidence) -> bool:
+    """Return whether the right gradient is grad_outputs times one number a channel, as with constant statistics."""
+    ratio = e.numeric / e.point.upstream
+    others = [tuple(a for a in range(ratio.ndim) if a != axis) for axis in dict.fromkeys((ratio.ndim - 1, 1))]
+    return any(np.ptp(ratio, axis=axes).max() < 1e-5 * np.abs(ratio).max() for axes in others)
 
 
 def slope(values: Array, centred: Array, axes: tuple[int, ...]) -> Array:
@@ -75,9 +110,7 @@ def shares(
     a: Array, b: Array, n: Array, u: Array, centred: Array, *, axes: tuple[int, ...], e: Evidence
 ) -> tuple[float, float] | None:
     """Return how much of the two terms is missing, -a/a_0 and -b/b_0; None if the right gradient has another form."""
-    channels = e.numeric.shape[-1]
-    scales = [np.ones(channels)] + [p for name, p in e.point.probe.arrays.items() if p.shape == (channels,)]
-    for scale in scales:  # layer normalization multiplies u by gamma before the means are taken
+    for scale in scales_of(e):  # layer normalization multiplies u by gamma before the means are taken
         v = (e.point.upstream * scale).reshape(u.shape)
         mean, along = v.mean(axes, keepdims=True), slope(v, centred, axes)
         rest = v - mean - along * centred
@@ -118,7 +151,8 @@ def told_terms(
         yield e.found(f"no term through the {paths[0]}", text, evidence)
     else:
         text = f"the term through the {paths[0]} ({where}) is {1.0 - share:.4g} times what it should be"
-        yield e.found(f"wrong term through the {paths[0]}", text, evidence)
+        plain = any(abs(share - value) < LOOSE for value in (2.0, 0.5, -1.0))
+        yield e.found(f"{'wrong' if plain else 'another'} term through the {paths[0]}", text, evidence)
 
 
 def raw_inputs(e: Evidence) -> Iterator[Diagnosis]:

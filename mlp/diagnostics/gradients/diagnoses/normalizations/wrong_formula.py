@@ -68,7 +68,7 @@ def described(e: Evidence, norm: Normalization, words: dict[str, str], p: Array)
         )
         yield e.found("other axes", text, numbers)
     elif "eps" in words["hat"] + words["divisor"]:
-        yield e.found(*of_divisor("eps"), numbers)
+        yield e.found(*of_divisor("eps", norm), numbers)
     elif words["hat"]:
         text = (
             f"{words['hat']} stands in backward where the normalized {what} belongs, in the term through the "
@@ -77,34 +77,32 @@ def described(e: Evidence, norm: Normalization, words: dict[str, str], p: Array)
         )
         yield e.found("raw inputs in place of normalized", text, numbers)
     elif words["divisor"]:
-        yield e.found(*of_divisor(words["divisor"]), numbers)
+        yield e.found(*of_divisor(words["divisor"], norm), numbers)
     else:
         yield from of_numbers(e, norm, p, numbers)
 
 
-def of_divisor(which: str) -> tuple[str, str]:
+def of_divisor(which: str, norm: Normalization) -> tuple[str, str]:
     """Return name and sentence for another divisor."""
+    what = "standard deviation" if norm.centred else "length (or root mean square) of x"
     if which == "eps":
         return "eps missing", (
-            "backward divides by the standard deviation without eps, forward by sqrt(var + eps): keep the root of "
-            "forward"
+            f"backward divides by the {what} without eps, forward by the root with eps: keep the root of forward"
         )
     if which == "squared":
-        return (
-            "divided twice",
-            "backward divides by the variance where it must divide by its root, the standard deviation",
-        )
+        return "divided twice", f"backward divides by the square of the {what}, where it must divide by it once"
     if which == "missing":
-        return "standard deviation forgotten", "the division by the standard deviation is missing in backward"
-    return "root twice", "backward divides by the root of the standard deviation"
+        return "standard deviation forgotten", f"the division by the {what} is missing in backward"
+    return "root twice", f"backward divides by the root of the {what}"
 
 
 def of_numbers(e: Evidence, norm: Normalization, p: Array, numbers: str) -> Iterator[Diagnosis]:
     """Yield what the three numbers say, where nothing else differs."""
     m = sigma_count(e.point.x.reshape(norm.view), norm.axes)
-    sizes = {"m": m, **sizes_of(e.point.x.shape)}
+    first = norm.axes in ((0, 2, 3), (2, 3), (2, 3, 4))
+    sizes = {"m": m, **sizes_of(e.point.x.shape, channels_first=first)}
     if not norm.centred:
-        yield from of_length(e, p, m, sizes, numbers)
+        yield from of_length(e, norm, p, sizes, numbers)
         return
     mean, variance = -p[1] / p[0], -p[2] / p[0]
     parts = [("mean", mean), ("variance", variance)]
@@ -133,13 +131,15 @@ def of_numbers(e: Evidence, norm: Normalization, p: Array, numbers: str) -> Iter
             f": divided by another number of values than the m = {m:.0f} that are normalized together, N H W for images"
         )
     sign = " with the wrong sign, and" if value < 0 else ""
-    name = "m - 1 in place of m" if "m - 1" in told and same else f"wrong term through the {wrong[0][0]}"
+    plain = "wrong" if told or also or any(abs(abs(value) - one) < NEARLY for one in (0.5, 1.0, 2.0)) else "another"
+    name = "m - 1 in place of m" if "m - 1" in told and same else f"{plain} term through the {wrong[0][0]}"
     text = f"the {which}{sign} {abs(value):.5g}{told} times what it should be ({norm.where}, m = {m:.0f} values){also}"
     yield e.found(name, text, numbers)
 
 
-def of_length(e: Evidence, p: Array, m: float, sizes: dict[str, float], numbers: str) -> Iterator[Diagnosis]:
+def of_length(e: Evidence, norm: Normalization, p: Array, sizes: dict[str, float], numbers: str) -> Iterator[Diagnosis]:
     """Yield what is wrong where x is divided by its length or root mean square, without a mean."""
+    m = sizes["m"]
     if abs(p[2]) < NEARLY:
         text = (
             "the norm depends on x, too: the path through the norm (the divisor, 1/|x|) is missing. With y = x / "
@@ -148,17 +148,16 @@ def of_length(e: Evidence, p: Array, m: float, sizes: dict[str, float], numbers:
         )
         yield e.found("no path through the norm", text, numbers)
         return
-    share = -p[2] / p[0]
-    for right in (1.0, m):
-        ratio = share / right
-        if abs(ratio - 1.0) < NEARLY:
-            continue
-        told = in_sizes(abs(ratio), sizes)
-        if told or abs(ratio) in (0.5, 2.0):
-            text = (
-                f"the term of the path through the norm is {ratio:.5g}{told} times what it should be: a sum in "
-                "place of a mean "
-                f"over the {m:.0f} values, or the reverse"
-            )
-            yield e.found("wrong path through the norm", text, numbers)
-            return
+    x = e.point.x.reshape(norm.view)
+    of_length = distance(norm.s**2, (x * x).sum(norm.axes, keepdims=True)) < 1e-3
+    ratio = -p[2] / p[0] / (m if of_length else 1.0)
+    told = in_sizes(abs(ratio), sizes)
+    if abs(ratio + 1.0) < NEARLY:
+        text = "the term of the path through the norm has the wrong sign: dx = (g - y (g . y)) / |x|, with a minus"
+        yield e.found("wrong path through the norm", text, numbers)
+    elif told or abs(ratio) in (0.5, 2.0):
+        text = (
+            f"the term of the path through the norm is {ratio:.5g}{told} times what it should be: a sum in place of a "
+            f"mean over the {m:.0f} values, or the reverse"
+        )
+        yield e.found("wrong path through the norm", text, numbers)

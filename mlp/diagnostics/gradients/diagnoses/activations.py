@@ -1,0 +1,137 @@
+"""What activations of usual names give, so that a forward that is not what its class says is told what it is.
+
+Some have a number of their own (a slope, alpha): it is read off the outputs, or any usual one is taken.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import distance
+from mlp.typing import Array
+
+Function = Callable[[Array], Array]
+FAR_OFF = 1e-4
+ROUNDED = 1e-2  # where the constants of SELU have three digits
+SAME = 1e-6
+ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805  # of SELU
+
+
+def sigmoid(x: Array) -> Array:
+    """Return 1 / (1 + exp(-x))."""
+    return np.asarray(1.0 / (1.0 + np.exp(-x)))
+
+
+def cdf(x: Array) -> Array:
+    """Return the distribution function of the normal distribution."""
+    return np.asarray([0.5 * (1.0 + math.erf(v / math.sqrt(2.0))) for v in x.ravel()]).reshape(x.shape)
+
+
+def tanh_gelu(x: Array) -> Array:
+    """Return the tanh form of GELU."""
+    return np.asarray(0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))))
+
+
+def softmax(x: Array) -> Array:
+    """Return the softmax along the last axis."""
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return np.asarray(e / e.sum(axis=-1, keepdims=True))
+
+
+def clipped(bound: float) -> Function:
+    """Return the ReLU with an upper bound."""
+    return lambda x: np.clip(x, 0.0, bound)
+
+
+KNOWN: dict[str, tuple[Function, ...]] = {
+    "sigmoid": (sigmoid,),
+    "tanh": (np.tanh,),
+    "relu": (lambda x: np.maximum(x, 0.0),),
+    "softplus": (lambda x: np.logaddexp(0.0, x),),
+    "swish": (lambda x: x * sigmoid(x),),
+    "gelu": (lambda x: x * cdf(x), tanh_gelu, lambda x: x * sigmoid(1.702 * x)),
+    "mish": (lambda x: x * np.tanh(np.logaddexp(0.0, x)),),
+    "softsign": (lambda x: x / (1.0 + np.abs(x)),),
+    "selu": (lambda x: SCALE * np.where(x > 0.0, x, ALPHA * np.expm1(x)),),
+    "hardtanh": (lambda x: np.clip(x, -1.0, 1.0),),
+    "logsigmoid": (lambda x: -np.logaddexp(0.0, -x),),
+    "softmax": (softmax,),
+    "logsoftmax": (lambda x: np.log(softmax(x)),),
+}
+SAME_AS = {
+    "logistic": "sigmoid",
+    "silu": "swish",
+    "rectifier": "relu",
+    "leakyrelu": "leaky relu",
+    "lrelu": "leaky relu",
+}
+OTHERS: dict[str, Function] = {
+    "exp(x)": np.exp,
+    "max(x, 0) + 1": lambda x: np.maximum(x, 0.0) + 1.0,
+    "min(x, 0)": lambda x: np.minimum(x, 0.0),
+    "|x|": np.abs,
+    "x^2": np.square,
+}
+
+
+def wrong_activation(name: str, x: Array, y: Array, numbers: Sequence[float]) -> str:
+    """Return what is wrong with the outputs of an activation of this name, or ""; "" for names that are not known.
+
+    Args:
+        numbers: that the layer has: the upper bound of a clipped ReLU. Others make it another activation.
+    """
+    name = SAME_AS.get(name, name)
+    known = dict(KNOWN)
+    known["relu6"] = tuple(clipped(bound) for bound in (6.0, *numbers))
+    if y.shape != x.shape or fits_a_family(name, x, y):
+        return ""
+    if name in ("elu", "leaky relu"):
+        return of_family(name, x, y)
+    close = ROUNDED if name == "selu" else FAR_OFF
+    if name not in known or any(distance(y, f(x)) < close for f in known[name]) or (numbers and name != "relu6"):
+        return ""
+    right = known[name][0](x)
+    place = int(np.abs(y - right).argmax())
+    numbers = f"at x = {x.flat[place]:.4g} it gives {y.flat[place]:.4g}, and {right.flat[place]:.4g} is right"
+    return f"forward is not a {name}: {next(relations(known[name], known, x, y), '')}{numbers}"
+
+
+def relations(
+    right: tuple[Function, ...], known: Mapping[str, tuple[Function, ...]], x: Array, y: Array
+) -> Iterator[str]:
+    """Yield what the outputs are instead."""
+    for f in right:
+        if distance(y, f(-x)) < SAME:
+            yield "it is taken of -x, so the sign of x is wrong (in an exponent, or in a condition); "
+        if distance(y, -f(x)) < SAME:
+            yield "its sign is wrong; "
+        if distance(y, f(x) + 1.0) < SAME or distance(y, f(x) - 1.0) < SAME:
+            yield "a 1 is one too many or missing; "
+        if np.ptp(y / f(x)) < SAME:
+            yield f"it is {float((y / f(x)).flat[0]):.5g} times what it should be; "
+    for word, functions in (*known.items(), *((word, (f,)) for word, f in OTHERS.items())):
+        if any(distance(y, f(x)) < SAME for f in functions):
+            yield f"it is {word}; "
+
+
+def fits_a_family(name: str, x: Array, y: Array) -> bool:
+    """Return whether an activation with a number of its own is right for some number."""
+    low, high = x < 0.0, x > 0.0
+    if name == "hardtanh":  # between any two bounds
+        inside = (y > y.min()) & (y < y.max())
+        return distance(y[inside], x[inside]) < SAME
+    forms = {"elu": np.expm1(x), "leaky relu": x}
+    if name not in forms or distance(y[high], x[high]) > SAME:
+        return False
+    ratio = y[low] / forms[name][low]
+    return bool(ratio.size == 0 or np.ptp(ratio) < SAME)
+
+
+def of_family(name: str, x: Array, y: Array) -> str:
+    """Return what is wrong with a leaky ReLU or an ELU."""
+    high = x > 0.0
+    if distance(y[high], x[high]) > SAME:
+        return f"forward is not a {name}: where x > 0 it must give x itself"
+    form = "alpha (exp(x) - 1)" if name == "elu" else "a small slope times x"
+    return f"forward is not a {name}: where x < 0 it must give {form}"

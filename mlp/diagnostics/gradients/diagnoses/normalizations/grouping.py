@@ -1,0 +1,62 @@
+"""Which values are normalized together, and whether these are the groups of a group norm."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.typing import Array
+
+
+def scattered_groups(probe: Probe) -> Iterator[Diagnosis]:
+    """Groups of every other channel, or of rows, where a group norm has groups of neighbouring channels."""
+    places = np.stack(np.unravel_index(group_of(probe), probe.x.shape), axis=1)
+    of_gamma = axis_of_gamma(probe)
+    for axis in (probe.x.ndim - 1, 1) if of_gamma is None else (of_gamma,):
+        channels = np.unique(places[:, axis])
+        size = probe.x.shape[axis]
+        if 1 < len(channels) < size and np.ptp(channels) + 1 > len(channels):
+            text = (
+                f"the groups are cut the wrong way: the channels {', '.join(map(str, channels))} are normalized "
+                "together; neighbouring channels make a group, so split the axis of the channels into (G, C // G), in "
+                "this order, and take the statistics over the pixels and the axis C // G"
+            )
+            yield Diagnosis("groups of channels", "outputs", "training", text)
+            return
+    others = [a for a in range(1, probe.x.ndim) if a != of_gamma]
+    cut = [a for a in others if len(np.unique(places[:, a])) < probe.x.shape[a]]
+    if of_gamma is not None and cut:
+        text = (
+            f"the groups are cut along axis {cut[0]}, the pixels, and gamma belongs to axis {of_gamma}, the channels: "
+            "a group is some neighbouring channels with all of their pixels. Where the channels come last, "
+            "reshape(N, G, -1) makes groups of rows: reshape to (N, H, W, G, C // G)"
+        )
+        yield Diagnosis("groups of channels", "outputs", "training", text)
+
+
+def axis_of_gamma(probe: Probe) -> int | None:
+    """Return the axis of the channels: the one along which a parameter has a number for each place; None if unknown."""
+    before = probe.outputs()
+    for name, array in probe.arrays.items():
+        if name == "inputs" or array.size < 2:
+            continue
+        value = array.flat[0]
+        array.flat[0] = value + 1.0
+        moved = np.argwhere(np.abs(probe.outputs() - before) > 1e-9)
+        array.flat[0] = value
+        alone = [axis for axis in range(1, probe.x.ndim) if len(moved) and np.ptp(moved[:, axis]) == 0]
+        alone = [axis for axis in alone if probe.x.shape[axis] == array.size]
+        if len(alone) == 1:
+            return alone[0]
+    return None
+
+
+def group_of(probe: Probe) -> Array:
+    """Return the flat indices of the values that are normalized together with the first one."""
+    before, index = probe.outputs(), (0,) * probe.x.ndim
+    value = probe.x[index]
+    probe.x[index] = value + 0.5
+    moved = np.abs(probe.outputs() - before) > 1e-9
+    probe.x[index] = value
+    return np.flatnonzero(moved.ravel())

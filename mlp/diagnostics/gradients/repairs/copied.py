@@ -1,0 +1,113 @@
+"""Alternatives taken from forward, or for several places at once: indices, names, the Jacobian of a softmax."""
+
+import ast
+import copy
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.values import Values, alike
+
+
+def index_parts(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
+    """Return the indices and slices that functions use, one along each axis, without repetitions."""
+    found: dict[str, ast.expr] = {}
+    for tree in trees:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Subscript):
+                whole = node.slice
+                for part in [whole, *whole.elts] if isinstance(whole, ast.Tuple) else [whole]:
+                    if any(isinstance(one, ast.Name) for one in ast.walk(part)):
+                        found.setdefault(ast.unparse(part), part)
+    for part in list(found.values()):
+        if isinstance(part, ast.Slice) and part.lower is None and part.upper is not None and part.step is None:
+            for loop in loops_of(trees[-1]):
+                size = ast.unparse(part.upper)
+                moved = ast.Slice(parsed(f"{loop} * ({size})"), parsed(f"({loop} + 1) * ({size})"))
+                found.setdefault(ast.unparse(moved), moved)
+    return list(found.values())[:24]
+
+
+def loops_of(tree: ast.FunctionDef) -> list[str]:
+    """Return the names that loops run over."""
+    targets = [node.target for node in ast.walk(tree) if isinstance(node, ast.For)]
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def other_indices(slot: Slot, parts: Sequence[ast.expr]) -> Iterator[Alternative]:
+    """Yield another index or slice of forward or backward in the place of one."""
+    node, parent = slot.node, slot.parent
+    inside = isinstance(parent, ast.Subscript) and slot.field == "slice"
+    of_tuple = isinstance(parent, ast.Tuple) and slot.field == "elts" and isinstance(parent.ctx, ast.Load)
+    if not (inside or of_tuple) or not isinstance(node, ast.expr):
+        return
+    own = ast.unparse(node)
+    for part in parts:
+        other = ast.unparse(part)
+        if other != own and kind_of(part) == kind_of(node):
+            yield f"the index `{own}` is wrong: `{other}` belongs here", copy.deepcopy(part)
+
+
+def kind_of(index: ast.expr) -> tuple[bool, int]:
+    """Return what may stand in the place of an index: whether it is a slice, and for how many axes it is."""
+    return isinstance(index, ast.Slice), len(index.elts) if isinstance(index, ast.Tuple) else 1
+
+
+def everywhere(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """Yield a statement with another array in all places of one that it uses more than once."""
+    node = slot.node
+    if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or node.value is None:
+        return
+    names = Counter(
+        ast.unparse(one)
+        for one in ast.walk(node.value)
+        if isinstance(one, ast.Name | ast.Attribute) and isinstance(one.ctx, ast.Load)
+    )
+    for name, count in names.items():
+        if count < 2 or name not in arrays:
+            continue
+        for other in arrays:
+            if other != name and name in values and other in values and alike(values[name], values[other]):
+                changed = Renamed(name, other).visit(copy.deepcopy(node))
+                yield f"`{name}` stands where `{other}` belongs, in all places of this line", changed
+
+
+class Renamed(ast.NodeTransformer):
+    """Puts one name in the place of another."""
+
+    def __init__(self, name: str, other: str) -> None:
+        self.name, self.other = name, other
+
+    def visit_Name(self, node: ast.Name) -> Any:  # noqa: N802
+        return parsed(self.other) if node.id == self.name and isinstance(node.ctx, ast.Load) else node
+
+    def visit_Attribute(self, node: ast.Attribute) -> Any:  # noqa: N802
+        if ast.unparse(node) == self.name and isinstance(node.ctx, ast.Load):
+            return parsed(self.other)
+        return self.generic_visit(node)
+
+
+def jacobians(slot: Slot) -> Iterator[Alternative]:
+    """Yield p (g - sum(g p)), the product with the Jacobian of a softmax, for p (1 - p) g, its diagonal."""
+    node = slot.node
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
+        return
+    factors = [ast.unparse(factor) for factor in factors_of(node)]
+    for p in factors:
+        rest = [factor for factor in factors if factor not in (p, f"1 - {p}", f"1.0 - {p}")]
+        if len(rest) == len(factors) - 2 and rest:
+            g = " * ".join(f"({factor})" for factor in rest)
+            text = (
+                f"`{text_of(node)}` takes the diagonal of the Jacobian of the softmax `{p}` alone: every output of a "
+                f"softmax depends on all of its inputs, so with g = {' * '.join(rest)} it is "
+                f"{p} * (g - sum(g * {p}))"
+            )
+            yield text, parsed(f"{p} * ({g} - ({g} * {p}).sum(axis=-1, keepdims=True))")
+
+
+def factors_of(node: ast.expr) -> list[ast.expr]:
+    """Return the factors of a product."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return [*factors_of(node.left), *factors_of(node.right)]
+    return [node]

@@ -1,0 +1,160 @@
+"""Alternatives to single values and sizes: a square, a sign or a function that is missing, another count of values."""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.values import Values, is_numeric, is_size
+
+WRAPS = (
+    "{}**2",
+    "({} > 0)",
+    "(-{})",
+    "(1 - {})",
+    "np.exp({})",
+    "(1 / (1 + np.exp(-{})))",
+    "np.tanh({})",
+    "np.sqrt({})",
+    "(1 / {})",
+    "np.abs({})",
+    "np.log({})",
+)
+TURNED = ("[::-1, ::-1]", "[..., ::-1, ::-1]", "[::-1]", "[:, ::-1]", "[..., ::-1]")
+COUNTS = (
+    "{0}.size",
+    "({0}.size // {0}.shape[1])",
+    "({0}.size // {0}.shape[-1])",
+    "({0}.size // len({0}))",
+    "({0}.shape[-2] * {0}.shape[-1])",
+    "({0}.shape[1] * {0}.shape[2])",
+)
+
+
+def forms(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a value for a function of it, and the reverse; masks turned round."""
+    node = slot.node
+    if isinstance(node, ast.Compare):
+        yield f"`{text_of(node)}` is a mask, and the values of `{text_of(node.left)}` belong here", node.left
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
+        word, other, op = ("and", "or", ast.BitOr()) if isinstance(node.op, ast.BitAnd) else ("or", "and", ast.BitAnd())
+        yield f"`{text_of(node)}` says {word} where {other} belongs", ast.BinOp(node.left, op, node.right)
+    if not is_value(slot, values):
+        return
+    name = ast.unparse(node)
+    held = values.get(name)
+    if isinstance(held, np.ndarray) and held.dtype.kind == "b":
+        yield f"the mask `{name}` is the wrong way round: `~{name}` belongs here", parsed(f"(~{name})")
+        return
+    weight = re.match(r"w(?!in)|kern|filt|k$", name.removeprefix("self.").lower())
+    if weight and np.ndim(held) > 1 and not isinstance(slot.parent, ast.Subscript):
+        for turn in TURNED:
+            yield f"`{name}` must be turned round here: `{name}{turn}`", parsed(f"{name}{turn}")
+    for wrap in WRAPS:
+        form = wrap.format(name)
+        yield f"`{name}` stands where `{form.strip('()') if form[1] == '-' else form}` belongs", parsed(form)
+
+
+def is_value(slot: Slot, values: Values) -> bool:
+    """Return whether a node is a name that is read and holds numbers."""
+    node = slot.node
+    if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load):
+        return False
+    if isinstance(slot.parent, ast.Assign | ast.Tuple) and slot.field in ("value", "elts"):  # another name for it
+        return False
+    if isinstance(slot.parent, ast.Attribute) or (isinstance(slot.parent, ast.Call) and slot.field == "func"):
+        return False
+    return is_numeric(values.get(ast.unparse(node)))
+
+
+def counts(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield other numbers of values in the place of a size."""
+    node = slot.node
+    if isinstance(node, ast.Name | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+        return
+    name = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) else ""
+    divides = isinstance(slot.parent, ast.BinOp | ast.Assign)
+    of_shape = isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
+    of_len = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "len"
+    if not divides or not (of_shape or of_len or is_size(values.get(name))):
+        return
+    for other in other_counts(node, name, values):
+        if other != name:
+            yield f"`{name}` is the wrong number of values: `{other}` belongs here", parsed(other)
+
+
+def other_counts(node: Any, name: str, values: Values) -> Iterator[str]:
+    """Yield expressions of sizes that may be meant."""
+    arrays = [held for held, value in values.items() if getattr(value, "ndim", 0) > 1]
+    if isinstance(node, ast.Subscript):
+        arrays = [ast.unparse(node.value.value)] if isinstance(node.value, ast.Attribute) else arrays
+    if isinstance(node, ast.Call) and node.args:
+        arrays = [ast.unparse(node.args[0])]
+    sizes = [held for held, value in values.items() if is_size(value) and held != name]
+    yield f"{name}**2"
+    yield f"np.sqrt({name})"
+    for other in sizes[:8]:
+        yield other
+        yield f"({name} * {other})"
+    for array in arrays[:3]:
+        yield from (f"{array}.shape[{axis}]" for axis in range(4))
+        yield from (form.format(array) for form in COUNTS)
+
+
+def siblings(slot: Slot, names: Sequence[str]) -> Iterator[Alternative]:
+    """Yield a sum with a second term like one that is there: d2 @ W2.T beside d1 @ W1.T."""
+    node = slot.node
+    whole = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.Return)
+    in_tuple = isinstance(slot.parent, ast.Tuple) and slot.field == "elts"
+    if not (whole or in_tuple) or not isinstance(node, ast.BinOp):
+        return
+    text = ast.unparse(node)
+    for term in (text, *(ast.unparse(part) for part in (node.left, node.right))):
+        for one, other in (("1", "2"), ("2", "1"), ("q", "k"), ("k", "v"), ("q", "v"), ("x", "h"), ("a", "b")):
+            twin = renamed(term, one, other)
+            if twin not in (text, term) and twin not in text and used(twin) <= {*names, "self", "np"}:
+                yield f"the term `{twin}` is missing in `{text_of(node)}`", parsed(f"{text} + {twin}")
+
+
+def other_paths(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a sum with a path that may be missing: a gradient times a weight."""
+    node = slot.node
+    whole = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.Return)
+    in_tuple = isinstance(slot.parent, ast.Tuple) and slot.field == "elts" and isinstance(slot.parent.ctx, ast.Load)
+    if not (whole or in_tuple) or isinstance(node, ast.Tuple | ast.Constant):
+        return
+    stacks = {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim == 2}
+    gradients = [name for name in stacks if "." not in name]
+    weights = [name for name in stacks if name not in gradients or name.lower().startswith("w")]
+    text = ast.unparse(node)
+    for gradient in gradients[:8]:
+        for weight in weights[:6]:
+            for form in ("{} @ {}.T", "{} @ {}"):
+                term = form.format(gradient, weight)
+                if term not in text and stacks[gradient].shape[1] == stacks[weight].shape["T" in form]:
+                    yield f"the term `{term}` is missing in `{text_of(node)}`", parsed(f"{text} + {term}")
+
+
+def renamed(text: str, one: str, other: str) -> str:
+    """Return an expression with a letter or digit of its names replaced."""
+    tree = parsed(text)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id not in ("np", "self"):
+            node.id = node.id.replace(one, other)
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "self":
+            node.attr = node.attr.replace(one, other)
+    return ast.unparse(tree)
+
+
+def used(text: str) -> set[str]:
+    """Return the names in an expression, self.NAME as such."""
+    tree = parsed(text)
+    attributes = {
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "self"
+    }
+    return attributes | {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}

@@ -1,0 +1,84 @@
+"""The names that a function can use, and the expressions that may be missing in it as factors."""
+
+import ast
+
+from mlp.diagnostics.gradients.repairs.slopes import slopes_of
+from mlp.diagnostics.gradients.repairs.values import Values, is_size
+
+FORMS = (
+    "(1 - {}**2)",
+    "({0} * (1 - {0}))",
+    "({} > 0)",
+    "(1 - {})",
+    "np.exp({})",
+    "(1 / (1 + np.exp(-{})))",
+    "np.sqrt({})",
+)
+MOST_FACTORS = 100
+MOST_NAMES, MOST_KNOWN_NAMES = 16, 40  # without and with their values
+
+
+def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Values) -> tuple[list[str], list[str]]:
+    """Return the names that a function can use, and expressions that may be missing as factors in it.
+
+    The factors are the settings of forward, the derivatives of what it computes and keeps, and sizes.
+    """
+    trees = [tree, *([] if forward is None else [forward])]
+    kept = [
+        ast.unparse(node)
+        for one in trees
+        for node in ast.walk(one)
+        if isinstance(node, ast.Attribute) and ast.unparse(node).removesuffix(".data").startswith("self.")
+    ]
+    kept = [name for name in kept if name.removesuffix(".data").count(".") == 1]
+    called = {ast.unparse(node.func) for one in trees for node in ast.walk(one) if isinstance(node, ast.Call)}
+    own = [arg.arg for arg in tree.args.args if arg.arg not in ("self", "cache")]
+    stored = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+    parts = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Subscript) and is_part(node)]
+    parts += map(neighbour, list(parts))
+    arrays = [name for name in dict.fromkeys([*own, *kept, *parts, *stored]) if name not in called]
+    constants = [
+        ast.unparse(node)
+        for node in (ast.walk(forward) if forward is not None else ())
+        if isinstance(node, ast.Call | ast.BinOp) and needs_no_names(node)
+    ]
+    numbers = [
+        ast.unparse(node)
+        for node in (ast.walk(forward) if forward is not None else ())
+        if isinstance(node, ast.Constant) and isinstance(node.value, float) and node.value not in (0.0, 1.0)
+    ]
+    slopes = [] if forward is None else list(dict.fromkeys(slopes_of(forward, [*own, *stored])))
+    factors = [
+        *slopes[:12],
+        "2",
+        "0.5",
+        *constants,
+        *numbers,
+        *arrays,
+        *slopes,
+        f"np.sqrt({own[0]}.shape[-1])" if own else "2",
+    ]
+    for name in arrays:
+        if name not in own and (name not in stored or forward is None or len(arrays) < 10):
+            factors += [form.format(name) for form in FORMS]
+    if own:
+        factors += [f"{own[0]}.shape[{axis}]" for axis in (0, -1)] + [f"({own[0]}.size // len({own[0]}))"]
+    if values:
+        arrays += [name for name, value in values.items() if is_size(value) and name not in arrays]
+    return arrays[: MOST_KNOWN_NAMES if values else MOST_NAMES], list(dict.fromkeys(factors))[:MOST_FACTORS]
+
+
+def is_part(node: ast.Subscript) -> bool:
+    """Return whether a subscript is read and has one index, a name or a sum: h[t], self.h[t + 1]."""
+    return isinstance(node.ctx, ast.Load) and isinstance(node.slice, ast.Name | ast.BinOp)
+
+
+def neighbour(part: str) -> str:
+    """Return the next one of a part: self.h[t + 1] for self.h[t], and the reverse."""
+    return part.replace(" + 1]", "]") if part.endswith(" + 1]") else f"{part[:-1]} + 1]"
+
+
+def needs_no_names(node: ast.AST) -> bool:
+    """Return whether an expression of forward needs no local names: np.sqrt(3), 1 - self.p."""
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return names <= {"np", "math", "self"}

@@ -1,0 +1,127 @@
+"""Alternatives to the order of axes: transposes missing or too many, reshapes, letters of einsum, lists, loops."""
+
+import ast
+from collections.abc import Iterator
+from itertools import combinations, permutations
+from typing import Any
+
+from mlp.diagnostics.gradients.repairs.operators import products
+from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, text_of
+
+TURNS = ("transpose", "swapaxes", "T")
+JOINS = ("concatenate", "hstack", "vstack", "stack", "dstack")
+
+
+def reorders(slot: Slot) -> Iterator[Alternative]:
+    """Yield what may be wrong with the order of axes, parts or steps in a node."""
+    node = slot.node
+    if isinstance(node, ast.Attribute) and node.attr == "T" and isinstance(node.ctx, ast.Load):
+        yield f"`{text_of(node)}` is transposed, and must not be", node.value
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+        yield from turned_stacks(node)
+    if isinstance(node, ast.List) and 1 < len(node.elts) <= 4 and isinstance(slot.parent, ast.Call):
+        for order in list(permutations(node.elts))[1:]:
+            yield f"the parts in `{text_of(node)}` are in the wrong order", ast.List(list(order), ast.Load())
+    if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Store) and 1 < len(node.elts) <= 3 and parts(slot):
+        for order in list(permutations(node.elts))[1:]:
+            yield f"the names `{text_of(node)}` are in the wrong order", ast.Tuple(list(order), ast.Store())
+    if isinstance(node, ast.Call):
+        yield from of_call(slot, node)
+
+
+def parts(slot: Slot) -> bool:
+    """Return whether the names on the left of an assignment are parts of something: a split, two slices."""
+    value = getattr(slot.parent, "value", None)
+    values = value.elts if isinstance(value, ast.Tuple) else [value]
+    return any(isinstance(one, ast.Subscript | ast.Call) for one in values) and "take" not in ast.unparse(slot.parent)
+
+
+def of_call(slot: Slot, node: ast.Call) -> Iterator[Alternative]:
+    """Yield what may be wrong with the order of axes in a call."""
+    method = isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") != "np"
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    value: Any = node.func.value if method else (node.args[0] if node.args else None)  # type: ignore[attr-defined]
+    if name in TURNS and value is not None:
+        yield f"`{text_of(value)}` is transposed here, and must not be", value
+    if name == "dot":
+        both = [value, *node.args] if method else list(node.args)
+        if len(both) == 2:
+            yield from products(*both)
+    if name == "einsum" and node.args and isinstance(node.args[0], ast.Constant):
+        yield from letters(node)
+    if name == "reversed" and node.args:
+        yield f"the loop over `{text_of(node)}` must run forwards", node.args[0]
+    if name == "range" and isinstance(slot.parent, ast.For):
+        yield (
+            f"the loop over `{text_of(node)}` must run backwards",
+            ast.Call(ast.Name("reversed", ast.Load()), [node], []),
+        )
+    if name == "reshape" and value is not None:
+        yield from reshapes(node, value)
+    if name in ("transpose", "sum") and isinstance(value, ast.Call) and method:
+        yield from straight(node, value)
+
+
+def turned_stacks(node: ast.BinOp) -> Iterator[Alternative]:
+    """Yield matrix products of stacks of matrices, one of them transposed along its last two axes."""
+    for part, which in ((node.left, "first"), (node.right, "second")):
+        turned = parsed(f"np.swapaxes({ast.unparse(part)}, -1, -2)")
+        both = (turned, node.right) if which == "first" else (node.left, turned)
+        text = f"the matrix product `{text_of(node)}` has its {which} factor transposed wrongly"
+        yield text, ast.BinOp(both[0], ast.MatMult(), both[1])
+
+
+def letters(node: ast.Call) -> Iterator[Alternative]:
+    """Yield einsum with two letters of one of its parts exchanged."""
+    first = node.args[0]
+    written = str(first.value) if isinstance(first, ast.Constant) else ""
+    parts = written.replace("->", ",").split(",")
+    for i, part in enumerate(parts):
+        for a, b in combinations(range(len(part)), 2):
+            swapped = list(part)
+            swapped[a], swapped[b] = part[b], part[a]
+            changed = [*parts[:i], "".join(swapped), *parts[i + 1 :]]
+            text = f"{','.join(changed[:-1])}->{changed[-1]}"
+            what = "of the result" if i == len(parts) - 1 else f"of factor {i + 1}"
+            yield (
+                f'the letters {what} in einsum("{written}") are exchanged: it should be "{text}"',
+                ast.Call(node.func, [ast.Constant(text), *node.args[1:]], node.keywords),
+            )
+
+
+def reshapes(node: ast.Call, value: Any) -> Iterator[Alternative]:
+    """Yield a reshape of an array whose axes are brought into another order before, or after it."""
+    inside, outside = ast.unparse(value), ast.unparse(node)
+    shape = outside[len(inside) :] if outside.startswith(inside) else ""
+    for count in (3, 4, 2):
+        for order in list(permutations(range(count)))[1:]:
+            moved = parsed(f"({inside}).transpose{order}{shape}") if shape else None
+            if moved is not None:
+                text = f"`{text_of(value)}` is reshaped with its axes in the wrong order: transpose it before, "
+                yield f"{text}`.transpose{order}`, so that the axis that must come first does", moved
+    dims = node.args[0].elts if len(node.args) == 1 and isinstance(node.args[0], ast.Tuple) else node.args
+    if shape and 2 < len(dims) <= 5:
+        for order in list(permutations(range(len(dims))))[1:]:
+            sizes = ", ".join(ast.unparse(dims[i]) for i in order)
+            back = tuple(order.index(i) for i in range(len(order)))
+            yield (
+                f"`{text_of(node)}` takes the axes in another order than they have: they lie there as ({sizes}), so "
+                f"reshape to that, then transpose{back}",
+                parsed(f"({inside}).reshape({sizes}).transpose{back}"),
+            )
+
+
+def straight(node: ast.Call, value: ast.Call) -> Iterator[Alternative]:
+    """Yield X.reshape(...) in the order in which transpose or sum wants it: reshape(b, a) for reshape(a, b).T."""
+    if not (isinstance(value.func, ast.Attribute) and value.func.attr == "reshape") or len(value.args) < 3:
+        return
+    dims = [ast.unparse(arg) for arg in value.args]
+    inside = ast.unparse(value.func.value)
+    axes = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+    if sorted(map(str, axes)) == sorted(map(str, range(len(dims)))):
+        sizes = ", ".join(dims[axis] for axis in axes)
+        yield (
+            f"`{text_of(value)}` takes the axes in another order than they have: they lie there as ({sizes}), and "
+            "nothing must be transposed",
+            parsed(f"({inside}).reshape({sizes})"),
+        )

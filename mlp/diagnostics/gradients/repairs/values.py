@@ -1,0 +1,64 @@
+"""What the names of a function hold when it returns: seen once, so that only like is tried in the place of like."""
+
+import sys
+from collections.abc import Callable, Mapping
+from types import CodeType, FrameType
+from typing import Any
+
+import numpy as np
+
+Values = Mapping[str, Any]
+
+
+def values_in(codes: Mapping[str, CodeType], run: Callable[[], Any]) -> dict[str, dict[str, Any]]:
+    """Return, by the names of some functions, what their local names and the attributes of self hold at their end.
+
+    Args:
+        codes: of the functions. run: calls them.
+    """
+    seen: dict[str, dict[str, Any]] = {name: {} for name in codes}
+    names = {code: name for name, code in codes.items()}
+
+    def inside(frame: FrameType, event: str, _: Any) -> Any:
+        if event == "return":
+            found = seen[names[frame.f_code]]
+            found.update(frame.f_locals)
+            owner = frame.f_locals.get("self")
+            if owner is not None and hasattr(owner, "__dict__"):
+                found.update({f"self.{name}": value for name, value in vars(owner).items()})
+                parameters = ((name, getattr(value, "data", None)) for name, value in vars(owner).items())
+                found.update({f"self.{name}.data": d for name, d in parameters if isinstance(d, np.ndarray)})
+        return inside
+
+    def watch(frame: FrameType, event: str, _: Any) -> Any:
+        return inside if event == "call" and frame.f_code in names else None
+
+    before = sys.gettrace()
+    sys.settrace(watch)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return seen
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Return whether a value may stand in the place of another: two sizes, or arrays that can be broadcast."""
+    if is_size(one) or is_size(other):
+        return is_size(one) and is_size(other)
+    if not (is_numeric(one) and is_numeric(other)):
+        return False
+    try:
+        return len(np.broadcast_shapes(np.shape(one), np.shape(other))) <= max(np.ndim(one), np.ndim(other))
+    except ValueError:  # matrices of a product
+        return np.ndim(one) == np.ndim(other)
+
+
+def is_size(value: Any) -> bool:
+    """Return whether a value is a whole number, as the sizes of arrays are."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def is_numeric(value: Any) -> bool:
+    """Return whether a value is an array of numbers, or a number."""
+    return isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.dtype.kind in "bfiu")
