@@ -4,28 +4,18 @@ Some have a number of their own (a slope, alpha): it is read off the outputs, or
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import distance
+from mlp.diagnostics.gradients.diagnoses.pointwise import Function, normal_cdf, sigmoid
 from mlp.typing import Array
 
-Function = Callable[[Array], Array]
 FAR_OFF = 1e-4
-ROUNDED = 1e-2  # where the constants of SELU have three digits
+ROUGH = 1e-2  # where the constants of SELU have three digits
 SAME = 1e-6
 ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805  # of SELU
-
-
-def sigmoid(x: Array) -> Array:
-    """Return 1 / (1 + exp(-x))."""
-    return np.asarray(1.0 / (1.0 + np.exp(-x)))
-
-
-def cdf(x: Array) -> Array:
-    """Return the distribution function of the normal distribution."""
-    return np.asarray([0.5 * (1.0 + math.erf(v / math.sqrt(2.0))) for v in x.ravel()]).reshape(x.shape)
 
 
 def tanh_gelu(x: Array) -> Array:
@@ -33,7 +23,7 @@ def tanh_gelu(x: Array) -> Array:
     return np.asarray(0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))))
 
 
-def softmax(x: Array) -> Array:
+def class_probabilities(x: Array) -> Array:
     """Return the softmax along the last axis."""
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
@@ -50,14 +40,14 @@ KNOWN: dict[str, tuple[Function, ...]] = {
     "relu": (lambda x: np.maximum(x, 0.0),),
     "softplus": (lambda x: np.logaddexp(0.0, x),),
     "swish": (lambda x: x * sigmoid(x),),
-    "gelu": (lambda x: x * cdf(x), tanh_gelu, lambda x: x * sigmoid(1.702 * x)),
+    "gelu": (lambda x: x * normal_cdf(x), tanh_gelu, lambda x: x * sigmoid(1.702 * x)),
     "mish": (lambda x: x * np.tanh(np.logaddexp(0.0, x)),),
     "softsign": (lambda x: x / (1.0 + np.abs(x)),),
     "selu": (lambda x: SCALE * np.where(x > 0.0, x, ALPHA * np.expm1(x)),),
     "hardtanh": (lambda x: np.clip(x, -1.0, 1.0),),
     "logsigmoid": (lambda x: -np.logaddexp(0.0, -x),),
-    "softmax": (softmax,),
-    "logsoftmax": (lambda x: np.log(softmax(x)),),
+    "softmax": (class_probabilities,),
+    "logsoftmax": (lambda x: np.log(class_probabilities(x)),),
 }
 SAME_AS = {
     "logistic": "sigmoid",
@@ -88,7 +78,7 @@ def wrong_activation(name: str, x: Array, y: Array, numbers: Sequence[float]) ->
         return ""
     if name in ("elu", "leaky relu"):
         return of_family(name, x, y)
-    close = ROUNDED if name == "selu" else FAR_OFF
+    close = ROUGH if name == "selu" else FAR_OFF
     if name not in known or any(distance(y, f(x)) < close for f in known[name]) or (numbers and name != "relu6"):
         return ""
     right = known[name][0](x)

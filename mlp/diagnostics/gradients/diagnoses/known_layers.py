@@ -32,7 +32,7 @@ def wrong_forward(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterat
     """Yield what is wrong with the forward of a layer whose class has a known name; a remark has the mode "remark"."""
     if layer.children():
         return
-    name = called(layer)
+    name = name_of_layer(layer)
     words = words_of(name)
     rng = generator(seed, "probe", "forward")
     try:
@@ -46,7 +46,7 @@ def wrong_forward(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterat
         return
 
 
-def called(layer: Layer) -> str:
+def name_of_layer(layer: Layer) -> str:
     """Return the name of a class, or of the forward function of a pair."""
     owner = getattr(layer, "student", layer)
     if isinstance(owner, FunctionPair):

@@ -42,12 +42,12 @@ def wrong_pooling(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
         )
         yield Diagnosis(NAME, "outputs", "evaluation", text)
         return
-    k, s = settings_of(probe)
+    k, s = window_settings(probe)
     if k and x.ndim == 4 and "global" not in words:
-        yield from wrong_windows(x, y, (k, s or k), what)
+        yield from other_windows(x, y, (k, s or k), what)
 
 
-def settings_of(probe: Probe) -> tuple[int, int]:
+def window_settings(probe: Probe) -> tuple[int, int]:
     """Return the size and the stride of the windows; 0 for what is not said, or not the same along both axes."""
     owner = getattr(probe.layer, "student", probe.layer)
     held: dict[str, Any] = dict(vars(owner))
@@ -62,7 +62,7 @@ def settings_of(probe: Probe) -> tuple[int, int]:
     return k, s
 
 
-def wrong_windows(x: Array, y: Array, settings: tuple[int, int], what: str) -> Iterator[Diagnosis]:
+def other_windows(x: Array, y: Array, settings: tuple[int, int], what: str) -> Iterator[Diagnosis]:
     """Yield what the outputs are, where they are not those of the windows that the settings say."""
     k, s = settings
     layouts = [axes for axes in ((1, 2), (2, 3)) if pooled(x, k, s, axes, what).shape == y.shape]

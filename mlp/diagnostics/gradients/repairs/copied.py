@@ -93,7 +93,7 @@ def jacobians(slot: Slot) -> Iterator[Alternative]:
     node = slot.node
     if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
         return
-    factors = [ast.unparse(factor) for factor in factors_of(node)]
+    factors = [ast.unparse(factor) for factor in product_parts(node)]
     for p in factors:
         rest = [factor for factor in factors if factor not in (p, f"1 - {p}", f"1.0 - {p}")]
         if len(rest) == len(factors) - 2 and rest:
@@ -106,8 +106,8 @@ def jacobians(slot: Slot) -> Iterator[Alternative]:
             yield text, parsed(f"{p} * ({g} - ({g} * {p}).sum(axis=-1, keepdims=True))")
 
 
-def factors_of(node: ast.expr) -> list[ast.expr]:
+def product_parts(node: ast.expr) -> list[ast.expr]:
     """Return the factors of a product."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return [*factors_of(node.left), *factors_of(node.right)]
+        return [*product_parts(node.left), *product_parts(node.right)]
     return [node]

@@ -29,7 +29,7 @@ def slopes_of(forward: ast.FunctionDef, known: Collection[str], globals_: Collec
     for node in ast.walk(forward):
         for text in (*of_node(node), *constants(node)):
             inlined = with_known(text, known, assigned)
-            if names_of(inlined) <= {*known, *globals_, *NUMBERS, "self"}:
+            if names_within(inlined) <= {*known, *globals_, *NUMBERS, "self"}:
                 yield inlined
 
 
@@ -93,6 +93,6 @@ class Writer(ast.NodeTransformer):
         return self.assigned[node.id] if node.id in self.names else node
 
 
-def names_of(text: str) -> set[str]:
+def names_within(text: str) -> set[str]:
     """Return the names in an expression; self.NAME counts as self."""
     return {node.id for node in ast.walk(ast.parse(text, mode="eval")) if isinstance(node, ast.Name)}

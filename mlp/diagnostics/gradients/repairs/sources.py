@@ -110,8 +110,8 @@ def helpers(owner: Any, tree: ast.FunctionDef) -> Iterator[str]:
 
 def beside(source: Source, forward: ast.FunctionDef | None) -> Iterator[Source]:
     """Yield the sources of the functions of the same file that a function calls, and that forward does not."""
-    used = called(forward) if forward is not None else set()
-    for name in sorted(called(source.tree) - used):
+    used = called_functions(forward) if forward is not None else set()
+    for name in sorted(called_functions(source.tree) - used):
         function = source.function.__globals__.get(name)
         if isinstance(function, FunctionType) and function.__module__ == source.function.__module__:
             tree = tree_of(function)
@@ -119,7 +119,7 @@ def beside(source: Source, forward: ast.FunctionDef | None) -> Iterator[Source]:
                 yield Source(None, name, function, tree)
 
 
-def called(tree: ast.FunctionDef) -> set[str]:
+def called_functions(tree: ast.FunctionDef) -> set[str]:
     """Return the names of the functions that a function calls by their names alone."""
     calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
     return {func.id for func in calls if isinstance(func, ast.Name)}

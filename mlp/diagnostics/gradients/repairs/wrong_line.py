@@ -77,10 +77,10 @@ def wrong_line(points: Sequence[Point], seconds: float = SECONDS) -> Iterator[Di
             yield diagnosis_of(edit, ", ".join(point.wrong), modes_of(points, source, function))
             return
         partly[arrays] = edit
-    yield from parts_of(partly, point)
+    yield from partial_repairs(partly, point)
 
 
-def parts_of(partly: dict[frozenset[str], Edit], point: Point) -> Iterator[Diagnosis]:
+def partial_repairs(partly: dict[frozenset[str], Edit], point: Point) -> Iterator[Diagnosis]:
     """Yield the changes that make some arrays right, the most first, and no array twice."""
     done: set[str] = set()
     for arrays, edit in sorted(partly.items(), key=lambda pair: -len(pair[0])):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence
-from mlp.diagnostics.gradients.diagnoses.linear.windows import SMALL
+from mlp.diagnostics.gradients.diagnoses.linear.windows import VANISHING
 from mlp.typing import Array
 
 
@@ -15,7 +15,7 @@ def mixed(e: Evidence) -> Iterator[Diagnosis]:
     x, y = e.point.x, e.point.outputs
     if matrices is None or x.ndim != y.ndim:
         return
-    J, B = (np.abs(M) > SMALL * np.abs(M).max() for M in matrices)
+    J, B = (np.abs(M) > VANISHING * np.abs(M).max() for M in matrices)
     extra = B & ~J
     if not extra.any():
         return
@@ -50,7 +50,7 @@ def wrong_places(e: Evidence) -> Iterator[Diagnosis]:
     matrices = e.rows() if e.of_inputs else None
     if matrices is None:
         return
-    J, B = (np.abs(M) > SMALL * np.abs(M).max() for M in matrices)
+    J, B = (np.abs(M) > VANISHING * np.abs(M).max() for M in matrices)
     extra = np.argwhere(B & ~J)
     if not len(extra) or is_dense(J):
         return
@@ -77,7 +77,7 @@ def through_time(e: Evidence) -> Iterator[Diagnosis]:
         return
     steps = []
     for M in matrices:
-        out, inside = np.argwhere(np.abs(M) > SMALL * np.abs(M).max()).T
+        out, inside = np.argwhere(np.abs(M) > VANISHING * np.abs(M).max()).T
         at = np.unravel_index(out, e.point.outputs.shape)[1] - np.unravel_index(inside, e.point.x.shape)[1]
         steps.append((int(at.min()), int(at.max())))
     (first, last), (_, reached) = steps
@@ -95,7 +95,7 @@ def misplaced(e: Evidence) -> Iterator[Diagnosis]:
     matrices = e.rows() if e.of_inputs else None
     if matrices is None:
         return
-    J, B = (np.abs(M) > SMALL * np.abs(M).max() for M in matrices)
+    J, B = (np.abs(M) > VANISHING * np.abs(M).max() for M in matrices)
     if not ((J.sum(axis=0) == 1).all() and (B.sum(axis=0) == 1).all()):
         return
     right, mine = J.argmax(axis=0), B.argmax(axis=0)

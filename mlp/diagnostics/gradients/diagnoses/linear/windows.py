@@ -15,7 +15,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence
 from mlp.typing import Array
 
-SMALL = 1e-7
+VANISHING = 1e-7
 SIDES = {1: ("row", "height"), 2: ("column", "width"), 3: ("column", "width")}
 
 
@@ -37,7 +37,7 @@ def wrong_windows(e: Evidence) -> Iterator[Diagnosis]:
     if matrices is None or x.ndim != 4 or y.ndim != 4:
         return
     J, B = matrices
-    if e.of_inputs and (np.abs(J) > SMALL).sum(axis=1).max() == 1:  # values only change places
+    if e.of_inputs and (np.abs(J) > VANISHING).sum(axis=1).max() == 1:  # values only change places
         return
     if not e.of_inputs:
         if e.numeric.ndim < 3:
@@ -62,7 +62,7 @@ def looked_up(M: Array, x: Array, tolerance: float) -> Array | None:
         return None
     support = np.zeros((len(M), x.size))
     for row, values in zip(support, M.reshape(len(M), -1), strict=True):
-        values = values[np.abs(values) > SMALL]
+        values = values[np.abs(values) > VANISHING]
         places = np.clip(np.searchsorted(ordered, values), 1, len(ordered) - 1)
         nearest = np.where(np.abs(ordered[places - 1] - values) < np.abs(ordered[places] - values), places - 1, places)
         if np.abs(ordered[nearest] - values).max(initial=0.0) > tolerance * (1.0 + np.abs(values).max(initial=0.0)):
@@ -74,7 +74,7 @@ def looked_up(M: Array, x: Array, tolerance: float) -> Array | None:
 def window_along(M: Array, x_shape: tuple[int, ...], y_shape: tuple[int, ...], axis: int) -> Window | None:
     """Return the window along one axis of the inputs, fitted to the support of a matrix (outputs, inputs)."""
     others = tuple(1 + other for other in range(4) if other != axis)
-    there = (np.abs(M.reshape(-1, *x_shape)) > SMALL).any(axis=others)  # (outputs, places along the axis)
+    there = (np.abs(M.reshape(-1, *x_shape)) > VANISHING).any(axis=others)  # (outputs, places along the axis)
     length, used = x_shape[axis], there.any(axis=1)
     if not used.any():
         return None

@@ -7,7 +7,7 @@ from mlp.layers import Layer, Parameter
 from mlp.typing import Array
 
 
-def softmax(scores: Array) -> Array:
+def attention_weights(scores: Array) -> Array:
     """Return the softmax along the last axis."""
     e = np.exp(scores - scores.max(axis=-1, keepdims=True))
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
@@ -22,7 +22,7 @@ class ScoresNotScaled(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         q, k = x @ self.query.data, x @ self.key.data
-        a = softmax(q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1]))
+        a = attention_weights(q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[-1]))
         self.keep(x, q, k, a)
         return a
 
