@@ -84,7 +84,7 @@ def wrong_activation(name: str, x: Array, y: Array, numbers: Sequence[float]) ->
     right = known[name][0](x)
     place = int(np.abs(y - right).argmax())
     numbers = f"at x = {x.flat[place]:.4g} it gives {y.flat[place]:.4g}, and {right.flat[place]:.4g} is right"
-    return f"forward is not a {name}: {next(relations(known[name], known, x, y), '')}{numbers}"
+    return f"forward does not compute {name}: {next(relations(known[name], known, x, y), '')}{numbers}"
 
 
 def relations(
@@ -122,6 +122,6 @@ def of_family(name: str, x: Array, y: Array) -> str:
     """Return what is wrong with a leaky ReLU or an ELU."""
     high = x > 0.0
     if distance(y[high], x[high]) > SAME:
-        return f"forward is not a {name}: where x > 0 it must give x itself"
+        return f"forward does not compute {name}: where x > 0 it must give x itself"
     form = "alpha (exp(x) - 1)" if name == "elu" else "a small slope times x"
-    return f"forward is not a {name}: where x < 0 it must give {form}"
+    return f"forward does not compute {name}: where x < 0 it must give {form}"
