@@ -20,7 +20,7 @@ from itertools import combinations
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Evidence, distance
-from mlp.diagnostics.gradients.diagnoses.normalizations.terms import groups, scales_of
+from mlp.diagnostics.gradients.diagnoses.normalizations.terms import groups, possible_gammas
 from mlp.typing import Array
 
 EXACT = 1e-6
@@ -46,7 +46,7 @@ class Normalization:
 
 def recognized(e: Evidence) -> Normalization | None:
     """Return the normalization whose gradient is the right one, or None."""
-    gammas = scales_of(e)
+    gammas = possible_gammas(e)
     found: list[tuple[float, Normalization]] = []  # with how far s is from the standard deviation
     for view, axes, where in groups(e.numeric.shape):
         if int(np.prod([view[axis] for axis in axes])) < 3:

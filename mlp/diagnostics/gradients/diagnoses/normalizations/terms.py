@@ -78,7 +78,7 @@ def groups(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], tuple[int,
                 yield (shape[0], G, shape[1] // G, *shape[2:]), (2, 3, 4), f"over {G} groups of channels"
 
 
-def scales_of(e: Evidence) -> list[Array]:
+def possible_gammas(e: Evidence) -> list[Array]:
     """Return what may be gamma, in the shape of the inputs: 1, and the parameters of one number a channel or value."""
     shape = e.numeric.shape
     found = [np.ones(shape)]
@@ -110,7 +110,7 @@ def shares(
     a: Array, b: Array, n: Array, u: Array, centred: Array, *, axes: tuple[int, ...], e: Evidence
 ) -> tuple[float, float] | None:
     """Return how much of the two terms is missing, -a/a_0 and -b/b_0; None if the right gradient has another form."""
-    for scale in scales_of(e):  # layer normalization multiplies u by gamma before the means are taken
+    for scale in possible_gammas(e):  # layer normalization multiplies u by gamma before the means are taken
         v = (e.point.upstream * scale).reshape(u.shape)
         mean, along = v.mean(axes, keepdims=True), slope(v, centred, axes)
         rest = v - mean - along * centred
