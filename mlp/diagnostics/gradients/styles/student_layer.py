@@ -15,6 +15,7 @@ from mlp.diagnostics.gradients.styles.arrays import (
     unique,
 )
 from mlp.diagnostics.gradients.styles.calls import Calls, calls_of, inputs_gradient, outputs_and_cache
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.pairing import matched, others_in_order, paired_by_name
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
@@ -88,6 +89,8 @@ class StudentLayer(Layer):
             for path in there
             if path in again and np.array_equal(values[path], again[path]) and not np.may_share_memory(there[path], x)
         ]
+        if isinstance(self.student, FunctionPair):  # what it keeps is no weight, though it may depend on weights alone
+            weights = [path for path in weights if path.startswith("params.")]
         weights = unique([path for path in weights if path in before or path in after], there, before)
         shapes = {path: there[path].shape for path in weights}
         written = {path: a for path, a in after.items() if path not in there or a is not there[path]}
