@@ -14,6 +14,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import STEP, Probe
 from mlp.diagnostics.gradients.random_point import random_probe
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -111,7 +112,7 @@ def one_zero(probe: Probe) -> Iterator[Diagnosis]:
 def batch_of_one(probe: Probe) -> Iterator[Diagnosis]:
     """A batch of one sample keeps its batch axis."""
     outputs = probe.outputs()
-    if len(probe.x) < 2 or outputs.shape[:1] != probe.x.shape[:1]:
+    if len(probe.x) < 2 or outputs.shape[:1] != probe.x.shape[:1] or has_states(probe):
         return
     two = Probe(probe.layer, probe.x[:2].copy(), training=False).outputs()
     if two.shape != (2, *outputs.shape[1:]):
@@ -128,6 +129,13 @@ def batch_of_one(probe: Probe) -> Iterator[Diagnosis]:
         return
     if shape != (1, *outputs.shape[1:]):
         yield Diagnosis("batch of one", "outputs", "evaluation", f"{text} The outputs have shape {shape}")
+
+
+def has_states(probe: Probe) -> bool:
+    """Return whether a function takes states of each sample, too, as a recurrent cell does: their batch is fixed."""
+    owner = getattr(probe.layer, "student", probe.layer)
+    others = [array for name, array in probe.arrays.items() if name != "inputs"]
+    return isinstance(owner, FunctionPair) and any(array.shape[:1] == probe.x.shape[:1] for array in others)
 
 
 def mean_of_dropout(probe: Probe) -> Iterator[Diagnosis]:
