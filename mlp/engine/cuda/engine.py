@@ -8,6 +8,7 @@ to read:
     ops, convolution    which kernels an op launches, forward and backward
     lowering, plan      from layers to ops, from a model to the launches of a step
     update, batches     learning rules and gradient statistics; batches made on the device
+    metrics             loss and accuracy of the steps, fetched when somebody looks
 
 A step reads nothing back: the loss that `train_step` returns is a number that is fetched when somebody looks at it, and
 the metrics of all steps are fetched once, by `read_metrics`. A loss that is not finite changes neither gradients nor
@@ -23,11 +24,12 @@ from typing import Any
 
 import numpy as np
 
-from mlp.backend import device_of, get_array_module, to_numpy
+from mlp.backend import device_of, to_numpy
 from mlp.data.batches import Batches
 from mlp.engine.base import Binding, checked_gradient, gather, mean_metrics
 from mlp.engine.cuda.batches import DeviceBatches
 from mlp.engine.cuda.gpu import Gpu, Program
+from mlp.engine.cuda.metrics import MetricsLog, PendingLoss
 from mlp.engine.cuda.plan import CudaPlan
 from mlp.engine.cuda.update import STATE, CudaGradientStatistics, CudaUpdate
 from mlp.engine.gradient_statistics import GradientStatistics
@@ -92,7 +94,7 @@ class CudaEngine(Binding):
                 statistics = CudaGradientStatistics(rule.flat, gradient_statistics, self.gpu, self.state)
         self.hold(model, loss, rule, statistics)
 
-    def train_step(self, x: Array, targets: Array) -> "PendingLoss":
+    def train_step(self, x: Array, targets: Array) -> PendingLoss:
         with self.gpu.working():
             plan = self._load(x, targets, training=True)
             pending = self.log.next_loss()
@@ -223,66 +225,3 @@ class CudaEngine(Binding):
         """Return (loss, accuracy) from a row of the log."""
         loss, right, images = to_numpy(rows[row]).tolist()
         return loss, right / images
-
-
-class MetricsLog:
-    """Loss and accuracy of every step since they were last read, kept on the device.
-
-    Args:
-        rows: device array (steps, 3) of zeros: mean loss, images that are right, images.
-    """
-
-    def __init__(self, rows: Array) -> None:
-        self.rows = rows
-        self.fetched: list[Array] = []  # rows that had to make room: NumPy arrays
-        self._begin_page()
-
-    def _begin_page(self) -> None:
-        self.page, self.used = Page(self.rows), 0
-
-    def next_loss(self) -> "PendingLoss":
-        """Return the `PendingLoss` of the step that begins."""
-        if self.used == len(self.rows):
-            self._fetch()
-        self.used += 1
-        return PendingLoss(self.page, self.used - 1)
-
-    def write(self, slot: int, *row: float) -> None:
-        """Fill a row from the host."""
-        self.rows[slot] = get_array_module(self.rows).asarray(row, dtype=np.float32)
-
-    def _fetch(self) -> None:
-        self.page.fetched = to_numpy(self.rows[: self.used]).copy()
-        self.fetched.append(self.page.fetched)
-        self._begin_page()
-
-    def read(self) -> list[tuple[float, float, int]]:
-        """Return [(loss, accuracy, images), ...] of all steps since the last call."""
-        self._fetch()
-        rows, self.fetched = np.concatenate(self.fetched).tolist(), []
-        return [(loss, right / images, int(images)) for loss, right, images in rows]
-
-
-class Page:
-    """A filling of the log: on the device at first, on the host once it was fetched."""
-
-    def __init__(self, rows: Array) -> None:
-        self.rows = rows
-        self.fetched: Array | None = None
-
-
-class PendingLoss:
-    """The loss of a step that the GPU may not have done yet; float() waits for it, and so does printing."""
-
-    def __init__(self, page: Page, slot: int) -> None:
-        self.page, self.slot = page, slot
-
-    def __float__(self) -> float:
-        rows = self.page.rows if self.page.fetched is None else self.page.fetched
-        return float(rows[self.slot, 0])
-
-    def __format__(self, form: str) -> str:
-        return format(float(self), form)
-
-    def __repr__(self) -> str:
-        return repr(float(self))
