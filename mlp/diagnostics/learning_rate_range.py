@@ -95,8 +95,8 @@ class RateSearch:
         if as_good.max() <= CLEAR * as_good.min():
             return ""
         return (
-            f"the curve has no clear valley: from {as_good.min():.1e} to {as_good.max():.1e} the loss is as low within "
-            "what it scatters"
+            f"the curve has no clear valley: from {as_good.min():.1e} to {as_good.max():.1e} the loss differs by less "
+            "than it scatters"
         )
 
     def csv(self) -> str:

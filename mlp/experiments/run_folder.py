@@ -99,7 +99,7 @@ class RunFolder:
             raise CheckpointError(f"there is no folder {self.path}")
         if stored is None:
             inside = runs_inside(self.path)
-            hint = f", but {len(inside)} of its folders do, {inside[0]} for example" if inside else ""
+            hint = f"; its folders hold runs, {inside[0]} for example" if inside else ""
             raise CheckpointError(f"{self.path} holds no run: there is no config.json in it{hint}")
         return stored
 

@@ -182,7 +182,7 @@ def test_the_folder_of_a_sweep_stands_for_its_runs_and_others_are_left_out_aloud
     left_out = [f"note: {tmp_path / name} holds no run: left out" for name in ("notes.txt", "pictures")]
     assert error.splitlines() == [*left_out, f"note: {tmp_path / 'sweep'}: 2 runs in it"]
     assert call(report, tmp_path / "sweep")[0] == 0 and (tmp_path / "sweep" / names[0] / "report.html").exists()
-    with pytest.raises(CheckpointError, match="no config.json in it, but 2 of its folders do, .*norm-batch for ex"):
+    with pytest.raises(CheckpointError, match="no config.json in it; its folders hold runs, .*norm-batch for ex"):
         read_run(tmp_path / "sweep")
 
 
