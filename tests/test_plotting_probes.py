@@ -30,11 +30,11 @@ def test_figures_can_be_written(tmp_path):
 
 
 def test_level_numbers_count_levels_on_a_logarithmic_scale():
-    np.testing.assert_allclose(level_numbers(LEVELS, LEVELS), np.arange(len(LEVELS)), atol=1e-12)
-    between = level_numbers(np.array([np.sqrt(LEVELS[3] * LEVELS[4])]), LEVELS)
+    np.testing.assert_allclose(level_numbers(LEVELS), np.arange(len(LEVELS)), atol=1e-12)
+    between = level_numbers(np.array([np.sqrt(LEVELS[3] * LEVELS[4])]))
     np.testing.assert_allclose(between, 3.5)
-    assert level_numbers(np.array([3000.0]), LEVELS)[0] > len(LEVELS)
-    assert level_numbers(np.array([0.01]), LEVELS)[0] < 0
+    assert level_numbers(np.array([3000.0]))[0] > len(LEVELS)
+    assert level_numbers(np.array([0.01]))[0] < 0
 
 
 def test_a_loss_that_is_not_finite_is_above_all_levels():

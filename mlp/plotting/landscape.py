@@ -22,7 +22,6 @@ DECADES = 2  # a line whose losses span more is drawn on a logarithmic axis
 def contour_panels(
     surfaces: Mapping[str, Surface],
     title: str = "",
-    levels: Array = LEVELS,
     paths: Mapping[str, Array] | None = None,
     axis_labels: Sequence[str] = ("step along direction x", "step along direction y"),
 ) -> Figure:
@@ -33,7 +32,7 @@ def contour_panels(
     between the losses of a panel, it says so.
 
     Args:
-        surfaces: {label: (x, y, loss)}, on any grids. levels: in nats, shared by all panels.
+        surfaces: {label: (x, y, loss)}, on any grids.
         paths: {label: points (T, 2)}, drawn on top, from a ring to a star.
     """
     columns = len(surfaces) if len(surfaces) <= 3 else -(-len(surfaces) // 2) if len(surfaces) <= 6 else 3
@@ -41,9 +40,9 @@ def contour_panels(
     size = (4.0 * columns + 1.2, 3.9 * rows + 0.4 + 0.25 * title.count("\n"))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    norm = BoundaryNorm(np.arange(len(levels)), 256)
+    norm = BoundaryNorm(np.arange(len(LEVELS)), 256)
     for axes, (label, surface) in zip(panels, surfaces.items(), strict=False):
-        draw_contours(axes, surface, levels, norm)
+        draw_contours(axes, surface, norm)
         axes.set_title(f"{label}\n{panel_summary(surface)}", fontsize="medium")
         axes.set(xlabel=axis_labels[0], ylabel=axis_labels[1])
         if paths and label in paths:
@@ -51,28 +50,28 @@ def contour_panels(
     for axes in panels[len(surfaces) :]:
         axes.remove()
     bar = figure.colorbar(ScalarMappable(norm, COLORMAP), ax=list(panels[: len(surfaces)]), shrink=0.8)
-    bar.set_ticks(range(0, len(levels), 2), labels=[f"{level:.1f}" for level in levels[::2]])
-    bar.set_label(f"cross-entropy loss (nats), white above {levels[-1]:.3g}")
+    bar.set_ticks(range(0, len(LEVELS), 2), labels=[f"{level:.1f}" for level in LEVELS[::2]])
+    bar.set_label(f"cross-entropy loss (nats), white above {LEVELS[-1]:.3g}")
     set_title(figure, title)
     return figure
 
 
-def draw_contours(axes: Axes, surface: Surface, levels: Array, norm: BoundaryNorm) -> None:
+def draw_contours(axes: Axes, surface: Surface, norm: BoundaryNorm) -> None:
     """Draw filled contours, lines between them with the level written on some, and a cross at (0, 0).
 
     Between two points of the grid the logarithm of the loss is taken for a line: at the foot of a wall from 1 to 3,000
     the loss itself would put all levels next to the foot.
     """
     x, y, loss = surface
-    shown = np.where(np.isfinite(loss), loss, levels[-1] * 1e3)  # a loss that is infinite lies above all levels
-    crossed = np.flatnonzero((levels > shown.min()) & (levels < shown.max()))
-    height = level_numbers(shown, levels)
+    shown = np.where(np.isfinite(loss), loss, LEVELS[-1] * 1e3)  # a loss that is infinite lies above all levels
+    crossed = np.flatnonzero((shown.min() < LEVELS) & (shown.max() > LEVELS))
+    height = level_numbers(shown)
     if len(crossed) and min(shown.shape) > 1:
-        filled = [min(height.min(), 0.0) - 1e-9, *range(1, len(levels))]
+        filled = [min(height.min(), 0.0) - 1e-9, *range(1, len(LEVELS))]
         axes.contourf(x, y, height, filled, cmap=COLORMAP, norm=norm, alpha=0.85)
         lines = axes.contour(x, y, height, crossed, colors=BLACK, linewidths=0.6)
         labelled = crossed[:: max(1, len(crossed) // 4)]
-        axes.clabel(lines, labelled, fontsize=7, fmt={number: f"{levels[number]:.1f}" for number in labelled})
+        axes.clabel(lines, labelled, fontsize=7, fmt={number: f"{LEVELS[number]:.1f}" for number in labelled})
     elif min(shown.shape) > 1:
         axes.pcolormesh(x, y, height, cmap=COLORMAP, norm=norm, alpha=0.85, shading="nearest")
         text = f"no contour: all losses lie\nbetween {shown.min():.4f} and {shown.max():.4f}"
@@ -84,10 +83,10 @@ def draw_contours(axes: Axes, surface: Surface, levels: Array, norm: BoundaryNor
         axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
 
 
-def level_numbers(loss: Array, levels: Array) -> Array:
+def level_numbers(loss: Array) -> Array:
     """Return where losses lie among the levels: 0 at the first, 1 at the second, and on a logarithmic scale between."""
-    logs, marks = np.log(np.maximum(loss, 1e-12)), np.log(levels)
-    inside = np.interp(logs, marks, np.arange(len(levels)))
+    logs, marks = np.log(np.maximum(loss, 1e-12)), np.log(LEVELS)
+    inside = np.interp(logs, marks, np.arange(len(LEVELS)))
     below, above = (logs - marks[0]) / (marks[1] - marks[0]), (logs - marks[-1]) / (marks[-1] - marks[-2])
     return inside + np.minimum(below, 0.0) + np.maximum(above, 0.0)
 
@@ -107,11 +106,12 @@ def panel_summary(surface: Surface) -> str:
     return f"centre {centre[0, 0]:.4g}, {largest}" if centre.size else f"smallest {np.nanmin(loss):.4g}, {largest}"
 
 
-def surface_panels(surfaces: Mapping[str, Surface], title: str = "", top: float = LEVELS[-1]) -> Figure:
+def surface_panels(surfaces: Mapping[str, Surface], title: str = "") -> Figure:
     """The loss over a plane as a landscape seen from above and aside, a panel for each network, on one scale.
 
-    What is above `top` is cut off there.
+    What is above the highest of `LEVELS` is cut off there.
     """
+    top = float(LEVELS[-1])
     columns = min(3, len(surfaces))
     rows = -(-len(surfaces) // columns)
     figure = Figure(figsize=(4.4 * columns, 4.0 * rows + 0.4), layout="constrained")
@@ -138,7 +138,6 @@ def loss_lines(
     title: str = "",
     xlabel: str = "step along a filter-normalized direction",
     marks: Mapping[float, str] | None = None,
-    axes: Axes | None = None,
 ) -> Figure:
     """Loss (left axis, dark) and accuracy (right axis, pale) along a line, one style for each network.
 
@@ -147,7 +146,7 @@ def loss_lines(
     Args:
         lines: {label: (x, loss, accuracy)}, each (points,). marks: {x: text}, drawn as a dotted line.
     """
-    axes = own_axes() if axes is None else axes
+    axes = own_axes()
     right = axes.twinx()
     finite = np.concatenate([loss[np.isfinite(loss)] for _, loss, _ in lines.values()])
     for i, (label, (x, loss, accuracy)) in enumerate(lines.items()):
