@@ -34,6 +34,22 @@ def drawing():
         yield
 
 
+@contextmanager
+def sketching():
+    """Within this context a picture's file holds a few bytes: enough where it only has to be there."""
+    with pytest.MonkeyPatch.context() as patch:
+        sketch = lambda figure, file, **options: file.write(repr(figure).encode())  # noqa: E731
+        patch.setattr("matplotlib.figure.Figure.savefig", sketch)
+        yield
+
+
+@pytest.fixture
+def sketches():
+    """Pictures are sketches."""
+    with sketching():
+        yield
+
+
 @pytest.fixture
 def pictures():
     """Runs draw their pictures."""

@@ -76,7 +76,7 @@ def test_compare_writes_table_and_figures(runs, tmp_path, call):
     assert all(path.stat().st_size > 500 for path in out.iterdir())
 
 
-def test_kept_results_and_runs_before_their_first_epoch(runs, tmp_path, call):
+def test_kept_results_and_runs_before_their_first_epoch(runs, tmp_path, call, sketches):
     kept = tmp_path / "finished"
     shutil.copytree(runs[0], kept, ignore=shutil.ignore_patterns("checkpoint*", "*.png"))
     started = tmp_path / "started"
@@ -146,7 +146,7 @@ def test_damaged_files_are_named(runs, tmp_path, call, name, content):
     assert not (tmp_path / "out").exists()
 
 
-def test_one_bad_folder_does_not_break_a_comparison_of_many(runs, tmp_path, call):
+def test_one_bad_folder_does_not_break_a_comparison_of_many(runs, tmp_path, call, sketches):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "config.json").write_text("[" * 10_000)
     folders = [tmp_path / "bad", runs[0], tmp_path / "no|run"]
@@ -186,7 +186,7 @@ def test_the_folder_of_a_sweep_stands_for_its_runs_and_others_are_left_out_aloud
         read_run(tmp_path / "sweep")
 
 
-def test_the_folder_of_an_earlier_comparison_is_left_out_quietly(runs, tmp_path, call):
+def test_the_folder_of_an_earlier_comparison_is_left_out_quietly(runs, tmp_path, call, sketches):
     out = tmp_path / "comparison"
     assert call(compare, *runs, "--out", out)[0] == 0
     status, text, error = call(compare, *runs, out, "--out", out)

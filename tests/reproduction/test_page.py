@@ -6,8 +6,8 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from matplotlib.figure import Figure
 from reproduction.made_up_runs import make_up_runs
+from run_fixtures import sketching
 
 from mlp.commands import reproduce
 from mlp.errors import CheckpointError
@@ -58,8 +58,7 @@ class Reader(HTMLParser):
 @pytest.fixture(scope="module", autouse=True)
 def quick_pictures():
     """What stands in a picture is tested with the figures; here it only has to arrive."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Figure, "savefig", lambda figure, file, **options: file.write(repr(figure).encode()))
+    with sketching():
         yield
 
 
