@@ -30,6 +30,7 @@ The companions of a deeply supervised network are left out: a file holds the net
 A model that flattens images before an affine layer needs more than this: PyTorch flattens (C, H, W), `mlp` (H, W, C).
 """
 
+import json
 import os
 from collections.abc import Collection, Mapping
 from functools import singledispatch
@@ -40,7 +41,7 @@ import numpy as np
 
 from mlp.errors import CheckpointError, ConfigurationError, DamagedError
 from mlp.files import atomic_write
-from mlp.files.stored import open_file
+from mlp.files.stored import open_file, with_names_once
 from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, GroupNorm, Layer
 from mlp.layers.parameter import join
 from mlp.models.deep_supervision import without_companions
@@ -226,7 +227,11 @@ def read_safetensors(path: PathLike, largest: int = LARGEST_FILE) -> dict[str, A
             size = os.fstat(file.fileno()).st_size
             if size > largest:
                 raise CheckpointError(f"{path} has {size:,} bytes, the model's weights at most {largest:,}")
-            return {name: as_array(name, stored) for name, stored in package.deserialize(file.read())}
+            content = file.read()
+            arrays = {name: as_array(name, stored) for name, stored in package.deserialize(content)}
+            header = content[8 : 8 + int.from_bytes(content[:8], "little")]
+            json.loads(header, object_pairs_hook=with_names_once)  # the package takes the last array of a name
+            return arrays
     except FileNotFoundError:
         raise CheckpointError(f"there is no file {path}") from None
     except DamagedError as error:

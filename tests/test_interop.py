@@ -310,3 +310,12 @@ def test_a_file_that_is_far_too_large_is_not_read(tmp_path):
         file.truncate(2**40)  # a hole: it takes no room
     with pytest.raises(CheckpointError, match="has 1,099,511,627,776 bytes, the model's weights at most"):
         load_safetensors(small(), tmp_path / "w.safetensors")
+
+
+def test_a_file_with_two_arrays_of_one_name_is_refused(tmp_path):
+    pytest.importorskip("safetensors")
+    entry = b'"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}'
+    header = b"{" + entry + b"," + entry + b"}"
+    (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    with pytest.raises(CheckpointError, match="it has 'a' twice"):
+        load_safetensors(small(), tmp_path / "w.safetensors")

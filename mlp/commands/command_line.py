@@ -10,6 +10,8 @@ A command is a module of this package with a function `main() -> int`. It may al
     0      done, or the reader of the output has left
     2      an error: wrong flags, missing or damaged files, no memory, a full disk (some MlpErrors have another status)
     130    Ctrl-C; 128 + N for another signal N that ends the process
+
+Nothing that takes long to load is imported above: a Ctrl-C before `run_command` would be a traceback.
 """
 
 import os
@@ -20,7 +22,7 @@ import sys
 import traceback
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from difflib import get_close_matches
 from importlib import import_module
 from types import SimpleNamespace
@@ -28,7 +30,6 @@ from typing import Any, NoReturn
 
 from mlp.commands.shared.terminal import PatientFile, ReaderGone, patient_streams, without_controls
 from mlp.errors import ConfigurationError, MlpError, as_sentence
-from mlp.files import named_path
 
 LONGEST = 1000  # characters of a message
 LONGEST_USAGE = 600  # characters of the list of flags that a help begins with; each is explained further down
@@ -87,6 +88,8 @@ def path_argument(text: str) -> str:
     """The type of a flag that names a file or a folder: ~ is the home folder; an empty text is an error."""
     if not text.strip():
         raise ArgumentTypeError("it is empty, and must name a file or a folder (is a variable of your script unset?)")
+    from mlp.files import named_path  # with NumPy
+
     try:
         return str(named_path(text)) if text.startswith("~") else text
     except ConfigurationError as error:
@@ -136,7 +139,8 @@ def outcome_of(command: str | Callable[[], int | None]) -> int:
     output = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     try:
         if isinstance(command, str):
-            module = import_module(f"mlp.commands.{command}")
+            with ended_at_once():
+                module = import_module(f"mlp.commands.{command}")
         if isinstance(output, PatientFile):
             output.ends_with_reader = not getattr(module, "OUTLIVES_READER", False)
         status = int(module.main() or 0)
@@ -186,16 +190,36 @@ def interrupt_status(error: KeyboardInterrupt) -> int:
     return getattr(error, "exit_status", 128 + signal.SIGINT)
 
 
-@contextmanager
-def ended_by_signals() -> Iterator[None]:
+def ended_by_signals() -> AbstractContextManager[None]:
     """Within this context SIGTERM and SIGHUP raise `EndedBySignal`; one that is ignored (nohup) stays ignored."""
 
     def end(number: int, frame: object) -> None:
         raise EndedBySignal(number)
 
+    return handled_by(end, lambda before: before is signal.SIG_DFL)
+
+
+def ended_at_once() -> AbstractContextManager[None]:
+    """Within this context, in which modules are loaded, a signal ends the process on the spot, with a line.
+
+    Nothing has begun that would have to be ended well, and Python may lose an interrupt while it loads a module.
+    """
+
+    def end(number: int, frame: object) -> None:
+        line = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+        with suppress(OSError):
+            os.write(2, f"\n{line}\n".encode())
+        os._exit(128 + number)
+
+    return handled_by(end, lambda before: before is not signal.SIG_IGN)
+
+
+@contextmanager
+def handled_by(end: Callable[[int, object], None], replaces: Callable[[Any], bool]) -> Iterator[None]:
+    """Within this context `end` handles the signals that ask for the end, where it `replaces` the handler before."""
     before = {number: signal.getsignal(number) for number in ending_signals()}
     for number, handler in before.items():
-        if handler is signal.SIG_DFL:
+        if replaces(handler):
             set_signal(number, end)
     try:
         yield

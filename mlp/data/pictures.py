@@ -7,14 +7,17 @@ A network takes images of one size. There are two ways to give a picture that si
     squeeze    the whole picture is made larger or smaller: nothing is lost, and things become wider or narrower
 """
 
+import warnings
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from mlp.data.formats.sources import unreadable
 from mlp.errors import ConfigurationError
-from mlp.typing import Array
+from mlp.typing import Array, PathLike
 
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")  # of Pillow's others, some start programs
 FITS = ("crop", "squeeze")
 GREY_MODES = ("1", "L")
 TRANSPARENT_MODES = ("RGBA", "LA", "PA")
@@ -28,6 +31,32 @@ def import_pillow(needed: str) -> tuple[ModuleType, ModuleType]:
     except ImportError as error:
         raise ConfigurationError(f"{needed}, which is not installed: python -m pip install pillow") from error
     return Image, ImageOps
+
+
+def read_pixels(file: PathLike, needed: str) -> Array:
+    """Return one picture (H, W, C) uint8, as a viewer shows it: C is 1 in shades of grey, else 3.
+
+    Args:
+        needed: what needs Pillow, for the message where it is missing.
+
+    Raises:
+        DataError: the file cannot be read, or holds several pictures, or no picture of bytes.
+    """
+    image_module, operations = import_pillow(needed)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of notes beside the pixels that are damaged
+            # Pillow warns of pictures with more than 89 million pixels before it takes the memory for them.
+            warnings.simplefilter("error", image_module.DecompressionBombWarning)
+            with image_module.open(file, formats=FORMATS) as image:
+                count = getattr(image, "n_frames", 1)
+                if count > 1 and image.format != "MPO":  # a JPEG with a small copy of itself, as telephones write it
+                    raise ValueError(f"it holds {count} pictures: save each as a file")
+                shown = as_shown(image, image_module, operations)
+                pixels = np.asarray(shown.convert("L" if image.mode in GREY_MODES else "RGB"))
+    except Exception as error:  # what a damaged image raises can be of any kind
+        raise unreadable(file, error, "cannot be read as an image") from error
+    return pixels.reshape(*pixels.shape[:2], -1)
 
 
 def as_shown(image: Any, image_module: ModuleType, operations: ModuleType) -> Any:

@@ -45,9 +45,11 @@ def load_images(
         image_fit=config.image_fit,
         download=download,
     )
-    if images[0].num_classes < 2:
+    there = np.unique(images[0].labels)
+    if len(there) == 1 and config.limit_train is None:
+        name = images[0].class_names[there[0]]
         raise DataError(
-            f"{config.dataset} has one class only, {images[0].class_names[0]!r}: there is nothing to tell apart"
+            f"{config.dataset} has training images of one class only, {name!r}: there is nothing to tell apart"
         )
     return images
 

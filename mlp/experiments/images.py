@@ -4,13 +4,12 @@ A model takes images of one size. A picture of another is made to fit as in trai
 file holds bytes: (H, W), (H, W, C) or (N, H, W, C).
 """
 
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from mlp.data.formats.sources import unreadable
-from mlp.data.pictures import as_shown, fit_size, import_pillow
+from mlp.data.pictures import fit_size, read_pixels
 from mlp.errors import DataError
 from mlp.files.stored import read_array
 from mlp.typing import Array, PathLike, Shape
@@ -36,7 +35,7 @@ def read_picture(file: PathLike, image_shape: Shape, how: str = "crop") -> list[
         arrays = read_npy(path, image_shape[2])
         names = [str(path)] if len(arrays) == 1 else [f"{path}[{i}]" for i in range(len(arrays))]
     else:
-        arrays, names = [read_with_pillow(path)], [str(path)]
+        arrays, names = [read_pixels(path, f"{path} needs Pillow")], [str(path)]
     return [(name, *fit(pixels, image_shape, how)) for name, pixels in zip(names, arrays, strict=True)]
 
 
@@ -57,19 +56,6 @@ def read_npy(path: Path, channels: int) -> list[Array]:
             f"got {array.shape} of {array.dtype}"
         )
     return list(array)
-
-
-def read_with_pillow(path: Path) -> Array:
-    """Return a picture file as an array (h, w, 3), as a viewer shows it."""
-    image_module, operations = import_pillow(f"{path} needs Pillow")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", image_module.DecompressionBombWarning)  # as in image_folder
-            image = image_module.open(path)
-        with image:
-            return np.asarray(as_shown(image, image_module, operations).convert("RGB"))
-    except Exception as error:  # what a damaged image raises can be of any kind
-        raise unreadable(path, error, "cannot be read as an image") from error
 
 
 def fit(pixels: Array, image_shape: Shape, how: str = "crop") -> tuple[str, Array]:

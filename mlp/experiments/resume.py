@@ -168,8 +168,11 @@ def keep_best(folder: RunFolder, trainer: TrainingState, config: RunConfig, fact
     """
     best = trainer.history.best_epoch
     try:
-        epoch = int(read_checkpoint(folder.best)["epoch"])
+        arrays = read_checkpoint(folder.best)
+        epoch = int(arrays["epoch"])
+        other = differences({**stored_settings(folder.best, arrays), "epochs": config.epochs}, config.as_dict())
         problem = "" if epoch in (best, trainer.epoch + 1) else f"it is of epoch {epoch}"
+        problem = f"it is of another run: {'; '.join(other)}" if other else problem
     except CheckpointError as error:
         problem = str(error)
     if best is None or not problem:

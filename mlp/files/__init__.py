@@ -7,6 +7,7 @@ either the old file or the new one. What a kill leaves behind is `name.part`, wh
 import json
 import os
 import re
+import stat
 import time
 import warnings
 import zipfile
@@ -60,6 +61,13 @@ def create(path: str, flags: int) -> int:
     with suppress(FileNotFoundError):
         os.unlink(path)
     return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
+
+
+def remove_stranger(path: PathLike) -> None:
+    """Remove what has the name of a file to be written and is no file: a link that leads elsewhere, a pipe."""
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            os.unlink(path)
 
 
 def replace(part: Path, path: Path) -> None:

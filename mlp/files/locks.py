@@ -6,6 +6,7 @@ without being told. So `mlp.files` checks the lock before it writes a file in th
 whose folder was moved away, writes nothing more.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -29,10 +30,15 @@ class Lock:
 
     Attributes:
         path: of the file; the lock is for its folder.
+
+    Raises:
+        CheckpointError: something else has the file's name.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if os.path.islink(path) or (os.path.exists(path) and not os.path.isfile(path)):
+            raise CheckpointError(f"{path} is not a file, but a link, a folder, a pipe or a device: move it away")
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         self.descriptor = os.open(path, flags, 0o666)
         self.why_none: str | None = None  # a reason why there is no lock
@@ -80,8 +86,14 @@ class Lock:
 
     def append(self, text: str) -> None:
         """Write at the end of the file, in one piece, and onto the disk."""
-        os.write(self.descriptor, text.encode())
-        os.fsync(self.descriptor)
+        content = text.encode()
+        try:
+            if os.write(self.descriptor, content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self.descriptor)
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
 
     def close(self) -> None:
         """Close the file, which ends the lock."""

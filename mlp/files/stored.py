@@ -83,9 +83,18 @@ def read_object(path: PathLike) -> dict[str, Any]:
     """Return the JSON object that a file holds."""
     text = read_text(path)
     try:
-        return as_object(json.loads(text))
+        return as_object(json.loads(text, object_pairs_hook=with_names_once))
     except (ValueError, RecursionError) as error:
         raise damaged(path, error) from None
+
+
+def with_names_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the pairs of a JSON object as a dict; of two values under one name, each program would take another."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"it has {next(name for name in names if names.count(name) > 1)!r} twice")
+    return values
 
 
 def as_object(value: Any) -> dict[str, Any]:

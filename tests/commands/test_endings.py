@@ -220,6 +220,36 @@ def test_signals_end_a_command_with_a_line(tmp_path, name, status, line, times):
     assert signalled(tmp_path, WAITS, getattr(signal, name), times) == (status, f"\n{line}\n")
 
 
+LOADS = """
+import time
+from mlp.commands import command_line
+def load_slowly(name):
+    print("ready", flush=True)
+    time.sleep(60)
+command_line.import_module = load_slowly
+command_line.start("train")
+"""
+
+
+@posix
+@pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_while_modules_are_loaded_is_a_line(tmp_path, name, status):
+    path = tmp_path / "tool.py"
+    path.write_text(LOADS)
+    with subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(getattr(signal, name))
+        _, error = process.communicate(timeout=60)
+    line = "interrupted" if name == "SIGINT" else f"ended by {name}"
+    assert (process.returncode, error) == (status, f"\n{line}\n")
+
+
+def test_what_stands_before_a_command_is_loaded_quickly():
+    """A Ctrl-C in that moment would be a traceback."""
+    code = "import sys, mlp.commands.command_line; print([n for n in ('numpy', 'matplotlib') if n in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"
+
+
 @posix
 def test_an_ignored_signal_stays_ignored(tmp_path):
     code = "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nprint('ready', flush=True)\ntime.sleep(0.3)"

@@ -64,6 +64,7 @@ def write_images(path, names, classes):
     ("names", "classes", "message"),
     [
         (["cat"], 1, "one class only, 'cat': there is nothing to tell apart"),
+        (["cat", "dog"], 1, "training images of one class only, 'cat': there is nothing to tell apart"),
         (["cat", "cat"], 2, "two classes have the same name, 'cat'"),
         (["a", "b", "c", "b"], 4, "two classes have the same name, 'b'"),
     ],

@@ -5,6 +5,7 @@ import pickle
 import tarfile
 import threading
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -145,6 +146,20 @@ class FileServer:
     `requests` lists (way, Range) in order; `sent` counts the bytes of endless bodies.
     """
 
+    raw: ClassVar = {  # way: an answer that is sent as it is
+        "to_a_file": "HTTP/1.1 302 Found\r\nLocation: file:///etc/hostname\r\n\r\n",
+        "to_itself": "HTTP/1.1 302 Found\r\nLocation: /to_itself/tiny.tar.gz\r\n\r\n",
+        "to_nowhere": "HTTP/1.1 302 Found\r\nLocation: http://[::1/\r\n\r\n",
+        "packed": "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n\x1f\x8b",
+        "many_headers": "HTTP/1.1 200 OK\r\n" + "X: x\r\n" * 1000 + "\r\n",
+        "long_header": "HTTP/1.1 200 OK\r\nX: " + "x" * 100_000 + "\r\n\r\n",
+        "no_status": "\x1b[31mwho are you?\r\n\r\n",
+        "negative_chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabcde\r\n",
+        "huge_chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + "f" * 30 + "\r\nabcde",
+        "nothing": "",
+        "partial": "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 7-9/10\r\n\r\nabc",
+    }
+
     def __init__(self):
         self.content, self.requests, self.done = b"", [], threading.Event()
         self.promised, self.sent = "", 0
@@ -200,6 +215,11 @@ class FileServer:
                 self.sent += handler.wfile.write(b"x" * 2**16)
         elif way.startswith("slow"):
             self.dribble(handler, way)
+        elif way in self.raw:
+            self.say(handler, self.raw[way])
+        elif way == "continues":
+            while not self.done.is_set():
+                self.say(handler, "HTTP/1.1 100 Continue\r\n\r\n")
         elif way == "page":
             self.send(handler, b"\n <!DOCTYPE html><html>Please log in</html>", 200)
         else:

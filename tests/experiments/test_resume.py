@@ -226,6 +226,22 @@ def test_a_missing_best_checkpoint_shows_before_the_first_step(begun):
             run(begun, {}, resume=True)
 
 
+def test_a_best_checkpoint_of_another_run_is_noticed(begun):
+    def first_is_best(arrays):
+        rows = json.loads(str(arrays["history/rows"]))
+        rows[0]["val_acc"], rows[1]["val_acc"] = 1.0, 0.0
+        arrays["history/rows"] = np.array(json.dumps(rows))
+
+    def of_another(arrays):
+        arrays["epoch"] = np.array(1)
+        arrays["config"] = np.array(json.dumps({**json.loads(str(arrays["config"])), "seed": 5}))
+
+    edit_checkpoint(begun / "checkpoint-latest.npz", first_is_best)
+    edit_checkpoint(begun / "checkpoint-best.npz", of_another)
+    with pytest.raises(CheckpointError, match=r"does not have them \(it is of another run: seed 5 there, 0 here\)"):
+        run(begun, {}, resume=True)
+
+
 def test_a_best_checkpoint_that_is_the_latest_is_saved_again(begun, settings, tmp_path):
     def last_is_best(arrays):
         rows = json.loads(str(arrays["history/rows"]))

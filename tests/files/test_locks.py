@@ -133,6 +133,20 @@ def test_mount_options_that_keep_a_lock_to_one_machine(tmp_path, monkeypatch):
 def test_the_file_is_never_a_link_to_another(tmp_path):
     (tmp_path / "target").write_text("keep me")
     (tmp_path / "lock").symlink_to(tmp_path / "target")
-    with pytest.raises(OSError, match="lock"):
+    with pytest.raises(CheckpointError, match="lock is not a file, but a link"):
         only_writer(tmp_path / "lock").__enter__()
     assert (tmp_path / "target").read_text() == "keep me"
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_named(tmp_path, make):
+    make(tmp_path / "lock")
+    with pytest.raises(CheckpointError, match="lock is not a file, but a link, a folder, a pipe or a device"):
+        only_writer(tmp_path / "lock").__enter__()
+
+
+def test_a_disk_that_fills_in_the_middle_of_a_line_names_the_file(tmp_path, monkeypatch):
+    with only_writer(tmp_path / "lock") as lock:
+        monkeypatch.setattr(os, "write", lambda descriptor, content: len(content) - 1)
+        with pytest.raises(OSError, match=r"No space left on device: '.*lock'"):
+            lock.append("a line\n")

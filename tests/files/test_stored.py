@@ -22,7 +22,20 @@ from mlp.training.attempts import read_attempts
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"3", b'"text"', b"null", b"{", b"[" * 100_000, b"\xff\xfe{}", b'{"a":1']
+    "content",
+    [
+        b"",
+        b"[]",
+        b"3",
+        b'"text"',
+        b"null",
+        b"{",
+        b"[" * 100_000,
+        b"\xff\xfe{}",
+        b'{"a":1',
+        b'[{"a":1}]',
+        b'{"a":{"b":1,"b":2}}',
+    ],
 )
 def test_json_that_is_no_object_is_damaged(tmp_path, content):
     path = tmp_path / "a.json"

@@ -24,6 +24,7 @@ from mlp.data.download.checksums import check_existing, copy_verified, describe,
 from mlp.data.download.transfer import BrokenTransfer, time_allowed, transfer
 from mlp.data.formats.sources import find_data_dir
 from mlp.errors import CheckpointError, ConfigurationError, DataError
+from mlp.files import remove_stranger
 from mlp.files.locks import Lock
 from mlp.typing import PathLike
 
@@ -121,8 +122,8 @@ def only_download(path: Path) -> Iterator[None]:
     """Keep other processes from writing `path` and its part until the context ends; DataError if one does so now."""
     try:
         lock = Lock(path.with_name(f".{path.name}.lock"))
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}") from error
+    except (OSError, CheckpointError) as error:
+        raise DataError(f"{path} cannot be written: {getattr(error, 'strerror', error)}") from error
     try:
         try:
             lock.take(str)
@@ -152,6 +153,10 @@ def recognize(archives: Sequence[PathLike], files: Sequence[RemoteFile]) -> dict
 def fetch(file: RemoteFile, path: Path, mirrors: Sequence[str], timeout: float) -> None:
     """Download one file to `path` from the first address that gives it whole."""
     part = path.with_name(path.name + ".part")
+    try:
+        remove_stranger(part)
+    except OSError as error:
+        raise DataError(f"{part} cannot be removed: {error.strerror}") from error
     tried = []
     for address in (*mirrors, *file.addresses):
         url = address if address.endswith("/" + file.name) else f"{address.rstrip('/')}/{file.name}"

@@ -11,22 +11,18 @@ Classes are numbered in the order of their names, and images come in the order o
 the same data set everywhere. All images must have one size, or are given one (`--image-size`), see `mlp.data.pictures`.
 """
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from mlp.data.formats.sources import unreadable
 from mlp.data.image_set import ImageSet, image_set
-from mlp.data.pictures import GREY_MODES, as_shown, fit_size, import_pillow
+from mlp.data.pictures import fit_size, read_pixels
 from mlp.data.splits import hold_out
 from mlp.errors import DataError
 from mlp.typing import Array, PathLike
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")
-SERIES = ("WEBP", "TIFF", "GIF")  # a file of these may hold several pictures
 TEXTS = (".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log")
 COMPANIONS = (*TEXTS, ".ini", ".db", ".py")  # desktop.ini, Thumbs.db
 PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
@@ -78,10 +74,22 @@ def load_folder(path: PathLike, image_size: int | None = None, image_fit: str = 
 
 
 def class_folders(path: Path) -> list[Path]:
-    """Return the folders in a folder in the order of their names, hidden ones left out."""
+    """Return the folders in a folder in the order of their names, hidden ones left out.
+
+    Raises:
+        DataError: a link leads nowhere: nobody knows what it was.
+    """
     if not path.is_dir():
         return []
-    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    if lost := [entry for entry in entries if not entry.exists()]:
+        raise DataError(f"{lost[0]} is a link that leads nowhere: mend it or remove it")
+    return [entry for entry in entries if entry.is_dir()]
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether a path is a folder whose files are found with those around it, which no link to a folder is."""
+    return path.is_dir() and not path.is_symlink()
 
 
 def is_hidden(path: Path, root: Path) -> bool:
@@ -133,8 +141,8 @@ def check_layout(path: Path, folders: Sequence[Path]) -> None:
 
 def files_of_class(folder: Path) -> list[Path]:
     """Return the image files in a folder and in the folders inside, in the order of their names."""
-    found = sorted(file for file in folder.rglob("*") if file.is_file() and not is_hidden(file, folder))
-    others = [file for file in found if file.suffix.lower() not in SUFFIXES + COMPANIONS]
+    found = sorted(file for file in folder.rglob("*") if not is_hidden(file, folder) and not is_folder(file))
+    others = [file for file in found if file.suffix.lower() not in SUFFIXES + COMPANIONS or not file.is_file()]
     if others:
         raise DataError(
             f"{folder} has {len(others)} files that cannot be read, such as {others[0].relative_to(folder)}: save "
@@ -147,7 +155,7 @@ def read_images(files: Sequence[Path], image_size: int | None = None, image_fit:
     """Return the images in a list of files, (N, H, W, C)."""
     pictures = []
     for file in files:
-        picture = read_image(file)
+        picture = read_pixels(file, "folder:DIR reads images with Pillow")
         if image_size is not None:
             _, picture = fit_size(picture, image_size, image_size, image_fit)
         pictures.append(picture)
@@ -162,21 +170,3 @@ def read_images(files: Sequence[Path], image_size: int | None = None, image_fit:
             )
     C = max(picture.shape[2] for picture in pictures)  # a grey image among coloured ones has three equal channels
     return np.stack([np.broadcast_to(picture, (H, W, C)) for picture in pictures])
-
-
-def read_image(file: Path) -> Array:
-    """Return one image (H, W, C) uint8, as a viewer shows it: C is 1 in shades of grey, else 3."""
-    image_module, operations = import_pillow("folder:DIR reads images with Pillow")
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns of pictures with more than 89 million pixels before it takes the memory for them.
-            warnings.simplefilter("error", image_module.DecompressionBombWarning)
-            image = image_module.open(file, formats=FORMATS)
-        with image:
-            if image.format in SERIES and getattr(image, "n_frames", 1) > 1:
-                raise ValueError(f"it holds {image.n_frames} pictures: save each as a file")
-            shown = as_shown(image, image_module, operations)
-            pixels = np.asarray(shown.convert("L" if image.mode in GREY_MODES else "RGB"))
-    except Exception as error:  # what a damaged image raises can be of any kind
-        raise unreadable(file, error, "cannot be read as an image") from error
-    return pixels.reshape(*pixels.shape[:2], -1)

@@ -7,14 +7,15 @@ official files of CIFAR are pickles, and an array in a pickle is such a pair too
     GLOBAL numpy.core.multiarray _reconstruct, REDUCE    an empty array                 -> StoredArray
     GLOBAL numpy dtype, REDUCE                           the type of its elements       -> StoredDtype
     BUILD (version, shape, dtype, column order, bytes)   fills the array
+    GLOBAL numpy._core.numeric _frombuffer, REDUCE       the same at once, in Python 3.14      -> StoredBuffer
 
 Here GLOBAL knows these few names and gives stand-ins of ours for them, which accept plain numeric arrays only; any
 other name is refused when it is fetched, before anything can be called. NumPy's own functions stay out of it: they
 believe a pickle that declares bytes to be an array of pointers.
 
 Keys of dictionaries are texts and numbers only, and there are no sets: a pair of twice the same pair of twice the same
-pair ... takes two bytes for each level, and twice the time to hash. Nor are there bytearrays: the length that the file
-tells would be reserved at once.
+pair ... takes two bytes for each level, and twice the time to hash. A bytearray becomes bytes, and its length is
+believed only if so many bytes are there: Python's own reader would reserve them at once.
 """
 
 import io
@@ -58,6 +59,15 @@ class StoredArray:
         self.array = flat.reshape(shape, order="F" if column_order else "C")
 
 
+class StoredBuffer(StoredArray):
+    """Stands for the array that _frombuffer(bytes, dtype, shape, order, axes) makes."""
+
+    def __init__(self, content: Any, stored: Any, shape: Any, order: Any, axes: Any = None) -> None:
+        if as_text(order) not in ("C", "F"):
+            raise ValueError(f"an array in the order {order!r}")
+        self.array = np.frombuffer(content, stored.dtype()).reshape(shape, order=order)
+
+
 class StoredBytes:
     """Stands for _codecs.encode(text, "latin1") and bytes(), as Python 3 writes bytes, and empty ones, for Python 2."""
 
@@ -73,6 +83,8 @@ class StoredBytes:
 STAND_INS = {
     ("numpy.core.multiarray", "_reconstruct"): StoredArray,
     ("numpy._core.multiarray", "_reconstruct"): StoredArray,
+    ("numpy.core.numeric", "_frombuffer"): StoredBuffer,
+    ("numpy._core.numeric", "_frombuffer"): StoredBuffer,
     ("numpy", "ndarray"): "ndarray",  # only ever handed to _reconstruct
     ("numpy", "dtype"): StoredDtype,
     ("_codecs", "encode"): StoredBytes,
@@ -80,7 +92,7 @@ STAND_INS = {
 }
 
 
-LEFT_OUT = (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET, pickle.BYTEARRAY8)
+LEFT_OUT = (pickle.EMPTY_SET, pickle.ADDITEMS, pickle.FROZENSET)
 KEYS = {pickle.DICT: slice(0, None, 2), pickle.SETITEMS: slice(0, None, 2), pickle.SETITEM: slice(-2, -1)}
 
 
@@ -96,6 +108,15 @@ def with_plain_keys(instruction: Callable[[Any], None], keys: slice) -> Callable
     return checked
 
 
+def load_bytearray(unpickler: Any) -> None:
+    """Put the bytes of a bytearray on the stack."""
+    size = int.from_bytes(unpickler.read(8), "little")
+    content = unpickler.read(size)
+    if len(content) < size:
+        raise EOFError(f"{size:,} bytes are said to follow, and {len(content):,} do")
+    unpickler.append(content)
+
+
 # The unpickler that is written in Python: the one in C reserves whatever memory a damaged file asks for
 # (a wrong memo index costs up to 64 GB), and on these files it is the slower of the two.
 class SafeUnpickler(pickle._Unpickler):
@@ -104,6 +125,7 @@ class SafeUnpickler(pickle._Unpickler):
     dispatch = {
         **{code: load for code, load in pickle._Unpickler.dispatch.items() if bytes([code]) not in LEFT_OUT},
         **{code[0]: with_plain_keys(pickle._Unpickler.dispatch[code[0]], keys) for code, keys in KEYS.items()},
+        pickle.BYTEARRAY8[0]: load_bytearray,
     }
 
     def __init__(self, content: bytes, source: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, SupportsFloat
 import numpy as np
 
 from mlp.backend import get_array_module
+from mlp.files import remove_stranger
 from mlp.files.locks import check_lock
 from mlp.files.stored import open_file
 from mlp.training.hooks.side_files import SideFiles
@@ -35,6 +36,8 @@ class StepLog(SideFiles):
 
     def before_training(self, trainer: TrainingState) -> None:
         self.waiting, self.end = [], None
+        if trainer.step == 0:
+            self.write(self.path, lambda: remove_stranger(self.path))
         self.end = end_of_step(self.path, trainer.epoch * len(trainer.train_batches))
         self.write(self.path, self.append)
 

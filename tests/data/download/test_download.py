@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import os
 import shutil
 import socket
 import subprocess
@@ -119,6 +120,17 @@ def test_a_beginning_that_is_wrong_is_thrown_away(root, server, part):
     download(root, server, "whole")
     assert [asked for _, asked in server.requests] == [f"bytes={len(part)}-", None]
     assert_downloaded(root)
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_part_that_is_no_file_goes_first(root, server, tmp_path, kind):
+    root.mkdir()
+    (tmp_path / "target").write_text("keep me")
+    part = root / f"{NAME}.part"
+    part.symlink_to(tmp_path / "target") if kind == "link" else os.mkfifo(part)
+    download(root, server, "whole")
+    assert_downloaded(root)
+    assert (tmp_path / "target").read_text() == "keep me"
 
 
 def test_a_part_that_is_complete_needs_its_name_only(root, server):
@@ -338,6 +350,23 @@ def test_a_server_that_sends_letter_by_letter_is_left(root, server, impatient, w
     """The time-out of the connection never comes: there is always another letter."""
     assert f"/{way}/{NAME} (nothing whole for 1.2 s" in assert_failed(root, server, way, timeout=0.6)
     download(root, server, "whole")
+    assert_downloaded(root)
+
+
+ODD = ("to_a_file", "to_itself", "to_nowhere", "packed", "many_headers", "long_header", "no_status", "negative_chunk")
+ODD += ("huge_chunk", "nothing", "partial", "continues")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # urllib leaves some sockets to Python
+@pytest.mark.parametrize("way", ODD)
+def test_answers_that_no_server_should_give(root, server, impatient, way):
+    with pytest.raises(DataError) as caught:
+        download(root, server, way, timeout=0.5)
+    message = str(caught.value)
+    assert message.isprintable()
+    assert len(message) < 900
+    assert f"/{way}/{NAME} (" in message
+    download(root, server, way, "whole", timeout=0.5)
     assert_downloaded(root)
 
 

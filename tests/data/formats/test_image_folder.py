@@ -1,3 +1,4 @@
+import os
 import sys
 import zlib
 
@@ -5,8 +6,9 @@ import numpy as np
 import pytest
 
 from mlp.data import load_folder
-from mlp.data.formats.image_folder import read_image
+from mlp.data.pictures import read_pixels
 from mlp.errors import ConfigurationError, DataError, as_sentence
+from mlp.experiments.images import read_picture
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -142,7 +144,7 @@ def test_pictures_are_upright(tmp_path):
     orientation[0x0112] = 6  # turned by a quarter when shown
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=orientation)
     Image.fromarray(np.rot90(pixels, -1)).save(tmp_path / "upright.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "turned.png"), read_image(tmp_path / "upright.png"))
+    np.testing.assert_array_equal(read_pixels(tmp_path / "turned.png", "x"), read_pixels(tmp_path / "upright.png", "x"))
 
 
 def test_folders_without_images_are_in_nobodys_way(tmp_path):
@@ -198,7 +200,59 @@ def test_several_pictures_in_a_file_are_refused(tmp_path):
     frames = [Image.new("L", (5, 6), shade) for shade in (0, 100, 200)]
     frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
     with pytest.raises(DataError, match=r"x\.gif cannot be read as an image .*it holds 3 pictures"):
-        read_image(tmp_path / "x.gif")
+        read_pixels(tmp_path / "x.gif", "x")
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("PNG", "png"), ("WEBP", "webp"), ("TIFF", "tif")])
+def test_moving_pictures_of_all_formats_are_refused_by_every_reader(tmp_path, form, suffix):
+    frames = [Image.new("RGB", (5, 6), (shade, 0, 0)) for shade in (0, 100, 200)]
+    frames[0].save(tmp_path / f"x.{suffix}", form, save_all=True, append_images=frames[1:])
+    for read in (lambda path: read_pixels(path, "x"), lambda path: read_picture(path, (6, 5, 3))):
+        with pytest.raises(DataError, match="it holds 3 pictures: save each as a file"):
+            read(tmp_path / f"x.{suffix}")
+
+
+def test_a_telephones_picture_with_a_small_copy_of_itself_is_one(tmp_path):
+    Image.new("RGB", (16, 16), (200, 0, 0)).save(
+        tmp_path / "x.jpg", "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))]
+    )
+    assert read_pixels(tmp_path / "x.jpg", "x").shape == (16, 16, 3)
+
+
+def test_a_picture_that_a_program_would_have_to_draw_starts_none(tmp_path, monkeypatch):
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.png", "EPS")  # Pillow gives PostScript to Ghostscript
+    monkeypatch.setattr("subprocess.Popen", None)
+    for read in (lambda path: read_pixels(path, "x"), lambda path: read_picture(path, (8, 8, 3))):
+        with pytest.raises(DataError, match=r"x\.png cannot be read as an image \(UnidentifiedImageError"):
+            read(tmp_path / "x.png")
+
+
+def linked(target):
+    return lambda path: path.symlink_to(target)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, linked("nowhere.png"), linked("x.png"), linked("../b")])
+@pytest.mark.parametrize("name", ["x.png", "deep.er"])
+def test_pipes_and_links_in_a_class_are_counted(tmp_path, make, name):
+    write(tmp_path, [f"{label}/{i}.png" for label in "ab" for i in range(5)])
+    make(tmp_path / "a" / name)
+    with pytest.raises(DataError, match=rf"such as {name}|{name} is a link that leads nowhere"):
+        load_folder(tmp_path)
+
+
+def test_a_class_that_is_a_link(tmp_path):
+    write(tmp_path, [f"{label}/{i}.png" for label in "ab" for i in range(5)])
+    (tmp_path / "c").symlink_to("b")
+    assert load_folder(tmp_path)[0].class_names == ("a", "b", "c")
+    (tmp_path / "d").symlink_to("nowhere")
+    with pytest.raises(DataError, match="d is a link that leads nowhere"):
+        load_folder(tmp_path)
+
+
+def test_damaged_notes_beside_the_pixels_are_no_business_of_the_terminal(tmp_path):
+    note = b"Exif\0\0II*\0\xff\xff\xff\xff" + bytes(20)
+    Image.new("RGB", (5, 6)).save(tmp_path / "x.png", exif=note)
+    assert read_pixels(tmp_path / "x.png", "x").shape == (6, 5, 3)  # a warning would be an error here
 
 
 def test_pictures_of_too_many_pixels_are_refused_before_they_are_unpacked(tmp_path, monkeypatch):
@@ -206,7 +260,7 @@ def test_pictures_of_too_many_pixels_are_refused_before_they_are_unpacked(tmp_pa
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
     monkeypatch.setattr(Image.Image, "convert", None)
     with pytest.raises(DataError, match=r"x\.png cannot be read as an image \(DecompressionBomb.* \(30 pixels\)"):
-        read_image(tmp_path / "x.png")
+        read_pixels(tmp_path / "x.png", "x")
 
 
 @pytest.mark.parametrize("fit", ["crop", "squeeze"])

@@ -38,7 +38,7 @@ def test_globals_that_are_no_data_are_refused(content):
         load_pickle(content, "evil")
 
 
-@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
 @pytest.mark.parametrize(
     "array",
     [
@@ -127,6 +127,13 @@ def test_keys_that_take_forever_to_hash_are_refused(use):
         load_pickle(b"\x80\x04" + use % nested, "here")
 
 
-def test_bytearrays_whose_length_would_be_reserved_are_refused():
+@pytest.mark.parametrize("size", [1, 2**40, 2**64 - 1])
+def test_bytearrays_whose_length_would_be_reserved_are_refused(size):
     with pytest.raises(DataError, match="here is truncated or damaged"):
-        load_pickle(b"\x80\x05\x96" + (2**40).to_bytes(8, "little") + b".", "here")
+        load_pickle(b"\x80\x05}\x8c\x01a\x96" + size.to_bytes(8, "little"), "here")
+
+
+def test_a_buffer_in_an_order_that_is_none_is_refused():
+    content = pickle.dumps({"a": np.zeros((2, 2), np.uint8)}, protocol=5).replace(b"\x8c\x01C", b"\x8c\x01K")
+    with pytest.raises(DataError, match="an array in the order 'K'"):
+        load_pickle(content, "here")

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 
 import numpy as np
 import pytest
@@ -124,6 +125,17 @@ def test_a_file_of_something_else_is_left_alone(tmp_path):
     with pytest.raises(DamagedError, match="its first line is not step,epoch,loss"):
         trainer.fit(batches(), epochs=2)
     assert path.read_text() == "my own notes\n"
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_new_file_takes_the_place_of_what_is_none(tmp_path, kind):
+    path = tmp_path / "steps.csv"
+    (tmp_path / "target").write_text("keep me")
+    path.symlink_to("target") if kind == "link" else os.mkfifo(path)
+    make_trainer(StepLog(path)).fit(batches(), epochs=1)
+    assert (tmp_path / "target").read_text() == "keep me"
+    assert not path.is_symlink()
+    assert len(lines(path)) == 5
 
 
 def test_a_write_that_fails_is_made_up_for(tmp_path, monkeypatch, capsys):
