@@ -5,11 +5,18 @@ what to do instead. Commands turn every error into one line and an exit status; 
 """
 
 import os
+import re
 import sysconfig
 import traceback
 from pathlib import Path
 
 LONGEST_EXCERPT = 300  # characters
+
+# What a terminal or a browser obeys rather than shows: control characters, and the marks that turn the direction of
+# writing round.
+CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+IN_OUTPUT = re.compile(f"[{CONTROLS}]")
+IN_LINE = re.compile(rf"[\t\n{CONTROLS}]")
 
 
 class MlpError(Exception):
@@ -106,6 +113,16 @@ def text_of(error: BaseException) -> str:
 def excerpt(text: str) -> str:
     """Return a text for a message, or its beginning if it is long: what is wrong with a file may quote the file."""
     return text if len(text) <= LONGEST_EXCERPT else f"{text[:LONGEST_EXCERPT]} ..."
+
+
+def without_controls(text: str, pattern: re.Pattern[str] = IN_OUTPUT) -> str:
+    """Return a text with its control characters written out, "\\x1b" for the one that starts a terminal's commands."""
+    return pattern.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def in_line(name: str) -> str:
+    """Return a name that others chose as a part of a line: it begins no other one, which would be taken for ours."""
+    return without_controls(name, IN_LINE)
 
 
 def place_of(error: BaseException) -> str:

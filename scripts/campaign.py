@@ -136,7 +136,8 @@ def repeat_case(text: str, seed: int) -> int:
     with tempfile.TemporaryDirectory() as place:
         folder = make_bases(Path(place) / "bases", {name: kinds[name]}) / kinds[name].base
         damage(folder / kinds[name].file, random.Random(f"{seed} {name} {number}"))
-        print(f"{kinds[name].file}: {(folder / kinds[name].file).read_bytes()[:500]!r}")
+        file = folder / kinds[name].file
+        print(f"{file.name}: {file.read_bytes()[:500] if file.is_file() else 'no file, but something else'!r}")
         for read in kinds[name].read:
             try:
                 print(read(folder))

@@ -9,6 +9,7 @@ import dataclasses
 import gzip
 import io
 import json
+import os
 import random
 import re
 import zipfile
@@ -40,13 +41,25 @@ PLACES = ("--out", "--data-dir", "--threads", "--stop-after", "--keep-weights", 
 
 
 def damage(path: Path, rng: random.Random) -> None:
-    """Damage a file in a way that is drawn."""
+    """Damage a file in a way that is drawn, or put something in its place that is none."""
     content = path.read_bytes()
+    if path.suffix not in (".flags", ".py") and rng.random() < 0.03:
+        path.unlink()
+        rng.choice((os.mkfifo, os.mkdir, lost_link, endless_link))(path)
+        return
     own = OWN.get(path.suffix)
     if own is not None and (path.suffix == ".flags" or rng.random() < 0.6):
         path.write_bytes(own(content, rng))
     else:
         path.write_bytes(rng.choice(GENERAL)(content, rng))
+
+
+def lost_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+def endless_link(path: Path) -> None:
+    path.symlink_to(path.name)
 
 
 def cut(content: bytes, rng: random.Random) -> bytes:
@@ -113,7 +126,10 @@ def replaced(value: Any, rng: random.Random) -> Any:
 
 
 def json_value(content: bytes, rng: random.Random) -> bytes:
-    return json.dumps(replaced(json.loads(content), rng)).encode("utf-8", "surrogatepass")
+    text = json.dumps(replaced(json.loads(content), rng))
+    if rng.random() < 0.05:  # a name twice
+        text = re.sub(r'("\w+": )', r"\g<1>0, \g<1>", text, count=1)
+    return text.encode("utf-8", "surrogatepass")
 
 
 def table_cell(content: bytes, rng: random.Random) -> bytes:

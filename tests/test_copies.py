@@ -21,8 +21,10 @@ from mlp.losses import SoftmaxCrossEntropy
 from mlp.models import vgg
 from mlp.models.deep_supervision import DeepSupervision, taps_of
 from mlp.models.parts import INITIALIZERS
+from mlp.plotting import LiveCurves
 from mlp.training import Progress, Trainer
 from mlp.training.checkpoint import load_checkpoint, save_checkpoint
+from mlp.training.hooks import Checkpoint, CsvLog, EarlyStop, KeepWeights, StepLog, StopOnSignal, TensorBoardLog
 
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda value: pickle.loads(pickle.dumps(value))}
 ENGINES = ("textbook", "cpu")
@@ -96,6 +98,14 @@ def test_a_hook_with_an_open_file_has_no_copy_and_the_sentence_says_what_to_do(t
         trainer = make_trainer(hooks=[hook])
         with pytest.raises(MlpError, match=r"its hooks hold what has no copy .*copy.deepcopy\(\(model, loss, rule\)\)"):
             copy.deepcopy(trainer)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda hook: pickle.loads(pickle.dumps(hook))])
+def test_every_hook_that_has_not_begun_is_copied(copied, tmp_path):
+    pytest.importorskip("tensorboardX")
+    made = [TensorBoardLog(tmp_path), StepLog(tmp_path / "s"), CsvLog(tmp_path / "c"), Checkpoint(tmp_path, {})]
+    for hook in [*made, KeepWeights(tmp_path), EarlyStop(3), LiveCurves(), StopOnSignal(), Progress()]:
+        assert type(copied(hook)) is type(hook)
 
 
 def test_a_trainer_is_not_pickled_and_says_what_to_do():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mlp.files import write_figure
-from mlp.pages.markdown import markdown
+from mlp.pages.markdown import aligned, markdown
+from mlp.pages.rendering import environment
 from mlp.plotting import compare_curves, curves, gradient_flow, gradient_flow_map
 from mlp.plotting.style import plain
 from mlp.progress import loss_text
@@ -57,6 +58,18 @@ def test_a_name_is_one_cell_of_a_markdown_table(name):
         assert cell.count(character) == cell.count(f"\\{character}")
     assert "<" not in cell
     assert markdown(["run", "n"], [["vgg08_norm-batch", "1"]]).splitlines()[2] == "| vgg08_norm-batch | 1 |"
+
+
+CONTROLLING = ["\x1b[2J", "\u202egnp.exe", "a\nepoch 100/100", "\x9b31m", "a\tb"]
+
+
+@pytest.mark.parametrize("name", CONTROLLING)
+def test_a_name_commands_no_terminal_and_no_browser(name):
+    for text in aligned([["class", "n"], [name, "1"]], "<>"), markdown(["run", "n"], [[name, "1"]]):
+        assert text.replace("\n", "").isprintable()
+        assert len(text.splitlines()) in (2, 3)
+    page = environment().from_string("{{ name }}").render(name=name)
+    assert page.replace("\n", "").replace("\t", "").isprintable()
 
 
 @pytest.mark.parametrize(("loss", "text"), [(4.60517, "4.605"), (6.8e19, "6.8e+19"), (float("nan"), "nan")])

@@ -28,8 +28,8 @@ from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from mlp.commands.shared.terminal import PatientFile, ReaderGone, patient_streams, without_controls
-from mlp.errors import ConfigurationError, MlpError, as_sentence
+from mlp.commands.shared.terminal import PatientFile, ReaderGone, patient_streams
+from mlp.errors import ConfigurationError, MlpError, as_sentence, without_controls
 
 LONGEST = 1000  # characters of a message
 LONGEST_USAGE = 600  # characters of the list of flags that a help begins with; each is explained further down

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlp.data import Batches, load_dataset
 from mlp.data.image_set import ImageSet
-from mlp.errors import ConfigurationError, DataError
+from mlp.errors import ConfigurationError, DataError, in_line
 from mlp.experiments.config import RunConfig
 from mlp.experiments.own_model import build_own_model
 from mlp.layers.machinery.base import Layer
@@ -80,7 +80,7 @@ def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int, *,
     if ":" in config.dataset:
         names = images[0].class_names
         counts = np.stack([np.bincount(part.labels, minlength=len(names)) for part in images], axis=1)  # (K, 3)
-        texts = [f"{name} {'+'.join(map(str, row))}" for name, row in zip(names, counts, strict=True)]
+        texts = [f"{in_line(name)} {'+'.join(map(str, row))}" for name, row in zip(names, counts, strict=True)]
         more = f", and {len(texts) - MOST_CLASSES} more classes" if len(texts) > MOST_CLASSES else ""
         print(f"images a class (training+validation+test): {', '.join(texts[:MOST_CLASSES])}{more}")
         missing = [name for name, row in zip(names, counts, strict=True) if row[1] == 0]

@@ -17,12 +17,26 @@ import numpy as np
 from mlp.backend import device_of, get_array_module
 from mlp.checks import NoShallowCopy
 from mlp.errors import ConfigurationError, DeviceError, ShapeError
-from mlp.typing import Array
+from mlp.machine.processor import available_memory
+from mlp.typing import Array, Shape
+
+UNSUSPICIOUS = 2**27  # bytes that are taken without a look at the memory
 
 
 def join(*parts: str) -> str:
     """Join the components of a dotted name; empty ones (wrappers that add none) vanish."""
     return ".".join(part for part in parts if part)
+
+
+def require_memory(needed: int, shape: Shape) -> None:
+    """Raise MemoryError if a gradient, or what is drawn, is too large: a system may end a process rather than refuse.
+
+    Args:
+        needed: bytes. shape: of the array, for the message.
+    """
+    available = available_memory() if needed > UNSUSPICIOUS else None
+    if available is not None and needed > available:
+        raise MemoryError(f"an array of shape {shape} needs {needed:,} bytes, and {available:,} are free")
 
 
 class Parameter(NoShallowCopy):
@@ -85,6 +99,8 @@ class Parameter(NoShallowCopy):
             self.flat.whole = False
             self.flat = None
         self._data = data
+        if isinstance(data, np.ndarray):
+            require_memory(data.nbytes, data.shape)
         self._grad = get_array_module(data).zeros_like(data)
 
     def __getstate__(self) -> dict[str, Any]:

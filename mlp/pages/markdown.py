@@ -3,12 +3,15 @@
 import re
 from collections.abc import Sequence
 
+from mlp.errors import in_line, without_controls
+
 # What would begin a cell, a tag, a link, code, an entity or emphasis; an underscore within a word begins nothing.
 MARKUP = re.compile(r"[\\|`\[*]|(?<!\w)_|_(?!\w)")
 
 
 def aligned(rows: Sequence[Sequence[str]], sides: Sequence[str]) -> str:
     """Return rows of cells as lines with aligned columns; `sides` has "<" or ">" for each column."""
+    rows = [[in_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(sides))]
     lines = []
     for row in rows:
@@ -26,5 +29,5 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 
 
 def escape_markdown(text: str) -> str:
     """Return a text, one line, in which nothing means anything to Markdown or HTML."""
-    line = " ".join(text.split())
+    line = without_controls(" ".join(text.split()))
     return MARKUP.sub(lambda match: f"\\{match[0]}", re.sub(r"&(?=#?\w+;)", "&amp;", line).replace("<", "&lt;"))

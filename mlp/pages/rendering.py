@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlp.errors import without_controls
 from mlp.typing import PathLike
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=lambda value: without_controls(value) if type(value) is str else value,  # Markup is ours
     )
     made.filters["embed"] = embed_picture
     made.globals["style"] = Markup(files("mlp.pages").joinpath("style.css").read_text(encoding="utf-8"))

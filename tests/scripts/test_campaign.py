@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -21,9 +22,10 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has
 
 def test_damage_follows_from_the_seed(tmp_path):
     def drawn(name, content, seed):
-        (tmp_path / name).write_bytes(content)
-        damage(tmp_path / name, random.Random(seed))
-        return (tmp_path / name).read_bytes()
+        path = Path(tempfile.mkdtemp(dir=tmp_path)) / name
+        path.write_bytes(content)
+        damage(path, random.Random(seed))
+        return path.read_bytes() if path.is_file() else path.lstat().st_mode
 
     files = {
         "a.json": b'{"a": [1, {"b": 2}]}',

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# What a terminal obeys rather than shows: control characters, and the marks that turn the direction of writing round.
-CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
-IN_OUTPUT = re.compile(f"[{CONTROLS}]")
+from mlp.errors import CONTROLS, IN_OUTPUT, without_controls
+
 IN_PROGRESS = re.compile(rf"(?!\r|\x1b\[A)[{CONTROLS}]")  # bars use a carriage return, and one line up
 NO_READER = (errno.EPIPE, errno.EIO, errno.ECONNRESET)  # EIO: the terminal is gone
 
@@ -58,11 +57,6 @@ class TerminalText(io.TextIOWrapper):
 
     def write(self, text: str) -> int:
         return super().write(without_controls(text, self.pattern))
-
-
-def without_controls(text: str, pattern: re.Pattern[str] = IN_OUTPUT) -> str:
-    """Return a text with its control characters written out, "\\x1b" for the one that starts a terminal's commands."""
-    return pattern.sub(lambda match: match[0].encode("unicode_escape").decode("ascii"), text)
 
 
 @contextmanager

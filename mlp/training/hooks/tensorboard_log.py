@@ -48,7 +48,7 @@ class TensorBoardLog(SideFiles):
     def __init__(self, folder: PathLike, settings: Mapping[str, Any] | None = None) -> None:
         super().__init__()
         self.folder, self.settings = Path(folder), dict(settings or {})
-        self.tensorboard = import_tensorboardx()
+        import_tensorboardx()  # if it is missing, this is said at once
         self.file: Any = None
 
     def before_training(self, trainer: TrainingState) -> None:
@@ -77,12 +77,12 @@ class TensorBoardLog(SideFiles):
             for path in self.folder.glob("events.tfevents.*"):
                 path.unlink()
         self.open()
-        proto = self.tensorboard.proto.event_pb2
+        proto = import_tensorboardx().proto.event_pb2
         again = proto.SessionLog(status=proto.SessionLog.START)
         self.put(step=epochs_done + 1, session_log=again)
         if self.settings:
             known = {name: value for name, value in self.settings.items() if value is not None}
-            experiment, settings, _ = self.tensorboard.summary.hparams(known, dict.fromkeys(RESULTS))
+            experiment, settings, _ = import_tensorboardx().summary.hparams(known, dict.fromkeys(RESULTS))
             self.put(summary=experiment)
             self.put(summary=settings)
         self.file.flush()
@@ -93,18 +93,18 @@ class TensorBoardLog(SideFiles):
         self.folder.mkdir(parents=True, exist_ok=True)
         numbers = [int(path.suffix[1:]) for path in self.folder.glob("events.tfevents.[0-9]*")]
         path = self.folder / f"events.tfevents.{max(numbers, default=0) + 1:04d}"
-        self.file = self.tensorboard.record_writer.RecordWriter(str(path))
+        self.file = import_tensorboardx().record_writer.RecordWriter(str(path))
         self.put(file_version="brain.Event:2")
 
     def put(self, **content: Any) -> None:
         """Write an event."""
-        event = self.tensorboard.proto.event_pb2.Event(wall_time=time.time(), **content)
+        event = import_tensorboardx().proto.event_pb2.Event(wall_time=time.time(), **content)
         self.file.write(event.SerializeToString())
 
     def add(self, step: int, scalars: Mapping[str, float]) -> None:
         """Write numbers, and wait until they are on the disk; after a failure the next ones go to another file."""
         check_lock(self.folder)
-        summary = self.tensorboard.proto.summary_pb2.Summary
+        summary = import_tensorboardx().proto.summary_pb2.Summary
         values = [summary.Value(tag=tag, simple_value=value) for tag, value in scalars.items() if not math.isnan(value)]
         if self.file is None:
             self.open()
@@ -123,7 +123,7 @@ class TensorBoardLog(SideFiles):
 
 
 def import_tensorboardx() -> Any:
-    """Return the package tensorboardX; it is found here, for it takes a while to load."""
+    """Return the package tensorboardX, which takes a while to load; no hook keeps it, for it could not be copied."""
     try:
         import tensorboardX  # with its parts record_writer, summary and proto
     except ImportError as error:
