@@ -286,8 +286,8 @@ def test_what_is_transparent_is_white_as_in_a_viewer(tmp_path):
     pixels[..., 3] = np.where(np.arange(5) < 2, 0, 255)  # the left is transparent, whatever its colours are
     Image.fromarray(pixels).save(tmp_path / "colour.png")
     expected = np.where(np.arange(5)[:, None] < 2, 255, pixels[..., :3])
-    np.testing.assert_array_equal(read_image(tmp_path / "colour.png"), expected)
+    np.testing.assert_array_equal(read_pixels(tmp_path / "colour.png", "x"), expected)
     grey = Image.fromarray(pixels[..., 0] // 2 + 100)
     grey.save(tmp_path / "grey.png", transparency=100)
     expected = np.where(np.asarray(grey) == 100, 255, np.asarray(grey))
-    np.testing.assert_array_equal(read_image(tmp_path / "grey.png")[..., 0], expected)
+    np.testing.assert_array_equal(read_pixels(tmp_path / "grey.png", "x")[..., 0], expected)
