@@ -86,7 +86,7 @@ def evaluate_run(
     """
     choose("--split", split, SPLITS)
     run = load_run(path, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
-    images = load_splits(run.config, data_dir)[split]
+    images = load_splits(run.config, data_dir, run)[split]
     loss, logits = run_forward(run.config, run.model, plain_batches(run.config, images).epoch(0))
     return Evaluation(loss, images.labels, logits, list(images.class_names))
 

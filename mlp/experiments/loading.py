@@ -21,7 +21,7 @@ from mlp.experiments.build import load_images, make_loss, make_model, run_title
 from mlp.experiments.config import RunConfig
 from mlp.experiments.images import read_picture
 from mlp.experiments.record import read_history
-from mlp.experiments.resume import check_predictions
+from mlp.experiments.resume import check_images, check_predictions
 from mlp.experiments.run_folder import RunFolder
 from mlp.layers import Layer
 from mlp.learning_rules import GradientDescent
@@ -201,9 +201,15 @@ def moved(config: RunConfig, device: str | None) -> RunConfig:
     return config
 
 
-def load_splits(config: RunConfig, data_dir: PathLike | None) -> dict[str, ImageSet]:
-    """Return the images of a run, {"train": ..., "valid": ..., "test": ...}."""
+def load_splits(config: RunConfig, data_dir: PathLike | None, run: LoadedRun | None = None) -> dict[str, ImageSet]:
+    """Return the images of a run, {"train": ..., "valid": ..., "test": ...}.
+
+    Args:
+        run: whose model is to see them; a CheckpointError if they are not what it knows.
+    """
     sets = load_images(config, data_dir)
+    if run is not None:
+        check_images(run.path, config.dataset, sets[0], run.image_shape, run.class_names)
     return dict(zip(("train", "valid", "test"), sets, strict=True))
 
 

@@ -8,9 +8,11 @@ than the new one. Nobody could repeat such a run in one go, so you have to ask f
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from mlp.data.image_set import ImageSet
 from mlp.errors import CheckpointError, ConfigurationError, DamagedError
 from mlp.experiments.build import run_title
 from mlp.experiments.config import LENGTH_SCHEDULES, VGG_SETTINGS, RunConfig
@@ -132,6 +134,20 @@ def check_predictions(folder: RunFolder, trained: Mapping[str, Any], config: Run
             f"the weights in {folder.path} were trained with other settings than those of config.json; put config.json "
             f"back as it was: {'; '.join(lines)}"
         )
+
+
+def check_images(
+    path: Path, dataset: str, images: ImageSet, image_shape: Sequence[int], class_names: Sequence[str]
+) -> None:
+    """Check that images are of the size and the classes that the model of a run knows.
+
+    Raises:
+        CheckpointError: they are not; numbers about them would mean nothing.
+    """
+    then = {"image_shape": list(image_shape), "class_names": list(class_names)}
+    now = {"image_shape": list(images.images.shape[1:]), "class_names": list(images.class_names)}
+    if lines := differences(then, now):
+        raise CheckpointError(f"{dataset} is not what {path} was trained on; bring the data back: {'; '.join(lines)}")
 
 
 def facts_of(stored: Mapping[str, Any]) -> dict[str, Any]:

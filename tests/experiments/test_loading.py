@@ -9,6 +9,7 @@ import pytest
 import mlp
 from mlp.errors import CheckpointError, ShapeError
 from mlp.experiments.inference import evaluate_run
+from mlp.experiments.probes.images import probed_run
 
 CLASSES = ["disc", "stripes", "noise", "dark"]
 
@@ -97,6 +98,18 @@ def test_where_the_data_are_now_may_be_edited(finished, tmp_path):
     config["settings"] |= {"dataset": "npz:elsewhere.npz", "epochs": 7, "engine": "textbook"}
     (folder / "config.json").write_text(json.dumps(config))
     mlp.load_run(folder)
+
+
+def test_images_of_other_classes_are_not_what_a_run_knows(finished, own_images, tmp_path):
+    """The same numbers stand for other things: an accuracy would mean nothing."""
+    with np.load(own_images) as archive:
+        np.savez(tmp_path / "other.npz", **{**archive, "class_names": CLASSES[::-1]})
+    shutil.copytree(finished, tmp_path / "run")
+    config = (tmp_path / "run" / "config.json").read_text()
+    (tmp_path / "run" / "config.json").write_text(config.replace(str(own_images), str(tmp_path / "other.npz")))
+    for read in evaluate_run, lambda path: probed_run(path, 10):
+        with pytest.raises(CheckpointError, match="is not what .* was trained on; bring the data back: class names"):
+            read(tmp_path / "run")
 
 
 def test_images_that_do_not_fit_say_what_is_expected(finished):

@@ -107,7 +107,7 @@ def report_run(path: PathLike, data_dir: PathLike | None = None, *, trust_code: 
     hardest, count, reason = list[HardImage](), 0, ""
     try:
         run = load_run(path, data_dir=data_dir, trust_code=trust_code)
-        hardest, count = hardest_images(run.config, run.model, load_splits(config, data_dir)["test"])
+        hardest, count = hardest_images(run.config, run.model, load_splits(config, data_dir, run)["test"])
     except MlpError as error:
         reason = as_sentence(error)
     return write_page(RunReport(folder, config, facts, history, test, hardest, count)), reason

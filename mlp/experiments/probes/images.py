@@ -8,7 +8,7 @@ import numpy as np
 from mlp.checks import at_least_one, choose
 from mlp.data import normalize
 from mlp.experiments.config import RunConfig
-from mlp.experiments.loading import load_run, load_splits
+from mlp.experiments.loading import LoadedRun, load_run, load_splits
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array, PathLike
 
@@ -16,14 +16,18 @@ PROBE_SPLITS = ("train", "valid")
 
 
 def probe_images(
-    config: RunConfig, images: int, split: str = "train", data_dir: PathLike | None = None
+    config: RunConfig,
+    images: int,
+    split: str = "train",
+    data_dir: PathLike | None = None,
+    run: LoadedRun | None = None,
 ) -> tuple[Array, Array, int]:
     """Return (x, targets, number of classes): the first images of a split, normalized, as they are.
 
-    The split is in random order already. There is no augmentation, and no shuffling.
+    The split is in random order already. There is no augmentation, and no shuffling. They must be what `run` knows.
     """
     choose("--split", split, PROBE_SPLITS)
-    image_set = load_splits(config, data_dir)[split]
+    image_set = load_splits(config, data_dir, run)[split]
     chosen = slice(0, at_least_one("--images", images))
     x = normalize(image_set.images[chosen], config.normalization, config.dtype)
     return x, image_set.labels[chosen], image_set.num_classes
@@ -41,7 +45,7 @@ def probed_run(
 ) -> tuple[RunConfig, Layer, tuple[Array, Array]]:
     """Return (config, model with the weights of a checkpoint, (x, targets)) of a run."""
     loaded = load_run(run, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
-    x, targets, _ = probe_images(loaded.config, images, split, data_dir)
+    x, targets, _ = probe_images(loaded.config, images, split, data_dir, loaded)
     return loaded.config, loaded.model, (x, targets)
 
 
