@@ -33,11 +33,12 @@ Test = Callable[[Source, FunctionType], bool]  # whether all is right with a fun
 
 def with_line(likely: list[Diagnosis], wrong: Sequence[Point]) -> list[Diagnosis]:
     """Return what is likely, with the line that is wrong: before what is not sure, else as a part of it."""
-    if not likely or likely[0].name in (*GENERAL, *UNCERTAIN):
-        return [*wrong_line(wrong), *likely]
-    lines = list(wrong_line(wrong, A_MOMENT))
-    if not lines:
-        return likely
+    unsure = not likely or likely[0].name in (*GENERAL, *UNCERTAIN)
+    lines = list(wrong_line(wrong, SECONDS if unsure else A_MOMENT))
+    if unsure and likely and lines and likely[0].name == "factor 2" and "`2`" in lines[0].sentence:
+        unsure = False
+    if unsure or not lines:
+        return [*lines, *likely]
     first = replace(likely[0], sentence=f"{likely[0].sentence}. The line: {lines[0].sentence}")
     return [first, *likely[1:], *lines[1:]]
 
