@@ -170,7 +170,7 @@ BUGS = [
     PlantedBug(LastSampleSkipped, "outputs forgotten", lambda: (3, 4), (5, 3)),
     PlantedBug(FirstSampleAlone, "contributions overwritten", lambda: (3, 4), (5, 3)),
     PlantedBug(BiasSign, "sign", lambda: (3, 4), (5, 3)),
-    PlantedBug(BiasOfAllOutputs, "sum along an axis", lambda: (3, 4), (5, 3)),
+    PlantedBug(BiasOfAllOutputs, "sum over other axes", lambda: (3, 4), (5, 3)),
     PlantedBug(BiasOfChannelsFirst, "summed over other axes", lambda: (2, 4, 3), (2, 6, 5, 2)),
     PlantedBug(LastRowSkipped, "outputs forgotten", lambda: (2, 4, 3), (2, 6, 5, 2)),
     PlantedBug(FirstColumnAlone, "contributions overwritten", lambda: (2, 4, 3), (2, 6, 5, 2)),

@@ -1,0 +1,147 @@
+"""Right layers in forms that a name or a size could mislead about: none of them is an alarm."""
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics import check_functions, check_layer
+from mlp.layers import Layer, Parameter
+
+
+class Pointwise(Layer):
+    """An activation with a numerical derivative that is exact enough."""
+
+    def forward(self, x, training=False):
+        self.keep(x)
+        return self.value(x)
+
+    def backward(self, grad_outputs):
+        x, h = self.take(), 1e-6
+        return grad_outputs * (self.value(x + h) - self.value(x - h)) / (2.0 * h)
+
+
+class ReLU6(Pointwise):
+    def __init__(self):
+        self.cap = 1.0
+
+    def value(self, x):
+        return np.clip(x, 0.0, self.cap)
+
+
+class LeakyReLU(Pointwise):
+    def value(self, x):
+        return np.where(x > 0, x, 0.3 * x)
+
+
+class ELU(Pointwise):
+    def value(self, x):
+        return np.where(x > 0, x, 0.7 * np.expm1(x))
+
+
+class Swish(Pointwise):
+    def __init__(self):
+        self.steepness = 2.0
+
+    def value(self, x):
+        return x / (1.0 + np.exp(-self.steepness * x))
+
+
+class HardTanh(Pointwise):
+    def value(self, x):
+        return np.clip(x, -0.7, 0.5)
+
+
+class SELU(Pointwise):
+    def value(self, x):
+        return 1.0507 * np.where(x > 0, x, 1.6733 * np.expm1(x))
+
+
+@pytest.mark.parametrize("kind", [ReLU6, LeakyReLU, ELU, Swish, HardTanh, SELU])
+def test_activations_with_numbers_of_their_own(kind):
+    check_layer(kind(), (5, 6), tolerance=1e-5).raise_if_failed()
+
+
+class Dropout(Layer):
+    """p is the probability of keeping a unit."""
+
+    def __init__(self, p):
+        self.p = p
+        self.rng = np.random.default_rng(0)
+
+    def forward(self, x, training=False):
+        mask = ((self.rng.random(x.shape) < self.p) / self.p if training else np.ones(x.shape)).astype(x.dtype)
+        self.keep(mask)
+        return x * mask
+
+    def backward(self, grad_outputs):
+        return grad_outputs * self.take()
+
+
+def test_a_dropout_whose_p_is_that_of_keeping():
+    check_layer(Dropout(0.8), (10, 20)).raise_if_failed()
+
+
+class GroupNorm(Layer):
+    """x (N, C, H, W) or (N, H, W, C), by the axis of the channels."""
+
+    def __init__(self, groups, c, axis):
+        self.groups, self.axis = groups, axis
+        self.gamma = Parameter(np.ones(c))
+
+    def view(self, x):
+        return (*x.shape[: self.axis], self.groups, -1, *x.shape[self.axis + 1 :])
+
+    def spread(self, x):
+        return self.gamma.data.reshape([-1 if axis == self.axis else 1 for axis in range(x.ndim)])
+
+    def forward(self, x, training=False):
+        sets = x.reshape(self.view(x))
+        axes = tuple(axis for axis in range(1, sets.ndim) if axis != self.axis)
+        std = np.sqrt(sets.var(axes, keepdims=True) + 1e-5)
+        x_hat = (sets - sets.mean(axes, keepdims=True)) / std
+        self.keep(x_hat, std, axes)
+        return x_hat.reshape(x.shape) * self.spread(x)
+
+    def backward(self, grad_outputs):
+        x_hat, std, axes = self.take()
+        others = tuple(axis for axis in range(grad_outputs.ndim) if axis != self.axis)
+        self.gamma.grad = (grad_outputs * x_hat.reshape(grad_outputs.shape)).sum(others)
+        d = (grad_outputs * self.spread(grad_outputs)).reshape(x_hat.shape)
+        dx = d - d.mean(axes, keepdims=True) - x_hat * (d * x_hat).mean(axes, keepdims=True)
+        return (dx / std).reshape(grad_outputs.shape)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((2, 3, 3, 4), 3), ((2, 4, 3, 2), 1), ((2, 4, 4, 4), 1)])
+def test_group_norms_of_both_orders_of_axes(shape, axis):
+    check_layer(GroupNorm(2, 4, axis), shape).raise_if_failed()
+
+
+def weight_norm_forward(x, v, g):
+    length = np.sqrt((v**2).sum(axis=0))
+    w = g * v / length
+    return x @ w, (x, v, g, length, w)
+
+
+def weight_norm_backward(dout, cache):
+    x, v, g, length, w = cache
+    dw = x.T @ dout
+    dg = (dw * v / length).sum(axis=0)
+    return dout @ w.T, g / length * (dw - v * dg / length), dg
+
+
+def test_arrays_in_a_cache_are_no_weights():
+    check_functions(weight_norm_forward, weight_norm_backward, (4, 3), (3, 5), (5,)).raise_if_failed()
+
+
+def cell_forward(x, h, Wx, Wh):  # noqa: N803
+    y = np.tanh(x @ Wx + h @ Wh)
+    return y, (x, h, Wx, Wh, y)
+
+
+def cell_backward(dout, cache):
+    x, h, Wx, Wh, y = cache  # noqa: N806
+    da = dout * (1.0 - y**2)
+    return da @ Wx.T, da @ Wh.T, x.T @ da, h.T @ da
+
+
+def test_the_state_of_a_cell_has_a_batch_of_its_own():
+    check_functions(cell_forward, cell_backward, (2, 3), (2, 4), (3, 4), (4, 4)).raise_if_failed()
