@@ -169,12 +169,28 @@ def by_dependence(e: Evidence) -> Iterator[Diagnosis]:
         )
     losers = (count == 0) & (abs(given) > small)
     if losers.any() and not diagonal(e) and depends.sum(axis=0).max() == 1:
-        yield e.found(
-            "gradient to the losers",
+        text = (
             "values on which no output depends get a gradient: in max pooling only the largest value of a window moves "
-            "its output",
-            f"{np.count_nonzero(losers)} of {np.count_nonzero(count == 0)} such values",
+            f"its output{shared_by(e)}"
         )
+        count = f"{np.count_nonzero(losers)} of {np.count_nonzero(count == 0)} such values"
+        yield e.found("gradient to the losers", text, count)
+
+
+def shared_by(e: Evidence) -> str:
+    """Return how backward shares the gradient of an output among several inputs, if it is the same for all outputs."""
+    matrices = e.rows()
+    if matrices is None:
+        return ""
+    B = matrices[1]
+    chosen = np.abs(B) > MATCH
+    sizes = chosen.sum(axis=1)
+    if sizes.min() < 2 or np.ptp(sizes) or np.ptp(B[chosen]) > MATCH:
+        return ""
+    each, number = float(B[chosen].mean()), int(sizes[0])
+    if abs(each * number - 1.0) < MATCH:
+        return f"; here all {number} values share it evenly, as in average pooling"
+    return f"; here each of {number} values gets {each:.4g} times the gradient of the output"
 
 
 def by_position(e: Evidence) -> Iterator[Diagnosis]:

@@ -156,6 +156,16 @@ def mean_of_dropout(probe: Probe) -> Iterator[Diagnosis]:
     if abs(mean - 1.0) < max(SIGMAS * deviation, 0.01):
         return
     scale = float(kept.mean())
+    of_evaluation = wanted / x if wanted.shape == x.shape else np.ones(1)
+    share = float(of_evaluation.mean())
+    if np.ptp(of_evaluation) < 1e-6 and abs(share - 1.0) > 1e-3 and abs(scale * share - 1.0) > 1e-3:
+        text = (
+            f"it is scaled in two places: training multiplies what is kept by {scale * share:.4g}, and evaluation "
+            f"multiplies all by {share:.4g}; one of the two is right, so that the mean stays: 1/(1 - p) in training "
+            "(evaluation hands x on), or 1 - p in evaluation"
+        )
+        yield Diagnosis("dropout mean", "outputs", "training, evaluation", text)
+        return
     text = (
         f"the mean over many training forwards is {mean:.2f} of the output in evaluation, and must be the same: about "
         f"{mean / scale:.2f} of the values are kept, and "
