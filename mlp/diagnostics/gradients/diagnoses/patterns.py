@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, distance, jacobian
+from mlp.diagnostics.gradients.diagnoses.linear.winners import shared_by
 from mlp.diagnostics.gradients.finite_differences import norm
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.rng import generator
@@ -175,22 +176,6 @@ def by_dependence(e: Evidence) -> Iterator[Diagnosis]:
         )
         count = f"{np.count_nonzero(losers)} of {np.count_nonzero(count == 0)} such values"
         yield e.found("gradient to the losers", text, count)
-
-
-def shared_by(e: Evidence) -> str:
-    """Return how backward shares the gradient of an output among several inputs, if it is the same for all outputs."""
-    matrices = e.rows()
-    if matrices is None:
-        return ""
-    B = matrices[1]
-    chosen = np.abs(B) > MATCH
-    sizes = chosen.sum(axis=1)
-    if sizes.min() < 2 or np.ptp(sizes) or np.ptp(B[chosen]) > MATCH:
-        return ""
-    each, number = float(B[chosen].mean()), int(sizes[0])
-    if abs(each * number - 1.0) < MATCH:
-        return f"; here all {number} values share it evenly, as in average pooling"
-    return f"; here each of {number} values gets {each:.4g} times the gradient of the output"
 
 
 def by_position(e: Evidence) -> Iterator[Diagnosis]:

@@ -131,3 +131,19 @@ def window(
         int(index[axis]) if axis in kept else slice(int(start[axis]), int(start[axis] + extent[axis]))
         for axis in range(len(index))
     )
+
+
+def shared_by(e: Evidence) -> str:
+    """Return how backward shares the gradient of an output among several inputs, if it is the same for all outputs."""
+    matrices = e.rows()
+    if matrices is None:
+        return ""
+    B = matrices[1]
+    chosen = np.abs(B) > SMALL
+    sizes = chosen.sum(axis=1)
+    if sizes.min() < 2 or np.ptp(sizes) or np.ptp(B[chosen]) > SMALL:
+        return ""
+    each, number = float(B[chosen].mean()), int(sizes[0])
+    if abs(each * number - 1.0) < SMALL:
+        return f"; here all {number} values share it evenly, as in average pooling"
+    return f"; here each of {number} values gets {each:.4g} times the gradient of the output"
