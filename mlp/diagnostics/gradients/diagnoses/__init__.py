@@ -31,6 +31,7 @@ of the library's. Where only a sample of a large gradient was measured (`check_m
 The gallery (`mlp.diagnostics.gradients.gallery`) holds a planted bug for each diagnosis, and a test that it is found.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -183,7 +184,15 @@ def holds_elsewhere(evidence: Evidence, hypothesis: Hypothesis, diagnosis: Diagn
 
 def same_number(one: Diagnosis, other: Diagnosis) -> bool:
     """Return whether two diagnoses of a factor speak of the same number, or of the same sizes."""
+    if one.name.startswith("wrong term through"):
+        return told_size(one) == told_size(other)
     return one.name != "factor" or one.sentence == other.sentence
+
+
+def told_size(diagnosis: Diagnosis) -> str:
+    """Return in which sizes a diagnosis tells a factor: " = H W"."""
+    found = re.search(r" (= .*?) times what", diagnosis.sentence)
+    return found.group(1) if found else ""
 
 
 def outcome(evidence: Evidence, hypothesis: Hypothesis) -> tuple[list[Diagnosis], set[str]]:

@@ -118,23 +118,31 @@ def of_numbers(e: Evidence, norm: Normalization, p: Array, numbers: str) -> Iter
         )
         yield e.found(name, text, numbers)
         return
-    value = wrong[0][1]
-    told = in_sizes(abs(value), {key: size for key, size in sizes.items() if size != m or key == "m"})
     which = "terms through mean and variance are" if same else f"term through the {wrong[0][0]} is"
-    also = ""
+    path, value = wrong[0]
+    own = {key: size for key, size in sizes.items() if size != m or key == "m"}
+    tolds = [in_sizes(abs(value), {key: size}) for key, size in own.items()] + [in_sizes(abs(value), own)]
+    for told in dict.fromkeys((*filter(None, tolds), "")):  # the one that holds at another shape, too, is said
+        also, sure = meaning_of(value, told, m)
+        sign = " with the wrong sign, and" if value < 0 else ""
+        name = f"{'wrong' if sure else 'another'} term through the {path}"
+        name = "m - 1 in place of m" if "m - 1" in told and same else name
+        text = f"the {which}{sign} {abs(value):.5g}{told} times what it should be ({norm.where}, m = {m:.0f} values)"
+        yield e.found(name, f"{text}{also}", numbers)
+
+
+def meaning_of(value: float, told: str, m: float) -> tuple[str, bool]:
+    """Return what a factor of a term says, and whether it says anything."""
     if abs(abs(value) - m) < NEARLY * m:
-        also = ": it is a sum where the mean belongs (divide by the number of values)"
-    elif "m - 1" in told:
-        also = ": N - 1 in place of N (ddof=1 in one place, N in the other)"
-    elif told:
-        also = (
-            f": divided by another number of values than the m = {m:.0f} that are normalized together, N H W for images"
-        )
-    sign = " with the wrong sign, and" if value < 0 else ""
-    plain = "wrong" if told or also or any(abs(abs(value) - one) < NEARLY for one in (0.5, 1.0, 2.0)) else "another"
-    name = "m - 1 in place of m" if "m - 1" in told and same else f"{plain} term through the {wrong[0][0]}"
-    text = f"the {which}{sign} {abs(value):.5g}{told} times what it should be ({norm.where}, m = {m:.0f} values){also}"
-    yield e.found(name, text, numbers)
+        return ": it is a sum where the mean belongs (divide by the number of values)", True
+    if "m - 1" in told:
+        return ": N - 1 in place of N (ddof=1 in one place, N in the other)", True
+    if told:
+        text = f": divided by another number of values than the m = {m:.0f} that are normalized together"
+        return f"{text}, N H W for images", True
+    if abs(abs(value) - 0.5) < NEARLY or abs(abs(value) - 2.0) < NEARLY:
+        return ": the 2 of a square, or the 1/2 of a root, is missing or there twice", True
+    return "", abs(abs(value) - 1.0) < NEARLY
 
 
 def of_length(e: Evidence, norm: Normalization, p: Array, sizes: dict[str, float], numbers: str) -> Iterator[Diagnosis]:
