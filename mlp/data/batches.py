@@ -6,11 +6,12 @@ Nothing is remembered from one epoch to the next: order, crops and flips of epoc
 Losses and accuracies of an epoch are means, and `mean_over` says over what. It matters where the last batch is shorter
 than the others:
 
-    "images"     every image counts the same; the default
-    "batches"    every batch counts the same, so that the images of a short last one count more
+    "batches"    every batch counts the same, as in the reports, so that the images of a short last one count more;
+                 the default, also for your own `BatchSource` without the attribute
+    "images"     every image counts the same
 
-The reports took means over batches, so runs on CIFAR-100 do, as do their metrics.csv and test.json. All else, also your
-own `BatchSource` without the attribute, has means over images. `mlp evaluate` always has means over images.
+Runs on CIFAR-100 (`mlp train`) take means over batches in metrics.csv and test.json, to be compared with the reports;
+runs on other images take means over images. `mlp evaluate` always has means over images.
 """
 
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from mlp.errors import ConfigurationError, DataError
 from mlp.rng import generator
 from mlp.typing import Array, BatchSource, DType
 
-MEANS = ("images", "batches")
+MEANS = ("batches", "images")
 
 
 class Batches:
@@ -55,7 +56,7 @@ class Batches:
         shuffle: bool = False,
         seed: int = 0,
         dtype: DType = np.float32,
-        mean_over: str = "images",
+        mean_over: str = "batches",
     ) -> None:
         if batch_size < 1:
             raise ConfigurationError(f"batch_size must be at least 1, got {batch_size}")

@@ -75,7 +75,7 @@ class Engine(Protocol):
     def resident(self, batches: BatchSource) -> BatchSource:
         """Return batches that are near to the engine: those given, unless it can make them on its device."""
 
-    def read_metrics(self, mean_over: str = "images") -> tuple[float, float]:
+    def read_metrics(self, mean_over: str = "batches") -> tuple[float, float]:
         """Return (loss, accuracy), each the mean over what was trained on since the last call, see `mean_metrics`."""
 
     def read_gradient_statistics(self) -> dict[str, Array]:
@@ -130,7 +130,7 @@ class Binding:
     def resident(self, batches: BatchSource) -> BatchSource:
         return batches
 
-    def read_metrics(self, mean_over: str = "images") -> tuple[float, float]:
+    def read_metrics(self, mean_over: str = "batches") -> tuple[float, float]:
         metrics, self.metrics = self.metrics, []
         return mean_metrics(metrics, mean_over)
 

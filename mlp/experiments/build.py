@@ -21,7 +21,7 @@ from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step,
 from mlp.typing import PathLike, Schedule
 
 LAST_LEARNING_RATE = 2e-5  # eta_min of the reports' cosine schedule
-MEANS_OF_REPORTS = {"cifar100": "batches"}  # data set -> what metrics are means over, where the reports had it so
+MEANS_OF_REPORTS = {"cifar100": "batches"}  # data set -> what its metrics are means over; others: images
 FEW_STEPS = 10  # an epoch with fewer hardly trains
 SMALLEST_BATCH = 4  # that nobody asked for: the mean and variance of fewer images are mostly chance
 MOST_CLASSES = 20  # whose images are counted on the terminal

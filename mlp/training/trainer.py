@@ -150,7 +150,7 @@ class Trainer(TrainingState):
         return self.history
 
     def evaluate(self, batches: BatchSource) -> tuple[float, float]:
-        """Return (loss, accuracy) of the model as it is, each the mean over the images of `batches`.
+        """Return (loss, accuracy) of the model as it is, each a mean as in `fit`, see `mlp.data.Batches`.
 
         For use after `fit`, with test images say; a hook evaluates with `mlp.training.evaluate(trainer.engine, ...)`.
         """

@@ -153,7 +153,7 @@ class CudaEngine(Binding):
             self.residents[id(batches)] = DeviceBatches(batches, self.gpu)
         return self.residents[id(batches)]
 
-    def read_metrics(self, mean_over: str = "images") -> tuple[float, float]:
+    def read_metrics(self, mean_over: str = "batches") -> tuple[float, float]:
         with self.gpu.working():
             return mean_metrics(self.log.read(), mean_over)
 

@@ -11,7 +11,7 @@ from mlp.typing import BatchSource
 
 
 class Evaluate(Hook):
-    """Adds val_loss and val_acc to every row: means over the validation images, see `mlp.data.Batches`."""
+    """Adds val_loss and val_acc to every row: means over validation batches, see `mlp.data.Batches`."""
 
     def __init__(self, batches: BatchSource) -> None:
         self.batches = batches
@@ -21,9 +21,9 @@ class Evaluate(Hook):
 
 
 def evaluate(engine: Engine, batches: BatchSource) -> tuple[float, float]:
-    """Return (loss, accuracy) of a bound engine's model, each the mean over the images of `batches`.
+    """Return (loss, accuracy) of a bound engine's model, each the mean over `batches`, or over their images.
 
-    Where `batches.mean_over` is "batches", it is the mean over the batches, see `mlp.data.Batches`.
+    `batches.mean_over` says which, see `mlp.data.Batches`.
 
     Raises:
         MlpError: the engine is not bound; `fit` closes its own at the end.
