@@ -13,7 +13,7 @@ as well, see `protocols`.
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
@@ -24,52 +24,23 @@ from mlp.diagnostics.gradients.diagnoses.exceptions import SHAPE_WORDS, place_of
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of, repairs
 from mlp.diagnostics.gradients.report import Findings, GradientReport, GradientRow, compared, fault
-from mlp.diagnostics.rules.courses import ARRAYS, OTHER_SHAPES, SHAPES, Course, Trail, course_of, walk_of
+from mlp.diagnostics.rules.clips import RIGHT, kinds_of, wrong_clips
+from mlp.diagnostics.rules.courses import ARRAYS, OTHER_SHAPES, SHAPES, Course, Trail, apart, course_of, walk_of
 from mlp.diagnostics.rules.explanations import explained, smallest
 from mlp.diagnostics.rules.faults import FAMILIES
 from mlp.diagnostics.rules.formulas import FORMULAS, Walk
 from mlp.diagnostics.rules.protocols import UPDATES
-from mlp.diagnostics.rules.settings import EPS, name_of_formula, read_settings
+from mlp.diagnostics.rules.settings import EPS, OTHER_NAMES, UNKNOWN, attribute_of, name_of_formula, read_settings
+from mlp.diagnostics.rules.subject import Subject
+from mlp.diagnostics.rules.unknown import check_unknown
 from mlp.diagnostics.rules.variants import legal_forms, literal_settings
 from mlp.errors import ConfigurationError
+from mlp.learning_rules import LearningRule
 from mlp.own_code import OWN_ERRORS
-from mlp.typing import Array, Shape
+from mlp.typing import Array
 
 UNKNOWN_EPS = 1e-4  # how much a small eps that is no attribute of the rule may change the steps
-DIVIDES = ("adam", "rmsprop", "adagrad", "nadam", "adadelta", "adamax")
-
-
-@dataclass(frozen=True)
-class Subject:
-    """What is checked: the rule as it was given, its formula, the seed, what is known of its settings."""
-
-    rule: Any
-    formula: str
-    seed: int
-    given: dict[str, float]
-    tolerance: float
-
-    def trail(self, seed: int, shapes: Sequence[Shape] = SHAPES, *, own_eps: bool = False) -> tuple[Trail, Findings]:
-        """Return how a fresh copy of the rule walks; eps is made large, so that it shows, or stays its own."""
-        rule = copy.deepcopy(self.rule)
-        s, _ = read_settings(rule, {} if own_eps else self.given, keep_eps=own_eps)
-        course = course_of(rule, s, seed, shapes)
-        moved, found = walk_of(rule, course)
-        return Trail(course, moved), found
-
-    def trails(self, first: Trail, *, own_eps: bool = False) -> list[Trail]:
-        """Return a trail and a second one, of arrays of other shapes, if the rule can walk there."""
-        try:
-            return [first, self.trail(self.seed + 1, OTHER_SHAPES, own_eps=own_eps)[0]]
-        except OWN_ERRORS:
-            return [first]
-
-    def somewhere(self, shapes: tuple[Shape, ...]) -> Trail | None:
-        """Return the trail for arrays of some shapes, or None if the rule cannot walk there."""
-        try:
-            return self.trail(self.seed, shapes)[0]
-        except OWN_ERRORS:
-            return None
+DIVIDES = ("adam", "rmsprop", "adagrad", "nadam", "adadelta", "adamax", "amsgrad")
 
 
 def check_rule(
@@ -91,12 +62,14 @@ def check_rule(
         ConfigurationError: the formula is not known, or the rule has no known protocol.
     """
     rule = rule() if isinstance(rule, type) else copy.deepcopy(rule)
-    formula = name_of_formula(rule) if formula is None else formula
+    formula = name_of_formula(rule) if formula is None else OTHER_NAMES.get(formula, formula)
+    if formula == UNKNOWN:
+        return check_unknown(rule, seed, settings)
     if formula not in FORMULAS:
         raise ConfigurationError(f"formula must be one of {', '.join(FORMULAS)}, got {formula!r}")
     name = getattr(rule, "__name__", type(rule).__name__)
     found = Findings()
-    for clip in ("clip_norm", "clip_value"):
+    for clip in ("clip_norm", "clip_value") if isinstance(rule, LearningRule) else ():
         if getattr(rule, clip, None) is not None:
             setattr(rule, clip, None)
             found += Findings(remarks=(f"checked without {clip}: the formula is that of the rule alone.",))
@@ -106,7 +79,9 @@ def check_rule(
     subject = Subject(rule, formula, seed, settings, tolerance)
     try:
         trail, more = subject.trail(seed)
-        found += more + steps_of(trail, subject)
+        found += more + (
+            clipped_steps(trail, subject) if trail.course.settings.get("clip") else steps_of(trail, subject)
+        )
         if found.passed and formula in DIVIDES:
             found += zero_gradients(subject)
     except ConfigurationError:
@@ -126,20 +101,47 @@ def check_rule(
 
 def steps_of(trail: Trail, subject: Subject) -> Findings:
     """Return a row for each step, compared with the formula or a legal form of it, and what is wrong if none fits."""
+    return right_steps(trail, subject) or wrong_steps(trail, subject)
+
+
+def right_steps(trail: Trail, subject: Subject) -> Findings | None:
+    """Return a row for each step of the formula or a legal form of it; None if none fits."""
     formula, tolerance, moved = subject.formula, subject.tolerance, trail.moved
-    right, remarks = trail.course.walked(Walk(FAMILIES[formula])), tuple[str, ...]()
-    if not distance(moved, right) < tolerance:
-        for text, walk, changed in (
-            *legal_forms(formula),
-            *literal_settings(formula, moved, trail.course.gradients, with_rate=inspect.isfunction(subject.rule)),
-        ):
-            legal = trail.course.walked(walk, **changed)
-            if distance(moved, legal) < max(tolerance, UNKNOWN_EPS if changed else 0.0):
-                right, remarks = legal, (text,)
-                break
-        else:
-            return wrong_steps(trail, subject)
-    return Findings(step_rows(moved, right, max(tolerance, UNKNOWN_EPS if remarks else 0.0)), remarks=remarks)
+    right = trail.course.walked(Walk(FAMILIES[formula]))
+    if distance(moved, right) < tolerance:
+        return Findings(step_rows(moved, right, tolerance))
+    for text, walk, changed in (
+        *legal_forms(formula),
+        *literal_settings(
+            formula,
+            moved,
+            trail.course.gradients,
+            trail.course.settings,
+            with_rate=inspect.isfunction(subject.rule),
+        ),
+    ):
+        legal = trail.course.walked(walk, **changed)
+        if distance(moved, legal) < max(tolerance, UNKNOWN_EPS if changed else 0.0):
+            return Findings(step_rows(moved, legal, max(tolerance, UNKNOWN_EPS)), remarks=(text,))
+    return None
+
+
+def clipped_steps(trail: Trail, subject: Subject) -> Findings:
+    """Return the rows of a rule that clips its gradients: in a right way, in a wrong one, or wrong elsewhere."""
+    words = f"{getattr(subject.rule, '__name__', type(subject.rule).__name__)} {attribute_of(subject.rule, 'clip')}"
+    kinds, tolerance = kinds_of(words), max(subject.tolerance, UNKNOWN_EPS)
+    choices = [replace(subject, clip=RIGHT[kind], tolerance=tolerance) for kind in kinds]
+    for chosen in choices:
+        found = right_steps(Trail(trail.course.clipped(chosen.clip), trail.moved), chosen)
+        if found is not None and chosen.clip is not None:
+            return found + Findings(remarks=(f"{chosen.clip.sentence}.",))
+    both, plain = subject.trails(trail), Walk(FAMILIES[subject.formula])
+    for wrong in wrong_clips(kinds):
+        for walk in (plain, *(walk for _, walk, _ in legal_forms(subject.formula))):
+            if all(apart(one.moved, one.course.clipped(wrong).walked(walk)) < tolerance for one in both):
+                rows = step_rows(trail.moved, trail.course.clipped(choices[0].clip).walked(plain), tolerance)
+                return Findings(rows, (Diagnosis(wrong.name, "weights", "rule", wrong.sentence),))
+    return wrong_steps(Trail(trail.course.clipped(choices[0].clip), trail.moved), choices[0])
 
 
 def step_rows(moved: Array, right: Array, tolerance: float) -> tuple[GradientRow, ...]:
@@ -175,7 +177,7 @@ def line_of_rule(subject: Subject) -> Iterator[Diagnosis]:
             rule = copy.deepcopy(subject.rule)
             with replace(source, owner=rule).replaced(function):
                 s, _ = read_settings(rule, subject.given)
-                course = course_of(rule, s, seed, shapes)
+                course = course_of(rule, s, seed, shapes).clipped(subject.clip)
                 moved, _ = walk_of(rule, course)
             if not distance(moved, course.walked(Walk(FAMILIES[subject.formula]))) < max(
                 subject.tolerance, UNKNOWN_EPS
@@ -212,7 +214,7 @@ def zero_gradients(subject: Subject) -> Findings:
     s, _ = read_settings(rule, {}, keep_eps=True)
     course = course_of(rule, s, subject.seed)
     zeros = [[0.0 * g for g in step] for step in course.gradients]
-    moved, _ = walk_of(rule, Course(course.start, zeros, course.rates, s, course.decays))
+    moved, _ = walk_of(rule, Course(course.start, zeros, course.rates, s, course.decays, subject.clip))
     if np.isfinite(moved).all():
         return Findings()
     text = (

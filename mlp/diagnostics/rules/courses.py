@@ -7,13 +7,14 @@ with other numbers and arrays of other shapes.
 import inspect
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.report import Findings, fault
+from mlp.diagnostics.rules.clips import Clip
 from mlp.diagnostics.rules.formulas import Settings, Walk, all_weights
 from mlp.diagnostics.rules.protocols import stepper
 from mlp.diagnostics.rules.settings import ALIASES
@@ -36,24 +37,32 @@ class Course:
     rates: Sequence[float]
     settings: Settings
     decays: Sequence[bool]  # whether each parameter decays
+    clip: Clip | None = None  # how the gradients are clipped first
 
     @property
     def origin(self) -> Array:
         return np.concatenate([w.ravel() for w in self.start])
 
+    def clipped(self, clip: Clip | None) -> "Course":
+        """Return the course with another clipping."""
+        return replace(self, clip=clip)
+
     def walked(self, walk: Walk, **changed: float) -> Array:
         """Return how far all weights have moved after each step, (steps, weights)."""
-        s = {**self.settings, **changed}
+        s, gradients = {**self.settings, **changed}, self.gradients
+        if self.clip is not None:
+            with np.errstate(all="ignore"):
+                pairs = zip(self.gradients, self.rates, strict=True)
+                gradients = [self.clip.apply(step, s["clip"], rate) for step, rate in pairs]
         bare = {**s, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
         mine = [s if decays else bare for decays in self.decays]
         rates = [s["learning_rate"]] * len(self.rates) if changed.get("learning_rate") else self.rates
-        return all_weights(walk, self.start, self.gradients, rates, mine) - self.origin
+        return all_weights(walk, self.start, gradients, rates, mine) - self.origin
 
     def of_array(self, i: int) -> "Course":
         """Return the course of one array alone."""
-        return Course(
-            [self.start[i]], [[step[i]] for step in self.gradients], self.rates, self.settings, [self.decays[i]]
-        )
+        steps = [[step[i]] for step in self.gradients]
+        return Course([self.start[i]], steps, self.rates, self.settings, [self.decays[i]], self.clip)
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,10 @@ def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPE
     rng = generator(seed, "probe", "rule")
     start = [rng.standard_normal(shape) for shape in shapes]
     gradients = [[rng.standard_normal(w.shape) for w in start] for _ in range(STEPS)]
+    if s.get("clip"):  # lengths above and below the bound in turn
+        lengths = [np.sqrt(sum(float((g * g).sum()) for g in step)) for step in gradients]
+        shares = [(0.4 if t % 2 else 3.0) * s["clip"] / length for t, length in enumerate(lengths)]
+        gradients = [[share * g for g in step] for share, step in zip(shares, gradients, strict=True)]
     rates = [s["learning_rate"] * (1.0 if t < STEPS // 2 else 0.5) for t in range(STEPS)]
     spared = getattr(rule, "no_decay", None)
     decays = [not (spared and re.search(spared, name)) for name in ARRAYS[: len(shapes)]]

@@ -5,14 +5,16 @@ learning rate that is changed from step to step; the arrays one by one; two faul
 courses that the rule has walked.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.rules.courses import ARRAYS, Trail
-from mlp.diagnostics.rules.families import Adaptive, Delta, Velocity
+from mlp.diagnostics.rules.families import Adaptive, Delta, Signs, Velocity
 from mlp.diagnostics.rules.faults import AROUND, FAMILIES, Fault, faults_of, pairs_of
 from mlp.diagnostics.rules.formulas import Walk
 from mlp.diagnostics.rules.multiples import changed_rate
@@ -20,6 +22,19 @@ from mlp.diagnostics.rules.variants import legal_forms, literals_of
 from mlp.typing import Array
 
 Trails = Sequence[Trail]
+SECONDS = 3.0  # of CPU for pairs of faults
+DIFFERENCES = {
+    ("adagrad", "rmsprop"): ": the squares decay, and AdaGrad only adds them up",
+    ("rmsprop", "adagrad"): ": the squares are only added up; RMSProp takes their running mean",
+    ("nadam", "adam"): ": the look ahead is missing",
+    ("adam", "nadam"): ": Adam does not look ahead",
+    ("adam", "rmsprop"): ": the mean of the gradients and the bias correction are missing",
+    ("adam", "amsgrad"): ": it keeps the largest mean of the squares",
+    ("nesterov", "momentum"): ": the look ahead is missing",
+    ("momentum", "nesterov"): ": plain momentum does not look ahead",
+    ("momentum", "gradient_descent"): ": the velocity is computed and not used, or not carried over",
+    ("nesterov", "gradient_descent"): ": the velocity is computed and not used, or not carried over",
+}  # (the right rule, the one it is): what makes the difference
 
 
 def explained(trails: Trails, formula: str, tolerance: float, *, pairs: bool = True) -> list[Diagnosis]:
@@ -39,7 +54,10 @@ def explained(trails: Trails, formula: str, tolerance: float, *, pairs: bool = T
             return [found]
     several = list(changed_rate(trails, formula)) or list(by_array(trails, formula, tolerance))
     two = pairs_of(formula) if pairs else iter(())
-    return several or list(matches(trails, formula, tolerance, two))[:1] or list(not_finite(trails))
+    limit = time.process_time() + SECONDS
+    two = takewhile(lambda _: time.process_time() < limit, two)
+    first = next(matches(trails, formula, tolerance, two), None) if not several else None
+    return several or ([first] if first else list(not_finite(trails)))
 
 
 def matches(trails: Trails, formula: str, tolerance: float, faults: Iterator[Fault]) -> Iterator[Diagnosis]:
@@ -61,7 +79,7 @@ def in_another_form(trails: Trails, formula: str, tolerance: float) -> Iterator[
     """Yield the same faults around a form of the formula that is right, too."""
     for text, form, changed in legal_forms(formula):
         family = form.formula
-        faults = faults_of(formula, family) if isinstance(family, Velocity | Adaptive | Delta) else iter(AROUND)
+        faults = faults_of(formula, family) if isinstance(family, Velocity | Adaptive | Delta | Signs) else iter(AROUND)
         for one in faults:
             if all(trail.apart(one.of(form), **changed) < tolerance for trail in trails):
                 yield Diagnosis(one.name, "weights", "rule", one.sentence, f"in the form in which {text.rstrip('.')}")
@@ -70,9 +88,14 @@ def in_another_form(trails: Trails, formula: str, tolerance: float) -> Iterator[
 def another_rule(trails: Trails, formula: str, tolerance: float) -> Iterator[Diagnosis]:
     """Yield the rule whose steps these are."""
     for name, other in FAMILIES.items():
-        if name != formula and all(trail.apart(Walk(other)) < tolerance for trail in trails):
-            text = f"these are the steps of {name}, not of {formula}"
-            yield Diagnosis("another rule", "weights", "rule", text)
+        if name == formula:
+            continue
+        for chosen in ({}, *literals_of(name)):
+            if all(trail.apart(Walk(other), **chosen) < tolerance for trail in trails):
+                numbers = ", ".join(f"{key} = {value:g}" for key, value in chosen.items())
+                what = DIFFERENCES.get((formula, name), "")
+                text = f"these are the steps of {name}{numbers and f' with {numbers}'}, not of {formula}{what}"
+                yield Diagnosis("another rule", "weights", "rule", text)
 
 
 def with_literals(trails: Trails, formula: str, tolerance: float) -> Iterator[Diagnosis]:

@@ -8,13 +8,13 @@ found by changing its choices, first one, then two.
                                                           (AdaGrad, RMSProp, Adam)
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.rules.formulas import Memory, Settings
+from mlp.diagnostics.rules.means import average, corrected, divisor, started
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,11 @@ class Velocity:
     step: str = "v"
     inside: bool = False  # h g comes into the velocity
     outside: bool = True  # the step is multiplied by h
+    start: str = "0"  # the velocity before the first step
 
     def __call__(self, w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
         g = h * g if self.inside else g
-        mu, old = s["momentum"], m.get("v", 0.0 * w)
+        mu, old = s["momentum"], m.get("v", started(self.start, g))
         v = m["v"] = {
             "mu v + g": lambda: mu * old + g,
             "g - mu v": lambda: g - mu * old,
@@ -65,6 +66,12 @@ class Velocity:
             "(1 + mu) v + mu old v": lambda: (1.0 + mu) * v + mu * old,
             "g + mu^2 v": lambda: g + mu * mu * v,
             "v + mu (v - old v)": lambda: v + mu * (v - old),
+            "mu v - mu old v": lambda: mu * (v - old),
+            "(1 + mu) v": lambda: (1.0 + mu) * v,
+            "v - mu old v": lambda: v - mu * old,
+            "v old": lambda: mu * old,
+            "g + v / h": lambda: g + mu * old / h,
+            "g + mu g": lambda: g + mu * g,
             "sign(g)": lambda: np.sign(g),
             "sign(v)": lambda: np.sign(v),
             "g / |g|": lambda: g / np.linalg.norm(g),
@@ -92,11 +99,14 @@ class Adaptive:
     old_square: bool = False  # the root is taken before the new square comes in
     step: str = "m"
     roles: str = "m / v"  # which of the two stands above, and which under the root
+    start: str = "0"  # the mean of the squares before the first step
+    start_mean: str = "0"  # and that of the gradients
+    largest: str = ""  # AMSGrad: the largest "v" or "v'" so far takes the place of v'
 
     def __call__(self, w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
         one = self.mean == "none"
         b1, b2 = s["beta1"], s["decay"] if one else s["beta2"]
-        before_mean, before = m.get("m", 0.0 * w), m.get("v", 0.0 * w)
+        before_mean, before = m.get("m", started(self.start_mean, g)), m.get("v", started(self.start, g * g))
         if self.olds == "exchanged":
             before_mean, before = before, before_mean
         elif self.olds == "both m":
@@ -105,12 +115,16 @@ class Adaptive:
             before_mean = before
         new = {"g": g, "g^2": g * g, "|g|": np.abs(g), "h g": h * g, "sign(g)": np.sign(g)}[self.mean_of]
         mean = g if one else average(self.mean, before_mean, new, b1)
-        m["m"], m["v"] = mean, average(self.square, before, self.averaged(g, mean, w, h, b2), b2)
+        m["m"], m["v"] = mean, average(self.square, before, self.averaged(g, mean, w, (h, b2, s["eps"])), b2)
         square = before if self.old_square else m["v"]
         if self.square == "root stored":
             m["v"] = np.sqrt(m["v"])
         mean = corrected(self.correct[0], mean, (b1, b2), t, m, "m")
+        if self.largest == "v":
+            square = m["largest"] = np.maximum(m.get("largest", 0.0), square)
         square = corrected(self.correct[1], square, (b2, b1), t, m, "v")
+        if self.largest == "v'":
+            square = m["largest"] = np.maximum(m.get("largest", 0.0), square)
         if self.roles == "v / m":
             mean, square = square, mean
         step = {
@@ -120,15 +134,23 @@ class Adaptive:
             "sign": lambda: np.sign(mean),
             "m^2": lambda: mean * mean,
             "b m + (1 - b) g": lambda: b1 * mean + (1.0 - b1) * g,
+            "m + (1 - b) g": lambda: mean + (1.0 - b1) * g,
+            "(1 - b) m + b g": lambda: (1.0 - b1) * mean + b1 * g,
+            "b m' + (1 - b) g / (1 - b^t), m' by t + 1": lambda: (
+                b1 * m["m"] / (1.0 - b1 ** (t + 1.0)) + (1.0 - b1) * g / (1.0 - b1**t)
+            ),
+            "b m' + (1 - b) g, m' by t + 1": lambda: b1 * m["m"] / (1.0 - b1 ** (t + 1.0)) + (1.0 - b1) * g,
             "b m + (1 - b) g / (1 - b^t)": lambda: b1 * mean + (1.0 - b1) * g / (1.0 - b1**t),
         }[self.step]()
         return w - h * step / divisor(self.root, square, s["eps"], b2, t)
 
-    def averaged(self, g: Any, mean: Any, w: Any, h: float, b: float) -> Any:
-        """Return what comes into the mean of the squares."""
+    def averaged(self, g: Any, mean: Any, w: Any, numbers: tuple[float, float, float]) -> Any:
+        """Return what comes into the mean of the squares; the numbers are h, b2 and eps."""
+        h, b, eps = numbers
         return {
             "g^2": lambda: g * g,
             "|g|": lambda: np.abs(g),
+            "|g| + eps": lambda: np.abs(g) + eps,
             "g": lambda: g,
             "m^2": lambda: mean * mean,
             "(g - m)^2": lambda: (g - mean) ** 2,
@@ -150,6 +172,8 @@ class Delta:
     updates_of: str = "d^2"
     ratio: str = "sqrt(u + eps) / sqrt(v + eps)"
     square: str = "mean"
+    updates: str = "mean"
+    updates_first: bool = False  # u is brought up to date before the step
 
     def __call__(self, w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
         b, eps = s["decay"], s["eps"]
@@ -157,86 +181,52 @@ class Delta:
         u = m.get("u", 0.0 * w)
         if self.updates_of == "g^2":
             u = average("mean", u, g * g, b)
+        if self.updates_first:
+            before = np.sqrt(u + eps) / np.sqrt(v + eps) * g
+            u = average("mean", u, before * before, b)
         ratio = {
             "sqrt(u + eps) / sqrt(v + eps)": lambda: np.sqrt(u + eps) / np.sqrt(v + eps),
             "sqrt(v + eps) / sqrt(u + eps)": lambda: np.sqrt(v + eps) / np.sqrt(u + eps),
             "(u + eps) / (v + eps)": lambda: (u + eps) / (v + eps),
             "1 / sqrt(v + eps)": lambda: 1.0 / np.sqrt(v + eps),
             "sqrt(u + eps) / (v + eps)": lambda: np.sqrt(u + eps) / (v + eps),
+            "(u + eps) / sqrt(v + eps)": lambda: (u + eps) / np.sqrt(v + eps),
+            "sqrt(u) + eps / sqrt(v) + eps": lambda: (np.sqrt(u) + eps) / (np.sqrt(v) + eps),
+            "sqrt(u + eps)": lambda: np.sqrt(u + eps),
+            "sqrt(u / (v + eps))": lambda: np.sqrt(u / (v + eps)),
         }[self.ratio]()
         d = ratio * g
-        if self.updates_of != "g^2":
+        if self.updates_of not in ("g^2", "nothing") and not self.updates_first:
             new = {"d^2": d * d, "|d|": np.abs(d), "d": d, "(h d)^2": (h * d) ** 2}[self.updates_of]
-            u = average("mean", u, new, b)
+            u = average(self.updates, u, new, b)
         m["u"] = u
         return w - h * d
 
 
-def average(how: str, old: Any, new: Any, b: float) -> Any:
-    """Return a running mean brought up to date, in the right way or a wrong one."""
-    forms: dict[str, Callable[[], Any]] = {
-        "mean": lambda: b * old + (1.0 - b) * new,
-        "root stored": lambda: b * old + (1.0 - b) * new,
-        "exchanged": lambda: (1.0 - b) * old + b * new,
-        "b old + new": lambda: b * old + new,
-        "old + (1 - b) new": lambda: old + (1.0 - b) * new,
-        "b (old + new)": lambda: b * (old + new),
-        "b old - (1 - b) new": lambda: b * old - (1.0 - b) * new,
-        "(1 - b) new": lambda: (1.0 - b) * new,
-        "half": lambda: 0.5 * (old + new),
-        "largest": lambda: np.maximum(old, b * old + (1.0 - b) * new),
-        "largest new": lambda: np.maximum(b * old, new),
-        "none": lambda: new,
-        "last": lambda: new,
-        "sum": lambda: old + new,
-    }
-    return forms[how]()
+@dataclass(frozen=True)
+class Signs:
+    """Choices of Lion: the mix whose sign is the step, and how the mean goes on."""
 
+    mix: str = "b1 m + (1 - b1) g"
+    mean: str = "b2 m + (1 - b2) g"
+    sign: bool = True
+    late: bool = False  # the step is made after the mean is brought up to date
 
-def corrected(how: str, mean: Any, betas: tuple[float, float], t: float, m: Memory, name: str) -> Any:
-    """Return a mean without its bias towards the zero it started from, in the right way or a wrong one.
-
-    Args:
-        betas: the mean's own one, and that of the other mean.
-    """
-    b, other = betas
-    divisors: dict[str, Callable[[], Any]] = {
-        "never": lambda: 1.0,
-        "multiplied": lambda: 1.0 / (1.0 - b**t),
-        "1 - b": lambda: 1.0 - b,
-        "twice": lambda: (1.0 - b**t) ** 2,
-        "b t": lambda: 1.0 - b * t,
-        "t": lambda: t,
-        "b^t": lambda: b**t,
-        "1 + b^t": lambda: 1.0 + b**t,
-        "other": lambda: 1.0 - other**t,
-        "root": lambda: np.sqrt(1.0 - b**t),
-    }
-    mean = mean / (divisors[how]() if how in divisors else 1.0 - b**t)
-    if how == "stored":
-        m[name] = mean
-    return mean
-
-
-def divisor(how: str, square: Any, eps: float, b: float, t: float) -> Any:
-    """Return what the step is divided by."""
-    forms: dict[str, Callable[[], Any]] = {
-        "root + eps": lambda: np.sqrt(square) + eps,
-        "root - eps": lambda: np.sqrt(square) - eps,
-        "sqrt(v + eps)": lambda: np.sqrt(square + eps),
-        "sqrt(v + eps) + eps": lambda: np.sqrt(square + eps) + eps,
-        "v + eps": lambda: square + eps,
-        "v^2 + eps": lambda: square * square + eps,
-        "|v| + eps": lambda: np.abs(square) + eps,
-        "sqrt|v| + eps": lambda: np.sqrt(np.abs(square)) + eps,
-        "fourth root": lambda: np.sqrt(np.sqrt(square)) + eps,
-        "root": lambda: np.sqrt(square),
-        "eps-hat": lambda: np.sqrt(square) + eps / np.sqrt(1.0 - b**t),  # the end of section 2 of the paper
-        "1 / root": lambda: 1.0 / (np.sqrt(square) + eps),
-        "root + eps^2": lambda: np.sqrt(square) + eps * eps,
-        "root of (v + eps^2)": lambda: np.sqrt(square + eps * eps),
-        "mean root": lambda: np.sqrt(np.mean(square)) + eps,
-        "1": lambda: 1.0,
-        "1 + root": lambda: 1.0 + np.sqrt(square) + eps,
-    }
-    return forms[how]()
+    def __call__(self, w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
+        b1, b2, old = s["beta1"], s["beta2"], m.get("m", 0.0 * w)
+        m["m"] = {
+            "b2 m + (1 - b2) g": lambda: b2 * old + (1.0 - b2) * g,
+            "b1 m + (1 - b1) g": lambda: b1 * old + (1.0 - b1) * g,
+            "(1 - b2) m + b2 g": lambda: (1.0 - b2) * old + b2 * g,
+            "b2 m + g": lambda: b2 * old + g,
+            "the mix": lambda: b1 * old + (1.0 - b1) * g,
+        }[self.mean]()
+        old = m["m"] if self.late else old
+        mix = {
+            "b1 m + (1 - b1) g": lambda: b1 * old + (1.0 - b1) * g,
+            "b2 m + (1 - b2) g": lambda: b2 * old + (1.0 - b2) * g,
+            "(1 - b1) m + b1 g": lambda: (1.0 - b1) * old + b1 * g,
+            "m": lambda: m["m"],
+            "g": lambda: g,
+        }[self.mix]()
+        return w - h * (np.sign(mix) if self.sign else mix)

@@ -10,11 +10,15 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
-from mlp.diagnostics.rules.adam_choices import ADAM, ADAMAX, DELTA, NADAM, NOT_ADAM
-from mlp.diagnostics.rules.adaptive_choices import ADAPTIVE
-from mlp.diagnostics.rules.families import Adaptive, Delta, Velocity
+import numpy as np
+
+from mlp.diagnostics.rules.choices.adam import ADAM, NOT_ADAM
+from mlp.diagnostics.rules.choices.adaptive import ADAPTIVE
+from mlp.diagnostics.rules.choices.kin import ADAMAX, AMSGRAD, DELTA, NADAM
+from mlp.diagnostics.rules.choices.lion import LION
+from mlp.diagnostics.rules.choices.velocity import VELOCITY, Choice
+from mlp.diagnostics.rules.families import Adaptive, Delta, Signs, Velocity
 from mlp.diagnostics.rules.formulas import Walk
-from mlp.diagnostics.rules.velocity_choices import VELOCITY, Choice
 
 
 @dataclass(frozen=True)
@@ -79,16 +83,41 @@ ANY_RULE = (
         {"decay_without_rate": True},
     ),
     Fault(
+        "L1 penalty",
+        "the decay is that of an L1 penalty, the sign of w; L2 weight decay adds d w",
+        {"penalty": np.sign},
+    ),
+    Fault(
+        "penalty itself",
+        "w^2, the penalty itself, is added to the gradient; its derivative is d w",
+        {"penalty": np.square},
+    ),
+    Fault(
+        "size of the weights",
+        "|w| is added to the gradient, and must be w itself: it lost the sign",
+        {"penalty": np.abs},
+    ),
+    Fault(
+        "half the decay",
+        "the weights decay half as much: the derivative of d/2 w^2 is d w",
+        {"coupled": 0.5, "decoupled": 0.5},
+    ),
+    Fault(
         "coupled and decoupled exchanged",
         "the decay goes through the rule where it must go around it, or the reverse: coupled is g + d w, decoupled is "
         "w - h d w",
         {"decay_exchanged": True},
     ),
+    Fault(
+        "decay without rate",
+        "the decay is not multiplied by the learning rate: the penalty belongs to the gradient, g + d w",
+        {"decay_without_rate": True, "decay_exchanged": True},
+    ),
 )
 
 AROUND = ANY_RULE[:10]  # those that have nothing to do with the decay of the weights
 
-FAMILIES: dict[str, Velocity | Adaptive | Delta] = {
+FAMILIES: dict[str, Velocity | Adaptive | Delta | Signs] = {
     "gradient_descent": Velocity(step="g"),
     "momentum": Velocity(),
     "nesterov": Velocity(step="g + mu v"),
@@ -98,9 +127,12 @@ FAMILIES: dict[str, Velocity | Adaptive | Delta] = {
     "nadam": Adaptive(step="b m + (1 - b) g / (1 - b^t)"),
     "adadelta": Delta(),
     "adamax": Adaptive(of="|g|", square="largest new", root="v + eps", correct=("once", "never")),
+    "amsgrad": Adaptive(largest="v'"),
+    "lion": Signs(),
 }
-Family = Velocity | Adaptive | Delta
+Family = Velocity | Adaptive | Delta | Signs
 
+COUNTING = ("adam", "nadam", "adamax", "amsgrad")
 ADAM_CLOCKS = (
     Fault(
         "step count stuck",
@@ -147,8 +179,10 @@ def choices_of(formula: str, family: Family) -> tuple[Choice, ...]:
         choices = VELOCITY
     elif isinstance(family, Delta):
         choices = DELTA
+    elif isinstance(family, Signs):
+        choices = LION
     else:
-        more = {"adam": ADAM, "nadam": NADAM + ADAM, "adamax": ADAMAX + ADAM}
+        more = {"adam": ADAM, "nadam": NADAM + ADAM, "adamax": ADAMAX + ADAM, "amsgrad": AMSGRAD + ADAM}
         of_its_own = more.get(formula, NOT_ADAM)
         choices = of_its_own + ADAPTIVE if formula == "adamax" else ADAPTIVE + of_its_own
     return tuple(one for one in choices if replace(family, **one[2]) != family)
@@ -159,7 +193,7 @@ def faults_of(formula: str, family: Family | None = None) -> Iterator[Fault]:
     family = FAMILIES[formula] if family is None else family
     for name, text, change in choices_of(formula, family):
         yield Fault(name, text, {"formula": replace(family, **change)})
-    yield from ADAM_CLOCKS if formula in ("adam", "nadam", "adamax") else ()
+    yield from ADAM_CLOCKS if formula in COUNTING else ()
     yield from ANY_RULE
 
 
@@ -172,6 +206,6 @@ def pairs_of(formula: str) -> Iterator[Fault]:
             both = {"formula": replace(family, **change, **second)}
             yield Fault(f"{name}, {other}", f"two mistakes: {text}; and {also}", both)
     for name, text, change in choices:
-        for fault in (*(ADAM_CLOCKS if formula in ("adam", "nadam", "adamax") else ()), *AROUND):
+        for fault in (*(ADAM_CLOCKS if formula in COUNTING else ()), *AROUND):
             both = {"formula": replace(family, **change), **fault.changes}
             yield Fault(f"{name}, {fault.name}", f"two mistakes: {text}; and {fault.sentence}", both)

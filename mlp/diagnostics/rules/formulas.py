@@ -78,6 +78,20 @@ def adamax(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
     return w - h * unbiased(m["m"], s["beta1"], t) / (m["u"] + s["eps"])
 
 
+def amsgrad(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
+    """As Adam, with the largest v' so far in place of v'."""
+    mean, square = moments(g, m, s)
+    m["largest"] = np.maximum(m.get("largest", 0.0), unbiased(square, s["beta2"], t))
+    return w - h * unbiased(mean, s["beta1"], t) / (np.sqrt(m["largest"]) + s["eps"])
+
+
+def lion(w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
+    """c = b1 m + (1 - b1) g, w <- w - h sign(c), m <- b2 m + (1 - b2) g."""
+    old = m.get("m", 0.0)
+    m["m"] = s["beta2"] * old + (1.0 - s["beta2"]) * g
+    return w - h * np.sign(s["beta1"] * old + (1.0 - s["beta1"]) * g)
+
+
 FORMULAS: dict[str, Formula] = {
     "gradient_descent": gradient_descent,
     "momentum": momentum,
@@ -88,6 +102,8 @@ FORMULAS: dict[str, Formula] = {
     "nadam": nadam,
     "adadelta": adadelta,
     "adamax": adamax,
+    "amsgrad": amsgrad,
+    "lion": lion,
 }
 
 
@@ -116,6 +132,8 @@ class Walk:
         rate: function (h, t) -> the learning rate that the formula sees.
         rate_of_first: whether the learning rate of the first step stays.
         coupled, decoupled: factors on the two kinds of weight decay.
+        decay_after: whether the decoupled decay follows the step.
+        penalty: function w -> what the coupled decay adds to the gradient, times its rate.
         exchange: settings that take each other's values.
     """
 
@@ -129,6 +147,8 @@ class Walk:
     decoupled: float = 1.0
     decay_without_rate: bool = False
     decay_exchanged: bool = False
+    decay_after: bool = False
+    penalty: Callable[[Any], Any] = lambda w: w
     exchange: tuple[str, str] | None = None
 
     def weights(self, w: Any, gradients: Sequence[Any], rates: Sequence[float], s: Settings) -> list[Any]:
@@ -145,12 +165,14 @@ class Walk:
             memory = {} if self.reset else memory
             h = self.rate(rates[0] if self.rate_of_first else rate, t)
             with np.errstate(all="ignore"):
-                g = g + coupled * w
-                w = w - (1.0 if self.decay_without_rate else h) * decoupled * w
+                g = g + coupled * self.penalty(w)
+                shrink = (1.0 if self.decay_without_rate else h) * decoupled
+                w = w if self.decay_after else w - shrink * w
                 try:
                     w = self.formula(w, -g if self.uphill else g, self.clock(t), h, memory, s)
                 except ZeroDivisionError:
                     w = np.nan * w
+                w = w - shrink * w if self.decay_after else w
             trail.append(w)
         return trail
 

@@ -98,14 +98,18 @@ def function_step(
 ) -> Callable[[], Any]:
     """Return a step of f(w, dw, config) -> (w, config), or of f(w, dw) -> w."""
     configs: list[Any] = [None for _ in parameters]
-    takes_config = len(inspect.signature(rule).parameters) > 2
+    given = inspect.signature(rule).parameters
+    by_name = next((name for name in ("learning_rate", "lr", "rate", "eta", "step_size") if name in given), None)
+    takes_config = len(given) > 2 and by_name is None
 
     def step() -> None:
         for i, parameter in enumerate(parameters):
-            config = dict(configs[i] or {}) | {"learning_rate": rate()}
-            result = (
-                rule(parameter.data, parameter.grad, config) if takes_config else rule(parameter.data, parameter.grad)
-            )
+            config = dict(configs[i] or {}) | {"learning_rate": rate(), "lr": rate()}
+            w, dw = parameter.data, parameter.grad
+            if by_name:
+                result = rule(w, dw, **{by_name: rate()})
+            else:
+                result = rule(w, dw, config) if takes_config else rule(w, dw)
             new, configs[i] = result if isinstance(result, tuple) and len(result) == 2 else (result, config)
             replace(parameter, new)
 

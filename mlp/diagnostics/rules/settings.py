@@ -3,33 +3,59 @@
 import inspect
 from typing import Any
 
+import numpy as np
+
 from mlp.diagnostics.rules.formulas import FORMULAS, Settings
+from mlp.diagnostics.rules.protocols import UPDATES
 from mlp.errors import ConfigurationError
+from mlp.own_code import OWN_ERRORS
 
 EPS = 1e-2  # large enough to show where it stands
+UNKNOWN = "no known formula"
 FUNCTION_RATE = 1e-2  # the learning rate that functions get
 
 DEFAULTS = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "decay": 0.99, "eps": 1e-8}
 DEFAULTS |= {"weight_decay": 0.0, "decoupled_weight_decay": 0.0}
 ALIASES = {
     "learning_rate": ("learning_rate", "lr", "rate", "eta", "step_size", "current_learning_rate", "lr_"),
-    "momentum": ("momentum", "mom_coeff", "mu"),
+    "momentum": ("momentum", "mom_coeff", "mu", "mom", "beta", "gamma"),
     "beta1": ("beta1", "beta_1", "b1"),
     "beta2": ("beta2", "beta_2", "b2"),
-    "decay": ("decay", "rho", "alpha", "decay_rate"),
+    "decay": ("decay", "rho", "alpha", "decay_rate", "beta", "gamma", "beta2"),
     "eps": ("eps", "epsilon"),
-    "weight_decay": ("weight_decay", "l2"),
+    "weight_decay": ("weight_decay", "l2", "wd", "lam", "lambda_", "reg", "l2_reg", "l2_lambda"),
     "decoupled_weight_decay": ("decoupled_weight_decay",),
+    "clip": (
+        *("max_norm", "clip", "clip_norm", "clipnorm", "limit", "clip_value", "clipvalue", "clip_threshold"),
+        *("threshold", "bound", "max_grad_norm", "grad_clip", "max_value", "clip_at", "clip_limit"),
+    ),
 }
-NAMES = ("nadam", "adadelta", "adamax", "adam", "nesterov", "momentum", "rmsprop", "adagrad", "gradient_descent", "sgd")
+NAMES = (
+    "nadam",
+    "adadelta",
+    "adamax",
+    "amsgrad",
+    "adam",
+    "lion",
+    "nesterov",
+    "momentum",
+    "rmsprop",
+    "adagrad",
+    "gradient_descent",
+    "sgd",
+)
+OTHER_NAMES = {"sgd": "gradient_descent", "gd": "gradient_descent", "adamw": "adam"}
 
 
 def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False) -> tuple[Settings, bool]:
     """Return the settings of a rule from its attributes, and whether its eps is known; it is made large, to show."""
-    s = dict(DEFAULTS)
+    s, of_function = dict(DEFAULTS), config_of(rule) if inspect.isfunction(rule) else {}
     for name, aliases in ALIASES.items():
-        attribute = next((alias for alias in aliases if isinstance(getattr(rule, alias, None), float | int)), None)
-        if name == "eps" and attribute and not keep_eps:
+        attribute = attribute_of(rule, name)
+        key = next((alias for alias in aliases if alias in of_function), None)
+        if key and name not in ("learning_rate", "eps"):
+            s[name] = of_function[key]
+        elif name == "eps" and attribute and not keep_eps:
             s[name] = EPS
             setattr(rule, attribute, EPS)
         elif attribute:
@@ -48,6 +74,29 @@ def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False)
     return s, s["eps"] == EPS or "eps" in given
 
 
+def attribute_of(rule: Any, name: str) -> str | None:
+    """Return the name of the attribute that holds a setting of a rule, or None."""
+    return next((alias for alias in ALIASES[name] if is_number(getattr(rule, alias, None))), None)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, float | int) and not isinstance(value, bool)
+
+
+def config_of(rule: Any) -> dict[str, float]:
+    """Return the numbers that a function rule(w, dw, config) writes into its config by itself."""
+    parameters = inspect.signature(rule).parameters
+    numbers = {name: p.default for name, p in parameters.items() if is_number(p.default)}
+    if len(parameters) > 2 and not numbers:
+        try:
+            result = rule(np.ones(2), np.zeros(2), {})
+        except OWN_ERRORS:
+            return {}
+        config = result[1] if isinstance(result, tuple) and len(result) == 2 else None
+        numbers = {k: v for k, v in config.items() if is_number(v)} if isinstance(config, dict) else {}
+    return {name: float(value) for name, value in numbers.items()}
+
+
 def is_adamw(rule: Any) -> bool:
     """Return whether a rule is called AdamW, whose weight decay is decoupled."""
     return "adamw" in getattr(rule, "__name__", type(rule).__name__).lower()
@@ -60,7 +109,21 @@ def name_of_formula(rule: Any) -> str:
         plain = kind.__name__.lower().replace("_", "")
         for name in NAMES:
             if name.replace("_", "") in plain:
-                return "gradient_descent" if name == "sgd" else name
+                return of_attributes(rule, OTHER_NAMES.get(name, name))
+    if any(callable(getattr(rule, name, None)) for name in UPDATES):
+        return UNKNOWN
     raise ConfigurationError(
         f"which rule is {kinds[0].__name__}? Give check_rule(rule, formula=...): {', '.join(FORMULAS)}."
     )
+
+
+def of_attributes(rule: Any, formula: str) -> str:
+    """Return "momentum" or "nesterov" for a rule of gradient descent that has a momentum, else its formula."""
+    names = ("momentum", "mu", "mom", "mom_coeff")
+    if formula == "gradient_descent" and any(
+        is_number(getattr(rule, name, None)) and getattr(rule, name) > 0 for name in names
+    ):
+        return "nesterov" if getattr(rule, "nesterov", False) is True else "momentum"
+    if formula == "adam" and getattr(rule, "amsgrad", False) is True:
+        return "amsgrad"
+    return formula

@@ -1,13 +1,15 @@
 """Forms of a rule that differ from the formula here and are right all the same; each passes with a remark."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.rules.families import Adaptive, Velocity
 from mlp.diagnostics.rules.faults import FAMILIES
-from mlp.diagnostics.rules.formulas import Walk
+from mlp.diagnostics.rules.formulas import Settings, Walk
 from mlp.typing import Array
 
 Form = tuple[str, Walk, dict[str, float]]  # remark, walk, settings that it has written into it
@@ -26,6 +28,24 @@ def legal_forms(formula: str) -> Iterator[Form]:
         yield INSIDE, Walk(Velocity(inside=True, outside=False)), {}
     if formula == "nesterov":
         yield INSIDE, Walk(Velocity(step="g + mu v", inside=True, outside=False)), {}
+    if formula in ("adagrad", "rmsprop"):
+        text = "eps stands under the root, sqrt(v + eps), as in Keras and some books."
+        yield text, form_of(formula, root="sqrt(v + eps)"), {}
+    if formula == "adagrad":
+        yield "the sum of squares starts at 0.1, as in Keras.", form_of(formula, start="0.1"), {}
+    if formula == "adamax":
+        text = "eps is added to |g|, inside the maximum, as in PyTorch."
+        yield text, form_of(formula, of="|g| + eps", root="v"), {}
+        yield "there is no eps in it, as in the paper.", form_of(formula, root="v"), {}
+    if formula == "nadam":
+        text = "m in the look ahead is corrected with t + 1, as in Dozat's paper."
+        yield text, form_of(formula, step="b m' + (1 - b) g / (1 - b^t), m' by t + 1"), {}
+    if formula == "amsgrad":
+        yield "the maximum is that of v before its correction, as in PyTorch.", Walk(Adaptive(largest="v")), {}
+        plain = Adaptive(largest="v", correct=("never", "never"))
+        yield "there is no bias correction, as in the paper.", Walk(plain), {}
+    if formula in FAMILIES:
+        yield "the weights decay after the step, not before it.", Walk(FAMILIES[formula], decay_after=True), {}
     if formula == "adam":
         text = (
             "eps is added before the bias correction (eps-hat, at the end of section 2 of the paper), as in many "
@@ -34,16 +54,27 @@ def legal_forms(formula: str) -> Iterator[Form]:
         yield text, Walk(Adaptive(root="eps-hat")), {}
 
 
+def form_of(formula: str, **choices: Any) -> Walk:
+    """Return a formula with other choices."""
+    return Walk(replace(FAMILIES[formula], **choices))
+
+
 def literals_of(formula: str) -> Iterator[dict[str, float]]:
     """Yield the usual numbers for the settings of a formula."""
     names = {"momentum": ["momentum"], "nesterov": ["momentum"], "rmsprop": ["decay"], "adam": ["beta1", "beta2"]}
-    names |= {"nadam": ["beta1", "beta2"], "adamax": ["beta1", "beta2"], "adadelta": ["decay"]}
+    names |= {
+        "nadam": ["beta1", "beta2"],
+        "adamax": ["beta1", "beta2"],
+        "adadelta": ["decay"],
+        "amsgrad": ["beta1", "beta2"],
+        "lion": ["beta1", "beta2"],
+    }
     for values in product(*(LITERALS[name] for name in names.get(formula, []))):
         yield dict(zip(names.get(formula, []), values, strict=True))
 
 
 def literal_settings(
-    formula: str, moved: Array, gradients: Sequence[Sequence[Array]], *, with_rate: bool
+    formula: str, moved: Array, gradients: Sequence[Sequence[Array]], own: Settings, *, with_rate: bool
 ) -> Iterator[Form]:
     """Yield the formula with usual numbers for settings that the rule may have written into it, also the learning rate
     of a function."""
@@ -54,7 +85,7 @@ def literal_settings(
     for chosen in literals_of(formula):
         text = ", ".join(f"{name} = {value:g}" for name, value in chosen.items())
         for walk in walks:
-            if chosen:
+            if any(own[name] != value for name, value in chosen.items()):
                 yield f"{text} stands in it as a number.", walk, chosen
             if not with_rate:
                 continue

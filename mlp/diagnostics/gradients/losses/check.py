@@ -18,7 +18,7 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
 from mlp.diagnostics.gradients.finite_differences import norm
 from mlp.diagnostics.gradients.losses.hypotheses import explain_loss
-from mlp.diagnostics.gradients.losses.known.explanations import wrong_value
+from mlp.diagnostics.gradients.losses.known.forward import wrong_value
 from mlp.diagnostics.gradients.losses.measured import differences, further, sums_over_batch
 from mlp.diagnostics.gradients.losses.mistakes import OTHER
 from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of, softmax

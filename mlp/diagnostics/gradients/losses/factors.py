@@ -92,6 +92,36 @@ def per_sample(point: LossPoint) -> Iterator[Found]:
         return
 
 
+def per_value(point: LossPoint) -> Iterator[Found]:
+    """Each value is a number times a function of its own output and target: an inner derivative missing, or twice."""
+    y, sigmoid = point.outputs, 1.0 / (1.0 + np.exp(-point.outputs))
+    known: dict[str, Array] = {
+        "y": y,
+        "(1 + y)": 1.0 + y,
+        "exp(y)": np.exp(y),
+        "sigmoid(y)": sigmoid,
+        "sigmoid'(y)": sigmoid * (1.0 - sigmoid),
+        "(1 - tanh(y)^2)": 1.0 - np.tanh(y) ** 2,
+        "y (1 - y)": y * (1.0 - y),
+        "(1 - y)": 1.0 - y,
+    }
+    if point.numbers:
+        t = point.targets.astype(float)
+        known |= {"(y - t)": y - t, "|y - t|": np.abs(y - t), "t": t, "(1 - t)": 1.0 - t, "|t|": np.abs(t)}
+    with np.errstate(all="ignore"):
+        ratios = point.given / point.right
+        for name, term in known.items():
+            for text, values in ((name, term), (f"{name}^2", term * term), (f"1/{name}", 1.0 / term)):
+                numbers = ratios / values
+                if np.isfinite(numbers).all() and np.ptp(numbers) < 1e-4 * np.abs(numbers).max():
+                    number = float(numbers.mean())
+                    times = "" if abs(number - 1.0) < 1e-4 else f"{number:.4g} "
+                    hint = "is missing" if text.startswith("1/") else "is one too many"
+                    what = f"the factor {name} {hint}"
+                    yield "factor per value", f"each value is {times}{text} times what it should be: {what}", ""
+                    return
+
+
 def by_label(factors: Array, labels: Array) -> bool:
     """Return whether samples of the same class have the same factor."""
     return all(np.ptp(factors[labels == label]) < 1e-6 * np.abs(factors).max() for label in set(labels.tolist()))

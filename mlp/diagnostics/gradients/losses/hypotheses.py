@@ -13,7 +13,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.factors import constant_factor
-from mlp.diagnostics.gradients.losses.factors import Found, named_factors, per_sample
+from mlp.diagnostics.gradients.losses.factors import Found, named_factors, per_sample, per_value
 from mlp.diagnostics.gradients.losses.formulas import all_terms, fitted, with_sizes
 from mlp.diagnostics.gradients.losses.known.explanations import explain_known
 from mlp.diagnostics.gradients.losses.mistakes import OF_TERMS, OTHER, named
@@ -23,7 +23,16 @@ from mlp.diagnostics.gradients.probes.float32 import fits_float32
 
 READABLE = 4  # terms of both formulas together
 VAGUE = (
-    *(OTHER, *OF_TERMS, "factor", "factor per slice", "factor per sample", "wrong coefficient", "wrong sign of a term"),
+    *(
+        OTHER,
+        *OF_TERMS,
+        "factor",
+        "factor per slice",
+        "factor per sample",
+        "factor per value",
+        "wrong coefficient",
+        "wrong sign of a term",
+    ),
     *("true class wrong", "derivative twice", "wrong branch"),
 )  # names of hypotheses that say less than any wrong form of a known loss
 LESS = (
@@ -80,6 +89,7 @@ def one_point(point: LossPoint) -> Iterator[Found]:
         yield name, text + also, evidence
     yield from (one for one in written_out if one[0] in OF_TERMS)
     yield from per_sample(point)
+    yield from per_value(point)
     yield from written_out
 
 

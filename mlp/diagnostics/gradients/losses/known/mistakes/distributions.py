@@ -1,134 +1,24 @@
-"""Losses between distributions, counts and sets: Kullback-Leibler, Poisson, cosine, Dice, Jaccard, Tversky."""
-
-from typing import Any
+"""The losses between distributions, counts and directions, with their usual mistakes."""
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
-from mlp.diagnostics.gradients.losses.known.classes import log_softmax
-from mlp.diagnostics.gradients.losses.known.protocol import Gradient, KnownLoss, Options, Parts, Value, Wrong, having
+from mlp.diagnostics.gradients.losses.known.protocol import Gradient, KnownLoss, Options, Parts, Wrong
+from mlp.diagnostics.gradients.losses.known.values.classes import log_softmax
+from mlp.diagnostics.gradients.losses.known.values.distributions import (
+    cosine_similarity,
+    divergence,
+    divergence_of_logs,
+    divergence_of_probabilities,
+    p_minus_t,
+    poisson,
+    poisson_of_rates,
+    reverse,
+    reverse_of_logs,
+    reverse_of_probabilities,
+    soft_targets,
+)
+from mlp.diagnostics.gradients.losses.known.values.sets import one_minus
 from mlp.typing import Array
-
-NORM = "the length |y| of the outputs"
-DOT = "the product y t"
-OVERLAP = "the overlap sum(p t)"
-UNDER = "the denominator"
-PROBABILITY = "the probability p"
-
-
-def entropies(t: Array) -> Array:
-    """Return t log t, 0 for t = 0."""
-    return np.asarray(t * np.log(np.where(t > 0.0, t, 1.0)))
-
-
-def divergence(y: Array, t: Array, s: Options, part: Parts) -> Array:
-    """sum t log(t / softmax(y))."""
-    return entropies(t) - t * log_softmax(y, part)
-
-
-def divergence_of_logs(y: Array, t: Array, s: Options, part: Parts) -> Array:
-    """sum t (log t - y) of log-probabilities y."""
-    return entropies(t) - t * y
-
-
-def divergence_of_probabilities(y: Array, t: Array, s: Options, part: Parts) -> Array:
-    """sum t log(t / y)."""
-    return entropies(t) - t * np.log(y)
-
-
-def soft_targets(y: Array, t: Array, s: Options, part: Parts) -> Array:
-    """-sum t log y."""
-    return -t * np.log(y)
-
-
-def reverse(y: Array, t: Array, s: Options, part: Parts) -> Array:
-    """sum p log(p / t), p = softmax(y)."""
-    log_p = log_softmax(y, part)
-    return part("the weights p", np.exp(log_p)) * part("log(p / t)", log_p - np.log(t))
-
-
-def reverse_of_probabilities(y: Array, t: Array, s: Options, part: Parts) -> Array:
-    """sum y log(y / t)."""
-    return part("the weights y", y) * part("log(y / t)", np.log(y) - np.log(t))
-
-
-def poisson(y: Array, t: Array, s: Options, part: Parts) -> Array:
-    """exp(y) - t y."""
-    return part("exp(y)", np.exp(y)) - t * y
-
-
-def poisson_of_rates(y: Array, t: Array, s: Options, part: Parts) -> Array:
-    """y - t log y."""
-    return y - t * part("log y", np.log(y))
-
-
-def cosine_similarity(y: Array, t: Array, s: Options, part: Parts) -> Array:
-    """-y t / (|y| |t|)."""
-    dot = part(DOT, (y * t).sum(axis=-1, keepdims=True))
-    norm = part(NORM, np.sqrt((y * y).sum(axis=-1, keepdims=True)))
-    return -dot / (norm * np.sqrt((t * t).sum(axis=-1, keepdims=True)))
-
-
-def times(number: float, value: Value) -> Value:
-    """Return a multiple of a loss."""
-    return lambda y, t, s, part: number * value(y, t, s, part)
-
-
-def exchanged(value: Value) -> Value:
-    """Return a loss with alpha and beta exchanged."""
-    return lambda y, t, s, part: value(y, t, {**s, "alpha": s["beta"], "beta": s["alpha"]}, part)
-
-
-def one_minus(value: Value) -> Value:
-    """Return 1 - a similarity, for each sample or for all."""
-
-    def loss(y: Array, t: Array, s: Options, part: Parts) -> Array:
-        return np.asarray(1.0 + value(y, t, s, part))
-
-    return loss
-
-
-def overlap(of: Any, axes: Any, *, squares: bool = False) -> Value:
-    """Return -(2 sum(p t) + s) / (sum p + sum t + s), Dice."""
-
-    def value(y: Array, t: Array, s: Options, part: Parts) -> Array:
-        p, smooth = part(PROBABILITY, of(y)), s.get("smooth", 0.0)
-        both = part(OVERLAP, (p * t).sum(axis=axes, keepdims=True))
-        under = (p * p if squares else p).sum(axis=axes, keepdims=True) + (t * t).sum(axis=axes, keepdims=True)
-        above = 2.0 * both + (0.0 if s.get("below_alone") else smooth)
-        return np.asarray(-above / part(UNDER, under + smooth))
-
-    return value
-
-
-def jaccard(of: Any, axes: Any) -> Value:
-    """Return -(sum(p t) + s) / (sum p + sum t - sum(p t) + s)."""
-
-    def value(y: Array, t: Array, s: Options, part: Parts) -> Array:
-        p, smooth = part(PROBABILITY, of(y)), s.get("smooth", 0.0)
-        both = part(OVERLAP, (p * t).sum(axis=axes, keepdims=True))
-        united = (p + t).sum(axis=axes, keepdims=True) - part("the overlap inside the union", both)
-        return np.asarray(-(both + (0.0 if s.get("below_alone") else smooth)) / part(UNDER, united + smooth))
-
-    return value
-
-
-def tversky(of: Any, axes: Any) -> Value:
-    """Return -(TP + s) / (TP + a FP + b FN + s)."""
-
-    def value(y: Array, t: Array, s: Options, part: Parts) -> Array:
-        p, smooth = part(PROBABILITY, of(y)), s.get("smooth", 0.0)
-        both = part(OVERLAP, (p * t).sum(axis=axes, keepdims=True))
-        false = s["alpha"] * (p * (1.0 - t)).sum(axis=axes, keepdims=True)
-        missed = s["beta"] * ((1.0 - p) * t).sum(axis=axes, keepdims=True)
-        return np.asarray(-(both + smooth) / part(UNDER, both + false + missed + smooth))
-
-    return value
-
-
-def p_minus_t(y: Array, t: Array, s: Options) -> Array:
-    return np.asarray(np.exp(log_softmax(y, Parts())) - t)
-
 
 OF_DIVERGENCE: tuple[Wrong, ...] = (
     Wrong(
@@ -238,6 +128,13 @@ REVERSE_OF_P: tuple[Wrong, ...] = (
         divergence_of_probabilities,
     ),
 )
+REVERSE_OF_LOGS: tuple[Wrong, ...] = (
+    Wrong(
+        "1 forgotten",
+        "the derivative of q log(q / t) is log(q / t) + 1 (product rule): the 1 is missing",
+        gradient=lambda y, t, s: np.exp(y) * (y - np.log(t)),
+    ),
+)
 POISSON: tuple[Wrong, ...] = (
     Wrong("exponential forgotten", "the derivative of exp(y) is exp(y), not y", gradient=lambda y, t, s: y - t),
     Wrong(
@@ -323,83 +220,6 @@ COSINE: tuple[Wrong, ...] = (
         lambda y, t, s, part: -y * t,
     ),
 )
-FORMS = (
-    (plain_name, of, axes_name, axes)
-    for plain_name, of in ((" of probabilities", lambda y: y), ("", sigmoid))
-    for axes_name, axes in ((" of each sample", -1), ("", (-2, -1)))
-)
-SMOOTH = {"smooth": (0.0, 1.0, 0.5, 1e-6)}
-
-
-def set_losses() -> list[KnownLoss]:
-    """Return Dice, Jaccard and Tversky, of probabilities or logits, of each sample or of all values."""
-    found = []
-    for which, of, samples, axes in FORMS:
-        name = f"{samples}{which}"
-        dice, square, union = overlap(of, axes), overlap(of, axes, squares=True), jaccard(of, axes)
-        other = -1 if axes != -1 else (-2, -1)
-        of_dice = (
-            Wrong("squares in the denominator", "it has p^2 in the denominator, where p belongs", square),
-            Wrong("another overlap", "it is the gradient of the Jaccard loss (IoU)", union),
-            Wrong(
-                "1 - forgotten",
-                "it is the overlap itself, which would be made small: 1 - is missing",
-                times(-1.0, dice),
-            ),
-            Wrong(
-                "factor 2 forgotten",
-                "the factor 2 above is missing: 2 sum(p t) / (sum p + sum t)",
-                one_minus(times(0.5, dice)),
-            ),
-            Wrong(
-                "other sums",
-                "the sums run over the values of each sample in one place and over all values in the other",
-                overlap(of, other),
-            ),
-            Wrong(
-                "smoothing below alone",
-                "the smoothing term stands in the denominator alone; it must stand above, too",
-                having(dice, below_alone=True),
-                needs="smooth",
-            ),
-        )
-        of_union = (
-            Wrong("another overlap", "it is the gradient of the Dice loss", dice),
-            Wrong(
-                "other sums",
-                "the sums run over the values of each sample in one place and over all values in the other",
-                jaccard(of, other),
-            ),
-            Wrong(
-                "overlap counted twice",
-                "the union is sum p + sum t - sum(p t): the overlap is not subtracted",
-                times(0.5, dice),
-            ),
-        )
-        weights = {"alpha": (0.3, 0.7, 0.5), "beta": (0.7, 0.3, 0.5), **SMOOTH}
-        one = tversky(of, axes)
-        of_tversky = (
-            Wrong(
-                "alpha and beta exchanged",
-                "alpha and beta are exchanged",
-                exchanged(one),
-            ),
-            Wrong("another overlap", "it is the gradient of the Dice loss", dice),
-        )
-        found += [
-            KnownLoss(f"the Dice loss{name}", one_minus(dice), SMOOTH, of_dice),
-            KnownLoss(
-                f"the Dice loss{name} with squares",
-                one_minus(square),
-                SMOOTH,
-                (Wrong("square forgotten", "the denominator has p, where p^2 belongs", dice),),
-            ),
-            KnownLoss(f"the Jaccard loss (IoU){name}", one_minus(union), SMOOTH, of_union),
-            KnownLoss(f"the Tversky loss{name}", one_minus(one), weights, of_tversky),
-        ]
-    return found
-
-
 DISTRIBUTION_LOSSES: tuple[KnownLoss, ...] = (
     KnownLoss("the Kullback-Leibler divergence of logits", divergence, {}, OF_DIVERGENCE),
     KnownLoss("the Kullback-Leibler divergence of log-probabilities", divergence_of_logs, {}, OF_LOGS),
@@ -407,9 +227,9 @@ DISTRIBUTION_LOSSES: tuple[KnownLoss, ...] = (
     KnownLoss("the cross-entropy of probabilities", soft_targets, {}, OF_PROBABILITIES),
     KnownLoss("the reverse Kullback-Leibler divergence of logits", reverse, {}, REVERSE),
     KnownLoss("the reverse Kullback-Leibler divergence of probabilities", reverse_of_probabilities, {}, REVERSE_OF_P),
+    KnownLoss("the reverse Kullback-Leibler divergence of log-probabilities", reverse_of_logs, {}, REVERSE_OF_LOGS),
     KnownLoss("the Poisson loss", poisson, {}, POISSON),
     KnownLoss("the Poisson loss of rates", poisson_of_rates, {}, POISSON_RATES),
     KnownLoss("1 - cos", one_minus(cosine_similarity), {}, COSINE),
     KnownLoss("minus the cosine", cosine_similarity, {}, COSINE),
-    *set_losses(),
 )

@@ -1,6 +1,6 @@
 """Other choices that a rule which divides by a root can make, see `families.Adaptive`, and what each of them means."""
 
-from mlp.diagnostics.rules.velocity_choices import Choice
+from mlp.diagnostics.rules.choices.velocity import Choice
 
 BEFORE = "the running mean is used before the gradient of this step comes in (the old one): bring it up to date first"
 ADAPTIVE: tuple[Choice, ...] = (
@@ -103,6 +103,12 @@ ADAPTIVE: tuple[Choice, ...] = (
     ),
     ("learning rate in the squares", "the learning rate is multiplied into the squares, h g^2", {"of": "h g^2"}),
     ("weights squared", "the squares are those of the weights w, where those of the gradient g belong", {"of": "w^2"}),
+    ("squares start at 1", "v is 1 before the first step, and must be 0: zeros, not ones", {"start": "1"}),
+    (
+        "squares start at the first",
+        "v is g^2 before the first step, and must be 0: the first square counts twice",
+        {"start": "new"},
+    ),
     ("root twice", "the root is taken twice", {"root": "fourth root"}),
     ("no division", "the step is not divided by the root at all", {"root": "1"}),
     ("eps is 1", "1 is added to the divisor, where a tiny eps belongs: sqrt(v) + eps", {"root": "1 + root"}),

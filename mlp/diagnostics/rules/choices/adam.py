@@ -1,6 +1,6 @@
 """Other choices that Adam can make with its two means, see `families.Adaptive`, and what each of them means."""
 
-from mlp.diagnostics.rules.velocity_choices import Choice
+from mlp.diagnostics.rules.choices.velocity import Choice
 
 NOT_ADAM: tuple[Choice, ...] = (
     (
@@ -61,6 +61,15 @@ ADAM: tuple[Choice, ...] = (
         "betas exchanged in the correction",
         "v is corrected with b1, and must be with its own beta: 1 - b2^t",
         {"correct": ("once", "other")},
+    ),
+    ("step count off by one", "the first mean is corrected with t + 1: 1 - b1^t", {"correct": ("t + 1", "once")}),
+    ("step count off by one", "the second mean is corrected with t + 1: 1 - b2^t", {"correct": ("once", "t + 1")}),
+    ("step count off by one", "the first mean is corrected with t - 1: 1 - b1^t", {"correct": ("t - 1", "once")}),
+    ("first mean starts at 1", "m is 1 before the first step, and must be 0", {"start_mean": "1"}),
+    (
+        "first mean starts at the gradient",
+        "m is g before the first step, and must be 0: the bias correction expects it",
+        {"start_mean": "new"},
     ),
     ("bias correction by t", "the means are divided by t, not by 1 - b^t", {"correct": ("t", "t")}),
     ("bias correction by b^t", "the means are divided by b^t, not by 1 - b^t", {"correct": ("b^t", "b^t")}),
@@ -157,63 +166,4 @@ ADAM: tuple[Choice, ...] = (
     ("decay exchanged", "b and 1 - b are exchanged in both means", {"mean": "exchanged", "square": "exchanged"}),
     ("mean not carried over", "m is not carried over from step to step", {"mean": "last"}),
     ("gradients added up", "m is the sum of all gradients, and must be their running mean", {"mean": "sum"}),
-)
-
-NADAM: tuple[Choice, ...] = (
-    (
-        "no looking ahead",
-        "these are the steps of Adam: the look ahead of Nadam, b1 m_hat + (1 - b1) g / (1 - b1^t), is missing",
-        {"step": "m"},
-    ),
-    (
-        "look ahead without correction",
-        "the look ahead takes g as it is, and must take g / (1 - b1^t): b1 m_hat + (1 - b1) g / (1 - b1^t)",
-        {"step": "b m + (1 - b) g"},
-    ),
-)
-ADAMAX: tuple[Choice, ...] = (
-    (
-        "absolute value missing",
-        "u takes g, and must take |g|: u <- max(b2 u, |g|); negative gradients never count",
-        {"of": "g"},
-    ),
-    ("squares in place of |g|", "u takes g^2, and must take |g|: u <- max(b2 u, |g|)", {"of": "g^2"}),
-    (
-        "mean in place of the largest",
-        "u is a running mean, and must be the largest: max(b2 u, |g|)",
-        {"square": "mean"},
-    ),
-    ("root too many", "the root of u is taken: Adamax divides by u itself", {"root": "root + eps"}),
-    ("bias correction", "u is corrected by 1 - b2^t, and needs no correction", {"correct": ("once", "once")}),
-)
-DELTA: tuple[Choice, ...] = (
-    (
-        "not of the updates",
-        "the second mean is of the squared gradients, and must be of the squared updates: with both alike their ratio "
-        "is 1",
-        {"updates_of": "g^2"},
-    ),
-    ("not squared", "the second mean is of |d|, and must be of the squared updates d^2", {"updates_of": "|d|"}),
-    ("not squared", "the second mean is of d, and must be of the squared updates d^2", {"updates_of": "d"}),
-    (
-        "learning rate in the updates",
-        "the learning rate is in the mean of the updates, (h d)^2",
-        {"updates_of": "(h d)^2"},
-    ),
-    (
-        "divided by the inverse",
-        "the ratio of the two roots is the wrong way round: the root of the updates stands above, that of the "
-        "gradients below",
-        {"ratio": "sqrt(v + eps) / sqrt(u + eps)"},
-    ),
-    ("root forgotten", "the roots are missing: sqrt(u + eps) / sqrt(v + eps)", {"ratio": "(u + eps) / (v + eps)"}),
-    ("root forgotten", "the root of the gradients is missing", {"ratio": "sqrt(u + eps) / (v + eps)"}),
-    (
-        "another rule",
-        "the root of the mean of the updates is missing above: these are the steps of RMSProp",
-        {"ratio": "1 / sqrt(v + eps)"},
-    ),
-    ("squares not averaged", "the squares are only added up: v <- b v + (1 - b) g^2", {"square": "sum"}),
-    ("decay exchanged", "b and 1 - b are exchanged in the mean of the squares", {"square": "exchanged"}),
-    ("1 - b forgotten", "the squares come in without 1 - b: v <- b v + (1 - b) g^2", {"square": "b old + new"}),
 )

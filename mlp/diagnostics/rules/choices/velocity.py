@@ -118,4 +118,18 @@ VELOCITY: tuple[Choice, ...] = (
     ("normalized gradient", "the gradient is divided by its length: all steps are equally long", {"step": "g / |g|"}),
     ("gradient squared", "the gradient is squared", {"step": "g^2"}),
     ("gradient without sign", "the gradient lost its sign: |g|", {"step": "|g|"}),
+    (
+        "velocity starts at the gradient",
+        "v is g before the first step, and must be 0: the first gradient counts twice",
+        {"start": "new"},
+    ),
+    ("velocity starts at 1", "v is 1 before the first step, and must be 0: zeros, not ones", {"start": "1"}),
+    (
+        "gradient forgotten",
+        "the step is made with mu v_old alone: the new gradient comes in a step late",
+        {"step": "v old"},
+    ),
+    ("look ahead of the gradient", "g + mu g: the look ahead is g + mu v, with the velocity", {"step": "g + mu g"}),
+    ("1 + mu forgotten", "mu v - mu v_old: the step is (1 + mu) v - mu v_old", {"step": "mu v - mu old v"}),
+    ("old velocity forgotten", "(1 + mu) v alone: the step is (1 + mu) v - mu v_old", {"step": "(1 + mu) v"}),
 )

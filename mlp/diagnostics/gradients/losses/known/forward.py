@@ -1,0 +1,81 @@
+"""The loss itself, compared with the one that its name speaks of."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mlp.diagnostics.gradients.losses.factors import Found
+from mlp.diagnostics.gradients.losses.known.forms import fitting
+from mlp.diagnostics.gradients.losses.known.identity import (
+    CLOSE,
+    ENOUGH,
+    LOSSES,
+    Identified,
+    identified,
+    places_of,
+    ratio_at,
+    scales_of,
+    settings_tried,
+)
+from mlp.diagnostics.gradients.losses.points import LossPoint
+
+FAMILY_OF_NAME: tuple[
+    tuple[tuple[str, ...], tuple[str, ...]], ...
+] = (  # words in a name; words in the names of its losses
+    (("rmsle",), ("root of the squared error of log",)),
+    (("msle", "squaredlog"), ("error of logarithms",)),
+    (("rmse", "rootmean"), ("root mean",)),
+    (("mape", "percentage"), ("the percentage error",)),
+    (("huber", "smoothl1"), ("the Huber", "pseudo-Huber", "modified Huber")),
+    (("logcosh",), ("log-cosh",)),
+    (("quantile", "pinball"), ("quantile",)),
+    (("bce", "binarycross", "binary_cross"), ("binary cross-entropy",)),
+    (("focal",), ("focal",)),
+    (("svm", "hinge"), ("hinge",)),
+    (("kldiv", "kullback", "klloss"), ("Kullback",)),
+    (("poisson",), ("Poisson",)),
+    (("dice",), ("Dice",)),
+    (("iou", "jaccard"), ("Jaccard",)),
+    (("tversky",), ("Tversky",)),
+    (("mse", "meansquare", "l2loss"), ("mean squared",)),
+    (("mae", "l1loss", "meanabs"), ("mean absolute",)),
+    (("crossentropy", "softmaxloss", "softmaxce"), ("cross-entropy of the softmax", "cross-entropy with")),
+)
+LOGARITHMS = {"log10": 1.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
+
+
+def wrong_value(name: str, points: Sequence[LossPoint]) -> Found | None:
+    """Return what is wrong with the loss itself: a wrong form of the one that its name speaks of, or None."""
+    plain = name.lower().replace("_", "")
+    words = next((of for told, of in FAMILY_OF_NAME if any(one in plain for one in told)), ())
+    family = [known for known in LOSSES if any(word in known.name for word in words)]
+    places = places_of(points)[:ENOUGH]
+    if not family or len(places) < 2:
+        return None
+    for loss in identified(places, by_gradient=False):
+        if loss.known in family:
+            return badly_scaled(loss)
+    for known in family:
+        for s in settings_tried(known, places[0].point):
+            for one in fitting(known, s):
+                if one.value is None:
+                    continue
+                ratios = [ratio_at(place, one.value, s, by_gradient=False) for place in places]
+                if None in ratios:
+                    continue
+                constant, same = scales_of(ratios, places)  # type: ignore[arg-type]
+                if same and min(abs(constant - c) for c in (1.0, 0.5, 2.0)) < CLOSE:
+                    return one.name, f"in forward: {one.sentence}", f"its values, compared with those of {known.name}"
+    return None
+
+
+def badly_scaled(loss: Identified) -> Found | None:
+    """Return the wrong sign or the wrong logarithm of a loss that is right otherwise."""
+    c = loss.constant
+    if c < 0.0:
+        return "sign of the loss", "in forward: the loss has the wrong sign: it would be made large", ""
+    if "entropy" in loss.known.name:
+        for text, number in LOGARITHMS.items():
+            if abs(c - number) < CLOSE * number:
+                return "logarithm to another base", f"in forward: it takes {text}; take np.log, to the base e", ""
+    return None

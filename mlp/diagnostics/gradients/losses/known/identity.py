@@ -1,0 +1,128 @@
+"""Which well-known loss is it? By its values at all points, or by its gradients there, up to a mean and a number."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import distance
+from mlp.diagnostics.gradients.losses.known.mistakes.bits import BIT_LOSSES
+from mlp.diagnostics.gradients.losses.known.mistakes.classes import CLASS_LOSSES
+from mlp.diagnostics.gradients.losses.known.mistakes.differences import DIFFERENCE_LOSSES
+from mlp.diagnostics.gradients.losses.known.mistakes.distributions import DISTRIBUTION_LOSSES
+from mlp.diagnostics.gradients.losses.known.mistakes.sets import set_losses
+from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, Parts, Value, gradient_of
+from mlp.diagnostics.gradients.losses.points import LossPoint
+from mlp.typing import Array
+
+LOSSES = (*DIFFERENCE_LOSSES, *CLASS_LOSSES, *BIT_LOSSES, *DISTRIBUTION_LOSSES, *set_losses())
+CLOSE = 1e-4  # a small eps inside a logarithm may shift a value by this much
+ENOUGH = 3  # points: of two shapes
+LARGEST = 600  # outputs: a form costs as many values for each of them
+
+
+@dataclass(frozen=True)
+class Place:
+    """A point as the known losses see it: outputs and targets (N, K), and the student's numbers."""
+
+    point: LossPoint
+    y: Array
+    t: Array
+
+    @property
+    def sizes(self) -> tuple[float, float]:
+        return float(self.y.shape[0]), float(self.y.shape[1])
+
+
+@dataclass(frozen=True)
+class Identified:
+    """A known loss with its settings; at each point it is `scale` times the sum of its losses."""
+
+    known: KnownLoss
+    settings: Options
+    scales: tuple[float, ...]
+    constant: float  # what is left of the scales without N and K
+
+
+def places_of(points: Sequence[LossPoint]) -> list[Place]:
+    """Return the points that known losses can be compared at; nothing if the first is none."""
+    found = []
+    for point in points:
+        y = point.outputs.reshape(len(point.outputs), -1)
+        t = point.one_hot if point.classes else np.asarray(point.targets, float)
+        if t.size == y.size and y.size <= LARGEST:
+            found.append(Place(point, y, t.reshape(y.shape)))
+    return found if found and found[0].point is points[0] else []
+
+
+def settings_tried(known: KnownLoss, point: LossPoint) -> Iterator[Options]:
+    """Yield the settings that the student's loss may have: its own numbers first, then the usual ones."""
+    own = list(dict.fromkeys(v for v in point.settings.values() if isinstance(v, float)))
+    arrays = [v for v in point.settings.values() if isinstance(v, np.ndarray)]
+    choices: list[list[Any]] = []
+    for name, numbers in known.usual.items():
+        if name == "weights":
+            choices.append(arrays)
+        else:
+            choices.append(list(dict.fromkeys([*own, *numbers])))
+    for values in product(*choices):
+        yield dict(zip(known.usual, values, strict=True))
+
+
+def scales_of(ratios: Sequence[float], places: Sequence[Place]) -> tuple[float, bool]:
+    """Return (c, True) if the ratios are c, c / N, c / K or c / (N K) at all points; c is 0 if they are not."""
+    for a, b in ((0, 0), (1, 0), (1, 1), (0, 1)):
+        freed = [r * n**a * k**b for r, (n, k) in zip(ratios, (place.sizes for place in places), strict=True)]
+        if np.ptp(freed) < CLOSE * abs(freed[0]):
+            return float(freed[0]), True
+    return 0.0, False
+
+
+def identified(places: Sequence[Place], *, by_gradient: bool) -> Iterator[Identified]:
+    """Yield the known losses that have the same values, or the same gradients, at all points."""
+    for known in LOSSES:
+        for s in settings_tried(known, places[0].point):
+            ratios = []
+            for place in places:
+                ratio = ratio_at(place, known.value, s, by_gradient=by_gradient)
+                if ratio is None:
+                    break
+                ratios.append(ratio)
+            if len(ratios) < len(places):
+                continue
+            constant, same = scales_of(ratios, places)
+            if same and constant:
+                yield Identified(known, s, tuple(ratios), constant)
+
+
+def ratio_at(place: Place, value: Value, s: Options, *, by_gradient: bool) -> float | None:
+    """Return what the student's loss is times a known one at a point; None if there is no such number."""
+    try:
+        with np.errstate(all="ignore"):
+            if by_gradient:
+                mine = gradient_of(value, place.y, place.t, s)
+                return multiple(place.point.right.reshape(mine.shape), mine)
+            total = float(value(place.y, place.t, s, Parts()).sum())
+    except ValueError:  # weights of another number of classes
+        return None
+    return place.point.value / total if np.isfinite(total) and abs(total) > 1e-12 else None
+
+
+def multiple(a: Array, b: Array) -> float | None:
+    """Return f with a = f b, or None."""
+    square = float((b * b).sum())
+    if not np.isfinite(square) or square == 0.0 or not np.isfinite(a).all():
+        return None
+    f = float((a * b).sum()) / square
+    return f if f and distance(a, f * b) < CLOSE else None
+
+
+def the_loss(points: Sequence[LossPoint]) -> tuple[list[Place], Identified | None]:
+    """Return the points and the known loss that forward is, by its values or else by its gradients."""
+    places = places_of(points)[:ENOUGH]
+    if len(places) < 2:
+        return places, None
+    by_value = next(identified(places, by_gradient=False), None)
+    return places, by_value or next(identified(places, by_gradient=True), None)

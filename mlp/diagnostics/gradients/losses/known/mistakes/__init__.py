@@ -1,0 +1,1 @@
+"""Well-known losses with the mistakes that are usual in them."""

@@ -1,0 +1,1 @@
+"""The values of well-known losses, with their parts named."""

@@ -1,0 +1,72 @@
+"""Losses between distributions, counts and sets: Kullback-Leibler, Poisson, cosine, Dice, Jaccard, Tversky."""
+
+import numpy as np
+
+from mlp.diagnostics.gradients.losses.known.protocol import Options, Parts
+from mlp.diagnostics.gradients.losses.known.values.classes import log_softmax
+from mlp.typing import Array
+
+NORM = "the length |y| of the outputs"
+DOT = "the product y t"
+
+
+def entropies(t: Array) -> Array:
+    """Return t log t, 0 for t = 0."""
+    return np.asarray(t * np.log(np.where(t > 0.0, t, 1.0)))
+
+
+def divergence(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """sum t log(t / softmax(y))."""
+    return entropies(t) - t * log_softmax(y, part)
+
+
+def divergence_of_logs(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """sum t (log t - y) of log-probabilities y."""
+    return entropies(t) - t * y
+
+
+def divergence_of_probabilities(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """sum t log(t / y)."""
+    return entropies(t) - t * np.log(y)
+
+
+def soft_targets(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """-sum t log y."""
+    return -t * np.log(y)
+
+
+def reverse(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """sum p log(p / t), p = softmax(y)."""
+    log_p = log_softmax(y, part)
+    return part("the weights p", np.exp(log_p)) * part("log(p / t)", log_p - np.log(t))
+
+
+def reverse_of_probabilities(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """sum y log(y / t)."""
+    return part("the weights y", y) * part("log(y / t)", np.log(y) - np.log(t))
+
+
+def reverse_of_logs(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """sum q log(q / t), q = exp(y)."""
+    return part("the weights q", np.exp(y)) * part("log(q / t)", y - np.log(t))
+
+
+def poisson(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """exp(y) - t y."""
+    return part("exp(y)", np.exp(y)) - t * y
+
+
+def poisson_of_rates(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """y - t log y."""
+    return y - t * part("log y", np.log(y))
+
+
+def cosine_similarity(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """-y t / (|y| |t|)."""
+    dot = part(DOT, (y * t).sum(axis=-1, keepdims=True))
+    norm = part(NORM, np.sqrt((y * y).sum(axis=-1, keepdims=True)))
+    return -dot / (norm * np.sqrt((t * t).sum(axis=-1, keepdims=True)))
+
+
+def p_minus_t(y: Array, t: Array, s: Options) -> Array:
+    return np.asarray(np.exp(log_softmax(y, Parts())) - t)

@@ -1,0 +1,90 @@
+"""A rule whose formula is not known: which known rule is it, or what must hold for any rule?
+
+If its steps are those of a known rule, that is said. Else a few things are checked that nearly all rules keep: the
+first step goes against the gradient, a smaller learning rate makes smaller steps, each array is changed by its own
+gradient, and weights without a gradient stay.
+"""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.report import GradientReport, GradientRow
+from mlp.diagnostics.rules.courses import Course, Trail, course_of, walk_of
+from mlp.diagnostics.rules.faults import FAMILIES
+from mlp.diagnostics.rules.formulas import Walk
+from mlp.diagnostics.rules.settings import read_settings
+from mlp.diagnostics.rules.variants import legal_forms
+from mlp.typing import Array
+
+CLOSE = 1e-4  # a small eps that is not known may change the steps by this much
+Property = tuple[str, str, bool]  # what is checked, what is wrong if it does not hold, whether it holds
+
+
+def check_unknown(rule: Any, seed: int, settings: dict[str, float]) -> GradientReport:
+    """Check a rule against all known formulas, then for what holds for any rule."""
+    name = getattr(rule, "__name__", type(rule).__name__)
+    trail = walked(rule, seed, settings)
+    known = same_steps(trail)
+    if known:
+        row = GradientRow("rule", f"steps of {known}", (), 0.0, passed=True)
+        remark = f"its name speaks of no rule that is known here; its steps are those of {known}."
+        return GradientReport(f"{name} against {known}", CLOSE, kind="Rule check", rows=[row], remarks=[remark])
+    rows, diagnoses = [], []
+    for what, wrong, holds in properties(rule, seed, settings, trail):
+        rows.append(GradientRow("rule", what, (), 0.0 if holds else float("inf"), holds, "" if holds else wrong))
+        diagnoses += [] if holds else [Diagnosis("no rule", "weights", "rule", wrong)]
+    remark = (
+        "its formula is not known here, and its steps are those of no known rule: only what holds for any rule was "
+        "checked. If it is one of them, say which: check_rule(rule, formula=...), one of " + ", ".join(FAMILIES) + "."
+    )
+    return GradientReport(
+        f"{name} without a formula", CLOSE, kind="Rule check", rows=rows, diagnoses=diagnoses, remarks=[remark]
+    )
+
+
+def walked(rule: Any, seed: int, settings: dict[str, float], change: Any = None) -> Trail:
+    """Return the trail of a copy of a rule, on a course that `change` may have changed."""
+    twin = copy.deepcopy(rule)
+    s, _ = read_settings(twin, settings, keep_eps=True)
+    course = course_of(twin, s, seed)
+    course = course if change is None else change(course)
+    return Trail(course, walk_of(twin, course)[0])
+
+
+def same_steps(trail: Trail) -> str:
+    """Return the known rule that makes these steps, or ""."""
+    for name, family in FAMILIES.items():
+        for walk in (Walk(family), *(form for _, form, _ in legal_forms(name))):
+            if trail.apart(walk) < CLOSE:
+                return name
+    return ""
+
+
+def with_gradients(course: Course, change: Any) -> Course:
+    """Return a course with each step's gradients changed."""
+    steps = [change(step) for step in course.gradients]
+    return Course(course.start, steps, course.rates, course.settings, course.decays)
+
+
+def properties(rule: Any, seed: int, settings: dict[str, float], trail: Trail) -> Iterator[Property]:
+    """Yield what is checked of any rule."""
+    first = trail.moved[0]
+    g = np.concatenate([array.ravel() for array in trail.course.gradients[0]])
+    moves = "the weights never move: change them in place, w -= h g, or return the new ones"
+    yield "the weights move", moves, bool(trail.moved.any())
+    yield "they stay finite", "weights become NaN or infinite", bool(np.isfinite(trail.moved).all())
+    climbs = "the first step goes up: it must go against the gradient"
+    yield "the first step goes down", climbs, not float((first * g).sum()) > 0.0
+    size = trail.course.start[0].size
+
+    def only_first(step: list[Array]) -> list[Array]:
+        return [step[0], *(0.0 * array for array in step[1:])]
+
+    alone = walked(rule, seed, settings, lambda course: with_gradients(course, only_first))
+    mixed = "the first array of weights is changed by the gradients of another array: each needs its own state"
+    same = np.allclose(alone.moved[:, :size], trail.moved[:, :size], rtol=1e-6, equal_nan=True)
+    yield "each array has its own state", mixed, bool(same or trail.course.settings.get("clip"))
