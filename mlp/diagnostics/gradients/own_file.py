@@ -26,8 +26,31 @@ from mlp.learning_rules import LearningRule
 from mlp.losses import Loss
 from mlp.own_code import OWN_ERRORS, folder_of_imports, load_module, own_lines
 
-METHODS = ("forward", "fprop", "update", "update_params", "grad")  # one of them is in all that can be checked
+METHODS = (
+    "forward",
+    "fprop",
+    "update",
+    "update_params",
+    "step",
+    "apply_gradients",
+    "grad",
+)  # one of them is in all that can be checked
 LOSS_SHAPE = (5, 7)
+TARGETS = (
+    "t",
+    "y",
+    "target",
+    "targets",
+    "label",
+    "labels",
+    "true",
+    "y_true",
+    "truth",
+    "ground_truth",
+    "gt",
+    "expected",
+)
+GRADIENT_NAMES = ("dw", "g", "grad", "grads", "gradient")
 PAIR_SHAPES = ((5, 4), (2, 3, 6, 5), (2, 6, 5, 3), (4, 6))  # vectors, images with channels first and last
 
 
@@ -121,6 +144,8 @@ def make_subject(module: ModuleType, path: Path, name: str, arguments: str) -> A
         check_kind(found, f"{path.name}:{name}", own)
     if not inspect.isclass(found) and not inspect.isfunction(found):
         return found
+    if inspect.isfunction(found) and second_parameter(found) in (*TARGETS, *GRADIENT_NAMES) and not arguments:
+        return found  # a loss (outputs, targets) -> (loss, gradient), or a rule (w, dw, config) -> (w, config)
     positional, named = parse_arguments(arguments)
     try:
         inspect.signature(found).bind(*positional, **named)
@@ -173,18 +198,27 @@ def example_arguments(kind: Callable[..., Any]) -> str:
 
 def is_rule(subject: Any) -> bool:
     """Return whether a subject is a learning rule."""
+    if inspect.isfunction(subject):
+        return second_parameter(subject) in GRADIENT_NAMES
     layer = isinstance(subject, Layer) or hasattr(subject, "forward")
     return isinstance(subject, LearningRule) or (
-        not layer and any(hasattr(subject, n) for n in ("update", "update_params"))
+        not layer and any(hasattr(subject, n) for n in ("update", "update_params", "step", "apply_gradients"))
     )
 
 
 def is_loss(subject: Any) -> bool:
     """Return whether a subject is a loss."""
+    if inspect.isfunction(subject):
+        return second_parameter(subject) in TARGETS
     if isinstance(subject, Loss) or (hasattr(subject, "grad") and not hasattr(subject, "forward")):
         return not isinstance(subject, Layer)
-    names = list(inspect.signature(subject.forward).parameters) if hasattr(subject, "forward") else []
-    return not isinstance(subject, Layer) and len(names) == 2 and names[1] in ("targets", "target", "labels", "t")
+    return not isinstance(subject, Layer) and second_parameter(getattr(subject, "forward", None)) in TARGETS
+
+
+def second_parameter(function: Any) -> str:
+    """Return the name of the second thing that a function needs, or ""."""
+    needed = required(function) if callable(function) else []
+    return needed[1].lower() if len(needed) > 1 else ""
 
 
 # --- shapes -------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from mlp.diagnostics.gradients.diagnoses.exceptions import SHAPE_WORDS, place_of
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of, repairs
 from mlp.diagnostics.gradients.report import Findings, GradientReport, GradientRow, compared, fault
-from mlp.diagnostics.rules.clips import RIGHT, kinds_of, wrong_clips
+from mlp.diagnostics.rules.clips import RIGHT_CLIPS, kinds_of, wrong_clips
 from mlp.diagnostics.rules.courses import ARRAYS, OTHER_SHAPES, SHAPES, Course, Trail, apart, course_of, walk_of
 from mlp.diagnostics.rules.explanations import explained, smallest
 from mlp.diagnostics.rules.faults import FAMILIES
@@ -130,7 +130,7 @@ def clipped_steps(trail: Trail, subject: Subject) -> Findings:
     """Return the rows of a rule that clips its gradients: in a right way, in a wrong one, or wrong elsewhere."""
     words = f"{getattr(subject.rule, '__name__', type(subject.rule).__name__)} {attribute_of(subject.rule, 'clip')}"
     kinds, tolerance = kinds_of(words), max(subject.tolerance, UNKNOWN_EPS)
-    choices = [replace(subject, clip=RIGHT[kind], tolerance=tolerance) for kind in kinds]
+    choices = [replace(subject, clip=RIGHT_CLIPS[kind], tolerance=tolerance) for kind in kinds]
     for chosen in choices:
         found = right_steps(Trail(trail.course.clipped(chosen.clip), trail.moved), chosen)
         if found is not None and chosen.clip is not None:

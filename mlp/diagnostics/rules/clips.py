@@ -45,7 +45,7 @@ def scaled(
     return apply
 
 
-def cut(n: float, c: float) -> float:
+def shrink_to(n: float, c: float) -> float:
     """Return min(1, c / n)."""
     return min(1.0, c / n) if n else 1.0
 
@@ -56,10 +56,10 @@ def after_the_rate(right: Callable[[Gradients, float, float], list[Array]]) -> C
 
 
 BY_VALUE = each(lambda g, c: np.clip(g, -c, c))
-RIGHT: dict[str, Clip] = {
+RIGHT_CLIPS: dict[str, Clip] = {
     VALUE: Clip(VALUE, "each value of the gradient is clipped", BY_VALUE),
-    NORM: Clip(NORM, "the gradient of each array is clipped by its norm", scaled(cut, together=False)),
-    GLOBAL: Clip(GLOBAL, "the gradient is clipped by the norm of all arrays", scaled(cut, together=True)),
+    NORM: Clip(NORM, "the gradient of each array is clipped by its norm", scaled(shrink_to, together=False)),
+    GLOBAL: Clip(GLOBAL, "the gradient is clipped by the norm of all arrays", scaled(shrink_to, together=True)),
 }
 NOTHING = Clip("clipping forgotten", "the gradient is not clipped at all", lambda grads, bound, rate: list(grads))
 WRONG_VALUES: tuple[Clip, ...] = (
@@ -184,15 +184,22 @@ def wrong_norms(*, together: bool) -> tuple[Clip, ...]:
             cut,
             lambda g: np.sqrt((g * g).mean()),
         ),
-        form("another norm", "it takes the sum of |g|; the norm is sqrt(sum g^2)", cut, lambda g: np.abs(g).sum()),
-        form("another norm", "it takes the largest |g|; the norm is sqrt(sum g^2)", cut, lambda g: np.abs(g).max()),
         form(
-            "another norm", "it takes the sum of g, without squares; the norm is sqrt(sum g^2)", cut, lambda g: g.sum()
+            "another norm", "it takes the sum of |g|; the norm is sqrt(sum g^2)", shrink_to, lambda g: np.abs(g).sum()
+        ),
+        form(
+            "another norm", "it takes the largest |g|; the norm is sqrt(sum g^2)", shrink_to, lambda g: np.abs(g).max()
+        ),
+        form(
+            "another norm",
+            "it takes the sum of g, without squares; the norm is sqrt(sum g^2)",
+            shrink_to,
+            lambda g: g.sum(),
         ),
         Clip(
             "clipped after the rate",
             "the step h g is clipped, and must be the gradient g",
-            after_the_rate(scaled(cut, together=together)),
+            after_the_rate(scaled(shrink_to, together=together)),
         ),
     )
 
@@ -200,12 +207,12 @@ def wrong_norms(*, together: bool) -> tuple[Clip, ...]:
 OF_SUMS = Clip(
     "sum of the norms",
     "the norms of the arrays are added up; the global norm is the root of the sum of all squares",
-    lambda grads, bound, rate: [g * cut(sum(float(np.linalg.norm(one)) for one in grads), bound) for g in grads],
+    lambda grads, bound, rate: [g * shrink_to(sum(float(np.linalg.norm(one)) for one in grads), bound) for g in grads],
 )
 OF_LAST = Clip(
     "norm of the last array",
     "all arrays are scaled with the norm of the last one alone",
-    lambda grads, bound, rate: [g * cut(float(np.linalg.norm(grads[-1])), bound) for g in grads],
+    lambda grads, bound, rate: [g * shrink_to(float(np.linalg.norm(grads[-1])), bound) for g in grads],
 )
 
 
@@ -224,7 +231,7 @@ def wrong_clips(kinds: Sequence[str]) -> list[Clip]:
     found = [NOTHING, *(WRONG_VALUES if VALUE in kinds else ())]
     if GLOBAL in kinds or NORM in kinds:
         found += [*wrong_norms(together=True), *wrong_norms(together=False), OF_SUMS, OF_LAST]
-    for kind, one in RIGHT.items():
+    for kind, one in RIGHT_CLIPS.items():
         if kind not in kinds:
             found.append(
                 Clip("another kind of clipping", f"{one.sentence}; its name speaks of the {kinds[0]}", one.apply)

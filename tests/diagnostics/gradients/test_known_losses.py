@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from mlp.diagnostics import check_loss
-from mlp.diagnostics.gradients.gallery.kinds.known_losses import RIGHT
+from mlp.diagnostics.gradients.gallery.kinds.known_losses import RIGHT_LOSSES
 from mlp.diagnostics.gradients.losses.known.identity import LOSSES, the_loss
 from mlp.diagnostics.gradients.losses.known.protocol import Parts, gradient_of
 from mlp.diagnostics.gradients.losses.points import LossPoint
 
 
-@pytest.mark.parametrize("kind", RIGHT)
+@pytest.mark.parametrize("kind", RIGHT_LOSSES)
 def test_right_losses_pass(kind):
     report = check_loss(kind(), (4, 5))
     report.raise_if_failed()
@@ -27,7 +27,10 @@ def point_of(known, s, seed, shape):
     return LossPoint(right, right, y, t, False, {name: v for name, v in s.items() if isinstance(v, float)}, value)
 
 
-@pytest.mark.parametrize("known", LOSSES, ids=lambda known: known.name)
+SOME = [pytest.param(one, marks=() if i % 8 == 0 else pytest.mark.slow) for i, one in enumerate(LOSSES)]
+
+
+@pytest.mark.parametrize("known", SOME)
 def test_a_known_loss_is_recognized_by_its_values(known):
     s = {name: usual[0] for name, usual in known.usual.items() if usual}
     if len(s) < len(known.usual):

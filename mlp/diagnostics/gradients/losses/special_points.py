@@ -19,6 +19,7 @@ from mlp.rng import generator
 from mlp.typing import Array
 
 LARGE = 1000.0  # logits at which exp overflows
+EXPLODES = 1e3  # times larger for outputs that are twice as large
 LOOSE = 1e-4
 Differences = Callable[[Any, Array, Array], Array]
 
@@ -44,6 +45,8 @@ def wrong_elsewhere(loss: Any, outputs: Array, targets: Array, differences: Diff
 def huge_logits(loss: Any, outputs: Array, targets: Array) -> Findings:
     """Return a fault if exp overflows for outputs around 1000, or the logarithm of 0 is taken for +-1000."""
     for large in (LARGE + outputs, LARGE * np.sign(outputs)):
+        if explodes(loss, large / LARGE, targets):
+            continue
         value, gradient = as_number(loss.forward(large.copy(), targets)), loss.backward()
         if np.isfinite(value) and np.isfinite(gradient).all():
             continue
@@ -64,6 +67,12 @@ def huge_logits(loss: Any, outputs: Array, targets: Array) -> Findings:
             note = "not finite for outputs of +-1000"
         return fault(Diagnosis("overflow", "outputs", "loss", text), outputs.shape, note)
     return Findings()
+
+
+def explodes(loss: Any, direction: Array, targets: Array) -> bool:
+    """Return whether the loss itself grows like exp: then it has to overflow."""
+    near, far = (abs(as_number(loss.forward(size * direction, targets))) for size in (20.0, 40.0))
+    return bool(far > EXPLODES * (1.0 + near))
 
 
 def equal_values(loss: Any, outputs: Array, targets: Array) -> Findings:

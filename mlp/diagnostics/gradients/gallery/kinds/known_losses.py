@@ -278,7 +278,7 @@ class RmseRootForgotten(RootMeanSquareRight):
         return super().forward(outputs, targets) ** 2
 
 
-RIGHT = (
+RIGHT_LOSSES = (
     *(HuberRight, QuantileRight, FocalRight, WeightedRight, CosineRight, DiceRight, BrierRight, SvmRight),
     RootMeanSquareRight,
 )
@@ -288,7 +288,7 @@ BUGS = [
         (HuberDeltaForgotten, "delta forgotten"),
         (HuberNotJoined, "linear part not joined"),
         (QuantileOnBothSides, "q on both sides"),
-        (FocalFactorConstant, "part as a constant"),
+        (FocalFactorConstant, "product rule"),
         (FocalPower, "power of the inner derivative"),
         (WeightsOfColumns, "class weights of the columns"),
         (WeightsForgotten, "class weights forgotten"),

@@ -7,7 +7,7 @@ import numpy as np
 from mlp.diagnostics.gradients.losses.factors import Found
 from mlp.diagnostics.gradients.losses.known.forms import WrongForm, of_inputs, of_parts, usual
 from mlp.diagnostics.gradients.losses.known.identity import (
-    CLOSE,
+    SAME_LOSS,
     Identified,
     Place,
     multiple,
@@ -75,6 +75,6 @@ def factor_in_words(factors: Sequence[float], places: Sequence[Place], loss: Ide
     ]
     for text, values in usual:
         for sign, turned in ((1.0, ""), (-1.0, "its sign is wrong, too")):
-            if all(abs(f - sign * v) < CLOSE * abs(v) for f, v in zip(factors, values, strict=True)):
+            if all(abs(f - sign * v) < SAME_LOSS * abs(v) for f, v in zip(factors, values, strict=True)):
                 return "".join(f"; {one}" for one in (text, turned) if one)
     return None

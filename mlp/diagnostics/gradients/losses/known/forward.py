@@ -7,7 +7,7 @@ import numpy as np
 from mlp.diagnostics.gradients.losses.factors import Found
 from mlp.diagnostics.gradients.losses.known.forms import fitting
 from mlp.diagnostics.gradients.losses.known.identity import (
-    CLOSE,
+    SAME_LOSS,
     ENOUGH,
     LOSSES,
     Identified,
@@ -64,7 +64,7 @@ def wrong_value(name: str, points: Sequence[LossPoint]) -> Found | None:
                 if None in ratios:
                     continue
                 constant, same = scales_of(ratios, places)  # type: ignore[arg-type]
-                if same and min(abs(constant - c) for c in (1.0, 0.5, 2.0)) < CLOSE:
+                if same and min(abs(constant - c) for c in (1.0, 0.5, 2.0)) < SAME_LOSS:
                     return one.name, f"in forward: {one.sentence}", f"its values, compared with those of {known.name}"
     return None
 
@@ -76,6 +76,6 @@ def badly_scaled(loss: Identified) -> Found | None:
         return "sign of the loss", "in forward: the loss has the wrong sign: it would be made large", ""
     if "entropy" in loss.known.name:
         for text, number in LOGARITHMS.items():
-            if abs(c - number) < CLOSE * number:
+            if abs(c - number) < SAME_LOSS * number:
                 return "logarithm to another base", f"in forward: it takes {text}; take np.log, to the base e", ""
     return None

@@ -18,7 +18,8 @@ from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.typing import Array
 
 LOSSES = (*DIFFERENCE_LOSSES, *CLASS_LOSSES, *BIT_LOSSES, *DISTRIBUTION_LOSSES, *set_losses())
-CLOSE = 1e-4  # a small eps inside a logarithm may shift a value by this much
+SAME_LOSS = 1e-4  # a small eps inside a logarithm may shift a value by this much
+BY_DIFFERENCES = 1e-7  # the error of gradients by differences
 ENOUGH = 3  # points: of two shapes
 LARGEST = 600  # outputs: a form costs as many values for each of them
 
@@ -75,7 +76,7 @@ def scales_of(ratios: Sequence[float], places: Sequence[Place]) -> tuple[float, 
     """Return (c, True) if the ratios are c, c / N, c / K or c / (N K) at all points; c is 0 if they are not."""
     for a, b in ((0, 0), (1, 0), (1, 1), (0, 1)):
         freed = [r * n**a * k**b for r, (n, k) in zip(ratios, (place.sizes for place in places), strict=True)]
-        if np.ptp(freed) < CLOSE * abs(freed[0]):
+        if np.ptp(freed) < SAME_LOSS * abs(freed[0]):
             return float(freed[0]), True
     return 0.0, False
 
@@ -116,7 +117,7 @@ def multiple(a: Array, b: Array) -> float | None:
     if not np.isfinite(square) or square == 0.0 or not np.isfinite(a).all():
         return None
     f = float((a * b).sum()) / square
-    return f if f and distance(a, f * b) < CLOSE else None
+    return f if f and distance(a, f * b) < SAME_LOSS else None
 
 
 def the_loss(points: Sequence[LossPoint]) -> tuple[list[Place], Identified | None]:
@@ -126,3 +127,24 @@ def the_loss(points: Sequence[LossPoint]) -> tuple[list[Place], Identified | Non
         return places, None
     by_value = next(identified(places, by_gradient=False), None)
     return places, by_value or next(identified(places, by_gradient=True), None)
+
+
+def exact_but_for_eps(points: Sequence[LossPoint]) -> bool:
+    """Return whether the gradients are those of a known loss, and the loss differs from it by a tiny eps alone."""
+    if any(distance(point.given, point.right) > SAME_LOSS for point in points):
+        return False
+    with np.errstate(all="ignore"):
+        places, loss = the_loss(points)
+        if loss is None:
+            return False
+        for place, scale in zip(places, loss.scales, strict=True):
+            exact = gradient_of(loss.known.value, place.y, place.t, loss.settings)
+            given = place.point.given.reshape(exact.shape)
+            factor = multiple(given, scale * exact)
+            if (
+                factor is None
+                or abs(factor - 1.0) > SAME_LOSS
+                or distance(given, factor * scale * exact) > BY_DIFFERENCES
+            ):
+                return False
+    return True

@@ -34,6 +34,11 @@ POSITIVE = Wrong(
 OF_LOGITS: tuple[Wrong, ...] = (
     POSITIVE,
     Wrong(
+        "sign in the sigmoid",
+        "it takes sigmoid(-z), which is 1 - p, and must take p = sigmoid(z): the sign in the exponent is wrong",
+        gradient=lambda y, t, s: sigmoid(-y) - t,
+    ),
+    Wrong(
         "weight of the positive class everywhere",
         "the weight of the positive class multiplies all values, and must multiply those with t = 1 alone",
         lambda y, t, s, part: s["pos_weight"] * binary(sigmoid)(y, t, {}, part),

@@ -2,7 +2,15 @@
 
 from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Wrong, having
-from mlp.diagnostics.gradients.losses.known.values.sets import exchanged, jaccard, one_minus, overlap, times, tversky
+from mlp.diagnostics.gradients.losses.known.values.sets import (
+    exchanged,
+    jaccard,
+    one_minus,
+    overlap,
+    times,
+    tversky,
+    tversky_slopes,
+)
 
 FORMS = (
     (plain_name, of, axes_name, axes)
@@ -64,6 +72,11 @@ def set_losses() -> list[KnownLoss]:
                 "alpha and beta exchanged",
                 "alpha and beta are exchanged",
                 exchanged(one),
+            ),
+            Wrong(
+                "alpha and beta exchanged",
+                "alpha and beta are exchanged in the derivative of the denominator: alpha belongs to p (1 - t)",
+                gradient=tversky_slopes(of, axes),
             ),
             Wrong("another overlap", "it is the gradient of the Dice loss", dice),
         )

@@ -24,6 +24,12 @@ def true(values: Array, t: Array) -> Array:
     return np.asarray((values * t).sum(axis=-1, keepdims=True))
 
 
+def weights_of(s: Options, t: Array) -> Array:
+    """Return the weight of each class, 1 for classes that the student's weights do not have."""
+    w, K = np.asarray(s["weights"]), t.shape[-1]
+    return np.concatenate([w, np.ones(K - len(w))]) if len(w) < K else w
+
+
 def smoothed(t: Array, s: Options) -> Array:
     """Return (1 - e) t + e / K, or with e / (K - 1) for the other classes."""
     e, K = s.get("smoothing", 0.0), t.shape[-1]
@@ -35,7 +41,7 @@ def smoothed(t: Array, s: Options) -> Array:
 def cross_entropy(y: Array, t: Array, s: Options, part: Parts) -> Array:
     """-sum t log softmax(z / T), weighted by the class."""
     log_p = log_softmax(y / s.get("temperature", 1.0), part, s.get("axis", -1))
-    w = s.get("weights")
+    w = None if s.get("weights") is None else weights_of(s, t)
     over_batch = 1.0
     if w is None:
         weight: Any = 1.0
@@ -55,19 +61,19 @@ def class_beside(by: int) -> Value:
 def weighted_columns(y: Array, t: Array, s: Options) -> Array:
     """w_k (p_k - t_k): each column with the weight of its own class."""
     p = np.exp(log_softmax(y / s.get("temperature", 1.0), Parts()))
-    return np.asarray(s["weights"] * (p - smoothed(t, s)))
+    return np.asarray(weights_of(s, t) * (p - smoothed(t, s)))
 
 
 def weighted_true(y: Array, t: Array, s: Options) -> Array:
     """p_k - w_t t_k: only the one-hot targets with the weight."""
     p = np.exp(log_softmax(y / s.get("temperature", 1.0), Parts()))
-    return np.asarray(p - s["weights"] * smoothed(t, s))
+    return np.asarray(p - weights_of(s, t) * smoothed(t, s))
 
 
 def weighted_softmax(y: Array, t: Array, s: Options) -> Array:
     """w_t p_k - t_k: only the softmax with the weight."""
     p = np.exp(log_softmax(y / s.get("temperature", 1.0), Parts()))
-    return np.asarray(true(s["weights"], t) * p - smoothed(t, s))
+    return np.asarray(true(weights_of(s, t), t) * p - smoothed(t, s))
 
 
 def smoothing_subtracted(y: Array, t: Array, s: Options) -> Array:
@@ -125,7 +131,7 @@ def confident(y: Array, t: Array, s: Options, part: Parts) -> Array:
 def focal_softmax(y: Array, t: Array, s: Options, part: Parts) -> Array:
     """-alpha (1 - p_t)^gamma log p_t."""
     log_p = true(log_softmax(y, part), t)
-    weight = 1.0 if s.get("weights") is None else true(s["weights"], t)
+    weight = 1.0 if s.get("weights") is None else true(weights_of(s, t), t)
     factor = part(FACTOR, np.maximum(1.0 - np.exp(log_p), 0.0) ** s["gamma"])
     return np.asarray(-weight * s.get("alpha", 1.0) * factor * part("log p_t", log_p))
 
@@ -134,7 +140,7 @@ def power_of_the_factor(y: Array, t: Array, s: Options) -> Array:
     """The gradient with gamma (1 - p_t)^gamma where gamma (1 - p_t)^(gamma - 1) belongs."""
     p, gamma = of_softmax(y, {}), s["gamma"]
     p_t = true(p, t)
-    weight = s.get("alpha", 1.0) if s.get("weights") is None else true(s["weights"], t)
+    weight = s.get("alpha", 1.0) if s.get("weights") is None else true(weights_of(s, t), t)
     by_p = (1.0 - p_t) ** gamma * (gamma * np.log(p_t) - 1.0 / p_t)
     return np.asarray(weight * by_p * p_t * (t - p))
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.losses.known.protocol import Options, Parts, Value
+from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
+from mlp.diagnostics.gradients.losses.known.protocol import Gradient, Options, Parts, Value
 from mlp.typing import Array
 
 OVERLAP = "the overlap sum(p t)"
@@ -67,3 +68,17 @@ def tversky(of: Any, axes: Any) -> Value:
         return np.asarray(-(both + smooth) / part(UNDER, both + false + missed + smooth))
 
     return value
+
+
+def tversky_slopes(of: Any, axes: Any) -> Gradient:
+    """Return the gradient of Tversky with alpha and beta exchanged in the derivative of the denominator alone."""
+
+    def gradient(y: Array, t: Array, s: Options) -> Array:
+        p, smooth = of(y), s.get("smooth", 0.0)
+        both, false, missed = (a.sum(axis=axes, keepdims=True) for a in (p * t, p * (1.0 - t), (1.0 - p) * t))
+        under = both + s["alpha"] * false + s["beta"] * missed + smooth
+        of_under = t + s["beta"] * (1.0 - t) - s["alpha"] * t
+        inner = p * (1.0 - p) if of is sigmoid else 1.0
+        return np.asarray(-(t * under - (both + smooth) * of_under) / under**2 * inner)
+
+    return gradient
