@@ -50,7 +50,7 @@ TARGETS = (
     "gt",
     "expected",
 )
-GRADIENT_NAMES = ("dw", "g", "grad", "grads", "gradient")
+OF_GRADIENTS = ("dw", "g", "grad", "grads", "gradient")
 PAIR_SHAPES = ((5, 4), (2, 3, 6, 5), (2, 6, 5, 3), (4, 6))  # vectors, images with channels first and last
 
 
@@ -144,7 +144,7 @@ def make_subject(module: ModuleType, path: Path, name: str, arguments: str) -> A
         check_kind(found, f"{path.name}:{name}", own)
     if not inspect.isclass(found) and not inspect.isfunction(found):
         return found
-    if inspect.isfunction(found) and second_parameter(found) in (*TARGETS, *GRADIENT_NAMES) and not arguments:
+    if inspect.isfunction(found) and second_parameter(found) in (*TARGETS, *OF_GRADIENTS) and not arguments:
         return found  # a loss (outputs, targets) -> (loss, gradient), or a rule (w, dw, config) -> (w, config)
     positional, named = parse_arguments(arguments)
     try:
@@ -199,7 +199,7 @@ def example_arguments(kind: Callable[..., Any]) -> str:
 def is_rule(subject: Any) -> bool:
     """Return whether a subject is a learning rule."""
     if inspect.isfunction(subject):
-        return second_parameter(subject) in GRADIENT_NAMES
+        return second_parameter(subject) in OF_GRADIENTS
     layer = isinstance(subject, Layer) or hasattr(subject, "forward")
     return isinstance(subject, LearningRule) or (
         not layer and any(hasattr(subject, n) for n in ("update", "update_params", "step", "apply_gradients"))

@@ -129,7 +129,7 @@ def wrong_norms(*, together: bool) -> tuple[Clip, ...]:
         form(
             "squared norm",
             "the norm is sqrt(sum g^2); here its square is compared with the bound and divided by: the root is missing",
-            cut,
+            shrink_to,
             lambda g: (g * g).sum(),
         ),
         form(
@@ -181,7 +181,7 @@ def wrong_norms(*, together: bool) -> tuple[Clip, ...]:
         form(
             "mean in place of the sum",
             "the norm is made of the mean of g^2, and must be of their sum",
-            cut,
+            shrink_to,
             lambda g: np.sqrt((g * g).mean()),
         ),
         form(

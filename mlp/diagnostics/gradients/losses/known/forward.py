@@ -7,9 +7,9 @@ import numpy as np
 from mlp.diagnostics.gradients.losses.factors import Found
 from mlp.diagnostics.gradients.losses.known.forms import fitting
 from mlp.diagnostics.gradients.losses.known.identity import (
-    SAME_LOSS,
     ENOUGH,
     LOSSES,
+    SAME_LOSS,
     Identified,
     identified,
     places_of,
