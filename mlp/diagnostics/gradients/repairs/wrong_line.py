@@ -39,7 +39,7 @@ def with_line(likely: list[Diagnosis], wrong: Sequence[Point]) -> list[Diagnosis
         unsure = False
     if unsure or not lines:
         return [*lines, *likely]
-    first = replace(likely[0], sentence=f"{likely[0].sentence}. The line: {lines[0].sentence}")
+    first = replace(likely[0], sentence=f"{likely[0].sentence}. With one change all is right: {lines[0].sentence}")
     return [first, *likely[1:], *lines[1:]]
 
 
