@@ -50,7 +50,7 @@ def forms(slot: Slot, values: Values) -> Iterator[Alternative]:
         yield f"the mask `{name}` is the wrong way round: `~{name}` belongs here", parsed(f"(~{name})")
         return
     weight = re.match(r"w(?!in)|kern|filt|k$", name.removeprefix("self.").lower())
-    if weight and np.ndim(held) > 1 and not isinstance(slot.parent, ast.Subscript):
+    if weight and isinstance(held, np.ndarray) and held.ndim > 1 and not isinstance(slot.parent, ast.Subscript):
         for turn in TURNED:
             yield f"`{name}` must be turned round here: `{name}{turn}`", parsed(f"{name}{turn}")
     for wrap in WRAPS:

@@ -117,8 +117,8 @@ def straight(node: ast.Call, value: ast.Call) -> Iterator[Alternative]:
         return
     dims = [ast.unparse(arg) for arg in value.args]
     inside = ast.unparse(value.func.value)
-    axes = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
-    if sorted(map(str, axes)) == sorted(map(str, range(len(dims)))):
+    axes = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, int)]
+    if sorted(axes) == list(range(len(dims))):
         sizes = ", ".join(dims[axis] for axis in axes)
         yield (
             f"`{text_of(value)}` takes the axes in another order than they have: they lie there as ({sizes}), and "
