@@ -79,7 +79,9 @@ def test_a_learning_rate_for_images_of_your_own_and_no_run(small, tmp_path, call
     folder = tmp_path / "run"
     status, printed, _ = call(train, *flags(small), "--out", str(folder), "--find-lr")
     assert status == 0
-    assert printed.startswith("try --learning-rate ")
+    first, second = printed.splitlines()[:2]
+    assert first.startswith("images a class (training+validation+test): ")  # as before a run
+    assert second.startswith("try --learning-rate ")
     assert "where the smoothed loss is lowest" in printed
     assert sorted(path.name for path in folder.iterdir()) == ["learning_rates.csv", "learning_rates.png"]
     assert call(train, *flags(small), "--out", str(folder), "--stop-after", "1")[0] == 0  # a run can begin there
