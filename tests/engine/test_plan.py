@@ -147,7 +147,7 @@ def test_make_engine():
 
 
 def test_close_gives_the_memory_back_at_once(engine):
-    """Not when Python looks for circles: what comes next would need as much memory once more."""
+    """Without waiting for the garbage collector: what comes next would need as much memory again."""
     engine.train_step(*batch(6))
     engine.evaluate(*batch(6))
     arrays = [weakref.ref(array) for memory in engine.memories.values() for array in memory.batch_arrays.values()]

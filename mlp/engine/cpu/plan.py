@@ -65,8 +65,8 @@ class Plan(Graph):
     def release(self) -> None:
         """Let go of everything; the plan is not used again.
 
-        Ops, values and phases know each other in circles, so that their arrays would stay until Python looks for
-        circles, and a next plan would take as much memory once more.
+        Ops, values and phases refer to each other in circles. Without this, their arrays would stay in memory until
+        Python's garbage collector runs, and the next plan would take as much memory again.
         """
         for op in self.ops:
             for value in (*op.inputs, op.output):

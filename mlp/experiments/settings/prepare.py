@@ -1,7 +1,7 @@
 """From settings to all that a run trains: images, batches, model, loss, rule and schedule, in one order.
 
-`mlp train` prepares its run here, and so does the search for its learning rate: what a setting does, or is told, is the
-same for both.
+`mlp train` prepares its run here, and so does the search for its learning rate. So a setting has the same effect in
+both, and both print the same notes.
 """
 
 from collections.abc import Mapping
