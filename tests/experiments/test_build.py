@@ -1,10 +1,12 @@
 """What a run says about its images before it trains."""
 
+import json
+
 import numpy as np
 import pytest
 
 from mlp.data.image_set import ImageSet
-from mlp.experiments import RunConfig
+from mlp.experiments import RunConfig, run
 from mlp.experiments.build import load_images, make_batches, mention_images, with_usual_batch
 
 
@@ -61,3 +63,16 @@ def test_own_images_from_a_file(small, capsys):
 def test_a_short_epoch_of_batches_that_the_program_chose_is_no_news(capsys):
     mention_images(RunConfig(batch_size=4), [make_set(0, 1)] * 3, 9, usual_batch=True)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_sixty_pictures_of_three_colours_are_learned(tmp_path):
+    """With the defaults, apart from the epochs: batches, split and schedule suit a small folder."""
+    image_module, rng = pytest.importorskip("PIL.Image"), np.random.default_rng(1)
+    for name, colour in {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (50, 60, 200)}.items():
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for i in range(20):
+            pixels = np.clip(colour + rng.normal(0, 35, (32, 32, 3)), 0, 255).astype(np.uint8)
+            image_module.fromarray(pixels).save(tmp_path / "own" / name / f"{i}.png")
+    run(tmp_path / "run", {"dataset": f"folder:{tmp_path / 'own'}", "epochs": 20}, page=False)
+    assert json.loads((tmp_path / "run" / "test.json").read_text())["test_acc"] == 1.0
