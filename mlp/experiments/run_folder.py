@@ -120,7 +120,7 @@ class RunFolder:
         """Return what test.json holds, a dict; an empty one for a run that is not finished."""
         try:
             content = read_object(self / "test.json")
-            loss = as_number("test_loss", content["test_loss"])
+            loss = as_number("test_loss", content["test_loss"], 0.0)
             accuracy = as_number("test_acc", content["test_acc"], 0.0, 1.0)
             whole = [content[name] for name in ("best_epoch", "images") if content.get(name) is not None]
             if not all(isinstance(value, int) and value > 0 for value in whole):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -77,6 +78,6 @@ def emphasized(style: dict[str, Any]) -> dict[str, Any]:
 
 def open_up(panels: Sequence[Axes]) -> None:
     """Give losses logarithmic axes where one is far above the others: on even ones these would be a line at 0."""
-    if spreads_widely([y for axes in panels for line in axes.get_lines() for y in line.get_ydata()]):
+    if spreads_widely([y for axes in panels for line in axes.get_lines() for y in np.asarray(line.get_ydata())]):
         for axes in panels:
             axes.set_yscale("log")

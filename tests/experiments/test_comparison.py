@@ -133,6 +133,7 @@ def test_parameters_of_runs_whose_config_does_not_say(tmp_path):
         ("test.json", b'{"test_acc": 0.5}'),
         ("test.json", b'{"test_loss": 1.0, "test_acc": "x"}'),
         ("test.json", b'{"test_loss": null, "test_acc": 0.5}'),
+        ("test.json", b'{"test_loss": -1.0, "test_acc": 0.5}'),  # no cross-entropy is negative
     ],
 )
 def test_damaged_files_are_named(runs, tmp_path, call, name, content):
