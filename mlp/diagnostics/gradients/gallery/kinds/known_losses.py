@@ -7,6 +7,9 @@ from mlp.losses import Loss
 from mlp.typing import Array
 
 
+TINY = 1e-300  # its logarithm is finite
+
+
 def probabilities(z: Array) -> Array:
     """Return the softmax of each row."""
     exps = np.exp(z - z.max(axis=1, keepdims=True))
@@ -76,7 +79,7 @@ class FocalRight(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         p, q = probabilities(outputs), np.eye(outputs.shape[1])[targets]
-        p_t = (p * q).sum(axis=1, keepdims=True)
+        p_t = np.maximum((p * q).sum(axis=1, keepdims=True), TINY)
         self._kept = p, q, p_t
         return float(-((1.0 - p_t) ** self.gamma * np.log(p_t)).mean())
 
@@ -113,7 +116,7 @@ class WeightedRight(Loss):
         p, q = probabilities(outputs), np.eye(outputs.shape[1])[targets]
         w = self.weights[targets][:, None]
         self._kept = p, q, w
-        return float(-(w * q * np.log(p)).sum() / len(p))
+        return float(-(w * q * np.log(np.maximum(p, TINY))).sum() / len(p))
 
     def backward(self) -> Array:
         p, q, w = self.take()

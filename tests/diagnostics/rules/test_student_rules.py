@@ -1,0 +1,145 @@
+"""Rules that students write: clipping, functions with a config, less usual rules, and rules without a known formula."""
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics import check_rule
+
+
+class ClippedSGD:
+    """Clipping by the norm of all arrays; `scale` is what can be wrong."""
+
+    def __init__(self, learning_rate=0.1, max_norm=1.5):
+        self.learning_rate, self.max_norm = learning_rate, max_norm
+
+    def scale(self, norm):
+        return min(1.0, self.max_norm / (norm + 1e-6))
+
+    def update(self, params, grads):
+        norm = np.sqrt(sum((g**2).sum() for g in grads.values()))
+        for name in params:
+            params[name] -= self.learning_rate * self.scale(norm) * grads[name]
+
+
+class ClipValueSGD:
+    def __init__(self, learning_rate=0.1, limit=0.5):
+        self.learning_rate, self.limit = learning_rate, limit
+
+    def clip(self, g):
+        return np.clip(g, -self.limit, self.limit)
+
+    def update(self, params, grads):
+        for p, g in zip(params, grads, strict=True):
+            p -= self.learning_rate * self.clip(g)
+
+
+@pytest.mark.parametrize("rule", [ClippedSGD, ClipValueSGD])
+def test_right_clipping_passes(rule):
+    report = check_rule(rule)
+    report.raise_if_failed()
+    assert "clipped" in report.remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("base", "change", "name"),
+    [
+        (ClippedSGD, {"scale": lambda self, norm: self.max_norm / norm}, "always scaled"),
+        (ClippedSGD, {"scale": lambda self, norm: min(1.0, self.max_norm / norm**2)}, "squared norm"),
+        (ClippedSGD, {"scale": lambda self, norm: min(1.0, norm / self.max_norm)}, "ratio the wrong way round"),
+        (ClippedSGD, {"scale": lambda self, norm: 1.0}, "clipping forgotten"),
+        (ClipValueSGD, {"clip": lambda self, g: np.minimum(g, self.limit)}, "only positive values clipped"),
+        (ClipValueSGD, {"clip": lambda self, g: np.where(abs(g) > self.limit, 0.0, g)}, "large values become 0"),
+    ],
+)
+def test_wrong_clipping_is_named(base, change, name):
+    report = check_rule(type(base.__name__, (base,), change))
+    assert report.diagnoses[0].name == name
+    assert not report.passed
+
+
+def adamw(w, dw, config=None):
+    """AdamW with a config; the decay is not multiplied by the learning rate."""
+    config = config or {}
+    for key, value in {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "weight_decay": 0.1, "t": 0}.items():
+        config.setdefault(key, value)
+    config["t"] += 1
+    b1, b2, t = config["beta1"], config["beta2"], config["t"]
+    config["m"] = b1 * config.get("m", 0.0) + (1 - b1) * dw
+    config["v"] = b2 * config.get("v", 0.0) + (1 - b2) * dw**2
+    step = config["m"] / (1 - b1**t) / (np.sqrt(config["v"] / (1 - b2**t)) + 1e-8)
+    return w - config["weight_decay"] * w - config["learning_rate"] * step, config
+
+
+def test_the_settings_of_a_function_come_from_its_config():
+    for formula in (None, "adamw"):
+        report = check_rule(adamw, formula)
+        assert report.diagnoses[0].name == "decay without rate"
+
+
+class Lion:
+    """Lion without the sign."""
+
+    beta1, beta2, learning_rate, signed = 0.9, 0.99, 0.01, False
+
+    def __init__(self):
+        self.m = {}
+
+    def update(self, params, grads):
+        for name, g in grads.items():
+            m = self.m.get(name, 0.0 * g)
+            mix = self.beta1 * m + (1 - self.beta1) * g
+            params[name] -= self.learning_rate * (np.sign(mix) if self.signed else mix)
+            self.m[name] = self.beta2 * m + (1 - self.beta2) * g
+
+
+def test_lion():
+    assert check_rule(Lion).diagnoses[0].name == "sign forgotten"
+    check_rule(type("Lion", (Lion,), {"signed": True})).raise_if_failed()
+
+
+class AMSGrad:
+    """AMSGrad without the maximum, which is Adam."""
+
+    beta1, beta2, eps, learning_rate, largest = 0.9, 0.99, 1e-8, 0.01, False
+
+    def __init__(self):
+        self.t, self.m, self.v, self.top = 0, {}, {}, {}
+
+    def update(self, params, grads):
+        self.t += 1
+        for name, g in grads.items():
+            m = self.m[name] = self.beta1 * self.m.get(name, 0.0) + (1 - self.beta1) * g
+            v = self.v[name] = self.beta2 * self.v.get(name, 0.0) + (1 - self.beta2) * g * g
+            v = self.top[name] = np.maximum(self.top.get(name, 0.0), v) if self.largest else v
+            ahead = m / (1 - self.beta1**self.t)
+            params[name] -= self.learning_rate * ahead / (np.sqrt(v / (1 - self.beta2**self.t)) + self.eps)
+
+
+def test_amsgrad():
+    assert check_rule(AMSGrad).diagnoses[0].name == "no maximum"
+    check_rule(type("AMSGrad", (AMSGrad,), {"largest": True})).raise_if_failed()
+
+
+class Roots:
+    """A rule of nobody: the step is the root of the gradient."""
+
+    learning_rate, sign = 0.1, -1.0
+
+    def update(self, params, grads):
+        for name, g in grads.items():
+            params[name] += self.sign * self.learning_rate * np.sign(g) * np.sqrt(np.abs(g))
+
+
+def test_a_rule_without_a_formula_is_checked_for_what_any_rule_does():
+    report = check_rule(Roots)
+    report.raise_if_failed()
+    assert "formula is not known" in report.remarks[0]
+    report = check_rule(type("Roots", (Roots,), {"sign": 1.0}))
+    assert not report.passed
+    assert "goes up" in report.diagnoses[0].sentence
+    plain = {
+        "update": lambda self, params, grads: [
+            np.subtract(p, 0.1 * g, out=p) for p, g in zip(params, grads, strict=True)
+        ]
+    }
+    check_rule(type("Nameless", (Roots,), plain)).raise_if_failed()
