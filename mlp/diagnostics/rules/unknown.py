@@ -12,12 +12,15 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
-from mlp.diagnostics.gradients.report import GradientReport, GradientRow
+from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
+from mlp.diagnostics.gradients.report import GradientReport, GradientRow, fault
 from mlp.diagnostics.rules.courses import Course, Trail, course_of, walk_of
 from mlp.diagnostics.rules.faults import FAMILIES
 from mlp.diagnostics.rules.formulas import Walk
 from mlp.diagnostics.rules.settings import read_settings
 from mlp.diagnostics.rules.variants import legal_forms
+from mlp.errors import ConfigurationError
+from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 CLOSE = 1e-4  # a small eps that is not known may change the steps by this much
@@ -27,7 +30,21 @@ Property = tuple[str, str, bool]  # what is checked, what is wrong if it does no
 def check_unknown(rule: Any, seed: int, settings: dict[str, float]) -> GradientReport:
     """Check a rule against all known formulas, then for what holds for any rule."""
     name = getattr(rule, "__name__", type(rule).__name__)
-    trail = walked(rule, seed, settings)
+    try:
+        trail = walked(rule, seed, settings)
+    except ConfigurationError:
+        raise
+    except OWN_ERRORS as error:
+        note = f"the rule raised {type(error).__name__}: {error}"
+        found = fault(Diagnosis("exception", "weights", "rule", note, place_of(error)), (), note, error)
+        return GradientReport(
+            f"{name} without a formula",
+            CLOSE,
+            kind="Rule check",
+            rows=list(found.rows),
+            diagnoses=list(found.diagnoses),
+            cause=error,
+        )
     known = same_steps(trail)
     if known:
         row = GradientRow("rule", f"steps of {known}", (), 0.0, passed=True)

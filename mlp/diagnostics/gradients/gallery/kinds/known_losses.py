@@ -6,7 +6,6 @@ from mlp.diagnostics.gradients.gallery.planted import PlantedBug
 from mlp.losses import Loss
 from mlp.typing import Array
 
-
 TINY = 1e-300  # its logarithm is finite
 
 
