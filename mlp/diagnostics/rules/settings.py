@@ -120,6 +120,8 @@ def name_of_formula(rule: Any) -> str:
 def of_attributes(rule: Any, formula: str) -> str:
     """Return "momentum" or "nesterov" for a rule of gradient descent that has a momentum, else its formula."""
     names = ("momentum", "mu", "mom", "mom_coeff")
+    if formula == "momentum" and getattr(rule, "nesterov", False) is True:
+        return "nesterov"
     if formula == "gradient_descent" and any(
         is_number(getattr(rule, name, None)) and getattr(rule, name) > 0 for name in names
     ):

@@ -33,6 +33,8 @@ def legal_forms(formula: str) -> Iterator[Form]:
         yield text, form_of(formula, root="sqrt(v + eps)"), {}
     if formula == "adagrad":
         yield "the sum of squares starts at 0.1, as in Keras.", form_of(formula, start="0.1"), {}
+        text = "the sum of squares starts at 0.1, and eps stands under the root, as in Keras."
+        yield text, form_of(formula, start="0.1", root="sqrt(v + eps)"), {}
     if formula == "adamax":
         text = "eps is added to |g|, inside the maximum, as in PyTorch."
         yield text, form_of(formula, of="|g| + eps", root="v"), {}

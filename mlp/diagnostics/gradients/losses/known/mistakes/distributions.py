@@ -9,6 +9,7 @@ from mlp.diagnostics.gradients.losses.known.values.distributions import (
     divergence,
     divergence_of_logs,
     divergence_of_probabilities,
+    log_of_targets,
     p_minus_t,
     poisson,
     poisson_of_rates,
@@ -107,12 +108,14 @@ REVERSE: tuple[Wrong, ...] = (
     Wrong(
         "mean forgotten",
         "the loss itself, the sum over the classes, must be subtracted: p (log(p / t) - sum p log(p / t))",
-        gradient=lambda y, t, s: np.exp(log_softmax(y, Parts())) * (log_softmax(y, Parts()) - np.log(t)),
+        gradient=lambda y, t, s: np.exp(log_softmax(y, Parts())) * (log_softmax(y, Parts()) - log_of_targets(t, s)),
     ),
     Wrong(
         "mean forgotten",
         "the loss itself, the sum over the classes, must be subtracted: p (log(p / t) - sum p log(p / t))",
-        gradient=lambda y, t, s: np.exp(log_softmax(y, Parts())) * (log_softmax(y, Parts()) - np.log(t) + 1.0),
+        gradient=lambda y, t, s: (
+            np.exp(log_softmax(y, Parts())) * (log_softmax(y, Parts()) - log_of_targets(t, s) + 1.0)
+        ),
     ),
     Wrong("other direction", "it is p - t, the gradient of the other direction, sum t log(t / p)", divergence),
 )
@@ -120,7 +123,7 @@ REVERSE_OF_P: tuple[Wrong, ...] = (
     Wrong(
         "1 forgotten",
         "the derivative of y log(y / t) is log(y / t) + 1 (product rule): the 1 is missing",
-        gradient=lambda y, t, s: np.log(y / t),
+        gradient=lambda y, t, s: np.log(y) - log_of_targets(t, s),
     ),
     Wrong(
         "other direction",
@@ -132,7 +135,7 @@ REVERSE_OF_LOGS: tuple[Wrong, ...] = (
     Wrong(
         "1 forgotten",
         "the derivative of q log(q / t) is log(q / t) + 1 (product rule): the 1 is missing",
-        gradient=lambda y, t, s: np.exp(y) * (y - np.log(t)),
+        gradient=lambda y, t, s: np.exp(y) * (y - log_of_targets(t, s)),
     ),
 )
 POISSON: tuple[Wrong, ...] = (
@@ -220,14 +223,19 @@ COSINE: tuple[Wrong, ...] = (
         lambda y, t, s, part: -y * t,
     ),
 )
+TINY_EPS = {"eps": (0.0, 1e-6, 1e-8, 1e-5)}
 DISTRIBUTION_LOSSES: tuple[KnownLoss, ...] = (
     KnownLoss("the Kullback-Leibler divergence of logits", divergence, {}, OF_DIVERGENCE),
     KnownLoss("the Kullback-Leibler divergence of log-probabilities", divergence_of_logs, {}, OF_LOGS),
     KnownLoss("the Kullback-Leibler divergence of probabilities", divergence_of_probabilities, {}, OF_PROBABILITIES),
     KnownLoss("the cross-entropy of probabilities", soft_targets, {}, OF_PROBABILITIES),
-    KnownLoss("the reverse Kullback-Leibler divergence of logits", reverse, {}, REVERSE),
-    KnownLoss("the reverse Kullback-Leibler divergence of probabilities", reverse_of_probabilities, {}, REVERSE_OF_P),
-    KnownLoss("the reverse Kullback-Leibler divergence of log-probabilities", reverse_of_logs, {}, REVERSE_OF_LOGS),
+    KnownLoss("the reverse Kullback-Leibler divergence of logits", reverse, TINY_EPS, REVERSE),
+    KnownLoss(
+        "the reverse Kullback-Leibler divergence of probabilities", reverse_of_probabilities, TINY_EPS, REVERSE_OF_P
+    ),
+    KnownLoss(
+        "the reverse Kullback-Leibler divergence of log-probabilities", reverse_of_logs, TINY_EPS, REVERSE_OF_LOGS
+    ),
     KnownLoss("the Poisson loss", poisson, {}, POISSON),
     KnownLoss("the Poisson loss of rates", poisson_of_rates, {}, POISSON_RATES),
     KnownLoss("1 - cos", one_minus(cosine_similarity), {}, COSINE),

@@ -35,20 +35,25 @@ def soft_targets(y: Array, t: Array, s: Options, part: Parts) -> Array:
     return -t * np.log(y)
 
 
+def log_of_targets(t: Array, s: Options) -> Array:
+    """Return log(t + eps)."""
+    return np.asarray(np.log(t + s.get("eps", 0.0)))
+
+
 def reverse(y: Array, t: Array, s: Options, part: Parts) -> Array:
     """sum p log(p / t), p = softmax(y)."""
     log_p = log_softmax(y, part)
-    return part("the weights p", np.exp(log_p)) * part("log(p / t)", log_p - np.log(t))
+    return part("the weights p", np.exp(log_p)) * part("log(p / t)", log_p - log_of_targets(t, s))
 
 
 def reverse_of_probabilities(y: Array, t: Array, s: Options, part: Parts) -> Array:
     """sum y log(y / t)."""
-    return part("the weights y", y) * part("log(y / t)", np.log(y) - np.log(t))
+    return part("the weights y", y) * part("log(y / t)", np.log(y) - log_of_targets(t, s))
 
 
 def reverse_of_logs(y: Array, t: Array, s: Options, part: Parts) -> Array:
     """sum q log(q / t), q = exp(y)."""
-    return part("the weights q", np.exp(y)) * part("log(q / t)", y - np.log(t))
+    return part("the weights q", np.exp(y)) * part("log(q / t)", y - log_of_targets(t, s))
 
 
 def poisson(y: Array, t: Array, s: Options, part: Parts) -> Array:
