@@ -5,6 +5,7 @@ The tree is changed in place while an edit is looked at, and put back before the
 
 import ast
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mlp.diagnostics.gradients.repairs.calls import calls, sums_over
@@ -74,7 +75,16 @@ def additions(tree: ast.FunctionDef, arrays: Sequence[str], factors: Sequence[st
 
 def tried(slot: Slot, kind: str, alternatives: Iterator[Alternative]) -> Iterator[Edit]:
     """Yield an edit for each alternative, while it stands in the tree."""
-    for text, node in list(alternatives):
+    for text, node in possible(alternatives):
         slot.put(node)
         yield Edit(kind, text, slot.statement)
         slot.put(slot.node)
+
+
+def possible(alternatives: Iterator[Alternative]) -> list[Alternative]:
+    """Return the alternatives up to the first that would be no Python (a term added to a slice)."""
+    found = []
+    with suppress(SyntaxError):
+        for alternative in alternatives:
+            found.append(alternative)
+    return found

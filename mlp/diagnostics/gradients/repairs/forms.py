@@ -124,7 +124,7 @@ def other_paths(slot: Slot, values: Values) -> Iterator[Alternative]:
     node = slot.node
     whole = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.Return)
     in_tuple = isinstance(slot.parent, ast.Tuple) and slot.field == "elts" and isinstance(slot.parent.ctx, ast.Load)
-    if not (whole or in_tuple) or isinstance(node, ast.Tuple | ast.Constant):
+    if not (whole or in_tuple) or isinstance(node, ast.Tuple | ast.Constant | ast.Slice):
         return
     stacks = {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim == 2}
     gradients = [name for name in stacks if "." not in name]
