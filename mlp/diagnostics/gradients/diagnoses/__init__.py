@@ -126,7 +126,7 @@ UNCERTAIN += (
     "flipped",
     "paths counted wrongly",
 )
-UNCERTAIN += ("factor 2", "sign of the upstream", "wrong places")
+UNCERTAIN += ("factor 2", "wrong places")
 SQUARE = ("keepdims",)  # diagnoses of arrays with two axes of one size: they are confirmed at another point alone
 
 

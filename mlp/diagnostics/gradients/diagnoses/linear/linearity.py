@@ -83,12 +83,18 @@ def place_in_x(e: Evidence, chosen: Array) -> str:
 
 def sign_dependent(e: Evidence, a: Array, negative: Array) -> Iterator[Diagnosis]:
     """Yield what a gradient is that depends on the sign of grad_outputs."""
+    name = "sign of the upstream"
     if distance(negative, a) < TIGHT:
         text = "-grad_outputs gives the same gradient: the upstream gradient lost its sign (abs)"
+    elif e.of_inputs and not e.elementwise_shapes:
+        name = "not linear"
+        text = (
+            "-grad_outputs does not give the negative of the gradient: something is chosen by the sign or the size of "
+            f"grad_outputs (a maximum, a comparison); {ADVICE}"
+        )
     else:
         text = (
-            "only a part of grad_outputs comes through, by its sign: the mask is taken from the upstream gradient; "
-            "it must "
-            "compare the inputs of the activation (x, or the pre-activation) with zero, not grad_outputs"
+            "only a part of grad_outputs comes through, by its sign: the mask is taken from the upstream gradient; it "
+            "must compare the inputs of the activation (x, or the pre-activation) with zero, not grad_outputs"
         )
-    yield e.found("sign of the upstream", text)
+    yield e.found(name, text)
