@@ -34,7 +34,8 @@ Test = Callable[[Source, FunctionType], bool]  # whether all is right with a fun
 def with_line(likely: list[Diagnosis], wrong: Sequence[Point]) -> list[Diagnosis]:
     """Return what is likely, with the line that is wrong: before what is not sure, else as a part of it."""
     unsure = not likely or likely[0].name in (*GENERAL, *UNCERTAIN)
-    lines = list(wrong_line(wrong, SECONDS if unsure else A_MOMENT))
+    long = unsure or likely[0].name == "not linear"  # that says little without the line
+    lines = list(wrong_line(wrong, SECONDS if long else A_MOMENT))
     if unsure and likely and lines and likely[0].name == "factor 2" and "`2`" in lines[0].sentence:
         unsure = False
     if unsure or not lines:
