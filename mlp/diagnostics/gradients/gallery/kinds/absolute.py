@@ -103,7 +103,7 @@ BUGS = [
     PlantedBug(NotAtZero, "not finite", tuple, (4, 5)),
     PlantedBug(AbsHandedOn, "abs handed on", tuple, (5, 4)),
     PlantedBug(DifferenceItself, "sign forgotten", tuple, (5, 4)),
-    PlantedBug(AlwaysOne, "sign lost", tuple, (5, 4)),
+    PlantedBug(AlwaysOne, "absolute value forgotten", tuple, (5, 4)),
     PlantedBug(SignByDivision, "not finite", tuple, (5, 4)),
-    PlantedBug(ClippedTooEarly, "wrong branch", tuple, (5, 4)),
+    PlantedBug(ClippedTooEarly, "linear part forgotten", tuple, (5, 4)),
 ]
