@@ -99,10 +99,17 @@ def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPE
         lengths = [np.sqrt(sum(float((g * g).sum()) for g in step)) for step in gradients]
         shares = [(0.4 if t % 2 else 3.0) * s["clip"] / length for t, length in enumerate(lengths)]
         gradients = [[share * g for g in step] for share, step in zip(shares, gradients, strict=True)]
-    rates = [s["learning_rate"] * (1.0 if t < STEPS // 2 else 0.5) for t in range(STEPS)]
+    half = 1.0 if has_no_rate(rule) else 0.5  # as by a schedule
+    rates = [s["learning_rate"] * (1.0 if t < STEPS // 2 else half) for t in range(STEPS)]
     spared = getattr(rule, "no_decay", None)
     decays = [not (spared and re.search(spared, name)) for name in ARRAYS[: len(shapes)]]
     return Course(start, gradients, rates, s, decays)
+
+
+def has_no_rate(rule: Any) -> bool:
+    """Return whether a rule is AdaDelta without a learning rate, as in the paper."""
+    is_adadelta = "adadelta" in getattr(rule, "__name__", type(rule).__name__).lower()
+    return is_adadelta and not any(hasattr(rule, name) for name in ALIASES["learning_rate"])
 
 
 def walk_of(rule: Any, course: Course) -> tuple[Array, Findings]:

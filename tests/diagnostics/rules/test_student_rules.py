@@ -143,3 +143,22 @@ def test_a_rule_without_a_formula_is_checked_for_what_any_rule_does():
         ]
     }
     check_rule(type("Nameless", (Roots,), plain)).raise_if_failed()
+
+
+class AdaDelta:
+    """As in the paper: there is no learning rate."""
+
+    def __init__(self, rho=0.9, eps=1e-6):
+        self.rho, self.eps, self.v, self.u = rho, eps, {}, {}
+
+    def update(self, params, grads):
+        for name, g in grads.items():
+            v = self.v[name] = self.rho * self.v.get(name, 0.0) + (1 - self.rho) * g * g
+            u = self.u.get(name, 0.0 * g)
+            step = np.sqrt(u + self.eps) / np.sqrt(v + self.eps) * g
+            self.u[name] = self.rho * u + (1 - self.rho) * step * step
+            params[name] -= step
+
+
+def test_adadelta_needs_no_learning_rate():
+    check_rule(AdaDelta).raise_if_failed()
