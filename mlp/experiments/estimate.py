@@ -36,7 +36,7 @@ MEASURED = 3  # batches; the first one, which allocates, is left out of the mean
 SHORT_EPOCH = 40  # steps; in shorter epochs nothing is measured
 PREFETCHED = 4  # batches in memory at once: two that wait, one in use, and one that is being made
 COPIES = 1  # of weights and moments, for the checkpoint
-DRAWING = 85_000_000  # bytes that Matplotlib takes with the figures and the page of a run, measured: 80 to 145 million
+DRAWING = 25_000_000  # bytes that Matplotlib takes with the figures of a run, measured: 10 to 50 million
 
 
 @dataclass
