@@ -116,7 +116,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
 WEAK: tuple[Hypothesis, ...] = (wrong_places, by_position)
 # Diagnoses that say where to look, but not what is wrong: the line that is wrong says more.
 GENERAL = ("factor", "mixes samples", "mixes features", "mixes channels", "other groups", "other order", "another sum")
-GENERAL += ("factor per slice", "gradient to the losers", "path through time", "mean along an axis")
+GENERAL += ("factor per slice", "gradient to the losers", "mean along an axis")
 # Diagnoses that may be another mistake that looks alike.
 UNCERTAIN = ("activation's derivative", "split at the wrong place", "wrong term")
 UNCERTAIN += (

@@ -40,8 +40,10 @@ def with_line(likely: list[Diagnosis], wrong: Sequence[Point]) -> list[Diagnosis
         unsure = False
     if unsure or not lines:
         return [*lines, *likely]
+    if "all is right" not in lines[0].evidence:  # a part of the wrong gradients alone
+        return [*likely, *lines]
     first = replace(likely[0], sentence=f"{likely[0].sentence}. With one change all is right: {lines[0].sentence}")
-    return [first, *likely[1:], *lines[1:]]
+    return [first, *likely[1:]]
 
 
 def wrong_line(points: Sequence[Point], seconds: float = SECONDS) -> Iterator[Diagnosis]:
