@@ -6,6 +6,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence
 from mlp.diagnostics.gradients.diagnoses.linear.windows import VANISHING
+from mlp.diagnostics.gradients.diagnoses.rearranged import rearranged
 from mlp.typing import Array
 
 
@@ -81,6 +82,8 @@ def through_time(e: Evidence) -> Iterator[Diagnosis]:
         at = np.unravel_index(out, e.point.outputs.shape)[1] - np.unravel_index(inside, e.point.x.shape)[1]
         steps.append((int(at.min()), int(at.max())))
     (first, last), (_, reached) = steps
+    if any(e.confirm(guess) for guess in rearranged(e)):  # it is moved in time, say
+        return
     if first == 0 and last > 0 and reached == 0:
         text = (
             "outputs of later steps depend on this step, too, through the state that is handed on, and backward does "
