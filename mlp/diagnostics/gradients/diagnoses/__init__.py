@@ -115,18 +115,31 @@ HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
 )
 WEAK: tuple[Hypothesis, ...] = (wrong_places, by_position)
 # Diagnoses that say where to look, but not what is wrong: the line that is wrong says more.
-GENERAL = ("factor", "mixes samples", "mixes features", "mixes channels", "other groups", "other order", "another sum")
-GENERAL += ("factor per slice", "gradient to the losers", "mean along an axis")
+GENERAL = (
+    "factor",
+    "mixes samples",
+    "mixes features",
+    "mixes channels",
+    "other groups",
+    "other order",
+    "another sum",
+    "factor per slice",
+    "gradient to the losers",
+    "mean along an axis",
+)
 # Diagnoses that may be another mistake that looks alike.
-UNCERTAIN = ("activation's derivative", "split at the wrong place", "wrong term")
-UNCERTAIN += (
+UNCERTAIN = (
+    "activation's derivative",
+    "split at the wrong place",
+    "wrong term",
     "another term through the mean",
     "another term through the variance",
     "sum along an axis",
     "flipped",
     "paths counted wrongly",
+    "factor 2",
+    "wrong places",
 )
-UNCERTAIN += ("factor 2", "wrong places")
 SQUARE = ("keepdims",)  # diagnoses of arrays with two axes of one size: they are confirmed at another point alone
 
 

@@ -83,8 +83,8 @@ def wrong_activation(name: str, x: Array, y: Array, numbers: Sequence[float]) ->
         return ""
     right = known[name][0](x)
     place = int(np.abs(y - right).argmax())
-    numbers = f"at x = {x.flat[place]:.4g} it gives {y.flat[place]:.4g}, and {right.flat[place]:.4g} is right"
-    return f"forward does not compute {name}: {next(relations(known[name], known, x, y), '')}{numbers}"
+    example = f"at x = {x.flat[place]:.4g} it gives {y.flat[place]:.4g}, and {right.flat[place]:.4g} is right"
+    return f"forward does not compute {name}: {next(relations(known[name], known, x, y), '')}{example}"
 
 
 def relations(

@@ -13,8 +13,8 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import Probe
 
-SETTINGS = ("p", "rate", "drop", "prob", "probability", "ratio", "p_drop", "drop_prob", "drop_rate", "dropout_rate")
-SETTINGS += ("dropout", "dropout_prob", "dropout_ratio", "drop_p")
+SETTINGS = """p rate drop prob probability ratio p_drop drop_p drop_prob drop_rate dropout dropout_prob dropout_rate
+    dropout_ratio""".split()
 RUNS = 20
 SIGMAS = 5.0
 

@@ -89,5 +89,5 @@ def pooled(x: Array, k: int, s: int, axes: tuple[int, int], how: str) -> Array:
     step = [slice(None)] * x.ndim
     for axis in axes:
         step[axis] = slice(None, None, s)
-    reduce = {"maximum": np.max, "minimum": np.min, "mean": np.mean}[how]
+    reduce: Any = {"maximum": np.max, "minimum": np.min, "mean": np.mean}[how]
     return np.asarray(reduce(windows[tuple(step)], axis=(-2, -1)))
