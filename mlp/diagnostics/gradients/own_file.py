@@ -18,7 +18,7 @@ from mlp.diagnostics.gradients.check import check_functions, check_layer
 from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.plausible_shape import plausible_shape
 from mlp.diagnostics.gradients.report import GradientReport
-from mlp.diagnostics.gradients.styles.calls import required
+from mlp.diagnostics.gradients.styles.calls import BACKWARD, required
 from mlp.diagnostics.rules.check import check_rule
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
@@ -26,15 +26,10 @@ from mlp.learning_rules import LearningRule
 from mlp.losses import Loss
 from mlp.own_code import OWN_ERRORS, folder_of_imports, load_module, own_lines
 
-METHODS = (
-    "forward",
-    "fprop",
-    "update",
-    "update_params",
-    "step",
-    "apply_gradients",
-    "grad",
-)  # one of them is in all that can be checked
+METHODS = (  # one of them is in all that can be checked; `__call__` is in every class
+    *("forward", "fprop", *BACKWARD),
+    *("update", "update_params", "step", "apply_gradients"),
+)
 LOSS_SHAPE = (5, 7)
 TARGETS = (
     "t",
@@ -163,7 +158,7 @@ def check_kind(value: Any, label: str, own: Sequence[str]) -> None:
     """Raise a ConfigurationError if a value is not a layer, loss or rule, nor a class of them."""
     kind = value if inspect.isclass(value) else type(value)
     if kind.__module__ == "builtins" or not any(callable(getattr(value, name, None)) for name in METHODS):
-        what = "a class without forward, fprop, grad or update" if value is kind else f"of type {kind.__name__}"
+        what = "a class without forward, backward, grad or update" if value is kind else f"of type {kind.__name__}"
         there = f"; {', '.join(own)} can be checked" if own else ""
         raise ConfigurationError(f"{label} is {what}, no layer, loss or learning rule{there}")
 
@@ -200,7 +195,7 @@ def is_rule(subject: Any) -> bool:
     """Return whether a subject is a learning rule."""
     if inspect.isfunction(subject):
         return second_parameter(subject) in OF_GRADIENTS
-    layer = isinstance(subject, Layer) or hasattr(subject, "forward")
+    layer = isinstance(subject, Layer) or any(hasattr(subject, name) for name in ("forward", *BACKWARD))
     return isinstance(subject, LearningRule) or (
         not layer and any(hasattr(subject, n) for n in ("update", "update_params", "step", "apply_gradients"))
     )
@@ -212,7 +207,8 @@ def is_loss(subject: Any) -> bool:
         return second_parameter(subject) in TARGETS
     if isinstance(subject, Loss) or (hasattr(subject, "grad") and not hasattr(subject, "forward")):
         return not isinstance(subject, Layer)
-    return not isinstance(subject, Layer) and second_parameter(getattr(subject, "forward", None)) in TARGETS
+    value = getattr(subject, "forward", getattr(subject, "loss", subject))  # a subject itself may be called
+    return not isinstance(subject, Layer) and second_parameter(value) in TARGETS
 
 
 def second_parameter(function: Any) -> str:

@@ -29,12 +29,13 @@ from mlp.diagnostics.rules.courses import ARRAYS, OTHER_SHAPES, SHAPES, Course, 
 from mlp.diagnostics.rules.explanations import explained, smallest
 from mlp.diagnostics.rules.faults import FAMILIES
 from mlp.diagnostics.rules.formulas import FORMULAS, Walk
-from mlp.diagnostics.rules.protocols import UPDATES
+from mlp.diagnostics.rules.protocols import UPDATES, remembers_one_array
 from mlp.diagnostics.rules.settings import EPS, OTHER_NAMES, UNKNOWN, attribute_of, name_of_formula, read_settings
 from mlp.diagnostics.rules.subject import Subject
 from mlp.diagnostics.rules.unknown import check_unknown
 from mlp.diagnostics.rules.variants import legal_forms, literal_settings
 from mlp.errors import ConfigurationError
+from mlp.layers.parameter import Parameter
 from mlp.learning_rules import LearningRule
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
@@ -77,6 +78,8 @@ def check_rule(
     if not exact and formula in DIVIDES:
         tolerance = max(tolerance, UNKNOWN_EPS)
     subject = Subject(rule, formula, seed, settings, tolerance)
+    if not inspect.isfunction(rule) and remembers_one_array(rule, [Parameter(np.ones(shape), "") for shape in SHAPES]):
+        found += Findings(remarks=("it remembers one array of weights, so each array had a rule of its own.",))
     try:
         trail, more = subject.trail(seed)
         found += more + (

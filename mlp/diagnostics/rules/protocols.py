@@ -3,7 +3,8 @@
 initialize(parameters), update()                   a rule of `mlp`
 initialise(params), update_params(grads)           the arrays change in place
 update(params, grads), step(...), __call__(...)    dictionaries or lists; in place, or a new one is returned
-update(w, dw)                                      one array after the other; returns the new one
+update(w, dw)                                      one array after the other; returns the new one. A rule that
+                                                   remembers one array alone is copied, one for each array
 f(w, dw, config) -> (w, config)                    a function; what it remembers stands in config
 update_params(layer)                               layer.weights, layer.dweights, layer.biases, layer.dbiases
 """
@@ -21,6 +22,8 @@ from mlp.errors import ConfigurationError
 from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
 
+RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "current_learning_rate", "lr_")
+ONE_ARRAY = ("w", "W", "param", "x", "weight", "theta")  # how update calls its first argument, if it is one array
 UPDATES = ("update", "step", "apply", "apply_gradients", "optimize", "__call__")
 
 
@@ -41,7 +44,7 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
         return rule.update
     if inspect.isfunction(rule):
         return function_step(rule, parameters, rate)
-    name = next((n for n in UPDATES if callable(getattr(rule, n, None))), "")
+    name = update_of(rule)
     other = any(callable(getattr(rule, method, None)) for method in ("forward", "backward", "grad", "fprop"))
     if other or not name or not 1 < len(required(getattr(rule, name))) < 4:
         raise ConfigurationError(
@@ -49,16 +52,57 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
             "initialise(params) and update_params(grads), or update(params, grads), or be a function (w, dw, config)."
         )
     method = getattr(rule, name)
-    if required(method)[0] in ("w", "W", "param", "x", "weight", "theta"):
-        return lambda: array_step(method, parameters)
+    if required(method)[0] in ONE_ARRAY:
+        if remembers_one_array(rule, parameters):
+            return step_of_copies(rule, name, parameters, rate)
+        return lambda: array_step([method] * len(parameters), parameters)
     step = list_step if takes_lists(rule, name, parameters) else dictionary_step
     return lambda: step(method, parameters)
 
 
-def array_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> None:
+def array_step(methods: Sequence[Callable[..., Any]], parameters: Sequence[Parameter]) -> None:
     """Call method(w, dw) for one array after the other."""
-    for parameter in parameters:
+    for method, parameter in zip(methods, parameters, strict=True):
         replace(parameter, method(parameter.data, parameter.grad))
+
+
+def update_of(rule: Any) -> str:
+    """Return the name of the method that makes a step, or ""."""
+    return next((name for name in UPDATES if callable(getattr(rule, name, None))), "")
+
+
+def remembers_one_array(rule: Any, parameters: Sequence[Parameter]) -> bool:
+    """Return whether update(w, dw) of a rule takes each array alone, but not one after the other; tried on copies."""
+    name = update_of(rule)
+    if not name or required(getattr(rule, name))[:1] not in [[word] for word in ONE_ARRAY]:
+        return False
+
+    def works(arrays: Sequence[Parameter]) -> bool:
+        twin = copy.deepcopy(rule)
+        try:
+            for array in arrays:
+                getattr(twin, name)(array.data.copy(), np.ones_like(array.data))
+        except OWN_ERRORS:
+            return False
+        return True
+
+    return not works(parameters) and all(works([one]) for one in parameters)
+
+
+def step_of_copies(
+    rule: Any, name: str, parameters: Sequence[Parameter], rate: Callable[[], float]
+) -> Callable[[], Any]:
+    """Return a step of a rule that remembers one array: each array has a copy of the rule."""
+    twins = [copy.deepcopy(rule) for _ in parameters]
+
+    def step() -> None:
+        for twin in twins:
+            for attribute in RATES:
+                if hasattr(twin, attribute):
+                    setattr(twin, attribute, rate())
+        array_step([getattr(twin, name) for twin in twins], parameters)
+
+    return step
 
 
 def dictionary_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.rules.formulas import FORMULAS, Settings
-from mlp.diagnostics.rules.protocols import UPDATES
+from mlp.diagnostics.rules.protocols import RATES, UPDATES
 from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS
 
@@ -17,7 +17,7 @@ FUNCTION_RATE = 1e-2  # the learning rate that functions get
 DEFAULTS = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "decay": 0.99, "eps": 1e-8}
 DEFAULTS |= {"weight_decay": 0.0, "decoupled_weight_decay": 0.0}
 ALIASES = {
-    "learning_rate": ("learning_rate", "lr", "rate", "eta", "step_size", "current_learning_rate", "lr_"),
+    "learning_rate": RATES,
     "momentum": ("momentum", "mom_coeff", "mu", "mom", "beta", "gamma"),
     "beta1": ("beta1", "beta_1", "b1"),
     "beta2": ("beta2", "beta_2", "b2"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlp.diagnostics import check_layer
+from mlp.diagnostics import check_functions, check_layer
 from mlp.layers import Layer, Parameter
 
 
@@ -148,3 +148,30 @@ def test_float32_inside_is_no_mistake():
 
 def test_the_layer_they_meant():
     check_layer(Scale(), (4, 5, 5, 3)).raise_if_failed()
+
+
+def pool_forward(x, size, pool_param):
+    stride = pool_param["stride"]
+    y = x[:, ::stride] * size
+    return y, (x.shape, size, pool_param)
+
+
+def pool_backward(dout, cache):
+    shape, size, pool_param = cache
+    dx = np.zeros(shape)
+    dx[:, :: pool_param["stride"]] = size * dout
+    return dx
+
+
+def pool_backward_without_stride(dout, cache):
+    shape, size, pool_param = cache
+    dx = np.zeros(shape)
+    dx[:, : dout.shape[1]] = size * dout
+    return dx
+
+
+def test_settings_in_their_places_are_used():
+    """Not the usual ones: at a stride of 1 the mistake would not show."""
+    check_functions(pool_forward, pool_backward, (3, 6), 3.0, {"stride": 2}).raise_if_failed()
+    assert not check_functions(pool_forward, pool_backward_without_stride, (3, 6), 3.0, {"stride": 2}).passed
+    assert check_functions(pool_forward, pool_backward_without_stride, (3, 6), 3.0, {"stride": 1}).passed

@@ -107,3 +107,62 @@ def test_what_is_no_loss_or_rule_is_said_in_words():
         check_rule(ClassicMomentum(), formula="magic")
     with pytest.raises(ConfigurationError, match="is not a learning rule"):
         check_rule(PlainLoss(), formula="adam", learning_rate=0.1)
+
+
+class BothAtOnce:
+    """The value and the gradient in one call."""
+
+    factor = 2.0
+
+    def __call__(self, outputs, targets):
+        d = outputs - targets
+        return float((d**2).mean()), self.factor * d / d.size
+
+
+class BothWithoutFactor(BothAtOnce):
+    factor = 1.0
+
+
+def test_a_loss_that_returns_value_and_gradient_at_outputs_of_ones_own():
+    rng = np.random.default_rng(0)
+    outputs, targets = rng.random((4, 3)), rng.random((4, 3))
+    check_loss(BothAtOnce(), outputs, targets).raise_if_failed()
+    report = check_loss(BothWithoutFactor(), outputs, targets)
+    assert not report.passed and "factor 2" in report.diagnoses[0].name
+
+
+def test_a_loss_of_probabilities_that_need_not_sum_to_one():
+    """Other points must be probabilities as well, or nothing is finite there."""
+
+    def binary_cross_entropy(p, y):
+        return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()), (p - y) / p.size
+
+    rng = np.random.default_rng(0)
+    report = check_loss(binary_cross_entropy, rng.uniform(0.1, 0.9, (6, 3)), (rng.random((6, 3)) < 0.5) * 1.0)
+    assert report.diagnoses[0].name == "logits, not probabilities"
+
+
+class OneArrayMomentum:
+    """One object for each array of weights."""
+
+    sign = 1.0
+
+    def __init__(self, lr=0.1, momentum=0.9):
+        self.lr, self.momentum, self.v = lr, momentum, None
+
+    def update(self, w, dw):
+        if self.v is None:
+            self.v = np.zeros_like(w)
+        self.v = self.momentum * self.v + self.lr * dw
+        return w - self.sign * self.v
+
+
+class OneArrayMomentumUphill(OneArrayMomentum):
+    sign = -1.0
+
+
+def test_a_rule_that_remembers_one_array_has_a_copy_for_each():
+    report = check_rule(OneArrayMomentum)
+    report.raise_if_failed()
+    assert "each array had a rule of its own" in report.remarks[0]
+    assert "sign" in check_rule(OneArrayMomentumUphill).diagnoses[0].name

@@ -28,6 +28,25 @@ class Scale(Layer):
         return grad_outputs * self.scale.data
 
 
+class Called:
+    def __call__(self, x):
+        self.x = x
+        return x * x
+
+    def backward(self, grad):
+        return 2 * grad * self.x
+
+
+class CalledLoss:
+    def __call__(self, y_pred, y_true):
+        self.kept = y_pred, y_true
+        return float(((y_pred - y_true) ** 2).mean())
+
+    def backward(self):
+        y_pred, y_true = self.kept
+        return 2 * (y_pred - y_true) / y_pred.size
+
+
 class Square:
     def forward(self, x):
         self.x = x
@@ -188,7 +207,7 @@ def test_a_gradient_of_a_wrong_shape_points_to_its_line(folder):
     [
         ("nowhere.py:Scale", "", "there is no file"),
         ("layers.txt:Scale", "", "must end in .py"),
-        ("layers.py:Scales", "", "has no 'Scales': it has Scale, Square, Broken"),
+        ("layers.py:Scales", "", "has no 'Scales': it has Scale, Called, CalledLoss, Square"),
         ("layers.py", "", "needs a name, layers.py:NAME: it has Scale"),
         ("layers.py:Scale", "", r"missing a required argument: 'channels'; write for example --args \"3\""),
         ("layers.py:Scale", "3, width=4", "unexpected keyword argument 'width'"),
@@ -202,7 +221,7 @@ def test_a_gradient_of_a_wrong_shape_points_to_its_line(folder):
         ),
         ("layers.py:np", "", "layers.py:np is of type module, no layer, loss or learning rule; Scale, .* can be"),
         ("layers.py:number", "", "layers.py:number is of type int, no layer"),
-        ("layers.py:Bare", "", "layers.py:Bare is a class without forward, fprop, grad or update"),
+        ("layers.py:Bare", "", "layers.py:Bare is a class without forward, backward, grad or update"),
         ("layers.py:make_number", "", "what layers.py:make_number returns is of type int, no layer"),
         ("syntax.py:f", "", r"(?s)raised SyntaxError.*syntax.py, line 1: def f"),
         ("raises.py:f", "", r"(?s)not ready.*raises.py, line 2, in <module>"),
@@ -264,3 +283,11 @@ def test_a_file_that_ends_the_program_does_not_end_the_check(tmp_path):
     path.write_text(FILE.replace("from helper_beside_it import double\n", "") + "\nimport sys\nsys.exit()\n")
     with pytest.raises(ConfigurationError, match="the file raised SystemExit"):
         main([f"{path}:Square"])
+
+
+@pytest.mark.parametrize(
+    "name, title", [("Called", "Gradient check of Called, inputs"), ("CalledLoss", "outputs (5, 7)")]
+)
+def test_a_class_that_is_called_and_has_backward(folder, name, title):
+    report = check_file(f"{folder}/layers.py:{name}")
+    assert report.passed and title in str(report)

@@ -40,22 +40,25 @@ LIKELY = 3  # diagnoses that are worth reading
 
 
 def check_loss(
-    loss: Any, output_shape: Sequence[int], targets: Array | None = None, seed: int = 0, tolerance: float = 1e-7
+    loss: Any, output_shape: Sequence[int] | Array, targets: Array | None = None, seed: int = 0, tolerance: float = 1e-7
 ) -> GradientReport:
     """Check the gradient of a loss with respect to the outputs of a model.
 
     Args:
         loss: a loss, or an object or class with a call (or `error`) and `grad`; it is copied.
-        output_shape: shape of the outputs, (N, K).
+        output_shape: shape of the outputs, (N, K), or the outputs themselves.
         targets: None for random classes 0 .. K - 1, or random numbers if the loss does not take classes.
         seed, tolerance: as for `check_layer`.
 
     Returns:
         A `GradientReport`.
     """
-    check_shape("output_shape", output_shape)
     rng = generator(seed, "probe", "loss")
-    outputs = rng.standard_normal(output_shape)
+    if isinstance(output_shape, np.ndarray):
+        outputs = output_shape.astype(np.float64)
+    else:
+        check_shape("output_shape", output_shape)
+        outputs = rng.standard_normal(output_shape)
     loss = copy.deepcopy(adapt_loss(loss))
     if targets is None:
         targets = plausible_targets(loss, outputs, rng)
@@ -69,7 +72,7 @@ def check_loss(
     if found.passed and not remarks:
         found += wrong_elsewhere(loss, outputs, targets, differences)
     return GradientReport(
-        f"{name}, outputs {tuple(output_shape)}",
+        f"{name}, outputs {outputs.shape}",
         tolerance,
         rows=list(found.rows),
         diagnoses=list(found.diagnoses),

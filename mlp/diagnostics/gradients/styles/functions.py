@@ -22,7 +22,8 @@ class FunctionPair:
     Args:
         forward, backward: the functions.
         input_shape: shape of x, or x itself.
-        weights: shapes or arrays of the other arrays; guessed if there are none and forward needs some.
+        weights: shapes or arrays of the other arrays, in the order of forward's arguments; guessed if there are fewer
+            than forward needs. Numbers, texts and dictionaries among them are settings.
         settings: other arguments of forward by name; dictionaries called ..._param get "mode" and the like.
 
     Attributes:
@@ -44,11 +45,16 @@ class FunctionPair:
         self.kept: Any = None
         names = [name for name in required(forward)[1:] if name not in self.settings]
         options = [name for name in names if name.endswith(("param", "params", "config", "cfg"))]
-        for name in options:
-            self.settings[name] = default_options(name)
-        self.names = [name for name in names if name not in options and name not in MODES]
-        self.params = dict(zip(self.names, map(array_of, weights), strict=False))
-        if len(weights) < len(self.names):
+        others = [name for name in names if name not in options and name not in MODES]
+        dictionaries = [dict(value) for value in weights if isinstance(value, Mapping)]
+        self.settings |= dict(
+            zip(options, [*dictionaries, *map(default_options, options[len(dictionaries) :])], strict=False)
+        )
+        given = dict(zip(others, [value for value in weights if not isinstance(value, Mapping)], strict=False))
+        self.settings |= {name: value for name, value in given.items() if isinstance(value, int | float | str)}
+        self.names = [name for name in others if name not in self.settings]
+        self.params = {name: array_of(given[name]) for name in self.names if name in given}
+        if len(self.params) < len(self.names):
             self.guess()
 
     def guess(self) -> None:
@@ -81,7 +87,7 @@ class FunctionPair:
         for name in MODES:
             if name in inspect.signature(self.functions[0]).parameters:
                 given[name] = ("train" if training else "test") if name == "mode" else training
-        result = self.functions[0](x, *self.params.values(), **given)
+        result = self.functions[0](x, **self.params, **given)
         self.kept = x, None
         if isinstance(result, tuple) and len(result) == 2:
             self.kept = x, result[1]

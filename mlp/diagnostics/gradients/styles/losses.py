@@ -1,5 +1,6 @@
 """Losses of other protocols as a `Loss`."""
 
+import copy
 import inspect
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 
 from mlp.errors import ConfigurationError
 from mlp.losses import Loss
+from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 VALUES = ("error", "forward", "loss", "compute", "calculate", "__call__")
@@ -17,7 +19,7 @@ class StudentLoss(Loss):
     """An object with a method for the value and one for the gradient, under any of the usual names.
 
     The gradient may take (outputs, targets), or (targets, outputs) if forward does, or nothing; it may stand in
-    `dinputs`. A function may be one that returns both, (loss, gradient).
+    `dinputs`. A function, or the method for the value, may return both, (loss, gradient).
 
     Raises:
         ConfigurationError: the methods are missing.
@@ -29,10 +31,10 @@ class StudentLoss(Loss):
         if inspect.isfunction(student):
             self.value = student
         self.gradient: Any = next((m for n in GRADIENTS if callable(m := getattr(student, n, None))), None)
-        if self.value is None or (self.gradient is None and not inspect.isfunction(student)):
+        if self.value is None or (self.gradient is None and not returns_both(self.value)):
             raise ConfigurationError(
                 f"{type(student).__name__} is not a loss: it needs forward(outputs, targets) and backward(), or "
-                "__call__(outputs, targets) and grad(outputs, targets)."
+                "__call__(outputs, targets) and grad(outputs, targets), or to return (loss, gradient)."
             )
 
     def forward(self, outputs: Array, targets: Array) -> float:
@@ -58,6 +60,20 @@ class StudentLoss(Loss):
         names = [p.name.lower() for p in signature_of(method)]
         swapped = bool(names) and (names[0] in ("t", "targets", "target", "labels", "y_true", "true"))
         return (targets, outputs) if swapped else (outputs, targets)
+
+
+def returns_both(value: Any) -> bool:
+    """Return whether a function or method of a loss may return (loss, gradient): functions are believed."""
+    if inspect.isfunction(value):
+        return True
+    outputs = np.full((3, 2), 0.4)
+    for targets in (np.array([0, 1, 0]), np.full((3, 2), 0.5), np.array([0.5, 0.5, 0.5])):
+        try:
+            result = copy.deepcopy(value)(outputs[: len(targets)], targets)
+        except OWN_ERRORS:
+            continue
+        return isinstance(result, tuple) and len(result) == 2
+    return False
 
 
 def signature_of(method: Any) -> list[inspect.Parameter]:
