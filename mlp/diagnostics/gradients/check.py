@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 from numpy.random import Generator
 
 from mlp.diagnostics.gradients.diagnoses import (
@@ -43,12 +44,14 @@ from mlp.diagnostics.gradients.styles.losses import adapt_loss
 from mlp.diagnostics.gradients.unchecked import read_only, unchecked, without_effect, without_gradient
 from mlp.layers.machinery.base import Layer
 from mlp.losses import SoftmaxCrossEntropy
-from mlp.typing import Array
+from mlp.typing import Array, Shape
 
 SMALL = 400  # inputs up to which a layer inside a model is measured in all coordinates
 
 
-def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance: float = 1e-7) -> GradientReport:
+def check_layer(
+    layer: Any, input_shape: Sequence[int] | Array, seed: int = 0, tolerance: float = 1e-7
+) -> GradientReport:
     """Check a layer's backward pass against finite differences, in training and in evaluation.
 
     Besides the gradients of the inputs and of all parameters it finds a forward that changes its inputs or gives
@@ -60,7 +63,7 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
 
     Args:
         layer: any layer, also of another protocol (see `styles`), or a class that needs no arguments; it is copied.
-        input_shape: shape of the inputs, with the batch axis.
+        input_shape: shape of the inputs, with the batch axis, or an array that has this shape.
         seed: of the point where it is checked.
         tolerance: the largest error that passes.
 
@@ -70,19 +73,22 @@ def check_layer(layer: Any, input_shape: Sequence[int], seed: int = 0, tolerance
     Raises:
         ConfigurationError: `layer` is not a layer of any known protocol, or `input_shape` is not a shape.
     """
+    if isinstance(input_shape, np.ndarray) and input_shape.dtype.kind == "f":
+        input_shape = input_shape.shape
     check_shape("input_shape", input_shape)
-    adapted, remarks = adapt(layer, input_shape)
-    title = title_of(adapted, input_shape)
-    found = Findings(remarks=tuple(remarks)) + unchecked(adapted, input_shape)
+    shape: Shape = tuple(input_shape)
+    adapted, remarks = adapt(layer, shape)
+    title = title_of(adapted, shape)
+    found = Findings(remarks=tuple(remarks)) + unchecked(adapted, shape)
     if not found.passed:
         return report_of(title, found, tolerance)
-    wide = needs_float64(adapted, input_shape)
+    wide = needs_float64(adapted, shape)
     with in_float64() if wide else nullcontext():
-        setting = Setting(adapted, tuple(input_shape), random_upstream, None, seed, tolerance)
+        setting = Setting(adapted, shape, random_upstream, None, seed, tolerance)
         more, points = check_both_modes(setting)
         found += more
         if points and found.passed:
-            found += not_checked(points, read_only(layer)) + last_checks(adapted, input_shape, seed)
+            found += not_checked(points, read_only(layer)) + last_checks(adapted, shape, seed)
         if points and found.passed and not wide:
             found += Findings(remarks=tuple(becomes_float64(points[0])))
         found += Findings(remarks=(*without_effect(points), *([ROUNDED] if wide else [])))

@@ -58,6 +58,8 @@ def random_classes(output_shape: Sequence[int], rng: Generator) -> Array:
 
 def check_shape(name: str, shape: Any) -> None:
     """Raise a ConfigurationError unless `shape` is a sequence of whole numbers of at least 1."""
+    if isinstance(shape, np.ndarray):
+        raise ConfigurationError(f"{name} is an array of shape {shape.shape} and dtype {shape.dtype}: give a shape")
     sizes = shape if isinstance(shape, Sequence) and not isinstance(shape, str) else ()
     if not sizes or not all(isinstance(size, Integral) and int(size) >= 1 for size in sizes):
         raise ConfigurationError(

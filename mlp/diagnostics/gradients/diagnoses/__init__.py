@@ -139,6 +139,7 @@ UNCERTAIN = (
     "paths counted wrongly",
     "factor 2",
     "wrong places",
+    "path through time",
 )
 SQUARE = ("keepdims",)  # diagnoses of arrays with two axes of one size: they are confirmed at another point alone
 

@@ -71,6 +71,8 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
     if name in ("softmax", "logsoftmax") and y.shape == x.shape:
         yield from wrong_softmax(name, y)
         return
+    if "causal" in words and x.ndim == 3 and y.ndim == 3 and x.shape[1] == y.shape[1]:
+        yield from sees_the_future(probe)
     text = wrong_activation(name, x, y, numbers_of(probe.layer))
     if text:
         yield Diagnosis(NAME, "outputs", "evaluation", text)
@@ -78,6 +80,21 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
         yield from wrong_pooling(probe, words)
     if name == "dropout":
         yield from kept_and_dropped(probe)
+
+
+def sees_the_future(probe: Probe) -> Iterator[Diagnosis]:
+    """A causal layer (N, T, C) whose earlier outputs depend on later inputs."""
+    before, last = probe.outputs(), probe.x[:, -1].copy()
+    probe.x[:, -1] += 1.0
+    moved = np.abs(probe.outputs() - before)[:, :-1] > 1e-9
+    probe.x[:, -1] = last
+    if moved.any():
+        text = (
+            "outputs of earlier steps depend on the last one, and a causal layer sees the past alone: scores of later "
+            "steps must be -inf (not 0) before the softmax, so that their weight is 0; a convolution is padded before "
+            "the first step alone"
+        )
+        yield Diagnosis("sees the future", "outputs", "evaluation", text)
 
 
 def numbers_of(layer: Layer) -> list[float]:

@@ -8,9 +8,11 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.typing import Array
 
+GROUPS = ("num_groups", "n_groups", "groups", "G", "g")  # attributes
+
 
 def scattered_groups(probe: Probe) -> Iterator[Diagnosis]:
-    """Groups of every other channel, or of rows, where a group norm has groups of neighbouring channels."""
+    """Groups of every other channel, of rows, or too many, where a group norm has G of neighbouring channels."""
     places = np.stack(np.unravel_index(group_of(probe), probe.x.shape), axis=1)
     of_gamma = axis_of_gamma(probe)
     for axis in (probe.x.ndim - 1, 1) if of_gamma is None else (of_gamma,):
@@ -24,6 +26,14 @@ def scattered_groups(probe: Probe) -> Iterator[Diagnosis]:
             )
             yield Diagnosis("groups of channels", "outputs", "training", text)
             return
+        groups, wanted = size // len(channels), number_of_groups(probe)
+        if 1 < len(channels) < size and wanted and groups != wanted:
+            text = (
+                f"there are {groups} groups of {len(channels)} channels, and should be {wanted} of {size // wanted}: "
+                "split the axis of the channels into (G, C // G), in this order"
+            )
+            yield Diagnosis("groups of channels", "outputs", "training", text)
+            return
     others = [a for a in range(1, probe.x.ndim) if a != of_gamma]
     cut = [a for a in others if len(np.unique(places[:, a])) < probe.x.shape[a]]
     if of_gamma is not None and cut:
@@ -33,6 +43,13 @@ def scattered_groups(probe: Probe) -> Iterator[Diagnosis]:
             "reshape(N, G, -1) makes groups of rows: reshape to (N, H, W, G, C // G)"
         )
         yield Diagnosis("groups of channels", "outputs", "training", text)
+
+
+def number_of_groups(probe: Probe) -> int:
+    """Return how many groups the layer says it has, by an attribute; 0 if it does not say."""
+    owner = getattr(probe.layer, "student", probe.layer)
+    found = [getattr(owner, name, None) for name in GROUPS]
+    return next((value for value in found if isinstance(value, int) and value > 0), 0)
 
 
 def axis_of_gamma(probe: Probe) -> int | None:

@@ -51,6 +51,10 @@ def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Ite
         text = "they move in evaluation: only training forwards may update them"
         yield Diagnosis(NAME, ", ".join(moved), "evaluation", text)
         return
+    mixed = list(of_another(layer, owner, x, before))
+    yield from mixed
+    if mixed:
+        return
     trail = [start, before]
     for _ in range(2):
         layer.forward(x, training=True)
@@ -71,6 +75,29 @@ def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Ite
     for name, value in settled.items():
         getattr(owner, name)[...] = value
     yield from compare(layer, x, outputs, settled)
+
+
+def of_another(layer: Layer, owner: Any, x: Array, states: dict[str, Array]) -> Iterator[Diagnosis]:
+    """Running statistics that are updated from the old value of another one, in place of their own."""
+
+    def after(changed: str = "") -> dict[str, Array]:
+        for name, value in states.items():
+            setattr(owner, name, value.copy() + (0.5 if name == changed else 0.0))
+        layer.forward(x, training=True)
+        return {name: getattr(owner, name).copy() for name in states}
+
+    plain = after()
+    moved = {changed: after(changed) for changed in states}
+    for name, value in states.items():
+        setattr(owner, name, value.copy())
+    for name in states:
+        others = [other for other in states if distance(moved[other][name], plain[name]) > LOOSE]
+        if others and name not in others:
+            text = (
+                f"{name} is updated from the old {others[0]}, and must be from the old {name}: "
+                f"{name} = 0.9 {name} + 0.1 of the batch"
+            )
+            yield Diagnosis(NAME, name, "training", text)
 
 
 def too_fast(trail: Sequence[dict[str, Array]]) -> Iterator[Diagnosis]:
@@ -110,7 +137,7 @@ def statistics_of(owner: Any, layer: Layer, x: Array) -> list[str]:
     y = np.array(layer.forward(x, training=False))
     names = []
     for name, value in list(vars(owner).items()):
-        if not isinstance(value, np.ndarray) or value.shape != x.shape[-1:] or value.dtype.kind != "f":
+        if not isinstance(value, np.ndarray) or channel_axis(value, x) is None or value.dtype.kind != "f":
             continue
         if id(value) in parameters:
             continue
@@ -119,6 +146,17 @@ def statistics_of(owner: Any, layer: Layer, x: Array) -> list[str]:
             names.append(name)
         setattr(owner, name, value)
     return names
+
+
+def channel_axis(value: Array, x: Array) -> int | None:
+    """Return the axis of x that has the channels, if `value` holds one number for each; else None.
+
+    It may be (C,) or have axes of one element besides, (1, C, 1, 1). Channels stand last, or behind the batch.
+    """
+    if value.ndim == x.ndim:
+        axes = [axis for axis in range(x.ndim) if value.shape[axis] > 1] or [x.ndim - 1]
+        return axes[0] if len(axes) == 1 and value.shape[axes[0]] == x.shape[axes[0]] else None
+    return next((axis for axis in (x.ndim - 1, 1) if value.shape == (x.shape[axis],)), None)
 
 
 def limit_of(trail: Sequence[Array]) -> Array | None:
@@ -134,9 +172,12 @@ def limit_of(trail: Sequence[Array]) -> Array | None:
 
 def compare(layer: Layer, x: Array, outputs: Array, settled: dict[str, Array]) -> Iterator[Diagnosis]:
     """Compare evaluation with settled statistics to training."""
-    rows = x.reshape(-1, x.shape[-1])
+    axis = next(axis for value in settled.values() if (axis := channel_axis(value, x)) is not None)
+    rows, y, wanted = (
+        np.moveaxis(np.array(a), axis, -1).reshape(-1, x.shape[axis])
+        for a in (x, layer.forward(x, training=False), outputs)
+    )
     m = len(rows)
-    y, wanted = (np.array(a).reshape(rows.shape) for a in (layer.forward(x, training=False), outputs))
     unbiased = wanted.mean(axis=0) + (wanted - wanted.mean(axis=0)) * np.sqrt((m - 1) / m)
     if min(distance(y, wanted), distance(y, unbiased)) < LOOSE:
         return
@@ -146,7 +187,8 @@ def compare(layer: Layer, x: Array, outputs: Array, settled: dict[str, Array]) -
     meanings = []
     for name, value in settled.items():
         word = next(
-            (word for word, other in words.items() if distance(value, other) < LOOSE), "no statistic of the batch"
+            (word for word, other in words.items() if distance(value.ravel(), other) < LOOSE),
+            "no statistic of the batch",
         )
         meanings.append(f"{name} settles at the {word}".replace("the no", "no"))
     told = what_evaluation_does(y, wanted, std)
