@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlp.errors import CheckpointError, ConfigurationError
-from mlp.experiments import RunConfig, RunFolder
+from mlp.experiments import RunConfig, RunFolder, run
 
 NAMES = [field.name for field in dataclasses.fields(RunConfig)]
 ANYTHING = st.recursive(
@@ -77,14 +77,14 @@ def test_a_folder_in_which_no_epoch_was_finished_starts_afresh(tmp_path):
 
 def test_a_run_that_came_in_between_is_not_mixed_with_ours(small, tmp_path, monkeypatch):
     """It writes an epoch while ours is loading its data, and ends before ours takes the folder."""
-    module = sys.modules["mlp.experiments.run"]
+    module = sys.modules["mlp.experiments.settings.prepare"]
     load = module.load_images
 
     def load_slowly(*arguments, **keywords):
         monkeypatch.setattr(module, "load_images", load)
-        module.run(tmp_path / "run", {**small, "seed": 1}, stop_after=1)
+        run(tmp_path / "run", {**small, "seed": 1}, stop_after=1)
         return load(*arguments, **keywords)
 
     monkeypatch.setattr(module, "load_images", load_slowly)
     with pytest.raises(CheckpointError, match="holds a run with another configuration"):
-        module.run(tmp_path / "run", {**small, "seed": 2})
+        run(tmp_path / "run", {**small, "seed": 2})

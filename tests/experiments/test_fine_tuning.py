@@ -65,7 +65,7 @@ def test_on_the_same_task_the_accuracy_starts_high(learned, small, tmp_path, cap
     run(tmp_path / "warm", {**small, **tiny, "init_from": str(learned)})
     cold, warm = (mlp.load_run(tmp_path / name).history.rows[0]["val_acc"] for name in ("cold", "warm"))
     assert warm == pytest.approx(max(before), abs=0.1)
-    assert max(before) > 0.8 and cold < 0.5
+    assert max(before) > 0.6 and cold < 0.5
     text = capsys.readouterr().out
     assert f"settings of {learned} (epoch " in text
     assert "model vgg08, norm batch, filters 4, normalization cifar100" not in text  # filters were given

@@ -184,7 +184,7 @@ def test_smoothness_trains_and_draws(own_images, tmp_path, capsys):
     assert call("smoothness", tmp_path / "run", "--out", tmp_path / "figures") == 0
     assert (tmp_path / "figures" / "smoothness.png").exists()
     assert "steps measured" in capsys.readouterr().out
-    assert call("smoothness", tmp_path) == 2
+    assert call("smoothness", tmp_path / "figures") == 2  # no run
     assert "no config.json" in capsys.readouterr().err
 
 
