@@ -204,6 +204,7 @@ def not_checked(points: Sequence[Point], constants: set[str]) -> Findings:
 
 def likely_faults(found: Findings, points: list[Point], setting: Setting) -> list[Diagnosis]:
     """Return what is likely wrong: faults come first, then layers inside, then hypotheses about numbers."""
+    right = [point for point in points if not point.wrong]
     faulty = {(one.mode, one.array) for one in found.diagnoses}  # their faults are known already
     for point in points:
         point.wrong = [name for name in point.wrong if (point.mode, name) not in faulty]
@@ -221,7 +222,7 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
         if not inside and not layers:
             known = wrong_forward(setting.layer, setting.input_shape, setting.seed)
             diagnoses += [one for one in known if one.mode != "remark"]
-        diagnoses += inside or with_line(diagnose_gradients(wrong), wrong)
+        diagnoses += inside or with_line(diagnose_gradients(wrong), wrong, right)
         if not diagnoses:
             diagnoses += [wiring(wrong[0])] if layers else last_resort(points)
     return diagnoses

@@ -118,8 +118,9 @@ def explain(
     for order in list(permutations(range(values.ndim)))[1:]:
         moved = values.transpose(order)
         if moved.shape == shape and (right is None or distance(moved, right) < MATCH):
-            how = "transposed" if values.ndim == 2 else f"with its axes in the order {order}"
-            return "transposed", name, mode, f"{got}: it matches when {how}"
+            how = "when transposed" if values.ndim == 2 else f"after one more transpose{order}"
+            again = "" if values.ndim == 2 else ". What transpose(axes) did is undone by transpose(np.argsort(axes))"
+            return "transposed", name, mode, f"{got}: it matches {how}{again}"
     ones_dropped = values.ndim > len(shape) and tuple(n for n in values.shape if n > 1) == shape
     if ones_dropped and (right is None or distance(values.reshape(shape), right) < MATCH):
         return "keepdims", name, mode, f"{got}: it matches without the axes of size 1: drop keepdims=True"

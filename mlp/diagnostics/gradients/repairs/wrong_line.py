@@ -31,11 +31,15 @@ A_MOMENT = 0.6  # where it is known already what is wrong, and only the line is 
 Test = Callable[[Source, FunctionType], bool]  # whether all is right with a function in the place of a source
 
 
-def with_line(likely: list[Diagnosis], wrong: Sequence[Point]) -> list[Diagnosis]:
-    """Return what is likely, with the line that is wrong: before what is not sure, else as a part of it."""
+def with_line(likely: list[Diagnosis], wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]:
+    """Return what is likely, with the line that is wrong: before what is not sure, else as a part of it.
+
+    Args:
+        wrong, right: points (one a mode) where gradients are wrong, and where all are right.
+    """
     unsure = not likely or likely[0].name in (*GENERAL, *UNCERTAIN)
     long = unsure or likely[0].name == "not linear"  # that says little without the line
-    lines = list(wrong_line(wrong, SECONDS if long else A_MOMENT))
+    lines = list(wrong_line(wrong, SECONDS if long else A_MOMENT, right))
     if unsure and likely and lines and likely[0].name == "factor 2" and "`2`" in lines[0].sentence:
         unsure = False
     if unsure or not lines:
@@ -46,15 +50,19 @@ def with_line(likely: list[Diagnosis], wrong: Sequence[Point]) -> list[Diagnosis
     return [first, *likely[1:]]
 
 
-def wrong_line(points: Sequence[Point], seconds: float = SECONDS) -> Iterator[Diagnosis]:
+def wrong_line(
+    points: Sequence[Point], seconds: float = SECONDS, right_points: Sequence[Point] = ()
+) -> Iterator[Diagnosis]:
     """Yield the change of one line of backward that makes all gradients of a layer right, also at a second point.
 
     Where no change does that, those that make some of the wrong ones right are the second best.
 
     Args:
         points: where gradients are wrong. seconds: of CPU that the search may take.
+        right_points: where all are right, and must stay so.
     """
     point = points[0]
+    to_stay = [replace(one, wrong=list(one.numeric)) for one in right_points]
     layer = point.probe.layer
     if layer.children() or not all(one.complete for one in points):
         return
@@ -77,6 +85,8 @@ def wrong_line(points: Sequence[Point], seconds: float = SECONDS) -> Iterator[Di
         arrays = outcomes[-1]
         if arrays in partly or (other is not None and not holds(source, function, other, arrays)):
             continue
+        if not all(holds(source, function, one, frozenset(one.wrong)) for one in to_stay):
+            continue  # it breaks the other mode
         if len(arrays) == len(point.wrong):
             yield diagnosis_of(edit, ", ".join(point.wrong), modes_of(points, source, function))
             return

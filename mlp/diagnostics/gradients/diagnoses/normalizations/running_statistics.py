@@ -51,7 +51,7 @@ def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Ite
         text = "they move in evaluation: only training forwards may update them"
         yield Diagnosis(NAME, ", ".join(moved), "evaluation", text)
         return
-    mixed = list(of_another(layer, owner, x, before))
+    mixed = list(made_of_another(layer, owner, x, before))
     yield from mixed
     if mixed:
         return
@@ -77,7 +77,7 @@ def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Ite
     yield from compare(layer, x, outputs, settled)
 
 
-def of_another(layer: Layer, owner: Any, x: Array, states: dict[str, Array]) -> Iterator[Diagnosis]:
+def made_of_another(layer: Layer, owner: Any, x: Array, states: dict[str, Array]) -> Iterator[Diagnosis]:
     """Running statistics that are updated from the old value of another one, in place of their own."""
 
     def after(changed: str = "") -> dict[str, Array]:
