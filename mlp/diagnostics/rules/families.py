@@ -205,7 +205,7 @@ class Delta:
 
 @dataclass(frozen=True)
 class Signs:
-    """Choices of Lion: the mix whose sign is the step, and how the mean goes on."""
+    """Choices of Lion: the mix whose sign is the step, and how the mean is updated."""
 
     mix: str = "b1 m + (1 - b1) g"
     mean: str = "b2 m + (1 - b2) g"

@@ -29,7 +29,7 @@ AMSGRAD: tuple[Choice, ...] = (
     ("no maximum", "these are the steps of Adam: the largest v so far must take the place of v", {"largest": ""}),
     (
         "maximum stored",
-        "the maximum is stored back into v; v goes on as in Adam, and the maximum is kept apart",
+        "the maximum is stored back into v; v must stay a running mean as in Adam, with the maximum kept apart",
         {"largest": "", "square": "largest"},
     ),
 )

@@ -15,7 +15,7 @@ LION: tuple[Choice, ...] = (
         {"mix": "m"},
     ),
     ("mean in place of the mix", "the step takes the sign of g alone: b1 m + (1 - b1) g", {"mix": "g"}),
-    ("one beta for both", "the mean goes on with b1; it has its own b2", {"mean": "b1 m + (1 - b1) g"}),
+    ("one beta for both", "the mean is updated with b1; it has its own b2", {"mean": "b1 m + (1 - b1) g"}),
     ("one beta for both", "the mix is made with b2; it has its own b1", {"mix": "b2 m + (1 - b2) g"}),
     (
         "betas exchanged",

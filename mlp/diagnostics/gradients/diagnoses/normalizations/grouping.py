@@ -13,7 +13,7 @@ GROUPS = ("num_groups", "n_groups", "groups", "G", "g")  # attributes
 
 def scattered_groups(probe: Probe) -> Iterator[Diagnosis]:
     """Groups of every other channel, of rows, or too many, where a group norm has G of neighbouring channels."""
-    places = np.stack(np.unravel_index(group_of(probe), probe.x.shape), axis=1)
+    places = normalized_together(probe)
     of_gamma = axis_of_gamma(probe)
     for axis in (probe.x.ndim - 1, 1) if of_gamma is None else (of_gamma,):
         channels = np.unique(places[:, axis])
@@ -69,11 +69,11 @@ def axis_of_gamma(probe: Probe) -> int | None:
     return None
 
 
-def group_of(probe: Probe) -> Array:
-    """Return the flat indices of the values that are normalized together with the first one."""
+def normalized_together(probe: Probe) -> Array:
+    """Return the places (count, axes) of the outputs that the first input moves: those normalized with it."""
     before, index = probe.outputs(), (0,) * probe.x.ndim
     value = probe.x[index]
     probe.x[index] = value + 0.5
     moved = np.abs(probe.outputs() - before) > 1e-9
     probe.x[index] = value
-    return np.flatnonzero(moved.ravel())
+    return np.argwhere(moved)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
-from mlp.diagnostics.gradients.diagnoses.normalizations.grouping import group_of, scattered_groups
+from mlp.diagnostics.gradients.diagnoses.normalizations.grouping import normalized_together, scattered_groups
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import normalizes_over_batch, statistics_of
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
@@ -92,12 +92,7 @@ def same_in_evaluation(layer: Layer, x: Array) -> bool:
 
 def moved_axes(probe: Probe) -> tuple[int, ...]:
     """Return the axes along which one input moves other outputs than its own: those of the statistics."""
-    before, index = probe.outputs(), (0,) * probe.x.ndim
-    value = probe.x[index]
-    probe.x[index] = value + 0.5
-    moved = np.abs(probe.outputs() - before) > 1e-9
-    probe.x[index] = value
-    places = np.argwhere(moved)
+    places = normalized_together(probe)
     return tuple(axis for axis in range(probe.x.ndim) if places.size and places[:, axis].any())
 
 
@@ -130,7 +125,8 @@ def wrong_axes(kind: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> Iter
 
 def wrong_scale(probe: Probe, kind: str) -> Iterator[Diagnosis]:
     """Root forgotten, N - 1 in place of N, epsilon outside the root: from what x is divided by at several sizes."""
-    group, x = group_of(probe), probe.x.copy()
+    x = probe.x.copy()
+    group = np.ravel_multi_index(tuple(normalized_together(probe).T), x.shape)
     if len(group) < 3:
         return
     values = x.ravel()[group]

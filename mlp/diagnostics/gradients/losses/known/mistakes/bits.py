@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
+from mlp.diagnostics.gradients.losses.known.mistakes.focal import factor_wrong
 from mlp.diagnostics.gradients.losses.known.mistakes.margins import CONTRASTIVE, EXPONENTIAL, LOGISTIC, hinge_wrong
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, Wrong
 from mlp.diagnostics.gradients.losses.known.values.bits import (
@@ -127,7 +128,6 @@ OF_PROBABILITIES: tuple[Wrong, ...] = (
     ),
     Wrong("sigmoid too many", "the outputs are probabilities already: no sigmoid belongs there", binary(sigmoid)),
 )
-FACTOR_ALONE = "the factor (1 - p_t)^gamma"
 
 
 def focal_wrong(of: Any) -> tuple[Wrong, ...]:
@@ -142,21 +142,7 @@ def focal_wrong(of: Any) -> tuple[Wrong, ...]:
         return np.asarray(weight * by_p * (p * (1.0 - p) if of is sigmoid else 1.0))
 
     return (
-        Wrong(
-            "power of the inner derivative",
-            "the derivative of (1 - p_t)^gamma has the power gamma - 1; here it is gamma",
-            gradient=power,
-        ),
-        Wrong(
-            "focal factor forgotten",
-            f"it is the plain cross-entropy: {FACTOR_ALONE} is missing",
-            lambda y, t, s, part: value(y, t, {**s, "gamma": 0.0}, part),
-        ),
-        Wrong(
-            "gamma - 1",
-            "the power of (1 - p_t) is gamma - 1, and must be gamma",
-            lambda y, t, s, part: value(y, t, {**s, "gamma": s["gamma"] - 1.0}, part),
-        ),
+        *factor_wrong(value, power),
         Wrong(
             "alpha forgotten",
             "the weight alpha is missing: alpha where t = 1, 1 - alpha where t = 0",

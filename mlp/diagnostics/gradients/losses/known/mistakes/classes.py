@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from mlp.diagnostics.gradients.losses.known.mistakes.focal import factor_wrong
 from mlp.diagnostics.gradients.losses.known.mistakes.margins import MANY, MANY_SQUARED
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Parts, Wrong, having
 from mlp.diagnostics.gradients.losses.known.values.classes import (
@@ -178,21 +179,7 @@ OF_SOFTMAX: tuple[Wrong, ...] = (
     Wrong("logarithm forgotten", "the logarithm of the probability is missing", without_logarithm),
 )
 FOCAL: tuple[Wrong, ...] = (
-    Wrong(
-        "focal factor forgotten",
-        "it is the plain cross-entropy: the factor (1 - p_t)^gamma is missing",
-        lambda y, t, s, part: focal_softmax(y, t, {**s, "gamma": 0.0}, part),
-    ),
-    Wrong(
-        "gamma - 1",
-        "the power of (1 - p_t) is gamma - 1, and must be gamma",
-        lambda y, t, s, part: focal_softmax(y, t, {**s, "gamma": s["gamma"] - 1.0}, part),
-    ),
-    Wrong(
-        "power of the inner derivative",
-        "the derivative of (1 - p_t)^gamma has the power gamma - 1; here it is gamma",
-        gradient=power_of_the_factor,
-    ),
+    *factor_wrong(focal_softmax, power_of_the_factor),
     Wrong(
         "p_t in place of 1 - p_t",
         "the factor is p_t^gamma, and must be (1 - p_t)^gamma: easy samples must count less",
