@@ -17,17 +17,22 @@ Nothing that takes long to load is imported above: a Ctrl-C before `run_command`
 import os
 import re
 import shlex
-import signal
 import sys
 import traceback
 from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
+from mlp.commands.shared.signals import (
+    EndedBySignal,
+    ended_at_once,
+    ended_by_signals,
+    ignore_signals,
+    interrupt_status,
+)
 from mlp.commands.shared.terminal import PatientFile, ReaderGone, patient_streams
 from mlp.errors import ConfigurationError, MlpError, as_sentence, without_controls
 
@@ -172,77 +177,6 @@ def one_line(text: str) -> str:
     """Return a message as one line of at most `LONGEST` characters; of a longer one the middle is left out."""
     line = without_controls(" ".join(part.strip() for part in text.splitlines() if part.strip()))
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 310]} ... {line[-300:]}"
-
-
-# --- signals ----------------------------------------------------------------------------------------------------------
-
-
-class EndedBySignal(KeyboardInterrupt):
-    """The process was asked to end, as Ctrl-C asks: whatever handles an interrupt handles this one, too."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.name, self.exit_status = signal.Signals(number).name, 128 + number
-
-
-def interrupt_status(error: KeyboardInterrupt) -> int:
-    """Return the exit status that shells report for a process ended by a signal."""
-    return getattr(error, "exit_status", 128 + signal.SIGINT)
-
-
-def ended_by_signals() -> AbstractContextManager[None]:
-    """Within this context SIGTERM and SIGHUP raise `EndedBySignal`; one that is ignored (nohup) stays ignored."""
-
-    def end(number: int, frame: object) -> None:
-        raise EndedBySignal(number)
-
-    return handled_by(end, lambda before: before is signal.SIG_DFL)
-
-
-def ended_at_once() -> AbstractContextManager[None]:
-    """Within this context, in which modules are loaded, a signal ends the process on the spot, with a line.
-
-    Nothing has begun that would have to be ended well, and Python may lose an interrupt while it loads a module.
-    """
-
-    def end(number: int, frame: object) -> None:
-        line = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
-        with suppress(OSError):
-            os.write(2, f"\n{line}\n".encode())
-        os._exit(128 + number)
-
-    return handled_by(end, lambda before: before is not signal.SIG_IGN)
-
-
-@contextmanager
-def handled_by(end: Callable[[int, object], None], replaces: Callable[[Any], bool]) -> Iterator[None]:
-    """Within this context `end` handles the signals that ask for the end, where it `replaces` the handler before."""
-    before = {number: signal.getsignal(number) for number in ending_signals()}
-    for number, handler in before.items():
-        if replaces(handler):
-            set_signal(number, end)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            set_signal(number, handler)
-
-
-def ending_signals() -> list[int]:
-    """Return the numbers of the signals that ask a process to end; Windows has no SIGHUP."""
-    return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-
-
-def ignore_signals() -> None:
-    """From now on ignore the signals that ask the process to end."""
-    for number in ending_signals():
-        set_signal(number, signal.SIG_IGN)
-
-
-def set_signal(number: int, handler: Any) -> None:
-    """Set the handler of a signal. Only the main thread may; in any other one nothing happens."""
-    with suppress(ValueError):
-        signal.signal(number, handler)
 
 
 __all__ = [

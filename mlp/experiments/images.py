@@ -4,15 +4,30 @@ A model takes images of one size. A picture of another is made to fit as in trai
 file holds bytes: (H, W), (H, W, C) or (N, H, W, C).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mlp.data import ImageSet
 from mlp.data.formats.sources import unreadable
 from mlp.data.pictures import fit_size, read_pixels
 from mlp.errors import DataError
 from mlp.files.stored import read_array
 from mlp.typing import Array, PathLike, Shape
+
+Images = Array | ImageSet | PathLike | Sequence[PathLike]
+
+
+def pictures_of(images: Images, image_shape: Shape, how: str) -> list[tuple[str, str, Array]]:
+    """Return (name, what was done to it, pixels (H, W, C)) for each image of a set, an array, or files."""
+    if isinstance(images, ImageSet):
+        images = images.images
+    if isinstance(images, np.ndarray):
+        arrays = images[None] if images.ndim == 3 else np.atleast_1d(images)
+        return [(f"image {i}", "", pixels) for i, pixels in enumerate(arrays)]
+    files = [images] if isinstance(images, str | Path) else images
+    return [picture for file in files for picture in read_picture(file, image_shape, how)]
 
 
 def read_picture(file: PathLike, image_shape: Shape, how: str = "crop") -> list[tuple[str, str, Array]]:

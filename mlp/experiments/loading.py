@@ -6,7 +6,7 @@ loaded.predict(["cat.jpg"])[0].classes                 the most likely classes, 
 """
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from mlp.engine import make_engine
 from mlp.errors import CheckpointError, ConfigurationError, ShapeError
 from mlp.experiments.build import load_images, make_loss, make_model, run_title
 from mlp.experiments.config import RunConfig
-from mlp.experiments.images import read_picture
+from mlp.experiments.images import Images, pictures_of
 from mlp.experiments.record import read_history
 from mlp.experiments.resume import check_images, check_predictions
 from mlp.experiments.run_folder import RunFolder
@@ -32,7 +32,6 @@ from mlp.training.history import History
 from mlp.typing import Array, PathLike
 
 CHECKPOINTS = ("best", "latest")
-Images = Array | ImageSet | PathLike | Sequence[PathLike]
 
 
 @dataclass
@@ -128,7 +127,7 @@ class LoadedRun:
         Returns:
             A list with a Prediction for each image, printed as a table; an .npy file may hold several.
         """
-        pictures = self.pictures(images)
+        pictures = pictures_of(images, self.image_shape, self.config.image_fit)
         pixels = np.stack([pixels for _, _, pixels in pictures])
         probabilities = softmax(self.logits(pixels))  # (N, K)
         order = np.argsort(-probabilities, axis=1, kind="stable")[:, :most]
@@ -136,18 +135,6 @@ class LoadedRun:
             Prediction(name, note, shown, [self.class_names[k] for k in chosen], row[chosen])
             for (name, note, shown), row, chosen in zip(pictures, probabilities, order, strict=True)
         )
-
-    def pictures(self, images: Images) -> list[tuple[str, str, Array]]:
-        """Return (name, what was done to it, pixels (H, W, C)) for each image."""
-        if isinstance(images, ImageSet):
-            images = images.images
-        if isinstance(images, np.ndarray):
-            arrays = images[None] if images.ndim == 3 else images
-            self.preprocess(arrays[:1])
-            return [(f"image {i}", "", pixels) for i, pixels in enumerate(arrays)]
-        files = [images] if isinstance(images, str | Path) else images
-        how = self.config.image_fit
-        return [picture for file in files for picture in read_picture(file, self.image_shape, how)]
 
 
 def load_run(

@@ -14,7 +14,8 @@ from mlp.experiments.run_folder import RunFolder
 from mlp.files.stored import damaged, read_arrays, read_text
 from mlp.files.tables import unguarded
 from mlp.models.deep_supervision import without_companions
-from mlp.training.history import METRICS, History, LayerTable, checked_rows
+from mlp.training.history import METRICS, History, checked_rows
+from mlp.training.layer_table import LayerTable
 from mlp.typing import PathLike
 
 # What the classes of the data sets are, for runs whose config.json does not say: (dataset, labels) -> (K, image shape)

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from mlp.plotting.layers import axis_label, draw_lines
 from mlp.plotting.style import BLUE, legend_below, line_style, open_up, plain
-from mlp.training.history import History, LayerTable
+from mlp.training.history import History
+from mlp.training.layer_table import LayerTable
 from mlp.typing import Array
 
 

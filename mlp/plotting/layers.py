@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from mlp.errors import ConfigurationError
 from mlp.plotting.style import BLUE, GREY, plain
-from mlp.training.history import LayerTable
+from mlp.training.layer_table import LayerTable
 from mlp.typing import Array
 
 AXIS_LABELS = {

@@ -28,7 +28,8 @@ from mlp.plotting.style import (
     plain,
     set_title,
 )
-from mlp.training.history import History, LayerTable
+from mlp.training.history import History
+from mlp.training.layer_table import LayerTable
 from mlp.typing import Array
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}

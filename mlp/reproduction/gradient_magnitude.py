@@ -16,7 +16,7 @@ import numpy as np
 from mlp.errors import ConfigurationError
 from mlp.experiments.record import RunRecord
 from mlp.experiments.settings.naming import NOT_IDENTITY
-from mlp.training.history import LayerTable
+from mlp.training.layer_table import LayerTable
 
 GROUPS = ("all weights", "first layer", "convolutions", "norms' gammas", "last layer")
 HEADER = ("learning rate", "runs", *GROUPS)

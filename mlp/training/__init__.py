@@ -2,7 +2,7 @@
 
 from mlp.checks import names_elsewhere
 from mlp.training.checkpoint import load_checkpoint, load_model, save_checkpoint
-from mlp.training.history import History, LayerTable
+from mlp.training.history import History
 from mlp.training.hooks import (
     Checkpoint,
     CsvLog,
@@ -15,6 +15,7 @@ from mlp.training.hooks import (
     TensorBoardLog,
     evaluate,
 )
+from mlp.training.layer_table import LayerTable
 from mlp.training.trainer import Trainer
 
 __all__ = [

@@ -1,10 +1,9 @@
-"""What happened in a run, epoch by epoch: metrics as rows, statistics of layers as tables."""
+"""What happened in a run, epoch by epoch: metrics as rows, statistics of layers as tables (see `layer_table`)."""
 
 import json
 import math
 import sys
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -12,10 +11,10 @@ import numpy as np
 from mlp.errors import ConfigurationError
 from mlp.files.stored import as_number
 from mlp.files.tables import csv_text
+from mlp.training.layer_table import LayerTable, check_table_names
 from mlp.typing import Array
 
 METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
-PICTURES = ("curves", "gradient_flow_map", "gradient_flow_linear")  # of a run, beside those of its tables
 FAR = 100.0  # times the median
 LARGEST = sys.float_info.max  # of a number in a file: larger integers are not floats any more
 
@@ -24,52 +23,6 @@ def spreads_widely(losses: Iterable[float]) -> bool:
     """Return whether one loss is so far above the usual ones that an even axis would show nothing else."""
     known = np.array([loss for loss in losses if math.isfinite(loss) and loss > 0])
     return bool(known.size and known.max() > FAR * np.median(known))
-
-
-class LayerTable:
-    """Numbers per epoch and layer: for each statistic a row of len(names) numbers an epoch.
-
-    Attributes:
-        names: what the columns are, in forward order (for gradient flow: parameter names).
-        values: {statistic: list with one array of shape (len(names),) per epoch}.
-    """
-
-    def __init__(self, names: Iterable[str], values: dict[str, list[Array]] | None = None) -> None:
-        self.names = list(names)
-        self.values = values or {}
-
-    def append(self, row: Mapping[str, Array]) -> None:
-        """Add an epoch: a dict {statistic: array}."""
-        for statistic, numbers in row.items():
-            self.values.setdefault(statistic, []).append(np.asarray(numbers))
-
-    def __getitem__(self, statistic: str) -> Array:
-        """Return a statistic as an array of shape (epochs, layers)."""
-        return np.array(self.values[statistic])
-
-    def __len__(self) -> int:
-        return max((len(rows) for rows in self.values.values()), default=0)
-
-    def arrays(self) -> dict[str, Array]:
-        """Return names and statistics as a dict of arrays, to be saved."""
-        return {"names": np.array(self.names), **{statistic: self[statistic] for statistic in self.values}}
-
-    @staticmethod
-    def from_arrays(arrays: Mapping[str, Array]) -> "LayerTable":
-        """Return the table that `arrays` were made from."""
-        names = arrays["names"]
-        values = {statistic: rows for statistic, rows in arrays.items() if statistic != "names"}
-        if names.ndim != 1 or names.dtype.kind != "U":
-            raise ValueError(f"the names of a table are {names.dtype} of shape {names.shape}, not a list of texts")
-        for statistic, rows in values.items():
-            if rows.dtype.kind not in "fiu" or rows.ndim != 2 or rows.shape[1] != len(names):
-                raise ValueError(
-                    f"{statistic} of {len(names)} layers or weights is {rows.dtype} of shape {rows.shape}, not a row "
-                    "of numbers an epoch"
-                )
-        if len({len(rows) for rows in values.values()}) > 1:
-            raise ValueError("the statistics of a table have different numbers of epochs")
-        return LayerTable(names.tolist(), {statistic: list(rows) for statistic, rows in values.items()})
 
 
 class History:
@@ -198,19 +151,6 @@ class History:
                 tables.setdefault(name, {})[part] = value
         history.tables = {name: LayerTable.from_arrays(parts) for name, parts in tables.items()}
         return history
-
-
-def check_table_names(table: str, names: Sequence[str], statistics: Collection[str]) -> None:
-    """Check the names of a table, its columns and its statistics: a run stores all of them by name, each once."""
-    for name in (table, *statistics):
-        if not isinstance(name, str) or not name.isidentifier() or name == "names" or name in PICTURES:
-            raise ConfigurationError(
-                "the name of a table or a statistic is letters, digits and _, and none of "
-                f"{', '.join(('names', *PICTURES))}; got {str(name)[:40]!r}"
-            )
-    twice = next((name for name, times in Counter(names).items() if times > 1), None)
-    if twice is not None:
-        raise ConfigurationError(f"the table {table!r} has two columns {twice!r}: give layers and weights a name each")
 
 
 def checked_rows(rows: Any) -> list[dict[str, Any]]:

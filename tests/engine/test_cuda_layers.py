@@ -7,7 +7,8 @@ from mlp.backend import to_numpy
 from mlp.diagnostics import compare_gradients
 from mlp.engine.cuda.convolution import ConvolutionOp, tiling
 from mlp.engine.cuda.lowering import TextbookOp
-from mlp.engine.cuda.ops import AveragePoolOp, ConcatOp, HeadOp, PointwiseOp
+from mlp.engine.cuda.ops import AveragePoolOp, ConcatOp, PointwiseOp
+from mlp.engine.cuda.outputs import HeadOp
 from mlp.engine.cuda.plan import CudaPlan
 from mlp.engine.cuda.update import STATE
 from mlp.layers import (

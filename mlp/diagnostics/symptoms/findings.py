@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from mlp.backend import device_of, move
 from mlp.layers.machinery.base import Layer
 from mlp.losses import chance_loss
-from mlp.training.history import History, LayerTable
+from mlp.training.history import History
+from mlp.training.layer_table import LayerTable
 from mlp.typing import Array, BatchSource
 
 LEARNED = 0.97  # the last losses over those of a network that knows nothing

@@ -7,7 +7,8 @@ from typing import Any
 
 from mlp.engine.cuda.convolution import ConvolutionOp
 from mlp.engine.cuda.gpu import Step
-from mlp.engine.cuda.ops import AveragePoolOp, ConcatOp, LaunchedOp, PointwiseOp, TapOp
+from mlp.engine.cuda.ops import AveragePoolOp, ConcatOp, LaunchedOp, PointwiseOp
+from mlp.engine.cuda.outputs import TapOp
 from mlp.engine.graph import Lowerings, Value, checked_backward, checked_forward, probe_output_shape
 from mlp.layers import AvgPool2d, BatchNorm, Concat, Conv2d, LeakyReLU, ReLU, Residual, Tap
 from mlp.models.deep_supervision import DeeplySupervised

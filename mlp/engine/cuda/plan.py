@@ -15,7 +15,8 @@ import numpy as np
 from mlp.engine.cuda.convolution import ConvolutionOp
 from mlp.engine.cuda.gpu import Gpu, Step
 from mlp.engine.cuda.lowering import LOWERINGS, TextbookOp
-from mlp.engine.cuda.ops import MOST_NUMBERS, HeadOp
+from mlp.engine.cuda.ops import MOST_NUMBERS
+from mlp.engine.cuda.outputs import HeadOp
 from mlp.engine.graph import Graph, Value
 from mlp.layers import Affine, GlobalAvgPool
 from mlp.layers.machinery.base import Layer

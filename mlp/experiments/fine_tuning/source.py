@@ -26,8 +26,8 @@ from mlp.experiments.resume import check_predictions
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.settings.facts import Facts
 from mlp.files import named_path
+from mlp.files.safe_tensors import read_safetensors
 from mlp.files.stored import damaged, read_arrays
-from mlp.interop import read_safetensors
 from mlp.training.checkpoint import read_checkpoint, section, stored_settings
 from mlp.typing import Array, PathLike
 

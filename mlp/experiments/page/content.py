@@ -17,7 +17,8 @@ from mlp.experiments.settings.facts import Facts
 from mlp.experiments.settings.fields import flag_of
 from mlp.pages import line_chart
 from mlp.pages.layer_charts import LayerChart, Statistic
-from mlp.training.history import History, LayerTable, spreads_widely
+from mlp.training.history import History, spreads_widely
+from mlp.training.layer_table import LayerTable
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -18,8 +18,9 @@ from mlp.files import write_text
 from mlp.files.stored import damaged, read_arrays
 from mlp.pages import render
 from mlp.pages.png import thumbnail
-from mlp.training.history import History, LayerTable
+from mlp.training.history import History
 from mlp.training.hooks.side_files import SideFiles
+from mlp.training.layer_table import LayerTable
 from mlp.training.state import TrainingState
 from mlp.typing import PathLike
 

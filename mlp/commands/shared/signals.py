@@ -1,0 +1,75 @@
+"""How a command ends when it is asked to: by Ctrl-C (SIGINT), by SIGTERM, or by SIGHUP of a closed terminal."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Any
+
+
+class EndedBySignal(KeyboardInterrupt):
+    """The process was asked to end, as Ctrl-C asks: whatever handles an interrupt handles this one, too."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.name, self.exit_status = signal.Signals(number).name, 128 + number
+
+
+def interrupt_status(error: KeyboardInterrupt) -> int:
+    """Return the exit status that shells report for a process ended by a signal."""
+    return getattr(error, "exit_status", 128 + signal.SIGINT)
+
+
+def ended_by_signals() -> AbstractContextManager[None]:
+    """Within this context SIGTERM and SIGHUP raise `EndedBySignal`; one that is ignored (nohup) stays ignored."""
+
+    def end(number: int, frame: object) -> None:
+        raise EndedBySignal(number)
+
+    return handled_by(end, lambda before: before is signal.SIG_DFL)
+
+
+def ended_at_once() -> AbstractContextManager[None]:
+    """Within this context, in which modules are loaded, a signal ends the process on the spot, with a line.
+
+    Nothing has begun that would have to be ended well, and Python may lose an interrupt while it loads a module.
+    """
+
+    def end(number: int, frame: object) -> None:
+        line = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+        with suppress(OSError):
+            os.write(2, f"\n{line}\n".encode())
+        os._exit(128 + number)
+
+    return handled_by(end, lambda before: before is not signal.SIG_IGN)
+
+
+@contextmanager
+def handled_by(end: Callable[[int, object], None], replaces: Callable[[Any], bool]) -> Iterator[None]:
+    """Within this context `end` handles the signals that ask for the end, where it `replaces` the handler before."""
+    before = {number: signal.getsignal(number) for number in ending_signals()}
+    for number, handler in before.items():
+        if replaces(handler):
+            set_signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            set_signal(number, handler)
+
+
+def ending_signals() -> list[int]:
+    """Return the numbers of the signals that ask a process to end; Windows has no SIGHUP."""
+    return [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+def ignore_signals() -> None:
+    """From now on ignore the signals that ask the process to end."""
+    for number in ending_signals():
+        set_signal(number, signal.SIG_IGN)
+
+
+def set_signal(number: int, handler: Any) -> None:
+    """Set the handler of a signal. Only the main thread may; in any other one nothing happens."""
+    with suppress(ValueError):
+        signal.signal(number, handler)
