@@ -8,11 +8,14 @@ of its own. Matplotlib is loaded by the first figure.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from mlp.version import __version__
 
+TYPE_CHECKING = False  # typing.TYPE_CHECKING: loading that module would take longer than this one
+
 if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
+    from typing import Any
+
     from mlp import (
         data,
         diagnostics,
@@ -56,7 +59,7 @@ OTHER_NAMES = {"nn": "mlp.layers", "optim": "mlp.learning_rules", "lr_scheduler"
 FUNCTIONS = {"init_from": "mlp.experiments.fine_tuning", "load_run": "mlp.experiments.loading"}
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     """Load a part of the package when it is asked for (PEP 562)."""
     if name in OTHER_NAMES:
         names_elsewhere = import_module(f"{__name__}.checks").names_elsewhere

@@ -1,11 +1,9 @@
 """`python -m mlp train ...` is `mlp train ...`."""
 
-from typing import NoReturn
-
-from mlp.commands.command_line import start
+from mlp.commands.shared.begin import start
 
 
-def main() -> NoReturn:
+def main() -> None:
     """The command `mlp`."""
     start("shared.main")
 

@@ -1,11 +1,15 @@
 """Time a training step of mlp beside the same step in PyTorch, on the CPU."""
 
+if __name__ == "__main__":
+    from mlp.commands.shared.begin import begin, start
+
+    begin()
+
 import importlib.util
 import json
 import os
 import sys
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 from benchmark_turns import BLAS_VARIABLES, py_spy, take_turns
@@ -13,6 +17,7 @@ from benchmark_worker import COMPETITORS, settings
 
 from mlp.checks import choose
 from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.paths import file_argument
 from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import ConfigurationError, MlpError
 from mlp.machine.processor import cpu_model
@@ -105,7 +110,7 @@ def parse(arguments):
     parser.add_argument("--rounds", type=int, default=15, help="turns of each process that count (default 15)")
     parser.add_argument("--threads", type=int, default=2, help="threads of BLAS and of PyTorch (default 2)")
     parser.add_argument("--engine", default="auto", help="how mlp computes: auto, textbook, ... (default auto)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
+    parser.add_argument("--json", type=file_argument, metavar="FILE", help="write the numbers to FILE as well")
     parser.add_argument(
         "--keep-blas-environment",
         action="store_true",
@@ -122,8 +127,8 @@ def parse(arguments):
         positive("--threads", options.threads)
     except MlpError as error:
         parser.error(str(error))
-    if options.json and not options.json.parent.is_dir():
-        parser.error(f"--json: there is no folder {options.json.parent}")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
     if options.scaling and options.measure != "step":
         parser.error("--scaling times training steps: leave --measure out")
     if options.measure == "epoch":
@@ -263,6 +268,4 @@ def print_row(cells):
 
 
 if __name__ == "__main__":
-    from mlp.commands.command_line import start
-
     start(main)

@@ -1,4 +1,10 @@
 """Time a training step of mlp on a GPU beside the same step in PyTorch."""
+
+if __name__ == "__main__":
+    from mlp.commands.shared.begin import begin, start
+
+    begin()
+
 # ruff: noqa: E402
 
 import time
@@ -20,6 +26,7 @@ from benchmark import positive, print_header, print_row, spread
 from benchmark_worker import settings
 
 from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.paths import file_argument
 from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import MlpError
 from mlp.files import write_json
@@ -88,7 +95,7 @@ def parse(arguments):
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="default 100")
     parser.add_argument("--rounds", type=int, default=8, help="turns of each variant that count (default 8)")
     parser.add_argument("--time-limit", type=int, default=600, metavar="SECONDS", help="for everything (default 600)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
+    parser.add_argument("--json", type=file_argument, metavar="FILE", help="write the numbers to FILE as well")
     where = "where PyTorch runs (default cuda:0); on a cpu only to try the script"
     parser.add_argument("--torch-device", choices=("cuda:0", "cpu"), default="cuda:0", help=where)
     options = parser.parse_args(arguments)
@@ -98,8 +105,8 @@ def parse(arguments):
             positive("--" + name.replace("_", "-"), getattr(options, name))
     except MlpError as error:
         parser.error(str(error))
-    if options.json and not options.json.parent.is_dir():
-        parser.error(f"--json: there is no folder {options.json.parent}")
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
     return options
 
 
@@ -288,6 +295,4 @@ def row(record, batch):
 
 
 if __name__ == "__main__":
-    from mlp.commands.command_line import start
-
     start(lambda: main(started=STARTED))

@@ -1,14 +1,19 @@
 """Time every kernel of a training step on a GPU, and the whole step as a recorded graph."""
 
+if __name__ == "__main__":
+    from mlp.commands.shared.begin import begin, start
+
+    begin()
+
 import time
 from collections import Counter
-from pathlib import Path
 
 from benchmark import positive, print_header, print_row
 from benchmark_gpu_worker import GPU, OurNet
 from benchmark_worker import random_batch, settings
 
 from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.paths import file_argument
 from mlp.engine.cuda.gpu import PRECISIONS, WARM_UP, Program
 from mlp.errors import MlpError
 from mlp.files import write_json
@@ -63,7 +68,7 @@ def parse(arguments):
     parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="default float32")
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="default 100")
     parser.add_argument("--repeats", type=int, default=10, help="runs of each graph that are timed (default 10)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to FILE as well")
+    parser.add_argument("--json", type=file_argument, metavar="FILE", help="write the numbers to FILE as well")
     options = parser.parse_args(arguments)
     try:
         settings(options.net)
@@ -104,6 +109,7 @@ def seconds(net, program, repeats):
 def write(options, rows, whole):
     """Write what is known to the JSON file."""
     if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
         names = ("kernel", "blocks", "threads", "shared", "in_a_step", "us")
         kernels = [dict(zip(names, row, strict=True)) for row in rows]
         start = {"net": options.net, "precision": options.precision, "batch": options.batch_size, "device": GPU}
@@ -111,6 +117,4 @@ def write(options, rows, whole):
 
 
 if __name__ == "__main__":
-    from mlp.commands.command_line import start
-
     start(main)

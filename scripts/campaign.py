@@ -9,6 +9,11 @@ memory beyond all bounds. A killed run must continue, and end with the numbers o
 drawn follows from --seed, whatever --jobs is. It ends with status 1 if something is wrong. Needs a system with fork.
 """
 
+if __name__ == "__main__":
+    from mlp.commands.shared.begin import begin, start
+
+    begin()
+
 import io
 import os
 import random
@@ -31,7 +36,7 @@ from campaign_inputs import BASES, Kind, data_kinds, other_kinds, run_kinds
 from campaign_kills import count_events, draw_nothing, kill_case, write_images
 from campaign_workers import Case, Outcomes, run_cases
 
-from mlp.commands.command_line import CommandLine, start
+from mlp.commands.command_line import CommandLine
 from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import MlpError
 from mlp.experiments.hooks import SaveFigures

@@ -5,10 +5,14 @@ with batch normalization and residual connections. (The first two are "plain": b
 alone.) Ends with one picture and one table in runs/demo/.
 """
 
-from pathlib import Path
+if __name__ == "__main__":
+    from mlp.commands.shared.begin import begin, start
+
+    begin()
 
 import mlp
 from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.paths import folder_argument
 from mlp.files import write_figure, write_text
 
 NETWORKS = {
@@ -52,15 +56,12 @@ def table(results):
 def main():
     parser = CommandLine(__doc__)
     parser.add_argument("--epochs", type=int, default=15, help="passes over the 2,000 images (default 15)")
-    parser.add_argument("--out", type=Path, default=Path("runs/demo"), help="folder for picture and table")
+    parser.add_argument("--out", type=folder_argument, default="runs/demo", help="folder for picture and table")
     arguments = parser.parse_args()
     if arguments.epochs < 1:
         parser.error(f"--epochs must be at least 1, got {arguments.epochs}")
 
-    try:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        parser.error(f"--out: the folder {arguments.out} cannot be made: {error.strerror}")
+    arguments.out.mkdir(parents=True, exist_ok=True)
     data = mlp.data.synthetic(num_train=2000, num_test=500, image_size=16, num_classes=CLASSES)
     results = {label: train(label, settings, data, arguments.epochs) for label, settings in NETWORKS.items()}
 
@@ -72,6 +73,4 @@ def main():
 
 
 if __name__ == "__main__":
-    from mlp.commands.command_line import start
-
     start(main)

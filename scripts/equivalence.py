@@ -17,6 +17,11 @@ Each run is a file in --out and is not repeated; one that is interrupted starts 
 pip install -e ".[oracle]".
 """
 
+if __name__ == "__main__":
+    from mlp.commands.shared.begin import begin, start
+
+    begin()
+
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +32,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.flags import add_data_flag
+from mlp.commands.shared.paths import folder_argument
 from mlp.data import Batches
 from mlp.engine import make_engine
 from mlp.errors import MlpError
@@ -219,11 +226,13 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="N", help="default: 0 1 2 3 4")
     parser.add_argument("--epochs", type=int, metavar="N", help="of the protocol and its schedule, for a quick try")
     parser.add_argument("--threads", type=int, default=1, metavar="N", help="of both sides (default: 1)")
-    parser.add_argument("--data-dir", help="folder with CIFAR-100 (default: MLP_DATA_DIR, else ./data)")
-    parser.add_argument("--out", default="runs/equivalence", help="folder (default: runs/equivalence)")
+    add_data_flag(parser, "folder with CIFAR-100")
+    parser.add_argument(
+        "--out", type=folder_argument, default="runs/equivalence", help="folder (default: runs/equivalence)"
+    )
     parser.add_argument("--table", action="store_true", help="run nothing, show what is there")
     options = parser.parse_args()
-    folder = Path(options.out) / options.protocol
+    folder = options.out / options.protocol
     folder.mkdir(parents=True, exist_ok=True)
     try:
         for seed in () if options.table else options.seeds:
@@ -251,6 +260,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    from mlp.commands.command_line import start
-
     start(main)

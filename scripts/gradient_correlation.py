@@ -1,6 +1,6 @@
 """The command `mlp gradient-correlation`, from a clone: see mlp/commands/gradient_correlation.py."""
 
-from mlp.commands.command_line import start
+from mlp.commands.shared.begin import start
 
 if __name__ == "__main__":
     start("gradient_correlation")

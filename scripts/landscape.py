@@ -1,6 +1,6 @@
 """The command `mlp landscape`, from a clone: see mlp/commands/landscape.py."""
 
-from mlp.commands.command_line import start
+from mlp.commands.shared.begin import start
 
 if __name__ == "__main__":
     start("landscape")

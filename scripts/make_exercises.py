@@ -16,6 +16,11 @@ A check may have tests that students do not see, between ### BEGIN HIDDEN TESTS 
 nbgrader reads the lessons in notebooks/ as they are. Only student/ is for students.
 """
 
+if __name__ == "__main__":
+    from mlp.commands.shared.begin import begin, start
+
+    begin()
+
 import copy
 import re
 from pathlib import Path
@@ -23,6 +28,7 @@ from pathlib import Path
 import nbformat
 
 from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.paths import folder_argument
 from mlp.errors import ConfigurationError
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
@@ -115,7 +121,9 @@ FORMS = {"student": student_copy, "solution": solution_copy, "otter": otter_mast
 def main(arguments=None):
     parser = CommandLine(__doc__)
     parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help="folder with the lessons; default: ours")
-    parser.add_argument("--out", type=Path, default=NOTEBOOKS.parent / "build" / "exercises", help="folder to write to")
+    parser.add_argument(
+        "--out", type=folder_argument, default=NOTEBOOKS.parent / "build" / "exercises", help="folder to write to"
+    )
     options = parser.parse_args(arguments)
     paths = sorted(options.notebooks.glob("*.ipynb"))
     if not paths:
@@ -129,6 +137,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    from mlp.commands.command_line import start
-
     start(main)

@@ -7,6 +7,11 @@ Pages need no network: formulas are MathML, which browsers typeset themselves; p
 with 256 colours; one style sheet, lesson.css, lies beside them. Solutions of exercises are folded.
 """
 
+if __name__ == "__main__":
+    from mlp.commands.shared.begin import begin, start
+
+    begin()
+
 import base64
 import io
 import os
@@ -29,6 +34,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Token
 
 from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.paths import folder_argument
 
 ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("lesson_page.html.j2")
@@ -143,7 +149,7 @@ def main(arguments=None):
     parser.add_argument("--only", default="", metavar="NN", help="only lessons whose name begins so (03)")
     parser.add_argument("--execute", action="store_true", help="run lessons whose code is unchanged, too")
     parser.add_argument("--quick", action="store_true", help="small, as the tests run them")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "lessons", help="folder for the pages")
+    parser.add_argument("--out", type=folder_argument, default=ROOT / "docs" / "lessons", help="folder for the pages")
     options = parser.parse_args(arguments)
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
     names = [None, *(path.stem for path in paths), None]
@@ -167,6 +173,4 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
-    from mlp.commands.command_line import start
-
     start(main)

@@ -15,7 +15,7 @@ SMALL += ["--batch-size", "20"]
 
 
 WITHOUT_PICTURES = """
-from mlp.commands.command_line import start
+from mlp.commands.shared.begin import start
 from mlp.experiments.hooks import SaveFigures
 SaveFigures.draw = lambda self, history: None
 start("train")

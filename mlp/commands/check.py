@@ -8,7 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.paths import file_argument
 from mlp.diagnostics import check_layer, check_loss, check_model, check_rule
 from mlp.diagnostics.class_report.results import write_report
 from mlp.diagnostics.class_report.submissions import Outcome, Task, run_all
@@ -171,7 +172,7 @@ def add_class_options(parser: CommandLine) -> None:
     group = parser.add_argument_group(
         "for a class", "each file runs in its own process; a CSV file and the scores are written next to the page"
     )
-    group.add_argument("--class-report", type=path_argument, metavar="PAGE.html", help="check many files, write a page")
+    group.add_argument("--class-report", type=file_argument, metavar="PAGE.html", help="check many files, write a page")
     group.add_argument("--name", default="", help="the class or function that every file holds (Conv)")
     group.add_argument(
         "--points", type=float, default=10.0, help="for a right solution; parts of it earn part of them (default 10)"
@@ -196,7 +197,7 @@ def report_class(parser: CommandLine, options: Any) -> int:
         print(f"{outcome.student:30}  {verdict:30}  {outcome.seconds:5.1f} s", flush=True)
 
     outcomes = run_all([Path(target) for target in options.targets], task, options.jobs, tell)
-    files = write_report(Path(options.class_report), outcomes, task, options.points)
+    files = write_report(options.class_report, outcomes, task, options.points)
     passed = sum(outcome.passed for outcome in outcomes)
     print(f"{passed} of {len(outcomes)} passed; written: {', '.join(map(str, files))}")
     return 0

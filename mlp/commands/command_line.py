@@ -11,7 +11,8 @@ A command is a module of this package with a function `main() -> int`. It may al
     2      an error: wrong flags, missing or damaged files, no memory, a full disk (some MlpErrors have another status)
     130    Ctrl-C; 128 + N for another signal N that ends the process
 
-Nothing that takes long to load is imported above: a Ctrl-C before `run_command` would be a traceback.
+Nothing that takes long to load is imported above. A program begins with `mlp.commands.shared.begin`, before it
+imports this module, so that Ctrl-C is one line while this is loaded, too.
 """
 
 import os
@@ -19,22 +20,16 @@ import re
 import shlex
 import sys
 import traceback
-from argparse import ArgumentParser, ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from mlp.commands.shared.signals import (
-    EndedBySignal,
-    ended_at_once,
-    ended_by_signals,
-    ignore_signals,
-    interrupt_status,
-)
+from mlp.commands.shared.signals import EndedBySignal, ended_at_once, ended_by_signals, ignore_signals, interrupt_status
 from mlp.commands.shared.terminal import PatientFile, ReaderGone, patient_streams
-from mlp.errors import ConfigurationError, MlpError, as_sentence, without_controls
+from mlp.errors import MlpError, as_sentence, without_controls
 
 LONGEST = 1000  # characters of a message
 LONGEST_USAGE = 600  # characters of the list of flags that a help begins with; each is explained further down
@@ -89,18 +84,6 @@ def with_suggestion(word: str, flags: Sequence[str]) -> str:
     return f"{word} (did you mean {similar[0]}?)" if similar else word
 
 
-def path_argument(text: str) -> str:
-    """The type of a flag that names a file or a folder: ~ is the home folder; an empty text is an error."""
-    if not text.strip():
-        raise ArgumentTypeError("it is empty, and must name a file or a folder (is a variable of your script unset?)")
-    from mlp.files import named_path  # with NumPy
-
-    try:
-        return str(named_path(text)) if text.startswith("~") else text
-    except ConfigurationError as error:
-        raise ArgumentTypeError(str(error)) from None
-
-
 def program() -> str:
     """Return the name under which the command was called: "train.py" or "mlp train"."""
     return os.path.basename(sys.argv[0]) or "mlp"
@@ -115,13 +98,6 @@ def repeated_command(*more: str) -> str:
 def spoken_program() -> str:
     """Return what to type for this command: "mlp train", or "python scripts/train.py"."""
     return sys.argv[0] if sys.argv[0].startswith("mlp ") else f"python {shlex.quote(sys.argv[0])}"
-
-
-def start(command: str | Callable[[], int | None]) -> NoReturn:
-    """Run a command as the whole program: what scripts/ and the command `mlp` do."""
-    status = run_command(command)
-    ignore_signals()  # nothing is left to interrupt but the end of Python itself
-    sys.exit(status)
 
 
 def run_command(command: str | Callable[[], int | None]) -> int:
@@ -183,10 +159,8 @@ __all__ = [
     "SCRIPTS",
     "CommandLine",
     "outcome_of",
-    "path_argument",
     "program",
     "repeated_command",
     "run_command",
     "spoken_program",
-    "start",
 ]

@@ -9,8 +9,9 @@ says so, and the exit status is 2. Other folders are left out with a note, so yo
 
 import sys
 
-from mlp.commands.command_line import CommandLine, one_line, path_argument, program
+from mlp.commands.command_line import CommandLine, one_line, program
 from mlp.commands.shared.flags import add_runs_argument, named_runs
+from mlp.commands.shared.paths import folder_argument
 from mlp.errors import MlpError
 from mlp.experiments.comparison import is_comparison, read_runs, write_comparison
 
@@ -19,7 +20,7 @@ def main() -> int:
     parser = CommandLine(__doc__)
     add_runs_argument(parser)
     parser.add_argument(
-        "--out", type=path_argument, default="runs/comparison", help="where to write (default: runs/comparison)"
+        "--out", type=folder_argument, default="runs/comparison", help="where to write (default: runs/comparison)"
     )
     arguments = parser.parse_args()
     others = [path for path in arguments.runs if not is_comparison(path)]

@@ -8,8 +8,9 @@ If a download breaks off, repeat the command: it continues where it stopped. A f
 complete; until then it is called name.part. Archives are not unpacked: they are read as they are.
 """
 
-from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.flags import add_data_flag
+from mlp.commands.shared.paths import path_argument
 from mlp.data import SOURCES, download_dataset
 
 OUTLIVES_READER = True

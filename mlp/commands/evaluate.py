@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mlp import plotting
-from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag, braced
+from mlp.commands.shared.paths import file_argument, path_argument
 from mlp.commands.shared.pictures import picture_path, write_picture
 from mlp.data import SCENES
 from mlp.experiments.inference import SPLITS, evaluate_run
@@ -32,7 +33,7 @@ def main() -> int:
         "--classes", type=int, default=5, metavar="N", help="how many worst and best classes to show (default: 5 each)"
     )
     parser.add_argument(
-        "--out", type=path_argument, help="where to draw the confusion matrix (default: RUN/confusion_SPLIT.png)"
+        "--out", type=file_argument, help="where to draw the confusion matrix (default: RUN/confusion_SPLIT.png)"
     )
     arguments = parser.parse_args()
     out = picture_path(arguments.out, f"{arguments.run}/confusion_{arguments.split}.png")

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mlp.checks import choose
-from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.flags import (
     add_checkpoint_flag,
     add_data_flag,
@@ -25,6 +25,7 @@ from mlp.commands.shared.flags import (
     braced,
     named_runs,
 )
+from mlp.commands.shared.paths import folder_argument
 from mlp.diagnostics.shattering import Profile, gradient_correlation
 from mlp.experiments.probes.gradient_correlation import (
     INITIALIZERS,
@@ -58,7 +59,7 @@ def main() -> int:
     add_checkpoint_flag(parser)
     add(
         "--out",
-        type=path_argument,
+        type=folder_argument,
         default="runs/gradient_correlation",
         metavar="DIR",
         help="(default: runs/gradient_correlation)",
@@ -66,7 +67,7 @@ def main() -> int:
     add_data_flag(parser)
     arguments = parser.parse_args()
     arguments.runs = named_runs(arguments.runs)
-    out = Path(arguments.out)
+    out = arguments.out
     choose("--initializer", arguments.initializer, INITIALIZERS)
     found = of_runs(arguments) if arguments.runs else at_start(arguments)
     out.mkdir(parents=True, exist_ok=True)

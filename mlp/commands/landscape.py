@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mlp import plotting
-from mlp.commands.command_line import CommandLine, path_argument, repeated_command
+from mlp.commands.command_line import CommandLine, repeated_command
 from mlp.commands.shared.flags import (
     add_checkpoint_flag,
     add_data_flag,
@@ -25,6 +25,7 @@ from mlp.commands.shared.flags import (
     braced,
     named_runs,
 )
+from mlp.commands.shared.paths import folder_argument, path_argument
 from mlp.diagnostics.landscape import STATISTICS
 from mlp.errors import ConfigurationError
 from mlp.experiments.build import run_title
@@ -84,7 +85,7 @@ def parse() -> Any:
     add("--name", default="landscape", help="name of the files in the run's folder (default: landscape)")
     add(
         "--out",
-        type=path_argument,
+        type=folder_argument,
         default="runs/landscape",
         metavar="DIR",
         help="for the picture of several runs (default: runs/landscape)",
@@ -162,7 +163,7 @@ def together(files: dict[str, Any], arguments: Any) -> None:
     """Draw several runs on shared levels, and print their table."""
     if len(files) < 2:
         return
-    out = Path(arguments.out)
+    out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     write_figure(out / f"{arguments.name}.png", draw_landscapes(files))
     print(aligned(summary_rows(files), "<>>>>>"))

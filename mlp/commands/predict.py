@@ -9,8 +9,9 @@ pillow). Arrays in .npy files hold bytes, (H, W, 3) or (N, H, W, 3).
 """
 
 from mlp import plotting
-from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag
+from mlp.commands.shared.paths import file_argument, path_argument
 from mlp.commands.shared.pictures import picture_path, write_picture
 from mlp.experiments.inference import predict_images
 from mlp.experiments.run_folder import RunFolder
@@ -28,7 +29,7 @@ def main() -> int:
     add_data_flag(parser, "folder with the data sets, for older runs that do not name their classes")
     add_trust_flag(parser)
     add_device_flag(parser)
-    parser.add_argument("--out", type=path_argument, help="where to draw the picture (default: RUN/predictions.png)")
+    parser.add_argument("--out", type=file_argument, help="where to draw the picture (default: RUN/predictions.png)")
     arguments = parser.parse_args()
     out = picture_path(arguments.out, f"{arguments.run}/predictions.png")
     run, files = arguments.run, arguments.images

@@ -25,7 +25,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.paths import file_argument, folder_argument, path_argument
 from mlp.commands.shared.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
 from mlp.data import SCENES
 from mlp.data.formats.sources import MissingDataError
@@ -77,7 +78,7 @@ def run_rows(arguments: Namespace) -> int:
         ) from None
     planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
     planned = without_missing_scenes(planned, scale, arguments.data_dir)
-    root = Path(arguments.out) / scale.name
+    root = arguments.out / scale.name
     status = do_runs(planned, root, f"{scale.label}; {dataset} images", arguments) if planned else 0
     if arguments.estimate or arguments.cluster:
         if arguments.cluster and any(row.probes for row in rows):
@@ -119,6 +120,7 @@ def show_table(arguments: Namespace) -> None:
     if arguments.out is None:
         print(text, end="")
     else:
+        arguments.out.parent.mkdir(parents=True, exist_ok=True)
         write_text(arguments.out, text)
         print(arguments.out)
 
@@ -201,7 +203,7 @@ def add_commands_about_runs(commands: Any) -> None:
     running.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
     running.add_argument("--device", default="cpu", help="cpu, or cuda:0 for a GPU (default: cpu)")
     running.add_argument(
-        "--out", type=path_argument, default=RUNS, metavar="DIR", help=f"where the runs go (default: {RUNS})"
+        "--out", type=folder_argument, default=RUNS, metavar="DIR", help=f"where the runs go (default: {RUNS})"
     )
     add_machine_flags(running)
 
@@ -219,7 +221,7 @@ def add_commands_about_results(commands: Any) -> None:
     tabling = add_command(commands, "table", show_table, "print a table: ours, published, verdict")
     tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")
     tabling.add_argument("--format", default="markdown", metavar="NAME", help=f"{', '.join(FORMATS)}")
-    tabling.add_argument("--out", type=path_argument, metavar="FILE", help="write to a file (default: print)")
+    tabling.add_argument("--out", type=file_argument, metavar="FILE", help="write to a file (default: print)")
 
     finding = add_command(
         commands, "findings", show_findings, "say what the reports found, and whether our runs show it"
@@ -228,13 +230,13 @@ def add_commands_about_results(commands: Any) -> None:
     drawing = add_command(commands, "figure", draw_figures, "draw figures as PNG and PDF")
     drawing.add_argument("ids", nargs="+", metavar="ID", help="s0-fig1; list shows all of them")
     drawing.add_argument(
-        "--out", type=path_argument, metavar="DIR", help="folder to write to (default: figures/ in that of the runs)"
+        "--out", type=folder_argument, metavar="DIR", help="folder to write to (default: figures/ in that of the runs)"
     )
 
     reporting = add_command(commands, "report", write_page, "write a page with all tables and figures so far")
     reporting.add_argument("rows", nargs="*", metavar="ROW", help="only these rows, such as x-6 (default: all)")
     reporting.add_argument(
-        "--out", type=path_argument, metavar="DIR", help="folder to write to (default: report/ in that of the runs)"
+        "--out", type=folder_argument, metavar="DIR", help="folder to write to (default: report/ in that of the runs)"
     )
 
     for command in (tabling, finding, drawing, reporting):

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlp.commands.command_line import CommandLine, path_argument, repeated_command
+from mlp.commands.command_line import CommandLine, repeated_command
 from mlp.commands.shared.flags import add_data_flag, add_runs_argument, add_trust_flag, braced, named_runs
+from mlp.commands.shared.paths import folder_argument
 from mlp.diagnostics.smoothness import DIRECTIONS, Smoothness, SmoothnessRecord
 from mlp.errors import ConfigurationError
 from mlp.experiments.probes.smoothness import draw_shift, draw_smoothness, labels_of, summary
@@ -41,7 +42,7 @@ def main() -> int:
         metavar="N",
         help="also measure covariate shift of N layers (default: 0, off)",
     )
-    probe.add_argument("--out", type=path_argument, help="folder of the run, or of the figures")
+    probe.add_argument("--out", type=folder_argument, help="folder of the run, or of the figures")
     add_data_flag(probe)
     probe.add_argument("--resume", action="store_true", help="continue the run in --out")
     add_trust_flag(probe)

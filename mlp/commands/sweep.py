@@ -24,7 +24,8 @@ import sys
 from argparse import SUPPRESS, Namespace
 from pathlib import Path
 
-from mlp.commands.command_line import CommandLine, path_argument
+from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.paths import folder_argument, path_argument
 from mlp.commands.shared.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig
@@ -51,7 +52,7 @@ def sweep_command(arguments: Namespace) -> int:
     planned, left_out = plan_sweep(settings, values)
     print("\n".join(left_out), end="\n" if left_out else "")
     varied = [f"{len(chosen)} {name.replace('_', ' ')}s" for name, chosen in values.items() if len(chosen) > 1]
-    root = Path(arguments.out)
+    root = arguments.out
     status = do_runs(planned, root, ", ".join(varied) or "nothing varies", arguments)
     if arguments.dry_run or arguments.estimate:
         return status
@@ -63,7 +64,7 @@ def sweep_command(arguments: Namespace) -> int:
 def make_sweep_parser() -> CommandLine:
     parser = CommandLine(__doc__)
     parser.add_argument(
-        "--out", type=path_argument, default=OUT, metavar="DIR", help=f"where the runs go (default: {OUT})"
+        "--out", type=folder_argument, default=OUT, metavar="DIR", help=f"where the runs go (default: {OUT})"
     )
     parser.add_argument("--zip", action="store_true", help="pair the values up instead of combining all with all")
     parser.add_argument(

@@ -21,8 +21,9 @@ that another process is writing to the folder; every other error is 2.
 
 from typing import Any
 
-from mlp.commands.command_line import CommandLine, path_argument, repeated_command
+from mlp.commands.command_line import CommandLine, repeated_command
 from mlp.commands.shared.flags import add_data_flag, add_trust_flag
+from mlp.commands.shared.paths import folder_argument
 from mlp.diagnostics.learning_rate_range import RANGE_STEPS
 from mlp.diagnostics.smoothness import Smoothness
 from mlp.errors import ConfigurationError
@@ -65,7 +66,9 @@ def make_train_parser() -> CommandLine:
     parser = CommandLine(__doc__)
     add_flags(parser)
     paths = parser.add_argument_group("paths and interruptions")
-    paths.add_argument("--out", type=path_argument, help="folder of the run (default: in runs/, named by its settings)")
+    paths.add_argument(
+        "--out", type=folder_argument, help="folder of the run (default: in runs/, named by its settings)"
+    )
     add_data_flag(paths)
     paths.add_argument("--download", action="store_true", help="download the data set if it is missing")
     paths.add_argument("--resume", action="store_true", help="continue the run in --out; settings may be left out")

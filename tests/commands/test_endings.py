@@ -5,19 +5,23 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import pytest
 
 from mlp.commands.command_line import LONGEST, one_line, run_command
+from mlp.commands.shared.paths import file_argument, folder_argument
 from mlp.errors import ConfigurationError
+
+ROOT = Path(__file__).parents[2]
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX descriptors and signals")
 
 # A program that ends as commands do; its work is the code that is given.
 PROGRAM = """
 import signal, sys, threading, time
-from mlp.commands.command_line import start
+from mlp.commands.shared.begin import start
 from mlp import errors
 def main():
     {}
@@ -223,11 +227,12 @@ def test_signals_end_a_command_with_a_line(tmp_path, name, status, line, times):
 LOADS = """
 import time
 from mlp.commands import command_line
+from mlp.commands.shared.begin import start
 def load_slowly(name):
     print("ready", flush=True)
     time.sleep(60)
 command_line.import_module = load_slowly
-command_line.start("train")
+start("train")
 """
 
 
@@ -244,9 +249,50 @@ def test_a_signal_while_modules_are_loaded_is_a_line(tmp_path, name, status):
     assert (process.returncode, error) == (status, f"\n{line}\n")
 
 
+SLOW_MODULE = """
+import sys, time
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == {!r}:
+            print("ready", flush=True)
+            time.sleep(60)
+sys.meta_path.insert(0, Slow())
+"""
+
+
+@posix
+@pytest.mark.parametrize(
+    ("words", "module"),
+    [
+        (["scripts/train.py"], "argparse"),  # before there is any command
+        (["-m", "mlp", "compare"], "mlp.errors"),
+        (["scripts/compare.py"], "numpy"),
+        (["scripts/demo.py"], "mlp.files"),  # a script that imports before its main()
+        (["scripts/campaign.py"], "campaign_damage"),
+    ],
+)
+def test_an_interrupt_while_a_module_is_loaded_is_a_line(words, module, tmp_path):
+    """Python loads sitecustomize before the program; this one makes the loading of a module slow."""
+    (tmp_path / "sitecustomize.py").write_text(SLOW_MODULE.format(module))
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    with subprocess.Popen(
+        [sys.executable, *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert (process.returncode, error) == (130, "\ninterrupted\n")
+
+
 def test_what_stands_before_a_command_is_loaded_quickly():
-    """A Ctrl-C in that moment would be a traceback."""
-    code = "import sys, mlp.commands.command_line; print([n for n in ('numpy', 'matplotlib') if n in sys.modules])"
+    """A Ctrl-C before `begin` would be a traceback: little is loaded for it; and no NumPy for the command line."""
+    code = "import sys, mlp.commands.shared.begin; early = len(sys.modules); import mlp.commands.command_line; "
+    code += "print(['too many'] * (early > 80) + [n for n in ('numpy', 'matplotlib') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout == b"[]\n"
 
 
@@ -294,3 +340,86 @@ def test_a_wrong_value_of_any_length_is_one_line(monkeypatch, capsys):
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert len(error) <= LONGEST + 1
+
+
+# --- places to write to -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """A folder with a file, a folder, a pipe and a link that leads nowhere."""
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    Path("folder").mkdir()
+    Path("link").symlink_to("nowhere")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo("pipe")
+
+
+NO_FOLDER = {
+    "file": "file is a file, and it must name a folder: choose another name",
+    "link": "link is a link that leads nowhere",
+    "file/inner/x": "cannot be made, because ",
+    "x" * 300: "name too long",
+}
+NO_FILE = {
+    "folder": "folder is a folder, and it must name a file: folder/NAME",
+    "new/": "new/ is a folder, and it must name a file: new/NAME",
+    "file/x.json": "cannot be made, because ",
+    "pipe": "pipe is a device or a pipe",
+    "x" * 253: "name too long",  # with .part at its end, that is
+}
+
+
+@posix
+@pytest.mark.parametrize(
+    ("parse", "text", "reason"),
+    [(folder_argument, *pair) for pair in NO_FOLDER.items()] + [(file_argument, *pair) for pair in NO_FILE.items()],
+)
+def test_a_place_that_cannot_be_written_is_told_with_the_reason(places, parse, text, reason):
+    with pytest.raises(ArgumentTypeError) as error:
+        parse(text)
+    assert reason in str(error.value)
+
+
+@posix
+@pytest.mark.parametrize("parse", [folder_argument, file_argument])
+def test_a_place_where_the_user_may_not_write(places, parse, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != Path("folder").absolute())
+    with pytest.raises(ArgumentTypeError, match="you may not write in .*folder: choose another place"):
+        parse("folder/new/x")
+
+
+@posix
+def test_places_that_can_be_written(places):
+    assert [folder_argument(text) for text in (".", "..", "folder", "folder/", "new/deep")] == [
+        Path(text) for text in (".", "..", "folder", "folder", "new/deep")
+    ]
+    assert [file_argument(text) for text in ("file", "folder/x.json", "new/x.json", "link")] == [
+        Path(text) for text in ("file", "folder/x.json", "new/x.json", "link")
+    ]
+
+
+@posix
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "--out", "file"],
+        ["compare", "folder", "--out", "file"],
+        ["sweep", "--out", "file"],
+        ["smoothness", "--out", "file"],
+        ["landscape", "folder", "--out", "file"],
+        ["gradient-correlation", "--out", "file"],
+        ["reproduce", "report", "--out", "file"],
+        ["reproduce", "table", "story", "--out", "folder"],
+        ["predict", "folder", "x.png", "--out", "folder"],
+        ["evaluate", "folder", "--out", "folder"],
+        ["check", "x.py", "--name", "X", "--class-report", "folder"],
+    ],
+)
+def test_every_command_tells_of_a_wrong_place_in_one_line(words, places, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", words)
+    assert run_command(words[0].replace("-", "_")) == 2
+    error = capsys.readouterr().err
+    assert f"argument {words[-2]}: {words[-1]} is a " in error
+    assert error.count("\n") == 1

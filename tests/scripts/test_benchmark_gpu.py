@@ -96,7 +96,7 @@ def start_slowly(tmp_path, *flags):
         f"benchmark_gpu.WORKER = pathlib.Path({str(tmp_path / 'worker.py')!r})",
         "benchmark_gpu.gpu_problem = lambda: 'none, but pretended'",
         "benchmark_gpu.torch_problem = lambda options: None",
-        "from mlp.commands.command_line import start",
+        "from mlp.commands.shared.begin import start",
         "start(lambda: benchmark_gpu.main(sys.argv[1:]))",
     ]
     (tmp_path / "slow.py").write_text("\n".join(lines))

@@ -4,7 +4,7 @@ import sys
 from argparse import _ActionsContainer
 from collections.abc import Iterable, Sequence
 
-from mlp.commands.command_line import path_argument
+from mlp.commands.shared.paths import path_argument
 from mlp.typing import PathLike
 
 

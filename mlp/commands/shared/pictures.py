@@ -11,7 +11,7 @@ if TYPE_CHECKING:  # loading Matplotlib takes long
     from matplotlib.figure import Figure
 
 
-def picture_path(given: str | None, usual: str) -> Path:
+def picture_path(given: Path | None, usual: str) -> Path:
     """Return where to draw: what --out says, or the usual place.
 
     Raises:

@@ -1,10 +1,15 @@
-"""How a command ends when it is asked to: by Ctrl-C (SIGINT), by SIGTERM, or by SIGHUP of a closed terminal."""
+"""The signals that ask a process to end, Ctrl-C among them, and what handles them. Loading this takes a few ms."""
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any
+from contextlib import contextmanager, suppress
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without loading that module
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from typing import Any
 
 
 class EndedBySignal(KeyboardInterrupt):
@@ -20,32 +25,36 @@ def interrupt_status(error: KeyboardInterrupt) -> int:
     return getattr(error, "exit_status", 128 + signal.SIGINT)
 
 
-def ended_by_signals() -> AbstractContextManager[None]:
-    """Within this context SIGTERM and SIGHUP raise `EndedBySignal`; one that is ignored (nohup) stays ignored."""
+def end_at_once(number: int, frame: object) -> None:
+    """End the process with a line: a handler for the time in which modules are loaded.
 
-    def end(number: int, frame: object) -> None:
-        raise EndedBySignal(number)
+    Nothing has begun then that would have to be ended well, and Python may lose an interrupt while it loads a module.
+    """
+    line = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
+    with suppress(OSError):
+        os.write(2, f"\n{line}\n".encode())
+    os._exit(128 + number)
 
-    return handled_by(end, lambda before: before is signal.SIG_DFL)
 
+def ended_by_signals() -> "AbstractContextManager[None]":
+    """Within this context signals raise `KeyboardInterrupt`, SIGTERM and SIGHUP `EndedBySignal`.
 
-def ended_at_once() -> AbstractContextManager[None]:
-    """Within this context, in which modules are loaded, a signal ends the process on the spot, with a line.
-
-    Nothing has begun that would have to be ended well, and Python may lose an interrupt while it loads a module.
+    One that is ignored (nohup) stays ignored, and one that somebody else handles stays his.
     """
 
     def end(number: int, frame: object) -> None:
-        line = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
-        with suppress(OSError):
-            os.write(2, f"\n{line}\n".encode())
-        os._exit(128 + number)
+        raise KeyboardInterrupt if number == signal.SIGINT else EndedBySignal(number)
 
-    return handled_by(end, lambda before: before is not signal.SIG_IGN)
+    return handled_by(end, lambda before: before in (signal.SIG_DFL, end_at_once))
+
+
+def ended_at_once() -> "AbstractContextManager[None]":
+    """Within this context, in which modules are loaded, a signal ends the process on the spot."""
+    return handled_by(end_at_once, lambda before: before is not signal.SIG_IGN)
 
 
 @contextmanager
-def handled_by(end: Callable[[int, object], None], replaces: Callable[[Any], bool]) -> Iterator[None]:
+def handled_by(end: "Callable[[int, object], None]", replaces: "Callable[[Any], bool]") -> "Iterator[None]":
     """Within this context `end` handles the signals that ask for the end, where it `replaces` the handler before."""
     before = {number: signal.getsignal(number) for number in ending_signals()}
     for number, handler in before.items():
@@ -69,7 +78,7 @@ def ignore_signals() -> None:
         set_signal(number, signal.SIG_IGN)
 
 
-def set_signal(number: int, handler: Any) -> None:
+def set_signal(number: int, handler: "Any") -> None:
     """Set the handler of a signal. Only the main thread may; in any other one nothing happens."""
     with suppress(ValueError):
         signal.signal(number, handler)

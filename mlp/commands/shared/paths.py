@@ -1,0 +1,56 @@
+"""The types of flags that name files and folders: what cannot be read or written is told before any work is done."""
+
+import os
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+from mlp.errors import ConfigurationError
+
+
+def path_argument(text: str) -> str:
+    """The type of a flag that names a file or a folder: ~ is the home folder; an empty text is an error."""
+    if not text.strip():
+        raise ArgumentTypeError("it is empty, and must name a file or a folder (is a variable of your script unset?)")
+    from mlp.files import named_path  # with NumPy
+
+    try:
+        return str(named_path(text)) if text.startswith("~") else text
+    except ConfigurationError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def folder_argument(text: str) -> Path:
+    """The type of a flag that names a folder to write into, which will be made if it is not there."""
+    path = Path(path_argument(text))
+    require_writable(path)
+    if os.path.lexists(path) and not path.is_dir():
+        kind = "a file" if path.exists() else "a link that leads nowhere"
+        raise ArgumentTypeError(f"{path} is {kind}, and it must name a folder: choose another name, or move that away")
+    return path
+
+
+def file_argument(text: str) -> Path:
+    """The type of a flag that names a file to write; the folder that it lies in will be made."""
+    path = Path(path_argument(text))
+    require_writable(path)
+    if path.is_dir() or text.endswith(("/", os.sep)):
+        raise ArgumentTypeError(f"{text} is a folder, and it must name a file: {path / 'NAME'}")
+    if path.exists() and not path.is_file():
+        raise ArgumentTypeError(f"{path} is a device or a pipe, and it must name a file: choose another name")
+    return path
+
+
+def require_writable(path: Path) -> None:
+    """Raise an error unless `path`, a file or a folder, can be written, as far as can be told beforehand."""
+    try:
+        os.lstat(f"{path}.part")  # the longest name there will be, see `mlp.files`
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:
+        raise ArgumentTypeError(f"{path}: {error.strerror}: choose another place") from None
+    above = next(folder for folder in (path.absolute(), *path.absolute().parents) if os.path.lexists(folder))
+    if above != path.absolute() and not above.is_dir():
+        raise ArgumentTypeError(f"{path} cannot be made, because {above} is a file: choose another place")
+    folder = above if above.is_dir() else above.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ArgumentTypeError(f"{path} cannot be written: you may not write in {folder}: choose another place")
