@@ -43,7 +43,7 @@ Keeps x_hat (the size of the inputs). Reference: Ioffe and Szegedy, Batch normal
 import numpy as np
 from numpy.random import Generator
 
-from mlp.backend import get_array_module
+from mlp.backend import get_array_module, sum_rows
 from mlp.errors import ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.parameter import Parameter
@@ -108,13 +108,8 @@ class BatchNorm(Layer):
         self.gamma.grad = sum_rows(g * x_hat)  # (C,)        (4)
         if training:
             m = len(x_hat)
-            g = g - (self.beta.grad + x_hat * self.gamma.grad) / m  # (m, C)      (6)
+            g = g - (self.beta.grad / m + x_hat * (self.gamma.grad / m))  # (m, C)      (6)
         return (self.gamma.data / std * g).reshape(grad_outputs.shape)  # (6), (7)
 
     def __repr__(self) -> str:
         return f"BatchNorm({self.num_features}, eps={self.eps}, momentum={self.momentum})"
-
-
-def sum_rows(rows: Array) -> Array:
-    """Sum (m, C) over its rows, as a product with a row of ones: five times faster than rows.sum(axis=0)."""
-    return get_array_module(rows).ones(len(rows), rows.dtype) @ rows

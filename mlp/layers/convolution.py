@@ -24,12 +24,18 @@ z[KH - 1 + s i] = dL/dy[i]. The sum over (u, v) runs through z backwards; with u
     dL/dxp[n,a,b,c] = sum over t,r,f of  z[n, a + t, b + r, f]  K[KH-1-t, KW-1-r, c, f]                      (5)
 
 which is (1) again, for the images z and the kernel turned by 180 degrees with C and F exchanged. So the input gradient
-is a convolution too; nothing is scattered, and nothing but x is kept: the columns are built again.
+is a convolution too; nothing is scattered, and nothing but x is kept. In matrices, with the turned kernel T as
+(KH KW F, C) and x as (N H W, C):
+
+    dL/dx = im2col(z) @ T          dL/dT = im2col(z)^T @ x                                                  (6)
+
+The second has the sums of (3), in the order of T: both add up dL/dy times the x that it met, for each place in the
+window. So the columns of z serve for both gradients.
 
 Where the windows do not overlap (s >= KH, or there is only one), each pixel of xp stands in one window at most, and its
 gradient is that of its column, put back to where im2col took it from. (5) would multiply mostly zeros there:
 
-    dL/dcols = dL/dy @ K^T                                                                                  (6)
+    dL/dcols = dL/dy @ K^T                                                                                  (7)
 
 The columns are KH KW times as large as the images (118 MB for a batch of 100 in the first stage of VGG). So they are
 built for a few images at a time, which halves the time as well: a block that fits into the cache is used from there.
@@ -42,14 +48,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.random import Generator
 
-from mlp.backend import get_array_module
+from mlp.backend import get_array_module, sum_rows
 from mlp.checks import at_least_one
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.initializers import pytorch_default
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.weights import draw_weight_and_bias
 from mlp.layers.parameter import Parameter
-from mlp.typing import Array, DType, Initializer, Shape
+from mlp.typing import Array, DType, Initializer
 
 
 def windows_of(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int]) -> Array:
@@ -163,52 +169,53 @@ class Conv2d(Layer):
         y = get_array_module(x).empty((N, OH, OW, F), x.dtype)
         for images in blocks_of_images(N, OH * OW):
             cols = im2col(padded[images], self.kernel_size, self.stride)  # (n OH OW, KH KW C)
-            y[images] = (cols @ kernel).reshape(-1, OH, OW, F)  # (n, OH, OW, F)    (2)
-        if self.bias is not None:
-            y += self.bias.data
+            rows = cols @ kernel  # (n OH OW, F)    (2)
+            if self.bias is not None:
+                rows += self.bias.data
+            y[images] = rows.reshape(-1, OH, OW, F)
         return y
 
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
-        (N, OH, OW, F), kernel = grad_outputs.shape, self.weight.data
-        padded = pad_with_zeros(x, self.padding)  # (N, H + 2 PH, W + 2 PW, C)
-        grad_kernel = get_array_module(x).zeros((kernel.size // F, F), x.dtype)
-        for images in blocks_of_images(N, OH * OW):
-            grad_rows = grad_outputs[images].reshape(-1, F)  # (n OH OW, F)
-            grad_kernel += im2col(padded[images], self.kernel_size, self.stride).T @ grad_rows  # (KH KW C, F)    (3)
-        self.weight.grad = grad_kernel.reshape(kernel.shape)  # (KH, KW, C, F)
         if self.bias is not None:
-            self.bias.grad = grad_outputs.reshape(-1, F).sum(axis=0)  # (F,)              (4)
-        if self.windows_are_apart((OH, OW)):
-            return self.gradient_put_back(grad_outputs, x.shape)
-        return self.gradient_by_convolution(grad_outputs, x.shape)
+            self.bias.grad = sum_rows(grad_outputs.reshape(-1, self.out_channels))  # (F,)    (4)
+        apart = self.windows_are_apart(grad_outputs.shape[1:3])
+        return self.gradients_put_back(grad_outputs, x) if apart else self.gradients_by_convolution(grad_outputs, x)
 
     def windows_are_apart(self, output_size: Sequence[int]) -> bool:
         """Whether no pixel stands in two windows."""
         sizes = zip(self.kernel_size, self.stride, output_size, strict=True)
         return all(k <= s or size == 1 for k, s, size in sizes)
 
-    def gradient_by_convolution(self, grad_outputs: Array, inputs_shape: Shape) -> Array:
-        """Return dL/dx by (5)."""
-        (N, OH, OW, F), (_, H, W, C), xp = grad_outputs.shape, inputs_shape, get_array_module(grad_outputs)
+    def gradients_by_convolution(self, grad_outputs: Array, x: Array) -> Array:
+        """Return dL/dx, and set dL/dK, by (6)."""
+        (N, OH, OW, F), (_, H, W, C), xp = grad_outputs.shape, x.shape, get_array_module(x)
         (KH, KW), (PH, PW), (SH, SW) = self.kernel_size, self.padding, self.stride
-        z = xp.zeros((N, H + 2 * PH + KH - 1, W + 2 * PW + KW - 1, F), grad_outputs.dtype)
+        z = xp.zeros((N, H + 2 * PH + KH - 1, W + 2 * PW + KW - 1, F), x.dtype)
         z[:, KH - 1 : KH - 1 + SH * OH : SH, KW - 1 : KW - 1 + SW * OW : SW] = grad_outputs
         z = z[:, PH : PH + H + KH - 1, PW : PW + W + KW - 1]  # nobody needs the gradients of padding
         turned = self.weight.data[::-1, ::-1].transpose(0, 1, 3, 2).reshape(-1, C)  # (KH KW F, C)
-        grad_inputs = xp.empty(inputs_shape, grad_outputs.dtype)
-        for images in blocks_of_images(N, OH * OW):
-            grad_inputs[images] = (im2col(z[images], (KH, KW)) @ turned).reshape(-1, H, W, C)  # (5)
+        grad_turned, grad_inputs = xp.zeros_like(turned), xp.empty(x.shape, x.dtype)
+        for images in blocks_of_images(N, H * W):
+            cols = im2col(z[images], (KH, KW))  # (n H W, KH KW F)
+            grad_inputs[images] = (cols @ turned).reshape(-1, H, W, C)  # (6)
+            grad_turned += cols.T @ x[images].reshape(-1, C)  # (6)
+        self.weight.grad = grad_turned.reshape(KH, KW, F, C)[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, C, F)
         return grad_inputs
 
-    def gradient_put_back(self, grad_outputs: Array, inputs_shape: Shape) -> Array:
-        """Return dL/dx by (6)."""
-        (N, OH, OW, F), (_, H, W, C) = grad_outputs.shape, inputs_shape
+    def gradients_put_back(self, grad_outputs: Array, x: Array) -> Array:
+        """Return dL/dx by (7), and set dL/dK by (3)."""
+        (N, OH, OW, F), (_, H, W, C), xp = grad_outputs.shape, x.shape, get_array_module(x)
         (KH, KW), (PH, PW) = self.kernel_size, self.padding
-        padded = get_array_module(grad_outputs).zeros((N, H + 2 * PH, W + 2 * PW, C), grad_outputs.dtype)
-        grad_cols = grad_outputs.reshape(-1, F) @ self.weight.data.reshape(-1, F).T  # (N OH OW, KH KW C)    (6)
-        windows_of(padded, (KH, KW), self.stride)[...] = grad_cols.reshape(N, OH, OW, KH, KW, C)
-        return padded[:, PH : PH + H, PW : PW + W]
+        padded, kernel = pad_with_zeros(x, self.padding), self.weight.data.reshape(-1, F)  # K as (KH KW C, F)
+        grad_padded, grad_kernel = xp.zeros((N, H + 2 * PH, W + 2 * PW, C), x.dtype), xp.zeros_like(kernel)
+        for images in blocks_of_images(N, OH * OW):
+            grad_rows = grad_outputs[images].reshape(-1, F)  # (n OH OW, F)
+            grad_kernel += im2col(padded[images], (KH, KW), self.stride).T @ grad_rows  # (3)
+            windows = windows_of(grad_padded[images], (KH, KW), self.stride)  # (n, OH, OW, KH, KW, C)
+            windows[...] = (grad_rows @ kernel.T).reshape(windows.shape)  # (7)
+        self.weight.grad = grad_kernel.reshape(KH, KW, C, F)
+        return grad_padded[:, PH : PH + H, PW : PW + W]
 
     def multiply_adds(self, output_shape: Sequence[int]) -> int:
         OH, OW, _ = output_shape
@@ -217,11 +224,11 @@ class Conv2d(Layer):
     def column_bytes(self, x: Array, batch_size: int) -> int:
         _, H, W, C = x.shape
         OH, OW = self.output_size(H, W)
-        images = min(batch_size, images_in_a_block(OH * OW))
         window = self.kernel_size[0] * self.kernel_size[1]
-        forward, backward = OH * OW * window * C, H * W * window * self.out_channels  # numbers of an image: (2), (5)
-        largest = forward if self.windows_are_apart((OH, OW)) else max(forward, backward)
-        return images * largest * x.dtype.itemsize
+        rows = [(OH * OW, window * C)]  # of an image, and the columns: forward (2), and backward (6) if it has them
+        rows += [] if self.windows_are_apart((OH, OW)) else [(H * W, window * self.out_channels)]
+        largest = max(min(batch_size, images_in_a_block(count)) * count * columns for count, columns in rows)
+        return largest * x.dtype.itemsize
 
     def __repr__(self) -> str:
         return (
