@@ -161,6 +161,7 @@ def laws(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunInde
 def summarize_all(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Half-widths of landscapes as bars, and the table of claims with verdicts."""
     from mlp import plotting  # loads Matplotlib
+    from mlp.plotting.style import set_title
 
     around = collect([ROWS["s2-22"]], index, scale)
     widths = {
@@ -176,7 +177,7 @@ def summarize_all(exhibit: Exhibit, results: Sequence[Result], title: str, index
     figure = plotting.bars(
         widths or {"no landscape yet": 0.0}, "half-width of the landscape along x (1: the end of the line)"
     )
-    figure.suptitle(title, fontsize="medium")
+    set_title(figure, title)
     return figure, table, missing
 
 
