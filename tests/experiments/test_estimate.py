@@ -94,7 +94,7 @@ print("MB:", told[0], peak_memory_mb())
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux tells what a process held at most")
 @pytest.mark.parametrize(
     ("model", "engine", "batch_size"),
-    [("vgg08", "cpu", 20), ("vgg08", "cpu", 400), ("vgg14", "cpu", 100), ("vgg08", "textbook", 100)],
+    [("vgg08", "cpu", 20), ("vgg08", "cpu", 400), ("vgg38", "cpu", 50), ("vgg08", "textbook", 100)],
 )
 def test_what_is_said_is_what_the_process_takes(model, engine, batch_size, tmp_path):
     command = [sys.executable, "-c", RUN, model, engine, str(batch_size)]
@@ -137,7 +137,7 @@ def test_nothing_is_said_where_free_memory_is_not_known(parts, monkeypatch, caps
 
 @pytest.mark.parametrize(("held", "peak"), [(150_000_000, 1), (150_000_000, 900_000_000), (None, 0)])
 def test_the_parts_of_the_memory_add_up(held, peak, capsys):
-    cost = Cost(held, 40_000_000, 3_000_000, 2_000_000, None, peak)
+    cost = Cost(held, 40_000_000, 3_000_000, 2_000_000, 50_000_000, None, peak)
     cost.report(1)
     text = capsys.readouterr().out
     assert text.startswith("estimate: memory ")
