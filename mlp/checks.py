@@ -10,6 +10,8 @@ import numpy as np
 
 from mlp.errors import ConfigurationError, MlpError, OtherNameError
 
+LONGEST_SHOWN = 80  # characters of a value in a message
+
 
 class NoShallowCopy:
     """Base class of what holds arrays. A shallow copy would share them: training one would change the other."""
@@ -20,32 +22,54 @@ class NoShallowCopy:
         )
 
 
+def shown(value: object) -> str:
+    """Return a value for a message: as it is written in Python, or what it is if that is long."""
+    text = repr(value)
+    return (
+        text
+        if len(text) <= LONGEST_SHOWN and "\n" not in text and " at 0x" not in text
+        else f"a {type(value).__name__}"
+    )
+
+
+def number(name: str, value: float) -> float:
+    """Return `value` as a float; an error unless it is a number."""
+    if not isinstance(value, int | float | np.number) and getattr(value, "shape", None) != ():
+        raise ConfigurationError(f"{name} must be a number, got {shown(value)}")
+    return float(value)
+
+
 def positive(name: str, value: float) -> float:
     """Return `value` as a float; an error unless it is greater than 0 and finite."""
-    if not 0 < value < float("inf"):
+    if not 0 < number(name, value) < float("inf"):
         raise ConfigurationError(f"{name} must be greater than 0, got {value}")
     return float(value)
 
 
 def not_negative(name: str, value: float) -> float:
     """Return `value` as a float; an error unless it is 0 or greater, and finite."""
-    if not 0 <= value < float("inf"):
+    if not 0 <= number(name, value) < float("inf"):
         raise ConfigurationError(f"{name} must be 0 or greater, got {value}")
     return float(value)
 
 
 def fraction(name: str, value: float) -> float:
     """Return `value` as a float; an error unless 0 <= value < 1."""
-    if not 0 <= value < 1:
+    if not 0 <= number(name, value) < 1:
         raise ConfigurationError(f"{name} must lie in 0 <= {name} < 1, got {value}")
     return float(value)
 
 
-def at_least_one(name: str, value: int) -> int:
-    """Return `value`; an error unless it is a whole number of at least 1."""
-    if not (isinstance(value, int | np.integer) and value >= 1):
-        raise ConfigurationError(f"{name} must be a whole number of at least 1, got {value!r}")
+def at_least(name: str, value: int, least: int) -> int:
+    """Return `value` as an int; an error unless it is a whole number of at least `least`."""
+    if not (isinstance(value, int | np.integer) and value >= least):
+        raise ConfigurationError(f"{name} must be a whole number of at least {least}, got {shown(value)}")
     return int(value)
+
+
+def at_least_one(name: str, value: int) -> int:
+    """Return `value` as an int; an error unless it is a whole number of at least 1."""
+    return at_least(name, value, 1)
 
 
 def choose(name: str, value: str, choices: Collection[str]) -> str:

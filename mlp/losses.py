@@ -35,7 +35,7 @@ import math
 from typing import Any, NoReturn
 
 from mlp.backend import get_array_module
-from mlp.checks import fraction, names_elsewhere
+from mlp.checks import fraction, names_elsewhere, shown
 from mlp.errors import BackwardError, ShapeError
 from mlp.typing import Array
 
@@ -162,8 +162,16 @@ class BinaryCrossEntropy(Loss):
         return float(((outputs > 0) == (targets > 0.5)).mean())
 
 
+def check_arrays(outputs: object, targets: object) -> None:
+    """Raise ShapeError unless both are arrays."""
+    for name, value in (("outputs", outputs), ("targets", targets)):
+        if not hasattr(value, "shape"):
+            raise ShapeError(f"expected {name} as an array, got {shown(value)}: write np.asarray({name})")
+
+
 def check_same_shape(outputs: Array, targets: Array) -> None:
     """Raise ShapeError unless outputs and targets have one shape and one dtype."""
+    check_arrays(outputs, targets)
     if outputs.shape != targets.shape or outputs.dtype != targets.dtype:
         raise ShapeError(
             f"expected targets like the outputs, {outputs.shape} {outputs.dtype}, got {targets.shape} {targets.dtype}."
@@ -174,8 +182,10 @@ def check_same_shape(outputs: Array, targets: Array) -> None:
 
 def check_targets(outputs: Array, targets: Array) -> None:
     """Raise ShapeError unless outputs are (N, K) and targets (N,) integers in 0 .. K - 1."""
+    check_arrays(outputs, targets)
     if outputs.ndim != 2 or targets.shape != outputs.shape[:1]:
-        raise ShapeError(f"expected logits (N, K) and targets (N,), got {outputs.shape} and {targets.shape}.")
+        hint = ": of targets with a 1 for the class, take targets.argmax(axis=1)" if targets.ndim == 2 else ""
+        raise ShapeError(f"expected logits (N, K) and targets (N,), got {outputs.shape} and {targets.shape}{hint}.")
     if targets.dtype.kind not in "iu":
         raise ShapeError(f"targets must be integers (class numbers), got {targets.dtype}.")
     if len(targets) == 0:

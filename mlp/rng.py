@@ -24,6 +24,7 @@ import zlib
 import numpy as np
 from numpy.random import Generator
 
+from mlp.checks import at_least
 from mlp.errors import ConfigurationError
 
 STREAMS = {"init": 0, "split": 1, "shuffle": 2, "augment": 3, "dropout": 4, "probe": 5, "synthetic": 6, "sweep": 7}
@@ -42,8 +43,7 @@ def generator(seed: int, stream: str, *keys: int | str) -> Generator:
     """
     if stream not in STREAMS:
         raise ConfigurationError(f"unknown random stream {stream!r}: choose one of {', '.join(STREAMS)}")
-    if seed < 0:
-        raise ConfigurationError(f"seed must be 0 or greater, got {seed}")
+    at_least("seed", seed, 0)
     numbers = [zlib.crc32(key.encode()) if isinstance(key, str) else int(key) for key in keys]
     # The number of keys is part of the key: SeedSequence takes (a, b) and (a, b, 0) for the same.
     return np.random.default_rng(np.random.SeedSequence([seed, STREAMS[stream], len(numbers), *numbers]))

@@ -59,7 +59,7 @@ def test_classes_in_place_of_objects_and_arrays_in_place_of_sets():
     model, loss = Sequential(Affine(2, 3)), mlp.losses.SoftmaxCrossEntropy
     with pytest.raises(ConfigurationError, match=r"the learning rule must be made first: write Adam\(\), not Adam"):
         mlp.training.Trainer(model, loss(), mlp.learning_rules.Adam)
-    with pytest.raises(ConfigurationError, match=r"the learning rule: Trainer\(model, loss, rule\)"):
+    with pytest.raises(ConfigurationError, match=r"expected Trainer\(model, loss, rule\), and the loss is"):
         mlp.training.Trainer(model, mlp.learning_rules.Adam(), loss())
     with pytest.raises(ConfigurationError, match=r"the loss must be made first: write SoftmaxCrossEntropy\(\)"):
         mlp.training.Trainer(model, loss, mlp.learning_rules.Adam())
@@ -102,10 +102,12 @@ def test_a_number_is_no_schedule():
 
 def test_image_sets_are_no_batches(capsys):
     train, valid = mlp.data.synthetic(40, 20, image_size=8, num_classes=5)
-    with pytest.raises(ConfigurationError, match=r"got ImageSet for train_batches: write mlp.data.Batches\(train, "):
+    with pytest.raises(
+        ConfigurationError, match=r"train_batches must be batches, got ImageSet.*: write mlp.data.Batches\("
+    ):
         trainer().fit(train, valid)
     batches = mlp.data.Batches(train, 20)
-    with pytest.raises(ConfigurationError, match="for valid_batches"):
+    with pytest.raises(ConfigurationError, match="valid_batches must be batches"):
         trainer().fit(batches, valid)
 
 

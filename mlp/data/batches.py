@@ -18,7 +18,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mlp.checks import choose
+from mlp.checks import at_least, at_least_one, choose
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
 from mlp.data.image_set import ImageSet
 from mlp.data.normalization import check_normalization
@@ -58,14 +58,16 @@ class Batches:
         dtype: DType = np.float32,
         mean_over: str = "batches",
     ) -> None:
-        if batch_size < 1:
-            raise ConfigurationError(f"batch_size must be at least 1, got {batch_size}")
-        check_normalization(normalization)
         if not isinstance(image_set, ImageSet):
             raise ConfigurationError(
                 f"batches are made of an ImageSet, got {type(image_set).__name__}: write mlp.data.ImageSet(images, "
                 "labels, class_names), with bytes (N, H, W, C) and class numbers (N,)"
             )
+        at_least_one("batch_size", batch_size)
+        at_least("seed", seed, 0)
+        check_normalization(normalization)
+        if np.dtype(dtype).kind != "f":
+            raise ConfigurationError(f"dtype must be that of the model, np.float32 or np.float64, got {dtype!r}")
         if len(image_set) == 0:
             raise DataError("batches need at least one image, got an empty set")
         if augment and image_set.images.dtype != np.uint8:

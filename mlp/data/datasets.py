@@ -100,7 +100,7 @@ def first_images(image_set: ImageSet, limit: int | None) -> ImageSet:
 
 def check_dataset(name: str, what: str = "dataset") -> None:
     """Raise ConfigurationError unless `name` names a data set; `what` is the setting's name in the message."""
-    prefix, colon, path = name.partition(":")
+    prefix, colon, path = str(name).partition(":")
     if name not in (*DATASETS, *SCENES) and not (prefix in OWN_IMAGES and path):
         raise ConfigurationError(f"{what} must be one of {', '.join(DATASET_FORMS)}, got {name!r}")
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.checks import shown
 from mlp.data.normalization import normalize
 from mlp.errors import ConfigurationError, DataError
 from mlp.typing import Array, DType
@@ -36,6 +37,9 @@ class ImageSet:
     coarse_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("images", "labels"):
+            if not hasattr(getattr(self, name), "shape"):
+                raise DataError(f"{name} must be an array, got {shown(getattr(self, name))}: write np.asarray({name})")
         self.check_images()
         check_labels("labels", self.labels, len(self.images), self.class_names)
         if self.coarse_labels is not None:
@@ -105,7 +109,10 @@ class ImageSet:
 def check_labels(what: str, labels: Array, num_images: int, names: Sequence[str]) -> None:
     """Raise DataError unless `labels` are num_images int64 numbers of the given names."""
     if labels.shape != (num_images,):
-        raise DataError(f"{num_images} images need as many {what}, got {what} of shape {labels.shape}")
+        hint = ": one number for each, labels.argmax(axis=1) of rows with a 1 for the class" if labels.ndim == 2 else ""
+        raise DataError(f"{num_images} images need as many {what}, got {what} of shape {labels.shape}{hint}")
+    if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise DataError(f"names of classes are a tuple of texts, such as ('cat', 'dog'), got {shown(names)}")
     if len(set(names)) < len(names):
         twice = next(name for name in names if list(names).count(name) > 1)
         raise DataError(f"two {what.replace('labels', 'classes')} have the same name, {twice!r}")
@@ -115,6 +122,7 @@ def check_labels(what: str, labels: Array, num_images: int, names: Sequence[str]
         raise DataError(
             f"{what} must lie in 0 .. {len(names) - 1} (there are {len(names)} names), "
             f"got values in {labels.min()} .. {labels.max()}"
+            f"{': of labels that begin with 1, take labels - 1' if labels.min() == 1 else ''}"
         )
 
 

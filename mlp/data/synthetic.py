@@ -16,8 +16,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.random import Generator
 
+from mlp.checks import at_least
 from mlp.data.image_set import ImageSet
-from mlp.errors import ConfigurationError
 from mlp.rng import generator
 from mlp.typing import Array
 
@@ -54,8 +54,7 @@ def synthetic(
     smallest = {"num_train": 1, "num_test": 1, "image_size": 8, "num_classes": 1}
     given = {"num_train": num_train, "num_test": num_test, "image_size": image_size, "num_classes": num_classes}
     for name, value in given.items():
-        if value < smallest[name]:
-            raise ConfigurationError(f"{name} must be at least {smallest[name]}, got {value}")
+        at_least(name, value, smallest[name])
     num_groups = -(-num_classes // GROUP_SIZE)  # rounded up
     colours = group_colours(num_groups, generator(seed, "synthetic", "colours"))  # (groups, 2, 3)
 

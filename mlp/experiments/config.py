@@ -25,7 +25,7 @@ from mlp.data import (
 from mlp.engine import ENGINES
 from mlp.engine.cuda.gpu import PRECISIONS
 from mlp.errors import ConfigurationError
-from mlp.experiments.settings.fields import check_setting, flag_of, setting
+from mlp.experiments.settings.fields import check_names, check_setting, flag_of, setting
 from mlp.learning_rules import RULES
 from mlp.models.options import (
     COMPANION_PLACES,
@@ -237,5 +237,6 @@ class RunConfig:
 
 def with_dataset_settings(given: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that were given, and those that are usual with their data set."""
+    check_names(given, RunConfig)
     dataset = str(given.get("dataset", RunConfig.dataset))
     return {"split": usual_split(dataset), **DATASET_SETTINGS.get(dataset, {}), **given}

@@ -20,6 +20,7 @@ from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.own_model import digest_of_file
 from mlp.experiments.settings.facts import Facts
+from mlp.experiments.settings.fields import check_names
 from mlp.files import named_path, write_json
 from mlp.files.stored import as_number, as_object, damaged, read_object, read_text
 from mlp.typing import PathLike
@@ -176,6 +177,7 @@ class RunFolder:
 
     def asked_for(self, given: dict[str, Any], *, resume: bool) -> dict[str, Any]:
         """Return the settings that were asked for, now or, in a resume, when the run in this folder was begun."""
+        check_names(given, RunConfig)
         return {**((resume and self.stored_settings()) or {}), **given}
 
     def require_own_folder(self) -> None:

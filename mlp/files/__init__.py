@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from mlp.checks import shown
 from mlp.errors import ConfigurationError
 from mlp.files.locks import check_lock
 from mlp.typing import PathLike
@@ -86,6 +87,8 @@ def named_path(path: PathLike) -> Path:
     Raises:
         ConfigurationError: the name is empty, or has a NUL character.
     """
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise ConfigurationError(f"a file or a folder must have a name, got {shown(path)}")
     text = os.fsdecode(path)
     if not text.strip() or "\0" in text:
         raise ConfigurationError(f"a file or a folder must have a name, got {text!r}")

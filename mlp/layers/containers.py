@@ -17,7 +17,7 @@ from typing import Any
 
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.checks import check_returned
+from mlp.layers.machinery.checks import check_gradient, check_returned
 from mlp.typing import Array
 
 
@@ -56,6 +56,7 @@ class Sequential(Layer):
         return x
 
     def backward(self, grad_outputs: Array) -> Array:
+        check_gradient(self.label(), grad_outputs)
         for layer in reversed(self.layers.values()):
             grad_outputs = layer.backward(grad_outputs)
         return grad_outputs

@@ -239,7 +239,7 @@ class Conv2d(Layer):
 
 def as_pair(name: str, value: int | Sequence[int], minimum: int) -> tuple[int, int]:
     """Return (down, right) for an int or a pair of ints of at least `minimum`."""
-    pair = (value, value) if isinstance(value, int | np.integer) else tuple(value)
+    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(pair) != 2 or not all(isinstance(v, int | np.integer) and v >= minimum for v in pair):
         raise ConfigurationError(f"{name} must be an int >= {minimum} or a pair of them, got {value!r}")
     return int(pair[0]), int(pair[1])

@@ -28,7 +28,7 @@ from typing import Any, Self
 import numpy as np
 
 from mlp.backend import device_of, get_array_module, to_numpy
-from mlp.checks import NoShallowCopy, not_negative, positive, quick_pattern
+from mlp.checks import NoShallowCopy, not_negative, positive, quick_pattern, shown
 from mlp.errors import CheckpointError, ConfigurationError, MlpError
 from mlp.layers.parameter import FlatParameters, Parameter
 from mlp.typing import Array
@@ -72,7 +72,11 @@ class LearningRule(NoShallowCopy):
 
     def initialize(self, parameters: Iterable[Parameter]) -> None:
         """Take charge of a model's parameters: gather them into one flat array, set step and moments to zero."""
-        parameters = list(parameters)
+        given, parameters = parameters, list(parameters) if isinstance(parameters, Iterable) else [None]
+        if not all(isinstance(parameter, Parameter) for parameter in parameters):
+            raise ConfigurationError(
+                f"a rule takes the parameters of a model: rule.initialize(model.parameters()); got {shown(given)}"
+            )
         if len({"steps", *self.moment_names}) < 1 + len(self.moment_names):
             raise ConfigurationError(
                 f"{type(self).__name__}: moment_names must differ from each other and from 'steps', the number of "

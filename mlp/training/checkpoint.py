@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.checks import shown
 from mlp.errors import CheckpointError, ShapeError
 from mlp.files import write_arrays
 from mlp.files.stored import as_object, damaged, read_arrays
@@ -31,6 +32,7 @@ def save_checkpoint(path: PathLike, trainer: TrainingState, config: Mapping[str,
     Args:
         config: the run's settings, a dict that JSON can hold.
     """
+    check_trainer("save_checkpoint", trainer)
     arrays = {
         "format": np.array(FORMAT),
         "step": np.array(trainer.step),
@@ -41,6 +43,14 @@ def save_checkpoint(path: PathLike, trainer: TrainingState, config: Mapping[str,
     arrays.update({f"rule/{name}": np.asarray(value) for name, value in trainer.rule.state_dict().items()})
     arrays.update({f"history/{name}": array for name, array in trainer.history.arrays().items()})
     write_arrays(path, {**arrays, "digest": np.array(digest(arrays))})
+
+
+def check_trainer(function: str, trainer: object) -> None:
+    """Raise CheckpointError unless `trainer` is one."""
+    if not isinstance(trainer, TrainingState):
+        raise CheckpointError(
+            f"the file comes first, then the Trainer: {function}(path, trainer); got {shown(trainer)}"
+        )
 
 
 def digest(arrays: Mapping[str, Array]) -> str:
@@ -101,6 +111,7 @@ def load_checkpoint(path: PathLike, trainer: TrainingState, arrays: Mapping[str,
     Raises:
         CheckpointError: as `read_checkpoint`, or the contents do not fit.
     """
+    check_trainer("load_checkpoint", trainer)
     arrays, before = arrays or read_checkpoint(path), trainer.model.state_dict()
     try:
         history = History.from_arrays(section(arrays, "history/"))

@@ -14,6 +14,7 @@ from typing import Any, NoReturn, Self
 import numpy as np
 
 from mlp.backend import device_of
+from mlp.checks import at_least_one
 from mlp.data import mean_over, prefetch
 from mlp.engine import make_engine
 from mlp.engine.gradient_statistics import EVERYTHING
@@ -21,6 +22,7 @@ from mlp.errors import ConfigurationError, MlpError, StopRequestedError
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
+from mlp.training.arguments import check_batches, check_parts, check_schedule, checked_hooks
 from mlp.training.history import History, plain_row
 from mlp.training.hooks import Evaluate, Hook, StopOnNonFinite, evaluate
 from mlp.training.state import NoBatches, TrainingState
@@ -51,21 +53,13 @@ class Trainer(TrainingState):
         threads: int | None = None,
         precision: str = "float32",
     ) -> None:
-        for what, part in (("model", model), ("loss", loss), ("learning rule", rule)):
-            if isinstance(part, type):
-                raise ConfigurationError(f"the {what} must be made first: write {part.__name__}(), not {part.__name__}")
-        if isinstance(loss, LearningRule):
-            raise ConfigurationError("the second is the loss, the third the learning rule: Trainer(model, loss, rule)")
+        check_parts(model, loss, rule)
         parameters = model.parameters()
         if not parameters:
             raise ConfigurationError("the model has no parameters, so there is nothing to train")
         made = make_engine(engine, threads, device_of(parameters[0].data), precision)
-        if schedule is not None and not callable(schedule):
-            raise ConfigurationError(
-                f"schedule must be a function of the step, got {schedule!r}: write "
-                f"mlp.schedulers.constant({schedule!r}), or leave it out, and the rule keeps its learning rate"
-            )
-        super().__init__(model, loss, rule, schedule, made, list(hooks))
+        check_schedule(schedule)
+        super().__init__(model, loss, rule, schedule, made, checked_hooks(hooks))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return a Trainer that continues from here, with its own model, rule, hooks and history.
@@ -116,15 +110,12 @@ class Trainer(TrainingState):
             NonFiniteLossError: the loss became infinite or NaN.
             ConfigurationError: epochs or stop_after below 1.
         """
-        last = epochs if stop_after is None else min(epochs, stop_after)
-        if last < 1:
-            raise ConfigurationError(f"epochs and stop_after must be at least 1, got {epochs} and {stop_after}")
-        for name, batches in (("train", train_batches), ("valid", valid_batches)):
-            if batches is not None and not hasattr(batches, "epoch"):
-                raise ConfigurationError(
-                    f"fit takes batches, got {type(batches).__name__} for {name}_batches: "
-                    f"write mlp.data.Batches({name}, batch_size=100)"
-                )
+        last = at_least_one("epochs", epochs)
+        if stop_after is not None:
+            last = min(last, at_least_one("stop_after", stop_after))
+        check_batches("train_batches", train_batches)
+        if valid_batches is not None:
+            check_batches("valid_batches", valid_batches)
         if self.epoch >= last:
             say(
                 f"nothing to train: {self.epoch} {'epoch is' if self.epoch == 1 else 'epochs are'} there already. "
@@ -154,6 +145,7 @@ class Trainer(TrainingState):
 
         For use after `fit`, with test images say; a hook evaluates with `mlp.training.evaluate(trainer.engine, ...)`.
         """
+        check_batches("batches", batches)
         self.engine.bind(self.model, self.loss, self.rule)
         try:
             return evaluate(self.engine, batches)

@@ -72,7 +72,9 @@ def test_epochs_can_be_asked_for_in_any_order_and_side_by_side(images):
 
 def test_wrong_settings(images):
     for batch_size in (0, -1):
-        with pytest.raises(ConfigurationError, match=f"batch_size must be at least 1, got {batch_size}"):
+        with pytest.raises(
+            ConfigurationError, match=f"batch_size must be a whole number of at least 1, got {batch_size}"
+        ):
             Batches(images, batch_size)
     with pytest.raises(ConfigurationError, match="reports, cifar100"):
         Batches(images, 10, normalization="none")

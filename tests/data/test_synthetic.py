@@ -67,5 +67,5 @@ def test_a_small_network_learns_it():
 
 @pytest.mark.parametrize("name", ["num_train", "num_test", "image_size", "num_classes"])
 def test_wrong_settings(name):
-    with pytest.raises(ConfigurationError, match=f"{name} must be at least"):
+    with pytest.raises(ConfigurationError, match=f"{name} must be a whole number of at least"):
         synthetic(**{name: 0})

@@ -150,7 +150,7 @@ def test_without_the_systems_thread_calls(monkeypatch):
 
 
 def test_an_engine_needs_a_thread():
-    with pytest.raises(ConfigurationError, match="threads must be 1 or greater, got 0"):
+    with pytest.raises(ConfigurationError, match="threads must be a whole number of at least 1, got 0"):
         CpuEngine(0)
     CpuEngine(1).close()  # never bound
 

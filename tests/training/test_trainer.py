@@ -352,7 +352,7 @@ def test_settings_are_checked():
     with pytest.raises(ConfigurationError, match="at least 1, got 0"):
         make_trainer().fit(Points(), epochs=0)
     with pytest.raises(ConfigurationError, match="engine must be one of auto, textbook"):
-        Trainer(make_trainer().model, None, Adam(), engine="cup")
+        Trainer(make_trainer().model, SoftmaxCrossEntropy(), Adam(), engine="cup")
 
 
 @pytest.mark.parametrize("engine", ["textbook", "cpu"])

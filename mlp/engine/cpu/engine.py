@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.checks import at_least_one
 from mlp.engine.base import Binding, checked_gradient, gather
 from mlp.engine.cpu.blas import BlasThreads
 from mlp.engine.cpu.memory import Memory
@@ -64,9 +65,7 @@ class CpuEngine(Binding):
     name = "cpu"
 
     def __init__(self, threads: int | None = None) -> None:
-        if threads is not None and threads < 1:
-            raise ConfigurationError(f"threads must be 1 or greater, got {threads}")
-        if threads is not None and threads > MOST_THREADS * usable_cores():
+        if threads is not None and at_least_one("threads", threads) > MOST_THREADS * usable_cores():
             raise ConfigurationError(
                 f"threads must be at most {MOST_THREADS * usable_cores()}, {MOST_THREADS} for each core that this "
                 f"process may use, got {threads}"

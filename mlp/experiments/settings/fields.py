@@ -1,10 +1,11 @@
 """A setting of a run: a dataclass field with default, explanation and range, and the check of its values."""
 
-from collections.abc import Sequence
-from dataclasses import field
+from collections.abc import Mapping, Sequence
+from dataclasses import field, fields
+from difflib import get_close_matches
 from typing import Any, get_args
 
-from mlp.checks import choose
+from mlp.checks import choose, shown
 from mlp.errors import ConfigurationError
 
 LARGEST_NUMBER = 1 << 63
@@ -41,6 +42,17 @@ def check_setting(f: Any, value: Any) -> None:
         raise ConfigurationError(f"{flag} must be greater than {meta['above']}, got {value}")
     if "below" in meta and not value < meta["below"]:
         raise ConfigurationError(f"{flag} must be less than {meta['below']}, got {value}")
+
+
+def check_names(given: object, kind: Any) -> None:
+    """Raise ConfigurationError unless `given` is a dict whose keys are fields of the dataclass `kind`."""
+    if not isinstance(given, Mapping):
+        raise ConfigurationError(f"settings are a dict, {{'model': 'vgg08', 'epochs': 10}}, got {shown(given)}")
+    names = [f.name for f in fields(kind)]
+    if unknown := [str(name) for name in given if name not in names]:
+        close = get_close_matches(unknown[0], names, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
+        raise ConfigurationError(f"there is no setting {unknown[0]!r}: {hint}")
 
 
 def kind_of(f: Any) -> type:

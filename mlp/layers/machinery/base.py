@@ -28,8 +28,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from mlp.backend import get_array_module
-from mlp.errors import BackwardError
-from mlp.layers.machinery.checks import check_same_kind, check_shape
+from mlp.errors import BackwardError, ShapeError
+from mlp.layers.machinery.checks import check_array, check_same_kind, check_shape
 from mlp.layers.machinery.summary import LayerCard, cards_of, format_summary
 from mlp.layers.machinery.tree import Tree
 from mlp.typing import Array
@@ -115,6 +115,7 @@ class Layer(Tree["Layer"]):
         Raises:
             ShapeError, DeviceError: with the layer's path, what was expected and what was given.
         """
+        check_array(self.label(), x)
         check_shape(self.label(), x.shape, expected)
         for _, parameter in self.own_parameters():
             check_same_kind(self.label(), x, parameter.data)
@@ -140,6 +141,8 @@ class Layer(Tree["Layer"]):
             input_shape: the shape of one image, (H, W, C), or of one vector, (D,).
             batch_size: images in a training step, for which memory is counted.
         """
+        if not isinstance(input_shape, Sequence):
+            raise ShapeError(f"expected the shape of one image, (32, 32, 3), or vector, (64,); got {input_shape!r}")
         parameters = self.parameters()
         like = parameters[0].data if parameters else np.empty(0, np.float32)
         x = get_array_module(like).zeros((1, *input_shape), like.dtype)

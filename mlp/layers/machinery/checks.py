@@ -3,8 +3,24 @@
 from collections.abc import Mapping, Sequence
 
 from mlp.backend import device_of
+from mlp.checks import shown
 from mlp.errors import DeviceError, ShapeError
 from mlp.typing import Array
+
+
+def check_array(label: str, x: object) -> None:
+    """Raise ShapeError unless `x`, inputs of a layer, is an array."""
+    if not hasattr(x, "shape"):
+        raise ShapeError(f"{label}: expected an array, got {shown(x)}: write np.asarray(x, dtype=np.float32)")
+
+
+def check_gradient(label: str, grad_outputs: object) -> None:
+    """Raise ShapeError unless `grad_outputs`, what a model's backward is given, is an array with a batch axis."""
+    if not getattr(grad_outputs, "shape", ()):
+        raise ShapeError(
+            f"{label}: backward takes the gradient of the loss with respect to the outputs, an array of their shape, "
+            f"got {shown(grad_outputs)}: write model.backward(loss.backward())"
+        )
 
 
 def check_shape(label: str, shape: Sequence[int], expected: Sequence[int | str]) -> None:
@@ -63,6 +79,11 @@ def check_state(mine: Mapping[str, Array], given: Mapping[str, Array]) -> None:
     Raises:
         ShapeError: it has not.
     """
+    if not isinstance(given, Mapping):
+        raise ShapeError(
+            f"expected weights by name, as model.state_dict() gives them, got {shown(given)}: a file of a run is read "
+            "by mlp.load_run(FOLDER) or mlp.training.load_model(FILE, model)"
+        )
     missing, unknown = sorted(mine.keys() - given.keys()), sorted(given.keys() - mine.keys())
     if missing or unknown:
         raise ShapeError(f"the weights do not fit the model: missing {missing}, unknown {unknown}")

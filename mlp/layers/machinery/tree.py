@@ -8,10 +8,12 @@ root: "stage_0.block_1.conv_0.weight".
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Self, TypeVar, cast
 
+import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module, move, to_numpy
 from mlp.checks import NoShallowCopy
+from mlp.errors import ConfigurationError
 from mlp.layers.machinery.checks import check_state
 from mlp.layers.machinery.lost_parts import check_buffers, check_first_use, check_nothing_lost, named_once
 from mlp.layers.parameter import Parameter, join
@@ -124,6 +126,8 @@ class Tree(NoShallowCopy, Generic[Node]):
 
     def astype(self, dtype: DType) -> Self:
         """Convert all parameters and floating-point buffers to `dtype`, in place; returns the model."""
+        if np.dtype(dtype).kind != "f":
+            raise ConfigurationError(f"weights are floating-point numbers, np.float32 or np.float64, got {dtype!r}")
         return self._convert(lambda array: array.astype(dtype))
 
     def to(self, device: str) -> Self:

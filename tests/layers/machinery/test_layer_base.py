@@ -95,7 +95,7 @@ def test_initial_weights_are_a_function_of_seed_and_path_alone():
     np.testing.assert_array_equal(alone["head.weight"], among["head.weight"])
     assert (alone["head.weight"] != weights({"head": Affine(3, 2)}, seed=1)["head.weight"]).all()
     assert (alone["head.weight"] != weights({"foot": Affine(3, 2)})["foot.weight"]).all()
-    with pytest.raises(ConfigurationError, match="seed must be 0 or greater"):
+    with pytest.raises(ConfigurationError, match="seed must be a whole number of at least 0"):
         model().initialize(-1)
 
 

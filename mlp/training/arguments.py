@@ -1,0 +1,79 @@
+"""What a Trainer says about arguments that are not what it takes: in another order, not made yet, of another kind."""
+
+import inspect
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from mlp.checks import shown
+from mlp.errors import ConfigurationError
+from mlp.layers.machinery.base import Layer
+from mlp.learning_rules.base import LearningRule
+from mlp.losses import Loss
+from mlp.training.hooks import Hook
+
+EXAMPLES = {
+    "model": "mlp.models.vgg(depth=8)",
+    "loss": "mlp.losses.SoftmaxCrossEntropy()",
+    "learning rule": "mlp.learning_rules.Adam()",
+}
+PARTS = {"model": Layer, "loss": Loss, "learning rule": LearningRule}
+
+
+def check_parts(*given: Any) -> None:
+    """Raise ConfigurationError unless a model, a loss and a learning rule were given, in this order."""
+    for (what, kind), part in zip(PARTS.items(), given, strict=True):
+        if isinstance(part, type):
+            raise ConfigurationError(f"the {what} must be made first: write {part.__name__}(), not {part.__name__}")
+        if not isinstance(part, kind):
+            raise ConfigurationError(
+                f"expected Trainer(model, loss, rule), and the {what} is a mlp {kind.__name__}, such as "
+                f"{EXAMPLES[what]}; got {shown(part)}"
+            )
+
+
+def check_schedule(schedule: Any) -> None:
+    """Raise ConfigurationError unless a schedule is None or a function of the step that gives a learning rate."""
+    if schedule is None:
+        return
+    if not callable(schedule):
+        raise ConfigurationError(
+            f"schedule must be a function of the step, got {schedule!r}: write "
+            f"mlp.schedulers.constant({schedule!r}), or leave it out, and the rule keeps its learning rate"
+        )
+    with suppress(ValueError):  # some functions of C do not tell
+        try:
+            inspect.signature(schedule).bind(0)
+        except TypeError as error:
+            raise ConfigurationError(
+                f"schedule must be a function of the step alone, and this one has {error}: write "
+                "mlp.schedulers.cosine(1e-3, 2e-5, steps=1000), say, not mlp.schedulers.cosine"
+            ) from None
+
+
+def checked_hooks(hooks: Any) -> list[Hook]:
+    """Return hooks as a list; ConfigurationError unless each is a Hook."""
+    if not isinstance(hooks, Iterable):
+        raise ConfigurationError(f"hooks are a list: write hooks=[{type(hooks).__name__}(...)]")
+    made = list(hooks)
+    for hook in made:
+        if isinstance(hook, type):
+            raise ConfigurationError(f"a hook must be made first: write {hook.__name__}(...), not {hook.__name__}")
+        if not isinstance(hook, Hook):
+            raise ConfigurationError(
+                f"to write a hook, subclass mlp.training.hooks.Hook (after_step, after_epoch ...); got {shown(hook)}"
+            )
+    return made
+
+
+def check_batches(name: str, batches: Any) -> None:
+    """Raise ConfigurationError unless `batches` are what a Trainer goes through."""
+    if isinstance(batches, int):
+        raise ConfigurationError(
+            f"{name} must be batches, got {batches}: is it a number of epochs? write epochs={batches}"
+        )
+    if not hasattr(batches, "epoch"):
+        raise ConfigurationError(
+            f"{name} must be batches, got {shown(batches)}: write mlp.data.Batches(image_set, batch_size=100), with "
+            "an image set of mlp.data.ImageSet(images, labels, class_names)"
+        )

@@ -1,0 +1,110 @@
+"""What people do wrong on the first day in Python: each gets a sentence that says what to write."""
+
+import re
+
+import numpy as np
+import pytest
+
+import mlp
+from mlp.data import Batches, ImageSet
+from mlp.diagnostics import GradientFlow
+from mlp.errors import MlpError
+from mlp.experiments.run import run
+from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, Sequential
+from mlp.learning_rules import Adam
+from mlp.losses import MeanSquaredError, SoftmaxCrossEntropy
+from mlp.training import Trainer, load_checkpoint, save_checkpoint
+
+PIXELS, LABELS, NAMES = np.zeros((6, 8, 8, 3), np.uint8), np.array([0, 1, 2, 0, 1, 2]), ("a", "b", "c")
+LOGITS, LOSS, TWO = np.zeros((2, 4), np.float32), SoftmaxCrossEntropy(), np.zeros((2, 3), np.float32)
+
+
+def model():
+    return Sequential(Affine(3, 4))
+
+
+def trainer(**options):
+    return Trainer(model(), LOSS, Adam(), **options)
+
+
+def images():
+    return ImageSet(PIXELS, LABELS, NAMES)
+
+
+MISTAKES = {
+    "a list of images": (lambda: ImageSet(PIXELS.tolist(), LABELS, NAMES), "got a list: write np.asarray(images)"),
+    "a list of labels": (lambda: ImageSet(PIXELS, [0, 1, 2], NAMES), "got [0, 1, 2]: write np.asarray(labels)"),
+    "pixels in 0 .. 1": (lambda: ImageSet(PIXELS / 255, LABELS, NAMES), "keep the bytes 0 .. 255"),
+    "labels from 1": (lambda: ImageSet(PIXELS, LABELS + 1, NAMES), "take labels - 1"),
+    "labels of floats": (lambda: ImageSet(PIXELS, LABELS * 1.0, NAMES), "labels.astype(np.int64)"),
+    "labels as rows": (lambda: ImageSet(PIXELS, np.eye(3)[LABELS], NAMES), "labels.argmax(axis=1)"),
+    "images and labels exchanged": (lambda: ImageSet(LABELS, PIXELS, NAMES), "images must be (N, H, W, C)"),
+    "the number of classes": (lambda: ImageSet(PIXELS, LABELS, 3), "names of classes are a tuple of texts"),
+    "numbers as names": (lambda: ImageSet(PIXELS, LABELS, (0, 1, 2)), "such as ('cat', 'dog')"),
+    "a text of names": (lambda: ImageSet(PIXELS, LABELS, "abc"), "got 'abc'"),
+    "batches of arrays": (lambda: Batches(PIXELS, LABELS), "batches are made of an ImageSet, got ndarray"),
+    "a batch size of floats": (lambda: Batches(images(), 2.5), "batch_size must be a whole number of at least 1"),
+    "a batch size as text": (lambda: Batches(images(), "2"), "batch_size must be a whole number"),
+    "no seed": (lambda: Batches(images(), 2, seed=None), "seed must be a whole number of at least 0, got None"),
+    "batches of bytes": (lambda: Batches(images(), 2, dtype=np.uint8), "dtype must be that of the model"),
+    "half an image": (lambda: mlp.data.synthetic(10.5), "num_train must be a whole number"),
+    "no data set": (lambda: mlp.data.load_dataset(None), "dataset must be one of "),
+    "the order of a Trainer": (lambda: Trainer(LOSS, model(), Adam()), "expected Trainer(model, loss, rule)"),
+    "rule and loss exchanged": (lambda: Trainer(model(), Adam(), LOSS), "the loss is a mlp Loss"),
+    "the name of a rule": (lambda: Trainer(model(), LOSS, "adam"), "mlp.learning_rules.Adam(); got 'adam'"),
+    "the name of a loss": (lambda: Trainer(model(), "mse", Adam()), "mlp.losses.SoftmaxCrossEntropy(); got 'mse'"),
+    "a list of layers": (lambda: Trainer([Affine(3, 4)], LOSS, Adam()), "got [Affine(3, 4, bias=True)]"),
+    "a hook without a list": (lambda: trainer(hooks=GradientFlow()), "write hooks=[GradientFlow(...)]"),
+    "the class of a hook": (lambda: trainer(hooks=[GradientFlow]), "write GradientFlow(...), not GradientFlow"),
+    "a function as a hook": (lambda: trainer(hooks=[print]), "to write a hook, subclass mlp.training.hooks.Hook"),
+    "a schedule not made": (lambda: trainer(schedule=mlp.schedulers.cosine), "not mlp.schedulers.cosine"),
+    "arrays to fit": (lambda: trainer().fit(PIXELS, LABELS), "got a ndarray: write mlp.data.Batches(image_set"),
+    "a set to fit": (lambda: trainer().fit(images()), "write mlp.data.Batches(image_set, batch_size=100)"),
+    "epochs without a name": (lambda: trainer().fit(Batches(images(), 2), 5), "write epochs=5"),
+    "epochs as text": (lambda: trainer().fit(Batches(images(), 2), epochs="2"), "epochs must be a whole number"),
+    "arrays to evaluate": (lambda: trainer().evaluate((PIXELS, LABELS)), "batches must be batches, got a tuple"),
+    "the Trainer first": (lambda: save_checkpoint(trainer(), "x.npz"), "save_checkpoint(path, trainer); got 'x.npz'"),
+    "the Trainer first here": (lambda: load_checkpoint(trainer(), "x.npz"), "load_checkpoint(path, trainer)"),
+    "a rate as text": (lambda: Adam("1e-3"), "learning_rate must be a number, got '1e-3'"),
+    "parameters for a rate": (lambda: Adam(model().parameters()), "learning_rate must be a number, got a list"),
+    "a model for a rule": (lambda: Adam().initialize(model()), "rule.initialize(model.parameters())"),
+    "a dict for a rule": (lambda: Adam().initialize(dict(model().named_parameters())), "model.parameters()"),
+    "arrays for a rule": (lambda: Adam().initialize([np.zeros(3)]), "model.parameters()"),
+    "a kernel of floats": (lambda: Conv2d(3, 4, kernel_size=3.0), "kernel_size must be an int >= 1 or a pair of them"),
+    "features as text": (lambda: BatchNorm("4"), "num_features must be a whole number"),
+    "the other momentum": (lambda: BatchNorm(4, momentum=2), "momentum must lie in"),
+    "a probability as text": (lambda: Dropout("0.5"), "p must be a number, got '0.5'"),
+    "a list for a layer": (lambda: model().forward([[1.0]]), "Affine '0': expected an array, got [[1.0]]"),
+    "nothing for a layer": (lambda: model().forward(None), "expected an array, got None"),
+    "the loss for backward": (lambda: model().backward(0.5), "write model.backward(loss.backward())"),
+    "a list of logits": (lambda: LOSS.forward([[0.0, 1.0]], np.array([1])), "expected outputs as an array"),
+    "a list of targets": (lambda: LOSS.forward(LOGITS, [0, 1]), "got [0, 1]: write np.asarray(targets)"),
+    "targets as rows": (lambda: LOSS.forward(LOGITS, np.eye(4)[:2]), "take targets.argmax(axis=1)"),
+    "a list to regress": (lambda: MeanSquaredError().forward(TWO, [[0.0]]), "expected targets as an array"),
+    "the name of a network": (lambda: mlp.models.vgg("vgg08"), "depth, as in vgg(depth=8), must be a whole number"),
+    "a seed as text": (lambda: mlp.models.vgg(depth=8, seed="x"), "seed must be a whole number"),
+    "whole numbers as weights": (lambda: model().astype(int), "weights are floating-point numbers"),
+    "a file as weights": (lambda: model().load_state_dict("x.npz"), "mlp.training.load_model(FILE, model)"),
+    "a number of pixels": (lambda: model().summary(32), "expected the shape of one image, (32, 32, 3)"),
+    "no run": (lambda: mlp.load_run(None), "a file or a folder must have a name, got None"),
+    "a setting misspelt": (lambda: run("x", {"learning_rat": 1}), "did you mean 'learning_rate'?"),
+    "settings as a list": (lambda: run("x", ["vgg08"]), "settings are a dict, "),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_gets_a_sentence(mistake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    function, sentence = MISTAKES[mistake]
+    with pytest.raises(MlpError, match=re.escape(sentence)) as error:
+        function()
+    assert len(str(error.value)) < 400
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_right_in_other_forms_is_taken():
+    assert Adam(np.float32(1e-3)).learning_rate == pytest.approx(1e-3)
+    assert Adam(np.array(1e-3)).learning_rate == 1e-3
+    assert Conv2d(3, 4, kernel_size=[3, 5]).kernel_size == (3, 5)
+    assert Batches(images(), np.int64(2)).batch_size == 2
+    assert trainer(schedule=lambda step: np.float32(0.1), hooks=(GradientFlow(),)).hooks
