@@ -12,7 +12,6 @@ a sample of them. Layers may be of `mlp`, or of another protocol, see `styles`.
 """
 
 import copy
-import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -20,33 +19,29 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 
+from mlp.diagnostics.gradients.budget import limited
 from mlp.diagnostics.gradients.diagnoses import (
     MOST,
     Diagnosis,
     Point,
-    diagnose_gradients,
-    last_resort,
     merged,
 )
 from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import wrong_statistics
-from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
 from mlp.diagnostics.gradients.diagnoses.special_points import wrong_at_special_points
+from mlp.diagnostics.gradients.likely import check_both_modes, likely_faults
 from mlp.diagnostics.gradients.losses.check import loss_findings
 from mlp.diagnostics.gradients.probes.float32 import ROUNDED, becomes_float64, in_float64, needs_float64
-from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
+from mlp.diagnostics.gradients.probes.mode import Setting, random_upstream
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes
-from mlp.diagnostics.gradients.repairs.wrong_line import with_line
 from mlp.diagnostics.gradients.report import Findings, GradientReport, fault
-from mlp.diagnostics.gradients.styles.adapters import adapt
+from mlp.diagnostics.gradients.styles.adapters import INDICES, adapt
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.losses import adapt_loss
 from mlp.diagnostics.gradients.unchecked import read_only, unchecked, without_effect, without_gradient
 from mlp.layers.machinery.base import Layer
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.typing import Array, Shape
-
-SMALL = 400  # inputs up to which a layer inside a model is measured in all coordinates
 
 
 def check_layer(
@@ -73,11 +68,26 @@ def check_layer(
     Raises:
         ConfigurationError: `layer` is not a layer of any known protocol, or `input_shape` is not a shape.
     """
-    if isinstance(input_shape, np.ndarray) and input_shape.dtype.kind == "f":
+    indices = None
+    if isinstance(input_shape, np.ndarray):
+        indices = input_shape if input_shape.dtype.kind in "iu" and input_shape.ndim else None
         input_shape = input_shape.shape
     check_shape("input_shape", input_shape)
     shape: Shape = tuple(input_shape)
-    adapted, remarks = adapt(layer, shape)
+    with limited():
+        report = check_at(layer, adapt(layer, shape, indices), (shape, seed), tolerance)
+    if INDICES in report.remarks:
+        report.rows = [row for row in report.rows if row.array != "inputs" or not row.passed]
+    return report
+
+
+def check_at(layer: Any, given: tuple[Layer, list[str]], place: tuple[Shape, int], tolerance: float) -> GradientReport:
+    """Return the report of `check_layer`.
+
+    Args:
+        layer: as the user gave it. given: the layer that is checked, and remarks about it. place: shape and seed.
+    """
+    (adapted, remarks), (shape, seed) = given, place
     title = title_of(adapted, shape)
     found = Findings(remarks=tuple(remarks)) + unchecked(adapted, shape)
     if not found.passed:
@@ -169,16 +179,6 @@ def check_model(
     return report_of(title, found, tolerance, likely_faults(found, points, setting))
 
 
-def check_both_modes(setting: Setting) -> tuple[Findings, list[Point]]:
-    """Return what was found in both modes, and the points that were measured."""
-    found, points = Findings(), []
-    for training in (True, False):
-        more, point = check_mode(setting, training=training)
-        found += more
-        points += [] if point is None else [point]
-    return found, points
-
-
 def last_checks(layer: Layer, input_shape: Sequence[int], seed: int) -> Findings:
     """Return what is wrong with a layer whose gradients are right."""
     found = Findings()
@@ -200,32 +200,6 @@ def not_checked(points: Sequence[Point], constants: set[str]) -> Findings:
     for name, note, text in without_gradient(points, constants):
         found += fault(Diagnosis("not checked", name, "training", text), (), note)
     return found
-
-
-def likely_faults(found: Findings, points: list[Point], setting: Setting) -> list[Diagnosis]:
-    """Return what is likely wrong: faults come first, then layers inside, then hypotheses about numbers."""
-    right = [point for point in points if not point.wrong]
-    faulty = {(one.mode, one.array) for one in found.diagnoses}  # their faults are known already
-    for point in points:
-        point.wrong = [name for name in point.wrong if (point.mode, name) not in faulty]
-    wrong = [point for point in points if point.wrong]
-    diagnoses = list(found.diagnoses)
-    if wrong:
-
-        def check_part(layer: Layer, input_shape: tuple[int, ...]) -> list[Diagnosis]:
-            shape = (min(input_shape[0], 2), *input_shape[1:])
-            coordinates = None if math.prod(shape) <= SMALL else 8
-            part = Setting(layer, shape, random_upstream, coordinates, setting.seed, setting.tolerance)
-            return merged(likely_faults(*check_both_modes(part), part))
-
-        inside, layers = wrong_inside(wrong[0], check_part)
-        if not inside and not layers:
-            known = wrong_forward(setting.layer, setting.input_shape, setting.seed)
-            diagnoses += [one for one in known if one.mode != "remark"]
-        diagnoses += inside or with_line(diagnose_gradients(wrong), wrong, right)
-        if not diagnoses:
-            diagnoses += [wiring(wrong[0])] if layers else last_resort(points)
-    return diagnoses
 
 
 def report_of(

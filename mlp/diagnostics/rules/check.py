@@ -21,8 +21,9 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.exceptions import SHAPE_WORDS, place_of
+from mlp.diagnostics.gradients.repairs.search.changes import repairs
 from mlp.diagnostics.gradients.repairs.sources import Source
-from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of, repairs
+from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
 from mlp.diagnostics.gradients.report import Findings, GradientReport, GradientRow, compared, fault
 from mlp.diagnostics.rules.clips import RIGHT_CLIPS, kinds_of, wrong_clips
 from mlp.diagnostics.rules.courses import ARRAYS, OTHER_SHAPES, SHAPES, Course, Trail, apart, course_of, walk_of

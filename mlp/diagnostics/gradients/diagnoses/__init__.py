@@ -31,10 +31,8 @@ of the library's. Where only a sample of a large gradient was measured (`check_m
 The gallery (`mlp.diagnostics.gradients.gallery`) holds a planted bug for each diagnosis, and a test that it is found.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Guess, Point
 from mlp.diagnostics.gradients.diagnoses.factors import wrong_factor
@@ -58,8 +56,9 @@ from mlp.diagnostics.gradients.diagnoses.pointwise import wrong_formula
 from mlp.diagnostics.gradients.diagnoses.precision import zero_or_not_finite
 from mlp.diagnostics.gradients.diagnoses.rearranged import averaged, permuted, rearranged, wrong_transpose
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import dead_outputs, stale_cache
+from mlp.diagnostics.gradients.diagnoses.repeated.confirmation import Hypothesis, merged, tested
 from mlp.diagnostics.gradients.diagnoses.repeated.kept import kept_changed
-from mlp.diagnostics.gradients.diagnoses.repeated.second_point import second_evidences, smallest_failing, worst_value
+from mlp.diagnostics.gradients.diagnoses.repeated.second_point import smallest_failing, worst_value
 from mlp.diagnostics.gradients.diagnoses.wrong_formulas import (
     pointwise,
     powers,
@@ -68,12 +67,10 @@ from mlp.diagnostics.gradients.diagnoses.wrong_formulas import (
     wrong_paths,
     wrong_upstream,
 )
-from mlp.own_code import OWN_ERRORS
 
 __all__ = ["Diagnosis", "Evidence", "Guess", "Point", "diagnose_gradients", "merged"]
 
 MOST = 5  # diagnoses that are worth reading
-Hypothesis = Callable[[Evidence], Iterable[Any]]
 
 FIRST: tuple[Hypothesis, ...] = (not_linear,)  # the others hold for linear maps alone
 HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
@@ -140,8 +137,8 @@ UNCERTAIN = (
     "factor 2",
     "wrong places",
     "path through time",
+    "never written",
 )
-SQUARE = ("keepdims",)  # diagnoses of arrays with two axes of one size: they are confirmed at another point alone
 
 
 def diagnose_gradients(points: Sequence[Point]) -> list[Diagnosis]:
@@ -157,73 +154,6 @@ def last_resort(points: Sequence[Point]) -> list[Diagnosis]:
         return found
     numbers = "; ".join(part for part in (worst_value(wrong[0]), smallest_failing(wrong[0])) if part)
     return [replace(one, evidence="; ".join(filter(None, (one.evidence, numbers)))) for one in found]
-
-
-def tested(points: Sequence[Point], hypotheses: Sequence[Hypothesis]) -> list[Diagnosis]:
-    """Return the confirmed ones of some hypotheses, in their order."""
-    found: list[tuple[int, Diagnosis]] = []
-    for point in points:
-        for array in point.wrong:
-            found += confirmed(Evidence(point, array), hypotheses)
-    return merged(diagnosis for _, diagnosis in sorted(found, key=lambda pair: pair[0]))
-
-
-def confirmed(evidence: Evidence, hypotheses: Sequence[Hypothesis]) -> Iterator[tuple[int, Diagnosis]]:
-    """Yield (place among the hypotheses, diagnosis) for each hypothesis about one array that was confirmed."""
-    for place, hypothesis in enumerate(hypotheses):
-        found, guessed = outcome(evidence, hypothesis)
-        for diagnosis in found:
-            guess = diagnosis.name in guessed
-            if not evidence.point.complete or holds_elsewhere(evidence, hypothesis, diagnosis, guess=guess):
-                yield place, diagnosis
-                break
-
-
-def holds_elsewhere(evidence: Evidence, hypothesis: Hypothesis, diagnosis: Diagnosis, *, guess: bool) -> bool:
-    """Return whether the same is found at a second point, of another shape if possible: else it may be an accident.
-
-    A guess that is made there and does not fit is refuted. One that is not made there (it needs two axes of one size,
-    say) is tried at the next point; the last one has the shape of the first.
-    """
-    for other in second_evidences(evidence):
-        found, guessed = outcome(other, hypothesis)
-        if any(one.name == diagnosis.name and same_number(one, diagnosis) for one in found):
-            return True
-        name, same_shape = diagnosis.name, other.point.x.shape == evidence.point.x.shape
-        elsewhere_only = name not in guessed if guess else name in SQUARE and not same_shape
-        if not elsewhere_only:
-            return False
-    return True  # the layer takes no other point, or is right at all of them
-
-
-def same_number(one: Diagnosis, other: Diagnosis) -> bool:
-    """Return whether two diagnoses of a factor speak of the same number, or of the same sizes."""
-    if one.name.startswith("wrong term through"):
-        return told_size(one) == told_size(other)
-    return one.name != "factor" or one.sentence == other.sentence
-
-
-def told_size(diagnosis: Diagnosis) -> str:
-    """Return in which sizes a diagnosis tells a factor: " = H W"."""
-    found = re.search(r" (= .*?) times what", diagnosis.sentence)
-    return found.group(1) if found else ""
-
-
-def outcome(evidence: Evidence, hypothesis: Hypothesis) -> tuple[list[Diagnosis], set[str]]:
-    """Return what a hypothesis confirms, most likely first, and the names of all that it guessed."""
-    if hypothesis in evidence.outcomes:
-        return evidence.outcomes[hypothesis]
-    found: list[Diagnosis] = []
-    guessed: set[str] = set()
-    try:
-        for result in hypothesis(evidence):
-            guessed |= {result.name} if isinstance(result, Guess) else set()
-            diagnosis = evidence.confirm(result) if isinstance(result, Guess) else result
-            found += [] if diagnosis is None else [diagnosis]
-    except OWN_ERRORS:  # code of the user's own can raise anything at a point that it did not expect
-        pass
-    evidence.outcomes[hypothesis] = found, guessed
-    return found, guessed
 
 
 def by_mode(points: Sequence[Point]) -> Iterator[Diagnosis]:
@@ -244,21 +174,3 @@ def by_mode(points: Sequence[Point]) -> Iterator[Diagnosis]:
         else:
             text = "no simple relation to the right gradient was found: derive it again on paper, for one output"
             yield Diagnosis("unknown", arrays, point.mode, text)
-
-
-def merged(diagnoses: Iterable[Diagnosis]) -> list[Diagnosis]:
-    """Return the diagnoses in order, those that say the same of several arrays or modes as one."""
-    kept: dict[tuple[str, str, str], Diagnosis] = {}
-    for diagnosis in diagnoses:
-        key = diagnosis.name, diagnosis.sentence, diagnosis.subject
-        if key not in kept:
-            kept[key] = diagnosis
-            continue
-        first = kept[key]
-        kept[key] = replace(first, array=union(first.array, diagnosis.array), mode=union(first.mode, diagnosis.mode))
-    return list(kept.values())
-
-
-def union(first: str, second: str) -> str:
-    """Return two lists of names, with commas between, as one without repetitions."""
-    return ", ".join(dict.fromkeys([*first.split(", "), *second.split(", ")]))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.budget import affordable
 from mlp.diagnostics.gradients.finite_differences import STEP, Probe, norm
 from mlp.diagnostics.gradients.probes.backward_map import BackwardMap
 from mlp.layers.machinery.base import Layer
@@ -118,6 +119,8 @@ class Evidence:
         """All derivatives d(outputs)/d(array), (*array.shape, *outputs.shape); None if they are too many."""
         size = self.numeric.size * self.point.outputs.size
         if not self.point.complete or size > LARGEST_JACOBIAN:
+            return None
+        if not affordable(self.point.probe.outputs, 2 * self.numeric.size):
             return None
         return jacobian(self.point.probe, self.array)
 

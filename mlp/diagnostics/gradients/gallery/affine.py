@@ -166,7 +166,7 @@ BUGS = [
     bug(BiasZero, "gradient is zero"),
     bug(BiasForgotten, "never written"),
     bug(WeightNotTransposed, "transposed", outputs=3),
-    bug(WeightNotTransposed, "exception", outputs=4),
+    bug(WeightNotTransposed, "matrix product", outputs=4),
     bug(WeightGradientTransposed, "transposed", outputs=3),
     bug(WeightGradientTransposed, "transposed", outputs=4),
     bug(WeightGradientReshaped, "reshaped, not transposed"),

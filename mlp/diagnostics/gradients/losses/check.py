@@ -27,8 +27,9 @@ from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of, soft
 from mlp.diagnostics.gradients.losses.smallest import smallest_outputs, worst_output
 from mlp.diagnostics.gradients.losses.special_points import wrong_elsewhere
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes
+from mlp.diagnostics.gradients.repairs.search.changes import repairs
 from mlp.diagnostics.gradients.repairs.sources import Source
-from mlp.diagnostics.gradients.repairs.wrong_line import REPAIRED, diagnosis_of, repairs
+from mlp.diagnostics.gradients.repairs.wrong_line import REPAIRED, diagnosis_of
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault, wrong_kind
 from mlp.diagnostics.gradients.styles.losses import GRADIENTS, VALUES, adapt_loss, as_number
 from mlp.own_code import OWN_ERRORS

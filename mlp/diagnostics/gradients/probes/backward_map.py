@@ -12,6 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mlp.diagnostics.gradients.budget import affordable
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.typing import Array
 
@@ -45,6 +46,8 @@ class BackwardMap:
     def rows(self) -> dict[str, Array] | None:
         """Return B by the names of the arrays, (outputs, *array.shape); None if the outputs are too many."""
         if self.upstream.size > MOST_OUTPUTS:
+            return None
+        if not affordable(lambda: self.response(self.upstream), self.upstream.size):
             return None
         found: dict[str, list[Array]] = {}
         for index in np.ndindex(self.upstream.shape):

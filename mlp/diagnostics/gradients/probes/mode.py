@@ -21,6 +21,7 @@ from mlp.diagnostics.gradients.probes.float32 import fits_float32, is_rounded
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.report import Findings, GradientRow, compared, fault
 from mlp.diagnostics.gradients.styles.arrays import leaves_of
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -33,6 +34,8 @@ SAMPLE = 6  # coordinates that are measured again there
 
 RANDOM = "draw from np.random, or from a generator that the layer keeps, and only in training"
 KEEP = "work on a copy (x = x.copy(), or out-of-place operations)"
+NO_CACHE = "backward was not checked in evaluation, where forward returns None as its cache."
+CHANGED = ("inputs changed", "data changed")  # what is wrong is known, and which line hardly matters
 
 Upstream = Callable[[Array, Generator], tuple[Array | None, Findings]]
 
@@ -77,8 +80,15 @@ def check_mode(setting: Setting, *, training: bool) -> tuple[Findings, Point | N
         if upstream is not None:
             gradients, more = checked_backward(probe, upstream)
             found += more
-        if outputs is None or upstream is None or gradients is None:  # nothing to compare; the findings say why
+        if outputs is None or upstream is None:  # nothing to compare; the findings say why
             return found, None
+        if gradients is None:
+            student = getattr(probe.layer, "student", None)
+            if not training and isinstance(student, FunctionPair) and student.no_cache:
+                return Findings(remarks=(NO_CACHE,)), None
+            point = Point(setting.layer, probe, upstream, outputs, setting.seed)
+            complete = setting.coordinates is None and not any(one.name in CHANGED for one in found.diagnoses)
+            return found, with_differences(point) if complete else None
         largest_size = max(array.size for array in probe.arrays.values())
         wanted, required = (setting.coordinates, 0.5) if setting.coordinates else (largest_size, 1.0)
         measured = probe.measure(upstream, wanted, required, rng)
@@ -94,6 +104,16 @@ def check_mode(setting: Setting, *, training: bool) -> tuple[Findings, Point | N
     note = f"none of {ATTEMPTS} random points could be measured: kinks all around, or too much rounding"
     text = f"{note}; is something inside rounded to float32 (astype, np.float32, dtype=)?"
     return fault(Diagnosis("not measurable", "inputs", mode, text), setting.input_shape, note), None
+
+
+def with_differences(point: Point) -> Point | None:
+    """Return a point at which backward gives nothing to compare, with what it should give; None if forward fails."""
+    try:
+        point.numeric = {name: point.probe.differences(point.upstream, name) for name in point.probe.arrays}
+    except OWN_ERRORS:
+        return None
+    point.wrong = list(point.numeric)
+    return point
 
 
 def checked_forward(probe: Probe) -> tuple[Array | None, Findings]:

@@ -4,81 +4,187 @@ The tree is changed in place while an edit is looked at, and put back before the
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mlp.diagnostics.gradients.repairs.calls import calls, sums_over
 from mlp.diagnostics.gradients.repairs.copied import everywhere, index_parts, jacobians, other_indices
+from mlp.diagnostics.gradients.repairs.derivatives import derivatives, missing_products, terms_in_factors
 from mlp.diagnostics.gradients.repairs.forms import counts, forms, other_paths, siblings
-from mlp.diagnostics.gradients.repairs.operators import missing, operators, other_names
-from mlp.diagnostics.gradients.repairs.places import indices, numbers, statements
+from mlp.diagnostics.gradients.repairs.names import names_in, of_upstream, uses
+from mlp.diagnostics.gradients.repairs.operators import matrix_products, missing, missing_sign, operators, other_names
+from mlp.diagnostics.gradients.repairs.places import indices, numbers, other_sizes, statements
 from mlp.diagnostics.gradients.repairs.reorders import reorders
-from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, slots_of
+from mlp.diagnostics.gradients.repairs.search.influence import Influence
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, slots_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
-NO_VALUES: Values = {}
-KINDS = (
-    (operators, "sign, factor or term"),
-    (calls, "function or axis"),
-    (sums_over, "sum over other axes"),
-    (numbers, "wrong number"),
-    (indices, "wrong index"),
-    (statements, "overwritten or one line too many"),
-    (reorders, "order of axes or parts"),
-)
+LIKELY_FACTORS = 16
 
 
 @dataclass(frozen=True)
 class Edit:
-    """What kind of mistake it is, what is wrong, and in which statement."""
+    """What kind of mistake it is, what is wrong, and in which statement and line."""
 
     kind: str
     text: str
     statement: str
+    line: int = 0
 
 
-def edits(
-    tree: ast.FunctionDef,
-    arrays: Sequence[str],
-    values: Values = NO_VALUES,
-    forward: ast.FunctionDef | None = None,
-) -> Iterator[Edit]:
-    """Yield one edit of what is there after the other; the tree is changed until the next is asked for.
+@dataclass(frozen=True)
+class Scope:
+    """What may stand in a function.
 
-    Args:
-        arrays: names that may stand in the place of others. values: what names hold, as far as it is known.
-        forward: of which parts may be missing.
+    Attributes:
+        arrays: names that may stand in the place of others, or be missing as terms. factors: that may be missing.
+        values: what names hold, as far as it is known. parts: indices that forward and backward use.
+        upstream: names that hold gradients.
     """
-    slots = list(slots_of(tree))
+
+    arrays: Sequence[str]
+    factors: Sequence[str] = ()
+    values: Values = field(default_factory=dict)
+    parts: Sequence[ast.expr] = ()
+    upstream: frozenset[str] = frozenset()
+
+    def is_gradient(self, node: ast.AST) -> bool:
+        """Return whether an expression is made of the upstream gradient."""
+        return uses(node, self.upstream)
+
+    def factors_of(self, slot: Slot, factors: Sequence[str]) -> Sequence[str]:
+        """Return the factors that a node may lack: none has two gradients in it."""
+        if not self.upstream or not self.is_gradient(slot.node):
+            return factors
+        return [factor for factor in factors if not self.is_gradient(parsed(factor))]
+
+    def like(self, slot: Slot) -> list[str]:
+        """Return the arrays that may be added to a node: gradients to a gradient."""
+        gradient = self.is_gradient(slot.node)
+        return [name for name in self.arrays if self.is_gradient(parsed(name)) == gradient]
+
+    def others(self, slot: Slot) -> list[str]:
+        """Return the arrays that may stand in the place of a node, the likeliest first."""
+        like = self.like(slot)
+        return [*like, *(name for name in self.arrays if name not in like)]
+
+
+def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Values) -> Scope:
+    """Return what may stand in a function, also of what its forward has."""
+    arrays, factors = names_in(tree, forward, values)
     parts = index_parts([tree] if forward is None else [forward, tree])
-    for kind, name in KINDS:
+    return Scope(arrays, factors, values, parts, of_upstream(tree))
+
+
+Maker = Callable[[Slot, Scope], Iterator[Alternative]]
+OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; also tried in several places at once
+    (lambda slot, _: operators(slot), "sign, factor or term"),
+    (lambda slot, _: matrix_products(slot), "matrix product"),
+    (lambda slot, _: calls(slot), "function or axis"),
+    (lambda slot, _: sums_over(slot), "sum over other axes"),
+    (lambda slot, _: other_sizes(slot), "wrong size"),
+    (lambda slot, _: numbers(slot), "wrong number"),
+    (lambda slot, _: indices(slot), "wrong index"),
+    (lambda slot, _: statements(slot), "overwritten or one line too many"),
+    (lambda slot, _: derivatives(slot), "another function's derivative"),
+)
+KINDS: tuple[tuple[Maker, str], ...] = (
+    *OF_ITSELF,
+    (lambda slot, s: missing_sign(slot), "sign, factor or term"),
+    (lambda slot, s: missing(slot, s.factors_of(slot, s.factors[:LIKELY_FACTORS]), ()), "factor or term missing"),
+    (lambda slot, _: reorders(slot), "order of axes or parts"),
+    (lambda slot, s: other_names(slot, s.others(slot), s.values), "another array"),
+    (lambda slot, s: missing(slot, (), s.like(slot)), "factor or term missing"),
+    (lambda slot, s: other_indices(slot, s.parts) if s.values else iter(()), "wrong index"),
+    (lambda slot, s: everywhere(slot, s.arrays, s.values), "another array"),
+    (lambda slot, s: jacobians(slot), "only the diagonal"),
+    (lambda slot, s: forms(slot, s.values), "function or sign"),
+    (lambda slot, s: terms_in_factors(slot, s.like(slot), s.values), "term missing"),
+    (lambda slot, s: counts(slot, s.values), "wrong number of values"),
+    (lambda slot, s: siblings(slot, s.arrays), "term missing"),
+    (lambda slot, s: other_paths(slot, s.values), "term missing"),
+    (lambda slot, s: missing_products(slot, s.arrays, s.values, s.upstream), "term missing"),
+    (lambda slot, s: missing(slot, s.factors_of(slot, s.factors[LIKELY_FACTORS:]), ()), "factor or term missing"),
+)
+
+
+OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # what would not just take away what backward has forgotten
+    *(pair for pair in OF_ITSELF if pair[1] not in ("sign, factor or term", "another function's derivative")),
+    (lambda slot, _: reorders(slot), "order of axes or parts"),
+    (lambda slot, s: other_names(slot, s.others(slot), s.values), "another array"),
+    (lambda slot, s: other_indices(slot, s.parts), "wrong index"),
+)
+
+
+def edits(slots: Sequence[Slot], scope: Scope, kinds: Sequence[tuple[Maker, str]] = KINDS) -> Iterator[Edit]:
+    """Yield one edit in one of the places after the other; the tree is changed until the next is asked for."""
+    for maker, name in kinds:
         for slot in slots:
-            yield from tried(slot, name, kind(slot))
-    for slot in slots:
-        yield from tried(slot, "another array", other_names(slot, arrays, values))
-    for slot in slots if values else ():
-        yield from tried(slot, "wrong index", other_indices(slot, parts))
-        yield from tried(slot, "another array", everywhere(slot, arrays, values))
-        yield from tried(slot, "only the diagonal", jacobians(slot))
-        yield from tried(slot, "function or sign", forms(slot, values))
-        yield from tried(slot, "wrong number of values", counts(slot, values))
-        yield from tried(slot, "term missing", siblings(slot, arrays))
-        yield from tried(slot, "term missing", other_paths(slot, values))
-
-
-def additions(tree: ast.FunctionDef, arrays: Sequence[str], factors: Sequence[str]) -> Iterator[Edit]:
-    """Yield edits that add what may be missing: one of the factors, or of the arrays as a term."""
-    for slot in slots_of(tree):
-        yield from tried(slot, "factor or term missing", missing(slot, factors, arrays))
+            yield from tried(slot, name, maker(slot, scope))
 
 
 def tried(slot: Slot, kind: str, alternatives: Iterator[Alternative]) -> Iterator[Edit]:
     """Yield an edit for each alternative, while it stands in the tree."""
     for text, node in possible(alternatives):
         slot.put(node)
-        yield Edit(kind, text, slot.statement)
+        yield Edit(kind, text, slot.statement, slot.line)
         slot.put(slot.node)
+
+
+def repeated_edits(slots: Sequence[Slot], scope: Scope) -> Iterator[Edit]:
+    """Yield the same edit in all places that read alike: a mistake that was made twice."""
+    for group in alike_places(slots):
+        for maker, name in OF_ITSELF:
+            several = [possible(maker(slot, scope)) for slot in group]
+            for alternatives in zip(*several, strict=False):
+                for slot, (_, node) in zip(group, alternatives, strict=True):
+                    slot.put(node)
+                others = " and ".join(f"`{s}`" for s in dict.fromkeys(slot.statement for slot in group[1:]))
+                yield Edit(name, f"{alternatives[0][0]}; the same in {others}", group[0].statement, group[0].line)
+                for slot in group:
+                    slot.put(slot.node)
+
+
+def alike_places(slots: Sequence[Slot]) -> list[list[Slot]]:
+    """Return the places that read alike, in two or more lines: the same code, or the same right or left half of it."""
+    found: dict[str, list[Slot]] = {}
+    for slot in slots:
+        node = slot.node
+        if isinstance(node, ast.expr | ast.keyword) and not isinstance(node, ast.Name | ast.Constant | ast.Attribute):
+            found.setdefault(ast.dump(node), []).append(slot)
+        if isinstance(node, ast.BinOp):
+            for side, part in (("left", node.left), ("right", node.right)):
+                found.setdefault(f"{side} {type(node.op).__name__} {ast.dump(part)}", []).append(slot)
+    several = [group for group in found.values() if len({slot.statement for slot in group}) >= 2 and len(group) <= 6]
+    return [group for group in several if not within_each_other(group)]
+
+
+def within_each_other(group: Sequence[Slot]) -> bool:
+    """Return whether one of the places lies within another one."""
+    return any(
+        one is not other and any(node is other.node for node in ast.walk(one.node)) for one in group for other in group
+    )
+
+
+def ranked(tree: ast.FunctionDef, known: Mapping[int, Influence], wrong: frozenset[str]) -> list[list[Slot]]:
+    """Return the places of a tree in three ranks: those on which all wrong arrays depend, and no right ones; those on
+    which some of the wrong ones do; the others. What no wrong value depends on is left out.
+    """
+    ranks: list[list[Slot]] = [[], [], []]
+    for slot in slots_of(tree):
+        one = known.get(id(slot.node))
+        if one is None:
+            ranks[0 if not known else 1].append(slot)
+        elif one.wrong or not one.arrays:
+            spoils = not one.arrays <= wrong
+            ranks[2 if spoils else 0 if one.arrays == wrong else 1].append(slot)
+
+    def order(slot: Slot) -> tuple[float, float]:
+        one = known.get(id(slot.node))
+        return (1.0, 1.0) if one is None else (1.0 - round(one.wrong, 1), round(one.right, 1))
+
+    return [sorted(rank, key=order) for rank in ranks]
 
 
 def possible(alternatives: Iterator[Alternative]) -> list[Alternative]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_numeric, is_size
 
 WRAPS = (

@@ -1,6 +1,8 @@
 """The names that a function can use, and the expressions that may be missing in it as factors."""
 
 import ast
+import re
+from collections.abc import Collection
 
 from mlp.diagnostics.gradients.repairs.slopes import slopes_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
@@ -14,6 +16,8 @@ FORMS = (
     "(1 / (1 + np.exp(-{})))",
     "np.sqrt({})",
 )
+GRADIENT = re.compile(r"d(?!im$|ata$|epth$|$)|g|delta|up|err|top", re.IGNORECASE)  # names of gradients
+EMPTY = ("zeros_like", "empty_like", "ones_like", "len", "range", "enumerate")
 MOST_FACTORS = 100
 MOST_NAMES, MOST_KNOWN_NAMES = 16, 40  # without and with their values
 
@@ -47,11 +51,16 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         for node in (ast.walk(forward) if forward is not None else ())
         if isinstance(node, ast.Constant) and isinstance(node.value, float) and node.value not in (0.0, 1.0)
     ]
+    means = forward is not None and ".mean(" in ast.unparse(forward)
+    pixels = [f"({name}.shape[{a}] * {name}.shape[{a + 1}])" for name in own[:1] for a in (2, 1) if means]
+    pixels += [f"{name}.shape[-1]" for name in own[:1] if means]
     slopes = [] if forward is None else list(dict.fromkeys(slopes_of(forward, [*own, *stored])))
     factors = [
         *slopes[:12],
         "2",
         "0.5",
+        "3",
+        *pixels,
         *constants,
         *numbers,
         *arrays,
@@ -66,6 +75,51 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
     if values:
         arrays += [name for name, value in values.items() if is_size(value) and name not in arrays]
     return arrays[: MOST_KNOWN_NAMES if values else MOST_NAMES], list(dict.fromkeys(factors))[:MOST_FACTORS]
+
+
+def of_upstream(tree: ast.FunctionDef) -> frozenset[str]:
+    """Return the names in backward that hold gradients: its argument, and all that is made of it.
+
+    Backward is linear in them, so no product has two of them, and no sum has one of them beside another array.
+    """
+    arguments = [arg.arg for arg in tree.args.args if arg.arg != "self"]
+    known = {arg for arg in arguments if GRADIENT.match(arg)} or set(arguments if len(arguments) == 1 else ())
+    before = -1
+    while len(known) > before:
+        before = len(known)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign | ast.AugAssign) and node.value is not None and uses(node.value, known):
+                pairs = assigned_pairs(node)
+                known |= {name for target, value in pairs if uses(value, known) for name in names_of_target(target)}
+    return frozenset(known)
+
+
+def assigned_pairs(node: ast.Assign | ast.AugAssign) -> list[tuple[ast.expr, ast.expr]]:
+    """Return (target, value) of an assignment, one by one where two tuples are assigned."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    if isinstance(targets[0], ast.Tuple) and isinstance(node.value, ast.Tuple):
+        return list(zip(targets[0].elts, node.value.elts, strict=False))
+    return [(target, node.value) for target in targets]
+
+
+def names_of_target(target: ast.expr) -> list[str]:
+    """Return the names that an assignment gives values to: dx in dx[i], self.dW in self.dW."""
+    while isinstance(target, ast.Subscript | ast.Starred):
+        target = target.value
+    if isinstance(target, ast.Tuple):
+        return [name for one in target.elts for name in names_of_target(one)]
+    return [ast.unparse(target)]
+
+
+def uses(node: ast.AST, known: Collection[str]) -> bool:
+    """Return whether a value in an expression is one of some names; sizes of them do not count."""
+    if isinstance(node, ast.Attribute) and node.attr in ("shape", "size", "ndim", "dtype"):
+        return False
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in EMPTY:
+        return False
+    if isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) in known:
+        return True
+    return any(uses(child, known) for child in ast.iter_child_nodes(node))
 
 
 def is_part(node: ast.Subscript) -> bool:

@@ -5,7 +5,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, alike
 
 
@@ -74,8 +74,6 @@ def between_two(node: ast.BinOp) -> Iterator[Alternative]:
                 f"the power in `{text_of(node)}` is wrong: it should be {power}",
                 ast.BinOp(a, ast.Pow(), parsed(power)),
             )
-    elif isinstance(node.op, ast.MatMult):
-        yield from products(a, b)
 
 
 def products(a: Any, b: Any) -> Iterator[Alternative]:
@@ -94,6 +92,12 @@ def products(a: Any, b: Any) -> Iterator[Alternative]:
     yield f"{text} its factors in the wrong order", ast.BinOp(turned(b), ast.MatMult(), turned(a))
 
 
+def matrix_products(slot: Slot) -> Iterator[Alternative]:
+    """Factors of a matrix product that are transposed wrongly, or in the wrong order."""
+    if isinstance(slot.node, ast.BinOp) and isinstance(slot.node.op, ast.MatMult):
+        yield from products(slot.node.left, slot.node.right)
+
+
 def other_names(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[Alternative]:
     """Another array in the place of one, or another size; where their values are known, like for like alone."""
     node = slot.node
@@ -106,26 +110,41 @@ def other_names(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[A
             yield f"`{name}` stands where `{other}` belongs", parsed(other)
 
 
+def missing_sign(slot: Slot) -> Iterator[Alternative]:
+    """A minus that is missing before what is assigned or returned, or before a term of it."""
+    if may_lack(slot):
+        yield f"the sign of `{text_of(slot.node)}` is wrong", ast.UnaryOp(ast.USub(), slot.node)
+
+
 def missing(slot: Slot, factors: Sequence[str], arrays: Sequence[str]) -> Iterator[Alternative]:
     """A factor, a division or a term that is missing in what is assigned or returned, or in a term of it."""
-    node = slot.node
-    whole = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.AugAssign | ast.Return)
-    part = isinstance(slot.parent, ast.BinOp) and isinstance(slot.parent.op, ast.Add | ast.Sub | ast.MatMult)
-    of_tuple = isinstance(slot.parent, ast.Tuple) and slot.field == "elts"
-    if not (whole or part or of_tuple or is_summed(slot)) or not isinstance(node, ast.expr):
+    if not may_lack(slot):
         return
-    if isinstance(node, ast.Tuple | ast.Constant):
-        return
-    if isinstance(getattr(node, "ctx", None), ast.Store):
-        return
-    text = text_of(node)
-    yield f"the sign of `{text}` is wrong", ast.UnaryOp(ast.USub(), node)
+    node, text = slot.node, text_of(slot.node)
     for factor in factors:
         yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
         yield f"the division by `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(factor))
-    for term in arrays:
-        if whole or of_tuple:
-            yield f"the term `{term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Add(), parsed(term))
+    for term in arrays if is_all_that_is_assigned(slot) else ():
+        yield f"the term `{term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Add(), parsed(term))
+
+
+def is_all_that_is_assigned(slot: Slot) -> bool:
+    """Return whether a node is what is assigned or returned, or one of several."""
+    assigned = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.AugAssign | ast.Return)
+    return assigned or (isinstance(slot.parent, ast.Tuple) and slot.field == "elts")
+
+
+def may_lack(slot: Slot) -> bool:
+    """Return whether a factor may be missing before a node: what is assigned, summed or a term."""
+    node = slot.node
+    part = isinstance(slot.parent, ast.BinOp) and isinstance(slot.parent.op, ast.Add | ast.Sub | ast.MatMult)
+    if not (is_all_that_is_assigned(slot) or part or is_summed(slot)) or not isinstance(node, ast.expr):
+        return False
+    if isinstance(node, ast.Tuple | ast.Constant | ast.Starred):
+        return False
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "").startswith(("zeros", "empty")):
+        return False
+    return not isinstance(getattr(node, "ctx", None), ast.Store)
 
 
 def is_summed(slot: Slot) -> bool:

@@ -2,14 +2,19 @@
 
 import ast
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import permutations
+from typing import Any
 
-from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 
 
 def numbers(slot: Slot) -> Iterator[Alternative]:
     """Numbers, and tuples of axes or gradients in another order."""
     node = slot.node
+    of_shape = isinstance(slot.parent, ast.Subscript) and getattr(slot.parent.value, "attr", "") == "shape"
+    if of_shape or not isinstance(node, ast.expr):  # see `other_sizes`
+        return
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         value = node.value
         others = (
@@ -27,6 +32,18 @@ def numbers(slot: Slot) -> Iterator[Alternative]:
         for order in list(permutations(node.elts))[1:]:
             right = ", ".join(map(ast.unparse, order))
             yield f"the order in `{text_of(node)}` is wrong: ({right}) is right", ast.Tuple(list(order), node.ctx)
+
+
+def other_sizes(slot: Slot) -> Iterator[Alternative]:
+    """The size of an array along another axis: a.shape[1] for a.shape[0]."""
+    node = slot.node
+    if not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Attribute) or node.value.attr != "shape":
+        return
+    if isinstance(node.slice, ast.Constant):
+        for axis in (0, 1, 2, 3, -1):
+            if axis != node.slice.value:
+                right = f"{ast.unparse(node.value)}[{axis}]"
+                yield f"`{text_of(node)}` is the size of another axis: `{right}` belongs here", parsed(right)
 
 
 def indices(slot: Slot) -> Iterator[Alternative]:
@@ -67,22 +84,31 @@ def indices(slot: Slot) -> Iterator[Alternative]:
 def statements(slot: Slot) -> Iterator[Alternative]:
     """Lines that overwrite, subtract, or are one too many."""
     node = slot.node
-    if isinstance(node, ast.Assign) and len(node.targets) == 1:
-        target = node.targets[0]
-        if isinstance(target, ast.Subscript | ast.Attribute):
-            text = f"`{text_of(target)} =` overwrites what is there: += must add to it"
-            yield text, ast.AugAssign(target, ast.Add(), node.value, lineno=node.lineno)
+    if not isinstance(node, ast.Assign | ast.AugAssign) or (isinstance(node, ast.Assign) and len(node.targets) > 1):
+        return
+    target: Any = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
+    if isinstance(node, ast.Assign) and isinstance(target, ast.Subscript | ast.Attribute):
+        text = f"`{text_of(target)} =` overwrites what is there: += must add to it"
+        yield text, ast.AugAssign(target, ast.Add(), node.value, lineno=node.lineno)
+    if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Slice | ast.Constant):
+        array, index = ast.unparse(target.value), ast.unparse(target.slice).strip("()")
+        text = f"an index that comes more than once is written once alone: `np.add.at({array}, {index}, ...)` adds all"
+        with suppress(SyntaxError):  # a slice with a colon
+            add = parsed(f"np.add.at({array}, ({index}), {ast.unparse(node.value)})")
+            yield text, ast.Expr(add, lineno=node.lineno)
     if isinstance(node, ast.AugAssign):
-        target = node.target
-        if isinstance(node.op, ast.Add | ast.Sub):
-            sign, op = ("+=", ast.Sub()) if isinstance(node.op, ast.Add) else ("-=", ast.Add())
-            other = "-=" if sign == "+=" else "+="
-            yield f"`{sign}` stands where `{other}` belongs", ast.AugAssign(target, op, node.value, lineno=node.lineno)
-        if isinstance(node.op, ast.Mult | ast.Div):
-            turned = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
-            text = "multiplied where it must be divided, or the reverse"
-            yield text, ast.AugAssign(target, turned, node.value, lineno=node.lineno)
+        yield from of_operator(node, target)
         yield "= belongs here: it adds to what was there before", ast.Assign([target], node.value, lineno=node.lineno)
+    if isinstance(target, ast.Name | ast.Subscript) or isinstance(node, ast.AugAssign):
         yield "this line is one too many", ast.Pass(lineno=node.lineno)
-    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name | ast.Subscript):
-        yield "this line is one too many", ast.Pass(lineno=node.lineno)
+
+
+def of_operator(node: ast.AugAssign, target: Any) -> Iterator[Alternative]:
+    """Lines with -= for +=, or with *= for /=, and the reverse."""
+    if isinstance(node.op, ast.Add | ast.Sub):
+        sign, other, op = ("+=", "-=", ast.Sub()) if isinstance(node.op, ast.Add) else ("-=", "+=", ast.Add())
+        yield f"`{sign}` stands where `{other}` belongs", ast.AugAssign(target, op, node.value, lineno=node.lineno)
+    if isinstance(node.op, ast.Mult | ast.Div):
+        turned = ast.Div() if isinstance(node.op, ast.Mult) else ast.Mult()
+        text = "multiplied where it must be divided, or the reverse"
+        yield text, ast.AugAssign(target, turned, node.value, lineno=node.lineno)

@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 from typing import Any
 
 from mlp.diagnostics.gradients.repairs.operators import products
-from mlp.diagnostics.gradients.repairs.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 
 TURNS = ("transpose", "swapaxes", "T")
 JOINS = ("concatenate", "hstack", "vstack", "stack", "dstack")
@@ -43,6 +43,11 @@ def of_call(slot: Slot, node: ast.Call) -> Iterator[Alternative]:
     value: Any = node.func.value if method else (node.args[0] if node.args else None)  # type: ignore[attr-defined]
     if name in TURNS and value is not None:
         yield f"`{text_of(value)}` is transposed here, and must not be", value
+    if name == "transpose" and node.args and not isinstance(node.args[-1], ast.Tuple | ast.Constant):
+        axes = node.args[-1]
+        back = ast.Call(node.func, [*node.args[:-1], parsed(f"np.argsort({ast.unparse(axes)})")], [])
+        text = f"`{text_of(axes)}` is the order of forward: what undoes it is `np.argsort({text_of(axes)})`"
+        yield text, back
     if name == "dot":
         both = [value, *node.args] if method else list(node.args)
         if len(both) == 2:

@@ -10,6 +10,10 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
+from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
+from mlp.layers.machinery.base import Layer
+
+FORWARD = "forward"  # the name of the first of two functions
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,11 @@ class Source:
         function.__defaults__, function.__kwdefaults__ = self.function.__defaults__, self.function.__kwdefaults__
         return function
 
+    def of(self, layer: Layer) -> "Source":
+        """Return the same source of a copy of the layer; a function of the file has no owner."""
+        owner = layer.student if isinstance(layer, StudentLayer) else layer
+        return Source(self.owner and owner, self.name, self.function, self.tree)
+
     @contextmanager
     def replaced(self, function: FunctionType) -> Iterator[None]:
         """Within this context the owner has another function of this name."""
@@ -48,7 +57,7 @@ class Source:
             return
         if isinstance(self.owner, FunctionPair):
             before = self.owner.functions
-            self.owner.functions = before[0], function
+            self.owner.functions = (function, before[1]) if self.name == FORWARD else (before[0], function)
             try:
                 yield
             finally:
@@ -65,7 +74,7 @@ class Source:
 def source_of(owner: Any, name: str) -> Source | None:
     """Return the source of a method, of the user's own; None if there is none to be had."""
     pair = isinstance(owner, FunctionPair)
-    function = owner.functions[1] if pair else getattr(owner, name, None)
+    function = owner.functions[name != FORWARD] if pair else getattr(owner, name, None)
     function = inspect.unwrap(function.__func__ if isinstance(function, MethodType) else function) if function else None
     if not isinstance(function, FunctionType) or (name in vars(owner) and not pair):
         return None
@@ -86,6 +95,7 @@ def tree_of(function: Callable[..., Any]) -> ast.FunctionDef | None:
     if not isinstance(tree, ast.FunctionDef):
         return None
     tree.decorator_list = []
+    ast.increment_lineno(tree, function.__code__.co_firstlineno - 1)
     return tree
 
 

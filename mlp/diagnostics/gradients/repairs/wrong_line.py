@@ -4,54 +4,58 @@ This needs no idea of what the layer computes. The changes are those that undo u
 gradients are known from finite differences, so each change costs one forward and one backward.
 """
 
-import ast
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from types import FunctionType
 from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses import GENERAL, UNCERTAIN
+from mlp.diagnostics.gradients.budget import limited
+from mlp.diagnostics.gradients.diagnoses import GENERAL, UNCERTAIN, diagnose_gradients
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point, distance
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
-from mlp.diagnostics.gradients.repairs.edits import Edit, additions, edits
-from mlp.diagnostics.gradients.repairs.names import names_in
-from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, source_of, tree_of
-from mlp.diagnostics.gradients.repairs.values import Values, values_in
+from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.search.changes import ONE_SEARCH, Search, repairs
+from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence
+from mlp.diagnostics.gradients.repairs.search.replay import Replay
+from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.own_code import OWN_ERRORS
 
 REPAIRED = 1e-5
-SECONDS = 3.5  # of CPU for all changes of one layer
-A_MOMENT = 0.6  # where it is known already what is wrong, and only the line is looked for
-Test = Callable[[Source, FunctionType], bool]  # whether all is right with a function in the place of a source
+A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already
 
 
-def with_line(likely: list[Diagnosis], wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]:
-    """Return what is likely, with the line that is wrong: before what is not sure, else as a part of it.
+def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]:
+    """Return what is likely wrong, with the line that is wrong: before what is not sure, else as a part of it.
 
     Args:
         wrong, right: points (one a mode) where gradients are wrong, and where all are right.
     """
-    unsure = not likely or likely[0].name in (*GENERAL, *UNCERTAIN)
-    long = unsure or likely[0].name == "not linear"  # that says little without the line
-    lines = list(wrong_line(wrong, SECONDS if long else A_MOMENT, right))
+    lines = list(wrong_line(wrong, right_points=right))
+    whole = bool(lines) and "all is right" in lines[0].evidence  # else a part of the wrong gradients alone
+    with limited(A_MOMENT if whole else ONE_SEARCH):
+        likely = diagnose_gradients(wrong)
+    unsure = is_unsure(likely)
     if unsure and likely and lines and likely[0].name == "factor 2" and "`2`" in lines[0].sentence:
         unsure = False
     if unsure or not lines:
         return [*lines, *likely]
-    if "all is right" not in lines[0].evidence:  # a part of the wrong gradients alone
+    if not whole:
         return [*likely, *lines]
     first = replace(likely[0], sentence=f"{likely[0].sentence}. With one change all is right: {lines[0].sentence}")
     return [first, *likely[1:]]
 
 
+def is_unsure(likely: Sequence[Diagnosis]) -> bool:
+    """Return whether nothing is likely, or only what says where to look, or may be another mistake."""
+    return not likely or likely[0].name in (*GENERAL, *UNCERTAIN)
+
+
 def wrong_line(
-    points: Sequence[Point], seconds: float = SECONDS, right_points: Sequence[Point] = ()
+    points: Sequence[Point], seconds: float = ONE_SEARCH, right_points: Sequence[Point] = ()
 ) -> Iterator[Diagnosis]:
     """Yield the change of one line of backward that makes all gradients of a layer right, also at a second point.
 
@@ -69,19 +73,23 @@ def wrong_line(
     owner = layer.student if isinstance(layer, StudentLayer) else layer
     name = layer.calls.backward if isinstance(layer, StudentLayer) else "backward"
     outcomes: list[frozenset[str]] = []
+    try:
+        replay = Replay(point.probe, point.upstream)
+    except OWN_ERRORS:
+        return
 
     def right(source: Source, function: FunctionType) -> bool:
         with source.replaced(function):
-            outcomes.append(mended(point))
+            outcomes.append(mended(point, replay))
         return bool(outcomes[-1])
 
-    def run() -> None:
-        with suppress(*OWN_ERRORS):
-            point.probe.backward(point.upstream.copy())
-
+    given = point.gradients or attempted(replay)
+    if not point.gradients and given:
+        point = replace(point, wrong=[name for name in point.numeric if not is_right(given[name], point, name)])
+    search = Search(replay.backward, influence_on(point, given), frozenset(point.wrong), seconds)
     other = another_point(point)
     partly: dict[frozenset[str], Edit] = {}
-    for source, edit, function in repairs(owner, (name,), forward_of(layer, owner), right, run, seconds):
+    for source, edit, function in repairs(owner, (name,), forward_of(layer, owner), right, search):
         arrays = outcomes[-1]
         if arrays in partly or (other is not None and not holds(source, function, other, arrays)):
             continue
@@ -92,6 +100,39 @@ def wrong_line(
             return
         partly[arrays] = edit
     yield from partial_repairs(partly, point)
+
+
+def attempted(replay: Replay) -> dict[str, Any]:
+    """Return what backward gives, of any shape; nothing if it raises an exception."""
+    try:
+        return replay.backward()
+    except OWN_ERRORS:
+        return {}
+
+
+def influence_on(point: Point, gradients: Mapping[str, Any]) -> Compare:
+    """Return a function that says which gradients, and which shares of the wrong and right values, have moved."""
+    given: dict[str, Any] = {name: gradients.get(name) for name in point.numeric}
+    scale = max(float(np.abs(array).max(initial=0.0)) for array in point.numeric.values())
+    wrong = {
+        name: ~np.isclose(given[name], numeric, REPAIRED, 1e-8 * scale)
+        if np.shape(given[name]) == numeric.shape and name in point.wrong
+        else np.full(numeric.shape, name in point.wrong)
+        for name, numeric in point.numeric.items()
+    }
+    counts = [max(1, sum(int((mask == which).sum()) for mask in wrong.values())) for which in (True, False)]
+
+    def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Influence:
+        moved = {}
+        for name, mask in wrong.items():
+            one, other = np.asarray(before[name]), np.asarray(after[name])
+            alike = one.shape == other.shape == mask.shape
+            moved[name] = one != other if alike else np.full(mask.shape, not np.array_equal(one, other))
+        shares = [sum(int((moved[n] & (m == which)).sum()) for n, m in wrong.items()) for which in (True, False)]
+        arrays = frozenset(name for name, mask in moved.items() if mask.any())
+        return Influence(arrays, shares[0] / counts[0], shares[1] / counts[1])
+
+    return compare
 
 
 def partial_repairs(partly: dict[frozenset[str], Edit], point: Point) -> Iterator[Diagnosis]:
@@ -122,7 +163,11 @@ def holds(source: Source, function: FunctionType, point: Point, arrays: frozense
 def diagnosis_of(edit: Edit, arrays: str, mode: str) -> Diagnosis:
     """Return what a change that makes everything right says."""
     return Diagnosis(
-        edit.kind, arrays, mode, f"in `{edit.statement}`: {edit.text}", "with that line changed, all is right"
+        edit.kind,
+        arrays,
+        mode,
+        f"in line {edit.line}, `{edit.statement}`: {edit.text}",
+        "with that line changed, all is right",
     )
 
 
@@ -134,64 +179,14 @@ def forward_of(layer: Any, owner: Any) -> Callable[..., Any]:
     return found
 
 
-def repairs(
-    owner: Any,
-    names: Sequence[str],
-    forward: Callable[..., Any] | None,
-    right: Test,
-    run: Callable[[], Any] | None = None,
-    seconds: float = SECONDS,
-) -> Iterator[tuple[Source, Edit, FunctionType]]:
-    """Yield (source, what is wrong, the changed function) for each change of one line with which all is right.
-
-    Args:
-        owner: an object. names: of its methods that may be wrong; those that they call are looked at, too.
-        forward: the function whose settings and arrays may be missing in them, or None.
-        right: whether all is right with a function in the place of a source.
-        run: calls all of them, to see what their names hold; None where that is not known.
-        seconds: of CPU that the search may take.
-    """
-    sources = list(filter(None, (source_of(owner, name) for name in names)))
-    others = dict.fromkeys(helper for source in sources for helper in helpers(owner, source.tree))
-    sources += filter(None, (source_of(owner, helper) for helper in others if helper not in names))
-    tree = None if forward is None else tree_of(forward)
-    sources += [other for source in sources for other in beside(source, tree)]
-    codes = {source.name: source.function.__code__ for source in sources}
-    values = {} if run is None else values_in(codes, run)
-    start = time.process_time()
-    for source, edit in edits_of(sources, tree, values):
-        if time.process_time() - start > seconds:
-            return
-        try:
-            function = source.compiled()
-            with np.errstate(all="ignore"):
-                fits = right(source, function)
-        except (*OWN_ERRORS, RecursionError):
-            continue
-        if fits:
-            yield source, edit, function
-
-
-def edits_of(
-    sources: Sequence[Source], forward: ast.FunctionDef | None, values: Mapping[str, Values]
-) -> Iterator[tuple[Source, Edit]]:
-    """Yield the edits of all sources: first those of what is there, then those that add what may be missing."""
-    held = [values.get(source.name, {}) for source in sources]
-    names = [names_in(source.tree, forward, one) for source, one in zip(sources, held, strict=True)]
-    for source, (arrays, _), one in zip(sources, names, held, strict=True):
-        yield from ((source, edit) for edit in edits(source.tree, arrays, one, forward))
-    for source, (arrays, factors) in zip(sources, names, strict=True):
-        yield from ((source, edit) for edit in additions(source.tree, arrays, factors))
-
-
-def mended(point: Point) -> frozenset[str]:
+def mended(point: Point, replay: Replay | None = None) -> frozenset[str]:
     """Return which of the wrong gradients of a point are right with backward as it is now.
 
     None of them is, if one that was right is wrong now. What backward changed is put back.
     """
     saved = {name: array.copy() for name, array in point.probe.arrays.items()}
     try:
-        given = point.probe.backward(point.upstream.copy())
+        given = replay.backward() if replay else point.probe.backward(point.upstream.copy())
         right = {name for name in point.numeric if is_right(given[name], point, name)}
     finally:
         for name, array in point.probe.arrays.items():
@@ -202,6 +197,8 @@ def mended(point: Point) -> frozenset[str]:
 def is_right(given: Any, point: Point, name: str) -> bool:
     """Return whether a gradient is that of finite differences."""
     numeric = point.numeric[name]
+    if given is None and not numeric.any() and not point.gradients:  # no weight, perhaps
+        return True
     if not isinstance(given, np.ndarray) or given.shape != numeric.shape:
         return False
     return distance(given, numeric) < REPAIRED or nothing(given, point, name)
@@ -215,9 +212,7 @@ def nothing(given: Any, point: Point, name: str) -> bool:
 
 def with_change(source: Source, function: FunctionType, point: Point) -> frozenset[str]:
     """Return which wrong gradients of another point, with a copy of the layer, are right with a change."""
-    layer = point.probe.layer
-    owner = layer.student if isinstance(layer, StudentLayer) else layer
-    with Source(source.owner and owner, source.name, source.function, source.tree).replaced(function):
+    with source.of(point.probe.layer).replaced(function):
         return mended(point)
 
 

@@ -16,18 +16,22 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mlp.diagnostics.gradients.styles.student_layer import StudentLayer, copied
+from mlp.diagnostics.gradients.styles.arrays import copied
+from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
+INDICES = "the inputs are indices, which have no gradient: the gradients of the weights were checked."
 
-def adapt(layer: Any, input_shape: Sequence[int]) -> tuple[Layer, list[str]]:
+
+def adapt(layer: Any, input_shape: Sequence[int], indices: Array | None = None) -> tuple[Layer, list[str]]:
     """Return (a `Layer` that can be checked, remarks for the reader).
 
     Args:
         layer: a layer, an object of another protocol, or a class that needs no arguments; it stays as it is.
         input_shape: with the batch axis.
+        indices: inputs that are whole numbers, or None.
 
     Raises:
         ConfigurationError: it has no forward and backward under any known name, or it is a class that needs arguments.
@@ -38,7 +42,8 @@ def adapt(layer: Any, input_shape: Sequence[int]) -> tuple[Layer, list[str]]:
         silent = [(path, child) for path, child in layer.named_layers() if not takes_mode(child.forward)]
         remarks = [remark(path, child) for path, child in silent]
         return (with_training(layer) if silent else layer), remarks
-    return StudentLayer(copied(layer, {})).learn(input_shape), []
+    student = StudentLayer(copied(layer, {})).learn(input_shape, indices)
+    return student, [INDICES] if student.whole is not None else []
 
 
 def instance_of(kind: type) -> Any:

@@ -5,11 +5,13 @@ gradient of W is called dW, W_grad or the like beside it, or W in a container ca
 backward itself does: the only array of W's shape that backward writes is its gradient.
 """
 
+import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from mlp.errors import ConfigurationError
 from mlp.typing import Array
 
 GRADIENT_NAMES = ("d{}", "{}_grad", "grad_{}", "d_{}", "grad{}", "grads_wrt_{}", "{}grad", "{}_gradient", "gradient_{}")
@@ -25,6 +27,17 @@ def leaves_of(owner: Any) -> dict[str, Array]:
     top = owner.items() if isinstance(owner, Mapping) else vars_of(owner).items()
     for name, value in list(top):
         found |= dict(walk(value, str(name), (), 0))
+    return found
+
+
+def single_numbers(owner: Any) -> dict[str, Array]:
+    """Return the single numbers of an object and of its dictionaries, by their paths: a gradient may end as one."""
+    found = {}
+    for name, value in {**vars_of(owner)}.items():
+        inside = value.items() if isinstance(value, Mapping) else ()
+        for path, one in ((name, value), *((f"{name}.{key}", item) for key, item in inside)):
+            if isinstance(one, np.floating):
+                found[path] = np.asarray(one)
     return found
 
 
@@ -181,3 +194,19 @@ def converted(value: Any, function: Callable[[Array], Array]) -> Any:
         for name, item in list(vars(value).items()):
             vars(value)[name] = converted(item, function)
     return value
+
+
+def copied(student: Any, memo: dict[int, Any]) -> Any:
+    """Return a copy of an object; a ConfigurationError names the attribute that cannot be copied."""
+    try:
+        return copy.deepcopy(student, memo)
+    except (TypeError, AttributeError, NotImplementedError) as error:
+        for name, value in vars(student).items() if hasattr(student, "__dict__") else ():
+            try:
+                copy.deepcopy(value)
+            except Exception:
+                raise ConfigurationError(
+                    f"{type(student).__name__} cannot be copied, and a check works on a copy: self.{name} is a "
+                    f"{type(value).__name__} ({error}); make it where it is used, or leave it out for the check"
+                ) from error
+        raise ConfigurationError(f"{type(student).__name__} cannot be copied: {error}") from error

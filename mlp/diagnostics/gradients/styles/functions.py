@@ -39,10 +39,13 @@ class FunctionPair:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.functions = forward, backward
+        self.modes = [name for name in MODES if name in inspect.signature(forward).parameters]
         self.__name__ = forward.__name__
         self.input_shape: Shape = shape_of(input_shape)
+        self.whole = input_shape if holds_integers(input_shape) else None  # inputs that are indices
         self.settings = dict(settings or {})
         self.kept: Any = None
+        self.no_cache = False  # whether forward has returned None in its place
         names = [name for name in required(forward)[1:] if name not in self.settings]
         options = [name for name in names if name.endswith(("param", "params", "config", "cfg"))]
         others = [name for name in names if name not in options and name not in MODES]
@@ -61,11 +64,11 @@ class FunctionPair:
         """Find shapes of the weights that forward takes: a matrix, a kernel, one number for each feature."""
         choices = [list(plausible(name, self.input_shape)) for name in self.names]
         errors = []
-        for shapes in product(*choices):
+        for kind, shapes in product((float, int), product(*choices)):
             for name, shape in zip(self.names, shapes, strict=True):
                 self.params[name] = array_of(shape)
             try:
-                y = np.asarray(self.forward(np.ones(self.input_shape)))
+                y = np.asarray(self.forward(np.ones(self.input_shape, kind)))
                 if y.ndim >= 1 and y.shape[:1] == self.input_shape[:1]:
                     self.kept = None
                     return
@@ -84,11 +87,11 @@ class FunctionPair:
         for value in given.values():
             if isinstance(value, dict) and "mode" in value:
                 value["mode"] = "train" if training else "test"
-        for name in MODES:
-            if name in inspect.signature(self.functions[0]).parameters:
-                given[name] = ("train" if training else "test") if name == "mode" else training
+        for name in self.modes:
+            given[name] = ("train" if training else "test") if name == "mode" else training
         result = self.functions[0](x, **self.params, **given)
         self.kept = x, None
+        self.no_cache = isinstance(result, tuple) and len(result) == 2 and result[1] is None
         if isinstance(result, tuple) and len(result) == 2:
             self.kept = x, result[1]
             return result[0]
@@ -108,6 +111,11 @@ class FunctionPair:
 
     def __repr__(self) -> str:
         return f"{self.functions[0].__name__}, {self.functions[1].__name__}"
+
+
+def holds_integers(value: Any) -> bool:
+    """Return whether a value is an array of whole numbers."""
+    return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
 
 
 def shape_of(value: Any) -> Shape:

@@ -8,15 +8,19 @@ import numpy as np
 
 from mlp.diagnostics.gradients.styles.arrays import (
     converted,
+    copied,
+    is_constant,
     leaves_of,
     paired,
     put,
     short_name,
+    single_numbers,
     unique,
 )
 from mlp.diagnostics.gradients.styles.calls import Calls, calls_of, inputs_gradient, outputs_and_cache
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.pairing import matched, others_in_order, paired_by_name
+from mlp.diagnostics.gradients.styles.whole_inputs import WholeInputs, gradients_of_weights, wants_indices, whole_inputs
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.parameter import Parameter
@@ -34,7 +38,8 @@ class StudentLayer(Layer):
 
     Attributes:
         pairs: paths of weights, and of their gradients. returned: weights whose gradients backward returns.
-        integers: paths of weights that were whole numbers.
+        integers: paths of weights that were whole numbers. guessed: paths of what may be weights, where backward raises
+            an exception and shows none. whole: what stands for inputs that are indices, or None.
 
     Raises:
         ConfigurationError: the methods are missing.
@@ -50,22 +55,31 @@ class StudentLayer(Layer):
         self.pairs: dict[str, str] = {}
         self.returned: list[str] = []
         self.integers: list[str] = []
+        self.guessed: list[str] = []
+        self.whole: WholeInputs | None = None
         self.wrapped: dict[str, Parameter] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "StudentLayer":
         twin = StudentLayer(copied(self.student, memo))
         twin.pairs, twin.returned, twin.integers = dict(self.pairs), list(self.returned), list(self.integers)
+        twin.guessed, twin.whole = list(self.guessed), self.whole
         return twin
 
     # --- which arrays are weights ---------------------------------------------------------------------------------
 
-    def learn(self, input_shape: Sequence[int]) -> Self:
+    def learn(self, input_shape: Sequence[int], indices: Array | None = None) -> Self:
         """Find the weights and their gradients by one trial, in which weights may be made that were not there."""
         self._convert(lambda array: array.astype(np.float64))
+        x = np.linspace(-1.0, 1.0, int(np.prod(input_shape))).reshape(input_shape)
+        given = getattr(self.student, "whole", None) if indices is None else indices
+        if wants_indices(self, x, given):
+            self.whole = whole_inputs(self.student, given)
         trial = copy.deepcopy(self)
         try:
-            trial.learn_from_trial(np.linspace(-1.0, 1.0, int(np.prod(input_shape))).reshape(input_shape))
+            trial.learn_from_trial(x)
         except OWN_ERRORS:  # the check will run into it again, and report it
+            floats = {path: array for path, array in leaves_of(self.student).items() if array.dtype.kind == "f"}
+            self.guessed = [path for path in unique(list(floats), floats, ()) if not is_constant(path)]
             return self
         self.pairs, self.returned, self.integers = trial.pairs, trial.returned, trial.integers
         mine = leaves_of(self.student)
@@ -83,7 +97,7 @@ class StudentLayer(Layer):
         values = {path: array.copy() for path, array in there.items()}
         again = {path: array.copy() for path, array in leaves_of(self.after_another_forward(x)).items()}
         _, others = self.call_backward(np.ones(y.shape))
-        after = leaves_of(self.student)
+        after = {**leaves_of(self.student), **single_numbers(self.student)}
         weights = [
             path
             for path in there
@@ -127,7 +141,7 @@ class StudentLayer(Layer):
             names = {id(value): name for name, value in vars(self.student).items()}
             return {names.get(id(array), f"params[{i}]"): array for i, array in enumerate(params)}
         there = leaves_of(self.student)
-        chosen = [path for path in there if path in self.pairs or path in self.returned]
+        chosen = [path for path in there if path in self.pairs or path in self.returned or path in self.guessed]
         if isinstance(getattr(self.student, "params", None), Mapping):  # all of it are weights, also the forgotten ones
             known = {id(there[path]) for path in chosen}
             chosen += [path for path in there if path.startswith("params.") and id(there[path]) not in known]
@@ -156,14 +170,19 @@ class StudentLayer(Layer):
             for name in STATES:
                 if isinstance(getattr(student, name, None), bool):
                     setattr(student, name, training)
+        if self.whole is not None:
+            x = self.whole.of_shape(x.shape)
         result = getattr(student, calls.forward)(x, **mode)
         return outputs_and_cache(result, student, wants_cache="cache" in calls.takes)
 
     def call_backward(self, grad_outputs: Array) -> tuple[Any, Any]:
         """Return (dx, the other gradients that backward returns) of the student's backward."""
         x, y, cache = self.take()
-        given = {"x": x, "y": y, "g": grad_outputs, "cache": cache}
+        indices = None if self.whole is None else self.whole.of_shape(x.shape)
+        given = {"x": x if indices is None else indices, "y": y, "g": grad_outputs, "cache": cache}
         result = getattr(self.student, self.calls.backward)(*(given[role] for role in self.calls.takes))
+        if indices is not None:
+            return np.zeros(x.shape), gradients_of_weights(result)
         return inputs_gradient(result, x, self.student)
 
     def forward(self, x: Array, training: bool = False) -> Array:
@@ -197,9 +216,15 @@ class StudentLayer(Layer):
 
     def gradients(self, others: Any) -> dict[str, Any]:
         """Return the gradients that backward returned, or left in the student's attributes."""
-        there = leaves_of(self.student)
-        found = {short_name(path): there.get(gradient) for path, gradient in self.pairs.items()}
-        for path, gradient in zip(self.returned, others_in_order(others, self.returned), strict=False):
+        there = {**leaves_of(self.student), **single_numbers(self.student)}
+        pairs, returned = self.pairs, self.returned
+        if self.guessed:
+            shapes = {path: there[path].shape for path in self.guessed}
+            pairs = paired_by_name(self.guessed, there, shapes)
+            rest = [path for path in self.guessed if path not in pairs]
+            returned = [] if others is None else matched(others, rest, shapes)
+        found = {short_name(path): there.get(gradient) for path, gradient in pairs.items()}
+        for path, gradient in zip(returned, others_in_order(others, returned), strict=False):
             found[short_name(path)] = gradient
         if self.declared() and not self.returned:
             grads = getattr(self.student, "grads", {})
@@ -225,19 +250,3 @@ class StudentLayer(Layer):
         written: Any = type(self.student).__repr__
         plain = written is object.__repr__
         return type(self.student).__name__ if plain else repr(self.student)
-
-
-def copied(student: Any, memo: dict[int, Any]) -> Any:
-    """Return a copy of an object; a ConfigurationError names the attribute that cannot be copied."""
-    try:
-        return copy.deepcopy(student, memo)
-    except (TypeError, AttributeError, NotImplementedError) as error:
-        for name, value in vars(student).items() if hasattr(student, "__dict__") else ():
-            try:
-                copy.deepcopy(value)
-            except Exception:
-                raise ConfigurationError(
-                    f"{type(student).__name__} cannot be copied, and a check works on a copy: self.{name} is a "
-                    f"{type(value).__name__} ({error}); make it where it is used, or leave it out for the check"
-                ) from error
-        raise ConfigurationError(f"{type(student).__name__} cannot be copied: {error}") from error

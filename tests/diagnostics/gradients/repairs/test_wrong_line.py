@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mlp.diagnostics import check_layer, check_loss, check_rule
-from mlp.diagnostics.gradients.repairs.edits import additions, edits
+from mlp.diagnostics.gradients.repairs.edits import Scope, edits, repeated_edits
+from mlp.diagnostics.gradients.repairs.search.slots import slots_of
 
 
 class Recurrent:
@@ -102,7 +103,8 @@ def test_a_tree_is_put_back_after_each_edit():
     tree = ast.parse("def backward(self, g):\n    return -(g * self.x).sum(axis=0) / len(g) + g[1:]").body[0]
     before = ast.unparse(tree)
     texts = set()
-    for edit in chain(edits(tree, ["g", "self.x"]), additions(tree, ["g"], ["2"])):
+    slots, scope = list(slots_of(tree)), Scope(["g", "self.x"], ["2"])
+    for edit in chain(edits(slots, scope), repeated_edits(slots, scope)):
         assert ast.unparse(tree) != before or "one too many" in edit.text
         texts.add(edit.text)
     assert ast.unparse(tree) == before

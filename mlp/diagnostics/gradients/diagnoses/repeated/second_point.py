@@ -1,11 +1,11 @@
 """A second point, of another shape, for what could be an accident; and the smallest inputs that still fail."""
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
 
+from mlp.diagnostics.gradients.budget import affordable
 from mlp.diagnostics.gradients.diagnoses.evidence import LARGEST_JACOBIAN, Evidence, Point
 from mlp.diagnostics.gradients.finite_differences import norm, relative_error
 from mlp.diagnostics.gradients.probes.backward_map import MOST_OUTPUTS
@@ -18,7 +18,6 @@ MOST_VALUES = 1500  # of an array that is measured again
 TRIES = 12  # smaller shapes that are tried
 COORDINATES = 12
 FAILS = 1e-4
-SECONDS = 1.0  # of CPU that the differences at another point may take
 RIGHT = 1e-6  # an error below which an array is not wrong at a point
 
 
@@ -50,7 +49,7 @@ def evidence_at(e: Evidence, shape: Shape) -> Evidence | None:
         if size > LARGEST_JACOBIAN or point.outputs.size > max(MOST_OUTPUTS, e.point.outputs.size):
             return None
         names = (e.array,) if e.of_inputs else tuple(point.probe.arrays)
-        if seconds_of(point, names) > SECONDS:
+        if not affordable(point.probe.outputs, 2 * sum(point.probe.arrays[name].size for name in names)):
             return None
         point.numeric = {name: point.probe.differences(point.upstream, name) for name in names}
         point.wrong = [e.array]
@@ -58,13 +57,6 @@ def evidence_at(e: Evidence, shape: Shape) -> Evidence | None:
     except OWN_ERRORS:  # the layer does not take this shape
         return None
     return other if not other.error < RIGHT else None
-
-
-def seconds_of(point: Point, names: Sequence[str]) -> float:
-    """Return about how long the differences of some arrays take, in seconds of CPU."""
-    start = time.process_time()
-    point.probe.outputs()
-    return 2.0 * sum(point.probe.arrays[name].size for name in names) * (time.process_time() - start)
 
 
 def point_of(point: Point, shape: Shape, word: str) -> Point:
@@ -75,7 +67,8 @@ def point_of(point: Point, shape: Shape, word: str) -> Point:
         probe.hold_randomness()
     outputs = probe.outputs()
     upstream = rng.standard_normal(outputs.shape)
-    return Point(point.layer, probe, upstream, outputs, point.seed, probe.backward(upstream))
+    gradients = probe.backward(upstream) if point.gradients else {}  # it raises an exception, or gives none
+    return Point(point.layer, probe, upstream, outputs, point.seed, gradients)
 
 
 def other_shapes(shape: Shape) -> Iterator[Shape]:

@@ -18,6 +18,7 @@ class Slot:
     index: int | None
     node: Any
     statement: str  # that it is a part of, as code
+    line: int  # of the statement, in its file
 
     def put(self, node: Any) -> None:
         """Let another node stand here."""
@@ -29,11 +30,11 @@ class Slot:
 
 def slots_of(tree: ast.FunctionDef) -> Iterator[Slot]:
     """Yield all nodes of the body with their places."""
-    waiting: list[tuple[Any, str]] = [(statement, "") for statement in (tree,)]
+    waiting: list[tuple[Any, str, int]] = [(tree, "", 0)]
     while waiting:
-        parent, statement = waiting.pop(0)
+        parent, statement, line = waiting.pop(0)
         if isinstance(parent, ast.stmt):
-            statement = ast.unparse(parent).partition("\n")[0][:LONGEST]
+            statement, line = short(parent), parent.lineno
         for field, value in ast.iter_fields(parent):
             if field in ("args", "returns", "annotation") and isinstance(
                 parent, ast.FunctionDef | ast.arguments | ast.arg
@@ -41,9 +42,15 @@ def slots_of(tree: ast.FunctionDef) -> Iterator[Slot]:
                 continue
             for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
                 if isinstance(node, ast.AST) and not isinstance(node, ast.expr_context | ast.operator | ast.cmpop):
-                    own = ast.unparse(node).partition("\n")[0][:LONGEST] if isinstance(node, ast.stmt) else statement
-                    yield Slot(parent, field, index, node, own)
-                    waiting.append((node, own))
+                    own = (short(node), node.lineno) if isinstance(node, ast.stmt) else (statement, line)
+                    yield Slot(parent, field, index, node, *own)
+                    waiting.append((node, *own))
+
+
+def short(statement: ast.stmt) -> str:
+    """Return the first line of a statement as code."""
+    text = ast.unparse(statement).partition("\n")[0]
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def text_of(node: ast.AST) -> str:

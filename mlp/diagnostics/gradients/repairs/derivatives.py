@@ -1,0 +1,107 @@
+"""Alternatives to derivatives: of another function, and terms of a product that are missing."""
+
+import ast
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.repairs.copied import product_parts
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.values import Values
+
+IDIOMS = {
+    "the derivative of a sigmoid": "{0} * (1 - {0})",
+    "the derivative of a tanh": "1 - {0}**2",
+    "the derivative of a ReLU": "{0} > 0",
+}
+
+
+def derivatives(slot: Slot) -> Iterator[Alternative]:
+    """Yield the derivative of another function in the place of one: 1 - t^2 for s (1 - s), and the like."""
+    node, parent = slot.node, slot.parent
+    if not isinstance(node, ast.expr) or (isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult)):
+        return  # a part of a product: the whole product is looked at
+    factors = product_parts(node)
+    for of, name, rest in written_slopes(factors):
+        for other, form in IDIOMS.items():
+            if other != of:
+                right = form.format(name)
+                product = " * ".join([*(f"({ast.unparse(part)})" for part in rest), f"({right})"])
+                yield (
+                    f"`{IDIOMS[of].format(name)}` is {of}, with `{name}` its output, and {other} belongs here: "
+                    f"`{right}`",
+                    parsed(product),
+                )
+
+
+def written_slopes(factors: Sequence[ast.expr]) -> Iterator[tuple[str, str, list[ast.expr]]]:
+    """Yield (derivative of what, the output in it, the other factors) for each derivative in a product."""
+    texts = [ast.unparse(factor) for factor in factors]
+    for i, factor in enumerate(factors):
+        without = [*factors[:i], *factors[i + 1 :]]
+        if isinstance(factor, ast.BinOp) and isinstance(factor.op, ast.Sub) and is_one(factor.left):
+            taken = ast.unparse(factor.right)
+            if taken in texts:
+                yield "the derivative of a sigmoid", taken, [f for f in without if ast.unparse(f) != taken]
+            base = base_of_square(factor.right)
+            if base:
+                yield "the derivative of a tanh", base, without
+        if isinstance(factor, ast.Compare) and ast.unparse(factor.comparators[0]) in ("0", "0.0"):
+            yield "the derivative of a ReLU", ast.unparse(factor.left), without
+
+
+def is_one(node: ast.expr) -> bool:
+    """Return whether a node is the number 1."""
+    return isinstance(node, ast.Constant) and node.value == 1
+
+
+def base_of_square(node: ast.expr) -> str:
+    """Return what is squared: "t" for t**2, t * t and np.square(t); else ""."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and ast.unparse(node.right) in ("2", "2.0"):
+        return ast.unparse(node.left)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and ast.dump(node.left) == ast.dump(node.right):
+        return ast.unparse(node.left)
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("square") and node.args:
+        return ast.unparse(node.args[0])
+    return ""
+
+
+def terms_in_factors(slot: Slot, names: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """Yield a difference or a sum in the place of a factor: (h - x) for h in dy * h * t * (1 - t)."""
+    node, parent = slot.node, slot.parent
+    name = ast.unparse(node) if isinstance(node, ast.Name | ast.Attribute) else ""
+    if name not in values or not (isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult)):
+        return
+    for other in names:
+        if other != name and of_one_shape(values, name, other):
+            for form in ("{} - {}", "{} + {}"):
+                right = form.format(name, other)
+                yield f"`{name}` stands where `{right}` belongs: a term is missing", parsed(f"({right})")
+
+
+def missing_products(
+    slot: Slot, names: Sequence[str], values: Values, gradients: Collection[str]
+) -> Iterator[Alternative]:
+    """Yield a sum with the product of two arrays that may be missing, one of them a gradient: dh_next * z."""
+    node = slot.node
+    whole = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.AugAssign | ast.Return)
+    in_tuple = isinstance(slot.parent, ast.Tuple | ast.List) and slot.field == "elts"
+    if not (whole or in_tuple) or not isinstance(node, ast.BinOp | ast.Name | ast.Call):
+        return
+    if isinstance(getattr(node, "ctx", None), ast.Store):
+        return
+    text = text_of(node)
+    for one in names:
+        for other in names if one in gradients else ():
+            if other not in gradients and of_one_shape(values, one, other):
+                for op, what in ((ast.Add(), "+"), (ast.Sub(), "-")):
+                    for form in (f"{one} * {other}", f"{one} * (1 - {other})"):
+                        yield f"the term `{what} {form}` is missing in `{text}`", ast.BinOp(node, op, parsed(form))
+
+
+def of_one_shape(values: Values, one: str, other: str) -> bool:
+    """Return whether two names hold arrays of floats of one shape."""
+    arrays: list[Any] = [values.get(one), values.get(other)]
+    floats = all(isinstance(array, np.ndarray) and array.dtype.kind == "f" and array.ndim for array in arrays)
+    return floats and arrays[0].shape == arrays[1].shape

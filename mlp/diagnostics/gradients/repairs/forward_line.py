@@ -1,0 +1,105 @@
+"""The line of forward that is wrong: with one change of it, the gradients that backward gives are the right ones.
+
+Backward may well be right, for the forward that was meant. Along a few random directions v the outputs must change by
+what the gradients say, <u, f(x + h v) - f(x - h v)> / (2h) = <g, v>, which costs two forwards for each change.
+"""
+
+from collections.abc import Iterator, Sequence
+from types import FunctionType
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
+from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
+from mlp.diagnostics.gradients.finite_differences import STEP, norm
+from mlp.diagnostics.gradients.repairs.edits import OF_FORWARD
+from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
+from mlp.diagnostics.gradients.repairs.sources import Source
+from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
+from mlp.own_code import OWN_ERRORS
+from mlp.typing import Array
+
+MOVES = 2
+FITS = 1e-6  # of the length of the gradients
+
+
+def forward_line(points: Sequence[Point], seconds: float) -> Iterator[Diagnosis]:
+    """Yield the change of one line of forward that makes backward right, also at a second point.
+
+    Args:
+        points: where gradients are wrong. seconds: of CPU that the search may take.
+    """
+    point = points[0]
+    layer = point.probe.layer
+    if layer.children() or not all(one.complete and one.gradients for one in points):
+        return
+    owner = layer.student if isinstance(layer, StudentLayer) else layer
+    name = layer.calls.forward if isinstance(layer, StudentLayer) else "forward"
+
+    def right(source: Source, function: FunctionType) -> bool:
+        with source.replaced(function):
+            return agree(point) and not np.array_equal(point.probe.outputs(), point.outputs)
+
+    other = other_point(point)
+    for source, edit, function in repairs(owner, (name,), None, right, Search(seconds=seconds, kinds=OF_FORWARD)):
+        other_function = edit.kind == "function or axis" and "belongs" in edit.text
+        if other_function or "one too many" in edit.text:  # backward has the wrong one, or has forgotten it
+            continue
+        if all(one is None or fits(source, function, one) for one in (other, *points[1:])):
+            place = f"in line {edit.line}, `{edit.statement}`, of forward"
+            text = f"backward is right for another forward: {place}: {edit.text}"
+            arrays, modes = ", ".join(point.wrong), ", ".join(one.mode for one in points)
+            yield Diagnosis(edit.kind, arrays, modes, text, "with that line of forward changed, all is right")
+            return
+
+
+def agree(point: Point) -> bool:
+    """Return whether the outputs change by what the gradients say."""
+    probe, rng = point.probe, np.random.default_rng(1)
+    if probe.outputs().shape != point.upstream.shape:
+        return False
+    given = probe.backward(point.upstream.copy())
+    if any(np.shape(given[name]) != array.shape for name, array in probe.arrays.items()):
+        return False
+    for _ in range(MOVES):
+        moves = {name: rng.standard_normal(array.shape) for name, array in probe.arrays.items()}
+        told = sum(float((given[name] * move).sum()) for name, move in moves.items())
+        length = sum(norm(given[name]) for name in moves)
+        if not abs(told - slope_along(point, moves)) < FITS * length:
+            return False
+    return True
+
+
+def slope_along(point: Point, moves: dict[str, Array]) -> float:
+    """Return the central difference of the outputs along a direction, times the upstream gradient."""
+    probe = point.probe
+    saved = {name: array.copy() for name, array in probe.arrays.items()}
+    outputs = []
+    try:
+        for step in (STEP, -STEP):
+            for name, array in probe.arrays.items():
+                array[...] = saved[name] + step * moves[name]
+            outputs.append(probe.outputs())
+    finally:
+        for name, array in probe.arrays.items():
+            array[...] = saved[name]
+    return float((point.upstream * (outputs[0] - outputs[1])).sum()) / (2.0 * STEP)
+
+
+def other_point(point: Point) -> Point | None:
+    """Return a point of another shape, if the layer takes one."""
+    for shape in other_shapes(point.x.shape):
+        try:
+            return point_of(point, shape, "forward")
+        except OWN_ERRORS:  # the layer does not take this shape
+            continue
+    return None
+
+
+def fits(source: Source, function: FunctionType, point: Point) -> bool:
+    """Return whether a change makes the gradients right at another point, with a copy of the layer."""
+    try:
+        with source.of(point.probe.layer).replaced(function), np.errstate(all="ignore"):
+            return agree(point)
+    except OWN_ERRORS:
+        return False

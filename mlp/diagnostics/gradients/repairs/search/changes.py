@@ -1,0 +1,100 @@
+"""Trying changes of an object's code, one after the other, until all is right with one of them."""
+
+import ast
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.budget import seconds_left
+from mlp.diagnostics.gradients.repairs.edits import KINDS, Edit, Maker, edits, ranked, repeated_edits, scope_of
+from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence, influences
+from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, source_of, tree_of
+from mlp.diagnostics.gradients.repairs.values import values_in
+from mlp.own_code import OWN_ERRORS
+
+ONE_SEARCH = 3.5  # of CPU for all changes of one object
+Test = Callable[[Source, FunctionType], bool]  # whether all is right with a function in the place of a source
+
+
+@dataclass(frozen=True)
+class Search:
+    """How to look for the wrong line.
+
+    Attributes:
+        run: returns the gradients; to see what names hold, and which lines the wrong ones come from. None: not known.
+        compare: what has moved between two sets of gradients. wrong: the names of the wrong ones.
+        seconds: of CPU that it may take. kinds: of changes.
+    """
+
+    run: Callable[[], Mapping[str, Any]] | None = None
+    compare: Compare | None = None
+    wrong: frozenset[str] = frozenset()
+    seconds: float = ONE_SEARCH
+    kinds: Sequence[tuple[Maker, str]] = KINDS
+
+
+def repairs(
+    owner: Any,
+    names: Sequence[str],
+    forward: Callable[..., Any] | None,
+    right: Test,
+    search: Search = Search(),
+) -> Iterator[tuple[Source, Edit, FunctionType]]:
+    """Yield (source, what is wrong, the changed function) for each change of one line with which all is right.
+
+    Args:
+        owner: an object. names: of its methods that may be wrong; those that they call are looked at, too.
+        forward: the function whose settings and arrays may be missing in them, or None.
+        right: whether all is right with a function in the place of a source.
+        search: how to look.
+    """
+    sources = list(filter(None, (source_of(owner, name) for name in names)))
+    others = dict.fromkeys(helper for source in sources for helper in helpers(owner, source.tree))
+    sources += filter(None, (source_of(owner, helper) for helper in others if helper not in names))
+    tree = None if forward is None else tree_of(forward)
+    sources += [other for source in sources for other in beside(source, tree)]
+    start, seconds = time.process_time(), min(search.seconds, seconds_left())
+    for source, edit in edits_of(sources, tree, search, 0.2 * seconds):
+        if time.process_time() - start > seconds:
+            return
+        try:
+            function = source.compiled()
+            with np.errstate(all="ignore"):
+                fits = right(source, function)
+        except (*OWN_ERRORS, RecursionError):
+            continue
+        if fits:
+            yield source, edit, function
+
+
+def edits_of(
+    sources: Sequence[Source], forward: ast.FunctionDef | None, search: Search, seconds: float
+) -> Iterator[tuple[Source, Edit]]:
+    """Yield the edits of all sources: first in the places from which all that is wrong comes."""
+    values: dict[str, dict[str, Any]] = {}
+    known: list[Mapping[int, Influence]] = [{} for _ in sources]
+    run, compare = search.run, search.compare
+    if run is not None:
+        with suppress(*OWN_ERRORS):
+            values = values_in({source.name: source.function.__code__ for source in sources}, run)
+        if compare is not None:
+            known = [influences(source, run, compare, seconds / len(sources)) for source in sources]
+    held = [{**constants_of(source), **values.get(source.name, {})} if values else {} for source in sources]
+    scopes = [scope_of(source.tree, forward, one) for source, one in zip(sources, held, strict=True)]
+    ranks = [ranked(source.tree, one, search.wrong) for source, one in zip(sources, known, strict=True)]
+    for rank in range(3):
+        for source, scope, slots in zip(sources, scopes, ranks, strict=True):
+            yield from ((source, edit) for edit in edits(slots[rank], scope, search.kinds))
+        for source, scope, slots in zip(sources, scopes, ranks, strict=True) if rank < 2 else ():
+            yield from ((source, edit) for edit in repeated_edits([*slots[0], *slots[1]], scope))
+
+
+def constants_of(source: Source) -> dict[str, Any]:
+    """Return the numbers that the file of a source gives names to."""
+    numbers = {name: value for name, value in source.function.__globals__.items() if type(value) in (int, float)}
+    return {name: value for name, value in numbers.items() if not name.startswith("_")}

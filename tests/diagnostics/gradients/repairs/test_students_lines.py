@@ -1,0 +1,199 @@
+"""Mistakes of students' own layers, each told by the line that has to be changed."""
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics import check_functions, check_layer
+
+
+def sigmoid(x):
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+class Dense:
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.params = {"W": rng.standard_normal((3, 4)), "b": rng.standard_normal(4)}
+        self.grads = {}
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.params["W"] + self.params["b"]
+
+    def backward(self, d):
+        self.grads["W"], self.grads["b"] = self.x.T @ d, d.sum(axis=0)
+        return d @ self.params["W"].T
+
+
+class OneNumber(Dense):
+    def backward(self, d):
+        self.grads["W"] = self.x.T @ d
+        self.grads["b"] = np.sum(d)
+        return d @ self.params["W"].T
+
+
+class FactorsExchanged(Dense):
+    def backward(self, d):
+        self.grads["b"] = d.sum(axis=0)
+        self.grads["W"] = d @ self.x.T
+        return d @ self.params["W"].T
+
+
+class Gate(Dense):
+    """y = t h + (1 - t) x with t = sigmoid(x W) and h = tanh(x V)."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.params = {name: rng.standard_normal((4, 4)) for name in "VW"}
+        self.grads = {}
+
+    def forward(self, x):
+        self.x, self.h, self.t = x, np.tanh(x @ self.params["V"]), sigmoid(x @ self.params["W"])
+        return self.t * self.h + (1 - self.t) * x
+
+    def slope_of_h(self):
+        return 1 - self.h**2
+
+    def backward(self, d):
+        x, h, t = self.x, self.h, self.t
+        dh = d * t * self.slope_of_h()
+        dt = d * (h - x) * t * (1 - t)
+        self.grads["V"], self.grads["W"] = x.T @ dh, x.T @ dt
+        return d * (1 - t) + dh @ self.params["V"].T + dt @ self.params["W"].T
+
+
+class GateWithoutX(Gate):
+    def backward(self, d):
+        x, h, t = self.x, self.h, self.t
+        dh = d * t * self.slope_of_h()
+        dt = d * h * t * (1 - t)
+        self.grads["V"], self.grads["W"] = x.T @ dh, x.T @ dt
+        return d * (1 - t) + dh @ self.params["V"].T + dt @ self.params["W"].T
+
+
+class SlopeOfSigmoid(Gate):
+    def slope_of_h(self):
+        return self.h * (1 - self.h)
+
+
+class PermutedAgain:
+    axes = (2, 0, 1)
+
+    def forward(self, x):
+        return x.transpose(self.axes)
+
+    def backward(self, d):
+        return d.transpose(self.axes)
+
+
+class Overwrites:
+    """A transposed convolution of rows, with = where the windows overlap."""
+
+    def __init__(self):
+        self.W = np.random.default_rng(0).standard_normal(3)
+
+    def forward(self, x):
+        self.x = x
+        y = np.zeros((len(x), 2 * x.shape[1] + 1))
+        for i in range(x.shape[1]):
+            y[:, 2 * i : 2 * i + 3] = x[:, i, None] * self.W
+        return y
+
+    def backward(self, d):
+        dx, self.dW = np.zeros_like(self.x), np.zeros_like(self.W)
+        for i in range(self.x.shape[1]):
+            window = d[:, 2 * i : 2 * i + 3]
+            dx[:, i] = window @ self.W
+            self.dW += self.x[:, i] @ window
+        return dx
+
+
+class BothHalved:
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.V, self.W = rng.standard_normal((4, 5)), rng.standard_normal((5, 3))
+
+    def forward(self, x):
+        self.x, self.h = x, np.tanh(x @ self.V)
+        return self.h @ self.W
+
+    def backward(self, d):
+        self.dW = 0.5 * (self.h.T @ d)
+        dh = (d @ self.W.T) * (1 - self.h**2)
+        self.dV = 0.5 * (self.x.T @ dh)
+        return dh @ self.V.T
+
+
+CASES = [
+    (OneNumber, (5, 3), "np.sum(d)", "axis=0"),
+    (FactorsExchanged, (5, 3), "d @ self.x.T", "order"),
+    (GateWithoutX, (5, 4), "dt = ", "`h - "),
+    (SlopeOfSigmoid, (5, 4), "self.h * (1 - self.h)", "derivative of a tanh"),
+    (PermutedAgain, (3, 4, 5), "d.transpose(self.axes)", "np.argsort(self.axes)"),
+    (Overwrites, (2, 3), "of forward", "+="),
+    (BothHalved, (6, 4), "self.dV", "self.dW"),
+]
+
+
+@pytest.mark.parametrize(("kind", "shape", "line", "change"), CASES, ids=[kind.__name__ for kind, *_ in CASES])
+def test_the_line_of_a_mistake_is_said_first(kind, shape, line, change):
+    report = check_layer(kind(), shape)
+    assert not report.passed
+    first = report.diagnoses[0]
+    assert line in first.sentence, str(report)
+    assert change in first.sentence, str(report)
+
+
+@pytest.mark.parametrize("kind", [Dense, Gate])
+def test_right_layers_pass(kind):
+    check_layer(kind(), (5, len(kind().params["W"]))).raise_if_failed()
+
+
+def concat_forward(a, b):
+    return np.concatenate([a, b], axis=1), (a, b)
+
+
+def concat_backward(dout, cache):
+    a, b = cache
+    n = a.shape[0]
+    return dout[:, :n], dout[:, n:]
+
+
+def test_a_split_at_the_wrong_place_is_told_by_its_line():
+    first = check_functions(concat_forward, concat_backward, (3, 2, 2), (3, 4, 2)).diagnoses[0]
+    assert "`a.shape[1]` belongs here" in first.sentence
+
+
+class Words:
+    """Rows of a matrix, by their numbers."""
+
+    def __init__(self, padding_idx=None):
+        self.W, self.padding_idx = np.random.default_rng(0).standard_normal((6, 3)), padding_idx
+
+    def forward(self, words):
+        self.words = words
+        return self.W[words]
+
+    def backward(self, d):
+        self.dW = np.zeros_like(self.W)
+        np.add.at(self.dW, self.words, d)
+        if self.padding_idx is not None:
+            self.dW[self.padding_idx] = 0.0
+
+
+class CountedOnce(Words):
+    def backward(self, d):
+        self.dW = np.zeros_like(self.W)
+        self.dW[self.words] += d
+
+
+def test_inputs_that_are_indices():
+    words = np.array([[0, 3, 3], [5, 0, 1]])
+    for layer in (Words(), Words(padding_idx=0)):
+        for inputs in (words, (2, 4)):
+            report = check_layer(layer, inputs)
+            report.raise_if_failed()
+            assert {row.array for row in report.rows} == {"W"}
+            assert "indices" in report.remarks[0]
+    report = check_layer(CountedOnce(), words)
+    assert "np.add.at(self.dW, self.words" in report.diagnoses[0].sentence
