@@ -4,6 +4,7 @@ Every error that a user can cause derives from `MlpError`, says what was given, 
 what to do instead. Commands turn every error into one line and an exit status; notebooks show it as it is.
 """
 
+import errno
 import os
 import re
 import sysconfig
@@ -95,8 +96,11 @@ def as_sentence(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return f"something is nested too deeply: {text}{place_of(error)}"
     if isinstance(error, OSError) and error.strerror:
+        if error.errno == errno.EAGAIN:
+            return "the system cannot start more processes: end other programs, use fewer --jobs, or raise ulimit -u"
+        more = ": end other programs, or raise ulimit -n" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
         names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
-        return ": ".join((" -> ".join(names), error.strerror)) if names else error.strerror
+        return (": ".join((" -> ".join(names), error.strerror)) if names else error.strerror) + more
     if isinstance(error, RuntimeError) and "can't start new thread" in text:
         return "the system cannot start more threads: use --threads 1, end other programs, or raise ulimit -u"
     return f"{type(error).__name__}: {text}{place_of(error)}; with MLP_TRACEBACK=1 all of it is shown"

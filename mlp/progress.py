@@ -17,6 +17,7 @@ def load_tqdm() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TqdmWarning)  # notebooks without ipywidgets would be told about them each time
         from tqdm.auto import tqdm
+    tqdm.monitor_interval = 0  # no thread of its own, which a system that has no more threads would warn about
     return tqdm
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
-from mlp.errors import FolderInUseError, StopRequestedError
+from mlp.errors import FolderInUseError, StopRequestedError, as_sentence
 from mlp.experiments.run_folder import RunFolder
 from mlp.progress import progress_bar, write_line
 from mlp.reproduction.index import PlannedRun, RunIndex, epochs_done, is_finished
@@ -133,7 +133,7 @@ def start_some(queue: _Queue, command: Sequence[str], data_dir: PathLike | None)
             queue.children.append(start(outcome, command, queue.free[0], data_dir))
             queue.free.pop(0)
         except OSError as error:  # no folder, no log, no memory for a process
-            queue.ended.append(replace(outcome, status="failed", message=str(error)))
+            queue.ended.append(replace(outcome, status="failed", message=as_sentence(error)))
 
 
 def start(outcome: Outcome, command: Sequence[str], place: Place, data_dir: PathLike | None) -> _Child:

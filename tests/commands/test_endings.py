@@ -54,6 +54,9 @@ ERRORS = {
     "errors.DataError('two\\n  lines')": "two lines",
     "FileNotFoundError(2, 'No such file or directory', 'a.npz')": "a.npz: No such file or directory",
     "OSError(28, 'No space left on device')": "No space left on device",
+    "BlockingIOError(11, 'Resource temporarily unavailable')": "the system cannot start more processes: end other "
+    "programs, use fewer --jobs, or raise ulimit -u",
+    "OSError(24, 'Too many open files', 'a.npz')": "a.npz: Too many open files: end other programs, or raise ulimit -n",
     "MemoryError('Unable to allocate 4 TiB')": "not enough memory: Unable to allocate 4 TiB, line 7 of tool.py",
     'RuntimeError("can\'t start new thread")': "the system cannot start more threads: use --threads 1, end other "
     "programs, or raise ulimit -u",

@@ -14,7 +14,7 @@ from typing import Any
 
 from mlp.diagnostics.landscape import Landscape, refining_order
 from mlp.engine.cpu.threads import usable_cores
-from mlp.errors import MlpError
+from mlp.errors import MlpError, as_sentence
 
 # Libraries for matrix products start a thread for each core of the machine unless one of these is set.
 LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -45,7 +45,9 @@ def points_from_workers(
                 try:
                     answer = connection.recv()
                 except EOFError:
-                    raise MlpError("a process that computes points has ended; its error stands above") from None
+                    raise MlpError("a process that computes points was ended: memory may be short") from None
+                if isinstance(answer, MlpError):
+                    raise answer
                 j, i = busy.pop(connection)
                 found.loss[j, i], found.accuracy[j, i] = answer
                 found.visited[j, i] = True
@@ -83,7 +85,10 @@ def serve(target: Server, connection: Connection, arguments: tuple[Any, ...], th
     """Run `target` in a worker that ignores Ctrl-C: the process that started it ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, BrokenPipeError):  # the other end is gone
-        target(connection, arguments, threads)
+        try:
+            target(connection, arguments, threads)
+        except Exception as error:
+            connection.send(MlpError(as_sentence(error)))
 
 
 def send_next(

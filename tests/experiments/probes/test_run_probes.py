@@ -1,6 +1,7 @@
 """Probes of runs: what they write, that they go on after an interruption, and that they leave runs as they are."""
 
 import json
+import signal
 import sys
 from unittest import mock
 
@@ -13,6 +14,7 @@ from mlp.diagnostics.smoothness import Smoothness, SmoothnessRecord
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments import run
 from mlp.experiments.inference import evaluate_run
+from mlp.experiments.probes import workers
 from mlp.experiments.probes.landscape import compute
 from mlp.experiments.probes.places import LandscapeSettings, prepare
 from mlp.experiments.probes.stored import read_landscape
@@ -205,3 +207,25 @@ def test_gradient_correlation_of_untrained_nets_and_of_runs(probed, tmp_path, mo
     assert call("gradient_correlation", probed, *words) == 0
     assert "VGG08 BN" in capsys.readouterr().out
     assert call("gradient_correlation", "--initializer", "xavier", *words) == 2
+
+
+class Answers:
+    """The end of a pipe that a worker writes to."""
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, value):
+        self.sent.append(value)
+
+
+def fail(connection, arguments, threads):
+    raise MemoryError(arguments)
+
+
+def test_an_error_in_a_worker_is_sent_as_a_sentence(monkeypatch):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    connection = Answers()
+    workers.serve(fail, connection, "4 TiB", 1)
+    assert len(connection.sent) == 1
+    assert str(connection.sent[0]).startswith("not enough memory: 4 TiB")
