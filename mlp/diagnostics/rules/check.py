@@ -12,35 +12,31 @@ as well, see `protocols`.
 
 import copy
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.exceptions import SHAPE_WORDS, place_of
-from mlp.diagnostics.gradients.repairs.search.changes import repairs
-from mlp.diagnostics.gradients.repairs.sources import Source
-from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
 from mlp.diagnostics.gradients.report import Findings, GradientReport, GradientRow, compared, fault
 from mlp.diagnostics.rules.clips import RIGHT_CLIPS, kinds_of, wrong_clips
-from mlp.diagnostics.rules.courses import ARRAYS, OTHER_SHAPES, SHAPES, Course, Trail, apart, course_of, walk_of
+from mlp.diagnostics.rules.courses import ARRAYS, SHAPES, Course, Trail, apart, course_of, walk_of
 from mlp.diagnostics.rules.explanations import explained, smallest
 from mlp.diagnostics.rules.faults import FAMILIES
-from mlp.diagnostics.rules.formulas import FORMULAS, Walk
-from mlp.diagnostics.rules.protocols import UPDATES, remembers_one_array
+from mlp.diagnostics.rules.formulas.walks import Walk
+from mlp.diagnostics.rules.lines import line_of_rule
 from mlp.diagnostics.rules.settings import EPS, OTHER_NAMES, UNKNOWN, attribute_of, name_of_formula, read_settings
 from mlp.diagnostics.rules.subject import Subject
-from mlp.diagnostics.rules.unknown import check_unknown
+from mlp.diagnostics.rules.unknown import of_no_formula
 from mlp.diagnostics.rules.variants import legal_forms, literal_settings
 from mlp.errors import ConfigurationError
-from mlp.layers.parameter import Parameter
 from mlp.learning_rules import LearningRule
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
+VAGUE = ("factor", "another factor in each step", "another rule", "not finite")  # diagnoses that say less than a line
 UNKNOWN_EPS = 1e-4  # how much a small eps that is no attribute of the rule may change the steps
 DIVIDES = ("adam", "rmsprop", "adagrad", "nadam", "adadelta", "adamax", "amsgrad")
 
@@ -52,7 +48,7 @@ def check_rule(
 
     Args:
         rule: a learning rule, of `mlp` or of another protocol, or a class that needs no arguments; it is copied.
-        formula: one of `formulas.FORMULAS`; None to tell by the name of its class.
+        formula: one of `faults.FAMILIES`; None to tell by the name of its class.
         seed: of weights and gradients.
         tolerance: the largest error of the weights' movement that passes.
         settings: momentum, beta1, beta2, decay, eps, weight_decay, where the rule has no attribute of that name.
@@ -65,35 +61,27 @@ def check_rule(
     """
     rule = rule() if isinstance(rule, type) else copy.deepcopy(rule)
     formula = name_of_formula(rule) if formula is None else OTHER_NAMES.get(formula, formula)
-    if formula == UNKNOWN:
-        return check_unknown(rule, seed, settings)
-    if formula not in FORMULAS:
-        raise ConfigurationError(f"formula must be one of {', '.join(FORMULAS)}, got {formula!r}")
-    name = getattr(rule, "__name__", type(rule).__name__)
+    if formula not in (*FAMILIES, UNKNOWN):
+        raise ConfigurationError(f"formula must be one of {', '.join(FAMILIES)}, got {formula!r}")
     found = Findings()
     for clip in ("clip_norm", "clip_value") if isinstance(rule, LearningRule) else ():
         if getattr(rule, clip, None) is not None:
             setattr(rule, clip, None)
             found += Findings(remarks=(f"checked without {clip}: the formula is that of the rule alone.",))
     _, exact = read_settings(copy.deepcopy(rule), settings)
-    if not exact and formula in DIVIDES:
+    if formula == UNKNOWN or (not exact and formula in DIVIDES):
         tolerance = max(tolerance, UNKNOWN_EPS)
     subject = Subject(rule, formula, seed, settings, tolerance)
-    if not inspect.isfunction(rule) and remembers_one_array(rule, [Parameter(np.ones(shape), "") for shape in SHAPES]):
-        found += Findings(remarks=("it remembers one array of weights, so each array had a rule of its own.",))
     try:
-        trail, more = subject.trail(seed)
-        found += more + (
-            clipped_steps(trail, subject) if trail.course.settings.get("clip") else steps_of(trail, subject)
-        )
-        if found.passed and formula in DIVIDES:
-            found += zero_gradients(subject)
+        against, more = of_no_formula(subject) if formula == UNKNOWN else of_formula(subject)
+        found += more
     except ConfigurationError:
         raise
     except OWN_ERRORS as error:
+        against = "" if formula == UNKNOWN else formula
         found += raised(error, subject)
     return GradientReport(
-        f"{name} against {formula}",
+        f"{subject.name} against {against}" if against else f"{subject.name} without a formula",
         tolerance,
         kind="Rule check",
         rows=list(found.rows),
@@ -101,6 +89,19 @@ def check_rule(
         remarks=list(found.remarks),
         cause=found.cause,
     )
+
+
+def of_formula(subject: Subject) -> tuple[str, Findings]:
+    """Return the formula of a rule, and its steps compared with those of the formula."""
+    trail, found = subject.trail(subject.seed)
+    found += clipped_steps(trail, subject) if trail.course.settings.get("clip") else steps_of(trail, subject)
+    other = subject.made_anew() if found.passed and not trail.course.settings.get("clip") else None
+    if other is not None:
+        more = steps_of(other.trail(subject.seed)[0], other)
+        found = found if more.passed else more
+    if found.passed and subject.formula in DIVIDES:
+        found += zero_gradients(subject)
+    return subject.formula, found
 
 
 def steps_of(trail: Trail, subject: Subject) -> Findings:
@@ -132,7 +133,7 @@ def right_steps(trail: Trail, subject: Subject) -> Findings | None:
 
 def clipped_steps(trail: Trail, subject: Subject) -> Findings:
     """Return the rows of a rule that clips its gradients: in a right way, in a wrong one, or wrong elsewhere."""
-    words = f"{getattr(subject.rule, '__name__', type(subject.rule).__name__)} {attribute_of(subject.rule, 'clip')}"
+    words = f"{subject.name} {attribute_of(subject.rule, 'clip')}"
     kinds, tolerance = kinds_of(words), max(subject.tolerance, UNKNOWN_EPS)
     choices = [replace(subject, clip=RIGHT_CLIPS[kind], tolerance=tolerance) for kind in kinds]
     for chosen in choices:
@@ -156,43 +157,32 @@ def step_rows(moved: Array, right: Array, tolerance: float) -> tuple[GradientRow
 def wrong_steps(trail: Trail, subject: Subject) -> Findings:
     """Return the rows of wrong steps and their diagnoses; or a pass with the own eps, if it is a number inside."""
     formula, tolerance = subject.formula, subject.tolerance
-    right = trail.course.walked(Walk(FORMULAS[formula]))
+    right = trail.course.walked(Walk(FAMILIES[formula]))
     rows = step_rows(trail.moved, right, tolerance)
     large_eps = trail.course.settings["eps"] == EPS and formula in DIVIDES
     own, _ = subject.trail(subject.seed, own_eps=True) if large_eps else (trail, Findings())
-    its = own.course.walked(Walk(FORMULAS[formula]))
+    its = own.course.walked(Walk(FAMILIES[formula]))
     if large_eps and distance(own.moved, its) < UNKNOWN_EPS and not eps_shows(trail.moved, own.moved):
         remark = "eps stands in it as a number: the attribute of that name is not used."
         return Findings(step_rows(own.moved, its, UNKNOWN_EPS), remarks=(remark,))
-    found = explained(subject.trails(trail), formula, tolerance)
-    if not found and large_eps:
-        found = explained(subject.trails(own, own_eps=True), formula, UNKNOWN_EPS)
-    found = found or list(line_of_rule(subject))
+    found = faults_with_line(trail, own if large_eps else None, subject)
     return Findings(rows, tuple(found or [unknown(rows, trail.moved, right, subject)]))
 
 
-def line_of_rule(subject: Subject) -> Iterator[Diagnosis]:
-    """Yield the change of one line of the rule that makes all steps right, on two courses."""
-    if inspect.isfunction(subject.rule):
-        return
-
-    def right(source: Source, function: FunctionType) -> bool:
-        for seed, shapes in ((subject.seed, SHAPES), (subject.seed + 1, OTHER_SHAPES)):
-            rule = copy.deepcopy(subject.rule)
-            with replace(source, owner=rule).replaced(function):
-                s, _ = read_settings(rule, subject.given)
-                course = course_of(rule, s, seed, shapes).clipped(subject.clip)
-                moved, _ = walk_of(rule, course)
-            if not distance(moved, course.walked(Walk(FAMILIES[subject.formula]))) < max(
-                subject.tolerance, UNKNOWN_EPS
-            ):
-                return False
-        return True
-
-    names = [name for name in ("change", "update_params", *UPDATES) if callable(getattr(subject.rule, name, None))]
-    for _, edit, _ in repairs(subject.rule, names, None, right):
-        yield diagnosis_of(edit, "weights", "rule")
-        return
+def faults_with_line(trail: Trail, own: Trail | None, subject: Subject) -> list[Diagnosis]:
+    """Return the faults that lead to the same steps, with the line of the rule that is wrong; own has its own eps."""
+    both = subject.trails(trail)
+    found = explained(both, subject.formula, subject.tolerance, pairs=False)
+    known = bool(found) and found[0].name not in VAGUE
+    lines = list(line_of_rule(subject, known=known))
+    if lines and known:
+        return [replace(found[0], sentence=f"{lines[0].sentence}; {found[0].sentence}"), *found[1:]]
+    if lines or found:
+        return [*lines, *found]
+    found = explained(both, subject.formula, subject.tolerance)
+    if not found and own is not None:
+        found = explained(subject.trails(own, own_eps=True), subject.formula, UNKNOWN_EPS)
+    return found
 
 
 def eps_shows(large: Array, own: Array) -> bool:

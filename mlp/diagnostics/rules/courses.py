@@ -15,8 +15,8 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.report import Findings, fault
 from mlp.diagnostics.rules.clips import Clip
-from mlp.diagnostics.rules.formulas import Settings, Walk, all_weights
-from mlp.diagnostics.rules.protocols import stepper
+from mlp.diagnostics.rules.formulas.walks import Settings, Walk, all_weights
+from mlp.diagnostics.rules.protocols import OneRuleEach, stepper
 from mlp.diagnostics.rules.settings import ALIASES
 from mlp.layers.parameter import Parameter
 from mlp.rng import generator
@@ -54,7 +54,7 @@ class Course:
             with np.errstate(all="ignore"):
                 pairs = zip(self.gradients, self.rates, strict=True)
                 gradients = [self.clip.apply(step, s["clip"], rate) for step, rate in pairs]
-        bare = {**s, "weight_decay": 0.0, "decoupled_weight_decay": 0.0}
+        bare = {**s, "weight_decay": 0.0, "decoupled_weight_decay": 0.0, "inner_decay": 0.0}
         mine = [s if decays else bare for decays in self.decays]
         rates = [s["learning_rate"]] * len(self.rates) if changed.get("learning_rate") else self.rates
         return all_weights(walk, self.start, gradients, rates, mine) - self.origin
@@ -131,8 +131,10 @@ def walk_of(rule: Any, course: Course) -> tuple[Array, Findings]:
         changed |= any(not np.array_equal(p.grad, g) for p, g in zip(parameters, grads, strict=True))
         trail.append(np.concatenate([parameter.data.ravel() for parameter in parameters]))
     found = Findings()
+    if isinstance(step, OneRuleEach):
+        found += Findings(remarks=("it remembers one array of weights, so each array had a rule of its own.",))
     if changed:
         note = "the rule changes the gradients in place"
         text = f"{note}: hooks still read them; use a copy"
-        found = fault(Diagnosis("gradients changed", "gradients", "rule", text), (), note)
+        found += fault(Diagnosis("gradients changed", "gradients", "rule", text), (), note)
     return np.stack(trail) - course.origin, found

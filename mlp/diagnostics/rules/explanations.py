@@ -14,9 +14,8 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.rules.courses import ARRAYS, Trail
-from mlp.diagnostics.rules.families import Adaptive, Delta, Signs, Velocity
-from mlp.diagnostics.rules.faults import AROUND, FAMILIES, Fault, faults_of, pairs_of
-from mlp.diagnostics.rules.formulas import Walk
+from mlp.diagnostics.rules.faults import FAMILIES, Fault, faults_of, pairs_of
+from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.multiples import changed_rate
 from mlp.diagnostics.rules.variants import legal_forms, literals_of
 from mlp.typing import Array
@@ -78,9 +77,7 @@ def matches(trails: Trails, formula: str, tolerance: float, faults: Iterator[Fau
 def in_another_form(trails: Trails, formula: str, tolerance: float) -> Iterator[Diagnosis]:
     """Yield the same faults around a form of the formula that is right, too."""
     for text, form, changed in legal_forms(formula):
-        family = form.formula
-        faults = faults_of(formula, family) if isinstance(family, Velocity | Adaptive | Delta | Signs) else iter(AROUND)
-        for one in faults:
+        for one in faults_of(formula, form.formula):
             if all(trail.apart(one.of(form), **changed) < tolerance for trail in trails):
                 yield Diagnosis(one.name, "weights", "rule", one.sentence, f"in the form in which {text.rstrip('.')}")
 

@@ -17,8 +17,9 @@ from mlp.diagnostics.rules.choices.adaptive import ADAPTIVE
 from mlp.diagnostics.rules.choices.kin import ADAMAX, AMSGRAD, DELTA, NADAM
 from mlp.diagnostics.rules.choices.lion import LION
 from mlp.diagnostics.rules.choices.velocity import VELOCITY, Choice
-from mlp.diagnostics.rules.families import Adaptive, Delta, Signs, Velocity
-from mlp.diagnostics.rules.formulas import Walk
+from mlp.diagnostics.rules.formulas.families import Adaptive, Delta, Signs, Velocity
+from mlp.diagnostics.rules.formulas.others import WITHOUT_CHOICES
+from mlp.diagnostics.rules.formulas.walks import Formula, Walk
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ ANY_RULE = (
 
 AROUND = ANY_RULE[:10]  # those that have nothing to do with the decay of the weights
 
-FAMILIES: dict[str, Velocity | Adaptive | Delta | Signs] = {
+FAMILIES: dict[str, Formula] = {
     "gradient_descent": Velocity(step="g"),
     "momentum": Velocity(),
     "nesterov": Velocity(step="g + mu v"),
@@ -128,11 +129,12 @@ FAMILIES: dict[str, Velocity | Adaptive | Delta | Signs] = {
     "adadelta": Delta(),
     "adamax": Adaptive(of="|g|", square="largest new", root="v + eps", correct=("once", "never")),
     "amsgrad": Adaptive(largest="v'"),
+    "adabelief": Adaptive(of="(g - m)^2"),
     "lion": Signs(),
+    **WITHOUT_CHOICES,
 }
-Family = Velocity | Adaptive | Delta | Signs
 
-COUNTING = ("adam", "nadam", "adamax", "amsgrad")
+COUNTING = ("adam", "nadam", "adamax", "amsgrad", "adabelief", "radam", "lamb")
 ADAM_CLOCKS = (
     Fault(
         "step count stuck",
@@ -173,26 +175,33 @@ ADAM_CLOCKS = (
 )
 
 
-def choices_of(formula: str, family: Family) -> tuple[Choice, ...]:
-    """Return the choices that a formula does not make."""
+def choices_of(formula: str, family: Formula) -> tuple[Choice, ...]:
+    """Return the choices that a formula does not make; none for one that has no choices."""
+    choices: tuple[Choice, ...] = ()
     if isinstance(family, Velocity):
         choices = VELOCITY
     elif isinstance(family, Delta):
         choices = DELTA
     elif isinstance(family, Signs):
         choices = LION
-    else:
-        more = {"adam": ADAM, "nadam": NADAM + ADAM, "adamax": ADAMAX + ADAM, "amsgrad": AMSGRAD + ADAM}
-        of_its_own = more.get(formula, NOT_ADAM)
+    elif isinstance(family, Adaptive):
+        more = {"nadam": NADAM + ADAM, "adamax": ADAMAX + ADAM, "amsgrad": AMSGRAD + ADAM}
+        of_its_own = more.get(formula, ADAM if formula in COUNTING else NOT_ADAM)
         choices = of_its_own + ADAPTIVE if formula == "adamax" else ADAPTIVE + of_its_own
-    return tuple(one for one in choices if replace(family, **one[2]) != family)
+    return tuple(one for one in choices if changed(family, one[2]) != family)
 
 
-def faults_of(formula: str, family: Family | None = None) -> Iterator[Fault]:
+def changed(family: Formula, change: dict[str, Any]) -> Formula:
+    """Return a family with other choices."""
+    assert isinstance(family, Velocity | Adaptive | Delta | Signs)
+    return replace(family, **change)
+
+
+def faults_of(formula: str, family: Formula | None = None) -> Iterator[Fault]:
     """Yield the single faults of a formula, in its own form or in another one of its family."""
     family = FAMILIES[formula] if family is None else family
     for name, text, change in choices_of(formula, family):
-        yield Fault(name, text, {"formula": replace(family, **change)})
+        yield Fault(name, text, {"formula": changed(family, change)})
     yield from ADAM_CLOCKS if formula in COUNTING else ()
     yield from ANY_RULE
 
@@ -203,9 +212,9 @@ def pairs_of(formula: str) -> Iterator[Fault]:
     choices = choices_of(formula, family)
     for (name, text, change), (other, also, second) in combinations(choices, 2):
         if not change.keys() & second.keys():
-            both = {"formula": replace(family, **change, **second)}
+            both = {"formula": changed(family, {**change, **second})}
             yield Fault(f"{name}, {other}", f"two mistakes: {text}; and {also}", both)
     for name, text, change in choices:
         for fault in (*(ADAM_CLOCKS if formula in COUNTING else ()), *AROUND):
-            both = {"formula": replace(family, **change), **fault.changes}
+            both = {"formula": changed(family, change), **fault.changes}
             yield Fault(f"{name}, {fault.name}", f"two mistakes: {text}; and {fault.sentence}", both)

@@ -12,7 +12,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.rules.courses import Course, Trail
 from mlp.diagnostics.rules.faults import FAMILIES
-from mlp.diagnostics.rules.formulas import Walk
+from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.variants import legal_forms
 from mlp.typing import Array
 

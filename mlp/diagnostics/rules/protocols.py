@@ -21,6 +21,7 @@ from mlp.diagnostics.gradients.styles.calls import required
 from mlp.errors import ConfigurationError
 from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
+from mlp.typing import Array
 
 RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "current_learning_rate", "lr_")
 ONE_ARRAY = ("w", "W", "param", "x", "weight", "theta")  # how update calls its first argument, if it is one array
@@ -39,7 +40,7 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
     if callable(getattr(rule, "update_params", None)):
         if "layer" in inspect.signature(rule.update_params).parameters:
             return layer_step(rule, parameters)
-        return lambda: rule.update_params([p.grad for p in parameters])
+        return lambda: with_grads(rule.update_params, parameters)
     if callable(getattr(rule, "initialize", None)) and callable(getattr(rule, "update", None)):
         return rule.update
     if inspect.isfunction(rule):
@@ -53,17 +54,35 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
         )
     method = getattr(rule, name)
     if required(method)[0] in ONE_ARRAY:
-        if remembers_one_array(rule, parameters):
-            return step_of_copies(rule, name, parameters, rate)
+        if remembers_one_array(rule, name, parameters):
+            return OneRuleEach(rule, name, parameters, rate)
         return lambda: array_step([method] * len(parameters), parameters)
     step = list_step if takes_lists(rule, name, parameters) else dictionary_step
     return lambda: step(method, parameters)
 
 
+def with_grads(method: Callable[[list[Array]], Any], parameters: Sequence[Parameter]) -> Any:
+    """Return method(gradients): new arrays in each step, as those of a student's backward; also changes come back."""
+    grads = [p.grad.copy() for p in parameters]
+    result = method(grads)
+    for parameter, grad in zip(parameters, grads, strict=True):
+        parameter.grad = grad
+    return result
+
+
+def with_grad(method: Callable[..., Any], parameter: Parameter, *more: Any, **by_word: Any) -> Any:
+    """Return method(w, dw) with a new array dw; changes of it come back."""
+    grad = parameter.grad.copy()
+    result = method(parameter.data, grad, *more, **by_word)
+    parameter.grad = grad
+    return result
+
+
 def array_step(methods: Sequence[Callable[..., Any]], parameters: Sequence[Parameter]) -> None:
     """Call method(w, dw) for one array after the other."""
     for method, parameter in zip(methods, parameters, strict=True):
-        replace(parameter, method(parameter.data, parameter.grad))
+        new = with_grad(method, parameter)
+        replace(parameter, new, sure=False)
 
 
 def update_of(rule: Any) -> str:
@@ -71,11 +90,8 @@ def update_of(rule: Any) -> str:
     return next((name for name in UPDATES if callable(getattr(rule, name, None))), "")
 
 
-def remembers_one_array(rule: Any, parameters: Sequence[Parameter]) -> bool:
-    """Return whether update(w, dw) of a rule takes each array alone, but not one after the other; tried on copies."""
-    name = update_of(rule)
-    if not name or required(getattr(rule, name))[:1] not in [[word] for word in ONE_ARRAY]:
-        return False
+def remembers_one_array(rule: Any, name: str, parameters: Sequence[Parameter]) -> bool:
+    """Return whether method(w, dw) of a rule takes each array alone, but not one after the other; tried on copies."""
 
     def works(arrays: Sequence[Parameter]) -> bool:
         twin = copy.deepcopy(rule)
@@ -89,26 +105,25 @@ def remembers_one_array(rule: Any, parameters: Sequence[Parameter]) -> bool:
     return not works(parameters) and all(works([one]) for one in parameters)
 
 
-def step_of_copies(
-    rule: Any, name: str, parameters: Sequence[Parameter], rate: Callable[[], float]
-) -> Callable[[], Any]:
-    """Return a step of a rule that remembers one array: each array has a copy of the rule."""
-    twins = [copy.deepcopy(rule) for _ in parameters]
+class OneRuleEach:
+    """A step of a rule that remembers one array: each array has a copy of the rule."""
 
-    def step() -> None:
-        for twin in twins:
+    def __init__(self, rule: Any, name: str, parameters: Sequence[Parameter], rate: Callable[[], float]) -> None:
+        self.name, self.parameters, self.rate = name, parameters, rate
+        self.twins = [copy.deepcopy(rule) for _ in parameters]
+
+    def __call__(self) -> None:
+        for twin in self.twins:
             for attribute in RATES:
                 if hasattr(twin, attribute):
-                    setattr(twin, attribute, rate())
-        array_step([getattr(twin, name) for twin in twins], parameters)
-
-    return step
+                    setattr(twin, attribute, self.rate())
+        array_step([getattr(twin, self.name) for twin in self.twins], self.parameters)
 
 
 def dictionary_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> None:
     """Call method(params, grads) with dictionaries; take what it returns or leaves in them."""
-    params, grads = {p.name: p.data for p in parameters}, {p.name: p.grad for p in parameters}
-    result = method(params, grads)
+    params = {p.name: p.data for p in parameters}
+    result = with_grads(lambda grads: method(params, dict(zip(params, grads, strict=True))), parameters)
     new = result if isinstance(result, Mapping) and set(result) == set(params) else params
     for parameter in parameters:
         replace(parameter, new[parameter.name])
@@ -117,7 +132,7 @@ def dictionary_step(method: Callable[..., Any], parameters: Sequence[Parameter])
 def list_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> None:
     """Call method(params, grads) with lists; take what it returns or leaves in them."""
     params = [p.data for p in parameters]
-    result = method(params, [p.grad for p in parameters])
+    result = with_grads(lambda grads: method(params, grads), parameters)
     new = result if isinstance(result, list | tuple) and len(result) == len(params) else params
     for parameter, array in zip(parameters, new, strict=True):
         replace(parameter, array)
@@ -149,13 +164,11 @@ def function_step(
     def step() -> None:
         for i, parameter in enumerate(parameters):
             config = dict(configs[i] or {}) | {"learning_rate": rate(), "lr": rate()}
-            w, dw = parameter.data, parameter.grad
-            if by_name:
-                result = rule(w, dw, **{by_name: rate()})
-            else:
-                result = rule(w, dw, config) if takes_config else rule(w, dw)
+            more: tuple[Any, ...] = (config,) if takes_config else ()
+            by_word = {by_name: rate()} if by_name else {}
+            result = with_grad(rule, parameter, *more, **by_word)
             new, configs[i] = result if isinstance(result, tuple) and len(result) == 2 else (result, config)
-            replace(parameter, new)
+            replace(parameter, new, sure=False)
 
     return step
 
@@ -177,7 +190,18 @@ def layer_step(rule: Any, parameters: Sequence[Parameter]) -> Callable[[], Any]:
     return step
 
 
-def replace(parameter: Parameter, new: Any) -> None:
-    """Take a new array that a rule returned; one that it changed in place is there already."""
-    if isinstance(new, np.ndarray) and new is not parameter.data and new.shape == parameter.data.shape:
-        parameter.data = new.astype(parameter.data.dtype)
+def replace(parameter: Parameter, new: Any, *, sure: bool = True) -> None:
+    """Take a new array that a rule gives; one that it changed in place is there already.
+
+    Args:
+        sure: whether `new` stands for the weights; else what is no array (of what a method returned) is left alone.
+
+    Raises:
+        ValueError: it is no array of the weights' shape.
+    """
+    if new is parameter.data or not (sure or isinstance(new, np.ndarray)):
+        return
+    if not isinstance(new, np.ndarray) or new.shape != parameter.data.shape:
+        what = f"an array of shape {new.shape}" if isinstance(new, np.ndarray) else f"a {type(new).__name__}"
+        raise ValueError(f"the rule gives {what} for weights of shape {parameter.data.shape}")
+    parameter.data = new.astype(parameter.data.dtype)

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.rules.formulas import FORMULAS, Settings
+from mlp.diagnostics.rules.faults import FAMILIES
+from mlp.diagnostics.rules.formulas.walks import Settings
 from mlp.diagnostics.rules.protocols import RATES, UPDATES
 from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS
@@ -15,7 +16,7 @@ UNKNOWN = "no known formula"
 FUNCTION_RATE = 1e-2  # the learning rate that functions get
 
 DEFAULTS = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "decay": 0.99, "eps": 1e-8}
-DEFAULTS |= {"weight_decay": 0.0, "decoupled_weight_decay": 0.0}
+DEFAULTS |= {"weight_decay": 0.0, "decoupled_weight_decay": 0.0, "inner_decay": 0.0, "trust": 1e-3}
 ALIASES = {
     "learning_rate": RATES,
     "momentum": ("momentum", "mom_coeff", "mu", "mom", "beta", "gamma"),
@@ -25,12 +26,25 @@ ALIASES = {
     "eps": ("eps", "epsilon"),
     "weight_decay": ("weight_decay", "l2", "wd", "lam", "lambda_", "reg", "l2_reg", "l2_lambda"),
     "decoupled_weight_decay": ("decoupled_weight_decay",),
+    "trust": ("trust", "trust_coefficient", "trust_coef", "trust_coeff", "eta", "coefficient", "tc"),
+    "grow": ("eta_plus", "etaplus", "grow", "inc", "increase", "up", "eta_up", "factor_up"),
+    "shrink": ("eta_minus", "etaminus", "shrink", "dec", "decrease", "down", "eta_down", "factor_down"),
     "clip": (
         *("max_norm", "clip", "clip_norm", "clipnorm", "limit", "clip_value", "clipvalue", "clip_threshold"),
         *("threshold", "bound", "max_grad_norm", "grad_clip", "max_value", "clip_at", "clip_limit"),
     ),
 }
+PAIRS = {  # attributes that hold two settings
+    "betas": ("beta1", "beta2"),
+    "beta": ("beta1", "beta2"),
+    "etas": ("shrink", "grow"),
+}
 NAMES = (
+    "adabelief",
+    "radam",
+    "lars",
+    "lamb",
+    "rprop",
     "nadam",
     "adadelta",
     "adamax",
@@ -60,8 +74,13 @@ def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False)
             setattr(rule, attribute, EPS)
         elif attribute:
             s[name] = float(getattr(rule, attribute))
-    if is_adamw(rule) and not hasattr(rule, "decoupled_weight_decay"):
-        s["decoupled_weight_decay"], s["weight_decay"] = s["weight_decay"], 0.0
+    for name, settings in PAIRS.items():
+        both = getattr(rule, name, None)
+        if isinstance(both, tuple | list) and len(both) == 2 and all(map(is_number, both)):
+            s |= {setting: float(value) for setting, value in zip(settings, both, strict=True)}
+    decay = decay_of(rule)
+    if decay != "weight_decay" and not hasattr(rule, "decoupled_weight_decay"):
+        s[decay], s["weight_decay"] = s["weight_decay"], 0.0
     s |= given
     if "learning_rate" not in s and "adadelta" in getattr(rule, "__name__", type(rule).__name__).lower():
         s["learning_rate"] = 1.0
@@ -97,9 +116,12 @@ def config_of(rule: Any) -> dict[str, float]:
     return {name: float(value) for name, value in numbers.items()}
 
 
-def is_adamw(rule: Any) -> bool:
-    """Return whether a rule is called AdamW, whose weight decay is decoupled."""
-    return "adamw" in getattr(rule, "__name__", type(rule).__name__).lower()
+def decay_of(rule: Any) -> str:
+    """Return which weight decay a rule has by its name: AdamW's and Lion's is decoupled, LAMB's stands inside."""
+    plain = plain_name(rule)
+    if "lamb" in plain:
+        return "inner_decay"
+    return "decoupled_weight_decay" if "adamw" in plain or "lion" in plain else "weight_decay"
 
 
 def name_of_formula(rule: Any) -> str:
@@ -113,7 +135,7 @@ def name_of_formula(rule: Any) -> str:
     if any(callable(getattr(rule, name, None)) for name in UPDATES):
         return UNKNOWN
     raise ConfigurationError(
-        f"which rule is {kinds[0].__name__}? Give check_rule(rule, formula=...): {', '.join(FORMULAS)}."
+        f"which rule is {kinds[0].__name__}? Give check_rule(rule, formula=...): {', '.join(FAMILIES)}."
     )
 
 
@@ -128,4 +150,13 @@ def of_attributes(rule: Any, formula: str) -> str:
         return "nesterov" if getattr(rule, "nesterov", False) is True else "momentum"
     if formula == "adam" and getattr(rule, "amsgrad", False) is True:
         return "amsgrad"
+    if formula == "rmsprop" and (getattr(rule, "centered", False) is True or "centered" in plain_name(rule)):
+        return "rmsprop_centered"
+    if formula == "rmsprop" and any(is_number(value) and value > 0 for value in (getattr(rule, n, 0) for n in names)):
+        return "rmsprop_momentum"
     return formula
+
+
+def plain_name(rule: Any) -> str:
+    """Return the name of a rule's class, or of a function, in small letters without underscores."""
+    return str(getattr(rule, "__name__", type(rule).__name__)).lower().replace("_", "")

@@ -1,16 +1,19 @@
 """The rule under check, and how it walks on fresh courses."""
 
 import copy
+import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mlp.diagnostics.gradients.report import Findings
 from mlp.diagnostics.rules.clips import Clip
 from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Trail, course_of, walk_of
-from mlp.diagnostics.rules.settings import read_settings
+from mlp.diagnostics.rules.settings import ALIASES, attribute_of, read_settings
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Shape
+
+OTHER_SETTINGS = {"momentum": 0.6, "beta1": 0.7, "beta2": 0.85, "decay": 0.75}  # settings of another course
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,10 @@ class Subject:
     given: dict[str, float]
     tolerance: float
     clip: Clip | None = None  # how it should clip the gradients
+
+    @property
+    def name(self) -> str:
+        return str(getattr(self.rule, "__name__", type(self.rule).__name__))
 
     def trail(self, seed: int, shapes: Sequence[Shape] = SHAPES, *, own_eps: bool = False) -> tuple[Trail, Findings]:
         """Return how a fresh copy of the rule walks; eps is made large, so that it shows, or stays its own."""
@@ -39,9 +46,40 @@ class Subject:
         except OWN_ERRORS:
             return [first]
 
+    def with_other_settings(self) -> "Subject":
+        """Return the rule with other numbers for its settings, where they are attributes of it."""
+        rule = copy.deepcopy(self.rule)
+        for name, value in OTHER_SETTINGS.items() if not inspect.isfunction(rule) and not self.given else ():
+            attribute = attribute_of(rule, name)
+            if attribute and 0.0 < getattr(rule, attribute) < 1.0:
+                setattr(rule, attribute, value)
+        return replace(self, rule=rule)
+
+    def made_anew(self) -> "Subject | None":
+        """Return a new rule of the same class that was made with other settings; None if that is not possible."""
+        if inspect.isfunction(self.rule) or self.given:
+            return None
+        kept = vars(self.rule)
+        names = [name for name in inspect.signature(type(self.rule)).parameters if name in kept]
+        arguments = {name: other_number(name, kept[name]) for name in names}
+        if all(value is kept[name] for name, value in arguments.items()):
+            return None
+        try:
+            return replace(self, rule=type(self.rule)(**arguments))
+        except OWN_ERRORS:
+            return None
+
     def somewhere(self, shapes: tuple[Shape, ...]) -> Trail | None:
         """Return the trail for arrays of some shapes, or None if the rule cannot walk there."""
         try:
             return self.trail(self.seed, shapes)[0]
         except OWN_ERRORS:
             return None
+
+
+def other_number(name: str, value: Any) -> Any:
+    """Return another number for a setting (another pair for betas), the same if it is no running mean's."""
+    if name == "betas" and isinstance(value, tuple) and len(value) == 2:
+        return OTHER_SETTINGS["beta1"], OTHER_SETTINGS["beta2"]
+    setting = next((setting for setting in OTHER_SETTINGS if name in ALIASES[setting]), None)
+    return OTHER_SETTINGS[setting] if setting and isinstance(value, float) and 0.0 < value < 1.0 else value

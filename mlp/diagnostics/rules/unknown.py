@@ -12,62 +12,43 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
-from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
-from mlp.diagnostics.gradients.report import GradientReport, GradientRow, fault
+from mlp.diagnostics.gradients.report import Findings, GradientRow
 from mlp.diagnostics.rules.courses import Course, Trail, course_of, walk_of
 from mlp.diagnostics.rules.faults import FAMILIES
-from mlp.diagnostics.rules.formulas import Walk
+from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.settings import read_settings
+from mlp.diagnostics.rules.subject import Subject
 from mlp.diagnostics.rules.variants import legal_forms
-from mlp.errors import ConfigurationError
-from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 CLOSE = 1e-4  # a small eps that is not known may change the steps by this much
 Property = tuple[str, str, bool]  # what is checked, what is wrong if it does not hold, whether it holds
 
 
-def check_unknown(rule: Any, seed: int, settings: dict[str, float]) -> GradientReport:
-    """Check a rule against all known formulas, then for what holds for any rule."""
-    name = getattr(rule, "__name__", type(rule).__name__)
-    try:
-        trail = walked(rule, seed, settings)
-    except ConfigurationError:
-        raise
-    except OWN_ERRORS as error:
-        note = f"the rule raised {type(error).__name__}: {error}"
-        found = fault(Diagnosis("exception", "weights", "rule", note, place_of(error)), (), note, error)
-        return GradientReport(
-            f"{name} without a formula",
-            CLOSE,
-            kind="Rule check",
-            rows=list(found.rows),
-            diagnoses=list(found.diagnoses),
-            cause=error,
-        )
+def of_no_formula(subject: Subject) -> tuple[str, Findings]:
+    """Return the known rule whose steps these are, or "", and what was found: of its steps, or of any rule's."""
+    trail = walked(subject)
     known = same_steps(trail)
     if known:
         row = GradientRow("rule", f"steps of {known}", (), 0.0, passed=True)
         remark = f"its name speaks of no rule that is known here; its steps are those of {known}."
-        return GradientReport(f"{name} against {known}", CLOSE, kind="Rule check", rows=[row], remarks=[remark])
+        return known, Findings((row,), remarks=(remark,))
     rows, diagnoses = [], []
-    for what, wrong, holds in properties(rule, seed, settings, trail):
+    for what, wrong, holds in properties(subject, trail):
         rows.append(GradientRow("rule", what, (), 0.0 if holds else float("inf"), holds, "" if holds else wrong))
         diagnoses += [] if holds else [Diagnosis("no rule", "weights", "rule", wrong)]
     remark = (
         "its formula is not known here, and its steps are those of no known rule: only what holds for any rule was "
         "checked. If it is one of them, say which: check_rule(rule, formula=...), one of " + ", ".join(FAMILIES) + "."
     )
-    return GradientReport(
-        f"{name} without a formula", CLOSE, kind="Rule check", rows=rows, diagnoses=diagnoses, remarks=[remark]
-    )
+    return "", Findings(tuple(rows), tuple(diagnoses), (remark,))
 
 
-def walked(rule: Any, seed: int, settings: dict[str, float], change: Any = None) -> Trail:
+def walked(subject: Subject, change: Any = None) -> Trail:
     """Return the trail of a copy of a rule, on a course that `change` may have changed."""
-    twin = copy.deepcopy(rule)
-    s, _ = read_settings(twin, settings, keep_eps=True)
-    course = course_of(twin, s, seed)
+    twin = copy.deepcopy(subject.rule)
+    s, _ = read_settings(twin, subject.given, keep_eps=True)
+    course = course_of(twin, s, subject.seed)
     course = course if change is None else change(course)
     return Trail(course, walk_of(twin, course)[0])
 
@@ -87,7 +68,7 @@ def with_gradients(course: Course, change: Any) -> Course:
     return Course(course.start, steps, course.rates, course.settings, course.decays)
 
 
-def properties(rule: Any, seed: int, settings: dict[str, float], trail: Trail) -> Iterator[Property]:
+def properties(subject: Subject, trail: Trail) -> Iterator[Property]:
     """Yield what is checked of any rule."""
     first = trail.moved[0]
     g = np.concatenate([array.ravel() for array in trail.course.gradients[0]])
@@ -101,7 +82,7 @@ def properties(rule: Any, seed: int, settings: dict[str, float], trail: Trail) -
     def only_first(step: list[Array]) -> list[Array]:
         return [step[0], *(0.0 * array for array in step[1:])]
 
-    alone = walked(rule, seed, settings, lambda course: with_gradients(course, only_first))
+    alone = walked(subject, lambda course: with_gradients(course, only_first))
     mixed = "the first array of weights is changed by the gradients of another array: each needs its own state"
     same = np.allclose(alone.moved[:, :size], trail.moved[:, :size], rtol=1e-6, equal_nan=True)
     yield "each array has its own state", mixed, bool(same or trail.course.settings.get("clip"))

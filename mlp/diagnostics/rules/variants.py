@@ -1,19 +1,20 @@
 """Forms of a rule that differ from the formula here and are right all the same; each passes with a remark."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.rules.families import Adaptive, Velocity
-from mlp.diagnostics.rules.faults import FAMILIES
-from mlp.diagnostics.rules.formulas import Settings, Walk
+from mlp.diagnostics.rules.faults import FAMILIES, changed
+from mlp.diagnostics.rules.formulas.families import Adaptive, Velocity
+from mlp.diagnostics.rules.formulas.others import LayerwiseMomentum, RectifiedAdam, RootMeanSquare, SignSteps
+from mlp.diagnostics.rules.formulas.walks import Settings, Walk
 from mlp.typing import Array
 
 Form = tuple[str, Walk, dict[str, float]]  # remark, walk, settings that it has written into it
 INSIDE = "the learning rate is part of the velocity (v <- mu v + h g), as in some books: a change of it acts slowly."
+SIDES = ("outside", "inside")
 LITERALS = {
     "momentum": (0.9, 0.5, 0.95, 0.99),
     "decay": (0.9, 0.95, 0.99, 0.999),
@@ -48,17 +49,43 @@ def legal_forms(formula: str) -> Iterator[Form]:
         yield "there is no bias correction, as in the paper.", Walk(plain), {}
     if formula in FAMILIES:
         yield "the weights decay after the step, not before it.", Walk(FAMILIES[formula], decay_after=True), {}
-    if formula == "adam":
+    if formula in ("adam", "nadam", "amsgrad", "adabelief"):
         text = (
-            "eps is added before the bias correction (eps-hat, at the end of section 2 of the paper), as in many "
+            "eps is added before the bias correction (eps-hat, at the end of section 2 of Adam's paper), as in many "
             "libraries."
         )
-        yield text, Walk(Adaptive(root="eps-hat")), {}
+        yield text, form_of(formula, root="eps-hat"), {}
+    if formula == "adabelief":
+        inside = form_of(formula, of="(g - m)^2 + eps / (1 - b)")
+        yield "eps is also added inside the mean, as in the paper.", inside, {}
+    yield from of_others(formula)
+
+
+def of_others(formula: str) -> Iterator[Form]:
+    """Yield the other forms of rules that are known by their formula alone."""
+    both = (False, True)
+    if formula in ("rmsprop_centered", "rmsprop_momentum"):
+        centered = formula.endswith("centered")
+        for choices in product((True,) if not centered else both, both, both):
+            where = "under the root" if choices[2] else "outside the root"
+            text = f"eps stands {where}, and the learning rate {SIDES[choices[1]]} the velocity."
+            yield text, Walk(RootMeanSquare(centered, *choices)), {}
+    if formula == "radam":
+        for known_from, eps_hat in product((4.0, 5.0), both):
+            text = f"it is rectified where rho is larger than {known_from:g}, as in the paper (4) or PyTorch (5)."
+            yield text, Walk(RectifiedAdam(known_from, eps_hat)), {}
+    if formula == "lars":
+        for choices in product(both, both, both):
+            text = f"the learning rate stands {SIDES[choices[1]]} the velocity, as in one of the usual forms of LARS."
+            yield text, Walk(LayerwiseMomentum(*choices)), {}
+    if formula == "rprop":
+        for what in ("made", "taken back"):
+            yield f"after a change of sign the step is {what}, as in one of the usual forms.", Walk(SignSteps(what)), {}
 
 
 def form_of(formula: str, **choices: Any) -> Walk:
     """Return a formula with other choices."""
-    return Walk(replace(FAMILIES[formula], **choices))
+    return Walk(changed(FAMILIES[formula], choices))
 
 
 def literals_of(formula: str) -> Iterator[dict[str, float]]:
@@ -70,6 +97,7 @@ def literals_of(formula: str) -> Iterator[dict[str, float]]:
         "adadelta": ["decay"],
         "amsgrad": ["beta1", "beta2"],
         "lion": ["beta1", "beta2"],
+        "adabelief": ["beta1", "beta2"],
     }
     for values in product(*(LITERALS[name] for name in names.get(formula, []))):
         yield dict(zip(names.get(formula, []), values, strict=True))

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from mlp.diagnostics import check_loss
-from mlp.diagnostics.gradients.gallery.kinds.known_losses import RIGHT_LOSSES
+from mlp.diagnostics.gradients.gallery.kinds import class_losses, known_losses
 from mlp.diagnostics.gradients.losses.known.identity import LOSSES, the_loss
 from mlp.diagnostics.gradients.losses.known.protocol import Parts, gradient_of
 from mlp.diagnostics.gradients.losses.points import LossPoint
 
 
-@pytest.mark.parametrize("kind", RIGHT_LOSSES)
+@pytest.mark.parametrize("kind", (*known_losses.RIGHT_LOSSES, *class_losses.RIGHT_LOSSES))
 def test_right_losses_pass(kind):
     report = check_loss(kind(), (4, 5))
     report.raise_if_failed()

@@ -112,15 +112,15 @@ def test_what_is_no_loss_or_rule_is_said_in_words():
 class BothAtOnce:
     """The value and the gradient in one call."""
 
-    factor = 2.0
+    _factor = 2.0
 
     def __call__(self, outputs, targets):
         d = outputs - targets
-        return float((d**2).mean()), self.factor * d / d.size
+        return float((d**2).mean()), self._factor * d / d.size
 
 
 class BothWithoutFactor(BothAtOnce):
-    factor = 1.0
+    _factor = 1.0
 
 
 def test_a_loss_that_returns_value_and_gradient_at_outputs_of_ones_own():

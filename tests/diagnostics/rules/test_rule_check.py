@@ -5,11 +5,116 @@ import pytest
 
 from mlp.diagnostics import check_rule
 from mlp.diagnostics.rules.faults import FAMILIES, faults_of
-from mlp.diagnostics.rules.formulas import FORMULAS, Walk
+from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.learning_rules import Adam, AdamW, Momentum, Nesterov
 
 SETTINGS = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "decay": 0.99, "eps": 1e-2}
 SETTINGS |= {"weight_decay": 0.1, "decoupled_weight_decay": 0.2}
+
+
+# --- the formulas, written plainly and apart from those of the checker ----------------------------------------------
+
+
+def gradient_descent(w, g, t, h, m, s):
+    """w <- w - h g."""
+    return w - h * g
+
+
+def momentum(w, g, t, h, m, s):
+    """v <- mu v + g, w <- w - h v."""
+    m["v"] = s["momentum"] * m.get("v", 0.0) + g
+    return w - h * m["v"]
+
+
+def nesterov(w, g, t, h, m, s):
+    """v <- mu v + g, w <- w - h (g + mu v)."""
+    m["v"] = s["momentum"] * m.get("v", 0.0) + g
+    return w - h * (g + s["momentum"] * m["v"])
+
+
+def adagrad(w, g, t, h, m, s):
+    """s <- s + g^2, w <- w - h g / (sqrt(s) + eps)."""
+    m["v"] = m.get("v", 0.0) + g * g
+    return w - h * g / (np.sqrt(m["v"]) + s["eps"])
+
+
+def rmsprop(w, g, t, h, m, s):
+    """v <- a v + (1 - a) g^2, w <- w - h g / (sqrt(v) + eps)."""
+    m["v"] = s["decay"] * m.get("v", 0.0) + (1.0 - s["decay"]) * g * g
+    return w - h * g / (np.sqrt(m["v"]) + s["eps"])
+
+
+def adam(w, g, t, h, m, s):
+    """m <- b1 m + (1 - b1) g, v <- b2 v + (1 - b2) g^2, w <- w - h m' / (sqrt(v') + eps)."""
+    mean, square = moments(g, m, s)
+    return w - h * unbiased(mean, s["beta1"], t) / (np.sqrt(unbiased(square, s["beta2"], t)) + s["eps"])
+
+
+def nadam(w, g, t, h, m, s):
+    """As Adam, with b1 m' + (1 - b1) g / (1 - b1^t) in place of m'."""
+    mean, square = moments(g, m, s)
+    ahead = s["beta1"] * unbiased(mean, s["beta1"], t) + (1.0 - s["beta1"]) * unbiased(g, s["beta1"], t)
+    return w - h * ahead / (np.sqrt(unbiased(square, s["beta2"], t)) + s["eps"])
+
+
+def adadelta(w, g, t, h, m, s):
+    """v <- a v + (1 - a) g^2, d = g sqrt(u + eps) / sqrt(v + eps), u <- a u + (1 - a) d^2, w <- w - h d."""
+    a, eps = s["decay"], s["eps"]
+    m["v"] = a * m.get("v", 0.0) + (1.0 - a) * g * g
+    d = g * np.sqrt(m.get("u", 0.0) + eps) / np.sqrt(m["v"] + eps)
+    m["u"] = a * m.get("u", 0.0) + (1.0 - a) * d * d
+    return w - h * d
+
+
+def adamax(w, g, t, h, m, s):
+    """m <- b1 m + (1 - b1) g, u <- max(b2 u, |g|), w <- w - h m' / (u + eps)."""
+    m["m"] = s["beta1"] * m.get("m", 0.0) + (1.0 - s["beta1"]) * g
+    m["u"] = np.maximum(s["beta2"] * m.get("u", 0.0), np.abs(g))
+    return w - h * unbiased(m["m"], s["beta1"], t) / (m["u"] + s["eps"])
+
+
+def amsgrad(w, g, t, h, m, s):
+    """As Adam, with the largest v' so far in place of v'."""
+    mean, square = moments(g, m, s)
+    m["largest"] = np.maximum(m.get("largest", 0.0), unbiased(square, s["beta2"], t))
+    return w - h * unbiased(mean, s["beta1"], t) / (np.sqrt(m["largest"]) + s["eps"])
+
+
+def lion(w, g, t, h, m, s):
+    """c = b1 m + (1 - b1) g, w <- w - h sign(c), m <- b2 m + (1 - b2) g."""
+    old = m.get("m", 0.0)
+    m["m"] = s["beta2"] * old + (1.0 - s["beta2"]) * g
+    return w - h * np.sign(s["beta1"] * old + (1.0 - s["beta1"]) * g)
+
+
+FORMULAS = {
+    "gradient_descent": gradient_descent,
+    "momentum": momentum,
+    "nesterov": nesterov,
+    "adagrad": adagrad,
+    "rmsprop": rmsprop,
+    "adam": adam,
+    "nadam": nadam,
+    "adadelta": adadelta,
+    "adamax": adamax,
+    "amsgrad": amsgrad,
+    "lion": lion,
+}
+
+
+def moments(g, m, s):
+    """Return Adam's two means, brought up to date."""
+    m["m"] = s["beta1"] * m.get("m", 0.0) + (1.0 - s["beta1"]) * g
+    m["v"] = s["beta2"] * m.get("v", 0.0) + (1.0 - s["beta2"]) * g * g
+    return m["m"], m["v"]
+
+
+def unbiased(mean, b, t):
+    """Return a running mean without its bias towards the zero it started from."""
+    return mean / (1.0 - b**t)
+
+
+# --------------------------------------------------------------------------------------------------------------------
 
 
 def test_two_steps_by_hand():

@@ -27,8 +27,10 @@ from mlp.diagnostics.gradients.gallery import (
 )
 from mlp.diagnostics.gradients.gallery.kinds import (
     absolute,
+    class_losses,
     exchanged,
     formulas,
+    kept_lines,
     known_losses,
     linear_maps,
     loss_terms,
@@ -57,7 +59,9 @@ BUG_FAMILIES = (
     linear_maps,
     loss_terms,
     known_losses,
+    class_losses,
     rule_choices,
+    kept_lines,
     absolute,
     exchanged,
     one_line,

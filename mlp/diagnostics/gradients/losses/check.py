@@ -6,10 +6,8 @@ looked for in `hypotheses`, at this point and at a second one of another shape.
 """
 
 import copy
-import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -18,25 +16,25 @@ from numpy.random import Generator
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
 from mlp.diagnostics.gradients.finite_differences import norm
-from mlp.diagnostics.gradients.losses.hypotheses import explain_loss
-from mlp.diagnostics.gradients.losses.known.forward import wrong_value
+from mlp.diagnostics.gradients.losses.factors import Found
+from mlp.diagnostics.gradients.losses.hypotheses import UNSURE, explain_loss
+from mlp.diagnostics.gradients.losses.known.forward import only_gradient_right, wrong_value
 from mlp.diagnostics.gradients.losses.known.identity import exact_but_for_eps
-from mlp.diagnostics.gradients.losses.measured import differences, further, sums_over_batch
+from mlp.diagnostics.gradients.losses.lines import LossPlace, line_of_loss
+from mlp.diagnostics.gradients.losses.measured import at_other_settings, differences, further, sums_over_batch
 from mlp.diagnostics.gradients.losses.mistakes import OTHER
 from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of, softmax
 from mlp.diagnostics.gradients.losses.smallest import smallest_outputs, worst_output
 from mlp.diagnostics.gradients.losses.special_points import wrong_elsewhere
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes
-from mlp.diagnostics.gradients.repairs.search.changes import repairs
-from mlp.diagnostics.gradients.repairs.sources import Source
-from mlp.diagnostics.gradients.repairs.wrong_line import REPAIRED, diagnosis_of
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault, wrong_kind
-from mlp.diagnostics.gradients.styles.losses import GRADIENTS, VALUES, adapt_loss, as_number
+from mlp.diagnostics.gradients.styles.losses import adapt_loss, as_number
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array
 
 LOOSE = 1e-4
+LookAtForward = Callable[[str, Sequence[LossPoint]], Found | None]
 LIKELY = 3  # diagnoses that are worth reading
 
 
@@ -144,11 +142,25 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
             return gradient, Findings((row, *fault(itself[0], outputs.shape, itself[0].sentence).rows), tuple(itself))
         note = "the loss grows with the batch: the losses of `mlp` are means over the batch, not sums."
         return gradient, Findings((row,), remarks=(note,) if sums else ())
-    likely = explain_loss(points)
+    others = at_other_settings(loss, points[:2])
+    likely = explain_loss(points, [point for _, point in others])
+    if not itself:
+        likely = with_wrong_line(likely, [*((loss, point) for point in points), *others])
+    if not itself and (not likely or likely[0].name in UNSURE):
+        likely = [*unused_settings(loss, points[0]), *likely]
     if not likely or likely[0].name == OTHER:
-        said = [*unused_settings(loss, points[0]), *line_of_loss(loss, points)]
+        said = list(of_forward(loss, points, only_gradient_right))
         likely = [*(said or [not_explained(loss, points[0], tolerance)]), *likely]
     return gradient, Findings((row,), tuple([*itself, *likely][:LIKELY]))
+
+
+def with_wrong_line(likely: list[Diagnosis], places: Sequence[LossPlace]) -> list[Diagnosis]:
+    """Return what is likely, with the line that is wrong: before what says little, else as a part of it."""
+    unsure = not likely or likely[0].name in UNSURE
+    lines = list(line_of_loss(places, known=not unsure))
+    if unsure or not lines:
+        return [*lines, *likely]
+    return [replace(likely[0], sentence=f"{lines[0].sentence}; {likely[0].sentence}"), *likely[1:]]
 
 
 def unused_settings(loss: Any, point: LossPoint) -> Iterator[Diagnosis]:
@@ -169,34 +181,13 @@ def unused_settings(loss: Any, point: LossPoint) -> Iterator[Diagnosis]:
             return
 
 
-def of_forward(loss: Any, points: Sequence[LossPoint]) -> Iterator[Diagnosis]:
+def of_forward(loss: Any, points: Sequence[LossPoint], look: LookAtForward = wrong_value) -> Iterator[Diagnosis]:
     """Yield what is wrong with the value of a loss, if its name says which loss it should be."""
     kind = getattr(loss, "student", loss)
-    found = wrong_value(getattr(kind, "__name__", type(kind).__name__), points)
+    found = look(getattr(kind, "__name__", type(kind).__name__), points)
     if found is not None:
         name, text, evidence = found
         yield Diagnosis(name, "outputs", "loss", text, evidence)
-
-
-def line_of_loss(loss: Any, points: Sequence[LossPoint]) -> Iterator[Diagnosis]:
-    """Yield the change of one line of backward that makes the gradient right, at all points."""
-    owner = getattr(loss, "student", loss)
-    names = (
-        [name for name in GRADIENTS if callable(getattr(owner, name, None))] if not inspect.isfunction(owner) else []
-    )
-    values = [getattr(owner, name) for name in VALUES if callable(getattr(owner, name, None))]
-
-    def right(source: Source, function: FunctionType) -> bool:
-        with source.replaced(function):
-            for point in points:
-                loss.forward(point.outputs.copy(), point.targets.copy())
-                if not distance(np.asarray(loss.backward(), float), point.right) < REPAIRED:
-                    return False
-        return True
-
-    for _, edit, _ in repairs(owner, names[:1], values[0] if values else None, right):
-        yield diagnosis_of(edit, "outputs", "loss")
-        return
 
 
 def not_explained(loss: Any, point: LossPoint, tolerance: float) -> Diagnosis:

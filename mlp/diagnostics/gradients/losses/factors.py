@@ -13,7 +13,7 @@ Found = tuple[str, str, str]  # name, sentence, evidence
 
 def named_factors(f: float, point: LossPoint) -> Iterator[tuple[str, str]]:
     """Yield the names and sentences that fit a gradient that is f times the right one, the simplest first."""
-    N, K, sums = len(point.outputs), point.outputs.shape[-1], point.sums
+    N, sums = len(point.outputs), point.sums
     sign = "with the wrong sign, and " if f < 0 else ""
     size = abs(f)
 
@@ -29,9 +29,24 @@ def named_factors(f: float, point: LossPoint) -> Iterator[tuple[str, str]]:
         yield "division by N", f"{sign}the gradient is not divided by N = {N}: the loss is a mean over the batch"
     if near(1.0 / N):
         yield "mean over the batch", f"{sign}matches when multiplied by N = {N}: divided by N once too often"
+    for what, number in counted(point):
+        if near(number / N) or near(number):
+            by = f"N = {N}" if near(number / N) else "nothing"
+            yield "division by the wrong number", f"{sign}divided by {by}, and must be by {number:.5g}, {what}"
     if near(0.5) or near(2.0):
         text = f"{sign}it is {size:.5g} times what it should be: the derivative of d^2 is 2 d, that of d^2/2 is d"
         yield "factor 2", text
+    yield from of_sizes(size, point, sign)
+    yield "factor", f"the gradient is {f:.5g} times what it should be{in_words(size, point)}"
+
+
+def of_sizes(size: float, point: LossPoint, sign: str) -> Iterator[tuple[str, str]]:
+    """Yield what a factor means that is made of the numbers of samples and outputs."""
+    N, K = len(point.outputs), point.outputs.shape[-1]
+
+    def near(value: float) -> bool:
+        return abs(size - value) < 1e-5 * value
+
     for factor, also in ((1.0, ""), (2.0, ", and a factor of 2 is wrong"), (0.5, ", and a factor of 2 is wrong")):
         if near(factor * K) or near(factor * N * K):
             text = f"{sign}the gradient is not divided by {size / factor:.0f}, the number of values in the mean{also}"
@@ -49,7 +64,18 @@ def named_factors(f: float, point: LossPoint) -> Iterator[tuple[str, str]]:
     for other, word in ((N / (N - 1.0), "N - 1"), (N / (N + 1.0), "N + 1")) if N > 1 else ():
         if near(other):
             yield "division by the wrong number", f"{sign}divided by {word}, and must be by N = {N}"
-    yield "factor", f"the gradient is {f:.5g} times what it should be{in_words(size, point)}"
+
+
+def counted(point: LossPoint) -> Iterator[tuple[str, float]]:
+    """Yield by what else a loss may be divided: the samples that count, the sum of their weights."""
+    t, K = point.targets, point.outputs.shape[-1]
+    if t.dtype.kind in "iu" and t.shape == point.outputs.shape[:-1]:
+        number = int(((t >= 0) & (t < K)).sum())
+        if 0 < number < t.size:
+            yield "the number of samples that count", float(number)
+    for name, value in point.settings.items() if point.classes else ():
+        if isinstance(value, np.ndarray) and value.shape == (K,):
+            yield f"the sum of the weights of the samples ({name}[t])", float(value[point.labels].sum())
 
 
 def in_words(size: float, point: LossPoint) -> str:

@@ -22,41 +22,38 @@ from mlp.diagnostics.gradients.losses.regions import wrong_region
 from mlp.diagnostics.gradients.probes.float32 import fits_float32
 
 READABLE = 4  # terms of both formulas together
-VAGUE = (
-    *(
-        OTHER,
-        *OF_TERMS,
-        "factor",
-        "factor per slice",
-        "factor per sample",
-        "factor per value",
-        "wrong coefficient",
-        "wrong sign of a term",
-    ),
-    *("true class wrong", "derivative twice", "wrong branch"),
-)  # names of hypotheses that say less than any wrong form of a known loss
+UNSURE = (
+    *(OTHER, *OF_TERMS, "factor", "factor per slice", "factor per sample", "factor per value"),
+    *("wrong coefficient", "wrong sign of a term", "wrong branch"),
+)  # names of hypotheses that say less than the line that is wrong
+VAGUE = (*UNSURE, "true class wrong", "derivative twice")  # and less than any wrong form of a known loss
 LESS = (
     *("one-hot forgotten", "targets forgotten", "smoothing forgotten", "product rule", "sign lost"),
     *("true class alone", "true class counted", "other classes forgotten"),
 )  # that say less than a usual mistake in a known loss
 
 
-def explain_loss(points: Sequence[LossPoint]) -> list[Diagnosis]:
+def explain_loss(points: Sequence[LossPoint], others: Sequence[LossPoint] = ()) -> list[Diagnosis]:
     """Return what is likely wrong with a gradient, most likely first; nothing if nothing is known.
 
     Args:
         points: the one that was checked, a second one of another shape if the loss takes it, and further ones.
+        others: points with other settings, at which no explanation may fail.
     """
     a, n = points[0].given, points[0].right
     found = list(one_point(points[0]))
-    if len(points) > 1:
-        again = {name for name, _, _ in one_point(points[1])}
+    for other in [*points[1:2], *others]:
+        again = {name for name, _, _ in one_point(other)}
         found = [one for one in found if one[0] in again]
     if all(name in (OTHER, "factor per slice", *OF_TERMS) for name, _, _ in found):
         found = [*wrong_region(list(points)), *found]
     if all(name in (*VAGUE, *LESS) for name, _, _ in found):
         usual_alone = not all(name in VAGUE for name, _, _ in found)
-        found = [*explain_known(points, usual_alone=usual_alone)[:1], *found]
+        known = explain_known(points, usual_alone=usual_alone)
+        if len(others) > 1 and known:
+            again = {name for name, _, _ in explain_known(others, usual_alone=usual_alone)}
+            known = [one for one in known if one[0] in again]
+        found = [*known[:1], *found]
     if distance(a, n) < 1e-5 and fits_float32(a):
         text = "right to seven digits: something is rounded to float32"
         found.append(("float32 noise", text, f"error {distance(a, n):.1e}"))
@@ -80,6 +77,7 @@ def one_point(point: LossPoint) -> Iterator[Found]:
         yield from ((*found, f"{f:.5g} times the right gradient") for found in named_factors(f, point))
         return
     yield from lost_signs(point)
+    yield from not_counted(point)
     written_out = list(formulas(point))
     of_classes = list(by_class(point)) if point.classes else []
     yield from (one for one in of_classes if one[0].endswith("forgotten"))
@@ -103,6 +101,31 @@ def lost_signs(point: LossPoint) -> Iterator[Found]:
         where = ", all of them where y < t" if below else ""
         text = f"some values have the wrong sign{where}: they lost it, as in |y - t|; the derivative of |d| is sign(d)"
         yield "sign lost", text, f"{np.count_nonzero(wrong)} of {n.size} values"
+
+
+def not_counted(point: LossPoint) -> Iterator[Found]:
+    """Right but for samples (or places) that do not count in the loss, and get a gradient; or the reverse."""
+    a, n = point.given, point.right
+    if n.ndim < 2:
+        return
+    wrong = (np.abs(a - n) > MATCH * np.abs(n).max()).any(axis=-1)
+    if not wrong.any() or wrong.all():
+        return
+    which, told = wrong, ""
+    if point.targets.shape == wrong.shape:
+        labels = sorted(set(np.ravel(point.targets[wrong]).tolist()))
+        if len(labels) == 1 and not np.isin(point.targets[~wrong], labels).any():
+            told = f", those with the target {labels[0]:g}"
+    evidence = f"{np.count_nonzero(which)} of {which.size} samples or places"
+    if not n[wrong].any():
+        text = (
+            f"samples that do not count in the loss{told} get a gradient, which must be 0: the mask of forward is "
+            "missing in the gradient"
+        )
+        yield "mask forgotten", text, evidence
+    elif not a[wrong].any():
+        text = f"samples that count in the loss{told} get no gradient; the others have the right one"
+        yield "samples left out", text, evidence
 
 
 def by_class(point: LossPoint) -> Iterator[Found]:

@@ -1,5 +1,10 @@
 """What is measured of a loss: its gradient by differences, and evidence at further points."""
 
+import copy
+import inspect
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -7,12 +12,15 @@ import numpy as np
 from mlp.diagnostics.gradients.finite_differences import STEP
 from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of, softmax
 from mlp.diagnostics.gradients.random_point import random_classes
-from mlp.diagnostics.gradients.styles.losses import as_number
+from mlp.diagnostics.gradients.styles.losses import StudentLoss, as_number
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array, Shape
 
 MORE_POINTS = 4  # of the same shape, so that a pattern in single values shows
+TINY = 1e-3  # a setting below is an eps
+REAL = ("gamma", "beta", "delta", "margin", "alpha", "temperature", "t", "tau", "power", "scale", "k")  # settings that
+# may be whole numbers by accident
 
 
 def differences(loss: Any, outputs: Array, targets: Array) -> Array:
@@ -35,6 +43,7 @@ def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> lis
         measured: whether the right gradients are needed; else they are zeros.
     """
     classes = targets.ndim == 1 and targets.dtype.kind in "iu" and outputs.ndim == 2
+    inside = classes and bool((targets >= 0).all() and (targets < outputs.shape[1]).all())  # none is left out
     wider = classes or (outputs.ndim == 2 and targets.shape == outputs.shape)
     same = (len(outputs) + 1, *outputs.shape[1:])
     shapes = [(same[0], same[1] + 1), same] if wider else [same]
@@ -51,12 +60,14 @@ def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> lis
         rng = generator(number, "probe", "loss")
         z = rng.uniform(0.1, 0.9, shape) if between else rng.standard_normal(shape)
         z = softmax(z, 1) if probabilities else z
-        if classes:
+        if classes and inside:
             other = random_classes(shape, rng)
         elif one_hot:
             other = np.eye(shape[1])[random_classes(shape, rng)].astype(targets.dtype)
         else:
-            other = rng.choice(np.ravel(targets), (len(z), *(shape[1:] if wider else targets.shape[1:])))
+            other = rng.choice(
+                np.ravel(targets), (len(z), *(shape[1:] if wider and not classes else targets.shape[1:]))
+            )
             other = other / other.sum(axis=1, keepdims=True) if sums_to_one else other
         value = float(as_number(loss.forward(z.copy(), other)))
         gradient = np.array(loss.backward())
@@ -72,6 +83,49 @@ def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> lis
                 break
             except OWN_ERRORS:  # it takes the first shape alone
                 continue
+    return found
+
+
+def with_other_settings(loss: Any) -> Any:
+    """Return a copy of a loss with other numbers for its settings; None if it has none."""
+    owner = getattr(loss, "student", loss)
+    if inspect.isfunction(owner):
+        defaults = owner.__defaults__ or ()
+        names = list(inspect.signature(owner).parameters)[-len(defaults) :] if defaults else []
+        changed = tuple(another(name, value) for name, value in zip(names, defaults, strict=True))
+        twin = FunctionType(owner.__code__, owner.__globals__, owner.__name__, changed, owner.__closure__)
+        twin.__kwdefaults__, twin.__module__ = owner.__kwdefaults__, owner.__module__
+        return StudentLoss(twin) if changed != defaults else None
+    twin = copy.deepcopy(owner)
+    moved = False
+    for name in settings_of(loss):
+        old = getattr(owner, name)
+        with suppress(AttributeError):
+            setattr(twin, name, another(name, old))
+            moved |= another(name, old) is not old
+    return (StudentLoss(twin) if isinstance(loss, StudentLoss) else twin) if moved else None
+
+
+def another(name: str, value: Any) -> Any:
+    """Return another number for a setting, the same if it should not be changed."""
+    real = isinstance(value, float) or (type(value) is int and name.lower().strip("_") in REAL)
+    if not real or value < TINY:
+        return value
+    return 0.8 * value if value < 1.0 else 1.3 * value
+
+
+def at_other_settings(loss: Any, points: Sequence[LossPoint]) -> list[tuple[Any, LossPoint]]:
+    """Return the loss with other settings and what it gives at the same outputs; nothing if it has none."""
+    found = []
+    with suppress(*OWN_ERRORS):
+        other = with_other_settings(loss)
+        for point in points if other is not None else ():
+            y, t = point.outputs, point.targets
+            value = float(as_number(other.forward(y.copy(), t.copy())))
+            given = np.array(other.backward())
+            moved = LossPoint(given, differences(other, y, t), y, t, point.sums, settings_of(other), value)
+            if np.isfinite(moved.right).all() and given.shape == y.shape:
+                found.append((other, moved))
     return found
 
 

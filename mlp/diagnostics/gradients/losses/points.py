@@ -36,9 +36,10 @@ class LossPoint:
         if self.outputs.ndim != 2:
             return False
         t = self.targets
+        if self.whole_numbers:
+            return bool((t >= 0).all() and (t < self.outputs.shape[1]).all())
         rows = t.shape == self.outputs.shape and t.shape[1] > 1
-        one_hot = rows and bool(np.isin(t, (0.0, 1.0)).all() and (t.sum(axis=1) == 1.0).all())
-        return self.whole_numbers or one_hot
+        return rows and bool(np.isin(t, (0.0, 1.0)).all() and (t.sum(axis=1) == 1.0).all())
 
     @cached_property
     def labels(self) -> Array:
@@ -56,11 +57,13 @@ class LossPoint:
 
 
 def settings_of(loss: Any) -> dict[str, Any]:
-    """Return the attributes of a loss that are numbers, or arrays of one axis; of a function, its defaults."""
+    """Return the attributes of a loss that are numbers, or arrays of one axis; of a function, defaults and globals."""
     owner = getattr(loss, "student", loss)
     found: dict[str, Any] = {}
     if inspect.isfunction(owner):
-        given = {name: p.default for name, p in inspect.signature(owner).parameters.items()}
+        globals_ = owner.__globals__
+        given = {name: globals_[name] for name in owner.__code__.co_names if name in globals_}
+        given |= {name: p.default for name, p in inspect.signature(owner).parameters.items()}
     else:
         given = {name: getattr(owner, name, None) for name in dir(owner) if not name.startswith("_")}
     for name, value in given.items():

@@ -1,6 +1,6 @@
 """Points at which a loss whose gradient is right can still go wrong.
 
-large      logits of +-1000, where exp overflows and the softmax has zeros, whose logarithm is -inf
+large      logits of +-1000, where exp overflows; where the softmax has zeros, whose logarithm is -inf, is a remark
 equal      one output that equals its target, where d / |d| is 0 / 0
 again      outputs other than those of the first call, which a loss that keeps too much does not see
 """
@@ -25,25 +25,28 @@ Differences = Callable[[Any, Array, Array], Array]
 
 
 def wrong_elsewhere(loss: Any, outputs: Array, targets: Array, differences: Differences) -> Findings:
-    """Return a fault for the first special point at which the loss is wrong."""
+    """Return a fault for the first special point at which the loss is wrong, and remarks about others."""
     checks: tuple[Callable[[], Findings], ...] = (
         lambda: huge_logits(loss, outputs, targets),
         lambda: equal_values(loss, outputs, targets),
         lambda: second_call(loss, outputs, targets, differences),
     )
+    all_found = Findings()
     for check in checks:
         try:
             with np.errstate(all="ignore"):
-                found = check()
+                all_found += check()
         except OWN_ERRORS:  # it may refuse such outputs
             continue
-        if not found.passed:
-            return found
-    return Findings()
+        if not all_found.passed:
+            return all_found
+    return all_found
 
 
 def huge_logits(loss: Any, outputs: Array, targets: Array) -> Findings:
-    """Return a fault if exp overflows for outputs around 1000, or the logarithm of 0 is taken for +-1000."""
+    """Return a fault if exp overflows for outputs around 1000, a remark if the logarithm of 0 is taken for +-1000."""
+    if ((outputs >= 0.0) & (outputs <= 1.0)).all():  # probabilities, not logits
+        return Findings()
     for large in (LARGE + outputs, LARGE * np.sign(outputs)):
         if explodes(loss, large / LARGE, targets):
             continue
@@ -57,15 +60,13 @@ def huge_logits(loss: Any, outputs: Array, targets: Array) -> Findings:
                 "changes)"
             )
             note = "not finite for large outputs"
-        else:
-            which = "the loss" if not np.isfinite(value) else "its gradient"
-            text = (
-                f"logarithm of 0: for outputs of +-{LARGE:.0f} {which} is NaN or infinite. exp of a very negative "
-                "number is 0, a probability is 0 then, and log(0) = -inf: take the logarithm of the softmax as "
-                "z - max - log(sum(exp(z - max))), which is finite, or add a tiny number inside log"
-            )
-            note = "not finite for outputs of +-1000"
-        return fault(Diagnosis("overflow", "outputs", "loss", text), outputs.shape, note)
+            return fault(Diagnosis("overflow", "outputs", "loss", text), outputs.shape, note)
+        which = "the loss" if not np.isfinite(value) else "its gradient"
+        text = (
+            f"for outputs of +-{LARGE:.0f} {which} is NaN or infinite: a probability becomes 0, and log(0) = -inf. "
+            "Take the logarithm of the softmax as z - max - log(sum(exp(z - max))), or add a tiny number inside log."
+        )
+        return Findings(remarks=(text,))
     return Findings()
 
 
@@ -90,8 +91,12 @@ def equal_values(loss: Any, outputs: Array, targets: Array) -> Findings:
 
 def second_call(loss: Any, outputs: Array, targets: Array, differences: Differences) -> Findings:
     """Return a fault if the gradient of a second call is still that of the first."""
-    other = outputs[::-1].copy()
-    other += 0.3 * generator(0, "probe", "again").standard_normal(outputs.shape) * (outputs.sum(axis=-1).std() > 1e-9)
+    other, noise = outputs[::-1].copy(), generator(0, "probe", "again").standard_normal(outputs.shape)
+    if ((outputs > 0.0) & (outputs < 1.0)).all():  # they may be probabilities
+        if outputs.sum(axis=-1).std() > 1e-9:
+            other = 0.2 + 0.6 * other
+    else:
+        other += 0.3 * noise
     right = differences(loss, other, targets)
     loss.forward(outputs.copy(), targets)
     first = np.array(loss.backward())

@@ -4,6 +4,7 @@ import ast
 import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
@@ -47,6 +48,26 @@ def other_indices(slot: Slot, parts: Sequence[ast.expr]) -> Iterator[Alternative
         other = ast.unparse(part)
         if other != own and kind_of(part) == kind_of(node):
             yield f"the index `{own}` is wrong: `{other}` belongs here", copy.deepcopy(part)
+
+
+def divisors_of(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
+    """Return what functions divide by, without repetitions."""
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    below = [node.right for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)]
+    below += [node.value for node in nodes if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div)]
+    return list({ast.unparse(node): node for node in below}.values())
+
+
+def other_divisors(slot: Slot, below: Sequence[ast.expr]) -> Iterator[Alternative]:
+    """Yield another divisor of forward or backward in the place of one."""
+    node, parent = slot.node, slot.parent
+    of_product = isinstance(parent, ast.BinOp) and slot.field == "right" and isinstance(parent.op, ast.Div)
+    of_line = isinstance(parent, ast.AugAssign) and slot.field == "value" and isinstance(parent.op, ast.Div)
+    if of_product or of_line:
+        for other in below:
+            if ast.unparse(other) != ast.unparse(node):
+                text = f"divided by `{text_of(node)}`, and must be by `{text_of(other)}`"
+                yield text, copy.deepcopy(other)
 
 
 def kind_of(index: ast.expr) -> tuple[bool, int]:
@@ -104,6 +125,20 @@ def jacobians(slot: Slot) -> Iterator[Alternative]:
                 f"{p} * (g - sum(g * {p}))"
             )
             yield text, parsed(f"{p} * ({g} - ({g} * {p}).sum(axis=-1, keepdims=True))")
+
+
+def fewer_factors(slot: Slot) -> Iterator[Alternative]:
+    """Yield a product without two of its factors."""
+    node, parent = slot.node, slot.parent
+    inner = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult) and slot.field == "left"
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult) or inner:
+        return
+    factors = product_parts(node)
+    for a, b in combinations(range(len(factors)), 2):
+        rest = [factor for i, factor in enumerate(factors) if i not in (a, b)]
+        if rest:
+            text = f"the factors `{text_of(factors[a])}` and `{text_of(factors[b])}` are too many"
+            yield text, parsed(" * ".join(f"({ast.unparse(factor)})" for factor in rest))
 
 
 def product_parts(node: ast.expr) -> list[ast.expr]:

@@ -7,9 +7,18 @@ import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from mlp.diagnostics.gradients.repairs.calls import calls, sums_over
-from mlp.diagnostics.gradients.repairs.copied import everywhere, index_parts, jacobians, other_indices
+from mlp.diagnostics.gradients.repairs.copied import (
+    divisors_of,
+    everywhere,
+    fewer_factors,
+    index_parts,
+    jacobians,
+    other_divisors,
+    other_indices,
+)
 from mlp.diagnostics.gradients.repairs.derivatives import derivatives, missing_products, terms_in_factors
 from mlp.diagnostics.gradients.repairs.forms import counts, forms, other_paths, siblings
 from mlp.diagnostics.gradients.repairs.names import names_in, of_upstream, uses
@@ -17,6 +26,7 @@ from mlp.diagnostics.gradients.repairs.operators import matrix_products, missing
 from mlp.diagnostics.gradients.repairs.places import indices, numbers, other_sizes, statements
 from mlp.diagnostics.gradients.repairs.reorders import reorders
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
+from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, slots_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
@@ -40,7 +50,7 @@ class Scope:
     Attributes:
         arrays: names that may stand in the place of others, or be missing as terms. factors: that may be missing.
         values: what names hold, as far as it is known. parts: indices that forward and backward use.
-        upstream: names that hold gradients.
+        upstream: names that hold gradients. divisors: what forward and backward divide by.
     """
 
     arrays: Sequence[str]
@@ -48,6 +58,7 @@ class Scope:
     values: Values = field(default_factory=dict)
     parts: Sequence[ast.expr] = ()
     upstream: frozenset[str] = frozenset()
+    divisors: Sequence[ast.expr] = ()
 
     def is_gradient(self, node: ast.AST) -> bool:
         """Return whether an expression is made of the upstream gradient."""
@@ -73,8 +84,8 @@ class Scope:
 def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Values) -> Scope:
     """Return what may stand in a function, also of what its forward has."""
     arrays, factors = names_in(tree, forward, values)
-    parts = index_parts([tree] if forward is None else [forward, tree])
-    return Scope(arrays, factors, values, parts, of_upstream(tree))
+    trees = [tree] if forward is None else [forward, tree]
+    return Scope(arrays, factors, values, index_parts(trees), of_upstream(tree), divisors_of(trees))
 
 
 Maker = Callable[[Slot, Scope], Iterator[Alternative]]
@@ -96,6 +107,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, _: reorders(slot), "order of axes or parts"),
     (lambda slot, s: other_names(slot, s.others(slot), s.values), "another array"),
     (lambda slot, s: missing(slot, (), s.like(slot)), "factor or term missing"),
+    (lambda slot, s: other_divisors(slot, s.divisors), "division by the wrong number"),
     (lambda slot, s: other_indices(slot, s.parts) if s.values else iter(()), "wrong index"),
     (lambda slot, s: everywhere(slot, s.arrays, s.values), "another array"),
     (lambda slot, s: jacobians(slot), "only the diagonal"),
@@ -104,6 +116,9 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: counts(slot, s.values), "wrong number of values"),
     (lambda slot, s: siblings(slot, s.arrays), "term missing"),
     (lambda slot, s: other_paths(slot, s.values), "term missing"),
+    (lambda slot, s: names_exchanged(slot, s.values), "names exchanged"),
+    (lambda slot, _: kept(slot), "not kept"),
+    (lambda slot, _: fewer_factors(slot), "sign, factor or term"),
     (lambda slot, s: missing_products(slot, s.arrays, s.values, s.upstream), "term missing"),
     (lambda slot, s: missing(slot, s.factors_of(slot, s.factors[LIKELY_FACTORS:]), ()), "factor or term missing"),
 )
@@ -127,9 +142,25 @@ def edits(slots: Sequence[Slot], scope: Scope, kinds: Sequence[tuple[Maker, str]
 def tried(slot: Slot, kind: str, alternatives: Iterator[Alternative]) -> Iterator[Edit]:
     """Yield an edit for each alternative, while it stands in the tree."""
     for text, node in possible(alternatives):
-        slot.put(node)
+        slot.put(located(node))
         yield Edit(kind, text, slot.statement, slot.line)
         slot.put(slot.node)
+
+
+def located(node: Any) -> Any:
+    """Return a new node, or a list of them, with the places in the file that Python wants of all nodes."""
+    for new in node if isinstance(node, list) else [node]:
+        new.end_lineno = getattr(new, "end_lineno", None) or getattr(new, "lineno", None)
+        ast.fix_missing_locations(new)
+    return node
+
+
+def line_edits(tree: ast.FunctionDef, scope: Scope) -> Iterator[Edit]:
+    """Yield edits of the order of lines, and of two settings that are exchanged in all of them."""
+    for slot, places in orders(tree):
+        yield from tried(slot, "order of lines", places)
+    for slot, both in exchanged_everywhere(tree, scope.values):
+        yield from tried(slot, "names exchanged", both)
 
 
 def repeated_edits(slots: Sequence[Slot], scope: Scope) -> Iterator[Edit]:
@@ -139,7 +170,7 @@ def repeated_edits(slots: Sequence[Slot], scope: Scope) -> Iterator[Edit]:
             several = [possible(maker(slot, scope)) for slot in group]
             for alternatives in zip(*several, strict=False):
                 for slot, (_, node) in zip(group, alternatives, strict=True):
-                    slot.put(node)
+                    slot.put(located(node))
                 others = " and ".join(f"`{s}`" for s in dict.fromkeys(slot.statement for slot in group[1:]))
                 yield Edit(name, f"{alternatives[0][0]}; the same in {others}", group[0].statement, group[0].line)
                 for slot in group:

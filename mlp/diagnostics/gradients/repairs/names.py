@@ -61,6 +61,7 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         "0.5",
         "3",
         *pixels,
+        *(f"{name}[:, None]" for name in arrays if getattr(values.get(name), "ndim", 0) == 1),
         *constants,
         *numbers,
         *arrays,
@@ -123,8 +124,9 @@ def uses(node: ast.AST, known: Collection[str]) -> bool:
 
 
 def is_part(node: ast.Subscript) -> bool:
-    """Return whether a subscript is read and has one index, a name or a sum: h[t], self.h[t + 1]."""
-    return isinstance(node.ctx, ast.Load) and isinstance(node.slice, ast.Name | ast.BinOp)
+    """Return whether a subscript is read and has one index, a name, a sum or a text: h[t], self.h[t + 1], s["m"]."""
+    word = isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
+    return isinstance(node.ctx, ast.Load) and (word or isinstance(node.slice, ast.Name | ast.BinOp))
 
 
 def neighbour(part: str) -> str:

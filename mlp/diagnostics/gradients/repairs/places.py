@@ -87,7 +87,8 @@ def statements(slot: Slot) -> Iterator[Alternative]:
     if not isinstance(node, ast.Assign | ast.AugAssign) or (isinstance(node, ast.Assign) and len(node.targets) > 1):
         return
     target: Any = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
-    if isinstance(node, ast.Assign) and isinstance(target, ast.Subscript | ast.Attribute):
+    constant = isinstance(node.value, ast.Constant)
+    if isinstance(node, ast.Assign) and isinstance(target, ast.Subscript | ast.Attribute) and not constant:
         text = f"`{text_of(target)} =` overwrites what is there: += must add to it"
         yield text, ast.AugAssign(target, ast.Add(), node.value, lineno=node.lineno)
     if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Slice | ast.Constant):

@@ -32,7 +32,6 @@ class Source:
         made = module.body[0]
         assert isinstance(made, ast.FunctionDef)
         made.body.insert(0, self.tree)
-        ast.fix_missing_locations(module)
         space: dict[str, Any] = {}
         exec(compile(module, "<changed>", "exec"), self.function.__globals__, space)
         function: FunctionType = space["made"](*(cell.cell_contents for cell in self.function.__closure__ or ()))
@@ -72,7 +71,10 @@ class Source:
 
 
 def source_of(owner: Any, name: str) -> Source | None:
-    """Return the source of a method, of the user's own; None if there is none to be had."""
+    """Return the source of a method, or of a function itself, of the user's own; None if there is none to be had."""
+    if isinstance(owner, FunctionType):
+        tree = tree_of(owner)
+        return None if tree is None else Source(owner, name, owner, tree)
     pair = isinstance(owner, FunctionPair)
     function = owner.functions[name != FORWARD] if pair else getattr(owner, name, None)
     function = inspect.unwrap(function.__func__ if isinstance(function, MethodType) else function) if function else None

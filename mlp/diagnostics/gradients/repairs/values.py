@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ def values_in(codes: Mapping[str, CodeType], run: Callable[[], Any]) -> dict[str
     def inside(frame: FrameType, event: str, _: Any) -> Any:
         if event == "return":
             found = seen[names[frame.f_code]]
-            found.update(frame.f_locals)
+            found.update({name: one for name, one in frame.f_locals.items() if not isinstance(one, ModuleType)})
             owner = frame.f_locals.get("self")
             if owner is not None and hasattr(owner, "__dict__"):
                 found.update({f"self.{name}": value for name, value in vars(owner).items()})

@@ -11,12 +11,15 @@ from mlp.diagnostics.gradients.losses.known.identity import (
     LOSSES,
     SAME_LOSS,
     Identified,
+    Place,
     identified,
+    multiple,
     places_of,
     ratio_at,
     scales_of,
     settings_tried,
 )
+from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, gradient_of
 from mlp.diagnostics.gradients.losses.points import LossPoint
 
 FAMILY_OF_NAME: tuple[
@@ -46,15 +49,12 @@ LOGARITHMS = {"log10": 1.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
 
 def wrong_value(name: str, points: Sequence[LossPoint]) -> Found | None:
     """Return what is wrong with the loss itself: a wrong form of the one that its name speaks of, or None."""
-    plain = name.lower().replace("_", "")
-    words = next((of for told, of in FAMILY_OF_NAME if any(one in plain for one in told)), ())
-    family = [known for known in LOSSES if any(word in known.name for word in words)]
-    places = places_of(points)[:ENOUGH]
+    family, places = family_of(name), places_of(points)[:ENOUGH]
     if not family or len(places) < 2:
         return None
     for loss in identified(places, by_gradient=False):
         if loss.known in family:
-            return badly_scaled(loss)
+            return badly_scaled(loss, places)
     for known in family:
         for s in settings_tried(known, places[0].point):
             for one in fitting(known, s):
@@ -69,13 +69,57 @@ def wrong_value(name: str, points: Sequence[LossPoint]) -> Found | None:
     return None
 
 
-def badly_scaled(loss: Identified) -> Found | None:
-    """Return the wrong sign or the wrong logarithm of a loss that is right otherwise."""
+def family_of(name: str) -> list[KnownLoss]:
+    """Return the known losses that a name speaks of."""
+    plain = name.lower().replace("_", "")
+    words = next((of for told, of in FAMILY_OF_NAME if any(one in plain for one in told)), ())
+    return [known for known in LOSSES if any(word in known.name for word in words)]
+
+
+def only_gradient_right(name: str, points: Sequence[LossPoint]) -> Found | None:
+    """Return that forward is wrong: the gradient is that of the loss its name speaks of, and the values are not."""
+    places = places_of(points)[:ENOUGH]
+    if len(places) < 2:
+        return None
+    for known in family_of(name):
+        for s in settings_tried(known, places[0].point):
+            ratios = given_ratios(places, known, s)
+            if None not in ratios and abs(abs(scales_of(ratios, places)[0]) - 1.0) < SAME_LOSS:  # type: ignore[arg-type]
+                text = (
+                    f"in forward: its values are not those of {known.name}, and the gradient is the right one for it: "
+                    "the mistake is in forward"
+                )
+                return "wrong forward", text, "the gradient, compared with that of the loss that the name speaks of"
+    return None
+
+
+def given_ratios(places: Sequence[Place], known: KnownLoss, s: Options) -> list[float | None]:
+    """Return what the gradient under test is times that of a known loss at each place."""
+    with np.errstate(all="ignore"):
+        return [
+            multiple(place.point.given.reshape(place.y.shape), gradient_of(known.value, place.y, place.t, s))
+            for place in places
+        ]
+
+
+def badly_scaled(loss: Identified, places: Sequence[Place]) -> Found | None:
+    """Return the wrong sign, mean or logarithm of a loss that is right otherwise."""
     c = loss.constant
     if c < 0.0:
         return "sign of the loss", "in forward: the loss has the wrong sign: it would be made large", ""
-    if "entropy" in loss.known.name:
-        for text, number in LOGARITHMS.items():
-            if abs(c - number) < SAME_LOSS * number:
-                return "logarithm to another base", f"in forward: it takes {text}; take np.log, to the base e", ""
+    if "entropy" not in loss.known.name:
+        return None
+    for text, number in LOGARITHMS.items():
+        if abs(c - number) < SAME_LOSS * number:
+            return "logarithm to another base", f"in forward: it takes {text}; take np.log, to the base e", ""
+    ratios = given_ratios(places, loss.known, loss.settings)
+    if all(
+        place.point.classes and f is not None and abs(scale * n * k - 1.0) < SAME_LOSS and abs(f * n - 1.0) < SAME_LOSS
+        for place, f, scale, (n, k) in zip(places, ratios, loss.scales, [place.sizes for place in places], strict=True)
+    ):
+        text = (
+            "in forward: the mean is taken over all N K values, so the loss is K times too small: add up over the K "
+            "classes, then take the mean over the N samples. The gradient is right for that"
+        )
+        return "mean over the classes", text, ""
     return None

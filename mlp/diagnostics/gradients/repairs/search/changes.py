@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.budget import seconds_left
-from mlp.diagnostics.gradients.repairs.edits import KINDS, Edit, Maker, edits, ranked, repeated_edits, scope_of
+from mlp.diagnostics.gradients.repairs.edits import (
+    KINDS,
+    Edit,
+    Maker,
+    edits,
+    line_edits,
+    ranked,
+    repeated_edits,
+    scope_of,
+)
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence, influences
 from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, source_of, tree_of
 from mlp.diagnostics.gradients.repairs.values import values_in
@@ -90,6 +99,9 @@ def edits_of(
     for rank in range(3):
         for source, scope, slots in zip(sources, scopes, ranks, strict=True):
             yield from ((source, edit) for edit in edits(slots[rank], scope, search.kinds))
+        if rank == (0 if compare is None else 2):  # a loss or a rule, whose lines have an order more often
+            for source, scope in zip(sources, scopes, strict=True):
+                yield from ((source, edit) for edit in line_edits(source.tree, scope))
         for source, scope, slots in zip(sources, scopes, ranks, strict=True) if rank < 2 else ():
             yield from ((source, edit) for edit in repeated_edits([*slots[0], *slots[1]], scope))
 

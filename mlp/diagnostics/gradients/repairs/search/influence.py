@@ -85,7 +85,7 @@ def influences(source: Source, run: Run, compare: Compare, seconds: float) -> di
     for number, slot in enumerate(wrapped):
         slot.node.number = number
     mover, start = Mover(), time.process_time()
-    tree = Wrapper().visit(copy.deepcopy(source.tree))
+    tree = ast.fix_missing_locations(Wrapper().visit(copy.deepcopy(source.tree)))
     for slot in wrapped:
         del slot.node.number
     space = source.function.__globals__

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.rules.formulas import Memory
+from mlp.diagnostics.rules.formulas.walks import Memory
 
 
 def started(how: str, new: Any) -> Any:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.rules.formulas import Memory, Settings
-from mlp.diagnostics.rules.means import average, corrected, divisor, started
+from mlp.diagnostics.rules.formulas.means import average, corrected, divisor, started
+from mlp.diagnostics.rules.formulas.walks import Memory, Settings
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,7 @@ class Adaptive:
             "g": lambda: g,
             "m^2": lambda: mean * mean,
             "(g - m)^2": lambda: (g - mean) ** 2,
+            "(g - m)^2 + eps / (1 - b)": lambda: (g - mean) ** 2 + eps / (1.0 - b),
             "g m": lambda: g * mean,
             "(h g)^2": lambda: (h * g) ** 2,
             "h g^2": lambda: h * g * g,

@@ -1,0 +1,74 @@
+"""The line of a loss's own source that is wrong: the one whose change makes the gradient right and keeps the value."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
+from mlp.diagnostics.gradients.losses.points import LossPoint
+from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
+from mlp.diagnostics.gradients.repairs.sources import Source
+from mlp.diagnostics.gradients.repairs.wrong_line import REPAIRED, diagnosis_of
+from mlp.diagnostics.gradients.styles.losses import StudentLoss, as_number
+from mlp.typing import Array
+
+LOSS_SECONDS = 3.5, 1.5  # of CPU that the search may take
+SAME = 1e-9
+LossPlace = tuple[Any, LossPoint]  # a loss, with its own settings, and what is known of it at a point
+
+
+def line_of_loss(places: Sequence[LossPlace], *, known: bool) -> Iterator[Diagnosis]:
+    """Yield the change of one line of a loss that makes the gradient right and keeps the value, at all places.
+
+    Args:
+        known: whether it is known already what is wrong: the line is looked for not so long then.
+    """
+    loss, first = places[0]
+
+    def right(source: Source, function: FunctionType) -> bool:
+        for other, point in places:
+            value, given = tried_loss(other, source, function, point)
+            if abs(value - point.value) > SAME * (1.0 + abs(point.value)) or given.shape != point.right.shape:
+                return False
+            if not distance(given, point.right) < REPAIRED:
+                return False
+        return True
+
+    def run() -> dict[str, Any]:
+        loss.forward(first.outputs.copy(), first.targets.copy())
+        return {"outputs": loss.backward()}
+
+    owner, names = owner_and_names(loss)
+    value = owner if inspect.isfunction(owner) else getattr(owner, names[-1])
+    for _, edit, _ in repairs(owner, names, value, right, Search(run, seconds=LOSS_SECONDS[known])):
+        yield diagnosis_of(edit, "outputs", "loss")
+        return
+
+
+def owner_and_names(loss: Any) -> tuple[Any, list[str]]:
+    """Return what the source of a loss belongs to, and the names of its functions: that of the gradient first."""
+    if not isinstance(loss, StudentLoss):
+        return loss, ["backward", "forward"]
+    if inspect.isfunction(loss.student):
+        return loss.student, [loss.student.__name__]
+    methods = filter(None, (loss.gradient, loss.value))
+    return loss.student, list(dict.fromkeys(method.__name__ for method in methods))
+
+
+def tried_loss(loss: Any, source: Source, function: FunctionType, point: LossPoint) -> tuple[Any, Array]:
+    """Return the value of a loss and its gradient with a changed function in the place of a source."""
+
+    def both(changed: Any) -> tuple[Any, Array]:
+        value = as_number(changed.forward(point.outputs.copy(), point.targets.copy()))
+        return value, np.asarray(changed.backward(), float)
+
+    owner = getattr(loss, "student", loss)
+    if inspect.isfunction(source.owner):
+        function.__defaults__ = owner.__defaults__
+        return both(StudentLoss(function))
+    with replace(source, owner=source.owner and owner).replaced(function):
+        return both(StudentLoss(owner) if isinstance(loss, StudentLoss) else loss)

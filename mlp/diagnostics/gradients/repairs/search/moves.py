@@ -1,0 +1,148 @@
+"""Alternatives to whole lines: in another place, kept for the next call, a copy, with two names exchanged."""
+
+import ast
+import copy
+from collections.abc import Iterator
+from itertools import combinations
+
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, text_of
+from mlp.diagnostics.gradients.repairs.values import Values, alike
+
+LINES = 14  # of a block in which lines change places
+NAMES = 8  # of a line in which two are exchanged
+Loops = (ast.For, ast.While, ast.If)
+Line = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Expr
+
+
+def orders(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Alternative]]]:
+    """Yield each line with the places where it may belong: elsewhere in its block, out of a loop or a branch, in it."""
+    for node in ast.walk(tree):
+        for field in ("body", "orelse"):
+            block = getattr(node, field, None)
+            if not isinstance(block, list) or not 1 < len(block) <= LINES:
+                continue
+            for i, line in enumerate(block):
+                if isinstance(line, Line) and not is_text(line):
+                    yield Slot(node, field, None, block, text_of(line), line.lineno), elsewhere(block, i)
+        for field in ("body", "orelse"):
+            block = getattr(node, field, None)
+            if not isinstance(block, list):
+                continue
+            for i, line in enumerate(block):
+                if isinstance(line, Loops):
+                    for inner in line.body:
+                        if isinstance(inner, Line) and len(line.body) > 1:
+                            yield Slot(node, field, None, block, text_of(inner), inner.lineno), outside(block, i, inner)
+
+
+def is_text(line: ast.stmt) -> bool:
+    """Return whether a line is a text alone, as a docstring is."""
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
+
+
+def elsewhere(block: list[ast.stmt], i: int) -> Iterator[Alternative]:
+    """Yield a block with one of its lines in other places."""
+    line, rest = block[i], [*block[:i], *block[i + 1 :]]
+    for j, other in enumerate(block):
+        if j < i:
+            yield f"this line comes too late: it belongs before `{head(other)}`", [*rest[:j], line, *rest[j:]]
+        elif j > i + 1 and not isinstance(other, ast.Return):
+            yield f"this line comes too early: it belongs after `{head(other)}`", [*rest[:j], line, *rest[j:]]
+        if isinstance(other, Loops) and j != i:
+            for where, body in (("start", [line, *other.body]), ("end", [*other.body, line])):
+                changed = copy.copy(other)
+                changed.body = body
+                new = [changed if one is other else one for one in rest]
+                yield f"this line belongs into `{head(other)}`, at its {where}", new
+
+
+def outside(block: list[ast.stmt], i: int, inner: ast.stmt) -> Iterator[Alternative]:
+    """Yield a block with a line of one of its loops or branches before or after it."""
+    loop = copy.copy(block[i])
+    assert isinstance(loop, Loops)
+    loop.body = [line for line in loop.body if line is not inner]
+    what = "branch" if isinstance(loop, ast.If) else "loop"
+    for word, both in (("before", [inner, loop]), ("after", [loop, inner])):
+        text = f"this line stands in the {what} `{head(loop)}`, and belongs {word} it"
+        yield text, [*block[:i], *both, *block[i + 1 :]]
+
+
+def head(line: ast.stmt) -> str:
+    """Return the first line of a statement as short code."""
+    text = ast.unparse(line).partition("\n")[0]
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def kept(slot: Slot) -> Iterator[Alternative]:
+    """Yield a line that keeps its value also where the old one stands, and one that takes a copy."""
+    node = slot.node
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Name):
+        return
+    name = node.targets[0].id
+    for old in loaded(node.value):
+        if not old.isidentifier():
+            store = ast.parse(f"{old} = 0").body[0]
+            assert isinstance(store, ast.Assign)
+            text = f"`{name}` is computed and not kept for the next step: `{old} = {name}` is missing"
+            yield text, ast.Assign([*store.targets, node.targets[0]], node.value, lineno=node.lineno)
+    if isinstance(node.value, ast.Name | ast.Attribute | ast.Subscript):
+        whole = ast.unparse(node.value)
+        new = ast.Assign(
+            node.targets, ast.Call(ast.Attribute(node.value, "copy", ast.Load()), [], []), lineno=node.lineno
+        )
+        yield f"`{name}` is `{whole}` itself, and changes with it: take `{whole}.copy()`", new
+
+
+def loaded(value: ast.expr) -> list[str]:
+    """Return the names, attributes and parts that an expression reads, without repetitions."""
+    called = {id(node.func) for node in ast.walk(value) if isinstance(node, ast.Call)}
+    inner = {id(node.value) for node in ast.walk(value) if isinstance(node, ast.Attribute | ast.Subscript)}
+    found = [
+        ast.unparse(node)
+        for node in ast.walk(value)
+        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
+        and isinstance(node.ctx, ast.Load)
+        and id(node) not in called | inner
+    ]
+    return list(dict.fromkeys(found))
+
+
+def names_exchanged(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a line with two of its names exchanged, wherever they stand in it."""
+    node = slot.node
+    if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or node.value is None:
+        return
+    names = loaded(node.value)
+    for one, other in combinations(names[:NAMES], 2):
+        if one not in values or other not in values or alike(values[one], values[other]):
+            changed = copy.copy(node)
+            value = Exchange({one: other, other: one}).visit(copy.deepcopy(node.value))
+            assert isinstance(value, ast.expr)
+            changed.value = value
+            yield f"`{one}` and `{other}` are exchanged", changed
+
+
+def exchanged_everywhere(tree: ast.FunctionDef, values: Values) -> Iterator[tuple[Slot, Iterator[Alternative]]]:
+    """Yield a function with two settings, numbers that are attributes, exchanged in all its lines."""
+    names = [name for name, value in values.items() if name.startswith("self.") and isinstance(value, float)]
+    read = {ast.unparse(node): node for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    for one, other in combinations([name for name in names if name in read][:NAMES], 2):
+        change = Exchange({one: other, other: one})
+        body = [change.visit(copy.deepcopy(line)) for line in tree.body]
+        line = next(line for line in tree.body if one in ast.unparse(line) or other in ast.unparse(line))
+        text = f"`{one}` and `{other}` are exchanged, here and in all lines"
+        yield Slot(tree, "body", None, tree.body, head(line), line.lineno), iter([(text, body)])
+
+
+class Exchange(ast.NodeTransformer):
+    """Puts expressions in the places of others."""
+
+    def __init__(self, others: dict[str, str]) -> None:
+        self.others = others
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Load):
+            other = self.others.get(ast.unparse(node))
+            if other is not None:
+                return ast.parse(other, mode="eval").body
+        return self.generic_visit(node)

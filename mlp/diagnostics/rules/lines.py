@@ -1,0 +1,87 @@
+"""The line of a rule's own source that is wrong: the one whose change makes all steps right, on several courses."""
+
+import copy
+import inspect
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
+from mlp.diagnostics.gradients.repairs.sources import Source
+from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
+from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Course, apart, course_of, walk_of
+from mlp.diagnostics.rules.faults import FAMILIES
+from mlp.diagnostics.rules.formulas.walks import Walk
+from mlp.diagnostics.rules.protocols import UPDATES
+from mlp.diagnostics.rules.settings import read_settings
+from mlp.diagnostics.rules.subject import Subject
+from mlp.diagnostics.rules.variants import legal_forms
+from mlp.own_code import OWN_ERRORS
+from mlp.typing import Array
+
+RULE_SECONDS = 3.5, 1.5  # of CPU that the search may take
+LOOSE = 1e-4  # a small eps that is not known may change the steps by this much
+CourseToPass = tuple[Any, Course, list[Array]]  # a rule, a course, and the right walks there
+
+
+def line_of_rule(subject: Subject, *, known: bool) -> Iterator[Diagnosis]:
+    """Yield the change of one line of the rule that makes all steps right, on all courses.
+
+    Args:
+        known: whether it is known already what is wrong: the line is looked for not so long then.
+    """
+    places = list(courses_to_pass(subject))
+    names = [subject.name] if inspect.isfunction(subject.rule) else methods_of(subject.rule)
+
+    def right(source: Source, function: FunctionType) -> bool:
+        fitting = range(len(places[0][2]))  # the right walks that fit so far: the formula, its other forms
+        for rule, course, walks in places:
+            moved = changed_walk(source, function, rule, course)
+            fitting = [i for i in fitting if apart(moved, walks[i]) < max(subject.tolerance, LOOSE)]  # type: ignore[assignment]
+            if not fitting:
+                return False
+        return True
+
+    def run() -> dict[str, Array]:
+        return {"weights": walk_of(copy.deepcopy(places[0][0]), places[0][1])[0]}
+
+    first = getattr(type(subject.rule), "__init__", None)
+    begin = first if inspect.isfunction(first) and not inspect.isfunction(subject.rule) else None
+    for _, edit, _ in (
+        repairs(subject.rule, names, begin, right, Search(run, seconds=RULE_SECONDS[known])) if places else ()
+    ):
+        yield replace(diagnosis_of(edit, "weights", "rule"), evidence="with that line changed, all steps are right")
+        return
+
+
+def courses_to_pass(subject: Subject) -> Iterator[CourseToPass]:
+    """Yield where a changed rule has to be right: two courses with arrays of two shapes, one with other settings."""
+    other = subject.with_other_settings()
+    for who, seed, shapes in ((subject, 0, SHAPES), (subject, 1, OTHER_SHAPES), (other, 2, SHAPES)):
+        rule = copy.deepcopy(who.rule)
+        with suppress(*OWN_ERRORS):
+            s, _ = read_settings(rule, who.given)
+            course = course_of(rule, s, who.seed + seed, shapes).clipped(who.clip)
+            forms = [Walk(FAMILIES[who.formula]), *(form for _, form, _ in legal_forms(who.formula))]
+            yield rule, course, [course.walked(form) for form in forms]
+
+
+def changed_walk(source: Source, function: FunctionType, rule: Any, course: Course) -> Array:
+    """Return how far a rule moves the weights with a changed function in the place of a source; NaN if it may not."""
+    if inspect.isfunction(source.owner):
+        moved, found = walk_of(function, course)
+    else:
+        twin = copy.deepcopy(rule)
+        with replace(source, owner=source.owner and twin).replaced(function):
+            moved, found = walk_of(twin, course)
+    return moved if found.passed else np.full_like(moved, np.nan)
+
+
+def methods_of(rule: Any) -> Sequence[str]:
+    """Return the names of the methods that make a step."""
+    return [name for name in ("change", "update_params", *UPDATES) if callable(getattr(rule, name, None))]
