@@ -97,11 +97,11 @@ def edits_of(
     scopes = [scope_of(source.tree, forward, one) for source, one in zip(sources, held, strict=True)]
     ranks = [ranked(source.tree, one, search.wrong) for source, one in zip(sources, known, strict=True)]
     for rank in range(3):
-        for source, scope, slots in zip(sources, scopes, ranks, strict=True):
-            yield from ((source, edit) for edit in edits(slots[rank], scope, search.kinds))
-        if rank == (0 if compare is None else 2):  # a loss or a rule, whose lines have an order more often
+        if rank == (0 if compare is None else 2):  # lines of rules are often in the wrong place
             for source, scope in zip(sources, scopes, strict=True):
                 yield from ((source, edit) for edit in line_edits(source.tree, scope))
+        for source, scope, slots in zip(sources, scopes, ranks, strict=True):
+            yield from ((source, edit) for edit in edits(slots[rank], scope, search.kinds))
         for source, scope, slots in zip(sources, scopes, ranks, strict=True) if rank < 2 else ():
             yield from ((source, edit) for edit in repeated_edits([*slots[0], *slots[1]], scope))
 
