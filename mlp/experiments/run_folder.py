@@ -84,7 +84,9 @@ class RunFolder:
         except FileNotFoundError:
             return None
         try:
-            return RunConfig(**as_object(content["settings"])), Facts(**as_object(content.get("facts", {})))
+            settings = as_object(content["settings"])
+            check_names(settings, RunConfig)
+            return RunConfig(**settings), Facts(**as_object(content.get("facts", {})))
         except (ValueError, KeyError, TypeError, MlpError) as error:
             reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise damaged(self / "config.json", reason) from None

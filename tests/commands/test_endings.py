@@ -227,6 +227,23 @@ def test_signals_end_a_command_with_a_line(tmp_path, name, status, line, times):
     assert signalled(tmp_path, WAITS, getattr(signal, name), times) == (status, f"\n{line}\n")
 
 
+DELETES = """class Slow:
+    def __del__(self):
+        print('ready', flush=True)
+        time.sleep(1)
+Slow()
+time.sleep(60)"""
+
+
+@posix
+@pytest.mark.parametrize(
+    ("name", "status", "line"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "ended by SIGTERM")]
+)
+def test_a_signal_while_an_object_is_deleted_is_not_lost(tmp_path, name, status, line):
+    """Python ignores what is raised in __del__, and would go on."""
+    assert signalled(tmp_path, DELETES, getattr(signal, name)) == (status, f"\n{line}\n")
+
+
 LOADS = """
 import time
 from mlp.commands import command_line

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+from _thread import get_ident, interrupt_main
 from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without loading that module
@@ -36,16 +38,40 @@ def end_at_once(number: int, frame: object) -> None:
     os._exit(128 + number)
 
 
-def ended_by_signals() -> "AbstractContextManager[None]":
+@contextmanager
+def ended_by_signals() -> "Iterator[None]":
     """Within this context signals raise `KeyboardInterrupt`, SIGTERM and SIGHUP `EndedBySignal`.
 
-    One that is ignored (nohup) stays ignored, and one that somebody else handles stays his.
+    One that is ignored (nohup) stays ignored, and one that somebody else handles stays his. Python drops an exception
+    that is raised while an object is being deleted, and goes on: such a signal comes again a moment later.
     """
 
     def end(number: int, frame: object) -> None:
         raise KeyboardInterrupt if number == signal.SIGINT else EndedBySignal(number)
 
-    return handled_by(end, lambda before: before in (signal.SIG_DFL, end_at_once))
+    def dropped(what: "Any") -> None:
+        if isinstance(what.exc_value, KeyboardInterrupt):
+            from threading import Timer
+
+            Timer(0.01, send_again, [interrupt_status(what.exc_value) - 128, get_ident()]).start()
+        else:
+            before(what)
+
+    before = sys.unraisablehook
+    sys.unraisablehook = dropped
+    try:
+        with handled_by(end, lambda before: before in (signal.SIG_DFL, end_at_once)):
+            yield
+    finally:
+        sys.unraisablehook = before
+
+
+def send_again(number: int, thread: int) -> None:
+    """Send a signal to a thread of this process, so that it wakes up where it sleeps; Windows cannot."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(thread, number)
+    else:
+        interrupt_main(signal.Signals(number))
 
 
 def ended_at_once() -> "AbstractContextManager[None]":
