@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-ONE_CHECK = 7.0  # of CPU for one check; what runs at its end may take a little longer
-OF_WHAT_IS_LEFT = 0.4  # of the time that is left, which a single measurement may take
+ONE_CHECK = 7.5  # of CPU for one check; what runs at its end may take a little longer
+OF_WHAT_IS_LEFT = 0.6  # of the time that is left, which a single measurement may take
 END: ContextVar[float | None] = ContextVar("END", default=None)
 
 

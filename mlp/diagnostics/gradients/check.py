@@ -195,10 +195,12 @@ def last_checks(layer: Layer, input_shape: Sequence[int], seed: int) -> Findings
 
 
 def not_checked(points: Sequence[Point], constants: set[str]) -> Findings:
-    """Return a fault for each array that matters and has no gradient."""
+    """Return a fault for each array that matters and has no gradient, and a remark for what is taken for a constant."""
     found = Findings()
     for name, note, text in without_gradient(points, constants):
-        found += fault(Diagnosis("not checked", name, "training", text), (), note)
+        found += (
+            Findings(remarks=(text,)) if not note else fault(Diagnosis("not checked", name, "training", text), (), note)
+        )
     return found
 
 

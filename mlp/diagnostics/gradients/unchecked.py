@@ -5,6 +5,10 @@ list, a tuple or a dict, or in the class instead of the object, is not found: it
 check that passes would say nothing about it.
 """
 
+import ast
+import inspect
+import re
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -19,6 +23,9 @@ from mlp.layers.machinery.lost_parts import leaves
 from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
+
+COMPUTED = re.compile(r"\b(sin|cos|arange|linspace|eye|tri|tril|triu|outer|hanning|hamming|meshgrid|indices|array\(\[)")
+RANDOM_WORDS = re.compile(r"rand|normal|uniform|rng|glorot|xavier|kaiming|init", re.IGNORECASE)
 
 
 def unchecked(layer: Layer, input_shape: Sequence[int]) -> Findings:
@@ -146,7 +153,8 @@ def matters(point: Point, array: Array) -> bool:
 def without_gradient(points: Sequence[Point], constants: Collection[str]) -> Iterator[tuple[str, str, str]]:
     """Yield (name, note, sentence) for each array that the outputs depend on and that has no gradient.
 
-    An array that is constant is read-only, or belongs to the class, or its name says so (see `is_constant`).
+    An array that is constant is read-only, or belongs to the class, or its name says so (see `is_constant`). One that
+    is computed has no note: that it was taken for a constant is a remark.
     """
     layer = points[0].probe.layer if points else None
     if layer is None or (isinstance(layer, StudentLayer) and (layer.stateless or layer.declared())):
@@ -157,6 +165,9 @@ def without_gradient(points: Sequence[Point], constants: Collection[str]) -> Ite
             if value.dtype.kind != "f" or path in constants or is_constant(path) or path.startswith("_kept"):
                 continue
             if any(np.may_share_memory(value, array) for array in seen) or not matters(points[0], value):
+                continue
+            if is_computed(type(owner), path):
+                yield path, "", f"{path} is taken for a constant: __init__ computes it without random numbers."
                 continue
             note = f"the outputs depend on {path}, which was not checked: backward leaves no gradient for it"
             names = ", ".join(form.format(split_path(path)[1]) for form in GRADIENT_NAMES[:4])
@@ -170,6 +181,28 @@ def without_gradient(points: Sequence[Point], constants: Collection[str]) -> Ite
                 note,
                 (f"{note}. If it is a weight, {how}; if it is a constant, say so: self.{path}.flags.writeable = False"),
             )
+
+
+def is_computed(kind: type, path: str) -> bool:
+    """Return whether __init__ computes an array without random numbers, as a table of positions: it is no weight.
+
+    Zeros and ones alone are the start of a bias or a gain, and may be weights.
+    """
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(kind.__init__)))  # type: ignore[misc]
+    except (OSError, TypeError, SyntaxError):
+        return False
+    names, code = {f"self.{path}"}, ""
+    for _ in range(2):  # also what a local name holds that is given to the attribute
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Assign | ast.AugAssign):
+                continue
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            bases = {ast.unparse(t.value if isinstance(t, ast.Subscript) else t) for t in targets}
+            if bases & names:
+                code += ast.unparse(node) + "\n"
+                names |= {one.id for one in ast.walk(node.value) if isinstance(one, ast.Name)}
+    return bool(COMPUTED.search(code)) and not RANDOM_WORDS.search(code)
 
 
 def read_only(layer: Any) -> set[str]:

@@ -116,3 +116,77 @@ def test_wrong_ones_are_named(layer, shape, words):
     report = check_layer(layer, shape)
     assert not report.passed
     assert words in report.diagnoses[0].sentence
+
+
+class MultiHeadAttention:
+    """Two heads of size 2."""
+
+    divisor = np.sqrt(2.0)
+    axis = -1
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.num_heads = 2
+        self.W_q, self.W_k, self.W_v, self.W_o = (rng.standard_normal((4, 4)) for _ in range(4))
+
+    def split(self, a):
+        return a.reshape(*a.shape[:2], 2, 2).transpose(0, 2, 1, 3)
+
+    def join(self, a):
+        return a.transpose(0, 2, 1, 3).reshape(a.shape[0], a.shape[2], 4)
+
+    def forward(self, x):
+        self.x = x
+        self.q, self.k, self.v = (self.split(x @ W) for W in (self.W_q, self.W_k, self.W_v))
+        s = self.q @ self.k.swapaxes(-1, -2) / self.divisor
+        e = np.exp(s - s.max(axis=self.axis, keepdims=True))
+        self.a = e / e.sum(axis=self.axis, keepdims=True)
+        self.y = self.join(self.a @ self.v)
+        return self.y @ self.W_o
+
+    def backward(self, d):
+        self.dW_o = np.einsum("nti,nto->io", self.y, d)
+        dy = self.split(d @ self.W_o.T)
+        da, dv = dy @ self.v.swapaxes(-1, -2), self.a.swapaxes(-1, -2) @ dy
+        ds = self.a * (da - (da * self.a).sum(axis=self.axis, keepdims=True)) / self.divisor
+        dq, dk, dv = (self.join(g) for g in (ds @ self.k, ds.swapaxes(-1, -2) @ self.q, dv))
+        self.dW_q, self.dW_k, self.dW_v = (np.einsum("nti,nto->io", self.x, g) for g in (dq, dk, dv))
+        return dq @ self.W_q.T + dk @ self.W_k.T + dv @ self.W_v.T
+
+
+class DividedByAll(MultiHeadAttention):
+    divisor = 2.0
+
+
+class OverTheQueries(MultiHeadAttention):
+    axis = -2
+
+
+def test_attention_divides_by_the_root_of_one_head_and_weighs_the_keys():
+    check_layer(MultiHeadAttention(), (2, 3, 4)).raise_if_failed()
+    for kind, words in ((DividedByAll, "sqrt(2)"), (OverTheQueries, "over the queries")):
+        named = type("Attention", (kind,), {})
+        assert words in check_layer(named(), (2, 3, 4)).diagnoses[0].sentence
+
+
+class NearestUpsampling:
+    def forward(self, x):
+        return x.repeat(2, axis=2).repeat(2, axis=3)
+
+    def backward(self, d):
+        N, C, H, W = d.shape
+        return d.reshape(N, C, H // 2, 2, W // 2, 2).sum(axis=(3, 5))
+
+
+class UpsamplesWholeImages(NearestUpsampling):
+    def forward(self, x):
+        return np.tile(x, (1, 1, 2, 2))
+
+    def backward(self, d):
+        N, C, H, W = d.shape
+        return d.reshape(N, C, 2, H // 2, 2, W // 2).sum(axis=(2, 4))
+
+
+def test_upsampling_repeats_pixels_and_not_images():
+    check_layer(NearestUpsampling(), (2, 2, 3, 2)).raise_if_failed()
+    assert "np.tile" in check_layer(UpsamplesWholeImages(), (2, 2, 3, 2)).diagnoses[0].sentence

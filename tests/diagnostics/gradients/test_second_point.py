@@ -3,8 +3,9 @@
 import numpy as np
 
 from mlp.diagnostics import check_layer, check_loss
-from mlp.diagnostics.gradients.diagnoses import Diagnosis, diagnose_gradients, holds_elsewhere
+from mlp.diagnostics.gradients.diagnoses import Diagnosis, diagnose_gradients
 from mlp.diagnostics.gradients.diagnoses.evidence import Evidence, Point
+from mlp.diagnostics.gradients.diagnoses.repeated.confirmation import holds_elsewhere
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, second_evidences
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.layers import Layer

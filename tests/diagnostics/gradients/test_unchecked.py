@@ -132,3 +132,31 @@ def test_what_is_no_shape(shape):
             check(Affine(3, 3), shape)
     with pytest.raises(ConfigurationError, match="output_shape="):
         check_loss(MeanSquaredError(), shape)
+
+
+class Positions:
+    """Sines and cosines, which are added and not trained."""
+
+    def __init__(self):
+        self.P = np.zeros((1, 5, 4))
+        angles = np.arange(5).reshape(-1, 1) / np.power(100.0, np.arange(0, 4, 2) / 4)
+        self.P[:, :, 0::2] = np.sin(angles)
+        self.P[:, :, 1::2] = np.cos(angles)
+
+    def forward(self, x):
+        return x + self.P
+
+    def backward(self, d):
+        return d
+
+
+class LearnedPositions(Positions):
+    def __init__(self):
+        self.P = 0.1 * np.random.default_rng(0).standard_normal((1, 5, 4))
+
+
+def test_a_table_that_is_computed_is_a_constant_and_random_numbers_are_weights():
+    report = check_layer(Positions(), (2, 5, 4))
+    report.raise_if_failed()
+    assert any("P is taken for a constant" in remark for remark in report.remarks)
+    assert not check_layer(LearnedPositions(), (2, 5, 4)).passed

@@ -8,12 +8,15 @@ and by how much they differ from unit variance (N - 1 in place of N).
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.activations import wrong_activation
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.keeping import kept_and_dropped
+from mlp.diagnostics.gradients.diagnoses.named.attention import wrong_attention
+from mlp.diagnostics.gradients.diagnoses.named.upsampling import wrong_upsampling
 from mlp.diagnostics.gradients.diagnoses.normalizations.known import norm_of, wrong_norm
 from mlp.diagnostics.gradients.diagnoses.pools import wrong_pooling
 from mlp.diagnostics.gradients.finite_differences import Probe
@@ -71,6 +74,11 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
     if name in ("softmax", "logsoftmax") and y.shape == x.shape:
         yield from wrong_softmax(name, y)
         return
+    named = [*wrong_attention(probe, settings_of_layer(probe.layer))] if "attention" in words else []
+    named += [*wrong_upsampling(probe)] if any(word.startswith("upsampl") for word in words) else []
+    if named:
+        yield Diagnosis(NAME, "outputs", "evaluation", named[0])
+        return
     if "causal" in words and x.ndim == 3 and y.ndim == 3 and x.shape[1] == y.shape[1]:
         yield from sees_the_future(probe)
     text = wrong_activation(name, x, y, numbers_of(probe.layer))
@@ -82,12 +90,27 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
         yield from kept_and_dropped(probe)
 
 
+def settings_of_layer(layer: Layer) -> dict[str, Any]:
+    """Return the attributes of a layer, or the settings of a function."""
+    owner = getattr(layer, "student", layer)
+    return dict(owner.settings) if isinstance(owner, FunctionPair) else dict(vars(owner))
+
+
 def sees_the_future(probe: Probe) -> Iterator[Diagnosis]:
     """A causal layer (N, T, C) whose earlier outputs depend on later inputs."""
     before, last = probe.outputs(), probe.x[:, -1].copy()
     probe.x[:, -1] += 1.0
-    moved = np.abs(probe.outputs() - before)[:, :-1] > 1e-9
+    moves = np.abs(probe.outputs() - before) > 1e-9
     probe.x[:, -1] = last
+    moved = moves[:, :-1]
+    if moved[:, 0].any() and not moved[:, 1:].any() and moved.shape[1] > 1:
+        text = (
+            "the first step alone depends on later ones: the mask hides the present step, too, and leaves nothing for "
+            "the first, whose weights are then all equal; it must hide the later steps alone (np.triu with k=1, "
+            "np.tril with k=0)"
+        )
+        yield Diagnosis("hides the present", "outputs", "evaluation", text)
+        return
     if moved.any():
         text = (
             "outputs of earlier steps depend on the last one, and a causal layer sees the past alone: scores of later "

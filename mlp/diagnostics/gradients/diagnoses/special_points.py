@@ -123,7 +123,8 @@ def batch_of_one(probe: Probe) -> Iterator[Diagnosis]:
     try:
         one = Probe(probe.layer, probe.x[:1].copy(), training=False)
         shape = one.outputs().shape
-        one.backward(np.ones(shape))
+        if not getattr(getattr(probe.layer, "student", None), "no_cache", False):
+            one.backward(np.ones(shape))
     except OWN_ERRORS as error:
         yield Diagnosis("batch of one", "outputs", "evaluation", f"{text} ({type(error).__name__}: {error})")
         return

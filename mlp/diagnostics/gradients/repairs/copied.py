@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
+import numpy as np
+
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
-from mlp.diagnostics.gradients.repairs.values import Values, alike
+from mlp.diagnostics.gradients.repairs.values import Values, alike, is_numeric
 
 
 def index_parts(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
@@ -19,7 +21,7 @@ def index_parts(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
             if isinstance(node, ast.Subscript):
                 whole = node.slice
                 for part in [whole, *whole.elts] if isinstance(whole, ast.Tuple) else [whole]:
-                    if any(isinstance(one, ast.Name) for one in ast.walk(part)):
+                    if any(isinstance(one, ast.Name) for one in ast.walk(part)) or "::-1" in ast.unparse(part):
                         found.setdefault(ast.unparse(part), part)
     for part in list(found.values()):
         if isinstance(part, ast.Slice) and part.lower is None and part.upper is not None and part.step is None:
@@ -68,6 +70,33 @@ def other_divisors(slot: Slot, below: Sequence[ast.expr]) -> Iterator[Alternativ
             if ast.unparse(other) != ast.unparse(node):
                 text = f"divided by `{text_of(node)}`, and must be by `{text_of(other)}`"
                 yield text, copy.deepcopy(other)
+
+
+def turned_back(slot: Slot, parts: Sequence[ast.expr], values: Values) -> Iterator[Alternative]:
+    """Yield an array that is turned round as forward does it: dx[:, ::-1] for dx."""
+    node = slot.node
+    if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load) or isinstance(slot.parent, ast.Attribute):
+        return
+    array: Any = values.get(node.id)
+    turns = any("::-1" in ast.unparse(part) for part in parts) and isinstance(array, np.ndarray)
+    for index in (":, " * axis + "::-1" for axis in range(array.ndim)) if turns else ():
+        turned = f"{node.id}[{index}]"
+        yield f"`{node.id}` must be turned round here, as forward does it: `{turned}`", parsed(turned)
+
+
+def other_targets(slot: Slot, tree_targets: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """Yield another array that a line may write to, where its own is written more than once."""
+    node = slot.node
+    if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript) or not isinstance(node.ctx, ast.Store):
+        return
+    own = ast.unparse(node)
+    if tree_targets.count(own) < 2 or slot.field != "targets":
+        return
+    for name, value in values.items():
+        if name not in tree_targets and name.startswith("self.") == own.startswith("self.") and is_numeric(value):
+            target = parsed(name)
+            target.ctx = ast.Store()
+            yield f"`{own}` is written twice: `{name}` belongs here", target
 
 
 def kind_of(index: ast.expr) -> tuple[bool, int]:

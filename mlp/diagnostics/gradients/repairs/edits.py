@@ -18,12 +18,21 @@ from mlp.diagnostics.gradients.repairs.copied import (
     jacobians,
     other_divisors,
     other_indices,
+    other_targets,
+    turned_back,
 )
 from mlp.diagnostics.gradients.repairs.derivatives import derivatives, missing_products, terms_in_factors
-from mlp.diagnostics.gradients.repairs.forms import counts, forms, other_paths, siblings
-from mlp.diagnostics.gradients.repairs.names import names_in, of_upstream, uses
+from mlp.diagnostics.gradients.repairs.forms import applied, counts, forms, other_paths, siblings
+from mlp.diagnostics.gradients.repairs.names import (
+    functions_in,
+    names_in,
+    numbers_and_targets,
+    of_upstream,
+    unused_in,
+    uses,
+)
 from mlp.diagnostics.gradients.repairs.operators import matrix_products, missing, missing_sign, operators, other_names
-from mlp.diagnostics.gradients.repairs.places import indices, numbers, other_sizes, statements
+from mlp.diagnostics.gradients.repairs.places import indices, numbers, numbers_of_forward, other_sizes, statements
 from mlp.diagnostics.gradients.repairs.reorders import reorders
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders
@@ -31,6 +40,8 @@ from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, pa
 from mlp.diagnostics.gradients.repairs.values import Values
 
 LIKELY_FACTORS = 16
+RANKS = 4
+ALL = 0.95  # a share of values that counts as all
 
 
 @dataclass(frozen=True)
@@ -50,7 +61,9 @@ class Scope:
     Attributes:
         arrays: names that may stand in the place of others, or be missing as terms. factors: that may be missing.
         values: what names hold, as far as it is known. parts: indices that forward and backward use.
-        upstream: names that hold gradients. divisors: what forward and backward divide by.
+        upstream: names that hold gradients. functions: of single values, that forward applies.
+        unused: names that are given a value, and never used. numbers: in forward. targets: what lines give values to.
+        divisors: what forward and backward divide by.
     """
 
     arrays: Sequence[str]
@@ -58,6 +71,10 @@ class Scope:
     values: Values = field(default_factory=dict)
     parts: Sequence[ast.expr] = ()
     upstream: frozenset[str] = frozenset()
+    functions: Sequence[str] = ()
+    unused: Sequence[str] = ()
+    numbers: Sequence[float] = ()
+    targets: Sequence[str] = ()
     divisors: Sequence[ast.expr] = ()
 
     def is_gradient(self, node: ast.AST) -> bool:
@@ -75,17 +92,29 @@ class Scope:
         gradient = self.is_gradient(slot.node)
         return [name for name in self.arrays if self.is_gradient(parsed(name)) == gradient]
 
-    def others(self, slot: Slot) -> list[str]:
-        """Return the arrays that may stand in the place of a node, the likeliest first."""
+    def unlike(self, slot: Slot) -> list[str]:
+        """Return the other arrays: a gradient stands where none belongs, or the reverse."""
         like = self.like(slot)
-        return [*like, *(name for name in self.arrays if name not in like)]
+        return [name for name in self.arrays if name not in like]
 
 
 def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Values) -> Scope:
     """Return what may stand in a function, also of what its forward has."""
     arrays, factors = names_in(tree, forward, values)
     trees = [tree] if forward is None else [forward, tree]
-    return Scope(arrays, factors, values, index_parts(trees), of_upstream(tree), divisors_of(trees))
+    written, targets = numbers_and_targets(tree, forward)
+    return Scope(
+        arrays,
+        factors,
+        values,
+        index_parts(trees),
+        upstream=of_upstream(tree),
+        functions=functions_in(tree, forward),
+        unused=unused_in(tree),
+        numbers=written,
+        targets=targets,
+        divisors=divisors_of(trees),
+    )
 
 
 Maker = Callable[[Slot, Scope], Iterator[Alternative]]
@@ -102,13 +131,20 @@ OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; a
 )
 KINDS: tuple[tuple[Maker, str], ...] = (
     *OF_ITSELF,
+    (lambda slot, _: kept(slot), "not kept"),
+    (lambda slot, s: other_indices(slot, s.parts) if s.values else iter(()), "wrong index"),
+    (lambda slot, s: missing(slot, s.factors_of(slot, s.unused), s.unused), "factor or term missing"),
+    (lambda slot, s: other_names(slot, s.unused, s.values), "another array"),
+    (lambda slot, s: numbers_of_forward(slot, s.numbers), "wrong number"),
+    (lambda slot, s: other_targets(slot, s.targets, s.values), "written to the wrong place"),
+    (lambda slot, s: turned_back(slot, s.parts, s.values), "order of axes or parts"),
     (lambda slot, s: missing_sign(slot), "sign, factor or term"),
     (lambda slot, s: missing(slot, s.factors_of(slot, s.factors[:LIKELY_FACTORS]), ()), "factor or term missing"),
+    (lambda slot, s: applied(slot, s.functions, s.values), "function or sign"),
     (lambda slot, _: reorders(slot), "order of axes or parts"),
-    (lambda slot, s: other_names(slot, s.others(slot), s.values), "another array"),
+    (lambda slot, s: other_names(slot, s.like(slot), s.values), "another array"),
     (lambda slot, s: missing(slot, (), s.like(slot)), "factor or term missing"),
     (lambda slot, s: other_divisors(slot, s.divisors), "division by the wrong number"),
-    (lambda slot, s: other_indices(slot, s.parts) if s.values else iter(()), "wrong index"),
     (lambda slot, s: everywhere(slot, s.arrays, s.values), "another array"),
     (lambda slot, s: jacobians(slot), "only the diagonal"),
     (lambda slot, s: forms(slot, s.values), "function or sign"),
@@ -117,17 +153,19 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: siblings(slot, s.arrays), "term missing"),
     (lambda slot, s: other_paths(slot, s.values), "term missing"),
     (lambda slot, s: names_exchanged(slot, s.values), "names exchanged"),
-    (lambda slot, _: kept(slot), "not kept"),
     (lambda slot, _: fewer_factors(slot), "sign, factor or term"),
     (lambda slot, s: missing_products(slot, s.arrays, s.values, s.upstream), "term missing"),
+    (lambda slot, s: other_names(slot, s.unlike(slot), s.values), "another array"),
     (lambda slot, s: missing(slot, s.factors_of(slot, s.factors[LIKELY_FACTORS:]), ()), "factor or term missing"),
 )
 
 
+LIKELY_KINDS = len(OF_ITSELF) + 8  # that are tried before the others: they are few, and what students do
+
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # what would not just take away what backward has forgotten
     *(pair for pair in OF_ITSELF if pair[1] not in ("sign, factor or term", "another function's derivative")),
     (lambda slot, _: reorders(slot), "order of axes or parts"),
-    (lambda slot, s: other_names(slot, s.others(slot), s.values), "another array"),
+    (lambda slot, s: other_names(slot, s.arrays, s.values) if s.values else iter(()), "another array"),
     (lambda slot, s: other_indices(slot, s.parts), "wrong index"),
 )
 
@@ -199,17 +237,24 @@ def within_each_other(group: Sequence[Slot]) -> bool:
 
 
 def ranked(tree: ast.FunctionDef, known: Mapping[int, Influence], wrong: frozenset[str]) -> list[list[Slot]]:
-    """Return the places of a tree in three ranks: those on which all wrong arrays depend, and no right ones; those on
-    which some of the wrong ones do; the others. What no wrong value depends on is left out.
+    """Return the places of a tree in `RANKS` ranks.
+
+    First come those on which just the wrong values depend; then those on which all wrong arrays do, and no right ones;
+    those on which some of the wrong ones do; the others. What no wrong value depends on is left out.
     """
-    ranks: list[list[Slot]] = [[], [], []]
+    ranks: list[list[Slot]] = [[] for _ in range(RANKS)]
     for slot in slots_of(tree):
         one = known.get(id(slot.node))
-        if one is None:
-            ranks[0 if not known else 1].append(slot)
+        if "np.zeros" in slot.statement:  # what is filled later
+            ranks[RANKS - 1].append(slot)
+        elif one is None:
+            ranks[2 if known else 1].append(slot)
+        elif not one.arrays <= wrong:
+            ranks[3].append(slot)
+        elif one.wrong > ALL and one.right < 1.0 - ALL:
+            ranks[0].append(slot)
         elif one.wrong or not one.arrays:
-            spoils = not one.arrays <= wrong
-            ranks[2 if spoils else 0 if one.arrays == wrong else 1].append(slot)
+            ranks[1 if one.arrays == wrong else 2].append(slot)
 
     def order(slot: Slot) -> tuple[float, float]:
         one = known.get(id(slot.node))

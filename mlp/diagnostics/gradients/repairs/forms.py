@@ -58,6 +58,14 @@ def forms(slot: Slot, values: Values) -> Iterator[Alternative]:
         yield f"`{name}` stands where `{form.strip('()') if form[1] == '-' else form}` belongs", parsed(form)
 
 
+def applied(slot: Slot, functions: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """Yield a value with a function of forward applied to it: np.tanh(c) for c."""
+    if is_value(slot, values) and not (isinstance(slot.parent, ast.Call) and slot.field == "args"):
+        name = ast.unparse(slot.node)
+        for function in functions:
+            yield f"`{name}` stands where `{function}({name})` belongs", parsed(f"{function}({name})")
+
+
 def is_value(slot: Slot, values: Values) -> bool:
     """Return whether a node is a name that is read and holds numbers."""
     node = slot.node

@@ -41,7 +41,8 @@ def forward_line(points: Sequence[Point], seconds: float) -> Iterator[Diagnosis]
             return agree(point) and not np.array_equal(point.probe.outputs(), point.outputs)
 
     other = other_point(point)
-    for source, edit, function in repairs(owner, (name,), None, right, Search(seconds=seconds, kinds=OF_FORWARD)):
+    search = Search(lambda: {"outputs": point.probe.outputs()}, seconds=seconds, kinds=OF_FORWARD)
+    for source, edit, function in repairs(owner, (name,), None, right, search):
         other_function = edit.kind == "function or axis" and "belongs" in edit.text
         if other_function or "one too many" in edit.text:  # backward has the wrong one, or has forgotten it
             continue

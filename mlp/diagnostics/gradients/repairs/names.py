@@ -17,6 +17,7 @@ FORMS = (
     "np.sqrt({})",
 )
 GRADIENT = re.compile(r"d(?!im$|ata$|epth$|$)|g|delta|up|err|top", re.IGNORECASE)  # names of gradients
+OF_VALUES = re.compile(r"_?(tanh|sigm|sig$|exp$|log$|log1p|sqrt|square|abs|relu|softplus|softmax|act)", re.IGNORECASE)
 EMPTY = ("zeros_like", "empty_like", "ones_like", "len", "range", "enumerate")
 MOST_FACTORS = 100
 MOST_NAMES, MOST_KNOWN_NAMES = 16, 40  # without and with their values
@@ -54,9 +55,16 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
     means = forward is not None and ".mean(" in ast.unparse(forward)
     pixels = [f"({name}.shape[{a}] * {name}.shape[{a + 1}])" for name in own[:1] for a in (2, 1) if means]
     pixels += [f"{name}.shape[-1]" for name in own[:1] if means]
+    held = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    settings = [
+        ast.unparse(node)
+        for node in (ast.walk(forward) if forward is not None else ())
+        if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and ast.unparse(node.value) in held
+    ]
     slopes = [] if forward is None else list(dict.fromkeys(slopes_of(forward, [*own, *stored])))
     factors = [
         *slopes[:12],
+        *[setting for setting in dict.fromkeys(settings) if "'" in setting],
         "2",
         "0.5",
         "3",
@@ -93,6 +101,30 @@ def of_upstream(tree: ast.FunctionDef) -> frozenset[str]:
                 pairs = assigned_pairs(node)
                 known |= {name for target, value in pairs if uses(value, known) for name in names_of_target(target)}
     return frozenset(known)
+
+
+def unused_in(tree: ast.FunctionDef) -> list[str]:
+    """Return the names that are given a value in a function, and never used: what they are for may be missing."""
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
+    arguments = [arg.arg for arg in tree.args.args if arg.arg not in ("self", "cache")]
+    stored = [*arguments, *(node.id for node in names if isinstance(node.ctx, ast.Store))]
+    return [name for name in dict.fromkeys(stored) if name not in loaded and name != "_"][:6]
+
+
+def numbers_and_targets(tree: ast.FunctionDef, forward: ast.FunctionDef | None) -> tuple[list[float], list[str]]:
+    """Return the numbers that forward has, and what the lines of backward give values to, as often as they do."""
+    constants = [node.value for node in ast.walk(forward or tree) if isinstance(node, ast.Constant)]
+    floats = [value for value in dict.fromkeys(constants) if isinstance(value, float)]
+    assignments = [node for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    return floats, [ast.unparse(target) for node in assignments for target in node.targets]
+
+
+def functions_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None) -> list[str]:
+    """Return the functions of single values that forward and backward apply: np.tanh, sigmoid, self.act."""
+    calls = [node for one in (forward, tree) if one is not None for node in ast.walk(one) if isinstance(node, ast.Call)]
+    names = [ast.unparse(node.func) for node in calls if len(node.args) == 1 and not node.keywords]
+    return list(dict.fromkeys(name for name in names if OF_VALUES.match(name.rpartition(".")[2])))
 
 
 def assigned_pairs(node: ast.Assign | ast.AugAssign) -> list[tuple[ast.expr, ast.expr]]:

@@ -103,7 +103,11 @@ def other_names(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[A
     node = slot.node
     loads = isinstance(getattr(node, "ctx", None), ast.Load)
     name = ast.unparse(node) if loads and isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else ""
-    if name not in arrays or (isinstance(slot.parent, ast.Call) and slot.field == "func"):
+    if (
+        not name
+        or (name not in arrays and name not in values)
+        or (isinstance(slot.parent, ast.Call) and slot.field == "func")
+    ):
         return
     for other in arrays:
         if other != name and (name not in values or other not in values or alike(values[name], values[other])):
@@ -123,6 +127,8 @@ def missing(slot: Slot, factors: Sequence[str], arrays: Sequence[str]) -> Iterat
     node, text = slot.node, text_of(slot.node)
     for factor in factors:
         yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
+        if factor.startswith("(") and " " in factor and ".shape" not in factor and ".size" not in factor:
+            continue  # a derivative: nothing is divided by one
         yield f"the division by `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(factor))
     for term in arrays if is_all_that_is_assigned(slot) else ():
         yield f"the term `{term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Add(), parsed(term))
@@ -134,13 +140,19 @@ def is_all_that_is_assigned(slot: Slot) -> bool:
     return assigned or (isinstance(slot.parent, ast.Tuple) and slot.field == "elts")
 
 
+def is_taken_apart(slot: Slot) -> bool:
+    """Return whether a node is a tuple that several names are given to: N, D = x.shape, or x, w = cache."""
+    targets = slot.parent.targets if isinstance(slot.parent, ast.Assign) else []
+    return slot.field == "value" and any(isinstance(target, ast.Tuple) for target in targets)
+
+
 def may_lack(slot: Slot) -> bool:
     """Return whether a factor may be missing before a node: what is assigned, summed or a term."""
     node = slot.node
     part = isinstance(slot.parent, ast.BinOp) and isinstance(slot.parent.op, ast.Add | ast.Sub | ast.MatMult)
     if not (is_all_that_is_assigned(slot) or part or is_summed(slot)) or not isinstance(node, ast.expr):
         return False
-    if isinstance(node, ast.Tuple | ast.Constant | ast.Starred):
+    if isinstance(node, ast.Tuple | ast.Constant | ast.Starred) or is_taken_apart(slot):
         return False
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "").startswith(("zeros", "empty")):
         return False

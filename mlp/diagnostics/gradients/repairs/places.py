@@ -1,7 +1,7 @@
 """Alternatives to numbers, indices and whole lines."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import permutations
 from typing import Any
@@ -12,7 +12,7 @@ from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, pa
 def numbers(slot: Slot) -> Iterator[Alternative]:
     """Numbers, and tuples of axes or gradients in another order."""
     node = slot.node
-    of_shape = isinstance(slot.parent, ast.Subscript) and getattr(slot.parent.value, "attr", "") == "shape"
+    of_shape = isinstance(slot.parent, ast.Subscript) and holds_shape(slot.parent.value)
     if of_shape or not isinstance(node, ast.expr):  # see `other_sizes`
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
@@ -34,10 +34,32 @@ def numbers(slot: Slot) -> Iterator[Alternative]:
             yield f"the order in `{text_of(node)}` is wrong: ({right}) is right", ast.Tuple(list(order), node.ctx)
 
 
+def holds_shape(node: ast.expr) -> bool:
+    """Return whether an expression is the shape of an array: x.shape, self.x_shape, shape."""
+    return ast.unparse(node).rpartition(".")[2].endswith("shape")
+
+
+def numbers_of_forward(slot: Slot, written: Sequence[float]) -> Iterator[Alternative]:
+    """A number that forward has in the place of another one."""
+    node = slot.node
+    if isinstance(node, ast.Constant) and isinstance(node.value, float):
+        for other in written:
+            if other != node.value:
+                yield f"the number {node.value} is wrong: it should be {other}, as in forward", ast.Constant(other)
+
+
 def other_sizes(slot: Slot) -> Iterator[Alternative]:
     """The size of an array along another axis: a.shape[1] for a.shape[0]."""
     node = slot.node
-    if not isinstance(node, ast.Subscript) or not isinstance(node.value, ast.Attribute) or node.value.attr != "shape":
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        sizes = [
+            part for part in (node.left, node.right) if isinstance(part, ast.Subscript) and holds_shape(part.value)
+        ]
+        arrays = {ast.unparse(part.value) for part in sizes}
+        for one, other in ((1, 2), (2, 3)) if len(sizes) == 2 and len(arrays) == 1 else ():
+            right = f"{min(arrays)}[{one}] * {min(arrays)}[{other}]"
+            yield f"`{text_of(node)}` are the sizes of other axes: `{right}` belongs here", parsed(f"({right})")
+    if not isinstance(node, ast.Subscript) or not holds_shape(node.value):
         return
     if isinstance(node.slice, ast.Constant):
         for axis in (0, 1, 2, 3, -1):

@@ -1,6 +1,7 @@
 """Alternatives to the order of axes: transposes missing or too many, reshapes, letters of einsum, lists, loops."""
 
 import ast
+import re
 from collections.abc import Iterator
 from itertools import combinations, permutations
 from typing import Any
@@ -25,8 +26,24 @@ def reorders(slot: Slot) -> Iterator[Alternative]:
     if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Store) and 1 < len(node.elts) <= 3 and parts(slot):
         for order in list(permutations(node.elts))[1:]:
             yield f"the names `{text_of(node)}` are in the wrong order", ast.Tuple(list(order), ast.Store())
+    yield from exchanged_widths(slot)
     if isinstance(node, ast.Call):
         yield from of_call(slot, node)
+
+
+def exchanged_widths(slot: Slot) -> Iterator[Alternative]:
+    """Yield two parts cut from the other end: a, b = g[:, -n:], g[:, :-n] for a, b = g[:, :n], g[:, n:]."""
+    node = slot.node
+    if not isinstance(node, ast.Tuple) or len(node.elts) != 2 or not isinstance(slot.parent, ast.Assign):
+        return
+    texts = [ast.unparse(one) for one in node.elts]
+    found = [re.fullmatch(r"(.*\[(?::, )*)(?::([\w.]+)|([\w.]+):)\]", text) for text in texts]
+    if slot.field != "value" or not all(found) or any(one and one.group(2) and one.group(3) for one in found):
+        return
+    groups = [one.groups() for one in found if one]
+    turned = [f"{start}-{upper}:]" if upper else f"{start}:-{lower}]" for start, upper, lower in groups]
+    text = f"the parts lie the other way round, as forward joins them: `{', '.join(turned)}` belongs here"
+    yield text, parsed(", ".join(turned))
 
 
 def parts(slot: Slot) -> bool:

@@ -41,7 +41,9 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
     unsure = is_unsure(likely)
     if unsure and likely and lines and likely[0].name == "factor 2" and "`2`" in lines[0].sentence:
         unsure = False
-    if unsure or not lines:
+    mended = {name for line in lines for name in line.array.split(", ")}
+    together = mended >= set(wrong[0].wrong)
+    if (unsure and (whole or together)) or not lines or not likely:
         return [*lines, *likely]
     if not whole:
         return [*likely, *lines]
@@ -65,7 +67,7 @@ def wrong_line(
         points: where gradients are wrong. seconds: of CPU that the search may take.
         right_points: where all are right, and must stay so.
     """
-    point = points[0]
+    point = smaller_point(points[0]) or points[0]
     to_stay = [replace(one, wrong=list(one.numeric)) for one in right_points]
     layer = point.probe.layer
     if layer.children() or not all(one.complete for one in points):
@@ -93,6 +95,9 @@ def wrong_line(
         arrays = outcomes[-1]
         if arrays in partly or (other is not None and not holds(source, function, other, arrays)):
             continue
+        first = [points[0]] if point is not points[0] else []
+        if not all(holds(source, function, one, frozenset(one.wrong) & arrays) for one in first):
+            continue
         if not all(holds(source, function, one, frozenset(one.wrong)) for one in to_stay):
             continue  # it breaks the other mode
         if len(arrays) == len(point.wrong):
@@ -100,6 +105,26 @@ def wrong_line(
             return
         partly[arrays] = edit
     yield from partial_repairs(partly, point)
+
+
+def smaller_point(point: Point) -> Point | None:
+    """Return a point with few steps (N, T, D), at which the same gradients are wrong; None where there is none.
+
+    The changes run faster there, and a wrong gate does not spread to all values through the steps.
+    """
+    shape = point.x.shape
+    if len(shape) != 3 or not point.gradients:
+        return None
+    for steps in range(1, min(3, shape[1])):
+        try:
+            one = point_of(point, (shape[0], steps, shape[2]), "steps")
+            one.numeric = {name: one.probe.differences(one.upstream, name) for name in one.probe.arrays}
+            one.wrong = [name for name in one.numeric if not is_right(one.gradients[name], one, name)]
+        except OWN_ERRORS:  # the layer does not take this shape
+            continue
+        if set(one.wrong) >= set(point.wrong):
+            return one
+    return None
 
 
 def attempted(replay: Replay) -> dict[str, Any]:

@@ -124,7 +124,74 @@ class BothHalved:
         return dh @ self.V.T
 
 
+class WrittenTwice(BothHalved):
+    def __init__(self):
+        super().__init__()
+        self.dW, self.dV = np.zeros_like(self.W), np.zeros_like(self.V)
+
+    def backward(self, d):
+        self.dV = self.h.T @ d
+        dh = (d @ self.W.T) * (1 - self.h**2)
+        self.dV = self.x.T @ dh
+        return dh @ self.V.T
+
+
+class MeanOfImages:
+    """Channels last, with the sizes of images that have the channels first."""
+
+    def forward(self, x):
+        self.shape = x.shape
+        return x.mean(axis=(1, 2))
+
+    def backward(self, d):
+        return np.ones(self.shape) * d[:, None, None, :] / (self.shape[2] * self.shape[3])
+
+
+class JoinsTheOtherWayRound:
+    def __init__(self):
+        self.W = np.random.default_rng(0).standard_normal((4, 3))
+
+    def forward(self, x):
+        self.x, self.h = x, np.tanh(x @ self.W)
+        return np.concatenate([self.h, x], axis=1)
+
+    def backward(self, d):
+        n = self.x.shape[1]
+        skip, dh = d[:, :n], d[:, n:]
+        da = dh * (1 - self.h**2)
+        self.dW = self.x.T @ da
+        return da @ self.W.T + skip
+
+
+class Cells:
+    """c_t = f_t c_{t-1} + (1 - f_t) x_t with f = sigmoid(x W); the path through c is lost."""
+
+    def __init__(self):
+        self.W = np.random.default_rng(0).standard_normal((3, 3))
+
+    def forward(self, x):
+        self.x, self.f, self.c = x, sigmoid(x @ self.W), [np.zeros((len(x), 3))]
+        for t in range(x.shape[1]):
+            self.c.append(self.f[:, t] * self.c[-1] + (1 - self.f[:, t]) * x[:, t])
+        return np.stack(self.c[1:], axis=1)
+
+    def backward(self, d):
+        dx, self.dW, later = np.zeros_like(self.x), np.zeros_like(self.W), 0.0
+        for t in range(self.x.shape[1] - 1, -1, -1):
+            f, x = self.f[:, t], self.x[:, t]
+            dc = d[:, t] * 1.0
+            da = dc * (self.c[t] - x) * f * (1 - f)
+            self.dW += x.T @ da
+            dx[:, t] = dc * (1 - f) + da @ self.W.T
+            later = dc * f  # noqa: F841 - the mistake
+        return dx
+
+
 CASES = [
+    (WrittenTwice, (6, 4), "self.h.T @ d", "`self.dW` belongs here"),
+    (MeanOfImages, (2, 4, 3, 5), "self.shape[2] * self.shape[3]", "self.shape[1] * self.shape[2]"),
+    (JoinsTheOtherWayRound, (5, 4), "skip, dh", "d[:, -n:], d[:, :-n]"),
+    (Cells, (2, 4, 3), "dc = ", "`later` is missing"),
     (OneNumber, (5, 3), "np.sum(d)", "axis=0"),
     (FactorsExchanged, (5, 3), "d @ self.x.T", "order"),
     (GateWithoutX, (5, 4), "dt = ", "`h - "),

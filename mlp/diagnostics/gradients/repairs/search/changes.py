@@ -13,6 +13,7 @@ import numpy as np
 from mlp.diagnostics.gradients.budget import seconds_left
 from mlp.diagnostics.gradients.repairs.edits import (
     KINDS,
+    LIKELY_KINDS,
     Edit,
     Maker,
     edits,
@@ -26,7 +27,7 @@ from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, s
 from mlp.diagnostics.gradients.repairs.values import values_in
 from mlp.own_code import OWN_ERRORS
 
-ONE_SEARCH = 3.5  # of CPU for all changes of one object
+ONE_SEARCH = 3.0  # of CPU for all changes of one object
 Test = Callable[[Source, FunctionType], bool]  # whether all is right with a function in the place of a source
 
 
@@ -96,14 +97,16 @@ def edits_of(
     held = [{**constants_of(source), **values.get(source.name, {})} if values else {} for source in sources]
     scopes = [scope_of(source.tree, forward, one) for source, one in zip(sources, held, strict=True)]
     ranks = [ranked(source.tree, one, search.wrong) for source, one in zip(sources, known, strict=True)]
-    for rank in range(3):
-        if rank == (0 if compare is None else 2):  # lines of rules are often in the wrong place
+    likely, rest = search.kinds[:LIKELY_KINDS], search.kinds[LIKELY_KINDS:]
+    rounds = ((0, likely), (1, likely), (0, rest), (1, rest), (2, search.kinds), (3, search.kinds))
+    for number, (rank, kinds) in enumerate(rounds):
+        if number == (0 if compare is None else 4):  # lines of rules are often in the wrong place
             for source, scope in zip(sources, scopes, strict=True):
                 yield from ((source, edit) for edit in line_edits(source.tree, scope))
         for source, scope, slots in zip(sources, scopes, ranks, strict=True):
-            yield from ((source, edit) for edit in edits(slots[rank], scope, search.kinds))
-        for source, scope, slots in zip(sources, scopes, ranks, strict=True) if rank < 2 else ():
-            yield from ((source, edit) for edit in repeated_edits([*slots[0], *slots[1]], scope))
+            yield from ((source, edit) for edit in edits(slots[rank], scope, kinds))
+        for source, scope, slots in zip(sources, scopes, ranks, strict=True) if kinds is rest and rank else ():
+            yield from ((source, edit) for edit in repeated_edits([one for part in slots[:3] for one in part], scope))
 
 
 def constants_of(source: Source) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def influences(source: Source, run: Run, compare: Compare, seconds: float) -> di
     """
     slots = list(slots_of(source.tree))
     wrapped = [slot for slot in slots if can_be_wrapped(slot)]
+    wrapped.sort(key=lambda slot: not isinstance(slot.parent, ast.stmt))  # whole lines first
     for number, slot in enumerate(wrapped):
         slot.node.number = number
     mover, start = Mover(), time.process_time()
