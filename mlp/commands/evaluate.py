@@ -47,7 +47,8 @@ def main() -> int:
     )
     RunFolder(arguments.run).mention_changed_code()
 
-    print(f"{arguments.run}, {arguments.checkpoint} weights, {len(evaluation.targets):,} images of {arguments.split}:")
+    images = f"{len(evaluation.targets):,} images of {arguments.split}, means over images"
+    print(f"{arguments.run}, {arguments.checkpoint} weights, {images}:")
     rows = [("loss", f"{evaluation.loss:.4f}"), ("accuracy", f"{evaluation.top(1):.2%}")]
     if len(evaluation.class_names) > 5:
         rows.append(("among the first five", f"{evaluation.top(5):.2%}"))

@@ -71,7 +71,7 @@ def with_usual_batch(
 
 
 def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int, *, usual_batch: bool = False) -> None:
-    """Print what you should know before training: the classes of your own images, and whether epochs are very short.
+    """Print what you should know before training: the classes of your own images, what metrics mean, very short epochs.
 
     Args:
         images: for training, validation and test. steps: in an epoch.
@@ -89,6 +89,14 @@ def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int, *,
                 f"note: {len(missing)} of {len(names)} classes have no validation image, {missing[0]} for example: "
                 "--split stratified takes some of each"
             )
+    size, parts = config.batch_size, zip(("training", "validation", "test"), images, strict=True)
+    uneven = [name for name, part in parts if len(part) > size and len(part) % size]
+    if uneven and metrics_over(config) == "batches":
+        print(
+            f"note: as in the reports, losses and accuracies are means over batches; the last batch of {size} is "
+            f"shorter among the {' and the '.join(uneven)} images, and its images count more. `mlp evaluate` has means "
+            "over images"
+        )
     if steps < FEW_STEPS and not usual_batch:
         print(
             f"note: an epoch has only {steps} {'step' if steps == 1 else 'steps'}, and the weights change once a step: "

@@ -14,6 +14,16 @@ def make_set(*labels, classes=("cat", "dog")):
     return ImageSet(np.zeros((len(labels), 2, 2, 3), np.uint8), np.array(labels), classes)
 
 
+@pytest.mark.parametrize(
+    ("dataset", "count", "told"), [("cifar100", 3, True), ("cifar100", 2, False), ("cifar10", 3, False)]
+)
+def test_means_over_batches_are_told_where_they_differ_from_means_over_images(dataset, count, told, capsys):
+    parts = [make_set(0, 1), make_set(*[0, 1, 0][:count]), make_set(0, 1)]
+    mention_images(RunConfig(dataset=dataset, batch_size=2), parts, steps=20)
+    note = "means over batches; the last batch of 2 is shorter among the validation images"
+    assert (note in capsys.readouterr().out) is told
+
+
 @pytest.mark.parametrize(("dataset", "over"), [("cifar100", "batches"), ("cifar10", "images"), ("npz:a.npz", "images")])
 def test_metrics_are_means_over_batches_where_the_reports_had_it_so(dataset, over):
     for batches in make_batches(RunConfig(dataset=dataset), *[make_set(0, 1)] * 3):

@@ -63,7 +63,7 @@ def test_evaluate_prints_tables(finished, call):
     status, text, error = call(evaluate, finished, "--split", "train", "--classes", 1)
     assert (status, error) == (0, "")
     lines = text.splitlines()
-    assert lines[0] == f"{finished}, best weights, 228 images of train:"
+    assert lines[0] == f"{finished}, best weights, 228 images of train, means over images:"
     assert lines[1].split()[0] == "loss"
     assert "among the first five" not in text  # of four classes
     assert lines[4].split()[0] == "class"
