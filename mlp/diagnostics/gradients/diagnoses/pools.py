@@ -35,14 +35,14 @@ def wrong_pooling(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
     probe.x[...] = 0.5
     equal = probe.outputs()
     what = "maximum" if "max" in words else "mean"
+    k, s = window_settings(probe)
     if equal.size and abs(float(equal.max()) - 0.5) > SAME:
-        text = (
-            f"the {what} of equal values 0.5 is 0.5, and forward gives {float(equal.max()):.4g}: is it a sum over the "
-            "window?"
-        )
+        why = "is it a sum over the window?"
+        if k > 1 and abs(2.0 * float(equal.max()) - k) < SAME:
+            why = f"it divides by the side of the window, {k}, and must divide by the number of its values, {k} * {k}"
+        text = f"the {what} of equal values 0.5 is 0.5, and forward gives {float(equal.max()):.4g}: {why}"
         yield Diagnosis(NAME, "outputs", "evaluation", text)
         return
-    k, s = window_settings(probe)
     if k and x.ndim == 4 and "global" not in words:
         yield from other_windows(x, y, (k, s or k), what)
 

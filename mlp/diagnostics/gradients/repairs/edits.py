@@ -37,7 +37,7 @@ from mlp.diagnostics.gradients.repairs.reorders import reorders
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, slots_of
-from mlp.diagnostics.gradients.repairs.values import Values
+from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
 LIKELY_FACTORS = 16
 RANKS = 4
@@ -83,6 +83,9 @@ class Scope:
 
     def factors_of(self, slot: Slot, factors: Sequence[str]) -> Sequence[str]:
         """Return the factors that a node may lack: none has two gradients in it."""
+        names = [ast.unparse(one) for one in ast.walk(slot.node) if isinstance(one, ast.Name | ast.Attribute)]
+        if names and all(is_size(self.values.get(name)) for name in names):  # a size is not wrong by a 2
+            factors = [factor for factor in factors if not factor[0].isdigit()]
         if not self.upstream or not self.is_gradient(slot.node):
             return factors
         return [factor for factor in factors if not self.is_gradient(parsed(factor))]
