@@ -172,17 +172,14 @@ def wrong_steps(trail: Trail, subject: Subject) -> Findings:
 def faults_with_line(trail: Trail, own: Trail | None, subject: Subject) -> list[Diagnosis]:
     """Return the faults that lead to the same steps, with the line of the rule that is wrong; own has its own eps."""
     both = subject.trails(trail)
-    found = explained(both, subject.formula, subject.tolerance, pairs=False)
+    found = explained(both, subject.formula, subject.tolerance)
     known = bool(found) and found[0].name not in VAGUE
     lines = list(line_of_rule(subject, known=known))
     if lines and known:
         return [replace(found[0], sentence=f"{lines[0].sentence}; {found[0].sentence}"), *found[1:]]
     if lines or found:
         return [*lines, *found]
-    found = explained(both, subject.formula, subject.tolerance)
-    if not found and own is not None:
-        found = explained(subject.trails(own, own_eps=True), subject.formula, UNKNOWN_EPS)
-    return found
+    return [] if own is None else explained(subject.trails(own, own_eps=True), subject.formula, UNKNOWN_EPS)
 
 
 def eps_shows(large: Array, own: Array) -> bool:

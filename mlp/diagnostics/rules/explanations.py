@@ -1,27 +1,24 @@
 """What is likely wrong with a rule: which known fault leads to the same weights?
 
 Tried in this order: single faults, also around another form of the formula; another rule; a decay that is inside; a
-learning rate that is changed from step to step; the arrays one by one; two faults together. Each must fit on all
-courses that the rule has walked.
+learning rate that is changed from step to step; the arrays one by one. Each must fit on all courses that the rule has
+walked.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import takewhile
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.rules.courses import ARRAYS, Trail
-from mlp.diagnostics.rules.faults import FAMILIES, Fault, faults_of, pairs_of
+from mlp.diagnostics.rules.faults import FAMILIES, Fault, faults_of
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.multiples import changed_rate
 from mlp.diagnostics.rules.variants import legal_forms, literals_of
 from mlp.typing import Array
 
 Trails = Sequence[Trail]
-SECONDS = 3.0  # of CPU for pairs of faults
 DIFFERENCES = {
     ("adagrad", "rmsprop"): ": the squares decay, and AdaGrad only adds them up",
     ("rmsprop", "adagrad"): ": the squares are only added up; RMSProp takes their running mean",
@@ -36,8 +33,8 @@ DIFFERENCES = {
 }  # (the right rule, the one it is): what makes the difference
 
 
-def explained(trails: Trails, formula: str, tolerance: float, *, pairs: bool = True) -> list[Diagnosis]:
-    """Return the faults that lead to the same weights on all courses, most likely first; two together with `pairs`."""
+def explained(trails: Trails, formula: str, tolerance: float) -> list[Diagnosis]:
+    """Return the faults that lead to the same weights on all courses, most likely first."""
     if not trails[0].moved.any():
         text = (
             "the weights never move: w = w - h g makes a new array for a local name, and the weights stay as they are; "
@@ -52,11 +49,7 @@ def explained(trails: Trails, formula: str, tolerance: float, *, pairs: bool = T
         if found is not None:
             return [found]
     several = list(changed_rate(trails, formula)) or list(by_array(trails, formula, tolerance))
-    two = pairs_of(formula) if pairs else iter(())
-    limit = time.process_time() + SECONDS
-    two = takewhile(lambda _: time.process_time() < limit, two)
-    first = next(matches(trails, formula, tolerance, two), None) if not several else None
-    return several or ([first] if first else list(not_finite(trails)))
+    return several or list(not_finite(trails))
 
 
 def matches(trails: Trails, formula: str, tolerance: float, faults: Iterator[Fault]) -> Iterator[Diagnosis]:
@@ -131,7 +124,7 @@ def by_array(trails: Trails, formula: str, tolerance: float) -> Iterator[Diagnos
     parts = [[trail.of_array(i) for trail in trails] for i in range(count)]
     plain = Walk(FAMILIES[formula])
     wrong = [i for i in range(count) if not parts[i][0].apart(plain) < tolerance]
-    found = {i: explained(parts[i], formula, tolerance, pairs=False) for i in wrong}
+    found = {i: explained(parts[i], formula, tolerance) for i in wrong}
     if len(wrong) < count:
         for i in wrong:
             which = "first" if i == 0 else "last"

@@ -1,13 +1,12 @@
 """The faults that learning rules are known for: each is a formula, too, and leads to weights of its own.
 
 `ANY_RULE` are faults of what is done around a formula. Those of a formula itself are other choices in its family, see
-`families`: `faults_of` yields each single choice, then pairs of them.
+`families`: `faults_of` yields each single choice.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -204,17 +203,3 @@ def faults_of(formula: str, family: Formula | None = None) -> Iterator[Fault]:
         yield Fault(name, text, {"formula": changed(family, change)})
     yield from ADAM_CLOCKS if formula in COUNTING else ()
     yield from ANY_RULE
-
-
-def pairs_of(formula: str) -> Iterator[Fault]:
-    """Yield pairs of faults: two choices, or a choice and a fault around the formula."""
-    family = FAMILIES[formula]
-    choices = choices_of(formula, family)
-    for (name, text, change), (other, also, second) in combinations(choices, 2):
-        if not change.keys() & second.keys():
-            both = {"formula": changed(family, {**change, **second})}
-            yield Fault(f"{name}, {other}", f"two mistakes: {text}; and {also}", both)
-    for name, text, change in choices:
-        for fault in (*(ADAM_CLOCKS if formula in COUNTING else ()), *AROUND):
-            both = {"formula": changed(family, change), **fault.changes}
-            yield Fault(f"{name}, {fault.name}", f"two mistakes: {text}; and {fault.sentence}", both)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, OF_MEMORY
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
@@ -25,6 +26,7 @@ from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 RULE_SECONDS = 3.5, 1.5  # of CPU that the search may take
+OF_RULES = tuple(dict.fromkeys((*OF_ITSELF, *OF_MEMORY, *KINDS)))  # kinds of changes, the likeliest first
 LOOSE = 1e-4  # a small eps that is not known may change the steps by this much
 CourseToPass = tuple[Any, Course, list[Array]]  # a rule, a course, and the right walks there
 
@@ -36,6 +38,8 @@ def line_of_rule(subject: Subject, *, known: bool) -> Iterator[Diagnosis]:
         known: whether it is known already what is wrong: the line is looked for not so long then.
     """
     places = list(courses_to_pass(subject))
+    if not places:
+        return
     names = [subject.name] if inspect.isfunction(subject.rule) else methods_of(subject.rule)
 
     def right(source: Source, function: FunctionType) -> bool:
@@ -52,9 +56,8 @@ def line_of_rule(subject: Subject, *, known: bool) -> Iterator[Diagnosis]:
 
     first = getattr(type(subject.rule), "__init__", None)
     begin = first if inspect.isfunction(first) and not inspect.isfunction(subject.rule) else None
-    for _, edit, _ in (
-        repairs(subject.rule, names, begin, right, Search(run, seconds=RULE_SECONDS[known])) if places else ()
-    ):
+    search = Search(run, seconds=RULE_SECONDS[known], kinds=OF_RULES)
+    for _, edit, _ in repairs(subject.rule, names, begin, right, search):
         yield replace(diagnosis_of(edit, "weights", "rule"), evidence="with that line changed, all steps are right")
         return
 

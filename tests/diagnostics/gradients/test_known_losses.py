@@ -90,3 +90,43 @@ def test_a_wrong_forward_is_said_first():
     report = check_loss(CrossEntropyLoss(), (6, 4))
     assert report.diagnoses[0].name == "softmax over the batch"
     assert report.diagnoses[0].sentence.startswith("in forward")
+
+
+class SmoothedDice:
+    """1 - 2 I / (P + T + 1): no loss that is known here."""
+
+    def forward(self, outputs, targets):
+        self.p, self.t = 1.0 / (1.0 + np.exp(-outputs)), targets
+        self.total = self.p.sum() + targets.sum() + 1.0
+        return 1.0 - 2.0 * (self.p * targets).sum() / self.total
+
+    def backward(self):
+        return -2.0 * self.t / self.total * self.p * (1.0 - self.p)
+
+
+class OfPaddedSequences:
+    """Positions with the target -1 do not count."""
+
+    def forward(self, outputs, targets):
+        self.t, self.counts = targets, targets >= 0
+        self.p = np.exp(outputs) / np.exp(outputs).sum(axis=-1, keepdims=True)
+        self.q = np.eye(outputs.shape[-1])[targets] * self.counts[..., None]
+        return -(self.q * np.log(self.p)).sum() / self.counts.sum()
+
+    def backward(self):
+        return (self.p - self.q) / self.counts.sum()
+
+
+def test_a_value_that_backward_treats_as_a_constant_is_named():
+    rng = np.random.default_rng(0)
+    report = check_loss(SmoothedDice, rng.standard_normal((3, 4)), (rng.random((3, 4)) < 0.5) * 1.0)
+    assert report.diagnoses[0].name == "part as a constant"
+    assert "`self.total` of line" in report.diagnoses[0].sentence
+
+
+def test_a_mask_that_is_missing_in_the_gradient_is_named():
+    rng = np.random.default_rng(0)
+    targets = np.where(rng.random((3, 4)) < 0.4, -1, rng.integers(0, 5, (3, 4)))
+    report = check_loss(OfPaddedSequences, rng.standard_normal((3, 4, 5)), targets)
+    assert report.diagnoses[0].name == "mask forgotten"
+    assert "with the target -1 get a gradient" in report.diagnoses[0].sentence

@@ -16,8 +16,9 @@ from numpy.random import Generator
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
 from mlp.diagnostics.gradients.finite_differences import norm
+from mlp.diagnostics.gradients.losses.constants import treated_as_constant
 from mlp.diagnostics.gradients.losses.factors import Found
-from mlp.diagnostics.gradients.losses.hypotheses import UNSURE, explain_loss
+from mlp.diagnostics.gradients.losses.hypotheses import BELOW_A_LINE, UNSURE, explain_loss
 from mlp.diagnostics.gradients.losses.known.forward import only_gradient_right, wrong_value
 from mlp.diagnostics.gradients.losses.known.identity import exact_but_for_eps
 from mlp.diagnostics.gradients.losses.lines import LossPlace, line_of_loss
@@ -156,7 +157,10 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
 
 def with_wrong_line(likely: list[Diagnosis], places: Sequence[LossPlace]) -> list[Diagnosis]:
     """Return what is likely, with the line that is wrong: before what says little, else as a part of it."""
-    unsure = not likely or likely[0].name in UNSURE
+    unsure = not likely or likely[0].name in BELOW_A_LINE
+    held = list(treated_as_constant(places)) if unsure else []
+    if held:
+        return [*held, *likely]
     lines = list(line_of_loss(places, known=not unsure))
     if unsure or not lines:
         return [*lines, *likely]

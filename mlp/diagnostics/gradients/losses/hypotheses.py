@@ -26,6 +26,7 @@ UNSURE = (
     *(OTHER, *OF_TERMS, "factor", "factor per slice", "factor per sample", "factor per value"),
     *("wrong coefficient", "wrong sign of a term", "wrong branch"),
 )  # names of hypotheses that say less than the line that is wrong
+BELOW_A_LINE = (*UNSURE, "sign lost", "true class counted")
 VAGUE = (*UNSURE, "true class wrong", "derivative twice")  # and less than any wrong form of a known loss
 LESS = (
     *("one-hot forgotten", "targets forgotten", "smoothing forgotten", "product rule", "sign lost"),

@@ -8,6 +8,7 @@ from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, pa
 
 AXES = ("0", "1", "2", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 1, 2)", "(1, 2, 3)", "(0, 2, 3)", "(2, 3)", "None")
 EXCHANGED = {"sum": "mean", "mean": "sum", "max": "min", "min": "max", "argmax": "argmin", "argmin": "argmax"}
+EXCHANGED |= {"ones_like": "zeros_like", "zeros_like": "ones_like", "ones": "zeros"}
 EXCHANGED |= {"maximum": "minimum", "minimum": "maximum", "sin": "cos", "cos": "sin", "tanh": "sinh", "abs": "sign"}
 FUNCTIONS = ("abs", "sign", "sqrt", "exp", "log", "square", "tanh", "sin", "cos", "maximum", "flip", "flipud", "fliplr")
 

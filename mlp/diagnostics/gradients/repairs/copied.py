@@ -156,6 +156,14 @@ def jacobians(slot: Slot) -> Iterator[Alternative]:
             yield text, parsed(f"{p} * ({g} - ({g} * {p}).sum(axis=-1, keepdims=True))")
 
 
+def missing_one(slot: Slot) -> Iterator[Alternative]:
+    """Yield what is assigned, one larger or smaller."""
+    node = slot.node
+    if isinstance(node, ast.BinOp) and slot.field == "value" and isinstance(slot.parent, ast.Assign):
+        yield f"`- 1` is missing after `{text_of(node)}`", ast.BinOp(node, ast.Sub(), parsed("1"))
+        yield f"`+ 1` is missing after `{text_of(node)}`", ast.BinOp(node, ast.Add(), parsed("1"))
+
+
 def fewer_factors(slot: Slot) -> Iterator[Alternative]:
     """Yield a product without two of its factors."""
     node, parent = slot.node, slot.parent

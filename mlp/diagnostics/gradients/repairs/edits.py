@@ -16,6 +16,7 @@ from mlp.diagnostics.gradients.repairs.copied import (
     fewer_factors,
     index_parts,
     jacobians,
+    missing_one,
     other_divisors,
     other_indices,
     other_targets,
@@ -132,6 +133,11 @@ OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; a
     (lambda slot, _: statements(slot), "overwritten or one line too many"),
     (lambda slot, _: derivatives(slot), "another function's derivative"),
 )
+OF_MEMORY: tuple[tuple[Maker, str], ...] = (  # old values and new ones, counts
+    (lambda slot, s: names_exchanged(slot, s.values), "names exchanged"),
+    (lambda slot, _: kept(slot), "not kept"),
+    (lambda slot, _: missing_one(slot), "wrong number"),
+)
 KINDS: tuple[tuple[Maker, str], ...] = (
     *OF_ITSELF,
     (lambda slot, _: kept(slot), "not kept"),
@@ -156,6 +162,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: siblings(slot, s.arrays), "term missing"),
     (lambda slot, s: other_paths(slot, s.values), "term missing"),
     (lambda slot, s: names_exchanged(slot, s.values), "names exchanged"),
+    (lambda slot, _: missing_one(slot), "wrong number"),
     (lambda slot, _: fewer_factors(slot), "sign, factor or term"),
     (lambda slot, s: missing_products(slot, s.arrays, s.values, s.upstream), "term missing"),
     (lambda slot, s: other_names(slot, s.unlike(slot), s.values), "another array"),

@@ -19,6 +19,7 @@ FORMS = (
 GRADIENT = re.compile(r"d(?!im$|ata$|epth$|$)|g|delta|up|err|top", re.IGNORECASE)  # names of gradients
 OF_VALUES = re.compile(r"_?(tanh|sigm|sig$|exp$|log$|log1p|sqrt|square|abs|relu|softplus|softmax|act)", re.IGNORECASE)
 EMPTY = ("zeros_like", "empty_like", "ones_like", "len", "range", "enumerate")
+TINY = 1e-3  # a number below is an eps, which is no factor
 MOST_FACTORS = 100
 MOST_NAMES, MOST_KNOWN_NAMES = 16, 40  # without and with their values
 
@@ -50,7 +51,10 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
     numbers = [
         ast.unparse(node)
         for node in (ast.walk(forward) if forward is not None else ())
-        if isinstance(node, ast.Constant) and isinstance(node.value, float) and node.value not in (0.0, 1.0)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, float)
+        and node.value not in (0.0, 1.0)
+        and node.value > TINY
     ]
     means = forward is not None and ".mean(" in ast.unparse(forward)
     pixels = [f"({name}.shape[{a}] * {name}.shape[{a + 1}])" for name in own[:1] for a in (2, 1) if means]

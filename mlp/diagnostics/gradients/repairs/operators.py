@@ -127,6 +127,8 @@ def missing(slot: Slot, factors: Sequence[str], arrays: Sequence[str]) -> Iterat
     node, text = slot.node, text_of(slot.node)
     for factor in factors:
         yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
+        if "[:, None]" in factor:  # a mask
+            continue
         if factor.startswith("(") and " " in factor and ".shape" not in factor and ".size" not in factor:
             continue  # a derivative: nothing is divided by one
         yield f"the division by `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(factor))
@@ -152,7 +154,10 @@ def may_lack(slot: Slot) -> bool:
     part = isinstance(slot.parent, ast.BinOp) and isinstance(slot.parent.op, ast.Add | ast.Sub | ast.MatMult)
     if not (is_all_that_is_assigned(slot) or part or is_summed(slot)) or not isinstance(node, ast.expr):
         return False
-    if isinstance(node, ast.Tuple | ast.Constant | ast.Starred) or is_taken_apart(slot):
+    alone = isinstance(slot.parent, ast.AugAssign)  # the 1 of `p[rows, t] -= 1` may lack a division
+    if isinstance(node, ast.Tuple | ast.Starred) or is_taken_apart(slot):
+        return False
+    if isinstance(node, ast.Constant) and not alone:
         return False
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "").startswith(("zeros", "empty")):
         return False

@@ -7,8 +7,6 @@ ADAPTIVE: tuple[Choice, ...] = (
     ("root forgotten", "it divides by v, not by its root: the square root (sqrt) is missing", {"root": "v + eps"}),
     ("eps in the root", "eps stands under the root, and belongs outside", {"root": "sqrt(v + eps)"}),
     ("divided by the inverse", "it multiplies by the root where it must divide by it", {"root": "1 / root"}),
-    ("eps squared", "eps is squared", {"root": "root + eps^2"}),
-    ("eps squared", "eps is squared, under the root", {"root": "root of (v + eps^2)"}),
     ("not squared", "the running mean is of |g|, and must be of the squares g^2: the square is missing", {"of": "|g|"}),
     ("not squared", "the running mean is of g, and must be of the squares g^2: the square is missing", {"of": "g"}),
     ("square of the mean", "it averages m^2, the square of the first mean m, where g^2 belongs", {"of": "m^2"}),
@@ -35,24 +33,9 @@ ADAPTIVE: tuple[Choice, ...] = (
         {"square": "b old + new"},
     ),
     (
-        "decay on the squares",
-        "the new square is multiplied by b, too: v <- b v + (1 - b) g^2",
-        {"square": "b (old + new)"},
-    ),
-    (
-        "sign of the square",
-        "the new square is subtracted: v <- b v + (1 - b) g^2",
-        {"square": "b old - (1 - b) new"},
-    ),
-    (
         "squares not carried over",
         "only the last square counts, times 1 - b: the running mean is not carried over from step to step",
         {"square": "(1 - b) new"},
-    ),
-    (
-        "decay ignored",
-        "v is the mean of the old v and the new square, half and half: b is not used",
-        {"square": "half"},
     ),
     (
         "decay forgotten",
@@ -88,21 +71,8 @@ ADAPTIVE: tuple[Choice, ...] = (
         "the memory is of g, and must be of the squares g^2: the square is missing (the root of |v| is taken)",
         {"of": "g", "root": "sqrt|v| + eps"},
     ),
-    (
-        "root and square forgotten",
-        "the divisor is made of |g|, not of the root of squares",
-        {"of": "|g|", "root": "v + eps"},
-    ),
-    ("square of the deviation", "it averages (g - m)^2, where g^2 belongs", {"of": "(g - m)^2"}),
     ("not squared", "it averages g m, where g^2 belongs: the gradient times itself", {"of": "g m"}),
     ("not squared", "it averages 2 g, where the square g^2 belongs", {"of": "2 g"}),
-    (
-        "learning rate in the squares",
-        "the learning rate is multiplied into the squares, (h g)^2, where g^2 belongs",
-        {"of": "(h g)^2"},
-    ),
-    ("learning rate in the squares", "the learning rate is multiplied into the squares, h g^2", {"of": "h g^2"}),
-    ("weights squared", "the squares are those of the weights w, where those of the gradient g belong", {"of": "w^2"}),
     ("squares start at 1", "v is 1 before the first step, and must be 0: zeros, not ones", {"start": "1"}),
     (
         "squares start at the first",
@@ -111,16 +81,10 @@ ADAPTIVE: tuple[Choice, ...] = (
     ),
     ("root twice", "the root is taken twice", {"root": "fourth root"}),
     ("no division", "the step is not divided by the root at all", {"root": "1"}),
-    ("eps is 1", "1 is added to the divisor, where a tiny eps belongs: sqrt(v) + eps", {"root": "1 + root"}),
-    ("square in place of the root", "it divides by v^2, not by the root of v", {"root": "v^2 + eps"}),
-    ("sign of eps", "eps is subtracted from the root, and must be added", {"root": "root - eps"}),
-    ("eps twice", "eps is added twice, under the root and outside", {"root": "sqrt(v + eps) + eps"}),
     (
         "one number for all",
         "all weights of an array are divided by one root, of the mean of v: each has its own, element by element",
         {"root": "mean root"},
     ),
     ("sign of the gradient only", "only the sign of the step is used", {"step": "sign"}),
-    ("gradient squared", "the step is made with the square of the gradient", {"step": "m^2"}),
-    ("gradient without sign", "the step lost its sign", {"step": "|m|"}),
 )

@@ -21,10 +21,7 @@ def average(how: str, old: Any, new: Any, b: float) -> Any:
         "exchanged": lambda: (1.0 - b) * old + b * new,
         "b old + new": lambda: b * old + new,
         "old + (1 - b) new": lambda: old + (1.0 - b) * new,
-        "b (old + new)": lambda: b * (old + new),
-        "b old - (1 - b) new": lambda: b * old - (1.0 - b) * new,
         "(1 - b) new": lambda: (1.0 - b) * new,
-        "half": lambda: 0.5 * (old + new),
         "largest": lambda: np.maximum(old, b * old + (1.0 - b) * new),
         "largest new": lambda: np.maximum(b * old, new),
         "none": lambda: new,
@@ -47,11 +44,8 @@ def corrected(how: str, mean: Any, betas: tuple[float, float], t: float, m: Memo
         "1 - b": lambda: 1.0 - b,
         "twice": lambda: (1.0 - b**t) ** 2,
         "b t": lambda: 1.0 - b * t,
-        "t": lambda: t,
-        "b^t": lambda: b**t,
         "t + 1": lambda: 1.0 - b ** (t + 1.0),
         "t - 1": lambda: 1.0 - b ** (t - 1.0) if t > 1.0 else 1.0,
-        "1 + b^t": lambda: 1.0 + b**t,
         "other": lambda: 1.0 - other**t,
         "root": lambda: np.sqrt(1.0 - b**t),
     }
@@ -65,22 +59,16 @@ def divisor(how: str, square: Any, eps: float, b: float, t: float) -> Any:
     """Return what the step is divided by."""
     forms: dict[str, Callable[[], Any]] = {
         "root + eps": lambda: np.sqrt(square) + eps,
-        "root - eps": lambda: np.sqrt(square) - eps,
         "sqrt(v + eps)": lambda: np.sqrt(square + eps),
-        "sqrt(v + eps) + eps": lambda: np.sqrt(square + eps) + eps,
         "v + eps": lambda: square + eps,
-        "v^2 + eps": lambda: square * square + eps,
         "|v| + eps": lambda: np.abs(square) + eps,
         "sqrt|v| + eps": lambda: np.sqrt(np.abs(square)) + eps,
         "fourth root": lambda: np.sqrt(np.sqrt(square)) + eps,
         "root": lambda: np.sqrt(square),
         "eps-hat": lambda: np.sqrt(square) + eps / np.sqrt(1.0 - b**t),  # the end of section 2 of the paper
         "1 / root": lambda: 1.0 / (np.sqrt(square) + eps),
-        "root + eps^2": lambda: np.sqrt(square) + eps * eps,
-        "root of (v + eps^2)": lambda: np.sqrt(square + eps * eps),
         "mean root": lambda: np.sqrt(np.mean(square)) + eps,
         "v": lambda: square,
         "1": lambda: 1.0,
-        "1 + root": lambda: 1.0 + np.sqrt(square) + eps,
     }
     return forms[how]()

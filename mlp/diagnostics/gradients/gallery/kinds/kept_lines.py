@@ -152,7 +152,7 @@ BUGS = [
             (SmoothL1WithoutBeta, "delta not divided out"),
             (CrossEntropyMeanOfAll, "mean over the classes"),
             (IgnoredClassCounts, "mask forgotten"),
-            (CountedBeforeTheTrueClass, "true class counted"),
+            (CountedBeforeTheTrueClass, "order of lines"),
         )
     ),
 ]

@@ -139,5 +139,5 @@ BUGS = [
     PlantedBug(TrueClassForgotten, "true class forgotten", tuple, (5, 7)),
     PlantedBug(OtherClassesForgotten, "other classes forgotten", tuple, (5, 7)),
     PlantedBug(OneHotTwice, "sign, factor or term", tuple, (5, 7)),
-    PlantedBug(SignLost, "sign lost", tuple, (5, 7)),
+    PlantedBug(SignLost, "function or axis", tuple, (5, 7)),
 ]

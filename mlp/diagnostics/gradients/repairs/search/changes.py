@@ -100,7 +100,7 @@ def edits_of(
     likely, rest = search.kinds[:LIKELY_KINDS], search.kinds[LIKELY_KINDS:]
     rounds = ((0, likely), (1, likely), (0, rest), (1, rest), (2, search.kinds), (3, search.kinds))
     for number, (rank, kinds) in enumerate(rounds):
-        if number == (0 if compare is None else 4):  # lines of rules are often in the wrong place
+        if number == (1 if compare is None else 4):  # lines of rules are often in the wrong place
             for source, scope in zip(sources, scopes, strict=True):
                 yield from ((source, edit) for edit in line_edits(source.tree, scope))
         for source, scope, slots in zip(sources, scopes, ranks, strict=True):

@@ -48,7 +48,7 @@ def elsewhere(block: list[ast.stmt], i: int) -> Iterator[Alternative]:
             yield f"this line comes too late: it belongs before `{head(other)}`", [*rest[:j], line, *rest[j:]]
         elif j > i + 1 and not isinstance(other, ast.Return):
             yield f"this line comes too early: it belongs after `{head(other)}`", [*rest[:j], line, *rest[j:]]
-        if isinstance(other, Loops) and j != i:
+        if isinstance(other, ast.For | ast.While) and j != i:
             for where, body in (("start", [line, *other.body]), ("end", [*other.body, line])):
                 changed = copy.copy(other)
                 changed.body = body
