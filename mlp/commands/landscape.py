@@ -11,6 +11,7 @@ finer. You can interrupt it at any time; the same command continues it. Use --na
 """
 
 import dataclasses
+import re
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def settings_of(arguments: Any) -> LandscapeSettings:
     """Return the settings that the command line asks for."""
     chosen = [("line", arguments.line), ("between", arguments.between), ("trajectory", arguments.trajectory)]
     kind = next((name for name, given in chosen if given), "plane")
-    if "/" in arguments.name or not arguments.name:
+    if not re.fullmatch(r"\w[^/\\\n]*", arguments.name):
         raise ConfigurationError(f"--name must be a name, not a path: got {arguments.name!r}")
     return LandscapeSettings(
         kind,

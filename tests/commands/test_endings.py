@@ -410,6 +410,13 @@ def test_a_place_where_the_user_may_not_write(places, parse, monkeypatch):
         parse("folder/new/x")
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a\\b", "a\nb", "-x"])
+def test_a_landscape_has_a_name_that_stays_in_its_folder(name, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["landscape", "runs/none", f"--name={name}"])
+    assert run_command("landscape") == 2
+    assert "--name must be a name, not a path" in capsys.readouterr().err
+
+
 @posix
 def test_places_that_can_be_written(places):
     assert [folder_argument(text) for text in (".", "..", "folder", "folder/", "new/deep")] == [
