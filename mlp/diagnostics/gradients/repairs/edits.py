@@ -6,15 +6,13 @@ The tree is changed in place while an edit is looked at, and put back before the
 import ast
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from mlp.diagnostics.gradients.repairs.calls import calls, sums_over
 from mlp.diagnostics.gradients.repairs.copied import (
-    divisors_of,
     everywhere,
     fewer_factors,
-    index_parts,
     jacobians,
     missing_one,
     other_divisors,
@@ -24,21 +22,13 @@ from mlp.diagnostics.gradients.repairs.copied import (
 )
 from mlp.diagnostics.gradients.repairs.derivatives import derivatives, missing_products, terms_in_factors
 from mlp.diagnostics.gradients.repairs.forms import applied, counts, forms, other_paths, siblings
-from mlp.diagnostics.gradients.repairs.names import (
-    functions_in,
-    names_in,
-    numbers_and_targets,
-    of_upstream,
-    unused_in,
-    uses,
-)
 from mlp.diagnostics.gradients.repairs.operators import matrix_products, missing, missing_sign, operators, other_names
 from mlp.diagnostics.gradients.repairs.places import indices, numbers, numbers_of_forward, other_sizes, statements
 from mlp.diagnostics.gradients.repairs.reorders import reorders
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders
-from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, slots_of
-from mlp.diagnostics.gradients.repairs.values import Values, is_size
+from mlp.diagnostics.gradients.repairs.search.scope import Scope
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, slots_of
 
 LIKELY_FACTORS = 16
 RANKS = 4
@@ -53,72 +43,6 @@ class Edit:
     text: str
     statement: str
     line: int = 0
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What may stand in a function.
-
-    Attributes:
-        arrays: names that may stand in the place of others, or be missing as terms. factors: that may be missing.
-        values: what names hold, as far as it is known. parts: indices that forward and backward use.
-        upstream: names that hold gradients. functions: of single values, that forward applies.
-        unused: names that are given a value, and never used. numbers: in forward. targets: what lines give values to.
-        divisors: what forward and backward divide by.
-    """
-
-    arrays: Sequence[str]
-    factors: Sequence[str] = ()
-    values: Values = field(default_factory=dict)
-    parts: Sequence[ast.expr] = ()
-    upstream: frozenset[str] = frozenset()
-    functions: Sequence[str] = ()
-    unused: Sequence[str] = ()
-    numbers: Sequence[float] = ()
-    targets: Sequence[str] = ()
-    divisors: Sequence[ast.expr] = ()
-
-    def is_gradient(self, node: ast.AST) -> bool:
-        """Return whether an expression is made of the upstream gradient."""
-        return uses(node, self.upstream)
-
-    def factors_of(self, slot: Slot, factors: Sequence[str]) -> Sequence[str]:
-        """Return the factors that a node may lack: none has two gradients in it."""
-        names = [ast.unparse(one) for one in ast.walk(slot.node) if isinstance(one, ast.Name | ast.Attribute)]
-        if names and all(is_size(self.values.get(name)) for name in names):  # a size is not wrong by a 2
-            factors = [factor for factor in factors if not factor[0].isdigit()]
-        if not self.upstream or not self.is_gradient(slot.node):
-            return factors
-        return [factor for factor in factors if not self.is_gradient(parsed(factor))]
-
-    def like(self, slot: Slot) -> list[str]:
-        """Return the arrays that may be added to a node: gradients to a gradient."""
-        gradient = self.is_gradient(slot.node)
-        return [name for name in self.arrays if self.is_gradient(parsed(name)) == gradient]
-
-    def unlike(self, slot: Slot) -> list[str]:
-        """Return the other arrays: a gradient stands where none belongs, or the reverse."""
-        like = self.like(slot)
-        return [name for name in self.arrays if name not in like]
-
-
-def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Values) -> Scope:
-    """Return what may stand in a function, also of what its forward has."""
-    arrays, factors = names_in(tree, forward, values)
-    trees = [tree] if forward is None else [forward, tree]
-    written, targets = numbers_and_targets(tree, forward)
-    return Scope(
-        arrays,
-        factors,
-        values,
-        index_parts(trees),
-        upstream=of_upstream(tree),
-        functions=functions_in(tree, forward),
-        unused=unused_in(tree),
-        numbers=written,
-        targets=targets,
-        divisors=divisors_of(trees),
-    )
 
 
 Maker = Callable[[Slot, Scope], Iterator[Alternative]]

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mlp.diagnostics import check_layer, check_loss, check_rule
-from mlp.diagnostics.gradients.repairs.edits import Scope, edits, repeated_edits
+from mlp.diagnostics.gradients.repairs.edits import edits, repeated_edits
+from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.slots import slots_of
 
 

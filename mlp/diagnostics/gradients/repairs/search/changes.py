@@ -20,9 +20,9 @@ from mlp.diagnostics.gradients.repairs.edits import (
     line_edits,
     ranked,
     repeated_edits,
-    scope_of,
 )
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence, influences
+from mlp.diagnostics.gradients.repairs.search.scope import scope_of
 from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, source_of, tree_of
 from mlp.diagnostics.gradients.repairs.values import values_in
 from mlp.own_code import OWN_ERRORS
