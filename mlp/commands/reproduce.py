@@ -51,11 +51,8 @@ from mlp.reproduction.tables import make_table
 
 def show_rows(arguments: Namespace) -> None:
     rows = select([arguments.report])
-    if arguments.json:
-        print(rows_as_json(rows))
-        return
-    print(list_rows(rows, long=arguments.long or len(rows) == 1))
-    if not arguments.long and len(rows) > 1:
+    print(rows_as_json(rows) if arguments.json else list_rows(rows, long=arguments.long or len(rows) == 1))
+    if not (arguments.json or arguments.long) and len(rows) > 1:
         print("a row's number, or --long, also shows settings, published numbers and what was found")
 
 

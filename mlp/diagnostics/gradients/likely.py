@@ -3,12 +3,12 @@
 import math
 from dataclasses import replace
 
-from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, last_resort, merged
+from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, is_unsure, last_resort, merged
 from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
 from mlp.diagnostics.gradients.repairs.forward_line import forward_line
-from mlp.diagnostics.gradients.repairs.wrong_line import is_unsure, with_line, wrong_line
+from mlp.diagnostics.gradients.repairs.wrong_line import with_line, wrong_line
 from mlp.diagnostics.gradients.report import Findings
 from mlp.layers.machinery.base import Layer
 

@@ -174,3 +174,8 @@ def by_mode(points: Sequence[Point]) -> Iterator[Diagnosis]:
         else:
             text = "no simple relation to the right gradient was found: derive it again on paper, for one output"
             yield Diagnosis("unknown", arrays, point.mode, text)
+
+
+def is_unsure(likely: Sequence[Diagnosis]) -> bool:
+    """Return whether nothing is likely, or only what says where to look, or may be another mistake."""
+    return not likely or likely[0].name in (*GENERAL, *UNCERTAIN)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.budget import limited
-from mlp.diagnostics.gradients.diagnoses import GENERAL, UNCERTAIN, diagnose_gradients
+from mlp.diagnostics.gradients.diagnoses import diagnose_gradients, is_unsure
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point, distance
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
 from mlp.diagnostics.gradients.repairs.edits import Edit
@@ -25,6 +25,7 @@ from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.own_code import OWN_ERRORS
 
 REPAIRED = 1e-5
+SYMPTOMS = ("wrong branch", "outputs forgotten")  # they say which values are wrong: the line says why
 A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already
 
 
@@ -38,22 +39,16 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
     whole = bool(lines) and "all is right" in lines[0].evidence  # else a part of the wrong gradients alone
     with limited(A_MOMENT if whole else ONE_SEARCH):
         likely = diagnose_gradients(wrong)
-    unsure = is_unsure(likely)
-    if unsure and likely and lines and likely[0].name == "factor 2" and "`2`" in lines[0].sentence:
-        unsure = False
-    mended = {name for line in lines for name in line.array.split(", ")}
-    together = mended >= set(wrong[0].wrong)
+    unsure = is_unsure(likely) and not (
+        likely and lines and likely[0].name == "factor 2" and "`2`" in lines[0].sentence
+    )
+    together = {name for line in lines for name in line.array.split(", ")} >= set(wrong[0].wrong)
     if (unsure and (whole or together)) or not lines or not likely:
         return [*lines, *likely]
     if not whole:
         return [*likely, *lines]
-    first = replace(likely[0], sentence=f"{likely[0].sentence}. With one change all is right: {lines[0].sentence}")
-    return [first, *likely[1:]]
-
-
-def is_unsure(likely: Sequence[Diagnosis]) -> bool:
-    """Return whether nothing is likely, or only what says where to look, or may be another mistake."""
-    return not likely or likely[0].name in (*GENERAL, *UNCERTAIN)
+    text = f"{likely[0].sentence}. With one change all is right: {lines[0].sentence}"
+    return [replace(likely[0], sentence=lines[0].sentence if likely[0].name in SYMPTOMS else text), *likely[1:]]
 
 
 def wrong_line(

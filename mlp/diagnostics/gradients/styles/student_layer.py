@@ -241,12 +241,10 @@ class StudentLayer(Layer):
         def once(array: Array) -> Array:
             return done.setdefault(id(array), (array, function(array)))[1]
 
-        for name, value in list(vars(self.student).items()):
-            vars(self.student)[name] = converted(value, once)
+        vars(self.student).update({name: converted(value, once) for name, value in vars(self.student).items()})
         self.wrapped.clear()
         return self
 
     def __repr__(self) -> str:
         written: Any = type(self.student).__repr__
-        plain = written is object.__repr__
-        return type(self.student).__name__ if plain else repr(self.student)
+        return type(self.student).__name__ if written is object.__repr__ else repr(self.student)

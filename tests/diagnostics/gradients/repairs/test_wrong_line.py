@@ -126,3 +126,23 @@ def test_what_fits_at_one_shape_alone_is_not_said(seed):
 
     report = check_layer(Quarter, (4, 5), seed=seed)
     assert report.diagnoses[0].name != "mean over the batch"
+
+
+class GELUWithoutThree:
+    c = 0.8  # of the class: a change that gives the object a `c` of its own must not outlive its try
+
+    def forward(self, x):
+        self.x = x
+        self.t = np.tanh(self.c * (x + 0.044715 * x**3))
+        return 0.5 * x * (1 + self.t)
+
+    def backward(self, dout):
+        x, t = self.x, self.t
+        du = self.c * (1 + 0.044715 * x**2)
+        return dout * (0.5 * (1 + t) + 0.5 * x * (1 - t**2) * du)
+
+
+def test_nothing_is_left_of_a_change_that_was_tried():
+    first = check_layer(GELUWithoutThree(), (4, 6)).diagnoses[0]
+    assert "the factor `3` is missing in `0.044715 * x ** 2`" in first.sentence, first
+    assert "right except where" not in first.sentence  # a symptom

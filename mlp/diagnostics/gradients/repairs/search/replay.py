@@ -90,8 +90,10 @@ def is_code(value: Any) -> bool:
 
 
 def put_back(target: Any, values: Any) -> None:
-    """Let an array, list or dictionary hold again what it held; new keys of a dictionary stay."""
+    """Let an array, list or dictionary hold again what it held; of what is new in a dictionary only functions stay."""
     if isinstance(target, dict):
+        for name in [name for name in target if name not in values and not is_code(target[name])]:
+            del target[name]  # a change has made it: it may hide an attribute of the class
         target.update(values)
     else:
         target[... if isinstance(target, np.ndarray) else slice(None)] = values
