@@ -44,7 +44,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module, sum_rows
-from mlp.checks import at_least_one, fraction, positive
+from mlp.checks import at_least_one, fraction, not_negative
 from mlp.errors import ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.parameter import Parameter
@@ -68,7 +68,7 @@ class BatchNorm(Layer):
 
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: DType = np.float32) -> None:
         self.num_features = at_least_one("num_features", num_features)
-        self.eps, self.momentum = positive("eps", eps), fraction("momentum", momentum)
+        self.eps, self.momentum = not_negative("eps", eps), fraction("momentum", momentum)
         self.gamma = Parameter(np.ones(num_features, dtype))
         self.beta = Parameter(np.zeros(num_features, dtype))
         self.running_mean = np.zeros(num_features, dtype)

@@ -91,7 +91,7 @@ def test_evaluation_alone(capsys):
         (["--scaling", "--measure", "epoch"], "--scaling times training steps"),
         (["--batch-sizes", "0"], "--batch-sizes must be whole numbers of at least 1"),
         (["--rounds", "-1"], "--rounds must be whole numbers"),
-        (["--json", "/nowhere/at/all.json"], "there is no folder /nowhere/at"),
+        (["--json", "/dev/null/all.json"], "/dev/null/all.json cannot be made, because /dev/null is a file"),
     ],
 )
 def test_wrong_flags(flags, message, capsys):

@@ -161,7 +161,7 @@ def test_the_real_worker_says_why_it_cannot(monkeypatch, capsys):
         (["--nets", "resnet18"], "unknown net 'resnet18'"),
         (["--rounds", "0"], "--rounds must be whole numbers of at least 1"),
         (["--time-limit", "-5"], "--time-limit must be whole numbers"),
-        (["--json", "/nowhere/at/all.json"], "there is no folder /nowhere/at"),
+        (["--json", "/dev/null/all.json"], "/dev/null/all.json cannot be made, because /dev/null is a file"),
     ],
 )
 def test_wrong_flags(flags, message, capsys):
