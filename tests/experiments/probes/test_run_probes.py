@@ -190,6 +190,7 @@ def test_smoothness_trains_and_draws(own_images, tmp_path, capsys):
     assert "no config.json" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_gradient_correlation_of_untrained_nets_and_of_runs(probed, tmp_path, monkeypatch, capsys):
     from mlp.experiments.probes import gradient_correlation as library
 
