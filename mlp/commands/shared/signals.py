@@ -42,8 +42,8 @@ def end_at_once(number: int, frame: object) -> None:
 def ended_by_signals() -> "Iterator[None]":
     """Within this context signals raise `KeyboardInterrupt`, SIGTERM and SIGHUP `EndedBySignal`.
 
-    One that is ignored (nohup) stays ignored, and one that somebody else handles stays his. Python drops an exception
-    that is raised while an object is being deleted, and goes on: such a signal comes again a moment later.
+    One that is ignored (nohup) stays ignored, and one that has a handler keeps it. While Python deletes an object it
+    drops any exception and goes on; a signal that was lost like this is raised again a moment later.
     """
 
     def end(number: int, frame: object) -> None:

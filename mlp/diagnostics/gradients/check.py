@@ -198,9 +198,10 @@ def not_checked(points: Sequence[Point], constants: set[str]) -> Findings:
     """Return a fault for each array that matters and has no gradient, and a remark for what is taken for a constant."""
     found = Findings()
     for name, note, text in without_gradient(points, constants):
-        found += (
-            Findings(remarks=(text,)) if not note else fault(Diagnosis("not checked", name, "training", text), (), note)
-        )
+        if note:
+            found += fault(Diagnosis("not checked", name, "training", text), (), note)
+        else:
+            found += Findings(remarks=(text,))
     return found
 
 

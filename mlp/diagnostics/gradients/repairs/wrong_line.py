@@ -90,8 +90,7 @@ def wrong_line(
         arrays = outcomes[-1]
         if arrays in partly or (other is not None and not holds(source, function, other, arrays)):
             continue
-        first = [points[0]] if point is not points[0] else []
-        if not all(holds(source, function, one, frozenset(one.wrong) & arrays) for one in first):
+        if point is not points[0] and not holds(source, function, points[0], frozenset(points[0].wrong) & arrays):
             continue
         if not all(holds(source, function, one, frozenset(one.wrong)) for one in to_stay):
             continue  # it breaks the other mode
