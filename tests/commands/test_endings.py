@@ -210,7 +210,9 @@ def signalled(tmp_path, code, number, times=1):
     return process.returncode, error
 
 
-WAITS = "print('ready', flush=True)\ntime.sleep(60)"
+# Short sleeps: a signal that comes just before a sleep begins is only seen when that sleep ends.
+SLEEPS = "for _ in range(6000): time.sleep(0.01)"
+WAITS = f"print('ready', flush=True)\n{SLEEPS}"
 
 
 @posix
@@ -227,12 +229,12 @@ def test_signals_end_a_command_with_a_line(tmp_path, name, status, line, times):
     assert signalled(tmp_path, WAITS, getattr(signal, name), times) == (status, f"\n{line}\n")
 
 
-DELETES = """class Slow:
+DELETES = f"""class Slow:
     def __del__(self):
         print('ready', flush=True)
-        time.sleep(1)
+        for _ in range(100): time.sleep(0.01)
 Slow()
-time.sleep(60)"""
+{SLEEPS}"""
 
 
 @posix
@@ -244,13 +246,13 @@ def test_a_signal_while_an_object_is_deleted_is_not_lost(tmp_path, name, status,
     assert signalled(tmp_path, DELETES, getattr(signal, name)) == (status, f"\n{line}\n")
 
 
-LOADS = """
+LOADS = f"""
 import time
 from mlp.commands import command_line
 from mlp.commands.shared.begin import start
 def load_slowly(name):
     print("ready", flush=True)
-    time.sleep(60)
+    {SLEEPS}
 command_line.import_module = load_slowly
 start("train")
 """
@@ -275,7 +277,7 @@ class Slow:
     def find_spec(self, name, path=None, target=None):
         if name == {!r}:
             print("ready", flush=True)
-            time.sleep(60)
+            for _ in range(6000): time.sleep(0.01)
 sys.meta_path.insert(0, Slow())
 """
 
