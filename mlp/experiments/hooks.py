@@ -4,7 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mlp import plotting
 from mlp.checks import choose
@@ -33,10 +33,6 @@ from mlp.training.hooks import (
 from mlp.training.hooks.side_files import SideFiles
 from mlp.training.state import TrainingState
 from mlp.typing import PathLike
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 
 LOGS = tuple(LOG_FILES)
 
@@ -128,7 +124,7 @@ class SaveFigures(SideFiles):
     def draw(self, history: History) -> None:
         """Draw the curves, the gradient flow in its three forms, and each other table."""
         title, flow = self.title, history.gradient_flow
-        figures: dict[str, Callable[[], Figure]] = {"curves": lambda: plotting.curves(history, title=title)}
+        figures: dict[str, Callable[[], plotting.Figure]] = {"curves": lambda: plotting.curves(history, title=title)}
         if flow is not None:
             figures["gradient_flow"] = lambda: plotting.gradient_flow(flow, title=title)
             figures["gradient_flow_map"] = lambda: plotting.gradient_flow_map(flow, title=title)
@@ -144,6 +140,6 @@ class SaveFigures(SideFiles):
         self.drawn = time.monotonic()
 
 
-def draw_into(path: PathLike, make: "Callable[[], Figure]") -> None:
+def draw_into(path: PathLike, make: "Callable[[], plotting.Figure]") -> None:
     """Draw a figure and write it."""
     write_figure(path, make())

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp import plotting
 from mlp.data import SCENES, Batches, Scene, all_patches, find_data_dir
 from mlp.experiments.build import load_images
 from mlp.experiments.inference import Evaluation, confusion
@@ -49,8 +50,6 @@ def class_map(folder: RunFolder, data_dir: PathLike | None = None, *, trust_code
 
 def write_scene(folder: RunFolder, title: str, data_dir: PathLike | None = None) -> dict[str, float]:
     """Write class_map.npz and class_map.png into the folder of a run that has ended; return the test pixels' scores."""
-    from mlp import plotting  # loads Matplotlib
-
     scene, predicted = class_map(folder, data_dir, trust_code=True)  # its model has run just now
     arrays = {"predicted": predicted, "classes": scene.classes, "class_names": np.array(scene.class_names)}
     write_arrays(folder / "class_map.npz", arrays)

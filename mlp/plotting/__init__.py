@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from mlp.on_demand import loaded_on_demand
 
 if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
+    from matplotlib.figure import Figure
+
     from mlp.plotting.basics import bars, histograms, lines
     from mlp.plotting.comparison import compare_curves, compare_gradient_flow
     from mlp.plotting.history import curves, story
@@ -25,7 +27,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
     from mlp.plotting.valleys import valley
 
 HOMES = {  # module -> the names that are loaded from it when one is asked for
-    "basics": ("bars", "histograms", "lines"),
+    "basics": ("Figure", "bars", "histograms", "lines"),
     "comparison": ("compare_curves", "compare_gradient_flow"),
     "history": ("curves", "story"),
     "landscape": ("contour_panels", "loss_lines", "surface_panels"),
@@ -51,6 +53,7 @@ __all__ = [
     "correlation_profiles",
     "contour_panels",
     "FORMATS",
+    "Figure",
     "LiveCurves",
     "bars",
     "compare_curves",

@@ -9,7 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlp import plotting
 from mlp.errors import CheckpointError, ConfigurationError
@@ -22,9 +21,6 @@ from mlp.reproduction.probes.figures import PROBE_KINDS
 from mlp.reproduction.reports import EXHIBITS, Exhibit, rows_of, runs_of
 from mlp.reproduction.scale import FULL, QUICK, Scale
 from mlp.typing import PathLike
-
-if TYPE_CHECKING:  # Matplotlib is loaded by the first figure: it takes a second
-    from matplotlib.figure import Figure
 
 FIGURES = {name: exhibit for name, exhibit in EXHIBITS.items() if not exhibit.is_table}
 SUFFIXES = (".png", ".pdf")
@@ -43,7 +39,7 @@ class Drawing:
 
     exhibit: Exhibit
     scale: Scale
-    figure: "Figure"
+    figure: "plotting.Figure"
     left_out: list[str]
     numbers: list[list[str]]
 
@@ -166,7 +162,7 @@ def label_of(result: Result) -> str:
     return label
 
 
-def draw_curves(exhibit: Exhibit, results: Sequence[Result], title: str) -> "Figure":
+def draw_curves(exhibit: Exhibit, results: Sequence[Result], title: str) -> "plotting.Figure":
     """Draw metrics against the epoch; training and validation in one panel if the figure is of one run."""
     runs = {label_of(result): [record.history for record in result.records] for result in results}
     worst = None
@@ -194,7 +190,7 @@ def number_of_classes(results: Sequence[Result]) -> int | None:
     return numbers.pop() if len(numbers) == 1 else None
 
 
-def draw_gradient_flow(exhibit: Exhibit, results: Sequence[Result], title: str) -> "Figure":
+def draw_gradient_flow(exhibit: Exhibit, results: Sequence[Result], title: str) -> "plotting.Figure":
     """Draw the gradient flow of each run, of the first of its seeds."""
     recorded = [result for result in results if has_flow(result)]
     if not recorded:
@@ -216,7 +212,7 @@ def gradients_against_rates(results: Sequence[Result]) -> list[list[str]]:
     return [list(HEADER), *magnitude_rows(gradient_magnitudes(records))] if records else []
 
 
-def draw_seeds(exhibit: Exhibit, results: Sequence[Result], title: str) -> "Figure":
+def draw_seeds(exhibit: Exhibit, results: Sequence[Result], title: str) -> "plotting.Figure":
     """Draw how far the seeds of the first run lie apart, and the published mean where it can be compared."""
     result = results[0]
     values: dict[str, dict[int, float]] = {}

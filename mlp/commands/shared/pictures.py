@@ -1,14 +1,10 @@
 """Where a command draws its picture."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mlp import plotting
 from mlp.errors import ConfigurationError
 from mlp.files import write_figure
-
-if TYPE_CHECKING:  # loading Matplotlib takes long
-    from matplotlib.figure import Figure
 
 
 def picture_path(given: Path | None, usual: str) -> Path:
@@ -23,7 +19,7 @@ def picture_path(given: Path | None, usual: str) -> Path:
     return out
 
 
-def write_picture(path: Path, figure: "Figure") -> None:
+def write_picture(path: Path, figure: "plotting.Figure") -> None:
     """Write a figure; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_figure(path, figure)

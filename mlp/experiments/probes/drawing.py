@@ -2,15 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlp import plotting
 from mlp.diagnostics.landscape import Landscape
 from mlp.typing import Array
-
-if TYPE_CHECKING:  # loading it takes a second
-    from matplotlib.figure import Figure
 
 Stored = Mapping[str, Array]  # what `read_landscape` returns
 
@@ -27,15 +24,13 @@ def landscape_of(stored: Stored) -> Landscape:
     return found
 
 
-def draw_landscapes(files: Mapping[str, Stored], what: str = "") -> "Figure":
+def draw_landscapes(files: Mapping[str, Stored], what: str = "") -> "plotting.Figure":
     """Draw landscapes of one kind: contours of planes and paths, or lines over one another.
 
     Args:
         files: {label: what `read_landscape` returns}; grids that are not complete are drawn as far as they are.
         what: goes before the caption in the title.
     """
-    from mlp import plotting  # loads Matplotlib
-
     first = next(iter(files.values()))
     settings = json.loads(str(first["settings"]))
     title = "\n".join(filter(None, (what, caption(settings))))
@@ -52,10 +47,8 @@ def draw_landscapes(files: Mapping[str, Stored], what: str = "") -> "Figure":
     return plotting.contour_panels(surfaces, title, paths=paths, axis_labels=labels)
 
 
-def draw_lines(files: Mapping[str, Stored], title: str, settings: Mapping[str, object]) -> "Figure":
+def draw_lines(files: Mapping[str, Stored], title: str, settings: Mapping[str, object]) -> "plotting.Figure":
     """Draw losses along lines, as far as they were visited."""
-    from mlp import plotting  # loads Matplotlib
-
     curves = {}
     for label, stored in files.items():
         there = stored["visited"][0]

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from mlp import plotting
 from mlp.diagnostics.shattering import (
     DENSE_NETS,
     Profile,
@@ -21,9 +22,6 @@ from mlp.experiments.build import make_model
 from mlp.experiments.config import RunConfig
 from mlp.experiments.probes.images import probe_images
 from mlp.typing import Array, PathLike
-
-if TYPE_CHECKING:  # loading it takes a second
-    from matplotlib.figure import Figure
 
 NETS: dict[str, dict[str, Any]] = {  # the networks of the profiles: what they add to a depth
     "plain": {},
@@ -54,10 +52,8 @@ def profile_at_start(
     return gradient_correlation(make_model(config, num_classes, x.shape[1:]), x, config.seed)
 
 
-def draw_profiles(profiles: Mapping[str, Profile], what: str = "") -> "Figure":
+def draw_profiles(profiles: Mapping[str, Profile], what: str = "") -> "plotting.Figure":
     """Draw profiles over one another."""
-    from mlp import plotting  # loads Matplotlib
-
     images = next(iter(profiles.values())).images
     caption = f"gradients of a mix of the logits, {images} training images, all pairs; batch norm with their statistics"
     drawn = {label: (p.names, p.cosine, p.size, p.floor) for label, p in profiles.items()}
@@ -72,10 +68,8 @@ def by_depth(profiles: Mapping[tuple[str, int], Profile]) -> dict[str, dict[floa
     return found
 
 
-def draw_depths(profiles: Mapping[tuple[str, int], Profile], title: str) -> "Figure":
+def draw_depths(profiles: Mapping[tuple[str, int], Profile], title: str) -> "plotting.Figure":
     """Draw the cosine at the image against the depth."""
-    from mlp import plotting  # loads Matplotlib
-
     figure = plotting.sweep(by_depth(profiles), "depth", "cosine of gradients, at the image", xscale="linear")
     figure.suptitle(title, fontsize="medium")
     return figure
@@ -87,10 +81,8 @@ def measure_dense(nets: int) -> dict[str, tuple[Array, Array, Array]]:
     return {kind: (layers, *dense_correlations(kind, layers.tolist(), nets=nets)) for kind in DENSE_NETS}
 
 
-def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "") -> "Figure":
+def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "") -> "plotting.Figure":
     """Draw measured correlations of dense networks with the laws as lines."""
-    from mlp import plotting  # loads Matplotlib
-
     layers = np.arange(1, DENSE_LAYERS + 1)
     laws = {LAWS[kind][0]: (layers, LAWS[kind][1]) for kind in measured}
     shown = {LAWS[kind][0]: values for kind, values in measured.items()}
@@ -98,10 +90,8 @@ def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "
     return plotting.laws_and_measurements(shown, laws, "layers", "\n".join(filter(None, (what, caption))))
 
 
-def draw_circle() -> "Figure":
+def draw_circle() -> "plotting.Figure":
     """Draw the correlation of gradients at two points of a great circle against the angle, with the exact curves."""
-    from mlp import plotting  # loads Matplotlib
-
     measured, laws = {}, {}
     for depth in (1, 4, 12):
         angles, found = great_circle(depth, nets=CIRCLE_NETS)

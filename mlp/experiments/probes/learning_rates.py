@@ -1,8 +1,9 @@
 """A learning rate for the settings of a run, found before the run: a table, a picture, a suggestion."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from mlp import plotting
 from mlp.diagnostics.learning_rate_range import RANGE_STEPS, RateSearch, find_learning_rate
 from mlp.experiments.build import run_title
 from mlp.experiments.config import RunConfig, with_dataset_settings
@@ -10,9 +11,6 @@ from mlp.experiments.fine_tuning import read_source, with_settings_of
 from mlp.experiments.settings.prepare import prepare_run
 from mlp.files import named_path, write_figure, write_text
 from mlp.typing import PathLike
-
-if TYPE_CHECKING:  # loading it takes a second
-    from matplotlib.figure import Figure
 
 NAME = "learning_rates"  # of the files
 
@@ -51,8 +49,6 @@ def search_for_run(
     return search, written
 
 
-def draw_search(search: RateSearch, title: str = "") -> "Figure":
+def draw_search(search: RateSearch, title: str = "") -> "plotting.Figure":
     """Draw the loss against the rate."""
-    from mlp import plotting  # loads Matplotlib
-
     return plotting.rate_search(search.rates, search.losses, search.smoothed, search.suggestion, title=title)

@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mlp import plotting
 from mlp.diagnostics.smoothness import SmoothnessRecord
 from mlp.diagnostics.smoothness.record import COLUMNS
 from mlp.errors import CheckpointError
 from mlp.experiments.build import run_title
 from mlp.experiments.run_folder import RunFolder
 from mlp.typing import Array, PathLike
-
-if TYPE_CHECKING:  # loading it takes a second
-    from matplotlib.figure import Figure
 
 HEADER = ("run", "steps measured", "loss", "loss range", "|g|", "change / |g|", "beta", "smallest cosine", "|w|")
 Records = Mapping[str, SmoothnessRecord]
@@ -57,10 +54,8 @@ def columns_of(record: SmoothnessRecord) -> dict[str, Array]:
     return {name: record.column(name) for name in COLUMNS}
 
 
-def draw_smoothness(records: Records, what: str = "") -> "Figure":
+def draw_smoothness(records: Records, what: str = "") -> "plotting.Figure":
     """Draw smoothness against the step, a line or band for each run."""
-    from mlp import plotting  # loads Matplotlib
-
     settings = next(iter(records.values())).settings
     sizes = settings["sizes"]
     points = "w - s g, s" if settings["direction"] == "gradient" else "w + m u, u the step of the rule, m"
@@ -71,10 +66,8 @@ def draw_smoothness(records: Records, what: str = "") -> "Figure":
     return plotting.smoothness_panels({label: columns_of(record) for label, record in records.items()}, title)
 
 
-def draw_shift(records: Records, what: str = "") -> "Figure":
+def draw_shift(records: Records, what: str = "") -> "plotting.Figure":
     """Draw the internal covariate shift of each layer, of those runs that have it."""
-    from mlp import plotting  # loads Matplotlib
-
     runs = {}
     for label, record in records.items():
         if record.shifts:

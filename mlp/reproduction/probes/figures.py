@@ -5,8 +5,8 @@ anything to show.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
+from mlp import plotting
 from mlp.diagnostics.smoothness import SmoothnessRecord
 from mlp.experiments.probes.drawing import CAPTIONS, draw_landscapes, landscape_of, summary_rows
 from mlp.experiments.probes.gradient_correlation import LAWS, by_depth, draw_dense, draw_depths, draw_profiles
@@ -26,10 +26,7 @@ from mlp.reproduction.reports import ROWS, Exhibit
 from mlp.reproduction.scale import Scale
 from mlp.typing import Array
 
-if TYPE_CHECKING:  # Matplotlib is loaded by the first figure
-    from matplotlib.figure import Figure
-
-Drawn = tuple["Figure | None", list[list[str]], list[str]]
+Drawn = tuple["plotting.Figure | None", list[list[str]], list[str]]
 Drawer = Callable[[Exhibit, Sequence[Result], str, RunIndex, Scale], Drawn]
 
 
@@ -62,8 +59,6 @@ def contours_batch(exhibit: Exhibit, results: Sequence[Result], title: str, inde
 
 def surfaces(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Landscapes seen from aside."""
-    from mlp import plotting  # loads Matplotlib
-
     found, missing = landscapes(results, index, "running")
     drawn = {label: landscape_of(stored).rough() for label, stored in found.items()}
     return (plotting.surface_panels(drawn, title), [], missing) if found else (None, [], missing)
@@ -71,8 +66,6 @@ def surfaces(exhibit: Exhibit, results: Sequence[Result], title: str, index: Run
 
 def loss_lines(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """The rows y = 0 over one another."""
-    from mlp import plotting  # loads Matplotlib
-
     found, missing = landscapes(results, index, "running")
     curves = {}
     for label, stored in found.items():
@@ -160,7 +153,6 @@ def laws(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunInde
 
 def summarize_all(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Half-widths of landscapes as bars, and the table of claims with verdicts."""
-    from mlp import plotting  # loads Matplotlib
     from mlp.plotting.style import set_title
 
     around = collect([ROWS["s2-22"]], index, scale)

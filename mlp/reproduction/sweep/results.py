@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp import plotting
 from mlp.experiments.comparison import comparison_table, group_runs, spread
 from mlp.experiments.record import RunRecord
 from mlp.files import write_figure, write_text
@@ -23,8 +24,6 @@ def write_results(planned: Sequence[PlannedRun], index: RunIndex) -> tuple[str, 
     Returns:
         (the table with the sentence about the best; "" without any run that has an epoch, the paths written).
     """
-    from mlp import plotting  # loads Matplotlib
-
     records = [record for record in (index.record(run.settings) for run in planned) if record is not None]
     if not records:
         return "", []
