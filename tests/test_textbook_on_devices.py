@@ -13,6 +13,7 @@ import pytest
 import stand_in
 from stand_in import StandIn
 
+import mlp
 from mlp import backend, initializers, interop
 from mlp.backend import device_of, move, to_numpy
 from mlp.data import Batches, synthetic
@@ -20,7 +21,7 @@ from mlp.diagnostics import GradientFlow, all_statistics, check_layer, compare_g
 from mlp.diagnostics.gradients.layer_cases import CASES
 from mlp.engine import GradientStatistics, TextbookEngine
 from mlp.errors import DeviceError, NonFiniteLossError
-from mlp.experiments.inference import evaluate_run, predict_images
+from mlp.experiments.inference import evaluate_run
 from mlp.experiments.run import run
 from mlp.layers import Affine, BatchNorm, Conv2d, LeakyReLU, Sequential
 from mlp.learning_rules import RULES, Adam, GradientDescent
@@ -288,7 +289,7 @@ def test_a_whole_run_and_what_is_asked_of_it(tmp_path, agree, library):
         out = tmp_path / device.replace(":", "")
         history = run(out, {**settings, "device": device}, statistics=True)
         evaluation = evaluate_run(out, split="valid")
-        (prediction,) = predict_images(out, [tmp_path / "picture.npy"])
+        (prediction,) = mlp.load_run(out).predict([tmp_path / "picture.npy"])
         return {
             "train_loss": history.column("train_loss"),
             "logits": evaluation.logits,

@@ -13,7 +13,7 @@ from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag
 from mlp.commands.shared.paths import file_argument, path_argument
 from mlp.commands.shared.pictures import picture_path, write_picture
-from mlp.experiments.inference import predict_images
+from mlp.experiments.loading import load_run
 from mlp.experiments.run_folder import RunFolder
 
 MOST_DRAWN = 40  # images in one picture
@@ -34,7 +34,7 @@ def main() -> int:
     out = picture_path(arguments.out, f"{arguments.run}/predictions.png")
     run, files = arguments.run, arguments.images
     options = {"data_dir": arguments.data_dir, "device": arguments.device, "trust_code": arguments.trust_code}
-    predictions = predict_images(run, files, arguments.checkpoint, **options)
+    predictions = load_run(run, arguments.checkpoint, **options).predict(files)
     write_picture(out, plotting.predictions(predictions[:MOST_DRAWN]))
     RunFolder(run).mention_changed_code()
 

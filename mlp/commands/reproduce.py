@@ -27,13 +27,14 @@ from typing import Any
 
 from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.paths import file_argument, folder_argument, path_argument
-from mlp.commands.shared.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
+from mlp.commands.shared.running import add_machine_flags, add_watch_flag, do_runs, show_states
 from mlp.data import SCENES
 from mlp.data.formats.sources import MissingDataError
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig
 from mlp.files import write_text
 from mlp.pages.markdown import markdown
+from mlp.reproduction.cluster.states import cancel
 from mlp.reproduction.costs import how_long
 from mlp.reproduction.figures import save
 from mlp.reproduction.findings import check_findings
@@ -88,11 +89,11 @@ def run_rows(arguments: Namespace) -> int:
 
 
 def show_status(arguments: Namespace) -> int:
-    return show_states(Path(arguments.folder), arguments.watch)
+    return show_states(arguments.folder, arguments.watch)
 
 
-def cancel_rows(arguments: Namespace) -> int:
-    return cancel_runs(Path(arguments.folder))
+def cancel_rows(arguments: Namespace) -> None:
+    print(cancel(arguments.folder))
 
 
 @contextmanager
@@ -204,7 +205,12 @@ def add_commands_about_runs(commands: Any) -> None:
     )
     add_machine_flags(running)
 
-    watching = add_command(commands, "status", show_status, "say the state of each run: finished, running, ...")
+    watching = add_command(
+        commands,
+        "status",
+        lambda given: show_states(given.folder, given.watch),
+        "say the state of each run: finished, running, ...",
+    )
     cancelling = add_command(commands, "cancel", cancel_rows, "take runs out of the queue of a cluster")
     for folder in (watching, cancelling):
         folder.add_argument(

@@ -22,14 +22,14 @@ for the folders of scripts/reproduce.py. Switches take yes and no: --residual ye
 import dataclasses
 import sys
 from argparse import SUPPRESS, Namespace
-from pathlib import Path
 
 from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.paths import folder_argument, path_argument
-from mlp.commands.shared.running import add_machine_flags, add_watch_flag, cancel_runs, do_runs, show_states
+from mlp.commands.shared.running import add_machine_flags, add_watch_flag, do_runs, show_states
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig
 from mlp.experiments.settings.fields import flag_of, kind_of
+from mlp.reproduction.cluster.states import cancel
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.sweep.grid import combine, draw_points, plan_sweep, read_values
 from mlp.reproduction.sweep.results import write_results
@@ -101,8 +101,10 @@ def main() -> int:
     if word not in ("status", "cancel"):
         return sweep_command(make_sweep_parser().parse_args())
     arguments = make_folder_parser(word).parse_args(sys.argv[2:])
-    folder = Path(arguments.folder)
-    return show_states(folder, arguments.watch) if word == "status" else cancel_runs(folder)
+    if word == "status":
+        return show_states(arguments.folder, arguments.watch)
+    print(cancel(arguments.folder))
+    return 0
 
 
 def after_interrupt() -> str:

@@ -65,7 +65,6 @@ def group_label(group: Sequence[RunRecord]) -> str:
 def table_row(label: str, group: Sequence[RunRecord]) -> list[str]:
     """Return the cells of a table row for runs that differ only in their seeds."""
     last = [record.history.rows[-1] if record.history.rows else {} for record in group]
-    best = [np.fmax.reduce(record.history.column("val_acc"), initial=np.nan) for record in group]
     lengths = sorted({len(record.history.rows) for record in group})
     done, epochs = "-".join(str(length) for length in dict.fromkeys((lengths[0], lengths[-1]))), group[0].config.epochs
     parameters = group[0].parameters
@@ -74,9 +73,14 @@ def table_row(label: str, group: Sequence[RunRecord]) -> list[str]:
         f"{parameters:,}" if parameters else "?",
         done if done == str(epochs) else f"{done} of {epochs}",
         *[spread([row.get(name, np.nan) for row in last], name) for name in METRICS],
-        spread(best, "best_acc"),
+        spread([best_of(record) for record in group], "best_acc"),
         spread([record.test.get("test_acc", np.nan) for record in group], "test_acc"),
     ]
+
+
+def best_of(record: RunRecord) -> float:
+    """Return the highest validation accuracy of a run; NaN without any."""
+    return float(np.fmax.reduce(record.history.column("val_acc"), initial=np.nan))
 
 
 def spread(values: Sequence[float], name: str) -> str:

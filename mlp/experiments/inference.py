@@ -1,17 +1,15 @@
-"""Using a trained model: evaluate it on a split of its data set, or classify your own images.
+"""Evaluate a trained model on a split of its data set; `LoadedRun.predict` classifies your own images.
 
 evaluation = evaluate_run("runs/vgg38", split="test")       # loss, top-1, top-5, and a row for each class
-predictions = predict_images("runs/vgg38", ["cat.jpg", "own.npy"])
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlp.checks import choose
 from mlp.experiments.build import plain_batches
-from mlp.experiments.loading import CHECKPOINTS, Prediction, Predictions, load_run, load_splits, run_forward, softmax
+from mlp.experiments.loading import load_run, load_splits, run_forward
 from mlp.typing import Array, PathLike
 
 SPLITS = ("test", "valid", "train")
@@ -89,41 +87,3 @@ def evaluate_run(
     images = load_splits(run.config, data_dir, run)[split]
     loss, logits = run_forward(run.config, run.model, plain_batches(run.config, images).epoch(0))
     return Evaluation(loss, images.labels, logits, list(images.class_names))
-
-
-def predict_images(
-    path: PathLike,
-    files: Sequence[PathLike],
-    checkpoint: str = "best",
-    most: int = 5,
-    data_dir: PathLike | None = None,
-    device: str | None = None,
-    *,
-    trust_code: bool = False,
-) -> Predictions:
-    """Say what the model of a run sees in images from files.
-
-    Args:
-        path: the run's folder. files: PNG, JPEG, ... or .npy, see `mlp.experiments.images`.
-        checkpoint: "best" or "latest". most: how many classes to name.
-        data_dir: where data sets are; needed only for runs whose config.json does not name the classes.
-        device: None for the run's own. trust_code: run the Python file that defines the run's model, if there is one.
-
-    Returns:
-        A list with a Prediction for each image, printed as a table; an .npy file may hold several.
-    """
-    run = load_run(path, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
-    return run.predict(files, most)
-
-
-__all__ = [
-    "CHECKPOINTS",
-    "SPLITS",
-    "Evaluation",
-    "Prediction",
-    "Predictions",
-    "confusion",
-    "evaluate_run",
-    "predict_images",
-    "softmax",
-]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -64,7 +65,7 @@ def read_history(folder: RunFolder) -> History:
     """Return the History that metrics.csv and gradient_flow.npz hold; an empty one before the first epoch."""
     history = History()
     history.rows = read_metrics(folder / "metrics.csv")
-    flow = read_gradient_flow(folder / "gradient_flow.npz")
+    flow = read_table(folder / "gradient_flow.npz", ("mean_abs", "last_mean_abs"))
     if flow is not None:
         history.tables["gradient_flow"] = flow
     return history
@@ -89,18 +90,22 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         raise damaged(path, error) from None
 
 
-def read_gradient_flow(path: Path) -> LayerTable | None:
-    """Return the table that a file holds; None if there is no file."""
+def read_table(path: Path, needed: Sequence[str] = ()) -> LayerTable | None:
+    """Return the table that a file holds; None if there is no file.
+
+    Raises:
+        DamagedError: it holds something else, or lacks one of the statistics that are needed.
+    """
     try:
         table = LayerTable.from_arrays(read_arrays(path))
-        missing = [statistic for statistic in ("mean_abs", "last_mean_abs") if statistic not in table.values]
-        if missing:
-            raise ValueError(f"it has no {', '.join(missing)}")
-        return table
     except FileNotFoundError:
         return None
     except (ValueError, KeyError) as error:
         raise damaged(path, error) from None
+    missing = [statistic for statistic in needed if statistic not in table.values]
+    if missing:
+        raise damaged(path, f"it has no {', '.join(missing)}")
+    return table
 
 
 def count_parameters(config: RunConfig) -> int | None:

@@ -88,8 +88,7 @@ class RunFolder:
             check_names(settings, RunConfig)
             return RunConfig(**settings), Facts(**as_object(content.get("facts", {})))
         except (ValueError, KeyError, TypeError, MlpError) as error:
-            reason = f"it has no {error}" if isinstance(error, KeyError) else error
-            raise damaged(self / "config.json", reason) from None
+            raise damaged(self / "config.json", error) from None
 
     def load(self) -> tuple[RunConfig, Facts]:
         """Return (RunConfig, Facts) of the run in this folder.
@@ -132,8 +131,7 @@ class RunFolder:
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError) as error:
-            reason = f"it has no {error}" if isinstance(error, KeyError) else error
-            raise damaged(self / "test.json", reason) from None
+            raise damaged(self / "test.json", error) from None
 
     def open(self, given: dict[str, Any], *, resume: bool, overwrite: bool = False) -> RunConfig:
         """Prepare the folder for a run and return the run's RunConfig.

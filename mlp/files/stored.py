@@ -60,6 +60,8 @@ def damaged(path: PathLike, reason: BaseException | str) -> DamagedError:
     text = reason if isinstance(reason, str) else text_of(reason) or type(reason).__name__
     if isinstance(reason, RecursionError):
         text = "it is nested too deeply"
+    elif isinstance(reason, KeyError):
+        text = f"it has no {reason}"
     return DamagedError(f"{path} is damaged: {excerpt(' '.join(text.split()))}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mlp import plotting
 from mlp.errors import CheckpointError, ConfigurationError
-from mlp.experiments.record import KNOWN_CLASSES
+from mlp.experiments.record import known_images
 from mlp.files import write_figure
 from mlp.reproduction.gradient_magnitude import HEADER, gradient_magnitudes, magnitude_rows
 from mlp.reproduction.index import RunIndex
@@ -185,8 +185,7 @@ def last_value(result: Result, metric: str) -> float:
 
 def number_of_classes(results: Sequence[Result]) -> int | None:
     """Return how many classes all the runs have, from which chance follows; None if they differ."""
-    configs = [result.config for result in results]
-    numbers = {c.limit_classes or KNOWN_CLASSES[c.dataset, c.labels][0] for c in configs}
+    numbers = {known_images(result.config)[0] for result in results}
     return numbers.pop() if len(numbers) == 1 else None
 
 

@@ -15,7 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlp.experiments.record import KNOWN_CLASSES
+from mlp.experiments.record import known_images
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.numbers import GAPS, column_title, measure
 from mlp.reproduction.plan import Result, collect_run
@@ -92,7 +92,7 @@ def check(finding: Finding, claim: Claim, index: RunIndex, scale: Scale, seeds: 
         return Checked(finding, claim, "not run")
     if not all(result.finished and all(record.num_images for record in result.records) for result in results):
         return Checked(finding, claim, "not complete")
-    ours, other = accuracy(results[0], claim.metric), chance_of(results[0])
+    ours, other = accuracy(results[0], claim.metric), 1.0 / known_images(results[0].config)[0]
     variance = squared_error(results[0], claim.metric, other)
     if len(results) == 2:
         other = accuracy(results[1], claim.metric)
@@ -106,12 +106,6 @@ def find_run(name: str) -> tuple[Row, NamedRun]:
     id, _, label = name.partition(": ")
     row = ROWS[id]
     return row, next(run for run in row.runs if label in ("", run.label))
-
-
-def chance_of(result: Result) -> float:
-    """Return the accuracy of a network that knows nothing, 1 / K."""
-    config = result.config
-    return 1.0 / (config.limit_classes or KNOWN_CLASSES[config.dataset, config.labels][0])
 
 
 def accuracy(result: Result, metric: str) -> float:

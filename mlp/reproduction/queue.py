@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO
 
+from mlp.engine.cpu.blas import THREAD_LIMITS
 from mlp.errors import FolderInUseError, StopRequestedError, as_sentence
 from mlp.experiments.run_folder import RunFolder
 from mlp.progress import progress_bar, write_line
@@ -25,7 +26,6 @@ from mlp.reproduction.index import PlannedRun, RunIndex, epochs_done, is_finishe
 from mlp.reproduction.places import Place, pinned
 from mlp.reproduction.work import (
     LOG,
-    THREAD_LIMITS,
     Outcome,
     describe_outcome,
     divide,

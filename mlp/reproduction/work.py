@@ -26,8 +26,6 @@ from mlp.typing import PathLike
 LOG = "log.txt"
 PLANNED = "planned.tsv"
 LONGEST_LINE = 10_000  # bytes
-# Libraries for matrix products start a thread for each core of the machine unless one of these is set.
-THREAD_LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 @dataclass(frozen=True)

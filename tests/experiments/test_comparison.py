@@ -9,7 +9,7 @@ import pytest
 from mlp.commands import compare, report
 from mlp.errors import CheckpointError
 from mlp.experiments.comparison import comparison_table, group_runs, spread
-from mlp.experiments.record import read_gradient_flow, read_run
+from mlp.experiments.record import read_run, read_table
 
 
 @pytest.fixture(scope="module")
@@ -163,12 +163,13 @@ def test_one_bad_folder_does_not_break_a_comparison_of_many(runs, tmp_path, call
 
 def test_a_gradient_flow_needs_both_statistics_in_one_shape(tmp_path):
     path, names, values = tmp_path / "gradient_flow.npz", np.array(["a", "b"]), np.ones((3, 2))
+    both = ("mean_abs", "last_mean_abs")
     np.savez(path, names=names, mean_abs=values, last_mean_abs=values)
-    assert len(read_gradient_flow(path)) == 3
+    assert len(read_table(path, both)) == 3
     for wrong in ({}, {"last_mean_abs": values[:, :1]}, {"last_mean_abs": values[:2]}):
         np.savez(path, names=names, mean_abs=values, **wrong)
         with pytest.raises(CheckpointError, match=r"gradient_flow\.npz is damaged"):
-            read_gradient_flow(path)
+            read_table(path, both)
 
 
 def test_the_folder_of_a_sweep_stands_for_its_runs_and_others_are_left_out_aloud(runs, tmp_path, call):

@@ -7,7 +7,8 @@ import pytest
 
 import mlp
 from mlp.commands import evaluate, predict, train
-from mlp.experiments.inference import Evaluation, evaluate_run, predict_images, softmax
+from mlp.experiments.inference import Evaluation, evaluate_run
+from mlp.experiments.loading import softmax
 
 
 def test_top_k_counts_equal_logits_as_argmax_does():
@@ -91,7 +92,7 @@ def test_probabilities_and_their_order(finished, own_images):
         images = data["images"][:3]
     path = finished.parent / "three.npy"
     np.save(path, images)
-    predictions = predict_images(finished, [path], most=3)
+    predictions = mlp.load_run(finished).predict([path], most=3)
     config = json.loads((finished / "config.json").read_text())["settings"]
     model = mlp.models.vgg(depth=8, norm="batch", num_classes=4, filters=config["filters"])
     mlp.training.load_model(finished / "checkpoint-best.npz", model)
@@ -125,7 +126,7 @@ def test_runs_of_older_versions_ask_the_data_for_the_classes(finished, tmp_path)
     (tmp_path / "config.json").write_text(json.dumps(content))
     (tmp_path / "checkpoint-best.npz").write_bytes((finished / "checkpoint-best.npz").read_bytes())
     np.save(tmp_path / "a.npy", np.zeros((8, 8, 3), np.uint8))
-    (new,), (old,) = (predict_images(folder, [tmp_path / "a.npy"]) for folder in (finished, tmp_path))
+    (new,), (old,) = (mlp.load_run(folder).predict([tmp_path / "a.npy"]) for folder in (finished, tmp_path))
     assert new.classes == old.classes
     np.testing.assert_array_equal(new.probabilities, old.probabilities)
 

@@ -7,10 +7,11 @@ import sys
 import numpy as np
 import pytest
 
+import mlp
 from mlp.commands.command_line import run_command
 from mlp.errors import ConfigurationError
 from mlp.experiments import run
-from mlp.experiments.inference import evaluate_run, predict_images
+from mlp.experiments.inference import evaluate_run
 from mlp.experiments.probes.images import probed_run
 from mlp.experiments.record import read_run
 from mlp.reproduction.index import RunIndex
@@ -43,7 +44,7 @@ def ran(folder):
 
 READERS = {
     "evaluate": lambda folder, **trust: evaluate_run(folder, "valid", **trust),
-    "predict": lambda folder, **trust: predict_images(folder, [folder.parent / "a.npy"], **trust),
+    "predict": lambda folder, **trust: mlp.load_run(folder, **trust).predict([folder.parent / "a.npy"]),
     "probe": lambda folder, **trust: probed_run(folder, 4, "valid", **trust),
     "resume": lambda folder, **trust: run(folder, {}, resume=True, **trust),
 }

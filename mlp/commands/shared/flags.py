@@ -17,7 +17,7 @@ def add_data_flag(parser: _ActionsContainer, text: str = "folder with the data s
 
 def add_checkpoint_flag(parser: _ActionsContainer) -> None:
     """Add --checkpoint."""
-    from mlp.experiments.inference import CHECKPOINTS  # which most commands can do without
+    from mlp.experiments.loading import CHECKPOINTS  # which most commands can do without
 
     text = "which weights of a run (default: best)"
     parser.add_argument("--checkpoint", default="best", metavar=braced(CHECKPOINTS), help=text)

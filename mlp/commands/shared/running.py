@@ -10,7 +10,7 @@ from pathlib import Path
 from mlp.backend import require_device
 from mlp.commands.shared.flags import add_data_flag
 from mlp.errors import ConfigurationError
-from mlp.reproduction.cluster.states import cancel, states_of, text_of
+from mlp.reproduction.cluster.states import states_of, text_of
 from mlp.reproduction.cluster.submit import submit
 from mlp.reproduction.cluster.wishes import Wishes
 from mlp.reproduction.costs import estimate_runs, estimate_text
@@ -18,6 +18,7 @@ from mlp.reproduction.index import PlannedRun
 from mlp.reproduction.places import share_machine
 from mlp.reproduction.queue import run_all
 from mlp.reproduction.work import exit_status_of, summarize
+from mlp.typing import PathLike
 
 CLUSTERS = ("slurm",)
 WATCH = 10  # seconds between two looks
@@ -142,22 +143,16 @@ def add_watch_flag(parser: ArgumentParser) -> None:
     )
 
 
-def show_states(root: Path, watch: int | None) -> int:
+def show_states(root: PathLike, watch: int | None) -> int:
     """Print what became of the runs of a folder, again and again with `watch`; return the exit status."""
     if watch is not None and watch < 1:
         raise ConfigurationError(f"--watch must be at least 1 second, got {watch}")
     while True:
-        states, warnings = states_of(root)
+        states, warnings = states_of(Path(root))
         if watch and sys.stdout.isatty():
             print("\033[H\033[J", end="")  # to the top of the terminal, and clear it
-        print(text_of(states, warnings, root), flush=True)
+        print(text_of(states, warnings, Path(root)), flush=True)
         if not watch or all(state.word == "finished" for state in states):
             return 0
         print(f"{datetime.now():%H:%M:%S}, again in {watch} s", flush=True)
         time.sleep(watch)
-
-
-def cancel_runs(root: Path) -> int:
-    """Cancel the queued tasks of a folder's runs; return the exit status."""
-    print(cancel(root))
-    return 0

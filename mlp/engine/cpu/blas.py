@@ -12,6 +12,9 @@ from typing import Any
 
 from mlp.errors import ConfigurationError
 
+# These libraries start a thread for each core of the machine unless one of these is set.
+THREAD_LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
 
 class BlasThreads:
     """BLAS' own threads.

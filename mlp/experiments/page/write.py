@@ -11,16 +11,14 @@ from mlp.experiments.config import RunConfig
 from mlp.experiments.loading import load_run, load_splits
 from mlp.experiments.page.content import TABLES, RunReport
 from mlp.experiments.page.hardest import HardImage, hardest_images
-from mlp.experiments.record import read_history
+from mlp.experiments.record import read_history, read_table
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.settings.facts import Facts
 from mlp.files import write_text
-from mlp.files.stored import damaged, read_arrays
 from mlp.pages import render
 from mlp.pages.png import thumbnail
 from mlp.training.history import History
 from mlp.training.hooks.side_files import SideFiles
-from mlp.training.layer_table import LayerTable
 from mlp.training.state import TrainingState
 from mlp.typing import PathLike
 
@@ -112,13 +110,3 @@ def report_run(path: PathLike, data_dir: PathLike | None = None, *, trust_code: 
     except MlpError as error:
         reason = as_sentence(error)
     return write_page(RunReport(folder, config, facts, history, test, hardest, count)), reason
-
-
-def read_table(path: Path) -> LayerTable | None:
-    """Return a table of a run's folder; None if there is none."""
-    try:
-        return LayerTable.from_arrays(read_arrays(path))
-    except FileNotFoundError:
-        return None
-    except (ValueError, KeyError) as error:
-        raise damaged(path, error) from None

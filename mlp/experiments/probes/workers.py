@@ -13,11 +13,10 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from mlp.diagnostics.landscape import Landscape, refining_order
+from mlp.engine.cpu.blas import THREAD_LIMITS
 from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import MlpError, as_sentence
 
-# Libraries for matrix products start a thread for each core of the machine unless one of these is set.
-LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 Server = Callable[[Any, tuple[Any, ...], int], None]
 
 
@@ -63,8 +62,8 @@ def start_workers(
     """Start processes with this many threads each; return them by their connections."""
     context = multiprocessing.get_context("spawn")
     workers: dict[Connection, multiprocessing.process.BaseProcess] = {}
-    before = {name: os.environ.get(name) for name in LIMITS}
-    os.environ.update(dict.fromkeys(LIMITS, str(threads)))  # read when a process loads NumPy
+    before = {name: os.environ.get(name) for name in THREAD_LIMITS}
+    os.environ.update(dict.fromkeys(THREAD_LIMITS, str(threads)))  # read when a process loads NumPy
     try:
         for _ in range(jobs):
             ours, theirs = context.Pipe()

@@ -26,6 +26,7 @@ from mlp.reproduction.cluster.submit import FOLDER, read_tasks, tasks_by_folder
 from mlp.reproduction.index import RunIndex, epochs_done, is_finished
 from mlp.reproduction.work import PLANNED, last_line_of_log, read_planned
 from mlp.training.attempts import Event, read_attempts
+from mlp.typing import PathLike
 
 WORDS = ("finished", "running", "waiting", "held", "stopped", "lost", "failed", "new")
 ASKED_TO_END = ("0", "73", "75", "76", "130", "140")  # exit statuses: --stop-after, in use, USR2, no epoch fits, Ctrl-C
@@ -198,9 +199,9 @@ def text_of(states: Iterable[RunState], warnings: Iterable[str], root: Path) -> 
     return "\n".join([*lines, *(f"warning: {warning}" for warning in warnings)])
 
 
-def cancel(root: Path) -> str:
+def cancel(folder: PathLike) -> str:
     """Cancel the tasks of a folder's runs; return a sentence about it."""
-    root = root.absolute()
+    root = Path(folder).absolute()
     if not root.is_dir():
         raise ConfigurationError(f"there is no folder {root}")
     found = tasks_by_folder(queued_tasks(), root).values()

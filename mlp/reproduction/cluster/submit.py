@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import mlp.reproduction.cluster as here
+from mlp.engine.cpu.blas import THREAD_LIMITS
 from mlp.errors import ConfigurationError, FolderInUseError, MlpError
 from mlp.experiments.settings.naming import name_of
 from mlp.files import write_text
@@ -16,7 +17,7 @@ from mlp.files.locks import only_writer
 from mlp.reproduction.cluster.slurm import Task, largest_array, queued_tasks, submit_script
 from mlp.reproduction.cluster.wishes import Wishes, longest_epoch, margin_of, warnings_of
 from mlp.reproduction.index import PlannedRun, RunIndex
-from mlp.reproduction.work import THREAD_LIMITS, Outcome, divide, train_command, words_of, write_planned
+from mlp.reproduction.work import Outcome, divide, train_command, words_of, write_planned
 from mlp.training.attempts import COLUMNS
 from mlp.typing import PathLike
 

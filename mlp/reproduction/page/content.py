@@ -101,7 +101,7 @@ def gather(
             continue
         for exhibit, one_scale in itertools.product(exhibits, scales):
             found = collect(rows_of(exhibit.id), index, one_scale, seeds)
-            if any(result.records for result in found) or needs_no_runs(exhibit):
+            if any(result.records for result in found) or not runs_of(rows_of(exhibit.id)):  # the last need none
                 if not exhibit.is_table:
                     say(f"drawing {exhibit.id} ({one_scale.name} scale)")
                 results += found
@@ -126,11 +126,6 @@ def gather(
         )
     findings = [checked for checked in (check_findings(index, one, seeds) for one in scales) if checked.judged]
     return Page(sections, caveats_of(all_results), list(dict.fromkeys(index.damaged)), findings)
-
-
-def needs_no_runs(exhibit: Exhibit) -> bool:
-    """Whether an exhibit shows what is measured without training anything."""
-    return not runs_of(rows_of(exhibit.id))
 
 
 def missing_lines(results: Sequence[Result], root: PathLike) -> list[str]:

@@ -5,6 +5,7 @@ anything to show.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from mlp import plotting
 from mlp.diagnostics.smoothness import SmoothnessRecord
@@ -45,16 +46,11 @@ def landscapes(
 
 
 def contours(
-    exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale, statistics: str = "running"
+    exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale, *, statistics: str
 ) -> Drawn:
-    """Contours on shared levels."""
+    """Contours on shared levels, with the running statistics of batch norm or those of the batch."""
     found, missing = landscapes(results, index, statistics)
     return (draw_landscapes(found, title), summary_rows(found), missing) if found else (None, [], missing)
-
-
-def contours_batch(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
-    """Contours with the statistics of the batch."""
-    return contours(exhibit, results, title, index, scale, "batch")
 
 
 def surfaces(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
@@ -108,9 +104,9 @@ def shift(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunInd
 
 
 def profiles(
-    exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale, initializer: str = "default"
+    exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale, *, initializer: str
 ) -> Drawn:
-    """Cosine and size of gradients in the deepest networks, default first weights."""
+    """Cosine and size of gradients in the deepest networks, with the first weights of an initializer."""
     found = read_profiles(correlation_file(index.root, scale, initializer))
     if not found:
         return None, [], [f"not measured; {command_for('s1-23', scale, index.root)}"]
@@ -120,11 +116,6 @@ def profiles(
     for label, p in shown.items():
         table.append([label, f"{p.cosine[0]:.4f}", f"{p.cosine[-2]:.3f}", f"{p.size[0]:.2e}"])
     return draw_profiles(shown, title), table, []
-
-
-def profiles_he(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
-    """The same with He's first weights."""
-    return profiles(exhibit, results, title, index, scale, "he")
 
 
 def depths(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
@@ -174,14 +165,14 @@ def summarize_all(exhibit: Exhibit, results: Sequence[Result], title: str, index
 
 
 PROBE_KINDS: dict[str, Drawer] = {
-    "contours": contours,
-    "contours_batch": contours_batch,
+    "contours": partial(contours, statistics="running"),
+    "contours_batch": partial(contours, statistics="batch"),
     "surfaces": surfaces,
     "loss_lines": loss_lines,
     "smoothness": smoothness,
     "shift": shift,
-    "profiles": profiles,
-    "profiles_he": profiles_he,
+    "profiles": partial(profiles, initializer="default"),
+    "profiles_he": partial(profiles, initializer="he"),
     "depths": depths,
     "laws": laws,
     "summary": summarize_all,

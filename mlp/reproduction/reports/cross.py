@@ -28,7 +28,6 @@ ROWS = (
     Row(
         "x-1",
         "VGG38 that concatenates, as DenseNet does",
-        "runnable",
         (
             PLAIN_38,
             NamedRun("dense VGG38", VGG38 | DENSE),
@@ -43,7 +42,6 @@ ROWS = (
     Row(
         "x-2",
         "Deeply-supervised VGG38",
-        "runnable",
         (
             PLAIN_38,
             NamedRun("VGG38, companions at blocks", VGG38 | COMPANIONS),
@@ -58,7 +56,6 @@ ROWS = (
     Row(
         "x-3",
         "Shortcuts around reduction blocks",
-        "runnable",
         (
             shortcut("no shortcut", "none"),
             shortcut("average pooling", "avgpool"),
@@ -72,7 +69,6 @@ ROWS = (
     Row(
         "x-4",
         "Normalizations",
-        "runnable",
         (
             NamedRun("batch", BN_38.settings),
             NamedRun("layer", VGG38 | {"norm": "layer"}),
@@ -85,7 +81,6 @@ ROWS = (
     Row(
         "x-5",
         "Schedules E, I and exponential 0.96 on the same nets",
-        "runnable",
         (
             NamedRun("VGG08, E", PLAIN_08.settings),
             NamedRun("VGG08, I", VGG08 | SCHEDULE_I),
@@ -100,7 +95,6 @@ ROWS = (
     Row(
         "x-6",
         "The loss around a network, and how well a gradient predicts it",
-        "runnable",
         SHORT_SGD + SHORT_ADAM,
         seeds=(0, 1, 2),
         exhibits=("x-6-fig",),

@@ -75,13 +75,10 @@ FINDINGS = (
         ("val_acc", "s3-6", "above", "s3-5"),
     ),
     finding(
-        "Dropout after every batch normalization collapses.",
-        ("val_acc", "s3-10", "at"),
-        ("val_acc", "s3-11", "at"),
+        "Dropout after every batch normalization collapses.", ("val_acc", "s3-10", "at"), ("val_acc", "s3-11", "at")
     ),
     finding(
-        "Too large a learning rate kills residual connections without batch normalization.",
-        ("val_acc", "s4-6", "at"),
+        "Too large a learning rate kills residual connections without batch normalization.", ("val_acc", "s4-6", "at")
     ),
     finding(
         "Weight decay closes the gap between training and validation.",

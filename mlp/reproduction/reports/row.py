@@ -20,7 +20,6 @@ METRICS = ("train_loss", "train_acc", "val_loss", "val_acc", "test_loss", "test_
 STATES = {
     "runnable": "one command runs it",
     "tested": "a property that a test shows; rows with runs can be run too",
-    "planned": "later work: a part of it does not exist yet",
     "reviewed": "only discussed in the report: there is nothing to run",
 }
 TAKEN = {
@@ -117,7 +116,6 @@ class Row:
     Attributes:
         id: "s0-7": the report and the number of the experiment in it.
         title: what it is, in a few words.
-        state: one of STATES.
         runs: the NamedRuns it needs; for a row of a table one, for a figure those that it draws.
         seeds: those of the report; each run is repeated with each of them.
         exhibits: ids of the tables and figures it belongs to.
@@ -130,7 +128,6 @@ class Row:
 
     id: str
     title: str
-    state: str
     runs: tuple[NamedRun, ...] = ()
     seeds: tuple[int, ...] = (0,)
     exhibits: tuple[str, ...] = ()
@@ -147,12 +144,17 @@ class Row:
 
     @property
     def can_run(self) -> bool:
-        """Whether it has runs or probes, and nothing that they need is missing."""
-        return bool(self.runs or self.probes) and self.state in ("runnable", "tested")
+        """Whether it has runs or probes."""
+        return bool(self.runs or self.probes)
+
+    @property
+    def state(self) -> str:
+        """One of STATES."""
+        return "tested" if self.test else "runnable" if self.can_run else "reviewed"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row as a dict that JSON can hold."""
-        return dataclasses.asdict(self)
+        return {"id": self.id, "title": self.title, "state": self.state, **dataclasses.asdict(self)}
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ SWEEP = (
 def given(number: int, run: NamedRun, *exhibits: str, note: str = "") -> Row:
     """A row of Table 1."""
     title = run.label.replace(", lr", ", learning rate")
-    return Row(f"s0-{number}", title, "runnable", (run,), exhibits=("s0-tab1", *exhibits), note=note)
+    return Row(f"s0-{number}", title, (run,), exhibits=("s0-tab1", *exhibits), note=note)
 
 
 ROWS = (
@@ -68,19 +68,11 @@ ROWS = (
     given(5, VGG38_BN_RC, note="Published out of line with the other rows: its verdict says little."),
     given(6, VGG38_BN_2),
     given(7, BEST, note="The report's best model."),
-    Row("s0-8", "Training curves of VGG08 and VGG38", "runnable", (VGG08_PLAIN, VGG38_PLAIN), exhibits=("s0-fig1",)),
-    Row(
-        "s0-9",
-        "Gradient flow of VGG08",
-        "runnable",
-        (VGG08_PLAIN,),
-        exhibits=("s0-fig2",),
-        finding="not zero, back to the input",
-    ),
+    Row("s0-8", "Training curves of VGG08 and VGG38", (VGG08_PLAIN, VGG38_PLAIN), exhibits=("s0-fig1",)),
+    Row("s0-9", "Gradient flow of VGG08", (VGG08_PLAIN,), exhibits=("s0-fig2",), finding="not zero, back to the input"),
     Row(
         "s0-10",
         "Gradient flow of VGG38",
-        "runnable",
         (VGG38_PLAIN,),
         exhibits=("s0-fig3",),
         finding="above zero only near the output",
@@ -88,7 +80,6 @@ ROWS = (
     Row(
         "s0-11",
         "Curves of the best model",
-        "runnable",
         (BEST,),
         exhibits=("s0-fig4",),
         finding="validation error fluctuates, and settles after epoch 80",
@@ -96,25 +87,22 @@ ROWS = (
     Row(
         "s0-12",
         "Gradient flow of the best model",
-        "runnable",
         (BEST,),
         exhibits=("s0-fig5",),
         finding="gammas of BN clearly above zero, convolutions near zero on the linear axis",
     ),
-    Row("s0-13", "Table 1 as a whole", "runnable", TABLE_1, exhibits=("s0-tab1",)),
+    Row("s0-13", "Table 1 as a whole", TABLE_1, exhibits=("s0-tab1",)),
     Row(
         "s0-14",
         "Batch normalization in training and inference",
-        "tested",
         note="Described with averaged batch statistics; the system kept running averages (momentum 0.1). Both divide "
         "by m - 1 for the variance at inference.",
         test=f"{DERIVED_TESTS} -k s0_14",
     ),
-    Row("s0-15", "Gradient of a residual block: 1 + dF/dx", "tested", test=f"{DERIVED_TESTS} -k s0_15"),
+    Row("s0-15", "Gradient of a residual block: 1 + dF/dx", test=f"{DERIVED_TESTS} -k s0_15"),
     Row(
         "s0-16",
         "RC overfits more than BN, and BN reduces it",
-        "tested",
         (VGG38_BN, VGG38_RC, VGG38_BN_RC),
         exhibits=("s0-16-tab",),
         note="The gaps between training and validation, of Table 1.",
@@ -123,7 +111,6 @@ ROWS = (
     Row(
         "s0-17",
         "VGG08 with BN, RC and both",
-        "runnable",
         (
             NamedRun("VGG08 BN, lr 1e-3", with_rate(1e-3, VGG08, BN)),
             NamedRun("VGG08 RC, lr 1e-3", with_rate(1e-3, VGG08, RC_POOL)),
@@ -135,7 +122,6 @@ ROWS = (
     Row(
         "s0-18",
         "Learning rates for the best VGG08 and VGG38",
-        "runnable",
         SWEEP,
         exhibits=("s0-18-tab", "s0-18-fig"),
         note=f"Settings of ours: BN+RC for both. {ONLY_POOLED}1e-3 and 1e-2 are other rows' runs.",
@@ -143,7 +129,6 @@ ROWS = (
     Row(
         "s0-19",
         "Gradients of VGG38 BN against the learning rate",
-        "tested",
         (
             *(NamedRun(f"VGG38 BN, lr {rate}", with_rate(float(rate), VGG38, BN)) for rate in ("1e-4", "5e-4")),
             VGG38_BN,
@@ -156,7 +141,6 @@ ROWS = (
     Row(
         "s0-20",
         "Shortcut around down-sampling: strided identity or projection, VGG38 RC",
-        "runnable",
         (
             NamedRun("VGG38 RC, strided", with_rate(1e-3, VGG38, RC, {"reduction_shortcut": "strided"})),
             NamedRun("VGG38 RC, projection", with_rate(1e-3, VGG38, RC, {"reduction_shortcut": "projection"})),
@@ -168,7 +152,6 @@ ROWS = (
     Row(
         "s0-21",
         "A deeper net, RC with and without BN",
-        "runnable",
         (
             NamedRun("VGG56 RC, lr 1e-3", with_rate(1e-3, {"model": "vgg56"}, RC)),
             NamedRun("VGG56 BN+RC, lr 1e-3", with_rate(1e-3, {"model": "vgg56"}, BN, RC)),
@@ -179,7 +162,6 @@ ROWS = (
     Row(
         "s0-22",
         "Instance normalization instead of BN",
-        "runnable",
         (
             NamedRun("VGG38 IN, lr 1e-3", with_rate(1e-3, VGG38, {"norm": "instance"})),
             NamedRun("VGG38 IN+RC, lr 1e-3", with_rate(1e-3, VGG38, {"norm": "instance"}, RC)),
@@ -190,7 +172,6 @@ ROWS = (
     Row(
         "s0-23",
         "BN, ResNet (20 and 56 layers, bottlenecks, 1000 layers), DenseNet, initialization, input normalization",
-        "reviewed",
     ),
 )
 

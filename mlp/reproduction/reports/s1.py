@@ -53,41 +53,31 @@ DECAYS = (
 def final(number: int, seed: int, *pairs: tuple[float, float]) -> Row:
     """The final model with one seed, a line of Table 2."""
     run = NamedRun(f"{FINAL.label}, seed {seed}", DECAYED, published(*pairs))
-    return Row(f"s1-{number}", f"Final model, seed {seed}", "runnable", (run,), (seed,), ("s1-tab2",))
+    return Row(f"s1-{number}", f"Final model, seed {seed}", (run,), (seed,), ("s1-tab2",))
 
 
 ROWS = (
-    Row(
-        "s1-1",
-        "Curves of VGG08 and VGG38",
-        "runnable",
-        (PLAIN_08, PLAIN_38),
-        exhibits=("s1-fig1",),
-        finding="VGG38 stays flat",
-    ),
+    Row("s1-1", "Curves of VGG08 and VGG38", (PLAIN_08, PLAIN_38), exhibits=("s1-fig1",), finding="VGG38 stays flat"),
     Row(
         "s1-2",
         "Gradient flow of VGG08 and VGG38",
-        "runnable",
         (PLAIN_08, PLAIN_38),
         exhibits=("s1-fig2",),
         finding="VGG38 vanishes at the last convolution but one; VGG08 is largest at the first",
     ),
-    Row("s1-3", "VGG08 BN", "runnable", (VGG08_BN,), exhibits=("s1-tab1", "s1-fig5")),
-    Row("s1-4", "VGG38 BN", "runnable", (VGG38_BN,), exhibits=("s1-tab1", "s1-fig5")),
+    Row("s1-3", "VGG08 BN", (VGG08_BN,), exhibits=("s1-tab1", "s1-fig5")),
+    Row("s1-4", "VGG38 BN", (VGG38_BN,), exhibits=("s1-tab1", "s1-fig5")),
     Row(
         "s1-5",
         "Gradient flow of VGG38 BN",
-        "runnable",
         (VGG38_BN,),
         exhibits=("s1-fig4",),
         finding="reaches the input, in peaks: up at BN, down at convolutions",
     ),
-    Row("s1-6", "Curves of VGG08 BN and VGG38 BN", "runnable", (VGG08_BN, VGG38_BN), exhibits=("s1-fig5",)),
+    Row("s1-6", "Curves of VGG08 BN and VGG38 BN", (VGG08_BN, VGG38_BN), exhibits=("s1-fig5",)),
     Row(
         "s1-7",
         "Batch sizes for VGG38 BN",
-        "runnable",
         BATCHES,
         exhibits=("s1-fig6a", "s1-7-tab"),
         finding="training accuracy grows with the batch, run time falls",
@@ -96,7 +86,6 @@ ROWS = (
     Row(
         "s1-8",
         "Learning rates for VGG38 BN",
-        "runnable",
         RATES,
         exhibits=("s1-fig6b",),
         finding="a larger rate lowers the training accuracy",
@@ -104,17 +93,15 @@ ROWS = (
     Row(
         "s1-9",
         "Exponential schedule for VGG38 BN",
-        "runnable",
         (EXPONENTIAL,),
         exhibits=("s1-fig6b",),
         finding="no gain",
         note="The rate is multiplied by 0.96 after every epoch.",
     ),
-    Row("s1-10", "VGG38 BN+RC, pooled shortcuts", "runnable", (BN_RC,), exhibits=("s1-tab1", "s1-fig7")),
+    Row("s1-10", "VGG38 BN+RC, pooled shortcuts", (BN_RC,), exhibits=("s1-tab1", "s1-fig7")),
     Row(
         "s1-11",
         "Curves with BN and with BN+RC",
-        "runnable",
         (VGG38_BN, BN_RC),
         exhibits=("s1-fig7",),
         finding="about 29 points of training accuracy apart",
@@ -122,7 +109,6 @@ ROWS = (
     Row(
         "s1-12",
         "Gradient flow of VGG38 BN+RC",
-        "runnable",
         (BN_RC,),
         exhibits=("s1-fig8",),
         finding="bn_1, where the sum is, smaller than with BN alone; falls with depth",
@@ -130,7 +116,6 @@ ROWS = (
     Row(
         "s1-13",
         "Weight decays for VGG38 BN+RC",
-        "runnable",
         DECAYS,
         exhibits=("s1-fig9",),
         finding="no overfitting at 1e-3; 1e-2 is unstable",
@@ -143,7 +128,6 @@ ROWS = (
     Row(
         "s1-18",
         "Final model over four seeds",
-        "runnable",
         (
             NamedRun(
                 f"{FINAL.label}, four seeds",
@@ -158,17 +142,11 @@ ROWS = (
         taken="seeds",
         note="The standard deviation divides by the number of seeds.",
     ),
-    Row(
-        "s1-19",
-        "BN's backward formulas; the gradient of a W is 1/a of that of W",
-        "tested",
-        test=f"{DERIVED_TESTS} -k s1_19",
-    ),
-    Row("s1-20", "Residual sums, forward and backward, unrolled", "tested", test=f"{DERIVED_TESTS} -k s1_20"),
+    Row("s1-19", "BN's backward formulas; the gradient of a W is 1/a of that of W", test=f"{DERIVED_TESTS} -k s1_19"),
+    Row("s1-20", "Residual sums, forward and backward, unrolled", test=f"{DERIVED_TESTS} -k s1_20"),
     Row(
         "s1-21",
         "Shortcut around reduction blocks: 1 x 1 convolution or pooling",
-        "runnable",
         (
             NamedRun("BN+RC, average pooling", RESIDUAL),
             NamedRun("BN+RC, 1x1 convolution, stride 2", RESIDUAL | {"reduction_shortcut": "projection"}),
@@ -179,7 +157,6 @@ ROWS = (
     Row(
         "s1-22",
         "Dropout instead of weight decay",
-        "runnable",
         (
             NamedRun("BN+RC, no penalty", RESIDUAL),
             NamedRun("BN+RC, dropout 0.1", RESIDUAL | {"dropout": 0.1}),
@@ -192,7 +169,6 @@ ROWS = (
     Row(
         "s1-23",
         "Why deeper nets are worse: shattered gradients",
-        "runnable",
         exhibits=("s1-23-fig1", "s1-23-fig2", "s1-23-fig3", "s1-23-fig4"),
         note="Networks that are not trained, and dense ones against the laws of Balduzzi et al. 2017.",
         probes=("gradient_correlation",),
@@ -200,14 +176,13 @@ ROWS = (
     Row(
         "s1-24",
         "What BN does: smoothing, or less covariate shift",
-        "runnable",
         tuple(run for run in SHORT_SGD if run.label != "VGG38, SGD"),
         seeds=(0, 1, 2),
         exhibits=("s1-24-fig",),
         note="Covariate shift as Santurkar et al. 2018 define it; two epochs at lr 0.1, a choice of ours. See s2-20.",
         probes=("smoothness",),
     ),
-    Row("s1-25", "DenseNet, ResNet's three ways to match dimensions, BN, careful initialization", "reviewed"),
+    Row("s1-25", "DenseNet, ResNet's three ways to match dimensions, BN, careful initialization"),
 )
 
 EXHIBITS = (

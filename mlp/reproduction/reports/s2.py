@@ -59,14 +59,13 @@ AROUND = (PLAIN_08, PLAIN_38, BN_38, BN_RC_38)  # whose loss is drawn
 
 def table_row(number: int, table: str, figure: str, run: NamedRun, finding: str) -> Row:
     """A line of Table 1 or 2, which is a curve of Figure 3 too."""
-    return Row(f"s2-{number}", f"VGG38 BN, {run.label}", "runnable", (run,), (0,), (table, figure), "last5", finding)
+    return Row(f"s2-{number}", f"VGG38 BN, {run.label}", (run,), (0,), (table, figure), "last5", finding)
 
 
 ROWS = (
     Row(
         "s2-1",
         "Gradient flow of VGG38 and VGG08",
-        "runnable",
         (PLAIN_38, PLAIN_08),
         exhibits=("s2-fig1ab",),
         finding="VGG38 falls to 1e-20",
@@ -75,24 +74,16 @@ ROWS = (
     Row(
         "s2-2",
         "Curves of VGG08 and VGG38",
-        "runnable",
         (PLAIN_08, PLAIN_38),
         exhibits=("s2-fig1cd",),
         finding="VGG38 at about 1 % training accuracy",
     ),
-    Row(
-        "s2-3",
-        "Gradient flow of VGG38 BN",
-        "runnable",
-        (BN_38,),
-        exhibits=("s2-fig2",),
-        finding="between 1e-4 and 1e-1",
-    ),
+    Row("s2-3", "Gradient flow of VGG38 BN", (BN_38,), exhibits=("s2-fig2",), finding="between 1e-4 and 1e-1"),
     *(
         table_row(4 + i, "s2-tab1", "s2-fig3ab", run, AT_EPOCH_100.get(run.settings["learning_rate"], ""))
         for i, run in enumerate(RATES)
     ),
-    Row("s2-10", "Curves at six learning rates", "runnable", RATES, exhibits=("s2-fig3ab",), taken="last5"),
+    Row("s2-10", "Curves at six learning rates", RATES, exhibits=("s2-fig3ab",), taken="last5"),
     *(
         table_row(
             11 + i,
@@ -103,13 +94,12 @@ ROWS = (
         )
         for i, run in enumerate(BATCHES)
     ),
-    Row("s2-17", "Curves at six batch sizes, lr 0.05", "runnable", BATCHES, exhibits=("s2-fig3cd",), taken="last5"),
-    Row("s2-18", "The BN transform", "tested", test=f"{DERIVED_TESTS} -k s2_18"),
-    Row("s2-19", "The architecture of VGG38", "tested", test=f"{DERIVED_TESTS} -k s2_19"),
+    Row("s2-17", "Curves at six batch sizes, lr 0.05", BATCHES, exhibits=("s2-fig3cd",), taken="last5"),
+    Row("s2-18", "The BN transform", test=f"{DERIVED_TESTS} -k s2_18"),
+    Row("s2-19", "The architecture of VGG38", test=f"{DERIVED_TESTS} -k s2_19"),
     Row(
         "s2-20",
         "Loss and gradient change more slowly with BN",
-        "runnable",
         SHORT_SGD + SHORT_ADAM,
         seeds=(0, 1, 2),
         exhibits=("s2-20-fig1", "s2-20-fig2"),
@@ -120,7 +110,6 @@ ROWS = (
     Row(
         "s2-21",
         "Batches that are too large, lr 0.05",
-        "runnable",
         (BATCHES[-1], batch(1600), batch(3200)),
         exhibits=("s2-21-tab", "s2-21-fig"),
         taken="last5",
@@ -129,7 +118,6 @@ ROWS = (
     Row(
         "s2-22",
         "The loss around VGG38 with and without BN, drawn",
-        "runnable",
         AROUND,
         exhibits=("s2-22-fig1", "s2-22-fig2", "s2-22-fig3", "s2-22-fig4"),
         note="Filter-normalized directions of Li et al. 2018. In evaluation the running statistics do not follow the "
@@ -139,17 +127,12 @@ ROWS = (
     Row(
         "s2-23",
         "The same against the batch size",
-        "runnable",
         BATCHES,
         exhibits=("s2-23-fig1", "s2-23-fig2"),
         note="The runs of s2-11 to s2-16, all along the same directions.",
         probes=("landscape",),
     ),
-    Row(
-        "s2-24",
-        "ResNet, DenseNet, stochastic depth, batch renormalization, L2 with BN, when gradients vanish",
-        "reviewed",
-    ),
+    Row("s2-24", "ResNet, DenseNet, stochastic depth, batch renormalization, L2 with BN, when gradients vanish"),
 )
 
 ACCURACIES = ("train_acc", "val_acc")

@@ -52,30 +52,16 @@ WD_BATCH_80 = NamedRun(
 
 def table_row(number: int, table: int, run: NamedRun, note: str = "") -> Row:
     """A line of a table."""
-    return Row(f"s3-{number}", run.label, "runnable", (run,), exhibits=(f"s3-tab{table}",), note=note)
+    return Row(f"s3-{number}", run.label, (run,), exhibits=(f"s3-tab{table}",), note=note)
 
 
 ROWS = (
-    Row(
-        "s3-1",
-        "Curves of VGG08 and VGG38",
-        "runnable",
-        (PLAIN_08, VGG38_CHANCE),
-        exhibits=("s3-fig1",),
-    ),
-    Row(
-        "s3-2",
-        "Gradient flow of VGG38",
-        "runnable",
-        (PLAIN_38,),
-        exhibits=("s3-fig2",),
-        finding="about zero everywhere",
-    ),
-    Row("s3-3", "Gradient flow without and with BN", "runnable", (PLAIN_38, BN_38), exhibits=("s3-fig4",)),
+    Row("s3-1", "Curves of VGG08 and VGG38", (PLAIN_08, VGG38_CHANCE), exhibits=("s3-fig1",)),
+    Row("s3-2", "Gradient flow of VGG38", (PLAIN_38,), exhibits=("s3-fig2",), finding="about zero everywhere"),
+    Row("s3-3", "Gradient flow without and with BN", (PLAIN_38, BN_38), exhibits=("s3-fig4",)),
     Row(
         "s3-4",
         "Curves of VGG38 without and with BN",
-        "runnable",
         (
             VGG38_CHANCE,
             NamedRun("VGG38 BN", BN_38.settings, Published(test_acc=percent(47.43), test_loss=Number(1.968))),
@@ -88,7 +74,6 @@ ROWS = (
     Row(
         "s3-7",
         "BN before and after the activation: gradient flow and curves",
-        "runnable",
         (BEFORE_LRELU, AFTER_LRELU),
         exhibits=("s3-fig6", "s3-fig7"),
     ),
@@ -103,7 +88,6 @@ ROWS = (
     Row(
         "s3-16",
         "The base with other seeds",
-        "runnable",
         (NamedRun(AFTER_LRELU.label, BASE),),
         (0, 1, 2),
         ("s3-16-fig",),
@@ -114,7 +98,6 @@ ROWS = (
     Row(
         "s3-17",
         "Curves without and with weight decay",
-        "runnable",
         (AFTER_LRELU, WD_3),
         exhibits=("s3-fig8",),
         note="Cited in the report, but not in its text.",
@@ -122,7 +105,6 @@ ROWS = (
     Row(
         "s3-18",
         "Group normalization",
-        "runnable",
         (NamedRun("GN after, 8 groups", BASE | {"norm": "group", "norm_groups": 8}),),
         exhibits=("s3-18-tab",),
         note="Settings of ours: in BN's place in s3-6, channels in 8 groups.",
@@ -130,7 +112,6 @@ ROWS = (
     Row(
         "s3-19",
         "Other learning rules",
-        "runnable",
         (
             NamedRun("momentum, lr 0.05", BASE | {"learning_rule": "momentum", "learning_rate": 0.05}),
             NamedRun("Nesterov, lr 0.05", BASE | {"learning_rule": "nesterov", "learning_rate": 0.05}),
@@ -143,13 +124,11 @@ ROWS = (
     Row(
         "s3-20",
         "Dropout before BN shifts the variance between training and evaluation",
-        "tested",
         test=f"{DERIVED_TESTS} -k s3_20",
     ),
     Row(
         "s3-21",
         "ResNet, DenseNet (under the title of deeply-supervised nets), sharp and flat minima, what BN regularizes",
-        "reviewed",
     ),
 )
 

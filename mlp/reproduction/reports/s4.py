@@ -56,15 +56,14 @@ def table_row(number: int, tables: tuple[int, ...], run: NamedRun, note: str = "
     """A line of one or two tables."""
     exhibits = tuple(f"s4-tab{table}" for table in tables)
     title = run.label if run is DEFAULT else f"Residual VGG38, {run.label}"
-    return Row(f"s4-{number}", title, "runnable", (run,), SEEDS, exhibits, "seeds", note=note)
+    return Row(f"s4-{number}", title, (run,), SEEDS, exhibits, "seeds", note=note)
 
 
 ROWS = (
-    Row("s4-1", "Loss curves of VGG08 and VGG38", "runnable", (PLAIN_08, PLAIN_38), exhibits=("s4-fig1",)),
+    Row("s4-1", "Loss curves of VGG08 and VGG38", (PLAIN_08, PLAIN_38), exhibits=("s4-fig1",)),
     Row(
         "s4-2",
         "Gradient flow of VGG08 and VGG38",
-        "runnable",
         (PLAIN_08, PLAIN_38),
         exhibits=("s4-fig2",),
         finding="VGG38 is zero after a few epochs",
@@ -73,19 +72,11 @@ ROWS = (
     Row(
         "s4-4",
         "Loss curves of VGG08, VGG38 and residual VGG38",
-        "runnable",
         (PLAIN_08, PLAIN_38, DEFAULT),
         exhibits=("s4-fig4",),
         finding="the residual one overfits",
     ),
-    Row(
-        "s4-5",
-        "Gradient flow of residual VGG38",
-        "runnable",
-        (DEFAULT,),
-        exhibits=("s4-fig5",),
-        finding="in a sane range",
-    ),
+    Row("s4-5", "Gradient flow of residual VGG38", (DEFAULT,), exhibits=("s4-fig5",), finding="in a sane range"),
     table_row(6, (2,), residual("lr 0.01", {"learning_rate": 0.01}, (1.0, 0.0), (1.1, 0.2))),
     table_row(7, (2,), residual("lr 0.0001", {"learning_rate": 0.0001}, (50.1, 0.2), (44.9, 0.2))),
     table_row(
@@ -111,30 +102,25 @@ ROWS = (
     table_row(18, (5, 6), BEST, "The report's best model."),
     table_row(19, (5,), residual("wd 5e-4, batch 100", {"weight_decay": 5e-4}, (76.0, 0.9), (59.6, 0.6))),
     table_row(
-        20,
-        (5,),
-        residual("wd 1e-4, batch 50", {"weight_decay": 1e-4, "batch_size": 50}, (78.5, 0.6), (58.8, 1.1)),
+        20, (5,), residual("wd 1e-4, batch 50", {"weight_decay": 1e-4, "batch_size": 50}, (78.5, 0.6), (58.8, 1.1))
     ),
     Row(
         "s4-21",
         "Accuracy curves of the default and the best settings",
-        "runnable",
         (NamedRun("default", RESIDUAL), NamedRun("best", BEST.settings)),
         exhibits=("s4-fig6",),
     ),
     Row(
         "s4-22",
         "Loss curves of residual VGG08 and residual VGG38",
-        "runnable",
         (NamedRun("residual VGG08", VGG08 | RC_POOL), DEFAULT),
         exhibits=("s4-fig7",),
         finding="the deeper one is lower",
     ),
-    Row("s4-23", "The residual block, of both kinds", "tested", test=f"{DERIVED_TESTS} -k s4_23"),
+    Row("s4-23", "The residual block, of both kinds", test=f"{DERIVED_TESTS} -k s4_23"),
     Row(
         "s4-24",
         "Multi-scale residual network",
-        "runnable",
         (
             DEFAULT,
             NamedRun("multi-scale VGG38", RESIDUAL | MULTI_SCALE),
@@ -147,7 +133,6 @@ ROWS = (
     Row(
         "s4-25",
         "Spectral-spatial residual network",
-        "runnable",
         (NamedRun("SSRN", SSRN),),
         exhibits=("s4-25-tab", "s4-25-fig"),
         note="On the hyperspectral scene Indian Pines, 2,055 pixels for training. Its authors give 99.19 +- 0.26 % of "
@@ -157,7 +142,6 @@ ROWS = (
     Row(
         "s4-26",
         "Deeply-supervised VGG38",
-        "runnable",
         (
             PLAIN_38,
             NamedRun("VGG38, companions at blocks", VGG38 | COMPANIONS),
@@ -166,7 +150,7 @@ ROWS = (
         exhibits=("s4-26-tab", "s4-26-fig"),
         note="With batch normalization too: x-2.",
     ),
-    Row("s4-27", "BN, ResNet", "reviewed"),
+    Row("s4-27", "BN, ResNet"),
 )
 
 LOSSES, ACCURACIES = ("train_loss", "val_loss"), ("train_acc", "val_acc")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlp import plotting
-from mlp.experiments.comparison import comparison_table, group_runs, spread
+from mlp.experiments.comparison import best_of, comparison_table, group_runs, spread
 from mlp.experiments.record import RunRecord
 from mlp.files import write_figure, write_text
 from mlp.reproduction.index import PlannedRun, RunIndex
@@ -40,11 +40,6 @@ def write_results(planned: Sequence[PlannedRun], index: RunIndex) -> tuple[str, 
     for name, figure in figures.items():
         write_figure(index.root / name, figure)
     return text, [index.root / name for name in (TABLE, *figures)]
-
-
-def best_of(record: RunRecord) -> float:
-    """Return the highest validation accuracy of a run."""
-    return float(np.fmax.reduce(record.history.column("val_acc"), initial=np.nan))
 
 
 def best_on_validation(groups: Groups) -> str:
