@@ -6,20 +6,19 @@ if __name__ == "__main__":
     begin()
 
 import importlib.util
-import json
 import os
 import sys
 from functools import partial
 from statistics import median
 
+from benchmark_shared import add_flags, check_flags, print_header, print_row, spread
 from benchmark_turns import BLAS_VARIABLES, py_spy, take_turns
-from benchmark_worker import COMPETITORS, settings
+from benchmark_worker import COMPETITORS
 
-from mlp.checks import choose
 from mlp.commands.command_line import CommandLine
-from mlp.commands.shared.paths import file_argument
 from mlp.engine.cpu.threads import usable_cores
-from mlp.errors import ConfigurationError, MlpError
+from mlp.errors import MlpError
+from mlp.files import write_json
 from mlp.machine.processor import cpu_model
 
 DESCRIPTION = """\
@@ -82,14 +81,10 @@ def main(arguments=None):
         )
     table = scaling_table if options.scaling else comparison_table
     records = []
-    try:
-        for record in table(options):
-            records.append({**record, "load_before": load})
-            if options.json:
-                options.json.write_text(json.dumps(records, indent=1) + "\n")
-    except MlpError as error:
-        print(f"benchmark.py: {error}", file=sys.stderr)
-        return 2
+    for record in table(options):
+        records.append({**record, "load_before": load})
+        if options.json:
+            write_json(options.json, records)
     return 0
 
 
@@ -105,30 +100,23 @@ def parse(arguments):
     )
     parser.add_argument("--scaling", action="store_true", help="time a step with 1, 2, 4, 8, 16 threads")
     parser.add_argument("--measure", choices=MEASURES, default="step", help="what is timed (default step)")
-    parser.add_argument("--nets", default=NETS, metavar="A,B", help=f"default {NETS}")
+    add_flags(parser, NETS)
     parser.add_argument("--batch-sizes", default="50,100,400", metavar="N,M", help="default 50,100,400")
     parser.add_argument("--rounds", type=int, default=15, help="turns of each process that count (default 15)")
     parser.add_argument("--threads", type=int, default=2, help="threads of BLAS and of PyTorch (default 2)")
     parser.add_argument("--engine", default="auto", help="how mlp computes: auto, textbook, ... (default auto)")
-    parser.add_argument("--json", type=file_argument, metavar="FILE", help="write the numbers to FILE as well")
     parser.add_argument(
         "--keep-blas-environment",
         action="store_true",
         help=f"leave {' and '.join(BLAS_VARIABLES)} set, which choose OpenBLAS' kernels, often slow ones",
     )
     options = parser.parse_args(arguments)
-    try:
-        options.nets = [net for net in options.nets.split(",") if settings(net)]
-        options.batch_sizes = [positive("--batch-sizes", size) for size in options.batch_sizes.split(",")]
-        options.competitors = options.competitors.split(",")
-        for name in options.competitors:
-            choose("--competitors", name, COMPETITORS)
-        positive("--rounds", options.rounds)
-        positive("--threads", options.threads)
-    except MlpError as error:
-        parser.error(str(error))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
+    check_flags(parser, options, ("batch_sizes", "rounds", "threads"))
+    options.batch_sizes = [int(size) for size in options.batch_sizes.split(",")]
+    options.competitors = options.competitors.split(",")
+    for name in options.competitors:
+        if name not in COMPETITORS:
+            parser.error(f"--competitors must be one of {', '.join(COMPETITORS)}, got {name!r}")
     if options.scaling and options.measure != "step":
         parser.error("--scaling times training steps: leave --measure out")
     if options.measure == "epoch":
@@ -136,13 +124,6 @@ def parse(arguments):
     if options.against == "torch" and importlib.util.find_spec("torch") is None:
         parser.error("PyTorch is not installed: pip install -e '.[oracle]', or time mlp alone with --against none")
     return options
-
-
-def positive(flag, value):
-    """Return a whole number of at least 1."""
-    if not str(value).isdigit() or int(value) < 1:
-        raise ConfigurationError(f"{flag} must be whole numbers of at least 1, got {value!r}")
-    return int(value)
 
 
 # --- beside PyTorch ---------------------------------------------------------------------------------------------------
@@ -249,22 +230,6 @@ def watch_lock(shares, workers):
             except MlpError as error:
                 print(f"benchmark.py: {error}", file=sys.stderr)
                 return
-
-
-# --- rows -------------------------------------------------------------------------------------------------------------
-
-
-def spread(values):
-    return f"{median(values):.3f} [{min(values):.3f}..{max(values):.3f}]"
-
-
-def print_header(cells):
-    print_row(cells)
-    print_row(["---"] * len(cells))
-
-
-def print_row(cells):
-    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 if __name__ == "__main__":

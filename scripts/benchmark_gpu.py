@@ -12,23 +12,17 @@ import time
 STARTED = time.monotonic()  # before anything slow: --time-limit is for the whole program
 
 import importlib.util
-import json
-import queue
 import subprocess
 import sys
-import tempfile
-import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
-from benchmark import positive, print_header, print_row, spread
-from benchmark_worker import settings
+from benchmark_shared import add_flags, check_flags, print_header, print_row, spread
+from benchmark_turns import PunctualWorker
 
 from mlp.commands.command_line import CommandLine
-from mlp.commands.shared.paths import file_argument
 from mlp.engine.cuda.gpu import PRECISIONS
-from mlp.errors import MlpError
 from mlp.files import write_json
 from mlp.machine.cuda_devices import gpu_problem, list_gpus
 
@@ -91,22 +85,14 @@ def parse(arguments):
     """Return the options; leaves with a message and status 2 if one makes no sense."""
     parser = CommandLine(DESCRIPTION)
     parser.add_argument("--against", choices=AGAINST, default="torch", help="whom to compare with (default torch)")
-    parser.add_argument("--nets", default=NETS, metavar="A,B", help=f"default {NETS}")
+    add_flags(parser, NETS)
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="default 100")
     parser.add_argument("--rounds", type=int, default=8, help="turns of each variant that count (default 8)")
     parser.add_argument("--time-limit", type=int, default=600, metavar="SECONDS", help="for everything (default 600)")
-    parser.add_argument("--json", type=file_argument, metavar="FILE", help="write the numbers to FILE as well")
     where = "where PyTorch runs (default cuda:0); on a cpu only to try the script"
     parser.add_argument("--torch-device", choices=("cuda:0", "cpu"), default="cuda:0", help=where)
     options = parser.parse_args(arguments)
-    try:
-        options.nets = [net for net in options.nets.split(",") if settings(net)]
-        for name in ("batch_size", "rounds", "time_limit"):
-            positive("--" + name.replace("_", "-"), getattr(options, name))
-    except MlpError as error:
-        parser.error(str(error))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
+    check_flags(parser, options, ("batch_size", "rounds", "time_limit"))
     return options
 
 
@@ -142,76 +128,13 @@ def groups(against):
     return found
 
 
-class Worker:
-    """A process that measures one variant at one precision, for all nets.
-
-    Attributes:
-        problems: {net: why it cannot be measured, or None}. seconds: {net: those of a step in the rounds that
-        count, {round: seconds}}.
-    """
-
-    def __init__(self, variant, precision, options):
-        self.variant, self.precision, self.nets = variant, precision, options.nets
-        self.problems, self.seconds = dict.fromkeys(options.nets), {net: {} for net in options.nets}
-        command = [sys.executable, str(WORKER), variant, precision, str(options.batch_size)]
-        command += [options.torch_device, *options.nets]
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed in stop
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
-        self.process, self.replies = subprocess.Popen(command, **pipes, text=True), queue.Queue()
-        threading.Thread(target=self.listen, daemon=True).start()
-
-    def listen(self):
-        for line in self.process.stdout:
-            self.replies.put(json.loads(line))
-        self.replies.put(None)  # it ended
-
-    def get_ready(self, deadline):
-        """Wait until its networks are built."""
-        reply = self.reply(deadline, "it was not ready in time.")
-        self.problems = reply.get("ready") or dict.fromkeys(self.nets, reply["problem"])
-
-    def turn(self, net, deadline, round_):
-        """Let it take its turn; it counts from round 0 on."""
-        if self.problems[net]:
-            return
-        with suppress(OSError):  # it ended; reply says why
-            print(net, file=self.process.stdin, flush=True)
-        reply = self.reply(deadline, "the time was up.")
-        if "problem" in reply:
-            self.problems[net] = reply["problem"]
-        elif round_ >= 0:
-            self.seconds[net][round_] = reply["seconds"]
-
-    def reply(self, deadline, late):
-        """Return its next answer, or {"problem": why there is none}."""
-        try:
-            reply = self.replies.get(timeout=max(0.0, deadline - time.monotonic()))
-        except queue.Empty:
-            self.process.kill()  # a late answer must not be taken for that of the next turn
-            self.problems = {net: problem or late for net, problem in self.problems.items()}
-            return {"problem": late}
-        if reply is None:
-            self.errors.seek(0)
-            last = [line for line in self.errors.read().splitlines() if line.strip()][-1:]
-            return {"problem": f"its process ended: {' '.join(last)[:300]}"}
-        return reply
-
-    def stop(self):
-        """End the process."""
-        self.process.kill()
-        self.process.wait()
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.errors.close()
-
-
 def measure(group, results, reasons, options):
     """Let the variants of a group take turns, and note what comes out."""
     with ExitStack() as stack:
         workers = {}
         for variant, precision in group:
             if reasons[variant.partition(" ")[0]] is None:
-                workers[variant, precision] = Worker(variant, precision, options)
+                workers[variant, precision] = PunctualWorker(WORKER, variant, precision, options)
                 stack.callback(workers[variant, precision].stop)
         now = time.monotonic()
         for worker in workers.values():

@@ -8,8 +8,8 @@ if __name__ == "__main__":
 import time
 from collections import Counter
 
-from benchmark import positive, print_header, print_row
 from benchmark_gpu_worker import GPU, OurNet
+from benchmark_shared import positive, print_header, print_row
 from benchmark_worker import random_batch, settings
 
 from mlp.commands.command_line import CommandLine
@@ -73,7 +73,7 @@ def parse(arguments):
     try:
         settings(options.net)
         for name in ("batch_size", "repeats"):
-            positive("--" + name.replace("_", "-"), getattr(options, name))
+            positive("--" + name.replace("_", "-"), str(getattr(options, name)))
     except MlpError as error:
         parser.error(str(error))
     return options

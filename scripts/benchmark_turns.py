@@ -1,14 +1,18 @@
-"""Processes that take turns, each training one network in one way; `benchmark.py` reads what they measure."""
+"""Processes that take turns, each training networks in one way; the benchmarks read what they measure."""
 
 import json
 import os
+import queue
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
+
+from benchmark_shared import Process
 
 from mlp.errors import MlpError
 from mlp.progress import progress_bar
@@ -27,19 +31,16 @@ def py_spy():
     return shutil.which("py-spy", path=os.pathsep.join([str(beside), os.environ.get("PATH", "")]))
 
 
-class Worker:
+class Worker(Process):
     """A process that takes a turn of one variant whenever it is told to."""
 
     def __init__(self, variant, net, batch, threads, options):
         self.variant, self.threads = variant, threads
-        command = [sys.executable, str(WORKER), variant, net, str(batch), str(threads), options.engine, options.measure]
         environment = dict(os.environ)
         if not options.keep_blas_environment:
             for name in BLAS_VARIABLES:
                 environment.pop(name, None)
-        self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed in stop
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
-        self.process = subprocess.Popen(command, **pipes, text=True, env=environment)
+        super().__init__(WORKER, [variant, net, batch, threads, options.engine, options.measure], environment)
 
     def start(self):
         """Wait until it is ready, and let it warm up."""
@@ -55,15 +56,10 @@ class Worker:
         self.peak_mb = reply["peak_mb"]
         return reply["seconds"]
 
-    def ask(self, line):
-        with suppress(BrokenPipeError):  # it ended; reply says why
-            print(line, file=self.process.stdin, flush=True)
-
     def reply(self):
         line = self.process.stdout.readline()
         if not line:
-            self.errors.seek(0)
-            raise MlpError(f"the process of {self.variant} ended:\n{self.errors.read()[-1500:]}")
+            raise MlpError(f"the process of {self.variant} ended:\n{self.last_words()[-1500:]}")
         reply = json.loads(line)
         if "error" in reply:
             raise MlpError(reply["error"])
@@ -87,10 +83,55 @@ class Worker:
             looks = sum(int(line.rsplit(" ", 1)[1]) for line in found.read_text().splitlines())
         return looks / (LOCK_RATE * LOCK_SECONDS * self.threads)
 
-    def stop(self):
-        """End the process."""
-        self.process.communicate()  # closes its stdin, which ends its loop
-        self.errors.close()
+
+class PunctualWorker(Process):
+    """A process that measures one variant at one precision, for all nets; its answers are waited for until a deadline.
+
+    Attributes:
+        problems: {net: why it cannot be measured, or None}. seconds: {net: those of a step in the rounds that
+        count, {round: seconds}}.
+    """
+
+    def __init__(self, program, variant, precision, options):
+        self.variant, self.precision, self.nets = variant, precision, options.nets
+        self.problems, self.seconds = dict.fromkeys(options.nets), {net: {} for net in options.nets}
+        super().__init__(program, [variant, precision, options.batch_size, options.torch_device, *options.nets])
+        self.replies = queue.Queue()
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def listen(self):
+        for line in self.process.stdout:
+            self.replies.put(json.loads(line))
+        self.replies.put(None)  # it ended
+
+    def get_ready(self, deadline):
+        """Wait until its networks are built."""
+        reply = self.reply(deadline, "it was not ready in time.")
+        self.problems = reply.get("ready") or dict.fromkeys(self.nets, reply["problem"])
+
+    def turn(self, net, deadline, round_):
+        """Let it take its turn; it counts from round 0 on."""
+        if self.problems[net]:
+            return
+        self.ask(net)
+        reply = self.reply(deadline, "the time was up.")
+        if "problem" in reply:
+            self.problems[net] = reply["problem"]
+        elif round_ >= 0:
+            self.seconds[net][round_] = reply["seconds"]
+
+    def reply(self, deadline, late):
+        """Return its next answer, or {"problem": why there is none}."""
+        try:
+            reply = self.replies.get(timeout=max(0.0, deadline - time.monotonic()))
+        except queue.Empty:
+            self.process.kill()  # a late answer must not be taken for that of the next turn
+            self.problems = {net: problem or late for net, problem in self.problems.items()}
+            return {"problem": late}
+        if reply is None:
+            last = [line for line in self.last_words().splitlines() if line.strip()][-1:]
+            return {"problem": f"its process ended: {' '.join(last)[:300]}"}
+        return reply
 
 
 def take_turns(kinds, net, batch, options, afterwards=None):

@@ -40,6 +40,7 @@ from mlp.errors import MlpError
 from mlp.experiments.build import load_images, make_batches, make_loss, make_model, make_rule, make_schedule
 from mlp.experiments.config import RunConfig
 from mlp.files import write_arrays, write_figure, write_text
+from mlp.files.stored import read_arrays
 from mlp.pages.markdown import markdown
 from mlp.plotting.comparison import draw_mean_and_band
 from mlp.progress import progress_bar
@@ -73,18 +74,11 @@ class Task:
 
     def epochs(self, title: str) -> Iterator[Iterator[tuple[float, Any, Any]]]:
         """Yield for each epoch its steps: (learning rate, x, targets)."""
-        schedule = make_schedule(self.config, len(self.train))
+        schedule, steps = make_schedule(self.config, len(self.train)), len(self.train)
         for epoch in range(self.config.epochs):
-            first = epoch * len(self.train)
-            bar = progress_bar(total=len(self.train), desc=f"{title}, epoch {epoch + 1}", unit="batch", leave=False)
-            with bar:
-                yield self.steps(epoch, first, schedule, bar)
-
-    def steps(self, epoch: int, first: int, schedule: Any, bar: Any) -> Iterator[tuple[float, Any, Any]]:
-        """Yield (learning rate, x, targets) of each step of an epoch."""
-        for step, (x, targets) in enumerate(self.train.epoch(epoch), start=first):
-            yield schedule(step), x, targets
-            bar.update()
+            options = {"desc": f"{title}, epoch {epoch + 1}", "unit": "batch", "total": steps, "leave": False}
+            batches = enumerate(progress_bar(self.train.epoch(epoch), **options), start=epoch * steps)
+            yield ((schedule(step), x, targets) for step, (x, targets) in batches)
 
 
 def make_task(name: str, seed: int, data_dir: str | None, epochs: int | None) -> Task:
@@ -153,12 +147,6 @@ def read_runs(folder: Path) -> dict[int, dict[str, dict[str, Any]]]:
             seed = int(path.stem[4:].partition("_")[0])
             pairs[seed] = {side: read_arrays(folder / f"seed{seed}_{side}.npz") for side in SIDES}
     return pairs
-
-
-def read_arrays(path: Path) -> dict[str, Any]:
-    """Return the arrays of a run."""
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
 
 
 def final_numbers(run: dict[str, Any]) -> dict[str, float]:
@@ -242,16 +230,12 @@ def main() -> int:
                     task = make_task(options.protocol, seed, options.data_dir, options.epochs)
                     write_arrays(path, train(task, options.threads))
                     print(f"{path}: {final_numbers(read_arrays(path))}", flush=True)
-    except (MlpError, OSError, ImportError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("\ninterrupted: repeat the command; finished runs are kept", file=sys.stderr)
         return 130
     pairs = read_runs(folder)
     if not pairs:
-        print(f"{parser.prog}: {folder} has no seed that both sides have run", file=sys.stderr)
-        return 2
+        raise MlpError(f"{folder} has no seed that both sides have run")
     text = report(pairs)
     write_text(folder / "equivalence.md", text)
     write_figure(folder / "equivalence.png", draw(pairs, options.protocol))

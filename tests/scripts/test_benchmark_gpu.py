@@ -64,13 +64,13 @@ def test_numbers_ratios_and_failures_beside_each_other(monkeypatch, capsys, tmp_
     monkeypatch.setattr(benchmark_gpu, "gpu_problem", lambda: None)
     monkeypatch.setattr(benchmark_gpu, "torch_problem", lambda options: None)
     monkeypatch.setattr(benchmark_gpu, "list_gpus", lambda: [pretended_card()])
-    get_ready = benchmark_gpu.Worker.get_ready
+    get_ready = benchmark_gpu.PunctualWorker.get_ready
 
     def all_but_one(worker, deadline):
         """However busy the machine is, one variant alone is not waited for: the one that sleeps."""
         get_ready(worker, 0.0 if worker.variant == "torch compile graph" else deadline)
 
-    monkeypatch.setattr(benchmark_gpu.Worker, "get_ready", all_but_one)
+    monkeypatch.setattr(benchmark_gpu.PunctualWorker, "get_ready", all_but_one)
     assert benchmark_gpu.main([*NETS, "--time-limit", "300"]) == 0
     out = capsys.readouterr().out
     assert "NVIDIA H200" in out
