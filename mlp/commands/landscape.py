@@ -127,6 +127,12 @@ def label_of(run: PathLike) -> str:
     return f"{run_title(RunFolder(run).load()[0])} ({Path(run).name})"
 
 
+def table_of(files: dict[str, Any]) -> str:
+    """Return the numbers of landscapes as lines."""
+    rows = summary_rows(files)
+    return aligned(rows, "<" + ">" * (len(rows[0]) - 1))
+
+
 def one_run(run: PathLike, settings: LandscapeSettings, arguments: Any) -> Any:
     """Compute and draw the landscape of a run; return what its file holds."""
     folder, drawn = Path(run), 0
@@ -139,7 +145,7 @@ def one_run(run: PathLike, settings: LandscapeSettings, arguments: Any) -> Any:
             stored = {label_of(run): read_landscape(folder / f"{arguments.name}.npz")}
             write_figure(folder / f"{arguments.name}.png", draw_landscapes(stored))
     stored = {label_of(run): read_landscape(folder / f"{arguments.name}.npz")}
-    print(aligned(summary_rows(stored), "<>>>>>"))
+    print(table_of(stored))
     if settings.kind == "plane":
         surfaces = {label: landscape_of(found).rough() for label, found in stored.items()}
         write_figure(folder / f"{arguments.name}_surface.png", plotting.surface_panels(surfaces))
@@ -167,5 +173,5 @@ def together(files: dict[str, Any], arguments: Any) -> None:
     out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     write_figure(out / f"{arguments.name}.png", draw_landscapes(files))
-    print(aligned(summary_rows(files), "<>>>>>"))
+    print(table_of(files))
     print(f"written: {out / arguments.name}.png")

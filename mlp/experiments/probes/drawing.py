@@ -69,7 +69,9 @@ def caption(settings: Mapping[str, object]) -> str:
 
 
 def summary_rows(files: Mapping[str, Stored]) -> list[list[str]]:
-    """Return a table with a line for each landscape, the first row being its header."""
+    """Return a table with a line for each landscape of one kind, the first row being its header."""
+    if any("path" in stored for stored in files.values()):
+        return path_rows(files)
     rows = [["run", "loss here", "accuracy here", "largest loss", "half-width", "cosine of x and y"]]
     for label, stored in files.items():
         found = landscape_of(stored)
@@ -84,6 +86,15 @@ def summary_rows(files: Mapping[str, Stored]) -> list[list[str]]:
                 "-" if np.isnan(cosine) else f"{cosine:+.1e}",
             ]
         )
+    return rows
+
+
+def path_rows(files: Mapping[str, Stored]) -> list[list[str]]:
+    """Return the table for planes of training paths, whose grids need not have a point where the path ends."""
+    rows = [["run", "smallest loss", "largest loss", "spread of the path in the plane"]]
+    for label, stored in files.items():
+        loss = stored["loss"]
+        rows.append([label, f"{np.min(loss):.4f}", f"{np.max(loss):.4g}", f"{np.sum(stored['explained']):.1%}"])
     return rows
 
 

@@ -127,7 +127,7 @@ def test_a_line_is_the_row_of_the_plane(probed):
 
 
 @pytest.mark.slow
-def test_the_other_kinds(probed, make_run):
+def test_the_other_kinds(probed, make_run, capsys):
     other = make_run("other", norm="batch", dropout=0.1, seed=1)
     between = ["--between", other, "--points", 5, "--images", 30, "--threads", 1, "--name", "between"]
     assert call("landscape", probed, *between) == 0
@@ -136,6 +136,7 @@ def test_the_other_kinds(probed, make_run):
     assert any("running_var" in name for name in stored)
     path = ["--trajectory", "--points", 5, "--images", 30, "--threads", 1, "--name", "path"]
     assert call("landscape", probed, *path) == 0
+    assert "nan" not in capsys.readouterr().out  # no point of the grid is where the path ends
     stored = read_landscape(probed / "path.npz")
     assert stored["path"].shape == (4, 2)
     assert not stored["path"][-1].any()
