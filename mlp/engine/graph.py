@@ -29,6 +29,7 @@ from mlp.layers import Concat, Identity, Residual, Sequential
 from mlp.layers.concat import check_parts
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.checks import check_returned
+from mlp.models.deep_supervision import DeeplySupervised
 from mlp.typing import Array, DType, Shape
 
 
@@ -138,6 +139,8 @@ class Graph:
             return value
         if type(layer) is Identity:
             return value
+        if type(layer) is DeeplySupervised:  # its companions are branches of taps
+            return self.lower(layer.network, value)
         return self.lowerings.get(type(layer), self.lowerings[object])(layer, value, self)
 
     def lower_branches(self, layer: Residual, value: Value) -> tuple[Value, Value]:

@@ -57,10 +57,18 @@ class BlockedOp(Op):
         """Called at the start of each step: bring the weights into the form that forward and backward want."""
 
     def forward_phases(self) -> list[Phase]:
-        return []
+        """Return the pieces of work of forward, in order."""
+        return [Phase(self.forward, self.blocks, alone=self.alone)]
 
     def backward_phases(self) -> list[Phase]:
-        return []
+        """Return those of backward."""
+        return [Phase(self.backward, self.blocks, alone=self.alone)]
+
+    def forward(self, t: int, lo: int, hi: int) -> None:
+        """Compute the outputs of the images lo .. hi - 1."""
+
+    def backward(self, t: int, lo: int, hi: int) -> None:
+        """Compute the inputs' gradients of these images, and what they give to those of the parameters."""
 
     def finish(self) -> None:
         """Called after backward: bring the parameters' gradients to where they are looked for."""
@@ -74,9 +82,6 @@ class LoadInputs(BlockedOp):
     def __init__(self, source: Value) -> None:
         super().__init__([], source.shape)
         self.x: Any = None  # set by the engine before each step
-
-    def forward_phases(self) -> list[Phase]:
-        return [Phase(self.forward, self.blocks)]
 
     def forward(self, t: int, lo: int, hi: int) -> None:
         np.copyto(self.output.data.part(t, lo, hi), self.x[lo:hi])

@@ -11,7 +11,6 @@ from mlp.engine.cuda.ops import AveragePoolOp, ConcatOp, LaunchedOp, PointwiseOp
 from mlp.engine.cuda.outputs import TapOp
 from mlp.engine.graph import Lowerings, Value, checked_backward, checked_forward, probe_output_shape
 from mlp.layers import AvgPool2d, BatchNorm, Concat, Conv2d, LeakyReLU, ReLU, Residual, Tap
-from mlp.models.deep_supervision import DeeplySupervised
 from mlp.typing import Shape
 
 LOWERINGS = Lowerings()
@@ -91,11 +90,6 @@ def lower_concat(layer: Any, value: Value, plan: Any) -> Value:
         return plan.add(ConcatOp(parts))
     del plan.ops[before:]
     return textbook(layer, value, plan)
-
-
-@lowers(DeeplySupervised)
-def lower_deeply_supervised(layer: Any, value: Value, plan: Any) -> Value:
-    return plan.lower(layer.network, value)
 
 
 @lowers(Tap)

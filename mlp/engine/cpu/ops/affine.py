@@ -34,9 +34,6 @@ class AffineOp(BlockedOp):
             self.grad_biases = np.zeros((len(self.blocks), shape[1]), plan.dtype)  # of each block
             self.grad_scratch = plan.memory.scratch("affine dx", (self.block, shape[0]))
 
-    def forward_phases(self) -> list[Phase]:
-        return [Phase(self.forward, self.blocks)]
-
     def backward_phases(self) -> list[Phase]:
         return [Phase(self.backward, self.blocks, begin=self.start_gradients)]
 

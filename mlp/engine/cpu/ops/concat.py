@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.engine.cpu.op import BlockedOp, Phase, lowers
+from mlp.engine.cpu.op import BlockedOp, lowers
 from mlp.engine.cpu.ops.strided import copy_pixels
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Value
@@ -29,12 +29,6 @@ class ConcatOp(BlockedOp):
         ends = np.cumsum([part.shape[-1] for part in parts]).tolist()
         super().__init__(parts, (*parts[0].shape[:-1], ends[-1]))
         self.places = [slice(end - part.shape[-1], end) for part, end in zip(parts, ends, strict=True)]
-
-    def forward_phases(self) -> list[Phase]:
-        return [Phase(self.forward, self.blocks)]
-
-    def backward_phases(self) -> list[Phase]:
-        return [Phase(self.backward, self.blocks)]
 
     def forward(self, t: int, lo: int, hi: int) -> None:
         y = self.output.data.part(t, lo, hi)

@@ -70,15 +70,6 @@ class ConvolutionBase(BlockedOp):
         if self.bias is not None:
             np.add(y, self.bias, out=y)
 
-    def forward(self, t: int, lo: int, hi: int) -> None:
-        raise NotImplementedError
-
-    def backward(self, t: int, lo: int, hi: int) -> None:
-        raise NotImplementedError
-
-    def forward_phases(self) -> list[Phase]:
-        return [Phase(self.forward, self.blocks)]
-
     def backward_phases(self) -> list[Phase]:
         return [Phase(self.backward, self.blocks, begin=self.start_gradients)]
 

@@ -55,9 +55,6 @@ class DropoutOp(BlockedOp):
     def forward_phases(self) -> list[Phase]:
         return [Phase(self.forward, self.blocks, begin=self.begin_forward)]
 
-    def backward_phases(self) -> list[Phase]:
-        return [Phase(self.backward, self.blocks)]
-
     def begin_forward(self, t: int) -> None:
         self.generators: list[Any] = [None] * self.threads
         self.words_drawn = [0] * self.threads

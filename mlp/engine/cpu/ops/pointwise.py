@@ -115,9 +115,6 @@ class PointwiseOp(Pointwise, BlockedOp):
 
     # --- forward --------------------------------------------------------------------------------------------------
 
-    def forward_phases(self) -> list[Phase]:
-        return [Phase(self.forward, self.blocks)]
-
     def forward(self, t: int, lo: int, hi: int) -> None:
         views = self.views[t, lo, hi]
         z, last = views.z, views.z if self.slope is None else views.a  # where the step before the activation writes

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.engine.cpu.op import BlockedOp, Phase, lowers
+from mlp.engine.cpu.op import BlockedOp, lowers
 from mlp.engine.cpu.ops.strided import copy_pixels
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Value
@@ -44,12 +44,6 @@ class AveragePoolOp(BlockedOp):
         (_, W, C), (OH, OW, _) = self.inputs[0].shape, self.output.shape
         temporary = plan.memory.temporary((self.block, OH, W, C), (self.block, OH, OW, C))
         self.rows, self.shares = zip(*temporary, strict=True)
-
-    def forward_phases(self) -> list[Phase]:
-        return [Phase(self.forward, self.blocks)]
-
-    def backward_phases(self) -> list[Phase]:
-        return [Phase(self.backward, self.blocks)]
 
     def forward(self, t: int, lo: int, hi: int) -> None:
         x, y, rows = self.inputs[0].data.part(t, lo, hi), self.output.data.part(t, lo, hi), self.rows[t][: hi - lo]
@@ -102,12 +96,6 @@ class GlobalAveragePoolOp(BlockedOp):
         H, W, self.C = self.inputs[0].shape
         self.pixels = H * W
         self.shares = np.full(H * W, 1.0 / (H * W), plan.dtype)
-
-    def forward_phases(self) -> list[Phase]:
-        return [Phase(self.forward, self.blocks)]
-
-    def backward_phases(self) -> list[Phase]:
-        return [Phase(self.backward, self.blocks)]
 
     def forward(self, t: int, lo: int, hi: int) -> None:
         x = self.inputs[0].data.part(t, lo, hi).reshape(hi - lo, self.pixels, self.C)

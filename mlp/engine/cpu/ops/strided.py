@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.engine.cpu.op import BlockedOp, Phase, lowers
+from mlp.engine.cpu.op import BlockedOp, lowers
 from mlp.engine.cpu.ops.convolution_base import ConvolutionBase, multiply
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Value
@@ -46,12 +46,6 @@ class StridedIdentityOp(BlockedOp):
     def __init__(self, value: Value, output_shape: Shape, s: int) -> None:
         super().__init__([value], output_shape)
         self.grid = slice(None), slice(None, None, s), slice(None, None, s)
-
-    def forward_phases(self) -> list[Phase]:
-        return [Phase(self.forward, self.blocks)]
-
-    def backward_phases(self) -> list[Phase]:
-        return [Phase(self.backward, self.blocks)]
 
     def forward(self, t: int, lo: int, hi: int) -> None:
         (x,), C = self.inputs, self.inputs[0].shape[2]

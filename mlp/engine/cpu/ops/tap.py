@@ -10,12 +10,6 @@ from mlp.engine.cpu.op import BlockedOp, Phase, lowers
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Value
 from mlp.layers import Tap
-from mlp.models.deep_supervision import DeeplySupervised
-
-
-@lowers(DeeplySupervised)
-def lower_deeply_supervised(layer: Any, value: Value, plan: Plan) -> Value:
-    return plan.lower(layer.network, value)
 
 
 @lowers(Tap)
@@ -43,8 +37,8 @@ class TapOp(BlockedOp):
         else:
             self.tap.look()
 
-    def backward_phases(self) -> list[Phase]:
-        return [Phase(self.backward, self.blocks)]
+    def forward_phases(self) -> list[Phase]:
+        return []
 
     def backward(self, t: int, lo: int, hi: int) -> None:
         given = self.tap.grad_branch

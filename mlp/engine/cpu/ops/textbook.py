@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.engine.cpu.op import BlockedOp, Phase, lowers
+from mlp.engine.cpu.op import BlockedOp, lowers
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Value, checked_backward, checked_forward, probe_output_shape
 from mlp.layers import Flatten, Reshape
@@ -27,12 +27,6 @@ class TextbookOp(BlockedOp):
     def __init__(self, layer: Any, value: Value, output_shape: Shape, *, training: bool) -> None:
         super().__init__([value], output_shape, has_parameters=True)  # its backward is always called
         self.layer, self.training = layer, training
-
-    def forward_phases(self) -> list[Phase]:
-        return [Phase(self.forward, self.blocks, alone=True)]
-
-    def backward_phases(self) -> list[Phase]:
-        return [Phase(self.backward, self.blocks, alone=True)]
 
     def forward(self, t: int, lo: int, hi: int) -> None:
         outputs = self.output.data.array
@@ -67,12 +61,6 @@ class ReshapeOp(BlockedOp):
     """The same numbers in another shape: a copy, because images may have borders."""
 
     name = "reshape"
-
-    def forward_phases(self) -> list[Phase]:
-        return [Phase(self.forward, self.blocks)]
-
-    def backward_phases(self) -> list[Phase]:
-        return [Phase(self.backward, self.blocks)]
 
     def forward(self, t: int, lo: int, hi: int) -> None:
         (x,), y = self.inputs, self.output.data.part(t, lo, hi)
