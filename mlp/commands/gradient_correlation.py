@@ -30,6 +30,7 @@ from mlp.diagnostics.shattering import Profile, gradient_correlation
 from mlp.experiments.probes.gradient_correlation import (
     INITIALIZERS,
     NETS,
+    dense_arrays,
     draw_circle,
     draw_dense,
     draw_depths,
@@ -37,8 +38,7 @@ from mlp.experiments.probes.gradient_correlation import (
     measure_dense,
     profile_at_start,
 )
-from mlp.experiments.probes.images import probed_run
-from mlp.experiments.probes.smoothness import labels_of
+from mlp.experiments.probes.images import label_of, probed_run
 from mlp.files import write_arrays, write_figure
 from mlp.pages.markdown import aligned
 from mlp.progress import progress_bar
@@ -80,7 +80,7 @@ def main() -> int:
 def of_runs(arguments: Any) -> dict[tuple[str, int], Profile]:
     """Return the profiles of runs, by (label, depth)."""
     found = {}
-    for label, run in zip(labels_of(arguments.runs), arguments.runs, strict=True):
+    for run in arguments.runs:
         config, model, (x, _) = probed_run(
             run,
             arguments.images,
@@ -89,7 +89,7 @@ def of_runs(arguments: Any) -> dict[tuple[str, int], Profile]:
             trust_code=arguments.trust_code,
         )
         model, x = model.astype(np.float64), x.astype(np.float64)
-        found[label, 0 if config.own_model else config.depth] = gradient_correlation(model, x, arguments.seed)
+        found[label_of(run), 0 if config.own_model else config.depth] = gradient_correlation(model, x, arguments.seed)
     return found
 
 
@@ -124,8 +124,7 @@ def write(found: dict[tuple[str, int], Profile], out: Path, arguments: Any) -> N
                 f"{p.cosine[:-1].max():.3f} at {inner}",
             ]
         )
-        for column, values in (("names", p.names), ("cosine", p.cosine), ("spread", p.spread), ("size", p.size)):
-            arrays[f"{label}/{column}"] = np.array(values)
+        arrays |= {f"{label}/{column}": values for column, values in p.arrays().items()}
     print(aligned(rows, "<>>>>>"))
     deepest = max(depth for _, depth in found)
     shown = {
@@ -146,12 +145,7 @@ def write(found: dict[tuple[str, int], Profile], out: Path, arguments: Any) -> N
 def write_dense(out: Path, nets: int) -> None:
     """Measure the dense networks of the theory; write the figures of the laws and of the great circle."""
     measured = measure_dense(nets)
-    arrays = {
-        f"{kind}/{name}": values
-        for kind, row in measured.items()
-        for name, values in zip(("layers", "mean", "error"), row, strict=True)
-    }
-    write_arrays(out / "dense.npz", arrays)
+    write_arrays(out / "dense.npz", dense_arrays(measured))
     write_figure(out / "laws.png", draw_dense(measured))
     write_figure(out / "circle.png", draw_circle())
     print("\n".join(f"written: {out / name}" for name in ("dense.npz", "laws.png", "circle.png")))

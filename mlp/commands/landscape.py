@@ -29,13 +29,11 @@ from mlp.commands.shared.flags import (
 from mlp.commands.shared.paths import folder_argument, path_argument
 from mlp.diagnostics.landscape import STATISTICS
 from mlp.errors import ConfigurationError
-from mlp.experiments.build import run_title
 from mlp.experiments.probes.drawing import draw_landscapes, landscape_of, summary_rows, width_text
-from mlp.experiments.probes.images import PROBE_SPLITS
+from mlp.experiments.probes.images import PROBE_SPLITS, label_of
 from mlp.experiments.probes.landscape import compute
 from mlp.experiments.probes.places import LandscapeSettings
 from mlp.experiments.probes.stored import read_landscape
-from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_figure
 from mlp.pages.markdown import aligned
 from mlp.typing import PathLike
@@ -120,11 +118,6 @@ def settings_of(arguments: Any) -> LandscapeSettings:
         arguments.checkpoint,
         arguments.between or "",
     )
-
-
-def label_of(run: PathLike) -> str:
-    """Return what a run is called in figures: what it is, and its folder."""
-    return f"{run_title(RunFolder(run).load()[0])} ({Path(run).name})"
 
 
 def table_of(files: dict[str, Any]) -> str:

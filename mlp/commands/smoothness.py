@@ -18,7 +18,8 @@ from mlp.commands.shared.flags import add_data_flag, add_runs_argument, add_trus
 from mlp.commands.shared.paths import folder_argument
 from mlp.diagnostics.smoothness import DIRECTIONS, Smoothness, SmoothnessRecord
 from mlp.errors import ConfigurationError
-from mlp.experiments.probes.smoothness import draw_shift, draw_smoothness, labels_of, summary
+from mlp.experiments.probes.images import label_of
+from mlp.experiments.probes.smoothness import draw_shift, draw_smoothness, summary
 from mlp.experiments.run import run
 from mlp.experiments.settings.flags import add_flags, given_settings
 from mlp.files import write_figure
@@ -81,7 +82,7 @@ def draw(runs: Sequence[PathLike], out: Path, given: dict[str, Any]) -> None:
         raise ConfigurationError(
             f"folders of runs are only drawn: leave out {names}, or leave out the folders to train"
         )
-    records = dict(zip(labels_of(runs), map(SmoothnessRecord.read, runs), strict=True))
+    records = {label_of(run): SmoothnessRecord.read(run) for run in runs}
     out.mkdir(parents=True, exist_ok=True)
     write_figure(out / "smoothness.png", draw_smoothness(records))
     print(aligned(summary(records), "<" + ">" * 8))

@@ -68,15 +68,13 @@ def train_command() -> list[str]:
     return [sys.executable, "-m", "mlp", "train"]
 
 
-def words_of(
-    outcome: Outcome, command: Sequence[str], threads: int, data_dir: PathLike | None, folder: PathLike | None = None
-) -> list[str]:
+def words_of(outcome: Outcome, command: Sequence[str], threads: int, data_dir: PathLike | None) -> list[str]:
     """Return the command of a run, word by word: it starts the run, or continues it.
 
     Args:
-        command: what starts scripts/train.py. data_dir: None for its default. folder: another way to write the folder.
+        command: what starts scripts/train.py. data_dir: None for its default.
     """
-    paths = ["--out", str(folder or outcome.folder), "--resume", "--threads", str(threads)]
+    paths = ["--out", str(outcome.folder), "--resume", "--threads", str(threads)]
     paths += [] if data_dir is None else ["--data-dir", str(data_dir)]
     return [*command, *flags(outcome.run.settings), *outcome.run.more, *paths]
 

@@ -51,6 +51,10 @@ class Profile:
         """What cannot be distinguished from 0: about the error of a mean over so many pairs of random vectors."""
         return 1e-3 * 63.0 / max(self.images - 1, 1)
 
+    def arrays(self) -> dict[str, Array]:
+        """Return names, cosine, spread and size as arrays, to be saved."""
+        return {name: np.array(getattr(self, name)) for name in ("names", "cosine", "spread", "size")}
+
 
 def gradient_correlation(model: Layer, x: Array, seed: int = 0) -> Profile:
     """Return the Profile of a model for images x (n, H, W, C); the model is left as it was.

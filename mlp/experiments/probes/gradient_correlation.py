@@ -81,6 +81,12 @@ def measure_dense(nets: int) -> dict[str, tuple[Array, Array, Array]]:
     return {kind: (layers, *dense_correlations(kind, layers.tolist(), nets=nets)) for kind in DENSE_NETS}
 
 
+def dense_arrays(measured: Mapping[str, tuple[Array, Array, Array]]) -> dict[str, Array]:
+    """Return what `measure_dense` gives as a flat dict of arrays, to be saved."""
+    columns = list(enumerate(("layers", "mean", "error")))
+    return {f"{kind}/{name}": values[i] for kind, values in measured.items() for i, name in columns}
+
+
 def draw_dense(measured: Mapping[str, tuple[Array, Array, Array]], what: str = "") -> "plotting.Figure":
     """Draw measured correlations of dense networks with the laws as lines."""
     layers = np.arange(1, DENSE_LAYERS + 1)

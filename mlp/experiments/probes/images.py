@@ -2,13 +2,16 @@
 
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 from mlp.checks import at_least_one, choose
 from mlp.data import normalize
+from mlp.experiments.build import run_title
 from mlp.experiments.config import RunConfig
 from mlp.experiments.loading import LoadedRun, load_run, load_splits
+from mlp.experiments.run_folder import RunFolder
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array, PathLike
 
@@ -47,6 +50,11 @@ def probed_run(
     loaded = load_run(run, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
     x, targets, _ = probe_images(loaded.config, images, split, data_dir, loaded)
     return loaded.config, loaded.model, (x, targets)
+
+
+def label_of(run: PathLike) -> str:
+    """Return what a run is called in figures: what it is, and its folder."""
+    return f"{run_title(RunFolder(run).load()[0])} ({Path(run).name})"
 
 
 def fingerprint(arrays: Mapping[str, Array]) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,8 @@ def compute(
     An error or Ctrl-C loses nothing: what was visited is saved first.
     """
     at_least_one("--jobs", jobs)
-    place = prepare(run, settings, data_dir, device, trust_code=trust_code)
+    prepared = partial(prepare, run, settings, data_dir, device, trust_code=trust_code)  # for each process
+    place = prepared()
     file = LandscapeFile(Path(run) / f"{name}.npz", settings, place)
     found = place.found
     replaced = file.resume()
@@ -51,8 +53,10 @@ def compute(
     with ExitStack() as ending:
         ending.callback(file.save)
         bar = ending.enter_context(progress_bar(total=left, desc="points", unit="point"))
-        visits = visit(
-            place, run, settings, jobs, threads=threads, data_dir=data_dir, device=device, trust_code=trust_code
+        visits = (
+            visit(place, settings, threads)
+            if jobs == 1
+            else points_from_workers(found, (prepared, settings), jobs, threads, target=serve_points)
         )
         ending.enter_context(closing(visits))
         for number, _ in enumerate(visits, start=1):
@@ -67,23 +71,8 @@ def compute(
     yield place
 
 
-def visit(
-    place: Place,
-    run: PathLike,
-    settings: LandscapeSettings,
-    jobs: int,
-    *,
-    threads: int | None,
-    data_dir: PathLike | None,
-    device: str | None,
-    trust_code: bool,
-) -> Generator[tuple[int, int], None, None]:
-    """Visit all points that are left, in this process or in several; yield each."""
-    if jobs > 1:
-        yield from points_from_workers(
-            place.found, (run, settings, data_dir, device, trust_code), jobs, threads, target=serve_points
-        )
-        return
+def visit(place: Place, settings: LandscapeSettings, threads: int | None) -> Generator[tuple[int, int], None, None]:
+    """Visit all points that are left, in this process; yield each."""
     with point_losses(place, settings, threads) as at:
         yield from explore(at, place.found)
 
@@ -105,8 +94,7 @@ def point_losses(place: Place, settings: LandscapeSettings, threads: int | None)
 
 def serve_points(connection: Any, arguments: tuple[Any, ...], threads: int) -> None:
     """Run in a worker: receive points (x, y) until None comes, and send back (loss, accuracy) for each."""
-    run, settings, data_dir, device, trust_code = arguments
-    place = prepare(run, settings, data_dir, device, trust_code=trust_code)
-    with point_losses(place, settings, threads) as at:
+    prepared, settings = arguments
+    with point_losses(prepared(), settings, threads) as at:
         while (point := connection.recv()) is not None:
             connection.send(at(*point))

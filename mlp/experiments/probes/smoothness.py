@@ -1,7 +1,6 @@
 """Tables and figures of the smoothness of runs."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -9,17 +8,10 @@ from mlp import plotting
 from mlp.diagnostics.smoothness import SmoothnessRecord
 from mlp.diagnostics.smoothness.record import COLUMNS
 from mlp.errors import CheckpointError
-from mlp.experiments.build import run_title
-from mlp.experiments.run_folder import RunFolder
-from mlp.typing import Array, PathLike
+from mlp.typing import Array
 
 HEADER = ("run", "steps measured", "loss", "loss range", "|g|", "change / |g|", "beta", "smallest cosine", "|w|")
 Records = Mapping[str, SmoothnessRecord]
-
-
-def labels_of(runs: Sequence[PathLike]) -> list[str]:
-    """Return what runs are called in figures: what they are, and their folder."""
-    return [f"{run_title(RunFolder(run).load()[0])} ({Path(run).name})" for run in runs]
 
 
 def numbers_of(record: SmoothnessRecord) -> dict[str, float]:

@@ -7,7 +7,7 @@ not forks: a fork of one that has threads can hang.
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -22,7 +22,7 @@ Server = Callable[[Any, tuple[Any, ...], int], None]
 
 def points_from_workers(
     found: Landscape, arguments: tuple[Any, ...], jobs: int, threads: int | None, *, target: Server
-) -> Iterator[tuple[int, int]]:
+) -> Generator[tuple[int, int], None, None]:
     """Visit the points that are left with several processes; yield each when it is there.
 
     Args:

@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from mlp.errors import MlpError
-from mlp.experiments.probes.gradient_correlation import INITIALIZERS, NETS, measure_dense, profile_at_start
+from mlp.experiments.probes.gradient_correlation import (
+    INITIALIZERS,
+    NETS,
+    dense_arrays,
+    measure_dense,
+    profile_at_start,
+)
 from mlp.experiments.probes.landscape import compute
 from mlp.experiments.probes.places import LandscapeSettings
 from mlp.experiments.run_folder import RunFolder
@@ -85,6 +91,4 @@ def measure_correlations(root: Path, scale: Scale, dataset: str, data_dir: PathL
     path = correlation_file(parent, scale, "dense")
     if not path.exists():
         print(f"gradient correlation of dense networks, {DENSE_NETWORKS[scale.name]} of each kind", flush=True)
-        measured = measure_dense(DENSE_NETWORKS[scale.name])
-        columns = list(enumerate(("layers", "mean", "error")))
-        write_arrays(path, {f"{kind}/{name}": measured[kind][i] for kind in measured for i, name in columns})
+        write_arrays(path, dense_arrays(measure_dense(DENSE_NETWORKS[scale.name])))

@@ -62,8 +62,7 @@ def write_profiles(path: Path, profiles: dict[tuple[str, int], Profile], more: d
     """Write profiles by (name, depth)."""
     arrays: dict[str, Any] = dict(more)
     for (name, depth), p in profiles.items():
-        for column, values in (("names", p.names), ("cosine", p.cosine), ("spread", p.spread), ("size", p.size)):
-            arrays[f"{name}/{depth}/{column}"] = np.array(values)
+        arrays |= {f"{name}/{depth}/{column}": values for column, values in p.arrays().items()}
         arrays["images"] = np.array(p.images)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_arrays(path, arrays)
