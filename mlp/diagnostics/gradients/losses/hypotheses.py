@@ -109,6 +109,8 @@ def not_counted(point: LossPoint) -> Iterator[Found]:
     a, n = point.given, point.right
     if n.ndim < 2:
         return
+    axis = 1 if point.targets.shape == n.shape[:1] + n.shape[2:] else -1  # of the classes
+    a, n = np.moveaxis(a, axis, -1), np.moveaxis(n, axis, -1)
     wrong = (np.abs(a - n) > MATCH * np.abs(n).max()).any(axis=-1)
     if not wrong.any() or wrong.all():
         return

@@ -17,7 +17,7 @@ IDIOMS = {
 }
 
 
-def derivatives(slot: Slot) -> Iterator[Alternative]:
+def derivatives(slot: Slot, values: Values) -> Iterator[Alternative]:
     """Yield the derivative of another function in the place of one: 1 - t^2 for s (1 - s), and the like."""
     node, parent = slot.node, slot.parent
     if not isinstance(node, ast.expr) or (isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult)):
@@ -25,7 +25,7 @@ def derivatives(slot: Slot) -> Iterator[Alternative]:
     factors = product_parts(node)
     for of, name, rest in written_slopes(factors):
         for other, form in IDIOMS.items():
-            if other != of:
+            if other != of and not (other.endswith("ReLU") and positive(values.get(name))):
                 right = form.format(name)
                 product = " * ".join([*(f"({ast.unparse(part)})" for part in rest), f"({right})"])
                 yield (
@@ -33,6 +33,11 @@ def derivatives(slot: Slot) -> Iterator[Alternative]:
                     f"`{right}`",
                     parsed(product),
                 )
+
+
+def positive(value: Any) -> bool:
+    """Return whether all values of an array are positive: it is no output of a ReLU."""
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f" and bool((value > 0.0).all())
 
 
 def written_slopes(factors: Sequence[ast.expr]) -> Iterator[tuple[str, str, list[ast.expr]]]:

@@ -25,7 +25,9 @@ from mlp.diagnostics.gradients.repairs.forms import applied, counts, forms, othe
 from mlp.diagnostics.gradients.repairs.operators import matrix_products, missing, missing_sign, operators, other_names
 from mlp.diagnostics.gradients.repairs.places import indices, numbers, numbers_of_forward, other_sizes, statements
 from mlp.diagnostics.gradients.repairs.reorders import reorders
+from mlp.diagnostics.gradients.repairs.search.brackets import brackets, exchanged_shares, fewer_targets
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
+from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, missing_lines
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, slots_of
@@ -47,6 +49,7 @@ class Edit:
 
 Maker = Callable[[Slot, Scope], Iterator[Alternative]]
 OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; also tried in several places at once
+    (lambda slot, _: exchanged_shares(slot), "shares exchanged"),
     (lambda slot, _: operators(slot), "sign, factor or term"),
     (lambda slot, _: matrix_products(slot), "matrix product"),
     (lambda slot, _: calls(slot), "function or axis"),
@@ -55,10 +58,12 @@ OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; a
     (lambda slot, _: numbers(slot), "wrong number"),
     (lambda slot, _: indices(slot), "wrong index"),
     (lambda slot, _: statements(slot), "overwritten or one line too many"),
-    (lambda slot, _: derivatives(slot), "another function's derivative"),
+    (lambda slot, s: derivatives(slot, s.values), "another function's derivative"),
+    (lambda slot, _: brackets(slot), "brackets"),
 )
 OF_MEMORY: tuple[tuple[Maker, str], ...] = (  # old values and new ones, counts
     (lambda slot, s: names_exchanged(slot, s.values), "names exchanged"),
+    (lambda slot, _: fewer_targets(slot), "kept in two places"),
     (lambda slot, _: kept(slot), "not kept"),
     (lambda slot, _: missing_one(slot), "wrong number"),
 )
@@ -84,6 +89,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: terms_in_factors(slot, s.like(slot), s.values), "term missing"),
     (lambda slot, s: counts(slot, s.values), "wrong number of values"),
     (lambda slot, s: siblings(slot, s.arrays), "term missing"),
+    (lambda slot, _: both_sides(slot), "term missing"),
     (lambda slot, s: other_paths(slot, s.values), "term missing"),
     (lambda slot, s: names_exchanged(slot, s.values), "names exchanged"),
     (lambda slot, _: missing_one(slot), "wrong number"),
@@ -128,7 +134,9 @@ def located(node: Any) -> Any:
 
 
 def line_edits(tree: ast.FunctionDef, scope: Scope) -> Iterator[Edit]:
-    """Yield edits of the order of lines, and of two settings that are exchanged in all of them."""
+    """Yield edits of the order of lines, lines that are missing, and two settings that are exchanged in all of them."""
+    for slot, longer in missing_lines(tree):
+        yield from tried(slot, "line missing", longer)
     for slot, places in orders(tree):
         yield from tried(slot, "order of lines", places)
     for slot, both in exchanged_everywhere(tree, scope.values):

@@ -3,15 +3,18 @@
 import ast
 import re
 from collections.abc import Collection
+from typing import Any
+
+import numpy as np
 
 from mlp.diagnostics.gradients.repairs.slopes import slopes_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
 FORMS = (
+    "(1 - {})",
     "(1 - {}**2)",
     "({0} * (1 - {0}))",
     "({} > 0)",
-    "(1 - {})",
     "np.exp({})",
     "(1 / (1 + np.exp(-{})))",
     "np.sqrt({})",
@@ -74,6 +77,7 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         "3",
         *pixels,
         *(f"{name}[:, None]" for name in arrays if getattr(values.get(name), "ndim", 0) == 1),
+        *(f"{name}[{at}]" for name in arrays if is_mask(values.get(name)) for at in (":, None", "..., None")),
         *constants,
         *numbers,
         *arrays,
@@ -88,6 +92,13 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
     if values:
         arrays += [name for name, value in values.items() if is_size(value) and name not in arrays]
     return arrays[: MOST_KNOWN_NAMES if values else MOST_NAMES], list(dict.fromkeys(factors))[:MOST_FACTORS]
+
+
+def is_mask(value: Any) -> bool:
+    """Return whether a value is an array of several axes that holds true or false, or 0 and 1."""
+    if not isinstance(value, np.ndarray) or value.ndim < 2:
+        return False
+    return value.dtype.kind == "b" or bool(np.isin(value, (0, 1)).all())
 
 
 def of_upstream(tree: ast.FunctionDef) -> frozenset[str]:
@@ -107,13 +118,20 @@ def of_upstream(tree: ast.FunctionDef) -> frozenset[str]:
     return frozenset(known)
 
 
-def unused_in(tree: ast.FunctionDef) -> list[str]:
-    """Return the names that are given a value in a function, and never used: what they are for may be missing."""
+def unused_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None) -> list[str]:
+    """Return the names that are given a value in a function, and never used: what they are for may be missing.
+
+    Attributes that forward gives a value to, and the function never reads, come last.
+    """
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     loaded = {node.id for node in names if isinstance(node.ctx, ast.Load)}
     arguments = [arg.arg for arg in tree.args.args if arg.arg not in ("self", "cache")]
     stored = [*arguments, *(node.id for node in names if isinstance(node.ctx, ast.Store))]
-    return [name for name in dict.fromkeys(stored) if name not in loaded and name != "_"][:6]
+    unused = [name for name in dict.fromkeys(stored) if name not in loaded and name != "_"][:6]
+    text = ast.unparse(tree)
+    attributes = [node for node in ast.walk(forward or tree) if isinstance(node, ast.Attribute)]
+    kept = [ast.unparse(node) for node in attributes if isinstance(node.ctx, ast.Store)]
+    return [*unused, *[name for name in dict.fromkeys(kept) if not re.search(rf"{re.escape(name)}\b", text)][:6]]
 
 
 def numbers_and_targets(tree: ast.FunctionDef, forward: ast.FunctionDef | None) -> tuple[list[float], list[str]]:

@@ -9,6 +9,9 @@ from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, pa
 from mlp.diagnostics.gradients.repairs.values import Values, alike
 
 
+TAKEN_OF = ("sum", "mean", "dot", "where", "einsum", "maximum", "minimum", "exp", "log", "sqrt", "abs", "sign", "tanh")
+
+
 def operators(slot: Slot) -> Iterator[Alternative]:
     """Indices, negations and comparisons that are wrong, and operators between two values."""
     node = slot.node
@@ -127,7 +130,7 @@ def missing(slot: Slot, factors: Sequence[str], arrays: Sequence[str]) -> Iterat
     node, text = slot.node, text_of(slot.node)
     for factor in factors:
         yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
-        if "[:, None]" in factor:  # a mask
+        if "None]" in factor:  # a mask
             continue
         if factor.startswith("(") and " " in factor and ".shape" not in factor and ".size" not in factor:
             continue  # a derivative: nothing is divided by one
@@ -157,7 +160,7 @@ def may_lack(slot: Slot) -> bool:
     alone = isinstance(slot.parent, ast.AugAssign)  # the 1 of `p[rows, t] -= 1` may lack a division
     if isinstance(node, ast.Tuple | ast.Starred) or is_taken_apart(slot):
         return False
-    if isinstance(node, ast.Constant) and not alone:
+    if (isinstance(node, ast.Constant) and not alone) or (isinstance(node, ast.Compare) and is_summed(slot)):
         return False
     if isinstance(node, ast.Call) and getattr(node.func, "attr", "").startswith(("zeros", "empty")):
         return False
@@ -172,4 +175,4 @@ def is_summed(slot: Slot) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr in ("sum", "mean") and slot.field == "value"
     name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-    return slot.field == "args" and name in ("sum", "mean", "dot", "where", "einsum")
+    return slot.field == "args" and name in TAKEN_OF

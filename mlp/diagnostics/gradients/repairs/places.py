@@ -13,7 +13,7 @@ def numbers(slot: Slot) -> Iterator[Alternative]:
     """Numbers, and tuples of axes or gradients in another order."""
     node = slot.node
     of_shape = isinstance(slot.parent, ast.Subscript) and holds_shape(slot.parent.value)
-    if of_shape or not isinstance(node, ast.expr):  # see `other_sizes`
+    if of_shape or is_default(slot) or not isinstance(node, ast.expr):  # see `other_sizes`
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         value = node.value
@@ -34,6 +34,12 @@ def numbers(slot: Slot) -> Iterator[Alternative]:
             yield f"the order in `{text_of(node)}` is wrong: ({right}) is right", ast.Tuple(list(order), node.ctx)
 
 
+def is_default(slot: Slot) -> bool:
+    """Return whether a node is what a setting is where none is given: config.setdefault("beta", 0.9)."""
+    func = slot.parent.func if isinstance(slot.parent, ast.Call) else None
+    return slot.field == "args" and getattr(func, "attr", "") in ("setdefault", "get", "pop")
+
+
 def holds_shape(node: ast.expr) -> bool:
     """Return whether an expression is the shape of an array: x.shape, self.x_shape, shape."""
     return ast.unparse(node).rpartition(".")[2].endswith("shape")
@@ -42,7 +48,7 @@ def holds_shape(node: ast.expr) -> bool:
 def numbers_of_forward(slot: Slot, written: Sequence[float]) -> Iterator[Alternative]:
     """A number that forward has in the place of another one."""
     node = slot.node
-    if isinstance(node, ast.Constant) and isinstance(node.value, float):
+    if isinstance(node, ast.Constant) and isinstance(node.value, float) and not is_default(slot):
         for other in written:
             if other != node.value:
                 yield f"the number {node.value} is wrong: it should be {other}, as in forward", ast.Constant(other)

@@ -48,7 +48,11 @@ ADAPTIVE: tuple[Choice, ...] = (
         "only the last square counts: the running mean is not carried over from step to step",
         {"square": "last"},
     ),
-    ("largest square", "it keeps the largest mean of the squares, as AMSGrad does", {"square": "largest"}),
+    (
+        "largest square",
+        "the running mean of the squares goes on from the largest one: only AMSGrad has a largest one, apart from v",
+        {"square": "largest"},
+    ),
     (
         "largest square",
         "it keeps the largest square, as AdaMax does, where a running mean belongs",

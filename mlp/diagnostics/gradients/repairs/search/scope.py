@@ -76,7 +76,7 @@ def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         index_parts(trees),
         upstream=of_upstream(tree),
         functions=functions_in(tree, forward),
-        unused=unused_in(tree),
+        unused=unused_in(tree, forward),
         numbers=written,
         targets=targets,
         divisors=divisors_of(trees),

@@ -1,0 +1,94 @@
+"""Alternatives with a line more: what is not kept for the next call, what the other one of a pair gets."""
+
+import ast
+import copy
+from collections.abc import Iterator
+
+from mlp.diagnostics.gradients.repairs.search.moves import Exchange, head
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
+
+AXES = {"0": "1", "1": "0", "2": "1", "-1": "-2", "-2": "-1"}  # of a matrix of pairs: the one, and the other
+
+
+def missing_lines(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Alternative]]]:
+    """Yield each line with those that may be missing after it."""
+    kept = not_kept(tree)
+    loops = [node.target.id for node in ast.walk(tree) if isinstance(node, ast.For) and isinstance(node.target, ast.Name)]
+    for node in ast.walk(tree):
+        for field in ("body", "orelse"):
+            block = getattr(node, field, None)
+            for i, line in enumerate(block if isinstance(block, list) else []):
+                new = [*of_memory(line, kept), *of_pairs(line, loops)]
+                found = [(text, [*block[: i + 1], one, *block[i + 1 :]]) for text, one in new]
+                if found:
+                    yield Slot(node, field, None, block, text_of(line), line.lineno), iter(found)
+
+
+def not_kept(tree: ast.FunctionDef) -> dict[str, str]:
+    """Return {name: place} of what is read from a place that outlives the call, and never written back there."""
+    places: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            place = place_of(node.value)
+            if place:
+                places[node.targets[0].id] = place
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Subscript)]
+    written = {ast.unparse(node) for node in nodes if isinstance(node.ctx, ast.Store)}
+    return {name: place for name, place in places.items() if place not in written}
+
+
+def place_of(value: ast.expr) -> str:
+    """Return where a value is read from: config["v"], also for config.get("v", 0); self.v[key]; else ""."""
+    if isinstance(value, ast.Subscript) and not isinstance(value.slice, ast.Tuple | ast.Slice):
+        return ast.unparse(value)
+    if isinstance(value, ast.Attribute) and getattr(value.value, "id", "") == "self":
+        return ast.unparse(value)
+    if isinstance(value, ast.Call) and getattr(value.func, "attr", "") == "get" and value.args:
+        assert isinstance(value.func, ast.Attribute)
+        return f"{ast.unparse(value.func.value)}[{ast.unparse(value.args[0])}]"
+    return ""
+
+
+def of_memory(line: ast.stmt, kept: dict[str, str]) -> Iterator[tuple[str, ast.stmt]]:
+    """Yield the line that writes a new value back to its place."""
+    target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+    name = getattr(target, "id", "")
+    if name in kept and isinstance(line, ast.Assign | ast.AugAssign) and not place_of(line.value):
+        new = f"{kept[name]} = {name}"
+        text = f"`{name}` is not kept for the next step: the line `{new}` is missing, so each step starts anew"
+        yield text, ast.parse(new).body[0]
+
+
+def of_pairs(line: ast.stmt, loops: list[str]) -> Iterator[tuple[str, ast.stmt]]:
+    """Yield the line for the other one of a pair: d[j] -= g after d[i] += g."""
+    if not isinstance(line, ast.AugAssign) or not isinstance(line.target, ast.Subscript):
+        return
+    index = ast.unparse(line.target.slice)
+    inside = {node.id for node in ast.walk(line.target.slice) if isinstance(node, ast.Name)}
+    for one in [name for name in loops if name in inside]:
+        for other in [name for name in loops if name not in inside]:
+            for op in (ast.Sub(), ast.Add()):
+                new = copy.deepcopy(line)
+                new.op = op if isinstance(line.op, ast.Add) else (ast.Add() if isinstance(op, ast.Sub) else ast.Sub())
+                part = Exchange({one: other}).visit(new.target.slice)  # type: ignore[union-attr]
+                assert isinstance(part, ast.expr) and isinstance(new.target, ast.Subscript)
+                new.target.slice = part
+                text = (
+                    f"only the one of each pair, [{index}], gets a gradient; the other one has its own: the line "
+                    f"`{head(new)}` is missing"
+                )
+                yield text, new
+
+
+def both_sides(slot: Slot) -> Iterator[Alternative]:
+    """Yield a sum over pairs with the sum over the other axis: p.sum(axis=1) - p.sum(axis=0)."""
+    node = slot.node
+    if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("sum") or isinstance(slot.parent, ast.BinOp):
+        return
+    for i, keyword in enumerate(node.keywords):
+        other = AXES.get(ast.unparse(keyword.value)) if keyword.arg == "axis" else None
+        for sign in ("-", "+") if other else ():
+            twin = copy.deepcopy(node)
+            twin.keywords[i] = ast.keyword("axis", parsed(str(other)))
+            text = f"only the one of each pair gets a gradient: the term `{sign} {ast.unparse(twin)}` is missing"
+            yield text, parsed(f"{ast.unparse(node)} {sign} {ast.unparse(twin)}")
