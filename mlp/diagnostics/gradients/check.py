@@ -31,6 +31,7 @@ from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics impor
 from mlp.diagnostics.gradients.diagnoses.special_points import wrong_at_special_points
 from mlp.diagnostics.gradients.likely import check_both_modes, likely_faults
 from mlp.diagnostics.gradients.losses.check import loss_findings
+from mlp.diagnostics.gradients.losses.known.as_named import joint_as_named
 from mlp.diagnostics.gradients.probes.float32 import ROUNDED, becomes_float64, in_float64, needs_float64
 from mlp.diagnostics.gradients.probes.mode import Setting, random_upstream
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes
@@ -184,7 +185,7 @@ def last_checks(layer: Layer, input_shape: Sequence[int], seed: int) -> Findings
     found = Findings()
     for diagnosis in wrong_statistics(layer, input_shape, seed):
         found += fault(diagnosis, tuple(input_shape)[-1:], "running statistics are wrong")
-    for check in (wrong_forward, wrong_at_special_points):
+    for check in (wrong_forward, joint_as_named, wrong_at_special_points):
         if found.passed:
             for diagnosis in check(layer, input_shape, seed):
                 if diagnosis.mode == "remark":

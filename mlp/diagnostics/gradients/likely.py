@@ -6,6 +6,7 @@ from dataclasses import replace
 from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, is_unsure, last_resort, merged
 from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
+from mlp.diagnostics.gradients.losses.known.as_named import joint_as_named
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
 from mlp.diagnostics.gradients.repairs.forward_line import forward_line
 from mlp.diagnostics.gradients.repairs.wrong_line import with_line, wrong_line
@@ -49,7 +50,8 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
 
         inside, layers = wrong_inside(wrong[0], check_part)
         if not inside and not layers:
-            known = wrong_forward(setting.layer, setting.input_shape, setting.seed)
+            place = setting.layer, setting.input_shape, setting.seed
+            known = [*wrong_forward(*place), *joint_as_named(*place)]
             diagnoses += [one for one in known if one.mode != "remark"]
         likely = inside or with_line(wrong, right)
         shown = not likely or "all is right" not in likely[0].evidence + likely[0].sentence

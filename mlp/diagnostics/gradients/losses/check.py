@@ -19,6 +19,7 @@ from mlp.diagnostics.gradients.finite_differences import norm
 from mlp.diagnostics.gradients.losses.constants import treated_as_constant
 from mlp.diagnostics.gradients.losses.factors import Found
 from mlp.diagnostics.gradients.losses.hypotheses import BELOW_A_LINE, UNSURE, explain_loss
+from mlp.diagnostics.gradients.losses.known.as_named import loss_as_named
 from mlp.diagnostics.gradients.losses.known.forward import only_gradient_right, wrong_value
 from mlp.diagnostics.gradients.losses.known.identity import exact_but_for_eps
 from mlp.diagnostics.gradients.losses.lines import LossPlace, line_of_loss
@@ -134,7 +135,7 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
         LossPoint(gradient, numeric, outputs, targets, sums, settings_of(loss), float(value)),
         *further(loss, outputs, targets, measured=not row.passed),
     ]
-    itself = list(of_forward(loss, points))
+    itself = list(of_forward(loss, points)) or list(loss_as_named(named_places(loss, points)))
     if not row.passed and not itself and exact_but_for_eps(points):
         text = "the gradient is exact but for a small number that is added inside the loss (an eps), as is usual."
         return gradient, Findings((replace(row, passed=True),), remarks=(text,))
@@ -153,6 +154,11 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
         said = list(of_forward(loss, points, only_gradient_right))
         likely = [*(said or [not_explained(loss, points[0], tolerance)]), *likely]
     return gradient, Findings((row,), tuple([*itself, *likely][:LIKELY]))
+
+
+def named_places(loss: Any, points: Sequence[LossPoint]) -> list[LossPlace]:
+    """Return where the values of a loss are compared with those of the loss that its name speaks of."""
+    return [*((loss, point) for point in points[:3]), *at_other_settings(loss, points[:2], measured=False)]
 
 
 def with_wrong_line(likely: list[Diagnosis], places: Sequence[LossPlace]) -> list[Diagnosis]:

@@ -70,5 +70,11 @@ def tried_loss(loss: Any, source: Source, function: FunctionType, point: LossPoi
     if inspect.isfunction(source.owner):
         function.__defaults__ = owner.__defaults__
         return both(StudentLoss(function))
-    with replace(source, owner=source.owner and owner).replaced(function):
-        return both(StudentLoss(owner) if isinstance(loss, StudentLoss) else loss)
+    before = dict(vars(owner)) if hasattr(owner, "__dict__") else {}
+    try:
+        with replace(source, owner=source.owner and owner).replaced(function):
+            return both(StudentLoss(owner) if isinstance(loss, StudentLoss) else loss)
+    finally:  # a change may have written to a setting
+        if hasattr(owner, "__dict__"):
+            vars(owner).clear()
+            vars(owner).update(before)

@@ -114,8 +114,14 @@ def another(name: str, value: Any) -> Any:
     return 0.8 * value if value < 1.0 else 1.3 * value
 
 
-def at_other_settings(loss: Any, points: Sequence[LossPoint]) -> list[tuple[Any, LossPoint]]:
-    """Return the loss with other settings and what it gives at the same outputs; nothing if it has none."""
+def at_other_settings(
+    loss: Any, points: Sequence[LossPoint], *, measured: bool = True
+) -> list[tuple[Any, LossPoint]]:
+    """Return the loss with other settings and what it gives at the same outputs; nothing if it has none.
+
+    Args:
+        measured: whether the right gradients are needed; else they are those that it gives.
+    """
     found = []
     with suppress(*OWN_ERRORS):
         other = with_other_settings(loss)
@@ -123,7 +129,8 @@ def at_other_settings(loss: Any, points: Sequence[LossPoint]) -> list[tuple[Any,
             y, t = point.outputs, point.targets
             value = float(as_number(other.forward(y.copy(), t.copy())))
             given = np.array(other.backward())
-            moved = LossPoint(given, differences(other, y, t), y, t, point.sums, settings_of(other), value)
+            right = differences(other, y, t) if measured else given
+            moved = LossPoint(given, right, y, t, point.sums, settings_of(other), value)
             if np.isfinite(moved.right).all() and given.shape == y.shape:
                 found.append((other, moved))
     return found

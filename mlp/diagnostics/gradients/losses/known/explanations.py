@@ -39,7 +39,7 @@ Look = Callable[[KnownLoss, Array, Array, Options], Iterator[WrongForm]]
 
 def wrong_forms(places: Sequence[Place], loss: Identified, looks: Sequence[Look]) -> Iterator[tuple[bool, Found]]:
     """Yield the wrong forms that fit at all places, and whether there is a second mistake in them."""
-    given = [place.point.given.reshape(place.y.shape) for place in places]
+    given = [place.rows(place.point.given) for place in places]
     right = gradient_of(loss.known.value, places[0].y, places[0].t, loss.settings)
     for look in looks:
         forms = [look(loss.known, place.y, place.t, loss.settings) for place in places]

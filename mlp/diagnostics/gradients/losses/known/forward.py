@@ -1,5 +1,6 @@
 """The loss itself, compared with the one that its name speaks of."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -69,11 +70,14 @@ def wrong_value(name: str, points: Sequence[LossPoint]) -> Found | None:
     return None
 
 
-def family_of(name: str) -> list[KnownLoss]:
-    """Return the known losses that a name speaks of."""
-    plain = name.lower().replace("_", "")
-    words = next((of for told, of in FAMILY_OF_NAME if any(one in plain for one in told)), ())
-    return [known for known in LOSSES if any(word in known.name for word in words)]
+def family_of(name: str, text: str = "") -> list[KnownLoss]:
+    """Return the known losses that a name speaks of, or else the first line of a docstring."""
+    for told in (name, text.partition("\n")[0]):
+        plain = re.sub(r"[_\s-]", "", told.lower())
+        words = next((of for told, of in FAMILY_OF_NAME if any(one in plain for one in told)), ())
+        if words:
+            return [known for known in LOSSES if any(word in known.name for word in words)]
+    return []
 
 
 def only_gradient_right(name: str, points: Sequence[LossPoint]) -> Found | None:
@@ -97,7 +101,7 @@ def given_ratios(places: Sequence[Place], known: KnownLoss, s: Options) -> list[
     """Return what the gradient under test is times that of a known loss at each place."""
     with np.errstate(all="ignore"):
         return [
-            multiple(place.point.given.reshape(place.y.shape), gradient_of(known.value, place.y, place.t, s))
+            multiple(place.rows(place.point.given), gradient_of(known.value, place.y, place.t, s))
             for place in places
         ]
 

@@ -26,15 +26,33 @@ LARGEST = 600  # outputs: a form costs as many values for each of them
 
 @dataclass(frozen=True)
 class Place:
-    """A point as the known losses see it: outputs and targets (N, K), and the student's numbers."""
+    """A point as the known losses see it: outputs and targets (N, K), and the student's numbers.
+
+    Attributes:
+        axis, counted: of the classes where each pixel or step has one, and which of them count: these are the rows.
+    """
 
     point: LossPoint
     y: Array
     t: Array
+    axis: int = -1
+    counted: Array | None = None
 
     @property
     def sizes(self) -> tuple[float, float]:
         return float(self.y.shape[0]), float(self.y.shape[1])
+
+    @property
+    def divisors(self) -> tuple[float, ...]:
+        """What the sum of the losses may be divided by, in the same order at each place."""
+        (n, k), batch, places = self.sizes, float(len(self.point.outputs)), float(self.point.outputs.size) / self.sizes[1]
+        return (1.0, n, n * k, k) if self.counted is None else (1.0, n, n * k, k, batch, places)
+
+    def rows(self, gradient: Array) -> Array:
+        """Return a gradient as an array (N, K)."""
+        if self.counted is None:
+            return gradient.reshape(self.y.shape)
+        return np.asarray(np.moveaxis(gradient, self.axis, -1)[self.counted])
 
 
 @dataclass(frozen=True)
@@ -51,11 +69,30 @@ def places_of(points: Sequence[LossPoint]) -> list[Place]:
     """Return the points that known losses can be compared at; nothing if the first is none."""
     found = []
     for point in points:
+        if not point.classes and point.targets.dtype.kind in "iu" and point.targets.shape != point.outputs.shape:
+            found += list(by_pixels(point))
+            continue
         y = point.outputs.reshape(len(point.outputs), -1)
         t = point.one_hot if point.classes else np.asarray(point.targets, float)
         if t.size == y.size and y.size <= LARGEST:
             found.append(Place(point, y, t.reshape(y.shape)))
     return found if found and found[0].point is points[0] else []
+
+
+def by_pixels(point: LossPoint) -> Iterator[Place]:
+    """Yield the place of a loss of classes of pixels or steps.
+
+    Targets that are no class do not count, nor do those without any gradient, as a class for padding.
+    """
+    y, t = point.outputs, point.targets
+    gradient = point.right if point.right.any() else point.given
+    for axis in (1, -1):
+        if t.shape == tuple(np.delete(y.shape, axis)):
+            rows = np.moveaxis(y, axis, -1)
+            counted = (t >= 0) & (t < rows.shape[-1]) & np.moveaxis(gradient, axis, -1).any(axis=-1)
+            if counted.any() and counted.sum() * rows.shape[-1] <= LARGEST:
+                yield Place(point, rows[counted], np.eye(rows.shape[-1])[t[counted]], axis, counted)
+                return
 
 
 def settings_tried(known: KnownLoss, point: LossPoint) -> Iterator[Options]:
@@ -73,9 +110,9 @@ def settings_tried(known: KnownLoss, point: LossPoint) -> Iterator[Options]:
 
 
 def scales_of(ratios: Sequence[float], places: Sequence[Place]) -> tuple[float, bool]:
-    """Return (c, True) if the ratios are c, c / N, c / K or c / (N K) at all points; c is 0 if they are not."""
-    for a, b in ((0, 0), (1, 0), (1, 1), (0, 1)):
-        freed = [r * n**a * k**b for r, (n, k) in zip(ratios, (place.sizes for place in places), strict=True)]
+    """Return (c, True) if the ratios are c over one of the divisors at all points; c is 0 if they are not."""
+    for divisors in zip(*(place.divisors for place in places), strict=False):
+        freed = [ratio * divisor for ratio, divisor in zip(ratios, divisors, strict=True)]
         if np.ptp(freed) < SAME_LOSS * abs(freed[0]):
             return float(freed[0]), True
     return 0.0, False
@@ -104,7 +141,7 @@ def ratio_at(place: Place, value: Value, s: Options, *, by_gradient: bool) -> fl
         with np.errstate(all="ignore"):
             if by_gradient:
                 mine = gradient_of(value, place.y, place.t, s)
-                return multiple(place.point.right.reshape(mine.shape), mine)
+                return multiple(place.rows(place.point.right), mine)
             total = float(value(place.y, place.t, s, Parts()).sum())
     except ValueError:  # weights of another number of classes
         return None
@@ -139,7 +176,7 @@ def exact_but_for_eps(points: Sequence[LossPoint]) -> bool:
             return False
         for place, scale in zip(places, loss.scales, strict=True):
             exact = gradient_of(loss.known.value, place.y, place.t, loss.settings)
-            given = place.point.given.reshape(exact.shape)
+            given = place.rows(place.point.given)
             factor = multiple(given, scale * exact)
             if (
                 factor is None

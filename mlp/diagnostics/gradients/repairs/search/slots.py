@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-LONGEST = 80  # characters of a statement that are shown
+LONGEST = 110  # characters of a statement that are shown
 Alternative = tuple[str, Any]  # what is wrong, and the node that would be right
 
 

@@ -1,0 +1,188 @@
+"""Is a loss the one that its name and its docstring say? Its values are compared with all right forms of that one.
+
+Where they differ, the line of forward is looked for whose change makes them right.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.diagnostics.gradients.losses.known.forward import family_of
+from mlp.diagnostics.gradients.losses.known.identity import ENOUGH, Place, places_of
+from mlp.diagnostics.gradients.losses.known.joint import JointLoss, joint_losses, totals
+from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, Parts
+from mlp.diagnostics.gradients.losses.known.value_line import Meant, value_line
+from mlp.diagnostics.gradients.losses.lines import LossPlace, owner_and_names, tried_loss
+from mlp.diagnostics.gradients.losses.points import LossPoint
+from mlp.diagnostics.gradients.random_point import random_probe
+from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.sources import FORWARD, Source
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
+from mlp.layers.machinery.base import Layer
+from mlp.own_code import OWN_ERRORS
+from mlp.rng import generator
+from mlp.typing import Array
+
+NAME = "another loss than its name says"
+POINTS = 4  # of a loss of several arrays
+MORE = re.compile(
+    "weight|general|hard|ohem|mining|symmetric|regular|penal|balanc|adaptive|robust|listnet|listmle|smooth ap|"
+    "clipped|squared log|soft margin|softtriplet|triplet_?soft|lifted|angular|circle|center|centre|sigmoid_?focal"
+)  # words of losses that have more in them than the plain ones
+
+
+def loss_as_named(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
+    """Yield the line of forward that makes a loss of outputs and targets another one than its name says.
+
+    Args:
+        places: the loss, with its own settings and others, and the points where it was measured.
+    """
+    loss, owner = places[0][0], getattr(places[0][0], "student", places[0][0])
+    name, text = getattr(owner, "__name__", type(owner).__name__), inspect.getdoc(owner) or ""
+    family = [] if has_more(name, text) else family_of(name, text)
+    seen = [place for _, point in places for place in places_of([point])]
+    if not family or len(seen) < len(places):
+        return
+    meant = meant_of_family(family, seen, sum(one is loss for one, _ in places))
+    values = np.array([place.point.value for place in seen])
+    if meant is None or meant.has_form(np.abs(values)):
+        return
+    its_owner, names = owner_and_names(loss)
+
+    def tried(source: Source, function: Any) -> Array:
+        return np.array([tried_loss(one, source, function, point)[0] for one, point in places], float)
+
+    def run() -> dict[str, Any]:
+        return {"loss": loss.forward(seen[0].point.outputs.copy(), seen[0].point.targets.copy())}
+
+    for edit in value_line(its_owner, names[-1:], tried, meant, run):
+        yield told(edit, "outputs", "loss", family[0].name)
+
+
+def has_more(name: str, text: str) -> bool:
+    """Return whether a name or the first line of a docstring speaks of more than a plain loss."""
+    first = text.partition("\n")[0]
+    return bool(MORE.search(name.lower()) or MORE.search(first.lower()))
+
+
+def told(edit: Edit, array: str, mode: str, name: str) -> Diagnosis:
+    """Return what a change of forward says."""
+    text = f"in forward, line {edit.line}, `{edit.statement}`: {edit.text}; as it is written it is not {name}"
+    return Diagnosis(NAME, array, mode, text, "with that line changed, its values are the right ones")
+
+
+def meant_of_family(family: Sequence[KnownLoss], places: Sequence[Place], own: int) -> Meant | None:
+    """Return the sums of the losses of a family at some places; None if none of them can be taken there.
+
+    Args:
+        own: how many of the places have the loss's own settings; those behind them have others.
+    """
+    rows = []
+    for known in family:
+        for options in options_tried(known, [place.point for place in places]):
+            rows.append([total(known, place, s) for place, s in zip(places, options, strict=True)])
+    sums = np.array(rows, float)
+    sums = sums[np.isfinite(sums).all(axis=1) & (np.abs(sums) > 1e-12).all(axis=1)] if rows else sums
+    divisors = np.array(list(zip(*(place.divisors for place in places), strict=False)))
+    numbers = [[v for v in place.point.settings.values() if isinstance(v, float) and v > 0] for place in places]
+    return Meant(sums, divisors, own, (numbers[0], numbers[-1])) if len(sums) else None
+
+
+def total(known: KnownLoss, place: Place, s: Options) -> float:
+    """Return the sum of the losses at a place; NaN if they cannot be taken there."""
+    try:
+        with np.errstate(all="ignore"):
+            return float(known.value(place.y, place.t, s, Parts()).sum())
+    except (ValueError, IndexError):
+        return float("nan")
+
+
+def options_tried(known: KnownLoss, points: Sequence[LossPoint]) -> Iterator[list[Options]]:
+    """Yield the settings that a loss may have at each point: the student's own, by their names, or the usual numbers."""
+    first = points[0].settings
+    numbers = list({value: name for name, value in first.items() if isinstance(value, float)}.values())
+    arrays = [name for name, value in first.items() if isinstance(value, np.ndarray)]
+    choices = [arrays if key == "weights" else [*numbers, *usual] for key, usual in known.usual.items()]
+    for chosen in product(*choices):
+        yield [
+            {key: p.settings[c] if isinstance(c, str) else c for key, c in zip(known.usual, chosen, strict=True)}
+            for p in points
+        ]
+
+
+# --- losses of several arrays -----------------------------------------------------------------------------------------
+
+
+def joint_as_named(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
+    """Yield what is wrong with two functions that compute a loss whose values are not those that its name promises."""
+    pair = getattr(layer, "student", layer)
+    if not isinstance(pair, FunctionPair):
+        return
+    rng = generator(seed, "probe", "joint loss")
+    try:
+        with np.errstate(all="ignore"):
+            probes = [random_probe(layer, input_shape, rng, training=False) for _ in range(POINTS)]
+            values = np.array([float(np.sum(probe.outputs())) for probe in probes])
+            shape = probes[0].outputs().shape
+    except OWN_ERRORS:
+        return
+    if shape not in ((), (1,), tuple(input_shape[:1])):
+        return
+    arrays, text = [arrays_of(pair, probe) for probe in probes], inspect.getdoc(pair.functions[0]) or ""
+    for loss in [] if has_more(pair.__name__, text) else joint_losses(pair.__name__, text, list(arrays[0])):
+        meant = meant_jointly(loss, arrays, settings_of_pair(pair))
+        if meant is None or meant.has_form(values):
+            return
+
+        def tried(source: Source, function: Any) -> Array:
+            found = []
+            for probe in probes:
+                with source.of(probe.layer).replaced(function):
+                    found.append(float(np.sum(probe.outputs())))
+            return np.array(found)
+
+        def run() -> dict[str, Any]:
+            return {"outputs": probes[0].outputs()}
+
+        lines = list(value_line(getattr(probes[0].layer, "student", layer), (FORWARD,), tried, meant, run))
+        for edit in lines:
+            yield told(edit, "outputs", "evaluation", f"{loss.name}, {loss.formula}")
+        if not lines and len(settings_of_pair(pair)) <= len(loss.usual):
+            text = f"in forward: its values are not those of {loss.name}, which is {loss.formula}"
+            yield Diagnosis(NAME, "outputs", "evaluation", text, "its values, compared with the formula")
+        return
+
+
+def arrays_of(pair: FunctionPair, probe: Probe) -> dict[str, Array]:
+    """Return the arrays that a function takes, by their names and in its order."""
+    found: dict[str, Array] = {}
+    for i, name in enumerate(inspect.signature(pair.functions[0]).parameters):
+        array = probe.x if i == 0 else probe.arrays.get(name, pair.settings.get(name))
+        if isinstance(array, np.ndarray):
+            found[name] = array
+    return found
+
+
+def settings_of_pair(pair: FunctionPair) -> dict[str, Any]:
+    """Return the numbers that a function takes, also those that it takes by default."""
+    defaults = {name: p.default for name, p in inspect.signature(pair.functions[0]).parameters.items()}
+    return {name: value for name, value in {**defaults, **pair.settings}.items() if isinstance(value, float | int)}
+
+
+def meant_jointly(loss: JointLoss, arrays: Sequence[dict[str, Array]], settings: dict[str, Any]) -> Meant | None:
+    """Return the sums of a loss at some points, in all its forms; None if it cannot be taken of these arrays."""
+    with np.errstate(all="ignore"):
+        rows = [list(totals(loss, list(one.values()), settings)) for one in arrays]
+    sums = np.array(rows, float).T
+    sums = sums[np.isfinite(sums).all(axis=1) & (np.abs(sums) > 1e-12).all(axis=1)]
+    first = next(iter(arrays[0].values()))
+    sizes = dict.fromkeys((1.0, float(len(first)), float(first.size), float(first.size / len(first)), 2.0 * len(first)))
+    numbers = [float(value) for value in settings.values() if value > 0]
+    divisors = np.array([[size] * len(arrays) for size in sizes])
+    return Meant(sums, divisors, len(arrays), (numbers, ())) if len(sums) else None

@@ -1,0 +1,89 @@
+"""The line of forward that makes a loss another one than its name says: with it changed, the values are the right ones.
+
+A gradient that belongs to a wrong loss is right by finite differences. So the values of the loss are compared with the
+formula, at several points and with other settings, in all its usual forms, each as a sum or as one of the usual means.
+"""
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
+from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
+from mlp.typing import Array
+
+SAME = 1e-6
+CONSTANTS = (1.0, 0.5, 2.0)  # that a loss may be multiplied with
+VALUE_SECONDS = 2.5  # of CPU that the search may take
+
+
+@dataclass(frozen=True)
+class Meant:
+    """What a loss should be: its sums in all right forms at each point, and what they may be divided by there.
+
+    Attributes:
+        totals: (forms, points), NaN where a form cannot be. divisors: (kinds of means, points).
+        own: the number of points with the loss's own settings; those behind them have others.
+        settings: numbers that the whole loss may be multiplied or divided by, for the own ones and for the others.
+    """
+
+    totals: Array
+    divisors: Array
+    own: int
+    settings: tuple[Sequence[float], Sequence[float]] = ((), ())
+
+    def constants(self, values: Array) -> list[Array]:
+        """Return c for each form and mean with which values = c total / divisor, with each kind of settings; or NaN."""
+        with np.errstate(all="ignore"):
+            ratios = values * self.divisors[None] / self.totals[:, None]  # (forms, means, points)
+        parts = [ratios[..., : self.own], *([ratios[..., self.own :]] if self.own < values.size else [])]
+        middles = [part.mean(axis=-1) for part in parts]
+        pairs = zip(parts, middles, strict=True)
+        return [np.where(np.ptp(part, axis=-1) < SAME * np.abs(c), c, np.nan) for part, c in pairs]
+
+    def has_form(self, values: Array) -> bool:
+        """Return whether values are those of a right form, up to a positive factor."""
+        return bool(np.logical_and.reduce([np.nan_to_num(c) > 0.0 for c in self.constants(values)]).any())
+
+    def is_right(self, values: Array) -> bool:
+        """Return whether values are those of a right form as it is usually written."""
+        fits = []
+        for found, numbers in zip(self.constants(values), self.settings, strict=False):
+            usual = [*CONSTANTS, *numbers, *(1.0 / n for n in numbers if n)]
+            fits.append(np.logical_or.reduce([np.abs(found - c) < SAME * c for c in usual]))
+        return bool(np.logical_and.reduce(fits).any())
+
+
+Values = Callable[[Source, FunctionType], Array]  # at all points, with a function in the place of a source
+
+
+def value_line(
+    owner: Any, names: Sequence[str], values: Values, meant: Meant, run: Callable[[], Any]
+) -> Iterator[Edit]:
+    """Yield the change of one line with which a loss is the one that is meant, at all points.
+
+    A change that takes a name away is none: it would make a plain loss of another one (a weight, a penalty).
+
+    Args:
+        owner: the object or function. names: of its methods that compute the value. run: computes the value once.
+    """
+    read: dict[int, set[str]] = {}
+
+    def right(source: Source, function: FunctionType) -> bool:
+        before = read.setdefault(id(source.tree), names_read(tree_of(source.function) or source.tree))
+        return names_read(source.tree) >= before and meant.is_right(values(source, function))
+
+    for _, edit, _ in repairs(owner, names, None, right, Search(run, seconds=VALUE_SECONDS)):
+        yield edit
+        return
+
+
+def names_read(tree: ast.AST) -> set[str]:
+    """Return the names and attributes that a function reads."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)]
+    return {ast.unparse(node) for node in nodes if isinstance(node.ctx, ast.Load)} - {"np", "self"}
