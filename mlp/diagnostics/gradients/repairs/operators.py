@@ -8,7 +8,6 @@ from typing import Any
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, alike
 
-
 TAKEN_OF = ("sum", "mean", "dot", "where", "einsum", "maximum", "minimum", "exp", "log", "sqrt", "abs", "sign", "tanh")
 
 

@@ -6,6 +6,7 @@ Where they differ, the line of forward is looked for whose change makes them rig
 import inspect
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -14,16 +15,17 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.losses.known.forward import family_of
-from mlp.diagnostics.gradients.losses.known.identity import ENOUGH, Place, places_of
-from mlp.diagnostics.gradients.losses.known.joint import JointLoss, joint_losses, totals
+from mlp.diagnostics.gradients.losses.known.identity import Place, places_of
+from mlp.diagnostics.gradients.losses.known.joint import JointLoss, joint_losses, sums_in_all_forms
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, Parts
 from mlp.diagnostics.gradients.losses.known.value_line import Meant, value_line
 from mlp.diagnostics.gradients.losses.lines import LossPlace, owner_and_names, tried_loss
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.repairs.edits import Edit
-from mlp.diagnostics.gradients.repairs.sources import FORWARD, Source
+from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
+from mlp.diagnostics.gradients.styles.losses import as_number
 from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -49,9 +51,9 @@ def loss_as_named(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
     seen = [place for _, point in places for place in places_of([point])]
     if not family or len(seen) < len(places):
         return
-    meant = meant_of_family(family, seen, sum(one is loss for one, _ in places))
-    values = np.array([place.point.value for place in seen])
-    if meant is None or meant.has_form(np.abs(values)):
+    own = sum(one is loss for one, _ in places)
+    meant, values = meant_of_family(family, seen, own), np.array([place.point.value for place in seen])
+    if meant is None or meant.has_form(np.abs(values)) or differs_by_targets(places, seen, family, own):
         return
     its_owner, names = owner_and_names(loss)
 
@@ -62,7 +64,22 @@ def loss_as_named(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
         return {"loss": loss.forward(seen[0].point.outputs.copy(), seen[0].point.targets.copy())}
 
     for edit in value_line(its_owner, names[-1:], tried, meant, run):
-        yield told(edit, "outputs", "loss", family[0].name)
+        yield of_forward_line(edit, "outputs", "loss", family[0].name)
+
+
+def differs_by_targets(
+    places: Sequence[LossPlace], seen: Sequence[Place], family: Sequence[KnownLoss], own: int
+) -> bool:
+    """Return whether a loss is one of a family plus something that does not depend on the outputs."""
+    turned = [replace(place, y=np.roll(place.y, 1, axis=0)) for place in seen]
+    one, other = (meant_of_family(family, where, own, whole=False) for where in (seen, turned))
+    if one is None or other is None or any(place.counted is not None for place in seen):
+        return False
+    values = []
+    for loss, point in places:
+        moved = as_number(loss.forward(np.roll(point.outputs, 1, axis=0), point.targets.copy()))
+        values.append(point.value - float(moved))
+    return replace(one, totals=one.totals - other.totals).has_form(np.array(values))
 
 
 def has_more(name: str, text: str) -> bool:
@@ -71,30 +88,34 @@ def has_more(name: str, text: str) -> bool:
     return bool(MORE.search(name.lower()) or MORE.search(first.lower()))
 
 
-def told(edit: Edit, array: str, mode: str, name: str) -> Diagnosis:
+def of_forward_line(edit: Edit, array: str, mode: str, name: str) -> Diagnosis:
     """Return what a change of forward says."""
     text = f"in forward, line {edit.line}, `{edit.statement}`: {edit.text}; as it is written it is not {name}"
     return Diagnosis(NAME, array, mode, text, "with that line changed, its values are the right ones")
 
 
-def meant_of_family(family: Sequence[KnownLoss], places: Sequence[Place], own: int) -> Meant | None:
+def meant_of_family(
+    family: Sequence[KnownLoss], places: Sequence[Place], own: int, *, whole: bool = True
+) -> Meant | None:
     """Return the sums of the losses of a family at some places; None if none of them can be taken there.
 
     Args:
         own: how many of the places have the loss's own settings; those behind them have others.
+        whole: whether forms that cannot be taken there are left out.
     """
     rows = []
     for known in family:
         for options in options_tried(known, [place.point for place in places]):
-            rows.append([total(known, place, s) for place, s in zip(places, options, strict=True)])
+            rows.append([sum_at(known, place, s) for place, s in zip(places, options, strict=True)])
     sums = np.array(rows, float)
-    sums = sums[np.isfinite(sums).all(axis=1) & (np.abs(sums) > 1e-12).all(axis=1)] if rows else sums
+    if rows and whole:
+        sums = sums[np.isfinite(sums).all(axis=1) & (np.abs(sums) > 1e-12).all(axis=1)]
     divisors = np.array(list(zip(*(place.divisors for place in places), strict=False)))
     numbers = [[v for v in place.point.settings.values() if isinstance(v, float) and v > 0] for place in places]
     return Meant(sums, divisors, own, (numbers[0], numbers[-1])) if len(sums) else None
 
 
-def total(known: KnownLoss, place: Place, s: Options) -> float:
+def sum_at(known: KnownLoss, place: Place, s: Options) -> float:
     """Return the sum of the losses at a place; NaN if they cannot be taken there."""
     try:
         with np.errstate(all="ignore"):
@@ -104,16 +125,15 @@ def total(known: KnownLoss, place: Place, s: Options) -> float:
 
 
 def options_tried(known: KnownLoss, points: Sequence[LossPoint]) -> Iterator[list[Options]]:
-    """Yield the settings that a loss may have at each point: the student's own, by their names, or the usual numbers."""
+    """Yield the settings that a loss may have at each point: its own ones, by their names, or the usual numbers."""
     first = points[0].settings
     numbers = list({value: name for name, value in first.items() if isinstance(value, float)}.values())
     arrays = [name for name, value in first.items() if isinstance(value, np.ndarray)]
     choices = [arrays if key == "weights" else [*numbers, *usual] for key, usual in known.usual.items()]
-    for chosen in product(*choices):
-        yield [
-            {key: p.settings[c] if isinstance(c, str) else c for key, c in zip(known.usual, chosen, strict=True)}
-            for p in points
-        ]
+    below = [{}, {"below_alone": True}] if "smooth" in known.usual else [{}]  # a small number in the denominator alone
+    for chosen, more in product(product(*choices), below):
+        pairs = list(zip(known.usual, chosen, strict=True))
+        yield [{key: p.settings[c] if isinstance(c, str) else c for key, c in pairs} | more for p in points]
 
 
 # --- losses of several arrays -----------------------------------------------------------------------------------------
@@ -150,9 +170,9 @@ def joint_as_named(layer: Layer, input_shape: Sequence[int], seed: int) -> Itera
         def run() -> dict[str, Any]:
             return {"outputs": probes[0].outputs()}
 
-        lines = list(value_line(getattr(probes[0].layer, "student", layer), (FORWARD,), tried, meant, run))
+        lines = list(value_line(getattr(probes[0].layer, "student", layer), ("forward",), tried, meant, run))
         for edit in lines:
-            yield told(edit, "outputs", "evaluation", f"{loss.name}, {loss.formula}")
+            yield of_forward_line(edit, "outputs", "evaluation", f"{loss.name}, {loss.formula}")
         if not lines and len(settings_of_pair(pair)) <= len(loss.usual):
             text = f"in forward: its values are not those of {loss.name}, which is {loss.formula}"
             yield Diagnosis(NAME, "outputs", "evaluation", text, "its values, compared with the formula")
@@ -178,7 +198,7 @@ def settings_of_pair(pair: FunctionPair) -> dict[str, Any]:
 def meant_jointly(loss: JointLoss, arrays: Sequence[dict[str, Array]], settings: dict[str, Any]) -> Meant | None:
     """Return the sums of a loss at some points, in all its forms; None if it cannot be taken of these arrays."""
     with np.errstate(all="ignore"):
-        rows = [list(totals(loss, list(one.values()), settings)) for one in arrays]
+        rows = [list(sums_in_all_forms(loss, list(one.values()), settings)) for one in arrays]
     sums = np.array(rows, float).T
     sums = sums[np.isfinite(sums).all(axis=1) & (np.abs(sums) > 1e-12).all(axis=1)]
     first = next(iter(arrays[0].values()))

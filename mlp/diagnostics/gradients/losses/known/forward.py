@@ -101,8 +101,7 @@ def given_ratios(places: Sequence[Place], known: KnownLoss, s: Options) -> list[
     """Return what the gradient under test is times that of a known loss at each place."""
     with np.errstate(all="ignore"):
         return [
-            multiple(place.rows(place.point.given), gradient_of(known.value, place.y, place.t, s))
-            for place in places
+            multiple(place.rows(place.point.given), gradient_of(known.value, place.y, place.t, s)) for place in places
         ]
 
 

@@ -45,7 +45,8 @@ class Place:
     @property
     def divisors(self) -> tuple[float, ...]:
         """What the sum of the losses may be divided by, in the same order at each place."""
-        (n, k), batch, places = self.sizes, float(len(self.point.outputs)), float(self.point.outputs.size) / self.sizes[1]
+        n, k = self.sizes
+        batch, places = float(len(self.point.outputs)), self.point.outputs.size / k
         return (1.0, n, n * k, k) if self.counted is None else (1.0, n, n * k, k, batch, places)
 
     def rows(self, gradient: Array) -> Array:

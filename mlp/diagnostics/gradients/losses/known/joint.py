@@ -37,19 +37,19 @@ class JointLoss:
     usual: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
-def squared(a: Array, b: Array) -> Array:
+def squared_distance(a: Array, b: Array) -> Array:
     return np.asarray(((a - b) ** 2).sum(axis=-1))
 
 
-def length(a: Array, b: Array) -> Array:
-    return np.asarray(np.sqrt(squared(a, b)))
+def plain_distance(a: Array, b: Array) -> Array:
+    return np.asarray(np.sqrt(squared_distance(a, b)))
 
 
-def cosine(a: Array, b: Array) -> Array:
+def cosine_of_rows(a: Array, b: Array) -> Array:
     return np.asarray((a * b).sum(axis=-1) / np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1)))
 
 
-def unit(a: Array) -> Array:
+def of_length_one(a: Array) -> Array:
     return np.asarray(a / np.sqrt((a * a).sum(axis=-1, keepdims=True)))
 
 
@@ -66,29 +66,29 @@ def triplet(distance: Joint) -> Joint:
 
 
 def triplet_cosine(a: Array, p: Array, n: Array, margin: float) -> Array:
-    return np.maximum(0.0, cosine(a, n) - cosine(a, p) + margin)
+    return np.maximum(0.0, cosine_of_rows(a, n) - cosine_of_rows(a, p) + margin)
 
 
-def contrastive(same: Array, d: Array, margin: float) -> Array:
+def contrastive_of_distances(same: Array, d: Array, margin: float) -> Array:
     return np.asarray(same * d * d + (1.0 - same) * np.maximum(0.0, margin - d) ** 2)
 
 
-def of_pairs(x1: Array, x2: Array, y: Array, margin: float) -> Array:
+def of_like_pairs(x1: Array, x2: Array, y: Array, margin: float) -> Array:
     """The contrastive loss with y = 1 for pairs that are alike."""
-    return contrastive((y > 0) * 1.0, length(x1, x2), margin)
+    return contrastive_of_distances((y > 0) * 1.0, plain_distance(x1, x2), margin)
 
 
-def of_other_pairs(x1: Array, x2: Array, y: Array, margin: float) -> Array:
+def of_unlike_pairs(x1: Array, x2: Array, y: Array, margin: float) -> Array:
     """The contrastive loss with y = 0 for pairs that are alike."""
-    return contrastive((y <= 0) * 1.0, length(x1, x2), margin)
+    return contrastive_of_distances((y <= 0) * 1.0, plain_distance(x1, x2), margin)
 
 
 def cosine_embedding(x1: Array, x2: Array, y: Array, margin: float) -> Array:
-    cos = cosine(x1, x2)
+    cos = cosine_of_rows(x1, x2)
     return np.where(y > 0, 1.0 - cos, np.maximum(0.0, cos - margin))
 
 
-def divergence(variance: Callable[[Array], Array]) -> Joint:
+def divergence_from_normal(variance: Callable[[Array], Array]) -> Joint:
     """Return KL(N(mu, v) || N(0, 1)) with v = variance(s)."""
     return lambda mu, s: 0.5 * (mu * mu + variance(s) - 1.0 - np.log(variance(s)))
 
@@ -98,24 +98,24 @@ def gaussian(variance: Callable[[Array], Array], constant: float) -> Joint:
     return lambda mu, s, y: 0.5 * (np.log(variance(s)) + (y - mu) ** 2 / variance(s)) + constant
 
 
-def matched(scores: Array) -> Array:
+def cross_entropy_of_diagonal(scores: Array) -> Array:
     """Return the cross-entropy of each row whose true class is the one on the diagonal."""
     z = scores - scores.max(axis=1, keepdims=True)
     return np.asarray(np.log(np.exp(z).sum(axis=1)) - np.diag(z))
 
 
 def one_way(q: Array, k: Array, temperature: float) -> Array:
-    return matched(q @ k.T / temperature)
+    return cross_entropy_of_diagonal(q @ k.T / temperature)
 
 
 def both_ways(q: Array, k: Array, temperature: float) -> Array:
     scores = q @ k.T / temperature
-    return np.concatenate([matched(scores), matched(scores.T)])
+    return np.concatenate([cross_entropy_of_diagonal(scores), cross_entropy_of_diagonal(scores.T)])
 
 
 def two_views(a: Array, b: Array, temperature: float) -> Array:
     """NT-Xent of two views (N, D): of the 2N vectors each finds its other view among all but itself."""
-    z = unit(np.concatenate([a, b]))
+    z = of_length_one(np.concatenate([a, b]))
     scores = z @ z.T / temperature
     np.fill_diagonal(scores, -np.inf)
     other = np.roll(np.arange(len(z)), len(a))
@@ -124,7 +124,7 @@ def two_views(a: Array, b: Array, temperature: float) -> Array:
 
 def units(form: Joint) -> Joint:
     """Return a loss of vectors of length 1."""
-    return lambda a, b, temperature: form(unit(a), unit(b), temperature)
+    return lambda a, b, temperature: form(of_length_one(a), of_length_one(b), temperature)
 
 
 def ranknet(s1: Array, s2: Array, sigma: float) -> Array:
@@ -147,6 +147,7 @@ def distilled(z: Array, teacher: Array, temperature: float, *, entropy: bool) ->
     return np.asarray(temperature**2 * (q * ((0.0 if entropy else log_q) - log_p)).sum(axis=1))
 
 
+MEANS = r"(?<![\d.])1\b[^,;.\n\d]{{0,40}}?\b({})"  # what a docstring says of the label 1
 VARIANCES: dict[str, Callable[[Array], Array]] = {
     r"log_?var|lv|log_?v|log_?sigma_?(2|sq)|rho|^s$": np.exp,
     r"log_?(sigma|std|s)": lambda s: np.exp(2.0 * s),
@@ -168,7 +169,7 @@ JOINT: tuple[JointLoss, ...] = (
         ("triplet",),
         "the triplet loss",
         "max(0, d(a, p) - d(a, n) + margin), of distances or of their squares",
-        (triplet(squared), triplet(length), triplet_cosine),
+        (triplet(squared_distance), triplet(plain_distance), triplet_cosine),
         3,
         MARGINS,
     ),
@@ -192,7 +193,7 @@ JOINT: tuple[JointLoss, ...] = (
         ("contrastive",),
         "the contrastive loss",
         "d^2 for pairs that are alike, max(0, margin - d)^2 for others",
-        (of_pairs, of_other_pairs),
+        (of_like_pairs, of_unlike_pairs),
         3,
         MARGINS,
     ),
@@ -263,7 +264,7 @@ def joint_losses(name: str, text: str, arrays: Sequence[str]) -> Iterator[JointL
     mean = len(arrays) > 1 and re.match(r"z?_?m(u|ean|$)", arrays[0].lower()) is not None
     if mean and spread and re.search("kl|vae|latent|elbo", plain) and len(arrays) == 2:
         formula = "-1/2 sum(1 + logvar - mu^2 - exp(logvar))"
-        yield JointLoss((), "the divergence from N(0, 1)", formula, (divergence(VARIANCES[spread]),), 2)
+        yield JointLoss((), "the divergence from N(0, 1)", formula, (divergence_from_normal(VARIANCES[spread]),), 2)
     elif mean and spread and re.search("nll|gauss|likelihood", plain) and len(arrays) == 3:
         forms = tuple(gaussian(VARIANCES[spread], c) for c in (0.0, 0.5 * float(np.log(2.0 * np.pi))))
         yield JointLoss((), "the negative log-likelihood", "(logvar + (y - mu)^2 exp(-logvar)) / 2", forms, 3)
@@ -276,13 +277,13 @@ def in_its_words(loss: JointLoss, text: str) -> JointLoss:
     """Return a loss of pairs with the meaning of its labels, if a docstring tells which of them are alike."""
     if loss.name != "the contrastive loss":
         return loss
-    alike = re.search(r"(?<![\d.])1\b[^,;.\n\d]{0,40}?\b(same|similar|positive|genuine|match|alike|belong)", text.lower())
-    other = re.search(r"(?<![\d.])1\b[^,;.\n\d]{0,40}?\b(not|dissimilar|different|negative|other|impostor)", text.lower())
-    forms = (of_other_pairs,) if other else (of_pairs,) if alike else loss.forms
+    alike = re.search(MEANS.format("same|similar|positive|genuine|match|alike|belong"), text.lower())
+    other = re.search(MEANS.format("not|dissimilar|different|negative|other|impostor"), text.lower())
+    forms = (of_unlike_pairs,) if other else (of_like_pairs,) if alike else loss.forms
     return JointLoss(loss.words, loss.name, loss.formula, forms, loss.arrays, loss.usual)
 
 
-def totals(loss: JointLoss, arrays: Sequence[Array], settings: Mapping[str, Any]) -> Iterator[float]:
+def sums_in_all_forms(loss: JointLoss, arrays: Sequence[Array], settings: Mapping[str, Any]) -> Iterator[float]:
     """Yield the sum of the losses in all its forms and with all settings, in the same order at each point."""
     own = [float(v) for v in settings.values() if isinstance(v, int | float) and not isinstance(v, bool)]
     choices = [[*own, *numbers] for numbers in loss.usual.values()]

@@ -59,11 +59,11 @@ class Meant:
         return bool(np.logical_and.reduce(fits).any())
 
 
-Values = Callable[[Source, FunctionType], Array]  # at all points, with a function in the place of a source
+ValuesWith = Callable[[Source, FunctionType], Array]  # at all points, with a function in the place of a source
 
 
 def value_line(
-    owner: Any, names: Sequence[str], values: Values, meant: Meant, run: Callable[[], Any]
+    owner: Any, names: Sequence[str], values: ValuesWith, meant: Meant, run: Callable[[], Any]
 ) -> Iterator[Edit]:
     """Yield the change of one line with which a loss is the one that is meant, at all points.
 

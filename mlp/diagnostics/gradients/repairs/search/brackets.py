@@ -1,4 +1,4 @@
-"""Alternatives to where things stand in a formula: brackets, a term or a power in or out of a function, coefficients."""
+"""Alternatives to places in a formula: brackets, a term or a power in or out of a function, b and 1 - b."""
 
 import ast
 import copy
@@ -108,7 +108,8 @@ def exchanged_shares(slot: Slot) -> Iterator[Alternative]:
     node = slot.node
     if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or node.value is None:
         return
-    for share in dict.fromkeys(ast.unparse(one.right) for one in ast.walk(node.value) if is_rest(one)):
+    rests = [one for one in ast.walk(node.value) if isinstance(one, ast.BinOp) and is_rest(one)]
+    for share in dict.fromkeys(ast.unparse(one.right) for one in rests):
         changed = copy.copy(node)
         value = Shares(share).visit(copy.deepcopy(node.value))
         assert isinstance(value, ast.expr)
@@ -117,10 +118,11 @@ def exchanged_shares(slot: Slot) -> Iterator[Alternative]:
             yield f"`{share}` and `1 - {share}` are exchanged: `{ast.unparse(changed)}` belongs here", changed
 
 
-def is_rest(node: Any) -> bool:
+def is_rest(node: ast.AST) -> bool:
     """Return whether a node is 1 - b."""
-    one = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and isinstance(node.left, ast.Constant)
-    return one and node.left.value == 1 and isinstance(node.right, ast.Name | ast.Attribute | ast.Subscript)
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Sub) or not isinstance(node.left, ast.Constant):
+        return False
+    return node.left.value == 1 and isinstance(node.right, ast.Name | ast.Attribute | ast.Subscript)
 
 
 class Shares(ast.NodeTransformer):
@@ -130,7 +132,7 @@ class Shares(ast.NodeTransformer):
         self.share = share
 
     def visit(self, node: ast.AST) -> ast.AST:
-        if is_rest(node) and ast.unparse(node.right) == self.share:  # type: ignore[attr-defined]
+        if isinstance(node, ast.BinOp) and is_rest(node) and ast.unparse(node.right) == self.share:
             return parsed(self.share)
         if isinstance(node, ast.expr) and ast.unparse(node) == self.share:
             return parsed(f"1 - {self.share}")

@@ -13,12 +13,14 @@ AXES = {"0": "1", "1": "0", "2": "1", "-1": "-2", "-2": "-1"}  # of a matrix of 
 def missing_lines(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Alternative]]]:
     """Yield each line with those that may be missing after it."""
     kept = not_kept(tree)
-    loops = [node.target.id for node in ast.walk(tree) if isinstance(node, ast.For) and isinstance(node.target, ast.Name)]
+    targets = [node.target for node in ast.walk(tree) if isinstance(node, ast.For)]
+    loops = [target.id for target in targets if isinstance(target, ast.Name)]
     for node in ast.walk(tree):
         for field in ("body", "orelse"):
             block = getattr(node, field, None)
-            for i, line in enumerate(block if isinstance(block, list) else []):
-                new = [*of_memory(line, kept), *of_pairs(line, loops)]
+            block = block if isinstance(block, list) else []
+            for i, line in enumerate(block):
+                new = [*of_what_is_kept(line, kept), *of_both(line, loops)]
                 found = [(text, [*block[: i + 1], one, *block[i + 1 :]]) for text, one in new]
                 if found:
                     yield Slot(node, field, None, block, text_of(line), line.lineno), iter(found)
@@ -29,7 +31,7 @@ def not_kept(tree: ast.FunctionDef) -> dict[str, str]:
     places: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            place = place_of(node.value)
+            place = home_of(node.value)
             if place:
                 places[node.targets[0].id] = place
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Subscript)]
@@ -37,7 +39,7 @@ def not_kept(tree: ast.FunctionDef) -> dict[str, str]:
     return {name: place for name, place in places.items() if place not in written}
 
 
-def place_of(value: ast.expr) -> str:
+def home_of(value: ast.expr) -> str:
     """Return where a value is read from: config["v"], also for config.get("v", 0); self.v[key]; else ""."""
     if isinstance(value, ast.Subscript) and not isinstance(value.slice, ast.Tuple | ast.Slice):
         return ast.unparse(value)
@@ -49,17 +51,17 @@ def place_of(value: ast.expr) -> str:
     return ""
 
 
-def of_memory(line: ast.stmt, kept: dict[str, str]) -> Iterator[tuple[str, ast.stmt]]:
+def of_what_is_kept(line: ast.stmt, kept: dict[str, str]) -> Iterator[tuple[str, ast.stmt]]:
     """Yield the line that writes a new value back to its place."""
     target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
     name = getattr(target, "id", "")
-    if name in kept and isinstance(line, ast.Assign | ast.AugAssign) and not place_of(line.value):
+    if name in kept and isinstance(line, ast.Assign | ast.AugAssign) and not home_of(line.value):
         new = f"{kept[name]} = {name}"
         text = f"`{name}` is not kept for the next step: the line `{new}` is missing, so each step starts anew"
         yield text, ast.parse(new).body[0]
 
 
-def of_pairs(line: ast.stmt, loops: list[str]) -> Iterator[tuple[str, ast.stmt]]:
+def of_both(line: ast.stmt, loops: list[str]) -> Iterator[tuple[str, ast.stmt]]:
     """Yield the line for the other one of a pair: d[j] -= g after d[i] += g."""
     if not isinstance(line, ast.AugAssign) or not isinstance(line.target, ast.Subscript):
         return
@@ -83,7 +85,8 @@ def of_pairs(line: ast.stmt, loops: list[str]) -> Iterator[tuple[str, ast.stmt]]
 def both_sides(slot: Slot) -> Iterator[Alternative]:
     """Yield a sum over pairs with the sum over the other axis: p.sum(axis=1) - p.sum(axis=0)."""
     node = slot.node
-    if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("sum") or isinstance(slot.parent, ast.BinOp):
+    sums = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("sum")
+    if not sums or isinstance(slot.parent, ast.BinOp):
         return
     for i, keyword in enumerate(node.keywords):
         other = AXES.get(ast.unparse(keyword.value)) if keyword.arg == "axis" else None
