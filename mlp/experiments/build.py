@@ -9,7 +9,7 @@ import numpy as np
 from mlp.data import Batches, load_dataset
 from mlp.data.image_set import ImageSet
 from mlp.errors import ConfigurationError, DataError, in_line
-from mlp.experiments.config import RunConfig
+from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.own_model import build_own_model
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules import RULES
@@ -108,28 +108,18 @@ def make_batches(
     config: RunConfig, train: ImageSet, valid: ImageSet, test: ImageSet
 ) -> tuple[Batches, Batches, Batches]:
     """Return training batches (shuffled, augmented), validation and test batches (neither)."""
-    training = Batches(
-        train,
-        config.batch_size,
-        normalization=config.normalization,
-        augment=config.augment,
-        shuffle=True,
-        seed=config.seed,
-        dtype=config.dtype,
-        mean_over=metrics_over(config),
-    )
-    return training, plain_batches(config, valid), plain_batches(config, test)
+    training = batches_of(config, train, augment=config.augment, shuffle=True, seed=config.seed)
+    return training, batches_of(config, valid), batches_of(config, test)
 
 
-def plain_batches(config: RunConfig, image_set: ImageSet) -> Batches:
-    """Return batches of images as they are, in their order: for evaluation."""
-    return Batches(
-        image_set,
-        config.batch_size,
-        normalization=config.normalization,
-        dtype=config.dtype,
-        mean_over=metrics_over(config),
-    )
+def batches_of(config: RunConfig, image_set: ImageSet, **how: Any) -> Batches:
+    """Return batches with the settings of a run: of the images as they are, in their order, unless `how` says more.
+
+    Args:
+        how: further arguments of `Batches`.
+    """
+    options = {"normalization": config.normalization, "dtype": config.dtype, "mean_over": metrics_over(config), **how}
+    return Batches(image_set, config.batch_size, **options)
 
 
 def metrics_over(config: RunConfig) -> str:
@@ -154,25 +144,9 @@ def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int], 
         if H != W:
             raise ConfigurationError(f"ssrn needs square patches, got {H} x {W} pixels")
         return ssrn(num_classes, bands, H, config.seed, dtype=config.dtype).to(config.device)
-    model = vgg(
-        depth=config.depth,
-        norm=config.norm,
-        residual=config.residual,
-        num_classes=num_classes,
-        seed=config.seed,
-        filters=config.filters,
-        norm_position=config.norm_position,
-        reduction_shortcut=config.reduction_shortcut,
-        dropout=config.dropout,
-        norm_groups=config.norm_groups,
-        image_channels=image_shape[-1],
-        dtype=config.dtype,
-        dense=config.dense,
-        growth=config.growth,
-        multi_scale=config.multi_scale,
-        initializer=config.initializer,
-        companions=config.companions,
-    )
+    settings: dict[str, Any] = {name: getattr(config, name) for name in VGG_SETTINGS}
+    settings |= {"num_classes": num_classes, "image_channels": image_shape[-1], "seed": config.seed}
+    model = vgg(config.depth, dtype=config.dtype, **settings)
     return model.to(config.device)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlp.checks import choose
-from mlp.experiments.build import plain_batches
+from mlp.experiments.build import batches_of
 from mlp.experiments.loading import load_run, load_splits, run_forward
 from mlp.typing import Array, PathLike
 
@@ -85,5 +85,5 @@ def evaluate_run(
     choose("--split", split, SPLITS)
     run = load_run(path, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
     images = load_splits(run.config, data_dir, run)[split]
-    loss, logits = run_forward(run.config, run.model, plain_batches(run.config, images).epoch(0))
+    loss, logits = run_forward(run.config, run.model, batches_of(run.config, images).epoch(0))
     return Evaluation(loss, images.labels, logits, list(images.class_names))

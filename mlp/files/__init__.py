@@ -135,12 +135,14 @@ def take_texts_literally(figure: "Figure") -> None:
     def is_text(artist: Any) -> bool:
         return hasattr(artist, "get_text") and hasattr(artist, "set_text")  # contours have the first alone
 
-    def literal(text: str) -> str:
-        readable = text.encode("utf-8", "backslashreplace").decode()  # names of files need not be text
-        return re.sub(r"(?<!\\)\$", r"\\$", readable)
-
     axes = [axis for part in figure.axes for axis in (part.xaxis, part.yaxis)]
     numbers = {id(text) for axis in axes for text in axis.findobj(is_text)} - {id(axis.label) for axis in axes}
     texts: list[Any] = figure.findobj(lambda artist: is_text(artist) and id(artist) not in numbers)
     for text in texts:
         text.set_text(literal(text.get_text()))
+
+
+def literal(text: str) -> str:
+    """Return a text as Matplotlib is to draw it, letter by letter: dollar signs begin no formula."""
+    readable = text.encode("utf-8", "backslashreplace").decode()  # names of files need not be text
+    return re.sub(r"(?<!\\)\$", r"\\$", readable)

@@ -3,7 +3,6 @@
 The colours are Okabe and Ito's, chosen for all common forms of colour blindness; yellow is too pale on white.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlp.files import literal
 from mlp.training.history import spreads_widely
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -26,8 +26,7 @@ def plain(text: str) -> str:
 
     Matplotlib leaves labels that are empty, or begin with an underscore, out of legends. What is plain stays as it is.
     """
-    readable = text.encode("utf-8", "backslashreplace").decode()  # names of files need not be text
-    escaped = re.sub(r"(?<!\\)\$", r"\\$", readable)
+    escaped = literal(text)
     return f" {escaped}" if escaped.startswith("_") or not escaped else escaped
 
 

@@ -34,7 +34,7 @@ def test_dtypes(images, dtype, augment):
         assert targets.dtype == np.int64
 
 
-def test_plain_batches_are_the_normalized_images_in_order(images):
+def test_batches_of_are_the_normalized_images_in_order(images):
     x, targets = all_of(Batches(images, 10, normalization="cifar100"), 5)
     np.testing.assert_array_equal(x, normalize(images.images, "cifar100"))
     np.testing.assert_array_equal(targets, images.labels)

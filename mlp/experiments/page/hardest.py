@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mlp.data.image_set import ImageSet
-from mlp.experiments.build import plain_batches
+from mlp.experiments.build import batches_of
 from mlp.experiments.config import RunConfig
 from mlp.experiments.loading import run_forward, softmax
 from mlp.layers import Layer
@@ -45,7 +45,7 @@ def hardest_images(
         return [], 0
     count = min(len(test), MOST_IMAGES)
     part = test.take(np.arange(count))
-    _, logits = run_forward(config, model, plain_batches(config, part).epoch(0), threads)
+    _, logits = run_forward(config, model, batches_of(config, part).epoch(0), threads)
     if guesses(int((logits.argmax(axis=1) == part.labels).sum()), count, test.num_classes):
         return [], count
     return hardest_of(logits, part.labels, part.images, test.class_names), count

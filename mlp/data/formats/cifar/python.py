@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from mlp.data.formats.cifar.binary import PIXELS
 from mlp.data.formats.safe_pickle import as_text, load_pickle
 from mlp.errors import DataError, excerpt
 from mlp.typing import Array
-
-WIDTH = 3 * 32 * 32
 
 
 def read_batch(content: bytes, source: str, label_keys: Sequence[str]) -> tuple[Array, ...]:
@@ -37,9 +36,9 @@ def read_batch(content: bytes, source: str, label_keys: Sequence[str]) -> tuple[
 def read_rows(batch: Mapping[str, Any], source: str) -> Array:
     """Return the pixels of a batch dictionary, (N, 3072)."""
     data = entry(batch, "data", source)
-    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != WIDTH:
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1] != PIXELS:
         given = f"{data.shape} of {data.dtype}" if isinstance(data, np.ndarray) else f"a {type(data).__name__}"
-        raise DataError(f"{source}: 'data' must be an array (N, {WIDTH}) of uint8, got {given}")
+        raise DataError(f"{source}: 'data' must be an array (N, {PIXELS}) of uint8, got {given}")
     if len(data) == 0:
         raise DataError(f"{source}: 'data' holds no image")
     return data

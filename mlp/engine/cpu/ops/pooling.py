@@ -19,11 +19,8 @@ from mlp.typing import Array, Shape
 
 @lowers(AvgPool2d)
 def lower_average_pool(layer: Any, value: Value, plan: Plan) -> Value:
-    k, s = layer.kernel_size, layer.stride
-    if len(value.shape) != 3 or min(value.shape[:2]) < k:
-        given = (plan.images, *value.shape)
-        raise ShapeError(f"{layer.label()}: expected (N, H, W, C) with H and W at least {k}, got {given}.")
-    H, W, C = value.shape
+    layer.check_images(plan.example(value))
+    (H, W, C), k, s = value.shape, layer.kernel_size, layer.stride
     return plan.add(AveragePoolOp(value, ((H - k) // s + 1, (W - k) // s + 1, C), k, s))
 
 
