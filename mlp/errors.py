@@ -20,6 +20,10 @@ IN_OUTPUT = re.compile(f"[{CONTROLS}]")
 IN_LINE = re.compile(rf"[\t\n{CONTROLS}]")
 
 
+# What the system and Python say where the memory does not suffice for a module that is loaded.
+NO_MEMORY_TO_LOAD = ("failed to map segment", "annot allocate memory", "returned NULL without setting an exception")
+
+
 class MlpError(Exception):
     """Base of all errors that tell a user what to change.
 
@@ -92,7 +96,10 @@ def as_sentence(error: BaseException) -> str:
     if isinstance(error, MlpError):
         return error.in_commands
     if isinstance(error, MemoryError):
+        traceback.clear_frames(error.__traceback__)  # what failed may hold all memory there is: give it back
         return f"not enough memory: {text or 'the system gave no more'}{place_of(error)}"
+    if out_of_memory(error):
+        return f"not enough memory to load a module ({text.partition(':')[0]}): end other programs, or raise ulimit -v"
     if isinstance(error, RecursionError):
         return f"something is nested too deeply: {text}{place_of(error)}"
     if isinstance(error, OSError) and error.strerror:
@@ -104,6 +111,13 @@ def as_sentence(error: BaseException) -> str:
     if isinstance(error, RuntimeError) and "can't start new thread" in text:
         return "the system cannot start more threads: use --threads 1, end other programs, or raise ulimit -u"
     return f"{type(error).__name__}: {text}{place_of(error)}; with MLP_TRACEBACK=1 all of it is shown"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Return whether memory is what was missing, for an array or for a library that Python loads."""
+    text = text_of(error)
+    to_load = isinstance(error, ImportError | SystemError) and any(words in text for words in NO_MEMORY_TO_LOAD)
+    return to_load or isinstance(error, MemoryError)
 
 
 def text_of(error: BaseException) -> str:
@@ -130,8 +144,11 @@ def in_line(name: str) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """Return ", line 3 of net.py": where an error came from, libraries left out."""
-    libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith((*libraries, "<"))]
-    return f", line {own[-1].lineno} of {Path(own[-1].filename).name}" if own else ""
+    """Return ", line 3 of net.py": where an error came from, libraries left out; "" where no memory is left to say."""
+    try:
+        libraries = tuple(sysconfig.get_paths()[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+        places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
+        own = [place for place in places if not place[0].startswith((*libraries, "<"))]
+        return f", line {own[-1][1]} of {Path(own[-1][0]).name}" if own else ""
+    except MemoryError:
+        return ""

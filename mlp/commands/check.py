@@ -16,6 +16,7 @@ from mlp.diagnostics.class_report.submissions import Outcome, Task, run_all
 from mlp.diagnostics.gradients.layer_cases import CASES, LayerCase
 from mlp.diagnostics.gradients.own_file import check_file
 from mlp.diagnostics.gradients.report import GradientReport
+from mlp.engine.cpu.threads import at_once
 from mlp.learning_rules import RULES
 from mlp.losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from mlp.models import vgg
@@ -186,6 +187,9 @@ def report_class(parser: CommandLine, options: Any) -> int:
     """Write the report about the solutions of a class; return 0."""
     if not options.name or not options.targets:
         parser.error("--class-report needs --name NAME and the files: --class-report class.html --name Conv work/*.py")
+    if options.class_report.suffix not in (".html", ".htm"):
+        parser.error(f"--class-report must end in .html (its table will be next to it), got {options.class_report}")
+    at_once("--jobs", options.jobs)
     if options.seconds <= 0 or options.megabytes < 1000 or options.points <= 0:
         parser.error(
             "--seconds and --points must be positive, and --megabytes at least 1000 (NumPy alone maps hundreds)"

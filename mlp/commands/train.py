@@ -131,10 +131,11 @@ def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:
     options = {"steps": arguments.find_lr, "download": arguments.download, "threads": arguments.threads}
     search, written = search_for_run(out, given, arguments.data_dir, **options)
     rate = search.suggestion
-    print(f"{search.reason}" if rate is None else f"try --learning-rate {rate:g}: {search.reason}")
+    verb = "perhaps" if search.doubt else "try"
+    print(f"{search.reason}" if rate is None else f"{verb} --learning-rate {rate:g}: {search.reason}")
     if rate is None or search.doubt:
-        more = f"look at the picture; --find-lr {2 * search.steps} or a larger --batch-size makes it clearer"
-        print(f"note: {search.doubt or 'there is no suggestion'}: {more}")
+        why = f"too noisy or flat for a sure suggestion, {search.doubt}" if search.doubt else "there is no suggestion"
+        print(f"note: {why}: look at the picture; --find-lr {2 * search.steps} makes it clearer")
     print("\n".join(f"written: {path}" for path in written))
     return 0
 

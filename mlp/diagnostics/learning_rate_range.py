@@ -129,7 +129,7 @@ def find_learning_rate(
     if a >= b or n < 2:
         raise ConfigurationError(f"the rate must grow, in at least 2 steps: got first {a:g}, last {b:g}, steps {n}")
     rates = a * (b / a) ** (np.arange(n) / (n - 1))
-    losses: list[float] = []
+    losses, means = list[float](), list[float]()
     ended, probe = "", twin(trainer, [])
     probe.loss.begin_epoch(0, max(1, trainer.epochs))
     try:
@@ -139,7 +139,7 @@ def find_learning_rate(
             for rate, (x, targets) in zip(rates.tolist(), source.epoch(0), strict=True):
                 probe.rule.learning_rate = rate
                 losses.append(float(probe.engine.train_step(x, targets)))
-                ended = why_enough(losses, window_of(n))
+                ended = why_enough(losses, means, window_of(n))
                 if ended:
                     break
     finally:
@@ -151,9 +151,14 @@ def find_learning_rate(
     return RateSearch(rates[: len(losses)], np.array(losses), n, ended)
 
 
-def why_enough(losses: list[float], w: int) -> str:
-    """Return why the test need not go on; "" if it must."""
+def why_enough(losses: list[float], means: list[float], w: int) -> str:
+    """Return why the test need not go on; "" if it must.
+
+    Args:
+        means: of w losses each, so far; that of the newest is added.
+    """
     if not math.isfinite(losses[-1]):
         return "it was no number any more"
-    means = np.convolve(losses, np.full(w, 1.0 / w), mode="valid")  # of w losses each
-    return f"it was {DIVERGED:g} times that" if len(means) and means[-1] > DIVERGED * means.min() else ""
+    if len(losses) >= w:
+        means.append(float(np.mean(losses[-w:])))
+    return f"it was {DIVERGED:g} times that" if len(means) and means[-1] > DIVERGED * min(means) else ""

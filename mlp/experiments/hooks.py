@@ -88,10 +88,13 @@ def mention_logs(log: Collection[str], folder: RunFolder) -> None:
 
 
 def require_written(hooks: Sequence[Hook]) -> None:
-    """Raise an error about the first table or picture that could not be written even at the end."""
-    for hook in hooks:
-        for path, error in hook.unwritten.items() if isinstance(hook, SideFiles) else ():
-            raise MlpError(f"{as_sentence(error)}: {path} is not up to date; the same command with --resume writes it")
+    """Raise an error about the tables and pictures that could not be written even at the end."""
+    unwritten = {p: error for hook in hooks if isinstance(hook, SideFiles) for p, error in hook.unwritten.items()}
+    if unwritten:
+        first = as_sentence(next(iter(unwritten.values())))
+        are, them = ("is", "it") if len(unwritten) == 1 else ("are", "them")
+        names = ", ".join(map(str, unwritten))
+        raise MlpError(f"{first}: {names} {are} not up to date; the same command with --resume writes {them}")
 
 
 class SaveFigures(SideFiles):

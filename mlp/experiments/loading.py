@@ -20,7 +20,7 @@ from mlp.errors import CheckpointError, ConfigurationError, ShapeError
 from mlp.experiments.build import load_images, make_loss, make_model, run_title
 from mlp.experiments.config import RunConfig
 from mlp.experiments.images import Images, pictures_of
-from mlp.experiments.record import read_history
+from mlp.experiments.record import known_history
 from mlp.experiments.resume import check_images, check_predictions
 from mlp.experiments.run_folder import RunFolder
 from mlp.layers import Layer
@@ -71,7 +71,8 @@ class LoadedRun:
 
     Attributes:
         path: the run's folder. model: with its weights, on the device of `config`. config: all settings.
-        history: rows of metrics.csv, and the gradient flow. class_names: K names. image_shape: (H, W, C).
+        history: rows of metrics.csv, and the gradient flow; that of the weights where a file is damaged.
+        class_names: K names. image_shape: (H, W, C).
     """
 
     path: Path
@@ -169,6 +170,7 @@ def load_run(
         image_shape, class_names = tuple(facts.image_shape), facts.class_names
     config = moved(config, device)
     model = make_model(config, len(class_names), image_shape, trust_code=trust_code)
+    arrays: dict[str, Array] = {}
     if stored.suffix == ".safetensors":
         from mlp.interop import load_safetensors
 
@@ -177,7 +179,7 @@ def load_run(
         arrays = read_checkpoint(stored)
         load_model(stored, model, arrays)
         check_predictions(folder, stored_settings(stored, arrays), config, facts)
-    return LoadedRun(folder.path, model, config, read_history(folder), list(class_names), tuple(image_shape))
+    return LoadedRun(folder.path, model, config, known_history(folder, arrays), list(class_names), tuple(image_shape))
 
 
 def moved(config: RunConfig, device: str | None) -> RunConfig:
@@ -196,7 +198,7 @@ def load_splits(config: RunConfig, data_dir: PathLike | None, run: LoadedRun | N
     """
     sets = load_images(config, data_dir)
     if run is not None:
-        check_images(run.path, config.dataset, sets[0], run.image_shape, run.class_names)
+        check_images(run.path, config.dataset, sets, run.image_shape, run.class_names)
     return dict(zip(("train", "valid", "test"), sets, strict=True))
 
 

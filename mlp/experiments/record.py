@@ -2,22 +2,24 @@
 
 import csv
 import io
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mlp.errors import MlpError
+from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.build import make_model
 from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.run_folder import RunFolder
 from mlp.files.stored import damaged, read_arrays, read_text
 from mlp.files.tables import unguarded
 from mlp.models.deep_supervision import without_companions
+from mlp.training.checkpoint import section
 from mlp.training.history import METRICS, History, checked_rows
 from mlp.training.layer_table import LayerTable
-from mlp.typing import PathLike
+from mlp.typing import Array, PathLike
 
 # What the classes of the data sets are, for runs whose config.json does not say: (dataset, labels) -> (K, image shape)
 KNOWN_CLASSES = {
@@ -69,6 +71,22 @@ def read_history(folder: RunFolder) -> History:
     if flow is not None:
         history.tables["gradient_flow"] = flow
     return history
+
+
+def known_history(folder: RunFolder, arrays: Mapping[str, Array]) -> History:
+    """Return the History of a run; where its files cannot be read, a note says so, and it is that of a checkpoint.
+
+    Args:
+        arrays: the content of the checkpoint, {} without one.
+    """
+    try:
+        return read_history(folder)
+    except CheckpointError as error:
+        print(f"note: {error}: the history is that of the weights", file=sys.stderr)
+    try:
+        return History.from_arrays(section(arrays, "history/"))
+    except (KeyError, ValueError, TypeError, RecursionError):  # kept results have none
+        return History()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ than the new one. Nobody could repeat such a run in one go, so you have to ask f
 """
 
 import dataclasses
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from mlp.errors import CheckpointError, ConfigurationError, DamagedError
 from mlp.experiments.build import run_title
 from mlp.experiments.config import LENGTH_SCHEDULES, VGG_SETTINGS, RunConfig
 from mlp.experiments.run_folder import RunFolder
-from mlp.experiments.settings.facts import Facts
+from mlp.experiments.settings.facts import Facts, digest_of_images
 from mlp.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, stored_settings
 from mlp.training.state import TrainingState
 from mlp.typing import Array
@@ -137,17 +138,22 @@ def check_predictions(folder: RunFolder, trained: Mapping[str, Any], config: Run
 
 
 def check_images(
-    path: Path, dataset: str, images: ImageSet, image_shape: Sequence[int], class_names: Sequence[str]
+    path: Path, dataset: str, images: Sequence[ImageSet], image_shape: Sequence[int], class_names: Sequence[str]
 ) -> None:
-    """Check that images are of the size and the classes that the model of a run knows.
+    """Check that images are of the size and the classes that the model of a run knows; a note tells of other images.
+
+    Args:
+        images: (train, valid, test).
 
     Raises:
         CheckpointError: they are not; numbers about them would mean nothing.
     """
     then = {"image_shape": list(image_shape), "class_names": list(class_names)}
-    now = {"image_shape": list(images.images.shape[1:]), "class_names": list(images.class_names)}
+    now = {"image_shape": list(images[0].images.shape[1:]), "class_names": list(images[0].class_names)}
     if lines := differences(then, now):
         raise CheckpointError(f"{dataset} is not what {path} was trained on; bring the data back: {'; '.join(lines)}")
+    if RunFolder(path).load()[1].data not in (None, digest_of_images(images)):
+        print(f"note: {dataset} holds other images or labels than when {path} was trained", file=sys.stderr)
 
 
 def facts_of(stored: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from mlp.checks import shown
-from mlp.errors import ConfigurationError
+from mlp.errors import ConfigurationError, FolderInUseError
 from mlp.files.locks import check_lock
 from mlp.typing import PathLike
 
@@ -46,14 +46,16 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+            check_own(file.fileno(), part, path)
         replace(part, path)
     except BaseException as error:
         if isinstance(error, OSError):
             if error.filename is None or Path(os.fsdecode(error.filename)) == part:
                 error.filename = str(path)
             error.filename2 = None
-        with suppress(OSError):  # of a folder that is gone, say: the first error is the one to tell
-            part.unlink(missing_ok=True)
+        if not isinstance(error, FolderInUseError):  # then the temporary file is another process's
+            with suppress(OSError):  # of a folder that is gone, say: the first error is the one to tell
+                part.unlink(missing_ok=True)
         raise
 
 
@@ -62,6 +64,19 @@ def create(path: str, flags: int) -> int:
     with suppress(FileNotFoundError):
         os.unlink(path)
     return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
+
+
+def check_own(descriptor: int, part: Path, path: Path) -> None:
+    """Raise an error unless an open file still has its temporary name: another process may be writing the same file."""
+    try:
+        own = os.path.samestat(os.fstat(descriptor), os.lstat(part))
+    except FileNotFoundError:  # the other one is done, or the folder is gone
+        own = False
+    if not own:
+        raise FolderInUseError(
+            f"{path} is not written: another process writes it too, or its folder was moved away; wait, or choose "
+            "another name"
+        )
 
 
 def remove_stranger(path: PathLike) -> None:

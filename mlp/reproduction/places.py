@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mlp.backend import parse_device
-from mlp.engine.cpu.threads import usable_cores
+from mlp.engine.cpu.threads import at_once, usable_cores
 from mlp.errors import ConfigurationError
 
 
@@ -25,11 +25,10 @@ def share_machine(jobs: int | None = None, devices: Sequence[str] = ()) -> list[
     the system does not tell which cores there are, they are just counted.
 
     Raises:
-        ConfigurationError: fewer than one job, or a device that is not a GPU.
+        ConfigurationError: fewer than one job or far too many, or a device that is not a GPU.
     """
     jobs = max(1, len(devices)) if jobs is None else jobs
-    if jobs < 1:
-        raise ConfigurationError(f"--jobs must be at least 1, got {jobs}")
+    at_once("--jobs", jobs)
     if "cpu" in devices:
         raise ConfigurationError("--devices is for GPUs: cuda:0 cuda:1 ...; leave it out to compute on the CPU")
     gpus = [str(parse_device(device)) for device in devices] or [""]

@@ -4,6 +4,8 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from numbers import Real
 from typing import Any, NoReturn
 
 import numpy as np
@@ -186,8 +188,10 @@ def plain_row(row: Mapping[str, Any], source: str, epoch: int) -> dict[str, Any]
         raise ConfigurationError(f"{source} changed the number of the epoch in its row: give your number another name")
     plain = {}
     for name, value in row.items():
-        number = value.item() if hasattr(value, "item") and getattr(value, "ndim", None) == 0 else value
-        number = int(number) if isinstance(number, bool) else number
+        single = getattr(value, "ndim", None) == 0 or (isinstance(value, np.ndarray) and value.size == 1)
+        number = value.item() if hasattr(value, "item") and single else value
+        number = math.nan if np.ma.is_masked(value) else int(number) if isinstance(number, bool) else number
+        number = float(number) if isinstance(number, Real | Decimal) and not isinstance(number, int) else number
         writable = isinstance(number, float) or (isinstance(number, int) and abs(number) <= LARGEST)
         if not isinstance(name, str) or not writable:
             raise ConfigurationError(

@@ -10,6 +10,7 @@ import mlp
 from mlp.errors import CheckpointError, ShapeError
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.probes.images import probed_run
+from mlp.experiments.run import run
 
 CLASSES = ["disc", "stripes", "noise", "dark"]
 
@@ -144,3 +145,29 @@ def test_what_a_loaded_run_and_its_predictions_look_like(finished, own_images):
 def test_a_folder_that_is_not_there_is_said(tmp_path):
     with pytest.raises(CheckpointError, match="^there is no folder .*nope$"):
         mlp.load_run(tmp_path / "nope")
+
+
+@pytest.mark.parametrize("content", ["x", "epoch\n1\n", None])
+def test_a_history_that_cannot_be_read_is_that_of_the_weights(finished, tmp_path, capsys, content):
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    (folder / "metrics.csv").unlink()
+    (folder / "metrics.csv").mkdir() if content is None else (folder / "metrics.csv").write_text(content)
+    loaded = mlp.load_run(folder)
+    note = capsys.readouterr().err
+    assert note.startswith(f"note: {folder}/metrics.csv ") and note.endswith(": the history is that of the weights\n")
+    assert loaded.history.rows == mlp.load_run(finished).history.rows[: len(loaded.history.rows)] != []
+
+
+def test_numbers_about_other_images_than_those_of_the_run_come_with_a_note(small, own_images, tmp_path, capsys):
+    shutil.copy(own_images, tmp_path / "own.npz")
+    run(tmp_path / "run", {**small, "dataset": f"npz:{tmp_path}/own.npz", "epochs": 1}, page=False)
+    capsys.readouterr()
+    evaluate_run(tmp_path / "run")
+    assert capsys.readouterr().err == ""
+    with np.load(own_images) as archive:
+        arrays = dict(archive)
+    arrays["images"][0, 0, 0, 0] ^= 1
+    np.savez(tmp_path / "own.npz", **arrays)
+    evaluate_run(tmp_path / "run")
+    assert "own.npz holds other images or labels than when" in capsys.readouterr().err

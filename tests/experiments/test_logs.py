@@ -1,11 +1,13 @@
 """`mlp train --log` and `--find-lr`: what they write, and that they change no number of a run."""
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from mlp.commands import train
+from mlp.diagnostics.learning_rate_range import RateSearch
 from mlp.errors import ConfigurationError
 from mlp.experiments import run
 from mlp.training.checkpoint import read_checkpoint
@@ -90,3 +92,29 @@ def test_a_learning_rate_for_images_of_your_own_and_no_run(small, tmp_path, call
 def test_a_search_continues_nothing(small, tmp_path, call):
     status, _, error = call(train, *flags(small), "--out", str(tmp_path / "run"), "--find-lr", "--resume")
     assert (status, error.strip()) == (2, "train.py: --find-lr trains no run: leave out --resume and --overwrite")
+
+
+def test_short_memory_is_told_once_and_at_the_end_with_all_that_it_hit(small, tmp_path, monkeypatch, call, pictures):
+    monkeypatch.setattr("mlp.plotting.curves", lambda *_, **__: np.zeros(2**50))
+    monkeypatch.setattr("mlp.plotting.gradient_flow", lambda *_, **__: np.zeros(2**50))
+    status, _, err = call(train, *flags(small), "--out", tmp_path / "run", "--no-page")
+    assert status == 2
+    note, error = err.splitlines()
+    assert note.startswith(f"note: {tmp_path}/run/curves.png could not be written (not enough memory")
+    assert "curves.png, " in error and "gradient_flow_linear.png are not up to date" in error
+    assert (tmp_path / "run" / "test.json").exists()
+
+
+@pytest.mark.parametrize("words", [("0.5", "perhaps", "too noisy or flat"), ("0.01", "try", "")])
+def test_a_search_for_a_rate_says_how_sure_it_is_and_nothing_that_contradicts_it(monkeypatch, capsys, words):
+    noise, verb, doubt = words
+    losses = 4.6 + float(noise) * np.random.default_rng(0).standard_normal(200)
+    losses -= 0.9 * np.exp(-(((np.arange(200) - 120) / 20.0) ** 2))
+    search = RateSearch(np.geomspace(1e-6, 10, 200), losses, 200)
+    monkeypatch.setattr(train, "search_for_run", lambda *_, **__: (search, []))
+    given = SimpleNamespace(resume=False, overwrite=False, find_lr=200, download=False, threads=None, data_dir=None)
+    assert train.find_rate(given, {}, "x") == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{verb} --learning-rate ")
+    assert doubt in out and ("note: " in out) == bool(doubt)
+    assert "batch-size" not in out

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from mlp.errors import CheckpointError, FolderInUseError
-from mlp.files import locks, write_text
+from mlp.files import atomic_write, locks, write_text
 from mlp.files.locks import kept_to_this_machine, only_writer
 from mlp.layers import Affine
 from mlp.training.hooks import KeepWeights
@@ -150,3 +150,17 @@ def test_a_disk_that_fills_in_the_middle_of_a_line_names_the_file(tmp_path, monk
         monkeypatch.setattr(os, "write", lambda descriptor, content: len(content) - 1)
         with pytest.raises(OSError, match=r"No space left on device: '.*lock'"):
             lock.append("a line\n")
+
+
+def test_two_that_write_one_file_outside_of_a_locked_folder_mix_nothing(tmp_path):
+    """The first one to end has written all of its text, or nothing; the other one is told."""
+    path = tmp_path / "page.html"
+    first = atomic_write(path, "w")
+    first.__enter__().write("first")
+    second = atomic_write(path, "w")
+    second.__enter__().write("sec")  # half of it, under the temporary name of both
+    with pytest.raises(FolderInUseError, match=r"page\.html is not written: another process writes it too"):
+        first.__exit__(None, None, None)
+    assert not path.exists()
+    second.__exit__(None, None, None)
+    assert path.read_text() == "sec"

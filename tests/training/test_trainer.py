@@ -1,6 +1,8 @@
 """The training loop, its hooks and its history, on a problem small enough to do by hand."""
 
 import math
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from mlp.layers import Affine, LeakyReLU, Sequential
 from mlp.learning_rules import Adam, GradientDescent
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.training import Hook, Progress, Trainer, evaluate
+from mlp.training.history import plain_row
 
 
 class Points:
@@ -426,3 +429,30 @@ def test_a_model_without_parameters_is_refused():
 def test_an_engine_that_was_never_bound_says_so(engine):
     with pytest.raises(MlpError, match="the engine has no model"):
         evaluate(mlp.engine.make_engine(engine), Points())
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (np.longdouble(1.5), 1.5),
+        (np.array([2.0]), 2.0),
+        (Decimal("1.5"), 1.5),
+        (Fraction(1, 2), 0.5),
+        (np.ma.masked, np.nan),
+        (np.uint8(3), 3),
+    ],
+)
+def test_a_number_of_any_kind_may_stand_in_a_row(value, written):
+    row = plain_row({"epoch": 1, "mine": value}, "the hook H", 1)
+    assert type(row["mine"]) is type(written)
+    assert row["mine"] == pytest.approx(written, nan_ok=True)
+
+
+def test_best_weights_that_are_gone_are_missed_at_the_next_epoch(tmp_path, capsys):
+    class Worse(Hook):
+        def after_epoch(self, trainer, row):
+            row["val_acc"] = 1.0 / row["epoch"]
+            (tmp_path / "checkpoint-best.npz").unlink(missing_ok=True)
+
+    make_trainer([Worse(), mlp.training.Checkpoint(tmp_path)]).fit(Points(), Points(1), epochs=3)
+    assert capsys.readouterr().err.count("checkpoint-best.npz is gone: put it back, the test at the end needs it") == 1

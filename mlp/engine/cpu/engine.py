@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from mlp.checks import at_least_one
 from mlp.engine.base import Binding, checked_gradient, gather
 from mlp.engine.cpu.blas import BlasThreads
 from mlp.engine.cpu.memory import Memory
@@ -40,16 +39,14 @@ from mlp.engine.cpu.ops import (  # noqa: F401  (they register their ops)
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.cpu.program import Segment, execute
 from mlp.engine.cpu.rules import FusedUpdate
-from mlp.engine.cpu.threads import ThreadTeam, usable_cores
+from mlp.engine.cpu.threads import ThreadTeam, at_once, usable_cores
 from mlp.engine.gradient_statistics import GradientStatistics
-from mlp.errors import ConfigurationError, DeviceError, MlpError
+from mlp.errors import DeviceError, MlpError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.probing import frozen_buffers
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
 from mlp.typing import Array, DType, Shape
-
-MOST_THREADS = 64  # a core: more only wait for each other
 
 
 class CpuEngine(Binding):
@@ -65,12 +62,7 @@ class CpuEngine(Binding):
     name = "cpu"
 
     def __init__(self, threads: int | None = None) -> None:
-        if threads is not None and at_least_one("threads", threads) > MOST_THREADS * usable_cores():
-            raise ConfigurationError(
-                f"threads must be at most {MOST_THREADS * usable_cores()}, {MOST_THREADS} for each core that this "
-                f"process may use, got {threads}"
-            )
-        self.threads = usable_cores() if threads is None else int(threads)
+        self.threads = usable_cores() if threads is None else at_once("threads", threads)
         self.blas = BlasThreads()
         self._team: ThreadTeam | None = None
         self.plans: dict[Any, Plan] = {}  # by the shape of a batch, the dtype and training

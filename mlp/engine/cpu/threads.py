@@ -22,9 +22,11 @@ import time
 import weakref
 from collections.abc import Callable
 
-from mlp.errors import DeviceError
+from mlp.checks import at_least_one
+from mlp.errors import ConfigurationError, DeviceError
 
 SPINS = 2000  # questions before a waiting thread becomes patient
+MOST_EACH = 64  # threads or processes a core: more only wait for each other
 let_others_run = getattr(os, "sched_yield", None) or (lambda: time.sleep(0))
 
 
@@ -33,6 +35,16 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def at_once(name: str, count: int) -> int:
+    """Return a number of threads or processes; an error unless it is at least 1, and at most `MOST_EACH` a core."""
+    most = MOST_EACH * usable_cores()
+    if at_least_one(name, count) > most:
+        raise ConfigurationError(
+            f"{name} must be at most {most}, {MOST_EACH} for each core that this process may use, got {count}"
+        )
+    return int(count)
 
 
 class JobStopped(Exception):  # noqa: N818  no error, a signal

@@ -7,15 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlp.checks import at_least_one
 from mlp.diagnostics.landscape import explore, loss_in_plane
 from mlp.diagnostics.landscape.plane import PointLoss
 from mlp.engine import make_engine
+from mlp.engine.cpu.threads import at_once
 from mlp.experiments.build import make_loss
 from mlp.experiments.estimate import format_seconds
 from mlp.experiments.probes.places import KINDS, LandscapeSettings, Place, prepare
 from mlp.experiments.probes.stored import LandscapeFile
 from mlp.experiments.probes.workers import points_from_workers
+from mlp.files.locks import only_writer
 from mlp.progress import progress_bar
 from mlp.typing import PathLike
 
@@ -40,17 +41,20 @@ def compute(
 
     An error or Ctrl-C loses nothing: what was visited is saved first.
     """
-    at_least_one("--jobs", jobs)
+    at_once("--jobs", jobs)
     prepared = partial(prepare, run, settings, data_dir, device, trust_code=trust_code)  # for each process
     place = prepared()
     file = LandscapeFile(Path(run) / f"{name}.npz", settings, place)
     found = place.found
-    replaced = file.resume()
-    if replaced:
-        print(f"{file.path} is replaced: {replaced}")
-    left, start, saved = int((~found.visited).sum()), time.monotonic(), time.monotonic()
-    print(f"{run}: {left} of {found.visited.size} points to visit, {KINDS[settings.kind]}", flush=True)
     with ExitStack() as ending:
+        lock = Path(run) / f".{name}.npz.lock"
+        ending.enter_context(only_writer(lock, lambda: "it computes the landscape of this --name"))
+        ending.callback(lock.unlink, missing_ok=True)
+        replaced = file.resume()
+        if replaced:
+            print(f"{file.path} is replaced: {replaced}")
+        left, start, saved = int((~found.visited).sum()), time.monotonic(), time.monotonic()
+        print(f"{run}: {left} of {found.visited.size} points to visit, {KINDS[settings.kind]}", flush=True)
         ending.callback(file.save)
         bar = ending.enter_context(progress_bar(total=left, desc="points", unit="point"))
         visits = (

@@ -1,5 +1,6 @@
 """Checkpoints after every epoch."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,11 +17,15 @@ class Checkpoint(Hook):
     """
 
     def __init__(self, folder: Any, config: Mapping[str, Any] | None = None) -> None:
-        self.folder, self.config = folder, config
+        self.folder, self.config, self.missed = folder, config, False
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         # The latest first: after a kill between the two, a resume finds the best epoch in the latest, and saves it.
+        best = self.folder / "checkpoint-best.npz"
         save_checkpoint(self.folder / "checkpoint-latest.npz", trainer, self.config)
         trainer.epoch_saved = True
         if trainer.history.best_epoch == row["epoch"]:
-            save_checkpoint(self.folder / "checkpoint-best.npz", trainer, self.config)
+            save_checkpoint(best, trainer, self.config)
+        elif not best.exists() and trainer.history.best_epoch is not None and not self.missed:
+            self.missed = True  # better now than after all epochs, when it is needed
+            print(f"note: {best} is gone: put it back, the test at the end needs it", file=sys.stderr)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mlp.errors import CheckpointError, as_sentence
+from mlp.errors import CheckpointError, as_sentence, out_of_memory
 from mlp.training.hooks.base import Hook
 
 
@@ -30,6 +30,7 @@ class SideFiles(Hook):
         except CheckpointError:  # the folder is no longer ours
             raise
         except Exception as error:
-            if path not in self.unwritten:
+            known = out_of_memory(error) and any(map(out_of_memory, self.unwritten.values()))
+            if path not in self.unwritten and not known:  # short memory is one problem, however many files it hits
                 print(f"note: {path} could not be written ({as_sentence(error)}): a later try follows", file=sys.stderr)
             self.unwritten[path] = error

@@ -1,6 +1,7 @@
 """Probes of runs: what they write, that they go on after an interruption, and that they leave runs as they are."""
 
 import json
+import shutil
 import signal
 import sys
 from unittest import mock
@@ -11,7 +12,7 @@ import pytest
 from mlp.commands import gradient_correlation
 from mlp.commands.command_line import outcome_of
 from mlp.diagnostics.smoothness import Smoothness, SmoothnessRecord
-from mlp.errors import CheckpointError, ConfigurationError
+from mlp.errors import CheckpointError, ConfigurationError, FolderInUseError
 from mlp.experiments import run
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.probes import workers
@@ -115,6 +116,27 @@ def last_of(places):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("how", ["moved", "replaced", "busy"])
+def test_a_landscape_keeps_away_from_a_folder_that_is_not_its_own(probed, tmp_path, monkeypatch, how):
+    folder, away = tmp_path / "run", tmp_path / "away"
+    shutil.copytree(probed, folder)
+    monkeypatch.setattr("mlp.experiments.probes.landscape.SAVE_EVERY", 0.0)
+    landscape = compute(folder, SMALL, "again")
+    next(landscape)
+    if how == "busy":
+        with pytest.raises(FolderInUseError, match="it computes the landscape of this --name"):
+            next(compute(folder, SMALL, "again"))
+        landscape.close()
+        assert not list(folder.glob(".*"))
+        return
+    folder.rename(away)
+    if how == "replaced":
+        folder.mkdir()
+    with pytest.raises(CheckpointError, match="is no longer the folder in which this run began"):
+        list(landscape)
+    assert not folder.exists() or not list(folder.iterdir())
+
+
 def test_points_spread_over_processes_are_the_same(probed):
     alone = last_of(compute(probed, SMALL, "alone", threads=1))
     assert np.array_equal(last_of(compute(probed, SMALL, "shared", 2, threads=1)), alone)
@@ -163,6 +185,7 @@ def test_several_runs_share_a_figure(probed, make_run, tmp_path, capsys):
         (["--checkpoint", "last"], "best, latest"),
         (["--split", "test"], "train, valid"),
         (["--jobs", "0"], "--jobs"),
+        (["--jobs", "100000"], "--jobs must be at most"),
     ],
 )
 def test_wrong_flags_end_with_one_line(probed, words, message, capsys):
