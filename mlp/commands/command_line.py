@@ -61,21 +61,21 @@ class CommandLine(ArgumentParser):
         if len(usage) > LONGEST_USAGE:
             runs = " [RUN ...]" if "[RUN ...]" in usage else ""
             more = more.replace(usage, f"usage: {self.prog} [--flag value ...]{runs}\n", 1)
-        return as_commands(more) if program().startswith("mlp ") else more
+        return spoken(more)
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage, which may be longer than a screen, and exit with status 2."""
         self.exit(2, one_line(f"{self.prog}: error: {message}") + "\n")
 
 
-def as_commands(text: str) -> str:
-    """Return a text with `mlp train` for `python scripts/train.py`, and so on."""
+def spoken(text: str) -> str:
+    """Return a text in the words of who asks: for `mlp ...`, with `mlp train` for `python scripts/train.py`."""
 
     def command(found: re.Match[str]) -> str:
         name = found[1].replace("_", "-")
         return f"mlp {SCRIPTS.get(name, name)}"
 
-    return re.sub(r"(?:python )?scripts/(\w+)\.py", command, text)
+    return re.sub(r"(?:python )?scripts/(\w+)\.py", command, text) if program().startswith("mlp ") else text
 
 
 def with_suggestion(word: str, flags: Sequence[str]) -> str:
@@ -145,7 +145,7 @@ def outcome_of(command: str | Callable[[], int | None]) -> int:
 
 def fail(message: str, status: int = MlpError.exit_status) -> int:
     """Print a line on standard error; return the exit status."""
-    print(one_line(f"{program()}: {message}"), file=sys.stderr)
+    print(one_line(f"{program()}: {spoken(message)}"), file=sys.stderr)
     return status
 
 
@@ -162,5 +162,6 @@ __all__ = [
     "program",
     "repeated_command",
     "run_command",
+    "spoken",
     "spoken_program",
 ]

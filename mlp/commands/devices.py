@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlp.backend import parse_device
-from mlp.commands.command_line import CommandLine
+from mlp.commands.command_line import CommandLine, spoken
 from mlp.engine.cpu.blas import blas_kernels
 from mlp.engine.cpu.threads import usable_cores
 from mlp.machine.cuda_devices import gpu_problem, list_gpus
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"no GPU  {problem}")
         return 1 if options.require_gpu else 0
     print(gpu_table())
-    print("\nTo use one: python scripts/train.py --device cuda:0 ...")
+    print(spoken("\nTo use one: python scripts/train.py --device cuda:0 ..."))
     return 0
 
 

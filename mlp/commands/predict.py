@@ -4,8 +4,8 @@
     python scripts/predict.py runs/vgg38 images.npy --out what.png
 
 Pictures of another size are made to fit as in the training of the run (their middle square is cut out, or the whole
-is squeezed, see --image-fit of train.py), and the table says so. Reading pictures needs Pillow (python -m pip install
-pillow). Arrays in .npy files hold bytes, (H, W, 3) or (N, H, W, 3).
+is squeezed, see scripts/train.py --help at --image-fit), and the table says so. Reading pictures needs Pillow
+(python -m pip install pillow). Arrays in .npy files hold bytes, (H, W, 3) or (N, H, W, 3).
 """
 
 from mlp import plotting

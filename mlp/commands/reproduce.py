@@ -4,7 +4,7 @@
     python scripts/reproduce.py run s0-7 --scale quick      one row at a small scale: about a minute
     python scripts/reproduce.py run all --scale quick --jobs 2
     python scripts/reproduce.py run s0 --seeds 0 256 512 --device cuda:0
-    python scripts/reproduce.py run s0 --cluster slurm --time 2:00:00 --cores 4       on a cluster, see sweep.py --help
+    python scripts/reproduce.py run s0 --cluster slurm --time 2:00:00 --cores 4     see scripts/sweep.py --help
     python scripts/reproduce.py status --watch              the state of each run
     python scripts/reproduce.py table s0-tab1               our numbers, the published ones, and a verdict
     python scripts/reproduce.py figure s0-fig1              one of the reports' figures, as PNG and PDF
@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mlp.commands.command_line import CommandLine
+from mlp.commands.command_line import CommandLine, spoken
 from mlp.commands.shared.paths import file_argument, folder_argument, path_argument
 from mlp.commands.shared.running import add_machine_flags, add_watch_flag, do_runs, show_states
 from mlp.data import SCENES
@@ -75,7 +75,7 @@ def run_rows(arguments: Namespace) -> int:
             "environment variable MLP_DATA_DIR), or take --scale quick, which runs on made-up images."
         ) from None
     planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
-    planned = without_missing_scenes(planned, scale, arguments.data_dir)
+    planned = without_missing_scenes(planned, scale, arguments.data_dir, say=lambda line: print(spoken(line)))
     root = arguments.out / scale.name
     status = do_runs(planned, root, f"{scale.label}; {dataset} images", arguments) if planned else 0
     if arguments.estimate or arguments.cluster:
@@ -132,7 +132,7 @@ def suggestion(name: str, scale: Scale | None, root: str) -> str:
     rows = [row for row in select([name]) if row.can_run]
     offered = [QUICK, FULL] if scale is FULL else [QUICK]
     return "; or at full scale: ".join(
-        f"{command_for(name, one, root)} ({how_long(plan_runs(rows, one))})" for one in offered
+        f"{spoken(command_for(name, one, root))} ({how_long(plan_runs(rows, one))})" for one in offered
     )
 
 
@@ -142,7 +142,7 @@ def show_findings(arguments: Namespace) -> None:
     if scale is None and checked.scale is QUICK and checked.judged:
         print("note: of the full scale there are fewer runs: these are at the quick scale", file=sys.stderr)
     if not checked.judged and not index.damaged:
-        command = command_for("all", QUICK, arguments.runs)
+        command = spoken(command_for("all", QUICK, arguments.runs))
         print(f"no finding can be judged yet: complete runs are made by {command}", file=sys.stderr)
     print(findings_text(checked))
 

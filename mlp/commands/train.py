@@ -119,7 +119,7 @@ def add_record_flags(parser: CommandLine) -> None:
         choices=LOGS,
         default=[],
         help="also write steps.csv, a line a step, or event files for `tensorboard --logdir runs` "
-        '(needs `pip install -e ".[tensorboard]"`)',
+        "(needs `pip install tensorboardX tensorboard`)",
     )
     records.add_argument("--no-page", dest="page", action="store_false", help="do not write report.html")
 

@@ -4,7 +4,8 @@ All of this is checked before the first step, not after the last one.
 
 A finished run may continue with more epochs. If the learning rate does not depend on their number, the result is that
 of a run that was started with them. If it does (a cosine over all epochs), the finished epochs used another schedule
-than the new one. Nobody could repeat such a run in one go, so you have to ask for it (--stretch-schedule).
+than the new one. Nobody could repeat such a run in one go, so you have to ask for it (--stretch-schedule). A run that
+has ended early continues with a greater --early-stop.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ from mlp.data.image_set import ImageSet
 from mlp.errors import CheckpointError, ConfigurationError, DamagedError
 from mlp.experiments.build import run_title
 from mlp.experiments.config import LENGTH_SCHEDULES, VGG_SETTINGS, RunConfig
-from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.run_folder import MAY_GROW, RunFolder
 from mlp.experiments.settings.facts import Facts, digest_of_images
 from mlp.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, stored_settings
 from mlp.training.state import TrainingState
@@ -50,11 +51,18 @@ def resume_run(
     if config.epochs > before.epochs:
         check_schedule(trainer, before, config, may_stretch=stretch_schedule)
     keep_best(folder, trainer, config, facts)
-    if config.epochs > before.epochs:  # the checkpoint first: the same command finds its way from between the two
+    if how_long(config) != how_long(
+        before
+    ):  # the checkpoint first: the same command finds its way from between the two
         save_checkpoint(folder.latest, trainer, {**config.as_dict(), "facts": dataclasses.asdict(facts)})
-        folder.write_more_epochs(config)
+        folder.write_longer(config)
     print(f"resuming {folder.path} after epoch {trainer.epoch} of {config.epochs}: {run_title(config)}")
     folder.mention_changed_code()
+
+
+def how_long(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that say how long a run trains."""
+    return {name: getattr(config, name) for name in MAY_GROW}
 
 
 def check_schedule(trainer: TrainingState, before: RunConfig, now: RunConfig, *, may_stretch: bool) -> None:
@@ -95,8 +103,7 @@ def check_same_run(folder: RunFolder, arrays: Mapping[str, Array], config: RunCo
     before, facts_before = folder.load()
     in_folder = dataclasses.asdict(facts_before)
     trained = {**in_folder, **facts_of(saved)}
-    if saved.get("epochs") == before.epochs:  # config.epochs may be more
-        saved["epochs"] = config.epochs
+    saved |= {name: value for name, value in how_long(config).items() if saved.get(name) == getattr(before, name)}
     lines = differences(saved, config.as_dict())
     if lines:
         raise CheckpointError(
@@ -192,7 +199,7 @@ def keep_best(folder: RunFolder, trainer: TrainingState, config: RunConfig, fact
     try:
         arrays = read_checkpoint(folder.best)
         epoch = int(arrays["epoch"])
-        other = differences({**stored_settings(folder.best, arrays), "epochs": config.epochs}, config.as_dict())
+        other = differences({**stored_settings(folder.best, arrays), **how_long(config)}, config.as_dict())
         problem = "" if epoch in (best, trainer.epoch + 1) else f"it is of epoch {epoch}"
         problem = f"it is of another run: {'; '.join(other)}" if other else problem
     except CheckpointError as error:

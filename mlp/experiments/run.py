@@ -166,10 +166,11 @@ def train_to_the_end(
         f"{run_title(config)}: {parameters:,} parameters{more}, {train.num_images:,} training and "
         f"{valid.num_images:,} validation images, engine {trainer.engine.name}, results in {folder.path}"
     )
-    if trainer.epoch < last and early_stop_of(trainer) is None:
+    larger = "--epochs" if trainer.epoch >= config.epochs else "--early-stop" if early_stop_of(trainer) else ""
+    if larger:
+        print(f"nothing to train: {trainer.epoch} of {config.epochs} epochs are there; a larger {larger} continues it")
+    elif trainer.epoch < last:
         estimate_cost(trainer, train, valid).report(last - trainer.epoch)
-    if trainer.epoch >= config.epochs:
-        print(f"nothing to train: {trainer.epoch} of {config.epochs} epochs are there; a larger --epochs continues it")
     trainer.fit(train, valid, epochs=config.epochs, stop_after=last, say=lambda line: None)
     mention_bad_loss(trainer.history, train.image_set.num_classes)
     if trainer.epoch < config.epochs and not trainer.stopping:

@@ -25,6 +25,7 @@ from mlp.files import named_path, write_json
 from mlp.files.stored import as_number, as_object, damaged, read_object, read_text
 from mlp.typing import PathLike
 
+MAY_GROW = ("epochs", "early_stop")  # settings that say how long a run trains: a resume may make it longer
 LOG_FILES = {"steps": "steps.csv", "tensorboard": "events.tfevents.*"}  # --log NAME -> its files
 
 
@@ -145,7 +146,7 @@ class RunFolder:
 
         Raises:
             CheckpointError: there is a run already and resume is not set, or it has other settings or no checkpoint.
-                More epochs than before are allowed in a resume, see `mlp.experiments.resume`.
+                A resume may train longer than was asked for before, see `mlp.experiments.resume`.
         """
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file: --out must name a folder")
@@ -159,8 +160,8 @@ class RunFolder:
                 f"{self.path} has a {result}, but no {self.latest.name} to continue from: choose another --out"
             )
         different = {name: value for name, value in given.items() if stored is not None and stored[name] != value}
-        more_epochs = resume and different.keys() == {"epochs"} and is_more(different["epochs"], stored["epochs"])
-        if different and self.has_epochs and not more_epochs:
+        longer = resume and all(name in MAY_GROW and is_more(value, stored[name]) for name, value in different.items())
+        if different and self.has_epochs and not longer:
             lines = [f"  {name}: {stored[name]!r} there, {value!r} here" for name, value in different.items()]
             raise CheckpointError(
                 f"{self.path} holds a run with another configuration ({self.progress(stored)}); leave these settings "
@@ -168,7 +169,8 @@ class RunFolder:
             )
         if stored is not None and not resume and self.has_epochs:
             raise CheckpointError(
-                f"{self.path} holds a run already ({self.progress(stored)}): add --resume to continue it, or choose "
+                f"{self.path} holds a run already ({self.progress(stored)}): add --resume"
+                f"{' and more --epochs' if self.rows_written >= stored['epochs'] else ''} to continue it, or choose "
                 "another --out, or --overwrite it"
             )
         if stored is None and self.latest.exists():
@@ -195,8 +197,8 @@ class RunFolder:
         """Return what the run is and how far it got: "vgg08 on cifar100, after epoch 3 of 100"."""
         return f"{stored['model']} on {stored['dataset']}, after epoch {self.rows_written} of {stored['epochs']}"
 
-    def write_more_epochs(self, config: RunConfig) -> None:
-        """Write config.json of a run that is to have more epochs than before: it is not finished any more."""
+    def write_longer(self, config: RunConfig) -> None:
+        """Write config.json of a run that is to train longer than before: it is not finished any more."""
         facts = self.load()[1]
         (self / "test.json").unlink(missing_ok=True)
         write_json(self / "config.json", {"settings": config.as_dict(), "facts": dataclasses.asdict(facts)})
@@ -231,6 +233,6 @@ def runs_inside(path: PathLike) -> list[Path]:
     return sorted(config.parent for config in Path(path).glob("*/config.json"))
 
 
-def is_more(value: Any, than: int) -> bool:
+def is_more(value: Any, than: int | None) -> bool:
     """Return whether a setting is a number, and greater than another one."""
-    return isinstance(value, int) and value > than
+    return isinstance(value, int) and than is not None and value > than

@@ -21,7 +21,7 @@ never comparable with published ones: a sixtieth of the steps, a tenth of the cl
 CIFAR-100 it takes the synthetic images.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,8 +107,13 @@ def find_scale(name: str) -> Scale:
     return SCALES[choose("--scale", name, SCALES)]
 
 
-def without_missing_scenes(runs: list[PlannedRun], scale: Scale, data_dir: PathLike | None) -> list[PlannedRun]:
+def without_missing_scenes(
+    runs: list[PlannedRun], scale: Scale, data_dir: PathLike | None, say: Callable[[str], None] = print
+) -> list[PlannedRun]:
     """Return the runs whose data are there; at a small scale a line says which are left out, for want of a scene.
+
+    Args:
+        say: is given these lines.
 
     Raises:
         MissingDataError: a scene is missing at full scale.
@@ -123,7 +128,7 @@ def without_missing_scenes(runs: list[PlannedRun], scale: Scale, data_dir: PathL
             missing[name] = error
     for run in runs:
         if (name := str(run.settings.get("dataset"))) in missing:
-            print(f"{', '.join(run.wanted_by)} is left out: {missing[name].in_commands}")
+            say(f"{', '.join(run.wanted_by)} is left out: {missing[name].in_commands}")
     return [run for run in runs if run.settings.get("dataset") not in missing]
 
 

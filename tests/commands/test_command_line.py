@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from mlp.commands.command_line import CommandLine
+from mlp.commands.command_line import CommandLine, run_command
 from mlp.commands.shared.main import main
 from mlp.commands.train import make_train_parser
 
@@ -56,6 +56,19 @@ def test_help_has_the_words_of_who_asks_and_no_wall_of_flags(monkeypatch, capsys
         assert shown in text and other not in text.partition("options:")[0]
         assert text.startswith(f"usage: {called} [--flag value ...]\n\nTrain a network")
         assert "  --learning-rate FLOAT, --lr FLOAT\n" in text
+
+
+@pytest.mark.parametrize(
+    ("called", "advice"),
+    [
+        ("mlp train", "Get it with mlp data cifar100 ("),
+        ("train.py", "Get it with python scripts/download_data.py cifar"),
+    ],
+)
+def test_errors_have_the_words_of_who_asks(called, advice, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sys, "argv", [called, "--data-dir", str(tmp_path), "--out", str(tmp_path / "run")])
+    assert run_command("train") == 2
+    assert advice in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from mlp.errors import CheckpointError
 from mlp.experiments import run
 from mlp.training.attempts import read_attempts
 from mlp.training.hooks import Hook
@@ -20,8 +23,28 @@ def test_a_run_that_ends_early_is_tested_and_says_why(small, tmp_path, capsys):
     assert len(run(folder, {}, resume=True).rows) == 3
     printed = capsys.readouterr().out
     assert sentence in printed
+    assert "nothing to train: 3 of 9 epochs are there; a larger --early-stop continues it" in printed
     assert "estimate" not in printed
     assert (folder / "test.json").read_text() == test
+    assert "mlp train --resume --early-stop 4 --out" in (folder / "report.html").read_text()
+
+
+def test_a_run_that_has_ended_early_continues_with_more_patience(small, tmp_path):
+    settings = {**small, "epochs": 9, "learning_rate": 1e-12}
+    run(tmp_path / "whole", {**settings, "early_stop": 3})
+    run(tmp_path / "more", {**settings, "early_stop": 1})
+    assert len(run(tmp_path / "more", {"early_stop": 3}, resume=True).rows) == 4
+    for name in ("config.json", "test.json"):
+        assert (tmp_path / "more" / name).read_text() == (tmp_path / "whole" / name).read_text()
+    assert len(run(tmp_path / "more", {}, resume=True).rows) == 4  # config.json and checkpoint agree
+    with pytest.raises(CheckpointError, match="early_stop: 3 there, 2 here"):
+        run(tmp_path / "more", {"early_stop": 2}, resume=True)
+
+
+def test_a_finished_run_says_that_it_needs_more_epochs(small, tmp_path):
+    run(tmp_path / "run", {**small, "epochs": 1})
+    with pytest.raises(CheckpointError, match="after epoch 1 of 1.: add --resume and more --epochs to continue it"):
+        run(tmp_path / "run", {**small, "epochs": 1})
 
 
 def test_any_hook_may_end_a_run(small, tmp_path, capsys):

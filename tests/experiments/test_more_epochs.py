@@ -61,7 +61,7 @@ def test_an_interruption_between_checkpoint_and_config_is_mended_by_the_same_com
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "write_more_epochs", interrupted)
+        patch.setattr(RunFolder, "write_longer", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(folder, {"epochs": 3}, resume=True)
     assert len(run(folder, {"epochs": 3}, resume=True).rows) == 3

@@ -102,7 +102,7 @@ class SmoothnessRecord:
             arrays = read_arrays(path)
         except FileNotFoundError:
             raise CheckpointError(
-                f"there is no {path}: train the run with --smoothness 50, or with scripts/smoothness.py"
+                f"there is no {path}: train the run with --smoothness 50, or with python scripts/smoothness.py"
             ) from None
         try:
             return SmoothnessRecord.from_arrays(arrays)

@@ -142,13 +142,18 @@ class RunReport:
                 usual.append((flag_of(f.name), said(value)))
         return changed, usual
 
+    def flags_of_longer(self) -> str:
+        """Return the flags with which a finished run trains further: those of more epochs, or of more patience."""
+        if self.config.early_stop is not None and len(self.history.rows) < self.config.epochs:
+            return f" --early-stop {2 * self.config.early_stop}"
+        return f" --epochs {2 * self.config.epochs}" + " --stretch-schedule" * bool(what_spans_all(self.config))
+
     def commands(self) -> list[tuple[str, str]]:
         """Return what can be done with the run, (what for, command)."""
         path, trust = shlex.quote(str(self.folder.path)), " --trust-code" if self.config.own_model else ""
         found = []
         if self.folder.latest.exists():
-            more = f" --epochs {2 * self.config.epochs}" if self.test else ""
-            more += " --stretch-schedule" if self.test and what_spans_all(self.config) else ""
+            more = self.flags_of_longer() if self.test else ""
             more += " --log " + " ".join(self.folder.logs) if self.folder.logs else ""
             for_what = "train further than the end" if self.test else "continue"
             found.append((for_what, f"mlp train --resume{more} --out {path}{trust}"))

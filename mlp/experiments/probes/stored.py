@@ -75,7 +75,7 @@ def read_landscape(path: PathLike) -> dict[str, Array]:
     try:
         arrays = read_arrays(path)
     except FileNotFoundError:
-        raise CheckpointError(f"there is no {path}: scripts/landscape.py makes it") from None
+        raise CheckpointError(f"there is no {path}: python scripts/landscape.py makes it") from None
     except DamagedError as error:
         raise DamagedError(f"{error}: delete it") from None
     try:
