@@ -40,12 +40,14 @@ from mlp.errors import CheckpointError, ConfigurationError
 from mlp.files import atomic_write
 from mlp.files.safe_tensors import LONGEST_HEADER, import_safetensors, read_safetensors
 from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, GroupNorm, Layer
+from mlp.layers.machinery.checks import check_arrays
 from mlp.layers.parameter import join
 from mlp.models.deep_supervision import without_companions
 from mlp.typing import Array, PathLike
 
 COUNTER = "num_batches_tracked"  # PyTorch needs it with a batch norm; it is used only where momentum is None
 PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, torch.compile, Lightning
+MOST_PROBLEMS = 10  # that a message lists
 VARIANCE = "running_var"
 
 
@@ -124,11 +126,12 @@ def from_torch_arrays(model: Layer, arrays: Mapping[str, Array]) -> None:
     """Copy arrays with the names and the layout of PyTorch into a model, converted to its dtype.
 
     Raises:
-        CheckpointError: names, shapes or values do not fit; it lists all of them, and nothing is copied.
+        CheckpointError: names, shapes or values do not fit; it lists the first of them, and nothing is copied.
     """
     model = without_companions(model)
     state, problems = model.state_dict(), []
     check_known(model)
+    check_arrays("arrays", arrays, "{name: tensor.detach().cpu().numpy() for name, tensor in net.state_dict().items()}")
     arrays = without_prefixes(arrays, to_torch_arrays(model))
     unused = {name for name in arrays if name.rpartition(".")[2] != COUNTER}
     for path, layer in model.named_layers():
@@ -146,7 +149,8 @@ def from_torch_arrays(model: Layer, arrays: Mapping[str, Array]) -> None:
             unused.discard(there)
     problems += [f"{name} {arrays[name].shape} is not in the model" for name in sorted(unused)]
     if problems:
-        raise CheckpointError("the weights do not fit the model:\n  " + "\n  ".join(problems))
+        more = [f"and {len(problems) - MOST_PROBLEMS:,} more"] if len(problems) > MOST_PROBLEMS else []
+        raise CheckpointError("the weights do not fit the model:\n  " + "\n  ".join(problems[:MOST_PROBLEMS] + more))
     model.load_state_dict(state)
 
 

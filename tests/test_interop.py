@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from mlp.errors import CheckpointError, ConfigurationError
+from mlp.errors import CheckpointError, ConfigurationError, ShapeError
 from mlp.interop import from_torch_arrays, load_safetensors, save_safetensors, to_torch_arrays, torch_names
 from mlp.layers import (
     Affine,
@@ -319,3 +319,24 @@ def test_a_file_with_two_arrays_of_one_name_is_refused(tmp_path):
     (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
     with pytest.raises(CheckpointError, match="it has 'a' twice"):
         load_safetensors(small(), tmp_path / "w.safetensors")
+
+
+def test_a_long_list_of_what_does_not_fit_is_cut():
+    arrays = {f"layer_{k}.weight": np.zeros(3) for k in range(1000)}
+    with pytest.raises(CheckpointError, match=r"and 9\d\d more") as caught:
+        from_torch_arrays(network(), arrays)
+    assert len(str(caught.value)) < 1000
+
+
+class Tensor:
+    """What a tensor of PyTorch is to NumPy's eyes: it has a shape, and a dtype of another library."""
+
+    shape, dtype = (3,), "torch.float32"
+
+
+@pytest.mark.parametrize("weights", [{"weight": Tensor()}, {"weight": [1.0]}, {"weight": 1.0}, [Tensor()], Tensor()])
+def test_weights_that_are_no_arrays_get_a_sentence(weights):
+    with pytest.raises(ShapeError, match=r"a dict of arrays, got .*: write \{name: tensor.detach"):
+        from_torch_arrays(network(), weights)
+    with pytest.raises(ShapeError, match="weights by name"):
+        network().load_state_dict(weights)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from mlp.errors import CheckpointError, ConfigurationError, excerpt, text_of
-from mlp.files.stored import open_file
+from mlp.files.stored import LONGEST_TEXT, open_file
 from mlp.layers import Layer, frozen_buffers
 from mlp.own_code import folder_of_imports, frames_in, load_module
 from mlp.typing import Array, DType
@@ -95,10 +95,11 @@ def try_out(text: str, path: Path, model: Layer, x: Array, num_classes: int) -> 
 
 
 def digest_of_file(text: str) -> str | None:
-    """Return the SHA-256 of the file in "FILE.py:function"; None where there is no such file."""
+    """Return the SHA-256 of the file in "FILE.py:function"; None where there is none, or no code."""
     try:
         with open_file(Path(text.rpartition(":")[0]).expanduser()) as file:
-            return hashlib.sha256(file.read()).hexdigest()
+            content = file.read(LONGEST_TEXT + 1)
+            return None if len(content) > LONGEST_TEXT else hashlib.sha256(content).hexdigest()
     except (FileNotFoundError, CheckpointError):
         return None
 

@@ -292,3 +292,9 @@ def test_the_end_of_a_long_file(tmp_path):
     (tmp_path / "log.txt").write_bytes(b"\xff" * 50 + b"\nthe end")
     assert read_end(tmp_path / "log.txt", 7) == "the end"
     assert read_end(tmp_path / "log.txt", 1000).startswith("\ufffd")
+
+
+def test_a_file_of_gigabytes_is_no_code(tmp_path):
+    with open(tmp_path / "net.py", "wb") as file:
+        file.truncate(2**36)
+    assert digest_of_file(f"{tmp_path / 'net.py'}:model") is None

@@ -11,6 +11,8 @@ Classes are numbered in the order of their names, and images come in the order o
 the same data set everywhere. All images must have one size, or are given one (`--image-size`), see `mlp.data.pictures`.
 """
 
+import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,6 +28,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".tif", ".tiff", 
 TEXTS = (".txt", ".md", ".csv", ".tsv", ".json", ".xml", ".yaml", ".yml", ".html", ".pdf", ".log")
 COMPANIONS = (*TEXTS, ".ini", ".db", ".py")  # desktop.ini, Thumbs.db
 PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
+OF_MACS = "__MACOSX"  # beside the folders of an archive that a Mac has packed, with copies that hold no pictures
 
 
 def load_folder(path: PathLike, image_size: int | None = None, image_fit: str = "crop") -> tuple[ImageSet, ImageSet]:
@@ -81,7 +84,7 @@ def class_folders(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return []
-    entries = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    entries = sorted(entry for entry in path.iterdir() if not is_hidden(entry, path))
     if lost := [entry for entry in entries if not entry.exists()]:
         raise DataError(f"{lost[0]} is a link that leads nowhere: mend it or remove it")
     return [entry for entry in entries if entry.is_dir()]
@@ -93,8 +96,13 @@ def is_folder(path: Path) -> bool:
 
 
 def is_hidden(path: Path, root: Path) -> bool:
-    """Say whether a part of a path below `root` begins with a dot."""
-    return any(part.startswith(".") for part in path.relative_to(root).parts)
+    """Say whether a part of a path below `root` begins with a dot, or is what Macs put into archives."""
+    return any(part.startswith(".") or part == OF_MACS for part in path.relative_to(root).parts)
+
+
+def is_part(name: str) -> bool:
+    """Say whether a folder is called like a part of a data set: "test", "seg_train", "training_set"."""
+    return any(word in PARTS for word in re.split(r"[^a-z]+", name.lower()))
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -118,7 +126,7 @@ def check_layout(path: Path, folders: Sequence[Path]) -> None:
     if not folders:
         raise DataError(f"{path} has no class folders: put the images of each class into a folder with its name")
     names = ", ".join(f"{folder.name}/" for folder in folders)
-    if all(folder.name.lower() in PARTS for folder in folders):
+    if all(is_part(folder.name) for folder in folders):
         raise DataError(
             f"{path} has {names}, which are parts of a data set, not classes: they must be called train/ and test/, "
             "and have a folder for each class"
@@ -128,6 +136,9 @@ def check_layout(path: Path, folders: Sequence[Path]) -> None:
             f"{path} has {len(loose)} images, such as {loose[0].name}, beside the class folders {names}: move "
             "them into the folders of their classes"
         )
+    places = [folder.resolve() for folder in folders]
+    if twice := [folder for folder in folders if places.count(folder.resolve()) > 1]:
+        raise DataError(f"{twice[0]} and {twice[1]} are the same folder under two names: remove the link")
     for folder in folders:
         inner = class_folders(folder)
         if any(entry.name.lower() in PARTS for entry in inner):
@@ -137,6 +148,19 @@ def check_layout(path: Path, folders: Sequence[Path]) -> None:
             )
         if len(folders) == 1 and inner and not pictures_in(folder):
             raise DataError(f"{path} has one folder alone, and that has folders: do you mean folder:{folder}?")
+    mention_same_inner(folders)
+
+
+def mention_same_inner(folders: Sequence[Path]) -> None:
+    """Print a note if all folders hold nothing but folders of the same names: those may be the classes."""
+    inner = [tuple(entry.name for entry in class_folders(folder)) for folder in folders]
+    if len(inner[0]) > 1 and len(set(inner)) == 1 and not any(map(pictures_in, folders)):
+        names, same = (", ".join(texts[:5]) for texts in ([folder.name for folder in folders], inner[0]))
+        print(
+            f"note: the classes are {names}, and each has the folders {same}: if these are the classes, name the parts "
+            "of the data set train/ and test/",
+            file=sys.stderr,
+        )
 
 
 def files_of_class(folder: Path) -> list[Path]:

@@ -1,8 +1,8 @@
 """Where the files of a data set are: in an unpacked folder, or still in the archive that was downloaded.
 
-An archive is read in memory and nothing is extracted: members are asked for by their exact names, so one whose name
-climbs out of the folder ("../x"), or that is a link, is never looked at. Its compression is what its first bytes say:
-some browsers unpack what they download, and some keep the name. Names may begin with "./": `tar czf x ./folder`.
+An archive is read in memory and nothing is extracted, so it does not matter where the name of a member leads; links
+are never looked at. Its compression is what its first bytes say: some browsers unpack what they download, and some keep
+the name. Members lie in the folder of that name, wherever it is, or in none: `tar czf x ./folder`, `tar czf x *`.
 """
 
 import gzip
@@ -11,8 +11,9 @@ import os
 import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from mlp.errors import DataError, excerpt
@@ -118,7 +119,7 @@ def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: tup
     data_dir = Path(data_dir)
     incomplete = []
     for form in forms:
-        for place in (data_dir / form.folder, data_dir):
+        for place in (data_dir / form.folder, data_dir, data_dir / form.folder / form.folder):  # unpacked into its own
             paths = form.find(place)
             missing = [form.spellings(name)[0] for name in form.names if name not in paths]
             if not missing:
@@ -130,10 +131,22 @@ def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: tup
             if (data_dir / archive).is_file():
                 return form.read(read_archive(data_dir / archive, form.folder, form.names))
     looked_for = dict.fromkeys([form.folder for form in forms] + [name for form in forms for name in form.archives])
+    near = similar_names(data_dir, [*looked_for, *(name for form in forms for name in form.names)])
+    there = f"; there is {', '.join(near)}, which is none of them" if near and not incomplete else ""
     raise MissingDataError(
-        f"{title} was not found in {data_dir}: looked for {', '.join(looked_for)}{''.join(incomplete)}. ",
+        f"{title} was not found in {data_dir}: looked for {', '.join(looked_for)}{''.join(incomplete)}{there}. ",
         *advice,
     )
+
+
+def similar_names(folder: Path, names: Sequence[str]) -> list[str]:
+    """Return up to three names in a folder that resemble some names: files of another format, say."""
+    try:
+        entries = sorted(entry.name for entry in folder.iterdir())[:MOST_MEMBERS]
+    except OSError:
+        return []
+    similar = {near for name in names for near in get_close_matches(name, entries, n=1, cutoff=0.8)}
+    return sorted(similar - set(names))[:3]
 
 
 def advice_for(name: str, page: str) -> tuple[str, str]:
@@ -169,16 +182,21 @@ def open_archive(path: Path) -> Any:
     return opener(path, "rb")
 
 
+def wanted_name(member: str, folder: str, names: Sequence[str]) -> str | None:
+    """Return which of the wanted files a member of an archive is, None for any other."""
+    *above, name = PurePosixPath(member).parts or ("",)
+    return name if name in names and (not above or above[-1] == folder) else None
+
+
 def read_archive(path: Path, folder: str, names: Sequence[str]) -> dict[str, tuple[bytes, str]]:
     """Return name -> (bytes, source) of the members folder/name of an archive, packed by gzip or xz, or not."""
-    wanted = {f"{folder}/{name}": name for name in names}
-    found = {}
+    found: dict[str, tuple[bytes, str]] = {}
     try:
         with open_archive(path) as stream, tarfile.open(fileobj=cast(Any, BoundedStream(stream)), mode="r:") as archive:
             for count, member in enumerate(archive):  # in order: jumping about would decompress it anew each time
                 if count >= MOST_MEMBERS:
                     raise ValueError(f"more than {MOST_MEMBERS:,} members")
-                name = wanted.get(member.name.removeprefix("./"))
+                name = wanted_name(member.name, folder, names)
                 if name is None or not member.isreg():
                     continue
                 if member.size > LARGEST_MEMBER:
@@ -193,7 +211,7 @@ def read_archive(path: Path, folder: str, names: Sequence[str]) -> dict[str, tup
     except Exception as error:  # each compression has its own errors for a damaged archive
         what = "is truncated or damaged, or no archive at all"
         raise unreadable(path, error, what, ": download it again") from error
-    missing = [member for member, name in wanted.items() if name not in found]
+    missing = [f"{folder}/{name}" for name in names if name not in found]
     if missing:
         raise DataError(f"{path} lacks {', '.join(missing)}: it is truncated or another archive; download it again")
     return found

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from mlp.backend import device_of
 from mlp.checks import shown
-from mlp.errors import DeviceError, ShapeError
+from mlp.errors import DeviceError, ShapeError, excerpt
 from mlp.typing import Array
 
 
@@ -12,6 +14,14 @@ def check_array(label: str, x: object) -> None:
     """Raise ShapeError unless `x`, inputs of a layer, is an array."""
     if not hasattr(x, "shape"):
         raise ShapeError(f"{label}: expected an array, got {shown(x)}: write np.asarray(x, dtype=np.float32)")
+
+
+def check_arrays(what: str, given: object, advice: str) -> None:
+    """Raise ShapeError unless `given` is a dict of arrays of NumPy or CuPy; `advice` says what to write instead."""
+    values = given.values() if isinstance(given, Mapping) else [given]
+    strange = next((value for value in values if not isinstance(getattr(value, "dtype", None), np.dtype)), None)
+    if strange is not None or not isinstance(given, Mapping):
+        raise ShapeError(f"expected {what} by name, a dict of arrays, got {shown(strange)} in it: write {advice}")
 
 
 def check_gradient(label: str, grad_outputs: object) -> None:
@@ -84,9 +94,12 @@ def check_state(mine: Mapping[str, Array], given: Mapping[str, Array]) -> None:
             f"expected weights by name, as model.state_dict() gives them, got {shown(given)}: a file of a run is read "
             "by mlp.load_run(FOLDER) or mlp.training.load_model(FILE, model)"
         )
+    check_arrays("weights", given, "mlp.interop.from_torch_arrays(model, ...) for weights of PyTorch")
     missing, unknown = sorted(mine.keys() - given.keys()), sorted(given.keys() - mine.keys())
     if missing or unknown:
-        raise ShapeError(f"the weights do not fit the model: missing {missing}, unknown {unknown}")
+        raise ShapeError(
+            f"the weights do not fit the model: missing {excerpt(str(missing))}, unknown {excerpt(str(unknown))}"
+        )
     for name, array in mine.items():
         if array.shape != given[name].shape:
             raise ShapeError(f"{name!r}: the model has shape {array.shape}, the weights {given[name].shape}")

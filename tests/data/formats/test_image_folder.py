@@ -241,12 +241,14 @@ def test_pipes_and_links_in_a_class_are_counted(tmp_path, make, name):
 
 
 def test_a_class_that_is_a_link(tmp_path):
-    write(tmp_path, [f"{label}/{i}.png" for label in "ab" for i in range(5)])
-    (tmp_path / "c").symlink_to("b")
-    assert load_folder(tmp_path)[0].class_names == ("a", "b", "c")
-    (tmp_path / "d").symlink_to("nowhere")
+    root = tmp_path / "set"
+    write(root, [f"{label}/{i}.png" for label in "ab" for i in range(5)])
+    write(tmp_path, [f"elsewhere/{i}.png" for i in range(5)])
+    (root / "c").symlink_to("../elsewhere")
+    assert load_folder(root)[0].class_names == ("a", "b", "c")
+    (root / "d").symlink_to("nowhere")
     with pytest.raises(DataError, match="d is a link that leads nowhere"):
-        load_folder(tmp_path)
+        load_folder(root)
 
 
 def test_damaged_notes_beside_the_pixels_are_no_business_of_the_terminal(tmp_path):
@@ -291,3 +293,24 @@ def test_what_is_transparent_is_white_as_in_a_viewer(tmp_path):
     grey.save(tmp_path / "grey.png", transparency=100)
     expected = np.where(np.asarray(grey) == 100, 255, np.asarray(grey))
     np.testing.assert_array_equal(read_pixels(tmp_path / "grey.png", "x")[..., 0], expected)
+
+
+@pytest.mark.parametrize("parts", [("seg_train", "seg_test"), ("training_set", "test_set"), ("train-images", "Val")])
+def test_parts_of_a_data_set_under_longer_names_are_no_classes(tmp_path, parts):
+    write(tmp_path, [f"{part}/{c}/{i}.png" for part in parts for c in "ab" for i in range(3)])
+    with pytest.raises(DataError, match="which are parts of a data set, not classes"):
+        load_folder(tmp_path)
+
+
+def test_folders_of_the_same_names_in_all_classes_are_told(tmp_path, capsys):
+    write(tmp_path, [f"{fold}/{c}/{i}.png" for fold in ("one", "two") for c in "ab" for i in range(3)])
+    load_folder(tmp_path)
+    assert "note: the classes are one, two, and each has the folders a, b: if these are" in capsys.readouterr().err
+
+
+def test_what_macs_put_into_archives_is_no_class_and_a_link_no_second_one(tmp_path):
+    write(tmp_path, [f"{c}/{i}.png" for c in ("a", "b", "__MACOSX") for i in range(5)])
+    assert load_folder(tmp_path)[0].class_names == ("a", "b")
+    (tmp_path / "c").symlink_to(tmp_path / "a")
+    with pytest.raises(DataError, match="a and .*c are the same folder under two names"):
+        load_folder(tmp_path)

@@ -193,3 +193,26 @@ def test_good_files_of_all_formats_are_not_called_damaged(tmp_path, monkeypatch,
             patch.setattr(place, fails)
             with pytest.raises(DataError, match=r"not enough memory to read|cannot be read: Permission denied"):
                 action()
+
+
+@pytest.mark.parametrize("above", ["", "./", "/", "/home/me/set/", "set/", "set/set/"])
+def test_archives_as_people_pack_them(tmp_path, above):
+    names = [f"{above}{name}" if above.endswith("set/") or not above else f"{above}set/{name}" for name in "ab"]
+    pack(tmp_path / "set.tar.gz", [(name, name[-1].encode()) for name in names])
+    assert {name: content for name, (content, _) in read(tmp_path).items()} == {"a": b"a", "b": b"b"}
+
+
+def test_a_file_of_the_name_in_another_folder_is_another_one(tmp_path):
+    pack(tmp_path / "set.tar.gz", [("set/a", b"a"), ("other/b", b"no")])
+    with pytest.raises(DataError, match=r"set\.tar\.gz lacks set/b"):
+        read(tmp_path)
+
+
+def test_a_folder_in_a_folder_of_its_name_is_read_and_a_packed_one_of_another_kind_named(tmp_path):
+    (tmp_path / "set-python.zip").write_bytes(b"PK")
+    with pytest.raises(MissingDataError, match=r"; there is set-python\.zip, which is none of them"):
+        load_form(tmp_path, (Form("set", ("a",), dict, ("set-python.tar",)),), "The set", ("Get it.", "Type this."))
+    (tmp_path / "set" / "set").mkdir(parents=True)
+    for name in "ab":
+        (tmp_path / "set" / "set" / name).write_text(name)
+    assert read(tmp_path)["b"][0] == b"b"
