@@ -56,19 +56,27 @@ __all__ = [
 ]
 
 OTHER_NAMES = {"nn": "mlp.layers", "optim": "mlp.learning_rules", "lr_scheduler": "mlp.schedulers"}
+SEARCHED = ("layers", "losses", "learning_rules", "models", "schedulers", "data", "training", "diagnostics")
 FUNCTIONS = {"init_from": "mlp.experiments.fine_tuning", "load_run": "mlp.experiments.loading"}
 
 
 def __getattr__(name: str) -> "Any":
     """Load a part of the package when it is asked for (PEP 562)."""
-    if name in OTHER_NAMES:
-        names_elsewhere = import_module(f"{__name__}.checks").names_elsewhere
-        return names_elsewhere(__name__, OTHER_NAMES)(name)
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        names = OTHER_NAMES if name.startswith("_") else OTHER_NAMES | place_of(name)
+        return import_module(f"{__name__}.checks").names_elsewhere(__name__, names)(name)
     if name in FUNCTIONS:
         return getattr(import_module(FUNCTIONS[name]), name)
     return import_module(f"{__name__}.{name}")
+
+
+def place_of(name: str) -> dict[str, str]:
+    """Return {name: what to write} for a name that a part of the package has: {"Adam": "mlp.learning_rules.Adam"}."""
+    for part in SEARCHED:
+        found = vars(import_module(f"{__name__}.{part}")).get(name)
+        if getattr(found, "__module__", "").startswith(f"{__name__}."):
+            return {name: f"{__name__}.{part}.{name}"}
+    return {}
 
 
 def __dir__() -> list[str]:

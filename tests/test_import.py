@@ -46,6 +46,6 @@ def test_every_name_of_plotting_is_found() -> None:
 
 
 def test_a_name_that_is_not_there() -> None:
-    with pytest.raises(AttributeError, match="module 'mlp' has no attribute 'layer'"):
+    with pytest.raises(AttributeError, match="module 'mlp' has no attribute 'layer': did you mean layers?"):
         _ = mlp.layer
     assert set(mlp.__all__) <= set(dir(mlp))

@@ -55,6 +55,28 @@ def test_rooms_of_another_library_are_answered(name, ours):
         getattr(mlp, name)
 
 
+@pytest.mark.parametrize("name", ["layers.Conv2d", "learning_rules.Adam", "losses.SoftmaxCrossEntropy", "models.vgg"])
+def test_what_a_part_has_is_not_at_the_top(name):
+    with pytest.raises(OtherNameError, match=f"mlp has no {name.partition('.')[2]}: write mlp.{name} "):
+        getattr(mlp, name.partition(".")[2])
+    assert not hasattr(mlp, "nonsense")
+
+
+@pytest.mark.parametrize(
+    ("rule", "setting", "ours"),
+    [
+        ("Adam", "lr", "learning_rate"),
+        ("Adam", "betas", "beta1 and beta2"),
+        ("GradientDescent", "momentum", "the rule Momentum"),
+        ("RMSProp", "alpha", "decay"),
+        ("AdamW", "nonsense", "its settings as the class names them"),
+    ],
+)
+def test_a_setting_of_another_library_says_ours(rule, setting, ours):
+    with pytest.raises(ConfigurationError, match=f"^{rule} has no setting {setting}: write {ours}$"):
+        getattr(mlp.learning_rules, rule)(**{setting: 0.1})
+
+
 def test_classes_in_place_of_objects_and_arrays_in_place_of_sets():
     model, loss = Sequential(Affine(2, 3)), mlp.losses.SoftmaxCrossEntropy
     with pytest.raises(ConfigurationError, match=r"the learning rule must be made first: write Adam\(\), not Adam"):

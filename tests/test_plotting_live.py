@@ -1,5 +1,7 @@
 """Curves in a notebook: one picture that is renewed."""
 
+import pytest
+
 import mlp
 from mlp.plotting import live
 
@@ -31,3 +33,10 @@ def test_one_picture_is_renewed_after_each_epoch(monkeypatch):
 
 def test_outside_a_notebook_nothing_is_shown():
     assert live.notebook_display() is None
+
+
+def test_a_notebook_gets_a_picture_not_a_text():
+    """Nobody has loaded pyplot, or written %matplotlib inline."""
+    formatter = pytest.importorskip("IPython.core.formatters").DisplayFormatter()
+    picture = formatter.format(mlp.plotting.lines({"loss": ([1, 2], [3, 4])}))[0]["image/png"]
+    assert picture.startswith(b"\x89PNG")

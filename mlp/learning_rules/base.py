@@ -33,6 +33,19 @@ from mlp.errors import CheckpointError, ConfigurationError, MlpError
 from mlp.layers.parameter import FlatParameters, Parameter
 from mlp.typing import Array
 
+OTHER_SETTINGS = {  # what other libraries call a setting -> what to write here
+    "lr": "learning_rate",
+    "params": "nothing: the Trainer gives the rule the parameters of its model",
+    "betas": "beta1 and beta2",
+    "alpha": "decay",
+    "rho": "decay",
+    "epsilon": "eps",
+    "momentum": "the rule Momentum",
+    "nesterov": "the rule Nesterov",
+    "clipnorm": "clip_norm",
+    "clipvalue": "clip_value",
+}
+
 
 class LearningRule(NoShallowCopy):
     """Base class of all learning rules.
@@ -42,10 +55,10 @@ class LearningRule(NoShallowCopy):
         weight_decay: coupled L2. decoupled_weight_decay: decay around the rule.
         no_decay: a regular expression of few groups and repeats (see `mlp.checks.quick_pattern`); parameters whose
             dotted names it is found in do not decay.
-        clip_norm, clip_value: bounds for the gradient; None for none.
+        clip_norm, clip_value: bounds for the gradient; None for none. other: nothing; it is for a sentence about names.
 
     Raises:
-        ConfigurationError: a value out of its range.
+        ConfigurationError: a value out of its range, or a setting that the rule does not have.
     """
 
     moment_names: tuple[str, ...] = ()  # vectors that the rule remembers from step to step
@@ -58,7 +71,11 @@ class LearningRule(NoShallowCopy):
         no_decay: str | None = None,
         clip_norm: float | None = None,
         clip_value: float | None = None,
+        **other: Any,
     ) -> None:
+        for name in other:
+            ours = OTHER_SETTINGS.get(name, "its settings as the class names them")
+            raise ConfigurationError(f"{type(self).__name__} has no setting {name}: write {ours}")
         self.learning_rate = positive("learning_rate", learning_rate)
         self.weight_decay = not_negative("weight_decay", weight_decay)
         self.decoupled_weight_decay = not_negative("decoupled_weight_decay", decoupled_weight_decay)

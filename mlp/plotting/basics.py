@@ -9,7 +9,7 @@ from matplotlib.colors import BASE_COLORS
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mlp.plotting.style import BLUE, COLORS, legend_below, line_style
+from mlp.plotting.style import BLUE, COLORS, legend_below, line_style, new_figure
 from mlp.typing import Array
 
 Curves = Mapping[str, tuple[Any, Any]]  # {label: (x, y)}
@@ -58,7 +58,7 @@ def bars(
     values: Mapping[str, float], xlabel: str = "", title: str = "", form: str = "{:.3g}", xscale: str = "linear"
 ) -> Figure:
     """A horizontal bar for each number, with the number beside it: {label: value}, the first on top."""
-    figure = Figure(figsize=(6.5, 0.3 * len(values) + 0.9), layout="constrained")
+    figure = new_figure((6.5, 0.3 * len(values) + 0.9))
     axes = figure.subplots()
     drawn = axes.barh(list(values), list(values.values()), color=BLUE)
     axes.bar_label(drawn, [form.format(value) for value in values.values()], padding=4, fontsize="small")
@@ -77,7 +77,7 @@ def histograms(
         panels: {title: values of any shape}; for several in one panel, {title: {label: values}}.
         bins: as for `numpy.histogram`.
     """
-    figure = Figure(figsize=(3.6 * len(panels) + 0.4, 3.2), layout="constrained")
+    figure = new_figure((3.6 * len(panels) + 0.4, 3.2))
     row = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
     everything = {title: values if isinstance(values, Mapping) else {"_": values} for title, values in panels.items()}
     together = np.concatenate([np.ravel(v) for values in everything.values() for v in values.values()])
@@ -95,7 +95,7 @@ def histograms(
 
 def own_axes() -> Axes:
     """Return the axes of a new figure."""
-    return Figure(figsize=(6.5, 3.8), layout="constrained").subplots()
+    return new_figure((6.5, 3.8)).subplots()
 
 
 def figure_of(axes: Axes) -> Figure:

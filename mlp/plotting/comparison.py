@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlp.plotting.layers import axis_label, draw_lines
-from mlp.plotting.style import BLUE, legend_below, line_style, open_up, plain
+from mlp.plotting.style import BLUE, legend_below, line_style, new_figure, open_up, plain
 from mlp.training.history import History
 from mlp.training.layer_table import LayerTable
 from mlp.typing import Array
@@ -21,7 +21,7 @@ def compare_curves(runs: Mapping[str, Sequence[History]]) -> Figure:
         runs: {label: list of Histories}; several under one label (other seeds) become their mean, in a band of one
             standard deviation. They may differ in length: each epoch counts those that have it.
     """
-    figure = Figure(figsize=(11, 8), layout="constrained")
+    figure = new_figure((11, 8))
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
     for i, (label, histories) in enumerate(runs.items()):
         for row, metric in enumerate(("loss", "acc")):
@@ -77,7 +77,7 @@ def compare_gradient_flow(runs: Mapping[str, Sequence[LayerTable]], columns: int
     """
     columns = min(columns, len(runs))
     rows = -(-len(runs) // columns)
-    figure = Figure(figsize=(4 * columns + 1, 4.5 * rows), layout="constrained")
+    figure = new_figure((4 * columns + 1, 4.5 * rows))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, (label, tables) in zip(panels.flat, runs.items(), strict=False):
         epochs = min(len(table) for table in tables)

@@ -7,13 +7,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlp.plotting.layers import gradient_flow
-from mlp.plotting.style import GREY, legend_below, line_style, open_up, plain
+from mlp.plotting.style import GREY, legend_below, line_style, new_figure, open_up, plain
 from mlp.training.history import History
 
 
 def curves(history: History, title: str | None = None) -> Figure:
     """Loss and accuracy per epoch, training and validation, side by side."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = new_figure((10, 4))
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     epochs = history.column("epoch")
     for axes, metric, label in ((loss_axes, "loss", "cross-entropy loss (nats)"), (accuracy_axes, "acc", "accuracy")):
@@ -38,7 +38,7 @@ def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
         runs: {label: History}, each with a gradient flow.
         chance: the loss of a network that knows nothing, drawn as a dashed line.
     """
-    figure = Figure(figsize=(3.6 * (len(runs) + 1), 4.6), layout="constrained")
+    figure = new_figure((3.6 * (len(runs) + 1), 4.6))
     panels = figure.subplots(1, len(runs) + 1)
     for i, (label, history) in enumerate(runs.items()):
         flow = history.tables["gradient_flow"]

@@ -10,7 +10,7 @@ from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
 
 from mlp.plotting.basics import figure_of, own_axes
-from mlp.plotting.style import BLACK, VERMILLION, legend_below, line_style, plain, set_title
+from mlp.plotting.style import BLACK, VERMILLION, legend_below, line_style, new_figure, plain, set_title
 from mlp.typing import Array
 
 Surface = tuple[Array, Array, Array]  # x (columns,), y (rows,), loss (rows, columns)
@@ -38,7 +38,7 @@ def contour_panels(
     columns = len(surfaces) if len(surfaces) <= 3 else -(-len(surfaces) // 2) if len(surfaces) <= 6 else 3
     rows = -(-len(surfaces) // columns)
     size = (4.0 * columns + 1.2, 3.9 * rows + 0.4 + 0.25 * title.count("\n"))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = new_figure(size)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     norm = BoundaryNorm(np.arange(len(LEVELS)), 256)
     for axes, (label, surface) in zip(panels, surfaces.items(), strict=False):
@@ -114,7 +114,7 @@ def surface_panels(surfaces: Mapping[str, Surface], title: str = "") -> Figure:
     top = float(LEVELS[-1])
     columns = min(3, len(surfaces))
     rows = -(-len(surfaces) // columns)
-    figure = Figure(figsize=(4.4 * columns, 4.0 * rows + 0.4), layout="constrained")
+    figure = new_figure((4.4 * columns, 4.0 * rows + 0.4))
     lowest = min(float(np.nanmin(loss)) for _, _, loss in surfaces.values())
     highest = max(float(np.nanmin([top, np.nanmax(loss)])) for _, _, loss in surfaces.values())
     for i, (label, (x, y, loss)) in enumerate(surfaces.items()):

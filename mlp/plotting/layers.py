@@ -13,7 +13,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from mlp.errors import ConfigurationError
-from mlp.plotting.style import BLUE, GREY, plain
+from mlp.plotting.style import BLUE, GREY, new_figure, plain
 from mlp.training.layer_table import LayerTable
 from mlp.typing import Array
 
@@ -50,7 +50,7 @@ def gradient_flow(
     """
     require_table(table)
     if axes is None:
-        axes = Figure(figsize=(max(5, 0.16 * len(table.names) + 3), 5), layout="constrained").subplots()
+        axes = new_figure((max(5, 0.16 * len(table.names) + 3), 5)).subplots()
     figure: Any = axes.figure
     values = table[statistic]  # (epochs, layers)
     draw_lines(axes, table.names, values, scale, shades=[0.3] * len(values) if scale == "linear" else None)
@@ -71,7 +71,7 @@ def require_table(table: object) -> None:
 def gradient_flow_map(table: LayerTable, title: str | None = None) -> Figure:
     """Mean |gradient| as a map: depth across, epochs down, the logarithm as colour."""
     require_table(table)
-    figure = Figure(figsize=(max(5, 0.16 * len(table.names) + 4), 4.5), layout="constrained")
+    figure = new_figure((max(5, 0.16 * len(table.names) + 4), 4.5))
     axes = figure.subplots()
     figure.colorbar(draw_map(axes, table.names, table["mean_abs"], "log"), label=axis_label("mean_abs"))
     axes.set(title=title or "")
@@ -87,7 +87,7 @@ def layer_statistics(table: LayerTable, *statistics: str, title: str | None = No
     """
     statistics = statistics or tuple(table.values)
     size = (2 * max(5, 0.16 * len(table.names) + 3), 3.5 * len(statistics))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = new_figure(size)
     for (lines, image), statistic in zip(figure.subplots(len(statistics), 2, squeeze=False), statistics, strict=True):
         scale = "linear" if statistic.removeprefix("last_") in ON_LINEAR_AXES else "log"
         names, values = measured(table, statistic)

@@ -24,6 +24,7 @@ from mlp.plotting.style import (
     emphasized,
     legend_below,
     line_style,
+    new_figure,
     open_up,
     plain,
     set_title,
@@ -64,7 +65,7 @@ def curve_panels(
     groups = panels_of(metrics, together=together)
     columns = 2 if len(groups) in (2, 4) else len(groups)
     rows = -(-len(groups) // columns)
-    figure = Figure(figsize=(1.5 + 4.5 * columns, 1.2 + 3.3 * rows), layout="constrained")
+    figure = new_figure((1.5 + 4.5 * columns, 1.2 + 3.3 * rows))
     panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
     for axes, group in zip(panels, groups, strict=True):
         sort = sort_of(group[0])
@@ -138,7 +139,7 @@ def flow_panels(tables: Mapping[str, LayerTable], title: str | None = None, *, l
     rows = -(-len(tables) // columns)
     same_layers = columns == 1 and len({tuple(table.names) for table in tables.values()}) == 1
     size = (10.5 if columns == 1 else 13.5, 0.6 + 3.9 * rows - (1.0 * (rows - 1) if same_layers else 0.0))
-    figure = Figure(figsize=size, layout="constrained")
+    figure = new_figure(size)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=same_layers, sharey=log).ravel()
     for axes, (label, table) in zip(panels, tables.items(), strict=False):
         values = table["last_mean_abs"]  # (epochs, layers)
@@ -180,7 +181,7 @@ def seed_panels(
     """
     sorts = list(dict.fromkeys(sort_of(metric) for metric in values))
     seeds = list(dict.fromkeys(seed for numbers in values.values() for seed in numbers))
-    figure = Figure(figsize=(1.5 + 4.5 * len(sorts), 4.6), layout="constrained")
+    figure = new_figure((1.5 + 4.5 * len(sorts), 4.6))
     for axes, sort in zip(figure.subplots(1, len(sorts), squeeze=False).ravel(), sorts, strict=True):
         metrics = [metric for metric in values if sort_of(metric) == sort]
         scale = 100.0 if sort == "acc" else 1.0

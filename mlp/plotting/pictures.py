@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from mlp.plotting.style import BLUE, plain
+from mlp.plotting.style import BLUE, new_figure, plain
 from mlp.typing import Array
 
 MOST_WRITTEN = 20  # classes whose numbers are written into a confusion matrix
@@ -31,7 +31,7 @@ def images(
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
     height = size * (1.2 if len(titles) else 1.05)
-    figure = Figure(figsize=(size * columns, height * rows), layout="constrained")
+    figure = new_figure((size * columns, height * rows))
     for axes in (grid := figure.subplots(rows, columns, squeeze=False)).flat:
         axes.set_axis_off()
     largest = np.abs(pictures).max() if pictures.ndim == 3 else None
@@ -57,7 +57,7 @@ def confusion_matrix(counts: Array, class_names: Sequence[str], title: str = "")
     K = len(class_names)
     parts = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (K, K)
     side = max(3.6, min(0.45 * K, 2.0 + 0.125 * K, 30.0))  # inches
-    figure = Figure(figsize=(side + 2.2, side + 1.4), layout="constrained")
+    figure = new_figure((side + 2.2, side + 1.4))
     axes = figure.subplots()
     shown = axes.imshow(parts, cmap="Blues", norm=PowerNorm(0.5, 0.0, 1.0), interpolation="nearest")
     ticks = (0, 0.01, 0.1, 0.25, 0.5, 1)
@@ -83,7 +83,7 @@ def predictions(predictions: Sequence[Any]) -> Figure:
     Args:
         predictions: with pixels (H, W, C), path, classes and probabilities, see `mlp.experiments.inference`.
     """
-    figure = Figure(figsize=(8, 1.9 * len(predictions) + 0.4), layout="constrained")
+    figure = new_figure((8, 1.9 * len(predictions) + 0.4))
     rows = figure.subplots(len(predictions), 2, squeeze=False, width_ratios=(1, 2.5))
     for (picture, bars), prediction in zip(rows, predictions, strict=True):
         picture.imshow(prediction.pixels, cmap="gray", vmin=0, vmax=255)

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from mlp.data import Scene
-from mlp.plotting.style import plain
+from mlp.plotting.style import new_figure, plain
 from mlp.typing import Array
 
 FALSE_COLOR = (0.24, 0.13, 0.08)  # of the bands' number: near infrared as red, red as green, green as blue
@@ -38,7 +38,7 @@ def scene_maps(scene: Scene, predicted: Array, title: str) -> Figure:
     K = len(scene.class_names)
     labelled = scene.classes > 0
     right = float((predicted == scene.classes)[labelled].mean())
-    figure = Figure(figsize=(11.5, 5.4), layout="constrained")
+    figure = new_figure((11.5, 5.4))
     figure.suptitle(plain(title))
     panels = figure.subplots(1, 3)
     colors = class_colors(K)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlp.plotting.style import BLUE, GREY, VERMILLION, plain
+from mlp.plotting.style import BLUE, GREY, VERMILLION, new_figure, plain
 from mlp.typing import Array, Schedule
 
 
@@ -16,7 +16,7 @@ def schedule(schedule: Schedule, steps: int, steps_per_epoch: int | None = None)
         schedule: step -> learning rate, see `mlp.schedulers`. steps: how many to draw.
         steps_per_epoch: draws an axis of epochs too, at the top.
     """
-    figure = Figure(figsize=(7, 4), layout="constrained")
+    figure = new_figure((7, 4))
     axes = figure.subplots()
     axes.plot(np.arange(steps), [schedule(step) for step in range(steps)], color=BLUE, drawstyle="steps-post")
     axes.set(xlabel="step", ylabel="learning rate", ylim=(0, None))
@@ -34,7 +34,7 @@ def rate_search(rates: Array, losses: Array, smoothed: Array, suggestion: float 
     Args:
         rates, losses, smoothed: of each step. suggestion: a rate; None for none.
     """
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    figure = new_figure((7, 4.2))
     axes = figure.subplots()
     axes.plot(rates, losses, color=GREY, linewidth=0.9, alpha=0.8, label="loss of the batch")
     axes.plot(rates, smoothed, color=BLUE, linewidth=2, label="smoothed")

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlp.plotting.layers import layer_label
-from mlp.plotting.style import GREY, legend_below, line_style, plain, set_title
+from mlp.plotting.style import GREY, legend_below, line_style, new_figure, plain, set_title
 from mlp.typing import Array
 
 Columns = Mapping[str, Array]  # name of a column -> values, (measured steps,)
@@ -27,7 +27,7 @@ def smoothness_panels(runs: Mapping[str, Columns], title: str = "") -> Figure:
     Args:
         runs: {label: columns step, loss_min, ..., as in smoothness.csv}.
     """
-    figure = Figure(figsize=(13.0, 7.4 + 0.3 * title.count("\n")), layout="constrained")
+    figure = new_figure((13.0, 7.4 + 0.3 * title.count("\n")))
     panels = figure.subplots(2, 3, sharex=True).ravel()
     for axes, (name, ylabel, scale, columns) in zip(panels, SHOWN, strict=True):
         for i, (label, values) in enumerate(runs.items()):
@@ -57,7 +57,7 @@ def shift_panels(runs: Mapping[str, tuple[Sequence[str], Array, Array]], title: 
     Args:
         runs: {label: (names of layers, cosines (steps, layers), shifts |G - G'| / |G| (steps, layers))}.
     """
-    figure = Figure(figsize=(12.0, 5.2 + 0.3 * title.count("\n")), layout="constrained")
+    figure = new_figure((12.0, 5.2 + 0.3 * title.count("\n")))
     left, right = figure.subplots(1, 2)
     for i, (label, (names, cosines, shifts)) in enumerate(runs.items()):
         style = line_style(i, len(names))
@@ -94,7 +94,7 @@ def correlation_profiles(profiles: Mapping[str, tuple[Sequence[str], Array, Arra
         profiles: {label: (names of units, cosines, mean |g_n|, floor)}; below the floor a cosine is not
             distinguishable from 0. Networks of other depths are drawn over the same width.
     """
-    figure = Figure(figsize=(13.0, 5.6 + 0.3 * title.count("\n")), layout="constrained")
+    figure = new_figure((13.0, 5.6 + 0.3 * title.count("\n")))
     left, right = figure.subplots(1, 2)
     longest = max((names for names, *_ in profiles.values()), key=len)
     for i, (label, (names, cosines, sizes, _)) in enumerate(profiles.items()):
@@ -130,7 +130,7 @@ def laws_and_measurements(
         measured: {label: (x, mean, standard error)}. laws: {label: (x, y)}; one with a label of `measured` gets
             its colour.
     """
-    figure = Figure(figsize=(7.5, 5.0), layout="constrained")
+    figure = new_figure((7.5, 5.0))
     axes = figure.subplots()
     styles = {label: line_style(i, 1) for i, label in enumerate(measured)}
     for label, (x, mean, error) in measured.items():

@@ -1,9 +1,11 @@
-"""Lines that colour-blind readers and grey prints can tell apart: colour, dashes and marker all differ.
+"""What all figures share: they show themselves in notebooks, and their lines can be told apart.
 
+Colour, dashes and marker of lines all differ, for colour-blind readers and grey prints.
 The colours are Okabe and Ito's, chosen for all common forms of colour blindness; yellow is too pale on white.
 """
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,22 @@ COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, BLACK)  # without vermillion, which is
 DASHES = ("solid", (0, (6, 2)), (0, (6, 2, 1, 2)), (0, (1.5, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
 GREY = "#777777"
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows as a picture. One of Matplotlib's alone is a line of text there, until somebody
+    loads pyplot or writes `%matplotlib inline`.
+    """
+
+    def _repr_png_(self) -> bytes:
+        written = BytesIO()
+        self.savefig(written, format="png")
+        return written.getvalue()
+
+
+def new_figure(size: tuple[float, float]) -> Figure:
+    """Return an empty figure of (width, height) inches."""
+    return NotebookFigure(figsize=size, layout="constrained")
 
 
 def plain(text: str) -> str:

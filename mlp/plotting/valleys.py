@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlp.plotting.style import BLUE, GREY, ORANGE
+from mlp.plotting.style import BLUE, GREY, ORANGE, new_figure
 from mlp.typing import Array
 
 
@@ -29,7 +29,7 @@ def valley(
     columns = min(columns, len(paths))
     rows = -(-len(paths) // columns)
     height = 3.5 * (up[1] - up[0]) / (across[1] - across[0])  # of a panel 3.5 inches wide
-    figure = Figure(figsize=(3.9 * columns, (height + 0.55) * rows + 0.5 * bool(title)), layout="constrained")
+    figure = new_figure((3.9 * columns, (height + 0.55) * rows + 0.5 * bool(title)))
     panels: Any = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     w1, w2 = np.meshgrid(np.linspace(*across, 121), np.linspace(*up, 121))
     values = function(w1, w2)  # (121, 121)

@@ -47,7 +47,8 @@ class History:
         known = [name for name in METRICS if not (name.startswith("val") and math.isnan(last.get(name, math.nan)))]
         numbers = ", ".join(f"{name} {last[name]:.4g}" for name in known if name in last)
         best = f", best epoch {self.best_epoch}" if self.best_epoch else ""
-        return f"History({len(self.rows)} epochs; the last: {numbers}{best})"
+        epochs = "1 epoch" if len(self.rows) == 1 else f"{len(self.rows)} epochs"
+        return f"History({epochs}; the last: {numbers}{best})"
 
     def __getitem__(self, name: object) -> NoReturn:
         metric = name if isinstance(name, str) else "val_acc"
