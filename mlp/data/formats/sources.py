@@ -145,7 +145,7 @@ def similar_names(folder: Path, names: Sequence[str]) -> list[str]:
         entries = sorted(entry.name for entry in folder.iterdir())[:MOST_MEMBERS]
     except OSError:
         return []
-    similar = {near for name in names for near in get_close_matches(name, entries, n=1, cutoff=0.8)}
+    similar = {near for name in names for near in get_close_matches(name, entries, n=1, cutoff=0.75)}
     return sorted(similar - set(names))[:3]
 
 
