@@ -24,7 +24,8 @@ class Axis:
     """Maps numbers to pixels, evenly or by their logarithms.
 
     Attributes:
-        low, high: the ends of the axis. start, end: their pixels. log: whether it is logarithmic.
+        low, high: the ends of the axis. start, end: their pixels. log: whether it is logarithmic. whole: whether it
+        counts something, epochs say, so that nothing stands between two whole numbers.
     """
 
     low: float
@@ -32,6 +33,7 @@ class Axis:
     start: float
     end: float
     log: bool = False
+    whole: bool = False
 
     def pixel(self, value: float) -> float:
         """Return where a number lies, rounded to a tenth of a pixel."""
@@ -50,6 +52,7 @@ class Axis:
             if len(inside) > 1:
                 return [(self.pixel(value), f"{value:g}") for value in inside]
         rough = ((self.high - self.low) or 1.0) / 4
+        rough = max(rough, 1.0) if self.whole else rough
         power = 10.0 ** math.floor(math.log10(rough))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
         count = range(math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9) + 1)
@@ -77,7 +80,8 @@ def line_chart(
     xs, ys = zip(*points, strict=True)
     y_axis = Axis(min(ys), max(ys), height - 40, 30, log)
     longest = max((len(label) for _, label in y_axis.ticks()), default=0)
-    x_axis = Axis(min(xs), max(xs), max(56, 28 + LETTER * longest), width - 12)
+    whole = all(x == round(x) for x in xs)
+    x_axis = Axis(min(xs), max(xs), max(56, 28 + LETTER * longest), width - 12, whole=whole)
     paths = {label: path_of(rows, x_axis, y_axis) for label, rows in lines.items()}
     names = {"x_label": x_label, "y_label": y_label, "text": in_words(kept, x_label, y_label)}
     return svg("line_chart.svg", size, lines=paths, x=x_axis, y=y_axis, **names)

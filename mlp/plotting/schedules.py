@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mlp.plotting.style import BLUE, GREY, VERMILLION, new_figure, plain
+from mlp.plotting.style import BLUE, GREY, VERMILLION, legend_below, new_figure, plain
 from mlp.typing import Array, Schedule
 
 
@@ -46,5 +46,5 @@ def rate_search(rates: Array, losses: Array, smoothed: Array, suggestion: float 
     axes.set(xlabel="learning rate", ylabel="loss", xscale="log", title=plain(title))
     axes.set_ylim(bottom - 0.1 * margin, start + 1.0 * margin)  # what flies off leaves the picture
     axes.grid(alpha=0.3)
-    axes.legend(fontsize="small", loc="upper left")
+    legend_below(figure, axes)
     return figure

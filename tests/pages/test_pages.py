@@ -68,6 +68,15 @@ def test_line_chart_maps_rows_to_pixels_and_leaves_gaps() -> None:
     assert middle == pytest.approx((low + high) / 2)
 
 
+def test_between_two_epochs_stands_no_number() -> None:
+    labels = [
+        re.findall(r">([\d.]+)</text>", str(line_chart({"a": [(x, 2.0 + x) for x in xs]})))
+        for xs in ((1, 2, 3), (1, 1.6))
+    ]
+    assert {"1", "2", "3"} <= set(labels[0]) and "1.5" not in labels[0]
+    assert "1.2" in labels[1]
+
+
 def test_line_chart_with_logarithms() -> None:
     picture = line_chart({"a": [(0, 1e-9), (1, 0.0), (2, 1e-5), (3, 1e-1)]}, log=True)
     assert {"1e-9", "1e-5", "1e-1"} <= texts_of(picture)
