@@ -153,15 +153,3 @@ def one_line(text: str) -> str:
     """Return a message as one line of at most `LONGEST` characters; of a longer one the middle is left out."""
     line = without_controls(" ".join(part.strip() for part in text.splitlines() if part.strip()))
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 310]} ... {line[-300:]}"
-
-
-__all__ = [
-    "SCRIPTS",
-    "CommandLine",
-    "outcome_of",
-    "program",
-    "repeated_command",
-    "run_command",
-    "spoken",
-    "spoken_program",
-]

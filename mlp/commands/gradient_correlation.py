@@ -26,6 +26,7 @@ from mlp.commands.shared.flags import (
     named_runs,
 )
 from mlp.commands.shared.paths import folder_argument
+from mlp.commands.shared.pictures import show_picture
 from mlp.diagnostics.shattering import Profile, gradient_correlation
 from mlp.experiments.probes.gradient_correlation import (
     INITIALIZERS,
@@ -39,7 +40,7 @@ from mlp.experiments.probes.gradient_correlation import (
     profile_at_start,
 )
 from mlp.experiments.probes.images import label_of, probed_run
-from mlp.files import write_arrays, write_figure
+from mlp.files import write_arrays
 from mlp.pages.markdown import aligned
 from mlp.progress import progress_bar
 
@@ -67,13 +68,12 @@ def main() -> int:
     add_data_flag(parser)
     arguments = parser.parse_args()
     arguments.runs = named_runs(arguments.runs)
-    out = arguments.out
     choose("--initializer", arguments.initializer, INITIALIZERS)
     found = of_runs(arguments) if arguments.runs else at_start(arguments)
-    out.mkdir(parents=True, exist_ok=True)
-    write(found, out, arguments)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    write(found, arguments.out, arguments)
     if arguments.dense:
-        write_dense(out, arguments.nets)
+        write_dense(arguments.out, arguments.nets)
     return 0
 
 
@@ -110,13 +110,13 @@ def write(found: dict[tuple[str, int], Profile], out: Path, arguments: Any) -> N
     ]
     arrays = {"images": np.array(arguments.images), "seed": np.array(arguments.seed)}
     arrays["initializer"] = np.array(arguments.initializer)
-    for (name, depth), p in found.items():
-        label = name if arguments.runs else f"VGG{depth:02d} {name}"
+    labels = {(name, depth): name if arguments.runs else f"VGG{depth:02d} {name}" for name, depth in found}
+    for key, p in found.items():
         cosine = f"{p.cosine[0]:.4f}" if abs(p.cosine[0]) > p.floor else f"{p.cosine[0]:.4f}, no different from 0"
         inner = p.names[int(np.argmax(p.cosine[:-1]))]
         rows.append(
             [
-                label,
+                labels[key],
                 str(len(p.names)),
                 cosine,
                 f"{p.spread[0]:.3f}",
@@ -124,28 +124,22 @@ def write(found: dict[tuple[str, int], Profile], out: Path, arguments: Any) -> N
                 f"{p.cosine[:-1].max():.3f} at {inner}",
             ]
         )
-        arrays |= {f"{label}/{column}": values for column, values in p.arrays().items()}
+        arrays |= {f"{labels[key]}/{column}": values for column, values in p.arrays().items()}
     print(aligned(rows, "<>>>>>"))
-    deepest = max(depth for _, depth in found)
-    shown = {
-        name if arguments.runs else f"VGG{d:02d} {name}": p
-        for (name, d), p in found.items()
-        if arguments.runs or d == deepest
-    }
-    start = "" if arguments.runs else f"First weights, {arguments.initializer} initialization"
-    write_figure(out / "profile.png", draw_profiles(shown, start))
     write_arrays(out / "correlation.npz", arrays)
-    print(f"written: {out / 'correlation.npz'}\nwritten: {out / 'profile.png'}")
+    print(f"written: {out / 'correlation.npz'}")
+    deepest = max(depth for _, depth in found)
+    shown = {labels[name, d]: p for (name, d), p in found.items() if arguments.runs or d == deepest}
+    start = "" if arguments.runs else f"First weights, {arguments.initializer} initialization"
+    show_picture(out / "profile.png", draw_profiles(shown, start))
     if not arguments.runs and len(set(arguments.depths)) > 1:
-        figure = draw_depths(found, f"{start}, {arguments.images} images")
-        write_figure(out / "depth.png", figure)
-        print(f"written: {out / 'depth.png'}")
+        show_picture(out / "depth.png", draw_depths(found, f"{start}, {arguments.images} images"))
 
 
 def write_dense(out: Path, nets: int) -> None:
     """Measure the dense networks of the theory; write the figures of the laws and of the great circle."""
     measured = measure_dense(nets)
     write_arrays(out / "dense.npz", dense_arrays(measured))
-    write_figure(out / "laws.png", draw_dense(measured))
-    write_figure(out / "circle.png", draw_circle())
-    print("\n".join(f"written: {out / name}" for name in ("dense.npz", "laws.png", "circle.png")))
+    print(f"written: {out / 'dense.npz'}")
+    show_picture(out / "laws.png", draw_dense(measured))
+    show_picture(out / "circle.png", draw_circle())

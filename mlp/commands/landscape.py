@@ -27,6 +27,7 @@ from mlp.commands.shared.flags import (
     named_runs,
 )
 from mlp.commands.shared.paths import folder_argument, path_argument
+from mlp.commands.shared.pictures import show_picture
 from mlp.diagnostics.landscape import STATISTICS
 from mlp.errors import ConfigurationError
 from mlp.experiments.probes.drawing import draw_landscapes, landscape_of, summary_rows, width_text
@@ -163,8 +164,5 @@ def together(files: dict[str, Any], arguments: Any) -> None:
     """Draw several runs on shared levels, and print their table."""
     if len(files) < 2:
         return
-    out = arguments.out
-    out.mkdir(parents=True, exist_ok=True)
-    write_figure(out / f"{arguments.name}.png", draw_landscapes(files))
     print(table_of(files))
-    print(f"written: {out / arguments.name}.png")
+    show_picture(arguments.out / f"{arguments.name}.png", draw_landscapes(files))

@@ -205,12 +205,7 @@ def add_commands_about_runs(commands: Any) -> None:
     )
     add_machine_flags(running)
 
-    watching = add_command(
-        commands,
-        "status",
-        lambda given: show_states(given.folder, given.watch),
-        "say the state of each run: finished, running, ...",
-    )
+    watching = add_command(commands, "status", show_status, "say the state of each run: finished, running, ...")
     cancelling = add_command(commands, "cancel", cancel_rows, "take runs out of the queue of a cluster")
     for folder in (watching, cancelling):
         folder.add_argument(

@@ -16,13 +16,13 @@ from typing import Any
 from mlp.commands.command_line import CommandLine, repeated_command
 from mlp.commands.shared.flags import add_data_flag, add_runs_argument, add_trust_flag, braced, named_runs
 from mlp.commands.shared.paths import folder_argument
+from mlp.commands.shared.pictures import show_picture
 from mlp.diagnostics.smoothness import DIRECTIONS, Smoothness, SmoothnessRecord
 from mlp.errors import ConfigurationError
 from mlp.experiments.probes.images import label_of
 from mlp.experiments.probes.smoothness import draw_shift, draw_smoothness, summary
 from mlp.experiments.run import run
 from mlp.experiments.settings.flags import add_flags, given_settings
-from mlp.files import write_figure
 from mlp.pages.markdown import aligned
 from mlp.typing import PathLike
 
@@ -83,10 +83,7 @@ def draw(runs: Sequence[PathLike], out: Path, given: dict[str, Any]) -> None:
             f"folders of runs are only drawn: leave out {names}, or leave out the folders to train"
         )
     records = {label_of(run): SmoothnessRecord.read(run) for run in runs}
-    out.mkdir(parents=True, exist_ok=True)
-    write_figure(out / "smoothness.png", draw_smoothness(records))
     print(aligned(summary(records), "<" + ">" * 8))
-    print(f"written: {out / 'smoothness.png'}")
+    show_picture(out / "smoothness.png", draw_smoothness(records))
     if any(record.shifts for record in records.values()):
-        write_figure(out / "shift.png", draw_shift(records))
-        print(f"written: {out / 'shift.png'}")
+        show_picture(out / "shift.png", draw_shift(records))

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlp.plotting.layers import gradient_flow
-from mlp.plotting.style import GREY, legend_below, line_style, new_figure, open_up, plain
+from mlp.plotting.style import GREY, legend_below, line_style, new_figure, open_up, plain, share_limits
 from mlp.training.history import History
 
 
@@ -47,9 +47,7 @@ def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
         gradient_flow(flow, title=f"gradient flow of {label}", axes=panels[i + 1])
         panels[i + 1].set_xticks([])
         panels[i + 1].set_xlabel(f"{len(flow.names)} weight tensors,\n{panels[i + 1].get_xlabel()}")
-    limits = [axes.get_ylim() for axes in panels[1:]]
-    for axes in panels[1:]:
-        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+    share_limits(panels[1:])
     for axes in panels[2:]:
         axes.tick_params(labelleft=False)
         axes.set_ylabel("")

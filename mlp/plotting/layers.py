@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,6 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from mlp.errors import ConfigurationError
+from mlp.plotting.basics import figure_of
 from mlp.plotting.style import BLUE, GREY, new_figure, plain
 from mlp.training.layer_table import LayerTable
 from mlp.typing import Array
@@ -51,11 +51,10 @@ def gradient_flow(
     require_table(table)
     if axes is None:
         axes = new_figure((max(5, 0.16 * len(table.names) + 3), 5)).subplots()
-    figure: Any = axes.figure
     values = table[statistic]  # (epochs, layers)
     draw_lines(axes, table.names, values, scale, shades=[0.3] * len(values) if scale == "linear" else None)
     axes.set(ylabel=axis_label(statistic), title=title or "")
-    return figure
+    return figure_of(axes)
 
 
 def require_table(table: object) -> None:
@@ -166,8 +165,7 @@ def axis_label(statistic: str) -> str:
 
 def label_depths(axes: Axes, labels: Sequence[str]) -> None:
     """Write labels of layers below axes; every second, third, ... where all would be too small to read."""
-    figure: Any = axes.figure
-    inches = figure.get_figwidth() * axes.get_position().width
+    inches = figure_of(axes).get_figwidth() * axes.get_position().width
     step = max(1, math.ceil(len(labels) * LABEL_INCHES / inches))
     axes.set_xticks(np.arange(0, len(labels), step), list(map(plain, labels[::step])))
     axes.tick_params("x", labelsize=7, labelrotation=90)

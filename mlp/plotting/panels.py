@@ -28,6 +28,7 @@ from mlp.plotting.style import (
     open_up,
     plain,
     set_title,
+    share_limits,
 )
 from mlp.training.history import History
 from mlp.training.layer_table import LayerTable
@@ -84,8 +85,12 @@ def curve_panels(
         axes.set(ylabel=UNITS[sort], title="" if together else part_of(group[0]))
         axes.set_yscale("log" if sort == "learning_rate" else "linear")
         axes.grid(alpha=0.3)
-    open_up([axes for axes, group in zip(panels, groups, strict=True) if sort_of(group[0]) == "loss"])
-    share_scales(panels, [sort_of(group[0]) for group in groups])
+    by_sort: dict[str, list[Axes]] = {}
+    for axes, group in zip(panels, groups, strict=True):
+        by_sort.setdefault(sort_of(group[0]), []).append(axes)
+    open_up(by_sort.get("loss", []))
+    for same in by_sort.values():
+        share_limits(same)
     for axes in panels[-columns:]:
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
@@ -114,15 +119,6 @@ def part_of(metric: str) -> str:
 def metric_values(history: History, metric: str) -> Array:
     """Return a metric over the epochs, accuracies in percent, (epochs,)."""
     return history.column(metric) * (100.0 if metric.endswith("acc") else 1.0)
-
-
-def share_scales(panels: Sequence[Axes], sorts: Sequence[str]) -> None:
-    """Give panels of the same sort the same limits."""
-    for sort in set(sorts):
-        same = [axes for axes, other in zip(panels, sorts, strict=True) if other == sort]
-        limits = [axes.get_ylim() for axes in same]
-        for axes in same:
-            axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
 def flow_panels(tables: Mapping[str, LayerTable], title: str | None = None, *, log: bool = False) -> Figure:

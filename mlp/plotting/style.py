@@ -93,6 +93,13 @@ def emphasized(style: dict[str, Any]) -> dict[str, Any]:
     return {**style, "color": VERMILLION, "linewidth": 2.2}
 
 
+def share_limits(panels: Sequence[Axes]) -> None:
+    """Give panels one vertical scale, from the lowest of their limits to the highest."""
+    limits = [axes.get_ylim() for axes in panels]
+    for axes in panels:
+        axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
+
+
 def open_up(panels: Sequence[Axes]) -> None:
     """Give losses logarithmic axes where one is far above the others: on even ones these would be a line at 0."""
     if spreads_widely([y for axes in panels for line in axes.get_lines() for y in np.asarray(line.get_ydata())]):

@@ -9,6 +9,7 @@ job of a cluster, the job's script writes such lines too (its process is "script
 killed or never started. A run also locks this file, see `mlp.files.locks`: its last start says who has the folder.
 """
 
+import dataclasses
 import os
 import platform
 import socket
@@ -33,10 +34,6 @@ from mlp.training.state import TrainingState
 from mlp.version import __version__
 
 ATTEMPTS = "attempts.tsv"
-COLUMNS = (
-    *("time", "event", "status", "host", "process", "job", "epochs", "note"),
-    *("processor", "threads", "blas", "versions"),
-)
 DECIDES_BITS = ("processor", "blas", "versions")  # on another one, the same bits are not promised
 LONGEST = 1_000_000  # bytes that are read, those at the end of the file
 
@@ -74,6 +71,9 @@ class Event:
         """The attempt, for people: "process 12 on n1, job 17_4, since 2026-03-01T10:00:00Z"."""
         process = "a job's script" if self.process == "script" else f"process {self.process}"
         return f"{process} on {self.host}{self.job and f', job {self.job}'}, since {self.time}"
+
+
+COLUMNS = tuple(column.name for column in dataclasses.fields(Event))
 
 
 def read_attempts(folder: Path) -> list[Event]:

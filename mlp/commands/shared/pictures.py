@@ -23,3 +23,9 @@ def write_picture(path: Path, figure: "plotting.Figure") -> None:
     """Write a figure; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_figure(path, figure)
+
+
+def show_picture(path: Path, figure: "plotting.Figure") -> None:
+    """Write a figure, and say where it is."""
+    write_picture(path, figure)
+    print(f"written: {path}")
