@@ -19,6 +19,7 @@ from mlp.diagnostics.gradients.finite_differences import norm
 from mlp.diagnostics.gradients.losses.constants import treated_as_constant
 from mlp.diagnostics.gradients.losses.factors import Found
 from mlp.diagnostics.gradients.losses.hypotheses import BELOW_A_LINE, UNSURE, explain_loss
+from mlp.diagnostics.gradients.losses.jumps import jumps_of
 from mlp.diagnostics.gradients.losses.known.as_named import loss_as_named
 from mlp.diagnostics.gradients.losses.known.forward import only_gradient_right, wrong_value
 from mlp.diagnostics.gradients.losses.known.identity import exact_but_for_eps
@@ -37,6 +38,7 @@ from mlp.typing import Array
 
 LOOSE = 1e-4
 LookAtForward = Callable[[str, Sequence[LossPoint]], Found | None]
+SECOND = ("it is also", "its sign is wrong, too")  # words of a second mistake: there is none if one line mends all
 LIKELY = 3  # diagnoses that are worth reading
 
 
@@ -70,6 +72,8 @@ def check_loss(
         outputs = softmax(outputs, 1)
         remarks = ("it was checked for outputs between 0 and 1 that sum to 1: for others it is not finite.",)
     _, found = loss_findings(loss, outputs, targets, tolerance)
+    if found.passed and not remarks:
+        found += jumps_of(loss, outputs, targets)
     if found.passed and not remarks:
         found += wrong_elsewhere(loss, outputs, targets, differences)
     return GradientReport(
@@ -122,7 +126,7 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
         found = Diagnosis("exception", "outputs", "loss", note, place_of(error))
         return None, fault(found, outputs.shape, note, error)
     broken = broken_protocol(value, gradient, moved, outputs)
-    if not np.array_equal(its_targets, targets):
+    if not np.array_equal(its_targets, targets, equal_nan=targets.dtype.kind == "f"):
         note = "the loss changes the targets in place"
         broken = "targets changed", note, f"{note}: work on a copy"
     if broken:
@@ -170,6 +174,8 @@ def with_wrong_line(likely: list[Diagnosis], places: Sequence[LossPlace]) -> lis
     lines = list(line_of_loss(places, known=not unsure))
     if unsure or not lines:
         return [*lines, *likely]
+    if any(also in likely[0].sentence for also in SECOND):
+        return [*lines, *likely[1:]]
     return [replace(likely[0], sentence=f"{lines[0].sentence}; {likely[0].sentence}"), *likely[1:]]
 
 

@@ -136,6 +136,7 @@ def missing(slot: Slot, factors: Sequence[str], arrays: Sequence[str]) -> Iterat
         yield f"the division by `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(factor))
     for term in arrays if is_all_that_is_assigned(slot) else ():
         yield f"the term `{term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Add(), parsed(term))
+        yield f"the term `- {term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Sub(), parsed(term))
 
 
 def is_all_that_is_assigned(slot: Slot) -> bool:

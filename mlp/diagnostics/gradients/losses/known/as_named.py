@@ -4,7 +4,6 @@ Where they differ, the line of forward is looked for whose change makes them rig
 """
 
 import inspect
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -14,7 +13,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import Probe
-from mlp.diagnostics.gradients.losses.known.forward import family_of
+from mlp.diagnostics.gradients.losses.known.forward import family_of, has_more
 from mlp.diagnostics.gradients.losses.known.identity import Place, places_of
 from mlp.diagnostics.gradients.losses.known.joint import JointLoss, joint_losses, sums_in_all_forms
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, Parts
@@ -33,10 +32,6 @@ from mlp.typing import Array
 
 NAME = "another loss than its name says"
 POINTS = 4  # of a loss of several arrays
-MORE = re.compile(
-    "weight|general|hard|ohem|mining|symmetric|regular|penal|balanc|adaptive|robust|listnet|listmle|smooth ap|"
-    "clipped|squared log|soft margin|softtriplet|triplet_?soft|lifted|angular|circle|center|centre|sigmoid_?focal"
-)  # words of losses that have more in them than the plain ones
 
 
 def loss_as_named(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
@@ -71,21 +66,22 @@ def differs_by_targets(
     places: Sequence[LossPlace], seen: Sequence[Place], family: Sequence[KnownLoss], own: int
 ) -> bool:
     """Return whether a loss is one of a family plus something that does not depend on the outputs."""
-    turned = [replace(place, y=np.roll(place.y, 1, axis=0)) for place in seen]
+    turned = [replace(place, y=nearby(place.y)) for place in seen]
     one, other = (meant_of_family(family, where, own, whole=False) for where in (seen, turned))
     if one is None or other is None or any(place.counted is not None for place in seen):
         return False
     values = []
     for loss, point in places:
-        moved = as_number(loss.forward(np.roll(point.outputs, 1, axis=0), point.targets.copy()))
+        moved = as_number(loss.forward(nearby(point.outputs), point.targets.copy()))
         values.append(point.value - float(moved))
     return replace(one, totals=one.totals - other.totals).has_form(np.array(values))
 
 
-def has_more(name: str, text: str) -> bool:
-    """Return whether a name or the first line of a docstring speaks of more than a plain loss."""
-    first = text.partition("\n")[0]
-    return bool(MORE.search(name.lower()) or MORE.search(first.lower()))
+def nearby(outputs: Array) -> Array:
+    """Return other outputs in the range of some: every other row is moved towards the one before it."""
+    moved = outputs.copy()
+    moved[::2] = 0.6 * outputs[::2] + 0.4 * np.roll(outputs, 1, axis=0)[::2]
+    return moved
 
 
 def of_forward_line(edit: Edit, array: str, mode: str, name: str) -> Diagnosis:
@@ -129,7 +125,10 @@ def options_tried(known: KnownLoss, points: Sequence[LossPoint]) -> Iterator[lis
     first = points[0].settings
     numbers = list({value: name for name, value in first.items() if isinstance(value, float)}.values())
     arrays = [name for name, value in first.items() if isinstance(value, np.ndarray)]
-    choices = [arrays if key == "weights" else [*numbers, *usual] for key, usual in known.usual.items()]
+    choices = [
+        arrays if key == "weights" else [key] if key in first else [*numbers, *usual]
+        for key, usual in known.usual.items()
+    ]
     below = [{}, {"below_alone": True}] if "smooth" in known.usual else [{}]  # a small number in the denominator alone
     for chosen, more in product(product(*choices), below):
         pairs = list(zip(known.usual, chosen, strict=True))

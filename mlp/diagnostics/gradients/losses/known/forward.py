@@ -30,7 +30,8 @@ FAMILY_OF_NAME: tuple[
     (("msle", "squaredlog"), ("error of logarithms",)),
     (("rmse", "rootmean"), ("root mean",)),
     (("mape", "percentage"), ("the percentage error",)),
-    (("huber", "smoothl1"), ("the Huber", "pseudo-Huber", "modified Huber")),
+    (("smoothl1",), ("the smooth L1",)),
+    (("huber",), ("the Huber", "pseudo-Huber", "modified Huber")),
     (("logcosh",), ("log-cosh",)),
     (("quantile", "pinball"), ("quantile",)),
     (("bce", "binarycross", "binary_cross"), ("binary cross-entropy",)),
@@ -45,6 +46,11 @@ FAMILY_OF_NAME: tuple[
     (("mae", "l1loss", "meanabs"), ("mean absolute",)),
     (("crossentropy", "softmaxloss", "softmaxce"), ("cross-entropy of the softmax", "cross-entropy with")),
 )
+MORE = re.compile(
+    "weight|general|hard|semi|mining|threshold|confiden|pseudo_?label|ohem|symmetric|regular|penal|balanc|adaptive|"
+    r"robust|listnet|listmle|\bplus\b|\bminus\b|\+|variation|\btwo\b|both|clipped|squared log|soft margin|"
+    "triplet_?soft|lifted|angular|circle|center|centre"
+)  # words of losses that have more in them than the plain ones
 LOGARITHMS = {"log10": 1.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
 
 
@@ -78,6 +84,12 @@ def family_of(name: str, text: str = "") -> list[KnownLoss]:
         if words:
             return [known for known in LOSSES if any(word in known.name for word in words)]
     return []
+
+
+def has_more(name: str, text: str) -> bool:
+    """Return whether a name or the first line of a docstring speaks of more than a plain loss."""
+    first = text.partition("\n")[0]
+    return bool(MORE.search(name.lower()) or MORE.search(first.lower()))
 
 
 def only_gradient_right(name: str, points: Sequence[LossPoint]) -> Found | None:

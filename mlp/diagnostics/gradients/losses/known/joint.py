@@ -12,10 +12,28 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
+from mlp.diagnostics.gradients.losses.known.values.pairs import (
+    Joint,
+    both_ways,
+    cosine_embedding,
+    distilled,
+    divergence_from_normal,
+    gaussian,
+    of_like_pairs,
+    of_unlike_pairs,
+    one_way,
+    plain_distance,
+    ranking,
+    ranknet,
+    ranknet_of_targets,
+    softplus,
+    squared_distance,
+    triplet,
+    triplet_cosine,
+    two_views,
+    units,
+)
 from mlp.typing import Array
-
-Joint = Callable[..., Array]  # (arrays ..., settings by name) -> losses of the samples
 
 
 @dataclass(frozen=True)
@@ -37,117 +55,14 @@ class JointLoss:
     usual: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
 
-def squared_distance(a: Array, b: Array) -> Array:
-    return np.asarray(((a - b) ** 2).sum(axis=-1))
-
-
-def plain_distance(a: Array, b: Array) -> Array:
-    return np.asarray(np.sqrt(squared_distance(a, b)))
-
-
-def cosine_of_rows(a: Array, b: Array) -> Array:
-    return np.asarray((a * b).sum(axis=-1) / np.sqrt((a * a).sum(axis=-1) * (b * b).sum(axis=-1)))
-
-
-def of_length_one(a: Array) -> Array:
-    return np.asarray(a / np.sqrt((a * a).sum(axis=-1, keepdims=True)))
-
-
-def softplus(x: Array) -> Array:
-    return np.asarray(np.logaddexp(0.0, x))
-
-
-def ranking(x1: Array, x2: Array, y: Array, margin: float) -> Array:
-    return np.maximum(0.0, margin - y * (x1 - x2))
-
-
-def triplet(distance: Joint) -> Joint:
-    return lambda a, p, n, margin: np.maximum(0.0, distance(a, p) - distance(a, n) + margin)
-
-
-def triplet_cosine(a: Array, p: Array, n: Array, margin: float) -> Array:
-    return np.maximum(0.0, cosine_of_rows(a, n) - cosine_of_rows(a, p) + margin)
-
-
-def contrastive_of_distances(same: Array, d: Array, margin: float) -> Array:
-    return np.asarray(same * d * d + (1.0 - same) * np.maximum(0.0, margin - d) ** 2)
-
-
-def of_like_pairs(x1: Array, x2: Array, y: Array, margin: float) -> Array:
-    """The contrastive loss with y = 1 for pairs that are alike."""
-    return contrastive_of_distances((y > 0) * 1.0, plain_distance(x1, x2), margin)
-
-
-def of_unlike_pairs(x1: Array, x2: Array, y: Array, margin: float) -> Array:
-    """The contrastive loss with y = 0 for pairs that are alike."""
-    return contrastive_of_distances((y <= 0) * 1.0, plain_distance(x1, x2), margin)
-
-
-def cosine_embedding(x1: Array, x2: Array, y: Array, margin: float) -> Array:
-    cos = cosine_of_rows(x1, x2)
-    return np.where(y > 0, 1.0 - cos, np.maximum(0.0, cos - margin))
-
-
-def divergence_from_normal(variance: Callable[[Array], Array]) -> Joint:
-    """Return KL(N(mu, v) || N(0, 1)) with v = variance(s)."""
-    return lambda mu, s: 0.5 * (mu * mu + variance(s) - 1.0 - np.log(variance(s)))
-
-
-def gaussian(variance: Callable[[Array], Array], constant: float) -> Joint:
-    """Return -log N(y; mu, v) up to a constant."""
-    return lambda mu, s, y: 0.5 * (np.log(variance(s)) + (y - mu) ** 2 / variance(s)) + constant
-
-
-def cross_entropy_of_diagonal(scores: Array) -> Array:
-    """Return the cross-entropy of each row whose true class is the one on the diagonal."""
-    z = scores - scores.max(axis=1, keepdims=True)
-    return np.asarray(np.log(np.exp(z).sum(axis=1)) - np.diag(z))
-
-
-def one_way(q: Array, k: Array, temperature: float) -> Array:
-    return cross_entropy_of_diagonal(q @ k.T / temperature)
-
-
-def both_ways(q: Array, k: Array, temperature: float) -> Array:
-    scores = q @ k.T / temperature
-    return np.concatenate([cross_entropy_of_diagonal(scores), cross_entropy_of_diagonal(scores.T)])
-
-
-def two_views(a: Array, b: Array, temperature: float) -> Array:
-    """NT-Xent of two views (N, D): of the 2N vectors each finds its other view among all but itself."""
-    z = of_length_one(np.concatenate([a, b]))
-    scores = z @ z.T / temperature
-    np.fill_diagonal(scores, -np.inf)
-    other = np.roll(np.arange(len(z)), len(a))
-    return np.asarray(np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(len(z)), other])
-
-
-def units(form: Joint) -> Joint:
-    """Return a loss of vectors of length 1."""
-    return lambda a, b, temperature: form(of_length_one(a), of_length_one(b), temperature)
-
-
-def ranknet(s1: Array, s2: Array, sigma: float) -> Array:
-    return softplus(-sigma * (s1 - s2))
-
-
-def ranknet_of_targets(s1: Array, s2: Array, t: Array, sigma: float) -> Array:
-    """t is the probability that s1 comes first; or 1, 0, -1."""
-    d = sigma * (s1 - s2)
-    t = 0.5 * (1.0 + t) if (t < 0).any() else t
-    return np.asarray(softplus(d) - t * d)
-
-
-def distilled(z: Array, teacher: Array, temperature: float, *, entropy: bool) -> Array:
-    """T^2 KL(softmax(t / T) || softmax(z / T)), or the cross-entropy of both."""
-    log_p, log_q = (a / temperature for a in (z, teacher))
-    log_p, log_q = (a - a.max(1, keepdims=True) for a in (log_p, log_q))
-    log_p, log_q = (a - np.log(np.exp(a).sum(1, keepdims=True)) for a in (log_p, log_q))
-    q = np.exp(log_q)
-    return np.asarray(temperature**2 * (q * ((0.0 if entropy else log_q) - log_p)).sum(axis=1))
-
-
 MEANS = r"(?<![\d.])1\b[^,;.\n\d]{{0,40}}?\b({})"  # what a docstring says of the label 1
+
+
+def of_two(first: Callable[[Array], Array], second: Callable[[Array], Array]) -> Joint:
+    """Return the sum of two means, over two batches that may differ in size."""
+    return lambda real, fake: np.mean(first(real)) + np.mean(second(fake))
+
+
 VARIANCES: dict[str, Callable[[Array], Array]] = {
     r"log_?var|lv|log_?v|log_?sigma_?(2|sq)|rho|^s$": np.exp,
     r"log_?(sigma|std|s)": lambda s: np.exp(2.0 * s),
@@ -220,21 +135,21 @@ JOINT: tuple[JointLoss, ...] = (
         ("hingegan", "ganhinge", "dhinge", "hinged", "discriminatorhinge"),
         "the hinge loss of a critic",
         "max(0, 1 - D(real)) + max(0, 1 + D(fake))",
-        (lambda real, fake: np.maximum(0.0, 1.0 - real) + np.maximum(0.0, 1.0 + fake),),
+        (of_two(lambda real: np.maximum(0.0, 1.0 - real), lambda fake: np.maximum(0.0, 1.0 + fake)),),
         2,
     ),
     JointLoss(
         ("wasserstein", "critic", "wgan"),
         "the Wasserstein loss of the critic",
         "D(fake) - D(real)",
-        (lambda real, fake: fake - real,),
+        (of_two(lambda real: -real, lambda fake: fake),),
         2,
     ),
     JointLoss(
         ("lsgan", "leastsquares"),
         "the least-squares loss of the discriminator",
         "(D(real) - 1)^2 + D(fake)^2",
-        (lambda real, fake: (real - 1.0) ** 2 + fake**2,),
+        (of_two(lambda real: (real - 1.0) ** 2, lambda fake: fake**2),),
         2,
     ),
     JointLoss(
@@ -242,9 +157,8 @@ JOINT: tuple[JointLoss, ...] = (
         "the loss of the discriminator",
         "-log sigmoid(D(real)) - log(1 - sigmoid(D(fake)))",
         (
-            lambda real, fake: softplus(-real) + softplus(fake),
-            lambda real, fake: -np.log(real) - np.log(1.0 - fake),
-            lambda real, fake: -np.log(sigmoid(real)) - np.log(1.0 - sigmoid(fake)),
+            of_two(lambda real: softplus(-real), softplus),
+            of_two(lambda real: -np.log(real), lambda fake: -np.log(1.0 - fake)),
         ),
         2,
     ),

@@ -84,6 +84,7 @@ def value_line(
 
 
 def names_read(tree: ast.AST) -> set[str]:
-    """Return the names and attributes that a function reads."""
+    """Return the names and the attributes of self that a function reads."""
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)]
-    return {ast.unparse(node) for node in nodes if isinstance(node.ctx, ast.Load)} - {"np", "self"}
+    own = [one for one in nodes if isinstance(one, ast.Name) or getattr(one.value, "id", "") == "self"]
+    return {ast.unparse(node) for node in own if isinstance(node.ctx, ast.Load)} - {"np", "self"}

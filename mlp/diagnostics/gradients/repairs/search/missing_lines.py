@@ -20,7 +20,7 @@ def missing_lines(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Altern
             block = getattr(node, field, None)
             block = block if isinstance(block, list) else []
             for i, line in enumerate(block):
-                new = [*of_what_is_kept(line, kept), *of_both(line, loops)]
+                new = [*of_what_is_kept(line, kept), *of_both(line, loops), *of_neighbours(line), *of_itself(line)]
                 found = [(text, [*block[: i + 1], one, *block[i + 1 :]]) for text, one in new]
                 if found:
                     yield Slot(node, field, None, block, text_of(line), line.lineno), iter(found)
@@ -80,6 +80,28 @@ def of_both(line: ast.stmt, loops: list[str]) -> Iterator[tuple[str, ast.stmt]]:
                     f"`{head(new)}` is missing"
                 )
                 yield text, new
+
+
+def of_neighbours(line: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
+    """Yield the line for the other one of two neighbours: d[:, :-1] -= g after d[:, 1:] += g."""
+    if not isinstance(line, ast.AugAssign) or not isinstance(line.target, ast.Subscript):
+        return
+    index = ast.unparse(line.target)
+    for one, other in (("1:", ":-1"), (":-1", "1:")):
+        twin = index.replace(f"[{one}", f"[{other}").replace(f" {one}", f" {other}")
+        for sign in ("-=", "+=") if twin != index else ():
+            new = f"{twin} {sign} {ast.unparse(line.value)}"
+            yield f"only the one of two neighbours gets a gradient: the line `{new}` is missing", ast.parse(new).body[0]
+
+
+def of_itself(line: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
+    """Yield the line that leaves each row out of its own comparison: the diagonal of the scores is -inf."""
+    if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
+        name, value = line.targets[0].id, line.value
+        if any(isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) for node in ast.walk(value)):
+            new = f"np.fill_diagonal({name}, -np.inf)"
+            text = f"each row is compared with itself, too, and must be left out: the line `{new}` is missing"
+            yield text, ast.parse(new).body[0]
 
 
 def both_sides(slot: Slot) -> Iterator[Alternative]:

@@ -60,6 +60,11 @@ def huber(d: Array, s: Options) -> Array:
     return np.where(a <= k, 0.5 * d * d, k * (a - 0.5 * k))
 
 
+def smooth_l1(d: Array, s: Options) -> Array:
+    """d^2 / (2 beta) where |d| < beta, |d| - beta / 2 elsewhere."""
+    return np.asarray(huber(d, {"delta": s["beta"]}) / s["beta"])
+
+
 def log_cosh(d: Array, s: Options) -> Array:
     return np.log(np.cosh(d))
 
