@@ -20,6 +20,7 @@ from mlp.diagnostics.gradients.plausible_shape import plausible_shape
 from mlp.diagnostics.gradients.report import GradientReport
 from mlp.diagnostics.gradients.styles.calls import BACKWARD, required
 from mlp.diagnostics.rules.check import check_rule
+from mlp.diagnostics.rules.made_with import made_with_parameters, takes_parameters
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules import LearningRule
@@ -142,6 +143,8 @@ def make_subject(module: ModuleType, path: Path, name: str, arguments: str) -> A
     if inspect.isfunction(found) and second_parameter(found) in (*TARGETS, *OF_GRADIENTS) and not arguments:
         return found  # a loss (outputs, targets) -> (loss, gradient), or a rule (w, dw, config) -> (w, config)
     positional, named = parse_arguments(arguments)
+    if takes_parameters(found) and is_rule(found):
+        return attempt(path, name, lambda: made_with_parameters(found, positional, named))
     try:
         inspect.signature(found).bind(*positional, **named)
     except TypeError as error:

@@ -26,7 +26,8 @@ from mlp.diagnostics.rules.courses import ARRAYS, SHAPES, Course, Trail, apart, 
 from mlp.diagnostics.rules.explanations import explained, smallest
 from mlp.diagnostics.rules.faults import FAMILIES
 from mlp.diagnostics.rules.formulas.walks import Walk
-from mlp.diagnostics.rules.lines import line_of_rule
+from mlp.diagnostics.rules.lines import OF_THE_LINE_ALONE, line_of_rule
+from mlp.diagnostics.rules.made_with import made_with_parameters, takes_parameters, with_own_parameters
 from mlp.diagnostics.rules.settings import EPS, OTHER_NAMES, UNKNOWN, attribute_of, name_of_formula, read_settings
 from mlp.diagnostics.rules.subject import Subject
 from mlp.diagnostics.rules.unknown import of_no_formula
@@ -59,7 +60,9 @@ def check_rule(
     Raises:
         ConfigurationError: the formula is not known, or the rule has no known protocol.
     """
-    rule = rule() if isinstance(rule, type) else copy.deepcopy(rule)
+    if takes_parameters(rule):
+        rule = made_with_parameters(rule)
+    rule = rule() if isinstance(rule, type) else copy.deepcopy(with_own_parameters(rule))
     formula = name_of_formula(rule) if formula is None else OTHER_NAMES.get(formula, formula)
     if formula not in (*FAMILIES, UNKNOWN):
         raise ConfigurationError(f"formula must be one of {', '.join(FAMILIES)}, got {formula!r}")
@@ -175,6 +178,8 @@ def faults_with_line(trail: Trail, own: Trail | None, subject: Subject) -> list[
     found = explained(both, subject.formula, subject.tolerance)
     known = bool(found) and found[0].name not in VAGUE
     lines = list(line_of_rule(subject, known=known))
+    if lines and known and found[0].name in OF_THE_LINE_ALONE:
+        return [replace(found[0], sentence=lines[0].sentence, evidence=lines[0].evidence)]
     if lines and known:
         return [replace(found[0], sentence=f"{lines[0].sentence}; {found[0].sentence}"), *found[1:]]
     if lines or found:

@@ -43,7 +43,7 @@ def explained(trails: Trails, formula: str, tolerance: float) -> list[Diagnosis]
         return [Diagnosis("weights never move", "weights", "rule", text)]
     single = list(matches(trails, formula, tolerance, faults_of(formula)))
     if single:
-        return single
+        return single[:1]
     for look in (in_another_form, another_rule, hidden_decay, with_literals):
         found = next(look(trails, formula, tolerance), None)
         if found is not None:
@@ -64,7 +64,7 @@ def matches(trails: Trails, formula: str, tolerance: float, faults: Iterator[Fau
         differs = Trail(trails[0].course, right[0]).apart(walk) > 10.0 * tolerance
         if differs and all(trail.apart(walk) < tolerance for trail in trails[1:]):
             evidence = f"error {trails[0].apart(plain):.1e} against the formula, {error:.0e} against this one"
-            yield Diagnosis(one.name, "weights", "rule", one.sentence, evidence)
+            yield Diagnosis(one.name, "weights", "rule", one.said(trails[0].course.settings), evidence)
 
 
 def in_another_form(trails: Trails, formula: str, tolerance: float) -> Iterator[Diagnosis]:
@@ -72,7 +72,13 @@ def in_another_form(trails: Trails, formula: str, tolerance: float) -> Iterator[
     for text, form, changed in legal_forms(formula):
         for one in faults_of(formula, form.formula):
             if all(trail.apart(one.of(form), **changed) < tolerance for trail in trails):
-                yield Diagnosis(one.name, "weights", "rule", one.sentence, f"in the form in which {text.rstrip('.')}")
+                yield Diagnosis(
+                    one.name,
+                    "weights",
+                    "rule",
+                    one.said(trails[0].course.settings),
+                    f"in the form in which {text.rstrip('.')}",
+                )
 
 
 def another_rule(trails: Trails, formula: str, tolerance: float) -> Iterator[Diagnosis]:
@@ -95,7 +101,7 @@ def with_literals(trails: Trails, formula: str, tolerance: float) -> Iterator[Di
         for one in faults_of(formula):
             if all(trail.apart(one.of(plain), **chosen) < tolerance for trail in trails):
                 numbers = ", ".join(f"{name} = {value:g}" for name, value in chosen.items())
-                yield Diagnosis(one.name, "weights", "rule", one.sentence, f"with {numbers}")
+                yield Diagnosis(one.name, "weights", "rule", one.said(trails[0].course.settings), f"with {numbers}")
 
 
 def hidden_decay(trails: Trails, formula: str, tolerance: float) -> Iterator[Diagnosis]:

@@ -18,16 +18,21 @@ from mlp.diagnostics.rules.choices.lion import LION
 from mlp.diagnostics.rules.choices.velocity import VELOCITY, Choice
 from mlp.diagnostics.rules.formulas.families import Adaptive, Delta, Signs, Velocity
 from mlp.diagnostics.rules.formulas.others import WITHOUT_CHOICES
-from mlp.diagnostics.rules.formulas.walks import Formula, Walk
+from mlp.diagnostics.rules.formulas.walks import Formula, Settings, Walk
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A wrong walk with its name and what is wrong."""
+    """A wrong walk with its name and what is wrong; also what is wrong where the decay should be decoupled."""
 
     name: str
     sentence: str
     changes: dict[str, Any] = field(default_factory=dict)
+    decoupled: str = ""
+
+    def said(self, s: Settings) -> str:
+        """Return what is wrong with a rule of some settings."""
+        return self.decoupled if self.decoupled and s["decoupled_weight_decay"] else self.sentence
 
     def of(self, walk: Walk) -> Walk:
         """Return the wrong walk."""
@@ -104,9 +109,10 @@ ANY_RULE = (
     ),
     Fault(
         "coupled and decoupled exchanged",
-        "the decay goes through the rule where it must go around it, or the reverse: coupled is g + d w, decoupled is "
-        "w - h d w",
+        "the weights decay apart from the rule, w - h d w, and the decay belongs to the gradient: g + d w",
         {"decay_exchanged": True},
+        "the decay is added to the gradient and goes through the means, as an L2 penalty; it must be decoupled: the "
+        "gradient stays without it, and the weights shrink by themselves, w <- w - h d w",
     ),
     Fault(
         "decay without rate",

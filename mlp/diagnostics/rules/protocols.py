@@ -12,18 +12,19 @@ update_params(layer)                               layer.weights, layer.dweights
 import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.styles.calls import required
+from mlp.diagnostics.rules.function_steps import RATES, function_step, replace, with_grad
 from mlp.errors import ConfigurationError
 from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
-RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "current_learning_rate", "lr_")
 ONE_ARRAY = ("w", "W", "param", "x", "weight", "theta")  # how update calls its first argument, if it is one array
 UPDATES = ("update", "step", "apply", "apply_gradients", "optimize", "__call__")
 
@@ -34,6 +35,9 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
     Args:
         rule: the rule. parameters: with data and grad. rate: gives the learning rate, for functions.
     """
+    if callable(getattr(rule, "step_of_parameters", None)):
+        rule.start(list(parameters))
+        return lambda: rule.step_of_parameters()
     for name in ("initialize", "initialise"):
         if callable(getattr(rule, name, None)):
             getattr(rule, name)(list(parameters) if name == "initialize" else [p.data for p in parameters])
@@ -47,10 +51,14 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
         return function_step(rule, parameters, rate)
     name = update_of(rule)
     other = any(callable(getattr(rule, method, None)) for method in ("forward", "backward", "grad", "fprop"))
+    if name and not other and len(required(getattr(rule, name))) == 1:
+        order = order_of_pairs(rule, name, parameters)
+        return lambda: getattr(rule, name)([pair[::order] for pair in pairs_of(parameters)])
     if other or not name or not 1 < len(required(getattr(rule, name))) < 4:
         raise ConfigurationError(
             f"{type(rule).__name__} is not a learning rule: it needs initialize(parameters) and update(), or "
-            "initialise(params) and update_params(grads), or update(params, grads), or be a function (w, dw, config)."
+            "initialise(params) and update_params(grads), or update(params, grads), or step([(w, dw), ...]), or get "
+            "its parameters when it is made, or be a function (w, dw, config) -> (w, config) or (w, dw, v) -> (w, v)."
         )
     method = getattr(rule, name)
     if required(method)[0] in ONE_ARRAY:
@@ -70,14 +78,6 @@ def with_grads(method: Callable[[list[Array]], Any], parameters: Sequence[Parame
     return result
 
 
-def with_grad(method: Callable[..., Any], parameter: Parameter, *more: Any, **by_word: Any) -> Any:
-    """Return method(w, dw) with a new array dw; changes of it come back."""
-    grad = parameter.grad.copy()
-    result = method(parameter.data, grad, *more, **by_word)
-    parameter.grad = grad
-    return result
-
-
 def array_step(methods: Sequence[Callable[..., Any]], parameters: Sequence[Parameter]) -> None:
     """Call method(w, dw) for one array after the other."""
     for method, parameter in zip(methods, parameters, strict=True):
@@ -88,6 +88,21 @@ def array_step(methods: Sequence[Callable[..., Any]], parameters: Sequence[Param
 def update_of(rule: Any) -> str:
     """Return the name of the method that makes a step, or ""."""
     return next((name for name in UPDATES if callable(getattr(rule, name, None))), "")
+
+
+def pairs_of(parameters: Sequence[Parameter]) -> list[tuple[Array, Array]]:
+    """Return (weights, gradient) of each array."""
+    return [(p.data, p.grad.copy()) for p in parameters]
+
+
+def order_of_pairs(rule: Any, name: str, parameters: Sequence[Parameter]) -> int:
+    """Return 1 for a method that takes pairs (weights, gradient), -1 for (gradient, weights); tried on copies."""
+    twin, pairs = copy.deepcopy(rule), [(p.data.copy(), np.ones_like(p.data)) for p in parameters]
+    with suppress(*OWN_ERRORS):
+        getattr(twin, name)([pair[::-1] for pair in pairs])
+        if all((gradient == 1.0).all() for _, gradient in pairs):
+            return -1
+    return 1
 
 
 def remembers_one_array(rule: Any, name: str, parameters: Sequence[Parameter]) -> bool:
@@ -152,27 +167,6 @@ def takes_lists(rule: Any, name: str, parameters: Sequence[Parameter]) -> bool:
     return False
 
 
-def function_step(
-    rule: Callable[..., Any], parameters: Sequence[Parameter], rate: Callable[[], float]
-) -> Callable[[], Any]:
-    """Return a step of f(w, dw, config) -> (w, config), or of f(w, dw) -> w."""
-    configs: list[Any] = [None for _ in parameters]
-    given = inspect.signature(rule).parameters
-    by_name = next((name for name in ("learning_rate", "lr", "rate", "eta", "step_size") if name in given), None)
-    takes_config = len(given) > 2 and by_name is None
-
-    def step() -> None:
-        for i, parameter in enumerate(parameters):
-            config = dict(configs[i] or {}) | {"learning_rate": rate(), "lr": rate()}
-            more: tuple[Any, ...] = (config,) if takes_config else ()
-            by_word = {by_name: rate()} if by_name else {}
-            result = with_grad(rule, parameter, *more, **by_word)
-            new, configs[i] = result if isinstance(result, tuple) and len(result) == 2 else (result, config)
-            replace(parameter, new, sure=False)
-
-    return step
-
-
 def layer_step(rule: Any, parameters: Sequence[Parameter]) -> Callable[[], Any]:
     """Return a step of update_params(layer)."""
     weight, bias = parameters
@@ -188,20 +182,3 @@ def layer_step(rule: Any, parameters: Sequence[Parameter]) -> Callable[[], Any]:
         replace(bias, layer.biases)
 
     return step
-
-
-def replace(parameter: Parameter, new: Any, *, sure: bool = True) -> None:
-    """Take a new array that a rule gives; one that it changed in place is there already.
-
-    Args:
-        sure: whether `new` stands for the weights; else what is no array (of what a method returned) is left alone.
-
-    Raises:
-        ValueError: it is no array of the weights' shape.
-    """
-    if new is parameter.data or not (sure or isinstance(new, np.ndarray)):
-        return
-    if not isinstance(new, np.ndarray) or new.shape != parameter.data.shape:
-        what = f"an array of shape {new.shape}" if isinstance(new, np.ndarray) else f"a {type(new).__name__}"
-        raise ValueError(f"the rule gives {what} for weights of shape {parameter.data.shape}")
-    parameter.data = new.astype(parameter.data.dtype)

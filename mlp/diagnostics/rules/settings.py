@@ -7,7 +7,8 @@ import numpy as np
 
 from mlp.diagnostics.rules.faults import FAMILIES
 from mlp.diagnostics.rules.formulas.walks import Settings
-from mlp.diagnostics.rules.protocols import RATES, UPDATES
+from mlp.diagnostics.rules.function_steps import RATES
+from mlp.diagnostics.rules.protocols import UPDATES
 from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS
 

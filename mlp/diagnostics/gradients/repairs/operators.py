@@ -58,13 +58,16 @@ def between_two(node: ast.BinOp) -> Iterator[Alternative]:
         yield f"the factor `{one}` is one too many", b
         yield f"multiplied by `{two}`, and must be divided by it", ast.BinOp(a, ast.Div(), b)
         yield f"multiplied by `{one}`, and must be divided by it", ast.BinOp(b, ast.Div(), a)
+        for text, other, factor in ((one, b, a), (two, a, b)):
+            if isinstance(factor, ast.BinOp) and not isinstance(factor.op, ast.Pow):
+                root = ast.BinOp(factor, ast.Pow(), parsed("0.5"))
+                yield f"multiplied by `{text}`, and must be by its root", ast.BinOp(other, ast.Mult(), root)
     elif isinstance(node.op, ast.Div | ast.FloorDiv):
         yield f"the division by `{two}` is one too many", a
         yield f"divided by `{two}`, and must be multiplied by it", ast.BinOp(a, ast.Mult(), b)
-        yield (
-            f"divided by `{two}`, and must be by its root",
-            ast.BinOp(a, ast.Div(), ast.BinOp(b, ast.Pow(), parsed("0.5"))),
-        )
+        if not (isinstance(b, ast.BinOp) and isinstance(b.op, ast.Pow)):
+            root = ast.BinOp(b, ast.Pow(), parsed("0.5"))
+            yield f"divided by `{two}`, and must be by its root", ast.BinOp(a, ast.Div(), root)
         yield (
             f"divided by `{two}`, and must be by its square",
             ast.BinOp(a, ast.Div(), ast.BinOp(b, ast.Pow(), parsed("2"))),
@@ -105,9 +108,11 @@ def other_names(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[A
     node = slot.node
     loads = isinstance(getattr(node, "ctx", None), ast.Load)
     name = ast.unparse(node) if loads and isinstance(node, ast.Name | ast.Attribute | ast.Subscript) else ""
+    base = node.value if isinstance(node, ast.Attribute) else None
+    part = isinstance(base, ast.Name) and base.id not in ("np", "self", "math")  # p.grad of a loop over parameters
     if (
         not name
-        or (name not in arrays and name not in values)
+        or (name not in arrays and name not in values and not part)
         or (isinstance(slot.parent, ast.Call) and slot.field == "func")
     ):
         return
@@ -136,7 +141,8 @@ def missing(slot: Slot, factors: Sequence[str], arrays: Sequence[str]) -> Iterat
         yield f"the division by `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(factor))
     for term in arrays if is_all_that_is_assigned(slot) else ():
         yield f"the term `{term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Add(), parsed(term))
-        yield f"the term `- {term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Sub(), parsed(term))
+        if isinstance(node, ast.BinOp | ast.Call):
+            yield f"the term `- {term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Sub(), parsed(term))
 
 
 def is_all_that_is_assigned(slot: Slot) -> bool:

@@ -50,7 +50,7 @@ ADAPTIVE: tuple[Choice, ...] = (
     ),
     (
         "largest square",
-        "the running mean of the squares goes on from the largest one: only AMSGrad has a largest one, apart from v",
+        "the running mean of the squares goes on from its largest value: v and its largest value must be kept apart",
         {"square": "largest"},
     ),
     (

@@ -1,0 +1,85 @@
+"""Steps of rules that are functions: f(w, dw, config) -> (w, config), f(w, dw, v) -> (w, v), f(w, dw) -> w."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.styles.calls import required
+from mlp.layers.parameter import Parameter
+
+RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "current_learning_rate", "lr_")
+CONFIGS = ("config", "cfg", "conf", "state", "cache", "options", "opts", "opt_state", "optim_state", "opt")
+COUNTS = ("t", "step", "n", "k", "i", "it", "iteration", "epoch")  # a number of the step that a function gets
+
+
+def with_grad(method: Callable[..., Any], parameter: Parameter, *more: Any, **by_word: Any) -> Any:
+    """Return method(w, dw) with a new array dw; changes of it come back."""
+    grad = parameter.grad.copy()
+    result = method(parameter.data, grad, *more, **by_word)
+    parameter.grad = grad
+    return result
+
+
+def function_step(
+    rule: Callable[..., Any], parameters: Sequence[Parameter], rate: Callable[[], float]
+) -> Callable[[], Any]:
+    """Return a step of f(w, dw, config) -> (w, config), or of f(w, dw) -> w."""
+    configs: list[Any] = [None for _ in parameters]
+    given = inspect.signature(rule).parameters
+    by_name = next((name for name in ("learning_rate", "lr", "rate", "eta", "step_size") if name in given), None)
+    states = required(rule)[2:]
+    if states and not (len(states) == 1 and (states[0] in CONFIGS or states[0] == by_name)):
+        return state_step(rule, parameters, rate, [name for name in states if name != by_name])
+    takes_config = len(given) > 2 and by_name is None
+
+    def step() -> None:
+        for i, parameter in enumerate(parameters):
+            config = dict(configs[i] or {}) | {"learning_rate": rate(), "lr": rate()}
+            more: tuple[Any, ...] = (config,) if takes_config else ()
+            by_word = {by_name: rate()} if by_name else {}
+            result = with_grad(rule, parameter, *more, **by_word)
+            new, configs[i] = result if isinstance(result, tuple) and len(result) == 2 else (result, config)
+            replace(parameter, new, sure=False)
+
+    return step
+
+
+def state_step(
+    rule: Callable[..., Any], parameters: Sequence[Parameter], rate: Callable[[], float], states: Sequence[str]
+) -> Callable[[], Any]:
+    """Return a step of f(w, dw, v) -> (w, v), also with several states, and a count of the steps, from 1."""
+    given = inspect.signature(rule).parameters
+    by_word = [name for name in given if name in RATES]
+    held = [{name: np.zeros_like(p.data) for name in states if name not in COUNTS} for p in parameters]
+    count = [0]
+
+    def step() -> None:
+        count[0] += 1
+        for mine, parameter in zip(held, parameters, strict=True):
+            counts = {name: count[0] for name in states if name in COUNTS}
+            result = with_grad(rule, parameter, **mine, **counts, **{name: rate() for name in by_word})
+            new, *kept = result if isinstance(result, tuple) else (result,)
+            arrays = [one for one in kept if isinstance(one, np.ndarray)]
+            mine |= dict(zip(mine, arrays, strict=False))
+            replace(parameter, new, sure=False)
+
+    return step
+
+
+def replace(parameter: Parameter, new: Any, *, sure: bool = True) -> None:
+    """Take a new array that a rule gives; one that it changed in place is there already.
+
+    Args:
+        sure: whether `new` stands for the weights; else what is no array (of what a method returned) is left alone.
+
+    Raises:
+        ValueError: it is no array of the weights' shape.
+    """
+    if new is parameter.data or not (sure or isinstance(new, np.ndarray)):
+        return
+    if not isinstance(new, np.ndarray) or new.shape != parameter.data.shape:
+        what = f"an array of shape {new.shape}" if isinstance(new, np.ndarray) else f"a {type(new).__name__}"
+        raise ValueError(f"the rule gives {what} for weights of shape {parameter.data.shape}")
+    parameter.data = new.astype(parameter.data.dtype)

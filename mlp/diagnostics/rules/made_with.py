@@ -1,0 +1,118 @@
+"""Rules that get their parameters when they are made, as in PyTorch: opt = SGD(params, lr=0.1); opt.step().
+
+The parameters may be a list or a dictionary, of arrays (the gradients come with the step) or of objects that have both.
+A rule is made anew for the parameters of each check, and keeps the numbers that it has as attributes.
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.styles.calls import required
+from mlp.errors import ConfigurationError
+from mlp.layers.parameter import Parameter
+from mlp.own_code import OWN_ERRORS
+from mlp.typing import Array
+
+FIRST = ("params", "parameters", "model_params", "weights", "variables", "param_list", "model_parameters")
+STEPS = ("step", "update", "update_params", "apply_gradients", "apply", "__call__")
+
+
+class Weights:
+    """A parameter under the names that students have for its values and its gradient."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.parameter, self.name = parameter, parameter.name
+
+    @property
+    def data(self) -> Array:
+        return self.parameter.data
+
+    @data.setter
+    def data(self, new: Array) -> None:
+        self.parameter.data = new
+
+    @property
+    def grad(self) -> Array:
+        return self.parameter.grad
+
+    @grad.setter
+    def grad(self, new: Array) -> None:
+        if new is not None:  # zero_grad of some
+            self.parameter.grad = new
+
+    value, w = data, data
+    gradient, dw = grad, grad
+
+
+Container = Callable[[Sequence[Parameter]], Any]
+CONTAINERS: tuple[tuple[Container, Container], ...] = (  # what the rule is made with, and what comes with a step
+    (lambda ps: [Weights(p) for p in ps], lambda ps: [p.grad.copy() for p in ps]),
+    (lambda ps: [p.data for p in ps], lambda ps: [p.grad.copy() for p in ps]),
+    (lambda ps: {p.name: Weights(p) for p in ps}, lambda ps: {p.name: p.grad.copy() for p in ps}),
+    (lambda ps: {p.name: p.data for p in ps}, lambda ps: {p.name: p.grad.copy() for p in ps}),
+)
+
+
+def takes_parameters(kind: Any) -> bool:
+    """Return whether a class gets the parameters first when it is made."""
+    return inspect.isclass(kind) and [name.lower() for name in required(kind)[:1]] in [[name] for name in FIRST]
+
+
+def made_with_parameters(kind: Any, positional: Sequence[Any] = (), named: Mapping[str, Any] | None = None) -> Any:
+    """Return a rule of a class that gets its parameters when it is made; the other arguments follow them.
+
+    Raises:
+        ConfigurationError: it takes them in none of the usual forms.
+    """
+    errors = []
+    for parameters_as, gradients_as in CONTAINERS:
+        some = [Parameter(np.ones(3), "0.weight"), Parameter(np.ones(2), "0.bias")]
+        for one in some:
+            one.grad[...] = 0.5
+        try:
+            rule = subclass_of(kind, (parameters_as, gradients_as), positional, named or {})
+            rule.start(some)
+            rule.step_of_parameters()
+        except OWN_ERRORS as error:
+            errors.append(f"{type(error).__name__}: {error}")
+            continue
+        if any((one.data != 1.0).any() for one in some):
+            return subclass_of(kind, (parameters_as, gradients_as), positional, named or {})
+        errors.append("the weights did not move")
+    raise ConfigurationError(
+        f"{kind.__name__} takes its parameters when it is made: a list of arrays (then step(grads)), or of objects "
+        f"with data and grad, is expected; {errors[0]}"
+    )
+
+
+def subclass_of(
+    kind: Any, forms: tuple[Container, Container], positional: Sequence[Any], named: Mapping[str, Any]
+) -> Any:
+    """Return a rule of a subclass that can be made anew for other parameters."""
+
+    class Made(kind):  # type: ignore[misc]
+        def start(self, parameters: Sequence[Parameter]) -> None:
+            numbers = {name: value for name, value in vars(self).items() if isinstance(value, float | int | tuple)}
+            kind.__init__(self, forms[0](parameters), *positional, **named)
+            self.__dict__.update(numbers)
+            self.its_parameters = list(parameters)
+
+        def step_of_parameters(self) -> None:
+            method = next(getattr(self, name) for name in STEPS if callable(getattr(self, name, None)))
+            method(*([forms[1](self.its_parameters)] if required(method) else []))
+
+    Made.__name__ = Made.__qualname__ = kind.__name__
+    some = [Parameter(np.ones(3), "0.weight"), Parameter(np.ones(2), "0.bias")]
+    return Made(forms[0](some), *positional, **named)
+
+
+def with_own_parameters(rule: Any) -> Any:
+    """Return a rule that holds its parameters as one that can be made for others; any other rule as it is."""
+    kind = type(rule)
+    if not takes_parameters(kind) or hasattr(rule, "step_of_parameters"):
+        return rule
+    names = list(inspect.signature(kind).parameters)[1:]
+    return made_with_parameters(kind, (), {name: vars(rule)[name] for name in names if name in vars(rule)})
