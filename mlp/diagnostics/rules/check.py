@@ -181,7 +181,8 @@ def faults_with_line(trail: Trail, own: Trail | None, subject: Subject) -> list[
     if lines and known and found[0].name in OF_THE_LINE_ALONE:
         return [replace(found[0], sentence=lines[0].sentence, evidence=lines[0].evidence)]
     if lines and known:
-        return [replace(found[0], sentence=f"{lines[0].sentence}; {found[0].sentence}"), *found[1:]]
+        first = replace(found[0], sentence=f"{lines[0].sentence}; {found[0].sentence}", evidence=lines[0].evidence)
+        return [first, *found[1:]]
     if lines or found:
         return [*lines, *found]
     return [] if own is None else explained(subject.trails(own, own_eps=True), subject.formula, UNKNOWN_EPS)
