@@ -103,7 +103,11 @@ def check_known(model: Layer) -> None:
 
 
 def to_torch_arrays(model: Layer) -> dict[str, Array]:
-    """Return the weights and buffers of a model as NumPy arrays with the names and the layout of PyTorch."""
+    """Return the weights and buffers of a model as NumPy arrays with the names and the layout of PyTorch.
+
+    Raises:
+        ConfigurationError: a layer that PyTorch does not have, or two arrays that would get one name.
+    """
     model = without_companions(model)
     state, arrays = model.state_dict(), {}
     check_known(model)

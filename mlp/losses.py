@@ -88,7 +88,11 @@ class Loss:
         """Called before each epoch of training, 0 .. epochs - 1; a loss that changes with it takes note."""
 
     def take(self) -> Any:
-        """Return what forward kept, once."""
+        """Return what forward kept, once.
+
+        Raises:
+            BackwardError: nothing is there: forward did not run, or this was called before.
+        """
         if self._kept is None:
             raise BackwardError(f"{type(self).__name__}: backward called before forward (or twice).")
         values, self._kept = self._kept, None
@@ -100,6 +104,9 @@ class SoftmaxCrossEntropy(Loss):
 
     Args:
         label_smoothing: s, 0 <= s < 1.
+
+    Raises:
+        ConfigurationError: a smoothing outside 0 <= s < 1.
     """
 
     def __init__(self, label_smoothing: float = 0.0) -> None:

@@ -132,6 +132,9 @@ def expected_variance_ratio(x: Array, p: float, layer: Conv2d | Affine | None = 
     Args:
         x: inputs of the dropout, channels last, a batch.
         p: its probability. layer: the linear layer between dropout and batch norm; None for none.
+
+    Raises:
+        ConfigurationError: a probability outside 0 <= p < 1.
     """
     p = fraction("p", p)
     if layer is None:

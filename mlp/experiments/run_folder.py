@@ -79,7 +79,11 @@ class RunFolder:
         return None if stored is None else stored[0].as_dict()
 
     def stored(self) -> tuple[RunConfig, Facts] | None:
-        """Return what config.json holds, (RunConfig, Facts); None if there is no such file."""
+        """Return what config.json holds, (RunConfig, Facts); None if there is no such file.
+
+        Raises:
+            CheckpointError: the file is damaged, or not a configuration of a run.
+        """
         try:
             content = read_object(self / "config.json")
         except FileNotFoundError:
@@ -120,7 +124,11 @@ class RunFolder:
             print(f"note: {file} has changed since {self.path} was begun: is it the same model?")
 
     def test_results(self) -> dict[str, Any]:
-        """Return what test.json holds, a dict; an empty one for a run that is not finished."""
+        """Return what test.json holds, a dict; an empty one for a run that is not finished.
+
+        Raises:
+            CheckpointError: the file is damaged, or holds other things than results.
+        """
         try:
             content = read_object(self / "test.json")
             loss = as_number("test_loss", content["test_loss"], 0.0)
@@ -178,7 +186,11 @@ class RunFolder:
         return RunConfig(**with_dataset_settings(self.asked_for(given, resume=resume)))
 
     def asked_for(self, given: dict[str, Any], *, resume: bool) -> dict[str, Any]:
-        """Return the settings that were asked for, now or, in a resume, when the run in this folder was begun."""
+        """Return the settings that were asked for, now or, in a resume, when the run in this folder was begun.
+
+        Raises:
+            ConfigurationError: a name that is no setting. CheckpointError: config.json is damaged.
+        """
         check_names(given, RunConfig)
         return {**((resume and self.stored_settings()) or {}), **given}
 

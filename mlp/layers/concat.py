@@ -35,6 +35,10 @@ class Concat(Layer):
 
     Args:
         branches: layers whose outputs differ in the number of channels at most.
+
+    Raises:
+        ConfigurationError: no branches, or one that is no layer.
+        ShapeError (forward): the branches' outputs differ in more than the channels.
     """
 
     def __init__(self, *branches: Layer) -> None:

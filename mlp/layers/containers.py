@@ -37,6 +37,9 @@ class Sequential(Layer):
     Args:
         layers: the layers, which are then named 0, 1, 2, ...; or one dict from names to layers. The name "", and
             names that begin with "*", are for wrappers that add no component to the dotted paths of what they wrap.
+
+    Raises:
+        ConfigurationError: a part that is no layer.
     """
 
     def __init__(self, *layers: Any) -> None:
@@ -75,6 +78,9 @@ class Residual(Layer):
     Args:
         body: a layer whose outputs have the shape of the shortcut's.
         shortcut: any layer; None for the identity.
+
+    Raises:
+        ConfigurationError: a part that is no layer. ShapeError (forward): body and shortcut give other shapes.
     """
 
     def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:

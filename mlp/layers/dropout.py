@@ -31,6 +31,9 @@ class Dropout(Layer):
     Args:
         p: probability of silence, 0 <= p < 1.
         seed: of the masks; `model.initialize(seed)` draws another for each layer.
+
+    Raises:
+        ConfigurationError: a probability outside 0 <= p < 1.
     """
 
     buffer_names = ("step",)

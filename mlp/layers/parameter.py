@@ -48,6 +48,9 @@ class Parameter(NoShallowCopy):
     Args:
         data: the initial values, an array.
         name: its dotted path in the model, for messages and plots; the model sets it.
+
+    Raises:
+        ConfigurationError: data is no array. ShapeError, DeviceError (assigning): values that do not fit.
     """
 
     def __init__(self, data: Array, name: str = "") -> None:

@@ -50,6 +50,9 @@ class ELU(Layer):
 
     Args:
         alpha: a > 0; the outputs stay above -a.
+
+    Raises:
+        ConfigurationError: alpha is not above 0.
     """
 
     def __init__(self, alpha: float = 1.0) -> None:

@@ -27,6 +27,9 @@ class Tap(Layer):
     Args:
         branch: a layer. It is not among the tap's children: who owns it (a model that throws it away after training,
             say) gives it a place in the tree, and its parameters are found there.
+
+    Raises:
+        ConfigurationError: the branch is no layer.
     """
 
     def __init__(self, branch: Layer) -> None:

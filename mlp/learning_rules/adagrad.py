@@ -22,6 +22,9 @@ class AdaGrad(LearningRule):
     Args:
         eps: keeps the division away from zero.
         settings: weight_decay and the others of `LearningRule`.
+
+    Raises:
+        ConfigurationError: a value out of its range.
     """
 
     moment_names = ("square_sum",)

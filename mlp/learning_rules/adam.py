@@ -26,6 +26,9 @@ class Adam(LearningRule):
         beta1, beta2: b1 and b2, how long the two means remember.
         eps: keeps the division away from zero.
         settings: weight_decay and the others of `LearningRule`.
+
+    Raises:
+        ConfigurationError: a value out of its range.
     """
 
     moment_names = ("mean", "square")

@@ -88,7 +88,12 @@ class LearningRule(NoShallowCopy):
         self.moments: dict[str, Array] = {}
 
     def initialize(self, parameters: Iterable[Parameter]) -> None:
-        """Take charge of a model's parameters: gather them into one flat array, set step and moments to zero."""
+        """Take charge of a model's parameters: gather them into one flat array, set step and moments to zero.
+
+        Raises:
+            ConfigurationError: these are no parameters, or have no names where `no_decay` needs them.
+            ShapeError: no parameters, or several dtypes.
+        """
         given, parameters = parameters, list(parameters) if isinstance(parameters, Iterable) else [None]
         if not all(isinstance(parameter, Parameter) for parameter in parameters):
             raise ConfigurationError(
@@ -161,7 +166,11 @@ class LearningRule(NoShallowCopy):
         return {"steps": self.steps, **{name: to_numpy(m).copy() for name, m in self.moments.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`; call initialize first."""
+        """Go on from a `state_dict`; call initialize first.
+
+        Raises:
+            CheckpointError: the state is of another rule or another model; nothing is copied then.
+        """
         expected = {"steps", *self.moments}
         if set(state) != expected:
             raise CheckpointError(f"{type(self).__name__} needs {sorted(expected)}, the state has {sorted(state)}")

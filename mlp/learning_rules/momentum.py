@@ -22,6 +22,9 @@ class Momentum(LearningRule):
     Args:
         momentum: mu, 0 <= mu < 1.
         settings: weight_decay and the others of `LearningRule`.
+
+    Raises:
+        ConfigurationError: a value out of its range.
     """
 
     moment_names = ("velocity",)

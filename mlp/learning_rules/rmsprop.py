@@ -22,6 +22,9 @@ class RMSProp(LearningRule):
     Args:
         decay: a, how long the mean remembers. eps: keeps the division away from zero.
         settings: weight_decay and the others of `LearningRule`.
+
+    Raises:
+        ConfigurationError: a value out of its range.
     """
 
     moment_names = ("square",)

@@ -7,6 +7,10 @@ from mlp.typing import Schedule
 
 @remembered
 def constant(learning_rate: float) -> Schedule:
-    """Return the schedule h(t) = h0."""
+    """Return the schedule h(t) = h0.
+
+    Raises:
+        ConfigurationError: a rate that is not above 0.
+    """
     h0 = positive("learning_rate", learning_rate)
     return lambda step: h0

@@ -16,6 +16,9 @@ def exponential(learning_rate: float, factor: float) -> Schedule:
 
     Args:
         learning_rate: h0. factor: g > 0, per unit in which the schedule is called.
+
+    Raises:
+        ConfigurationError: a value out of its range.
     """
     h0, g = positive("learning_rate", learning_rate), positive("factor", factor)
     return lambda t: h0 * g**t

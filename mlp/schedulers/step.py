@@ -17,6 +17,9 @@ def step(learning_rate: float, factor: float, steps: int) -> Schedule:
     Args:
         learning_rate: h0. factor: g > 0, usually 0.1.
         steps: T >= 1, the length of a stair.
+
+    Raises:
+        ConfigurationError: a value out of its range.
     """
     h0, g, T = positive("learning_rate", learning_rate), positive("factor", factor), at_least_one("steps", steps)
     return lambda t: h0 * g ** (t // T)

@@ -13,6 +13,9 @@ def epochs_in(steps_per_epoch: int) -> Callable[[int], int]:
 
     Args:
         steps_per_epoch: batches in an epoch, `len(train_batches)`.
+
+    Raises:
+        ConfigurationError: steps_per_epoch below 1.
     """
     at_least_one("steps_per_epoch", steps_per_epoch)
     return lambda n: n * steps_per_epoch
@@ -20,6 +23,10 @@ def epochs_in(steps_per_epoch: int) -> Callable[[int], int]:
 
 @remembered
 def per_epoch(schedule: Schedule, steps_per_epoch: int) -> Schedule:
-    """Return the schedule that is `schedule(epoch)` throughout epoch = step // steps_per_epoch."""
+    """Return the schedule that is `schedule(epoch)` throughout epoch = step // steps_per_epoch.
+
+    Raises:
+        ConfigurationError: steps_per_epoch below 1.
+    """
     at_least_one("steps_per_epoch", steps_per_epoch)
     return lambda step: schedule(step // steps_per_epoch)

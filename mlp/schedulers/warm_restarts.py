@@ -26,6 +26,9 @@ def warm_restarts(learning_rate: float, minimum: float, steps: int, multiply: in
         learning_rate: h0. minimum: h_min >= 0.
         steps: T_0 >= 1, the length of the first cycle.
         multiply: m, a whole number >= 1, by which each cycle is longer than the one before.
+
+    Raises:
+        ConfigurationError: a value out of its range.
     """
     h0, low = positive("learning_rate", learning_rate), not_negative("minimum", minimum)
     first, m = at_least_one("steps", steps), at_least_one("multiply", multiply)

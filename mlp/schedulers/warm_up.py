@@ -24,6 +24,9 @@ def warm_up(learning_rate: float, steps: int, start: float = 0.01) -> Schedule:
 
     Args:
         learning_rate: h0. steps: T >= 1. start: a, 0 < a <= 1, the first rate as a fraction of h0.
+
+    Raises:
+        ConfigurationError: a value out of its range.
     """
     h0, a, T = positive("learning_rate", learning_rate), positive("start", start), at_least_one("steps", steps)
     if a > 1:
@@ -41,6 +44,9 @@ def join(*schedules: Schedule, at: Sequence[int]) -> Schedule:
 
     Example:
         join(warm_up(1e-3, steps=500), cosine(1e-3, 2e-5, steps=9500), at=[500])
+
+    Raises:
+        ConfigurationError: not k - 1 steps, or not ascending.
     """
     borders = [0, *at]
     if len(borders) != len(schedules) or any(a >= b for a, b in zip(borders, borders[1:], strict=False)):

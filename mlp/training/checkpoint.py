@@ -31,6 +31,9 @@ def save_checkpoint(path: PathLike, trainer: TrainingState, config: Mapping[str,
 
     Args:
         config: the run's settings, a dict that JSON can hold.
+
+    Raises:
+        CheckpointError: `trainer` is none.
     """
     check_trainer("save_checkpoint", trainer)
     arrays = {
@@ -127,7 +130,11 @@ def load_checkpoint(path: PathLike, trainer: TrainingState, arrays: Mapping[str,
 
 
 def load_model(path: PathLike, model: Layer, arrays: Mapping[str, Array] | None = None) -> None:
-    """Copy only the weights and buffers of the checkpoint `path` into `model`."""
+    """Copy only the weights and buffers of the checkpoint `path` into `model`.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or belongs to another model.
+    """
     try:
         model.load_state_dict(section(arrays or read_checkpoint(path), "model/"))
     except ShapeError as error:

@@ -39,6 +39,10 @@ class Trainer(TrainingState):
         engine: "auto" or the name of an engine, see `mlp.engine`.
         threads: for the cpu engine; None for as many as the cores this process may use.
         precision: of the cuda engine's convolutions, "float32" or "tf32".
+
+    Raises:
+        ConfigurationError: a part of another kind, a model without parameters, or an engine that cannot train it.
+        DeviceError: the model is on a device that is not there.
     """
 
     def __init__(
@@ -144,6 +148,9 @@ class Trainer(TrainingState):
         """Return (loss, accuracy) of the model as it is, each a mean as in `fit`, see `mlp.data.Batches`.
 
         For use after `fit`, with test images say; a hook evaluates with `mlp.training.evaluate(trainer.engine, ...)`.
+
+        Raises:
+            ConfigurationError: these are no batches.
         """
         check_batches("batches", batches)
         self.engine.bind(self.model, self.loss, self.rule)

@@ -61,6 +61,9 @@ def gradient_correlation(model: Layer, x: Array, seed: int = 0) -> Profile:
 
     Args:
         seed: of v.
+
+    Raises:
+        ConfigurationError: fewer than two images.
     """
     if len(x) < 2:
         raise ConfigurationError(f"the correlation of gradients needs two images or more, got {len(x)}")

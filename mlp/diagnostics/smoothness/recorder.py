@@ -32,6 +32,9 @@ class Smoothness(Hook):
 
     Attributes:
         record: the SmoothnessRecord.
+
+    Raises:
+        ConfigurationError: `every` below 1, or another direction.
     """
 
     def __init__(

@@ -83,7 +83,11 @@ class Layer(Tree["Layer"]):
         self._kept = values
 
     def take(self) -> Any:
-        """Return what `keep` kept (a single value as it is, several as a tuple), once."""
+        """Return what `keep` kept (a single value as it is, several as a tuple), once.
+
+        Raises:
+            BackwardError: nothing is there: forward did not run, or this was called before.
+        """
         if self._kept is None:
             raise BackwardError(
                 f"{self.label()}: backward called before forward (or twice): forward must run once per backward."
@@ -140,6 +144,9 @@ class Layer(Tree["Layer"]):
         Args:
             input_shape: the shape of one image, (H, W, C), or of one vector, (D,).
             batch_size: images in a training step, for which memory is counted.
+
+        Raises:
+            ShapeError: the shape is no sequence, or does not fit the model.
         """
         if not isinstance(input_shape, Sequence):
             raise ShapeError(f"expected the shape of one image, (32, 32, 3), or vector, (64,); got {input_shape!r}")
