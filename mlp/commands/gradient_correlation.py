@@ -44,6 +44,8 @@ from mlp.files import write_arrays
 from mlp.pages.markdown import aligned
 from mlp.progress import progress_bar
 
+FIRST_WEIGHTS = {"default": "PyTorch's default", "he": "He's"}  # as figures say it
+
 
 def main() -> int:
     parser = CommandLine(__doc__)
@@ -130,7 +132,7 @@ def write(found: dict[tuple[str, int], Profile], out: Path, arguments: Any) -> N
     print(f"written: {out / 'correlation.npz'}")
     deepest = max(depth for _, depth in found)
     shown = {labels[name, d]: p for (name, d), p in found.items() if arguments.runs or d == deepest}
-    start = "" if arguments.runs else f"First weights, {arguments.initializer} initialization"
+    start = "" if arguments.runs else f"First weights, {FIRST_WEIGHTS[arguments.initializer]}"
     show_picture(out / "profile.png", draw_profiles(shown, start))
     if not arguments.runs and len(set(arguments.depths)) > 1:
         show_picture(out / "depth.png", draw_depths(found, f"{start}, {arguments.images} images"))
