@@ -4,11 +4,11 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 import numpy as np
 
-from mlp.errors import ConfigurationError, MlpError, OtherNameError
+from mlp.errors import ConfigurationError, MlpError, OtherAttributeError, OtherNameError
 
 LONGEST_SHOWN = 80  # characters of a value in a message
 
@@ -110,6 +110,23 @@ def names_elsewhere(module: str, ours: Mapping[str, str]) -> Callable[[str], Any
         raise AttributeError(no_attribute(module, name, vars(sys.modules[module]).get("__all__", ())))
 
     return missing
+
+
+class NamesElsewhere:
+    """Base of classes that tell people who know another library our name for what they call.
+
+    Attributes:
+        names_elsewhere: {name in other libraries: what to write here}, of the class and the classes above it.
+    """
+
+    names_elsewhere: ClassVar[dict[str, str]] = {}
+
+    if not TYPE_CHECKING:  # type checkers would believe that all attributes exist
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name in self.names_elsewhere:
+                raise OtherAttributeError(f"{type(self).__name__} has no {name}: {self.names_elsewhere[name]}")
+            object.__getattribute__(self, name)  # raises Python's own error, also that from inside a property
 
 
 def no_attribute(module: str, name: str, known: Iterable[str]) -> str:

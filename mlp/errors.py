@@ -86,6 +86,10 @@ class OtherNameError(MlpError, ImportError):
     """A name that other libraries use for something that is called differently here."""
 
 
+class OtherAttributeError(MlpError, AttributeError):
+    """An attribute that objects of other libraries have, and that is called differently here."""
+
+
 class NonFiniteLossError(MlpError, ArithmeticError):
     """The training loss became infinite or NaN."""
 

@@ -1,5 +1,7 @@
 """What people do wrong on the first day in Python: each gets a sentence that says what to write."""
 
+import copy
+import pickle
 import re
 
 import numpy as np
@@ -7,10 +9,10 @@ import pytest
 
 import mlp
 from mlp.data import Batches, ImageSet
-from mlp.diagnostics import GradientFlow
+from mlp.diagnostics import GradientFlow, find_learning_rate
 from mlp.errors import MlpError
 from mlp.experiments.run import run
-from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, Sequential
+from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, Flatten, Sequential
 from mlp.learning_rules import Adam
 from mlp.losses import MeanSquaredError, SoftmaxCrossEntropy
 from mlp.training import Trainer, load_checkpoint, save_checkpoint
@@ -29,6 +31,22 @@ def trainer(**options):
 
 def images():
     return ImageSet(PIXELS, LABELS, NAMES)
+
+
+def trained(valid=None, **options):
+    """Train a classifier of the images above for an epoch."""
+    network = Sequential(Flatten(), Affine(192, 3))
+    return Trainer(network, LOSS, Adam(), **options).fit(Batches(images(), 2), valid, epochs=1)
+
+
+def other_classes():
+    return trained(Batches(ImageSet(PIXELS, LABELS % 2, ("a", "b")), 2))
+
+
+def another_gradient():
+    network = model()
+    network.forward(np.zeros((2, 3), np.float32))
+    return network.backward(np.zeros((3, 4), np.float32))
 
 
 MISTAKES = {
@@ -74,7 +92,7 @@ MISTAKES = {
     "features as text": (lambda: BatchNorm("4"), "num_features must be a whole number"),
     "the other momentum": (lambda: BatchNorm(4, momentum=2), "momentum must lie in"),
     "a probability as text": (lambda: Dropout("0.5"), "p must be a number, got '0.5'"),
-    "a list for a layer": (lambda: model().forward([[1.0]]), "Affine '0': expected an array, got [[1.0]]"),
+    "a list for a layer": (lambda: model().forward([[1.0]]), "Sequential: expected an array, got [[1.0]]"),
     "nothing for a layer": (lambda: model().forward(None), "expected an array, got None"),
     "the loss for backward": (lambda: model().backward(0.5), "write model.backward(loss.backward())"),
     "a list of logits": (lambda: LOSS.forward([[0.0, 1.0]], np.array([1])), "expected outputs as an array"),
@@ -87,6 +105,28 @@ MISTAKES = {
     "a file as weights": (lambda: model().load_state_dict("x.npz"), "mlp.training.load_model(FILE, model)"),
     "a number of pixels": (lambda: model().summary(32), "expected the shape of one image, (32, 32, 3)"),
     "no run": (lambda: mlp.load_run(None), "a file or a folder must have a name, got None"),
+    "a number for a layer": (lambda: model().forward(np.float32(3)), "expected a batch, with samples along its first"),
+    "masked inputs": (
+        lambda: model().forward(np.ma.zeros((2, 3), np.float32)),
+        "got a masked array: write x.filled(0)",
+    ),
+    "another gradient": (another_gradient, "backward takes the gradient of outputs of shape (2, 4), got one of (3, 4)"),
+    "PyTorch's train": (lambda: model().train(), "Sequential has no train: write model.forward(x, training=True)"),
+    "Keras's fit": (lambda: model().fit(PIXELS, LABELS), "write mlp.training.Trainer(model, loss, rule).fit(batches"),
+    "PyTorch's step": (lambda: Adam().step(), "Adam has no step: write rule.update()"),
+    "PyTorch's zero_grad": (lambda: Adam().zero_grad(), "leave it out, backward overwrites the gradients"),
+    "a Trainer's optimizer": (lambda: trainer().optimizer, "Trainer has no optimizer: write trainer.rule"),
+    "a history's plot": (lambda: trainer().history.plot(), "write mlp.plotting.curves(history)"),
+    "a column misspelt": (lambda: trainer().history.column("val_accuracy"), "no column 'val_accuracy': it has epoch, "),
+    "a schedule of None": (lambda: trained(schedule=lambda step: None), "schedule(0) must be a number, got None"),
+    "a schedule as text": (lambda: trained(schedule=lambda step: "1"), "schedule(0) must be a number, got '1'"),
+    "a schedule below 0": (lambda: trained(schedule=lambda step: -1.0), "schedule(0) must be 0 or greater, got -1.0"),
+    "other classes": (other_classes, "validation images must have the classes of the training images, ('a', 'b', 'c')"),
+    "an image of a set": (lambda: images()[0], "write image_set.take(np.arange(10)) for a smaller set"),
+    "a loop over a set": (lambda: list(images()), "an ImageSet is not indexed"),
+    "a loop over batches": (lambda: list(Batches(images(), 2)), "write for x, targets in batches.epoch(0)"),
+    "an epoch before the first": (lambda: list(Batches(images(), 2).epoch(-1)), "epoch must be a whole number"),
+    "a set for a search": (lambda: find_learning_rate(trainer(), images()), "write mlp.data.Batches(image_set"),
     "a setting misspelt": (lambda: run("x", {"learning_rat": 1}), "did you mean 'learning_rate'?"),
     "settings as a list": (lambda: run("x", ["vgg08"]), "settings are a dict, "),
 }
@@ -108,3 +148,26 @@ def test_what_is_right_in_other_forms_is_taken():
     assert Conv2d(3, 4, kernel_size=[3, 5]).kernel_size == (3, 5)
     assert Batches(images(), np.int64(2)).batch_size == 2
     assert trainer(schedule=lambda step: np.float32(0.1), hooks=(GradientFlow(),)).hooks
+
+
+class WithProperty(Sequential):
+    @property
+    def broken(self):
+        return self.nowhere
+
+
+def test_other_attributes_are_missing_as_ever_and_errors_inside_properties_are_kept():
+    network = WithProperty(Affine(3, 4))
+    assert not hasattr(network, "train") and not hasattr(network, "anything") and hasattr(network, "layers")
+    with pytest.raises(AttributeError, match="'WithProperty' object has no attribute 'nowhere'"):
+        _ = network.broken
+    assert isinstance(copy.deepcopy(network), WithProperty)
+    assert pickle.loads(pickle.dumps(network)).layers.keys() == network.layers.keys()
+
+
+def test_an_evaluation_without_numbers_says_where_they_end(capsys):
+    network = Sequential(Flatten(), Affine(192, 3))
+    network.parameters()[0].data[...] = np.nan
+    loss, _ = Trainer(network, LOSS, Adam()).evaluate(Batches(images(), 2))
+    assert np.isnan(loss)
+    assert "note: the loss is nan, so the accuracy means nothing: the first layer" in capsys.readouterr().err

@@ -15,6 +15,7 @@ runs on other images take means over images. `mlp evaluate` always has means ove
 """
 
 from collections.abc import Iterator
+from typing import NoReturn
 
 import numpy as np
 
@@ -86,6 +87,9 @@ class Batches:
     def __len__(self) -> int:
         return -(-self.num_images // self.batch_size)  # rounded up
 
+    def __iter__(self) -> NoReturn:
+        raise ConfigurationError("batches are those of an epoch: write for x, targets in batches.epoch(0)")
+
     def order(self, epoch: int) -> Array:
         """Return the numbers of the images in the order of an epoch, (N,)."""
         numbers = np.arange(self.num_images)
@@ -94,7 +98,7 @@ class Batches:
     def epoch(self, epoch: int) -> Iterator[tuple[Array, Array]]:
         """Yield (x, targets) for each batch of an epoch: x (n, H, W, C) in `dtype`, targets (n,) int64."""
         N = self.num_images
-        order = self.order(epoch)
+        order = self.order(at_least("epoch", epoch, 0))
         if self.augment:
             offsets, flips = draw_augmentation(N, self.seed, epoch)
         for start in range(0, N, self.batch_size):

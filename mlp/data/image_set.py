@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -61,6 +61,12 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def __getitem__(self, number: object) -> NoReturn:
+        raise DataError(
+            f"an ImageSet is not indexed: write image_set.take(np.arange(10)) for a smaller set, or image_set.images "
+            f"and image_set.labels for the arrays; got [{shown(number)}]"
+        )
 
     @property
     def num_classes(self) -> int:

@@ -27,6 +27,7 @@ import numpy as np
 from mlp.checks import at_least_one, positive
 from mlp.diagnostics.examination import Chapters, twin
 from mlp.errors import ConfigurationError
+from mlp.training.arguments import check_batches
 from mlp.training.trainer import Trainer
 from mlp.typing import Array, BatchSource
 
@@ -125,6 +126,7 @@ def find_learning_rate(
     Raises:
         ConfigurationError: the range is none, or the very first loss is no number.
     """
+    check_batches("batches", batches)
     a, b, n = positive("first", first), positive("last", last), at_least_one("steps", steps)
     if a >= b or n < 2:
         raise ConfigurationError(f"the rate must grow, in at least 2 steps: got first {a:g}, last {b:g}, steps {n}")

@@ -4,15 +4,18 @@ A model takes images of one size. A picture of another is made to fit as in trai
 file holds bytes: (H, W), (H, W, C) or (N, H, W, C).
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from mlp.checks import shown
 from mlp.data import ImageSet
 from mlp.data.formats.sources import unreadable
 from mlp.data.pictures import fit_size, read_pixels
-from mlp.errors import DataError
+from mlp.errors import ConfigurationError, DataError
+from mlp.files import named_path
 from mlp.files.stored import read_array
 from mlp.typing import Array, PathLike, Shape
 
@@ -23,11 +26,27 @@ def pictures_of(images: Images, image_shape: Shape, how: str) -> list[tuple[str,
     """Return (name, what was done to it, pixels (H, W, C)) for each image of a set, an array, or files."""
     if isinstance(images, ImageSet):
         images = images.images
+    if not isinstance(images, np.ndarray | str | os.PathLike) and hasattr(images, "__array__"):  # Pillow's, say
+        images = np.asarray(images)
+    if isinstance(images, list | tuple) and images and all(isinstance(image, np.ndarray) for image in images):
+        images = same_size(images)
     if isinstance(images, np.ndarray):
         arrays = images[None] if images.ndim == 3 else np.atleast_1d(images)
+        if not len(arrays):
+            raise DataError(f"there is no image in an array of shape {images.shape}")
         return [(f"image {i}", "", pixels) for i, pixels in enumerate(arrays)]
-    files = [images] if isinstance(images, str | Path) else images
-    return [picture for file in files for picture in read_picture(file, image_shape, how)]
+    files = [images] if isinstance(images, str | os.PathLike) else images
+    if not isinstance(files, list | tuple) or not files:
+        raise ConfigurationError(f"images are arrays of bytes (N, H, W, C), or the names of files; got {shown(images)}")
+    return [picture for file in files for picture in read_picture(named_path(file), image_shape, how)]
+
+
+def same_size(images: Sequence[Array]) -> Array:
+    """Return several arrays as one, (N, H, W, C)."""
+    shapes = sorted({image.shape for image in images})
+    if len(shapes) > 1:
+        raise DataError(f"images in a list must have one shape, got {shapes[0]} and {shapes[1]}")
+    return np.stack(images)
 
 
 def read_picture(file: PathLike, image_shape: Shape, how: str = "crop") -> list[tuple[str, str, Array]]:

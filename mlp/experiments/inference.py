@@ -3,6 +3,7 @@
 evaluation = evaluate_run("runs/vgg38", split="test")       # loss, top-1, top-5, and a row for each class
 """
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,4 +87,6 @@ def evaluate_run(
     run = load_run(path, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
     images = load_splits(run.config, data_dir, run)[split]
     loss, logits = run_forward(run.config, run.model, batches_of(run.config, images).epoch(0))
+    if not np.isfinite(logits).all():
+        print(f"note: the model of {path} gives NaN or infinity for some images: they count as wrong", file=sys.stderr)
     return Evaluation(loss, images.labels, logits, list(images.class_names))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mlp.backend import require_device, to_numpy
-from mlp.checks import choose
+from mlp.checks import at_least_one, choose
 from mlp.data import SCENES, ImageSet, normalize
 from mlp.engine import make_engine
 from mlp.errors import CheckpointError, ConfigurationError, ShapeError
@@ -123,15 +123,15 @@ class LoadedRun:
 
         Args:
             images: bytes (N, H, W, C) or (H, W, C), an ImageSet, or files (PNG, JPEG, .npy; a path or several).
-            most: how many classes to name.
-
-        Returns:
-            A list with a Prediction for each image, printed as a table; an .npy file may hold several.
+            most: how many classes to name in the Prediction of each image.
         """
         pictures = pictures_of(images, self.image_shape, self.config.image_fit)
         pixels = np.stack([pixels for _, _, pixels in pictures])
-        probabilities = softmax(self.logits(pixels))  # (N, K)
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :most]
+        logits = self.logits(pixels)
+        if not np.isfinite(logits).all():
+            raise CheckpointError(f"the model of {self.path} gives NaN or infinity: its training has diverged")
+        probabilities = softmax(logits)  # (N, K)
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, : at_least_one("most", most)]
         return Predictions(
             Prediction(name, note, shown, [self.class_names[k] for k in chosen], row[chosen])
             for (name, note, shown), row, chosen in zip(pictures, probabilities, order, strict=True)

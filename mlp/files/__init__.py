@@ -52,7 +52,7 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
         if isinstance(error, OSError):
             if error.filename is None or Path(os.fsdecode(error.filename)) == part:
                 error.filename = str(path)
-            error.filename2 = None
+            del error.filename2
         if not isinstance(error, FolderInUseError):  # then the temporary file is another process's
             with suppress(OSError):  # of a folder that is gone, say: the first error is the one to tell
                 part.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from typing import Any
 
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.checks import check_gradient, check_returned
+from mlp.layers.machinery.checks import check_array, check_gradient, check_returned
 from mlp.typing import Array
 
 
@@ -42,6 +42,8 @@ class Sequential(Layer):
         ConfigurationError: a part that is no layer.
     """
 
+    output_shape: tuple[int, ...] | None = None  # of the last forward
+
     def __init__(self, *layers: Any) -> None:
         if len(layers) == 1 and isinstance(layers[0], dict):
             self.layers = dict(layers[0])
@@ -54,12 +56,14 @@ class Sequential(Layer):
         return [("" if name.startswith("*") else name, layer) for name, layer in self.layers.items()]
 
     def forward(self, x: Array, training: bool = False) -> Array:
+        check_array(self.label(), x)
         for layer in self.layers.values():
             x = check_returned(layer.label(), layer.forward(x, training))
+        self.output_shape = x.shape
         return x
 
     def backward(self, grad_outputs: Array) -> Array:
-        check_gradient(self.label(), grad_outputs)
+        check_gradient(self.label(), grad_outputs, self.output_shape)
         for layer in reversed(self.layers.values()):
             grad_outputs = layer.backward(grad_outputs)
         return grad_outputs

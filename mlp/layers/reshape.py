@@ -13,7 +13,7 @@ class Flatten(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.keep(x.shape)
-        return x.reshape(len(x), -1)
+        return x.reshape(len(x), math.prod(x.shape[1:]))
 
     def backward(self, grad_outputs: Array) -> Array:
         return grad_outputs.reshape(self.take())

@@ -23,12 +23,12 @@ Weights change in place, and only in `update`; p.grad stays as backward wrote it
 import copy
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from mlp.backend import device_of, get_array_module, to_numpy
-from mlp.checks import NoShallowCopy, not_negative, positive, quick_pattern, shown
+from mlp.checks import NamesElsewhere, NoShallowCopy, not_negative, positive, quick_pattern, shown
 from mlp.errors import CheckpointError, ConfigurationError, MlpError
 from mlp.layers.parameter import FlatParameters, Parameter
 from mlp.typing import Array
@@ -47,7 +47,7 @@ OTHER_SETTINGS = {  # what other libraries call a setting -> what to write here
 }
 
 
-class LearningRule(NoShallowCopy):
+class LearningRule(NoShallowCopy, NamesElsewhere):
     """Base class of all learning rules.
 
     Args:
@@ -61,6 +61,14 @@ class LearningRule(NoShallowCopy):
         ConfigurationError: a value out of its range, or a setting that the rule does not have.
     """
 
+    names_elsewhere: ClassVar = {
+        "step": "write rule.update(), once rule.initialize(model.parameters()) was called; a Trainer does both",
+        "zero_grad": "leave it out, backward overwrites the gradients",
+        "minimize": "write mlp.training.Trainer(model, loss, rule).fit(batches, epochs=10)",
+        "apply_gradients": "write rule.update(), once rule.initialize(model.parameters()) was called",
+        "lr": "write rule.learning_rate",
+        "param_groups": "write rule.learning_rate; no_decay='bias' names weights that do not decay",
+    }
     moment_names: tuple[str, ...] = ()  # vectors that the rule remembers from step to step
 
     def __init__(

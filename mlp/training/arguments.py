@@ -4,12 +4,13 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
-from mlp.checks import shown
+from mlp.checks import not_negative, shown
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
 from mlp.training.hooks import Hook
+from mlp.typing import Schedule
 
 EXAMPLES = {
     "model": "mlp.models.vgg(depth=8)",
@@ -49,6 +50,20 @@ def check_schedule(schedule: Any) -> None:
             f"schedule must be a function of the step alone, and this one has {error}: write "
             "mlp.schedulers.cosine(1e-3, 2e-5, steps=1000), say, not mlp.schedulers.cosine"
         ) from None
+
+
+def rate_at(schedule: Schedule, step: int) -> float:
+    """Return the learning rate that a schedule gives for a step; ConfigurationError unless it is 0 or greater."""
+    return not_negative(f"schedule({step})", schedule(step))
+
+
+def check_same_classes(train: Any, valid: Any) -> None:
+    """Raise ConfigurationError if both batches know their classes, and these are not the same."""
+    ours, theirs = (getattr(getattr(one, "image_set", None), "class_names", None) for one in (train, valid))
+    if ours is not None and theirs is not None and tuple(ours) != tuple(theirs):
+        raise ConfigurationError(
+            f"validation images must have the classes of the training images, {shown(ours)}, got {shown(theirs)}"
+        )
 
 
 def checked_hooks(hooks: Any) -> list[Hook]:

@@ -6,10 +6,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from numbers import Real
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 
+from mlp.checks import NamesElsewhere
 from mlp.errors import ConfigurationError
 from mlp.files.stored import as_number
 from mlp.files.tables import csv_text
@@ -17,6 +18,7 @@ from mlp.training.layer_table import LayerTable, check_table_names
 from mlp.typing import Array
 
 METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
+OF_EVERY_RUN = ("epoch", *METRICS, "learning_rate", "seconds", "peak_memory_mb")
 FAR = 100.0  # times the median
 LARGEST = sys.float_info.max  # of a number in a file: larger integers are not floats any more
 
@@ -27,7 +29,7 @@ def spreads_widely(losses: Iterable[float]) -> bool:
     return bool(known.size and known.max() > FAR * np.median(known))
 
 
-class History:
+class History(NamesElsewhere):
     """The record of a run.
 
     Attributes:
@@ -35,6 +37,13 @@ class History:
             learning_rate (of the last step), seconds, and what hooks added.
         tables: LayerTables by name; "gradient_flow" is written by the GradientFlow hook.
     """
+
+    names_elsewhere: ClassVar = {
+        "plot": "write mlp.plotting.curves(history)",
+        "history": "history.rows has a dict for each epoch, history.column('val_acc') a metric over the epochs",
+        "loss": "write history.column('train_loss')",
+        "epoch": "write history.column('epoch')",
+    }
 
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
@@ -88,6 +97,11 @@ class History:
         """
         check_table_names(table, names, values)
         there = self.tables.setdefault(table, LayerTable(names))
+        if len(there) >= len(self.rows) > 0:
+            raise ConfigurationError(
+                f"the table {table!r} has the numbers of epoch {len(self.rows)} already: two hooks of a kind need "
+                "tables of their own, or one of them is too much"
+            )
         if there.names != list(names):
             raise ConfigurationError(
                 f"the table {table!r} has columns for {len(there.names)} layers or weights, beginning with "
@@ -99,7 +113,14 @@ class History:
         there.append(values)
 
     def column(self, name: str) -> Array:
-        """Return one metric over the epochs, shape (epochs,); NaN where it was not measured."""
+        """Return one metric over the epochs, shape (epochs,); NaN where it was not measured.
+
+        Raises:
+            ConfigurationError: no epoch has a metric of that name.
+        """
+        known = dict.fromkeys((*OF_EVERY_RUN, *(key for row in self.rows for key in row)))
+        if name not in known:
+            raise ConfigurationError(f"a history has no column {name!r}: it has {', '.join(known)}")
         return np.array([row.get(name, np.nan) for row in self.rows], dtype=float)
 
     @property

@@ -15,9 +15,9 @@ update and the gradients of the step before, after_step the weights after the up
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from mlp.checks import NoShallowCopy
+from mlp.checks import NamesElsewhere, NoShallowCopy
 from mlp.engine.base import Engine
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
@@ -37,7 +37,7 @@ class NoBatches:
         return ()
 
 
-class TrainingState(NoShallowCopy):
+class TrainingState(NoShallowCopy, NamesElsewhere):
     """What training has at hand, for hooks and checkpoints; `Trainer` is one that trains.
 
     Attributes:
@@ -53,6 +53,16 @@ class TrainingState(NoShallowCopy):
         epoch_saved: whether the epoch that is being finished is in a checkpoint already.
         gradients_wanted, stopping: whether `record_gradients` and `stop` were called.
     """
+
+    names_elsewhere: ClassVar = {
+        "train": "write trainer.fit(batches, epochs=10)",
+        "test": "write trainer.evaluate(batches)",
+        "predict": "write trainer.model.forward(x).argmax(axis=1)",
+        "optimizer": "write trainer.rule",
+        "criterion": "write trainer.loss",
+        "save": "write mlp.training.save_checkpoint(path, trainer)",
+        "load": "write mlp.training.load_checkpoint(path, trainer)",
+    }
 
     def __init__(
         self,

@@ -6,6 +6,8 @@ that is called at its moments.
 """
 
 import copy
+import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -22,9 +24,17 @@ from mlp.errors import ConfigurationError, MlpError, StopRequestedError
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
-from mlp.training.arguments import check_batches, check_parts, check_schedule, checked_hooks
+from mlp.training.arguments import (
+    check_batches,
+    check_parts,
+    check_same_classes,
+    check_schedule,
+    checked_hooks,
+    rate_at,
+)
 from mlp.training.history import History, plain_row
 from mlp.training.hooks import Evaluate, Hook, StopOnNonFinite, evaluate
+from mlp.training.non_finite import find_non_finite
 from mlp.training.state import NoBatches, TrainingState
 from mlp.typing import BatchSource, Schedule
 
@@ -120,6 +130,7 @@ class Trainer(TrainingState):
         check_batches("train_batches", train_batches)
         if valid_batches is not None:
             check_batches("valid_batches", valid_batches)
+            check_same_classes(train_batches, valid_batches)
         if self.epoch >= last:
             say(
                 f"nothing to train: {self.epoch} {'epoch is' if self.epoch == 1 else 'epochs are'} there already. "
@@ -155,9 +166,14 @@ class Trainer(TrainingState):
         check_batches("batches", batches)
         self.engine.bind(self.model, self.loss, self.rule)
         try:
-            return evaluate(self.engine, batches)
+            with np.errstate(all="ignore"):
+                loss, accuracy = evaluate(self.engine, batches)
         finally:
             self.engine.close()
+        if not math.isfinite(loss):
+            where = find_non_finite(self.model, next(iter(batches.epoch(0)))[0])
+            print(f"note: the loss is {loss}, so the accuracy means nothing: {where}", file=sys.stderr)
+        return loss, accuracy
 
     def _run_epoch(self, train_batches: BatchSource, hooks: Sequence[Hook]) -> None:
         start = time.perf_counter()
@@ -168,7 +184,7 @@ class Trainer(TrainingState):
         with closing(prefetch(train_batches.epoch(self.epoch))) as batches:
             for x, targets in batches:
                 if self.schedule is not None:
-                    self.rule.learning_rate = float(self.schedule(self.step))
+                    self.rule.learning_rate = rate_at(self.schedule, self.step)
                 self.batch = (x, targets)
                 for hook in hooks:
                     hook.before_step(self)

@@ -1,13 +1,14 @@
 """mlp.load_run: from a folder to a model in one line."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 
 import mlp
-from mlp.errors import CheckpointError, ShapeError
+from mlp.errors import CheckpointError, MlpError, ShapeError
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.probes.images import probed_run
 from mlp.experiments.run import run
@@ -171,3 +172,40 @@ def test_numbers_about_other_images_than_those_of_the_run_come_with_a_note(small
     np.savez(tmp_path / "own.npz", **arrays)
     evaluate_run(tmp_path / "run")
     assert "own.npz holds other images or labels than when" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        (None, "images are arrays of bytes (N, H, W, C), or the names of files; got None"),
+        ([], "images are arrays of bytes"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "there is no image in an array of shape (0, 8, 8, 3)"),
+        ([np.zeros((8, 8, 3), np.uint8), np.zeros((9, 8, 3), np.uint8)], "images in a list must have one shape"),
+        ([None], "a file or a folder must have a name, got None"),
+    ],
+)
+def test_what_is_no_image_gets_a_sentence(finished, images, sentence):
+    with pytest.raises(MlpError, match=re.escape(sentence)):
+        mlp.load_run(finished).predict(images)
+
+
+def test_lists_of_arrays_and_what_becomes_an_array_are_images(finished, own_images):
+    class Picture:
+        """As a picture of Pillow does."""
+
+        def __array__(self, dtype=None, copy=None):
+            return images[0]
+
+    loaded, (images, _) = mlp.load_run(finished), own(own_images)
+    expected = loaded.predict(images[:2])
+    assert repr(loaded.predict(list(images[:2]))) == repr(expected)
+    assert loaded.predict(Picture())[0].classes == expected[0].classes
+    with pytest.raises(MlpError, match="most must be a whole number of at least 1, got 0"):
+        loaded.predict(images[:1], most=0)
+
+
+def test_a_model_that_gives_no_numbers_predicts_nothing(finished, own_images):
+    loaded = mlp.load_run(finished)
+    loaded.model.parameters()[0].data[...] = np.nan
+    with pytest.raises(CheckpointError, match="gives NaN or infinity: its training has diverged"):
+        loaded.predict(own(own_images)[0][:1])

@@ -456,3 +456,12 @@ def test_best_weights_that_are_gone_are_missed_at_the_next_epoch(tmp_path, capsy
 
     make_trainer([Worse(), mlp.training.Checkpoint(tmp_path)]).fit(Points(), Points(1), epochs=3)
     assert capsys.readouterr().err.count("checkpoint-best.npz is gone: put it back, the test at the end needs it") == 1
+
+
+def test_a_table_gets_one_row_an_epoch():
+    class Twice(Hook):
+        def after_epoch(self, trainer, row):
+            trainer.history.add_row("mine", ["a"], {"size": np.ones(1)})
+
+    with pytest.raises(ConfigurationError, match="the table 'mine' has the numbers of epoch 1 already"):
+        make_trainer([Twice(), Twice()]).fit(Points())

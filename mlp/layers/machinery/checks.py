@@ -11,9 +11,13 @@ from mlp.typing import Array
 
 
 def check_array(label: str, x: object) -> None:
-    """Raise ShapeError unless `x`, inputs of a layer, is an array."""
+    """Raise ShapeError unless `x`, inputs of a layer, is an array with a batch axis."""
     if not hasattr(x, "shape"):
         raise ShapeError(f"{label}: expected an array, got {shown(x)}: write np.asarray(x, dtype=np.float32)")
+    if not x.shape:
+        raise ShapeError(f"{label}: expected a batch, with samples along its first axis, got the number {x}")
+    if isinstance(x, np.ma.MaskedArray):
+        raise ShapeError(f"{label}: expected numbers, got a masked array: write x.filled(0) if 0 is right for the gaps")
 
 
 def check_arrays(what: str, given: object, advice: str) -> None:
@@ -24,9 +28,12 @@ def check_arrays(what: str, given: object, advice: str) -> None:
         raise ShapeError(f"expected {what} by name, a dict of arrays, got {shown(strange)} in it: write {advice}")
 
 
-def check_gradient(label: str, grad_outputs: object) -> None:
-    """Raise ShapeError unless `grad_outputs`, what a model's backward is given, is an array with a batch axis."""
-    if not getattr(grad_outputs, "shape", ()):
+def check_gradient(label: str, grad_outputs: object, expected: Sequence[int] | None) -> None:
+    """Raise ShapeError unless `grad_outputs`, what a model's backward is given, has the shape of the last outputs."""
+    shape = getattr(grad_outputs, "shape", ())
+    if shape and expected is not None and tuple(shape) != tuple(expected):
+        raise ShapeError(f"{label}: backward takes the gradient of outputs of shape {expected}, got one of {shape}")
+    if not shape:
         raise ShapeError(
             f"{label}: backward takes the gradient of the loss with respect to the outputs, an array of their shape, "
             f"got {shown(grad_outputs)}: write model.backward(loss.backward())"

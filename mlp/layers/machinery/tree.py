@@ -12,7 +12,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module, move, to_numpy
-from mlp.checks import NoShallowCopy
+from mlp.checks import NamesElsewhere, NoShallowCopy
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.checks import check_state
 from mlp.layers.machinery.lost_parts import check_buffers, check_first_use, check_nothing_lost, named_once
@@ -23,12 +23,37 @@ from mlp.typing import Array, DType
 Node = TypeVar("Node", bound="Tree[Any]")  # of what the tree is made: layers
 
 
-class Tree(NoShallowCopy, Generic[Node]):
+WITH_TRAINER = "write mlp.training.Trainer(model, loss, rule).fit(batches, epochs=10)"
+ELSEWHERE = {
+    "train": "write model.forward(x, training=True) in training; a Trainer does",
+    "eval": "model.forward(x) evaluates unless you write training=True",
+    "fit": WITH_TRAINER,
+    "compile": WITH_TRAINER,
+    "predict": "write model.forward(x).argmax(axis=1), or mlp.load_run(FOLDER).predict(images) for the model of a run",
+    "evaluate": "write trainer.evaluate(batches)",
+    "cuda": "write model.to('cuda:0')",
+    "cpu": "write model.to('cpu')",
+    "float": "write model.astype(np.float32)",
+    "double": "write model.astype(np.float64)",
+    "half": "weights are float32 or float64: model.astype(np.float32)",
+    "zero_grad": "leave it out, backward overwrites the gradients",
+    "add": "give all layers at once: Sequential(Flatten(), Affine(64, 10))",
+    "append": "give all layers at once: Sequential(Flatten(), Affine(64, 10))",
+    "modules": "write model.named_layers()",
+    "named_modules": "write model.named_layers()",
+    "get_weights": "write model.state_dict()",
+    "set_weights": "write model.load_state_dict(weights)",
+    "save": "write mlp.training.save_checkpoint(path, trainer), or mlp.interop.save_safetensors(model, path)",
+}
+
+
+class Tree(NoShallowCopy, NamesElsewhere, Generic[Node]):
     """The base of `Layer`.
 
     Attributes that are a `Parameter` or a node are found by themselves, in the order of their assignment.
     """
 
+    names_elsewhere = ELSEWHERE
     path = ""  # dotted place in the model, set by `set_paths`
     buffer_names: tuple[str, ...] = ()  # attributes that are saved with the weights but not trained
 
