@@ -63,14 +63,14 @@ FUNCTIONS = {"init_from": "mlp.experiments.fine_tuning", "load_run": "mlp.experi
 def __getattr__(name: str) -> "Any":
     """Load a part of the package when it is asked for (PEP 562)."""
     if name not in __all__:
-        names = OTHER_NAMES if name.startswith("_") else OTHER_NAMES | place_of(name)
+        names = OTHER_NAMES if name.startswith("_") else OTHER_NAMES | written_as(name)
         return import_module(f"{__name__}.checks").names_elsewhere(__name__, names)(name)
     if name in FUNCTIONS:
         return getattr(import_module(FUNCTIONS[name]), name)
     return import_module(f"{__name__}.{name}")
 
 
-def place_of(name: str) -> dict[str, str]:
+def written_as(name: str) -> dict[str, str]:
     """Return {name: what to write} for a name that a part of the package has: {"Adam": "mlp.learning_rules.Adam"}."""
     for part in SEARCHED:
         found = vars(import_module(f"{__name__}.{part}")).get(name)

@@ -1,6 +1,5 @@
 """The hooks of a run: what it records, writes and draws while it trains."""
 
-import dataclasses
 import time
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -61,7 +60,7 @@ def make_hooks(
         PeakMemory(),
         *make_logs(log, folder, config),
         Progress(),
-        Checkpoint(folder, {**config.as_dict(), "facts": dataclasses.asdict(facts)}),
+        Checkpoint(folder, facts.with_settings(config)),
         CsvLog(folder / "metrics.csv"),
         SaveFigures(folder, title=run_title(config)),
         *([RunPage(folder, config, facts, test)] if page else []),

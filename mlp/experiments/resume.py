@@ -51,16 +51,15 @@ def resume_run(
     if config.epochs > before.epochs:
         check_schedule(trainer, before, config, may_stretch=stretch_schedule)
     keep_best(folder, trainer, config, facts)
-    if how_long(config) != how_long(
-        before
-    ):  # the checkpoint first: the same command finds its way from between the two
-        save_checkpoint(folder.latest, trainer, {**config.as_dict(), "facts": dataclasses.asdict(facts)})
+    if length_of(config) != length_of(before):
+        # The checkpoint first: the same command finds its way from between the two.
+        save_checkpoint(folder.latest, trainer, facts.with_settings(config))
         folder.write_longer(config)
     print(f"resuming {folder.path} after epoch {trainer.epoch} of {config.epochs}: {run_title(config)}")
     folder.mention_changed_code()
 
 
-def how_long(config: RunConfig) -> dict[str, Any]:
+def length_of(config: RunConfig) -> dict[str, Any]:
     """Return the settings that say how long a run trains."""
     return {name: getattr(config, name) for name in MAY_GROW}
 
@@ -103,7 +102,7 @@ def check_same_run(folder: RunFolder, arrays: Mapping[str, Array], config: RunCo
     before, facts_before = folder.load()
     in_folder = dataclasses.asdict(facts_before)
     trained = {**in_folder, **facts_of(saved)}
-    saved |= {name: value for name, value in how_long(config).items() if saved.get(name) == getattr(before, name)}
+    saved |= {name: value for name, value in length_of(config).items() if saved.get(name) == getattr(before, name)}
     lines = differences(saved, config.as_dict())
     if lines:
         raise CheckpointError(
@@ -199,7 +198,7 @@ def keep_best(folder: RunFolder, trainer: TrainingState, config: RunConfig, fact
     try:
         arrays = read_checkpoint(folder.best)
         epoch = int(arrays["epoch"])
-        other = differences({**stored_settings(folder.best, arrays), **how_long(config)}, config.as_dict())
+        other = differences({**stored_settings(folder.best, arrays), **length_of(config)}, config.as_dict())
         problem = "" if epoch in (best, trainer.epoch + 1) else f"it is of epoch {epoch}"
         problem = f"it is of another run: {'; '.join(other)}" if other else problem
     except CheckpointError as error:
@@ -211,4 +210,4 @@ def keep_best(folder: RunFolder, trainer: TrainingState, config: RunConfig, fact
             f"the weights of epoch {best}, the best one, are needed for the test, and {folder.best} does not have them "
             f"({problem}): put it back, or start again with another --out"
         )
-    save_checkpoint(folder.best, trainer, {**config.as_dict(), "facts": dataclasses.asdict(facts)})
+    save_checkpoint(folder.best, trainer, facts.with_settings(config))

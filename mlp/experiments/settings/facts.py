@@ -1,9 +1,11 @@
 """The facts about data and model that config.json keeps beside the settings."""
 
+import dataclasses
 import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +53,10 @@ class Facts:
             )
         if math.prod(shape) > LARGEST_IMAGE:
             raise ConfigurationError(f"an image of {' x '.join(map(str, shape))} is larger than any that is read")
+
+    def with_settings(self, config: RunConfig) -> dict[str, Any]:
+        """Return what a checkpoint keeps: the settings, and these facts under "facts"."""
+        return {**config.as_dict(), "facts": dataclasses.asdict(self)}
 
     @staticmethod
     def of(config: RunConfig, model: Layer, images: Sequence[ImageSet], first_weights: str | None = None) -> "Facts":
