@@ -28,7 +28,8 @@ from mlp.commands.shared.paths import folder_argument, path_argument
 from mlp.commands.shared.running import add_machine_flags, add_watch_flag, do_runs, show_states
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig
-from mlp.experiments.settings.fields import flag_of, kind_of
+from mlp.experiments.settings.fields import kind_of
+from mlp.experiments.settings.flags import flags_of, rule_name
 from mlp.reproduction.cluster.states import cancel
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.sweep.grid import combine, draw_points, plan_sweep, read_values
@@ -76,7 +77,8 @@ def make_sweep_parser() -> CommandLine:
     for f in dataclasses.fields(RunConfig):
         kind = kind_of(f)
         words, metavar = ("*", "yes|no") if kind is bool else ("+", kind.__name__.upper())
-        settings.add_argument(flag_of(f.name), dest=f.name, nargs=words, metavar=metavar, default=SUPPRESS)
+        read = rule_name if f.name == "learning_rule" else str
+        settings.add_argument(*flags_of(f.name), dest=f.name, type=read, nargs=words, metavar=metavar, default=SUPPRESS)
     return parser
 
 

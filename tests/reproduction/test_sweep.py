@@ -170,6 +170,12 @@ def test_wrong_commands_are_one_clear_line_and_leave_nothing(swept, tmp_path, wo
     assert not (tmp_path / "sweep").exists()
 
 
+def test_a_sweep_takes_the_words_that_train_takes():
+    words = sweep.make_sweep_parser().parse_args(["--lr", "1e-2", "1e-3", "--bs", "50", "--optimizer", "SGD", "adam"])
+    assert (words.learning_rate, words.batch_size) == (["1e-2", "1e-3"], ["50"])
+    assert words.learning_rule == ["gradient_descent", "adam"]
+
+
 def test_combinations_that_are_no_run_are_left_out_aloud():
     values = {"residual": [True, False], "reduction_shortcut": ["none", "avgpool"]}
     runs, left_out = plan_sweep(combine(values), values)

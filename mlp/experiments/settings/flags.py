@@ -35,7 +35,7 @@ def add_flags(parser: Any) -> None:
         unset = f.metadata["unset"] if f.default is None else f.default
         text = f"{f.metadata['text']} (default: {unset})"
         options = {"dest": f.name, "default": argparse.SUPPRESS, "help": text.replace("%", "%%")}
-        names = [flag_of(f.name), *SHORT_FLAGS.get(f.name, ())]
+        names = flags_of(f.name)
         if kind_of(f) is bool:
             group.add_argument(*names, action=argparse.BooleanOptionalAction, **options)
         else:
@@ -44,6 +44,11 @@ def add_flags(parser: Any) -> None:
             metavar = f"{{{','.join(choices)}}}" if choices else word
             kind = rule_name if f.name == "learning_rule" else kind_of(f)
             group.add_argument(*names, type=kind, metavar=metavar, **options)
+
+
+def flags_of(setting: str) -> list[str]:
+    """Return how a setting may be written on a command line: ["--learning-rate", "--lr"]."""
+    return [flag_of(setting), *SHORT_FLAGS.get(setting, ())]
 
 
 def rule_name(text: str) -> str:
