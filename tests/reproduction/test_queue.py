@@ -166,7 +166,7 @@ def test_flags_of_settings():
 
 
 def test_jobs_and_devices_that_cannot_be():
-    with pytest.raises(ConfigurationError, match="--jobs must be at least 1, got 0"):
+    with pytest.raises(ConfigurationError, match="--jobs must be a whole number of at least 1, got 0"):
         share_machine(0)
     with pytest.raises(ConfigurationError, match="--devices is for GPUs"):
         share_machine(None, ["cpu"])

@@ -175,7 +175,7 @@ def test_list(call):
     [
         (["run", "s0-99", "--scale", "quick"], "there is no row, table or figure 's0-99'"),
         (["run", "s0-1", "--scale", "small"], "--scale must be one of full, quick, got 'small'"),
-        (["run", "s0-1", "--scale", "quick", "--jobs", "0"], "--jobs must be at least 1, got 0"),
+        (["run", "s0-1", "--scale", "quick", "--jobs", "0"], "--jobs must be a whole number of at least 1, got 0"),
         (["run", "s0-1", "--scale", "quick", "--device", "gpu"], "unknown device 'gpu'"),
         (["run", "s0-1", "--scale", "quick", "--seeds", "-1"], "--seed must be at least 0"),
         (["run", "s0-1"], "CIFAR-100 was not found"),

@@ -159,7 +159,7 @@ def test_values_on_the_command_line():
         (["--sample", 0, "--dropout", 0, 0.5], "--sample must be at least 1, got 0"),
         (["--sample", 2, "--weight-decay", 0, 0.1], "lower end must be above 0, got 0"),
         (["--norm", "bach", "badge"], "--norm must be one of"),
-        (["--jobs", 0], "--jobs must be at least 1, got 0"),
+        (["--jobs", 0], "--jobs must be a whole number of at least 1, got 0"),
         (["--devices", "gpu"], "unknown device 'gpu'"),
     ],
 )
