@@ -51,7 +51,10 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
         inside, layers = wrong_inside(wrong[0], check_part)
         if not inside and not layers:
             place = setting.layer, setting.input_shape, setting.seed
-            known = [*wrong_forward(*place), *joint_as_named(*place)]
+            joint = list(joint_as_named(*place))
+            if joint:
+                return joint
+            known = list(wrong_forward(*place))
             diagnoses += [one for one in known if one.mode != "remark"]
         likely = inside or with_line(wrong, right)
         shown = not likely or "all is right" not in likely[0].evidence + likely[0].sentence

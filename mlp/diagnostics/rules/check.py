@@ -182,9 +182,9 @@ def faults_with_line(trail: Trail, own: Trail | None, subject: Subject) -> list[
         return [replace(found[0], sentence=lines[0].sentence, evidence=lines[0].evidence)]
     if lines and known:
         first = replace(found[0], sentence=f"{lines[0].sentence}; {found[0].sentence}", evidence=lines[0].evidence)
-        return [first, *found[1:]]
+        return [first]
     if lines or found:
-        return [*lines, *found]
+        return lines or found
     return [] if own is None else explained(subject.trails(own, own_eps=True), subject.formula, UNKNOWN_EPS)
 
 

@@ -17,10 +17,10 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
 from mlp.diagnostics.gradients.finite_differences import norm
 from mlp.diagnostics.gradients.losses.constants import treated_as_constant
-from mlp.diagnostics.gradients.losses.factors import Found
+from mlp.diagnostics.gradients.losses.factors import MEAN_OF_ALL, Found
 from mlp.diagnostics.gradients.losses.hypotheses import BELOW_A_LINE, UNSURE, explain_loss
 from mlp.diagnostics.gradients.losses.jumps import jumps_of
-from mlp.diagnostics.gradients.losses.known.as_named import loss_as_named
+from mlp.diagnostics.gradients.losses.known.as_named import loss_as_named, mean_line
 from mlp.diagnostics.gradients.losses.known.forward import only_gradient_right, wrong_value
 from mlp.diagnostics.gradients.losses.known.identity import exact_but_for_eps
 from mlp.diagnostics.gradients.losses.lines import LossPlace, line_of_loss
@@ -125,7 +125,7 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
         note = f"the loss raised {type(error).__name__}: {error}"
         found = Diagnosis("exception", "outputs", "loss", note, place_of(error))
         return None, fault(found, outputs.shape, note, error)
-    broken = broken_protocol(value, gradient, moved, outputs)
+    broken = broken_protocol(value, gradient, moved, outputs, targets)
     if not np.array_equal(its_targets, targets, equal_nan=targets.dtype.kind == "f"):
         note = "the loss changes the targets in place"
         broken = "targets changed", note, f"{note}: work on a copy"
@@ -157,7 +157,7 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
     if not likely or likely[0].name == OTHER:
         said = list(of_forward(loss, points, only_gradient_right))
         likely = [*(said or [not_explained(loss, points[0], tolerance)]), *likely]
-    return gradient, Findings((row,), tuple([*itself, *likely][:LIKELY]))
+    return gradient, Findings((row,), tuple(itself or likely[:LIKELY]))
 
 
 def named_places(loss: Any, points: Sequence[LossPoint]) -> list[LossPlace]:
@@ -167,16 +167,19 @@ def named_places(loss: Any, points: Sequence[LossPoint]) -> list[LossPlace]:
 
 def with_wrong_line(likely: list[Diagnosis], places: Sequence[LossPlace]) -> list[Diagnosis]:
     """Return what is likely, with the line that is wrong: before what says little, else as a part of it."""
+    if likely and likely[0].name == MEAN_OF_ALL:
+        found = [*mean_line(places), likely[0]]
+        return [replace(likely[0], sentence="; ".join(one.sentence for one in found))]
     unsure = not likely or likely[0].name in BELOW_A_LINE
     held = list(treated_as_constant(places)) if unsure else []
     if held:
         return [*held, *likely]
     lines = list(line_of_loss(places, known=not unsure))
-    if unsure or not lines:
-        return [*lines, *likely]
-    if any(also in likely[0].sentence for also in SECOND):
-        return [*lines, *likely[1:]]
-    return [replace(likely[0], sentence=f"{lines[0].sentence}; {likely[0].sentence}"), *likely[1:]]
+    if lines and (unsure or any(also in likely[0].sentence for also in SECOND)):
+        return lines
+    if lines:
+        return [replace(likely[0], sentence=f"{lines[0].sentence}; {likely[0].sentence}")]
+    return likely
 
 
 def unused_settings(loss: Any, point: LossPoint) -> Iterator[Diagnosis]:
@@ -212,7 +215,17 @@ def not_explained(loss: Any, point: LossPoint, tolerance: float) -> Diagnosis:
     return Diagnosis("unknown", "outputs", "loss", "; ".join(filter(None, (worst_output(point), small))))
 
 
-def broken_protocol(value: Any, gradient: Any, moved: Array, outputs: Array) -> tuple[str, str, str] | None:
+def broadcast(outputs: Array, targets: Array) -> tuple[int, ...]:
+    """Return the shape that outputs and targets have together, () if they have none."""
+    try:
+        return np.broadcast_shapes(outputs.shape, targets.shape)
+    except ValueError:
+        return ()
+
+
+def broken_protocol(
+    value: Any, gradient: Any, moved: Array, outputs: Array, targets: Array
+) -> tuple[str, str, str] | None:
     """Return (name, note, sentence) if a loss does not do what every loss must do, else None."""
     if not np.array_equal(moved, outputs):
         note = "the loss changes the outputs in place"
@@ -220,6 +233,11 @@ def broken_protocol(value: Any, gradient: Any, moved: Array, outputs: Array) -> 
     if np.ndim(value) != 0:
         note = f"forward returns an array of shape {np.shape(value)}"
         return "not a number", note, f"{note}: a loss is one number, the mean over the batch"
+    shape = np.shape(gradient)
+    if shape != outputs.shape and broadcast(outputs, targets) == shape:
+        note = f"outputs {outputs.shape} and targets {targets.shape} are broadcast to {shape}"
+        text = f"{note}: each output meets each target; bring the targets to the shape of the outputs first"
+        return "broadcast", note, f"{text}: targets.reshape(outputs.shape)"
     wrong = wrong_kind(gradient, outputs)
     return (
         None if wrong is None else ("wrong dtype", wrong, f"{wrong}: backward returns dL/d(outputs), an array like it")

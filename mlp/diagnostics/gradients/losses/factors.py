@@ -8,6 +8,7 @@ from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, distance
 from mlp.diagnostics.gradients.losses.points import LossPoint, softmax
 from mlp.typing import Array
 
+MEAN_OF_ALL = "mean over all places"
 Found = tuple[str, str, str]  # name, sentence, evidence
 
 
@@ -33,6 +34,9 @@ def named_factors(f: float, point: LossPoint) -> Iterator[tuple[str, str]]:
         if near(number / N) or near(number):
             by = f"N = {N}" if near(number / N) else "nothing"
             yield "division by the wrong number", f"{sign}divided by {by}, and must be by {number:.5g}, {what}"
+    for number, name, text in of_places(point):
+        if near(number):
+            yield name, f"{sign}{text}"
     if near(0.5) or near(2.0):
         text = f"{sign}it is {size:.5g} times what it should be: the derivative of d^2 is 2 d, that of d^2/2 is d"
         yield "factor 2", text
@@ -64,6 +68,25 @@ def of_sizes(size: float, point: LossPoint, sign: str) -> Iterator[tuple[str, st
     for other, word in ((N / (N - 1.0), "N - 1"), (N / (N + 1.0), "N + 1")) if N > 1 else ():
         if near(other):
             yield "division by the wrong number", f"{sign}divided by {word}, and must be by N = {N}"
+
+
+def counted_places(point: LossPoint) -> tuple[int, int]:
+    """Return how many places of a loss of steps or pixels count, and how many there are."""
+    t, axis = point.targets, 1 if point.targets.shape == point.outputs.shape[:1] + point.outputs.shape[2:] else -1
+    if t.dtype.kind not in "iu" or t.size * point.outputs.shape[axis] != point.outputs.size:
+        return t.size, t.size
+    return int(np.moveaxis(point.right, axis, -1).any(axis=-1).sum()), t.size
+
+
+def of_places(point: LossPoint) -> Iterator[tuple[float, str, str]]:
+    """Yield by how much a gradient is too large or small if it is divided by all places, and the loss not, or so."""
+    number, whole = counted_places(point)
+    if 0 < number < whole:
+        words = "the number of places that count", "the number of all places, also of those that do not count"
+        text = f"the gradient is divided by {words[0]}, and the loss by {words[1]}: divide the loss by those that count"
+        yield whole / number, MEAN_OF_ALL, text
+        text = f"the loss is divided by {words[0]}, and the gradient by {words[1]}"
+        yield number / whole, "division by the wrong number", text
 
 
 def counted(point: LossPoint) -> Iterator[tuple[str, float]]:

@@ -7,6 +7,7 @@ fits are exact, the two formulas stand side by side, and the difference names th
 if the same fits at a second point, with another batch size and another number of classes.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -44,8 +45,8 @@ def explain_loss(points: Sequence[LossPoint], others: Sequence[LossPoint] = ()) 
     a, n = points[0].given, points[0].right
     found = list(one_point(points[0]))
     for other in [*points[1:2], *others]:
-        again = {name for name, _, _ in one_point(other)}
-        found = [one for one in found if one[0] in again]
+        again = {what_is_said(one) for one in one_point(other)}
+        found = [one for one in found if what_is_said(one) in again]
     if all(name in (OTHER, "factor per slice", *OF_TERMS) for name, _, _ in found):
         found = [*wrong_region(list(points)), *found]
     if all(name in (*VAGUE, *LESS) for name, _, _ in found):
@@ -62,6 +63,12 @@ def explain_loss(points: Sequence[LossPoint], others: Sequence[LossPoint] = ()) 
         found = [one for one in found if one[0] != "factor"]
     unique = dict.fromkeys(found)
     return [Diagnosis(name, "outputs", "loss", text, evidence) for name, text, evidence in unique]
+
+
+def what_is_said(one: Found) -> str:
+    """Return what an explanation must say at another point, too: its name, or which number is the wrong one."""
+    name, sentence, _ = one
+    return re.sub(r"[\d.]+", "", sentence) if name == "division by the wrong number" else name
 
 
 def one_point(point: LossPoint) -> Iterator[Found]:

@@ -54,11 +54,13 @@ def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> lis
     )
     probabilities = outputs.ndim == 2 and np.allclose(outputs.sum(axis=1), 1.0)
     between = bool(((outputs > 0.0) & (outputs < 1.0)).all())  # probabilities, each by itself
+    positive = bool((outputs > 0.0).all())
     sums_to_one = targets.ndim == 2 and targets.dtype.kind == "f" and np.allclose(targets.sum(axis=1), 1.0)
 
     def at(number: int, shape: Shape) -> LossPoint:
         rng = generator(number, "probe", "loss")
         z = rng.uniform(0.1, 0.9, shape) if between else rng.standard_normal(shape)
+        z = rng.uniform(outputs.min(), outputs.max(), shape) if positive and not between else z
         z = softmax(z, 1) if probabilities else z
         if classes and inside:
             other = random_classes(shape, rng)

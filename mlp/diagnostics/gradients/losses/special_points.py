@@ -5,6 +5,7 @@ equal      one output that equals its target, where d / |d| is 0 / 0
 again      outputs other than those of the first call, which a loss that keeps too much does not see
 """
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -50,14 +51,12 @@ def huge_logits(loss: Any, outputs: Array, targets: Array) -> Findings:
     for large in (LARGE + outputs, LARGE * np.sign(outputs)):
         if explodes(loss, large / LARGE, targets):
             continue
-        value, gradient = as_number(loss.forward(large.copy(), targets)), loss.backward()
+        value, gradient, kinds = with_kinds(loss, large, targets)
         if np.isfinite(value) and np.isfinite(gradient).all():
             continue
-        if np.ptp(large) < LARGE:
+        if "overflow" in kinds:
             text = (
-                f"overflow: for outputs around {LARGE:.0f} the loss or its gradient is NaN or infinite, because exp "
-                "overflows for large numbers: subtract the largest logit of each sample before exp (nothing else "
-                "changes)"
+                f"overflow: for outputs around {LARGE:.0f} the loss or its gradient is NaN or infinite: {stable(loss)}"
             )
             note = "not finite for large outputs"
             return fault(Diagnosis("overflow", "outputs", "loss", text), outputs.shape, note)
@@ -68,6 +67,33 @@ def huge_logits(loss: Any, outputs: Array, targets: Array) -> Findings:
         )
         return Findings(remarks=(text,))
     return Findings()
+
+
+def with_kinds(loss: Any, outputs: Array, targets: Array) -> tuple[Any, Any, set[str]]:
+    """Return the value of a loss, its gradient, and what went wrong on the way: "overflow", "divide by zero"."""
+    kinds: set[str] = set()
+    with np.errstate(all="call", call=lambda kind, _: kinds.add(kind)):
+        return as_number(loss.forward(outputs.copy(), targets)), loss.backward(), kinds
+
+
+def stable(loss: Any) -> str:
+    """Return which function of a loss overflows, as far as its source says it, and what to write in its place."""
+    owner = getattr(loss, "student", loss)
+    try:
+        source = inspect.getsource(owner if inspect.isfunction(owner) else type(owner))
+    except (OSError, TypeError):
+        source = ""
+    if "cosh" in source:
+        return "cosh(d) overflows for |d| above 710; log(cosh(d)) is |d| + log1p(exp(-2 |d|)) - log(2)"
+    if "softmax" in source.lower() or "keepdims" in source or "axis" in source:
+        return (
+            "exp overflows for large numbers: subtract the largest logit of each sample before exp (nothing else "
+            "changes)"
+        )
+    return (
+        "exp overflows for large numbers: take exp of negative numbers alone, max(x, 0) + log1p(exp(-|x|)) for "
+        "log(1 + exp(x))"
+    )
 
 
 def explodes(loss: Any, direction: Array, targets: Array) -> bool:
@@ -95,6 +121,8 @@ def second_call(loss: Any, outputs: Array, targets: Array, differences: Differen
     if ((outputs > 0.0) & (outputs < 1.0)).all():  # they may be probabilities
         if outputs.sum(axis=-1).std() > 1e-9:
             other = 0.2 + 0.6 * other
+    elif (outputs > 0.0).all():
+        other *= np.exp(-0.1 * np.abs(noise))
     else:
         other += 0.3 * noise
     right = differences(loss, other, targets)

@@ -21,7 +21,7 @@ from mlp.diagnostics.gradients.repairs.copied import (
     turned_back,
 )
 from mlp.diagnostics.gradients.repairs.derivatives import derivatives, missing_products, terms_in_factors
-from mlp.diagnostics.gradients.repairs.forms import applied, counts, forms, other_paths, siblings
+from mlp.diagnostics.gradients.repairs.forms import applied, counts, forms, means_of_counted, other_paths, siblings
 from mlp.diagnostics.gradients.repairs.operators import matrix_products, missing, missing_sign, operators, other_names
 from mlp.diagnostics.gradients.repairs.places import indices, numbers, numbers_of_forward, other_sizes, statements
 from mlp.diagnostics.gradients.repairs.reorders import reorders
@@ -88,6 +88,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: forms(slot, s.values), "function or sign"),
     (lambda slot, s: terms_in_factors(slot, s.like(slot), s.values), "term missing"),
     (lambda slot, s: counts(slot, s.values), "wrong number of values"),
+    (lambda slot, s: means_of_counted(slot, s.values), "wrong number of values"),
     (lambda slot, s: siblings(slot, s.arrays), "term missing"),
     (lambda slot, _: both_sides(slot), "term missing"),
     (lambda slot, s: other_paths(slot, s.values), "term missing"),

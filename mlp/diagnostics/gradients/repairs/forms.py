@@ -22,6 +22,7 @@ WRAPS = (
     "(1 / {})",
     "np.abs({})",
     "np.log({})",
+    "np.sign({})",
 )
 TURNED = ("[::-1, ::-1]", "[..., ::-1, ::-1]", "[::-1]", "[:, ::-1]", "[..., ::-1]")
 COUNTS = (
@@ -87,11 +88,26 @@ def counts(slot: Slot, values: Values) -> Iterator[Alternative]:
     divides = isinstance(slot.parent, ast.BinOp | ast.Assign)
     of_shape = isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
     of_len = isinstance(node, ast.Call) and getattr(node.func, "id", "") == "len"
-    if not divides or not (of_shape or of_len or is_size(values.get(name))):
+    of_size = isinstance(node, ast.Attribute) and node.attr == "size"
+    if not divides or not (of_shape or of_len or of_size or is_size(values.get(name))):
         return
     for other in other_counts(node, name, values):
         if other != name:
             yield f"`{name}` is the wrong number of values: `{other}` belongs here", parsed(other)
+
+
+def means_of_counted(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a mean over the places that count, for one over all of them: x.sum() / mask.sum() for x.mean()."""
+    node = slot.node
+    if not isinstance(node, ast.Call) or node.keywords or not isinstance(node.func, ast.Attribute):
+        return
+    if node.func.attr != "mean":
+        return
+    of_np = getattr(node.func.value, "id", "") == "np"
+    inside = ast.unparse(node.args[0] if of_np and node.args else node.func.value)
+    for name in [name for name, value in values.items() if getattr(getattr(value, "dtype", None), "kind", "") == "b"]:
+        right = f"({inside}).sum() / {name}.sum()"
+        yield f"the mean runs over all places, and must run over those that count: `{right}`", parsed(f"({right})")
 
 
 def other_counts(node: Any, name: str, values: Values) -> Iterator[str]:
@@ -101,6 +117,10 @@ def other_counts(node: Any, name: str, values: Values) -> Iterator[str]:
         arrays = [ast.unparse(node.value.value)] if isinstance(node.value, ast.Attribute) else arrays
     if isinstance(node, ast.Call) and node.args:
         arrays = [ast.unparse(node.args[0])]
+    if isinstance(node, ast.Attribute) and node.attr == "size":
+        arrays = [ast.unparse(node.value)]
+        yield f"len({arrays[0]})"
+        yield f"{arrays[0]}.sum()"  # of a mask
     sizes = [held for held, value in values.items() if is_size(value) and held != name]
     yield f"{name}**2"
     yield f"np.sqrt({name})"

@@ -13,8 +13,9 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
 from mlp.diagnostics.gradients.finite_differences import STEP, norm
 from mlp.diagnostics.gradients.repairs.edits import OF_FORWARD
+from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
-from mlp.diagnostics.gradients.repairs.sources import Source
+from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
@@ -43,6 +44,8 @@ def forward_line(points: Sequence[Point], seconds: float) -> Iterator[Diagnosis]
     other = other_point(point)
     search = Search(lambda: {"outputs": point.probe.outputs()}, seconds=seconds, kinds=OF_FORWARD)
     for source, edit, function in repairs(owner, (name,), None, right, search):
+        if not names_read(source.tree) >= names_read(tree_of(source.function) or source.tree):
+            continue  # what is not used any more is not what is wrong
         other_function = edit.kind == "function or axis" and "belongs" in edit.text
         if other_function or "one too many" in edit.text:  # backward has the wrong one, or has forgotten it
             continue

@@ -177,6 +177,13 @@ def uses(node: ast.AST, known: Collection[str]) -> bool:
     return any(uses(child, known) for child in ast.iter_child_nodes(node))
 
 
+def names_read(tree: ast.AST) -> set[str]:
+    """Return the names and the attributes of self that a function reads."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)]
+    own = [one for one in nodes if isinstance(one, ast.Name) or getattr(one.value, "id", "") == "self"]
+    return {ast.unparse(node) for node in own if isinstance(node.ctx, ast.Load)} - {"np", "self"}
+
+
 def is_part(node: ast.Subscript) -> bool:
     """Return whether a subscript is read and has one index, a name, a sum or a text: h[t], self.h[t + 1], s["m"]."""
     word = isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)

@@ -114,6 +114,7 @@ def other_names(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[A
         not name
         or (name not in arrays and name not in values and not part)
         or (isinstance(slot.parent, ast.Call) and slot.field == "func")
+        or (isinstance(slot.parent, ast.Attribute) and slot.parent.attr == "size")
     ):
         return
     for other in arrays:

@@ -42,15 +42,19 @@ FAMILY_OF_NAME: tuple[
     (("dice",), ("Dice",)),
     (("iou", "jaccard"), ("Jaccard",)),
     (("tversky",), ("Tversky",)),
+    (("cosine",), ("1 - cos", "minus the cosine")),
+    (("charbonnier",), ("Charbonnier",)),
+    (("distill",), ("distillation",)),
     (("mse", "meansquare", "l2loss"), ("mean squared",)),
     (("mae", "l1loss", "meanabs"), ("mean absolute",)),
     (("crossentropy", "softmaxloss", "softmaxce"), ("cross-entropy of the softmax", "cross-entropy with")),
 )
 MORE = re.compile(
     "weight|general|hard|semi|mining|threshold|confiden|pseudo_?label|ohem|symmetric|regular|penal|balanc|adaptive|"
-    r"robust|listnet|listmle|\bplus\b|\bminus\b|\+|variation|\btwo\b|both|clipped|squared log|soft margin|"
+    r"robust|listnet|listmle|\bplus\b|variation|clipped|squared log|soft margin|"
     "triplet_?soft|lifted|angular|circle|center|centre"
 )  # words of losses that have more in them than the plain ones
+OF_SEVERAL = re.compile(r"\bminus\b|\+|\btwo\b|both")  # words of a docstring that names one loss among others
 LOGARITHMS = {"log10": 1.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
 
 
@@ -78,7 +82,8 @@ def wrong_value(name: str, points: Sequence[LossPoint]) -> Found | None:
 
 def family_of(name: str, text: str = "") -> list[KnownLoss]:
     """Return the known losses that a name speaks of, or else the first line of a docstring."""
-    for told in (name, text.partition("\n")[0]):
+    first = text.partition("\n")[0]
+    for told in (name, "" if OF_SEVERAL.search(first.lower()) else first):
         plain = re.sub(r"[_\s-]", "", told.lower())
         words = next((of for told, of in FAMILY_OF_NAME if any(one in plain for one in told)), ())
         if words:

@@ -200,7 +200,9 @@ def in_its_words(loss: JointLoss, text: str) -> JointLoss:
 def sums_in_all_forms(loss: JointLoss, arrays: Sequence[Array], settings: Mapping[str, Any]) -> Iterator[float]:
     """Yield the sum of the losses in all its forms and with all settings, in the same order at each point."""
     own = [float(v) for v in settings.values() if isinstance(v, int | float) and not isinstance(v, bool)]
-    choices = [[*own, *numbers] for numbers in loss.usual.values()]
+    choices = [
+        [float(settings[name])] if name in settings else [*own, *numbers] for name, numbers in loss.usual.items()
+    ]
     for form in loss.forms:
         count = form.__code__.co_argcount - len(loss.usual)
         for values in product(*choices):

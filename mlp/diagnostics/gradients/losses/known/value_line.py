@@ -4,7 +4,6 @@ A gradient that belongs to a wrong loss is right by finite differences. So the v
 formula, at several points and with other settings, in all its usual forms, each as a sum or as one of the usual means.
 """
 
-import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 from mlp.typing import Array
@@ -81,10 +81,3 @@ def value_line(
     for _, edit, _ in repairs(owner, names, None, right, Search(run, seconds=VALUE_SECONDS)):
         yield edit
         return
-
-
-def names_read(tree: ast.AST) -> set[str]:
-    """Return the names and the attributes of self that a function reads."""
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name | ast.Attribute)]
-    own = [one for one in nodes if isinstance(one, ast.Name) or getattr(one.value, "id", "") == "self"]
-    return {ast.unparse(node) for node in own if isinstance(node.ctx, ast.Load)} - {"np", "self"}

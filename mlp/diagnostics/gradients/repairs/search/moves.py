@@ -31,7 +31,7 @@ def orders(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Alternative]]
             for i, line in enumerate(block):
                 if isinstance(line, Loops):
                     for inner in line.body:
-                        if isinstance(inner, Line) and len(line.body) > 1:
+                        if isinstance(inner, Line | ast.Return) and len(line.body) > 1:
                             yield Slot(node, field, None, block, text_of(inner), inner.lineno), outside(block, i, inner)
 
 

@@ -6,6 +6,7 @@ from mlp.diagnostics.gradients.losses.known.protocol import Gradient, KnownLoss,
 from mlp.diagnostics.gradients.losses.known.values.classes import log_softmax
 from mlp.diagnostics.gradients.losses.known.values.distributions import (
     cosine_similarity,
+    distillation,
     divergence,
     divergence_of_logs,
     divergence_of_probabilities,
@@ -16,6 +17,7 @@ from mlp.diagnostics.gradients.losses.known.values.distributions import (
     reverse,
     reverse_of_logs,
     reverse_of_probabilities,
+    soft_cross_entropy,
     soft_targets,
 )
 from mlp.diagnostics.gradients.losses.known.values.sets import one_minus
@@ -236,6 +238,8 @@ DISTRIBUTION_LOSSES: tuple[KnownLoss, ...] = (
     KnownLoss(
         "the reverse Kullback-Leibler divergence of log-probabilities", reverse_of_logs, TINY_EPS, REVERSE_OF_LOGS
     ),
+    KnownLoss("the distillation loss", distillation, {"temperature": (1.0, 2.0)}),
+    KnownLoss("the distillation loss, as a cross-entropy", soft_cross_entropy, {"temperature": (1.0, 2.0)}),
     KnownLoss("the Poisson loss", poisson, {}, POISSON),
     KnownLoss("the Poisson loss of rates", poisson_of_rates, {}, POISSON_RATES),
     KnownLoss("1 - cos", one_minus(cosine_similarity), {}, COSINE),

@@ -35,6 +35,19 @@ def soft_targets(y: Array, t: Array, s: Options, part: Parts) -> Array:
     return -t * np.log(y)
 
 
+def distillation(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """T^2 sum q log(q / p) with p = softmax(y / T), q = softmax(t / T)."""
+    T = s["temperature"]
+    log_p, log_q = log_softmax(y / T, part), log_softmax(t / T, Parts())
+    return np.asarray(T**2 * np.exp(log_q) * (log_q - log_p))
+
+
+def soft_cross_entropy(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """-T^2 sum q log p with p = softmax(y / T), q = softmax(t / T)."""
+    T = s["temperature"]
+    return np.asarray(-(T**2) * np.exp(log_softmax(t / T, Parts())) * log_softmax(y / T, part))
+
+
 def log_of_targets(t: Array, s: Options) -> Array:
     """Return log(t + eps)."""
     return np.asarray(np.log(t + s.get("eps", 0.0)))
