@@ -35,7 +35,7 @@ from mlp.experiments.config import RunConfig
 from mlp.files import write_text
 from mlp.pages.markdown import markdown
 from mlp.reproduction.cluster.states import cancel
-from mlp.reproduction.costs import how_long
+from mlp.reproduction.costs import how_to_make
 from mlp.reproduction.figures import save
 from mlp.reproduction.findings import check_findings
 from mlp.reproduction.formats import FORMATS, format_table
@@ -46,7 +46,7 @@ from mlp.reproduction.page.write import write_report
 from mlp.reproduction.plan import RUNS, command_for, plan_runs
 from mlp.reproduction.probes.compute import measure_rows
 from mlp.reproduction.reports import select
-from mlp.reproduction.scale import FULL, QUICK, SCALES, Scale, choose_dataset, find_scale, without_missing_scenes
+from mlp.reproduction.scale import QUICK, SCALES, Scale, choose_dataset, find_scale, without_missing_scenes
 from mlp.reproduction.tables import make_table
 
 
@@ -114,26 +114,13 @@ def show_table(arguments: Namespace) -> None:
         table = make_table(arguments.id, index, scale, arguments.seeds)
     text = format_table(table, arguments.format)
     if not index.damaged and not any(line.result.records for line in table.lines):
-        print(f"no runs yet; they are made by: {suggestion(arguments.id, scale, arguments.runs)}", file=sys.stderr)
+        print(f"no runs yet; they are made by: {spoken(how_to_make(arguments.id, scale, index.root))}", file=sys.stderr)
     if arguments.out is None:
         print(text, end="")
     else:
         arguments.out.parent.mkdir(parents=True, exist_ok=True)
         write_text(arguments.out, text)
         print(arguments.out)
-
-
-def suggestion(name: str, scale: Scale | None, root: str) -> str:
-    """Return the commands that make the runs of a table or row, and how long they take on this machine.
-
-    Args:
-        scale: the one that was asked for. The quick one is always offered: the full one may take days.
-    """
-    rows = [row for row in select([name]) if row.can_run]
-    offered = [QUICK, FULL] if scale is FULL else [QUICK]
-    return "; or at full scale: ".join(
-        f"{spoken(command_for(name, one, root))} ({how_long(plan_runs(rows, one))})" for one in offered
-    )
 
 
 def show_findings(arguments: Namespace) -> None:

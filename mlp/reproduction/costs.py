@@ -21,6 +21,10 @@ from mlp.experiments.config import RunConfig
 from mlp.experiments.estimate import format_seconds
 from mlp.experiments.record import KNOWN_CLASSES, known_images
 from mlp.reproduction.index import PlannedRun
+from mlp.reproduction.plan import command_for, plan_runs
+from mlp.reproduction.reports import select
+from mlp.reproduction.scale import FULL, QUICK, Scale
+from mlp.typing import PathLike
 
 MEASURED = 3  # steps; the first, which allocates, is not counted
 IMAGES = {  # for training, validation and test, where nothing limits them; with fewer classes, their part of them
@@ -130,6 +134,19 @@ def how_long(planned: Sequence[PlannedRun]) -> str:
     cores = usable_cores()
     seconds = sum(one for _, one in costs) / cores
     return f"about {format_seconds(seconds)} on {'one core' if cores == 1 else f'the {cores} cores'} of this machine"
+
+
+def how_to_make(name: str, scale: Scale | None, root: PathLike) -> str:
+    """Return the commands that make the runs of a table, figure or row, and how long they take on this machine.
+
+    Args:
+        scale: the one that was asked for. The quick one is always offered: the full one may take days.
+    """
+    rows = [row for row in select([name]) if row.can_run]
+    offered = [QUICK, FULL] if scale is FULL else [QUICK]
+    return "; or at full scale: ".join(
+        f"{command_for(name, one, root)} ({how_long(plan_runs(rows, one))})" for one in offered
+    )
 
 
 def estimate_text(costs: Sequence[tuple[PlannedRun, float]], places: int, cores: int) -> str:

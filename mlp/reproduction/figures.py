@@ -14,6 +14,7 @@ from mlp import plotting
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments.record import known_images
 from mlp.files import write_figure
+from mlp.reproduction.costs import how_to_make
 from mlp.reproduction.gradient_magnitude import HEADER, gradient_magnitudes, magnitude_rows
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.plan import Result, collect, command_for
@@ -66,7 +67,7 @@ def draw(name: str, index: RunIndex, scale: Scale | None = None, seeds: Sequence
         return draw_with_probes(exhibit, results, index, scale)
     drawn = [result for result in results if result.records]
     if not drawn:
-        raise CheckpointError(nothing_to_draw(exhibit, results, index))
+        raise CheckpointError(nothing_to_draw(exhibit, len(results), index, scale))
     only = f" ({label_of(drawn[0])})" if exhibit.kind == "curves" and is_of_one_run(exhibit) else ""
     title = "\n".join([f"{name}: {exhibit.title}{only}", *caveats(drawn)])
     left_out = [line for result in results for line in missing_parts(result, index.root)]
@@ -84,7 +85,6 @@ def draw(name: str, index: RunIndex, scale: Scale | None = None, seeds: Sequence
 def draw_with_probes(exhibit: Exhibit, results: Sequence[Result], index: RunIndex, scale: Scale | None) -> Drawing:
     """Draw a figure of what was measured around networks."""
     there = [result for result in results if result.records]
-    wanted = scale or FULL
     scales = [there[0].scale] if there else [FULL, QUICK] if scale is None else [scale]
     for scale in scales:
         lines = caveats(there) if there or scale is FULL else [scale.label]
@@ -93,8 +93,8 @@ def draw_with_probes(exhibit: Exhibit, results: Sequence[Result], index: RunInde
         if figure is not None:
             return Drawing(exhibit, scale, figure, left_out, numbers)
     raise CheckpointError(
-        f"{exhibit.id} has nothing to show: nothing was measured in {index.root}; "
-        f"{command_for(exhibit.id, wanted, index.root)} makes it"
+        f"{exhibit.id} has nothing to show: nothing was measured in {index.root}; it is made by: "
+        f"{how_to_make(exhibit.id, scale, index.root)}"
     )
 
 
@@ -121,13 +121,13 @@ def find_figure(name: str) -> Exhibit:
     raise ConfigurationError(f"there is no figure {name!r}: there are {', '.join(near)}")
 
 
-def nothing_to_draw(exhibit: Exhibit, results: Sequence[Result], index: RunIndex) -> str:
+def nothing_to_draw(exhibit: Exhibit, num_runs: int, index: RunIndex, scale: Scale | None) -> str:
     """Say that a figure has no runs yet, and how to make them."""
-    one = len(results) == 1
-    which = "its run is not" if one else f"none of its {len(results)} runs is"
+    which = "its run is not" if num_runs == 1 else f"none of its {num_runs} runs is"
+    made = "it is made by" if num_runs == 1 else "they are made by"
     return (
-        f"{exhibit.id} has nothing to show: {which} in {index.root}; "
-        f"{command_for(exhibit.id, results[0].scale, index.root)} makes {'it' if one else 'them'}"
+        f"{exhibit.id} has nothing to show: {which} in {index.root}; {made}: "
+        f"{how_to_make(exhibit.id, scale, index.root)}"
     )
 
 

@@ -17,7 +17,7 @@ def list_rows(rows: Sequence[Row], *, long: bool = False) -> str:
     paragraphs = [describe_row(row) if long else head_of(row) for row in rows]
     counts = Counter(row.state for row in rows)
     states = [f"  {counts[state]:3d} {state}: {text}" for state, text in STATES.items() if counts[state]]
-    return "\n".join([*paragraphs, "", f"{len(rows)} rows", *states, ""])
+    return "\n".join([*paragraphs, "", "1 row" if len(rows) == 1 else f"{len(rows)} rows", *states, ""])
 
 
 def head_of(row: Row) -> str:

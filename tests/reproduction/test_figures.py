@@ -14,6 +14,7 @@ from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments.config import RunConfig
 from mlp.experiments.record import read_run
 from mlp.plotting.style import MARKERS, VERMILLION, line_style
+from mlp.reproduction import costs
 from mlp.reproduction.figures import FIGURES, draw, save
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.reports import ROWS, rows_of, runs_of, select
@@ -168,11 +169,14 @@ def test_missing_seeds_are_named(make_index):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_without_any_run_the_message_says_what_to_do(name, tmp_path):
-    with pytest.raises(
-        CheckpointError, match=f"{name} has nothing to show: .*scripts/reproduce.py run {name} --out .* makes"
-    ):
+def test_without_any_run_the_message_says_what_to_do(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(costs, "how_long", lambda planned: "about an hour")
+    command = f"scripts/reproduce.py run {name} "
+    quick = f"{name} has nothing to show: .* made by: python {command}--scale quick --out .* .about an hour.$"
+    with pytest.raises(CheckpointError, match=quick):
         draw(name, RunIndex(tmp_path))
+    with pytest.raises(CheckpointError, match=f"{quick[:-1]}; or at full scale: python {command}--out"):
+        draw(name, RunIndex(tmp_path), FULL)
 
 
 def test_gradients_of_runs_that_differ_in_more_than_the_rate_have_no_table(make_index):
