@@ -43,11 +43,6 @@ class Patches:
         """That of the scene."""
         return self.padded.dtype
 
-    @property
-    def nbytes(self) -> int:
-        """What is in memory."""
-        return self.padded.nbytes
-
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -40,4 +40,4 @@ class CompanionLog(Hook):
         weights = batch_weights(self.sizes, mean_over(trainer.train_batches))
         row |= {"objective": weighted_mean(self.objectives, weights), "alpha": self.loss.alpha}
         losses, accuracies = weighted_mean(self.values, weights)
-        trainer.history.add_row("companions", list(self.loss.taps), {"loss": losses, "accuracy": accuracies})
+        trainer.history.add_row("companions", self.loss.names, {"loss": losses, "accuracy": accuracies})

@@ -102,24 +102,19 @@ def test_a_pickle_in_the_archive_is_not_run(tmp_path, arrays, marker):
     assert not marker.path.exists()
 
 
-def test_damage_behind_the_header_is_noticed_by_the_checksum(tmp_path, arrays):
-    """A header that tells of fewer images than there are, in a member whose checksum is right."""
-    path = save(tmp_path, arrays)
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param(b"(30, 6, 5, 3), }", id="fewer images than there are"),
+        pytest.param(b"(40, 60000, 50000, 3), }", id="more than there is memory"),
+    ],
+)
+def test_a_header_that_does_not_fit_its_array_is_noticed(tmp_path, arrays, told):
+    """In a member whose checksum is right."""
+    path, right = save(tmp_path, arrays), b"(40, 6, 5, 3), }        "
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    members["images.npy"] = members["images.npy"].replace(b"(40, 6, 5, 3)", b"(30, 6, 5, 3)")
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    with pytest.raises(DataError, match=r"images\.npy has another size than its header tells"):
-        load_npz(path)
-
-
-def test_a_header_that_promises_more_than_there_is_takes_no_memory(tmp_path, arrays):
-    path = save(tmp_path, arrays)
-    with zipfile.ZipFile(path) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    members["images.npy"] = members["images.npy"].replace(b"(40, 6, 5, 3), }        ", b"(40, 60000, 50000, 3), }")
+    members["images.npy"] = members["images.npy"].replace(right, told.ljust(len(right)))
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
