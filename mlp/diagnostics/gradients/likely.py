@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, is_unsure, last_resort, merged
-from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
+from mlp.diagnostics.gradients.diagnoses.known_layers import is_as_named, wrong_forward
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
 from mlp.diagnostics.gradients.losses.known.as_named import joint_as_named
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
@@ -58,7 +58,8 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
             diagnoses += [one for one in known if one.mode != "remark"]
         likely = inside or with_line(wrong, right)
         shown = not likely or "all is right" not in likely[0].evidence + likely[0].sentence
-        if shown and not layers and is_unsure(likely):
+        doubtful = shown and not layers and is_unsure(likely)
+        if doubtful and not is_as_named(setting.layer, setting.input_shape, setting.seed):
             likely = [*forward_line(wrong, FORWARD_SECONDS), *likely]
         first = [one for one in by_products if one.name == "never written" and shown]
         diagnoses += [*first, *likely, *(one for one in by_products if one not in first)]

@@ -164,7 +164,7 @@ class OverTheQueries(MultiHeadAttention):
 
 def test_attention_divides_by_the_root_of_one_head_and_weighs_the_keys():
     check_layer(MultiHeadAttention(), (2, 3, 4)).raise_if_failed()
-    for kind, words in ((DividedByAll, "sqrt(2)"), (OverTheQueries, "over the queries")):
+    for kind, words in ((DividedByAll, "sqrt(d)"), (OverTheQueries, "over the queries")):
         named = type("Attention", (kind,), {})
         assert words in check_layer(named(), (2, 3, 4)).diagnoses[0].sentence
 
@@ -178,7 +178,7 @@ class NearestUpsampling:
         return d.reshape(N, C, H // 2, 2, W // 2, 2).sum(axis=(3, 5))
 
 
-class UpsamplesWholeImages(NearestUpsampling):
+class UpsampleImages(NearestUpsampling):
     def forward(self, x):
         return np.tile(x, (1, 1, 2, 2))
 
@@ -189,4 +189,4 @@ class UpsamplesWholeImages(NearestUpsampling):
 
 def test_upsampling_repeats_pixels_and_not_images():
     check_layer(NearestUpsampling(), (2, 2, 3, 2)).raise_if_failed()
-    assert "np.tile" in check_layer(UpsamplesWholeImages(), (2, 2, 3, 2)).diagnoses[0].sentence
+    assert "np.tile" in check_layer(UpsampleImages(), (2, 2, 3, 2)).diagnoses[0].sentence

@@ -8,19 +8,18 @@ and by how much they differ from unit variance (N - 1 in place of N).
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.activations import wrong_activation
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.keeping import kept_and_dropped
-from mlp.diagnostics.gradients.diagnoses.named.attention import wrong_attention
-from mlp.diagnostics.gradients.diagnoses.named.upsampling import wrong_upsampling
 from mlp.diagnostics.gradients.diagnoses.normalizations.known import norm_of, wrong_norm
 from mlp.diagnostics.gradients.diagnoses.pools import wrong_pooling
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
+from mlp.diagnostics.gradients.references.forward import against_its_name, another_forward
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
@@ -28,6 +27,7 @@ from mlp.rng import generator
 from mlp.typing import Array
 
 NAME = "forward"
+OF_MASK = re.compile(r"tri[lu]|mask|inf|1e", re.IGNORECASE)
 FILLERS = ("my", "layer", "activation", "function", "student", "plain", "custom", "simple", "op", "2d", "1d", "np")
 
 
@@ -41,12 +41,36 @@ def wrong_forward(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterat
     try:
         with np.errstate(all="ignore"):
             kind = norm_of(name, words)
-            if kind:
-                yield from wrong_norm(layer, kind, input_shape, rng)
-            else:
-                yield from wrong_function(random_probe(layer, input_shape, rng, training=False), words)
+            known = (
+                wrong_norm(layer, kind, input_shape, rng)
+                if kind
+                else wrong_function(random_probe(layer, input_shape, rng, training=False), words)
+            )
+            found = list(known)
+            named = next(another_forward(layer, (words, kind), (input_shape, seed)), None)
+            yield from found if named is None else with_its_line(named, found)
     except OWN_ERRORS:  # code of the user's own may refuse such inputs
         return
+
+
+def is_as_named(layer: Layer, input_shape: Sequence[int], seed: int) -> bool:
+    """Return whether forward gives what the name of the layer promises."""
+    name = name_of_layer(layer)
+    words = words_of(name)
+    try:
+        found = against_its_name(layer, (words, norm_of(name, words)), (input_shape, seed))
+    except OWN_ERRORS:
+        return False
+    return found is not None and found[2]
+
+
+def with_its_line(named: Diagnosis, found: Sequence[Diagnosis]) -> list[Diagnosis]:
+    """Return what is known by its numbers, and the line of it, where that is found."""
+    first = next((one for one in found if one.mode != "remark"), None)
+    if first is None or ("future" in first.name and not OF_MASK.search(named.sentence)):
+        return [named]  # steps that are mixed up see the future as well
+    line, _, _ = named.sentence.partition("; ") if named.evidence else ("", "", "")
+    return [replace(first, sentence=f"{line}; {first.sentence}" if line else first.sentence), *found[1:]]
 
 
 def name_of_layer(layer: Layer) -> str:
@@ -74,11 +98,6 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
     if name in ("softmax", "logsoftmax") and y.shape == x.shape:
         yield from wrong_softmax(name, y)
         return
-    named = [*wrong_attention(probe, settings_of_layer(probe.layer))] if "attention" in words else []
-    named += [*wrong_upsampling(probe)] if any(word.startswith("upsampl") for word in words) else []
-    if named:
-        yield Diagnosis(NAME, "outputs", "evaluation", named[0])
-        return
     if "causal" in words and x.ndim == 3 and y.ndim == 3 and x.shape[1] == y.shape[1]:
         yield from sees_the_future(probe)
     text = wrong_activation(name, x, y, numbers_of(probe.layer))
@@ -88,12 +107,6 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
         yield from wrong_pooling(probe, words)
     if name == "dropout":
         yield from kept_and_dropped(probe)
-
-
-def settings_of_layer(layer: Layer) -> dict[str, Any]:
-    """Return the attributes of a layer, or the settings of a function."""
-    owner = getattr(layer, "student", layer)
-    return dict(owner.settings) if isinstance(owner, FunctionPair) else dict(vars(owner))
 
 
 def sees_the_future(probe: Probe) -> Iterator[Diagnosis]:

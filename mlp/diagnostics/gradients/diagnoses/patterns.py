@@ -165,7 +165,7 @@ def by_dependence(e: Evidence) -> Iterator[Diagnosis]:
         yield e.found(
             "overlaps overwritten",
             "several outputs depend on these values, and the gradient is the contribution of one of them: all must be "
-            "added (+= in place of =)",
+            "added (by a sum, or by +=)",
             f"{np.count_nonzero(wrong)} of {wrong.size} values are wrong",
         )
     losers = (count == 0) & (abs(given) > small)

@@ -37,6 +37,7 @@ from mlp.diagnostics.gradients.gallery.kinds import (
     misnamed,
     misnamed_norms,
     one_line,
+    other_forwards,
     rule_choices,
     slices_and_paths,
 )
@@ -68,6 +69,7 @@ BUG_FAMILIES = (
     slices_and_paths,
     misnamed,
     misnamed_norms,
+    other_forwards,
 )
 BUGS: list[PlantedBug] = [bug for family in BUG_FAMILIES for bug in family.BUGS]
 

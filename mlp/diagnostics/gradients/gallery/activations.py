@@ -149,14 +149,14 @@ class OneFactorOnly(Layer):
 
 BUGS = [
     PlantedBug(DerivativeForgotten, "upstream handed on", tuple, (4, 5)),
-    PlantedBug(BranchesExchanged, "wrong branch", lambda: (0.1,), (4, 5)),
+    PlantedBug(BranchesExchanged, "function or axis", lambda: (0.1,), (4, 5)),
     PlantedBug(SlopeForgotten, "wrong branch", lambda: (0.01,), (4, 5)),
     PlantedBug(SignOfTheUpstream, "sign of the upstream", tuple, (4, 5)),
     PlantedBug(Climbing, "sign", tuple, (4, 5)),
     PlantedBug(SigmoidOfInputs, "inputs in place of outputs", tuple, (4, 5)),
     PlantedBug(TanhAtTheOutputs, "outputs in place of inputs", tuple, (4, 5)),
     PlantedBug(SmoothedReLU, "kink", tuple, (4, 5)),
-    PlantedBug(LateBorder, "wrong branch", tuple, (4, 5)),
+    PlantedBug(LateBorder, "wrong number", tuple, (4, 5)),
     PlantedBug(WrongInTraining, "sign, factor or term", tuple, (4, 5)),
     PlantedBug(SquareWithoutTwo, "factor 2", tuple, (4, 5)),
     PlantedBug(SoftmaxDiagonal, "only the diagonal", tuple, (4, 5)),

@@ -1,14 +1,15 @@
 """Alternatives to calls: other functions and axes, orders of axes, branches of where, sums over other axes."""
 
 import ast
-from collections.abc import Iterator
-from itertools import permutations
+from collections.abc import Iterator, Sequence
+from itertools import combinations, permutations
 
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 
 AXES = ("0", "1", "2", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 1, 2)", "(1, 2, 3)", "(0, 2, 3)", "(2, 3)", "None")
 EXCHANGED = {"sum": "mean", "mean": "sum", "max": "min", "min": "max", "argmax": "argmin", "argmin": "argmax"}
 EXCHANGED |= {"ones_like": "zeros_like", "zeros_like": "ones_like", "ones": "zeros"}
+EXCHANGED |= {"tril": "triu", "triu": "tril"}
 EXCHANGED |= {"maximum": "minimum", "minimum": "maximum", "sin": "cos", "cos": "sin", "tanh": "sinh", "abs": "sign"}
 FUNCTIONS = ("abs", "sign", "sqrt", "exp", "log", "square", "tanh", "sin", "cos", "maximum", "flip", "flipud", "fliplr")
 
@@ -40,17 +41,28 @@ def calls(slot: Slot) -> Iterator[Alternative]:
         zero = parsed("0.0")
         yield "the first branch of `where` should be 0", ast.Call(node.func, [test, zero, no], [])
         yield "the second branch of `where` should be 0", ast.Call(node.func, [test, yes, zero], [])
-    if name in ("transpose", "reshape") and 1 < len(node.args) <= 5:
-        for order in list(permutations(node.args))[1:]:
+    if name in ("transpose", "reshape") and len(node.args) > 1:
+        for order in other_orders(node.args):
             right = ", ".join(map(ast.unparse, order))
             text = f"the axes of `{text_of(node)}` are in the wrong order: ({right}) is right"
-            yield text, ast.Call(node.func, list(order), node.keywords)
+            yield text, ast.Call(node.func, order, node.keywords)
     if name == "range":
         for i, argument in enumerate(node.args):
             for by, op in (("ends or starts too early", ast.Add()), ("ends or starts too late", ast.Sub())):
                 others = list(node.args)
                 others[i] = ast.BinOp(argument, op, parsed("1"))
                 yield f"`{text_of(node)}` {by}", ast.Call(node.func, others, [])
+
+
+def other_orders(items: Sequence[ast.expr]) -> Iterator[list[ast.expr]]:
+    """Yield all other orders of a few items; of many, those with two of them exchanged."""
+    if len(items) <= 5:
+        yield from map(list, list(permutations(items))[1:])
+        return
+    for i, j in combinations(range(len(items)), 2):
+        other = list(items)
+        other[i], other[j] = other[j], other[i]
+        yield other
 
 
 def sums_over(slot: Slot) -> Iterator[Alternative]:

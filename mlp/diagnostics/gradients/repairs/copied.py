@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
-from mlp.diagnostics.gradients.repairs.values import Values, alike, is_numeric
+from mlp.diagnostics.gradients.repairs.values import Values, alike, is_numeric, is_size
 
 
 def index_parts(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
@@ -34,7 +34,7 @@ def index_parts(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
 
 def loops_of(tree: ast.FunctionDef) -> list[str]:
     """Return the names that loops run over."""
-    targets = [node.target for node in ast.walk(tree) if isinstance(node, ast.For)]
+    targets = [node.target for node in ast.walk(tree) if isinstance(node, ast.For | ast.comprehension)]
     return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
@@ -81,7 +81,7 @@ def turned_back(slot: Slot, parts: Sequence[ast.expr], values: Values) -> Iterat
     turns = any("::-1" in ast.unparse(part) for part in parts) and isinstance(array, np.ndarray)
     for index in (":, " * axis + "::-1" for axis in range(array.ndim)) if turns else ():
         turned = f"{node.id}[{index}]"
-        yield f"`{node.id}` must be turned round here, as forward does it: `{turned}`", parsed(turned)
+        yield f"`{node.id}` must be turned round here, too: `{turned}`", parsed(turned)
 
 
 def other_targets(slot: Slot, tree_targets: Sequence[str], values: Values) -> Iterator[Alternative]:
@@ -162,6 +162,43 @@ def missing_one(slot: Slot) -> Iterator[Alternative]:
     if isinstance(node, ast.BinOp) and slot.field == "value" and isinstance(slot.parent, ast.Assign):
         yield f"`- 1` is missing after `{text_of(node)}`", ast.BinOp(node, ast.Sub(), parsed("1"))
         yield f"`+ 1` is missing after `{text_of(node)}`", ast.BinOp(node, ast.Add(), parsed("1"))
+
+
+def one_off(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a size in a product, one larger or smaller: (h - 1) * s for h * s."""
+    node, parent = slot.node, slot.parent
+    size = isinstance(node, ast.Name | ast.Attribute) and is_size(values.get(ast.unparse(node)))
+    if size and isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult | ast.FloorDiv):
+        for sign, op in (("-", ast.Sub()), ("+", ast.Add())):
+            yield f"`{text_of(node)} {sign} 1` belongs here for `{text_of(node)}`", ast.BinOp(node, op, parsed("1"))
+
+
+def not_added(slot: Slot, unused: Sequence[str], gradients: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """Yield a line whose value is never used as one that adds it to a gradient: dx = dx + (...) for other = ..."""
+    node = slot.node
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1 or ast.unparse(node.targets[0]) not in unused:
+        return
+    name = ast.unparse(node.targets[0])
+    for other in gradients:
+        if (
+            other.isidentifier()
+            and other != name
+            and getattr(values.get(other), "shape", ()) == getattr(values.get(name), "shape", None)
+        ):
+            text = f"`{name}` is computed and never used: it must be added, `{other} = {other} + {name}`"
+            total = parsed(f"{other} + ({ast.unparse(node.value)})")
+            yield text, ast.Assign([ast.Name(other, ast.Store())], total, lineno=node.lineno)
+
+
+def chosen(slot: Slot, loops: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """Yield a gradient that goes only where a kept place says: g * (best == p) for g."""
+    name = ast.unparse(slot.node) if isinstance(slot.node, ast.Name) and isinstance(slot.node.ctx, ast.Load) else ""
+    shape = getattr(values.get(name), "shape", ())
+    places = [n for n, v in values.items() if isinstance(v, np.ndarray) and v.dtype.kind == "i" and v.shape == shape]
+    for place in places if name and shape else ():
+        for loop in loops:
+            mask = f"({place} == {loop})"
+            yield f"the factor `{mask}` is missing in `{name}`: only the chosen one gets it", parsed(f"{name} * {mask}")
 
 
 def fewer_factors(slot: Slot) -> Iterator[Alternative]:

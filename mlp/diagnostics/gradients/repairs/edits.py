@@ -11,26 +11,45 @@ from typing import Any
 
 from mlp.diagnostics.gradients.repairs.calls import calls, sums_over
 from mlp.diagnostics.gradients.repairs.copied import (
+    chosen,
     everywhere,
     fewer_factors,
     jacobians,
     missing_one,
+    not_added,
+    one_off,
     other_divisors,
     other_indices,
     other_targets,
     turned_back,
 )
 from mlp.diagnostics.gradients.repairs.derivatives import derivatives, missing_products, terms_in_factors
-from mlp.diagnostics.gradients.repairs.forms import applied, counts, forms, means_of_counted, other_paths, siblings
+from mlp.diagnostics.gradients.repairs.forms import (
+    applied,
+    counts,
+    forms,
+    means_of_counted,
+    other_parts,
+    other_paths,
+    siblings,
+)
 from mlp.diagnostics.gradients.repairs.operators import matrix_products, missing, missing_sign, operators, other_names
-from mlp.diagnostics.gradients.repairs.places import indices, numbers, numbers_of_forward, other_sizes, statements
-from mlp.diagnostics.gradients.repairs.reorders import reorders
+from mlp.diagnostics.gradients.repairs.places import (
+    indices,
+    numbers,
+    numbers_of_forward,
+    other_sizes,
+    starts,
+    statements,
+    steps,
+)
+from mlp.diagnostics.gradients.repairs.reorders import reorders, turned_parts
 from mlp.diagnostics.gradients.repairs.search.brackets import brackets, exchanged_shares, fewer_targets
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
-from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, missing_lines
+from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, gates_in_time, missing_lines
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
-from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, slots_of
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, slots_of
 
 LIKELY_FACTORS = 16
 RANKS = 4
@@ -75,6 +94,10 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: other_names(slot, s.unused, s.values), "another array"),
     (lambda slot, s: numbers_of_forward(slot, s.numbers), "wrong number"),
     (lambda slot, s: other_targets(slot, s.targets, s.values), "written to the wrong place"),
+    (lambda slot, s: not_added(slot, s.unused, s.like(slot), s.values), "term missing"),
+    (lambda slot, s: chosen(slot, s.loops, s.values), "factor or term missing"),
+    (lambda slot, s: starts(slot, s.loops, s.values), "wrong place"),
+    (lambda slot, s: steps(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: turned_back(slot, s.parts, s.values), "order of axes or parts"),
     (lambda slot, s: missing_sign(slot), "sign, factor or term"),
     (lambda slot, s: missing(slot, s.factors_of(slot, s.factors[:LIKELY_FACTORS]), ()), "factor or term missing"),
@@ -91,9 +114,12 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: means_of_counted(slot, s.values), "wrong number of values"),
     (lambda slot, s: siblings(slot, s.arrays), "term missing"),
     (lambda slot, _: both_sides(slot), "term missing"),
+    (lambda slot, s: other_parts(slot, [a for a in s.arrays if s.is_gradient(parsed(a))], s.values), "path missing"),
     (lambda slot, s: other_paths(slot, s.values), "term missing"),
+    (lambda slot, _: turned_parts(slot), "order of axes or parts"),
     (lambda slot, s: names_exchanged(slot, s.values), "names exchanged"),
     (lambda slot, _: missing_one(slot), "wrong number"),
+    (lambda slot, s: one_off(slot, s.values), "wrong size"),
     (lambda slot, _: fewer_factors(slot), "sign, factor or term"),
     (lambda slot, s: missing_products(slot, s.arrays, s.values, s.upstream), "term missing"),
     (lambda slot, s: other_names(slot, s.unlike(slot), s.values), "another array"),
@@ -101,7 +127,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
 )
 
 
-LIKELY_KINDS = len(OF_ITSELF) + 8  # that are tried before the others: they are few, and what students do
+LIKELY_KINDS = len(OF_ITSELF) + 12  # that are tried before the others: they are few, and what students do
 
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # what would not just take away what backward has forgotten
     *(pair for pair in OF_ITSELF if pair[1] not in ("sign, factor or term", "another function's derivative")),
@@ -138,10 +164,16 @@ def line_edits(tree: ast.FunctionDef, scope: Scope) -> Iterator[Edit]:
     """Yield edits of the order of lines, lines that are missing, and two settings that are exchanged in all of them."""
     for slot, longer in missing_lines(tree):
         yield from tried(slot, "line missing", longer)
-    for slot, places in orders(tree):
+    for slot, places in orders(tree) if "super()" not in ast.unparse(tree) else ():  # it would just undo the line
         yield from tried(slot, "order of lines", places)
     for slot, both in exchanged_everywhere(tree, scope.values):
         yield from tried(slot, "names exchanged", both)
+
+
+def longer_loops(tree: ast.FunctionDef, scope: Scope) -> Iterator[Edit]:
+    """Yield edits that add a line at the end of a loop."""
+    for slot, longer in gates_in_time(tree, scope.upstream, scope.values):
+        yield from tried(slot, "line missing", longer)
 
 
 def repeated_edits(slots: Sequence[Slot], scope: Scope) -> Iterator[Edit]:

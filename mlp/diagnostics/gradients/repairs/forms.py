@@ -127,6 +127,7 @@ def other_counts(node: Any, name: str, values: Values) -> Iterator[str]:
     for other in sizes[:8]:
         yield other
         yield f"({name} * {other})"
+        yield f"({name} // {other})"
     for array in arrays[:3]:
         yield from (f"{array}.shape[{axis}]" for axis in range(4))
         yield from (form.format(array) for form in COUNTS)
@@ -152,7 +153,12 @@ def other_paths(slot: Slot, values: Values) -> Iterator[Alternative]:
     node = slot.node
     whole = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.Return)
     in_tuple = isinstance(slot.parent, ast.Tuple) and slot.field == "elts" and isinstance(slot.parent.ctx, ast.Load)
-    if not (whole or in_tuple) or isinstance(node, ast.Tuple | ast.Constant | ast.Slice):
+    zero = isinstance(node, ast.Constant) and node.value == 0
+    if (
+        not (whole or in_tuple)
+        or isinstance(node, ast.Tuple | ast.Slice)
+        or (isinstance(node, ast.Constant) and not zero)
+    ):
         return
     stacks = {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim == 2}
     gradients = [name for name in stacks if "." not in name]
@@ -163,7 +169,33 @@ def other_paths(slot: Slot, values: Values) -> Iterator[Alternative]:
             for form in ("{} @ {}.T", "{} @ {}"):
                 term = form.format(gradient, weight)
                 if term not in text and stacks[gradient].shape[1] == stacks[weight].shape["T" in form]:
-                    yield f"the term `{term}` is missing in `{text_of(node)}`", parsed(f"{text} + {term}")
+                    if zero:
+                        yield f"`{term}` belongs here, and not 0", parsed(term)
+                    else:
+                        yield f"the term `{term}` is missing in `{text_of(node)}`", parsed(f"{text} + {term}")
+
+
+def other_parts(slot: Slot, gradients: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """Yield a gradient with the part of another one that comes back by a second path: dy + dcat[:, n:] for dy."""
+    name = ast.unparse(slot.node) if is_value(slot, values) else ""
+    held = values.get(name)
+    if name not in gradients or not isinstance(held, np.ndarray):
+        return
+    sizes = {n: v for n, v in values.items() if is_size(v)}
+    for other in gradients:
+        whole = values.get(other)
+        if not isinstance(whole, np.ndarray) or whole.ndim != held.ndim or other == name:
+            continue
+        axes = [i for i in range(held.ndim) if whole.shape[i] != held.shape[i]]
+        if len(axes) != 1 or whole.shape[axes[0]] < held.shape[axes[0]]:
+            continue
+        before, width = ":, " * axes[0], held.shape[axes[0]]
+        low = [f"{n}:" for n, v in sizes.items() if whole.shape[axes[0]] - v == width]
+        high = [f":{n}" for n, v in sizes.items() if v == width]
+        for cut in (*low, *high, f"-{width}:", f":{width}"):
+            part = f"{other}[{before}{cut}]"
+            text = f"`{name}` lacks the gradient that comes back by the second path: `{name} + {part}` belongs here"
+            yield text, parsed(f"({name} + {part})")
 
 
 def renamed(text: str, one: str, other: str) -> str:

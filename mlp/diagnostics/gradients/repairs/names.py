@@ -101,13 +101,15 @@ def is_mask(value: Any) -> bool:
     return value.dtype.kind == "b" or bool(np.isin(value, (0, 1)).all())
 
 
-def of_upstream(tree: ast.FunctionDef) -> frozenset[str]:
+def of_upstream(tree: ast.FunctionDef, *, backward: bool) -> frozenset[str]:
     """Return the names in backward that hold gradients: its argument, and all that is made of it.
 
     Backward is linear in them, so no product has two of them, and no sum has one of them beside another array.
     """
     arguments = [arg.arg for arg in tree.args.args if arg.arg != "self"]
-    known = {arg for arg in arguments if GRADIENT.match(arg)} or set(arguments if len(arguments) == 1 else ())
+    known = {arg for arg in arguments if GRADIENT.match(arg)} or set(
+        arguments if backward and len(arguments) == 1 else ()
+    )
     before = -1
     while len(known) > before:
         before = len(known)

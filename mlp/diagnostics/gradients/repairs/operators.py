@@ -8,7 +8,8 @@ from typing import Any
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, alike
 
-TAKEN_OF = ("sum", "mean", "dot", "where", "einsum", "maximum", "minimum", "exp", "log", "sqrt", "abs", "sign", "tanh")
+TAKEN_OF = ("sum", "mean", "dot", "where", "einsum", "maximum", "minimum", "abs", "sign")
+OF_ONE = ("power", "exp", "log", "sin", "cos", "tanh", "sqrt")  # functions whose argument may lack a factor
 
 
 def operators(slot: Slot) -> Iterator[Alternative]:
@@ -140,7 +141,7 @@ def missing(slot: Slot, factors: Sequence[str], arrays: Sequence[str]) -> Iterat
         if factor.startswith("(") and " " in factor and ".shape" not in factor and ".size" not in factor:
             continue  # a derivative: nothing is divided by one
         yield f"the division by `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(factor))
-    for term in arrays if is_all_that_is_assigned(slot) else ():
+    for term in arrays if is_all_that_is_assigned(slot) or function_of(slot.parent) in OF_ONE else ():
         yield f"the term `{term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Add(), parsed(term))
         if isinstance(node, ast.BinOp | ast.Call):
             yield f"the term `- {term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Sub(), parsed(term))
@@ -174,6 +175,11 @@ def may_lack(slot: Slot) -> bool:
     return not isinstance(getattr(node, "ctx", None), ast.Store)
 
 
+def function_of(node: Any) -> str:
+    """Return the name of the function of a call, np.tanh(...) as "tanh"; "" for anything else."""
+    return node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+
+
 def is_summed(slot: Slot) -> bool:
     """Return whether a node is what a sum, a mean or a product of matrices is taken of, a branch or a part."""
     node = slot.parent
@@ -181,5 +187,6 @@ def is_summed(slot: Slot) -> bool:
         return True
     if isinstance(node, ast.Attribute):
         return node.attr in ("sum", "mean") and slot.field == "value"
-    name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-    return slot.field == "args" and name in TAKEN_OF
+    name = function_of(node)
+    power = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and slot.field == "right"
+    return power or (slot.field == "args" and name in (*TAKEN_OF, *OF_ONE))

@@ -1,12 +1,21 @@
 """Alternatives to numbers, indices and whole lines."""
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import permutations
 from typing import Any
 
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.values import Values, is_size
+
+OF_A_ROOT = re.compile(r"\*\* ?\(?-?(1\.5|3)\b")
+
+
+def is_of_a_root(slot: Slot) -> bool:
+    """Return whether a number is the 1/2 in the derivative of v^(-1/2), -1/2 v^(-3/2): it is right."""
+    return slot.node.value == 0.5 and bool(OF_A_ROOT.search(slot.statement))
 
 
 def numbers(slot: Slot) -> Iterator[Alternative]:
@@ -17,8 +26,12 @@ def numbers(slot: Slot) -> Iterator[Alternative]:
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, int | float) and not isinstance(node.value, bool):
         value = node.value
+        if is_of_a_root(slot):
+            return
         others = (
-            [value + 1, value - 1, 2 * value, value / 2, 0, -1] if isinstance(value, int) else [2 * value, value / 2]
+            [value + 1, value - 1, 2 * value, value / 2, 0, -1]
+            if isinstance(value, int)
+            else [2 * value, value / 2, 10 * value, value / 10]
         )
         for other in dict.fromkeys(others):
             if other != value and not (isinstance(value, int) and not float(other).is_integer()):
@@ -27,11 +40,15 @@ def numbers(slot: Slot) -> Iterator[Alternative]:
     if (
         isinstance(node, ast.Tuple)
         and 1 < len(node.elts) <= 5
-        and isinstance(slot.parent, ast.Call | ast.Subscript | ast.Return)
+        and isinstance(slot.parent, ast.Call | ast.Subscript | ast.Return | ast.Tuple)
     ):
         for order in list(permutations(node.elts))[1:]:
             right = ", ".join(map(ast.unparse, order))
             yield f"the order in `{text_of(node)}` is wrong: ({right}) is right", ast.Tuple(list(order), node.ctx)
+    if isinstance(node, ast.Tuple) and isinstance(slot.parent, ast.Tuple):
+        beside = {ast.unparse(one) for one in slot.parent.elts if isinstance(one, ast.Tuple)} - {ast.unparse(node)}
+        for twin in sorted(beside):
+            yield f"`{text_of(node)}` stands where `{twin}` belongs", parsed(twin)
 
 
 def is_default(slot: Slot) -> bool:
@@ -48,7 +65,8 @@ def holds_shape(node: ast.expr) -> bool:
 def numbers_of_forward(slot: Slot, written: Sequence[float]) -> Iterator[Alternative]:
     """A number that forward has in the place of another one."""
     node = slot.node
-    if isinstance(node, ast.Constant) and isinstance(node.value, float) and not is_default(slot):
+    one = isinstance(node, ast.Constant) and isinstance(node.value, float)
+    if one and not is_default(slot) and not is_of_a_root(slot):
         for other in written:
             if other != node.value:
                 yield f"the number {node.value} is wrong: it should be {other}, as in forward", ast.Constant(other)
@@ -82,6 +100,7 @@ def indices(slot: Slot) -> Iterator[Alternative]:
             turned = "::-1" in ast.unparse(node.slice)
             what = "runs backwards, and must be taken as it is" if turned else "is a part where the whole belongs"
             yield f"`{text_of(node)}` {what}", node.value
+            yield from unturned(node)
         if isinstance(node.slice, ast.Name | ast.BinOp):
             for word, op in (("early", ast.Add()), ("late", ast.Sub())):
                 moved = ast.BinOp(node.slice, op, parsed("1"))
@@ -107,6 +126,46 @@ def indices(slot: Slot) -> Iterator[Alternative]:
             yield f"{text}`:{ast.unparse(end)}` belongs here", ast.Slice(None, end, None)
         if node.step is None and node.lower is None and node.upper is None:
             yield "an axis runs the wrong way: [::-1] is missing", ast.Slice(None, None, parsed("-1"))
+
+
+def unturned(node: ast.Subscript) -> Iterator[Alternative]:
+    """Yield a part without the [::-1] of its axes: w[f, :, ::-1, ::-1] as w[f, :, :, :]."""
+    places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    turned = [isinstance(one, ast.Slice) and one.step is not None and ast.unparse(one.step) == "-1" for one in places]
+    if any(turned) and not all(turned):
+        straight = [ast.Slice() if flip else one for one, flip in zip(places, turned, strict=True)]
+        text = f"`{text_of(node)}` is turned round (::-1), and must be taken as it is"
+        yield text, ast.Subscript(node.value, ast.Tuple(straight, ast.Load()), ast.Load())
+
+
+def starts(slot: Slot, loops: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """An index within a window that lacks the start of the window: i * stride + argmax for argmax."""
+    node, parent = slot.node, slot.parent
+    if not isinstance(parent, ast.Tuple | ast.Subscript) or not isinstance(node, ast.expr) or slot.field == "value":
+        return
+    if isinstance(node, ast.Slice | ast.Constant | ast.Tuple) or not isinstance(
+        getattr(parent, "ctx", None), ast.Load | ast.Store
+    ):
+        return
+    sizes = [name for name, value in values.items() if is_size(value) and name not in loops]
+    for loop in loops:
+        for size in sizes[:8] if ast.unparse(node) != loop else ():
+            start = f"{loop} * {size}"
+            text = f"the place `{text_of(node)}` counts from the start of the window: `{start} + ` is missing before it"
+            yield text, parsed(f"{start} + ({ast.unparse(node)})")
+
+
+def steps(slot: Slot, loops: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """A window that starts at i in place of i * stride, along all axes."""
+    node = slot.node
+    if not isinstance(node, ast.Subscript) or not any(isinstance(one, ast.Slice) for one in ast.walk(node.slice)):
+        return
+    inside = [one.id for one in ast.walk(node.slice) if isinstance(one, ast.Name) and one.id in loops]
+    for size in [name for name, value in values.items() if is_size(value) and name not in loops][:8] if inside else ():
+        moved = re.sub(rf"\b({'|'.join(dict.fromkeys(inside))})\b", rf"\1 * {size}", ast.unparse(node.slice))
+        with suppress(SyntaxError):
+            text = f"the windows `{text_of(node)}` start at {inside[0]}, and must start at {inside[0]} * {size}"
+            yield text, ast.Subscript(node.value, parsed(f"x[{moved.strip('()')}]").slice, node.ctx)
 
 
 def statements(slot: Slot) -> Iterator[Alternative]:

@@ -27,8 +27,47 @@ def reorders(slot: Slot) -> Iterator[Alternative]:
         for order in list(permutations(node.elts))[1:]:
             yield f"the names `{text_of(node)}` are in the wrong order", ast.Tuple(list(order), ast.Store())
     yield from exchanged_widths(slot)
+    yield from blocks(slot)
     if isinstance(node, ast.Call):
         yield from of_call(slot, node)
+
+
+def turned_parts(slot: Slot) -> Iterator[Alternative]:
+    """Yield a part of what is joined, or what is returned, the other way round in time: b[:, ::-1] for b."""
+    node, parent = slot.node, slot.parent
+    joined = isinstance(parent, ast.List | ast.Tuple) and slot.field == "elts" and isinstance(parent.ctx, ast.Load)
+    whole = isinstance(parent, ast.Return) or (isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Add))
+    argument = isinstance(parent, ast.Call) and slot.field == "args"
+    if not (joined or whole or argument) or not isinstance(node, ast.Name | ast.Attribute | ast.Call):
+        return
+    for turn in ("[:, ::-1]", "[::-1]"):
+        yield (
+            f"`{text_of(node)}` runs the wrong way: `{text_of(node)}{turn}` belongs here",
+            parsed(f"({ast.unparse(node)}){turn}"),
+        )
+
+
+def blocks(slot: Slot) -> Iterator[Alternative]:
+    """Yield the sum over each block of s x s values for one value of it: g[:, :, ::s, ::s] takes one of them."""
+    node = slot.node
+    if (
+        not isinstance(node, ast.Subscript)
+        or not isinstance(node.slice, ast.Tuple)
+        or not isinstance(node.ctx, ast.Load)
+    ):
+        return
+    places = [ast.unparse(one) for one in node.slice.elts]
+    steps = {i: one[2:] for i, one in enumerate(places) if re.fullmatch(r"::[\w.\[\]]+", one)}
+    if not steps:
+        return
+    starts = {i: f"i{i}_" for i in steps}
+    inner = ", ".join(f"{starts[i]}::{steps[i]}" if i in steps else one for i, one in enumerate(places))
+    loops = " ".join(f"for {starts[i]} in range({step})" for i, step in steps.items())
+    text = (
+        f"`{text_of(node)}` takes one value of each block of {' x '.join(steps.values())}: each input went to all of "
+        "the block, so all gradients of the block must be summed"
+    )
+    yield text, parsed(f"sum([{ast.unparse(node.value)}[{inner}] {loops}])")
 
 
 def exchanged_widths(slot: Slot) -> Iterator[Alternative]:
@@ -37,13 +76,20 @@ def exchanged_widths(slot: Slot) -> Iterator[Alternative]:
     if not isinstance(node, ast.Tuple) or len(node.elts) != 2 or not isinstance(slot.parent, ast.Assign):
         return
     texts = [ast.unparse(one) for one in node.elts]
-    found = [re.fullmatch(r"(.*\[(?::, )*)(?::([\w.]+)|([\w.]+):)\]", text) for text in texts]
+    found = [re.fullmatch(r"(.*\[(?::, )*)(?::(-?[\w.]+)|(-?[\w.]+):)\]", text) for text in texts]
     if slot.field != "value" or not all(found) or any(one and one.group(2) and one.group(3) for one in found):
         return
     groups = [one.groups() for one in found if one]
-    turned = [f"{start}-{upper}:]" if upper else f"{start}:-{lower}]" for start, upper, lower in groups]
+    turned = [
+        f"{start}{negative(upper)}:]" if upper else f"{start}:{negative(lower)}]" for start, upper, lower in groups
+    ]
     text = f"the parts lie the other way round, as forward joins them: `{', '.join(turned)}` belongs here"
     yield text, parsed(", ".join(turned))
+
+
+def negative(text: str) -> str:
+    """Return a bound counted from the other end: -n for n, n for -n."""
+    return text[1:] if text.startswith("-") else f"-{text}"
 
 
 def parts(slot: Slot) -> bool:
@@ -113,23 +159,23 @@ def letters(node: ast.Call) -> Iterator[Alternative]:
 
 def reshapes(node: ast.Call, value: Any) -> Iterator[Alternative]:
     """Yield a reshape of an array whose axes are brought into another order before, or after it."""
-    inside, outside = ast.unparse(value), ast.unparse(node)
-    shape = outside[len(inside) :] if outside.startswith(inside) else ""
-    for count in (3, 4, 2):
+    inside = ast.unparse(value)
+    sizes = node.args[isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "np" :]
+    shape = ", ".join(map(ast.unparse, sizes))
+    for count in (4, 3, 2) if shape and not node.keywords else ():
         for order in list(permutations(range(count)))[1:]:
-            moved = parsed(f"({inside}).transpose{order}{shape}") if shape else None
-            if moved is not None:
-                text = f"`{text_of(value)}` is reshaped with its axes in the wrong order: transpose it before, "
-                yield f"{text}`.transpose{order}`, so that the axis that must come first does", moved
+            text = f"`{text_of(value)}` is reshaped with its axes in the wrong order: transpose it before, "
+            moved = parsed(f"({inside}).transpose{order}.reshape({shape})")
+            yield f"{text}`.transpose{order}`, so that the axis that must come first does", moved
     dims = node.args[0].elts if len(node.args) == 1 and isinstance(node.args[0], ast.Tuple) else node.args
     if shape and 2 < len(dims) <= 5:
         for order in list(permutations(range(len(dims))))[1:]:
-            sizes = ", ".join(ast.unparse(dims[i]) for i in order)
+            turned = ", ".join(ast.unparse(dims[i]) for i in order)
             back = tuple(order.index(i) for i in range(len(order)))
             yield (
-                f"`{text_of(node)}` takes the axes in another order than they have: they lie there as ({sizes}), so "
+                f"`{text_of(node)}` takes the axes in another order than they have: they lie there as ({turned}), so "
                 f"reshape to that, then transpose{back}",
-                parsed(f"({inside}).reshape({sizes}).transpose{back}"),
+                parsed(f"({inside}).reshape({turned}).transpose{back}"),
             )
 
 

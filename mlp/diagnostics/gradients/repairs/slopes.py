@@ -26,11 +26,25 @@ def slopes_of(forward: ast.FunctionDef, known: Collection[str], globals_: Collec
     for node in ast.walk(forward):
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             assigned[node.targets[0].id] = node.value
+    yield from of_kept(forward)
     for node in ast.walk(forward):
         for text in (*of_node(node), *constants(node)):
             inlined = with_known(text, known, assigned)
             if names_within(inlined) <= {*known, *globals_, *NUMBERS, "self"}:
                 yield inlined
+
+
+def of_kept(forward: ast.FunctionDef) -> Iterator[str]:
+    """Yield the derivatives of activations by their values that forward keeps: self.s * (1 - self.s)."""
+    for node in ast.walk(forward):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute):
+            name, value = ast.unparse(node.targets[0]), ast.unparse(node.value)
+            if value.startswith("1 / (1 + np.exp(-") or "sigm" in value.partition("(")[0]:
+                yield f"({name} * (1 - {name}))"
+            elif value.startswith("np.tanh("):
+                yield f"(1 - {name}**2)"
+            elif value.startswith("np.maximum("):
+                yield f"({name} > 0)"
 
 
 def of_node(node: ast.AST) -> Iterator[str]:

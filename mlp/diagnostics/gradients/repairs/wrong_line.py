@@ -19,13 +19,23 @@ from mlp.diagnostics.gradients.repairs.edits import Edit
 from mlp.diagnostics.gradients.repairs.search.changes import ONE_SEARCH, Search, repairs
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence
 from mlp.diagnostics.gradients.repairs.search.replay import Replay
+from mlp.diagnostics.gradients.repairs.search.settings import other_settings
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.own_code import OWN_ERRORS
 
 REPAIRED = 1e-5
-SYMPTOMS = ("wrong branch", "outputs forgotten")  # they say which values are wrong: the line says why
+SYMPTOMS = (  # they say which values are wrong: the line says why
+    "wrong branch",
+    "outputs forgotten",
+    "contributions overwritten",
+    "part of the window",
+    "mask of the inputs",
+    "not linear",
+)
+SMALL = 0.03  # a factor for inputs, with which epsilon counts
+TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor per slice")
 A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already
 
 
@@ -39,16 +49,23 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
     whole = bool(lines) and "all is right" in lines[0].evidence  # else a part of the wrong gradients alone
     with limited(A_MOMENT if whole else ONE_SEARCH):
         likely = diagnose_gradients(wrong)
-    unsure = is_unsure(likely) and not (
-        likely and lines and likely[0].name == "factor 2" and "`2`" in lines[0].sentence
-    )
+    square = bool(lines) and "the factor `2` is missing" in lines[0].sentence  # the 2 of a square
+    unsure = is_unsure(likely) and not (square and likely and likely[0].name == "factor 2")
     together = {name for line in lines for name in line.array.split(", ")} >= set(wrong[0].wrong)
-    if (unsure and (whole or together)) or not lines or not likely:
+    if whole:  # what else was found are its traces
+        cause = likely[0] if likely and not unsure and likely[0].name not in SYMPTOMS else None
+        return [lines[0] if cause is None else with_cause(lines[0], cause)]
+    if (unsure and together) or not likely:
         return [*lines, *likely]
-    if not whole:
-        return [*likely, *lines]
-    text = f"{likely[0].sentence}. With one change all is right: {lines[0].sentence}"
-    return [replace(likely[0], sentence=lines[0].sentence if likely[0].name in SYMPTOMS else text), *likely[1:]]
+    if not unsure and likely[0].name not in SYMPTOMS:  # what is less sure is a trace of it
+        rest = [one for one in likely[1:] if not is_unsure([one]) and one.name not in TRACES]
+        likely = [likely[0], *rest]
+    return [*likely, *lines]
+
+
+def with_cause(line: Diagnosis, cause: Diagnosis) -> Diagnosis:
+    """Return the line that is wrong with the formula that says why."""
+    return replace(cause, array=line.array, mode=line.mode, sentence=f"{line.sentence}; {cause.sentence}")
 
 
 def wrong_line(
@@ -69,7 +86,7 @@ def wrong_line(
         return
     owner = layer.student if isinstance(layer, StudentLayer) else layer
     name = layer.calls.backward if isinstance(layer, StudentLayer) else "backward"
-    outcomes: list[frozenset[str]] = []
+    outcomes: dict[FunctionType, frozenset[str]] = {}
     try:
         replay = Replay(point.probe, point.upstream)
     except OWN_ERRORS:
@@ -77,8 +94,8 @@ def wrong_line(
 
     def right(source: Source, function: FunctionType) -> bool:
         with source.replaced(function):
-            outcomes.append(mended(point, replay))
-        return bool(outcomes[-1])
+            outcomes[function] = mended(point, replay)
+        return bool(outcomes[function])
 
     given = point.gradients or attempted(replay)
     if not point.gradients and given:
@@ -87,7 +104,7 @@ def wrong_line(
     other = another_point(point)
     partly: dict[frozenset[str], Edit] = {}
     for source, edit, function in repairs(owner, (name,), forward_of(layer, owner), right, search):
-        arrays = outcomes[-1]
+        arrays = outcomes[function]
         if arrays in partly or (other is not None and not holds(source, function, other, arrays)):
             continue
         if point is not points[0] and not holds(source, function, points[0], frozenset(points[0].wrong) & arrays):
@@ -95,10 +112,35 @@ def wrong_line(
         if not all(holds(source, function, one, frozenset(one.wrong)) for one in to_stay):
             continue  # it breaks the other mode
         if len(arrays) == len(point.wrong):
-            yield diagnosis_of(edit, ", ".join(point.wrong), modes_of(points, source, function))
-            return
-        partly[arrays] = edit
-    yield from partial_repairs(partly, point)
+            search.found.add(source, edit, function)
+        else:
+            partly[arrays] = edit
+    elsewhere = points_elsewhere(points[0]) if len(search.found.fits) > 1 else []
+    best = search.found.best(
+        lambda source, function: sum(holds(source, function, one, frozenset(one.wrong)) for one in elsewhere)
+    )
+    if best is not None:
+        yield diagnosis_of(best[1], ", ".join(point.wrong), modes_of(points, best[0], best[2]))
+    else:
+        yield from partial_repairs(partly, point)
+
+
+def points_elsewhere(point: Point) -> list[Point]:
+    """Return points that tell apart what is equal by accident, with the gradients measured that are wrong.
+
+    They have other settings (a stride that equals a size), or small inputs (variances with and without epsilon).
+    """
+    found = []
+    for scale, twin in ((SMALL, point.layer), *((1.0, twin) for twin in other_settings(point.layer, point.x))):
+        try:
+            other = point_of(replace(point, layer=twin), point.x.shape, "settings")
+            other.probe.x *= scale
+            other.numeric = {name: other.probe.differences(other.upstream, name) for name in point.wrong}
+        except OWN_ERRORS:
+            continue
+        other.wrong = list(point.wrong)
+        found.append(other)
+    return found
 
 
 def smaller_point(point: Point) -> Point | None:
@@ -116,7 +158,8 @@ def smaller_point(point: Point) -> Point | None:
             one.wrong = [name for name in one.numeric if not is_right(one.gradients[name], one, name)]
         except OWN_ERRORS:  # the layer does not take this shape
             continue
-        if set(one.wrong) >= set(point.wrong):
+        kept_steps = one.outputs.ndim != 3 or one.outputs.shape[:2] == (shape[0], steps)  # else it was broadcast
+        if set(one.wrong) >= set(point.wrong) and kept_steps:
             return one
     return None
 

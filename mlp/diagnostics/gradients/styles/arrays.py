@@ -161,7 +161,7 @@ def names_of_gradient(weight: str) -> Iterator[str]:
 def is_gradient_of(weight: str, path: str) -> bool:
     """Return whether a path reads as the gradient of a weight: "grads.layer1.dW" of "params.layer1.W"."""
     around, name = split_path(path)
-    if not any(word in around.lower() for word in ("grad", "d_", "delta")) and not around.startswith("d"):
+    if not any(word in around.lower() for word in ("grad", "d_", "delta")) and around[:1] != "d" and around != "g":
         return False
     inner, own = split_path(weight)
     names = {own, short_name(weight)} | {form.format(own) for form in GRADIENT_NAMES}
@@ -173,7 +173,7 @@ def split_containers(around: str) -> tuple[str, ...]:
     """Return the steps between the outermost container and an array: ("layer1",) for "params.layer1"."""
     steps = tuple(around.replace("[", ".[").split("."))
     return (
-        steps[1:] if steps and (steps[0] in CONTAINERS or "grad" in steps[0].lower() or steps[0][:1] == "d") else steps
+        steps[1:] if steps and (steps[0] in CONTAINERS or "grad" in steps[0].lower() or steps[0][:1] in "dg") else steps
     )
 
 

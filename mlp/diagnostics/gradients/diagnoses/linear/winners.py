@@ -103,8 +103,8 @@ def wrong_choice(e: Evidence, right: Array, mine: Array, kept: list[int]) -> str
         if np.allclose(values, best):
             return f"backward hands the gradient to {text} of each window, where forward takes the largest value"
     return (
-        "backward hands the gradient of a window to another value than the one that won in forward: keep the place of "
-        "the winner in forward (argmax over the window alone), and use it in backward"
+        "backward hands the gradient of a window to another value than the one that won in forward: argmax gives the "
+        "place in the window alone, and the window of output i starts at i * stride"
     )
 
 

@@ -1,5 +1,6 @@
 """Which values are normalized together, and whether these are the groups of a group norm."""
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,6 +9,7 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.typing import Array
 
+INTERLEAVED = re.compile(r"interleav|alternat|every \w+ channel|c % ", re.IGNORECASE)  # a docstring that means it
 GROUPS = ("num_groups", "n_groups", "groups", "G", "g")  # attributes
 
 
@@ -24,7 +26,8 @@ def scattered_groups(probe: Probe) -> Iterator[Diagnosis]:
                 "together; neighbouring channels make a group, so split the axis of the channels into (G, C // G), in "
                 "this order, and take the statistics over the pixels and the axis C // G"
             )
-            yield Diagnosis("groups of channels", "outputs", "training", text)
+            said = INTERLEAVED.search(getattr(probe.layer, "student", probe.layer).__doc__ or "")
+            yield Diagnosis("groups of channels", "outputs", "remark" if said else "training", text)
             return
         groups, wanted = size // len(channels), number_of_groups(probe)
         if 1 < len(channels) < size and wanted and groups != wanted:

@@ -147,21 +147,22 @@ def meaning_of(value: float, told: str, m: float) -> tuple[str, bool]:
 
 def of_length(e: Evidence, norm: Normalization, p: Array, sizes: dict[str, float], numbers: str) -> Iterator[Diagnosis]:
     """Yield what is wrong where x is divided by its length or root mean square, without a mean."""
-    m = sizes["m"]
+    m, x = sizes["m"], e.point.x.reshape(norm.view)
+    of_length = distance(norm.s**2, (x * x).sum(norm.axes, keepdims=True)) < 1e-3
+    right = (
+        "with y = x / |x| the gradient is dx = (g - y (g . y)) / |x|, g being grad_outputs"
+        if of_length
+        else "with y = x / rms the gradient is dx = (v - y mean(v y)) / rms, v being grad_outputs times the gain"
+    )
     if abs(p[2]) < NEARLY:
-        text = (
-            "the norm depends on x, too: the path through the norm (the divisor, 1/|x|) is missing. With y = x / "
-            "|x| the "
-            "gradient is dx = (g - y (g . y)) / |x|, g being grad_outputs"
-        )
+        what = "length |x|" if of_length else "root mean square"
+        text = f"the {what} depends on x, too, and the term that comes through it is missing: {right}"
         yield e.found("no path through the norm", text, numbers)
         return
-    x = e.point.x.reshape(norm.view)
-    of_length = distance(norm.s**2, (x * x).sum(norm.axes, keepdims=True)) < 1e-3
     ratio = -p[2] / p[0] / (m if of_length else 1.0)
     told = in_sizes(abs(ratio), sizes)
     if abs(ratio + 1.0) < NEARLY:
-        text = "the term of the path through the norm has the wrong sign: dx = (g - y (g . y)) / |x|, with a minus"
+        text = f"the term of the path through the norm has the wrong sign, and needs a minus: {right}"
         yield e.found("wrong path through the norm", text, numbers)
     elif told or abs(ratio) in (0.5, 2.0):
         text = (

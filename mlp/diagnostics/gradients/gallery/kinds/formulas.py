@@ -145,11 +145,11 @@ BUGS = [
     PlantedBug(SigmoidSquared, "wrong derivative", tuple, (4, 5)),
     PlantedBug(SigmoidComplementAlone, "wrong derivative", tuple, (4, 5)),
     PlantedBug(TanhIsConstant, "wrong derivative", tuple, (4, 5)),
-    PlantedBug(ReLUUpsideDown, "wrong branch", tuple, (4, 5)),
+    PlantedBug(ReLUUpsideDown, "sign, factor or term", tuple, (4, 5)),
     PlantedBug(LeakyForgetsUpstream, "upstream not used", lambda: (0.1,), (4, 5)),
     PlantedBug(TanhUpstreamTwice, "upstream squared", tuple, (4, 5)),
     PlantedBug(ReLUOfUpstream, "sign of the upstream", tuple, (4, 5)),
     PlantedBug(TanhAbsolute, "sign of the upstream", tuple, (4, 5)),
     PlantedBug(TanhPlusConstant, "constant added", tuple, (4, 5)),
-    PlantedBug(TanhClipped, "not linear", tuple, (4, 5)),
+    PlantedBug(TanhClipped, "sign, factor or term", tuple, (4, 5)),
 ]

@@ -2,9 +2,10 @@
 
 import ast
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
@@ -18,6 +19,7 @@ from mlp.diagnostics.gradients.repairs.edits import (
     Maker,
     edits,
     line_edits,
+    longer_loops,
     ranked,
     repeated_edits,
 )
@@ -28,7 +30,54 @@ from mlp.diagnostics.gradients.repairs.values import values_in
 from mlp.own_code import OWN_ERRORS
 
 ONE_SEARCH = 3.0  # of CPU for all changes of one object
+ONE_LINE = 0.5  # of CPU for the other changes of a line of which one change is right
 Test = Callable[[Source, FunctionType], bool]  # whether all is right with a function in the place of a source
+
+
+@dataclass
+class RightChanges:
+    """The changes of one line with which all is right: the first one found, and then the others of its line.
+
+    Attributes:
+        fits: (source, change, changed function, nodes of the changed tree).
+    """
+
+    fits: list[tuple[Source, Edit, FunctionType, int]] = field(default_factory=list)
+    until: float = float("inf")
+
+    def add(self, source: Source, edit: Edit, function: FunctionType) -> None:
+        """Keep a change; from now on only those of the same line are tried."""
+        if not self.fits:
+            self.until = time.process_time() + ONE_LINE
+        self.fits.append((source, edit, function, complexity(source.tree)))
+
+    def leaves_out(self, source: Source, edit: Edit) -> bool:
+        """Return whether a change is of another line than the first one that was right."""
+        return bool(self.fits) and (source.name, edit.line) != (self.fits[0][0].name, self.fits[0][1].line)
+
+    def best(
+        self, grade: Callable[[Source, FunctionType], int] | None = None
+    ) -> tuple[Source, Edit, FunctionType] | None:
+        """Return the change that is right at the most other settings, and of these the simplest; None if there is none.
+
+        Args:
+            grade: at how many other settings a change is right; they tell apart what has the same value by accident.
+        """
+        if not self.fits:
+            return None
+        grades = [0] * len(self.fits)
+        if len(self.fits) > 1 and grade is not None:
+            grades = [grade(source, function) for source, _, function, _ in self.fits]
+
+        def order(i: int) -> tuple[int, int, bool]:
+            return -grades[i], self.fits[i][3], self.fits[i][1].kind == "wrong number"
+
+        return self.fits[min(range(len(self.fits)), key=order)][:3]
+
+
+def complexity(tree: ast.AST) -> int:
+    """Return how long the code of a function is; a power counts more than a product."""
+    return sum(2 if isinstance(node, ast.Pow) else 1 for node in ast.walk(tree))
 
 
 @dataclass(frozen=True)
@@ -38,7 +87,8 @@ class Search:
     Attributes:
         run: returns the gradients; to see what names hold, and which lines the wrong ones come from. None: not known.
         compare: what has moved between two sets of gradients. wrong: the names of the wrong ones.
-        seconds: of CPU that it may take. kinds: of changes.
+        seconds: of CPU that it may take. kinds: of changes. found: what was right so far. more: other code that
+            may be wrong.
     """
 
     run: Callable[[], Mapping[str, Any]] | None = None
@@ -46,6 +96,8 @@ class Search:
     wrong: frozenset[str] = frozenset()
     seconds: float = ONE_SEARCH
     kinds: Sequence[tuple[Maker, str]] = KINDS
+    found: RightChanges = field(default_factory=RightChanges)
+    more: Sequence[Source | None] = ()
 
 
 def repairs(
@@ -64,17 +116,25 @@ def repairs(
         search: how to look.
     """
     sources = list(filter(None, (source_of(owner, name) for name in names)))
-    others = dict.fromkeys(helper for source in sources for helper in helpers(owner, source.tree))
-    sources += filter(None, (source_of(owner, helper) for helper in others if helper not in names))
+    known = set(names)
+    for source in sources:  # it grows: helpers have helpers
+        others = [helper for helper in dict.fromkeys(helpers(owner, source.tree)) if helper not in known]
+        known.update(others)
+        sources += filter(None, (source_of(owner, helper) for helper in others))
+    sources += filter(None, search.more)
     tree = None if forward is None else tree_of(forward)
     sources += [other for source in sources for other in beside(source, tree)]
     start, seconds = time.process_time(), min(search.seconds, seconds_left())
     for source, edit in edits_of(sources, tree, search, 0.2 * seconds):
-        if time.process_time() - start > seconds:
+        now = time.process_time()
+        if now - start > seconds or now > search.found.until:
             return
+        if search.found.leaves_out(source, edit):
+            continue
         try:
             function = source.compiled()
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 fits = right(source, function)
         except (*OWN_ERRORS, RecursionError):
             continue
@@ -103,6 +163,8 @@ def edits_of(
         if number == (1 if compare is None else 4):  # lines of rules are often in the wrong place
             for source, scope in zip(sources, scopes, strict=True):
                 yield from ((source, edit) for edit in line_edits(source.tree, scope))
+        for source, scope in zip(sources, scopes, strict=True) if number == 2 and forward is not None else ():
+            yield from ((source, edit) for edit in longer_loops(source.tree, scope))
         for source, scope, slots in zip(sources, scopes, ranks, strict=True):
             yield from ((source, edit) for edit in edits(slots[rank], scope, kinds))
         for source, scope, slots in zip(sources, scopes, ranks, strict=True) if kinds is rest and rank else ():

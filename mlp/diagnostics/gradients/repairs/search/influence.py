@@ -8,7 +8,7 @@ import ast
 import copy
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,7 @@ def influences(source: Source, run: Run, compare: Compare, seconds: float) -> di
     space[MOVED] = mover.moved
     found: dict[int, Influence] = {}
     try:
-        function = Source(source.owner, source.name, source.function, tree).compiled()
+        function = replace(source, tree=tree).compiled()
         with source.replaced(function), np.errstate(all="ignore"):
             before = run()
             for number, slot in enumerate(wrapped):

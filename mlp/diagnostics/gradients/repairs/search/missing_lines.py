@@ -2,10 +2,13 @@
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+
+import numpy as np
 
 from mlp.diagnostics.gradients.repairs.search.moves import Exchange, head
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.values import Values
 
 AXES = {"0": "1", "1": "0", "2": "1", "-1": "-2", "-2": "-1"}  # of a matrix of pairs: the one, and the other
 
@@ -24,6 +27,28 @@ def missing_lines(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Altern
                 found = [(text, [*block[: i + 1], one, *block[i + 1 :]]) for text, one in new]
                 if found:
                     yield Slot(node, field, None, block, text_of(line), line.lineno), iter(found)
+
+
+def gates_in_time(
+    tree: ast.FunctionDef, gradients: Collection[str], values: Values
+) -> Iterator[tuple[Slot, Iterator[Alternative]]]:
+    """Yield each loop with one line more at its end: a gradient that the step before gets is multiplied by a gate."""
+    for loop in (node for node in ast.walk(tree) if isinstance(node, ast.For)):
+        stored = {n.id for line in loop.body for n in ast.walk(line) if isinstance(n, ast.Name)} & set(gradients)
+        arrays = [n for n, v in values.items() if isinstance(v, np.ndarray) and "." not in n and n not in gradients]
+        slot = Slot(loop, "body", None, loop.body, head(loop), loop.lineno)
+        for name in stored if len(loop.body) > 1 else ():
+            gates = [n for n in arrays if values[n].shape == getattr(values.get(name), "shape", None)]
+            texts = [f"{name} = {name} * {gate}" for gate in gates]
+            yield (
+                slot,
+                ((f"the line `{one}` is missing at the end of the loop", [*loop.body, line_of(one)]) for one in texts),
+            )
+
+
+def line_of(text: str) -> ast.stmt:
+    """Return a line of code as a node."""
+    return ast.parse(text).body[0]
 
 
 def not_kept(tree: ast.FunctionDef) -> dict[str, str]:

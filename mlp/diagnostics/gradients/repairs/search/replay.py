@@ -23,11 +23,7 @@ class Replay:
         self.probe, self.upstream = probe, upstream
         with frozen_buffers(probe.layer):
             probe.forward()
-        owners = (probe.layer, getattr(probe.layer, "student", None), *probe.arrays.values())
-        self.kept: dict[int, tuple[Any, Any]] = {}
-        for owner in owners:
-            for target, values in held(owner, self.kept, 0):
-                self.kept[id(target)] = target, values
+        self.kept = all_held(probe)
         self.alone = True
         self.alone = self.same_both_ways()
 
@@ -45,8 +41,7 @@ class Replay:
 
     def backward(self) -> dict[str, Any]:
         """Return the gradients by the names of their arrays."""
-        for target, values in self.kept.values():
-            put_back(target, values)
+        put_all_back(self.kept)
         parameters = list(self.probe.layer.named_parameters())
         for _, parameter in parameters:
             parameter.grad[...] = 0.0
@@ -59,6 +54,24 @@ class Replay:
             return {"inputs": inputs, **{name: given.get(name) for name, _ in parameters}}
         inputs = layer.backward(upstream)
         return {"inputs": inputs, **{name: parameter.grad.copy() for name, parameter in parameters}}
+
+
+Kept = dict[int, tuple[Any, Any]]
+
+
+def all_held(probe: Probe) -> Kept:
+    """Return all that running a layer can change, by its id, with copies."""
+    kept: Kept = {}
+    for owner in (probe.layer, getattr(probe.layer, "student", None), *probe.arrays.values()):
+        for target, values in held(owner, kept, 0):
+            kept[id(target)] = target, values
+    return kept
+
+
+def put_all_back(kept: Kept) -> None:
+    """Let everything hold again what it held."""
+    for target, values in kept.values():
+        put_back(target, values)
 
 
 def held(value: Any, seen: Mapping[int, Any], depth: int) -> Iterator[tuple[Any, Any]]:

@@ -4,7 +4,9 @@ import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mlp.diagnostics.gradients.repairs.copied import divisors_of, index_parts
+import numpy as np
+
+from mlp.diagnostics.gradients.repairs.copied import divisors_of, index_parts, loops_of
 from mlp.diagnostics.gradients.repairs.names import (
     functions_in,
     names_in,
@@ -26,7 +28,7 @@ class Scope:
         values: what names hold, as far as it is known. parts: indices that forward and backward use.
         upstream: names that hold gradients. functions: of single values, that forward applies.
         unused: names that are given a value, and never used. numbers: in forward. targets: what lines give values to.
-        divisors: what forward and backward divide by.
+        divisors: what forward and backward divide by. loops: variables of loops over numbers.
     """
 
     arrays: Sequence[str]
@@ -39,6 +41,7 @@ class Scope:
     numbers: Sequence[float] = ()
     targets: Sequence[str] = ()
     divisors: Sequence[ast.expr] = ()
+    loops: Sequence[str] = ()
 
     def is_gradient(self, node: ast.AST) -> bool:
         """Return whether an expression is made of the upstream gradient."""
@@ -67,6 +70,9 @@ class Scope:
 def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Values) -> Scope:
     """Return what may stand in a function, also of what its forward has."""
     arrays, factors = names_in(tree, forward, values)
+    if forward is None:  # it is forward: what the object has may be missing in it
+        held = [name for name, value in values.items() if name.startswith("self.") and isinstance(value, np.ndarray)]
+        arrays = [*arrays, *(name for name in held if name not in arrays and name.count(".") == 1)]
     trees = [tree] if forward is None else [forward, tree]
     written, targets = numbers_and_targets(tree, forward)
     return Scope(
@@ -74,10 +80,11 @@ def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         factors,
         values,
         index_parts(trees),
-        upstream=of_upstream(tree),
+        upstream=of_upstream(tree, backward=forward is not None),
         functions=functions_in(tree, forward),
         unused=unused_in(tree, forward),
         numbers=written,
         targets=targets,
         divisors=divisors_of(trees),
+        loops=list(dict.fromkeys(loops_of(tree))),
     )

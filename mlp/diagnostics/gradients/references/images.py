@@ -1,0 +1,181 @@
+"""What moves values of images and steps about: upsampling, pixel shuffle, padding, flattening, positions."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes, relu, turned
+from mlp.typing import Array
+
+SCALES = ("scale", "scale_factor", "factor", "s", "size", "r", "k", "upscale", "upscale_factor", "block", "block_size")
+
+
+def upsampled(subject: LayerAtPoint) -> Iterator[Array]:
+    """Nearest: every pixel becomes a block of s x s; bilinear: the weighted mean of the four nearest pixels."""
+    x, factors = subject.x, scales(subject)
+    if subject.weights or factors is None:
+        return
+    linear = any("linear" in word for word in (*subject.words, str(subject.settings.get("mode", ""))))
+    for start in (2, 1):
+        if not linear:
+            y = x
+            for axis, factor in enumerate(factors, start):
+                y = np.repeat(y, factor, axis=axis)
+            yield y
+        for corners in (False, True) if linear else ():
+            y = x
+            for axis, factor in enumerate(factors, start):
+                y = interpolated(y, axis, factor, corners=corners)
+            yield y
+
+
+def scales(subject: LayerAtPoint) -> Sizes | None:
+    """Return the factor of each axis of an image: a setting, or what the outputs have."""
+    x, y, axes = subject.x.shape, subject.shape, subject.x.ndim - 2
+    if axes < 1 or len(y) != len(x):
+        return None
+    given = [tuple(b // a for a, b in zip(x[start:], y[start:], strict=True))[:axes] for start in (2, 1)]
+    return subject.sizes(SCALES, axes) or given[y[1] != x[1]]
+
+
+def wrong_upsampling(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
+    """Yield (what is wrong, a pattern for the line where, outputs) for the usual mistakes."""
+    x, axes, factors = subject.x, subject.x.ndim - 2, scales(subject)
+    for start in (2, 1) if factors is not None else ():
+        steps = [1] * x.ndim
+        steps[start : start + axes] = factors or ()
+        yield (
+            "np.tile repeats the whole image, and every pixel must be repeated: np.repeat along each axis of the image",
+            "tile",
+            np.tile(x, steps),
+        )
+        spread = np.zeros([n * s for n, s in zip(x.shape, steps, strict=True)])
+        spread[tuple(slice(None, None, s) for s in steps)] = x
+        yield "each pixel is written once, with zeros between them: the whole block must get its value", "::", spread
+
+
+def interpolated(x: Array, axis: int, factor: int, *, corners: bool) -> Array:
+    """Return the values interpolated two neighbours along one axis, with aligned corners or without."""
+    n = x.shape[axis]
+    places = np.arange(n * factor)
+    at = places * (n - 1) / max(n * factor - 1, 1) if corners else (places + 0.5) / factor - 0.5
+    at = np.clip(at, 0.0, n - 1.0)
+    low = np.floor(at).astype(int)
+    high = np.minimum(low + 1, n - 1)
+    share = (at - low).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
+    return np.asarray((1.0 - share) * np.take(x, low, axis) + share * np.take(x, high, axis))
+
+
+def shuffled(subject: LayerAtPoint) -> Iterator[Array]:
+    """Pixel shuffle: r^2 channels of a pixel become a block of r x r pixels."""
+    x, r = subject.x, subject.number(SCALES)
+    if subject.weights or r is None or x.ndim != 4:
+        return
+    for a, first in ((x, True), (np.moveaxis(x, -1, 1), False)):
+        N, C, H, W = a.shape
+        if C % (r * r):
+            continue
+        c = C // (r * r)
+        for y in (
+            a.reshape(N, c, r, r, H, W).transpose(0, 1, 4, 2, 5, 3),
+            a.reshape(N, r, r, c, H, W).transpose(0, 3, 4, 1, 5, 2),
+        ):
+            images = y.reshape(N, c, H * r, W * r)
+            yield images if first else np.moveaxis(images, 1, -1)
+
+
+def wider(subject: LayerAtPoint) -> Iterator[Array]:
+    """Padding with zeros, or with what the name says, at both ends of every axis of the image."""
+    x, axes = subject.x, subject.x.ndim - 2
+    pads = subject.sizes(("pad", "padding", "p", "n", "width", "size"), axes)
+    if subject.weights or pads is None or axes < 1:
+        return
+    kinds = {"reflect": "reflect", "reflection": "reflect", "replication": "edge", "replicate": "edge", "edge": "edge"}
+    kinds |= {"circular": "wrap", "symmetric": "symmetric", "periodic": "wrap"}
+    mode = next((kind for word, kind in kinds.items() if word in subject.words), "constant")
+    value = subject.settings.get("value", 0.0)
+    given = {"constant_values": value} if mode == "constant" and isinstance(value, int | float) else {}
+    for start in (2, 1):
+        ends = [(0, 0)] * x.ndim
+        ends[start : start + axes] = [(p, p) for p in pads]
+        yield np.pad(x, ends, mode, **given)  # type: ignore[call-overload]
+
+
+def flattened(subject: LayerAtPoint) -> Iterator[Array]:
+    """(N, ...) as (N, D)."""
+    if not subject.weights:
+        yield subject.x.reshape(len(subject.x), -1)
+
+
+def positions(subject: LayerAtPoint) -> Iterator[Array]:
+    """x + P: P[t, 2 i] = sin(t / 10000^(2 i / d)), P[t, 2 i + 1] the cosine; or all sines before all cosines."""
+    x = subject.x
+    if subject.weights or x.ndim not in (2, 3):
+        return
+    d = x.shape[-1]
+    whole = [v for v in subject.settings.values() if isinstance(v, int | float) and v >= 100]
+    for axis in range(x.ndim - 1):
+        T = x.shape[axis]
+        for base in dict.fromkeys([10000.0, *map(float, whole)]):
+            for start in (0, 1):
+                angle = np.arange(start, T + start)[:, None] / base ** (np.arange(0, d, 2) / d)
+                table, halves = np.zeros((T, d)), np.concatenate([np.sin(angle), np.cos(angle)], axis=1)[:, :d]
+                table[:, 0::2], table[:, 1::2] = np.sin(angle), np.cos(angle)[:, : d // 2]
+                for P in (table, halves):
+                    there = P.reshape([T if a == axis else 1 for a in range(x.ndim - 1)] + [d])
+                    yield x + there
+                    yield x * np.sqrt(d) + there
+
+
+def affine(subject: LayerAtPoint) -> Iterator[Array]:
+    """x W + b, of the flattened inputs, or along their last axis."""
+    x, matrices, vectors = subject.x, subject.matrices(), subject.vectors()
+    if len(matrices) != 1 or len(vectors) > 1 or len(matrices) + len(vectors) != len(subject.weights):
+        return
+    for rows in (x.reshape(len(x), -1), x):
+        for W in turned(matrices[0], rows.shape[-1]):
+            if not vectors or len(vectors[0]) == W.shape[1]:
+                yield rows @ W + (vectors[0] if vectors else 0.0)
+
+
+def gated(subject: LayerAtPoint) -> Iterator[Array]:
+    """Gated linear unit: one half of the features times the sigmoid of the other half."""
+    for axis in (-1, 1) if not subject.weights and subject.x.ndim > 1 else ():
+        if subject.x.shape[axis] % 2 == 0:
+            a, b = np.split(subject.x, 2, axis=axis)
+            yield a * sigmoid(b)
+            yield b * sigmoid(a)
+
+
+def highway(subject: LayerAtPoint) -> Iterator[Array]:
+    """t h + (1 - t) x with the gate t = sigmoid(x W_t + b_t) and h = f(x W_h + b_h); or t and 1 - t exchanged."""
+    x = subject.x
+    kinds = [[a for a in subject.weights.values() if a.ndim == n] for n in (2, 1)]
+    matrices, vectors = kinds
+    if x.ndim != 2 or len(matrices) != 2 or len(vectors) not in (0, 2) or sum(map(len, kinds)) != len(subject.weights):
+        return
+    vectors = vectors or [np.zeros(x.shape[1])] * 2
+    for i in (0, 1):
+        for one, other in zip(turned(matrices[i], x.shape[1]), turned(matrices[1 - i], x.shape[1]), strict=False):
+            t = sigmoid(x @ one + vectors[i])
+            for f in (relu, np.tanh):
+                h = f(x @ other + vectors[1 - i])
+                yield t * h + (1.0 - t) * x
+                yield (1.0 - t) * h + t * x
+
+
+def excited(subject: LayerAtPoint) -> Iterator[Array]:
+    """Squeeze and excitation: x times sigmoid(relu(m W_1 + b_1) W_2 + b_2), m being the mean of each channel."""
+    matrices, vectors = subject.matrices(), subject.vectors()
+    if subject.x.ndim != 4 or len(matrices) != 2 or len(matrices) + len(vectors) != len(subject.weights):
+        return
+    for x, first in ((subject.x, True), (np.moveaxis(subject.x, -1, 1), False)):
+        m = x.mean(axis=(2, 3))
+        for one in turned(matrices[0], m.shape[1]):
+            for other in turned(matrices[1], one.shape[1]):
+                b = vectors if [len(v) for v in vectors] == [one.shape[1], other.shape[1]] else [0.0, 0.0]
+                if other.shape[1] != m.shape[1] or (vectors and b is not vectors):
+                    continue
+                y = x * sigmoid(relu(m @ one + b[0]) @ other + b[1])[:, :, None, None]
+                yield y if first else np.moveaxis(y, 1, -1)

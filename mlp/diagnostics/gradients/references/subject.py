@@ -1,0 +1,84 @@
+"""What a formula may look at: the words of a layer's name, its inputs, weights and settings."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mlp.typing import Array
+
+Sizes = tuple[int, ...]
+OutputFormula = Callable[["LayerAtPoint"], Iterator[Array]]
+
+
+@dataclass(frozen=True)
+class LayerAtPoint:
+    """A layer at one point.
+
+    Attributes:
+        words: of its name, in lower case. x: the inputs. shape: of the outputs that it gives.
+        weights: by their names in lower case. settings: its other attributes by their names in lower case.
+    """
+
+    words: tuple[str, ...]
+    x: Array
+    shape: Sizes
+    weights: Mapping[str, Array]
+    settings: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return "".join(self.words)
+
+    def matrices(self) -> list[Array]:
+        return [array for array in self.weights.values() if array.ndim == 2]
+
+    def vectors(self) -> list[Array]:
+        return [array for array in self.weights.values() if array.ndim == 1]
+
+    def number(self, names: Sequence[str]) -> int | None:
+        """Return the whole number of one of some names."""
+        found = [self.settings[name] for name in names if isinstance(self.settings.get(name), int | np.integer)]
+        return int(found[0]) if found else None
+
+    def sizes(self, names: Sequence[str], axes: int) -> Sizes | None:
+        """Return one number for each axis of an image, of one of some names: 2, (2, 3), or one name an axis."""
+        for name in names:
+            value = self.settings.get(name)
+            if isinstance(value, int | np.integer) and not isinstance(value, bool):
+                return (int(value),) * axes
+            if isinstance(value, tuple | list) and len(value) == axes and all(isinstance(one, int) for one in value):
+                return tuple(value)
+            each = [self.number([f"{name}_{end}", f"{name}{end}"]) for end in "hw"]
+            each = each if each[0] is not None else [self.number([f"{name}_{end}"]) for end in ("height", "width")]
+            if axes == 2 and each[0] is not None and each[1] is not None:
+                return each[0], each[1]
+        return None
+
+    def small_numbers(self) -> list[float]:
+        """Return what may be epsilon."""
+        floats = [v for v in self.settings.values() if isinstance(v, float) and 0.0 < v < 0.2]
+        return [*floats, 1e-5, 1e-6, 1e-8, 1e-12, 1e-3, 1e-7, 1e-10, 0.0]
+
+
+def turned(matrix: Array, rows: int) -> list[Array]:
+    """Return a matrix as (rows, columns), also where it is kept as (columns, rows); both, if it is square."""
+    return [one for one in (matrix, matrix.T) if len(one) == rows]
+
+
+def softmax_along(x: Array, axis: int = -1) -> Array:
+    """Return the softmax_along along an axis."""
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return np.asarray(e / e.sum(axis=axis, keepdims=True))
+
+
+def relu(x: Array) -> Array:
+    """Return max(x, 0)."""
+    return np.maximum(x, 0.0)
+
+
+def product_of(sizes: Sequence[int]) -> int:
+    """Return the product of some sizes."""
+    return math.prod(sizes)

@@ -1,0 +1,173 @@
+"""Convolutions and pools of signals and images: what moves a window.
+
+    convolution             y[f, i] = b[f] + sum over c, a of w[f, c, a] x[c, s i + d a - p]
+    transposed convolution  y[f, s i + a - p] gets w[c, f, a] x[c, i], added up, and b[f]
+    pool                    the largest, or the mean, of x[c, s i - p], ..., x[c, s i - p + k - 1]
+
+A convolution or pool has floor((n + 2 p - d (k - 1) - 1) / s) + 1 outputs, a transposed one (n - 1) s - 2 p + k.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import permutations, product
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes, product_of
+from mlp.typing import Array
+
+STRIDES = ("stride", "strides", "s", "step")
+PADS = ("pad", "padding", "p", "pads")
+KERNELS = ("k", "kernel", "kernel_size", "size", "filter_size", "field", "ksize")
+POOLS = ("pool", "pool_size", "window", "window_size", "p", "pool_k", "w", *KERNELS)
+SIZES_TEXT = "of n values, {what} of k values with stride s and padding p makes floor((n + 2 p - k) / s) + 1"
+
+
+def all_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
+    """Convolution, also dilated, depthwise and in groups, (N, C, *S) or (N, *S, C), turned kernels as well."""
+    axes = subject.x.ndim - 2
+    kernels = [a for a in subject.weights.values() if a.ndim > 1]
+    if axes < 1 or len(kernels) != 1 or len(subject.weights) > 2 or len(subject.vectors()) + 1 != len(subject.weights):
+        return
+    for x, first in layouts(subject.x):
+        for w, groups in kernels_of(kernels[0], x.shape[1], subject, axes):
+            if subject.vectors() and len(subject.vectors()[0]) != len(w):
+                continue
+            b = subject.vectors()[0] if subject.vectors() else np.zeros(len(w))
+            for stride, pads, dilation in moves(subject, w.shape[2:]):
+                for kernel in (w, np.flip(w, tuple(range(2, w.ndim)))):
+                    y = convolved(padded(x, pads), kernel, (stride, dilation), groups)
+                    y = y + b.reshape(-1, *[1] * axes)
+                    yield y if first else np.moveaxis(y, 1, -1)
+
+
+def transposed_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
+    """Transposed convolution."""
+    axes = subject.x.ndim - 2
+    kernels = [array for array in subject.weights.values() if array.ndim == axes + 2]
+    if axes < 1 or len(kernels) != 1 or len(subject.vectors()) + 1 != len(subject.weights):
+        return
+    for x, first in layouts(subject.x):
+        for order in kernel_orders(axes):
+            w = kernels[0].transpose(order)
+            bias = subject.vectors()[0] if subject.vectors() else np.zeros(w.shape[1])
+            if len(w) != x.shape[1] or len(bias) != w.shape[1]:
+                continue
+            for stride, pads, _ in moves(subject, w.shape[2:]):
+                y = spread_out(x, w, stride) + bias.reshape(-1, *[1] * axes)
+                keep = [slice(p, n - q) for (p, q), n in zip(pads, y.shape[2:], strict=True)]
+                y = y[(slice(None), slice(None), *keep)]
+                yield y if first else np.moveaxis(y, 1, -1)
+
+
+def pools(subject: LayerAtPoint) -> Iterator[Array]:
+    """Largest or mean value of each window; of the whole image, for a global pool."""
+    axes = subject.x.ndim - 2
+    reduce: Any = np.max if any(word.startswith("max") for word in subject.words) else np.mean
+    if subject.weights or axes < 1:
+        return
+    size = subject.sizes(POOLS, axes)
+    for x, first in layouts(subject.x):
+        over = tuple(range(2, x.ndim))
+        if "global" in subject.words or "gap" in subject.words or size is None:
+            for keep in (False, True):
+                y = np.asarray(reduce(x, axis=over, keepdims=keep))
+                yield y if first or not keep else np.moveaxis(y, 1, -1)
+            continue
+        strides = subject.sizes(STRIDES, axes) or size
+        pads = (
+            subject.sizes(tuple(name for name in PADS if name != "p" or "k" in subject.settings), axes) or (0,) * axes
+        )
+        how: Any = np.nanmax if reduce is np.max else np.nanmean
+        for fill in (np.nan, 0.0) if any(pads) else (0.0,):
+            wide = padded(x, [(p, p) for p in pads], fill)
+            windows = windows_of(wide, size, strides, (1,) * axes)
+            y = np.asarray(how(windows, axis=tuple(range(-axes, 0))))
+            yield y if first else np.moveaxis(y, 1, -1)
+
+
+def layouts(x: Array) -> list[tuple[Array, bool]]:
+    """Return the inputs as (N, C, *S), taken for channels first and for channels last."""
+    return [(x, True), (np.moveaxis(x, -1, 1), False)]
+
+
+def kernel_orders(axes: int) -> list[Sizes]:
+    """Return all kernel_orders of the axes of a kernel that leave those of the image in their order."""
+    return [o for o in permutations(range(axes + 2)) if list(o[2:]) == sorted(o[2:])]
+
+
+def kernels_of(kernel: Array, C: int, subject: LayerAtPoint, axes: int) -> Iterator[tuple[Array, int]]:
+    """Yield (kernel as (F, C / groups, *k), groups)."""
+    depthwise = "depthwise" in subject.words
+    groups = C if depthwise else (subject.number(("groups", "num_groups", "g")) or 1)
+    if kernel.ndim == 2:  # a matrix of unrolled windows
+        k = subject.sizes(KERNELS, axes)
+        for matrix in (kernel, kernel.T) if k is not None and not depthwise else ():
+            if k is not None and matrix.shape[1] == C * product_of(k):
+                yield matrix.reshape(len(matrix), C, *k), 1
+                yield np.moveaxis(matrix.reshape(len(matrix), *k, C), -1, 1), 1
+    if depthwise and kernel.ndim == axes + 1:
+        yield from ((np.moveaxis(kernel, axis, 0)[:, None], C) for axis in (0, axes) if kernel.shape[axis] == C)
+    for order in kernel_orders(axes) if kernel.ndim == axes + 2 else ():
+        w = kernel.transpose(order)
+        if w.shape[1] * groups == C and len(w) % groups == 0:
+            yield w, groups
+
+
+def moves(subject: LayerAtPoint, k: Sequence[int]) -> Iterator[tuple[Sizes, list[tuple[int, int]], Sizes]]:
+    """Yield (stride, padding at both ends, dilation) as the settings say; usual ones, where they do not."""
+    axes = len(k)
+    stride, pad = subject.sizes(STRIDES, axes), subject.sizes(PADS, axes)
+    dilation = subject.sizes(("dilation", "dilate", "d", "rate", "dilation_rate"), axes) or (1,) * axes
+    wide = [d * (size - 1) for d, size in zip(dilation, k, strict=True)]
+    spoken = [v for name in PADS for v in [subject.settings.get(name)] if isinstance(v, str)]
+    paddings = [(p,) * axes for p in range(3)] if pad is None else [pad]
+    both = [[(p, p) for p in one] for one in paddings]
+    if spoken[:1] == ["same"] or "same" in subject.words or (pad is None and not spoken):
+        both = [*both, [(n // 2, n - n // 2) for n in wide]]
+    if spoken[:1] == ["full"] or "full" in subject.words:
+        both = [[(n, n) for n in wide]]
+    if "causal" in subject.words:
+        both = [[(n, 0) for n in wide]]
+    strides = [(s,) * axes for s in (1, 2, 3)] if stride is None else [stride]
+    for one, pads in product(strides, both):
+        yield one, pads, dilation
+
+
+def padded(x: Array, pads: Sequence[tuple[int, int]], fill: float = 0.0) -> Array:
+    """Return (N, C, *S) with more values at the ends of the axes S."""
+    return np.pad(x, ((0, 0), (0, 0), *pads), constant_values=fill)
+
+
+def windows_of(x: Array, k: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Array:
+    """Return the windows (N, C, *outputs, *k) of (N, C, *S)."""
+    axes = tuple(range(2, x.ndim))
+    wide = tuple(d * (size - 1) + 1 for d, size in zip(dilation, k, strict=True))
+    if any(size > n for size, n in zip(wide, x.shape[2:], strict=True)):
+        return np.zeros((*x.shape[:2], *[0] * len(k), *k))
+    windows = np.lib.stride_tricks.sliding_window_view(x, wide, axis=axes)
+    chosen = [slice(None), slice(None), *(slice(None, None, s) for s in stride)]
+    return np.asarray(windows[(*chosen, *(slice(None, None, d) for d in dilation))])
+
+
+def convolved(x: Array, w: Array, how: tuple[Sizes, Sizes], groups: int) -> Array:
+    """Return the convolution of (N, C, *S) with (F, C / groups, *k)."""
+    axes = w.ndim - 2
+    windows = windows_of(x, w.shape[2:], *how)
+    parts = []
+    for some, own in zip(np.split(windows, groups, axis=1), np.split(w, groups), strict=True):
+        over = [1, *range(2 + axes, 2 + 2 * axes)]
+        parts.append(np.moveaxis(np.tensordot(some, own, (over, list(range(1, 2 + axes)))), -1, 1))
+    return np.concatenate(parts, axis=1)
+
+
+def spread_out(x: Array, w: Array, stride: Sizes) -> Array:
+    """Return the transposed convolution of (N, C, *S) with (C, F, *k): every input writes a kernel."""
+    k = w.shape[2:]
+    sizes = [(n - 1) * s + a for n, s, a in zip(x.shape[2:], stride, k, strict=True)]
+    y = np.zeros((len(x), w.shape[1], *sizes))
+    for place in np.ndindex(*k):
+        part = np.moveaxis(np.tensordot(x, w[(slice(None), slice(None), *place)], ((1,), (0,))), -1, 1)
+        ends = [slice(a, a + n * s, s) for a, n, s in zip(place, x.shape[2:], stride, strict=True)]
+        y[(slice(None), slice(None), *ends)] += part
+    return y

@@ -1,0 +1,68 @@
+"""The same layer with other settings: two of them that are equal by accident are told apart there."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
+from mlp.layers.machinery.base import Layer
+from mlp.own_code import OWN_ERRORS
+from mlp.typing import Array
+
+MOST_TWINS = 4
+
+
+def other_settings(layer: Layer, x: Array) -> Iterator[Layer]:
+    """Yield copies of a layer with one whole number of its settings changed, which give other outputs for x."""
+    before = outputs_of(layer, x)
+    yielded = 0
+    for path in whole_numbers(held_settings(layer)):
+        for step in (1, -1):
+            twin = copy.deepcopy(layer)
+            change(held_settings(twin), path, step)
+            after = outputs_of(twin, x)
+            if before is not None and after is not None and not np.array_equal(before, after):
+                yield twin
+                yielded += 1
+                break
+        if yielded == MOST_TWINS:
+            return
+
+
+def held_settings(layer: Layer) -> dict[str, Any]:
+    """Return the dictionary that holds the settings of a layer."""
+    owner = getattr(layer, "student", layer)
+    return owner.settings if isinstance(owner, FunctionPair) else vars(owner)
+
+
+def outputs_of(layer: Layer, x: Array) -> Array | None:
+    """Return the outputs of a copy of a layer; None if it does not take the inputs."""
+    try:
+        with np.errstate(all="ignore"):
+            return np.array(copy.deepcopy(layer).forward(x.copy(), training=False))
+    except OWN_ERRORS:
+        return None
+
+
+def whole_numbers(held: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return where whole numbers stand: ("stride",), ("kernel", 0), ("conv_param", "pad")."""
+    places: list[tuple[Any, ...]] = []
+    for name, value in held.items():
+        inner = (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, tuple | list) else ()
+        )
+        places += [(name,)] if type(value) is int else [(name, key) for key, item in inner if type(item) is int]
+    return places
+
+
+def change(held: dict[str, Any], path: tuple[Any, ...], step: int) -> None:
+    """Add a number to one of the settings."""
+    name, *rest = path
+    if not rest:
+        held[name] += step
+    elif isinstance(held[name], tuple):
+        held[name] = tuple(item + step * (i == rest[0]) for i, item in enumerate(held[name]))
+    else:
+        held[name][rest[0]] += step
