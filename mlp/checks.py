@@ -75,8 +75,20 @@ def at_least_one(name: str, value: int) -> int:
 def choose(name: str, value: str, choices: Collection[str]) -> str:
     """Return `value`; an error unless it is one of `choices`."""
     if value not in choices:
-        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+        raise ConfigurationError(
+            f"{name} must be one of {', '.join(choices)}, got {value!r}{similar_choice(value, choices)}"
+        )
     return value
+
+
+def similar_choice(value: object, choices: Iterable[str]) -> str:
+    """Return ": did you mean cosine?" for the choice that "cos", "COSINE" or "cosinus" resembles; "" for none."""
+    plain = {re.sub(r"[\W_]", "", choice).lower(): choice for choice in choices}
+    word = re.sub(r"[\W_]", "", str(value)).lower()
+    near = [one for one in plain if len(word) > 2 and one.startswith(word)] or get_close_matches(
+        word, plain, n=1, cutoff=0.7
+    )
+    return f": did you mean {plain[near[0]]}?" if near else ""
 
 
 def quick_pattern(name: str, value: str) -> str:

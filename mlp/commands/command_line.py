@@ -80,8 +80,10 @@ def spoken(text: str) -> str:
 
 def with_suggestion(word: str, flags: Sequence[str]) -> str:
     """Return `word`, and after it the flag it resembles if there is one."""
-    similar = get_close_matches(word.partition("=")[0], flags, n=1)
-    return f"{word} (did you mean {similar[0]}?)" if similar else word
+    plain = {flag.strip("-").replace("-", ""): flag for flag in flags}  # the dashes alone make no two flags similar
+    name = word.partition("=")[0].strip("-").replace("_", "").replace("-", "")
+    similar = get_close_matches(name, plain, n=1, cutoff=0.7) if word.startswith("-") else []
+    return f"{word} (did you mean {plain[similar[0]]}?)" if similar else word
 
 
 def program() -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlp import plotting
+from mlp.checks import at_least
 from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag, braced
 from mlp.commands.shared.paths import file_argument, path_argument
@@ -36,6 +37,7 @@ def main() -> int:
         "--out", type=file_argument, help="where to draw the confusion matrix (default: RUN/confusion_SPLIT.png)"
     )
     arguments = parser.parse_args()
+    shown_classes = at_least("--classes", arguments.classes, 0)
     out = picture_path(arguments.out, f"{arguments.run}/confusion_{arguments.split}.png")
     evaluation = evaluate_run(
         arguments.run,
@@ -57,7 +59,7 @@ def main() -> int:
         rows += [("average accuracy", f"{found['average_accuracy']:.2%}"), ("kappa", f"{found['kappa']:.4f}")]
     print(aligned(rows, "<>"), end="\n\n")
 
-    classes, n = evaluation.classes(), max(arguments.classes, 0)
+    classes, n = evaluation.classes(), shown_classes
     shown = classes if len(classes) <= 2 * n else [*classes[:n], None, *classes[len(classes) - n :]]
     header = ("class", "images", "accuracy", "most often taken for", "")
     print(aligned([header, *map(class_row, shown)], "<>><>"))

@@ -21,6 +21,7 @@ that another process is writing to the folder; every other error is 2.
 
 from typing import Any
 
+from mlp.checks import at_least, at_least_one
 from mlp.commands.command_line import CommandLine, repeated_command
 from mlp.commands.shared.flags import add_data_flag, add_trust_flag
 from mlp.commands.shared.paths import folder_argument
@@ -128,7 +129,11 @@ def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:
     """Try learning rates for these settings, and say what was found."""
     if arguments.resume or arguments.overwrite:
         raise ConfigurationError("--find-lr trains no run: leave out --resume and --overwrite")
-    options = {"steps": arguments.find_lr, "download": arguments.download, "threads": arguments.threads}
+    options = {
+        "steps": at_least("--find-lr", arguments.find_lr, 2),
+        "download": arguments.download,
+        "threads": arguments.threads,
+    }
     search, written = search_for_run(out, given, arguments.data_dir, **options)
     rate = search.suggestion
     verb = "perhaps" if search.doubt else "try"
@@ -147,7 +152,10 @@ def probes(arguments: Any, out: str) -> list[Hook]:
         if arguments.covariate_shift:
             raise ConfigurationError("--covariate-shift is measured together with --smoothness N: add it, 50 say")
         return hooks
-    return [*hooks, Smoothness(arguments.smoothness, out, layers=arguments.covariate_shift)]
+    return [
+        *hooks,
+        Smoothness(at_least_one("--smoothness", arguments.smoothness), out, layers=arguments.covariate_shift),
+    ]
 
 
 def after_interrupt() -> str:

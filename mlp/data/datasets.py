@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlp.checks import choose
+from mlp.checks import choose, similar_choice
 from mlp.data.download.fetch import SOURCES, download_dataset
 from mlp.data.formats.cifar.archive import load_cifar10, load_cifar100
 from mlp.data.formats.hyperspectral import load_indian_pines
@@ -102,7 +102,19 @@ def check_dataset(name: str, what: str = "dataset") -> None:
     """Raise ConfigurationError unless `name` names a data set; `what` is the setting's name in the message."""
     prefix, colon, path = str(name).partition(":")
     if name not in (*DATASETS, *SCENES) and not (prefix in OWN_IMAGES and path):
-        raise ConfigurationError(f"{what} must be one of {', '.join(DATASET_FORMS)}, got {name!r}")
+        raise ConfigurationError(
+            f"{what} must be one of {', '.join(DATASET_FORMS)}, got {name!r}{similar_dataset(str(name))}"
+        )
+
+
+def similar_dataset(name: str) -> str:
+    """Return ": did you mean npz:own.npz?" for what is a file or a folder, or the data set that a name resembles."""
+    path = Path(name).expanduser()
+    if name and path.is_dir():
+        return f": did you mean folder:{name}?"
+    if path.suffix == ".npz":
+        return f": did you mean npz:{name}?"
+    return similar_choice(name, (*DATASETS, *SCENES))
 
 
 def check_split(dataset: str, split: str | None) -> None:

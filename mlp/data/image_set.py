@@ -89,7 +89,9 @@ class ImageSet:
             ConfigurationError: there are no groups.
         """
         if self.coarse_labels is None:
-            raise ConfigurationError("these images have no coarse labels (CIFAR-100 has): use labels='fine'")
+            raise ConfigurationError(
+                "these images have no coarse labels (CIFAR-100 has): ", "use labels='fine'", "use --labels fine"
+            )
         return ImageSet(self.images, self.coarse_labels, self.coarse_names)
 
     def first_classes(self, count: int) -> "ImageSet":
@@ -99,9 +101,8 @@ class ImageSet:
             ConfigurationError: fewer than 2 classes are asked for, or more than there are. DataError: none is left.
         """
         if not 2 <= count <= self.num_classes:
-            raise ConfigurationError(
-                f"limit_classes must lie in 2 .. {self.num_classes}, the number of classes there are, got {count}"
-            )
+            rest = f" must lie in 2 .. {self.num_classes}, the number of classes there are, got {count}"
+            raise ConfigurationError("", f"limit_classes{rest}", f"--limit-classes{rest}")
         kept = self.take(np.flatnonzero(self.labels < count))
         if len(kept) == 0:
             raise DataError(f"none of {len(self)} images is of the first {count} classes: use more of them")

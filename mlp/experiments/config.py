@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from mlp.checks import quick_pattern
+from mlp.checks import quick_pattern, similar_choice
 from mlp.data import (
     DATASET_FORMS,
     FITS,
@@ -225,6 +225,7 @@ class RunConfig:
         if match is None:
             raise ConfigurationError(
                 f"--model must be vgg08, vgg38, vgg<depth>, ssrn or FILE.py:function, got {self.model!r}"
+                f"{similar_choice(self.model, ('vgg08', 'vgg38', 'ssrn'))}"
             )
         depth = int(match.group(1))
         blocks_per_stage(depth)

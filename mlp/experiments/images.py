@@ -63,6 +63,8 @@ def read_picture(file: PathLike, image_shape: Shape, how: str = "crop") -> list[
         DataError: the file is missing, or holds no image. ConfigurationError: Pillow is needed, and missing.
     """
     path = Path(file)
+    if path.is_dir():
+        raise DataError(f"{path} is a folder: name the pictures in it, {path}/*.png")
     if not path.is_file():
         raise DataError(f"there is no file {path}")
     if path.suffix.lower() == ".npy":

@@ -104,6 +104,8 @@ class RunFolder:
         stored = self.stored()
         if not self.path.exists():
             raise CheckpointError(f"there is no folder {self.path}")
+        if not self.path.is_dir():
+            raise CheckpointError(f"{self.path} is a file, and a run is a folder: name {self.path.parent}")
         if stored is None:
             inside = runs_inside(self.path)
             hint = f"; its folders hold runs, {inside[0]} for example" if inside else ""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mlp.checks import quick_pattern
+from mlp.commands import evaluate, landscape, predict
 from mlp.commands import train as train_module
 from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import ConfigurationError
@@ -112,3 +113,44 @@ def test_patterns_that_are_none(pattern):
     with pytest.raises(ConfigurationError, match="no_decay must be a regular expression, got") as caught:
         quick_pattern("no_decay", pattern)
     assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--schedule", "cos"], "got 'cos': did you mean cosine?"),
+        (["--norm", "Batch"], "got 'Batch': did you mean batch?"),
+        (["--optimizer", "adamm"], "got 'adamm': did you mean adam?"),
+        (["--engine", "gpu"], "textbook, cpu, cuda, got 'gpu'\n"),
+        (["--model", "VGG08"], "got 'VGG08': did you mean vgg08?"),
+        (["--dataset", "synthetik"], "got 'synthetik': did you mean synthetic?"),
+        (["--dataset", "own.npz"], "got 'own.npz': did you mean npz:own.npz?"),
+        (["--dataset", "."], "got '.': did you mean folder:.?"),
+        (["--limit-classes", "1000"], "--limit-classes must lie in 2 .. 100"),
+        (["--find-lr", "1"], "--find-lr must be a whole number of at least 2, got 1"),
+        (["--smoothness", "0"], "--smoothness must be a whole number of at least 1, got 0"),
+        (["--learning_rate", "1"], "unrecognized arguments: --learning_rate (did you mean --learning-rate?) 1"),
+        (["--momentum", "0.9"], "unrecognized arguments: --momentum 0.9\n"),
+    ],
+)
+def test_a_word_that_is_nearly_right_gets_the_right_one_and_a_flag_its_name(train, tmp_path, words, sentence):
+    status, _, error = train(*words)
+    assert status == 2
+    assert sentence in error
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "sentence"),
+    [
+        (evaluate, ["config.json"], "config.json is a file, and a run is a folder: name "),
+        (evaluate, ["", "--classes", "-3"], "--classes must be a whole number of at least 0, got -3"),
+        (predict, ["", ""], "is a folder: name the pictures in it, "),
+        (landscape, ["", "--widths", "-1"], "--widths must be a whole number of at least 0, got -1"),
+    ],
+)
+def test_a_file_for_a_run_a_folder_for_a_picture_and_numbers_below_0(call, finished, module, words, sentence):
+    paths = [word if word.startswith("-") or word.lstrip("-").isdigit() else finished / word for word in words]
+    status, _, error = call(module, *paths)
+    assert (status, len(error.splitlines())) == (2, 1)
+    assert sentence in error

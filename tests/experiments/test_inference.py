@@ -151,7 +151,7 @@ def test_what_stands_in_the_way_is_one_line(finished, make_run, tmp_path, call):
     np.save(tmp_path / "a.npy", np.zeros((8, 8, 3), np.uint8))
     cases = [
         (evaluate, (tmp_path,), "holds no run: there is no config.json in it"),
-        (evaluate, (kept / "config.json",), "config.json holds no run"),
+        (evaluate, (kept / "config.json",), "config.json is a file, and a run is a folder"),
         (evaluate, (kept,), "checkpoint-best.npz: the run has not finished an epoch, or is one of the kept results"),
         (evaluate, (moved,), "there is no file no/such/file.npz"),
         (evaluate, (other,), "belongs to another model"),

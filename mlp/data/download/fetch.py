@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mlp.checks import similar_choice
 from mlp.data.download.checksums import check_existing, copy_verified, describe, md5_of, size_of
 from mlp.data.download.transfer import BrokenTransfer, time_allowed, transfer
 from mlp.data.formats.sources import find_data_dir
@@ -88,7 +89,8 @@ def download_dataset(
         DataError: no address gave a file with the right checksum, an archive is another file, or the disk is full.
     """
     if name not in sources:
-        raise ConfigurationError(f"data sets that can be downloaded are {', '.join(sources)}, got {name!r}")
+        near = similar_choice(name, sources)
+        raise ConfigurationError(f"data sets that can be downloaded are {', '.join(sources)}, got {name!r}{near}")
     if not 0 < timeout < float("inf"):
         raise ConfigurationError(f"--timeout must be greater than 0 seconds, got {timeout}")
     for mirror in mirrors:
