@@ -161,9 +161,8 @@ def mean_of_dropout(probe: Probe) -> Iterator[Diagnosis]:
     share = float(of_evaluation.mean())
     if np.ptp(of_evaluation) < 1e-6 and abs(share - 1.0) > 1e-3 and abs(scale * share - 1.0) > 1e-3:
         text = (
-            f"it is scaled in two places: training multiplies what is kept by {scale * share:.4g}, and evaluation "
-            f"multiplies all by {share:.4g}; one of the two is right, so that the mean stays: 1/(1 - p) in training "
-            "(evaluation hands x on), or 1 - p in evaluation"
+            f"it is scaled in two places: training multiplies what is kept by {scale * share:.4g} already (inverted "
+            f"dropout), so evaluation must hand x on as it is, and here it multiplies x by {share:.4g} once more"
         )
         yield Diagnosis("dropout mean", "outputs", "training, evaluation", text)
         return

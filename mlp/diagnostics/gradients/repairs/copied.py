@@ -179,12 +179,12 @@ def not_added(slot: Slot, unused: Sequence[str], gradients: Sequence[str], value
     if not isinstance(node, ast.Assign) or len(node.targets) != 1 or ast.unparse(node.targets[0]) not in unused:
         return
     name = ast.unparse(node.targets[0])
+    held = values.get(name)
+    if not isinstance(held, np.ndarray):
+        return
     for other in gradients:
-        if (
-            other.isidentifier()
-            and other != name
-            and getattr(values.get(other), "shape", ()) == getattr(values.get(name), "shape", None)
-        ):
+        twin = values.get(other)
+        if other.isidentifier() and other != name and isinstance(twin, np.ndarray) and twin.shape == held.shape:
             text = f"`{name}` is computed and never used: it must be added, `{other} = {other} + {name}`"
             total = parsed(f"{other} + ({ast.unparse(node.value)})")
             yield text, ast.Assign([ast.Name(other, ast.Store())], total, lineno=node.lineno)
@@ -193,9 +193,11 @@ def not_added(slot: Slot, unused: Sequence[str], gradients: Sequence[str], value
 def chosen(slot: Slot, loops: Sequence[str], values: Values) -> Iterator[Alternative]:
     """Yield a gradient that goes only where a kept place says: g * (best == p) for g."""
     name = ast.unparse(slot.node) if isinstance(slot.node, ast.Name) and isinstance(slot.node.ctx, ast.Load) else ""
-    shape = getattr(values.get(name), "shape", ())
-    places = [n for n, v in values.items() if isinstance(v, np.ndarray) and v.dtype.kind == "i" and v.shape == shape]
-    for place in places if name and shape else ():
+    held = values.get(name)
+    if not isinstance(held, np.ndarray) or held.ndim == 0:
+        return
+    whole = [n for n, v in values.items() if isinstance(v, np.ndarray) and v.dtype.kind == "i"]
+    for place in [n for n in whole if values[n].shape == held.shape]:
         for loop in loops:
             mask = f"({place} == {loop})"
             yield f"the factor `{mask}` is missing in `{name}`: only the chosen one gets it", parsed(f"{name} * {mask}")

@@ -4,6 +4,8 @@ This needs no idea of what the layer computes. The changes are those that undo u
 gradients are known from finite differences, so each change costs one forward and one backward.
 """
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
@@ -36,6 +38,7 @@ SYMPTOMS = (  # they say which values are wrong: the line says why
 )
 SMALL = 0.03  # a factor for inputs, with which epsilon counts
 TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor per slice")
+SECOND_POINT = 1.0  # of CPU for measuring at a second point
 A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already
 
 
@@ -279,8 +282,18 @@ def with_change(source: Source, function: FunctionType, point: Point) -> frozens
 
 
 def another_point(point: Point) -> Point | None:
-    """Return a second point, of another shape if the layer takes one, with the same gradients measured."""
-    for shape in other_shapes(point.x.shape):
+    """Return a second point, of another shape if the layer takes one, with the same gradients measured.
+
+    Where a layer is slow, shapes that would take too long are left out.
+    """
+    start = time.process_time()
+    point.probe.outputs()
+    each = (time.process_time() - start) / point.x.size  # of CPU, for each input
+    for shape in (*other_shapes(point.x.shape), (1, *point.x.shape[1:])):
+        size = math.prod(shape)
+        values = sum(size if name == "inputs" else point.numeric[name].size for name in point.wrong)
+        if 2 * values * each * size > SECOND_POINT:
+            continue
         try:
             other = point_of(point, shape, "repair")
             other.numeric = {name: other.probe.differences(other.upstream, name) for name in point.wrong}
