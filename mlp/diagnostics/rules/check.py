@@ -27,7 +27,7 @@ from mlp.diagnostics.rules.explanations import explained, smallest
 from mlp.diagnostics.rules.faults import FAMILIES
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.lines import OF_THE_LINE_ALONE, line_of_rule
-from mlp.diagnostics.rules.made_with import made_with_parameters, takes_parameters, with_own_parameters
+from mlp.diagnostics.rules.made_with import made_alone, made_with_parameters, takes_parameters, with_own_parameters
 from mlp.diagnostics.rules.settings import EPS, OTHER_NAMES, UNKNOWN, attribute_of, name_of_formula, read_settings
 from mlp.diagnostics.rules.subject import Subject
 from mlp.diagnostics.rules.unknown import of_no_formula
@@ -62,7 +62,7 @@ def check_rule(
     """
     if takes_parameters(rule):
         rule = made_with_parameters(rule)
-    rule = rule() if isinstance(rule, type) else copy.deepcopy(with_own_parameters(rule))
+    rule = made_alone(rule) if isinstance(rule, type) else copy.deepcopy(with_own_parameters(rule))
     formula = name_of_formula(rule) if formula is None else OTHER_NAMES.get(formula, formula)
     if formula not in (*FAMILIES, UNKNOWN):
         raise ConfigurationError(f"formula must be one of {', '.join(FAMILIES)}, got {formula!r}")

@@ -1,10 +1,12 @@
 """Rules that get their parameters when they are made, as in PyTorch: opt = SGD(params, lr=0.1); opt.step().
 
-The parameters may be a list or a dictionary, of arrays (the gradients come with the step) or of objects that have both.
+The parameters may be a list or a dictionary, of arrays (the gradients come with the step, or beside them) or of objects
+that have both; or a model of layers with W and dW.
 A rule is made anew for the parameters of each check, and keeps the numbers that it has as attributes.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +19,8 @@ from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 FIRST = ("params", "parameters", "model_params", "weights", "variables", "param_list", "model_parameters")
+MODELS = ("model", "net", "network", "mlp", "nn")
+GRADIENTS = ("grads", "gradients", "dparams")
 STEPS = ("step", "update", "update_params", "apply_gradients", "apply", "__call__")
 
 
@@ -47,18 +51,50 @@ class Weights:
     gradient, dw = grad, grad
 
 
+class LayerOfWeights:
+    """A layer with the first parameter as its weights and the second as its bias, under the usual names."""
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        vars(self)["held"] = list(parameters)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or "held" not in vars(self):
+            raise AttributeError(name)
+        parameter = self.held[re.search(r"(b|bias|biases)$", name) is not None]
+        return parameter.grad if re.match(r"d|grad", name) else parameter.data
+
+    def __setattr__(self, name: str, new: Array) -> None:
+        if isinstance(new, np.ndarray) and not re.match(r"d|grad", name):
+            self.held[re.search(r"(b|bias|biases)$", name) is not None].data = new
+
+
+class ModelOfWeights:
+    """A model of one layer, which hands out its parameters as well."""
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        self.layers = [LayerOfWeights(parameters)]
+        self.its = [Weights(parameter) for parameter in parameters]
+
+    def parameters(self) -> list[Weights]:
+        return self.its
+
+    params = parameters
+
+
 Container = Callable[[Sequence[Parameter]], Any]
 CONTAINERS: tuple[tuple[Container, Container], ...] = (  # what the rule is made with, and what comes with a step
     (lambda ps: [Weights(p) for p in ps], lambda ps: [p.grad.copy() for p in ps]),
     (lambda ps: [p.data for p in ps], lambda ps: [p.grad.copy() for p in ps]),
     (lambda ps: {p.name: Weights(p) for p in ps}, lambda ps: {p.name: p.grad.copy() for p in ps}),
     (lambda ps: {p.name: p.data for p in ps}, lambda ps: {p.name: p.grad.copy() for p in ps}),
+    (ModelOfWeights, lambda ps: [p.grad.copy() for p in ps]),
 )
+OF_GRADIENTS: tuple[Container, ...] = (lambda ps: [p.grad for p in ps], lambda ps: {p.name: p.grad for p in ps})
 
 
 def takes_parameters(kind: Any) -> bool:
     """Return whether a class gets the parameters first when it is made."""
-    return inspect.isclass(kind) and [name.lower() for name in required(kind)[:1]] in [[name] for name in FIRST]
+    return inspect.isclass(kind) and bool(required(kind)) and required(kind)[0].lower() in (*FIRST, *MODELS)
 
 
 def made_with_parameters(kind: Any, positional: Sequence[Any] = (), named: Mapping[str, Any] | None = None) -> Any:
@@ -96,7 +132,7 @@ def subclass_of(
     class Made(kind):  # type: ignore[misc]
         def start(self, parameters: Sequence[Parameter]) -> None:
             numbers = {name: value for name, value in vars(self).items() if isinstance(value, float | int | tuple)}
-            kind.__init__(self, forms[0](parameters), *positional, **named)
+            kind.__init__(self, *first_arguments(kind, forms[0], parameters), *positional, **named)
             self.__dict__.update(numbers)
             self.its_parameters = list(parameters)
 
@@ -106,7 +142,15 @@ def subclass_of(
 
     Made.__name__ = Made.__qualname__ = kind.__name__
     some = [Parameter(np.ones(3), "0.weight"), Parameter(np.ones(2), "0.bias")]
-    return Made(forms[0](some), *positional, **named)
+    return Made(*first_arguments(kind, forms[0], some), *positional, **named)
+
+
+def first_arguments(kind: Any, container: Container, parameters: Sequence[Parameter]) -> list[Any]:
+    """Return what a rule is made with first: its parameters, and their gradients if it takes them, too."""
+    given, second = container(parameters), required(kind)[1:2]
+    if not second or second[0].lower() not in GRADIENTS:
+        return [given]
+    return [given, OF_GRADIENTS[isinstance(given, dict)](parameters)]
 
 
 def with_own_parameters(rule: Any) -> Any:
@@ -116,3 +160,18 @@ def with_own_parameters(rule: Any) -> Any:
         return rule
     names = list(inspect.signature(kind).parameters)[1:]
     return made_with_parameters(kind, (), {name: vars(rule)[name] for name in names if name in vars(rule)})
+
+
+def made_alone(kind: Any) -> Any:
+    """Return kind().
+
+    Raises:
+        ConfigurationError: it needs arguments.
+    """
+    needed = required(kind)
+    if needed:
+        raise ConfigurationError(
+            f"{kind.__name__} needs {', '.join(needed)}: give an object, check_rule({kind.__name__}(...)); or let it "
+            "take its parameters first, as params, a list of arrays or of objects with data and grad"
+        )
+    return kind()

@@ -19,6 +19,7 @@ from mlp.diagnostics.gradients.gallery import (
     convolution,
     deep_supervision,
     dropout,
+    loss_values,
     pooling,
     protocol,
     residual,
@@ -70,6 +71,7 @@ BUG_FAMILIES = (
     misnamed,
     misnamed_norms,
     other_forwards,
+    loss_values,
 )
 BUGS: list[PlantedBug] = [bug for family in BUG_FAMILIES for bug in family.BUGS]
 

@@ -1,0 +1,193 @@
+"""A loss that is not what its name says is found, with its line; right ones in unusual forms pass."""
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics import check_functions, check_loss
+
+ANOTHER = "another loss than its name says"
+
+
+class HuberLoss:
+    """Quadratic up to delta, linear beyond."""
+
+    def __init__(self, delta=0.7):
+        self.delta = delta
+
+    def __call__(self, pred, target):
+        d = pred - target
+        small = np.abs(d) <= self.delta
+        return np.mean(np.where(small, 0.5 * d**2, self.delta * (np.abs(d) - self.delta)))
+
+    def grad(self, pred, target):
+        d = pred - target
+        return np.clip(d, -self.delta, self.delta) / d.size
+
+
+class DiceLoss:
+    """1 - dice of masks (N, H, W), mean over N; backward fits forward."""
+
+    two = 1.0
+
+    def forward(self, p, t):
+        self.t, self.inter = t, (p * t).sum(axis=(1, 2), keepdims=True)
+        self.total = (p + t).sum(axis=(1, 2), keepdims=True)
+        return 1 - ((self.inter + 1.0) / (self.total + 1.0)).mean()
+
+    def backward(self):
+        return -(self.t * (self.total + 1.0) - self.inter - 1.0) / (self.total + 1.0) ** 2 / len(self.t)
+
+
+class SequenceCrossEntropy:
+    """Mean over the steps that are no padding (-1)."""
+
+    def forward(self, x, y):
+        p = np.exp(x - x.max(-1, keepdims=True))
+        self.p = p / p.sum(-1, keepdims=True)
+        self.mask = y != -1
+        self.hot = np.eye(x.shape[2])[np.where(self.mask, y, 0)]
+        return -(np.log((self.p * self.hot).sum(-1)) * self.mask).mean()
+
+    def backward(self):
+        return (self.p - self.hot) * self.mask[..., None] / self.mask.sum()
+
+
+def test_the_line_of_forward_is_said():
+    report = check_loss(HuberLoss(), (6, 3))
+    assert report.diagnoses[0].name == ANOTHER
+    assert "`2` is missing in `self.delta`" in report.diagnoses[0].sentence
+    rng = np.random.default_rng(0)
+    masks = rng.integers(0, 2, (3, 4, 5)).astype(float)
+    report = check_loss(DiceLoss(), rng.uniform(0.1, 0.9, (3, 4, 5)), masks)
+    assert report.diagnoses[0].name == ANOTHER
+    assert "the factor `2` is missing in `(p * t).sum" in report.diagnoses[0].sentence
+
+
+def test_a_mean_over_padding_is_said_to_be_wrong_in_the_loss():
+    rng = np.random.default_rng(0)
+    y = np.array([[1, 2, 0, -1], [4, -1, -1, -1], [3, 3, 2, 1]])
+    report = check_loss(SequenceCrossEntropy(), rng.normal(size=(3, 4, 5)), y)
+    assert report.diagnoses[0].name == "mean over all places"
+    assert ".sum() / self.mask.sum()" in report.diagnoses[0].sentence
+
+
+def margin_ranking_loss(x1, x2, y, margin):
+    violation = y * (x1 - x2) + margin
+    return np.mean(np.maximum(0, violation)), (y, violation)
+
+
+def margin_ranking_backward(dout, cache):
+    y, violation = cache
+    dx1 = dout * y * (violation > 0) / len(y)
+    return dx1, -dx1
+
+
+def contrastive_loss(x1, x2, y, margin):
+    """Y = 0 for similar pairs (Hadsell et al.), with halves."""
+    diff = x1 - x2
+    d = np.sqrt((diff**2).sum(1))
+    h = np.maximum(0, margin - d)
+    return np.mean(0.5 * (1 - y) * d**2 + 0.5 * y * h**2), (diff, d, h, y)
+
+
+def contrastive_backward(dout, cache):
+    diff, d, h, y = cache
+    g = (dout * ((1 - y) - y * h / d) / len(d))[:, None] * diff
+    return g, -g
+
+
+def nt_xent(z1, z2, temperature):
+    z = np.concatenate([z1, z2])
+    n = np.linalg.norm(z, axis=1, keepdims=True)
+    u = z / n
+    s = u @ u.T / temperature
+    p = np.exp(s)
+    p = p / p.sum(1, keepdims=True)
+    other = np.roll(np.arange(len(z)), len(z1))
+    return -np.log(p[np.arange(len(z)), other]).mean(), (u, n, p, other, temperature)
+
+
+def nt_xent_backward(dout, cache):
+    u, n, p, other, T = cache
+    ds = p.copy()
+    ds[np.arange(len(u)), other] -= 1
+    ds *= dout / len(u) / T
+    du = ds @ u + ds.T @ u
+    dz = (du - u * (u * du).sum(1, keepdims=True)) / n
+    return dz[: len(u) // 2], dz[len(u) // 2 :]
+
+
+def test_losses_of_several_arrays():
+    rng = np.random.default_rng(0)
+    y = np.array([1, -1, 1, 1, -1, -1, 1, -1])
+    pairs = rng.normal(size=8), rng.normal(size=8)
+    report = check_functions(margin_ranking_loss, margin_ranking_backward, *pairs, y=y, margin=0.5)
+    assert report.diagnoses[0].name == ANOTHER
+    assert "`x1 - x2` is the wrong way round" in report.diagnoses[0].sentence
+    vectors = rng.normal(size=(7, 3)), rng.normal(size=(7, 3))
+    check_functions(contrastive_loss, contrastive_backward, *vectors, y=y[:7] > 0, margin=4.0).raise_if_failed()
+    report = check_functions(nt_xent, nt_xent_backward, *vectors, temperature=0.5)
+    assert "`np.fill_diagonal(s, -np.inf)` is missing" in report.diagnoses[0].sentence
+
+
+class WeightedHuber(HuberLoss):
+    """Huber with a weight for each output: more than the plain one."""
+
+    weights = np.array([1.0, 2.0, 0.5])
+
+    def __call__(self, pred, target):
+        d = np.abs(pred - target)
+        parts = np.where(d <= self.delta, 0.5 * d**2, self.delta * (d - 0.5 * self.delta))
+        return np.mean(self.weights * parts)
+
+    def grad(self, pred, target):
+        return self.weights * super().grad(pred, target)
+
+
+class SmoothL1Loss:
+    def __init__(self, beta=0.6):
+        self.beta = beta
+
+    def __call__(self, y, t):
+        d = np.abs(y - t)
+        return np.mean(np.where(d < self.beta, d * d / (2 * self.beta), d - self.beta / 2))
+
+    def grad(self, y, t):
+        return np.clip((y - t) / self.beta, -1, 1) / y.size
+
+
+class PoissonLoss:
+    """With Stirling's approximation, which does not depend on the outputs."""
+
+    def forward(self, y, t):
+        self.y, self.t = y, t
+        stirling = np.where(t > 1, t * np.log(np.maximum(t, 1)) - t, 0)
+        return np.mean(np.exp(y) - t * y + stirling)
+
+    def backward(self):
+        return (np.exp(self.y) - self.t) / self.y.size
+
+
+@pytest.mark.parametrize("loss", (WeightedHuber(), SmoothL1Loss(), SmoothL1Loss(1.0)))
+def test_right_losses_of_more_than_one_form_pass(loss):
+    check_loss(loss, (6, 3), np.random.default_rng(0).normal(size=(6, 3))).raise_if_failed()
+
+
+def test_what_does_not_depend_on_the_outputs_is_free():
+    rng = np.random.default_rng(0)
+    check_loss(PoissonLoss(), rng.normal(size=(6, 2)), rng.poisson(3.0, (6, 2)).astype(float)).raise_if_failed()
+
+
+class ColumnLoss:
+    """(N, 1) minus (N,)."""
+
+    def __call__(self, pred, target):
+        return np.mean((pred - target) ** 2)
+
+    def grad(self, pred, target):
+        return 2 * (pred - target) / pred.size
+
+
+def test_broadcast_targets_are_said_so():
+    report = check_loss(ColumnLoss(), (5, 1), np.random.default_rng(0).normal(size=5))
+    assert report.diagnoses[0].name == "broadcast"

@@ -1,0 +1,145 @@
+"""Rules that get their parameters when they are made, take pairs, or hand their state on."""
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics import check_rule
+from mlp.errors import ConfigurationError
+
+
+class SGD:
+    """As in PyTorch: objects with data and grad."""
+
+    def __init__(self, params, lr=0.1, momentum=0.9, weight_decay=0.01):
+        self.params = list(params)
+        self.lr, self.momentum, self.weight_decay = lr, momentum, weight_decay
+        self.bufs = [np.zeros_like(p.data) for p in self.params]
+
+    def step(self):
+        for p, b in zip(self.params, self.bufs, strict=True):
+            b *= self.momentum
+            b += p.grad + self.weight_decay * p.data
+            p.data -= self.lr * b
+
+
+class AdamOfArrays:
+    """Arrays when it is made, gradients with the step."""
+
+    def __init__(self, params, lr=1e-2, betas=(0.9, 0.99), eps=1e-8):
+        self.params, self.lr, self.betas, self.eps = params, lr, betas, eps
+        self.m = [np.zeros_like(p) for p in params]
+        self.v = [np.zeros_like(p) for p in params]
+        self.t = 0
+
+    def step(self, grads):
+        self.t += 1
+        b1, b2 = self.betas
+        for i, (p, g) in enumerate(zip(self.params, grads, strict=True)):
+            self.m[i] += (1 - b1) * (g - self.m[i])
+            self.v[i] += (1 - b2) * (g * g - self.v[i])
+            rate = self.lr * np.sqrt(1 - b2**self.t) / (1 - b1**self.t)
+            p -= rate * self.m[i] / (np.sqrt(self.v[i]) + self.eps)
+
+
+class Momentum:
+    """Pairs (weights, gradient)."""
+
+    def __init__(self, lr=0.1, momentum=0.8):
+        self.lr, self.momentum = lr, momentum
+        self.v = {}
+
+    def step(self, pairs):
+        for i, (w, g) in enumerate(pairs):
+            self.v[i] = self.momentum * self.v.get(i, 0) - self.lr * g
+            w += self.v[i]
+
+
+class RMSprop:
+    """Pairs (gradient, weights), as in Keras."""
+
+    def __init__(self, learning_rate=0.01, rho=0.9, epsilon=1e-7):
+        self.learning_rate, self.rho, self.epsilon = learning_rate, rho, epsilon
+        self.s = {}
+
+    def apply_gradients(self, pairs):
+        for i, (g, w) in enumerate(pairs):
+            self.s[i] = self.rho * self.s.get(i, 0) + (1 - self.rho) * g * g
+            w -= self.learning_rate * g / np.sqrt(self.s[i] + self.epsilon)
+
+
+class SGDWithGradients:
+    """Parameters and their gradients when it is made."""
+
+    def __init__(self, params, grads, lr=0.1, momentum=0.9):
+        self.params, self.grads, self.lr, self.momentum = params, grads, lr, momentum
+        self.v = [np.zeros_like(p) for p in params]
+
+    def step(self):
+        for i, (p, g) in enumerate(zip(self.params, self.grads, strict=True)):
+            self.v[i] = self.momentum * self.v[i] - self.lr * g
+            p += self.v[i]
+
+
+class SGDOfModel:
+    """A model of layers with W, b, dLdW and dLdb."""
+
+    def __init__(self, model, lr=0.1):
+        self.layers, self.lr = model.layers, lr
+
+    def step(self):
+        for layer in self.layers:
+            layer.W = layer.W - self.lr * layer.dLdW
+            layer.b = layer.b - self.lr * layer.dLdb
+
+
+def sgd_momentum(w, dw, v, lr=0.01, mu=0.9):
+    v = mu * v - lr * dw
+    return w + v, v
+
+
+def adam(w, dw, m, v, t, lr=0.001, beta1=0.9, beta2=0.999, eps=1e-8):
+    m = beta1 * m + (1 - beta1) * dw
+    v = beta2 * v + (1 - beta2) * dw**2
+    return w - lr * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + eps), m, v
+
+
+RIGHT = (SGD, AdamOfArrays, Momentum, RMSprop, SGDWithGradients, SGDOfModel, sgd_momentum, adam)
+
+
+@pytest.mark.parametrize("rule", RIGHT)
+def test_right_rules_pass(rule):
+    check_rule(rule).raise_if_failed()
+
+
+class Forgets(SGD):
+    """The step is made with the gradient."""
+
+    def step(self):
+        for p, b in zip(self.params, self.bufs, strict=True):
+            b *= self.momentum
+            b += p.grad + self.weight_decay * p.data
+            p.data -= self.lr * (p.grad + self.weight_decay * p.data)
+
+
+def old_square(w, dw, v, lr=0.01, rho=0.9, eps=1e-8):
+    v_new = rho * v + (1 - rho) * dw**2
+    return w - lr * dw / (np.sqrt(v) + eps), v_new
+
+
+def test_wrong_rules_are_found():
+    assert not check_rule(Forgets, formula="momentum").passed
+    report = check_rule(old_square, formula="rmsprop")
+    assert "`v` stands where `v_new` belongs" in report.diagnoses[0].sentence
+
+
+class NeedsArguments:
+    def __init__(self, lr, momentum):
+        self.lr, self.momentum = lr, momentum
+
+    def update(self, w, dw):
+        return w - self.lr * dw
+
+
+def test_a_class_that_needs_arguments_is_said_so():
+    with pytest.raises(ConfigurationError, match="needs lr, momentum"):
+        check_rule(NeedsArguments, formula="momentum")
