@@ -27,11 +27,7 @@ from mlp.typing import Array
 
 RULE_SECONDS = 3.5, 1.5  # of CPU that the search may take
 OF_RULES = tuple(dict.fromkeys((*OF_ITSELF, *OF_MEMORY, *KINDS)))  # kinds of changes, the likeliest first
-OF_THE_LINE_ALONE = (
-    "state reset",
-    "another rule",
-    "learning rate changed",
-)  # faults that say less than the line that is wrong
+OF_THE_LINE_ALONE = ("state reset", "another rule", "learning rate changed", "no looking ahead")  # say less
 LOOSE = 1e-4  # a small eps that is not known may change the steps by this much
 CourseToPass = tuple[Any, Course, list[Array]]  # a rule, a course, and the right walks there
 

@@ -125,7 +125,8 @@ def other_names(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[A
 
 def missing_sign(slot: Slot) -> Iterator[Alternative]:
     """A minus that is missing before what is assigned or returned, or before a term of it."""
-    if may_lack(slot):
+    copies = isinstance(slot.node, ast.Call) and getattr(slot.node.func, "attr", "") == "copy"
+    if may_lack(slot) and not copies:
         yield f"the sign of `{text_of(slot.node)}` is wrong", ast.UnaryOp(ast.USub(), slot.node)
 
 
