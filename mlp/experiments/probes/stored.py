@@ -41,8 +41,8 @@ class LandscapeFile:
             stored = read_landscape(self.path)
         except CheckpointError as error:
             return str(error)
-        if json.loads(str(stored["settings"])) != json.loads(self.text):
-            theirs, ours = json.loads(str(stored["settings"])), json.loads(self.text)
+        theirs, ours = json.loads(str(stored["settings"])), json.loads(self.text)
+        if theirs != ours:
             different = [name for name, value in ours.items() if theirs.get(name) != value]
             return "; ".join(f"{name} was {theirs.get(name)!r} and is {ours[name]!r} now" for name in different)
         if str(stored["weights"]) != self.weights:
