@@ -11,9 +11,9 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.lines import LossPlace, owner_and_names
 from mlp.diagnostics.gradients.losses.measured import differences
 from mlp.diagnostics.gradients.losses.points import LossPoint
+from mlp.diagnostics.gradients.repairs.search.points import REPAIRED
 from mlp.diagnostics.gradients.repairs.sources import Source, source_of
 from mlp.diagnostics.gradients.repairs.values import values_in
-from mlp.diagnostics.gradients.repairs.wrong_line import REPAIRED
 from mlp.diagnostics.gradients.styles.losses import StudentLoss
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array

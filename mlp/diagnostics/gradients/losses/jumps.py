@@ -17,8 +17,8 @@ from mlp.diagnostics.gradients.losses.lines import LossPlace, owner_and_names, t
 from mlp.diagnostics.gradients.losses.measured import at_other_settings, differences
 from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
+from mlp.diagnostics.gradients.repairs.search.points import REPAIRED
 from mlp.diagnostics.gradients.repairs.sources import Source
-from mlp.diagnostics.gradients.repairs.wrong_line import REPAIRED
 from mlp.diagnostics.gradients.report import Findings, fault
 from mlp.diagnostics.gradients.styles.losses import as_number
 from mlp.own_code import OWN_ERRORS

@@ -39,6 +39,7 @@ from mlp.diagnostics.gradients.repairs.places import (
     numbers,
     numbers_of_forward,
     other_sizes,
+    settings,
     starts,
     statements,
     steps,
@@ -92,6 +93,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: other_indices(slot, s.parts) if s.values else iter(()), "wrong index"),
     (lambda slot, s: missing(slot, s.factors_of(slot, s.unused), s.unused), "factor or term missing"),
     (lambda slot, s: other_names(slot, s.unused, s.values), "another array"),
+    (lambda slot, s: settings(slot, s.values), "wrong number"),
     (lambda slot, s: numbers_of_forward(slot, s.numbers), "wrong number"),
     (lambda slot, s: other_targets(slot, s.targets, s.values), "written to the wrong place"),
     (lambda slot, s: not_added(slot, s.unused, s.like(slot), s.values), "term missing"),
@@ -127,7 +129,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
 )
 
 
-LIKELY_KINDS = len(OF_ITSELF) + 12  # that are tried before the others: they are few, and what students do
+LIKELY_KINDS = len(OF_ITSELF) + 13  # that are tried before the others: they are few, and what students do
 
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # what would not just take away what backward has forgotten
     *(pair for pair in OF_ITSELF if pair[1] not in ("sign, factor or term", "another function's derivative")),

@@ -57,6 +57,15 @@ def is_default(slot: Slot) -> bool:
     return slot.field == "args" and getattr(func, "attr", "") in ("setdefault", "get", "pop")
 
 
+def settings(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """A setting of the layer in the place of a number that it happens to be by default: self.alpha for 1."""
+    node, parent = slot.node, slot.parent
+    number = isinstance(node, ast.Constant) and type(node.value) in (int, float)
+    if number and isinstance(parent, ast.BinOp | ast.Call):
+        for name in [name for name, value in values.items() if name.startswith("self.") and type(value) is float]:
+            yield f"`{text_of(node)}` stands where `{name}` belongs", parsed(name)
+
+
 def holds_shape(node: ast.expr) -> bool:
     """Return whether an expression is the shape of an array: x.shape, self.x_shape, shape."""
     return ast.unparse(node).rpartition(".")[2].endswith("shape")

@@ -50,7 +50,8 @@ class Scope:
     def factors_of(self, slot: Slot, factors: Sequence[str]) -> Sequence[str]:
         """Return the factors that a node may lack: none has two gradients in it."""
         names = [ast.unparse(one) for one in ast.walk(slot.node) if isinstance(one, ast.Name | ast.Attribute)]
-        if names and all(is_size(self.values.get(name)) for name in names):  # a size is not wrong by a 2
+        of_shape = isinstance(slot.node, ast.Subscript) and ast.unparse(slot.node.value).endswith("shape")
+        if of_shape or (names and all(is_size(self.values.get(name)) for name in names)):  # no size is wrong by a 2
             factors = [factor for factor in factors if not factor[0].isdigit()]
         if not self.upstream or not self.is_gradient(slot.node):
             return factors

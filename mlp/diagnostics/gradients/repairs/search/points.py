@@ -1,0 +1,95 @@
+"""Other points for a change of a line: few steps for the search, another shape and other settings for what fits."""
+
+import math
+import time
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Point, distance
+from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
+from mlp.diagnostics.gradients.repairs.search.settings import other_settings
+from mlp.own_code import OWN_ERRORS
+
+REPAIRED = 1e-5
+SMALL = 0.03  # a factor for inputs, with which epsilon counts
+SECOND_POINT = 1.0  # of CPU for measuring at a second point
+
+
+def smaller_point(point: Point) -> Point | None:
+    """Return a point with few steps (N, T, D), at which the same gradients are wrong; None where there is none.
+
+    The changes run faster there, and a wrong gate does not spread to all values through the steps.
+    """
+    shape = point.x.shape
+    if len(shape) != 3 or not point.gradients:
+        return None
+    for steps in range(1, min(3, shape[1])):
+        try:
+            one = point_of(point, (shape[0], steps, shape[2]), "steps")
+            one.numeric = {name: one.probe.differences(one.upstream, name) for name in one.probe.arrays}
+            one.wrong = [name for name in one.numeric if not is_right(one.gradients[name], one, name)]
+        except OWN_ERRORS:  # the layer does not take this shape
+            continue
+        kept_steps = one.outputs.ndim != 3 or one.outputs.shape[:2] == (shape[0], steps)  # else it was broadcast
+        if set(one.wrong) >= set(point.wrong) and kept_steps:
+            return one
+    return None
+
+
+def points_elsewhere(point: Point) -> list[Point]:
+    """Return points that tell apart what is equal by accident, with the gradients measured that are wrong.
+
+    They have other settings (a stride that equals a size), or small inputs (variances with and without epsilon).
+    """
+    found = []
+    for scale, twin in ((SMALL, point.layer), *((1.0, twin) for twin in other_settings(point.layer, point.x))):
+        try:
+            other = point_of(replace(point, layer=twin), point.x.shape, "settings")
+            other.probe.x *= scale
+            other.numeric = {name: other.probe.differences(other.upstream, name) for name in point.wrong}
+        except OWN_ERRORS:
+            continue
+        other.wrong = list(point.wrong)
+        found.append(other)
+    return found
+
+
+def another_point(point: Point) -> Point | None:
+    """Return a second point, of another shape if the layer takes one, with the same gradients measured.
+
+    Where a layer is slow, shapes that would take too long are left out.
+    """
+    start = time.process_time()
+    point.probe.outputs()
+    each = (time.process_time() - start) / point.x.size  # of CPU, for each input
+    for shape in (*other_shapes(point.x.shape), (1, *point.x.shape[1:])):
+        size = math.prod(shape)
+        values = sum(size if name == "inputs" else point.numeric[name].size for name in point.wrong)
+        if 2 * values * each * size > SECOND_POINT:
+            continue
+        try:
+            other = point_of(point, shape, "repair")
+            other.numeric = {name: other.probe.differences(other.upstream, name) for name in point.wrong}
+        except OWN_ERRORS:  # the layer does not take this shape
+            continue
+        other.wrong = list(point.wrong)
+        return other
+    return None
+
+
+def is_right(given: Any, point: Point, name: str) -> bool:
+    """Return whether a gradient is that of finite differences."""
+    numeric = point.numeric[name]
+    if given is None and not numeric.any() and not point.gradients:  # no weight, perhaps
+        return True
+    if not isinstance(given, np.ndarray) or given.shape != numeric.shape:
+        return False
+    return distance(given, numeric) < REPAIRED or nothing(given, point, name)
+
+
+def nothing(given: Any, point: Point, name: str) -> bool:
+    """Return whether a gradient is zero where it should be, up to the rounding of the differences."""
+    largest = max(float(np.abs(array).max(initial=0.0)) for array in point.numeric.values())
+    return bool(np.abs(given - point.numeric[name]).max(initial=0.0) < 1e-8 * largest)
