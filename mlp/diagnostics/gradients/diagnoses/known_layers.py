@@ -69,7 +69,7 @@ def with_its_line(named: Diagnosis, found: Sequence[Diagnosis]) -> list[Diagnosi
     first = next((one for one in found if one.mode != "remark"), None)
     if first is None or ("future" in first.name and not OF_MASK.search(named.sentence)):
         return [named]  # steps that are mixed up see the future as well
-    line, _, _ = named.sentence.partition("; ") if named.evidence else ("", "", "")
+    line, _, _ = named.sentence.partition("; forward is not ") if named.evidence else ("", "", "")
     return [replace(first, sentence=f"{line}; {first.sentence}" if line else first.sentence), *found[1:]]
 
 

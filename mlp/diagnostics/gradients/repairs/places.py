@@ -57,7 +57,7 @@ def is_default(slot: Slot) -> bool:
     return slot.field == "args" and getattr(func, "attr", "") in ("setdefault", "get", "pop")
 
 
-def settings(slot: Slot, values: Values) -> Iterator[Alternative]:
+def setting_for_number(slot: Slot, values: Values) -> Iterator[Alternative]:
     """A setting of the layer in the place of a number that it happens to be by default: self.alpha for 1."""
     node, parent = slot.node, slot.parent
     number = isinstance(node, ast.Constant) and type(node.value) in (int, float)

@@ -115,7 +115,7 @@ def wrong_axes(kind: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> Iter
         text = (
             f"the statistics run over the batch ({given}), so the samples of a batch depend on each other: that is "
             "a batch "
-            f"norm; a {kind} norm takes them from each sample alone"
+            f"norm; what is called {kind} norm takes them from each sample alone"
         )
         yield Diagnosis("axes of the statistics", "outputs", "training", text)
     elif kind == "instance" and ndim > 2 and axes and axes not in allowed["instance"]:
