@@ -188,11 +188,7 @@ class RunFolder:
         return RunConfig(**with_dataset_settings(self.asked_for(given, resume=resume)))
 
     def asked_for(self, given: dict[str, Any], *, resume: bool) -> dict[str, Any]:
-        """Return the settings that were asked for, now or, in a resume, when the run in this folder was begun.
-
-        Raises:
-            ConfigurationError: a name that is no setting. CheckpointError: config.json is damaged.
-        """
+        """Return the settings that were asked for, now or, in a resume, when the run in this folder was begun."""
         check_names(given, RunConfig)
         return {**((resume and self.stored_settings()) or {}), **given}
 
