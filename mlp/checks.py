@@ -67,6 +67,19 @@ def at_least(name: str, value: int, least: int) -> int:
     return int(value)
 
 
+def within(name: str, value: int, least: int, most: int) -> int:
+    """Return `value` as an int; an error unless it is a whole number of `least` .. `most`: more would take for ever."""
+    if at_least(name, value, least) > most:
+        raise ConfigurationError(f"{name} must be at most {most:,}, got {shown_number(value)}")
+    return int(value)
+
+
+def shown_number(value: int) -> str:
+    """Return a whole number for a message; of a very long one, how long it is."""
+    text = f"{value:,}"
+    return text if len(text) <= LONGEST_SHOWN else f"a number of {len(str(value))} digits"
+
+
 def at_least_one(name: str, value: int) -> int:
     """Return `value` as an int; an error unless it is a whole number of at least 1."""
     return at_least(name, value, 1)

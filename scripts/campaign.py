@@ -31,8 +31,9 @@ from typing import Any
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy is loaded: the matrices are tiny, and workers are forked
 
+from campaign_bases import BASES
 from campaign_damage import damage
-from campaign_inputs import BASES, Kind, data_kinds, other_kinds, run_kinds
+from campaign_inputs import Kind, data_kinds, other_kinds, run_kinds
 from campaign_kills import count_events, draw_nothing, kill_case, write_images
 from campaign_workers import Case, Outcomes, run_cases
 

@@ -37,6 +37,7 @@ raise Exception('a' * 10**5)|import sys; sys.exit()|self.a = [Affine(2, 2)]|retu
 CELLS = ("", "nan", "inf", "-1", "7", "1e999", "x", "=1", "'", '"', "\u0663", "9" * 5000, "1_0", " 1", "\x00", "0x1")
 JUNK = ("", "0", "-1", "nan", "1e999", "9" * 5000, "x", "../x", "~nobody/x", "\udcff", "a\nb", "(a+)+$", "None", "true")
 JUNK += ("cuda:99", "cpu", "float16", "1,2", "--", "-", "=", "net.py:model", "npz:", "folder:", "10", "0.5", "\x1b[2J")
+OTHER_COMMANDS = ("report", "smoothness", "gradient_correlation", "check")
 PLACES = ("--out", "--data-dir", "--threads", "--stop-after", "--keep-weights", "--smoothness", "--resume", "--verbose")
 
 
@@ -215,7 +216,7 @@ def command_words(content: bytes, rng: random.Random) -> bytes:
     for _ in range(rng.randint(1, 5)):
         flag, value = rng.choice((*settings, *PLACES)), rng.choice(JUNK)
         words += [f"{flag}={value}"] if rng.random() < 0.4 else [flag, value]
-    command = rng.choice(("train", "train", "train", "evaluate", "landscape", "predict", "compare"))
+    command = rng.choice(("train", "train", "train", "evaluate", "landscape", "predict", "compare", *OTHER_COMMANDS))
     nothing = ["--dataset", "folder:/nowhere/at all"] if command == "train" else ["/nowhere/at all", "/nowhere/else"]
     return json.dumps([command, *words, *nothing]).encode()
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.checks import choose
+from mlp.checks import choose, within
 from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.flags import (
     add_checkpoint_flag,
@@ -44,6 +44,7 @@ from mlp.files import write_arrays
 from mlp.pages.markdown import aligned
 from mlp.progress import progress_bar
 
+MOST_IMAGES = 10_000  # two at a time: 50 million cosines
 FIRST_WEIGHTS = {"default": "PyTorch's default", "he": "He's"}  # as figures say it
 
 
@@ -69,6 +70,7 @@ def main() -> int:
     )
     add_data_flag(parser)
     arguments = parser.parse_args()
+    within("--images", arguments.images, 2, MOST_IMAGES)
     arguments.runs = named_runs(arguments.runs)
     choose("--initializer", arguments.initializer, INITIALIZERS)
     found = of_runs(arguments) if arguments.runs else at_start(arguments)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlp import plotting
-from mlp.checks import at_least
+from mlp.checks import within
 from mlp.commands.command_line import CommandLine, repeated_command
 from mlp.commands.shared.flags import (
     add_checkpoint_flag,
@@ -41,6 +41,7 @@ from mlp.pages.markdown import aligned
 from mlp.typing import PathLike
 
 OUTLIVES_READER = True
+MOST_WIDTHS = 1000
 POINTS = {"between": 101}  # by kind; 25 for the others
 
 
@@ -105,7 +106,7 @@ def parse() -> Any:
 
 def settings_of(arguments: Any) -> LandscapeSettings:
     """Return the settings that the command line asks for."""
-    at_least("--widths", arguments.widths, 0)
+    within("--widths", arguments.widths, 0, MOST_WIDTHS)
     chosen = [("line", arguments.line), ("between", arguments.between), ("trajectory", arguments.trajectory)]
     kind = next((name for name, given in chosen if given), "plane")
     if not re.fullmatch(r"\w[^/\\\n]*", arguments.name):

@@ -21,7 +21,7 @@ that another process is writing to the folder; every other error is 2.
 
 from typing import Any
 
-from mlp.checks import at_least, at_least_one
+from mlp.checks import at_least_one, within
 from mlp.commands.command_line import CommandLine, repeated_command
 from mlp.commands.shared.flags import add_data_flag, add_trust_flag
 from mlp.commands.shared.paths import folder_argument
@@ -36,6 +36,7 @@ from mlp.experiments.settings.naming import default_folder
 from mlp.training.hooks import Hook, KeepWeights
 
 OUTLIVES_READER = True
+MOST_STEPS = 100_000  # of a search for a learning rate
 
 
 def main() -> int:
@@ -130,7 +131,7 @@ def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:
     if arguments.resume or arguments.overwrite:
         raise ConfigurationError("--find-lr trains no run: leave out --resume and --overwrite")
     options = {
-        "steps": at_least("--find-lr", arguments.find_lr, 2),
+        "steps": within("--find-lr", arguments.find_lr, 2, MOST_STEPS),
         "download": arguments.download,
         "threads": arguments.threads,
     }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlp.checks import quick_pattern
-from mlp.commands import evaluate, landscape, predict
+from mlp.commands import evaluate, gradient_correlation, landscape, predict
 from mlp.commands import train as train_module
 from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import ConfigurationError
@@ -127,6 +127,7 @@ def test_patterns_that_are_none(pattern):
         (["--dataset", "own.npz"], "got 'own.npz': did you mean npz:own.npz?"),
         (["--dataset", "."], "got '.': did you mean folder:.?"),
         (["--limit-classes", "1000"], "--limit-classes must lie in 2 .. 100"),
+        (["--find-lr", "9" * 400], "--find-lr must be at most 100,000, got a number of 40"),
         (["--find-lr", "1"], "--find-lr must be a whole number of at least 2, got 1"),
         (["--smoothness", "0"], "--smoothness must be a whole number of at least 1, got 0"),
         (["--learning_rate", "1"], "unrecognized arguments: --learning_rate (did you mean --learning-rate?) 1"),
@@ -146,6 +147,9 @@ def test_a_word_that_is_nearly_right_gets_the_right_one_and_a_flag_its_name(trai
         (evaluate, ["config.json"], "config.json is a file, and a run is a folder: name "),
         (evaluate, ["", "--classes", "-3"], "--classes must be a whole number of at least 0, got -3"),
         (predict, ["", ""], "is a folder: name the pictures in it, "),
+        (landscape, ["", "--points", "9" * 400 + "9"], "points must be at most 10,001, got a number of 40"),
+        (landscape, ["", "--widths", "9999"], "--widths must be at most 1,000, got 9,999"),
+        (gradient_correlation, ["", "--images", "99999"], "--images must be at most 10,000, got 99,999"),
         (landscape, ["", "--widths", "-1"], "--widths must be a whole number of at least 0, got -1"),
     ],
 )

@@ -156,7 +156,7 @@ def test_values_on_the_command_line():
         (["--norm", "none", "batch", "--filters", 1, 2, 3, "--zip"], "--norm has 2, --filters has 3"),
         (["--sample", 3], "--sample draws from settings with two values or more"),
         (["--sample", 3, "--zip", "--dropout", 0, 0.5], "--zip pairs values up, --sample draws from them"),
-        (["--sample", 0, "--dropout", 0, 0.5], "--sample must be at least 1, got 0"),
+        (["--sample", 0, "--dropout", 0, 0.5], "--sample must be a whole number of at least 1, got 0"),
         (["--sample", 2, "--weight-decay", 0, 0.1], "lower end must be above 0, got 0"),
         (["--norm", "bach", "badge"], "--norm must be one of"),
         (["--jobs", 0], "--jobs must be a whole number of at least 1, got 0"),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlp.backend import device_of
+from mlp.checks import within
 from mlp.diagnostics.landscape.directions import random_direction
 from mlp.diagnostics.landscape.plane import Direction, PointLoss, loss_in_plane
 from mlp.engine import make_engine
@@ -18,6 +19,8 @@ from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
 from mlp.losses import Loss
 from mlp.typing import Array
+
+MOST_POINTS = 10_001  # on an axis
 
 GridPoint = tuple[int, int]  # (row, column)
 
@@ -124,6 +127,7 @@ def grid(points: int, limits: tuple[float, float]) -> Array:
     """
     if not (isinstance(points, int) and points >= 3 and points % 2):
         raise ConfigurationError(f"points must be an odd number of at least 3, so that the middle is one: got {points}")
+    within("points", points, 3, MOST_POINTS)
     low, high = float(limits[0]), float(limits[1])
     if not -math.inf < low < high < math.inf:
         raise ConfigurationError(f"the range must be two numbers, the lower one first, got {limits[0]:g} {limits[1]:g}")

@@ -15,6 +15,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mlp.checks import within
 from mlp.errors import ConfigurationError
 from mlp.experiments.config import RunConfig
 from mlp.experiments.run import settled
@@ -27,6 +28,7 @@ Values = Mapping[str, Sequence[Any]]
 # Drawn so that each power of ten is equally likely; others so that each value is.
 LOGARITHMIC = ("learning_rate", "weight_decay", "decoupled_weight_decay", "clip_norm", "clip_value")
 LOGARITHMIC_INTEGERS = ("batch_size", "filters")
+MOST_RUNS = 100_000  # that are drawn
 DIGITS = 4  # of a drawn number: it stands in the name of a folder
 WORDS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
@@ -84,8 +86,7 @@ def draw_points(values: Values, number: int, seed: int = 0) -> list[dict[str, An
 
     Two numbers are the ends of a range; of anything else with several values, one is drawn.
     """
-    if number < 1:
-        raise ConfigurationError(f"--sample must be at least 1, got {number}")
+    within("--sample", number, 1, MOST_RUNS)
     varied = [name for name, chosen in values.items() if len(chosen) > 1 and name != "seed"]
     if not varied:
         raise ConfigurationError("--sample draws from settings with two values or more: --learning-rate 1e-5 1e-1, say")
