@@ -75,14 +75,15 @@ def summary_rows(files: Mapping[str, Stored]) -> list[list[str]]:
     rows = [["run", "loss here", "accuracy here", "largest loss", "half-width", "cosine of x and y"]]
     for label, stored in files.items():
         found = landscape_of(stored)
-        width, cosine = found.half_width, float(stored.get("direction_cosine", np.nan))
+        width, cosine, centre = found.half_width, float(stored.get("direction_cosine", np.nan)), found.centre
+        visited = not np.isnan(centre)  # a grid of three points between two runs has none at the first
         rows.append(
             [
                 label,
-                f"{found.centre:.4f}",
-                f"{found.centre_accuracy:.1%}",
+                f"{centre:.4f}" if visited else "-",
+                f"{found.centre_accuracy:.1%}" if visited else "-",
                 f"{np.max(found.loss):.4g}",
-                f"{width:.3f}" if np.isfinite(width) else f"beyond {found.x.max():g}",
+                f"{width:.3f}" if np.isfinite(width) else f"beyond {found.x.max():g}" if visited else "-",
                 "-" if np.isnan(cosine) else f"{cosine:+.1e}",
             ]
         )
