@@ -59,7 +59,7 @@ def other_orders(items: Sequence[ast.expr]) -> Iterator[list[ast.expr]]:
     if len(items) <= 5:
         yield from map(list, list(permutations(items))[1:])
         return
-    for i, j in combinations(range(len(items)), 2):
+    for i, j in sorted(combinations(range(len(items)), 2), key=lambda pair: pair[1] - pair[0]):
         other = list(items)
         other[i], other[j] = other[j], other[i]
         yield other

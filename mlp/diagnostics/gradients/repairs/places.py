@@ -4,9 +4,9 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import permutations
 from typing import Any
 
+from mlp.diagnostics.gradients.repairs.calls import other_orders
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
@@ -39,12 +39,12 @@ def numbers(slot: Slot) -> Iterator[Alternative]:
                 yield f"the number {value} is wrong: it should be {number}", ast.Constant(number)
     if (
         isinstance(node, ast.Tuple)
-        and 1 < len(node.elts) <= 5
+        and len(node.elts) > 1
         and isinstance(slot.parent, ast.Call | ast.Subscript | ast.Return | ast.Tuple)
     ):
-        for order in list(permutations(node.elts))[1:]:
+        for order in other_orders(node.elts):
             right = ", ".join(map(ast.unparse, order))
-            yield f"the order in `{text_of(node)}` is wrong: ({right}) is right", ast.Tuple(list(order), node.ctx)
+            yield f"the order in `{text_of(node)}` is wrong: ({right}) is right", ast.Tuple(order, node.ctx)
     if isinstance(node, ast.Tuple) and isinstance(slot.parent, ast.Tuple):
         beside = {ast.unparse(one) for one in slot.parent.elts if isinstance(one, ast.Tuple)} - {ast.unparse(node)}
         for twin in sorted(beside):
@@ -188,16 +188,28 @@ def statements(slot: Slot) -> Iterator[Alternative]:
         text = f"`{text_of(target)} =` overwrites what is there: += must add to it"
         yield text, ast.AugAssign(target, ast.Add(), node.value, lineno=node.lineno)
     if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Slice | ast.Constant):
-        array, index = ast.unparse(target.value), ast.unparse(target.slice).strip("()")
+        array, index = ast.unparse(target.value), index_text(target.slice)
         text = f"an index that comes more than once is written once alone: `np.add.at({array}, {index}, ...)` adds all"
-        with suppress(SyntaxError):  # a slice with a colon
-            add = parsed(f"np.add.at({array}, ({index}), {ast.unparse(node.value)})")
-            yield text, ast.Expr(add, lineno=node.lineno)
+        add = parsed(f"np.add.at({array}, {index}, {ast.unparse(node.value)})")
+        yield text, ast.Expr(add, lineno=node.lineno)
     if isinstance(node, ast.AugAssign):
         yield from of_operator(node, target)
         yield "= belongs here: it adds to what was there before", ast.Assign([target], node.value, lineno=node.lineno)
     if isinstance(target, ast.Name | ast.Subscript) or isinstance(node, ast.AugAssign):
         yield "this line is one too many", ast.Pass(lineno=node.lineno)
+
+
+def index_text(node: ast.expr) -> str:
+    """Return an index as an argument: slice(None) for a colon."""
+    parts = node.elts if isinstance(node, ast.Tuple) else [node]
+    texts = []
+    for part in parts:
+        ends = (part.lower, part.upper, part.step) if isinstance(part, ast.Slice) else ()
+        bounds = ", ".join("None" if end is None else ast.unparse(end) for end in ends)
+        texts.append(
+            "slice(None)" if bounds == "None, None, None" else f"slice({bounds})" if ends else ast.unparse(part)
+        )
+    return f"({', '.join(texts)})" if len(texts) > 1 else texts[0]
 
 
 def of_operator(node: ast.AugAssign, target: Any) -> Iterator[Alternative]:

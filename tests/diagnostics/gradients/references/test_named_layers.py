@@ -41,6 +41,7 @@ RIGHT = [
     (layers.Maxout(4, 3, 2), (5, 4)),
     (layers.Bilinear(3, 4), (5, 6)),
     (layers.InstanceNorm1d(3), (2, 3, 6)),
+    (layers.CrossAttention(4), (2, 5, 4)),
 ]
 
 

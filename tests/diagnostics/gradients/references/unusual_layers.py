@@ -648,3 +648,29 @@ class InstanceNorm1d:
         dvar = (d * xc).sum(2, keepdims=True) * -0.5 * self.s**3
         dmean = -(d * self.s).sum(2, keepdims=True)
         return d * self.s + dvar * 2 * xc / L + dmean / L
+
+
+class CrossAttention:
+    """Two inputs in one: the first 2 steps of x (N, T, D) ask, the others answer."""
+
+    def __init__(self, d):
+        r = np.random.RandomState(0)
+        self.Wq, self.Wk, self.Wv = r.randn(d, d), r.randn(d, d), r.randn(d, d)
+
+    def forward(self, x):
+        self.x = x
+        self.q, self.k, self.v = x[:, :2] @ self.Wq, x[:, 2:] @ self.Wk, x[:, 2:] @ self.Wv
+        s = self.q @ self.k.transpose(0, 2, 1) / np.sqrt(self.q.shape[-1])
+        e = np.exp(s - s.max(-1, keepdims=True))
+        self.a = e / e.sum(-1, keepdims=True)
+        return self.a @ self.v
+
+    def backward(self, g):
+        da, dv = g @ self.v.transpose(0, 2, 1), self.a.transpose(0, 2, 1) @ g
+        ds = self.a * (da - (da * self.a).sum(-1, keepdims=True)) / np.sqrt(self.q.shape[-1])
+        dq, dk = ds @ self.k, ds.transpose(0, 2, 1) @ self.q
+        d = self.x.shape[-1]
+        self.dWq = self.x[:, :2].reshape(-1, d).T @ dq.reshape(-1, d)
+        self.dWk = self.x[:, 2:].reshape(-1, d).T @ dk.reshape(-1, d)
+        self.dWv = self.x[:, 2:].reshape(-1, d).T @ dv.reshape(-1, d)
+        return np.concatenate([dq @ self.Wq.T, dk @ self.Wk.T + dv @ self.Wv.T], axis=1)

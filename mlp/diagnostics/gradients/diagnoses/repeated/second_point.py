@@ -77,7 +77,8 @@ def other_shapes(shape: Shape) -> Iterator[Shape]:
     if len(shape) == 4:
         yield (N, shape[1] + 1, shape[2] + 2, shape[3])
         yield (N, shape[1] + 2, shape[2], shape[3])
-        yield (N, shape[1], shape[2] + 1, shape[3] + 1)
+        yield (N, shape[1], shape[2] + 1, shape[3] + 2)
+        yield (N, shape[1], shape[2] + 2, shape[3] + 4)
         yield (N, shape[1], shape[2] + 2, shape[3] + 2)
         yield (N, shape[1] + 2, shape[2] + 2, shape[3])
     elif len(shape) == 3:
