@@ -9,7 +9,7 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.typing import Array
 
-INTERLEAVED = re.compile(r"interleav|alternat|every \w+ channel|c % ", re.IGNORECASE)  # a docstring that means it
+INTERLEAVED = re.compile(r"interleav|alternat|c % ", re.IGNORECASE)  # a docstring that means it
 GROUPS = ("num_groups", "n_groups", "groups", "G", "g")  # attributes
 
 
