@@ -127,6 +127,8 @@ def makespan(seconds: Sequence[float], places: int) -> float:
 
 def how_long(planned: Sequence[PlannedRun]) -> str:
     """Return "about 3 h on the 2 cores of this machine": what runs take, guessed from steps with a few images."""
+    if not planned:
+        return "nothing is trained for it"
     try:
         costs = estimate_runs(planned, most_images=FEW_IMAGES)
     except MlpError:

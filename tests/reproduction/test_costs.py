@@ -5,8 +5,9 @@ import pytest
 from mlp.commands import reproduce, sweep
 from mlp.experiments.config import RunConfig
 from mlp.reproduction import costs
-from mlp.reproduction.costs import StepCost, estimate_runs, estimate_text, makespan, measure_step
+from mlp.reproduction.costs import StepCost, estimate_runs, estimate_text, how_to_make, makespan, measure_step
 from mlp.reproduction.index import PlannedRun
+from mlp.reproduction.scale import QUICK
 
 
 def test_a_run_is_its_steps_its_validation_and_its_test_pass():
@@ -61,3 +62,7 @@ def test_measured_steps_are_those_of_the_batch(call):
     status, out, _ = call(sweep, "--filters", 2, "--seed", 0, 1, "--estimate", "--jobs", 2)
     assert status == 0
     assert "estimate: 2 runs, " in out
+
+
+def test_what_needs_no_training_has_no_time():
+    assert how_to_make("s1-23-fig1", QUICK, "runs").endswith("(nothing is trained for it)")
