@@ -15,11 +15,22 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.activations import wrong_activation
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.keeping import kept_and_dropped
+from mlp.diagnostics.gradients.diagnoses.normalizations.grouping import number_of_groups
 from mlp.diagnostics.gradients.diagnoses.normalizations.known import norm_of, wrong_norm
 from mlp.diagnostics.gradients.diagnoses.pools import wrong_pooling
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.references.forward import against_its_name, another_forward
+from mlp.diagnostics.gradients.references.promises import (
+    along_the_batch,
+    channels_not_read,
+    drops_parts_of_channels,
+    forgets_inputs,
+    is_causal_along,
+    padded_with_zeros,
+    sees_the_future,
+    softplus_without_its_divisor,
+)
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
@@ -67,7 +78,8 @@ def is_as_named(layer: Layer, input_shape: Sequence[int], seed: int) -> bool:
 def with_its_line(named: Diagnosis, found: Sequence[Diagnosis]) -> list[Diagnosis]:
     """Return what is known by its numbers, and the line of it, where that is found."""
     first = next((one for one in found if one.mode != "remark"), None)
-    if first is None or ("future" in first.name and not OF_MASK.search(named.sentence)):
+    mixed_up = named.mode != "remark" and not OF_MASK.search(named.sentence)
+    if first is None or ("future" in first.name and mixed_up):
         return [named]  # steps that are mixed up see the future as well
     line, _, _ = named.sentence.partition("; forward is not ") if named.evidence else ("", "", "")
     return [replace(first, sentence=f"{line}; {first.sentence}" if line else first.sentence), *found[1:]]
@@ -98,44 +110,36 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
     if name in ("softmax", "logsoftmax") and y.shape == x.shape:
         yield from wrong_softmax(name, y)
         return
-    if "causal" in words and x.ndim == 3 and y.ndim == 3 and x.shape[1] == y.shape[1]:
+    steps_first = "conv" not in name or x.ndim != 3 or not is_causal_along(probe, 2)  # (N, T, C), and not (N, C, T)
+    if "causal" in words and x.ndim == 3 and y.ndim == 3 and x.shape[1] == y.shape[1] and steps_first:
         yield from sees_the_future(probe)
-    text = wrong_activation(name, x, y, numbers_of(probe.layer))
+    if "group" in name and "conv" in name and x.ndim > 2:
+        yield from channels_not_read(probe, number_of_groups(probe))
+    numbers = numbers_of(probe.layer)
+    text = wrong_activation(name, x, y, numbers)
     if text:
         yield Diagnosis(NAME, "outputs", "evaluation", text)
+    if name == "softplus":
+        yield from softplus_without_its_divisor(probe, numbers)
     if "pool" in name and any(word in words for word in ("avg", "average", "mean", "max")):
         yield from wrong_pooling(probe, words)
+        if "max" in words and x.ndim > 2 and "unpool" not in name:
+            yield from padded_with_zeros(probe)
+        if "adaptive" in words and x.ndim > 2:
+            yield from forgets_inputs(probe)
+    if "position" in name:
+        yield from along_the_batch(probe)
+    if "dropout" in name:
+        yield from drops_parts_of_channels(probe, name_of_layer(probe.layer))
     if name == "dropout":
         yield from kept_and_dropped(probe)
 
 
-def sees_the_future(probe: Probe) -> Iterator[Diagnosis]:
-    """A causal layer (N, T, C) whose earlier outputs depend on later inputs."""
-    before, last = probe.outputs(), probe.x[:, -1].copy()
-    probe.x[:, -1] += 1.0
-    moves = np.abs(probe.outputs() - before) > 1e-9
-    probe.x[:, -1] = last
-    moved = moves[:, :-1]
-    if moved[:, 0].any() and not moved[:, 1:].any() and moved.shape[1] > 1:
-        text = (
-            "the first step alone depends on later ones: the mask hides the present step, too, and leaves nothing for "
-            "the first, whose weights are then all equal; it must hide the later steps alone (np.triu with k=1, "
-            "np.tril with k=0)"
-        )
-        yield Diagnosis("hides the present", "outputs", "evaluation", text)
-        return
-    if moved.any():
-        text = (
-            "outputs of earlier steps depend on the last one, and a causal layer sees the past alone: scores of later "
-            "steps must be -inf (not 0) before the softmax, so that their weight is 0; a convolution is padded before "
-            "the first step alone"
-        )
-        yield Diagnosis("sees the future", "outputs", "evaluation", text)
-
-
 def numbers_of(layer: Layer) -> list[float]:
     """Return the numbers that a layer has as attributes or parameters: a slope, an upper bound."""
-    values = [*vars(getattr(layer, "student", layer)).values(), *(p.data for _, p in layer.named_parameters())]
+    owner = getattr(layer, "student", layer)
+    held = owner.options() if isinstance(owner, FunctionPair) else vars(owner)
+    values = [*held.values(), *(p.data for _, p in layer.named_parameters())]
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     return [*map(float, numbers), *(float(v.flat[0]) for v in values if isinstance(v, np.ndarray) and v.size == 1)]
 

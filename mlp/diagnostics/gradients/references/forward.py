@@ -92,7 +92,7 @@ def subject_of(probe: Probe, words: Sequence[str]) -> LayerAtPoint:
     owner = getattr(probe.layer, "student", probe.layer)
     weights = {name.lower().removeprefix("params."): a for name, a in probe.arrays.items() if name != "inputs"}
     if isinstance(owner, FunctionPair):
-        held = dict(owner.settings)
+        held = owner.options()
         for value in list(held.values()):
             held |= value if isinstance(value, dict) else {}
     else:

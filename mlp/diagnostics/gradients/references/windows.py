@@ -108,6 +108,11 @@ def kernels_of(kernel: Array, C: int, subject: LayerAtPoint, axes: int) -> Itera
                 yield np.moveaxis(matrix.reshape(len(matrix), *k, C), -1, 1), 1
     if depthwise and kernel.ndim == axes + 1:
         yield from ((np.moveaxis(kernel, axis, 0)[:, None], C) for axis in (0, axes) if kernel.shape[axis] == C)
+    if kernel.ndim == axes + 3 and len(kernel) == groups:  # (groups, F / groups, C / groups, *k)
+        for order in kernel_orders(axes):
+            w = np.concatenate([own.transpose(order) for own in kernel])
+            if w.shape[1] * groups == C:
+                yield w, groups
     for order in kernel_orders(axes) if kernel.ndim == axes + 2 else ():
         w = kernel.transpose(order)
         if w.shape[1] * groups == C and len(w) % groups == 0:

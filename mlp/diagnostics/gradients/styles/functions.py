@@ -60,6 +60,11 @@ class FunctionPair:
         if len(self.params) < len(self.names):
             self.guess()
 
+    def options(self) -> dict[str, Any]:
+        """Return the settings by name, and the defaults that forward has for others."""
+        parameters = inspect.signature(self.functions[0]).parameters.values()
+        return {p.name: p.default for p in parameters if p.default is not p.empty} | self.settings
+
     def guess(self) -> None:
         """Find shapes of the weights that forward takes: a matrix, a kernel, one number for each feature."""
         choices = [list(plausible(name, self.input_shape)) for name in self.names]

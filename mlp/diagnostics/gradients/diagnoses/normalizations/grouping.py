@@ -7,6 +7,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.typing import Array
 
 INTERLEAVED = re.compile(r"interleav|alternat|c % ", re.IGNORECASE)  # a docstring that means it
@@ -30,6 +31,13 @@ def scattered_groups(probe: Probe) -> Iterator[Diagnosis]:
             yield Diagnosis("groups of channels", "outputs", "remark" if said else "training", text)
             return
         groups, wanted = size // len(channels), number_of_groups(probe)
+        if of_gamma is not None and len(channels) == 1 and 0 < wanted < size:
+            text = (
+                f"each channel is normalized by itself, which is an instance norm; a group has {size // wanted} "
+                f"channels (C // G), and its statistics run over them, too: over axis C // G as well as the pixels"
+            )
+            yield Diagnosis("groups of channels", "outputs", "training", text)
+            return
         if 1 < len(channels) < size and wanted and groups != wanted:
             text = (
                 f"there are {groups} groups of {len(channels)} channels, and should be {wanted} of {size // wanted}: "
@@ -51,7 +59,8 @@ def scattered_groups(probe: Probe) -> Iterator[Diagnosis]:
 def number_of_groups(probe: Probe) -> int:
     """Return how many groups the layer says it has, by an attribute; 0 if it does not say."""
     owner = getattr(probe.layer, "student", probe.layer)
-    found = [getattr(owner, name, None) for name in GROUPS]
+    held = owner.options() if isinstance(owner, FunctionPair) else vars(owner)
+    found = [held.get(name) for name in GROUPS]
     return next((value for value in found if isinstance(value, int) and value > 0), 0)
 
 

@@ -15,6 +15,11 @@ from mlp.typing import Array
 
 FAR_OFF = 1e-4
 NORMS = {"bn": "batch", "ln": "layer", "gn": "group", "rms": "rms", "rmsnorm": "rms"}
+MIXED = (
+    "values of several channels are normalized together, every few of them: what has the shape (N, C, H, W) is "
+    "reshaped to (-1, C), and a reshape does not bring the channels to the end; x.transpose(0, 2, 3, 1).reshape(-1, C) "
+    "does, and transpose(0, 3, 1, 2) leads back. Mean and variance must be those of one channel"
+)
 
 
 def norm_of(name: str, words: Sequence[str]) -> str:
@@ -33,12 +38,22 @@ def wrong_norm(layer: Layer, kind: str, input_shape: Sequence[int], rng: np.rand
         return
     if kind == "batch" and has_modes(layer):
         yield from wrong_mode(probe)
+    if kind == "batch" and mixes_channels(probe):
+        yield Diagnosis("channels mixed", "outputs", "training", MIXED)
+        return
     axes = moved_axes(probe)
     yield from wrong_axes(kind, axes, probe.x.shape)
     if kind == "group":
         yield from scattered_groups(probe)
     if axes and not (kind == "batch" and 0 not in axes):
         yield from wrong_scale(probe, kind)
+
+
+def mixes_channels(probe: Probe) -> bool:
+    """Return whether every few values are normalized together, wherever they stand: a reshape that is no transpose."""
+    places = normalized_together(probe)
+    sizes = [len(np.unique(places[:, axis])) for axis in range(probe.x.ndim)]
+    return probe.x.ndim > 2 and len(places) < int(np.prod(sizes)) and sizes[0] > 1 and sizes[1] > 1
 
 
 def has_modes(layer: Layer) -> bool:
