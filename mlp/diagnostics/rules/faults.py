@@ -13,7 +13,7 @@ import numpy as np
 
 from mlp.diagnostics.rules.choices.adam import ADAM, NOT_ADAM
 from mlp.diagnostics.rules.choices.adaptive import ADAPTIVE
-from mlp.diagnostics.rules.choices.kin import ADAMAX, AMSGRAD, DELTA, NADAM
+from mlp.diagnostics.rules.choices.kin import ADABELIEF, ADAMAX, AMSGRAD, DELTA, NADAM
 from mlp.diagnostics.rules.choices.lion import LION
 from mlp.diagnostics.rules.choices.velocity import VELOCITY, Choice
 from mlp.diagnostics.rules.formulas.families import Adaptive, Delta, Signs, Velocity
@@ -191,6 +191,7 @@ def choices_of(formula: str, family: Formula) -> tuple[Choice, ...]:
         choices = LION
     elif isinstance(family, Adaptive):
         more = {"nadam": NADAM + ADAM, "adamax": ADAMAX + ADAM, "amsgrad": AMSGRAD + ADAM}
+        more["adabelief"] = ADABELIEF + ADAM
         of_its_own = more.get(formula, ADAM if formula in COUNTING else NOT_ADAM)
         choices = of_its_own + ADAPTIVE if formula == "adamax" else ADAPTIVE + of_its_own
     return tuple(one for one in choices if changed(family, one[2]) != family)

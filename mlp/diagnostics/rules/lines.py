@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
-from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, OF_MEMORY
+from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, OF_MEMORY, Maker
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
+from mlp.diagnostics.gradients.repairs.search.second_terms import squared_distances
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
 from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Course, apart, course_of, walk_of
@@ -26,7 +27,10 @@ from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 RULE_SECONDS = 3.5, 1.5  # of CPU that the search may take
-OF_RULES = tuple(dict.fromkeys((*OF_ITSELF, *OF_MEMORY, *KINDS)))  # kinds of changes, the likeliest first
+DISTANCES: tuple[tuple[Maker, str], ...] = (
+    (lambda slot, s: squared_distances(slot, s.arrays, s.values), "square of another value"),
+)
+OF_RULES = tuple(dict.fromkeys((*OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS)))  # kinds of changes, the likeliest first
 OF_THE_LINE_ALONE = ("state reset", "another rule", "learning rate changed", "no looking ahead")  # say less
 LOOSE = 1e-4  # a small eps that is not known may change the steps by this much
 CourseToPass = tuple[Any, Course, list[Array]]  # a rule, a course, and the right walks there

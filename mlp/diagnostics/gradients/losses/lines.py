@@ -10,8 +10,10 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.points import LossPoint
+from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, Maker
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.points import REPAIRED
+from mlp.diagnostics.gradients.repairs.search.second_terms import of_each_row, other_side, terms_by_themselves
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
 from mlp.diagnostics.gradients.styles.losses import StudentLoss, as_number
@@ -19,6 +21,13 @@ from mlp.typing import Array
 
 LOSS_SECONDS = 3.5, 1.5  # of CPU that the search may take
 SAME = 1e-9
+OF_LOSSES: tuple[tuple[Maker, str], ...] = (  # kinds of changes, the likeliest first
+    *OF_ITSELF,
+    (lambda slot, _: other_side(slot), "path missing"),
+    (lambda slot, s: terms_by_themselves(slot, s.values), "term missing"),
+    (lambda slot, s: of_each_row(slot, s.values), "weight of another class"),
+    *KINDS[len(OF_ITSELF) :],
+)
 LossPlace = tuple[Any, LossPoint]  # a loss, with its own settings, and what is known of it at a point
 
 
@@ -45,7 +54,7 @@ def line_of_loss(places: Sequence[LossPlace], *, known: bool) -> Iterator[Diagno
 
     owner, names = owner_and_names(loss)
     value = owner if inspect.isfunction(owner) else getattr(owner, names[-1])
-    for _, edit, _ in repairs(owner, names, value, right, Search(run, seconds=LOSS_SECONDS[known])):
+    for _, edit, _ in repairs(owner, names, value, right, Search(run, seconds=LOSS_SECONDS[known], kinds=OF_LOSSES)):
         yield diagnosis_of(edit, "outputs", "loss")
         return
 

@@ -57,12 +57,14 @@ def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> lis
     positive = bool((outputs > 0.0).all())
     sums_to_one = targets.ndim == 2 and targets.dtype.kind == "f" and np.allclose(targets.sum(axis=1), 1.0)
 
-    def at(number: int, shape: Shape) -> LossPoint:
+    def at(number: int, shape: Shape, chosen: Array | None = None) -> LossPoint:
         rng = generator(number, "probe", "loss")
         z = rng.uniform(0.1, 0.9, shape) if between else rng.standard_normal(shape)
         z = rng.uniform(outputs.min(), outputs.max(), shape) if positive and not between else z
         z = softmax(z, 1) if probabilities else z
-        if classes and inside:
+        if chosen is not None:
+            other = chosen
+        elif classes and inside:
             other = random_classes(shape, rng)
         elif one_hot:
             other = np.eye(shape[1])[random_classes(shape, rng)].astype(targets.dtype)
@@ -81,7 +83,10 @@ def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> lis
     for number in range(1, 2 + MORE_POINTS):
         for shape in shapes if number == 1 else [outputs.shape]:
             try:
-                found.append(at(number, shape))
+                points = [at(number, shape)]
+                if not np.isfinite(points[0].value):  # such targets may not be: a row that is its own partner
+                    points.append(at(number, outputs.shape, targets))
+                found.append(points[-1] if np.isfinite(points[-1].value) else points[0])
                 break
             except OWN_ERRORS:  # it takes the first shape alone
                 continue

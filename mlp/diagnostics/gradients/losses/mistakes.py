@@ -4,6 +4,7 @@ from mlp.diagnostics.gradients.losses.formulas import Terms
 
 OTHER = "another formula"
 OF_TERMS = ("wrong term", "term forgotten", "term too many")
+BY_COLUMN = "weights by column"
 Named = tuple[str, str]  # name of the diagnosis, hint
 
 # What the formula of backward alone says, by a term in it
@@ -127,6 +128,13 @@ def named(given: Terms, right: Terms | None, K: int) -> Named:
     for (mine, theirs), answer in BY_PAIR.items():
         if mine in given and theirs in right and (mine not in right or set(given) == {mine}):
             return answer
+    for column in [term for term in given if f"{term.removesuffix(' p')}[t] p" in right and term not in right]:
+        weights = column.removesuffix(" p")
+        text = (
+            f"each column is multiplied by its own entry of {weights}; all of a row has to be multiplied by the weight "
+            f"of its label, {weights}[t][:, None]"
+        )
+        return BY_COLUMN, text
     if given.get("onehot(t)", 0.0) * right.get("onehot(t)", 0.0) < 0.0:
         return "one-hot added", "the one-hot targets have to be subtracted, not added"
     if "1" in right and "1" not in given:

@@ -150,7 +150,7 @@ def tried(slot: Slot, kind: str, alternatives: Iterator[Alternative]) -> Iterato
     """Yield an edit for each alternative, while it stands in the tree."""
     for text, node in possible(alternatives):
         slot.put(located(node))
-        yield Edit(kind, text, slot.statement, slot.line)
+        yield Edit(kind, slot.told(text, node), slot.statement, slot.line)
         slot.put(slot.node)
 
 

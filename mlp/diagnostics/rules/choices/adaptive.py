@@ -2,13 +2,13 @@
 
 from mlp.diagnostics.rules.choices.velocity import Choice
 
-BEFORE = "the running mean is used before the gradient of this step comes in (the old one): bring it up to date first"
+BEFORE = "the old memory is used, before the gradient of this step comes in: bring it up to date first"
 ADAPTIVE: tuple[Choice, ...] = (
     ("root forgotten", "it divides by v, not by its root: the square root (sqrt) is missing", {"root": "v + eps"}),
     ("eps in the root", "eps stands under the root, and belongs outside", {"root": "sqrt(v + eps)"}),
     ("divided by the inverse", "it multiplies by the root where it must divide by it", {"root": "1 / root"}),
-    ("not squared", "the running mean is of |g|, and must be of the squares g^2: the square is missing", {"of": "|g|"}),
-    ("not squared", "the running mean is of g, and must be of the squares g^2: the square is missing", {"of": "g"}),
+    ("not squared", "the memory is of |g|, and must be of the squares g^2: the square is missing", {"of": "|g|"}),
+    ("not squared", "the memory is of g, and must be of the squares g^2: the square is missing", {"of": "g"}),
     ("square of the mean", "it averages m^2, the square of the first mean m, where g^2 belongs", {"of": "m^2"}),
     (
         "one number for all",
@@ -45,7 +45,7 @@ ADAPTIVE: tuple[Choice, ...] = (
     ("decay exchanged", "b and 1 - b are exchanged in the mean of the squares", {"square": "exchanged"}),
     (
         "squares not carried over",
-        "only the last square counts: the running mean is not carried over from step to step",
+        "only the last square counts: those of the steps before are not carried over",
         {"square": "last"},
     ),
     (

@@ -33,6 +33,15 @@ AMSGRAD: tuple[Choice, ...] = (
         {"largest": "", "square": "largest"},
     ),
 )
+ADABELIEF: tuple[Choice, ...] = tuple(
+    (
+        "squares in place of distances",
+        f"it averages {what}, and must average (g - m)^2, the distance of the gradient from its mean m",
+        {"of": f"{taken}{eps}"},
+    )
+    for eps in ("", " + eps / (1 - b)")
+    for what, taken in (("g^2, as Adam does", "g^2"), ("m^2", "m^2"), ("|g - m|, without the square", "|g - m|"))
+)
 ADAMAX: tuple[Choice, ...] = (
     (
         "absolute value missing",

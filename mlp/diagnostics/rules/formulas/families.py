@@ -123,19 +123,20 @@ class Adaptive:
     def averaged(self, g: Any, mean: Any, w: Any, numbers: tuple[float, float, float]) -> Any:
         """Return what comes into the mean of the squares; the numbers are h, b2 and eps."""
         h, b, eps = numbers
-        return {
+        of, inside, _ = self.of.partition(" + eps / (1 - b)")
+        return (eps / (1.0 - b) if inside else 0.0) + {
             "g^2": lambda: g * g,
             "|g|": lambda: np.abs(g),
             "|g| + eps": lambda: np.abs(g) + eps,
             "g": lambda: g,
             "m^2": lambda: mean * mean,
             "(g - m)^2": lambda: (g - mean) ** 2,
-            "(g - m)^2 + eps / (1 - b)": lambda: (g - mean) ** 2 + eps / (1.0 - b),
+            "|g - m|": lambda: np.abs(g - mean),
             "g m": lambda: g * mean,
             "2 g": lambda: 2.0 * g,
             "the mean of g^2 over the array": lambda: np.mean(g * g) + 0.0 * g,
             "the sum of g^2 over the array": lambda: np.sum(g * g) + 0.0 * g,
-        }[self.of]()
+        }[of]()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ A gradient that belongs to a wrong loss is right by finite differences. So the v
 formula, at several points and with other settings, in all its usual forms, each as a sum or as one of the usual means.
 """
 
+import ast
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import FunctionType
@@ -19,6 +21,7 @@ from mlp.typing import Array
 
 SAME = 1e-6
 CONSTANTS = (1.0, 0.5, 2.0)  # that a loss may be multiplied with
+GUARDS = ("maximum", "max", "clip", "logaddexp", "log1p", "abs")  # they keep exp and log finite
 VALUE_SECONDS = 2.5  # of CPU that the search may take
 
 
@@ -78,6 +81,16 @@ def value_line(
         before = read.setdefault(id(source.tree), names_read(tree_of(source.function) or source.tree))
         return names_read(source.tree) >= before and meant.is_right(values(source, function))
 
-    for _, edit, _ in repairs(owner, names, None, right, Search(run, seconds=VALUE_SECONDS)):
-        yield edit
-        return
+    undone: list[Edit] = []  # changes that take away what keeps a loss finite for large outputs
+    for source, edit, _ in repairs(owner, names, None, right, Search(run, seconds=VALUE_SECONDS)):
+        tree = tree_of(source.function)
+        if tree is None or guards_of(source.tree) >= guards_of(tree):
+            yield edit
+            return
+        undone.append(edit)
+    yield from undone[:1]
+
+
+def guards_of(tree: ast.AST) -> Counter[str]:
+    """Return the functions in a tree that keep a loss finite for large outputs, and how often each is there."""
+    return Counter(node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr in GUARDS)

@@ -2,7 +2,7 @@
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, text_of
@@ -129,9 +129,17 @@ def exchanged_everywhere(tree: ast.FunctionDef, values: Values) -> Iterator[tupl
     for one, other in combinations([name for name in names if name in read][:NAMES], 2):
         change = Exchange({one: other, other: one})
         body = [change.visit(copy.deepcopy(line)) for line in tree.body]
-        line = next(line for line in tree.body if one in ast.unparse(line) or other in ast.unparse(line))
+        line = first_with(tree.body, one, other)
         text = f"`{one}` and `{other}` are exchanged, here and in all lines"
         yield Slot(tree, "body", None, tree.body, head(line), line.lineno), iter([(text, body)])
+
+
+def first_with(body: Sequence[ast.stmt], one: str, other: str) -> ast.stmt:
+    """Return the first line of a body that has one of two names in it, also within a loop or a condition."""
+    lines = [node for line in body for node in ast.walk(line) if isinstance(node, ast.stmt)]
+    parts = [node for line in lines for node in ast.walk(line) if ast.unparse(node) in (one, other)]
+    first = min(parts, key=lambda node: node.lineno).lineno  # type: ignore[attr-defined]
+    return max((line for line in lines if line.lineno <= first), key=lambda line: line.lineno)
 
 
 class Exchange(ast.NodeTransformer):

@@ -1,6 +1,7 @@
 """The nodes of a function's tree, and where each of them stands."""
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,19 @@ class Slot:
             setattr(self.parent, self.field, node)
         else:
             getattr(self.parent, self.field)[self.index] = node
+
+    def told(self, text: str, node: Any) -> str:
+        """Return what is wrong, while another node stands here; with more of the line if it has several such names."""
+        own = ast.unparse(self.node) if isinstance(self.node, ast.Name | ast.Attribute) else ""
+        if not own or not isinstance(self.parent, ast.expr) or not text.startswith(f"`{own}` stands where"):
+            return text
+        if len(re.findall(rf"(?<![\w.]){re.escape(own)}(?!\w)", self.statement)) < 2:
+            return text
+        new = ast.unparse(self.parent)
+        self.put(self.node)
+        old = ast.unparse(self.parent)
+        self.put(node)
+        return f"{text}: `{new}` for `{old}`" if self.statement.count(old) == 1 else text
 
 
 def slots_of(tree: ast.FunctionDef) -> Iterator[Slot]:

@@ -1,0 +1,108 @@
+"""Alternatives with a second term: the other path of an array that is used twice, the derivative of a term by itself.
+
+They are looked for in losses and learning rules: there they are few, and what students forget.
+"""
+
+import ast
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.repairs.derivatives import base_of_square
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.values import Values
+
+Factor = tuple[str, ast.expr]  # of a product, and what stands before it: "*" or "/"
+
+
+def other_side(slot: Slot) -> Iterator[Alternative]:
+    """Yield both paths to an array that stands on both sides of a product: d @ z + d.T @ z, where z @ z.T is used."""
+    node = slot.node
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.MatMult):
+        return
+    d, z = ast.unparse(node.left), ast.unparse(node.right)
+    turned = d.removesuffix(".T") if d.endswith(".T") else f"({d}).T" if " " in d else f"{d}.T"
+    twin = f"{turned} @ {z}"
+    text = (
+        f"the term `{twin}` is missing beside `{text_of(node)}`: the array stands on both sides of its product "
+        "with itself, and a gradient comes back to it from each side"
+    )
+    yield text, parsed(f"({d} @ {z} + {twin})")
+
+
+def terms_by_themselves(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a product with a 1 beside its arrays: 0.5 * (1 - d**2 / var) for -0.5 * d**2 / var."""
+    node, parent = slot.node, slot.parent
+    inner = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult | ast.Div)
+    if inner or not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult | ast.Div):
+        return
+    scales: list[Factor] = []
+    arrays: list[Factor] = []
+    for operator, factor in signed_factors(node):
+        (arrays if holds_array(factor, values) else scales).append((operator, factor))
+    if not arrays or len(arrays) + len(scales) < 2:
+        return
+    inside = as_product(arrays)
+    for sign in "-+":
+        whole = ("*", parsed(f"({inside} {sign} 1)"))
+        right = as_product(
+            [*(one for one in scales if one[0] == "*"), whole, *(one for one in scales if one[0] == "/")]
+        )
+        text = (
+            f"the term `{sign} 1` is missing beside `{inside}`: a term that stands in the loss by itself has a "
+            f"derivative, too; `{right}` belongs here"
+        )
+        yield text, parsed(f"({right})")
+
+
+def holds_array(factor: ast.expr, values: Values) -> bool:
+    """Return whether a factor is an array, and not a number or a size."""
+    text = ast.unparse(factor)
+    names = [ast.unparse(one) for one in ast.walk(factor) if isinstance(one, ast.Name | ast.Attribute)]
+    of_arrays = any(isinstance(values.get(name), np.ndarray) and np.ndim(values[name]) for name in names)
+    return of_arrays and not any(word in text for word in ("len(", ".shape", ".size"))
+
+
+def signed_factors(node: ast.expr, operator: str = "*") -> list[Factor]:
+    """Return the factors of a product with what stands before each of them: "*" or "/"."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div) and operator == "*":
+        last = "*" if isinstance(node.op, ast.Mult) else "/"
+        return [*signed_factors(node.left), *signed_factors(node.right, last)]
+    return [(operator, node)]
+
+
+def as_product(factors: Sequence[Factor]) -> str:
+    """Return a product as code, from its factors and what stands before each."""
+    text = "" if factors[0][0] == "*" else "1"
+    for operator, factor in factors:
+        code = ast.unparse(factor)
+        plain = not isinstance(factor, ast.BinOp) or isinstance(factor.op, ast.Pow)
+        text += f"{f' {operator} ' if text else ''}{code if plain else f'({code})'}"
+    return text
+
+
+def squared_distances(slot: Slot, names: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """Yield the square of a difference in the place of a square: (g - m)**2 for g**2."""
+    base = base_of_square(slot.node) if isinstance(slot.node, ast.expr) else ""
+    held: Any = values.get(base)
+    for other in names if isinstance(held, np.ndarray) else ():
+        twin: Any = values.get(other)
+        if other != base and isinstance(twin, np.ndarray) and twin.shape == held.shape:
+            right = f"({base} - {other})**2"
+            yield f"`{text_of(slot.node)}` stands where `{right}` belongs", parsed(right)
+
+
+def of_each_row(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a column in the place of an array that meets the columns: w[:, None] for class_weights."""
+    name = ast.unparse(slot.node) if isinstance(slot.node, ast.Name | ast.Attribute) else ""
+    held = values.get(name)
+    loads = isinstance(getattr(slot.node, "ctx", None), ast.Load) and isinstance(slot.parent, ast.BinOp | ast.AugAssign)
+    if not (loads and isinstance(held, np.ndarray) and held.ndim == 1):
+        return
+    flat = {one: value for one, value in values.items() if isinstance(value, np.ndarray) and value.ndim == 1}
+    columns = [one for one, value in flat.items() if value.dtype.kind == "f" and one != name]
+    columns += [f"{name}[{one}]" for one, value in flat.items() if value.dtype.kind in "iu"]
+    for column in (name, *columns):
+        right = f"{column}[:, None]"
+        yield f"`{name}` goes along the columns, where each row has its own: `{right}` belongs here", parsed(right)

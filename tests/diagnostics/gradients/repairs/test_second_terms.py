@@ -1,0 +1,162 @@
+"""Second terms that losses and rules forget, and which of several equal names in a line is meant."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics import check_loss, check_rule
+from mlp.rng import generator
+from mlp.typing import Array
+
+
+def gaussian_nll(out: Array, y: Array) -> tuple[float, Array]:
+    """The mean of 0.5 * (log_var + (y - mu)^2 / var); the derivative of log_var by itself is forgotten."""
+    mu, log_var = out[:, 0], out[:, 1]
+    inv_var = np.exp(-log_var)
+    diff = mu - y
+    loss = 0.5 * np.mean(log_var + diff**2 * inv_var)
+    dout = np.zeros_like(out)
+    dout[:, 0] = diff * inv_var / len(y)
+    dout[:, 1] = -0.5 * diff**2 * inv_var / len(y)
+    return loss, dout
+
+
+def divergence(log_var: Array, y: Array) -> tuple[float, Array]:
+    """The part of the variance in the divergence from a normal distribution; y is not used."""
+    loss = 0.5 * np.sum(np.exp(log_var) - 1 - log_var) / len(log_var)
+    return loss, 0.5 * np.exp(log_var) / len(log_var)
+
+
+def nt_xent(z: Array, y: Array, temperature: float = 0.5) -> tuple[float, Array]:
+    """Each row finds its partner y[i] among the others; z stands on both sides of the similarities."""
+    rows = np.arange(len(z))
+    sim = z @ z.T / temperature
+    sim[rows, rows] = -np.inf
+    sim = sim - sim.max(axis=1, keepdims=True)
+    log_p = sim - np.log(np.exp(sim).sum(axis=1, keepdims=True))
+    dsim = np.exp(log_p)
+    dsim[rows, y] -= 1
+    dsim /= len(z)
+    return -log_p[rows, y].mean(), dsim @ z / temperature
+
+
+def nt_xent_other_path(z: Array, y: Array) -> tuple[float, Array]:
+    """The same with the other one of the two paths alone."""
+    rows = np.arange(len(z))
+    sim = z @ z.T
+    sim[rows, rows] = -np.inf
+    log_p = sim - np.log(np.exp(sim).sum(axis=1, keepdims=True))
+    dsim = np.exp(log_p)
+    dsim[rows, y] -= 1
+    dz = dsim.T @ z / len(z)
+    return -log_p[rows, y].mean(), dz
+
+
+class WeightedCrossEntropy:
+    """Class weights; the gradient is weighted by column."""
+
+    def __init__(self, weights: Any = (1.0, 2.0, 0.5, 3.0)) -> None:
+        self.weights = np.array(weights)
+
+    def forward(self, z: Array, y: Array) -> float:
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        self.p, self.y = e / e.sum(axis=1, keepdims=True), y
+        return float(-np.mean(self.weights[y] * np.log(self.p[np.arange(len(y)), y])))
+
+    def backward(self) -> Array:
+        d = self.p.copy()
+        d[np.arange(len(d)), self.y] -= 1
+        d *= self.weights
+        return d / len(d)
+
+
+class BCEWithLogits:
+    """Binary cross-entropy of logits, without the absolute value in its exp."""
+
+    def __call__(self, z: Array, t: Array) -> float:
+        self.z, self.t = z, t
+        return float(np.mean(np.maximum(z, 0) - z * t + np.log1p(np.exp(-z))))
+
+    def backward(self) -> Array:
+        return (1 / (1 + np.exp(-self.z)) - self.t) / self.z.size
+
+
+PARTNERS = np.array([1, 0, 3, 2, 5, 4])
+
+
+@pytest.mark.parametrize(
+    ("loss", "shape", "targets", "words"),
+    [
+        (gaussian_nll, (6, 2), "normal", "`-0.5 * (diff ** 2 * inv_var - 1) / len(y)` belongs here"),
+        (divergence, (6, 2), "normal", "the term `- 1` is missing beside `np.exp(log_var)`"),
+        (nt_xent, (6, 3), PARTNERS, "the term `dsim.T @ z` is missing beside `dsim @ z`"),
+        (nt_xent_other_path, (6, 3), PARTNERS, "the term `dsim @ z` is missing beside `dsim.T @ z`"),
+        (WeightedCrossEntropy(), (6, 4), np.array([0, 1, 1, 3, 2, 0]), "multiplied by the weight of its label"),
+        (BCEWithLogits(), (6, 2), "bits", "`-np.abs(z)` for `-z`"),
+    ],
+    ids=lambda one: getattr(one, "__name__", type(one).__name__),
+)
+def test_line_is_named(loss: Any, shape: tuple[int, int], targets: Any, words: str) -> None:
+    rng = generator(0, "probe", "loss")
+    if isinstance(targets, str):
+        targets = rng.normal(size=shape[0]) if targets == "normal" else rng.integers(0, 2, size=shape)
+    first = check_loss(loss, shape, targets).diagnoses[0]
+    assert words in first.sentence
+
+
+class AdaBelief:
+    """s averages g^2 where it must average (g - m)^2."""
+
+    def __init__(self) -> None:
+        self.lr, self.beta1, self.beta2, self.eps = 0.01, 0.9, 0.999, 1e-8
+        self.t = 0
+        self.m = self.s = 0.0
+
+    def __call__(self, w: Any, g: Any) -> Any:
+        self.t += 1
+        self.m = self.beta1 * self.m + (1 - self.beta1) * g
+        self.s = self.beta2 * self.s + (1 - self.beta2) * g * g + self.eps
+        m_hat = self.m / (1 - self.beta1**self.t)
+        s_hat = self.s / (1 - self.beta2**self.t)
+        return w - self.lr * m_hat / (np.sqrt(s_hat) + self.eps)
+
+
+class AdaBeliefWithoutSquare(AdaBelief):
+    """s averages |g - m|."""
+
+    def __call__(self, w: Any, g: Any) -> Any:
+        self.t += 1
+        self.m = self.beta1 * self.m + (1 - self.beta1) * g
+        self.s = self.beta2 * self.s + (1 - self.beta2) * np.abs(g - self.m)
+        m_hat = self.m / (1 - self.beta1**self.t)
+        s_hat = self.s / (1 - self.beta2**self.t)
+        return w - self.lr * m_hat / (np.sqrt(s_hat) + self.eps)
+
+
+class Lion:
+    """The two betas are exchanged."""
+
+    def __init__(self) -> None:
+        self.lr, self.beta1, self.beta2 = 1e-3, 0.9, 0.99
+        self.m: dict[str, Array] = {}
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        for key in params:
+            g = grads[key]
+            m = self.m.get(key, np.zeros_like(g))
+            c = self.beta2 * m + (1 - self.beta2) * g
+            params[key] -= self.lr * np.sign(c)
+            self.m[key] = self.beta1 * m + (1 - self.beta1) * g
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (AdaBelief, "it averages g^2, as Adam does, and must average (g - m)^2"),
+        (AdaBeliefWithoutSquare, "without the square"),
+        (Lion, "`c = self.beta2 * m + (1 - self.beta2) * g`: `self.beta1` and `self.beta2` are exchanged"),
+    ],
+)
+def test_rule_is_named(rule: Any, words: str) -> None:
+    assert words in check_rule(rule()).diagnoses[0].sentence
