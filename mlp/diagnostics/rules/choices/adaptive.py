@@ -55,7 +55,7 @@ ADAPTIVE: tuple[Choice, ...] = (
     ),
     (
         "largest square",
-        "it keeps the largest square, as AdaMax does, where a running mean belongs",
+        "it keeps the largest square, as AdaMax does, and must remember all of them",
         {"square": "largest new"},
     ),
     (

@@ -134,6 +134,28 @@ class AdaBeliefWithoutSquare(AdaBelief):
         return w - self.lr * m_hat / (np.sqrt(s_hat) + self.eps)
 
 
+class AdaBeliefByName:
+    """The same as the first, with what it remembers by the names of the parameters."""
+
+    def __init__(self) -> None:
+        self.lr, self.beta1, self.beta2, self.eps = 0.01, 0.9, 0.999, 1e-8
+        self.t = 0
+        self.m: dict[str, Array] = {}
+        self.s: dict[str, Array] = {}
+
+    def update(self, params: dict[str, Array], grads: dict[str, Array]) -> None:
+        self.t += 1
+        for k in params:
+            g = grads[k]
+            if k not in self.m:
+                self.m[k], self.s[k] = np.zeros_like(g), np.zeros_like(g)
+            self.m[k] = self.beta1 * self.m[k] + (1 - self.beta1) * g
+            self.s[k] = self.beta2 * self.s[k] + (1 - self.beta2) * g**2
+            m_hat = self.m[k] / (1 - self.beta1**self.t)
+            s_hat = self.s[k] / (1 - self.beta2**self.t)
+            params[k] -= self.lr * m_hat / (np.sqrt(s_hat) + self.eps)
+
+
 class Lion:
     """The two betas are exchanged."""
 
@@ -154,6 +176,7 @@ class Lion:
     ("rule", "words"),
     [
         (AdaBelief, "it averages g^2, as Adam does, and must average (g - m)^2"),
+        (AdaBeliefByName, "`g ** 2` stands where `(g - self.m[k])**2` belongs"),
         (AdaBeliefWithoutSquare, "without the square"),
         (Lion, "`c = self.beta2 * m + (1 - self.beta2) * g`: `self.beta1` and `self.beta2` are exchanged"),
     ],

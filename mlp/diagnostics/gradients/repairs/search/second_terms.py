@@ -12,6 +12,7 @@ import numpy as np
 from mlp.diagnostics.gradients.repairs.derivatives import base_of_square
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
+from mlp.typing import Array
 
 Factor = tuple[str, ast.expr]  # of a product, and what stands before it: "*" or "/"
 
@@ -85,12 +86,21 @@ def as_product(factors: Sequence[Factor]) -> str:
 def squared_distances(slot: Slot, names: Sequence[str], values: Values) -> Iterator[Alternative]:
     """Yield the square of a difference in the place of a square: (g - m)**2 for g**2."""
     base = base_of_square(slot.node) if isinstance(slot.node, ast.expr) else ""
-    held: Any = values.get(base)
-    for other in names if isinstance(held, np.ndarray) else ():
-        twin: Any = values.get(other)
-        if other != base and isinstance(twin, np.ndarray) and twin.shape == held.shape:
+    held = held_by(base, values) if base else None
+    for other in names if held is not None else ():
+        twin = held_by(other, values)
+        if other != base and twin is not None and held is not None and twin.ndim == held.ndim:
             right = f"({base} - {other})**2"
             yield f"`{text_of(slot.node)}` stands where `{right}` belongs", parsed(right)
+
+
+def held_by(name: str, values: Values) -> Array | None:
+    """Return the array that a name holds, or the last one of a dictionary: for m, self.m and self.m[key]."""
+    found: Any = values.get(name)
+    if found is None and name.endswith("]"):
+        kept: Any = values.get(name.partition("[")[0])
+        found = next(reversed(kept.values()), None) if isinstance(kept, dict) else None
+    return found if isinstance(found, np.ndarray) else None
 
 
 def of_each_row(slot: Slot, values: Values) -> Iterator[Alternative]:
