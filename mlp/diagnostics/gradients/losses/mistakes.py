@@ -4,7 +4,7 @@ from mlp.diagnostics.gradients.losses.formulas import Terms
 
 OTHER = "another formula"
 OF_TERMS = ("wrong term", "term forgotten", "term too many")
-BY_COLUMN = "weights by column"
+BY_COLUMN = "class weights of the columns"
 Named = tuple[str, str]  # name of the diagnosis, hint
 
 # What the formula of backward alone says, by a term in it
