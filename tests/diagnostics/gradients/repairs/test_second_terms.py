@@ -53,6 +53,17 @@ def nt_xent_other_path(z: Array, y: Array) -> tuple[float, Array]:
     return -log_p[rows, y].mean(), dz
 
 
+class GramLoss:
+    """The products of all columns compared with those of G, one matrix for the whole batch."""
+
+    def forward(self, z: Array, G: Array) -> float:
+        self.z, self.d = z, z.T @ z - G
+        return float(np.sum(self.d**2))
+
+    def backward(self) -> Array:
+        return 2 * self.z @ self.d
+
+
 class WeightedCrossEntropy:
     """Class weights; the gradient is weighted by column."""
 
@@ -92,6 +103,7 @@ PARTNERS = np.array([1, 0, 3, 2, 5, 4])
         (divergence, (6, 2), "normal", "the term `- 1` is missing beside `np.exp(log_var)`"),
         (nt_xent, (6, 3), PARTNERS, "the term `dsim.T @ z` is missing beside `dsim @ z`"),
         (nt_xent_other_path, (6, 3), PARTNERS, "the term `dsim @ z` is missing beside `dsim.T @ z`"),
+        (GramLoss(), (5, 3), np.arange(9.0).reshape(3, 3), "the term `(2 * self.z) @ self.d.T` is missing"),
         (WeightedCrossEntropy(), (6, 4), np.array([0, 1, 1, 3, 2, 0]), "multiplied by the weight of its label"),
         (BCEWithLogits(), (6, 2), "bits", "`-np.abs(z)` for `-z`"),
     ],

@@ -22,14 +22,24 @@ def other_side(slot: Slot) -> Iterator[Alternative]:
     node = slot.node
     if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.MatMult):
         return
-    d, z = ast.unparse(node.left), ast.unparse(node.right)
-    turned = d.removesuffix(".T") if d.endswith(".T") else f"({d}).T" if " " in d else f"{d}.T"
-    twin = f"{turned} @ {z}"
-    text = (
-        f"the term `{twin}` is missing beside `{text_of(node)}`: the array stands on both sides of its product "
-        "with itself, and a gradient comes back to it from each side"
-    )
-    yield text, parsed(f"({d} @ {z} + {twin})")
+    left, right = (bracketed(side) for side in (node.left, node.right))
+    for twin in (f"{transposed(left)} @ {right}", f"{left} @ {transposed(right)}"):
+        text = (
+            f"the term `{twin}` is missing beside `{text_of(node)}`: the array stands on both sides of its product "
+            "with itself, and a gradient comes back to it from each side"
+        )
+        yield text, parsed(f"({left} @ {right} + {twin})")
+
+
+def bracketed(node: ast.expr) -> str:
+    """Return a factor of a matrix product as code, in brackets if it needs them."""
+    text = ast.unparse(node)
+    return text if isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call) else f"({text})"
+
+
+def transposed(text: str) -> str:
+    """Return a matrix as code, transposed: d.T for d, and d for d.T."""
+    return text.removesuffix(".T") if text.endswith(".T") else f"{text}.T"
 
 
 def terms_by_themselves(slot: Slot, values: Values) -> Iterator[Alternative]:
