@@ -73,6 +73,12 @@ def own_slopes(e: Evidence) -> Array | None:
 
 def layout(axes: tuple[int, ...], u: Array, right: str) -> str:
     """Return a hint on channels first and last, if the axes are those of the other order."""
+    if u.ndim == 4 and axes == (0, 2, 3) and u.shape[1] == u.shape[3]:
+        return (
+            f", if the channels come last; if they come first, forward is wrong: without a reshape to "
+            f"(1, {u.shape[1]}, 1, 1) it multiplies along the width, which only fits because there are as many columns "
+            "as channels"
+        )
     if u.ndim == 4 and axes == (0, 2, 3):
         return ": these are the axes of images with channels first, and here the channels come last"
     if u.ndim == 4 and axes == (0, 1, 2):

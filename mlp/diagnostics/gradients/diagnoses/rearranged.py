@@ -39,7 +39,11 @@ def wrong_transpose(e: Evidence) -> Guesses:
         text = "matches with height and width of the kernel exchanged: it is transposed along its image axes"
         yield Guess("transposed", text, np.tensordot(swapped, u, u.ndim))
     if u.ndim in (3, 4):
-        turns = (((1,), "time"),) if u.ndim == 3 else (((1, 2), "both image axes"), ((1,), "axis 0"), ((2,), "axis 1"))
+        turns = (
+            (((1,), "time"),)
+            if u.ndim == 3
+            else (((1, 2), "both image axes"), ((2, 3), "both image axes"), ((1,), "axis 0"), ((2,), "axis 1"))
+        )
         for axes, where in turns:
             for matrix, also in ((J, ""), (exchanged, "; input and output channels must be exchanged, too")):
                 if matrix is not None:

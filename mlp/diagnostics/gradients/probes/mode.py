@@ -15,6 +15,7 @@ from numpy.random import Generator
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.diagnoses.exceptions import forward_exception
+from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import statistics_of_another
 from mlp.diagnostics.gradients.finite_differences import Measured, Probe, error_scale, norm, relative_error
 from mlp.diagnostics.gradients.probes.backward import checked_backward
 from mlp.diagnostics.gradients.probes.float32 import fits_float32, is_rounded
@@ -33,6 +34,10 @@ OBVIOUS = 1e-2  # an error that no measurement explains
 SAMPLE = 6  # coordinates that are measured again there
 
 RANDOM = "draw from np.random, or from a generator that the layer keeps, and only in training"
+KEPT = (
+    "it begins with what the call before has left in {}; every forward must set it anew before it uses it (zeros for "
+    "the first state of a recurrent layer)"
+)
 KEEP = "work on a copy (x = x.copy(), or out-of-place operations)"
 NO_CACHE = "backward was not checked in evaluation, where forward returns None as its cache."
 CHANGED = ("inputs changed", "data changed")  # what is wrong is known, and which line hardly matters
@@ -136,6 +141,9 @@ def checked_forward(probe: Probe) -> tuple[Array | None, Findings]:
         )
         return None, fault(Diagnosis("float32 noise", "outputs", mode, text), outputs.shape, note)
     if not np.isfinite(outputs).all():
+        mixed = [] if probe.training else list(statistics_of_another(probe))
+        if mixed:
+            return None, fault(mixed[0], outputs.shape, "running statistics are wrong")
         note = "forward gives NaN or infinity for ordinary inputs"
         text = f"{note}, of mean 0 and variance 1; a formula that needs others (log, sqrt) has to make them, as by exp"
         return None, fault(Diagnosis("not finite", "outputs", mode, text), outputs.shape, note)
@@ -153,11 +161,27 @@ def checked_forward(probe: Probe) -> tuple[Array | None, Findings]:
     outputs = probe.outputs()
     note = "forward gives other outputs for the same inputs"
     if not np.array_equal(probe.outputs(), outputs):
-        return None, fault(Diagnosis("not deterministic", "outputs", mode, f"{note}: {RANDOM}"), outputs.shape, note)
+        state = state_of_the_call_before(probe)
+        text = f"{note}: {KEPT.format(state) if state else RANDOM}"
+        return None, fault(Diagnosis("not deterministic", "outputs", mode, text), outputs.shape, note)
     if probe.training:
         return outputs, Findings()
     text = f"{note}, in evaluation: nothing may be random there"
     return outputs, fault(Diagnosis("random in evaluation", "outputs", mode, text), outputs.shape, note)
+
+
+def state_of_the_call_before(probe: Probe) -> str:
+    """Return the attribute that makes the outputs differ from call to call, as code; "" if it is not one alone."""
+    owner = getattr(probe.layer, "student", probe.layer)
+    if isinstance(owner, FunctionPair):
+        return ""
+    before = {name: value.copy() for name, value in vars(owner).items() if isinstance(value, np.ndarray)}
+    outputs = probe.outputs()
+    for name, value in before.items():
+        setattr(owner, name, value.copy())
+        if np.array_equal(probe.outputs(), outputs):
+            return f"self.{name}"
+    return ""
 
 
 def moving_statistics(probe: Probe) -> list[str]:

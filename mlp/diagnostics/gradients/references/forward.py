@@ -196,7 +196,9 @@ def difference(y: Array, right: Sequence[Array]) -> str:
     """Return what all of the outputs have in common: another size, a factor, an order; "" if nothing."""
     alike = [one for one in right if one.shape == y.shape]
     if not alike:
-        return f"Its outputs have the shape {y.shape}, and {right[0].shape} is right"
+        turned = [one.shape for one in right if sorted(one.shape) == sorted(y.shape) and one.shape[0] == len(y)]
+        shape, more = (turned[0], ": height and width are exchanged") if turned else (right[0].shape, "")
+        return f"Its outputs have the shape {y.shape}, and {shape} is right{more}"
     for one in alike:
         moved = in_another_order(y, one)
         if moved:

@@ -142,11 +142,7 @@ def as_mask(e: Evidence, counts: Array, alive: Array) -> Iterator[Diagnosis]:
         )
         yield e.found("mask inverted", text, evidence)
     elif not (alive & ~counts).any():
-        text = (
-            "outputs that are cut off (by a ReLU at the end, or a maximum) pass a gradient on: the mask of forward is "
-            "not applied"
-        )
-        yield e.found("activation left out", text, evidence)
+        yield e.found("activation left out", of_cut_off(e, alive), evidence)
     elif not (counts & ~alive).any():
         yield from forgotten(e, alive & ~counts, alive, evidence)
     else:
@@ -155,6 +151,27 @@ def as_mask(e: Evidence, counts: Array, alive: Array) -> Iterator[Diagnosis]:
             "in forward"
         )
         yield e.found("another mask", text, evidence)
+
+
+def of_cut_off(e: Evidence, alive: Array) -> str:
+    """Return why outputs that nothing moves pass a gradient on, by the name of the layer."""
+    owner = getattr(e.point.layer, "student", e.point.layer)
+    name = getattr(owner, "__name__", type(owner).__name__).lower()
+    if not e.point.outputs[~alive].any() and "embed" in name:
+        return (
+            "the vectors of some indices (padding) are 0 in forward, and backward adds their gradients all the same: "
+            "multiply grad_outputs by the mask of forward before they are added"
+        )
+    if not e.point.outputs[~alive].any() and "max" in name and "softmax" not in name:
+        return (
+            f"{np.count_nonzero(~alive)} of {alive.size} outputs are 0 and depend on nothing: the running maximum of "
+            "forward begins at 0, which cuts off what is negative; it must begin at -inf (np.full(shape, -np.inf)), or "
+            "at the first values"
+        )
+    return (
+        "outputs that are cut off (by a ReLU at the end, or a maximum) pass a gradient on: the mask of forward is not "
+        "applied"
+    )
 
 
 def forgotten(e: Evidence, lost: Array, alive: Array, evidence: str) -> Iterator[Diagnosis]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
+from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.layers.machinery.base import Layer
 from mlp.rng import generator
@@ -98,6 +99,14 @@ def made_of_another(layer: Layer, owner: Any, x: Array, states: dict[str, Array]
                 f"{name} = 0.9 {name} + 0.1 of the batch"
             )
             yield Diagnosis(NAME, name, "training", text)
+
+
+def statistics_of_another(probe: Probe) -> Iterator[Diagnosis]:
+    """Running statistics, by their names, that are made of one another: a variance of means, which may be negative."""
+    owner = getattr(probe.layer, "student", probe.layer)
+    arrays = {name: value for name, value in vars(owner).items() if isinstance(value, np.ndarray)}
+    named = {name: value for name, value in arrays.items() if name.lower().lstrip("_").startswith(("run", "mov"))}
+    yield from made_of_another(probe.layer, owner, probe.x, named)
 
 
 def too_fast(trail: Sequence[dict[str, Array]]) -> Iterator[Diagnosis]:

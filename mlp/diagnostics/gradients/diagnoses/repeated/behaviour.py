@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, Point, distance, jacobian
+from mlp.diagnostics.gradients.diagnoses.linear.contributions import of_cut_off
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.layers.machinery.base import Layer
 from mlp.rng import generator
@@ -52,11 +53,11 @@ def dead_outputs(e: Evidence) -> Iterator[Diagnosis]:
         return
     gradient = point.probe.backward(point.upstream * alive)[e.array]
     if distance(gradient, e.numeric) < MATCH:
-        text = (
-            "outputs that are cut off (by a ReLU at the end, or a maximum) pass a gradient on: the mask of forward is "
-            "not applied"
+        yield e.found(
+            "activation left out",
+            of_cut_off(e, alive),
+            f"{np.count_nonzero(~alive)} of {alive.size} outputs are cut off",
         )
-        yield e.found("activation left out", text, f"{np.count_nonzero(~alive)} of {alive.size} outputs are cut off")
 
 
 def at_point(point: Point, x: Array) -> Probe:

@@ -31,6 +31,7 @@ from mlp.own_code import OWN_ERRORS
 
 ONE_SEARCH = 3.0  # of CPU for all changes of one object
 ONE_LINE = 0.5  # of CPU for the other changes of a line of which one change is right
+A_NUMBER = 2.0  # the same, where that change is another number: a name in its place says more
 Test = Callable[[Source, FunctionType], bool]  # whether all is right with a function in the place of a source
 
 
@@ -48,7 +49,7 @@ class RightChanges:
     def add(self, source: Source, edit: Edit, function: FunctionType) -> None:
         """Keep a change; from now on only those of the same line are tried."""
         if not self.fits:
-            self.until = time.process_time() + ONE_LINE
+            self.until = time.process_time() + (A_NUMBER if edit.kind == "wrong number" else ONE_LINE)
         self.fits.append((source, edit, function, complexity(source.tree)))
 
     def leaves_out(self, source: Source, edit: Edit) -> bool:
