@@ -93,6 +93,14 @@ class BCEWithLogits:
         return (1 / (1 + np.exp(-self.z)) - self.t) / self.z.size
 
 
+class BCEWithoutSign(BCEWithLogits):
+    """The same with exp(z)."""
+
+    def __call__(self, z: Array, t: Array) -> float:
+        self.z, self.t = z, t
+        return float(np.mean(np.maximum(z, 0) - z * t + np.log1p(np.exp(z))))
+
+
 PARTNERS = np.array([1, 0, 3, 2, 5, 4])
 
 
@@ -105,7 +113,8 @@ PARTNERS = np.array([1, 0, 3, 2, 5, 4])
         (nt_xent_other_path, (6, 3), PARTNERS, "the term `dsim @ z` is missing beside `dsim.T @ z`"),
         (GramLoss(), (5, 3), np.arange(9.0).reshape(3, 3), "the term `(2 * self.z) @ self.d.T` is missing"),
         (WeightedCrossEntropy(), (6, 4), np.array([0, 1, 1, 3, 2, 0]), "multiplied by the weight of its label"),
-        (BCEWithLogits(), (6, 2), "bits", "`-np.abs(z)` for `-z`"),
+        (BCEWithoutSign(), (6, 2), "bits", "`np.exp(z)` grows without bound: `np.exp(-np.abs(z))` belongs here"),
+        (BCEWithLogits(), (6, 2), "bits", "`np.exp(-z)` grows without bound: `np.exp(-np.abs(z))` belongs here"),
     ],
     ids=lambda one: getattr(one, "__name__", type(one).__name__),
 )

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.edits import KINDS, Edit, Maker
 from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
+from mlp.diagnostics.gradients.repairs.search.second_terms import never_large
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 from mlp.typing import Array
 
 SAME = 1e-6
+OF_VALUES: tuple[tuple[Maker, str], ...] = ((lambda slot, _: never_large(slot), "function or sign"), *KINDS)
 CONSTANTS = (1.0, 0.5, 2.0)  # that a loss may be multiplied with
 GUARDS = ("maximum", "max", "clip", "logaddexp", "log1p", "abs")  # they keep exp and log finite
 VALUE_SECONDS = 2.5  # of CPU that the search may take
@@ -82,7 +84,7 @@ def value_line(
         return names_read(source.tree) >= before and meant.is_right(values(source, function))
 
     undone: list[Edit] = []  # changes that take away what keeps a loss finite for large outputs
-    for source, edit, _ in repairs(owner, names, None, right, Search(run, seconds=VALUE_SECONDS)):
+    for source, edit, _ in repairs(owner, names, None, right, Search(run, seconds=VALUE_SECONDS, kinds=OF_VALUES)):
         tree = tree_of(source.function)
         if tree is None or guards_of(source.tree) >= guards_of(tree):
             yield edit

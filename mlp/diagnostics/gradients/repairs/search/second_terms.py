@@ -126,3 +126,14 @@ def of_each_row(slot: Slot, values: Values) -> Iterator[Alternative]:
     for column in (name, *columns):
         right = f"{column}[:, None]"
         yield f"`{name}` goes along the columns, where each row has its own: `{right}` belongs here", parsed(right)
+
+
+def never_large(slot: Slot) -> Iterator[Alternative]:
+    """Yield an exponential that never overflows: np.exp(-np.abs(z)) for np.exp(z) and np.exp(-z)."""
+    node = slot.node
+    of_exp = isinstance(slot.parent, ast.Call) and ast.unparse(slot.parent.func) == "np.exp" and slot.field == "args"
+    if of_exp and isinstance(node, ast.expr):
+        inside = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
+        right = f"-np.abs({ast.unparse(inside)})"
+        text = f"`np.exp({text_of(node)})` grows without bound: `np.exp({right})` belongs here"
+        yield text, parsed(right)
