@@ -139,3 +139,42 @@ class InstanceNorm:
 
 def test_a_gamma_along_the_width_is_named():
     assert "it multiplies along the width" in first_sentence(check_layer(InstanceNorm(), (2, 4, 3, 4)))
+
+
+class ReflectionPad1d:
+    def forward(self, x):
+        return np.pad(x, ((0, 0), (0, 0), (2, 2)), mode="reflect")
+
+    def backward(self, g):
+        return g[:, :, 2:-2].copy()
+
+
+def test_a_mirrored_border_is_named():
+    assert "made of copies of inputs" in first_sentence(check_layer(ReflectionPad1d(), (2, 3, 6)))
+
+
+def concat_forward(a, b, c):
+    return np.concatenate([a, b, c], axis=1), (a.shape[1], b.shape[1])
+
+
+def concat_backward(g, cache):
+    return tuple(np.split(g, list(cache), axis=1))
+
+
+def test_a_split_at_sizes_is_named():
+    report = check_functions(concat_forward, concat_backward, (2, 3, 2), (2, 4, 2), (2, 2, 2))
+    assert "np.split takes the places where it cuts" in first_sentence(report)
+
+
+def gelu_forward(x):
+    t = np.tanh(np.sqrt(2.0) / np.pi * (x + 0.044715 * x**3))
+    return 0.5 * x * (1.0 + t), (x, t)
+
+
+def gelu_backward(g, cache):
+    x, t = cache
+    return g * 0.5 * (1.0 + t + x * (1.0 - t**2) * np.sqrt(2.0) / np.pi * (1.0 + 3 * 0.044715 * x**2))
+
+
+def test_the_constant_of_gelu_is_named():
+    assert "must be sqrt(2 / pi) = 0.79788" in first_sentence(check_functions(gelu_forward, gelu_backward, (4, 5)))

@@ -91,6 +91,12 @@ def relations(
     right: tuple[Function, ...], known: Mapping[str, tuple[Function, ...]], x: Array, y: Array
 ) -> Iterator[str]:
     """Yield what the outputs are instead."""
+    constant = constant_of_gelu(x, y) if right == known["gelu"] else None
+    if constant is not None:
+        yield (
+            f"it is its tanh form with the constant {constant:.5g} before x + 0.044715 x^3, which must be "
+            f"sqrt(2 / pi) = {math.sqrt(2.0 / math.pi):.5g}; "
+        )
     for f in right:
         if distance(y, f(-x)) < SAME:
             yield "it is taken of -x, so the sign of x is wrong (in an exponent, or in a condition); "
@@ -103,6 +109,16 @@ def relations(
     for word, functions in (*known.items(), *((word, (f,)) for word, f in OTHERS.items())):
         if any(distance(y, f(x)) < SAME for f in functions):
             yield f"it is {word}; "
+
+
+def constant_of_gelu(x: Array, y: Array) -> float | None:
+    """Return c, if y = x (1 + tanh(c (x + 0.044715 x^3))) / 2 for one c; else None."""
+    t = 2.0 * y / x - 1.0
+    inside = np.abs(t) < 0.99
+    if np.count_nonzero(inside) < 3:
+        return None
+    c = np.arctanh(t[inside]) / (x + 0.044715 * x**3)[inside]
+    return float(c.mean()) if np.ptp(c) < SAME else None
 
 
 def fits_a_family(name: str, x: Array, y: Array) -> bool:

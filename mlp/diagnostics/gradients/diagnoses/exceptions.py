@@ -139,4 +139,19 @@ def explain(
             return "border not cut off", name, mode, f"{got}: it matches when the border (the padding) is cut off"
     if values.size == int(np.prod(shape)) and (right is None or distance(values.reshape(shape), right) < MATCH):
         return "wrong shape", name, mode, f"{got}: it matches with .reshape{shape}"
-    return "wrong shape", name, mode, got
+    part = first_part(values, shape, right)
+    return ("split at the wrong place", name, mode, f"{got}: {part}") if part else ("wrong shape", name, mode, got)
+
+
+def first_part(values: Array, shape: tuple[int, ...], right: Array | None) -> str:
+    """Return what is wrong, if a gradient is the beginning of the right one along an axis; else ""."""
+    other = [axis for axis, (a, b) in enumerate(zip(values.shape, shape, strict=False)) if a != b]
+    if right is None or values.ndim != right.ndim or len(other) != 1:
+        return ""
+    count, whole = values.shape[other[0]], shape[other[0]]
+    if not 0 < count < whole or distance(values, np.take(right, range(count), other[0])) > MATCH:
+        return ""
+    return (
+        f"these are the first {count} of {whole} places along axis {other[0]}, so grad_outputs is cut at the wrong "
+        "place: np.split takes the places where it cuts, [a, a + b], and not the sizes of the parts, [a, b]"
+    )

@@ -25,6 +25,16 @@ LOOSE = 1e-3  # an epsilon under the root is not known
 OF_ABS = "the derivative of |x| is sign(x), -1 where x < 0"
 ACCIDENT = 1e-3  # probability below which a pattern is no accident
 
+BORDER = (
+    "border not added",
+    "the border of the outputs is made of copies of inputs, and backward only cuts it off: add the gradient of each "
+    "value of the border to the pixel that it was copied from, mirrored where forward mirrors",
+)
+OVERLAPS = (
+    "overlaps overwritten",
+    "several outputs depend on these values, and the gradient is the contribution of one: all must be added, as by +=",
+)
+
 
 def dropout_mask(e: Evidence) -> Iterator[Diagnosis]:
     """Mask and scale of dropout: dL/dx = r c u with a mask r of zeros and ones that has nothing to do with x."""
@@ -162,12 +172,9 @@ def by_dependence(e: Evidence) -> Iterator[Diagnosis]:
     parts = (J * u.ravel(), windows)
     single = any((abs(part[wrong] - given[wrong, None]) <= small).any(axis=1).all() for part in parts)
     if single and given[wrong].any() and not diagonal(e):
-        yield e.found(
-            "overlaps overwritten",
-            "several outputs depend on these values, and the gradient is the contribution of one of them: all must be "
-            "added (by a sum, or by +=)",
-            f"{np.count_nonzero(wrong)} of {wrong.size} values are wrong",
-        )
+        name = type(getattr(e.point.layer, "student", e.point.layer)).__name__.lower()
+        title, text = BORDER if "pad" in name and "conv" not in name and "pool" not in name else OVERLAPS
+        yield e.found(title, text, f"{np.count_nonzero(wrong)} of {wrong.size} values are wrong")
     losers = (count == 0) & (abs(given) > small)
     if losers.any() and not diagonal(e) and depends.sum(axis=0).max() == 1:
         text = (

@@ -26,7 +26,12 @@ from mlp.diagnostics.gradients.references.images import (
 from mlp.diagnostics.gradients.references.normalization import normalized
 from mlp.diagnostics.gradients.references.recurrent import recurrent
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, OutputFormula, relu
-from mlp.diagnostics.gradients.references.windows import all_convolutions, pools, transposed_convolutions
+from mlp.diagnostics.gradients.references.windows import (
+    all_convolutions,
+    pools,
+    transposed_convolutions,
+    wrong_transposed_convolutions,
+)
 from mlp.typing import Array
 
 MOST_OUTPUTS_RIGHT = 600  # outputs that may count as right
@@ -68,6 +73,7 @@ NAMED_LAYERS = (
         "input i adds its value times the kernel to the outputs from i * stride on, then comes the bias",
         sure=True,
         sizes="n inputs give (n - 1) s - 2 p + k outputs",
+        mistakes=wrong_transposed_convolutions,
     ),
     NamedLayer(
         "a convolution",

@@ -60,6 +60,29 @@ def transposed_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
                 yield y if first else np.moveaxis(y, 1, -1)
 
 
+def wrong_transposed_convolutions(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
+    """Yield (what is wrong, a pattern for the line where, outputs) of a bias that is added with each kernel."""
+    text = (
+        "the bias is added once for each kernel that is written, so places where kernels overlap get it several times: "
+        "add it once, to the finished outputs, after the loops"
+    )
+    axes, vectors = subject.x.ndim - 2, subject.vectors()
+    kernels = [array for array in subject.weights.values() if array.ndim == axes + 2]
+    if axes < 1 or len(kernels) != 1 or len(vectors) != 1 or len(subject.weights) != 2:
+        return
+    for x, first in layouts(subject.x):
+        for order in kernel_orders(axes):
+            w = kernels[0].transpose(order)
+            if len(w) != x.shape[1] or len(vectors[0]) != w.shape[1]:
+                continue
+            for stride, pads, _ in moves(subject, w.shape[2:]):
+                times = spread_out(np.ones((1, 1, *x.shape[2:])), np.ones((1, 1, *w.shape[2:])), stride)
+                y = spread_out(x, w, stride) + times * vectors[0].reshape(-1, *[1] * axes)
+                keep = [slice(p, n - q) for (p, q), n in zip(pads, y.shape[2:], strict=True)]
+                y = y[(slice(None), slice(None), *keep)]
+                yield text, "b", y if first else np.moveaxis(y, 1, -1)
+
+
 def pools(subject: LayerAtPoint) -> Iterator[Array]:
     """Largest or mean value of each window; of the whole image, for a global pool."""
     axes = subject.x.ndim - 2
