@@ -43,7 +43,7 @@ def ended_by_signals() -> "Iterator[None]":
     """Within this context signals raise `KeyboardInterrupt`, SIGTERM and SIGHUP `EndedBySignal`.
 
     One that is ignored (nohup) stays ignored, and one that has a handler keeps it. While Python deletes an object it
-    drops any exception and goes on; a signal that was lost like this is raised again a moment later.
+    ignores every exception; a signal that is lost this way is raised again a moment later.
     """
 
     def end(number: int, frame: object) -> None:

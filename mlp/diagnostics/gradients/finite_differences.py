@@ -18,7 +18,8 @@ where the pieces at the two ends differ, there is no measurement.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -83,6 +84,21 @@ def compare_gradients(mine: Mapping[str, Any], reference: Mapping[str, Any]) -> 
     """Return, by name, the `relative_error` of every array of `mine` against its `reference`: dicts of arrays."""
     largest = max((norm(array) for array in reference.values()), default=0.0)
     return {name: relative_error(mine[name], array, largest) for name, array in reference.items()}
+
+
+@contextmanager
+def restoring(arrays: Iterable[Array]) -> Iterator[list[Array]]:
+    """Within this context arrays may be changed; afterwards, also after an error, they hold what they held before.
+
+    The context gives copies of what they held.
+    """
+    arrays = list(arrays)
+    held = [array.copy() for array in arrays]
+    try:
+        yield held
+    finally:
+        for array, before in zip(arrays, held, strict=True):
+            array[...] = before
 
 
 class Probe:

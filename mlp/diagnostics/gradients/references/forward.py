@@ -14,7 +14,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes
-from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.diagnostics.gradients.finite_differences import Probe, restoring
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.references.families import NamedLayer, named_layer, right_outputs
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint
@@ -183,10 +183,9 @@ def not_used(probe: Probe) -> str:
     before = probe.outputs()
     for name, array in probe.arrays.items():
         if name != "inputs":
-            saved = array.copy()
-            array += 0.5
-            same = np.array_equal(probe.outputs(), before)
-            array[...] = saved
+            with restoring([array]):
+                array += 0.5
+                same = np.array_equal(probe.outputs(), before)
             if same:
                 return f"The outputs do not depend on {name}: forward has to use it"
     return ""

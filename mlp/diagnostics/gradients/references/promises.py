@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
-from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.diagnostics.gradients.finite_differences import Probe, restoring
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.typing import Array
 
@@ -73,10 +73,9 @@ def reach(probe: Probe, array: Array, axis: int = 1) -> Array:
     others = tuple(a for a in range(before.ndim) if a != axis)
     moved = []
     for row in rows:
-        saved = row.copy()
-        row += 1.0
-        moved.append((np.abs(probe.outputs() - before) > MOVED).any(axis=others))
-        row[...] = saved
+        with restoring([row]):
+            row += 1.0
+            moved.append((np.abs(probe.outputs() - before) > MOVED).any(axis=others))
     return np.stack(moved, axis=1)
 
 
@@ -112,10 +111,9 @@ def forgets_inputs(probe: Probe) -> Iterator[Diagnosis]:
     x, before = probe.x, probe.outputs()
     unread = np.zeros(x.shape[1:], dtype=bool)
     for index in np.ndindex(*x.shape[1:]):
-        saved = x[(0, *index)]
-        x[(0, *index)] = 1e3
-        unread[index] = np.array_equal(probe.outputs(), before)
-        x[(0, *index)] = saved
+        with restoring([x[0]]):
+            x[(0, *index)] = 1e3
+            unread[index] = np.array_equal(probe.outputs(), before)
     if not unread.any():
         return
     axis = next((a for a in range(unread.ndim) if unread[(slice(None),) * a + (-1,)].all()), None)
@@ -129,10 +127,9 @@ def forgets_inputs(probe: Probe) -> Iterator[Diagnosis]:
 
 def padded_with_zeros(probe: Probe) -> Iterator[Diagnosis]:
     """A max pooling that gives zeros at the border of an image that is negative everywhere."""
-    saved = probe.x.copy()
-    probe.x[...] = -1.0 - np.abs(saved)
-    y = probe.outputs()
-    probe.x[...] = saved
+    with restoring([probe.x]) as (held,):
+        probe.x[...] = -1.0 - np.abs(held)
+        y = probe.outputs()
     zeros = y == 0.0
     if zeros.any():
         text = (

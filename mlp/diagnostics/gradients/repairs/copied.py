@@ -191,7 +191,7 @@ def not_added(slot: Slot, unused: Sequence[str], gradients: Sequence[str], value
 
 
 def chosen(slot: Slot, loops: Sequence[str], values: Values) -> Iterator[Alternative]:
-    """Yield a gradient that goes only where a kept place says: g * (best == p) for g."""
+    """Yield a gradient for the kept place alone, zero elsewhere: g * (best == p) for g."""
     name = ast.unparse(slot.node) if isinstance(slot.node, ast.Name) and isinstance(slot.node.ctx, ast.Load) else ""
     held = values.get(name)
     if not isinstance(held, np.ndarray) or held.ndim == 0:

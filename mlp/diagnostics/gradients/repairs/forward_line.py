@@ -11,7 +11,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
-from mlp.diagnostics.gradients.finite_differences import STEP, norm
+from mlp.diagnostics.gradients.finite_differences import STEP, norm, restoring
 from mlp.diagnostics.gradients.repairs.edits import OF_FORWARD
 from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
@@ -77,16 +77,12 @@ def agree(point: Point) -> bool:
 def slope_along(point: Point, moves: dict[str, Array]) -> float:
     """Return the central difference of the outputs along a direction, times the upstream gradient."""
     probe = point.probe
-    saved = {name: array.copy() for name, array in probe.arrays.items()}
     outputs = []
-    try:
+    with restoring(probe.arrays.values()) as held:
         for step in (STEP, -STEP):
-            for name, array in probe.arrays.items():
-                array[...] = saved[name] + step * moves[name]
+            for (name, array), before in zip(probe.arrays.items(), held, strict=True):
+                array[...] = before + step * moves[name]
             outputs.append(probe.outputs())
-    finally:
-        for name, array in probe.arrays.items():
-            array[...] = saved[name]
     return float((point.upstream * (outputs[0] - outputs[1])).sum()) / (2.0 * STEP)
 
 

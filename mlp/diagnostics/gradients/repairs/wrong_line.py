@@ -14,6 +14,7 @@ import numpy as np
 from mlp.diagnostics.gradients.budget import limited
 from mlp.diagnostics.gradients.diagnoses import diagnose_gradients, is_unsure
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
+from mlp.diagnostics.gradients.finite_differences import restoring
 from mlp.diagnostics.gradients.repairs.edits import Edit
 from mlp.diagnostics.gradients.repairs.search.changes import ONE_SEARCH, Search, repairs
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence
@@ -210,13 +211,9 @@ def mended(point: Point, replay: Replay | None = None) -> frozenset[str]:
 
     None of them is, if one that was right is wrong now. What backward changed is put back.
     """
-    saved = {name: array.copy() for name, array in point.probe.arrays.items()}
-    try:
+    with restoring(point.probe.arrays.values()):
         given = replay.backward() if replay else point.probe.backward(point.upstream.copy())
         right = {name for name in point.numeric if is_right(given[name], point, name)}
-    finally:
-        for name, array in point.probe.arrays.items():
-            array[...] = saved[name]
     return frozenset(point.wrong) & right if right >= point.numeric.keys() - {*point.wrong} else frozenset()
 
 
