@@ -20,12 +20,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.diagnostics.gradients.budget import limited
-from mlp.diagnostics.gradients.diagnoses import (
-    MOST,
-    Diagnosis,
-    Point,
-    merged,
-)
+from mlp.diagnostics.gradients.diagnoses import MOST, Diagnosis, Point, merged
 from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import wrong_statistics
 from mlp.diagnostics.gradients.diagnoses.special_points import wrong_at_special_points

@@ -121,11 +121,7 @@ def right_steps(trail: Trail, subject: Subject) -> Findings | None:
     for text, walk, changed in (
         *legal_forms(formula),
         *literal_settings(
-            formula,
-            moved,
-            trail.course.gradients,
-            trail.course.settings,
-            with_rate=inspect.isfunction(subject.rule),
+            formula, moved, trail.course.gradients, trail.course.settings, with_rate=inspect.isfunction(subject.rule)
         ),
     ):
         legal = trail.course.walked(walk, **changed)

@@ -115,9 +115,8 @@ def of_another(e: Evidence) -> Guesses:
             yield Guess("gradients exchanged", text, other)
         for axes, total in sums(other, e.numeric.shape):
             text = (
-                f"it is the sum of the gradient of {name} over {axes_text(axes)}, so it is multiplied with the "
-                "inputs x: "
-                f"{e.array} is added, not multiplied, and its gradient is the sum of grad_outputs over the batch, "
+                f"it is the sum of the gradient of {name} over {axes_text(axes)}, so it is multiplied with the inputs "
+                f"x: {e.array} is added, not multiplied, and its gradient is the sum of grad_outputs over the batch, "
                 "without x"
             )
             yield Guess("multiplied with x", text, total)
@@ -145,9 +144,8 @@ def norm_path(e: Evidence) -> Iterator[Diagnosis]:
             share = (extra * w).sum(axes, keepdims=True) / (w * w).sum(axes, keepdims=True)
             if np.abs(along).max() < 1e-6 * np.abs(e.numeric).max() and distance(extra, share * w) < 1e-6:
                 text = (
-                    f"{e.array} is divided by its norm |{e.array}| (along {axes_text(axes)}), and the path through "
-                    "the norm is "
-                    f"missing: the gradient must be orthogonal to {e.array}"
+                    f"{e.array} is divided by its norm |{e.array}| (along {axes_text(axes)}), and the path through the "
+                    f"norm is missing: the gradient must be orthogonal to {e.array}"
                 )
                 yield e.found("no path through the norm", text)
                 return

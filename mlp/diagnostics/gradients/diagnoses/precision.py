@@ -32,8 +32,7 @@ def zero_or_not_finite(e: Evidence) -> Iterator[Diagnosis]:
     elif not e.of_inputs and unused(e):
         text = (
             f"the outputs do not depend on {e.array}: forward does not use it (is it forgotten there?), so its "
-            "gradient must be "
-            "0, and backward gives another"
+            "gradient must be 0, and backward gives another"
         )
         yield e.found("not used in forward", text)
     elif not a.any():

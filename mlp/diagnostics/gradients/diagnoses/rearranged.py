@@ -104,8 +104,7 @@ def permuted(e: Evidence) -> Iterator[Diagnosis]:
     ):
         text = (
             "all the right numbers in the wrong places: a reshape, a transpose (order of the axes) or an index of "
-            "backward does "
-            "not undo that of forward"
+            "backward does not undo that of forward"
         )
         yield e.found("other order", text)
 

@@ -53,10 +53,8 @@ def ties(probe: Probe) -> Iterator[Diagnosis]:
     if abs(given - right) > 1e-3 * size:
         text = (
             "where several inputs of a window are equal (a tie, as zeros after a ReLU are), each of them gets the "
-            "whole "
-            "gradient: give it to one of them, as argmax does, or share it. With all inputs equal, moving them by "
-            "h moves "
-            f"the loss by {right:.4g} h, and the gradients of the inputs sum to {given:.4g}"
+            "whole gradient: give it to one of them, as argmax does, or share it. With all inputs equal, moving them "
+            f"by h moves the loss by {right:.4g} h, and the gradients of the inputs sum to {given:.4g}"
         )
         yield Diagnosis("ties", "inputs", "evaluation", text)
 

@@ -115,9 +115,8 @@ def wrong_paths(e: Evidence) -> Iterator[Diagnosis]:
     whole = all(abs(c - round(2.0 * c) / 2.0) < 1e-6 and abs(c) < 8.0 for c in (of_block, of_shortcut))
     if rank == 2 and whole and distance(A @ [of_block, of_shortcut], e.analytic.ravel()) < 1e-6:
         text = (
-            f"with a shortcut y = x + f(x), the gradient of the block f counts {of_block:.3g} times and that of "
-            "the shortcut "
-            f"(grad_outputs) {of_shortcut:.3g} times: each must be added once"
+            f"with a shortcut y = x + f(x), the gradient of the block f counts {of_block:.3g} times and that of the "
+            f"shortcut (grad_outputs) {of_shortcut:.3g} times: each must be added once"
         )
         yield e.found("paths counted wrongly", text)
 
@@ -192,11 +191,7 @@ def pointwise(e: Evidence) -> Guesses:
             "the derivative is taken at the outputs y, and must be taken at the inputs x",
             y,
         ),
-        (
-            "wrong branch",
-            "the derivative is taken at -x: " + why_negative(slope),
-            -x,
-        ),
+        ("wrong branch", "the derivative is taken at -x: " + why_negative(slope), -x),
     )
     for name, sentence, place in elsewhere:
         moved = Probe(e.point.probe.layer, place.copy(), training=e.point.probe.training)

@@ -142,11 +142,7 @@ def plausible(name: str, x: Shape) -> Iterator[Shape]:
         yield from (
             ((OUTPUTS,), (x[-1],), (x[1],), (features,))
             if name.lower()[0] == "b" and name != "beta"
-            else (
-                (x[-1],),
-                (x[1],),
-                (OUTPUTS,),
-            )
+            else ((x[-1],), (x[1],), (OUTPUTS,))
         )
     elif len(x) == 4:
         yield from ((OUTPUTS, x[1], 3, 3), (3, 3, x[3], OUTPUTS), (OUTPUTS, 3, 3, x[3]), (features, OUTPUTS))

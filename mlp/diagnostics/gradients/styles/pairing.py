@@ -5,12 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.styles.arrays import (
-    GRADIENT_NAMES,
-    paired,
-    short_name,
-    split_path,
-)
+from mlp.diagnostics.gradients.styles.arrays import GRADIENT_NAMES, paired, short_name, split_path
 from mlp.typing import Array
 
 

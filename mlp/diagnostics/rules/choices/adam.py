@@ -33,11 +33,7 @@ ADAM: tuple[Choice, ...] = (
         "its own old value",
         {"olds": "exchanged"},
     ),
-    (
-        "old means exchanged",
-        "v is brought up to date from the old m: v <- b2 v + (1 - b2) g^2",
-        {"olds": "both m"},
-    ),
+    ("old means exchanged", "v is brought up to date from the old m: v <- b2 v + (1 - b2) g^2", {"olds": "both m"}),
     ("old means exchanged", "m is brought up to date from the old v: m <- b1 m + (1 - b1) g", {"olds": "both v"}),
     (
         "betas exchanged in the correction",

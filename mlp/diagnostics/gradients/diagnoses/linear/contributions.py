@@ -89,16 +89,14 @@ def as_derivative(e: Evidence, w: Array, alive: Array) -> Iterator[Diagnosis]:
         sign = y[alive] > 0
         if np.ptp(w[alive][sign]) < CLOSE and np.ptp(w[alive][~sign]) < CLOSE:
             text = (
-                f"outputs y > 0 count {w[alive][sign][0]:.4g} times, outputs y < 0 {w[alive][~sign][0]:.4g} times "
-                "what they "
-                "should: the derivative of the activation at the end is wrong or missing on one side"
+                f"outputs y > 0 count {w[alive][sign][0]:.4g} times, outputs y < 0 {w[alive][~sign][0]:.4g} times what "
+                "they should: the derivative of the activation at the end is wrong or missing on one side"
             )
             yield e.found("activation left out", text)
     elif not np.ptp(w[alive]) < CLOSE and is_function_of(w[alive], y[alive]):
         text = (
-            "each output counts by a factor that depends on its own value y: the derivative of the activation at "
-            "the end is "
-            f"wrong (at y = {y[alive].ravel()[0]:.4g} the factor is {w[alive].ravel()[0]:.4g}, and must be 1)"
+            "each output counts by a factor that depends on its own value y: the derivative of the activation at the "
+            f"end is wrong (at y = {y[alive].ravel()[0]:.4g} the factor is {w[alive].ravel()[0]:.4g}, and must be 1)"
         )
         yield e.found("activation's derivative", text)
 
@@ -129,9 +127,8 @@ def as_mask(e: Evidence, counts: Array, alive: Array) -> Iterator[Diagnosis]:
         for text, mask in (("x > 0", x > 0), ("x < 0", x < 0)):
             if np.array_equal(counts, mask):
                 sentence = (
-                    f"the mask of the activation at the end is taken from x ({text}), the inputs of the layer; it "
-                    "must be taken "
-                    "from its pre-activation, the values that the activation gets in forward"
+                    f"the mask of the activation at the end is taken from x ({text}), the inputs of the layer; it must "
+                    "be taken from its pre-activation, the values that the activation gets in forward"
                 )
                 yield e.found("mask of the inputs", sentence, evidence)
                 return
@@ -181,8 +178,7 @@ def forgotten(e: Evidence, lost: Array, alive: Array, evidence: str) -> Iterator
         if np.array_equal(lost, side & alive) and not np.array_equal(lost, alive):
             sentence = (
                 f"outputs {text} count 0 times: the activation at the end has a slope there (a leaky one), and "
-                "backward takes it "
-                "for 0, as that of a ReLU is"
+                "backward takes it for 0, as that of a ReLU is"
             )
             yield e.found("activation's derivative", sentence, evidence)
             return
@@ -213,9 +209,8 @@ def words_for(axis: int, places: Sequence[int], size: int, ndim: int) -> tuple[s
     if len(left) == 1 and size > 1 and left[0] in (0, size - 1):
         which = "first" if left[0] == 0 else "last"
         text = (
-            f"only the {which} {word} counts: contributions of all {word}s have to be added (a sum over the axis, "
-            "or += in a "
-            "loop)"
+            f"only the {which} {word} counts: contributions of all {word}s have to be added (a sum over the axis, or "
+            "+= in a loop)"
         )
         return "contributions overwritten", text
     if places == list(range(size - len(places), size)):

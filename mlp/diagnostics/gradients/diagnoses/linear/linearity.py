@@ -49,10 +49,8 @@ def constant_part(e: Evidence, a: Array, zero: Array) -> Iterator[Diagnosis]:
             if distance(zero, rate * values) < 1e-6:
                 text = (
                     f"a penalty on the weights (weight decay, {what} {e.array}, {rate:.4g} times) is added to the "
-                    "gradient: "
-                    "it is there for zero grad_outputs, too. Backward gives the gradient of the layer alone; the "
-                    "penalty "
-                    "belongs to the learning rule or the loss"
+                    "gradient: it is there for zero grad_outputs, too. Backward gives the gradient of the layer alone; "
+                    "the penalty belongs to the learning rule or the loss"
                 )
                 yield e.found("penalty inside", text)
                 return

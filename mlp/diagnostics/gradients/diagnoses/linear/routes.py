@@ -28,20 +28,17 @@ def mixed(e: Evidence) -> Iterator[Diagnosis]:
         apart = spread(J, x.shape, y.shape, axis)
         if not apart and spread(B, x.shape, y.shape, axis):
             text = (
-                f"backward mixes {word} that forward keeps apart: the gradient of an output goes to inputs of "
-                f"other {word} "
-                f"(axis {axis}). Look at the axes of the sums and means in backward (axis=, keepdims=True), and at "
-                "every reshape"
+                f"backward mixes {word} that forward keeps apart: the gradient of an output goes to inputs of other "
+                f"{word} (axis {axis}). Look at the axes of the sums and means in backward (axis=, keepdims=True), and "
+                "at every reshape"
             )
             yield e.found(f"mixes {word}", text, example(out[0], inside[0], x.shape, y.shape))
             return
     if x.shape == y.shape and np.count_nonzero(J) > len(J) and np.count_nonzero(extra) > len(J) // 2:
         text = (
-            "backward puts other values together than forward: an output's gradient goes to inputs that do not "
-            "move it. "
-            "Forward works on groups of values; the reshape (or the axes) of backward makes other groups: use the "
-            "same order "
-            "of axes in both"
+            "backward puts other values together than forward: an output's gradient goes to inputs that do not move "
+            "it. Forward works on groups of values; the reshape (or the axes) of backward makes other groups: use the "
+            "same order of axes in both"
         )
         yield e.found("other groups", text, example(out[0], inside[0], x.shape, y.shape))
 

@@ -98,9 +98,8 @@ def different_windows(e: Evidence, pairs: list[tuple[int, Window, Window]], what
     numbers = "; ".join(f"{SIDES[axis][0]}s: forward {text(one)}, backward {text(other)}" for axis, one, other in pairs)
     if all(one.axis != other.axis for _, one, other in pairs):
         sentence = (
-            f"rows and columns are exchanged: the windows that {what} move along the columns where those of "
-            "forward move "
-            "along the rows. The window of output (i, j) starts at row i and column j"
+            f"rows and columns are exchanged: the windows that {what} move along the columns where those of forward "
+            "move along the rows. The window of output (i, j) starts at row i and column j"
         )
         yield e.found("rows and columns exchanged", sentence, numbers)
         return
@@ -116,16 +115,14 @@ def different_windows(e: Evidence, pairs: list[tuple[int, Window, Window]], what
             yield e.found("rows and columns exchanged", sentence, numbers)
         elif one.stride != other.stride:
             sentence = (
-                f"the stride is wrong along the {side}s: forward moves its window by {one.stride} for each output, "
-                "and the "
-                f"windows that {what} move by {other.stride}. The window of output i starts at i * stride"
+                f"the stride is wrong along the {side}s: forward moves its window by {one.stride} for each output, and "
+                f"the windows that {what} move by {other.stride}. The window of output i starts at i * stride"
             )
             yield e.found("stride", sentence, numbers)
         elif one.taps == other.taps and one.extent != other.extent:
             sentence = (
                 f"the dilation is wrong along the {side}s: the window of forward has its {one.taps} places over "
-                f"{one.extent} "
-                f"{side}s, the one that {what} over {other.extent}"
+                f"{one.extent} {side}s, the one that {what} over {other.extent}"
             )
             yield e.found("dilation", sentence, numbers)
         elif other.extent == 1 < one.extent:
@@ -137,18 +134,15 @@ def different_windows(e: Evidence, pairs: list[tuple[int, Window, Window]], what
         elif one.extent != other.extent:
             sentence = (
                 f"the windows have another size: {one.extent} {side}s in forward, and {other.extent} in those that "
-                f"{what}: "
-                "look at the size of the kernel"
+                f"{what}: look at the size of the kernel"
             )
             yield e.found("window size", sentence, numbers)
         else:
             by = other.offset - one.offset
             sentence = (
                 f"the windows that {what} are shifted by {abs(by)} {side}{'s' if abs(by) > 1 else ''}: they start "
-                f"{abs(by)} too "
-                f"{'late' if by > 0 else 'early'}; look at the padding (was it forgotten, or cut off at the wrong "
-                "end?) and at "
-                "the first index of the slice"
+                f"{abs(by)} too {'late' if by > 0 else 'early'}; look at the padding (was it forgotten, or cut off at "
+                "the wrong end?) and at the first index of the slice"
             )
             yield e.found("shifted", sentence, numbers)
         return

@@ -89,8 +89,7 @@ def wrong_mode(probe: Probe) -> Iterator[Diagnosis]:
         has_state = any("run" in name or "mov" in name for name in vars(owner))
         text = (
             "evaluation normalizes with mean and variance of the batch, so a sample's outputs depend on the other "
-            "samples; "
-            "it must use the running statistics of training"
+            "samples; it must use the running statistics of training"
         )
         yield Diagnosis("batch statistics in evaluation", "outputs", "evaluation" if has_state else "remark", text)
 
@@ -128,9 +127,8 @@ def wrong_axes(kind: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> Iter
         yield Diagnosis("axes of the statistics", "outputs", "training", text)
     elif kind != "batch" and 0 in axes:
         text = (
-            f"the statistics run over the batch ({given}), so the samples of a batch depend on each other: that is "
-            "a batch "
-            f"norm; what is called {kind} norm takes them from each sample alone"
+            f"the statistics run over the batch ({given}), so the samples of a batch depend on each other: that is a "
+            f"batch norm; what is called {kind} norm takes them from each sample alone"
         )
         yield Diagnosis("axes of the statistics", "outputs", "training", text)
     elif kind == "instance" and ndim > 2 and axes and axes not in allowed["instance"]:
@@ -182,8 +180,7 @@ def wrong_scale(probe: Probe, kind: str) -> Iterator[Diagnosis]:
     if abs(share - np.sqrt(m / (m - 1.0))) < FAR_OFF:
         text = (
             f"forward divides by the variance with N - 1 = {m - 1} (ddof=1, unbiased) where N = {m} values are "
-            "normalized: "
-            "a normalization divides by the biased variance, with N, and backward's formula is for N"
+            "normalized: a normalization divides by the biased variance, with N, and backward's formula is for N"
         )
         yield Diagnosis("N - 1 in place of N", "outputs", "training", text)
         return
@@ -197,9 +194,8 @@ def wrong_scale(probe: Probe, kind: str) -> Iterator[Diagnosis]:
     smallest = divisor(1e-9)
     if 1e-7 < smallest < 1.0 and abs(divisor(smallest) / smallest - 2.0) < 0.01:
         text = (
-            f"eps stands outside the root: forward divides by sqrt(var) + eps (eps = {smallest:.0e}); a "
-            "normalization divides "
-            "by sqrt(var + eps)"
+            f"eps stands outside the root: forward divides by sqrt(var) + eps (eps = {smallest:.0e}); a normalization "
+            "divides by sqrt(var + eps)"
         )
         yield Diagnosis("eps outside the root", "outputs", "training", text)
 

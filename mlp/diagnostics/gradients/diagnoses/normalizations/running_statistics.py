@@ -119,9 +119,8 @@ def too_fast(trail: Sequence[dict[str, Array]]) -> Iterator[Diagnosis]:
         if weight > FAST:
             last = "overwritten by the last batch" if weight > 1.0 - 1e-6 else "momentum exchanged"
             text = (
-                f"{name} goes {weight:.4g} of the way to each new batch ({last}): a running average keeps most of "
-                "the old "
-                "value, running = 0.9 running + 0.1 batch"
+                f"{name} goes {weight:.4g} of the way to each new batch ({last}): a running average keeps most of the "
+                "old value, running = 0.9 running + 0.1 batch"
             )
             yield Diagnosis(NAME, name, "training", text)
             return

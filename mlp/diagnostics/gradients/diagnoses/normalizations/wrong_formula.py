@@ -46,9 +46,8 @@ def described(e: Evidence, norm: Normalization, words: dict[str, str], p: Array)
     if words["gamma"] == "outside":
         text = (
             "gamma is multiplied outside, after the means: gamma differs along the axes that they run over "
-            f"({norm.where}), so "
-            "it must be multiplied with grad_outputs first, before the means are taken; outside is right for batch "
-            "norm alone"
+            f"({norm.where}), so it must be multiplied with grad_outputs first, before the means are taken; outside is "
+            "right for batch norm alone"
         )
         yield e.found("gamma outside the means", text, numbers)
     elif words["gamma"]:
@@ -57,8 +56,7 @@ def described(e: Evidence, norm: Normalization, words: dict[str, str], p: Array)
     elif words["axes"] == "None":
         text = (
             "keepdims is forgotten: the means lose their axis and are broadcast along the wrong one (which fits, "
-            "because both "
-            "axes have the same size); write mean(axis, keepdims=True)"
+            "because both axes have the same size); write mean(axis, keepdims=True)"
         )
         yield e.found("keepdims", text, numbers)
     elif words["axes"] and (abs(p[1]) > EXACT or abs(p[2]) > EXACT):
@@ -71,9 +69,8 @@ def described(e: Evidence, norm: Normalization, words: dict[str, str], p: Array)
         yield e.found(*of_divisor("eps", norm), numbers)
     elif words["hat"]:
         text = (
-            f"{words['hat']} stands in backward where the normalized {what} belongs, in the term through the "
-            "variance: d var has "
-            "the power -3/2 of (var + eps), which divides x - mean three times by the root in all"
+            f"{words['hat']} stands in backward where the normalized {what} belongs, in the term through the variance: "
+            "d var has the power -3/2 of (var + eps), which divides x - mean three times by the root in all"
         )
         yield e.found("raw inputs in place of normalized", text, numbers)
     elif words["divisor"]:

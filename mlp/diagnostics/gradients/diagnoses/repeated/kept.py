@@ -51,9 +51,8 @@ def kept_changed(e: Evidence) -> Iterator[Diagnosis]:
     if given is not None and distance(to_numpy(given), e.numeric) < CLOSE:
         what = "what keep() got" if changed == ["_kept"] else ", ".join(f"self.{name}" for name in changed)
         text = (
-            f"an array that was kept for backward ({what}) is changed in place afterwards, in forward itself (as "
-            "by +=, *= or "
-            "[...] =): write out = out + x, which makes a new array"
+            f"an array that was kept for backward ({what}) is changed in place afterwards, in forward itself (as by "
+            "+=, *= or [...] =): write out = out + x, which makes a new array"
         )
         yield e.found("kept array changed", text)
 

@@ -6,13 +6,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.losses.factors import Found
 from mlp.diagnostics.gradients.losses.known.forms import WrongForm, of_inputs, of_parts, usual
-from mlp.diagnostics.gradients.losses.known.identity import (
-    SAME_LOSS,
-    Identified,
-    Place,
-    multiple,
-    the_loss,
-)
+from mlp.diagnostics.gradients.losses.known.identity import SAME_LOSS, Identified, Place, multiple, the_loss
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, gradient_of
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.typing import Array

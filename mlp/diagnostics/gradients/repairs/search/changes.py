@@ -102,11 +102,7 @@ class Search:
 
 
 def repairs(
-    owner: Any,
-    names: Sequence[str],
-    forward: Callable[..., Any] | None,
-    right: Test,
-    search: Search = Search(),
+    owner: Any, names: Sequence[str], forward: Callable[..., Any] | None, right: Test, search: Search = Search()
 ) -> Iterator[tuple[Source, Edit, FunctionType]]:
     """Yield (source, what is wrong, the changed function) for each change of one line with which all is right.
 

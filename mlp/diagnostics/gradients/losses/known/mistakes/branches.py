@@ -3,13 +3,7 @@
 import numpy as np
 
 from mlp.diagnostics.gradients.losses.known.protocol import Wrong
-from mlp.diagnostics.gradients.losses.known.values.differences import (
-    at_d,
-    huber,
-    of_d,
-    quantile,
-    sizes,
-)
+from mlp.diagnostics.gradients.losses.known.values.differences import at_d, huber, of_d, quantile, sizes
 
 HUBER: tuple[Wrong, ...] = (
     Wrong(
@@ -134,9 +128,5 @@ QUANTILE: tuple[Wrong, ...] = (
         "where the target is larger the gradient is 0, and must be -q",
         of_d(lambda d, s: np.maximum((1.0 - s["q"]) * d, 0.0)),
     ),
-    Wrong(
-        "sides not asked for",
-        "q has no effect: it is the gradient of the absolute error",
-        of_d(sizes),
-    ),
+    Wrong("sides not asked for", "q has no effect: it is the gradient of the absolute error", of_d(sizes)),
 )

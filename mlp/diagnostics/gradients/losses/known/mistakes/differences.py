@@ -159,11 +159,7 @@ CAUCHY: tuple[Wrong, ...] = (
         "it is 1 / (1 + (d/c)^2), the derivative of the logarithm alone: 2 d / c^2, that of the inside, is missing",
         gradient=at_d(lambda d, s: 1.0 / (1.0 + (d / s["c"]) ** 2)),
     ),
-    Wrong(
-        "c forgotten",
-        "the scale c is missing inside: (d/c)^2",
-        of_d(lambda d, s: cauchy(d, {"c": 1.0})),
-    ),
+    Wrong("c forgotten", "the scale c is missing inside: (d/c)^2", of_d(lambda d, s: cauchy(d, {"c": 1.0}))),
 )
 ONES = (1.0, 0.5, 2.0)
 DIFFERENCE_LOSSES: tuple[KnownLoss, ...] = (

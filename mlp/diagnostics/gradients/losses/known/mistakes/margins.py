@@ -4,11 +4,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
 from mlp.diagnostics.gradients.losses.known.protocol import Parts, Wrong, having
-from mlp.diagnostics.gradients.losses.known.values.bits import (
-    contrastive_of_others,
-    exponential,
-    hinge,
-)
+from mlp.diagnostics.gradients.losses.known.values.bits import contrastive_of_others, exponential, hinge
 from mlp.diagnostics.gradients.losses.known.values.classes import (
     hinge_all_others,
     hinge_minus_one,
@@ -186,11 +182,7 @@ MANY: tuple[Wrong, ...] = (
     Wrong("squared", "the margins are squared", squared_margins),
 )
 MANY_SQUARED: tuple[Wrong, ...] = (
-    Wrong(
-        "margin itself forgotten",
-        "the derivative of margin^2 is 2 margin: the margin itself is missing",
-        margins,
-    ),
+    Wrong("margin itself forgotten", "the derivative of margin^2 is 2 margin: the margin itself is missing", margins),
     Wrong(
         "count in place of the margins",
         "the true class gets the number of violated margins; it must get minus the sum of the others' gradients",

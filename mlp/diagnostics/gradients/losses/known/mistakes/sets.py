@@ -68,11 +68,7 @@ def set_losses() -> list[KnownLoss]:
         weights = {"alpha": (0.3, 0.7, 0.5), "beta": (0.7, 0.3, 0.5), **SMOOTH}
         one = tversky(of, axes)
         of_tversky = (
-            Wrong(
-                "alpha and beta exchanged",
-                "alpha and beta are exchanged",
-                exchanged(one),
-            ),
+            Wrong("alpha and beta exchanged", "alpha and beta are exchanged", exchanged(one)),
             Wrong(
                 "alpha and beta exchanged",
                 "alpha and beta are exchanged in the derivative of the denominator: alpha belongs to p (1 - t)",
