@@ -70,7 +70,7 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
 
 def lines_of_exception(known: list[Diagnosis], broken: list[Point], right: list[Point]) -> list[Diagnosis]:
     """Return what is known of a backward that raises an exception or gives no gradient, with the line to change."""
-    lines = [one for one in wrong_line(broken, right_points=right) if "all is right" in one.evidence]
+    lines = [one for one in wrong_line(broken, right) if "all is right" in one.evidence]
     if not lines or known[0].name in ("exception", "no gradient", "wrong shape", "never written"):
         return [*lines, *known]
     text = f"{lines[0].sentence} (with that line changed, all is right); {known[0].sentence}"

@@ -23,7 +23,7 @@ class GradientRow:
     mode: str  # "training", "evaluation", "loss" or "rule"
     array: str  # "inputs", "outputs" or the name of a parameter
     shape: tuple[int, ...]
-    error: float  # infinity for a fault that is no matter of degree (a wrong shape)
+    error: float  # infinity for a fault without a number (a wrong shape)
     passed: bool
     note: str = ""  # what is wrong, where more than the error can be said
 
@@ -56,7 +56,7 @@ class Findings:
 
 
 def fault(found: Diagnosis, shape: Sequence[int], note: str, cause: BaseException | None = None) -> Findings:
-    """Return the findings of a fault that is no matter of degree: a row without a number, and its diagnosis."""
+    """Return the findings of a fault without a number, such as a wrong shape: its row and its diagnosis."""
     row = GradientRow(found.mode, found.array, tuple(shape), math.inf, passed=False, note=note.partition("\n")[0])
     return Findings((row,), (found,), cause=cause)
 

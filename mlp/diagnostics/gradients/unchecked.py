@@ -100,7 +100,7 @@ def copied_params(layer: Layer) -> Iterator[tuple[str, str, str]]:
 
 
 def without_params(layer: Layer, input_shape: Sequence[int]) -> Iterator[tuple[str, str, str]]:
-    """Yield (name, note, sentence) if a stateless layer has gradients of weights, but says of no weights."""
+    """Yield (name, note, sentence) if a stateless layer has gradients of weights, but does not name the weights."""
     if not isinstance(layer, StudentLayer) or not layer.stateless or layer.parameters():
         return
     student = layer.student
@@ -144,7 +144,7 @@ def matters(point: Point, array: Array) -> bool:
     try:
         array += np.linspace(0.5, 1.5, array.size).reshape(array.shape)
         return not np.array_equal(before, point.probe.outputs())
-    except OWN_ERRORS:  # code of the user's own may refuse such values: so they do matter, or nobody knows
+    except OWN_ERRORS:  # the user's own code may refuse such values, so they may matter
         return True
     finally:
         array[...] = values

@@ -7,26 +7,27 @@ hypothesis that was tested:
     a    the gradient that backward gave          n    the right one, by finite differences
     J    the whole Jacobian dy/dx, by finite differences too       u    the upstream gradient      so n = J u
 
-1. Predict. "If the upstream gradient were ignored, backward would give J 1." If that prediction equals `a` to six
+1. Predict. "If the weight were taken for its transpose, backward would give this." If that prediction equals `a` to six
    digits, while n does not, the hypothesis is confirmed; an agreement of six digits in dozens of random numbers is no
-   accident. `wrong_formulas` predicts so: J with another upstream gradient (ones, |u|, one sample alone), J with its
-   channels exchanged (transposed) or its image axes reversed (kernel not turned), n in another order of axes, flipped,
-   shifted by a pixel, n without the gradient of a shortcut, derivatives taken at y in place of x.
+   accident. `wrong_formulas` and `rearranged` predict so: J with its channels exchanged (transposed) or its image axes
+   reversed (kernel not turned), n in another order of axes, flipped, shifted by a pixel, n without the gradient of a
+   shortcut, derivatives taken at y in place of x.
 2. Fit one number. a = f n for a single f: `factors` names it, by what happens to f with a batch of N + 1 (the mean over
    the batch), or by what it equals (pixels, window, 1 - p, 2, -1).
 3. Look where. `patterns` asks which of the values are wrong: those with |x| < 0.1 (a kink), with x < 0 (a branch),
    those on which several outputs depend (overlaps overwritten), one factor for each channel (gamma forgotten), units at
    random (another dropout mask).
-4. Look at the difference. `normalization`: if a - n is, within each group of values, one number plus a multiple of
-   x - mean, then a term through the mean or the variance is wrong, and how much of it is missing can be read off.
-5. Call again. `behaviour` and the check itself: two forwards before a backward (a stale cache), two backwards
-   (gradients that add up), a backward without the outputs that a ReLU cut off (its mask is forgotten), each layer of a
-   model by itself (which one is it, or is it their wiring?); `running_statistics`: does evaluation do what training
-   did, once the statistics have settled?
-6. Compare modes. Right in evaluation and wrong in training, or the reverse, is said if nothing better is known.
+4. Take it apart. Backward must be a linear map of u. `linear` compares what it makes of the gradient of each output
+   with the row of J that belongs to this output: outputs that are forgotten, windows, winners of max pooling.
+5. Fit terms. `normalizations`: the right gradient of a normalization has three terms, and the fit says which of them is
+   missing, or has another factor.
+6. Call again. `repeated` and the check itself: two forwards before a backward (a stale cache), two backwards (gradients
+   that add up), each layer of a model by itself (which one is it, or is it their wiring?); `running_statistics`: does
+   evaluation do what training did, once the statistics have settled?
+7. Compare modes. Right in evaluation and wrong in training, or the reverse, is said if nothing better is known.
 
 No hypothesis asks for a class of ours: everything is read from arrays, and a student's own layer is diagnosed like one
-of the library's. Where only a sample of a large gradient was measured (`check_model`), only 2, 5 and 6 are possible.
+of the library's. Where only a sample of a large gradient was measured (`check_model`), only 2, 6 and 7 are possible.
 
 The gallery (`mlp.diagnostics.gradients.gallery`) holds a planted bug for each diagnosis, and a test that it is found.
 """
@@ -41,7 +42,7 @@ from mlp.diagnostics.gradients.diagnoses.linear.linearity import not_linear
 from mlp.diagnostics.gradients.diagnoses.linear.routes import misplaced, mixed, through_time, wrong_places
 from mlp.diagnostics.gradients.diagnoses.linear.windows import wrong_windows
 from mlp.diagnostics.gradients.diagnoses.linear.winners import wrong_winner
-from mlp.diagnostics.gradients.diagnoses.normalizations.terms import raw_inputs, wrong_terms
+from mlp.diagnostics.gradients.diagnoses.normalizations.terms import raw_inputs, training_formula
 from mlp.diagnostics.gradients.diagnoses.normalizations.wrong_formula import wrong_normalization
 from mlp.diagnostics.gradients.diagnoses.parameters import another_sum, norm_path, penalty, wrong_parameter, wrong_side
 from mlp.diagnostics.gradients.diagnoses.patterns import (
@@ -55,17 +56,15 @@ from mlp.diagnostics.gradients.diagnoses.patterns import (
 from mlp.diagnostics.gradients.diagnoses.pointwise import wrong_formula
 from mlp.diagnostics.gradients.diagnoses.precision import zero_or_not_finite
 from mlp.diagnostics.gradients.diagnoses.rearranged import averaged, permuted, rearranged, wrong_transpose
-from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import dead_outputs, stale_cache
+from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import stale_cache
 from mlp.diagnostics.gradients.diagnoses.repeated.confirmation import Hypothesis, merged, tested
 from mlp.diagnostics.gradients.diagnoses.repeated.kept import kept_changed
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import smallest_failing, worst_value
 from mlp.diagnostics.gradients.diagnoses.wrong_formulas import (
     pointwise,
-    powers,
     softmax_terms,
     wrong_path,
     wrong_paths,
-    wrong_upstream,
 )
 
 __all__ = ["Diagnosis", "Evidence", "Guess", "Point", "diagnose_gradients", "merged"]
@@ -81,7 +80,7 @@ HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
     kept_changed,
     wrong_factor,
     wrong_normalization,
-    wrong_terms,
+    training_formula,
     raw_inputs,
     wrong_parameter,
     wrong_side,
@@ -101,12 +100,9 @@ HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
     misplaced,
     wrong_contributions,
     another_sum,
-    wrong_upstream,
     mixed,
     wrong_formula,
-    powers,
     part_of_x,
-    dead_outputs,
     factor_per_slice,
     averaged,
 )
@@ -128,7 +124,6 @@ GENERAL = (
 UNCERTAIN = (
     "activation's derivative",
     "split at the wrong place",
-    "wrong term",
     "another term through the mean",
     "another term through the variance",
     "sum along an axis",

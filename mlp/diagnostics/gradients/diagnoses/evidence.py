@@ -132,11 +132,6 @@ class Evidence:
         outputs = self.point.outputs.size
         return J.reshape(self.numeric.size, outputs).T, there[self.array].reshape(outputs, -1)
 
-    def pulled_back(self, upstream: Array) -> Array | None:
-        """Return the right gradient for another upstream gradient."""
-        J = self.jacobian
-        return None if J is None else np.tensordot(J, upstream, upstream.ndim)
-
     def confirm(self, guess: Guess) -> Diagnosis | None:
         """Return the diagnosis if the prediction equals the gradient under test, and the right gradient does not."""
         there = np.isfinite(guess.prediction)
@@ -163,6 +158,11 @@ def distance(a: Array, b: Array) -> float:
         return float("inf")
     largest = max(norm(a), norm(b))
     return norm(a - b) / largest if largest > 0.0 else 0.0
+
+
+def is_diagonal(matrix: Array) -> bool:
+    """Return whether a matrix is square, with zeros beside its diagonal: each output depends on its own input alone."""
+    return matrix.shape[0] == matrix.shape[1] and not np.count_nonzero(matrix - np.diag(np.diag(matrix)))
 
 
 def jacobian(probe: Probe, name: str) -> Array:

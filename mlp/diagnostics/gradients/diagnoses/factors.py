@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, distance
+from mlp.diagnostics.gradients.diagnoses.repeated.second_point import in_some_places
 from mlp.diagnostics.gradients.probes.sizes import in_sizes, sizes_of
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.own_code import OWN_ERRORS
@@ -119,7 +120,7 @@ def settings(e: Evidence) -> dict[str, tuple[str, float]]:
 
 
 def powers_of(name: str, p: float) -> dict[str, tuple[str, float]]:
-    """Return the factors that a probability can leave, by words."""
+    """Return the wrong factors that a dropout probability can lead to, by words."""
     values = {name: p, f"1 - {name}": 1.0 - p, f"1/(1 - {name})": 1.0 / (1.0 - p), f"1/{name}": 1.0 / p}
     values |= {f"(1 - {name})^2": (1.0 - p) ** 2, f"1/(1 - {name})^2": (1.0 - p) ** -2.0, f"{name}^2": p * p}
     return {word: ("dropout scale", value) for word, value in values.items()}
@@ -146,10 +147,6 @@ def factor_of_batch(e: Evidence, N: int) -> float | None:
     rng = generator(e.point.seed, "probe", "factor")
     probe = random_probe(e.point.layer, (N, *e.point.x.shape[1:]), rng, training=e.point.probe.training)
     upstream = rng.standard_normal(probe.outputs().shape)
-    array = probe.arrays[e.array]
-    indices = [np.unravel_index(i, array.shape) for i in rng.permutation(array.size)[:12]]
-    numeric = np.array([probe.difference(upstream, e.array, index) or 0.0 for index in indices])
-    gradient = probe.backward(upstream)[e.array]
-    analytic = np.array([gradient[index] for index in indices])
+    analytic, numeric = in_some_places(probe, upstream, (e.array, probe.backward(upstream)[e.array]), rng)
     analytic[numeric == 0.0] = 0.0  # beside a kink nothing is measured
     return constant_factor(analytic, numeric)

@@ -1,7 +1,7 @@
 """Does a layer called Dropout drop the share of the values that its setting says?
 
-The setting may be the probability of silence or that of keeping a value; a text or a name says which. Where neither
-does, nothing is said.
+The setting may be the probability that a value is dropped, or that it is kept: its name or the text of the class says
+which. If neither does, nothing is reported.
 """
 
 import inspect

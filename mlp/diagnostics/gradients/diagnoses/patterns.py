@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, distance, jacobian
+from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, distance, is_diagonal, jacobian
 from mlp.diagnostics.gradients.diagnoses.linear.winners import shared_by
 from mlp.diagnostics.gradients.finite_differences import norm
 from mlp.diagnostics.gradients.random_point import random_probe
@@ -55,7 +55,7 @@ def dropout_mask(e: Evidence) -> Iterator[Diagnosis]:
         also = "" if np.allclose(mine, scale) else f", nor the scale {scale:.5g}"
         yield e.found(
             "mask not applied",
-            f"the mask of forward is not applied in backward{also}: units that were silent get a gradient",
+            f"the mask of forward is not applied in backward{also}: units that were dropped get a gradient",
         )
     elif np.all(np.isclose(mine, scale) | np.isclose(mine, 0.0)):
         yield e.found(
@@ -81,8 +81,7 @@ def handed_on(e: Evidence) -> Iterator[Diagnosis]:
 
 def diagonal(e: Evidence) -> bool:
     """Return whether each output depends on its own input alone."""
-    J = np.zeros((1, 2)) if e.jacobian is None else e.jacobian.reshape(e.numeric.size, -1)
-    return J.shape[0] == J.shape[1] and not np.count_nonzero(J - np.diag(np.diag(J)))
+    return e.jacobian is not None and is_diagonal(e.jacobian.reshape(e.numeric.size, -1))
 
 
 def part_of_x(e: Evidence) -> Iterator[Diagnosis]:

@@ -168,6 +168,6 @@ def mean_of_dropout(probe: Probe) -> Iterator[Diagnosis]:
         f"the mean over many training forwards is {mean:.2f} of the output in evaluation, and must be the same: about "
         f"{mean / scale:.2f} of the values are kept, and "
         f"{'not scaled' if abs(scale - 1.0) < 1e-6 else f'scaled by {scale:.4g}'}; "
-        "scale them by 1/(1 - p) in training, p being the probability of silence, or by 1 - p in evaluation"
+        "scale them by 1/(1 - p) in training, where p is the dropout probability, or by 1 - p in evaluation"
     )
     yield Diagnosis("dropout mean", "outputs", "training, evaluation", text)

@@ -1,80 +1,26 @@
 """Faults with a prediction: what would the gradient be if this were wrong?
 
-Where a layer is small, finite differences give its whole Jacobian J = dy/dx, not only the product with one upstream
-gradient u. The right gradient of an array is J u (summed over all outputs). The wrong gradients here are other products
-of the same two, or rearrangements of the right one, so no hypothesis needs to know what the layer computes.
+Where a layer is small, finite differences give its whole Jacobian J = dy/dx, and the right gradient for an upstream
+gradient u is J u (summed over all outputs). The wrong gradients here are made of J, u and the right gradient, so no
+hypothesis needs to know what the layer computes.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Guess, Guesses, distance, jacobian
+from mlp.diagnostics.gradients.diagnoses.evidence import (
+    Diagnosis,
+    Evidence,
+    Guess,
+    Guesses,
+    distance,
+    is_diagonal,
+    jacobian,
+)
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
-
-Changed = tuple[str, str, Array]  # name, sentence, another upstream gradient
-
-
-def wrong_upstream(e: Evidence) -> Guesses:
-    """J u' with another u': ignored, rectified, of one sample or one pixel alone."""
-    if e.jacobian is None:
-        return
-    u, y = e.point.upstream, e.point.outputs
-    for name, sentence, upstream in (*changed_values(u, y), *before_activation(u, y), *parts_alone(u)):
-        prediction = e.pulled_back(upstream)
-        if prediction is not None:
-            yield Guess(name, sentence, prediction)
-
-
-def changed_values(u: Array, y: Array) -> list[Changed]:
-    """Return what a backward pass may take in place of the upstream gradient."""
-    sign, through = "sign of the upstream", "only positive upstream gradients come through"
-    return [
-        (
-            "upstream ignored",
-            "it is the gradient for an upstream gradient of ones: grad_outputs is not used",
-            u * 0 + 1,
-        ),
-        (sign, "it is the gradient for |grad_outputs|: the upstream gradient lost its sign", abs(u)),
-        (sign, f"{through}: compare x, not grad_outputs, with zero", np.maximum(u, 0.0)),
-        (
-            "upstream squared",
-            "it is the gradient for grad_outputs^2: the upstream gradient is multiplied in twice",
-            u * u,
-        ),
-        ("outputs in place of the upstream", "it is the gradient for the outputs in place of grad_outputs", y),
-    ]
-
-
-def before_activation(u: Array, y: Array) -> Iterator[Changed]:
-    """Yield the upstream gradient without the derivative of an activation at the end."""
-    for text, slope in (("1 - y^2 (tanh)", 1.0 - y * y), ("y (1 - y) (sigmoid)", y * (1.0 - y))):
-        if (slope > 0.0).all():
-            sentence = (
-                f"matches without the derivative {text} of the activation at the end: this gradient must go through it"
-            )
-            yield "activation left out", sentence, u / slope
-
-
-def parts_alone(u: Array) -> Iterator[Changed]:
-    """Yield the upstream gradient of the first or the last sample, or pixel, alone."""
-    for label, axes in (("sample", (0,)), ("pixel", (1, 2))):
-        if u.ndim <= max(axes) or np.prod([u.shape[axis] for axis in axes]) < 2:
-            continue
-        for which, position in (("first", 0), ("last", -1)):
-            index: list[Any] = [slice(None)] * u.ndim
-            for axis in axes:
-                index[axis] = slice(position, position + 1 or None)
-            alone = np.zeros_like(u)
-            alone[tuple(index)] = u[tuple(index)]
-            sentence = (
-                f"only the {which} {label} counts: contributions of all {label}s have to be added "
-                "(a sum over the axis, or += in a loop)"
-            )
-            yield "contributions overwritten", sentence, alone
 
 
 def wrong_path(e: Evidence) -> Guesses:
@@ -107,7 +53,7 @@ def wrong_paths(e: Evidence) -> Iterator[Diagnosis]:
     """A shortcut and a block whose gradients are added with wrong weights."""
     u, n = e.point.upstream, e.numeric
     J = e.jacobian
-    if not e.elementwise_shapes or J is None or not np.count_nonzero(off_diagonal(J.reshape(n.size, -1))):
+    if not e.elementwise_shapes or J is None or is_diagonal(J.reshape(n.size, -1)):
         return
     block = n - u
     A = np.stack([block.ravel(), u.ravel()], axis=1)
@@ -119,11 +65,6 @@ def wrong_paths(e: Evidence) -> Iterator[Diagnosis]:
             f"shortcut (grad_outputs) {of_shortcut:.3g} times: each must be added once"
         )
         yield e.found("paths counted wrongly", text)
-
-
-def off_diagonal(matrix: Array) -> Array:
-    """Return a matrix with zeros on its diagonal."""
-    return np.asarray(matrix - np.diag(np.diag(matrix)))
 
 
 def softmax_terms(e: Evidence) -> Guesses:
@@ -183,7 +124,7 @@ def pointwise(e: Evidence) -> Guesses:
         "gradients have to be added (the Jacobian is not a diagonal matrix)",
         slope * u,
     )
-    if np.count_nonzero(square - np.diag(np.diag(square))):
+    if not is_diagonal(square):
         return
     elsewhere = (
         (
@@ -208,17 +149,3 @@ def pointwise(e: Evidence) -> Guesses:
                 f"the derivative is {text} of the outputs v = y; it is taken of the inputs: keep y in forward, not x",
                 form(x) * u,
             )
-
-
-def powers(e: Evidence) -> Guesses:
-    """The derivative of each value twice, or its root."""
-    u, x, J = e.point.upstream, e.point.x, e.jacobian
-    if not e.elementwise_shapes or J is None:
-        return
-    square = J.reshape(x.size, x.size)
-    if np.count_nonzero(square - np.diag(np.diag(square))):
-        return
-    slope = np.diag(square).reshape(x.shape)
-    text = "the derivative of forward is multiplied in "
-    yield Guess("derivative squared", f"{text}twice: once is right", slope * slope * u)
-    yield Guess("derivative squared", f"{text}with half its power: its root stands there", np.sqrt(abs(slope)) * u)

@@ -2,63 +2,45 @@
 
 import numpy as np
 
-from mlp.diagnostics.gradients.gallery.planted import PlantedBug
+from mlp.diagnostics.gradients.gallery.planted import PlantedBug, Spoiled
 from mlp.layers import Affine, Parameter
 from mlp.typing import Array
 
 
-class WeightGradientAveraged(Affine):
+class WeightGradientAveraged(Spoiled, Affine):
     """The weight's gradient is divided by the batch size, which the loss has done already."""
 
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.weight.grad /= len(grad_outputs)
-        return grad_inputs
 
 
-class BiasGradientAveraged(Affine):
+class BiasGradientAveraged(Spoiled, Affine):
     """The bias's gradient is the mean over the batch, not the sum."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = grad_outputs.mean(axis=0)
-        return grad_inputs
 
 
-class BiasOfTheLastSample(Affine):
+class BiasOfTheLastSample(Spoiled, Affine):
     """In a loop over the batch the bias's gradient is overwritten, not added to."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         for row in grad_outputs:
             self.bias.grad = row
-        return grad_inputs
 
 
-class BiasNotSummed(Affine):
+class BiasNotSummed(Spoiled, Affine):
     """The bias's gradient is dL/dy itself, one row for each sample."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = grad_outputs
-        return grad_inputs
 
 
-class BiasZero(Affine):
+class BiasZero(Spoiled, Affine):
     """The bias's gradient is zero."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = np.zeros_like(self.bias.grad)
-        return grad_inputs
 
 
 class BiasForgotten(Affine):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mlp.diagnostics.gradients.gallery.planted import PlantedBug
-from mlp.layers import Conv2d, Parameter
+from mlp.diagnostics.gradients.gallery.planted import PlantedBug, Spoiled
+from mlp.layers import Conv2d
 from mlp.typing import Array
 
 
@@ -44,22 +44,18 @@ class KernelTurnedInOneAxis(WithAnotherKernel):
         return kernel[:, ::-1]
 
 
-class KernelGradientTurned(Conv2d):
+class KernelGradientTurned(Spoiled, Conv2d):
     """The kernel's gradient comes out turned by 180 degrees."""
 
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.weight.grad = self.weight.grad[::-1, ::-1].copy()
-        return grad_inputs
 
 
-class KernelGradientReshaped(Conv2d):
+class KernelGradientReshaped(Spoiled, Conv2d):
     """The kernel's gradient is put together as (C_out, KH, KW, C_in) and reshaped, not transposed."""
 
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.weight.grad = self.weight.grad.transpose(3, 0, 1, 2).reshape(self.weight.data.shape)
-        return grad_inputs
 
 
 class PaddingOffByOne(Conv2d):
@@ -85,37 +81,25 @@ class BorderForgotten(Conv2d):
         return grad_inputs
 
 
-class BiasOfEachPixel(Conv2d):
+class BiasOfEachPixel(Spoiled, Conv2d):
     """The bias's gradient is summed over the batch, but not over the pixels."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = grad_outputs.sum(axis=0)
-        return grad_inputs
 
 
-class BiasOverOnePixel(Conv2d):
+class BiasOverOnePixel(Spoiled, Conv2d):
     """The bias's gradient is summed over the batch at the first pixel alone."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = grad_outputs.sum(axis=0)[0, 0]
-        return grad_inputs
 
 
-class BiasMeanOverPixels(Conv2d):
+class BiasMeanOverPixels(Spoiled, Conv2d):
     """The bias's gradient is the mean over the pixels, not the sum."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = grad_outputs.mean(axis=(1, 2)).sum(axis=0)
-        return grad_inputs
 
 
 def bug(kind: type, expected: str, outputs: int = 3) -> PlantedBug:

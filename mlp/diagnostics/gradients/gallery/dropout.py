@@ -8,7 +8,7 @@ from mlp.typing import Array
 
 
 class MaskNotApplied(Dropout):
-    """Backward hands the gradient on, to silent units, too."""
+    """Backward hands the gradient on, also to units that were dropped."""
 
     def backward(self, grad_outputs: Array) -> Array:
         self.take()

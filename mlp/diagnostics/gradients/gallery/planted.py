@@ -4,14 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from mlp.diagnostics.gradients.check import check_layer
 from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.report import GradientReport
 from mlp.diagnostics.rules.check import check_rule
-from mlp.layers import Layer
+from mlp.layers import Layer, Parameter
 from mlp.learning_rules import LearningRule
 from mlp.losses import Loss
-from mlp.typing import Shape
+from mlp.typing import Array, Shape
 
 
 @dataclass(frozen=True)
@@ -67,3 +69,25 @@ def checked(subject: Any, shape: Shape, seed: int) -> GradientReport:
     if isinstance(subject, LearningRule):
         return check_rule(subject, seed=seed)
     return (check_loss if isinstance(subject, Loss) else check_layer)(subject, shape, seed=seed)
+
+
+class Spoiled(Layer):
+    """Gradients that the other base class computes right, and that are spoiled afterwards."""
+
+    weight: Parameter
+    bias: Parameter
+
+    def backward(self, grad_outputs: Array) -> Array:
+        grad_inputs = super().backward(grad_outputs)
+        self.spoil(grad_outputs)
+        return grad_inputs
+
+    def spoil(self, grad_outputs: Array) -> None:
+        """Change the gradients of the parameters."""
+
+
+class OneWeight(Layer):
+    """A layer with one array of weights, of the shape that its constructor gets."""
+
+    def __init__(self, *shape: int) -> None:
+        self.weight = Parameter(np.random.default_rng(0).standard_normal(shape))

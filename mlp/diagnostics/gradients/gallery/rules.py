@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from mlp.backend import get_array_module
+import numpy as np
+
 from mlp.diagnostics.gradients.gallery.planted import PlantedBug
 from mlp.learning_rules import Adam, AdamW, GradientDescent, Momentum, Nesterov, RMSProp
 from mlp.typing import Array
@@ -117,18 +118,33 @@ class CountsFromTwo(Adam):
         return change
 
 
-class EpsInTheRoot(Adam):
-    """The epsilon stands under the root."""
+class AdamStages(Adam):
+    """Adam in stages: both means, their corrections, the step."""
 
     def change(self, gradient: Array) -> Array:
         m, v = self.moments["mean"], self.moments["square"]
-        m *= self.beta1
-        m += (1.0 - self.beta1) * gradient
-        v *= self.beta2
-        v += (1.0 - self.beta2) * (gradient * gradient)
-        xp = get_array_module(v)
-        root = xp.sqrt(v / (1.0 - self.beta2**self.steps) + self.eps)
-        return self.learning_rate * (m / (1.0 - self.beta1**self.steps)) / root
+        self.average(m, v, gradient)
+        return self.learning_rate * self.step(m, v, self.corrections())
+
+    def average(self, m: Array, v: Array, g: Array) -> None:
+        """Bring both means up to date."""
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * g
+        v[...] = self.beta2 * v + (1.0 - self.beta2) * g**2
+
+    def corrections(self) -> tuple[float, float]:
+        """Return what the two means are divided by."""
+        return 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
+
+    def step(self, m: Array, v: Array, corrections: tuple[float, float]) -> Array:
+        """Return the step, without the learning rate."""
+        return (m / corrections[0]) / (np.sqrt(v / corrections[1]) + self.eps)
+
+
+class EpsInTheRoot(AdamStages):
+    """The epsilon stands under the root."""
+
+    def step(self, m: Array, v: Array, corrections: tuple[float, float]) -> Array:
+        return (m / corrections[0]) / np.sqrt(v / corrections[1] + self.eps)
 
 
 class BetasExchanged(Adam):

@@ -19,8 +19,8 @@ KEEP = "work on a copy (x = x.copy(), or out-of-place operations)"
 def checked_backward(probe: Probe, upstream: Array) -> tuple[dict[str, Array] | None, Findings]:
     """Return the gradients that backward gives, or None if they cannot be compared, and what was found.
 
-    Before the second run the gradients of all parameters are filled with random numbers, so that it shows who adds to
-    them and who never writes them.
+    Before the second run the gradients of all parameters are filled with random numbers. So it shows whether backward
+    adds to a gradient, or never writes it.
     """
     mode, shape = ("training" if probe.training else "evaluation"), probe.x.shape
     given, inputs = upstream.copy(), probe.x.copy()

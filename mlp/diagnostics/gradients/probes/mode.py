@@ -17,7 +17,7 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.diagnoses.exceptions import forward_exception
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import statistics_of_another
 from mlp.diagnostics.gradients.finite_differences import Measured, Probe, error_scale, norm, relative_error
-from mlp.diagnostics.gradients.probes.backward import checked_backward
+from mlp.diagnostics.gradients.probes.backward import KEEP, checked_backward
 from mlp.diagnostics.gradients.probes.float32 import fits_float32, is_rounded
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.report import Findings, GradientRow, compared, fault
@@ -38,7 +38,6 @@ KEPT = (
     "it begins with what the call before has left in {}; every forward must set it anew before it uses it (zeros for "
     "the first state of a recurrent layer)"
 )
-KEEP = "work on a copy (x = x.copy(), or out-of-place operations)"
 NO_CACHE = "backward was not checked in evaluation, where forward returns None as its cache."
 CHANGED = ("inputs changed", "data changed")  # what is wrong is known, and which line hardly matters
 

@@ -1,7 +1,7 @@
 """Holding random numbers still: finite differences need a forward that gives the same outputs for the same inputs.
 
-Layers of `mlp` draw as a pure function of a counter that probes put back. Your own layer may draw from NumPy's
-global generator, or from one that it owns: these can be wound back to the same state before every forward.
+In layers of `mlp` the random numbers are a function of a counter, and probes put the counter back. Your own layer may
+draw from NumPy's global generator, or from one of its own: these are put back into the same state before every forward.
 """
 
 from collections.abc import Callable, Iterator

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.repairs.search.moves import Exchange
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, alike, is_numeric, is_size
 
@@ -119,23 +120,8 @@ def everywhere(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[Al
             continue
         for other in arrays:
             if other != name and name in values and other in values and alike(values[name], values[other]):
-                changed = Renamed(name, other).visit(copy.deepcopy(node))
+                changed = Exchange({name: other}).visit(copy.deepcopy(node))
                 yield f"`{name}` stands where `{other}` belongs, in all places of this line", changed
-
-
-class Renamed(ast.NodeTransformer):
-    """Puts one name in the place of another."""
-
-    def __init__(self, name: str, other: str) -> None:
-        self.name, self.other = name, other
-
-    def visit_Name(self, node: ast.Name) -> Any:  # noqa: N802
-        return parsed(self.other) if node.id == self.name and isinstance(node.ctx, ast.Load) else node
-
-    def visit_Attribute(self, node: ast.Attribute) -> Any:  # noqa: N802
-        if ast.unparse(node) == self.name and isinstance(node.ctx, ast.Load):
-            return parsed(self.other)
-        return self.generic_visit(node)
 
 
 def jacobians(slot: Slot) -> Iterator[Alternative]:

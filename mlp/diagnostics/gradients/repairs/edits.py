@@ -131,7 +131,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
 
 LIKELY_KINDS = len(OF_ITSELF) + 13  # that are tried before the others: they are few, and what students do
 
-OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # what would not just take away what backward has forgotten
+OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from forward what backward has forgotten
     *(pair for pair in OF_ITSELF if pair[1] not in ("sign, factor or term", "another function's derivative")),
     (lambda slot, _: reorders(slot), "order of axes or parts"),
     (lambda slot, s: other_names(slot, s.arrays, s.values) if s.values else iter(()), "another array"),
@@ -155,7 +155,7 @@ def tried(slot: Slot, kind: str, alternatives: Iterator[Alternative]) -> Iterato
 
 
 def located(node: Any) -> Any:
-    """Return a new node, or a list of them, with the places in the file that Python wants of all nodes."""
+    """Return a new node, or a list of them, with the line numbers that Python needs in every node."""
     for new in node if isinstance(node, list) else [node]:
         new.end_lineno = getattr(new, "end_lineno", None) or getattr(new, "lineno", None)
         ast.fix_missing_locations(new)

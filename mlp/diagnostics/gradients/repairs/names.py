@@ -32,40 +32,26 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
 
     The factors are the settings of forward, the derivatives of what it computes and keeps, and sizes.
     """
-    trees = [tree, *([] if forward is None else [forward])]
-    kept = [
-        ast.unparse(node)
-        for one in trees
-        for node in ast.walk(one)
-        if isinstance(node, ast.Attribute) and ast.unparse(node).removesuffix(".data").startswith("self.")
-    ]
-    kept = [name for name in kept if name.removesuffix(".data").count(".") == 1]
-    called = {ast.unparse(node.func) for one in trees for node in ast.walk(one) if isinstance(node, ast.Call)}
+    of_forward = [] if forward is None else list(ast.walk(forward))
+    nodes = [*ast.walk(tree), *of_forward]
+    attributes = [ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)]
+    kept = [n for n in attributes if n.startswith("self.") and n.removesuffix(".data").count(".") == 1]
+    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
     own = [arg.arg for arg in tree.args.args if arg.arg not in ("self", "cache")]
     stored = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
     parts = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Subscript) and is_part(node)]
     parts += map(neighbour, list(parts))
     arrays = [name for name in dict.fromkeys([*own, *kept, *parts, *stored]) if name not in called]
-    constants = [
-        ast.unparse(node)
-        for node in (ast.walk(forward) if forward is not None else ())
-        if isinstance(node, ast.Call | ast.BinOp) and needs_no_names(node)
-    ]
-    numbers = [
-        ast.unparse(node)
-        for node in (ast.walk(forward) if forward is not None else ())
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, float)
-        and node.value not in (0.0, 1.0)
-        and node.value > TINY
-    ]
+    constants = [ast.unparse(n) for n in of_forward if isinstance(n, ast.Call | ast.BinOp) and needs_no_names(n)]
+    floats = [n for n in of_forward if isinstance(n, ast.Constant) and isinstance(n.value, float)]
+    numbers = [ast.unparse(n) for n in floats if n.value not in (0.0, 1.0) and n.value > TINY]
     means = forward is not None and ".mean(" in ast.unparse(forward)
     pixels = [f"({name}.shape[{a}] * {name}.shape[{a + 1}])" for name in own[:1] for a in (2, 1) if means]
     pixels += [f"{name}.shape[-1]" for name in own[:1] if means]
     held = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Name)}
     settings = [
         ast.unparse(node)
-        for node in (ast.walk(forward) if forward is not None else ())
+        for node in of_forward
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and ast.unparse(node.value) in held
     ]
     slopes = [] if forward is None else list(dict.fromkeys(slopes_of(forward, [*own, *stored])))

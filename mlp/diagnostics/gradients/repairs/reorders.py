@@ -10,7 +10,6 @@ from mlp.diagnostics.gradients.repairs.operators import products
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 
 TURNS = ("transpose", "swapaxes", "T")
-JOINS = ("concatenate", "hstack", "vstack", "stack", "dstack")
 
 
 def reorders(slot: Slot) -> Iterator[Alternative]:

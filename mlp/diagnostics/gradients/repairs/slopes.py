@@ -6,6 +6,8 @@ Forward says np.maximum(a, b), so (a >= b) may be missing; np.tanh(z) asks for 1
 import ast
 from collections.abc import Collection, Iterator
 
+from mlp.diagnostics.gradients.repairs.search.moves import Exchange
+
 NUMBERS = ("np", "math")
 SLOPES = {
     "tanh": "(1 - np.tanh({0})**2)",
@@ -20,7 +22,7 @@ SLOPES = {
 }
 
 
-def slopes_of(forward: ast.FunctionDef, known: Collection[str], globals_: Collection[str] = ()) -> Iterator[str]:
+def slopes_of(forward: ast.FunctionDef, known: Collection[str]) -> Iterator[str]:
     """Yield derivatives of what forward computes, of those parts whose names backward has, too."""
     assigned = {}  # what a local name of forward stands for
     for node in ast.walk(forward):
@@ -30,7 +32,7 @@ def slopes_of(forward: ast.FunctionDef, known: Collection[str], globals_: Collec
     for node in ast.walk(forward):
         for text in (*of_node(node), *constants(node)):
             inlined = with_known(text, known, assigned)
-            if names_within(inlined) <= {*known, *globals_, *NUMBERS, "self"}:
+            if names_within(inlined) <= {*known, *NUMBERS, "self"}:
                 yield inlined
 
 
@@ -90,21 +92,11 @@ def with_known(text: str, known: Collection[str], assigned: dict[str, ast.expr])
     """Return an expression with the local names of forward written out that backward does not have."""
     for _ in range(2):
         tree = ast.parse(text, mode="eval").body
-        missing = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and n.id not in known and n.id in assigned]
-        if not missing:
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & assigned.keys() - {*known}
+        if not names:
             break
-        text = ast.unparse(Writer(assigned, set(missing)).visit(tree))
+        text = ast.unparse(Exchange({name: ast.unparse(assigned[name]) for name in names}).visit(tree))
     return text
-
-
-class Writer(ast.NodeTransformer):
-    """Puts what a name stands for in its place."""
-
-    def __init__(self, assigned: dict[str, ast.expr], names: set[str]) -> None:
-        self.assigned, self.names = assigned, names
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:  # noqa: N802
-        return self.assigned[node.id] if node.id in self.names else node
 
 
 def names_within(text: str) -> set[str]:

@@ -1,4 +1,4 @@
-"""What the names of a function hold when it returns: seen once, so that only like is tried in the place of like."""
+"""What the names of a function hold when it returns, so that a name is replaced only by one that holds the like."""
 
 import sys
 from collections.abc import Callable, Mapping

@@ -49,7 +49,7 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
     Args:
         wrong, right: points (one a mode) where gradients are wrong, and where all are right.
     """
-    lines = list(wrong_line(wrong, right_points=right))
+    lines = list(wrong_line(wrong, right))
     whole = bool(lines) and "all is right" in lines[0].evidence  # else a part of the wrong gradients alone
     with limited(A_MOMENT if whole else ONE_SEARCH):
         likely = diagnose_gradients(wrong)
@@ -72,16 +72,13 @@ def with_cause(line: Diagnosis, cause: Diagnosis) -> Diagnosis:
     return replace(cause, array=line.array, mode=line.mode, sentence=f"{line.sentence}; {cause.sentence}")
 
 
-def wrong_line(
-    points: Sequence[Point], seconds: float = ONE_SEARCH, right_points: Sequence[Point] = ()
-) -> Iterator[Diagnosis]:
+def wrong_line(points: Sequence[Point], right_points: Sequence[Point]) -> Iterator[Diagnosis]:
     """Yield the change of one line of backward that makes all gradients of a layer right, also at a second point.
 
     Where no change does that, those that make some of the wrong ones right are the second best.
 
     Args:
-        points: where gradients are wrong. seconds: of CPU that the search may take.
-        right_points: where all are right, and must stay so.
+        points: where gradients are wrong. right_points: where all are right, and must stay so.
     """
     point = smaller_point(points[0]) or points[0]
     to_stay = [replace(one, wrong=list(one.numeric)) for one in right_points]
@@ -104,7 +101,7 @@ def wrong_line(
     given = point.gradients or attempted(replay)
     if not point.gradients and given:
         point = replace(point, wrong=[name for name in point.numeric if not is_right(given[name], point, name)])
-    search = Search(replay.backward, influence_on(point, given), frozenset(point.wrong), seconds)
+    search = Search(replay.backward, influence_on(point, given), frozenset(point.wrong))
     other = another_point(point)
     partly: dict[frozenset[str], Edit] = {}
     for source, edit, function in repairs(owner, (name,), forward_of(layer, owner), right, search):

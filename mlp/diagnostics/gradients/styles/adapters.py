@@ -1,7 +1,7 @@
 """Layers of other protocols, seen as a `Layer`, so that the checks can work on what a student wrote elsewhere.
 
     class of `mlp`          forward(x, training), backward(grad_outputs); Parameters as attributes
-    without `training`      forward(x): called so, with a remark, because a model calls forward(x, training)
+    without `training`      forward(x): it is called like this, with a remark: a model calls forward(x, training)
     a class of any kind     see `calls` and `arrays`: forward and backward under many names, weights and gradients in
                             attributes, lists, dictionaries, objects inside, or returned by backward
     stateless               fprop(inputs), bprop(inputs, outputs, grads_wrt_outputs), and for weights

@@ -17,7 +17,7 @@ from mlp.typing import Array
 GRADIENT_NAMES = ("d{}", "{}_grad", "grad_{}", "d_{}", "grad{}", "grads_wrt_{}", "{}grad", "{}_gradient", "gradient_{}")
 CONTAINERS = ("params", "parameters", "weights", "p")  # of weights; the name says nothing about the single array
 DEPTH = 6  # objects within objects
-# words in the names of arrays that matter and are not weights, and of those that forward fills for evaluation
+# words in the names of arrays that are no weights: constants, and statistics that forward fills for evaluation
 CONSTANTS = ("mean", "var", "std", "running", "moving", "mask", "const", "fixed", "buffer", "table", "pos", "freq")
 
 
@@ -61,7 +61,7 @@ def walk(value: Any, path: str, within: tuple[int, ...], depth: int) -> Iterator
 
 
 def unique(paths: Sequence[str], arrays: Mapping[str, Array], first: Collection[str]) -> list[str]:
-    """Return the paths without those whose array has another path, too, which is in `first` or no place in a tuple."""
+    """Return one path for each array: one in `first` if there is any, else one with few steps."""
     seen: set[int] = set()
     chosen = []
     for path in sorted(paths, key=lambda one: (one not in first, one.count("["), one.count("."))):

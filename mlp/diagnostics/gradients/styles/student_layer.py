@@ -127,7 +127,7 @@ class StudentLayer(Layer):
         return twin.student
 
     def declared(self) -> bool:
-        """Return whether the student says itself which its weights are: `params` as a list or a method."""
+        """Return whether the student's class says which arrays are its weights: `params` as a list or a method."""
         params = getattr(self.student, "params", None)
         return callable(params) or isinstance(params, list | tuple)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, is_diagonal
 from mlp.typing import Array
 
 CLOSE = 1e-5
@@ -56,11 +56,6 @@ def wrong_contributions(e: Evidence) -> Iterator[Diagnosis]:
     if np.array_equal(counts, alive):
         return
     yield from as_mask(e, counts.reshape(shape), alive.reshape(shape))
-
-
-def is_diagonal(matrix: Array) -> bool:
-    """Return whether each output depends on its own input alone."""
-    return matrix.shape[0] == matrix.shape[1] and not np.count_nonzero(matrix - np.diag(np.diag(matrix)))
 
 
 def as_derivative(e: Evidence, w: Array, alive: Array) -> Iterator[Diagnosis]:

@@ -41,7 +41,7 @@ def places(support: Array, shape: Shape) -> Array:
 
 
 def word(e: Evidence, axis: int, kept: list[int]) -> str:
-    """Return what an axis stands for: samples first, and the other axis along which windows do not reach: channels."""
+    """Return what an axis stands for: samples, channels (the other axis that `kept` has), rows or columns."""
     if axis == 0:
         return "samples"
     return (

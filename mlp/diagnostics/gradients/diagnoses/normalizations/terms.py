@@ -1,17 +1,8 @@
-"""Wrong terms in the backward pass of a normalization, recognized without knowing whose it is.
+"""Which values a normalization works on, and terms of it that stand where they do not belong.
 
 Batch, layer, instance and group normalization subtract the mean of a group of values and divide by their standard
-deviation. Within a group, the right gradient and every one with a missing or wrong term differ by
-
-    wrong - right = a + b (x - mean)                                                              (1)
-
-because the path through the mean adds one number to all values of a group, and the path through the variance adds a
-multiple of x - mean. Two numbers a, b for a whole group of values are no accident if (1) then holds exactly. With the
-upstream gradient u, the right terms are a_0 = -c mean(u) and b_0 = -c <u, x - mean> / <x - mean, x - mean>, where c is
-what is left of the right gradient along u; -a/a_0 and -b/b_0 say how much of each term is missing: 1 for all of it,
-1/2 for a half, -1/(m - 1) if m - 1 stands where m should.
-
-In evaluation the statistics are constants, and neither term exists.
+deviation. In training both depend on every value of the group, which gives the gradient two more terms: one number for
+all values of the group, and a multiple of x - mean. In evaluation the statistics are constants: neither term exists.
 """
 
 from collections.abc import Iterator
@@ -19,36 +10,28 @@ from collections.abc import Iterator
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, distance
-from mlp.diagnostics.gradients.finite_differences import norm
 from mlp.typing import Array
 
-LOOSE = 0.01  # the epsilon under the root is not known, and part of b_0
+LOOSE = 1e-3  # the epsilon under the root is not known
 
 
-def wrong_terms(e: Evidence) -> Iterator[Diagnosis]:
-    """Yield what is wrong with the paths through mean and variance."""
-    if not e.elementwise_shapes or e.numeric.ndim < 2:
+def training_formula(e: Evidence) -> Iterator[Diagnosis]:
+    """Yield that evaluation subtracts the terms through mean and variance, as training does."""
+    if not e.elementwise_shapes or e.numeric.ndim < 2 or e.point.probe.training or not constants_in_evaluation(e):
         return
-    difference = e.analytic - e.numeric
     for shape, axes, name in groups(e.numeric.shape):
-        d, x, n, u = (array.reshape(shape) for array in (difference, e.point.x, e.numeric, e.point.upstream))
-        if x[(0,) * x.ndim].size * np.prod([shape[axis] for axis in axes]) < 4:
+        d, x = (array.reshape(shape) for array in (e.analytic - e.numeric, e.point.x))
+        if np.prod([shape[axis] for axis in axes]) < 4:
             continue
         centred = x - x.mean(axes, keepdims=True)
-        a, b = d.mean(axes, keepdims=True), slope(d, centred, axes)
-        if distance(d, a + b * centred) > MATCH:
-            continue
-        parts = norm(a + 0.0 * x), norm(b * centred)
-        if not e.point.probe.training and constants_in_evaluation(e):
+        slope = (d * centred).sum(axes, keepdims=True) / (centred * centred).sum(axes, keepdims=True)
+        if distance(d, d.mean(axes, keepdims=True) + slope * centred) < MATCH:
             text = (
                 f"the terms through mean and variance ({name}) are subtracted in evaluation, too, where the running "
                 "statistics are constants: there dL/dx is a multiple of grad_outputs"
             )
             yield e.found("training formula in evaluation", text)
             return
-        missing = shares(a, b, n, u, centred, axes=axes, e=e)
-        yield from told_terms(e, name, parts, missing, int(np.prod([shape[axis] for axis in axes])))
-        return
 
 
 def groups(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], tuple[int, ...], str]]:
@@ -63,19 +46,17 @@ def groups(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], tuple[int,
         yield shape, (1, 2), "over each sample"
         yield shape, (0, 2), "over batch and steps"
     elif len(shape) == 4:
-        yield shape, (0, 1, 2), "over batch and pixels"
-        yield shape, (1, 2), "over the pixels of each image and channel"
-        yield shape, (1, 2, 3), "over each image"
-        yield shape, (3,), "over the channels of each pixel"
-        for G in range(2, shape[-1]):
-            if shape[-1] % G == 0:
-                yield (*shape[:3], G, shape[3] // G), (1, 2, 4), f"over {G} groups of channels"
-        yield shape, (0, 2, 3), "over batch and pixels"
-        yield shape, (2, 3), "over the pixels of each image and channel"
-        yield shape, (1,), "over the channels of each pixel"
-        for G in range(2, shape[1]):
-            if shape[1] % G == 0:
-                yield (shape[0], G, shape[1] // G, *shape[2:]), (2, 3, 4), f"over {G} groups of channels"
+        for c in (3, 1):  # the axis of the channels: last, or first
+            pixels = tuple(axis for axis in (1, 2, 3) if axis != c)
+            yield shape, (0, *pixels), "over batch and pixels"
+            yield shape, pixels, "over the pixels of each image and channel"
+            if c == 3:
+                yield shape, (1, 2, 3), "over each image"
+            yield shape, (c,), "over the channels of each pixel"
+            for G in range(2, shape[c]):
+                if shape[c] % G == 0:
+                    view = (*shape[:c], G, shape[c] // G, *shape[c + 1 :])
+                    yield view, (1, 2, 4) if c == 3 else (2, 3, 4), f"over {G} groups of channels"
 
 
 def possible_gammas(e: Evidence) -> list[Array]:
@@ -101,60 +82,6 @@ def constants_in_evaluation(e: Evidence) -> bool:
     return any(np.ptp(ratio, axis=axes).max() < 1e-5 * np.abs(ratio).max() for axes in others)
 
 
-def slope(values: Array, centred: Array, axes: tuple[int, ...]) -> Array:
-    """Return <values, centred> / <centred, centred> for each group."""
-    return (values * centred).sum(axes, keepdims=True) / (centred * centred).sum(axes, keepdims=True)
-
-
-def shares(
-    a: Array, b: Array, n: Array, u: Array, centred: Array, *, axes: tuple[int, ...], e: Evidence
-) -> tuple[float, float] | None:
-    """Return how much of the two terms is missing, -a/a_0 and -b/b_0; None if the right gradient has another form."""
-    for scale in possible_gammas(e):  # layer normalization multiplies u by gamma before the means are taken
-        v = (e.point.upstream * scale).reshape(u.shape)
-        mean, along = v.mean(axes, keepdims=True), slope(v, centred, axes)
-        rest = v - mean - along * centred
-        c = (n * rest).sum(axes, keepdims=True) / (rest * rest).sum(axes, keepdims=True)
-        if distance(n, c * rest) < LOOSE:
-            a_0, b_0 = c * mean, c * along
-            return float((a * a_0).sum() / (a_0 * a_0).sum()), float((b * b_0).sum() / (b_0 * b_0).sum())
-    return None
-
-
-def told_terms(
-    e: Evidence, where: str, parts: tuple[float, float], missing: tuple[float, float] | None, m: int
-) -> Iterator[Diagnosis]:
-    """Yield the diagnosis for the shares of the two terms that are missing."""
-    paths = [name for name, part in zip(("mean", "variance"), parts, strict=True) if part > LOOSE * max(parts)]
-    if missing is None:  # whatever it is, the right gradient is not that of a normalization
-        return
-    evidence = (
-        f"missing: {round(missing[0], 4):g} of the term through the mean, "
-        f"{round(missing[1], 4):g} of the one through the variance"
-    )
-    if len(paths) == 2:
-        if abs(missing[0] - 1.0) < LOOSE and abs(missing[1] - 1.0) < LOOSE:
-            text = (
-                f"matches without the terms through mean and variance ({where}), as if these were constants: that is "
-                "the formula of evaluation, and in training every x moves them"
-            )
-            yield e.found("statistics as constants", text, evidence)
-        elif abs(missing[0] * (m - 1) + 1.0) < 0.1 and abs(missing[1] * (m - 1) + 1.0) < 0.1:
-            text = f"the terms through mean and variance are divided by {m - 1} = m - 1 where m = {m} is right"
-            yield e.found("m - 1 in place of m", text + ": the variance of forward is divided by m", evidence)
-        else:
-            yield e.found("wrong term", f"the terms through mean and variance ({where}) are wrong", evidence)
-        return
-    share = missing[0 if paths[0] == "mean" else 1]
-    if abs(share - 1.0) < LOOSE:
-        text = f"matches without the term through the {paths[0]} ({where}): it is missing"
-        yield e.found(f"no term through the {paths[0]}", text, evidence)
-    else:
-        text = f"the term through the {paths[0]} ({where}) is {1.0 - share:.4g} times what it should be"
-        plain = any(abs(share - value) < LOOSE for value in (2.0, 0.5, -1.0))
-        yield e.found(f"{'wrong' if plain else 'another'} term through the {paths[0]}", text, evidence)
-
-
 def raw_inputs(e: Evidence) -> Iterator[Diagnosis]:
     """Gamma's gradient with x, x / s or x - mean where it should have the normalized inputs."""
     u, x, channels = e.point.upstream, e.point.x, e.point.x.shape[-1]
@@ -166,7 +93,7 @@ def raw_inputs(e: Evidence) -> Iterator[Diagnosis]:
     roots = [rows.std(axis=0), *(np.sqrt(abs(buffer)) for buffer in buffers)]
     for mean in means:
         for root in roots:
-            if distance((g * (rows - mean) / root).sum(axis=0), e.numeric) > LOOSE / 10.0:
+            if distance((g * (rows - mean) / root).sum(axis=0), e.numeric) > LOOSE:
                 continue
             for text, values in (
                 ("of x", rows),
@@ -174,7 +101,7 @@ def raw_inputs(e: Evidence) -> Iterator[Diagnosis]:
                 ("of x / s, without the mean subtracted", rows / root),
                 ("of (x - mean) / s^2, divided twice", (rows - mean) / root**2),
             ):
-                if distance((g * values).sum(axis=0), e.analytic) < LOOSE / 10.0:
+                if distance((g * values).sum(axis=0), e.analytic) < LOOSE:
                     sentence = f"it is the gradient {text}; the normalized inputs belong here"
                     yield e.found("raw inputs in place of normalized", sentence)
                     return

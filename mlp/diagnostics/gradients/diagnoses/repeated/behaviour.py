@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, Point, distance, jacobian
-from mlp.diagnostics.gradients.diagnoses.linear.contributions import of_cut_off
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.layers.machinery.base import Layer
 from mlp.rng import generator
@@ -37,26 +36,6 @@ def stale_cache(e: Evidence) -> Iterator[Diagnosis]:
             "it is the gradient at the inputs of an earlier forward: backward uses what an old call kept (a cache that "
             "is filled once and not renewed)",
             f"error {distance(kept, e.numeric):.1e} at the last inputs, {distance(kept, of_earlier):.0e} at the first",
-        )
-
-
-def dead_outputs(e: Evidence) -> Iterator[Diagnosis]:
-    """Outputs that nothing moves (a ReLU at the end cuts them off) must not pass a gradient on.
-
-    Their upstream gradients are set to zero. If the gradient is right then, they were what made it wrong.
-    """
-    J, point = e.jacobian, e.point
-    if J is None:
-        return
-    alive = abs(J).reshape(e.numeric.size, -1).max(axis=0).reshape(point.upstream.shape) > 0.0
-    if alive.all() or not alive.any():
-        return
-    gradient = point.probe.backward(point.upstream * alive)[e.array]
-    if distance(gradient, e.numeric) < MATCH:
-        yield e.found(
-            "activation left out",
-            of_cut_off(e, alive),
-            f"{np.count_nonzero(~alive)} of {alive.size} outputs are cut off",
         )
 
 

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
+from numpy.random import Generator
 
 from mlp.diagnostics.gradients.budget import affordable
 from mlp.diagnostics.gradients.diagnoses.evidence import LARGEST_JACOBIAN, Evidence, Point
-from mlp.diagnostics.gradients.finite_differences import norm, relative_error
+from mlp.diagnostics.gradients.finite_differences import Probe, norm, relative_error
 from mlp.diagnostics.gradients.probes.backward_map import MOST_OUTPUTS
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
-from mlp.typing import Shape
+from mlp.typing import Array, Shape
 
 MOST_VALUES = 1500  # of an array that is measured again
 TRIES = 12  # smaller shapes that are tried
@@ -131,10 +132,20 @@ def fails(point: Point, shape: Shape) -> bool:
     other = point_of(point, shape, "small")
     rng = generator(point.seed, "probe", "coordinates")
     for name in point.wrong:
-        array = other.probe.arrays[name]
-        indices = [np.unravel_index(i, array.shape) for i in rng.permutation(array.size)[:COORDINATES]]
-        right = np.array([other.probe.difference(other.upstream, name, index) or 0.0 for index in indices])
-        given = np.array([other.gradients[name][index] for index in indices])
+        given, right = in_some_places(other.probe, other.upstream, (name, other.gradients[name]), rng)
         if relative_error(given, right, norm(right)) > FAILS:
             return True
     return False
+
+
+def in_some_places(probe: Probe, upstream: Array, gradient: tuple[str, Array], rng: Generator) -> tuple[Array, Array]:
+    """Return a gradient in a few random coordinates of its array, and what is measured there: 0 beside a kink.
+
+    Args:
+        gradient: the name of the array, and what backward gives for it.
+    """
+    name, given = gradient
+    array = probe.arrays[name]
+    indices = [np.unravel_index(i, array.shape) for i in rng.permutation(array.size)[:COORDINATES]]
+    right = np.array([probe.difference(upstream, name, index) or 0.0 for index in indices])
+    return np.array([given[index] for index in indices]), right

@@ -3,27 +3,9 @@
 import numpy as np
 
 from mlp.diagnostics.gradients.gallery.planted import PlantedBug
-from mlp.learning_rules import AdaGrad, Adam, GradientDescent, Momentum, RMSProp
+from mlp.diagnostics.gradients.gallery.rules import AdamStages
+from mlp.learning_rules import AdaGrad, GradientDescent, Momentum, RMSProp
 from mlp.typing import Array
-
-
-class AdamStages(Adam):
-    """Adam in stages: both means, their corrections, the step."""
-
-    def change(self, gradient: Array) -> Array:
-        m, v = self.moments["mean"], self.moments["square"]
-        self.average(m, v, gradient)
-        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
-        return self.learning_rate * self.step(m, v, (c1, c2))
-
-    def average(self, m: Array, v: Array, g: Array) -> None:
-        """Bring both means up to date."""
-        m[...] = self.beta1 * m + (1.0 - self.beta1) * g
-        v[...] = self.beta2 * v + (1.0 - self.beta2) * g**2
-
-    def step(self, m: Array, v: Array, corrections: tuple[float, float]) -> Array:
-        """Return the step, without the learning rate."""
-        return (m / corrections[0]) / (np.sqrt(v / corrections[1]) + self.eps)
 
 
 class MeansExchanged(AdamStages):

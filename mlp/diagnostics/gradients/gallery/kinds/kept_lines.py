@@ -6,13 +6,14 @@ import numpy as np
 
 from mlp.diagnostics.gradients.gallery.kinds.class_losses import probabilities
 from mlp.diagnostics.gradients.gallery.planted import PlantedBug
+from mlp.diagnostics.gradients.gallery.rules import AdamStages
 from mlp.layers.parameter import Parameter
-from mlp.learning_rules import AdaGrad, Adam, Nesterov, RMSProp
+from mlp.learning_rules import AdaGrad, Nesterov, RMSProp
 from mlp.losses import Loss
 from mlp.typing import Array
 
 
-class MaximumNotKept(Adam):
+class MaximumNotKept(AdamStages):
     """AMSGrad: the maximum is taken and never stored."""
 
     amsgrad = True
@@ -21,13 +22,9 @@ class MaximumNotKept(Adam):
         super().initialize(parameters)
         self.largest = np.zeros_like(self.moments["square"])
 
-    def change(self, gradient: Array) -> Array:
-        m, v = self.moments["mean"], self.moments["square"]
-        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
-        v[...] = self.beta2 * v + (1.0 - self.beta2) * gradient**2
+    def step(self, m: Array, v: Array, corrections: tuple[float, float]) -> Array:
         largest = np.maximum(self.largest, v)
-        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
-        return self.learning_rate * (m / c1) / (np.sqrt(largest / c2) + self.eps)
+        return super().step(m, largest, corrections)
 
 
 class VelocitiesExchanged(Nesterov):

@@ -2,163 +2,107 @@
 
 import numpy as np
 
-from mlp.diagnostics.gradients.gallery.planted import PlantedBug
-from mlp.layers import Affine, Conv2d, Parameter
+from mlp.diagnostics.gradients.gallery.planted import PlantedBug, Spoiled
+from mlp.layers import Affine, Conv2d
 from mlp.typing import Array
 
 
-class WeightPenaltyInside(Affine):
+class WeightPenaltyInside(Spoiled, Affine):
     """An L2 penalty is added to the weight's gradient."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.weight.grad += 0.01 * self.weight.data
-        return grad_inputs
 
 
-class BiasPenaltyInside(Affine):
+class BiasPenaltyInside(Spoiled, Affine):
     """An L2 penalty is added to the bias's gradient."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad += 0.1 * self.bias.data
-        return grad_inputs
 
 
-class SparsePenaltyInside(Affine):
+class SparsePenaltyInside(Spoiled, Affine):
     """An L1 penalty is added to the weight's gradient."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.weight.grad += 0.01 * np.sign(self.weight.data)
-        return grad_inputs
 
 
-class BiasTimesInputs(Affine):
+class BiasTimesInputs(Spoiled, Affine):
     """The bias's gradient is multiplied with the inputs."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = self.weight.grad.sum(axis=0)
-        return grad_inputs
 
 
-class FirstSampleSkipped(Affine):
+class FirstSampleSkipped(Spoiled, Affine):
     """The loop over the batch starts at the second sample."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = grad_outputs[1:].sum(axis=0)
-        return grad_inputs
 
 
-class LastSampleSkipped(Affine):
+class LastSampleSkipped(Spoiled, Affine):
     """The loop over the batch ends one sample too early."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = grad_outputs[:-1].sum(axis=0)
-        return grad_inputs
 
 
-class FirstSampleAlone(Affine):
+class FirstSampleAlone(Spoiled, Affine):
     """Only the first sample counts."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = grad_outputs[0].copy()
-        return grad_inputs
 
 
-class BiasSign(Affine):
+class BiasSign(Spoiled, Affine):
     """The bias's gradient has the wrong sign."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad *= -1.0
-        return grad_inputs
 
 
-class BiasOfAllOutputs(Affine):
+class BiasOfAllOutputs(Spoiled, Affine):
     """The bias's gradient is the sum over all outputs."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = 0.0 * self.bias.grad + grad_outputs.sum()
-        return grad_inputs
 
 
-class BiasOfChannelsFirst(Conv2d):
+class BiasOfChannelsFirst(Spoiled, Conv2d):
     """The bias's gradient is summed over the axes of images with channels first."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = grad_outputs.sum(axis=(0, 2, 3))
-        return grad_inputs
 
 
-class LastRowSkipped(Conv2d):
+class LastRowSkipped(Spoiled, Conv2d):
     """The last row of the outputs does not count for the bias."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = grad_outputs[:, :-1].sum(axis=(0, 1, 2))
-        return grad_inputs
 
 
-class FirstColumnAlone(Conv2d):
+class FirstColumnAlone(Spoiled, Conv2d):
     """Only the first column of the outputs counts for the bias."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.bias.grad = grad_outputs[:, :, 0].sum(axis=(0, 1))
-        return grad_inputs
 
 
-class KernelPenaltyInside(Conv2d):
+class KernelPenaltyInside(Spoiled, Conv2d):
     """An L2 penalty is added to the kernel's gradient."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.weight.grad += 0.001 * self.weight.data
-        return grad_inputs
 
 
-class KernelAveraged(Conv2d):
+class KernelAveraged(Spoiled, Conv2d):
     """The kernel's gradient is a mean over the pixels."""
 
-    bias: Parameter
-
-    def backward(self, grad_outputs: Array) -> Array:
-        grad_inputs = super().backward(grad_outputs)
+    def spoil(self, grad_outputs: Array) -> None:
         self.weight.grad /= grad_outputs.shape[1] * grad_outputs.shape[2]
-        return grad_inputs
 
 
 BUGS = [

@@ -7,84 +7,80 @@ from mlp.losses import SoftmaxCrossEntropy
 from mlp.typing import Array
 
 
-class OneHotBefore(SoftmaxCrossEntropy):
+class CrossEntropyOfTerms(SoftmaxCrossEntropy):
+    """The gradient is (p - q) / N, with the one-hot targets q."""
+
+    def backward(self) -> Array:
+        p, targets = self.take()
+        N, K = p.shape
+        return self.term(p, np.eye(K)[targets]) / N
+
+    def term(self, p: Array, q: Array) -> Array:
+        """Return what is divided by N."""
+        return p - q
+
+
+class OneHotBefore(CrossEntropyOfTerms):
     """The one-hot targets stand at the class before."""
 
-    def backward(self) -> Array:
-        p, targets = self.take()
-        N, K = p.shape
-        np.eye(K)[targets]
-        return (p - np.eye(K)[targets - 1]) / N
+    def term(self, p: Array, q: Array) -> Array:
+        return p - np.roll(q, -1, axis=1)
 
 
-class OneHotAfter(SoftmaxCrossEntropy):
+class OneHotAfter(CrossEntropyOfTerms):
     """The one-hot targets stand at the class after."""
 
-    def backward(self) -> Array:
-        p, targets = self.take()
-        N, K = p.shape
-        np.eye(K)[targets]
-        return (p - np.eye(K)[(targets + 1) % K]) / N
+    def term(self, p: Array, q: Array) -> Array:
+        return p - np.roll(q, 1, axis=1)
 
 
-class ForProbabilities(SoftmaxCrossEntropy):
+class ForProbabilities(CrossEntropyOfTerms):
     """It is the gradient for the probabilities."""
 
-    def backward(self) -> Array:
-        p, targets = self.take()
-        N, K = p.shape
-        q = np.eye(K)[targets]
-        return (-q / p) / N
+    def term(self, p: Array, q: Array) -> Array:
+        return -q / p
 
 
-class SquaredErrorOfProbabilities(SoftmaxCrossEntropy):
+class SquaredErrorOfProbabilities(CrossEntropyOfTerms):
     """The derivative of the softmax is multiplied in once more."""
 
-    def backward(self) -> Array:
-        p, targets = self.take()
-        N, K = p.shape
-        q = np.eye(K)[targets]
-        return ((p - q) * p * (1.0 - p)) / N
+    def term(self, p: Array, q: Array) -> Array:
+        return (p - q) * p * (1.0 - p)
 
 
-class TrueClassForgotten(SoftmaxCrossEntropy):
+class TrueClassForgotten(CrossEntropyOfTerms):
     """The true class gets no gradient."""
 
-    def backward(self) -> Array:
-        p, targets = self.take()
-        N, K = p.shape
-        q = np.eye(K)[targets]
-        return (p * (1.0 - q)) / N
+    def term(self, p: Array, q: Array) -> Array:
+        return p * (1.0 - q)
 
 
-class OtherClassesForgotten(SoftmaxCrossEntropy):
+class OtherClassesForgotten(CrossEntropyOfTerms):
     """Only the true class gets a gradient."""
 
-    def backward(self) -> Array:
-        p, targets = self.take()
-        N, K = p.shape
-        q = np.eye(K)[targets]
-        return ((p - q) * q) / N
+    def term(self, p: Array, q: Array) -> Array:
+        return (p - q) * q
 
 
-class OneHotTwice(SoftmaxCrossEntropy):
+class OneHotTwice(CrossEntropyOfTerms):
     """The one-hot targets are subtracted twice."""
 
-    def backward(self) -> Array:
-        p, targets = self.take()
-        N, K = p.shape
-        q = np.eye(K)[targets]
-        return (p - 2.0 * q) / N
+    def term(self, p: Array, q: Array) -> Array:
+        return p - 2.0 * q
 
 
-class SignLost(SoftmaxCrossEntropy):
+class SignLost(CrossEntropyOfTerms):
     """The gradient lost its sign."""
 
-    def backward(self) -> Array:
-        p, targets = self.take()
-        N, K = p.shape
-        q = np.eye(K)[targets]
-        return (abs(p - q)) / N
+    def term(self, p: Array, q: Array) -> Array:
+        return abs(p - q)
+
+
+class PredictedClass(CrossEntropyOfTerms):
+    """The one-hot vector stands at the predicted class."""
+
+    def term(self, p: Array, q: Array) -> Array:
+        return p - np.eye(p.shape[1])[p.argmax(axis=1)]
 
 
 class SoftmaxOverEverything(SoftmaxCrossEntropy):
@@ -95,15 +91,6 @@ class SoftmaxOverEverything(SoftmaxCrossEntropy):
         exps = np.exp(outputs)
         self._kept = exps / exps.sum(), targets
         return loss
-
-
-class PredictedClass(SoftmaxCrossEntropy):
-    """The one-hot vector stands at the predicted class."""
-
-    def backward(self) -> Array:
-        p, _ = self.take()
-        N, K = p.shape
-        return (p - np.eye(K)[p.argmax(axis=1)]) / N
 
 
 class FirstCallKept(SoftmaxCrossEntropy):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlp.diagnostics.gradients.gallery.planted import PlantedBug
+from mlp.diagnostics.gradients.gallery.planted import OneWeight, PlantedBug
 from mlp.layers import Layer, Parameter
 from mlp.typing import Array
 
@@ -35,11 +35,8 @@ class ScoresNotScaled(Layer):
         return np.asarray(dq @ self.query.data.T + dk @ self.key.data.T)
 
 
-class LettersExchanged(Layer):
+class LettersExchanged(OneWeight):
     """Two letters of einsum are exchanged, so the weight is not transposed."""
-
-    def __init__(self, d: int) -> None:
-        self.weight = Parameter(np.random.default_rng(0).standard_normal((2, d, d)))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.keep(x)
@@ -50,11 +47,8 @@ class LettersExchanged(Layer):
         return np.asarray(np.einsum("ngo,goc->ngc", grad_outputs, self.weight.data))
 
 
-class FiltersNotInFront(Layer):
+class FiltersNotInFront(OneWeight):
     """grad_outputs is reshaped to (filters, -1) without bringing the axis of the filters to the front."""
-
-    def __init__(self, c: int, filters: int) -> None:
-        self.weight = Parameter(np.random.default_rng(0).standard_normal((filters, c)))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         N, C, T = x.shape
@@ -69,11 +63,8 @@ class FiltersNotInFront(Layer):
         return np.asarray((self.weight.data.T @ flat).reshape(C, N, T).transpose(1, 0, 2))
 
 
-class StateOfTheSameStep(Layer):
+class StateOfTheSameStep(OneWeight):
     """A gate is multiplied with the new state, where the old one belongs."""
-
-    def __init__(self, d: int) -> None:
-        self.weight = Parameter(np.random.default_rng(0).standard_normal((d, d)))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         gate = np.tanh(x @ self.weight.data)
@@ -89,11 +80,8 @@ class StateOfTheSameStep(Layer):
         return np.asarray(d * gate + dz @ self.weight.data.T)
 
 
-class ActivationTwice(Layer):
+class ActivationTwice(OneWeight):
     """The outputs are a tanh already, and backward applies it to them once more."""
-
-    def __init__(self, d: int, k: int) -> None:
-        self.weight = Parameter(np.random.default_rng(0).standard_normal((d, k)))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         y = np.tanh(x @ self.weight.data)
@@ -150,9 +138,9 @@ class BatchCountedAlone(Layer):
 
 BUGS = [
     PlantedBug(ScoresNotScaled, "factor or term missing", lambda: (4,), (2, 3, 4)),
-    PlantedBug(LettersExchanged, "transposed", lambda: (3,), (4, 2, 3)),
-    PlantedBug(FiltersNotInFront, "order of axes or parts", lambda: (3, 4), (2, 3, 5)),
-    PlantedBug(StateOfTheSameStep, "another array", lambda: (3,), (4, 3)),
+    PlantedBug(LettersExchanged, "transposed", lambda: (2, 3, 3), (4, 2, 3)),
+    PlantedBug(FiltersNotInFront, "order of axes or parts", lambda: (4, 3), (2, 3, 5)),
+    PlantedBug(StateOfTheSameStep, "another array", lambda: (3, 3), (4, 3)),
     PlantedBug(ActivationTwice, "function or axis", lambda: (3, 4), (5, 3)),
     PlantedBug(BothPiecesOfMaxout, "activation left out", lambda: (4, 3), (5, 4)),
     PlantedBug(BatchCountedAlone, "wrong term through the mean", lambda: (3,), (4, 3, 3, 2)),

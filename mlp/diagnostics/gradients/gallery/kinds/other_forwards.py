@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlp.diagnostics.gradients.gallery.planted import PlantedBug
+from mlp.diagnostics.gradients.gallery.planted import OneWeight, PlantedBug
 from mlp.layers import Layer, Parameter
 from mlp.typing import Array
 
@@ -170,11 +170,8 @@ class SecondPathForgotten(Layer):
         return np.asarray(dz @ self.first.data.T + dboth[:, : self.n])
 
 
-class GateForgottenInTime(Layer):
+class GateForgottenInTime(OneWeight):
     """c = f c + i: the gradient that goes to the step before is not multiplied by f."""
-
-    def __init__(self, n: int) -> None:
-        self.weight = Parameter(np.random.default_rng(0).standard_normal((n, n)))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         c = np.zeros_like(x[:, 0])
@@ -207,5 +204,5 @@ BUGS = [
     PlantedBug(MaxOverTime, "winner of the window", lambda: (3,), (2, 9, 2)),
     PlantedBug(OneOfEachBlock, "overlaps overwritten", lambda: (2,), (2, 3, 4, 2)),
     PlantedBug(SecondPathForgotten, "path missing", lambda: (3, 2), (5, 3)),
-    PlantedBug(GateForgottenInTime, "line missing", lambda: (3,), (4, 3, 3)),
+    PlantedBug(GateForgottenInTime, "line missing", lambda: (3, 3), (4, 3, 3)),
 ]

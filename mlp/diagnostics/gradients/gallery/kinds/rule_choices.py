@@ -3,52 +3,41 @@
 import numpy as np
 
 from mlp.diagnostics.gradients.gallery.planted import PlantedBug
+from mlp.diagnostics.gradients.gallery.rules import AdamStages
 from mlp.learning_rules import AdaGrad, Adam, GradientDescent, Momentum, Nesterov, RMSProp
 from mlp.typing import Array
 
 
-class AdamSquaresTheMean(Adam):
+class AdamSquaresTheMean(AdamStages):
     """The mean of the squares is taken of the mean m."""
 
-    def change(self, gradient: Array) -> Array:
-        m, v = self.moments["mean"], self.moments["square"]
-        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
+    def average(self, m: Array, v: Array, g: Array) -> None:
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * g
         v[...] = self.beta2 * v + (1.0 - self.beta2) * m**2
-        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
-        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
 
 
-class AdamAbsolute(Adam):
+class AdamAbsolute(AdamStages):
     """The running mean is of |g|, not of g^2."""
 
-    def change(self, gradient: Array) -> Array:
-        m, v = self.moments["mean"], self.moments["square"]
-        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
-        v[...] = self.beta2 * v + (1.0 - self.beta2) * abs(gradient)
-        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
-        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+    def average(self, m: Array, v: Array, g: Array) -> None:
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * g
+        v[...] = self.beta2 * v + (1.0 - self.beta2) * abs(g)
 
 
-class AdamAddsSquares(Adam):
+class AdamAddsSquares(AdamStages):
     """The squares come in without 1 - b."""
 
-    def change(self, gradient: Array) -> Array:
-        m, v = self.moments["mean"], self.moments["square"]
-        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
-        v[...] = self.beta2 * v + gradient**2
-        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
-        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+    def average(self, m: Array, v: Array, g: Array) -> None:
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * g
+        v[...] = self.beta2 * v + g**2
 
 
-class AdamAddsGradients(Adam):
+class AdamAddsGradients(AdamStages):
     """The gradients come in without 1 - b."""
 
-    def change(self, gradient: Array) -> Array:
-        m, v = self.moments["mean"], self.moments["square"]
-        m[...] = self.beta1 * m + gradient
-        v[...] = self.beta2 * v + (1.0 - self.beta2) * gradient**2
-        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
-        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+    def average(self, m: Array, v: Array, g: Array) -> None:
+        m[...] = self.beta1 * m + g
+        v[...] = self.beta2 * v + (1.0 - self.beta2) * g**2
 
 
 class AdamStepsWithTheGradient(Adam):
@@ -62,48 +51,33 @@ class AdamStepsWithTheGradient(Adam):
         return self.learning_rate * gradient / (np.sqrt(v / c2) + self.eps)
 
 
-class AdamCorrectsTwice(Adam):
+class AdamCorrectsTwice(AdamStages):
     """The first mean is corrected twice."""
 
-    def change(self, gradient: Array) -> Array:
-        m, v = self.moments["mean"], self.moments["square"]
-        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
-        v[...] = self.beta2 * v + (1.0 - self.beta2) * gradient**2
-        c1, c2 = (1.0 - self.beta1**self.steps) ** 2, 1.0 - self.beta2**self.steps
-        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+    def corrections(self) -> tuple[float, float]:
+        return (1.0 - self.beta1**self.steps) ** 2, 1.0 - self.beta2**self.steps
 
 
-class AdamMultiplies(Adam):
+class AdamMultiplies(AdamStages):
     """The first mean is multiplied by the correction."""
 
-    def change(self, gradient: Array) -> Array:
-        m, v = self.moments["mean"], self.moments["square"]
-        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
-        v[...] = self.beta2 * v + (1.0 - self.beta2) * gradient**2
-        c1, c2 = 1.0 / (1.0 - self.beta1**self.steps), 1.0 - self.beta2**self.steps
-        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+    def corrections(self) -> tuple[float, float]:
+        return 1.0 / (1.0 - self.beta1**self.steps), 1.0 - self.beta2**self.steps
 
 
-class AdamExchangesWeights(Adam):
+class AdamExchangesWeights(AdamStages):
     """b and 1 - b are exchanged in the mean of the squares."""
 
-    def change(self, gradient: Array) -> Array:
-        m, v = self.moments["mean"], self.moments["square"]
-        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
-        v[...] = (1.0 - self.beta2) * v + self.beta2 * gradient**2
-        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2**self.steps
-        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+    def average(self, m: Array, v: Array, g: Array) -> None:
+        m[...] = self.beta1 * m + (1.0 - self.beta1) * g
+        v[...] = (1.0 - self.beta2) * v + self.beta2 * g**2
 
 
-class AdamWithoutPower(Adam):
+class AdamWithoutPower(AdamStages):
     """The exponent t is missing in the second correction."""
 
-    def change(self, gradient: Array) -> Array:
-        m, v = self.moments["mean"], self.moments["square"]
-        m[...] = self.beta1 * m + (1.0 - self.beta1) * gradient
-        v[...] = self.beta2 * v + (1.0 - self.beta2) * gradient**2
-        c1, c2 = 1.0 - self.beta1**self.steps, 1.0 - self.beta2
-        return self.learning_rate * (m / c1) / (np.sqrt(v / c2) + self.eps)
+    def corrections(self) -> tuple[float, float]:
+        return 1.0 - self.beta1**self.steps, 1.0 - self.beta2
 
 
 class RMSPropAbsolute(RMSProp):

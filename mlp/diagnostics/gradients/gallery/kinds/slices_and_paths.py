@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mlp.diagnostics.gradients.gallery.planted import PlantedBug
+from mlp.diagnostics.gradients.gallery.planted import OneWeight, PlantedBug
 from mlp.layers import Layer, Parameter
 from mlp.typing import Array
 
@@ -17,11 +17,8 @@ class SumForwardAgain(Layer):
         return np.cumsum(grad_outputs, axis=1)
 
 
-class PaddingCutAtTheEnd(Layer):
+class PaddingCutAtTheEnd(OneWeight):
     """Zeros were put before the first step, and backward cuts off the last ones."""
-
-    def __init__(self, k: int) -> None:
-        self.weight = Parameter(np.random.default_rng(0).standard_normal((k, 3, 2)))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         k, T = len(self.weight.data), x.shape[1]
@@ -62,11 +59,8 @@ class FirstGroupForAll(Layer):
         return dx
 
 
-class PathThroughTheGate(Layer):
+class PathThroughTheGate(OneWeight):
     """In a product x sigmoid(x W) the path through the gate is missing."""
-
-    def __init__(self, d: int) -> None:
-        self.weight = Parameter(np.random.default_rng(0).standard_normal((d, d)))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         s = 1.0 / (1.0 + np.exp(-x @ self.weight.data))
@@ -81,11 +75,8 @@ class PathThroughTheGate(Layer):
         return np.asarray(grad_outputs * s)
 
 
-class DiagonalOfAttention(Layer):
+class DiagonalOfAttention(OneWeight):
     """Of the softmax inside, only the diagonal of its Jacobian is taken."""
-
-    def __init__(self, d: int) -> None:
-        self.weight = Parameter(np.random.default_rng(0).standard_normal((d, d)))
 
     def forward(self, x: Array, training: bool = False) -> Array:
         z = x @ self.weight.data
@@ -124,9 +115,9 @@ class GateBeforeItsSigmoid(Layer):
 
 BUGS = [
     PlantedBug(SumForwardAgain, "forward once more", tuple, (3, 6)),
-    PlantedBug(PaddingCutAtTheEnd, "shifted", lambda: (3,), (2, 6, 3)),
+    PlantedBug(PaddingCutAtTheEnd, "shifted", lambda: (3, 3, 2), (2, 6, 3)),
     PlantedBug(FirstGroupForAll, "wrong index", lambda: (2, 3), (4, 6)),
-    PlantedBug(PathThroughTheGate, "term missing", lambda: (4,), (5, 4)),
-    PlantedBug(DiagonalOfAttention, "only the diagonal", lambda: (4,), (3, 4)),
+    PlantedBug(PathThroughTheGate, "term missing", lambda: (4, 4), (5, 4)),
+    PlantedBug(DiagonalOfAttention, "only the diagonal", lambda: (4, 4), (3, 4)),
     PlantedBug(GateBeforeItsSigmoid, "another array", lambda: (4, 3), (5, 4)),
 ]

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
-from mlp.diagnostics.gradients.repairs.search.moves import Exchange, head
+from mlp.diagnostics.gradients.repairs.search.moves import Exchange, blocks_of, head
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
@@ -18,15 +18,12 @@ def missing_lines(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Altern
     kept = not_kept(tree)
     targets = [node.target for node in ast.walk(tree) if isinstance(node, ast.For)]
     loops = [target.id for target in targets if isinstance(target, ast.Name)]
-    for node in ast.walk(tree):
-        for field in ("body", "orelse"):
-            block = getattr(node, field, None)
-            block = block if isinstance(block, list) else []
-            for i, line in enumerate(block):
-                new = [*of_what_is_kept(line, kept), *of_both(line, loops), *of_neighbours(line), *of_itself(line)]
-                found = [(text, [*block[: i + 1], one, *block[i + 1 :]]) for text, one in new]
-                if found:
-                    yield Slot(node, field, None, block, text_of(line), line.lineno), iter(found)
+    for node, field, block in blocks_of(tree):
+        for i, line in enumerate(block):
+            new = [*of_what_is_kept(line, kept), *of_both(line, loops), *of_neighbours(line), *of_itself(line)]
+            found = [(text, [*block[: i + 1], one, *block[i + 1 :]]) for text, one in new]
+            if found:
+                yield Slot(node, field, None, block, text_of(line), line.lineno), iter(found)
 
 
 def gates_in_time(
@@ -83,7 +80,7 @@ def of_what_is_kept(line: ast.stmt, kept: dict[str, str]) -> Iterator[tuple[str,
     if name in kept and isinstance(line, ast.Assign | ast.AugAssign) and not home_of(line.value):
         new = f"{kept[name]} = {name}"
         text = f"`{name}` is not kept for the next step: the line `{new}` is missing, so each step starts anew"
-        yield text, ast.parse(new).body[0]
+        yield text, line_of(new)
 
 
 def of_both(line: ast.stmt, loops: list[str]) -> Iterator[tuple[str, ast.stmt]]:
@@ -116,7 +113,7 @@ def of_neighbours(line: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
         twin = index.replace(f"[{one}", f"[{other}").replace(f" {one}", f" {other}")
         for sign in ("-=", "+=") if twin != index else ():
             new = f"{twin} {sign} {ast.unparse(line.value)}"
-            yield f"only the one of two neighbours gets a gradient: the line `{new}` is missing", ast.parse(new).body[0]
+            yield f"only the one of two neighbours gets a gradient: the line `{new}` is missing", line_of(new)
 
 
 def of_itself(line: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
@@ -126,7 +123,7 @@ def of_itself(line: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
         if any(isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult) for node in ast.walk(value)):
             new = f"np.fill_diagonal({name}, -np.inf)"
             text = f"each row is compared with itself, too, and must be left out: the line `{new}` is missing"
-            yield text, ast.parse(new).body[0]
+            yield text, line_of(new)
 
 
 def both_sides(slot: Slot) -> Iterator[Alternative]:

@@ -16,23 +16,23 @@ Line = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Expr
 
 def orders(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Alternative]]]:
     """Yield each line with the places where it may belong: elsewhere in its block, out of a loop or a branch, in it."""
+    for node, field, block in blocks_of(tree):
+        for i, line in enumerate(block if 1 < len(block) <= LINES else ()):
+            if isinstance(line, Line) and not is_text(line):
+                yield Slot(node, field, None, block, text_of(line), line.lineno), elsewhere(block, i)
+        for i, line in enumerate(block):
+            for inner in line.body if isinstance(line, Loops) and len(line.body) > 1 else ():
+                if isinstance(inner, Line | ast.Return):
+                    yield Slot(node, field, None, block, text_of(inner), inner.lineno), outside(block, i, inner)
+
+
+def blocks_of(tree: ast.FunctionDef) -> Iterator[tuple[ast.AST, str, list[ast.stmt]]]:
+    """Yield (node, name of its field, lines) for each block of lines in a function."""
     for node in ast.walk(tree):
         for field in ("body", "orelse"):
             block = getattr(node, field, None)
-            if not isinstance(block, list) or not 1 < len(block) <= LINES:
-                continue
-            for i, line in enumerate(block):
-                if isinstance(line, Line) and not is_text(line):
-                    yield Slot(node, field, None, block, text_of(line), line.lineno), elsewhere(block, i)
-        for field in ("body", "orelse"):
-            block = getattr(node, field, None)
-            if not isinstance(block, list):
-                continue
-            for i, line in enumerate(block):
-                if isinstance(line, Loops):
-                    for inner in line.body:
-                        if isinstance(inner, Line | ast.Return) and len(line.body) > 1:
-                            yield Slot(node, field, None, block, text_of(inner), inner.lineno), outside(block, i, inner)
+            if isinstance(block, list):
+                yield node, field, block
 
 
 def is_text(line: ast.stmt) -> bool:
