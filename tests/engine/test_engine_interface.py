@@ -70,7 +70,7 @@ def students_net():
 
 
 MODELS = {
-    "batch norm": lambda: vgg(14, norm="batch", residual=True, filters=8, num_classes=CLASSES, seed=1),
+    "batch norm": lambda: vgg(8, norm="batch", residual=True, filters=8, num_classes=CLASSES, seed=1),
     "dropout": dropout_net,
     "students": students_net,
 }

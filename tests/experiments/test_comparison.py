@@ -188,6 +188,7 @@ def test_the_folder_of_a_sweep_stands_for_its_runs_and_others_are_left_out_aloud
         read_run(tmp_path / "sweep")
 
 
+@pytest.mark.slow
 def test_the_folder_of_an_earlier_comparison_is_left_out_quietly(runs, tmp_path, call, sketches):
     out = tmp_path / "comparison"
     assert call(compare, *runs, "--out", out)[0] == 0

@@ -175,6 +175,7 @@ def test_logits_that_are_no_numbers_are_wrong():
     assert Evaluation(0.0, np.array([0, 0]), logits, ["a", "b"]).top(1) == 0.5
 
 
+@pytest.mark.slow
 def test_a_changed_model_file_is_said(own_images, tmp_path, call):
     file = tmp_path / "net.py"
     source = "from mlp.layers import Affine, Flatten, Sequential\n"

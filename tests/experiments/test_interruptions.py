@@ -33,7 +33,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits on file sizes")
-@pytest.mark.parametrize("largest_file", [100, pytest.param(20_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("largest_file", [100, 20_000])
+@pytest.mark.slow
 def test_a_full_disk_keeps_the_last_checkpoint(small, tmp_path, largest_file):
     """Files may not grow beyond a limit: the write fails in its middle, as on a full disk."""
     script = str(HERE.parents[1] / "scripts" / "train.py")

@@ -162,6 +162,7 @@ def test_results_without_a_checkpoint_are_not_written_over(whole, tmp_path, call
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR2"), reason="this system has no such signal")
+@pytest.mark.slow
 def test_usr2_ends_the_run_after_the_epoch_and_a_resume_ends_as_if_nothing_had_been(whole, tmp_path, call):
     folder = tmp_path / "run"
     settings = [*SMALL, "--norm", "batch", "--epochs", 3, "--out", folder]
@@ -282,6 +283,7 @@ def test_a_damaged_run_folder_is_an_error_that_names_the_file(whole, tmp_path, c
     assert (tmp_path / name).read_bytes() == damaged
 
 
+@pytest.mark.slow
 def test_a_loss_that_explodes_keeps_the_last_good_checkpoint(tmp_path):
     folder = tmp_path / "run"
     settings = [*SMALL, "--epochs", 3, "--learning-rule", "gradient_descent", "--learning-rate", "1e30"]

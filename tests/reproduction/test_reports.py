@@ -68,6 +68,7 @@ def test_ids_are_unique_within_each_report():
 
 
 @pytest.mark.parametrize("scale", [FULL, QUICK], ids=lambda scale: scale.name)
+@pytest.mark.slow
 def test_every_run_can_be_built(scale):
     for settings in {identity(s): s for s in (settings_of(run, 0, scale) for _, run in RUNS)}.values():
         config = RunConfig(**settings)

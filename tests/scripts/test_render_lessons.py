@@ -63,6 +63,7 @@ def test_pictures_get_fewer_colours(html):
     assert len(Image.open(io.BytesIO(small)).convert("RGB").getcolors(1600)) <= render_lessons.COLOURS
 
 
+@pytest.mark.slow
 def test_a_thin_line_keeps_its_colour():
     """Among many shades of grey, as the edges of letters make them."""
     grey = np.random.default_rng(0).integers(0, 256, (60, 60, 1), np.uint8)
