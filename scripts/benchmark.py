@@ -25,21 +25,21 @@ DESCRIPTION = """\
 Time a training step of mlp beside the same step in PyTorch, on the CPU.
 
 A step is forward, loss, backward and Adam's update for one batch of random 32 x 32 images, 100 classes, in float32.
-PyTorch runs in the ways that its users have, chosen with --competitors:
+PyTorch runs in the ways in which people use it, chosen with --competitors:
 
     nchw            eager, in its default memory layout
     channels_last   eager, in the layout that is faster on most processors
     fused_adam      channels_last, with the fused update: Adam(fused=True)
     bf16            channels_last, under autocast to bfloat16: a thousandth of float32's precision
-    compile         torch.compile, default layout; compiling takes minutes a net, so it is not among the default ones
+    compile         torch.compile, default layout; not among the defaults, because compiling takes minutes for each net
 
 Computers get slower and faster from minute to minute, so two numbers measured one after the other say little. Here
 each variant is a process of its own, and they take turns: a step, or as many as fit into 0.3 seconds, one after the
-other as in training. A computer that slows down slows all of them. Only the ratio within a round is to be trusted; the
-table gives its median and its range over the rounds. Memory is the highest that each process needed.
+other as in training. If the computer slows down, it slows all of them. Trust only the ratio within a round: the table
+gives its median and its range over the rounds. Memory is the most that each process needed.
 
-Nothing else may run meanwhile. Where two threads share a core with another program, the one waits for the other, and
-a library whose threads meet often (PyTorch's, for one) can get ten times slower: the ratios are then wrong as well.
+Nothing else may run meanwhile. If another program takes a core from one of two threads, the other thread waits for it;
+a library whose threads meet often (such as PyTorch) can get ten times slower, and then the ratios are wrong, too.
 
 Nets are called vgg<depth>[_dense|_ms][_bn][_rc][_f<filters>]: vgg08, vgg38_bn_rc (batch normalization and residual
 connections), vgg38_dense_bn (blocks that concatenate), vgg38_ms_bn_rc (multi-scale blocks), vgg20_bn_f64 (64 filters;
@@ -56,11 +56,11 @@ Examples:
         --competitors nchw,channels_last,fused_adam,bf16,compile
 
 With --measure epoch, 20 bare steps are timed beside an epoch of 20 steps as scripts/train.py runs it, with crops,
-flips, metrics and gradient flow: the ratio says which part of the bare step's images per second is left.
+flips, metrics and gradient flow: the ratio says what part of the images per second of bare steps is left.
 
 With --scaling a step is timed with 1, 2, 4, 8 and 16 threads, as far as there are cores, beside PyTorch in
-channels_last with as many. Python lets one thread of a process run its code at a time, while the others compute in
-NumPy or wait: where py-spy is installed (pip install py-spy), the table says which part of the time each thread has
+channels_last with as many. Python lets only one thread of a process run Python code at a time, while the others compute
+in NumPy or wait. If py-spy is installed (pip install py-spy), the table says for what part of the time each thread has
 that lock.
 """
 
@@ -89,9 +89,9 @@ def main(arguments=None):
 
 
 def parse(arguments):
-    """Return the options; leaves with a message and status 2 if one makes no sense."""
+    """Return the options; exits with a message and status 2 if one makes no sense."""
     parser = CommandLine(DESCRIPTION)
-    parser.add_argument("--against", choices=("torch", "none"), default="torch", help="whom to compare with")
+    parser.add_argument("--against", choices=("torch", "none"), default="torch", help="what to compare with")
     parser.add_argument(
         "--competitors",
         default=DEFAULT_COMPETITORS,
@@ -102,13 +102,13 @@ def parse(arguments):
     parser.add_argument("--measure", choices=MEASURES, default="step", help="what is timed (default step)")
     add_flags(parser, NETS)
     parser.add_argument("--batch-sizes", default="50,100,400", metavar="N,M", help="default 50,100,400")
-    parser.add_argument("--rounds", type=int, default=15, help="turns of each process that count (default 15)")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each process that are counted (default 15)")
     parser.add_argument("--threads", type=int, default=2, help="threads of BLAS and of PyTorch (default 2)")
     parser.add_argument("--engine", default="auto", help="how mlp computes: auto, textbook, ... (default auto)")
     parser.add_argument(
         "--keep-blas-environment",
         action="store_true",
-        help=f"leave {' and '.join(BLAS_VARIABLES)} set, which choose OpenBLAS' kernels, often slow ones",
+        help=f"leave {' and '.join(BLAS_VARIABLES)} set: they choose OpenBLAS' kernels, often slow ones",
     )
     options = parser.parse_args(arguments)
     check_flags(parser, options, ("batch_sizes", "rounds", "threads"))
@@ -146,7 +146,7 @@ def comparison_table(options):
 
 
 def variants(options):
-    """Return whose turns are timed, ours first."""
+    """Return the variants that are timed, ours first."""
     if options.measure == "epoch":
         return ["ours", "epoch"]
     names = options.competitors if options.against == "torch" else []
@@ -161,7 +161,7 @@ def ratios(times, variant):
 
 
 def record(net, batch, threads, times, workers):
-    """Return the numbers of one comparison, as they stand in the JSON file: medians, and all seconds."""
+    """Return the numbers of one comparison for the JSON file: medians, and all seconds."""
     about = workers[0].about
     result = {"net": net, "batch": batch, "engine": about["engine"], "threads": threads, "blas": about["blas"]}
     result |= {"ours_s": median(times["ours"]), "ours_rss_mb": workers[0].peak_mb}
@@ -220,7 +220,7 @@ def scaling_table(options):
 
 
 def watch_lock(shares, workers):
-    """Put into `shares`, for each number of threads, which part of the time one of them has Python's lock."""
+    """Put into `shares`, {number of threads: part of the time that a thread has Python's lock}, what py-spy sees."""
     if py_spy() is None:
         return
     for worker in workers:

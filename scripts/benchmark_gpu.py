@@ -37,13 +37,13 @@ Precision: "float32" is float32 in every product (mlp makes it of three TF32 pro
 cuDNN chooses its algorithms by trying them (cudnn.benchmark). "eager" is PyTorch as its users run it; "compile" is
 torch.compile with its defaults; "graph" records the whole step, with its update, as a CUDA graph.
 
-Each variant is a process of its own. They run in groups: float32, tf32, and last what must be compiled, which takes
-longest to get ready. In each group mlp's cuda engine takes part, and all take turns of about 0.15 seconds; the table
-gives median and range over the rounds, and the median of the ratio within a round, mlp's cuda engine against PyTorch
+Each variant is a process of its own. They run in groups: float32, tf32, and at the end what must be compiled, which
+takes longest to get ready. mlp's cuda engine is in each group, and all take turns of about 0.15 seconds. The table
+gives median and range over the rounds, and the median of the ratio within a round: mlp's cuda engine against PyTorch
 at the same precision.
 
-Every round is printed when it is over, and --json is written anew; a row of the table follows its group. Where the
-time is up, or after Ctrl-C, the rounds so far count. What cannot be measured stands in the table with the reason.
+After each round its times are printed, and --json is written anew; after each group its rows of the table are printed.
+If the time is up, or after Ctrl-C, the rounds so far count. The table says why something could not be measured.
 
 Examples:
     python scripts/benchmark_gpu.py                                           # about five minutes
@@ -59,8 +59,8 @@ COMPILED = ("torch compile", "torch compile graph")
 MINE = [(OURS, "float32"), (OURS, "tf32"), ("mlp textbook", "float32")]
 AGAINST = {"none": (), "eager": EAGER, "torch": EAGER + COMPILED}  # --against
 VARIANTS = MINE + [(variant, precision) for precision in PRECISIONS for variant in AGAINST["torch"]]
-WARM_UP = 2  # turns that are not counted: algorithms are chosen in them, and graphs recorded
-READY = 0.5  # of the time that is left, in which the processes of a group must be ready
+WARM_UP = 2  # turns that are not counted: in them algorithms are chosen and graphs recorded
+READY = 0.5  # of the remaining time: the processes of a group must be ready by then
 HEADER = ("net", "variant", "precision", "ms a step", "images/s", f"{OURS} / it")
 
 
@@ -82,14 +82,14 @@ def main(arguments=None, started=None):
 
 
 def parse(arguments):
-    """Return the options; leaves with a message and status 2 if one makes no sense."""
+    """Return the options; exits with a message and status 2 if one makes no sense."""
     parser = CommandLine(DESCRIPTION)
-    parser.add_argument("--against", choices=AGAINST, default="torch", help="whom to compare with (default torch)")
+    parser.add_argument("--against", choices=AGAINST, default="torch", help="what to compare with (default torch)")
     add_flags(parser, NETS)
     parser.add_argument("--batch-size", type=int, default=100, metavar="N", help="default 100")
-    parser.add_argument("--rounds", type=int, default=8, help="turns of each variant that count (default 8)")
+    parser.add_argument("--rounds", type=int, default=8, help="turns of each variant that are counted (default 8)")
     parser.add_argument("--time-limit", type=int, default=600, metavar="SECONDS", help="for everything (default 600)")
-    where = "where PyTorch runs (default cuda:0); on a cpu only to try the script"
+    where = "where PyTorch runs (default cuda:0); cpu is only for trying the script"
     parser.add_argument("--torch-device", choices=("cuda:0", "cpu"), default="cuda:0", help=where)
     options = parser.parse_args(arguments)
     check_flags(parser, options, ("batch_size", "rounds", "time_limit"))
@@ -129,7 +129,7 @@ def groups(against):
 
 
 def measure(group, results, reasons, options):
-    """Let the variants of a group take turns, and note what comes out."""
+    """Let the variants of a group take turns, and note their times."""
     with ExitStack() as stack:
         workers = {}
         for variant, precision in group:
@@ -154,8 +154,8 @@ class Results:
     """What has been measured, as it becomes known.
 
     Attributes:
-        records: one for each net and variant, in the order of the table. problem says why there are no numbers; ratio
-            is the median of ours / theirs over the rounds of its group, None where there is nothing to compare.
+        records: one for each net and variant, in the order of the table. "problem" says why there are no numbers;
+            "ratio" is the median of ours / theirs over the rounds of its group, None if there is nothing to compare.
     """
 
     def __init__(self, reasons, options):
@@ -169,12 +169,12 @@ class Results:
         self.write()
 
     def note(self, net, round_, workers):
-        """Take over what the workers have measured for a net up to a round, and print that round."""
+        """Note what the workers have measured for a net up to a round, and print that round."""
         texts = []
         for (variant, precision), worker in workers.items():
             record, seconds = self.records[net, variant, precision], worker.seconds[net]
             if (net, variant, precision) in self.printed:
-                continue  # it takes part once more, so that others can be compared with it
+                continue  # it takes part again, so that others can be compared with it
             record["seconds"], record["problem"] = list(seconds.values()), worker.problems[net]
             ours = workers[OURS, precision].seconds[net] if (OURS, precision) in workers else {}
             both = [ours[r] / seconds[r] for r in seconds if r in ours]
@@ -199,7 +199,7 @@ class Results:
                 print_row(row(self.records[key], self.batch))
 
     def print_rest(self, reason):
-        """Print the rows that are left: nothing was measured for them."""
+        """Print the rows that are left, for which nothing was measured."""
         for key, record in self.records.items():
             if key not in self.printed:
                 record["problem"] = record["problem"] or reason

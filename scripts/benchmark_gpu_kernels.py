@@ -22,16 +22,16 @@ DESCRIPTION = """\
 Time every kernel of a training step on a GPU, and the whole step as a recorded graph.
 
 Launches of the same kernel with the same grid and the same sizes are one row: how many there are in a step, and the
-microseconds of one. A launch is timed as a graph of itself, many times in a row on the same numbers, which stay in the
-caches: that is the least that it can take. The sum over the rows beside the time of the whole step shows what lies
-between kernels. Rows are printed, and --json is written, as they are known.
+microseconds of one. A launch is timed in a graph that repeats it on the same numbers, which stay in the caches: this is
+the least time that it can take. Compare the sum over the rows with the time of the whole step: the difference lies
+between the kernels. Rows are printed, and --json is written, as soon as they are known.
 
 Examples:
     python scripts/benchmark_gpu_kernels.py
     python scripts/benchmark_gpu_kernels.py --precision tf32 --json kernels.json
 """
 
-IN_A_ROW = 20  # times a launch stands in the graph of itself
+IN_A_ROW = 20  # repetitions of a launch in its graph
 HEADER = ("kernel", "blocks", "threads", "shared bytes", "in a step", "us each", "us in a step")
 
 

@@ -1,13 +1,13 @@
-"""A process that trains networks on a GPU with mlp or with PyTorch, when it is told to; `benchmark_gpu.py` starts it.
+"""A process that trains networks on a GPU with mlp or PyTorch when it is told to; `benchmark_gpu.py` starts it.
 
     python benchmark_gpu_worker.py VARIANT PRECISION BATCH TORCH_DEVICE NET [NET ...]
 
-VARIANT and PRECISION are of `benchmark_gpu.VARIANTS`; PyTorch runs on TORCH_DEVICE. The process builds all networks,
-runs a step of each, and writes a line of JSON: {"ready": {net: null, or why it cannot be measured}}. Then it answers
-every line from stdin that names a network with its turn: as many steps as take about 0.15 seconds, and {"seconds": of
-one step}. It ends with its stdin.
+VARIANT and PRECISION are a pair of `benchmark_gpu.VARIANTS`; PyTorch runs on TORCH_DEVICE. The process builds all
+networks, runs a step of each, and writes a line of JSON: {"ready": {net: null, or why it cannot be measured}}. After
+that, each line on stdin names a network. The process runs as many steps of it as take about 0.15 seconds and answers
+{"seconds": those of one step}. It ends when its stdin ends.
 
-Nothing in a turn makes the host wait for the GPU before its end: losses are added up where they are.
+Within a turn the host never waits for the GPU: losses are added up on the GPU.
 """
 
 import functools
@@ -105,7 +105,7 @@ class TorchNet:
         self.graphed = "graph" in variant
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, capturable=self.graphed)
         self.run = torch.compile(self.model) if "compile" in variant else self.model
-        self.eager_step()  # compiles, while the others get ready
+        self.eager_step()  # compiles while the others get ready
         self.wait()
 
     def eager_step(self):
@@ -117,7 +117,7 @@ class TorchNet:
 
     def step(self):
         torch = self.torch
-        if not torch.backends.cudnn.benchmark:  # in the first turn, when nobody else is on the GPU
+        if not torch.backends.cudnn.benchmark:  # in the first turn, when no other process uses the GPU
             torch.backends.cudnn.benchmark = True
         if not self.graphed:
             return self.eager_step()

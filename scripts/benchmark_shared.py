@@ -19,10 +19,10 @@ def add_flags(parser, nets):
 
 
 def check_flags(parser, options, numbers):
-    """Split the list of nets, and make the folder of --json; leaves with a message if a flag makes no sense.
+    """Split the list of nets, and make the folder of --json; exits with a message if a flag makes no sense.
 
     Args:
-        numbers: names of the options that are whole numbers of at least 1, or several of them, "50,100".
+        numbers: names of the options that must be whole numbers of at least 1, or lists of them, "50,100".
     """
     try:
         options.nets = [net for net in options.nets.split(",") if settings(net)]
@@ -36,7 +36,7 @@ def check_flags(parser, options, numbers):
 
 
 def positive(flag, value):
-    """Return a whole number of at least 1."""
+    """Return the whole number of at least 1 that a text is; ConfigurationError if it is none."""
     if not value.isdigit() or int(value) < 1:
         raise ConfigurationError(f"{flag} must be whole numbers of at least 1, got {value!r}")
     return int(value)
@@ -52,7 +52,7 @@ class Process:
         self.process = subprocess.Popen(command, **pipes, text=True, env=environment)
 
     def ask(self, line):
-        with suppress(OSError):  # it ended; its errors say why
+        with suppress(OSError):  # the process has ended; its errors say why
             print(line, file=self.process.stdin, flush=True)
 
     def last_words(self):

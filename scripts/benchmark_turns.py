@@ -1,4 +1,4 @@
-"""Processes that take turns, each training networks in one way; the benchmarks read what they measure."""
+"""Processes that take turns, each training networks in its own way; the benchmarks read their times."""
 
 import json
 import os
@@ -18,21 +18,21 @@ from mlp.errors import MlpError
 from mlp.progress import progress_bar
 
 WORKER = Path(__file__).resolve().with_name("benchmark_worker.py")
-WARM_UP = 2  # turns that are not counted: memory is allocated in them
-PAUSE = 0.05  # seconds before each turn: the threads of the process before spin that long after their work
+WARM_UP = 2  # turns that are not counted: in them memory is allocated
+PAUSE = 0.05  # seconds before each turn: threads of the previous process keep spinning for that long
 BLAS_VARIABLES = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 LOCK_SECONDS = 4  # how long the holder of Python's lock is watched
 LOCK_RATE = 250  # looks a second
 
 
 def py_spy():
-    """Return the path of py-spy, which may lie beside this Python; None if it is not installed."""
+    """Return the path of py-spy, beside this Python or on PATH; None if it is not installed."""
     beside = Path(sys.executable).parent
     return shutil.which("py-spy", path=os.pathsep.join([str(beside), os.environ.get("PATH", "")]))
 
 
 class Worker(Process):
-    """A process that takes a turn of one variant whenever it is told to."""
+    """A process that runs one variant for a turn whenever it is told to."""
 
     def __init__(self, variant, net, batch, threads, options):
         self.variant, self.threads = variant, threads
@@ -43,7 +43,7 @@ class Worker(Process):
         super().__init__(WORKER, [variant, net, batch, threads, options.engine, options.measure], environment)
 
     def start(self):
-        """Wait until it is ready, and let it warm up."""
+        """Wait until the process is ready, and let it warm up."""
         self.about = self.reply()
         for _ in range(WARM_UP):
             self.turn()
@@ -66,12 +66,12 @@ class Worker(Process):
         return reply
 
     def lock_share(self):
-        """Return which part of the time a thread of this process holds Python's lock, as py-spy sees it.
+        """Return for what part of the time a thread of this process holds Python's lock, as py-spy sees it.
 
         Raises:
             MlpError: py-spy may not look into the process.
         """
-        self.ask(f"turn {LOCK_SECONDS + 2}")  # it works for longer than it is watched
+        self.ask(f"turn {LOCK_SECONDS + 2}")  # longer than it is watched
         with tempfile.TemporaryDirectory() as folder:
             found = Path(folder) / "stacks.txt"
             watch = [py_spy(), "record", "--gil", "--format", "raw", "--rate", str(LOCK_RATE), "--output", str(found)]
@@ -85,11 +85,11 @@ class Worker(Process):
 
 
 class PunctualWorker(Process):
-    """A process that measures one variant at one precision, for all nets; its answers are waited for until a deadline.
+    """A process that measures one variant at one precision for all nets; we wait for its answers until a deadline.
 
     Attributes:
-        problems: {net: why it cannot be measured, or None}. seconds: {net: those of a step in the rounds that
-        count, {round: seconds}}.
+        problems: {net: why it cannot be measured, or None}. seconds: {net: {round: seconds of a step}}, of the rounds
+            that count.
     """
 
     def __init__(self, program, variant, precision, options):
@@ -110,7 +110,7 @@ class PunctualWorker(Process):
         self.problems = reply.get("ready") or dict.fromkeys(self.nets, reply["problem"])
 
     def turn(self, net, deadline, round_):
-        """Let it take its turn; it counts from round 0 on."""
+        """Let the process take its turn; turns count from round 0 on."""
         if self.problems[net]:
             return
         self.ask(net)
@@ -125,7 +125,7 @@ class PunctualWorker(Process):
         try:
             reply = self.replies.get(timeout=max(0.0, deadline - time.monotonic()))
         except queue.Empty:
-            self.process.kill()  # a late answer must not be taken for that of the next turn
+            self.process.kill()  # a late answer could be taken for that of the next turn
             self.problems = {net: problem or late for net, problem in self.problems.items()}
             return {"problem": late}
         if reply is None:
@@ -135,7 +135,7 @@ class PunctualWorker(Process):
 
 
 def take_turns(kinds, net, batch, options, afterwards=None):
-    """Return the seconds of every round for each worker, and the workers, which have ended.
+    """Return (a list of the seconds of each round for each worker, the workers, which have ended).
 
     Args:
         kinds: [(variant, threads), ...].

@@ -1,11 +1,11 @@
-"""A process that trains one network with mlp or with PyTorch, a step whenever it is told to; `benchmark.py` starts it.
+"""A process that trains one network with mlp or PyTorch when it is told to; `benchmark.py` starts it.
 
     python benchmark_worker.py VARIANT NET BATCH THREADS ENGINE MEASURE
 
-VARIANT is ours, epoch (ours, as train.py runs it) or one of COMPETITORS; MEASURE is step, evaluation or epoch, where a
-step is 20 of them. It gets ready and writes a line of JSON about itself to stdout, then answers every line from stdin
-with its turn: steps for 0.3 seconds (for 6 seconds after "turn 6"), at least one, and a line with the seconds of a step
-and the memory needed so far. It ends with its stdin.
+VARIANT is ours, epoch (ours, as train.py runs it) or one of COMPETITORS; MEASURE is step, evaluation or epoch (then 20
+steps count as one). It gets ready and writes a line of JSON about itself to stdout. Then, for each line on stdin, it
+runs steps for 0.3 seconds (6 seconds if the line is "turn 6"), at least one, and writes a line with the seconds of a
+step and the memory needed so far. It ends when its stdin ends.
 """
 
 import json
@@ -28,7 +28,7 @@ COMPETITORS = {  # names in the JSON file -> variants
     "compile": "torch compile",
 }
 EPOCH = 20  # steps
-TURN = 0.3  # seconds at least: the first step finds the caches full of another process' numbers, as in no training
+TURN = 0.3  # seconds at least: the first step finds the caches full of another process' numbers, unlike in training
 
 
 def main():
@@ -172,9 +172,9 @@ def settings(net):
             f"unknown net {net!r}: names are vgg<depth>[_dense|_ms][_bn][_rc][_f<filters>], such as vgg38_bn_rc"
         )
     depth, kind, bn, rc, filters = match.groups()
-    blocks_per_stage(int(depth))  # an error for depths that there are not
+    blocks_per_stage(int(depth))  # raises for impossible depths
     norm = "batch" if bn else "none"
-    kinds = {None: {}, "_dense": {"dense": True}, "_ms": {"multi_scale": True}}  # others keep their keywords as short
+    kinds = {None: {}, "_dense": {"dense": True}, "_ms": {"multi_scale": True}}  # others get no such keyword
     residual = {} if kind == "_dense" else {"residual": bool(rc)}
     return {"depth": int(depth), "norm": norm, **residual, "filters": int(filters or 32), **kinds[kind]}
 

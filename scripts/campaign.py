@@ -1,12 +1,12 @@
-"""Damage what is read and kill what runs, many times, and count what becomes of it.
+"""Damage inputs and kill runs, many times, and count what happens.
 
     python scripts/campaign.py                              1,000 malformed inputs, 200 kills: minutes on two cores
     python scripts/campaign.py --inputs 100 --kills 16
     python scripts/campaign.py --case "MNIST idx:17"        one input once more, with its error
 
-A malformed input must be read rightly or refused by an error of mlp in one short message: no other error, no hang, no
-memory beyond all bounds. A killed run must continue, and end with the numbers of one that was never killed. All that is
-drawn follows from --seed, whatever --jobs is. It ends with status 1 if something is wrong. Needs a system with fork.
+A malformed input must be read correctly or refused by an error of mlp with one short message: no other error, no hang,
+no unlimited memory. A killed run must continue and end with the numbers of one that was never killed. All random draws
+follow from --seed, whatever --jobs is. The exit status is 1 if something is wrong. Needs a system with fork.
 """
 
 if __name__ == "__main__":
@@ -43,11 +43,11 @@ from mlp.errors import MlpError
 from mlp.experiments.hooks import SaveFigures
 
 LONGEST = 1500  # characters of an error; commands show the first thousand
-EXAMPLES = 3  # of each way in which something is wrong
+EXAMPLES = 3  # that are shown of each kind of wrong outcome
 
 
 def input_case(case: Case, place: Path, *, kinds: dict[str, Kind], bases: Path, seed: int) -> str:
-    """Damage a file and let everybody read it; return the outcome."""
+    """Damage a file and let all its readers read it; return the outcome."""
     name, number = case
     kind, folder = kinds[name], place / "input"
     shutil.rmtree(folder, ignore_errors=True)
@@ -74,7 +74,7 @@ def outcome_of(action: Callable[[], Any]) -> str:
 
 
 def make_bases(place: Path, kinds: Mapping[str, Kind]) -> Path:
-    """Write the good files of all kinds, and see that all of them are read: otherwise nothing would be tested."""
+    """Write the good files of all kinds, and check that all of them can be read: otherwise nothing would be tested."""
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         for base in dict.fromkeys(kind.base for kind in kinds.values()):
             BASES[base](place / base)
@@ -91,7 +91,7 @@ def all_kinds() -> dict[str, Kind]:
 
 
 def malformed_inputs(place: Path, count: int, seed: int, jobs: int) -> Outcomes:
-    """Return the outcomes of so many inputs, evenly over the kinds."""
+    """Return the outcomes of `count` inputs, spread evenly over the kinds."""
     kinds = all_kinds()
     bases = make_bases(place / "bases", kinds)
     names = list(kinds)
@@ -101,7 +101,7 @@ def malformed_inputs(place: Path, count: int, seed: int, jobs: int) -> Outcomes:
 
 
 def kills(place: Path, count: int, seed: int, jobs: int) -> Outcomes:
-    """Return the outcomes of so many kills: half of them at file events, half at random moments."""
+    """Return the outcomes of `count` kills: half of them at file events, half at random moments."""
     data = place / "own.npz"
     write_images(data)
     begin = time.monotonic()
@@ -121,7 +121,7 @@ def kills(place: Path, count: int, seed: int, jobs: int) -> Outcomes:
 
 
 def report(outcomes: Outcomes) -> int:
-    """Print how often what came of the cases; return how many are wrong."""
+    """Print how often each outcome happened; return how many cases are wrong."""
     counts = Counter((kind, outcome.partition(" (")[0]) for (kind, _), outcome in outcomes.items())
     for (kind, outcome), times in sorted(counts.items()):
         print(f"{times:6,}  {kind:20}  {outcome}")
@@ -136,7 +136,7 @@ def report(outcomes: Outcomes) -> int:
 
 
 def repeat_case(text: str, seed: int) -> int:
-    """Do one input once more, in this process, and show its errors."""
+    """Repeat one input in this process, and show its errors."""
     name, _, number = text.rpartition(":")
     kinds = all_kinds()
     with tempfile.TemporaryDirectory() as place:

@@ -1,4 +1,4 @@
-"""Good files of all kinds, tiny, for `campaign_inputs`: data sets, runs, weights, measurements, plans, code, flags."""
+"""Tiny good files of all kinds for `campaign_inputs`: data sets, runs, weights, measurements, plans, code, flags."""
 
 import gzip
 import importlib.util
@@ -106,7 +106,7 @@ def write_pictures(root: Path) -> None:
 
 
 def write_run(root: Path) -> None:
-    """Write own images, and a run on them that may continue."""
+    """Write a data set of your own images, and a run on it that can continue."""
     root.mkdir(parents=True)
     write_images(root / "own.npz")
     with chdir(root):  # so that the run continues wherever both are copied to

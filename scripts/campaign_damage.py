@@ -1,7 +1,7 @@
-"""Ways to damage a file: as disks, editors and other programs do it, and as somebody does who means harm.
+"""Ways to damage a file: as disks, editors and other programs do by accident, and as an attacker does on purpose.
 
-All of them work on any file: cut off, bytes changed, something put in, another file in its place, lengths that lie.
-Those that know JSON, CSV, .npz, Python code and command lines change one value and keep the rest right.
+Some work on any file: cut it off, change bytes, insert something, put another file in its place, make lengths lie.
+Others know JSON, CSV, .npz, Python code and command lines: they change one value and keep the rest correct.
 """
 
 import csv
@@ -42,7 +42,7 @@ PLACES = ("--out", "--data-dir", "--threads", "--stop-after", "--keep-weights", 
 
 
 def damage(path: Path, rng: random.Random) -> None:
-    """Damage a file in a way that is drawn, or put something in its place that is none."""
+    """Damage a file in a randomly drawn way, or put something in its place that is not a file."""
     content = path.read_bytes()
     if path.suffix not in (".flags", ".py") and rng.random() < 0.03:
         path.unlink()
@@ -80,14 +80,14 @@ def flip(content: bytes, rng: random.Random) -> bytes:
 
 
 def put_in(content: bytes, rng: random.Random) -> bytes:
-    """Put something in, in place of as many bytes or between them."""
+    """Insert something, or write it over as many bytes."""
     place = rng.randrange(len(content) + 1)
     what = rng.choice((bytes(rng.randrange(50)), rng.randbytes(20), *WHOLE[4:8]))
     return content[:place] + what + content[place + rng.choice((0, len(what))) :]
 
 
 def repeat(content: bytes, rng: random.Random) -> bytes:
-    """Repeat a piece at the end, or somewhere."""
+    """Repeat a piece, at the end or somewhere else."""
     start, place = rng.randrange(len(content) + 1), rng.choice((len(content), rng.randrange(len(content) + 1)))
     return content[:place] + content[start : start + rng.randint(1, 5000)] + content[place:]
 
@@ -97,7 +97,7 @@ def another_file(content: bytes, rng: random.Random) -> bytes:
 
 
 def lying_lengths(content: bytes, rng: random.Random) -> bytes:
-    """Make a number that stands in digits, or in four bytes, much larger."""
+    """Change a number, written in digits or in four bytes; mostly to a much larger one."""
     numbers = [match.span() for match in re.finditer(rb"\d+", content[:2000])]
     if numbers and rng.random() < 0.5:
         start, end = rng.choice(numbers)
@@ -167,7 +167,7 @@ def npz_member(content: bytes, rng: random.Random) -> bytes:
 
 
 def changed_member(data: bytes, name: str, packing: int, what: str, rng: random.Random) -> tuple[bytes, str, int]:
-    """Return a member of an archive as it becomes: content, name, compression."""
+    """Return a member of an archive after the change: content, name, compression."""
     if what == "array":
         dtype, shape = np.dtype(rng.choice(DTYPES)), rng.choice(SHAPES)
         return npy(np.zeros(shape, dtype)), name, packing
@@ -210,7 +210,7 @@ def code_line(content: bytes, rng: random.Random) -> bytes:
 
 
 def command_words(content: bytes, rng: random.Random) -> bytes:
-    """Return a command and words for it: settings with values of all kinds, and nothing that is there to work on."""
+    """Return a command with words: settings with values of all kinds, and data or runs that do not exist."""
     settings = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(RunConfig)]
     words: list[str] = []
     for _ in range(rng.randint(1, 5)):

@@ -1,7 +1,7 @@
-"""What is read from files and words that others wrote: for each kind, how to make a good one, and who reads it.
+"""The kinds of input that mlp reads: for each, how to make a good one, and who reads it.
 
-A kind is a file that gets damaged in a folder of good files, and the functions that read that folder. Of own models the
-file is Python code; of flags it is a list of words.
+A kind is a file that gets damaged in a folder of good files, and the functions that read that folder. For your own
+models the file is Python code; for flags it is a list of words.
 """
 
 import importlib.util
@@ -44,7 +44,7 @@ class Kind:
     """A kind of input.
 
     Args:
-        base: the folder of good files that it is one of. file: which one gets damaged.
+        base: the folder of good files. file: the one of them that gets damaged.
         read: called with a copy of that folder; every function must return, or raise an error of mlp.
     """
 
@@ -54,7 +54,7 @@ class Kind:
 
 
 def read_words(folder: Path) -> None:
-    """Run a command with the words that a file holds: it must end with status 2, and say why in a line."""
+    """Run a command with the words in a file: it must end with status 2 and say why in one line."""
     words = json.loads((folder / "words.flags").read_text())
     sys.argv, error = ["mlp", *words[1:]], sys.stderr
     sys.stderr = io.StringIO()
@@ -68,7 +68,7 @@ def read_words(folder: Path) -> None:
 
 
 def run_kinds() -> dict[str, Kind]:
-    """Return the kinds of files of a run: it is compared, evaluated, continued and begun with."""
+    """Return the kinds of files of a run: it is compared, evaluated, continued, and another run begins with it."""
 
     def resume(root: Path) -> None:
         with chdir(root):

@@ -1,7 +1,7 @@
-"""Kill runs at every file event and at random moments; whatever is left, the next command must continue it.
+"""Kill runs at every file event and at random moments; the next command must continue them.
 
-A file event is a call that changes a folder: a file is made, written through to the disk, renamed or removed. A run is
-killed before or after one of them, by a signal of its own, or from outside after a random time. Then it is read, as
+A file event is a call that changes a folder: a file is made, written through to the disk, renamed or removed. A run
+sends itself a signal before or after one of them, or gets one from outside after a random time. Then it is read, as
 compare.py does, and continued; in the end it must have the numbers of a run that was never killed.
 """
 
@@ -30,7 +30,7 @@ EPOCHS = 3
 
 
 def write_images(path: Path) -> None:
-    """Write a small data set of your own images, which is made in no time."""
+    """Write a small data set of your own images."""
     rng = np.random.default_rng(0)
     labels = np.arange(60) % 3
     images = (rng.integers(0, 100, (60, 8, 8, 3)) + 60 * labels[:, None, None, None]).astype(np.uint8)
@@ -39,7 +39,7 @@ def write_images(path: Path) -> None:
 
 
 def settings(data: Path) -> dict[str, Any]:
-    """Return the settings of a run of a moment."""
+    """Return the settings of a very short run."""
     return {"dataset": f"npz:{data}", "filters": 2, "batch_size": 10, "epochs": EPOCHS, "learning_rate": 0.01}
 
 
@@ -53,7 +53,7 @@ def draw_nothing(self: SaveFigures, history: Any) -> None:
 
 
 def fork(folder: Path, data: Path, prepare: Callable[[], None] = lambda: None) -> int:
-    """Fork a process that continues a run; return its number."""
+    """Fork a process that begins or continues a run; return its number."""
     process = os.fork()
     if process:
         return process
@@ -101,7 +101,7 @@ def at_event(number: int, at: int, *, before: bool) -> Callable[[], None]:
 
 
 def count_events(place: Path, data: Path) -> int:
-    """Return how many file events a whole run has; it is left in place/whole."""
+    """Return how many file events a whole run has; the run is kept in place/whole."""
     answer = place / "events"
 
     def prepare() -> None:
@@ -130,8 +130,8 @@ def kill_case(case: Case, place: Path, *, seed: int, data: Path, whole: Path, ev
     """Kill a run once, read it, continue it; return the outcome.
 
     Args:
-        case: ("event" or "random", n). whole: the folder of a run that was never killed. events: how many it had.
-        seconds: how long it took.
+        case: ("event" or "random", n). whole: the folder of a run that was never killed.
+        events: how many file events that run had. seconds: how long it took.
     """
     kind, n = case
     turn, event = divmod(n, events)  # every event once, then with the next signal, and after it instead of before

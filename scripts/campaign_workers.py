@@ -1,7 +1,7 @@
-"""Run many small cases in forked workers: one that hangs, takes all memory or dies is counted, and the next is done.
+"""Run many small cases in forked workers. A case that hangs, takes all memory or dies is counted; the others still run.
 
-A worker gets its cases in order and writes a line of JSON when it begins one and one when it has an outcome. The parent
-reads them; a worker that is silent for too long, or gone, leaves the rest of its cases to a new one.
+A worker does its cases in order. It writes a line of JSON when it begins a case, and one with the outcome. The parent
+reads them; if a worker is silent for too long or has died, a new one gets the rest of its cases.
 """
 
 import json
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from mlp.progress import progress_bar
 
-MEMORY = 2**31  # bytes that a worker may have more than at its start
+MEMORY = 2**31  # bytes that a worker may take, in addition to those at its start
 Case = tuple[str, int]  # kind and number: all that is drawn for a case follows from these and the seed
 Outcomes = dict[Case, str]
 
@@ -40,7 +40,7 @@ def run_cases(
 
     Args:
         do: called with a case and a folder of the worker's own; returns the outcome in a few words.
-        jobs: how many workers at once. patience: seconds after which a case is said to hang. title: of the bar.
+        jobs: how many workers at once. patience: seconds after which a case counts as hanging. title: of the bar.
     """
     outcomes: Outcomes = {}
     shares = [list(cases[first::jobs]) for first in range(jobs)]
@@ -92,7 +92,7 @@ def start_worker(cases: list[Case], do: Callable[[Case, Path], str], place: Path
 
 
 def limit_memory() -> None:
-    """Let this process have `MEMORY` more than it has: what asks for more gets a MemoryError."""
+    """Let this process take `MEMORY` more than it has: asking for more raises a MemoryError."""
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
     if pages:
         now = pages * resource.getpagesize()
@@ -113,12 +113,12 @@ def take_lines(worker: Worker, outcomes: Outcomes) -> bool:
 
 
 def end_worker(worker: Worker, outcomes: Outcomes, *, hangs: bool) -> list[Case]:
-    """Wait for a worker that is done or gone, or end one that hangs; return the cases that are left."""
+    """Wait for a worker that is done or has died, or kill one that hangs; return the cases that are left."""
     if hangs:
         os.killpg(worker.process, signal.SIGKILL)
     os.close(worker.pipe)
     _, status = os.waitpid(worker.process, 0)
     left = [case for case in worker.cases if case not in outcomes]
-    if left:  # the first one is what it was at
+    if left:  # the first one is the case in progress
         outcomes[left[0]] = "WRONG: hangs" if hangs else f"WRONG: the process ended with {status}"
     return left[1:]

@@ -1,8 +1,8 @@
 """See in three minutes why a deep network does not train, and what repairs it.
 
 Trains three networks on the built-in synthetic images (small images, few filters): 8 layers, 38 layers, and 38 layers
-with batch normalization and residual connections. (The first two are "plain": batch normalization in the input block
-alone.) Ends with one picture and one table in runs/demo/.
+with batch normalization and residual connections. (The first two are "plain": they have batch normalization in the
+input block only.) Writes a picture and a table to runs/demo/.
 """
 
 if __name__ == "__main__":

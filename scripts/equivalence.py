@@ -5,15 +5,15 @@
     python scripts/equivalence.py vgg08_bn --table             # only the table and figure of what is there
 
 For each seed both sides start from the same weights and see the same images in the same order, with the same crops and
-flips and the same learning rates: what differs is the arithmetic. Single runs part after some hundred steps all the
-same, because rounding errors grow in a network that learns; so the question is whether they differ by more than chance.
+flips and the same learning rates: only the arithmetic differs. Even so, single runs drift apart after some hundred
+steps, because rounding errors grow in a network that learns. The question is whether they differ by more than chance.
 
 The answer is a confidence interval of the mean of the paired differences (mlp minus PyTorch, one pair a seed). With n
 pairs, mean d and standard deviation s, it is d +- t s / sqrt(n); t is the 97.5 % point of Student's distribution with
 n - 1 degrees of freedom. The two are called equivalent if the interval of the test accuracy lies within +-2 points and
-that of the training loss within +-0.03. An interval that is wider than that shows neither: it asks for more seeds.
+that of the training loss within +-0.03. If an interval is too wide to show it, more seeds are needed.
 
-Each run is a file in --out and is not repeated; one that is interrupted starts again. Needs PyTorch and SciPy:
+Each run is a file in --out and is not repeated; an interrupted one starts again. Needs PyTorch and SciPy:
 pip install -e ".[oracle]".
 """
 
@@ -57,7 +57,7 @@ PROTOCOLS: dict[str, dict[str, Any]] = {
     },
 }
 SIDES = ("mlp", "torch")
-MARGINS = {"train_loss": 0.03, "test_acc": 0.02}  # within these the two are called equivalent
+MARGINS = {"train_loss": 0.03, "test_acc": 0.02}  # of differences between equivalent sides
 MEASURES = ("train_loss", "test_loss", "test_acc")
 WINDOW = 50  # steps over which the curves of the figure are averaged
 
@@ -82,7 +82,7 @@ class Task:
 
 
 def make_task(name: str, seed: int, data_dir: str | None, epochs: int | None) -> Task:
-    """Return the task of a protocol and a seed."""
+    """Return the Task of a protocol and a seed."""
     settings = {**PROTOCOLS[name], "seed": seed, **({"epochs": epochs} if epochs else {})}
     config = RunConfig(**settings)
     train, valid, test = load_images(config, data_dir)
@@ -139,7 +139,7 @@ def train_torch(task: Task, threads: int) -> dict[str, Any]:
 
 
 def read_runs(folder: Path) -> dict[int, dict[str, dict[str, Any]]]:
-    """Return {seed: {side: arrays}} of the seeds that both sides have run, in the order of the seeds."""
+    """Return {seed: {side: arrays}} for the seeds that both sides have run, in increasing order."""
     pairs: dict[int, dict[str, dict[str, Any]]] = {}
     for path in sorted(folder.glob("seed*_mlp.npz"), key=lambda path: int(path.stem[4:].partition("_")[0])):
         other = path.with_name(path.name.replace("_mlp", "_torch"))
@@ -212,13 +212,13 @@ def main() -> int:
     parser = CommandLine(__doc__)
     parser.add_argument("protocol", choices=PROTOCOLS, help="what is trained")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="N", help="default: 0 1 2 3 4")
-    parser.add_argument("--epochs", type=int, metavar="N", help="of the protocol and its schedule, for a quick try")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of both sides (default: 1)")
+    parser.add_argument("--epochs", type=int, metavar="N", help="fewer epochs, for a quick try (the schedule, too)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each side (default: 1)")
     add_data_flag(parser, "folder with CIFAR-100")
     parser.add_argument(
         "--out", type=folder_argument, default="runs/equivalence", help="folder (default: runs/equivalence)"
     )
-    parser.add_argument("--table", action="store_true", help="run nothing, show what is there")
+    parser.add_argument("--table", action="store_true", help="run nothing, only show the runs that exist")
     options = parser.parse_args()
     folder = options.out / options.protocol
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The stages of scripts/gpu_check.sh, which says what they are."""
+"""The stages of scripts/gpu_check.sh, which describes them."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def main(arguments=None):
     if "pack" in options.stages:
         print(*write_pieces(os.environ.get("MLP_DATA_DIR") or ROOT / "data"), sep="\n")
         return 0
-    for number in (signal.SIGINT, signal.SIGTERM):  # also where it was started in the background
+    for number in (signal.SIGINT, signal.SIGTERM):  # also if it was started in the background
         signal.signal(number, signal.default_int_handler)
     out = Path(os.environ.get("OUT") or tempfile.mkdtemp())
     out.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def main(arguments=None):
 
 
 def devices(check):
-    """Note what machine this is; return why there is no GPU, None if there is one."""
+    """Note what machine this is; return why no GPU can be used, or None if one can."""
     reasons = []
 
     def read(log, ended):
@@ -88,7 +88,7 @@ def stage_smoke(check, reason):
 
 
 def stage_torch(check, _reason):
-    """A step beside PyTorch; it says by itself what it cannot measure."""
+    """A step beside PyTorch; the benchmark itself says what it cannot measure."""
     if check.small:
         return benchmark(check, 205, ["--against", "eager", "--torch-device", "cpu"])
     return benchmark(check, 205, ["--against", "torch"])
@@ -131,7 +131,7 @@ def stage_sanitize(check, reason):
 
 
 def tests(check, part, seconds, start, which, files):
-    """Run tests; the row counts those that are over, and names what failed and what a sanitizer found."""
+    """Run tests; the row counts those that have ended, and names what failed and what a sanitizer found."""
 
     def read(log, ended):
         words = re.findall(r"^tests/.* (PASSED|FAILED|ERROR)\b", log, re.M)
@@ -150,12 +150,12 @@ def tests(check, part, seconds, start, which, files):
 
 
 def absolute(check, start):
-    """Return the beginning of a command with Python in front, where it has none."""
+    """Return the beginning of a command, with Python in front unless it names a program itself."""
     return start if start[0].startswith("/") else [check.python, *start]
 
 
 def benchmark(check, seconds, options):
-    """Run benchmark_gpu.py; a row for each number that it has written."""
+    """Run benchmark_gpu.py; there is a row for each number that it has written."""
     numbers = check.logs / f"{check.stage}-benchmark.json"
     net, batch = ("vgg08_bn_f8", 2) if check.small else ("vgg38_bn_rc", 100)
     numbers.unlink(missing_ok=True)
@@ -183,7 +183,7 @@ def benchmark(check, seconds, options):
 
 
 def kernel_times(check, precision):
-    """Run benchmark_gpu_kernels.py; rows for the whole step and the five kernels that take most of it."""
+    """Run benchmark_gpu_kernels.py; there are rows for the whole step and the five kernels that take most of it."""
     numbers = check.logs / f"{check.stage}-kernels-{precision}.json"
     numbers.unlink(missing_ok=True)
 
@@ -218,7 +218,7 @@ def train(check, part, seconds, command):
         return [(f"training, {part}", f"{len(epochs)} epochs, {times} s; {last}{remark(ended)}")]
 
     status = check.run(f"train-{part}", seconds, [*command, "--out", folder], read)
-    for weights in folder.glob("*.npz"):  # too large for what they tell
+    for weights in folder.glob("*.npz"):  # too large for the archive
         weights.unlink()
     check.failed = check.failed or status not in (0, None)
     return folder / "metrics.csv"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What there is to know about mlp on a GPU, on a machine where nothing can be installed, in stages of a few minutes.
+# Test and time mlp on a GPU, in stages of a few minutes, on a machine where nothing can be installed.
 #
 #     bash scripts/gpu_check.sh                   all stages, at most eleven minutes
 #     bash scripts/gpu_check.sh smoke             at most 2 minutes: does it compile, are the most telling tests right,
@@ -15,10 +15,10 @@
 #
 # Every number is printed and written as soon as it is known, so a stage that is interrupted keeps what it has. The
 # folder $OUT (or a new one) gets a table, gpu_check.md, and gpu_check.tar.gz with all logs and numbers; a second call
-# with the same folder continues both. What could not be measured stands in the table with the reason.
+# with the same folder continues both. The table says why something could not be measured.
 #
-# It needs Python with NumPy, CuPy, pytest, matplotlib and tqdm (PYTHON=... for another than python3); PyTorch to be
-# compared with. mlp itself is taken from this checkout. CIFAR-100 is looked for in $MLP_DATA_DIR, then in the pieces.
+# It needs Python with NumPy, CuPy, pytest, matplotlib and tqdm (PYTHON=... if it is not python3), and PyTorch for the
+# comparison. mlp itself is taken from this checkout. CIFAR-100 is looked for in $MLP_DATA_DIR, then in the pieces.
 set -u
 cd "$(dirname "$0")/.." || exit 2
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}

@@ -1,4 +1,4 @@
-"""What scripts/gpu_check.py stands on: parts that run under a limit, one table, one archive, data in three pieces."""
+"""Tools of scripts/gpu_check.py: programs that run under a time limit, one table, one archive, data in three pieces."""
 
 import csv
 import importlib.metadata
@@ -18,16 +18,16 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PIECES = 3  # of CIFAR-100, each below 64 MiB
-GRACE = 5.0  # seconds for a program to end after it was interrupted
+GRACE = 5.0  # seconds that a program has to end after it was interrupted
 
 
 class Check:
-    """One call: what is known so far stands in the table at any time, whatever ends the call.
+    """One call. The table always has what is known so far, whatever ends the call.
 
     Args:
-        out: a folder. It gets gpu_check.md, the table, and gpu_check.tar.gz, everything that programs wrote. What an
-            earlier call left there is continued.
-        small: whether programs run in sizes that only try the check itself.
+        out: a folder. It gets gpu_check.md, the table, and gpu_check.tar.gz, everything that programs wrote. Those of
+            an earlier call are continued.
+        small: whether programs run in small sizes, which only try the check itself.
 
     Attributes:
         rows: [stage, part, what, result], the lines of the table. failed: whether something went wrong.
@@ -47,17 +47,17 @@ class Check:
                 self.rows = json.loads((self.logs / "table.json").read_text())
 
     def begin(self, stage, seconds):
-        """Begin a stage, which ends after so many seconds; rows of an earlier try are forgotten."""
+        """Begin a stage that may take so many seconds; rows of an earlier try are forgotten."""
         self.stage, self.deadline = stage, time.monotonic() + seconds
         self.rows = [row for row in self.rows if row[0] != stage]
 
     def run(self, part, seconds, command, read):
-        """Run a program; what it has said so far is in the table every second, and when it has ended.
+        """Run a program; each second, and when it has ended, the table gets what it has said so far.
 
         Args:
             part: a name; its log is `part`.log. seconds: its limit, within that of the stage.
             command: arguments for Python, or a whole command if the first begins with /.
-            read: a function (log, ended) -> [(what, result)]; ended is why it has no more to say, None while it runs.
+            read: a function (log, ended) -> [(what, result)]; ended says why the log is complete; None while it runs.
 
         Returns:
             The exit status of the program; None if it was stopped.
@@ -90,7 +90,7 @@ class Check:
         return status
 
     def note(self, part, lines):
-        """Put the lines of a part into the table, in place of those that it had."""
+        """Put the lines of a part into the table, in place of its earlier ones."""
         new = [[self.stage, part, what, clean(result)] for what, result in lines]
         old = [row for row in self.rows if row[:2] == [self.stage, part]]
         if new == old:
@@ -117,10 +117,10 @@ class Check:
 
 
 def stop(process):
-    """End a program and all that it started: first with an interrupt, so that it can write what it knows."""
+    """End a program and all processes that it started: first by an interrupt, so that it can write what it knows."""
     for number, patience in ((signal.SIGINT, GRACE), (signal.SIGKILL, None)):
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)  # also what it left running behind it
+            os.killpg(process.pid, number)  # also processes that outlived it
         with suppress(subprocess.TimeoutExpired):
             process.wait(patience)
 
@@ -131,7 +131,7 @@ def clean(text):
 
 
 def replace(path, text):
-    """Write a file under another name and rename it: whoever reads it finds the old or the new."""
+    """Write a file under another name and rename it: readers find the old file or the new one."""
     part = path.with_suffix(path.suffix + ".part")
     part.write_text(text)
     part.replace(path)
@@ -180,7 +180,7 @@ def unpack(archive, folder):
 
 
 def said(what, log, ended, pattern):
-    """Return the row of a program that says one thing."""
+    """Return the row of a program that prints one result, which matches a pattern."""
     found = re.findall(pattern, log)
     if found or ended:
         return [(what, found[-1] if found else f"not measured: {last_line(log) or ended}")]
@@ -188,17 +188,17 @@ def said(what, log, ended, pattern):
 
 
 def remark(ended):
-    """Return what to add to a number of a program that did not end by itself."""
+    """Return what to add to the numbers of a program that did not end by itself."""
     return f" ({ended})" if ended and not ended.startswith("exit status") else ""
 
 
 def last_line(log):
-    """Return the last line that says something."""
+    """Return the last line that is not blank."""
     return next((line.strip() for line in reversed(log.splitlines()) if line.strip()), "")
 
 
 def versions():
-    """Return the versions of Python and what counts."""
+    """Return the versions of Python and the packages that matter."""
     names = ("numpy", "cupy-cuda12x", "cupy-cuda13x", "torch", "threadpoolctl")
     found = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
     return ", ".join([f"Python {platform.python_version()}", *(f"{n} {found[n]}" for n in names if n in found)])

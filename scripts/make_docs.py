@@ -1,6 +1,6 @@
 """Write the API reference: one page for each module of mlp, made of its docstrings by pdoc.
 
-    make docs            or, where pdoc is installed,        python scripts/make_docs.py [FOLDER]
+    make docs            or, if pdoc is installed,        python scripts/make_docs.py [FOLDER]
 
 Open docs/api/index.html in a browser; the pages need no network and no server, and have a search field. The formulas
 are on the pages of mlp.layers.affine, mlp.layers.convolution, mlp.layers.batch_norm and their neighbours.
@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "api"
 def main(folder):
     modules = ["mlp"]
     for module in pkgutil.walk_packages(mlp.__path__, "mlp."):
-        if module.name not in walk_specs(modules):  # pdoc itself finds those that packages name in __all__
+        if module.name not in walk_specs(modules):  # pdoc finds by itself what packages name in __all__
             modules.append(module.name)
     render.configure(docformat="google", footer_text=f"mlp {__version__}")
     pdoc(*modules, output_directory=folder)

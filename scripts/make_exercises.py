@@ -1,6 +1,6 @@
-"""Write what teachers hand out: from every lesson a copy for students, one with the solutions, and a master for otter.
+"""Write what teachers hand out: of each lesson a copy for students, one with solutions, and a master for otter.
 
-A lesson in notebooks/ has its solutions in it, between two lines:
+A lesson in notebooks/ contains its solutions, between two lines:
 
     def square(x):
         ### BEGIN SOLUTION
@@ -9,9 +9,9 @@ A lesson in notebooks/ has its solutions in it, between two lines:
 
 A check may have tests that students do not see, between ### BEGIN HIDDEN TESTS and ### END HIDDEN TESTS.
 
-    student/    a line in place of each solution says whose turn it is; hidden tests are left out
-    solution/   the lines BEGIN and END are gone
-    otter/      the master as otter-grader's `otter assign` reads it: its own marks, in cells of their own
+    student/    each solution is replaced by a line that asks for one; hidden tests are left out
+    solution/   solutions and hidden tests, without the lines BEGIN and END
+    otter/      the master that otter-grader's `otter assign` reads, with otter's own marks in cells of their own
 
 nbgrader reads the lessons in notebooks/ as they are. Only student/ is for students.
 """
@@ -52,12 +52,12 @@ def student_copy(lesson):
     """Return the lesson without its solutions, hidden tests and outputs.
 
     Raises:
-        ConfigurationError: a mark of a solution or of hidden tests has no partner, so something would be given away.
+        ConfigurationError: a BEGIN has no END, or an END no BEGIN, so that something would be given away.
     """
     lesson = copy.deepcopy(lesson)
     for cell in lesson.cells:
         if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None  # a report of a solution says what was right
+            cell.outputs, cell.execution_count = [], None  # the report about a solution would give it away
             cell.source = HIDDEN.sub("", cell.source)
     for cell in filter(is_solution, lesson.cells):
         name = grade_id(cell).replace("-", " ").capitalize()
@@ -75,7 +75,7 @@ def student_copy(lesson):
 
 
 def solution_copy(lesson):
-    """Return the lesson with its solutions and hidden tests, not marked any more."""
+    """Return the lesson with its solutions and hidden tests, without the marks."""
     lesson = copy.deepcopy(lesson)
     for cell in filter(grade_id, lesson.cells):
         cell.source = MARKS.sub("", cell.source)
@@ -103,10 +103,10 @@ def otter_master(lesson):
 
 
 def otter_tests(check):
-    """Return the cells of a check: what all see, and, if there are any, the hidden tests with otter's mark."""
+    """Return the cells of a check: one that everybody sees and, if it has hidden tests, one with otter's mark."""
     shown, hidden = copy.deepcopy(check), nbformat.v4.new_code_cell()
     shown.source = QUIET + indented(HIDDEN.sub("", check.source), "    ")
-    whole = MARKS.sub("", check.source)  # hidden tests need what stands before them
+    whole = MARKS.sub("", check.source)  # hidden tests need the lines before them
     hidden.source = "# HIDDEN\n" + QUIET + indented(whole, "    ")
     return [shown, hidden] if HIDDEN.search(check.source) else [shown]
 

@@ -1,7 +1,7 @@
 """Write the lessons in notebooks/ as pages with their results: docs/lessons/index.html.
 
-Only what changed is run: where a page shows the code that the notebook still has, its results are kept, and only the
-text is written anew. After a change in the library, --execute runs all lessons (or those of --only) from top to bottom.
+Only changed lessons are run: if a page shows the same code as the notebook, its results are kept, and only the text is
+written anew. After a change in the library, --execute runs all lessons (or those of --only) from top to bottom.
 
 Pages need no network: formulas are MathML, which browsers typeset themselves; pictures are embedded, as lossless WebP
 with 256 colours; one style sheet, lesson.css, lies beside them. Solutions of exercises are folded.
@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[1]
 TEMPLATE = Path(__file__).with_name("lesson_page.html.j2")
 README = ROOT / "notebooks" / "README.md"
 STYLE = Path(__file__).with_name("lesson.css")
-COLOURS = 256  # of a picture: more cannot be told from all, and take twice the bytes
+COLOURS = 256  # of a picture: more look the same, and take twice the bytes
 UNCOLOURED = (Token.Name, Token.Punctuation, Token.Operator, Token.Text.Whitespace)  # half of all tokens
 
 
@@ -50,7 +50,7 @@ class Markdown(IPythonRenderer):
     latex = math_core.LatexToMathML()
 
     def block_math(self, body):
-        if "\\tag" in body:  # a number stands at the right only in an environment of numbered equations
+        if "\\tag" in body:  # only an equation environment puts the number at the right
             body = f"\\begin{{equation}}{body}\\end{{equation}}"
         return f'<div class="formula">{self.latex.convert_with_local_state(body, displaystyle=True)}</div>\n'
 
@@ -95,7 +95,7 @@ def shown_code(source):
 
 @simplefilter
 def only_coloured(self, lexer, stream, options):
-    """Take the kinds of tokens away that have no colour, so that they need no markup."""
+    """Make tokens without a colour plain text, so that they need no markup."""
     for kind, text in stream:
         yield Token.Text if kind in UNCOLOURED else kind, text
 
@@ -110,8 +110,8 @@ def coloured(code):
 def smaller(match):
     """Return an embedded PNG, found by `re`, as WebP with COLOURS colours.
 
-    The colours are chosen to cover all that occur. (The usual choice goes by how often each occurs, and turns thin
-    lines grey.)
+    The colours are chosen to cover the whole range. (The usual choice favours frequent colours, and turns thin lines
+    grey.)
     """
     picture, file = Image.open(io.BytesIO(base64.b64decode(match[1]))).convert("RGB"), io.BytesIO()
     few = picture.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).convert("RGB")
@@ -146,9 +146,9 @@ def contents_of(readme):
 
 def main(arguments=None):
     parser = CommandLine(__doc__)
-    parser.add_argument("--only", default="", metavar="NN", help="only lessons whose name begins so (03)")
-    parser.add_argument("--execute", action="store_true", help="run lessons whose code is unchanged, too")
-    parser.add_argument("--quick", action="store_true", help="small, as the tests run them")
+    parser.add_argument("--only", default="", metavar="NN", help="only lessons whose name begins with this (03)")
+    parser.add_argument("--execute", action="store_true", help="also run lessons whose code is unchanged")
+    parser.add_argument("--quick", action="store_true", help="run them in small sizes, as the tests do")
     parser.add_argument("--out", type=folder_argument, default=ROOT / "docs" / "lessons", help="folder for the pages")
     options = parser.parse_args(arguments)
     paths = sorted((ROOT / "notebooks").glob("*.ipynb"))

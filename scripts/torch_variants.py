@@ -3,8 +3,8 @@
     make_torch(dense=True, norm="batch")            # the keywords of mlp.models.vgg; a `torch_vgg.VGG` without others
     load_state(model, mlp_model.state_dict())       # the same weights and running statistics, see `torch_vgg`
 
-SSRN is written with three-dimensional convolutions, as in its paper: (N, bands, H, W) -> (N, 1, bands, H, W), while mlp
-has an image of H W x bands pixels.
+SSRN uses three-dimensional convolutions, as in its paper: (N, bands, H, W) -> (N, 1, bands, H, W). In mlp the input is
+an image of H W x bands pixels.
 """
 
 from collections import OrderedDict

@@ -1,17 +1,17 @@
-"""The networks of `mlp.models.vgg`, written in PyTorch as its users do, to compare numbers and speed.
+"""The networks of `mlp.models.vgg`, written as PyTorch's users write them, to compare numbers and speed.
 
     model = VGG(depth=38, norm="batch", residual=True)          # the keywords of mlp.models.vgg, dropout left out
     model.load_from(mlp_model)                                  # the same weights and running statistics
     gradients_by_name(model)["stage_0.block_1.conv_0.weight"]   # after loss.backward(): compare with p.grad of mlp
 
-The two differ in layout and in a few names, and only there:
+The two differ only in layout and in a few names:
 
     images            mlp (N, H, W, C)            PyTorch (N, C, H, W)
     kernels           mlp (KH, KW, C, F)          PyTorch (F, C, KH, KW)
     affine weights    mlp (D_in, D_out)           PyTorch (D_out, D_in)
     norms             mlp gamma, beta             PyTorch weight, bias
 
-Modules carry the names of mlp's layers, so that a weight has one name in both. Needs PyTorch, which `mlp` never does.
+Modules have the names of mlp's layers, so a weight has the same name in both. This file needs PyTorch; `mlp` does not.
 """
 
 from collections import OrderedDict
@@ -55,7 +55,7 @@ class Block(nn.Module):
 
     Args:
         new_norm: a function that makes a norm.
-        shortcut: None, or the function of x that is added to the outcome of the second convolution.
+        shortcut: None, or a function of x whose result is added after the second convolution.
     """
 
     def __init__(self, filters, new_norm, norm_position, reduction, shortcut):

@@ -1,4 +1,4 @@
 """The commands: `mlp train | evaluate | predict | compare | reproduce | check | data | devices`, one file each.
 
-`scripts/` holds a door of a few lines for most of them, for those who work in a clone.
+`scripts/` has a file of a few lines for each of them, for people who work in a clone.
 """

@@ -31,11 +31,11 @@ Check backward passes against finite differences: all of mlp, or one in your own
 
 A backward pass is written by hand from a formula. A finite difference needs no formula: move one number of an array by
 a tiny step h up and down, run forward both times, and divide the change of the outputs by 2h. If the two disagree, the
-backward pass is wrong (or the forward pass is not what you think), and the report says what is probably wrong.
+backward pass is wrong (or forward does not compute what you think), and the report says what is probably wrong.
 
-The error of an array is |analytic - numeric| / |numeric|, with norms over the array. Right formulas stay below 1e-7
+The error of an array is |analytic - numeric| / |numeric|, with norms over the array. Correct formulas stay below 1e-7
 in float64; a wrong factor, sign or index gives 1e-3 to 2. Each row shows the worst array of a layer, in training and
-in evaluation mode. Whole networks are checked at the end: each layer may be right and their wiring wrong.
+in evaluation mode. Whole networks come last: each layer may be right, and the way they are joined wrong.
 
 Your file may hold a layer with forward(x, training=False) and backward(grad_outputs), or fprop, bprop and
 grads_wrt_params, or a loss, or a learning rule; or two functions, FILE.py:conv_forward,conv_backward. For a class:
@@ -61,7 +61,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 
 def checks_of_everything(seed: int) -> dict[str, Callable[[], GradientReport]]:
-    """Return {label: check} for all layers, losses and learning rules, and a few networks."""
+    """Return {label: function that checks} for all layers, losses and learning rules, and a few networks."""
     checks: dict[str, Callable[[], GradientReport]] = {case.label: partial(check_case, case, seed) for case in CASES}
     numbers = generator(seed, "probe").random((5, 7))  # targets between 0 and 1
     losses: list[tuple[str, Loss, Array | None]] = [
@@ -86,7 +86,7 @@ def check_case(case: LayerCase, seed: int) -> GradientReport:
 
 def check_network(keywords: Mapping[str, Any], seed: int) -> GradientReport:
     """Check a small VGG14 with these settings."""
-    size = 16 if keywords.get("norm") in ("instance", "group") else 8  # halved to 1 pixel: too few to normalize
+    size = 16 if keywords.get("norm") in ("instance", "group") else 8  # 8 would be halved to 1: too few pixels
     return check_model(vgg(depth=14, filters=4, num_classes=10, **keywords), (4, size, size, 3), seed=seed)
 
 
@@ -103,20 +103,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.class_report:
         return report_class(parser, options)
     if len(options.targets) > 1:
-        parser.error("one FILE.py:NAME is checked at a time; for the files of a class, give --class-report class.html")
+        parser.error("one FILE.py:NAME is checked at a time; for a class, add --class-report class.html")
     if options.targets:
         return check_own(options)
     if options.args or options.input_shape:
         parser.error(
-            "--args and --input-shape belong to a class of your own: check_gradients.py FILE.py:NAME --args ..."
+            "--args and --input-shape are for your own class: python scripts/check_gradients.py FILE.py:NAME --args ..."
         )
-    seeds = range(options.seed, options.seed + options.seeds)
-    at_seeds = [checks_of_everything(seed) for seed in seeds]
-    checks = {
-        label: [checks_at[label] for checks_at in at_seeds]
-        for label in at_seeds[0]
-        if options.only.lower() in label.lower()
-    }
+    at_seeds = [checks_of_everything(options.seed + i) for i in range(options.seeds)]
+    labels = [label for label in at_seeds[0] if options.only.lower() in label.lower()]
+    checks = {label: [checks_at[label] for checks_at in at_seeds] for label in labels}
     if not checks:
         parser.error(f"no check has {options.only!r} in its label")
     return run_checks(checks, details=options.details)
@@ -124,25 +120,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def make_check_parser() -> CommandLine:
     parser = CommandLine(DESCRIPTION)
-    parser.add_argument("targets", nargs="*", metavar="FILE.py:NAME", help="your own class (default: all of mlp)")
-    parser.add_argument("--args", default="", help='arguments of its constructor, as in Python: "3, 4, kernel_size=3"')
-    parser.add_argument(
-        "--input-shape", type=shape_of, metavar="N,..", help="with the batch first: 4,6,6,3 (default: found by trying)"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the random points that are checked (default 0)")
-    parser.add_argument(
-        "--seeds", type=int, default=1, metavar="N", help="check all of mlp at N seeds, from --seed on (default 1)"
-    )
-    parser.add_argument("--only", default="", metavar="TEXT", help="only checks with TEXT in the label (Conv2d)")
-    parser.add_argument("--details", action="store_true", help="print the error of every array, not only of failures")
+    add = parser.add_argument
+    add("targets", nargs="*", metavar="FILE.py:NAME", help="your own class (default: all of mlp)")
+    add("--args", default="", help='arguments of its constructor, as in Python: "3, 4, kernel_size=3"')
+    add("--input-shape", type=shape_of, metavar="N,..", help="batch first: 4,6,6,3 (default: found by trying)")
+    add("--seed", type=int, default=0, help="seed of the random points that are checked (default 0)")
+    add("--seeds", type=int, default=1, metavar="N", help="check all of mlp at N seeds, from --seed on (default 1)")
+    add("--only", default="", metavar="TEXT", help="only checks with TEXT in the label (Conv2d)")
+    add("--details", action="store_true", help="print the error of every array, not only of failures")
     add_class_options(parser)
     return parser
 
 
 def run_checks(checks: Mapping[str, Sequence[Callable[[], GradientReport]]], *, details: bool) -> int:
-    """Run checks, each at several seeds, and print a line for each; return the status.
+    """Run checks, each at several seeds, and print a line for each; return the exit status.
 
-    The line has the worst errors of all seeds. Reports follow with `details` or where a check fails.
+    The line has the worst errors of all seeds. The report follows if a check fails, or with `details`.
     """
     start = time.perf_counter()
     print(f"{'layer, loss or network':30}  {'training':>9}  {'evaluation':>10}")
@@ -170,17 +163,14 @@ def run_checks(checks: Mapping[str, Sequence[Callable[[], GradientReport]]], *, 
 
 def add_class_options(parser: CommandLine) -> None:
     """Add the flags of a report about the solutions of a class."""
-    group = parser.add_argument_group(
-        "for a class", "each file runs in its own process; a CSV file and the scores are written next to the page"
-    )
-    group.add_argument("--class-report", type=file_argument, metavar="PAGE.html", help="check many files, write a page")
-    group.add_argument("--name", default="", help="the class or function that every file holds (Conv)")
-    group.add_argument(
-        "--points", type=float, default=10.0, help="for a right solution; parts of it earn part of them (default 10)"
-    )
-    group.add_argument("--seconds", type=float, default=60.0, help="time limit for a file (default 60)")
-    group.add_argument("--megabytes", type=int, default=3000, help="memory limit for a file (default 3000)")
-    group.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="files checked at a time")
+    text = "each file runs in its own process; a CSV file and the scores are written next to the page"
+    add = parser.add_argument_group("for a class", text).add_argument
+    add("--class-report", type=file_argument, metavar="PAGE.html", help="check many files and write a page about them")
+    add("--name", default="", help="the class or function that each file must have (Conv)")
+    add("--points", type=float, default=10.0, help="for a correct solution; each part earns a share (default 10)")
+    add("--seconds", type=float, default=60.0, help="time limit for a file (default 60)")
+    add("--megabytes", type=int, default=3000, help="memory limit for a file (default 3000)")
+    add("--jobs", type=int, default=os.cpu_count() or 1, help="files checked at a time (default: one per core)")
 
 
 def report_class(parser: CommandLine, options: Any) -> int:
@@ -226,6 +216,6 @@ def shape_of(text: str) -> tuple[int, ...]:
 
 
 def worst_in(report: GradientReport, mode: str) -> str:
-    """Return the largest error among the rows of one mode, as text."""
+    """Return the largest error among the rows of one mode as text; "-" without such rows."""
     errors = [row.error for row in report.rows if row.mode == mode]
     return f"{max(errors):.1e}" if errors else "-"

@@ -3,7 +3,7 @@
 A command is a module of this package with a function `main() -> int`. It may also have
 
     after_interrupt() -> str       what to do after Ctrl-C, for the line that is printed then
-    OUTLIVES_READER = True         it keeps working when nobody reads its output any more: its files are what counts
+    OUTLIVES_READER = True         it keeps working when nobody reads its output any more, because its files count
 
 `run_command` runs it. Whatever happens becomes one line on standard error and an exit status:
 
@@ -11,8 +11,8 @@ A command is a module of this package with a function `main() -> int`. It may al
     2      an error: wrong flags, missing or damaged files, no memory, a full disk (some MlpErrors have another status)
     130    Ctrl-C; 128 + N for another signal N that ends the process
 
-Nothing that takes long to load is imported above. A program begins with `mlp.commands.shared.begin`, before it
-imports this module, so that Ctrl-C is one line while this is loaded, too.
+This module imports nothing that takes long to load. A program begins with `mlp.commands.shared.begin`, before it
+imports this module, so that Ctrl-C prints one line even while this is loaded.
 """
 
 import os
@@ -32,15 +32,15 @@ from mlp.commands.shared.terminal import PatientFile, ReaderGone, patient_stream
 from mlp.errors import MlpError, as_sentence, without_controls
 
 LONGEST = 1000  # characters of a message
-LONGEST_USAGE = 600  # characters of the list of flags that a help begins with; each is explained further down
-SCRIPTS = {"check-gradients": "check", "download-data": "data"}  # whose names are not those of their commands
+LONGEST_USAGE = 600  # characters of the list of flags at the top of a help; each flag is explained below it
+SCRIPTS = {"check-gradients": "check", "download-data": "data"}  # scripts with other names than their commands
 
 
 class CommandLine(ArgumentParser):
     """An ArgumentParser that says in one line what is wrong, and which flag an unknown one resembles.
 
     Args:
-        description: printed by --help with its lines as they are. options: those of ArgumentParser.
+        description: --help prints its lines as they are. options: those of ArgumentParser.
     """
 
     def __init__(self, description: str | None = None, **options: Any) -> None:
@@ -50,13 +50,13 @@ class CommandLine(ArgumentParser):
     def parse_known_args(  # type: ignore[override]  # its overloads are for other kinds of namespaces
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
-        """Parse the arguments; of those left over, which parse_args reports, the flags have a suggestion."""
+        """Parse the arguments; unknown flags come back with a suggestion, which `parse_args` puts into its error."""
         namespace, unknown = super().parse_known_args(args, namespace)
         flags = re.findall(r"--[\w-]+", self.format_usage()) if unknown else []
         return namespace, [with_suggestion(word, flags) for word in unknown]
 
     def format_help(self) -> str:
-        """Return the help in the words of who asks, `mlp train` or `python scripts/train.py`; a long usage is cut."""
+        """Return the help. It says `mlp train` or `python scripts/train.py`, as it was called; long usages are cut."""
         usage, more = self.format_usage(), super().format_help()
         if len(usage) > LONGEST_USAGE:
             runs = " [RUN ...]" if "[RUN ...]" in usage else ""
@@ -65,11 +65,11 @@ class CommandLine(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print the message without the usage, which may be longer than a screen, and exit with status 2."""
-        self.exit(2, one_line(f"{self.prog}: error: {message}") + "\n")
+        self.exit(2, one_line(f"{self.prog}: error: {spoken(message)}") + "\n")
 
 
 def spoken(text: str) -> str:
-    """Return a text in the words of who asks: for `mlp ...`, with `mlp train` for `python scripts/train.py`."""
+    """Return a text with `mlp train` in place of `python scripts/train.py` if this program was called as `mlp ...`."""
 
     def command(found: re.Match[str]) -> str:
         name = found[1].replace("_", "-")
@@ -79,8 +79,8 @@ def spoken(text: str) -> str:
 
 
 def with_suggestion(word: str, flags: Sequence[str]) -> str:
-    """Return `word`, and after it the flag it resembles if there is one."""
-    plain = {flag.strip("-").replace("-", ""): flag for flag in flags}  # the dashes alone make no two flags similar
+    """Return `word`, followed by the flag it resembles, if there is one."""
+    plain = {flag.strip("-").replace("-", ""): flag for flag in flags}  # dashes would make all similar
     name = word.partition("=")[0].strip("-").replace("_", "").replace("-", "")
     similar = get_close_matches(name, plain, n=1, cutoff=0.7) if word.startswith("-") else []
     return f"{word} (did you mean {plain[similar[0]]}?)" if similar else word
@@ -112,12 +112,12 @@ def run_command(command: str | Callable[[], int | None]) -> int:
             if problem is not None and not files[0].reader_gone:
                 return fail(f"standard output: {problem.strerror}: what was to be printed is lost", status or 2)
             return status
-    except KeyboardInterrupt as error:  # a second one, while the first was being told
+    except KeyboardInterrupt as error:  # a second Ctrl-C, while the first one was reported
         return interrupt_status(error)
 
 
 def outcome_of(command: str | Callable[[], int | None]) -> int:
-    """Run a command and return its exit status, with a line on standard error where it did not succeed."""
+    """Run a command and return its exit status; if it did not succeed, a line on standard error says why."""
     module: Any = SimpleNamespace(main=command)
     output = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     try:
@@ -139,7 +139,7 @@ def outcome_of(command: str | Callable[[], int | None]) -> int:
         advice = module.after_interrupt() if hasattr(module, "after_interrupt") else ""
         print(f"\n{one_line(f'{what}: {advice}' if advice else what)}", file=sys.stderr)
         return interrupt_status(error)
-    except BaseException as error:  # of code of the user's own it may be any
+    except BaseException as error:  # code of the user may raise anything
         if os.environ.get("MLP_TRACEBACK"):
             traceback.print_exc()
         return fail(as_sentence(error), getattr(error, "exit_status", MlpError.exit_status))
@@ -152,6 +152,6 @@ def fail(message: str, status: int = MlpError.exit_status) -> int:
 
 
 def one_line(text: str) -> str:
-    """Return a message as one line of at most `LONGEST` characters; of a longer one the middle is left out."""
+    """Return a message as one line of at most `LONGEST` characters; a longer one loses its middle."""
     line = without_controls(" ".join(part.strip() for part in text.splitlines() if part.strip()))
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 310]} ... {line[-300:]}"

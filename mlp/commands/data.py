@@ -18,26 +18,15 @@ OUTLIVES_READER = True
 
 def main() -> int:
     parser = CommandLine(__doc__)
-    parser.add_argument("name", metavar="NAME", help=f"the data set: {', '.join(SOURCES)}")
-    parser.add_argument(
-        "--mirror", action="append", default=[], metavar="URL", help="address of a folder with the files, tried first"
-    )
-    parser.add_argument(
-        "--archive",
-        action="append",
-        default=[],
-        type=path_argument,
-        metavar="FILE",
-        help="a file that you already have",
-    )
+    add = parser.add_argument
+    add("name", metavar="NAME", help=f"the data set: {', '.join(SOURCES)}")
+    text = "address of a folder with the files, tried first"
+    add("--mirror", action="append", default=[], metavar="URL", help=text)
+    text = "a file that you already have"
+    add("--archive", action="append", default=[], type=path_argument, metavar="FILE", help=text)
     add_data_flag(parser, "where to put it")
-    parser.add_argument(
-        "--timeout",
-        type=float,
-        default=30.0,
-        metavar="SECONDS",
-        help="give up after this long without data (default: 30)",
-    )
+    text = "give up after this long without data (default: 30)"
+    add("--timeout", type=float, default=30.0, metavar="SECONDS", help=text)
     arguments = parser.parse_args()
     paths = download_dataset(arguments.name, arguments.data_dir, arguments.mirror, arguments.archive, arguments.timeout)
     for path in paths:

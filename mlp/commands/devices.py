@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def gpu_table() -> str:
-    """Return a line for each GPU, with what is wrong with it if it cannot be used."""
+    """Return a table with a line for each GPU, and why it cannot be used, if so."""
     gpus = list_gpus()
     rows = [("device", "name", "memory free", "compute capability", "driver", "CuPy's CUDA", "")]
     for gpu in gpus:

@@ -1,4 +1,4 @@
-"""Evaluate the model of a run: loss, accuracy, the hardest and the easiest classes, and what they are mistaken for.
+"""Evaluate the model of a run: loss, accuracy, the hardest and easiest classes, and what they are mistaken for.
 
     python scripts/evaluate.py runs/vgg38
     python scripts/evaluate.py runs/vgg38 --split valid --checkpoint latest
@@ -39,22 +39,17 @@ def main() -> int:
     arguments = parser.parse_args()
     shown_classes = at_least("--classes", arguments.classes, 0)
     out = picture_path(arguments.out, f"{arguments.run}/confusion_{arguments.split}.png")
-    evaluation = evaluate_run(
-        arguments.run,
-        arguments.split,
-        arguments.checkpoint,
-        arguments.data_dir,
-        arguments.device,
-        trust_code=arguments.trust_code,
-    )
-    RunFolder(arguments.run).mention_changed_code()
+    run = RunFolder(arguments.run)
+    options = {name: getattr(arguments, name) for name in ("split", "checkpoint", "data_dir", "device", "trust_code")}
+    evaluation = evaluate_run(arguments.run, **options)
+    run.mention_changed_code()
 
     images = f"{len(evaluation.targets):,} images of {arguments.split}, means over images"
     print(f"{arguments.run}, {arguments.checkpoint} weights, {images}:")
     rows = [("loss", f"{evaluation.loss:.4f}"), ("accuracy", f"{evaluation.top(1):.2%}")]
     if len(evaluation.class_names) > 5:
         rows.append(("among the first five", f"{evaluation.top(5):.2%}"))
-    if RunFolder(arguments.run).load()[0].dataset in SCENES:
+    if run.load()[0].dataset in SCENES:
         found = scores_of(evaluation)
         rows += [("average accuracy", f"{found['average_accuracy']:.2%}"), ("kappa", f"{found['kappa']:.4f}")]
     print(aligned(rows, "<>"), end="\n\n")

@@ -44,7 +44,8 @@ from mlp.files import write_arrays
 from mlp.pages.markdown import aligned
 from mlp.progress import progress_bar
 
-MOST_IMAGES = 10_000  # two at a time: 50 million cosines
+MOST_IMAGES = 10_000  # a cosine for each pair: 50 million
+HEADER = ["network", "units", "cosine at the image", "± over pairs", "mean |g| at the image", "largest cosine below"]
 FIRST_WEIGHTS = {"default": "PyTorch's default", "he": "He's"}  # as figures say it
 
 
@@ -61,13 +62,8 @@ def main() -> int:
     add("--dense", action="store_true", help="also measure the dense networks of the theory (a minute or two)")
     add("--nets", type=int, default=40, metavar="N", help="with --dense: how many of each kind (default: 40)")
     add_checkpoint_flag(parser)
-    add(
-        "--out",
-        type=folder_argument,
-        default="runs/gradient_correlation",
-        metavar="DIR",
-        help="(default: runs/gradient_correlation)",
-    )
+    folder = "runs/gradient_correlation"
+    add("--out", type=folder_argument, default=folder, metavar="DIR", help=f"(default: {folder})")
     add_data_flag(parser)
     arguments = parser.parse_args()
     within("--images", arguments.images, 2, MOST_IMAGES)
@@ -85,13 +81,8 @@ def of_runs(arguments: Any) -> dict[tuple[str, int], Profile]:
     """Return the profiles of runs, by (label, depth)."""
     found = {}
     for run in arguments.runs:
-        config, model, (x, _) = probed_run(
-            run,
-            arguments.images,
-            checkpoint=arguments.checkpoint,
-            data_dir=arguments.data_dir,
-            trust_code=arguments.trust_code,
-        )
+        options = {name: getattr(arguments, name) for name in ("checkpoint", "data_dir", "trust_code")}
+        config, model, (x, _) = probed_run(run, arguments.images, **options)
         model, x = model.astype(np.float64), x.astype(np.float64)
         found[label_of(run), 0 if config.own_model else config.depth] = gradient_correlation(model, x, arguments.seed)
     return found
@@ -109,25 +100,15 @@ def at_start(arguments: Any) -> dict[tuple[str, int], Profile]:
 
 def write(found: dict[tuple[str, int], Profile], out: Path, arguments: Any) -> None:
     """Write table, arrays and figures."""
-    rows = [
-        ["network", "units", "cosine at the image", "± over pairs", "mean |g| at the image", "largest cosine below"]
-    ]
+    rows = [HEADER]
     arrays = {"images": np.array(arguments.images), "seed": np.array(arguments.seed)}
     arrays["initializer"] = np.array(arguments.initializer)
     labels = {(name, depth): name if arguments.runs else f"VGG{depth:02d} {name}" for name, depth in found}
     for key, p in found.items():
         cosine = f"{p.cosine[0]:.4f}" if abs(p.cosine[0]) > p.floor else f"{p.cosine[0]:.4f}, no different from 0"
         inner = p.names[int(np.argmax(p.cosine[:-1]))]
-        rows.append(
-            [
-                labels[key],
-                str(len(p.names)),
-                cosine,
-                f"{p.spread[0]:.3f}",
-                f"{p.size[0]:.2e}",
-                f"{p.cosine[:-1].max():.3f} at {inner}",
-            ]
-        )
+        largest = f"{p.cosine[:-1].max():.3f} at {inner}"
+        rows.append([labels[key], str(len(p.names)), cosine, f"{p.spread[0]:.3f}", f"{p.size[0]:.2e}", largest])
         arrays |= {f"{labels[key]}/{column}": values for column, values in p.arrays().items()}
     print(aligned(rows, "<>>>>>"))
     write_arrays(out / "correlation.npz", arrays)

@@ -41,8 +41,8 @@ from mlp.pages.markdown import aligned
 from mlp.typing import PathLike
 
 OUTLIVES_READER = True
-MOST_WIDTHS = 1000
-POINTS = {"between": 101}  # by kind; 25 for the others
+MOST_WIDTHS = 1000  # directions of --widths
+POINTS = {"between": 101}  # on an axis, by kind; 25 for the others
 
 
 def main() -> int:
@@ -65,7 +65,7 @@ def parse() -> Any:
     add_trust_flag(parser)
     add_runs_argument(parser, text="the folder of a run with a checkpoint")
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--line", action="store_true", help="along one direction only, the row y = 0 of the plane")
+    kind.add_argument("--line", action="store_true", help="along one direction only: the line y = 0 of the plane")
     kind.add_argument(
         "--between", type=path_argument, metavar="RUN", help="along the line from RUN (0) to this one (1)"
     )
@@ -77,28 +77,14 @@ def parse() -> Any:
     add("--statistics", default="running", metavar=braced(STATISTICS), help="of batch norm (default: running)")
     add_checkpoint_flag(parser)
     add("--split", default="train", metavar=braced(PROBE_SPLITS), help="which images (default: train)")
-    add(
-        "--widths",
-        type=int,
-        default=0,
-        metavar="N",
-        help="also measure half-widths along N directions, with their deviation",
-    )
+    text = "also measure half-widths along N directions, with their deviation"
+    add("--widths", type=int, default=0, metavar="N", help=text)
     add("--name", default="landscape", help="name of the files in the run's folder (default: landscape)")
-    add(
-        "--out",
-        type=folder_argument,
-        default="runs/landscape",
-        metavar="DIR",
-        help="for the picture of several runs (default: runs/landscape)",
-    )
+    text = "for the picture of several runs (default: runs/landscape)"
+    add("--out", type=folder_argument, default="runs/landscape", metavar="DIR", help=text)
     add("--jobs", type=int, default=1, metavar="N", help="processes that share the points (default: 1)")
-    add(
-        "--threads",
-        type=int,
-        metavar="N",
-        help="threads of the cpu engine in each process (default: its share of the cores)",
-    )
+    text = "threads of the cpu engine in each process (default: its share of the cores)"
+    add("--threads", type=int, metavar="N", help=text)
     add_data_flag(parser)
     add_device_flag(parser)
     return parser.parse_args()
@@ -125,7 +111,7 @@ def settings_of(arguments: Any) -> LandscapeSettings:
 
 
 def table_of(files: dict[str, Any]) -> str:
-    """Return the numbers of landscapes as lines."""
+    """Return the numbers of landscapes as a table, aligned."""
     rows = summary_rows(files)
     return aligned(rows, "<" + ">" * (len(rows[0]) - 1))
 
@@ -153,7 +139,7 @@ def one_run(run: PathLike, settings: LandscapeSettings, arguments: Any) -> Any:
 
 
 def widths(run: PathLike, settings: LandscapeSettings, arguments: Any, options: Any) -> str:
-    """Return mean and deviation of the half-width along several directions, each kept in a file of its own."""
+    """Return mean and deviation of the half-width along several directions, as text; each line has its own file."""
     found = []
     for seed in range(settings.seed, settings.seed + arguments.widths):
         line, name = dataclasses.replace(settings, kind="line", seed=seed), f"{arguments.name}_line_seed-{seed}"

@@ -3,8 +3,8 @@
     python scripts/predict.py runs/vgg38 cat.jpg dog.png
     python scripts/predict.py runs/vgg38 images.npy --out what.png
 
-Pictures of another size are made to fit as in the training of the run (their middle square is cut out, or the whole
-is squeezed, see scripts/train.py --help at --image-fit), and the table says so. Reading pictures needs Pillow
+Pictures of another size are made to fit as in the training of the run: their middle square is cut out, or the whole
+picture is squeezed (--image-fit in scripts/train.py --help); the table says so. Reading pictures needs Pillow
 (python -m pip install pillow). Arrays in .npy files hold bytes, (H, W, 3) or (N, H, W, 3).
 """
 

@@ -3,7 +3,7 @@
     python scripts/report.py runs/best                     writes runs/best/report.html
     python scripts/report.py docs/results/vgg08_bn         kept results, too, and runs of older versions
 
-A run writes its page by itself while it trains and at its end, unless scripts/train.py was called with --no-page. The
+A run writes its page by itself, while it trains and at its end, unless you call scripts/train.py with --no-page. The
 page is a single file that needs nothing else: open it in a browser, keep it, send it.
 """
 

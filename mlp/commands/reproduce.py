@@ -54,12 +54,12 @@ def show_rows(arguments: Namespace) -> None:
     rows = select([arguments.report])
     print(rows_as_json(rows) if arguments.json else list_rows(rows, long=arguments.long or len(rows) == 1))
     if not (arguments.json or arguments.long) and len(rows) > 1:
-        print("a row's number, or --long, also shows settings, published numbers and what was found")
+        print("to see settings, published numbers and findings too, name a row or add --long")
 
 
 def run_rows(arguments: Namespace) -> int:
     scale = find_scale(arguments.scale)
-    device = "cuda:0" if arguments.devices else arguments.device  # each run sees one GPU, the first there
+    device = "cuda:0" if arguments.devices else arguments.device  # each run sees one GPU, which is its first
     rows = select(arguments.rows)
     for row in rows if len(rows) < 10 else ():
         if not row.can_run:
@@ -72,7 +72,7 @@ def run_rows(arguments: Namespace) -> int:
     except MissingDataError as error:  # its advice has a flag of train.py
         raise MissingDataError(
             f"{error.text}Get it with python scripts/download_data.py cifar100, or say where it is (--data-dir, or the "
-            "environment variable MLP_DATA_DIR), or take --scale quick, which runs on made-up images."
+            "environment variable MLP_DATA_DIR), or take --scale quick, which can use made-up images."
         ) from None
     planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
     planned = without_missing_scenes(planned, scale, arguments.data_dir, say=lambda line: print(spoken(line)))
@@ -84,21 +84,13 @@ def run_rows(arguments: Namespace) -> int:
         return status
     options = {"dataset": dataset, "data_dir": arguments.data_dir, "jobs": arguments.jobs or 1}
     failed = measure_rows(rows, planned, root, scale, **options)
-    print("\n".join(f"failed: {line}" for line in failed), file=sys.stderr, end="\n" if failed else "")
+    print("".join(f"failed: {line}\n" for line in failed), file=sys.stderr, end="")
     return status or (1 if failed else 0)
-
-
-def show_status(arguments: Namespace) -> int:
-    return show_states(arguments.folder, arguments.watch)
-
-
-def cancel_rows(arguments: Namespace) -> None:
-    print(cancel(arguments.folder))
 
 
 @contextmanager
 def runs_and_scale(arguments: Namespace) -> Iterator[tuple[RunIndex, Scale | None]]:
-    """Yield the RunIndex of --runs, and the Scale of --scale or None; at the end name the runs that are damaged."""
+    """Yield (RunIndex of --runs, Scale of --scale or None); at the end, name the runs that are damaged."""
     if arguments.runs != RUNS and not Path(arguments.runs).is_dir():
         raise ConfigurationError(f"--runs: there is no folder {arguments.runs}")
     index = RunIndex(arguments.runs)
@@ -127,10 +119,10 @@ def show_findings(arguments: Namespace) -> None:
     with runs_and_scale(arguments) as (index, scale):
         checked = check_findings(index, scale, arguments.seeds)
     if scale is None and checked.scale is QUICK and checked.judged:
-        print("note: of the full scale there are fewer runs: these are at the quick scale", file=sys.stderr)
+        print("note: these are runs at the quick scale: at full scale fewer claims can be judged", file=sys.stderr)
     if not checked.judged and not index.damaged:
         command = spoken(command_for("all", QUICK, arguments.runs))
-        print(f"no finding can be judged yet: complete runs are made by {command}", file=sys.stderr)
+        print(f"no finding can be judged yet; this makes the runs: {command}", file=sys.stderr)
     print(findings_text(checked))
 
 
@@ -175,15 +167,17 @@ def add_command(commands: Any, name: str, function: Callable[[Any], Any], text: 
 
 def add_commands_about_runs(commands: Any) -> None:
     """Add list, run, status and cancel."""
-    listing = add_command(commands, "list", show_rows, "list rows, a line for each: state, title, tables and figures")
+    listing = add_command(commands, "list", show_rows, "list the rows, a line each: state, title, tables and figures")
     listing.add_argument("report", nargs="?", default="all", help="a report, row, table or figure (default: all)")
-    listing.add_argument("--long", action="store_true", help="settings, published numbers and findings of each row too")
-    listing.add_argument("--json", action="store_true", help="all that is known, as JSON")
+    listing.add_argument(
+        "--long", action="store_true", help="also settings, published numbers and findings of each row"
+    )
+    listing.add_argument("--json", action="store_true", help="all that is known about the rows, as JSON")
 
     running = add_command(
         commands, "run", run_rows, "make the runs of rows; skip finished ones, resume interrupted ones"
     )
-    running.add_argument("rows", nargs="+", metavar="ROW", help="s0-7, s0-tab1 (all rows of it), s0, or all")
+    running.add_argument("rows", nargs="+", metavar="ROW", help="s0-7, s0-tab1 (all its rows), s0, or all")
     running.add_argument("--scale", default="full", metavar="NAME", help=f"{', '.join(SCALES)} (default: full)")
     running.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
     running.add_argument("--device", default="cpu", help="cpu, or cuda:0 for a GPU (default: cpu)")
@@ -192,18 +186,25 @@ def add_commands_about_runs(commands: Any) -> None:
     )
     add_machine_flags(running)
 
-    watching = add_command(commands, "status", show_status, "say the state of each run: finished, running, ...")
-    cancelling = add_command(commands, "cancel", cancel_rows, "take runs out of the queue of a cluster")
+    text = "show the state of each run: finished, running, ..."
+    watching = add_command(commands, "status", lambda given: show_states(given.folder, given.watch), text)
+    text = "take the runs of a folder out of a cluster's queue"
+    cancelling = add_command(commands, "cancel", lambda given: print(cancel(given.folder)), text)
     for folder in (watching, cancelling):
         folder.add_argument(
-            "folder", nargs="?", type=path_argument, default=RUNS, metavar="DIR", help=f"of the runs (default: {RUNS})"
+            "folder",
+            nargs="?",
+            type=path_argument,
+            default=RUNS,
+            metavar="DIR",
+            help=f"with the runs (default: {RUNS})",
         )
     add_watch_flag(watching)
 
 
 def add_commands_about_results(commands: Any) -> None:
     """Add table, findings, figure and report."""
-    tabling = add_command(commands, "table", show_table, "print a table: ours, published, verdict")
+    tabling = add_command(commands, "table", show_table, "print a table: our numbers, the published ones, verdicts")
     tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")
     tabling.add_argument("--format", default="markdown", metavar="NAME", help=f"{', '.join(FORMATS)}")
     tabling.add_argument("--out", type=file_argument, metavar="FILE", help="write to a file (default: print)")

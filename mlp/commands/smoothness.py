@@ -31,24 +31,21 @@ OUTLIVES_READER = True
 
 def main() -> int:
     parser = CommandLine(__doc__)
-    add_runs_argument(parser, "*", "to draw and not to train: the folder of a run")
+    add_runs_argument(parser, "*", "draw instead of training: the folder of a run")
     add_flags(parser)
     probe = parser.add_argument_group("the probe, paths and interruptions")
-    probe.add_argument("--every", type=int, default=50, metavar="N", help="steps between measurements (default: 50)")
-    probe.add_argument("--direction", default="gradient", metavar=braced(DIRECTIONS), help="of the points")
-    probe.add_argument(
-        "--covariate-shift",
-        type=int,
-        default=0,
-        metavar="N",
-        help="also measure covariate shift of N layers (default: 0, off)",
-    )
-    probe.add_argument("--out", type=folder_argument, help="folder of the run, or of the figures")
+    add = probe.add_argument
+    add("--every", type=int, default=50, metavar="N", help="steps between measurements (default: 50)")
+    text = "direction of the points that are measured (default: gradient)"
+    add("--direction", default="gradient", metavar=braced(DIRECTIONS), help=text)
+    text = "also measure covariate shift of N layers (default: 0, off)"
+    add("--covariate-shift", type=int, default=0, metavar="N", help=text)
+    add("--out", type=folder_argument, help="folder for the run, or for the figures")
     add_data_flag(probe)
-    probe.add_argument("--resume", action="store_true", help="continue the run in --out")
+    add("--resume", action="store_true", help="continue the run in --out")
     add_trust_flag(probe)
-    probe.add_argument("--stop-after", type=int, metavar="N", help="stop after epoch N")
-    probe.add_argument("--threads", type=int, metavar="N", help="threads of the cpu engine (default: one per core)")
+    add("--stop-after", type=int, metavar="N", help="stop after epoch N")
+    add("--threads", type=int, metavar="N", help="threads of the cpu engine (default: one per core)")
     arguments = parser.parse_args()
     if arguments.runs:
         draw(named_runs(arguments.runs), Path(arguments.out or "runs/smoothness"), given_settings(arguments))
@@ -62,7 +59,7 @@ def after_interrupt() -> str:
 
 
 def train(arguments: Any) -> None:
-    """Train a run with the probe on, unless --every is 0, and draw it."""
+    """Train a run with the probe and draw what it found; with --every 0, train without the probe."""
     given = given_settings(arguments)
     out = arguments.out or f"runs/smooth-{given.get('model', 'vgg08').rpartition(':')[2]}"
     options = {"data_dir": arguments.data_dir, "resume": arguments.resume, "threads": arguments.threads}
@@ -76,12 +73,10 @@ def train(arguments: Any) -> None:
 
 
 def draw(runs: Sequence[PathLike], out: Path, given: dict[str, Any]) -> None:
-    """Draw runs over one another, and print a table of their means over the measured steps."""
+    """Draw runs on shared axes, and print a table of their means over the measured steps."""
     if given:
         names = ", ".join(given)
-        raise ConfigurationError(
-            f"folders of runs are only drawn: leave out {names}, or leave out the folders to train"
-        )
+        raise ConfigurationError(f"folders of runs are only drawn: leave out {names}, or the folders, to train")
     records = {label_of(run): SmoothnessRecord.read(run) for run in runs}
     print(aligned(summary(records), "<" + ">" * 8))
     show_picture(out / "smoothness.png", draw_smoothness(records))

@@ -42,7 +42,7 @@ def sweep_command(arguments: Namespace) -> int:
     fields = dataclasses.fields(RunConfig)
     words = {f.name: getattr(arguments, f.name) for f in fields if hasattr(arguments, f.name)}
     if arguments.devices:
-        words["device"] = ["cuda:0"]  # each run sees one GPU, which is the first there
+        words["device"] = ["cuda:0"]  # each run sees one GPU, which is its first
     values = {name: read_values(name, given) for name, given in words.items()}
     if arguments.zip and arguments.sample is not None:
         raise ConfigurationError("--zip pairs values up, --sample draws from them: choose one")
@@ -51,7 +51,7 @@ def sweep_command(arguments: Namespace) -> int:
     else:
         settings = draw_points(values, arguments.sample, arguments.sample_seed)
     planned, left_out = plan_sweep(settings, values)
-    print("\n".join(left_out), end="\n" if left_out else "")
+    print("".join(f"{line}\n" for line in left_out), end="")
     varied = [f"{len(chosen)} {name.replace('_', ' ')}s" for name, chosen in values.items() if len(chosen) > 1]
     root = arguments.out
     status = do_runs(planned, root, ", ".join(varied) or "nothing varies", arguments)
@@ -87,12 +87,8 @@ def make_folder_parser(word: str) -> CommandLine:
     texts = {"status": "Show the state of each run of a folder.", "cancel": "Cancel the queued runs of a folder."}
     parser = CommandLine(texts[word])
     parser.prog = f"{parser.prog} {word}"
-    parser.add_argument(
-        "folder",
-        type=path_argument,
-        metavar="FOLDER",
-        help="folder of a sweep, or of scripts/reproduce.py: runs/reproduce/full",
-    )
+    text = "folder of a sweep, or of scripts/reproduce.py: runs/reproduce/full"
+    parser.add_argument("folder", type=path_argument, metavar="FOLDER", help=text)
     if word == "status":
         add_watch_flag(parser)
     return parser

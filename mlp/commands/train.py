@@ -2,14 +2,14 @@
 
     python scripts/train.py --model vgg08 --out runs/vgg08
     python scripts/train.py --model vgg38 --norm batch --residual --learning-rate 1e-2 --out runs/best
-    python scripts/train.py --model net.py:deep --out runs/deep         (a function in a file of your own, see --model)
+    python scripts/train.py --model net.py:deep --out runs/deep         (a function in your own file, see --model)
     python scripts/train.py --dataset synthetic --epochs 3 --limit-train 2000 --out runs/try    (no data needed)
     python scripts/train.py --model vgg08 --find-lr             which learning rate? a picture and a suggestion, no run
 
 You can interrupt it at any time (Ctrl-C, kill, power cut). Repeat the command with --resume: at most the epoch in
 progress is lost, and the result is the same, bit for bit. The folder holds report.html (all of the run on one page),
 config.json, metrics.csv, curves.png, the gradient flow as gradient_flow.npz and figures, two checkpoints, attempts.tsv
-(when and where it ran, on what, and how that ended), and test.json once all epochs are done.
+(when and where it ran, on what machine, and how it ended), and test.json once all epochs are done.
 
 --statistics adds tables and figures of activations, gradients between layers, batch norm and updates. Like paths, it
 can be switched on or off when you resume, and so can --log, --keep-weights and --smoothness: they change no number of
@@ -68,32 +68,19 @@ def make_train_parser() -> CommandLine:
     parser = CommandLine(__doc__)
     add_flags(parser)
     paths = parser.add_argument_group("paths and interruptions")
-    paths.add_argument(
-        "--out", type=folder_argument, help="folder of the run (default: in runs/, named by its settings)"
-    )
+    add = paths.add_argument
+    add("--out", type=folder_argument, help="folder of the run (default: in runs/, named by its settings)")
     add_data_flag(paths)
-    paths.add_argument("--download", action="store_true", help="download the data set if it is missing")
-    paths.add_argument("--resume", action="store_true", help="continue the run in --out; settings may be left out")
-    paths.add_argument(
-        "--stretch-schedule",
-        action="store_true",
-        help="with --resume and more --epochs: a schedule that spans all epochs becomes that of the new number",
-    )
-    paths.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="start anew where --out holds a run, which is moved to OUT-old-1, -2 ...",
-    )
-    paths.add_argument("--stop-after", type=int, metavar="N", help="stop after epoch N; the schedule still spans all")
-    paths.add_argument(
-        "--find-lr",
-        type=int,
-        nargs="?",
-        const=RANGE_STEPS,
-        metavar="STEPS",
-        help=f"train no run, but try growing learning rates for {RANGE_STEPS} steps, draw the loss, and suggest one",
-    )
-    paths.add_argument("--threads", type=int, metavar="N", help="of the cpu engine (default: one per core)")
+    add("--download", action="store_true", help="download the data set if it is missing")
+    add("--resume", action="store_true", help="continue the run in --out; settings may be left out")
+    text = "with --resume and more --epochs: stretch a schedule that spans all epochs over the new number"
+    add("--stretch-schedule", action="store_true", help=text)
+    text = "start anew even if --out holds a run; that run is moved to OUT-old-1, -2 ..."
+    add("--overwrite", action="store_true", help=text)
+    add("--stop-after", type=int, metavar="N", help="stop after epoch N; the schedule still spans all")
+    text = f"train no run, but try growing learning rates for {RANGE_STEPS} steps, draw the loss, and suggest one"
+    add("--find-lr", type=int, nargs="?", const=RANGE_STEPS, metavar="STEPS", help=text)
+    add("--threads", type=int, metavar="N", help="of the cpu engine (default: one per core)")
     add_trust_flag(paths)
     add_record_flags(parser)
     return parser
@@ -101,29 +88,16 @@ def make_train_parser() -> CommandLine:
 
 def add_record_flags(parser: CommandLine) -> None:
     """Add the flags that say what is recorded; they change no number of the run."""
-    records = parser.add_argument_group("what is recorded")
-    records.add_argument("--statistics", action="store_true", help="also record and draw what flows between the layers")
-    records.add_argument("--keep-weights", action="store_true", help="keep the weights of every epoch, in OUT/weights/")
-    records.add_argument(
-        "--smoothness", type=int, metavar="N", help="every N steps, measure how well the gradient predicts what is near"
-    )
-    records.add_argument(
-        "--covariate-shift",
-        type=int,
-        default=0,
-        metavar="N",
-        help="with --smoothness: covariate shift of N layers",
-    )
-    records.add_argument(
-        "--log",
-        nargs="+",
-        action="extend",
-        choices=LOGS,
-        default=[],
-        help="also write steps.csv, a line a step, or event files for `tensorboard --logdir runs` "
-        "(needs `pip install tensorboardX tensorboard`)",
-    )
-    records.add_argument("--no-page", dest="page", action="store_false", help="do not write report.html")
+    add = parser.add_argument_group("what is recorded").add_argument
+    add("--statistics", action="store_true", help="also record and draw what flows between the layers")
+    add("--keep-weights", action="store_true", help="keep the weights of every epoch, in OUT/weights/")
+    text = "every N steps, measure how well the gradient predicts what is near"
+    add("--smoothness", type=int, metavar="N", help=text)
+    add("--covariate-shift", type=int, default=0, metavar="N", help="with --smoothness: covariate shift of N layers")
+    text = "also write steps.csv, a line a step, or event files for `tensorboard --logdir runs` (needs `pip install "
+    text += "tensorboardX tensorboard`)"
+    add("--log", nargs="+", action="extend", choices=LOGS, default=[], help=text)
+    add("--no-page", dest="page", action="store_false", help="do not write report.html")
 
 
 def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:
@@ -138,7 +112,7 @@ def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:
     search, written = search_for_run(out, given, arguments.data_dir, **options)
     rate = search.suggestion
     verb = "perhaps" if search.doubt else "try"
-    print(f"{search.reason}" if rate is None else f"{verb} --learning-rate {rate:g}: {search.reason}")
+    print(search.reason if rate is None else f"{verb} --learning-rate {rate:g}: {search.reason}")
     if rate is None or search.doubt:
         why = f"too noisy or flat for a sure suggestion, {search.doubt}" if search.doubt else "there is no suggestion"
         print(f"note: {why}: look at the picture; --find-lr {2 * search.steps} makes it clearer")
@@ -147,11 +121,11 @@ def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:
 
 
 def probes(arguments: Any, out: str) -> list[Hook]:
-    """Return the hooks that were asked for beside those of every run."""
+    """Return the hooks that were asked for, in addition to those of every run."""
     hooks: list[Hook] = [KeepWeights(out)] if arguments.keep_weights else []
     if arguments.smoothness is None:
         if arguments.covariate_shift:
-            raise ConfigurationError("--covariate-shift is measured together with --smoothness N: add it, 50 say")
+            raise ConfigurationError("--covariate-shift is measured together with smoothness: add --smoothness 50, say")
         return hooks
     return [
         *hooks,

@@ -6,7 +6,6 @@ it. On a GPU it is the time on the clock. Nothing is trained: the images are noi
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from time import perf_counter, process_time
 from typing import Any
 
@@ -27,15 +26,15 @@ from mlp.reproduction.scale import FULL, QUICK, Scale
 from mlp.typing import PathLike
 
 MEASURED = 3  # steps; the first, which allocates, is not counted
-IMAGES = {  # for training, validation and test, where nothing limits them; with fewer classes, their part of them
+IMAGES = {  # for training, validation and test, where nothing limits them; with fewer classes, their share
     "cifar100": (47_500, 2_500, 10_000),
     "cifar10": (47_500, 2_500, 10_000),
     "mnist": (57_000, 3_000, 10_000),
     "synthetic": (4_750, 250, 1_000),
     "indian_pines": (2_055, 1_025, 7_169),
 }
-FEW_IMAGES = 10  # in a batch that is measured for a suggestion, which nobody wants to wait for
-MOST_IMAGES = 200  # in a batch that is measured: a larger one costs as much more as it is larger
+FEW_IMAGES = 10  # in a batch that is measured for a hint in a message: it must be quick
+MOST_IMAGES = 200  # in a batch that is measured: the time of a larger one is taken as proportional
 NOT_A_STEP: tuple[str, ...] = (  # settings that do not decide what a step costs
     *("seed", "epochs", "learning_rate", "schedule", "schedule_unit", "schedule_length", "schedule_factor", "warm_up"),
     *("weight_decay", "label_smoothing", "augment", "limit_train", "limit_valid", "split", "image_fit", "init_from"),
@@ -70,7 +69,7 @@ def estimate_runs(
         most_images: in a batch that is measured; fewer are quicker, and less exact.
 
     Raises:
-        ConfigurationError: the images of a run are of a size that only the data know.
+        ConfigurationError: the images of a run are of a size that only the data set says.
     """
     known: dict[tuple[Any, ...], StepCost] = {}
     costs = []
@@ -110,11 +109,11 @@ def measure_step(config: RunConfig, most_images: int = MOST_IMAGES) -> StepCost:
 def mean_seconds(function: Callable[[], Any], clock: Callable[[], float]) -> float:
     """Return the mean seconds of a few calls, without the first."""
     seconds = []
-    for _ in repeat(None, MEASURED):
+    for _ in range(MEASURED):
         begin = clock()
         function()
         seconds.append(clock() - begin)
-    return sum(seconds[1:]) / len(seconds[1:])
+    return float(np.mean(seconds[1:]))
 
 
 def makespan(seconds: Sequence[float], places: int) -> float:

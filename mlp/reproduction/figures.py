@@ -1,8 +1,8 @@
 """The reports' figures, drawn from our runs: `draw("s4-fig7", RunIndex("runs/reproduce"))`.
 
-What a figure shows is data, see `mlp.reproduction.reports`: its rows name the runs, its exhibit kind and metrics.
+What a figure shows is data, see `mlp.reproduction.reports`: its rows name the runs, its exhibit the kind and metrics.
 Runs and seeds that do not exist yet are left out, and the figure says so. Unfinished runs are drawn as far as they go.
-A title says what the numbers are not: at the quick scale, on other images, or unfinished.
+Titles and legends say where numbers cannot be compared: at the quick scale, on other images, or unfinished.
 """
 
 import math
@@ -31,11 +31,11 @@ WORST_IN_RED = ("s2-fig3ab",)  # as in the report
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with what a reader must know about it.
+    """A figure, and what a reader must know about it.
 
     Attributes:
         left_out: a line for each run that is missing, incomplete or unfinished; [] if everything is there.
-        numbers: rows of a small table that belongs to the figure, the first one its header; [] for most.
+        numbers: rows of a small table that belongs to the figure, the header first; [] for most figures.
     """
 
     exhibit: Exhibit
@@ -46,7 +46,7 @@ class Drawing:
 
     @property
     def file_name(self) -> str:
-        """What its files are called, without a suffix: the two scales do not overwrite each other."""
+        """The name of its files without a suffix. Each scale has its own, so that they do not overwrite each other."""
         return self.exhibit.id if self.scale is FULL else f"{self.exhibit.id}-{self.scale.name}"
 
 
@@ -122,7 +122,7 @@ def find_figure(name: str) -> Exhibit:
 
 
 def nothing_to_draw(exhibit: Exhibit, num_runs: int, index: RunIndex, scale: Scale | None) -> str:
-    """Say that a figure has no runs yet, and how to make them."""
+    """Return the sentence that a figure has no runs yet, and how to make them."""
     which = "its run is not" if num_runs == 1 else f"none of its {num_runs} runs is"
     made = "it is made by" if num_runs == 1 else "they are made by"
     return (
@@ -139,7 +139,7 @@ def caveats(results: Sequence[Result]) -> list[str]:
 
 
 def missing_parts(result: Result, root: PathLike) -> list[str]:
-    """Return a line if a run below `root` is missing, has fewer seeds than asked for, or is not finished."""
+    """Return lines that say which seeds of a run are missing below `root`, and whether it is unfinished; or []."""
     name = f"{result.run.label} ({result.row.id}, {result.scale.name} scale)"
     found = [record.config.seed for record in result.records]
     missing = [seed for seed in result.seeds if seed not in found]
@@ -153,7 +153,7 @@ def missing_parts(result: Result, root: PathLike) -> list[str]:
 
 
 def label_of(result: Result) -> str:
-    """Return what a run is called in a legend, with what is not complete about it."""
+    """Return the label of a run in a legend, with what is missing of it."""
     label = result.run.label
     if len(result.records) < len(result.seeds):
         label += f", {len(result.records)} of {len(result.seeds)} seeds"
@@ -174,7 +174,7 @@ def draw_curves(exhibit: Exhibit, results: Sequence[Result], title: str) -> "plo
 
 
 def is_of_one_run(exhibit: Exhibit) -> bool:
-    """Return whether a figure shows a single run, also when all is there."""
+    """Return whether a figure is made for a single run (and not only has no others yet)."""
     return len(runs_of(rows_of(exhibit.id))) == 1
 
 

@@ -1,13 +1,13 @@
 """The findings of the reports next to our runs, one comparison after another.
 
-An accuracy p over n images is uncertain by its standard error, sqrt(p (1 - p) / n); that of a difference is the root of
-the sum of both squares. A difference counts as shown if it is larger than two standard errors. The true uncertainty is
-larger: how much the same network scatters from seed to seed comes on top, and only several seeds show that.
+An accuracy p over n images has the standard error sqrt(p (1 - p) / n); that of a difference is the root of the sum of
+both squares. A difference counts as shown if it is larger than two standard errors. The true uncertainty is larger: the
+same network also gives other results with another seed, and only several seeds show by how much.
 
     shown          the difference is there
     not shown      it is smaller than two standard errors, or a network that should be at chance is above it
     contrary       the difference has the opposite sign
-    not complete   a run lacks epochs, or it is not known on how many images it was validated
+    not complete   a run lacks epochs, or the number of its images is not known
     not run        a run is missing
 """
 
@@ -58,7 +58,7 @@ class CheckedFindings:
 
     @property
     def judged(self) -> int:
-        """Of how many claims the runs are there and complete."""
+        """How many claims can be judged: their runs are there and complete."""
         return sum(checked.error is not None for checked in self.claims)
 
     @property
@@ -117,8 +117,8 @@ def squared_error(result: Result, metric: str, least: float = 0.0) -> float:
     """Return the squared standard error of an accuracy or gap: p (1 - p) / n, with the images of all seeds.
 
     Args:
-        least: p is taken for at least this: a network at chance gives one class to all images, and is right as often as
-            that class is drawn.
+        least: p counts as at least this. A network at chance may be right for no image at all; its standard error is
+            then that of chance, not 0.
     """
     total = 0.0
     for part in GAPS.get(metric, (metric,)):
@@ -139,7 +139,7 @@ def judge_claim(relation: str, difference: float, error: float) -> str:
 
 
 def findings_table(checked: CheckedFindings) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a table, a row for each claim that can be judged; the first has its finding."""
+    """Return header and rows of a table: a row for each claim that can be judged, the finding in its first one."""
     rows, last = [], None
     for item in checked.claims:
         cells = numbers(item)

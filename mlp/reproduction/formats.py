@@ -33,7 +33,7 @@ LATEX |= {character: f"\\{character}" for character in "%&$#_{}"}
 
 
 def escape_latex(text: str) -> str:
-    """Return a text in which nothing means anything to LaTeX."""
+    """Return a text with the characters escaped that LaTeX would take for commands."""
     return "".join(LATEX.get(character, character) for character in text)
 
 

@@ -2,10 +2,10 @@
 
 Every run is the same network trained with another learning rate. For each rate the table has mean |gradient| of groups
 of weight tensors (averaged over the tensors of a group, over all epochs, and over seeds), and below them the exponent k
-of the law |gradient| ~ rate^k that fits best: the slope of log |gradient| against log rate. A negative k says that
-larger learning rates lead to where gradients are smaller; 0 that they do not matter.
+of the law |gradient| ~ rate^k that fits best: the slope of log |gradient| against log rate. A negative k means that
+larger learning rates lead to smaller gradients; k = 0, that the rate does not matter.
 
-All epochs are averaged, not the last one taken: with a cosine schedule every run ends at the same small rate.
+The mean goes over all epochs. The last one would not do: with a cosine schedule every run ends at the same small rate.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Magnitude:
     """Gradients at one learning rate.
 
     Attributes:
-        learning_rate: the first of the run. runs: how many were averaged.
+        learning_rate: at the start of the run. runs: how many were averaged.
         groups: {name of GROUPS: mean |gradient|}; NaN for gammas in a network without any.
     """
 

@@ -2,7 +2,7 @@
 
 A run is identified by its settings, not by who asks for it: rows of reports and sweeps share runs. Each is a folder as
 scripts/train.py makes it. Names are for people; a run is found by what its config.json says, in any folder below the
-root. Device and engine do not count: they decide how numbers are computed, not which.
+root. Device and engine do not count: they decide how the numbers are computed, not what is computed.
 
     run = PlannedRun("vgg38_seed-0", {"model": "vgg38", "seed": 0})       what is to be run
     index = RunIndex("runs/sweep")                                        what is there
@@ -23,7 +23,7 @@ from mlp.typing import PathLike
 
 
 def identity(settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what two runs have in common if they are the same: all settings but where and how they are computed."""
+    """Return what identifies a run: all its settings, without those that say where and how it is computed."""
     config = RunConfig(**settings).as_dict()
     return tuple((name, value) for name, value in config.items() if name not in NOT_IDENTITY)
 
@@ -34,8 +34,8 @@ class PlannedRun:
 
     Attributes:
         name: of its folder. settings: for `mlp.experiments.run`; those left out have RunConfig's defaults.
-        wanted_by: who wants it, ids of rows, say.
-        more: flags of train.py beside its settings, for what is measured while it trains.
+        wanted_by: who wants it, for example ids of rows.
+        more: flags of train.py that are no settings: what is measured while it trains.
     """
 
     name: str
@@ -53,7 +53,7 @@ class RunIndex:
     """The runs below a folder, found by their settings. It is a snapshot: make a new one to see what came later.
 
     Attributes:
-        root: the folder. damaged: a message for each run whose config.json cannot be read.
+        root: the folder. damaged: a message for each run that cannot be read, as far as runs have been looked at.
     """
 
     def __init__(self, root: PathLike) -> None:
@@ -61,7 +61,7 @@ class RunIndex:
         self.damaged: list[str] = []
         self._folders: dict[tuple[Any, ...], RunFolder] = {}
         self._records: dict[Path, RunRecord | None] = {}
-        self._names: dict[Path, tuple[Any, ...] | None] = {}  # what a folder holds; None for a damaged one
+        self._identities: dict[Path, tuple[Any, ...]] = {}  # of all runs that are not damaged
         for path in sorted(self.root.rglob("config.json")):
             folder = RunFolder(path.parent)
             try:
@@ -69,12 +69,12 @@ class RunIndex:
             except CheckpointError as error:
                 self.damaged.append(with_advice(error))
                 continue
-            self._names[folder.path] = key
+            self._identities[folder.path] = key
             if key not in self._folders or progress_of(folder) > progress_of(self._folders[key]):
                 self._folders[key] = folder
 
     def find(self, settings: Mapping[str, Any]) -> RunFolder | None:
-        """Return the folder of a run with these settings, of several the one that went furthest; None without any."""
+        """Return the folder of a run with these settings, of several the one with most epochs; None without any."""
         return self._folders.get(identity(settings))
 
     def place(self, run: PlannedRun) -> RunFolder:
@@ -85,14 +85,14 @@ class RunIndex:
         found = self.find(run.settings)
         if found is not None:
             return found
-        path, key = self.root / run.name, identity(run.settings)
-        if path in self._names and RunFolder(path).has_epochs:
-            path = self.root / f"{run.name}_{digest_of(key)}"
+        path = self.root / run.name
+        if path in self._identities and RunFolder(path).has_epochs:
+            path = self.root / f"{run.name}_{digest_of(identity(run.settings))}"
         return RunFolder(path)
 
     def folders(self) -> list[RunFolder]:
         """Return the folders of all runs that are not damaged, by path."""
-        return [RunFolder(path) for path in self._names]
+        return [RunFolder(path) for path in self._identities]
 
     def record(self, settings: Mapping[str, Any]) -> RunRecord | None:
         """Return the record of a run; None if there is none, it has no finished epoch, or it is damaged."""
@@ -110,7 +110,7 @@ class RunIndex:
 
 
 def each_once(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
-    """Return runs without those whose settings have come before; who wants them is noted at the first."""
+    """Return the runs with different settings, the first of each; it takes over who wants the others, and for what."""
     known: dict[tuple[Any, ...], PlannedRun] = {}
     for run in runs:
         first = known.setdefault(identity(run.settings), run)
@@ -125,7 +125,7 @@ def is_finished(folder: RunFolder) -> bool:
 
 
 def epochs_done(folder: RunFolder) -> int:
-    """Return how many epochs a run has finished; 0 where nobody can tell."""
+    """Return how many epochs a run has finished; 0 if its metrics.csv cannot be read."""
     try:
         return folder.rows_written
     except CheckpointError:
@@ -138,5 +138,5 @@ def progress_of(folder: RunFolder) -> tuple[bool, int]:
 
 
 def with_advice(error: CheckpointError) -> str:
-    """Return the message of an error; only what was read and found wrong may be deleted."""
+    """Return the message of an error. If files were read and found damaged, it adds what to do: delete the folder."""
     return f"{error}; delete the folder to run it again" if isinstance(error, DamagedError) else str(error)

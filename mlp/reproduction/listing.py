@@ -1,10 +1,10 @@
-"""The list of all rows: a line for each, or settings and published numbers too; for people, or as JSON."""
+"""The list of all rows, for people or as JSON: a line for each, or also its settings and published numbers."""
 
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
+from mlp.experiments.config import RunConfig
 from mlp.reproduction.reports import METRICS, STATES, NamedRun, Number, Row
 
 
@@ -40,17 +40,11 @@ def describe_row(row: Row) -> str:
 
 def describe_settings(run: NamedRun) -> str:
     """Return the settings of a run that differ from the protocol: "vgg38, norm batch, learning_rate 0.01"."""
-    settings = {"model": "vgg08", **run.differences}
-    model = settings.pop("model")
-    return ", ".join(
-        [
-            model,
-            *(
-                name if value is True else f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-                for name, value in settings.items()
-            ),
-        ]
-    )
+    settings = {"model": RunConfig.model, **run.differences}
+    words = [settings.pop("model")]
+    for name, value in settings.items():
+        words.append(name if value is True else f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}")
+    return ", ".join(words)
 
 
 def describe_published(run: NamedRun) -> str:
@@ -75,5 +69,4 @@ def describe_number(number: Number | None, scale: float, unit: str) -> str:
 
 def rows_as_json(rows: Sequence[Row]) -> str:
     """Return rows as JSON: all that is known about them; accuracies are fractions, null is "not published"."""
-    content: list[dict[str, Any]] = [row.as_dict() for row in rows]
-    return json.dumps(content, indent=2)
+    return json.dumps([row.as_dict() for row in rows], indent=2)

@@ -10,7 +10,7 @@ of the weights with the highest validation accuracy, one pass at the end.
     not comparable  the quick scale, other images, epochs that are missing: the numbers are shown, not judged
     not run         there is no run yet
 
-Nets with BN and without shortcuts get 4 points: the same code and seed scatters over several.
+Nets with BN but without shortcuts get 4 points: the same code with the same seed may end several points apart.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ POINTS = 0.02  # of accuracy
 POINTS_BN_ONLY = 0.04
 LEAST_SPREAD = 0.005
 LAST = 5  # epochs
-# what a run costs, from what its epochs did
+# what a run costs, from the numbers of its epochs
 COSTS: dict[str, Callable[..., Any]] = {"seconds": np.mean, "peak_memory_mb": np.max}
 TITLES = {"seconds": "seconds an epoch", "peak_memory_mb": "peak memory, MB"}
 GAPS = {"gap_acc": ("train_acc", "val_acc"), "gap_loss": ("val_loss", "train_loss")}  # the first minus the second

@@ -12,7 +12,7 @@ from mlp.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Place:
-    """What one run at a time has of the machine: cores, and the number of a GPU, "" without."""
+    """What one run at a time gets of the machine: its cores, and the number of its GPU ("" for none)."""
 
     cores: list[int]
     gpu: str = ""
@@ -21,8 +21,8 @@ class Place:
 def share_machine(jobs: int | None = None, devices: Sequence[str] = ()) -> list[Place]:
     """Return the Places of so many jobs at once, by default one for each of the devices, or one.
 
-    Cores are shared as equally as possible; with more jobs than cores some share one. Devices are taken in turn. Where
-    the system does not tell which cores there are, they are just counted.
+    Cores are shared as equally as possible; with more jobs than cores, some jobs share one. Devices are taken in turn.
+    If the system does not say which cores this process may use, they are numbered from 0.
 
     Raises:
         ConfigurationError: fewer than one job or far too many, or a device that is not a GPU.
@@ -47,7 +47,7 @@ def share_cores(jobs: int) -> list[list[int]]:
 
 @contextlib.contextmanager
 def pinned(cores: Sequence[int]) -> Iterator[None]:
-    """Keep this thread on some cores, and the processes that it starts meanwhile for good: they inherit it."""
+    """Keep this thread on some cores for a while. Processes that it starts meanwhile stay on them to their end."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

@@ -1,4 +1,4 @@
-"""From the rows of the reports to runs in folders, and back: which are needed, which are there, what they say.
+"""From the rows of the reports to runs in folders, and back: which runs are needed, which exist, what they show.
 
 A run is identified by its settings, seed and scale, not by the row that asks for it, see `mlp.reproduction.index`: rows
 that need the same run share it. Its folder is named by what differs from the defaults:
@@ -6,9 +6,9 @@ that need the same run share it. Its folder is named by what differs from the de
     runs/reproduce/full/vgg38_norm-batch_learning_rate-0.01_seed-256
     runs/reproduce/quick/vgg38_norm-batch_learning_rate-0.01_seed-256        the same at the quick scale
 
-    planned = plan_runs(select(["s0"]), QUICK, dataset="cifar100")       what is to be run, each once
-    index = RunIndex("runs/reproduce")                                    what is there
-    results = collect(rows_of("s0-tab1"), index, QUICK)                   what it says: tables and figures start here
+    planned = plan_runs(select(["s0"]), QUICK, dataset="cifar100")       the runs that are needed, each once
+    index = RunIndex("runs/reproduce")                                    the runs that exist
+    results = collect(rows_of("s0-tab1"), index, QUICK)                   what they show: tables and figures start here
 """
 
 import shlex
@@ -26,14 +26,14 @@ from mlp.reproduction.scale import FULL, QUICK, Scale
 from mlp.typing import PathLike
 
 RUNS = "runs/reproduce"
-DATASETS = ("cifar100", "synthetic")  # where runs are looked for, the first that has one counts
+DATASETS = ("cifar100", "synthetic")  # in this order runs are looked for; the first data set with a run counts
 
 
 def settings_of(run: NamedRun, seed: int, scale: Scale, dataset: str = "cifar100") -> dict[str, Any]:
-    """Return the settings of a run, for `mlp.experiments.run`: those that differ from RunConfig's defaults, a dict.
+    """Return the settings of a run for `mlp.experiments.run`: a dict of those that differ from RunConfig's defaults.
 
     Args:
-        dataset: of runs that do not name their own.
+        dataset: for runs that name none themselves.
     """
     return NamedRun("", {"dataset": dataset, **scale.apply(run.differences), "seed": seed}).differences
 
@@ -56,7 +56,7 @@ def plan_runs(
     """Return the runs that rows need, each once, in the rows' order; rows that cannot be run need none.
 
     Args:
-        seeds: None takes those of the rows, as far as the scale does.
+        seeds: None takes those of the rows that the scale runs.
     """
     where = {} if device == RunConfig.device else {"device": device}
     return each_once(
@@ -80,7 +80,7 @@ def command_for(name: str, scale: Scale, root: PathLike = RUNS) -> str:
 
 @dataclass(frozen=True)
 class Result:
-    """A run of a row with what our runs say: the line of a table, the line of a figure.
+    """A run of a row with what our runs of it gave: a line of a table or of a figure.
 
     Attributes:
         row, run: what was published, and how it was measured there.
@@ -125,12 +125,12 @@ class Result:
 def collect(
     rows: Sequence[Row], index: RunIndex, scale: Scale | None = None, seeds: Sequence[int] | None = None
 ) -> list[Result]:
-    """Return a Result for each different run of some rows, also for those that were not run (they have no records).
+    """Return a Result for each different run of some rows; one that was not run has no records.
 
     Args:
         rows: `rows_of` an exhibit, or single ones.
-        scale: None takes the full one if any of the runs is there at full scale, else the quick one if there is any
-            at that; so all results have the same scale.
+        scale: None takes the full one if any of the runs exists at full scale, else the quick one if any exists at
+            that scale. All results have the same scale.
         seeds: None takes those of the rows.
     """
     if scale is None:

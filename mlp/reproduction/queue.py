@@ -1,10 +1,10 @@
 """Many runs side by side on this machine, each a process of its own on cores of its own.
 
-With --jobs 2 on four cores each run gets two cores, and as many threads; where the system cannot pin processes, only as
-many threads. With --devices cuda:0 cuda:1 each job has a GPU of its own, one run at a time.
+With --jobs 2 on four cores each run gets two cores and two threads; where the system cannot pin processes, only two
+threads. With --devices cuda:0 cuda:1 each job has a GPU of its own, one run at a time.
 
-A run that fails does not stop the others. Ctrl-C stops all of them, and each loses at most the epoch in progress. USR2
-lets each run finish its epoch. If another process is still working on a run (it may have outlived an earlier call that
+A run that fails does not stop the others. Ctrl-C stops all of them, and each loses at most the epoch in progress. The
+signal USR2 lets each run finish its epoch. If another process still works on a run (left over from an earlier call that
 was killed), the queue waits for it.
 """
 
@@ -44,7 +44,7 @@ FIRST_WAIT, LONGEST_WAIT = 2.0, 60.0  # seconds before a folder that is in use i
 
 @dataclass
 class _Child:
-    """A process at work."""
+    """A process that does a run."""
 
     outcome: Outcome
     process: subprocess.Popen[bytes]
@@ -56,7 +56,7 @@ class _Child:
 
 @dataclass
 class _Queue:
-    """What is to be done, at work, and done."""
+    """The runs that wait, those at work and those that have ended; and the places that are free."""
 
     waiting: list[Outcome]
     free: list[Place]
@@ -65,7 +65,7 @@ class _Queue:
     waits: dict[Path, tuple[float, float]] = field(default_factory=dict)  # folder in use: (not before, seconds)
 
     def next(self) -> Outcome | None:
-        """Take the first run whose time has come."""
+        """Take the first run that may start now; None if all must wait."""
         now = time.monotonic()
         for outcome in self.waiting:
             if self.waits.get(outcome.folder, (0.0, 0.0))[0] <= now:
@@ -74,7 +74,7 @@ class _Queue:
         return None
 
     def put_back(self, outcome: Outcome) -> None:
-        """Let a run wait whose folder is in use."""
+        """Put a run back whose folder is in use: it waits, each time twice as long."""
         seconds = min(2 * self.waits.get(outcome.folder, (0.0, FIRST_WAIT / 2))[1], LONGEST_WAIT)
         self.waits[outcome.folder] = time.monotonic() + seconds, seconds
         self.waiting.append(outcome)
@@ -92,16 +92,16 @@ def run_all(
 
     Args:
         planned: the runs. root: the folder that gets a folder for each; finished and interrupted ones are found there.
-        places: where, one run at a time in each, see `share_machine`.
-        data_dir: for train.py, None for its default.
-        command: what starts scripts/train.py: [python, path]; None for this installation's.
+        places: see `share_machine`; each has one run at a time.
+        data_dir: for `mlp train`, None for its default.
+        command: the words that start `mlp train`; None for that of this installation.
         tell: gets a line for each run that ended.
 
     Returns:
-        An Outcome for each run: those that were done before, then the others in the order in which they ended.
+        An Outcome for each run: first those that were finished before, then the others in the order of their ends.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, when all processes have ended.
+        KeyboardInterrupt: after Ctrl-C, once all processes have ended.
     """
     done, waiting = divide(planned, RunIndex(root))
     write_planned(Path(root), [*done, *waiting])
@@ -137,7 +137,7 @@ def start_some(queue: _Queue, command: Sequence[str], data_dir: PathLike | None)
 
 
 def start(outcome: Outcome, command: Sequence[str], place: Place, data_dir: PathLike | None) -> _Child:
-    """Start the process of a run on its cores, and its GPU, which is cuda:0 there."""
+    """Start the process of a run on its cores and its GPU; the process sees that GPU alone, as cuda:0."""
     outcome.folder.mkdir(parents=True, exist_ok=True)
     threads = len(place.cores)
     words = words_of(outcome, command, threads, data_dir)
@@ -145,7 +145,7 @@ def start(outcome: Outcome, command: Sequence[str], place: Place, data_dir: Path
     log.write(f"$ {shlex.join(words)}\n".encode())
     log.flush()
     environment = {**os.environ, **dict.fromkeys(THREAD_LIMITS, str(threads))}
-    environment["PYTHONUNBUFFERED"] = "1"  # what it prints and what it complains of, in their order
+    environment["PYTHONUNBUFFERED"] = "1"  # output and errors come in their order
     if place.gpu:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         names = visible.split(",") if visible else []
@@ -175,7 +175,7 @@ def outcome_of(child: _Child) -> Outcome:
     outcome = replace(child.outcome, seconds=time.monotonic() - child.started)
     if status == 0 and is_finished(RunFolder(folder)):
         return replace(outcome, status="finished")
-    # A process that does not listen yet is ended by the signal itself.
+    # A process that has not set its handler yet is ended by the signal itself.
     stopped = status == StopRequestedError.exit_status or (child.asked_to_stop and status < 0)
     word = "stopped" if stopped else "failed"
     return replace(outcome, status=word, message=f"exit status {status}: {last_line_of_log(folder)}")

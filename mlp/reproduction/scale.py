@@ -5,19 +5,19 @@
 
 Quick keeps what the experiments are about: depth, layers, learning rule, learning rates, penalties, augmentation.
 Half a wave of schedule I lasts as many steps as there are epochs, as in the report: 8 instead of 100, so there are more
-of them in an epoch (11.9 instead of 4.75) and fewer in all (95 instead of 475). Made small is what costs time:
+of them in an epoch (11.9 instead of 4.75) and fewer in all (95 instead of 475). Whatever costs time is made small:
 
     classes       10 of 100, the first ones
-    images        1,900 of 47,500 for training, a 25th; of validation and test all that are of those classes
-    epochs        8 of 100; the schedules fall to the same end, 0.96 an epoch becomes 0.96^12.5
+    images        1,900 of 47,500 for training, a 25th; for validation and test all images of those classes
+    epochs        8 of 100; the schedules fall as far as over 100: a factor of 0.96 an epoch becomes 0.96^12.5
     filters       16 of 32
     batches       a fifth as large (100 becomes 20), so that 95 steps an epoch stand for 475
     seeds         one, the first of each row
 
-The scene Indian Pines is small as it is: its runs keep everything but the epochs, 5 of 200.
+The scene Indian Pines is small by itself: its runs differ in the number of epochs only, 5 of 200.
 
-It was chosen for what it costs, before anything was seen of it, and is not changed for what it shows. Its numbers are
-never comparable with published ones: a sixtieth of the steps, a tenth of the classes, half the width. Without
+The scale was chosen by its cost, before any of its results were seen, and is not changed because of them. Its numbers
+are never comparable with published ones: a sixtieth of the steps, a tenth of the classes, half the width. Without
 CIFAR-100 it takes the synthetic images.
 """
 
@@ -42,12 +42,12 @@ class Scale:
     Attributes:
         name: also that of the folder with its runs.
         label: what is printed wherever its numbers are.
-        settings: what takes the place of RunConfig's defaults, a dict.
-        scene_settings: what takes the place of the settings of a run on a hyperspectral scene, a dict.
+        settings: a dict that takes the place of RunConfig's defaults.
+        scene_settings: a dict that takes the place of the settings of a run on a hyperspectral scene.
         batch_part: batches are smaller by this factor.
         one_seed: whether only the first seed of a row is run.
         measure_every: steps between two measurements of smoothness.
-        landscape: points on each axis, and images. depths: of networks whose gradients are correlated.
+        landscape: (points on each axis, images). depths: of the networks in which gradients of images are compared.
     """
 
     name: str
@@ -68,8 +68,8 @@ class Scale:
     def apply(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings of a run at this scale, given those at full scale; both differ from RunConfig's defaults.
 
-        What the run itself sets is kept, but for the two that count images or epochs: batches, and the exponential
-        factor, which is per epoch.
+        What the run itself sets is kept, except for two settings: the batch size, and the exponential factor, which is
+        per epoch.
         """
         config = RunConfig(**settings)
         if config.dataset in SCENES:
@@ -110,10 +110,10 @@ def find_scale(name: str) -> Scale:
 def without_missing_scenes(
     runs: list[PlannedRun], scale: Scale, data_dir: PathLike | None, say: Callable[[str], None] = print
 ) -> list[PlannedRun]:
-    """Return the runs whose data are there; at a small scale a line says which are left out, for want of a scene.
+    """Return the runs whose data are there. At a small scale, those on a scene that is missing are left out.
 
     Args:
-        say: is given these lines.
+        say: is given a line about each run that is left out.
 
     Raises:
         MissingDataError: a scene is missing at full scale.

@@ -18,7 +18,7 @@ class Line:
     """A line of a table: a Result with its numbers.
 
     Attributes:
-        ours, published: {metric: Number} of those metrics that there are.
+        ours, published: {metric: Number}, for the metrics that are known. verdict: on all of them.
     """
 
     result: Result
@@ -49,7 +49,7 @@ class Table:
         return f"{self.id}: {self.title} ({self.scale.label})"
 
     def header(self) -> list[str]:
-        """Return the column titles; what was published of a metric has a column where there is any."""
+        """Return the column titles: a metric of which something was published has a second column for that."""
         titles = []
         for metric in self.metrics:
             titles += [column_title(metric), "published"] if self.has_published(metric) else [column_title(metric)]
@@ -68,7 +68,7 @@ class Table:
         return rows
 
     def has_published(self, metric: str) -> bool:
-        """Whether a published number of a metric belongs into this table."""
+        """Whether something was published of a metric, for any line of this table."""
         return any(metric in line.published for line in self.lines)
 
 
@@ -102,7 +102,7 @@ def find_table(name: str) -> tuple[str, tuple[str, ...], list[Row]]:
     if name in EXHIBITS:
         rows = " ".join(row.id for row in rows_of(name))
         raise ConfigurationError(f"{name} is a figure, not a table; the rows that it draws have tables: {rows}")
-    raise ConfigurationError(f"there is no table or row {name!r}; tables: {', '.join(map(str, all_tables()))}")
+    raise ConfigurationError(f"there is no table or row {name!r}; tables: {', '.join(all_tables())}")
 
 
 def all_tables() -> list[str]:
@@ -134,13 +134,13 @@ def make_notes(lines: Sequence[Line], metrics: Sequence[str]) -> list[str]:
 
 
 def chance(num_classes: int | None) -> str:
-    """Return a sentence that says what a network reaches that has learned nothing."""
+    """Return a sentence that says what a network reaches without learning anything."""
     K = num_classes or 100
     return f"Chance is {100 / K:g} % and a loss of ln {K} = {chance_loss(K):.3f}, where the reports had 1 % and 4.605."
 
 
 def run_cells(result: Result) -> list[str]:
-    """Return the texts that say which run a line is about."""
+    """Return the first cells of a line: label, row, parameters, seeds, epochs."""
     seeds = ", ".join(str(record.config.seed) for record in result.records) or "-"
     epochs = f"{result.epochs} of {result.config.epochs}" if result.records else "-"
     parameters = format_parameters(parameters_of(result), result.run.published)

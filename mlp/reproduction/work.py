@@ -1,9 +1,9 @@
 """What is to be done for a list of runs, the command that does one of them, and what came of it.
 
 The queue on this machine (`queue`) and the jobs of a cluster (`cluster`) share it: both skip what is finished, continue
-what was interrupted, and start scripts/train.py with the run's flags and --resume. What a run prints goes to
+what was interrupted, and start `mlp train` with the run's flags and --resume. What a run prints goes to
 log.txt in its folder, after the command that can be repeated by hand. The runs that were asked for are written down in
-planned.tsv of the root, a line each: the folder, a tab, the flags; so those that have not begun are known, too.
+planned.tsv of the root, a line each: the folder, a tab, the flags. So runs that have not begun are known, too.
 """
 
 import shlex
@@ -34,8 +34,9 @@ class Outcome:
 
     Attributes:
         run: the PlannedRun. folder: where it is.
-        status: "finished", "skipped" (it was finished before), "stopped" (asked to end, it can continue), or "failed".
-        seconds: of this call. message: why it failed or stopped.
+        status: "waiting", and at the end "finished", "skipped" (it was finished before), "stopped" (it was asked to end
+            and can continue) or "failed".
+        seconds: how long it took in this call. message: why it failed or stopped.
     """
 
     run: PlannedRun
@@ -72,7 +73,7 @@ def words_of(outcome: Outcome, command: Sequence[str], threads: int, data_dir: P
     """Return the command of a run, word by word: it starts the run, or continues it.
 
     Args:
-        command: what starts scripts/train.py. data_dir: None for its default.
+        command: what starts `mlp train`. threads: for --threads. data_dir: None for the default of `mlp train`.
     """
     paths = ["--out", str(outcome.folder), "--resume", "--threads", str(threads)]
     paths += [] if data_dir is None else ["--data-dir", str(data_dir)]
@@ -80,7 +81,7 @@ def words_of(outcome: Outcome, command: Sequence[str], threads: int, data_dir: P
 
 
 def flags(settings: Mapping[str, Any]) -> list[str]:
-    """Return the command line of settings; those that are None, which no flag can say, are defaults."""
+    """Return the flags of train.py for settings; None is always a default, so it needs no flag."""
     words: list[str] = []
     for name, value in settings.items():
         if isinstance(value, bool):
@@ -99,7 +100,7 @@ def last_line_of_log(folder: Path) -> str:
 
 
 def write_planned(root: Path, outcomes: Sequence[Outcome]) -> None:
-    """Add runs to the planned ones of a root."""
+    """Add runs to planned.tsv of a root."""
     lines = {folder: shlex.join(words) for folder, words in read_planned(root).items()}
     before = len(lines)
     for outcome in outcomes:
@@ -111,7 +112,11 @@ def write_planned(root: Path, outcomes: Sequence[Outcome]) -> None:
 
 
 def read_planned(root: Path) -> dict[Path, list[str]]:
-    """Return the planned runs of a root, {folder: flags}; {} where none were written down."""
+    """Return the planned runs of a root, {folder: flags}; {} without the file.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
     try:
         parts = (tsv_texts(line) for line in read_text(root / PLANNED).splitlines())
         return {root / name: shlex.split(words) for name, words in parts}

@@ -379,14 +379,14 @@ def places(tmp_path, monkeypatch):
 
 
 NO_FOLDER = {
-    "file": "file is a file, and it must name a folder: choose another name",
+    "file": "file is a file, but it must be a folder: choose another name",
     "link": "link is a link that leads nowhere",
     "file/inner/x": "cannot be made, because ",
     "x" * 300: "name too long",
 }
 NO_FILE = {
-    "folder": "folder is a folder, and it must name a file: folder/NAME",
-    "new/": "new/ is a folder, and it must name a file: new/NAME",
+    "folder": "folder is a folder, but it must be a file: folder/NAME",
+    "new/": "new/ is a folder, but it must be a file: new/NAME",
     "file/x.json": "cannot be made, because ",
     "pipe": "pipe is a device or a pipe",
     "x" * 253: "name too long",  # with .part at its end, that is

@@ -105,11 +105,11 @@ def test_the_full_scale_is_taken_where_it_has_complete_runs(tmp_path, write):
 def test_the_command(tmp_path, write, call):
     write("s0-2", (2.3, 0.1, 2.3, 0.112), scale=QUICK)
     status, out, error = call(reproduce, "findings", "--runs", tmp_path)
-    assert (status, error) == (0, "note: of the full scale there are fewer runs: these are at the quick scale\n")
+    assert (status, error) == (0, "note: these are runs at the quick scale: at full scale fewer claims can be judged\n")
     assert call(reproduce, "findings", "--runs", tmp_path, "--scale", "quick")[2] == ""
     nothing = call(reproduce, "findings", "--runs", tmp_path, "--scale", "full")[2]
     assert nothing.startswith(
-        "no finding can be judged yet: complete runs are made by python scripts/reproduce.py run all"
+        "no finding can be judged yet; this makes the runs: python scripts/reproduce.py run all"
     )
     assert QUICK.label in out
     line = next(line for line in out.splitlines() if "VGG38 (s0-2) at chance" in line)

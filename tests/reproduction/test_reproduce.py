@@ -179,7 +179,7 @@ def test_list(call):
         (["run", "s0-1", "--scale", "quick", "--device", "gpu"], "unknown device 'gpu'"),
         (["run", "s0-1", "--scale", "quick", "--seeds", "-1"], "--seed must be at least 0"),
         (["run", "s0-1"], "CIFAR-100 was not found"),
-        (["run", "s0-1"], "or take --scale quick, which runs on made-up images."),
+        (["run", "s0-1"], "or take --scale quick, which can use made-up images."),
         (["table", "s0-fig1"], "s0-fig1 is a figure, not a table"),
         (["table", "s0-tab1", "--format", "word"], "--format must be one of markdown, latex, csv"),
     ],

@@ -203,7 +203,7 @@ def test_how_far_the_luckiest_of_equals_would_lead():
     lead = np.mean([s.mean(axis=1).max() - 0.5 for s in scores])
     said = np.mean([float(luck(s.tolist()).split("about ")[1].split()[0]) for s in scores[:200]])
     assert said == pytest.approx(100 * lead, rel=0.05)
-    assert "several seeds would tell" in luck([[0.5], [0.6]])
+    assert "Several seeds (--seed 0 1 2) would show" in luck([[0.5], [0.6]])
 
 
 @pytest.mark.slow
@@ -216,7 +216,7 @@ def test_a_sweep_of_real_runs(call, small, own_images, tmp_path):
     assert "2 finished" in out
     config = json.loads((tmp_path / "sweep" / "norm-batch" / "config.json").read_text())
     assert config["settings"]["dataset"] == f"npz:{own_images}"
-    assert "By how much, several seeds would tell" in out
+    assert "Several seeds (--seed 0 1 2) would show by how much" in out
 
 
 DRIVER = """

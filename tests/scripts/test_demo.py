@@ -38,5 +38,5 @@ def test_a_file_in_the_way_is_found_before_anything_is_trained(tmp_path):
     command = [sys.executable, str(SCRIPT), "--out", str(tmp_path / "out")]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert result.returncode == 2
-    assert "is a file, and it must name a folder" in result.stderr
+    assert "is a file, but it must be a folder" in result.stderr
     assert "epoch" not in result.stdout

@@ -1,7 +1,7 @@
-"""The first thing that a program of ours does: Ctrl-C ends it with a line, while Python loads the rest.
+"""The first thing that our programs do: from here on, Ctrl-C ends them with one line while Python loads the rest.
 
-Loading NumPy and Matplotlib may take seconds, and an interrupt in that time would be a traceback. So next to nothing
-is loaded here; `mlp.commands.command_line` takes the signals over when the command is there.
+Loading NumPy and Matplotlib may take seconds, and an interrupt in that time would print a traceback. So hardly anything
+is loaded here; `mlp.commands.command_line` takes the signals over when the command is loaded.
 """
 
 import os
@@ -17,7 +17,7 @@ except KeyboardInterrupt:
 
 
 def begin() -> None:
-    """From now on a signal that asks for the end ends the process on the spot; one that is ignored stays ignored."""
+    """From now on a signal that asks the process to end ends it at once; one that is ignored stays ignored."""
     import signal
 
     for number in ending_signals():
@@ -26,10 +26,10 @@ def begin() -> None:
 
 
 def start(command: str | Callable[[], int | None]) -> None:
-    """Run a command, a module of `mlp.commands` or a function, as the whole program; the program ends here."""
+    """Run a command (the name of a module of `mlp.commands`, or a function), then end the program."""
     begin()
     from mlp.commands.command_line import run_command
 
     status = run_command(command)
-    ignore_signals()  # nothing is left to interrupt but the end of Python itself
+    ignore_signals()  # only the end of Python itself could still be interrupted
     sys.exit(status)

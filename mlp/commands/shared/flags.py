@@ -17,7 +17,7 @@ def add_data_flag(parser: _ActionsContainer, text: str = "folder with the data s
 
 def add_checkpoint_flag(parser: _ActionsContainer) -> None:
     """Add --checkpoint."""
-    from mlp.experiments.loading import CHECKPOINTS  # which most commands can do without
+    from mlp.experiments.loading import CHECKPOINTS  # imported here because most commands do not need it
 
     text = "which weights of a run (default: best)"
     parser.add_argument("--checkpoint", default="best", metavar=braced(CHECKPOINTS), help=text)
@@ -29,7 +29,7 @@ def braced(choices: Iterable[str]) -> str:
 
 
 def add_device_flag(parser: _ActionsContainer) -> None:
-    """Add --device, for a model that is there already."""
+    """Add --device, for a model of a run."""
     parser.add_argument("--device", help="cpu, or cuda:0 for a GPU (default: that of the run)")
 
 
@@ -46,7 +46,7 @@ def add_runs_argument(parser: _ActionsContainer, nargs: str = "+", text: str = "
 
 
 def named_runs(paths: Sequence[PathLike]) -> list[PathLike]:
-    """Return the runs that folders are or hold, see `unfolded`; a line says what became of folders that are none."""
+    """Return the runs that these folders are or hold, see `unfolded`; notes say what became of the other folders."""
     from mlp.experiments.run_folder import unfolded
 
     runs, notes = unfolded(paths)

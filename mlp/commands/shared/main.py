@@ -1,4 +1,4 @@
-"""mlp: train networks, look at how gradients flow through them, and check backward passes written by hand.
+"""mlp: train networks, see how gradients flow through them, and check backward passes written by hand.
 
     mlp train        train a network and keep everything about the run in one folder
     mlp evaluate     loss, accuracy, hardest and easiest classes of a run's model
@@ -22,17 +22,10 @@ from difflib import get_close_matches
 
 from mlp.commands.command_line import SCRIPTS, outcome_of
 
-COMMANDS: tuple[str, ...] = (
-    "train",
-    "evaluate",
-    "predict",
-    "compare",
-    "report",
-    "landscape",
-    "smoothness",
-    "gradient-correlation",
+COMMANDS = (
+    *("train", "evaluate", "predict", "compare", "report", "sweep", "landscape", "smoothness", "gradient-correlation"),
+    *("reproduce", "check", "data", "devices"),
 )
-COMMANDS += ("sweep", "reproduce", "check", "data", "devices")
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The types of flags that name files and folders: what cannot be read or written is told before any work is done."""
+"""The types of flags that name files and folders. They report what cannot be written before any work is done."""
 
 import os
 from argparse import ArgumentTypeError
@@ -8,10 +8,10 @@ from mlp.errors import ConfigurationError
 
 
 def path_argument(text: str) -> str:
-    """The type of a flag that names a file or a folder: ~ is the home folder; an empty text is an error."""
+    """The type of a flag that names a file or a folder: ~ is the home folder; an empty name is an error."""
     if not text.strip():
-        raise ArgumentTypeError("it is empty, and must name a file or a folder (is a variable of your script unset?)")
-    from mlp.files import named_path  # with NumPy
+        raise ArgumentTypeError("it is empty, but must name a file or a folder (is a variable of your script unset?)")
+    from mlp.files import named_path  # loads NumPy
 
     try:
         return str(named_path(text)) if text.startswith("~") else text
@@ -25,7 +25,7 @@ def folder_argument(text: str) -> Path:
     require_writable(path)
     if os.path.lexists(path) and not path.is_dir():
         kind = "a file" if path.exists() else "a link that leads nowhere"
-        raise ArgumentTypeError(f"{path} is {kind}, and it must name a folder: choose another name, or move that away")
+        raise ArgumentTypeError(f"{path} is {kind}, but it must be a folder: choose another name, or move it away")
     return path
 
 
@@ -34,14 +34,14 @@ def file_argument(text: str) -> Path:
     path = Path(path_argument(text))
     require_writable(path)
     if path.is_dir() or text.endswith(("/", os.sep)):
-        raise ArgumentTypeError(f"{text} is a folder, and it must name a file: {path / 'NAME'}")
+        raise ArgumentTypeError(f"{text} is a folder, but it must be a file: {path / 'NAME'}")
     if path.exists() and not path.is_file():
-        raise ArgumentTypeError(f"{path} is a device or a pipe, and it must name a file: choose another name")
+        raise ArgumentTypeError(f"{path} is a device or a pipe, but it must be a file: choose another name")
     return path
 
 
 def require_writable(path: Path) -> None:
-    """Raise an error unless `path`, a file or a folder, can be written, as far as can be told beforehand."""
+    """Raise an ArgumentTypeError if it is clear in advance that `path`, a file or a folder, cannot be written."""
     try:
         os.lstat(f"{path}.part")  # the longest name there will be, see `mlp.files`
     except (FileNotFoundError, NotADirectoryError):

@@ -11,7 +11,7 @@ def picture_path(given: Path | None, usual: str) -> Path:
     """Return where to draw: what --out says, or the usual place.
 
     Raises:
-        ConfigurationError: the name does not end as pictures' do.
+        ConfigurationError: the name has another ending than pictures.
     """
     out = Path(given or usual)
     if out.suffix.lower() not in plotting.FORMATS:
@@ -20,7 +20,7 @@ def picture_path(given: Path | None, usual: str) -> Path:
 
 
 def write_picture(path: Path, figure: "plotting.Figure") -> None:
-    """Write a figure; its folder is made."""
+    """Write a figure, and make its folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_figure(path, figure)
 

@@ -1,4 +1,4 @@
-"""What `mlp sweep` and `mlp reproduce` share: where runs are computed, doing them there, what became of them."""
+"""What `mlp sweep` and `mlp reproduce` share: flags for where to compute, doing the runs, showing their states."""
 
 import sys
 import time
@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mlp.backend import require_device
+from mlp.checks import at_least_one
 from mlp.commands.shared.flags import add_data_flag
 from mlp.errors import ConfigurationError
 from mlp.reproduction.cluster.states import states_of, text_of
@@ -27,60 +28,32 @@ WATCH = 10  # seconds between two looks
 def add_machine_flags(parser: ArgumentParser) -> None:
     """Add the flags that say where runs are computed."""
     add_data_flag(parser)
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        metavar="N",
-        help="how many runs at once, each on its own cores (default: 1; on a cluster: all)",
-    )
-    parser.add_argument(
-        "--devices",
-        nargs="+",
-        default=[],
-        metavar="DEVICE",
-        help="GPUs of this machine, one run on each: cuda:0 cuda:1",
-    )
-    parser.add_argument(
-        "--estimate",
-        action="store_true",
-        help="measure a few steps of each network, print the cost of all runs, and run nothing",
-    )
-    there = parser.add_argument_group("on a cluster (limits are for one task, and a task does one run)")
-    there.add_argument("--cluster", choices=CLUSTERS, help="submit the runs instead of doing them here, and return")
-    there.add_argument("--time", default="", metavar="T", help="time limit, such as 2:00:00 (default: the partition's)")
-    there.add_argument("--cores", type=int, default=1, metavar="N", help="cores, and threads (default: 1)")
-    there.add_argument("--memory", default="4G", metavar="M", help="memory (default: 4G)")
-    there.add_argument("--gpus", type=int, metavar="N", help="GPUs (default: 1 where the device is one, else 0)")
-    there.add_argument("--partition", default="", metavar="NAME", help="(default: the cluster's)")
-    there.add_argument(
-        "--sbatch",
-        action="append",
-        default=[],
-        metavar="OPTION",
-        help="another option for sbatch: --sbatch=--constraint=x",
-    )
-    there.add_argument(
-        "--margin",
-        type=int,
-        metavar="S",
-        help="seconds before the limit at which a run is asked to stop after its epoch (default: the longest epoch "
-        "so far plus a minute)",
-    )
-    there.add_argument(
-        "--runs-per-task",
-        type=int,
-        default=1,
-        metavar="N",
-        help="for short runs: how many a task does, one after another",
-    )
-    there.add_argument("--dry-run", action="store_true", help="print the script for sbatch, and submit nothing")
+    add = parser.add_argument
+    add("--jobs", type=int, metavar="N", help="runs at once, each on its own cores (default: 1; on a cluster: all)")
+    text = "GPUs of this machine, one run on each: cuda:0 cuda:1"
+    add("--devices", nargs="+", default=[], metavar="DEVICE", help=text)
+    text = "measure a few steps of each network, print the cost of all runs, and run nothing"
+    add("--estimate", action="store_true", help=text)
+    add = parser.add_argument_group("on a cluster (limits are for one task, and a task does one run)").add_argument
+    add("--cluster", choices=CLUSTERS, help="submit the runs instead of doing them here, and return")
+    add("--time", default="", metavar="T", help="time limit, such as 2:00:00 (default: the partition's)")
+    add("--cores", type=int, default=1, metavar="N", help="cores, and threads (default: 1)")
+    add("--memory", default="4G", metavar="M", help="memory (default: 4G)")
+    add("--gpus", type=int, metavar="N", help="GPUs (default: 1 where the device is one, else 0)")
+    add("--partition", default="", metavar="NAME", help="(default: the cluster's)")
+    text = "another option for sbatch: --sbatch=--constraint=x"
+    add("--sbatch", action="append", default=[], metavar="OPTION", help=text)
+    text = "seconds before the limit at which a run is asked to stop after its epoch"
+    add("--margin", type=int, metavar="S", help=f"{text} (default: the longest epoch so far plus a minute)")
+    add("--runs-per-task", type=int, default=1, metavar="N", help="for short runs: how many a task does, one by one")
+    add("--dry-run", action="store_true", help="print the script for sbatch, and submit nothing")
 
 
 def do_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments: Namespace) -> int:
-    """Do the runs that are not finished, here or on a cluster, and say what came of them; return the exit status.
+    """Do the runs that are not finished, here or on a cluster, and say what became of them; return the exit status.
 
     Args:
-        what: the runs are, for the first line: "quick scale; synthetic images".
+        what: describes the runs in the first line: "quick scale; synthetic images".
     """
     if arguments.estimate:
         return estimate(planned, arguments)
@@ -94,13 +67,13 @@ def do_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments: Nam
     print(f"{what}; {len(planned)} runs, {len(places)} at once, in {root}", flush=True)
     outcomes = run_all(planned, root, places, arguments.data_dir)
     print(summarize(outcomes))
-    failed = [f"failed: {outcome.folder}: {outcome.message}" for outcome in outcomes if outcome.status == "failed"]
-    print("\n".join(failed), file=sys.stderr, end="\n" if failed else "")
+    failed = [f"failed: {outcome.folder}: {outcome.message}\n" for outcome in outcomes if outcome.status == "failed"]
+    print("".join(failed), file=sys.stderr, end="")
     return exit_status_of(outcomes)
 
 
 def estimate(planned: Sequence[PlannedRun], arguments: Namespace) -> int:
-    """Print what the runs cost, those that are finished included; return the exit status."""
+    """Print what all runs cost, also those that are finished; return the exit status."""
     costs = estimate_runs(planned, lambda line: print(line, flush=True))
     places = share_machine(arguments.jobs, arguments.devices)
     cores = arguments.cores if arguments.cluster else len(places[0].cores)
@@ -139,14 +112,14 @@ def add_watch_flag(parser: ArgumentParser) -> None:
         nargs="?",
         const=WATCH,
         metavar="S",
-        help=f"look again every S seconds (default: {WATCH}) until all runs are finished; Ctrl-C ends it",
+        help=f"look again every S seconds (default: {WATCH}) until all runs are finished or you press Ctrl-C",
     )
 
 
 def show_states(root: PathLike, watch: int | None) -> int:
-    """Print what became of the runs of a folder, again and again with `watch`; return the exit status."""
-    if watch is not None and watch < 1:
-        raise ConfigurationError(f"--watch must be at least 1 second, got {watch}")
+    """Print the states of a folder's runs, with `watch` every so many seconds; return the exit status."""
+    if watch is not None:
+        at_least_one("--watch", watch)
     while True:
         states, warnings = states_of(Path(root))
         if watch and sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""The signals that ask a process to end, Ctrl-C among them, and what handles them. Loading this takes a few ms."""
+"""The signals that ask a process to end, such as Ctrl-C, and their handlers. Loading this takes a few ms."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class EndedBySignal(KeyboardInterrupt):
-    """The process was asked to end, as Ctrl-C asks: whatever handles an interrupt handles this one, too."""
+    """A signal asked the process to end, as Ctrl-C does: whatever handles an interrupt handles this one, too."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -30,7 +30,7 @@ def interrupt_status(error: KeyboardInterrupt) -> int:
 def end_at_once(number: int, frame: object) -> None:
     """End the process with a line: a handler for the time in which modules are loaded.
 
-    Nothing has begun then that would have to be ended well, and Python may lose an interrupt while it loads a module.
+    Nothing needs to be cleaned up at that time, and Python may lose an interrupt while it loads a module.
     """
     line = "interrupted" if number == signal.SIGINT else f"ended by {signal.Signals(number).name}"
     with suppress(OSError):
@@ -42,8 +42,8 @@ def end_at_once(number: int, frame: object) -> None:
 def ended_by_signals() -> "Iterator[None]":
     """Within this context signals raise `KeyboardInterrupt`, SIGTERM and SIGHUP `EndedBySignal`.
 
-    One that is ignored (nohup) stays ignored, and one that has a handler keeps it. While Python deletes an object it
-    ignores every exception; a signal that is lost this way is raised again a moment later.
+    A signal that is ignored (nohup) stays ignored, and one that has a handler keeps it. While Python deletes an object,
+    it ignores every exception; a signal that is lost this way is sent again a moment later.
     """
 
     def end(number: int, frame: object) -> None:
@@ -75,13 +75,13 @@ def send_again(number: int, thread: int) -> None:
 
 
 def ended_at_once() -> "AbstractContextManager[None]":
-    """Within this context, in which modules are loaded, a signal ends the process on the spot."""
+    """Within this context, in which modules are loaded, a signal ends the process at once."""
     return handled_by(end_at_once, lambda before: before is not signal.SIG_IGN)
 
 
 @contextmanager
 def handled_by(end: "Callable[[int, object], None]", replaces: "Callable[[Any], bool]") -> "Iterator[None]":
-    """Within this context `end` handles the signals that ask for the end, where it `replaces` the handler before."""
+    """Within this context `end` handles the signals that ask for an end, if `replaces(handler before)` is true."""
     before = {number: signal.getsignal(number) for number in ending_signals()}
     for number, handler in before.items():
         if replaces(handler):

@@ -1,4 +1,4 @@
-"""Standard output and error that a missing reader, a full disk or an old terminal cannot break.
+"""Standard output and error that survive a missing reader, a full disk and an old terminal.
 
 A program may be started with its output closed (`>&-`), into a pipe whose reader leaves early (`| head -1`), onto a
 full disk, or on a terminal that cannot write every letter. Python's own streams raise an error then, some of them only
@@ -16,7 +16,7 @@ from typing import Any
 
 from mlp.errors import CONTROLS, IN_OUTPUT, without_controls
 
-IN_PROGRESS = re.compile(rf"(?!\r|\x1b\[A)[{CONTROLS}]")  # bars use a carriage return, and one line up
+IN_PROGRESS = re.compile(rf"(?!\r|\x1b\[A)[{CONTROLS}]")  # progress bars use a carriage return, and go one line up
 NO_READER = (errno.EPIPE, errno.EIO, errno.ECONNRESET)  # EIO: the terminal is gone
 
 
@@ -25,10 +25,11 @@ class ReaderGone(BaseException):
 
 
 class PatientFile(io.FileIO):
-    """A descriptor for writing whose first error is remembered in `problem`; what comes later is thrown away.
+    """A descriptor for writing that remembers its first error in `problem`; after that, it throws everything away.
 
     Attributes:
-        problem: the first error, or None. ends_with_reader: whether a reader that leaves raises `ReaderGone`, once.
+        problem: the first error, or None.
+        ends_with_reader: whether `ReaderGone` is raised, once, when the reader has left.
     """
 
     problem: OSError | None = None
@@ -46,12 +47,12 @@ class PatientFile(io.FileIO):
 
     @property
     def reader_gone(self) -> bool:
-        """Whether the reader has left; a full disk, say, is another problem."""
+        """Whether the problem is that the reader has left (and not a full disk, say)."""
         return self.problem is not None and self.problem.errno in NO_READER
 
 
 class TerminalText(io.TextIOWrapper):
-    """Text on a `PatientFile`, without the control characters that a name may carry."""
+    """Text on a `PatientFile`, without control characters, which names of files may have in them."""
 
     pattern = IN_OUTPUT
 
@@ -95,8 +96,8 @@ def occupy_descriptors() -> None:
 def text_on(file: PatientFile, like: Any) -> TerminalText:
     """Return a text stream on a file, with the encoding of the stream `like`, which may be None.
 
-    Each line is written when it ends, into a file too: a log shows how far a command is, and what went wrong stands
-    after what was done before.
+    Each line is written when it ends, into a file too. So a log shows how far a command is, and errors come after what
+    was printed before them.
     """
     return TerminalText(
         io.BufferedWriter(file),

@@ -1,4 +1,4 @@
-"""The commands of Slurm that are needed, and what they answer."""
+"""The few commands of Slurm that we need, and how to read their answers."""
 
 import re
 import subprocess
@@ -17,7 +17,8 @@ class Task:
     """A task of an array that Slurm knows of.
 
     Attributes:
-        id: "17_4". state: RUNNING, PENDING, COMPLETING, ... reason: why it waits. script: what sbatch was given.
+        id: of job and task, "17_4". state: RUNNING, PENDING, COMPLETING, ... reason: why it waits.
+        script: the file that sbatch was given.
     """
 
     id: str
@@ -63,7 +64,7 @@ def submit_script(script: Path) -> str:
 
 
 def queued_tasks() -> list[Task]:
-    """Return the tasks of this user's arrays that are waiting, running or coming to an end."""
+    """Return the tasks of this user's arrays that wait, run or are about to end."""
     tasks = []
     for line in command("squeue", "--me", "-r", "-h", "-o", "%i|%T|%r|%o").splitlines():
         parts = line.split("|", 3)
@@ -74,7 +75,7 @@ def queued_tasks() -> list[Task]:
 
 def cancel_tasks(tasks: Sequence[Task]) -> None:
     """Cancel tasks."""
-    for begin in range(0, len(tasks), 500):  # a command line has an end
+    for begin in range(0, len(tasks), 500):  # a command line may not be too long
         command("scancel", *(task.id for task in tasks[begin : begin + 500]))
 
 
@@ -82,14 +83,14 @@ def largest_array() -> int:
     """Return how many tasks an array may have."""
     try:
         said = command("scontrol", "show", "config")
-    except MlpError:  # squeue has told of it, and sbatch will refuse
+    except MlpError:  # sbatch will say so if the array is too large
         return LARGEST_ARRAY
     match = re.search(r"^MaxArraySize\s*=\s*(\d+)", said, re.MULTILINE)
     return max(1, int(match.group(1))) if match else LARGEST_ARRAY
 
 
 def seconds_of(time: str) -> int:
-    """Return the seconds that a time limit means, as Slurm reads it: 90 (minutes), 1:30, 2:00:00, 1-12, 1-12:00:00.
+    """Return a time limit in seconds, read as Slurm does: 90 (minutes), 1:30, 2:00:00, 1-12 (days-hours), 1-12:00:00.
 
     Raises:
         ConfigurationError: it is not a time.

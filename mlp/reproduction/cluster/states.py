@@ -2,10 +2,10 @@
 
 finished    test.json is there
 running     at work, in epoch k of n
-waiting     queued, with the reason; "forever" if it will never start as it is
+waiting     queued, with the reason; "forever" if it can never start like this
 held        queued until somebody releases it: the command is printed
-stopped     ended as it was asked to, after a whole epoch, and not queued: the command that started it continues it
-lost        started, and nothing says how it ended: cancelled, killed, or its node died; the same command continues it
+stopped     ended after a whole epoch, as it was asked to, and not queued: the command that started it continues it
+lost        started, but no file says how it ended: cancelled, killed, or its node died; the same command continues it
 failed      ended with an error: the last line of its log
 new         none of these
 """
@@ -41,7 +41,7 @@ FOREVER = {
 
 @dataclass(frozen=True)
 class RunState:
-    """A run, one of WORDS, and a sentence."""
+    """The folder of a run, its state (one of WORDS), and a sentence about it."""
 
     folder: Path
     word: str
@@ -73,7 +73,7 @@ def states_of(root: Path) -> tuple[list[RunState], list[str]]:
 
 
 def known_runs(root: Path) -> tuple[dict[Path, int], dict[Path, Path], list[str]]:
-    """Return ({folder of a run: its epochs}, {folder: that of the array that has it}, messages about damaged ones)."""
+    """Return ({folder of a run: its epochs}, {folder of a run: folder of its array}, messages about damaged runs)."""
     runs: dict[Path, int] = {}
     for path in sorted(root.rglob(PLANNED)):
         runs |= {folder: epochs_in(words) for folder, words in read_planned(path.parent).items()}
@@ -107,8 +107,8 @@ def state_of(
     """Return the RunState of a run.
 
     Args:
-        epochs: that it is to have. tasks: those queued, by folder; None where Slurm does not answer.
-        submitted: the folders of arrays, by those of runs.
+        epochs: how many it should have. tasks: {folder of a run: its task in the queue}; None if Slurm does not answer.
+        submitted: {folder of a run: folder of its array}.
     """
     if is_finished(run):
         return RunState(run.path, "finished")
@@ -133,7 +133,7 @@ def state_of(
 
 
 def state_of_task(folder: Path, task: Task, last: Event | None, progress: str) -> RunState:
-    """Return the RunState of a run that a task of the queue has."""
+    """Return the RunState of a run whose task is in the queue."""
     began = last is not None and last.event == "start" and last.job == task.id
     if task.held:
         return RunState(folder, "held", f"{task.reason}: scontrol release {task.id} lets it run")
@@ -149,11 +149,15 @@ def state_of_task(folder: Path, task: Task, last: Event | None, progress: str) -
         return RunState(folder, "waiting", text)
     if began and last is not None:
         return RunState(folder, "running", f"{progress}, job {task.id} on {last.host} since {last.time}")
-    return RunState(folder, "waiting", f"in job {task.id}, which is {task.state.lower()} and has not come to it")
+    return RunState(folder, "waiting", f"in job {task.id}, which is {task.state.lower()} and has not begun it")
 
 
 def state_of_start(start: Event, *, unknown: bool) -> tuple[str, str]:
-    """Return (word, sentence) of a run whose last event is its start, and which no task of the queue has."""
+    """Return (word, sentence) for a run whose last event is a start, and whose task is not in the queue.
+
+    Args:
+        unknown: whether Slurm did not answer, so that the task may still be there.
+    """
     if start.job:
         return (
             ("running", f"or lost: job {start.job}") if unknown else ("lost", f"job {start.job} is gone, {start.who}")
@@ -164,7 +168,7 @@ def state_of_start(start: Event, *, unknown: bool) -> tuple[str, str]:
 
 
 def is_alive(process: str) -> bool:
-    """Whether a process of this machine is there."""
+    """Whether this machine has a process with this number."""
     try:
         os.kill(int(process), 0)
     except PermissionError:
@@ -175,14 +179,10 @@ def is_alive(process: str) -> bool:
 
 
 def why_stopped(end: Event) -> str:
-    """Return why a run ended that was asked to."""
-    texts = {
-        "73": "another process had its folder",
-        "75": "asked by a signal",
-        "130": "interrupted",
-        "140": "asked by a signal",
-    }
-    return end.note if end.status in ("0", "76") and end.note else texts.get(end.status, f"exit status {end.status}")
+    """Return why a run ended whose exit status is in ASKED_TO_END."""
+    signalled = "asked by a signal"
+    texts = {"73": "another process had its folder", "75": signalled, "130": "interrupted", "140": signalled}
+    return texts.get(end.status) or end.note or f"exit status {end.status}"
 
 
 def text_of(states: Iterable[RunState], warnings: Iterable[str], root: Path) -> str:
@@ -195,12 +195,16 @@ def text_of(states: Iterable[RunState], warnings: Iterable[str], root: Path) -> 
     counts = Counter(state.word for state in states)
     lines += ["", f"{len(states)} runs: " + ", ".join(f"{counts[word]} {word}" for word in WORDS if counts[word])]
     if any(counts[word] for word in ("stopped", "lost", "failed", "new")):
-        lines.append("repeat the command that began them: it does what is neither finished nor queued")
+        lines.append("repeat the command that began them: it does the runs that are neither finished nor queued")
     return "\n".join([*lines, *(f"warning: {warning}" for warning in warnings)])
 
 
 def cancel(folder: PathLike) -> str:
-    """Cancel the tasks of a folder's runs; return a sentence about it."""
+    """Cancel the tasks of a folder's runs; return a sentence about it.
+
+    Raises:
+        ConfigurationError: there is no such folder, or no Slurm. MlpError: a command of Slurm failed.
+    """
     root = Path(folder).absolute()
     if not root.is_dir():
         raise ConfigurationError(f"there is no folder {root}")

@@ -22,12 +22,12 @@ from mlp.training.attempts import COLUMNS
 from mlp.typing import PathLike
 
 FOLDER = "slurm"  # below the root
-PATIENCE = 3  # attempts in a row without an epoch, then a job gives up
+PATIENCE = 3  # attempts in a row without a finished epoch, after which a job gives up
 
 
 @dataclass(frozen=True)
 class Array:
-    """An array of tasks: its folder, the text of tasks.txt, that of array.sh, and how many tasks it has."""
+    """An array of tasks: its folder, the texts of tasks.txt and array.sh, and the number of its tasks."""
 
     folder: Path
     tasks: str
@@ -41,11 +41,11 @@ def submit(
     """Submit the runs that are neither finished nor queued.
 
     Args:
-        root: the folder that has, or gets, a folder for each run; it must be seen by all nodes.
-        data_dir: for train.py. dry_run: submit and write nothing.
+        root: the folder that has, or gets, a folder for each run; all nodes must see it.
+        data_dir: for `mlp train`. dry_run: submit and write nothing.
 
     Returns:
-        Lines for people: what was submitted, and what was not and why.
+        Lines for people: what was submitted, and what was not, and why.
 
     Raises:
         ConfigurationError: there is no Slurm here. MlpError: sbatch refused; what it said.
@@ -60,7 +60,7 @@ def submit(
         except MlpError as error:
             if not dry_run:
                 raise
-            queued, silent = {}, str(error)  # what would be submitted can be shown on any machine
+            queued, silent = {}, str(error)  # a dry run works on any machine
         tasks = [queued.get(outcome.folder.resolve()) for outcome in waiting]
         to_do = [outcome for outcome, task in zip(waiting, tasks, strict=True) if task is None]
         lines = [f"failed: {outcome.folder}: {outcome.message}" for outcome in done if outcome.status == "failed"]
@@ -76,7 +76,7 @@ def submit(
         if dry_run:
             first = arrays[0]
             return [
-                *([f"none is taken as queued: {silent}"] if silent else []),
+                *([f"this takes no run as queued: {silent}"] if silent else []),
                 *lines,
                 f"{first.folder / 'array.sh'}:",
                 first.script,
@@ -106,9 +106,9 @@ def only_submitter(root: Path, *, dry_run: bool) -> Iterator[None]:
 
 
 def tasks_by_folder(tasks: Sequence[Task], root: Path) -> dict[Path, Task]:
-    """Return {folder of a run, without links: the task that will do it, or does} for the scripts below the root.
+    """Return {folder of a run, links resolved: the task that does it or will}, of tasks with scripts below the root.
 
-    The script names the list of tasks, so nothing is lost if a submission died before it wrote the job's id down.
+    The list of runs lies beside the script, so nothing is lost if a submission died before it wrote down the job's id.
     """
     root = root.resolve()
     found: dict[Path, Task] = {}
@@ -126,7 +126,7 @@ def tasks_by_folder(tasks: Sequence[Task], root: Path) -> dict[Path, Task]:
 
 
 def read_tasks(folder: Path) -> tuple[int, list[Path]]:
-    """Return (runs a task, the folders of the runs) of an array's folder; (1, []) if it is gone."""
+    """Return (number of runs in a task, folders of all runs) from the folder of an array; (1, []) if it is gone."""
     try:
         rows = (folder / "tasks.txt").read_text(encoding="utf-8").splitlines()
         script = (folder / "array.sh").read_text(encoding="utf-8")
@@ -137,8 +137,8 @@ def read_tasks(folder: Path) -> tuple[int, list[Path]]:
 
 
 def make_arrays(outcomes: Sequence[Outcome], root: Path, wishes: Wishes, data_dir: PathLike | None) -> list[Array]:
-    """Return the arrays that do some runs: several if one may not have so many tasks."""
-    command = [*train_command()]
+    """Return the arrays that do these runs: several if Slurm allows fewer tasks in one."""
+    command = train_command()
     place = None if data_dir is None else Path(data_dir).absolute()
     rows = []
     for outcome in outcomes:

@@ -4,13 +4,14 @@ import csv
 import io
 from dataclasses import dataclass
 
+from mlp.checks import at_least, at_least_one
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.files.stored import read_text
 from mlp.reproduction.cluster.slurm import seconds_of
 from mlp.reproduction.index import RunIndex
 
-MARGIN = 300  # seconds before the time limit, where no epoch has been seen yet
-BESIDE_THE_EPOCH = 60  # seconds: Slurm may be late, and an epoch is followed by files
+MARGIN = 300  # seconds before the time limit, as long as no epoch has ended yet
+BESIDE_THE_EPOCH = 60  # seconds: Slurm may be late, and after an epoch files are written
 
 
 @dataclass(frozen=True)
@@ -19,10 +20,10 @@ class Wishes:
 
     Attributes:
         time: the limit, as Slurm writes it; "" for that of the partition. cores, memory, gpus: of each task.
-        partition: "" for the default. more: further options of sbatch, whole words.
+        partition: "" for the default. more: further options of sbatch, one a word.
         margin: seconds before the limit at which a run is asked to end; None for an epoch and a minute.
-        at_once: tasks that may run at a time; None for as many as there is room for.
-        each: runs that a task does, one after the other.
+        at_once: how many tasks may run at a time; None for no limit of ours.
+        each: how many runs a task does, one after the other.
     """
 
     time: str = ""
@@ -36,18 +37,18 @@ class Wishes:
     each: int = 1
 
     def __post_init__(self) -> None:
-        for flag, value in (("--cores", self.cores), ("--jobs", self.at_once), ("--runs-per-task", self.each)):
-            if value is not None and value < 1:
-                raise ConfigurationError(f"{flag} must be at least 1, got {value}")
-        if self.gpus < 0 or (self.margin or 0) < 0:
-            raise ConfigurationError("--gpus and --margin must be 0 or greater")
+        at_least_one("--cores", self.cores)
+        at_least_one("--jobs", 1 if self.at_once is None else self.at_once)
+        at_least_one("--runs-per-task", self.each)
+        at_least("--gpus", self.gpus, 0)
+        at_least("--margin", self.margin or 0, 0)
         limit = seconds_of(self.time) if self.time else None
         if limit is not None and self.margin is not None and self.margin >= limit:
             raise ConfigurationError(f"--margin {self.margin} leaves nothing of --time {self.time} ({limit} s)")
 
 
 def longest_epoch(index: RunIndex) -> float | None:
-    """Return the seconds of the longest epoch of any run below a root; None before the first."""
+    """Return the seconds of the longest epoch of all runs of an index; None before the first epoch."""
     seconds: list[float] = []
     for folder in index.folders():
         try:
@@ -67,14 +68,14 @@ def margin_of(wishes: Wishes, epoch: float | None) -> int:
 
 
 def warnings_of(wishes: Wishes, epoch: float | None) -> list[str]:
-    """Return a warning if no epoch will fit into a job, or none will fit after the signal."""
+    """Return warnings if an epoch will not fit into a job, or not between the signal and the limit."""
     if not wishes.time or epoch is None:
         return []
     left = seconds_of(wishes.time) - (wishes.margin or 0)
     lines = []
     if epoch > left:
         lines.append(
-            f"warning: an epoch took up to {epoch:.0f} s, and the signal comes after {left} s: a longer --time?"
+            f"warning: an epoch took up to {epoch:.0f} s, and the signal comes after {left} s: ask for a longer --time"
         )
     if epoch > (wishes.margin or 0):
         lines.append(

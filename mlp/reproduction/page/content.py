@@ -1,4 +1,4 @@
-"""The content of the page of all reports: tables, figures, what is missing. `mlp.reproduction.page.write` writes it."""
+"""The content of the page of all reports: tables, figures, and what is missing; `page.write` writes it."""
 
 import itertools
 from collections import Counter
@@ -23,7 +23,7 @@ VERDICTS = ("inside", "outside", "not comparable", "not run")  # of lines of tab
 
 @dataclass(frozen=True)
 class Shown:
-    """A table or figure on the page, at one scale: one of the two is there.
+    """A table or a figure on the page, at one scale; the other of the two is None.
 
     Attributes:
         picture: path of the figure's PNG. notes: below a figure, what the report saw and what a reader must know.
@@ -48,7 +48,7 @@ class Section:
 
     Attributes:
         id, title: "s0", and its subject. shown: tables and figures, in the report's order.
-        not_shown: Exhibits none of whose runs exists. commands: what makes their runs, small and full.
+        not_shown: Exhibits without any run. commands: the two that make their runs, at the quick and the full scale.
         missing: a line for each run that is missing or not complete.
         runs: {name of a scale: (how many of its runs exist, of how many)}.
         verdicts: Counter of the words in all tables. rows: {state: the Rows in it}.
@@ -70,7 +70,7 @@ class Page:
     """Everything that the page says.
 
     Attributes:
-        caveats: what is to be known of all numbers: scales and images.
+        caveats: what a reader must know about the numbers: scales and images.
         damaged: a message for each run that could not be read.
         findings: CheckedFindings of each scale at which any can be judged.
     """
@@ -154,14 +154,14 @@ def show(exhibit: Exhibit, figures: Path, index: RunIndex, scale: Scale, seeds: 
 
 
 def count_runs(rows: Sequence[Row], index: RunIndex, scale: Scale) -> tuple[int, int]:
-    """Return how many of the different runs that rows need exist at a scale, and how many they are."""
+    """Return (how many of the runs that rows need exist at a scale, how many they need); equal runs count once."""
     planned = [run.settings for run in plan_runs(rows, scale)]
     found = [any(index.record({"dataset": name} | settings) for name in DATASETS) for settings in planned]
     return sum(found), len(planned)
 
 
 def caveats_of(results: Sequence[Result]) -> list[str]:
-    """Return the sentences that stand above everything: small scales, other images."""
+    """Return the sentences at the top of the page: small scales, other images."""
     lines = []
     scales = {result.scale.name: result.scale for result in results}
     small = [scale for scale in scales.values() if scale is not FULL]

@@ -1,4 +1,4 @@
-"""The page of all reports as one HTML file: no script, no link to anything but itself, pictures embedded."""
+"""The page of all reports as one HTML file with its pictures: no script, no link to another file."""
 
 from typing import TYPE_CHECKING
 

@@ -2,7 +2,7 @@
 
     write_report("runs/reproduce/report", RunIndex("runs/reproduce"))
 
-    report.html          everything in one file, pictures included: to be opened in a browser, kept, sent
+    report.html          everything in one file, pictures included: open it in a browser, keep it, send it
     report.md            the same in Markdown, with the pictures in figures/
     figures/s0-fig1.png  and .pdf, for each figure; s0-fig1-quick.png where its runs are small ones
 
@@ -22,7 +22,7 @@ from mlp.reproduction.page.markdown import markdown_page
 from mlp.reproduction.scale import Scale
 from mlp.typing import PathLike
 
-COMES_FROM = {"x-6": ("s2-20", "s2-22", "s2-23", "s1-24")}  # rows whose exhibits stand on the page of another
+COMES_FROM = {"x-6": ("s2-20", "s2-22", "s2-23", "s1-24")}  # row: other rows whose tables and figures its page has too
 
 
 def write_report(
@@ -39,8 +39,8 @@ def write_report(
     Args:
         index: our runs. scale: None shows every table and figure at each scale that has runs of it.
         seeds: None takes those of the rows.
-        say: is told what is being drawn, because it takes a minute or two.
-        rows: ids of rows, for a page with their tables and figures alone, "x-6.html"; () for all.
+        say: is given a line about each figure, because drawing takes a minute or two.
+        rows: ids of rows, for a page of their tables and figures only, "x-6.html"; () for all.
 
     Raises:
         CheckpointError: there is no run at all.

@@ -1,9 +1,9 @@
-"""What is measured around the networks of the rows: computing it, drawing it, and what it says.
+"""Measurements around the networks of the rows: the loss nearby, its smoothness, how alike gradients are.
 
-    compute   landscapes of finished runs, correlation of gradients; runs measure smoothness themselves
-    found     where the results are, read back
-    figures   the figures of the rows, with the tables below them
-    claims    what the reports and papers say, beside what was measured
+    compute   measures landscapes of finished runs and correlations of gradients; smoothness is measured in training
+    found     finds the results and reads them
+    figures   draws the figures of the rows, with the tables below them
+    claims    compares what reports and papers say with what was measured
 
 Rows name what they need, see `PROBES` in `mlp.reproduction.reports`.
 """

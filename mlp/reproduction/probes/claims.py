@@ -1,7 +1,7 @@
-"""What papers and reports say about batch normalization and the loss, beside what was measured.
+"""What papers and reports say about batch normalization and the loss, compared with what was measured.
 
 Each claim compares one number of two networks. Where several seeds were measured, a difference counts if it is larger
-than two standard errors of the means; with one seed there is no error to compare it with, and the verdict says so.
+than two standard errors of the difference of the means. With one seed there is no standard error; the verdict says so.
 """
 
 import math
@@ -22,14 +22,14 @@ Measure = Callable[[Result, RunIndex], list[float]]  # a number for each seed
 
 
 def over_steps(name: str) -> Measure:
-    """Return a measure of smoothness: its median over the measured steps, the first one left out."""
+    """Return a measure of smoothness: the median of a number over the measured steps, without the first."""
     return lambda result, index: [
         float(np.nanmedian(series(record, name)[1:])) for record in smoothness_of_result(result, index)
     ]
 
 
 def at_first_step(name: str) -> Measure:
-    """Return a measure of smoothness at the first step, at initial weights."""
+    """Return a measure of smoothness: a number at the first step, with the first weights."""
     return lambda result, index: [float(series(record, name)[0]) for record in smoothness_of_result(result, index)]
 
 
@@ -41,13 +41,13 @@ def series(record: SmoothnessRecord, name: str) -> np.ndarray:
 
 
 def shift_cosine(result: Result, index: RunIndex) -> list[float]:
-    """Return the median cosine of G and G' over steps and layers, the first layer left out."""
+    """Return the median cosine of G and G' (see `Smoothness`) over the steps and all layers but the first."""
     records = [record for record in smoothness_of_result(result, index) if record.shifts]
     return [float(np.nanmedian([shift.cosines[1:] for shift in record.shifts.values()])) for record in records]
 
 
 def half_width(statistics: str) -> Measure:
-    """Return the half-width of the landscape; the end of the line where the loss does not rise by a nat."""
+    """Return the half-width of the landscape as a measure: the end of the line if the loss rises by less than a nat."""
 
     def measure(result: Result, index: RunIndex) -> list[float]:
         stored = landscape_of_result(result, index, statistics)
@@ -64,7 +64,7 @@ class ProbeClaim:
     """A comparison: `measure` of the first network is "above" or "below" that of the second.
 
     Attributes:
-        row: whose runs they are. first, second: labels of its runs.
+        statement: what is claimed. what: the name of the measure. row: whose runs are compared, by their labels.
     """
 
     statement: str
@@ -76,6 +76,7 @@ class ProbeClaim:
     measure: Measure
 
 
+WHICH = {"running": "running statistics", "batch": "statistics of the batch"}
 CLAIMS = tuple(
     ProbeClaim(statement, f"{what}, {rule}", "s2-20", f"VGG08 BN, {rule}", relation, f"VGG08, {rule}", measure)
     for rule in ("SGD", "Adam")
@@ -96,32 +97,13 @@ CLAIMS = tuple(
         "VGG38 BN, SGD",
         over_steps("beta"),
     ),
-    ProbeClaim(
-        "BN makes the landscape wider, as in evaluation",
-        "half-width, running statistics",
-        "s2-22",
-        "VGG38 BN",
-        "above",
-        "VGG08",
-        half_width("running"),
-    ),
-    ProbeClaim(
-        "BN makes the landscape wider, as in training",
-        "half-width, statistics of the batch",
-        "s2-22",
-        "VGG38 BN",
-        "above",
-        "VGG08",
-        half_width("batch"),
-    ),
-    ProbeClaim(
-        "shortcuts make the landscape wider (Li et al.)",
-        "half-width, running statistics",
-        "s2-22",
-        "VGG38 BN+RC",
-        "above",
-        "VGG38 BN",
-        half_width("running"),
+    *(
+        ProbeClaim(statement, f"half-width, {WHICH[name]}", "s2-22", first, "above", second, half_width(name))
+        for statement, first, second, name in (
+            ("BN makes the landscape wider, as in evaluation", "VGG38 BN", "VGG08", "running"),
+            ("BN makes the landscape wider, as in training", "VGG38 BN", "VGG08", "batch"),
+            ("shortcuts make the landscape wider (Li et al.)", "VGG38 BN+RC", "VGG38 BN", "running"),
+        )
     ),
 )
 CLAIM_COLUMNS = ["claim", "measured", "first", "ours", "second", "ours", "verdict"]
@@ -145,7 +127,7 @@ def claims_table(index: RunIndex, scale: Scale) -> list[list[str]]:
 
 
 def decide(relation: str, first: Sequence[float], second: Sequence[float]) -> str:
-    """Return the verdict: shown, not shown, or contrary; with a note where there is one seed alone."""
+    """Return the verdict: shown, not shown or contrary, or "not finite"; with a note if a network has one seed only."""
     difference = float(np.mean(first) - np.mean(second)) * (1.0 if relation == "above" else -1.0)
     if not math.isfinite(difference):
         return "not finite"

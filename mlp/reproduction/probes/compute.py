@@ -1,4 +1,4 @@
-"""Measure what rows need: after their runs, in the runs' folders; what is there already is skipped."""
+"""Measure what rows need, after their runs; the results go to the runs' folders, and what is there is skipped."""
 
 from collections.abc import Callable, Sequence
 from functools import partial

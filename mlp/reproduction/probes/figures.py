@@ -1,7 +1,7 @@
 """The figures of rows with probes, each with the table below it and what is missing.
 
-A function takes (exhibit, results, title, index, scale) and returns (figure, table, missing); figure is None without
-anything to show.
+Each drawer takes (exhibit, results, title, index, scale) and returns (figure, table, missing): a figure, or None if
+there is nothing to show; the rows of the table, its header first; and a line for each measurement that is missing.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,6 @@ from mlp.reproduction.plan import Result, collect, command_for
 from mlp.reproduction.probes.claims import CLAIMS, claims_table, half_width, shift_cosine
 from mlp.reproduction.probes.found import (
     correlation_file,
-    labelled,
     landscape_of_result,
     read_dense,
     read_profiles,
@@ -48,20 +47,20 @@ def landscapes(
 def contours(
     exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale, *, statistics: str
 ) -> Drawn:
-    """Contours on shared levels, with the running statistics of batch norm or those of the batch."""
+    """Contours on shared levels, with batch norm's running statistics or those of the batch."""
     found, missing = landscapes(results, index, statistics)
     return (draw_landscapes(found, title), summary_rows(found), missing) if found else (None, [], missing)
 
 
 def surfaces(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
-    """Landscapes seen from aside."""
+    """Landscapes as surfaces, seen from the side."""
     found, missing = landscapes(results, index, "running")
     drawn = {label: landscape_of(stored).rough() for label, stored in found.items()}
     return (plotting.surface_panels(drawn, title), [], missing) if found else (None, [], missing)
 
 
 def loss_lines(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
-    """The rows y = 0 over one another."""
+    """The loss along the line y = 0, all networks in one panel."""
     found, missing = landscapes(results, index, "running")
     curves = {}
     for label, stored in found.items():
@@ -77,7 +76,7 @@ def smoothness(exhibit: Exhibit, results: Sequence[Result], title: str, index: R
     first: dict[str, SmoothnessRecord] = {}
     every: dict[str, SmoothnessRecord] = {}
     missing = []
-    for result in labelled(results, exhibit.only):
+    for result in (result for result in results if result.run.label.endswith(exhibit.only)):
         records = smoothness_of_result(result, index)
         if records:
             first[result.run.label] = records[0]
@@ -103,13 +102,18 @@ def shift(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunInd
     return draw_shift(first, title), table, missing
 
 
+def unmeasured(index: RunIndex, scale: Scale) -> Drawn:
+    """Nothing to show of untrained networks, and how to measure them."""
+    return None, [], [f"not measured; {command_for('s1-23', scale, index.root)}"]
+
+
 def profiles(
     exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale, *, initializer: str
 ) -> Drawn:
-    """Cosine and size of gradients in the deepest networks, with the first weights of an initializer."""
+    """Cosine and size of gradients in the deepest networks, whose first weights are from an initializer."""
     found = read_profiles(correlation_file(index.root, scale, initializer))
     if not found:
-        return None, [], [f"not measured; {command_for('s1-23', scale, index.root)}"]
+        return unmeasured(index, scale)
     deepest = max(depth for _, depth in found)
     shown = {f"VGG{depth:02d} {name}": p for (name, depth), p in found.items() if depth == deepest}
     table = [["network", "cosine at the image", "cosine before the head's unit", "mean |g| at the image"]]
@@ -120,10 +124,9 @@ def profiles(
 
 def depths(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
     """Cosine at the image against the depth, He's first weights."""
-
     found = read_profiles(correlation_file(index.root, scale, "he"))
     if not found:
-        return None, [], [f"not measured; {command_for('s1-23', scale, index.root)}"]
+        return unmeasured(index, scale)
     cosines = by_depth(found)
     header = ["network", *(f"depth {depth}" for depth in sorted({depth for _, depth in found}))]
     table = [header, *([name, *(f"{row[depth][0]:.4f}" for depth in sorted(row))] for name, row in cosines.items())]
@@ -131,10 +134,10 @@ def depths(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIn
 
 
 def laws(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
-    """Dense networks against the laws."""
+    """Cosine of gradients in dense networks, measured, and by the laws of Balduzzi et al. 2017."""
     measured = read_dense(correlation_file(index.root, scale, "dense"))
     if not measured:
-        return None, [], [f"not measured; {command_for('s1-23', scale, index.root)}"]
+        return unmeasured(index, scale)
     table = [["network", *(f"L = {n}: measured (law)" for n in (1, 2, 4, 8, 12))]]
     for kind, (_, mean, _) in measured.items():
         name, law = LAWS[kind]

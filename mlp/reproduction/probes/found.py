@@ -1,6 +1,6 @@
-"""What was measured around runs: read back from the runs' folders, and from that of the correlations."""
+"""What was measured around runs, read from the runs' folders; the correlations have a folder of their own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,8 +34,8 @@ def folders_of(result: Result, index: RunIndex) -> list[Path]:
     return folders
 
 
-def landscape_of_result(result: Result, index: RunIndex, statistics: str = "running") -> dict[str, Array] | None:
-    """Return the landscape around the first of a result's runs that has one, see `read_landscape`; None without."""
+def landscape_of_result(result: Result, index: RunIndex, statistics: str) -> dict[str, Array] | None:
+    """Return the landscape around the first of a result's runs that has one, see `read_landscape`; None for none."""
     for folder in folders_of(result, index):
         with suppress(CheckpointError):
             return read_landscape(folder / f"{LANDSCAPES[statistics]}.npz")
@@ -43,7 +43,7 @@ def landscape_of_result(result: Result, index: RunIndex, statistics: str = "runn
 
 
 def smoothness_of_result(result: Result, index: RunIndex) -> list[SmoothnessRecord]:
-    """Return what was measured while a result's runs trained, one record for each seed that has it."""
+    """Return the smoothness that was measured while a result's runs trained: a record for each seed that has one."""
     records = []
     for folder in folders_of(result, index):
         with suppress(CheckpointError):
@@ -54,12 +54,12 @@ def smoothness_of_result(result: Result, index: RunIndex) -> list[SmoothnessReco
 
 
 def correlation_file(index_root: Path, scale: Scale, initializer: str) -> Path:
-    """Return where the correlations of untrained networks are kept."""
+    """Return the path of the file for correlations of untrained networks: of an initializer, or "dense"."""
     return index_root / scale.name / CORRELATION_FOLDER / f"{initializer}.npz"
 
 
 def write_profiles(path: Path, profiles: dict[tuple[str, int], Profile], more: dict[str, Any]) -> None:
-    """Write profiles by (name, depth)."""
+    """Write profiles, {(name, depth): Profile}, and `more` arrays; `read_profiles` reads them."""
     arrays: dict[str, Any] = dict(more)
     for (name, depth), p in profiles.items():
         arrays |= {f"{name}/{depth}/{column}": values for column, values in p.arrays().items()}
@@ -69,7 +69,7 @@ def write_profiles(path: Path, profiles: dict[tuple[str, int], Profile], more: d
 
 
 def read_profiles(path: Path) -> dict[tuple[str, int], Profile]:
-    """Return the profiles of a file by (name, depth); {} without one."""
+    """Return the profiles of a file, {(name, depth): Profile}; {} without the file."""
     arrays, found = arrays_of(path), {}
     with no_damage(path):
         for key in arrays:
@@ -90,7 +90,7 @@ def read_dense(path: Path) -> dict[str, tuple[Array, Array, Array]]:
 
 
 def arrays_of(path: Path) -> dict[str, Array]:
-    """Return the arrays of a file; {} without one."""
+    """Return the arrays of a file; {} without the file."""
     try:
         return read_arrays(path)
     except FileNotFoundError:
@@ -99,13 +99,8 @@ def arrays_of(path: Path) -> dict[str, Array]:
 
 @contextmanager
 def no_damage(path: Path) -> Iterator[None]:
-    """Within this context, whatever is found wrong with the arrays of a file is a DamagedError."""
+    """Within this context, whatever is wrong with the arrays of a file becomes a DamagedError."""
     try:
         yield
     except Exception as error:  # what wrong arrays lead to can be of any kind
         raise damaged(path, error) from None
-
-
-def labelled(results: Sequence[Result], only: str = "") -> list[Result]:
-    """Return the results whose label ends in `only`."""
-    return [result for result in results if result.run.label.endswith(only)]

@@ -9,12 +9,12 @@
 
     ROWS["s0-7"]            a Row: settings, seeds, published numbers, state
     EXHIBITS["s0-tab1"]     a table or figure; rows_of("s0-tab1") are its rows, runs_of("s0-fig1") what it draws
-    FINDINGS                what they found, as claims about runs
+    FINDINGS                what the reports found, as claims about runs
     select(["s4", "s0-7"])  Rows by id, by report, or "all"
 
-Two things separate the reports. s0's learning rate swings every 100 steps (schedule I: the cosine counts steps), that
-of the others falls once over all epochs (schedule E: it counts epochs; RunConfig's default). And s0 has no shortcut
-around the reduction blocks, s1 and s4 have average pooling there.
+The reports differ in two things. In s0 the learning rate swings every 100 steps (schedule I: the cosine counts steps);
+in the others it falls once over all epochs (schedule E: it counts epochs; RunConfig's default). And s0 has no shortcut
+around the reduction blocks, while s1 and s4 have average pooling there.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,6 @@ from mlp.reproduction.reports.findings import FINDINGS
 from mlp.reproduction.reports.row import (
     KINDS,
     METRICS,
-    NOTHING,
     PROBES,
     STATES,
     TAKEN,
@@ -73,7 +72,7 @@ def select(names: Iterable[str]) -> list[Row]:
 
 
 def near(name: str, ids: Iterable[str]) -> str:
-    """Return what there is in the report that a wrong name begins with: "s0-1 ... s0-23, s0-tab1"."""
+    """Return the ids in the report whose name a wrong name begins with: "s0-1 ... s0-23, s0-tab1"."""
     report = name.partition("-")[0]
     there = [known for known in ids if known.partition("-")[0] == report]
     if not there:
@@ -88,9 +87,9 @@ def rows_of(exhibit: str) -> list[Row]:
 
 
 def runs_of(rows: Sequence[Row]) -> list[tuple[Row, NamedRun]]:
-    """Return the runs of rows, each with the first row that needs it: those with the same settings and seeds once.
+    """Return the runs of rows, each with the first row that needs it; runs with the same settings and seeds count once.
 
-    It is what a table prints and a figure draws: `runs_of(rows_of("s0-fig1"))`.
+    `runs_of(rows_of("s0-fig1"))` is what that figure draws; a table prints the same.
     """
     runs: dict[tuple[Any, ...], tuple[Row, NamedRun]] = {}
     for row in rows:
@@ -104,7 +103,6 @@ __all__ = [
     "FINDINGS",
     "KINDS",
     "METRICS",
-    "NOTHING",
     "PROBES",
     "REPORTS",
     "ROWS",

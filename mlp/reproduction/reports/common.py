@@ -1,4 +1,4 @@
-"""Settings that several reports share. Each is what differs from RunConfig's defaults, the reports' protocol D."""
+"""Settings that several reports share: what differs from RunConfig's defaults, which are the reports' protocol D."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ MULTI_SCALE: dict[str, Any] = {"multi_scale": True}
 COMPANIONS: dict[str, Any] = {"companions": "blocks"}
 STAGE_COMPANIONS: dict[str, Any] = {"companions": "stages"}
 
-# For measuring smoothness: two epochs at a constant rate, by the rule of the paper on it, and by ours.
+# For measuring smoothness: two epochs at a constant rate, with the rule of Santurkar et al. 2018, and with ours.
 SGD: dict[str, Any] = {"learning_rule": "gradient_descent", "learning_rate": 0.1, "schedule": "constant", "epochs": 2}
 ADAM: dict[str, Any] = {"schedule": "constant", "epochs": 2}
 

@@ -1,7 +1,7 @@
-"""What the reports found, as claims that our runs bear out or not; `mlp.reproduction.findings` looks.
+"""What the reports found, as claims about runs; `mlp.reproduction.findings` says whether our runs show them.
 
-A finding is a sentence and the comparisons that it rests on. Runs are named as rows: "s0-3" is the first run of s0-3,
-"s1-1: VGG38" the one with that label.
+A finding is a sentence and the comparisons that it rests on. "s0-3" names the first run of row s0-3, "s1-1: VGG38" the
+one with that label.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Claim:
     Attributes:
         metric: "val_acc", "train_acc", or "gap_acc", training minus validation.
         run: what is compared, see above.
-        relation: one of RELATIONS; "at" is for chance alone, and means no better than it.
+        relation: one of RELATIONS; "at" goes with CHANCE only, and means no better than chance.
         other: another run, or CHANCE.
     """
 
@@ -97,11 +97,11 @@ FINDINGS = (
         ("val_acc", "x-1: dense VGG38 BN", "above", "x-1: VGG38 BN"),
     ),
     finding(
-        "Companions behind every block make a plain VGG38 learn.",
+        "Companions after every block make a plain VGG38 learn.",
         ("val_acc", "x-2: VGG38, companions at blocks", "above"),
     ),
     finding(
-        "Companions behind the first two stages do not: thirteen convolutions lie in front of the first one.",
+        "Companions after the first two stages do not: thirteen convolutions come before the first one.",
         ("val_acc", "x-2: VGG38, companions at stages", "at"),
     ),
     finding(
@@ -110,6 +110,6 @@ FINDINGS = (
         ("val_acc", "s4-24: multi-scale VGG38 BN", "above"),
     ),
     finding("A spectral-spatial network classifies Indian Pines.", ("val_acc", "s4-25", "above")),
-    # s0 adds that batch normalization reduces it: of losses that is true, but the gaps of its accuracies are equal.
+    # s0 adds that batch normalization reduces it: true of its losses, but the gaps of its accuracies are equal.
     finding("Residual connections overfit more than batch normalization.", ("gap_acc", "s0-4", "above", "s0-3")),
 )

@@ -1,12 +1,12 @@
 """What a row of a report is: an experiment with its settings, the published numbers and where they were shown.
 
     Row        one experiment, "s0-7": named runs, seeds, published numbers, and the tables and figures it is part of
-    NamedRun   one network that is trained: its name in tables and legends, and the settings that make it
-    Published  the numbers that a report printed for a run; all accuracies are fractions here, as in metrics.csv
+    NamedRun   a network that is trained: its name in tables and legends, and its settings
+    Published  the numbers that a report printed for a run; all accuracies are fractions, as in metrics.csv
     Exhibit    a table or figure of a report, "s0-tab1"; rows say which exhibits they belong to
 
-Everything here is data. What runs it, and what compares it with our own numbers, are `mlp.reproduction.plan`
-and `mlp.reproduction.tables`.
+Everything here is data. `mlp.reproduction.plan` makes runs of it, and `mlp.reproduction.tables` compares it with our
+numbers.
 """
 
 import dataclasses
@@ -55,7 +55,7 @@ KINDS = {
 class Number:
     """A published number, with its spread (a standard deviation) where one was published.
 
-    What the spread is taken over, seeds or epochs, `Row.taken` says.
+    `Row.taken` says what the spread is taken over: seeds or epochs.
     """
 
     value: float
@@ -80,12 +80,9 @@ class Published:
     parameters: int | None = None
 
     def numbers(self) -> dict[str, Number]:
-        """Return the published ones of METRICS as a dict {metric: Number}."""
+        """Return {metric: Number} for those of METRICS that were published."""
         known = {name: getattr(self, name) for name in METRICS}
         return {name: number for name, number in known.items() if number is not None}
-
-
-NOTHING = Published()
 
 
 @dataclass(frozen=True)
@@ -93,14 +90,14 @@ class NamedRun:
     """A network that is trained.
 
     Attributes:
-        label: its name in tables and legends, the same wherever a row's run is meant: "VGG38 BN".
-        settings: what makes it, at full scale and without the seed, a dict; others have RunConfig's defaults.
+        label: its name in tables and legends, "VGG38 BN".
+        settings: a dict, for the full scale and without the seed; all others have RunConfig's defaults.
         published: what the report printed for it.
     """
 
     label: str
     settings: Mapping[str, Any]
-    published: Published = NOTHING
+    published: Published = Published()
 
     @property
     def differences(self) -> dict[str, Any]:
@@ -116,14 +113,14 @@ class Row:
     Attributes:
         id: "s0-7": the report and the number of the experiment in it.
         title: what it is, in a few words.
-        runs: the NamedRuns it needs; for a row of a table one, for a figure those that it draws.
+        runs: the NamedRuns it needs: one for a row of a table, all that are drawn for a figure.
         seeds: those of the report; each run is repeated with each of them.
         exhibits: ids of the tables and figures it belongs to.
         taken: one of TAKEN, how the report took its values from its runs.
         finding: what the report saw, where that is not a number.
         note: what a reader must know: choices of ours, contradictions.
         probes: which of PROBES it needs of its runs.
-        test: for tested rows, what to give to pytest to see it shown: "tests/x/test_y.py -k s0_14".
+        test: for tested rows, the arguments of pytest that show it: "tests/x/test_y.py -k s0_14".
     """
 
     id: str
@@ -161,17 +158,17 @@ class Row:
 class Exhibit:
     """A table or figure: a report's own ("s0-tab1", "s4-fig7"), or ours for a row without one ("s0-18-tab").
 
-    Which rows it shows, in which order, follows from the rows, see `rows_of`.
+    The rows say which exhibits they belong to, see `rows_of`.
 
     Attributes:
         title: what it shows.
         kind: one of KINDS.
         metrics: the columns of a table, or what curves show: each metric of the same sort (loss, acc) shares a panel.
-            Beside METRICS there are "gap_acc" (train - val) and "gap_loss" (val - train), what is overfitted; for
-            tables "seconds" (of an epoch, mean over all) and "peak_memory_mb" (see `mlp.machine.processor`), and for
-            curves "learning_rate".
+            Beside METRICS there are "gap_acc" (train - val) and "gap_loss" (val - train), which measure overfitting;
+            for tables "seconds" (of an epoch, mean over all) and "peak_memory_mb" (see `mlp.machine.processor`); and
+            for curves "learning_rate".
         log: whether the axis of a gradient flow was logarithmic in the report.
-        only: of the rows' runs, those whose labels end so.
+        only: shows only runs whose labels end with this.
     """
 
     id: str
@@ -188,5 +185,5 @@ class Exhibit:
 
 
 def percent(value: float, spread: float | None = None) -> Number:
-    """Return an accuracy that was printed in percent."""
+    """Return an accuracy that was printed in percent as a Number, a fraction."""
     return Number(round(value / 100.0, 6), None if spread is None else round(spread / 100.0, 6))

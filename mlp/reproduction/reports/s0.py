@@ -1,7 +1,7 @@
 """s0: VGG08 and VGG38 with batch normalization, residual connections and two learning rates.
 
 Schedule I everywhere: the learning rate swings between its two ends all through the run. Residual connections are
-around the processing blocks only, so they change nothing in VGG08, which has none.
+around the processing blocks only. VGG08 has none, so they change nothing there.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ def published(parameters: int, train_loss: float, train_acc: float, val_loss: fl
 
 
 def with_rate(rate: float, *parts: dict[str, Any]) -> dict[str, Any]:
-    """Settings put together, with schedule I and a learning rate."""
+    """Return the settings of all parts together, with schedule I and a learning rate."""
     settings = dict(SCHEDULE_I)
     for part in parts:
         settings |= part

@@ -5,8 +5,8 @@
     combine(values, zipped=True)       the first with the first, the second with the second: 2, each with 3 seeds
     draw_points({"learning_rate": [1e-5, 1e-1], "seed": [0, 1, 2]}, number=20)     20 rates, each with 3 seeds
 
-Seeds are repetitions of a setting, so they are neither paired nor drawn. What is drawn is a function of a seed of its
-own and the number of the draw: with more draws, the first stay what they were.
+Seeds are repetitions of a setting, so they are neither paired nor drawn. A draw is a function of its own seed and its
+number: with more draws, the first ones stay the same.
 """
 
 import dataclasses
@@ -25,18 +25,21 @@ from mlp.reproduction.index import PlannedRun, each_once
 from mlp.rng import generator
 
 Values = Mapping[str, Sequence[Any]]
-# Drawn so that each power of ten is equally likely; others so that each value is.
+# Drawn on a logarithmic scale: each power of ten is equally likely. Of the others, each value is.
 LOGARITHMIC = ("learning_rate", "weight_decay", "decoupled_weight_decay", "clip_norm", "clip_value")
 LOGARITHMIC_INTEGERS = ("batch_size", "filters")
-MOST_RUNS = 100_000  # that are drawn
-DIGITS = 4  # of a drawn number: it stands in the name of a folder
+MOST_RUNS = 100_000  # of --sample
+DIGITS = 4  # of a drawn number: it becomes part of a folder's name
 WORDS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 
 
 def read_values(name: str, words: Sequence[str]) -> list[Any]:
-    """Return the values of a setting that words on the command line mean.
+    """Return the values of a setting from the words of the command line.
 
-    A switch takes yes and no, none at all is yes; "none" is the value None where the default of a setting is None.
+    A switch takes yes and no; without any word it is on. The word "none" means None where that is the default.
+
+    Raises:
+        ConfigurationError: no word where one is needed, or one of the wrong kind.
     """
     fields = {f.name: f for f in dataclasses.fields(RunConfig)}
     kind, default = kind_of(fields[name]), fields[name].default
@@ -62,7 +65,9 @@ def read_values(name: str, words: Sequence[str]) -> list[Any]:
 
 
 def combine(values: Values, *, zipped: bool = False) -> list[dict[str, Any]]:
-    """Return the settings of all combinations of values, seeds last; zipped: the values that belong together by place.
+    """Return the settings of all combinations of values, or, zipped, of the first values, the second ones, ...
+
+    Every one of them is repeated with each seed.
 
     Raises:
         ConfigurationError: zipped settings have different numbers of values; one value alone goes with all.
@@ -82,9 +87,12 @@ def combine(values: Values, *, zipped: bool = False) -> list[dict[str, Any]]:
 
 
 def draw_points(values: Values, number: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Return so many settings drawn at random, each with all seeds.
+    """Return `number` settings drawn at random, each repeated with all seeds.
 
-    Two numbers are the ends of a range; of anything else with several values, one is drawn.
+    Two numbers are the ends of a range. Of anything else that has several values, one is drawn.
+
+    Raises:
+        ConfigurationError: no setting has several values, or a range on a logarithmic scale begins at 0 or below.
     """
     within("--sample", number, 1, MOST_RUNS)
     varied = [name for name, chosen in values.items() if len(chosen) > 1 and name != "seed"]
@@ -116,13 +124,13 @@ def draw_one(name: str, chosen: Sequence[Any], seed: int, i: int) -> Any:
 
 
 def plan_sweep(settings: Sequence[Mapping[str, Any]], values: Values) -> tuple[list[PlannedRun], list[str]]:
-    """Return (the runs of a sweep, each once and named by what varies, a line for each combination that is none).
+    """Return (the runs of a sweep, each once and named by what varies, a line for each combination left out).
 
     Args:
-        settings: of `combine` or `draw`. values: from which they were made.
+        settings: from `combine` or `draw_points`. values: what they were made of.
 
     Raises:
-        ConfigurationError: none of the settings is one of a run.
+        ConfigurationError: no combination makes a valid run.
     """
     varied = [name for name, chosen in values.items() if len(chosen) > 1 and name != "seed"]
     varied += ["seed"] if len(values.get("seed", ())) > 1 else []

@@ -1,4 +1,4 @@
-"""The results of a sweep: a table over the seeds, curves on shared axes, the best setting, and what that means."""
+"""The results of a sweep: a table over the seeds, curves on shared axes, the best setting and how far to trust it."""
 
 import math
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ def write_results(planned: Sequence[PlannedRun], index: RunIndex) -> tuple[str, 
 
 
 def best_on_validation(groups: Groups) -> str:
-    """Return the sentences that name the best setting, and say how much of its lead may be luck."""
+    """Return the sentences that name the best setting and say how much of its lead may be luck."""
     scores = {label: [best_of(record) for record in group] for label, group in groups.items()}
     known = {label: values for label, values in scores.items() if np.isfinite(values).all()}
     if not known:
@@ -61,20 +61,20 @@ def best_on_validation(groups: Groups) -> str:
 
 
 def luck(scores: Sequence[Sequence[float]]) -> str:
-    """Return how far the luckiest of equally good settings would lead, from how their seeds scatter.
+    """Return the sentence on how far the luckiest of equally good settings would lead, estimated from their seeds.
 
     Of n normally distributed numbers the largest lies about z standard deviations above their mean, where
     Phi(z) = (n - 0.375) / (n + 0.25) (Blom).
     """
     several = [values for values in scores if len(values) > 1]
     if not several:
-        return "By how much, several seeds would tell (--seed 0 1 2)."
+        return "Several seeds (--seed 0 1 2) would show by how much."
     deviation = math.sqrt(np.mean([np.var(values, ddof=1) for values in several]))
     seeds = np.mean([len(values) for values in several])
     n = len(scores)
     lead = NormalDist().inv_cdf((n - 0.375) / (n + 0.25)) * deviation / math.sqrt(seeds)
     return (
-        f"Were all {n} equally good, the luckiest would still stand about {100 * lead:.2g} points above their mean "
+        f"If all {n} were equally good, the luckiest would still be about {100 * lead:.2g} points above their mean "
         f"(seeds scatter by {100 * deviation:.2g})."
     )
 
@@ -92,7 +92,7 @@ def varying_numbers(groups: Groups) -> list[str]:
 
 
 def against(groups: Groups, name: str) -> dict[str, dict[float, list[float]]]:
-    """Return {what else varies: {value of a setting: best validation accuracies, one a seed}}."""
+    """Return {what else varies: {value of the setting `name`: best validation accuracies, one a seed}}."""
     configs = {label: group[0].config.as_dict() for label, group in groups.items()}
     first: dict[str, Any] = next(iter(configs.values()))
     others = [n for n in first if n not in (name, "seed") and len({config[n] for config in configs.values()}) > 1]

@@ -60,10 +60,11 @@ def test_times_as_slurm_reads_them(time, seconds):
     ("wishes", "message"),
     [
         ({"time": "soon"}, "--time must be minutes, hours:minutes:seconds or days-hours, got 'soon'"),
-        ({"cores": 0}, "--cores must be at least 1"),
-        ({"each": 0}, "--runs-per-task must be at least 1"),
-        ({"at_once": 0}, "--jobs must be at least 1"),
-        ({"gpus": -1}, "must be 0 or greater"),
+        ({"cores": 0}, "--cores must be a whole number of at least 1, got 0"),
+        ({"each": 0}, "--runs-per-task must be a whole number of at least 1, got 0"),
+        ({"at_once": 0}, "--jobs must be a whole number of at least 1, got 0"),
+        ({"gpus": -1}, "--gpus must be a whole number of at least 0, got -1"),
+        ({"margin": -1}, "--margin must be a whole number of at least 0, got -1"),
         ({"time": "1", "margin": 60}, "--margin 60 leaves nothing of --time 1"),
     ],
 )
@@ -79,7 +80,7 @@ def test_the_margin_is_an_epoch_and_a_minute_and_what_cannot_fit_is_said():
     assert margin_of(Wishes(margin=7), 1000.0) == 7
     assert warnings_of(Wishes(time="2:00:00", margin=160), 100.0) == []
     assert "the last epoch of a job may be lost" in warnings_of(Wishes(time="2:00:00", margin=60), 100.0)[0]
-    assert "a longer --time?" in warnings_of(Wishes(time="5", margin=150), 200.0)[0]
+    assert "ask for a longer --time" in warnings_of(Wishes(time="5", margin=150), 200.0)[0]
 
 
 def test_the_script_and_the_tasks(no_slurm, tmp_path):
@@ -135,7 +136,7 @@ def test_submitting_writes_everything_down_and_a_dry_run_nothing(no_slurm, tmp_p
 def test_a_dry_run_needs_no_slurm(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))  # no squeue there
     said = submit(runs(0, 1), tmp_path / "runs", Wishes(), None, dry_run=True)
-    assert said[0].startswith("none is taken as queued: there is no squeue on this machine")
+    assert said[0].startswith("this takes no run as queued: there is no squeue on this machine")
     assert any("#SBATCH --array=0-1" in line for line in said)
     with pytest.raises(ConfigurationError, match="there is no squeue on this machine"):
         submit(runs(0, 1), tmp_path / "runs", Wishes(), None)
@@ -196,7 +197,7 @@ JOB = Path("slurm/x/array.sh")
     [
         ([], None, "new", ""),
         ([START], Task("7_0", "RUNNING", "None", JOB), "running", "epoch 1 of 5, job 7_0 on n1"),
-        ([], Task("7_0", "RUNNING", "None", JOB), "waiting", "in job 7_0, which is running and has not come to it"),
+        ([], Task("7_0", "RUNNING", "None", JOB), "waiting", "in job 7_0, which is running and has not begun it"),
         ([], Task("7_0", "PENDING", "Resources", JOB), "waiting", "Resources (job 7_0)"),
         ([START], Task("7_0", "PENDING", "BeginTime", JOB), "waiting", "requeued, it starts again in a moment"),
         ([], Task("7_0", "PENDING", "PartitionTimeLimit", JOB), "waiting", "forever, --time is above the limit"),
