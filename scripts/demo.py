@@ -14,6 +14,7 @@ import mlp
 from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.paths import folder_argument
 from mlp.files import write_figure, write_text
+from mlp.pages.markdown import markdown
 
 NETWORKS = {
     "VGG08, plain": {"depth": 8},
@@ -38,19 +39,15 @@ def train(label, settings, data, epochs):
 
 def table(results):
     """Return the results as a Markdown table."""
-    lines = [
-        "| network | parameters | training loss | training accuracy | gradient at the input | at the output |",
-        "| --- | ---: | ---: | ---: | ---: | ---: |",
-    ]
+    header = ["network", "parameters", "training loss", "training accuracy", "gradient at the input", "at the output"]
+    rows = []
     for label, (model, history) in results.items():
         row, flow = history.rows[-1], history.gradient_flow["mean_abs"][-1]
-        lines.append(
-            f"| {label} | {model.num_parameters:,} | {row['train_loss']:.3f} | {row['train_acc']:.1%} "
-            f"| {flow[0]:.1e} | {flow[-1]:.1e} |"
-        )
+        numbers = [f"{row['train_loss']:.3f}", f"{row['train_acc']:.1%}", f"{flow[0]:.1e}", f"{flow[-1]:.1e}"]
+        rows.append([label, f"{model.num_parameters:,}", *numbers])
     loss = mlp.losses.chance_loss(CLASSES)
     chance = f"Chance: loss ln {CLASSES} = {loss:.3f}, accuracy {1 / CLASSES:.1%}. Gradients: mean |g|."
-    return "\n".join([*lines, "", chance]) + "\n"
+    return f"{markdown(header, rows)}\n\n{chance}\n"
 
 
 def main():

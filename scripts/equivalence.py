@@ -140,13 +140,9 @@ def train_torch(task: Task, threads: int) -> dict[str, Any]:
 
 def read_runs(folder: Path) -> dict[int, dict[str, dict[str, Any]]]:
     """Return {seed: {side: arrays}} for the seeds that both sides have run, in increasing order."""
-    pairs: dict[int, dict[str, dict[str, Any]]] = {}
-    for path in sorted(folder.glob("seed*_mlp.npz"), key=lambda path: int(path.stem[4:].partition("_")[0])):
-        other = path.with_name(path.name.replace("_mlp", "_torch"))
-        if other.exists():
-            seed = int(path.stem[4:].partition("_")[0])
-            pairs[seed] = {side: read_arrays(folder / f"seed{seed}_{side}.npz") for side in SIDES}
-    return pairs
+    seeds = sorted(int(path.stem[4:].partition("_")[0]) for path in folder.glob("seed*_mlp.npz"))
+    seeds = [seed for seed in seeds if (folder / f"seed{seed}_torch.npz").exists()]
+    return {seed: {side: read_arrays(folder / f"seed{seed}_{side}.npz") for side in SIDES} for seed in seeds}
 
 
 def final_numbers(run: dict[str, Any]) -> dict[str, float]:

@@ -55,7 +55,7 @@ def test_a_download_is_reported(tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def own(tmp_path):
-    """Images of one's own, 16 x 16 in shades of grey."""
+    """A data set of your own images, 16 x 16 in shades of grey."""
     images = np.random.default_rng(0).integers(0, 256, (60, 16, 16), dtype=np.uint8)
     np.savez(tmp_path / "own.npz", images=images, labels=np.arange(60) % 3)
     return tmp_path

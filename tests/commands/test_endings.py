@@ -136,7 +136,7 @@ def test_a_closed_descriptor_is_not_given_to_the_next_file(tmp_path):
 
 @posix
 def test_lines_reach_a_file_when_they_end(tmp_path):
-    """Else what is printed later on the other stream would stand before it in a log."""
+    """Otherwise a log would have what is printed later on the other stream before it."""
     code = "print('a')\nprint('b', file=sys.stderr)\nprint('c')"
     assert run(tmp_path, code, "2>&1") == (0, "a\nb\nc\n", "")
 
@@ -242,7 +242,7 @@ Slow()
     ("name", "status", "line"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "ended by SIGTERM")]
 )
 def test_a_signal_while_an_object_is_deleted_is_not_lost(tmp_path, name, status, line):
-    """Python ignores what is raised in __del__, and would go on."""
+    """Python ignores what is raised in __del__, and would continue."""
     assert signalled(tmp_path, DELETES, getattr(signal, name)) == (status, f"\n{line}\n")
 
 

@@ -1,4 +1,4 @@
-"""Numbers and names that mean nothing are said to, or refused: nothing ends as if all were well."""
+"""Numbers and names that make no sense are reported or refused: no command ends as if all were well."""
 
 import re
 

@@ -67,7 +67,7 @@ def test_numbers_ratios_and_failures_beside_each_other(monkeypatch, capsys, tmp_
     get_ready = benchmark_gpu.PunctualWorker.get_ready
 
     def all_but_one(worker, deadline):
-        """However busy the machine is, one variant alone is not waited for: the one that sleeps."""
+        """However busy the machine is, only one variant is not waited for: the one that sleeps."""
         get_ready(worker, 0.0 if worker.variant == "torch compile graph" else deadline)
 
     monkeypatch.setattr(benchmark_gpu.PunctualWorker, "get_ready", all_but_one)

@@ -1,4 +1,4 @@
-"""Copies of lessons for students, for teachers and for otter: what is to be kept from students is in none of theirs."""
+"""Copies of lessons for students, for teachers and for otter: students' copies have nothing that must be kept from them."""
 
 import ast
 from pathlib import Path

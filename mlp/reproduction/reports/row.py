@@ -11,7 +11,7 @@ numbers.
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from mlp.experiments.config import RunConfig
@@ -174,7 +174,7 @@ class Exhibit:
     id: str
     title: str
     kind: str
-    metrics: tuple[str, ...] = field(default=METRICS[:4])
+    metrics: tuple[str, ...] = METRICS[:4]
     log: bool = False
     only: str = ""
 

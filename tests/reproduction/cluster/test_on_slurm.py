@@ -51,7 +51,7 @@ def slurm(machine):
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
-    """The folder of the runs; a space in its name is no trouble, nor what the shell would expand."""
+    """The folder of the runs: its name may have a space, and characters that the shell would expand."""
     monkeypatch.setattr(submitting, "train_command", lambda: [sys.executable, "-I", "-S", str(STAND_IN)])
     return tmp_path / "runs $HOME"
 

@@ -45,7 +45,7 @@ def conv_and_norm(scale, eps):
 
 @pytest.mark.parametrize("a", [1e-3, 0.5, 3.0, 1e3])
 def test_s1_19_the_scale_of_the_weights_changes_nothing_but_their_gradient(a):
-    """s1-19: BN(aWx) = BN(Wx), so is the gradient that goes on to x; that of the weights aW is 1/a of that of W.
+    """s1-19: BN(aWx) = BN(Wx), and the gradient of x is the same; that of the weights aW is 1/a of that of W.
 
     Exactly so for eps = 0; eps breaks it by about eps / variance.
     """

@@ -37,7 +37,7 @@ def test_s2_18_gamma_and_beta_can_undo_the_transform():
 
 
 def test_s2_18_a_training_output_depends_on_the_whole_batch_one_of_evaluation_does_not():
-    """s2-18: one image in other company comes out different in training, and the same in evaluation."""
+    """s2-18: the same image among other images has other outputs in training, and the same ones in evaluation."""
     rng = np.random.default_rng(0)
     norm, x = BatchNorm(2, dtype=np.float64), rng.standard_normal((6, 2))
     other = np.concatenate([x[:1], 5.0 + rng.standard_normal((5, 2))])

@@ -77,7 +77,7 @@ def test_s3_20_without_dropout_there_is_no_shift():
 @pytest.mark.parametrize("p", [0.2, 0.5])
 @pytest.mark.parametrize("position", ["before", "after"])
 def test_s3_20_in_vgg_the_shifts_add_up(p, position):
-    """s3-20, in the report's networks: dropout after every BN. Far worse at the end than behind the first."""
+    """s3-20, in the report's networks: dropout after every BN. Far worse at the end than after the first."""
     model = vgg(14, norm="batch", norm_position=position, dropout=p, filters=8, dtype=np.float64)
     shift = measure_variance_shift(model, images(), passes=10)
     ratios = [norm.ratio.mean() for norm in shift.norms]
