@@ -1,4 +1,4 @@
-"""Copies of lessons for students, for teachers and for otter: students' copies have nothing that must be kept from them."""
+"""Copies of lessons for students, for teachers and for otter: students' copies give nothing away."""
 
 import ast
 from pathlib import Path

@@ -124,7 +124,7 @@ ROWS = (
         "Learning rates for the best VGG08 and VGG38",
         SWEEP,
         exhibits=("s0-18-tab", "s0-18-fig"),
-        note=f"Settings of ours: BN+RC for both. {ONLY_POOLED}1e-3 and 1e-2 are other rows' runs.",
+        note=f"The settings are ours: BN+RC for both. {ONLY_POOLED}1e-3 and 1e-2 are other rows' runs.",
     ),
     Row(
         "s0-19",
@@ -157,7 +157,7 @@ ROWS = (
             NamedRun("VGG56 BN+RC, lr 1e-3", with_rate(1e-3, {"model": "vgg56"}, BN, RC)),
         ),
         exhibits=("s0-21-tab", "s0-21-fig"),
-        note='Settings of ours: "more layers" is 8 blocks a stage.',
+        note='The settings are ours: "more layers" is 8 blocks a stage.',
     ),
     Row(
         "s0-22",
@@ -167,7 +167,7 @@ ROWS = (
             NamedRun("VGG38 IN+RC, lr 1e-3", with_rate(1e-3, VGG38, {"norm": "instance"}, RC)),
         ),
         exhibits=("s0-22-tab",),
-        note="Settings of ours: beside s0-3 and s0-5, with everything else as there.",
+        note="The settings are ours: those of s0-3 and s0-5 in all else.",
     ),
     Row(
         "s0-23",

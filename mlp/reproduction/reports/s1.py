@@ -163,7 +163,7 @@ ROWS = (
             NamedRun("BN+RC, wd 1e-3", DECAYED),
         ),
         exhibits=("s1-22-tab", "s1-22-fig"),
-        note="Rejected in the report without numbers; p = 0.1 after every BN is a choice of ours, because s3 saw nets "
+        note="Rejected in the report without numbers; p = 0.1 after every BN is our choice, because s3 saw nets "
         "collapse at 0.2.",
     ),
     Row(
@@ -179,7 +179,7 @@ ROWS = (
         tuple(run for run in SHORT_SGD if run.label != "VGG38, SGD"),
         seeds=(0, 1, 2),
         exhibits=("s1-24-fig",),
-        note="Covariate shift as Santurkar et al. 2018 define it; two epochs at lr 0.1, a choice of ours. See s2-20.",
+        note="Covariate shift as Santurkar et al. 2018 define it; two epochs at lr 0.1, our choice. See s2-20.",
         probes=("smoothness",),
     ),
     Row("s1-25", "DenseNet, ResNet's three ways to match dimensions, BN, careful initialization"),

@@ -113,7 +113,7 @@ ROWS = (
         (BATCHES[-1], batch(1600), batch(3200)),
         exhibits=("s2-21-tab", "s2-21-fig"),
         taken="last5",
-        note="Sizes of ours: 800 is s2-16's run, then twice and four times as much.",
+        note="The sizes are ours: 800 is s2-16's run, then twice and four times as much.",
     ),
     Row(
         "s2-22",

@@ -107,7 +107,7 @@ ROWS = (
         "Group normalization",
         (NamedRun("GN after, 8 groups", BASE | {"norm": "group", "norm_groups": 8}),),
         exhibits=("s3-18-tab",),
-        note="Settings of ours: in BN's place in s3-6, channels in 8 groups.",
+        note="The settings are ours: in BN's place in s3-6, channels in 8 groups.",
     ),
     Row(
         "s3-19",
@@ -119,7 +119,7 @@ ROWS = (
             NamedRun("AdamW, lr 1e-3", BASE | {"learning_rule": "adamw"}),
         ),
         exhibits=("s3-19-tab", "s3-19-fig"),
-        note="Settings of ours, on s3-6: each rule with its customary learning rate, AdamW with its decay of 0.01.",
+        note="The settings are ours, on the base of s3-6: each rule with its usual learning rate, AdamW with decay 0.01.",
     ),
     Row(
         "s3-20",
