@@ -119,7 +119,7 @@ ROWS = (
             NamedRun("AdamW, lr 1e-3", BASE | {"learning_rule": "adamw"}),
         ),
         exhibits=("s3-19-tab", "s3-19-fig"),
-        note="The settings are ours, on the base of s3-6: each rule with its usual learning rate, AdamW with decay 0.01.",
+        note="The settings are ours, based on s3-6: each rule with its usual learning rate, AdamW with decay 0.01.",
     ),
     Row(
         "s3-20",
