@@ -108,9 +108,7 @@ def test_the_command(tmp_path, write, call):
     assert (status, error) == (0, "note: these are runs at the quick scale: at full scale fewer claims can be judged\n")
     assert call(reproduce, "findings", "--runs", tmp_path, "--scale", "quick")[2] == ""
     nothing = call(reproduce, "findings", "--runs", tmp_path, "--scale", "full")[2]
-    assert nothing.startswith(
-        "no finding can be judged yet; this makes the runs: python scripts/reproduce.py run all"
-    )
+    assert nothing.startswith("no finding can be judged yet; this makes the runs: python scripts/reproduce.py run all")
     assert QUICK.label in out
     line = next(line for line in out.splitlines() if "VGG38 (s0-2) at chance" in line)
     assert line.split(" | ")[2:] == ["11.2 and 10.0 %", "+1.2 ± 0.6", "shown |"]
