@@ -118,6 +118,11 @@ class Probe:
         self.arrays = {"inputs": x, **{name: p.data for name, p in layer.named_parameters()}}
         self.rewinders: list[Callable[[], None]] = []
 
+    @property
+    def owner(self) -> Any:
+        """Whose code the layer runs: that of the object inside an adapter, else its own."""
+        return getattr(self.layer, "student", self.layer)
+
     def hold_randomness(self) -> None:
         """From now on every forward draws the same random numbers, those that the next one would draw."""
         self.rewinders = rewinders(self.layer)

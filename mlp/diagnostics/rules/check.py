@@ -161,7 +161,8 @@ def wrong_steps(trail: Trail, subject: Subject) -> Findings:
     large_eps = trail.course.settings["eps"] == EPS and formula in DIVIDES
     own, _ = subject.trail(subject.seed, own_eps=True) if large_eps else (trail, Findings())
     its = own.course.walked(Walk(FAMILIES[formula]))
-    if large_eps and distance(own.moved, its) < UNKNOWN_EPS and not eps_shows(trail.moved, own.moved):
+    no_effect = distance(trail.moved, own.moved) <= UNKNOWN_EPS  # of the attribute eps, a large one or the rule's own
+    if large_eps and no_effect and distance(own.moved, its) < UNKNOWN_EPS:
         remark = "eps stands in it as a number: the attribute of that name is not used."
         return Findings(step_rows(own.moved, its, UNKNOWN_EPS), remarks=(remark,))
     found = faults_with_line(trail, own if large_eps else None, subject)
@@ -182,11 +183,6 @@ def faults_with_line(trail: Trail, own: Trail | None, subject: Subject) -> list[
     if lines or found:
         return lines or found
     return [] if own is None else explained(subject.trails(own, own_eps=True), subject.formula, UNKNOWN_EPS)
-
-
-def eps_shows(large: Array, own: Array) -> bool:
-    """Return whether the attribute eps has an effect: the same walk with a large one and with the rule's own."""
-    return distance(large, own) > UNKNOWN_EPS
 
 
 def unknown(rows: Sequence[GradientRow], moved: Array, right: Array, subject: Subject) -> Diagnosis:

@@ -174,8 +174,7 @@ def layer_step(rule: Any, parameters: Sequence[Parameter]) -> Callable[[], Any]:
 
     def step() -> None:
         layer.dweights, layer.dbiases = weight.grad, bias.grad
-        for before in ("pre_update_params",):
-            getattr(rule, before, lambda: None)()
+        getattr(rule, "pre_update_params", lambda: None)()
         rule.update_params(layer)
         getattr(rule, "post_update_params", lambda: None)()
         replace(weight, layer.weights)

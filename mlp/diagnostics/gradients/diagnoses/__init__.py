@@ -44,7 +44,7 @@ from mlp.diagnostics.gradients.diagnoses.linear.windows import wrong_windows
 from mlp.diagnostics.gradients.diagnoses.linear.winners import wrong_winner
 from mlp.diagnostics.gradients.diagnoses.normalizations.terms import raw_inputs, training_formula
 from mlp.diagnostics.gradients.diagnoses.normalizations.wrong_formula import wrong_normalization
-from mlp.diagnostics.gradients.diagnoses.parameters import another_sum, norm_path, penalty, wrong_parameter, wrong_side
+from mlp.diagnostics.gradients.diagnoses.parameters import another_sum, norm_path, wrong_parameter, wrong_side
 from mlp.diagnostics.gradients.diagnoses.patterns import (
     by_dependence,
     by_position,
@@ -84,7 +84,6 @@ HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
     raw_inputs,
     wrong_parameter,
     wrong_side,
-    penalty,
     norm_path,
     wrong_paths,
     wrong_transpose,

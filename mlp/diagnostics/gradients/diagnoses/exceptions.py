@@ -15,7 +15,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, distance
 from mlp.diagnostics.gradients.report import Findings, fault
-from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
+from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.layers.machinery.base import Layer
 from mlp.layers.parameter import Parameter
 from mlp.typing import Array
@@ -44,8 +44,7 @@ def forward_exception(error: BaseException, layer: Layer, mode: str, input_shape
 
 def lacks_self(layer: Layer) -> bool:
     """Return whether the forward of a student's class is a method without self."""
-    owner = getattr(layer, "student", layer)
-    name = layer.calls.forward if isinstance(layer, StudentLayer) else "forward"
+    owner, name, _ = code_of(layer)
     method = inspect.getattr_static(type(owner), name, None)
     if not inspect.isfunction(method):  # a static method needs none
         return False

@@ -94,8 +94,7 @@ SENTENCES = {
 def settings(e: Evidence) -> dict[str, tuple[str, float]]:
     """Return, by words, (name of the diagnosis, value) of the factors that the layer's settings and shapes suggest."""
     counts, known = {}, {"2": ("factor 2", 2.0), "1/2": ("factor 2", 0.5)}
-    layer = getattr(e.point.layer, "student", e.point.layer)
-    for name, value in vars(layer).items():
+    for name, value in vars(e.point.probe.owner).items():
         side = name in ("k", "size", "window") or any(part in name for part in ("kernel", "pool"))
         if isinstance(value, int) and not isinstance(value, bool) and side and value > 1:
             counts[f"{name}^2"] = float(value**2)

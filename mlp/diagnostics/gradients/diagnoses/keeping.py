@@ -35,8 +35,7 @@ SIGMAS = 5.0
 
 def kept_and_dropped(probe: Probe) -> Iterator[Diagnosis]:
     """Yield the diagnosis of a dropout that keeps the share that it must drop."""
-    layer = probe.layer
-    owner = getattr(layer, "student", layer)
+    layer, owner = probe.layer, probe.owner
     found = [(name, value) for name, value in vars(owner).items() if name in SETTINGS and isinstance(value, float)]
     if len(found) != 1 or not 0.0 < found[0][1] < 1.0 or not says_drop(type(owner), found[0][0]):
         return

@@ -55,9 +55,7 @@ def sums_of_factors(e: Evidence, *, known: bool) -> Guesses:
         for axes, total in sums(values, e.numeric.shape):
             given = f"it is the sum of {word} over {axes_text(axes)}"
             tail = f"; {right} is right" if right else ""
-            yield Guess(
-                "summed over other axes" if right else "another sum", given + tail + layout(axes, u, right), total
-            )
+            yield Guess("summed over other axes" if right else "another sum", given + tail + layout(axes, u), total)
             count = u.size / max(total.size, 1)
             yield Guess("mean over other axes", given.replace("sum", "mean") + tail, total / count)
 
@@ -71,7 +69,7 @@ def own_slopes(e: Evidence) -> Array | None:
     return J.sum(axis=0).reshape(y.shape) if (np.abs(J) > 1e-7 * np.abs(J).max()).sum(axis=0).max() == 1 else None
 
 
-def layout(axes: tuple[int, ...], u: Array, right: str) -> str:
+def layout(axes: tuple[int, ...], u: Array) -> str:
     """Return a hint on channels first and last, if the axes are those of the other order."""
     if u.ndim == 4 and axes == (0, 2, 3) and u.shape[1] == u.shape[3]:
         return (
@@ -120,17 +118,6 @@ def of_another(e: Evidence) -> Guesses:
                 "without x"
             )
             yield Guess("multiplied with x", text, total)
-
-
-def penalty(e: Evidence) -> Iterator[Diagnosis]:
-    """The right gradient and a multiple of the weights, where grad_outputs cannot be set to zero."""
-    if e.of_inputs or not e.point.complete or e.numeric.size < 2:
-        return
-    w, extra = e.point.probe.arrays[e.array], e.analytic - e.numeric
-    rate = float((extra * w).sum()) / float((w * w).sum())
-    if distance(extra, rate * w) < 1e-5:
-        text = f"a penalty on the weights (L2, weight decay), {rate:.4g} times {e.array}, is added to the gradient"
-        yield e.found("penalty inside", text)
 
 
 def norm_path(e: Evidence) -> Iterator[Diagnosis]:

@@ -68,7 +68,7 @@ def dropout_mask(e: Evidence) -> Iterator[Diagnosis]:
 def handed_on(e: Evidence) -> Iterator[Diagnosis]:
     """The derivative forgotten altogether, also at further points."""
     if e.elementwise_shapes and np.array_equal(e.analytic, e.point.upstream) and e.point.complete:
-        if e.jacobian is None or (diagonal(e) and not np.allclose(values_at_more_points(e)[1], 1.0, atol=MATCH)):
+        if e.jacobian is None or (diagonal(e) and not np.allclose(values_at_more_points(e)[2], 1.0, atol=MATCH)):
             return
         text = "backward returns grad_outputs as it is: it must be multiplied by the derivative of forward"
         slopes = e.numeric / e.point.upstream
@@ -88,7 +88,7 @@ def part_of_x(e: Evidence) -> Iterator[Diagnosis]:
     """Right or wrong by the value of x: collected over several points, because one has few values near a kink."""
     if not e.elementwise_shapes or not diagonal(e):
         return
-    x, given, right = values_at_more_points(e)
+    x, _, given, right = values_at_more_points(e)
     wrong = abs(given - right) > 1e-6 * (abs(right) + norm(right) / math.sqrt(right.size))
     if wrong.all():
         return
@@ -111,18 +111,18 @@ def part_of_x(e: Evidence) -> Iterator[Diagnosis]:
         return
 
 
-def values_at_more_points(e: Evidence) -> tuple[Array, Array, Array]:
-    """Return x, and dy/dx by backward and by differences, over several points; one-dimensional arrays."""
+def values_at_more_points(e: Evidence) -> tuple[Array, Array, Array, Array]:
+    """Return x, y, and dy/dx by backward and by differences, over several points; one-dimensional arrays."""
     point = e.point
-    found = [(point.x, e.analytic / point.upstream, e.numeric / point.upstream)]
+    found = [(point.x, point.outputs, e.analytic / point.upstream, e.numeric / point.upstream)]
     for number in range(MORE_POINTS):
         rng = generator(point.seed, "probe", "pattern", number)
         probe = random_probe(point.layer, point.x.shape, rng, training=point.probe.training)
         upstream = rng.standard_normal(point.upstream.shape)
         slopes = np.diag(jacobian(probe, "inputs").reshape(probe.x.size, -1)).reshape(probe.x.shape)
-        found.append((probe.x, probe.backward(upstream)["inputs"] / upstream, slopes))
-    x, given, right = (np.concatenate([np.ravel(part[i]) for part in found]) for i in range(3))
-    return x, given, right
+        found.append((probe.x, probe.outputs(), probe.backward(upstream)["inputs"] / upstream, slopes))
+    x, y, given, right = (np.concatenate([np.ravel(part[i]) for part in found]) for i in range(4))
+    return x, y, given, right
 
 
 def interval_of(values: Array, wrong: Array) -> tuple[float, float] | None:
@@ -171,7 +171,7 @@ def by_dependence(e: Evidence) -> Iterator[Diagnosis]:
     parts = (J * u.ravel(), windows)
     single = any((abs(part[wrong] - given[wrong, None]) <= small).any(axis=1).all() for part in parts)
     if single and given[wrong].any() and not diagonal(e):
-        name = type(getattr(e.point.layer, "student", e.point.layer)).__name__.lower()
+        name = type(e.point.probe.owner).__name__.lower()
         title, text = BORDER if "pad" in name and "conv" not in name and "pool" not in name else OVERLAPS
         yield e.found(title, text, f"{np.count_nonzero(wrong)} of {wrong.size} values are wrong")
     losers = (count == 0) & (abs(given) > small)

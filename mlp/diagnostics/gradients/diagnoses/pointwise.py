@@ -13,8 +13,6 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence
 from mlp.diagnostics.gradients.diagnoses.patterns import OF_ABS, diagonal, part_of_x, values_at_more_points
-from mlp.diagnostics.gradients.random_point import random_probe
-from mlp.rng import generator
 from mlp.typing import Array
 
 Function = Callable[[Array], Array]
@@ -121,8 +119,7 @@ def wrong_formula(e: Evidence) -> Iterator[Diagnosis]:
         return
     if any(one.name == "kink" for one in part_of_x(e)):
         return
-    x, given, right = values_at_more_points(e)
-    y = outputs_at_more_points(e)
+    x, y, given, right = values_at_more_points(e)
     wrong = np.abs(given - right) > 1e-6 * (np.abs(right) + 1.0)
     with np.errstate(all="ignore"):
         for where, side in sides(x, wrong):
@@ -157,16 +154,6 @@ def sides(x: Array, wrong: Array) -> Iterator[tuple[str, Array]]:
     yield "where x > 0 ", x > 0
 
 
-def outputs_at_more_points(e: Evidence) -> Array:
-    """Return the outputs at the points of `values_at_more_points`."""
-    point = e.point
-    found = [np.ravel(point.outputs)]
-    for number in range(6):
-        rng = generator(point.seed, "probe", "pattern", number)
-        found.append(np.ravel(random_probe(point.layer, point.x.shape, rng, training=point.probe.training).outputs()))
-    return np.concatenate(found)
-
-
 def named_slope(x: Array, y: Array, slope: Array, right: Array | None) -> tuple[str, str] | None:
     """Return (name of the diagnosis, formula) of a slope; None if it is not in the dictionary."""
     terms = {name: f(x) for name, f in OF_X.items()} | {name: f(y) for name, f in OF_Y.items()}
@@ -174,21 +161,16 @@ def named_slope(x: Array, y: Array, slope: Array, right: Array | None) -> tuple[
     for name, values in known.items():
         if close(values, slope):
             return "another form", name
-    if right is not None:
-        at_y = {"(dy/dx)^2": right * right, "dy/dx y": right * y, "dy/dx x": right * x, "1 / (dy/dx)": 1.0 / right}
-        at_y |= {"y / x": y / x, "dy/dx - y / x": right - y / x, "dy/dx + y": right + y, "dy/dx + 1": right + 1.0}
-    constant = float(slope.mean())
     if np.ptp(slope) < CLOSE:
-        return "wrong derivative", f"{constant:.5g}"
-    for name, values in terms.items():
+        return "wrong derivative", f"{float(slope.mean()):.5g}"
+    of_right: dict[str, Array] = {}
+    if right is not None:
+        of_right = {"(dy/dx)^2": right * right, "dy/dx y": right * y, "dy/dx x": right * x, "1 / (dy/dx)": 1.0 / right}
+        of_right |= {"y / x": y / x, "dy/dx - y / x": right - y / x, "dy/dx + y": right + y, "dy/dx + 1": right + 1.0}
+    for name, values in (*terms.items(), *of_right.items()):
         factor = ratio(slope, values)
         if factor is not None:
             return "wrong derivative", f"{'' if abs(factor - 1) < CLOSE else f'{factor:.5g} '}{name}"
-    if right is not None:
-        for name, values in at_y.items():
-            factor = ratio(slope, values)
-            if factor is not None:
-                return "wrong derivative", f"{'' if abs(factor - 1) < CLOSE else f'{factor:.5g} '}{name}"
     return sum_of_two(terms, slope)
 
 

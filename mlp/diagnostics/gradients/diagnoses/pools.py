@@ -49,7 +49,7 @@ def wrong_pooling(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
 
 def window_settings(probe: Probe) -> tuple[int, int]:
     """Return the size and the stride of the windows; 0 for what is not said, or not the same along both axes."""
-    owner = getattr(probe.layer, "student", probe.layer)
+    owner = probe.owner
     held: dict[str, Any] = dict(vars(owner))
     if isinstance(owner, FunctionPair):
         for name, value in owner.settings.items():

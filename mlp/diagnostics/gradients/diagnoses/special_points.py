@@ -121,7 +121,7 @@ def batch_of_one(probe: Probe) -> Iterator[Diagnosis]:
     try:
         one = Probe(probe.layer, probe.x[:1].copy(), training=False)
         shape = one.outputs().shape
-        if not getattr(getattr(probe.layer, "student", None), "no_cache", False):
+        if not getattr(probe.owner, "no_cache", False):
             one.backward(np.ones(shape))
     except OWN_ERRORS as error:
         yield Diagnosis("batch of one", "outputs", "evaluation", f"{text} ({type(error).__name__}: {error})")
@@ -132,7 +132,7 @@ def batch_of_one(probe: Probe) -> Iterator[Diagnosis]:
 
 def has_states(probe: Probe) -> bool:
     """Return whether a function takes states of each sample, too, as a recurrent cell does: their batch is fixed."""
-    owner = getattr(probe.layer, "student", probe.layer)
+    owner = probe.owner
     others = [array for name, array in probe.arrays.items() if name != "inputs"]
     return isinstance(owner, FunctionPair) and any(array.shape[:1] == probe.x.shape[:1] for array in others)
 

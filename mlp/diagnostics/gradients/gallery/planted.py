@@ -1,4 +1,7 @@
-"""What a planted bug is: a class that is wrong in one line, what is wrong, and what the check should say about it."""
+"""What a planted bug is: a class that is wrong in one line, what is wrong, and what the check should say about it.
+
+`Spoiled` and `OneWeight` are base classes that several of the wrong layers share.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Points at which a loss whose gradient is right can still go wrong.
 
-large      logits of +-1000, where exp overflows; where the softmax has zeros, whose logarithm is -inf, is a remark
+large      logits of +-1000: exp must not overflow; the logarithm of a softmax that is 0 is a remark alone
 equal      one output that equals its target, where d / |d| is 0 / 0
 again      outputs other than those of the first call, which a loss that keeps too much does not see
 """

@@ -87,8 +87,7 @@ def check_mode(setting: Setting, *, training: bool) -> tuple[Findings, Point | N
         if outputs is None or upstream is None:  # nothing to compare; the findings say why
             return found, None
         if gradients is None:
-            student = getattr(probe.layer, "student", None)
-            if not training and isinstance(student, FunctionPair) and student.no_cache:
+            if not training and isinstance(probe.owner, FunctionPair) and probe.owner.no_cache:
                 return Findings(remarks=(NO_CACHE,)), None
             point = Point(setting.layer, probe, upstream, outputs, setting.seed)
             complete = setting.coordinates is None and not any(one.name in CHANGED for one in found.diagnoses)
@@ -171,7 +170,7 @@ def checked_forward(probe: Probe) -> tuple[Array | None, Findings]:
 
 def state_of_the_call_before(probe: Probe) -> str:
     """Return the attribute that makes the outputs differ from call to call, as code; "" if it is not one alone."""
-    owner = getattr(probe.layer, "student", probe.layer)
+    owner = probe.owner
     if isinstance(owner, FunctionPair):
         return ""
     before = {name: value.copy() for name, value in vars(owner).items() if isinstance(value, np.ndarray)}
@@ -185,7 +184,7 @@ def state_of_the_call_before(probe: Probe) -> str:
 
 def moving_statistics(probe: Probe) -> list[str]:
     """Return the arrays, named as running statistics are, that a forward in evaluation changes."""
-    owner = getattr(probe.layer, "student", probe.layer)
+    owner = probe.owner
     before = {path: array.copy() for path, array in leaves_of(owner).items()}
     probe.outputs()
     after = leaves_of(owner)

@@ -16,7 +16,7 @@ from mlp.diagnostics.gradients.repairs.edits import OF_FORWARD
 from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
-from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
+from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
@@ -34,8 +34,7 @@ def forward_line(points: Sequence[Point], seconds: float) -> Iterator[Diagnosis]
     layer = point.probe.layer
     if layer.children() or not all(one.complete and one.gradients for one in points):
         return
-    owner = layer.student if isinstance(layer, StudentLayer) else layer
-    name = layer.calls.forward if isinstance(layer, StudentLayer) else "forward"
+    owner, name, _ = code_of(layer)
 
     def right(source: Source, function: FunctionType) -> bool:
         with source.replaced(function):

@@ -43,8 +43,8 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
     parts += map(neighbour, list(parts))
     arrays = [name for name in dict.fromkeys([*own, *kept, *parts, *stored]) if name not in called]
     constants = [ast.unparse(n) for n in of_forward if isinstance(n, ast.Call | ast.BinOp) and needs_no_names(n)]
-    floats = [n for n in of_forward if isinstance(n, ast.Constant) and isinstance(n.value, float)]
-    numbers = [ast.unparse(n) for n in floats if n.value not in (0.0, 1.0) and n.value > TINY]
+    floats = [n.value for n in of_forward if isinstance(n, ast.Constant) and isinstance(n.value, float)]
+    numbers = [repr(value) for value in floats if value not in (0.0, 1.0) and value > TINY]
     means = forward is not None and ".mean(" in ast.unparse(forward)
     pixels = [f"({name}.shape[{a}] * {name}.shape[{a + 1}])" for name in own[:1] for a in (2, 1) if means]
     pixels += [f"{name}.shape[-1]" for name in own[:1] if means]

@@ -10,7 +10,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
-from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
+from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.layers.machinery.base import Layer
 
 FORWARD = "forward"  # the name of the first of two functions
@@ -40,8 +40,7 @@ class Source:
 
     def of(self, layer: Layer) -> "Source":
         """Return the same source of a copy of the layer; a function of the file has no owner."""
-        owner = layer.student if isinstance(layer, StudentLayer) else layer
-        return Source(self.owner and owner, self.name, self.function, self.tree)
+        return Source(self.owner and code_of(layer)[0], self.name, self.function, self.tree)
 
     @contextmanager
     def replaced(self, function: FunctionType) -> Iterator[None]:

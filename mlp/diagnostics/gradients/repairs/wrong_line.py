@@ -4,7 +4,7 @@ This needs no idea of what the layer computes. The changes are those that undo u
 gradients are known from finite differences, so each change costs one forward and one backward.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
 from typing import Any
@@ -28,7 +28,7 @@ from mlp.diagnostics.gradients.repairs.search.points import (
 from mlp.diagnostics.gradients.repairs.search.replay import Replay
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
-from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
+from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.own_code import OWN_ERRORS
 
 SYMPTOMS = (  # they say which values are wrong: the line says why
@@ -85,8 +85,8 @@ def wrong_line(points: Sequence[Point], right_points: Sequence[Point]) -> Iterat
     layer = point.probe.layer
     if layer.children() or not all(one.complete for one in points):
         return
-    owner = layer.student if isinstance(layer, StudentLayer) else layer
-    name = layer.calls.backward if isinstance(layer, StudentLayer) else "backward"
+    owner, forward, name = code_of(layer)
+    written = owner.functions[0] if isinstance(owner, FunctionPair) else getattr(owner, forward)
     outcomes: dict[FunctionType, frozenset[str]] = {}
     try:
         replay = Replay(point.probe, point.upstream)
@@ -104,7 +104,7 @@ def wrong_line(points: Sequence[Point], right_points: Sequence[Point]) -> Iterat
     search = Search(replay.backward, influence_on(point, given), frozenset(point.wrong))
     other = another_point(point)
     partly: dict[frozenset[str], Edit] = {}
-    for source, edit, function in repairs(owner, (name,), forward_of(layer, owner), right, search):
+    for source, edit, function in repairs(owner, (name,), written, right, search):
         arrays = outcomes[function]
         if arrays in partly or (other is not None and not holds(source, function, other, arrays)):
             continue
@@ -193,14 +193,6 @@ def diagnosis_of(edit: Edit, arrays: str, mode: str) -> Diagnosis:
         f"in line {edit.line}, `{edit.statement}`: {edit.text}",
         "with that line changed, all is right",
     )
-
-
-def forward_of(layer: Any, owner: Any) -> Callable[..., Any]:
-    """Return the user's own forward."""
-    if isinstance(owner, FunctionPair):
-        return owner.functions[0]
-    found: Callable[..., Any] = getattr(owner, layer.calls.forward if isinstance(layer, StudentLayer) else "forward")
-    return found
 
 
 def mended(point: Point, replay: Replay | None = None) -> frozenset[str]:

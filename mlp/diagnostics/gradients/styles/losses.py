@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.styles.calls import parameters
 from mlp.errors import ConfigurationError
 from mlp.losses import Loss
 from mlp.own_code import OWN_ERRORS
@@ -49,7 +50,7 @@ class StudentLoss(Loss):
         outputs, targets, returned = self.take()
         if returned is not None and self.gradient is None:
             return returned
-        count = len([p for p in signature_of(self.gradient) if p.default is p.empty])
+        count = len([p for p in parameters(self.gradient).values() if p.default is p.empty])
         given = self.ordered(self.gradient, outputs, targets)[: 2 if count > 1 else 0] if count != 1 else (1.0,)
         result = self.gradient(*given)
         gradient: Any = getattr(self.student, "dinputs", None) if result is None else result
@@ -57,7 +58,7 @@ class StudentLoss(Loss):
 
     def ordered(self, method: Any, outputs: Array, targets: Array) -> tuple[Array, Array]:
         """Return outputs and targets in the order that a method takes them."""
-        names = [p.name.lower() for p in signature_of(method)]
+        names = [name.lower() for name in parameters(method)]
         swapped = bool(names) and (names[0] in ("t", "targets", "target", "labels", "y_true", "true"))
         return (targets, outputs) if swapped else (outputs, targets)
 
@@ -76,19 +77,11 @@ def returns_both(value: Any) -> bool:
     return False
 
 
-def signature_of(method: Any) -> list[inspect.Parameter]:
-    """Return the parameters of a method."""
-    try:
-        return list(inspect.signature(method).parameters.values())
-    except (TypeError, ValueError):
-        return []
-
-
 def adapt_loss(loss: Any) -> Any:
     """Return a loss with forward and backward: `loss` itself, or an adapter; a class is called without arguments."""
     loss = loss() if isinstance(loss, type) else loss
     ours = callable(getattr(loss, "forward", None)) and callable(getattr(loss, "backward", None))
-    if ours and not signature_of(loss.backward) and not hasattr(loss, "dinputs"):
+    if ours and not parameters(loss.backward) and not hasattr(loss, "dinputs"):
         return loss if returns_number(loss) else StudentLoss(loss)
     return StudentLoss(loss)
 

@@ -248,3 +248,10 @@ class StudentLayer(Layer):
     def __repr__(self) -> str:
         written: Any = type(self.student).__repr__
         return type(self.student).__name__ if written is object.__repr__ else repr(self.student)
+
+
+def code_of(layer: Layer) -> tuple[Any, str, str]:
+    """Return whose code a layer runs, its own or that of the object inside, and the names of forward and backward."""
+    if isinstance(layer, StudentLayer):
+        return layer.student, layer.calls.forward, layer.calls.backward
+    return layer, "forward", "backward"

@@ -147,7 +147,7 @@ def as_mask(e: Evidence, counts: Array, alive: Array) -> Iterator[Diagnosis]:
 
 def of_cut_off(e: Evidence, alive: Array) -> str:
     """Return why outputs that nothing moves pass a gradient on, by the name of the layer."""
-    owner = getattr(e.point.layer, "student", e.point.layer)
+    owner = e.point.probe.owner
     name = getattr(owner, "__name__", type(owner).__name__).lower()
     if not e.point.outputs[~alive].any() and "embed" in name:
         return (
@@ -208,17 +208,13 @@ def words_for(axis: int, places: Sequence[int], size: int, ndim: int) -> tuple[s
             "+= in a loop)"
         )
         return "contributions overwritten", text
-    if places == list(range(size - len(places), size)):
-        text = (
-            f"the last {word if len(places) == 1 else f'{len(places)} {word}s'} of the outputs (axis {axis}) never "
-            "count: "
-        )
-        return "outputs forgotten", text + f"a loop ends too early, its range must reach all {size} {word}s"
-    if places == list(range(len(places))):
-        text = (
-            f"the first {word if len(places) == 1 else f'{len(places)} {word}s'} of the outputs (axis {axis}) "
-            "never count: "
-        )
-        return "outputs forgotten", text + "a loop starts too late"
+    n = len(places)
+    for which, some, why in (
+        ("last", range(size - n, size), f"a loop ends too early, its range must reach all {size} {word}s"),
+        ("first", range(n), "a loop starts too late"),
+    ):
+        if places == list(some):
+            text = f"the {which} {word if n == 1 else f'{n} {word}s'} of the outputs (axis {axis}) never count: {why}"
+            return "outputs forgotten", text
     listed = ", ".join(map(str, places))
     return "outputs forgotten", f"the {word}s {listed} of the {size} outputs along axis {axis} never count"

@@ -27,7 +27,7 @@ def scattered_groups(probe: Probe) -> Iterator[Diagnosis]:
                 "together; neighbouring channels make a group, so split the axis of the channels into (G, C // G), in "
                 "this order, and take the statistics over the pixels and the axis C // G"
             )
-            said = INTERLEAVED.search(getattr(probe.layer, "student", probe.layer).__doc__ or "")
+            said = INTERLEAVED.search(probe.owner.__doc__ or "")
             yield Diagnosis("groups of channels", "outputs", "remark" if said else "training", text)
             return
         groups, wanted = size // len(channels), number_of_groups(probe)
@@ -58,7 +58,7 @@ def scattered_groups(probe: Probe) -> Iterator[Diagnosis]:
 
 def number_of_groups(probe: Probe) -> int:
     """Return how many groups the layer says it has, by an attribute; 0 if it does not say."""
-    owner = getattr(probe.layer, "student", probe.layer)
+    owner = probe.owner
     held = owner.options() if isinstance(owner, FunctionPair) else vars(owner)
     found = [held.get(name) for name in GROUPS]
     return next((value for value in found if isinstance(value, int) and value > 0), 0)

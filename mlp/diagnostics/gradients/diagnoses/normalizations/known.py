@@ -67,7 +67,7 @@ def has_modes(layer: Layer) -> bool:
 
 def wrong_mode(probe: Probe) -> Iterator[Diagnosis]:
     """Batch statistics in training, running ones in evaluation."""
-    layer, owner, x = probe.layer, getattr(probe.layer, "student", probe.layer), probe.x
+    layer, owner, x = probe.layer, probe.owner, probe.x
     if len(x) < 2:
         return
     names = statistics_of(owner, layer, x)

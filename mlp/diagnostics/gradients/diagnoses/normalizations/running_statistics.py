@@ -32,7 +32,7 @@ def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Ite
     """Yield what is wrong with the running statistics of a layer, if it normalizes over the batch."""
     rng = generator(seed, "probe", "statistics")
     probe = random_probe(layer, input_shape, rng, training=True)
-    layer, owner = probe.layer, getattr(probe.layer, "student", probe.layer)
+    layer, owner = probe.layer, probe.owner
     x = 2.0 * rng.standard_normal(input_shape) + 1.0
     if layer.children() or not normalizes_over_batch(layer, x):
         return
@@ -103,7 +103,7 @@ def made_of_another(layer: Layer, owner: Any, x: Array, states: dict[str, Array]
 
 def statistics_of_another(probe: Probe) -> Iterator[Diagnosis]:
     """Running statistics, by their names, that are made of one another: a variance of means, which may be negative."""
-    owner = getattr(probe.layer, "student", probe.layer)
+    owner = probe.owner
     arrays = {name: value for name, value in vars(owner).items() if isinstance(value, np.ndarray)}
     named = {name: value for name, value in arrays.items() if name.lower().lstrip("_").startswith(("run", "mov"))}
     yield from made_of_another(probe.layer, owner, probe.x, named)

@@ -13,7 +13,6 @@ import numpy as np
 
 from mlp.backend import to_numpy
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, distance
-from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.layers import frozen_buffers
 
 CLOSE = 1e-6
@@ -21,8 +20,7 @@ CLOSE = 1e-6
 
 def kept_changed(e: Evidence) -> Iterator[Diagnosis]:
     """Yield the diagnosis of kept arrays that were changed in place after they were kept."""
-    layer, probe = e.point.probe.layer, e.point.probe
-    owner = layer.student if isinstance(layer, StudentLayer) else layer
+    probe, layer, owner = e.point.probe, e.point.probe.layer, e.point.probe.owner
     copies: dict[str, Any] = {}
     kind = type(owner)
 

@@ -1,4 +1,4 @@
-"""Losses between distributions, counts and sets: Kullback-Leibler, Poisson, cosine, Dice, Jaccard, Tversky."""
+"""Losses between distributions, counts and directions: Kullback-Leibler, Poisson, cosine."""
 
 import numpy as np
 
