@@ -84,6 +84,22 @@ def test_one_wrong_layer_in_a_network_is_found_by_its_path(wrong, name, path):
     assert f"layer '{path}'" in str(report)
 
 
+@pytest.mark.parametrize("activation", [np.tanh, lambda z: np.maximum(z, 0.0)], ids=["tanh", "ReLU"])
+def test_an_activation_that_is_left_out_around_a_layer(activation):
+    class Block(Layer):
+        def __init__(self):
+            self.affine = Affine(3, 4)
+
+        def forward(self, x, training=False):
+            return activation(self.affine.forward(x, training))
+
+        def backward(self, grad_outputs):
+            return self.affine.backward(grad_outputs)
+
+    report = check_layer(Block(), (5, 3))
+    assert report.diagnoses[0].name == "activation left out", str(report)
+
+
 def test_a_right_network_with_a_wrong_loss():
     assert check_model(network(), (4, 4, 4, 2)).diagnoses == []
     report = check_model(Affine(3, 5), (4, 3), loss=NotDividedByN())

@@ -37,7 +37,7 @@ def softmax_at_the_end(e: Evidence) -> Iterator[Diagnosis]:
 def wrong_contributions(e: Evidence) -> Iterator[Diagnosis]:
     """Yield which outputs count too much, too little, or not at all."""
     yield from softmax_at_the_end(e)
-    matrices = None if e.point.layer.children() else e.rows()  # in a model the wiring may be wrong
+    matrices = e.rows()
     if matrices is None or (e.elementwise_shapes and e.point.x.ndim and is_diagonal(matrices[0])):
         return
     J, B = matrices
@@ -53,7 +53,7 @@ def wrong_contributions(e: Evidence) -> Iterator[Diagnosis]:
         yield from as_derivative(e, w.reshape(shape), alive.reshape(shape))
         return
     counts = np.isclose(w, 1.0, atol=CLOSE) | (gives & ~alive)
-    if np.array_equal(counts, alive):
+    if np.array_equal(counts, alive) or (e.point.layer.children() and (alive & ~counts).any()):  # it may be the wiring
         return
     yield from as_mask(e, counts.reshape(shape), alive.reshape(shape))
 
@@ -79,6 +79,8 @@ def as_derivative(e: Evidence, w: Array, alive: Array) -> Iterator[Diagnosis]:
                 sentence = f"the derivative {text} of the activation at the end is multiplied in twice"
                 yield e.found("activation twice", sentence)
                 return
+    if e.point.layer.children():  # the order of the layers may be wrong
+        return
     slopes = np.unique(np.round(w[alive], 5))
     if 1 < len(slopes) <= 3 and (y < 0).any():
         sign = y[alive] > 0
