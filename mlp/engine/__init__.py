@@ -1,8 +1,8 @@
-"""How the mathematics of the textbook is run.
+"""Three engines run the mathematics of the layers.
 
-`textbook` runs the layers as they are written, on NumPy or CuPy; `cpu` runs the same mathematics blocked, threaded and
-fused; `cuda` as hand-written kernels on a GPU. Read `base` first, which says what every engine does, then `textbook`,
-then `cpu` or `cuda`, which say in which order to read the rest.
+`textbook` runs the layers as they are written, on NumPy or CuPy; `cpu` runs the same mathematics in blocks, on several
+threads and with fused operations; `cuda` runs it as hand-written kernels on a GPU. Read `base` first: it says what an
+engine does. Then read `textbook`, then `cpu` or `cuda`; each of these says in which order to read its files.
 """
 
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ ENGINES = ("auto", "textbook", "cpu", "cuda")
 def make_engine(
     name: str = "auto", threads: int | None = None, device: str = "cpu", precision: str = "float32"
 ) -> Engine:
-    """Return a new engine by name; "auto" picks the fastest one there is for the model's device.
+    """Return a new engine by name; "auto" picks the fastest one for the model's device.
 
     Args:
         name: one of `ENGINES`.

@@ -1,8 +1,8 @@
-"""What every engine is: the methods that trainer, hooks and probes call, and what all engines do alike.
+"""What an engine is: the methods that trainer, hooks and probes call, and what all engines share.
 
-An engine does the arithmetic of training; the model, the learning rule and the loss keep all that is to be remembered:
-weights, gradients and moments stay theirs, the engine owns scratch memory only. So checkpoints, hooks and `p.grad`
-(valid until the next step) are the same whichever engine runs.
+An engine does the arithmetic of training and owns nothing but scratch memory. Weights, gradients and moments belong to
+the model and the learning rule. So checkpoints, hooks and `p.grad` (valid until the next step) are the same whichever
+engine runs.
 
     changes the weights     train_step
     changes p.grad only     gradients                       for probes: no update, and buffers stay as they were
@@ -10,17 +10,18 @@ weights, gradients and moments stay theirs, the engine owns scratch memory only.
 
 Buffers are what a model keeps beside its weights: running statistics, the counters of dropout.
 
-A copy of an engine, or what a pickle of it becomes, is an engine with the same settings that is not bound yet.
+A copied or unpickled engine has the same settings, but is not bound to a model yet.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, SupportsFloat
 
 from mlp.backend import get_array_module
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.errors import ConfigurationError, MlpError, ShapeError
 from mlp.layers.machinery.base import Layer
+from mlp.layers.parameter import FlatParameters
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
 from mlp.typing import Array, BatchSource, Shape
@@ -35,30 +36,31 @@ class Engine(Protocol):
 
     @property
     def statistics(self) -> GradientStatistics | None:
-        """What is accumulated of the gradients; None if `bind` was asked for nothing."""
+        """The statistics of the gradients; None if `bind` was asked for none."""
 
     def bind(self, model: Layer, loss: Loss, rule: LearningRule, gradient_statistics: str | None = None) -> None:
         """Take a model, a loss and a learning rule to work on.
 
         Args:
-            gradient_statistics: what to accumulate of the gradients: None, "weights" or "weights and biases".
+            gradient_statistics: the gradients whose statistics are wanted: None, "weights" or "weights and biases".
 
         Raises:
             DeviceError: the model is on a device that this engine does not work on.
+            ConfigurationError: the rule works on another model, see `gather`.
         """
 
     def train_step(self, x: Array, targets: Array) -> SupportsFloat:
-        """Change the weights once, for one batch; return its loss, a float or what becomes one when it is looked at.
+        """Change the weights once, for one batch; return its loss, a float or an object that `float` makes one of.
 
-        A loss that is not finite is returned as well, but weights and gradients stay as they were. Buffers have seen
-        the batch: running statistics may be infinite now, and then only an earlier checkpoint helps.
+        If the loss is not finite, it is returned, and weights and gradients stay as they were. But buffers have seen
+        the batch: running statistics may be infinite, and then only an earlier checkpoint helps.
         """
 
     def gradients(self, x: Array, targets: Array) -> float:
         """Compute `p.grad` of one batch with the formulas of training, and return its loss; nothing else changes.
 
         Dropout draws the masks that the next training step will draw. If the loss is not finite, the gradients stay
-        as they were: look at it before you read them.
+        as they were: check the loss before you read them.
         """
 
     def evaluate(self, x: Array, targets: Array, *, training: bool = False) -> tuple[float, float]:
@@ -70,23 +72,23 @@ class Engine(Protocol):
         """
 
     def memory_needed(self, shape: Shape) -> int:
-        """Return the bytes that steps take with batches of `shape` (N, ...), those of the model and rule left out."""
+        """Return the bytes that steps take with batches of `shape` (N, ...), without those of model and rule."""
 
     def resident(self, batches: BatchSource) -> BatchSource:
-        """Return batches that are near to the engine: those given, unless it can make them on its device."""
+        """Return the same batches, made on the engine's device if it can do that, otherwise those given."""
 
     def read_metrics(self, mean_over: str = "batches") -> tuple[float, float]:
-        """Return (loss, accuracy), each the mean over what was trained on since the last call, see `mean_metrics`."""
+        """Return (loss, accuracy), each a mean over the training batches since the last call, see `mean_metrics`."""
 
     def read_gradient_statistics(self) -> dict[str, Array]:
-        """Return the statistics of the training batches since the last call, see `GradientStatistics.read`.
+        """Return the statistics of the training steps since the last call, see `GradientStatistics.read`.
 
         Raises:
             MlpError: `bind` was asked for none.
         """
 
     def close(self) -> None:
-        """Give back memory and threads; the engine can be bound again."""
+        """Free memory and end threads; the engine can be bound again."""
 
 
 class Binding:
@@ -95,10 +97,18 @@ class Binding:
     _statistics: GradientStatistics | None = None
     _bound: tuple[Layer, Loss, LearningRule] | None = None
 
-    def hold(self, model: Layer, loss: Loss, rule: LearningRule, statistics: GradientStatistics | None) -> None:
-        """Keep what `bind` was given."""
+    def hold(
+        self,
+        model: Layer,
+        loss: Loss,
+        rule: LearningRule,
+        gradient_statistics: str | None,
+        make_statistics: Callable[[FlatParameters, str], GradientStatistics] = GradientStatistics,
+    ) -> None:
+        """Keep what `bind` was given; the rule has gathered the model's parameters."""
         loss.check_model(model)
-        self._bound, self._statistics = (model, loss, rule), statistics
+        self._statistics = make_statistics(rule.flat, gradient_statistics) if gradient_statistics else None
+        self._bound = model, loss, rule
         self.metrics: list[tuple[float, float, int]] = []  # (loss, accuracy, images) of every batch since last read
 
     @property
@@ -123,6 +133,11 @@ class Binding:
                 "the engine has no model: call engine.bind(model, loss, rule), also after fit, which closes it"
             )
         return self._bound
+
+    def check_arrays(self) -> None:
+        """Raise an MlpError if the model's arrays are no longer those that were bound."""
+        if not self.rule.flat.whole:
+            raise MlpError("the model was moved or converted since bind: bind the engine again.")
 
     def memory_needed(self, shape: Shape) -> int:
         return textbook_memory(self.model, shape)
@@ -158,9 +173,13 @@ def textbook_memory(model: Layer, shape: Shape) -> int:
 
 
 def gather(model: Layer, rule: LearningRule) -> None:
-    """Let a rule take the parameters of a model into its flat arrays, unless it has them, or some of them, already.
+    """Let a learning rule gather the parameters of a model in its flat arrays, unless it has them already.
 
-    A rule whose parameters were moved, converted or copied with it since takes them again, and keeps its moments.
+    A rule that has some of them keeps to these. If model and rule were moved, converted or copied together, the rule
+    gathers them again and keeps its moments.
+
+    Raises:
+        ConfigurationError: the rule has parameters that are not the model's.
     """
     model.set_paths()
     parameters = model.parameters()
@@ -179,7 +198,7 @@ def gather(model: Layer, rule: LearningRule) -> None:
 
 
 def mean_metrics(metrics: Sequence[tuple[float, float, int]], mean_over: str) -> tuple[float, float]:
-    """Return the means of loss and accuracy over some batches; NaN of none.
+    """Return the means of loss and accuracy over some batches; NaN if there are none.
 
         mean = sum_b w_b m_b / sum_b w_b          see `batch_weights` for w
 
@@ -202,18 +221,18 @@ def weighted_mean(values: Sequence[Any], weights: Sequence[float]) -> Any:
 def batch_weights(sizes: Sequence[int], mean_over: str) -> Sequence[float]:
     """Return how much each batch counts in a mean over "images" or over "batches", see `mlp.data.Batches`.
 
-    Batches of one size count 1 each in both, so that both are the same to the last bit.
+    Batches that all have one size count 1 each: then both means are the same to the last bit.
     """
     return [1] * len(sizes) if mean_over == "batches" or len(set(sizes)) == 1 else sizes
 
 
 def checked_gradient(loss: Loss, outputs: Array) -> Array:
-    """Return dL/dy as a loss gives it; an error unless it has the shape and dtype of the outputs y."""
+    """Return dL/dy from a loss; a ShapeError unless it has the shape and dtype of the outputs y."""
     return same_kind(f"{type(loss).__name__}.backward must return dL/dy", loss.backward(), outputs)
 
 
 def same_kind(wanted: str, gradient: Array, array: Array) -> Array:
-    """Return a gradient; an error that begins with `wanted` unless it has the shape and dtype of `array`."""
+    """Return a gradient; a ShapeError that begins with `wanted` unless it has the shape and dtype of `array`."""
     shape, dtype = getattr(gradient, "shape", None), getattr(gradient, "dtype", None)
     if shape != array.shape or dtype != array.dtype:
         got = f"a {type(gradient).__name__}" if shape is None else f"{shape} of {dtype}"

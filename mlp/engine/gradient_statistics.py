@@ -1,12 +1,12 @@
-"""Statistics of the gradient of every weight tensor, accumulated step by step where the gradients are.
+"""Statistics of the gradient of every weight tensor, accumulated step by step on the device of the gradients.
 
 For a tensor with gradient g of n numbers, in one step:
 
     mean_abs = (1/n) sum |g|       l2 = sqrt(sum g^2)       max_abs = max |g|       zeros = fraction with g = 0
 
-Read once an epoch: the mean of each over all steps, and its value in the last step (the reports' figures show mean_abs
-of the last batch). All tensors lie in one flat array, so a step is four passes over it, cut at the tensors' offsets.
-Sums run in float64: the squares of vanishing gradients, 1e-25 and less, would underflow in float32.
+They are read once an epoch: the mean of each over all steps, and its value in the last step (the reports' figures show
+mean_abs of the last batch). All tensors lie in one flat array, so a step makes four passes over it, in segments that
+begin at the tensors' offsets. Sums are taken in float64: squares of vanishing gradients would underflow in float32.
 """
 
 import re
@@ -29,8 +29,7 @@ class GradientStatistics:
 
     Args:
         flat: the model's FlatParameters.
-        which: "weights" leaves out biases (parameters called bias or beta), as the reports do;
-            "weights and biases" takes all.
+        which: the tensors, see `rows_of`.
     """
 
     def __init__(self, flat: FlatParameters, which: str = "weights") -> None:
@@ -46,7 +45,7 @@ class GradientStatistics:
         self.last: dict[str, Any] = {}
 
     def accumulate(self) -> None:
-        """Take in the gradients of one step."""
+        """Add the statistics of one step."""
         xp, starts = get_array_module(self.flat.grad), self.flat.offsets
         size = xp.abs(self.flat.grad).astype(np.float64)  # (P,)
         self.last = {
@@ -59,9 +58,9 @@ class GradientStatistics:
         self.steps += 1
 
     def read(self) -> dict[str, Array]:
-        """Return {"mean_abs": array, ..., "last_mean_abs": array, ...}, a number per tensor in `names`; start anew.
+        """Return {"mean_abs": array, ..., "last_mean_abs": array, ...} and start again from zero.
 
-        Without a step since the last call all numbers are NaN.
+        Each array has a number for each tensor in `names`. If there was no step since the last call, all are NaN.
         """
         result = {}
         for name in STATISTICS:
@@ -73,11 +72,14 @@ class GradientStatistics:
 
 
 def rows_of(flat: FlatParameters, which: str) -> Array:
-    """Return the numbers of those parameters in `flat` that statistics are wanted of, in forward order.
+    """Return the indices of those parameters in `flat` whose statistics are wanted, in forward order.
 
     Args:
-        which: "weights" leaves out biases and BN's beta, and the companions of a deeply supervised network, which are
-            no part of it; "weights and biases" takes all.
+        which: "weights" leaves out biases (parameters called bias or beta), as the reports do, and the companions of a
+            deeply supervised network, which are not part of it; "weights and biases" takes all.
+
+    Raises:
+        ConfigurationError: `which` is something else.
     """
     if which not in CHOICES:
         raise ConfigurationError(f"gradient statistics are for {' or '.join(CHOICES)}, got {which!r}")

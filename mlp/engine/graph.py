@@ -1,18 +1,18 @@
 """From a tree of layers to a flat list of ops with known shapes ("lowering"): what the cpu and the cuda engine share.
 
-    ops        each layer becomes an op, by a function that is registered for the layer's exact type: a subclass with
-               formulas of its own is never replaced by ours, but runs its own code, see `TextbookOp` of each engine
-    wiring     `Sequential` and `Identity` vanish and leave only who reads what; `Residual` leaves a sum,
-               `Concat` copies
-    fusing     an op and the only reader of its output become one, where the op says that they can
+    ops        each layer becomes an op, see below
+    wiring     `Sequential` and `Identity` vanish: all that is left of them is which op reads which value; `Residual`
+               becomes a sum, `Concat` a copy of its branches
+    fusing     an op and the only reader of its output become one op where that is possible
 
-How a layer becomes an op: a function registered for the layer's exact type adds ops to the graph,
+A function that is registered for a layer's exact type adds ops to the graph and returns the value with the outputs:
 
     @lowers(ReLU)
     def lower_relu(layer, value, plan):
         return plan.add(PointwiseOp(value, slope=0.0))
 
-and returns the value that holds the outputs. Each engine has its own registry, and its own ops, all of them an `Op`.
+A subclass may have other formulas, so it is not replaced: it runs its own code in a `TextbookOp`. Each engine has its
+own registry and its own kinds of `Op`.
 """
 
 import copy
@@ -34,14 +34,14 @@ from mlp.typing import Array, DType, Shape
 
 
 class Value:
-    """What one op computes and others read: an array (N, *shape), and the gradient of the loss for it.
+    """What one op computes and others read: an array (N, *shape), and the gradient of the loss with respect to it.
 
     Attributes:
-        shape: of one image, (H, W, C) or (D,). producer: the op.
-        needs_grad: whether somebody wants the gradient: a parameter lies before it.
-        data, grad: where they lie, set by the plan.
-        border, grad_border: how many zero rows data and grad have above and below each image, because a reader wants
-            them (in the CPU engine alone).
+        shape: of one image, (H, W, C) or (D,). producer: the op that computes it.
+        needs_grad: whether its gradient is needed: there are parameters before it.
+        data, grad: the arrays, set by the plan.
+        border, grad_border: the numbers of zero rows that data and grad have above and below each image, because a
+            reader needs them (in the CPU engine alone).
     """
 
     def __init__(self, shape: Sequence[int], producer: "Op | None" = None) -> None:
@@ -57,9 +57,11 @@ class Value:
         return math.prod(self.shape)
 
     def ask_border(self, above: int, below: int) -> None:
+        """Ask for at least so many zero rows around each image of data."""
         self.border = max(self.border[0], above), max(self.border[1], below)
 
     def ask_grad_border(self, above: int, below: int) -> None:
+        """Ask for at least so many zero rows around each image of grad."""
         self.grad_border = max(self.grad_border[0], above), max(self.grad_border[1], below)
 
 
@@ -71,13 +73,13 @@ class Op:
         self.output = Value(output_shape, self)
         self.output.needs_grad = has_parameters or any(value.needs_grad for value in inputs)
 
-    def fused_with(self, following: "Op", *, training: bool) -> "Op | None":  # noqa: FBT001
-        """Return one op that does this and `following`, the only reader of the output; None if there is none."""
+    def fused_with(self, following: "Op", *, training: bool) -> "Op | None":
+        """Return one op that does the work of this and of `following`, the only reader of its output, or None."""
         return None
 
 
 class Pointwise(Op):
-    """z = activation(norm(y) + shortcut), each of the three optional: whatever handles each value by itself.
+    """z = activation(norm(y) + shortcut), each of the three optional: all that treats each value on its own.
 
     Args:
         y, shortcut: values. slope: of the activation, None for none. norm: a layer.
@@ -91,7 +93,7 @@ class Pointwise(Op):
     def shortcut(self) -> Value | None:
         return self.inputs[1] if len(self.inputs) > 1 else None
 
-    def fused_with(self, following: Op, *, training: bool) -> Op | None:  # noqa: FBT001
+    def fused_with(self, following: Op, *, training: bool) -> Op | None:
         if not isinstance(following, Pointwise) or following.norm is not None:
             return None
         if following.inputs[0] is not self.output or self.slope is not None or (self.shortcut and following.shortcut):
@@ -102,7 +104,7 @@ class Pointwise(Op):
 class Lowerings(dict[type, Callable[..., Value]]):
     """Exact type of a layer -> function (layer, value, plan) that adds ops and returns the value with the outputs.
 
-    The function for `object` is the one for all layers that have none.
+    The function for `object` is for all layers without one of their own.
     """
 
     def lowers(self, *layer_types: type) -> Callable[[Callable[..., Value]], Callable[..., Value]]:
@@ -116,14 +118,14 @@ class Lowerings(dict[type, Callable[..., Value]]):
 
 
 class Graph:
-    """A model, lowered for batches of one shape; the engines' plans are graphs that can run.
+    """A model, lowered for batches of one shape; an engine's plan is a graph that can run.
 
     Args:
         lowerings: a registry. batch_shape: (N, H, W, C) or (N, D). dtype: of the inputs.
         training: whether it is for training steps or for evaluation.
 
     Attributes:
-        images: N. ops: in the order in which they run. source, result: the values of the inputs, and for the loss.
+        images: N. ops: in the order in which they run. source: the value of the inputs. result: that of the outputs.
     """
 
     def __init__(self, lowerings: Lowerings, batch_shape: Sequence[int], dtype: DType, *, training: bool) -> None:
@@ -139,7 +141,7 @@ class Graph:
             return value
         if type(layer) is Identity:
             return value
-        if type(layer) is DeeplySupervised:  # its companions are branches of taps
+        if type(layer) is DeeplySupervised:  # its companions are the branches of taps within the network
             return self.lower(layer.network, value)
         return self.lowerings.get(type(layer), self.lowerings[object])(layer, value, self)
 
@@ -155,7 +157,7 @@ class Graph:
         return body, shortcut
 
     def lower_parts(self, layer: Concat, value: Value) -> list[Value]:
-        """Return the values of the branches of a Concat, which differ in the number of channels at most."""
+        """Return the values of the branches of a Concat; their shapes may differ in the number of channels only."""
         parts = [self.lower(branch, value) for branch in layer.branch_list]
         check_parts(layer, [(self.images, *part.shape) for part in parts])
         return parts
@@ -170,7 +172,7 @@ class Graph:
         layer.check_inputs(self.example(value), expected)
 
     def example(self, value: Value, xp: Any = np) -> Array:
-        """Return an array of the shape and dtype that a value has, without memory: all its numbers are one zero."""
+        """Return an array with the shape and dtype of a value. It takes no memory: all numbers are the same zero."""
         example: Array = xp.broadcast_to(xp.zeros((), self.dtype), (self.images, *value.shape))
         return example
 
@@ -180,7 +182,7 @@ class Graph:
         return [*found, None] if value is self.result else found
 
     def fuse(self) -> None:
-        """Make one of two ops wherever `op.fused_with(the only reader of its output, training)` gives one."""
+        """Replace two ops by one wherever `op.fused_with(the only reader of its output)` returns one."""
         i = 0
         while i < len(self.ops):
             op, merged = self.ops[i], None
@@ -198,10 +200,12 @@ class Graph:
 
 
 def probe_output_shape(layer: Layer, value: Value, plan: Graph, xp: Any = np) -> Shape:
-    """Return the shape of one output of a layer that only its own code can tell.
+    """Return the shape of one image's outputs, found by running the layer on random numbers.
 
-    A copy of it is run on random numbers, so that the layer itself (its buffers, its random state) sees real batches
-    only. xp: the library of the arrays.
+    It is a copy that runs, so that the layer itself (its buffers, its random state) sees real batches only.
+
+    Args:
+        xp: the library of the arrays.
     """
     probe = np.random.default_rng(0).standard_normal((plan.images, *value.shape)).astype(plan.dtype)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -211,7 +215,7 @@ def probe_output_shape(layer: Layer, value: Value, plan: Graph, xp: Any = np) ->
 
 
 def checked_forward(layer: Layer, x: Array, outputs: Array, *, training: bool) -> Array:
-    """Return what a layer's own forward gives; an error unless it has the shape and dtype of the array `outputs`."""
+    """Return what a layer's forward returns; a ShapeError unless it has the shape and dtype of the array `outputs`."""
     y = check_returned(layer.label(), layer.forward(x, training=training))
     if y.shape != outputs.shape or y.dtype != outputs.dtype:
         raise ShapeError(
@@ -222,5 +226,5 @@ def checked_forward(layer: Layer, x: Array, outputs: Array, *, training: bool) -
 
 
 def checked_backward(layer: Layer, grad_outputs: Array, x: Array) -> Array:
-    """Return what a layer's own backward gives; an error unless it has the shape and dtype of the inputs `x`."""
+    """Return what a layer's backward returns; a ShapeError unless it has the shape and dtype of the inputs `x`."""
     return same_kind(f"{layer.label()}: backward must return dL/dx", layer.backward(grad_outputs), x)

@@ -1,4 +1,4 @@
-"""The textbook engine: a training step as one would write it down. Read this first, after the methods in `base`."""
+"""The textbook engine: a training step as you would write it down. Read this first, after the methods in `base`."""
 
 import math
 from contextlib import nullcontext
@@ -6,7 +6,6 @@ from typing import Any
 
 from mlp.backend import device_of, move
 from mlp.engine.base import Binding, checked_gradient, gather
-from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.probing import frozen_buffers
 from mlp.learning_rules.base import LearningRule
@@ -24,8 +23,7 @@ class TextbookEngine(Binding):
 
     def bind(self, model: Layer, loss: Loss, rule: LearningRule, gradient_statistics: str | None = None) -> None:
         gather(model, rule)
-        statistics = GradientStatistics(rule.flat, gradient_statistics) if gradient_statistics else None
-        self.hold(model, loss, rule, statistics)
+        self.hold(model, loss, rule, gradient_statistics)
 
     def train_step(self, x: Array, targets: Array) -> float:
         loss, accuracy = self._forward_and_backward(x, targets)

@@ -1,10 +1,10 @@
-"""HTML pages: a template, plain values, and out comes one file that needs nothing but itself.
+"""HTML pages: a template filled with plain values gives one file that loads nothing else.
 
     render("report.html", page=page)       templates/ has the pages, macros.html their parts
     line_chart({"training": rows}, ...)    a small picture; rows are (x, y)
 
-Values are escaped by the templates, wherever they come from: the name of a run can be `<script>`, and is shown as that.
-What is markup already (a picture, the style sheet) has the type `Markup`, and nothing else has.
+The templates escape every value, wherever it comes from: a run may be called `<script>`, and the page shows that name.
+Only what is markup already (a picture, the style sheet) has the type `Markup`.
 """
 
 from mlp.pages.pictures import line_chart, sparkline

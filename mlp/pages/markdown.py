@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from mlp.errors import in_line, without_controls
 
-# What would begin a cell, a tag, a link, code, an entity or emphasis; an underscore within a word begins nothing.
+# Characters that begin a cell, a link, code or emphasis in Markdown; an underscore within a word begins nothing.
 MARKUP = re.compile(r"[\\|`\[*]|(?<!\w)_|_(?!\w)")
 
 
@@ -28,6 +28,6 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], texts: int = 
 
 
 def escape_markdown(text: str) -> str:
-    """Return a text, one line, in which nothing means anything to Markdown or HTML."""
+    """Return a text as one line that Markdown and HTML show as it is."""
     line = without_controls(" ".join(text.split()))
     return MARKUP.sub(lambda match: f"\\{match[0]}", re.sub(r"&(?=#?\w+;)", "&amp;", line).replace("<", "&lt;"))

@@ -13,9 +13,9 @@ from mlp.pages.rendering import render
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-LETTER = 6  # pixels of a letter, about
+LETTER = 6  # width of a letter in pixels, about
 DASHES = ("none", "7 3", "2 3", "9 3 2 3", "5 5", "1 3")  # and in black and white
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind people too
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito's: for the colour-blind
 Rows = Sequence[tuple[float, float]]
 
 
@@ -24,8 +24,8 @@ class Axis:
     """Maps numbers to pixels, evenly or by their logarithms.
 
     Attributes:
-        low, high: the ends of the axis. start, end: their pixels. log: whether it is logarithmic. whole: whether it
-        counts something, epochs say, so that nothing stands between two whole numbers.
+        low, high: the ends of the axis. start, end: their pixels. log: whether it is logarithmic.
+        whole: whether it counts something (epochs, say): then only whole numbers are written beside it.
     """
 
     low: float
@@ -71,7 +71,7 @@ def line_chart(
 
     Args:
         lines: {label: rows of (x, y)}. x_label, y_label: of the axes.
-        log: whether the y axis is logarithmic; numbers that are not positive are left out then.
+        log: whether the y axis is logarithmic; numbers that are not positive are then left out.
         size: (width, height) in pixels.
     """
     width, height = size
@@ -88,7 +88,7 @@ def line_chart(
 
 
 def in_words(lines: Mapping[str, Rows], x_label: str, y_label: str) -> str:
-    """Return what a picture shows, for those who do not see it: "loss over epoch: training from 4.6 to 0.12"."""
+    """Return what a picture shows, for readers who cannot see it: "loss over epoch: training from 4.6 to 0.12"."""
     ends = (f"{label} from {rows[0][1]:.3g} to {rows[-1][1]:.3g}" if rows else label for label, rows in lines.items())
     return f"{y_label} over {x_label}: {', '.join(ends)}"
 
@@ -97,7 +97,8 @@ def sparkline(rows: Rows, title: str, ends: tuple[float, float]) -> "Markup":
     """Return a line without axes, as high as a line of text.
 
     Args:
-        title: what it shows; the browser tells it on hover. ends: of the y axis, the same for lines to be compared.
+        title: what it shows; the browser shows it when the mouse is over the line.
+        ends: of the y axis; the same for lines that are to be compared.
     """
     xs = [x for x, _ in rows] or [0.0]
     width, height = 90, 22
@@ -110,18 +111,33 @@ def is_shown(value: float, *, log: bool = False) -> bool:
     return math.isfinite(value) and (value > 0 or not log)
 
 
-def path_of(rows: Iterable[tuple[float, float]], x_axis: Axis, y_axis: Axis) -> str:
-    """Return the path of a line: M begins a piece, L continues it."""
-    path, pen = [], "M"
-    for x, y in rows:
-        if is_shown(y, log=y_axis.log):
-            path.append(f"{pen}{x_axis.pixel(x):g},{y_axis.pixel(y):g}")
-        pen = "L" if is_shown(y, log=y_axis.log) else "M"
-    return "".join(path)
+def path_of(rows: Rows, x_axis: Axis, y_axis: Axis) -> str:
+    """Return the path of a line through rows, see `path_through`."""
+    return path_through(points([x_axis.pixel(x) for x, _ in rows], [y for _, y in rows], y_axis))
+
+
+def points(places: Sequence[float], values: Iterable[float], axis: Axis) -> list[tuple[float, float] | None]:
+    """Return where values stand, as (x, y) in pixels; None for those without a place on the axis.
+
+    Args:
+        places: x of each value, in pixels. axis: of y.
+    """
+    pairs = zip(places, values, strict=True)
+    return [(x, axis.pixel(value)) if is_shown(value, log=axis.log) else None for x, value in pairs]
+
+
+def path_through(found: Sequence[tuple[float, float] | None]) -> str:
+    """Return the path of a line through points, with gaps: M begins a piece, L continues it."""
+    text, pen = [], "M"
+    for point in found:
+        if point is not None:
+            text.append(f"{pen}{point[0]:g},{point[1]:g}")
+        pen = "M" if point is None else "L"
+    return "".join(text)
 
 
 def svg(template: str, size: tuple[int, int], **values: object) -> "Markup":
-    """Return a picture's template filled with values: it has escaped them, so it is markup."""
+    """Return a picture's template filled with values. The template escapes them, so the result is markup."""
     from markupsafe import Markup
 
     return Markup(render(template, width=size[0], height=size[1], colours=COLOURS, dashes=DASHES, **values).strip())  # noqa: S704

@@ -1,4 +1,4 @@
-"""Small pictures of pixels as PNG, written with the standard library: pages need no Pillow."""
+"""Small images as PNG, written with the standard library, so that pages need no Pillow."""
 
 import base64
 import struct
@@ -6,7 +6,7 @@ import zlib
 
 from mlp.typing import Array
 
-LARGEST = 64  # pixels of a side; a larger picture loses rows and columns
+LARGEST = 64  # pixels of a side; of a larger image, only every second, third ... row and column is kept
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KINDS = {1: 0, 3: 2}  # channels -> colour type: shades of grey, or red, green and blue
 
@@ -24,11 +24,11 @@ def png(pixels: Array) -> bytes:
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
-    """Return a part of a PNG file: its length, its kind, its content, a checksum."""
+    """Return a chunk, as a PNG file is made of: its length, its kind, its content, a checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def thumbnail(pixels: Array) -> str:
-    """Return a small copy of an image as a URL that holds it."""
+    """Return a small copy of an image (H, W, 1 or 3), uint8, as a URL that holds it."""
     every = -(-max(pixels.shape[:2]) // LARGEST)  # rounded up
     return "data:image/png;base64," + base64.b64encode(png(pixels[::every, ::every])).decode("ascii")

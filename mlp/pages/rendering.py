@@ -1,4 +1,4 @@
-"""Templates into text. Jinja2 is loaded by the first page, not by `import mlp`."""
+"""Filling templates with values. Jinja2 is loaded by the first page, not by `import mlp`."""
 
 import base64
 from functools import cache
@@ -18,20 +18,21 @@ PICTURE_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".svg": "image/svg+x
 def render(template: str, **values: Any) -> str:
     """Return a template of `mlp/pages/templates` filled with values.
 
-    A value that the template names and that is missing is an error: pages do not silently lose parts.
+    Raises:
+        jinja2.UndefinedError: a value that the template needs is missing. Pages do not silently lose parts.
     """
     return environment().get_template(template).render(values)
 
 
 def embed_picture(path: PathLike) -> str:
-    """Return a picture as a URL that holds the picture itself."""
+    """Return a picture file (.png, .jpg or .svg) as a URL that holds the picture itself."""
     kind = PICTURE_TYPES[Path(path).suffix.lower()]
     return f"data:{kind};base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
 
 
 @cache
 def environment() -> "Environment":
-    """Return Jinja2 set up for our templates: everything is escaped, and nothing may be missing."""
+    """Return Jinja2 set up for our templates: it escapes everything, and a missing value is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -1,8 +1,8 @@
 """Figures: histories and tables in, Matplotlib `Figure` objects out.
 
-Nothing here touches pyplot, whose figures are global: one run's lines would end up in another run's picture. A
-figure shows itself in a notebook, and `figure.savefig(path)` writes it. Functions with an `axes` argument draw there.
-Matplotlib is loaded by the first function that is asked for.
+Nothing here uses pyplot, whose figures are global: the lines of one run could end up in the picture of another. A
+notebook shows the figure that a function returns, and `figure.savefig(path)` writes it. Functions with an argument
+`axes` draw there. Matplotlib is loaded when the first of these functions is named.
 """
 
 from typing import TYPE_CHECKING
@@ -42,16 +42,9 @@ HOMES = {  # module -> the names that are loaded from it when one is asked for
     "valleys": ("valley",),
 }
 
-FORMATS = (".png", ".pdf", ".svg")  # that figures can be written in
+FORMATS = (".png", ".pdf", ".svg")  # of files with figures
 
 __all__ = [
-    "surface_panels",
-    "smoothness_panels",
-    "shift_panels",
-    "loss_lines",
-    "laws_and_measurements",
-    "correlation_profiles",
-    "contour_panels",
     "FORMATS",
     "Figure",
     "LiveCurves",
@@ -59,6 +52,8 @@ __all__ = [
     "compare_curves",
     "compare_gradient_flow",
     "confusion_matrix",
+    "contour_panels",
+    "correlation_profiles",
     "curve_panels",
     "curves",
     "flow_panels",
@@ -66,14 +61,19 @@ __all__ = [
     "gradient_flow_map",
     "histograms",
     "images",
+    "laws_and_measurements",
     "layer_statistics",
     "lines",
+    "loss_lines",
     "predictions",
     "rate_search",
     "scene_maps",
     "schedule",
     "seed_panels",
+    "shift_panels",
+    "smoothness_panels",
     "story",
+    "surface_panels",
     "sweep",
     "valley",
 ]

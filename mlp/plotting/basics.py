@@ -1,4 +1,4 @@
-"""Plain figures for notebooks: lines, bars, histograms. Several panels stand side by side."""
+"""Plain figures for notebooks: lines, bars, histograms."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -71,11 +71,11 @@ def bars(
 def histograms(
     panels: Mapping[str, Array | Mapping[str, Array]], xlabel: str = "", bins: int | Sequence[float] = 60
 ) -> Figure:
-    """How values are distributed, panels on one scale.
+    """How values are distributed, in panels side by side on one scale.
 
     Args:
         panels: {title: values of any shape}; for several in one panel, {title: {label: values}}.
-        bins: as for `numpy.histogram`.
+        bins: their number or their edges, as for `numpy.histogram`; all panels have the same.
     """
     figure = new_figure((3.6 * len(panels) + 0.4, 3.2))
     row = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]

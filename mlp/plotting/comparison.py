@@ -18,8 +18,8 @@ def compare_curves(runs: Mapping[str, Sequence[History]]) -> Figure:
     """Loss and accuracy of several runs, training on the left, validation on the right, rows on a shared scale.
 
     Args:
-        runs: {label: list of Histories}; several under one label (other seeds) become their mean, in a band of one
-            standard deviation. They may differ in length: each epoch counts those that have it.
+        runs: {label: list of Histories}; for several (other seeds) the mean is drawn, in a band of one standard
+            deviation. They may differ in length: the mean of an epoch is over the runs that reached it.
     """
     figure = new_figure((11, 8))
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
@@ -52,10 +52,10 @@ def stack_rows(rows: Sequence[Array]) -> Array:
 
 
 def draw_mean_and_band(axes: Axes, x: Array, values: Array, color: str, label: str, **style: Any) -> None:
-    """Draw the mean of `values` (runs, points) over the runs, NaN left out, and a band of one standard deviation.
+    """Draw the mean of `values` (runs, points) over the runs and a band of one standard deviation; NaN is left out.
 
     Args:
-        style: further arguments of `axes.plot`, such as dashes.
+        style: further arguments for `axes.plot`, such as dashes.
     """
     count = np.isfinite(values).sum(axis=0)  # (points,)
     kept = count > 0
@@ -71,8 +71,8 @@ def compare_gradient_flow(runs: Mapping[str, Sequence[LayerTable]], columns: int
     """Gradient flow of several runs in panels beside each other, all on one logarithmic scale.
 
     Args:
-        runs: {label: list of gradient-flow LayerTables}; of several under one label (other seeds), the lines show the
-            mean of each epoch, and a band reaches from the lowest to the highest of the last epoch that all have.
+        runs: {label: list of gradient-flow LayerTables}; for several (other seeds) the lines show the mean of each
+            epoch, and a band reaches from the lowest to the highest value of the last epoch that all have.
         columns: panels in a row.
     """
     columns = min(columns, len(runs))

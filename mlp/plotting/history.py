@@ -1,4 +1,4 @@
-"""One run, or a few, over the epochs."""
+"""Figures of one run, or of a few, over the epochs."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from mlp.training.history import History
 
 
 def curves(history: History, title: str | None = None) -> Figure:
-    """Loss and accuracy per epoch, training and validation, side by side."""
+    """Loss and accuracy for each epoch, in two panels, each with training and validation."""
     figure = new_figure((10, 4))
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     epochs = history.column("epoch")
@@ -32,11 +32,11 @@ def curves(history: History, title: str | None = None) -> Figure:
 
 
 def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
-    """Loss curves in one panel, and beside it the gradient flow of each run, all on one axis.
+    """Loss curves in one panel, and beside it the gradient flow of each run, all flows on the same scale.
 
     Args:
         runs: {label: History}, each with a gradient flow.
-        chance: the loss of a network that knows nothing, drawn as a dashed line.
+        chance: the loss of a network that guesses, drawn as a dotted line.
     """
     figure = new_figure((3.6 * (len(runs) + 1), 4.6))
     panels = figure.subplots(1, len(runs) + 1)

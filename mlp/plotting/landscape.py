@@ -14,8 +14,8 @@ from mlp.plotting.style import BLACK, VERMILLION, legend_below, line_style, new_
 from mlp.typing import Array
 
 Surface = tuple[Array, Array, Array]  # x (columns,), y (rows,), loss (rows, columns)
-LEVELS = np.arange(0.1, 10.11, 0.5)  # nats, those of Li et al.; what is higher stays white
-COLORMAP = "cividis"  # even to the eye in grey, and for colour-blind readers
+LEVELS = np.arange(0.1, 10.11, 0.5)  # nats, the levels of Li et al.; higher losses stay white
+COLORMAP = "cividis"  # looks even to colour-blind readers and in grey
 DECADES = 2  # a line whose losses span more is drawn on a logarithmic axis
 
 
@@ -27,12 +27,12 @@ def contour_panels(
 ) -> Figure:
     """Contours of the loss over a plane, a panel for each network.
 
-    Each panel's title has the loss at (0, 0) and the largest one. Values above the top level are left blank, because
-    the walls around networks with batch norm are a hundred times as high as what is of interest. If no level lies
-    between the losses of a panel, it says so.
+    The title of a panel has the loss at (0, 0) and the largest loss. Losses above the top level are left white, because
+    the walls around networks with batch norm are a hundred times as high as the part that is of interest. If all losses
+    of a panel lie between two levels, the panel says so.
 
     Args:
-        surfaces: {label: (x, y, loss)}, on any grids.
+        surfaces: {label: (x, y, loss)}; the grids may differ.
         paths: {label: points (T, 2)}, drawn on top, from a ring to a star.
     """
     columns = len(surfaces) if len(surfaces) <= 3 else -(-len(surfaces) // 2) if len(surfaces) <= 6 else 3
@@ -59,8 +59,8 @@ def contour_panels(
 def draw_contours(axes: Axes, surface: Surface, norm: BoundaryNorm) -> None:
     """Draw filled contours, lines between them with the level written on some, and a cross at (0, 0).
 
-    Between two points of the grid the logarithm of the loss is taken for a line: at the foot of a wall from 1 to 3,000
-    the loss itself would put all levels next to the foot.
+    Between two points of the grid the logarithm of the loss is interpolated. The loss itself would put all levels of a
+    wall from 1 to 3,000 close to its foot.
     """
     x, y, loss = surface
     shown = np.where(np.isfinite(loss), loss, LEVELS[-1] * 1e3)  # a loss that is infinite lies above all levels
@@ -84,7 +84,7 @@ def draw_contours(axes: Axes, surface: Surface, norm: BoundaryNorm) -> None:
 
 
 def level_numbers(loss: Array) -> Array:
-    """Return where losses lie among the levels: 0 at the first, 1 at the second, and on a logarithmic scale between."""
+    """Return where losses lie among the levels: 0 for the first, 1 for the second, logarithmic in between."""
     logs, marks = np.log(np.maximum(loss, 1e-12)), np.log(LEVELS)
     inside = np.interp(logs, marks, np.arange(len(LEVELS)))
     below, above = (logs - marks[0]) / (marks[1] - marks[0]), (logs - marks[-1]) / (marks[-1] - marks[-2])
@@ -99,7 +99,7 @@ def draw_path(axes: Axes, path: Array) -> None:
 
 
 def panel_summary(surface: Surface) -> str:
-    """Return "centre 1.32, largest 23.1" of a panel; the centre only where (0, 0) is on the grid."""
+    """Return "centre 1.32, largest 23.1" for a panel; without (0, 0) on the grid, the smallest loss for the centre."""
     x, y, loss = surface
     centre = loss[np.ix_(y == 0.0, x == 0.0)]
     largest = f"largest {np.max(loss):.4g}" if np.isfinite(loss).all() else "largest not finite"
@@ -107,9 +107,9 @@ def panel_summary(surface: Surface) -> str:
 
 
 def surface_panels(surfaces: Mapping[str, Surface], title: str = "") -> Figure:
-    """The loss over a plane as a landscape seen from above and aside, a panel for each network, on one scale.
+    """The loss over a plane as a landscape in three dimensions, a panel for each network, on one scale.
 
-    What is above the highest of `LEVELS` is cut off there.
+    Losses above the highest of `LEVELS` are cut off there.
     """
     top = float(LEVELS[-1])
     columns = min(3, len(surfaces))
@@ -144,7 +144,8 @@ def loss_lines(
     The left axis is logarithmic if the losses span more than two decades.
 
     Args:
-        lines: {label: (x, loss, accuracy)}, each (points,). marks: {x: text}, drawn as a dotted line.
+        lines: {label: (x, loss, accuracy)}, each (points,).
+        marks: {x: text}, drawn as dotted vertical lines with the text above.
     """
     axes = own_axes()
     right = axes.twinx()

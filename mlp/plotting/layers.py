@@ -1,4 +1,4 @@
-"""Numbers of layers over depth and epochs: gradient flow, and statistics of activations and the like."""
+"""Numbers of layers over depth and epochs: gradient flow, statistics of activations and the like."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -41,12 +41,16 @@ def gradient_flow(
     statistic: str = "mean_abs",
     axes: Axes | None = None,
 ) -> Figure:
-    """Gradient statistics over depth, one line an epoch, pale for the first epochs and dark for the last.
+    """Gradient statistics over depth, a line for each epoch: pale for the first epochs, dark for the last.
 
     Args:
         table: a gradient-flow LayerTable, `history.gradient_flow`.
         scale: "log"; "linear" is the form of the reports' figures, in which 38 layers of vanishing gradients look flat.
         statistic: mean_abs, l2, max_abs or zeros, averaged over the epoch; with "last_" before it, of the last batch.
+        axes: where to draw; None for a new figure.
+
+    Raises:
+        ConfigurationError: `table` is None, because no gradient flow was recorded, or something else than a table.
     """
     require_table(table)
     if axes is None:
@@ -58,7 +62,7 @@ def gradient_flow(
 
 
 def require_table(table: object) -> None:
-    """Raise an error that says what to give, unless it is a LayerTable."""
+    """Raise a ConfigurationError that says what to give, unless `table` is a LayerTable."""
     if table is None:
         raise ConfigurationError(
             "no gradient flow was recorded: give the trainer hooks=[mlp.diagnostics.GradientFlow()], and fit again"
@@ -68,7 +72,7 @@ def require_table(table: object) -> None:
 
 
 def gradient_flow_map(table: LayerTable, title: str | None = None) -> Figure:
-    """Mean |gradient| as a map: depth across, epochs down, the logarithm as colour."""
+    """Mean |gradient| as a map: depth from left to right, epochs from top to bottom, its logarithm as colour."""
     require_table(table)
     figure = new_figure((max(5, 0.16 * len(table.names) + 4), 4.5))
     axes = figure.subplots()
@@ -78,11 +82,11 @@ def gradient_flow_map(table: LayerTable, title: str | None = None) -> Figure:
 
 
 def layer_statistics(table: LayerTable, *statistics: str, title: str | None = None) -> Figure:
-    """Statistics of layers over depth and epochs: beside each other as lines, one an epoch, and as a map.
+    """Statistics of layers over depth and epochs: on the left a line for each epoch, on the right a map.
 
     Args:
-        table: a LayerTable of `mlp.diagnostics.statistics`, or any other.
-        statistics: names of some of its statistics, each a row of the figure; by default all.
+        table: any LayerTable, for example one of `mlp.diagnostics.statistics`.
+        statistics: names of its statistics, a row of the figure for each; by default all.
     """
     statistics = statistics or tuple(table.values)
     size = (2 * max(5, 0.16 * len(table.names) + 3), 3.5 * len(statistics))
@@ -99,7 +103,7 @@ def layer_statistics(table: LayerTable, *statistics: str, title: str | None = No
 
 
 def measured(table: LayerTable, statistic: str) -> tuple[list[str], Array]:
-    """Return names and values (epochs, layers) of those layers that have the statistic at all; of all if none has."""
+    """Return names and values (epochs, layers) of the layers that have this statistic; of all if no layer has it."""
     values = table[statistic]
     columns = np.flatnonzero(~np.isnan(values).all(axis=0))
     if not len(columns):
@@ -121,10 +125,11 @@ def draw_lines(
     shades: Sequence[float] | Array | None = None,
     label: Callable[[str], str] = layer_label,
 ) -> None:
-    """Draw `values` (epochs, layers) as one line an epoch over the depth, by default ever darker, and say so.
+    """Draw `values` (epochs, layers) over the depth, a line for each epoch.
 
     Args:
-        label: makes what stands below the axis of a name; the reports have their own, `mlp.models.report_label`.
+        shades: how dark each line is, 0 .. 1; by default later lines are darker, and the label of the axis says so.
+        label: makes the text below the axis from a name; the reports have their own, `mlp.models.report_label`.
     """
     if scale == "log":
         values = np.where(values > 0, values, np.nan)  # zeros have no place on a log axis
@@ -142,7 +147,7 @@ def draw_lines(
 
 
 def draw_map(axes: Axes, names: Sequence[str], values: Array, scale: str) -> AxesImage:
-    """Draw `values` (epochs, layers) as colours, depth across and epochs down; return the image for a colour bar."""
+    """Draw `values` (epochs, layers) as colours, with the epochs from top to bottom; return the image."""
     positive = values[np.isfinite(values) & (values > 0)]
     logarithmic = scale == "log" and len(positive)
     norm = LogNorm(positive.min(), max(positive.max(), positive.min() * 10)) if logarithmic else None
@@ -164,7 +169,7 @@ def axis_label(statistic: str) -> str:
 
 
 def label_depths(axes: Axes, labels: Sequence[str]) -> None:
-    """Write labels of layers below axes; every second, third, ... where all would be too small to read."""
+    """Write labels of layers below axes; if there is no room for all, only every second, third, ... of them."""
     inches = figure_of(axes).get_figwidth() * axes.get_position().width
     step = max(1, math.ceil(len(labels) * LABEL_INCHES / inches))
     axes.set_xticks(np.arange(0, len(labels), step), list(map(plain, labels[::step])))
@@ -172,10 +177,10 @@ def label_depths(axes: Axes, labels: Sequence[str]) -> None:
 
 
 def name_parts(axes: Axes, names: Sequence[str], color: str = GREY) -> None:
-    """Write the names of a model's parts ("stage 0") above the axes, and draw a line where one ends.
+    """Write the names of a model's parts ("stage 0") above the axes, and draw a line where a part ends.
 
-    Labels of 75 layers are too small for a printed page; these stay readable. Parts of one layer, and those too
-    narrow for a name (input and head of a deep `vgg`), have none.
+    On a printed page the labels of 75 layers are too small, but these names stay readable. Parts of a single layer, and
+    those too narrow for a name (input and head of a deep `vgg`), get no name.
     """
     parts = [name.split(".")[0] for name in names]
     borders = [0, *(i for i in range(1, len(parts)) if parts[i] != parts[i - 1]), len(parts)]

@@ -1,4 +1,4 @@
-"""Curves that grow while a network trains, in a notebook."""
+"""Curves in a notebook that grow while a network trains."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from mlp.training.state import TrainingState
 
 
 class LiveCurves(Hook):
-    """Shows loss and accuracy after every epoch, in place of the previous picture.
+    """Shows loss and accuracy after every epoch, in place of the picture of the epoch before.
 
-    trainer = Trainer(model, loss, rule, hooks=[LiveCurves()])
+        trainer = Trainer(model, loss, rule, hooks=[LiveCurves()])
 
     Outside a notebook it shows nothing.
 

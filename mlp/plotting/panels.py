@@ -1,6 +1,6 @@
-"""The figures of the reports, as panels: curves of several runs, gradient flows, and the spread over seeds.
+"""The figures of the reports: curves of several runs, gradient flows, and the spread over seeds, as panels.
 
-Each takes numbers by label and returns a Figure whose legend stands below the panels, where it covers no line.
+Each function takes numbers by label and returns a Figure whose legend stands below the panels, where it covers no line.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,11 +35,12 @@ from mlp.training.layer_table import LayerTable
 from mlp.typing import Array
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}
-UNITS = {  # of the sorts of metrics
+UNITS = {  # labels of axes, for each sort of metric
     "loss": "cross-entropy loss (nats)",
     "acc": "accuracy (%)",
     "learning_rate": "learning rate at the end of the epoch",
 }
+ERROR_BAR: dict[str, Any] = {"capsize": 4, "markersize": 6, "linewidth": 1.5, "mfc": "white"}
 
 
 def curve_panels(
@@ -56,20 +57,22 @@ def curve_panels(
     Panels of the same sort (loss, accuracy) share their scale.
 
     Args:
-        runs: {label: list of Histories}; several under one label (other seeds) become their mean, in a band of one
-            standard deviation. They may differ in length.
+        runs: {label: list of Histories}; for several (other seeds) the mean is drawn, in a band of one standard
+            deviation. They may differ in length.
         metrics: train_loss, train_acc, val_loss, val_acc or learning_rate.
         worst: the label of the run that is drawn in red.
-        classes: K; chance, a loss of ln K and an accuracy of 1/K, is drawn as a dotted line.
-        together: for a single run: training and validation in one panel.
+        classes: K; guessing, with a loss of ln K and an accuracy of 1/K, is drawn as a dotted line.
+        together: whether training and validation share a panel; for a single run.
     """
     groups = panels_of(metrics, together=together)
     columns = 2 if len(groups) in (2, 4) else len(groups)
     rows = -(-len(groups) // columns)
     figure = new_figure((1.5 + 4.5 * columns, 1.2 + 3.3 * rows))
     panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
+    by_sort: dict[str, list[Axes]] = {}
     for axes, group in zip(panels, groups, strict=True):
         sort = sort_of(group[0])
+        by_sort.setdefault(sort, []).append(axes)
         lines = [(label, metric) for label in runs for metric in group]
         for i, (label, metric) in enumerate(lines):
             values = stack_rows([metric_values(history, metric) for history in runs[label]])  # (runs, epochs)
@@ -79,15 +82,11 @@ def curve_panels(
             draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, label=plain(name), **style)
         if classes and sort in ("loss", "acc"):
             chance = chance_loss(classes) if sort == "loss" else 100.0 / classes
-            axes.axhline(
-                chance, color=GREY, linestyle=":", linewidth=1.2, label=f"chance ({classes} classes)", zorder=1
-            )
+            label = f"chance ({classes} classes)"
+            axes.axhline(chance, color=GREY, linestyle=":", linewidth=1.2, label=label, zorder=1)
         axes.set(ylabel=UNITS[sort], title="" if together else part_of(group[0]))
         axes.set_yscale("log" if sort == "learning_rate" else "linear")
         axes.grid(alpha=0.3)
-    by_sort: dict[str, list[Axes]] = {}
-    for axes, group in zip(panels, groups, strict=True):
-        by_sort.setdefault(sort_of(group[0]), []).append(axes)
     open_up(by_sort.get("loss", []))
     for same in by_sort.values():
         share_limits(same)
@@ -100,7 +99,7 @@ def curve_panels(
 
 
 def panels_of(metrics: Sequence[str], *, together: bool) -> list[list[str]]:
-    """Return the metrics of each panel: all of a sort together, or each by itself."""
+    """Return the metrics of each panel: all of a sort, or one."""
     sorts = dict.fromkeys(sort_of(metric) for metric in metrics)
     by_sort = [[metric for metric in metrics if sort_of(metric) == sort] for sort in sorts]
     return by_sort if together else [[metric] for group in by_sort for metric in group]
@@ -124,12 +123,12 @@ def metric_values(history: History, metric: str) -> Array:
 def flow_panels(tables: Mapping[str, LayerTable], title: str | None = None, *, log: bool = False) -> Figure:
     """Gradient flow in the form of the reports: mean |gradient| of the last batch of every epoch, a panel for each run.
 
-    A pale line for each epoch, and a black one for the last. Panels share a logarithmic axis, so that they can be
-    compared; on a linear one each has its own, because a network whose gradients vanish would be a line at 0.
+    There is a pale line for each epoch, and a black one for the last. Panels share a logarithmic axis, so that they can
+    be compared. A linear axis is not shared, because a network with vanishing gradients would be a line at 0.
 
     Args:
         tables: {label: gradient-flow LayerTable}.
-        log: whether the axis is logarithmic. Zeros have no place there and leave gaps.
+        log: whether the axis is logarithmic. Zeros have no place there: they become gaps.
     """
     columns = 1 if max(len(table.names) for table in tables.values()) > 45 else min(2, len(tables))
     rows = -(-len(tables) // columns)
@@ -169,10 +168,10 @@ def seed_panels(
     published: Mapping[str, tuple[float, float | None]] | None = None,
     title: str | None = None,
 ) -> Figure:
-    """How far runs with different seeds lie apart: a marker for each seed, beside it mean and standard deviation.
+    """How much runs with different seeds differ: a marker for each seed, and mean and standard deviation beside them.
 
     Args:
-        values: {metric: {seed: value}}, losses in one panel, accuracies (fractions) in the other.
+        values: {metric: {seed: value}}; losses are in one panel, accuracies (given as fractions) in the other.
         published: {metric: (mean, standard deviation or None)}, drawn beside ours.
     """
     sorts = list(dict.fromkeys(sort_of(metric) for metric in values))
@@ -202,11 +201,8 @@ def seed_panels(
     return figure
 
 
-ERROR_BAR: dict[str, Any] = {"capsize": 4, "markersize": 6, "linewidth": 1.5, "mfc": "white"}
-
-
 def draw_seeds(axes: Axes, x: float, values: Mapping[int, float], seeds: Sequence[int]) -> None:
-    """Draw a marker for each seed around x, and to their right mean and standard deviation (over n)."""
+    """Draw a marker for each seed around x, and to their right their mean and standard deviation (divided by n)."""
     offsets = np.linspace(-0.3, 0.06, len(seeds)) if len(seeds) > 1 else [-0.12]
     for seed, value in values.items():
         i = seeds.index(seed)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from mlp.plotting.style import BLUE, new_figure, plain
 from mlp.typing import Array
 
-MOST_WRITTEN = 20  # classes whose numbers are written into a confusion matrix
-MOST_NAMED = 200  # classes with their names at its sides; of more, every second, third ... is named
+MOST_WRITTEN = 20  # classes; a confusion matrix of more has no numbers in its cells
+MOST_NAMED = 200  # classes; of more, every second, third ... has its name beside the matrix
 LONGEST_NAME = 24  # characters
 
 
@@ -45,11 +45,10 @@ def images(
 
 
 def confusion_matrix(counts: Array, class_names: Sequence[str], title: str = "") -> Figure:
-    """What each class is taken for: a row for a class, a column for what the model says, darker for more images.
+    """What each class is taken for: a row for each class, a column for what the model says, darker for more images.
 
-    A row is coloured by parts of its own images, so that rare classes show as much as others; the colours are spread
-    where the parts are small, because that is where mistakes are. Up to `MOST_WRITTEN` classes have their numbers
-    of images written into the cells.
+    Colours show parts of the images of a row, so that rare classes show as much as others. They differ most where the
+    parts are small, because mistakes are there. With up to `MOST_WRITTEN` classes the cells contain numbers of images.
 
     Args:
         counts: (K, K), how many images of class r were taken for class c. class_names: K names.
@@ -78,10 +77,10 @@ def confusion_matrix(counts: Array, class_names: Sequence[str], title: str = "")
 
 
 def predictions(predictions: Sequence[Any]) -> Figure:
-    """Images, and beside each one a bar for each of the classes that a model finds most likely.
+    """Images, and beside each a bar for each of the classes that a model finds most likely.
 
     Args:
-        predictions: with pixels (H, W, C), path, classes and probabilities, see `mlp.experiments.inference`.
+        predictions: objects with pixels (H, W, C), path, classes and probabilities, see `mlp.experiments.inference`.
     """
     figure = new_figure((8, 1.9 * len(predictions) + 0.4))
     rows = figure.subplots(len(predictions), 2, squeeze=False, width_ratios=(1, 2.5))

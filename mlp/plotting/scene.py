@@ -1,4 +1,4 @@
-"""A hyperspectral scene beside its classes, those that are known and those that a model gives."""
+"""A hyperspectral scene beside its classes: those that are known, and those that a model predicts."""
 
 import numpy as np
 from matplotlib import colormaps
@@ -10,11 +10,14 @@ from mlp.data import Scene
 from mlp.plotting.style import new_figure, plain
 from mlp.typing import Array
 
-FALSE_COLOR = (0.24, 0.13, 0.08)  # of the bands' number: near infrared as red, red as green, green as blue
+FALSE_COLOR = (0.24, 0.13, 0.08)  # parts of the number of bands: near infrared as red, red as green, green as blue
 
 
 def false_color(image: Array) -> Array:
-    """Return three bands of a scene (H, W, D) as a picture (H, W, 3) in 0 .. 1; 2 % at both ends are cut off."""
+    """Return three bands of a scene (H, W, D) as a picture (H, W, 3) in 0 .. 1.
+
+    In each band the darkest 2 % of the pixels become 0, and the brightest 2 % become 1.
+    """
     D = image.shape[-1]
     bands = image[..., [round(part * (D - 1)) for part in FALSE_COLOR]].astype(np.float64)
     low, high = np.percentile(bands, (2, 98), axis=(0, 1))
@@ -29,7 +32,7 @@ def class_colors(count: int) -> list[tuple[float, float, float, float]]:
 
 
 def scene_maps(scene: Scene, predicted: Array, title: str) -> Figure:
-    """A scene in false colours, its known classes, and the classes that a model gives to all its pixels.
+    """A scene in false colours, its known classes, and the classes that a model predicts for all pixels.
 
     Args:
         scene: with image, classes and class_names, see `mlp.data.formats.hyperspectral`.
@@ -51,9 +54,8 @@ def scene_maps(scene: Scene, predicted: Array, title: str) -> Figure:
         axes.set_xlabel("column")
     panels[0].set_ylabel("row")
     patches = [
-        Patch(facecolor=colors[k + 1], edgecolor="black", linewidth=0.4, label=plain(name))
-        for k, name in enumerate(scene.class_names)
+        Patch(facecolor=color, edgecolor="black", linewidth=0.4, label=plain(name))
+        for color, name in zip(colors, ["unlabelled", *scene.class_names], strict=True)
     ]
-    patches.insert(0, Patch(facecolor="white", edgecolor="black", linewidth=0.4, label="unlabelled"))
     figure.legend(handles=patches, loc="outside lower center", ncols=6, fontsize="x-small", frameon=False)
     return figure

@@ -14,7 +14,7 @@ def schedule(schedule: Schedule, steps: int, steps_per_epoch: int | None = None)
 
     Args:
         schedule: step -> learning rate, see `mlp.schedulers`. steps: how many to draw.
-        steps_per_epoch: draws an axis of epochs too, at the top.
+        steps_per_epoch: if given, an axis of epochs is drawn at the top.
     """
     figure = new_figure((7, 4))
     axes = figure.subplots()
@@ -29,10 +29,10 @@ def schedule(schedule: Schedule, steps: int, steps_per_epoch: int | None = None)
 
 
 def rate_search(rates: Array, losses: Array, smoothed: Array, suggestion: float | None, title: str = "") -> Figure:
-    """The loss while the learning rate grows, raw and smoothed, with the rate that follows from it.
+    """The loss while the learning rate grows, raw and smoothed, with the rate that is suggested.
 
     Args:
-        rates, losses, smoothed: of each step. suggestion: a rate; None for none.
+        rates, losses, smoothed: of each step, (steps,). suggestion: the suggested rate, or None.
     """
     figure = new_figure((7, 4.2))
     axes = figure.subplots()
@@ -44,7 +44,7 @@ def rate_search(rates: Array, losses: Array, smoothed: Array, suggestion: float 
     margin = max(start - low, 0.1 * abs(start), 1e-12)
     bottom = min(low, float(losses.min()))
     axes.set(xlabel="learning rate", ylabel="loss", xscale="log", title=plain(title))
-    axes.set_ylim(bottom - 0.1 * margin, start + 1.0 * margin)  # what flies off leaves the picture
+    axes.set_ylim(bottom - 0.1 * margin, start + 1.0 * margin)  # a loss that explodes leaves the picture
     axes.grid(alpha=0.3)
     legend_below(figure, axes)
     return figure

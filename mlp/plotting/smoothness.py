@@ -1,4 +1,4 @@
-"""How well a gradient predicts what is near, while networks train; and how alike the gradients of images are."""
+"""How well a gradient predicts the loss nearby, while networks train; and how alike the gradients of images are."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ SHOWN = (  # title, axis label, scale, columns: the two ends of a band, or a lin
 
 
 def smoothness_panels(runs: Mapping[str, Columns], title: str = "") -> Figure:
-    """Smoothness against the training step: bands for what spans a range over the step sizes, lines for the others.
+    """Smoothness against the training step: a band for numbers that depend on the step size, a line for the others.
 
     Args:
         runs: {label: columns step, loss_min, ..., as in smoothness.csv}.
@@ -31,10 +31,8 @@ def smoothness_panels(runs: Mapping[str, Columns], title: str = "") -> Figure:
     panels = figure.subplots(2, 3, sharex=True).ravel()
     for axes, (name, ylabel, scale, columns) in zip(panels, SHOWN, strict=True):
         for i, (label, values) in enumerate(runs.items()):
-            full = {
-                **values,
-                "relative": values["change_max"] / np.where(values["grad_norm"], values["grad_norm"], np.nan),
-            }
+            relative = values["change_max"] / np.where(values["grad_norm"], values["grad_norm"], np.nan)
+            full = {**values, "relative": relative}
             style = line_style(i, len(values["step"]))
             low, high = full[columns[0]], full[columns[-1]]
             if len(columns) == 2:
@@ -52,7 +50,7 @@ def smoothness_panels(runs: Mapping[str, Columns], title: str = "") -> Figure:
 
 
 def shift_panels(runs: Mapping[str, tuple[Sequence[str], Array, Array]], title: str = "") -> Figure:
-    """Internal covariate shift of each layer: median over the measured steps, in a band from quarter to quarter.
+    """Internal covariate shift of each layer: the median over the measured steps, in a band from quartile to quartile.
 
     Args:
         runs: {label: (names of layers, cosines (steps, layers), shifts |G - G'| / |G| (steps, layers))}.
@@ -67,32 +65,32 @@ def shift_panels(runs: Mapping[str, tuple[Sequence[str], Array, Array]], title: 
             axes.fill_between(depth, low, high, color=style["color"], alpha=0.18, linewidth=0)
             axes.plot(depth, middle, label=plain(label), **{**style, "markevery": 1})
     left.set(ylabel="cosine of G and G'")
-    right.set(ylabel="|G - G'| / |G|", yscale="symlog")
+    right.set(ylabel="|G - G'| / |G|")
     right.set_yscale("symlog", linthresh=1e-3)
     right.set_ylim(bottom=0.0)
     for axes in (left, right):
         axes.set(xlabel="depth of the layer, from input (0) to head (1)")
         axes.grid(alpha=0.3)
-    label_layers(left, next(iter(runs.values()))[0], len({tuple(names) for names, _, _ in runs.values()}))
+    if len({tuple(names) for names, *_ in runs.values()}) == 1:
+        label_layers(left, next(iter(runs.values()))[0])
     legend_below(figure, left)
     set_title(figure, title)
     return figure
 
 
-def label_layers(axes: Axes, names: Sequence[str], architectures: int) -> None:
-    """Write layer names above an axis of depths, where all runs have the same ones."""
-    if architectures == 1:
-        above = axes.secondary_xaxis("top")
-        above.set_ticks(list(np.linspace(0, 1, len(names))), [plain(layer_label(name)) for name in names])
-        above.tick_params(labelsize=6, labelrotation=60)
+def label_layers(axes: Axes, names: Sequence[str]) -> None:
+    """Write the names of layers above an axis of depths from 0 to 1."""
+    above = axes.secondary_xaxis("top")
+    above.set_ticks(list(np.linspace(0, 1, len(names))), [plain(layer_label(name)) for name in names])
+    above.tick_params(labelsize=6, labelrotation=60)
 
 
 def correlation_profiles(profiles: Mapping[str, tuple[Sequence[str], Array, Array, float]], title: str = "") -> Figure:
-    """How alike the gradients of images are at each unit of networks, and beside it how large they are.
+    """How alike the gradients of images are at each unit of a network, and how large they are.
 
     Args:
-        profiles: {label: (names of units, cosines, mean |g_n|, floor)}; below the floor a cosine is not
-            distinguishable from 0. Networks of other depths are drawn over the same width.
+        profiles: {label: (names of units, cosines, mean |g_n|, floor)}; a cosine below the floor cannot be told from 0.
+            Networks of different depths are drawn over the same width.
     """
     figure = new_figure((13.0, 5.6 + 0.3 * title.count("\n")))
     left, right = figure.subplots(1, 2)
@@ -106,10 +104,9 @@ def correlation_profiles(profiles: Mapping[str, tuple[Sequence[str], Array, Arra
     left.axhspan(-floor, floor, color=GREY, alpha=0.35, label="not distinguishable from 0")
     left.set(ylabel="cosine of the gradients of two images, mean", ylim=(-0.05, 1.05))
     right.set(ylabel="mean size of an image's gradient", yscale="log")
+    short = [plain(name.replace("stage_", "s").replace("block_", "b")) for name in longest]
     for axes in (left, right):
-        axes.set_xticks(
-            range(len(longest)), [plain(name.replace("stage_", "s").replace("block_", "b")) for name in longest]
-        )
+        axes.set_xticks(range(len(short)), short)
         axes.tick_params(axis="x", labelsize=7, labelrotation=90)
         axes.set_xlabel("unit, from the image to the head")
         axes.grid(alpha=0.3)
@@ -127,8 +124,8 @@ def laws_and_measurements(
     """Measurements as markers with two standard errors, and laws as lines.
 
     Args:
-        measured: {label: (x, mean, standard error)}. laws: {label: (x, y)}; one with a label of `measured` gets
-            its colour.
+        measured: {label: (x, mean, standard error)}.
+        laws: {label: (x, y)}; a law gets the colour of the measurements with the same label.
     """
     figure = new_figure((7.5, 5.0))
     axes = figure.subplots()

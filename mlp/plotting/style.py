@@ -1,7 +1,7 @@
-"""What all figures share: they show themselves in notebooks, and their lines can be told apart.
+"""What all figures share: notebooks show them, and their lines can be told apart.
 
-Colour, dashes and marker of lines all differ, for colour-blind readers and grey prints.
-The colours are Okabe and Ito's, chosen for all common forms of colour blindness; yellow is too pale on white.
+Lines differ in colour, dashes and marker, for colour-blind readers and grey prints. The colours are Okabe and Ito's,
+chosen for all common forms of colour blindness, without yellow, which is too pale on white.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,9 @@ GREY = "#777777"
 
 
 class NotebookFigure(Figure):
-    """A figure that a notebook shows as a picture. One of Matplotlib's alone is a line of text there, until somebody
-    loads pyplot or writes `%matplotlib inline`.
+    """A figure that a notebook shows as a picture.
+
+    A plain Matplotlib figure is shown as a line of text until pyplot is loaded or `%matplotlib inline` is written.
     """
 
     def _repr_png_(self) -> bytes:
@@ -40,9 +41,10 @@ def new_figure(size: tuple[float, float]) -> Figure:
 
 
 def plain(text: str) -> str:
-    """Return a user's name as text for a figure: dollar signs make no formulas, a first underscore hides nothing.
+    """Return a name that a user gave as text for a figure, where it is shown exactly as it is.
 
-    Matplotlib leaves labels that are empty, or begin with an underscore, out of legends. What is plain stays as it is.
+    Matplotlib would read dollar signs as formulas, and would leave out of legends what is empty or begins with an
+    underscore.
     """
     escaped = literal(text)
     return f" {escaped}" if escaped.startswith("_") or not escaped else escaped
@@ -52,7 +54,7 @@ def line_style(i: int, points: int) -> dict[str, Any]:
     """Return how line number `i` of a figure looks, as arguments of `axes.plot`.
 
     Args:
-        points: how many points the line has; about eight of them carry the marker.
+        points: how many points the line has; about eight of them get a marker.
     """
     every = max(1, points // 8)
     return {
@@ -60,7 +62,7 @@ def line_style(i: int, points: int) -> dict[str, Any]:
         "linestyle": DASHES[i % len(DASHES)],
         "marker": MARKERS[i % len(MARKERS)],
         "markersize": 4.5,
-        "markevery": (i * every // 4 % every, every),  # not all at the same epochs
+        "markevery": (i * every // 4 % every, every),  # at other epochs than those of the next lines
         "linewidth": 1.5,
     }
 
@@ -68,14 +70,14 @@ def line_style(i: int, points: int) -> dict[str, Any]:
 def legend_below(figure: Figure, axes: Axes) -> None:
     """Write the legend of a panel below all panels, where it covers no line.
 
-    It is the figure's legend: that makes the layout leave room for it. `axes.get_legend()` is the same once more, at
-    the same place and not drawn, for whoever asks the panel.
+    It is the figure's legend, so the layout leaves room for it. The panel gets a copy at the same place which is not
+    drawn, so that `axes.get_legend()` finds it, too.
     """
     handles, labels = axes.get_legend_handles_labels()
     longest = max(map(len, labels), default=0)
     per_row = max(1, min(len(labels), int(figure.get_figwidth() * 13 / (longest + 8))))
     rows = -(-len(labels) // per_row)
-    figure.set_figheight(figure.get_figheight() + 0.2 * max(0, rows - 1))  # many long names leave the panels their size
+    figure.set_figheight(figure.get_figheight() + 0.2 * max(0, rows - 1))  # the panels keep their size
     look: dict[str, Any] = {"ncols": per_row, "fontsize": "small", "handlelength": 3.5}
     figure.legend(handles, labels, loc="outside lower center", **look)
     place: dict[str, Any] = {"loc": "lower center", "bbox_to_anchor": (0.5, 0.0), "bbox_transform": figure.transFigure}
@@ -89,19 +91,19 @@ def set_title(figure: Figure, title: str | None) -> None:
 
 
 def emphasized(style: dict[str, Any]) -> dict[str, Any]:
-    """Return a line's style in the red that is kept for what a reader is to see first."""
+    """Return a line's style in the red that is for the line a reader should see first."""
     return {**style, "color": VERMILLION, "linewidth": 2.2}
 
 
 def share_limits(panels: Sequence[Axes]) -> None:
-    """Give panels one vertical scale, from the lowest of their limits to the highest."""
+    """Give all panels the same vertical limits, the lowest and the highest of theirs."""
     limits = [axes.get_ylim() for axes in panels]
     for axes in panels:
         axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
 def open_up(panels: Sequence[Axes]) -> None:
-    """Give losses logarithmic axes where one is far above the others: on even ones these would be a line at 0."""
+    """Give panels of losses logarithmic axes if one loss is far above the others, which would be a flat line at 0."""
     if spreads_widely([y for axes in panels for line in axes.get_lines() for y in np.asarray(line.get_ydata())]):
         for axes in panels:
             axes.set_yscale("log")

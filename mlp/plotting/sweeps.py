@@ -1,4 +1,4 @@
-"""A result against a setting: one marker a run, and a line through the means."""
+"""A result against a setting: a marker for each run, and a line through the means."""
 
 from collections.abc import Mapping, Sequence
 
@@ -20,9 +20,9 @@ def sweep(
     """Results of runs against one of their settings.
 
     Args:
-        results: {label: {value of the setting: results, one a seed}}.
+        results: {label: {value of the setting: results, one for each seed}}.
         xscale: "log", "linear" or "symlog" (logarithmic, with a place for 0).
-        chance: a result that needs no learning, drawn as a dotted line.
+        chance: the result of guessing, drawn as a dotted line.
     """
     axes = own_axes()
     for i, (label, by_setting) in enumerate(results.items()):
@@ -40,7 +40,7 @@ def sweep(
     axes.set_xscale(xscale, **({"linthresh": smallest} if xscale == "symlog" else {}))
     axes.set_xticks(tried, [f"{setting:g}" for setting in tried])
     axes.minorticks_off()
-    if xscale == "symlog":  # whose own margins reach far below zero
+    if xscale == "symlog":  # its default margins reach far below zero
         axes.set_xlim(-0.3 * smallest, 1.6 * max(tried))
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axes.grid(alpha=0.3)

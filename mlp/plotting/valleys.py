@@ -1,4 +1,4 @@
-"""A function of two weights as a map of contour lines, and the ways that learning rules take on it."""
+"""A function of two weights as a map of contour lines, and the paths of learning rules on it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,13 +18,14 @@ def valley(
     columns: int = 3,
     title: str = "",
 ) -> Figure:
-    """Contours of a function of two weights, and on them paths, a panel for each.
+    """Contours of a function of two weights, with a path on it, in a panel for each path.
 
     Args:
-        function: (w1, w2), two arrays of one shape, -> its values, of that shape; positive but for one lowest point.
-        paths: {label: weights (steps + 1, 2), the first where the path starts}; what leaves the map is cut off.
-        across, up: the part of the plane that is drawn, (lowest, highest) w1 and w2, both on one scale: so a step
-            against the gradient crosses the contours at a right angle.
+        function: (w1, w2), two arrays of one shape, -> its values, of that shape; positive except at the minimum.
+        paths: {label: weights (steps + 1, 2), from the start on}; what leaves the map is cut off.
+        across, up: the part of the plane that is drawn, (lowest, highest) w1 and w2. Both have the same scale, so that
+            a step against the gradient crosses the contours at a right angle.
+        columns: panels in a row.
     """
     columns = min(columns, len(paths))
     rows = -(-len(paths) // columns)

@@ -4,12 +4,27 @@ import numpy as np
 
 from mlp.diagnostics import relative_error
 from mlp.engine import CpuEngine, TextbookEngine
-from mlp.layers import AvgPool2d, BatchNorm, Conv2d, GroupNorm, Layer, Sequential
+from mlp.layers import Affine, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, GroupNorm, Layer, Sequential
 from mlp.learning_rules import GradientDescent
 from mlp.losses import SoftmaxCrossEntropy
 
 CLASSES = 5
 TOLERANCE = 1e-10
+
+
+def conv(*args, **keywords):
+    """A convolution with known first weights."""
+    return Conv2d(*args, rng=np.random.default_rng(3), **keywords)
+
+
+def affine(*args, **keywords):
+    """An affine layer with known first weights."""
+    return Affine(*args, rng=np.random.default_rng(3), **keywords)
+
+
+def head(channels):
+    """The last layers of a network for `CLASSES` classes."""
+    return [GlobalAvgPool(), affine(channels, CLASSES)]
 
 
 class Square(Layer):

@@ -15,11 +15,17 @@ from mlp.engine.cuda.source import joined_source
 
 
 @pytest.fixture(scope="session")
-def emulated(library_folder):
-    """The engine's kernels, compiled for the CPU."""
+def compiled_for_cpu(library_folder):
+    """A function that compiles kernels for the CPU, see `EmulatedModule`."""
     if cuda_emulation.PROBLEM:
         pytest.skip(cuda_emulation.PROBLEM)
-    return cuda_emulation.EmulatedModule(joined_source(), library_folder)
+    return lambda source, **settings: cuda_emulation.EmulatedModule(source, library_folder, **settings)
+
+
+@pytest.fixture(scope="session")
+def emulated(compiled_for_cpu):
+    """The engine's kernels, compiled for the CPU."""
+    return compiled_for_cpu(joined_source())
 
 
 KINDS = [

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from comparison import CLASSES, compare_engines
+from comparison import CLASSES, affine, compare_engines, conv, head
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +22,6 @@ from mlp.layers import (
     Conv2d,
     Dropout,
     Flatten,
-    GlobalAvgPool,
     GroupNorm,
     InstanceNorm,
     LayerNorm,
@@ -88,18 +87,6 @@ def test_any_variant(variant, images, threads, block_bytes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "BLOCK_BYTES", block_bytes)
         compare_engines(model, (images, 16, 16, 3), threads, steps=2)
-
-
-def conv(*args, **keywords):
-    return Conv2d(*args, rng=np.random.default_rng(3), **keywords)
-
-
-def affine(*args):
-    return Affine(*args, rng=np.random.default_rng(3))
-
-
-def head(channels):
-    return [GlobalAvgPool(), affine(channels, CLASSES)]
 
 
 MODELS = {
@@ -172,29 +159,19 @@ def batch(images, seed=0, dtype=np.float32):
     return rng.standard_normal((images, 16, 16, 3)).astype(dtype), rng.integers(0, CLASSES, images)
 
 
-def test_short_batches_share_the_memory_and_change_nothing():
+@pytest.mark.parametrize("settings", [{}, {"norm": "batch", "norm_groups": None, "reduction_shortcut": "avgpool"}])
+def test_short_batches_share_the_memory_and_change_nothing(settings):
     losses = {}
     for engine in (TextbookEngine(), CpuEngine(2)):
-        model = bound(engine, np.float64)
+        model = bound(engine, np.float64, **settings)
         losses[engine.name] = []
-        for step, images in enumerate([4, 7, 1, 7, 5, 7]):
+        for step, images in enumerate([4, 7, 1, 7, 5, 4, 9, 7]):
             losses[engine.name].append(engine.train_step(*batch(images, step, np.float64)))
             losses[engine.name].append(engine.evaluate(*batch(3, step, np.float64))[0])
         steps = [array for name, array in model.named_buffers() if name.endswith("step")]
-        assert steps and all(step == 6 for step in steps)
+        assert steps and all(step == 8 for step in steps)
         engine.close()
     np.testing.assert_allclose(losses["cpu"], losses["textbook"], rtol=1e-9)
-
-
-def test_the_same_bits_in_every_run():
-    results = []
-    for _ in range(2):
-        engine = CpuEngine(3)
-        model = bound(engine)
-        losses = [engine.train_step(*batch(7, step)) for step in range(4)]
-        results.append((losses, {name: array.tobytes() for name, array in model.state_dict().items()}))
-        engine.close()
-    assert results[0] == results[1]
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4])
@@ -212,20 +189,6 @@ def test_the_threads_draw_the_textbooks_masks(threads, size, monkeypatch):
         draws = generator(dropout.seed, "dropout", "1", step).random((11, size, size, 1), np.float32)
         np.testing.assert_array_equal(op.masks, (draws >= 0.4).reshape(11, -1))
     engine.close()
-
-
-@pytest.mark.parametrize("offset", [0.0, 30.0, 3e4])
-def test_a_mean_much_larger_than_the_deviation(offset):
-    gradients = []
-    for engine in (TextbookEngine(), CpuEngine(2)):
-        model = Sequential(conv(3, 8, 3), GroupNorm(2, 8), ReLU(), conv(8, 8, 3), *head(8)).astype(np.float64)
-        model.parameters()[1].data += offset
-        engine.bind(model, SoftmaxCrossEntropy(), GradientDescent(1e-2))
-        engine.train_step(*batch(6, dtype=np.float64))
-        gradients.append(model.parameters()[0].grad.copy())
-        engine.close()
-    textbook, cpu = gradients
-    assert np.linalg.norm(cpu - textbook) < max(1e-10, 1e-14 * offset) * np.linalg.norm(textbook)
 
 
 # --- what the plan is made of -----------------------------------------------------------------------------------------
@@ -268,11 +231,15 @@ def test_evaluation_folds_the_norm_of_a_projection_too():
 @pytest.mark.parametrize(
     ("layers", "shape"),
     [
+        ([vgg(8, num_classes=CLASSES, filters=8)], (2, 16, 16, 4)),
+        ([vgg(8, num_classes=CLASSES, filters=8)], (2, 16, 16)),
+        ([vgg(8, num_classes=CLASSES, filters=8)], (2, 7, 7, 3)),
         ([InstanceNorm(3)], (2, 1, 1, 3)),
         ([GroupNorm(2, 4)], (2, 5, 5, 3)),
         ([LayerNorm(3)], (2, 5, 3)),
         ([StridedIdentity(4, 4)], (2, 5, 5, 3)),
         ([Residual(Conv2d(3, 3, 3, 2, 1), StridedIdentity(3, 3, 3))], (2, 8, 8, 3)),
+        ([Residual(Sequential(Conv2d(3, 8, 3), LeakyReLU()))], (2, 8, 8, 3)),
     ],
 )
 def test_wrong_inputs_get_the_textbooks_message(layers, shape):

@@ -1,8 +1,7 @@
-"""NumPy's library for matrix products (BLAS): which it is, and its threads.
+"""NumPy's library for matrix products (BLAS): which one it is, and how many threads it uses.
 
-Only the package threadpoolctl can ask the library, or tell it to use fewer threads. Where it is missing (on a machine
-where nothing can be installed, say) everything else of `mlp` works, and the cpu engine does if BLAS was started with
-one thread: OPENBLAS_NUM_THREADS=1.
+Only the package threadpoolctl can ask the library, or tell it to use fewer threads. Without it all other parts of `mlp`
+work, and so does the cpu engine if BLAS was started with one thread: OPENBLAS_NUM_THREADS=1.
 """
 
 import os
@@ -17,7 +16,7 @@ THREAD_LIMITS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "
 
 
 class BlasThreads:
-    """BLAS' own threads.
+    """The threads of BLAS itself.
 
     Raises:
         ConfigurationError: threadpoolctl is missing, and BLAS was not started with one thread.
@@ -38,18 +37,18 @@ class BlasThreads:
 
 
 def blas_kernels() -> str:
-    """Return which kernels compute matrix products, for people: "openblas 0.3.30 SkylakeX"."""
+    """Return a text that says which kernels compute matrix products: "openblas 0.3.30 SkylakeX"."""
     texts = [f"{b['internal_api']} {b['version']} {b.get('architecture', '')}".strip() for b in blas_libraries()]
     return ", ".join(texts) or "unknown BLAS"
 
 
 def blas_threads() -> int | None:
-    """Return how many threads BLAS has of its own; None where nobody can tell."""
+    """Return how many threads BLAS uses; None where that cannot be found out."""
     return max((library["num_threads"] for library in blas_libraries()), default=None)
 
 
 def blas_libraries() -> list[dict[str, Any]]:
-    """Return what threadpoolctl knows of each BLAS in this process; [] where the package is missing."""
+    """Return what threadpoolctl knows about each BLAS in this process; [] where the package is missing."""
     package = import_threadpoolctl()
     return [library for library in package.threadpool_info() if library["user_api"] == "blas"] if package else []
 

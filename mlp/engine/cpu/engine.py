@@ -6,11 +6,11 @@ same bits at any number of threads, see `block_sum`. How it is fast:
 
     plan             nothing is decided or allocated during a step, see `plan` and `memory`
     threads          each takes blocks of images through the network, see `program`; BLAS is held to
-                     one thread meanwhile, for its own threads would compete for the same cores
+                     one thread meanwhile, because its own threads would compete for the same cores
     blocks           a few images at a time pass through all ops between two points where threads must meet
     half the work    3 x 3 convolutions need half the textbook's multiplications, see `winograd`
-    fusing           normalization, shortcut and activation in one op, see `pointwise`, then `batch_norm` and
-                     `normalization`; learning rules, see `rules`
+    fusing           normalization, shortcut and activation are one op, see `pointwise`, then `batch_norm` and
+                     `normalization`; a learning rule is one pass over the weights, see `rules`
 """
 
 import math
@@ -40,8 +40,7 @@ from mlp.engine.cpu.plan import Plan
 from mlp.engine.cpu.program import Segment, execute
 from mlp.engine.cpu.rules import FusedUpdate
 from mlp.engine.cpu.threads import ThreadTeam, at_once, usable_cores
-from mlp.engine.gradient_statistics import GradientStatistics
-from mlp.errors import DeviceError, MlpError
+from mlp.errors import DeviceError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.probing import frozen_buffers
 from mlp.learning_rules.base import LearningRule
@@ -75,9 +74,7 @@ class CpuEngine(Binding):
         gather(model, rule)
         if not isinstance(rule.flat.data, np.ndarray):
             raise DeviceError("the cpu engine needs a model on the CPU: call model.to('cpu').")
-        self.hold(
-            model, loss, rule, GradientStatistics(rule.flat, gradient_statistics) if gradient_statistics else None
-        )
+        self.hold(model, loss, rule, gradient_statistics)
         team = self._team = ThreadTeam(self.threads)
         self.update = FusedUpdate(rule, team)
 
@@ -102,7 +99,7 @@ class CpuEngine(Binding):
         return loss, accuracy
 
     def memory_needed(self, shape: Shape) -> int:
-        for training in (True, False):  # the plans have their arrays; the system gives memory when these are written to
+        for training in (True, False):  # plans have their arrays; the system gives memory when these are written to
             self.plan(shape, self.rule.flat.data.dtype, training=training)
         return sum(memory.nbytes for memory in self.memories.values())
 
@@ -134,9 +131,8 @@ class CpuEngine(Binding):
         return loss, accuracy
 
     def plan(self, shape: Shape, dtype: DType, *, training: bool) -> Plan:
-        """Return the plan for batches of that shape; it is made at the first one."""
-        if not self.rule.flat.whole:
-            raise MlpError("the model was moved or converted since bind: bind the engine again.")
+        """Return the plan for batches of that shape, made when the first one comes."""
+        self.check_arrays()
         key = (shape, np.dtype(dtype), training)
         if key not in self.plans:
             memory = self.memories.setdefault((shape[1:], key[1]), Memory(dtype, self.threads))

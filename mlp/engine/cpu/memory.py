@@ -1,20 +1,20 @@
-"""The memory of the engine: asked for once, used in every step.
+"""The memory of the engine: allocated once, used in every step.
 
-A fresh array of 13 MB costs more in page faults than the arithmetic on it. So nothing is allocated after the first
-step, and everything that is needed at different times shares memory:
+A fresh array of 13 MB costs more time in page faults than the arithmetic on it. So nothing is allocated after the first
+step, and arrays that are needed at different times share memory:
 
     batch arrays    all N images one after the other; the i-th array of a shape is the same for every plan, so
                     training, evaluation and the short last batch of an epoch (its first images) share them
     scratch         of one thread, small enough to stay in its cache, shared by all ops that ask for the same shape
-    temporary       of one thread, shared by all ops whatever the shape: it holds anything during one call only. The
+    temporary       of one thread, shared by all ops whatever the shape; its contents last for one call only. The
                     fewer addresses are touched, the more of them are in the cache
-    piles           arrays that go from hand to hand, see `block_sum`: whoever needs one takes it, and gives it back
+    piles           arrays that threads pass on to each other, see `block_sum`: take one, and give it back
 
 A value that is read at once, by the next op and for the same few images, needs no batch array: scratch is enough, and
-spares the memory bus.
+saves traffic on the memory bus.
 
-Images may carry a border of zero rows above and below, which a convolution would else have to add. Nobody writes
-there, so it stays zero; that is why arrays are shared among equal shapes only.
+Images may carry a border of zero rows above and below, so that a convolution need not add one. Nobody writes there, so
+it stays zero; that is why arrays are shared among equal shapes only.
 """
 
 import math
@@ -30,7 +30,7 @@ from mlp.typing import Array, DType, Shape
 class Storage:
     """Where a value (or its gradient) lies: a batch array, or scratch for the block that a thread works on.
 
-    `above` is the number of zero rows above each of the `height` rows of an image.
+    `above` is the number of zero rows above the `height` rows of an image.
     """
 
     whole: Array | None  # (N, above + height + below, ...), or None
@@ -39,7 +39,7 @@ class Storage:
     height: int
 
     def place(self, t: int, lo: int, hi: int) -> tuple[int, int, int]:
-        """Return (t, lo, hi) in a form that is equal for equal memory, to be given to the two methods below."""
+        """Return arguments for the two methods below which are equal for all (t, lo, hi) that share memory."""
         return (0, lo, hi) if self.scratch is None else (t, 0, hi - lo)
 
     def bordered_part(self, t: int, lo: int, hi: int) -> Array:
@@ -72,7 +72,7 @@ class Memory:
         self.common = [np.empty(0, self.dtype) for _ in range(threads)]  # where all temporary arrays lie
 
     def reserve(self, images: int) -> bool:
-        """Make room for batches of `images`; returns True if that made all existing plans invalid."""
+        """Make room for batches of `images`; return True if that made all existing plans invalid."""
         if images <= self.capacity:
             return False
         self.capacity = images
@@ -80,7 +80,7 @@ class Memory:
         return True
 
     def batch(self, shape: Shape, i: Any, images: int) -> Array:
-        """Return the i-th batch array of images of `shape`, cut to (images, *shape). New ones are zero."""
+        """Return the i-th batch array for images of `shape`, cut to (images, *shape). New arrays are zero."""
         key = (tuple(shape), i)
         if key not in self.batch_arrays:
             self.batch_arrays[key] = np.zeros((self.capacity, *shape), self.dtype)
@@ -89,7 +89,7 @@ class Memory:
     def scratch(self, key: Any, shape: Shape) -> list[Array]:
         """Return a scratch array for each thread, zero at first; equal keys and shapes share it.
 
-        The key says what it is for: two that are needed at the same time have different ones.
+        The key says what it is for: arrays that are needed at the same time have different keys.
         """
         arrays = []
         for t in range(self.threads):
@@ -100,7 +100,7 @@ class Memory:
         return arrays
 
     def temporary(self, *shapes: Shape) -> list[list[Array]]:
-        """Return, for each thread, a list of arrays of these shapes, whose contents the next op destroys."""
+        """Return for each thread a list of arrays of these shapes; the next op overwrites them."""
         ends = np.cumsum([_aligned(shape, self.dtype) for shape in shapes])
         if ends[-1] > self.common[0].size:  # arrays handed out before keep the old, smaller memory
             self.common = [np.empty(ends[-1], self.dtype) for _ in range(self.threads)]
@@ -125,7 +125,7 @@ class Memory:
 
     @property
     def nbytes(self) -> int:
-        """How many bytes there are in all, but for those that the threads have in their hands."""
+        """The bytes of all arrays, except those that were taken from a pile and not given back."""
         arrays = [*self.batch_arrays.values(), *self.scratch_arrays.values(), *self.common]
         arrays += [array for pile in self.piles.values() for array in pile]
         return sum(array.nbytes for array in arrays)

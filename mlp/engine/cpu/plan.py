@@ -1,12 +1,12 @@
 """From a model to a plan: a flat list of ops with known shapes, and the programs that run them.
 
-The textbook's layers are a tree, and each works on a whole batch. A plan is that tree walked through once for one batch
-shape ("lowered"), which says beforehand everything that does not depend on the numbers:
+The textbook's layers are a tree, and each works on a whole batch. A plan walks through the tree once for one batch
+shape and decides in advance everything that does not depend on the numbers:
 
-    lowering   each layer becomes an op, and ops that can be one are made one, see `mlp.engine.graph`: normalization,
-               shortcut and activation are a single pass over memory; in evaluation a normalization vanishes into the
-               weights of the convolution before it.
-    memory     every value gets its array; a gradient's array is taken again as soon as its last reader is done.
+    lowering   each layer becomes an op, and ops are fused, see `mlp.engine.graph`: normalization, shortcut and
+               activation become one pass over memory; in evaluation a batch norm vanishes into the weights of the
+               convolution before it.
+    memory     every value gets its array; a gradient's array is reused as soon as its last reader is done.
     programs   the ops' phases, cut into segments. Within a segment a thread takes a few images through all phases
                while they are in its cache; between segments all threads wait for each other (for the statistics of
                the whole batch, say), see `program`.
@@ -23,8 +23,8 @@ from mlp.engine.graph import Graph, Value
 from mlp.layers.machinery.base import Layer
 from mlp.typing import DType, Shape
 
-# Of the largest array of an op: what a thread works on at a time. Smaller blocks stay closer in the caches; larger ones
-# spend less time in Python, and less in waiting for its lock.
+# How much of an op's largest array a thread works on at a time. Smaller blocks stay in faster caches; larger ones spend
+# less time in Python and less in waiting for its lock.
 BLOCK_BYTES = 1024 * 1024
 
 
@@ -63,14 +63,14 @@ class Plan(Graph):
         self._write_programs()
 
     def release(self) -> None:
-        """Let go of everything; the plan is not used again.
+        """Free all memory at once; the plan is not used again.
 
         Ops, values and phases refer to each other in circles. Without this, their arrays would stay in memory until
         Python's garbage collector runs, and the next plan would take as much memory again.
         """
         for op in self.ops:
             for value in (*op.inputs, op.output):
-                value.data = value.grad = None  # ops that were fused into others know values, too
+                value.data = value.grad = None  # ops that were fused into others still refer to them
         for op in self.ops:
             vars(op).clear()
         vars(self).clear()
@@ -78,10 +78,10 @@ class Plan(Graph):
     # --- memory ---------------------------------------------------------------------------------------------------
 
     def _take(self, shape: Shape, border: tuple[int, int], local_block: int) -> tuple[Storage, Any]:
-        """Return a `Storage` and the place to give it back to; scratch for blocks of `local_block` images if not 0."""
+        """Return a `Storage` and its place, for `_give`; it is scratch for `local_block` images unless that is 0."""
         above, below = border
         whole = (shape[0] + above + below, *shape[1:])
-        key = (whole, border, local_block)  # equal shapes with other borders have their zeros elsewhere
+        key = (whole, border, local_block)  # equal shapes with different borders have their zeros elsewhere
         free = self.free.setdefault(key, [])
         i = free.pop() if free else self.used.get(key, 0)
         self.used[key] = max(self.used.get(key, 0), i + 1)
@@ -93,15 +93,16 @@ class Plan(Graph):
         return Storage(batch, scratch, above, shape[0]), (key, i)
 
     def _give(self, place: Any) -> None:
+        """Let others use the memory at a place."""
         key, i = place
         self.free[key].append(i)
 
     def _local_block(self, value: Value, *, backward: bool) -> int:
         """Return the block size if scratch is enough for a value (or its gradient), otherwise 0.
 
-        It is if there is one reader, next to the producer, and both go through the same blocks without a meeting of
-        all threads in between; and if backward does not want the data once more. A reader that meets in backward
-        gives its first input its gradient after the meeting, the others (shortcuts) before it.
+        It is enough if the value has one reader, right after its producer, if both work through the same blocks without
+        a meeting of all threads in between, and if backward does not need the data again. An op whose threads meet in
+        backward computes the gradient of its first input after the meeting, those of shortcuts before it.
         """
         following = self._all_readers[value]
         if len(following) != 1 or following[0] is None:
@@ -122,7 +123,7 @@ class Plan(Graph):
             value = op.output
             local = self._local_block(value, backward=False)
             value.data, place = self._take(value.shape, value.border, local)
-            if local or not self.training:  # nobody needs it any more for backward
+            if local or not self.training:  # backward does not need it
                 places[value] = place
             for seen in {v for v in op.inputs if last_reader[v] is op and v in places}:
                 self._give(places.pop(seen))
@@ -137,7 +138,7 @@ class Plan(Graph):
                     self._give(self.gradient_places.pop(op.output))
 
     def claim_gradient(self, value: Value) -> bool:
-        """Give a value memory for its gradient; False if it has some already, which others wrote to."""
+        """Give a value memory for its gradient; return False if it has some, to which other ops write."""
         if value.grad is not None:
             return False
         local = self._local_block(value, backward=True)
@@ -145,7 +146,7 @@ class Plan(Graph):
         return True
 
     def hand_over_gradient(self, giver: Value, taker: Value) -> bool:
-        """Let `taker`, which has no gradient yet, have the memory of `giver`; False where that does not fit."""
+        """Let the gradient of `taker` take over the memory of that of `giver`; return False if that does not fit."""
         fits = taker.grad is None and taker.grad_border == giver.grad_border and giver in self.gradient_places
         if not fits or (giver.grad.scratch and not self._local_block(taker, backward=True)):
             return False
@@ -156,7 +157,7 @@ class Plan(Graph):
     # --- programs -------------------------------------------------------------------------------------------------
 
     def _blocks(self, *values: Value) -> Blocks:
-        """Return the blocks that suit an op: BLOCK_BYTES of the largest of its values, or less."""
+        """Return the blocks of an op with these values: at most BLOCK_BYTES of the largest of them."""
         largest = max(value.size for value in values) * self.dtype.itemsize
         count = count_blocks(self.images, largest, BLOCK_BYTES)
         return self.all_blocks.setdefault(count, Blocks(self.images, count))
@@ -166,7 +167,7 @@ class Plan(Graph):
         return [(t, lo, hi) for t in range(self.threads) for lo, hi in blocks]
 
     def _write_programs(self) -> None:
-        self._backwards = False  # each segment begins with what the one before ended with: it is still near
+        self._backwards = False  # each segment begins where the one before ended: those blocks are still in the cache
         forward = [phase for op in self.ops for phase in op.forward_phases()]
         self.forward_program = [self._tasks([op.prepare for op in self.ops]), *self._segments(forward)]
         if self.training:
@@ -181,7 +182,7 @@ class Plan(Graph):
 
     def _segments(self, phases: Sequence[Phase]) -> list[Segment]:
         segments: list[Segment] = []
-        fresh = True  # at first, and after a phase alone
+        fresh = True  # whether the next phase begins a segment: the first one does, and one after a phase alone
         for phase in phases:
             if fresh or phase.wait or phase.alone or segments[-1].blocks is not phase.blocks:
                 segments.append(Segment(phase.blocks, self.threads, alone=phase.alone, backwards=self._backwards))

@@ -1,9 +1,9 @@
 """Programs: the phases of a plan's ops, cut into segments, and how the threads run them.
 
-A batch is cut into blocks of images that depend on nothing but the shapes. Within a segment a thread takes a block
-through all phases while it is in its cache, then the next one; between segments all threads wait for each other. Each
-thread begins with blocks of its own, always the same ones, which its cache may still know from the segment before. Who
-has none left takes the last of another's: nobody waits for longer than one block takes.
+A batch is cut into blocks of images, in a way that depends on the shapes only. Within a segment a thread takes one
+block through all phases while it is in its cache, then the next one; between segments all threads wait for each other.
+Each thread begins with its own blocks, always the same ones, which may still be in its cache from the segment before. A
+thread that has none left takes the last one of another thread, so nobody waits longer than one block takes.
 
 What a block computes does not depend on who computes it, and sums over blocks are added in a fixed order (`block_sum`),
 so the same inputs give the same bits at any number of threads.
@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 
 from mlp.engine.cpu.threads import ThreadTeam
 
-# A multiple of so many blocks where there are enough images: they can be dealt out evenly to 2, 4 or 8 threads.
+# The number of blocks is a multiple of this where there are enough images: then 2, 4 or 8 threads get equal shares.
 EVEN = 8
 
 
 class Blocks(list[tuple[int, int]]):
-    """[(lo, hi), ...]: a batch cut into blocks of about equal size."""
+    """[(lo, hi), ...]: a batch cut into `count` blocks of about equal size."""
 
     def __init__(self, images: int, count: int) -> None:
         cuts = [images * i // count for i in range(count + 1)]
@@ -29,9 +29,9 @@ class Blocks(list[tuple[int, int]]):
 
 
 def count_blocks(images: int, image_bytes: int, block_bytes: int) -> int:
-    """Return into how many blocks a batch is cut: of at most `block_bytes`, and not of much less than a quarter of it.
+    """Return into how many blocks a batch is cut, each of at most `block_bytes` and not much less than a quarter of it.
 
-    Small blocks cost more in Python than they are worth; so a small batch is cut into 4, 2 or 1.
+    Smaller blocks would cost more time in Python than they save. So a small batch is cut into 4, 2 or 1 blocks.
     """
     count = -(-images // max(1, block_bytes // image_bytes))
     even = -(-count // EVEN) * EVEN
@@ -43,11 +43,11 @@ class Segment:
     """Phases that are run block by block, in any order of the blocks.
 
     Args:
-        blocks: `Blocks`; none for tasks.
+        blocks: `Blocks`; [] for tasks.
         threads: how many.
         alone: whether its phases are run once, for the whole batch, while the other threads wait.
-        backwards: whether each thread begins with the last of its blocks.
-        tasks: functions without arguments, dealt out to the threads.
+        backwards: whether each thread begins with its last block.
+        tasks: functions without arguments, shared out among the threads.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Segment:
         self.others = [self.queues[t + 1 :] + self.queues[:t] for t in range(threads)]
 
     def fill(self, t: int) -> None:
-        """Lay the blocks of thread t ready."""
+        """Put the blocks of thread t into its queue."""
         queue = self.queues[t]
-        queue.clear()  # of what a job that was stopped left
+        queue.clear()  # a job that was stopped may have left some
         queue.extend(self.shares[t])
 
     def begin(self, t: int) -> None:
@@ -78,7 +78,7 @@ class Segment:
             begin(t)
 
     def take(self, t: int) -> tuple[int, int] | None:
-        """Return a block that nobody has taken: the next of thread t, or the last of another; None at the end."""
+        """Return a block that is still to be done: the next of thread t, or the last of another thread, or None."""
         try:
             return self.queues[t].popleft()
         except IndexError:
@@ -96,7 +96,7 @@ def execute(program: list[Segment], team: ThreadTeam, t: int, images: int) -> No
     program[0].fill(t)
     for segment, following in zip(program, [*program[1:], None], strict=True):
         if following is not None:
-            following.fill(t)  # before anybody is there, so that others find thread t's blocks even if it is late
+            following.fill(t)  # before any thread gets there, so that others find thread t's blocks if it is late
         team.wait(t, segment.begin)
         if segment.alone:
             if t == 0:

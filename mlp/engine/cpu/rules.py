@@ -1,10 +1,11 @@
 """Learning rules without temporary arrays: the formulas of `mlp.learning_rules`, a piece of the weights at a time.
 
-All weights lie in one flat array, so a thread takes a stretch of it, and walks along in pieces that stay in its cache.
-Registered by exact type, like layers: a rule that is not here, or a student's, runs its own `update`.
+All weights lie in one flat array. Each thread takes a part of it and works through that in pieces that stay in its
+cache. Rules are registered by exact type, like layers: any other rule, a student's for example, runs its own `update`.
 
 A fused rule is a function (rule, w, g, moments, a, b) that changes w and the moments in place, given the gradient g
-(clipped, and with coupled weight decay in it), and two scratch arrays; all are slices of equal length. a may be g.
+(clipped, and with coupled weight decay in it), and two scratch arrays a and b. All are slices of equal length; a may be
+the same array as g.
 """
 
 import math
@@ -122,7 +123,7 @@ class FusedUpdate:
             self.rule.update()
         else:
             self.rule.steps += 1
-            self.clipped = self.rule.clip(self.rule.flat.grad)  # the gradient itself where nothing is clipped
+            self.clipped = self.rule.clip(self.rule.flat.grad)  # the same array if nothing is clipped
             self.team.run(self._job)
 
     def _job(self, t: int) -> None:

@@ -1,18 +1,18 @@
 """A team of threads that do one job together, each on its share of the batch.
 
-NumPy lets go of Python's lock while it computes, so threads of one process do run side by side, as long as each call is
-long (some microseconds). The calling thread is member 0 of the team: a team of one has no threads at all.
+NumPy releases Python's lock while it computes, so threads of one process do run side by side, as long as each call
+takes some microseconds. The calling thread is member 0 of the team: a team of one starts no threads at all.
 
     team = ThreadTeam(2)
     team.run(job)            # job(0) here, job(1) in the other thread; returns when both are done
     team.wait(t)             # called within a job by all members: nobody continues before all are there
     team.wait(t, function)   # and before the last to arrive has called function(t)
 
-Waiting is done by asking again and again (spinning), letting others run in between: that notices the last arrival
-within a microsecond, where a lock takes fifty. Who waits for long is slow to ask, and so leaves the core to others.
+A waiting thread asks again and again (it spins), and lets others run in between: it notices the last arrival within a
+microsecond, where a lock takes fifty. After a while it asks less often, and so leaves the core to others.
 
-What goes wrong in one member ends the job for all: the others leave at their next `wait` or `check`, and `run` raises
-the error with the traceback of the place where it happened.
+An error in one member ends the job for all: the others leave at their next `wait` or `check`, and `run` raises the
+error with the traceback of the place where it happened.
 """
 
 import contextlib
@@ -25,20 +25,24 @@ from collections.abc import Callable
 from mlp.checks import at_least_one
 from mlp.errors import ConfigurationError, DeviceError
 
-SPINS = 2000  # questions before a waiting thread becomes patient
-MOST_EACH = 64  # threads or processes a core: more only wait for each other
+SPINS = 2000  # how often a waiting thread asks before it begins to sleep in between
+MOST_EACH = 64  # threads or processes for each core: more would only wait for each other
 let_others_run = getattr(os, "sched_yield", None) or (lambda: time.sleep(0))
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use: its affinity where the system knows that, else all."""
+    """Return how many cores this process may use, as far as the system tells; otherwise the number of all cores."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def at_once(name: str, count: int) -> int:
-    """Return a number of threads or processes; an error unless it is at least 1, and at most `MOST_EACH` a core."""
+    """Return a number of threads or processes.
+
+    Raises:
+        ConfigurationError: it is less than 1, or more than `MOST_EACH` for each core.
+    """
     most = MOST_EACH * usable_cores()
     if at_least_one(name, count) > most:
         raise ConfigurationError(
@@ -75,7 +79,7 @@ class ThreadTeam:
     def run(self, job: Callable[[int], None]) -> None:
         """Call job(t) for t = 0 .. size - 1, each in its thread; raise the first error of any of them."""
         if self.process != os.getpid() or self.shared.dismissed:
-            self._start()  # threads do not survive a fork, and a team that was left in the middle is not trusted
+            self._start()  # threads do not survive a fork; those of a job that was interrupted may still be busy
         shared = self.shared
         shared.job, shared.error, shared.arrived = job, None, 0
         for lock in shared.go[1:]:
@@ -95,7 +99,7 @@ class ThreadTeam:
             raise error
 
     def wait(self, t: int, function: Callable[[int], None] | None = None) -> None:
-        """Wait until all members have come here, and the last has called function(t); member t calls this."""
+        """Wait until all members have come here and the last one has called function(t). Member t calls this."""
         shared = self.shared
         with shared.lock:
             shared.arrived += 1
@@ -126,7 +130,7 @@ class ThreadTeam:
 
 
 class _Shared:
-    """What the members share; it knows nothing of the team, so a forgotten team can be collected."""
+    """What the members share. It has no reference to the team, so that a forgotten team is collected."""
 
     def __init__(self, size: int) -> None:
         self.go = [threading.Lock() for _ in range(size)]  # locked: nothing to do
@@ -151,7 +155,7 @@ class _Shared:
     def dismiss(self) -> None:
         self.dismissed = True
         for lock in self.go[1:]:
-            with contextlib.suppress(RuntimeError):  # not locked: that thread is at work and will see `dismissed`
+            with contextlib.suppress(RuntimeError):  # not locked: that thread is working and will see `dismissed`
                 lock.release()
 
 

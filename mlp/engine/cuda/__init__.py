@@ -1,4 +1,4 @@
-"""The CUDA engine: the textbook as hand-written kernels, recorded once as a graph. Start with `engine`."""
+"""The CUDA engine: the textbook's mathematics as hand-written kernels. Start with `engine`."""
 
 from typing import TYPE_CHECKING
 

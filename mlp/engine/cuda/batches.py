@@ -1,7 +1,7 @@
 """Batches made on the GPU: the data set stays there as bytes, and a kernel crops, flips and normalizes.
 
-CIFAR's 50,000 training images are 154 MB. What the host still does is draw, for a whole epoch, the order of the images,
-their crops and their flips: the same draws as for `mlp.data.Batches`, so the batches are the same to the last bit.
+CIFAR's 50,000 training images are 154 MB. The host only draws the order of the images, their crops and their flips, for
+a whole epoch at once: the same draws as for `mlp.data.Batches`, so the batches are the same to the last bit.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ class DeviceBatches:
 
     def _batch(self, order: Array, drawn: Any, start: int, n: int) -> tuple[Array, Array]:
         shape = (n, *self.images.shape[1:])
-        with self.gpu.allocating(self.stream):  # first the memory, then the place in the order of streams
+        with self.gpu.allocating(self.stream):  # the memory first, see there
             x, targets = self.gpu.empty(shape), self.gpu.empty((n,), np.int32)
         with self.gpu.working(self.stream):
             args = (self.images, self.labels, order, *drawn, self.constants, x, targets, start, *shape, PADDING)

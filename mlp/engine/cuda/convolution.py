@@ -1,4 +1,4 @@
-"""Convolutions of the CUDA engine: which instance of the kernels runs, on which tiles of the images."""
+"""Convolutions of the CUDA engine: which instance of the kernels runs on which tiles of the images."""
 
 import math
 from typing import Any
@@ -9,7 +9,7 @@ from mlp.engine.graph import Value
 from mlp.typing import Array
 
 GRADIENT_PIXELS = 128  # of a tile in weight_gradient_*
-CHUNKS = ((32, 32), (16, 16), (8, 32), (8, 8))  # (CK, NB) for which kernels/ has instances, the best first
+CHUNKS = ((32, 32), (16, 16), (8, 32), (8, 8))  # (CK, NB) of the kernels' instances, the fastest first
 
 
 def channel_chunks(C: int, F: int) -> tuple[int, int]:
@@ -18,14 +18,14 @@ def channel_chunks(C: int, F: int) -> tuple[int, int]:
 
 
 def rounded_up(n: int, step: int) -> int:
-    """Return the first multiple of `step` from n on."""
+    """Return the smallest multiple of `step` that is not below n."""
     return -(-n // step) * step
 
 
 class ConvolutionOp(LaunchedOp):
     """A 3 x 3 convolution with stride 1 and padding 1.
 
-    The input channels are a multiple of 8; where the op reads the network's inputs, zeros make them one.
+    The number of input channels is a multiple of 8; channels of zeros are added to the network's inputs to make it one.
     """
 
     def __init__(self, layer: Any, value: Value) -> None:
@@ -35,9 +35,7 @@ class ConvolutionOp(LaunchedOp):
         self.layer, self.CP = layer, rounded_up(self.C, 8)
         self.chunks = channel_chunks(self.CP, self.F)
         self.back_chunks = channel_chunks(self.F, self.CP)
-        self.arranged: list[
-            Array
-        ] = []  # its weights as the kernels want them, for forward and backward; set by the plan
+        self.arranged: list[Array] = []  # the weights, laid out for forward and for backward; set by the plan
 
     @staticmethod
     def knows(layer: Any, value: Value, plan: Any) -> bool:
@@ -106,7 +104,7 @@ def convolve(
     addend: Array | None = None,
     statistics: Array | None = None,
 ) -> Step:
-    """Return the launch of a convolution x -> y; what each may add to it is told by `convolve` in the kernels."""
+    """Return the launch of a convolution x -> y, with the arguments of the kernel `convolve`."""
     (N, H, W, C), F, (CK, NB) = x.shape, y.shape[-1], chunks
     pixels, rows, images, tiles = convolution_tiles(gpu, N, H, W)
     args = (x, weights, bias, addend, y, statistics, N, H, W, C, F, rows, images)
@@ -115,11 +113,11 @@ def convolve(
 
 
 def convolution_tiles(gpu: Gpu, N: int, H: int, W: int) -> tuple[int, int, int, int]:
-    """Return (pixels of a tile, its rows, its images, number of tiles): large ones, if they keep the GPU busy."""
+    """Return (pixels of a tile, its rows, its images, number of tiles): large tiles if they keep the GPU busy."""
     for pixels in (256, 64):
         rows, images = tiling(pixels, H, W)
         tiles = -(-N // images) * -(-H // rows) if rows else 0
-        if W > 64 or tiles >= 2 * gpu.multiprocessors:  # rows longer than 64 pixels fit in large tiles alone
+        if W > 64 or tiles >= 2 * gpu.multiprocessors:  # rows longer than 64 pixels only fit in large tiles
             break
     return pixels, rows, images, tiles
 

@@ -1,25 +1,26 @@
 """The CUDA engine: the textbook's mathematics as hand-written kernels, a whole step launched at once.
 
-Loss, gradients and weights agree with the textbook's up to rounding, and are found in the same places. In which order
-to read:
+Loss, gradients and weights agree with the textbook's up to rounding, and are found in the same places. Read the files
+in this order:
 
-    kernels/, source    what is computed, and how a GPU does it; a family of kernels a file
+    kernels/, source    what is computed, and how a GPU does it; a file for each family of kernels
     gpu                 how kernels are launched; a list of launches, recorded as a CUDA graph
     ops, convolution    which kernels an op launches, forward and backward
     lowering, plan      from layers to ops, from a model to the launches of a step
     update, batches     learning rules and gradient statistics; batches made on the device
-    metrics             loss and accuracy of the steps, fetched when somebody looks
+    metrics             loss and accuracy of the steps, fetched when somebody reads them
 
-A step reads nothing back: the loss that `train_step` returns is a number that is fetched when somebody looks at it, and
-the metrics of all steps are fetched once, by `read_metrics`. A loss that is not finite changes neither gradients nor
-weights, as with every engine; the device sees to that itself. (It is counted as a step of the rule, though.)
+A step copies nothing back to the host: the loss that `train_step` returns is fetched when somebody reads it, and the
+metrics of all steps are fetched at once, by `read_metrics`. If the loss is not finite, gradients and weights stay as
+they were, as with every engine; the kernels check that themselves. (The step counts as a step of the rule, though.)
 
-Layers and shapes without kernels run as the textbook has them, on CuPy; a step with such a layer is not recorded.
+Layers and shapes without kernels run the textbook's code on CuPy; a step with such a layer is not recorded.
 """
 
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,15 +33,14 @@ from mlp.engine.cuda.gpu import Gpu, Program
 from mlp.engine.cuda.metrics import MetricsLog, PendingLoss
 from mlp.engine.cuda.plan import CudaPlan
 from mlp.engine.cuda.update import STATE, CudaGradientStatistics, CudaUpdate
-from mlp.engine.gradient_statistics import GradientStatistics
-from mlp.errors import DeviceError, MlpError
+from mlp.errors import DeviceError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.probing import frozen_buffers
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss, check_targets
 from mlp.typing import Array, BatchSource, DType, Shape
 
-LOG_STEPS = 4096  # steps whose metrics fit on the device; then they are fetched
+LOG_STEPS = 4096  # steps whose metrics fit on the device; when it is full, they are fetched
 
 
 class CudaEngine(Binding):
@@ -48,8 +48,8 @@ class CudaEngine(Binding):
 
     Args:
         device: "cuda:N".
-        precision: of the convolutions, "float32" (the products are as exact as float32's, though they run on tensor
-            cores), or "tf32", a third of the work, with factors of 11 bits; PyTorch does that unless told otherwise.
+        precision: of the convolutions, "float32" (as exact as float32, although they run on tensor cores) or "tf32"
+            (a third of the work, with factors of 11 bits, as PyTorch does by default).
         record: whether to record steps as CUDA graphs.
         xp, module: see `Gpu`.
 
@@ -89,10 +89,8 @@ class CudaEngine(Binding):
             self.rows, self.evaluation_rows = zeros((LOG_STEPS + 1, 3), np.float32), zeros((1, 3), np.float32)
             self.log = MetricsLog(self.rows[:LOG_STEPS])  # the last row is for what is not a training step
             self.update = CudaUpdate(self.gpu, rule, self.state)
-            statistics: GradientStatistics | None = None
-            if gradient_statistics:
-                statistics = CudaGradientStatistics(rule.flat, gradient_statistics, self.gpu, self.state)
-        self.hold(model, loss, rule, statistics)
+            on_device = partial(CudaGradientStatistics, gpu=self.gpu, state=self.state)
+            self.hold(model, loss, rule, gradient_statistics, on_device)
 
     def train_step(self, x: Array, targets: Array) -> PendingLoss:
         with self.gpu.working():
@@ -141,13 +139,13 @@ class CudaEngine(Binding):
                 return self._read(self.rows, LOG_STEPS) if training else self._read(self.evaluation_rows, 0)
 
     def resident(self, batches: BatchSource) -> BatchSource:
-        """Return batches that are made on the device, if `batches` is of a kind for which that can be done.
+        """Return the same batches, made on the device if that is possible, otherwise those given.
 
-        The images stay there until `close`: asked again for the same batches, it returns the same.
+        The images stay on the device until `close`; a second call with the same batches returns the same object.
         """
         if not isinstance(batches, Batches) or type(batches) is not Batches or batches.dtype != np.float32:
             return batches
-        if batches.image_set.images.dtype != np.uint8:  # patches of a scene are numbers
+        if batches.image_set.images.dtype != np.uint8:  # patches of a scene are not bytes
             return batches
         if id(batches) not in self.residents:
             self.residents[id(batches)] = DeviceBatches(batches, self.gpu)
@@ -168,9 +166,8 @@ class CudaEngine(Binding):
         self.residents: dict[int, DeviceBatches] = {}
 
     def plan(self, shape: Shape, dtype: DType, *, training: bool) -> CudaPlan:
-        """Return the plan for batches of that shape; it is made at the first one."""
-        if not self.rule.flat.whole:
-            raise MlpError("the model was moved or converted since bind: bind the engine again.")
+        """Return the plan for batches of that shape, made when the first one comes."""
+        self.check_arrays()
         key = (shape, np.dtype(dtype), training)
         if key not in self.plans:
             state, log = (self.state, self.rows) if training else (self.evaluation_state, self.evaluation_rows)
@@ -184,7 +181,7 @@ class CudaEngine(Binding):
         if plan.head is None:
             plan.given_targets = self.gpu.xp.asarray(targets)
         else:
-            if isinstance(targets, np.ndarray):  # on the device the kernel sees to it
+            if isinstance(targets, np.ndarray):  # targets on the device are checked by the kernel
                 check_targets(np.broadcast_to(np.float32(0), plan.result.data.shape), targets)
             self.gpu.copy(plan.targets, targets)
         self.gpu.copy(plan.source.data, x)
@@ -192,7 +189,7 @@ class CudaEngine(Binding):
 
     @contextmanager
     def _frozen(self, plan: CudaPlan) -> Iterator[None]:
-        """Within this context a training plan runs without a step: buffers stay, the loss goes to the last row."""
+        """Within this context a training plan runs, but buffers stay as they are; the loss goes to the last row."""
         with ExitStack() as frozen:
             if plan.training:
                 self.update.begin_step(LOG_STEPS, frozen=True)
@@ -213,7 +210,7 @@ class CudaEngine(Binding):
         self.programs[key]()
 
     def _textbook_loss(self, plan: CudaPlan) -> tuple[float, float]:
-        """Return loss and accuracy of a network whose end has no kernel; the loss's gradient goes to the plan."""
+        """Return loss and accuracy of a network whose head has no kernel; the loss's gradient goes to the plan."""
         outputs = plan.result.data
         loss, accuracy = self.loss.forward(outputs, plan.given_targets), self.loss.accuracy(outputs, plan.given_targets)
         if math.isfinite(loss):

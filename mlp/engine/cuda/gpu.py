@@ -5,12 +5,12 @@ A launch says which kernel runs, on how many blocks of how many threads, with wh
     launch = gpu.launch("pointwise", grid=(528,), threads=256, args=(y, moments, ..., 102400, 32, 0.01))
     launch()                          # asks the GPU to run it, and does not wait until it has
 
-Asking costs some microseconds of Python, about as long as most kernels run; a training step has hundreds of them. So a
-`Program`, a list of launches, is recorded once as a CUDA graph, and from then on asked for as a whole. What is recorded
-are the arguments as they are: addresses of arrays and numbers. Nothing else of a step may change; what does change (the
-learning rate, say) lies in device memory, where the recorded kernels find it.
+A launch costs some microseconds in Python, about as long as most kernels run, and a training step has hundreds of them.
+So a `Program`, a list of launches, is recorded once as a CUDA graph, which is then launched as a whole. The recording
+holds the arguments as they are: addresses of arrays, and numbers. So they may not change from step to step; what does
+change (the learning rate, say) lies in device memory, where the kernels read it.
 
-The arrays' library is a parameter: CuPy on a GPU; in tests NumPy, with a module that plays the kernels on the CPU.
+The library of the arrays is a parameter: CuPy on a GPU; in tests NumPy, with a module that runs the kernels on the CPU.
 """
 
 import contextlib
@@ -25,16 +25,13 @@ import numpy as np
 from mlp.backend import parse_device, require_device
 from mlp.checks import choose
 from mlp.engine.cuda.source import OPTIONS, joined_source
-from mlp.engine.graph import Value
 from mlp.errors import ConfigurationError, DeviceError
 from mlp.typing import Array, DType, Shape
 
 WARM_UP = 2  # runs of a program before it is recorded: kernels are compiled and loaded at their first launch
 PRECISIONS = ("float32", "tf32")
 OLDEST = 80  # compute capability 8.0 (Ampere, 2020): the first tensor cores that know TF32
-
-
-Step = Callable[[], object]  # a launch, or a function of Python
+Step = Callable[[], object]  # a launch, or a Python function
 
 
 @dataclass(eq=False)
@@ -83,7 +80,7 @@ class Gpu:
             xp, module = cupy, load_kernels()
         self.xp, self.module = xp, module
         self.kernels: dict[str, Any] = {}
-        self.cuda = getattr(xp, "cuda", None)  # NumPy has none: everything then runs at once
+        self.cuda = getattr(xp, "cuda", None)  # None with NumPy: then everything runs at once
         self.multiprocessors, self.shared_limit = 2, 232448
         if self.cuda is not None:
             attributes = self.cuda.Device(self.index).attributes
@@ -92,7 +89,7 @@ class Gpu:
         self.stream = self.new_stream()
 
     def new_stream(self) -> Any:
-        """Return a stream: what is asked for on it runs in order, but beside other streams. None without CuPy."""
+        """Return a stream: its own work runs in order, side by side with other streams. None without CuPy."""
         if self.cuda is None:
             return None
         with self.cuda.Device(self.index):
@@ -100,9 +97,9 @@ class Gpu:
 
     @contextlib.contextmanager
     def working(self, stream: Any = None) -> Iterator[Any]:
-        """Within this context work goes to a stream (the engine's): after all that was asked for, before all to come.
+        """Within this context work goes to a stream, by default the engine's: after all earlier work, before all later.
 
-        Recording needs a separate stream; "non-blocking" means that only these two events tie it to others.
+        Recording needs a separate stream. It is "non-blocking": only these two events tie it to other streams.
         """
         if self.cuda is None:
             yield
@@ -114,16 +111,16 @@ class Gpu:
             try:
                 with stream:
                     yield
-            finally:  # after an error or Ctrl-C, too: what comes later must not overtake what was asked for here
+            finally:  # after an error or Ctrl-C, too: later work must not overtake what was asked for here
                 outside.wait_event(stream.record())
 
     @contextlib.contextmanager
     def allocating(self, stream: Any) -> Iterator[Any]:
         """Within this context arrays are taken from the memory of a stream; nothing may be launched.
 
-        CuPy gives a freed block straight back to the stream that it came from, while others may still be told to read
-        it. So memory that other streams will read is taken before `working` is entered: whoever gave the block back
-        had asked for its last read by then, and `working` waits for that.
+        CuPy gives a freed block straight back to the stream that it came from, even while another stream still has to
+        read it. So memory that other streams will read is taken before `working` is entered: by then the last read of
+        a freed block was asked for, and `working` waits for it.
         """
         if self.cuda is None:
             yield
@@ -132,23 +129,23 @@ class Gpu:
             yield
 
     def launch(self, name: str, grid: Sequence[int], threads: int, args: Sequence[Any], shared: int = 0) -> Launch:
-        """Return a `Launch`; Python numbers become the kernels' 32-bit ones. shared: bytes of shared memory."""
+        """Return a `Launch`; Python numbers become the 32-bit ones of the kernels. shared: bytes of shared memory."""
         kernel = self.kernels.get(name)
         if kernel is None:
             kernel = self.kernels[name] = self.module.get_function(name)
         if shared > 48 * 1024 and kernel.max_dynamic_shared_size_bytes < shared:
-            kernel.max_dynamic_shared_size_bytes = shared  # more than the usual must be asked for
+            kernel.max_dynamic_shared_size_bytes = shared  # more than usual: it must be asked for
         return Launch(name, kernel, tuple(grid), threads, tuple(map(argument, args)), shared)
 
     def elementwise(self, name: str, size: int, args: Sequence[Any]) -> Launch:
-        """Return a launch of a kernel whose threads each take every so-many-th of `size` elements."""
+        """Return a launch of a kernel whose threads share `size` elements: each of n threads takes every n-th."""
         return self.launch(name, (max(1, min(-(-size // 256), 8 * self.multiprocessors)),), 256, args)
 
     def empty(self, shape: Shape, dtype: DType = np.float32) -> Array:
         """Return a new array on the device.
 
         Raises:
-            DeviceError: it has no room for that.
+            DeviceError: the device has no room for it.
         """
         try:
             return self.xp.empty(shape, dtype)
@@ -167,7 +164,7 @@ class Gpu:
             target[...] = source
 
 
-def argument(value: Value) -> Any:
+def argument(value: Any) -> Any:
     """Return an argument of a kernel: arrays and NumPy scalars as they are, Python numbers as int32 or float32."""
     if isinstance(value, bool | int):
         return np.int32(value)
@@ -188,18 +185,18 @@ def capability(device: str) -> int:
 
 @functools.cache
 def load_kernels() -> Any:
-    """Return the kernels as a module; they are compiled for the device at hand, and CuPy keeps the result on disk."""
+    """Return the kernels as a module, compiled for the device; CuPy keeps the result on disk."""
     import cupy
 
     return cupy.RawModule(code=joined_source(), options=OPTIONS)
 
 
 class Program:
-    """A list of steps, run in their order: launches, and Python functions for layers that have no kernel.
+    """A list of steps that run in order: launches, and Python functions for layers without a kernel.
 
     Args:
         gpu: where it runs. steps: callables without arguments.
-        record: whether to record a graph where that is possible (launches alone, on a GPU).
+        record: whether to record a graph if that is possible (only launches, and on a GPU).
     """
 
     def __init__(self, gpu: Gpu, steps: Sequence[Step], *, record: bool = True) -> None:

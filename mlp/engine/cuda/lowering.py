@@ -1,6 +1,6 @@
 """Which layers become which ops in the CUDA engine, by the layer's exact type.
 
-Whatever is not here, and shapes that the kernels do not know, run as the textbook has them.
+All other layers, and shapes that the kernels do not know, run the textbook's code.
 """
 
 from typing import Any
@@ -47,7 +47,7 @@ class TextbookOp(LaunchedOp):
 
 @lowers(object)
 def textbook(layer: Any, value: Value, plan: Any) -> Value:
-    """The way for every layer without kernels; the shape of its outputs is found by running a copy of it."""
+    """Lower a layer that has no kernels."""
     output_shape = probe_output_shape(layer, value, plan, plan.gpu.xp)
     return plan.add(TextbookOp(layer, value, output_shape, training=plan.training))
 
@@ -104,5 +104,5 @@ def lower_residual(layer: Any, value: Value, plan: Any) -> Value:
     body, shortcut = plan.lower_branches(layer, value)
     if PointwiseOp.knows(body):
         return plan.add(PointwiseOp(body, shortcut=shortcut))
-    del plan.ops[before:]  # the sum has no kernel: all of it is left to the textbook
+    del plan.ops[before:]  # the sum has no kernel: the whole Residual is left to the textbook
     return textbook(layer, value, plan)

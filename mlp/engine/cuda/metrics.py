@@ -1,4 +1,4 @@
-"""Loss and accuracy of the steps, which stay on the device until somebody looks at them."""
+"""Loss and accuracy of the steps, which stay on the device until somebody reads them."""
 
 import numpy as np
 
@@ -10,19 +10,19 @@ class MetricsLog:
     """Loss and accuracy of every step since they were last read, kept on the device.
 
     Args:
-        rows: device array (steps, 3) of zeros: mean loss, images that are right, images.
+        rows: device array (steps, 3) of zeros, for mean loss, images that are right, and images of each step.
     """
 
     def __init__(self, rows: Array) -> None:
         self.rows = rows
-        self.fetched: list[Array] = []  # rows that had to make room: NumPy arrays
+        self.fetched: list[Array] = []  # rows that had to make room for others, as NumPy arrays
         self._begin_page()
 
     def _begin_page(self) -> None:
         self.page, self.used = Page(self.rows), 0
 
     def next_loss(self) -> "PendingLoss":
-        """Return the `PendingLoss` of the step that begins."""
+        """Return the `PendingLoss` of the step that begins now."""
         if self.used == len(self.rows):
             self._fetch()
         self.used += 1
@@ -45,7 +45,7 @@ class MetricsLog:
 
 
 class Page:
-    """A filling of the log: on the device at first, on the host once it was fetched."""
+    """The rows of the log between two times that it is fetched: first on the device, then on the host."""
 
     def __init__(self, rows: Array) -> None:
         self.rows = rows
@@ -53,7 +53,7 @@ class Page:
 
 
 class PendingLoss:
-    """The loss of a step that the GPU may not have done yet; float() waits for it, and so does printing."""
+    """The loss of a step that the GPU may not have finished yet; float() and printing wait for it."""
 
     def __init__(self, page: Page, slot: int) -> None:
         self.page, self.slot = page, slot

@@ -5,8 +5,8 @@ An op has input values and an output value, arrays on the device, and turns itse
     forward(plan)    steps that compute output.data from the inputs' data
     backward(plan)   steps that compute the gradients of parameters and inputs from output.grad
 
-`plan.claim(value)` gives memory for a gradient, and says whether others have begun it, so that one must add to it.
-What the kernels compute is written in kernels/.
+`plan.claim(value)` gives memory for a gradient, and says whether others have written to it, so that one must add.
+kernels/ says what the kernels compute.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,14 +17,14 @@ from mlp.engine.graph import Op, Pointwise, Value
 from mlp.errors import ShapeError
 from mlp.typing import Array
 
-MOST_NUMBERS = 2**31  # of an array: the kernels count with 32 bits
+MOST_NUMBERS = 2**31  # in an array: the kernels count with 32 bits
 MOST_CHANNELS = 1024  # a pass over (rows, C) has a thread for each four channels
 
 
 class LaunchedOp(Op):
     """An op that becomes launches of kernels."""
 
-    wants_statistics = False  # set by a normalization that reads the output: an op that can gives `partials`
+    wants_statistics = False  # set by a normalization that reads the output: then an op may set `partials`
     partials = None  # statistics of the output for parts of its rows, see normalization_finish
 
     def prepare(self, plan: Any) -> None:
@@ -55,7 +55,7 @@ def column_sums(
     grad_beta: Array,
     means: Array | None = None,
 ) -> list[Step]:
-    """Return steps that sum a gradient over all rows, and with moments its product with x_hat as well."""
+    """Return steps that sum a gradient over all rows and, if there are moments, its product with x_hat as well."""
     gpu, C = plan.gpu, grad_z.shape[-1]
     rows = grad_z.size // C
     threads, lines = columns(C)
@@ -135,7 +135,7 @@ class PointwiseOp(Pointwise, LaunchedOp):
             gamma, means = self.norm.gamma.data, plan.gpu.empty((2, self.C))
             grads = {"grad_gamma": self.norm.gamma.grad, "grad_beta": self.norm.beta.grad}
             steps = column_sums(plan, *inputs, self.kernel_slope, **grads, means=means)
-        # The gradient of the shortcut is that of z, as the activation lets it through: it stays in its place.
+        # The gradient of the shortcut is what the activation lets through of that of z: it stays in the same memory.
         grad_shortcut, add_shortcut = None, 0
         if shortcut is not None and shortcut.needs_grad:
             handed_over = plan.hand_over(z, shortcut)
@@ -164,7 +164,7 @@ class AveragePoolOp(LaunchedOp):
 
 
 class ConcatOp(LaunchedOp):
-    """Channels side by side: the parts are copied to their places, and dL/dy is cut up again."""
+    """Channels side by side: the parts are copied to their places, and dL/dy is split in the same way."""
 
     def __init__(self, parts: Sequence[Value]) -> None:
         super().__init__(parts, (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts)))

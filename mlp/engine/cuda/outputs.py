@@ -10,9 +10,9 @@ from mlp.losses import SoftmaxCrossEntropy
 
 
 class TapOp(LaunchedOp):
-    """Shows the outputs of a branch to the loss, and takes their gradient from it; without a branch it shows nothing.
+    """Shows the outputs of a branch to the loss and takes their gradient from it; without a branch it shows nothing.
 
-    Its own output is read by nobody.
+    No op reads its own output.
     """
 
     def __init__(self, tap: Any, branch: Any) -> None:
@@ -41,7 +41,7 @@ class HeadOp(LaunchedOp):
 
     @staticmethod
     def knows(gpu: Gpu, affine: Affine) -> bool:
-        """Whether the numbers of an image fit into the shared memory that every kernel has."""
+        """Whether the numbers of an image fit into the shared memory that every kernel may use."""
         return 4 * (affine.in_features + affine.out_features + 32) <= min(gpu.shared_limit, 48 * 1024)
 
     def prepare(self, plan: Any) -> None:

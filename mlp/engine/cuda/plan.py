@@ -1,11 +1,11 @@
 """From a model to lists of launches, for the CUDA engine.
 
-As in the CPU engine (read `plan` first) a model is walked through once for each batch shape: every layer becomes an op,
-found by the layer's exact type; normalization, shortcut and activation become one; every value gets its array. Here
-that is all there is to it: an op is turned into launches with fixed arguments, and a step is these launches in order.
+As in the CPU engine (read its `plan` first), each layer of a model becomes an op, once for each batch shape;
+normalization, shortcut and activation become one; every value gets its array. Then each op is turned into launches with
+fixed arguments, and a step is these launches in order.
 
 Memory: in training all values stay until backward has read them. The memory of a gradient, and of the blocks' partial
-sums, is taken again by whoever comes after its last reader; the launches run in order, so nobody is disturbed.
+sums, is reused after its last reader; the launches run in order, so nobody is disturbed.
 """
 
 from typing import Any
@@ -26,7 +26,7 @@ from mlp.typing import Array, DType, Shape
 
 
 class Pool:
-    """Memory that is used again: `take` an array of a shape, `give` it back when its last reader has been asked for."""
+    """Memory that is reused: `take` an array of a shape, `give` it back when its last reader is in the list."""
 
     def __init__(self, gpu: Gpu) -> None:
         self.gpu = gpu
@@ -45,14 +45,14 @@ class CudaPlan(Graph):
 
     Args:
         gpu: a `Gpu`. model: the tree of layers. loss: of the engine.
-        flat: the FlatParameters that the model's parameters are views of.
+        flat: the FlatParameters with the model's parameters.
         batch_shape: (N, H, W, C) or (N, D). dtype: of the inputs.
         training: whether it is for training steps or for evaluation.
         state, log: device arrays, see kernels/basics.cuh and kernels/head.cuh.
 
     Attributes:
-        forward, backward: steps. head: the `HeadOp` that computes the loss too, None if the loss is the textbook's.
-        textbook: the layers that have no kernel. by_kernels: whether there is none, and a head: nothing needs the host.
+        forward, backward: steps. head: the `HeadOp`, which computes the loss, too; None if the textbook does that.
+        textbook: the layers without a kernel. by_kernels: whether kernels do it all, the loss included.
     """
 
     def __init__(
@@ -91,17 +91,17 @@ class CudaPlan(Graph):
     # --- lowering -------------------------------------------------------------------------------------------------
 
     def lower(self, layer: Any, value: Value) -> Value:
-        """Add the ops of a layer that reads `value`, or leave it to the textbook; return the value with its outputs."""
+        """See the base class; what the kernels cannot count or are not made for is left to the textbook."""
         if self.dtype == np.float32 and self.images * value.size < MOST_NUMBERS:
             return super().lower(layer, value)
         return self.lowerings[object](layer, value, self)
 
     def example(self, value: Value, xp: Any = None) -> Array:
-        """See the base class; on the device."""
+        """See the base class; by default the array is on the device."""
         return super().example(value, xp or self.gpu.xp)
 
     def _find_head(self, loss: Loss) -> HeadOp | None:
-        """Let one op do what the last two layers and the loss do, if it can."""
+        """Replace the last two layers and the loss by one op where that is possible; return it."""
         if len(self.ops) < 2 or self.dtype != np.float32 or type(loss) is not SoftmaxCrossEntropy:
             return None
         pool, affine = self.ops[-2:]
@@ -118,7 +118,7 @@ class CudaPlan(Graph):
         return head
 
     def _arrange_weights(self) -> list[Step]:
-        """Say where the convolutions find their weights; return the launch that brings them there, see kernels/."""
+        """Give the convolutions memory for their arranged weights; return the launch of `arrange_weights`, if any."""
         convolutions = [op for op in self.ops if type(op) is ConvolutionOp]
         if not convolutions:
             return []
@@ -153,7 +153,7 @@ class CudaPlan(Graph):
         return steps
 
     def claim(self, value: Value) -> tuple[Array, int]:
-        """Return (memory for the gradient of a value, whether others have begun it: then one adds to it)."""
+        """Return (memory for the gradient of a value, 1 if others have written to it, so that one must add, else 0)."""
         if value.grad is not None:
             return value.grad, 1
         if self.dtype == np.float32:
@@ -163,7 +163,7 @@ class CudaPlan(Graph):
         return value.grad, 0
 
     def hand_over(self, giver: Value, taker: Value) -> bool:
-        """Let `taker`, which has no gradient yet, have the memory of `giver`'s; False where that does not fit."""
+        """Let the gradient of `taker` take over the memory of that of `giver`; return False if that does not fit."""
         if taker.grad is not None or giver not in self.owners:
             return False
         taker.grad = self.owners[taker] = self.owners.pop(giver)

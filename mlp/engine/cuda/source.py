@@ -1,15 +1,15 @@
-"""The source of the kernels: a file for each family, joined to one text before it is compiled.
+"""The source of the kernels: a file for each family, joined into one text before it is compiled.
 
     python -m mlp.engine.cuda.source > kernels.cu       # what is compiled, as one file
     nvcc -arch=sm_90 -cubin kernels.cu                  # it needs no header and no option
 
-Lines `#line 1 "convolution.cuh"` in it let the compiler name the file and the line in which something is wrong.
+Lines such as `#line 1 "convolution.cuh"` let the compiler name the file and the line of a mistake.
 """
 
 from pathlib import Path
 
 FOLDER = Path(__file__).with_name("kernels")
-FAMILIES = (  # in this order: each may use what stands before it
+FAMILIES = (  # each may use those before it
     "basics",
     "tensor_cores",
     "tiles",

@@ -1,8 +1,8 @@
-"""Learning rules and gradient statistics on the GPU: one pass over all weights each.
+"""Learning rules and gradient statistics on the GPU: each is one pass over all weights.
 
-The kernels find the settings of a step (learning rate, decay, ...) in the device array `state`, where `begin_step` puts
-them before the step; so a recorded step uses whatever they are then. Rules are known by their exact type: one
-that is not here, or a student's, runs its own `update` on the device's arrays.
+The kernels read the settings of a step (learning rate, decay, ...) from the device array `state`, where `begin_step`
+puts them first; so a recorded step uses the current settings. Rules are found by their exact type: any other rule, a
+student's for example, runs its own `update` on the device's arrays.
 """
 
 import math
@@ -19,11 +19,10 @@ from mlp.learning_rules.base import LearningRule
 from mlp.typing import Array
 
 STATE = 15  # numbers in `state`, see kernels/basics.cuh
-SQUARES = 64  # blocks that share in the norm of the gradient
+SQUARES = 64  # blocks that compute the norm of the gradient
 
-RULES: dict[
-    type[LearningRule], tuple[str, Callable[[Any], tuple[float, float]]]
-] = {  # exact type: kernel, and the settings a and b in it
+# Exact type of a rule: its kernel, and a function that gives the kernel's settings a and b.
+RULES: dict[type[LearningRule], tuple[str, Callable[[Any], tuple[float, float]]]] = {
     GradientDescent: ("update_gradient_descent", lambda rule: (0.0, 0.0)),
     Momentum: ("update_momentum", lambda rule: (rule.momentum, 0.0)),
     Nesterov: ("update_nesterov", lambda rule: (rule.momentum, 0.0)),
@@ -50,29 +49,21 @@ class CudaUpdate:
         """Put the settings of the step that begins into `state`.
 
         Args:
-            slot: where its loss is logged. frozen: whether running statistics stay as they are.
+            slot: the row of the log for its loss. frozen: whether running statistics stay as they are.
         """
         rule, a, b = self.rule, 0.0, 0.0
         if self.known:
             a, b = RULES[type(rule)][1](rule)
         t = rule.steps + 1
-        settings = (
-            slot,
-            rule.learning_rate,
-            rule.weight_decay,
-            rule.decoupled_weight_decay,
-            rule.clip_value or 0.0,
-            rule.clip_norm or 0.0,
-            *(a, 1.0 - a, b, 1.0 - b),
-            getattr(rule, "eps", 0.0),
-            *(1.0 - a**t, math.sqrt(1.0 - b**t)),
-            frozen,
-        )
+        decays = rule.weight_decay, rule.decoupled_weight_decay
+        bounds = rule.clip_value or 0.0, rule.clip_norm or 0.0
+        own = a, 1.0 - a, b, 1.0 - b, getattr(rule, "eps", 0.0), 1.0 - a**t, math.sqrt(1.0 - b**t)
+        settings = slot, rule.learning_rate, *decays, *bounds, *own, frozen
         self.gpu.launch("begin_step", (1,), 1, (self.state, *map(float, settings)))()
 
     @property
     def form(self) -> bool:
-        """What of the rule is part of a recorded step."""
+        """What decides which kernels of the rule a step launches."""
         return self.rule.clip_norm is not None
 
     def launches(self) -> list[Launch]:
@@ -93,7 +84,7 @@ class CudaGradientStatistics(GradientStatistics):
     """`GradientStatistics` whose sums stay on the device, taken by one launch a step.
 
     Attributes:
-        step: the launch; for weights that are not float32 a function that computes as the base class does.
+        step: the launch; for weights that are not float32 the method of the base class.
     """
 
     def __init__(self, flat: FlatParameters, which: str, gpu: Gpu, state: Array) -> None:
@@ -111,7 +102,7 @@ class CudaGradientStatistics(GradientStatistics):
         self.tables[...] = 0.0
 
     def count_step(self) -> None:
-        """Take note of a step whose program had `step` in it."""
+        """Count a step whose program contained `step`."""
         if self.step != self.accumulate:
             self.steps += 1
             self.sums, self.last = (dict(zip(STATISTICS, table, strict=True)) for table in self.tables)

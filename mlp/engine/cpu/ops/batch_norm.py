@@ -2,8 +2,8 @@
 
     a = scale y + shift                scale = gamma / s, shift = beta - mu scale                                  (1)
 
-Only the sums over the batch, with which it begins, need all images first; they are taken right where y was made, and
-then all threads wait for each other.
+Only the sums over the batch need all images. Each thread takes them for a block right after it has computed y; then all
+threads wait for each other.
 
 Backward, with g = dL/da (see `mlp.layers.batch_norm` for the textbook's equations 4 to 6):
 
@@ -13,10 +13,10 @@ Backward, with g = dL/da (see `mlp.layers.batch_norm` for the textbook's equatio
     with B = -scale Q / (s m) and C = -scale S / m - B mu.
 
 Variance: v = mean of y^2 - mu^2 takes one pass, but loses all digits when mu is much larger than the deviation. If it
-lost more than three, the sums are taken once more, of y minus the mean found: around another origin.
+loses more than three digits, the sums are taken again, of y minus the mean that was found (the origin).
 
-Scale and shift are repeated for every pixel of a line; sums are taken over rows of W C numbers, then over the
-W pixels; those of the blocks are added up in the order of the blocks, whoever found them.
+Scale and shift are repeated for every pixel of a line. Sums are taken over rows of W C numbers, then over the W pixels;
+the sums of the blocks are added in the order of the blocks, whichever thread took them.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ from mlp.errors import ShapeError
 from mlp.layers import BatchNorm
 from mlp.typing import Array
 
-ENOUGH_DIGITS = 1e-3  # of v / mu^2: below it, the variance is found again around the mean
+ENOUGH_DIGITS = 1e-3  # if v / mu^2 is smaller, the variance is computed again around the mean
 
 
 @lowers(BatchNorm)
@@ -49,7 +49,7 @@ class BatchNormOp(PointwiseOp):
 
     name = "batch norm"
     inputs_needed = True
-    meets_backward = True  # and forward, in training; but there `inputs_needed` says that y must stay anyway
+    meets_backward = True  # in forward, too, but there `inputs_needed` says already that y must stay
 
     def bind(self, plan: Plan) -> None:
         super().bind(plan)
@@ -75,7 +75,7 @@ class BatchNormOp(PointwiseOp):
         self.take_sums(t, lo, y, y)
 
     def take_sums(self, t: int, lo: int, p: Array, q: Array) -> None:
-        """Take sum p and sum p q over the rows of the block that begins with image lo."""
+        """Compute sum p and sum p q over the rows of the block that begins with image lo."""
         total, sums = self.row_sum[t], self.sums[self.blocks.number[lo]]  # (W C,), (2, C)
         pixels = total.reshape(-1, sums.shape[1])  # (W, C)
         sums[...] = 0.0
@@ -88,7 +88,7 @@ class BatchNormOp(PointwiseOp):
             sums[1] += np.add.reduce(pixels, axis=0, dtype=np.float64)
 
     def use_batch_statistics(self, t: int) -> None:
-        """Find the statistics from the sums of all blocks."""
+        """Compute the statistics from the sums of all blocks."""
         m = self.plan.images * self.output.size // self.norm.num_features
         origin = None
         mean, square = self.sums.sum(axis=0) / m  # (C,) each
@@ -111,7 +111,7 @@ class BatchNormOp(PointwiseOp):
             running += (layer.momentum * value).astype(running.dtype)
 
     def collect_around_origin(self, t: int) -> None:
-        """Take the sums once more, of y - origin; one thread does it for all, for it is rare."""
+        """Take the sums again, of y - origin. This is rare, so one thread does it for all blocks."""
         for lo, hi in self.blocks:
             views = self.views[t, lo, hi]
             y = np.subtract(views.y, self.wide_lines[3], out=views.b)
@@ -161,7 +161,7 @@ class BatchNormOp(PointwiseOp):
         if views.grad_y is None:
             return
         scale, B, C, _ = self.wide_lines
-        first = views.a if self.adds_y else views.grad_y  # the fewer arrays, the more of them in the cache
+        first = views.a if self.adds_y else views.grad_y  # the fewer arrays there are, the more fit in the cache
         np.multiply(views.y, B, out=first)
         np.add(first, C, out=first)
         np.multiply(views.g, scale, out=views.b)

@@ -1,4 +1,4 @@
-"""Channels side by side: the outputs of the branches are copied to their places, and dL/dy is cut up again.
+"""Channels side by side: the outputs of the branches are copied to their places, and dL/dy is split in the same way.
 
 A pixel's C numbers move as one element, see `convolution`.
 """

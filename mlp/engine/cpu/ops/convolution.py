@@ -1,13 +1,13 @@
-"""Convolution: which way suits a layer, and the one for any kernel size, stride and padding.
+"""Convolution: which way is best for a layer, and the one that works for any kernel size, stride and padding.
 
-    3 x 3, 5 x 5, stride 1     half the multiplications or less, see `winograd`
-    1 x 1               a product of the pixels with the kernel, see `strided`; so are whole rows, 1 x W
-    all others          im2col and one matrix product, a few images at a time, here
+    3 x 3, 5 x 5, stride 1    half the multiplications or less, see `winograd`
+    1 x 1                     a product of the pixels with the kernel, see `strided`; so are whole rows, 1 x W
+    all others                im2col and one matrix product, a few images at a time, in this file
 
-The mathematics is that of `mlp.layers.convolution`, equations 2 to 5. What is different here:
+The mathematics is that of `mlp.layers.convolution`, equations 2 to 5. Two things differ:
 
 - a block of images is so small that its columns are still in the cache when the product reads them;
-- columns are copied as whole window rows of KW C numbers that NumPy sees as one element each: moving one large
+- columns are copied as whole window rows of KW C numbers, which NumPy sees as one element each: moving one large
   element is three times faster than moving many small ones.
 """
 
@@ -31,13 +31,13 @@ from mlp.typing import Array, Shape
 def lower_convolution(layer: Any, value: Value, plan: Plan) -> Value:
     plan.check(layer, value, ("N", "H", "W", layer.in_channels))
     (H, W, C), (OH, OW) = value.shape, layer.output_size(*value.shape[:2])
+    kernel_size, unpadded = layer.kernel_size, layer.padding == (0, 0)
     op: type[ConvolutionBase] = ConvolutionOp
-    KH, _ = layer.kernel_size
-    if layer.kernel_size == (1, W) and W > 1 and layer.padding == (0, 0):  # a whole row is one pixel of W C channels
+    if kernel_size in ((3, 3), (5, 5)) and layer.stride == (1, 1) and max(layer.padding) < kernel_size[0]:
+        op = WinogradOp if OH >= 3 and C >= 8 else ConvolutionOp
+    elif kernel_size == (1, W) and W > 1 and unpadded:  # a whole row is one pixel of W C channels
         value, op = plan.add(ReshapeOp([value], (H, 1, W * C))), PixelConvolutionOp
-    elif layer.kernel_size in ((3, 3), (5, 5)) and layer.stride == (1, 1) and max(layer.padding) < KH and OH >= 3:
-        op = WinogradOp if layer.in_channels >= 8 else ConvolutionOp
-    elif layer.kernel_size == (1, 1) and layer.padding == (0, 0):
+    elif kernel_size == (1, 1) and unpadded:
         op = PixelConvolutionOp
     return plan.add(op(layer, value, (OH, OW, layer.out_channels)))
 
@@ -87,9 +87,9 @@ class ConvolutionOp(ConvolutionBase):
         x = self.inputs[0]
         grad = np.ascontiguousarray(self.output.grad.part(t, lo, hi))  # (n, OH, OW, F)
         cols = self.columns.copy(t, self.pad(t, lo, hi))
-        kernel = self.grad_kernel.take()  # (KH, KW, C, F)
-        np.matmul(cols.T, grad.reshape(len(cols), -1), out=kernel.reshape(-1, kernel.shape[-1]))
-        self.add_gradients(lo, kernel, grad)
+        grad_weight = self.grad_weight.take()  # (KH, KW, C, F)
+        np.matmul(cols.T, grad.reshape(len(cols), -1), out=grad_weight.reshape(-1, grad_weight.shape[-1]))
+        self.add_gradients(lo, grad_weight, grad)
         if not x.needs_grad:
             return
         (H, W, _), (OH, OW, _) = x.shape, self.output.shape

@@ -1,9 +1,9 @@
-"""Dropout: all threads draw at the same time, and get the numbers that the textbook's single generator gives.
+"""Dropout: all threads draw at the same time, and get the numbers that the textbook's single generator draws.
 
-The mask of a step is a stretch of the stream of random numbers that belongs to (seed, layer, step), image after image
-(`mlp.layers.dropout`). NumPy's generator can jump to any place of its stream without drawing what lies before, so each
-thread has a generator of its own, jumps to its images and draws theirs. The stream consists of words of 64 bits, and
-a float32 takes half a word: images of an odd size may begin in the middle of one.
+The mask of a step is the beginning of the stream of random numbers of (seed, layer, step), image after image
+(`mlp.layers.dropout`). NumPy's generator can jump to any place of its stream without drawing what comes before, so each
+thread has its own generator, jumps to its images and draws their numbers. The stream consists of words of 64 bits, and
+a float32 takes half a word: images of an odd size may begin in the middle of a word.
 
 Backward reads the mask again: one byte for each value of the batch.
 """

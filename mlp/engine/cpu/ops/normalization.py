@@ -1,6 +1,6 @@
 """Layer, instance and group norm, with shortcut and activation (see `pointwise`): each image by itself.
 
-An image is whole within one block, so its statistics are at hand while it is in the cache: no thread waits for another,
+An image lies within one block, so its statistics are computed while it is in the cache: no thread waits for another,
 and one pass does it all. With G groups of K channels, and P pixels, m = P K values make a set:
 
     mu = (1/m) sum y        v = (1/m) sum (y - mu)^2        s = sqrt(v + eps)              (n, G)                  (1)
@@ -13,8 +13,8 @@ Backward, with g = dL/da and, of every image, the sums over its pixels S = sum g
 
     with B = -(1/(m s^2)) sum of gamma Q and D = -(1/(m s)) sum of gamma S         over the channels of a group.
 
-(4) is the textbook's equation 5 (`mlp.layers.normalization`). Numbers of an image and a channel are repeated for every
-pixel of a line before they meet the pixels; lines are shorter than elsewhere, so that this costs little.
+(4) is the textbook's equation 5 (`mlp.layers.normalization`). The numbers of an image and a channel are repeated for
+every pixel of a line. Lines are shorter than elsewhere, so that this costs little.
 """
 
 from typing import Any

@@ -1,19 +1,19 @@
-"""Normalization, shortcut and activation in one op: whatever handles each value by itself.
+"""Normalization, shortcut and activation in one op: all that treats each value on its own.
 
     a = norm(y)                        if there is one, see `batch_norm` and `normalization`; else a = y   (1)
     a = a + shortcut                   if there is one                                                             (2)
     z = max(a, slope a)                LeakyReLU or ReLU (slope 0), if there is one                                (3)
 
-Alone each would be a pass over memory, forward and backward; together they take a block of images through all three
-while it is in the cache. Backward, with g = dL/dz:
+Each alone would be a pass over memory, forward and backward; together they take a block of images through all three
+steps while it is in the cache. Backward, with g = dL/dz:
 
     g <- g where z > 0, else slope g                           dL/da, and the gradient of the shortcut             (4)
 
-and from there on through the normalization. z > 0 exactly where a > 0, so a is not kept. What is read in backward are
-y and z, which the neighbours need anyway.
+and then backward through the normalization. z > 0 exactly where a > 0, so a is not kept: backward reads only y and z,
+which the neighbours need anyway.
 
-Long rows: NumPy runs its inner loop over the last axis, which would be C = 32 numbers. So several rows of an image are
-handled as one line of up to LINE numbers.
+Long lines: NumPy runs its inner loop over the last axis, which would be C = 32 numbers. So several rows of an image are
+treated as one line of up to LINE numbers.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from mlp.engine.graph import Pointwise, Value
 from mlp.layers import LeakyReLU, ReLU, Residual
 from mlp.typing import Array, Shape
 
-LINE = 8192  # numbers: short enough for the cache's first level, long enough to forget the cost of a loop
+LINE = 8192  # numbers: few enough for the first-level cache, enough to make the cost of starting a loop negligible
 
 
 @lowers(LeakyReLU)
@@ -62,10 +62,10 @@ class PointwiseOp(Pointwise, BlockedOp):
     # --- memory ---------------------------------------------------------------------------------------------------
 
     def claim_gradients(self, plan: Plan) -> None:
-        """Gradient (4) is that of the shortcut as it is, so the shortcut takes its memory; or y, without a norm."""
+        """Gradient (4) is that of the shortcut as well, which takes over its memory; without a norm y may do so."""
         y, z = self.inputs[0], self.output
-        self.adds_to: list[Value] = []  # values whose gradient others have begun: (4) is added
-        self.copies_to: list[Value] = []  # values whose gradient begins with a copy of (4)
+        self.adds_to: list[Value] = []  # values to whose gradient (4) is added
+        self.copies_to: list[Value] = []  # values whose gradient begins as a copy of (4)
         takers = [self.shortcut] if self.shortcut else []
         for value in takers if self.norm is not None else [*takers, y]:
             if value.needs_grad and not plan.hand_over_gradient(z, value):
@@ -74,13 +74,13 @@ class PointwiseOp(Pointwise, BlockedOp):
 
     def bind(self, plan: Plan) -> None:
         self.plan, self.training = plan, plan.training
-        H, row = (1, self.output.size) if len(self.output.shape) == 1 else (self.output.shape[0], 0)
-        self.row = row = row or self.output.size // H  # W C
+        H = self.output.shape[0] if len(self.output.shape) > 1 else 1
+        self.row = row = self.output.size // H  # W C
         joined = max(h for h in range(1, H + 1) if H % h == 0 and (h == 1 or h * row <= self.longest_line))
         self.line = joined * row
         self.lines = H // joined  # in an image
         self.temporary = plan.memory.temporary(*self.temporary_shapes())
-        self.above_zero = 2.0 ** (np.finfo(plan.dtype).maxexp - 1)  # times this, a positive number is at least 1
+        self.above_zero = 2.0 ** (np.finfo(plan.dtype).maxexp - 1)  # a positive number times this is at least 1
         self._make_views(plan)
 
     def temporary_shapes(self) -> list[Shape]:
@@ -88,20 +88,17 @@ class PointwiseOp(Pointwise, BlockedOp):
         return [(self.block, self.lines, self.line)] * 2
 
     def _make_views(self, plan: Plan) -> None:
-        """Make self.views: (t, lo, hi) -> all arrays of a block as lines (n, lines, longest_line or less)."""
+        """Make self.views: (t, lo, hi) -> all arrays of a block, each as lines (n, lines, numbers of a line)."""
 
-        @cache
-        def lines(storage: Storage, place: Any) -> Any:
-            n = place[2] - place[1]
-            return storage.part(*place).reshape(n, self.lines, self.line)
+        lines = cache(lambda storage, *place: storage.part(*place).reshape(-1, self.lines, self.line))
 
-        def lines_of(storage: Storage, *block: Any) -> Any:
-            return storage and lines(storage, storage.place(*block))
+        def lines_of(storage: Storage, *block: int) -> Any:
+            return storage and lines(storage, *storage.place(*block))
 
         y, shortcut, z = self.inputs[0], self.shortcut, self.output
         self.views = {}
-        for t, lo, hi in plan.threads_and_blocks(self.blocks):
-            block = t, lo, hi
+        for block in plan.threads_and_blocks(self.blocks):
+            t, lo, hi = block
             views = BlockViews(
                 lines_of(y.data, *block), shortcut and lines_of(shortcut.data, *block), lines_of(z.data, *block)
             )
@@ -126,7 +123,7 @@ class PointwiseOp(Pointwise, BlockedOp):
             np.maximum(y, other, out=z)  # (3)
 
     def normalize(self, t: int, lo: int, hi: int, out: Array) -> Array:
-        """Return the lines of a block after (1): y as it is, or `out`; subclasses use the views' `a` meanwhile."""
+        """Return the lines of a block after (1). Here that is y; a norm writes to `out`, and uses the views' `a`."""
         return self.views[t, lo, hi].y
 
     # --- backward -------------------------------------------------------------------------------------------------
@@ -147,7 +144,7 @@ class PointwiseOp(Pointwise, BlockedOp):
             np.add(grad, g, out=grad)
 
     def give_to_y(self, views: "BlockViews", first: Array, second: Array) -> None:
-        """Write the sum of two terms of a norm's dL/dy, or add it; the second is destroyed."""
+        """Write, or add, the sum of two terms to dL/dy of a norm; the array `second` is overwritten."""
         grad = views.grad_y
         if self.adds_y:
             np.add(first, second, out=second)

@@ -1,14 +1,14 @@
-"""Average pooling: short passes that need no tricks beyond blocks and long rows.
+"""Average pooling: short passes, with no tricks beyond blocks and long rows.
 
-A window's mean is taken one direction after the other: first rows are added to rows (long stretches of W C numbers),
-then the columns of the sums, which are fewer by then.
+The mean over a window is taken in one direction after the other: first whole rows are added (W C numbers each), then
+the columns of the sums, of which there are fewer.
 """
 
 from typing import Any
 
 import numpy as np
 
-from mlp.engine.cpu.op import BlockedOp, lowers
+from mlp.engine.cpu.op import BlockedOp, give, lowers
 from mlp.engine.cpu.ops.strided import copy_pixels
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Value
@@ -51,24 +51,21 @@ class AveragePoolOp(BlockedOp):
     def backward(self, t: int, lo: int, hi: int) -> None:
         grad, rows = self.inputs[0].grad.part(t, lo, hi), self.rows[t][: hi - lo]
         share = np.multiply(self.output.grad.part(t, lo, hi), self.share, out=self.shares[t][: hi - lo])
-        if not self.apart:
-            rows[...] = 0.0
-        for place in self.column_slices:
-            if self.apart:
+        if self.apart:
+            for place in self.column_slices:
                 copy_pixels(rows[:, :, place], share)
-            else:
+        else:
+            rows[...] = 0.0
+            for place in self.column_slices:
                 rows[:, :, place] += share
-        if self.writes[0] and not self.apart:
-            grad[...] = 0.0
+            if self.writes[0]:
+                grad[...] = 0.0
         for place in self.row_slices:
-            if self.writes[0] and self.apart:
-                np.copyto(grad[:, place], rows)
-            else:
-                grad[:, place] += rows
+            give(grad[:, place], rows, first=self.writes[0] and self.apart)
 
 
 def add_up(arrays: Any, out: Array) -> None:
-    """Write the sum of two or more arrays to `out`; or one, as it is."""
+    """Write the sum of one or more arrays to `out`."""
     if len(arrays) == 1:
         np.copyto(out, arrays[0])
         return
@@ -101,7 +98,4 @@ class GlobalAveragePoolOp(BlockedOp):
     def backward(self, t: int, lo: int, hi: int) -> None:
         grad = self.inputs[0].grad.part(t, lo, hi)  # (n, H, W, C)
         share = self.output.grad.part(t, lo, hi)[:, None, None] * (1.0 / self.pixels)  # (n, 1, 1, C)
-        if self.writes[0]:
-            np.copyto(grad, share)
-        else:
-            grad += share
+        give(grad, share, first=self.writes[0])

@@ -1,7 +1,7 @@
 """Every s-th pixel: the strided identity and 1 x 1 convolutions, shortcuts of blocks that change an image's shape.
 
-Both look at single pixels, never at windows: no columns, and pixels between those of the grid cost nothing. A pixel's
-C numbers move as one element, see `convolution`.
+Both look at single pixels, not at windows: there are no columns, and pixels between those of the grid cost nothing. A
+pixel's C numbers move as one element, see `convolution`.
 """
 
 from typing import Any
@@ -69,9 +69,8 @@ class PixelConvolutionOp(ConvolutionBase):
         (_, _, C), (OH, OW, _), (SH, SW) = self.inputs[0].shape, self.output.shape, self.layer.stride
         self.grid = slice(None), slice(None, None, SH), slice(None, None, SW)
         self.pixels = plan.memory.scratch("pixels", (self.block, OH, OW, C))
-        if not plan.training:
-            return
-        self.bind_gradients(plan)
+        if plan.training:
+            self.bind_gradients(plan)
 
     def prepare(self) -> None:
         kernel, self.bias = self.weights()
@@ -94,9 +93,9 @@ class PixelConvolutionOp(ConvolutionBase):
     def backward(self, t: int, lo: int, hi: int) -> None:
         grad = np.ascontiguousarray(self.output.grad.part(t, lo, hi))  # (n, OH, OW, F)
         grad_rows = grad.reshape(-1, grad.shape[-1])
-        kernel = self.grad_kernel.take()  # of the shape of the weight
-        np.matmul(self.rows(t, lo, hi).T, grad_rows, out=kernel.reshape(-1, kernel.shape[-1]))
-        self.add_gradients(lo, kernel, grad)
+        grad_weight = self.grad_weight.take()  # of the shape of the weight
+        np.matmul(self.rows(t, lo, hi).T, grad_rows, out=grad_weight.reshape(-1, grad_weight.shape[-1]))
+        self.add_gradients(lo, grad_weight, grad)
         if not self.inputs[0].needs_grad:
             return
         grad_inputs, first = self.inputs[0].grad.part(t, lo, hi), self.writes[0]

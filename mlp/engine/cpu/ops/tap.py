@@ -1,7 +1,7 @@
-"""Taps: the branch becomes ops like any other, and its outputs go to the tap, where the loss looks at them.
+"""Taps: a branch becomes ops like any other, and its outputs go to the tap, where the loss reads them.
 
-The loss runs between forward and backward, for the whole batch: it finds the outputs in the array of the plan, and
-leaves dL/db with the tap. Each thread copies its part of that into the gradient of the branch's outputs.
+The loss runs between forward and backward, for the whole batch: it reads the outputs in the plan's array and leaves
+dL/db, their gradient, with the tap. Each thread copies its part of that into the gradient of the branch's outputs.
 """
 
 from typing import Any
@@ -19,9 +19,9 @@ def lower_tap(layer: Any, value: Value, plan: Plan) -> Value:
 
 
 class TapOp(BlockedOp):
-    """Shows the outputs of a branch to the loss, and takes their gradient from it; without a branch it shows nothing.
+    """Shows the outputs of a branch to the loss and takes their gradient from it; without a branch it shows nothing.
 
-    Its own output is read by nobody.
+    No op reads its own output.
     """
 
     name = "tap"

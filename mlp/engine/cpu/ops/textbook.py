@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.engine.cpu.op import BlockedOp, lowers
+from mlp.engine.cpu.op import BlockedOp, give, lowers
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Value, checked_backward, checked_forward, probe_output_shape
 from mlp.layers import Flatten, Reshape
@@ -14,7 +14,7 @@ from mlp.typing import Shape
 
 @lowers(object)
 def textbook_op(layer: Any, value: Value, plan: Plan) -> Value:
-    """The way for every layer without an op of its own: a student's, or one that is too rare to be worth one."""
+    """Lower a layer that has no op of its own: a student's layer, or one that is rarely used."""
     return plan.add(TextbookOp(layer, value, probe_output_shape(layer, value, plan), training=plan.training))
 
 
@@ -34,15 +34,11 @@ class TextbookOp(BlockedOp):
         np.copyto(outputs, y)
 
     def backward(self, t: int, lo: int, hi: int) -> None:
-        (value,), (first,) = self.inputs, self.writes
-        if not (first or value.needs_grad):  # nobody wants the gradient of the images
-            self.layer.backward(self.output.grad.array)
-            return
-        grad_inputs = checked_backward(self.layer, self.output.grad.array, value.data.array)
-        if first:
-            np.copyto(value.grad.array, grad_inputs)
-        else:
-            value.grad.array[...] += grad_inputs
+        (value,), grad = self.inputs, self.output.grad.array
+        if value.needs_grad:
+            give(value.grad.array, checked_backward(self.layer, grad, value.data.array), first=self.writes[0])
+        else:  # nobody wants the gradient of the images
+            self.layer.backward(grad)
 
 
 @lowers(Flatten)
@@ -63,14 +59,9 @@ class ReshapeOp(BlockedOp):
     name = "reshape"
 
     def forward(self, t: int, lo: int, hi: int) -> None:
-        (x,), y = self.inputs, self.output.data.part(t, lo, hi)
-        np.copyto(y, x.data.part(t, lo, hi).reshape(y.shape))
+        y = self.output.data.part(t, lo, hi)
+        np.copyto(y, self.inputs[0].data.part(t, lo, hi).reshape(y.shape))
 
     def backward(self, t: int, lo: int, hi: int) -> None:
-        (x,), (first,) = self.inputs, self.writes
-        grad, grad_inputs = self.output.grad.part(t, lo, hi), x.grad.part(t, lo, hi)
-        grad = grad.reshape(grad_inputs.shape)
-        if first:
-            np.copyto(grad_inputs, grad)
-        else:
-            grad_inputs += grad
+        grad, grad_inputs = self.output.grad.part(t, lo, hi), self.inputs[0].grad.part(t, lo, hi)
+        give(grad_inputs, grad.reshape(grad_inputs.shape), first=self.writes[0])

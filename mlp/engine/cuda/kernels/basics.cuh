@@ -4,22 +4,22 @@
 // before it; `python -m mlp.engine.cuda.source` prints what is compiled.
 //
 // How to read it. A GPU runs a kernel as a grid of blocks; a block has some hundred threads, which share a small fast
-// memory (shared_memory) and can wait for each other (__syncthreads). 32 threads in a row are a warp: they go in step,
-// and may hand each other values directly (__shfl_xor_sync). Blocks know nothing of each other: what one block needs
-// from another must wait for the next kernel. mlp/engine/cuda/ops.py launches them and says in which order.
+// memory (shared_memory) and can wait for each other (__syncthreads). 32 threads in a row are a warp: they run in step,
+// and can hand each other values directly (__shfl_xor_sync). Blocks cannot talk to each other: what one block needs
+// from another must wait for the next kernel. mlp/engine/cuda/ops.py launches the kernels and says in which order.
 //
 //     N, H, W, C     images, their size, their channels: all arrays are channels last, so a pixel is C numbers in a row
-//     F              output channels of a convolution, weights are (3, 3, C, F)
-//     rows           what is left of an array when only the last axis is kept: N H W
+//     F              output channels of a convolution; its weights are (3, 3, C, F)
+//     rows           N H W: many kernels treat an array (N, H, W, C) as (rows, C)
 //
 // No atomics. Floating-point sums depend on their order, and atomic additions come in any order. Here every sum over
-// the batch is taken in two steps: each block writes its partial sum to a place of its own, and another kernel adds
-// the partial sums in a fixed order. The same inputs give the same bits, in every run.
+// the batch is taken in two steps: each block writes its partial sum to its own place, and another kernel adds the
+// partial sums in a fixed order. The same inputs give the same bits in every run.
 //
-// Nothing but numbers in device memory changes from step to step (`state` holds learning rate and the like), so that
-// a whole step can be recorded once as a CUDA graph and replayed.
+// From step to step only numbers in device memory change (`state` holds the learning rate and the like). So a whole
+// step can be recorded once as a CUDA graph and replayed.
 //
-// The tests compile all this for the CPU as well, with their own versions of what stands between #ifdef __CUDACC__ and
+// The tests compile all this for the CPU as well, with their own versions of the parts between #ifdef __CUDACC__ and
 // #endif.
 
 extern __shared__ __align__(16) float shared_memory[];
@@ -33,7 +33,7 @@ __device__ __forceinline__ void copy_ahead(float *shared, const float *global, b
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(global), "r"(bytes) : "memory");
 }
 
-// Wait for the copies of this thread (the other threads' need a __syncthreads).
+// Wait for the copies of this thread (for those of other threads, a __syncthreads is needed).
 __device__ __forceinline__ void wait_for_copies() { asm volatile("cp.async.wait_all;" ::: "memory"); }
 #endif
 
@@ -45,7 +45,7 @@ __device__ __forceinline__ int lane() { return threadIdx.x % 32; }
 __device__ __forceinline__ int warp() { return threadIdx.x / 32; }
 __device__ __forceinline__ int smaller(int a, int b) { return a < b ? a : b; }
 
-// The sum of `value` over all threads of the block, the same bits in each of them. scratch: one number for each warp.
+// The sum of `value` over all threads of the block, with the same bits in each thread. scratch: a number for each warp.
 template <typename Number>
 __device__ __forceinline__ Number block_sum(Number value, Number *scratch) {
   for (int mask = 16; mask > 0; mask /= 2) value += __shfl_xor_sync(~0u, value, mask);

@@ -1,6 +1,6 @@
 // ---- passes over (rows, C), four channels a thread ------------------------------------------------------------------
 //
-// A thread keeps its four channels, so that it loads what belongs to them only once.
+// A thread keeps to its four channels, so it loads their parameters only once.
 
 struct Columns {  // the place of a thread: blockDim.x is a multiple of C / 4
   int channel, line, lines;
@@ -29,7 +29,7 @@ __device__ __forceinline__ float4 operator*(float4 a, float s) {
 }
 __device__ __forceinline__ float4 zero4() { return make_float4(0.f, 0.f, 0.f, 0.f); }
 
-// What comes through an activation backward.
+// The gradient before an activation, from the gradient after it.
 __device__ __forceinline__ float4 through(float4 grad, float4 z, float slope) {
   return make_float4(z.x > 0.f ? grad.x : slope * grad.x, z.y > 0.f ? grad.y : slope * grad.y,
                      z.z > 0.f ? grad.z : slope * grad.z, z.w > 0.f ? grad.w : slope * grad.w);

@@ -9,15 +9,15 @@
 //
 //     y[pixel] = b + sum over taps (u, v) of  tile[pixel + (u, v)] (pixels x C) @ weights[u, v] (C x F)
 //
-// The gradient of the inputs is the same sum for dL/dy, with the kernel turned round and C and F exchanged. That is
-// done where the weights are laid out (arrange_weights), so one kernel computes both.
+// The gradient of the inputs is the same sum for dL/dy, with the kernel turned round and C and F exchanged.
+// arrange_weights does that when it lays out the weights, so one kernel computes both.
 //
 // A block computes 16 MT WARPS pixels x NB channels: each warp MT tiles of 16 pixels and NB / 8 of 8 channels. A tile
 // is `rows` whole rows of an image, or several whole images where they are small. The C input channels come in chunks
 // of CK, which fit into shared memory.
 //
-// Channels in a fragment. A sum may be taken in any order, so "channel t" and "channel t + 4" of a matrix product of 8
-// channels may be the channels 2t and 2t + 1: these are neighbours in memory, and come with one load.
+// Channels in a fragment. A sum may be taken in any order, so "channel t" and "channel t + 4" of a matrix product over
+// 8 channels may be the channels 2t and 2t + 1: these are neighbours in memory, and one load brings both.
 
 // y = convolution of x + bias + addend; the last two may be null. weights: as arrange_weights leaves them.
 // Grid: tiles x F / NB. partials: null, or (tiles, 3, F) for the statistics of y, see normalization_statistics.
@@ -37,7 +37,7 @@ __device__ __forceinline__ void convolve(const float *x, const float *weights, c
 
   float sums[MT][NT][4] = {};
   for (int chunk = 0; chunk < C / CK; chunk++) {
-    if (chunk > 0) __syncthreads();  // all have done with the chunk before
+    if (chunk > 0) __syncthreads();  // all threads have finished with the chunk before
     load_with_border<CK, WARPS>(inputs, x, chunk * CK, C, tile);
     const float *source = weights + (blockIdx.y * (C / CK) + chunk) * (9 * CK * NB);
     for (int i = 4 * threadIdx.x; i < 9 * CK * NB; i += 4 * THREADS) copy_ahead(kernel + i, source + i, true);
@@ -183,9 +183,9 @@ extern "C" __global__ void pad_channels(const float *x, float *y, int rows, int 
     y[i] = i % CP < C ? x[i / CP * C + i % CP] : 0.f;
 }
 
-// The sizes that are used. CK and NB: channels in a chunk, of inputs and of outputs. Two sizes of tiles: 256 pixels,
-// with 8 warps, and 64 pixels, with 4, for small images, of which there would be too few tiles for all multiprocessors.
-// At most 128 registers a thread, so that two blocks fit.
+// The sizes that are used. CK and NB: channels in a chunk, of inputs and of outputs. There are two sizes of tiles: 256
+// pixels with 8 warps, and 64 pixels with 4 warps for small images, which would give too few tiles for all
+// multiprocessors. At most 128 registers for each thread, so that two blocks fit.
 #define CONVOLUTION(CK, NB, SIZE, WARPS, MT, PRECISION, SPLIT)                                                         \
   extern "C" __global__ void __launch_bounds__(32 * WARPS, 2) convolve_##CK##_##NB##_##SIZE##_##PRECISION(             \
       const float *x, const float *weights, const float *bias, const float *addend, float *y, float *partials, int N,  \

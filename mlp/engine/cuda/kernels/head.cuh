@@ -1,7 +1,7 @@
 // ---- the head: global average pooling, affine map, softmax cross-entropy --------------------------------------------
 //
 // The formulas are those of mlp/losses.py: l = log(sum exp z_j) - sum_k q_k z_k, dL/dz = (p - q) / N, with the targets
-// q = (1 - s) onehot + s / K. Small enough (100 images, 100 classes) that one block an image does it all.
+// q = (1 - s) onehot + s / K. An image is small enough (100 classes) for one block to do it all.
 
 // x (N, pixels, C) -> pooled (N, C), logits (N, K), grad_logits (N, K; null in evaluation), and for each image its loss
 // and whether it is right. A target outside 0 .. K - 1 makes the loss NaN. shared_memory: C + K + 32 numbers.

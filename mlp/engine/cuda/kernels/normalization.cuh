@@ -12,8 +12,8 @@
 //     dL/dy = gamma inv_std (e - (dL/dbeta + x_hat dL/dgamma) / m)
 
 // Statistics of the rows of each block, to partials (blocks, 3, C): their number, their mean, and the sum of squares
-// around this mean. (The sum of y^2 instead would lose all digits where the mean is large.) Where y comes from a
-// convolution, that has done it already. shared_memory: 4 blockDim.x + C numbers.
+// around this mean. (The sum of y^2 would lose all digits where the mean is large.) If y comes from a convolution, the
+// convolution has written them already. shared_memory: 4 blockDim.x + C numbers.
 extern "C" __global__ void normalization_statistics(const float *y, float *partials, int rows, int C) {
   const Columns at(C);
   const int share = (rows + gridDim.x - 1) / gridDim.x;

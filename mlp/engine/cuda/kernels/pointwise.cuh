@@ -18,8 +18,8 @@ extern "C" __global__ void pointwise(const float *y, const float *moments, const
   }
 }
 
-// partials (blocks, 2, C): sum e and sum e x_hat over the rows of each block. Without moments sum e alone is wanted,
-// the gradient of a bias; slope 1 does not look at z. shared_memory: 8 blockDim.x numbers.
+// partials (blocks, 2, C): sum e and sum e x_hat over the rows of each block. Without moments only sum e is computed,
+// the gradient of a bias; with slope 1 z is not read. shared_memory: 8 blockDim.x numbers.
 extern "C" __global__ void pointwise_gradient_sums(const float *grad_z, const float *z, const float *y,
                                                    const float *moments, float *partials, int rows, int C,
                                                    float slope) {

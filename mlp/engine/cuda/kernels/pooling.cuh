@@ -1,6 +1,6 @@
 // ---- average pooling 2 x 2 ------------------------------------------------------------------------------------------
 
-// y (N, H / 2, W / 2, C): the mean of four pixels; an odd last row or column has no influence.
+// y (N, H / 2, W / 2, C): means of four pixels; an odd last row or column is left out.
 extern "C" __global__ void average_pool(const float *x, float *y, int N, int H, int W, int C) {
   const int OH = H / 2, OW = W / 2, quads = C / 4;
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < N * OH * OW * quads; i += gridDim.x * blockDim.x) {

@@ -15,7 +15,7 @@ __device__ __forceinline__ void multiply_add(float (&d)[4], const float (&a)[4],
         "r"(__float_as_uint(a[3])), "r"(__float_as_uint(b[0])), "r"(__float_as_uint(b[1])));
 }
 
-// The nearest TF32, a float32 with 10 bits after the point and zeros behind them. Infinity and NaN stay what they are.
+// The nearest TF32, a float32 with 10 bits after the point and then zeros. Infinity and NaN stay what they are.
 __device__ __forceinline__ float to_tf32(float x) {
   unsigned bits;
   asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(x));
@@ -28,12 +28,13 @@ __device__ __forceinline__ float to_tf32(float x) {
 //
 //     x w = h_x h_w + (h_x l_w + l_x h_w) + l_x l_w + ...
 //
-// where what is not written and the last term are below float32's rounding: three products on the tensor cores instead
-// of one. Because these cut off when they add, sums begin at zero again and again, and are added to the others by normal
-// arithmetic. Reference: Ootomo and Yokota, Recovering single precision accuracy from Tensor Cores, 2022.
+// The last term, and those that are not written, are smaller than float32's rounding, so three products on the tensor
+// cores take the place of one. Tensor cores cut off digits when they add: so their sums are short, begin at zero each
+// time, and are added to the others by normal arithmetic. Reference: Ootomo and Yokota, Recovering single precision
+// accuracy from Tensor Cores, 2022.
 
-// A and B of a product as they are needed. SPLIT: in two parts (for infinity and NaN low is NaN, and remains).
-// Otherwise they were rounded in shared memory.
+// A or B of a product, as multiply_add needs it. With SPLIT it is in two parts (for infinity and NaN the low one is
+// NaN, and so is the result). Otherwise its numbers were rounded in shared memory already.
 template <int SIZE, bool SPLIT>
 struct Fragment {
   float high[SIZE], low[SIZE];

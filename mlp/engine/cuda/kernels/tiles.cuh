@@ -1,7 +1,7 @@
 // ---- tiles of images in shared memory -------------------------------------------------------------------------------
 
-// How many numbers a pixel of so many channels takes in shared memory: 8 or 24 modulo 32, so that the loads of a warp
-// fall into all 32 banks.
+// How many numbers a pixel with so many channels takes in shared memory: 8 or 24 modulo 32, so that the loads of a warp
+// are spread over all 32 banks.
 __host__ __device__ constexpr int pitch(int channels) { return channels % 16 == 8 ? channels : channels + 8; }
 
 // Which pixels a block works on: `rows` rows from y0 on, of `images` images from n0 on.
@@ -14,7 +14,7 @@ struct Tile {
     y0 = index % strips * rows;
   }
   __device__ __forceinline__ int size() const { return images * rows * W; }
-  // Pixels that are really there: the last rows of an image, and the last images, may not fill the tile.
+  // How many pixels there are: the last rows of an image, and the last images, may not fill the tile.
   __device__ __forceinline__ int count() const { return smaller(images, N - n0) * smaller(rows, H - y0) * W; }
   // The number of pixel p among all pixels of the batch, or -1 where there is none.
   __device__ __forceinline__ int pixel(int p) const {
@@ -22,7 +22,7 @@ struct Tile {
     const bool there = image < images && n0 + image < N && y0 + inside / W < H;
     return there ? ((n0 + image) * H + y0) * W + inside : -1;
   }
-  // Where the 3 x 3 window of pixel p begins in the tile with its border, in pixels; any place for those not there.
+  // Where the 3 x 3 window of pixel p begins in the tile with its border, in pixels; 0 for pixels that are not there.
   __device__ __forceinline__ int window(int p) const {
     const int image = p / (rows * W), inside = p % (rows * W);
     return image < images ? (image * (rows + 2) + inside / W) * (W + 2) + inside % W : 0;
@@ -45,8 +45,8 @@ __device__ __forceinline__ void load_with_border(float *shared, const float *x, 
   }
 }
 
-// Round what has been copied to TF32: each thread the numbers that it copied itself, so that it need not wait for
-// others. The `rows` rows have `width` pixels of CHANNELS numbers.
+// Round what was copied to TF32: each thread rounds the numbers that it has copied itself, so it need not wait for
+// others. There are `rows` rows of `width` pixels with CHANNELS numbers.
 template <int CHANNELS, int WARPS>
 __device__ __forceinline__ void round_rows(float *shared, int rows, int width) {
   for (int r = warp(); r < rows; r += WARPS)

@@ -72,8 +72,8 @@ struct Adam {  // CORRECTION_A = 1 - b1^t, ROOT_B = sqrt(1 - b2^t)
   }
 };
 
-// All weights at once: clipping, coupled decay, decoupled decay, rule. Moments that a rule has not, and decays (null:
-// all decay), may be null. squares: of gradient_squares, null without clipping by norm. shared_memory: 32 numbers.
+// All weights at once: clipping, coupled decay, decoupled decay, rule. Null are: moments that the rule does not have,
+// decays if all weights decay alike, squares (of gradient_squares) without clipping by norm. shared_memory: 32 numbers.
 template <typename Rule>
 __device__ __forceinline__ void update(float *weights, const float *grad, float *first, float *second,
                                        const float *decays, const float *squares, const float *state, int size,

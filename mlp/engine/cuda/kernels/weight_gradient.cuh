@@ -2,16 +2,16 @@
 //
 //     dL/dK[u, v, c, f] = sum over pixels of x[pixel + (u, v), c] dL/dy[pixel, f].
 //
-// A product of matrices as well, cols^T @ dL/dy, in which the sum runs over the pixels: 100,000 of them for 9 C F
-// results. So the pixels are dealt out: each block takes every gridDim.x-th tile of 128 pixels and writes its share
-// to `partials` (gridDim.x, 9, C, F), which sum_weight_gradient adds up. Nine warps, one for each tap (u, v).
+// This is a product of matrices as well, cols^T @ dL/dy, and its sum runs over the pixels: 100,000 of them for 9 C F
+// results. So the blocks share the pixels: each takes every gridDim.x-th tile of 128 pixels and writes its part of the
+// sum to `partials` (gridDim.x, 9, C, F), which sum_weight_gradient adds up. Nine warps, one for each tap (u, v).
 // Here the 16 x 8 matrix A has channels of x as rows and pixels as columns, B has pixels as rows. Grid: any x
 // (C / CK) (F / NB).
 //
-// Short runs. The tensor cores cut off when they add, always towards zero, so a long sum in one accumulator drifts: over
-// all pixels of a block by about 1.5e-6 of its size. So the sum of each 8 pixels begins at zero and is added to the
-// others by normal arithmetic, which rounds up as often as down. TF32 (not SPLIT) loses more by its factors: there the
-// sums run on.
+// Short runs. The tensor cores cut off digits when they add, always towards zero, so a long sum in one accumulator
+// drifts: over all pixels of a block by about 1.5e-6 of its size. So the sum of each 8 pixels begins at zero and is
+// added to the others by normal arithmetic, which rounds up as often as down. TF32 (not SPLIT) loses more in its
+// factors: there one accumulator takes all pixels.
 constexpr int GRADIENT_PIXELS = 128, GRADIENT_WARPS = 9;
 
 template <int CK, int NB, bool SPLIT>
@@ -33,7 +33,7 @@ __device__ __forceinline__ void differentiate_weights(const float *x, const floa
   float sums[MT][NT][4] = {};
   for (int index = blockIdx.x; index < tiles; index += gridDim.x) {
     const Tile tile(index, N, H, W, rows, images);
-    if (index > (int)blockIdx.x) __syncthreads();  // all have done with the tile before
+    if (index > (int)blockIdx.x) __syncthreads();  // all threads have finished with the tile before
     load_with_border<CK, GRADIENT_WARPS>(inputs, x, channel, C, tile);
     for (int r = warp(); r < images * rows; r += GRADIENT_WARPS) {
       const int first = tile.pixel(r * W);
@@ -93,7 +93,8 @@ __device__ __forceinline__ void differentiate_weights(const float *x, const floa
       }
 }
 
-// grad (9, C, F) = sum of `count` partials (9, CP, F), CP >= C. 1024 threads for 32 results: one of each warp for each.
+// grad (9, C, F) = sum of `count` partials (9, CP, F), CP >= C. 1024 threads for 32 results: a thread of each warp for
+// each result.
 extern "C" __global__ void __launch_bounds__(1024)
     sum_weight_gradient(const float *partials, const float *state, float *grad, int count, int C, int CP, int F) {
   const int i = blockIdx.x * 32 + lane(), tap = i / (C * F);
@@ -106,7 +107,7 @@ extern "C" __global__ void __launch_bounds__(1024)
   if (mine && warp() == 0 && state[FINITE] != 0.f) grad[i] = sum;
 }
 
-// The sizes that are used, CK and NB channels of x and of dL/dy. At most 112 registers a thread: two blocks fit.
+// The sizes that are used, CK and NB channels of x and of dL/dy. At most 112 registers for each thread: two blocks fit.
 #define WEIGHT_GRADIENT(CK, NB, PRECISION, SPLIT)                                                                      \
   extern "C" __global__ void __launch_bounds__(32 * GRADIENT_WARPS, 2) weight_gradient_##CK##_##NB##_##PRECISION(      \
       const float *x, const float *grad_y, float *partials, int N, int H, int W, int C, int F, int rows, int images) { \

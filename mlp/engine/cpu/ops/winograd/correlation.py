@@ -1,7 +1,7 @@
-"""The way of a block of images through Winograd's algorithm: equations 2, 4 and 5 of `winograd`.
+"""A block of images goes through Winograd's algorithm: equations 2, 4 and 5 of `winograd.op`.
 
-Forward goes it with the kernels, backward with the turned ones. All three steps are matrix products on views of one
-memory; here the shapes and strides of those views are worked out, once for all steps.
+Forward uses the kernels, backward the turned ones. All three equations are matrix products on views of the same memory;
+the shapes and strides of those views are worked out here, once and for all.
 """
 
 from dataclasses import dataclass
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from mlp.engine.cpu.memory import Storage
+from mlp.engine.cpu.op import give
 from mlp.engine.cpu.ops.convolution_base import SMALL_PRODUCT
 from mlp.engine.cpu.ops.winograd.toom_cook import as_arrays, choose_tile
 from mlp.engine.cpu.plan import Plan
@@ -19,7 +20,7 @@ from mlp.typing import Array, Shape
 
 
 class Correlation:
-    """Equations 2, 4 and 5 from images (H, W, C) with a padding to images (OH, OW, F), with r x r taps."""
+    """Equations 2, 4 and 5: from images (H, W, C) with a padding to images (OH, OW, F), for kernels r x r."""
 
     def __init__(self, input_shape: Shape, output_shape: Shape, padding: tuple[int, int], taps: int) -> None:
         self.input_shape, self.output_shape, self.padding, self.taps = input_shape, output_shape, padding, taps
@@ -32,7 +33,7 @@ class Correlation:
         self.bound = False
 
     def bind(self, plan: Plan, blocks: Blocks, source: Storage, target: Storage, *, writes: bool) -> None:
-        """Work from one `Storage` to another, writing it or adding to it, in such `Blocks`."""
+        """Prepare to work from one `Storage` to another, block by block; `writes`: else results are added."""
         self.writes = writes
         self.B, self.G, self.A = as_arrays(self.tile, self.taps, plan.dtype)
         self.direct = writes and self.output_shape[0] % self.tile == 0
@@ -40,10 +41,10 @@ class Correlation:
         self.bound = True
 
     def _make_views(self, plan: Plan, blocks: Blocks, source: Storage, target: Storage) -> None:
-        """Make self.views: (t, lo, hi) -> the arrays that a block goes through."""
+        """Make self.views: (t, lo, hi) -> the arrays of a block."""
         (_, W, C), (_, OW, F) = self.input_shape, self.output_shape
         T, m, K, item = self.tiles, self.tile, self.points, plan.dtype.itemsize
-        above = source.above - self.padding[0]  # rows of zeros that are not for us
+        above = source.above - self.padding[0]  # rows of zeros that other readers asked for
 
         def rows_of(images: Array, width: int, count: int) -> Array:
             """View rows of `width` numbers as (n, T, count, width), tiles being m rows apart."""
@@ -113,18 +114,13 @@ class Correlation:
         views = self.views[t, lo, hi]
         np.matmul(views.V_outputs, kernels[:, None, None], out=views.M_outputs)
         np.matmul(self.A, views.M_lines, out=views.out_rows)
-        if self.direct:
-            return
-        out = views.out[:, : self.output_shape[0]]
-        if self.writes:
-            np.copyto(views.target, out)
-        else:
-            np.add(views.target, out, out=views.target)
+        if not self.direct:
+            give(views.target, views.out[:, : self.output_shape[0]], first=self.writes)
 
 
 @dataclass(eq=False, slots=True)
 class CorrelationViews:
-    """One block's way through equations 2, 4 and 5: the same memory seen in the shapes that each step wants.
+    """The arrays of one block for equations 2, 4 and 5: the same memory in the shapes that each equation needs.
 
     K = m + r - 1 points, T tiles of m rows in an image.
     """
@@ -136,5 +132,5 @@ class CorrelationViews:
     M_outputs: np.ndarray  # (K, r, parts, outputs, F)
     M_lines: np.ndarray  # (n, T, K, OW F)
     out_rows: np.ndarray  # (n, T, m, OW F)
-    out: np.ndarray  # (n, m T, OW, F), for what cannot be written to the target at once
+    out: np.ndarray  # (n, m T, OW, F), for results that cannot be written to the target directly
     target: np.ndarray  # (n, OH, OW, F)

@@ -1,47 +1,47 @@
 """3 x 3 and 5 x 5 convolution of stride 1 with less than half the multiplications (Winograd), and without im2col.
 
-One dimension first. Eight neighbouring outputs of a filter with three taps, y_i = sum over u of g_u d_(i+u), take 24
+First in one dimension. Eight neighbouring outputs of a filter with three taps, y_i = sum over u of g_u d_(i+u), take 24
 multiplications. They are coefficients of a product of polynomials, and such a product is known from its values at 10
 points: evaluate both factors there, multiply value by value (10 multiplications), interpolate back. All three steps are
-small fixed matrices, the F(m, 3) of Winograd with m = 8 and K = m + 2 points; `toom_cook` derives them:
+products with small fixed matrices, Winograd's F(m, 3) with m = 8 and K = m + 2 points; `toom_cook` derives them:
 
     y = A^T [ (G g) * (B^T d) ]         d (K,) inputs, g (3,) taps, y (m,) outputs, * value by value               (1)
 
-Here the one dimension is the height. A tile is m rows of the image (m + 2 rows of input), and what stands above as a
-number is a row of pixels with all its channels; in the other direction and over the channels the convolution stays what
-it was. For the point k = 0 .. K - 1 and filter tap v along the width,
+Here the one dimension is the height. A tile is m rows of outputs (m + 2 rows of input), and each number above becomes a
+row of pixels with all its channels; along the width and over the channels the convolution is the ordinary one. For the
+point k = 0 .. K - 1 and the filter tap v along the width,
 
     V_k = sum over i of B^T[k,i] (input row m j + i)              (tiles, W, C)                                    (2)
     U_k[v,c,f] = sum over u of G[k,u] W[u,v,c,f]                  (3 C, F)                                         (3)
     M_k[j,w] = sum over v,c of V_k[j, w + v, c] U_k[v,c]          (tiles, OW, F)                                   (4)
     y[m j + i] = sum over k of A^T[i,k] M_k[j]                    (OH, OW, F)                                      (5)
 
-Nearly all multiplications are in (4): 10 products with 3 C terms for eight rows instead of 24. Heights that eight does
-not divide may need fewer with tiles of six rows (8 points) or four (6 points): the fewest for the height are taken.
-(2) and (5) are matrix products as well, with rows of W C numbers: one call of `matmul` for a block of images.
+Nearly all multiplications are in (4): 10 products with 3 C terms for eight rows, instead of 24. If eight does not
+divide the height, tiles of six rows (8 points) or four (6 points) may need fewer products: the tile with the fewest is
+taken. (2) and (5) are matrix products as well, with rows of W C numbers: one call of `matmul` for a block of images.
 
-(4) needs no im2col along the width. The rows of V_k follow each other with a zero pixel between them, which
-is the right border of one and the left border of the next:
+(4) needs no im2col along the width. The rows of V_k follow each other with one pixel of zeros between them, which is
+the right border of one row and the left border of the next:
 
     V_k    0 a a a a 0 b b b b 0 c c c c 0 ...      each letter a pixel, C numbers
 
-The three pixels that an output needs are neighbours in memory: 3 C numbers from one address on, and for the next output
-the same, one pixel further. Every third output gives 3 C numbers that do not overlap: an ordinary matrix whose rows
-follow each other. So (4) is three products, for outputs 0, 3, 6, .. and 1, 4, 7, .. and 2, 5, 8, .., and nothing
-is copied. Outputs that fall between two rows mean nothing and are not read.
+The three pixels that an output needs are neighbours in memory: 3 C numbers in a row, and for the next output 3 C
+numbers one pixel further on. Those of outputs 0, 3, 6, .. do not overlap: they are an ordinary matrix, one row after
+the other. So (4) is three products, for outputs 0, 3, 6, .. and 1, 4, 7, .. and 2, 5, 8, .., and nothing is copied.
+Outputs that fall between two rows mean nothing and are not read.
 
-5 x 5 kernels go the same way, with 5 for 3 and 5 products in (4): F(6, 5) and F(4, 5) take 10 multiplications for 6
-rows, or 8 for 4, in place of 30 or 20.
+5 x 5 kernels work in the same way, with 5 in place of 3 and 5 products in (4): F(6, 5) takes 10 multiplications for 6
+rows instead of 30, F(4, 5) takes 8 for 4 rows instead of 20.
 
-Backward. (1) is linear in g and in d, so the gradients are the transposed steps in opposite order:
+Backward. (1) is linear in g and in d, so the gradients are the transposed steps in the opposite order:
 
     N_k = A dL/dy       dL/dU_k[v] = V_k(shifted by v)^T N_k      dL/dW = G^T dL/dU                                (6)
 
 and dL/dx is a convolution with the turned kernel, as in the textbook (equation 5 there): (2) to (5) again.
 
-Here is the op; the matrices and the way of a block through (2), (4) and (5) are in `correlation`. The numbers
-differ from the textbook's by rounding only, which `toom_cook` tells the size of: in float32 2e-6 of the outputs'
-deviation for m = 8, where the direct sum has 1e-7; in float64 6e-15.
+This file has the op; `correlation` takes a block through (2), (4) and (5). The results differ from the textbook's only
+by rounding, see `toom_cook`: for m = 8 by 2e-6 of the outputs' deviation in float32 (the direct sum has 1e-7), and by
+6e-15 in float64.
 
 Reference: Lavin and Gray, Fast algorithms for convolutional neural networks, 2016.
 """
@@ -73,7 +73,7 @@ class WinogradOp(ConvolutionBase):
     def ask_borders(self) -> None:
         self.inputs[0].ask_border(*self.across.border)
         above, below = self.back.border
-        rows_below = self.across.tile * self.across.tiles - self.output.shape[0]  # N_k reads whole tiles of dL/dy
+        rows_below = self.across.tile * self.across.tiles - self.output.shape[0]  # (6) reads whole tiles of dL/dy
         self.output.ask_grad_border(above, max(below, rows_below))
 
     def bind(self, plan: Plan) -> None:
@@ -106,9 +106,9 @@ class WinogradOp(ConvolutionBase):
         np.matmul(V_shifted, N, out=product)  # (K, r, parts, C, F)
         if product.shape[2] > 1:  # else both are the same memory
             np.add.reduce(product, axis=2, out=total.reshape(len(total), -1, *product.shape[-2:]))
-        kernel = self.grad_kernel.take()  # (r, r, C, F)
-        np.matmul(self.grad_from_points, total, out=kernel.reshape(len(kernel), -1))
-        self.add_gradients(lo, kernel, self.output.grad.part(t, lo, hi))
+        grad_weight = self.grad_weight.take()  # (r, r, C, F)
+        np.matmul(self.grad_from_points, total, out=grad_weight.reshape(len(grad_weight), -1))
+        self.add_gradients(lo, grad_weight, self.output.grad.part(t, lo, hi))
         if self.inputs[0].needs_grad:
             self.back.transform(t, lo, hi)
             self.back.multiply(t, lo, hi, self.turned)

@@ -1,12 +1,12 @@
-"""The three matrices of Winograd's F(m, r), worked out from the points at which polynomials are evaluated.
+"""The three matrices of Winograd's F(m, r), computed from the points at which polynomials are evaluated.
 
-Wanted are m outputs of a filter with r taps, 3 or 5, with n = m + r - 1 multiplications:
+We want m outputs of a filter with r taps, 3 or 5, with n = m + r - 1 multiplications:
 
     y_i = sum over u of g_u d_(i+u)          i = 0 .. m-1          d (n,), g (r,), y (m,)                          (1)
 
 For a polynomial p of degree below n write D(p) = sum over j of p_j d_j: its coefficients, each times an input. With
-g(x) = g_0 + g_1 x + .. + g_(r-1) x^(r-1) the outputs are y_i = D(x^i g(x)). Lagrange says that p is known from its
-values at n - 1 points a_k and from its highest coefficient, "its value at infinity":
+g(x) = g_0 + g_1 x + .. + g_(r-1) x^(r-1) the outputs are y_i = D(x^i g(x)). By Lagrange, p follows from its values at
+n - 1 points a_k and from its highest coefficient, "its value at infinity":
 
     p(x) = sum over k of p(a_k) L_k(x) / N_k + p_(n-1) L(x)                                                        (2)
 
@@ -22,14 +22,14 @@ which is y = A^T [(G g) * (B^T d)], with a row for each point, infinity last:
     A^T[m-1,inf] = 1       G[inf,r-1] = 1             B^T[inf] = coefficients of L
 
 The points. Sums of large terms that nearly cancel lose digits, and a_k^i is large (or tiny) unless |a_k| is near 1. So
-points are taken around 1, with -a, 1/a and -1/a, whose terms have the same sizes in the opposite order. All are
-fractions with a power of two below, so A and B^T are exact in float32. Measured for random inputs, the deviation of
-the outputs from the exact ones, as a part of their own deviation, in float32: 8e-8 for the sum (1) itself, 3e-7 for
-m = 4, 5e-7 for m = 6, 1.8e-6 for m = 8 (3, -1/3 in place of 1/4, -4: 2.1e-6; 3, -3: 3.2e-6; 1/4, -1/4: 4.2e-6).
+the points lie around 1; with a there are -a, 1/a or -1/a, whose terms have the same sizes in the opposite order. The
+denominators are powers of two, so that A and B^T are exact in float32. Measured for random inputs in float32, the error
+of the outputs, as a part of their deviation: 8e-8 for the sum (1) itself, 3e-7 for m = 4, 5e-7 for m = 6, 1.8e-6 for
+m = 8 (3, -1/3 in place of 1/4, -4: 2.1e-6; 3, -3: 3.2e-6; 1/4, -1/4: 4.2e-6).
 
 Balancing. A row of G may be multiplied by a number if the row of B^T, or the column of A^T, is divided by it. Here the
-largest number of each row of B^T and of each column of A^T is brought near 1. Factors are powers of two: no digit
-changes, only what stands between the steps has sizes like those of inputs and outputs, and nothing underflows early.
+largest number of each row of B^T and of each column of A^T is brought near 1. The factors are powers of two, so no
+digit changes; but numbers between the steps get sizes like those of inputs and outputs, and nothing underflows early.
 """
 
 import math
@@ -45,7 +45,7 @@ POINTS = [Fraction(a) for a in ("0", "1", "-1", "2", "-2", "1/2", "-1/2", "1/4",
 
 
 def choose_tile(rows: int, taps: int) -> int:
-    """Return the m with which so many output rows take the fewest multiplications; the smallest of equals."""
+    """Return the m for which so many output rows take the fewest multiplications; if several do, the smallest."""
     return min(TILES[taps], key=lambda m: (-(-rows // m) * (m + taps - 1), m))
 
 
@@ -79,7 +79,7 @@ def polynomial(roots: list[Fraction]) -> list[Fraction]:
 
 
 def power_of_two_near(row: list[Fraction]) -> Fraction:
-    """Return the power of two nearest to the largest size in a row."""
+    """Return the power of two nearest to the largest absolute value in a row."""
     return Fraction(2) ** round(math.log2(max(abs(x) for x in row)))
 
 
