@@ -37,8 +37,7 @@ def contour_panels(
     """
     columns = len(surfaces) if len(surfaces) <= 3 else -(-len(surfaces) // 2) if len(surfaces) <= 6 else 3
     rows = -(-len(surfaces) // columns)
-    size = (4.0 * columns + 1.2, 3.9 * rows + 0.4 + 0.25 * title.count("\n"))
-    figure = new_figure(size)
+    figure = new_figure((4.0 * columns + 1.2, 3.9 * rows + 0.4 + 0.25 * title.count("\n")))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     norm = BoundaryNorm(np.arange(len(LEVELS)), 256)
     for axes, (label, surface) in zip(panels, surfaces.items(), strict=False):

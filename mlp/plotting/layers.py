@@ -89,8 +89,7 @@ def layer_statistics(table: LayerTable, *statistics: str, title: str | None = No
         statistics: names of its statistics, a row of the figure for each; by default all.
     """
     statistics = statistics or tuple(table.values)
-    size = (2 * max(5, 0.16 * len(table.names) + 3), 3.5 * len(statistics))
-    figure = new_figure(size)
+    figure = new_figure((2 * max(5, 0.16 * len(table.names) + 3), 3.5 * len(statistics)))
     for (lines, image), statistic in zip(figure.subplots(len(statistics), 2, squeeze=False), statistics, strict=True):
         scale = "linear" if statistic.removeprefix("last_") in ON_LINEAR_AXES else "log"
         names, values = measured(table, statistic)

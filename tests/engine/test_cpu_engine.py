@@ -154,13 +154,7 @@ MODELS = {
     "pool first": lambda: [AvgPool2d(2), conv(3, 8, 3), *head(8)],
     "overlapping and uncovered pools": lambda: [conv(3, 8, 3), AvgPool2d(3, 1), AvgPool2d(2, 3), *head(8)],
     "slope 1": lambda: [conv(3, 8, 3), LeakyReLU(1.0), *head(8)],
-    "fully connected": lambda: [
-        Flatten(),
-        affine(300, 20),
-        BatchNorm(20),
-        ReLU(),
-        affine(20, CLASSES),
-    ],
+    "fully connected": lambda: [Flatten(), affine(300, 20), BatchNorm(20), ReLU(), affine(20, CLASSES)],
     "flatten and shortcut": lambda: [
         conv(3, 8, 3, padding=1),
         Residual(conv(8, 8, 3, 1, 1)),

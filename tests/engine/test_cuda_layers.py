@@ -72,16 +72,19 @@ def prepared(layers, tap=True):
     return model.set_paths()
 
 
+def plan_of(gpu, model, x, training, loss=None):
+    """Return the plan of a model for inputs like x; the model moves to the device."""
+    model.to("cpu" if gpu.cuda is None else gpu.device)
+    flat = FlatParameters.gather(model.parameters())
+    state, log = (gpu.xp.zeros(shape, np.float32) for shape in (STATE, (3, 3)))
+    return CudaPlan(gpu, model, loss, flat, x.shape, x.dtype, training=training, state=state, log=log)
+
+
 def by_kernels(gpu, layers, x, upstream, training, tap, ops):
     model = prepared(layers, tap)
-    model.to("cpu" if gpu.cuda is None else gpu.device)
-    xp = gpu.xp
     with gpu.working():
-        flat, state = FlatParameters.gather(model.parameters()), xp.zeros(STATE, np.float32)
-        state[0] = 1.0
-        plan = CudaPlan(
-            gpu, model, None, flat, x.shape, x.dtype, training=training, state=state, log=xp.zeros((1, 3), np.float32)
-        )
+        plan = plan_of(gpu, model, x, training)
+        plan.state[0] = 1.0  # the loss is finite
         assert [type(op) for op in plan.ops] == [*([TextbookOp] if tap else []), *ops]
         gpu.copy(plan.source.data, x)
         for step in plan.forward:
@@ -243,20 +246,16 @@ def test_head(make_gpu, smoothing, N, H, W, C, K):
     value = loss.forward(expected.forward(x.astype(np.float64), True), targets)
     accuracy = loss.accuracy(expected.forward(x.astype(np.float64), True), targets)
     expected.backward(loss.backward())
-    model, xp = prepared(layers), gpu.xp
-    model.to("cpu" if gpu.cuda is None else gpu.device)
+    model = prepared(layers)
     with gpu.working():
-        log = xp.zeros((3, 3), np.float32)
-        state = xp.zeros(STATE, np.float32)
-        state[1] = 2.0  # the slot
-        flat = FlatParameters.gather(model.parameters())
-        plan = CudaPlan(gpu, model, loss, flat, x.shape, np.float32, training=True, state=state, log=log)
+        plan = plan_of(gpu, model, x, True, loss)
+        plan.state[1] = 2.0  # the slot
         assert type(plan.head) is HeadOp
         gpu.copy(plan.source.data, x)
         gpu.copy(plan.targets, targets)
         for step in plan.forward + plan.backward:
             step()
-        row, finite = to_numpy(log)[2], float(state[0])
+        row, finite = to_numpy(plan.log)[2], float(plan.state[0])
     assert finite == 1.0
     np.testing.assert_allclose(row, [value, accuracy * N, N], rtol=1e-5)
     found, wanted = leftovers(model, True, True), leftovers(expected, True, True)

@@ -1,8 +1,8 @@
 """Figures show what is in the history, and leave no global state behind."""
 
+import sys
 from itertools import pairwise
 
-import matplotlib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -145,7 +145,8 @@ def test_story_shows_every_gradient_on_one_axis():
 def test_figures_do_not_touch_pyplot(tmp_path):
     write_figure(tmp_path / "c.png", plotting.curves(make_history()))
     assert (tmp_path / "c.png").stat().st_size > 1000
-    assert "matplotlib.pyplot" not in matplotlib.sys.modules or not matplotlib.pyplot.get_fignums()
+    pyplot = sys.modules.get("matplotlib.pyplot")  # another test may have loaded it
+    assert pyplot is None or not pyplot.get_fignums()
 
 
 def test_the_same_history_gives_the_same_file(tmp_path):
@@ -318,9 +319,8 @@ def test_maps_of_numbers_are_white_at_zero(shared, limits):
 
 def test_dollar_signs_in_names_are_no_formulas(tmp_path):
     history = make_history()
-    write_figure(tmp_path / "a.png", plotting.compare_curves({"cost$\\foo$": [history]}))
+    write_figure(tmp_path / "a.png", plotting.compare_curves({"cost$\\foo$": [history]}))  # no error is raised
     write_figure(tmp_path / "b.png", plotting.compare_gradient_flow({"cost$\\foo$": [history.gradient_flow]}))
-    assert (tmp_path / "b.png").exists()
 
 
 def test_a_loss_far_above_the_others_gets_a_logarithmic_axis():

@@ -63,5 +63,7 @@ def test_lines_over_two_decades_are_logarithmic(loss, scale):
 def test_layers_are_named_where_all_runs_have_the_same():
     names = ["input.conv_0.weight", "head.affine.weight"]
     values = np.array([[1.0, 0.9], [1.0, 0.8]])
-    figure = shift_panels({"a": (names, values, 1 - values), "b": (names, values, 1 - values)})
-    assert figure.axes[0].get_ylabel() == "cosine of G and G'"
+    run = (names, values, 1 - values)
+    (above,) = shift_panels({"a": run, "b": run}).axes[0].child_axes
+    assert [label.get_text() for label in above.get_xticklabels()] == ["input.conv_0", "head.affine"]
+    assert not shift_panels({"a": run, "b": (["0.weight", "1.weight"], *run[1:])}).axes[0].child_axes

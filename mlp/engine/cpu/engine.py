@@ -15,7 +15,6 @@ same bits at any number of threads, see `block_sum`. How it is fast:
 
 import math
 from contextlib import nullcontext
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -143,8 +142,8 @@ class CpuEngine(Binding):
         return self.plans[key]
 
     def _run(self, plan: Plan, program: list[Segment]) -> None:
-        plan.team.run(partial(self._job, plan, program))
+        def job(t: int) -> None:
+            with np.errstate(all="ignore"):  # each thread has its own; a diverging network shows in the loss
+                execute(program, plan.team, t, plan.images)
 
-    def _job(self, plan: Plan, program: list[Segment], t: int) -> None:
-        with np.errstate(all="ignore"):  # a diverging network shows in the loss
-            execute(program, plan.team, t, plan.images)
+        plan.team.run(job)
