@@ -50,7 +50,7 @@ class Engine(Protocol):
         """
 
     def train_step(self, x: Array, targets: Array) -> SupportsFloat:
-        """Change the weights once, for one batch; return its loss, a float or an object that `float` makes one of.
+        """Change the weights once, for one batch; return its loss: a float, or what `float()` turns into one.
 
         If the loss is not finite, it is returned, and weights and gradients stay as they were. But buffers have seen
         the batch: running statistics may be infinite, and then only an earlier checkpoint helps.

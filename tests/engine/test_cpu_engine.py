@@ -404,6 +404,16 @@ class Nothing(Square):
         super().forward(x, training)
 
 
+def one_step(*layers, loss=None):
+    """Train these layers and a head for a step; return the loss."""
+    engine = CpuEngine(1)
+    engine.bind(Sequential(*layers, *head(8)), loss or SoftmaxCrossEntropy(), GradientDescent(1e-2))
+    try:
+        return engine.train_step(*batch(4, size=9))
+    finally:
+        engine.close()
+
+
 @pytest.mark.parametrize(
     ("change", "got"),
     [
@@ -414,34 +424,19 @@ class Nothing(Square):
     ],
 )
 def test_gradients_of_another_shape_or_dtype_are_refused(change, got):
-    model = Sequential(conv(3, 8, 3), Wrong(change), *head(8))
-    engine = CpuEngine(1)
-    engine.bind(model, SoftmaxCrossEntropy(), GradientDescent(1e-2))
     with pytest.raises(ShapeError, match=f"Wrong '1': backward must return dL/dx, an array .* of float32, got {got}"):
-        engine.train_step(*batch(4, size=9))
-    engine.close()
+        one_step(conv(3, 8, 3), Wrong(change))
 
 
 def test_a_loss_with_a_gradient_of_another_shape_is_refused():
-    engine = CpuEngine(1)
-    engine.bind(Sequential(conv(3, 8, 3), *head(8)), WrongLoss(), GradientDescent(1e-2))
     with pytest.raises(ShapeError, match=r"WrongLoss.backward must return dL/dy, an array \(4, 5\) of float32, got"):
-        engine.train_step(*batch(4, size=9))
-    engine.close()
+        one_step(conv(3, 8, 3), loss=WrongLoss())
 
 
 def test_a_forward_without_return_is_named():
-    engine = CpuEngine(1)
-    engine.bind(Sequential(conv(3, 8, 3), Nothing(), *head(8)), SoftmaxCrossEntropy(), GradientDescent(1e-2))
     with pytest.raises(ShapeError, match="Nothing '1': forward returned None: is `return` missing"):
-        engine.train_step(*batch(4, size=9))
-    engine.close()
+        one_step(conv(3, 8, 3), Nothing())
 
 
 def test_nobody_looks_at_the_gradient_of_the_images():
-    engine = CpuEngine(1)
-    engine.bind(
-        Sequential(Wrong(lambda g: None), conv(3, 8, 3), *head(8)), SoftmaxCrossEntropy(), GradientDescent(1e-2)
-    )
-    assert np.isfinite(engine.train_step(*batch(4, size=9)))
-    engine.close()
+    assert np.isfinite(one_step(Wrong(lambda g: None), conv(3, 8, 3)))

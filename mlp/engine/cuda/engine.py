@@ -40,7 +40,7 @@ from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss, check_targets
 from mlp.typing import Array, BatchSource, DType, Shape
 
-LOG_STEPS = 4096  # steps whose metrics fit on the device; when it is full, they are fetched
+LOG_STEPS = 4096  # rows of the log on the device; when it is full, it is fetched
 
 
 class CudaEngine(Binding):
