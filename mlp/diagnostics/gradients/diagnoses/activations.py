@@ -4,7 +4,7 @@ Some have a number of their own (a slope, alpha): it is read off the outputs, or
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -34,6 +34,12 @@ def clipped(bound: float) -> Function:
     return lambda x: np.clip(x, 0.0, bound)
 
 
+def selu(digits: int) -> Function:
+    """Return the SELU, with its constants rounded."""
+    alpha, scale = round(ALPHA, digits), round(SCALE, digits)
+    return lambda x: scale * np.where(x > 0.0, x, alpha * np.expm1(x))
+
+
 KNOWN: dict[str, tuple[Function, ...]] = {
     "sigmoid": (sigmoid,),
     "tanh": (np.tanh,),
@@ -43,11 +49,29 @@ KNOWN: dict[str, tuple[Function, ...]] = {
     "gelu": (lambda x: x * normal_cdf(x), tanh_gelu, lambda x: x * sigmoid(1.702 * x)),
     "mish": (lambda x: x * np.tanh(np.logaddexp(0.0, x)),),
     "softsign": (lambda x: x / (1.0 + np.abs(x)),),
-    "selu": (lambda x: SCALE * np.where(x > 0.0, x, ALPHA * np.expm1(x)),),
+    "selu": tuple(selu(digits) for digits in (16, 6, 5, 4, 3, 2)),
     "hardtanh": (lambda x: np.clip(x, -1.0, 1.0),),
     "logsigmoid": (lambda x: -np.logaddexp(0.0, -x),),
     "softmax": (class_probabilities,),
     "logsoftmax": (lambda x: np.log(class_probabilities(x)),),
+    "hardsigmoid": (lambda x: np.clip(x / 6.0 + 0.5, 0.0, 1.0), lambda x: np.clip(0.2 * x + 0.5, 0.0, 1.0)),
+    "hardswish": (lambda x: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0,),
+    "tanhshrink": (lambda x: x - np.tanh(x),),
+}
+FIXED = ("selu", "gelu", "mish", "hardswish", "hardsigmoid")  # their numbers are constants
+WITH_NUMBER: dict[str, tuple[str, Callable[[Array, float], Array]]] = {  # by the names that their number may have
+    "sigmoid": (r"slope|beta|temp\w*", lambda x, c: sigmoid(c * x)),
+    "swish": (r"beta", lambda x, c: x * sigmoid(c * x)),
+    "softplus": (r"beta", lambda x, c: np.logaddexp(0.0, c * x) / c),
+    "softmax": (r"t|tau|temp\w*", lambda x, c: class_probabilities(x / c)),
+    "logsoftmax": (r"t|tau|temp\w*", lambda x, c: np.log(class_probabilities(x / c))),
+    "elu": (r"a|alpha", lambda x, c: np.where(x > 0.0, x, c * np.expm1(x))),
+    "celu": (r"a|alpha", lambda x, c: np.where(x > 0.0, x, c * np.expm1(x / c))),
+    "leaky relu": (r"a|alpha|leak|\w*slope", lambda x, c: np.where(x > 0.0, x, c * x)),
+    "softshrink": (r"a|alpha|lam\w*|threshold", lambda x, c: np.sign(x) * np.maximum(np.abs(x) - c, 0.0)),
+    "hardshrink": (r"a|alpha|lam\w*|threshold", lambda x, c: np.where(np.abs(x) > c, x, 0.0)),
+    "clippedrelu": (r"cap|bound|max\w*|clip|ceiling", lambda x, c: np.clip(x, 0.0, c)),
+    "thresholdedrelu": (r"theta|alpha|threshold", lambda x, c: np.where(x > c, x, 0.0)),
 }
 SAME_AS = {
     "logistic": "sigmoid",
@@ -55,6 +79,8 @@ SAME_AS = {
     "rectifier": "relu",
     "leakyrelu": "leaky relu",
     "lrelu": "leaky relu",
+    "hsigmoid": "hardsigmoid",
+    "hswish": "hardswish",
 }
 OTHERS: dict[str, Function] = {
     "exp(x)": np.exp,
@@ -79,7 +105,9 @@ def wrong_activation(name: str, x: Array, y: Array, numbers: Sequence[float]) ->
     if name in ("elu", "leaky relu"):
         return of_family(name, x, y)
     close = ROUGH if name == "selu" else FAR_OFF
-    if name not in known or any(distance(y, f(x)) < close for f in known[name]) or (numbers and name != "relu6"):
+    if name not in known or any(distance(y, f(x)) < close for f in known[name]):
+        return ""
+    if numbers and name not in ("relu6", *FIXED):
         return ""
     right = known[name][0](x)
     place = int(np.abs(y - right).argmax())

@@ -21,10 +21,11 @@ from mlp.diagnostics.gradients.diagnoses.pools import wrong_pooling
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.references.forward import against_its_name, another_forward
+from mlp.diagnostics.gradients.references.noise import drops_parts, moments_not_kept, variance_of_factors
+from mlp.diagnostics.gradients.references.paths import is_residual, no_way_around, sees_too_little
 from mlp.diagnostics.gradients.references.promises import (
     along_the_batch,
     channels_not_read,
-    drops_parts_of_channels,
     forgets_inputs,
     is_causal_along,
     padded_with_zeros,
@@ -96,6 +97,7 @@ def name_of_layer(layer: Layer) -> str:
 def words_of(name: str) -> list[str]:
     """Return the words of a class's name: ["batch", "norm"] for BatchNorm2d."""
     name = re.sub(r"(?<=[a-z])[123][dD]", "", name)
+    name = re.sub(r"(P|Leaky|L)?ReLU|S[iw]+LU|(Swi|Ge|GE|Re)GLU", lambda found: found.group().capitalize(), name)
     parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", name)  # a ReLU6 is no ReLU
     return [part.lower() for part in parts if part.lower() not in FILLERS]
 
@@ -129,8 +131,18 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
             yield from forgets_inputs(probe)
     if "position" in name:
         yield from along_the_batch(probe)
-    if "dropout" in name:
-        yield from drops_parts_of_channels(probe, name_of_layer(probe.layer))
+    yield from of_random_numbers(probe, name)
+    if is_residual(words):
+        yield from no_way_around(probe)
+    if name in ("denseblock", "densenetblock", "denseconcat", "denselyconnected"):
+        yield from sees_too_little(probe)
+
+
+def of_random_numbers(probe: Probe, name: str) -> Iterator[Diagnosis]:
+    """Yield what is wrong with a dropout of any kind."""
+    yield from drops_parts(probe, name_of_layer(probe.layer))
+    if name in ("alphadropout", "gaussiandropout"):
+        yield from (moments_not_kept if name == "alphadropout" else variance_of_factors)(probe)
     if name == "dropout":
         yield from kept_and_dropped(probe)
 

@@ -16,8 +16,8 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes
 from mlp.diagnostics.gradients.finite_differences import Probe, restoring
 from mlp.diagnostics.gradients.random_point import random_probe
-from mlp.diagnostics.gradients.references.families import NamedLayer, named_layer, right_outputs
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint
+from mlp.diagnostics.gradients.references.families import named_layer, right_outputs
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, NamedLayer
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.constructor import constructor_of
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
@@ -99,7 +99,9 @@ def subject_of(probe: Probe, words: Sequence[str]) -> LayerAtPoint:
         of_class = {name: value for one in reversed(type(owner).__mro__[:-1]) for name, value in vars(one).items()}
         held = {name: v for name, v in of_class.items() if isinstance(v, int | float | tuple)} | dict(vars(owner))
     settings = {str(name).lower().strip("_"): value for name, value in held.items()}
-    return LayerAtPoint(tuple(words), probe.x, probe.outputs().shape, weights, settings)
+    whole = getattr(probe.layer, "whole", None)
+    x = probe.x if whole is None else whole.of_shape(probe.x.shape)
+    return LayerAtPoint(tuple(words), x, probe.outputs().shape, weights, settings)
 
 
 def is_one_of(y: Array, right: Sequence[Array]) -> bool:

@@ -1,11 +1,14 @@
-"""What moves values of images and steps about: upsampling, pixel shuffle, padding, flattening, positions."""
+"""What moves values of images about: upsampling, pixel shuffle, padding, flattening; and products of the whole."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes, relu, turned
+from mlp.diagnostics.gradients.references.windows import all_convolutions
 from mlp.typing import Array
 
 SCALES = ("scale", "scale_factor", "factor", "s", "size", "r", "k", "upscale", "upscale_factor", "block", "block_size")
@@ -74,15 +77,46 @@ def shuffled(subject: LayerAtPoint) -> Iterator[Array]:
         return
     for a, first in ((x, True), (np.moveaxis(x, -1, 1), False)):
         N, C, H, W = a.shape
-        if C % (r * r):
-            continue
         c = C // (r * r)
         for y in (
-            a.reshape(N, c, r, r, H, W).transpose(0, 1, 4, 2, 5, 3),
-            a.reshape(N, r, r, c, H, W).transpose(0, 3, 4, 1, 5, 2),
+            [
+                a.reshape(N, c, r, r, H, W).transpose(0, 1, 4, 2, 5, 3),
+                a.reshape(N, r, r, c, H, W).transpose(0, 3, 4, 1, 5, 2),
+            ]
+            if C % (r * r) == 0
+            else ()
         ):
             images = y.reshape(N, c, H * r, W * r)
             yield images if first else np.moveaxis(images, 1, -1)
+
+
+def unshuffled(subject: LayerAtPoint) -> Iterator[Array]:
+    """Space to depth: a block of r x r pixels becomes r^2 channels of one pixel."""
+    x, r = subject.x, subject.number(SCALES)
+    if subject.weights or r is None or x.ndim != 4:
+        return
+    for a, first in ((x, True), (np.moveaxis(x, -1, 1), False)):
+        N, C, H, W = a.shape
+        if H % r or W % r:
+            continue
+        blocks = a.reshape(N, C, H // r, r, W // r, r)
+        for order in ((0, 1, 3, 5, 2, 4), (0, 3, 5, 1, 2, 4)):  # c r r, or r r c
+            y = blocks.transpose(order).reshape(N, C * r * r, H // r, W // r)
+            yield y if first else np.moveaxis(y, 1, -1)
+
+
+def separable(subject: LayerAtPoint) -> Iterator[Array]:
+    """Separable convolution: one kernel for each channel, then a matrix from channels to channels, then the bias."""
+    kernels = [(name, a) for name, a in subject.weights.items() if a.ndim > 1]
+    biases = subject.vectors()
+    for (name, depthwise), (_, pointwise) in permutations(kernels, 2) if len(kernels) == 2 and len(biases) < 2 else ():
+        first = replace(subject, words=("depthwise",), weights={name: depthwise})
+        shape = [n for n in pointwise.shape if n > 1]
+        for mid in all_convolutions(first) if len(shape) == 2 else ():
+            for axis in (1, -1):
+                for W in turned(pointwise.reshape(shape), mid.shape[axis]):
+                    if all(len(b) == W.shape[1] for b in biases):
+                        yield np.moveaxis(np.moveaxis(mid, axis, -1) @ W + sum(biases), -1, axis)
 
 
 def wider(subject: LayerAtPoint) -> Iterator[Array]:
@@ -108,26 +142,6 @@ def flattened(subject: LayerAtPoint) -> Iterator[Array]:
         yield subject.x.reshape(len(subject.x), -1)
 
 
-def positions(subject: LayerAtPoint) -> Iterator[Array]:
-    """x + P: P[t, 2 i] = sin(t / 10000^(2 i / d)), P[t, 2 i + 1] the cosine; or all sines before all cosines."""
-    x = subject.x
-    if subject.weights or x.ndim not in (2, 3):
-        return
-    d = x.shape[-1]
-    whole = [v for v in subject.settings.values() if isinstance(v, int | float) and v >= 100]
-    for axis in range(x.ndim - 1):
-        T = x.shape[axis]
-        for base in dict.fromkeys([10000.0, *map(float, whole)]):
-            for start in (0, 1):
-                angle = np.arange(start, T + start)[:, None] / base ** (np.arange(0, d, 2) / d)
-                table, halves = np.zeros((T, d)), np.concatenate([np.sin(angle), np.cos(angle)], axis=1)[:, :d]
-                table[:, 0::2], table[:, 1::2] = np.sin(angle), np.cos(angle)[:, : d // 2]
-                for P in (table, halves):
-                    there = P.reshape([T if a == axis else 1 for a in range(x.ndim - 1)] + [d])
-                    yield x + there
-                    yield x * np.sqrt(d) + there
-
-
 def affine(subject: LayerAtPoint) -> Iterator[Array]:
     """x W + b, of the flattened inputs, or along their last axis."""
     x, matrices, vectors = subject.x, subject.matrices(), subject.vectors()
@@ -139,13 +153,21 @@ def affine(subject: LayerAtPoint) -> Iterator[Array]:
                 yield rows @ W + (vectors[0] if vectors else 0.0)
 
 
-def gated(subject: LayerAtPoint) -> Iterator[Array]:
-    """Gated linear unit: one half of the features times the sigmoid of the other half."""
-    for axis in (-1, 1) if not subject.weights and subject.x.ndim > 1 else ():
-        if subject.x.shape[axis] % 2 == 0:
-            a, b = np.split(subject.x, 2, axis=axis)
-            yield a * sigmoid(b)
-            yield b * sigmoid(a)
+def bilinear(subject: LayerAtPoint) -> Iterator[Array]:
+    """Bilinear layer: y_k = a^T W_k b + bias_k, a and b being two inputs, or two halves of one."""
+    x, weights = subject.x, list(subject.weights.values())
+    kernels, vectors = [a for a in weights if a.ndim == 3], subject.vectors()
+    others = [a for a in weights if a.ndim == 2 and len(a) == len(x)]
+    if x.ndim != 2 or len(kernels) != 1 or len(others) + len(vectors) + 1 != len(weights) or len(others) > 1:
+        return
+    ways: list[tuple[Array, Array]] = [(x, other) for other in others]
+    if not others and x.shape[1] % 2 == 0:
+        ways = [(x[:, : x.shape[1] // 2], x[:, x.shape[1] // 2 :])]
+    for a, b in ways:
+        for order in permutations(range(3)):
+            W = kernels[0].transpose(order)
+            if W.shape[:2] == (a.shape[1], b.shape[1]) and all(v.shape == W.shape[2:] for v in vectors):
+                yield np.einsum("nd,dek,ne->nk", a, W, b) + sum(vectors)
 
 
 def highway(subject: LayerAtPoint) -> Iterator[Array]:

@@ -61,3 +61,20 @@ def placed(weight: Array, x: Array) -> Iterator[Array]:
     for axis in (-1, 1):
         if x.shape[axis] == len(weight):
             yield weight if axis == -1 else weight.reshape(-1, *[1] * (x.ndim - 2))
+
+
+def of_neighbours(subject: LayerAtPoint) -> Iterator[Array]:
+    """Local response: x / (k + a s)^beta, s being the sum of x^2 over n channels around, and a alpha, or alpha / n."""
+    x, given = subject.x, subject.settings
+    n, r = subject.number(("n", "size", "depth")), subject.number(("r", "radius", "depth_radius"))
+    n = 2 * r + 1 if n is None and r is not None else n
+    alpha, beta = given.get("alpha"), given.get("beta")
+    k = next((given[name] for name in ("k", "bias") if isinstance(given.get(name), int | float)), 1.0)
+    if subject.weights or n is None or not isinstance(alpha, float) or not isinstance(beta, float):
+        return
+    for axis in (1, -1):
+        for before in {n // 2, (n - 1) // 2}:
+            ends = [(0, 0)] * x.ndim
+            ends[axis] = (before, n - 1 - before)
+            windows = np.lib.stride_tricks.sliding_window_view(np.pad(x * x, ends), n, axis=axis)
+            yield from (x / (k + a * windows.sum(axis=-1)) ** beta for a in (alpha, alpha / n))

@@ -4,7 +4,6 @@ groups               a convolution in groups reads every input channel
 causal               output t depends on the inputs 0..t alone, of every sequence that is handed in
 adaptive pooling     every input counts: cell i runs from floor(i n / m) to ceil((i + 1) n / m)
 max pooling          with inputs that are all negative, the outputs are negative: the border is padded with -inf
-spatial dropout      a channel is dropped as a whole
 positional encoding  the vectors differ along the steps, where the text says which axis has them
 softplus             it is x for large x, whatever its beta is
 """
@@ -21,9 +20,7 @@ from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.typing import Array
 
 MOVED = 1e-9
-RUNS = 40  # of dropout, until a channel was dropped
 SEQUENCES = ("k", "v", "key", "keys", "value", "values")
-WHOLE_CHANNELS = re.compile(r"spatial_?dropout|dropout_?[123]d|(channel|feature)_?dropout", re.IGNORECASE)
 BATCH_FIRST = re.compile(r"\(\s*(N|B|batch\w*)\s*,\s*(T|S|L|seq\w*|length|time|steps)\s*,", re.IGNORECASE)
 
 
@@ -138,28 +135,6 @@ def padded_with_zeros(probe: Probe) -> Iterator[Diagnosis]:
             "np.pad(..., constant_values=-np.inf)"
         )
         yield Diagnosis("border of zeros", "outputs", "evaluation", text)
-
-
-def drops_parts_of_channels(probe: Probe, name: str) -> Iterator[Diagnosis]:
-    """A spatial dropout that drops some pixels of a channel."""
-    if probe.x.ndim < 3 or not WHOLE_CHANNELS.search(name):
-        return
-    x = np.ones(probe.x.shape)
-    for _ in range(RUNS):
-        y = np.array(probe.layer.forward(x.copy(), training=True))
-        if y.shape != x.shape:
-            return
-        if any(np.ptp(y, axis=axes).max() < MOVED for axes in ((*range(2, x.ndim),), (*range(1, x.ndim - 1),))):
-            continue  # whole channels, or nothing at all
-        alike = [axis for axis in range(x.ndim) if np.ptp(y, axis=axis).max() < MOVED and x.shape[axis] > 1]
-        same = f"; the mask is the same along axis {alike[0]}" if alike else ""
-        ones = ", 1" * (x.ndim - 2)
-        text = (
-            f"single pixels are dropped{same}: a spatial dropout drops whole channels, so its mask has one number for "
-            f"each channel of each image, (N, C{ones}) where the channels come first"
-        )
-        yield Diagnosis("drops pixels", "outputs", "training", text)
-        return
 
 
 def along_the_batch(probe: Probe) -> Iterator[Diagnosis]:

@@ -57,10 +57,37 @@ class LayerAtPoint:
                 return each[0], each[1]
         return None
 
+    def numbers(self) -> list[float]:
+        """Return its settings and weights that are one number, without 0."""
+        single = [array.flat[0] for array in self.weights.values() if array.size == 1]
+        given = [v for v in self.settings.values() if isinstance(v, int | float) and not isinstance(v, bool)]
+        return list(dict.fromkeys(float(v) for v in (*single, *given) if v))
+
     def small_numbers(self) -> list[float]:
         """Return what may be epsilon."""
         floats = [v for v in self.settings.values() if isinstance(v, float) and 0.0 < v < 0.2]
         return [*floats, 1e-5, 1e-6, 1e-8, 1e-12, 1e-3, 1e-7, 1e-10, 0.0]
+
+
+@dataclass(frozen=True)
+class NamedLayer:
+    """Layers of one formula.
+
+    Attributes:
+        title: what they are called in a sentence. key: a word that their names have. others: words they may have.
+        formula: yields the outputs that count as right. rule: it in words. sizes: how many outputs there are.
+        sure: whether other outputs are wrong even where nothing explains them; else the name may stand for a layer of
+            another form. mistakes: yields (what is wrong, a pattern for the line, outputs).
+    """
+
+    title: str
+    key: str
+    others: str
+    formula: OutputFormula
+    rule: str
+    sure: bool = False
+    sizes: str = ""
+    mistakes: Callable[[LayerAtPoint], Iterator[tuple[str, str, Array]]] | None = None
 
 
 def turned(matrix: Array, rows: int) -> list[Array]:

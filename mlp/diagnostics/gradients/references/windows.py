@@ -8,6 +8,7 @@ A convolution or pool has floor((n + 2 p - d (k - 1) - 1) / s) + 1 outputs, a tr
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import permutations, product
 from typing import Any
 
@@ -20,7 +21,6 @@ STRIDES = ("stride", "strides", "s", "step")
 PADS = ("pad", "padding", "p", "pads")
 KERNELS = ("k", "kernel", "kernel_size", "size", "filter_size", "field", "ksize")
 POOLS = ("pool", "pool_size", "window", "window_size", "p", "pool_k", "w", *KERNELS)
-SIZES_TEXT = "of n values, {what} of k values with stride s and padding p makes floor((n + 2 p - k) / s) + 1"
 
 
 def all_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
@@ -84,29 +84,64 @@ def wrong_transposed_convolutions(subject: LayerAtPoint) -> Iterator[tuple[str, 
 
 
 def pools(subject: LayerAtPoint) -> Iterator[Array]:
-    """Largest or mean value of each window; of the whole image, for a global pool."""
+    """Largest, smallest or mean value of each window, or its p-norm; of the whole image, for a global pool."""
     axes = subject.x.ndim - 2
-    reduce: Any = np.max if any(word.startswith("max") for word in subject.words) else np.mean
     if subject.weights or axes < 1:
         return
-    size = subject.sizes(POOLS, axes)
+    size = subject.sizes(tuple(name for name in POOLS if name != "p" or not is_norm(subject)), axes)
+    adaptive, flat = "adaptive" in subject.words, len(subject.shape) < subject.x.ndim
+    whole = bool({"global", "gap"} & set(subject.words)) or size is None or (adaptive and flat)
+    strides, pads = subject.sizes(STRIDES, axes) or size, subject.sizes(pads_of(subject), axes) or (0,) * axes
     for x, first in layouts(subject.x):
-        over = tuple(range(2, x.ndim))
-        if "global" in subject.words or "gap" in subject.words or size is None:
-            for keep in (False, True):
-                y = np.asarray(reduce(x, axis=over, keepdims=keep))
-                yield y if first or not keep else np.moveaxis(y, 1, -1)
-            continue
-        strides = subject.sizes(STRIDES, axes) or size
-        pads = (
-            subject.sizes(tuple(name for name in PADS if name != "p" or "k" in subject.settings), axes) or (0,) * axes
-        )
-        how: Any = np.nanmax if reduce is np.max else np.nanmean
-        for fill in (np.nan, 0.0) if any(pads) else (0.0,):
-            wide = padded(x, [(p, p) for p in pads], fill)
-            windows = windows_of(wide, size, strides, (1,) * axes)
-            y = np.asarray(how(windows, axis=tuple(range(-axes, 0))))
-            yield y if first else np.moveaxis(y, 1, -1)
+        for reduce in reductions(subject):
+            over = tuple(range(2, x.ndim))
+            if adaptive and not flat:
+                ys = cells(x, subject.shape[2:] if first else subject.shape[1:-1], reduce)
+            elif whole or size is None or strides is None:
+                ys = (np.asarray(reduce(x, axis=over, keepdims=keep)) for keep in (False, True))
+            else:
+                wide = (padded(x, [(p, p) for p in pads], fill) for fill in ((np.nan, 0.0) if any(pads) else (0.0,)))
+                windows = (windows_of(one, size, strides, (1,) * axes) for one in wide)
+                ys = (np.asarray(reduce(one, axis=tuple(range(-axes, 0)))) for one in windows)
+            yield from (y if first or y.ndim < x.ndim else np.moveaxis(y, 1, -1) for y in ys)
+
+
+def is_norm(subject: LayerAtPoint) -> bool:
+    """Return whether a pool gives the p-norms of its windows."""
+    return bool({"lp", "l", "power"} & set(subject.words))
+
+
+def pads_of(subject: LayerAtPoint) -> tuple[str, ...]:
+    """Return the names that the padding of a pool may have."""
+    return tuple(name for name in PADS if name != "p" or ("k" in subject.settings and not is_norm(subject)))
+
+
+def reductions(subject: LayerAtPoint) -> list[Any]:
+    """Return what a pool may do with the values of a window, of which those of the padding may be NaN."""
+    if is_norm(subject):
+        given = [subject.settings.get(name) for name in ("p", "norm_type", "ord", "norm", "power")]
+        powers = [float(p) for p in given if isinstance(p, int | float)] or [2.0]
+
+        def norm(x: Array, p: float, *, mean: bool, **how: Any) -> Array:
+            total = (np.nanmean if mean else np.nansum)(np.abs(x) ** p, **how)
+            return np.asarray(total ** (1.0 / p))
+
+        return [partial(norm, p=p, mean=mean) for p in powers for mean in (False, True)]
+    named = {"max": np.nanmax, "min": np.nanmin, "sum": np.nansum}
+    found = [f for word, f in named.items() if any(one.startswith(word) for one in subject.words)]
+    return found or [np.nanmean]
+
+
+def cells(x: Array, counts: Sequence[int], reduce: Any) -> Iterator[Array]:
+    """Yield adaptive pools: cell i from floor(i n / m) to ceil((i + 1) n / m), or in parts without overlap."""
+    for overlap in (True, False):
+        y = x
+        for axis, m in enumerate(counts, 2):
+            n = x.shape[axis]
+            ends = [((i + 1) * n + (m - 1) * overlap) // m for i in range(m)]
+            parts = [y.take(range(i * n // m, end), axis) for i, end in enumerate(ends)]
+            y = np.concatenate([np.asarray(reduce(part, axis=axis, keepdims=True)) for part in parts], axis=axis)
+        yield y
 
 
 def layouts(x: Array) -> list[tuple[Array, bool]]:
