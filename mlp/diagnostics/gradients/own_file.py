@@ -33,18 +33,8 @@ METHODS = (  # one of them is in all that can be checked; `__call__` is in every
 )
 LOSS_SHAPE = (5, 7)
 TARGETS = (
-    "t",
-    "y",
-    "target",
-    "targets",
-    "label",
-    "labels",
-    "true",
-    "y_true",
-    "truth",
-    "ground_truth",
-    "gt",
-    "expected",
+    *("t", "y", "target", "targets", "label", "labels"),
+    *("true", "y_true", "truth", "ground_truth", "gt", "expected"),
 )
 OF_GRADIENTS = ("dw", "g", "grad", "grads", "gradient")
 PAIR_SHAPES = ((5, 4), (2, 3, 6, 5), (2, 6, 5, 3), (4, 6))  # vectors, images with channels first and last

@@ -13,22 +13,10 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import Probe
 
-SETTINGS = [
-    "p",
-    "rate",
-    "drop",
-    "prob",
-    "probability",
-    "ratio",
-    "p_drop",
-    "drop_p",
-    "drop_prob",
-    "drop_rate",
-    "dropout",
-    "dropout_prob",
-    "dropout_rate",
-    "dropout_ratio",
-]
+SETTINGS = (
+    *("p", "rate", "drop", "prob", "probability", "ratio", "p_drop", "drop_p", "drop_prob", "drop_rate"),
+    *("dropout", "dropout_prob", "dropout_rate", "dropout_ratio"),
+)
 RUNS = 20
 SIGMAS = 5.0
 

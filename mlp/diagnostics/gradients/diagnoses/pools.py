@@ -12,16 +12,8 @@ from mlp.typing import Array
 
 NAME = "forward"
 SIZES = (
-    "k",
-    "size",
-    "kernel",
-    "kernel_size",
-    "pool",
-    "pool_size",
-    "window",
-    "window_size",
-    "pool_height",
-    "pool_width",
+    *("k", "size", "kernel", "kernel_size", "window", "window_size"),
+    *("pool", "pool_size", "pool_height", "pool_width"),
 )
 STRIDES = ("s", "stride", "strides", "step")
 SAME = 1e-9
