@@ -78,7 +78,7 @@ class Spoiled(Layer):
     """Gradients that the other base class computes right, and that are spoiled afterwards."""
 
     weight: Parameter
-    bias: Parameter
+    bias: Any  # a Parameter: none of these layers is made without
 
     def backward(self, grad_outputs: Array) -> Array:
         grad_inputs = super().backward(grad_outputs)
