@@ -96,7 +96,7 @@ def test_a_hook_with_an_open_file_has_no_copy_and_the_sentence_says_what_to_do(t
     hook = Progress()
     with open(tmp_path / "log", "w") as hook.file:
         trainer = make_trainer(hooks=[hook])
-        with pytest.raises(MlpError, match=r"its hooks hold what has no copy .*copy.deepcopy\(\(model, loss, rule\)\)"):
+        with pytest.raises(MlpError, match=r"because of its hooks .*copy.deepcopy\(\(model, loss, rule\)\)"):
             copy.deepcopy(trainer)
 
 

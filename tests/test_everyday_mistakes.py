@@ -68,7 +68,7 @@ MISTAKES = {
     "half an image": (lambda: mlp.data.synthetic(10.5), "num_train must be a whole number"),
     "no data set": (lambda: mlp.data.load_dataset(None), "dataset must be one of "),
     "the order of a Trainer": (lambda: Trainer(LOSS, model(), Adam()), "expected Trainer(model, loss, rule)"),
-    "rule and loss exchanged": (lambda: Trainer(model(), Adam(), LOSS), "the loss is a mlp Loss"),
+    "rule and loss exchanged": (lambda: Trainer(model(), Adam(), LOSS), "the loss is an mlp Loss"),
     "the name of a rule": (lambda: Trainer(model(), LOSS, "adam"), "mlp.learning_rules.Adam(); got 'adam'"),
     "the name of a loss": (lambda: Trainer(model(), "mse", Adam()), "mlp.losses.SoftmaxCrossEntropy(); got 'mse'"),
     "a list of layers": (lambda: Trainer([Affine(3, 4)], LOSS, Adam()), "got [Affine(3, 4, bias=True)]"),

@@ -18,7 +18,7 @@ from mlp.commands.shared.pictures import picture_path, write_picture
 from mlp.data import SCENES
 from mlp.experiments.inference import SPLITS, evaluate_run
 from mlp.experiments.run_folder import RunFolder
-from mlp.experiments.scene import scores_of
+from mlp.experiments.scene import scores
 from mlp.pages.markdown import aligned
 
 
@@ -50,7 +50,7 @@ def main() -> int:
     if len(evaluation.class_names) > 5:
         rows.append(("among the first five", f"{evaluation.top(5):.2%}"))
     if run.load()[0].dataset in SCENES:
-        found = scores_of(evaluation)
+        found = scores(evaluation.confusion())
         rows += [("average accuracy", f"{found['average_accuracy']:.2%}"), ("kappa", f"{found['kappa']:.4f}")]
     print(aligned(rows, "<>"), end="\n\n")
 

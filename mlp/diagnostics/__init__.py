@@ -1,6 +1,6 @@
 """Looking into layers and networks: are the gradients right, and what flows through while they train?
 
-A part is loaded when it is asked for: most commands need one of them.
+A part is loaded when it is first used, because most commands need only one of them.
 """
 
 from typing import TYPE_CHECKING
@@ -21,13 +21,7 @@ if TYPE_CHECKING:  # what `__getattr__` finds, for editors and mypy
     from mlp.diagnostics.rules.check import check_rule
     from mlp.diagnostics.shattering import gradient_correlation
     from mlp.diagnostics.smoothness import Smoothness
-    from mlp.diagnostics.statistics import (
-        Activations,
-        BatchNormStatistics,
-        GradientSignal,
-        UpdateRatio,
-        all_statistics,
-    )
+    from mlp.diagnostics.statistics import Activations, BatchNormStatistics, GradientSignal, UpdateRatio, all_statistics
     from mlp.diagnostics.variance_shift import VarianceShift, expected_variance_ratio, measure_variance_shift
 
 HOMES = {  # module -> the names that are loaded from it when one is asked for

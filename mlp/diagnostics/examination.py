@@ -1,4 +1,4 @@
-"""What is wrong with this network? A short training, its statistics, and the mistake that they point to.
+"""What is wrong with this network? A short training run, its statistics, and the mistake that they point to.
 
     examination = examine(trainer, train_batches, valid_batches)
     print(examination)                # the findings, the likely cause first, each with its evidence
@@ -7,11 +7,11 @@ A network that does not train looks the same from outside whatever the reason: t
 reasons look different; `mlp.diagnostics.symptoms` finds them one by one.
 
 One mistake causes others: a step that is too large leaves dead units, a batch norm that does not normalize lets
-gradients vanish. What is there before the first step cannot be a consequence of training. So two copies of the network
-are watched, by the hooks of `mlp.diagnostics.statistics`:
+gradients vanish. What is there before the first step cannot be a consequence of training. So the hooks of
+`mlp.diagnostics.statistics` watch two copies of the network:
 
     start      before any step: signals and gradients; then the size of the first step
-    course     over some dozens of steps, in six chapters: losses, gradient flow, dead units, size of the steps
+    course     over 180 steps or so, in six chapters: losses, gradient flow, dead units, size of the steps
 
 The network itself stays as it is.
 """
@@ -51,7 +51,7 @@ from mlp.typing import Array, BatchSource
 
 CHAPTERS = 6
 
-# Each symptom with those that it can be a consequence of: it counts only if none of them was found.
+# Each symptom, and the findings that it can be a consequence of: it counts only if none of those was made.
 SYMPTOMS: list[tuple[Callable[[Observations], Finding | None], tuple[str, ...]]] = [
     (running_statistics_in_training, ()),
     (batch_statistics_in_evaluation, ()),
@@ -68,9 +68,9 @@ SYMPTOMS: list[tuple[Callable[[Observations], Finding | None], tuple[str, ...]]]
 class Examination:
     """What was found.
 
-    Args:
+    Attributes:
         findings: a list of `Finding`, the likely cause first; empty if nothing is wrong.
-        observations: the `Observations` they were made of: tables of the start, history of the short training.
+        observations: the `Observations` behind them: tables of the start, history of the short training.
     """
 
     findings: list[Finding]
@@ -100,9 +100,9 @@ def examine(
             one that does not learn.
 
     Raises:
-        DataError: inputs that are infinite or no numbers.
+        DataError: inputs that are infinite or NaN.
     """
-    with np.errstate(all="ignore"):  # a network that overflows is to be described, not warned of
+    with np.errstate(all="ignore"):  # an overflow becomes a finding, not a warning
         return diagnose(observe(trainer, train_batches, valid_batches, steps))
 
 
@@ -125,7 +125,7 @@ def observe(
     start = twin(trainer, [UpdateRatio()])
     start.batch = next(iter(train_batches.epoch(0)))
     if not np.isfinite(to_numpy(start.batch[0])).all():
-        raise DataError("the first training batch holds inputs that are infinite or no numbers: mend the data first")
+        raise DataError("the first training batch holds inputs that are infinite or NaN: mend the data first")
     untrained = copy.deepcopy(start.model)
     for probe in (Activations(), GradientSignal()):
         probe.after_epoch(start, {})
@@ -150,7 +150,7 @@ def observe(
 
 def twin(trainer: Trainer, hooks: Iterable[Hook]) -> Trainer:
     """Return a Trainer with copies of model and rule, at step 0."""
-    model, loss = copy.deepcopy((trainer.model, trainer.loss))  # at once: a loss may hold parts of the model
+    model, loss = copy.deepcopy((trainer.model, trainer.loss))  # together: a loss may hold parts of the model
     return Trainer(
         model,
         loss,

@@ -20,7 +20,7 @@ class GradientFlow(Hook):
     With several of these hooks, the second one's table is `history.tables["gradient_flow_2"]`, and so on.
 
     Args:
-        biases: whether to take in biases and BN's beta, which the reports leave out.
+        biases: whether to include biases and BN's beta, which the reports leave out.
     """
 
     def __init__(self, *, biases: bool = False) -> None:

@@ -1,24 +1,23 @@
 """Which learning rate? The range test of Smith, with the rule of thumb of fastai.
 
-A copy of the network is trained for some hundred steps while the rate grows by the same factor at each, from one so
-small that nothing happens to one so large that the loss flies off:
+A copy of the network is trained for 200 steps or so. The rate grows by the same factor at each step, from one so small
+that nothing happens to one so large that the loss explodes:
 
     h(i) = a (b / a)^(i / (n - 1))               i = 0 .. n - 1, from a to b
     s(i) = mean of L(j) over |i - j| <= w        the smoothed loss, w = n / 25
 
-The test ends where the mean of the last w losses is four times the lowest s so far, or a loss is no number. The
-suggestion is a tenth of the rate at which s is lowest: at the lowest point training is about to become unstable, and a
-rate has to serve for longer than this test. (fastai smooths with a running mean that looks back only, so that its curve
-lags behind the losses by a good part of a power of ten; s does not.)
+The test ends early if the mean of the last w losses is more than four times the lowest such mean so far, or if a loss
+is infinite or NaN. The suggestion is a tenth of the rate at which s is lowest: at the lowest point training is about to
+become unstable, and a rate has to serve for longer than this test. (fastai's running mean looks back only, so its curve
+lags behind the losses by much of a power of ten; s does not.)
 
-How sure is that? Losses scatter about s, by e = std of L(j) - s(j) for j up to the lowest. If the rates at which s is
-within e of its lowest span more than a power of ten, the curve is too noisy or too flat to say which is best.
+How sure is that? Losses scatter about s by e, the standard deviation of L(j) - s(j) for j up to the lowest point. If
+the rates at which s is within e of its lowest value span more than a factor of ten, the curve is too noisy or too flat
+to say which of them is best.
 
 Reference: L. N. Smith, Cyclical learning rates for training neural networks, 2017, section 3.3; fastai's `lr_find`.
 """
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 
@@ -27,15 +26,16 @@ import numpy as np
 from mlp.checks import at_least_one, positive
 from mlp.diagnostics.examination import Chapters, twin
 from mlp.errors import ConfigurationError
+from mlp.files.tables import csv_text
 from mlp.training.arguments import check_batches
 from mlp.training.trainer import Trainer
 from mlp.typing import Array, BatchSource
 
 RANGE_STEPS = 200
-DIVERGED = 4.0  # times the lowest smoothed loss
+DIVERGED = 4.0  # times the lowest mean of w losses
 SHARE = 0.1  # of the rate at the lowest point
-QUIET = 5  # the first n/QUIET steps show how much losses scatter by themselves
-CLEAR = 10.0  # the largest factor between rates that are about as good as the best, in a valley that is clear
+QUIET = 5  # the first n/QUIET steps, at the smallest rates, show how much losses scatter by themselves
+CLEAR = 10.0  # a valley is clear if the rates that are about as good as the best differ by at most this factor
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class RateSearch:
     """Losses at growing learning rates, and what follows from them.
 
     Attributes:
-        rates, losses: of each step, (n,) each. steps: how many there were to be.
-        ended: why there are fewer; "" for all.
+        rates, losses: of each step, (number of steps,) each. steps: n, how many were planned.
+        ended: why there are fewer; "" if there are not.
     """
 
     rates: Array
@@ -54,7 +54,7 @@ class RateSearch:
 
     @property
     def smoothed(self) -> Array:
-        """The smoothed loss s, (n,)."""
+        """The smoothed loss s, (number of steps,)."""
         w = window_of(self.steps)
         return np.array([self.losses[max(0, i - w) : i + w + 1].mean() for i in range(len(self.losses))])
 
@@ -73,7 +73,7 @@ class RateSearch:
 
     @property
     def reason(self) -> str:
-        """Why, for people."""
+        """Where the suggestion comes from, or why there is none: a text for people."""
         low, last = self.rates[self.lowest], self.rates[-1]
         if self.suggestion is None:
             advice = f"; from {last:.1e} on {self.ended}, so stay well below" if self.ended else ""
@@ -87,7 +87,7 @@ class RateSearch:
 
     @property
     def doubt(self) -> str:
-        """Why the suggestion is not sure, for people; "" for a clear valley, and without a suggestion."""
+        """Why the suggestion is not sure, a text for people; "" if the valley is clear or there is no suggestion."""
         if self.suggestion is None:
             return ""
         smoothed, lowest = self.smoothed, self.lowest
@@ -102,11 +102,8 @@ class RateSearch:
 
     def csv(self) -> str:
         """Return the steps as CSV text, with all digits."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["learning_rate", "loss", "smoothed_loss"])
-        writer.writerows(zip(self.rates.tolist(), self.losses.tolist(), self.smoothed.tolist(), strict=True))
-        return text.getvalue()
+        rows = zip(self.rates.tolist(), self.losses.tolist(), self.smoothed.tolist(), strict=True)
+        return csv_text([("learning_rate", "loss", "smoothed_loss"), *rows])
 
 
 def window_of(steps: int) -> int:
@@ -124,7 +121,7 @@ def find_learning_rate(
         first, last: a and b, the ends of the range. steps: n.
 
     Raises:
-        ConfigurationError: the range is none, or the very first loss is no number.
+        ConfigurationError: the rate does not grow, or the very first loss is infinite or NaN.
     """
     check_batches("batches", batches)
     a, b, n = positive("first", first), positive("last", last), at_least_one("steps", steps)
@@ -137,7 +134,7 @@ def find_learning_rate(
     try:
         probe.engine.bind(probe.model, probe.loss, probe.rule)
         source = Chapters(probe.engine.resident(batches), n)
-        with np.errstate(all="ignore"):  # it is to overflow, in the end
+        with np.errstate(all="ignore"):  # at the largest rates an overflow is expected
             for rate, (x, targets) in zip(rates.tolist(), source.epoch(0), strict=True):
                 probe.rule.learning_rate = rate
                 losses.append(float(probe.engine.train_step(x, targets)))
@@ -149,18 +146,18 @@ def find_learning_rate(
     if not math.isfinite(losses[-1]):
         losses.pop()
     if not losses:
-        raise ConfigurationError(f"the loss is no number at the first learning rate already, {a:g}")
+        raise ConfigurationError(f"the loss is infinite or NaN at the first learning rate already, {a:g}")
     return RateSearch(rates[: len(losses)], np.array(losses), n, ended)
 
 
 def why_enough(losses: list[float], means: list[float], w: int) -> str:
-    """Return why the test need not go on; "" if it must.
+    """Return why the test can end; "" if it has to go on.
 
     Args:
-        means: of w losses each, so far; that of the newest is added.
+        means: of the last w losses at each step so far; the newest is added here.
     """
     if not math.isfinite(losses[-1]):
-        return "it was no number any more"
+        return "it was infinite or NaN"
     if len(losses) >= w:
         means.append(float(np.mean(losses[-w:])))
     return f"it was {DIVERGED:g} times that" if len(means) and means[-1] > DIVERGED * min(means) else ""

@@ -81,8 +81,7 @@ def vanishing(seed: int = 0) -> Case:
 def exploding(seed: int = 0) -> Case:
     """The gradients explode: a plain VGG20 whose weights are drawn three times as wide as He's.
 
-    Each convolution makes the signal about three times as large on its way forward, and the gradient on its way
-    back.
+    Each convolution makes the signal about three times as large on its way forward, and the gradient on its way back.
     """
     model = small_vgg(20, seed=seed)
     for layer in convolutions(model):
@@ -94,8 +93,8 @@ def dead_filters(seed: int = 0) -> Case:
     """Units are dead: what arrives at most ReLUs of one layer lies so far below zero that nothing gets above it.
 
     The batch norm before them gives numbers of size 1, shifted by its beta, which is -20 for 14 of its 16 channels. For
-    every image these units give 0, pass no gradient, and so never change. Had a step that was too large moved beta
-    there, it would look the same.
+    every image these units give 0, pass no gradient, and so never change. It looks the same if a step that was too
+    large has moved beta there.
     """
 
     def conv(C_in: int, C_out: int, stride: int) -> Conv2d:
@@ -128,8 +127,8 @@ class FixedModeBatchNorm(BatchNorm):
 def norm_runs_in_training(seed: int = 0) -> Case:
     """Batch norm is in evaluation mode while the network trains: it divides by running statistics, which never move.
 
-    They stay at mean 0 and variance 1, so nothing is normalized, and this VGG20 is a plain one: its gradients vanish
-    in spite of the batch norm, which should prevent it.
+    They stay at mean 0 and variance 1, so nothing is normalized, and this VGG20 behaves like a plain one: its gradients
+    vanish although it has batch norms, which should prevent that.
     """
     return make_case(with_fixed_mode(small_vgg(20, "batch", seed=seed), always_training=False, seed=seed), seed)
 
@@ -137,8 +136,8 @@ def norm_runs_in_training(seed: int = 0) -> Case:
 def norm_batch_in_evaluation(seed: int = 0) -> Case:
     """Batch norm is in training mode while the network is evaluated: what an image gets depends on its batch.
 
-    Training looks perfect. The validation images come sorted by their classes, as folders of images do, so the mean
-    of a batch is that of its class; subtracting it takes away what the network has learned to look at.
+    Training looks perfect. The validation images come sorted by class, as folders of images do, so the mean of a batch
+    is that of its class, and subtracting it takes away what the network has learned to look at.
     """
     model = with_fixed_mode(small_vgg(8, "batch", seed=seed), always_training=True, seed=seed)
     train, valid = images(seed)

@@ -9,12 +9,12 @@ Each hook keeps a LayerTable in `history.tables`, a row an epoch, saved with the
     UpdateRatio            update_ratio       weight tensor     update_ratio
 
 The first three are measured on a probe at the end of an epoch: the textbook runs the newest training batch through the
-layers once more, with the weights as they are now, whichever engine trains. A probe is not a training step: running
-statistics, masks of dropout and p.grad are put back, so the weights of a run are the same bit for bit with and without
-these hooks. It costs about as much as one textbook step each, and a textbook step's memory.
+layers once more, with the weights after the epoch, whichever engine trains. A probe is not a training step: running
+statistics, dropout's step and p.grad are put back, so the weights of a run are the same, bit for bit, with and without
+these hooks. Each probe costs about the time and the memory of one textbook step.
 
-Layers are those without children, Identity and Tap left out. A table that begins in a later epoch has NaN in those
-before.
+Layers are those without children, Identity and Tap left out. A table that begins in a later epoch has NaN in the
+earlier ones.
 """
 
 from collections.abc import Callable
@@ -24,17 +24,9 @@ from typing import Any
 import numpy as np
 
 from mlp.backend import device_of, move, reduce_segments, to_numpy
+from mlp.diagnostics.untouched import batch_norms
 from mlp.engine.gradient_statistics import rows_of
-from mlp.layers import (
-    BatchNorm,
-    Identity,
-    Tap,
-    frozen_buffers,
-    frozen_gradients,
-    leaf_layers,
-    observed,
-    observed_backward,
-)
+from mlp.layers import Identity, Tap, frozen_buffers, frozen_gradients, leaf_layers, observed, observed_backward
 from mlp.layers.machinery.base import Layer
 from mlp.training.hooks import Hook
 from mlp.training.state import TrainingState
@@ -42,7 +34,7 @@ from mlp.typing import Array
 
 
 class LayerProbe(Hook):
-    """Base class: at the end of an epoch, fills a table with statistics of the layers that `see` or its twin saw."""
+    """Base class: at the end of an epoch, fills a row of a table with what `see` returns for each layer."""
 
     table = ""  # its name in history.tables
     statistics: tuple[str, ...] = ()
@@ -53,7 +45,7 @@ class LayerProbe(Hook):
         return [layer for layer in leaf_layers(model) if not isinstance(layer, Identity | Tap)]
 
     def see(self, layer: Layer, given: Array, result: Array) -> dict[str, float]:
-        """Return {statistic: float} for one layer: from inputs and outputs, or from dL/dy and dL/dx."""
+        """Return {statistic: number} for a layer, from inputs and outputs, or with `backward` from dL/dy and dL/dx."""
         raise NotImplementedError
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
@@ -83,7 +75,7 @@ def run_probe(trainer: TrainingState, see: Callable[[Layer, Array, Array], objec
     device = device_of(model.parameters()[0].data)
     x, targets = (move(array, device) for array in trainer.batch)
     with ExitStack() as stack:
-        stack.enter_context(np.errstate(all="ignore"))  # a network that overflows shows in the table
+        stack.enter_context(np.errstate(all="ignore"))  # an overflow shows in the table
         stack.enter_context(frozen_buffers(model))
         stack.enter_context(frozen_gradients(model))
         stack.enter_context((observed_backward if backward else observed)(model, see))
@@ -98,8 +90,8 @@ class Activations(LayerProbe):
 
     mean and std are taken over all numbers of the batch. A unit is a feature of vectors, or a channel of images. It is
     dead if it lies below the kink of its activation for every sample (and pixel): ReLU then passes no gradient, and the
-    unit cannot come back; LeakyReLU passes its slope. `dead` is a fraction of the units; NaN for layers without a kink
-    (smooth ones: there a small std shows units that are saturated).
+    unit cannot come back; LeakyReLU passes its slope. `dead` is a fraction of the units, and NaN for layers without a
+    kink. (In smooth activations a small std shows units that are saturated.)
     """
 
     table = "activations"
@@ -117,8 +109,8 @@ class Activations(LayerProbe):
 class GradientSignal(LayerProbe):
     """Records the gradient that arrives at the outputs of each layer, dL/dy: mean |dL/dy| and the L2 norm.
 
-    Weight gradients are made of it, so this is where a vanishing gradient vanishes. L is the mean loss of the batch, so
-    the gradient of one sample is N times as large.
+    The gradients of weights are computed from it, so this is where a vanishing gradient vanishes. L is the mean loss of
+    the batch, so the gradient of one sample's own loss is N times as large.
     """
 
     table = "gradient_signal"
@@ -141,7 +133,7 @@ class BatchNormStatistics(LayerProbe):
     statistics = ("batch_mean", "batch_mean_spread", "batch_var", "batch_var_spread", "gamma", "gamma_spread")
 
     def layers(self, model: Layer) -> list[Layer]:
-        return [layer for layer in leaf_layers(model) if isinstance(layer, BatchNorm)]
+        return [*batch_norms(model)]
 
     def see(self, layer: Any, x: Array, y: Array) -> dict[str, float]:
         rows = x.reshape(-1, layer.num_features)  # (m, C)
@@ -157,11 +149,11 @@ class BatchNormStatistics(LayerProbe):
 class UpdateRatio(Hook):
     """Records how far the last step of each epoch moved every weight tensor, against its size: |w' - w| / |w|.
 
-    L2 norms; w before and w' after the step. About 1e-3 is usual; far more is a learning rate that tears the weights
-    apart, far less one that gets nowhere. A tensor of zeros gives NaN or infinity.
+    L2 norms; w before and w' after the step. About 1e-3 is usual. Far more means that the learning rate is too large,
+    far less that it is too small. A tensor of zeros gives NaN or infinity.
 
     Args:
-        biases: whether to take in biases and BN's beta.
+        biases: whether to include biases and BN's beta.
     """
 
     table = "update_ratio"

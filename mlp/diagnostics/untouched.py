@@ -1,9 +1,9 @@
 """What every probe promises: afterwards the network is what it was before.
 
-A probe moves weights, runs training-mode passes and writes gradients. `untouched` saves all of it first and copies it
-back at the end, also after an error or Ctrl-C: weights, gradients, and buffers, to which running statistics and
-dropout's step belong. (Random numbers have no position that could move, see `mlp.rng`.) Weights come back as the saved
-array. Subtracting what was added would leave rounding behind: 0.1 + 0.2 - 0.2 is not 0.1.
+A probe moves weights, runs training-mode passes and writes gradients. `untouched` first saves weights, gradients and
+buffers (running statistics, dropout's step), and copies them back at the end, also after an error or Ctrl-C. (Random
+numbers have no position that could move, see `mlp.rng`.) Weights are copied back because subtracting what was added
+would leave rounding errors: 0.1 + 0.2 - 0.2 is not 0.1.
 """
 
 from collections.abc import Iterator
@@ -30,24 +30,34 @@ def untouched(model: Layer) -> Iterator[Layer]:
             layer.forget()  # what a forward pass kept for a backward pass that will not come
 
 
+def batch_norms(model: Layer) -> list[BatchNorm]:
+    """Return the batch norms of a model, in forward order."""
+    return [layer for layer in leaf_layers(model) if isinstance(layer, BatchNorm)]
+
+
+@contextmanager
+def kept_momentum(norms: list[BatchNorm]) -> Iterator[None]:
+    """Within this context the momentum of batch norms may be changed; it is put back at the end."""
+    saved = [norm.momentum for norm in norms]
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, saved, strict=True):
+            norm.momentum = momentum
+
+
 @contextmanager
 def adopted_statistics(model: Layer, x: Array) -> Iterator[Layer]:
     """Within this context the running statistics of all batch norms are those of the images `x`.
 
-    One training pass with momentum 1 writes them. In evaluation mode an image's output then depends on that image
-    alone, as in any evaluation, and yet every norm normalizes, which it does not at initial weights: there the running
-    statistics are 0 and 1.
+    One training pass with momentum 1 writes them. In evaluation mode the output for an image then depends on that image
+    alone, and every norm normalizes. (At the first weights it would not: there the running statistics are 0 and 1.)
     """
-    norms = [layer for layer in leaf_layers(model) if isinstance(layer, BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
+    norms = batch_norms(model)
     with untouched(model):
-        try:
+        with kept_momentum(norms), np.errstate(all="ignore"):
             for norm in norms:
                 norm.momentum = 1.0
             if norms:
-                with np.errstate(all="ignore"):
-                    model.forward(x, training=True)
-        finally:
-            for norm, momentum in zip(norms, momenta, strict=True):
-                norm.momentum = momentum
+                model.forward(x, training=True)
         yield model

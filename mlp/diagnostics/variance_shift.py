@@ -11,25 +11,24 @@ norm after it records the larger variance, and in evaluation divides by a root t
 
         Var_train(y_j) = Var_eval(y_j) + p/(1 - p) sum_i w_ij^2 E[x_i^2]                        (2)
 
-The shift of a channel is Var_eval / Var_train: 1 without dropout, 1 - p or less directly after it. The norm's outputs
-have this variance in evaluation instead of 1, the layers after it see inputs that are too small, and in a deep network
+The shift of a channel is Var_eval / Var_train: 1 without dropout, 1 - p or less directly after it. In evaluation the
+norm's outputs have this variance instead of 1, so the layers after it see inputs that are too small; in a deep network
 every norm adds its part. An activation with f(a x) = a f(x) for a > 0, such as LeakyReLU, may stand between dropout and
-the linear layer without changing (2), where x is then what the activation gives.
+the linear layer: (2) stays the same, with x the outputs of the activation.
 
 Reference: Li et al., Understanding the disharmony between dropout and batch normalization by variance shift, 2019.
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from mlp.backend import to_numpy
 from mlp.checks import at_least_one, fraction
+from mlp.diagnostics.untouched import batch_norms, kept_momentum
 from mlp.errors import ConfigurationError
-from mlp.layers import Affine, BatchNorm, Conv2d, frozen_buffers, leaf_layers, observed
+from mlp.layers import Affine, Conv2d, frozen_buffers, observed
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
@@ -39,7 +38,7 @@ class NormShift:
     """What one batch norm receives in the two modes.
 
     Attributes:
-        name: its path. training, evaluation: variances of its inputs, one per channel, (C,) each.
+        name: its path. training, evaluation: the variance of its inputs for each channel, (C,) each.
     """
 
     name: str
@@ -63,13 +62,8 @@ class VarianceShift:
         header = ("training", "evaluation", "ratio", "lowest", "highest")
         lines = [f"{'batch norm':<{width}}" + "".join(f"{word:>12}" for word in header)]
         for norm in self.norms:
-            numbers = (
-                norm.training.mean(),
-                norm.evaluation.mean(),
-                norm.ratio.mean(),
-                min(norm.ratio),
-                max(norm.ratio),
-            )
+            ratio = norm.ratio
+            numbers = norm.training.mean(), norm.evaluation.mean(), ratio.mean(), ratio.min(), ratio.max()
             lines.append(f"{norm.name:<{width}}" + "".join(f"{number:>12.4g}" for number in numbers))
         lines.append(
             "Variances of the inputs, means over the channels; ratio = evaluation / training, 1 without a shift."
@@ -80,8 +74,8 @@ class VarianceShift:
 def measure_variance_shift(model: Layer, x: Array, passes: int = 20) -> VarianceShift:
     """Measure the variance of what each BatchNorm of a model receives, in training and in evaluation mode.
 
-    The batch runs forward in training mode `passes` times, each with new dropout masks; running statistics become the
-    plain averages over these passes. Then it runs in evaluation mode. The model is left as it was, buffers included.
+    The batch runs forward in training mode `passes` times, each time with new dropout masks; running statistics become
+    plain averages over these passes. Then it runs in evaluation mode. The model and its buffers are left as they were.
 
     Args:
         model: with at least one BatchNorm.
@@ -92,7 +86,7 @@ def measure_variance_shift(model: Layer, x: Array, passes: int = 20) -> Variance
         ConfigurationError: the model has no BatchNorm.
     """
     at_least_one("passes", passes)
-    norms = [layer for layer in leaf_layers(model) if isinstance(layer, BatchNorm)]
+    norms = batch_norms(model)
     if not norms:
         raise ConfigurationError("variance shift is measured at BatchNorm layers, and the model has none")
     variances: dict[int, list[Array]] = {id(norm): [] for norm in norms}
@@ -102,7 +96,7 @@ def measure_variance_shift(model: Layer, x: Array, passes: int = 20) -> Variance
             rows = to_numpy(inputs).reshape(-1, inputs.shape[-1])  # (m, C)
             variances[id(layer)].append(rows.var(axis=0, dtype=np.float64))
 
-    with frozen_buffers(model), own_momentum(norms), observed(model, see):
+    with frozen_buffers(model), kept_momentum(norms), observed(model, see):
         for k in range(1, passes + 1):
             for norm in norms:
                 norm.momentum = 1.0 / k  # makes the running average a plain one
@@ -115,23 +109,12 @@ def measure_variance_shift(model: Layer, x: Array, passes: int = 20) -> Variance
     return VarianceShift(shifts)
 
 
-@contextmanager
-def own_momentum(norms: list[BatchNorm]) -> Iterator[None]:
-    """Within this context the momentum of batch norms may be changed; it is put back at the end."""
-    saved = [norm.momentum for norm in norms]
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, saved, strict=True):
-            norm.momentum = momentum
-
-
 def expected_variance_ratio(x: Array, p: float, layer: Conv2d | Affine | None = None) -> Array:
-    """Return the shift Var_eval / Var_train of each channel after dropout by formula (1), or (2), shape (C,).
+    """Return the shift Var_eval / Var_train of each channel after dropout, (C,), by formula (1), or (2) with a layer.
 
     Args:
-        x: inputs of the dropout, channels last, a batch.
-        p: its probability. layer: the linear layer between dropout and batch norm; None for none.
+        x: inputs of the dropout, a batch, channels last.
+        p: its probability. layer: the linear layer between dropout and batch norm; None if there is none.
 
     Raises:
         ConfigurationError: a probability outside 0 <= p < 1.

@@ -23,8 +23,8 @@ from mlp.typing import PathLike, Schedule
 LAST_LEARNING_RATE = 2e-5  # eta_min of the reports' cosine schedule
 MEANS_OF_REPORTS = {"cifar100": "batches"}  # data set -> what its metrics are means over; others: images
 FEW_STEPS = 10  # an epoch with fewer hardly trains
-SMALLEST_BATCH = 4  # that nobody asked for: the mean and variance of fewer images are mostly chance
-MOST_CLASSES = 20  # whose images are counted on the terminal
+SMALLEST_BATCH = 4  # unless it was asked for: mean and variance of fewer images are mostly chance
+MOST_CLASSES = 20  # of these the terminal shows the numbers of images
 NORM_TITLES = {"batch": "BN", "layer": "LN", "instance": "IN", "group": "GN"}
 RULE_SETTINGS = ("weight_decay", "decoupled_weight_decay", "no_decay", "clip_norm", "clip_value")
 
@@ -32,7 +32,11 @@ RULE_SETTINGS = ("weight_decay", "decoupled_weight_decay", "no_decay", "clip_nor
 def load_images(
     config: RunConfig, data_dir: PathLike | None, *, download: bool = False
 ) -> tuple[ImageSet, ImageSet, ImageSet]:
-    """Return the images of a run: (train, valid, test)."""
+    """Return the images of a run: (train, valid, test).
+
+    Raises:
+        DataError: the data are missing or damaged, or all training images are of one class.
+    """
     images = load_dataset(
         config.dataset,
         data_dir,
@@ -57,11 +61,11 @@ def load_images(
 def with_usual_batch(
     config: RunConfig, asked: Mapping[str, Any], num_images: int, say: Callable[[str], object] = print
 ) -> RunConfig:
-    """Return the configuration, with smaller batches if you have few images: ten steps an epoch, if possible.
+    """Return the configuration, with smaller batches for few images of your own: ten steps an epoch, if possible.
 
     Args:
         asked: the settings that were asked for; a batch size among them stays. num_images: for training.
-        say: gets a line about smaller batches.
+        say: is called with a line of text if batches become smaller.
     """
     if ":" not in config.dataset or "batch_size" in asked or num_images > FEW_STEPS * config.batch_size:
         return config
@@ -75,14 +79,14 @@ def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int, *,
 
     Args:
         images: for training, validation and test. steps: in an epoch.
-        usual_batch: `with_usual_batch` has chosen the batch size, and said so: an epoch as short as that is no news.
+        usual_batch: whether `with_usual_batch` has chosen the batch size, and said so: then no note about few steps.
     """
     if ":" in config.dataset:
         names = images[0].class_names
         counts = np.stack([np.bincount(part.labels, minlength=len(names)) for part in images], axis=1)  # (K, 3)
         texts = [f"{in_line(name)} {'+'.join(map(str, row))}" for name, row in zip(names, counts, strict=True)]
         more = f", and {len(texts) - MOST_CLASSES} more classes" if len(texts) > MOST_CLASSES else ""
-        print(f"images a class (training+validation+test): {', '.join(texts[:MOST_CLASSES])}{more}")
+        print(f"images per class (training+validation+test): {', '.join(texts[:MOST_CLASSES])}{more}")
         missing = [name for name, row in zip(names, counts, strict=True) if row[1] == 0]
         if missing:
             print(
@@ -99,7 +103,7 @@ def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int, *,
         )
     if steps < FEW_STEPS and not usual_batch:
         print(
-            f"note: an epoch has only {steps} {'step' if steps == 1 else 'steps'}, and the weights change once a step: "
+            f"note: an epoch has only {steps} {'step' if steps == 1 else 'steps'}, and each changes the weights once: "
             f"try a smaller --batch-size than {config.batch_size}, or more --epochs"
         )
 
@@ -113,7 +117,7 @@ def make_batches(
 
 
 def batches_of(config: RunConfig, image_set: ImageSet, **how: Any) -> Batches:
-    """Return batches with the settings of a run: of the images as they are, in their order, unless `how` says more.
+    """Return batches with the settings of a run: no augmentation and no shuffling, unless `how` says so.
 
     Args:
         how: further arguments of `Batches`.
@@ -132,8 +136,11 @@ def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int], 
 
     Args:
         num_classes: K. image_shape: (H, W, C).
-        trust_code: whether code that the configuration names may be run. Configurations come out of folders, too,
-            which somebody else may have made.
+        trust_code: whether code that the configuration names may be run. (The configuration may come from a folder that
+            somebody else has made.)
+
+    Raises:
+        ConfigurationError: code that is not trusted, or a network that cannot be built for these images.
     """
     if config.own_model:
         dtype = np.dtype(config.dtype)
@@ -151,7 +158,7 @@ def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int], 
 
 
 def make_loss(config: RunConfig, model: Layer | None = None) -> Loss:
-    """Return the loss of a configuration; with a model that has companions, theirs too (for training)."""
+    """Return the loss of a configuration; for training, give the model, so that losses of companions are added."""
     loss = SoftmaxCrossEntropy(label_smoothing=config.label_smoothing)
     if model is None or config.companions == "none":
         return loss
@@ -159,13 +166,13 @@ def make_loss(config: RunConfig, model: Layer | None = None) -> Loss:
 
 
 def make_rule(config: RunConfig) -> LearningRule:
-    """Return the learning rule; settings that are None stay as the rule has them (AdamW decays by itself)."""
+    """Return the learning rule; for settings that are None it has its own defaults (AdamW decays weights by 0.01)."""
     given = {name: getattr(config, name) for name in RULE_SETTINGS if getattr(config, name) is not None}
     return RULES[config.learning_rule](config.learning_rate, **given)
 
 
 def make_schedule(config: RunConfig, steps_per_epoch: int) -> Schedule:
-    """Return step -> learning rate: a linear warm-up of whole epochs, then the schedule, from its own beginning.
+    """Return step -> learning rate: a linear warm-up of whole epochs, then the schedule from its own step 0.
 
     The schedule counts epochs, and is constant inside each (schedule E of the reports), or with schedule_unit "step"
     it counts steps. The cosine's horizon is then `epochs` steps (schedule I), so that the rate swings between its two

@@ -1,7 +1,7 @@
 """Runs side by side: a table, curves on shared scales, and the gradient flow of each.
 
-Runs that differ only in the seed form one group: mean and standard deviation (n - 1) instead of single numbers. Runs
-with equal seeds do not: repeating a run says nothing about how results scatter over seeds.
+Runs that differ only in the seed form a group, and the table has the mean and standard deviation (n - 1) of the group.
+Runs with equal seeds do not form one: repeating a run says nothing about how results vary with the seed.
 Runs may be unfinished, of different lengths, or kept results without weights.
 """
 
@@ -21,17 +21,7 @@ from mlp.pages.markdown import escape_markdown, markdown
 from mlp.training.history import METRICS
 from mlp.typing import PathLike
 
-HEADER = (
-    "run",
-    "parameters",
-    "epochs",
-    "train loss",
-    "train acc",
-    "val loss",
-    "val acc",
-    "best val acc",
-    "test acc",
-)
+HEADER = ("run", "parameters", "epochs", "train loss", "train acc", "val loss", "val acc", "best val acc", "test acc")
 TABLE = "compare.md"
 
 
@@ -84,7 +74,7 @@ def best_of(record: RunRecord) -> float:
 
 
 def spread(values: Sequence[float], name: str) -> str:
-    """Return numbers as a cell: "33.3%", "33.3 ± 0.4%" for several, "-" for none; accuracies are fractions."""
+    """Return numbers as a cell: "33.30%", "33.30 ± 0.41%" for several, "-" for none; accuracies are fractions."""
     known = np.array([value for value in values if np.isfinite(value)], dtype=float)
     if len(known) == 0:
         return "-"
@@ -96,7 +86,7 @@ def spread(values: Sequence[float], name: str) -> str:
 
 
 def comparison_table(groups: dict[str, list[RunRecord]]) -> str:
-    """Return a Markdown table with a row for each group, and another with each run where groups have several."""
+    """Return a Markdown table with a row for each group; if a group has several runs, also a table of all runs."""
     text = markdown(HEADER, [table_row(label, group) for label, group in groups.items()])
     if any(len(group) > 1 for group in groups.values()):
         rows = [table_row(record.name, [record]) for group in groups.values() for record in group]
@@ -109,7 +99,7 @@ def read_runs(paths: Sequence[PathLike]) -> tuple[list[RunRecord], list[MlpError
     """Return the records of the runs in some folders, and the errors of the folders that cannot be read.
 
     Raises:
-        MlpError: the first of them, if no folder can be read.
+        MlpError: no folder can be read; this is the first of the errors.
     """
     records, problems = [], []
     for path in {Path(path).resolve(): path for path in paths}.values():

@@ -41,7 +41,7 @@ from mlp.models.parts import INITIALIZERS, NORM_GROUPS
 SCHEDULES = ("constant", "cosine", "step", "exponential", "warm_restarts")
 SCHEDULE_UNITS = ("epoch", "step")
 DTYPES = ("float32", "float64")
-VGG_SETTINGS = (  # not for your own models
+VGG_SETTINGS = (  # for vgg models only
     "norm",
     "norm_groups",
     "norm_position",
@@ -55,12 +55,12 @@ VGG_SETTINGS = (  # not for your own models
     "initializer",
     "companions",
 )
-# What is usual with a data set takes the place of the defaults: patches of a scene are neither cropped nor mirrored.
+# Data sets for which other settings than the defaults are usual: patches of a scene are neither cropped nor mirrored.
 DATASET_SETTINGS: dict[str, dict[str, Any]] = {
     name: {"split": usual_split(name), "augment": False, "schedule": "constant"} for name in SCENES
 }
-FACTOR_SCHEDULES = ("step", "exponential", "warm_restarts")  # those that --schedule-factor is for,
-LENGTH_SCHEDULES = ("cosine", "step", "warm_restarts")  # and --schedule-length
+FACTOR_SCHEDULES = ("step", "exponential", "warm_restarts")  # that take --schedule-factor
+LENGTH_SCHEDULES = ("cosine", "step", "warm_restarts")  # that take --schedule-length
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class RunConfig:
     """All settings that decide the numbers of a run.
 
     Raises:
-        ConfigurationError: a value that is not among the choices or out of its range.
+        ConfigurationError: a value that is not among the choices, is out of its range, or does not go with another.
     """
 
     model: str = setting(
@@ -85,7 +85,8 @@ class RunConfig:
     residual: bool = setting(default=False, text="shortcuts around the processing blocks")
     reduction_shortcut: str = setting(
         "none",
-        "with --residual, shortcuts around the reduction blocks (the last one puts 1x1 convolutions around all blocks)",
+        "with --residual: shortcuts around the reduction blocks (projection_everywhere: 1x1 convolutions around all "
+        "blocks)",
         REDUCTION_SHORTCUTS,
     )
     dropout: float = setting(0.0, "dropout probability, applied after each normalization layer", minimum=0, below=1)
@@ -96,7 +97,7 @@ class RunConfig:
     initializer: str = setting("pytorch", "first weights of the convolutions", tuple(INITIALIZERS))
     companions: str = setting(
         "none",
-        "small classifiers that supervise hidden layers: after every block, or after the first two stages",
+        "small classifiers that supervise hidden layers, after every block or after the first two stages",
         COMPANION_PLACES,
     )
     companion_weight: float = setting(
@@ -113,8 +114,9 @@ class RunConfig:
     labels: str = setting("fine", "classes, or groups of classes if the data set has them", LABELS)
     split: str = setting(
         "coursework",
-        "which images are for validation: 5 in 100 at random as in the reports, or of each class (usual for your own "
-        "images); for the pixels of a scene, its usual per_class or whole squares",
+        "how images are chosen for validation. coursework: 5 in 100 at random, as in the reports; stratified: 5 in 100 "
+        "of each class (usual for your own images). For the pixels of a scene: per_class (usual), or blocks, whole "
+        "squares",
         (*SPLITS, *SCENE_SPLITS),
     )
     image_size: int | None = setting(
@@ -123,7 +125,8 @@ class RunConfig:
     image_fit: str = setting("crop", "with --image-size: cut out the middle, or squeeze the whole picture", FITS)
     normalization: str = setting(
         "reports",
-        "constants for bytes: CIFAR-10's as in the reports, or CIFAR-100's (a scene has its own for each band)",
+        "mean and deviation to normalize images with: CIFAR-10's, as in the reports, or CIFAR-100's (a scene has its "
+        "own for each band)",
         tuple(NORMALIZATIONS),
     )
     augment: bool = setting(default=True, text="crop and mirror the training images at random")
@@ -237,7 +240,7 @@ class RunConfig:
 
 
 def with_dataset_settings(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that were given, and those that are usual with their data set."""
+    """Return the settings that were given, and those that are usual for their data set."""
     check_names(given, RunConfig)
     dataset = str(given.get("dataset", RunConfig.dataset))
     return {"split": usual_split(dataset), **DATASET_SETTINGS.get(dataset, {}), **given}

@@ -1,19 +1,18 @@
 """What a run will cost, before its first step: time and memory.
 
-Time is measured: three steps with real batches, the first of which is not counted. They change nothing, because they
-are done with a copy of model and learning rule. If an epoch is so short that the measurement would be a good part of
-it, nothing is measured.
+Time is measured: three steps with real batches, the first of which is not counted. They use a copy of model and
+learning rule, so they change nothing. If an epoch is so short that the measurement would be a good part of it, nothing
+is measured.
 
-Memory is counted: what the process will hold when it holds the most.
+Memory is computed: the most that the process will hold at one time.
 
     already there    Python, its libraries and the data set; the system says how much
     activations      what a training step needs: the arrays of the engine's plans, or what the textbook's layers keep
     weights          with their gradients and the moments of the rule, and a copy for the checkpoint
-    batches          numbers of images: those that are prefetched, and the one that is being made
+    batches          the images of batches that wait, and of the one that is being made
+    figures          Matplotlib, and pictures that grow with the number of layers
 
-    figures          Matplotlib, and pictures that grow with the layers
-
-The figures and the page of the run are drawn while the engine still holds its memory, and the test images are evaluated
+The figures and the page of the run are drawn while the engine still holds its memory. The test images are evaluated
 after that. Reading the data may have taken more than all of this.
 """
 
@@ -47,9 +46,9 @@ class Cost:
     """What an epoch needs.
 
     Attributes:
-        held: bytes that the process has already; None where the system does not tell.
+        held: bytes that the process has already; None if the system does not say.
         activations, weights, batches, figures: bytes that the run will take.
-        available: bytes that are free now, with the images already there; None where that is not known.
+        available: bytes that are free now, after the images were read; None if that is not known.
         peak: the most bytes that the process has held so far.
         seconds: of an epoch with its validation; None if it was not measured.
     """
@@ -72,17 +71,17 @@ class Cost:
 
     @property
     def more(self) -> int:
-        """How many bytes will be taken beside those that are held."""
+        """How many more bytes the run will take."""
         return sum(self.parts.values()) - (self.held or 0)
 
     @property
     def total(self) -> int:
-        """How many bytes the process will hold at most; it may have held the most when it read the data."""
+        """The most bytes that the process holds at any time; that may have been when it read the data."""
         return max(sum(self.parts.values()), self.peak)
 
     @property
     def memory_text(self) -> str:
-        """The memory for people: a sum, and its terms."""
+        """The memory as text for people: a sum and its terms."""
         terms = " + ".join(f"{name} {count / 1e6:,.1f}" for name, count in self.parts.items())
         training = f"{sum(self.parts.values()) / 1e6:,.1f} MB = {terms}"
         if self.total > sum(self.parts.values()):
@@ -91,16 +90,14 @@ class Cost:
 
     @property
     def enough(self) -> bool:
-        """Whether what is still to be allocated fits into what is free; True where that is not known."""
+        """Whether what the run will take fits into what is free; True if that is not known."""
         return self.available is None or self.more <= self.available
 
     def report(self, epochs: int) -> None:
-        """Print the estimate for so many epochs, and a warning on standard error if the memory will not do."""
-        if self.seconds is not None:
-            time_text = f"{format_seconds(self.seconds)} an epoch, {format_seconds(self.seconds * epochs)} in all; "
-        else:
-            time_text = ""
-        print(f"estimate: {time_text}{self.memory_text}", flush=True)
+        """Print the estimate for so many epochs, and a warning on standard error if there is not enough memory."""
+        each = self.seconds
+        times = "" if each is None else f"{format_seconds(each)} an epoch, {format_seconds(each * epochs)} in all; "
+        print(f"estimate: {times}{self.memory_text}", flush=True)
         if self.available is not None and not self.enough:
             print(
                 f"warning: the run needs about {format_bytes(self.more)} more memory, and "
@@ -110,7 +107,7 @@ class Cost:
 
 
 def estimate_cost(trainer: Trainer, train_batches: Batches, valid_batches: Batches) -> Cost:
-    """Return the Cost of an epoch of a Trainer's model and rule, which stay as they are.
+    """Return the Cost of an epoch; the Trainer's model and rule stay as they are.
 
     Args:
         trainer: before it fits; its engine is used.
@@ -143,10 +140,10 @@ def estimate_cost(trainer: Trainer, train_batches: Batches, valid_batches: Batch
 def bind_copies(trainer: Trainer) -> bool:
     """Bind a Trainer's engine to copies of its model, loss and rule; return whether they can be copied.
 
-    The engine keeps nothing of the copies when it is closed: fit binds it again.
+    A closed engine keeps nothing of them, and fit binds it again.
     """
     try:
-        model, loss = copy.deepcopy((trainer.model, trainer.loss))  # at once: a loss may hold parts of the model
+        model, loss = copy.deepcopy((trainer.model, trainer.loss))  # together: a loss may hold parts of the model
         rule = trainer.rule.without_parameters()
     except TypeError:  # your own layer may hold something that cannot be copied
         return False
@@ -165,7 +162,7 @@ def measure_epoch(trainer: Trainer, train_batches: Batches, valid_batches: Batch
 
 
 def seconds_per_batch(function: Callable[[Array, Array], Any], batches: Iterable[tuple[Array, Array]]) -> float:
-    """Return the mean seconds of function(x, targets) over the first batches, without the very first if others come."""
+    """Return the mean seconds of function(x, targets) over a few batches, without the first if there are others."""
     seconds = []
     for x, targets in islice(batches, MEASURED):
         start = time.perf_counter()

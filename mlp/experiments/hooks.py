@@ -31,7 +31,6 @@ from mlp.training.hooks import (
 )
 from mlp.training.hooks.side_files import SideFiles
 from mlp.training.state import TrainingState
-from mlp.typing import PathLike
 
 LOGS = tuple(LOG_FILES)
 
@@ -47,7 +46,7 @@ def make_hooks(
     log: Collection[str],
     more: Sequence[Hook],
 ) -> list[Hook]:
-    """Return the hooks of a run in their order: what others write into a row comes before the checkpoint.
+    """Return the hooks of a run in their order: those that write into a row come before the checkpoint.
 
     Args:
         test: the test images, for the page. statistics, page, log: see `mlp.experiments.run.run`. more: further hooks.
@@ -79,7 +78,7 @@ def make_logs(log: Collection[str], folder: RunFolder, config: RunConfig) -> lis
 
 
 def mention_logs(log: Collection[str], folder: RunFolder) -> None:
-    """Print a note if a run that continues was logged, and this was not asked for again: its files would end here."""
+    """Print a note if a resumed run had logs that were not asked for again, so that their files would end here."""
     left_out = [name for name in folder.logs if name not in log]
     if left_out:
         what, flags = " and ".join(left_out), " ".join(left_out)
@@ -87,7 +86,7 @@ def mention_logs(log: Collection[str], folder: RunFolder) -> None:
 
 
 def require_written(hooks: Sequence[Hook]) -> None:
-    """Raise an error about the tables and pictures that could not be written even at the end."""
+    """Raise MlpError if tables or pictures could not be written, not even at the end."""
     unwritten = {p: error for hook in hooks if isinstance(hook, SideFiles) for p, error in hook.unwritten.items()}
     if unwritten:
         first = as_sentence(next(iter(unwritten.values())))
@@ -114,7 +113,7 @@ class SaveFigures(SideFiles):
 
     def after_training(self, trainer: TrainingState) -> None:
         if trainer.history.rows:
-            self.write_tables(trainer.history)  # a kill after the last checkpoint leaves no epoch to do it
+            self.write_tables(trainer.history)  # a kill after the last checkpoint may have left them out of date
             self.draw(trainer.history)
 
     def write_tables(self, history: History) -> None:
@@ -138,10 +137,5 @@ class SaveFigures(SideFiles):
             figures[name] = partial(plotting.layer_statistics, history.tables[name], title=text)
         for name, make in figures.items():
             path = self.folder / f"{name}.png"
-            self.write(path, partial(draw_into, path, make))
+            self.write(path, lambda path=path, make=make: write_figure(path, make()))
         self.drawn = time.monotonic()
-
-
-def draw_into(path: PathLike, make: "Callable[[], plotting.Figure]") -> None:
-    """Draw a figure and write it."""
-    write_figure(path, make())

@@ -1,7 +1,7 @@
-"""Images of all kinds, made to fit a model: from picture files (read by Pillow, an extra) and from .npy arrays.
+"""Images for a model: from arrays, from picture files (read by Pillow, an extra) and from .npy files.
 
-A model takes images of one size. A picture of another is made to fit as in training, see `mlp.data.pictures`. An .npy
-file holds bytes: (H, W), (H, W, C) or (N, H, W, C).
+A model takes images of one size. A picture of another size is made to fit as in training, see `mlp.data.pictures`. An
+.npy file holds bytes: (H, W), (H, W, C) or (N, H, W, C).
 """
 
 import os
@@ -23,7 +23,14 @@ Images = Array | ImageSet | PathLike | Sequence[PathLike]
 
 
 def pictures_of(images: Images, image_shape: Shape, how: str) -> list[tuple[str, str, Array]]:
-    """Return (name, what was done to it, pixels (H, W, C)) for each image of a set, an array, or files."""
+    """Return (name, what was done to make it fit, pixels (H, W, C)) for each image of a set, an array, or files.
+
+    Args:
+        image_shape: the model's (H, W, C). how: to fit another size, one of `mlp.data.pictures.FITS`.
+
+    Raises:
+        DataError, ConfigurationError: there is no image, or it does not fit; see `read_picture`.
+    """
     if isinstance(images, ImageSet):
         images = images.images
     if not isinstance(images, np.ndarray | str | os.PathLike) and hasattr(images, "__array__"):  # Pillow's, say
@@ -42,7 +49,7 @@ def pictures_of(images: Images, image_shape: Shape, how: str) -> list[tuple[str,
 
 
 def same_size(images: Sequence[Array]) -> Array:
-    """Return several arrays as one, (N, H, W, C)."""
+    """Return several images as one array, (N, H, W, C); DataError if their shapes differ."""
     shapes = sorted({image.shape for image in images})
     if len(shapes) > 1:
         raise DataError(f"images in a list must have one shape, got {shapes[0]} and {shapes[1]}")
@@ -95,7 +102,7 @@ def read_npy(path: Path, channels: int) -> list[Array]:
 
 
 def fit(pixels: Array, image_shape: Shape, how: str = "crop") -> tuple[str, Array]:
-    """Return (note, pixels) with the pixels of one image as (H, W, C)."""
+    """Return (note, pixels) for one image, made to fit (H, W, C); DataError for another number of channels."""
     H, W, C = image_shape
     c = pixels.shape[-1]
     if c not in (1, C) and C != 1:

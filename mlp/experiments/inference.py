@@ -30,9 +30,9 @@ class Evaluation:
     class_names: list[str]
 
     def top(self, k: int) -> float:
-        """Return the fraction of images whose class is among the k that the model finds most likely; NaN is wrong."""
+        """Return the fraction of images whose class is among the k most likely ones; an image with NaN is wrong."""
         own = self.logits[np.arange(len(self.targets)), self.targets]  # (N,)
-        # Of classes with equal logits the one with the lower number comes first, as argmax has it.
+        # Of classes with equal logits the one with the lower number comes first, as in argmax.
         ahead = (self.logits > own[:, None]).sum(axis=1)
         lower = np.arange(self.logits.shape[1]) < self.targets[:, None]  # (N, K)
         ahead += ((self.logits == own[:, None]) & lower).sum(axis=1)
@@ -81,7 +81,7 @@ def evaluate_run(
         An Evaluation.
 
     Raises:
-        MlpError: the folder, its checkpoint or the data are missing or do not fit.
+        MlpError: the folder, its checkpoint or the data are missing, or do not fit together.
     """
     choose("--split", split, SPLITS)
     run = load_run(path, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)

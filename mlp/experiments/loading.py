@@ -39,8 +39,9 @@ class Prediction:
     """What a model sees in one image.
 
     Attributes:
-        path: where it came from. note: what was done to it, "" for nothing. pixels: (H, W, C) uint8, as the model
-        sees it. classes: the names of the most likely classes, in order. probabilities: of these, in 0 .. 1.
+        path: where the image came from. note: what was done to make it fit, "" for nothing.
+        pixels: (H, W, C) uint8, as the model sees it.
+        classes: the names of the most likely classes, most likely first. probabilities: of these, in 0 .. 1.
     """
 
     path: str
@@ -71,7 +72,7 @@ class LoadedRun:
 
     Attributes:
         path: the run's folder. model: with its weights, on the device of `config`. config: all settings.
-        history: rows of metrics.csv, and the gradient flow; that of the weights where a file is damaged.
+        history: rows of metrics.csv, and the gradient flow; if a file is damaged, what the checkpoint holds.
         class_names: K names. image_shape: (H, W, C).
     """
 
@@ -89,10 +90,13 @@ class LoadedRun:
         return f"LoadedRun({run_title(self.config)}, {num}, in {self.path})"
 
     def preprocess(self, images: Array) -> Array:
-        """Return bytes (N, H, W, C), or one image (H, W, C), as the model takes them: normalized as in training.
+        """Return images as the model takes them, (N, H, W, C), normalized as in training.
+
+        Args:
+            images: bytes (N, H, W, C), or one image (H, W, C).
 
         Raises:
-            ShapeError: another shape or dtype. ConfigurationError: the run is about the pixels of a scene.
+            ShapeError: another shape or dtype. ConfigurationError: the run classifies the pixels of a scene.
         """
         if self.config.dataset in SCENES:
             raise ConfigurationError(
@@ -119,11 +123,14 @@ class LoadedRun:
         return logits
 
     def predict(self, images: Images, most: int = 5) -> Predictions:
-        """Say what the model sees.
+        """Return a Prediction for each image.
 
         Args:
             images: bytes (N, H, W, C) or (H, W, C), an ImageSet, or files (PNG, JPEG, .npy; a path or several).
-            most: how many classes to name in the Prediction of each image.
+            most: how many classes to name for each image.
+
+        Raises:
+            MlpError: there is no such file, an image does not fit, or the model gives NaN.
         """
         pictures = pictures_of(images, self.image_shape, self.config.image_fit)
         pixels = np.stack([pixels for _, _, pixels in pictures])
@@ -150,14 +157,14 @@ def load_run(
 
     Args:
         path: the run's folder.
-        weights: "best", of the epoch with the highest validation accuracy, or "latest". Kept results have their best
-            weights as weights-best.safetensors, or none.
+        weights: "best", of the epoch with the highest validation accuracy, or "latest". (Kept results have either
+            weights-best.safetensors or no weights.)
         data_dir: where data sets are; needed only for old runs whose config.json does not name the classes.
         device: "cpu" or "cuda:N"; None for the run's own.
         trust_code: run the Python file that defines the run's model, if there is one.
 
     Raises:
-        CheckpointError: there is no run, or no weights, or they do not fit.
+        CheckpointError: there is no run, or no weights, or they do not fit its settings.
         ConfigurationError: the model is code in a file, and trust_code is not set.
     """
     folder = RunFolder(path)
@@ -194,7 +201,7 @@ def load_splits(config: RunConfig, data_dir: PathLike | None, run: LoadedRun | N
     """Return the images of a run, {"train": ..., "valid": ..., "test": ...}.
 
     Args:
-        run: whose model is to see them; a CheckpointError if they are not what it knows.
+        run: whose model will see them; CheckpointError if its model knows other classes or images of another size.
     """
     sets = load_images(config, data_dir)
     if run is not None:
@@ -203,7 +210,7 @@ def load_splits(config: RunConfig, data_dir: PathLike | None, run: LoadedRun | N
 
 
 def checkpoint_path(folder: RunFolder, checkpoint: str) -> Path:
-    """Return the path of a checkpoint of a run, "best" or "latest"; an error if there is none."""
+    """Return the path of a checkpoint of a run, "best" or "latest"; CheckpointError if there is none."""
     choose("--checkpoint", checkpoint, CHECKPOINTS)
     path = folder.best if checkpoint == "best" else folder.latest
     kept = folder / "weights-best.safetensors"

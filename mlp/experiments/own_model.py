@@ -1,4 +1,4 @@
-"""Your own model: `--model FILE.py:function`, with your own layers in the same file, or beside it.
+"""Your own model: `--model FILE.py:function`, with your own layers in the same file or in files beside it.
 
     # net.py
     from mlp.layers import Affine, Flatten, Sequential
@@ -8,8 +8,8 @@
 
     python scripts/train.py --model net.py:linear
 
-The function gets num_classes, image_channels and seed, or those of them that it declares. Where it does not take the
-seed, all layers draw their weights anew, with `model.initialize(seed)`, so that a run can be repeated.
+The function gets num_classes, image_channels and seed, or those of them that it declares. If it does not take the seed,
+all weights are drawn again by `model.initialize(seed)`, so that a run can be repeated.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ def build_own_model(
 
     Args:
         num_classes: K. image_shape: (H, W, C). seed: of the initial weights. dtype: of the weights.
-        trust_code: whether the person who runs this has named the file, or said that it may be run.
+        trust_code: whether the user has named the file, or said that it may be run.
 
     Returns:
         The model, with weights of `dtype`.
@@ -64,7 +64,7 @@ def build_own_model(
         model = attempt(text, path, name, lambda: function(**{key: offered[key] for key in taken}))
         if not isinstance(model, Layer):
             got = "None" if model is None else f"a {type(model).__name__}"
-            raise ConfigurationError(f"--model {text}: {name} must return a mlp.layers.Layer, got {got}")
+            raise ConfigurationError(f"--model {text}: {name} must return an mlp.layers.Layer, got {got}")
         attempt(text, path, "the model", lambda: finish_model(model, None if "seed" in taken else seed, dtype))
         if not model.parameters():
             raise ConfigurationError(f"--model {text}: the model has no parameters, so there is nothing to train")
@@ -73,7 +73,7 @@ def build_own_model(
 
 
 def finish_model(model: Layer, seed: int | None, dtype: DType) -> None:
-    """Name the layers, draw the weights unless the seed is None, convert them, and read all that a run will read."""
+    """Name the layers, draw the weights unless the seed is None, convert them, and read once what a run reads."""
     if seed is not None:
         model.initialize(seed)
     model.set_paths().astype(dtype)
@@ -81,7 +81,7 @@ def finish_model(model: Layer, seed: int | None, dtype: DType) -> None:
 
 
 def try_out(text: str, path: Path, model: Layer, x: Array, num_classes: int) -> None:
-    """Send a batch forward and backward, so that what the code raises shows before a run begins."""
+    """Send a batch forward and backward, so that errors in the code show before a run begins."""
     with frozen_buffers(model):
         outputs = attempt(text, path, "forward", lambda: model.forward(x))
         shape, expected = np.shape(outputs), (len(x), num_classes)
@@ -95,7 +95,7 @@ def try_out(text: str, path: Path, model: Layer, x: Array, num_classes: int) -> 
 
 
 def digest_of_file(text: str) -> str | None:
-    """Return the SHA-256 of the file in "FILE.py:function"; None where there is none, or no code."""
+    """Return the SHA-256 of the file in "FILE.py:function"; None if there is none, or it is too long for code."""
     try:
         with open_file(Path(text.rpartition(":")[0]).expanduser()) as file:
             content = file.read(LONGEST_TEXT + 1)
@@ -105,7 +105,7 @@ def digest_of_file(text: str) -> str | None:
 
 
 def find_function(text: str, module: ModuleType, name: str) -> Callable[..., Any]:
-    """Return the function of a module; the error names those that there are."""
+    """Return the function of a module; if there is none, the error lists those of the file."""
     function = getattr(module, name, None)
     if not callable(function):
         own = [key for key, value in vars(module).items() if inspect.isfunction(value)]
@@ -115,7 +115,7 @@ def find_function(text: str, module: ModuleType, name: str) -> Callable[..., Any
 
 
 def accepted(text: str, function: Callable[..., Any], offered: Mapping[str, int]) -> list[str]:
-    """Return the names among `offered` that a function takes; an error if it needs others."""
+    """Return the names among `offered` that a function takes; raise an error if it needs others."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # a class of Python's own, say

@@ -21,7 +21,7 @@ from mlp.training.history import METRICS, History, checked_rows
 from mlp.training.layer_table import LayerTable
 from mlp.typing import Array, PathLike
 
-# What the classes of the data sets are, for runs whose config.json does not say: (dataset, labels) -> (K, image shape)
+# For runs whose config.json does not say it: {(dataset, labels): (number of classes, image shape)}
 KNOWN_CLASSES = {
     ("cifar100", "fine"): (100, (32, 32, 3)),
     ("cifar100", "coarse"): (20, (32, 32, 3)),
@@ -74,7 +74,7 @@ def read_history(folder: RunFolder) -> History:
 
 
 def known_history(folder: RunFolder, arrays: Mapping[str, Array]) -> History:
-    """Return the History of a run; where its files cannot be read, a note says so, and it is that of a checkpoint.
+    """Return the History of a run. If its files cannot be read, print a note and return that of a checkpoint.
 
     Args:
         arrays: the content of the checkpoint, {} without one.
@@ -82,15 +82,19 @@ def known_history(folder: RunFolder, arrays: Mapping[str, Array]) -> History:
     try:
         return read_history(folder)
     except CheckpointError as error:
-        print(f"note: {error}: the history is that of the weights", file=sys.stderr)
+        print(f"note: {error}: the history comes from the checkpoint of the weights", file=sys.stderr)
     try:
         return History.from_arrays(section(arrays, "history/"))
-    except (KeyError, ValueError, TypeError, RecursionError):  # kept results have none
+    except (KeyError, ValueError, TypeError, RecursionError):  # kept results have no checkpoint
         return History()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a metrics.csv; [] without the file."""
+    """Return the rows of a metrics.csv; [] without the file.
+
+    Raises:
+        DamagedError: it holds something else.
+    """
     try:
         reader = csv.DictReader(io.StringIO(read_text(path)), strict=True)
         names = [unguarded(name) for name in reader.fieldnames or ()]
@@ -112,7 +116,7 @@ def read_table(path: Path, needed: Sequence[str] = ()) -> LayerTable | None:
     """Return the table that a file holds; None if there is no file.
 
     Raises:
-        DamagedError: it holds something else, or lacks one of the statistics that are needed.
+        DamagedError: it holds something else, or lacks one of the `needed` statistics.
     """
     try:
         table = LayerTable.from_arrays(read_arrays(path))

@@ -1,11 +1,11 @@
-"""Continuing a run: the checkpoint must be of this run, on this data, and the best weights must still be there.
+"""Continuing a run: the checkpoint must be of this run and of the same data, and the best weights must still be there.
 
 All of this is checked before the first step, not after the last one.
 
-A finished run may continue with more epochs. If the learning rate does not depend on their number, the result is that
-of a run that was started with them. If it does (a cosine over all epochs), the finished epochs used another schedule
-than the new one. Nobody could repeat such a run in one go, so you have to ask for it (--stretch-schedule). A run that
-has ended early continues with a greater --early-stop.
+A finished run may continue with more epochs. If the learning rate does not depend on their number, the result is the
+same as if the run had been started with them. If it does depend on it (a cosine over all epochs), the finished epochs
+used another schedule than the new ones. No single run could give that result, so you have to ask for it with
+--stretch-schedule. A run that ended early continues with a larger --early-stop.
 """
 
 import dataclasses
@@ -34,10 +34,10 @@ def resume_run(
     """Put a Trainer into the state of the latest checkpoint of a folder.
 
     Args:
-        stretch_schedule: whether a schedule over all epochs may become that of a greater number of epochs.
+        stretch_schedule: whether a schedule that spans all epochs may be stretched over more of them.
 
     Raises:
-        ConfigurationError: it would have to, and may not.
+        ConfigurationError: there are more epochs for such a schedule, and it may not be stretched.
         CheckpointError: a checkpoint is missing or damaged, or belongs to other settings or other data.
     """
     try:
@@ -52,7 +52,7 @@ def resume_run(
         check_schedule(trainer, before, config, may_stretch=stretch_schedule)
     keep_best(folder, trainer, config, facts)
     if length_of(config) != length_of(before):
-        # The checkpoint first: the same command finds its way from between the two.
+        # The checkpoint first: if the run is killed between the two, the same command continues it.
         save_checkpoint(folder.latest, trainer, facts.with_settings(config))
         folder.write_longer(config)
     print(f"resuming {folder.path} after epoch {trainer.epoch} of {config.epochs}: {run_title(config)}")
@@ -65,7 +65,7 @@ def length_of(config: RunConfig) -> dict[str, Any]:
 
 
 def check_schedule(trainer: TrainingState, before: RunConfig, now: RunConfig, *, may_stretch: bool) -> None:
-    """Say how a schedule over all epochs changes with their number; raise ConfigurationError if that was not asked for.
+    """Say how a schedule that spans all epochs changes; raise ConfigurationError if that was not asked for.
 
     Args:
         before, now: the settings, with another number of epochs.
@@ -86,7 +86,7 @@ def check_schedule(trainer: TrainingState, before: RunConfig, now: RunConfig, *,
 
 
 def what_spans_all(config: RunConfig) -> str:
-    """Return what of a run depends on its number of epochs, so that more need --stretch-schedule; "" for nothing."""
+    """Return what depends on the number of epochs, so that more need --stretch-schedule; "" if nothing does."""
     if config.schedule in LENGTH_SCHEDULES and config.schedule_length is None:
         return f"the schedule {config.schedule}"
     return "the weight of the companions' losses" if config.companions != "none" else ""
@@ -96,7 +96,7 @@ def check_same_run(folder: RunFolder, arrays: Mapping[str, Array], config: RunCo
     """Check that settings and data are those with which a checkpoint was trained.
 
     Raises:
-        CheckpointError: they are not; it names them.
+        CheckpointError: they are not; the message names the differences.
     """
     saved = stored_settings(folder.latest, arrays)
     before, facts_before = folder.load()
@@ -123,13 +123,13 @@ def check_same_run(folder: RunFolder, arrays: Mapping[str, Array], config: RunCo
 
 
 def check_predictions(folder: RunFolder, trained: Mapping[str, Any], config: RunConfig, facts: Facts) -> None:
-    """Check that config.json says of what decides predictions what it said when a checkpoint was trained.
+    """Check that the settings on which predictions depend are the same in config.json and in a checkpoint.
 
     Args:
         trained: the settings and facts that are stored with the checkpoint; {} in older ones.
 
     Raises:
-        CheckpointError: it does not, and names the settings: the numbers would mean nothing.
+        CheckpointError: they differ, so predictions would mean nothing; the message names them.
     """
     settings = {name: trained[name] for name in DECIDE_PREDICTIONS if name in trained}
     known = ("image_shape", "class_names")  # None in older folders
@@ -146,13 +146,13 @@ def check_predictions(folder: RunFolder, trained: Mapping[str, Any], config: Run
 def check_images(
     path: Path, dataset: str, images: Sequence[ImageSet], image_shape: Sequence[int], class_names: Sequence[str]
 ) -> None:
-    """Check that images are of the size and the classes that the model of a run knows; a note tells of other images.
+    """Check that images have the size and the classes that the model of a run knows; print a note if they are others.
 
     Args:
         images: (train, valid, test).
 
     Raises:
-        CheckpointError: they are not; numbers about them would mean nothing.
+        CheckpointError: they have not, so numbers about them would mean nothing.
     """
     then = {"image_shape": list(image_shape), "class_names": list(class_names)}
     now = {"image_shape": list(images[0].images.shape[1:]), "class_names": list(images[0].class_names)}
@@ -169,10 +169,10 @@ def facts_of(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def differences(then: Mapping[str, Any], now: Mapping[str, Any], *, ignore_none: bool = False) -> list[str]:
-    """Return a text for each value that was another one, of those that were kept.
+    """Return a text for each value that is in both and differs.
 
     Args:
-        ignore_none: whether None means that nobody kept the value.
+        ignore_none: whether None in `then` means that the value was not stored.
     """
     names = [name for name in then if name in now and then[name] != now[name]]
     return [
@@ -189,10 +189,10 @@ def short(value: Any) -> str:
 
 
 def keep_best(folder: RunFolder, trainer: TrainingState, config: RunConfig, facts: Facts) -> None:
-    """Check that the weights of the best epoch are there; those of the latest epoch are saved again if need be.
+    """Check that the weights of the best epoch are there. If the latest epoch is the best, they are saved again.
 
     Raises:
-        CheckpointError: they are not.
+        CheckpointError: they are missing, and the best epoch is not the latest.
     """
     best = trainer.history.best_epoch
     try:

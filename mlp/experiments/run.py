@@ -28,7 +28,7 @@ from mlp.training.state import TrainingState
 from mlp.training.trainer import Trainer
 from mlp.typing import PathLike
 
-FAR_ABOVE = 2.0  # times the loss of guessing: no network that learns is there
+FAR_ABOVE = 2.0  # times the loss of guessing: a network that learns is never there
 
 
 def run(
@@ -56,7 +56,7 @@ def run(
         resume: continue the run in `out`; if there is none, start it.
         overwrite: move a run that is in `out` away, and start anew.
         stretch_schedule: allow more epochs in a resume where the schedule depends on their number.
-        stop_after: end once this many epochs exist, of a schedule that spans all of them.
+        stop_after: stop once this many epochs exist; the schedule still spans all epochs of the run.
         download: get a data set that is missing.
         statistics: record `mlp.diagnostics.statistics` too; they change no other number of the run.
         threads: of the cpu engine; None for as many as the cores this process may use.
@@ -70,7 +70,7 @@ def run(
 
     Raises:
         MlpError: settings, data, device or folder do not allow the run; nothing was written then.
-        FolderInUseError: another process writes to `out`. StopRequestedError: SIGUSR2 came, an epoch ended since.
+        FolderInUseError: another process writes to `out`. StopRequestedError: SIGUSR2 came; the epoch was finished.
     """
     if stop_after is not None and stop_after < 1:
         raise ConfigurationError(f"--stop-after must be at least 1, got {stop_after}")
@@ -93,7 +93,7 @@ def run(
             put_away(folder.path)
         folder.path.mkdir(parents=True, exist_ok=True)
         with attempt(folder.path) as this:
-            folder.open(settings, resume=resume)  # once more: another run may have written there meanwhile
+            folder.open(settings, resume=resume)  # again: another run may have written there meanwhile
             if folder.latest.exists():
                 resume_run(folder, trainer, config, facts, stretch_schedule=stretch_schedule)
             elif resume or (folder / "config.json").exists():
@@ -113,9 +113,9 @@ def run(
 def first_weights(
     folder: RunFolder, given: dict[str, Any], *, resume: bool, overwrite: bool
 ) -> tuple[Source | None, dict[str, Any]]:
-    """Return the weights of another run that this one begins with, or None, and the settings that go with them.
+    """Return the weights of another run that this one begins with (or None), and the settings that go with them.
 
-    A run that has finished an epoch has weights of its own, and no longer needs the others.
+    A run that has finished an epoch has weights of its own, so it does not need the others.
     """
     if folder.latest.exists() and not overwrite:
         return None, given
@@ -127,7 +127,7 @@ def first_weights(
 
 
 def settled(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings of a new run, with those that are not given and follow from its data set or from files.
+    """Return the settings of a new run: those given, and those that follow from its data set or from files.
 
     A sweep identifies runs by their settings, so it needs all of them before a run is made.
     """
@@ -151,11 +151,11 @@ def train_to_the_end(
     stop_after: int,
     data_dir: PathLike | None,
 ) -> str:
-    """Train, and at the end, of all epochs or where a hook has ended it, evaluate the test images; return a sentence.
+    """Train. After the last epoch, or if a hook ended the run, evaluate the test images. Return how it ended.
 
     Args:
-        batches: for training, validation and test. stop_after: how many epochs are to exist at the end.
-        data_dir: where a scene is, of which a map is drawn.
+        batches: for training, validation and test. stop_after: train until this many epochs exist.
+        data_dir: where data sets are, for the map of a scene.
     """
     train, valid, test = batches
     last = min(config.epochs, stop_after)
@@ -191,7 +191,7 @@ def train_to_the_end(
 
 
 def early_stop_of(trainer: TrainingState) -> EarlyStop | None:
-    """Return the hook for which the epochs done so far are enough; None without one."""
+    """Return the EarlyStop that ends training at this epoch; None if there is none."""
     return next((h for h in trainer.hooks if isinstance(h, EarlyStop) and h.ends(trainer.history)), None)
 
 

@@ -8,7 +8,7 @@ checkpoint-latest.npz    to resume from           checkpoint-best.npz    highest
 test.json                loss and accuracy on the test images, with the best weights
 curves.png, gradient_flow*.png
 report.html              all of it on one page
-steps.csv, events.tfevents.*, learning_rates.*    on demand: a line a step, TensorBoard, a search for a learning rate
+steps.csv, events.tfevents.*, learning_rates.*    on request: a line a step, TensorBoard, a search for a learning rate
 """
 
 import dataclasses
@@ -50,14 +50,14 @@ class RunFolder:
 
     @property
     def logs(self) -> list[str]:
-        """What of --log the run in this folder has: names of LOG_FILES."""
+        """The logs that the run in this folder has, as --log names them."""
         return [name for name, files in LOG_FILES.items() if any(self.path.glob(files))]
 
     @property
     def has_epochs(self) -> bool:
         """Whether a run finished an epoch here, so that there is something to lose.
 
-        Older versions could leave a row of metrics.csv, or a best checkpoint, of an epoch that did not end.
+        (One row of metrics.csv is not enough: an older version may have written it for an epoch that did not end.)
         """
         return self.latest.exists() or (self / "test.json").exists() or self.rows_written > 1
 
@@ -99,7 +99,7 @@ class RunFolder:
         """Return (RunConfig, Facts) of the run in this folder.
 
         Raises:
-            CheckpointError: there is none.
+            CheckpointError: there is none, or config.json is damaged.
         """
         stored = self.stored()
         if not self.path.exists():
@@ -114,22 +114,22 @@ class RunFolder:
 
     @property
     def first_weights(self) -> str | None:
-        """The digest of the weights that the run in this folder took over; None if it took none, or there is no run."""
+        """The digest of the weights of another run that this one began with; None if it began with its own."""
         stored = self.stored()
         return None if stored is None else stored[1].first_weights
 
     def mention_changed_code(self) -> None:
-        """Print a note if the file of the run's own model is not what it was when the run began."""
+        """Print a note if the run's model is a Python file that has changed since the run began."""
         config, facts = self.load()
         if facts.model_file not in (None, digest_of_file(config.model)):
             file = config.model.rpartition(":")[0]
-            print(f"note: {file} has changed since {self.path} was begun: is it the same model?")
+            print(f"note: {file} has changed since the run in {self.path} began: is it the same model?")
 
     def test_results(self) -> dict[str, Any]:
         """Return what test.json holds, a dict; an empty one for a run that is not finished.
 
         Raises:
-            CheckpointError: the file is damaged, or holds other things than results.
+            CheckpointError: the file is damaged, or does not hold results.
         """
         try:
             content = read_object(self / "test.json")
@@ -152,11 +152,11 @@ class RunFolder:
                 the values of the run that is resumed.
             resume: whether to continue the run in the folder. In a folder without one, or where no epoch was
                 finished, a new run starts.
-            overwrite: whether a run in the folder will be moved away; then it may be any.
+            overwrite: whether a run in the folder will be moved away; then its settings do not matter.
 
         Raises:
             CheckpointError: there is a run already and resume is not set, or it has other settings or no checkpoint.
-                A resume may train longer than was asked for before, see `mlp.experiments.resume`.
+                (A resume may train for more epochs than the run had, see `mlp.experiments.resume`.)
         """
         if self.path.exists() and not self.path.is_dir():
             raise CheckpointError(f"{self.path} is a file: --out must name a folder")
@@ -188,12 +188,12 @@ class RunFolder:
         return RunConfig(**with_dataset_settings(self.asked_for(given, resume=resume)))
 
     def asked_for(self, given: dict[str, Any], *, resume: bool) -> dict[str, Any]:
-        """Return the settings that were asked for, now or, in a resume, when the run in this folder was begun."""
+        """Return the settings that were asked for: now, and in a resume also when the run in this folder began."""
         check_names(given, RunConfig)
         return {**((resume and self.stored_settings()) or {}), **given}
 
     def require_own_folder(self) -> None:
-        """Raise an error unless this is the folder of a run, or has nothing in it, so that it may be moved away."""
+        """Raise CheckpointError unless the folder may be moved away: it holds a run, or nothing."""
         if not self.path.exists() or not any(self.path.iterdir()):
             return
         if self.stored_settings() is None:
@@ -208,22 +208,22 @@ class RunFolder:
         return f"{stored['model']} on {stored['dataset']}, after epoch {self.rows_written} of {stored['epochs']}"
 
     def write_longer(self, config: RunConfig) -> None:
-        """Write config.json of a run that is to train longer than before: it is not finished any more."""
+        """Write config.json of a run that will train for more epochs, and remove the results of the finished one."""
         facts = self.load()[1]
         (self / "test.json").unlink(missing_ok=True)
         write_json(self / "config.json", {"settings": config.as_dict(), "facts": dataclasses.asdict(facts)})
 
     def write_config(self, config: RunConfig, facts: Facts) -> None:
-        """Write config.json unless that of finished epochs is there: settings, and facts."""
+        """Write config.json, settings and facts, unless there is one that belongs to finished epochs."""
         if not (self.has_epochs and (self / "config.json").exists()):
             write_json(self / "config.json", {"settings": config.as_dict(), "facts": dataclasses.asdict(facts)})
 
 
 def unfolded(paths: Sequence[PathLike]) -> tuple[list[PathLike], list[str]]:
-    """Return the runs that some folders are or hold, and a sentence about each folder that is no run itself.
+    """Return the folders of runs among `paths` and directly inside them, and a sentence for each that is not a run.
 
-    The folder of a sweep becomes the runs in it. One without a run is left out where another has one. A folder that is
-    missing stays, so that whoever reads it says so.
+    The folder of a sweep is replaced by the runs in it. A folder without a run is left out if there are runs elsewhere.
+    A missing folder stays, so that reading it raises the error that names it.
     """
     found, notes = list[PathLike](), list[str]()
     for path in paths:
@@ -239,7 +239,7 @@ def unfolded(paths: Sequence[PathLike]) -> tuple[list[PathLike], list[str]]:
 
 
 def runs_inside(path: PathLike) -> list[Path]:
-    """Return those folders of a folder that hold a run, by name."""
+    """Return the folders in a folder that hold a run, sorted by name."""
     return sorted(config.parent for config in Path(path).glob("*/config.json"))
 
 

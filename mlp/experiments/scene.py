@@ -1,10 +1,10 @@
-"""What a run on a hyperspectral scene also writes: three scores of the test pixels, and maps.
+"""What a run on a hyperspectral scene writes in addition: three scores of the test pixels, and maps.
 
 With n[r, c] pixels of class r that were taken for class c, n of all, and row and column sums n[r, .] and n[., c]:
 
     OA      overall accuracy      sum over c of n[c, c] / n
     AA      average accuracy      mean over the classes of n[c, c] / n[c, .]: small classes count as much as large ones
-    kappa   (OA - p) / (1 - p)    p = sum over c of n[c, .] n[., c] / n^2, what OA would be by chance
+    kappa   (OA - p) / (1 - p)    p = sum over c of n[c, .] n[., c] / n^2, the OA of guessing with these sums
 """
 
 from typing import Any
@@ -14,7 +14,7 @@ import numpy as np
 from mlp import plotting
 from mlp.data import SCENES, Batches, Scene, all_patches, find_data_dir
 from mlp.experiments.build import load_images
-from mlp.experiments.inference import Evaluation, confusion
+from mlp.experiments.inference import confusion
 from mlp.experiments.loading import load_run, run_forward
 from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_arrays, write_figure
@@ -34,11 +34,6 @@ def scores(counts: Array) -> dict[str, float]:
     return {"overall_accuracy": float(overall), "average_accuracy": float(average), "kappa": float(kappa)}
 
 
-def scores_of(evaluation: Evaluation) -> dict[str, float]:
-    """Return OA, AA and kappa of an evaluation."""
-    return scores(evaluation.confusion())
-
-
 def class_map(folder: RunFolder, data_dir: PathLike | None = None, *, trust_code: bool = False) -> tuple[Scene, Array]:
     """Return the scene of a run, and the class that its model gives to each pixel, (H, W), 1 .. K."""
     run = load_run(folder.path, data_dir=data_dir, trust_code=trust_code)
@@ -50,7 +45,7 @@ def class_map(folder: RunFolder, data_dir: PathLike | None = None, *, trust_code
 
 def write_scene(folder: RunFolder, title: str, data_dir: PathLike | None = None) -> dict[str, float]:
     """Write class_map.npz and class_map.png into the folder of a run that has ended; return the test pixels' scores."""
-    scene, predicted = class_map(folder, data_dir, trust_code=True)  # its model has run just now
+    scene, predicted = class_map(folder, data_dir, trust_code=True)  # the run has just used this code
     arrays = {"predicted": predicted, "classes": scene.classes, "class_names": np.array(scene.class_names)}
     write_arrays(folder / "class_map.npz", arrays)
     write_figure(folder / "class_map.png", plotting.scene_maps(scene, predicted, title))

@@ -1,4 +1,4 @@
-"""What a Trainer says about arguments that are not what it takes: in another order, not made yet, of another kind."""
+"""Checks of a Trainer's arguments: another order, a class in place of an object, an object of another kind."""
 
 import inspect
 from collections.abc import Iterable
@@ -12,23 +12,22 @@ from mlp.losses import Loss
 from mlp.training.hooks import Hook
 from mlp.typing import Schedule
 
-EXAMPLES = {
-    "model": "mlp.models.vgg(depth=8)",
-    "loss": "mlp.losses.SoftmaxCrossEntropy()",
-    "learning rule": "mlp.learning_rules.Adam()",
+PARTS = {  # what they are called -> (class, example)
+    "model": (Layer, "mlp.models.vgg(depth=8)"),
+    "loss": (Loss, "mlp.losses.SoftmaxCrossEntropy()"),
+    "learning rule": (LearningRule, "mlp.learning_rules.Adam()"),
 }
-PARTS = {"model": Layer, "loss": Loss, "learning rule": LearningRule}
 
 
 def check_parts(*given: Any) -> None:
     """Raise ConfigurationError unless a model, a loss and a learning rule were given, in this order."""
-    for (what, kind), part in zip(PARTS.items(), given, strict=True):
+    for (what, (kind, example)), part in zip(PARTS.items(), given, strict=True):
         if isinstance(part, type):
             raise ConfigurationError(f"the {what} must be made first: write {part.__name__}(), not {part.__name__}")
         if not isinstance(part, kind):
             raise ConfigurationError(
-                f"expected Trainer(model, loss, rule), and the {what} is a mlp {kind.__name__}, such as "
-                f"{EXAMPLES[what]}; got {shown(part)}"
+                f"expected Trainer(model, loss, rule), and the {what} is an mlp {kind.__name__}, such as {example}; "
+                f"got {shown(part)}"
             )
 
 
@@ -43,11 +42,11 @@ def check_schedule(schedule: Any) -> None:
         )
     try:
         inspect.signature(schedule).bind(0)
-    except ValueError:  # some functions written in C do not tell
+    except ValueError:  # some functions written in C do not say what they take
         return
     except TypeError as error:
         raise ConfigurationError(
-            f"schedule must be a function of the step alone, and this one has {error}: write "
+            f"schedule must be a function of the step alone, schedule(step) ({error}): write "
             "mlp.schedulers.cosine(1e-3, 2e-5, steps=1000), say, not mlp.schedulers.cosine"
         ) from None
 
@@ -58,7 +57,7 @@ def rate_at(schedule: Schedule, step: int) -> float:
 
 
 def check_same_classes(train: Any, valid: Any) -> None:
-    """Raise ConfigurationError if both batches know their classes, and these are not the same."""
+    """Raise ConfigurationError if both batches know the names of their classes, and the names differ."""
     ours, theirs = (getattr(getattr(one, "image_set", None), "class_names", None) for one in (train, valid))
     if ours is not None and theirs is not None and tuple(ours) != tuple(theirs):
         raise ConfigurationError(
@@ -82,7 +81,7 @@ def checked_hooks(hooks: Any) -> list[Hook]:
 
 
 def check_batches(name: str, batches: Any) -> None:
-    """Raise ConfigurationError unless `batches` are what a Trainer goes through."""
+    """Raise ConfigurationError unless `batches` has a method `epoch`, as `mlp.data.Batches` has."""
     if isinstance(batches, int):
         raise ConfigurationError(
             f"{name} must be batches, got {batches}: is it a number of epochs? write epochs={batches}"

@@ -4,8 +4,8 @@
     2026-03-01T10:00:00Z  start          n1    4711     17_4  0                            AMD EPYC 9654 ...
     2026-03-01T11:58:12Z  end    75      n1    4711     17_4  12      stopped after ...
 
-Each attempt writes a line when it starts and one when it ends, so one that was killed has a start without an end. In a
-job of a cluster, the job's script writes such lines too (its process is "script"): it can tell of a Python that was
+Each attempt writes a line when it starts and one when it ends, so an attempt that was killed has a start and no end. On
+a cluster, the script of the job also writes lines (its process is "script"): it can report a Python process that was
 killed or never started. A run also locks this file, see `mlp.files.locks`: its last start says who has the folder.
 """
 
@@ -34,18 +34,18 @@ from mlp.training.state import TrainingState
 from mlp.version import __version__
 
 ATTEMPTS = "attempts.tsv"
-DECIDES_BITS = ("processor", "blas", "versions")  # on another one, the same bits are not promised
-LONGEST = 1_000_000  # bytes that are read, those at the end of the file
+DECIDES_BITS = ("processor", "blas", "versions")  # if one of these changes, the last digits of results may change
+LONGEST = 1_000_000  # bytes: of a longer file only the end is read
 
 
 @dataclass(frozen=True)
 class Event:
-    """A line of attempts.tsv; texts, "" where a line says nothing.
+    """A line of attempts.tsv. All fields are strings, "" for what is not known.
 
     Attributes:
         time: in UTC. event: "start", "end", or what else a job's script saw ("signal", ...). status: the exit status.
-        host, process: where; process is a number, or "script". job: of the cluster. epochs: finished so far.
-        note: a sentence. processor, threads, blas, versions: what computed.
+        host, process: where; process is a number, or "script". job: its id on the cluster. epochs: finished so far.
+        note: a sentence. processor, threads, blas, versions: what did the computing.
     """
 
     time: str = ""
@@ -63,8 +63,7 @@ class Event:
 
     def line(self) -> str:
         """Return the line, with its end."""
-        values = (getattr(self, name) for name in COLUMNS)
-        return tsv_line(" ".join(value.split())[:300] for value in values)
+        return tsv_line(" ".join(value.split())[:300] for value in dataclasses.astuple(self))
 
     @property
     def who(self) -> str:
@@ -128,7 +127,7 @@ def put_away(folder: Path) -> None:
         pass
     names = (folder.with_name(f"{folder.name}-old-{number}") for number in count(1))
     place = next(path for path in names if not os.path.lexists(path))
-    os.rename(folder, place)  # a process that begins to write there in this moment notices it, and writes nothing more
+    os.rename(folder, place)  # a process that starts to write there at this moment notices it and stops writing
     print(f"the run that was in {folder} is in {place} now")
 
 
@@ -145,18 +144,19 @@ class Attempt:
         self.trainer: Any = None
 
     def start(self, trainer: TrainingState) -> None:
-        """Write the line of the start; on a resume, say what is different from earlier attempts."""
+        """Write the line of the start; on a resume, say what has changed since the last attempt."""
         self.trainer = trainer
-        facts = {**machine_facts(trainer), "versions": versions_text()}
-        if trainer.epoch:
-            for sentence in differences(self.earlier, facts):
-                print(f"note: {sentence}")
+        versions = f"mlp {__version__}, Python {platform.python_version()}, NumPy {np.__version__}"
+        facts = {**machine_facts(trainer), "versions": versions}
+        changes = what_changed(self.earlier, facts)
+        if trainer.epoch and changes:
+            print(f"note: {changes}")
         if os.fstat(self.lock.descriptor).st_size == 0:
             self.lock.append("\t".join(COLUMNS) + "\n")
         self.write("start", **facts)
 
     def end(self, status: int, note: str) -> None:
-        """Write the line of the end, if there was a start; a full disk does not hide what the attempt ended by."""
+        """Write the line of the end, if there was a start; a full disk does not hide how the attempt ended."""
         if self.trainer is not None:
             with suppress(OSError):
                 self.write("end", status=str(status), note=note)
@@ -176,7 +176,7 @@ def job_of(environment: Mapping[str, str]) -> str:
 
 
 def machine_facts(trainer: TrainingState) -> dict[str, str]:
-    """Return what the numbers of a Trainer are computed by: {"processor": ..., "threads": ..., "blas": ...}."""
+    """Return what computes the numbers of a Trainer: {"processor": ..., "threads": ..., "blas": ...}."""
     index = parse_device(device_of(trainer.model.parameters()[0].data))
     if index is not None:
         import cupy
@@ -186,24 +186,17 @@ def machine_facts(trainer: TrainingState) -> dict[str, str]:
     threads = getattr(trainer.engine, "threads", None)
     if threads is not None:  # the cpu engine adds in the same order at any number of threads, see `mlp.engine.cpu`
         return {"processor": cpu_model(), "threads": str(threads), "blas": blas_kernels()}
-    # With the textbook, BLAS' own threads share a product, and the sums in it.
+    # In the textbook engine, BLAS splits each product among its own threads, so their number decides how sums round.
     threads = blas_threads()
     return {"processor": cpu_model(), "threads": str(threads), "blas": f"{blas_kernels()} with {threads} threads"}
 
 
-def versions_text() -> str:
-    """Return the versions that matter: "mlp 0.1.0, Python 3.11.2, NumPy 2.3.1"."""
-    return f"mlp {__version__}, Python {platform.python_version()}, NumPy {np.__version__}"
-
-
-def differences(earlier: list[Event], facts: Mapping[str, str]) -> list[str]:
-    """Return sentences about what is different from the newest earlier attempt, and what that means."""
-    last = last_start(earlier)
-    if last is None:
-        return []
+def what_changed(earlier: list[Event], facts: Mapping[str, str]) -> str:
+    """Return what has changed since the newest of the earlier attempts, and what that means; "" for nothing."""
+    last = last_start(earlier) or Event()
     before = {name: getattr(last, name) for name in DECIDES_BITS}
     other = [name for name in DECIDES_BITS if before[name] and before[name] != facts[name]]
     if not other:
-        return []
+        return ""
     texts = "; ".join(f"{name} {before[name]} before, {facts[name] or 'none'} now" for name in other)
-    return [f"{texts}. The run continues correctly, but not with the same bits as without the interruption"]
+    return f"{texts}. The run continues correctly, but not with the same bits as without the interruption"

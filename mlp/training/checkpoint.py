@@ -33,7 +33,7 @@ def save_checkpoint(path: PathLike, trainer: TrainingState, config: Mapping[str,
         config: the run's settings, a dict that JSON can hold.
 
     Raises:
-        CheckpointError: `trainer` is none.
+        CheckpointError: `trainer` is not a Trainer.
     """
     check_trainer("save_checkpoint", trainer)
     arrays = {
@@ -49,7 +49,7 @@ def save_checkpoint(path: PathLike, trainer: TrainingState, config: Mapping[str,
 
 
 def check_trainer(function: str, trainer: object) -> None:
-    """Raise CheckpointError unless `trainer` is one."""
+    """Raise CheckpointError unless `trainer` is a Trainer."""
     if not isinstance(trainer, TrainingState):
         raise CheckpointError(
             f"the file comes first, then the Trainer: {function}(path, trainer); got {shown(trainer)}"
@@ -78,7 +78,7 @@ def read_checkpoint(path: PathLike) -> dict[str, Array]:
         raise CheckpointError(f"there is no checkpoint {path}") from None
     stored = arrays.pop("digest", None)
     if stored is None or str(stored) != digest(arrays):
-        raise damaged(path, "its digest does not fit")
+        raise damaged(path, "its digest does not match its content")
     if whole_number(path, arrays, "format") != FORMAT:
         raise CheckpointError(f"{path} has format {arrays['format']}, this version reads {FORMAT}")
     whole_number(path, arrays, "step"), whole_number(path, arrays, "epoch")
@@ -86,7 +86,7 @@ def read_checkpoint(path: PathLike) -> dict[str, Array]:
 
 
 def whole_number(path: PathLike, arrays: Mapping[str, Array], name: str) -> int:
-    """Return a number of a checkpoint that counts something."""
+    """Return a count that a checkpoint holds, such as its step; DamagedError without it."""
     array = arrays.get(name, np.array(-1))
     if array.shape != () or array.dtype.kind != "i" or array < 0:
         raise damaged(path, f"it has no {name}")
@@ -98,6 +98,9 @@ def stored_settings(path: PathLike, arrays: Mapping[str, Array]) -> dict[str, An
 
     Args:
         path: of the checkpoint, for messages. arrays: its content.
+
+    Raises:
+        DamagedError: they are not settings.
     """
     try:
         return as_object(json.loads(str(arrays["config"])))
@@ -112,7 +115,7 @@ def load_checkpoint(path: PathLike, trainer: TrainingState, arrays: Mapping[str,
         arrays: the content of the checkpoint, if it was read before.
 
     Raises:
-        CheckpointError: as `read_checkpoint`, or the contents do not fit.
+        CheckpointError: as in `read_checkpoint`, or the content does not fit this Trainer, which stays as it was.
     """
     check_trainer("load_checkpoint", trainer)
     arrays, before = arrays or read_checkpoint(path), trainer.model.state_dict()
@@ -125,7 +128,7 @@ def load_checkpoint(path: PathLike, trainer: TrainingState, arrays: Mapping[str,
         trainer.rule.load_state_dict(section(arrays, "rule/"))
         trainer.step, trainer.epoch, trainer.history = int(arrays["step"]), int(arrays["epoch"]), history
     except (CheckpointError, KeyError, ValueError, TypeError, RecursionError) as error:
-        trainer.model.load_state_dict(before)  # nothing of another rule's checkpoint, say, is kept
+        trainer.model.load_state_dict(before)  # the weights fitted, and something after them did not
         raise error if isinstance(error, CheckpointError) else damaged(path, error) from None
 
 

@@ -20,11 +20,11 @@ from mlp.typing import Array
 METRICS = ("train_loss", "train_acc", "val_loss", "val_acc")
 OF_EVERY_RUN = ("epoch", *METRICS, "learning_rate", "seconds", "peak_memory_mb")
 FAR = 100.0  # times the median
-LARGEST = sys.float_info.max  # of a number in a file: larger integers are not floats any more
+LARGEST = sys.float_info.max  # the largest number in a file: a larger integer has no float
 
 
 def spreads_widely(losses: Iterable[float]) -> bool:
-    """Return whether one loss is so far above the usual ones that an even axis would show nothing else."""
+    """Return whether one loss is so far above the median that a linear axis would show nothing else."""
     known = np.array([loss for loss in losses if math.isfinite(loss) and loss > 0])
     return bool(known.size and known.max() > FAR * np.median(known))
 
@@ -86,21 +86,21 @@ class History(NamesElsewhere):
         return self.tables.get("gradient_flow")
 
     def add_row(self, table: str, names: Sequence[str], values: Mapping[str, Array]) -> None:
-        """Append the newest epoch's numbers to a table; epochs in which nobody measured are filled with NaN.
+        """Append the newest epoch's numbers to a table; earlier epochs that were not measured are filled with NaN.
 
         Args:
             table: its name in `tables`. names: of the columns. values: {statistic: array of len(names) numbers}.
 
         Raises:
-            ConfigurationError: the table has other columns, from another hook or from before a resume; or a name is
-                one that files of a run have already.
+            ConfigurationError: the table has other columns, from another hook or from before a resume; or another
+                file of a run already has one of these names.
         """
         check_table_names(table, names, values)
         there = self.tables.setdefault(table, LayerTable(names))
         if len(there) >= len(self.rows) > 0:
             raise ConfigurationError(
-                f"the table {table!r} has the numbers of epoch {len(self.rows)} already: two hooks of a kind need "
-                "tables of their own, or one of them is too much"
+                f"the table {table!r} has the numbers of epoch {len(self.rows)} already: give two hooks of one kind "
+                "different tables, or leave one of them out"
             )
         if there.names != list(names):
             raise ConfigurationError(
@@ -127,7 +127,7 @@ class History(NamesElsewhere):
     def best_epoch(self) -> int | None:
         """The epoch (from 1) with the highest validation accuracy; None without any.
 
-        Of equals it is the one with the lowest validation loss, and the earliest of those.
+        Among equals it is the one with the lowest validation loss, and among those the earliest.
         """
         accuracies = self.column("val_acc")
         if not len(accuracies) or np.isnan(accuracies).all():
@@ -136,12 +136,8 @@ class History(NamesElsewhere):
         equal = np.flatnonzero(accuracies == np.nanmax(accuracies))
         return self.rows[int(equal[np.argmin(losses[equal])])]["epoch"]
 
-    def restore(self, before: "History") -> None:
-        """Go back to the state that a `copy` has kept."""
-        self.rows, self.tables = before.rows, before.tables
-
     def copy(self) -> "History":
-        """Return a history that keeps what is here now when this one grows."""
+        """Return a copy, which stays as it is when this history grows."""
         history = History()
         history.rows = list(self.rows)
         for name, table in self.tables.items():
@@ -150,7 +146,7 @@ class History(NamesElsewhere):
         return history
 
     def csv(self) -> str:
-        """Return the rows as CSV text; floats are written with all their digits, what a row lacks as nan."""
+        """Return the rows as CSV text; floats have all their digits, and a value that a row lacks is nan."""
         names = dict.fromkeys(name for row in self.rows for name in row)  # a resumed run may have other hooks
         header = list(names) or ["epoch"]
         return csv_text([header, *([row.get(name, "nan") for name in header] for row in self.rows)])
@@ -165,7 +161,11 @@ class History(NamesElsewhere):
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, Array]) -> "History":
-        """Return the history that `arrays` were made from."""
+        """Return the history that `arrays` were made from.
+
+        Raises:
+            ValueError, KeyError: they are something else.
+        """
         history = History()
         history.rows = checked_rows(json.loads(str(arrays["rows"])))
         tables: dict[str, dict[str, Array]] = {}
@@ -201,10 +201,11 @@ def plain_row(row: Mapping[str, Any], source: str, epoch: int) -> dict[str, Any]
     """Return the row of an epoch with Python's own numbers in place of NumPy's, as files can hold them.
 
     Args:
-        source: whose values they are, for the message. epoch: which it is.
+        source: who wrote the values, for the message. epoch: the number of the epoch.
 
     Raises:
-        ConfigurationError: a value is not a single number, or one that the row of this epoch cannot have.
+        ConfigurationError: a value is not a single number, an accuracy is outside 0 .. 1, or the number of the epoch
+            was changed.
     """
     if row.get("epoch") != epoch:
         raise ConfigurationError(f"{source} changed the number of the epoch in its row: give your number another name")
@@ -222,8 +223,8 @@ def plain_row(row: Mapping[str, Any], source: str, epoch: int) -> dict[str, Any]
             )
         if name.endswith("_acc") and (number < 0 or number > 1):
             raise ConfigurationError(
-                f"{source} put {name[:40]!r} = {number:g} into the row of an epoch: an accuracy, as its name says, is "
-                "a fraction, 0 .. 1; divide it by 100, or call it something else"
+                f"{source} put {name[:40]!r} = {number:g} into the row of an epoch: a name that ends in _acc is for an "
+                "accuracy, a fraction in 0 .. 1; divide it by 100, or choose another name"
             )
         plain[name] = number
     return plain

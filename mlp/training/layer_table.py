@@ -8,7 +8,7 @@ import numpy as np
 from mlp.errors import ConfigurationError
 from mlp.typing import Array
 
-PICTURES = ("curves", "gradient_flow_map", "gradient_flow_linear")  # of a run, beside those of its tables
+PICTURES = ("curves", "gradient_flow_map", "gradient_flow_linear")  # names of a run's other figures: not for tables
 
 
 class LayerTable:
@@ -41,7 +41,11 @@ class LayerTable:
 
     @staticmethod
     def from_arrays(arrays: Mapping[str, Array]) -> "LayerTable":
-        """Return the table that `arrays` were made from."""
+        """Return the table that `arrays` were made from.
+
+        Raises:
+            ValueError, KeyError: they are something else.
+        """
         names = arrays["names"]
         values = {statistic: rows for statistic, rows in arrays.items() if statistic != "names"}
         if names.ndim != 1 or names.dtype.kind != "U":
@@ -58,7 +62,7 @@ class LayerTable:
 
 
 def check_table_names(table: str, names: Sequence[str], statistics: Collection[str]) -> None:
-    """Check the names of a table, its columns and its statistics: a run stores all of them by name, each once."""
+    """Raise ConfigurationError unless names of a table, its columns and statistics can be stored, each name once."""
     for name in (table, *statistics):
         if not isinstance(name, str) or not name.isidentifier() or name == "names" or name in PICTURES:
             raise ConfigurationError(

@@ -38,12 +38,12 @@ class NoBatches:
 
 
 class TrainingState(NoShallowCopy, NamesElsewhere):
-    """What training has at hand, for hooks and checkpoints; `Trainer` is one that trains.
+    """What training has at hand, for hooks and checkpoints. `Trainer` adds the training itself.
 
     Attributes:
         model, loss, rule, schedule, engine, hooks: what trains what, see `Trainer`.
         step, epoch: updates and epochs done so far.
-        epochs: how many there are to be in the end.
+        epochs: how many there will be at the end.
         train_batches, valid_batches: what fit was given.
         history: what happened, see `mlp.training.history`.
         batch, batch_loss: inputs and targets of the newest step, and its loss (a float, or what becomes one when it is

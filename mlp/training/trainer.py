@@ -40,14 +40,14 @@ from mlp.typing import BatchSource, Schedule
 
 
 class Trainer(TrainingState):
-    """Trains a model. What hooks may read of it, its attributes, is listed in `mlp.training.state`.
+    """Trains a model. Its attributes, which hooks may read, are listed in `mlp.training.state`.
 
     Args:
         model, loss, rule: what to train, for what, and how.
         schedule: step -> learning rate; None keeps the rule's own.
         hooks: called in this order, see `mlp.training.hooks`.
         engine: "auto" or the name of an engine, see `mlp.engine`.
-        threads: for the cpu engine; None for as many as the cores this process may use.
+        threads: of the cpu engine; None for one on each core that this process may use.
         precision: of the cuda engine's convolutions, "float32" or "tf32".
 
     Raises:
@@ -86,8 +86,8 @@ class Trainer(TrainingState):
                 setattr(twin, name, copy.deepcopy(value, memo))
             except TypeError as error:  # an open file, say
                 raise MlpError(
-                    f"this Trainer cannot be copied: its {name} hold what has no copy ({error}); make a new Trainer "
-                    "for copy.deepcopy((model, loss, rule)), with hooks of its own"
+                    f"this Trainer cannot be copied, because of its {name} ({error}): make a new Trainer for "
+                    "copy.deepcopy((model, loss, rule)), with hooks of its own"
                 ) from None
         if twin.rule.flat is not None:
             twin.rule.gather_again()
@@ -95,7 +95,7 @@ class Trainer(TrainingState):
 
     def __reduce__(self) -> NoReturn:
         raise MlpError(
-            "a Trainer is not pickled: save_checkpoint(path, trainer) writes its state, and load_checkpoint(path, "
+            "a Trainer cannot be pickled: save_checkpoint(path, trainer) writes its state, and load_checkpoint(path, "
             "trainer) reads it into a new one (both in mlp.training); copy.deepcopy(trainer) copies it"
         )
 
@@ -110,19 +110,19 @@ class Trainer(TrainingState):
     ) -> History:
         """Train until `epochs` epochs exist in total, counting those of a checkpoint that was loaded before.
 
-        It ends earlier where a hook calls `stop`.
+        It ends earlier if a hook calls `stop`.
 
         Args:
             train_batches, valid_batches: with len() and epoch(e), see `mlp.data.Batches`; validation is optional.
             stop_after: end earlier, once this many epochs exist.
-            say: gets a line where all epochs exist already.
+            say: is called with a line of text if all epochs exist already.
 
         Returns:
             The History.
 
         Raises:
             NonFiniteLossError: the loss became infinite or NaN.
-            ConfigurationError: epochs or stop_after below 1.
+            ConfigurationError: epochs or stop_after below 1, or batches of another kind.
         """
         last = at_least_one("epochs", epochs)
         if stop_after is not None:
@@ -142,7 +142,7 @@ class Trainer(TrainingState):
         self.gradient_statistics = None
         validation = [] if valid_batches is None else [Evaluate(valid_batches)]
         hooks = [StopOnNonFinite(), *validation, *self.hooks]
-        with ExitStack() as ending:  # the last that is given to it comes first; one that fails stops no other
+        with ExitStack() as ending:  # calls what it was given last first; one that fails does not stop the others
             ending.callback(self.engine.close)
             for hook in reversed(hooks):
                 ending.callback(hook.after_training, self)
@@ -161,7 +161,7 @@ class Trainer(TrainingState):
         For use after `fit`, with test images say; a hook evaluates with `mlp.training.evaluate(trainer.engine, ...)`.
 
         Raises:
-            ConfigurationError: these are no batches.
+            ConfigurationError: `batches` are something else.
         """
         check_batches("batches", batches)
         self.engine.bind(self.model, self.loss, self.rule)
@@ -200,9 +200,9 @@ class Trainer(TrainingState):
         self._finish_epoch(row, hooks)
 
     def _finish_epoch(self, row: dict[str, Any], hooks: Sequence[Hook]) -> None:
-        """Let the hooks see the end of an epoch; one that is not saved when an error comes between is forgotten.
+        """Let the hooks see the end of an epoch. If one of them fails before the epoch is saved, forget the epoch.
 
-        Otherwise metrics and tables would tell of an epoch that no checkpoint has, or one of them and not the other.
+        Otherwise metrics or tables would hold an epoch that no checkpoint has.
         """
         before, self.epoch_saved = self.history.copy(), False
         self.epoch += 1
@@ -211,10 +211,10 @@ class Trainer(TrainingState):
             for hook in hooks:
                 hook.after_epoch(self, row)
                 row.update(plain_row(row, f"the hook {type(hook).__name__}", self.epoch))
-        except StopRequestedError:  # the epoch is whole
+        except StopRequestedError:  # the epoch is complete, and so is what the hooks before have written
             raise
         except BaseException:
             if not self.epoch_saved:
-                self.history.restore(before)
+                self.history.rows, self.history.tables = before.rows, before.tables
                 self.epoch -= 1
             raise

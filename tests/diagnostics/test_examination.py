@@ -1,4 +1,4 @@
-"""The planted troubles are told apart by their statistics, and sound networks get no alarm."""
+"""The planted mistakes are told apart by their statistics, and sound networks give no alarm."""
 
 import math
 from dataclasses import replace
@@ -111,7 +111,7 @@ def test_inputs_that_are_no_numbers_are_refused():
                 yield x * np.float32("nan"), targets
 
     case = healthy_norm(0)
-    with pytest.raises(DataError, match="infinite or no numbers"):
+    with pytest.raises(DataError, match="infinite or NaN"):
         examine(case.trainer(), Broken(case.train_batches, 2))
 
 

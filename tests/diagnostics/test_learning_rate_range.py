@@ -67,7 +67,7 @@ def test_what_is_said_of_losses_that_fall_rise_or_do_neither():
     flat = search_of(4.6 + noise)
     assert flat.suggestion is None
     assert flat.reason == "the loss fell at no rate in 200 steps: more steps may show more"
-    assert search_of(4.6 + noise[:90], "it was no number any more").reason.endswith("so stay well below")
+    assert search_of(4.6 + noise[:90], "it was infinite or NaN").reason.endswith("so stay well below")
     falling = search_of(np.linspace(4.6, 1.0, 200) + noise)
     assert falling.suggestion == pytest.approx(1.0, rel=0.2)
     assert "it was still falling" in falling.reason
@@ -93,7 +93,7 @@ def test_a_curve_that_is_noisy_or_flat_is_doubted():
 def test_a_first_loss_that_is_no_number(bad, monkeypatch):
     trainer = line_trainer(GradientDescent(1.0))
     monkeypatch.setattr(MeanSquaredError, "forward", lambda *_: bad[0])
-    with pytest.raises(ConfigurationError, match="no number at the first learning rate"):
+    with pytest.raises(ConfigurationError, match="infinite or NaN at the first learning rate"):
         find_learning_rate(trainer, Line(1.0))
 
 

@@ -34,7 +34,7 @@ def test_the_classes_of_own_images_are_counted(capsys):
     images = make_set(0, 0, 1), make_set(0), make_set(0, 1)
     mention_images(RunConfig(dataset="npz:own.npz"), images, steps=10)
     first, second = capsys.readouterr().out.splitlines()
-    assert first == "images a class (training+validation+test): cat 2+1+1, dog 1+0+1"
+    assert first == "images per class (training+validation+test): cat 2+1+1, dog 1+0+1"
     assert second.startswith("note: 1 of 2 classes have no validation image, dog for example: --split stratified")
 
 

@@ -1,4 +1,4 @@
-"""Images of all kinds, made to fit a model."""
+"""Images from arrays and files, made to fit a model."""
 
 import argparse
 import builtins

@@ -1,4 +1,4 @@
-"""Evaluation and prediction: the numbers, and what stands in the way."""
+"""Evaluation and prediction: the numbers, and the errors."""
 
 import json
 
@@ -188,4 +188,4 @@ def test_a_changed_model_file_is_said(own_images, tmp_path, call):
     for words in ((evaluate, tmp_path / "run"), (train, "--resume", "--out", tmp_path / "run")):
         status, text, _ = call(*words, "--trust-code")
         assert status == 0
-        assert f"note: {file} has changed since {tmp_path / 'run'} was begun" in text
+        assert f"note: {file} has changed since the run in {tmp_path / 'run'} began" in text

@@ -82,7 +82,7 @@ def test_kept_results_have_their_best_weights_as_safetensors(finished, tmp_path)
     ],
 )
 def test_a_configuration_that_was_edited_since_is_not_believed(finished, tmp_path, part, name, value, message):
-    """Otherwise the numbers and the names of the classes would mean nothing, without a word."""
+    """Otherwise numbers and names of classes would be wrong without a warning."""
     folder = tmp_path / "run"
     shutil.copytree(finished, folder)
     config = json.loads((folder / "config.json").read_text())
@@ -156,7 +156,8 @@ def test_a_history_that_cannot_be_read_is_that_of_the_weights(finished, tmp_path
     (folder / "metrics.csv").mkdir() if content is None else (folder / "metrics.csv").write_text(content)
     loaded = mlp.load_run(folder)
     note = capsys.readouterr().err
-    assert note.startswith(f"note: {folder}/metrics.csv ") and note.endswith(": the history is that of the weights\n")
+    assert note.startswith(f"note: {folder}/metrics.csv ")
+    assert note.endswith(": the history comes from the checkpoint of the weights\n")
     assert loaded.history.rows == mlp.load_run(finished).history.rows[: len(loaded.history.rows)] != []
 
 

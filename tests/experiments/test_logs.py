@@ -82,7 +82,7 @@ def test_a_learning_rate_for_images_of_your_own_and_no_run(small, tmp_path, call
     status, printed, _ = call(train, *flags(small), "--out", str(folder), "--find-lr")
     assert status == 0
     first, second = printed.splitlines()[:2]
-    assert first.startswith("images a class (training+validation+test): ")  # as before a run
+    assert first.startswith("images per class (training+validation+test): ")  # as before a run
     assert second.startswith("try --learning-rate ")
     assert "where the smoothed loss is lowest" in printed
     assert sorted(path.name for path in folder.iterdir()) == ["learning_rates.csv", "learning_rates.png"]

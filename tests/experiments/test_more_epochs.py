@@ -1,4 +1,4 @@
-"""A run may get more epochs when it is resumed: as if it had been begun with them, or only if that is asked for."""
+"""A resumed run may get more epochs: the result is that of a run that had them from the start, or you must ask for it."""
 
 import json
 

@@ -18,7 +18,7 @@ from mlp.layers import Affine, Flatten, Layer, Parameter, Sequential
 
 
 class Scale(Layer):
-    """y = w x, with one w: a layer of one's own."""
+    """y = w x, with one w: a layer of your own."""
 
     def __init__(self):
         self.w = Parameter(np.ones(1, np.float32))
@@ -106,7 +106,7 @@ def test_functions_get_what_they_declare(file):
     [
         ("fails", "fails raised KeyError: 'forgotten', line 38 of "),
         ("needs", "give width a default"),
-        ("nothing", "nothing must return a mlp.layers.Layer, got None"),
+        ("nothing", "nothing must return an mlp.layers.Layer, got None"),
         ("pixels", "the model has no parameters"),
         ("empty", "the model has no parameters"),
         ("ten", "the outputs must be an array (2, 4) of float32, one number a class; the model gives (2, 10) float32"),

@@ -58,7 +58,7 @@ def test_a_run_leaves_everything_in_its_folder(whole):
 
 @pytest.mark.slow
 def test_killed_behind_the_last_checkpoint_and_resumed_equals_never_killed(whole, tmp_path):
-    """The checkpoint has all epochs, but the files that are written behind it are those of the epoch before."""
+    """The checkpoint has all epochs, but the files that are written after it are those of the epoch before."""
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)
     (folder / "test.json").unlink()
@@ -293,7 +293,7 @@ def test_a_loss_that_explodes_keeps_the_last_good_checkpoint(tmp_path):
     assert "epoch 1, step" in result.stderr
     assert "Conv2d" in result.stderr or "Affine" in result.stderr or "BatchNorm" in result.stderr
     assert not (folder / "checkpoint-latest.npz").exists()
-    again = train(*SMALL, "--epochs", 1, "--out", folder)  # no epoch was finished, so there is nothing to go on with
+    again = train(*SMALL, "--epochs", 1, "--out", folder)  # no epoch was finished, so there is nothing to continue
     assert again.returncode == 0, again.stderr
     assert "holds no finished epoch: starting from the beginning" in again.stdout
     assert json.loads((folder / "config.json").read_text())["settings"]["learning_rule"] == "adam"

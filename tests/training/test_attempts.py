@@ -11,7 +11,7 @@ from mlp.layers import Affine, Flatten, Sequential
 from mlp.learning_rules import Adam
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.training import Trainer
-from mlp.training.attempts import ATTEMPTS, COLUMNS, attempt, differences, job_of, read_attempts
+from mlp.training.attempts import ATTEMPTS, COLUMNS, attempt, job_of, read_attempts, what_changed
 
 
 @pytest.fixture
@@ -88,8 +88,8 @@ def test_a_resume_with_other_kernels_or_versions_says_what_follows(tmp_path, tra
     with attempt(tmp_path) as this:
         this.start(trainer)
     facts = {name: getattr(read_attempts(tmp_path)[0], name) for name in ("processor", "threads", "blas", "versions")}
-    assert differences(read_attempts(tmp_path), {**facts, "threads": "8"}) == []
-    (text,) = differences(read_attempts(tmp_path), {**facts, "blas": "other", "versions": ""})
+    assert what_changed(read_attempts(tmp_path), {**facts, "threads": "8"}) == ""
+    text = what_changed(read_attempts(tmp_path), {**facts, "blas": "other", "versions": ""})
     assert f"blas {facts['blas']} before, other now; versions" in text
     assert text.endswith("The run continues correctly, but not with the same bits as without the interruption")
     trainer.epoch = 1

@@ -1,4 +1,4 @@
-"""SIGUSR2 ends training after the epoch in progress, or before the first one, and is nobody else's business after."""
+"""SIGUSR2 ends training after the epoch in progress, or before the first one; afterwards the old handler is back."""
 
 import os
 import signal

@@ -315,7 +315,7 @@ def test_progress_prints_a_line_an_epoch_and_no_bar_into_a_file(capsys):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"top5_acc": 97.0}, "the hook Adds put 'top5_acc' = 97 .* fraction, 0 .. 1; divide it by 100"),
+        ({"top5_acc": 97.0}, "the hook Adds put 'top5_acc' = 97 .* fraction in 0 .. 1; divide it by 100"),
         ({"epoch": 7}, "the hook Adds changed the number of the epoch"),
     ],
 )

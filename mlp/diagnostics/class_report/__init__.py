@@ -1,6 +1,6 @@
-"""A report about the solutions of a whole class: who passed, which mistake was made, and how many made the same.
+"""A report about the solutions of a whole class: who passed, which mistakes were made, and how many made each of them.
 
 submissions     runs each file in a process of its own, with limits of time and memory
-worker          what runs in there: the check of one file, told as JSON
-results         parts that earn parts of the points; the table, the counts, the files for grading
+worker          what runs in that process: the check of one file, whose result is written as JSON
+results         points for the parts of a solution; the table, the counts, the files for grading
 """

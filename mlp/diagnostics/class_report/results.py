@@ -1,4 +1,4 @@
-"""The tables of a class report: points, mistakes and how many made them; as HTML, CSV and for grading."""
+"""The tables of a class report: points, mistakes and how many made each; as HTML, as CSV, and for grading."""
 
 import json
 import re
@@ -18,22 +18,22 @@ def points_of(outcome: Outcome, most: float, parts: int) -> float:
     """Return the points of a solution: its right parts earn their share each; 0 if it could not be checked.
 
     Args:
-        most: for a right solution. parts: how many it has; a solution that ends in an exception shows fewer.
+        most: points of a right solution. parts: how many it has; a solution that raises an exception may show fewer.
     """
     if outcome.passed:
         return most
     right = sum(outcome.parts.values())
-    total = max(parts, len(outcome.parts), right + 1)  # a fault that belongs to no part costs one
+    total = max(parts, len(outcome.parts), right + 1)  # a mistake in none of the parts costs as much as one part
     return round(most * right / total, 2)
 
 
 def most_parts(outcomes: Sequence[Outcome]) -> int:
-    """Return the number of parts that a whole solution has."""
+    """Return the number of parts of a solution: the most that any of these shows."""
     return max((len(one.parts) for one in outcomes), default=0)
 
 
 def mistakes_of(outcomes: Sequence[Outcome]) -> list[tuple[str, int, str, str]]:
-    """Return (mistake, how many made it, who, an example of what they were told), the most frequent first."""
+    """Return rows (mistake, how many made it, who, what one of them was told), the most frequent mistake first."""
     wrong = [one for one in outcomes if not one.passed]
     counts = Counter(one.mistake or "unknown" for one in wrong)
     rows = []
@@ -78,7 +78,7 @@ def write_report(path: Path, outcomes: Sequence[Outcome], task: Task, most: floa
 
 
 def table(outcomes: Sequence[Outcome], parts: Sequence[str], most: float) -> str:
-    """Return the table as CSV, a line for each student."""
+    """Return the table as CSV, with a line for each student."""
     lines = [["student", "passed", "points", *parts, "mistake", "sentence", "error", "seconds"]]
     for one in outcomes:
         right = [{True: "1", False: "0"}.get(one.parts.get(part), "") for part in parts]  # type: ignore[arg-type]
@@ -107,11 +107,6 @@ def graded(outcomes: Sequence[Outcome], most: float) -> dict[str, object]:
             {"name": name, "score": round(share if right else 0.0, 4), "max_score": round(share, 4)}
             for name, right in names.items()
         ]
-        output = plain(one.sentence or one.error)
-        found[one.student] = {
-            "score": points_of(one, most, most_parts(outcomes)),
-            "max_score": most,
-            "output": output,
-            "tests": tests,
-        }
+        score, output = points_of(one, most, most_parts(outcomes)), plain(one.sentence or one.error)
+        found[one.student] = {"score": score, "max_score": most, "output": output, "tests": tests}
     return found

@@ -1,8 +1,8 @@
 """Running what students wrote: each file in a process of its own, with limits of time and memory.
 
 Endless loops are killed with everything they started, sys.exit and crashes end only their own process, printed text
-goes nowhere, and large allocations fail. It is not a sandbox: a process can read and write whatever its user can, also
-its own result, so code that nobody trusts belongs in a container as well.
+goes nowhere, and large allocations fail. It is not a sandbox: a process can read and write whatever its user can, even
+its own result. So run code that you do not trust in a container.
 """
 
 import json
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,12 @@ from mlp.errors import ConfigurationError
 
 @dataclass(frozen=True)
 class Task:
-    """What is checked in every file, and how much each may use."""
+    """What is checked in every file, and how much each may use.
+
+    Attributes:
+        name: of the class or function to check. args: of its constructor, as text. input_shape: None for the usual one.
+        seed: of the random inputs. seconds, megabytes: limits for each file.
+    """
 
     name: str
     args: str = ""
@@ -39,7 +44,7 @@ class Outcome:
     """What happened with one file.
 
     Attributes:
-        student: a name for the file, the same in all tables. error: why nothing was checked, or "".
+        student: a name for the file, the same in all tables. error: why it could not be checked, or "".
         parts: {part of the solution: whether it is right}. mistake, sentence: of the first diagnosis.
     """
 
@@ -61,6 +66,9 @@ def run_all(
     Args:
         paths: the files. task: what is checked. jobs: how many run at a time.
         tell: is called with each outcome as soon as it is known.
+
+    Raises:
+        ConfigurationError: one of the files is missing.
     """
     missing = [path for path in paths if not path.is_file()]
     if missing:
@@ -89,15 +97,7 @@ def run_one(path: Path, student: str, task: Task) -> Outcome:
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         out = Path(folder) / "found.json"
-        settings = {
-            "path": str(path.resolve()),
-            "name": task.name,
-            "args": task.args,
-            "input_shape": task.input_shape,
-            "seed": task.seed,
-            "megabytes": task.megabytes,
-            "out": str(out),
-        }
+        settings = {**asdict(task), "path": str(path.resolve()), "out": str(out)}
         why = run_process([sys.executable, "-m", f"{__package__}.worker", json.dumps(settings)], folder, task.seconds)
         seconds = time.perf_counter() - start
         try:
@@ -108,7 +108,7 @@ def run_one(path: Path, student: str, task: Task) -> Outcome:
 
 
 def of_worker(found: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of an outcome from what the worker wrote, with nothing taken on trust."""
+    """Return the fields of an outcome from what the worker wrote, which a student's code may have changed."""
     if "error" in found:
         return {"error": str(found["error"]), "mistake": "could not be checked"}
     parts = {str(name): value is True for name, value in dict(found["parts"]).items()}
@@ -121,9 +121,10 @@ def of_worker(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_process(command: Sequence[str], folder: str, seconds: float) -> str:
-    """Run a command until it ends or its time is over; return what there is to say where it left no result."""
+    """Run a command until it ends or its time is over; return why there is no result, if it left none."""
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package_folder(), environment.get("PYTHONPATH"))))
+    package = str(Path(__file__).resolve().parents[3])  # the folder that mlp is imported from
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, environment.get("PYTHONPATH"))))
     process = subprocess.Popen(
         command,
         cwd=folder,
@@ -143,11 +144,6 @@ def run_process(command: Sequence[str], folder: str, seconds: float) -> str:
         with suppress(ValueError):
             return f"its process was ended by {signal.Signals(-status).name}"
     return "it ended the program (sys.exit, os._exit), or asked for too much memory"
-
-
-def package_folder() -> str:
-    """Return the folder that this package is imported from."""
-    return str(Path(__file__).resolve().parents[3])
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -1,7 +1,7 @@
 """The check of one file, in a process of its own: python -m mlp.diagnostics.class_report.worker SETTINGS.
 
-The last thing it does is to write what it found to a file, as JSON. If the student's code ends the process or hangs,
-nothing is written, and that says enough.
+At the end it writes what it found to a file, as JSON. If the student's code ends the process or hangs, there is no such
+file, which `submissions` understands.
 """
 
 import json
@@ -43,11 +43,11 @@ def main(arguments: list[str]) -> None:
     part = out.with_name(out.name + ".part")
     part.write_text(json.dumps(found), encoding="utf-8")
     part.replace(out)
-    os._exit(0)  # threads that the student started do not keep the process alive
+    os._exit(0)  # so that threads of the student's code do not keep the process alive
 
 
 def limit_memory(megabytes: int) -> None:
-    """Let larger allocations fail with a MemoryError, where the system can."""
+    """Let larger allocations fail with a MemoryError, if the system can do that."""
     try:
         import resource
 
@@ -58,7 +58,7 @@ def limit_memory(megabytes: int) -> None:
 
 
 def told(report: GradientReport) -> dict[str, Any]:
-    """Return what the class report needs of a report."""
+    """Return what the class report needs from the report of a check."""
     first = report.diagnoses[0] if report.diagnoses else None
     return {
         "passed": report.passed,
@@ -70,7 +70,7 @@ def told(report: GradientReport) -> dict[str, Any]:
 
 
 def parts_of(report: GradientReport) -> dict[str, bool]:
-    """Return the parts of a solution that earn parts of the points, and which of them are right.
+    """Return {part of a solution: whether it is right}; each part earns a share of the points.
 
     A layer has its forward, the gradient of its inputs, that of each parameter, and evaluation; a loss its value and
     its gradient; a rule its first step and the later ones.
@@ -89,7 +89,7 @@ def parts_of(report: GradientReport) -> dict[str, bool]:
         parts[f"gradient of {name}"] = bool(mine) and all(row.passed for row in mine)
     right = {name.removeprefix("gradient of ") for name, passed in parts.items() if passed}  # in training
     later = [row for row in rows if "evaluation" in row.mode and row.array in {*right, "outputs"}]
-    parts["evaluation"] = bool(later) and all(row.passed for row in later)  # what is wrong in both modes costs once
+    parts["evaluation"] = bool(later) and all(row.passed for row in later)  # a mistake in both modes costs only once
     return parts
 
 

@@ -1,7 +1,7 @@
 """The straight line from one network to another of the same architecture: w_a + t (w_b - w_a).
 
-t = 0 is the first, t = 1 the second; the picture shows whether a hill lies between them. Running statistics of batch
-norms are interpolated as well: with those of the first network alone the second one's losses would be wrong.
+t = 0 is the first, t = 1 the second; the figure shows whether a hill lies between them. Running statistics of batch
+norms are interpolated as well: with those of the first network, the losses near the second would be wrong.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from mlp.typing import Array
 
 
 def direction_to(model: Layer, other: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the direction from a model to a `state_dict` of another: parameters and buffers, in float64.
+    """Return the direction from a model to the `state_dict` of another: parameters and buffers, in float64.
 
     Counters, such as dropout's step, are left out: there is nothing between two of them.
 

@@ -9,7 +9,7 @@ Without this a picture says nothing about the loss. Multiply one convolution by 
 positive factors through, so the network computes what it did before, but a step of the same length now moves the first
 convolution seven times less in proportion. With (1) the step grows with the filter.
 
-One-dimensional parameters (biases, gamma, beta) stay where they are: d = 0. Hence |d| = |w| over all that moves.
+One-dimensional parameters (biases, gamma, beta) stay where they are: d = 0. So |d| = |w| over all weights that move.
 """
 
 from collections.abc import Mapping
@@ -28,8 +28,8 @@ def random_direction(model: Layer, k: int = 0, seed: int = 0) -> dict[str, Array
     """Return a filter-normalized random direction {name of a parameter: array of its shape and dtype}.
 
     Args:
-        k: 0 for the direction that is drawn across, 1 for the one that is drawn up.
-        seed: the same one draws the same numbers in every precision and on every device.
+        k: 0 for the horizontal direction of a figure, 1 for the vertical one.
+        seed: it gives the same numbers in every precision and on every device.
     """
     model.set_paths()
     direction = {}
@@ -57,7 +57,7 @@ def filter_normalized(drawn: Array, weight: Array) -> Array:
 def cosine(first: Mapping[str, Array], second: Mapping[str, Array]) -> float:
     """Return the cosine of the angle between two directions; NaN if one of them is 0.
 
-    Two random directions are not made orthogonal: among P weights their cosine is about 1/sqrt(P).
+    Random directions need not be made orthogonal: among P weights their cosine is about 1/sqrt(P).
     """
     names = [name for name in first if name in second]
     a = np.concatenate([np.ravel(first[name]).astype(np.float64) for name in names])

@@ -42,15 +42,15 @@ def loss_in_plane(
 ) -> Iterator[PointLoss]:
     """Yield a function (t_1, t_2, ...) -> (loss, accuracy) of the network moved that far along each direction.
 
+    At the end the model is put back, see `untouched`.
+
     Args:
         images: (x, targets). directions: what they do not name stays where it is.
         statistics: one of `STATISTICS`. batch_size: images at once, in mode "running".
         engine: what computes; None for the fastest one. It is bound to the model, and closed at the end.
 
-    The model is put back at the end, see `untouched`.
-
     Raises:
-        ConfigurationError: a direction names or shapes something that the model does not have.
+        ConfigurationError: a direction has an array that the model does not have, or of another shape.
     """
     choose("statistics", statistics, STATISTICS)
     at_least_one("batch_size", batch_size)
@@ -60,7 +60,7 @@ def loss_in_plane(
     engine.bind(model, copy(loss), GradientDescent())  # a copy, because a loss remembers its last outputs
     try:
         with untouched(model), np.errstate(all="ignore"):
-            arrays = moving_arrays(model, directions)  # once more: binding may have gathered them into others
+            arrays = moving_arrays(model, directions)  # again: binding may have gathered them into other arrays
             start = {name: to_numpy(array).astype(np.float64) for name, array in arrays.items()}
             batches = cut(*images, batch_size if statistics == "running" else len(images[0]), device)
 
@@ -75,7 +75,7 @@ def loss_in_plane(
 
 
 def moving_arrays(model: Layer, directions: Sequence[Direction]) -> dict[str, Array]:
-    """Return the parameters and buffers that some direction moves, by name."""
+    """Return {name: array} of the parameters and buffers that some direction moves."""
     own = {name: parameter.data for name, parameter in model.named_parameters()} | dict(model.named_buffers())
     for name, values in ((name, values) for direction in directions for name, values in direction.items()):
         if name not in own or own[name].shape != values.shape:
@@ -86,7 +86,7 @@ def moving_arrays(model: Layer, directions: Sequence[Direction]) -> dict[str, Ar
 
 
 def point(start: Array, name: str, directions: Sequence[Direction], t: Sequence[float]) -> Array:
-    """Return where one array is after the steps t along the directions; a variance does not fall below 0."""
+    """Return the values of one array after the steps t along the directions; a variance does not fall below 0."""
     values = start
     for step, direction in zip(t, directions, strict=False):
         if name in direction:

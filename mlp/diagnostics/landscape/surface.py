@@ -1,7 +1,7 @@
 """The loss on a grid around a network: Z[j, i] = L(w + x_i d_x + y_j d_y), rows are y, columns are x.
 
-A grid of 25 x 25 points costs as much as 25 x 25 evaluations. Points are visited in an order that refines: the middle
-first, then the corners of an ever finer grid, so that a rough picture is there early.
+A grid of 25 x 25 points costs as much as 25 x 25 evaluations. The middle is visited first, then the points of finer and
+finer grids around it, so that there is soon a rough picture.
 """
 
 import math
@@ -58,7 +58,7 @@ class Landscape:
         return self.value_at(self.accuracy)
 
     def value_at(self, values: Array) -> float:
-        """Return the one of `values` (rows, columns) that belongs to (0, 0); NaN without."""
+        """Return the one of `values` (rows, columns) that belongs to (0, 0); NaN if that is not on the grid."""
         rows, columns = np.flatnonzero(self.y == 0.0), np.flatnonzero(self.x == 0.0)
         return float(values[rows[0], columns[0]]) if len(rows) and len(columns) else math.nan
 
@@ -72,7 +72,8 @@ class Landscape:
     def half_width(self) -> float:
         """How far along x the loss is one nat above that of the network: the mean of both sides.
 
-        Between two points of the grid the loss is taken for a line. It is infinite if the loss does not rise so far.
+        Between two points of the grid the loss is taken to be linear. The width is infinite if the loss does not rise
+        so far.
         """
         sides = self.x >= 0.0, self.x <= 0.0
         return sum(first_crossing(np.abs(self.x[side]), self.row[side], self.centre + 1.0) for side in sides) / 2
@@ -91,7 +92,7 @@ def first_crossing(distance: Array, loss: Array, level: float) -> float:
     """Return the smallest distance at which the loss reaches `level`, by linear interpolation; infinity if nowhere."""
     order = np.argsort(distance)
     distance, loss = distance[order], loss[order]
-    above = np.flatnonzero(~(loss < level))  # a loss that is NaN has exploded
+    above = np.flatnonzero(~(loss < level))  # NaN counts as above: such a loss has exploded
     if not len(above) or above[0] == 0:
         return math.inf
     i = above[0]
@@ -102,13 +103,13 @@ def first_crossing(distance: Array, loss: Array, level: float) -> float:
 
 
 def every(n: int, step: int) -> Array:
-    """Return every so many indices of n, counted from the middle one, (m,)."""
+    """Return every `step`-th index of n, counted from the middle one, (m,)."""
     middle = n // 2
     return np.arange(middle % step, n, step)
 
 
 def refining_order(rows: int, columns: int) -> list[GridPoint]:
-    """Return all points of a grid, the middle one first, then those of an ever finer grid around it."""
+    """Return all points of a grid, the middle one first, then those of finer and finer grids around it."""
 
     def fineness(index: int, n: int) -> int:
         offset = abs(index - n // 2)
@@ -120,7 +121,7 @@ def refining_order(rows: int, columns: int) -> list[GridPoint]:
 
 
 def grid(points: int, limits: tuple[float, float]) -> Array:
-    """Return evenly spaced numbers, (points,), 0 among them where the limits are symmetric.
+    """Return evenly spaced numbers, (points,); if the limits are symmetric, the middle one is exactly 0.
 
     Raises:
         ConfigurationError: an even number of points, or limits that are not in order.
@@ -160,7 +161,7 @@ def landscape(
         x, targets: images and their classes. directions: of x and y; None draws filter-normalized ones with `seed`.
         points: on each axis, an odd number. limits: how far, along both axes.
         statistics: "running" or "batch", what batch norm normalizes with, see `mlp.diagnostics.landscape.plane`.
-        line: only the row y = 0. batch_size: images at once. engine, threads: what computes, see `mlp.engine`.
+        line: whether to compute only the row y = 0. batch_size: images at once. engine, threads: see `mlp.engine`.
         tell: called with the Landscape after each point.
     """
     if directions is None:

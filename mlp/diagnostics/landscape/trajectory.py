@@ -1,7 +1,7 @@
-"""The plane in which a training path lies best.
+"""The plane that shows most of a training path.
 
 Random directions show nothing of a path: in a space of P weights it is nearly at a right angle to each of them. The
-plane that shows most of it is spanned by its principal components. With weights w_0 .. w_T after each epoch:
+plane that shows most of it is spanned by its principal components. With the weights w_t after epoch t = 0 .. T:
 
     rows of A      w_t - w_T, minus their mean                     (T + 1, P)
     A = U S V^T    v_1, v_2: the first two rows of V^T             the directions, of length 1
@@ -22,8 +22,8 @@ class Trajectory:
     """A path in its principal plane.
 
     Attributes:
-        coordinates: (T + 1, 2), from the last point, which is (0, 0).
-        directions: (2, P), orthonormal. explained: (2,), shares of the spread, in 0 .. 1.
+        coordinates: (T + 1, 2), relative to the last point, which is (0, 0).
+        directions: (2, P), orthonormal. explained: (2,), their shares of the path's spread, in 0 .. 1.
     """
 
     coordinates: Array
@@ -35,7 +35,7 @@ def trajectory(weights: Array) -> Trajectory:
     """Return the Trajectory of weights (T + 1, P), one row for each epoch, the last one being where training ended.
 
     Raises:
-        ConfigurationError: fewer than three points, through which any plane goes, or a path that does not move.
+        ConfigurationError: there are fewer than three points, which any plane contains, or the path does not move.
     """
     weights = np.asarray(weights, np.float64)
     if weights.ndim != 2 or len(weights) < 3:
@@ -46,6 +46,6 @@ def trajectory(weights: Array) -> Trajectory:
     _, sizes, directions = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
     if not sizes[0] > 0.0:
         raise ConfigurationError("the weights do not move, or are not finite: there is no plane to draw their path in")
-    largest = np.abs(directions[:2]).argmax(axis=1)  # of v and -v take the one whose largest number is positive
+    largest = np.abs(directions[:2]).argmax(axis=1)  # of v and -v, take the one whose largest number is positive
     directions = directions[:2] * np.sign(directions[[0, 1], largest])[:, None]  # (2, P)
     return Trajectory(rows @ directions.T, directions, sizes[:2] ** 2 / (sizes**2).sum())

@@ -4,13 +4,13 @@ For each image n the gradient of one number is taken, a random mix v of the logi
 
     g_n = d(v . logits_n) / d(activation of image n)          v ~ N(0, 1), drawn once
 
-and the mean over all pairs of images of cos(g_n, g_m), flattened over H, W and C. Near 1 the network answers to all
-images in the same way; near 0 two neighbours want opposite changes, and a step that helps one image is noise to the
-next: the gradient is shattered. Not the gradient of the loss: softmax gradients of images of different classes differ
-at the head already.
+and then the mean of cos(g_n, g_m) over all pairs of images, with g flattened over H, W and C. Near 1 the network reacts
+to all images in the same way. Near 0 the gradients of two images have nothing in common, and a step that helps one of
+them is noise for the other: the gradient is shattered. This is not the gradient of the loss, because softmax gradients
+of images of different classes differ at the head already.
 
-Batch norm works with adopted statistics: those of the images, as constants. With the statistics of the batch,
-each image's gradient would contain the others'.
+Batch norm uses the statistics of these images as constants (see `adopted_statistics`). In training mode the gradient of
+one image would depend on the others.
 
 The cosine does not say how large a gradient is, so the mean of |g_n| stands beside it.
 """
@@ -48,7 +48,7 @@ class Profile:
 
     @property
     def floor(self) -> float:
-        """What cannot be distinguished from 0: about the error of a mean over so many pairs of random vectors."""
+        """Cosines below this cannot be told from 0: about the error of a mean over so many pairs of random vectors."""
         return 1e-3 * 63.0 / max(self.images - 1, 1)
 
     def arrays(self) -> dict[str, Array]:
@@ -82,7 +82,7 @@ def gradient_correlation(model: Layer, x: Array, seed: int = 0) -> Profile:
             flat = to_numpy(gradient).reshape(len(x), -1).astype(np.float64)
             found.append((name, *mean_cosine(flat), float(np.linalg.norm(flat, axis=1).mean())))
     _, cosines, spreads, sizes = zip(*reversed(found), strict=True)
-    names = ["image", *(name for name, _ in units[:-1])]  # the gradient that leaves a unit is that of the one below
+    names = ["image", *(name for name, _ in units[:-1])]  # dL/dx of a unit is dL/dy of the unit below
     return Profile(names, np.array(cosines), np.array(spreads), np.array(sizes), len(x))
 
 
@@ -105,7 +105,7 @@ def units_of(model: Layer) -> list[tuple[str, Layer]]:
 
 
 def mean_cosine(vectors: Array | Sequence[Array]) -> tuple[float, float]:
-    """Return mean and standard deviation of the cosine over all pairs of vectors (n, D); of zeros it is NaN."""
+    """Return mean and standard deviation of the cosine over all pairs of vectors (n, D); NaN if a vector is zero."""
     vectors = np.asarray(vectors, np.float64)
     with np.errstate(invalid="ignore"):
         unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)  # (n, D)

@@ -6,13 +6,13 @@
     residual_masks   h <- h + W (m * h)
     residual_norm    h <- h + W relu(BN(h))
 
-They are not trained, so forward and backward fit into a few lines each; every layer multiplies by two factors,
+They are not trained, so forward and backward fit into a few lines each. Every layer multiplies by W and by factors s:
 
     feedforward  h <- s * (W h)          dL/dh = W^T (s * dL/dh)
     residual     h <- h + W (s * h)      dL/dh = dL/dh + s * (W^T dL/dh)
 
-where s is the mask, or the slope of the activation at this place. BN normalizes with mean and deviation of the images,
-which then count as constants: the gradient of an image depends on that image alone (mode "adopted").
+where s is the mask, or the slope of the activation. BN normalizes with mean and deviation of the images, which count as
+constants: the gradient of an image depends on that image alone (as in `mlp.diagnostics.shattering.correlation`).
 """
 
 from collections.abc import Sequence
@@ -68,13 +68,7 @@ def input_gradients(kind: str, weights: Sequence[Array], factors: Sequence[Array
 
 
 def dense_correlations(
-    kind: str,
-    layers: Sequence[int],
-    *,
-    width: int = 512,
-    images: int = 64,
-    nets: int = 40,
-    slope: float = 0.0,
+    kind: str, layers: Sequence[int], *, width: int = 512, images: int = 64, nets: int = 40, slope: float = 0.0
 ) -> tuple[Array, Array]:
     """Return (mean, standard error) over networks of the mean cosine of two input gradients, (len(layers),) each.
 

@@ -8,8 +8,8 @@ time. Then, after L layers,
     residual with batch norm, x + beta W relu(BN(x))       about 1/(beta sqrt(L))
 
 The assumption holds with batch norm before each ReLU, or with masks drawn at random. It fails in a plain ReLU network:
-there the activations of two inputs become more alike from layer to layer, so their units are active together more
-often. For two inputs whose cosine is c, slope a of the leaky ReLU f, and (u, v) normal with correlation c:
+there the activations of two inputs become more alike from layer to layer, so units are active for both of them more
+often. For two inputs whose cosine is c, with (u, v) normal with correlation c, and slope a of the leaky ReLU f:
 
     t = arccos c          both = (pi - t) / (2 pi)                 the chance that u and v are both positive
     J = (sin t + (pi - t) c) / (2 pi)          K = (sin t - t c) / (2 pi)
@@ -17,7 +17,7 @@ often. For two inputs whose cosine is c, slope a of the leaky ReLU f, and (u, v)
     kappa0(c) = E[f'(u) f'(v)] / E[f'^2] = (both (1 + a^2) + (1 - 2 both) a) / ((1 + a^2)/2)                 (1)
     kappa1(c) = E[f(u) f(v)] / E[f^2]    = ((1 + a^2) J - 2 a K) / ((1 + a^2)/2)                             (2)
 
-kappa0 is what one layer leaves of the correlation of two gradients, kappa1 the cosine of what it hands on. So
+One layer multiplies the correlation of two gradients by kappa0, and kappa1 is the cosine of its two outputs. So
 
     c_0 = c,  c_(l+1) = kappa1(c_l)          correlation after L layers = kappa0(c_0) kappa0(c_1) ... kappa0(c_(L-1))
 
@@ -31,7 +31,7 @@ import numpy as np
 
 from mlp.typing import Array
 
-SPREAD = 1.0 - 1.0 / np.pi  # q: of E[relu(u)^2] the part that is variance, times 2
+SPREAD = 1.0 - 1.0 / np.pi  # q: the part of E[relu(u)^2] that is variance
 
 
 def kappa0(c: Array | float, slope: float = 0.0) -> Array:

@@ -2,8 +2,8 @@
 
     nearby            loss and gradient along the gradient, or along the step of the learning rule, at one point
     covariate_shift   how much the gradient of a layer changes because the layers below it were updated
-    recorder          the hook that measures both every so many steps of a training run
-    record            what it found: tables over the steps, in a file of their own
+    recorder          the hook that measures both, every so many steps of a run
+    record            what it found: tables over the steps, in files of their own
 
 Reference: Santurkar, Tsipras, Ilyas and Madry, How does batch normalization help optimization?, 2018.
 """

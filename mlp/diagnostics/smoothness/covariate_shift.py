@@ -1,15 +1,16 @@
 """Internal covariate shift: how much the gradient of a layer changes because the layers below it have moved.
 
-Batch normalization was invented against it; definition 2.1 of Santurkar et al. makes it a number. A step takes the
+Batch normalization was invented to reduce it; definition 2.1 of Santurkar et al. makes it a number. A step takes the
 weights from W_1 .. W_k to W'_1 .. W'_k. For layer i
 
     G  = gradient of layer i's weight at (W_1,  ..., W_(i-1),  W_i, ..., W_k)          before the step
     G' = gradient of layer i's weight at (W'_1, ..., W'_(i-1), W_i, ..., W_k)          layers below i updated, no other
 
 and the shift is |G - G'|, or the cosine of G and G': layer i took the step G although G' would have been right. A layer
-is a convolution or an affine layer with its bias and the norm after it. The first layer has none below: 0 and 1.
+is a convolution or an affine layer with its bias and the norm after it. Below the first layer there is none, so its
+shift is 0, and its cosine 1.
 
-The absolute shift of a network whose gradients vanish is small as well, so look at the cosine.
+If gradients vanish, the shift is small as well, so look at the cosine.
 """
 
 from collections.abc import Sequence
@@ -38,8 +39,8 @@ class CovariateShift:
     cosines: Array
 
 
-def shift_layers(flat: FlatParameters, most: int = 8) -> list[int]:
-    """Return the indices of the weights that begin a layer, in forward order, spread evenly if there are more."""
+def shift_layers(flat: FlatParameters, most: int) -> list[int]:
+    """Return the indices of the weights that begin a layer, in forward order: `most` at most, evenly spread."""
     weights = [i for i, parameter in enumerate(flat.parameters) if parameter.data.ndim > 1]
     if len(weights) <= most:
         return weights
@@ -54,11 +55,12 @@ def covariate_shift(
     after: Array,
     layers: Sequence[int],
 ) -> CovariateShift:
-    """Return the CovariateShift of one step; the weights are those before the step, and others afterwards.
+    """Return the CovariateShift of one step.
 
     Args:
-        engine: bound to the model. flat: its parameters. batch: that of the step. gradient: before it, (P,).
-        after: all weights after the step, (P,). layers: from `shift_layers`; one backward pass each.
+        engine: bound to the model. batch: that of the step. gradient: before the step, (P,).
+        flat: the parameters, with the weights before the step; this function moves them.
+        after: all weights after the step, (P,). layers: from `shift_layers`; each costs a backward pass.
     """
     before = to_numpy(flat.data).astype(np.float64)
     names, norms, shifts, cosines = [], [], [], []

@@ -4,9 +4,8 @@
     gradient   c(s) = |grad L(w - s g) - g|            how much the gradient has changed
     beta       b = max over S of c(s) / (s |g|)        effective beta-smoothness: the change per distance
 
-Norms are over all parameters of the network, those of companions left out. The same batch is used at all points, with
-the same dropout masks, in training mode.
-Along the step u of a learning rule the points are w + m u, and the distance is m |u|.
+Norms are over all parameters of the network, those of companions left out. All points use the same batch and the same
+dropout masks, in training mode. Along the step u of a learning rule the points are w + m u, and the distance is m |u|.
 
 None of these numbers says anything alone. A dead network, whose gradient is 1e-16, has a loss that does not move and a
 gradient that does not change: perfect scores. So |g|, |w| and the cosine between g and the new gradient stand beside
@@ -28,7 +27,7 @@ from mlp.learning_rules import GradientDescent
 from mlp.losses import Loss
 from mlp.typing import Array
 
-GRADIENT_SIZES = np.linspace(0.05, 0.4, 8)  # s: half to four times the 0.1 with which the paper trains
+GRADIENT_SIZES = np.linspace(0.05, 0.4, 8)  # s: half to four times 0.1, the learning rate of the paper
 UPDATE_SIZES = np.linspace(0.5, 4.0, 8)  # m: half to four times the rule's own step
 
 
@@ -56,7 +55,7 @@ class Nearby:
             return float(np.max(self.changes / self.distances))
 
     def row(self) -> dict[str, float]:
-        """Return the numbers of a line of smoothness.csv."""
+        """Return the numbers for a line of smoothness.csv, by the names in `mlp.diagnostics.smoothness.record`."""
         return {
             "loss": self.loss,
             "loss_min": float(self.losses.min()),
@@ -80,11 +79,12 @@ def look_nearby(
     steps: Array,
     sizes: Array,
 ) -> Nearby:
-    """Return what is found at w + size * step for each size; the weights are at w before, and at the last one after.
+    """Return what is found at w + size * steps for each size.
 
     Args:
-        engine: bound to the model. flat: its parameters, at w. loss, gradient: at w, a number and (P,) in float64.
-        steps: the direction d, (P,) in float64: minus the gradient, or the step of a rule. sizes: S.
+        engine: bound to the model. flat: its parameters, at w; this function leaves them at the last point.
+        loss, gradient: at w, a number and (P,) in float64.
+        steps: the direction, (P,) in float64: minus the gradient, or the step of a rule. sizes: S.
     """
     start, own = to_numpy(flat.data).astype(np.float64), network_part(flat)  # (P,) both
     length = float(np.linalg.norm(gradient[own]))
@@ -94,7 +94,7 @@ def look_nearby(
         losses.append(engine.gradients(*batch))
         new = to_numpy(flat.grad).astype(np.float64)
         if not np.isfinite(losses[-1]):
-            new = np.full_like(new, np.nan)  # the engine left the gradient of another point there
+            new = np.full_like(new, np.nan)  # the engine has left the gradient of another point in flat.grad
         changes.append(float(np.linalg.norm((new - gradient)[own])))
         cosines.append(cosine_of(new[own], gradient[own]))
     return Nearby(
@@ -109,7 +109,7 @@ def look_nearby(
 
 
 def network_part(flat: FlatParameters) -> Array:
-    """Return which of all weights are the network's own, bools (P,); companions only help to train it."""
+    """Return which weights are the network's own, bools (P,): all but those of companions, which only help to train."""
     own = [not parameter.name.startswith("companions.") for parameter in flat.parameters]
     return np.repeat(own, [parameter.data.size for parameter in flat.parameters])
 

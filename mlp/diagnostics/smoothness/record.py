@@ -29,7 +29,7 @@ class SmoothnessRecord:
     """Measurements of a run.
 
     Attributes:
-        settings: of the probe: every, direction, sizes.
+        settings: of the probe: every, direction, sizes, layers.
         rows: a dict for each measured step, with the keys COLUMNS.
         shifts: {step: CovariateShift}, empty if that was not measured.
     """
@@ -106,5 +106,5 @@ class SmoothnessRecord:
             ) from None
         try:
             return SmoothnessRecord.from_arrays(arrays)
-        except Exception as error:  # what wrong arrays lead to can be of any kind
+        except Exception as error:  # wrong arrays can raise anything
             raise damaged(path, error) from None

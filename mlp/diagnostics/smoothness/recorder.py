@@ -21,20 +21,20 @@ DIRECTIONS = ("gradient", "update")
 class Smoothness(Hook):
     """Measures, every so many steps, how well the gradient predicts loss and gradient nearby.
 
-    The batch is that of the step, augmented as it was drawn. The run is not touched: with the hook or without it, the
-    same numbers come out, bit for bit.
+    The batch is that of the step, with its augmentation. The run is not touched: its numbers are the same with the hook
+    and without it, bit for bit.
 
     Args:
         every: steps between two measurements; the first step is measured. Each costs eight forward and backward passes.
-        folder: where smoothness.npz and smoothness.csv go after each epoch; None keeps them in `record` alone.
-        direction: "gradient", points w - s g, or "update", points w + m u, u being the step that the rule takes.
-        layers: for how many layers the covariate shift is measured, a backward pass each; 0 for none.
+        folder: where smoothness.npz and smoothness.csv go after each epoch; with None only `record` has the numbers.
+        direction: "gradient" for points w - s g, or "update" for points w + m u, where u is the step of the rule.
+        layers: for how many layers the covariate shift is measured, each by a backward pass; 0 for none.
 
     Attributes:
         record: the SmoothnessRecord.
 
     Raises:
-        ConfigurationError: `every` below 1, or another direction.
+        ConfigurationError: `every` is below 1, or there is no such direction.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Smoothness(Hook):
         steps = -gradient if self.direction == "gradient" else after - weights
         with untouched(trainer.model):
             for (_, buffer), values in zip(trainer.model.named_buffers(), buffers, strict=True):
-                buffer[...] = values  # dropout draws the masks of the step once more
+                buffer[...] = values  # so that dropout draws the masks of this step again
             move_to(flat, weights)
             engine, batch = trainer.engine, trainer.batch
             nearby = look_nearby(engine, flat, batch, loss, gradient, steps=steps, sizes=self.sizes)

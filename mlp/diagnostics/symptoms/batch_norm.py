@@ -1,4 +1,4 @@
-"""Batch norm in the wrong mode: the statistics that it normalizes by are not those that it should take."""
+"""Batch norm in the wrong mode: it normalizes with other statistics than it should."""
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from mlp.layers import BatchNorm, frozen_buffers, observed
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array, BatchSource
 
-NORM_ERROR = 0.1  # batch norm's outputs against beta and gamma, over gamma
-BATCH_DEPENDENCE = 1e-2  # the change of outputs over their deviation
+NORM_ERROR = 0.1  # |mean - beta| + |deviation - gamma| of the outputs, over |gamma|
+BATCH_DEPENDENCE = 1e-2  # the change of outputs over their standard deviation
 
 
 def running_statistics_in_training(seen: Observations) -> Finding | None:

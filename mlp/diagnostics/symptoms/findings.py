@@ -9,7 +9,7 @@ from mlp.training.history import History
 from mlp.training.layer_table import LayerTable
 from mlp.typing import Array, BatchSource
 
-LEARNED = 0.97  # the last losses over those of a network that knows nothing
+LEARNED = 0.97  # a network learns if its last losses are below this part of those of guessing
 
 REMEDIES = {
     "running statistics in training": "let every layer know that it is training: forward(x, training=True).",
@@ -26,7 +26,7 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: its name, a key of REMEDIES, and the evidence in one sentence."""
+    """One thing that is wrong: its name, which is a key of REMEDIES, and the evidence in one sentence."""
 
     name: str
     evidence: str
@@ -44,11 +44,11 @@ class Finding:
 class Observations:
     """What was seen of a network.
 
-    Args:
+    Attributes:
         untrained, trained: the model before the first step and after the last.
         start: tables of the first batch, by name: activations and gradient_signal before the first step, update_ratio
             of that step.
-        history: of the training after it. losses: of all its steps.
+        history: of the short training. losses: of all its steps.
         failure: why training ended early; None if it did not. classes: K, the number of logits.
         train_batches, valid_batches: the data; valid_batches may be None.
     """
@@ -81,5 +81,5 @@ class Observations:
 
 
 def on_device_of(model: Layer, x: Array) -> Array:
-    """Return `x` where the model's weights are."""
+    """Return `x` on the device of the model's weights."""
     return move(x, device_of(model.parameters()[0].data))

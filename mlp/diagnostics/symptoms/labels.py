@@ -11,15 +11,15 @@ from mlp.diagnostics.symptoms.findings import Finding, Observations, on_device_o
 from mlp.rng import generator
 from mlp.typing import Array, BatchSource
 
-IMAGES = 1000  # at most, that labels are judged by
-DRAWS, DEVIATIONS = 20, 6.0  # label permutations to compare with; how far from chance is not chance
+IMAGES = 1000  # at most so many images are compared
+DRAWS, DEVIATIONS = 20, 6.0  # permutations of the labels to compare with; standard deviations that are not chance
 
 
 def unrelated_labels(seen: Observations) -> Finding | None:
     """Images with the same label have no more in common than images drawn at random.
 
-    A network that learns anyway shows that there is more to the images than their mean, unless the validation set shows
-    a relation that the training set lacks: then the network learns by heart.
+    The mean images are not everything: if the network learns, the labels are taken to be right. But if labels and
+    images are related in the validation set and not in the training set, the network only learns by heart.
     """
     train = class_relation(seen.train_batches)
     valid = None if seen.valid_batches is None else class_relation(seen.valid_batches)
@@ -36,25 +36,25 @@ def unrelated_labels(seen: Observations) -> Finding | None:
 
 @dataclass(frozen=True)
 class ClassRelation:
-    """How much labels say about images: the ratio F of `class_relation`, and the same of shuffled labels, (DRAWS,)."""
+    """How much labels say about images: the ratio F of `class_relation`, and F of shuffled labels, (DRAWS,)."""
 
     ratio: float
     of_draws: Array
 
     @property
     def beyond_chance(self) -> bool:
-        """Whether labels say more than shuffled ones."""
+        """Whether labels say more than shuffled labels do."""
         return self.ratio > self.of_draws.mean() + DEVIATIONS * self.of_draws.std()
 
 
 def class_relation(batches: BatchSource) -> ClassRelation:
     """Compare the mean images of the classes with those of random groups.
 
-    F is the variance between the means of the K classes over that within the classes, all pixels taken together:
+    F is the variance between the means of the K classes, divided by the variance within them, over all pixels:
 
         F = [sum_k n_k |m_k - m|^2 / (K - 1)] / [sum_i |x_i - m_(class of i)|^2 / (N - K)]
 
-    About 1 if labels say nothing about the mean of an image.
+    It is about 1 if the classes have the same mean image.
     """
     x, labels = some_images(batches)
     x = x - x.mean(axis=0)
@@ -73,7 +73,7 @@ def class_relation(batches: BatchSource) -> ClassRelation:
 
 
 def labels_off_by_one(seen: Observations) -> Finding | None:
-    """Many validation images are given the label after theirs, or before it, and few their own."""
+    """Many validation images are given the label after theirs (or before theirs), and few their own."""
     if seen.valid_batches is None or not seen.learns:
         return None
     model = seen.trained
@@ -97,7 +97,7 @@ def labels_off_by_one(seen: Observations) -> Finding | None:
 
 
 def some_images(batches: BatchSource) -> tuple[Array, Array]:
-    """Return the first images as rows of float64, (N, D), and their labels (N,); at most IMAGES of them."""
+    """Return the first images as rows of float64, (N, D), and their labels (N,): whole batches, until N >= IMAGES."""
     parts = []
     for x, labels in batches.epoch(0):
         parts.append((x.reshape(len(x), -1).astype(np.float64), labels))

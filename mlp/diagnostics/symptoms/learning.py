@@ -1,4 +1,4 @@
-"""Gradients, steps and units: why the loss stays where it is, or leaves for infinity."""
+"""Gradients, steps and units: why the loss stays where it is, or goes to infinity."""
 
 import math
 
@@ -7,9 +7,9 @@ import numpy as np
 from mlp.diagnostics.symptoms.findings import Finding, Observations
 from mlp.typing import Array
 
-VANISHING, EXPLODING = 1e-6, 1e4  # |dL/dy| at the first layer over that at the last
-DEAD = 0.5  # part of a layer's units, and of its gradient's zeros
-LARGE_STEP, LEAP = 0.3, 1.5  # |change| / |weights|, and the highest loss over the first
+VANISHING, EXPLODING = 1e-6, 1e4  # |dL/dy| at the first layer, divided by that at the last
+DEAD = 0.5  # of the units of a layer, and of the numbers in a gradient that are zero
+LARGE_STEP, LEAP = 0.3, 1.5  # |change| / |weights|, and the highest loss divided by the first
 
 
 def vanishing_gradients(seen: Observations) -> Finding | None:
@@ -25,7 +25,7 @@ def vanishing_gradients(seen: Observations) -> Finding | None:
 
 
 def exploding_gradients(seen: Observations) -> Finding | None:
-    """The gradient grows on its way from the last layer to the first, or numbers overflow on the way already."""
+    """The gradient grows on its way from the last layer to the first, or numbers overflow before it arrives."""
     table = seen.start["gradient_signal"]
     signal = table["l2"][0]  # (layers,)
     if not np.isfinite(signal).all():
@@ -57,7 +57,7 @@ def learning_rate_too_large(seen: Observations) -> Finding | None:
 
 
 def dead_units(seen: Observations) -> Finding | None:
-    """Units that are below the kink of their activation for every image, and weights that get no gradient at all."""
+    """Half of a layer's units are below the kink for every image, and half of the gradient of some weights is zero."""
     activations, flow = seen.history.tables.get("activations"), seen.history.gradient_flow
     if activations is None or flow is None:
         return None

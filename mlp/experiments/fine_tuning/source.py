@@ -4,16 +4,16 @@
     runs/best/checkpoint-latest.npz    any checkpoint
     vgg38.safetensors                  weights that PyTorch, or `mlp.interop.save_safetensors`, has written
 
-Only arrays and texts are read. Where the run's model is code in a file, that file is not opened.
+Only arrays and texts are read. If the model of that run is code in a file, the file is not opened.
 
-A new run takes some settings from a run, because its weights mean nothing without them. Settings that are given win.
+A new run takes some settings from the other run, because its weights mean nothing without them. Settings that you give
+come first.
 
-    the network      where `model` is not given, or is the run's: model, norm, residual, filters ... but no companions,
+    the network      if you give no `model`, or the same one: model, norm, residual, filters ... but not companions,
                      which are not part of the network
-    normalization    the constants by which images become numbers: the first layer has learned with them
+    normalization    the mean and deviation of images, with which the first layer has learned
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from mlp.experiments.settings.facts import Facts
 from mlp.files import named_path
 from mlp.files.safe_tensors import read_safetensors
 from mlp.files.stored import damaged, read_arrays
-from mlp.training.checkpoint import read_checkpoint, section, stored_settings
+from mlp.training.checkpoint import digest, read_checkpoint, section, stored_settings
 from mlp.typing import Array, PathLike
 
 NETWORK_SETTINGS = ("model", *(name for name in VGG_SETTINGS if name != "companions"))
@@ -41,7 +41,7 @@ class Source:
 
     Attributes:
         name: for messages: "runs/best (epoch 9)". arrays: {name: array}.
-        config, facts: the settings of the run they come from, and about its data; None where the file has none.
+        config: the settings of the run they come from. facts: about its data. None if the file does not have them.
         as_in_torch: whether names and layout are PyTorch's.
     """
 
@@ -59,10 +59,7 @@ class Source:
     @property
     def digest(self) -> str:
         """SHA-256 of the weights."""
-        code = hashlib.sha256()
-        for name, array in sorted(self.arrays.items()):
-            code.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
-        return code.hexdigest()
+        return digest(self.arrays)
 
 
 def read_source(path: PathLike) -> Source:
@@ -109,12 +106,12 @@ def read_file(path: Path) -> Source:
 
 
 def with_settings_of(source: Source, given: Mapping[str, Any], say: Callable[[str], object] = print) -> dict[str, Any]:
-    """Return the settings of a run that begins with the weights of `source`, given those that were asked for.
+    """Return the settings of a run that begins with the weights of `source`: those given, and those taken from it.
 
-    See the top of this file.
+    The top of this file says which are taken.
 
     Args:
-        say: gets a line about what is taken.
+        say: is called with a line of text about what is taken.
     """
     config = source.config
     if config is None:
@@ -128,6 +125,6 @@ def with_settings_of(source: Source, given: Mapping[str, Any], say: Callable[[st
     if given.get("normalization", config.normalization) != config.normalization:
         say(
             f"note: {source.name} learned from images with the normalization {config.normalization}, and now they "
-            f"come with {given['normalization']}: without that flag, they would come as before"
+            f"have {given['normalization']}: leave that flag out to keep the normalization"
         )
     return {**taken, **given}

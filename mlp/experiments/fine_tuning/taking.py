@@ -1,14 +1,14 @@
 """Which weights of a source fit a network: decided by name and shape, layer by layer.
 
-A layer is taken as a whole, with its running statistics, or begins anew: the bias alone of a convolution whose kernels
-do not fit is of no use. Reasons why one begins anew:
+A layer is taken as a whole, with its running statistics, or it begins anew: if the kernels of a convolution do not fit,
+its bias alone is of no use. Reasons why a layer begins anew:
 
     other shapes    another number of classes, channels or filters
-    other classes   the last layer (and every companion) has as many outputs, but they stand for other things; known
-                    where both have names of classes
+    other classes   the last layer (and every companion) has as many outputs, but they stand for other classes; this is
+                    seen only if the classes of both have names
     not there       the source has no layer of that name
 
-Counters, as those of dropout's masks, are not weights: they start at 0.
+Counters, such as dropout's, are not weights: they start at 0.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from mlp.layers.parameter import join
 from mlp.models.deep_supervision import COMPANIONS, without_companions
 from mlp.typing import Array, PathLike
 
-MOST_SHOWN = 4  # layers that are named; of more their number is told
+MOST_SHOWN = 4  # layers that are named; the others are counted
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Slot:
     """An array of a network, and the one of a source that belongs there.
 
     Attributes:
-        layer: the path of its layer. name: in this layer. mine: the network's array.
-        there: its name in the source. array: of the source, laid out as `mine`; None where there is none.
+        layer: the path of its layer. name: its name in this layer. mine: the network's array.
+        there: its name in the source. array: the source's, laid out as `mine`; None if it has none.
     """
 
     layer: str
@@ -77,18 +77,18 @@ class Taken:
 
 
 def init_from(model: Layer, source: PathLike | Source, class_names: Sequence[str] | None = None) -> Taken:
-    """Copy into a model what fits of the weights of a run or a file.
+    """Copy those weights of a run or a file that fit into a model.
 
     Args:
-        model: its layers that nothing fits stay as they are.
+        model: layers for which nothing fits stay as they are.
         source: the folder of a run, a checkpoint, a .safetensors file, or what `read_source` made of one.
-        class_names: of the model; where the source's are known and others, the last layer is not taken.
+        class_names: of the model; if the source is known to have other classes, its last layer is not taken.
 
     Returns:
         A Taken, to be printed.
 
     Raises:
-        CheckpointError: nothing fits, or a weight is no finite number; the model stays as it was.
+        CheckpointError: nothing fits, or a weight is infinite or NaN; the model stays as it was.
     """
     source = source if isinstance(source, Source) else read_source(source)
     model.set_paths()

@@ -1,1 +1,1 @@
-"""The page of one run, report.html: `content` gathers what stands on it, `write` writes it."""
+"""The page of one run, report.html: `content` has its numbers and charts, `hardest` its images, `write` writes it."""

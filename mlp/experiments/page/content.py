@@ -1,4 +1,4 @@
-"""What stands on the page of a run: plain values for the template `run.html`."""
+"""The content of the page of a run: plain values for the template `run.html`."""
 
 import dataclasses
 import math
@@ -58,9 +58,9 @@ class RunReport:
     """A run, as far as it got.
 
     Attributes:
-        folder: where it is; its name is shown, and the commands have its path. history: with all tables that are kept.
-        test: what test.json holds; {} before the end. hardest: images that the model finds hard.
-        of_images: among how many test images; without any in `hardest`, the model gets no more right than guessing.
+        folder: where it is; the page shows its name, and commands with its path. history: with all tables of the run.
+        test: what test.json holds; {} before the end. hardest: test images that the model finds hard.
+        of_images: how many test images were looked at. If `hardest` is empty, the model is no better than guessing.
     """
 
     folder: RunFolder
@@ -128,7 +128,7 @@ class RunReport:
         ]
 
     def layer_charts(self) -> list[LayerChart]:
-        """Return the charts of those tables that are kept."""
+        """Return the charts of the tables that the run has."""
         return [chart for name in TABLES if (chart := layer_chart(name, self.history.tables.get(name))) is not None]
 
     def settings(self) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
@@ -143,13 +143,13 @@ class RunReport:
         return changed, usual
 
     def flags_of_longer(self) -> str:
-        """Return the flags with which a finished run trains further: those of more epochs, or of more patience."""
+        """Return the flags with which a finished run trains further: more epochs, or more patience."""
         if self.config.early_stop is not None and len(self.history.rows) < self.config.epochs:
             return f" --early-stop {2 * self.config.early_stop}"
         return f" --epochs {2 * self.config.epochs}" + " --stretch-schedule" * bool(what_spans_all(self.config))
 
     def commands(self) -> list[tuple[str, str]]:
-        """Return what can be done with the run, (what for, command)."""
+        """Return what can be done with the run: (purpose, command)."""
         path, trust = shlex.quote(str(self.folder.path)), " --trust-code" if self.config.own_model else ""
         found = []
         if self.folder.latest.exists():

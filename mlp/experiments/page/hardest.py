@@ -37,9 +37,10 @@ class HardImage:
 def hardest_images(
     config: RunConfig, model: Layer, test: ImageSet, threads: int | None = None
 ) -> tuple[list[HardImage], int]:
-    """Return the images with the largest loss, hardest first, and among how many; ([], 0) for what is no picture.
+    """Return the images with the largest loss, hardest first, and how many were looked at.
 
-    A model that does no better than guessing finds no image harder than others: ([], how many).
+    It is ([], 0) for data that are not pictures, and ([], how many) for a model that is no better than guessing, which
+    finds no image harder than others.
     """
     if test.images.shape[-1] not in (1, 3) or len(test) == 0:
         return [], 0
@@ -52,9 +53,9 @@ def hardest_images(
 
 
 def guesses(right: int, count: int, num_classes: int) -> bool:
-    """Return whether guessing among K classes gets as many of N images right.
+    """Return whether guessing among K classes could get as many of N images right.
 
-    It gets N / K +- sqrt(N (1 / K) (1 - 1 / K)): up to two deviations more are no sign of having learned.
+    It gets N / K +- sqrt(N (1 / K) (1 - 1 / K)) right. Up to two deviations more are no sign of learning.
     """
     chance = 1.0 / num_classes
     return right <= count * chance + 2.0 * math.sqrt(count * chance * (1.0 - chance))

@@ -43,9 +43,9 @@ def write_page(report: RunReport) -> Path:
 
 
 class RunPage(SideFiles):
-    """Keeps report.html up to date: after an epoch, unless pages took more than 2 % of the time so far, and at the end.
+    """Keeps report.html up to date: after epochs, as long as that takes less than 2 % of the time, and at the end.
 
-    After the last epoch the test follows, and the page is written once, with its numbers.
+    After the last epoch the page is written only when the test is done, with its numbers.
 
     Args:
         folder, config, facts: of the run. test: the test images, for those that the model finds hardest.
@@ -84,14 +84,14 @@ class RunPage(SideFiles):
 
 
 def report_run(path: PathLike, data_dir: PathLike | None = None, *, trust_code: bool = False) -> tuple[Path, str]:
-    """Write the page of a run that is there, of kept results, or of an older version.
+    """Write the page of a run from its folder: of kept results too, and of runs of an older version.
 
     Args:
         path: the folder. data_dir: where data sets are, for the hardest images.
-        trust_code: run the file that holds the run's model, if that is one of somebody's own.
+        trust_code: run the Python file that defines the run's model, if there is one.
 
     Returns:
-        (the path of the page, why it shows no hardest images: "" where it does).
+        (the path of the page, why it shows no hardest images: "" if it does).
 
     Raises:
         CheckpointError: there is no run, or one of its files is damaged.

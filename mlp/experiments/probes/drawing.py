@@ -1,4 +1,4 @@
-"""Figures of landscapes, drawn from their files: one, or several on shared levels."""
+"""Figures and tables of landscapes, made from their files: of one, or of several on shared levels."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,8 @@ def draw_landscapes(files: Mapping[str, Stored], what: str = "") -> "plotting.Fi
     """Draw landscapes of one kind: contours of planes and paths, or lines over one another.
 
     Args:
-        files: {label: what `read_landscape` returns}; grids that are not complete are drawn as far as they are.
-        what: goes before the caption in the title.
+        files: {label: what `read_landscape` returns}; incomplete grids are drawn as far as they got.
+        what: the line of the title above the caption.
     """
     first = next(iter(files.values()))
     settings = json.loads(str(first["settings"]))
@@ -60,7 +60,7 @@ def draw_lines(files: Mapping[str, Stored], title: str, settings: Mapping[str, o
 
 
 def caption(settings: Mapping[str, object]) -> str:
-    """Return what a reader must know of the numbers, in a line."""
+    """Return the line under the title: which directions, images and statistics the numbers belong to."""
     directions = {"plane": "filter-normalized directions", "line": "a filter-normalized direction"}
     what = directions.get(str(settings["kind"]), "")
     where = f"{what}, seed {settings['seed']}; " if what else ""
@@ -69,14 +69,14 @@ def caption(settings: Mapping[str, object]) -> str:
 
 
 def summary_rows(files: Mapping[str, Stored]) -> list[list[str]]:
-    """Return a table with a line for each landscape of one kind, the first row being its header."""
+    """Return a table with a row for each landscape of one kind; the first row is the header."""
     if any("path" in stored for stored in files.values()):
         return path_rows(files)
     rows = [["run", "loss here", "accuracy here", "largest loss", "half-width", "cosine of x and y"]]
     for label, stored in files.items():
         found = landscape_of(stored)
         width, cosine, centre = found.half_width, float(stored.get("direction_cosine", np.nan)), found.centre
-        visited = not np.isnan(centre)  # a grid of three points between two runs has none at the first
+        visited = not np.isnan(centre)  # the grid need not have a point at the network itself
         rows.append(
             [
                 label,
@@ -91,7 +91,7 @@ def summary_rows(files: Mapping[str, Stored]) -> list[list[str]]:
 
 
 def path_rows(files: Mapping[str, Stored]) -> list[list[str]]:
-    """Return the table for planes of training paths, whose grids need not have a point where the path ends."""
+    """Return the table for planes of training paths; the grid need not have a point where the path ends."""
     rows = [["run", "smallest loss", "largest loss", "spread of the path in the plane"]]
     for label, stored in files.items():
         loss = stored["loss"]
@@ -100,7 +100,7 @@ def path_rows(files: Mapping[str, Stored]) -> list[list[str]]:
 
 
 def width_text(widths: Sequence[float], farthest: float) -> str:
-    """Return mean and standard deviation of half-widths, or that some of them lie beyond the line."""
+    """Return mean and standard deviation of half-widths as text, or how many of them lie beyond the line."""
     reached = [width for width in widths if np.isfinite(width)]
     if len(reached) < len(widths):
         return f"beyond {farthest:g} for {len(widths) - len(reached)} of {len(widths)} directions"

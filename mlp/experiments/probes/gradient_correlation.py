@@ -1,4 +1,4 @@
-"""The correlation of gradients of networks at their first weights, or of runs."""
+"""Measuring and drawing the correlation of gradients: of networks at their first weights, and of runs."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,7 +23,7 @@ from mlp.experiments.config import RunConfig
 from mlp.experiments.probes.images import probe_images
 from mlp.typing import Array, PathLike
 
-NETS: dict[str, dict[str, Any]] = {  # the networks of the profiles: what they add to a depth
+NETS: dict[str, dict[str, Any]] = {  # the networks of the profiles: their settings besides the depth
     "plain": {},
     "BN": {"norm": "batch"},
     "RC": {"residual": True},
@@ -31,7 +31,7 @@ NETS: dict[str, dict[str, Any]] = {  # the networks of the profiles: what they a
     "RC, average pooling": {"residual": True, "reduction_shortcut": "avgpool"},
     "BN+RC, average pooling": {"norm": "batch", "residual": True, "reduction_shortcut": "avgpool"},
 }
-INITIALIZERS = {"default": "pytorch", "he": "he"}  # what the flag says: what it is as a setting
+INITIALIZERS = {"default": "pytorch", "he": "he"}  # value of the flag -> value of the setting
 DENSE_LAYERS = 12
 CIRCLE_NETS = 20
 LAWS = {
@@ -61,7 +61,7 @@ def draw_profiles(profiles: Mapping[str, Profile], what: str = "") -> "plotting.
 
 
 def by_depth(profiles: Mapping[tuple[str, int], Profile]) -> dict[str, dict[float, list[float]]]:
-    """Return {name: {depth: [cosine at the image]}} of profiles by (name, depth)."""
+    """Return {name: {depth: [cosine at the image]}} from {(name, depth): Profile}."""
     found: dict[str, dict[float, list[float]]] = {}
     for (name, depth), profile in profiles.items():
         found.setdefault(name, {})[depth] = [float(profile.cosine[0])]

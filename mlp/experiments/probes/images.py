@@ -25,9 +25,12 @@ def probe_images(
     data_dir: PathLike | None = None,
     run: LoadedRun | None = None,
 ) -> tuple[Array, Array, int]:
-    """Return (x, targets, number of classes): the first images of a split, normalized, as they are.
+    """Return (x, targets, number of classes): the first images of a split, normalized.
 
-    The split is in random order already. There is no augmentation, and no shuffling. They must be what `run` knows.
+    They are not augmented, and not shuffled: a split is in random order already.
+
+    Args:
+        run: see `mlp.experiments.loading.load_splits`.
     """
     choose("--split", split, PROBE_SPLITS)
     image_set = load_splits(config, data_dir, run)[split]
@@ -53,12 +56,12 @@ def probed_run(
 
 
 def label_of(run: PathLike) -> str:
-    """Return what a run is called in figures: what it is, and its folder."""
+    """Return the name of a run in figures: its title, and its folder."""
     return f"{run_title(RunFolder(run).load()[0])} ({Path(run).name})"
 
 
 def fingerprint(arrays: Mapping[str, Array]) -> str:
-    """Return a short text that changes with any weight: what a probe was computed for."""
+    """Return a short text that changes if any weight does: it says for which network a probe was computed."""
     code = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         code.update(name.encode() + np.ascontiguousarray(array).tobytes())

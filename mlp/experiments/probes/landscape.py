@@ -1,4 +1,4 @@
-"""The loss around the network of a run, computed into a file of its folder that grows, and that you can continue."""
+"""The loss around the network of a run, saved in its folder every few seconds, so that you can stop and continue."""
 
 import time
 from collections.abc import Generator, Iterator
@@ -34,12 +34,15 @@ def compute(
     device: str | None = None,
     trust_code: bool = False,
 ) -> Iterator[Place]:
-    """Compute a landscape into RUN/NAME.npz; yield after each save, the last time when all points were visited.
+    """Compute a landscape into RUN/NAME.npz; yield after each save, and at the end, when all points were visited.
+
+    After an error or Ctrl-C, the visited points are saved too.
 
     Args:
         jobs: processes that share the points. threads: of the cpu engine of each; None for its share of the cores.
 
-    An error or Ctrl-C loses nothing: what was visited is saved first.
+    Raises:
+        FolderInUseError: another process computes the landscape of this name.
     """
     at_once("--jobs", jobs)
     prepared = partial(prepare, run, settings, data_dir, device, trust_code=trust_code)  # for each process

@@ -1,4 +1,4 @@
-"""A learning rate for the settings of a run, found before the run: a table, a picture, a suggestion."""
+"""A learning rate for the settings of a run, found before the run: a table, a figure and a suggestion."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def search_for_run(
 ) -> tuple[RateSearch, list[Path]]:
     """Test learning rates for a run with these settings, and write learning_rates.csv and .png to its folder.
 
-    No run begins: a later one in that folder starts at its first epoch. The model is thrown away.
+    The model is thrown away. This is not the beginning of a run: a later one in that folder starts at its first epoch.
 
     Args:
         out: the folder. given: settings that differ from RunConfig's defaults.
@@ -45,10 +45,7 @@ def search_for_run(
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / f"{NAME}.csv", folder / f"{NAME}.png"]
     write_text(written[0], search.csv())
-    write_figure(written[1], draw_search(search, f"{run_title(config)}, {config.learning_rule}"))
+    title = f"{run_title(config)}, {config.learning_rule}"
+    figure = plotting.rate_search(search.rates, search.losses, search.smoothed, search.suggestion, title=title)
+    write_figure(written[1], figure)
     return search, written
-
-
-def draw_search(search: RateSearch, title: str = "") -> "plotting.Figure":
-    """Draw the loss against the rate."""
-    return plotting.rate_search(search.rates, search.losses, search.smoothed, search.suggestion, title=title)

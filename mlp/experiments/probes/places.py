@@ -1,4 +1,4 @@
-"""Where the loss of a run's network is measured: the settings of a landscape, and what they mean for a run."""
+"""The settings of a landscape, and the Place that they give for a run: its model, images and grid."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class LandscapeSettings:
     """The settings of a landscape: what decides its numbers, besides the weights.
 
     Attributes:
-        kind: one of KINDS. points: on each axis, odd. limits: of both axes; of a trajectory the margin around it.
+        kind: one of KINDS. points: on each axis, odd. limits: of both axes (a trajectory takes its own).
         images, split: which images. statistics: "running" or "batch". seed: of the directions.
         checkpoint: "best" or "latest". other: for "between", the folder of the other run.
     """
@@ -78,7 +78,7 @@ def prepare(
     *,
     trust_code: bool = False,
 ) -> Place:
-    """Return the Place of a run's landscape, nothing of which was visited yet."""
+    """Return the Place of a run's landscape, where no point was visited yet."""
     config, model, images = probed_run(
         run, settings.images, settings.split, settings.checkpoint, data_dir, device, trust_code=trust_code
     )
@@ -118,10 +118,8 @@ def place_of_path(
 
 
 def kept_weights(folder: Path) -> list[dict[str, Array]]:
-    """Return the state of every kept epoch, in order."""
-    states = []
-    for file in sorted(folder.glob("epoch-*.npz")):
-        states.append(read_arrays(file))
+    """Return the state of every kept epoch, in order; CheckpointError if there are fewer than three."""
+    states = [read_arrays(file) for file in sorted(folder.glob("epoch-*.npz"))]
     if len(states) < 3:
         raise CheckpointError(
             f"{folder} has the weights of {len(states)} epochs, and a path needs three: train with --keep-weights"

@@ -8,14 +8,13 @@ from mlp import plotting
 from mlp.diagnostics.smoothness import SmoothnessRecord
 from mlp.diagnostics.smoothness.record import COLUMNS
 from mlp.errors import CheckpointError
-from mlp.typing import Array
 
 HEADER = ("run", "steps measured", "loss", "loss range", "|g|", "change / |g|", "beta", "smallest cosine", "|w|")
 Records = Mapping[str, SmoothnessRecord]
 
 
 def numbers_of(record: SmoothnessRecord) -> dict[str, float]:
-    """Return the medians over the measured steps: of loss range, relative change, beta and the others."""
+    """Return {name: median over the measured steps} for the columns of HEADER after the second."""
     if not record.rows:
         raise CheckpointError("a smoothness record without a measured step has nothing to show")
     size = record.column("grad_norm")
@@ -33,17 +32,12 @@ def numbers_of(record: SmoothnessRecord) -> dict[str, float]:
 
 
 def summary(records: Records) -> list[list[str]]:
-    """Return a table with a line for each run: medians over the measured steps; the first row is its header."""
+    """Return a table with a row for each run, of medians over the measured steps; the first row is the header."""
     rows = [list(HEADER)]
     for label, record in records.items():
         numbers = numbers_of(record)
         rows.append([label, str(len(record.rows)), *(f"{value:.3g}" for value in numbers.values())])
     return rows
-
-
-def columns_of(record: SmoothnessRecord) -> dict[str, Array]:
-    """Return the columns of a record, as figures take them."""
-    return {name: record.column(name) for name in COLUMNS}
 
 
 def draw_smoothness(records: Records, what: str = "") -> "plotting.Figure":
@@ -55,11 +49,12 @@ def draw_smoothness(records: Records, what: str = "") -> "plotting.Figure":
         f"points {points} from {sizes[0]:g} to {sizes[-1]:g}, on the batch of the step, every {settings['every']} steps"
     )
     title = "\n".join(filter(None, (what, caption)))
-    return plotting.smoothness_panels({label: columns_of(record) for label, record in records.items()}, title)
+    columns = {label: {name: record.column(name) for name in COLUMNS} for label, record in records.items()}
+    return plotting.smoothness_panels(columns, title)
 
 
 def draw_shift(records: Records, what: str = "") -> "plotting.Figure":
-    """Draw the internal covariate shift of each layer, of those runs that have it."""
+    """Draw the internal covariate shift of each layer, for the runs in which it was measured."""
     runs = {}
     for label, record in records.items():
         if record.shifts:

@@ -1,9 +1,10 @@
 """The file of a landscape.
 
-x, y, loss, accuracy, visited         the grid; NaN where it was not visited yet
-x_direction/NAME, y_direction/NAME    where it goes, for each parameter (and buffer) that moves
+x, y, loss, accuracy, visited         the grid; NaN at points that were not visited yet
+x_direction/NAME, y_direction/NAME    the directions, for each parameter (and buffer) that moves
+direction_cosine                      of the angle between them
 path, explained                       of a trajectory: its points, and the shares of the two axes
-settings, weights, version            what it was computed for
+settings, weights, version            what it was computed for, and by which version of mlp
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ from mlp.version import __version__
 
 
 class LandscapeFile:
-    """The file of a landscape, and whether its content can be continued."""
+    """The file in which the landscape of a Place is saved, and from which it continues."""
 
     def __init__(self, path: Path, settings: LandscapeSettings, place: Place) -> None:
         self.path, self.place = path, place
@@ -34,7 +35,7 @@ class LandscapeFile:
         self.weights = fingerprint(place.model.state_dict())
 
     def resume(self) -> str:
-        """Take over what was visited already; return "", or what is different if it belongs to something else."""
+        """Take over the points that the file has; return "", or why it belongs to another landscape."""
         if not self.path.exists():
             return ""
         try:
@@ -52,7 +53,7 @@ class LandscapeFile:
         return ""
 
     def save(self) -> None:
-        """Write everything there is so far."""
+        """Write all that was computed so far."""
         found, place = self.place.found, self.place
         arrays: dict[str, Any] = {"x": found.x, "y": found.y, "loss": found.loss, "accuracy": found.accuracy}
         arrays |= {"visited": found.visited, "settings": np.array(self.text), "weights": np.array(self.weights)}

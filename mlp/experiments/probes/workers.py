@@ -1,7 +1,7 @@
 """Points of a landscape, shared by several processes.
 
-Each process makes its own copy of network and images, then takes one point after the other. They are fresh processes,
-not forks: a fork of one that has threads can hang.
+Each process makes its own copy of network and images, then takes one point after the other. Processes are started
+afresh, not forked: a fork of a process with threads can hang.
 """
 
 import multiprocessing
@@ -23,10 +23,10 @@ Server = Callable[[Any, tuple[Any, ...], int], None]
 def points_from_workers(
     found: Landscape, arguments: tuple[Any, ...], jobs: int, threads: int | None, *, target: Server
 ) -> Generator[tuple[int, int], None, None]:
-    """Visit the points that are left with several processes; yield each when it is there.
+    """Visit the points that are left with several processes; yield each when its loss is known.
 
     Args:
-        arguments: for `target`, which must be picklable. threads: of each; None for its share of the cores.
+        arguments: for `target`; they must be picklable. threads: of each; None for its share of the cores.
         target: called in each process as target(connection, arguments, threads).
 
     Raises:
@@ -44,7 +44,7 @@ def points_from_workers(
                 try:
                     answer = connection.recv()
                 except EOFError:
-                    raise MlpError("a process that computes points was ended: memory may be short") from None
+                    raise MlpError("a process that computes points was killed: memory may be short") from None
                 if isinstance(answer, MlpError):
                     raise answer
                 j, i = busy.pop(connection)
@@ -59,7 +59,7 @@ def points_from_workers(
 def start_workers(
     jobs: int, arguments: tuple[Any, ...], threads: int, target: Server
 ) -> dict[Connection, multiprocessing.process.BaseProcess]:
-    """Start processes with this many threads each; return them by their connections."""
+    """Start processes with this many threads each; return {our end of the connection: process}."""
     context = multiprocessing.get_context("spawn")
     workers: dict[Connection, multiprocessing.process.BaseProcess] = {}
     before = {name: os.environ.get(name) for name in THREAD_LIMITS}
@@ -93,7 +93,7 @@ def serve(target: Server, connection: Connection, arguments: tuple[Any, ...], th
 def send_next(
     connection: Connection, waiting: list[tuple[int, int]], found: Landscape, busy: dict[Connection, tuple[int, int]]
 ) -> None:
-    """Give a worker its next point, or tell it that there is none."""
+    """Give a worker its next point, or None if there are no more."""
     if not waiting:
         connection.send(None)
         return
@@ -102,7 +102,7 @@ def send_next(
 
 
 def stop_workers(workers: dict[Connection, multiprocessing.process.BaseProcess]) -> None:
-    """End all workers, those at work too."""
+    """End all workers, even those that are at work."""
     for connection, process in workers.items():
         connection.close()
         process.terminate()

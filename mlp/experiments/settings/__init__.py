@@ -1,1 +1,1 @@
-"""What config.json holds, settings and facts; the flags made of settings, and the names of folders."""
+"""The settings and facts in config.json, the flags made of settings, the names of folders, and the parts of a run."""

@@ -1,4 +1,4 @@
-"""The facts about data and model that config.json keeps beside the settings."""
+"""The facts about data and model that config.json holds beside the settings."""
 
 import dataclasses
 import hashlib
@@ -16,13 +16,15 @@ from mlp.experiments.own_model import digest_of_file
 from mlp.layers.machinery.base import Layer
 from mlp.models.deep_supervision import without_companions
 
-CHUNK = 1024  # images that are looked at together
+CHUNK = 1024  # images that are in memory together
 LARGEST_IMAGE = 1 << 26  # numbers, H x W x C: 8,192 x 8,192 in shades of grey
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What follows from the settings and the data, kept so that nobody needs the data to know it; or None.
+    """What follows from the settings and the data, stored so that the data are not needed to know it.
+
+    All may be None: older versions stored fewer facts.
 
     Attributes:
         parameters: the number of weights, without those of companions. image_shape: [H, W, C].
@@ -80,7 +82,7 @@ def digest_of_images(images: Sequence[ImageSet]) -> str:
     code = hashlib.sha256()
     for image_set in images:
         code.update(f"{image_set.images.dtype} {image_set.images.shape}".encode())
-        for first in range(0, len(image_set), CHUNK):  # some kinds of images are made when they are asked for
+        for first in range(0, len(image_set), CHUNK):  # the patches of a scene are made when they are asked for
             code.update(np.ascontiguousarray(image_set.images[first : first + CHUNK]).data)
         code.update(np.ascontiguousarray(image_set.labels).data)
     return code.hexdigest()

@@ -14,17 +14,17 @@ LARGEST_NUMBER = 1 << 63
 def setting(
     default: Any, text: str, choices: Sequence[str] = (), unset: str = "none", word: str = "", **ranges: float
 ) -> Any:
-    """A dataclass field with what the command line and the checks need to know.
+    """Return a dataclass field with what the command line and the checks need to know.
 
     Args:
-        unset: what None stands for. word: what --help calls the value; "" for its type. ranges: minimum, above (the
-            value must be greater) and below.
+        unset: what None stands for, for --help. word: what --help calls the value; "" for its type.
+        ranges: minimum, above (the value must be greater) and below.
     """
     return field(default=default, metadata={"text": text, "choices": choices, "unset": unset, "word": word, **ranges})
 
 
 def check_setting(f: Any, value: Any) -> None:
-    """Raise ConfigurationError unless `value` has the type, and lies in the range, of the field `f`."""
+    """Raise ConfigurationError unless `value` has the type of the field `f` and lies in its range."""
     flag, meta = flag_of(f.name), f.metadata
     if value is None and f.default is None:
         return

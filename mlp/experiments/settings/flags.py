@@ -17,7 +17,7 @@ GROUPS = {
     "seed": "seed, device and precision",
     "limit_classes": "less data, for quick tries",
 }
-SHORT_FLAGS = {  # what people type who come from other libraries
+SHORT_FLAGS = {  # what users of other libraries type
     "learning_rate": ("--lr",),
     "weight_decay": ("--wd",),
     "batch_size": ("--bs",),

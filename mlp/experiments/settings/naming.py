@@ -17,8 +17,8 @@ LONGEST_NAME = 150  # characters of a folder's name
 def default_folder(given: dict[str, Any]) -> str:
     """Return the folder of a run for which none was named: "runs/vgg38_norm-batch_residual".
 
-    Its name says what differs from the defaults, as in `mlp.reproduction`, so that another variant has another folder.
-    How long it trains, and on which machine, makes no variant.
+    Its name says which settings differ from the defaults, as in `mlp.reproduction`, so that each variant has a folder.
+    The number of epochs and the machine do not make a variant.
     """
     defaults = RunConfig()
     names = (f.name for f in dataclasses.fields(RunConfig) if f.name in given and f.name not in NO_VARIANT)
@@ -31,8 +31,8 @@ def default_folder(given: dict[str, Any]) -> str:
 def name_of(settings: Mapping[str, Any], first: str = "") -> str:
     """Return a folder's name made of settings: "vgg38_norm-batch_residual_seed-0"; `first` comes first.
 
-    Characters that file systems dislike (slashes, brackets) are replaced, and long names are cut. A few digits of a
-    digest are added then, so that different settings still have different names.
+    Characters that file systems dislike (slashes, brackets) are replaced, and long names are cut. Such a name ends in a
+    few digits of a digest, so that different settings still have different names.
     """
     parts = [name if value is True else f"{name}-{value}" for name, value in settings.items()]
     whole = "_".join(filter(None, [first, *parts])) or "run"

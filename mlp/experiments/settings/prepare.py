@@ -1,4 +1,4 @@
-"""From settings to all that a run trains: images, batches, model, loss, rule and schedule, in one order.
+"""From settings to the parts of a run: images, batches, model, loss, rule and schedule.
 
 `mlp train` prepares its run here, and so does the search for its learning rate. So a setting has the same effect in
 both, and both print the same notes.
@@ -62,11 +62,11 @@ def prepare_run(
     download: bool,
     trust_code: bool,
 ) -> Prepared:
-    """Load the images, build everything else, and say what is good to know about it.
+    """Load the images, build everything else, and print what the user should know about it.
 
     Args:
-        asked: the settings that somebody asked for. source: the weights to begin with; None for those of the seed.
-        data_dir, download: see `mlp.experiments.run`. trust_code: whether the file of an own model may be run.
+        asked: the settings that the user gave. source: the weights to begin with; None to draw them with the seed.
+        data_dir, download: see `mlp.experiments.run`. trust_code: whether the file of your own model may be run.
 
     Raises:
         MlpError: settings, data or device do not allow the run.

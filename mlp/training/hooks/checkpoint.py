@@ -10,10 +10,12 @@ from mlp.training.state import TrainingState
 
 
 class Checkpoint(Hook):
-    """Saves the state after every epoch as checkpoint-latest.npz, and that with the best validation accuracy.
+    """Saves the state after every epoch: checkpoint-latest.npz, and checkpoint-best.npz for the best epoch so far.
+
+    The best epoch is the one with the highest validation accuracy, see `History.best_epoch`.
 
     Args:
-        folder: an existing folder, a Path or RunFolder. config: the settings that are saved along.
+        folder: an existing folder, a Path or RunFolder. config: the settings to save with the state.
     """
 
     def __init__(self, folder: Any, config: Mapping[str, Any] | None = None) -> None:
@@ -27,5 +29,5 @@ class Checkpoint(Hook):
         if trainer.history.best_epoch == row["epoch"]:
             save_checkpoint(best, trainer, self.config)
         elif not best.exists() and trainer.history.best_epoch is not None and not self.missed:
-            self.missed = True  # better now than after all epochs, when it is needed
+            self.missed = True  # say it now: after the last epoch, when the file is needed, is too late
             print(f"note: {best} is gone: put it back, the test at the end needs it", file=sys.stderr)

@@ -16,11 +16,11 @@ from mlp.typing import Array
 class CompanionLog(Hook):
     """Adds objective and alpha to every row, and a table "companions": loss and accuracy of each.
 
-    They are means over the epoch as train_loss is, of the training batches as the steps saw them. Give it first in the
+    Like train_loss, they are means over the training batches of the epoch, as the steps saw them. Put it first in the
     list of hooks: others may run batches of their own through the loss.
 
     Raises:
-        ConfigurationError: the loss is no `DeepSupervision`.
+        ConfigurationError: the loss is not a `DeepSupervision`.
     """
 
     def before_training(self, trainer: TrainingState) -> None:

@@ -12,7 +12,8 @@ from mlp.typing import PathLike
 class CsvLog(SideFiles):
     """Writes the history's rows to a CSV file after every epoch, and at the end.
 
-    At the end once more, because a kill between the last checkpoint and this file leaves no epoch to be done.
+    Why at the end again: if a run is killed between its last checkpoint and this file, a resume has no epoch left after
+    which it would be written.
     """
 
     def __init__(self, path: PathLike) -> None:

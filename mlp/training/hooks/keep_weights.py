@@ -13,7 +13,8 @@ from mlp.typing import PathLike
 class KeepWeights(Hook):
     """Writes weights and buffers to FOLDER/weights/epoch-0000.npz before the first step, then after each epoch.
 
-    A file is as large as the model, 1.4 MB for VGG38; checkpoints, which are replaced, have the moments too.
+    A file is as large as the model, 1.4 MB for VGG38. (A checkpoint also holds the moments, and the next one replaces
+    it.)
     """
 
     def __init__(self, folder: PathLike) -> None:
@@ -28,6 +29,6 @@ class KeepWeights(Hook):
 
     def write(self, trainer: TrainingState) -> None:
         """Write the weights as they are now."""
-        check_lock(self.folder)  # not even a folder is made where another run is now
+        check_lock(self.folder)  # before a folder is made where another run may be at work
         self.folder.mkdir(parents=True, exist_ok=True)
         write_arrays(self.folder / f"epoch-{trainer.epoch:04d}.npz", trainer.model.state_dict())

@@ -8,7 +8,7 @@ from mlp.training.state import TrainingState
 
 
 class Progress(Hook):
-    """A progress bar over the batches of an epoch (where `mlp.progress` shows one), and one line an epoch always."""
+    """Shows a progress bar over the batches of an epoch (where `mlp.progress` has one), and prints a line an epoch."""
 
     bar: Any = None
 
@@ -24,7 +24,7 @@ class Progress(Hook):
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         self.bar.close()
-        self.bar = None  # it holds the terminal, which has no copy
+        self.bar = None  # it holds the terminal, which copy.deepcopy(trainer) could not copy
         valid = f"valid {loss_text(row['val_loss'])} / {row['val_acc']:6.2%}   " if len(trainer.valid_batches) else ""
         train = f"train {loss_text(row['train_loss'])} / {row['train_acc']:6.2%}   "
         print(

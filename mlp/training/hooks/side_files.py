@@ -32,5 +32,5 @@ class SideFiles(Hook):
         except Exception as error:
             known = out_of_memory(error) and any(map(out_of_memory, self.unwritten.values()))
             if path not in self.unwritten and not known:  # short memory is one problem, however many files it hits
-                print(f"note: {path} could not be written ({as_sentence(error)}): a later try follows", file=sys.stderr)
+                print(f"note: {path} could not be written ({as_sentence(error)}): trying again later", file=sys.stderr)
             self.unwritten[path] = error

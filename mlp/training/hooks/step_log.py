@@ -1,4 +1,4 @@
-"""A line a step, as CSV: for questions that a line an epoch does not answer."""
+"""A CSV file with a line for each step, for questions that a line for each epoch does not answer."""
 
 import os
 from pathlib import Path
@@ -20,12 +20,12 @@ HEADER = b"step,epoch,loss,learning_rate,gradient_norm\n"
 class StepLog(SideFiles):
     """Writes step and epoch (from 1), loss, learning rate and the norm of the whole gradient to a CSV file.
 
-    The norm is that before clipping. Lines are written `every` steps; those of an epoch are on the disk before its
-    checkpoint is. A run that continues first cuts off the lines of the epoch that was interrupted, so that no line is
-    there twice and none is missing; a run that starts anew replaces the file.
+    The norm is taken before clipping. Lines are written every so many steps; those of an epoch are on the disk before
+    its checkpoint is. A resumed run first cuts off the lines of the epoch that was interrupted, so that no line is
+    there twice and none is missing; a new run replaces the file.
 
     Args:
-        path: of the file. every: steps between two writes; a GPU is not waited for in between.
+        path: of the file. every: steps between two writes; only a write waits for a GPU.
     """
 
     def __init__(self, path: PathLike, every: int = 20) -> None:
@@ -57,10 +57,10 @@ class StepLog(SideFiles):
         self.write(self.path, self.append)
 
     def append(self, *, to_disk: bool = False) -> None:
-        """Write the lines that wait after those that are right; a piece of a line from a failed try is cut off.
+        """Write the waiting lines after the complete ones; what a failed write left behind is cut off first.
 
         Args:
-            to_disk: whether to wait until they are there, as a power cut asks for.
+            to_disk: whether to wait until the disk has them, so that a power cut loses none.
         """
         if self.end is None:  # training never began
             return
@@ -83,7 +83,7 @@ def end_of_step(path: PathLike, last: int) -> int:
     """Return the length in bytes of a file up to the line of step `last`; 0 for a file without any such line.
 
     Raises:
-        DamagedError: it is the file of something else.
+        DamagedError: the file is not a step log.
     """
     if last == 0:
         return 0

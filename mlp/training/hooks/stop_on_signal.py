@@ -1,4 +1,4 @@
-"""A signal that ends training after the epoch in progress: how schedulers announce that the time is over."""
+"""A signal that ends training after the epoch in progress: how a cluster announces that a job's time runs out."""
 
 import signal
 import threading
@@ -15,8 +15,8 @@ from mlp.training.state import TrainingState
 class StopOnSignal(Hook):
     """Ends training with StopRequestedError after the epoch in which SIGUSR2 came; before the first one, at once.
 
-    It belongs after all other hooks, which save the epoch first. The signal counts from the beginning of the context
-    `listening()` on, so that one that comes while data are loaded is not lost.
+    Put it after all other hooks, which have to save the epoch first. The signal is caught within the context
+    `listening()`; begin that early, so that a signal that comes while data are loaded is not lost.
 
     Attributes:
         requested: whether the signal came.
@@ -27,7 +27,7 @@ class StopOnSignal(Hook):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Within this context SIGUSR2 only sets `requested`; on Windows, or beside the main thread, it is a no-op."""
+        """Within this context SIGUSR2 only sets `requested`. On Windows and outside the main thread it does nothing."""
         number = getattr(signal, "SIGUSR2", None)
         if number is None or threading.current_thread() is not threading.main_thread():
             yield

@@ -3,7 +3,7 @@
     loss/train, loss/validation, accuracy/...   learning_rate, seconds, ...   all that the history's rows have
     gradient_norm/LAYER.weight                  L2 norm, mean over the steps of the epoch
     weight_norm/LAYER.weight                    L2 norm, at the end of the epoch
-    loss/test, accuracy/test                    of a run that is done
+    loss/test, accuracy/test                    of a finished run
     HPARAMS                                     the settings beside these results
 
 The step of TensorBoard's charts is the epoch.
@@ -34,11 +34,11 @@ RESULTS = ("loss/validation", "accuracy/validation", BEST, "loss/test", "accurac
 class TensorBoardLog(SideFiles):
     """Writes losses, accuracies, learning rate and the norms of gradients and weights as TensorBoard's event files.
 
-    An epoch is on the disk before its checkpoint is. A run that continues tells TensorBoard to drop what comes from an
-    epoch that was interrupted, so no point is there twice; one that starts anew removes the event files in the folder.
+    An epoch is on the disk before its checkpoint is. A resumed run tells TensorBoard to drop the points of an epoch
+    that was interrupted, so no point is there twice; a new run removes the event files in the folder.
 
     Args:
-        folder: for the event files; its name is what TensorBoard calls the run.
+        folder: for the event files; TensorBoard calls the run by its name.
         settings: hyper-parameters, {name: number, text or bool}; None is left out.
 
     Raises:
@@ -66,13 +66,13 @@ class TensorBoardLog(SideFiles):
         self.close()
 
     def after_test(self, trainer: TrainingState, results: Mapping[str, Any]) -> None:
-        """Add the results of the test images, a step after the last epoch: there a run that continues drops them."""
+        """Add the results of the test images one step after the last epoch, where a resumed run drops them."""
         scalars = {"loss/test": results["test_loss"], "accuracy/test": results["test_acc"]}
         self.write(self.folder, lambda: self.add(trainer.epoch + 1, scalars))
         self.close()
 
     def start(self, epochs_done: int) -> None:
-        """Begin a file: what others have from later epochs is dropped by TensorBoard, and the settings follow."""
+        """Begin a file with the order to drop later epochs of earlier files, and with the settings."""
         if epochs_done == 0:
             for path in self.folder.glob("events.tfevents.*"):
                 path.unlink()
@@ -123,7 +123,7 @@ class TensorBoardLog(SideFiles):
 
 
 def import_tensorboardx() -> Any:
-    """Return the package tensorboardX, which takes a while to load; no hook keeps it, for it could not be copied."""
+    """Return the package tensorboardX, which takes a while to load; a hook that kept it could not be copied."""
     try:
         import tensorboardX  # with its parts record_writer, summary and proto
     except ImportError as error:
@@ -135,7 +135,7 @@ def import_tensorboardx() -> Any:
 
 
 def scalars_of(row: Mapping[str, Any]) -> dict[str, float]:
-    """Return the row of an epoch by TensorBoard's tags: "val_acc" is accuracy/validation, others keep their names."""
+    """Return {tag: number} for the row of an epoch: "val_acc" becomes accuracy/validation, others keep their names."""
     scalars = {}
     for name, value in row.items():
         part, _, metric = name.partition("_")
@@ -146,7 +146,7 @@ def scalars_of(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def norms_of(trainer: TrainingState) -> dict[str, float]:
-    """Return the norms of gradients and weights of each weight tensor, biases left out."""
+    """Return {tag: L2 norm} of the gradient and the weights of each weight tensor, biases left out."""
     flat = trainer.rule.flat
     squares = flat.data.astype(np.float64) ** 2  # (P,)
     sizes = to_numpy(reduce_segments("add", squares, flat.offsets)) ** 0.5  # one number a tensor

@@ -44,7 +44,7 @@ def test_a_linear_network_has_one_gradient():
 
 
 def test_each_gradient_is_that_of_one_image_alone():
-    """With adopted statistics an image's gradient does not change with the other images' gradients: seen by a cut."""
+    """With adopted statistics the gradient of an image does not depend on the gradients of others."""
     model = Sequential(
         Affine(6, 5, dtype=np.float64), BatchNorm(5, dtype=np.float64), LeakyReLU(), Affine(5, 3, dtype=np.float64)
     )
@@ -82,7 +82,7 @@ def test_mean_cosine_is_over_pairs():
 
 
 def test_the_gradient_of_deep_networks_shatters_with_he_weights():
-    """Smoke without numbers: the deeper, the less alike; batch norm makes it no better."""
+    """Only a rough check: deeper gradients are less alike, and batch norm makes that no better."""
     from mlp.initializers import he_normal
     from mlp.layers import Conv2d
 

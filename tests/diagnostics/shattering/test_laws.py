@@ -94,7 +94,7 @@ def test_a_linear_network_has_the_same_gradient_everywhere():
 
 @pytest.mark.parametrize("kind", ["relu", "residual_norm"])
 def test_input_gradients_are_derivatives(kind):
-    """Of a piecewise linear function: with the norm's statistics as constants, checked where no input moves them."""
+    """The function is piecewise linear if the norm's statistics are constants: checked where no input changes them."""
     rng = np.random.default_rng(0)
     x, v = rng.normal(size=(6, 5)), rng.normal(size=5)
     weights = [rng.normal(size=(5, 5)) for _ in range(3)]

@@ -1,4 +1,4 @@
-"""The page of a run: what stands on it, for runs in progress, finished ones and kept results; and what may not."""
+"""The page of a run: its content for runs in progress, finished runs and kept results, and what it must not contain."""
 
 import json
 import re

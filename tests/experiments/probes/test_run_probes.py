@@ -1,4 +1,4 @@
-"""Probes of runs: what they write, that they go on after an interruption, and that they leave runs as they are."""
+"""Probes of runs: what they write, that they continue after an interruption, and that they leave runs as they are."""
 
 import json
 import shutil

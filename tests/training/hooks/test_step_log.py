@@ -1,4 +1,4 @@
-"""A line a step: complete, without doubles, whatever interrupts a run; and the run's own numbers stay as they are."""
+"""A line for each step, once, whatever interrupts a run; and the run's own numbers stay as they are."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ def lines(path):
 
 
 class Watch(Hook):
-    """Keeps what the log has to say, seen by itself."""
+    """Measures by itself what the log has to contain."""
 
     def __init__(self):
         self.seen = []
