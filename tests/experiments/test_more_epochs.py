@@ -1,4 +1,4 @@
-"""A resumed run may get more epochs: the result is that of a run that had them from the start, or you must ask for it."""
+"""A resumed run may get more epochs: as if it had them from the start, or only if you ask for it."""
 
 import json
 
