@@ -225,7 +225,7 @@ def make_case(
     valid: ImageSet | None = None,
     learning_rate: float = LEARNING_RATE,
 ) -> Case:
-    """Return the case of a model; images are those of the seed unless given."""
+    """Return the case of a model, with the images of the seed or with the given ones."""
     own_train, own_valid = images(seed)
     train_batches = Batches(train or own_train, BATCH_SIZE, shuffle=True, seed=seed)
     valid_batches = Batches(valid or own_valid, BATCH_SIZE)

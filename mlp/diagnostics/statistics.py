@@ -69,7 +69,7 @@ def run_probe(trainer: TrainingState, see: Callable[[Layer, Array, Array], objec
 
     Args:
         see: called for each layer without children, see `mlp.layers.observed` and `observed_backward`.
-        backward: which of the two passes `see` is to look at.
+        backward: whether `see` looks at the backward pass.
     """
     model = trainer.model
     device = device_of(model.parameters()[0].data)

@@ -111,7 +111,7 @@ def estimate_cost(trainer: Trainer, train_batches: Batches, valid_batches: Batch
 
     Args:
         trainer: before it fits; its engine is used.
-        train_batches, valid_batches: those of the run.
+        train_batches, valid_batches: of the run.
     """
     parameters, moments = trainer.model.parameters(), len(trainer.rule.moment_names)
     parameter, drawn = parameters[0].data, sum(p.data.ndim > 1 for p in parameters)

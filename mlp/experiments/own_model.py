@@ -105,7 +105,7 @@ def digest_of_file(text: str) -> str | None:
 
 
 def find_function(text: str, module: ModuleType, name: str) -> Callable[..., Any]:
-    """Return the function of a module; if there is none, the error lists those of the file."""
+    """Return the function of a module; if there is none, the error lists the functions of the file."""
     function = getattr(module, name, None)
     if not callable(function):
         own = [key for key, value in vars(module).items() if inspect.isfunction(value)]

@@ -74,7 +74,7 @@ def read_history(folder: RunFolder) -> History:
 
 
 def known_history(folder: RunFolder, arrays: Mapping[str, Array]) -> History:
-    """Return the History of a run. If its files cannot be read, print a note and return that of a checkpoint.
+    """Return the History of a run. If its files cannot be read, print a note and return the history in a checkpoint.
 
     Args:
         arrays: the content of the checkpoint, {} without one.

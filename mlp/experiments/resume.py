@@ -152,7 +152,7 @@ def check_images(
         images: (train, valid, test).
 
     Raises:
-        CheckpointError: they have not, so numbers about them would mean nothing.
+        CheckpointError: size or classes differ, so numbers about these images would mean nothing.
     """
     then = {"image_shape": list(image_shape), "class_names": list(class_names)}
     now = {"image_shape": list(images[0].images.shape[1:]), "class_names": list(images[0].class_names)}

@@ -205,7 +205,7 @@ def test_results(folder: RunFolder, trainer: Trainer, test_batches: Batches) -> 
 
 
 def mention_bad_loss(history: History, num_classes: int) -> None:
-    """Print a note if the last loss is far above ln K, that of a network that knows nothing."""
+    """Print a note if the last loss is far above ln K, the loss of guessing."""
     loss, chance = history.rows[-1]["train_loss"], chance_loss(num_classes)
     if loss > FAR_ABOVE * chance:
         print(

@@ -135,7 +135,7 @@ class Attempt:
     """An attempt at a run, while it has the folder.
 
     Attributes:
-        earlier: the Events of those before. outcome: a sentence for the end.
+        earlier: the Events of earlier attempts. outcome: a sentence about how this one ended.
     """
 
     def __init__(self, lock: Lock, earlier: list[Event]) -> None:

@@ -79,7 +79,7 @@ def test_an_interruption_in_any_hook_loses_at_most_the_epoch(
             assert caught.type in (type(error), error)
         rows = len(read_run(folder).history.rows)
         saved = int(read_arrays(folder / "checkpoint-latest.npz")["epoch"]) if RunFolder(folder).latest.exists() else 0
-        assert rows == saved  # what is told is what is saved
+        assert rows == saved  # the CSV has the epochs that the checkpoint has
         assert saved in (epoch - 1, epoch)
         run(folder, settings, resume=True)
         assert arrays_of(folder) == whole
@@ -207,17 +207,19 @@ def test_refusals_and_the_resume_line_name_the_data_set_and_the_epoch(begun, set
     assert f"after epoch 2 of 3: VGG08 on {settings['dataset']}\n" in capsys.readouterr().out
 
 
-def test_a_missing_best_checkpoint_shows_before_the_first_step(begun):
-    best = int(read_arrays(begun / "checkpoint-best.npz")["epoch"])
-    edit = {"rows": None}
+def set_accuracies(folder, *accuracies):
+    """Change the validation accuracies in the history of the latest checkpoint."""
 
-    def first_is_best(arrays):
+    def change(arrays):
         rows = json.loads(str(arrays["history/rows"]))
-        rows[0]["val_acc"] = 1.0
-        edit["rows"] = arrays["history/rows"] = np.array(json.dumps(rows))
+        rows = [{**row, "val_acc": accuracy} for row, accuracy in zip(rows, accuracies, strict=True)]
+        arrays["history/rows"] = np.array(json.dumps(rows))
 
-    edit_checkpoint(begun / "checkpoint-latest.npz", first_is_best)
-    assert best in (1, 2)
+    edit_checkpoint(folder / "checkpoint-latest.npz", change)
+
+
+def test_a_missing_best_checkpoint_shows_before_the_first_step(begun):
+    set_accuracies(begun, 1.0, 0.0)
     for content in (None, b"damaged"):
         (begun / "checkpoint-best.npz").unlink(missing_ok=True)
         if content is not None:
@@ -227,28 +229,18 @@ def test_a_missing_best_checkpoint_shows_before_the_first_step(begun):
 
 
 def test_a_best_checkpoint_of_another_run_is_noticed(begun):
-    def first_is_best(arrays):
-        rows = json.loads(str(arrays["history/rows"]))
-        rows[0]["val_acc"], rows[1]["val_acc"] = 1.0, 0.0
-        arrays["history/rows"] = np.array(json.dumps(rows))
-
     def of_another(arrays):
         arrays["epoch"] = np.array(1)
         arrays["config"] = np.array(json.dumps({**json.loads(str(arrays["config"])), "seed": 5}))
 
-    edit_checkpoint(begun / "checkpoint-latest.npz", first_is_best)
+    set_accuracies(begun, 1.0, 0.0)
     edit_checkpoint(begun / "checkpoint-best.npz", of_another)
     with pytest.raises(CheckpointError, match=r"does not have them \(it is of another run: seed 5 there, 0 here\)"):
         run(begun, {}, resume=True)
 
 
-def test_a_best_checkpoint_that_is_the_latest_is_saved_again(begun, settings, tmp_path):
-    def last_is_best(arrays):
-        rows = json.loads(str(arrays["history/rows"]))
-        rows[0]["val_acc"], rows[1]["val_acc"] = 0.0, 1.0
-        arrays["history/rows"] = np.array(json.dumps(rows))
-
-    edit_checkpoint(begun / "checkpoint-latest.npz", last_is_best)
+def test_a_best_checkpoint_that_is_the_latest_is_saved_again(begun):
+    set_accuracies(begun, 0.0, 1.0)
     (begun / "checkpoint-best.npz").unlink()
     run(begun, {}, resume=True)
     assert int(read_arrays(begun / "checkpoint-best.npz")["epoch"]) == 2
@@ -367,17 +359,6 @@ def test_a_table_or_picture_that_is_open_elsewhere_is_written_later(
     assert (tmp_path / "run" / "test.json").exists()
     assert (tmp_path / "run" / name).exists()
     assert len(read_run(tmp_path / "run").history.rows) == 3
-
-
-def test_of_equal_accuracies_the_lower_loss_is_the_best():
-    from mlp.training.history import History
-
-    history = History()
-    losses = [2.0, 1.0, float("nan"), 1.0, 3.0]
-    history.rows = [{"epoch": i, "val_acc": 0.5, "val_loss": loss} for i, loss in enumerate(losses, start=1)]
-    assert history.best_epoch == 2
-    history.rows.append({"epoch": 6, "val_acc": 0.6, "val_loss": 9.0})
-    assert history.best_epoch == 6
 
 
 @pytest.mark.parametrize("name", ["parameters", "image_shape", "class_names", "num_images", "model_file", "data"])

@@ -57,7 +57,7 @@ def test_a_run_leaves_everything_in_its_folder(whole):
 
 
 @pytest.mark.slow
-def test_killed_behind_the_last_checkpoint_and_resumed_equals_never_killed(whole, tmp_path):
+def test_killed_after_the_last_checkpoint_and_resumed_equals_never_killed(whole, tmp_path):
     """The checkpoint has all epochs, but the files that are written after it are those of the epoch before."""
     folder = tmp_path / "run"
     shutil.copytree(whole, folder)

@@ -84,7 +84,7 @@ def run_all(
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:
-    """Return a name for each file: its own, or that of its folder where all files are called alike."""
+    """Return a name for each file: its own, or if two files have the same name, that of its folder."""
     stems = [path.stem for path in paths]
     if len(set(stems)) == len(stems):
         return stems

@@ -72,7 +72,7 @@ def told(report: GradientReport) -> dict[str, Any]:
 def parts_of(report: GradientReport) -> dict[str, bool]:
     """Return {part of a solution: whether it is right}; each part earns a share of the points.
 
-    A layer has its forward, the gradient of its inputs, that of each parameter, and evaluation; a loss its value and
+    A layer has forward, the gradient of the inputs and of each parameter, and evaluation; a loss has its value and
     its gradient; a rule its first step and the later ones.
     """
     rows = report.rows

@@ -32,7 +32,7 @@ class Landscape:
     Attributes:
         x, y: how far along each direction, (columns,) and (rows,); y is [0.] for a line.
         loss, accuracy: (rows, columns). visited: bools of that shape.
-        directions: those of x and y, see `mlp.diagnostics.landscape.directions`.
+        directions: of x and y, see `mlp.diagnostics.landscape.directions`.
     """
 
     x: Array
@@ -79,7 +79,7 @@ class Landscape:
         return sum(first_crossing(np.abs(self.x[side]), self.row[side], self.centre + 1.0) for side in sides) / 2
 
     def rough(self) -> tuple[Array, Array, Array]:
-        """Return (x, y, loss) of the finest regular grid all of whose points were visited."""
+        """Return (x, y, loss) of the finest regular grid on which all points were visited."""
         step = 1
         while True:
             rows, columns = (every(len(axis), step) for axis in (self.y, self.x))

@@ -35,17 +35,18 @@ def trajectory(weights: Array) -> Trajectory:
     """Return the Trajectory of weights (T + 1, P), one row for each epoch, the last one being where training ended.
 
     Raises:
-        ConfigurationError: there are fewer than three points, which any plane contains, or the path does not move.
+        ConfigurationError: there are fewer than three points, which many planes contain, the path does not move, or a
+            weight is infinite or NaN.
     """
     weights = np.asarray(weights, np.float64)
     if weights.ndim != 2 or len(weights) < 3:
         raise ConfigurationError(
             f"a trajectory needs the weights of three epochs or more, as (T + 1, P), got {weights.shape}"
         )
+    if not np.isfinite(weights).all() or (weights == weights[-1]).all():
+        raise ConfigurationError("the weights do not move, or are not finite: there is no plane to draw their path in")
     rows = weights - weights[-1]  # (T + 1, P)
     _, sizes, directions = np.linalg.svd(rows - rows.mean(axis=0), full_matrices=False)
-    if not sizes[0] > 0.0:
-        raise ConfigurationError("the weights do not move, or are not finite: there is no plane to draw their path in")
     largest = np.abs(directions[:2]).argmax(axis=1)  # of v and -v, take the one whose largest number is positive
     directions = directions[:2] * np.sign(directions[[0, 1], largest])[:, None]  # (2, P)
     return Trajectory(rows @ directions.T, directions, sizes[:2] ** 2 / (sizes**2).sum())

@@ -87,7 +87,7 @@ def gradient_correlation(model: Layer, x: Array, seed: int = 0) -> Profile:
 
 
 def units_of(model: Layer) -> list[tuple[str, Layer]]:
-    """Return the units of a network in forward order: the parts of a Sequential, and those of parts made of parts.
+    """Return the units of a network in forward order: the parts of a Sequential, some of them split again.
 
     Of `vgg`: input, stage_0.block_0, ..., stage_2.reduction, head.
     """

@@ -49,8 +49,8 @@ class Taken:
     """What a network took from a source; print it.
 
     Attributes:
-        source: where from. layers: paths of the layers that were taken. anew: {path: why not} of the others.
-        left: names of arrays that the network has no layer for. numbers: of weights (taken, in all).
+        source: where from. layers: paths of the layers that were taken. anew: {path: why not} of the other layers.
+        left: names of arrays for which the network has no layer. numbers: of weights: (taken, in all).
     """
 
     source: Source

@@ -1,4 +1,4 @@
-"""The images that a model finds hardest: those whose true class it gives the lowest probability."""
+"""The images that a model finds hardest: it gives their true class the lowest probability."""
 
 import math
 from collections.abc import Sequence
@@ -70,9 +70,8 @@ def hardest_of(logits: Array, labels: Array, images: Array, names: Sequence[str]
     probabilities = softmax(logits)  # (N, K)
     own = probabilities[np.arange(len(labels)), labels]  # (N,)
     guesses = probabilities.argmax(axis=1)
-    found = []
-    for i in np.argsort(own, kind="stable")[:SHOWN].tolist():
-        truth, guess = names[labels[i]], names[guesses[i]]
-        pixels, most = np.asarray(images[i]), float(probabilities[i, guesses[i]])
-        found.append(HardImage(i, pixels, truth, guess, float(own[i]), most))
-    return found
+    most = probabilities.max(axis=1)  # (N,)
+    return [
+        HardImage(i, np.asarray(images[i]), names[labels[i]], names[guesses[i]], float(own[i]), float(most[i]))
+        for i in np.argsort(own, kind="stable")[:SHOWN].tolist()
+    ]

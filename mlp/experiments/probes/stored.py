@@ -87,7 +87,7 @@ def read_landscape(path: PathLike) -> dict[str, Array]:
 
 
 def check_landscape(arrays: Mapping[str, Array]) -> None:
-    """Raise a ValueError or a KeyError unless the arrays are those of a landscape."""
+    """Raise a ValueError or a KeyError unless the arrays are a landscape."""
     x, y = arrays["x"], arrays["y"]
     if x.ndim != 1 or y.ndim != 1:
         raise ValueError(f"its axes are of shape {x.shape} and {y.shape}")

@@ -40,7 +40,8 @@ def points_from_workers(
         for connection in list(workers):
             send_next(connection, waiting, found, busy)
         while busy:
-            for connection in [one for one in busy if one in wait(list(busy))]:
+            ready = wait(list(busy))
+            for connection in [one for one in busy if one in ready]:
                 try:
                     answer = connection.recv()
                 except EOFError:

@@ -12,8 +12,8 @@ class Hook:
     Every method gets the trainer: what may be read of it, and when, is listed in `mlp.training.state`. `after_epoch`
     also gets the epoch's row of the history, to which it may add. A hook may call `trainer.stop()`, or raise an error.
 
-    At each moment hooks are called in their order, those of the trainer itself first (the check for a loss that is not
-    finite, then validation, so `row` holds its numbers). after_training is called for all, whatever happened.
+    At each moment hooks are called in their order. The trainer's own come first: the check for a loss that is not
+    finite, then validation, so that `row` holds its numbers. after_training is called for all, whatever happened.
     """
 
     def before_training(self, trainer: TrainingState) -> None:

@@ -1,4 +1,4 @@
-"""Ending a run that no longer gets better."""
+"""Ending a run when it stops getting better."""
 
 from typing import Any
 

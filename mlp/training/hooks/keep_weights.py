@@ -28,7 +28,7 @@ class KeepWeights(Hook):
         self.write(trainer)
 
     def write(self, trainer: TrainingState) -> None:
-        """Write the weights as they are now."""
+        """Write the weights and buffers."""
         check_lock(self.folder)  # before a folder is made where another run may be at work
         self.folder.mkdir(parents=True, exist_ok=True)
         write_arrays(self.folder / f"epoch-{trainer.epoch:04d}.npz", trainer.model.state_dict())

@@ -27,7 +27,7 @@ class SideFiles(Hook):
         try:
             action()
             self.unwritten.pop(path, None)
-        except CheckpointError:  # the folder is no longer ours
+        except CheckpointError:  # another process has the folder
             raise
         except Exception as error:
             known = out_of_memory(error) and any(map(out_of_memory, self.unwritten.values()))

@@ -1,10 +1,10 @@
-"""The numbers of a run for TensorBoard: `tensorboard --logdir runs` shows all runs in `runs` beside each other.
+"""The numbers of a run for TensorBoard: `tensorboard --logdir runs` shows all runs in `runs` side by side.
 
     loss/train, loss/validation, accuracy/...   learning_rate, seconds, ...   all that the history's rows have
     gradient_norm/LAYER.weight                  L2 norm, mean over the steps of the epoch
     weight_norm/LAYER.weight                    L2 norm, at the end of the epoch
     loss/test, accuracy/test                    of a finished run
-    HPARAMS                                     the settings beside these results
+    HPARAMS                                     the settings, and these results for each of them
 
 The step of TensorBoard's charts is the epoch.
 """

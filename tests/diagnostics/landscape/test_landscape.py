@@ -174,6 +174,9 @@ def test_6_a_path_on_an_ellipse_lies_in_the_plane_of_the_ellipse():
         trajectory(path[:2])
     with pytest.raises(ConfigurationError, match="do not move"):
         trajectory(np.ones((4, 3)))
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ConfigurationError, match="are not finite"):
+            trajectory(np.where(np.eye(4, 3) > 0, bad, 1.0))
 
 
 def test_a_line_between_two_networks_ends_at_both_with_their_running_statistics():

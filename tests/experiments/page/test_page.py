@@ -49,9 +49,8 @@ def data_of(page):
 
 
 def test_a_finished_run_has_everything_on_its_page(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "mlp.experiments.page.hardest.guesses", lambda *numbers: False
-    )  # in two epochs it learns little
+    # In two epochs it learns too little to have hard images.
+    monkeypatch.setattr("mlp.experiments.page.hardest.guesses", lambda *numbers: False)
     folder = tmp_path / "run"
     run(folder, {**small, "norm": "batch"}, statistics=True)
     page = (folder / "report.html").read_text()
@@ -137,11 +136,7 @@ def test_after_the_last_epoch_the_page_is_written_once_with_the_test(tmp_path, m
     assert written == []
     page.after_test(trainer, {})
     assert len(written) == 1
-    page.shown, trainer.epoch, trainer.stopping = (
-        last - 1,
-        13,
-        False,
-    )  # an error, or Ctrl-C, with an epoch not shown yet
+    page.shown, trainer.epoch, trainer.stopping = last - 1, 13, False  # an error, with an epoch not shown yet
     page.after_training(trainer)
     assert len(written) == 2
 
