@@ -160,12 +160,8 @@ class RunReport:
         if self.folder.best.exists() or (self.folder / "weights-best.safetensors").exists():
             found.append(("evaluate, class by class", f"mlp evaluate {path}{trust}"))
             found.append(("what it sees in your picture", f"mlp predict {path} picture.png{trust}"))
-            found.append(
-                (
-                    "use it in Python",
-                    f"loaded = mlp.load_run({str(self.folder.path)!r}{', trust_code=True' * bool(trust)})",
-                )
-            )
+            python = f"loaded = mlp.load_run({str(self.folder.path)!r}{', trust_code=True' * bool(trust)})"
+            found.append(("use it in Python", python))
         return [*found, ("compare with another run", f"mlp compare {path} OTHER_RUN")]
 
 
