@@ -31,6 +31,7 @@ from mlp.training.hooks import (
 )
 from mlp.training.hooks.side_files import SideFiles
 from mlp.training.state import TrainingState
+from mlp.typing import PathLike
 
 LOGS = tuple(LOG_FILES)
 
@@ -137,5 +138,10 @@ class SaveFigures(SideFiles):
             figures[name] = partial(plotting.layer_statistics, history.tables[name], title=text)
         for name, make in figures.items():
             path = self.folder / f"{name}.png"
-            self.write(path, lambda path=path, make=make: write_figure(path, make()))
+            self.write(path, partial(draw_into, path, make))
         self.drawn = time.monotonic()
+
+
+def draw_into(path: PathLike, make: "Callable[[], plotting.Figure]") -> None:
+    """Draw a figure and write it."""
+    write_figure(path, make())
