@@ -53,17 +53,17 @@ def main() -> int:
     parser = CommandLine(__doc__)
     add = parser.add_argument
     add_trust_flag(parser)
-    add_runs_argument(parser, "*", "(default: untrained networks) the folder of a run")
+    add_runs_argument(parser, "*", "measure this instead of untrained networks: the folder of a run")
     add("--images", type=int, default=64, metavar="N", help="use the first N training images (default: 64)")
     add("--depths", type=int, nargs="+", default=[8, 38], metavar="N", help="depths of vgg (default: 8 38)")
-    text = "of the convolutions (default: default)"
+    text = "first weights of the convolutions: PyTorch's default, or He's (default: default)"
     add("--initializer", default="default", metavar=braced(INITIALIZERS), help=text)
-    add("--seed", type=int, default=0, metavar="N", help="of weights and projection (default: 0)")
+    add("--seed", type=int, default=0, metavar="N", help="seed of weights and projection (default: 0)")
     add("--dense", action="store_true", help="also measure the dense networks of the theory (a minute or two)")
     add("--nets", type=int, default=40, metavar="N", help="with --dense: how many of each kind (default: 40)")
     add_checkpoint_flag(parser)
     folder = "runs/gradient_correlation"
-    add("--out", type=folder_argument, default=folder, metavar="DIR", help=f"(default: {folder})")
+    add("--out", type=folder_argument, default=folder, metavar="DIR", help=f"where to write (default: {folder})")
     add_data_flag(parser)
     arguments = parser.parse_args()
     within("--images", arguments.images, 2, MOST_IMAGES)

@@ -65,22 +65,24 @@ def parse() -> Any:
     add_trust_flag(parser)
     add_runs_argument(parser, text="the folder of a run with a checkpoint")
     kind = parser.add_mutually_exclusive_group()
-    kind.add_argument("--line", action="store_true", help="along one direction only: the line y = 0 of the plane")
-    kind.add_argument(
-        "--between", type=path_argument, metavar="RUN", help="along the line from RUN (0) to this one (1)"
-    )
-    kind.add_argument("--trajectory", action="store_true", help="in the plane of the path of a run with --keep-weights")
-    add("--points", type=int, metavar="N", help="on each axis, an odd number (default: 25; with --between 101)")
+    kind.add_argument("--line", action="store_true", help="draw along one direction only: the line y = 0 of the plane")
+    text = "draw along the line from RUN (at 0) to this network (at 1)"
+    kind.add_argument("--between", type=path_argument, metavar="RUN", help=text)
+    text = "draw in the plane of the path of a run with --keep-weights"
+    kind.add_argument("--trajectory", action="store_true", help=text)
+    add("--points", type=int, metavar="N", help="points on each axis, an odd number (default: 25; with --between 101)")
     add("--images", type=int, default=1000, metavar="N", help="use the first N images (default: 1000)")
-    add("--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help="of x and y (default: -1 1; --between -0.5 1.5)")
-    add("--seed", type=int, default=0, metavar="N", help="of the directions (default: 0)")
-    add("--statistics", default="running", metavar=braced(STATISTICS), help="of batch norm (default: running)")
+    text = "ends of both axes (default: -1 1; with --between -0.5 1.5)"
+    add("--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help=text)
+    add("--seed", type=int, default=0, metavar="N", help="seed of the directions (default: 0)")
+    text = "what batch norm uses: its running statistics, or those of the batch (default: running)"
+    add("--statistics", default="running", metavar=braced(STATISTICS), help=text)
     add_checkpoint_flag(parser)
     add("--split", default="train", metavar=braced(PROBE_SPLITS), help="which images (default: train)")
     text = "also measure half-widths along N directions, with their deviation"
     add("--widths", type=int, default=0, metavar="N", help=text)
     add("--name", default="landscape", help="name of the files in the run's folder (default: landscape)")
-    text = "for the picture of several runs (default: runs/landscape)"
+    text = "folder for the picture of several runs (default: runs/landscape)"
     add("--out", type=folder_argument, default="runs/landscape", metavar="DIR", help=text)
     add("--jobs", type=int, default=1, metavar="N", help="processes that share the points (default: 1)")
     text = "threads of the cpu engine in each process (default: its share of the cores)"
@@ -93,8 +95,7 @@ def parse() -> Any:
 def settings_of(arguments: Any) -> LandscapeSettings:
     """Return the settings that the command line asks for."""
     within("--widths", arguments.widths, 0, MOST_WIDTHS)
-    chosen = [("line", arguments.line), ("between", arguments.between), ("trajectory", arguments.trajectory)]
-    kind = next((name for name, given in chosen if given), "plane")
+    kind = next((name for name in ("line", "between", "trajectory") if getattr(arguments, name)), "plane")
     if not re.fullmatch(r"\w[^/\\\n]*", arguments.name):
         raise ConfigurationError(f"--name must be a name, not a path: got {arguments.name!r}")
     return LandscapeSettings(

@@ -160,7 +160,7 @@ def main() -> int:
 
 def add_command(commands: Any, name: str, function: Callable[[Any], Any], text: str) -> CommandLine:
     """Add a command that calls `function`; return its parser."""
-    added: CommandLine = commands.add_parser(name, help=text, description=text)
+    added: CommandLine = commands.add_parser(name, help=text, description=f"{text[:1].upper()}{text[1:]}.")
     added.set_defaults(function=function)
     return added
 
@@ -174,31 +174,23 @@ def add_commands_about_runs(commands: Any) -> None:
     )
     listing.add_argument("--json", action="store_true", help="all that is known about the rows, as JSON")
 
-    running = add_command(
-        commands, "run", run_rows, "make the runs of rows; skip finished ones, resume interrupted ones"
-    )
+    text = "make the runs of rows; skip finished ones, resume interrupted ones"
+    running = add_command(commands, "run", run_rows, text)
     running.add_argument("rows", nargs="+", metavar="ROW", help="s0-7, s0-tab1 (all its rows), s0, or all")
     running.add_argument("--scale", default="full", metavar="NAME", help=f"{', '.join(SCALES)} (default: full)")
-    running.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
+    running.add_argument("--seeds", type=int, nargs="+", metavar="N", help="seeds (default: those of the report)")
     running.add_argument("--device", default="cpu", help="cpu, or cuda:0 for a GPU (default: cpu)")
-    running.add_argument(
-        "--out", type=folder_argument, default=RUNS, metavar="DIR", help=f"where the runs go (default: {RUNS})"
-    )
+    text = f"where the runs go (default: {RUNS})"
+    running.add_argument("--out", type=folder_argument, default=RUNS, metavar="DIR", help=text)
     add_machine_flags(running)
 
-    text = "show the state of each run: finished, running, ..."
+    text = "show the state of each run, such as finished or running"
     watching = add_command(commands, "status", lambda given: show_states(given.folder, given.watch), text)
     text = "take the runs of a folder out of a cluster's queue"
     cancelling = add_command(commands, "cancel", lambda given: print(cancel(given.folder)), text)
-    for folder in (watching, cancelling):
-        folder.add_argument(
-            "folder",
-            nargs="?",
-            type=path_argument,
-            default=RUNS,
-            metavar="DIR",
-            help=f"with the runs (default: {RUNS})",
-        )
+    text = f"where the runs are (default: {RUNS})"
+    for command in (watching, cancelling):
+        command.add_argument("folder", nargs="?", type=path_argument, default=RUNS, metavar="DIR", help=text)
     add_watch_flag(watching)
 
 
@@ -206,31 +198,30 @@ def add_commands_about_results(commands: Any) -> None:
     """Add table, findings, figure and report."""
     tabling = add_command(commands, "table", show_table, "print a table: our numbers, the published ones, verdicts")
     tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")
-    tabling.add_argument("--format", default="markdown", metavar="NAME", help=f"{', '.join(FORMATS)}")
+    tabling.add_argument(
+        "--format", default="markdown", metavar="NAME", help=f"{', '.join(FORMATS)} (default: markdown)"
+    )
     tabling.add_argument("--out", type=file_argument, metavar="FILE", help="write to a file (default: print)")
 
-    finding = add_command(
-        commands, "findings", show_findings, "say what the reports found, and whether our runs show it"
-    )
+    text = "say what the reports found, and whether our runs show it"
+    finding = add_command(commands, "findings", show_findings, text)
 
     drawing = add_command(commands, "figure", draw_figures, "draw figures as PNG and PDF")
     drawing.add_argument("ids", nargs="+", metavar="ID", help="s0-fig1; list shows all of them")
-    drawing.add_argument(
-        "--out", type=folder_argument, metavar="DIR", help="folder to write to (default: figures/ in that of the runs)"
-    )
+    text = "folder to write to (default: figures/ in the folder of the runs)"
+    drawing.add_argument("--out", type=folder_argument, metavar="DIR", help=text)
 
     reporting = add_command(commands, "report", write_page, "write a page with all tables and figures so far")
     reporting.add_argument("rows", nargs="*", metavar="ROW", help="only these rows, such as x-6 (default: all)")
-    reporting.add_argument(
-        "--out", type=folder_argument, metavar="DIR", help="folder to write to (default: report/ in that of the runs)"
-    )
+    text = "folder to write to (default: report/ in the folder of the runs)"
+    reporting.add_argument("--out", type=folder_argument, metavar="DIR", help=text)
 
-    for command in (tabling, finding, drawing, reporting):
-        command.add_argument(
-            "--runs", type=path_argument, default=RUNS, metavar="DIR", help=f"where the runs are (default: {RUNS})"
-        )
-        command.add_argument("--scale", metavar="NAME", help="full or quick (default: full if there are such runs)")
-        command.add_argument("--seeds", type=int, nargs="+", metavar="N", help="(default: those of the report)")
+    text, first = f"where the runs are (default: {RUNS})", "full if there are such runs"
+    defaults = {tabling: first, finding: "the one that can judge more claims", drawing: first, reporting: "both"}
+    for command, scale in defaults.items():
+        command.add_argument("--runs", type=path_argument, default=RUNS, metavar="DIR", help=text)
+        command.add_argument("--scale", metavar="NAME", help=f"full or quick (default: {scale})")
+        command.add_argument("--seeds", type=int, nargs="+", metavar="N", help="seeds (default: those of the report)")
 
 
 def after_interrupt() -> str:

@@ -80,7 +80,7 @@ def make_train_parser() -> CommandLine:
     add("--stop-after", type=int, metavar="N", help="stop after epoch N; the schedule still spans all")
     text = f"train no run, but try growing learning rates for {RANGE_STEPS} steps, draw the loss, and suggest one"
     add("--find-lr", type=int, nargs="?", const=RANGE_STEPS, metavar="STEPS", help=text)
-    add("--threads", type=int, metavar="N", help="of the cpu engine (default: one per core)")
+    add("--threads", type=int, metavar="N", help="threads of the cpu engine (default: one per core)")
     add_trust_flag(paths)
     add_record_flags(parser)
     return parser

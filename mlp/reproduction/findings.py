@@ -129,7 +129,7 @@ def squared_error(result: Result, metric: str, least: float = 0.0) -> float:
 
 
 def judge_claim(relation: str, difference: float, error: float) -> str:
-    """Return the verdict on a difference."""
+    """Return the verdict on a difference with this standard error: "shown", "not shown" or "contrary"."""
     if relation == "at":
         return "shown" if difference <= 2 * error else "not shown"
     wanted = difference if relation == "above" else -difference

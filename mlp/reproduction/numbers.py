@@ -13,6 +13,7 @@ of the weights with the highest validation accuracy, one pass at the end.
 Nets with BN but without shortcuts get 4 points: the same code with the same seed may end several points apart.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,24 +47,23 @@ class Verdict:
 
 
 def measure(records: Sequence[RunRecord], taken: str) -> dict[str, Number]:
-    """Return our numbers, {metric: Number}, taken as TAKEN says; several seeds are averaged in any case.
+    """Return our numbers, {metric: Number}, taken in one of the ways of TAKEN; several seeds are always averaged.
 
-    The spread is None where there is one number only.
+    The spread of a single number is None.
     """
-    values: dict[str, list[float]] = {}
+    values: defaultdict[str, list[float]] = defaultdict(list)
     for record in records:
-        rows = record.history.rows[-LAST:] if taken == "last5" else record.history.rows[-1:]
-        for name in METRICS[:4]:
-            values.setdefault(name, []).extend(row[name] for row in rows)
-        for gap, (first, second) in GAPS.items():
-            values.setdefault(gap, []).extend(row[first] - row[second] for row in rows)
+        for row in record.history.rows[-LAST if taken == "last5" else -1 :]:
+            for name in METRICS[:4]:
+                values[name].append(row[name])
+            for gap, (first, second) in GAPS.items():
+                values[gap].append(row[first] - row[second])
         for name, over_epochs in COSTS.items():
             known = record.history.column(name)
             known = known[np.isfinite(known)]
-            values.setdefault(name, []).extend([float(over_epochs(known))] if len(known) else [])
+            values[name] += [float(over_epochs(known))] if len(known) else []
         for name in METRICS[4:]:
-            if name in record.test:
-                values.setdefault(name, []).append(record.test[name])
+            values[name] += [record.test[name]] if name in record.test else []
     return {
         name: Number(float(np.mean(numbers)), float(np.std(numbers)) if len(numbers) > 1 else None)
         for name, numbers in values.items()

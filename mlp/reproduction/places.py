@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mlp.backend import parse_device
 from mlp.engine.cpu.threads import at_once, usable_cores
@@ -42,7 +43,7 @@ def share_cores(jobs: int) -> list[list[int]]:
         return [[cores[job % len(cores)]] for job in range(jobs)]
     each, more = divmod(len(cores), jobs)
     starts = [job * each + min(job, more) for job in range(jobs + 1)]
-    return [cores[begin:end] for begin, end in zip(starts, starts[1:], strict=False)]
+    return [cores[begin:end] for begin, end in pairwise(starts)]
 
 
 @contextlib.contextmanager

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO
 
 from mlp.engine.cpu.blas import THREAD_LIMITS
 from mlp.errors import FolderInUseError, StopRequestedError, as_sentence
@@ -48,7 +47,6 @@ class _Child:
 
     outcome: Outcome
     process: subprocess.Popen[bytes]
-    log: IO[bytes]
     place: Place
     started: float
     asked_to_stop: bool = False
@@ -141,18 +139,17 @@ def start(outcome: Outcome, command: Sequence[str], place: Place, data_dir: Path
     outcome.folder.mkdir(parents=True, exist_ok=True)
     threads = len(place.cores)
     words = words_of(outcome, command, threads, data_dir)
-    log = open(outcome.folder / LOG, "ab")  # noqa: SIM115  closed when the process has ended
-    log.write(f"$ {shlex.join(words)}\n".encode())
-    log.flush()
     environment = {**os.environ, **dict.fromkeys(THREAD_LIMITS, str(threads))}
     environment["PYTHONUNBUFFERED"] = "1"  # output and errors come in their order
     if place.gpu:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         names = visible.split(",") if visible else []
         environment["CUDA_VISIBLE_DEVICES"] = names[int(place.gpu)] if int(place.gpu) < len(names) else place.gpu
-    with pinned(place.cores):
+    with open(outcome.folder / LOG, "ab") as log, pinned(place.cores):
+        log.write(f"$ {shlex.join(words)}\n".encode())
+        log.flush()
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
-    return _Child(outcome, process, log, place, time.monotonic())
+    return _Child(outcome, process, place, time.monotonic())
 
 
 def collect_ended(queue: _Queue, tell: Callable[[str], None]) -> None:
@@ -160,7 +157,6 @@ def collect_ended(queue: _Queue, tell: Callable[[str], None]) -> None:
     for child in [child for child in queue.children if child.process.poll() is not None]:
         queue.children.remove(child)
         queue.free.append(child.place)
-        child.log.close()
         if child.process.returncode == FolderInUseError.exit_status:
             if child.outcome.folder not in queue.waits:
                 tell(f"waiting for {child.outcome.run.name}: {last_line_of_log(child.outcome.folder)}")
@@ -207,4 +203,3 @@ def end_all(children: Sequence[_Child]) -> None:
         except subprocess.TimeoutExpired:
             child.process.kill()
             child.process.wait()
-        child.log.close()

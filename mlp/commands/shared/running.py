@@ -39,13 +39,13 @@ def add_machine_flags(parser: ArgumentParser) -> None:
     add("--time", default="", metavar="T", help="time limit, such as 2:00:00 (default: the partition's)")
     add("--cores", type=int, default=1, metavar="N", help="cores, and threads (default: 1)")
     add("--memory", default="4G", metavar="M", help="memory (default: 4G)")
-    add("--gpus", type=int, metavar="N", help="GPUs (default: 1 where the device is one, else 0)")
-    add("--partition", default="", metavar="NAME", help="(default: the cluster's)")
+    add("--gpus", type=int, metavar="N", help="GPUs (default: 1 if --device is a GPU, else 0)")
+    add("--partition", default="", metavar="NAME", help="partition (default: the cluster's)")
     text = "another option for sbatch: --sbatch=--constraint=x"
     add("--sbatch", action="append", default=[], metavar="OPTION", help=text)
     text = "seconds before the limit at which a run is asked to stop after its epoch"
     add("--margin", type=int, metavar="S", help=f"{text} (default: the longest epoch so far plus a minute)")
-    add("--runs-per-task", type=int, default=1, metavar="N", help="for short runs: how many a task does, one by one")
+    add("--runs-per-task", type=int, default=1, metavar="N", help="runs of a task, one after another (default: 1)")
     add("--dry-run", action="store_true", help="print the script for sbatch, and submit nothing")
 
 

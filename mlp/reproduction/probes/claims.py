@@ -12,6 +12,7 @@ import numpy as np
 
 from mlp.diagnostics.smoothness import SmoothnessRecord
 from mlp.experiments.probes.drawing import landscape_of
+from mlp.reproduction.findings import judge_claim
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.plan import Result, collect
 from mlp.reproduction.probes.found import landscape_of_result, smoothness_of_result
@@ -128,15 +129,13 @@ def claims_table(index: RunIndex, scale: Scale) -> list[list[str]]:
 
 def decide(relation: str, first: Sequence[float], second: Sequence[float]) -> str:
     """Return the verdict: shown, not shown or contrary, or "not finite"; with a note if a network has one seed only."""
-    difference = float(np.mean(first) - np.mean(second)) * (1.0 if relation == "above" else -1.0)
+    difference = float(np.mean(first) - np.mean(second))
     if not math.isfinite(difference):
         return "not finite"
     if min(len(first), len(second)) < 2:
-        return f"{'shown' if difference > 0 else 'contrary' if difference < 0 else 'not shown'} (one seed)"
+        return f"{judge_claim(relation, difference, 0.0)} (one seed)"
     error = math.sqrt(sum(float(np.var(values, ddof=1)) / len(values) for values in (first, second)))
-    if abs(difference) <= 2 * error:
-        return "not shown"
-    return "shown" if difference > 0 else "contrary"
+    return judge_claim(relation, difference, error)
 
 
 def spread_text(values: Sequence[float]) -> str:
