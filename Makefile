@@ -1,13 +1,13 @@
 # make demo    see in three minutes why a deep network does not train, and what repairs it
 # make test    run the tests that take at most a few seconds each (four minutes on two cores); make test-all    all of them
 # make lessons    render the notebooks as pages, docs/lessons/; make exercises    copies for students, build/exercises/
-# Each makes .venv and installs what it needs by itself; python3 (3.11 or newer) is all that must be there.
+# Each makes .venv and installs what it needs there; you only need python3 (3.11 or newer).
 
 PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 
-# Several processes; those of a file run in one, because they share what is slow to make.
+# Several processes; the tests of a file run in one of them, because they share what is slow to make.
 PYTEST := $(RUN) -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile
 
 .PHONY: demo test test-all test-fast oracle lessons exercises lint docs clean
