@@ -1,7 +1,7 @@
 #!/bin/bash
 @OPTIONS@
 # Made by mlp; `sbatch` of this file submits it again. A task does @EACH@ line(s) of tasks.txt, one after the other:
-# the folder of a run, a tab, the command that starts it or goes on with it.
+# the folder of a run, a tab, the command that starts or continues it.
 folder=@FOLDER@
 me=${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID} run='' child='' asked=0 again=0 worst=0
 export PYTHONUNBUFFERED=1 PYTHONPATH=@PYTHONPATH@${PYTHONPATH:+:$PYTHONPATH}
@@ -17,11 +17,11 @@ note() { # event, status, sentence: a line of attempts.tsv, see mlp/training/att
     printf '%s\t%s\t%s\t%s\tscript\t%s\t%s\t%s\n' "$(date -u +%FT%TZ)" "$1" "$2" "${SLURMD_NODENAME:-$(hostname)}" \
         "$me" "$(epochs)" "$3" >>"$run/attempts.tsv"
 }
-fruitless() { # how many attempts of this job at this run, the last ones, ended without a new epoch
+fruitless() { # how many of the last attempts of this job at this run ended without a new epoch
     awk -F'\t' -v me="$me" '$6 == me && $5 == "script" && $2 == "end" && $3 != 73 { n = $8 == "no epoch" ? n + 1 : 0 }
         END { print n + 0 }' "$run/attempts.tsv"
 }
-# USR2 comes before the time limit, or before a preemption: the run is to end after its epoch.
+# USR2 comes before the time limit, or before a preemption: the run must end after its epoch.
 trap 'asked=1; [[ -z $child ]] || kill -USR2 "$child" 2>/dev/null' USR2
 
 while IFS=$'\t' read -r run command <&3; do
