@@ -105,7 +105,7 @@ def run_all(
     write_planned(Path(root), [*done, *waiting])
     queue, stop = _Queue(waiting, list(places)), StopOnSignal()
     command = command or train_command()
-    told: list[Outcome] = []
+    told = 0
     with progress_bar(total=len(waiting), desc="runs", unit="run") as bar, stop.listening():
         try:
             while queue.waiting or queue.children:
@@ -113,10 +113,10 @@ def run_all(
                     let_epochs_end(queue)
                 start_some(queue, command, data_dir)
                 collect_ended(queue, tell)
-                for outcome in queue.ended[len(told) :]:
-                    told.append(outcome)
+                for outcome in queue.ended[told:]:
+                    told += 1
                     bar.update()
-                    tell(describe_outcome(outcome, len(told), bar.total))
+                    tell(describe_outcome(outcome, told, bar.total))
                 bar.set_postfix_str(", ".join(map(progress_text, queue.children)), refresh=False)
                 time.sleep(POLL)
         finally:
