@@ -86,7 +86,8 @@ def make_table(name: str, index: RunIndex, scale: Scale | None = None, seeds: Se
     title, metrics, rows = find_table(name)
     results = collect(rows, index, scale, seeds)
     if not results:
-        raise ConfigurationError(f"{name} has no runs to make a table of: it is {rows[0].state}")
+        why = f"a test shows it (pytest {rows[0].test})" if rows[0].test else "the report only discusses it"
+        raise ConfigurationError(f"{name} has no table, because it has no runs: {why}")
     lines = [make_line(result) for result in results]
     return Table(name, title, results[0].scale, metrics, lines, make_notes(lines, metrics))
 

@@ -243,5 +243,7 @@ def test_wrong_ids(tmp_path):
         table(tmp_path, "s0-fig1")
     with pytest.raises(ConfigurationError, match=r"no table or row 's9-tab1'; tables: s0-tab1"):
         table(tmp_path, "s9-tab1")
-    with pytest.raises(ConfigurationError, match="s0-23 has no runs to make a table of: it is reviewed"):
+    with pytest.raises(
+        ConfigurationError, match="s0-23 has no table, because it has no runs: the report only discusses it"
+    ):
         table(tmp_path, "s0-23")
