@@ -49,7 +49,7 @@ def parse_device(device: str) -> int | None:
 
 
 def require_device(device: str) -> None:
-    """Check that `device` can be used; a GPU becomes the one on which CuPy makes new arrays in this thread.
+    """Check that `device` can be used; if it is a GPU, CuPy's new arrays in this thread are made on it from now on.
 
     Raises:
         DeviceError: one sentence that says why it cannot, and what to do.
@@ -62,7 +62,7 @@ def require_device(device: str) -> None:
         cupy.cuda.Device(index).use()
 
 
-@functools.cache  # of devices that work: what raises is asked again
+@functools.cache  # only success is remembered: after an error the next call checks again
 def check_gpu(index: int) -> None:
     """Raise DeviceError unless CUDA device `index` can be used."""
     problem = gpu_problem(index)
@@ -71,7 +71,11 @@ def check_gpu(index: int) -> None:
 
 
 def move(array: Array, device: str) -> Array:
-    """Return `array` on `device`: the array itself if it is there already, a copy otherwise."""
+    """Return `array` on `device`: the array itself if it is there already, a copy otherwise.
+
+    Raises:
+        DeviceError: an unknown device, or one that cannot be used.
+    """
     if device_of(array) == device:
         return array
     index = parse_device(device)
@@ -91,9 +95,9 @@ def to_numpy(array: Array) -> Array:
 def reduce_segments(operation: str, array: Array, starts: Array) -> Array:
     """Sum up ("add") or find the largest ("maximum") of every segment of a flat array: (P,) -> (S,).
 
-    Segment i begins at starts[i] and ends where the next one begins. NumPy's reduceat does it in one call. CuPy has
-    none for maximum, and the one for sums subtracts running sums, in which a small segment after a large one is lost;
-    there each segment is reduced by itself.
+    Segment i begins at starts[i] and ends where the next one begins. NumPy's reduceat does it in one call. CuPy has no
+    reduceat for the maximum, and its sums are differences of running sums, in which rounding swallows a small segment
+    after a large one. So on a GPU each segment is reduced by itself.
     """
     xp = get_array_module(array)
     if xp is np:

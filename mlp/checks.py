@@ -23,7 +23,7 @@ class NoShallowCopy:
 
 
 def shown(value: object) -> str:
-    """Return a value for a message: as it is written in Python, or what it is if that is long."""
+    """Return a value for a message: as Python writes it, or only its type if that is long."""
     text = repr(value)
     return (
         text
@@ -110,14 +110,15 @@ def quick_pattern(name: str, value: str) -> str:
     Python tries all ways in which an expression may fit a text: (a+)+$ takes a second for aaaaaaaaaaaaaaaaaaaaaaab, and
     a year for a text twice as long. Nothing grows like that with few groups, none of them repeated, and few repeats.
     """
+    given = f"got {value[:LONGEST_SHOWN]!r}"
     try:
         re.compile(value)
     except (re.error, RecursionError, OverflowError, MemoryError) as error:
-        raise ConfigurationError(f"{name} must be a regular expression, got {value[:80]!r}: {error}") from None
+        raise ConfigurationError(f"{name} must be a regular expression, {given}: {error}") from None
     if value.count("(") > 4 or len(re.findall(r"[*+?{]", value)) > 2 or re.search(r"\)[*+?{]", value):
         raise ConfigurationError(
             f"{name} may have at most four groups (...), at most two of * + ? {{n}}, none of these after a group: "
-            f"finding it in a name could take for ever; got {value[:80]!r}: write, for example, '(gamma|beta|bias)$'"
+            f"finding it in a name could take for ever; {given}: write, for example, '(gamma|beta|bias)$'"
         )
     return value
 
@@ -138,7 +139,7 @@ def names_elsewhere(module: str, ours: Mapping[str, str]) -> Callable[[str], Any
 
 
 class NamesElsewhere:
-    """Base of classes that tell people who know another library our name for what they call.
+    """Base of classes whose objects, asked for an attribute by its name in another library, tell our name for it.
 
     Attributes:
         names_elsewhere: {name in other libraries: what to write here}, of the class and the classes above it.
@@ -155,7 +156,7 @@ class NamesElsewhere:
 
 
 def no_attribute(module: str, name: str, known: Iterable[str]) -> str:
-    """Return Python's sentence about a name that a module lacks, and with it one of the known names that is close."""
+    """Return Python's sentence about a name that a module lacks, followed by the known name that is most like it."""
     names = {} if name.startswith("_") else {one.lower(): one for one in known}
     close = get_close_matches(name.lower(), names, n=1)
     return f"module {module!r} has no attribute {name!r}{f': did you mean {names[close[0]]}?' if close else ''}"

@@ -13,14 +13,12 @@ from pathlib import Path
 
 LONGEST_EXCERPT = 300  # characters
 
-# What a terminal or a browser obeys rather than shows: control characters, and the marks that turn the direction of
-# writing round.
+# What a terminal or a browser obeys instead of showing it: control characters, and marks that reverse a text.
 CONTROLS = "\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
 IN_OUTPUT = re.compile(f"[{CONTROLS}]")
 IN_LINE = re.compile(rf"[\t\n{CONTROLS}]")
 
-
-# What the system and Python say where the memory does not suffice for a module that is loaded.
+# What the system and Python say if memory runs out while a module is loaded.
 NO_MEMORY_TO_LOAD = ("failed to map segment", "annot allocate memory", "returned NULL without setting an exception")
 
 
@@ -28,11 +26,11 @@ class MlpError(Exception):
     """Base of all errors that tell a user what to change.
 
     Args:
-        text: what is wrong. advice: what to do, in Python's words, after it. flags: the same for people who type
-            commands; "" where the advice is good for them, too.
+        text: what is wrong. advice: what to do, for people who write Python; it follows the text. flags: the advice
+            for people who type commands; "" if theirs is the same.
 
     Attributes:
-        exit_status: of a script that ends with it.
+        exit_status: of a command that ends with this error.
     """
 
     exit_status = 2
@@ -59,7 +57,7 @@ class CheckpointError(MlpError):
 
 
 class DamagedError(CheckpointError):
-    """A file of a run was read, and found to be wrong: only then may anybody be told to delete it."""
+    """A file of a run was read, and its content is wrong. Only this error may advise to delete a file."""
 
 
 class FolderInUseError(CheckpointError):
@@ -69,7 +67,7 @@ class FolderInUseError(CheckpointError):
 
 
 class StopRequestedError(MlpError):
-    """A signal asked for the end of training; what was done is saved, and a resume continues it."""
+    """A signal asked training to stop. What was done is saved, and `--resume` continues it."""
 
     exit_status = 75  # EX_TEMPFAIL of sysexits.h
 
@@ -133,7 +131,7 @@ def text_of(error: BaseException) -> str:
 
 
 def excerpt(text: str) -> str:
-    """Return a text for a message, or its beginning if it is long: what is wrong with a file may quote the file."""
+    """Return a text for a message, or its beginning if it is long: an error about a file may quote the whole file."""
     return text if len(text) <= LONGEST_EXCERPT else f"{text[:LONGEST_EXCERPT]} ..."
 
 
@@ -143,7 +141,7 @@ def without_controls(text: str, pattern: re.Pattern[str] = IN_OUTPUT) -> str:
 
 
 def in_line(name: str) -> str:
-    """Return a name that others chose as a part of a line: it begins no other one, which would be taken for ours."""
+    """Return a name that others chose, safe within a line: it cannot begin a new line that looks like one of ours."""
     return without_controls(name, IN_LINE)
 
 

@@ -1,16 +1,16 @@
-"""Initial weights: how wide the first draw is decides whether signals and gradients survive many layers.
+"""Initial weights: their variance decides whether signals and gradients survive many layers.
 
 An initializer is a function (shape, fan_in, fan_out, rng) -> float64 array. fan_in is the number of inputs that one
 output sums over (D_in of an affine layer, KH KW C_in of a convolution), fan_out the number of outputs that one input
 reaches. Layers convert the draw to their own dtype, so the same seed gives the same weights in float32 and float64, up
 to rounding. `constant`, `uniform`, `normal`, `he_uniform` and `he_normal` take settings and return an initializer.
 
-How wide? One output is y = sum of fan_in products w x. With independent weights of mean 0 and variance V,
+Which variance? One output is y = sum of fan_in products w x. With independent weights of mean 0 and variance V,
 
     Var(y) = fan_in V E[x^2]                 and after a leaky ReLU of slope a       E[lrelu(y)^2] = (1 + a^2)/2 Var(y)
 
-so signals keep their size if V = 2 / ((1 + a^2) fan_in): He's initialization. The same with fan_out keeps the size of
-gradients on their way back. Glorot's compromise for layers without a ReLU is V = 2 / (fan_in + fan_out). A uniform draw
+so signals keep their size if V = 2 / ((1 + a^2) fan_in): He's initialization. With fan_out instead, gradients keep
+their size on the way back. Glorot's compromise for layers without a ReLU is V = 2 / (fan_in + fan_out). A uniform draw
 from (-b, b) has variance b^2 / 3.
 """
 
@@ -62,7 +62,7 @@ def orthogonal(shape: Shape, fan_in: int, fan_out: int, rng: Generator) -> Array
 
 @remembered
 def constant(value: float) -> Initializer:
-    """Return the initializer that sets every weight to `value`. With weights alike, all channels stay alike."""
+    """Return the initializer that sets every weight to `value`. Channels that start equal stay equal in training."""
     return lambda shape, fan_in, fan_out, rng: np.full(shape, float(value))
 
 

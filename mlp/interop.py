@@ -50,45 +50,47 @@ PREFIXES = ("module.", "_orig_mod.", "model.")  # of DataParallel, torch.compile
 MOST_PROBLEMS = 10  # that a message lists
 VARIANCE = "running_var"
 
+TorchNames = list[tuple[str, str, tuple[int, ...] | None]]
+
 
 @singledispatch
-def torch_names(layer: Layer) -> list[tuple[str, str, tuple[int, ...] | None]]:
+def torch_names(layer: Layer) -> TorchNames:
     """Return (name in mlp, name in PyTorch, axes or None) for each array of one layer, those of its children left out.
 
-    `axes` is what `transpose` makes PyTorch's layout of ours with; None for the same layout.
+    `array.transpose(axes)` has PyTorch's layout; None means that the layouts are the same.
     """
     names = [name for name, _ in layer.own_parameters()] + list(layer.buffer_names)
     return [(name, name, None) for name in names]
 
 
 @torch_names.register
-def _(layer: Conv2d) -> list[tuple[str, str, tuple[int, ...] | None]]:
+def _(layer: Conv2d) -> TorchNames:
     return [("weight", "weight", (3, 2, 0, 1)), *([("bias", "bias", None)] if layer.bias is not None else [])]
 
 
 @torch_names.register
-def _(layer: Affine) -> list[tuple[str, str, tuple[int, ...] | None]]:
+def _(layer: Affine) -> TorchNames:
     return [("weight", "weight", (1, 0)), *([("bias", "bias", None)] if layer.bias is not None else [])]
 
 
 @torch_names.register
-def _(layer: BatchNorm) -> list[tuple[str, str, tuple[int, ...] | None]]:
+def _(layer: BatchNorm) -> TorchNames:
     own = ("running_mean", "running_var")
     return [("gamma", "weight", None), ("beta", "bias", None), *((name, name, None) for name in own)]
 
 
 @torch_names.register
-def _(layer: GroupNorm) -> list[tuple[str, str, tuple[int, ...] | None]]:
+def _(layer: GroupNorm) -> TorchNames:
     return [("gamma", "weight", None), ("beta", "bias", None)]
 
 
 @torch_names.register
-def _(layer: Dropout) -> list[tuple[str, str, tuple[int, ...] | None]]:
+def _(layer: Dropout) -> TorchNames:
     return []
 
 
 def check_known(model: Layer) -> None:
-    """Check that no layer has arrays that its base class, whose names in PyTorch are registered, does not have."""
+    """Check that no subclass of a registered layer adds arrays: `torch_names` would not know about them."""
     for path, layer in model.named_layers():
         base: Any = next(kind for kind in type(layer).__mro__ if kind in torch_names.registry)
         if base in (type(layer), object):  # its own names are registered, or all that it has is taken
@@ -159,8 +161,8 @@ def from_torch_arrays(model: Layer, arrays: Mapping[str, Array]) -> None:
 
 
 def without_prefixes(arrays: Mapping[str, Array], expected: Collection[str]) -> Mapping[str, Array]:
-    """Return the arrays without the prefixes that all names have, and none of those that are expected."""
-    for prefix in PREFIXES * len(PREFIXES):  # one may stand before another, in any order
+    """Return the arrays, their names without each prefix that all of them share and no expected name has."""
+    for prefix in PREFIXES * len(PREFIXES):  # several may follow each other, in any order
         if all(name.startswith(prefix) for name in arrays) and not any(name.startswith(prefix) for name in expected):
             arrays = {name.removeprefix(prefix): array for name, array in arrays.items()}
     return arrays

@@ -13,7 +13,7 @@ From (2), d l / d z_k = exp(z_k) / sum_j exp(z_j) - [k = t], so
 
 A network that knows nothing gives p = 1/K and L = log K: 4.605 for the 100 classes of CIFAR-100.
 
-Adding a constant to all logits of a sample changes nothing; the largest is subtracted first: exp cannot overflow.
+Adding a constant to all logits of a sample changes nothing. So the largest is subtracted first: exp cannot overflow.
 
 Label smoothing with s > 0 asks for a little doubt: the target is q = (1 - s) onehot(t) + s/K, and
 
@@ -82,10 +82,10 @@ class Loss:
         self._kept = None
 
     def check_model(self, model: Any) -> None:
-        """Called before training; a loss that looks into a model raises an error unless it is this one."""
+        """Called before training; a loss that looks into a model raises an error if that is another model."""
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
-        """Called before each epoch of training, 0 .. epochs - 1; a loss that changes with it takes note."""
+        """Called before each epoch of training, 0 .. epochs - 1, for losses that change from epoch to epoch."""
 
     def take(self) -> Any:
         """Return what forward kept, once.
@@ -119,9 +119,9 @@ class SoftmaxCrossEntropy(Loss):
         exps = xp.exp(shifted)
         sums = exps.sum(axis=1, keepdims=True)  # (N, 1)
         self._kept = exps / sums, targets  # (1)
-        wanted = shifted[xp.arange(len(targets)), targets]  # (N,): the logit of the true class,
+        wanted = shifted[xp.arange(len(targets)), targets]  # (N,): z_t
         if s > 0:
-            wanted = (1.0 - s) * wanted + s * shifted.mean(axis=1)  # or sum_k q_k z_k
+            wanted = (1.0 - s) * wanted + s * shifted.mean(axis=1)  # (N,): sum_k q_k z_k
         return float((xp.log(sums[:, 0]) - wanted).mean())  # (2), (3), (5)
 
     def backward(self) -> Array:

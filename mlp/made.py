@@ -1,11 +1,11 @@
-"""Functions that are made by functions, schedules and initializers, and know how: they print as they were written.
+"""Schedules and initializers are functions made by functions. They remember the call, and print as it was written.
 
     >>> from mlp.schedulers import cosine
     >>> cosine(1e-3, 2e-5, steps=100)
     cosine(0.001, 2e-05, steps=100)
 
-A function that is defined within another one cannot be pickled, and so no model that holds one could be sent to another
-process. What `remembered` gives is pickled as the call that makes it.
+A function that is defined within another one cannot be pickled, so no model that holds one could be sent to another
+process. What a `remembered` function makes is pickled as the call that makes it.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,12 +41,12 @@ class MadeFunction:
 
 
 def make_again(maker: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Return what the call makes."""
+    """Return what the call makes: how pickle restores a `MadeFunction`."""
     return maker(*arguments, **options)
 
 
 def remembered(maker: Callable[Arguments, Function]) -> Callable[Arguments, Function]:
-    """Let what a function makes know its maker: a decorator."""
+    """Decorator of a function that makes functions: they become `MadeFunction`s, which remember the call."""
 
     @wraps(maker)
     def made(*arguments: Arguments.args, **options: Arguments.kwargs) -> Function:

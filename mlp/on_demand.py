@@ -12,7 +12,7 @@ def loaded_on_demand(package: str, homes: Mapping[str, Sequence[str]]) -> Callab
 
     Args:
         package: "mlp.plotting".
-        homes: {module of the package: the names that are found in it}; without names it is the module that is meant.
+        homes: {module of the package: the names that are found in it}; no names stand for the module itself.
     """
 
     def find(name: str) -> Any:

@@ -9,13 +9,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# What code of the user's own can raise: anything, and its sys.exit() must not end the program that runs it.
+# Users' code can raise anything, and its sys.exit() must not end the program that runs it.
 OWN_ERRORS = (Exception, SystemExit)
 
 
 @contextmanager
 def folder_of_imports(folder: Path) -> Iterator[None]:
-    """Within this context files of `folder` can be imported, as beside a script that is run."""
+    """Within this context files of `folder` can be imported, as by a script that lies there."""
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -27,7 +27,7 @@ def load_module(path: Path, name: str, attempt: Callable[[Callable[[], Any]], An
     """Run a file and return it as a module; None if it is not a Python file.
 
     Args:
-        name: of the module. attempt: calls the function that runs the file, and sees to what that raises.
+        name: of the module. attempt: calls the function that runs the file, and handles what it raises.
     """
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

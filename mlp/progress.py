@@ -11,13 +11,13 @@ from typing import Any
 
 @cache
 def load_tqdm() -> Any:
-    """Return the bar's class for where we are. It is loaded late: many programs that import us never draw a bar."""
+    """Return tqdm's class for a terminal or for a notebook. It is loaded late: many programs never draw a bar."""
     from tqdm import TqdmWarning
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TqdmWarning)  # notebooks without ipywidgets would be told about them each time
         from tqdm.auto import tqdm
-    tqdm.monitor_interval = 0  # no thread of its own, which a system that has no more threads would warn about
+    tqdm.monitor_interval = 0  # tqdm starts no thread: a system that has no more threads would warn about it
     return tqdm
 
 

@@ -5,8 +5,8 @@ name always gives the same numbers, in any process, at any time, in any order:
 
     generator(seed, "shuffle", epoch).permutation(n)
 
-So a resumed run, a prefetching thread and an engine of another kind draw the same numbers, and switching dropout
-on does not change the order of the images. Draws always happen on the host, so a GPU sees the same ones.
+So a resumed run, a prefetching thread and another engine draw the same numbers, and switching dropout on does not
+change the order of the images. Draws always happen on the host, so a GPU gets the same numbers.
 
 Streams:
     init       initial weights, keyed by the parameter's name

@@ -1,4 +1,4 @@
-"""Names for what stands in signatures. They say what is meant; nothing is checked while a program runs."""
+"""Names for types in signatures. They say what is meant; nothing is checked while a program runs."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path

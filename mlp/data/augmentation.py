@@ -1,4 +1,4 @@
-"""Augmentation: every epoch sees each training image at another place, and half of them mirrored.
+"""Augmentation: in every epoch each training image is shifted at random, and half of the images are mirrored.
 
     crop    zeros are put around the image, `padding` pixels wide, and a window of the image's size is cut out at
             a random place: offset (padding, padding) is the image itself, (0, 0) moves it down and right

@@ -44,7 +44,9 @@ class Batches:
         mean_over: one of `MEANS`, what losses and accuracies of an epoch are means over.
 
     Raises:
-        ConfigurationError: a batch size below 1, an unknown normalization or mean. DataError: the set is empty.
+        ConfigurationError: no `ImageSet`, a batch size below 1, an unknown normalization, mean or dtype, or patches of
+            a scene to be augmented.
+        DataError: the set is empty.
     """
 
     def __init__(

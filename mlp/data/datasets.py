@@ -126,8 +126,8 @@ def check_split(dataset: str, split: str | None) -> None:
 def usual_split(dataset: str) -> str:
     """Return the split that is taken where none is asked for.
 
-    That is the first of `SPLITS`, which the reports had, or the first of `SCENE_SPLITS`. Your own images are few, and
-    not as many of each class: they are split class by class.
+    That is the first of `SPLITS`, which the reports had, or the first of `SCENE_SPLITS`. Your own images may be few,
+    and not equally many of each class, so they are split class by class.
     """
     if ":" in dataset:
         return "stratified"
@@ -135,7 +135,7 @@ def usual_split(dataset: str) -> str:
 
 
 def check_size(dataset: str, image_size: int | None, image_fit: str) -> tuple[int, str] | None:
-    """Return the size that images are to have, and how, if any; ConfigurationError unless they can have it."""
+    """Return (image_size, image_fit), None if images keep their size; ConfigurationError if they cannot have that."""
     choose("image_fit", image_fit, FITS)
     if image_size is None:
         return None
@@ -149,7 +149,7 @@ def check_size(dataset: str, image_size: int | None, image_fit: str) -> tuple[in
 def load_sets(name: str, data_dir: Path, split: str | None, size: tuple[int, str] | None = None) -> list[ImageSet]:
     """Return [train, valid, test] of a data set; `size` is what `check_size` returns.
 
-    Fine and coarse labels share one split, made of the fine ones; and so do all classes and the first few.
+    The split is made by the fine labels of all classes; coarse labels and the first few classes share it.
     """
     split = split or usual_split(name)
     if name in SCENES:

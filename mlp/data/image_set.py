@@ -79,7 +79,7 @@ class ImageSet:
         return ImageSet(self.images[indices], self.labels[indices], self.class_names, coarse, self.coarse_names)
 
     def inputs(self, pixels: Array, normalization: str, dtype: DType) -> Array:
-        """Return some of the images, as they are stored (n, H, W, C), as the numbers that a model takes."""
+        """Turn some of the images, (n, H, W, C) as they are stored, into the numbers that a model takes."""
         return normalize(pixels, normalization, dtype)
 
     def coarse(self) -> "ImageSet":
@@ -134,7 +134,7 @@ def check_labels(what: str, labels: Array, num_images: int, names: Sequence[str]
 
 
 def image_set(source: object, *arguments: Any) -> ImageSet:
-    """Return ImageSet(*arguments); the DataError about what does not fit names the file `source`."""
+    """Return ImageSet(*arguments); if something does not fit, the DataError names the file `source`."""
     try:
         return ImageSet(*arguments)
     except DataError as error:

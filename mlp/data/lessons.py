@@ -23,8 +23,8 @@ def lesson_images(
     Args:
         num_train, num_valid: how many images.
         num_classes: classes 0 .. num_classes - 1 are kept.
-        data_dir: where CIFAR-100 may be. By default the environment variable MLP_DATA_DIR says it; without that, it is
-            looked for in the folders "data" beside the notebook and in all folders above it.
+        data_dir: where CIFAR-100 may be. By default it is the folder in the environment variable MLP_DATA_DIR; without
+            that, the folder "data" beside the notebook, or in one of the folders above.
 
     Raises:
         ConfigurationError: these classes do not have that many images. DataError: CIFAR-100 is there but damaged.

@@ -5,8 +5,8 @@
     patch r, c   padded[r : r + S, c : c + S], which has pixel (r, c) in its middle
 
 All 10,249 patches of Indian Pines at once would take 400 MB, since each pixel stands in 49 of them; the padded scene
-takes 36, and a batch of 16 patches half a megabyte. So `Patches` looks like an array (N, S, S, D), and is none: what is
-asked for by index is cut out.
+takes 36, and a batch of 16 patches half a megabyte. So `Patches` looks like an array (N, S, S, D) but is none: patches
+are cut out when they are asked for by index.
 """
 
 from dataclasses import dataclass
@@ -58,7 +58,7 @@ class Patches:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PatchSet(ImageSet):
-    """Patches and the classes of the pixels in their middle; numbers already, which are not normalized again."""
+    """Patches and the classes of the pixels in their middle; the scene is standardized, so `inputs` only converts."""
 
     images: Patches  # type: ignore[assignment]
 

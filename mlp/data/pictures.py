@@ -1,9 +1,9 @@
-"""Pictures through Pillow, an extra of this package: read as a viewer shows them, and made to fit.
+"""Pictures, read with Pillow (an extra of this package) as a viewer shows them, and made to fit.
 
 A network takes images of one size. There are two ways to give a picture that size:
 
     crop       its middle is cut out in the wanted proportions (a square, mostly), and that is made larger or smaller:
-               things keep their proportions, and what is near the longer edges is lost
+               things keep their proportions, and both ends of a long picture are lost
     squeeze    the whole picture is made larger or smaller: nothing is lost, and things become wider or narrower
 """
 
@@ -17,7 +17,7 @@ from mlp.data.formats.sources import unreadable
 from mlp.errors import ConfigurationError
 from mlp.typing import Array, PathLike
 
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")  # of Pillow's others, some start programs
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")  # Pillow starts programs for some of the others
 FITS = ("crop", "squeeze")
 GREY_MODES = ("1", "L")
 TRANSPARENT_MODES = ("RGBA", "LA", "PA")
@@ -41,11 +41,12 @@ def read_pixels(file: PathLike, needed: str) -> Array:
 
     Raises:
         DataError: the file cannot be read, or holds several pictures, or no picture of bytes.
+        ConfigurationError: Pillow is missing.
     """
     image_module, operations = import_pillow(needed)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of notes beside the pixels that are damaged
+            warnings.simplefilter("ignore")  # those about damaged notes beside the pixels
             # Pillow warns of pictures with more than 89 million pixels before it takes the memory for them.
             warnings.simplefilter("error", image_module.DecompressionBombWarning)
             with image_module.open(file, formats=FORMATS) as image:
@@ -60,9 +61,9 @@ def read_pixels(file: PathLike, needed: str) -> Array:
 
 
 def as_shown(image: Any, image_module: ModuleType, operations: ModuleType) -> Any:
-    """Return a picture of Pillow's as a viewer shows it: turned as its camera says, what is transparent on white.
+    """Return a picture of Pillow's as a viewer shows it: turned as its camera says, transparent pixels on white.
 
-    What a file holds behind transparent pixels is nothing that anybody sees.
+    Files hold colours for transparent pixels too, but nobody sees them.
 
     Raises:
         ValueError: its pixels are not bytes.
@@ -82,6 +83,9 @@ def fit_size(pixels: Array, H: int, W: int, how: str = "crop") -> tuple[str, Arr
 
     Args:
         how: one of `FITS`.
+
+    Raises:
+        ConfigurationError: Pillow is needed and missing.
     """
     h, w, _ = pixels.shape
     if (h, w) == (H, W):

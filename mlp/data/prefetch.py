@@ -7,6 +7,7 @@ step. What a batch holds is a function of (seed, epoch, sample), so it does not 
 import queue
 import threading
 from collections.abc import Generator, Iterable
+from functools import partial
 from typing import Any
 
 END = object()
@@ -21,17 +22,8 @@ def prefetch(iterable: Iterable[Any], ahead: int = 2) -> Generator[Any, None, No
     items: queue.Queue[Any] = queue.Queue(maxsize=ahead)
     stopped = threading.Event()
 
-    def put(item: Any) -> bool:
-        """Wait for room, but not for a caller that has left; return whether to continue."""
-        while not stopped.is_set():
-            try:
-                items.put(item, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
     def work() -> None:
+        put = partial(put_unless, stopped, items)
         try:
             for item in iterable:
                 if not put((item, None)):
@@ -53,3 +45,14 @@ def prefetch(iterable: Iterable[Any], ahead: int = 2) -> Generator[Any, None, No
     finally:
         stopped.set()
         thread.join()
+
+
+def put_unless(stopped: threading.Event, items: queue.Queue[Any], item: Any) -> bool:
+    """Put an item into a queue, waiting for room, but not for a reader that has left; return whether it was put."""
+    while not stopped.is_set():
+        try:
+            items.put(item, timeout=0.1)
+            return True
+        except queue.Full:
+            continue
+    return False

@@ -10,9 +10,10 @@ A split is the same for every run: it does not depend on the run's seed, so that
 
 The labelled pixels of a scene are split in three, for training, validation and test:
 
-    per_class    the usual way (Zhong et al. 2018): of a class with n pixels, in drawn order, int(0.8 n) are not for
-                 training; of these, shuffled, a tenth of all pixels validates. Indian Pines: 2,055, 1,025, 7,169.
-                 Neighbours' patches overlap, so training has seen parts of most test patches: numbers are optimistic.
+    per_class    the usual way (Zhong et al. 2018): of a class with n pixels, int(0.8 n) are drawn that are not for
+                 training. Those of all classes are shuffled: the first, a tenth of all pixels, are for validation, the
+                 others for the test. Indian Pines: 2,055, 1,025, 7,169. Patches of neighbours overlap, so training has
+                 seen parts of most test patches: numbers are optimistic.
     blocks       the scene is cut into squares of 12 x 12 pixels, and all pixels of a square go to one of the parts, in
                  the same proportions, in drawn order of the squares. Only patches at their borders overlap. Classes
                  that cover two or three squares may be missing from a part.
@@ -58,6 +59,9 @@ def hold_out(images: ImageSet) -> tuple[ImageSet, ImageSet]:
     """Return (train, test): a tenth of each class, always the same images, is kept as the test set of data without one.
 
     A class of three images or more has at least one of them in the test set, and two are left for the split.
+
+    Raises:
+        DataError: no class has three images.
     """
     train, test = stratified_split(images.labels, train_fraction=0.9, left=2)
     if len(test) == 0:
@@ -66,6 +70,7 @@ def hold_out(images: ImageSet) -> tuple[ImageSet, ImageSet]:
 
 
 def coursework_split(labels: Array, train_fraction: float) -> tuple[Array, Array]:
+    """Return the indices of the images for (training, validation), whatever their classes."""
     n = len(labels)
     legacy = np.random.RandomState(0)  # noqa: NPY002 - the reports' numbers come from this very generator
     train = legacy.choice(n, round(train_fraction * n), replace=False)
@@ -73,7 +78,7 @@ def coursework_split(labels: Array, train_fraction: float) -> tuple[Array, Array
 
 
 def stratified_split(labels: Array, train_fraction: float, left: int = 1) -> tuple[Array, Array]:
-    """Take about the same part of each class: at least one image, if `left` are left then."""
+    """Take about the same part of each class for validation: at least one image, if `left` are left for training."""
     n = len(labels)
     _, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)  # numbers: classes 0 .. K - 1
     part = (n - round(train_fraction * n)) / max(n, 1)  # which part of the images
@@ -81,7 +86,7 @@ def stratified_split(labels: Array, train_fraction: float, left: int = 1) -> tup
     order = generator(0, "split").permutation(n)
     by_class = np.argsort(numbers[order], kind="stable")  # places in `order`, class by class, each class in drawn order
     starts = np.cumsum(counts) - counts  # (K,), where each class begins
-    rank = np.arange(n) - np.repeat(starts, counts)  # the how-manieth of its class
+    rank = np.arange(n) - np.repeat(starts, counts)  # (N,), 0, 1, 2, ... within each class
     chosen = np.zeros(n, dtype=bool)
     chosen[by_class[rank < np.repeat(taken, counts)]] = True
     return order[~chosen], np.sort(order[chosen])
@@ -99,7 +104,7 @@ def per_class_split(labels: Array, rows: Array, columns: Array) -> tuple[Array, 
 
 
 def block_split(labels: Array, rows: Array, columns: Array) -> tuple[Array, Array, Array]:
-    """Return the indices of the pixels for (training, validation, test), whole squares of the scene each."""
+    """Return the indices of the pixels for (training, validation, test); each part is made of whole squares."""
     across = int(columns.max()) // BLOCK + 1
     blocks = rows // BLOCK * across + columns // BLOCK
     order = generator(0, "split", "blocks").permutation(np.unique(blocks))

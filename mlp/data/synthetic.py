@@ -25,7 +25,7 @@ GROUP_SIZE = 5
 NOISE = 24.0  # standard deviation, of 255
 
 # Each pattern is a wave in -1 .. 1 over phases y and x (radians, zero at a random point of the image).
-# `side` is +1 or -1 at random, an image each.
+# `side` is +1 or -1, drawn for each image.
 PATTERNS: dict[str, Callable[[Array, Array, Array], Array]] = {
     "rows": lambda y, x, side: np.cos(y),
     "columns": lambda y, x, side: np.cos(x),

@@ -54,20 +54,20 @@ def atomic_write(path: PathLike, mode: str = "wb") -> Iterator[IO[Any]]:
                 error.filename = str(path)
             del error.filename2
         if not isinstance(error, FolderInUseError):  # then the temporary file is another process's
-            with suppress(OSError):  # of a folder that is gone, say: the first error is the one to tell
+            with suppress(OSError):  # the folder may be gone: the first error is the one to report
                 part.unlink(missing_ok=True)
         raise
 
 
 def create(path: str, flags: int) -> int:
-    """Open a new file, for `open`. Whatever has the name already (it may be a link to elsewhere) is removed first."""
+    """Open a new file; `open` calls this. What has the name already, perhaps a link to elsewhere, is removed first."""
     with suppress(FileNotFoundError):
         os.unlink(path)
     return os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o666)
 
 
 def check_own(descriptor: int, part: Path, path: Path) -> None:
-    """Raise an error unless an open file still has its temporary name: another process may be writing the same file."""
+    """Raise FolderInUseError unless an open file still has its temporary name: another process may be writing it."""
     try:
         own = os.path.samestat(os.fstat(descriptor), os.lstat(part))
     except FileNotFoundError:  # the other one is done, or the folder is gone
@@ -80,7 +80,7 @@ def check_own(descriptor: int, part: Path, path: Path) -> None:
 
 
 def remove_stranger(path: PathLike) -> None:
-    """Remove what has the name of a file to be written and is no file: a link that leads elsewhere, a pipe."""
+    """Remove what stands in the way of a file to be written and is no file: a link that leads elsewhere, a pipe."""
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(os.lstat(path).st_mode):
             os.unlink(path)
@@ -158,6 +158,6 @@ def take_texts_literally(figure: "Figure") -> None:
 
 
 def literal(text: str) -> str:
-    """Return a text as Matplotlib is to draw it, letter by letter: dollar signs begin no formula."""
+    """Return a text that Matplotlib draws letter by letter: dollar signs begin no formula."""
     readable = text.encode("utf-8", "backslashreplace").decode()  # names of files need not be text
     return re.sub(r"(?<!\\)\$", r"\\$", readable)

@@ -1,4 +1,4 @@
-"""One writer a folder: a lock that ends with its process, and that is checked again before every write.
+"""One writer per folder: a lock that ends with its process, and that is checked again before every write.
 
 The lock is taken on a file that is open for writing: network drives (NFS) refuse an exclusive lock on any other. A
 process that dies releases it, however it dies. A process whose machine loses the network loses the lock after a while,
@@ -21,7 +21,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-# Mount options with which a lock is kept to its own machine, other machines know nothing of it: NFS, Lustre.
+# Mount options (of NFS, Lustre) with which other machines know nothing of a lock.
 LOCAL_LOCKS = {"nolock", "local_lock=all", "local_lock=flock", "localflock"}
 
 
@@ -41,7 +41,7 @@ class Lock:
             raise CheckpointError(f"{path} is not a file, but a link, a folder, a pipe or a device: move it away")
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         self.descriptor = os.open(path, flags, 0o666)
-        self.why_none: str | None = None  # a reason why there is no lock
+        self.why_none: str | None = None  # why there is no lock; None if there is one
 
     def take(self, holder: Callable[[], str]) -> None:
         """Lock the file, or raise FolderInUseError; `holder` says who has it: "process 12 on n1"."""
@@ -76,7 +76,7 @@ class Lock:
                 "one): nothing more is written there"
             )
         if fcntl is not None and self.why_none is None:
-            try:  # one that is still ours is simply given again
+            try:  # a lock that is still ours is simply granted again
                 fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise FolderInUseError(
@@ -143,7 +143,7 @@ def check_lock(folder: PathLike) -> None:
 
 
 def kept_to_this_machine(path: Path) -> str | None:
-    """Return the mount option that keeps locks from other machines; None without one, or where nobody can tell."""
+    """Return "it is mounted with nolock" if other machines know nothing of locks; else, or if it is not known, None."""
     try:
         lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

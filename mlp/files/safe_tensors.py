@@ -50,7 +50,7 @@ def read_safetensors(path: PathLike, largest: int = LARGEST_FILE) -> dict[str, A
 
 
 def as_array(name: str, stored: Mapping[str, Any]) -> Array:
-    """Return an array as the package safetensors gives it: dtype, shape, data (bytes)."""
+    """Return the array for what the package safetensors gives, a dict with dtype, shape and data (bytes)."""
     if stored["dtype"] not in ELEMENTS:
         raise CheckpointError(
             f"{name} holds numbers of type {stored['dtype']} (complex, or of 8 bits and less, say), which are no "

@@ -91,7 +91,7 @@ def read_object(path: PathLike) -> dict[str, Any]:
 
 
 def with_names_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the pairs of a JSON object as a dict; of two values under one name, each program would take another."""
+    """Return the pairs of a JSON object as a dict; a ValueError if a name stands twice: which value would be meant?"""
     values = dict(pairs)
     if len(values) < len(pairs):
         names = [name for name, _ in pairs]
@@ -146,7 +146,7 @@ def read_array(stream: IO[bytes], size: int, name: object) -> Array:
         size: bytes of the stream; the header must tell of exactly as many. name: for messages.
 
     Raises:
-        ValueError: header and size do not fit, or the array is no plain numbers or texts.
+        ValueError: header and size do not fit, or the array holds something else than plain numbers or texts.
     """
     version = np.lib.format.read_magic(stream)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

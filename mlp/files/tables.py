@@ -2,7 +2,7 @@
 
 For a spreadsheet a cell that begins with =, +, -, @, a tab or a line's end is a formula, and a formula can start
 programs and send data away. Names come from outside: classes, hosts, hooks, messages of programs. So a text that begins
-so, whether or not quotes stand before it, gets one quote more in front, and readers here take one away:
+like a formula, whether or not quotes stand before it, gets one more quote in front. Our readers take one away:
 
     =1+1    '=1+1           '=1+1    ''=1+1           it's    it's           -0.5, a number    -0.5
 """
@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-STARTS = "=+\\-@\t\r\n" + "\uff1d\uff0b\uff0d\uff20"  # these four, as they are written in Japanese
+STARTS = "=+\\-@\t\r\n" + "\uff1d\uff0b\uff0d\uff20"  # the last four are = + - @ as wide as a Japanese letter
 FORMULA = re.compile(rf"'*[{STARTS}]")
 
 

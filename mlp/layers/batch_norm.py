@@ -60,8 +60,9 @@ class BatchNorm(Layer):
         momentum: r, the weight of the newest batch in the running statistics.
         dtype: of gamma, beta and the running statistics.
 
-    Raises (forward in training):
-        ShapeError: one value per channel, whose variance is always zero.
+    Raises:
+        ConfigurationError: no channels, a negative eps, or a momentum outside 0 <= r < 1.
+        ShapeError (forward in training): one value per channel, whose variance is always zero.
     """
 
     buffer_names = ("running_mean", "running_var")

@@ -34,7 +34,7 @@ class Concat(Layer):
     name, as in Concat(Conv2d(...), Conv2d(...)), the branches are named 0, 1, ...
 
     Args:
-        branches: layers whose outputs differ in the number of channels at most.
+        branches: layers whose outputs have the same shape, except for the number of channels.
 
     Raises:
         ConfigurationError: no branches, or one that is no layer.

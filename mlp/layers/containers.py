@@ -84,7 +84,7 @@ class Residual(Layer):
         shortcut: any layer; None for the identity.
 
     Raises:
-        ConfigurationError: a part that is no layer. ShapeError (forward): body and shortcut give other shapes.
+        ConfigurationError: a part that is no layer. ShapeError (forward): body and shortcut give different shapes.
     """
 
     def __init__(self, body: Layer, shortcut: Layer | None = None) -> None:

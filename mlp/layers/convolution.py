@@ -183,7 +183,7 @@ class Conv2d(Layer):
         return self.gradients_put_back(grad_outputs, x) if apart else self.gradients_by_convolution(grad_outputs, x)
 
     def windows_are_apart(self, output_size: Sequence[int]) -> bool:
-        """Whether no pixel stands in two windows."""
+        """Return whether each pixel is in one window at most."""
         sizes = zip(self.kernel_size, self.stride, output_size, strict=True)
         return all(k <= s or size == 1 for k, s, size in sizes)
 

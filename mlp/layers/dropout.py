@@ -1,4 +1,4 @@
-"""Dropout: in training, silence every unit with probability p, so that none can rely on another being there.
+"""Dropout: in training, set every unit to 0 with probability p, so that none can rely on another being there.
 
     r  mask of independent draws: 0 with probability p, else 1              (the shape of x)
 
@@ -26,10 +26,10 @@ from mlp.typing import Array
 
 
 class Dropout(Layer):
-    """Silences units in training, any shape.
+    """Sets units to 0 at random in training, any shape.
 
     Args:
-        p: probability of silence, 0 <= p < 1.
+        p: the probability for each unit, 0 <= p < 1.
         seed: of the masks; `model.initialize(seed)` draws another for each layer.
 
     Raises:

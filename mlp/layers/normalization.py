@@ -1,8 +1,8 @@
 """Layer, instance and group normalization: every sample by itself, whatever else is in its batch.
 
 Batch norm takes mean and variance of a channel over all samples; small batches make them noisy, and evaluation needs
-running averages. The layers here take them over values of one sample only. They differ in nothing but which values
-form a set; the channels are cut into G groups of K = C/G neighbours, and a set is a group of one sample:
+running averages. The layers here take them over values of one sample only, and differ only in which values form a set.
+The channels are cut into G groups of K = C/G neighbours, and a set is one group of one sample:
 
     InstanceNorm   G = C    each channel by itself
     GroupNorm      G        K channels together
@@ -44,7 +44,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module
-from mlp.checks import at_least_one
+from mlp.checks import at_least_one, not_negative
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.parameter import Parameter
@@ -61,13 +61,13 @@ class GroupNorm(Layer):
         dtype: of gamma and beta.
 
     Raises:
-        ConfigurationError: num_groups does not divide num_features.
+        ConfigurationError: num_groups does not divide num_features, or a negative eps.
         ShapeError (forward): one value in a set, whose variance is always zero.
     """
 
     def __init__(self, num_groups: int, num_features: int, eps: float = 1e-5, dtype: DType = np.float32) -> None:
         self.num_groups = at_least_one("num_groups", num_groups)
-        self.num_features, self.eps = at_least_one("num_features", num_features), float(eps)
+        self.num_features, self.eps = at_least_one("num_features", num_features), not_negative("eps", eps)
         if num_features % num_groups:
             fitting = [str(g) for g in range(1, num_features + 1) if num_features % g == 0]
             raise ConfigurationError(

@@ -1,8 +1,8 @@
 """Parameters: an array of weights together with the gradient of the loss with respect to it.
 
-While a network trains, all its parameters live in one flat array, and all their gradients in another, each
-parameter being a view of its stretch. A learning rule is then one formula on two long vectors instead of a loop over
-tensors, and a statistic over all gradients is one pass over memory.
+While a network trains, all its parameters live in one flat array, and all their gradients in another. Each parameter is
+a view of its part. A learning rule is then one formula on two long vectors instead of a loop over tensors, and a
+statistic over all gradients is one pass over memory.
 
     flat.data   [ conv weight ........ | gamma .. | beta .. | conv weight ........ | ... ]
                   ^ parameters[0].data   ^ parameters[1].data
@@ -20,7 +20,7 @@ from mlp.errors import ConfigurationError, DeviceError, ShapeError
 from mlp.machine.processor import available_memory
 from mlp.typing import Array, Shape
 
-UNSUSPICIOUS = 2**27  # bytes that are taken without a look at the memory
+UNSUSPICIOUS = 2**27  # bytes: for less nobody asks how much memory is free
 
 
 def join(*parts: str) -> str:
@@ -107,7 +107,7 @@ class Parameter(NoShallowCopy):
         self._grad = get_array_module(data).zeros_like(data)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what a copy has, or what a pickle holds: the copy's arrays are its own, and part of no flat array."""
+        """Return what a copy or a pickle gets: arrays of its own, which are no part of a flat array."""
         return {**vars(self), "flat": None}
 
     def __repr__(self) -> str:
@@ -144,7 +144,7 @@ class FlatParameters(NoShallowCopy):
             p.flat = self
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Become a copy, or what a pickle holds: its parameters have arrays of their own then, and are not views."""
+        """Become a copy, or what was in a pickle: the parameters have arrays of their own there and are not views."""
         self.__dict__.update(state, whole=False)
 
     @staticmethod

@@ -45,7 +45,7 @@ class Pool2d(Layer):
         kernel_size: k. stride: s, by default k. With k = 1 and s = 2 every other pixel is taken as it is.
 
     Raises:
-        ConfigurationError: k or s below 1.
+        ConfigurationError: k or s below 1. ShapeError (forward): no images, or images smaller than a window.
     """
 
     def __init__(self, kernel_size: int, stride: int | None = None) -> None:

@@ -24,6 +24,9 @@ class Reshape(Layer):
 
     Args:
         shape: of one sample, without the batch axis: Reshape((28, 28, 1)) makes images of vectors of 784.
+
+    Raises:
+        ShapeError (forward): the samples have another number of values.
     """
 
     def __init__(self, shape: Sequence[int]) -> None:

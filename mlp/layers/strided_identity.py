@@ -7,7 +7,7 @@
 It is the shortcut without parameters around a body that makes images smaller or adds channels (option A of He et al.;
 option B is `Conv2d(C, F, kernel_size=1, stride=s, bias=False)`, option C has that around every block).
 
-Backward. Each output is one input or a zero, so dL/dy goes back to the pixel it came from; pixels between the grid's,
+Backward. Each output is one input or a zero, so dL/dy goes back to the pixel it came from. Pixels that were left out,
 and added channels, have no influence:
 
     dL/dx[n, s i, s j, c] = dL/dy[n,i,j,c]     for c < C, and 0 for all other pixels       (2)

@@ -1,15 +1,15 @@
 """Tap: a place in a network where a branch looks at what flows by.
 
     y = x                                   the network continues as if nothing were there
-    b = B(x)                                what the branch B makes of it, in training alone
+    b = B(x)                                what the branch B makes of it, in training only
 
 Backward. The loss depends on x through y and through b, so both gradients are added:
 
     dL/dx = dL/dy + dL/db dB/dx                                                                            (1)
 
-dL/dy comes from the layers above, as ever. dL/db comes from a loss that looks at b: it takes `tap.look()` after the
-forward pass, and puts `tap.grad_branch` before the backward pass. Where it puts None, nothing is added, and the
-gradients of B's parameters are 0.
+dL/dy comes from the layers above, as always. dL/db comes from a loss that looks at b: it calls `tap.look()` after the
+forward pass, and sets `tap.grad_branch` before the backward pass. If that is None, nothing is added, and the gradients
+of B's parameters are 0.
 
 A deeply supervised network has a small classifier after each of many layers, see `mlp.models.deep_supervision`.
 
@@ -25,8 +25,8 @@ class Tap(Layer):
     """y = x, with a branch hanging on it.
 
     Args:
-        branch: a layer. It is not among the tap's children: who owns it (a model that throws it away after training,
-            say) gives it a place in the tree, and its parameters are found there.
+        branch: a layer. It is not among the tap's children. Its owner, such as a model that drops it after training,
+            gives it a place in the tree, and its parameters are found there.
 
     Raises:
         ConfigurationError: the branch is no layer.
@@ -35,7 +35,7 @@ class Tap(Layer):
     def __init__(self, branch: Layer) -> None:
         check_layers(self, (branch,))
         self.branch = branch
-        self.grad_branch: Array | None = None  # dL/db, put there by the loss
+        self.grad_branch: Array | None = None  # dL/db, set by the loss
 
     def children(self) -> list[tuple[str, Layer]]:
         return []
@@ -51,7 +51,7 @@ class Tap(Layer):
         return self.take() if self.kept else None
 
     def take_gradient(self) -> Array | None:
-        """Return dL/db as the loss has put it there, once."""
+        """Return dL/db as the loss has set it, once."""
         gradient, self.grad_branch = self.grad_branch, None
         return gradient
 

@@ -5,7 +5,7 @@
 A rule sees the model as these long vectors (see `FlatParameters`), so its formula is written once, and not in a
 loop over layers. It also owns its moments, vectors of the same length that remember past gradients.
 
-Around the formula of each rule there are three things that all of them can do, in this order:
+Before the formula of a rule come three things that all rules can do, in this order:
 
     clipping            g <- max(-c, min(c, g))                     clip_value: c, each number by itself
                         g <- g min(1, c / (|g| + 1e-6))             clip_norm: c, the whole gradient keeps its direction
@@ -53,9 +53,10 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
     Args:
         learning_rate: h > 0; the training loop sets it before each step.
         weight_decay: coupled L2. decoupled_weight_decay: decay around the rule.
-        no_decay: a regular expression of few groups and repeats (see `mlp.checks.quick_pattern`); parameters whose
-            dotted names it is found in do not decay.
-        clip_norm, clip_value: bounds for the gradient; None for none. other: nothing; it is for a sentence about names.
+        no_decay: a regular expression with few groups and repeats (see `mlp.checks.quick_pattern`); a parameter does
+            not decay if the expression is found in its dotted name.
+        clip_norm, clip_value: bounds for the gradient; None for none.
+        other: settings that do not exist; the error says what they are called here.
 
     Raises:
         ConfigurationError: a value out of its range, or a setting that the rule does not have.
@@ -99,7 +100,8 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
         """Take charge of a model's parameters: gather them into one flat array, set step and moments to zero.
 
         Raises:
-            ConfigurationError: these are no parameters, or have no names where `no_decay` needs them.
+            ConfigurationError: these are no parameters, or have no names where `no_decay` needs them, or the rule has
+                two moments of one name.
             ShapeError: no parameters, or several dtypes.
         """
         given, parameters = parameters, list(parameters) if isinstance(parameters, Iterable) else [None]
@@ -174,7 +176,7 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
         return {"steps": self.steps, **{name: to_numpy(m).copy() for name, m in self.moments.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state_dict`; call initialize first.
+        """Continue from a `state_dict`; call initialize first.
 
         Raises:
             CheckpointError: the state is of another rule or another model; nothing is copied then.
@@ -197,13 +199,13 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
 
 
 def norm_of(gradient: Array) -> float:
-    """Return |g|, also where the squares of its numbers are too large for their dtype."""
+    """Return |g|, even if the squares of its numbers are too large for their dtype."""
     xp = get_array_module(gradient)
     with np.errstate(over="ignore"):
         norm = float(xp.linalg.norm(gradient))
     if norm != float("inf"):
         return norm
     largest = float(xp.abs(gradient).max())
-    if largest == norm:  # a number is infinite itself
+    if largest == norm:  # one of the numbers is infinite
         return norm
     return largest * float(xp.linalg.norm(gradient / largest))

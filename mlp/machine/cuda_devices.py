@@ -1,7 +1,7 @@
 """CUDA devices: which there are, or in one sentence why one cannot be used, and what to type.
 
-`import cupy` succeeds on a machine without a GPU, and fails in a dozen ways where something is wrong. The states
-are tried in the order in which an installation goes wrong, each with the cheapest thing that can tell it:
+`import cupy` succeeds on a machine without a GPU, and fails in a dozen ways where something is wrong. What can be wrong
+is checked in the order in which an installation works, each step with the cheapest test that can tell:
 
     metadata        no package; two packages that overwrite each other
     import          the package's files are gone, or do not load
@@ -131,7 +131,7 @@ def kernel_problem(index: int, name: str, error: Exception) -> str:
 
 
 def summary(error: Exception) -> str:
-    """Return class and message of an error as one line: of several lines the last that says something."""
+    """Return class and message of an error as one line: of a long message, the last line that says something."""
     lines = [line.strip(" =-") for line in str(error).splitlines()]
     told = [line for line in lines if line]
     return f"{type(error).__name__}: {told[-1]}" if told else type(error).__name__

@@ -1,4 +1,4 @@
-"""Deep supervision: small classifiers, companions, on many layers, which hand the gradient straight to them.
+"""Deep supervision: small classifiers ("companions") on many layers, which give these layers a gradient of their own.
 
     l_out    the loss of the network's own output           l_m    that of companion m's output
     F = l_out + alpha(e) sum over m of max(l_m - gamma, 0)                                                   (1)
@@ -59,12 +59,15 @@ class DeepSupervision(Loss):
     Args:
         loss: of the output, and of each companion.
         taps: {name: Tap}, where the companions are.
-        weight: alpha_0. threshold: gamma.
+        weight: alpha_0. threshold: gamma; infinity silences all companions.
 
     Attributes:
         alpha: of the current epoch, see `begin_epoch`.
         objective: F of the last batch; l_out in evaluation.
         companion_losses, companion_accuracies: of the last training batch, a number for each tap.
+
+    Raises:
+        ConfigurationError: a negative weight.
     """
 
     def __init__(self, loss: Loss, taps: dict[str, Tap], weight: float = 0.1, threshold: float = 0.0) -> None:
@@ -149,7 +152,7 @@ def add_companions(
 
 
 def without_companions(model: Layer) -> Layer:
-    """Return the network of a deeply supervised model, its taps doing nothing; any other model as it is."""
+    """Return the network of a deeply supervised model, whose taps hand on what they get; any other model as it is."""
     return model.network if isinstance(model, DeeplySupervised) else model
 
 

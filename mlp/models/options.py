@@ -96,7 +96,7 @@ def check_growth(norm: str, norm_groups: int | None, growth: int | None, *, dens
 
 
 def blocks_per_stage(depth: int) -> int:
-    """Return B of depth = 8 + 6 B; ConfigurationError for a depth between."""
+    """Return B of depth = 8 + 6 B; ConfigurationError for any other depth."""
     at_least("depth, as in vgg(depth=8),", depth, 0)
     if not 8 <= depth <= DEEPEST or (depth - 8) % 6:
         below = max(8, min(depth, DEEPEST) - (min(depth, DEEPEST) - 8) % 6)

@@ -22,7 +22,7 @@ from mlp.typing import DType, Initializer
 
 NORM_GROUPS = 8
 SLOPE = 0.01  # of the leaky rectifiers
-INITIALIZERS: dict[str, Initializer] = {  # of the convolutions; biases start at 0, but for "pytorch"
+INITIALIZERS: dict[str, Initializer] = {  # of the convolutions; their biases start at 0, except with "pytorch"
     "pytorch": pytorch_default,
     "he": he_normal(SLOPE),
     "glorot": glorot_uniform,
@@ -42,22 +42,20 @@ class Parts:
     initializer: str = "pytorch"
     dtype: DType = np.float32
 
-    def conv(self, in_channels: int, out_channels: int, kernel_size: int = 3, *, bias: bool = False) -> Conv2d:
-        """Return a convolution that keeps the height and width of its inputs."""
+    def conv(
+        self, in_channels: int, out_channels: int, kernel_size: int = 3, stride: int = 1, *, bias: bool = False
+    ) -> Conv2d:
+        """Return a convolution; with stride 1 it keeps the height and width of its inputs."""
         return Conv2d(
             in_channels,
             out_channels,
             kernel_size,
+            stride,
             padding=kernel_size // 2,
             bias=bias,
             initializer=INITIALIZERS[self.initializer],
             dtype=self.dtype,
         )
-
-    def pixel_conv(self, stride: int) -> Conv2d:
-        """Return the convolution of a projection: 1 x 1, without bias."""
-        initializer = INITIALIZERS[self.initializer]
-        return Conv2d(self.filters, self.filters, 1, stride, bias=False, initializer=initializer, dtype=self.dtype)
 
     def norm_layer(self, channels: int) -> Layer:
         """Return a normalization; for norm "none" that of the input block, a batch norm."""
@@ -77,7 +75,7 @@ class Parts:
         return {**layers, f"dropout_{name}": Dropout(self.dropout)} if self.dropout else layers
 
     def norms(self, name: str | int, position: str, channels: int) -> dict[str, Layer]:
-        """Return norm - [dropout] for a place before or after an activation; nothing where that is not the place."""
+        """Return norm - [dropout] if norms stand at `position`, "before" or "after" an activation; else nothing."""
         here = self.norm != "none" and self.norm_position == position
         return self.norm_and_dropout(name, channels) if here else {}
 
@@ -87,7 +85,7 @@ class Parts:
 
     def projection(self, stride: int) -> Sequential:
         """Return the shortcut conv 1x1 - [norm]."""
-        layers: dict[str, Layer] = {"conv_0": self.pixel_conv(stride)}
+        layers: dict[str, Layer] = {"conv_0": self.conv(self.filters, self.filters, 1, stride)}
         return Sequential(layers if self.norm == "none" else {**layers, "norm_0": self.norm_layer(self.filters)})
 
     def processing_shortcut(self, reduction_shortcut: str, *, residual: bool) -> Layer | None:

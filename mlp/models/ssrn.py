@@ -13,14 +13,14 @@ A patch has S x S pixels (7) and D bands (200). First the spectrum of each pixel
 B = (D - 7) // 2 + 1 and F = 24. The paper writes three-dimensional convolutions: 1 x 1 x 7 along the spectrum, then
 1 x 1 x B, then 3 x 3 x 128. None is needed. A kernel that is one pixel wide treats the S^2 pixels of a patch alike, so
 they may stand in a column, an image of S^2 x D "pixels" with one channel, and the kernel is 1 x 7; and one that takes
-in all the bands at once treats them as channels. All convolutions have biases; weights by He's normal draw.
+in all the bands at once treats them as channels. All convolutions have biases; first weights are He's, drawn normally.
 
 Reference: Zhong, Li, Luo, Chapman, Spectral-spatial residual network for hyperspectral image classification, 2018.
 """
 
 import numpy as np
 
-from mlp.checks import at_least_one
+from mlp.checks import at_least, at_least_one
 from mlp.errors import ConfigurationError
 from mlp.initializers import he_normal
 from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, GlobalAvgPool, ReLU, Reshape, Residual, Sequential
@@ -49,14 +49,16 @@ def ssrn(
     Args:
         num_classes, bands, side, filters: sizes. seed: of the initial weights, and of dropout.
         spectral_blocks, spatial_blocks: how many residual blocks there are of each kind.
-        dropout: probability of silence in front of the affine layer.
+        dropout: probability of dropping a value in front of the affine layer.
         dtype: of the weights.
 
     Raises:
-        ConfigurationError: too few bands or pixels for the kernels, or a number below 1.
+        ConfigurationError: too few bands or pixels for the kernels, no classes or filters, or a negative number.
     """
     for name, value in (("num_classes", num_classes), ("filters", filters)):
         at_least_one(name, value)
+    for name, value in (("spectral_blocks", spectral_blocks), ("spatial_blocks", spatial_blocks)):
+        at_least(name, value, 0)
     if bands < KERNEL or side < SMALLEST_SIDE:
         raise ConfigurationError(
             f"ssrn needs patches of at least {SMALLEST_SIDE} x {SMALLEST_SIDE} pixels with {KERNEL} bands, got "

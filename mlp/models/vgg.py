@@ -80,7 +80,7 @@ def vgg(
         dtype: of the weights.
         dense, growth: blocks that concatenate, and how many channels each of them adds; None for 8.
         multi_scale: processing blocks with convolutions of two sizes.
-        initializer: one of `INITIALIZERS`, for the convolutions; their biases start at 0, but for "pytorch".
+        initializer: one of `INITIALIZERS`, for the convolutions; their biases start at 0, except with "pytorch".
         companions: "blocks" puts one after every processing block and the first two reductions, "stages" after these
             reductions alone, see `deep_supervision`; the model is a `DeeplySupervised` then, and needs its loss.
 
@@ -148,7 +148,7 @@ def plain_stage(
 
 
 def plain_block(parts: Parts, shortcut: Layer | None, *, reduces: bool = False) -> Sequential:
-    """conv - [norm] - LReLU - [pool] - conv - [norm] - [+ shortcut] - LReLU, or the norms after LReLU."""
+    """Return conv - [norm] - LReLU - [pool] - conv - [norm] - [+ shortcut] - LReLU, or the norms after LReLU."""
     F = parts.filters
     between: dict[str, Layer] = {"pool": AvgPool2d(2)} if reduces else {}
     body = {

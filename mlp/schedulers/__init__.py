@@ -5,8 +5,8 @@ needs no saving, and it can be plotted before anything is trained:
 
     rates = [schedule(step) for step in range(steps)]
 
-Whether a horizon counts steps or epochs is a common mistake, so it is always written out. `epochs_in` converts epochs
-to steps; `per_epoch` makes a schedule that counts epochs, and is constant inside each of them.
+Mixing up steps and epochs is a common mistake, so the unit is always written out. `epochs_in` converts epochs to steps;
+`per_epoch` makes a schedule that counts epochs, and is constant inside each of them.
 
     epochs = epochs_in(len(train_batches))                            # epochs(3) is 3 epochs, in steps
     smooth = cosine(1e-3, 2e-5, steps=epochs(100))                    # falls a little with every step

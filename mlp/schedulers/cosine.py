@@ -2,8 +2,8 @@
 
     h(t) = h_min + (h0 - h_min) (1 + cos(pi t / T)) / 2
 
-h(0) = h0 and h(T) = h_min. Beyond T the formula continues unchanged, back up to h0 at 2T: so does PyTorch's
-CosineAnnealingLR, and the experiments with a horizon of 100 steps (schedule I) swing up and down in this way.
+h(0) = h0 and h(T) = h_min. Beyond T the formula continues unchanged, back up to h0 at 2T, as PyTorch's
+CosineAnnealingLR does. The experiments with a horizon of 100 steps (schedule I) swing up and down in this way.
 h_min may lie above h0; the rate then rises.
 
 Reference: Loshchilov and Hutter, SGDR, 2017, equation 5, without restarts.

@@ -2,7 +2,7 @@
 
     h(t) = h0 g^t
 
-Reference: PyTorch's ExponentialLR; the reports use g = 0.96 an epoch.
+Reference: PyTorch's ExponentialLR; the reports use g = 0.96 per epoch.
 """
 
 from mlp.checks import positive

@@ -4,8 +4,8 @@ Cycle i lasts T_i = T_0 m^i steps. With s steps since its start,
 
     h = h_min + (h0 - h_min) (1 + cos(pi s / T_i)) / 2
 
-so h0 comes again at the first step of every cycle: a warm restart. Which cycle step t lies in follows from the lengths:
-the cycles before i last T_0 (m^i - 1)/(m - 1) steps together (i T_0 for m = 1).
+so h0 comes again at the first step of every cycle: a warm restart. The lengths say in which cycle a step lies: together
+the cycles before i last T_0 (m^i - 1)/(m - 1) steps (i T_0 for m = 1).
 
 Reference: Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, 2017, equation 5; PyTorch's
 CosineAnnealingWarmRestarts.

@@ -1,7 +1,7 @@
 """Linear warm-up, and schedules one after the other.
 
-At the first steps weights and moments are random, and a large step can do harm that takes long to repair. Warm-up
-starts with small steps:
+At first the weights are random and the moments know few gradients, and a large step can do harm that takes long to
+repair. Warm-up starts with small steps:
 
     h(t) = h0 (a + (1 - a) t / T)      for t < T, from a h0 up to h0; h0 afterwards
 

@@ -153,16 +153,17 @@ def test_wrong_shapes_name_the_layer():
 
 
 @pytest.mark.parametrize(
-    ("G", "C", "message"),
+    ("settings", "message"),
     [
-        (3, 8, "num_groups must divide the 8 channels, got 3: use one of 1, 2, 4, 8"),
-        (0, 8, "num_groups must be a whole number of at least 1, got 0"),
-        (1, 0, "num_features must be a whole number of at least 1, got 0"),
+        ((3, 8), "num_groups must divide the 8 channels, got 3: use one of 1, 2, 4, 8"),
+        ((0, 8), "num_groups must be a whole number of at least 1, got 0"),
+        ((1, 0), "num_features must be a whole number of at least 1, got 0"),
+        ((1, 8, -1e-5), "eps must be 0 or greater, got -1e-05"),
     ],
 )
-def test_impossible_settings(G, C, message):
+def test_impossible_settings(settings, message):
     with pytest.raises(ConfigurationError, match=message):
-        GroupNorm(G, C)
+        GroupNorm(*settings)
 
 
 def test_names_reset_and_text():

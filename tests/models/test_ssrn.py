@@ -47,7 +47,9 @@ def test_first_weights():
             assert p.data.var() == pytest.approx(2 / (p.data.size / p.data.shape[-1]), rel=0.15)
 
 
-@pytest.mark.parametrize("settings", [{"bands": 3, "side": 32}, {"side": 1}, {"num_classes": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"bands": 3, "side": 32}, {"side": 1}, {"num_classes": 0}, {"spectral_blocks": -1}]
+)
 def test_what_is_no_scene(settings):
     with pytest.raises(ConfigurationError):
         ssrn(**settings)

@@ -9,7 +9,10 @@ connection or with the process.
 import queue
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
+
+from mlp.data.prefetch import put_unless
 
 CHUNK = 2**16
 AHEAD = 8  # chunks that are read before anybody has asked for them
@@ -17,7 +20,7 @@ PATIENCE = 60.0  # seconds without anything whole
 
 
 class Answer:
-    """The answer to a request. An error of the network comes from `head` or `chunks`, where its bytes were missing.
+    """The answer to a request. Errors of the network are raised by `head` and `chunks`, where bytes are missing.
 
     Args:
         url, headers: of the request. timeout: seconds without a byte.
@@ -32,22 +35,15 @@ class Answer:
     def _work(self, url: str, headers: dict[str, str], timeout: float) -> None:
         import urllib.request  # 40 ms, which only downloads need
 
+        put = partial(put_unless, self.left, self.items)
         try:
             with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout) as response:
-                self._put((response.status, response.headers))
+                put((response.status, response.headers))
                 while not self.left.is_set() and (chunk := response.read1(CHUNK)):
-                    self._put(chunk)
-            self._put(b"")
+                    put(chunk)
+            put(b"")
         except BaseException as error:  # a thread has nobody else to tell
-            self._put(error)
-
-    def _put(self, item: Any) -> None:
-        while not self.left.is_set():
-            try:
-                self.items.put(item, timeout=0.5)
-                return
-            except queue.Full:
-                continue
+            put(error)
 
     def _get(self) -> Any:
         try:

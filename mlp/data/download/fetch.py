@@ -6,8 +6,8 @@
        address or another. Servers that do not know Range start again.
     3. Addresses are tried in order, mirrors first. If all of them fail, the message says why each did.
 
-The checksum (md5, as published) decides alone what is good: lengths and kinds of content that servers tell are used for
-messages. No more bytes than the file has are read, and each address has a time that follows from them (`time_allowed`).
+Only the checksum (md5, as published) decides what is good; lengths and kinds of content that servers tell are used for
+messages. No more bytes than the file has are read, and they set the time for each address (`time_allowed`).
 md5 finds damage. It is no protection against somebody who forges a file, and what reads the files does not trust them
 either (`mlp.data.formats.safe_pickle`).
 """
@@ -15,7 +15,7 @@ either (`mlp.data.formats.safe_pickle`).
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from mlp.typing import PathLike
 CIFAR = ("https://www.cs.toronto.edu/~kriz/",)
 MNIST = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 TENSORLY = ("https://raw.githubusercontent.com/tensorly/tensorly/main/tensorly/datasets/data/",)
-ATTEMPTS = 5  # at one address, as long as each brings something new
+ATTEMPTS = 5  # at one address, as long as each brings new bytes
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def only_download(path: Path) -> Iterator[None]:
         lock = Lock(path.with_name(f".{path.name}.lock"))
     except (OSError, CheckpointError) as error:
         raise DataError(f"{path} cannot be written: {getattr(error, 'strerror', error)}") from error
-    try:
+    with closing(lock):
         try:
             lock.take(str)
             lock.check()
@@ -135,10 +135,8 @@ def only_download(path: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            with suppress(OSError):  # while it is ours still; Windows removes no open file
+            with suppress(OSError):  # while it is still ours; Windows removes no open file
                 lock.path.unlink()
-    finally:
-        lock.close()
 
 
 def recognize(archives: Sequence[PathLike], files: Sequence[RemoteFile]) -> dict[str, Path]:

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ LONGEST_REASON = 200  # characters: a server may answer with anything
 
 
 class BrokenTransfer(Exception):  # noqa: N818 - not an error of the user: the next address is tried
-    """Why a transfer did not come to its end, in a few words; what a server said stands in it without escapes."""
+    """Why a transfer did not come to its end, in a few words; a server's own words are freed of control characters."""
 
     def __init__(self, why: str) -> None:
         super().__init__("".join(c if c.isprintable() else " " for c in why[:LONGEST_REASON]))
@@ -87,7 +88,7 @@ def transfer(url: str, part: Path, size: int, timeout: float, deadline: float) -
 
 
 def promise_of(told: Any, size: int) -> int | None:
-    """Return the length that headers tell, None without one; BrokenTransfer if no such file has twice as many bytes."""
+    """Return the length that headers tell, None without one; BrokenTransfer if it is more than twice the file's."""
     text = told.get("Content-Length", "")
     promised = int(text[:20]) if text.isascii() and text.isdigit() else None
     if promised is not None and promised > 2 * size:
@@ -117,22 +118,14 @@ def received(chunks: Iterator[bytes], wanted: int, timeout: float, deadline: flo
 
 def write(part: Path, first: bytes, chunks: Iterator[bytes], start: int, size: int) -> int:
     """Write the chunks to `part` from byte `start` on, with a progress bar in a terminal; return how many bytes."""
-    bar = progress_bar(
-        desc=part.name.removesuffix(".part"),
-        total=size,
-        initial=start,
-        unit="B",
-        unit_scale=True,
-    )
+    bar = progress_bar(desc=part.name.removesuffix(".part"), total=size, initial=start, unit="B", unit_scale=True)
     count = 0
     try:
         with bar, open(part, "ab" if start else "wb") as file:
-            chunk = first
-            while chunk:
+            for chunk in chain((first,), chunks):
                 file.write(chunk)
                 count += len(chunk)
                 bar.update(len(chunk))
-                chunk = next(chunks, b"")
             file.flush()
             os.fsync(file.fileno())  # before the rename that gives the file its name
     except OSError as error:  # the disk's: those of the network are BrokenTransfer by now

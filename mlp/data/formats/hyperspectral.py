@@ -1,7 +1,7 @@
 """Hyperspectral scenes: one large picture with hundreds of bands, and the class of (some of) its pixels.
 
     indian-pines.npz                                        image (H, W, D), classes (H, W), 0 for unlabelled
-    Indian_pines_corrected.mat, Indian_pines_gt.mat         as the scene is usually passed on (MATLAB 5)
+    Indian_pines_corrected.mat, Indian_pines_gt.mat         as it is usually distributed (MATLAB 5)
     Indian_pines_corrected.npy, Indian_pines_gt.npy         as TensorLy has it
 
 Indian Pines: fields and woods in Indiana in June 1992, 145 x 145 pixels of 20 m, from an aeroplane (AVIRIS). Of 220
@@ -69,7 +69,7 @@ def load_indian_pines(data_dir: PathLike) -> Scene:
 
 
 def make_scene(image: Array, classes: Array, source: str, class_names: tuple[str, ...]) -> Scene:
-    """Return a Scene; DataError unless image and classes are one."""
+    """Return a Scene; DataError unless image and classes fit together."""
     if image.ndim != 3 or image.dtype.kind not in "uif" or image.size == 0:
         raise DataError(f"{source}: a scene must be numbers (H, W, bands), got {image.shape} of {image.dtype}")
     if classes.shape != image.shape[:2] or classes.dtype.kind not in "uif":
@@ -92,7 +92,7 @@ def read_scene_npz(files: dict[str, tuple[bytes, str]]) -> tuple[Array, Array, s
 
 
 def read_scene_mat(files: dict[str, tuple[bytes, str]]) -> tuple[Array, Array, str]:
-    """Return (image, classes, source) from two MATLAB files, whose variables are called as they are, in lower case."""
+    """Return (image, classes, source) from two MATLAB files; their variables have the files' names in lower case."""
     image, classes = (read_variable(*file, name.removesuffix(".mat").lower()) for name, file in files.items())
     return image, classes, next(iter(files.values()))[1]
 

@@ -91,7 +91,7 @@ def class_folders(path: Path) -> list[Path]:
 
 
 def is_folder(path: Path) -> bool:
-    """Say whether a path is a folder whose files are found with those around it, which no link to a folder is."""
+    """Say whether a path is a folder itself; a link to one is not: `rglob` does not find the files behind it."""
     return path.is_dir() and not path.is_symlink()
 
 

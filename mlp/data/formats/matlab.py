@@ -5,9 +5,9 @@ A file is 128 bytes of text and version, then elements, each with a tag of 8 byt
     type (4 bytes), number of bytes (4 bytes), the bytes, filled up to a multiple of 8
     type and number in 2 bytes each, then up to 4 bytes: the short form, where the upper half of the type is not 0
 
-An element of type 14 is an array: its flags, its shape, its name, its numbers, elements again. One of type 15 is
-another element, compressed by zlib. The numbers come column by column, as MATLAB has them, and may be stored in a
-smaller type than the array's: MATLAB saves space so.
+An element of type 14 is an array: its flags, its shape, its name, its numbers, each an element again. One of type 15 is
+another element, compressed by zlib. The numbers come column by column, as MATLAB has them. To save space they may be
+stored in a smaller type than the array's.
 
 Lengths come from the file, so each is compared with what is there before memory is taken for it. Cells, structures,
 objects, complex and sparse arrays are skipped; version 7.3 is another format (HDF5), and the message says so.
@@ -19,13 +19,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mlp.data.formats.sources import largest_unpacked
 from mlp.errors import DataError, excerpt
 from mlp.typing import Array
 
 HEADER = 128
 MATRIX, COMPRESSED = 14, 15
-UNSUSPICIOUS = 2**26  # bytes of an array that may be as compressible as it likes; a scene has some 10 million
-LARGEST_GROWTH = 100  # times that a larger one may grow when it is unpacked
+
 STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 COMPLEX = 0x0800  # in the flags
@@ -72,10 +72,10 @@ def elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
 
 
 def read_element(kind: int, data: bytes, order: str) -> tuple[str, Array | None]:
-    """Return (name, array) of an element at the top; None for the array of what is skipped."""
+    """Return (name, array) of an element that stands in no other; the array is None where it is skipped."""
     if kind == COMPRESSED:
         unpacker = zlib.decompressobj()
-        largest = max(UNSUSPICIOUS, LARGEST_GROWTH * len(data))
+        largest = largest_unpacked(len(data))
         inner = unpacker.decompress(data, largest)
         if unpacker.unconsumed_tail or not unpacker.eof:
             raise ValueError(f"a compressed array is cut off, or has more than {largest:,} bytes")

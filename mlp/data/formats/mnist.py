@@ -3,7 +3,7 @@
     train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz,     the official files, each packed or not;
     t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz        some tools write t10k-images.idx3-ubyte
     mnist.npz                                                   x_train, y_train, x_test, y_test, as Keras has it
-    mnist-train.npz, mnist-valid.npz, mnist-test.npz            inputs (N, 784) in 0 .. 1, and targets: a course's
+    mnist-train.npz, mnist-valid.npz, mnist-test.npz            inputs (N, 784) in 0 .. 1, and targets: from a course
 
 An idx file is an array of bytes after a small header:
 
@@ -64,7 +64,7 @@ def read_keras(files: dict[str, tuple[bytes, str]]) -> tuple[ImageSet, ...]:
 
 
 def read_course(files: dict[str, tuple[bytes, str]]) -> tuple[ImageSet, ImageSet]:
-    """Return (train, test) from the course's three files: the validation images belong to the training images again."""
+    """Return (train, test) from the course's three files; its training and validation images are put together again."""
     parts = []
     for content, source in files.values():
         arrays = read_arrays(io.BytesIO(content), source, ("inputs", "targets"))

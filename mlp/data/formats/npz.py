@@ -19,15 +19,12 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from mlp.data.formats.sources import unreadable
+from mlp.data.formats.sources import largest_unpacked, unreadable
 from mlp.data.image_set import ImageSet, image_set
 from mlp.data.splits import hold_out
 from mlp.errors import DataError, excerpt
 from mlp.files.stored import read_member
 from mlp.typing import Array, PathLike
-
-UNSUSPICIOUS = 2**26  # bytes of an array that may be as compressible as it likes
-LARGEST_GROWTH = 100  # drawings shrink to a twentieth; zeros to a thousandth
 
 
 def load_npz(path: PathLike) -> tuple[ImageSet, ImageSet]:
@@ -88,7 +85,7 @@ def read_arrays(file: Any, source: object, required: Sequence[str], optional: Se
 def read_plain(archive: ZipFile, key: str) -> Array:
     """Return one array of an open zip archive; a ValueError if it takes more memory than such a file should."""
     entry = archive.getinfo(f"{key}.npy")
-    if entry.file_size > max(UNSUSPICIOUS, LARGEST_GROWTH * entry.compress_size):
+    if entry.file_size > largest_unpacked(entry.compress_size):
         raise ValueError(f"{key} grows from {entry.compress_size:,} bytes to {entry.file_size:,}, as no images do")
     return read_member(archive, entry)
 

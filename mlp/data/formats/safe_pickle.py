@@ -13,9 +13,10 @@ Here GLOBAL knows these few names and gives stand-ins of ours for them, which ac
 other name is refused when it is fetched, before anything can be called. NumPy's own functions stay out of it: they
 believe a pickle that declares bytes to be an array of pointers.
 
-Keys of dictionaries are texts and numbers only, and there are no sets: a pair of twice the same pair of twice the same
-pair ... takes two bytes for each level, and twice the time to hash. A bytearray becomes bytes, and its length is
-believed only if so many bytes are there: Python's own reader would reserve them at once.
+Keys of dictionaries are texts and numbers only, and there are no sets. A pair that holds the same pair twice, which
+again holds one twice, and so on, takes two bytes for each level, and each level doubles the time to hash it. A
+bytearray becomes bytes, and its length is believed only if so many bytes are there: Python's own reader would reserve
+them at once.
 """
 
 import io

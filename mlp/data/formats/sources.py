@@ -1,8 +1,8 @@
 """Where the files of a data set are: in an unpacked folder, or still in the archive that was downloaded.
 
 An archive is read in memory and nothing is extracted, so it does not matter where the name of a member leads; links
-are never looked at. Its compression is what its first bytes say: some browsers unpack what they download, and some keep
-the name. Members lie in the folder of that name, wherever it is, or in none: `tar czf x ./folder`, `tar czf x *`.
+are never looked at. Its first bytes say how it is compressed, for some browsers unpack what they download and keep its
+name. Members lie in the form's folder, wherever that is, or in none: `tar czf x ./folder`, `tar czf x *`.
 """
 
 import gzip
@@ -26,6 +26,13 @@ LARGEST_MEMBER = 2**28  # CIFAR's largest has 155 million
 LARGEST_ARCHIVE = 2**30  # unpacked; CIFAR's have 190 million
 LARGEST_READ = 2**22  # at once: the name of a member is read whole
 MOST_MEMBERS = 10_000
+UNSUSPICIOUS = 2**26  # bytes of an array that may be as compressible as it likes; a scene has some 10 million
+LARGEST_GROWTH = 100  # times that a larger one may grow: drawings shrink to a twentieth, zeros to a thousandth
+
+
+def largest_unpacked(packed: int) -> int:
+    """Return how many bytes an array may have that takes `packed` bytes in its file."""
+    return max(UNSUSPICIOUS, LARGEST_GROWTH * packed)
 
 
 def one_name(name: str) -> tuple[str, ...]:
@@ -77,7 +84,7 @@ class Form:
 
 
 class BoundedStream:
-    """A stream for tarfile to read from, which takes no memory, and no time, for sizes that cannot be."""
+    """A stream for tarfile to read from, which refuses impossible sizes before they cost memory or time."""
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
@@ -105,7 +112,7 @@ def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: tup
     """Load a data set in the first form that is there: unpacked folders first, because they are the quickest.
 
     Args:
-        data_dir: the folder to look in; it may be the unpacked folder itself.
+        data_dir: the folder to look in. It may be the unpacked folder itself, or have that in a folder of its name.
         forms: the `Form`s of the data set, in the order in which to look for them.
         title: what the data set is called, for messages.
         advice: what to do where it is missing, in Python and in commands.
@@ -119,7 +126,7 @@ def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: tup
     data_dir = Path(data_dir)
     incomplete = []
     for form in forms:
-        for place in (data_dir / form.folder, data_dir, data_dir / form.folder / form.folder):  # unpacked into its own
+        for place in (data_dir / form.folder, data_dir, data_dir / form.folder / form.folder):
             paths = form.find(place)
             missing = [form.spellings(name)[0] for name in form.names if name not in paths]
             if not missing:
@@ -200,7 +207,8 @@ def read_archive(path: Path, folder: str, names: Sequence[str]) -> dict[str, tup
                 if name is None or not member.isreg():
                     continue
                 if member.size > LARGEST_MEMBER:
-                    raise DataError(f"{path}: {member.name} claims {member.size} bytes, more than any file of this set")
+                    size = f"{member.size:,} bytes"
+                    raise DataError(f"{path}: {member.name} claims {size}, more than any file of this set")
                 content: Any = archive.extractfile(member)
                 found[name] = (b"".join(iter(partial(content.read, 2**20), b"")), f"{path}:{member.name}")
             while stream.read(2**20):  # to the very end, where the checksum is: a damaged pixel looks like any other

@@ -17,7 +17,7 @@ Your own layer is a class with these two methods:
             x = self.take()
             return grad_outputs * 2 * x
 
-Attributes that are a `Parameter` or a `Layer` are found by themselves, in the order of their assignment; those in a
+Attributes that are a `Parameter` or a `Layer` are found automatically, in the order of their assignment; those in a
 list or a dict are not, and `set_paths` says so. What a layer can do as a part of a model (names, saved weights,
 conversion to another dtype or device) is in `tree`.
 """

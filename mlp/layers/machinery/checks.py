@@ -91,10 +91,11 @@ def check_returned(label: str, outputs: Array | None) -> Array:
 def check_state(mine: Mapping[str, Array], given: Mapping[str, Array]) -> None:
     """Check that `given` has the names, shapes and kinds of numbers of `mine`, the arrays of a model.
 
-    Floats of another precision are converted; whole numbers are not weights, and no others are counters.
+    Floats of another precision are accepted, they will be converted. Whole numbers cannot be weights, and floats cannot
+    be counters.
 
     Raises:
-        ShapeError: it has not.
+        ShapeError: a name, a shape or a kind of numbers differs.
     """
     if not isinstance(given, Mapping):
         raise ShapeError(

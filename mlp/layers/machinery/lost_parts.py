@@ -48,7 +48,11 @@ def check_nothing_lost(
 
 
 def check_buffers(label: str, buffers: Mapping[str, Any]) -> None:
-    """Check that what is saved with the weights, {name: value}, are arrays; an error names one that is not."""
+    """Check that the buffers {name: value}, which are saved with the weights, are arrays.
+
+    Raises:
+        ConfigurationError: one is not, with its name.
+    """
     for name, value in buffers.items():
         if not hasattr(value, "dtype"):
             raise ConfigurationError(
@@ -59,7 +63,7 @@ def check_buffers(label: str, buffers: Mapping[str, Any]) -> None:
 def leaves(value: Any, within: tuple[int, ...] = ()) -> Iterator[Any]:
     """Yield what stands in lists, tuples and dicts, however deep, or the value itself if it is none of them.
 
-    `within` are the ids of those around it: one that holds itself ends there.
+    `within` has the ids of the containers around it, so that one that holds itself does not go on for ever.
     """
     if not isinstance(value, dict | list | tuple):
         yield value

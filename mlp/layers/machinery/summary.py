@@ -22,7 +22,7 @@ class LayerCard:
 
 
 def card_of(layer: Any, x: Array, y: Array, kept: Sequence[Any], batch_size: int) -> LayerCard:
-    """Return the card of a single layer that made the one-image batch `y` of `x` and kept `kept` for backward."""
+    """Return the card of a layer that turned the one-image batch `x` into `y`, and kept `kept` for backward."""
     shape = y.shape[1:]
     return LayerCard(
         path=layer.path,
@@ -38,7 +38,7 @@ def card_of(layer: Any, x: Array, y: Array, kept: Sequence[Any], batch_size: int
 def cards_of(model: Any, x: Array, batch_size: int) -> list[LayerCard]:
     """Run the one-image batch `x` through a model; return the cards of the layers that are not made of others.
 
-    A layer that has parameters beside the layers it is made of has a card for those.
+    A layer made of others that also has parameters of its own has a card for these.
     """
     cards = []
 

@@ -50,7 +50,7 @@ ELSEWHERE = {
 class Tree(NoShallowCopy, NamesElsewhere, Generic[Node]):
     """The base of `Layer`.
 
-    Attributes that are a `Parameter` or a node are found by themselves, in the order of their assignment.
+    Attributes that are a `Parameter` or a node are found automatically, in the order of their assignment.
     """
 
     names_elsewhere = ELSEWHERE
@@ -93,9 +93,9 @@ class Tree(NoShallowCopy, NamesElsewhere, Generic[Node]):
         """Tell every layer and parameter its dotted path.
 
         Raises:
-            ConfigurationError: the same layer or parameter stands in two places (each needs one of its own, because a
-                layer keeps the values of one forward pass). Two arrays have the same name. Or a list or dict holds
-                layers or parameters that are found nowhere else, and so would never be trained.
+            ConfigurationError: one layer or parameter is used in two places (each needs its own, because a layer keeps
+                the values of one forward pass). Two arrays have the same name. Or a list or dict holds layers or
+                parameters that are found nowhere else, and so would never be trained.
         """
         used: dict[int, str] = {}
         for path, layer in self.named_layers():
@@ -107,7 +107,7 @@ class Tree(NoShallowCopy, NamesElsewhere, Generic[Node]):
         for _, layer in self.named_layers():
             check_nothing_lost(layer.label(), vars(layer), (Tree, Parameter), used.keys())
             check_buffers(layer.label(), {name: getattr(layer, name) for name in layer.buffer_names})
-        self.named_arrays()
+        self.named_arrays()  # an error if two have the same name
         return self
 
     def label(self) -> str:
@@ -150,13 +150,21 @@ class Tree(NoShallowCopy, NamesElsewhere, Generic[Node]):
             array[...] = get_array_module(array).asarray(state[name], dtype=array.dtype)
 
     def astype(self, dtype: DType) -> Self:
-        """Convert all parameters and floating-point buffers to `dtype`, in place; returns the model."""
+        """Convert all parameters and floating-point buffers to `dtype`, in place; returns the model.
+
+        Raises:
+            ConfigurationError: no floating-point type.
+        """
         if np.dtype(dtype).kind != "f":
             raise ConfigurationError(f"weights are floating-point numbers, np.float32 or np.float64, got {dtype!r}")
         return self._convert(lambda array: array.astype(dtype))
 
     def to(self, device: str) -> Self:
-        """Move all parameters and buffers to "cpu" or "cuda:N", in place; returns the model."""
+        """Move all parameters and floating-point buffers to "cpu" or "cuda:N", in place; returns the model.
+
+        Raises:
+            DeviceError: an unknown device, or one that cannot be used.
+        """
         return self._convert(lambda array: move(array, device))
 
     def _convert(self, function: Callable[[Array], Array]) -> Self:

@@ -16,7 +16,7 @@ class WeightAndBias(Protocol):
     initializer: Initializer
 
     def own_parameters(self) -> list[tuple[str, Parameter]]:
-        """Return the parameters that are not those of a part, by name."""
+        """Return the parameters of this layer alone, as (name, parameter) pairs."""
 
 
 def draw_weight_and_bias(layer: WeightAndBias, fan_in: int, fan_out: int, rng: Generator) -> None:

@@ -123,7 +123,7 @@ def test_a_header_that_does_not_fit_its_array_is_noticed(tmp_path, arrays, told)
 
 
 def test_an_archive_that_grows_a_thousandfold_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr("mlp.data.formats.npz.UNSUSPICIOUS", 1000)
+    monkeypatch.setattr("mlp.data.formats.sources.UNSUSPICIOUS", 1000)
     path = save(tmp_path, {"images": np.zeros((2, 400, 400, 3), np.uint8), "labels": np.arange(2)})
     with pytest.raises(DataError, match=r"images grows from [\d,]+ bytes to 960,\d+, as no images do"):
         load_npz(path)

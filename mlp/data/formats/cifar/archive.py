@@ -1,8 +1,8 @@
 """CIFAR-10 and CIFAR-100: 60,000 photographs of 32 x 32 pixels each; 10 classes, or 100 classes in 20 groups.
 
 Both come in two forms with the same images in the same order. The python version (`python.py`) holds pickled
-dictionaries, the binary version (`binary.py`) holds records of bytes. Whichever is there is
-read. One image is 1024 red, 1024 green, 1024 blue values, each colour row by row.
+dictionaries, the binary version (`binary.py`) holds records of bytes. Whichever is there is read. One image is 1024
+red, 1024 green, 1024 blue values, each colour row by row.
 
 Reference: Krizhevsky, Learning multiple layers of features from tiny images, 2009.
 """
@@ -36,7 +36,7 @@ def load_cifar10(data_dir: PathLike) -> tuple[ImageSet, ImageSet]:
 
 
 def load_cifar100(data_dir: PathLike) -> tuple[ImageSet, ImageSet]:
-    """Read CIFAR-100; as `load_cifar10`, with fine labels as labels and coarse labels beside them."""
+    """Read CIFAR-100 like `load_cifar10`: fine labels are the labels, coarse labels stand beside them."""
     return load_form(data_dir, CIFAR100, "CIFAR-100", advice_for("cifar100", PAGE))
 
 
