@@ -83,16 +83,19 @@ def standardized(image: Array) -> Array:
 
 def labelled_patches(scene: Scene, side: int = SIDE) -> PatchSet:
     """Return the patches of all pixels of a scene that have a class, row by row; class 1 becomes label 0."""
-    rows, columns = np.nonzero(scene.classes)
-    labels = scene.classes[rows, columns].astype(np.int64) - 1
-    return PatchSet(Patches(padded_scene(scene, side), rows, columns, side), labels, scene.class_names)
+    return patches_at(scene, *np.nonzero(scene.classes), side)
 
 
 def all_patches(scene: Scene) -> PatchSet:
     """Return the patches of all pixels, row by row; those without a class have label 0 as well."""
     rows, columns = (index.ravel() for index in np.indices(scene.classes.shape))
-    labels = np.maximum(scene.classes.ravel().astype(np.int64) - 1, 0)
-    return PatchSet(Patches(padded_scene(scene, SIDE), rows, columns, SIDE), labels, scene.class_names)
+    return patches_at(scene, rows, columns, SIDE)
+
+
+def patches_at(scene: Scene, rows: Array, columns: Array, side: int) -> PatchSet:
+    """Return the patches of the pixels at rows and columns (N,)."""
+    labels = np.maximum(scene.classes[rows, columns].astype(np.int64) - 1, 0)
+    return PatchSet(Patches(padded_scene(scene, side), rows, columns, side), labels, scene.class_names)
 
 
 def padded_scene(scene: Scene, side: int) -> Array:

@@ -13,7 +13,7 @@ A patch has S x S pixels (7) and D bands (200). First the spectrum of each pixel
 B = (D - 7) // 2 + 1 and F = 24. The paper writes three-dimensional convolutions: 1 x 1 x 7 along the spectrum, then
 1 x 1 x B, then 3 x 3 x 128. None is needed. A kernel that is one pixel wide treats the S^2 pixels of a patch alike, so
 they may stand in a column, an image of S^2 x D "pixels" with one channel, and the kernel is 1 x 7; and one that takes
-in all the bands at once treats them as channels. All convolutions have biases; first weights are He's, drawn normally.
+in all the bands at once treats them as channels. All convolutions have biases; `he_normal` draws the weights.
 
 Reference: Zhong, Li, Luo, Chapman, Spectral-spatial residual network for hyperspectral image classification, 2018.
 """

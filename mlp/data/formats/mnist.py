@@ -57,10 +57,10 @@ def read_keras(files: dict[str, tuple[bytes, str]]) -> tuple[ImageSet, ...]:
     """Return (train, test) from mnist.npz."""
     ((content, source),) = files.values()
     arrays = read_arrays(io.BytesIO(content), source, ("x_train", "y_train", "x_test", "y_test"))
-    sets = [
-        (as_images(arrays, f"x_{part}", source), as_labels(arrays, f"y_{part}", source)) for part in ("train", "test")
-    ]
-    return tuple(digits(images, labels, source) for images, labels in sets)
+    return tuple(
+        digits(as_images(arrays, f"x_{part}", source), as_labels(arrays, f"y_{part}", source), source)
+        for part in ("train", "test")
+    )
 
 
 def read_course(files: dict[str, tuple[bytes, str]]) -> tuple[ImageSet, ImageSet]:
