@@ -83,7 +83,8 @@ def standardized(image: Array) -> Array:
 
 def labelled_patches(scene: Scene, side: int = SIDE) -> PatchSet:
     """Return the patches of all pixels of a scene that have a class, row by row; class 1 becomes label 0."""
-    return patches_at(scene, *np.nonzero(scene.classes), side)
+    rows, columns = np.nonzero(scene.classes)
+    return patches_at(scene, rows, columns, side)
 
 
 def all_patches(scene: Scene) -> PatchSet:
