@@ -10,6 +10,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import distance
 from mlp.diagnostics.gradients.diagnoses.pointwise import Function, normal_cdf, sigmoid
+from mlp.diagnostics.gradients.losses.points import softmax
 from mlp.typing import Array
 
 FAR_OFF = 1e-4
@@ -21,12 +22,6 @@ ALPHA, SCALE = 1.6732632423543772, 1.0507009873554805  # of SELU
 def tanh_gelu(x: Array) -> Array:
     """Return the tanh form of GELU."""
     return np.asarray(0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))))
-
-
-def class_probabilities(x: Array) -> Array:
-    """Return the softmax along the last axis."""
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
 def clipped(bound: float) -> Function:
@@ -52,8 +47,8 @@ KNOWN: dict[str, tuple[Function, ...]] = {
     "selu": tuple(selu(digits) for digits in (16, 6, 5, 4, 3, 2)),
     "hardtanh": (lambda x: np.clip(x, -1.0, 1.0),),
     "logsigmoid": (lambda x: -np.logaddexp(0.0, -x),),
-    "softmax": (class_probabilities,),
-    "logsoftmax": (lambda x: np.log(class_probabilities(x)),),
+    "softmax": (softmax,),
+    "logsoftmax": (lambda x: np.log(softmax(x)),),
     "hardsigmoid": (lambda x: np.clip(x / 6.0 + 0.5, 0.0, 1.0), lambda x: np.clip(0.2 * x + 0.5, 0.0, 1.0)),
     "hardswish": (lambda x: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0,),
     "tanhshrink": (lambda x: x - np.tanh(x),),
@@ -63,8 +58,8 @@ WITH_NUMBER: dict[str, tuple[str, Callable[[Array, float], Array]]] = {  # by th
     "sigmoid": (r"slope|beta|temp\w*", lambda x, c: sigmoid(c * x)),
     "swish": (r"beta", lambda x, c: x * sigmoid(c * x)),
     "softplus": (r"beta", lambda x, c: np.logaddexp(0.0, c * x) / c),
-    "softmax": (r"t|tau|temp\w*", lambda x, c: class_probabilities(x / c)),
-    "logsoftmax": (r"t|tau|temp\w*", lambda x, c: np.log(class_probabilities(x / c))),
+    "softmax": (r"t|tau|temp\w*", lambda x, c: softmax(x / c)),
+    "logsoftmax": (r"t|tau|temp\w*", lambda x, c: np.log(softmax(x / c))),
     "elu": (r"a|alpha", lambda x, c: np.where(x > 0.0, x, c * np.expm1(x))),
     "celu": (r"a|alpha", lambda x, c: np.where(x > 0.0, x, c * np.expm1(x / c))),
     "leaky relu": (r"a|alpha|leak|\w*slope", lambda x, c: np.where(x > 0.0, x, c * x)),

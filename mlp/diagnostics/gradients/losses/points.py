@@ -83,7 +83,7 @@ def is_row(values: Any) -> bool:
     return row.ndim == 1 and row.dtype.kind in "fiu"
 
 
-def softmax(z: Array, axis: int) -> Array:
+def softmax(z: Array, axis: int = -1) -> Array:
     """Return exp(z) / sum exp(z) along an axis."""
     exps = np.exp(z - z.max(axis=axis, keepdims=True))
     return np.asarray(exps / exps.sum(axis=axis, keepdims=True))

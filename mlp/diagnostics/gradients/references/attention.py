@@ -1,4 +1,4 @@
-"""Attention: softmax_along(Q K^T / sqrt(d)) V, d being the size of one head.
+"""Attention: softmax(Q K^T / sqrt(d)) V, d being the size of one head.
 
 Head h works on the features h d .. (h + 1) d of q, k and v (or on every H-th one), and the heads are put side by side
 again, in the same way, before the last matrix.
@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint, softmax_along, turned
+from mlp.diagnostics.gradients.losses.points import softmax
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, turned
 from mlp.typing import Array
 
 HEADS = ("h", "heads", "num_heads", "n_heads", "n_head", "nhead", "n_h", "nheads", "head_count", "nh", "numheads")
@@ -60,7 +61,7 @@ def with_scores(subject: LayerAtPoint, divisor: Divisor, axis: int, *, past: boo
         for apart in (False, True) if heads > 1 else (False,):
             a, b, c = (heads_apart(array, heads, apart=apart) for array in (q, k, v))
             scores = a @ np.swapaxes(b, -1, -2) / divisor(D // heads, D) + mask
-            joined = heads_joined(softmax_along(scores, axis) @ c, apart=apart)
+            joined = heads_joined(softmax(scores, axis) @ c, apart=apart)
             yield joined if W is None else joined @ W + bias
 
 

@@ -25,7 +25,7 @@ from mlp.diagnostics.gradients.repairs.search.replay import all_held, put_all_ba
 from mlp.diagnostics.gradients.repairs.search.settings import other_settings
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
-from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
+from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -89,7 +89,7 @@ def against_its_name(
 
 def subject_of(probe: Probe, words: Sequence[str]) -> LayerAtPoint:
     """Return what a formula may look at."""
-    owner = getattr(probe.layer, "student", probe.layer)
+    owner = probe.owner
     weights = {name.lower().removeprefix("params."): a for name, a in probe.arrays.items() if name != "inputs"}
     if isinstance(owner, FunctionPair):
         held = owner.options()
@@ -115,8 +115,7 @@ def is_one_of(y: Array, right: Sequence[Array]) -> bool:
 def wrong_line_of_forward(probe: Probe, family: NamedLayer, words: Sequence[str], right: Sequence[Array]) -> str:
     """Return the change of a line of forward that makes the outputs right, also at a second point; "" for none."""
     layer = probe.layer
-    owner = layer.student if isinstance(layer, StudentLayer) else layer
-    name = layer.calls.forward if isinstance(layer, StudentLayer) else "forward"
+    owner, name, _ = code_of(layer)
     other = second(probe, family, words)
     kept = all_held(probe)
 

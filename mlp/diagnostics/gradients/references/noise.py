@@ -91,7 +91,7 @@ def why_not_kept(probe: Probe) -> str:
 
 def variance_of_factors(probe: Probe) -> Iterator[Diagnosis]:
     """A Gaussian dropout whose factors have another variance than p / (1 - p)."""
-    owner = getattr(probe.layer, "student", probe.layer)
+    owner = probe.owner
     given = [(n, v) for n, v in vars(owner).items() if n in SETTINGS and isinstance(v, float) and 0.0 < v < 1.0]
     if len(given) != 1:
         return

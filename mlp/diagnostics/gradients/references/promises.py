@@ -26,7 +26,7 @@ BATCH_FIRST = re.compile(r"\(\s*(N|B|batch\w*)\s*,\s*(T|S|L|seq\w*|length|time|s
 
 def written_as(probe: Probe) -> str:
     """Return the source of the layer's class, or of its forward function; "" where there is none."""
-    owner = getattr(probe.layer, "student", probe.layer)
+    owner = probe.owner
     try:
         return inspect.getsource(owner.functions[0] if isinstance(owner, FunctionPair) else type(owner))
     except (OSError, TypeError):

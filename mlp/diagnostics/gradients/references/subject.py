@@ -1,6 +1,5 @@
 """What a formula may look at: the words of a layer's name, its inputs, weights and settings."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,17 +94,6 @@ def turned(matrix: Array, rows: int) -> list[Array]:
     return [one for one in (matrix, matrix.T) if len(one) == rows]
 
 
-def softmax_along(x: Array, axis: int = -1) -> Array:
-    """Return the softmax_along along an axis."""
-    e = np.exp(x - x.max(axis=axis, keepdims=True))
-    return np.asarray(e / e.sum(axis=axis, keepdims=True))
-
-
 def relu(x: Array) -> Array:
     """Return max(x, 0)."""
     return np.maximum(x, 0.0)
-
-
-def product_of(sizes: Sequence[int]) -> int:
-    """Return the product of some sizes."""
-    return math.prod(sizes)

@@ -7,6 +7,7 @@
 A convolution or pool has floor((n + 2 p - d (k - 1) - 1) / s) + 1 outputs, a transposed one (n - 1) s - 2 p + k.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import permutations, product
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes, product_of
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes
 from mlp.typing import Array
 
 STRIDES = ("stride", "strides", "s", "step")
@@ -150,7 +151,7 @@ def layouts(x: Array) -> list[tuple[Array, bool]]:
 
 
 def kernel_orders(axes: int) -> list[Sizes]:
-    """Return all kernel_orders of the axes of a kernel that leave those of the image in their order."""
+    """Return all orders of the axes of a kernel that leave those of the image in their order."""
     return [o for o in permutations(range(axes + 2)) if list(o[2:]) == sorted(o[2:])]
 
 
@@ -161,7 +162,7 @@ def kernels_of(kernel: Array, C: int, subject: LayerAtPoint, axes: int) -> Itera
     if kernel.ndim == 2:  # a matrix of unrolled windows
         k = subject.sizes(KERNELS, axes)
         for matrix in (kernel, kernel.T) if k is not None and not depthwise else ():
-            if k is not None and matrix.shape[1] == C * product_of(k):
+            if k is not None and matrix.shape[1] == C * math.prod(k):
                 yield matrix.reshape(len(matrix), C, *k), 1
                 yield np.moveaxis(matrix.reshape(len(matrix), *k, C), -1, 1), 1
     if depthwise and kernel.ndim == axes + 1:
