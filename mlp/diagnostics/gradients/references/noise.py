@@ -1,4 +1,4 @@
-"""What the name of a layer with random numbers promises: which values it drops together, and what it leaves as it was.
+"""What the name of a random layer promises: which values it drops together, and which statistics it keeps.
 
 spatial dropout    a channel is dropped as a whole
 drop path          a sample is dropped as a whole

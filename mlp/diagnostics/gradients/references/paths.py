@@ -1,6 +1,6 @@
-"""Which ways lead from the inputs to the outputs: a residual layer has one around its weights, a dense block all.
+"""Which paths lead from the inputs to the outputs: past the weights of a residual layer, and within a dense block.
 
-A weight of zeros cuts every way through it. Of a residual layer x + f(x) no weight cuts all ways; in a dense block no
+A weight of zeros cuts every path through it. No weight of a residual layer x + f(x) cuts all paths; in a dense block no
 layer sees x through an earlier layer alone.
 """
 
@@ -48,7 +48,7 @@ def is_residual(words: Sequence[str]) -> bool:
 
 
 def no_way_around(probe: Probe) -> Iterator[Diagnosis]:
-    """A residual layer with a weight through which all ways lead."""
+    """A residual layer with a weight that all paths lead through."""
     cut = [name for name, outputs in cut_by(probe).items() if outputs.all()]
     if cut and probe.outputs().shape == probe.x.shape:
         text = (
