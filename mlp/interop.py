@@ -25,7 +25,7 @@ Parameters and buffers of your own layers keep name and layout, unless `torch_na
 A file may hold half precision, bfloat16 too, and names that all begin with what PyTorch's wrappers put before them
 (`PREFIXES`). Weights must be finite numbers, and variances not negative; numbers of other kinds are refused.
 
-The companions of a deeply supervised network are left out: a file holds the network alone.
+The companions of a deeply supervised network are left out: a file holds only the network.
 
 A model that flattens images before an affine layer needs more than this: PyTorch flattens (C, H, W), `mlp` (H, W, C).
 """

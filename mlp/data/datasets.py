@@ -108,7 +108,7 @@ def check_dataset(name: str, what: str = "dataset") -> None:
 
 
 def similar_dataset(name: str) -> str:
-    """Return ": did you mean npz:own.npz?" for what is a file or a folder, or the data set that a name resembles."""
+    """Return ": did you mean npz:own.npz?" for a file or a folder, and for other names the data set most like it."""
     path = Path(name).expanduser()
     if name and path.is_dir():
         return f": did you mean folder:{name}?"

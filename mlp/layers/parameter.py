@@ -50,7 +50,7 @@ class Parameter(NoShallowCopy):
         name: its dotted path in the model, for messages and plots; the model sets it.
 
     Raises:
-        ConfigurationError: data is no array. ShapeError, DeviceError (assigning): values that do not fit.
+        ConfigurationError: data is not an array. ShapeError, DeviceError (assigning): values that do not fit.
     """
 
     def __init__(self, data: Array, name: str = "") -> None:

@@ -73,8 +73,8 @@ def vgg(
         num_classes, filters, image_channels: sizes.
         seed: of the initial weights, and of dropout.
         norm_position: "before" or "after" the activation, in the blocks.
-        reduction_shortcut: with residual, one of `REDUCTION_SHORTCUTS`. All but "none" and "avgpool" need images
-            whose height and width 8 divides.
+        reduction_shortcut: with residual, one of `REDUCTION_SHORTCUTS`. All but "none" and "avgpool" need images with
+            height and width divisible by 8.
         dropout: probability of dropping a value after each norm, those of shortcuts left out.
         norm_groups: of norm "group", a number that divides filters; None for 8.
         dtype: of the weights.

@@ -142,6 +142,6 @@ def reason(error: Exception, timeout: float) -> str:
 
 
 def looks_like_web_page(head: bytes) -> bool:
-    """Tell whether the first bytes of a file are those of an HTML page; the files of data sets begin otherwise."""
+    """Tell whether the first bytes of a file are those of an HTML page; no file of a data set begins like that."""
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--"))

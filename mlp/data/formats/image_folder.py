@@ -80,7 +80,7 @@ def class_folders(path: Path) -> list[Path]:
     """Return the folders in a folder in the order of their names, hidden ones left out.
 
     Raises:
-        DataError: a link leads nowhere: nobody knows what it was.
+        DataError: a link leads nowhere; it may have been a class.
     """
     if not path.is_dir():
         return []

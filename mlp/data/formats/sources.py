@@ -147,7 +147,7 @@ def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: tup
 
 
 def similar_names(folder: Path, names: Sequence[str]) -> list[str]:
-    """Return up to three names in a folder that resemble some names: files of another format, say."""
+    """Return up to three names in a folder that resemble some names, such as files of another format."""
     try:
         entries = sorted(entry.name for entry in folder.iterdir())[:MOST_MEMBERS]
     except OSError:

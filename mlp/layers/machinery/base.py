@@ -146,7 +146,7 @@ class Layer(Tree["Layer"]):
             batch_size: images in a training step, for which memory is counted.
 
         Raises:
-            ShapeError: the shape is no sequence, or does not fit the model.
+            ShapeError: the shape is not a sequence, or does not fit the model.
         """
         if not isinstance(input_shape, Sequence):
             raise ShapeError(f"expected the shape of one image, (32, 32, 3), or vector, (64,); got {input_shape!r}")
