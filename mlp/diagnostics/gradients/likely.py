@@ -1,18 +1,32 @@
 """What is likely wrong, from all that a check has found: the real mistake before its by-products."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
-from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, is_unsure, last_resort, merged
+from mlp.diagnostics.gradients.budget import limited
+from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, diagnose_gradients, is_unsure, last_resort, merged
 from mlp.diagnostics.gradients.diagnoses.known_layers import is_as_named, wrong_forward
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
 from mlp.diagnostics.gradients.losses.known.as_named import joint_as_named
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
 from mlp.diagnostics.gradients.repairs.forward_line import forward_line
-from mlp.diagnostics.gradients.repairs.wrong_line import with_line, wrong_line
+from mlp.diagnostics.gradients.repairs.search.changes import ONE_SEARCH
+from mlp.diagnostics.gradients.repairs.search.several_lines import wrong_lines
+from mlp.diagnostics.gradients.repairs.wrong_line import wrong_line
 from mlp.diagnostics.gradients.report import Findings
 from mlp.layers.machinery.base import Layer
 
+SYMPTOMS = (  # they say which values are wrong: the line says why
+    "wrong branch",
+    "outputs forgotten",
+    "contributions overwritten",
+    "part of the window",
+    "mask of the inputs",
+    "not linear",
+)
+TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor per slice")
+A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already
 FORWARD_SECONDS = 2.0  # of CPU for looking for a wrong line of forward
 SMALL = 400  # inputs up to which a layer inside a model is measured in all coordinates
 
@@ -58,14 +72,25 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
             diagnoses += [one for one in known if one.mode != "remark"]
         likely = inside or with_line(wrong, right)
         shown = not likely or "all is right" not in likely[0].evidence + likely[0].sentence
-        doubtful = shown and not layers and is_unsure(likely)
-        if doubtful and not is_as_named(setting.layer, setting.input_shape, setting.seed):
-            likely = [*forward_line(wrong, FORWARD_SECONDS), *likely]
+        in_part = bool(likely) and likely[0].evidence.startswith("with that line changed")
+        if shown and not layers and (is_unsure(likely) or in_part):
+            likely = with_more_lines(likely, wrong, setting)
         first = [one for one in by_products if one.name == "never written" and shown]
         diagnoses += [*first, *likely, *(one for one in by_products if one not in first)]
         if not diagnoses:
             diagnoses += [wiring(wrong[0])] if layers else last_resort(wrong)
     return diagnoses
+
+
+def with_more_lines(likely: list[Diagnosis], wrong: list[Point], setting: Setting) -> list[Diagnosis]:
+    """Return what is likely wrong with the wrong line of forward, with several lines, or with the first wrong value."""
+    as_named = is_as_named(setting.layer, setting.input_shape, setting.seed)
+    forward = [] if as_named else list(forward_line(wrong, FORWARD_SECONDS))
+    more = forward or list(wrong_lines(wrong))
+    if more and more[0].name == "several wrong lines":
+        return more
+    value_alone = bool(more) and more[0].name == "first wrong value" and not is_unsure(likely)
+    return [*likely, *more] if value_alone else [*more, *likely]
 
 
 def lines_of_exception(known: list[Diagnosis], broken: list[Point], right: list[Point]) -> list[Diagnosis]:
@@ -76,3 +101,32 @@ def lines_of_exception(known: list[Diagnosis], broken: list[Point], right: list[
     text = f"{lines[0].sentence} (with that line changed, all is right); {known[0].sentence}"
     first = replace(lines[0], name=known[0].name, sentence=text, evidence=known[0].evidence)
     return [first, *(one for one in known if one.name != first.name)]
+
+
+def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]:
+    """Return what is likely wrong, with the line that is wrong: before what is not sure, else as a part of it.
+
+    Args:
+        wrong, right: points (one a mode) where gradients are wrong, and where all are right.
+    """
+    lines = list(wrong_line(wrong, right))
+    whole = bool(lines) and "all is right" in lines[0].evidence  # else a part of the wrong gradients alone
+    with limited(A_MOMENT if whole else ONE_SEARCH):
+        likely = diagnose_gradients(wrong)
+    square = bool(lines) and "the factor `2` is missing" in lines[0].sentence  # the 2 of a square
+    unsure = is_unsure(likely) and not (square and likely and likely[0].name == "factor 2")
+    together = {name for line in lines for name in line.array.split(", ")} >= set(wrong[0].wrong)
+    if whole:  # what else was found are its traces
+        cause = likely[0] if likely and not unsure and likely[0].name not in SYMPTOMS else None
+        return [lines[0] if cause is None else with_cause(lines[0], cause)]
+    if (unsure and together) or not likely:
+        return [*lines, *likely]
+    if not unsure and likely[0].name not in SYMPTOMS:  # what is less sure is a trace of it
+        rest = [one for one in likely[1:] if not is_unsure([one]) and one.name not in TRACES]
+        likely = [likely[0], *rest]
+    return [*likely, *lines]
+
+
+def with_cause(line: Diagnosis, cause: Diagnosis) -> Diagnosis:
+    """Return the line that is wrong with the formula that says why."""
+    return replace(cause, array=line.array, mode=line.mode, sentence=f"{line.sentence}; {cause.sentence}")

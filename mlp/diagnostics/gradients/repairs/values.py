@@ -31,7 +31,10 @@ def values_in(codes: Mapping[str, CodeType], run: Callable[[], Any]) -> dict[str
         return inside
 
     def watch(frame: FrameType, event: str, _: Any) -> Any:
-        return inside if event == "call" and frame.f_code in names else None
+        if event != "call" or frame.f_code not in names:
+            return None
+        frame.f_trace_lines = False
+        return inside
 
     before = sys.gettrace()
     sys.settrace(watch)

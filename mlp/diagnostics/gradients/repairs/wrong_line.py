@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.budget import limited
-from mlp.diagnostics.gradients.diagnoses import diagnose_gradients, is_unsure
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.finite_differences import restoring
 from mlp.diagnostics.gradients.repairs.edits import Edit
-from mlp.diagnostics.gradients.repairs.search.changes import ONE_SEARCH, Search, repairs
+from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence
 from mlp.diagnostics.gradients.repairs.search.points import (
     REPAIRED,
@@ -30,46 +28,6 @@ from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.own_code import OWN_ERRORS
-
-SYMPTOMS = (  # they say which values are wrong: the line says why
-    "wrong branch",
-    "outputs forgotten",
-    "contributions overwritten",
-    "part of the window",
-    "mask of the inputs",
-    "not linear",
-)
-TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor per slice")
-A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already
-
-
-def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]:
-    """Return what is likely wrong, with the line that is wrong: before what is not sure, else as a part of it.
-
-    Args:
-        wrong, right: points (one a mode) where gradients are wrong, and where all are right.
-    """
-    lines = list(wrong_line(wrong, right))
-    whole = bool(lines) and "all is right" in lines[0].evidence  # else a part of the wrong gradients alone
-    with limited(A_MOMENT if whole else ONE_SEARCH):
-        likely = diagnose_gradients(wrong)
-    square = bool(lines) and "the factor `2` is missing" in lines[0].sentence  # the 2 of a square
-    unsure = is_unsure(likely) and not (square and likely and likely[0].name == "factor 2")
-    together = {name for line in lines for name in line.array.split(", ")} >= set(wrong[0].wrong)
-    if whole:  # what else was found are its traces
-        cause = likely[0] if likely and not unsure and likely[0].name not in SYMPTOMS else None
-        return [lines[0] if cause is None else with_cause(lines[0], cause)]
-    if (unsure and together) or not likely:
-        return [*lines, *likely]
-    if not unsure and likely[0].name not in SYMPTOMS:  # what is less sure is a trace of it
-        rest = [one for one in likely[1:] if not is_unsure([one]) and one.name not in TRACES]
-        likely = [likely[0], *rest]
-    return [*likely, *lines]
-
-
-def with_cause(line: Diagnosis, cause: Diagnosis) -> Diagnosis:
-    """Return the line that is wrong with the formula that says why."""
-    return replace(cause, array=line.array, mode=line.mode, sentence=f"{line.sentence}; {cause.sentence}")
 
 
 def wrong_line(points: Sequence[Point], right_points: Sequence[Point]) -> Iterator[Diagnosis]:
