@@ -117,7 +117,7 @@ def find_learning_rate(
     """Run the test with copies of a trainer's model, loss and rule; the trainer stays as it is.
 
     Args:
-        batches: as for `Trainer.fit`; where an epoch has fewer than `steps`, the next one follows.
+        batches: as for `Trainer.fit`; if an epoch has fewer than `steps`, the next one follows.
         first, last: a and b, the ends of the range. steps: n.
 
     Raises:

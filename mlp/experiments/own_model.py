@@ -133,7 +133,7 @@ def accepted(text: str, function: Callable[..., Any], offered: Mapping[str, int]
 
 
 def attempt(text: str, path: Path, what: str, function: Callable[[], Any]) -> Any:
-    """Return function(); whatever the user's code raises becomes one line that says where."""
+    """Return function(); an error in the user's code becomes a ConfigurationError of one line, with its place."""
     try:
         return function()
     except KeyboardInterrupt:

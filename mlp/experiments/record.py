@@ -37,7 +37,7 @@ class RunRecord:
     """What a run's folder says about it.
 
     Attributes:
-        name: of the folder. history: rows, and the gradient flow where there is one; both may be empty.
+        name: of the folder. history: rows, and the gradient flow if it was recorded; both may be empty.
         test: the content of test.json, {} for a run that is not finished. parameters: how many; None if unknown.
         num_images: [for training, for validation]; None if unknown.
     """
@@ -131,7 +131,7 @@ def read_table(path: Path, needed: Sequence[str] = ()) -> LayerTable | None:
 
 
 def count_parameters(config: RunConfig) -> int | None:
-    """Return the number of weights of a configuration; None where building the model would need the data."""
+    """Return the number of weights of a configuration; None if that needs the data, or a file that is gone."""
     names = ("model", *VGG_SETTINGS, "dataset", "split", "augment", "labels", "limit_classes", "image_size")
     architecture = RunConfig(**{name: getattr(config, name) for name in names})
     return build_and_count(architecture) if config.own_model else cached_count(architecture)

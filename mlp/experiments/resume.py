@@ -163,7 +163,7 @@ def check_images(
 
 
 def facts_of(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the facts among the settings that are stored with a checkpoint; {} where there are none."""
+    """Return the facts among the settings that are stored with a checkpoint; {} if there are none."""
     facts = stored.get("facts")
     return facts if isinstance(facts, dict) else {}
 

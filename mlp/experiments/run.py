@@ -54,8 +54,8 @@ def run(
         out: the folder. given: settings that differ from RunConfig's defaults, a dict.
         data_dir: where data sets are; None for MLP_DATA_DIR or ./data.
         resume: continue the run in `out`; if there is none, start it.
-        overwrite: move a run that is in `out` away, and start anew.
-        stretch_schedule: allow more epochs in a resume where the schedule depends on their number.
+        overwrite: move a run that is in `out` away, and start a new one.
+        stretch_schedule: allow more epochs in a resume even if the schedule depends on their number.
         stop_after: stop once this many epochs exist; the schedule still spans all epochs of the run.
         download: get a data set that is missing.
         statistics: record `mlp.diagnostics.statistics` too; they change no other number of the run.

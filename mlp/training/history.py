@@ -113,7 +113,7 @@ class History(NamesElsewhere):
         there.append(values)
 
     def column(self, name: str) -> Array:
-        """Return one metric over the epochs, shape (epochs,); NaN where it was not measured.
+        """Return one metric over the epochs, (epochs,); NaN in epochs in which it was not measured.
 
         Raises:
             ConfigurationError: no epoch has a metric of that name.

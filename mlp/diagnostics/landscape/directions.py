@@ -21,7 +21,7 @@ from mlp.layers.machinery.base import Layer
 from mlp.rng import generator
 from mlp.typing import Array
 
-GUARD = 1e-10  # against a division by zero; added in float64, where it is not lost
+GUARD = 1e-10  # against a division by zero; it is added in float64, which does not round it away
 
 
 def random_direction(model: Layer, k: int = 0, seed: int = 0) -> dict[str, Array]:

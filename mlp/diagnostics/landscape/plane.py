@@ -5,7 +5,7 @@ L(w + t_1 d_1 + t_2 d_2 + ...)
 The loss is the mean over all images, however they are cut into batches. Batch norm can work in two ways:
 
     running   as in evaluation, with the running statistics from training, which stay the same when the weights move
-    batch     as in training: all images are one batch, and its statistics are used; running ones stay where they are
+    batch     as in training: all images are one batch, with its statistics; the running statistics do not change
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence

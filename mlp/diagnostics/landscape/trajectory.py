@@ -32,7 +32,7 @@ class Trajectory:
 
 
 def trajectory(weights: Array) -> Trajectory:
-    """Return the Trajectory of weights (T + 1, P), one row for each epoch, the last one being where training ended.
+    """Return the Trajectory of weights (T + 1, P): a row for each epoch, of which the last is the end of training.
 
     Raises:
         ConfigurationError: there are fewer than three points, which many planes contain, the path does not move, or a

@@ -1,4 +1,4 @@
-"""Internal covariate shift: how much the gradient of a layer changes because the layers below it have moved.
+"""Internal covariate shift: how much the gradient of a layer changes because the layers below it were updated.
 
 Batch normalization was invented to reduce it; definition 2.1 of Santurkar et al. makes it a number. A step takes the
 weights from W_1 .. W_k to W'_1 .. W'_k. For layer i

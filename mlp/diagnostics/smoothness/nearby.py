@@ -121,7 +121,7 @@ def cosine_of(first: Array, second: Array) -> float:
 
 
 def move_to(flat: FlatParameters, weights: Array) -> None:
-    """Copy weights (P,), given on the host in any precision, to where the parameters are."""
+    """Copy weights (P,), a NumPy array in any precision, into the parameters on their device."""
     flat.data[...] = move(weights.astype(flat.data.dtype), device_of(flat.data))
 
 

@@ -1,7 +1,7 @@
 """Fine-tuning: a network that begins with the weights of another run, for other classes or other images.
 
-    source    where weights come from: the folder of a run, or a file; and the settings that a new run takes from it
-    taking    which of them fit a network, layer by layer, and why others do not
+    source    reading weights from the folder of a run or from a file, and the settings that a new run takes from it
+    taking    which weights fit a network, layer by layer, and why others do not
 
 mlp train --init-from runs/best --dataset folder:flowers --learning-rate 1e-4
 

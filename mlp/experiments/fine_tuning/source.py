@@ -53,7 +53,7 @@ class Source:
 
     @property
     def class_names(self) -> list[str] | None:
-        """The names of the classes that the last layer tells apart; None where they are not known."""
+        """The names of the classes that the last layer tells apart; None if they are not known."""
         return None if self.facts is None else self.facts.class_names
 
     @property

@@ -30,7 +30,7 @@ class Facts:
         parameters: the number of weights, without those of companions. image_shape: [H, W, C].
         class_names: a list of K names. num_images: [for training, for validation].
         model_file: SHA-256 of the file of your own model. data: SHA-256 of the images and labels.
-        first_weights: SHA-256 of the weights that the run began with, where it took those of another (--init-from).
+        first_weights: SHA-256 of the weights of another run that this one began with (--init-from).
     """
 
     parameters: int | None = None

@@ -56,10 +56,10 @@ def check_names(given: object, kind: Any) -> None:
 
 
 def kind_of(f: Any) -> type:
-    """The type of a field: int, float, bool or str, also where it may be None."""
+    """Return the type of a field, int, float, bool or str, even if it may also be None."""
     return next(iter(get_args(f.type)), f.type)
 
 
 def flag_of(name: str) -> str:
-    """The command-line flag of a setting."""
+    """Return the command-line flag of a setting."""
     return "--" + name.replace("_", "-")
