@@ -90,9 +90,9 @@ class Adaptive:
             before = before_mean
         elif self.olds == "both v":
             before_mean = before
-        new = {"g": g, "g^2": g * g, "|g|": np.abs(g), "h g": h * g, "sign(g)": np.sign(g)}[self.mean_of]
+        new = {"g": g, "g^2": g * g}[self.mean_of]
         mean = g if one else average(self.mean, before_mean, new, b1)
-        m["m"], m["v"] = mean, average(self.square, before, self.averaged(g, mean, w, (h, b2, s["eps"])), b2)
+        m["m"], m["v"] = mean, average(self.square, before, self.averaged(g, mean, b2, s["eps"]), b2)
         square = before if self.old_square else m["v"]
         if self.square == "root stored":
             m["v"] = np.sqrt(m["v"])
@@ -108,7 +108,6 @@ class Adaptive:
             "m": lambda: mean,
             "g": lambda: g,
             "sign": lambda: np.sign(mean),
-            "m^2": lambda: mean * mean,
             "b m + (1 - b) g": lambda: b1 * mean + (1.0 - b1) * g,
             "m + (1 - b) g": lambda: mean + (1.0 - b1) * g,
             "(1 - b) m + b g": lambda: (1.0 - b1) * mean + b1 * g,
@@ -120,9 +119,8 @@ class Adaptive:
         }[self.step]()
         return w - h * step / divisor(self.root, square, s["eps"], b2, t)
 
-    def averaged(self, g: Any, mean: Any, w: Any, numbers: tuple[float, float, float]) -> Any:
-        """Return what comes into the mean of the squares; the numbers are h, b2 and eps."""
-        h, b, eps = numbers
+    def averaged(self, g: Any, mean: Any, b: float, eps: float) -> Any:
+        """Return what comes into the mean of the squares, whose beta is b."""
         of, inside, _ = self.of.partition(" + eps / (1 - b)")
         return (eps / (1.0 - b) if inside else 0.0) + {
             "g^2": lambda: g * g,

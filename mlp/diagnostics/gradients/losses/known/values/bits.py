@@ -14,11 +14,6 @@ def unchanged(y: Array) -> Array:
     return y
 
 
-def tanh_half(y: Array) -> Array:
-    """(1 + tanh(y)) / 2."""
-    return np.asarray(0.5 * (1.0 + np.tanh(y)))
-
-
 def binary(of: Any, first: float = 1.0, second: float = 1.0) -> Value:
     """Return -(w t log p + (1 - t) log(1 - p)) with p = of(y)."""
 

@@ -58,41 +58,37 @@ def class_beside(by: int) -> Value:
     return lambda y, t, s, part: cross_entropy(y, np.roll(t, by, axis=-1), s, part)
 
 
+def of_softmax(y: Array, s: Options) -> Array:
+    """Return softmax(z / T)."""
+    return np.exp(log_softmax(y / s.get("temperature", 1.0), Parts()))
+
+
 def weighted_columns(y: Array, t: Array, s: Options) -> Array:
     """w_k (p_k - t_k): each column with the weight of its own class."""
-    p = np.exp(log_softmax(y / s.get("temperature", 1.0), Parts()))
-    return np.asarray(weights_of(s, t) * (p - smoothed(t, s)))
+    return np.asarray(weights_of(s, t) * (of_softmax(y, s) - smoothed(t, s)))
 
 
 def weighted_true(y: Array, t: Array, s: Options) -> Array:
     """p_k - w_t t_k: only the one-hot targets with the weight."""
-    p = np.exp(log_softmax(y / s.get("temperature", 1.0), Parts()))
-    return np.asarray(p - weights_of(s, t) * smoothed(t, s))
+    return np.asarray(of_softmax(y, s) - weights_of(s, t) * smoothed(t, s))
 
 
 def weighted_softmax(y: Array, t: Array, s: Options) -> Array:
     """w_t p_k - t_k: only the softmax with the weight."""
-    p = np.exp(log_softmax(y / s.get("temperature", 1.0), Parts()))
-    return np.asarray(true(weights_of(s, t), t) * p - smoothed(t, s))
+    return np.asarray(true(weights_of(s, t), t) * of_softmax(y, s) - smoothed(t, s))
 
 
 def smoothing_subtracted(y: Array, t: Array, s: Options) -> Array:
-    p = np.exp(log_softmax(y / s.get("temperature", 1.0), Parts()))
-    return np.asarray(p - (1.0 - s["smoothing"]) * t)
+    return np.asarray(of_softmax(y, s) - (1.0 - s["smoothing"]) * t)
 
 
 def smoothing_added(y: Array, t: Array, s: Options) -> Array:
-    p = np.exp(log_softmax(y / s.get("temperature", 1.0), Parts()))
-    return np.asarray(p - t - s["smoothing"] / t.shape[-1])
+    return np.asarray(of_softmax(y, s) - t - s["smoothing"] / t.shape[-1])
 
 
 def temperature_outside(y: Array, t: Array, s: Options) -> Array:
     """softmax(z) - t, over T: the softmax without T."""
-    return np.asarray((np.exp(log_softmax(y, Parts())) - smoothed(t, s)) / s["temperature"])
-
-
-def of_softmax(y: Array, s: Options) -> Array:
-    return np.exp(log_softmax(y / s.get("temperature", 1.0), Parts()))
+    return np.asarray((of_softmax(y, {}) - smoothed(t, s)) / s["temperature"])
 
 
 def columns_of_all(y: Array, t: Array, s: Options) -> Array:
