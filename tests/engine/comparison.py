@@ -1,4 +1,4 @@
-"""Runs a model under the textbook engine and under the CPU engine, and compares everything that training leaves."""
+"""Trains a model with the textbook engine and with the CPU engine, and compares everything that is left."""
 
 import numpy as np
 
@@ -83,7 +83,7 @@ def compare_engines(
 
 
 def biases_before_norm(model):
-    """Return the names of the biases that a norm takes away again: their gradient is zero."""
+    """Return the names of biases that a norm cancels: their gradient is zero."""
     names = set()
     for _, layer in model.named_layers():
         if type(layer) is Sequential:
@@ -95,5 +95,5 @@ def biases_before_norm(model):
 
 
 def takes_channels_alone(layer):
-    """Return whether it is a norm whose means are of one channel each."""
+    """Return whether a layer is a norm that takes a mean for each channel alone."""
     return type(layer) is BatchNorm or (isinstance(layer, GroupNorm) and layer.num_groups == layer.num_features)

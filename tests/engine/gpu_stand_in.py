@@ -1,8 +1,8 @@
-"""A GPU that is none: tests/stand_in.py's CuPy together with emulated kernels, streams and graphs.
+"""Stands in for a GPU: tests/stand_in.py's CuPy together with emulated kernels, streams and graphs.
 
-It goes through the same code of the engine as a real one. It knows which stream is current, refuses kernels elsewhere
-than on a stream that is not the default one, and while a graph is recorded it runs nothing: kernels are noted down with
-their arguments, and anything else that touches an array is an error, as in CUDA.
+The engine runs the same code as with a real GPU. The stand-in knows which stream is current and refuses kernels on the
+default stream. While a graph is recorded it runs nothing: kernels are noted down with their arguments, and anything
+else that touches an array is an error, as in CUDA.
 """
 
 import functools
@@ -55,7 +55,7 @@ def set_from_host(array, values):
 
 
 class Gpu(Device):
-    """A context, with what the engine asks for."""
+    """A device with the attributes that the engine reads."""
 
     compute_capability, multiprocessors = "90", 2
 
@@ -64,11 +64,11 @@ class Gpu(Device):
         self.attributes = {"MultiProcessorCount": self.multiprocessors, "MaxSharedMemoryPerBlockOptin": 232448}
 
     def synchronize(self):
-        """Everything has been done already."""
+        """Nothing to wait for: everything runs at once."""
 
 
 class Stream:
-    """Work in order; everything here is in order anyway, so only what must not be done is looked at."""
+    """A stream of work. Everything runs in order anyway, so it only checks what must not be done."""
 
     def __init__(self, library, non_blocking=False):
         self.library, self.non_blocking = library, non_blocking
@@ -125,7 +125,7 @@ class RawModule:
 
 
 class RawKernel:
-    """As CuPy's: the size of shared memory belongs to the kernel, whoever asks for it."""
+    """A kernel as CuPy has it: the size of its shared memory is the same for all who launch it."""
 
     sizes: dict = {}
 

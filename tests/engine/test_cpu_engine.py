@@ -45,7 +45,7 @@ def test_vgg(name, threads):
 
 
 def test_a_network_that_diverges_shows_in_the_loss_and_not_in_warnings():
-    """Warnings are errors in these tests, also in the engine's own threads, which `fit` cannot tell to ignore them."""
+    """Warnings are errors in these tests, in the engine's own threads as well, where `fit` cannot switch them off."""
     model, rule, engine = Sequential(Affine(4, 8), ReLU(), Affine(8, 3)).initialize(0), Adam(1e30), CpuEngine(2)
     engine.bind(model, SoftmaxCrossEntropy(), rule)
     with np.errstate(all="ignore"):

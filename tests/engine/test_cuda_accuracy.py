@@ -1,7 +1,7 @@
-"""Convolutions keep float32's accuracy though tensor cores cut off when they add, and in grids as on an H200.
+"""Convolutions are as exact as float32, although tensor cores cut off digits when they add.
 
-In emulation, with both models of how a tensor core adds (see sum_on_tensor_core). Numbers are of sums as long as those
-of VGG38's largest convolution at batch 100: three tiles of 128 pixels for each block.
+This is emulated, with both models of how a tensor core adds (see sum_on_tensor_core) and in grids as on an H200. Sums
+are as long as those of VGG38's largest convolution at batch 100: three tiles of 128 pixels for each block.
 """
 
 import numpy as np

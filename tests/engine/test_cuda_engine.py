@@ -1,4 +1,4 @@
-"""The CUDA engine computes the textbook's numbers: on a real GPU where there is one, and on one that is emulated."""
+"""The CUDA engine computes the textbook's numbers, on an emulated GPU and, where there is one, on a real GPU."""
 
 import math
 
@@ -35,7 +35,7 @@ def batch(shape=SHAPE, seed=0, dtype=np.float32):
 
 
 def off_the_first_values(model):
-    """gamma = 1 and beta = 0 hide mistakes; and a small slope makes a large difference of a rounding around zero."""
+    """Return the model with other gammas, betas and slopes: 1 and 0 hide mistakes, small slopes enlarge roundings."""
     rng = np.random.default_rng(7)
     for _, layer in model.named_layers():
         if type(layer) is LeakyReLU:

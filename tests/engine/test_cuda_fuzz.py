@@ -1,4 +1,4 @@
-"""A minute of random shapes through the emulated kernels finds nothing; it finds what is wrong on purpose."""
+"""A minute of random shapes in the emulated kernels finds no mistake; mistakes made on purpose are found."""
 
 import numpy as np
 import pytest

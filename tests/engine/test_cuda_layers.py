@@ -1,4 +1,4 @@
-"""Each kernel computes what the textbook's layer computes in float64: on a real GPU, and emulated on the CPU."""
+"""Each kernel computes what the textbook's layer computes in float64, on a real GPU and emulated on the CPU."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ TOLERANCE = {"float32": 1e-5, "tf32": 5e-4}
 
 
 class Tap(Layer):
-    """y = x; remembers the gradient that comes back. It has a weight that does nothing: a model needs one."""
+    """y = x; keeps the gradient that it gets. It has a weight that does nothing, because a model needs one."""
 
     def __init__(self):
         self.weight = Parameter(np.zeros(1, np.float32))

@@ -1,4 +1,4 @@
-"""The tests of the kernels can fail: a missing barrier, a missing bound, a wrong size are all noticed."""
+"""The tests of the kernels can fail: they notice a missing barrier, a missing bound, a wrong size."""
 
 import numpy as np
 import pytest

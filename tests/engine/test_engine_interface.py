@@ -1,6 +1,6 @@
-"""What all engines promise, asked of each: the textbook's layers, called one by one, are the yardstick.
+"""Every engine keeps the promises of the interface; the textbook's layers, called one by one, give the right numbers.
 
-`gradients` and `evaluate` look at a model and leave no trace in it but `p.grad`.
+`gradients` and `evaluate` change nothing in a model but `p.grad`.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""The same bits at any number of threads, and whichever thread takes which block."""
+"""Results have the same bits with any number of threads, whichever thread takes which block."""
 
 import time
 

@@ -51,7 +51,7 @@ class Block:
 
 
 class Model:
-    """What plays `cupy` and its streams; `races` lists work without an order on the same block."""
+    """Stands in for `cupy` and its streams; `races` lists work on the same block without an order."""
 
     def __init__(self):
         self.numbers, self.pools, self.accesses, self.races = itertools.count(), {}, {}, []
@@ -123,7 +123,7 @@ def a_step_of_the_engine(model, gpu, x):
 
 
 def step_in_between(model, gpu, x):
-    """Let the engine's step with `x` come after the null stream's next event; return a list that is empty then."""
+    """Let the engine's step with `x` come after the null stream's next event; return a list that is then empty."""
     pending = [x]
 
     def after_record(stream):
@@ -148,7 +148,7 @@ def test_a_batch_that_is_made_ahead_never_overwrites_one_that_is_read(model, gpu
 
 
 def test_the_model_notices_a_race(model, gpu):
-    """The order of before: an event, and only then the memory."""
+    """The wrong order: first the event, and only then the memory."""
 
     def batch_as_it_was(self, order, drawn, start, n):
         with self.gpu.working(self.stream):
