@@ -7,9 +7,9 @@
 
 A function that is registered for a layer's exact type adds ops to the graph and returns the value with the outputs:
 
-    @lowers(ReLU)
-    def lower_relu(layer, value, plan):
-        return plan.add(PointwiseOp(value, slope=0.0))
+    @lowers(Flatten)
+    def lower_flatten(layer, value, plan):
+        return plan.add(ReshapeOp([value], (value.size,)))
 
 A subclass may have other formulas, so it is not replaced: it runs its own code in a `TextbookOp`. Each engine has its
 own registry and its own kinds of `Op`.

@@ -33,12 +33,11 @@ class TextbookOp(LaunchedOp):
 
     def backward(self, plan: Any) -> list[Step]:
         (value,), grad = self.inputs, self.output.grad
-        target, add = plan.claim(value) if value.needs_grad else (None, 0)
+        if not value.needs_grad:  # nobody wants the gradient of the images
+            return [lambda: self.layer.backward(grad)]
+        target, add = plan.claim(value)
 
         def run() -> None:
-            if target is None:  # nobody wants the gradient of the images
-                self.layer.backward(grad)
-                return
             grad_inputs = checked_backward(self.layer, grad, value.data)
             target[...] = target + grad_inputs if add else grad_inputs
 

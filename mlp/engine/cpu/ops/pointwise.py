@@ -33,14 +33,9 @@ from mlp.typing import Array, Shape
 LINE = 8192  # numbers: few enough for the first-level cache, enough to make the cost of starting a loop negligible
 
 
-@lowers(LeakyReLU)
-def lower_leaky_relu(layer: Any, value: Value, plan: Plan) -> Value:
-    return plan.add(PointwiseOp(value, slope=layer.negative_slope))
-
-
-@lowers(ReLU)
-def lower_relu(layer: Any, value: Value, plan: Plan) -> Value:
-    return plan.add(PointwiseOp(value, slope=0.0))
+@lowers(LeakyReLU, ReLU)
+def lower_activation(layer: Any, value: Value, plan: Plan) -> Value:
+    return plan.add(PointwiseOp(value, slope=layer.negative_slope if type(layer) is LeakyReLU else 0.0))
 
 
 @lowers(Residual)
