@@ -73,11 +73,11 @@ class RunConfig:
 
     model: str = setting(
         "vgg08",
-        "vgg08, vgg38, or vgg<depth> with depth 8, 14, 20, ...: 6 more for each block in every stage; ssrn for a "
-        "hyperspectral scene; or FILE.py:function, a function of num_classes, image_channels and seed, or of some of "
-        "them, that returns your own model",
+        "vgg08, vgg38, or vgg<depth> with depth 8, 14, 20, ... (one more block in every stage adds 6 layers); ssrn for "
+        "a hyperspectral scene; or FILE.py:function, which returns your own model and takes num_classes, "
+        "image_channels and seed, or some of them",
     )
-    norm: str = setting("none", "normalization in the blocks (the input block always has one: with none, batch)", NORMS)
+    norm: str = setting("none", "normalization in the blocks (with none, only the input block has it: batch)", NORMS)
     norm_groups: int | None = setting(
         None, "with --norm group: the number of groups of channels", minimum=1, unset=str(NORM_GROUPS)
     )
