@@ -1,6 +1,6 @@
-"""Values inside of backward: dz against dL/dz, which is measured by moving what forward calls z, after it was made.
+"""The values inside backward: dz is compared with dL/dz, which is measured by moving z right after forward made it.
 
-So a value can be right or wrong by itself, though a later line spoils all gradients that come of it.
+So each value is right or wrong by itself, even where a later line spoils all gradients that depend on it.
 """
 
 import ast
@@ -16,6 +16,7 @@ import numpy as np
 from mlp.diagnostics.gradients.budget import affordable
 from mlp.diagnostics.gradients.diagnoses.evidence import Point, distance
 from mlp.diagnostics.gradients.finite_differences import STEP
+from mlp.diagnostics.gradients.repairs.search.moves import blocks_of
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.typing import Array, Shape
 
@@ -171,15 +172,12 @@ def with_moves(tree: ast.FunctionDef, names: set[str]) -> ast.FunctionDef:
     tree = copy.deepcopy(tree)
     made = names_made(tree)
     lines = {id(at): [name for name in names if made.get(name) is at] for at in made.values()}
-    for node in ast.walk(tree):
-        for part in ("body", "orelse"):
-            block = getattr(node, part, None)
-            if isinstance(block, list):
-                new = []
-                for line in block:
-                    moves = [f"{name} = {INSERTED}({name!r}, {name})" for name in lines.get(id(line), [])]
-                    new += [line, *(ast.parse(move).body[0] for move in moves)]
-                setattr(node, part, new)
+    for node, part, block in list(blocks_of(tree)):
+        new = []
+        for line in block:
+            moves = [f"{name} = {INSERTED}({name!r}, {name})" for name in lines.get(id(line), [])]
+            new += [line, *(ast.parse(move).body[0] for move in moves)]
+        setattr(node, part, new)
     return ast.fix_missing_locations(tree)
 
 
