@@ -1,6 +1,6 @@
 """Changes of a function's tree in one place, the likeliest first, each with the mistake that it would undo.
 
-The tree is changed in place while an edit is looked at, and put back before the next one.
+The tree is changed in place while an edit is looked at, and put back before the next one, or when the search ends.
 """
 
 import ast
@@ -150,8 +150,10 @@ def tried(slot: Slot, kind: str, alternatives: Iterator[Alternative]) -> Iterato
     """Yield an edit for each alternative, while it stands in the tree."""
     for text, node in possible(alternatives):
         slot.put(located(node))
-        yield Edit(kind, slot.told(text, node), slot.statement, slot.line)
-        slot.put(slot.node)
+        try:
+            yield Edit(kind, slot.told(text, node), slot.statement, slot.line)
+        finally:  # also where nobody asks for the next one
+            slot.put(slot.node)
 
 
 def located(node: Any) -> Any:
@@ -187,9 +189,11 @@ def repeated_edits(slots: Sequence[Slot], scope: Scope) -> Iterator[Edit]:
                 for slot, (_, node) in zip(group, alternatives, strict=True):
                     slot.put(located(node))
                 others = " and ".join(f"`{s}`" for s in dict.fromkeys(slot.statement for slot in group[1:]))
-                yield Edit(name, f"{alternatives[0][0]}; the same in {others}", group[0].statement, group[0].line)
-                for slot in group:
-                    slot.put(slot.node)
+                try:
+                    yield Edit(name, f"{alternatives[0][0]}; the same in {others}", group[0].statement, group[0].line)
+                finally:
+                    for slot in group:
+                        slot.put(slot.node)
 
 
 def alike_places(slots: Sequence[Slot]) -> list[list[Slot]]:
