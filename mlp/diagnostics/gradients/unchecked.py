@@ -17,6 +17,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.report import Findings, fault
 from mlp.diagnostics.gradients.styles.arrays import GRADIENT_NAMES, is_constant, leaves_of, split_path
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.lost_parts import leaves
@@ -165,6 +166,14 @@ def without_gradient(points: Sequence[Point], constants: Collection[str]) -> Ite
             if value.dtype.kind != "f" or path in constants or is_constant(path) or path.startswith("_kept"):
                 continue
             if any(np.may_share_memory(value, array) for array in seen) or not matters(points[0], value):
+                continue
+            if isinstance(owner, FunctionPair) and path.startswith("settings."):
+                name = split_path(path)[1]
+                yield (
+                    path,
+                    "",
+                    f"{name} is taken for a constant: it was given by name, and backward has no gradient of it.",
+                )
                 continue
             if is_computed(type(owner), path):
                 yield path, "", f"{path} is taken for a constant: __init__ computes it without random numbers."

@@ -24,14 +24,15 @@ from mlp.diagnostics.gradients.report import Findings, GradientReport, GradientR
 from mlp.diagnostics.rules.clips import RIGHT_CLIPS, kinds_of, wrong_clips
 from mlp.diagnostics.rules.courses import ARRAYS, SHAPES, Course, Trail, apart, course_of, walk_of
 from mlp.diagnostics.rules.explanations import explained, smallest
-from mlp.diagnostics.rules.faults import FAMILIES
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES
+from mlp.diagnostics.rules.formulas.variants import legal_forms, literal_settings
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.lines import OF_THE_LINE_ALONE, line_of_rule
 from mlp.diagnostics.rules.made_with import made_alone, made_with_parameters, takes_parameters, with_own_parameters
 from mlp.diagnostics.rules.settings import EPS, OTHER_NAMES, UNKNOWN, attribute_of, name_of_formula, read_settings
+from mlp.diagnostics.rules.states import wrong_averages, wrong_state
 from mlp.diagnostics.rules.subject import Subject
 from mlp.diagnostics.rules.unknown import of_no_formula
-from mlp.diagnostics.rules.variants import legal_forms, literal_settings
 from mlp.errors import ConfigurationError
 from mlp.learning_rules import LearningRule
 from mlp.own_code import OWN_ERRORS
@@ -49,7 +50,7 @@ def check_rule(
 
     Args:
         rule: a learning rule, of `mlp` or of another protocol, or a class that needs no arguments; it is copied.
-        formula: one of `faults.FAMILIES`; None to tell by the name of its class.
+        formula: one of `by_name.FAMILIES`; None to tell by the name of its class.
         seed: of weights and gradients.
         tolerance: the largest error of the weights' movement that passes.
         settings: momentum, beta1, beta2, decay, eps, weight_decay, where the rule has no attribute of that name.
@@ -77,7 +78,7 @@ def check_rule(
     subject = Subject(rule, formula, seed, settings, tolerance)
     try:
         against, more = of_no_formula(subject) if formula == UNKNOWN else of_formula(subject)
-        found += more
+        found += more + (averages(subject) if more.passed else Findings())
     except ConfigurationError:
         raise
     except OWN_ERRORS as error:
@@ -193,8 +194,25 @@ def unknown(rows: Sequence[GradientRow], moved: Array, right: Array, subject: Su
         text = "the first step is wrong already, where nothing is remembered yet: look at the formula itself"
     worst = int(np.nan_to_num(np.abs(moved[t] - right[t]), nan=np.inf).argmax())
     numbers = f"weight {worst} moved by {moved[t][worst]:.5g}, and by {right[t][worst]:.5g} in the formula"
+    text = told_state(subject) or text
     parts = (numbers, smallest(subject.somewhere, subject.formula))
     return Diagnosis("unknown", f"weights from step {t + 1} on", "rule", text, "; ".join(filter(None, parts)))
+
+
+def averages(subject: Subject) -> Findings:
+    """Return a fault for each average of the weights that is kept in a wrong way."""
+    rule, found = copy.deepcopy(subject.rule), Findings()
+    s, _ = read_settings(rule, subject.given)
+    for name, text in wrong_averages(rule, course_of(rule, s, subject.seed)):
+        found += fault(Diagnosis(name, "weights", "rule", text), (), name)
+    return found
+
+
+def told_state(subject: Subject) -> str:
+    """Return which memory of a rule is wrong, compared with those of its formula; or ""."""
+    rule = copy.deepcopy(subject.rule)
+    s, _ = read_settings(rule, subject.given)
+    return wrong_state(rule, course_of(rule, s, subject.seed).clipped(subject.clip), Walk(FAMILIES[subject.formula]))
 
 
 def zero_gradients(subject: Subject) -> Findings:

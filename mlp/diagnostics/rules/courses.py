@@ -47,17 +47,37 @@ class Course:
         """Return the course with another clipping."""
         return replace(self, clip=clip)
 
-    def walked(self, walk: Walk, **changed: float) -> Array:
-        """Return how far all weights have moved after each step, (steps, weights)."""
+    def begun(self, steps: int) -> "Course":
+        """Return the first steps of the course."""
+        return replace(self, gradients=self.gradients[:steps], rates=self.rates[:steps])
+
+    def prepared(self, **changed: float) -> tuple[Sequence[Sequence[Array]], list[Settings]]:
+        """Return the gradients of each step after their clipping, and the settings of each array."""
         s, gradients = {**self.settings, **changed}, self.gradients
         if self.clip is not None:
             with np.errstate(all="ignore"):
                 pairs = zip(self.gradients, self.rates, strict=True)
                 gradients = [self.clip.apply(step, s["clip"], rate) for step, rate in pairs]
         bare = {**s, "weight_decay": 0.0, "decoupled_weight_decay": 0.0, "inner_decay": 0.0}
-        mine = [s if decays else bare for decays in self.decays]
-        rates = [s["learning_rate"]] * len(self.rates) if changed.get("learning_rate") else self.rates
+        return gradients, [s if decays else bare for decays in self.decays]
+
+    def walked(self, walk: Walk, **changed: float) -> Array:
+        """Return how far all weights have moved after each step, (steps, weights)."""
+        gradients, mine = self.prepared(**changed)
+        rates = [mine[0]["learning_rate"]] * len(self.rates) if changed.get("learning_rate") else self.rates
         return all_weights(walk, self.start, gradients, rates, mine) - self.origin
+
+    def remembered(self, walk: Walk) -> list[dict[str, Array]]:
+        """Return what a formula remembers of all weights after each step, one row for each of its memories."""
+        gradients, mine = self.prepared()
+        parts: list[list[dict[str, Any]]] = [[] for _ in self.start]
+        for i, w in enumerate(self.start):
+            walk.weights(w, [step[i] for step in gradients], self.rates, mine[i], parts[i])
+        found = []
+        for memories in zip(*parts, strict=True):
+            names = [name for name, value in memories[0].items() if np.ndim(value)]
+            found.append({name: np.concatenate([np.ravel(one[name]) for one in memories]) for name in names})
+        return found
 
     def of_array(self, i: int) -> "Course":
         """Return the course of one array alone."""

@@ -7,15 +7,17 @@ walked.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.rules.courses import ARRAYS, Trail
-from mlp.diagnostics.rules.faults import FAMILIES, Fault, faults_of
+from mlp.diagnostics.rules.faults import OF_GATHERED, OF_SLOW, Fault, faults_of
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES
+from mlp.diagnostics.rules.formulas.variants import legal_forms, literals_of
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.multiples import changed_rate
-from mlp.diagnostics.rules.variants import legal_forms, literals_of
 from mlp.typing import Array
 
 Trails = Sequence[Trail]
@@ -41,7 +43,9 @@ def explained(trails: Trails, formula: str, tolerance: float) -> list[Diagnosis]
             "change them in place, w -= h g, or return the new ones"
         )
         return [Diagnosis("weights never move", "weights", "rule", text)]
-    single = list(matches(trails, formula, tolerance, faults_of(formula)))
+    s = trails[0].course.settings
+    around = (*(OF_GATHERED if s.get("accumulation", 1.0) > 1.0 else ()), *(OF_SLOW if s.get("slow_every") else ()))
+    single = list(matches(trails, formula, tolerance, chain(around, faults_of(formula))))
     if single:
         return single[:1]
     for look in (in_another_form, another_rule, hidden_decay, with_literals):
@@ -107,6 +111,8 @@ def with_literals(trails: Trails, formula: str, tolerance: float) -> Iterator[Di
 def hidden_decay(trails: Trails, formula: str, tolerance: float) -> Iterator[Diagnosis]:
     """Yield a decay of the weights that no setting speaks of: its rate is read off the first step."""
     plain, course = Walk(FAMILIES[formula]), trails[0].course
+    if course.settings["weight_decay"] or course.settings["decoupled_weight_decay"]:
+        return
     h, w = course.rates[0], course.origin
     extra = trails[0].moved[0] - course.walked(plain)[0]
     penalties: tuple[tuple[str, str, Array], ...] = (

@@ -13,11 +13,11 @@ import numpy as np
 
 from mlp.diagnostics.rules.choices.adam import ADAM, NOT_ADAM
 from mlp.diagnostics.rules.choices.adaptive import ADAPTIVE
-from mlp.diagnostics.rules.choices.kin import ADABELIEF, ADAMAX, AMSGRAD, DELTA, NADAM
+from mlp.diagnostics.rules.choices.kin import ADABELIEF, ADAMAX, AMSGRAD, DELTA, NADAM, YOGI
 from mlp.diagnostics.rules.choices.lion import LION
-from mlp.diagnostics.rules.choices.velocity import VELOCITY, Choice
+from mlp.diagnostics.rules.choices.velocity import SIGNUM, VELOCITY, Choice
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES, changed
 from mlp.diagnostics.rules.formulas.families import Adaptive, Delta, Signs, Velocity
-from mlp.diagnostics.rules.formulas.others import WITHOUT_CHOICES
 from mlp.diagnostics.rules.formulas.walks import Formula, Settings, Walk
 
 
@@ -103,6 +103,11 @@ ANY_RULE = (
         {"penalty": np.abs},
     ),
     Fault(
+        "decay without the weights",
+        "the rate d of the decay itself is added to the gradient, and must be multiplied by the weights: d w",
+        {"penalty": np.ones_like},
+    ),
+    Fault(
         "half the decay",
         "the weights decay half as much: the derivative of d/2 w^2 is d w",
         {"coupled": 0.5, "decoupled": 0.5},
@@ -121,25 +126,42 @@ ANY_RULE = (
     ),
 )
 
+OF_GATHERED = tuple(
+    Fault(name, text, {"gathering": gathering})
+    for name, text, gathering in (
+        (
+            "gradients not set to zero",
+            "the accumulated gradients are not set to zero after a step, so the next step takes them once more",
+            "mean, kept",
+        ),
+        (
+            "gradients not set to zero",
+            "the accumulated gradients are not set to zero after a step, so the next step takes them once more",
+            "sum, kept",
+        ),
+        (
+            "only the last gradient",
+            "a step takes only the last of the gradients: they must be added up until then",
+            "last",
+        ),
+    )
+)
+OF_SLOW = (
+    Fault(
+        "fast weights not set back",
+        "the slow weights are brought up to date and not used: the fast ones must start from them again, w <- slow",
+        {"slow": "go on"},
+    ),
+    Fault(
+        "shares of the slow weights exchanged",
+        "alpha and 1 - alpha are exchanged: slow <- slow + alpha (w - slow)",
+        {"slow": "exchanged"},
+    ),
+)
+
 AROUND = ANY_RULE[:10]  # those that have nothing to do with the decay of the weights
 
-FAMILIES: dict[str, Formula] = {
-    "gradient_descent": Velocity(step="g"),
-    "momentum": Velocity(),
-    "nesterov": Velocity(step="g + mu v"),
-    "adagrad": Adaptive(mean="none", square="sum", correct=("never", "never"), step="g"),
-    "rmsprop": Adaptive(mean="none", correct=("never", "never"), step="g"),
-    "adam": Adaptive(),
-    "nadam": Adaptive(step="b m + (1 - b) g / (1 - b^t)"),
-    "adadelta": Delta(),
-    "adamax": Adaptive(of="|g|", square="largest new", root="v + eps", correct=("once", "never")),
-    "amsgrad": Adaptive(largest="v'"),
-    "adabelief": Adaptive(of="(g - m)^2"),
-    "lion": Signs(),
-    **WITHOUT_CHOICES,
-}
-
-COUNTING = ("adam", "nadam", "adamax", "amsgrad", "adabelief", "radam", "lamb")
+COUNTING = ("adam", "nadam", "adamax", "amsgrad", "adabelief", "radam", "lamb", "yogi")
 ADAM_CLOCKS = (
     Fault(
         "step count stuck",
@@ -184,7 +206,7 @@ def choices_of(formula: str, family: Formula) -> tuple[Choice, ...]:
     """Return the choices that a formula does not make; none for one that has no choices."""
     choices: tuple[Choice, ...] = ()
     if isinstance(family, Velocity):
-        choices = VELOCITY
+        choices = (SIGNUM if formula == "signum" else ()) + VELOCITY
     elif isinstance(family, Delta):
         choices = DELTA
     elif isinstance(family, Signs):
@@ -194,13 +216,8 @@ def choices_of(formula: str, family: Formula) -> tuple[Choice, ...]:
         more["adabelief"] = ADABELIEF + ADAM
         of_its_own = more.get(formula, ADAM if formula in COUNTING else NOT_ADAM)
         choices = of_its_own + ADAPTIVE if formula == "adamax" else ADAPTIVE + of_its_own
+        choices = YOGI + choices if formula == "yogi" else choices
     return tuple(one for one in choices if changed(family, one[2]) != family)
-
-
-def changed(family: Formula, change: dict[str, Any]) -> Formula:
-    """Return a family with other choices."""
-    assert isinstance(family, Velocity | Adaptive | Delta | Signs)
-    return replace(family, **change)
 
 
 def faults_of(formula: str, family: Formula | None = None) -> Iterator[Fault]:

@@ -13,16 +13,16 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, OF_MEMORY, Maker
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
-from mlp.diagnostics.gradients.repairs.search.second_terms import squared_distances
+from mlp.diagnostics.gradients.repairs.search.second_terms import scaled_terms, squared_distances
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
 from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Course, apart, course_of, walk_of
-from mlp.diagnostics.rules.faults import FAMILIES
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES
+from mlp.diagnostics.rules.formulas.variants import legal_forms
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.protocols import UPDATES
 from mlp.diagnostics.rules.settings import read_settings
 from mlp.diagnostics.rules.subject import Subject
-from mlp.diagnostics.rules.variants import legal_forms
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
@@ -30,7 +30,8 @@ RULE_SECONDS = 3.5, 1.5  # of CPU that the search may take
 DISTANCES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: squared_distances(slot, s.arrays, s.values), "square of another value"),
 )
-OF_RULES = tuple(dict.fromkeys((*OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS)))  # kinds of changes, the likeliest first
+SCALED: tuple[tuple[Maker, str], ...] = ((lambda slot, s: scaled_terms(slot, s.arrays, s.values), "term missing"),)
+OF_RULES = tuple(dict.fromkeys((*OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS, *SCALED)))  # the likeliest first
 OF_THE_LINE_ALONE = ("state reset", "another rule", "learning rate changed", "no looking ahead")  # say less
 LOOSE = 1e-4  # a small eps that is not known may change the steps by this much
 CourseToPass = tuple[Any, Course, list[Array]]  # a rule, a course, and the right walks there

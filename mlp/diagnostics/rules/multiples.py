@@ -11,9 +11,9 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.rules.courses import Course, Trail
-from mlp.diagnostics.rules.faults import FAMILIES
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES
+from mlp.diagnostics.rules.formulas.variants import legal_forms
 from mlp.diagnostics.rules.formulas.walks import Walk
-from mlp.diagnostics.rules.variants import legal_forms
 from mlp.typing import Array
 
 CLOSE = 1e-6

@@ -26,6 +26,7 @@ from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 ONE_ARRAY = ("w", "W", "param", "x", "weight", "theta")  # how update calls its first argument, if it is one array
+TRIED = 4  # steps, to see what a rule takes
 UPDATES = ("update", "step", "apply", "apply_gradients", "optimize", "__call__")
 
 
@@ -160,7 +161,8 @@ def takes_lists(rule: Any, name: str, parameters: Sequence[Parameter]) -> bool:
         for one in copies:
             one.grad = np.ones_like(one.data)
         try:
-            step(getattr(twin, name), copies)
+            for _ in range(TRIED):  # some gather gradients first
+                step(getattr(twin, name), copies)
         except OWN_ERRORS:
             continue
         return step is list_step

@@ -1,11 +1,12 @@
 """The settings of a learning rule, read from its attributes."""
 
 import inspect
+import re
 from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.rules.faults import FAMILIES
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.walks import Settings
 from mlp.diagnostics.rules.function_steps import RATES
 from mlp.diagnostics.rules.protocols import UPDATES
@@ -17,30 +18,40 @@ UNKNOWN = "no known formula"
 FUNCTION_RATE = 1e-2  # the learning rate that functions get
 
 DEFAULTS = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "decay": 0.99, "eps": 1e-8}
-DEFAULTS |= {"weight_decay": 0.0, "decoupled_weight_decay": 0.0, "inner_decay": 0.0, "trust": 1e-3}
+DEFAULTS |= {"dampening": 0.0, "weight_decay": 0.0, "decoupled_weight_decay": 0.0, "inner_decay": 0.0, "trust": 1e-3}
 ALIASES = {
     "learning_rate": RATES,
     "momentum": ("momentum", "mom_coeff", "mu", "mom", "beta", "gamma"),
+    "dampening": ("dampening", "damp"),
     "beta1": ("beta1", "beta_1", "b1"),
     "beta2": ("beta2", "beta_2", "b2"),
-    "decay": ("decay", "rho", "alpha", "decay_rate", "beta", "gamma", "beta2"),
+    "decay": ("rho", "decay_rate", "decay", "alpha", "beta", "gamma", "beta2"),
     "eps": ("eps", "epsilon"),
     "weight_decay": ("weight_decay", "l2", "wd", "lam", "lambda_", "reg", "l2_reg", "l2_lambda"),
     "decoupled_weight_decay": ("decoupled_weight_decay",),
     "trust": ("trust", "trust_coefficient", "trust_coef", "trust_coeff", "eta", "coefficient", "tc"),
     "grow": ("eta_plus", "etaplus", "grow", "inc", "increase", "up", "eta_up", "factor_up"),
     "shrink": ("eta_minus", "etaminus", "shrink", "dec", "decrease", "down", "eta_down", "factor_down"),
+    "accumulation": ("accumulation", "accumulation_steps", "accumulate", "accum_steps", "accumulate_steps", "every"),
+    "warmup": ("warmup", "warmup_steps", "warm_up", "warm_up_steps", "warmup_iters", "num_warmup_steps", "n_warmup"),
+    "rate_decay": ("lr_decay", "learning_rate_decay", "rate_decay"),
+    "slow_every": ("k", "slow_every", "sync_every", "sync_period", "la_steps", "slow_step"),
+    "slow_share": ("alpha", "slow_share", "slow_lr", "la_alpha", "slow_step_size"),
     "clip": (
         *("max_norm", "clip", "clip_norm", "clipnorm", "limit", "clip_value", "clipvalue", "clip_threshold"),
         *("threshold", "bound", "max_grad_norm", "grad_clip", "max_value", "clip_at", "clip_limit"),
     ),
 }
+SHORTER = {"accumulation": 2, "warmup": 4, "slow_every": 3}  # so that a course of a few steps shows them
 PAIRS = {  # attributes that hold two settings
     "betas": ("beta1", "beta2"),
     "beta": ("beta1", "beta2"),
     "etas": ("shrink", "grow"),
 }
 NAMES = (
+    "signum",
+    "signsgd",
+    "yogi",
     "adabelief",
     "radam",
     "lars",
@@ -58,8 +69,9 @@ NAMES = (
     "adagrad",
     "gradient_descent",
     "sgd",
+    "heavyball",
 )
-OTHER_NAMES = {"sgd": "gradient_descent", "gd": "gradient_descent", "adamw": "adam"}
+OTHER_NAMES = {"sgd": "gradient_descent", "gd": "gradient_descent", "adamw": "adam", "heavyball": "momentum"}
 
 
 def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False) -> tuple[Settings, bool]:
@@ -74,11 +86,17 @@ def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False)
             s[name] = EPS
             setattr(rule, attribute, EPS)
         elif attribute:
+            if name in SHORTER and getattr(rule, attribute) > SHORTER[name] and may_be_slow(rule, name):
+                setattr(rule, attribute, SHORTER[name])
             s[name] = float(getattr(rule, attribute))
     for name, settings in PAIRS.items():
         both = getattr(rule, name, None)
         if isinstance(both, tuple | list) and len(both) == 2 and all(map(is_number, both)):
             s |= {setting: float(value) for setting, value in zip(settings, both, strict=True)}
+    if not may_be_slow(rule, "slow_every"):
+        s = {name: value for name, value in s.items() if not name.startswith("slow_")}
+    if hasattr(rule, "current_learning_rate") and is_number(getattr(rule, "decay", None)):
+        s["rate_decay"] = float(rule.decay)
     decay = decay_of(rule)
     if decay != "weight_decay" and not hasattr(rule, "decoupled_weight_decay"):
         s[decay], s["weight_decay"] = s["weight_decay"], 0.0
@@ -92,6 +110,11 @@ def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False)
             )
         s["learning_rate"] = FUNCTION_RATE
     return s, s["eps"] == EPS or "eps" in given
+
+
+def may_be_slow(rule: Any, name: str) -> bool:
+    """Return whether a rule may have a setting: slow weights are those of Lookahead alone."""
+    return not name.startswith("slow_") or "lookahead" in plain_name(rule)
 
 
 def attribute_of(rule: Any, name: str) -> str | None:
@@ -118,21 +141,24 @@ def config_of(rule: Any) -> dict[str, float]:
 
 
 def decay_of(rule: Any) -> str:
-    """Return which weight decay a rule has by its name: AdamW's and Lion's is decoupled, LAMB's stands inside."""
+    """Return which weight decay a rule has by its name: AdamW's and Lion's is decoupled, LAMB's stands inside it."""
     plain = plain_name(rule)
     if "lamb" in plain:
         return "inner_decay"
-    return "decoupled_weight_decay" if "adamw" in plain or "lion" in plain else "weight_decay"
+    return "decoupled_weight_decay" if re.search("adamw|sgdw|lion|decoupled", plain) else "weight_decay"
 
 
 def name_of_formula(rule: Any) -> str:
     """Return the formula that the name of a class or function, or of one it derives from, speaks of."""
     kinds = (rule,) if inspect.isfunction(rule) else type(rule).__mro__
     for kind in kinds:
-        plain = kind.__name__.lower().replace("_", "")
+        plain = kind.__name__.lower().replace("_", "").replace("optimizer", "")  # Optimizer_Adam is no RAdam
         for name in NAMES:
             if name.replace("_", "") in plain:
                 return of_attributes(rule, OTHER_NAMES.get(name, name))
+    if "lookahead" in plain_name(rule):
+        inner = "adam" if attribute_of(rule, "beta2") or hasattr(rule, "betas") else "gradient_descent"
+        return of_attributes(rule, inner)
     if any(callable(getattr(rule, name, None)) for name in UPDATES):
         return UNKNOWN
     raise ConfigurationError(
@@ -149,6 +175,8 @@ def of_attributes(rule: Any, formula: str) -> str:
         is_number(getattr(rule, name, None)) and getattr(rule, name) > 0 for name in names
     ):
         return "nesterov" if getattr(rule, "nesterov", False) is True else "momentum"
+    if formula == "signsgd" and any(is_number(getattr(rule, name, None)) for name in ALIASES["momentum"]):
+        return "signum"
     if formula == "adam" and getattr(rule, "amsgrad", False) is True:
         return "amsgrad"
     if formula == "rmsprop" and (getattr(rule, "centered", False) is True or "centered" in plain_name(rule)):

@@ -14,11 +14,11 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.report import Findings, GradientRow
 from mlp.diagnostics.rules.courses import Course, Trail, course_of, walk_of
-from mlp.diagnostics.rules.faults import FAMILIES
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES
+from mlp.diagnostics.rules.formulas.variants import legal_forms
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.settings import read_settings
 from mlp.diagnostics.rules.subject import Subject
-from mlp.diagnostics.rules.variants import legal_forms
 from mlp.typing import Array
 
 CLOSE = 1e-4  # a small eps that is not known may change the steps by this much

@@ -191,3 +191,92 @@ class ColumnLoss:
 def test_broadcast_targets_are_said_so():
     report = check_loss(ColumnLoss(), (5, 1), np.random.default_rng(0).normal(size=5))
     assert report.diagnoses[0].name == "broadcast"
+
+
+def gaussian_nll_loss(out, y):
+    """Outputs (N, 2) are mean and variance."""
+    mu, var = out[:, 0], out[:, 1]
+    d = mu - y
+    loss = np.mean(0.5 * np.log(var) + d**2 / (2 * var))
+    grad = np.stack([d / var, 0.5 / var - d**2 / (2 * var**2)], axis=1)
+    return loss, grad / len(y)
+
+
+def half_forgotten(out, y):
+    mu, var = out[:, 0], out[:, 1]
+    d = mu - y
+    loss = np.mean(np.log(var) + d**2 / (2 * var))
+    grad = np.stack([d / var, 1 / var - d**2 / (2 * var**2)], axis=1)
+    return loss, grad / len(y)
+
+
+def of_softplus(out, y):
+    """The variance is log(1 + exp(s)) + 1e-6."""
+    var = np.logaddexp(0.0, out[:, 1]) + 1e-6
+    d = out[:, 0] - y
+    loss = np.mean(0.5 * np.log(var) + d**2 / (2 * var))
+    slope = 1 / (1 + np.exp(-out[:, 1]))
+    return loss, np.stack([d / var, (0.5 / var - d**2 / (2 * var**2)) * slope], axis=1) / len(y)
+
+
+def kl_div_of_logs(log_q, log_p):
+    p = np.exp(log_p)
+    return np.sum(p * (log_p - log_q)) / len(log_q), -p / len(log_q)
+
+
+def poly1_cross_entropy(z, y, eps=2.0):
+    """Cross-entropy + eps (1 - p_t)."""
+    z, rows = z - z.max(axis=1, keepdims=True), np.arange(len(y))
+    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    d, p_t = np.exp(log_p), np.exp(log_p[rows, y])
+    d[rows, y] -= 1
+    return np.mean(eps * (1 - p_t) - log_p[rows, y]), d * (1 + eps * p_t)[:, None] / len(y)
+
+
+def js_divergence(p, q):
+    m = 0.5 * (p + q)
+    loss = 0.5 * np.sum(p * np.log(p / m) + q * np.log(q / m)) / len(p)
+    return loss, 0.5 * np.log(p / m) / len(p)
+
+
+def tukey_biweight(y, t, c=4.685):
+    """c^2/6 (1 - (1 - (d/c)^2)^3) up to c; the constant beyond does not meet it."""
+    d = y - t
+    u = 1 - (d / c) ** 2
+    loss = np.where(np.abs(d) <= c, c**2 / 6 * (1 - u**3), c**2 / 2)
+    return loss.mean(), np.where(np.abs(d) <= c, d * u**2, 0) / d.size
+
+
+class MultiLabelSoftMargin:
+    """The sign of the second term is that of the first."""
+
+    def forward(self, x, y):
+        self.x, self.y = x, y
+        return np.mean(y * np.log1p(np.exp(-x)) + (1 - y) * np.log1p(np.exp(-x)))
+
+    def backward(self):
+        return (1 / (1 + np.exp(-self.x)) - self.y) / self.x.size
+
+
+def test_likelihoods_and_distances_of_distributions():
+    rng = np.random.default_rng(0)
+    y, spreads = rng.normal(size=6), rng.uniform(0.3, 2.0, (6, 2))
+    p, q = rng.dirichlet(np.ones(4), 5), rng.dirichlet(np.ones(4), 5)
+    check_loss(gaussian_nll_loss, spreads, y).raise_if_failed()
+    check_loss(of_softplus, rng.normal(size=(6, 2)), y).raise_if_failed()
+    check_loss(kl_div_of_logs, np.log(p), np.log(q)).raise_if_failed()
+    check_loss(poly1_cross_entropy, (5, 4)).raise_if_failed()
+    check_loss(js_divergence, p, q).raise_if_failed()
+    first = check_loss(half_forgotten, spreads, y).diagnoses
+    assert first == []  # its name speaks of no loss
+    half_forgotten.__name__ = "gaussian_nll"
+    (first, *_) = check_loss(half_forgotten, spreads, y).diagnoses
+    assert first.name == ANOTHER and "the division by `2` is missing in `np.log(var)`" in first.sentence
+
+
+def test_what_other_names_promise():
+    rng = np.random.default_rng(0)
+    (first, *_) = check_loss(MultiLabelSoftMargin(), (5, 4), rng.integers(0, 2, (5, 4)).astype(float)).diagnoses
+    assert first.name == ANOTHER and "the minus before `x` is wrong" in first.sentence
+    (first, *_) = check_loss(tukey_biweight, 3 * rng.normal(size=(6, 3)), rng.normal(size=(6, 3))).diagnoses
+    assert first.name == "the loss jumps" or "`c ** 2 / 2`" in first.sentence

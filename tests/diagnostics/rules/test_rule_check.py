@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from mlp.diagnostics import check_rule
-from mlp.diagnostics.rules.faults import FAMILIES, faults_of
+from mlp.diagnostics.rules.faults import faults_of
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.learning_rules import Adam, AdamW, Momentum, Nesterov
 

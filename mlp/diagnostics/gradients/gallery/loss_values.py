@@ -98,6 +98,41 @@ class BracketsInTheWrongPlace(Loss):
         return (0.3 * np.exp(y) - 1) / y.size
 
 
+class LargestMarginEverywhere(Loss):
+    """Samples beyond the margin get a gradient, too: it shows where outputs are large."""
+
+    def forward(self, outputs: Array, targets: Array) -> float:
+        rows = np.arange(len(targets))
+        others = outputs.copy()
+        others[rows, targets] = -np.inf
+        best = others.argmax(axis=1)
+        gap = 1.0 + outputs[rows, best] - outputs[rows, targets]
+        self._kept = rows, targets, best, gap, outputs.shape
+        return float(np.maximum(0.0, gap).mean())
+
+    def backward(self) -> Array:
+        rows, targets, best, gap, shape = self.take()
+        d, active = np.zeros(shape), np.ones(gap.shape)
+        d[rows, best] += active
+        d[rows, targets] -= active
+        return d / len(rows)
+
+
+class AnotherForward(Loss):
+    """A sign in the value of a lopsided loss is wrong; the gradient is right."""
+
+    low = 0.2
+
+    def forward(self, outputs: Array, targets: Array) -> float:
+        e = targets - outputs
+        self._kept = (e,)
+        return float((np.maximum(self.low * e, (1 - self.low) * e) + 0.1 * e * e).mean())
+
+    def backward(self) -> Array:
+        (e,) = self.take()
+        return (np.where(e > 0, -self.low, 1 - self.low) - 0.2 * e) / e.size
+
+
 class RMSPropSharesExchanged(RMSProp):
     """The decay and 1 - decay are exchanged in the running mean."""
 
@@ -126,8 +161,10 @@ BUGS = [
             (WingThatJumps, "the loss jumps"),
             (PairsOneSided, "line missing"),
             (BracketsInTheWrongPlace, "brackets"),
+            (AnotherForward, "sign, factor or term"),
         )
     ),
+    PlantedBug(LargestMarginEverywhere, "mask forgotten", tuple, (9, 3)),
     PlantedBug(RMSPropSharesExchanged, "decay exchanged", lambda: (0.1,)),
     PlantedBug(MomentumNotKept, "state reset", lambda: (0.1,)),
 ]

@@ -11,25 +11,34 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.random import Generator
 
-from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
 from mlp.diagnostics.gradients.finite_differences import norm
-from mlp.diagnostics.gradients.losses.constants import treated_as_constant
+from mlp.diagnostics.gradients.losses.constants import treated_as_constant, unused_settings
 from mlp.diagnostics.gradients.losses.factors import MEAN_OF_ALL, Found
+from mlp.diagnostics.gradients.losses.forward_line import forward_line_of_loss
 from mlp.diagnostics.gradients.losses.hypotheses import BELOW_A_LINE, UNSURE, explain_loss
 from mlp.diagnostics.gradients.losses.jumps import jumps_of
 from mlp.diagnostics.gradients.losses.known.as_named import loss_as_named, mean_line
 from mlp.diagnostics.gradients.losses.known.forward import only_gradient_right, wrong_value
 from mlp.diagnostics.gradients.losses.known.identity import exact_but_for_eps
 from mlp.diagnostics.gradients.losses.lines import LossPlace, line_of_loss
-from mlp.diagnostics.gradients.losses.measured import at_other_settings, differences, further, sums_over_batch
+from mlp.diagnostics.gradients.losses.measured import (
+    along,
+    at_other_settings,
+    differences,
+    further,
+    is_finite,
+    other_branches,
+    plausible_targets,
+    sums_over_batch,
+)
 from mlp.diagnostics.gradients.losses.mistakes import OTHER
 from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of, softmax
-from mlp.diagnostics.gradients.losses.smallest import smallest_outputs, worst_output
+from mlp.diagnostics.gradients.losses.smallest import smallest_outputs, worst_output, wrong_slices
 from mlp.diagnostics.gradients.losses.special_points import wrong_elsewhere
-from mlp.diagnostics.gradients.random_point import check_shape, random_classes
+from mlp.diagnostics.gradients.random_point import check_shape
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault, wrong_kind
 from mlp.diagnostics.gradients.styles.losses import adapt_loss, as_number
 from mlp.own_code import OWN_ERRORS
@@ -37,6 +46,7 @@ from mlp.rng import generator
 from mlp.typing import Array
 
 LOOSE = 1e-4
+BRANCH = 1e-2  # how far a gradient is off where a whole branch is wrong
 LookAtForward = Callable[[str, Sequence[LossPoint]], Found | None]
 SECOND = ("it is also", "its sign is wrong, too")  # words of a second mistake: there is none if one line mends all
 LIKELY = 3  # diagnoses that are worth reading
@@ -73,6 +83,8 @@ def check_loss(
         remarks = ("it was checked for outputs between 0 and 1 that sum to 1: for others it is not finite.",)
     with np.errstate(all="ignore"):
         _, found = loss_findings(loss, outputs, targets, tolerance)
+        if found.passed:
+            found += on_other_branches(loss, outputs, targets, tolerance)
         if found.passed and not remarks:
             found += jumps_of(loss, outputs, targets)
         if found.passed and not remarks:
@@ -87,33 +99,18 @@ def check_loss(
     )
 
 
-def plausible_targets(loss: Any, outputs: Array, rng: Generator) -> Array:
-    """Return random classes, or random numbers if the loss raises an exception or makes no number of classes."""
-    classes = random_classes(outputs.shape, rng)
-    try:
-        if np.ndim(as_number(loss.forward(outputs.copy(), classes))) == 0:
-            return classes
-    except OWN_ERRORS:
-        pass
-    numbers = np.eye(outputs.shape[-1])[classes] if outputs.ndim == 2 else rng.random(outputs.shape)
-    try:
-        with np.errstate(all="ignore"):
-            value = loss.forward(outputs.copy(), numbers)
-    except OWN_ERRORS:
-        return classes
-    if np.isfinite(value).all() or outputs.ndim != 2:
-        return numbers
-    positive = rng.uniform(0.1, 0.9, outputs.shape)  # it takes their logarithm, or divides by them
-    return np.asarray(positive / positive.sum(axis=1, keepdims=True))
-
-
-def is_finite(loss: Any, outputs: Array, targets: Array) -> bool:
-    """Return whether a loss gives a finite number; also if it raises an exception, which will be reported."""
-    try:
-        with np.errstate(all="ignore"):
-            return bool(np.isfinite(loss.forward(outputs.copy(), targets)).all())
-    except OWN_ERRORS:
-        return True
+def on_other_branches(loss: Any, outputs: Array, targets: Array, tolerance: float) -> Findings:
+    """Return what is wrong for larger or smaller outputs: where other branches and margins of the loss are in force."""
+    for moved in other_branches(outputs):
+        try:
+            if along(loss, moved, targets) < BRANCH:
+                continue
+            _, found = loss_findings(loss, moved, targets, tolerance)
+        except OWN_ERRORS:  # it may refuse such outputs
+            continue
+        if not found.passed:
+            return found + Findings(remarks=("at the first outputs it was right; it is wrong for other ones.",))
+    return Findings()
 
 
 def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -> tuple[Array | None, Findings]:
@@ -149,16 +146,24 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
             return gradient, Findings((row, *fault(itself[0], outputs.shape, itself[0].sentence).rows), tuple(itself))
         note = "the loss grows with the batch: the losses of `mlp` are means over the batch, not sums."
         return gradient, Findings((row,), remarks=(note,) if sums else ())
+    likely = itself or likely_in_loss(loss, points, tolerance)
+    return gradient, Findings((row,), tuple(likely[:LIKELY]))
+
+
+def likely_in_loss(loss: Any, points: Sequence[LossPoint], tolerance: float) -> list[Diagnosis]:
+    """Return what is likely wrong with the gradient of a loss, most likely first."""
     others = at_other_settings(loss, points[:2])
-    likely = explain_loss(points, [point for _, point in others])
-    if not itself:
-        likely = with_wrong_line(likely, [*((loss, point) for point in points), *others])
-    if not itself and (not likely or likely[0].name in UNSURE):
+    places = [*((loss, point) for point in points), *others]
+    likely = with_wrong_line(explain_loss(points, [point for _, point in others]), places)
+    branch = bool(likely) and "there backward gives" in likely[0].sentence  # with both formulas
+    if not branch and (not likely or likely[0].name in UNSURE):
         likely = [*unused_settings(loss, points[0]), *likely]
+    if not likely or likely[0].name in UNSURE:
+        of_value = list(of_forward(loss, points, only_gradient_right)) or list(forward_line_of_loss(places))
+        likely = [*of_value, *likely]
     if not likely or likely[0].name == OTHER:
-        said = list(of_forward(loss, points, only_gradient_right))
-        likely = [*(said or [not_explained(loss, points[0], tolerance)]), *likely]
-    return gradient, Findings((row,), tuple(itself or likely[:LIKELY]))
+        likely = [not_explained(loss, points[0], tolerance), *likely]
+    return likely
 
 
 def named_places(loss: Any, points: Sequence[LossPoint]) -> list[LossPlace]:
@@ -183,24 +188,6 @@ def with_wrong_line(likely: list[Diagnosis], places: Sequence[LossPlace]) -> lis
     return likely
 
 
-def unused_settings(loss: Any, point: LossPoint) -> Iterator[Diagnosis]:
-    """Yield the settings that the value of a loss depends on, and its gradient does not."""
-    for name, old in point.settings.items():
-        other = copy.deepcopy(loss)
-        try:
-            setattr(getattr(other, "student", other), name, 1.3 * old)
-            value = as_number(other.forward(point.outputs.copy(), point.targets.copy()))
-            given, right = np.asarray(other.backward()), differences(other, point.outputs, point.targets)
-        except (*OWN_ERRORS, AttributeError):
-            continue
-        if value != point.value and distance(right, point.right) > LOOSE and np.array_equal(given, point.given):
-            text = f"the loss depends on `{name}`, and the gradient does not: backward does not use it"
-            yield Diagnosis(
-                "setting not used", "outputs", "loss", text, f"with {name} changed, backward gives the same"
-            )
-            return
-
-
 def of_forward(loss: Any, points: Sequence[LossPoint], look: LookAtForward = wrong_value) -> Iterator[Diagnosis]:
     """Yield what is wrong with the value of a loss, if its name says which loss it should be."""
     kind = getattr(loss, "student", loss)
@@ -213,7 +200,9 @@ def of_forward(loss: Any, points: Sequence[LossPoint], look: LookAtForward = wro
 def not_explained(loss: Any, point: LossPoint, tolerance: float) -> Diagnosis:
     """Return what can be said where nothing is known: the worst value, and the smallest outputs that still fail."""
     small = smallest_outputs(loss, point, differences, tolerance)
-    return Diagnosis("unknown", "outputs", "loss", "; ".join(filter(None, (worst_output(point), small))))
+    return Diagnosis(
+        "unknown", "outputs", "loss", "; ".join(filter(None, (wrong_slices(point), worst_output(point), small)))
+    )
 
 
 def broadcast(outputs: Array, targets: Array) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Which value of forward does backward treat as a constant? Forward is differentiated with each of them held."""
 
 import ast
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -14,10 +15,11 @@ from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.repairs.search.points import REPAIRED
 from mlp.diagnostics.gradients.repairs.sources import Source, source_of
 from mlp.diagnostics.gradients.repairs.values import values_in
-from mlp.diagnostics.gradients.styles.losses import StudentLoss
+from mlp.diagnostics.gradients.styles.losses import StudentLoss, as_number
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
+LOOSE = 1e-4
 HELD = "__held__"  # the name of the value that is held, in the changed code
 LOOK = 3  # places
 
@@ -71,3 +73,21 @@ def gradient_with(source: Source, owner: Any, loss: Any, point: LossPoint) -> Ar
         with Source(owner, source.name, source.function, source.tree).replaced(function):
             other = StudentLoss(owner) if isinstance(loss, StudentLoss) else loss
             return differences(other, point.outputs, point.targets)
+
+
+def unused_settings(loss: Any, point: LossPoint) -> Iterator[Diagnosis]:
+    """Yield the settings that the value of a loss depends on, and its gradient does not."""
+    for name, old in point.settings.items():
+        other = copy.deepcopy(loss)
+        try:
+            setattr(getattr(other, "student", other), name, 1.3 * old)
+            value = as_number(other.forward(point.outputs.copy(), point.targets.copy()))
+            given, right = np.asarray(other.backward()), differences(other, point.outputs, point.targets)
+        except (*OWN_ERRORS, AttributeError):
+            continue
+        if value != point.value and distance(right, point.right) > LOOSE and np.array_equal(given, point.given):
+            text = f"the loss depends on `{name}`, and the gradient does not: backward does not use it"
+            yield Diagnosis(
+                "setting not used", "outputs", "loss", text, f"with {name} changed, backward gives the same"
+            )
+            return

@@ -25,6 +25,7 @@ from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 OUTPUTS, STEPS, REACH = 3, 120, 3.0
+FURTHEST = 10.0  # a setting that is larger is no place where a loss changes its form
 HALVINGS = 40
 JUMP = 1e-6  # of the size of the loss
 SECONDS = 1.5  # of CPU for the line
@@ -66,9 +67,11 @@ def jump_of(loss: Any, point: LossPoint) -> Jump | None:
     """Return the first jump that is found, or None."""
     y = point.outputs
     inside = bool(((y > 0.0) & (y < 1.0)).all())  # probabilities
+    limits = [abs(v) for v in point.settings.values() if isinstance(v, float) and abs(v) < FURTHEST]
+    reach = REACH + max(limits, default=0.0)
     for flat in np.linspace(0, y.size - 1, min(OUTPUTS, y.size)).astype(int):
         index = tuple(int(i) for i in np.unravel_index(flat, y.shape))
-        ends = (0.02, 0.98) if inside else (y[index] - REACH, y[index] + REACH)
+        ends = (0.02, 0.98) if inside else (y[index] - reach, y[index] + reach)
         places = np.linspace(ends[0], ends[1], STEPS)
         values = np.array([loss_at(loss, point, index, at) for at in places])
         if not np.isfinite(values).all():

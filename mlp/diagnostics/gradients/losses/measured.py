@@ -2,14 +2,15 @@
 
 import copy
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import FunctionType
 from typing import Any
 
 import numpy as np
+from numpy.random import Generator
 
-from mlp.diagnostics.gradients.finite_differences import STEP
+from mlp.diagnostics.gradients.finite_differences import STEP, norm
 from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of, softmax
 from mlp.diagnostics.gradients.random_point import random_classes
 from mlp.diagnostics.gradients.styles.losses import StudentLoss, as_number
@@ -17,23 +18,79 @@ from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array, Shape
 
+LARGER, SMALLER, BRANCHES = 2.5, 0.1, 4  # factors of outputs at which other branches show
+BRANCH_SLOPE = 1e-6  # of a loss whose gradient is zero
 MORE_POINTS = 4  # of the same shape, so that a pattern in single values shows
+SMALL = 1e-2  # positive outputs below are moved as if they were so large: smaller steps are lost in rounding
 TINY = 1e-3  # a setting below is an eps
 REAL = ("gamma", "beta", "delta", "margin", "alpha", "temperature", "t", "tau", "power", "scale", "k")  # settings that
 # may be whole numbers by accident
 
 
 def differences(loss: Any, outputs: Array, targets: Array) -> Array:
-    """Return the gradient of a loss by central differences."""
+    """Return the gradient of a loss by central differences; with small steps where outputs may be in a logarithm."""
     numeric, moved = np.empty_like(outputs), outputs.copy()
+    positive = bool((outputs > 0.0).all())
     for index in np.ndindex(outputs.shape):
-        moved[index] = above = outputs[index] + STEP
+        step = min(STEP * min(1.0, max(outputs[index], SMALL)), 0.5 * outputs[index]) if positive else STEP
+        moved[index] = above = outputs[index] + step
         loss_above = as_number(loss.forward(moved, targets))
-        moved[index] = below = outputs[index] - STEP
+        moved[index] = below = outputs[index] - step
         loss_below = as_number(loss.forward(moved, targets))
         moved[index] = outputs[index]
         numeric[index] = (loss_above - loss_below) / (above - below)
     return numeric
+
+
+def other_branches(outputs: Array) -> Iterator[Array]:
+    """Yield larger and smaller outputs, also against the targets of other samples; no other probabilities."""
+    if ((outputs >= 0.0) & (outputs <= 1.0)).all():
+        return
+    for k in range(BRANCHES):
+        yield LARGER * np.roll(outputs, k, axis=0)
+    yield SMALLER * outputs
+
+
+def along(loss: Any, outputs: Array, targets: Array) -> float:
+    """Return how far the slope along one direction is from that of the gradient; 0 where the loss is not finite."""
+    move = generator(0, "probe", "loss").standard_normal(outputs.shape)
+    above, below = (as_number(loss.forward(outputs + step * move, targets.copy())) for step in (STEP, -STEP))
+    value = as_number(loss.forward(outputs.copy(), targets.copy()))
+    gradient = np.asarray(loss.backward(), float)
+    if gradient.shape != outputs.shape or not np.isfinite([above, value, below]).all():
+        return 0.0
+    slope, told = float(above - below) / (2.0 * STEP), float((gradient * move).sum())
+    size = norm(gradient) * norm(move)
+    return abs(slope - told) / size if size else float(abs(slope) > BRANCH_SLOPE)
+
+
+def plausible_targets(loss: Any, outputs: Array, rng: Generator) -> Array:
+    """Return random classes, or random numbers if the loss raises an exception or makes no number of classes."""
+    classes = random_classes(outputs.shape, rng)
+    try:
+        if np.ndim(as_number(loss.forward(outputs.copy(), classes))) == 0:
+            return classes
+    except OWN_ERRORS:
+        pass
+    numbers = np.eye(outputs.shape[-1])[classes] if outputs.ndim == 2 else rng.random(outputs.shape)
+    try:
+        with np.errstate(all="ignore"):
+            value = loss.forward(outputs.copy(), numbers)
+    except OWN_ERRORS:
+        return classes
+    if np.isfinite(value).all() or outputs.ndim != 2:
+        return numbers
+    positive = rng.uniform(0.1, 0.9, outputs.shape)  # it takes their logarithm, or divides by them
+    return np.asarray(positive / positive.sum(axis=1, keepdims=True))
+
+
+def is_finite(loss: Any, outputs: Array, targets: Array) -> bool:
+    """Return whether a loss gives a finite number; also if it raises an exception, which will be reported."""
+    try:
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(loss.forward(outputs.copy(), targets)).all())
+    except OWN_ERRORS:
+        return True
 
 
 def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> list[LossPoint]:
@@ -55,11 +112,13 @@ def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> lis
     probabilities = outputs.ndim == 2 and np.allclose(outputs.sum(axis=1), 1.0)
     between = bool(((outputs > 0.0) & (outputs < 1.0)).all())  # probabilities, each by itself
     positive = bool((outputs > 0.0).all())
+    spread = float(outputs.std())
+    spread = spread if spread > 2.0 or 0.0 < spread < 0.3 else 1.0  # as large as the outputs that are given
     sums_to_one = targets.ndim == 2 and targets.dtype.kind == "f" and np.allclose(targets.sum(axis=1), 1.0)
 
     def at(number: int, shape: Shape, chosen: Array | None = None) -> LossPoint:
         rng = generator(number, "probe", "loss")
-        z = rng.uniform(0.1, 0.9, shape) if between else rng.standard_normal(shape)
+        z = rng.uniform(0.1, 0.9, shape) if between else spread * rng.standard_normal(shape)
         z = rng.uniform(outputs.min(), outputs.max(), shape) if positive and not between else z
         z = softmax(z, 1) if probabilities else z
         if chosen is not None:

@@ -137,7 +137,7 @@ def named(given: Terms, right: Terms | None, K: int) -> Named:
         return BY_COLUMN, text
     if given.get("onehot(t)", 0.0) * right.get("onehot(t)", 0.0) < 0.0:
         return "one-hot added", "the one-hot targets have to be subtracted, not added"
-    if "1" in right and "1" not in given:
+    if {"1", "onehot(t)"} <= set(right) and "1" not in given:
         return "smoothing forgotten", "it is the gradient without label smoothing"
     return by_difference(given, right)
 

@@ -11,6 +11,7 @@ from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 LOOSE = 1e-5
+WRONG = 1e-5  # of the largest value
 
 
 def worst_output(point: LossPoint) -> str:
@@ -19,6 +20,20 @@ def worst_output(point: LossPoint) -> str:
     index = tuple(int(i) for i in np.unravel_index(int(np.abs(a - n).argmax()), n.shape))
     true = f" (the true class is {point.labels[index[0]]})" if point.classes else ""
     return f"derive it again for one value: at {index}{true} backward gives {a[index]:.5g}, and {n[index]:.5g} is right"
+
+
+def wrong_slices(point: LossPoint) -> str:
+    """Return which columns or rows of the outputs are wrong, if the others are right: "only [:, 1] is wrong"."""
+    a, n = point.given, point.right
+    wrong = np.abs(a - n) > WRONG * np.abs(n).max()
+    for axis, form in ((0, "[:, {}]"), (1, "[{}]")) if n.ndim == 2 else ():
+        places = np.flatnonzero(wrong.any(axis=axis))
+        if 0 < len(places) < n.shape[1 - axis]:
+            listed = " and ".join(form.format(i) for i in places[:3])
+            off = (a - n)[wrong]
+            by = f", by {off[0]:.4g} each" if off.size > 1 and np.ptp(off) < WRONG * np.abs(off).max() else ""
+            return f"only {listed} {'is' if len(places) == 1 else 'are'} wrong{by}; the rest is right"
+    return ""
 
 
 def smallest_outputs(

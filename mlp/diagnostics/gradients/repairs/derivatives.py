@@ -79,7 +79,7 @@ def terms_in_factors(slot: Slot, names: Sequence[str], values: Values) -> Iterat
     if name not in values or not (isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult)):
         return
     for other in names:
-        if other != name and of_one_shape(values, name, other):
+        if other != name and (of_one_shape(values, name, other) or is_column_of(values, name, other)):
             for form in ("{} - {}", "{} + {}"):
                 right = form.format(name, other)
                 yield f"`{name}` stands where `{right}` belongs: a term is missing", parsed(f"({right})")
@@ -103,6 +103,14 @@ def missing_products(
                 for op, what in ((ast.Add(), "+"), (ast.Sub(), "-")):
                     for form in (f"{one} * {other}", f"{one} * (1 - {other})"):
                         yield f"the term `{what} {form}` is missing in `{text}`", ast.BinOp(node, op, parsed(form))
+
+
+def is_column_of(values: Values, name: str, other: str) -> bool:
+    """Return whether a name holds an array of floats (N, K), and the other one (N, 1)."""
+    array, column = values.get(name), values.get(other)
+    if not isinstance(array, np.ndarray) or not isinstance(column, np.ndarray) or column.dtype.kind != "f":
+        return False
+    return array.ndim > 1 and column.shape == (*array.shape[:-1], 1)
 
 
 def of_one_shape(values: Values, one: str, other: str) -> bool:

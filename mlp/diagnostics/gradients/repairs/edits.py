@@ -36,6 +36,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
 from mlp.diagnostics.gradients.repairs.operators import matrix_products, missing, missing_sign, operators, other_names
 from mlp.diagnostics.gradients.repairs.places import (
     indices,
+    is_limit,
     numbers,
     numbers_of_forward,
     other_sizes,
@@ -50,9 +51,10 @@ from mlp.diagnostics.gradients.repairs.search.influence import Influence
 from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, gates_in_time, missing_lines
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
+from mlp.diagnostics.gradients.repairs.search.second_terms import terms_by_themselves
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, slots_of
 
-LIKELY_FACTORS = 16
+FIRST = 16
 RANKS = 4
 ALL = 0.95  # a share of values that counts as all
 
@@ -102,7 +104,10 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: steps(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: turned_back(slot, s.parts, s.values), "order of axes or parts"),
     (lambda slot, s: missing_sign(slot), "sign, factor or term"),
-    (lambda slot, s: missing(slot, s.factors_of(slot, s.factors[:LIKELY_FACTORS]), ()), "factor or term missing"),
+    (
+        lambda slot, s: missing(slot, s.factors_of(slot, s.factors[:FIRST]), (), s.rows),
+        "factor or term missing",
+    ),
     (lambda slot, s: applied(slot, s.functions, s.values), "function or sign"),
     (lambda slot, _: reorders(slot), "order of axes or parts"),
     (lambda slot, s: other_names(slot, s.like(slot), s.values), "another array"),
@@ -112,6 +117,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: jacobians(slot), "only the diagonal"),
     (lambda slot, s: forms(slot, s.values), "function or sign"),
     (lambda slot, s: terms_in_factors(slot, s.like(slot), s.values), "term missing"),
+    (lambda slot, s: terms_by_themselves(slot, s.values, s.upstream), "term missing"),
     (lambda slot, s: counts(slot, s.values), "wrong number of values"),
     (lambda slot, s: means_of_counted(slot, s.values), "wrong number of values"),
     (lambda slot, s: siblings(slot, s.arrays), "term missing"),
@@ -125,14 +131,16 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, _: fewer_factors(slot), "sign, factor or term"),
     (lambda slot, s: missing_products(slot, s.arrays, s.values, s.upstream), "term missing"),
     (lambda slot, s: other_names(slot, s.unlike(slot), s.values), "another array"),
-    (lambda slot, s: missing(slot, s.factors_of(slot, s.factors[LIKELY_FACTORS:]), ()), "factor or term missing"),
+    (
+        lambda slot, s: missing(slot, s.factors_of(slot, s.factors[FIRST:]), (), s.rows),
+        "factor or term missing",
+    ),
 )
-
-
 LIKELY_KINDS = len(OF_ITSELF) + 13  # that are tried before the others: they are few, and what students do
-
+NOT_OF_FORWARD = ("sign, factor or term", "another function's derivative", "wrong number")
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from forward what backward has forgotten
-    *(pair for pair in OF_ITSELF if pair[1] not in ("sign, factor or term", "another function's derivative")),
+    *(pair for pair in OF_ITSELF if pair[1] not in NOT_OF_FORWARD),
+    (lambda slot, _: iter(()) if is_limit(slot) else numbers(slot), "wrong number"),
     (lambda slot, _: reorders(slot), "order of axes or parts"),
     (lambda slot, s: other_names(slot, s.arrays, s.values) if s.values else iter(()), "another array"),
     (lambda slot, s: other_indices(slot, s.parts), "wrong index"),

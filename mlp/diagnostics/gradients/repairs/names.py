@@ -54,6 +54,7 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         for node in of_forward
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and ast.unparse(node.value) in held
     ]
+    rows = [name for name in arrays if is_row_of_numbers(values.get(name))]
     slopes = [] if forward is None else list(dict.fromkeys(slopes_of(forward, [*own, *stored])))
     factors = [
         *slopes[:12],
@@ -62,7 +63,8 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         "0.5",
         "3",
         *pixels,
-        *(f"{name}[:, None]" for name in arrays if getattr(values.get(name), "ndim", 0) == 1),
+        *(f"{name}[:, None]" for name in rows),
+        *(f"({name} > 0)[:, None]" for name in rows[:4]),
         *(f"{name}[{at}]" for name in arrays if is_mask(values.get(name)) for at in (":, None", "..., None")),
         *constants,
         *numbers,
@@ -78,6 +80,10 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
     if values:
         arrays += [name for name, value in values.items() if is_size(value) and name not in arrays]
     return arrays[: MOST_KNOWN_NAMES if values else MOST_NAMES], list(dict.fromkeys(factors))[:MOST_FACTORS]
+
+
+def is_row_of_numbers(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 1
 
 
 def is_mask(value: Any) -> bool:

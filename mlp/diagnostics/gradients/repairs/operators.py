@@ -2,7 +2,7 @@
 
 import ast
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
@@ -130,14 +130,20 @@ def missing_sign(slot: Slot) -> Iterator[Alternative]:
         yield f"the sign of `{text_of(slot.node)}` is wrong", ast.UnaryOp(ast.USub(), slot.node)
 
 
-def missing(slot: Slot, factors: Sequence[str], arrays: Sequence[str]) -> Iterator[Alternative]:
-    """A factor, a division or a term that is missing in what is assigned or returned, or in a term of it."""
+def missing(
+    slot: Slot, factors: Sequence[str], arrays: Sequence[str], rows: Collection[str] = ()
+) -> Iterator[Alternative]:
+    """A factor, a division or a term that is missing in what is assigned or returned, or in a term of it.
+
+    Args:
+        rows: factors with a number for each sample, n[:, None], that may be divided by.
+    """
     if not may_lack(slot):
         return
     node, text = slot.node, text_of(slot.node)
     for factor in factors:
         yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
-        if "None]" in factor:  # a mask
+        if "None]" in factor and factor not in rows:  # a mask
             continue
         if factor.startswith("(") and " " in factor and ".shape" not in factor and ".size" not in factor:
             continue  # a derivative: nothing is divided by one

@@ -71,6 +71,12 @@ def holds_shape(node: ast.expr) -> bool:
     return ast.unparse(node).rpartition(".")[2].endswith("shape")
 
 
+def is_limit(slot: Slot) -> bool:
+    """Return whether a node is the number of a maximum or minimum: with another one forward has no mask."""
+    name = ast.unparse(slot.parent.func) if isinstance(slot.parent, ast.Call) else ""
+    return name in ("np.maximum", "np.minimum", "max", "min", "np.clip")
+
+
 def numbers_of_forward(slot: Slot, written: Sequence[float]) -> Iterator[Alternative]:
     """A number that forward has in the place of another one."""
     node = slot.node

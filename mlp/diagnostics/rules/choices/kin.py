@@ -42,6 +42,13 @@ ADABELIEF: tuple[Choice, ...] = tuple(
     for eps in ("", " + eps / (1 - b)")
     for what, taken in (("g^2, as Adam does", "g^2"), ("m^2", "m^2"), ("|g - m|, without the square", "|g - m|"))
 )
+YOGI: tuple[Choice, ...] = (
+    (
+        "no sign",
+        "these are the steps of Adam: the sign is missing, v <- v - (1 - b2) sign(v - g^2) g^2",
+        {"square": "mean"},
+    ),
+)
 ADAMAX: tuple[Choice, ...] = (
     (
         "absolute value missing",

@@ -4,6 +4,14 @@ from typing import Any
 
 Choice = tuple[str, str, dict[str, Any]]  # name, sentence, choices
 
+SIGNUM: tuple[Choice, ...] = (
+    ("sign forgotten", "the step is made with the mean itself, and must be made with its sign", {"step": "v"}),
+    (
+        "sign of the gradient",
+        "the step takes the sign of the gradient of this step alone, and must take that of the mean",
+        {"step": "sign(g)"},
+    ),
+)
 VELOCITY: tuple[Choice, ...] = (
     (
         "learning rate twice",

@@ -26,22 +26,24 @@ class Velocity:
     inside: bool = False  # h g comes into the velocity
     outside: bool = True  # the step is multiplied by h
     start: str = "0"  # the velocity before the first step
+    dampened: str = "all but the first"  # gradients that come in times 1 - dampening
 
     def __call__(self, w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
         g = h * g if self.inside else g
         mu, old = s["momentum"], m.get("v", started(self.start, g))
+        new = g if "v" not in m and self.dampened != "all" else (1.0 - s.get("dampening", 0.0)) * g
         v = m["v"] = {
-            "mu v + g": lambda: mu * old + g,
-            "g - mu v": lambda: g - mu * old,
-            "mu v + (1 - mu) g": lambda: mu * old + (1.0 - mu) * g,
-            "(1 - mu) v + mu g": lambda: (1.0 - mu) * old + mu * g,
-            "(1 - mu) v + g": lambda: (1.0 - mu) * old + g,
-            "v + g": lambda: old + g,
-            "v + mu g": lambda: old + mu * g,
-            "mu (v + g)": lambda: mu * (old + g),
-            "mu g": lambda: mu * g,
-            "mu^2 v + g": lambda: mu * mu * old + g,
-            "mu v - g": lambda: mu * old - g,
+            "mu v + g": lambda: mu * old + new,
+            "g - mu v": lambda: new - mu * old,
+            "mu v + (1 - mu) g": lambda: mu * old + (1.0 - mu) * new,
+            "(1 - mu) v + mu g": lambda: (1.0 - mu) * old + mu * new,
+            "(1 - mu) v + g": lambda: (1.0 - mu) * old + new,
+            "v + g": lambda: old + new,
+            "v + mu g": lambda: old + mu * new,
+            "mu (v + g)": lambda: mu * (old + new),
+            "mu g": lambda: mu * new,
+            "mu^2 v + g": lambda: mu * mu * old + new,
+            "mu v - g": lambda: mu * old - new,
         }[self.velocity]()
         step = {
             "v": lambda: v,
@@ -56,6 +58,7 @@ class Velocity:
             "(1 + mu) v + mu old v": lambda: (1.0 + mu) * v + mu * old,
             "g + mu^2 v": lambda: g + mu * mu * v,
             "sign(g)": lambda: np.sign(g),
+            "sign(v)": lambda: np.sign(v),
             "g^2": lambda: g * g,
             "|g|": lambda: np.abs(g),
         }[self.step]()

@@ -25,6 +25,7 @@ def average(how: str, old: Any, new: Any, b: float) -> Any:
         "largest": lambda: np.maximum(old, b * old + (1.0 - b) * new),
         "largest new": lambda: np.maximum(b * old, new),
         "none": lambda: new,
+        "yogi": lambda: old - (1.0 - b) * np.sign(old - new) * new,
         "last": lambda: new,
         "sum": lambda: old + new,
     }

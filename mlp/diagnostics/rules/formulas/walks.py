@@ -33,12 +33,17 @@ class Walk:
         decay_after: whether the decoupled decay follows the step.
         penalty: function w -> what the coupled decay adds to the gradient, times its rate.
         exchange: settings that take each other's values.
+        gathering: what a step takes of accumulated gradients: their "mean" or "sum", the "last"; "kept" afterwards.
+        slow: whether fast weights are "set back" to the slow ones, or "go on"; or shares are "exchanged".
+
+    Settings around the formula: accumulation (steps for one update), warmup (steps until the whole learning rate),
+    rate_decay (h / (1 + d (t - 1))), slow_every and slow_share (slow weights, as in Lookahead).
     """
 
     formula: Formula
     reset: bool = False
-    clock: Callable[[int], float] = float
-    rate: Callable[[float, int], float] = lambda h, t: h
+    clock: Callable[[float], float] = float
+    rate: Callable[[float, float], float] = lambda h, t: h
     rate_of_first: bool = False
     uphill: bool = False
     coupled: float = 1.0
@@ -48,31 +53,71 @@ class Walk:
     decay_after: bool = False
     penalty: Callable[[Any], Any] = lambda w: w
     exchange: tuple[str, str] | None = None
+    gathering: str = "mean"
+    slow: str = "set back"
 
-    def weights(self, w: Any, gradients: Sequence[Any], rates: Sequence[float], s: Settings) -> list[Any]:
-        """Return the weights after each step; NaN from where the formula breaks down."""
+    def weights(
+        self,
+        w: Any,
+        gradients: Sequence[Any],
+        rates: Sequence[float],
+        s: Settings,
+        seen: list[Memory] | None = None,
+    ) -> list[Any]:
+        """Return the weights after each step; NaN from where the formula breaks down. `seen` gets the memories."""
         if self.exchange:
             first, second = self.exchange
             s = {**s, first: s[second], second: s[first]}
         coupled, decoupled = s["weight_decay"] * self.coupled, s["decoupled_weight_decay"] * self.decoupled
         if self.decay_exchanged:
             coupled, decoupled = decoupled, coupled
+        decay = coupled, decoupled
         memory: Memory = {}
-        trail = []
+        gathered: Any
+        held, gathered, trail = w, 0.0, []
         for t, (g, rate) in enumerate(zip(gradients, rates, strict=True), start=1):
             memory = {} if self.reset else memory
-            h = self.rate(rates[0] if self.rate_of_first else rate, t)
-            with np.errstate(all="ignore"):
-                g = g + coupled * self.penalty(w)
-                shrink = (1.0 if self.decay_without_rate else h) * decoupled
-                w = w if self.decay_after else w - shrink * w
-                try:
-                    w = self.formula(w, -g if self.uphill else g, self.clock(t), h, memory, s)
-                except ZeroDivisionError:
-                    w = np.nan * w
-                w = w - shrink * w if self.decay_after else w
+            gathered = gathered + g
+            if t % s.get("accumulation", 1.0) == 0.0:
+                many = s.get("accumulation", 1.0)
+                number = t / many
+                g = g if "last" in self.gathering else gathered / (many if "mean" in self.gathering else 1.0)
+                gathered = gathered if "kept" in self.gathering else 0.0
+                h = self.rate(rates[0] if self.rate_of_first else rate, t) * share_of_rate(number, s)
+                w = self.one_step(w, g, (number, h), memory, s, decay)
+            if s.get("slow_every") and t % s["slow_every"] == 0.0:
+                share = 1.0 - s["slow_share"] if self.slow == "exchanged" else s["slow_share"]
+                held = held + share * (w - held)
+                w = w if self.slow == "go on" else held
             trail.append(w)
+            if seen is not None:
+                seen.append(dict(memory))
         return trail
+
+    def one_step(
+        self, w: Any, g: Any, time: tuple[float, float], memory: Memory, s: Settings, decay: tuple[float, float]
+    ) -> Any:
+        """Return the weights after one step.
+
+        Args:
+            time: number of the step and learning rate. decay: factors of the decay in the gradient and beside it.
+        """
+        (t, h), (coupled, decoupled) = time, decay
+        with np.errstate(all="ignore"):
+            g = g + coupled * self.penalty(w)
+            shrink = (1.0 if self.decay_without_rate else h) * decoupled
+            w = w if self.decay_after else w - shrink * w
+            try:
+                w = self.formula(w, -g if self.uphill else g, self.clock(t), h, memory, s)
+            except ZeroDivisionError:
+                w = np.nan * w
+            return w - shrink * w if self.decay_after else w
+
+
+def share_of_rate(t: float, s: Settings) -> float:
+    """Return the share of the learning rate in step t, of a rule that warms up or has a decay of its rate inside."""
+    warm = min(1.0, t / s["warmup"]) if s.get("warmup") else 1.0
+    return warm / (1.0 + s.get("rate_decay", 0.0) * (t - 1.0))
 
 
 def all_weights(

@@ -101,7 +101,7 @@ def of_inputs(known: KnownLoss, y: Array, t: Array, s: Options) -> Iterator[Wron
         ("samples mixed up", "the targets are those of the neighbouring samples", y, np.roll(t, -1, axis=0)),
         ("first target alone", "all samples get the target of the first one", y, t[:1] + 0.0 * t),
     ]
-    if K > 1:
+    if K > 1 and t.shape == y.shape:
         predicted = np.eye(K)[y.argmax(axis=1)]
         text = "it takes the predicted class (argmax of the outputs), and must take the true one"
         others.append(("predicted class", text, y, predicted))
@@ -112,5 +112,7 @@ def of_inputs(known: KnownLoss, y: Array, t: Array, s: Options) -> Iterator[Wron
         ("mean over the outputs", "the gradient is averaged over the outputs of a sample: each has its own", 1),
     ):
         yield name, text, gradient_of(value, y, t, s).mean(axis=axis, keepdims=True) + 0.0 * y
+    if t.shape != y.shape:
+        return
     swapped = gradient_of(lambda moved, targets, s, part: value(targets, moved, s, part), y, t, s)
     yield "outputs and targets exchanged", "outputs and targets are exchanged: the order of the arguments", swapped

@@ -31,12 +31,36 @@ FAMILY_OF_NAME: tuple[
     (("rmse", "rootmean"), ("root mean",)),
     (("mape", "percentage"), ("the percentage error",)),
     (("smoothl1",), ("the smooth L1",)),
+    (("wingloss",), ("the wing",)),
+    (("tukey", "biweight"), ("Tukey",)),
+    (("geman", "mcclure"), ("Geman-McClure",)),
+    (("welsch", "leclerc"), ("the Welsch",)),
+    (("cauchyloss", "lorentz"), ("the Cauchy",)),
+    (("fairloss",), ("the fair loss",)),
+    (("linex",), ("LINEX",)),
+    (("expectile",), ("the expectile",)),
+    (("insensitive", "svrloss"), ("epsilon-insensitive",)),
+    (("gaussiannll", "gaussnll", "normalnll", "nllgauss", "gaussiannegativelog"), ("of a Gaussian",)),
+    (("laplacenll", "nlllaplace", "laplacianll"), ("of a Laplace",)),
+    (("jensen", "jsdiv", "jsloss"), ("Jensen",)),
+    (("hellinger",), ("Hellinger",)),
+    (("chisquare", "chi2"), ("chi-square",)),
+    (("bhattachar",), ("Bhattacharyya",)),
+    (("exponentialnll",), ("exponential likelihood",)),
+    (("itakura", "gammadeviance", "gammaloss"), ("Itakura", "of Gamma")),
+    (("poly1", "polyloss"), ("first Poly",)),
+    (("brier",), ("Brier", "squared error of the sigmoid", "the mean squared error")),
     (("huber",), ("the Huber", "pseudo-Huber", "modified Huber")),
     (("logcosh",), ("log-cosh",)),
     (("quantile", "pinball"), ("quantile",)),
     (("bce", "binarycross", "binary_cross"), ("binary cross-entropy",)),
     (("focal",), ("focal",)),
-    (("svm", "hinge"), ("hinge",)),
+    (("multilabelsoftmargin",), ("cross-entropy of logits",)),
+    (("softmargin", "logisticloss"), ("the logistic loss", "binary cross-entropy of logits")),
+    (("exponentialloss", "adaboost"), ("the exponential loss",)),
+    (("perceptron",), ("the perceptron",)),
+    (("hingeembedding",), ("embedding loss with a margin",)),
+    (("svm", "hinge", "multimargin", "multiclassmargin"), ("hinge",)),
     (("kldiv", "kullback", "klloss"), ("Kullback",)),
     (("poisson",), ("Poisson",)),
     (("dice",), ("Dice",)),
@@ -50,8 +74,9 @@ FAMILY_OF_NAME: tuple[
     (("crossentropy", "softmaxloss", "softmaxce"), ("cross-entropy of the softmax", "cross-entropy with")),
 )
 MORE = re.compile(
-    "weight|general|hard|semi|mining|threshold|confiden|pseudo_?label|ohem|symmetric|regular|penal|balanc|adaptive|"
-    r"robust|listnet|listmle|\bplus\b|variation|clipped|squared log|soft margin|"
+    "(?<!bi)weight|general|hard|semi|mining|threshold|confiden|pseudo_?label|ohem|symmetric|regular|penal|balanc|adaptive|"
+    r"taylor|temper(?!a)|truncat|active|combo|hybrid|unified|arc_?face|cos_?face|poly_?cross|robust|listnet|listmle|"
+    r"\bplus\b|variation|clipped|squared log|soft margin|"
     "triplet_?soft|lifted|angular|circle|center|centre"
 )  # words of losses that have more in them than the plain ones
 OF_SEVERAL = re.compile(r"\bminus\b|\+|\btwo\b|both")  # words of a docstring that names one loss among others
@@ -85,10 +110,19 @@ def family_of(name: str, text: str = "") -> list[KnownLoss]:
     first = text.partition("\n")[0]
     for told in (name, "" if OF_SEVERAL.search(first.lower()) else first):
         plain = re.sub(r"[_\s-]", "", told.lower())
-        words = next((of for told, of in FAMILY_OF_NAME if any(one in plain for one in told)), ())
-        if words:
-            return [known for known in LOSSES if any(word in known.name for word in words)]
+        found = [(one, of) for words, of in FAMILY_OF_NAME for one in words if one in plain]
+        if found and told is name and of_two_families(plain, found):
+            return []
+        if found:
+            return [known for known in LOSSES if any(word in known.name for word in found[0][1])]
     return []
+
+
+def of_two_families(plain: str, found: Sequence[tuple[str, tuple[str, ...]]]) -> bool:
+    """Return whether a name speaks of two losses, as diceandbce does; a cross-entropy may be one of many kinds."""
+    rest = plain.replace(found[0][0], "")
+    others = [word for word, of in found[1:] if of != found[0][1] and word in rest and "crossentropy" not in word]
+    return bool(others) or re.search("^ce|ce(loss)?$", rest) is not None
 
 
 def has_more(name: str, text: str) -> bool:

@@ -14,10 +14,15 @@ from mlp.diagnostics.gradients.losses.known.mistakes.differences import DIFFEREN
 from mlp.diagnostics.gradients.losses.known.mistakes.distributions import DISTRIBUTION_LOSSES
 from mlp.diagnostics.gradients.losses.known.mistakes.sets import set_losses
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, Parts, Value, gradient_of
+from mlp.diagnostics.gradients.losses.known.values.likelihoods import LIKELIHOODS
+from mlp.diagnostics.gradients.losses.known.values.robust import ROBUST_LOSSES
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.typing import Array
 
-LOSSES = (*DIFFERENCE_LOSSES, *CLASS_LOSSES, *BIT_LOSSES, *DISTRIBUTION_LOSSES, *set_losses())
+LOSSES = (
+    *(*DIFFERENCE_LOSSES, *CLASS_LOSSES, *BIT_LOSSES, *DISTRIBUTION_LOSSES, *set_losses()),
+    *(*ROBUST_LOSSES, *LIKELIHOODS),
+)
 SAME_LOSS = 1e-4  # a small eps inside a logarithm may shift a value by this much
 BY_DIFFERENCES = 1e-7  # the error of gradients by differences
 ENOUGH = 3  # points: of two shapes
@@ -75,8 +80,8 @@ def places_of(points: Sequence[LossPoint]) -> list[Place]:
             continue
         y = point.outputs.reshape(len(point.outputs), -1)
         t = point.one_hot if point.classes else np.asarray(point.targets, float)
-        if t.size == y.size and y.size <= LARGEST:
-            found.append(Place(point, y, t.reshape(y.shape)))
+        if y.size <= LARGEST and y.size in (t.size, 2 * t.size):  # two outputs a target: means and spreads
+            found.append(Place(point, y, t.reshape(len(y), -1)))
     return found if found and found[0].point is points[0] else []
 
 

@@ -19,6 +19,7 @@ from mlp.diagnostics.gradients.losses.known.values.pairs import (
     distilled,
     divergence_from_normal,
     gaussian,
+    negative_sampling,
     of_like_pairs,
     of_unlike_pairs,
     one_way,
@@ -97,7 +98,7 @@ JOINT: tuple[JointLoss, ...] = (
         MARGINS,
     ),
     JointLoss(
-        ("infonce", "clip", "ntxent", "simclr", "nce"),
+        ("infonce", "clip", "ntxent", "simclr", "npair", "nce"),
         "the InfoNCE loss",
         "the cross-entropy of the scores q k^T / temperature, in which the key with the same number is the true class",
         (one_way, both_ways, units(one_way), units(both_ways), two_views),
@@ -119,6 +120,13 @@ JOINT: tuple[JointLoss, ...] = (
         (ranknet, ranknet_of_targets),
         2,
         {"sigma": (1.0,)},
+    ),
+    JointLoss(
+        ("negsampling", "negativesampling", "skipgramneg", "sgns"),
+        "the loss of negative sampling",
+        "-log sigmoid(u_o v) - sum_k log sigmoid(-u_k v)",
+        (negative_sampling,),
+        3,
     ),
     JointLoss(
         ("distill", "knowledge"),
@@ -184,15 +192,17 @@ def joint_losses(name: str, text: str, arrays: Sequence[str]) -> Iterator[JointL
         yield JointLoss((), "the negative log-likelihood", "(logvar + (y - mu)^2 exp(-logvar)) / 2", forms, 3)
     found = next((one for one in JOINT if any(word in plain for word in one.words)), None)
     if found is not None and len(arrays) >= found.arrays:
-        yield in_its_words(found, text)
+        yield in_its_words(found, text, arrays[-1])
 
 
-def in_its_words(loss: JointLoss, text: str) -> JointLoss:
-    """Return a loss of pairs with the meaning of its labels, if a docstring tells which of them are alike."""
+def in_its_words(loss: JointLoss, text: str, labels: str) -> JointLoss:
+    """Return a loss of pairs with the meaning of its labels, if a docstring or their name tells which are alike."""
     if loss.name != "the contrastive loss":
         return loss
     alike = re.search(MEANS.format("same|similar|positive|genuine|match|alike|belong"), text.lower())
     other = re.search(MEANS.format("not|dissimilar|different|negative|other|impostor"), text.lower())
+    other = other or re.search("unlike|different|dissimilar", labels.lower())
+    alike = alike or re.search("same|similar|alike|match", labels.lower())
     forms = (of_unlike_pairs,) if other else (of_like_pairs,) if alike else loss.forms
     return JointLoss(loss.words, loss.name, loss.formula, forms, loss.arrays, loss.usual)
 

@@ -5,9 +5,10 @@ formula, at several points and with other settings, in all its usual forms, each
 """
 
 import ast
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
 
@@ -21,8 +22,11 @@ from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 from mlp.typing import Array
 
 SAME = 1e-6
+WITH_EPS = 1e-4  # a small eps inside may shift the values of a right loss by this much
 OF_VALUES: tuple[tuple[Maker, str], ...] = ((lambda slot, _: never_large(slot), "function or sign"), *KINDS)
+TINY = 1e-2  # an eps is not larger
 CONSTANTS = (1.0, 0.5, 2.0)  # that a loss may be multiplied with
+EXACT_SECONDS = 0.4  # of CPU for the right loss itself, after a change that gives a multiple of it
 GUARDS = ("maximum", "max", "clip", "logaddexp", "log1p", "abs")  # they keep exp and log finite
 VALUE_SECONDS = 2.5  # of CPU that the search may take
 
@@ -35,31 +39,33 @@ class Meant:
         totals: (forms, points), NaN where a form cannot be. divisors: (kinds of means, points).
         own: the number of points with the loss's own settings; those behind them have others.
         settings: numbers that the whole loss may be multiplied or divided by, for the own ones and for the others.
+        factors: other numbers that it may be multiplied by.
     """
 
     totals: Array
     divisors: Array
     own: int
     settings: tuple[Sequence[float], Sequence[float]] = ((), ())
+    factors: tuple[float, ...] = CONSTANTS
 
-    def constants(self, values: Array) -> list[Array]:
+    def constants(self, values: Array, same: float = SAME) -> list[Array]:
         """Return c for each form and mean with which values = c total / divisor, with each kind of settings; or NaN."""
         with np.errstate(all="ignore"):
             ratios = values * self.divisors[None] / self.totals[:, None]  # (forms, means, points)
         parts = [ratios[..., : self.own], *([ratios[..., self.own :]] if self.own < values.size else [])]
         middles = [part.mean(axis=-1) for part in parts]
         pairs = zip(parts, middles, strict=True)
-        return [np.where(np.ptp(part, axis=-1) < SAME * np.abs(c), c, np.nan) for part, c in pairs]
+        return [np.where(np.ptp(part, axis=-1) < same * np.abs(c), c, np.nan) for part, c in pairs]
 
     def has_form(self, values: Array) -> bool:
         """Return whether values are those of a right form, up to a positive factor."""
-        return bool(np.logical_and.reduce([np.nan_to_num(c) > 0.0 for c in self.constants(values)]).any())
+        return bool(np.logical_and.reduce([np.nan_to_num(c) > 0.0 for c in self.constants(values, WITH_EPS)]).any())
 
     def is_right(self, values: Array) -> bool:
         """Return whether values are those of a right form as it is usually written."""
         fits = []
         for found, numbers in zip(self.constants(values), self.settings, strict=False):
-            usual = [*CONSTANTS, *numbers, *(1.0 / n for n in numbers if n)]
+            usual = [*self.factors, *numbers, *(1.0 / n for n in numbers if n)]
             fits.append(np.logical_or.reduce([np.abs(found - c) < SAME * c for c in usual]))
         return bool(np.logical_and.reduce(fits).any())
 
@@ -72,25 +78,53 @@ def value_line(
 ) -> Iterator[Edit]:
     """Yield the change of one line with which a loss is the one that is meant, at all points.
 
-    A change that takes a name away is none: it would make a plain loss of another one (a weight, a penalty).
+    A change that takes a name away is none: it would make a plain loss of another one (a weight, a penalty). Neither
+    is one that takes an eps away, which a right loss may have.
 
     Args:
         owner: the object or function. names: of its methods that compute the value. run: computes the value once.
     """
-    read: dict[int, set[str]] = {}
+    read: dict[int, tuple[dict[int, set[str]], Counter[float]]] = {}
 
     def right(source: Source, function: FunctionType) -> bool:
-        before = read.setdefault(id(source.tree), names_read(tree_of(source.function) or source.tree))
-        return names_read(source.tree) >= before and meant.is_right(values(source, function))
+        tree = tree_of(source.function) or source.tree
+        names, eps = read.setdefault(id(source.tree), (names_of_lines(tree), tiny_numbers(tree)))
+        now = names_of_lines(source.tree)
+        kept = all(now.get(line, set()) >= some for line, some in names.items())
+        kept = kept and tiny_numbers(source.tree) >= eps
+        return kept and meant.is_right(values(source, function))
 
+    exact = replace(meant, factors=(1.0,), settings=((), ()))
     undone: list[Edit] = []  # changes that take away what keeps a loss finite for large outputs
-    for source, edit, _ in repairs(owner, names, None, right, Search(run, seconds=VALUE_SECONDS, kinds=OF_VALUES)):
+    since = time.process_time()
+    multiples: list[Edit] = []  # changes with which it is 2 times the right loss, or so
+    for source, edit, function in repairs(
+        owner, names, None, right, Search(run, seconds=VALUE_SECONDS, kinds=OF_VALUES)
+    ):
         tree = tree_of(source.function)
-        if tree is None or guards_of(source.tree) >= guards_of(tree):
+        if tree is not None and not guards_of(source.tree) >= guards_of(tree):
+            undone.append(edit)
+        elif exact.is_right(values(source, function)):
             yield edit
             return
-        undone.append(edit)
-    yield from undone[:1]
+        else:
+            since = since if multiples else time.process_time()
+            multiples.append(edit)
+        if multiples and time.process_time() - since > EXACT_SECONDS:
+            break
+    yield from (multiples or undone)[:1]
+
+
+def names_of_lines(tree: ast.AST) -> dict[int, set[str]]:
+    """Return the names that each simple statement of a function reads, by its line."""
+    simple = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
+    return {node.lineno: names_read(node) for node in ast.walk(tree) if isinstance(node, simple)}
+
+
+def tiny_numbers(tree: ast.AST) -> Counter[float]:
+    """Return the numbers in a tree that may be an eps, and how often each is there."""
+    numbers = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return Counter(value for value in numbers if isinstance(value, float) and 0.0 < value <= TINY)
 
 
 def guards_of(tree: ast.AST) -> Counter[str]:

@@ -80,7 +80,7 @@ def kept(slot: Slot) -> Iterator[Alternative]:
         return
     name = node.targets[0].id
     for old in loaded(node.value):
-        if not old.isidentifier() and not old.startswith(("np.", "math.")):
+        if not old.isidentifier() and not old.startswith(("np.", "math.", "grad")):  # gradients are not remembered
             store = ast.parse(f"{old} = 0").body[0]
             assert isinstance(store, ast.Assign)
             text = f"`{name}` is computed and not kept for the next step: `{old} = {name}` is missing"

@@ -43,6 +43,12 @@ class Scope:
     divisors: Sequence[ast.expr] = ()
     loops: Sequence[str] = ()
 
+    @property
+    def rows(self) -> list[str]:
+        """The arrays with a number for each sample, as columns: n[:, None]."""
+        held = {name: array for name in self.arrays if isinstance(array := self.values.get(name), np.ndarray)}
+        return [f"{name}[:, None]" for name, array in held.items() if array.ndim == 1 and array.dtype.kind == "f"]
+
     def is_gradient(self, node: ast.AST) -> bool:
         """Return whether an expression is made of the upstream gradient."""
         return uses(node, self.upstream)

@@ -4,12 +4,13 @@ They are looked for in losses and learning rules: there they are few, and what s
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.repairs.derivatives import base_of_square
+from mlp.diagnostics.gradients.repairs.names import uses
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
 from mlp.typing import Array
@@ -42,8 +43,12 @@ def transposed(text: str) -> str:
     return text.removesuffix(".T") if text.endswith(".T") else f"{text}.T"
 
 
-def terms_by_themselves(slot: Slot, values: Values) -> Iterator[Alternative]:
-    """Yield a product with a 1 beside its arrays: 0.5 * (1 - d**2 / var) for -0.5 * d**2 / var."""
+def terms_by_themselves(slot: Slot, values: Values, upstream: Collection[str] = ()) -> Iterator[Alternative]:
+    """Yield a product with a 1 beside its arrays: 0.5 * (1 - d**2 / var) for -0.5 * d**2 / var.
+
+    Args:
+        upstream: names of gradients, which multiply the 1, too.
+    """
     node, parent = slot.node, slot.parent
     inner = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult | ast.Div)
     if inner or not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult | ast.Div):
@@ -51,7 +56,8 @@ def terms_by_themselves(slot: Slot, values: Values) -> Iterator[Alternative]:
     scales: list[Factor] = []
     arrays: list[Factor] = []
     for operator, factor in signed_factors(node):
-        (arrays if holds_array(factor, values) else scales).append((operator, factor))
+        of_array = holds_array(factor, values) and not uses(factor, upstream)
+        (arrays if of_array else scales).append((operator, factor))
     if not arrays or len(arrays) + len(scales) < 2:
         return
     inside = as_product(arrays)
@@ -61,7 +67,7 @@ def terms_by_themselves(slot: Slot, values: Values) -> Iterator[Alternative]:
             [*(one for one in scales if one[0] == "*"), whole, *(one for one in scales if one[0] == "/")]
         )
         text = (
-            f"the term `{sign} 1` is missing beside `{inside}`: a term that stands in the loss by itself has a "
+            f"the term `{sign} 1` is missing beside `{inside}`: a term that stands by itself in forward has a "
             f"derivative, too; `{right}` belongs here"
         )
         yield text, parsed(f"({right})")
@@ -91,6 +97,23 @@ def as_product(factors: Sequence[Factor]) -> str:
         plain = not isinstance(factor, ast.BinOp) or isinstance(factor.op, ast.Pow)
         text += f"{f' {operator} ' if text else ''}{code if plain else f'({code})'}"
     return text
+
+
+def scaled_terms(slot: Slot, names: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """Yield an array with a term beside it that is a setting times another array: g + self.weight_decay * w for g."""
+    node = slot.node
+    if not isinstance(node, ast.Name | ast.Subscript | ast.Attribute) or not isinstance(node.ctx, ast.Load):
+        return
+    base = ast.unparse(node)
+    own, inner = held_by(base, values), isinstance(slot.parent, ast.Subscript | ast.Attribute)
+    if own is None or own.dtype.kind != "f" or inner:
+        return
+    settings = [name for name, value in values.items() if name.startswith("self.") and isinstance(value, float)]
+    arrays = [(name, held_by(name, values)) for name in names if name != base]
+    for name in (name for name, array in arrays if array is not None and array.shape == own.shape):
+        for term in (f"{setting} * {name}" for setting in settings):
+            for sign in "+-":
+                yield f"the term `{sign} {term}` is missing beside `{base}`", parsed(f"({base} {sign} {term})")
 
 
 def squared_distances(slot: Slot, names: Sequence[str], values: Values) -> Iterator[Alternative]:

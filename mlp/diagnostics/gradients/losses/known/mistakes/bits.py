@@ -15,9 +15,11 @@ from mlp.diagnostics.gradients.losses.known.values.bits import (
     exponential,
     focal,
     hinge,
+    hinge_embedding,
     logistic,
     modified_huber,
     of_signs,
+    perceptron,
     savage,
     signs,
     smooth_hinge,
@@ -233,8 +235,10 @@ BIT_LOSSES: tuple[KnownLoss, ...] = (
             ("the modified Huber loss", modified_huber, {}, ()),
             ("the smooth hinge loss", smooth_hinge, {}, ()),
             ("the Savage loss", savage, {}, ()),
+            ("the perceptron loss", perceptron, {}, ()),
         )
     ),
     KnownLoss("the contrastive loss", contrastive, {"margin": MARGINS}, CONTRASTIVE),
     KnownLoss("the contrastive loss", contrastive_of_others, {"margin": MARGINS}),
+    KnownLoss("the embedding loss with a margin", hinge_embedding, {"margin": MARGINS}),
 )

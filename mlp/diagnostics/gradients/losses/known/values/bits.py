@@ -88,3 +88,12 @@ def contrastive(y: Array, t: Array, s: Options, part: Parts) -> Array:
 def contrastive_of_others(y: Array, t: Array, s: Options, part: Parts) -> Array:
     """(1 - t) d^2 + t max(0, m - d)^2."""
     return contrastive(y, 1.0 - t, s, part)
+
+
+def hinge_embedding(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """y of pairs that are alike (t = 1), max(0, m - y) of the others (t = -1)."""
+    return np.where(t > 0.0, y, np.maximum(s["margin"] - y, 0.0))
+
+
+def perceptron(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    return np.maximum(-t * y, 0.0)

@@ -146,6 +146,12 @@ def generalized(y: Array, t: Array, s: Options, part: Parts) -> Array:
     return np.asarray((1.0 - np.exp(true(log_softmax(y, part), t)) ** s["q"]) / s["q"])
 
 
+def poly(y: Array, t: Array, s: Options, part: Parts) -> Array:
+    """-log p_t + eps (1 - p_t)."""
+    log_p = true(log_softmax(y, part), t)
+    return np.asarray(s["eps"] * (1.0 - np.exp(log_p)) - log_p)
+
+
 def brier(y: Array, t: Array, s: Options, part: Parts) -> Array:
     """(p - t)^2 of the softmax."""
     return (np.exp(log_softmax(y, part)) - t) ** 2

@@ -94,6 +94,11 @@ def two_views(a: Array, b: Array, temperature: float) -> Array:
     return np.asarray(np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(len(z)), other])
 
 
+def negative_sampling(v: Array, u: Array, negatives: Array) -> Array:
+    """-log sigmoid(u v) - sum_k log sigmoid(-u_k v) of one pair."""
+    return np.asarray(softplus(-(u @ v)) + softplus(negatives @ v).sum())
+
+
 def units(form: Joint) -> Joint:
     """Return a loss of vectors of length 1."""
     return lambda a, b, temperature: form(of_length_one(a), of_length_one(b), temperature)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.rules.faults import FAMILIES, changed
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES, changed
 from mlp.diagnostics.rules.formulas.families import Adaptive, Velocity
 from mlp.diagnostics.rules.formulas.others import LayerwiseMomentum, RectifiedAdam, RootMeanSquare, SignSteps
 from mlp.diagnostics.rules.formulas.walks import Settings, Walk
@@ -29,6 +29,10 @@ def legal_forms(formula: str) -> Iterator[Form]:
         yield INSIDE, Walk(Velocity(inside=True, outside=False)), {}
     if formula == "nesterov":
         yield INSIDE, Walk(Velocity(step="g + mu v", inside=True, outside=False)), {}
+    if formula in ("momentum", "nesterov"):
+        text = "the first gradient comes into the velocity times 1 - dampening, too."
+        yield text, form_of(formula, dampened="all"), {}
+        yield text, form_of(formula, dampened="all", inside=True, outside=False), {}
     if formula in ("adagrad", "rmsprop"):
         text = "eps stands under the root, sqrt(v + eps), as in Keras and some books."
         yield text, form_of(formula, root="sqrt(v + eps)"), {}
@@ -47,9 +51,14 @@ def legal_forms(formula: str) -> Iterator[Form]:
         yield "the maximum is that of v before its correction, as in PyTorch.", Walk(Adaptive(largest="v")), {}
         plain = Adaptive(largest="v", correct=("never", "never"))
         yield "there is no bias correction, as in the paper.", Walk(plain), {}
+    if formula == "signum":
+        yield "the velocity is a mean, whose sign is the same.", form_of(formula, velocity="mu v + (1 - mu) g"), {}
+    if formula == "yogi":
+        yield "there is no bias correction, as in some libraries.", form_of(formula, correct=("never", "never")), {}
     if formula in FAMILIES:
+        yield "accumulated gradients are added up, not averaged.", Walk(FAMILIES[formula], gathering="sum"), {}
         yield "the weights decay after the step, not before it.", Walk(FAMILIES[formula], decay_after=True), {}
-    if formula in ("adam", "nadam", "amsgrad", "adabelief"):
+    if formula in ("adam", "nadam", "amsgrad", "adabelief", "yogi"):
         text = (
             "eps is added before the bias correction (eps-hat, at the end of section 2 of Adam's paper), as in many "
             "libraries."
