@@ -20,7 +20,7 @@ def missing_lines(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Altern
     loops = [target.id for target in targets if isinstance(target, ast.Name)]
     for node, field, block in blocks_of(tree):
         for i, line in enumerate(block):
-            new = [*of_what_is_kept(line, kept), *of_both(line, loops), *of_neighbours(line), *of_itself(line)]
+            new = [*of_what_is_kept(line, kept), *of_both(line, loops), *of_other_neighbour(line), *of_itself(line)]
             found = [(text, [*block[: i + 1], one, *block[i + 1 :]]) for text, one in new]
             if found:
                 yield Slot(node, field, None, block, text_of(line), line.lineno), iter(found)
@@ -104,7 +104,7 @@ def of_both(line: ast.stmt, loops: list[str]) -> Iterator[tuple[str, ast.stmt]]:
                 yield text, new
 
 
-def of_neighbours(line: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
+def of_other_neighbour(line: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
     """Yield the line for the other one of two neighbours: d[:, :-1] -= g after d[:, 1:] += g."""
     if not isinstance(line, ast.AugAssign) or not isinstance(line.target, ast.Subscript):
         return
