@@ -43,8 +43,10 @@ def moved_outputs(probe: Probe, rng: np.random.Generator) -> Array:
 
 
 def is_residual(words: Sequence[str]) -> bool:
-    """Return whether a name is that of a layer x + f(x), and of nothing besides."""
-    return any(map(RESIDUAL.fullmatch, words)) and all(RESIDUAL.fullmatch(w) or BESIDES.fullmatch(w) for w in words)
+    """Return whether a name is that of a layer x + f(x): no whole network, and no other layer with a shortcut."""
+    network = {"net", "network", "resnet"} & set(words) and not {"block", "unit", "basic", "bottleneck"} & set(words)
+    known = all(RESIDUAL.fullmatch(word) or BESIDES.fullmatch(word) for word in words)
+    return known and not network and any(map(RESIDUAL.fullmatch, words))
 
 
 def no_way_around(probe: Probe) -> Iterator[Diagnosis]:

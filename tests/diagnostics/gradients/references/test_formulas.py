@@ -199,6 +199,7 @@ RIGHT = [
     ("PreActResBlock", lambda s, x: x + relu(relu(x) @ s.W) @ s.V.T, (3, 4), TWO),
     ("DenseBlock", bottlenecks, (3, 4), {"W1": (4, 5), "W2": (5, 2), "W3": (6, 5), "W4": (5, 2)}),
     ("ResidualAttention", lambda s, x: (1 + sigmoid(x @ s.W)) * np.tanh(x @ s.V), (3, 4), {"W": (4, 4), "V": (4, 4)}),
+    ("ResNet", lambda s, x: (x @ s.W + relu(x @ s.W) @ s.U) @ s.V, (3, 4), {"W": (4, 6), "U": (6, 6), "V": (6, 4)}),
     ("ShortcutProjection", lambda s, x: x @ s.W, (3, 4), {"W": (4, 4)}),
     ("StochasticDepth", lambda s, x: x + masked((3, 1))(s, np.tanh(x)), (3, 4), {}),
     ("Sigmoid", lambda s, x: sigmoid(x), (3, 4), {}, {"threshold": 0.5}),
