@@ -175,12 +175,26 @@ def steps(slot: Slot, loops: Sequence[str], values: Values) -> Iterator[Alternat
     node = slot.node
     if not isinstance(node, ast.Subscript) or not any(isinstance(one, ast.Slice) for one in ast.walk(node.slice)):
         return
+    yield from cropped(node, values)
     inside = [one.id for one in ast.walk(node.slice) if isinstance(one, ast.Name) and one.id in loops]
     for size in [name for name, value in values.items() if is_size(value) and name not in loops][:8] if inside else ():
         moved = re.sub(rf"\b({'|'.join(dict.fromkeys(inside))})\b", rf"\1 * {size}", ast.unparse(node.slice))
         with suppress(SyntaxError):
             text = f"the windows `{text_of(node)}` start at {inside[0]}, and must start at {inside[0]} * {size}"
             yield text, ast.Subscript(node.value, parsed(f"x[{moved.strip('()')}]").slice, node.ctx)
+
+
+def cropped(node: ast.Subscript, values: Values) -> Iterator[Alternative]:
+    """A part from the corner of a padded array, which must be cut at both ends: d[:, p:p + H] for d[:, :H]."""
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    corners = [one for one in parts if isinstance(one, ast.Slice) and one.upper is not None and one.lower is None]
+    if not isinstance(node.ctx, ast.Load) or not corners or any(isinstance(c.upper, ast.UnaryOp) for c in corners):
+        return
+    for size in [name for name, value in values.items() if is_size(value) and value > 0][:12]:
+        new = [f"{size}:{size} + {ast.unparse(one)[1:]}" if one in corners else ast.unparse(one) for one in parts]
+        right = f"{ast.unparse(node.value)}[{', '.join(new)}]"
+        text = f"`{text_of(node)}` begins at the corner, and the padding must be cut off at both ends"
+        yield f"{text}: `{right}` belongs here", parsed(right)
 
 
 def statements(slot: Slot) -> Iterator[Alternative]:

@@ -187,7 +187,27 @@ class Cells:
         return dx
 
 
+class CutFromTheCorner:
+    """A filter along the second axis, with zeros at both ends."""
+
+    def __init__(self):
+        self.w, self.p = np.array([0.3, -1.2, 0.7]), 1
+
+    def forward(self, x):
+        T = x.shape[1]
+        self.xp = np.pad(x, ((0, 0), (self.p, self.p)))
+        return sum(self.w[a] * self.xp[:, a : a + T] for a in range(3))
+
+    def backward(self, g):
+        T, dxp, self.dw = g.shape[1], np.zeros_like(self.xp), np.zeros(3)
+        for a in range(3):
+            self.dw[a] = (g * self.xp[:, a : a + T]).sum()
+            dxp[:, a : a + T] += self.w[a] * g
+        return dxp[:, :T]
+
+
 CASES = [
+    (CutFromTheCorner, (3, 6), "return dxp[:, :T]", "dxp[:, self.p:self.p + T]"),
     (WrittenTwice, (6, 4), "self.h.T @ d", "`self.dW` belongs here"),
     (MeanOfImages, (2, 4, 3, 5), "self.shape[2] * self.shape[3]", "self.shape[1] * self.shape[2]"),
     (JoinsTheOtherWayRound, (5, 4), "skip, dh", "d[:, -n:], d[:, :-n]"),
