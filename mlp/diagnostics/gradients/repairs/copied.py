@@ -161,7 +161,10 @@ def one_off(slot: Slot, values: Values) -> Iterator[Alternative]:
 def not_added(slot: Slot, unused: Sequence[str], gradients: Sequence[str], values: Values) -> Iterator[Alternative]:
     """Yield a line whose value is never used as one that adds it to a gradient: dx = dx + (...) for other = ..."""
     node = slot.node
-    if not isinstance(node, ast.Assign) or len(node.targets) != 1 or ast.unparse(node.targets[0]) not in unused:
+    if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+        return
+    yield from carried_over(slot, node)
+    if ast.unparse(node.targets[0]) not in unused:
         return
     name = ast.unparse(node.targets[0])
     held = values.get(name)
@@ -173,6 +176,19 @@ def not_added(slot: Slot, unused: Sequence[str], gradients: Sequence[str], value
             text = f"`{name}` is computed and never used: it must be added, `{other} = {other} + {name}`"
             total = parsed(f"{other} + ({ast.unparse(node.value)})")
             yield text, ast.Assign([ast.Name(other, ast.Store())], total, lineno=node.lineno)
+
+
+def carried_over(slot: Slot, node: ast.Assign) -> Iterator[Alternative]:
+    """Yield a line that overwrites what the end of the loop left for this step as one that adds to it."""
+    target, loop, index = node.targets[0], slot.parent, slot.index or 0
+    if not isinstance(loop, ast.For) or slot.field != "body" or not isinstance(target, ast.Name):
+        return
+    named = [[n for n in ast.walk(line) if isinstance(n, ast.Name) and n.id == target.id] for line in loop.body]
+    later = any(isinstance(n.ctx, ast.Store) for line in named[index + 1 :] for n in line)
+    if later and len(named[index]) == 1 and not any(named[:index]):
+        total = f"{target.id} + ({ast.unparse(node.value)})"
+        text = f"`{target.id}`, which the end of the loop left for this step, is overwritten: it must be added"
+        yield f"{text}, `{target.id} = {total}`", ast.Assign([target], parsed(total), lineno=node.lineno)
 
 
 def chosen(slot: Slot, loops: Sequence[str], values: Values) -> Iterator[Alternative]:

@@ -187,6 +187,19 @@ class Cells:
         return dx
 
 
+class CarriedOverForNothing(Cells):
+    def backward(self, d):
+        dx, self.dW, dc = np.zeros_like(self.x), np.zeros_like(self.W), 0.0
+        for t in reversed(range(self.x.shape[1])):
+            f, x = self.f[:, t], self.x[:, t]
+            dc = d[:, t] * 1.0  # the mistake
+            da = dc * (self.c[t] - x) * f * (1 - f)
+            self.dW += x.T @ da
+            dx[:, t] = dc * (1 - f) + da @ self.W.T
+            dc = dc * f
+        return dx
+
+
 class CutFromTheCorner:
     """A filter along the second axis, with zeros at both ends."""
 
@@ -207,6 +220,7 @@ class CutFromTheCorner:
 
 
 CASES = [
+    (CarriedOverForNothing, (2, 4, 3), "dc = d[:, t] * 1.0", "`dc = dc + (d[:, t] * 1.0)`"),
     (CutFromTheCorner, (3, 6), "return dxp[:, :T]", "dxp[:, self.p:self.p + T]"),
     (WrittenTwice, (6, 4), "self.h.T @ d", "`self.dW` belongs here"),
     (MeanOfImages, (2, 4, 3, 5), "self.shape[2] * self.shape[3]", "self.shape[1] * self.shape[2]"),
