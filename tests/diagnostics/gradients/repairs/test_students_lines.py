@@ -200,6 +200,24 @@ class CarriedOverForNothing(Cells):
         return dx
 
 
+class LateAndEarly:
+    """y_t = w_0 x_t + w_1 x_{t-2}."""
+
+    def __init__(self):
+        self.w = np.array([0.3, -1.2])
+
+    def forward(self, x):
+        self.x, y = x, self.w[0] * x
+        y[:, 2:] += self.w[1] * x[:, :-2]
+        return y
+
+    def backward(self, g):
+        dx = self.w[0] * g
+        dx[:, 2:] += self.w[1] * g[:, :-2]
+        self.dw = np.array([(g * self.x).sum(), (g[:, 2:] * self.x[:, :-2]).sum()])
+        return dx
+
+
 class CutFromTheCorner:
     """A filter along the second axis, with zeros at both ends."""
 
@@ -221,6 +239,7 @@ class CutFromTheCorner:
 
 CASES = [
     (CarriedOverForNothing, (2, 4, 3), "dc = d[:, t] * 1.0", "`dc = dc + (d[:, t] * 1.0)`"),
+    (LateAndEarly, (3, 6), "dx[:, 2:] += self.w[1] * g[:, :-2]", "the slices `2:` and `:-2` are exchanged"),
     (CutFromTheCorner, (3, 6), "return dxp[:, :T]", "dxp[:, self.p:self.p + T]"),
     (WrittenTwice, (6, 4), "self.h.T @ d", "`self.dW` belongs here"),
     (MeanOfImages, (2, 4, 3, 5), "self.shape[2] * self.shape[3]", "self.shape[1] * self.shape[2]"),

@@ -108,10 +108,18 @@ def loaded(value: ast.expr) -> list[str]:
 
 
 def names_exchanged(slot: Slot, values: Values) -> Iterator[Alternative]:
-    """Yield a line with two of its names exchanged, wherever they stand in it."""
+    """Yield a line with its two slices exchanged, or two of its names, wherever they stand in it."""
     node = slot.node
     if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or node.value is None:
         return
+    slices = {ast.unparse(one): one for one in ast.walk(node) if isinstance(one, ast.Slice)}
+    parts = [text for text in slices if text != ":"]
+    if len(parts) == 2:
+        twins = {parts[0]: slices[parts[1]], parts[1]: slices[parts[0]]}
+        yield (
+            f"the slices `{parts[0]}` and `{parts[1]}` are exchanged",
+            ExchangeSlices(twins).visit(copy.deepcopy(node)),
+        )
     names = loaded(node.value)
     for one, other in combinations(names[:NAMES], 2):
         if one not in values or other not in values or alike(values[one], values[other]):
@@ -140,6 +148,16 @@ def first_with(body: Sequence[ast.stmt], one: str, other: str) -> ast.stmt:
     parts = [node for line in lines for node in ast.walk(line) if ast.unparse(node) in (one, other)]
     first = min(parts, key=lambda node: node.lineno).lineno  # type: ignore[attr-defined]
     return max((line for line in lines if line.lineno <= first), key=lambda line: line.lineno)
+
+
+class ExchangeSlices(ast.NodeTransformer):
+    """Puts slices in the places of others."""
+
+    def __init__(self, others: dict[str, ast.Slice]) -> None:
+        self.others = others
+
+    def visit_Slice(self, node: ast.Slice) -> ast.Slice:  # noqa: N802
+        return copy.deepcopy(self.others.get(ast.unparse(node), node))
 
 
 class Exchange(ast.NodeTransformer):
