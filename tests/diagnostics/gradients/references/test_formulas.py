@@ -142,6 +142,11 @@ def response(s, x):
     return x / (s.k + s.alpha / s.n * sum(around[:, a : a + x.shape[1]] for a in range(3))) ** s.beta
 
 
+def instance(x):
+    c = x - x.mean(axis=(2, 3), keepdims=True)
+    return c / np.sqrt((c * c).mean(axis=(2, 3), keepdims=True) + 1e-5)
+
+
 def bottlenecks(s, x):
     for one, other in ((s.W1, s.W2), (s.W3, s.W4)):
         x = np.concatenate([x, relu(x @ one) @ other], axis=1)
@@ -209,6 +214,7 @@ RIGHT = [
     ("TemporalAffine", lambda s, x: (x.reshape(6, 4) @ s.W + s.b).reshape(2, 3, 5), (2, 3, 4), {"W": (4, 5), "b": 5}),
     ("DepthwiseSeparableConv1d", separable, (2, 3, 6), {"dw": (3, 3), "pw": (5, 3), "b": 5}),
     ("LocalResponseNorm", response, (2, 4, 3, 3), {}, {"n": 3, "alpha": 0.3, "beta": 0.75, "k": 2}),
+    ("InstanceNorm2d", lambda s, x: s.g[:, None, None] * instance(x), (2, 4, 3, 4), {"g": 4}),
     ("DropPath", masked((3, 1)), (3, 4), {}),
     ("StochasticDepth", masked(()), (3, 4), {}),
     ("AlphaDropout", alpha_dropout, (30, 20), {}, {"p": 0.3}),
@@ -239,6 +245,7 @@ WRONG = [
     ("ResidualBlock", lambda s, x: relu(relu(x @ s.W) @ s.V.T), (3, 4), TWO, {}, "the shortcut is missing in forward"),
     ("DenseBlock", lambda s, x: np.hstack([x, x @ s.W, np.tanh(x @ s.W) @ s.V]), (3, 4), CHAIN, {}, "through W alone"),
     ("TemporalAffine", lambda s, x: x.reshape(2, 4, 3).swapaxes(1, 2) @ s.W, (2, 3, 4), {"W": (4, 5)}, {}, "x W + b"),
+    ("InstanceNorm2d", lambda s, x: s.g * instance(x) + s.b, (2, 4, 3, 4), {"g": 4, "b": 4}, {}, "g.reshape(1, -1,"),
     ("DropPath", masked((3, 4)), (3, 4), {}, {}, "drops the whole path of a sample"),
     ("AlphaDropout", lambda s, x: alpha_dropout(s, x, 0.0), (30, 20), {}, {"p": 0.3}, "dropped values become 0"),
     ("GaussianDropout", noisy(1.0), (30, 20), {}, {"p": 0.3}, "the root is missing"),

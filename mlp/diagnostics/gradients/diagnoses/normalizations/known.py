@@ -7,7 +7,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.normalizations.grouping import normalized_together, scattered_groups
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import normalizes_over_batch, statistics_of
-from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.diagnostics.gradients.finite_differences import Probe, restoring
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.layers.machinery.base import Layer
@@ -43,6 +43,8 @@ def wrong_norm(layer: Layer, kind: str, input_shape: Sequence[int], rng: np.rand
         return
     axes = moved_axes(probe)
     yield from wrong_axes(kind, axes, probe.x.shape)
+    if kind in ("batch", "instance"):
+        yield from along_another_axis(probe, axes)
     if kind == "group":
         yield from scattered_groups(probe)
     if axes and not (kind == "batch" and 0 not in axes):
@@ -108,6 +110,27 @@ def moved_axes(probe: Probe) -> tuple[int, ...]:
     """Return the axes along which one input moves other outputs than its own: those of the statistics."""
     places = normalized_together(probe)
     return tuple(axis for axis in range(probe.x.ndim) if places.size and places[:, axis].any())
+
+
+def along_another_axis(probe: Probe, axes: Sequence[int]) -> Iterator[Diagnosis]:
+    """A gain or a shift of the channels that goes along another axis, because this one has as many places."""
+    shape, before = probe.x.shape, probe.outputs()
+    channel = [axis for axis in range(1, len(shape)) if axis not in axes]
+    for name, array in probe.arrays.items():
+        if len(channel) != 1 or name == "inputs" or array.shape != (shape[channel[0]],) or array.size < 2:
+            continue
+        with restoring([array]):
+            array[0] += 1.0
+            moved = probe.outputs() != before
+        along = [axis for axis in range(1, len(shape)) if not np.delete(moved, 0, axis).any()]
+        if along and channel[0] not in along:
+            ones = ", ".join("-1" if axis == channel[0] else "1" for axis in range(len(shape)))
+            text = (
+                f"forward takes {name} along axis {along[0]}, and the channels, each with its mean and variance, are "
+                f"axis {channel[0]}: it needs {name}.reshape({ones}); else it fits by accident alone"
+            )
+            yield Diagnosis("weights along another axis", "outputs", "training", text)
+            return
 
 
 def wrong_axes(kind: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Diagnosis]:
