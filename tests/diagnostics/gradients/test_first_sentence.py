@@ -178,3 +178,26 @@ def gelu_backward(g, cache):
 
 def test_the_constant_of_gelu_is_named():
     assert "must be sqrt(2 / pi) = 0.79788" in first_sentence(check_functions(gelu_forward, gelu_backward, (4, 5)))
+
+
+class LogSoftmax:
+    """With or without the largest number subtracted; the logarithm of the softmax at the end in the first case."""
+
+    subtracted = False
+
+    def forward(self, x):
+        z = x - x.max(axis=1, keepdims=True) if self.subtracted else x
+        with np.errstate(all="ignore"):
+            e = np.exp(z)
+            total = e.sum(axis=1, keepdims=True)
+            self.out = np.log(e / total) if self.subtracted else z - np.log(total)
+        return self.out
+
+    def backward(self, g):
+        return g - np.exp(self.out) * g.sum(axis=1, keepdims=True)
+
+
+def test_an_infinite_exponential_and_the_logarithm_of_zero_are_told_apart(monkeypatch):
+    assert "exp(x) is infinite for large x" in first_sentence(check_layer(LogSoftmax(), (4, 5)))
+    monkeypatch.setattr(LogSoftmax, "subtracted", True)
+    assert "it is log(0)" in first_sentence(check_layer(LogSoftmax(), (4, 5)))

@@ -85,7 +85,8 @@ def large_numbers(probe: Probe) -> Iterator[Diagnosis]:
         "exp(x) is infinite for large x. Write exp of negative numbers only, as in max(x, 0) + log1p(exp(-|x|)), or "
         "subtract the largest number before exp"
     )
-    if what == "forward" and np.isneginf(values[wrong]).all():
+    probe.x[...] = LARGE * sizes
+    if what == "forward" and np.isneginf(values[wrong]).all() and np.isfinite(probe.outputs()).all():
         why = (
             "it is log(0), a logarithm of 0, because exp of a very negative number is 0. Write the logarithm of a "
             "softmax as x - max - log(sum(exp(x - max))), and that of a sigmoid as -log1p(exp(-x))"
