@@ -52,7 +52,7 @@ from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, g
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.second_terms import terms_by_themselves
-from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, slots_of
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, alike_places, parsed, slots_of
 
 FIRST = 16
 RANKS = 4
@@ -202,27 +202,6 @@ def repeated_edits(slots: Sequence[Slot], scope: Scope) -> Iterator[Edit]:
                 finally:
                     for slot in group:
                         slot.put(slot.node)
-
-
-def alike_places(slots: Sequence[Slot]) -> list[list[Slot]]:
-    """Return the places that read alike, in two or more lines: the same code, or the same right or left half of it."""
-    found: dict[str, list[Slot]] = {}
-    for slot in slots:
-        node = slot.node
-        if isinstance(node, ast.expr | ast.keyword) and not isinstance(node, ast.Name | ast.Constant | ast.Attribute):
-            found.setdefault(ast.dump(node), []).append(slot)
-        if isinstance(node, ast.BinOp):
-            for side, part in (("left", node.left), ("right", node.right)):
-                found.setdefault(f"{side} {type(node.op).__name__} {ast.dump(part)}", []).append(slot)
-    several = [group for group in found.values() if len({slot.statement for slot in group}) >= 2 and len(group) <= 6]
-    return [group for group in several if not within_each_other(group)]
-
-
-def within_each_other(group: Sequence[Slot]) -> bool:
-    """Return whether one of the places lies within another one."""
-    return any(
-        one is not other and any(node is other.node for node in ast.walk(one.node)) for one in group for other in group
-    )
 
 
 def ranked(tree: ast.FunctionDef, known: Mapping[int, Influence], wrong: frozenset[str]) -> list[list[Slot]]:

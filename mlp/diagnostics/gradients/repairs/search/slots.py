@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,3 +76,24 @@ def text_of(node: ast.AST) -> str:
 def parsed(text: str) -> Any:
     """Return the node of an expression."""
     return ast.parse(text, mode="eval").body
+
+
+def alike_places(slots: Sequence[Slot]) -> list[list[Slot]]:
+    """Return the places that read alike, in two or more lines: the same code, or the same right or left half of it."""
+    found: dict[str, list[Slot]] = {}
+    for slot in slots:
+        node = slot.node
+        if isinstance(node, ast.expr | ast.keyword) and not isinstance(node, ast.Name | ast.Constant | ast.Attribute):
+            found.setdefault(ast.dump(node), []).append(slot)
+        if isinstance(node, ast.BinOp):
+            for side, part in (("left", node.left), ("right", node.right)):
+                found.setdefault(f"{side} {type(node.op).__name__} {ast.dump(part)}", []).append(slot)
+    several = [group for group in found.values() if len({slot.statement for slot in group}) >= 2 and len(group) <= 6]
+    return [group for group in several if not within_each_other(group)]
+
+
+def within_each_other(group: Sequence[Slot]) -> bool:
+    """Return whether one of the places lies within another one."""
+    return any(
+        one is not other and any(node is other.node for node in ast.walk(one.node)) for one in group for other in group
+    )
