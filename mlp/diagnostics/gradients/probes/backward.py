@@ -8,12 +8,12 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.exceptions import explain, of_exception, refused_gradient
 from mlp.diagnostics.gradients.finite_differences import Probe, norm, relative_error
+from mlp.diagnostics.gradients.probes.changing_line import told_in_place
 from mlp.diagnostics.gradients.report import Findings, fault, wrong_kind
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 SAME = 1e-12  # how far two runs of one formula may differ
-KEEP = "work on a copy (x = x.copy(), or out-of-place operations)"
 
 
 def checked_backward(probe: Probe, upstream: Array) -> tuple[dict[str, Array] | None, Findings]:
@@ -27,7 +27,7 @@ def checked_backward(probe: Probe, upstream: Array) -> tuple[dict[str, Array] | 
     weights = {name: parameter.data.copy() for name, parameter in probe.layer.named_parameters()}
     try:
         first = probe.backward(given)
-        changed = side_effects(probe, mode, inputs, weights)
+        changed = side_effects(probe, upstream, inputs, weights)
         if changed is not None:
             return None, changed
         filled = fill_gradients(probe)
@@ -42,7 +42,8 @@ def checked_backward(probe: Probe, upstream: Array) -> tuple[dict[str, Array] | 
     found = Findings()
     if not np.array_equal(given, upstream):
         note = "backward changes grad_outputs in place"
-        text = f"{note}: other layers (a shortcut) may still need it; {KEEP}"
+        told = f"{note}, which other layers (a shortcut) may still need"
+        text = told_in_place(told, given, upstream, lambda: probe.backward(given))
         found += fault(Diagnosis("grad_outputs changed", "grad_outputs", mode, text), upstream.shape, note)
     for name, gradient in first.items():
         if np.isfinite(gradient).all() and relative_error(second[name], gradient, norm(gradient)) > SAME:
@@ -51,12 +52,13 @@ def checked_backward(probe: Probe, upstream: Array) -> tuple[dict[str, Array] | 
     return first, found
 
 
-def side_effects(probe: Probe, mode: str, inputs: Array, weights: Mapping[str, Array]) -> Findings | None:
+def side_effects(probe: Probe, upstream: Array, inputs: Array, weights: Mapping[str, Array]) -> Findings | None:
     """Return what backward changed that it must not change, or None."""
+    mode = "training" if probe.training else "evaluation"
     if not np.array_equal(probe.x, inputs):
-        probe.x[...] = inputs
         note = "backward changes the inputs of forward in place"
-        text = f"{note}: other layers (a shortcut) may have kept them, too; {KEEP}"
+        told = f"{note}, which other layers (a shortcut) may have kept, too"
+        text = told_in_place(told, probe.x, inputs, lambda: probe.backward(upstream.copy()))
         return fault(Diagnosis("inputs changed", "inputs", mode, text), inputs.shape, note)
     for name, parameter in probe.layer.named_parameters():
         if not np.array_equal(parameter.data, weights[name]):

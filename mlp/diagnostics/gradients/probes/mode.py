@@ -17,7 +17,8 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.diagnoses.exceptions import forward_exception
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import statistics_of_another
 from mlp.diagnostics.gradients.finite_differences import Measured, Probe, error_scale, norm, relative_error
-from mlp.diagnostics.gradients.probes.backward import KEEP, checked_backward
+from mlp.diagnostics.gradients.probes.backward import checked_backward
+from mlp.diagnostics.gradients.probes.changing_line import told_in_place
 from mlp.diagnostics.gradients.probes.float32 import fits_float32, is_rounded
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.report import Findings, GradientRow, compared, fault
@@ -125,7 +126,8 @@ def checked_forward(probe: Probe) -> tuple[Array | None, Findings]:
     outputs = probe.outputs()
     if not np.array_equal(probe.x, inputs):
         note = "forward changes its inputs in place"
-        return None, fault(Diagnosis("inputs changed", "inputs", mode, f"{note}: {KEEP}"), inputs.shape, note)
+        text = told_in_place(note, probe.x, inputs, probe.outputs)
+        return None, fault(Diagnosis("inputs changed", "inputs", mode, text), inputs.shape, note)
     if outputs.dtype == object and outputs.shape == ():
         kind = type(outputs.item()).__name__
         none = outputs.item() is None
