@@ -167,13 +167,9 @@ def without_gradient(points: Sequence[Point], constants: Collection[str]) -> Ite
                 continue
             if any(np.may_share_memory(value, array) for array in seen) or not matters(points[0], value):
                 continue
-            if isinstance(owner, FunctionPair) and path.startswith("settings."):
-                name = split_path(path)[1]
-                yield (
-                    path,
-                    "",
-                    f"{name} is taken for a constant: it was given by name, and backward has no gradient of it.",
-                )
+            if isinstance(owner, FunctionPair):
+                if path.startswith("settings."):  # what forward kept is computed, or one of the arrays that it took
+                    yield path, "", f"{split_path(path)[1]} is taken for a constant: backward has no gradient of it."
                 continue
             if is_computed(type(owner), path):
                 yield path, "", f"{path} is taken for a constant: __init__ computes it without random numbers."

@@ -85,14 +85,30 @@ def large_numbers(probe: Probe) -> Iterator[Diagnosis]:
         "exp(x) is infinite for large x. Write exp of negative numbers only, as in max(x, 0) + log1p(exp(-|x|)), or "
         "subtract the largest number before exp"
     )
+    at_both_signs = probe.x.copy()
     probe.x[...] = LARGE * sizes
     if what == "forward" and np.isneginf(values[wrong]).all() and np.isfinite(probe.outputs()).all():
         why = (
             "it is log(0), a logarithm of 0, because exp of a very negative number is 0. Write the logarithm of a "
             "softmax as x - max - log(sum(exp(x - max))), and that of a sigmoid as -log1p(exp(-x))"
         )
+    probe.x[...] = at_both_signs
+    if outputs.ndim == 0 and what == "forward" and not exp_overflows(probe):  # of a loss: as `check_loss` sees it
+        text = f"the loss is {kind} for inputs of +-{LARGE:.0f}: log(p) is -inf where p = 0; log-softmax has no log(0)."
+        yield Diagnosis("overflow", "outputs", "remark", text)
+        return
     text = f"overflow: {what} gives {kind} for inputs of +-{LARGE:.0f}{where}, although its values are moderate: {why}"
     yield Diagnosis("overflow", "outputs" if what == "forward" else "inputs", "evaluation", text)
+
+
+def exp_overflows(probe: Probe) -> bool:
+    """Return whether a number becomes too large in forward."""
+    try:
+        with np.errstate(over="raise"):
+            probe.outputs()
+    except FloatingPointError:
+        return True
+    return False
 
 
 def one_zero(probe: Probe) -> Iterator[Diagnosis]:

@@ -4,5 +4,6 @@ calls             how forward and backward are called, and what they return
 arrays            where weights and their gradients stand, however deep
 student_layer     an object with such methods, as a `Layer`
 functions         a pair of functions, as such an object
+left_out          which of its arguments are targets, labels or masks: constants
 adapters          which of these a given object is
 """

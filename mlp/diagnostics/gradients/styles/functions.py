@@ -1,5 +1,6 @@
 """Two functions, out, cache = forward(x, w, b) and dx, dw, db = backward(dout, cache), as an object to be checked."""
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.styles.calls import required
+from mlp.diagnostics.gradients.styles.left_out import WEIGHT, left_out
 from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array, Shape
@@ -23,11 +25,13 @@ class FunctionPair:
         forward, backward: the functions.
         input_shape: shape of x, or x itself.
         weights: shapes or arrays of the other arrays, in the order of forward's arguments; guessed if there are fewer
-            than forward needs. Numbers, texts and dictionaries among them are settings.
+            than forward needs. Numbers, texts and dictionaries among them are settings, and so are arrays that have no
+            gradient, see `left_out`.
         settings: other arguments of forward by name; dictionaries called ..._param get "mode" and the like.
 
     Attributes:
         params: the weights, by the names that forward has for them.
+        arrays: the names of all arrays that forward takes after x, in order; those that are constants are in settings.
     """
 
     def __init__(
@@ -56,14 +60,42 @@ class FunctionPair:
         given = dict(zip(others, [value for value in weights if not isinstance(value, Mapping)], strict=False))
         self.settings |= {name: value for name, value in given.items() if isinstance(value, int | float | str)}
         self.names = [name for name in others if name not in self.settings]
+        self.arrays = list(self.names)
         self.params = {name: array_of(given[name]) for name in self.names if name in given}
         if len(self.params) < len(self.names):
             self.guess()
+        else:
+            self.set_constants(given)
 
     def options(self) -> dict[str, Any]:
         """Return the settings by name, and the defaults that forward has for others."""
         parameters = inspect.signature(self.functions[0]).parameters.values()
         return {p.name: p.default for p in parameters if p.default is not p.empty} | self.settings
+
+    def set_constants(self, given: Mapping[str, Any]) -> None:
+        """Put the arrays that have no gradient among the settings, as they were given."""
+        arrays = self.params | {name: one for name, one in given.items() if isinstance(one, np.ndarray)}
+        whole = {name: array.copy() for name, array in arrays.items() if array.dtype.kind in "iub"}
+        x = np.linspace(-1.0, 1.0, int(np.prod(self.input_shape))).reshape(self.input_shape)
+        trial = copy.copy(self)
+        trial.settings = copy.deepcopy(self.settings) | whole
+        trial.params = {name: array.copy() for name, array in self.params.items() if name not in whole}
+        chosen = [name for name in whole if not WEIGHT.search(name.lower())]
+        try:
+            with np.errstate(all="ignore"):
+                y = trial.forward(x if self.whole is None else self.whole.copy())
+                gradients = flat(trial.backward(np.ones(np.shape(y))))
+        except OWN_ERRORS:  # the check will run into it again, and report it
+            pass
+        else:
+            if gradients is not None:
+                first = next(iter(required(self.functions[0])), "x"), self.input_shape
+                loss, indices = np.ndim(y) == 0, self.whole is not None
+                chosen = left_out(first, arrays, gradients, loss=loss, whole=indices)
+        for name in chosen:
+            self.params.pop(name)
+            self.settings[name] = arrays[name].copy()
+        self.names = list(self.params)
 
     def guess(self) -> None:
         """Find shapes of the weights that forward takes: a matrix, a kernel, one number for each feature."""
@@ -103,6 +135,14 @@ class FunctionPair:
         return result
 
     def backward(self, grad_outputs: Array) -> Any:
+        """Return the gradients that the function gives; those in the places of constants are left out."""
+        result = self.call_backward(grad_outputs)
+        if not isinstance(result, tuple | list) or len(result) != len(self.arrays) + 1 or self.arrays == self.names:
+            return result
+        pairs = zip(self.arrays, result[1:], strict=True)
+        return (result[0], *(one for name, one in pairs if name in self.params))
+
+    def call_backward(self, grad_outputs: Array) -> Any:
         """Return what the function gives for the upstream gradient and what forward kept."""
         x, cache = self.kept
         names = required(self.functions[1])
@@ -112,7 +152,7 @@ class FunctionPair:
             first = names[0].lower() in ("cache", "x", "inputs", "ctx")
             other = x if cache is None else cache
             return self.functions[1](*((other, grad_outputs) if first else (grad_outputs, other)))
-        return self.functions[1](grad_outputs, x, *self.params.values())
+        return self.functions[1](grad_outputs, x, *({**self.settings, **self.params}[name] for name in self.arrays))
 
     def __repr__(self) -> str:
         return f"{self.functions[0].__name__}, {self.functions[1].__name__}"
@@ -121,6 +161,13 @@ class FunctionPair:
 def holds_integers(value: Any) -> bool:
     """Return whether a value is an array of whole numbers."""
     return isinstance(value, np.ndarray) and value.dtype.kind in "iu"
+
+
+def flat(result: Any) -> list[Any] | None:
+    """Return the gradients that a backward returned, in order; None if they are in a dictionary or not there."""
+    several = result if isinstance(result, tuple | list) else [result]
+    found = [item for part in several for item in (part if isinstance(part, tuple | list) else (part,))]
+    return None if result is None or any(isinstance(one, Mapping) for one in found) else found
 
 
 def shape_of(value: Any) -> Shape:
