@@ -46,7 +46,7 @@ from mlp.diagnostics.gradients.repairs.places import (
     steps,
 )
 from mlp.diagnostics.gradients.repairs.reorders import reorders, turned_parts
-from mlp.diagnostics.gradients.repairs.search.brackets import brackets, exchanged_shares, fewer_targets
+from mlp.diagnostics.gradients.repairs.search.brackets import brackets, ends_at_zero, exchanged_shares, fewer_targets
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
 from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, gates_in_time, missing_lines
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders
@@ -56,6 +56,7 @@ from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, al
 
 FIRST = 16
 RANKS = 4
+EMPTY_SLICE = "empty slice"
 ALL = 0.95  # a share of values that counts as all
 
 
@@ -70,6 +71,7 @@ class Edit:
 
 
 Maker = Callable[[Slot, Scope], Iterator[Alternative]]
+OF_EMPTY_SLICES: tuple[tuple[Maker, str], ...] = ((lambda slot, s: ends_at_zero(slot, s.values), EMPTY_SLICE),)
 OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; also tried in several places at once
     (lambda slot, _: exchanged_shares(slot), "shares exchanged"),
     (lambda slot, _: operators(slot), "sign, factor or term"),

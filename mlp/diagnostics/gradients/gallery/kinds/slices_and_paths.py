@@ -113,7 +113,24 @@ class GateBeforeItsSigmoid(Layer):
         return np.asarray(da @ self.first.data.T + dz @ self.second.data.T)
 
 
+class EmptyWhereNothingIsCut(Layer):
+    """Backward writes to n:-n, which is empty where n is 0."""
+
+    n = 0
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.keep(x)
+        return np.asarray(x[:, self.n : x.shape[1] - self.n] ** 2)
+
+    def backward(self, grad_outputs: Array) -> Array:
+        x = self.take()
+        dx = np.zeros_like(x)
+        dx[:, self.n : -self.n] = grad_outputs
+        return 2.0 * x * dx
+
+
 BUGS = [
+    PlantedBug(EmptyWhereNothingIsCut, "empty slice", tuple, (3, 5)),
     PlantedBug(SumForwardAgain, "forward once more", tuple, (3, 6)),
     PlantedBug(PaddingCutAtTheEnd, "shifted", lambda: (3, 3, 2), (2, 6, 3)),
     PlantedBug(FirstGroupForAll, "wrong index", lambda: (2, 3), (4, 6)),

@@ -13,8 +13,10 @@ import numpy as np
 
 from mlp.diagnostics.gradients.budget import seconds_left
 from mlp.diagnostics.gradients.repairs.edits import (
+    EMPTY_SLICE,
     KINDS,
     LIKELY_KINDS,
+    OF_EMPTY_SLICES,
     Edit,
     Maker,
     edits,
@@ -24,7 +26,8 @@ from mlp.diagnostics.gradients.repairs.edits import (
     repeated_edits,
 )
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence, influences
-from mlp.diagnostics.gradients.repairs.search.scope import scope_of
+from mlp.diagnostics.gradients.repairs.search.scope import Scope, scope_of
+from mlp.diagnostics.gradients.repairs.search.slots import slots_of
 from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, source_of, tree_of
 from mlp.diagnostics.gradients.repairs.values import values_in
 from mlp.own_code import OWN_ERRORS
@@ -70,8 +73,9 @@ class RightChanges:
         if len(self.fits) > 1 and grade is not None:
             grades = [grade(source, function) for source, _, function, _ in self.fits]
 
-        def order(i: int) -> tuple[int, int, bool]:
-            return -grades[i], self.fits[i][3], self.fits[i][1].kind == "wrong number"
+        def order(i: int) -> tuple[int, bool, int, bool]:
+            kind = self.fits[i][1].kind
+            return -grades[i], kind != EMPTY_SLICE, self.fits[i][3], kind == "wrong number"
 
         return self.fits[min(range(len(self.fits)), key=order)][:3]
 
@@ -154,6 +158,8 @@ def edits_of(
     held = [{**constants_of(source), **values.get(source.name, {})} if values else {} for source in sources]
     scopes = [scope_of(source.tree, forward, one) for source, one in zip(sources, held, strict=True)]
     ranks = [ranked(source.tree, one, search.wrong) for source, one in zip(sources, known, strict=True)]
+    on_the_way = [] if values else values_on_the_way(sources, run)  # of code that raises an exception
+    yield from empty_slices(sources, [scope_of(one.tree, None, now) for one, now in on_the_way] or scopes)
     likely, rest = search.kinds[:LIKELY_KINDS], search.kinds[LIKELY_KINDS:]
     rounds = ((0, likely), (1, likely), (0, rest), (1, rest), (2, search.kinds), (3, search.kinds))
     for number, (rank, kinds) in enumerate(rounds):
@@ -166,6 +172,25 @@ def edits_of(
             yield from ((source, edit) for edit in edits(slots[rank], scope, kinds))
         for source, scope, slots in zip(sources, scopes, ranks, strict=True) if kinds is rest and rank else ():
             yield from ((source, edit) for edit in repeated_edits([one for part in slots[:3] for one in part], scope))
+
+
+def empty_slices(sources: Sequence[Source], scopes: Sequence[Scope]) -> Iterator[tuple[Source, Edit]]:
+    """Yield the edits of slices that end at -0: they are few, and nothing else explains them."""
+    for source, scope in zip(sources, scopes, strict=True):
+        yield from ((source, edit) for edit in edits(list(slots_of(source.tree)), scope, OF_EMPTY_SLICES))
+
+
+def values_on_the_way(
+    sources: Sequence[Source], run: Callable[[], Mapping[str, Any]] | None
+) -> list[tuple[Source, dict[str, Any]]]:
+    """Return each source with what its names hold when it returns, or when it raises an exception."""
+
+    def attempt() -> None:
+        with suppress(*OWN_ERRORS):
+            _ = None if run is None else run()
+
+    values = values_in({source.name: source.function.__code__ for source in sources}, attempt)
+    return [(source, values[source.name]) for source in sources]
 
 
 def constants_of(source: Source) -> dict[str, Any]:
