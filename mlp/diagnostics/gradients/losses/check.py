@@ -27,19 +27,22 @@ from mlp.diagnostics.gradients.losses.lines import LossPlace, line_of_loss
 from mlp.diagnostics.gradients.losses.measured import (
     along,
     at_other_settings,
+    cuts_off,
     differences,
     further,
     is_finite,
     other_branches,
     plausible_targets,
+    probabilities,
     sums_over_batch,
 )
 from mlp.diagnostics.gradients.losses.mistakes import OTHER
-from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of, softmax
+from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of
 from mlp.diagnostics.gradients.losses.smallest import smallest_outputs, worst_output, wrong_slices
 from mlp.diagnostics.gradients.losses.special_points import wrong_elsewhere
 from mlp.diagnostics.gradients.random_point import check_shape
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault, wrong_kind
+from mlp.diagnostics.gradients.styles.calls import parameters
 from mlp.diagnostics.gradients.styles.losses import adapt_loss, as_number
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -47,7 +50,7 @@ from mlp.typing import Array
 
 LOOSE = 1e-4
 BRANCH = 1e-2  # how far a gradient is off where a whole branch is wrong
-LookAtForward = Callable[[str, Sequence[LossPoint]], Found | None]
+LookAtForward = Callable[[str, Sequence[LossPoint], str], Found | None]
 SECOND = ("it is also", "its sign is wrong, too")  # words of a second mistake: there is none if one line mends all
 LIKELY = 3  # diagnoses that are worth reading
 
@@ -78,9 +81,15 @@ def check_loss(
     kind = getattr(loss, "student", loss)
     name = getattr(kind, "__name__", type(kind).__name__)
     remarks: tuple[str, ...] = ()
-    if not is_finite(loss, outputs, targets) and is_finite(loss, softmax(outputs, 1), targets):
-        outputs = softmax(outputs, 1)
-        remarks = ("it was checked for outputs between 0 and 1 that sum to 1: for others it is not finite.",)
+    finite = is_finite(loss, outputs, targets)
+    inside = bool(((outputs >= 0.0) & (outputs <= 1.0)).all())
+    if (finite and not inside and cuts_off(loss, outputs, targets)) or (
+        not finite and is_finite(loss, probabilities(outputs), targets)
+    ):
+        outputs = probabilities(outputs)
+        sums = " that sum to 1" if outputs.ndim > 1 and outputs.shape[1] > 1 else ""
+        why = "it cuts others off" if finite else "for others it is not finite"
+        remarks = (f"it was checked for outputs between 0 and 1{sums}: {why}.",)
     with np.errstate(all="ignore"):
         _, found = loss_findings(loss, outputs, targets, tolerance)
         if found.passed:
@@ -191,7 +200,8 @@ def with_wrong_line(likely: list[Diagnosis], places: Sequence[LossPlace]) -> lis
 def of_forward(loss: Any, points: Sequence[LossPoint], look: LookAtForward = wrong_value) -> Iterator[Diagnosis]:
     """Yield what is wrong with the value of a loss, if its name says which loss it should be."""
     kind = getattr(loss, "student", loss)
-    found = look(getattr(kind, "__name__", type(kind).__name__), points)
+    names = list(parameters(getattr(loss, "value", None) or kind.forward))
+    found = look(getattr(kind, "__name__", type(kind).__name__), points, ", ".join(names))
     if found is not None:
         name, text, evidence = found
         yield Diagnosis(name, "outputs", "loss", text, evidence)

@@ -2,77 +2,118 @@
 
 import ast
 import copy
+import itertools
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.budget import seconds_left
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.lines import LossPlace, owner_and_names
 from mlp.diagnostics.gradients.losses.measured import differences
 from mlp.diagnostics.gradients.losses.points import LossPoint
+from mlp.diagnostics.gradients.repairs.edits import located
 from mlp.diagnostics.gradients.repairs.search.points import REPAIRED
+from mlp.diagnostics.gradients.repairs.search.slots import Slot, slots_of
 from mlp.diagnostics.gradients.repairs.sources import Source, source_of
-from mlp.diagnostics.gradients.repairs.values import values_in
 from mlp.diagnostics.gradients.styles.losses import StudentLoss, as_number
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 LOOSE = 1e-4
-HELD = "__held__"  # the name of the value that is held, in the changed code
+HELD = "__held__"  # the name of the function that holds a value, in the changed code
 LOOK = 3  # places
+SECONDS = 1.0  # of CPU
+
+
+class Held:
+    """A function that stands round a value in the changed code: what it is in the first run, it stays in all others."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.again: Iterator[Any] | None = None
+
+    def __call__(self, value: Any) -> Any:
+        if self.again is not None:
+            return copy.copy(next(self.again))
+        self.values.append(copy.copy(value))
+        return value
+
+    def hold(self) -> None:
+        """End the first run."""
+        self.again = itertools.cycle(self.values)
 
 
 def treated_as_constant(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
     """Yield the value of forward with which held constant its derivative is what backward gives, at all places."""
-    loss = places[0][0]
-    owner, names = owner_and_names(loss)
+    owner, names = owner_and_names(places[0][0])
     source = source_of(owner, names[-1])
-    if source is None:
-        return
-    for line in [node for node in ast.walk(source.tree) if isinstance(node, ast.Assign) and len(node.targets) == 1]:
-        target, value = line.targets[0], line.value
-        if not isinstance(target, ast.Name | ast.Attribute) or isinstance(value, ast.Name | ast.Constant):
-            continue
-        name = ast.unparse(target)
-        line.value = ast.copy_location(ast.Name(HELD, ast.Load()), value)
-        same = all(is_given(source, name, other, point) for other, point in places[:LOOK])
-        line.value = value
+    end = time.process_time() + min(SECONDS, seconds_left())
+    for slot in [] if source is None else values_to_hold(source.tree):
+        if time.process_time() > end:
+            return
+        slot.put(located(ast.Call(ast.Name(HELD, ast.Load()), [slot.node], [], lineno=slot.line, col_offset=0)))
+        same = source is not None and all(is_given(source, other, point) for other, point in places[:LOOK])
+        slot.put(slot.node)
         if same:
+            whole = isinstance(slot.parent, ast.Assign)
+            name = ast.unparse(slot.parent.targets[0] if whole else slot.node)
+            rule = "product, quotient or chain rule" if whole else "product or quotient rule"
             text = (
-                f"`{name}` of line {line.lineno}, `{ast.unparse(line)}`, is treated as a constant in the gradient, and "
-                "depends on the outputs, too: its derivative is missing (product, quotient or chain rule)"
+                f"{'' if whole else 'the factor '}`{name}` of line {slot.line}, `{slot.statement}`, is treated as a "
+                f"constant in the gradient, and depends on the outputs, too: its derivative is missing ({rule})"
             )
             evidence = f"with {name} held, the derivative of the loss is what backward gives"
             yield Diagnosis("part as a constant", "outputs", "loss", text, evidence)
             return
 
 
-def is_given(source: Source, name: str, loss: Any, point: LossPoint) -> bool:
+def values_to_hold(tree: ast.FunctionDef) -> list[Slot]:
+    """Return the values that have a name, then the factors inside formulas, the shortest first."""
+    named, factors = [], []
+    for slot in slots_of(tree):
+        parent, node = slot.parent, slot.node
+        if not isinstance(node, ast.expr) or isinstance(node, ast.Constant):
+            continue
+        if isinstance(parent, ast.Assign) and slot.field == "value":
+            to_a_name = len(parent.targets) == 1 and isinstance(parent.targets[0], ast.Name | ast.Attribute)
+            named += [slot] if to_a_name and not isinstance(node, ast.Name) else []
+        elif isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult | ast.Div):
+            factors.append(slot)
+    return [*named, *sorted(factors, key=lambda slot: len(ast.unparse(slot.node)))]
+
+
+def is_given(source: Source, loss: Any, point: LossPoint) -> bool:
     """Return whether a loss with a value held has the gradient under test at a point, and another one than with it."""
-    space, owner = source.function.__globals__, getattr(loss, "student", loss)
+    space, held = source.function.__globals__, Held()
     with suppress(*OWN_ERRORS):
-        codes = {source.name: source.function.__code__}
-        seen = values_in(codes, lambda: loss.forward(point.outputs.copy(), point.targets.copy()))
-        space[HELD] = seen[source.name][name]
+        space[HELD] = held
         try:
-            held = gradient_with(source, owner, loss, point)
+            gradient = gradient_with(source, loss, point, held)
         finally:
             del space[HELD]
-        return distance(held, point.given) < REPAIRED < distance(held, point.right)
+        return distance(gradient, point.given) < REPAIRED < distance(gradient, point.right)
     return False
 
 
-def gradient_with(source: Source, owner: Any, loss: Any, point: LossPoint) -> Array:
-    """Return the gradient of the changed forward by differences."""
-    function = source.compiled()
+def gradient_with(source: Source, loss: Any, point: LossPoint, held: Held) -> Array:
+    """Return the gradient of the changed forward by differences; the first run tells what is held."""
+    function, owner = source.compiled(), getattr(loss, "student", loss)
+
+    def of(changed: Any) -> Array:
+        changed.forward(point.outputs.copy(), point.targets.copy())
+        held.hold()
+        return differences(changed, point.outputs, point.targets) if held.values else point.right
+
     with np.errstate(all="ignore"):
         if isinstance(source.owner, type(function)):
-            return differences(StudentLoss(function), point.outputs, point.targets)
+            function.__defaults__ = owner.__defaults__
+            return of(StudentLoss(function))
         with Source(owner, source.name, source.function, source.tree).replaced(function):
-            other = StudentLoss(owner) if isinstance(loss, StudentLoss) else loss
-            return differences(other, point.outputs, point.targets)
+            return of(StudentLoss(owner) if isinstance(loss, StudentLoss) else loss)
 
 
 def unused_settings(loss: Any, point: LossPoint) -> Iterator[Diagnosis]:

@@ -93,6 +93,22 @@ def is_finite(loss: Any, outputs: Array, targets: Array) -> bool:
         return True
 
 
+def probabilities(outputs: Array) -> Array:
+    """Return the softmax of outputs, or the sigmoid where a sample has one output alone."""
+    several = outputs.ndim > 1 and outputs.shape[1] > 1
+    return softmax(outputs, 1) if several else np.asarray(1.0 / (1.0 + np.exp(-outputs)))
+
+
+def cuts_off(loss: Any, outputs: Array, targets: Array) -> bool:
+    """Return whether a loss is large, and the same, for all outputs below 0: it clips them for its logarithm."""
+    values = []
+    with suppress(*OWN_ERRORS), np.errstate(all="ignore"):
+        for moved in (-np.abs(outputs), 0.0 * outputs, probabilities(outputs)):
+            values.append(float(as_number(loss.forward(moved.copy(), targets.copy()))))
+        return values[0] == values[1] > values[2]
+    return False
+
+
 def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> list[LossPoint]:
     """Return the evidence at a point with one sample and one output more, if the loss takes that, then others.
 
@@ -109,7 +125,7 @@ def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> lis
         and targets.shape == outputs.shape
         and bool((np.sort(targets, axis=1)[:, -2:] == (0, 1)).all())
     )
-    probabilities = outputs.ndim == 2 and np.allclose(outputs.sum(axis=1), 1.0)
+    distributions = outputs.ndim == 2 and np.allclose(outputs.sum(axis=1), 1.0)
     between = bool(((outputs > 0.0) & (outputs < 1.0)).all())  # probabilities, each by itself
     positive = bool((outputs > 0.0).all())
     spread = float(outputs.std())
@@ -120,7 +136,7 @@ def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> lis
         rng = generator(number, "probe", "loss")
         z = rng.uniform(0.1, 0.9, shape) if between else spread * rng.standard_normal(shape)
         z = rng.uniform(outputs.min(), outputs.max(), shape) if positive and not between else z
-        z = softmax(z, 1) if probabilities else z
+        z = softmax(z, 1) if distributions else z
         if chosen is not None:
             other = chosen
         elif classes and inside:

@@ -5,6 +5,7 @@ from mlp.diagnostics.gradients.losses.formulas import Terms
 OTHER = "another formula"
 OF_TERMS = ("wrong term", "term forgotten", "term too many")
 BY_COLUMN = "class weights of the columns"
+OF_TARGETS = "onehot(t)", "1"  # the terms that the gradient of a cross-entropy has of its targets
 Named = tuple[str, str]  # name of the diagnosis, hint
 
 # What the formula of backward alone says, by a term in it
@@ -120,6 +121,9 @@ def named(given: Terms, right: Terms | None, K: int) -> Named:
     if "(sigmoid(y) - t) sigmoid'(y)" in given and "(sigmoid(y) - t)" in right:
         text = "the factor sigmoid'(y) = p (1 - p) is one too many: it cancels against the derivative of the logarithm"
         return "sigmoid derivative twice", text
+    total = total_of_targets(given, right, K)
+    if total is not None:
+        return total
     if "1" in right and "1" in given and set(given) == set(right):
         share = given["1"] / right["1"]
         if abs(share - K / (K - 1)) < 1e-4 or abs(share - (K - 1) / K) < 1e-4:
@@ -140,6 +144,34 @@ def named(given: Terms, right: Terms | None, K: int) -> Named:
     if {"1", "onehot(t)"} <= set(right) and "1" not in given:
         return "smoothing forgotten", "it is the gradient without label smoothing"
     return by_difference(given, right)
+
+
+def total_of_targets(given: Terms, right: Terms, K: int) -> Named | None:
+    """Return what the targets of forward sum to, where the softmax of backward has the factor 1 and they do not.
+
+    The cross-entropy -sum_k q_k log p_k has the gradient S p - q with S = sum_k q_k, which is 1 for a distribution.
+    """
+    if "p" not in given or set(given) != set(right) or "onehot(t)" not in given or not set(given) <= {"p", *OF_TARGETS}:
+        return None
+    one, other = (-right[t] / given["p"] if t in right else 0.0 for t in OF_TARGETS)
+    total = right["p"] / given["p"]
+    same = all(abs(given[t] - right[t]) < 1e-5 * abs(right[t]) for t in OF_TARGETS if t in right)
+    if not same or abs(total - 1.0) < 1e-4 or abs(one + K * other - total) > 1e-4:
+        return None
+    smoothing, e = 1.0 - one, "e (smoothing)"
+    why = "" if not smoothing else f"; with {e} = {smoothing:.4g} and K = {K}, "
+    if smoothing and abs(other - smoothing / (K - 1)) < 1e-4:
+        why += "e / (K - 1) is added to all K classes, also to the true one, which gets 1 - e besides: "
+    elif smoothing and abs(other - smoothing) < 1e-4:
+        why += "each class gets the whole e: "
+    elif smoothing and not other:
+        why += "the others get nothing: "
+    usual = "1 - e + e / K for the true class and e / K for each other one, or 1 - e and e / (K - 1)"
+    text = (
+        f"the targets in forward sum to {total:.4g}, and must sum to 1: the true class gets {one + other:.4g}, each "
+        f"other one {other:.4g}{why}{'' if why else '; '}usual are {usual}; p - q is the gradient for a sum of 1 alone"
+    )
+    return "targets do not sum to 1", text
 
 
 def by_difference(given: Terms, right: Terms) -> Named:

@@ -111,6 +111,14 @@ class DiceDenominatorConstant(DiceRight):
         return -2.0 * t / total * p * (1.0 - p)
 
 
+class DiceWithSlopesOfSquares(DiceRight):
+    """The denominator of the gradient is that of the form with sum p^2 + sum t^2."""
+
+    def backward(self) -> Array:
+        p, t, both, total = self.take()
+        return -(2.0 * t * total - 2.0 * both * 2.0 * p) / total**2 * p * (1.0 - p)
+
+
 class DiceForProbabilities(DiceRight):
     """The derivative of the sigmoid is missing."""
 
@@ -139,7 +147,33 @@ class RmseRootForgotten(RootMeanSquareRight):
         return super().forward(outputs, targets) ** 2
 
 
-RIGHT_LOSSES = (HuberRight, QuantileRight, CosineRight, DiceRight, RootMeanSquareRight)
+class SmoothedRight(Loss):
+    """-mean_n sum_k q_nk log p_nk with the targets q = (1 - e) onehot(t) + e / K."""
+
+    smoothing = 0.1
+
+    def targets_of(self, one_hot: Array) -> Array:
+        return (1.0 - self.smoothing) * one_hot + self.smoothing / one_hot.shape[1]
+
+    def forward(self, outputs: Array, targets: Array) -> float:
+        q, z = self.targets_of(np.eye(outputs.shape[1])[targets]), outputs - outputs.max(axis=1, keepdims=True)
+        log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+        self._kept = np.exp(log_p), q
+        return float(-(q * log_p).sum() / len(outputs))
+
+    def backward(self) -> Array:
+        p, q = self.take()
+        return (p - q) / len(p)
+
+
+class SmoothedTooMuch(SmoothedRight):
+    """e / (K - 1) goes to all K classes."""
+
+    def targets_of(self, one_hot: Array) -> Array:
+        return (1.0 - self.smoothing) * one_hot + self.smoothing / (one_hot.shape[1] - 1)
+
+
+RIGHT_LOSSES = (HuberRight, QuantileRight, CosineRight, DiceRight, RootMeanSquareRight, SmoothedRight)
 BUGS = [
     PlantedBug(kind, expected, tuple, (4, 5))
     for kind, expected in (
@@ -148,7 +182,9 @@ BUGS = [
         (QuantileOnBothSides, "q on both sides"),
         (CosineNormConstant, "norm as a constant"),
         (DiceDenominatorConstant, "part as a constant"),
+        (DiceWithSlopesOfSquares, "derivative of another form"),
         (DiceForProbabilities, "inner derivative forgotten"),
         (RmseRootForgotten, "root forgotten"),
+        (SmoothedTooMuch, "targets do not sum to 1"),
     )
 ]

@@ -20,8 +20,10 @@ from mlp.diagnostics.gradients.losses.known.identity import (
     scales_of,
     settings_tried,
 )
+from mlp.diagnostics.gradients.losses.known.mistakes.classes import CROSS_ENTROPY
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, gradient_of
 from mlp.diagnostics.gradients.losses.points import LossPoint
+from mlp.typing import Array
 
 FAMILY_OF_NAME: tuple[
     tuple[tuple[str, ...], tuple[str, ...]], ...
@@ -80,14 +82,21 @@ MORE = re.compile(
     "triplet_?soft|lifted|angular|circle|center|centre"
 )  # words of losses that have more in them than the plain ones
 OF_SEVERAL = re.compile(r"\bminus\b|\+|\btwo\b|both")  # words of a docstring that names one loss among others
+OF_PROBABILITIES = "the cross-entropy of probabilities"
+LOGITS = re.compile(r"softmax|logit|score|\bz\b")
 LOGARITHMS = {"log10": 1.0 / np.log(10.0), "log2": 1.0 / np.log(2.0)}
 
 
-def wrong_value(name: str, points: Sequence[LossPoint]) -> Found | None:
-    """Return what is wrong with the loss itself: a wrong form of the one that its name speaks of, or None."""
+def wrong_value(name: str, points: Sequence[LossPoint], takes: str = "") -> Found | None:
+    """Return what is wrong with the loss itself: a wrong form of the one that its name speaks of, or None.
+
+    Args:
+        takes: the names of the arguments of forward.
+    """
     family, places = family_of(name), places_of(points)[:ENOUGH]
     if not family or len(places) < 2:
         return None
+    family = [*family, *of_probabilities(family, places, f"{name} {takes}")]
     for loss in identified(places, by_gradient=False):
         if loss.known in family:
             return badly_scaled(loss, places)
@@ -103,6 +112,14 @@ def wrong_value(name: str, points: Sequence[LossPoint]) -> Found | None:
                 if same and min(abs(constant - c) for c in (1.0, 0.5, 2.0)) < SAME_LOSS:
                     return one.name, f"in forward: {one.sentence}", f"its values, compared with those of {known.name}"
     return None
+
+
+def of_probabilities(family: Sequence[KnownLoss], places: Sequence[Place], told: str) -> list[KnownLoss]:
+    """Return the cross-entropy of probabilities if a loss is one by its gradient and no name speaks of logits."""
+    if CROSS_ENTROPY not in family or LOGITS.search(told.lower()) or any((place.y <= 0.0).any() for place in places):
+        return []
+    known = [loss for loss in LOSSES if loss.name == OF_PROBABILITIES]
+    return [loss for loss in known if None not in given_ratios(places, loss, {})]
 
 
 def family_of(name: str, text: str = "") -> list[KnownLoss]:
@@ -131,7 +148,7 @@ def has_more(name: str, text: str) -> bool:
     return bool(MORE.search(name.lower()) or MORE.search(first.lower()))
 
 
-def only_gradient_right(name: str, points: Sequence[LossPoint]) -> Found | None:
+def only_gradient_right(name: str, points: Sequence[LossPoint], takes: str = "") -> Found | None:
     """Return that forward is wrong: the gradient is that of the loss its name speaks of, and the values are not."""
     places = places_of(points)[:ENOUGH]
     if len(places) < 2:
@@ -156,19 +173,27 @@ def given_ratios(places: Sequence[Place], known: KnownLoss, s: Options) -> list[
         ]
 
 
+def is_distribution(t: Array) -> bool:
+    """Return whether the targets of each sample sum to 1."""
+    return t.shape[1] > 1 and np.allclose(t.sum(axis=1), 1.0)
+
+
 def badly_scaled(loss: Identified, places: Sequence[Place]) -> Found | None:
     """Return the wrong sign, mean or logarithm of a loss that is right otherwise."""
     c = loss.constant
     if c < 0.0:
         return "sign of the loss", "in forward: the loss has the wrong sign: it would be made large", ""
-    if "entropy" not in loss.known.name:
+    if "entropy" not in loss.known.name or "binary" in loss.known.name:  # usually a mean over all values
         return None
     for text, number in LOGARITHMS.items():
         if abs(c - number) < SAME_LOSS * number:
             return "logarithm to another base", f"in forward: it takes {text}; take np.log, to the base e", ""
     ratios = given_ratios(places, loss.known, loss.settings)
     if all(
-        place.point.classes and f is not None and abs(scale * n * k - 1.0) < SAME_LOSS and abs(f * n - 1.0) < SAME_LOSS
+        is_distribution(place.t)
+        and f is not None
+        and abs(scale * n * k - 1.0) < SAME_LOSS
+        and abs(f * n - 1.0) < SAME_LOSS
         for place, f, scale, (n, k) in zip(places, ratios, loss.scales, [place.sizes for place in places], strict=True)
     ):
         text = (

@@ -3,10 +3,12 @@
 from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Wrong, having
 from mlp.diagnostics.gradients.losses.known.values.sets import (
+    UNDER,
     exchanged,
     jaccard,
     one_minus,
     overlap,
+    slopes_of,
     times,
     tversky,
     tversky_slopes,
@@ -29,6 +31,12 @@ def set_losses() -> list[KnownLoss]:
         other = -1 if axes != -1 else (-2, -1)
         of_dice = (
             Wrong("squares in the denominator", "it has p^2 in the denominator, where p belongs", square),
+            Wrong(
+                "derivative of another form",
+                "the denominator has the derivative of another form of Dice, with squares (sum p^2 + sum t^2, as in "
+                "V-Net): 2 p; forward takes sum p + sum t, whose derivative is 1",
+                gradient=slopes_of(one_minus(dice), one_minus(square), (UNDER,)),
+            ),
             Wrong("another overlap", "it is the gradient of the Jaccard loss (IoU)", union),
             Wrong(
                 "1 - forgotten",
@@ -53,6 +61,12 @@ def set_losses() -> list[KnownLoss]:
             ),
         )
         of_union = (
+            Wrong(
+                "derivative of another form",
+                "the denominator has the derivative of that of Dice, sum p + sum t: 1; the union is sum p + sum t - "
+                "sum(p t), whose derivative is 1 - t",
+                gradient=slopes_of(one_minus(union), one_minus(dice), (UNDER,)),
+            ),
             Wrong("another overlap", "it is the gradient of the Dice loss", dice),
             Wrong(
                 "other sums",
@@ -82,7 +96,15 @@ def set_losses() -> list[KnownLoss]:
                 f"the Dice loss{name} with squares",
                 one_minus(square),
                 SMOOTH,
-                (Wrong("square forgotten", "the denominator has p, where p^2 belongs", dice),),
+                (
+                    Wrong(
+                        "derivative of another form",
+                        "the denominator has the derivative of the plain form of Dice (sum p + sum t): 1; forward "
+                        "takes squares (sum p^2 + sum t^2, as in V-Net), whose derivative is 2 p",
+                        gradient=slopes_of(one_minus(square), one_minus(dice), (UNDER,)),
+                    ),
+                    Wrong("square forgotten", "the denominator has p, where p^2 belongs", dice),
+                ),
             ),
             KnownLoss(f"the Jaccard loss (IoU){name}", one_minus(union), SMOOTH, of_union),
             KnownLoss(f"the Tversky loss{name}", one_minus(one), weights, of_tversky),

@@ -1,11 +1,19 @@
 """Losses of sets that overlap: Dice, Jaccard, Tversky."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
-from mlp.diagnostics.gradients.losses.known.protocol import Gradient, Options, Parts, Value
+from mlp.diagnostics.gradients.losses.known.protocol import (
+    Gradient,
+    Options,
+    Parts,
+    Value,
+    gradient_of,
+    its_parts,
+)
 from mlp.typing import Array
 
 OVERLAP = "the overlap sum(p t)"
@@ -43,6 +51,21 @@ def overlap(of: Any, axes: Any, *, squares: bool = False) -> Value:
         return np.asarray(-above / part(UNDER, under + smooth))
 
     return value
+
+
+def slopes_of(value: Value, other: Value, names: Sequence[str]) -> Gradient:
+    """Return the gradient of a loss in which some parts have the values of one form and the slopes of another form."""
+
+    def gradient(y: Array, t: Array, s: Options) -> Array:
+        mine, theirs = (its_parts(one, y, t, s) for one in (value, other))
+
+        def mixed(moved: Array, t: Array, s: Options, part: Parts) -> Array:
+            there = its_parts(other, moved, t, s)
+            return value(moved, t, s, Parts({name: mine[name] + there[name] - theirs[name] for name in names}))
+
+        return gradient_of(mixed, y, t, s)
+
+    return gradient
 
 
 def jaccard(of: Any, axes: Any) -> Value:
