@@ -26,6 +26,7 @@ from mlp.diagnostics.gradients.losses.known.identity import exact_but_for_eps
 from mlp.diagnostics.gradients.losses.lines import LossPlace, line_of_loss
 from mlp.diagnostics.gradients.losses.measured import (
     along,
+    as_probabilities,
     at_other_settings,
     cuts_off,
     differences,
@@ -33,7 +34,6 @@ from mlp.diagnostics.gradients.losses.measured import (
     is_finite,
     other_branches,
     plausible_targets,
-    probabilities,
     sums_over_batch,
 )
 from mlp.diagnostics.gradients.losses.mistakes import OTHER
@@ -84,9 +84,9 @@ def check_loss(
     finite = is_finite(loss, outputs, targets)
     inside = bool(((outputs >= 0.0) & (outputs <= 1.0)).all())
     if (finite and not inside and cuts_off(loss, outputs, targets)) or (
-        not finite and is_finite(loss, probabilities(outputs), targets)
+        not finite and is_finite(loss, as_probabilities(outputs), targets)
     ):
-        outputs = probabilities(outputs)
+        outputs = as_probabilities(outputs)
         sums = " that sum to 1" if outputs.ndim > 1 and outputs.shape[1] > 1 else ""
         why = "it cuts others off" if finite else "for others it is not finite"
         remarks = (f"it was checked for outputs between 0 and 1{sums}: {why}.",)

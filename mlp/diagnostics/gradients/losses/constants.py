@@ -52,12 +52,15 @@ def treated_as_constant(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
     owner, names = owner_and_names(places[0][0])
     source = source_of(owner, names[-1])
     end = time.process_time() + min(SECONDS, seconds_left())
-    for slot in [] if source is None else values_to_hold(source.tree):
+    if source is None:
+        return
+    for slot in values_to_hold(source.tree):
         if time.process_time() > end:
             return
-        slot.put(located(ast.Call(ast.Name(HELD, ast.Load()), [slot.node], [], lineno=slot.line, col_offset=0)))
-        same = source is not None and all(is_given(source, other, point) for other, point in places[:LOOK])
-        slot.put(slot.node)
+        product = whole_product(slot, source.tree)
+        same = same_with(source, slot, places[:LOOK])
+        if same and product is not slot:  # else a whole term is held, and that is none of a rule
+            same = not same_with(source, product, places[:1])
         if same:
             whole = isinstance(slot.parent, ast.Assign)
             name = ast.unparse(slot.parent.targets[0] if whole else slot.node)
@@ -84,6 +87,23 @@ def values_to_hold(tree: ast.FunctionDef) -> list[Slot]:
         elif isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult | ast.Div):
             factors.append(slot)
     return [*named, *sorted(factors, key=lambda slot: len(ast.unparse(slot.node)))]
+
+
+def whole_product(slot: Slot, tree: ast.FunctionDef) -> Slot:
+    """Return the largest product that a factor stands in; the place itself if it is no factor."""
+    above = {id(one.node): one for one in slots_of(tree)}
+    while isinstance(slot.parent, ast.BinOp) and isinstance(slot.parent.op, ast.Mult | ast.Div):
+        slot = above[id(slot.parent)]
+    return slot
+
+
+def same_with(source: Source, slot: Slot, places: Sequence[LossPlace]) -> bool:
+    """Return whether with a value held the gradient is the one under test at all places."""
+    slot.put(located(ast.Call(ast.Name(HELD, ast.Load()), [slot.node], [], lineno=slot.line, col_offset=0)))
+    try:
+        return all(is_given(source, other, point) for other, point in places)
+    finally:
+        slot.put(slot.node)
 
 
 def is_given(source: Source, loss: Any, point: LossPoint) -> bool:

@@ -93,7 +93,7 @@ def is_finite(loss: Any, outputs: Array, targets: Array) -> bool:
         return True
 
 
-def probabilities(outputs: Array) -> Array:
+def as_probabilities(outputs: Array) -> Array:
     """Return the softmax of outputs, or the sigmoid where a sample has one output alone."""
     several = outputs.ndim > 1 and outputs.shape[1] > 1
     return softmax(outputs, 1) if several else np.asarray(1.0 / (1.0 + np.exp(-outputs)))
@@ -103,8 +103,8 @@ def cuts_off(loss: Any, outputs: Array, targets: Array) -> bool:
     """Return whether a loss is large, and the same, for all outputs below 0: it clips them for its logarithm."""
     values = []
     with suppress(*OWN_ERRORS), np.errstate(all="ignore"):
-        for moved in (-np.abs(outputs), 0.0 * outputs, probabilities(outputs)):
-            values.append(float(as_number(loss.forward(moved.copy(), targets.copy()))))
+        for moved in (-np.abs(outputs), 0.0 * outputs, as_probabilities(outputs)):
+            values.append(float(as_number(copy.deepcopy(loss).forward(moved.copy(), targets.copy()))))
         return values[0] == values[1] > values[2]
     return False
 

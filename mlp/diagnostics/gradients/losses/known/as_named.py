@@ -14,7 +14,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.losses.factors import counted_places
-from mlp.diagnostics.gradients.losses.known.forward import family_of, has_more, of_probabilities
+from mlp.diagnostics.gradients.losses.known.forward import family_of, has_more, taking_probabilities
 from mlp.diagnostics.gradients.losses.known.identity import Place, places_of
 from mlp.diagnostics.gradients.losses.known.joint import JointLoss, joint_losses, sums_in_all_forms
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, Parts
@@ -47,7 +47,7 @@ def loss_as_named(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
     seen = [place for _, point in places for place in places_of([point])]
     if not family or len(seen) < len(places):
         return
-    family = [*family, *of_probabilities(family, seen, name)]
+    family = [*family, *taking_probabilities(family, seen, name)]
     own = sum(one is loss for one, _ in places)
     meant, values = meant_of_family(family, seen, own), np.array([place.point.value for place in seen])
     if meant is None or meant.has_form(np.abs(values)) or differs_by_targets(places, seen, family, own):

@@ -96,7 +96,7 @@ def wrong_value(name: str, points: Sequence[LossPoint], takes: str = "") -> Foun
     family, places = family_of(name), places_of(points)[:ENOUGH]
     if not family or len(places) < 2:
         return None
-    family = [*family, *of_probabilities(family, places, f"{name} {takes}")]
+    family = [*family, *taking_probabilities(family, places, f"{name} {takes}")]
     for loss in identified(places, by_gradient=False):
         if loss.known in family:
             return badly_scaled(loss, places)
@@ -114,7 +114,7 @@ def wrong_value(name: str, points: Sequence[LossPoint], takes: str = "") -> Foun
     return None
 
 
-def of_probabilities(family: Sequence[KnownLoss], places: Sequence[Place], told: str) -> list[KnownLoss]:
+def taking_probabilities(family: Sequence[KnownLoss], places: Sequence[Place], told: str) -> list[KnownLoss]:
     """Return the cross-entropy of probabilities if a loss is one by its gradient and no name speaks of logits."""
     if CROSS_ENTROPY not in family or LOGITS.search(told.lower()) or any((place.y <= 0.0).any() for place in places):
         return []

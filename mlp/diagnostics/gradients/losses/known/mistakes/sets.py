@@ -6,9 +6,9 @@ from mlp.diagnostics.gradients.losses.known.values.sets import (
     UNDER,
     exchanged,
     jaccard,
+    mixed_slopes,
     one_minus,
     overlap,
-    slopes_of,
     times,
     tversky,
     tversky_slopes,
@@ -35,7 +35,7 @@ def set_losses() -> list[KnownLoss]:
                 "derivative of another form",
                 "the denominator has the derivative of another form of Dice, with squares (sum p^2 + sum t^2, as in "
                 "V-Net): 2 p; forward takes sum p + sum t, whose derivative is 1",
-                gradient=slopes_of(one_minus(dice), one_minus(square), (UNDER,)),
+                gradient=mixed_slopes(one_minus(dice), one_minus(square), (UNDER,)),
             ),
             Wrong("another overlap", "it is the gradient of the Jaccard loss (IoU)", union),
             Wrong(
@@ -65,7 +65,7 @@ def set_losses() -> list[KnownLoss]:
                 "derivative of another form",
                 "the denominator has the derivative of that of Dice, sum p + sum t: 1; the union is sum p + sum t - "
                 "sum(p t), whose derivative is 1 - t",
-                gradient=slopes_of(one_minus(union), one_minus(dice), (UNDER,)),
+                gradient=mixed_slopes(one_minus(union), one_minus(dice), (UNDER,)),
             ),
             Wrong("another overlap", "it is the gradient of the Dice loss", dice),
             Wrong(
@@ -101,7 +101,7 @@ def set_losses() -> list[KnownLoss]:
                         "derivative of another form",
                         "the denominator has the derivative of the plain form of Dice (sum p + sum t): 1; forward "
                         "takes squares (sum p^2 + sum t^2, as in V-Net), whose derivative is 2 p",
-                        gradient=slopes_of(one_minus(square), one_minus(dice), (UNDER,)),
+                        gradient=mixed_slopes(one_minus(square), one_minus(dice), (UNDER,)),
                     ),
                     Wrong("square forgotten", "the denominator has p, where p^2 belongs", dice),
                 ),

@@ -53,7 +53,7 @@ def overlap(of: Any, axes: Any, *, squares: bool = False) -> Value:
     return value
 
 
-def slopes_of(value: Value, other: Value, names: Sequence[str]) -> Gradient:
+def mixed_slopes(value: Value, other: Value, names: Sequence[str]) -> Gradient:
     """Return the gradient of a loss in which some parts have the values of one form and the slopes of another form."""
 
     def gradient(y: Array, t: Array, s: Options) -> Array:
