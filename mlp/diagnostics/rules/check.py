@@ -27,7 +27,7 @@ from mlp.diagnostics.rules.explanations import explained, smallest
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.variants import legal_forms, literal_settings
 from mlp.diagnostics.rules.formulas.walks import Walk
-from mlp.diagnostics.rules.lines import OF_THE_LINE_ALONE, line_of_rule
+from mlp.diagnostics.rules.lines import NOT_COPIED, OF_THE_LINE_ALONE, line_of_rule
 from mlp.diagnostics.rules.made_with import made_alone, made_with_parameters, takes_parameters, with_own_parameters
 from mlp.diagnostics.rules.settings import EPS, OTHER_NAMES, UNKNOWN, attribute_of, name_of_formula, read_settings
 from mlp.diagnostics.rules.states import wrong_averages, wrong_state
@@ -176,6 +176,8 @@ def faults_with_line(trail: Trail, own: Trail | None, subject: Subject) -> list[
     found = explained(both, subject.formula, subject.tolerance)
     known = bool(found) and found[0].name not in VAGUE
     lines = list(line_of_rule(subject, known=known))
+    if lines and lines[0].name == NOT_COPIED:  # other names for it are traces
+        return lines
     if lines and known and found[0].name in OF_THE_LINE_ALONE:
         return [replace(found[0], sentence=lines[0].sentence, evidence=lines[0].evidence)]
     if lines and known:

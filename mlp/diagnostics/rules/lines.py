@@ -13,6 +13,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, OF_MEMORY, Maker
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
+from mlp.diagnostics.gradients.repairs.search.moves import not_copied
 from mlp.diagnostics.gradients.repairs.search.second_terms import scaled_terms, squared_distances
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
@@ -31,7 +32,11 @@ DISTANCES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: squared_distances(slot, s.arrays, s.values), "square of another value"),
 )
 SCALED: tuple[tuple[Maker, str], ...] = ((lambda slot, s: scaled_terms(slot, s.arrays, s.values), "term missing"),)
-OF_RULES = tuple(dict.fromkeys((*OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS, *SCALED)))  # the likeliest first
+NOT_COPIED = "not copied"
+OF_COPIES: tuple[tuple[Maker, str], ...] = ((lambda slot, _: not_copied(slot), NOT_COPIED),)
+OF_RULES = tuple(
+    dict.fromkeys((*OF_COPIES, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS, *SCALED))
+)  # the likeliest first
 OF_THE_LINE_ALONE = ("state reset", "another rule", "learning rate changed", "no looking ahead")  # say less
 LOOSE = 1e-4  # a small eps that is not known may change the steps by this much
 CourseToPass = tuple[Any, Course, list[Array]]  # a rule, a course, and the right walks there

@@ -49,7 +49,7 @@ from mlp.diagnostics.gradients.repairs.reorders import reorders, turned_parts
 from mlp.diagnostics.gradients.repairs.search.brackets import brackets, ends_at_zero, exchanged_shares, fewer_targets
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
 from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, gates_in_time, missing_lines
-from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders
+from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders, rebound
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.second_terms import terms_by_themselves
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, alike_places, parsed, slots_of
@@ -176,6 +176,8 @@ def located(node: Any) -> Any:
 
 def line_edits(tree: ast.FunctionDef, scope: Scope) -> Iterator[Edit]:
     """Yield edits of the order of lines, lines that are missing, and two settings that are exchanged in all of them."""
+    for slot, into in rebound(tree):
+        yield from tried(slot, "not kept", into)
     for slot, longer in missing_lines(tree):
         yield from tried(slot, "line missing", longer)
     for slot, places in orders(tree) if "super()" not in ast.unparse(tree) else ():  # it would just undo the line

@@ -93,6 +93,55 @@ def kept(slot: Slot) -> Iterator[Alternative]:
         yield f"`{name}` is `{whole}` itself, and changes with it: take `{whole}.copy()`", new
 
 
+def not_copied(slot: Slot) -> Iterator[Alternative]:
+    """Yield a copy of what is kept: {k: p.copy() for k, p in params.items()} for {k: p ...}, self.old = g.copy()."""
+    node, parent = slot.node, slot.parent
+    in_comprehension = isinstance(parent, ast.DictComp | ast.ListComp) and slot.field in ("value", "elt")
+    assigned = isinstance(parent, ast.Assign) and slot.field == "value"
+    stored = assigned and not isinstance(parent.targets[0], ast.Name)
+    method = parent.func.attr if isinstance(parent, ast.Call) and isinstance(parent.func, ast.Attribute) else ""
+    if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript | ast.Call):
+        return
+    if not (in_comprehension or stored or (method in ("append", "setdefault") and slot.field == "args")):
+        return
+    own = ast.unparse(node)
+    copies = [f"{own}.copy()"]
+    if isinstance(node, ast.Call):  # a new dictionary or list, of the same arrays
+        inner = ast.unparse(node.args[0]) if node.args else own.removesuffix(".copy()")
+        copies = {"dict": [copies_of_all(inner)[0]], "list": [copies_of_all(inner)[1]]}.get(ast.unparse(node.func), [])
+        if own.endswith(".copy()"):
+            copies = copies_of_all(inner)
+    elif stored:
+        copies += copies_of_all(own)
+    for right in copies:
+        what = "holds the same arrays" if " for " in right else "is the same array"
+        text = f"what is kept here {what} as `{own}`, and changes with it: take `{right}`"
+        yield text, ast.parse(right, mode="eval").body
+
+
+def copies_of_all(name: str) -> list[str]:
+    """Return code for a copy of all arrays in a dictionary, and in a list."""
+    return [f"{{k: v.copy() for k, v in {name}.items()}}", f"[v.copy() for v in {name}]"]
+
+
+def rebound(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Alternative]]]:
+    """Yield lines that give a loop's name to a new array, as lines that write into the array of the loop."""
+    for loop in [node for node in ast.walk(tree) if isinstance(node, ast.For)]:
+        names = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
+        lines = [(block, i, line) for _, _, block in blocks_of(loop) for i, line in enumerate(block)]
+        for block, i, line in lines:
+            target = line.targets[0] if isinstance(line, ast.Assign) and len(line.targets) == 1 else None
+            if isinstance(line, ast.Assign) and isinstance(target, ast.Name) and target.id in names:
+                name, right = ast.Name(target.id, ast.Load()), ast.unparse(line.value)
+                text = (
+                    f"it gives only the name `{target.id}` in the loop a new array, and what is remembered stays as it "
+                    f"was: write into it, `{target.id}[...] = {right}`"
+                )
+                holder = ast.Module(block, [])  # the block itself: a change of it is one of the loop
+                new = ast.Assign([ast.Subscript(name, ast.Constant(...), ast.Store())], line.value, lineno=line.lineno)
+                yield Slot(holder, "body", i, line, text_of(line), line.lineno), iter([(text, new)])
+
+
 def loaded(value: ast.expr) -> list[str]:
     """Return the names, attributes and parts that an expression reads, without repetitions."""
     called = {id(node.func) for node in ast.walk(value) if isinstance(node, ast.Call)}
