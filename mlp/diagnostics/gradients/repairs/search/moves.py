@@ -26,8 +26,8 @@ def orders(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Alternative]]
                     yield Slot(node, field, None, block, text_of(inner), inner.lineno), outside(block, i, inner)
 
 
-def blocks_of(tree: ast.FunctionDef) -> Iterator[tuple[ast.AST, str, list[ast.stmt]]]:
-    """Yield (node, name of its field, lines) for each block of lines in a function."""
+def blocks_of(tree: ast.FunctionDef | ast.For) -> Iterator[tuple[ast.AST, str, list[ast.stmt]]]:
+    """Yield (node, name of its field, lines) for each block of lines in a function or a loop."""
     for node in ast.walk(tree):
         for field in ("body", "orelse"):
             block = getattr(node, field, None)
