@@ -48,6 +48,19 @@ class LooksAheadTooEarly(Nesterov):
         return self.learning_rate * step
 
 
+class OldVelocityNotCopied(Nesterov):
+    """The old velocity is kept without a copy, and changes with the new one."""
+
+    before: Array
+
+    def change(self, gradient: Array) -> Array:
+        v = self.moments["velocity"]
+        self.before = v
+        v *= self.momentum
+        v += gradient
+        return self.learning_rate * ((1.0 + self.momentum) * v - self.momentum * self.before)
+
+
 class SquaresAfterTheStep(AdaGrad):
     """The step is made before the new squares come in."""
 
@@ -139,6 +152,7 @@ BUGS = [
             (MaximumNotKept, "no maximum"),
             (VelocitiesExchanged, "names exchanged"),
             (LooksAheadTooEarly, "no looking ahead"),
+            (OldVelocityNotCopied, "not copied"),
             (SquaresAfterTheStep, "old square"),
             (CentredMeanNotSquared, "function or sign"),
         )
