@@ -130,7 +130,8 @@ def make_subject(module: ModuleType, path: Path, name: str, arguments: str) -> A
         check_kind(found, f"{path.name}:{name}", own)
     if not inspect.isclass(found) and not inspect.isfunction(found):
         return found
-    if inspect.isfunction(found) and second_parameter(found) in (*TARGETS, *OF_GRADIENTS) and not arguments:
+    second = second_parameter(found)
+    if inspect.isfunction(found) and (takes_targets(second) or second in OF_GRADIENTS) and not arguments:
         return found  # a loss (outputs, targets) -> (loss, gradient), or a rule (w, dw, config) -> (w, config)
     positional, named = parse_arguments(arguments)
     if takes_parameters(found) and is_rule(found):
@@ -197,11 +198,18 @@ def is_rule(subject: Any) -> bool:
 def is_loss(subject: Any) -> bool:
     """Return whether a subject is a loss."""
     if inspect.isfunction(subject):
-        return second_parameter(subject) in TARGETS
+        return takes_targets(second_parameter(subject))
     if isinstance(subject, Loss) or (hasattr(subject, "grad") and not hasattr(subject, "forward")):
         return not isinstance(subject, Layer)
     value = getattr(subject, "forward", getattr(subject, "loss", subject))  # a subject itself may be called
-    return not isinstance(subject, Layer) and second_parameter(value) in TARGETS
+    second, kind = second_parameter(value), subject if inspect.isclass(subject) else type(subject)
+    named = bool(second) and kind.__name__.lower().endswith(("loss", "criterion"))
+    return not isinstance(subject, Layer) and (named or takes_targets(second))
+
+
+def takes_targets(name: str) -> bool:
+    """Return whether the second parameter of a loss is called like this."""
+    return name in TARGETS or name.startswith(("teacher", "target_", "true_", "label_"))
 
 
 def second_parameter(function: Any) -> str:

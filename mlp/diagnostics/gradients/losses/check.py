@@ -43,7 +43,7 @@ from mlp.diagnostics.gradients.losses.special_points import wrong_elsewhere
 from mlp.diagnostics.gradients.random_point import check_shape
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault, wrong_kind
 from mlp.diagnostics.gradients.styles.calls import parameters
-from mlp.diagnostics.gradients.styles.losses import adapt_loss, as_number
+from mlp.diagnostics.gradients.styles.losses import StudentLoss, adapt_loss, as_number
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array
@@ -63,7 +63,7 @@ def check_loss(
     Args:
         loss: a loss, or an object or class with a call (or `error`) and `grad`; it is copied.
         output_shape: shape of the outputs, (N, K), or the outputs themselves.
-        targets: None for random classes 0 .. K - 1, or random numbers if the loss does not take classes.
+        targets: None for random classes 0 .. K - 1, or numbers of the outputs' shape if the loss does not take classes.
         seed, tolerance: as for `check_layer`.
 
     Returns:
@@ -76,6 +76,8 @@ def check_loss(
         check_shape("output_shape", output_shape)
         outputs = rng.standard_normal(output_shape)
     loss = copy.deepcopy(adapt_loss(loss))
+    if isinstance(loss, StudentLoss):
+        loss.find_arguments(outputs.shape, targets)
     if targets is None:
         targets = plausible_targets(loss, outputs, rng)
     kind = getattr(loss, "student", loss)

@@ -66,22 +66,38 @@ def along(loss: Any, outputs: Array, targets: Array) -> float:
 
 def plausible_targets(loss: Any, outputs: Array, rng: Generator) -> Array:
     """Return random classes, or random numbers if the loss raises an exception or makes no number of classes."""
-    classes = random_classes(outputs.shape, rng)
+    column = outputs.ndim > 1 and outputs.shape[-1] == 1  # one output a sample: no classes, but 0 or 1, or a number
+    classes = rng.permutation(len(outputs)) % 2 if column else random_classes(outputs.shape, rng)
     try:
-        if np.ndim(as_number(loss.forward(outputs.copy(), classes))) == 0:
+        value = as_number(loss.forward(outputs.copy(), classes))
+        if np.ndim(value) == 0 and not is_broadcast(loss, outputs, classes, value):
             return classes
     except OWN_ERRORS:
         pass
-    numbers = np.eye(outputs.shape[-1])[classes] if outputs.ndim == 2 else rng.random(outputs.shape)
+    numbers = np.eye(outputs.shape[-1])[classes] if outputs.ndim == 2 and not column else rng.random(outputs.shape)
+    numbers = rng.permutation(outputs.size).reshape(outputs.shape) % 2.0 if column else numbers
     try:
         with np.errstate(all="ignore"):
             value = loss.forward(outputs.copy(), numbers)
     except OWN_ERRORS:
-        return classes
-    if np.isfinite(value).all() or outputs.ndim != 2:
+        return classes * 0 if column else classes
+    if np.isfinite(value).all() or outputs.ndim != 2 or column:
         return numbers
     positive = rng.uniform(0.1, 0.9, outputs.shape)  # it takes their logarithm, or divides by them
     return np.asarray(positive / positive.sum(axis=1, keepdims=True))
+
+
+def is_broadcast(loss: Any, outputs: Array, classes: Array, value: float) -> bool:
+    """Return whether a loss sees classes (N,) as numbers: broadcast with the outputs beforehand they change nothing."""
+    try:
+        shape = np.broadcast_shapes(outputs.shape, classes.shape)
+        if outputs.ndim < 2:
+            return False
+        wide = np.broadcast_to(outputs, shape).copy(), np.broadcast_to(classes, shape).copy()
+        with np.errstate(all="ignore"):
+            return bool(np.allclose(as_number(loss.forward(*wide)), value, rtol=1e-9, atol=0.0, equal_nan=True))
+    except OWN_ERRORS:  # of shapes that do not fit
+        return False
 
 
 def is_finite(loss: Any, outputs: Array, targets: Array) -> bool:
@@ -177,7 +193,7 @@ def with_other_settings(loss: Any) -> Any:
         changed = tuple(another(name, value) for name, value in zip(names, defaults, strict=True))
         twin = FunctionType(owner.__code__, owner.__globals__, owner.__name__, changed, owner.__closure__)
         twin.__kwdefaults__, twin.__module__ = owner.__kwdefaults__, owner.__module__
-        return StudentLoss(twin) if changed != defaults else None
+        return loss.around(twin) if changed != defaults else None
     twin = copy.deepcopy(owner)
     moved = False
     for name in settings_of(loss):
@@ -185,7 +201,7 @@ def with_other_settings(loss: Any) -> Any:
         with suppress(AttributeError):
             setattr(twin, name, another(name, old))
             moved |= another(name, old) is not old
-    return (StudentLoss(twin) if isinstance(loss, StudentLoss) else twin) if moved else None
+    return (loss.around(twin) if isinstance(loss, StudentLoss) else twin) if moved else None
 
 
 def another(name: str, value: Any) -> Any:

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.styles.calls import parameters
+from mlp.diagnostics.gradients.styles.calls import parameters, required
+from mlp.diagnostics.gradients.styles.further_arguments import FurtherArguments
 from mlp.errors import ConfigurationError
 from mlp.losses import Loss
 from mlp.own_code import OWN_ERRORS
-from mlp.typing import Array
+from mlp.typing import Array, Shape
 
 VALUES = ("error", "forward", "loss", "compute", "calculate", "__call__")
 GRADIENTS = ("grad", "backward", "gradient", "derivative", "prime", "delta", "bprop")
@@ -37,9 +38,20 @@ class StudentLoss(Loss):
                 f"{type(student).__name__} is not a loss: it needs forward(outputs, targets) and backward(), or "
                 "__call__(outputs, targets) and grad(outputs, targets), or to return (loss, gradient)."
             )
+        self.further = FurtherArguments(self.value, getattr(student, "__name__", type(student).__name__))
+
+    def around(self, student: Any) -> "StudentLoss":
+        """Return another object or function of the same kind as a loss."""
+        twin = StudentLoss(student)
+        twin.further.kinds = self.further.kinds
+        return twin
+
+    def find_arguments(self, shape: Shape, targets: Array | None) -> None:
+        """Find what forward takes besides outputs and targets."""
+        self.further.find(self.forward, shape, targets)
 
     def forward(self, outputs: Array, targets: Array) -> float:
-        result = self.value(*self.ordered(self.value, outputs, targets))
+        result = self.value(*self.ordered(self.value, outputs, targets), *self.further.values(outputs.shape))
         self._kept = outputs, targets, None
         if isinstance(result, tuple) and len(result) == 2:
             self._kept = outputs, targets, result[1]
@@ -51,8 +63,9 @@ class StudentLoss(Loss):
         if returned is not None and self.gradient is None:
             return returned
         count = len([p for p in parameters(self.gradient).values() if p.default is p.empty])
-        given = self.ordered(self.gradient, outputs, targets)[: 2 if count > 1 else 0] if count != 1 else (1.0,)
-        result = self.gradient(*given)
+        given: tuple[Any, ...] = self.ordered(self.gradient, outputs, targets) if count > 1 else (1.0,)[:count]
+        more = self.further.values(outputs.shape) if count > 2 else ()
+        result = self.gradient(*given, *more)
         gradient: Any = getattr(self.student, "dinputs", None) if result is None else result
         return gradient
 
@@ -81,7 +94,8 @@ def adapt_loss(loss: Any) -> Any:
     """Return a loss with forward and backward: `loss` itself, or an adapter; a class is called without arguments."""
     loss = loss() if isinstance(loss, type) else loss
     ours = callable(getattr(loss, "forward", None)) and callable(getattr(loss, "backward", None))
-    if ours and not parameters(loss.backward) and not hasattr(loss, "dinputs"):
+    two = ours and len(required(loss.forward)) < 3
+    if two and not parameters(loss.backward) and not hasattr(loss, "dinputs"):
         return loss if returns_number(loss) else StudentLoss(loss)
     return StudentLoss(loss)
 
