@@ -16,8 +16,21 @@ from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array, Shape
 
-SETTINGS = ("t", "tau", "temperature", "alpha", "beta", "gamma", "delta", "margin", "eps", "epsilon", "lam", "lambda_")
-A_SETTING = 0.7  # neither 0 nor 1
+NAMES_OF_NUMBERS = (
+    "t",
+    "tau",
+    "temperature",
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "margin",
+    "eps",
+    "epsilon",
+    "lam",
+    "lambda_",
+)
+ONE_NUMBER = 0.7  # neither 0 nor 1
 MOST_TRIES = 64
 
 
@@ -25,7 +38,7 @@ def made(kind: str, name: str, shape: Shape) -> Any:
     """Return a value of a kind for an argument, beside outputs of a shape."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     if kind == "setting":
-        return A_SETTING
+        return ONE_NUMBER
     if kind == "labels":
         return rng.integers(0, shape[-1], shape[:1])
     if kind == "mask":
@@ -37,10 +50,10 @@ def made(kind: str, name: str, shape: Shape) -> Any:
     return rng.standard_normal(shape)
 
 
-def kinds_of(name: str) -> Sequence[str]:
+def what_it_may_be(name: str) -> Sequence[str]:
     """Return what an argument may be, by its name, most likely first."""
     low = name.lower()
-    if low in SETTINGS:
+    if low in NAMES_OF_NUMBERS:
         return ("setting", "like outputs")
     if "mask" in low:
         return ("mask", "like outputs")
@@ -93,10 +106,12 @@ class FurtherArguments:
             "check_loss(loss, (5, 7), targets)"
         )
 
-    def choices(self, shape: Shape, targets: Array | None) -> Iterator[tuple[Array, Sequence[str]]]:
+    def choices(self, shape: Shape, targets: Array | None) -> Iterator[tuple[Array | None, Sequence[str]]]:
         """Yield (targets, kinds of the further arguments)."""
-        second = [targets] if targets is not None else [made(k, "targets", shape) for k in kinds_of(self.needed[1])]
-        for kinds in product(*map(kinds_of, self.names)):
+        second = (
+            [targets] if targets is not None else [made(k, "targets", shape) for k in what_it_may_be(self.needed[1])]
+        )
+        for kinds in product(*map(what_it_may_be, self.names)):
             for one in second:
                 yield one, kinds
 

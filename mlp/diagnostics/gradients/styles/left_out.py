@@ -67,12 +67,13 @@ def left_out(
         return [name for _, name in ranked]
     rank = {name: number for number, name in ranked}
 
-    def badness(chosen: Sequence[str]) -> tuple[bool, int]:
+    def badness(chosen: tuple[str, ...]) -> tuple[bool, int]:
         kept = [] if whole else [first[1]]
         kept += [others[name].shape for name in names if name not in chosen]
         return kept != given, sum(rank[name] for name in chosen)
 
-    return list(min(combinations([name for _, name in ranked], missing), key=badness))
+    choices = list(combinations([name for _, name in ranked], missing))
+    return list(min(choices, key=badness))
 
 
 def is_empty(array: Any, gradient: Any) -> bool:
