@@ -32,7 +32,7 @@ def differences(loss: Any, outputs: Array, targets: Array) -> Array:
     numeric, moved = np.empty_like(outputs), outputs.copy()
     positive = bool((outputs > 0.0).all())
     for index in np.ndindex(outputs.shape):
-        step = min(STEP * min(1.0, max(outputs[index], SMALL)), 0.5 * outputs[index]) if positive else STEP
+        step = min(STEP * min(1.0, max(float(outputs[index]), SMALL)), 0.5 * outputs[index]) if positive else STEP
         moved[index] = above = outputs[index] + step
         loss_above = as_number(loss.forward(moved, targets))
         moved[index] = below = outputs[index] - step
