@@ -73,7 +73,8 @@ def left_out(
         return kept != given, sum(rank[name] for name in chosen)
 
     choices = list(combinations([name for _, name in ranked], missing))
-    return list(min(choices, key=badness))
+    best = min(choices, key=badness)
+    return list(best)
 
 
 def is_empty(array: Any, gradient: Any) -> bool:
