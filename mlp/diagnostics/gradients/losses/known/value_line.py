@@ -84,15 +84,14 @@ def value_line(
     Args:
         owner: the object or function. names: of its methods that compute the value. run: computes the value once.
     """
-    read: dict[int, tuple[dict[int, set[str]], Counter[float]]] = {}
 
     def right(source: Source, function: FunctionType) -> bool:
+        if not meant.is_right(values(source, function)):
+            return False
         tree = tree_of(source.function) or source.tree
-        names, eps = read.setdefault(id(source.tree), (names_of_lines(tree), tiny_numbers(tree)))
-        now = names_of_lines(source.tree)
+        names, now = names_of_lines(tree), names_of_lines(source.tree)
         kept = all(now.get(line, set()) >= some for line, some in names.items())
-        kept = kept and tiny_numbers(source.tree) >= eps
-        return kept and meant.is_right(values(source, function))
+        return kept and tiny_numbers(source.tree) >= tiny_numbers(tree)
 
     exact = replace(meant, factors=(1.0,), settings=((), ()))
     undone: list[Edit] = []  # changes that take away what keeps a loss finite for large outputs
