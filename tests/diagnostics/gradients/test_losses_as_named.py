@@ -71,6 +71,22 @@ def test_a_mean_over_padding_is_said_to_be_wrong_in_the_loss():
     assert ".sum() / self.mask.sum()" in report.diagnoses[0].sentence
 
 
+def gaussian_nll_of_halves(outputs, targets):
+    """Outputs (N, 2 D): means, then logarithms of variances; the second half of the gradient forgets exp's slope."""
+    n, d = targets.shape
+    mu, log_var = outputs[:, :d], outputs[:, d:]
+    var, err = np.exp(log_var), targets - mu
+    loss = 0.5 * np.sum(log_var + err**2 / var + np.log(2 * np.pi)) / n
+    return loss, np.concatenate([-err / var, 0.5 * (1 / var - err**2 / var**2)], axis=1) / n
+
+
+@pytest.mark.parametrize("columns", [1, 2, 3])
+def test_targets_may_have_fewer_columns_than_outputs(columns):
+    rng = np.random.default_rng(0)
+    report = check_loss(gaussian_nll_of_halves, rng.normal(size=(5, 2 * columns)), rng.normal(size=(5, columns)))
+    assert "var" in report.diagnoses[0].sentence and "is missing" in report.diagnoses[0].sentence
+
+
 def margin_ranking_loss(x1, x2, y, margin):
     violation = y * (x1 - x2) + margin
     return np.mean(np.maximum(0, violation)), (y, violation)

@@ -56,11 +56,19 @@ def of_parts(known: KnownLoss, y: Array, t: Array, s: Options) -> Iterator[Wrong
             )
             yield "one part alone", text, gradient_of(value, y, t, s, others)
     losses = value(y, t, s, Parts())
-    yield "loss handed on", "it is the loss itself, not its derivative", losses + 0.0 * y
+    if spreads(losses, y):
+        yield "loss handed on", "it is the loss itself, not its derivative", losses + 0.0 * y
     second = differences_of(lambda moved: elementwise(value, moved, t, s), y)
     yield "second derivative", "it is the second derivative of the loss, not the first", second
     for name, at in parts.items():
-        yield "part handed on", f"it is {name} itself, not a derivative", at + 0.0 * y
+        if spreads(at, y):
+            yield "part handed on", f"it is {name} itself, not a derivative", at + 0.0 * y
+
+
+def spreads(values: Array, y: Array) -> bool:
+    """Return whether values can be broadcast to the outputs; those of the means alone, say, cannot."""
+    sizes = zip(np.shape(values)[::-1], y.shape[::-1], strict=False)
+    return np.ndim(values) <= y.ndim and all(one in (1, size) for one, size in sizes)
 
 
 def elementwise(value: Value, moved: Array, t: Array, s: Options) -> Array:
