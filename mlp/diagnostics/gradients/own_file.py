@@ -131,7 +131,7 @@ def make_subject(module: ModuleType, path: Path, name: str, arguments: str) -> A
     if not inspect.isclass(found) and not inspect.isfunction(found):
         return found
     second = second_parameter(found)
-    if inspect.isfunction(found) and (takes_targets(second) or second in OF_GRADIENTS) and not arguments:
+    if inspect.isfunction(found) and (takes_targets(second) or is_rule(found)) and not arguments:
         return found  # a loss (outputs, targets) -> (loss, gradient), or a rule (w, dw, config) -> (w, config)
     positional, named = parse_arguments(arguments)
     if takes_parameters(found) and is_rule(found):
@@ -188,7 +188,8 @@ def example_arguments(kind: Callable[..., Any]) -> str:
 def is_rule(subject: Any) -> bool:
     """Return whether a subject is a learning rule."""
     if inspect.isfunction(subject):
-        return second_parameter(subject) in OF_GRADIENTS
+        second = second_parameter(subject)
+        return second in OF_GRADIENTS or (second != "" and second == f"d{required(subject)[0].lower()}")  # (x, dx)
     layer = isinstance(subject, Layer) or any(hasattr(subject, name) for name in ("forward", *BACKWARD))
     return isinstance(subject, LearningRule) or (
         not layer and any(hasattr(subject, n) for n in ("update", "update_params", "step", "apply_gradients"))

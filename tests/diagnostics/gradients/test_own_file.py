@@ -161,6 +161,14 @@ def test_layers_losses_and_rules(folder):
     assert check_file(str(folder / "one.py")).passed  # the only class
 
 
+@pytest.mark.parametrize(("weights", "gradients"), [("w", "dw"), ("x", "dx"), ("theta", "dtheta"), ("w", "grad")])
+def test_functions_of_weights_and_gradients_are_rules(tmp_path, weights, gradients):
+    rule = f"def sgd({weights}, {gradients}, config=None):\n    return {weights} - 0.1 * {gradients}, config\n"
+    (tmp_path / "rules.py").write_text(rule)
+    report = check_file(f"{tmp_path / 'rules.py'}:sgd")
+    assert report.passed and report.kind == "Rule check"
+
+
 def test_plausible_shapes_are_tried(folder):
     report = check_file(f"{folder}/layers.py:Images")
     assert report.passed
