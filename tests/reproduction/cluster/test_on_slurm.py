@@ -310,7 +310,7 @@ def test_500_tasks_of_nothing(slurm, root, monkeypatch):
     assert "500 tasks" in send(planned, root, at_once=8)
     begin = time.monotonic()
     while queued_tasks():
-        assert time.monotonic() - begin < 900
+        assert time.monotonic() - begin < 3600  # it does not hang; a busy machine needs longer than a quiet one
         time.sleep(1)
     print(f"500 tasks of nothing in {time.monotonic() - begin:.0f} s")
     assert [endings(root / f"seed-{seed}") for seed in range(500)] == [["0"]] * 500

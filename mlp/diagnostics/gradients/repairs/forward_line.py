@@ -37,7 +37,7 @@ def forward_line(points: Sequence[Point], seconds: float) -> Iterator[Diagnosis]
     owner, name, _ = code_of(layer)
 
     def right(source: Source, function: FunctionType) -> bool:
-        with source.replaced(function):
+        with source.replaced(function), restoring(point.probe.arrays.values()):  # a change may write into the inputs
             return agree(point) and not np.array_equal(point.probe.outputs(), point.outputs)
 
     other = other_point(point)
@@ -98,7 +98,8 @@ def other_point(point: Point) -> Point | None:
 def fits(source: Source, function: FunctionType, point: Point) -> bool:
     """Return whether a change makes the gradients right at another point, with a copy of the layer."""
     try:
-        with source.of(point.probe.layer).replaced(function), np.errstate(all="ignore"):
+        probe = point.probe
+        with source.of(probe.layer).replaced(function), restoring(probe.arrays.values()), np.errstate(all="ignore"):
             return agree(point)
     except OWN_ERRORS:
         return False
