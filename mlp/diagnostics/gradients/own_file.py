@@ -130,8 +130,7 @@ def make_subject(module: ModuleType, path: Path, name: str, arguments: str) -> A
         check_kind(found, f"{path.name}:{name}", own)
     if not inspect.isclass(found) and not inspect.isfunction(found):
         return found
-    second = second_parameter(found)
-    if inspect.isfunction(found) and (takes_targets(second) or is_rule(found)) and not arguments:
+    if inspect.isfunction(found) and (is_loss(found) or is_rule(found)) and not arguments:
         return found  # a loss (outputs, targets) -> (loss, gradient), or a rule (w, dw, config) -> (w, config)
     positional, named = parse_arguments(arguments)
     if takes_parameters(found) and is_rule(found):

@@ -20,7 +20,7 @@ class Wishes:
 
     Attributes:
         time: the limit, as Slurm writes it; "" for that of the partition. cores, memory, gpus: of each task.
-        partition: "" for the default. more: further options of sbatch, one a word.
+        partition: "" for the default. more: other options for sbatch, each a string of its own.
         margin: seconds before the limit at which a run is asked to end; None for an epoch and a minute.
         at_once: how many tasks may run at a time; None for no limit of ours.
         each: how many runs a task does, one after the other.

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes, relu, turned
-from mlp.diagnostics.gradients.references.windows import all_convolutions
+from mlp.diagnostics.gradients.references.windows import all_convolutions, layouts
 from mlp.typing import Array
 
 SCALES = ("scale", "scale_factor", "factor", "s", "size", "r", "k", "upscale", "upscale_factor", "block", "block_size")
@@ -75,19 +75,14 @@ def shuffled(subject: LayerAtPoint) -> Iterator[Array]:
     x, r = subject.x, subject.number(SCALES)
     if subject.weights or r is None or x.ndim != 4:
         return
-    for a, first in ((x, True), (np.moveaxis(x, -1, 1), False)):
+    for a, first in layouts(x):
         N, C, H, W = a.shape
         c = C // (r * r)
-        for y in (
-            [
-                a.reshape(N, c, r, r, H, W).transpose(0, 1, 4, 2, 5, 3),
-                a.reshape(N, r, r, c, H, W).transpose(0, 3, 4, 1, 5, 2),
-            ]
-            if C % (r * r) == 0
-            else ()
-        ):
-            images = y.reshape(N, c, H * r, W * r)
-            yield images if first else np.moveaxis(images, 1, -1)
+        if C % (r * r):
+            continue
+        for shape, order in (((c, r, r), (0, 1, 4, 2, 5, 3)), ((r, r, c), (0, 3, 4, 1, 5, 2))):  # c r r, or r r c
+            y = a.reshape(N, *shape, H, W).transpose(order).reshape(N, c, H * r, W * r)
+            yield y if first else np.moveaxis(y, 1, -1)
 
 
 def unshuffled(subject: LayerAtPoint) -> Iterator[Array]:
@@ -95,7 +90,7 @@ def unshuffled(subject: LayerAtPoint) -> Iterator[Array]:
     x, r = subject.x, subject.number(SCALES)
     if subject.weights or r is None or x.ndim != 4:
         return
-    for a, first in ((x, True), (np.moveaxis(x, -1, 1), False)):
+    for a, first in layouts(x):
         N, C, H, W = a.shape
         if H % r or W % r:
             continue
@@ -192,7 +187,7 @@ def excited(subject: LayerAtPoint) -> Iterator[Array]:
     matrices, vectors = subject.matrices(), subject.vectors()
     if subject.x.ndim != 4 or len(matrices) != 2 or len(matrices) + len(vectors) != len(subject.weights):
         return
-    for x, first in ((subject.x, True), (np.moveaxis(subject.x, -1, 1), False)):
+    for x, first in layouts(subject.x):
         m = x.mean(axis=(2, 3))
         for one in turned(matrices[0], m.shape[1]):
             for other in turned(matrices[1], one.shape[1]):
