@@ -36,9 +36,10 @@ class LeakyReLU(Layer):
 
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
-        positive = (x > 0).astype(x.dtype)  # 1 or 0
-        slope = get_array_module(x).maximum(positive, self.negative_slope)  # 1 or a: dy/dx
-        return grad_outputs * slope
+        slope = (x > 0).astype(x.dtype)  # 1 or 0
+        get_array_module(x).maximum(slope, self.negative_slope, out=slope)  # 1 or a: dy/dx
+        slope *= grad_outputs
+        return slope
 
     def branches(self, x: Array) -> Array:
         return x > 0

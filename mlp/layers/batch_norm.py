@@ -37,7 +37,8 @@ The result has mean zero and no component along x_hat: moving all inputs togethe
 In evaluation the statistics are constants: x_hat = (x - running_mean) / sqrt(running_var + eps), and
 dL/dx = gamma g / sqrt(running_var + eps).                                                 (7)
 
-Keeps x_hat (the size of the inputs). Reference: Ioffe and Szegedy, Batch normalization, 2015, algorithm 1.
+Keeps x_hat (the size of the inputs); backward, which needs it for the last time, writes dL/dx into its memory.
+Reference: Ioffe and Szegedy, Batch normalization, 2015, algorithm 1.
 """
 
 import numpy as np
@@ -98,7 +99,9 @@ class BatchNorm(Layer):
         std = get_array_module(x).sqrt(var + self.eps)  # (C,)
         x_hat /= std  # (m, C)      (2)
         self.keep(x_hat, std, training)
-        return (self.gamma.data * x_hat + self.beta.data).reshape(x.shape)  # (3)
+        y = self.gamma.data * x_hat
+        y += self.beta.data  # (m, C)      (3)
+        return y.reshape(x.shape)
 
     def _update(self, running: Array, batch_value: Array) -> None:
         running *= 1.0 - self.momentum
@@ -106,13 +109,15 @@ class BatchNorm(Layer):
 
     def backward(self, grad_outputs: Array) -> Array:
         x_hat, std, training = self.take()  # (m, C), (C,)
-        g = grad_outputs.reshape(x_hat.shape)  # (m, C)
+        g, xp = grad_outputs.reshape(x_hat.shape), get_array_module(x_hat)  # (m, C)
         self.beta.grad = sum_rows(g)  # (C,)        (4)
         self.gamma.grad = sum_rows(g * x_hat)  # (C,)        (4)
         if training:
             m = len(x_hat)
-            g = g - (self.beta.grad / m + x_hat * (self.gamma.grad / m))  # (m, C)      (6)
-        return (self.gamma.data / std * g).reshape(grad_outputs.shape)  # (6), (7)
+            x_hat *= self.gamma.grad / m
+            x_hat += self.beta.grad / m
+            g = xp.subtract(g, x_hat, out=x_hat)  # (m, C)      (6)
+        return xp.multiply(self.gamma.data / std, g, out=x_hat).reshape(grad_outputs.shape)  # (6), (7)
 
     def __repr__(self) -> str:
         return f"BatchNorm({self.num_features}, eps={self.eps}, momentum={self.momentum})"

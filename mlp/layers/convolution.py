@@ -166,13 +166,14 @@ class Conv2d(Layer):
         self.keep(x)
         padded = pad_with_zeros(x, self.padding)  # (N, H + 2 PH, W + 2 PW, C)
         kernel = self.weight.data.reshape(-1, F)  # (KH KW C, F)
-        y = get_array_module(x).empty((N, OH, OW, F), x.dtype)
+        xp = get_array_module(x)
+        y = xp.empty((N, OH, OW, F), x.dtype)
         for images in blocks_of_images(N, OH * OW):
             cols = im2col(padded[images], self.kernel_size, self.stride)  # (n OH OW, KH KW C)
-            rows = cols @ kernel  # (n OH OW, F)    (2)
+            rows = y[images].reshape(-1, F)  # (n OH OW, F), a view of y
+            xp.matmul(cols, kernel, out=rows)  # (2)
             if self.bias is not None:
                 rows += self.bias.data
-            y[images] = rows.reshape(-1, OH, OW, F)
         return y
 
     def backward(self, grad_outputs: Array) -> Array:
@@ -198,7 +199,7 @@ class Conv2d(Layer):
         grad_turned, grad_inputs = xp.zeros_like(turned), xp.empty(x.shape, x.dtype)
         for images in blocks_of_images(N, H * W):
             cols = im2col(z[images], (KH, KW))  # (n H W, KH KW F)
-            grad_inputs[images] = (cols @ turned).reshape(-1, H, W, C)  # (6)
+            xp.matmul(cols, turned, out=grad_inputs[images].reshape(-1, C))  # (6)
             grad_turned += cols.T @ x[images].reshape(-1, C)  # (6)
         self.weight.grad = grad_turned.reshape(KH, KW, F, C)[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, C, F)
         return grad_inputs
