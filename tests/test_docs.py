@@ -29,6 +29,7 @@ def test_the_layer_of_ones_own_is_found_to_be_wrong(capsys):
     assert "0.5 times" in output
 
 
+@pytest.mark.slow
 def test_the_code_from_python_runs(tmp_path, monkeypatch, capsys):
     """As it stands, but on few made-up images and with a shallow network."""
     monkeypatch.chdir(tmp_path)

@@ -163,6 +163,7 @@ def test_arguments_are_taken_literally(kernel_of):
         kernel((1,), (1056,), (x, n))
 
 
+@pytest.mark.slow
 def test_copies_happen_as_late_as_they_may(kernel_of):
     body = "copy_ahead(shared_memory, x, true);\nif (n) wait_for_copies();\nx[4] = shared_memory[0];"
     kernel = kernel_of(body)

@@ -65,6 +65,7 @@ run(sys.argv[1], {"dataset": sys.argv[2], "filters": 2, "limit_train": 100, "lim
 """
 
 
+@pytest.mark.slow
 def test_nothing_needs_a_call_that_only_linux_has(small, tmp_path):
     """A whole run with the Linux-only functions hidden, as on Windows and macOS."""
     command = [sys.executable, "-c", OTHER_SYSTEMS, str(tmp_path / "run"), small["dataset"]]

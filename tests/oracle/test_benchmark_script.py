@@ -50,6 +50,7 @@ def test_filters():
     assert settings("vgg08_rc") == {"depth": 8, "norm": "none", "residual": True, "filters": 32}
 
 
+@pytest.mark.slow
 def test_scaling_over_threads(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(benchmark, "usable_cores", lambda: 2)
     monkeypatch.setattr(benchmark, "py_spy", lambda: None)
@@ -68,6 +69,7 @@ def test_alone(capsys):
     assert "torch" not in capsys.readouterr().out.lower()
 
 
+@pytest.mark.slow
 def test_an_epoch_beside_bare_steps(tmp_path, capsys):
     path = tmp_path / "times.json"
     assert benchmark.main([*TINY, "--measure", "epoch", "--rounds", "1", "--json", str(path)]) == 0

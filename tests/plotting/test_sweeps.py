@@ -1,6 +1,7 @@
 """Figures of sweeps over a setting, and of paths in a valley."""
 
 import numpy as np
+import pytest
 
 from mlp import plotting
 from mlp.files import write_figure
@@ -39,6 +40,7 @@ def test_a_valley_has_a_panel_for_each_path(tmp_path):
     write_figure(tmp_path / "valley.png", figure)
 
 
+@pytest.mark.slow
 def test_spare_panels_of_a_valley_are_gone():
     path = np.zeros((2, 2))
     figure = plotting.valley(lambda w1, w2: w1**2 + w2**2, dict.fromkeys("abcd", path), (-1, 1), (-1, 1), columns=3)

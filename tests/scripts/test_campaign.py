@@ -50,7 +50,7 @@ def do(case, place):
     return f"{kind} {number}"
 
 
-@pytest.mark.parametrize("jobs", [1, 3])
+@pytest.mark.parametrize("jobs", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_a_case_that_hangs_or_kills_its_process_is_counted_and_the_next_one_follows(tmp_path, jobs):
     kinds = ("good", "hangs", "dies", "also good", "dies", "good")
     cases = [(kind, number) for number, kind in enumerate(kinds)]

@@ -33,6 +33,7 @@ def outcome(student, path, **fields):
     return Outcome(student, path / f"{student}.py", **fields)
 
 
+@pytest.mark.slow
 def test_parts_earn_parts_of_the_points(tmp_path):
     parts = parts_of(check_layer(BiasGradientAveraged(3, 4), (5, 3)))
     assert parts == {

@@ -162,6 +162,7 @@ class OverTheQueries(MultiHeadAttention):
     axis = -2
 
 
+@pytest.mark.slow
 def test_attention_divides_by_the_root_of_one_head_and_weighs_the_keys():
     check_layer(MultiHeadAttention(), (2, 3, 4)).raise_if_failed()
     for kind, words in ((DividedByAll, "sqrt(d)"), (OverTheQueries, "over the queries")):

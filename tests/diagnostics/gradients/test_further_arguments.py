@@ -36,6 +36,7 @@ class HintonLoss(Distillation):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["DistillationLoss", "HintonLoss"])
 def test_logits_of_a_teacher_are_constants(tmp_path, name):
     path = tmp_path / "right.py"

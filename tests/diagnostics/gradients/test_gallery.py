@@ -22,7 +22,7 @@ from mlp.rng import generator
 
 NAMES = [f"{bug.family}.{bug.name}" for bug in BUGS]
 SOME = [
-    pytest.param(bug, marks=() if i % 2 == 0 else pytest.mark.slow) for i, bug in enumerate(BUGS)
+    pytest.param(bug, marks=() if i % 4 == 0 else pytest.mark.slow) for i, bug in enumerate(BUGS)
 ]  # others: test-all
 RIGHT = {}  # reports about right layers and rules: many bugs are bugs of the same one
 

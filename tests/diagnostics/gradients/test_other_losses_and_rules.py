@@ -79,6 +79,7 @@ class DictAdam:
             params[name] -= self.lr * self.m[name] / (np.sqrt(self.v[name]) + 1e-7)
 
 
+@pytest.mark.slow
 def test_rules_of_other_protocols():
     report = check_rule(ClassicMomentum())
     report.raise_if_failed()

@@ -70,6 +70,7 @@ def adamw(w, dw, config=None):
     return w - config["weight_decay"] * w - config["learning_rate"] * step, config
 
 
+@pytest.mark.slow
 def test_the_settings_of_a_function_come_from_its_config():
     for formula in (None, "adamw"):
         report = check_rule(adamw, formula)

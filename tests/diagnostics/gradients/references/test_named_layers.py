@@ -120,6 +120,9 @@ WRONG = [  # class, arguments, shape, changes of its text, words of the first di
 ]
 
 
+OVER_TIME = (layers.LSTM, layers.VanillaRNN)
+
+
 def wrong_file(kind, changes, folder):
     text = ast.unparse(ast.parse(inspect.getsource(kind)))
     for old, new in changes.items():
@@ -132,7 +135,7 @@ def wrong_file(kind, changes, folder):
 
 @pytest.mark.parametrize(
     ("kind", "arguments", "shape", "changes", "words"),
-    WRONG,
+    [pytest.param(*one, marks=pytest.mark.slow if one[0] in OVER_TIME else ()) for one in WRONG],
     ids=[f"{i}-{one[0].__name__}" for i, one in enumerate(WRONG)],
 )
 def test_the_line_of_a_wrong_layer_is_said(kind, arguments, shape, changes, words, tmp_path):
@@ -142,6 +145,7 @@ def test_the_line_of_a_wrong_layer_is_said(kind, arguments, shape, changes, word
     assert "in line" in report.diagnoses[0].sentence
 
 
+@pytest.mark.slow
 def test_the_simplest_of_several_changes_is_said_and_not_one_that_fits_by_accident(tmp_path):
     """The stride of the rows is 1 and so is that of the columns times it; another stride tells them apart."""
     changes = {

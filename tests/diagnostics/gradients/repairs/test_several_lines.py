@@ -64,6 +64,7 @@ def point_of(kind):
     return point
 
 
+@pytest.mark.slow
 def test_both_lines_are_named():
     (found,) = wrong_lines([point_of(TwoSlips)])
     assert "2 lines are wrong" in found.sentence

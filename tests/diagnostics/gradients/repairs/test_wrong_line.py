@@ -57,6 +57,7 @@ def test_a_wrong_index_in_a_helper_is_found():
     assert "all is right" in first.evidence
 
 
+@pytest.mark.slow
 def test_a_path_through_time_that_is_missing_has_a_name():
     class NoTime(Recurrent):
         def backward(self, g):
