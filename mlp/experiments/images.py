@@ -1,4 +1,4 @@
-"""Images for a model: from arrays, from picture files (read by Pillow, an extra) and from .npy files.
+"""Images for a model: from arrays, from picture files (read by Pillow, an extra) and from .npy files; and what it says.
 
 A model takes images of one size. A picture of another size is made to fit as in training, see `mlp.data.pictures`. An
 .npy file holds bytes: (H, W), (H, W, C) or (N, H, W, C).
@@ -6,6 +6,7 @@ A model takes images of one size. A picture of another size is made to fit as in
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,42 @@ from mlp.data.pictures import fit_size, read_pixels
 from mlp.errors import ConfigurationError, DataError
 from mlp.files import named_path
 from mlp.files.stored import read_array
+from mlp.pages.markdown import aligned
 from mlp.typing import Array, PathLike, Shape
 
 Images = Array | ImageSet | PathLike | Sequence[PathLike]
+
+
+@dataclass
+class Prediction:
+    """What a model sees in one image.
+
+    Attributes:
+        path: where the image came from. note: what was done to make it fit, "" for nothing.
+        pixels: (H, W, C) uint8, as the model sees it.
+        classes: the names of the most likely classes, most likely first. probabilities: of these, in 0 .. 1.
+    """
+
+    path: str
+    note: str
+    pixels: Array
+    classes: list[str]
+    probabilities: Array
+
+    def __repr__(self) -> str:
+        likely = ", ".join(f"{name} {p:.1%}" for name, p in zip(self.classes, self.probabilities, strict=True))
+        return f"Prediction({self.path}: {likely})"
+
+
+class Predictions(list[Prediction]):
+    """A list with a Prediction for each image, printed as a table."""
+
+    def __repr__(self) -> str:
+        rows = [("image", "class", "probability")]
+        for prediction in self:
+            names = [prediction.path, *[""] * (len(prediction.classes) - 1)]
+            rows += zip(names, prediction.classes, [f"{p:.1%}" for p in prediction.probabilities], strict=True)
+        return aligned(rows, "<<>")
 
 
 def pictures_of(images: Images, image_shape: Shape, how: str) -> list[tuple[str, str, Array]]:

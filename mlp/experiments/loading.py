@@ -19,51 +19,18 @@ from mlp.engine import make_engine
 from mlp.errors import CheckpointError, ConfigurationError, ShapeError
 from mlp.experiments.build import load_images, make_loss, make_model, run_title
 from mlp.experiments.config import RunConfig
-from mlp.experiments.images import Images, pictures_of
+from mlp.experiments.images import Images, Prediction, Predictions, pictures_of
 from mlp.experiments.record import known_history
 from mlp.experiments.resume import check_images, check_predictions
 from mlp.experiments.run_folder import RunFolder
 from mlp.layers import Layer
 from mlp.learning_rules import GradientDescent
 from mlp.losses import Loss
-from mlp.pages.markdown import aligned
 from mlp.training.checkpoint import load_model, read_checkpoint, stored_settings
 from mlp.training.history import History
 from mlp.typing import Array, PathLike
 
 CHECKPOINTS = ("best", "latest")
-
-
-@dataclass
-class Prediction:
-    """What a model sees in one image.
-
-    Attributes:
-        path: where the image came from. note: what was done to make it fit, "" for nothing.
-        pixels: (H, W, C) uint8, as the model sees it.
-        classes: the names of the most likely classes, most likely first. probabilities: of these, in 0 .. 1.
-    """
-
-    path: str
-    note: str
-    pixels: Array
-    classes: list[str]
-    probabilities: Array
-
-    def __repr__(self) -> str:
-        likely = ", ".join(f"{name} {p:.1%}" for name, p in zip(self.classes, self.probabilities, strict=True))
-        return f"Prediction({self.path}: {likely})"
-
-
-class Predictions(list[Prediction]):
-    """A list with a Prediction for each image, printed as a table."""
-
-    def __repr__(self) -> str:
-        rows = [("image", "class", "probability")]
-        for prediction in self:
-            names = [prediction.path, *[""] * (len(prediction.classes) - 1)]
-            rows += zip(names, prediction.classes, [f"{p:.1%}" for p in prediction.probabilities], strict=True)
-        return aligned(rows, "<<>")
 
 
 @dataclass(eq=False, repr=False)

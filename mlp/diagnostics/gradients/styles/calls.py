@@ -20,6 +20,7 @@ from mlp.typing import Array
 FORWARD = ("forward", "fprop", "__call__", "call", "feed_forward")
 BACKWARD = ("backward", "bprop", "backprop", "back", "backward_pass", "grad")
 MODES = ("training", "stochastic", "train", "is_training", "is_train", "train_flg", "train_mode")
+STATES = ("training", "train", "is_training", "train_mode")  # attributes that hold it
 TEXTS = ("mode", "phase")  # arguments that take a word, "train" or "test"
 OUTPUTS = ("output", "outputs", "out", "y", "activation", "activations", "a")
 INPUT_GRADIENTS = ("dinputs", "dinput", "grad_input", "grad_inputs", "dx", "dX", "input_grad", "grad_x", "d_inputs")
@@ -43,6 +44,18 @@ class Calls:
     mode: str | None
     spoken: bool
     takes: tuple[str, ...]
+
+    def set_mode(self, student: Any, *, training: bool) -> dict[str, Any]:
+        """Tell the object whether it trains, if it is told outside forward; return forward's argument that says it."""
+        if self.mode:
+            return {self.mode: ("train" if training else "test") if self.spoken else training}
+        if callable(getattr(student, "train", None)) and callable(getattr(student, "eval", None)):
+            (student.train if training else student.eval)()
+        else:
+            for name in STATES:
+                if isinstance(getattr(student, name, None), bool):
+                    setattr(student, name, training)
+        return {}
 
 
 def calls_of(student: Any) -> Calls | str:

@@ -27,8 +27,6 @@ from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
-STATES = ("training", "train", "is_training", "train_mode")  # attributes that hold the mode
-
 
 class StudentLayer(Layer):
     """An object with forward and backward, under any of the names in `calls`, as a `Layer`.
@@ -161,15 +159,7 @@ class StudentLayer(Layer):
     def call_forward(self, x: Array, *, training: bool) -> tuple[Any, Any]:
         """Return (outputs, cache) of the student's forward."""
         calls, student = self.calls, self.student
-        mode: dict[str, Any] = {}
-        if calls.mode:
-            mode = {calls.mode: ("train" if training else "test") if calls.spoken else training}
-        elif callable(getattr(student, "train", None)) and callable(getattr(student, "eval", None)):
-            (student.train if training else student.eval)()
-        else:
-            for name in STATES:
-                if isinstance(getattr(student, name, None), bool):
-                    setattr(student, name, training)
+        mode = calls.set_mode(student, training=training)
         if self.whole is not None:
             x = self.whole.of_shape(x.shape)
         result = getattr(student, calls.forward)(x, **mode)
