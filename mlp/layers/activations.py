@@ -32,7 +32,8 @@ class LeakyReLU(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.keep(x)
-        return get_array_module(x).maximum(x, self.negative_slope * x)
+        y = self.negative_slope * x
+        return get_array_module(x).maximum(x, y, out=y)
 
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()

@@ -38,7 +38,8 @@ gradient is that of its column, put back to where im2col took it from. (5) would
     dL/dcols = dL/dy @ K^T                                                                                  (7)
 
 The columns are KH KW times as large as the images (118 MB for a batch of 100 in the first stage of VGG). So they are
-built for a few images at a time, which halves the time as well: a block that fits into the cache is used from there.
+built for a few images at a time, in the same memory. That saves time as well: a block that fits into the cache is used
+from there.
 
 Reference: Chellapilla et al., High performance convolutional neural networks for document processing, 2006.
 """
@@ -71,8 +72,18 @@ def windows_of(images: Array, kernel_size: tuple[int, int], stride: tuple[int, i
     )
 
 
-def im2col(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] = (1, 1)) -> Array:
-    """Copy every window of every image into a row: (N, H, W, C) -> (N OH OW, KH KW C).
+def images_in_a_block(rows_per_image: int) -> int:
+    """Return how many images have about 1024 rows of columns together."""
+    return max(1, 1024 // rows_per_image)
+
+
+def im2col(
+    images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] = (1, 1)
+) -> Iterator[tuple[slice, Array]]:
+    """Copy every window of every image into a row: (N, H, W, C) -> (N OH OW, KH KW C), n images at a time.
+
+    Yields (block, rows): which of the N images, and their n OH OW rows. The next block's rows are written over them: to
+    get new memory takes longer than to copy the windows.
 
     Args:
         images: already padded.
@@ -80,19 +91,12 @@ def im2col(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] 
     """
     windows = windows_of(images, kernel_size, stride)
     N, OH, OW, KH, KW, C = windows.shape
-    return windows.reshape(N * OH * OW, KH * KW * C)  # the copy
-
-
-def images_in_a_block(rows_per_image: int) -> int:
-    """Return how many images have about 1024 rows of columns together."""
-    return max(1, 1024 // rows_per_image)
-
-
-def blocks_of_images(N: int, rows_per_image: int) -> Iterator[slice]:
-    """Yield slices of 0 .. N - 1, a block of images each."""
-    step = images_in_a_block(rows_per_image)
-    for start in range(0, N, step):
-        yield slice(start, start + step)
+    n = images_in_a_block(OH * OW)
+    memory = get_array_module(images).empty((min(n, N), OH, OW, KH, KW, C), images.dtype)
+    for block in (slice(start, start + n) for start in range(0, N, n)):
+        copied = memory[: len(windows[block])]
+        copied[...] = windows[block]
+        yield block, copied.reshape(-1, KH * KW * C)
 
 
 def pad_with_zeros(images: Array, padding: tuple[int, int]) -> Array:
@@ -168,9 +172,8 @@ class Conv2d(Layer):
         kernel = self.weight.data.reshape(-1, F)  # (KH KW C, F)
         xp = get_array_module(x)
         y = xp.empty((N, OH, OW, F), x.dtype)
-        for images in blocks_of_images(N, OH * OW):
-            cols = im2col(padded[images], self.kernel_size, self.stride)  # (n OH OW, KH KW C)
-            rows = y[images].reshape(-1, F)  # (n OH OW, F), a view of y
+        for block, cols in im2col(padded, self.kernel_size, self.stride):  # (n OH OW, KH KW C)
+            rows = y[block].reshape(-1, F)  # (n OH OW, F), a view of y
             xp.matmul(cols, kernel, out=rows)  # (2)
             if self.bias is not None:
                 rows += self.bias.data
@@ -197,23 +200,22 @@ class Conv2d(Layer):
         z = z[:, PH : PH + H + KH - 1, PW : PW + W + KW - 1]  # nobody needs the gradients of padding
         turned = self.weight.data[::-1, ::-1].transpose(0, 1, 3, 2).reshape(-1, C)  # (KH KW F, C)
         grad_turned, grad_inputs = xp.zeros_like(turned), xp.empty(x.shape, x.dtype)
-        for images in blocks_of_images(N, H * W):
-            cols = im2col(z[images], (KH, KW))  # (n H W, KH KW F)
-            xp.matmul(cols, turned, out=grad_inputs[images].reshape(-1, C))  # (6)
-            grad_turned += cols.T @ x[images].reshape(-1, C)  # (6)
+        for block, cols in im2col(z, (KH, KW)):  # (n H W, KH KW F)
+            xp.matmul(cols, turned, out=grad_inputs[block].reshape(-1, C))  # (6)
+            grad_turned += cols.T @ x[block].reshape(-1, C)  # (6)
         self.weight.grad = grad_turned.reshape(KH, KW, F, C)[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, C, F)
         return grad_inputs
 
     def gradients_put_back(self, grad_outputs: Array, x: Array) -> Array:
         """Return dL/dx by (7), and set dL/dK by (3)."""
-        (N, OH, OW, F), (_, H, W, C), xp = grad_outputs.shape, x.shape, get_array_module(x)
+        (N, H, W, C), F, xp = x.shape, self.out_channels, get_array_module(x)
         (KH, KW), (PH, PW) = self.kernel_size, self.padding
         padded, kernel = pad_with_zeros(x, self.padding), self.weight.data.reshape(-1, F)  # K as (KH KW C, F)
         grad_padded, grad_kernel = xp.zeros((N, H + 2 * PH, W + 2 * PW, C), x.dtype), xp.zeros_like(kernel)
-        for images in blocks_of_images(N, OH * OW):
-            grad_rows = grad_outputs[images].reshape(-1, F)  # (n OH OW, F)
-            grad_kernel += im2col(padded[images], (KH, KW), self.stride).T @ grad_rows  # (3)
-            windows = windows_of(grad_padded[images], (KH, KW), self.stride)  # (n, OH, OW, KH, KW, C)
+        for block, cols in im2col(padded, (KH, KW), self.stride):  # (n OH OW, KH KW C)
+            grad_rows = grad_outputs[block].reshape(-1, F)  # (n OH OW, F)
+            grad_kernel += cols.T @ grad_rows  # (3)
+            windows = windows_of(grad_padded[block], (KH, KW), self.stride)  # (n, OH, OW, KH, KW, C)
             windows[...] = (grad_rows @ kernel.T).reshape(windows.shape)  # (7)
         self.weight.grad = grad_kernel.reshape(KH, KW, C, F)
         return grad_padded[:, PH : PH + H, PW : PW + W]

@@ -78,12 +78,13 @@ def test_blocks_of_images_do_not_change_the_result():
 
 def test_im2col_puts_each_window_into_a_row():
     images = np.arange(2 * 3 * 4 * 2).reshape(2, 3, 4, 2)
-    cols = im2col(images, (2, 3), (1, 1))
+    ((block, cols),) = im2col(images, (2, 3), (1, 1))
+    assert block.start == 0 and block.stop >= 2
     assert cols.shape == (2 * 2 * 2, 2 * 3 * 2)
     np.testing.assert_array_equal(cols[0], images[0, 0:2, 0:3].ravel())
     np.testing.assert_array_equal(cols[3], images[0, 1:3, 1:4].ravel())
     np.testing.assert_array_equal(cols[6], images[1, 1:3, 0:3].ravel())
-    strided = im2col(images[:, ::-1], (1, 1), (2, 3))  # a view with a negative stride
+    ((_, strided),) = im2col(images[:, ::-1], (1, 1), (2, 3))  # a view with a negative stride
     np.testing.assert_array_equal(strided[1], images[0, 2, 3])
     np.testing.assert_array_equal(strided[2], images[0, 0, 0])
 
@@ -134,3 +135,16 @@ def test_sizes_may_be_numbers_of_numpy_and_are_checked():
 def test_images_of_bytes_are_not_answered_with_weights_of_bytes():
     with pytest.raises(ShapeError, match=r"call x.astype\(np.float32\) on the inputs\.$"):
         Conv2d(3, 8, 3).forward(np.zeros((1, 4, 4, 3), np.uint8))
+
+
+def test_im2col_covers_all_images_in_blocks_of_the_same_memory():
+    images = np.random.default_rng(0).random((70, 8, 8, 2))
+    whole = [cols.copy() for _, cols in im2col(images, (3, 3))]
+    blocks = [block for block, _ in im2col(images, (3, 3))]
+    assert len(whole) > 2
+    covered = [n for block in blocks for n in range(70)[block]]
+    assert covered == list(range(70))
+    windows = np.lib.stride_tricks.sliding_window_view(images, (3, 3), (1, 2)).transpose(0, 1, 2, 4, 5, 3)
+    np.testing.assert_array_equal(np.concatenate(whole), windows.reshape(-1, 18))
+    first, second = (cols for _, cols in list(im2col(images, (3, 3)))[:2])
+    assert np.may_share_memory(first, second)
