@@ -55,7 +55,7 @@ class BatchNormOp(PointwiseOp):
         super().bind(plan)
         C = self.norm.num_features
         self.ones = np.ones(self.block * self.output.size // self.row, plan.dtype)
-        self.row_sum = plan.memory.scratch("row sum", (self.row,))
+        self.row_sums = plan.memory.scratch("row sums", (2, self.row))
         self.sums = np.zeros((len(self.blocks), 2, C))  # of each block, in float64
         self.wide = np.zeros((4, self.line // C, C), plan.dtype)  # vectors (C,) for every pixel of a line
         self.wide_lines = self.wide.reshape(4, self.line)
@@ -76,16 +76,16 @@ class BatchNormOp(PointwiseOp):
 
     def take_sums(self, t: int, lo: int, p: Array, q: Array) -> None:
         """Compute sum p and sum p q over the rows of the block that begins with image lo."""
-        total, sums = self.row_sum[t], self.sums[self.blocks.number[lo]]  # (W C,), (2, C)
-        pixels = total.reshape(-1, sums.shape[1])  # (W, C)
+        both, sums = self.row_sums[t], self.sums[self.blocks.number[lo]]  # (2, W C), (2, C)
+        total, product = both
+        pixels = both.reshape(2, -1, sums.shape[1])  # (2, W, C)
         sums[...] = 0.0
         # all rows of a block at once, or those of each image where borders lie between the images of p or of q
         pieces = 1 if p.flags.c_contiguous and q.flags.c_contiguous else len(p)
         for p_rows, q_rows in zip(p.reshape(pieces, -1, self.row), q.reshape(pieces, -1, self.row), strict=True):
             np.matmul(self.ones[: len(p_rows)], p_rows, out=total)
-            sums[0] += np.add.reduce(pixels, axis=0, dtype=np.float64)
-            np.einsum("ij,ij->j", p_rows, q_rows, out=total)
-            sums[1] += np.add.reduce(pixels, axis=0, dtype=np.float64)
+            np.einsum("ij,ij->j", p_rows, q_rows, out=product)
+            sums += np.add.reduce(pixels, axis=1, dtype=np.float64)
 
     def use_batch_statistics(self, t: int) -> None:
         """Compute the statistics from the sums of all blocks."""

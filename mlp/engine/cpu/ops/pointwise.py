@@ -131,7 +131,7 @@ class PointwiseOp(Pointwise, BlockedOp):
         g = views.g
         if self.slope is not None:
             factor = np.multiply(views.z, self.above_zero, out=views.a)
-            np.clip(factor, self.slope, 1.0, out=factor)  # 1 where z > 0, else slope
+            factor.clip(self.slope, 1.0, out=factor)  # 1 where z > 0, else slope
             np.multiply(g, factor, out=g)  # (4)
         for grad in views.copies_to:
             np.copyto(grad, g)
