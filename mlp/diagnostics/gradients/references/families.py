@@ -19,6 +19,7 @@ COMMON = re.compile(
     r"(my|simple|plain|custom|basic|naive|fast|slow|layer|module|op|function|fn|student|np|numpy|strided|images?|vectori[sz]ed"
     r"|im2col|im|col|stride|loops?|nhwc|nchw|channels?|first|last|same|valid|full|with|bias|no|x|forward|fwd|[123]d|\d|batch(ed)?)"
 )
+OF_SEVERAL_WORDS = re.compile(r"channel shuffle|space to depth|depth to space|pixel unshuffle")
 OF_NUMBER = ("temperature", "beta", "learnable", "trainable")  # words about the number that an activation has
 ACTIVATIONS: dict[str, Function] = {"relu": relu, "tanh": np.tanh, "sigmoid": sigmoid}
 NORMS = {
@@ -50,7 +51,8 @@ def named_layer(words: Sequence[str], norm: str) -> NamedLayer | None:
         return NamedLayer(f"the activation {name}", "", "", activation, f"{name}(x)")
     if words and words[0] in ACTIVATIONS:  # before the layer, perhaps
         return None
-    rest = [word for word in words if word not in ACTIVATIONS and not COMMON.fullmatch(word)]
+    joined = OF_SEVERAL_WORDS.sub(lambda found: found.group().replace(" ", ""), " ".join(words)).split()
+    rest = [word for word in joined if word not in ACTIVATIONS and not COMMON.fullmatch(word)]
     for family in NAMED_LAYERS:
         keys = [word for word in rest if re.fullmatch(family.key, word)]
         if keys and all(word in keys or re.fullmatch(family.others, word) for word in rest):

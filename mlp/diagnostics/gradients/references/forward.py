@@ -18,7 +18,8 @@ from mlp.diagnostics.gradients.finite_differences import Probe, restoring
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.references.families import named_layer, right_outputs
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, NamedLayer
-from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
+from mlp.diagnostics.gradients.repairs.edits import OF_EMPTY_SLICES, OF_SIZES
+from mlp.diagnostics.gradients.repairs.search.changes import RightChanges, Search, repairs
 from mlp.diagnostics.gradients.repairs.search.constructor import constructor_of
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
 from mlp.diagnostics.gradients.repairs.search.replay import all_held, put_all_back
@@ -101,7 +102,8 @@ def subject_of(probe: Probe, words: Sequence[str]) -> LayerAtPoint:
     settings = {str(name).lower().strip("_"): value for name, value in held.items()}
     whole = getattr(probe.layer, "whole", None)
     x = probe.x if whole is None else whole.of_shape(probe.x.shape)
-    return LayerAtPoint(tuple(words), x, probe.outputs().shape, weights, settings)
+    written = owner.functions[0] if isinstance(owner, FunctionPair) else type(owner)
+    return LayerAtPoint(tuple(words), x, probe.outputs().shape, weights, settings, written.__doc__ or "")
 
 
 def is_one_of(y: Array, right: Sequence[Array]) -> bool:
@@ -133,20 +135,19 @@ def wrong_line_of_forward(probe: Probe, family: NamedLayer, words: Sequence[str]
         return Influence(frozenset(["outputs"] if moved else []), moved, 0.0)
 
     made = None if isinstance(owner, FunctionPair) else constructor_of(owner)
-    search = Search(run, compare, frozenset({"outputs"}), SECONDS, more=[made])  # type: ignore[arg-type]
+    first = (*OF_EMPTY_SLICES, *OF_SIZES)
+    search = Search(run, compare, frozenset({"outputs"}), SECONDS, more=[made], first=first)  # type: ignore[arg-type]
+    twins: list[tuple[Probe, list[Array]]] | None = None
+    unsure = RightChanges()
     for source, edit, function in repairs(owner, (name,), None, fits, search):
-        if other is None or fits_at(other, source, function):
-            search.found.add(source, edit, function)
+        if other is not None and not fits_at(other, source, function):
+            continue
+        if twins is None:
+            twins = [one for one in with_other_settings(probe, family, words) if one[1]]
+        sure = not twins or any(fits_at(one, source, function) for one in twins)
+        (search.found if sure else unsure).add(source, edit, function)
     put_all_back(kept)
-
-    def grade(source: Source, function: FunctionType) -> int:
-        return sum(fits_at(one, source, function) for one in elsewhere)
-
-    elsewhere = []
-    for twin in other_settings(layer, probe.x) if len(search.found.fits) > 1 else ():
-        there = Probe(twin, probe.x.copy(), training=probe.training)
-        elsewhere.append((there, right_outputs(family, subject_of(there, words))))
-    best = search.found.best(grade)
+    best = search.found.best() or unsure.best()
     return "" if best is None else f"in line {best[1].line}, `{best[1].statement}`: {best[1].text}"
 
 
@@ -163,9 +164,18 @@ def fits_at(place: tuple[Probe, list[Array]], source: Source, function: Function
         put_all_back(kept)
 
 
+def with_other_settings(probe: Probe, family: NamedLayer, words: Sequence[str]) -> Iterator[tuple[Probe, list[Array]]]:
+    """Yield the layer with other settings, with the outputs that count as right there."""
+    for twin in other_settings(probe.layer, probe.x):
+        there = Probe(twin, probe.x.copy(), training=probe.training)
+        yield there, right_outputs(family, subject_of(there, words))
+
+
 def second(probe: Probe, family: NamedLayer, words: Sequence[str]) -> tuple[Probe, list[Array]] | None:
     """Return another point, with the outputs that count as right there."""
-    for shape in other_shapes(probe.x.shape):
+    N, *sizes = probe.x.shape
+    wider = [(N, 2 * sizes[0], *sizes[1:]), (N, *sizes[:-1], 2 * sizes[-1])] if len(sizes) == 3 else []  # more channels
+    for shape in (*wider, *other_shapes(probe.x.shape)):
         try:
             other = random_probe(probe.layer, shape, generator(1, "probe", "named"), training=probe.training)
             right = right_outputs(family, subject_of(other, words))

@@ -11,10 +11,9 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.activations import KNOWN
 from mlp.diagnostics.gradients.references.normalization import placed
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint, turned
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, turned
 from mlp.typing import Array
 
-Mistakes = Iterator[tuple[str, str, Array]]  # what is wrong, a pattern for the line where, outputs
 GATES = {"glu": "sigmoid", "swiglu": "swish", "geglu": "gelu", "reglu": "relu"}
 SHOWN = {"sigmoid": "sigmoid(b)", "swish": "b sigmoid(b), a swish", "gelu": "gelu(b)", "relu": "max(b, 0)"}
 

@@ -1,5 +1,6 @@
 """What a formula may look at: the words of a layer's name, its inputs, weights and settings."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from mlp.typing import Array
 
 Sizes = tuple[int, ...]
 OutputFormula = Callable[["LayerAtPoint"], Iterator[Array]]
+Mistakes = Iterator[tuple[str, str, Array]]  # what is wrong, a pattern for the line where, outputs
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class LayerAtPoint:
     Attributes:
         words: of its name, in lower case. x: the inputs. shape: of the outputs that it gives.
         weights: by their names in lower case. settings: its other attributes by their names in lower case.
+        text: what its class, or its forward function, says about itself.
     """
 
     words: tuple[str, ...]
@@ -26,10 +29,15 @@ class LayerAtPoint:
     shape: Sizes
     weights: Mapping[str, Array]
     settings: Mapping[str, Any]
+    text: str = ""
 
     @property
     def name(self) -> str:
         return "".join(self.words)
+
+    def says(self, pattern: str) -> bool:
+        """Return whether its text has a pattern in it."""
+        return re.search(pattern, self.text, re.IGNORECASE) is not None
 
     def matrices(self) -> list[Array]:
         return [array for array in self.weights.values() if array.ndim == 2]
@@ -86,7 +94,7 @@ class NamedLayer:
     rule: str
     sure: bool = False
     sizes: str = ""
-    mistakes: Callable[[LayerAtPoint], Iterator[tuple[str, str, Array]]] | None = None
+    mistakes: Callable[[LayerAtPoint], Mistakes] | None = None
 
 
 def turned(matrix: Array, rows: int) -> list[Array]:

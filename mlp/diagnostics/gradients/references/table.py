@@ -1,8 +1,9 @@
 """The table of layers whose formulas are known: the words of their names, what they compute, usual mistakes."""
 
 from mlp.diagnostics.gradients.references.attention import attention, wrong_attention
-from mlp.diagnostics.gradients.references.images import (
+from mlp.diagnostics.gradients.references.images.moved import (
     affine,
+    between_groups,
     bilinear,
     excited,
     flattened,
@@ -10,9 +11,15 @@ from mlp.diagnostics.gradients.references.images import (
     separable,
     shuffled,
     unshuffled,
-    upsampled,
     wider,
-    wrong_upsampling,
+    wrong_shuffling,
+)
+from mlp.diagnostics.gradients.references.images.pools import pools
+from mlp.diagnostics.gradients.references.images.upsampling import upsampled, wrong_upsampling
+from mlp.diagnostics.gradients.references.images.windows import (
+    all_convolutions,
+    transposed_convolutions,
+    wrong_transposed_convolutions,
 )
 from mlp.diagnostics.gradients.references.normalization import of_neighbours
 from mlp.diagnostics.gradients.references.products import (
@@ -31,12 +38,6 @@ from mlp.diagnostics.gradients.references.products import (
 from mlp.diagnostics.gradients.references.recurrent import recurrent
 from mlp.diagnostics.gradients.references.sequences import embedded, positions, rotated, wrong_embedding
 from mlp.diagnostics.gradients.references.subject import NamedLayer
-from mlp.diagnostics.gradients.references.windows import (
-    all_convolutions,
-    pools,
-    transposed_convolutions,
-    wrong_transposed_convolutions,
-)
 
 SIZES = "n values, windows of k, stride s and padding p give floor((n + 2 p - k) / s) + 1 outputs"
 NAMED_LAYERS = (
@@ -112,17 +113,27 @@ NAMED_LAYERS = (
     ),
     NamedLayer(
         "a space to depth",
-        r"(spacetodepth|pixelunshuffle|unshuffle|space)",
-        r"pixel|depth|to",
+        r"(spacetodepth|pixelunshuffle|unshuffle)",
+        r"pixel",
         unshuffled,
         "a block of r x r pixels becomes r * r channels of one pixel, row by row",
+        mistakes=wrong_shuffling,
+    ),
+    NamedLayer(
+        "a channel shuffle",
+        r"channelshuffle",
+        r"block|groups?",
+        between_groups,
+        "with channels as (groups, C // groups), the two axes are exchanged",
+        sure=True,
     ),
     NamedLayer(
         "a pixel shuffle",
-        r"(pixelshuffle|shuffle|depthtospace|depth)",
-        r"pixel|space|to|subpixel",
+        r"(pixelshuffle|shuffle|depthtospace)",
+        r"pixel|subpixel",
         shuffled,
         "the r * r channels of a pixel become a block of r x r pixels, row by row",
+        mistakes=wrong_shuffling,
     ),
     NamedLayer(
         "a padding",

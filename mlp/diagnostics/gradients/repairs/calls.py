@@ -42,9 +42,9 @@ def calls(slot: Slot) -> Iterator[Alternative]:
         yield "the first branch of `where` should be 0", ast.Call(node.func, [test, zero, no], [])
         yield "the second branch of `where` should be 0", ast.Call(node.func, [test, yes, zero], [])
     if name in ("transpose", "reshape") and len(node.args) > 1:
-        for order in other_orders(node.args):
+        for order, why in [*inverse_order(node.args), *((order, "") for order in other_orders(node.args))]:
             right = ", ".join(map(ast.unparse, order))
-            text = f"the axes of `{text_of(node)}` are in the wrong order: ({right}) is right"
+            text = f"the axes of `{text_of(node)}` are in the wrong order: ({right}) is right{why}"
             yield text, ast.Call(node.func, order, node.keywords)
     if name == "range":
         for i, argument in enumerate(node.args):
@@ -54,9 +54,19 @@ def calls(slot: Slot) -> Iterator[Alternative]:
                 yield f"`{text_of(node)}` {by}", ast.Call(node.func, others, [])
 
 
+def inverse_order(items: Sequence[ast.expr]) -> Iterator[tuple[list[ast.expr], str]]:
+    """Yield the order of axes that undoes one, with the reason, where it is another one."""
+    axes = [one.value for one in items if isinstance(one, ast.Constant) and isinstance(one.value, int)]
+    if len(axes) == len(items) and sorted(axes) == list(range(len(axes))):
+        back = [axes.index(i) for i in range(len(axes))]
+        if back != axes:
+            yield [ast.Constant(i) for i in back], f", which undoes ({', '.join(map(str, axes))})"
+
+
 def other_orders(items: Sequence[ast.expr]) -> Iterator[list[ast.expr]]:
-    """Yield all other orders of a few items; of many, those with two of them exchanged."""
-    if len(items) <= 5:
+    """Yield all other orders of a few items, or of the axes of a transpose; of many, those with two exchanged."""
+    axes = sorted(ast.unparse(one) for one in items) == [str(i) for i in range(len(items))]
+    if len(items) <= 5 + axes:
         yield from map(list, list(permutations(items))[1:])
         return
     for i, j in sorted(combinations(range(len(items)), 2), key=lambda pair: pair[1] - pair[0]):

@@ -73,6 +73,8 @@ def between_two(node: ast.BinOp) -> Iterator[Alternative]:
             f"divided by `{two}`, and must be by its square",
             ast.BinOp(a, ast.Div(), ast.BinOp(b, ast.Pow(), parsed("2"))),
         )
+        right = f"({ast.unparse(a)} + 0.5) / ({ast.unparse(b)}) - 0.5"
+        yield f"the half pixels are missing: `{right}` belongs here for `{text_of(node)}`", parsed(f"({right})")
     elif isinstance(node.op, ast.Pow):
         yield f"the power in `{text_of(node)}` is one too many", a
         for power in ("2", "3", "0.5", "-0.5", "-1", "-1.5", "-2"):

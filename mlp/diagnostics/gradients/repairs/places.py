@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from mlp.diagnostics.gradients.repairs.calls import other_orders
+from mlp.diagnostics.gradients.repairs.calls import inverse_order, other_orders
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
@@ -42,9 +42,9 @@ def numbers(slot: Slot) -> Iterator[Alternative]:
         and len(node.elts) > 1
         and isinstance(slot.parent, ast.Call | ast.Subscript | ast.Return | ast.Tuple)
     ):
-        for order in other_orders(node.elts):
+        for order, why in [*inverse_order(node.elts), *((order, "") for order in other_orders(node.elts))]:
             right = ", ".join(map(ast.unparse, order))
-            yield f"the order in `{text_of(node)}` is wrong: ({right}) is right", ast.Tuple(order, node.ctx)
+            yield f"the order in `{text_of(node)}` is wrong: ({right}) is right{why}", ast.Tuple(order, node.ctx)
     if isinstance(node, ast.Tuple) and isinstance(slot.parent, ast.Tuple):
         beside = {ast.unparse(one) for one in slot.parent.elts if isinstance(one, ast.Tuple)} - {ast.unparse(node)}
         for twin in sorted(beside):

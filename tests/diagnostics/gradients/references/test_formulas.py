@@ -241,7 +241,7 @@ WRONG = [
     ("RoPE", lambda s, x: rope(s, x) * [1, 1, 1, 1, 1, -1], (2, 5, 6), {}, {}, "not that of a rotary"),
     ("HardSwish", lambda s, x: x * np.clip(x + 3, 0, 6) / 3, (3, 4), {}, {}, "2 times what it should be"),
     ("LPPool2d", lambda s, x: (parts(x) ** 2).sum(axis=(3, 5)), (2, 3, 4, 6), {}, {"p": 2, "k": 2}, "p-norm"),
-    ("SpaceToDepth", lambda s, x: packed(x, (0, 1, 5, 3, 2, 4)), (2, 3, 4, 6), {}, {"r": 2}, "wrong places"),
+    ("SpaceToDepth", lambda s, x: packed(x, (0, 1, 5, 3, 2, 4)), (2, 3, 4, 6), {}, {"r": 2}, "column of the block,"),
     ("ResidualBlock", lambda s, x: relu(relu(x @ s.W) @ s.V.T), (3, 4), TWO, {}, "the shortcut is missing in forward"),
     ("DenseBlock", lambda s, x: np.hstack([x, x @ s.W, np.tanh(x @ s.W) @ s.V]), (3, 4), CHAIN, {}, "through W alone"),
     ("TemporalAffine", lambda s, x: x.reshape(2, 4, 3).swapaxes(1, 2) @ s.W, (2, 3, 4), {"W": (4, 5)}, {}, "x W + b"),

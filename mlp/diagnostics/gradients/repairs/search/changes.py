@@ -26,7 +26,7 @@ from mlp.diagnostics.gradients.repairs.edits import (
     repeated_edits,
 )
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence, influences
-from mlp.diagnostics.gradients.repairs.search.scope import Scope, scope_of
+from mlp.diagnostics.gradients.repairs.search.scope import scope_of
 from mlp.diagnostics.gradients.repairs.search.slots import slots_of
 from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, source_of, tree_of
 from mlp.diagnostics.gradients.repairs.values import values_in
@@ -93,7 +93,7 @@ class Search:
         run: returns the gradients; to see what names hold, and which lines the wrong ones come from. None: not known.
         compare: what has moved between two sets of gradients. wrong: the names of the wrong ones.
         seconds: of CPU that it may take. kinds: of changes. found: what was right so far. more: other code that
-            may be wrong.
+            may be wrong. first: kinds of changes that are tried in all places before the others.
     """
 
     run: Callable[[], Mapping[str, Any]] | None = None
@@ -103,6 +103,7 @@ class Search:
     kinds: Sequence[tuple[Maker, str]] = KINDS
     found: RightChanges = field(default_factory=RightChanges)
     more: Sequence[Source | None] = ()
+    first: Sequence[tuple[Maker, str]] = OF_EMPTY_SLICES
 
 
 def repairs(
@@ -117,13 +118,13 @@ def repairs(
         search: how to look.
     """
     sources = list(filter(None, (source_of(owner, name) for name in names)))
-    known = set(names)
+    tree = None if forward is None else tree_of(forward)
+    known = {*names, *(helpers(owner, tree) if tree is not None else ())}  # what forward calls is not wrong
     for source in sources:  # it grows: helpers have helpers
         others = [helper for helper in dict.fromkeys(helpers(owner, source.tree)) if helper not in known]
         known.update(others)
         sources += filter(None, (source_of(owner, helper) for helper in others))
     sources += filter(None, search.more)
-    tree = None if forward is None else tree_of(forward)
     sources += [other for source in sources for other in beside(source, tree)]
     start, seconds = time.process_time(), min(search.seconds, seconds_left())
     for source, edit in edits_of(sources, tree, search, 0.2 * seconds):
@@ -159,7 +160,9 @@ def edits_of(
     scopes = [scope_of(source.tree, forward, one) for source, one in zip(sources, held, strict=True)]
     ranks = [ranked(source.tree, one, search.wrong) for source, one in zip(sources, known, strict=True)]
     on_the_way = [] if values else values_on_the_way(sources, run)  # of code that raises an exception
-    yield from empty_slices(sources, [scope_of(one.tree, None, now) for one, now in on_the_way] or scopes)
+    places = list(zip(sources, [scope_of(one.tree, None, now) for one, now in on_the_way] or scopes, strict=True))
+    for source, scope in places:
+        yield from ((source, edit) for edit in edits(list(slots_of(source.tree)), scope, search.first))
     likely, rest = search.kinds[:LIKELY_KINDS], search.kinds[LIKELY_KINDS:]
     rounds = ((0, likely), (1, likely), (0, rest), (1, rest), (2, search.kinds), (3, search.kinds))
     for number, (rank, kinds) in enumerate(rounds):
@@ -172,12 +175,6 @@ def edits_of(
             yield from ((source, edit) for edit in edits(slots[rank], scope, kinds))
         for source, scope, slots in zip(sources, scopes, ranks, strict=True) if kinds is rest and rank else ():
             yield from ((source, edit) for edit in repeated_edits([one for part in slots[:3] for one in part], scope))
-
-
-def empty_slices(sources: Sequence[Source], scopes: Sequence[Scope]) -> Iterator[tuple[Source, Edit]]:
-    """Yield the edits of slices that end at -0: they are few, and nothing else explains them."""
-    for source, scope in zip(sources, scopes, strict=True):
-        yield from ((source, edit) for edit in edits(list(slots_of(source.tree)), scope, OF_EMPTY_SLICES))
 
 
 def values_on_the_way(

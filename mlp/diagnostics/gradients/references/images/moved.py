@@ -1,4 +1,4 @@
-"""What moves values of images about: upsampling, pixel shuffle, padding, flattening; and products of the whole."""
+"""What moves values of images about: pixel shuffle, padding, flattening; and products of the whole."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,96 +7,82 @@ from itertools import permutations
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes, relu, turned
-from mlp.diagnostics.gradients.references.windows import all_convolutions, layouts
+from mlp.diagnostics.gradients.references.images.upsampling import SCALES
+from mlp.diagnostics.gradients.references.images.windows import all_convolutions, layouts
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, relu, turned
 from mlp.typing import Array
-
-SCALES = ("scale", "scale_factor", "factor", "s", "size", "r", "k", "upscale", "upscale_factor", "block", "block_size")
-
-
-def upsampled(subject: LayerAtPoint) -> Iterator[Array]:
-    """Nearest: every pixel becomes a block of s x s; bilinear: the weighted mean of the four nearest pixels."""
-    x, factors = subject.x, scales(subject)
-    if subject.weights or factors is None:
-        return
-    linear = any("linear" in word for word in (*subject.words, str(subject.settings.get("mode", ""))))
-    for start in (2, 1):
-        if not linear:
-            y = x
-            for axis, factor in enumerate(factors, start):
-                y = np.repeat(y, factor, axis=axis)
-            yield y
-        for corners in (False, True) if linear else ():
-            y = x
-            for axis, factor in enumerate(factors, start):
-                y = interpolated(y, axis, factor, corners=corners)
-            yield y
-
-
-def scales(subject: LayerAtPoint) -> Sizes | None:
-    """Return the factor of each axis of an image: a setting, or what the outputs have."""
-    x, y, axes = subject.x.shape, subject.shape, subject.x.ndim - 2
-    if axes < 1 or len(y) != len(x):
-        return None
-    given = [tuple(b // a for a, b in zip(x[start:], y[start:], strict=True))[:axes] for start in (2, 1)]
-    return subject.sizes(SCALES, axes) or given[y[1] != x[1]]
-
-
-def wrong_upsampling(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
-    """Yield (what is wrong, a pattern for the line where, outputs) for the usual mistakes."""
-    x, axes, factors = subject.x, subject.x.ndim - 2, scales(subject)
-    for start in (2, 1) if factors is not None else ():
-        steps = [1] * x.ndim
-        steps[start : start + axes] = factors or ()
-        yield (
-            "np.tile repeats the whole image, and every pixel must be repeated: np.repeat along each axis of the image",
-            "tile",
-            np.tile(x, steps),
-        )
-        spread = np.zeros([n * s for n, s in zip(x.shape, steps, strict=True)])
-        spread[tuple(slice(None, None, s) for s in steps)] = x
-        yield "each pixel is written once, with zeros between them: the whole block must get its value", "::", spread
-
-
-def interpolated(x: Array, axis: int, factor: int, *, corners: bool) -> Array:
-    """Return the values interpolated two neighbours along one axis, with aligned corners or without."""
-    n = x.shape[axis]
-    places = np.arange(n * factor)
-    at = places * (n - 1) / max(n * factor - 1, 1) if corners else (places + 0.5) / factor - 0.5
-    at = np.clip(at, 0.0, n - 1.0)
-    low = np.floor(at).astype(int)
-    high = np.minimum(low + 1, n - 1)
-    share = (at - low).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
-    return np.asarray((1.0 - share) * np.take(x, low, axis) + share * np.take(x, high, axis))
 
 
 def shuffled(subject: LayerAtPoint) -> Iterator[Array]:
     """Pixel shuffle: r^2 channels of a pixel become a block of r x r pixels."""
-    x, r = subject.x, subject.number(SCALES)
-    if subject.weights or r is None or x.ndim != 4:
-        return
-    for a, first in layouts(x):
-        N, C, H, W = a.shape
-        c = C // (r * r)
-        if C % (r * r):
-            continue
-        for shape, order in (((c, r, r), (0, 1, 4, 2, 5, 3)), ((r, r, c), (0, 3, 4, 1, 5, 2))):  # c r r, or r r c
-            y = a.reshape(N, *shape, H, W).transpose(order).reshape(N, c, H * r, W * r)
-            yield y if first else np.moveaxis(y, 1, -1)
+    yield from (y for order in right_orders(subject) for y in as_blocks(subject, order))
 
 
 def unshuffled(subject: LayerAtPoint) -> Iterator[Array]:
     """Space to depth: a block of r x r pixels becomes r^2 channels of one pixel."""
-    x, r = subject.x, subject.number(SCALES)
-    if subject.weights or r is None or x.ndim != 4:
-        return
-    for a, first in layouts(x):
+    yield from (y for order in right_orders(subject) for y in as_channels(subject, order))
+
+
+def wrong_shuffling(subject: LayerAtPoint) -> Mistakes:
+    """Yield what a pixel shuffle or its inverse gives with another order of the channels."""
+    right = right_orders(subject)
+    whose = {"C12": "PyTorch's", "12C": "TensorFlow's"}
+    for order in map("".join, permutations("C12")):
+        if order not in right:
+            told = " or ".join(f"({read(one)}), {whose[one]}" for one in right)
+            text = (
+                f"the channels are taken for ({read(order)}){f', {whose[order]} order' if order in whose else ''}, and "
+                f"must be {told}{' order' if len(right) == 1 else ''}"
+            )
+            for form in (as_blocks, as_channels):
+                yield from ((text, "reshape|transpose|split", y) for y in form(subject, order))
+
+
+def read(order: str) -> str:
+    """Return an order of channels for a reader: "C12" as "C, row, column"."""
+    return ", ".join({"C": "C", "1": "row of the block", "2": "column of the block"}[one] for one in order)
+
+
+def right_orders(subject: LayerAtPoint) -> list[str]:
+    """Return which orders of the r^2 C channels count as right: "C12", PyTorch's, and "12C", TensorFlow's."""
+    torch, tensorflow = subject.says(r"torch|\bC, r, r"), subject.says(r"tensorflow|\btf\b|r, r, C")
+    return ["C12", "12C"] if torch == tensorflow else ["C12"] if torch else ["12C"]
+
+
+def as_blocks(subject: LayerAtPoint, order: str) -> Iterator[Array]:
+    """Yield the inputs with the channels, (C, row, column) in some order, moved into blocks of pixels."""
+    r = subject.number(SCALES) or 0
+    for a, first in layouts(subject.x) if r and subject.x.ndim == 4 and not subject.weights else ():
+        N, C, H, W = a.shape
+        if C % (r * r):
+            continue
+        c = C // (r * r)
+        axes = [1 + order.index(one) for one in "C12"]
+        sizes = [c if one == "C" else r for one in order]
+        parts = a.reshape(N, *sizes, H, W)
+        y = parts.transpose(0, axes[0], 4, axes[1], 5, axes[2]).reshape(N, c, H * r, W * r)
+        yield y if first else np.moveaxis(y, 1, -1)
+
+
+def as_channels(subject: LayerAtPoint, order: str) -> Iterator[Array]:
+    """Yield the inputs with blocks of pixels moved into channels, (C, row, column) in some order."""
+    r = subject.number(SCALES) or 0
+    for a, first in layouts(subject.x) if r and subject.x.ndim == 4 and not subject.weights else ():
         N, C, H, W = a.shape
         if H % r or W % r:
             continue
         blocks = a.reshape(N, C, H // r, r, W // r, r)
-        for order in ((0, 1, 3, 5, 2, 4), (0, 3, 5, 1, 2, 4)):  # c r r, or r r c
-            y = blocks.transpose(order).reshape(N, C * r * r, H // r, W // r)
+        axes = [{"C": 1, "1": 3, "2": 5}[one] for one in order]
+        y = blocks.transpose(0, *axes, 2, 4).reshape(N, C * r * r, H // r, W // r)
+        yield y if first else np.moveaxis(y, 1, -1)
+
+
+def between_groups(subject: LayerAtPoint) -> Iterator[Array]:
+    """Channel shuffle: with the channels as (G, C // G), the two axes are exchanged."""
+    G = subject.number(("groups", "g", "num_groups", "n_groups", "group")) or 0
+    for a, first in layouts(subject.x) if G and subject.x.ndim > 2 and not subject.weights else ():
+        if a.shape[1] % G == 0:
+            y = a.reshape(len(a), G, -1, *a.shape[2:]).swapaxes(1, 2).reshape(a.shape)
             yield y if first else np.moveaxis(y, 1, -1)
 
 

@@ -1,27 +1,23 @@
-"""Convolutions and pools of signals and images: what moves a window.
+"""Convolutions of signals and images.
 
     convolution             y[f, i] = b[f] + sum over c, a of w[f, c, a] x[c, s i + d a - p]
     transposed convolution  y[f, s i + a - p] gets w[c, f, a] x[c, i], added up, and b[f]
-    pool                    the largest, or the mean, of x[c, s i - p], ..., x[c, s i - p + k - 1]
 
-A convolution or pool has floor((n + 2 p - d (k - 1) - 1) / s) + 1 outputs, a transposed one (n - 1) s - 2 p + k.
+A convolution has floor((n + 2 p - d (k - 1) - 1) / s) + 1 outputs, a transposed one (n - 1) s - 2 p + k.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from functools import partial
-from itertools import permutations, product
-from typing import Any
+from itertools import permutations
 
 import numpy as np
 
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, Sizes
 from mlp.typing import Array
 
 STRIDES = ("stride", "strides", "s", "step")
 PADS = ("pad", "padding", "p", "pads")
 KERNELS = ("k", "kernel", "kernel_size", "size", "filter_size", "field", "ksize")
-POOLS = ("pool", "pool_size", "window", "window_size", "p", "pool_k", "w", *KERNELS)
 
 
 def all_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
@@ -35,7 +31,7 @@ def all_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
             if subject.vectors() and len(subject.vectors()[0]) != len(w):
                 continue
             b = subject.vectors()[0] if subject.vectors() else np.zeros(len(w))
-            for stride, pads, dilation in moves(subject, w.shape[2:]):
+            for stride, pads, dilation in moves(subject, w.shape[2:], x.shape[2:]):
                 for kernel in (w, np.flip(w, tuple(range(2, w.ndim)))):
                     y = convolved(padded(x, pads), kernel, (stride, dilation), groups)
                     y = y + b.reshape(-1, *[1] * axes)
@@ -54,14 +50,14 @@ def transposed_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
             bias = subject.vectors()[0] if subject.vectors() else np.zeros(w.shape[1])
             if len(w) != x.shape[1] or len(bias) != w.shape[1]:
                 continue
-            for stride, pads, _ in moves(subject, w.shape[2:]):
+            for stride, pads, _ in moves(subject, w.shape[2:], x.shape[2:]):
                 y = spread_out(x, w, stride) + bias.reshape(-1, *[1] * axes)
                 keep = [slice(p, n - q) for (p, q), n in zip(pads, y.shape[2:], strict=True)]
                 y = y[(slice(None), slice(None), *keep)]
                 yield y if first else np.moveaxis(y, 1, -1)
 
 
-def wrong_transposed_convolutions(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
+def wrong_transposed_convolutions(subject: LayerAtPoint) -> Mistakes:
     """Yield (what is wrong, a pattern for the line where, outputs) of a bias that is added with each kernel."""
     text = (
         "the bias is added once for each kernel that is written, so places where kernels overlap get it several times: "
@@ -76,73 +72,12 @@ def wrong_transposed_convolutions(subject: LayerAtPoint) -> Iterator[tuple[str, 
             w = kernels[0].transpose(order)
             if len(w) != x.shape[1] or len(vectors[0]) != w.shape[1]:
                 continue
-            for stride, pads, _ in moves(subject, w.shape[2:]):
+            for stride, pads, _ in moves(subject, w.shape[2:], x.shape[2:]):
                 times = spread_out(np.ones((1, 1, *x.shape[2:])), np.ones((1, 1, *w.shape[2:])), stride)
                 y = spread_out(x, w, stride) + times * vectors[0].reshape(-1, *[1] * axes)
                 keep = [slice(p, n - q) for (p, q), n in zip(pads, y.shape[2:], strict=True)]
                 y = y[(slice(None), slice(None), *keep)]
                 yield text, "b", y if first else np.moveaxis(y, 1, -1)
-
-
-def pools(subject: LayerAtPoint) -> Iterator[Array]:
-    """Largest, smallest or mean value of each window, or its p-norm; of the whole image, for a global pool."""
-    axes = subject.x.ndim - 2
-    if subject.weights or axes < 1:
-        return
-    size = subject.sizes(tuple(name for name in POOLS if name != "p" or not is_norm(subject)), axes)
-    adaptive, flat = "adaptive" in subject.words, len(subject.shape) < subject.x.ndim
-    whole = bool({"global", "gap"} & set(subject.words)) or size is None or (adaptive and flat)
-    strides, pads = subject.sizes(STRIDES, axes) or size, subject.sizes(pads_of(subject), axes) or (0,) * axes
-    for x, first in layouts(subject.x):
-        for reduce in reductions(subject):
-            over = tuple(range(2, x.ndim))
-            if adaptive and not flat:
-                ys = cells(x, subject.shape[2:] if first else subject.shape[1:-1], reduce)
-            elif whole or size is None or strides is None:
-                ys = (np.asarray(reduce(x, axis=over, keepdims=keep)) for keep in (False, True))
-            else:
-                wide = (padded(x, [(p, p) for p in pads], fill) for fill in ((np.nan, 0.0) if any(pads) else (0.0,)))
-                windows = (windows_of(one, size, strides, (1,) * axes) for one in wide)
-                ys = (np.asarray(reduce(one, axis=tuple(range(-axes, 0)))) for one in windows)
-            yield from (y if first or y.ndim < x.ndim else np.moveaxis(y, 1, -1) for y in ys)
-
-
-def is_norm(subject: LayerAtPoint) -> bool:
-    """Return whether a pool gives the p-norms of its windows."""
-    return bool({"lp", "l", "power"} & set(subject.words))
-
-
-def pads_of(subject: LayerAtPoint) -> tuple[str, ...]:
-    """Return the names that the padding of a pool may have."""
-    return tuple(name for name in PADS if name != "p" or ("k" in subject.settings and not is_norm(subject)))
-
-
-def reductions(subject: LayerAtPoint) -> list[Any]:
-    """Return what a pool may do with the values of a window, of which those of the padding may be NaN."""
-    if is_norm(subject):
-        given = [subject.settings.get(name) for name in ("p", "norm_type", "ord", "norm", "power")]
-        powers = [float(p) for p in given if isinstance(p, int | float)] or [2.0]
-
-        def norm(x: Array, p: float, *, mean: bool, **how: Any) -> Array:
-            total = (np.nanmean if mean else np.nansum)(np.abs(x) ** p, **how)
-            return np.asarray(total ** (1.0 / p))
-
-        return [partial(norm, p=p, mean=mean) for p in powers for mean in (False, True)]
-    named = {"max": np.nanmax, "min": np.nanmin, "sum": np.nansum}
-    found = [f for word, f in named.items() if any(one.startswith(word) for one in subject.words)]
-    return found or [np.nanmean]
-
-
-def cells(x: Array, counts: Sequence[int], reduce: Any) -> Iterator[Array]:
-    """Yield adaptive pools: cell i from floor(i n / m) to ceil((i + 1) n / m), or in parts without overlap."""
-    for overlap in (True, False):
-        y = x
-        for axis, m in enumerate(counts, 2):
-            n = x.shape[axis]
-            ends = [((i + 1) * n + (m - 1) * overlap) // m for i in range(m)]
-            parts = [y.take(range(i * n // m, end), axis) for i, end in enumerate(ends)]
-            y = np.concatenate([np.asarray(reduce(part, axis=axis, keepdims=True)) for part in parts], axis=axis)
-        yield y
 
 
 def layouts(x: Array) -> list[tuple[Array, bool]]:
@@ -178,8 +113,14 @@ def kernels_of(kernel: Array, C: int, subject: LayerAtPoint, axes: int) -> Itera
             yield w, groups
 
 
-def moves(subject: LayerAtPoint, k: Sequence[int]) -> Iterator[tuple[Sizes, list[tuple[int, int]], Sizes]]:
-    """Yield (stride, padding at both ends, dilation) as the settings say; usual ones, where they do not."""
+def moves(
+    subject: LayerAtPoint, k: Sequence[int], sizes: Sequence[int]
+) -> Iterator[tuple[Sizes, list[tuple[int, int]], Sizes]]:
+    """Yield (stride, padding at both ends, dilation) as the settings say; usual ones, where they do not.
+
+    Args:
+        k: size of the kernel. sizes: of the image.
+    """
     axes = len(k)
     stride, pad = subject.sizes(STRIDES, axes), subject.sizes(PADS, axes)
     dilation = subject.sizes(("dilation", "dilate", "d", "rate", "dilation_rate"), axes) or (1,) * axes
@@ -187,15 +128,18 @@ def moves(subject: LayerAtPoint, k: Sequence[int]) -> Iterator[tuple[Sizes, list
     spoken = [v for name in PADS for v in [subject.settings.get(name)] if isinstance(v, str)]
     paddings = [(p,) * axes for p in range(3)] if pad is None else [pad]
     both = [[(p, p) for p in one] for one in paddings]
-    if spoken[:1] == ["same"] or "same" in subject.words or (pad is None and not spoken):
+    same = spoken[:1] == ["same"] or "same" in subject.words or (pad is None and not spoken)
+    if same:
         both = [*both, [(n // 2, n - n // 2) for n in wide]]
-    if spoken[:1] == ["full"] or "full" in subject.words:
-        both = [[(n, n) for n in wide]]
-    if "causal" in subject.words:
-        both = [[(n, 0) for n in wide]]
+    full, causal = spoken[:1] == ["full"] or "full" in subject.words, "causal" in subject.words
+    if full or causal:
+        both, same = [[(n, 0 if causal else n) for n in wide]], False
     strides = [(s,) * axes for s in (1, 2, 3)] if stride is None else [stride]
-    for one, pads in product(strides, both):
-        yield one, pads, dilation
+    for one in strides:
+        outputs = [-(-n // s) for n, s in zip(sizes, one, strict=True)]  # of TensorFlow's "SAME"
+        total = [max((m - 1) * s + w + 1 - n, 0) for m, s, w, n in zip(outputs, one, wide, sizes, strict=True)]
+        for pads in [*both, *([[(n // 2, n - n // 2) for n in total]] if same else [])]:
+            yield one, pads, dilation
 
 
 def padded(x: Array, pads: Sequence[tuple[int, int]], fill: float = 0.0) -> Array:

@@ -1,0 +1,95 @@
+"""Pools of signals and images: the largest, or the mean, of x[c, s i - p], ..., x[c, s i - p + k - 1].
+
+A pool has floor((n + 2 p - k) / s) + 1 outputs, an adaptive one as many as it is told.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.references.images.windows import KERNELS, PADS, STRIDES, layouts, padded, windows_of
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes
+from mlp.typing import Array
+
+POOLS = ("pool", "pool_size", "window", "window_size", "pool_k", "w", *KERNELS)
+
+
+def pools(subject: LayerAtPoint) -> Iterator[Array]:
+    """Largest, smallest or mean value of each window, or its p-norm; of the whole image, for a global pool."""
+    axes = subject.x.ndim - 2
+    if subject.weights or axes < 1:
+        return
+    size = size_of_windows(subject)
+    adaptive, flat = "adaptive" in subject.words, len(subject.shape) < subject.x.ndim
+    whole = bool({"global", "gap"} & set(subject.words)) or size is None or (adaptive and flat)
+    strides, pads = subject.sizes(STRIDES, axes) or size, subject.sizes(pads_of(subject), axes) or (0,) * axes
+    for x, first in layouts(subject.x):
+        for reduce in reductions(subject):
+            over = tuple(range(2, x.ndim))
+            if adaptive and not flat:
+                counts = subject.shape[2:] if first else subject.shape[1:-1]
+                ys = cells(x, counts, reduce, promised=subject.says(r"torch|ceil|overlap"))
+            elif whole or size is None or strides is None:
+                ys = (np.asarray(reduce(x, axis=over, keepdims=keep)) for keep in (False, True))
+            else:
+                wide = (padded(x, [(p, p) for p in pads], fill) for fill in borders(subject, pads))
+                windows = (windows_of(one, size, strides, (1,) * axes) for one in wide)
+                ys = (np.asarray(reduce(one, axis=tuple(range(-axes, 0)))) for one in windows if one.size)
+            yield from (y if first or y.ndim < x.ndim else np.moveaxis(y, 1, -1) for y in ys)
+
+
+def borders(subject: LayerAtPoint, pads: Sequence[int]) -> tuple[float, ...]:
+    """Return what the padding of a pool may hold: nothing (NaN), which does not count in a mean, or zeros that do."""
+    if not any(pads):
+        return (0.0,)
+    left_out = (
+        r"count_include_pad\W+false|not\s+counted|inside\s+(of\s+)?the\s+(image|input)|(real|valid)\s+(pixel|value)"
+    )
+    return (np.nan,) if subject.says(left_out) else (np.nan, 0.0)
+
+
+def is_norm(subject: LayerAtPoint) -> bool:
+    """Return whether a pool gives the p-norms of its windows."""
+    return bool({"lp", "l", "power"} & set(subject.words))
+
+
+def size_of_windows(subject: LayerAtPoint) -> Sizes | None:
+    """Return the size of the windows of a pool; it may be called p, where nothing else tells it."""
+    axes = subject.x.ndim - 2
+    return subject.sizes(POOLS, axes) or (None if is_norm(subject) else subject.sizes(("p",), axes))
+
+
+def pads_of(subject: LayerAtPoint) -> tuple[str, ...]:
+    """Return the names that the padding of a pool may have: p is its size, where nothing else tells it."""
+    taken = is_norm(subject) or subject.sizes(POOLS, subject.x.ndim - 2) is None
+    return tuple(name for name in PADS if name != "p" or not taken)
+
+
+def reductions(subject: LayerAtPoint) -> list[Any]:
+    """Return what a pool may do with the values of a window, of which those of the padding may be NaN."""
+    if is_norm(subject):
+        given = [subject.settings.get(name) for name in ("p", "norm_type", "ord", "norm", "power")]
+        powers = [float(p) for p in given if isinstance(p, int | float)] or [2.0]
+
+        def norm(x: Array, p: float, *, mean: bool, **how: Any) -> Array:
+            total = (np.nanmean if mean else np.nansum)(np.abs(x) ** p, **how)
+            return np.asarray(total ** (1.0 / p))
+
+        return [partial(norm, p=p, mean=mean) for p in powers for mean in (False, True)]
+    named = {"max": np.nanmax, "min": np.nanmin, "sum": np.nansum}
+    found = [f for word, f in named.items() if any(one.startswith(word) for one in subject.words)]
+    return found or [np.nanmean]
+
+
+def cells(x: Array, counts: Sequence[int], reduce: Any, *, promised: bool) -> Iterator[Array]:
+    """Yield adaptive pools: cell i from floor(i n / m) to ceil((i + 1) n / m), or in parts without overlap."""
+    for overlap in (True,) if promised else (True, False):
+        y = x
+        for axis, m in enumerate(counts, 2):
+            n = x.shape[axis]
+            ends = [((i + 1) * n + (m - 1) * overlap) // m for i in range(m)]
+            parts = [y.take(range(i * n // m, end), axis) for i, end in enumerate(ends)]
+            y = np.concatenate([np.asarray(reduce(part, axis=axis, keepdims=True)) for part in parts], axis=axis)
+        yield y
