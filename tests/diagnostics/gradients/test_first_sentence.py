@@ -117,7 +117,7 @@ class AvgPool:
 
 def test_height_and_width_are_exchanged():
     text = first_sentence(check_layer(AvgPool(), (2, 6, 6, 3)))
-    assert "(2, 3, 2, 3) is right: height and width are exchanged" in text
+    assert "`self.pool_width` and `self.pool_height` are exchanged" in text
 
 
 class InstanceNorm:

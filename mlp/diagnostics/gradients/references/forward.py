@@ -18,7 +18,7 @@ from mlp.diagnostics.gradients.finite_differences import Probe, restoring
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.references.families import named_layer, right_outputs
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, NamedLayer
-from mlp.diagnostics.gradients.repairs.edits import OF_EMPTY_SLICES, OF_SIZES
+from mlp.diagnostics.gradients.repairs.edits import OF_EMPTY_SLICES, OF_LENGTHS
 from mlp.diagnostics.gradients.repairs.search.changes import RightChanges, Search, repairs
 from mlp.diagnostics.gradients.repairs.search.constructor import constructor_of
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
@@ -135,7 +135,7 @@ def wrong_line_of_forward(probe: Probe, family: NamedLayer, words: Sequence[str]
         return Influence(frozenset(["outputs"] if moved else []), moved, 0.0)
 
     made = None if isinstance(owner, FunctionPair) else constructor_of(owner)
-    first = (*OF_EMPTY_SLICES, *OF_SIZES)
+    first = (*OF_EMPTY_SLICES, *OF_LENGTHS)
     search = Search(run, compare, frozenset({"outputs"}), SECONDS, more=[made], first=first)  # type: ignore[arg-type]
     twins: list[tuple[Probe, list[Array]]] | None = None
     unsure = RightChanges()

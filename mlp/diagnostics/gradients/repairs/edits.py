@@ -72,7 +72,7 @@ class Edit:
 
 Maker = Callable[[Slot, Scope], Iterator[Alternative]]
 OF_EMPTY_SLICES: tuple[tuple[Maker, str], ...] = ((lambda slot, s: ends_at_zero(slot, s.values), EMPTY_SLICE),)
-OF_SIZES: tuple[tuple[Maker, str], ...] = (  # of outputs, of windows
+OF_LENGTHS: tuple[tuple[Maker, str], ...] = (  # of outputs, of windows
     (lambda slot, s: one_off(slot, s.values), "wrong size"),
     (lambda slot, _: missing_one(slot), "wrong number"),
 )
