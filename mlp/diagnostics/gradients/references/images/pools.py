@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.references.images.windows import KERNELS, PADS, STRIDES, layouts, padded, windows_of
+from mlp.diagnostics.gradients.references.images.windows import KERNELS, OF_STRIDE, PADS, layouts, padded, windows_of
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes
 from mlp.typing import Array
 
@@ -24,7 +24,7 @@ def pools(subject: LayerAtPoint) -> Iterator[Array]:
     size = size_of_windows(subject)
     adaptive, flat = "adaptive" in subject.words, len(subject.shape) < subject.x.ndim
     whole = bool({"global", "gap"} & set(subject.words)) or size is None or (adaptive and flat)
-    strides, pads = subject.sizes(STRIDES, axes) or size, subject.sizes(pads_of(subject), axes) or (0,) * axes
+    strides, pads = subject.sizes(OF_STRIDE, axes) or size, subject.sizes(pads_of(subject), axes) or (0,) * axes
     for x, first in layouts(subject.x):
         for reduce in reductions(subject):
             over = tuple(range(2, x.ndim))

@@ -75,7 +75,7 @@ def half_pixels_forgotten(subject: LayerAtPoint, start: int, factors: Sizes) -> 
     ):
         y = subject.x
         for axis, factor in enumerate(factors, start):
-            y = between(y, axis, (np.arange(y.shape[axis] * factor) + before) / factor + after)
+            y = at_places(y, axis, (np.arange(y.shape[axis] * factor) + before) / factor + after)
         yield text, "/|\\*", y
 
 
@@ -83,10 +83,10 @@ def interpolated(x: Array, axis: int, factor: int, *, corners: bool) -> Array:
     """Return the values interpolated two neighbours along one axis, with aligned corners or without."""
     n = x.shape[axis]
     places = np.arange(n * factor)
-    return between(x, axis, places * (n - 1) / max(n * factor - 1, 1) if corners else (places + 0.5) / factor - 0.5)
+    return at_places(x, axis, places * (n - 1) / max(n * factor - 1, 1) if corners else (places + 0.5) / factor - 0.5)
 
 
-def between(x: Array, axis: int, at: Array) -> Array:
+def at_places(x: Array, axis: int, at: Array) -> Array:
     """Return the values at some places between the pixels along one axis."""
     n = x.shape[axis]
     at = np.clip(at, 0.0, n - 1.0)

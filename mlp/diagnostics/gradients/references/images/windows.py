@@ -15,7 +15,7 @@ import numpy as np
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, Sizes
 from mlp.typing import Array
 
-STRIDES = ("stride", "strides", "s", "step")
+OF_STRIDE = ("stride", "strides", "s", "step")
 PADS = ("pad", "padding", "p", "pads")
 KERNELS = ("k", "kernel", "kernel_size", "size", "filter_size", "field", "ksize")
 
@@ -122,7 +122,7 @@ def moves(
         k: size of the kernel. sizes: of the image.
     """
     axes = len(k)
-    stride, pad = subject.sizes(STRIDES, axes), subject.sizes(PADS, axes)
+    stride, pad = subject.sizes(OF_STRIDE, axes), subject.sizes(PADS, axes)
     dilation = subject.sizes(("dilation", "dilate", "d", "rate", "dilation_rate"), axes) or (1,) * axes
     wide = [d * (size - 1) for d, size in zip(dilation, k, strict=True)]
     spoken = [v for name in PADS for v in [subject.settings.get(name)] if isinstance(v, str)]
