@@ -25,7 +25,7 @@ from mlp.diagnostics.rules.clips import RIGHT_CLIPS, kinds_of, wrong_clips
 from mlp.diagnostics.rules.courses import ARRAYS, SHAPES, Course, Trail, apart, course_of, walk_of
 from mlp.diagnostics.rules.explanations import explained, smallest
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
-from mlp.diagnostics.rules.formulas.variants import legal_forms, literal_settings
+from mlp.diagnostics.rules.formulas.variants import legal_forms, literal_settings, with_schedules
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.lines import NOT_COPIED, OF_THE_LINE_ALONE, line_of_rule
 from mlp.diagnostics.rules.made_with import made_alone, made_with_parameters, takes_parameters, with_own_parameters
@@ -121,6 +121,7 @@ def right_steps(trail: Trail, subject: Subject) -> Findings | None:
         return Findings(step_rows(moved, right, tolerance))
     for text, walk, changed in (
         *legal_forms(formula),
+        *with_schedules(formula, trail.course.settings),
         *literal_settings(
             formula, moved, trail.course.gradients, trail.course.settings, with_rate=inspect.isfunction(subject.rule)
         ),

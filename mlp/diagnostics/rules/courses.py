@@ -16,8 +16,8 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.report import Findings, fault
 from mlp.diagnostics.rules.clips import Clip
 from mlp.diagnostics.rules.formulas.walks import Settings, Walk, all_weights
+from mlp.diagnostics.rules.function_steps import RATES, may_be_set, set_rate
 from mlp.diagnostics.rules.protocols import OneRuleEach, stepper
-from mlp.diagnostics.rules.settings import ALIASES
 from mlp.layers.parameter import Parameter
 from mlp.rng import generator
 from mlp.typing import Array, Shape
@@ -129,21 +129,20 @@ def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPE
 def has_no_rate(rule: Any) -> bool:
     """Return whether a rule is AdaDelta without a learning rate, as in the paper."""
     is_adadelta = "adadelta" in getattr(rule, "__name__", type(rule).__name__).lower()
-    return is_adadelta and not any(hasattr(rule, name) for name in ALIASES["learning_rate"])
+    return is_adadelta and not any(may_be_set(rule, name) for name in RATES)
 
 
 def walk_of(rule: Any, course: Course) -> tuple[Array, Findings]:
     """Let the rule walk; return how far all weights have moved after each step, (steps, weights), and faults."""
     parameters = [Parameter(w.copy(), name) for w, name in zip(course.start, ARRAYS, strict=False)]
     now = [course.rates[0]]
-    attributes = [name for name in ALIASES["learning_rate"] if hasattr(rule, name)] or ["learning_rate"]
     step = stepper(rule, parameters, lambda: now[0])
-    trail, changed = [], False
+    trail, changed, before = [], False, None
     for rate, grads in zip(course.rates, course.gradients, strict=True):
         now[0] = rate
         if not inspect.isfunction(rule):
-            for attribute in attributes:
-                setattr(rule, attribute, rate)
+            set_rate(rule, rate, before)
+        before = rate
         for parameter, grad in zip(parameters, grads, strict=True):
             parameter.grad = grad.copy()
         with np.errstate(all="ignore"):

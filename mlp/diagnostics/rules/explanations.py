@@ -15,8 +15,9 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.rules.courses import ARRAYS, Trail
 from mlp.diagnostics.rules.faults import OF_GATHERED, OF_SLOW, Fault, faults_of
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
+from mlp.diagnostics.rules.formulas.schedules import wrong_schedules
 from mlp.diagnostics.rules.formulas.variants import legal_forms, literals_of
-from mlp.diagnostics.rules.formulas.walks import Walk
+from mlp.diagnostics.rules.formulas.walks import Settings, Walk
 from mlp.diagnostics.rules.multiples import changed_rate
 from mlp.typing import Array
 
@@ -44,8 +45,7 @@ def explained(trails: Trails, formula: str, tolerance: float) -> list[Diagnosis]
         )
         return [Diagnosis("weights never move", "weights", "rule", text)]
     s = trails[0].course.settings
-    around = (*(OF_GATHERED if s.get("accumulation", 1.0) > 1.0 else ()), *(OF_SLOW if s.get("slow_every") else ()))
-    single = list(matches(trails, formula, tolerance, chain(around, faults_of(formula))))
+    single = list(matches(trails, formula, tolerance, chain(faults_around(s), faults_of(formula))))
     if single:
         return single[:1]
     for look in (in_another_form, another_rule, hidden_decay, with_literals):
@@ -74,7 +74,7 @@ def matches(trails: Trails, formula: str, tolerance: float, faults: Iterator[Fau
 def in_another_form(trails: Trails, formula: str, tolerance: float) -> Iterator[Diagnosis]:
     """Yield the same faults around a form of the formula that is right, too."""
     for text, form, changed in legal_forms(formula):
-        for one in faults_of(formula, form.formula):
+        for one in chain(faults_around(trails[0].course.settings), faults_of(formula, form.formula)):
             if all(trail.apart(one.of(form), **changed) < tolerance for trail in trails):
                 yield Diagnosis(
                     one.name,
@@ -83,6 +83,13 @@ def in_another_form(trails: Trails, formula: str, tolerance: float) -> Iterator[
                     one.said(trails[0].course.settings),
                     f"in the form in which {text.rstrip('.')}",
                 )
+
+
+def faults_around(s: Settings) -> list[Fault]:
+    """Return the faults of what a rule does around its formula, with its settings."""
+    gathered = OF_GATHERED if s.get("accumulation", 1.0) > 1.0 else ()
+    schedules = [Fault(name, text, {"schedule": one}) for name, text, one in wrong_schedules(s)]
+    return [*gathered, *(OF_SLOW if s.get("slow_every") else ()), *schedules]
 
 
 def another_rule(trails: Trails, formula: str, tolerance: float) -> Iterator[Diagnosis]:

@@ -157,6 +157,12 @@ OF_SLOW = (
         "alpha and 1 - alpha are exchanged: slow <- slow + alpha (w - slow)",
         {"slow": "exchanged"},
     ),
+    Fault(
+        "slow weights never moved",
+        "the slow weights stay as they were at the start, and the fast ones are pulled back to them: keep the new slow "
+        "weights, slow <- slow + alpha (w - slow), then w <- slow",
+        {"slow": "never moved"},
+    ),
 )
 
 AROUND = ANY_RULE[:10]  # those that have nothing to do with the decay of the weights

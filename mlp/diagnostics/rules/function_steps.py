@@ -9,9 +9,40 @@ import numpy as np
 from mlp.diagnostics.gradients.styles.calls import required
 from mlp.layers.parameter import Parameter
 
-RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "current_learning_rate", "lr_")
+RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "current_learning_rate", "lr_", "current_lr", "lr_t")
+SHARE = 0.5  # an alpha above is what a running mean keeps, and no learning rate
+BASES = ("initial_lr", "initial_learning_rate", "init_lr", "base_lr", "base_learning_rate", "lr0", "lr_0", "start_lr")
 CONFIGS = ("config", "cfg", "conf", "state", "cache", "options", "opts", "opt_state", "optim_state", "opt")
-COUNTS = ("t", "step", "n", "k", "i", "it", "iteration", "epoch")  # a number of the step that a function gets
+STEP_COUNTS = ("t", "step", "n", "k", "i", "it", "iteration", "epoch")  # a number of the step that a function gets
+
+
+def rates_of(rule: Any) -> list[str]:
+    """Return the attributes that hold the learning rate of a rule; alpha, as in Adam's paper, if there is no other."""
+    found = [name for name in RATES if may_be_set(rule, name)]
+    numbers = {name: getattr(rule, name, None) for name in ("alpha", "stepsize")}
+    return found or [name for name, v in numbers.items() if isinstance(v, float) and 0.0 < v < SHARE][:1]
+
+
+def may_be_set(rule: Any, name: str) -> bool:
+    """Return whether an object has an attribute of a name that is no method, and may be set."""
+    held = inspect.getattr_static(rule, name, None)
+    fixed = isinstance(held, property) and held.fset is None
+    return hasattr(rule, name) and not fixed and not callable(getattr(rule, name))
+
+
+def set_rate(rule: Any, rate: float, before: float | None) -> None:
+    """Give a rule another learning rate, as a schedule does; one that the rule itself has changed is scaled.
+
+    Args:
+        before: the learning rate of the step before, None in the first step.
+    """
+    bases = [name for name in BASES if may_be_set(rule, name)]
+    for name in dict.fromkeys([*rates_of(rule), *bases]) or ["learning_rate"]:
+        held = getattr(rule, name, None)
+        if before is None or not isinstance(held, float | int):
+            setattr(rule, name, rate)
+        elif rate != before:
+            setattr(rule, name, held * (rate / before))
 
 
 def with_grad(method: Callable[..., Any], parameter: Parameter, *more: Any, **by_word: Any) -> Any:
@@ -29,6 +60,8 @@ def function_step(
     configs: list[Any] = [None for _ in parameters]
     given = inspect.signature(rule).parameters
     by_name = next((name for name in ("learning_rate", "lr", "rate", "eta", "step_size") if name in given), None)
+    small = "alpha" in given and isinstance(given["alpha"].default, float) and given["alpha"].default < SHARE
+    by_name = "alpha" if by_name is None and small else by_name
     states = required(rule)[2:]
     if states and not (len(states) == 1 and (states[0] in CONFIGS or states[0] == by_name)):
         return state_step(rule, parameters, rate, [name for name in states if name != by_name])
@@ -52,13 +85,13 @@ def state_step(
     """Return a step of f(w, dw, v) -> (w, v), also with several states, and a count of the steps, from 1."""
     given = inspect.signature(rule).parameters
     by_word = [name for name in given if name in RATES]
-    held = [{name: np.zeros_like(p.data) for name in states if name not in COUNTS} for p in parameters]
+    held = [{name: np.zeros_like(p.data) for name in states if name not in STEP_COUNTS} for p in parameters]
     count = [0]
 
     def step() -> None:
         count[0] += 1
         for mine, parameter in zip(held, parameters, strict=True):
-            counts = {name: count[0] for name in states if name in COUNTS}
+            counts = {name: count[0] for name in states if name in STEP_COUNTS}
             result = with_grad(rule, parameter, **mine, **counts, **{name: rate() for name in by_word})
             new, *kept = result if isinstance(result, tuple) else (result,)
             arrays = [one for one in kept if isinstance(one, np.ndarray)]

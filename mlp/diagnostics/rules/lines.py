@@ -1,5 +1,6 @@
 """The line of a rule's own source that is wrong: the one whose change makes all steps right, on several courses."""
 
+import ast
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
@@ -12,15 +13,19 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, OF_MEMORY, Maker
+from mlp.diagnostics.gradients.repairs.operators import may_lack
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.moves import not_copied
 from mlp.diagnostics.gradients.repairs.search.second_terms import scaled_terms, squared_distances
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.sources import Source
+from mlp.diagnostics.gradients.repairs.values import Values
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
 from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Course, apart, course_of, walk_of
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.variants import legal_forms
 from mlp.diagnostics.rules.formulas.walks import Walk
+from mlp.diagnostics.rules.function_steps import STEP_COUNTS
 from mlp.diagnostics.rules.protocols import UPDATES
 from mlp.diagnostics.rules.settings import read_settings
 from mlp.diagnostics.rules.subject import Subject
@@ -32,10 +37,12 @@ DISTANCES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: squared_distances(slot, s.arrays, s.values), "square of another value"),
 )
 SCALED: tuple[tuple[Maker, str], ...] = ((lambda slot, s: scaled_terms(slot, s.arrays, s.values), "term missing"),)
+MOST_SETTINGS = 10  # of which a factor is made
+SHARES: tuple[tuple[Maker, str], ...] = ((lambda slot, s: missing_shares(slot, s.values), "factor or term missing"),)
 NOT_COPIED = "not copied"
 OF_COPIES: tuple[tuple[Maker, str], ...] = ((lambda slot, _: not_copied(slot), NOT_COPIED),)
 OF_RULES = tuple(
-    dict.fromkeys((*OF_COPIES, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS, *SCALED))
+    dict.fromkeys((*OF_COPIES, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *SHARES, *KINDS, *SCALED))
 )  # the likeliest first
 OF_THE_LINE_ALONE = ("state reset", "another rule", "learning rate changed", "no looking ahead")  # say less
 LOOSE = 1e-4  # a small eps that is not known may change the steps by this much
@@ -99,3 +106,37 @@ def changed_walk(source: Source, function: FunctionType, rule: Any, course: Cour
 def methods_of(rule: Any) -> Sequence[str]:
     """Return the names of the methods that make a step."""
     return [name for name in ("change", "update_params", *UPDATES) if callable(getattr(rule, name, None))]
+
+
+def missing_shares(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a term with the factor that it may lack, or with a division by it."""
+    if not may_lack(slot):
+        return
+    node, text = slot.node, text_of(slot.node)
+    for factor in factors_of_settings(values):
+        yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
+        if factor not in ("2", "0.5"):
+            yield f"the division by `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(factor))
+
+
+def factors_of_settings(values: Values) -> list[str]:
+    """Return factors made of the settings that a function can read: b, 1 - b, 1 - b**t."""
+    names = settings_in(values)
+    counts = [
+        name for name, value in values.items() if name.removeprefix("self.") in STEP_COUNTS and type(value) is int
+    ]
+    shares = [f"(1 - {name})" for name in names]
+    powers = [f"(1 - {name}**{count})" for name in names for count in counts[:1]]
+    return ["2", "0.5", *names, *shares, *powers]
+
+
+def settings_in(values: Values) -> list[str]:
+    """Return the names of the settings, local ones first; none whose value another one has already."""
+    held = {name: value for name, value in values.items() if type(value) is float}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            held |= {f"{name}[{key!r}]": v for key, v in value.items() if isinstance(key, str) and type(v) is float}
+    found: dict[float, str] = {}
+    for name in sorted(held, key=lambda one: "." in one or "[" in one):
+        found.setdefault(held[name], name)
+    return list(found.values())[:MOST_SETTINGS]

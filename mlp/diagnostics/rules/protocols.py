@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.styles.calls import required
-from mlp.diagnostics.rules.function_steps import RATES, function_step, replace, with_grad
+from mlp.diagnostics.rules.function_steps import function_step, replace, set_rate, with_grad
 from mlp.errors import ConfigurationError
 from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
@@ -127,12 +127,13 @@ class OneRuleEach:
     def __init__(self, rule: Any, name: str, parameters: Sequence[Parameter], rate: Callable[[], float]) -> None:
         self.name, self.parameters, self.rate = name, parameters, rate
         self.twins = [copy.deepcopy(rule) for _ in parameters]
+        self.before: float | None = None
 
     def __call__(self) -> None:
+        rate = self.rate()
         for twin in self.twins:
-            for attribute in RATES:
-                if hasattr(twin, attribute):
-                    setattr(twin, attribute, self.rate())
+            set_rate(twin, rate, self.before)
+        self.before = rate
         array_step([getattr(twin, self.name) for twin in self.twins], self.parameters)
 
 

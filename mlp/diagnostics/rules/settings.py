@@ -2,13 +2,14 @@
 
 import inspect
 import re
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.walks import Settings
-from mlp.diagnostics.rules.function_steps import RATES
+from mlp.diagnostics.rules.function_steps import BASES, RATES, rates_of
 from mlp.diagnostics.rules.protocols import UPDATES
 from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS
@@ -35,6 +36,8 @@ ALIASES = {
     "accumulation": ("accumulation", "accumulation_steps", "accumulate", "accum_steps", "accumulate_steps", "every"),
     "warmup": ("warmup", "warmup_steps", "warm_up", "warm_up_steps", "warmup_iters", "num_warmup_steps", "n_warmup"),
     "rate_decay": ("lr_decay", "learning_rate_decay", "rate_decay"),
+    "total": ("total", "total_steps", "t_max", "T_max", "max_steps", "max_iters", "num_training_steps", "n_steps", "T"),
+    "lowest": ("min_lr", "lr_min", "eta_min", "end_lr", "final_lr", "lowest_lr", "min_learning_rate"),
     "slow_every": ("k", "slow_every", "sync_every", "sync_period", "la_steps", "slow_step"),
     "slow_share": ("alpha", "slow_share", "slow_lr", "la_alpha", "slow_step_size"),
     "clip": (
@@ -95,21 +98,51 @@ def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False)
             s |= {setting: float(value) for setting, value in zip(settings, both, strict=True)}
     if not may_be_slow(rule, "slow_every"):
         s = {name: value for name, value in s.items() if not name.startswith("slow_")}
-    if hasattr(rule, "current_learning_rate") and is_number(getattr(rule, "decay", None)):
-        s["rate_decay"] = float(rule.decay)
+    s = with_schedule(rule, s)
     decay = decay_of(rule)
     if decay != "weight_decay" and not hasattr(rule, "decoupled_weight_decay"):
         s[decay], s["weight_decay"] = s["weight_decay"], 0.0
     s |= given
-    if "learning_rate" not in s and "adadelta" in getattr(rule, "__name__", type(rule).__name__).lower():
-        s["learning_rate"] = 1.0
-    if "learning_rate" not in s:
-        if not inspect.isfunction(rule):
-            raise ConfigurationError(
-                f"{type(rule).__name__} has no learning_rate: give check_rule(..., learning_rate=0.1)."
-            )
-        s["learning_rate"] = FUNCTION_RATE
+    if "learning_rate" not in given:
+        s["learning_rate"] = rate_of(rule, s)
     return s, s["eps"] == EPS or "eps" in given
+
+
+def rate_of(rule: Any, s: Settings) -> float:
+    """Return the learning rate of a rule: that of its start, if it keeps it."""
+    names = [*(name for name in BASES if hasattr(rule, name)), *rates_of(rule)]
+    held = next((getattr(rule, name) for name in names if is_number(getattr(rule, name))), s.get("learning_rate"))
+    if held is None and "adadelta" in plain_name(rule):
+        held = 1.0
+    if held is None and not inspect.isfunction(rule):
+        raise ConfigurationError(
+            f"{type(rule).__name__} has no learning_rate: give check_rule(..., learning_rate=0.1)."
+        )
+    return FUNCTION_RATE if held is None else float(held)
+
+
+def with_schedule(rule: Any, s: Settings) -> Settings:
+    """Return the settings with those of a schedule that is inside a rule: a decay in time, a fall to the last step."""
+    text = f"{plain_name(rule)} {inspect.getdoc(rule if inspect.isfunction(rule) else type(rule))}".lower()
+    falls = "cosine" in text or ("linear" in text and "warmup" in text.replace(" ", "").replace("-", ""))
+    if not falls:
+        s = {name: value for name, value in s.items() if name not in ("total", "lowest")}
+    elif "cosine" not in text:
+        s["linear"] = 1.0
+    if is_number(getattr(rule, "decay", None)) and decays_in_time(rule):
+        s["rate_decay"] = float(rule.decay)
+        others = [name for name in ALIASES["decay"] if name != "decay" and is_number(getattr(rule, name, None))]
+        s["decay"] = float(getattr(rule, others[0])) if others else DEFAULTS["decay"]
+    return s
+
+
+def decays_in_time(rule: Any) -> bool:
+    """Return whether the attribute `decay` of a rule divides its learning rate: 1 + self.decay * t in its code."""
+    for kind in type(rule).__mro__[:-1]:
+        with suppress(OSError, TypeError):
+            if re.search(r"1(\.0*)?\s*\+\s*(self\.decay\s*\*|[\w.]+\s*\*\s*self\.decay\b)", inspect.getsource(kind)):
+                return True
+    return False
 
 
 def may_be_slow(rule: Any, name: str) -> bool:
@@ -119,7 +152,8 @@ def may_be_slow(rule: Any, name: str) -> bool:
 
 def attribute_of(rule: Any, name: str) -> str | None:
     """Return the name of the attribute that holds a setting of a rule, or None."""
-    return next((alias for alias in ALIASES[name] if is_number(getattr(rule, alias, None))), None)
+    taken = () if name == "learning_rate" else rates_of(rule)
+    return next((one for one in ALIASES[name] if one not in taken and is_number(getattr(rule, one, None))), None)
 
 
 def is_number(value: Any) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from mlp.diagnostics.gradients.report import Findings
 from mlp.diagnostics.rules.clips import Clip
 from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Trail, course_of, walk_of
+from mlp.diagnostics.rules.function_steps import rates_of
+from mlp.diagnostics.rules.made_with import made_with_parameters
 from mlp.diagnostics.rules.settings import ALIASES, attribute_of, read_settings
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Shape
@@ -47,7 +49,10 @@ class Subject:
             return [first]
 
     def with_other_settings(self) -> "Subject":
-        """Return the rule with other numbers for its settings, where they are attributes of it."""
+        """Return the rule with other numbers for its settings: made anew (others may follow from them), or changed."""
+        made = self.made_anew()
+        if made is not None:
+            return made
         rule = copy.deepcopy(self.rule)
         for name, value in OTHER_SETTINGS.items() if not inspect.isfunction(rule) and not self.given else ():
             attribute = attribute_of(rule, name)
@@ -59,13 +64,16 @@ class Subject:
         """Return a new rule of the same class that was made with other settings; None if that is not possible."""
         if inspect.isfunction(self.rule) or self.given:
             return None
-        kept = vars(self.rule)
-        names = [name for name in inspect.signature(type(self.rule)).parameters if name in kept]
-        arguments = {name: other_number(name, kept[name]) for name in names}
+        kept, with_parameters = vars(self.rule), hasattr(self.rule, "step_of_parameters")
+        kind = type(self.rule).__mro__[1] if with_parameters else type(self.rule)
+        names = [name for name in list(inspect.signature(kind).parameters)[with_parameters:] if name in kept]
+        rates = rates_of(self.rule)
+        arguments = {name: kept[name] if name in rates else other_number(name, kept[name]) for name in names}
         if all(value is kept[name] for name, value in arguments.items()):
             return None
         try:
-            return replace(self, rule=type(self.rule)(**arguments))
+            rule = made_with_parameters(kind, (), arguments) if with_parameters else kind(**arguments)
+            return replace(self, rule=rule)
         except OWN_ERRORS:
             return None
 

@@ -187,3 +187,104 @@ def test_a_decay_without_the_weights():
 
     (first, *_) = check_rule(SGD()).diagnoses
     assert first.name == "decay without the weights"
+
+
+class DecayingSGD:
+    """The learning rate decays by itself, lr / (1 + decay t), t = 0, 1, ..."""
+
+    def __init__(self, lr=0.1, momentum=0.9, decay=0.1):
+        self.lr, self.current_lr, self.momentum, self.decay, self.t, self.v = lr, lr, momentum, decay, 0, {}
+
+    def step(self, params, grads):
+        self.current_lr = self.rate() / (1.0 + self.decay * self.t)
+        for k in params:
+            self.v[k] = self.momentum * self.v.get(k, 0.0) - self.current_lr * grads[k]
+            params[k] += self.v[k]
+        self.t += 1
+
+    def rate(self):
+        return self.lr
+
+
+class DecaysTheDecayed(DecayingSGD):
+    def rate(self):
+        return self.current_lr
+
+
+class CosineSGD:
+    """A linear warm-up, then half a cosine down to 0 at the step `total`."""
+
+    def __init__(self, lr=0.1, warmup=2, total=9):
+        self.lr, self.warmup, self.total, self.t = lr, warmup, total, 0
+
+    def step(self, params, grads):
+        rate = self.lr * min(1.0, (self.t + 1) / self.warmup)
+        if self.t >= self.warmup:
+            rate = 0.5 * self.lr * (1 + np.cos(np.pi * self.progress()))
+        self.t += 1
+        for p, g in zip(params, grads, strict=True):
+            p -= rate * g
+
+    def progress(self):
+        return (self.t - self.warmup) / (self.total - self.warmup)
+
+
+class CountsFromStepZero(CosineSGD):
+    def progress(self):
+        return self.t / self.total
+
+
+class StepSizeAlpha:
+    """AdaMax, whose learning rate is called alpha, as in the paper; what is derived from settings is made once."""
+
+    def __init__(self, alpha=0.01, beta1=0.9, beta2=0.99):
+        self.alpha, self.beta1, self.beta2, self.t, self.m, self.u = alpha, beta1, beta2, 0, 0.0, 0.0
+        self.rest = 1 - beta1
+
+    def update(self, w, grad):
+        self.t += 1
+        self.m = self.beta1 * self.m + self.rest * grad
+        self.u = np.maximum(self.beta2 * self.u, self.size(grad))
+        return w - self.alpha / (1 - self.beta1**self.t) * self.m / (self.u + 1e-8)
+
+    def size(self, grad):
+        return np.abs(grad)
+
+
+class SignKept(StepSizeAlpha):
+    def size(self, grad):
+        return grad
+
+
+class LookaheadWithoutSlowSteps(Lookahead):
+    def step(self, params, grads):
+        self.slow = self.slow or [p.copy() for p in params]
+        self.t += 1
+        for p, g, s in zip(params, grads, self.slow, strict=True):
+            p -= self.lr * g
+            if self.t % self.k == 0:
+                p[...] = s + self.alpha * (p - s)
+
+
+@pytest.mark.parametrize("kind", (DecayingSGD, CosineSGD))
+def test_right_schedules_inside_of_rules_pass(kind):
+    check_rule(kind()).raise_if_failed()
+
+
+def test_a_learning_rate_called_alpha():
+    check_rule(StepSizeAlpha(), formula="adamax").raise_if_failed()
+    (first, *_) = check_rule(SignKept(), formula="adamax").diagnoses
+    assert "negative gradients never count" in first.sentence
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    (
+        (DecaysTheDecayed, "the decays of all steps multiply"),
+        (CountsFromStepZero, "must count from the end of the warm-up"),
+        (LookaheadWithoutSlowSteps, "the slow weights stay as they were at the start"),
+    ),
+)
+def test_wrong_schedules_and_slow_weights_are_named(kind, told):
+    (first, *_) = check_rule(kind()).diagnoses
+    assert told in first.sentence

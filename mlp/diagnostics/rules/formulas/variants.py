@@ -1,6 +1,7 @@
 """Forms of a rule that differ from the formula here and are right all the same; each passes with a remark."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES, changed
 from mlp.diagnostics.rules.formulas.families import Adaptive, Velocity
 from mlp.diagnostics.rules.formulas.others import LayerwiseMomentum, RectifiedAdam, RootMeanSquare, SignSteps
+from mlp.diagnostics.rules.formulas.schedules import legal_schedules
 from mlp.diagnostics.rules.formulas.walks import Settings, Walk
 from mlp.typing import Array
 
@@ -68,6 +70,13 @@ def legal_forms(formula: str) -> Iterator[Form]:
         inside = form_of(formula, of="(g - m)^2 + eps / (1 - b)")
         yield "eps is also added inside the mean, as in the paper.", inside, {}
     yield from of_others(formula)
+
+
+def with_schedules(formula: str, s: Settings) -> Iterator[Form]:
+    """Yield the forms of a rule with the forms of the schedule that is inside it."""
+    for remark, schedule in legal_schedules(s):
+        for _, walk, numbers in (("", Walk(FAMILIES[formula]), {}), *legal_forms(formula)):
+            yield remark, replace(walk, schedule=schedule), numbers
 
 
 def of_others(formula: str) -> Iterator[Form]:

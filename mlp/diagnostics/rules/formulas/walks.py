@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.rules.formulas.schedules import Schedule
 from mlp.typing import Array
 
 Memory = dict[str, Any]
@@ -34,10 +35,12 @@ class Walk:
         penalty: function w -> what the coupled decay adds to the gradient, times its rate.
         exchange: settings that take each other's values.
         gathering: what a step takes of accumulated gradients: their "mean" or "sum", the "last"; "kept" afterwards.
-        slow: whether fast weights are "set back" to the slow ones, or "go on"; or shares are "exchanged".
+        slow: whether fast weights are "set back" to the slow ones, or "go on"; or shares are "exchanged"; or the slow
+            ones are "never moved".
+        schedule: of the learning rate, inside the rule.
 
-    Settings around the formula: accumulation (steps for one update), warmup (steps until the whole learning rate),
-    rate_decay (h / (1 + d (t - 1))), slow_every and slow_share (slow weights, as in Lookahead).
+    Settings around the formula: accumulation (steps for one update), slow_every and slow_share (slow weights, as in
+    Lookahead), and those of `schedules`.
     """
 
     formula: Formula
@@ -55,6 +58,7 @@ class Walk:
     exchange: tuple[str, str] | None = None
     gathering: str = "mean"
     slow: str = "set back"
+    schedule: Schedule = Schedule()
 
     def weights(
         self,
@@ -83,12 +87,14 @@ class Walk:
                 number = t / many
                 g = g if "last" in self.gathering else gathered / (many if "mean" in self.gathering else 1.0)
                 gathered = gathered if "kept" in self.gathering else 0.0
-                h = self.rate(rates[0] if self.rate_of_first else rate, t) * share_of_rate(number, s)
+                h = self.rate(rates[0] if self.rate_of_first else rate, t)
+                h *= self.schedule.share(number - 1.0, h, s)
                 w = self.one_step(w, g, (number, h), memory, s, decay)
             if s.get("slow_every") and t % s["slow_every"] == 0.0:
                 share = 1.0 - s["slow_share"] if self.slow == "exchanged" else s["slow_share"]
-                held = held + share * (w - held)
-                w = w if self.slow == "go on" else held
+                moved = held + share * (w - held)
+                w = w if self.slow == "go on" else moved
+                held = held if self.slow == "never moved" else moved
             trail.append(w)
             if seen is not None:
                 seen.append(dict(memory))
@@ -112,12 +118,6 @@ class Walk:
             except ZeroDivisionError:
                 w = np.nan * w
             return w - shrink * w if self.decay_after else w
-
-
-def share_of_rate(t: float, s: Settings) -> float:
-    """Return the share of the learning rate in step t, of a rule that warms up or has a decay of its rate inside."""
-    warm = min(1.0, t / s["warmup"]) if s.get("warmup") else 1.0
-    return warm / (1.0 + s.get("rate_decay", 0.0) * (t - 1.0))
 
 
 def all_weights(
