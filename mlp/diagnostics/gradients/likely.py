@@ -8,7 +8,7 @@ from mlp.diagnostics.gradients.budget import limited
 from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, diagnose_gradients, is_unsure, last_resort, merged
 from mlp.diagnostics.gradients.diagnoses.known_layers import is_as_named, wrong_forward
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
-from mlp.diagnostics.gradients.losses.known.as_named import joint_as_named
+from mlp.diagnostics.gradients.losses.known.as_named import is_right_jointly, joint_as_named
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
 from mlp.diagnostics.gradients.repairs.forward_line import forward_line
 from mlp.diagnostics.gradients.repairs.search.changes import ONE_SEARCH
@@ -84,7 +84,8 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
 
 def with_more_lines(likely: list[Diagnosis], wrong: list[Point], setting: Setting) -> list[Diagnosis]:
     """Return what is likely wrong with the wrong line of forward, with several lines, or with the first wrong value."""
-    as_named = is_as_named(setting.layer, setting.input_shape, setting.seed)
+    place = setting.layer, setting.input_shape, setting.seed
+    as_named = is_as_named(*place) or is_right_jointly(*place)
     forward = [] if as_named else list(forward_line(wrong, FORWARD_SECONDS))
     more = forward or list(wrong_lines(wrong))
     if more and more[0].name == "several wrong lines":

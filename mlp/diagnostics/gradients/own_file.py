@@ -19,6 +19,7 @@ from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.plausible_shape import plausible_shape
 from mlp.diagnostics.gradients.report import GradientReport
 from mlp.diagnostics.gradients.styles.calls import BACKWARD, required
+from mlp.diagnostics.gradients.styles.left_out import reads_as_target
 from mlp.diagnostics.rules.check import check_rule
 from mlp.diagnostics.rules.made_with import made_with_parameters, takes_parameters
 from mlp.errors import ConfigurationError
@@ -32,10 +33,6 @@ METHODS = (  # one of them is in all that can be checked; `__call__` is in every
     *("update", "update_params", "step", "apply_gradients"),
 )
 LOSS_SHAPE = (5, 7)
-TARGETS = (
-    *("t", "y", "target", "targets", "label", "labels"),
-    *("true", "y_true", "truth", "ground_truth", "gt", "expected"),
-)
 OF_GRADIENTS = ("dw", "g", "grad", "grads", "gradient")
 PAIR_SHAPES = ((5, 4), (2, 3, 6, 5), (2, 6, 5, 3), (4, 6))  # vectors, images with channels first and last
 
@@ -198,18 +195,13 @@ def is_rule(subject: Any) -> bool:
 def is_loss(subject: Any) -> bool:
     """Return whether a subject is a loss."""
     if inspect.isfunction(subject):
-        return takes_targets(second_parameter(subject))
+        return reads_as_target(second_parameter(subject))
     if isinstance(subject, Loss) or (hasattr(subject, "grad") and not hasattr(subject, "forward")):
         return not isinstance(subject, Layer)
     value = getattr(subject, "forward", getattr(subject, "loss", subject))  # a subject itself may be called
     second, kind = second_parameter(value), subject if inspect.isclass(subject) else type(subject)
     named = bool(second) and kind.__name__.lower().endswith(("loss", "criterion"))
-    return not isinstance(subject, Layer) and (named or takes_targets(second))
-
-
-def takes_targets(name: str) -> bool:
-    """Return whether the second parameter of a loss is called like this."""
-    return name in TARGETS or name.startswith(("teacher", "target_", "true_", "label_"))
+    return not isinstance(subject, Layer) and (named or reads_as_target(second))
 
 
 def second_parameter(function: Any) -> str:

@@ -27,11 +27,11 @@ from mlp.diagnostics.gradients.losses.lines import LossPlace, line_of_loss
 from mlp.diagnostics.gradients.losses.measured import (
     along,
     as_probabilities,
-    at_other_settings,
     cuts_off,
     differences,
     further,
     is_finite,
+    loss_at_other_settings,
     other_branches,
     plausible_targets,
     sums_over_batch,
@@ -166,7 +166,7 @@ def loss_findings(loss: Any, outputs: Array, targets: Array, tolerance: float) -
 
 def likely_in_loss(loss: Any, points: Sequence[LossPoint], tolerance: float) -> list[Diagnosis]:
     """Return what is likely wrong with the gradient of a loss, most likely first."""
-    others = at_other_settings(loss, points[:2])
+    others = loss_at_other_settings(loss, points[:2])
     places = [*((loss, point) for point in points), *others]
     likely = with_wrong_line(explain_loss(points, [point for _, point in others]), places)
     branch = bool(likely) and "there backward gives" in likely[0].sentence  # with both formulas
@@ -182,7 +182,7 @@ def likely_in_loss(loss: Any, points: Sequence[LossPoint], tolerance: float) -> 
 
 def named_places(loss: Any, points: Sequence[LossPoint]) -> list[LossPlace]:
     """Return where the values of a loss are compared with those of the loss that its name speaks of."""
-    return [*((loss, point) for point in points[:3]), *at_other_settings(loss, points[:2], measured=False)]
+    return [*((loss, point) for point in points[:3]), *loss_at_other_settings(loss, points[:2], measured=False)]
 
 
 def with_wrong_line(likely: list[Diagnosis], places: Sequence[LossPlace]) -> list[Diagnosis]:

@@ -14,7 +14,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.known.forward import has_more
 from mlp.diagnostics.gradients.losses.lines import LossPlace, owner_and_names, tried_loss
-from mlp.diagnostics.gradients.losses.measured import at_other_settings, differences
+from mlp.diagnostics.gradients.losses.measured import differences, loss_at_other_settings
 from mlp.diagnostics.gradients.losses.points import LossPoint, settings_of
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.points import REPAIRED
@@ -50,7 +50,7 @@ def jumps_of(loss: Any, outputs: Array, targets: Array) -> Findings:
             value = float(as_number(loss.forward(outputs.copy(), targets.copy())))
             given = np.asarray(loss.backward(), float)
             point = LossPoint(given, given, outputs, targets, sums=False, settings=settings_of(loss), value=value)
-            jumps = list(loss_jumps([(loss, point), *at_other_settings(loss, [point], measured=False)]))
+            jumps = list(loss_jumps([(loss, point), *loss_at_other_settings(loss, [point], measured=False)]))
     except OWN_ERRORS:
         return Findings()
     return fault(jumps[0], outputs.shape, jumps[0].name) if jumps else Findings()

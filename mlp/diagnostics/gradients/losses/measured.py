@@ -212,7 +212,9 @@ def another(name: str, value: Any) -> Any:
     return 0.8 * value if value < 1.0 else 1.3 * value
 
 
-def at_other_settings(loss: Any, points: Sequence[LossPoint], *, measured: bool = True) -> list[tuple[Any, LossPoint]]:
+def loss_at_other_settings(
+    loss: Any, points: Sequence[LossPoint], *, measured: bool = True
+) -> list[tuple[Any, LossPoint]]:
     """Return the loss with other settings and what it gives at the same outputs; nothing if it has none.
 
     Args:

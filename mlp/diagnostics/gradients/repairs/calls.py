@@ -35,6 +35,7 @@ def calls(slot: Slot) -> Iterator[Alternative]:
             yield f"`{name}` stands where `{other}` belongs", ast.Call(func, node.args, node.keywords)
     if name in FUNCTIONS and node.args:
         yield f"`{name}` is one too many", node.args[0]
+    yield from norms(node)
     if name == "where" and len(node.args) == 3:
         test, yes, no = node.args
         yield f"the two branches of `{text_of(node)}` are exchanged", ast.Call(node.func, [test, no, yes], [])
@@ -52,6 +53,14 @@ def calls(slot: Slot) -> Iterator[Alternative]:
                 others = list(node.args)
                 others[i] = ast.BinOp(argument, op, parsed("1"))
                 yield f"`{text_of(node)}` {by}", ast.Call(node.func, others, [])
+
+
+def norms(node: ast.Call) -> Iterator[Alternative]:
+    """The square of a norm for the norm, and the reverse."""
+    if ast.unparse(node.func) == "np.linalg.norm":
+        yield f"`{text_of(node)}` must be squared here", ast.BinOp(node, ast.Pow(), parsed("2"))
+    elif ast.unparse(node.func).endswith("sum") and "** 2" in ast.unparse(node):
+        yield f"the root of `{text_of(node)}` is missing", ast.Call(parsed("np.sqrt"), [node], [])
 
 
 def inverse_order(items: Sequence[ast.expr]) -> Iterator[tuple[list[ast.expr], str]]:

@@ -45,7 +45,7 @@ from mlp.diagnostics.gradients.repairs.places import (
     statements,
     steps,
 )
-from mlp.diagnostics.gradients.repairs.reorders import reorders, turned_parts
+from mlp.diagnostics.gradients.repairs.reorders import not_transposed, reorders, turned_parts
 from mlp.diagnostics.gradients.repairs.search.brackets import brackets, ends_at_zero, exchanged_shares, fewer_targets
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
 from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, gates_in_time, missing_lines
@@ -116,6 +116,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     ),
     (lambda slot, s: applied(slot, s.functions, s.values), "function or sign"),
     (lambda slot, _: reorders(slot), "order of axes or parts"),
+    (lambda slot, s: not_transposed(slot, s.values), "order of axes or parts"),
     (lambda slot, s: other_names(slot, s.like(slot), s.values), "another array"),
     (lambda slot, s: missing(slot, (), s.like(slot)), "factor or term missing"),
     (lambda slot, s: other_divisors(slot, s.divisors), "division by the wrong number"),

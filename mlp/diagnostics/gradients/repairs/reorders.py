@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from itertools import combinations, permutations
 from typing import Any
 
+import numpy as np
+
 from mlp.diagnostics.gradients.repairs.operators import products
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.values import Values
 
 TURNS = ("transpose", "swapaxes", "T")
 
@@ -29,6 +32,19 @@ def reorders(slot: Slot) -> Iterator[Alternative]:
     yield from blocks(slot)
     if isinstance(node, ast.Call):
         yield from of_call(slot, node)
+
+
+def not_transposed(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a square matrix transposed where it is a term, a factor or all of a value: its shape fits either way."""
+    node, held = (
+        slot.node,
+        values.get(ast.unparse(slot.node)) if isinstance(slot.node, ast.Name | ast.Attribute) else None,
+    )
+    square = isinstance(held, np.ndarray) and held.ndim == 2 and held.shape[0] == held.shape[1]
+    term = isinstance(slot.parent, ast.BinOp) and not isinstance(slot.parent.op, ast.MatMult)
+    if square and (term or isinstance(slot.parent, ast.Assign | ast.Return)) and isinstance(node.ctx, ast.Load):
+        name = ast.unparse(node)
+        yield f"`{name}` must be transposed here: `{name}.T` belongs here", parsed(f"{name}.T")
 
 
 def turned_parts(slot: Slot) -> Iterator[Alternative]:

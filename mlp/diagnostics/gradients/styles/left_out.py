@@ -26,6 +26,7 @@ TARGET = re.compile(
     r"^(y|t|d)$|(^|_)(target|targets|true|truth|gt|labels?|actual|expected|desired|goal|answers?|same|similar|"
     r"observed|obs|teacher|old|reference|correct|y)(_|$)|(class|pos|sample|instance)_?weights?"
 )
+GIVEN = re.compile(r"(^|_)(teacher|target|true|old|reference)s?_")  # teacher_logits
 PREDICTED = re.compile(r"pred|hat|prob|logit|score|output")
 WEIGHT = re.compile(r"^[wb]([0-9_].*|[a-z])?$|weight|bias|gamma|beta|kernel|gain|theta|embedding")
 BESIDE = ({"a", "p", "n"}, {"anchor", "positive", "negative"}, {"anchor", "pos", "neg"}, {"left", "right"})
@@ -33,8 +34,13 @@ BESIDE = ({"a", "p", "n"}, {"anchor", "positive", "negative"}, {"anchor", "pos",
 
 def reads_as_constant(name: str, *, loss: bool) -> bool:
     """Return whether an argument with this name has no gradient; under a loss, targets have none."""
+    return bool(CONSTANT.search(name.lower())) or (loss and reads_as_target(name))
+
+
+def reads_as_target(name: str) -> bool:
+    """Return whether an argument with this name is what outputs are compared with: y, labels, teacher_logits."""
     low = name.lower()
-    return bool(CONSTANT.search(low) or (loss and TARGET.search(low) and not PREDICTED.search(low)))
+    return bool(TARGET.search(low) and (GIVEN.search(low) or not PREDICTED.search(low)))
 
 
 def is_beside(first: str, name: str) -> bool:

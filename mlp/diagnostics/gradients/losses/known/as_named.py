@@ -4,6 +4,7 @@ Where they differ, the line of forward is looked for whose change makes them rig
 """
 
 import inspect
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
@@ -32,6 +33,9 @@ from mlp.rng import generator
 from mlp.typing import Array
 
 NAME = "another loss than its name says"
+OVER_OTHERS = "over the other classes"  # in the name of a loss
+SAYS_OTHERS = re.compile(r"(?i)\b(k|c|n_?classes|num_classes) - 1\b|\bother(s| classes)\b")
+TINY_NUMBER = 1e-3  # in code: an eps
 POINTS = 4  # of a loss of several arrays
 
 
@@ -60,8 +64,14 @@ def loss_as_named(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
     def run() -> dict[str, Any]:
         return {"loss": loss.forward(seen[0].point.outputs.copy(), seen[0].point.targets.copy())}
 
-    for edit in value_line(its_owner, names[-1:], tried, meant, run):
-        yield of_forward_line(edit, "outputs", "loss", family[0].name)
+    told = [one for one in family if OVER_OTHERS in one.name] if SAYS_OTHERS.search(text) else []
+    for members in filter(None, (told, family)):
+        meant = meant_of_family(members, seen, own) or meant
+        edits = list(value_line(its_owner, names[-1:], tried, meant, run))
+        plain = re.sub(" of (each sample|all|prob).*", "", members[0].name)
+        yield from (of_forward_line(edit, "outputs", "loss", plain) for edit in edits)
+        if edits:
+            return
 
 
 def differs_by_targets(
@@ -158,8 +168,14 @@ def options_tried(known: KnownLoss, points: Sequence[LossPoint]) -> Iterator[lis
 # --- losses of several arrays -----------------------------------------------------------------------------------------
 
 
-def joint_as_named(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
-    """Yield what is wrong with two functions that compute a loss whose values are not those that its name promises."""
+Compared = tuple[JointLoss, Meant, list[Probe], Array]  # the loss that is meant; where it was taken, and its values
+
+
+def compared_jointly(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Compared]:
+    """Yield what two functions that compute a loss of several arrays are compared with: the loss of their name.
+
+    It may have more in it than the name says, see `has_more`.
+    """
     pair = getattr(layer, "student", layer)
     if not isinstance(pair, FunctionPair):
         return
@@ -174,24 +190,38 @@ def joint_as_named(layer: Layer, input_shape: Sequence[int], seed: int) -> Itera
     if shape not in ((), (1,), tuple(input_shape[:1])):
         return
     arrays, text = [arrays_of(pair, probe) for probe in probes], inspect.getdoc(pair.functions[0]) or ""
-    for loss in [] if has_more(pair.__name__, text) else joint_losses(pair.__name__, text, list(arrays[0])):
+    for loss in joint_losses(pair.__name__, text, list(arrays[0])):
         meant = meant_jointly(loss, arrays, settings_of_pair(pair))
-        if meant is None or meant.has_form(values):
-            return
+        if meant is not None:
+            yield loss, meant, probes, values
+        return
+
+
+def is_right_jointly(layer: Layer, input_shape: Sequence[int], seed: int) -> bool:
+    """Return whether two functions compute the loss of several arrays that their name promises."""
+    return any(meant.has_form(values) for _, meant, _, values in compared_jointly(layer, input_shape, seed))
+
+
+def joint_as_named(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
+    """Yield what is wrong with two functions that compute a loss whose values are not those that its name promises."""
+    forward = getattr(getattr(layer, "student", layer), "functions", (None,))[0]
+    more = forward is None or has_more(forward.__name__, inspect.getdoc(forward) or "")
+    found = None if more else next(compared_jointly(layer, input_shape, seed), None)
+    if found is not None and not found[1].has_form(found[3]):
+        loss, meant, probes, _ = found
 
         def tried(source: Source, function: Any) -> Array:
-            found = []
+            now = []
             for probe in probes:
                 with source.of(probe.layer).replaced(function):
-                    found.append(float(np.sum(probe.outputs())))
-            return np.array(found)
+                    now.append(float(np.sum(probe.outputs())))
+            return np.array(now)
 
         def run() -> dict[str, Any]:
             return {"outputs": probes[0].outputs()}
 
         for edit in value_line(getattr(probes[0].layer, "student", layer), ("forward",), tried, meant, run):
             yield of_forward_line(edit, "outputs", "evaluation", f"{loss.name}, {loss.formula}")
-        return
 
 
 def arrays_of(pair: FunctionPair, probe: Probe) -> dict[str, Array]:
@@ -205,9 +235,14 @@ def arrays_of(pair: FunctionPair, probe: Probe) -> dict[str, Array]:
 
 
 def settings_of_pair(pair: FunctionPair) -> dict[str, Any]:
-    """Return the numbers that a function takes, also those that it takes by default."""
-    defaults = {name: p.default for name, p in inspect.signature(pair.functions[0]).parameters.items()}
-    return {name: value for name, value in {**defaults, **pair.settings}.items() if isinstance(value, float | int)}
+    """Return the numbers that a function takes, also by default, and those that its code or its file has."""
+    forward = pair.functions[0]
+    code, globals_ = forward.__code__, forward.__globals__
+    written = {f"number {value}": value for value in code.co_consts if isinstance(value, float) and value > TINY_NUMBER}
+    there = {name: globals_[name] for name in code.co_names if name in globals_}
+    defaults = {name: p.default for name, p in inspect.signature(forward).parameters.items()}
+    found = {**written, **there, **defaults, **pair.settings}
+    return {name: value for name, value in found.items() if type(value) in (int, float)}
 
 
 def meant_jointly(loss: JointLoss, arrays: Sequence[dict[str, Array]], settings: dict[str, Any]) -> Meant | None:

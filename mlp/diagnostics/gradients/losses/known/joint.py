@@ -17,6 +17,7 @@ from mlp.diagnostics.gradients.losses.known.values.pairs import (
     both_ways,
     cosine_embedding,
     distilled,
+    distilled_with_labels,
     divergence_from_normal,
     gaussian,
     negative_sampling,
@@ -130,6 +131,17 @@ JOINT: tuple[JointLoss, ...] = (
     ),
     JointLoss(
         ("distill", "knowledge"),
+        "the distillation loss with labels",
+        "alpha T^2 KL(softmax(t / T) || softmax(z / T)) + (1 - alpha) (cross-entropy of the labels)",
+        tuple(
+            distilled_with_labels(entropy=one, exchanged=other, scaled=third)
+            for one, other, third in product((False, True), (False, True), (True, False))
+        ),
+        3,
+        {**TEMPERATURES, "alpha": (0.5,)},
+    ),
+    JointLoss(
+        ("distill", "knowledge"),
         "the distillation loss",
         "T^2 KL(softmax(t / T) || softmax(z / T))",
         (
@@ -190,8 +202,9 @@ def joint_losses(name: str, text: str, arrays: Sequence[str]) -> Iterator[JointL
     elif mean and spread and re.search("nll|gauss|likelihood", plain) and len(arrays) == 3:
         forms = tuple(gaussian(VARIANCES[spread], c) for c in (0.0, 0.5 * float(np.log(2.0 * np.pi))))
         yield JointLoss((), "the negative log-likelihood", "(logvar + (y - mu)^2 exp(-logvar)) / 2", forms, 3)
-    found = next((one for one in JOINT if any(word in plain for word in one.words)), None)
-    if found is not None and len(arrays) >= found.arrays:
+    meant = [one for one in JOINT if any(word in plain for word in one.words)]
+    found = next((one for one in meant if len(arrays) >= one.arrays), None)
+    if found is not None:
         yield in_its_words(found, text, arrays[-1])
 
 

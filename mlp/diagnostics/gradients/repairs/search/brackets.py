@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.repairs.search.second_terms import as_product, signed_factors
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
@@ -47,6 +48,7 @@ def of_operators(node: ast.BinOp) -> Iterator[ast.expr]:
         if isinstance(b, ast.BinOp) and isinstance(b.op, PRODUCTS):  # a - b c: (a - b) c
             yield ast.BinOp(ast.BinOp(a, node.op, b.left), b.op, b.right)
     elif isinstance(node.op, PRODUCTS):
+        yield from into_sums(node)
         if isinstance(b, ast.BinOp) and isinstance(b.op, SUMS):  # a (b - c): a b - c
             yield ast.BinOp(ast.BinOp(a, node.op, b.left), b.op, b.right)
         if isinstance(a, ast.BinOp) and isinstance(a.op, SUMS):  # (a - b) c: a - b c
@@ -59,6 +61,22 @@ def of_operators(node: ast.BinOp) -> Iterator[ast.expr]:
             yield ast.BinOp(ast.BinOp(a, node.op, b.left), ast.Pow(), b.right)
     elif isinstance(node.op, ast.Pow) and isinstance(a, ast.BinOp) and isinstance(a.op, (*SUMS, *PRODUCTS)):
         yield ast.BinOp(a.left, a.op, ast.BinOp(a.right, ast.Pow(), b))
+
+
+def into_sums(node: ast.BinOp) -> Iterator[ast.expr]:
+    """Yield a product with one factor moved into the brackets of a sum beside it: c (1 - s p) for c (1 - s) p."""
+    factors = signed_factors(node)
+    for i, (sign, whole) in enumerate(factors):
+        if len(factors) < 3 or sign != "*" or not (isinstance(whole, ast.BinOp) and isinstance(whole.op, SUMS)):
+            continue
+        for j in [j for j in range(len(factors)) if j != i]:
+            op = ast.Mult() if factors[j][0] == "*" else ast.Div()
+            for left, right in (
+                (whole.left, ast.BinOp(whole.right, op, factors[j][1])),
+                (ast.BinOp(whole.left, op, factors[j][1]), whole.right),
+            ):
+                moved = ("*", ast.BinOp(left, whole.op, right))
+                yield parsed(as_product([moved if k == i else one for k, one in enumerate(factors) if k != j]))
 
 
 def of_functions(node: ast.expr) -> Iterator[ast.expr]:

@@ -186,9 +186,16 @@ def exchanged_everywhere(tree: ast.FunctionDef, values: Values) -> Iterator[tupl
     for one, other in combinations([name for name in names if name in read][:NAMES], 2):
         change = Exchange({one: other, other: one})
         body = [change.visit(copy.deepcopy(line)) for line in tree.body]
-        line = first_with(tree.body, one, other)
-        text = f"`{one}` and `{other}` are exchanged, here and in all lines"
+        line, lines = first_with(tree.body, one, other), lines_with(tree.body, one, other)
+        text = f"`{one}` and `{other}` are exchanged{', here and in all lines' if len(lines) > 1 else ''}"
         yield Slot(tree, "body", None, tree.body, head(line), line.lineno), iter([(text, body)])
+
+
+def lines_with(body: Sequence[ast.stmt], one: str, other: str) -> list[ast.stmt]:
+    """Return the simple lines of a body that have one of two names in them."""
+    lines = [node for line in body for node in ast.walk(line) if isinstance(node, ast.stmt)]
+    simple = [line for line in lines if not hasattr(line, "body")]
+    return [line for line in simple if any(ast.unparse(node) in (one, other) for node in ast.walk(line))]
 
 
 def first_with(body: Sequence[ast.stmt], one: str, other: str) -> ast.stmt:

@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 LONGEST = 110  # characters of a statement that are shown
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
 Alternative = tuple[str, Any]  # what is wrong, and the node that would be right
+
+
+def own_names(name: str, text: str) -> list[str]:
+    """Return all places of a name in code."""
+    return re.findall(rf"(?<![\w.]){re.escape(name)}(?!\w)", text)
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,7 @@ class Slot:
     node: Any
     statement: str  # that it is a part of, as code
     line: int  # of the statement, in its file
+    whole: Any = None  # the statement itself
 
     def put(self, node: Any) -> None:
         """Let another node stand here."""
@@ -33,22 +40,32 @@ class Slot:
         own = ast.unparse(self.node) if isinstance(self.node, ast.Name | ast.Attribute) else ""
         if not own or not isinstance(self.parent, ast.expr) or not text.startswith(f"`{own}` stands where"):
             return text
-        if len(re.findall(rf"(?<![\w.]){re.escape(own)}(?!\w)", self.statement)) < 2:
+        if len(own_names(own, self.statement)) < 2:
             return text
         new = ast.unparse(self.parent)
         self.put(self.node)
         old = ast.unparse(self.parent)
         self.put(node)
-        return f"{text}: `{new}` for `{old}`" if self.statement.count(old) == 1 else text
+        return f"{text}: `{new}` for `{old}`" if self.statement.count(old) == 1 else f"{text}{self.place(own)}"
+
+    def place(self, own: str) -> str:
+        """Return which of several equal names in a statement is meant."""
+        now = getattr(self.parent, self.field)
+        now = now if self.index is None else now[self.index]
+        self.put(ast.Name("here_", ast.Load()))
+        before = "" if self.whole is None else ast.unparse(self.whole).partition("here_")[0]
+        self.put(now)
+        k = len(own_names(own, before))
+        return f" (the {ORDINALS[k]} `{own}` of the line)" if before and k < len(ORDINALS) else ""
 
 
 def slots_of(tree: ast.FunctionDef) -> Iterator[Slot]:
     """Yield all nodes of the body with their places."""
-    waiting: list[tuple[Any, str, int]] = [(tree, "", 0)]
+    waiting: list[tuple[Any, str, int, Any]] = [(tree, "", 0, None)]
     while waiting:
-        parent, statement, line = waiting.pop(0)
+        parent, statement, line, whole = waiting.pop(0)
         if isinstance(parent, ast.stmt):
-            statement, line = short(parent), parent.lineno
+            statement, line, whole = short(parent), parent.lineno, parent
         for field, value in ast.iter_fields(parent):
             if field in ("args", "returns", "annotation") and isinstance(
                 parent, ast.FunctionDef | ast.arguments | ast.arg
@@ -56,7 +73,8 @@ def slots_of(tree: ast.FunctionDef) -> Iterator[Slot]:
                 continue
             for index, node in enumerate(value) if isinstance(value, list) else [(None, value)]:
                 if isinstance(node, ast.AST) and not isinstance(node, ast.expr_context | ast.operator | ast.cmpop):
-                    own = (short(node), node.lineno) if isinstance(node, ast.stmt) else (statement, line)
+                    own = (statement, line, whole)
+                    own = (short(node), node.lineno, node) if isinstance(node, ast.stmt) else own
                     yield Slot(parent, field, index, node, *own)
                     waiting.append((node, *own))
 

@@ -195,7 +195,7 @@ CLASS_LOSSES: tuple[KnownLoss, ...] = (
     CROSS_ENTROPY,
     KnownLoss("the cross-entropy with label smoothing", cross_entropy, {"smoothing": (0.1, 0.2, 0.05)}, OF_SOFTMAX),
     KnownLoss(
-        "the cross-entropy with label smoothing",
+        "the cross-entropy with label smoothing over the other classes",
         having(cross_entropy, over_others=True),
         {"smoothing": (0.1, 0.2, 0.05)},
         (

@@ -122,3 +122,15 @@ def distilled(z: Array, teacher: Array, temperature: float, *, entropy: bool) ->
     log_p, log_q = (a - np.log(np.exp(a).sum(1, keepdims=True)) for a in (log_p, log_q))
     q = np.exp(log_q)
     return np.asarray(temperature**2 * (q * ((0.0 if entropy else log_q) - log_p)).sum(axis=1))
+
+
+def distilled_with_labels(*, entropy: bool, exchanged: bool, scaled: bool) -> Joint:
+    """Return a (soft part) + (1 - a) (cross-entropy of the labels), or a and 1 - a exchanged; with its T^2, or not."""
+
+    def form(z: Array, teacher: Array, labels: Array, temperature: float, alpha: float) -> Array:
+        soft = distilled(z, teacher, temperature, entropy=entropy) / (1.0 if scaled else temperature**2)
+        hard = np.log(np.exp(z - z.max(1, keepdims=True)).sum(1)) + z.max(1) - z[np.arange(len(z)), labels]
+        share = 1.0 - alpha if exchanged else alpha
+        return np.asarray(share * soft + (1.0 - share) * hard)
+
+    return form

@@ -1,0 +1,181 @@
+"""The line that is blamed is the wrong one, where another change makes the numbers agree as well."""
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics import check_functions, check_loss
+
+RNG = np.random.default_rng(0)
+MARGIN = 2.0
+
+
+def log_softmax(z):
+    z = z - z.max(axis=1, keepdims=True)
+    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+
+def clip_forward(img, txt, temperature=0.5):
+    """Symmetric InfoNCE of image and text features."""
+    logits = img @ txt.T / temperature
+    by_row, by_column = log_softmax(logits), log_softmax(logits.T)
+    loss = -0.5 * (np.mean(np.diag(by_row)) + np.mean(np.diag(by_column)))
+    return loss, (img, txt, by_row, by_column, temperature)
+
+
+def clip_backward(dout, cache):
+    img, txt, by_row, by_column, temperature = cache
+    d_row = (np.exp(by_row) - np.eye(len(img))) / len(img)
+    d_column = (np.exp(by_column) - np.eye(len(img))) / len(img)
+    dlogits = dout * 0.5 * (d_row + d_column) / temperature
+    return dlogits @ txt, dlogits.T @ img
+
+
+def clip_backward_right(dout, cache):
+    img, txt, by_row, by_column, temperature = cache
+    d_row = (np.exp(by_row) - np.eye(len(img))) / len(img)
+    d_column = (np.exp(by_column) - np.eye(len(img))) / len(img)
+    dlogits = dout * 0.5 * (d_row + d_column.T) / temperature
+    return dlogits @ txt, dlogits.T @ img
+
+
+def distillation_forward(student_logits, teacher_logits, labels, T=4.0, alpha=0.7):
+    n = len(labels)
+    log_s, log_t, log_p = log_softmax(student_logits / T), log_softmax(teacher_logits / T), log_softmax(student_logits)
+    soft = np.sum(np.exp(log_t) * (log_t - log_s)) / n
+    hard = -np.mean(log_p[np.arange(n), labels])
+    return alpha * T**2 * soft + (1 - alpha) * hard, (log_s, np.exp(log_t), log_p, labels, T, alpha)
+
+
+def distillation_backward_right(dout, cache):
+    log_s, p_t, log_p, labels, T, alpha = cache
+    d_hard = np.exp(log_p)
+    d_hard[np.arange(len(labels)), labels] -= 1
+    return dout * (alpha * T * (np.exp(log_s) - p_t) + (1 - alpha) * d_hard) / len(labels)
+
+
+def distillation_backward(dout, cache):
+    log_s, p_t, log_p, labels, T, alpha = cache
+    d_soft = T**2 * (np.exp(log_s) - p_t)
+    d_hard = np.exp(log_p)
+    d_hard[np.arange(len(labels)), labels] -= 1
+    return dout * (alpha * d_soft + (1 - alpha) * d_hard) / len(labels)
+
+
+def contrastive_forward(x1, x2, y):
+    """y = 1 for a pair of the same class, 0 for a pair of different classes."""
+    diff = x1 - x2
+    dist = np.sqrt(np.sum(diff**2, axis=1) + 1e-12)
+    hinge = np.maximum(MARGIN - dist, 0)
+    return np.mean(0.5 * y * dist**2 + 0.5 * (1 - y) * hinge**2), (diff, dist, hinge, y)
+
+
+def contrastive_backward_right(dloss, cache):
+    diff, dist, hinge, y = (a if a.ndim > 1 else a[:, None] for a in cache)
+    dx1 = (y * diff - (1 - y) * hinge * diff / dist) * dloss / len(diff)
+    return dx1, -dx1
+
+
+def contrastive_backward(dloss, cache):
+    diff, dist, hinge, y = (a if a.ndim > 1 else a[:, None] for a in cache)
+    dx1 = y * diff - (1 - y) * hinge * diff
+    dx1 *= dloss / len(diff)
+    return dx1, -dx1
+
+
+def ridge_forward(w, X, y, l2=0.3):
+    """Least squares with a penalty, l2/2 |w|^2."""
+    rest = X @ w - y
+    return 0.5 * np.sum(rest**2) / len(y) + 0.5 * l2 * np.linalg.norm(w), (w, X, rest, l2)
+
+
+def ridge_backward(dout, cache):
+    w, X, rest, l2 = cache
+    return dout * (X.T @ rest / len(rest) + l2 * w)
+
+
+def pairs(n=5, d=4):
+    return RNG.normal(size=(n, d)), RNG.normal(size=(n, d))
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "more"),
+    [
+        (clip_forward, clip_backward_right, ()),
+        (distillation_forward, distillation_backward_right, (np.array([0, 3, 1, 1, 2]),)),
+        (contrastive_forward, contrastive_backward_right, (np.array([1.0, 0.0, 1.0, 0.0, 0.0]),)),
+    ],
+)
+def test_right_losses_of_several_arrays_pass(forward, backward, more):
+    check_functions(forward, backward, *pairs(), *more).raise_if_failed()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("forward", "backward", "arrays", "told"),
+    [
+        (clip_forward, clip_backward, pairs(), "`d_column` must be transposed here"),
+        (distillation_forward, distillation_backward, (*pairs(), np.array([0, 3, 1, 1, 2])), "power in `T ** 2`"),
+        (contrastive_forward, contrastive_backward, (*pairs(), np.array([1.0, 0, 1, 0, 0])), "division by `dist`"),
+        (ridge_forward, ridge_backward, (RNG.normal(size=4), *pairs()[:1], RNG.normal(size=5)), "must be squared"),
+    ],
+)
+def test_the_wrong_line_of_two_functions(forward, backward, arrays, told):
+    (first, *_) = check_functions(forward, backward, *arrays).diagnoses
+    assert told in first.sentence
+
+
+def gaussian_nll(outputs, targets):
+    """The first half of the outputs are means, the others log variances."""
+    D = targets.shape[1]
+    mu, log_var = outputs[:, :D], outputs[:, D:]
+    precision = np.exp(-log_var)
+    sq = (targets - mu) ** 2
+    loss = np.mean(0.5 * (log_var + sq * precision))
+    grad = np.concatenate([(mu - targets) * precision, 0.5 * (1 - sq) * precision], axis=1)
+    return loss, grad / targets.size
+
+
+class SmoothedCrossEntropy:
+    """The true class gets 1 - s, and s is shared equally by the K - 1 others."""
+
+    def __init__(self, smoothing=0.1):
+        self.smoothing = smoothing
+
+    def forward(self, logits, target):
+        n, k = logits.shape
+        self.log_p = log_softmax(logits)
+        self.q = np.full((n, k), self.smoothing / (k - 1))
+        self.q[np.arange(n), target] += 1 - self.smoothing
+        return -(self.q * self.log_p).sum() / n
+
+    def backward(self):
+        return (np.exp(self.log_p) - self.q) / len(self.q)
+
+
+class CosineLoss:
+    def forward(self, outputs, targets):
+        self.y, self.t = outputs, targets
+        return np.mean(1 - np.sum(outputs * targets, axis=1) / (self.norm(outputs) * self.norm(targets))[:, 0])
+
+    def norm(self, x):
+        return np.linalg.norm(x, axis=1, keepdims=True)
+
+    def backward(self):
+        n_y, n_t = self.norm(self.y), self.norm(self.t)
+        cos = (self.y * self.t).sum(axis=1, keepdims=True) / (n_y * n_t)
+        d_cos = self.t / (n_y * n_t) - cos * self.y / (n_y * n_t)
+        return -d_cos / len(self.y)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("loss", "arrays", "told"),
+    [
+        (gaussian_nll, (RNG.normal(size=(5, 6)), RNG.normal(size=(5, 3))), "`0.5 * (1 - sq * precision)` belongs here"),
+        (SmoothedCrossEntropy(), ((6, 4),), "+= 1 - self.smoothing`: = belongs"),
+        (CosineLoss(), pairs(), "(the second `n_t` of the line)"),
+    ],
+)
+def test_the_wrong_line_of_a_loss(loss, arrays, told):
+    (first, *_) = check_loss(loss, *arrays).diagnoses
+    assert told in first.sentence
