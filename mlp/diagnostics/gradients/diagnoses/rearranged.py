@@ -26,7 +26,9 @@ def wrong_transpose(e: Evidence) -> Guesses:
         )
         yield Guess("forward once more", text, np.tensordot(again, u, u.ndim))
     last = e.numeric.ndim - 1
-    exchanged = J.swapaxes(last, J.ndim - 1) if u.shape[-1] == e.numeric.shape[-1] else None
+    weights = [array for name, array in e.point.probe.arrays.items() if name != "inputs"]
+    no_matrix = bool(weights) and not any(array.ndim > 1 for array in weights)
+    exchanged = J.swapaxes(last, J.ndim - 1) if not no_matrix and u.shape[-1] == e.numeric.shape[-1] else None
     if exchanged is not None:
         yield Guess(
             "transposed",
@@ -93,7 +95,7 @@ def rearranged(e: Evidence) -> Guesses:
     for steps in product((0, 1, -1, 2, -2), repeat=len(long)):
         if 0 < np.count_nonzero(steps) <= 2:
             moved_by = ", ".join(f"{s:+d} along axis {axis}" for s, axis in zip(steps, long, strict=True) if s)
-            sentence = f"matches when shifted ({moved_by}): an offset is off by one, look at padding, stride and slices"
+            sentence = f"matches when shifted ({moved_by}): an offset is wrong, look at padding, stride and slices"
             yield Guess("shifted", sentence, shifted(n, steps, long))
 
 

@@ -143,7 +143,7 @@ def wrong_line_of_forward(probe: Probe, family: NamedLayer, words: Sequence[str]
         if other is not None and not fits_at(other, source, function):
             continue
         if twins is None:
-            twins = [one for one in at_other_settings(probe, family, words) if one[1]]
+            twins = [one for one in of_twins(probe, family, words) if one[1]]
         sure = not twins or any(fits_at(one, source, function) for one in twins)
         (search.found if sure else unsure).add(source, edit, function)
     put_all_back(kept)
@@ -164,7 +164,7 @@ def fits_at(place: tuple[Probe, list[Array]], source: Source, function: Function
         put_all_back(kept)
 
 
-def at_other_settings(probe: Probe, family: NamedLayer, words: Sequence[str]) -> Iterator[tuple[Probe, list[Array]]]:
+def of_twins(probe: Probe, family: NamedLayer, words: Sequence[str]) -> Iterator[tuple[Probe, list[Array]]]:
     """Yield the layer with other settings, with the outputs that count as right there."""
     for twin in other_settings(probe.layer, probe.x):
         there = Probe(twin, probe.x.copy(), training=probe.training)

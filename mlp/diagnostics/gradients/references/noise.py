@@ -18,6 +18,7 @@ from mlp.typing import Array
 
 MOVED = 1e-9
 RUNS = 40  # until something was dropped, and for a mean
+FACTORS = 30_000  # that are drawn for their variance
 SIGMAS = 6.0
 SLACK = 0.02  # of a mean or a variance
 WHOLE_CHANNELS = re.compile(r"spatial_?dropout|dropout_?[123]d|(channel|feature)_?dropout", re.IGNORECASE)
@@ -96,8 +97,9 @@ def variance_of_factors(probe: Probe) -> Iterator[Diagnosis]:
     if len(given) != 1:
         return
     name, p = given[0]
-    values = np.array([np.var(trained(probe, np.ones(probe.x.shape))) for _ in range(RUNS)])
-    found, error = float(values.mean()), SIGMAS * float(values.std()) / np.sqrt(RUNS)
+    runs = max(RUNS, FACTORS // probe.x.size)
+    values = np.array([np.var(trained(probe, np.ones(probe.x.shape)), ddof=1) for _ in range(runs)])
+    found, error = float(values.mean()), SIGMAS * float(values.std()) / np.sqrt(runs)
     right = (p / (1.0 - p), (1.0 - p) / p)
     if any(abs(found - one) < max(2.0 * error, 1e-3 * one) for one in (*right, p, p * p)):
         return

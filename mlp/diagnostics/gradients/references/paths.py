@@ -17,7 +17,7 @@ RESIDUAL = re.compile(r"residual|resnet|resblock|res|skip")
 BESIDES = re.compile(
     r"block|unit|basic|pre|act\w*|net\w*|mlp|ffn|fc|dense|conv|linear|affine|bottleneck|connection|re?lu|tanh"
 )
-DRAWS = 3  # of other inputs: a ReLU may be dead at one of them
+DRAWS = 20  # of other inputs: a ReLU may be dead at some of them
 
 
 def cut_by(probe: Probe) -> dict[str, Array]:

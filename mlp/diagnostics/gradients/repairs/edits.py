@@ -4,7 +4,7 @@ The tree is changed in place while an edit is looked at, and put back before the
 """
 
 import ast
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -47,17 +47,16 @@ from mlp.diagnostics.gradients.repairs.places import (
 )
 from mlp.diagnostics.gradients.repairs.reorders import not_transposed, reorders, turned_parts
 from mlp.diagnostics.gradients.repairs.search.brackets import brackets, ends_at_zero, exchanged_shares, fewer_targets
-from mlp.diagnostics.gradients.repairs.search.influence import Influence
 from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, gates_in_time, missing_lines
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders, rebound
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.second_terms import terms_by_themselves
-from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, alike_places, parsed, slots_of
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, alike_places, parsed
+from mlp.diagnostics.gradients.repairs.terms.rests import parts_left_out
+from mlp.diagnostics.gradients.repairs.terms.statistics import through_statistics
 
 FIRST = 16
-RANKS = 4
 EMPTY_SLICE = "empty slice"
-ALL = 0.95  # a share of values that counts as all
 
 
 @dataclass(frozen=True)
@@ -129,6 +128,8 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: terms_by_themselves(slot, s.values, s.upstream), "term missing"),
     (lambda slot, s: siblings(slot, s.arrays), "term missing"),
     (lambda slot, _: both_sides(slot), "term missing"),
+    (lambda slot, s: parts_left_out(slot, s.rests), "path missing"),
+    (lambda slot, s: through_statistics(slot, s), "path missing"),
     (lambda slot, s: other_parts(slot, [a for a in s.arrays if s.is_gradient(parsed(a))], s.values), "path missing"),
     (lambda slot, s: other_paths(slot, s.values), "term missing"),
     (lambda slot, _: turned_parts(slot), "order of axes or parts"),
@@ -211,33 +212,6 @@ def repeated_edits(slots: Sequence[Slot], scope: Scope) -> Iterator[Edit]:
                 finally:
                     for slot in group:
                         slot.put(slot.node)
-
-
-def ranked(tree: ast.FunctionDef, known: Mapping[int, Influence], wrong: frozenset[str]) -> list[list[Slot]]:
-    """Return the places of a tree in `RANKS` ranks.
-
-    First come those on which just the wrong values depend; then those on which all wrong arrays do, and no right ones;
-    those on which some of the wrong ones do; the others. What no wrong value depends on is left out.
-    """
-    ranks: list[list[Slot]] = [[] for _ in range(RANKS)]
-    for slot in slots_of(tree):
-        one = known.get(id(slot.node))
-        if "np.zeros" in slot.statement:  # what is filled later
-            ranks[RANKS - 1].append(slot)
-        elif one is None:
-            ranks[2 if known else 1].append(slot)
-        elif not one.arrays <= wrong:
-            ranks[3].append(slot)
-        elif one.wrong > ALL and one.right < 1.0 - ALL:
-            ranks[0].append(slot)
-        elif one.wrong or not one.arrays:
-            ranks[1 if one.arrays == wrong else 2].append(slot)
-
-    def order(slot: Slot) -> tuple[float, float]:
-        one = known.get(id(slot.node))
-        return (1.0, 1.0) if one is None else (1.0 - round(one.wrong, 1), round(one.right, 1))
-
-    return [sorted(rank, key=order) for rank in ranks]
 
 
 def possible(alternatives: Iterator[Alternative]) -> list[Alternative]:

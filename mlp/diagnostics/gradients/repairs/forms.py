@@ -64,7 +64,8 @@ def applied(slot: Slot, functions: Sequence[str], values: Values) -> Iterator[Al
     if is_value(slot, values) and not (isinstance(slot.parent, ast.Call) and slot.field == "args"):
         name = ast.unparse(slot.node)
         for function in functions:
-            yield f"`{name}` stands where `{function}({name})` belongs", parsed(f"{function}({name})")
+            right = function.format(name)
+            yield f"`{name}` stands where `{right}` belongs", parsed(right)
 
 
 def is_value(slot: Slot, values: Values) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.repairs.slopes import slopes_of
+from mlp.diagnostics.gradients.repairs.slopes import names_across, slopes_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
 FORMS = (
@@ -22,6 +22,20 @@ FORMS = (
 GRADIENT = re.compile(r"d(?!im$|ata$|epth$|$)|g|delta|up|err|top", re.IGNORECASE)  # names of gradients
 OF_VALUES = re.compile(r"_?(tanh|sigm|sig$|exp$|log$|log1p|sqrt|square|abs|relu|softplus|softmax|act)", re.IGNORECASE)
 EMPTY = ("zeros_like", "empty_like", "ones_like", "len", "range", "enumerate")
+OF_PYTHON = (
+    "range",
+    "zip",
+    "max",
+    "min",
+    "sum",
+    "isinstance",
+    "enumerate",
+    "slice",
+    "int",
+    "float",
+    "getattr",
+    "round",
+)
 TINY = 1e-3  # a number below is an eps, which is no factor
 MOST_FACTORS = 100
 MOST_NAMES, MOST_KNOWN_NAMES = 16, 40  # without and with their values
@@ -55,7 +69,9 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and ast.unparse(node.value) in held
     ]
     rows = [name for name in arrays if is_row_of_numbers(values.get(name))]
-    slopes = [] if forward is None else list(dict.fromkeys(slopes_of(forward, [*own, *stored])))
+    slopes = (
+        [] if forward is None else list(dict.fromkeys(slopes_of(forward, [*own, *stored], names_across(forward, tree))))
+    )
     factors = [
         *slopes[:12],
         *[setting for setting in dict.fromkeys(settings) if "'" in setting],
@@ -137,10 +153,21 @@ def numbers_and_targets(tree: ast.FunctionDef, forward: ast.FunctionDef | None) 
 
 
 def functions_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None) -> list[str]:
-    """Return the functions of single values that forward and backward apply: np.tanh, sigmoid, self.act."""
+    """Return the functions that forward and backward apply to an array, as "np.tanh({})", "window_sum({}, n)".
+
+    Those are functions of single values, and the user's own ones, if backward knows their other arguments.
+    """
     calls = [node for one in (forward, tree) if one is not None for node in ast.walk(one) if isinstance(node, ast.Call)]
-    names = [ast.unparse(node.func) for node in calls if len(node.args) == 1 and not node.keywords]
-    return list(dict.fromkeys(name for name in names if OF_VALUES.match(name.rpartition(".")[2])))
+    known = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    found = []
+    for node in calls:
+        name, rest = ast.unparse(node.func), node.args[1:]
+        of_values = bool(OF_VALUES.match(name.rpartition(".")[2])) and not rest
+        own = (name.isidentifier() and name not in OF_PYTHON and name.islower()) or name.startswith("self.")
+        simple = all(isinstance(one, ast.Constant) or (isinstance(one, ast.Name) and one.id in known) for one in rest)
+        if node.args and not node.keywords and (of_values or (own and rest and simple)):
+            found.append(f"{name}({', '.join(['{}', *map(ast.unparse, rest)])})")
+    return list(dict.fromkeys(found))
 
 
 def assigned_pairs(node: ast.Assign | ast.AugAssign) -> list[tuple[ast.expr, ast.expr]]:

@@ -4,7 +4,7 @@ Forward says np.maximum(a, b), so (a >= b) may be missing; np.tanh(z) asks for 1
 """
 
 import ast
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from mlp.diagnostics.gradients.repairs.search.moves import Exchange
 
@@ -22,18 +22,48 @@ SLOPES = {
 }
 
 
-def slopes_of(forward: ast.FunctionDef, known: Collection[str]) -> Iterator[str]:
-    """Yield derivatives of what forward computes, of those parts whose names backward has, too."""
-    assigned = {}  # what a local name of forward stands for
+def slopes_of(forward: ast.FunctionDef, known: Collection[str], across: Mapping[str, str]) -> Iterator[str]:
+    """Yield derivatives of what forward computes, of those parts whose names backward has, too.
+
+    Args:
+        known: names of backward. across: what backward calls the names of forward that it keeps.
+    """
+    assigned: dict[str, ast.expr] = {}  # what a local name of forward stands for
     for node in ast.walk(forward):
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             assigned[node.targets[0].id] = node.value
+    assigned.update({name: ast.parse(kept, mode="eval").body for name, kept in across.items()})
     yield from of_kept(forward)
     for node in ast.walk(forward):
         for text in (*of_node(node), *constants(node)):
             inlined = with_known(text, known, assigned)
             if names_within(inlined) <= {*known, *NUMBERS, "self"}:
                 yield inlined
+
+
+def names_across(forward: ast.FunctionDef, backward: ast.FunctionDef) -> dict[str, str]:
+    """Return what backward calls local names of forward: self.b for self.b = b, p for cache = b, c and p, q = cache."""
+    found, tuples = {}, []
+    for node in ast.walk(forward):
+        if isinstance(node, ast.Assign):
+            pairs = [pair for target in node.targets for pair in in_pairs(target, node.value)]
+            found.update(
+                {v.id: ast.unparse(t) for t, v in pairs if isinstance(t, ast.Attribute) and isinstance(v, ast.Name)}
+            )
+        if isinstance(node, ast.Tuple) and isinstance(node.ctx, ast.Load):
+            tuples.append(node)
+    for node in ast.walk(backward):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Name | ast.Attribute | ast.Call):
+            pairs = [pair for kept in tuples for pair in in_pairs(node.targets[0], kept)]
+            found.update({v.id: ast.unparse(t) for t, v in pairs if isinstance(v, ast.Name)})
+    return found
+
+
+def in_pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Return (target, value), one by one for two tuples of one length; nothing for one tuple alone."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=True)) if len(target.elts) == len(value.elts) else []
+    return [] if isinstance(target, ast.Tuple) or isinstance(value, ast.Tuple) else [(target, value)]
 
 
 def of_kept(forward: ast.FunctionDef) -> Iterator[str]:

@@ -52,6 +52,9 @@ class FunctionPair:
         self.no_cache = False  # whether forward has returned None in its place
         names = [name for name in required(forward)[1:] if name not in self.settings]
         options = [name for name in names if name.endswith(("param", "params", "config", "cfg"))]
+        places = [name for name in names if name not in MODES]
+        if len(places) == len(weights):  # then every argument says by its value what it is
+            options = [name for name, value in zip(places, weights, strict=True) if isinstance(value, Mapping)]
         others = [name for name in names if name not in options and name not in MODES]
         dictionaries = [dict(value) for value in weights if isinstance(value, Mapping)]
         self.settings |= dict(

@@ -22,10 +22,9 @@ from mlp.diagnostics.gradients.repairs.edits import (
     edits,
     line_edits,
     longer_loops,
-    ranked,
     repeated_edits,
 )
-from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence, influences
+from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence, influences, ranked
 from mlp.diagnostics.gradients.repairs.search.scope import scope_of
 from mlp.diagnostics.gradients.repairs.search.slots import slots_of
 from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, source_of, tree_of
@@ -158,7 +157,7 @@ def edits_of(
             known = [influences(source, run, compare, seconds / len(sources)) for source in sources]
     held = [{**constants_of(source), **values.get(source.name, {})} if values else {} for source in sources]
     scopes = [scope_of(source.tree, forward, one) for source, one in zip(sources, held, strict=True)]
-    ranks = [ranked(source.tree, one, search.wrong) for source, one in zip(sources, known, strict=True)]
+    ranks = [ranked(source.tree, one, search.wrong, forward) for source, one in zip(sources, known, strict=True)]
     on_the_way = [] if values else values_on_the_way(sources, run)  # of code that raises an exception
     places = list(zip(sources, [scope_of(one.tree, None, now) for one, now in on_the_way] or scopes, strict=True))
     for source, scope in places:

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.repairs.search.slots import Slot, slots_of
+from mlp.diagnostics.gradients.repairs.search.slots import Slot, short, slots_of
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.own_code import OWN_ERRORS
 
+RANKS = 4
+ALL = 0.95  # a share of values that counts as all
 MOVED = "__moved__"  # the name of `Mover.moved` in the changed code
 WRAPPED = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.BinOp, ast.UnaryOp, ast.Compare, ast.IfExp)
 
@@ -186,3 +188,34 @@ def together(several: Iterator[Influence] | Sequence[Influence]) -> Influence | 
     for one in several:
         total = one if total is None else total | one
     return total
+
+
+def ranked(
+    tree: ast.FunctionDef, known: Mapping[int, Influence], wrong: frozenset[str], forward: ast.FunctionDef | None
+) -> list[list[Slot]]:
+    """Return the places of a tree in `RANKS` ranks.
+
+    First come those on which just the wrong values depend; then those on which all wrong arrays do, and no right ones;
+    those on which some of the wrong ones do; the others, with lines that stand in forward, too. What no wrong value
+    depends on is left out.
+    """
+    ranks: list[list[Slot]] = [[] for _ in range(RANKS)]
+    of_forward = {short(node) for node in ast.walk(forward) if isinstance(node, ast.Assign)} if forward else set()
+    for slot in slots_of(tree):
+        one = known.get(id(slot.node))
+        if "np.zeros" in slot.statement or slot.statement in of_forward:  # what is filled later, or copied
+            ranks[RANKS - 1].append(slot)
+        elif one is None:
+            ranks[2 if known else 1].append(slot)
+        elif not one.arrays <= wrong:
+            ranks[3].append(slot)
+        elif one.wrong > ALL and one.right < 1.0 - ALL:
+            ranks[0].append(slot)
+        elif one.wrong or not one.arrays:
+            ranks[1 if one.arrays == wrong else 2].append(slot)
+
+    def order(slot: Slot) -> tuple[float, float]:
+        one = known.get(id(slot.node))
+        return (1.0, 1.0) if one is None else (1.0 - round(one.wrong, 1), round(one.right, 1))
+
+    return [sorted(rank, key=order) for rank in ranks]

@@ -16,6 +16,7 @@ from mlp.diagnostics.gradients.repairs.names import (
     uses,
 )
 from mlp.diagnostics.gradients.repairs.search.slots import Slot, parsed
+from mlp.diagnostics.gradients.repairs.terms.rests import rests_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
 
@@ -29,6 +30,7 @@ class Scope:
         upstream: names that hold gradients. functions: of single values, that forward applies.
         unused: names that are given a value, and never used. numbers: in forward. targets: what lines give values to.
         divisors: what forward and backward divide by. loops: variables of loops over numbers.
+        rests: (name, part) of which the other part alone is read.
     """
 
     arrays: Sequence[str]
@@ -42,6 +44,7 @@ class Scope:
     targets: Sequence[str] = ()
     divisors: Sequence[ast.expr] = ()
     loops: Sequence[str] = ()
+    rests: Sequence[tuple[str, str]] = ()
 
     @property
     def rows(self) -> list[str]:
@@ -94,4 +97,5 @@ def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         targets=targets,
         divisors=divisors_of(trees),
         loops=list(dict.fromkeys(loops_of(tree))),
+        rests=rests_of(tree),
     )

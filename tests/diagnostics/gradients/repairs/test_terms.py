@@ -1,0 +1,143 @@
+"""Terms that a gradient lacks are named with their line; lines and helpers of forward are not blamed."""
+
+import numpy as np
+
+from mlp.diagnostics import check_functions, check_layer
+
+
+def first_sentence(report):
+    assert not report.passed
+    return report.diagnoses[0].sentence
+
+
+class StandardizedWeights:
+    """x times weights of mean 0 and variance 1 over the inputs of each output."""
+
+    def __init__(self):
+        self.W = np.random.default_rng(0).standard_normal((5, 4))
+
+    def forward(self, x):
+        self.x = x
+        self.s = np.sqrt(self.W.var(axis=0) + 1e-5)
+        self.normed = (self.W - self.W.mean(axis=0)) / self.s
+        return x @ self.normed
+
+    def backward(self, d):
+        dn = self.x.T @ d
+        self.dW = dn / self.s
+        return d @ self.normed.T
+
+
+def test_statistics_that_are_taken_for_constants():
+    text = first_sentence(check_layer(StandardizedWeights(), (3, 5)))
+    assert "`self.dW = dn / self.s`: mean and standard deviation are taken for constants" in text
+    assert "dn - dn.mean(axis=0, keepdims=True) - self.normed * (dn * self.normed).mean(axis=0" in text
+
+
+class Dense:
+    """[x, tanh(x W)], twice."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.params = {f"W{i}": rng.standard_normal((3 + 2 * i, 2)) for i in range(2)}
+        self.grads = {}
+
+    def forward(self, x):
+        self.inputs = []
+        for i in range(2):
+            self.inputs.append(x)
+            x = np.concatenate([x, np.tanh(x @ self.params[f"W{i}"])], axis=1)
+        self.x = x
+        return x
+
+    def backward(self, d):
+        for i in (1, 0):
+            n = self.inputs[i].shape[1]
+            dz = d[:, n:] * (1 - self.x[:, n : n + 2] ** 2)
+            self.grads[f"W{i}"] = self.inputs[i].T @ dz
+            d = dz @ self.params[f"W{i}"].T
+        return d
+
+
+def test_the_other_part_of_a_gradient():
+    text = first_sentence(check_layer(Dense(), (4, 3)))
+    assert "`d[:, :n]`, the other part of `d`, is thrown away here" in text
+
+
+def neighbours(a, n):
+    wide = np.pad(a, ((0, 0), (n, n)))
+    return sum(wide[:, i : i + a.shape[1]] for i in range(2 * n + 1))
+
+
+def divided_forward(x, n):
+    total = 1.0 + neighbours(x * x, n)
+    return x / total, (x, total, n)
+
+
+def divided_backward(d, cache):
+    x, total, n = cache
+    ratio = d * x / total**2
+    return d / total - 2 * x * ratio
+
+
+def test_a_function_of_forward_that_backward_lacks():
+    text = first_sentence(check_functions(divided_forward, divided_backward, (2, 6), 1))
+    assert "`ratio` stands where `neighbours(ratio, n)` belongs" in text
+
+
+class BlockNorm:
+    """Roots of sums of |x|^3 of pairs; what backward needs is kept under another name."""
+
+    def forward(self, x):
+        pairs = x.reshape(len(x), -1, 2)
+        self.kept, self.y = pairs, (np.abs(pairs) ** 3).sum(axis=2) ** (1 / 3)
+        return self.y
+
+    def backward(self, d):
+        dx = (d / self.y**2)[:, :, None] * self.kept**2
+        return dx.reshape(len(dx), -1)
+
+
+def test_a_derivative_of_what_forward_calls_by_another_name():
+    assert "the factor `np.sign(self.kept)` is missing" in first_sentence(check_layer(BlockNorm(), (3, 4)))
+
+
+class Cut:
+    """Every second one of padded rows; both passes share the helper."""
+
+    def ends(self, n):
+        return n % 3, 2 - n % 3
+
+    def forward(self, x):
+        first, last = self.ends(x.shape[1])
+        self.shape = x.shape
+        self.x = np.pad(x, ((0, 0), (first, last)))
+        return self.x**2
+
+    def backward(self, d):
+        first, last = self.ends(self.shape[1])
+        return (2 * d * self.x)[:, last : last + self.shape[1]]
+
+
+def test_a_helper_that_forward_calls_is_not_blamed():
+    assert "n % 3, 2 - n % 3" not in first_sentence(check_layer(Cut(), (3, 6)))
+
+
+def windows_forward(x, sizes):
+    a, b = sizes["a"], sizes["b"]
+    blocks = x.reshape(len(x), -1, a * b)
+    return blocks.max(axis=2), (x.shape, blocks.argmax(axis=2), sizes)
+
+
+def windows_backward(d, cache):
+    shape, where, sizes = cache
+    a, b = sizes["a"], sizes["b"]
+    dx = np.zeros((*d.shape, a, b))
+    for n, i in np.ndindex(*d.shape):
+        dx[n, i, where[n, i] // a % a, where[n, i] % b] = d[n, i]
+    return dx.reshape(shape)
+
+
+def test_a_line_that_stands_in_forward_too_is_not_blamed():
+    text = first_sentence(check_functions(windows_forward, windows_backward, np.arange(36.0).reshape(3, 12), {"a": 2, "b": 3}))
+    assert "a, b = (sizes" not in text
