@@ -25,7 +25,7 @@ SYMPTOMS = (  # they say which values are wrong: the line says why
     "mask of the inputs",
     "not linear",
     "window size",
-    "winner of the window",
+    "another winner",
 )
 TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor per slice")
 A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already

@@ -14,6 +14,10 @@ from mlp.typing import Array, Shape
 
 SMALL = 1e-6
 NAME = "winner of the window"
+ANOTHER = (
+    "backward hands the gradient of a window to another value than the one that won in forward: argmax gives the place "
+    "in the window alone, and the window of output i starts at i * stride"
+)
 
 
 def wrong_winner(e: Evidence) -> Iterator[Diagnosis]:
@@ -32,7 +36,8 @@ def wrong_winner(e: Evidence) -> Iterator[Diagnosis]:
     if (count == 0).any() and (count <= 1).all():
         yield from lost(e, (count > 0).reshape(y.shape), kept)
     elif (count == 1).all() and not np.array_equal(places(B, x.shape), right):
-        yield e.found(NAME, wrong_choice(e, right, places(B, x.shape), kept))
+        text = wrong_choice(e, right, places(B, x.shape), kept)
+        yield e.found("another winner" if text is ANOTHER else NAME, text)
 
 
 def places(support: Array, shape: Shape) -> Array:
@@ -102,10 +107,7 @@ def wrong_choice(e: Evidence, right: Array, mine: Array, kept: list[int]) -> str
     ):
         if np.allclose(values, best):
             return f"backward hands the gradient to {text} of each window, where forward takes the largest value"
-    return (
-        "backward hands the gradient of a window to another value than the one that won in forward: argmax gives the "
-        "place in the window alone, and the window of output i starts at i * stride"
-    )
+    return ANOTHER
 
 
 def same_along(where: Array, shape: Shape, axis: int, kept: list[int]) -> bool:
