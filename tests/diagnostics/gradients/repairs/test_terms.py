@@ -139,5 +139,7 @@ def windows_backward(d, cache):
 
 
 def test_a_line_that_stands_in_forward_too_is_not_blamed():
-    text = first_sentence(check_functions(windows_forward, windows_backward, np.arange(36.0).reshape(3, 12), {"a": 2, "b": 3}))
+    text = first_sentence(
+        check_functions(windows_forward, windows_backward, np.arange(36.0).reshape(3, 12), {"a": 2, "b": 3})
+    )
     assert "a, b = (sizes" not in text
