@@ -24,6 +24,7 @@ from mlp.diagnostics.gradients.diagnoses import MOST, Diagnosis, Point, merged
 from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import wrong_statistics
 from mlp.diagnostics.gradients.diagnoses.special_points import wrong_at_special_points
+from mlp.diagnostics.gradients.like_given import drawn_like
 from mlp.diagnostics.gradients.likely import check_both_modes, likely_faults
 from mlp.diagnostics.gradients.losses.check import loss_findings
 from mlp.diagnostics.gradients.losses.known.as_named import joint_as_named
@@ -35,6 +36,7 @@ from mlp.diagnostics.gradients.styles.adapters import INDICES, adapt
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.losses import adapt_loss
 from mlp.diagnostics.gradients.unchecked import read_only, unchecked, without_effect, without_gradient
+from mlp.diagnostics.gradients.written.another_formula import not_as_documented
 from mlp.layers.machinery.base import Layer
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.typing import Array, Shape
@@ -54,7 +56,8 @@ def check_layer(
 
     Args:
         layer: any layer, also of another protocol (see `styles`), or a class that needs no arguments; it is copied.
-        input_shape: shape of the inputs, with the batch axis, or an array that has this shape.
+        input_shape: shape of the inputs, with the batch axis, or an array that has this shape; if it is positive
+            everywhere, the inputs of the check are, too.
         seed: of the point where it is checked.
         tolerance: the largest error that passes.
 
@@ -64,13 +67,13 @@ def check_layer(
     Raises:
         ConfigurationError: `layer` is not a layer of any known protocol, or `input_shape` is not a shape.
     """
-    indices = None
+    indices, given = None, input_shape
     if isinstance(input_shape, np.ndarray):
         indices = input_shape if input_shape.dtype.kind in "iu" and input_shape.ndim else None
         input_shape = input_shape.shape
     check_shape("input_shape", input_shape)
     shape: Shape = tuple(input_shape)
-    with limited():
+    with limited(), drawn_like(given):
         report = check_at(layer, adapt(layer, shape, indices), (shape, seed), tolerance)
     if INDICES in report.remarks:
         report.rows = [row for row in report.rows if row.array != "inputs" or not row.passed]
@@ -125,8 +128,9 @@ def check_functions(
     Raises:
         ConfigurationError: the functions take other arguments, and no shapes of weights could be guessed.
     """
-    pair = FunctionPair(forward, backward, input_shape, weights, settings)
-    return check_layer(pair, pair.input_shape, seed=seed, tolerance=tolerance)
+    with drawn_like(input_shape):
+        pair = FunctionPair(forward, backward, input_shape, weights, settings)
+        return check_layer(pair, pair.input_shape, seed=seed, tolerance=tolerance)
 
 
 def check_model(
@@ -180,7 +184,7 @@ def last_checks(layer: Layer, input_shape: Sequence[int], seed: int) -> Findings
     found = Findings()
     for diagnosis in wrong_statistics(layer, input_shape, seed):
         found += fault(diagnosis, tuple(input_shape)[-1:], "running statistics are wrong")
-    for check in (wrong_forward, joint_as_named, wrong_at_special_points):
+    for check in (wrong_forward, not_as_documented, joint_as_named, wrong_at_special_points):
         if found.passed:
             for diagnosis in check(layer, input_shape, seed):
                 if diagnosis.mode == "remark":

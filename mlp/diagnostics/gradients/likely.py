@@ -1,20 +1,25 @@
 """What is likely wrong, from all that a check has found: the real mistake before its by-products."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from mlp.diagnostics.gradients.budget import limited
 from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, diagnose_gradients, is_unsure, last_resort, merged
 from mlp.diagnostics.gradients.diagnoses.known_layers import is_as_named, wrong_forward
+from mlp.diagnostics.gradients.diagnoses.normalizations.known import IN_EVALUATION
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
 from mlp.diagnostics.gradients.losses.known.as_named import is_right_jointly, joint_as_named
+from mlp.diagnostics.gradients.paths.left_out import wrong_uses
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
 from mlp.diagnostics.gradients.repairs.forward_line import forward_line
+from mlp.diagnostics.gradients.repairs.makers.without_copy import without_copy
 from mlp.diagnostics.gradients.repairs.search.changes import ONE_SEARCH
 from mlp.diagnostics.gradients.repairs.search.several_lines import wrong_lines
 from mlp.diagnostics.gradients.repairs.wrong_line import wrong_line
 from mlp.diagnostics.gradients.report import Findings
+from mlp.diagnostics.gradients.written.another_formula import not_as_documented
 from mlp.layers.machinery.base import Layer
 
 SYMPTOMS = (  # they say which values are wrong: the line says why
@@ -28,6 +33,8 @@ SYMPTOMS = (  # they say which values are wrong: the line says why
     "another winner",
 )
 TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor per slice")
+SAYS_WHY = ("array function",)  # kinds of lines that need no other reason
+A_FACTOR = re.compile(r"the (factor|division by) `[^`]*[A-Za-z][^`]*` is missing")  # a path that is left out, perhaps
 A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already
 FORWARD_SECONDS = 2.0  # of CPU for looking for a wrong line of forward
 SMALL = 400  # inputs up to which a layer inside a model is measured in all coordinates
@@ -70,7 +77,12 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
             joint = list(joint_as_named(*place))
             if joint:
                 return joint
+            documented = list(not_as_documented(*place))
+            if documented:
+                return documented
             known = list(wrong_forward(*place))
+            if {one.name for one in known} == {IN_EVALUATION} and {one.mode for one in wrong} == {"evaluation"}:
+                return known  # backward is right for the running statistics
             diagnoses += [one for one in known if one.mode != "remark"]
         likely = inside or with_line(wrong, right)
         shown = not likely or "all is right" not in likely[0].evidence + likely[0].sentence
@@ -116,12 +128,17 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
     whole = bool(lines) and "all is right" in lines[0].evidence  # else a part of the wrong gradients alone
     with limited(A_MOMENT if whole else ONE_SEARCH):
         likely = diagnose_gradients(wrong)
+    if whole:  # what else was found are its traces
+        uses = list(wrong_uses(wrong)) if A_FACTOR.search(lines[0].sentence) else []
+        return uses or [with_reason(lines[0], likely)]
     square = bool(lines) and "the factor `2` is missing" in lines[0].sentence  # the 2 of a square
     unsure = is_unsure(likely) and not (square and likely and likely[0].name == "factor 2")
+    if unsure or likely[0].name in SYMPTOMS:
+        found = list(without_copy(wrong)) or list(wrong_uses(wrong))
+        through_time = likely[0] if likely and likely[0].name == "path through time" else None
+        if found:
+            return found if through_time is None else [with_cause(found[0], through_time)]
     together = {name for line in lines for name in line.array.split(", ")} >= set(wrong[0].wrong)
-    if whole:  # what else was found are its traces
-        cause = likely[0] if likely and not unsure and likely[0].name not in SYMPTOMS else None
-        return [lines[0] if cause is None else with_cause(lines[0], cause)]
     if (unsure and together) or not likely:
         return [*lines, *likely]
     if not unsure and likely[0].name not in SYMPTOMS:  # what is less sure is a trace of it
@@ -130,6 +147,16 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
     return [*likely, *lines]
 
 
+def with_reason(line: Diagnosis, likely: Sequence[Diagnosis]) -> Diagnosis:
+    """Return a line with which all is right, and why, if something sure is likely."""
+    square = "the factor `2` is missing" in line.sentence
+    unsure = is_unsure(likely) and not (square and likely and likely[0].name == "factor 2")
+    if unsure or line.name in SAYS_WHY or likely[0].name in SYMPTOMS:
+        return line
+    return with_cause(line, likely[0])
+
+
 def with_cause(line: Diagnosis, cause: Diagnosis) -> Diagnosis:
-    """Return the line that is wrong with the formula that says why."""
-    return replace(cause, array=line.array, mode=line.mode, sentence=f"{line.sentence}; {cause.sentence}")
+    """Return the line that is wrong with the formula that says why; a factor of terms says no more than the line."""
+    sentence = line.sentence if cause.name.startswith("wrong term") else f"{line.sentence}; {cause.sentence}"
+    return replace(cause, array=line.array, mode=line.mode, sentence=sentence)

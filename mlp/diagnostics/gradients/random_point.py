@@ -7,7 +7,7 @@ A forgotten gamma does not show where gamma is 1, nor a forgotten running mean w
                  gradients of a deep plain network vanish below what finite differences can resolve
     buffers      hold the statistics of a few random batches, as after some training, times random factors, so that they
                  are those of no batch in particular; variances stay positive
-    inputs       are standard normal
+    inputs       are standard normal, or positive like those that were given
 """
 
 import copy
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.diagnostics.gradients.like_given import like_given
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
@@ -44,11 +45,11 @@ def random_probe(layer: Layer, input_shape: Sequence[int], rng: Generator, *, tr
             he = float(np.sqrt(2.0 / np.prod(shape[:-1])))
             parameter.data *= he / float(np.sqrt(np.mean(parameter.data**2)))
     for _ in range(WARM_UP):
-        layer.forward(rng.standard_normal(input_shape), training=True)
+        layer.forward(like_given(rng.standard_normal(input_shape)), training=True)
     for _, array in layer.named_buffers():
         if array.dtype.kind == "f":  # statistics; counters stay as they are
             array *= rng.uniform(0.5, 1.5, array.shape)
-    return Probe(layer, rng.standard_normal(input_shape), training=training)
+    return Probe(layer, like_given(rng.standard_normal(input_shape)), training=training)
 
 
 def random_classes(output_shape: Sequence[int], rng: Generator) -> Array:

@@ -5,7 +5,7 @@ again, in the same way, before the last matrix.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -17,6 +17,9 @@ HEADS = ("h", "heads", "num_heads", "n_heads", "n_head", "nhead", "n_h", "nheads
 Divisor = Callable[[int, int], float]  # of the size of one head, and of all heads
 SCALE = r"sqrt|\*\* ?-?0\.5|scale|divisor"
 PREFIX = re.compile(r"^(w|weight|weights|params|linear)?[_.]*")
+SIDE, EVERY, CUT = "side by side", "every H-th feature", "a reshape alone"  # how the features of heads stand
+RIGHT_WAYS = ((SIDE, SIDE), (EVERY, EVERY))
+WRONG_WAYS = ((CUT, CUT), (CUT, SIDE), (SIDE, CUT))
 LAST = re.compile(r"o$|out|proj|c_proj|0$")
 
 
@@ -49,19 +52,37 @@ def wrong_attention(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
                 "the weights of each query sum to 1"
             )
             yield text, "axis|-1|-2|softmax", y
+        for apart, together in WRONG_WAYS:
+            done = " and ".join(
+                word for way, word in ((apart, "taken apart"), (together, "put together")) if way == CUT
+            )
+            text = (
+                f"the heads are {done} by a reshape alone, which moves no axis, so a head has pieces of several steps: "
+                "split with reshape(N, T, H, D // H) and transpose(0, 2, 1, 3), and join with transpose(0, 2, 1, 3) "
+                "and reshape(N, T, D)"
+            )
+            ways = [(apart, together)]
+            for y in with_scores(subject, lambda d, D: float(np.sqrt(d)), -1, past=past, ways=ways):
+                yield text, "shape|transpose|swapaxes", y
 
 
-def with_scores(subject: LayerAtPoint, divisor: Divisor, axis: int, *, past: bool) -> Iterator[Array]:
-    """Yield the outputs with scores that are divided by a number, masked, and normalized along an axis."""
+def with_scores(
+    subject: LayerAtPoint, divisor: Divisor, axis: int, *, past: bool, ways: Sequence[tuple[str, str]] = RIGHT_WAYS
+) -> Iterator[Array]:
+    """Yield the outputs with scores that are divided by a number, masked, and normalized along an axis.
+
+    Args:
+        ways: how the heads are taken apart, and put together again.
+    """
     for q, k, v, W, bias in queries_keys_values(subject) if "temperature" not in subject.settings else ():
         heads, D = subject.number(HEADS) or 1, q.shape[-1]
         if D % heads or v.shape[-1] % heads or k.shape[-1] != D or (past and q.shape[-2] != k.shape[-2]):
             continue
         mask = np.triu(np.full((q.shape[-2], k.shape[-2]), -np.inf), 1) if past else 0.0
-        for apart in (False, True) if heads > 1 else (False,):
-            a, b, c = (heads_apart(array, heads, apart=apart) for array in (q, k, v))
+        for apart, together in ways if heads > 1 else ways[:1]:
+            a, b, c = (heads_apart(array, heads, apart) for array in (q, k, v))
             scores = a @ np.swapaxes(b, -1, -2) / divisor(D // heads, D) + mask
-            joined = heads_joined(softmax(scores, axis) @ c, apart=apart)
+            joined = heads_joined(softmax(scores, axis) @ c, together)
             yield joined if W is None else joined @ W + bias
 
 
@@ -111,15 +132,18 @@ def masks(subject: LayerAtPoint) -> list[bool]:
     return [False] if said is False else [False, True]
 
 
-def heads_apart(array: Array, heads: int, *, apart: bool) -> Array:
+def heads_apart(array: Array, heads: int, way: str) -> Array:
     """Return (..., T, D) as (..., heads, T, D / heads)."""
-    size = array.shape[-1] // heads
-    if apart:
-        return np.moveaxis(array.reshape(*array.shape[:-1], size, heads), -1, -3)
-    return np.moveaxis(array.reshape(*array.shape[:-1], heads, size), -2, -3)
+    *first, T, D = array.shape
+    if way == CUT:
+        return array.reshape(*first, heads, T, D // heads)
+    if way == EVERY:
+        return np.moveaxis(array.reshape(*first, T, D // heads, heads), -1, -3)
+    return np.moveaxis(array.reshape(*first, T, heads, D // heads), -2, -3)
 
 
-def heads_joined(array: Array, *, apart: bool) -> Array:
+def heads_joined(array: Array, way: str) -> Array:
     """Return (..., heads, T, d) as (..., T, D)."""
-    moved = np.moveaxis(array, -3, -1 if apart else -2)
-    return moved.reshape(*moved.shape[:-2], -1)
+    *first, heads, T, d = array.shape
+    moved = array if way == CUT else np.moveaxis(array, -3, -1 if way == EVERY else -2)
+    return moved.reshape(*first, T, heads * d)

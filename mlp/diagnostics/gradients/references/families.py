@@ -27,7 +27,7 @@ NORMS = {
     "batch": "each channel over the batch",
     "group": "each group of channels",
     "instance": "each channel of each sample",
-    "rms": "x / sqrt(mean(x^2) + eps) times the gain",
+    "rms": "x / sqrt(mean(x^2) + eps) times the gain, with the mean over the features of each step, the last axis",
 }
 
 

@@ -27,6 +27,7 @@ from mlp.diagnostics.gradients.repairs.search.settings import other_settings
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import code_of
+from mlp.diagnostics.gradients.written.documentation import documentation_of
 from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -102,8 +103,7 @@ def subject_of(probe: Probe, words: Sequence[str]) -> LayerAtPoint:
     settings = {str(name).lower().strip("_"): value for name, value in held.items()}
     whole = getattr(probe.layer, "whole", None)
     x = probe.x if whole is None else whole.of_shape(probe.x.shape)
-    written = owner.functions[0] if isinstance(owner, FunctionPair) else type(owner)
-    return LayerAtPoint(tuple(words), x, probe.outputs().shape, weights, settings, written.__doc__ or "")
+    return LayerAtPoint(tuple(words), x, probe.outputs().shape, weights, settings, documentation_of(owner))
 
 
 def is_one_of(y: Array, right: Sequence[Array]) -> bool:

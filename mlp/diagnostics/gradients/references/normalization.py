@@ -41,7 +41,8 @@ def axes_of(kind: str, subject: LayerAtPoint) -> Iterator[tuple[Sizes, Sizes]]:
         yield x.shape, tuple(range(1, ndim - 1))
     elif kind in ("layer", "rms"):
         yield x.shape, (ndim - 1,)
-        yield x.shape, tuple(range(1, ndim))
+        if ndim != 3 or "global" in subject.words or any(a.ndim > 1 for a in subject.weights.values()):
+            yield x.shape, tuple(range(1, ndim))  # of a sequence each step is normalized by itself
         if ndim == 4:
             yield x.shape, (1,)
             yield x.shape, (2, 3)

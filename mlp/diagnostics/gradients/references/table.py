@@ -21,6 +21,7 @@ from mlp.diagnostics.gradients.references.images.windows import (
     transposed_convolutions,
     wrong_transposed_convolutions,
 )
+from mlp.diagnostics.gradients.references.masked_means import masked_means, wrong_masked_means
 from mlp.diagnostics.gradients.references.normalization import of_neighbours
 from mlp.diagnostics.gradients.references.products import (
     cosines,
@@ -75,6 +76,14 @@ NAMED_LAYERS = (
         "output i is the largest (or the mean, or the p-norm (sum |x|^p)^(1/p)) of the values from i * stride on",
         sure=True,
         sizes=SIZES,
+    ),
+    NamedLayer(
+        "a masked mean",
+        r"masked",
+        r"mean|avg|average|pool|pooling|over|time|sequence|sentence|words",
+        masked_means,
+        "the mean of the steps of each sequence that its mask counts",
+        mistakes=wrong_masked_means,
     ),
     NamedLayer(
         "an attention layer",

@@ -5,7 +5,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -58,7 +58,16 @@ def divisors_of(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
     nodes = [node for tree in trees for node in ast.walk(tree)]
     below = [node.right for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)]
     below += [node.value for node in nodes if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div)]
+    named = {
+        node.targets[0].id: node.value for node in nodes if isinstance(node, ast.Assign) and is_name(node.targets[0])
+    }
+    below += [named[node.id] for node in below if is_name(node) and isinstance(named.get(node.id), ast.BinOp)]
     return list({ast.unparse(node): node for node in below}.values())
+
+
+def is_name(node: ast.AST) -> TypeGuard[ast.Name]:
+    """Return whether a node is a name."""
+    return isinstance(node, ast.Name)
 
 
 def other_divisors(slot: Slot, below: Sequence[ast.expr]) -> Iterator[Alternative]:
@@ -142,9 +151,11 @@ def jacobians(slot: Slot) -> Iterator[Alternative]:
 
 
 def missing_one(slot: Slot) -> Iterator[Alternative]:
-    """Yield what is assigned, one larger or smaller."""
-    node = slot.node
-    if isinstance(node, ast.BinOp) and slot.field == "value" and isinstance(slot.parent, ast.Assign):
+    """Yield what is assigned, or where a window or slice begins or ends, one larger or smaller."""
+    node, parent = slot.node, slot.parent
+    assigned = slot.field == "value" and isinstance(parent, ast.Assign)
+    limit = isinstance(parent, ast.Call) and getattr(parent.func, "id", "") in ("min", "max", "range")
+    if isinstance(node, ast.BinOp) and (assigned or limit or isinstance(parent, ast.Slice)):
         yield f"`- 1` is missing after `{text_of(node)}`", ast.BinOp(node, ast.Sub(), parsed("1"))
         yield f"`+ 1` is missing after `{text_of(node)}`", ast.BinOp(node, ast.Add(), parsed("1"))
 

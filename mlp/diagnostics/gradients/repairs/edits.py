@@ -33,6 +33,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
     other_paths,
     siblings,
 )
+from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays
 from mlp.diagnostics.gradients.repairs.operators import matrix_products, missing, missing_sign, operators, other_names
 from mlp.diagnostics.gradients.repairs.places import (
     indices,
@@ -80,6 +81,7 @@ OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; a
     (lambda slot, _: operators(slot), "sign, factor or term"),
     (lambda slot, _: matrix_products(slot), "matrix product"),
     (lambda slot, _: calls(slot), "function or axis"),
+    (lambda slot, s: of_arrays(slot, s.values), "array function"),
     (lambda slot, _: sums_over(slot), "sum over other axes"),
     (lambda slot, _: other_sizes(slot), "wrong size"),
     (lambda slot, _: numbers(slot), "wrong number"),
@@ -97,6 +99,7 @@ OF_MEMORY: tuple[tuple[Maker, str], ...] = (  # old values and new ones, counts
 KINDS: tuple[tuple[Maker, str], ...] = (
     *OF_ITSELF,
     (lambda slot, _: kept(slot), "not kept"),
+    (lambda slot, s: copies(slot, s.values), "no copy"),
     (lambda slot, s: other_indices(slot, s.parts) if s.values else iter(()), "wrong index"),
     (lambda slot, s: missing(slot, s.factors_of(slot, s.unused), s.unused), "factor or term missing"),
     (lambda slot, s: other_names(slot, s.unused, s.values), "another array"),
@@ -147,6 +150,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
 LIKELY_KINDS = len(OF_ITSELF) + 13  # that are tried before the others: they are few, and what students do
 NOT_OF_FORWARD = ("sign, factor or term", "another function's derivative", "wrong number")
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from forward what backward has forgotten
+    (lambda slot, s: copies(slot, s.values), "no copy"),
     *(pair for pair in OF_ITSELF if pair[1] not in NOT_OF_FORWARD),
     (lambda slot, _: iter(()) if is_limit(slot) else numbers(slot), "wrong number"),
     (lambda slot, _: reorders(slot), "order of axes or parts"),

@@ -83,6 +83,9 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         *(f"({name} > 0)[:, None]" for name in rows[:4]),
         *(f"{name}[{at}]" for name in arrays if is_mask(values.get(name)) for at in (":, None", "..., None")),
         *constants,
+        *[name for name, value in values.items() if type(value) is float and value not in (0.0, 1.0) and value > TINY][
+            :6
+        ],
         *numbers,
         *arrays,
         *slopes,
@@ -208,12 +211,14 @@ def names_read(tree: ast.AST) -> set[str]:
 def is_part(node: ast.Subscript) -> bool:
     """Return whether a subscript is read and has one index, a name, a sum or a text: h[t], self.h[t + 1], s["m"]."""
     word = isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
-    return isinstance(node.ctx, ast.Load) and (word or isinstance(node.slice, ast.Name | ast.BinOp))
+    last = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) else node.slice  # h[:, t] as well
+    return isinstance(node.ctx, ast.Load) and (word or isinstance(last, ast.Name | ast.BinOp))
 
 
 def neighbour(part: str) -> str:
     """Return the next one of a part: self.h[t + 1] for self.h[t], and the reverse."""
-    return part.replace(" + 1]", "]") if part.endswith(" + 1]") else f"{part[:-1]} + 1]"
+    moved = part.removesuffix(" + 1]").removesuffix(" - 1]")
+    return f"{part[:-1]} + 1]" if moved == part else f"{moved}]"
 
 
 def needs_no_names(node: ast.AST) -> bool:

@@ -112,6 +112,8 @@ def of_node(node: ast.AST) -> Iterator[str]:
 
 def constants(node: ast.AST) -> Iterator[str]:
     """Yield what forward multiplies with or divides by."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv):
+        yield f"({ast.unparse(node)})"
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
         for part in (node.left, node.right):
             if not isinstance(part, ast.Constant):

@@ -6,6 +6,7 @@ gradients are known from finite differences, so each change costs one forward an
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from types import FunctionType
 from typing import Any
 
@@ -28,6 +29,8 @@ from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.own_code import OWN_ERRORS
+
+COUNTED = "wrong number of values"  # the kind of changes that put one size in the place of another
 
 
 def wrong_line(points: Sequence[Point], right_points: Sequence[Point]) -> Iterator[Diagnosis]:
@@ -62,6 +65,11 @@ def wrong_line(points: Sequence[Point], right_points: Sequence[Point]) -> Iterat
     search = Search(replay.backward, influence_on(point, given), frozenset(point.wrong))
     other = another_point(point)
     partly: dict[frozenset[str], Edit] = {}
+
+    @cache
+    def twins() -> list[Point]:
+        return points_elsewhere(points[0])
+
     for source, edit, function in repairs(owner, (name,), written, right, search):
         arrays = outcomes[function]
         if arrays in partly or (other is not None and not holds(source, function, other, arrays)):
@@ -71,10 +79,12 @@ def wrong_line(points: Sequence[Point], right_points: Sequence[Point]) -> Iterat
         if not all(holds(source, function, one, frozenset(one.wrong)) for one in to_stay):
             continue  # it breaks the other mode
         if len(arrays) == len(point.wrong):
+            if edit.kind == COUNTED and not all(holds(source, function, one, frozenset(one.wrong)) for one in twins()):
+                continue  # two sizes that are equal by accident
             search.found.add(source, edit, function)
         else:
             partly[arrays] = edit
-    elsewhere = points_elsewhere(points[0]) if len(search.found.fits) > 1 else []
+    elsewhere = twins() if len(search.found.fits) > 1 else []
     best = search.found.best(
         lambda source, function: sum(holds(source, function, one, frozenset(one.wrong)) for one in elsewhere)
     )

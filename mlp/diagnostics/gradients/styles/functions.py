@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.like_given import like_given
 from mlp.diagnostics.gradients.styles.calls import required
 from mlp.diagnostics.gradients.styles.left_out import WEIGHT, left_out
 from mlp.errors import ConfigurationError
@@ -79,7 +80,7 @@ class FunctionPair:
         """Put the arrays that have no gradient among the settings, as they were given."""
         arrays = self.params | {name: one for name, one in given.items() if isinstance(one, np.ndarray)}
         whole = {name: array.copy() for name, array in arrays.items() if array.dtype.kind in "iub"}
-        x = np.linspace(-1.0, 1.0, int(np.prod(self.input_shape))).reshape(self.input_shape)
+        x = like_given(np.linspace(-1.0, 1.0, int(np.prod(self.input_shape)))).reshape(self.input_shape)
         trial = copy.copy(self)
         trial.settings = copy.deepcopy(self.settings) | whole
         trial.params = {name: array.copy() for name, array in self.params.items() if name not in whole}

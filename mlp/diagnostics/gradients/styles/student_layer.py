@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from mlp.diagnostics.gradients.like_given import like_given
 from mlp.diagnostics.gradients.styles.arrays import (
     converted,
     copied,
@@ -68,7 +69,7 @@ class StudentLayer(Layer):
     def learn(self, input_shape: Sequence[int], indices: Array | None = None) -> Self:
         """Find the weights and their gradients by one trial, in which weights may be made that were not there."""
         self._convert(lambda array: array.astype(np.float64))
-        x = np.linspace(-1.0, 1.0, int(np.prod(input_shape))).reshape(input_shape)
+        x = like_given(np.linspace(-1.0, 1.0, int(np.prod(input_shape)))).reshape(input_shape)
         given = getattr(self.student, "whole", None) if indices is None else indices
         if wants_indices(self, x, given):
             self.whole = whole_inputs(self.student, given)

@@ -14,6 +14,7 @@ from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
 FAR_OFF = 1e-4
+IN_EVALUATION = "batch statistics in evaluation"
 NORMS = {"bn": "batch", "ln": "layer", "gn": "group", "rms": "rms", "rmsnorm": "rms"}
 MIXED = (
     "values of several channels are normalized together, every few of them: what has the shape (N, C, H, W) is "
@@ -87,23 +88,27 @@ def wrong_mode(probe: Probe) -> Iterator[Diagnosis]:
             "take mean and variance of the batch itself; the running statistics are for evaluation"
         )
         yield Diagnosis("running statistics in training", "outputs", "training", text)
-    if normalizes_over_batch(layer, x) and same_in_evaluation(layer, x):
+    taken = of_the_batch(layer, x) if normalizes_over_batch(layer, x) else ""
+    if taken:
         has_state = any("run" in name or "mov" in name for name in vars(owner))
         text = (
-            "evaluation normalizes with mean and variance of the batch, so a sample's outputs depend on the other "
-            "samples; it must use the running statistics of training"
+            f"evaluation normalizes with the {taken} of the batch, so a sample's outputs depend on the other samples; "
+            f"it must use the running {taken.replace(' and ', ' and the running ')} of training"
         )
-        yield Diagnosis("batch statistics in evaluation", "outputs", "evaluation" if has_state else "remark", text)
+        yield Diagnosis(IN_EVALUATION, "outputs", "evaluation" if has_state else "remark", text)
 
 
-def same_in_evaluation(layer: Layer, x: Array) -> bool:
-    """Return whether evaluation normalizes over the batch, as training does."""
+def of_the_batch(layer: Layer, x: Array) -> str:
+    """Return which statistics of the batch evaluation normalizes with: "mean and variance", one of them, or ""."""
     y = np.array(layer.forward(x.copy(), training=False))
-    moved = np.array(layer.forward(2.0 * x + 3.0, training=False))
     other = x.copy()
     other[1:] *= 1.5
-    mixed = distance(np.array(layer.forward(other, training=False))[0], y[0]) > FAR_OFF
-    return distance(moved, y) < 1e-3 and mixed
+    if distance(np.array(layer.forward(other, training=False))[0], y[0]) < FAR_OFF:
+        return ""
+    shifted, scaled = (np.array(layer.forward(moved, training=False)) for moved in (x + 3.0, 2.0 * x + 3.0))
+    if distance(scaled, y) < 1e-3:
+        return "mean and variance"
+    return "mean" if distance(shifted, y) < FAR_OFF else "variance"
 
 
 def moved_axes(probe: Probe) -> tuple[int, ...]:

@@ -76,6 +76,7 @@ def other_shapes(shape: Shape) -> Iterator[Shape]:
     """Yield other shapes of inputs, the most different first."""
     N = shape[0] - 1 if shape[0] > 2 else shape[0] + 1
     if len(shape) == 4:
+        yield (N, shape[1] + 1, shape[2] + 2, shape[3] + 3)
         yield (N, shape[1] + 1, shape[2] + 2, shape[3])
         yield (N, shape[1] + 2, shape[2], shape[3])
         yield (N, shape[1], shape[2] + 1, shape[3] + 2)

@@ -49,7 +49,7 @@ def constructor_of(owner: Any) -> Constructor | None:
     """Return the constructor of an object of the user's own that makes arrays which are no weights."""
     written: Any = vars(type(owner)).get("__init__")
     tree = tree_of(written) if isinstance(written, FunctionType) else None
-    if tree is None or isinstance(owner, Layer):
+    if tree is None:
         return None
     for arguments in islice(possible_arguments(owner, written), TRIES):
         try:

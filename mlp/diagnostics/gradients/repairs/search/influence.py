@@ -64,7 +64,10 @@ class Mover:
 
 
 class Wrapper(ast.NodeTransformer):
-    """Puts each numbered expression into a call of the mover."""
+    """Puts each numbered expression into a call of a function."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
     def visit(self, node: ast.AST) -> Any:
         number = getattr(node, "number", None)
@@ -72,7 +75,19 @@ class Wrapper(ast.NodeTransformer):
         if number is None:
             return node
         arguments: list[Any] = [ast.Constant(number), node]
-        return ast.Call(ast.Name(MOVED, ast.Load()), arguments, [])
+        return ast.Call(ast.Name(self.name, ast.Load()), arguments, [])
+
+
+def with_calls(tree: ast.FunctionDef, name: str) -> tuple[ast.FunctionDef, list[Slot]]:
+    """Return a tree in which each expression that is read is name(number, expression), and the places of these."""
+    wrapped = [slot for slot in slots_of(tree) if can_be_wrapped(slot)]
+    wrapped.sort(key=lambda slot: not isinstance(slot.parent, ast.stmt))  # whole lines first
+    for number, slot in enumerate(wrapped):
+        slot.node.number = number
+    changed: ast.FunctionDef = ast.fix_missing_locations(Wrapper(name).visit(copy.deepcopy(tree)))
+    for slot in wrapped:
+        del slot.node.number
+    return changed, wrapped
 
 
 def influences(source: Source, run: Run, compare: Compare, seconds: float) -> dict[int, Influence]:
@@ -82,15 +97,8 @@ def influences(source: Source, run: Run, compare: Compare, seconds: float) -> di
         run: returns the gradients. compare: (gradients, gradients after a move) -> what has moved.
         seconds: of CPU that it may take.
     """
-    slots = list(slots_of(source.tree))
-    wrapped = [slot for slot in slots if can_be_wrapped(slot)]
-    wrapped.sort(key=lambda slot: not isinstance(slot.parent, ast.stmt))  # whole lines first
-    for number, slot in enumerate(wrapped):
-        slot.node.number = number
     mover, start = Mover(), time.process_time()
-    tree = ast.fix_missing_locations(Wrapper().visit(copy.deepcopy(source.tree)))
-    for slot in wrapped:
-        del slot.node.number
+    tree, wrapped = with_calls(source.tree, MOVED)
     space = source.function.__globals__
     space[MOVED] = mover.moved
     found: dict[int, Influence] = {}

@@ -19,7 +19,7 @@ def other_settings(layer: Layer, x: Array) -> Iterator[Layer]:
     before = outputs_of(layer, x)
     yielded = 0
     for path in whole_numbers(held_settings(layer)):
-        for step in (1, -1):
+        for step in (2, 1, -1) if is_odd(held_settings(layer), path) else (1, -1):  # an odd window stays odd
             twin = copy.deepcopy(layer)
             change(held_settings(twin), path, step)
             after = outputs_of(twin, x)
@@ -55,6 +55,12 @@ def whole_numbers(held: dict[str, Any]) -> list[tuple[Any, ...]]:
         )
         places += [(name,)] if type(value) is int else [(name, key) for key, item in inner if type(item) is int]
     return places
+
+
+def is_odd(held: dict[str, Any], path: tuple[Any, ...]) -> bool:
+    """Return whether one of the settings is an odd number from 3 on."""
+    value = held[path[0]] if len(path) == 1 else held[path[0]][path[1]]
+    return bool(value > 2 and value % 2)
 
 
 def change(held: dict[str, Any], path: tuple[Any, ...], step: int) -> None:

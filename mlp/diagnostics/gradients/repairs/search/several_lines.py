@@ -75,8 +75,8 @@ def wrong_lines(points: Sequence[Point]) -> Iterator[Diagnosis]:
     if not whole:
         yield from first_wrong_value(values, backward)
         return
-    other = another_point(point)
-    if len(edits) > 1 and (other is None or holds(changed, changed.compiled(), other, frozenset(other.wrong))):
+    others = [one for one in (another_point(point), points[0]) if one is not None]
+    if len(edits) > 1 and all(holds(changed, changed.compiled(), one, frozenset(one.wrong)) for one in others):
         told = [f"in line {edit.line}, `{edit.statement}`: {edit.text}" for edit in edits]
         text, evidence = f"{len(told)} lines are wrong: {'; and '.join(told)}", "with these lines changed, all is right"
         yield Diagnosis("several wrong lines", ", ".join(point.wrong), point.mode, text, evidence)

@@ -1,0 +1,164 @@
+"""The path that a gradient leaves out, or counts wrongly: the use of a value in forward through which it leads.
+
+    g - n = r (n - h)      g  the gradient of backward along a direction      n  the right one
+                           h  the right one with one use held fixed, so n - h comes through this use
+    r = -1  left out       r = -2  with the wrong sign       r = 1  added twice       r = -1/2  half of it
+
+The agreement is tested along several directions, for all arrays that are wrong, and at a second point of another shape.
+"""
+
+import ast
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
+from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
+from mlp.diagnostics.gradients.paths.held import Uses, is_within, uses_of_forward
+from mlp.diagnostics.gradients.repairs.search.slots import Slot, text_of
+from mlp.own_code import OWN_ERRORS
+from mlp.typing import Array
+
+SECONDS = 1.0  # of CPU
+HOW_MANY = 2
+FITS = 1e-5  # of what comes through a use
+COUNTS = 1e-4  # of the gradient: what comes through a use, and what comes past it, must be more
+TOLD = {
+    -1.0: "is left out: what comes back through it must be added",
+    -2.0: "has the wrong sign",
+    1.0: "is added twice: it must be added once",
+    -0.5: "counts half of what it must",
+}
+
+
+class Directions:
+    """A point with random directions of its arrays: what backward says along them, and what is right.
+
+    Attributes:
+        sentence_of, right: by the names of the arrays, a number for each direction.
+    """
+
+    def __init__(self, point: Point) -> None:
+        self.point, rng = point, np.random.default_rng(2)
+        self.moves = {name: rng.standard_normal((HOW_MANY, *a.shape)) for name, a in point.probe.arrays.items()}
+        self.told = {name: slopes_told(self.moves[name], point.gradients[name]) for name in self.moves}
+        self.right: dict[str, Array] = {}
+
+    def slopes(self, uses: Uses, number: int, name: str) -> Array:
+        """Return what is right along the directions of an array with one use held; with none, for a number below 0."""
+        probe, upstream = self.point.probe, self.point.upstream
+        return np.array([uses.slope(probe, upstream, name, move, number) for move in self.moves[name]])
+
+    def ratio(self, uses: Uses, number: int, name: str) -> float | None:
+        """Return r, if an array is wrong by r times what comes through a use; None if it is not, or nothing does."""
+        if name not in self.right:
+            self.right[name] = self.slopes(uses, -2, name)
+        right, held = self.right[name], self.slopes(uses, number, name)
+        through, scale = right - held, np.abs(right).max()
+        if np.abs(through).min() < COUNTS * scale or np.abs(held).min() < COUNTS * scale:
+            return None
+        r = (self.told[name] - right) / through
+        return next((one for one in TOLD if np.abs(r - one).max() < FITS), None)
+
+    def moves_nothing(self, uses: Uses, number: int, name: str) -> bool:
+        """Return whether nothing of an array comes through a use."""
+        if name not in self.right:
+            self.right[name] = self.slopes(uses, -2, name)
+        through = self.right[name] - self.slopes(uses, number, name)
+        return bool(np.abs(through).max() < COUNTS * max(np.abs(self.right[name]).max(), 1e-12))
+
+
+def slopes_told(moves: Array, gradient: Any) -> Array:
+    """Return what a gradient says along some directions; NaN for a gradient of another shape."""
+    if np.shape(gradient) != moves.shape[1:]:
+        return np.full(len(moves), np.nan)
+    return np.asarray((moves * gradient).reshape(len(moves), -1).sum(axis=1))
+
+
+def wrong_uses(points: Sequence[Point]) -> Iterator[Diagnosis]:
+    """Yield the use of a value whose path is left out or counted wrongly, if this explains all that is wrong."""
+    point = points[0]
+    layer = point.probe.layer
+    if layer.children() or not all(one.complete and one.gradients for one in points):
+        return
+    start = time.process_time()
+    here, fits = Directions(point), []
+    others = [one for one in (second_of(point), *points[1:]) if one is not None]
+    for uses in uses_of_forward(layer):
+        for number, r in uses_that_fit(uses, here, start + SECONDS):
+            if all(fits_there(uses, number, r, one) for one in others):
+                fits.append((uses, uses.slots[number], r, spoils(uses, number, here)))
+    if fits:
+        _, slot, r, _ = min(fits, key=lambda one: (one[3], *inside_another(one[1], [two[1] for two in fits])))
+        modes = ", ".join(one.mode for one in points)
+        yield Diagnosis(
+            "path left out" if r == -1.0 else "path counted wrongly",
+            ", ".join(point.wrong),
+            modes,
+            sentence_of(slot, r),
+        )
+
+
+def uses_that_fit(uses: Uses, here: Directions, until: float) -> Iterator[tuple[int, float]]:
+    """Yield (number of a use, r) for each use that explains all wrong arrays with one r."""
+    probe, wrong = here.point.probe, here.point.wrong
+    try:
+        with uses.within(probe.layer):
+            numbers, before = uses.record(probe), probe.outputs()
+            for number in numbers:
+                if time.process_time() > until:
+                    return
+                if not uses.unmoved(probe, number, before):
+                    continue
+                r = here.ratio(uses, number, wrong[0])
+                if r is not None and all(here.ratio(uses, number, name) == r for name in wrong[1:]):
+                    yield number, r
+    except OWN_ERRORS:
+        return
+
+
+def spoils(uses: Uses, number: int, here: Directions) -> bool:
+    """Return whether something of a right array comes through a use, too: then a smaller one fits better."""
+    right = [name for name in here.moves if name not in here.point.wrong]
+    with uses.within(here.point.probe.layer):
+        uses.record(here.point.probe)
+        return not all(here.moves_nothing(uses, number, name) for name in right)
+
+
+def fits_there(uses: Uses, number: int, r: float, other: Point) -> bool:
+    """Return whether the same is true at another point."""
+    there = Directions(other)
+    try:
+        with uses.within(other.probe.layer):
+            uses.record(other.probe)
+            return all(there.ratio(uses, number, name) == r for name in other.wrong)
+    except OWN_ERRORS:
+        return False
+
+
+def second_of(point: Point) -> Point | None:
+    """Return a point of another shape, if the layer takes one, at which the same arrays are wrong."""
+    for shape in other_shapes(point.x.shape):
+        try:
+            other = point_of(point, shape, "uses")
+        except OWN_ERRORS:  # the layer does not take this shape
+            continue
+        other.wrong = list(point.wrong)
+        return other
+    return None
+
+
+def inside_another(slot: Slot, others: Sequence[Slot]) -> tuple[bool, int]:
+    """Return what sorts the largest expression first: whether it lies within another one, and its line."""
+    return any(is_within(slot.node, one.node) for one in others), slot.line
+
+
+def sentence_of(slot: Slot, r: float) -> str:
+    """Return what is wrong with a path, in words."""
+    within = f" in `{text_of(slot.parent)}`" if isinstance(slot.node, ast.Name | ast.Attribute) else ""
+    return (
+        f"in line {slot.line} of forward, `{slot.statement}`: the gradient has a term for each use of a value, and the "
+        f"one through `{text_of(slot.node)}`{within} {TOLD[r]}"
+    )

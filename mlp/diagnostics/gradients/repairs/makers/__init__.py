@@ -1,0 +1,1 @@
+"""Alternatives that need to know what NumPy does with memory, repetitions and complex numbers."""

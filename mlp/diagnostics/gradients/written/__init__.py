@@ -1,0 +1,1 @@
+"""What the documentation of a layer says that it computes."""

@@ -1,0 +1,241 @@
+"""Mistakes that a general mechanism names: a path left out, no copy, another formula than documented, a wrong order."""
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics import check_functions, check_layer
+
+rng = np.random.default_rng(0)
+
+
+def first(report):
+    assert not report.passed, report
+    return str(report.diagnoses[0])
+
+
+# --- paths --------------------------------------------------------------------------------------------------------
+
+
+class TiedAutoencoder:
+    """h = sigmoid(x W), y = h W^T: W is used twice."""
+
+    both = False
+
+    def __init__(self):
+        self.W, self.dW = np.random.default_rng(1).normal(size=(5, 3)), np.zeros((5, 3))
+
+    def forward(self, x):
+        self.x, self.h = x, 1.0 / (1.0 + np.exp(-x @ self.W))
+        return self.h @ self.W.T
+
+    def backward(self, dy):
+        dz = dy @ self.W * self.h * (1.0 - self.h)
+        self.dW = self.x.T @ dz + (dy.T @ self.h if self.both else 0.0)
+        return dz @ self.W.T
+
+
+class BothUses(TiedAutoencoder):
+    both = True
+
+
+def test_the_use_of_a_weight_that_is_left_out():
+    text = first(check_layer(TiedAutoencoder(), (4, 5)))
+    assert "`W.T`" in text or "`self.W.T`" in text
+    assert "left out" in text
+    check_layer(BothUses(), (4, 5)).raise_if_failed()
+
+
+def power_mean_forward(x, p):
+    m = np.mean(x**p, axis=1)
+    return m ** (1.0 / p), (x, p, m)
+
+
+def power_mean_backward(dy, cache):
+    x, p, m = cache
+    y = m ** (1.0 / p)
+    dm = dy * y / (p * m)
+    dp = np.sum(dm * np.mean(x**p * np.log(x), axis=1)).reshape(1)
+    return (dm[:, None] * p * x ** (p - 1)) / x.shape[1], dp
+
+
+def test_positive_inputs_stay_positive_and_the_second_use_of_a_power_is_named():
+    text = first(
+        check_functions(power_mean_forward, power_mean_backward, rng.uniform(0.3, 2.0, (3, 4)), np.full(1, 3.0))
+    )
+    assert "`p` in `1.0 / p` is left out" in text
+
+
+# --- arrays -------------------------------------------------------------------------------------------------------
+
+
+def shifted_forward(x, gamma, beta):
+    mu, std = x.mean(axis=1, keepdims=True), np.sqrt(x.var(axis=1, keepdims=True) + 1e-5)
+    x_hat = (x - mu) / std
+    out = x_hat
+    out *= gamma
+    out += beta
+    return out, (x_hat, std, gamma)
+
+
+def shifted_backward(dout, cache):
+    x_hat, std, gamma = cache
+    g = dout * gamma
+    dx = (g - g.mean(axis=1, keepdims=True) - x_hat * (g * x_hat).mean(axis=1, keepdims=True)) / std
+    return dx, (dout * x_hat).sum(axis=0), dout.sum(axis=0)
+
+
+def test_the_copy_that_is_missing():
+    assert "x_hat.copy()" in first(check_functions(shifted_forward, shifted_backward, (4, 6), (6,), (6,)))
+
+
+class CircularConv:
+    def __init__(self):
+        self.w = np.random.default_rng(2).normal(size=7)
+        self.dw = np.zeros(7)
+
+    def forward(self, x):
+        self.fx, self.fw = np.fft.rfft(x, axis=1), np.fft.rfft(self.w)
+        return np.fft.irfft(self.fx * self.fw, n=7, axis=1)
+
+    def backward(self, dy):
+        fdy = np.fft.rfft(dy, axis=1)
+        self.dw = np.fft.irfft((self.fx * fdy).sum(axis=0), n=7)
+        return np.fft.irfft(np.conj(self.fw) * fdy, n=7, axis=1)
+
+
+def test_the_conjugate_that_is_missing():
+    assert "np.conj(self.fx)" in first(check_layer(CircularConv(), (3, 7)))
+
+
+# --- what is documented -------------------------------------------------------------------------------------------
+
+
+class LeakyState:
+    """s' = (1 - a) * s + a * x, from s = 0; x: (N, T, D) -> all s."""
+
+    exchanged = False
+
+    def forward(self, x):
+        a, s, states = 0.3, np.zeros(x[:, 0].shape), np.zeros_like(x)
+        for t in range(x.shape[1]):
+            s = x[:, t] * a + s * (1 - a)
+            states[:, t] = s
+        return states
+
+    def backward(self, dy):
+        a = 0.7 if self.exchanged else 0.3
+        ds, dx = np.zeros(dy[:, 0].shape), np.zeros_like(dy)
+        for t in reversed(range(dy.shape[1])):
+            ds = ds + dy[:, t]
+            dx[:, t] = a * ds
+            ds = (1 - a) * ds
+        return dx
+
+
+class ExchangedState(LeakyState):
+    """s = (1 - a) * s + a * x"""
+
+    exchanged = True
+
+    def forward(self, x):
+        a, s, states = 0.3, np.zeros(x[:, 0].shape), np.zeros_like(x)
+        for t in range(x.shape[1]):
+            s = a * s + (1 - a) * x[:, t]
+            states[:, t] = s
+        return states
+
+
+def test_a_line_that_is_not_what_the_documentation_says():
+    check_layer(LeakyState(), (2, 3, 2)).raise_if_failed()
+    text = first(check_layer(ExchangedState(), (2, 3, 2)))
+    assert "the documentation says `s = (1 - a) * s + a * x`" in text
+
+
+class PixelShuffle:
+    """As torch.nn.PixelShuffle."""
+
+    split, order, back = "rrc", (0, 3, 4, 1, 5, 2), (0, 3, 5, 1, 2, 4)
+
+    def __init__(self):
+        self.r = 2
+
+    def forward(self, x):
+        N, C, H, W = self.shape = x.shape
+        sizes = {"c": C // 4, "r": 2}
+        y = x.reshape(N, *(sizes[one] for one in self.split), H, W).transpose(self.order)
+        return y.reshape(N, C // 4, 2 * H, 2 * W)
+
+    def backward(self, dy):
+        N, C, H, W = self.shape
+        return dy.reshape(N, C // 4, H, 2, W, 2).transpose(self.back).reshape(self.shape)
+
+
+class RightShuffle(PixelShuffle):
+    """As torch.nn.PixelShuffle."""
+
+    split, order, back = "crr", (0, 1, 4, 2, 5, 3), (0, 1, 3, 5, 2, 4)
+
+
+def test_the_order_of_the_channels_that_the_documentation_names():
+    assert "(r, r, C)" in first(check_layer(PixelShuffle(), (2, 12, 2, 3)))
+    check_layer(RightShuffle(), (2, 12, 2, 3)).raise_if_failed()
+
+
+# --- forward ------------------------------------------------------------------------------------------------------
+
+
+def masked_mean_forward(x, mask):
+    count = mask.sum(axis=1, keepdims=True)
+    return (x * mask[:, :, None]).sum(axis=1) / count, (mask, count)
+
+
+def padded_mean_forward(x, mask):
+    return (x * mask[:, :, None]).sum(axis=1) / mask.shape[1], (mask, mask.shape[1])
+
+
+padded_mean_forward.__name__ = "masked_mean_forward"
+
+
+def masked_mean_backward(dy, cache):
+    mask, count = cache
+    return mask[:, :, None] * (dy / count)[:, None, :]
+
+
+@pytest.mark.parametrize("forward", [masked_mean_forward, padded_mean_forward])
+def test_a_masked_mean_counts_what_the_mask_counts(forward):
+    mask = np.array([[1.0, 1, 1, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 1, 1]])
+    report = check_functions(forward, masked_mean_backward, rng.normal(size=(3, 5, 4)), mask)
+    if forward is masked_mean_forward:
+        report.raise_if_failed()
+    else:
+        assert "padded length" in first(report)
+
+
+class BatchNorm1d:
+    """The variance in evaluation is that of the batch."""
+
+    def __init__(self):
+        self.gamma, self.dgamma = np.ones(3), np.zeros(3)
+        self.running_mean, self.running_var = np.zeros(3), np.ones(3)
+
+    def forward(self, x, training=True):
+        self.training, mean, var = training, x.mean(axis=0), x.var(axis=0)
+        if training:
+            self.running_mean = 0.9 * self.running_mean + 0.1 * mean
+            self.running_var = 0.9 * self.running_var + 0.1 * var
+        else:
+            mean = self.running_mean
+        self.std = np.sqrt(var + 1e-5)
+        self.x_hat = (x - mean) / self.std
+        return self.gamma * self.x_hat
+
+    def backward(self, dy):
+        self.dgamma = (dy * self.x_hat).sum(axis=0)
+        g = dy * self.gamma
+        if self.training:
+            g = g - g.mean(axis=0) - self.x_hat * (g * self.x_hat).mean(axis=0)
+        return g / self.std
+
+
+def test_the_variance_of_the_batch_in_evaluation():
+    assert "evaluation normalizes with the variance of the batch" in first(check_layer(BatchNorm1d(), (5, 3)))
