@@ -1,4 +1,4 @@
-"""Mistakes that a general mechanism names: a path left out, no copy, another formula than documented, a wrong order."""
+"""Mistakes that a general mechanism names: a path left out, no copy, another formula than documented."""
 
 import numpy as np
 import pytest
@@ -149,36 +149,6 @@ def test_a_line_that_is_not_what_the_documentation_says():
     check_layer(LeakyState(), (2, 3, 2)).raise_if_failed()
     text = first(check_layer(ExchangedState(), (2, 3, 2)))
     assert "the documentation says `s = (1 - a) * s + a * x`" in text
-
-
-class PixelShuffle:
-    """As torch.nn.PixelShuffle."""
-
-    split, order, back = "rrc", (0, 3, 4, 1, 5, 2), (0, 3, 5, 1, 2, 4)
-
-    def __init__(self):
-        self.r = 2
-
-    def forward(self, x):
-        N, C, H, W = self.shape = x.shape
-        sizes = {"c": C // 4, "r": 2}
-        y = x.reshape(N, *(sizes[one] for one in self.split), H, W).transpose(self.order)
-        return y.reshape(N, C // 4, 2 * H, 2 * W)
-
-    def backward(self, dy):
-        N, C, H, W = self.shape
-        return dy.reshape(N, C // 4, H, 2, W, 2).transpose(self.back).reshape(self.shape)
-
-
-class RightShuffle(PixelShuffle):
-    """As torch.nn.PixelShuffle."""
-
-    split, order, back = "crr", (0, 1, 4, 2, 5, 3), (0, 1, 3, 5, 2, 4)
-
-
-def test_the_order_of_the_channels_that_the_documentation_names():
-    assert "(r, r, C)" in first(check_layer(PixelShuffle(), (2, 12, 2, 3)))
-    check_layer(RightShuffle(), (2, 12, 2, 3)).raise_if_failed()
 
 
 # --- forward ------------------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
-"""Means over the steps that count: sequences of a batch are padded to one length, and a mask says which steps are real."""
+"""Means over the steps that count: sequences of a batch are padded to one length, a mask says which steps are real."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, NamedLayer
 from mlp.typing import Array
 
 
@@ -44,3 +44,13 @@ def mask_of(subject: LayerAtPoint) -> Array | None:
         if "len" in name and array.shape == (N,) and subject.x.ndim == 3:
             return (np.arange(T) < array[:, None]).reshape(N, T, 1).astype(float)
     return None
+
+
+MASKED_MEAN = NamedLayer(
+    "a masked mean",
+    r"masked",
+    r"mean|avg|average|pool|pooling|over|time|sequence|sentence|words",
+    masked_means,
+    "the mean of the steps of each sequence that its mask counts",
+    mistakes=wrong_masked_means,
+)

@@ -21,7 +21,7 @@ from mlp.diagnostics.gradients.references.images.windows import (
     transposed_convolutions,
     wrong_transposed_convolutions,
 )
-from mlp.diagnostics.gradients.references.masked_means import masked_means, wrong_masked_means
+from mlp.diagnostics.gradients.references.masked_means import MASKED_MEAN
 from mlp.diagnostics.gradients.references.normalization import of_neighbours
 from mlp.diagnostics.gradients.references.products import (
     cosines,
@@ -77,14 +77,7 @@ NAMED_LAYERS = (
         sure=True,
         sizes=SIZES,
     ),
-    NamedLayer(
-        "a masked mean",
-        r"masked",
-        r"mean|avg|average|pool|pooling|over|time|sequence|sentence|words",
-        masked_means,
-        "the mean of the steps of each sequence that its mask counts",
-        mistakes=wrong_masked_means,
-    ),
+    MASKED_MEAN,
     NamedLayer(
         "an attention layer",
         r"(\w*attention|mha|attn)",
