@@ -24,7 +24,7 @@ from mlp.diagnostics.gradients.diagnoses import MOST, Diagnosis, Point, merged
 from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import wrong_statistics
 from mlp.diagnostics.gradients.diagnoses.special_points import wrong_at_special_points
-from mlp.diagnostics.gradients.like_given import drawn_like
+from mlp.diagnostics.gradients.like_given import drawn_like, of_any_sign
 from mlp.diagnostics.gradients.likely import check_both_modes, likely_faults
 from mlp.diagnostics.gradients.losses.check import loss_findings
 from mlp.diagnostics.gradients.losses.known.as_named import joint_as_named
@@ -74,7 +74,9 @@ def check_layer(
     check_shape("input_shape", input_shape)
     shape: Shape = tuple(input_shape)
     with limited(), drawn_like(given):
-        report = check_at(layer, adapt(layer, shape, indices), (shape, seed), tolerance)
+        adapted = adapt(layer, shape, indices)
+        with of_any_sign(adapted[0], shape):
+            report = check_at(layer, adapted, (shape, seed), tolerance)
     if INDICES in report.remarks:
         report.rows = [row for row in report.rows if row.array != "inputs" or not row.passed]
     return report

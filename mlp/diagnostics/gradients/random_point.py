@@ -19,7 +19,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.diagnostics.gradients.finite_differences import Probe
-from mlp.diagnostics.gradients.like_given import like_given
+from mlp.diagnostics.gradients.like_given import like_given, moved_like_given
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
@@ -40,6 +40,8 @@ def random_probe(layer: Layer, input_shape: Sequence[int], rng: Generator, *, tr
     layer.initialize(int(rng.integers(2**31)))
     for _, parameter in layer.named_parameters():
         shape = parameter.data.shape
+        if moved_like_given(parameter.data, rng):
+            continue
         parameter.data += 0.1 * rng.standard_normal(shape)
         if len(shape) > 1:  # a matrix or a kernel, outputs last
             he = float(np.sqrt(2.0 / np.prod(shape[:-1])))

@@ -41,10 +41,12 @@ MOST_SETTINGS = 10  # of which a factor is made
 SHARES: tuple[tuple[Maker, str], ...] = ((lambda slot, s: missing_shares(slot, s.values), "factor or term missing"),)
 NOT_COPIED = "not copied"
 OF_COPIES: tuple[tuple[Maker, str], ...] = ((lambda slot, _: not_copied(slot), NOT_COPIED),)
+LATE = [name for _, name in KINDS].index("division by the wrong number")
 OF_RULES = tuple(
-    dict.fromkeys((*OF_COPIES, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *SHARES, *KINDS, *SCALED))
+    dict.fromkeys((*OF_COPIES, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS[:LATE], *SHARES, *KINDS[LATE:], *SCALED))
 )  # the likeliest first
 OF_THE_LINE_ALONE = ("state reset", "another rule", "learning rate changed", "no looking ahead")  # say less
+FEW = 2  # steps that most wrong changes do not survive
 LOOSE = 1e-4  # a small eps that is not known may change the steps by this much
 CourseToPass = tuple[Any, Course, list[Array]]  # a rule, a course, and the right walks there
 
@@ -58,11 +60,12 @@ def line_of_rule(subject: Subject, *, known: bool) -> Iterator[Diagnosis]:
     places = list(courses_to_pass(subject))
     if not places:
         return
+    begun = places[0][0], places[0][1].begun(FEW), [walk[:FEW] for walk in places[0][2]]
     names = [subject.name] if inspect.isfunction(subject.rule) else methods_of(subject.rule)
 
     def right(source: Source, function: FunctionType) -> bool:
         fitting = range(len(places[0][2]))  # the right walks that fit so far: the formula, its other forms
-        for rule, course, walks in places:
+        for rule, course, walks in (begun, *places):
             moved = changed_walk(source, function, rule, course)
             fitting = [i for i in fitting if apart(moved, walks[i]) < max(subject.tolerance, LOOSE)]  # type: ignore[assignment]
             if not fitting:
@@ -113,21 +116,20 @@ def missing_shares(slot: Slot, values: Values) -> Iterator[Alternative]:
     if not may_lack(slot):
         return
     node, text = slot.node, text_of(slot.node)
-    for factor in factors_of_settings(values):
+    factors, divisors = shares_of_settings(values)
+    for factor in factors:
         yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
-        if factor not in ("2", "0.5"):
-            yield f"the division by `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(factor))
+    for divisor in divisors:
+        yield f"the division by `{divisor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(divisor))
 
 
-def factors_of_settings(values: Values) -> list[str]:
-    """Return factors made of the settings that a function can read: b, 1 - b, 1 - b**t."""
+def shares_of_settings(values: Values) -> tuple[list[str], list[str]]:
+    """Return the factors that settings make, b and 1 - b, and what a bias correction divides by, 1 - b**t."""
     names = settings_in(values)
     counts = [
         name for name, value in values.items() if name.removeprefix("self.") in STEP_COUNTS and type(value) is int
     ]
-    shares = [f"(1 - {name})" for name in names]
-    powers = [f"(1 - {name}**{count})" for name in names for count in counts[:1]]
-    return ["2", "0.5", *names, *shares, *powers]
+    return [*names, *(f"(1 - {name})" for name in names)], [f"(1 - {name}**{t})" for name in names for t in counts[:1]]
 
 
 def settings_in(values: Values) -> list[str]:
