@@ -91,3 +91,30 @@ def test_the_values_inside_of_a_right_backward_are_right():
 def test_a_report_begins_with_both_lines():
     report = check_layer(TwoSlips(), (5, 3))
     assert "2 lines are wrong" in report.diagnoses[0].sentence, str(report)
+
+
+class Reflected:
+    """Rows (N, L) with p values more at both ends, the border not repeated."""
+
+    p = 2
+
+    def forward(self, x):
+        return np.pad(x, ((0, 0), (self.p, self.p)), mode="reflect")
+
+    def backward(self, d):
+        return self.folded(d)
+
+    def folded(self, d):
+        p = self.p
+        n = d.shape[1] - 2 * p
+        dx = d[:, p : p + n].copy()
+        dx[:, 0:p] += d[:, :p][:, ::-1]
+        dx[:, n - p : n] += d[:, p + n :][:, ::-1]
+        return dx
+
+
+@pytest.mark.slow
+def test_two_slips_in_a_helper_are_found_by_the_values_that_become_right():
+    report = check_layer(Reflected(), (3, 6))
+    text = report.diagnoses[0].sentence
+    assert "2 lines are wrong" in text and "one too early" in text and "one too late" in text

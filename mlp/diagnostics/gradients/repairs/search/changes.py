@@ -124,7 +124,8 @@ def repairs(
         known.update(others)
         sources += filter(None, (source_of(owner, helper) for helper in others))
     sources += filter(None, search.more)
-    sources += [other for source in sources for other in beside(source, tree)]
+    given = {source.name for source in sources}
+    sources += [other for source in sources for other in beside(source, tree) if other.name not in given]
     start, seconds = time.process_time(), min(search.seconds, seconds_left())
     for source, edit in edits_of(sources, tree, search, 0.2 * seconds):
         now = time.process_time()

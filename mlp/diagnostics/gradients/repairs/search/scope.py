@@ -30,7 +30,7 @@ class Scope:
         upstream: names that hold gradients. functions: of single values, that forward applies.
         unused: names that are given a value, and never used. numbers: in forward. targets: what lines give values to.
         divisors: what forward and backward divide by. loops: variables of loops over numbers.
-        rests: (name, part) of which the other part alone is read.
+        rests: (name, part) of which the other part alone is read. tree: of the function itself.
     """
 
     arrays: Sequence[str]
@@ -45,6 +45,7 @@ class Scope:
     divisors: Sequence[ast.expr] = ()
     loops: Sequence[str] = ()
     rests: Sequence[tuple[str, str]] = ()
+    tree: ast.FunctionDef | None = None
 
     @property
     def rows(self) -> list[str]:
@@ -98,4 +99,5 @@ def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         divisors=divisors_of(trees),
         loops=list(dict.fromkeys(loops_of(tree))),
         rests=rests_of(tree),
+        tree=tree,
     )

@@ -22,6 +22,7 @@ from mlp.diagnostics.gradients.repairs.search.points import another_point, is_ri
 from mlp.diagnostics.gradients.repairs.search.replay import Replay
 from mlp.diagnostics.gradients.repairs.search.slots import short
 from mlp.diagnostics.gradients.repairs.sources import Source, source_of
+from mlp.diagnostics.gradients.repairs.terms.by_parts import changes_by_parts
 from mlp.diagnostics.gradients.repairs.values import values_in
 from mlp.diagnostics.gradients.repairs.wrong_line import holds, influence_on
 from mlp.diagnostics.gradients.styles.student_layer import code_of
@@ -72,14 +73,24 @@ def wrong_lines(points: Sequence[Point]) -> Iterator[Diagnosis]:
         edits, changed, whole = lines_of(values, backward)
     except OWN_ERRORS:
         return
-    if not whole:
-        yield from first_wrong_value(values, backward)
-        return
     others = [one for one in (another_point(point), points[0]) if one is not None]
-    if len(edits) > 1 and all(holds(changed, changed.compiled(), one, frozenset(one.wrong)) for one in others):
-        told = [f"in line {edit.line}, `{edit.statement}`: {edit.text}" for edit in edits]
-        text, evidence = f"{len(told)} lines are wrong: {'; and '.join(told)}", "with these lines changed, all is right"
-        yield Diagnosis("several wrong lines", ", ".join(point.wrong), point.mode, text, evidence)
+    if not whole:
+        parts = changes_by_parts(point, owner, forward, backward)
+        if parts is not None and all(parts.hold_at(one) for one in [*others, *points[1:]]):
+            yield several(parts.edits, point)
+        else:
+            yield from first_wrong_value(values, backward)
+    elif len(edits) > 1 and all(holds(changed, changed.compiled(), one, frozenset(one.wrong)) for one in others):
+        yield several(edits, point)
+
+
+def several(edits: Sequence[Edit], point: Point) -> Diagnosis:
+    """Return what changes say with which all is right."""
+    told = [f"in line {edit.line}, `{edit.statement}`: {edit.text}" for edit in edits]
+    text, evidence = f"{len(told)} lines are wrong: {'; and '.join(told)}", "with these lines changed, all is right"
+    if len(told) == 1:
+        text, evidence = told[0], "with that line changed, all is right"
+    return Diagnosis("several wrong lines", ", ".join(point.wrong), point.mode, text, evidence)
 
 
 def lines_of(values: BackwardRuns, backward: Source) -> tuple[list[Edit], Source, bool]:

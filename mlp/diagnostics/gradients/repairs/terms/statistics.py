@@ -9,12 +9,13 @@ No name tells which array is z: it has mean 0 and variance 1 (without a mean, th
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.repairs.names import names_of_target, uses
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
@@ -33,12 +34,32 @@ def through_statistics(slot: Slot, scope: Scope) -> Iterator[Alternative]:
     written = ast.unparse(node.left)
     g = written if isinstance(node.left, ast.Name | ast.Attribute) else f"({written})"
     for z, axes, centred in normalized_arrays(scope.values):
+        if is_made_of(node.left, z, scope.tree):
+            continue  # some of these paths are there
         over = f"axis={axes if len(axes) > 1 else axes[0]}, keepdims=True"
         mean = f" - {g}.mean({over})" if centred else ""
         inside = f"{g}{mean} - {z} * ({g} * {z}).mean({over})"
         what = "mean and standard deviation are" if centred else "the root of the mean square is"
         text = f"{what} taken for constants in `{text_of(node)}`, and depend on the array, too: `{inside}` belongs here"
         yield f"{text} for `{text_of(node.left)}`", ast.BinOp(parsed(f"({inside})"), node.op, node.right)
+
+
+def is_made_of(node: ast.expr, z: str, tree: ast.FunctionDef | None) -> bool:
+    """Return whether an expression has z in it, a sum or a mean, by itself or by the names that it reads."""
+    known, before = {z}, 0
+    while tree is not None and len(known) > before:
+        before = len(known)
+        for line in ast.walk(tree):
+            if isinstance(line, ast.Assign | ast.AugAssign) and has_any(line.value, known):
+                targets = line.targets if isinstance(line, ast.Assign) else [line.target]
+                known |= {name for target in targets for name in names_of_target(target)}
+    return has_any(node, known)
+
+
+def has_any(node: ast.expr, known: Collection[str]) -> bool:
+    """Return whether an expression has one of some names in it, or a sum or a mean."""
+    called = (ast.unparse(one.func).rpartition(".")[2] for one in ast.walk(node) if isinstance(one, ast.Call))
+    return uses(node, known) or any(name in ("sum", "mean") for name in called)
 
 
 def normalized_arrays(values: Values) -> Iterator[tuple[str, tuple[int, ...], bool]]:
