@@ -13,6 +13,7 @@ from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong
 from mlp.diagnostics.gradients.losses.known.as_named import is_right_jointly, joint_as_named
 from mlp.diagnostics.gradients.paths.left_out import wrong_uses
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
+from mlp.diagnostics.gradients.references.forward import ALL_RIGHT
 from mlp.diagnostics.gradients.repairs.forward_line import forward_line
 from mlp.diagnostics.gradients.repairs.makers.without_copy import without_copy
 from mlp.diagnostics.gradients.repairs.search.changes import ONE_SEARCH
@@ -31,6 +32,7 @@ SYMPTOMS = (  # they say which values are wrong: the line says why
     "not linear",
     "window size",
     "another winner",
+    "gradient is zero",
 )
 TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor per slice")
 SAYS_WHY = ("array function",)  # kinds of lines that need no other reason
@@ -83,6 +85,8 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
             known = list(wrong_forward(*place))
             if {one.name for one in known} == {IN_EVALUATION} and {one.mode for one in wrong} == {"evaluation"}:
                 return known  # backward is right for the running statistics
+            if known and known[0].evidence == ALL_RIGHT:
+                return known
             diagnoses += [one for one in known if one.mode != "remark"]
         likely = inside or with_line(wrong, right)
         shown = not likely or "all is right" not in likely[0].evidence + likely[0].sentence
@@ -90,10 +94,18 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
         if shown and not layers and (is_unsure(likely) or in_part):
             likely = with_more_lines(likely, wrong, setting)
         first = [one for one in by_products if one.name == "never written" and shown]
+        if likely and mends_all(likely[0]):  # for forward as it is
+            diagnoses = [one for one in diagnoses if one.name != "N - 1 in place of N"]
         diagnoses += [*first, *likely, *(one for one in by_products if one not in first)]
         if not diagnoses:
             diagnoses += [wiring(wrong[0])] if layers else last_resort(wrong)
     return diagnoses
+
+
+def mends_all(one: Diagnosis) -> bool:
+    """Return whether a diagnosis has a line of backward with whose change all gradients are right."""
+    in_part = one.evidence.startswith("with ") and "all is right" not in one.evidence
+    return one.sentence.startswith("in line") and not in_part
 
 
 def with_more_lines(likely: list[Diagnosis], wrong: list[Point], setting: Setting) -> list[Diagnosis]:
@@ -105,6 +117,8 @@ def with_more_lines(likely: list[Diagnosis], wrong: list[Point], setting: Settin
     if more and more[0].name == "several wrong lines":
         return more
     value_alone = bool(more) and more[0].name == "first wrong value" and not is_unsure(likely)
+    if forward:  # what a change of backward mends in part are its traces
+        likely = [one for one in likely if not one.evidence.startswith("with that line changed")]
     return [*likely, *more] if value_alone else [*more, *likely]
 
 

@@ -1,7 +1,8 @@
-"""Does a layer called Dropout drop the share of the values that its setting says?
+"""Does a dropout drop the share of the values that its setting says, and scale the others so that the mean stays?
 
 The setting may be the probability that a value is dropped, or that it is kept: its name or the text of the class says
-which. If neither does, nothing is reported.
+which. If neither does, nothing is reported about the share. The mean over training must be what evaluation gives; where
+the mask is the same each time, as with a fixed seed, the share that is kept is told from a large batch.
 """
 
 import inspect
@@ -12,6 +13,8 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
+from mlp.typing import Array
 
 SETTINGS = (
     *("p", "rate", "drop", "prob", "probability", "ratio", "p_drop", "drop_p", "drop_prob", "drop_rate"),
@@ -19,6 +22,10 @@ SETTINGS = (
 )
 RUNS = 20
 SIGMAS = 5.0
+MANY_RUNS = 200  # training forwards, for a mean
+SLACK = 0.01  # of a mean
+LARGE = 2000  # samples in the batch for the share of a fixed mask
+NEAR = 0.04  # of a share that so many values show
 
 
 def kept_and_dropped(probe: Probe) -> Iterator[Diagnosis]:
@@ -52,3 +59,80 @@ def says_drop(cls: type, name: str) -> bool:
         return True
     words = re.sub(r"class \w+|inverted dropout", "", text)
     return bool(re.search(r"drop(ped|ping|s)?\b|silenc|zeroed|switched off|set to (0|zero)", words))
+
+
+def mean_of_dropout(probe: Probe) -> Iterator[Diagnosis]:
+    """Layers that multiply by 0 or c at random: the mean of these factors is 1 against evaluation."""
+    x, layer = probe.x, probe.layer
+    wanted = np.array(layer.forward(x.copy(), training=False))
+    if not wanted.all():
+        return
+    factors = [np.array(layer.forward(x.copy(), training=True)) / wanted for _ in range(3)]
+    if np.array_equal(factors[0], factors[1]) and np.array_equal(factors[1], factors[2]):
+        return
+    scale = scale_of(np.concatenate([factor.ravel() for factor in factors]))
+    if scale is None:
+        return
+    means = [(np.array(layer.forward(x.copy(), training=True)) / wanted).mean() for _ in range(MANY_RUNS)]
+    mean, deviation = float(np.mean(means)), float(np.std(means) / np.sqrt(MANY_RUNS))
+    if abs(mean - 1.0) >= max((SIGMAS + 1.0) * deviation, SLACK):
+        yield wrong_mean(mean, scale, wanted / x if wanted.shape == x.shape else np.ones(1))
+
+
+def mean_of_fixed_mask(probe: Probe) -> Iterator[Diagnosis]:
+    """The same for a layer called dropout whose mask is the same each time; its setting says what share is kept."""
+    owner, layer = probe.owner, probe.layer
+    held = owner.options() if isinstance(owner, FunctionPair) else dict(vars(owner))
+    held |= {name: v for one in list(held.values()) if isinstance(one, dict) for name, v in one.items()}
+    given = {v for v in held.values() if isinstance(v, float) and 0.0 < v < 1.0}
+    title = owner.__name__ if isinstance(owner, FunctionPair) else type(owner).__name__
+    if "drop" not in title.lower() or set(probe.arrays) != {"inputs"}:
+        return
+    x = np.ones((LARGE, *probe.x.shape[1:]))
+    wanted = np.array(layer.forward(x.copy(), training=False))
+    factors = [np.array(layer.forward(x.copy(), training=True)) / wanted for _ in range(2)]
+    scale = scale_of(factors[0].ravel())
+    if scale is None or np.ptp(wanted) or not np.array_equal(*factors):
+        return
+    share = float((factors[0] != 0.0).mean())
+    near = {q for p in given for q in (p, 1.0 - p) if abs(q - share) < NEAR}
+    if len(near) == 1 and abs(near.copy().pop() * scale - 1.0) > SLACK:
+        yield wrong_mean(near.pop() * scale, scale, wanted)
+
+
+def scale_of(factors: Array) -> float | None:
+    """Return what is kept is multiplied by, where each factor is 0 or one other number; else None."""
+    kept = factors[np.abs(factors) > 1e-12]
+    if kept.size in (0, factors.size) or np.ptp(kept) > 1e-6 * np.abs(kept).max():
+        return None
+    return float(kept.mean())
+
+
+def wrong_mean(mean: float, scale: float, of_evaluation: Array) -> Diagnosis:
+    """Return the diagnosis of a dropout whose mean in training is not what evaluation gives.
+
+    Args:
+        mean, scale: of the factors in training, and of those that are not 0, against evaluation.
+        of_evaluation: what evaluation multiplies x by.
+    """
+    share, q = float(of_evaluation.mean()), mean / scale
+    in_training = scale * share
+    if np.ptp(of_evaluation) < 1e-6 and abs(share - 1.0) > 1e-3 and abs(in_training - 1.0) > 1e-3:
+        text = (
+            f"it is scaled in two places: training multiplies what is kept by {in_training:.4g} already (inverted "
+            f"dropout), so evaluation must hand x on as it is, and here it multiplies x by {share:.4g} once more"
+        )
+    elif abs(scale - 1.0) < 1e-6:
+        text = (
+            f"the mean over many training forwards is {mean:.2f} of the output in evaluation, and must be the same: "
+            f"about {q:.2f} of the values are kept, and not scaled; scale them by 1/(1 - p) in training, where p is "
+            "the dropout probability, or by 1 - p in evaluation"
+        )
+    else:
+        text = (
+            f"the mean over many training forwards is {mean:.2f} of the output in evaluation, and must be the same: "
+            f"about {q:.2f} of the values are kept, and scaled by {scale:.4g}; divide them by the probability with "
+            f"which a value is kept, that is by 1 - p if p is the probability to drop, and by p if p is that to keep: "
+            f"here they must be scaled by {1.0 / q:.4g}"
+        )
+    return Diagnosis("dropout mean", "outputs", "training, evaluation", text)

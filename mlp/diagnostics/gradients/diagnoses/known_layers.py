@@ -31,6 +31,7 @@ from mlp.diagnostics.gradients.references.promises import (
     padded_with_zeros,
     sees_the_future,
     softplus_without_its_divisor,
+    text_of_code,
 )
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.layers.machinery.base import Layer
@@ -40,6 +41,7 @@ from mlp.typing import Array
 
 NAME = "forward"
 OF_MASK = re.compile(r"tri[lu]|mask|inf|1e", re.IGNORECASE)
+UNBIASED = re.compile(r"[Bb]essel|\bunbiased")
 FILLERS = ("my", "layer", "activation", "function", "student", "plain", "custom", "simple", "op", "2d", "1d", "np")
 
 
@@ -59,10 +61,19 @@ def wrong_forward(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterat
                 else wrong_function(random_probe(layer, input_shape, rng, training=False), words)
             )
             found = list(known)
+            rest = [one for one in found if one.name != "N - 1 in place of N"]
+            if len(rest) < len(found) and on_purpose(layer):
+                yield from rest
+                return
             named = next(another_forward(layer, (words, kind), (input_shape, seed)), None)
             yield from found if named is None else with_its_line(named, found)
     except OWN_ERRORS:  # code of the user's own may refuse such inputs
         return
+
+
+def on_purpose(layer: Layer) -> bool:
+    """Return whether the text of a layer says that its variance is the unbiased one, with N - 1."""
+    return bool(UNBIASED.search(text_of_code(getattr(layer, "student", layer))))
 
 
 def is_as_named(layer: Layer, input_shape: Sequence[int], seed: int) -> bool:
@@ -79,11 +90,15 @@ def is_as_named(layer: Layer, input_shape: Sequence[int], seed: int) -> bool:
 def with_its_line(named: Diagnosis, found: Sequence[Diagnosis]) -> list[Diagnosis]:
     """Return what is known by its numbers, and the line of it, where that is found."""
     first = next((one for one in found if one.mode != "remark"), None)
-    mixed_up = named.mode != "remark" and not OF_MASK.search(named.sentence)
+    explained = not named.evidence and "is not that of" not in named.sentence
+    mixed_up = named.mode != "remark" and (explained or not OF_MASK.search(named.sentence))
     if first is None or ("future" in first.name and mixed_up):
         return [named]  # steps that are mixed up see the future as well
     line, _, _ = named.sentence.partition("; forward is not ") if named.evidence else ("", "", "")
-    return [replace(first, sentence=f"{line}; {first.sentence}" if line else first.sentence), *found[1:]]
+    if line:
+        with_line = replace(first, sentence=f"{line}; {first.sentence}", evidence=named.evidence)
+        return [with_line, *(one for one in found if one is not first)]
+    return list(found)
 
 
 def name_of_layer(layer: Layer) -> str:

@@ -19,12 +19,7 @@ def wrong_transpose(e: Evidence) -> Guesses:
         return
     if len(e.point.probe.arrays) == 1 and e.elementwise_shapes:  # no weight is there
         again = np.moveaxis(J.reshape(u.size, u.size), 0, 1).reshape(J.shape)
-        text = (
-            "backward does with grad_outputs what forward does with x, and must do the reverse: if x_i moves y_j, the "
-            "gradient of y_j goes to x_i. A sum over all that came before becomes a sum over all that comes after (a "
-            "cumulative sum from the end)"
-        )
-        yield Guess("forward once more", text, np.tensordot(again, u, u.ndim))
+        yield Guess("forward once more", the_reverse(J.reshape(u.size, u.size)), np.tensordot(again, u, u.ndim))
     last = e.numeric.ndim - 1
     weights = [array for name, array in e.point.probe.arrays.items() if name != "inputs"]
     no_matrix = bool(weights) and not any(array.ndim > 1 for array in weights)
@@ -56,6 +51,21 @@ def wrong_transpose(e: Evidence) -> Guesses:
                         f"grad_outputs at the places that it came from takes it as it is{also}"
                     )
                     yield Guess("kernel not turned", sentence, prediction)
+
+
+def the_reverse(J: Array) -> str:
+    """Return what to do where backward does what forward does, by what forward is: a rotation or something else."""
+    text = "backward does with grad_outputs what forward does with x, and must do the reverse: "
+    square = J @ J.T
+    if np.allclose(square, square[0, 0] * np.eye(len(J)), atol=1e-6):
+        return (
+            f"{text}forward turns by an angle, and the gradient must be turned back by it, that is by minus "
+            "the angle: cos stays, and every sin changes its sign"
+        )
+    return (
+        f"{text}if x_i moves y_j, the gradient of y_j goes to x_i. A sum over all that came before becomes a sum over "
+        "all that comes after (a cumulative sum from the end)"
+    )
 
 
 def rearranged(e: Evidence) -> Guesses:

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
-from mlp.diagnostics.gradients.finite_differences import STEP, Probe
+from mlp.diagnostics.gradients.diagnoses.keeping import mean_of_dropout, mean_of_fixed_mask
+from mlp.diagnostics.gradients.finite_differences import STEP, Probe, restoring
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.layers.machinery.base import Layer
@@ -22,14 +23,13 @@ from mlp.rng import generator
 EQUAL = 0.7  # all inputs of a tie
 MODERATE, LARGE = 300.0, 1000.0  # exp(709) is the largest that float64 holds, exp(-745) the smallest
 BOUND = 1e6  # outputs above it at MODERATE are large by nature
-RUNS = 200  # training forwards
-SIGMAS = 6.0
+OF_TRAINING = (mean_of_dropout, mean_of_fixed_mask)
 
 
 def wrong_at_special_points(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
     """Yield what is wrong at special points."""
-    for check in (ties, large_numbers, one_zero, batch_of_one, mean_of_dropout):
-        probe = random_probe(layer, input_shape, generator(seed, "probe", "special"), training=check is mean_of_dropout)
+    for check in (ties, large_numbers, one_zero, batch_of_one, mean_of_dropout, mean_of_fixed_mask):
+        probe = random_probe(layer, input_shape, generator(seed, "probe", "special"), training=check in OF_TRAINING)
         try:
             with np.errstate(all="ignore"):
                 yield from check(probe)
@@ -129,6 +129,11 @@ def batch_of_one(probe: Probe) -> Iterator[Diagnosis]:
     outputs = probe.outputs()
     if len(probe.x) < 2 or outputs.shape[:1] != probe.x.shape[:1] or has_states(probe):
         return
+    with restoring([probe.x]):
+        probe.x[1:] *= 1.5
+        mixed = not np.array_equal(probe.outputs()[0], outputs[0])
+    if mixed:  # statistics of the batch: those of one sample may be 0 / 0
+        return
     two = Probe(probe.layer, probe.x[:2].copy(), training=False).outputs()
     if two.shape != (2, *outputs.shape[1:]):
         return
@@ -152,39 +157,3 @@ def has_states(probe: Probe) -> bool:
     owner = probe.owner
     others = [array for name, array in probe.arrays.items() if name != "inputs"]
     return isinstance(owner, FunctionPair) and any(array.shape[:1] == probe.x.shape[:1] for array in others)
-
-
-def mean_of_dropout(probe: Probe) -> Iterator[Diagnosis]:
-    """Layers that multiply by 0 or c at random: the mean of these factors is 1 against evaluation."""
-    x, layer = probe.x, probe.layer
-    wanted = np.array(layer.forward(x.copy(), training=False))
-    if not wanted.all():
-        return
-    factors = [np.array(layer.forward(x.copy(), training=True)) / wanted for _ in range(3)]
-    if np.array_equal(factors[0], factors[1]) and np.array_equal(factors[1], factors[2]):
-        return
-    values = np.concatenate([factor.ravel() for factor in factors])
-    kept = values[np.abs(values) > 1e-12]
-    if kept.size in (0, values.size) or np.ptp(kept) > 1e-6 * np.abs(kept).max():
-        return
-    means = np.array([(np.array(layer.forward(x.copy(), training=True)) / wanted).mean() for _ in range(RUNS)])
-    mean, deviation = float(means.mean()), float(means.std() / np.sqrt(RUNS))
-    if abs(mean - 1.0) < max(SIGMAS * deviation, 0.01):
-        return
-    scale = float(kept.mean())
-    of_evaluation = wanted / x if wanted.shape == x.shape else np.ones(1)
-    share = float(of_evaluation.mean())
-    if np.ptp(of_evaluation) < 1e-6 and abs(share - 1.0) > 1e-3 and abs(scale * share - 1.0) > 1e-3:
-        text = (
-            f"it is scaled in two places: training multiplies what is kept by {scale * share:.4g} already (inverted "
-            f"dropout), so evaluation must hand x on as it is, and here it multiplies x by {share:.4g} once more"
-        )
-        yield Diagnosis("dropout mean", "outputs", "training, evaluation", text)
-        return
-    text = (
-        f"the mean over many training forwards is {mean:.2f} of the output in evaluation, and must be the same: about "
-        f"{mean / scale:.2f} of the values are kept, and "
-        f"{'not scaled' if abs(scale - 1.0) < 1e-6 else f'scaled by {scale:.4g}'}; "
-        "scale them by 1/(1 - p) in training, where p is the dropout probability, or by 1 - p in evaluation"
-    )
-    yield Diagnosis("dropout mean", "outputs", "training, evaluation", text)

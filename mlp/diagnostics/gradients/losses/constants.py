@@ -15,9 +15,8 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.lines import LossPlace, owner_and_names
 from mlp.diagnostics.gradients.losses.measured import differences
 from mlp.diagnostics.gradients.losses.points import LossPoint
-from mlp.diagnostics.gradients.repairs.edits import located
 from mlp.diagnostics.gradients.repairs.search.points import REPAIRED
-from mlp.diagnostics.gradients.repairs.search.slots import Slot, slots_of
+from mlp.diagnostics.gradients.repairs.search.slots import Slot, located, slots_of
 from mlp.diagnostics.gradients.repairs.sources import Source, source_of
 from mlp.diagnostics.gradients.styles.losses import StudentLoss, as_number
 from mlp.own_code import OWN_ERRORS

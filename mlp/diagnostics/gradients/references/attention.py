@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from mlp.diagnostics.gradients.losses.points import softmax
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint, turned
+from mlp.diagnostics.gradients.references.subject import NOT_ONE_LINE, LayerAtPoint, turned
 from mlp.typing import Array
 
 HEADS = ("h", "heads", "num_heads", "n_heads", "n_head", "nhead", "n_h", "nheads", "head_count", "nh", "numheads")
@@ -46,6 +46,13 @@ def wrong_attention(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
                     SCALE,
                     y,
                 )
+        for y in with_scores(subject, lambda d, D: float(np.sqrt(d)), -1, past=past, after=True) if past else ():
+            text = (
+                "the mask is applied after the softmax: its sum still runs over the later steps, so the weights of a "
+                "step do not add up to 1, and the later steps have an influence. Set their scores to -inf before the "
+                "softmax"
+            )
+            yield text, NOT_ONE_LINE, y
         for y in with_scores(subject, lambda d, D: float(np.sqrt(d)), -2, past=past):
             text = (
                 "the softmax runs over the queries: it must run over the keys, the last axis of the scores, so that "
@@ -67,11 +74,18 @@ def wrong_attention(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
 
 
 def with_scores(
-    subject: LayerAtPoint, divisor: Divisor, axis: int, *, past: bool, ways: Sequence[tuple[str, str]] = RIGHT_WAYS
+    subject: LayerAtPoint,
+    divisor: Divisor,
+    axis: int,
+    *,
+    past: bool,
+    ways: Sequence[tuple[str, str]] = RIGHT_WAYS,
+    after: bool = False,
 ) -> Iterator[Array]:
     """Yield the outputs with scores that are divided by a number, masked, and normalized along an axis.
 
     Args:
+        past: whether later steps are hidden. after: whether they are hidden after the normalization alone, wrongly.
         ways: how the heads are taken apart, and put together again.
     """
     for q, k, v, W, bias in queries_keys_values(subject) if "temperature" not in subject.settings else ():
@@ -81,8 +95,9 @@ def with_scores(
         mask = np.triu(np.full((q.shape[-2], k.shape[-2]), -np.inf), 1) if past else 0.0
         for apart, together in ways if heads > 1 else ways[:1]:
             a, b, c = (heads_apart(array, heads, apart) for array in (q, k, v))
-            scores = a @ np.swapaxes(b, -1, -2) / divisor(D // heads, D) + mask
-            joined = heads_joined(softmax(scores, axis) @ c, together)
+            scores = a @ np.swapaxes(b, -1, -2) / divisor(D // heads, D)
+            weights = softmax(scores, axis) * (mask == 0.0) if after else softmax(scores + mask, axis)
+            joined = heads_joined(weights @ c, together)
             yield joined if W is None else joined @ W + bias
 
 

@@ -7,18 +7,19 @@ can be said of the outputs as a whole is said: their size, a factor, their order
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import permutations
 from types import FunctionType
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes
-from mlp.diagnostics.gradients.finite_differences import Probe, restoring
+from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.references.families import named_layer, right_outputs
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint, NamedLayer
+from mlp.diagnostics.gradients.references.outputs import difference, is_one_of, largest_difference, not_used
+from mlp.diagnostics.gradients.references.subject import NOT_ONE_LINE, LayerAtPoint, NamedLayer
 from mlp.diagnostics.gradients.repairs.edits import OF_EMPTY_SLICES, OF_LENGTHS
+from mlp.diagnostics.gradients.repairs.forward_line import gradients_fit
 from mlp.diagnostics.gradients.repairs.search.changes import RightChanges, Search, repairs
 from mlp.diagnostics.gradients.repairs.search.constructor import constructor_of
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
@@ -33,7 +34,8 @@ from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array
 
-SAME = 1e-6  # a forward may round to float32
+ALL_RIGHT = "with that line changed, the outputs and all gradients are right"
+OUTPUTS_RIGHT = "with that line changed, the outputs are right"
 SECONDS = 3.0  # of CPU for looking for the line
 
 
@@ -50,17 +52,17 @@ def another_forward(
         return
     family, probe, _, right = found
     words, y, training = tuple(names[0]), probe.outputs(), probe.training
-    subject = subject_of(probe, words)
-    line = wrong_line_of_forward(probe, family, words, right)
-    known = family.mistakes(subject) if family.mistakes else ()
+    known = family.mistakes(subject_of(probe, words)) if family.mistakes else ()
     what, where = next(((text, where) for text, where, wrong in known if is_one_of(y, [wrong])), ("", ""))
+    searched = where != NOT_ONE_LINE
+    line, evidence = wrong_line_of_forward(probe, family, words, right) if searched else ("", "")
     line = line if re.search(where, line.partition("`")[2].partition("`")[0]) else ""
     mode = "training" if training else "evaluation"
     rule = family.rule if right[0].shape == y.shape or not family.sizes else family.sizes
     text = f"forward is not that of {family.title}: {rule}"
     if line:
         text = f"{line}; {what or text}"
-        yield Diagnosis("forward", "outputs", mode, text, "with that line changed, the outputs are right")
+        yield Diagnosis("forward", "outputs", mode, text, evidence)
         return
     if what:
         yield Diagnosis("forward", "outputs", mode, what)
@@ -93,8 +95,10 @@ def subject_of(probe: Probe, words: Sequence[str]) -> LayerAtPoint:
     """Return what a formula may look at."""
     owner = probe.owner
     weights = {name.lower().removeprefix("params."): a for name, a in probe.arrays.items() if name != "inputs"}
+    constants: dict[str, Array] = {}
     if isinstance(owner, FunctionPair):
         held = owner.options()
+        constants = {name: value for name, value in held.items() if isinstance(value, np.ndarray)}
         for value in list(held.values()):
             held |= value if isinstance(value, dict) else {}
     else:
@@ -103,19 +107,17 @@ def subject_of(probe: Probe, words: Sequence[str]) -> LayerAtPoint:
     settings = {str(name).lower().strip("_"): value for name, value in held.items()}
     whole = getattr(probe.layer, "whole", None)
     x = probe.x if whole is None else whole.of_shape(probe.x.shape)
-    return LayerAtPoint(tuple(words), x, probe.outputs().shape, weights, settings, documentation_of(owner))
-
-
-def is_one_of(y: Array, right: Sequence[Array]) -> bool:
-    """Return whether outputs are one of those that count as right."""
-    return any(one.shape == y.shape and distance(y, one) < SAME for one in right)
+    text = documentation_of(owner)
+    return LayerAtPoint(tuple(words), x, probe.outputs().shape, weights, settings, text, constants)
 
 
 # --- the line -----------------------------------------------------------------------------------------------------
 
 
-def wrong_line_of_forward(probe: Probe, family: NamedLayer, words: Sequence[str], right: Sequence[Array]) -> str:
-    """Return the change of a line of forward that makes the outputs right, also at a second point; "" for none."""
+def wrong_line_of_forward(
+    probe: Probe, family: NamedLayer, words: Sequence[str], right: Sequence[Array]
+) -> tuple[str, str]:
+    """Return the change of a line with which the outputs are right, also at a second point, and what is right then."""
     layer = probe.layer
     owner, name, _ = code_of(layer)
     other = second(probe, family, words)
@@ -148,7 +150,11 @@ def wrong_line_of_forward(probe: Probe, family: NamedLayer, words: Sequence[str]
         (search.found if sure else unsure).add(source, edit, function)
     put_all_back(kept)
     best = search.found.best() or unsure.best()
-    return "" if best is None else f"in line {best[1].line}, `{best[1].statement}`: {best[1].text}"
+    if best is None:
+        return "", ""
+    source, edit, function = best
+    text = f"in line {edit.line}, `{edit.statement}`: {edit.text}"
+    return text, ALL_RIGHT if gradients_fit(probe, source, function) else OUTPUTS_RIGHT
 
 
 def fits_at(place: tuple[Probe, list[Array]], source: Source, function: FunctionType) -> bool:
@@ -184,66 +190,3 @@ def second(probe: Probe, family: NamedLayer, words: Sequence[str]) -> tuple[Prob
         if right:
             return other, right
     return None
-
-
-# --- the outputs as a whole ---------------------------------------------------------------------------------------
-
-
-def not_used(probe: Probe) -> str:
-    """Return which parameter the outputs do not depend on."""
-    before = probe.outputs()
-    for name, array in probe.arrays.items():
-        if name != "inputs":
-            with restoring([array]):
-                array += 0.5
-                same = np.array_equal(probe.outputs(), before)
-            if same:
-                return f"The outputs do not depend on {name}: forward has to use it"
-    return ""
-
-
-def difference(y: Array, right: Sequence[Array]) -> str:
-    """Return what all of the outputs have in common: another size, a factor, an order; "" if nothing."""
-    alike = [one for one in right if one.shape == y.shape]
-    if not alike:
-        turned = [one.shape for one in right if sorted(one.shape) == sorted(y.shape) and one.shape[0] == len(y)]
-        shape, more = (turned[0], ": height and width are exchanged") if turned else (right[0].shape, "")
-        return f"Its outputs have the shape {y.shape}, and {shape} is right{more}"
-    for one in alike:
-        moved = in_another_order(y, one)
-        if moved:
-            return moved
-        factor = float((y * one).sum() / max((one * one).sum(), 1e-300))
-        if distance(y, factor * one) < SAME:
-            return f"Its outputs are {factor:.5g} times what they should be"
-    return ""
-
-
-def in_another_order(y: Array, right: Array) -> str:
-    """Return how the right values stand in another order."""
-    if distance(np.sort(y.ravel()), np.sort(right.ravel())) > SAME:
-        return ""
-    for axis in range(y.ndim):
-        if distance(np.flip(y, axis), right) < SAME:
-            return f"Its outputs run backwards along axis {axis}"
-    for order in list(permutations(range(y.ndim)))[1:] if y.ndim <= 5 else ():
-        back = np.argsort(order)
-        if distance(right.transpose(order).reshape(y.shape), y) < SAME:
-            there = tuple(right.shape[i] for i in order)
-            return (
-                f"Its outputs are right, and stand in the wrong places: what has the shape {there} is reshaped to "
-                f"{y.shape}, and a reshape does not change the order of axes; transpose{tuple(map(int, back))} does"
-            )
-    return "Its outputs have the right values in the wrong places: look at every reshape and transpose"
-
-
-def largest_difference(y: Array, right: Sequence[Array]) -> str:
-    """Return the output that differs most."""
-    one = min((r for r in right if r.shape == y.shape), key=lambda r: distance(y, r))
-    wrong = ~np.isclose(y, one, 1e-6, 1e-9)
-    index = np.unravel_index(int(np.abs(y - one).argmax()), y.shape)
-    place = ", ".join(str(int(i)) for i in index)
-    return (
-        f"{int(wrong.sum())} of {y.size} outputs differ; at ({place}) it gives {y[index]:.5g}, and {one[index]:.5g} is "
-        "right"
-    )

@@ -11,6 +11,7 @@ softplus             it is x for large x, whatever its beta is
 import inspect
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +25,8 @@ SEQUENCES = ("k", "v", "key", "keys", "value", "values")
 BATCH_FIRST = re.compile(r"\(\s*(N|B|batch\w*)\s*,\s*(T|S|L|seq\w*|length|time|steps)\s*,", re.IGNORECASE)
 
 
-def written_as(probe: Probe) -> str:
-    """Return the source of the layer's class, or of its forward function; "" where there is none."""
-    owner = probe.owner
+def text_of_code(owner: Any) -> str:
+    """Return the source of an object's class, or of the forward function of a pair; "" where there is none."""
     try:
         return inspect.getsource(owner.functions[0] if isinstance(owner, FunctionPair) else type(owner))
     except (OSError, TypeError):
@@ -140,7 +140,7 @@ def padded_with_zeros(probe: Probe) -> Iterator[Diagnosis]:
 def along_the_batch(probe: Probe) -> Iterator[Diagnosis]:
     """A positional encoding of (N, T, D) whose vectors differ along the batch, and not along the steps."""
     x, y = probe.x, probe.outputs()
-    if x.ndim != 3 or y.shape != x.shape or min(x.shape[:2]) < 2 or not BATCH_FIRST.search(written_as(probe)):
+    if x.ndim != 3 or y.shape != x.shape or min(x.shape[:2]) < 2 or not BATCH_FIRST.search(text_of_code(probe.owner)):
         return
     P = y - x
     if np.ptp(P, axis=1).max() < MOVED < np.ptp(P, axis=0).max():

@@ -45,17 +45,56 @@ def recurrent(subject: LayerAtPoint) -> Iterator[Array]:
 
 def both_directions(subject: LayerAtPoint) -> Iterator[Array]:
     """The states of both directions side by side, or added, each at its own step."""
-    parts, left = [], dict(subject.weights)
-    for pattern in HALVES:
-        own = {name: left.pop(name) for name in list(left) if re.search(pattern, name)}
-        parts.append(replace(subject, weights={re.sub(pattern, "", name): array for name, array in own.items()}))
-    if subject.x.ndim != 3 or left:
+    for one, other, first in of_both_directions(subject):
+        yield from side_by_side(one, other[::-1], first=first)
+        yield np.concatenate([one[-1], other[-1]], axis=-1)
+
+
+def wrong_directions(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
+    """Yield (what is wrong, a pattern for the line where, outputs) where the second direction is not turned round."""
+    of_both = any(word.startswith("bi") for word in subject.words)
+    for one, other, first in of_both_directions(subject) if of_both else ():
+        text = (
+            "the states of the direction that reads from the end are not turned back: the first of them belongs to the "
+            "last step, so turn them round, [::-1] along the steps, before both are put together"
+        )
+        yield from ((text, "", y) for y in side_by_side(one, other, first=first))
+    for one, other, first in of_both_directions(subject, turned=False) if of_both else ():
+        text = "both directions read from the start: the second one must get the steps turned round, x[:, ::-1]"
+        yield from ((text, "", y) for y in side_by_side(one, other, first=first))
+
+
+def side_by_side(one: Array, other: Array, *, first: bool) -> Iterator[Array]:
+    """Yield the states (T, N, H) of two directions put together; first: with the batch as the first axis."""
+    for y in (np.concatenate([one, other], axis=-1), one + other, 0.5 * (one + other)):
+        yield np.moveaxis(y, 0, 1) if first else y
+
+
+def of_both_directions(subject: LayerAtPoint, *, turned: bool = True) -> Iterator[tuple[Array, Array, bool]]:
+    """Yield the states of both directions, each in the order in which it reads, and whether the batch comes first."""
+    if subject.x.ndim != 3:
         return
     for x, first in ((np.moveaxis(subject.x, 1, 0), True), (subject.x, False)):
-        for one, other in product(states(parts[0], x), list(states(parts[1], x[::-1]))):
-            for y in (np.concatenate([one, other[::-1]], axis=-1), one + other[::-1], 0.5 * (one + other[::-1])):
-                yield np.moveaxis(y, 0, 1) if first else y
-            yield np.concatenate([one[-1], other[-1]], axis=-1)
+        for parts in halves_of(subject.weights):
+            ways = [replace(subject, weights=part) for part in parts]
+            for one, other in product(states(ways[0], x), list(states(ways[1], x[::-1] if turned else x))):
+                yield one, other, first
+
+
+def halves_of(weights: Mapping[str, Array]) -> Iterator[list[dict[str, Array]]]:
+    """Yield the weights of each direction: by their names, else the first and the last half, or each second one."""
+    left, parts = dict(weights), []
+    for pattern in HALVES:
+        own = {name: left.pop(name) for name in list(left) if re.search(pattern, name)}
+        parts.append({re.sub(pattern, "", name): array for name, array in own.items()})
+    if not left:
+        yield parts
+        return
+    pairs, n = list(weights.items()), len(weights)
+    for one, other in ((pairs[: n // 2], pairs[n // 2 :]), (pairs[::2], pairs[1::2])):
+        if [array.shape for _, array in one] == [array.shape for _, array in other]:
+            names = [name for name, _ in one]
+            yield [dict(one), {name: array for name, (_, array) in zip(names, other, strict=True)}]
 
 
 def states(subject: LayerAtPoint, x: Array) -> Iterator[Array]:

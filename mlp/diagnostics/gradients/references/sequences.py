@@ -88,3 +88,33 @@ def table_and_index(subject: LayerAtPoint) -> Iterator[tuple[Array, Array]]:
     tables, index = subject.matrices(), subject.x
     if len(tables) == len(subject.weights) == 1 and index.dtype.kind in "iu" and index.max() < len(tables[0]):
         yield tables[0], index
+
+
+def only_counted(subject: LayerAtPoint, fill: float) -> Iterator[Array]:
+    """Yield x (N, T, D) with another number for the steps that do not count, by a mask (N, T) or lengths (N,)."""
+    x, constants = subject.x, list(subject.constants.values())
+    if x.ndim != 3 or len(constants) != 1 or not constants[0].ndim:
+        return
+    given = constants[0]
+    counted = np.arange(x.shape[1]) < given[:, None] if given.ndim == 1 else given.reshape(*given.shape[:2], -1) != 0
+    counted = counted.reshape(*counted.shape[:2], -1)[:, :, 0]
+    for mask in (counted, ~counted) if counted.shape == x.shape[:2] else ():
+        if mask.any(axis=1).all():
+            yield np.where(mask[:, :, None], x, fill)
+
+
+def wrong_pools(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
+    """Yield (what is wrong, a pattern for the line where, outputs) for padding that counts as 0, or as a step."""
+    largest = "max" in subject.words
+    for x in only_counted(subject, 0.0):
+        if largest:
+            text = (
+                "the steps that do not count are set to 0, and a 0 is the largest value where all others are negative: "
+                "set them to -inf before the maximum is taken"
+            )
+            yield text, "where|mask|0", x.max(axis=1)
+        else:
+            text = "the sum is divided by the number of all steps, and must be by that of the steps that count"
+            yield text, "mean|/", x.mean(axis=1)
+        text = "the padding is taken in as well: the mask, or the lengths, must say which steps count"
+        yield text, "mask|len|sum|mean|max", subject.x.max(axis=1) if largest else subject.x.mean(axis=1)

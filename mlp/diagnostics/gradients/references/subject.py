@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from mlp.typing import Array
 
+NOT_ONE_LINE = r"(?!)"  # the pattern of a mistake that no change of one line undoes
 Sizes = tuple[int, ...]
 OutputFormula = Callable[["LayerAtPoint"], Iterator[Array]]
 Mistakes = Iterator[tuple[str, str, Array]]  # what is wrong, a pattern for the line where, outputs
@@ -22,6 +23,7 @@ class LayerAtPoint:
         words: of its name, in lower case. x: the inputs. shape: of the outputs that it gives.
         weights: by their names in lower case. settings: its other attributes by their names in lower case.
         text: what its class, or its forward function, says about itself.
+        constants: arrays that are handed to forward besides x and have no gradient: masks, lengths.
     """
 
     words: tuple[str, ...]
@@ -30,6 +32,7 @@ class LayerAtPoint:
     weights: Mapping[str, Array]
     settings: Mapping[str, Any]
     text: str = ""
+    constants: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

@@ -36,8 +36,8 @@ from mlp.diagnostics.gradients.references.products import (
     wrong_maxout,
     wrong_unit_length,
 )
-from mlp.diagnostics.gradients.references.recurrent import recurrent
-from mlp.diagnostics.gradients.references.sequences import embedded, positions, rotated, wrong_embedding
+from mlp.diagnostics.gradients.references.recurrent import recurrent, wrong_directions
+from mlp.diagnostics.gradients.references.sequences import embedded, positions, rotated, wrong_embedding, wrong_pools
 from mlp.diagnostics.gradients.references.subject import NamedLayer
 
 SIZES = "n values, windows of k, stride s and padding p give floor((n + 2 p - k) / s) + 1 outputs"
@@ -70,12 +70,13 @@ NAMED_LAYERS = (
     ),
     NamedLayer(
         "a pooling",
-        r"(max|avg|average|mean|min|sum|lp|l|global|gap)?(pool|pooling|maxpool|maxpooling|avgpool|avgpooling)",
-        r"max|avg|average|mean|min|sum|lp|l|power|global|adaptive|spatial|over|time|non|overlapping",
+        r"(max|avg|average|mean|min|sum|lp|l|global|gap)?(pool|pooling|maxpool|maxpooling|avgpool|avgpooling)|over",
+        r"max|avg|average|mean|min|sum|lp|l|power|global|adaptive|spatial|masked|time|temporal|non|overlapping",
         pools,
         "output i is the largest (or the mean, or the p-norm (sum |x|^p)^(1/p)) of the values from i * stride on",
         sure=True,
         sizes=SIZES,
+        mistakes=wrong_pools,
     ),
     MASKED_MEAN,
     NamedLayer(
@@ -93,6 +94,7 @@ NAMED_LAYERS = (
             r"bi|bidirectional|cell|step|vanilla|elman|unit|network|sequence",
             recurrent,
             rule,
+            mistakes=wrong_directions,
         )
         for key, title, rule in (
             (

@@ -105,6 +105,29 @@ def missing_products(
                         yield f"the term `{what} {form}` is missing in `{text}`", ast.BinOp(node, op, parsed(form))
 
 
+def through_the_total(
+    slot: Slot, names: Sequence[str], values: Values, gradients: Collection[str]
+) -> Iterator[Alternative]:
+    """Yield a gradient that is divided by a total, or a norm, with the path through it: (g - sum(g y)) / total.
+
+    Of y = v / total(v) and y = v / |v|: (g - sum(g y)) / total and (g - y sum(g y)) / |v|, also with means.
+    """
+    node, parent = slot.node, slot.parent
+    divided = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Div) and slot.field == "left"
+    text = ast.unparse(node) if divided else ""
+    held = values.get(text)
+    if not isinstance(held, np.ndarray) or held.ndim < 2 or text not in gradients:
+        return
+    for y in [name for name in names if name not in gradients and of_one_shape(values, text, name)]:
+        for axis in range(held.ndim - 1, -1, -1):
+            for what in ("sum", "mean"):
+                path = f"({text} * {y}).{what}(axis={axis}, keepdims=True)"
+                for term in (path, f"{y} * {path}"):
+                    told = f"`{ast.unparse(parent.right)}` depends on what it divides, and the path through it"
+                    right = f"{text} - {term}"
+                    yield f"{told} is missing: `{right}` belongs here for `{text}`", parsed(f"({right})")
+
+
 def is_column_of(values: Values, name: str, other: str) -> bool:
     """Return whether a name holds an array of floats (N, K), and the other one (N, 1)."""
     array, column = values.get(name), values.get(other)

@@ -5,9 +5,7 @@ The tree is changed in place while an edit is looked at, and put back before the
 
 import ast
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from mlp.diagnostics.gradients.repairs.calls import calls, sums_over
 from mlp.diagnostics.gradients.repairs.copied import (
@@ -23,7 +21,12 @@ from mlp.diagnostics.gradients.repairs.copied import (
     other_targets,
     turned_back,
 )
-from mlp.diagnostics.gradients.repairs.derivatives import derivatives, missing_products, terms_in_factors
+from mlp.diagnostics.gradients.repairs.derivatives import (
+    derivatives,
+    missing_products,
+    terms_in_factors,
+    through_the_total,
+)
 from mlp.diagnostics.gradients.repairs.forms import (
     applied,
     counts,
@@ -52,7 +55,7 @@ from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, g
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders, rebound
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.second_terms import terms_by_themselves
-from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, alike_places, parsed
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, alike_places, located, parsed, possible
 from mlp.diagnostics.gradients.repairs.terms.rests import parts_left_out
 from mlp.diagnostics.gradients.repairs.terms.statistics import through_statistics
 
@@ -130,11 +133,12 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: means_of_counted(slot, s.values), "wrong number of values"),
     (lambda slot, s: terms_by_themselves(slot, s.values, s.upstream), "term missing"),
     (lambda slot, s: siblings(slot, s.arrays), "term missing"),
+    (lambda slot, s: through_the_total(slot, s.arrays, s.values, s.upstream), "term missing"),
     (lambda slot, _: both_sides(slot), "term missing"),
     (lambda slot, s: parts_left_out(slot, s.rests), "path missing"),
     (lambda slot, s: through_statistics(slot, s), "path missing"),
     (lambda slot, s: other_parts(slot, [a for a in s.arrays if s.is_gradient(parsed(a))], s.values), "path missing"),
-    (lambda slot, s: other_paths(slot, s.values), "term missing"),
+    (lambda slot, s: other_paths(slot, s.values, s.upstream), "term missing"),
     (lambda slot, _: turned_parts(slot), "order of axes or parts"),
     (lambda slot, s: names_exchanged(slot, s.values), "names exchanged"),
     (lambda slot, _: missing_one(slot), "wrong number"),
@@ -176,14 +180,6 @@ def tried(slot: Slot, kind: str, alternatives: Iterator[Alternative]) -> Iterato
             slot.put(slot.node)
 
 
-def located(node: Any) -> Any:
-    """Return a new node, or a list of them, with the line numbers that Python needs in every node."""
-    for new in node if isinstance(node, list) else [node]:
-        new.end_lineno = getattr(new, "end_lineno", None) or getattr(new, "lineno", None)
-        ast.fix_missing_locations(new)
-    return node
-
-
 def line_edits(tree: ast.FunctionDef, scope: Scope) -> Iterator[Edit]:
     """Yield edits of the order of lines, lines that are missing, and two settings that are exchanged in all of them."""
     for slot, into in rebound(tree):
@@ -216,12 +212,3 @@ def repeated_edits(slots: Sequence[Slot], scope: Scope) -> Iterator[Edit]:
                 finally:
                     for slot in group:
                         slot.put(slot.node)
-
-
-def possible(alternatives: Iterator[Alternative]) -> list[Alternative]:
-    """Return the alternatives up to the first that would be no Python (a term added to a slice)."""
-    found = []
-    with suppress(SyntaxError):
-        for alternative in alternatives:
-            found.append(alternative)
-    return found

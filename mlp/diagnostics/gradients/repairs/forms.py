@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,7 @@ def other_counts(node: Any, name: str, values: Values) -> Iterator[str]:
         yield f"len({arrays[0]})"
         yield f"{arrays[0]}.sum()"  # of a mask
     sizes = [held for held, value in values.items() if is_size(value) and held != name]
+    yield from columns(arrays, values)
     yield f"{name}**2"
     yield f"np.sqrt({name})"
     for other in sizes[:8]:
@@ -132,6 +133,16 @@ def other_counts(node: Any, name: str, values: Values) -> Iterator[str]:
     for array in arrays[:3]:
         yield from (f"{array}.shape[{axis}]" for axis in range(4))
         yield from (form.format(array) for form in COUNTS)
+
+
+def columns(arrays: Sequence[str], values: Values) -> Iterator[str]:
+    """Yield the arrays with one number for each sample, as columns: n[:, None], n[:, None, None]."""
+    axes = sorted({values[name].ndim for name in arrays if getattr(values.get(name), "ndim", 0)})
+    rows = {name: value for name, value in values.items() if getattr(value, "ndim", 0) == 1}
+    for name, row in rows.items():
+        of_samples = any(getattr(values.get(array), "shape", ())[:1] == row.shape for array in arrays)
+        if of_samples and row.dtype.kind in "iuf":
+            yield from (f"{name}[:{', None' * (n - 1)}]" for n in axes)
 
 
 def siblings(slot: Slot, names: Sequence[str]) -> Iterator[Alternative]:
@@ -149,8 +160,8 @@ def siblings(slot: Slot, names: Sequence[str]) -> Iterator[Alternative]:
                 yield f"the term `{twin}` is missing in `{text_of(node)}`", parsed(f"{text} + {twin}")
 
 
-def other_paths(slot: Slot, values: Values) -> Iterator[Alternative]:
-    """Yield a sum with a path that may be missing: a gradient times a weight."""
+def other_paths(slot: Slot, values: Values, upstream: Collection[str]) -> Iterator[Alternative]:
+    """Yield a sum with a path that may be missing: a gradient times a weight, of the shape of what is assigned."""
     node = slot.node
     whole = slot.field == "value" and isinstance(slot.parent, ast.Assign | ast.Return)
     in_tuple = isinstance(slot.parent, ast.Tuple) and slot.field == "elts" and isinstance(slot.parent.ctx, ast.Load)
@@ -161,19 +172,29 @@ def other_paths(slot: Slot, values: Values) -> Iterator[Alternative]:
         or (isinstance(node, ast.Constant) and not zero)
     ):
         return
-    stacks = {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim == 2}
-    gradients = [name for name in stacks if "." not in name]
-    weights = [name for name in stacks if name not in gradients or name.lower().startswith("w")]
-    text = ast.unparse(node)
-    for gradient in gradients[:8]:
-        for weight in weights[:6]:
+    stacks = {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim > 1}
+    gradients = [name for name in stacks if name in upstream or (not upstream and "." not in name)]
+    weights = [name for name in stacks if name not in gradients and stacks[name].ndim == 2]
+    text, wanted = ast.unparse(node), shape_of_target(slot, values)
+    for gradient in gradients[:16]:
+        for weight in weights[:12]:
             for form in ("{} @ {}.T", "{} @ {}"):
                 term = form.format(gradient, weight)
-                if term not in text and stacks[gradient].shape[1] == stacks[weight].shape["T" in form]:
+                given, turned = stacks[gradient].shape, "T" in form
+                gives = (*given[:-1], stacks[weight].shape[1 - turned])
+                fits = given[-1] == stacks[weight].shape[turned] and wanted in (None, gives)
+                if term not in text and fits:
                     if zero:
                         yield f"`{term}` belongs here, and not 0", parsed(term)
                     else:
                         yield f"the term `{term}` is missing in `{text_of(node)}`", parsed(f"{text} + {term}")
+
+
+def shape_of_target(slot: Slot, values: Values) -> tuple[int, ...] | None:
+    """Return the shape of the array that an assignment makes; None where it is not known."""
+    targets = slot.parent.targets if isinstance(slot.parent, ast.Assign) else []
+    held = values.get(ast.unparse(targets[0])) if len(targets) == 1 and slot.field == "value" else None
+    return held.shape if isinstance(held, np.ndarray) else None
 
 
 def other_parts(slot: Slot, gradients: Sequence[str], values: Values) -> Iterator[Alternative]:

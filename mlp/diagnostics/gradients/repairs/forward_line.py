@@ -11,13 +11,15 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
-from mlp.diagnostics.gradients.finite_differences import STEP, norm, restoring
+from mlp.diagnostics.gradients.finite_differences import STEP, Probe, norm, restoring
 from mlp.diagnostics.gradients.repairs.edits import OF_FORWARD
 from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
+from mlp.diagnostics.gradients.repairs.search.replay import all_held, put_all_back
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.own_code import OWN_ERRORS
+from mlp.rng import generator
 from mlp.typing import Array
 
 MOVES = 2
@@ -38,7 +40,7 @@ def forward_line(points: Sequence[Point], seconds: float) -> Iterator[Diagnosis]
 
     def right(source: Source, function: FunctionType) -> bool:
         with source.replaced(function), restoring(point.probe.arrays.values()):  # a change may write into the inputs
-            return agree(point) and not np.array_equal(point.probe.outputs(), point.outputs)
+            return agree(point.probe, point.upstream) and not np.array_equal(point.probe.outputs(), point.outputs)
 
     other = other_point(point)
     search = Search(lambda: {"outputs": point.probe.outputs()}, seconds=seconds, kinds=OF_FORWARD)
@@ -56,12 +58,12 @@ def forward_line(points: Sequence[Point], seconds: float) -> Iterator[Diagnosis]
             return
 
 
-def agree(point: Point) -> bool:
+def agree(probe: Probe, upstream: Array) -> bool:
     """Return whether the outputs change by what the gradients say."""
-    probe, rng = point.probe, np.random.default_rng(1)
-    if probe.outputs().shape != point.upstream.shape:
+    rng = np.random.default_rng(1)
+    if probe.outputs().shape != upstream.shape:
         return False
-    given = probe.backward(point.upstream.copy())
+    given = probe.backward(upstream.copy())
     if any(np.shape(given[name]) != array.shape for name, array in probe.arrays.items()):
         return False
     if not given["inputs"].any():  # then forward hands nothing of them on
@@ -70,21 +72,20 @@ def agree(point: Point) -> bool:
         moves = {name: rng.standard_normal(array.shape) for name, array in probe.arrays.items()}
         told = sum(float((given[name] * move).sum()) for name, move in moves.items())
         length = sum(norm(given[name]) for name in moves)
-        if not abs(told - slope_along(point, moves)) < FITS * length:
+        if not abs(told - slope_along(probe, upstream, moves)) < FITS * length:
             return False
     return True
 
 
-def slope_along(point: Point, moves: dict[str, Array]) -> float:
+def slope_along(probe: Probe, upstream: Array, moves: dict[str, Array]) -> float:
     """Return the central difference of the outputs along a direction, times the upstream gradient."""
-    probe = point.probe
     outputs = []
     with restoring(probe.arrays.values()) as held:
         for step in (STEP, -STEP):
             for (name, array), before in zip(probe.arrays.items(), held, strict=True):
                 array[...] = before + step * moves[name]
             outputs.append(probe.outputs())
-    return float((point.upstream * (outputs[0] - outputs[1])).sum()) / (2.0 * STEP)
+    return float((upstream * (outputs[0] - outputs[1])).sum()) / (2.0 * STEP)
 
 
 def other_point(point: Point) -> Point | None:
@@ -102,6 +103,19 @@ def fits(source: Source, function: FunctionType, point: Point) -> bool:
     try:
         probe = point.probe
         with source.of(probe.layer).replaced(function), restoring(probe.arrays.values()), np.errstate(all="ignore"):
-            return agree(point)
+            return agree(probe, point.upstream)
     except OWN_ERRORS:
         return False
+
+
+def gradients_fit(probe: Probe, source: Source, function: FunctionType) -> bool:
+    """Return whether backward is right for forward as it is with a change."""
+    kept = all_held(probe)
+    try:
+        with source.replaced(function), restoring(probe.arrays.values()), np.errstate(all="ignore"):
+            upstream = generator(0, "probe", "upstream").standard_normal(probe.outputs().shape)
+            return agree(probe, upstream)
+    except OWN_ERRORS:
+        return False
+    finally:
+        put_all_back(kept)

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from mlp.diagnostics.gradients.repairs.calls import inverse_order, other_orders
+from mlp.diagnostics.gradients.repairs.copied import carried_over
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
@@ -33,6 +34,9 @@ def numbers(slot: Slot) -> Iterator[Alternative]:
             if isinstance(value, int)
             else [2 * value, value / 2, 10 * value, value / 10]
         )
+        filled = isinstance(slot.parent, ast.Call) and ast.unparse(slot.parent.func) in ("np.where", "np.full")
+        if value == 0 and filled:
+            yield f"the number {value} is wrong: it should be -np.inf", parsed("-np.inf")
         for other in dict.fromkeys(others):
             if other != value and not (isinstance(value, int) and not float(other).is_integer()):
                 number = int(other) if isinstance(value, int) else other
@@ -203,8 +207,10 @@ def statements(slot: Slot) -> Iterator[Alternative]:
     if not isinstance(node, ast.Assign | ast.AugAssign) or (isinstance(node, ast.Assign) and len(node.targets) > 1):
         return
     target: Any = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
-    constant = isinstance(node.value, ast.Constant)
-    if isinstance(node, ast.Assign) and isinstance(target, ast.Subscript | ast.Attribute) and not constant:
+    constant = isinstance(node.value, ast.Constant) or ast.unparse(node.value).startswith("np.zeros")
+    named = isinstance(target, ast.Name) and isinstance(node.value, ast.BinOp | ast.Call)
+    named = named and isinstance(node, ast.Assign) and not any(carried_over(slot, node))
+    if isinstance(node, ast.Assign) and not constant and (named or isinstance(target, ast.Subscript | ast.Attribute)):
         text = f"`{text_of(target)} =` overwrites what is there: += must add to it"
         yield text, ast.AugAssign(target, ast.Add(), node.value, lineno=node.lineno)
     if isinstance(target, ast.Subscript) and not isinstance(target.slice, ast.Slice | ast.Constant):

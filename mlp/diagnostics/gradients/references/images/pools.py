@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.references.images.windows import KERNELS, OF_STRIDE, PADS, layouts, padded, windows_of
+from mlp.diagnostics.gradients.references.sequences import only_counted
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes
 from mlp.typing import Array
 
@@ -20,6 +21,10 @@ def pools(subject: LayerAtPoint) -> Iterator[Array]:
     """Largest, smallest or mean value of each window, or its p-norm; of the whole image, for a global pool."""
     axes = subject.x.ndim - 2
     if subject.weights or axes < 1:
+        return
+    if subject.constants:
+        for x in only_counted(subject, np.nan):
+            yield from (np.asarray(f(x, axis=1, keepdims=k)) for f in reductions(subject) for k in (False, True))
         return
     size = size_of_windows(subject)
     adaptive, flat = "adaptive" in subject.words, len(subject.shape) < subject.x.ndim

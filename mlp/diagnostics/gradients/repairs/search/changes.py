@@ -34,6 +34,7 @@ from mlp.own_code import OWN_ERRORS
 ONE_SEARCH = 3.0  # of CPU for all changes of one object
 ONE_LINE = 0.5  # of CPU for the other changes of a line of which one change is right
 A_NUMBER = 2.0  # the same, where that change is another number: a name in its place says more
+MOVED = 3  # a line in another place counts as this much more code
 Test = Callable[[Source, FunctionType], bool]  # whether all is right with a function in the place of a source
 
 
@@ -52,7 +53,8 @@ class RightChanges:
         """Keep a change; from now on only those of the same line are tried."""
         if not self.fits:
             self.until = time.process_time() + (A_NUMBER if edit.kind == "wrong number" else ONE_LINE)
-        self.fits.append((source, edit, function, complexity(source.tree)))
+        length = complexity(source.tree) + MOVED * (edit.kind == "order of lines")
+        self.fits.append((source, edit, function, length))
 
     def leaves_out(self, source: Source, edit: Edit) -> bool:
         """Return whether a change is of another line than the first one that was right."""

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,3 +116,20 @@ def within_each_other(group: Sequence[Slot]) -> bool:
     return any(
         one is not other and any(node is other.node for node in ast.walk(one.node)) for one in group for other in group
     )
+
+
+def located(node: Any) -> Any:
+    """Return a new node, or a list of them, with the line numbers that Python needs in every node."""
+    for new in node if isinstance(node, list) else [node]:
+        new.end_lineno = getattr(new, "end_lineno", None) or getattr(new, "lineno", None)
+        ast.fix_missing_locations(new)
+    return node
+
+
+def possible(alternatives: Iterator[Alternative]) -> list[Alternative]:
+    """Return the alternatives up to the first that would be no Python (a term added to a slice)."""
+    found = []
+    with suppress(SyntaxError):
+        for alternative in alternatives:
+            found.append(alternative)
+    return found
