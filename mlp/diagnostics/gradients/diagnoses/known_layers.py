@@ -21,8 +21,8 @@ from mlp.diagnostics.gradients.diagnoses.pools import wrong_pooling
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.references.forward import against_its_name, another_forward
-from mlp.diagnostics.gradients.references.noise import drops_parts, moments_not_kept, variance_of_factors
-from mlp.diagnostics.gradients.references.paths import is_residual, no_way_around, sees_too_little
+from mlp.diagnostics.gradients.references.measured.noise import drops_parts, moments_not_kept, variance_of_factors
+from mlp.diagnostics.gradients.references.measured.paths import is_residual, no_way_around, sees_too_little
 from mlp.diagnostics.gradients.references.promises import (
     along_the_batch,
     channels_not_read,

@@ -141,15 +141,19 @@ def wrong_line_of_forward(
     search = Search(run, compare, frozenset({"outputs"}), SECONDS, more=[made], first=first)  # type: ignore[arg-type]
     twins: list[tuple[Probe, list[Array]]] | None = None
     unsure = RightChanges()
+
+    def grade(source: Source, function: FunctionType) -> int:
+        return sum(fits_at(one, source, function) for one in twins or ())
+
     for source, edit, function in repairs(owner, (name,), None, fits, search):
         if other is not None and not fits_at(other, source, function):
             continue
         if twins is None:
             twins = [one for one in of_twins(probe, family, words) if one[1]]
-        sure = not twins or any(fits_at(one, source, function) for one in twins)
+        sure = not twins or grade(source, function) > 0
         (search.found if sure else unsure).add(source, edit, function)
     put_all_back(kept)
-    best = search.found.best() or unsure.best()
+    best = search.found.best(grade) or unsure.best()
     if best is None:
         return "", ""
     source, edit, function = best

@@ -85,6 +85,7 @@ def other_shapes(shape: Shape) -> Iterator[Shape]:
         yield (N, shape[1] + 2, shape[2] + 2, shape[3])
     elif len(shape) == 3:
         yield (N, shape[1] + 1, shape[2])
+        yield (N, shape[1], shape[2] + 1)
     elif len(shape) == 2:
         yield (N, shape[1] + 1)
     yield (N, *shape[1:])
