@@ -124,12 +124,7 @@ NAMED_LAYERS = (
         mistakes=wrong_shuffling,
     ),
     NamedLayer(
-        "a channel shuffle",
-        r"channelshuffle",
-        r"block|groups?",
-        between_groups,
-        "with channels as (groups, C // groups), the two axes are exchanged",
-        sure=True,
+        "a channel shuffle", r"channelshuffle", r"groups?", between_groups, "(G, C // G) becomes (C // G, G)", sure=True
     ),
     NamedLayer(
         "a pixel shuffle",
