@@ -16,7 +16,7 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.report import Findings, fault
 from mlp.diagnostics.rules.clips import Clip
 from mlp.diagnostics.rules.formulas.walks import Settings, Walk, all_weights
-from mlp.diagnostics.rules.function_steps import RATES, may_be_set, set_rate
+from mlp.diagnostics.rules.function_steps import RATES, all_rates_of, may_be_set, set_rate
 from mlp.diagnostics.rules.protocols import OneRuleEach, stepper
 from mlp.layers.parameter import Parameter
 from mlp.rng import generator
@@ -137,11 +137,11 @@ def walk_of(rule: Any, course: Course) -> tuple[Array, Findings]:
     parameters = [Parameter(w.copy(), name) for w, name in zip(course.start, ARRAYS, strict=False)]
     now = [course.rates[0]]
     step = stepper(rule, parameters, lambda: now[0])
-    trail, changed, before = [], False, None
+    trail, changed, before, names = [], False, None, all_rates_of(rule)
     for rate, grads in zip(course.rates, course.gradients, strict=True):
         now[0] = rate
         if not inspect.isfunction(rule):
-            set_rate(rule, rate, before)
+            set_rate(rule, names, rate, before)
         before = rate
         for parameter, grad in zip(parameters, grads, strict=True):
             parameter.grad = grad.copy()

@@ -106,6 +106,7 @@ ANY_RULE = (
         "decay without the weights",
         "the rate d of the decay itself is added to the gradient, and must be multiplied by the weights: d w",
         {"penalty": np.ones_like},
+        "the rate d of the decay itself is subtracted, and must be multiplied by the weights: w <- w - h d w",
     ),
     Fault(
         "half the decay",

@@ -30,14 +30,19 @@ def may_be_set(rule: Any, name: str) -> bool:
     return hasattr(rule, name) and not fixed and not callable(getattr(rule, name))
 
 
-def set_rate(rule: Any, rate: float, before: float | None) -> None:
+def all_rates_of(rule: Any) -> list[str]:
+    """Return the attributes of a rule that a schedule changes."""
+    bases = [name for name in BASES if may_be_set(rule, name)]
+    return list(dict.fromkeys([*rates_of(rule), *bases])) or ["learning_rate"]
+
+
+def set_rate(rule: Any, names: Sequence[str], rate: float, before: float | None) -> None:
     """Give a rule another learning rate, as a schedule does; one that the rule itself has changed is scaled.
 
     Args:
-        before: the learning rate of the step before, None in the first step.
+        names: of its attributes. before: the learning rate of the step before, None in the first step.
     """
-    bases = [name for name in BASES if may_be_set(rule, name)]
-    for name in dict.fromkeys([*rates_of(rule), *bases]) or ["learning_rate"]:
+    for name in names:
         held = getattr(rule, name, None)
         if before is None or not isinstance(held, float | int):
             setattr(rule, name, rate)

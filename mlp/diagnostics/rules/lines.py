@@ -1,8 +1,8 @@
 """The line of a rule's own source that is wrong: the one whose change makes all steps right, on several courses."""
 
-import ast
 import copy
 import inspect
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,20 +12,17 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
-from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, OF_MEMORY, Maker
-from mlp.diagnostics.gradients.repairs.operators import may_lack
-from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
+from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_FACTORS, OF_ITSELF, OF_MEMORY, Edit, Maker
+from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_shares
+from mlp.diagnostics.gradients.repairs.search.changes import Search, complexity, repairs
 from mlp.diagnostics.gradients.repairs.search.moves import not_copied
 from mlp.diagnostics.gradients.repairs.search.second_terms import scaled_terms, squared_distances
-from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.sources import Source
-from mlp.diagnostics.gradients.repairs.values import Values
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
 from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Course, apart, course_of, walk_of
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.variants import legal_forms
 from mlp.diagnostics.rules.formulas.walks import Walk
-from mlp.diagnostics.rules.function_steps import STEP_COUNTS
 from mlp.diagnostics.rules.protocols import UPDATES
 from mlp.diagnostics.rules.settings import read_settings
 from mlp.diagnostics.rules.subject import Subject
@@ -37,15 +34,21 @@ DISTANCES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: squared_distances(slot, s.arrays, s.values), "square of another value"),
 )
 SCALED: tuple[tuple[Maker, str], ...] = ((lambda slot, s: scaled_terms(slot, s.arrays, s.values), "term missing"),)
-MOST_SETTINGS = 10  # of which a factor is made
-SHARES: tuple[tuple[Maker, str], ...] = ((lambda slot, s: missing_shares(slot, s.values), "factor or term missing"),)
+SHARES: tuple[tuple[Maker, str], ...] = (
+    (lambda slot, s: missing_shares(slot, s.values, s.arrays), "factor or term missing"),
+)
 NOT_COPIED = "not copied"
 OF_COPIES: tuple[tuple[Maker, str], ...] = ((lambda slot, _: not_copied(slot), NOT_COPIED),)
 LATE = [name for _, name in KINDS].index("division by the wrong number")
 OF_RULES = tuple(
-    dict.fromkeys((*OF_COPIES, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS[:LATE], *SHARES, *KINDS[LATE:], *SCALED))
+    kind
+    for kind in dict.fromkeys(
+        (*OF_COPIES, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS[:LATE], *SHARES, *KINDS[LATE:], *SCALED)
+    )
+    if kind not in OF_FACTORS
 )  # the likeliest first
 OF_THE_LINE_ALONE = ("state reset", "another rule", "learning rate changed", "no looking ahead")  # say less
+ALSO_RIGHT = 0.3  # of CPU for other changes of the same kind
 FEW = 2  # steps that most wrong changes do not survive
 LOOSE = 1e-4  # a small eps that is not known may change the steps by this much
 CourseToPass = tuple[Any, Course, list[Array]]  # a rule, a course, and the right walks there
@@ -78,9 +81,18 @@ def line_of_rule(subject: Subject, *, known: bool) -> Iterator[Diagnosis]:
     first = getattr(type(subject.rule), "__init__", None)
     begin = first if inspect.isfunction(first) and not inspect.isfunction(subject.rule) else None
     search = Search(run, seconds=RULE_SECONDS[known], kinds=OF_RULES)
-    for _, edit, _ in repairs(subject.rule, names, begin, right, search):
+    found: list[tuple[bool, int, int, Edit]] = []
+    until = float("inf")
+    for source, edit, _ in repairs(subject.rule, names, begin, right, search):
+        if found and (edit.kind != found[0][3].kind or time.process_time() > until):
+            break
+        until = until if found else time.process_time() + ALSO_RIGHT
+        unlikely = edit.text.startswith("the difference `1 - ")  # 1 - b is what a rule has
+        line = edit.line if edit.kind == SHARES[0][1] else 0  # a factor is missing where a value is made
+        found.append((unlikely, complexity(source.tree), line, edit))
+    if found:
+        edit = min(found, key=lambda one: one[:3])[3]
         yield replace(diagnosis_of(edit, "weights", "rule"), evidence="with that line changed, all steps are right")
-        return
 
 
 def courses_to_pass(subject: Subject) -> Iterator[CourseToPass]:
@@ -109,36 +121,3 @@ def changed_walk(source: Source, function: FunctionType, rule: Any, course: Cour
 def methods_of(rule: Any) -> Sequence[str]:
     """Return the names of the methods that make a step."""
     return [name for name in ("change", "update_params", *UPDATES) if callable(getattr(rule, name, None))]
-
-
-def missing_shares(slot: Slot, values: Values) -> Iterator[Alternative]:
-    """Yield a term with the factor that it may lack, or with a division by it."""
-    if not may_lack(slot):
-        return
-    node, text = slot.node, text_of(slot.node)
-    factors, divisors = shares_of_settings(values)
-    for factor in factors:
-        yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
-    for divisor in divisors:
-        yield f"the division by `{divisor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(divisor))
-
-
-def shares_of_settings(values: Values) -> tuple[list[str], list[str]]:
-    """Return the factors that settings make, b and 1 - b, and what a bias correction divides by, 1 - b**t."""
-    names = settings_in(values)
-    counts = [
-        name for name, value in values.items() if name.removeprefix("self.") in STEP_COUNTS and type(value) is int
-    ]
-    return [*names, *(f"(1 - {name})" for name in names)], [f"(1 - {name}**{t})" for name in names for t in counts[:1]]
-
-
-def settings_in(values: Values) -> list[str]:
-    """Return the names of the settings, local ones first; none whose value another one has already."""
-    held = {name: value for name, value in values.items() if type(value) is float}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            held |= {f"{name}[{key!r}]": v for key, v in value.items() if isinstance(key, str) and type(v) is float}
-    found: dict[float, str] = {}
-    for name in sorted(held, key=lambda one: "." in one or "[" in one):
-        found.setdefault(held[name], name)
-    return list(found.values())[:MOST_SETTINGS]

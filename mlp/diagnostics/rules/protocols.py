@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.styles.calls import required
-from mlp.diagnostics.rules.function_steps import function_step, replace, set_rate, with_grad
+from mlp.diagnostics.rules.function_steps import all_rates_of, function_step, replace, set_rate, with_grad
 from mlp.errors import ConfigurationError
 from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
@@ -128,11 +128,12 @@ class OneRuleEach:
         self.name, self.parameters, self.rate = name, parameters, rate
         self.twins = [copy.deepcopy(rule) for _ in parameters]
         self.before: float | None = None
+        self.names = all_rates_of(rule)
 
     def __call__(self) -> None:
         rate = self.rate()
         for twin in self.twins:
-            set_rate(twin, rate, self.before)
+            set_rate(twin, self.names, rate, self.before)
         self.before = rate
         array_step([getattr(twin, self.name) for twin in self.twins], self.parameters)
 

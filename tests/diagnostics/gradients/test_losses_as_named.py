@@ -55,7 +55,7 @@ class SequenceCrossEntropy:
 def test_the_line_of_forward_is_said():
     report = check_loss(HuberLoss(), (6, 3))
     assert report.diagnoses[0].name == ANOTHER
-    assert "`2` is missing in `self.delta`" in report.diagnoses[0].sentence
+    assert "`0.5` is missing in `self.delta`" in report.diagnoses[0].sentence
     rng = np.random.default_rng(0)
     masks = rng.integers(0, 2, (3, 4, 5)).astype(float)
     report = check_loss(DiceLoss(), rng.uniform(0.1, 0.9, (3, 4, 5)), masks)

@@ -179,3 +179,35 @@ class CosineLoss:
 def test_the_wrong_line_of_a_loss(loss, arrays, told):
     (first, *_) = check_loss(loss, *arrays).diagnoses
     assert told in first.sentence
+
+
+class ProbabilitiesNotTaken(CosineLoss):
+    """The cross-entropy of the softmax, whose gradient takes the logarithms of the probabilities for these."""
+
+    def forward(self, outputs, targets):
+        self.log_p, self.t = log_softmax(outputs), targets
+        return -np.mean(np.sum(targets * self.log_p, axis=1) * (1 + targets[:, 0]))
+
+    def backward(self):
+        w = (1 + self.t[:, :1]) / len(self.t)
+        p = self.log_p
+        return w * (p - self.t)
+
+
+def hinge_forward(scores, y):
+    margins = y * scores
+    return np.mean(np.maximum(0, 1 + margins)), (margins, y)
+
+
+def hinge_backward(dout, cache):
+    margins, y = cache
+    return dout * np.where(margins < 1, -y, 0.0) / len(y)
+
+
+@pytest.mark.slow
+def test_a_function_that_is_missing_and_a_sign_of_forward():
+    (first, *_) = check_loss(ProbabilitiesNotTaken(), RNG.normal(size=(6, 4)), np.eye(4)[[0, 3, 1, 1, 2, 0]]).diagnoses
+    assert "`np.exp(self.log_p)` belongs" in first.sentence
+    y = np.array([1, -1, 1, 1, -1, -1, 1, -1])
+    (first, *_) = check_functions(hinge_forward, hinge_backward, RNG.normal(size=8), y).diagnoses
+    assert "a plus stands before `margins` where a minus belongs" in first.sentence

@@ -63,7 +63,8 @@ def line_of_loss(places: Sequence[LossPlace], *, known: bool) -> Iterator[Diagno
         if found and (edit.kind != found[0][2].kind or time.process_time() > until):
             break
         until = until if found else time.process_time() + ALSO_RIGHT
-        found.append((complexity(source.tree), -edit.line, edit))
+        of_factor = edit.kind == "factor or term missing"  # in the line that gives a value its name
+        found.append((complexity(source.tree), edit.line if of_factor else -edit.line, edit))
     if found:  # the simplest; of these the last line: what follows from a value that is changed changes, too
         yield diagnosis_of(min(found, key=lambda one: one[:2])[2], "outputs", "loss")
 

@@ -37,7 +37,14 @@ from mlp.diagnostics.gradients.repairs.forms import (
     siblings,
 )
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays
-from mlp.diagnostics.gradients.repairs.operators import matrix_products, missing, missing_sign, operators, other_names
+from mlp.diagnostics.gradients.repairs.operators import (
+    matrix_products,
+    missing,
+    missing_sign,
+    operators,
+    other_names,
+    turned_signs,
+)
 from mlp.diagnostics.gradients.repairs.places import (
     indices,
     is_limit,
@@ -99,6 +106,16 @@ OF_MEMORY: tuple[tuple[Maker, str], ...] = (  # old values and new ones, counts
     (lambda slot, _: kept(slot), "not kept"),
     (lambda slot, _: missing_one(slot), "wrong number"),
 )
+OF_FACTORS: tuple[tuple[Maker, str], ...] = (  # of all kinds, the likeliest first and the others last
+    (
+        lambda slot, s: missing(slot, s.factors_of(slot, s.factors[:FIRST]), (), s.rows),
+        "factor or term missing",
+    ),
+    (
+        lambda slot, s: missing(slot, s.factors_of(slot, s.factors[FIRST:]), (), s.rows),
+        "factor or term missing",
+    ),
+)
 KINDS: tuple[tuple[Maker, str], ...] = (
     *OF_ITSELF,
     (lambda slot, _: kept(slot), "not kept"),
@@ -115,10 +132,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: steps(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: turned_back(slot, s.parts, s.values), "order of axes or parts"),
     (lambda slot, s: missing_sign(slot), "sign, factor or term"),
-    (
-        lambda slot, s: missing(slot, s.factors_of(slot, s.factors[:FIRST]), (), s.rows),
-        "factor or term missing",
-    ),
+    OF_FACTORS[0],
     (lambda slot, s: applied(slot, s.functions, s.values), "function or sign"),
     (lambda slot, _: reorders(slot), "order of axes or parts"),
     (lambda slot, s: not_transposed(slot, s.values), "order of axes or parts"),
@@ -146,16 +160,14 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, _: fewer_factors(slot), "sign, factor or term"),
     (lambda slot, s: missing_products(slot, s.arrays, s.values, s.upstream), "term missing"),
     (lambda slot, s: other_names(slot, s.unlike(slot), s.values), "another array"),
-    (
-        lambda slot, s: missing(slot, s.factors_of(slot, s.factors[FIRST:]), (), s.rows),
-        "factor or term missing",
-    ),
+    OF_FACTORS[1],
 )
 LIKELY_KINDS = len(OF_ITSELF) + 13  # that are tried before the others: they are few, and what students do
 NOT_OF_FORWARD = ("sign, factor or term", "another function's derivative", "wrong number")
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from forward what backward has forgotten
     (lambda slot, s: copies(slot, s.values), "no copy"),
     *(pair for pair in OF_ITSELF if pair[1] not in NOT_OF_FORWARD),
+    (lambda slot, _: turned_signs(slot), "sign"),
     (lambda slot, _: iter(()) if is_limit(slot) else numbers(slot), "wrong number"),
     (lambda slot, _: reorders(slot), "order of axes or parts"),
     (lambda slot, s: other_names(slot, s.arrays, s.values) if s.values else iter(()), "another array"),

@@ -43,10 +43,13 @@ def forms(slot: Slot, values: Values) -> Iterator[Alternative]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
         word, other, op = ("and", "or", ast.BitOr()) if isinstance(node.op, ast.BitAnd) else ("or", "and", ast.BitAnd())
         yield f"`{text_of(node)}` says {word} where {other} belongs", ast.BinOp(node.left, op, node.right)
-    if not is_value(slot, values):
-        return
     name = ast.unparse(node)
     held = values.get(name)
+    if is_renamed(slot) and is_numeric(held):  # p = log_p, of p = np.exp(log_p)
+        for wrap in (one for one in WRAPS if one.startswith("np.")):
+            yield f"`{name}` stands where `{wrap.format(name)}` belongs", parsed(wrap.format(name))
+    if not is_value(slot, values):
+        return
     if isinstance(held, np.ndarray) and held.dtype.kind == "b":
         yield f"the mask `{name}` is the wrong way round: `~{name}` belongs here", parsed(f"(~{name})")
         return
@@ -66,6 +69,14 @@ def applied(slot: Slot, functions: Sequence[str], values: Values) -> Iterator[Al
         for function in functions:
             right = function.format(name)
             yield f"`{name}` stands where `{right}` belongs", parsed(right)
+
+
+def is_renamed(slot: Slot) -> bool:
+    """Return whether a node is a name that gets another name: p = log_p."""
+    named = (
+        isinstance(slot.parent, ast.Assign) and slot.field == "value" and isinstance(slot.parent.targets[0], ast.Name)
+    )
+    return named and isinstance(slot.node, ast.Name | ast.Attribute)
 
 
 def is_value(slot: Slot, values: Values) -> bool:

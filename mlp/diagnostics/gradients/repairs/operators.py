@@ -9,6 +9,7 @@ from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, pa
 from mlp.diagnostics.gradients.repairs.values import Values, alike
 
 TAKEN_OF = ("sum", "mean", "dot", "where", "einsum", "maximum", "minimum", "abs", "sign")
+NO_HELPERS = ("len", "range", "float", "int", "enumerate", "zip", "list", "tuple", "reversed", "sorted", "bool", "str")
 OF_ONE = ("power", "exp", "log", "sin", "cos", "tanh", "sqrt")  # functions whose argument may lack a factor
 
 
@@ -39,6 +40,13 @@ def operators(slot: Slot) -> Iterator[Alternative]:
             )
     if isinstance(node, ast.BinOp):
         yield from between_two(node)
+
+
+def turned_signs(slot: Slot) -> Iterator[Alternative]:
+    """Yield a sum for a difference, and the reverse: nothing is taken away."""
+    node = slot.node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+        yield from ((text, other) for text, other in between_two(node) if "where a" in text or "way round" in text)
 
 
 def between_two(node: ast.BinOp) -> Iterator[Alternative]:
@@ -197,5 +205,8 @@ def is_summed(slot: Slot) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr in ("sum", "mean") and slot.field == "value"
     name = function_of(node)
+    helper = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in NO_HELPERS
+    if helper and slot.field == "args" and len(node.args) == 1:  # softmax(z), of z / T
+        return True
     power = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and slot.field == "right"
     return power or (slot.field == "args" and name in (*TAKEN_OF, *OF_ONE))

@@ -33,8 +33,15 @@ class Schedule:
             share = math.prod(self.of_decay(step + self.first, s["rate_decay"]) for step in steps)
         W = s.get("warmup", 0.0)
         if W and k < W:
-            warm = {"(k + 1) / W": (k + 1) / W, "k / W": k / W, "(k + 1) / (W + 1)": (k + 1) / (W + 1)}[self.warm]
-            return share * min(1.0, warm)
+            warm = {
+                "1 / W": 1.0 / W,
+                "W / (k + 1)": W / (k + 1),
+                "1": 1.0,
+                "(k + 1) / W": (k + 1) / W,
+                "k / W": k / W,
+                "(k + 1) / (W + 1)": (k + 1) / (W + 1),
+            }[self.warm]
+            return share * warm
         if s.get("total"):
             low = s.get("lowest", 0.0) / h
             share *= low + (1.0 - low) * self.of_fall(k + self.first, W, s)
@@ -80,6 +87,13 @@ def wrong_schedules(s: Mapping[str, float]) -> Iterator[tuple[str, str, Schedule
         )
         for _, form in legal_schedules({"rate_decay": 1.0}):
             yield "decay of the decayed rate", text, Schedule(form.decay, form.first, compounding=True)
+    if s.get("warmup"):
+        for warm, text in (
+            ("1 / W", "the rate of the warm-up does not grow: step t of it has the share t / warmup"),
+            ("W / (k + 1)", "the share of the warm-up is the wrong way round: t / warmup"),
+            ("1", "there is no warm-up: the whole learning rate stands in the first steps"),
+        ):
+            yield "warm-up", text, Schedule(warm=warm)
     if s.get("total"):
         right = "(t - warmup) / (total - warmup)"
         for progress, text in (

@@ -32,7 +32,7 @@ class Walk:
         rate_of_first: whether the learning rate of the first step stays.
         coupled, decoupled: factors on the two kinds of weight decay.
         decay_after: whether the decoupled decay follows the step.
-        penalty: function w -> what the coupled decay adds to the gradient, times its rate.
+        penalty: function w -> what the decay adds to the gradient, or takes from the weights, times its rate.
         exchange: settings that take each other's values.
         gathering: what a step takes of accumulated gradients: their "mean" or "sum", the "last"; "kept" afterwards.
         slow: whether fast weights are "set back" to the slow ones, or "go on"; or shares are "exchanged"; or the slow
@@ -112,12 +112,12 @@ class Walk:
         with np.errstate(all="ignore"):
             g = g + coupled * self.penalty(w)
             shrink = (1.0 if self.decay_without_rate else h) * decoupled
-            w = w if self.decay_after else w - shrink * w
+            w = w if self.decay_after else w - shrink * self.penalty(w)
             try:
                 w = self.formula(w, -g if self.uphill else g, self.clock(t), h, memory, s)
             except ZeroDivisionError:
                 w = np.nan * w
-            return w - shrink * w if self.decay_after else w
+            return w - shrink * self.penalty(w) if self.decay_after else w
 
 
 def all_weights(

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.repairs.edits import KINDS, Edit, Maker
+from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, Edit, Maker
+from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_shares
 from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.second_terms import never_large
@@ -23,7 +24,12 @@ from mlp.typing import Array
 
 SAME = 1e-6
 WITH_EPS = 1e-4  # a small eps inside may shift the values of a right loss by this much
-OF_VALUES: tuple[tuple[Maker, str], ...] = ((lambda slot, _: never_large(slot), "function or sign"), *KINDS)
+OF_VALUES: tuple[tuple[Maker, str], ...] = (
+    (lambda slot, _: never_large(slot), "function or sign"),
+    *OF_ITSELF,
+    (lambda slot, s: missing_shares(slot, s.values), "factor or term missing"),
+    *KINDS[len(OF_ITSELF) :],
+)
 TINY = 1e-2  # an eps is not larger
 CONSTANTS = (1.0, 0.5, 2.0)  # that a loss may be multiplied with
 EXACT_SECONDS = 0.4  # of CPU for the right loss itself, after a change that gives a multiple of it

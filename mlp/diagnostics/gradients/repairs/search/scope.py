@@ -62,7 +62,7 @@ class Scope:
         names = [ast.unparse(one) for one in ast.walk(slot.node) if isinstance(one, ast.Name | ast.Attribute)]
         of_shape = isinstance(slot.node, ast.Subscript) and ast.unparse(slot.node.value).endswith("shape")
         if of_shape or (names and all(is_size(self.values.get(name)) for name in names)):  # no size is wrong by a 2
-            factors = [factor for factor in factors if not factor[0].isdigit()]
+            factors = [factor for factor in factors if ".shape" in factor or is_size(self.values.get(factor))]
         if not self.upstream or not self.is_gradient(slot.node):
             return factors
         return [factor for factor in factors if not self.is_gradient(parsed(factor))]

@@ -1,0 +1,54 @@
+"""Alternatives to a term that lacks a factor: a setting, 1 minus a setting, a bias correction, an array, a plain 2."""
+
+import ast
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from mlp.diagnostics.gradients.repairs.operators import may_lack
+from mlp.diagnostics.gradients.repairs.search.second_terms import held_by
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.values import Values
+
+STEP_NUMBERS = ("t", "step", "n", "k", "i", "it", "iteration", "epoch")
+MOST_SETTINGS = 10  # of which a factor is made
+
+
+def missing_shares(slot: Slot, values: Values, names: Sequence[str] = ()) -> Iterator[Alternative]:
+    """Yield a term with the factor that it may lack, or with a division by it.
+
+    Args:
+        names: of arrays, which may be missing as factors, too; none in a loss, whose settings may also divide a term.
+    """
+    if not may_lack(slot):
+        return
+    node, text = slot.node, text_of(slot.node)
+    factors, divisors = shares_of_settings(values)
+    arrays = [name for name in names if isinstance(held_by(name, values), np.ndarray) or name.endswith("]")]
+    for factor in ("2", "0.5", *factors, *(name for name in arrays if "+ 1" not in name)):
+        yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
+    small = [name for name, value in values.items() if name.endswith(("eps", "epsilon")) and type(value) is float]
+    roots = [f"(np.sqrt({name}) + {eps})" for name in arrays for eps in small[:1]]
+    for divisor in (*divisors, *roots) if names else settings_in(values):
+        yield f"the division by `{divisor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(divisor))
+
+
+def shares_of_settings(values: Values) -> tuple[list[str], list[str]]:
+    """Return the factors that settings make, b and 1 - b, and what a bias correction divides by, 1 - b**t."""
+    names = settings_in(values)
+    counts = [
+        name for name, value in values.items() if name.removeprefix("self.") in STEP_NUMBERS and type(value) is int
+    ]
+    return [*names, *(f"(1 - {name})" for name in names)], [f"(1 - {name}**{t})" for name in names for t in counts[:1]]
+
+
+def settings_in(values: Values) -> list[str]:
+    """Return the names of the settings, local ones first; none whose value another one has already."""
+    held = {name: value for name, value in values.items() if type(value) is float}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            held |= {f"{name}[{key!r}]": v for key, v in value.items() if isinstance(key, str) and type(v) is float}
+    found: dict[float, str] = {}
+    for name in sorted(held, key=lambda one: "." in one or "[" in one):
+        found.setdefault(held[name], name)
+    return list(found.values())[:MOST_SETTINGS]
