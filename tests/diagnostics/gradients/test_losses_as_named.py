@@ -287,7 +287,7 @@ def test_likelihoods_and_distances_of_distributions():
     assert first == []  # its name speaks of no loss
     half_forgotten.__name__ = "gaussian_nll"
     (first, *_) = check_loss(half_forgotten, spreads, y).diagnoses
-    assert first.name == ANOTHER and "the division by `2` is missing in `np.log(var)`" in first.sentence
+    assert first.name == ANOTHER and "the factor `0.5` is missing in `np.log(var)`" in first.sentence
 
 
 def test_what_other_names_promise():

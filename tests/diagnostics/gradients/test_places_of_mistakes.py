@@ -182,7 +182,7 @@ def test_the_wrong_line_of_a_loss(loss, arrays, told):
 
 
 class ProbabilitiesNotTaken(CosineLoss):
-    """The cross-entropy of the softmax, whose gradient takes the logarithms of the probabilities for these."""
+    """A weighted cross-entropy, whose gradient takes the logarithms of the probabilities for these."""
 
     def forward(self, outputs, targets):
         self.log_p, self.t = log_softmax(outputs), targets
@@ -207,7 +207,7 @@ def hinge_backward(dout, cache):
 @pytest.mark.slow
 def test_a_function_that_is_missing_and_a_sign_of_forward():
     (first, *_) = check_loss(ProbabilitiesNotTaken(), RNG.normal(size=(6, 4)), np.eye(4)[[0, 3, 1, 1, 2, 0]]).diagnoses
-    assert "`np.exp(self.log_p)` belongs" in first.sentence
+    assert "`np.exp(p)` belongs" in first.sentence
     y = np.array([1, -1, 1, 1, -1, -1, 1, -1])
     (first, *_) = check_functions(hinge_forward, hinge_backward, RNG.normal(size=8), y).diagnoses
     assert "a plus stands before `margins` where a minus belongs" in first.sentence
