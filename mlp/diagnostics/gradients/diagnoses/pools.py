@@ -46,7 +46,7 @@ def window_settings(probe: Probe) -> tuple[int, int]:
     if isinstance(owner, FunctionPair):
         for name, value in owner.settings.items():
             held |= value if isinstance(value, dict) else {name: value}
-    if any("pad" in name and value for name, value in held.items()):
+    if any(("pad" in name or name == "p") and value for name, value in held.items()):
         return 0, 0
     whole = {name: value for name, value in held.items() if isinstance(value, int) and not isinstance(value, bool)}
     found = [{value for name, value in whole.items() if name in names} for names in (SIZES, STRIDES)]
@@ -57,7 +57,8 @@ def window_settings(probe: Probe) -> tuple[int, int]:
 def other_windows(x: Array, y: Array, settings: tuple[int, int], what: str) -> Iterator[Diagnosis]:
     """Yield what the outputs are, where they are not those of the windows that the settings say."""
     k, s = settings
-    layouts = [axes for axes in ((1, 2), (2, 3)) if pooled(x, k, s, axes, what).shape == y.shape]
+    fitting = [axes for axes in ((1, 2), (2, 3)) if min(x.shape[axis] for axis in axes) >= k]
+    layouts = [axes for axes in fitting if pooled(x, k, s, axes, what).shape == y.shape]
     if not layouts or any(distance(pooled(x, k, s, axes, what), y) < SAME for axes in layouts):
         return
     other = {"maximum": "mean", "mean": "maximum"}[what]

@@ -15,7 +15,13 @@ from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes,
 from mlp.typing import Array
 
 GATES = {"glu": "sigmoid", "swiglu": "swish", "geglu": "gelu", "reglu": "relu"}
-SHOWN = {"sigmoid": "sigmoid(b)", "swish": "b sigmoid(b), a swish", "gelu": "gelu(b)", "relu": "max(b, 0)"}
+SHOWN = {
+    "sigmoid": "sigmoid(b)",
+    "swish": "b sigmoid(b), a swish",
+    "gelu": "gelu(b)",
+    "relu": "max(b, 0)",
+    "tanh": "tanh(b)",
+}
 
 
 def length(x: Array, axis: int | tuple[int, ...] = -1) -> Array:
@@ -40,7 +46,7 @@ def gated(subject: LayerAtPoint) -> Iterator[Array]:
 def wrong_gated(subject: LayerAtPoint) -> Mistakes:
     """Yield what a gated linear unit computes with the gate of another one."""
     word = next((word for word in subject.words if word in GATES), "glu")
-    for other, name in GATES.items():
+    for other, name in [*GATES.items(), ("", "tanh")]:
         if other != word:
             text = f"the gate is {SHOWN[name]}, and must be {SHOWN[GATES[word]]}"
             yield from ((text, "sigm|sig|tanh|exp|max|elu", y) for y in with_gate(subject, name))

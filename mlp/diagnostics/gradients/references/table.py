@@ -12,9 +12,10 @@ from mlp.diagnostics.gradients.references.images.moved import (
     shuffled,
     unshuffled,
     wider,
+    wrong_padding,
     wrong_shuffling,
 )
-from mlp.diagnostics.gradients.references.images.pools import pools
+from mlp.diagnostics.gradients.references.images.pools import mistaken_pools, pools
 from mlp.diagnostics.gradients.references.images.upsampling import upsampled, wrong_upsampling
 from mlp.diagnostics.gradients.references.images.windows import (
     all_convolutions,
@@ -37,7 +38,7 @@ from mlp.diagnostics.gradients.references.products import (
     wrong_unit_length,
 )
 from mlp.diagnostics.gradients.references.recurrent import recurrent, wrong_directions
-from mlp.diagnostics.gradients.references.sequences import embedded, positions, rotated, wrong_embedding, wrong_pools
+from mlp.diagnostics.gradients.references.sequences import embedded, positions, rotated, wrong_embedding
 from mlp.diagnostics.gradients.references.subject import NamedLayer
 
 SIZES = "n values, windows of k, stride s and padding p give floor((n + 2 p - k) / s) + 1 outputs"
@@ -76,7 +77,7 @@ NAMED_LAYERS = (
         "output i is the largest (or the mean, or the p-norm (sum |x|^p)^(1/p)) of the values from i * stride on",
         sure=True,
         sizes=SIZES,
-        mistakes=wrong_pools,
+        mistakes=mistaken_pools,
     ),
     MASKED_MEAN,
     NamedLayer(
@@ -141,6 +142,7 @@ NAMED_LAYERS = (
         wider,
         "p values more at both ends of each axis of the image",
         sure=True,
+        mistakes=wrong_padding,
     ),
     NamedLayer("a flattening", r"(flatten|flattening)", r"images?", flattened, "(N, ...) as (N, D)", sure=True),
     NamedLayer(

@@ -5,7 +5,7 @@ import copy
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
@@ -51,35 +51,6 @@ def other_indices(slot: Slot, parts: Sequence[ast.expr]) -> Iterator[Alternative
         other = ast.unparse(part)
         if other != own and kind_of(part) == kind_of(node):
             yield f"the index `{own}` is wrong: `{other}` belongs here", copy.deepcopy(part)
-
-
-def divisors_of(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
-    """Return what functions divide by, without repetitions."""
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    below = [node.right for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)]
-    below += [node.value for node in nodes if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Div)]
-    named = {
-        node.targets[0].id: node.value for node in nodes if isinstance(node, ast.Assign) and is_name(node.targets[0])
-    }
-    below += [named[node.id] for node in below if is_name(node) and isinstance(named.get(node.id), ast.BinOp)]
-    return list({ast.unparse(node): node for node in below}.values())
-
-
-def is_name(node: ast.AST) -> TypeGuard[ast.Name]:
-    """Return whether a node is a name."""
-    return isinstance(node, ast.Name)
-
-
-def other_divisors(slot: Slot, below: Sequence[ast.expr]) -> Iterator[Alternative]:
-    """Yield another divisor of forward or backward in the place of one."""
-    node, parent = slot.node, slot.parent
-    of_product = isinstance(parent, ast.BinOp) and slot.field == "right" and isinstance(parent.op, ast.Div)
-    of_line = isinstance(parent, ast.AugAssign) and slot.field == "value" and isinstance(parent.op, ast.Div)
-    if of_product or of_line:
-        for other in below:
-            if ast.unparse(other) != ast.unparse(node):
-                text = f"divided by `{text_of(node)}`, and must be by `{text_of(other)}`"
-                yield text, copy.deepcopy(other)
 
 
 def turned_back(slot: Slot, parts: Sequence[ast.expr], values: Values) -> Iterator[Alternative]:

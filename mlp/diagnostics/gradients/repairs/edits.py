@@ -16,7 +16,6 @@ from mlp.diagnostics.gradients.repairs.copied import (
     missing_one,
     not_added,
     one_off,
-    other_divisors,
     other_indices,
     other_targets,
     turned_back,
@@ -63,6 +62,7 @@ from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere,
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.second_terms import terms_by_themselves
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, alike_places, located, parsed, possible
+from mlp.diagnostics.gradients.repairs.terms.divisors import other_divisors
 from mlp.diagnostics.gradients.repairs.terms.rests import parts_left_out
 from mlp.diagnostics.gradients.repairs.terms.statistics import through_statistics
 

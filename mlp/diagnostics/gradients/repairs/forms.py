@@ -1,12 +1,12 @@
 """Alternatives to single values and sizes: a square, a sign or a function that is missing, another count of values."""
 
 import ast
-import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.repairs.reorders import turned_kernels
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_numeric, is_size
 
@@ -24,7 +24,6 @@ WRAPS = (
     "np.log({})",
     "np.sign({})",
 )
-TURNED = ("[::-1, ::-1]", "[..., ::-1, ::-1]", "[::-1]", "[:, ::-1]", "[..., ::-1]")
 COUNTS = (
     "{0}.size",
     "({0}.size // {0}.shape[1])",
@@ -43,6 +42,7 @@ def forms(slot: Slot, values: Values) -> Iterator[Alternative]:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd | ast.BitOr):
         word, other, op = ("and", "or", ast.BitOr()) if isinstance(node.op, ast.BitAnd) else ("or", "and", ast.BitAnd())
         yield f"`{text_of(node)}` says {word} where {other} belongs", ast.BinOp(node.left, op, node.right)
+    yield from turned_kernels(slot, values)
     name = ast.unparse(node)
     held = values.get(name)
     if is_renamed(slot) and is_numeric(held):  # p = log_p, of p = np.exp(log_p)
@@ -53,10 +53,6 @@ def forms(slot: Slot, values: Values) -> Iterator[Alternative]:
     if isinstance(held, np.ndarray) and held.dtype.kind == "b":
         yield f"the mask `{name}` is the wrong way round: `~{name}` belongs here", parsed(f"(~{name})")
         return
-    weight = re.match(r"w(?!in)|kern|filt|k$", name.removeprefix("self.").lower())
-    if weight and isinstance(held, np.ndarray) and held.ndim > 1 and not isinstance(slot.parent, ast.Subscript):
-        for turn in TURNED:
-            yield f"`{name}` must be turned round here: `{name}{turn}`", parsed(f"{name}{turn}")
     for wrap in WRAPS:
         form = wrap.format(name)
         yield f"`{name}` stands where `{form.strip('()') if form[1] == '-' else form}` belongs", parsed(form)

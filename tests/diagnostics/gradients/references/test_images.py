@@ -67,7 +67,20 @@ def channels_exchanged(groups):
     return formula
 
 
-POOL, SHAPE = {"k": 3, "s": 2, "p": 1}, (2, 2, 6, 7)
+def with_padding(s, x):
+    wide = np.pad(x, ((0, 0), (0, 0), (s.p, s.p), (s.p, s.p)))
+    return np.lib.stride_tricks.sliding_window_view(wide, (s.k, s.k), axis=(2, 3))[:, :, :: s.s, :: s.s].mean(
+        axis=(4, 5)
+    )
+
+
+def blocks(x):
+    N, C, H, W = x.shape
+    return x.reshape(N, C, H // 2, 2, W // 2, 2)
+
+
+MARGINS = ((0, 0), (0, 0), (2, 2), (2, 2))
+POOL, SHAPE, SHAPE8 = {"k": 3, "s": 2, "p": 1}, (2, 2, 6, 7), (2, 2, 4, 6)
 RIGHT = [
     ("PixelShuffle", "As torch.nn.PixelShuffle.", shuffled("Cab"), {"r": 2}, (2, 8, 2, 3)),
     ("PixelShuffle", "", shuffled("abC"), {"r": 2}, (2, 8, 2, 3)),
@@ -82,6 +95,9 @@ WRONG = [
     ("DepthToSpace", "As TensorFlow's.", shuffled("Cab"), {"r": 2}, (2, 8, 2, 3), "PyTorch's order"),
     ("BilinearUpsample", "align_corners=False", bilinear(0, 0), {"scale": 2}, (2, 2, 3, 4), "half pixels are forg"),
     ("BilinearUpsample", "align_corners=False", bilinear(0.5, 0), {"scale": 2}, (2, 2, 3, 4), "taken off again"),
+    ("ReflectionPad2d", "", lambda s, x: np.pad(x, MARGINS, "symmetric"), {"p": 2}, (2, 2, 4, 5), "its border twice"),
+    ("AvgPool2d", "The padding is not counted.", with_padding, POOL, SHAPE, "so the padding counts"),
+    ("LPPool2d", "", lambda s, x: (np.abs(blocks(x)) ** 3).sum(axis=(3, 5)), {"p": 3, "k": 2}, SHAPE8, "root is mis"),
     ("ChannelShuffle", "", channels_exchanged("other"), {"groups": 2, "other": 3}, (2, 6, 2, 3), "channel shuffle"),
 ]  # fmt: skip
 

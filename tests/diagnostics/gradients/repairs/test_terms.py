@@ -143,3 +143,22 @@ def test_a_line_that_stands_in_forward_too_is_not_blamed():
         check_functions(windows_forward, windows_backward, np.arange(36.0).reshape(3, 12), {"a": 2, "b": 3})
     )
     assert "a, b = (sizes" not in text
+
+
+def cells_forward(x, n):
+    ends = [(i * x.shape[1] // n, -(-(i + 1) * x.shape[1] // n)) for i in range(n)]
+    return np.stack([x[:, a:b].mean(axis=1) for a, b in ends], axis=1), (x.shape, ends)
+
+
+def cells_backward(d, cache):
+    shape, ends = cache
+    dx = np.zeros(shape)
+    size = shape[1] // len(ends)
+    for i, (a, b) in enumerate(ends):
+        dx[:, a:b] += d[:, i : i + 1] / size
+    return dx
+
+
+def test_the_number_of_values_in_a_part_is_the_divisor():
+    text = first_sentence(check_functions(cells_forward, cells_backward, (2, 7), 3))
+    assert "divided by `size`, and must be by `(b - a)`" in text or "must be by `b - a`" in text

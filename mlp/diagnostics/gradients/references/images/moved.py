@@ -100,21 +100,49 @@ def separable(subject: LayerAtPoint) -> Iterator[Array]:
                         yield np.moveaxis(np.moveaxis(mid, axis, -1) @ W + sum(biases), -1, axis)
 
 
+BORDERS = {
+    "constant": "zeros",
+    "reflect": "the image mirrored at its border, without the border itself (c b | a b c)",
+    "symmetric": "the image mirrored with its border twice (b a | a b c)",
+    "edge": "the value at the border again and again (a a | a b c)",
+    "wrap": "the other end of the image (b c | a b c)",
+}
+MODES_OF_PADDING = {"reflect": "reflect", "reflection": "reflect", "replication": "edge", "replicate": "edge"}
+MODES_OF_PADDING |= {"edge": "edge", "circular": "wrap", "symmetric": "symmetric", "periodic": "wrap"}
+
+
 def wider(subject: LayerAtPoint) -> Iterator[Array]:
     """Padding with zeros, or with what the name says, at both ends of every axis of the image."""
+    return padded_with(subject, mode_of_padding(subject))
+
+
+def wrong_padding(subject: LayerAtPoint) -> Mistakes:
+    """Yield what a padding gives with other values than its name says."""
+    right = mode_of_padding(subject)
+    for mode, what in BORDERS.items():
+        if mode != right:
+            text = f"the margins hold {what}, and must hold {BORDERS[right]}"
+            yield from ((text, "pad|mode", y) for y in padded_with(subject, mode))
+
+
+def mode_of_padding(subject: LayerAtPoint) -> str:
+    """Return what np.pad calls the padding that a name speaks of."""
+    return next((mode for word, mode in MODES_OF_PADDING.items() if word in subject.name), "constant")
+
+
+def padded_with(subject: LayerAtPoint, mode: str) -> Iterator[Array]:
+    """Yield images with p more values at both ends of every axis."""
     x, axes = subject.x, subject.x.ndim - 2
     pads = subject.sizes(("pad", "padding", "p", "n", "width", "size"), axes)
     if subject.weights or pads is None or axes < 1:
         return
-    kinds = {"reflect": "reflect", "reflection": "reflect", "replication": "edge", "replicate": "edge", "edge": "edge"}
-    kinds |= {"circular": "wrap", "symmetric": "symmetric", "periodic": "wrap"}
-    mode = next((kind for word, kind in kinds.items() if word in subject.words), "constant")
     value = subject.settings.get("value", 0.0)
     given = {"constant_values": value} if mode == "constant" and isinstance(value, int | float) else {}
     for start in (2, 1):
         ends = [(0, 0)] * x.ndim
         ends[start : start + axes] = [(p, p) for p in pads]
-        yield np.pad(x, ends, mode, **given)  # type: ignore[call-overload]
+        if mode != "reflect" or all(n > max(both) for n, both in zip(x.shape, ends, strict=True)):
+            yield np.pad(x, ends, mode, **given)  # type: ignore[call-overload]
 
 
 def flattened(subject: LayerAtPoint) -> Iterator[Array]:

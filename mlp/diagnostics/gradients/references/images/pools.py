@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.references.images.windows import KERNELS, OF_STRIDE, PADS, layouts, padded, windows_of
-from mlp.diagnostics.gradients.references.sequences import only_counted
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes
+from mlp.diagnostics.gradients.references.sequences import only_counted, wrong_pools
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, Sizes
 from mlp.typing import Array
 
 POOLS = ("pool", "pool_size", "window", "window_size", "pool_k", "w", *KERNELS)
@@ -19,36 +19,70 @@ POOLS = ("pool", "pool_size", "window", "window_size", "pool_k", "w", *KERNELS)
 
 def pools(subject: LayerAtPoint) -> Iterator[Array]:
     """Largest, smallest or mean value of each window, or its p-norm; of the whole image, for a global pool."""
+    return pools_with(subject, reductions(subject), borders(subject), promised=subject.says(r"torch|ceil|overlap"))
+
+
+def mistaken_pools(subject: LayerAtPoint) -> Mistakes:
+    """Yield what a pool computes with the usual mistakes."""
+    yield from wrong_pools(subject)
+    right = reductions(subject)
+    kinds: list[tuple[str, str, Any]] = [
+        ("a window gives the sum of its values, and must give their mean", "sum|mean|/", np.nansum),
+        ("a window gives the mean of its values", "sum|mean|/", np.nanmean),
+        ("a window gives its largest value", "max|argmax", np.nanmax),
+        ("a window gives its smallest value", "min|argmin", np.nanmin),
+    ]
+    if is_norm(subject):
+        text = "the root is missing: a p-norm is (sum |x|^p)^(1/p)"
+        kinds += [(text, r"\*\*|power", partial(one.func, **one.keywords, root=False)) for one in right]
+    for text, where, reduce in kinds:
+        if reduce not in right:
+            yield from ((text, where, y) for y in pools_with(subject, [reduce], borders(subject), promised=True))
+    if borders(subject) == (np.nan,):
+        text = (
+            "windows at the border are divided by the size of the window, so the padding counts: divide by the number "
+            "of real values in the window"
+        )
+        yield from ((text, "count|mean|/", y) for y in pools_with(subject, right, (0.0,), promised=True))
+
+
+def pools_with(
+    subject: LayerAtPoint, reduces: Sequence[Any], fills: Sequence[float], *, promised: bool
+) -> Iterator[Array]:
+    """Yield pools.
+
+    Args:
+        reduces: what may be done with the values of a window. fills: what the padding may hold. promised: whether the
+            cells of an adaptive pool overlap for sure.
+    """
     axes = subject.x.ndim - 2
     if subject.weights or axes < 1:
         return
     if subject.constants:
         for x in only_counted(subject, np.nan):
-            yield from (np.asarray(f(x, axis=1, keepdims=k)) for f in reductions(subject) for k in (False, True))
+            yield from (np.asarray(f(x, axis=1, keepdims=k)) for f in reduces for k in (False, True))
         return
     size = size_of_windows(subject)
     adaptive, flat = "adaptive" in subject.words, len(subject.shape) < subject.x.ndim
     whole = bool({"global", "gap"} & set(subject.words)) or size is None or (adaptive and flat)
     strides, pads = subject.sizes(OF_STRIDE, axes) or size, subject.sizes(pads_of(subject), axes) or (0,) * axes
     for x, first in layouts(subject.x):
-        for reduce in reductions(subject):
+        for reduce in reduces:
             over = tuple(range(2, x.ndim))
             if adaptive and not flat:
                 counts = subject.shape[2:] if first else subject.shape[1:-1]
-                ys = cells(x, counts, reduce, promised=subject.says(r"torch|ceil|overlap"))
+                ys = cells(x, counts, reduce, promised=promised)
             elif whole or size is None or strides is None:
                 ys = (np.asarray(reduce(x, axis=over, keepdims=keep)) for keep in (False, True))
             else:
-                wide = (padded(x, [(p, p) for p in pads], fill) for fill in borders(subject, pads))
+                wide = (padded(x, [(p, p) for p in pads], fill) for fill in (fills if any(pads) else (0.0,)))
                 windows = (windows_of(one, size, strides, (1,) * axes) for one in wide)
                 ys = (np.asarray(reduce(one, axis=tuple(range(-axes, 0)))) for one in windows if one.size)
             yield from (y if first or y.ndim < x.ndim else np.moveaxis(y, 1, -1) for y in ys)
 
 
-def borders(subject: LayerAtPoint, pads: Sequence[int]) -> tuple[float, ...]:
+def borders(subject: LayerAtPoint) -> tuple[float, ...]:
     """Return what the padding of a pool may hold: nothing (NaN), which does not count in a mean, or zeros that do."""
-    if not any(pads):
-        return (0.0,)
     left_out = (
         r"count_include_pad\W+false|not\s+counted|inside\s+(of\s+)?the\s+(image|input)|(real|valid)\s+(pixel|value)"
     )
@@ -78,9 +112,9 @@ def reductions(subject: LayerAtPoint) -> list[Any]:
         given = [subject.settings.get(name) for name in ("p", "norm_type", "ord", "norm", "power")]
         powers = [float(p) for p in given if isinstance(p, int | float)] or [2.0]
 
-        def norm(x: Array, p: float, *, mean: bool, **how: Any) -> Array:
+        def norm(x: Array, p: float, *, mean: bool, root: bool = True, **how: Any) -> Array:
             total = (np.nanmean if mean else np.nansum)(np.abs(x) ** p, **how)
-            return np.asarray(total ** (1.0 / p))
+            return np.asarray(total ** (1.0 / p if root else 1.0))
 
         return [partial(norm, p=p, mean=mean) for p in powers for mean in (False, True)]
     named = {"max": np.nanmax, "min": np.nanmin, "sum": np.nansum}

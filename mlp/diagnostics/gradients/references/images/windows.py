@@ -40,44 +40,47 @@ def all_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
 
 def transposed_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
     """Transposed convolution."""
-    axes = subject.x.ndim - 2
-    kernels = [array for array in subject.weights.values() if array.ndim == axes + 2]
-    if axes < 1 or len(kernels) != 1 or len(subject.vectors()) + 1 != len(subject.weights):
-        return
-    for x, first in layouts(subject.x):
-        for order in kernel_orders(axes):
-            w = kernels[0].transpose(order)
-            bias = subject.vectors()[0] if subject.vectors() else np.zeros(w.shape[1])
-            if len(w) != x.shape[1] or len(bias) != w.shape[1]:
-                continue
-            for stride, pads, _ in moves(subject, w.shape[2:], x.shape[2:]):
-                y = spread_out(x, w, stride) + bias.reshape(-1, *[1] * axes)
-                keep = [slice(p, n - q) for (p, q), n in zip(pads, y.shape[2:], strict=True)]
-                y = y[(slice(None), slice(None), *keep)]
-                yield y if first else np.moveaxis(y, 1, -1)
+    for x, w, bias, stride, pads, first in stamps(subject):
+        yield without_padding(spread_out(x, w, stride) + bias, pads, first=first)
 
 
 def wrong_transposed_convolutions(subject: LayerAtPoint) -> Mistakes:
-    """Yield (what is wrong, a pattern for the line where, outputs) of a bias that is added with each kernel."""
-    text = (
+    """Yield (what is wrong, a pattern for the line where, outputs) of the usual mistakes."""
+    often = (
         "the bias is added once for each kernel that is written, so places where kernels overlap get it several times: "
         "add it once, to the finished outputs, after the loops"
     )
+    ends = "the padding must be cut off from the outputs at both ends, [p : n - p], and is cut off at {} alone"
+    for x, w, bias, stride, pads, first in stamps(subject):
+        times = spread_out(np.ones((1, 1, *x.shape[2:])), np.ones((1, 1, *w.shape[2:])), stride)
+        y = spread_out(x, w, stride)
+        if subject.vectors():
+            yield often, "b", without_padding(y + times * bias, pads, first=first)
+        if any(p for both in pads for p in both):
+            yield ends.format("the start"), ":", without_padding(y + bias, [(p + q, 0) for p, q in pads], first=first)
+            yield ends.format("the end"), ":", without_padding(y + bias, [(0, p + q) for p, q in pads], first=first)
+
+
+def stamps(subject: LayerAtPoint) -> Iterator[tuple[Array, Array, Array, Sizes, list[tuple[int, int]], bool]]:
+    """Yield (x, kernel, bias, stride, padding, whether the channels come first) of a transposed convolution."""
     axes, vectors = subject.x.ndim - 2, subject.vectors()
     kernels = [array for array in subject.weights.values() if array.ndim == axes + 2]
-    if axes < 1 or len(kernels) != 1 or len(vectors) != 1 or len(subject.weights) != 2:
+    if axes < 1 or len(kernels) != 1 or len(vectors) + 1 != len(subject.weights):
         return
     for x, first in layouts(subject.x):
         for order in kernel_orders(axes):
             w = kernels[0].transpose(order)
-            if len(w) != x.shape[1] or len(vectors[0]) != w.shape[1]:
-                continue
-            for stride, pads, _ in moves(subject, w.shape[2:], x.shape[2:]):
-                times = spread_out(np.ones((1, 1, *x.shape[2:])), np.ones((1, 1, *w.shape[2:])), stride)
-                y = spread_out(x, w, stride) + times * vectors[0].reshape(-1, *[1] * axes)
-                keep = [slice(p, n - q) for (p, q), n in zip(pads, y.shape[2:], strict=True)]
-                y = y[(slice(None), slice(None), *keep)]
-                yield text, "b", y if first else np.moveaxis(y, 1, -1)
+            bias = vectors[0] if vectors else np.zeros(w.shape[1])
+            if len(w) == x.shape[1] and len(bias) == w.shape[1]:
+                for stride, pads, _ in moves(subject, w.shape[2:], x.shape[2:]):
+                    yield x, w, bias.reshape(-1, *[1] * axes), stride, pads, first
+
+
+def without_padding(y: Array, pads: Sequence[tuple[int, int]], *, first: bool) -> Array:
+    """Return outputs (N, C, *S) without the padding at their ends, in the order of the layer's own axes."""
+    keep = [slice(p, n - q) for (p, q), n in zip(pads, y.shape[2:], strict=True)]
+    y = y[(slice(None), slice(None), *keep)]
+    return y if first else np.moveaxis(y, 1, -1)
 
 
 def layouts(x: Array) -> list[tuple[Array, bool]]:
@@ -138,7 +141,8 @@ def moves(
     for one in strides:
         outputs = [-(-n // s) for n, s in zip(sizes, one, strict=True)]  # of TensorFlow's "SAME"
         total = [max((m - 1) * s + w + 1 - n, 0) for m, s, w, n in zip(outputs, one, wide, sizes, strict=True)]
-        for pads in [*both, *([[(n // 2, n - n // 2) for n in total]] if same else [])]:
+        own = [[(n // 2, n - n // 2) for n in total]] if same else []
+        for pads in own if own and subject.says("tensorflow") else [*both, *own]:
             yield one, pads, dilation
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mlp.diagnostics.gradients.repairs.copied import divisors_of, index_parts, loops_of
+from mlp.diagnostics.gradients.repairs.copied import index_parts, loops_of
 from mlp.diagnostics.gradients.repairs.names import (
     functions_in,
     names_in,
@@ -16,6 +16,7 @@ from mlp.diagnostics.gradients.repairs.names import (
     uses,
 )
 from mlp.diagnostics.gradients.repairs.search.slots import Slot, parsed
+from mlp.diagnostics.gradients.repairs.terms.divisors import divisors_of
 from mlp.diagnostics.gradients.repairs.terms.rests import rests_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
