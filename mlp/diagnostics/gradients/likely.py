@@ -94,8 +94,8 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
         if shown and not layers and (is_unsure(likely) or in_part):
             likely = with_more_lines(likely, wrong, setting)
         first = [one for one in by_products if one.name == "never written" and shown]
-        if likely and mends_all(likely[0]):  # for forward as it is
-            diagnoses = [one for one in diagnoses if one.name != "N - 1 in place of N"]
+        if likely and mends_all(likely[0]):  # for forward as it is, which may well have another form than the usual
+            diagnoses = [one for one in diagnoses if one.name not in ("N - 1 in place of N", "forward")]
         diagnoses += [*first, *likely, *(one for one in by_products if one not in first)]
         if not diagnoses:
             diagnoses += [wiring(wrong[0])] if layers else last_resort(wrong)
@@ -165,7 +165,8 @@ def with_reason(line: Diagnosis, likely: Sequence[Diagnosis]) -> Diagnosis:
     """Return a line with which all is right, and why, if something sure is likely."""
     square = "the factor `2` is missing" in line.sentence
     unsure = is_unsure(likely) and not (square and likely and likely[0].name == "factor 2")
-    if unsure or line.name in SAYS_WHY or likely[0].name in SYMPTOMS:
+    says_why = line.name in SAYS_WHY or line.sentence.endswith("are in the wrong order")
+    if unsure or says_why or likely[0].name in SYMPTOMS:
         return line
     return with_cause(line, likely[0])
 

@@ -80,6 +80,8 @@ def activation(subject: LayerAtPoint) -> Iterator[Array]:
         yield from (with_number(x, number) for number in dict.fromkeys(numbers))
     elif name in FIXED or (not subject.weights and not any(isinstance(value, float) for value in given.values())):
         yield from (f(x) for f in KNOWN.get(name, ()))
+        if "softmax" in name and (x.ndim == 4 or "channel" in subject.name):  # over the channels of (N, C, H, W)
+            yield from (np.moveaxis(f(np.moveaxis(x, 1, -1)), -1, 1) for f in KNOWN.get(name, ()))
 
 
 def right_outputs(family: NamedLayer, subject: LayerAtPoint) -> list[Array]:

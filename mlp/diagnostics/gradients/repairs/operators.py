@@ -18,6 +18,8 @@ def operators(slot: Slot) -> Iterator[Alternative]:
     node = slot.node
     if isinstance(slot.parent, ast.Slice) and slot.field == "step":
         return
+    if isinstance(slot.parent, ast.keyword) and slot.parent.arg in ("axis", "dim"):  # -1 is the name of an axis
+        return
     if isinstance(slot.parent, ast.Subscript) and slot.field == "slice" and isinstance(node, ast.BinOp):
         for part in (node.left, node.right):
             yield f"the index `{text_of(node)}` is wrong: it should be `{text_of(part)}`", part

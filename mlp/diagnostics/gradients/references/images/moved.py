@@ -146,9 +146,11 @@ def padded_with(subject: LayerAtPoint, mode: str) -> Iterator[Array]:
 
 
 def flattened(subject: LayerAtPoint) -> Iterator[Array]:
-    """(N, ...) as (N, D)."""
+    """(N, ...) as (N, D); images also with their channels moved to the other end before."""
+    x = subject.x
+    orders = [(0, 1, 2, 3), (0, 3, 1, 2), (0, 2, 3, 1)] if x.ndim == 4 else [tuple(range(x.ndim))]
     if not subject.weights:
-        yield subject.x.reshape(len(subject.x), -1)
+        yield from (x.transpose(order).reshape(len(x), -1) for order in orders)
 
 
 def affine(subject: LayerAtPoint) -> Iterator[Array]:

@@ -52,13 +52,20 @@ class RightChanges:
     def add(self, source: Source, edit: Edit, function: FunctionType) -> None:
         """Keep a change; from now on only those of the same line are tried."""
         if not self.fits:
-            self.until = time.process_time() + (A_NUMBER if edit.kind == "wrong number" else ONE_LINE)
+            longer = edit.kind == "wrong number" or only_reads(edit)
+            self.until = time.process_time() + (A_NUMBER if longer else ONE_LINE)
         length = complexity(source.tree) + MOVED * (edit.kind == "order of lines")
         self.fits.append((source, edit, function, length))
 
     def leaves_out(self, source: Source, edit: Edit) -> bool:
-        """Return whether a change is of another line than the first one that was right."""
-        return bool(self.fits) and (source.name, edit.line) != (self.fits[0][0].name, self.fits[0][1].line)
+        """Return whether a change is of another line than the first one that was right.
+
+        Where that one only reads what forward kept, a later line may be the wrong one.
+        """
+        if not self.fits or all(only_reads(one) for _, one, _, _ in self.fits):
+            return False
+        first = next(one for one in self.fits if not only_reads(one[1]))
+        return (source.name, edit.line) != (first[0].name, first[1].line)
 
     def best(
         self, grade: Callable[[Source, FunctionType], int] | None = None
@@ -74,11 +81,25 @@ class RightChanges:
         if len(self.fits) > 1 and grade is not None:
             grades = [grade(source, function) for source, _, function, _ in self.fits]
 
-        def order(i: int) -> tuple[int, bool, int, bool]:
-            kind = self.fits[i][1].kind
-            return -grades[i], kind != EMPTY_SLICE, self.fits[i][3], kind == "wrong number"
+        def order(i: int) -> tuple[int, bool, bool, int, bool]:
+            edit = self.fits[i][1]
+            return -grades[i], edit.kind != EMPTY_SLICE, only_reads(edit), self.fits[i][3], edit.kind == "wrong number"
 
         return self.fits[min(range(len(self.fits)), key=order)][:3]
+
+
+def only_reads(edit: Edit) -> bool:
+    """Return whether the statement of a change only gives names to entries of what is kept: `x, w = cache["x"], w`."""
+    try:
+        (statement,) = ast.parse(edit.statement).body
+    except (SyntaxError, ValueError):
+        return False
+    entries = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.expr_context)
+    if not isinstance(statement, ast.Assign) or not any(
+        isinstance(n, ast.Subscript) for n in ast.walk(statement.value)
+    ):
+        return False
+    return all(isinstance(node, entries) for node in ast.walk(statement.value))
 
 
 def complexity(tree: ast.AST) -> int:
