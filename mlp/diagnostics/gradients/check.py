@@ -27,7 +27,7 @@ from mlp.diagnostics.gradients.diagnoses.special_points import wrong_at_special_
 from mlp.diagnostics.gradients.like_given import drawn_like, of_any_sign
 from mlp.diagnostics.gradients.likely import check_both_modes, likely_faults
 from mlp.diagnostics.gradients.losses.check import loss_findings
-from mlp.diagnostics.gradients.losses.known.as_named import joint_as_named
+from mlp.diagnostics.gradients.losses.known.as_named_jointly import joint_as_named
 from mlp.diagnostics.gradients.probes.float32 import ROUNDED, becomes_float64, in_float64, needs_float64
 from mlp.diagnostics.gradients.probes.mode import Setting, random_upstream
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes

@@ -10,7 +10,7 @@ from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, diagnose_gradi
 from mlp.diagnostics.gradients.diagnoses.known_layers import is_as_named, wrong_forward
 from mlp.diagnostics.gradients.diagnoses.normalizations.known import IN_EVALUATION
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
-from mlp.diagnostics.gradients.losses.known.as_named import is_right_jointly, joint_as_named
+from mlp.diagnostics.gradients.losses.known.as_named_jointly import is_right_jointly, joint_as_named
 from mlp.diagnostics.gradients.paths.left_out import wrong_uses
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
 from mlp.diagnostics.gradients.references.forward import ALL_RIGHT

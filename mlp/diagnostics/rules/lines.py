@@ -2,7 +2,6 @@
 
 import copy
 import inspect
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -14,7 +13,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_FACTORS, OF_ITSELF, OF_MEMORY, Edit, Maker
 from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_shares
-from mlp.diagnostics.gradients.repairs.search.changes import Search, complexity, repairs
+from mlp.diagnostics.gradients.repairs.search.changes import Search, complexity, of_one_kind, repairs
 from mlp.diagnostics.gradients.repairs.search.moves import not_copied
 from mlp.diagnostics.gradients.repairs.search.second_terms import scaled_terms, squared_distances
 from mlp.diagnostics.gradients.repairs.sources import Source
@@ -23,6 +22,7 @@ from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Course, apart, c
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.variants import legal_forms
 from mlp.diagnostics.rules.formulas.walks import Walk
+from mlp.diagnostics.rules.function_steps import RATES
 from mlp.diagnostics.rules.protocols import UPDATES
 from mlp.diagnostics.rules.settings import read_settings
 from mlp.diagnostics.rules.subject import Subject
@@ -48,7 +48,6 @@ OF_RULES = tuple(
     if kind not in OF_FACTORS
 )  # the likeliest first
 OF_THE_LINE_ALONE = ("state reset", "another rule", "learning rate changed", "no looking ahead")  # say less
-ALSO_RIGHT = 0.3  # of CPU for other changes of the same kind
 FEW = 2  # steps that most wrong changes do not survive
 LOOSE = 1e-4  # a small eps that is not known may change the steps by this much
 CourseToPass = tuple[Any, Course, list[Array]]  # a rule, a course, and the right walks there
@@ -82,13 +81,11 @@ def line_of_rule(subject: Subject, *, known: bool) -> Iterator[Diagnosis]:
     begin = first if inspect.isfunction(first) and not inspect.isfunction(subject.rule) else None
     search = Search(run, seconds=RULE_SECONDS[known], kinds=OF_RULES)
     found: list[tuple[bool, int, int, Edit]] = []
-    until = float("inf")
-    for source, edit, _ in repairs(subject.rule, names, begin, right, search):
-        if found and (edit.kind != found[0][3].kind or time.process_time() > until):
-            break
-        until = until if found else time.process_time() + ALSO_RIGHT
+    for source, edit in of_one_kind(repairs(subject.rule, names, begin, right, search)):
         unlikely = edit.text.startswith("the difference `1 - ")  # 1 - b is what a rule has
         line = edit.line if edit.kind == SHARES[0][1] else 0  # a factor is missing where a value is made
+        if any(f"`self.{rate}`" in edit.text for rate in RATES):  # the learning rate, where the step is made
+            line = -line
         found.append((unlikely, complexity(source.tree), line, edit))
     if found:
         edit = min(found, key=lambda one: one[:3])[3]

@@ -16,11 +16,11 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.exceptions import place_of
 from mlp.diagnostics.gradients.finite_differences import norm
 from mlp.diagnostics.gradients.losses.constants import treated_as_constant, unused_settings
-from mlp.diagnostics.gradients.losses.factors import MEAN_OF_ALL, Found
+from mlp.diagnostics.gradients.losses.factors import MEAN_FORGOTTEN, MEAN_OF_ALL, Found
 from mlp.diagnostics.gradients.losses.forward_line import forward_line_of_loss
 from mlp.diagnostics.gradients.losses.hypotheses import BELOW_A_LINE, UNSURE, explain_loss
 from mlp.diagnostics.gradients.losses.jumps import jumps_of
-from mlp.diagnostics.gradients.losses.known.as_named import loss_as_named, mean_line
+from mlp.diagnostics.gradients.losses.known.as_named import loss_as_named, mean_forgotten_line, mean_line
 from mlp.diagnostics.gradients.losses.known.forward import only_gradient_right, wrong_value
 from mlp.diagnostics.gradients.losses.known.identity import exact_but_for_eps
 from mlp.diagnostics.gradients.losses.lines import LossPlace, line_of_loss
@@ -187,8 +187,8 @@ def named_places(loss: Any, points: Sequence[LossPoint]) -> list[LossPlace]:
 
 def with_wrong_line(likely: list[Diagnosis], places: Sequence[LossPlace]) -> list[Diagnosis]:
     """Return what is likely, with the line that is wrong: before what says little, else as a part of it."""
-    if likely and likely[0].name == MEAN_OF_ALL:
-        found = [*mean_line(places), likely[0]]
+    if likely and likely[0].name in (MEAN_OF_ALL, MEAN_FORGOTTEN):
+        found = [*(mean_line if likely[0].name == MEAN_OF_ALL else mean_forgotten_line)(places), likely[0]]
         return [replace(likely[0], sentence="; ".join(one.sentence for one in found))]
     unsure = not likely or likely[0].name in BELOW_A_LINE
     held = list(treated_as_constant(places)) if unsure else []

@@ -8,7 +8,7 @@ from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, distance
 from mlp.diagnostics.gradients.losses.points import LossPoint, softmax
 from mlp.typing import Array
 
-MEAN_OF_ALL = "mean over all places"
+MEAN_OF_ALL, MEAN_FORGOTTEN = "mean over all places", "mean forgotten in forward"
 Found = tuple[str, str, str]  # name, sentence, evidence
 
 
@@ -25,7 +25,7 @@ def named_factors(f: float, point: LossPoint) -> Iterator[tuple[str, str]]:
         yield "sign", "the gradient has the wrong sign: it matches when multiplied by -1"
     if near(1.0 / N) and sums:
         text = f"forward adds the losses of the {N} samples, backward divides by N: the mean was forgotten in forward"
-        yield "mean forgotten in forward", sign + text
+        yield MEAN_FORGOTTEN, sign + text
     if near(N):
         yield "division by N", f"{sign}the gradient is not divided by N = {N}: the loss is a mean over the batch"
     if near(1.0 / N):
@@ -72,8 +72,9 @@ def of_sizes(size: float, point: LossPoint, sign: str) -> Iterator[tuple[str, st
 
 def counted_places(point: LossPoint) -> tuple[int, int]:
     """Return how many places of a loss of steps or pixels count, and how many there are."""
-    t, axis = point.targets, 1 if point.targets.shape == point.outputs.shape[:1] + point.outputs.shape[2:] else -1
-    if t.dtype.kind not in "iu" or t.size * point.outputs.shape[axis] != point.outputs.size:
+    t, y = point.targets, point.outputs
+    axis = 1 if y.ndim > 1 and t.shape == y.shape[:1] + y.shape[2:] else -1
+    if t.dtype.kind not in "iu" or t.size * y.shape[axis] != y.size:
         return t.size, t.size
     return int(np.moveaxis(point.right, axis, -1).any(axis=-1).sum()), t.size
 

@@ -1,7 +1,6 @@
 """The line of a loss's own source that is wrong: the one whose change makes the gradient right and keeps the value."""
 
 import inspect
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import FunctionType
@@ -12,7 +11,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, Edit, Maker
-from mlp.diagnostics.gradients.repairs.search.changes import Search, complexity, repairs
+from mlp.diagnostics.gradients.repairs.search.changes import Search, complexity, of_one_kind, repairs
 from mlp.diagnostics.gradients.repairs.search.points import REPAIRED
 from mlp.diagnostics.gradients.repairs.search.second_terms import of_each_row, other_side, terms_by_themselves
 from mlp.diagnostics.gradients.repairs.sources import Source
@@ -21,7 +20,6 @@ from mlp.diagnostics.gradients.styles.losses import StudentLoss, as_number
 from mlp.typing import Array
 
 LOSS_SECONDS = 3.5, 1.5  # of CPU that the search may take
-ALSO_RIGHT = 0.3  # of CPU for other changes of the same kind
 SAME = 1e-9
 OF_LOSSES: tuple[tuple[Maker, str], ...] = (  # kinds of changes, the likeliest first
     *OF_ITSELF,
@@ -57,12 +55,8 @@ def line_of_loss(places: Sequence[LossPlace], *, known: bool) -> Iterator[Diagno
     owner, names = owner_and_names(loss)
     value = owner if inspect.isfunction(owner) else getattr(owner, names[-1])
     found: list[tuple[int, int, Edit]] = []  # changes of one kind with which all is right
-    until = float("inf")
     search = Search(run, seconds=LOSS_SECONDS[known], kinds=OF_LOSSES)
-    for source, edit, _ in repairs(owner, names, value, right, search):
-        if found and (edit.kind != found[0][2].kind or time.process_time() > until):
-            break
-        until = until if found else time.process_time() + ALSO_RIGHT
+    for source, edit in of_one_kind(repairs(owner, names, value, right, search)):
         of_factor = edit.kind == "factor or term missing"  # in the line that gives a value its name
         found.append((complexity(source.tree), edit.line if of_factor else -edit.line, edit))
     if found:  # the simplest; of these the last line: what follows from a value that is changed changes, too

@@ -35,6 +35,7 @@ ONE_SEARCH = 3.0  # of CPU for all changes of one object
 ONE_LINE = 0.5  # of CPU for the other changes of a line of which one change is right
 A_NUMBER = 2.0  # the same, where that change is another number: a name in its place says more
 MOVED = 3  # a line in another place counts as this much more code
+ALSO_RIGHT = 0.3  # of CPU for other changes of the same kind
 Test = Callable[[Source, FunctionType], bool]  # whether all is right with a function in the place of a source
 
 
@@ -165,6 +166,17 @@ def repairs(
             continue
         if fits:
             yield source, edit, function
+
+
+def of_one_kind(found: Iterator[tuple[Source, Edit, FunctionType]]) -> Iterator[tuple[Source, Edit]]:
+    """Yield the first change that is right, and for a moment those of the same kind: one of them may be likelier."""
+    kind, until = "", float("inf")
+    for source, edit, _ in found:
+        if kind and (edit.kind != kind or time.process_time() > until):
+            return
+        if not kind:
+            kind, until = edit.kind, time.process_time() + ALSO_RIGHT
+        yield source, edit
 
 
 def edits_of(
