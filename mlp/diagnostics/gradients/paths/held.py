@@ -18,7 +18,7 @@ import numpy as np
 from mlp.diagnostics.gradients.finite_differences import STEP, Probe, restoring
 from mlp.diagnostics.gradients.repairs.search.influence import with_calls
 from mlp.diagnostics.gradients.repairs.search.slots import Slot
-from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, source_of
+from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, methods_of_parts, source_of
 from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
@@ -111,7 +111,8 @@ def uses_of_forward(layer: Layer) -> Iterator[Uses]:
     for source in sources:  # it grows: helpers have helpers
         known = {one.name for one in sources}
         more = [source_of(owner, helper) for helper in helpers(owner, source.tree) if helper not in known]
-        sources += [one for one in (*more, *beside(source, None)) if one is not None and one.name not in known]
+        more += [*beside(source, None), *methods_of_parts(source)]
+        sources += [one for one in more if one is not None and one.name not in known]
     for source in sources:
         tree, slots = with_calls(source.tree, HELD)
         yield Uses(source, replace(source, tree=tree).compiled(), slots, Holder())

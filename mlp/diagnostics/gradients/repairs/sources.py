@@ -38,6 +38,10 @@ class Source:
         function.__defaults__, function.__kwdefaults__ = self.function.__defaults__, self.function.__kwdefaults__
         return function
 
+    def forward_tree(self, whole: ast.FunctionDef | None) -> ast.FunctionDef | None:
+        """Return the forward that belongs to it, where that of the whole layer is known."""
+        return whole
+
     def of(self, layer: Layer) -> "Source":
         """Return the same source of a copy of the layer; a function of the file has no owner."""
         return Source(self.owner and code_of(layer)[0], self.name, self.function, self.tree)
@@ -67,6 +71,35 @@ class Source:
             yield
         finally:
             object.__delattr__(self.owner, self.name)
+
+
+@dataclass(frozen=True)
+class PartSource(Source):
+    """A method of another class of the file, whose objects the owner holds: a cell, a gate. All of them get the change.
+
+    Attributes:
+        kind: the class. method: the name in it.
+    """
+
+    kind: type = object
+    method: str = ""
+
+    def forward_tree(self, whole: ast.FunctionDef | None) -> ast.FunctionDef | None:
+        own = vars(self.kind).get("forward") or vars(self.kind).get("__call__")
+        return tree_of(own) if whole is not None and isinstance(own, FunctionType) else whole
+
+    def of(self, layer: Layer) -> "Source":
+        return self
+
+    @contextmanager
+    def replaced(self, function: FunctionType) -> Iterator[None]:
+        """Within this context the class has another method of this name."""
+        before = vars(self.kind)[self.method]
+        setattr(self.kind, self.method, staticmethod(function) if isinstance(before, staticmethod) else function)
+        try:
+            yield
+        finally:
+            setattr(self.kind, self.method, before)
 
 
 def source_of(owner: Any, name: str) -> Source | None:
@@ -117,6 +150,21 @@ def helpers(owner: Any, tree: ast.FunctionDef) -> Iterator[str]:
             ):
                 seen.add(name)
                 yield name
+
+
+def methods_of_parts(source: Source) -> Iterator[Source]:
+    """Yield the methods of other classes of the same file that a function calls: self.cell.forward(x), cell.step(h)."""
+    space, own = source.function.__globals__, source.kind if isinstance(source, PartSource) else type(source.owner)
+    calls = [node.func for node in ast.walk(source.tree) if isinstance(node, ast.Call)]
+    names = {f.attr for f in calls if isinstance(f, ast.Attribute) and ast.unparse(f.value) not in ("self", "np")}
+    kinds = [one for one in space.values() if isinstance(one, type) and one.__module__ == space.get("__name__")]
+    for kind in kinds:
+        for name in sorted(names & vars(kind).keys()) if not issubclass(own, kind) else ():
+            found = vars(kind)[name]
+            function: Any = found.__func__ if isinstance(found, staticmethod) else found
+            tree = tree_of(function) if isinstance(function, FunctionType) else None
+            if tree is not None:
+                yield PartSource(kind, f"{kind.__name__}.{name}", function, tree, kind, name)
 
 
 def beside(source: Source, forward: ast.FunctionDef | None) -> Iterator[Source]:

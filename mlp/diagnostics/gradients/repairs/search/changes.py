@@ -27,7 +27,7 @@ from mlp.diagnostics.gradients.repairs.edits import (
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence, influences, ranked
 from mlp.diagnostics.gradients.repairs.search.scope import scope_of
 from mlp.diagnostics.gradients.repairs.search.slots import slots_of
-from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, source_of, tree_of
+from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, methods_of_parts, source_of, tree_of
 from mlp.diagnostics.gradients.repairs.values import values_in
 from mlp.own_code import OWN_ERRORS
 
@@ -147,6 +147,7 @@ def repairs(
         others = [helper for helper in dict.fromkeys(helpers(owner, source.tree)) if helper not in known]
         known.update(others)
         sources += filter(None, (source_of(owner, helper) for helper in others))
+        sources += [one for one in methods_of_parts(source) if one.name not in {two.name for two in sources}]
     sources += filter(None, search.more)
     given = {source.name for source in sources}
     sources += [other for source in sources for other in beside(source, tree) if other.name not in given]
@@ -192,8 +193,9 @@ def edits_of(
         if compare is not None:
             known = [influences(source, run, compare, seconds / len(sources)) for source in sources]
     held = [{**constants_of(source), **values.get(source.name, {})} if values else {} for source in sources]
-    scopes = [scope_of(source.tree, forward, one) for source, one in zip(sources, held, strict=True)]
-    ranks = [ranked(source.tree, one, search.wrong, forward) for source, one in zip(sources, known, strict=True)]
+    trees = [source.forward_tree(forward) for source in sources]
+    scopes = [scope_of(one.tree, tree, now) for one, tree, now in zip(sources, trees, held, strict=True)]
+    ranks = [ranked(one.tree, now, search.wrong, tree) for one, now, tree in zip(sources, known, trees, strict=True)]
     on_the_way = [] if values else values_on_the_way(sources, run)  # of code that raises an exception
     places = list(zip(sources, [scope_of(one.tree, None, now) for one, now in on_the_way] or scopes, strict=True))
     for source, scope in places:
