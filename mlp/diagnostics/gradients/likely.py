@@ -36,6 +36,7 @@ SYMPTOMS = (  # they say which values are wrong: the line says why
 )
 TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor per slice")
 SAYS_WHY = ("array function",)  # kinds of lines that need no other reason
+NO_REASON = (*SYMPTOMS, "activation left out", "no path through the norm")  # they may be traces of what a line says
 A_FACTOR = re.compile(r"the (factor|division by) `[^`]*[A-Za-z][^`]*` is missing")  # a path that is left out, perhaps
 A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already
 FORWARD_SECONDS = 2.0  # of CPU for looking for a wrong line of forward
@@ -138,6 +139,9 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
     Args:
         wrong, right: points (one a mode) where gradients are wrong, and where all are right.
     """
+    copied = list(without_copy(wrong))
+    if copied:
+        return copied
     lines = list(wrong_line(wrong, right))
     whole = bool(lines) and "all is right" in lines[0].evidence  # else a part of the wrong gradients alone
     with limited(A_MOMENT if whole else ONE_SEARCH):
@@ -147,8 +151,8 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
         return uses or [with_reason(lines[0], likely)]
     square = bool(lines) and "the factor `2` is missing" in lines[0].sentence  # the 2 of a square
     unsure = is_unsure(likely) and not (square and likely and likely[0].name == "factor 2")
-    if unsure or likely[0].name in SYMPTOMS:
-        found = list(without_copy(wrong)) or list(wrong_uses(wrong))
+    if unsure or likely[0].name in TRACES:
+        found = list(wrong_uses(wrong))
         through_time = likely[0] if likely and likely[0].name == "path through time" else None
         if found:
             return found if through_time is None else [with_cause(found[0], through_time)]
@@ -166,7 +170,7 @@ def with_reason(line: Diagnosis, likely: Sequence[Diagnosis]) -> Diagnosis:
     square = "the factor `2` is missing" in line.sentence
     unsure = is_unsure(likely) and not (square and likely and likely[0].name == "factor 2")
     says_why = line.name in SAYS_WHY or line.sentence.endswith("are in the wrong order")
-    if unsure or says_why or likely[0].name in SYMPTOMS:
+    if unsure or says_why or likely[0].name in NO_REASON:
         return line
     return with_cause(line, likely[0])
 

@@ -58,11 +58,65 @@ def power_mean_backward(dy, cache):
     return (dm[:, None] * p * x ** (p - 1)) / x.shape[1], dp
 
 
+@pytest.mark.slow
 def test_positive_inputs_stay_positive_and_the_second_use_of_a_power_is_named():
     text = first(
         check_functions(power_mean_forward, power_mean_backward, rng.uniform(0.3, 2.0, (3, 4)), np.full(1, 3.0))
     )
     assert "`p` in `1.0 / p` is left out" in text
+
+
+class Squash:
+    """|s|^2 / (1 + |s|^2) times s / |s|."""
+
+    def forward(self, s):
+        n = (s**2).sum(axis=-1, keepdims=True)
+        self.scale = np.sqrt(n) / (1.0 + n)
+        return self.scale * s
+
+    def backward(self, dv):
+        return self.scale * dv
+
+
+def test_the_path_through_a_length():
+    assert "through `s` in `s ** 2` is left out" in first(check_layer(Squash(), (3, 4)))
+
+
+class Cell:
+    def __init__(self):
+        self.U, self.dU, self.kept = np.random.default_rng(3).normal(size=(3, 3)), np.zeros((3, 3)), []
+
+    def step(self, x, h):
+        self.kept.append((h, np.tanh(x + h @ self.U)))
+        return self.kept[-1][1]
+
+    def step_back(self, dh):
+        h, y = self.kept.pop()
+        da = dh * (1.0 - y)
+        self.dU += h.T @ da
+        return da, da @ self.U.T
+
+
+class Unrolled:
+    def __init__(self):
+        self.cell = Cell()
+
+    def forward(self, x):
+        self.cell.kept, h, states = [], np.zeros(x[:, 0].shape), np.zeros_like(x)
+        for t in range(x.shape[1]):
+            states[:, t] = h = self.cell.step(x[:, t], h)
+        return states
+
+    def backward(self, dy):
+        self.cell.dU[...], dx, dh = 0.0, np.zeros_like(dy), 0.0
+        for t in reversed(range(dy.shape[1])):
+            dx[:, t], dh = self.cell.step_back(dy[:, t] + dh)
+        return dx
+
+
+@pytest.mark.slow
+def test_a_line_of_the_cell_inside():
+    assert "`y` stands where `y**2` belongs" in first(check_layer(Unrolled(), (2, 2, 3)))
 
 
 # --- arrays -------------------------------------------------------------------------------------------------------
@@ -105,6 +159,25 @@ class CircularConv:
 
 def test_the_conjugate_that_is_missing():
     assert "np.conj(self.fx)" in first(check_layer(CircularConv(), (3, 7)))
+
+
+class Shift:
+    """Half of the channels go one step back."""
+
+    def forward(self, x):
+        y = x.copy()
+        y[:, :-1, :2], y[:, -1, :2] = x[:, 1:, :2], 0.0
+        return y
+
+    def backward(self, dy):
+        dx = dy.copy()
+        dx[:, 0, :2] = 0.0
+        dx[:, :-1, :2] = dy[:, 1:, :2]
+        return dx
+
+
+def test_places_that_are_exchanged():
+    assert "`dx[:, 1:, :2] = dy[:, :-1, :2]` belongs here" in first(check_layer(Shift(), (2, 4, 4)))
 
 
 # --- what is documented -------------------------------------------------------------------------------------------

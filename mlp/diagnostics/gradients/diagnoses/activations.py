@@ -85,6 +85,34 @@ OTHERS: dict[str, Function] = {
     "x^2": np.square,
 }
 
+SLIPS: dict[str, tuple[tuple[str, Function], ...]] = {  # what they are instead, by a slip in their formula
+    "gelu": (
+        ("it takes erf(x), and must take erf(x / sqrt(2))", lambda x: x * normal_cdf(math.sqrt(2.0) * x)),
+        ("it takes erf(x sqrt(2)), and must take erf(x / sqrt(2))", lambda x: x * normal_cdf(2.0 * x)),
+        ("it is the normal distribution alone, without the factor x", normal_cdf),
+    ),
+    "mish": (
+        ("it is tanh(softplus(x)) alone, without the factor x", lambda x: np.tanh(np.logaddexp(0.0, x))),
+        ("the tanh is missing around the softplus", lambda x: x * np.logaddexp(0.0, x)),
+        ("the softplus is missing within the tanh", lambda x: x * np.tanh(x)),
+        ("the logarithm is missing: softplus(x) is log(1 + exp(x))", lambda x: x * np.tanh(1.0 + np.exp(x))),
+    ),
+    "selu": (
+        ("its scale is missing", lambda x: np.where(x > 0.0, x, ALPHA * np.expm1(x))),
+        ("its scale is missing where x <= 0", lambda x: np.where(x > 0.0, SCALE * x, ALPHA * np.expm1(x))),
+        ("its scale is missing where x > 0", lambda x: np.where(x > 0.0, x, SCALE * ALPHA * np.expm1(x))),
+        ("its alpha is missing", lambda x: SCALE * np.where(x > 0.0, x, np.expm1(x))),
+        ("its two constants are exchanged", lambda x: ALPHA * np.where(x > 0.0, x, SCALE * np.expm1(x))),
+        ("the 1 is missing in exp(x) - 1", lambda x: SCALE * np.where(x > 0.0, x, ALPHA * np.exp(x))),
+    ),
+    "hardswish": (
+        ("the division by 6 is missing", lambda x: x * np.clip(x + 3.0, 0.0, 6.0)),
+        ("the 3 is missing in x + 3", lambda x: x * np.clip(x, 0.0, 6.0) / 6.0),
+        ("it is the hard sigmoid alone, without the factor x", lambda x: np.clip(x / 6.0 + 0.5, 0.0, 1.0)),
+    ),
+    "softplus": (("the 1 is missing in log(1 + exp(x))", lambda x: 1.0 * x),),
+}
+
 
 def wrong_activation(name: str, x: Array, y: Array, numbers: Sequence[float]) -> str:
     """Return what is wrong with the outputs of an activation of this name, or ""; "" for names that are not known.
@@ -120,6 +148,10 @@ def relations(
             f"it is its tanh form with the constant {constant:.5g} before x + 0.044715 x^3, which must be "
             f"sqrt(2 / pi) = {math.sqrt(2.0 / math.pi):.5g}; "
         )
+    for word, slips in SLIPS.items():
+        for text, f in slips if right == known[word] else ():
+            if distance(y, f(x)) < SAME:
+                yield f"{text}; "
     for f in right:
         if distance(y, f(-x)) < SAME:
             yield "it is taken of -x, so the sign of x is wrong (in an exponent, or in a condition); "

@@ -9,6 +9,7 @@ at random               another dropout mask than forward's, or none
 """
 
 import math
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -176,10 +177,10 @@ def by_dependence(e: Evidence) -> Iterator[Diagnosis]:
         yield e.found(title, text, f"{np.count_nonzero(wrong)} of {wrong.size} values are wrong")
     losers = (count == 0) & (abs(given) > small)
     if losers.any() and not diagonal(e) and depends.sum(axis=0).max() == 1:
-        text = (
-            "values on which no output depends get a gradient: in max pooling only the largest value of a window moves "
-            f"its output{shared_by(e)}"
-        )
+        owner = e.point.probe.owner
+        pools = re.search("max|min|pool", getattr(owner, "__name__", type(owner).__name__).lower())
+        why = "in max pooling only the largest value of a window moves its output" if pools else "the places are wrong"
+        text = f"values on which no output depends get a gradient: {why}{shared_by(e) if pools else ''}"
         count = f"{np.count_nonzero(losers)} of {np.count_nonzero(count == 0)} such values"
         yield e.found("gradient to the losers", text, count)
 

@@ -157,7 +157,7 @@ def inside_another(slot: Slot, others: Sequence[Slot]) -> tuple[bool, int]:
 
 def sentence_of(slot: Slot, r: float) -> str:
     """Return what is wrong with a path, in words."""
-    within = f" in `{text_of(slot.parent)}`" if isinstance(slot.node, ast.Name | ast.Attribute) else ""
+    within = f" in `{text_of(slot.parent)}`" if isinstance(slot.node, ast.Name | ast.Attribute | ast.Subscript) else ""
     return (
         f"in line {slot.line} of forward, `{slot.statement}`: the gradient has a term for each use of a value, and the "
         f"one through `{text_of(slot.node)}`{within} {TOLD[r]}"

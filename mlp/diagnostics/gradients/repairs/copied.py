@@ -116,7 +116,7 @@ def jacobians(slot: Slot) -> Iterator[Alternative]:
             g = " * ".join(f"({factor})" for factor in rest)
             text = (
                 f"`{text_of(node)}` takes the diagonal of the Jacobian of the softmax `{p}` alone: every output of a "
-                f"softmax depends on all of its inputs, so with g = {' * '.join(rest)} it is {p} * (g - sum(g * {p}))"
+                f"softmax depends on all of its inputs, so with u = {' * '.join(rest)} it is {p} * (u - sum(u * {p}))"
             )
             yield text, parsed(f"{p} * ({g} - ({g} * {p}).sum(axis=-1, keepdims=True))")
 

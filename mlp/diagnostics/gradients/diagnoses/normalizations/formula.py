@@ -25,6 +25,7 @@ from mlp.typing import Array
 
 EXACT = 1e-6
 NEARLY = 1e-5
+ROUGHLY = 0.05  # epsilons, which nobody outside knows
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,9 @@ def recognized(e: Evidence) -> Normalization | None:
                 k = two_slopes(n, w, c, axes)
                 if k is not None and distance(n, k[0] * w + k[1] * c) < NEARLY and (k[0] > 0).all():
                     along = (v * c).mean(axes, keepdims=True)
-                    if not centred and distance(-k[1], k[0] ** 3 * along) > 0.5 and np.abs(k[1]).max() < 1e-9:
-                        continue  # nothing is divided by a length: a constant factor
+                    lengths = [k[0] ** 3 * along * count for count in (1.0, sigma_count(x, axes))]
+                    if not centred and min(distance(-k[1], one) for one in lengths) > ROUGHLY:
+                        continue  # a constant factor, or another function of the length
                     s, spread = 1.0 / k[0], np.sqrt((c * c).mean(axes, keepdims=True))
                     far = float(np.abs(np.log(s / spread)).max())
                     found.append((far, Normalization(view, axes, where, centred, g, s)))

@@ -1,6 +1,7 @@
 """Alternatives to what is done with whole arrays: no copy, tile for repeat, no conjugate, a mean over what counts."""
 
 import ast
+import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,7 @@ OTHER_SIDE = {"floor": "ceil", "ceil": "floor"}
 def of_arrays(slot: Slot, values: Values) -> Iterator[Alternative]:
     """Yield all of them, those that are seldom wrong last."""
     yield from conjugates(slot, values)
+    yield from exchanged_places(slot)
     yield from repeated_otherwise(slot, values)
     yield from means_of_rows(slot, values)
 
@@ -61,6 +63,30 @@ def conjugates(slot: Slot, values: Values) -> Iterator[Alternative]:
             "the conjugate of the other factor (a convolution becomes a correlation)"
         )
         yield text, parsed(f"np.conj({name})")
+
+
+def exchanged_places(slot: Slot) -> Iterator[Alternative]:
+    """Yield a line that reads where it writes, and writes where it reads: a[1:] = b[:-1] for a[:-1] = b[1:]."""
+    node = slot.node
+    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+    if not isinstance(node, ast.Assign | ast.AugAssign) or not isinstance(target, ast.Subscript):
+        return
+    for other in [one for one in ast.walk(node.value) if isinstance(one, ast.Subscript)]:
+        if ast.unparse(other.slice) != ast.unparse(target.slice) and of_one_length(other.slice, target.slice):
+            changed = copy.deepcopy(node)
+            theirs = next(one for one in ast.walk(changed.value) if ast.unparse(one) == ast.unparse(other))
+            mine = changed.targets[0] if isinstance(changed, ast.Assign) else changed.target
+            assert isinstance(theirs, ast.Subscript) and isinstance(mine, ast.Subscript)
+            theirs.slice, mine.slice = mine.slice, theirs.slice
+            text = "the places that are written and those that are read are exchanged"
+            yield f"{text}: `{ast.unparse(changed)}` belongs here", changed
+
+
+def of_one_length(one: ast.expr, other: ast.expr) -> bool:
+    """Return whether two indices with slices have as many places."""
+    counts = [len(index.elts) if isinstance(index, ast.Tuple) else 1 for index in (one, other)]
+    sliced = all(any(isinstance(part, ast.Slice) for part in ast.walk(index)) for index in (one, other))
+    return sliced and counts[0] == counts[1]
 
 
 def repeated_otherwise(slot: Slot, values: Values) -> Iterator[Alternative]:
