@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mlp.diagnostics.gradients.budget import limited
+from mlp.diagnostics.gradients.budget import ONE_CHECK, limited
 from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, diagnose_gradients, is_unsure, last_resort, merged
 from mlp.diagnostics.gradients.diagnoses.known_layers import is_as_named, wrong_forward
 from mlp.diagnostics.gradients.diagnoses.normalizations.known import IN_EVALUATION
@@ -36,7 +36,7 @@ SYMPTOMS = (  # they say which values are wrong: the line says why
 )
 TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor per slice")
 SAYS_WHY = ("array function",)  # kinds of lines that need no other reason
-NO_REASON = (*SYMPTOMS, "activation left out", "no path through the norm")  # they may be traces of what a line says
+NO_REASON = ("activation left out", "no path through the norm")  # the line says more
 A_FACTOR = re.compile(r"the (factor|division by) `[^`]*[A-Za-z][^`]*` is missing")  # a path that is left out, perhaps
 A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already
 FORWARD_SECONDS = 2.0  # of CPU for looking for a wrong line of forward
@@ -89,18 +89,28 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
             if known and known[0].evidence == ALL_RIGHT:
                 return known
             diagnoses += [one for one in known if one.mode != "remark"]
-        likely = inside or with_line(wrong, right)
+        explained = bool(diagnoses) and is_explained(diagnoses[0])
+        with limited(ONE_SEARCH if explained else ONE_CHECK):
+            likely = inside or with_line(wrong, right)
         shown = not likely or "all is right" not in likely[0].evidence + likely[0].sentence
         in_part = bool(likely) and likely[0].evidence.startswith("with that line changed")
         if shown and not layers and (is_unsure(likely) or in_part):
             likely = with_more_lines(likely, wrong, setting)
+        if explained and not (likely and mends_all(likely[0])):
+            return diagnoses  # what is wrong with the gradients follows from it
         first = [one for one in by_products if one.name == "never written" and shown]
         if likely and mends_all(likely[0]):  # for forward as it is, which may well have another form than the usual
             diagnoses = [one for one in diagnoses if one.name not in ("N - 1 in place of N", "forward")]
-        diagnoses += [*first, *likely, *(one for one in by_products if one not in first)]
+        rest = [one for one in by_products if one not in first and not (likely and mends_all(likely[0]))]
+        diagnoses += [*first, *likely, *rest]
         if not diagnoses:
             diagnoses += [wiring(wrong[0])] if layers else last_resort(wrong)
     return diagnoses
+
+
+def is_explained(one: Diagnosis) -> bool:
+    """Return whether a diagnosis says what is wrong with forward, and not only that it is another one."""
+    return one.array == "outputs" and "forward is not that of" not in one.sentence.partition(":")[0]
 
 
 def mends_all(one: Diagnosis) -> bool:
@@ -113,7 +123,8 @@ def with_more_lines(likely: list[Diagnosis], wrong: list[Point], setting: Settin
     """Return what is likely wrong with the wrong line of forward, with several lines, or with the first wrong value."""
     place = setting.layer, setting.input_shape, setting.seed
     as_named = is_as_named(*place) or is_right_jointly(*place)
-    forward = [] if as_named else list(forward_line(wrong, FORWARD_SECONDS))
+    factor = bool(likely) and likely[0].name == "factor"  # any change of scale in forward would mend it
+    forward = [] if as_named or factor else list(forward_line(wrong, FORWARD_SECONDS))
     more = forward or list(wrong_lines(wrong))
     if more and more[0].name == "several wrong lines":
         return more
@@ -170,8 +181,10 @@ def with_reason(line: Diagnosis, likely: Sequence[Diagnosis]) -> Diagnosis:
     square = "the factor `2` is missing" in line.sentence
     unsure = is_unsure(likely) and not (square and likely and likely[0].name == "factor 2")
     says_why = line.name in SAYS_WHY or line.sentence.endswith("are in the wrong order")
-    if unsure or says_why or likely[0].name in NO_REASON:
+    if unsure or says_why or likely[0].name in SYMPTOMS:
         return line
+    if likely[0].name in NO_REASON:
+        return replace(line, name=likely[0].name)
     return with_cause(line, likely[0])
 
 

@@ -161,25 +161,6 @@ def test_the_conjugate_that_is_missing():
     assert "np.conj(self.fx)" in first(check_layer(CircularConv(), (3, 7)))
 
 
-class Shift:
-    """Half of the channels go one step back."""
-
-    def forward(self, x):
-        y = x.copy()
-        y[:, :-1, :2], y[:, -1, :2] = x[:, 1:, :2], 0.0
-        return y
-
-    def backward(self, dy):
-        dx = dy.copy()
-        dx[:, 0, :2] = 0.0
-        dx[:, :-1, :2] = dy[:, 1:, :2]
-        return dx
-
-
-def test_places_that_are_exchanged():
-    assert "`dx[:, 1:, :2] = dy[:, :-1, :2]` belongs here" in first(check_layer(Shift(), (2, 4, 4)))
-
-
 # --- what is documented -------------------------------------------------------------------------------------------
 
 
@@ -222,6 +203,47 @@ def test_a_line_that_is_not_what_the_documentation_says():
     check_layer(LeakyState(), (2, 3, 2)).raise_if_failed()
     text = first(check_layer(ExchangedState(), (2, 3, 2)))
     assert "the documentation says `s = (1 - a) * s + a * x`" in text
+
+
+class PReLU:
+    def __init__(self):
+        self.a, self.da = np.full(3, 0.25), np.zeros(3)
+
+    def forward(self, x):
+        self.x = x
+        return np.maximum(x, 0.0) + self.a[:, None] * np.minimum(x, 0.0)
+
+    def backward(self, dy):
+        self.da = (dy * np.minimum(self.x, 0.0)).sum(axis=(0, 2))
+        return dy * np.where(self.x > 0.0, 1.0, self.a[0])
+
+
+def test_an_array_with_the_axes_that_forward_gives_it():
+    assert "`self.a[0]` stands where `self.a[:, None]` belongs" in first(check_layer(PReLU(), (2, 3, 4)))
+
+
+class GroupNorm:
+    """The variance runs over the groups, too."""
+
+    def __init__(self):
+        self.G, self.gamma, self.dgamma = 2, np.ones(4), np.zeros(4)
+
+    def forward(self, x):
+        g = x.reshape(len(x), 2, -1)
+        self.std = np.sqrt(g.var(axis=(1, 2), keepdims=True) + 1e-5)
+        self.x_hat = ((g - g.mean(axis=2, keepdims=True)) / self.std).reshape(x.shape)
+        return self.gamma[:, None] * self.x_hat
+
+    def backward(self, dy):
+        self.dgamma = (dy * self.x_hat).sum(axis=(0, 2))
+        v, h = (a.reshape(len(dy), 2, -1) for a in (dy * self.gamma[:, None], self.x_hat))
+        dx = v - v.mean(axis=2, keepdims=True) - h * (v * h).mean(axis=2, keepdims=True)
+        return (dx / self.std).reshape(dy.shape)
+
+
+@pytest.mark.slow
+def test_a_variance_over_other_axes_than_the_mean():
+    assert "the variance runs over the axes (1, 2, 3)" in first(check_layer(GroupNorm(), (2, 4, 3)))
 
 
 # --- forward ------------------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ from mlp.typing import Array
 
 SECONDS = 1.0  # of CPU
 HOW_MANY = 2
-FITS = 1e-5  # of what comes through a use
-COUNTS = 1e-4  # of the gradient: what comes through a use, and what comes past it, must be more
+FITS = 1e-6  # of the gradient: the error of differences
+COUNTS = 1e-3  # of the gradient: what comes through a use, and what comes past it, must be more
 TOLD = {
     -1.0: "is left out: what comes back through it must be added",
     -2.0: "has the wrong sign",
@@ -56,11 +56,10 @@ class Directions:
         if name not in self.right:
             self.right[name] = self.slopes(uses, -2, name)
         right, held = self.right[name], self.slopes(uses, number, name)
-        through, scale = right - held, np.abs(right).max()
-        if np.abs(through).min() < COUNTS * scale or np.abs(held).min() < COUNTS * scale:
+        through, scale, wrong = right - held, np.abs(right).max(), self.told[name] - right
+        if np.abs(through).max() < COUNTS * scale or np.abs(held).max() < COUNTS * scale:
             return None
-        r = (self.told[name] - right) / through
-        return next((one for one in TOLD if np.abs(r - one).max() < FITS), None)
+        return next((r for r in TOLD if np.abs(wrong - r * through).max() < FITS * scale), None)
 
     def moves_nothing(self, uses: Uses, number: int, name: str) -> bool:
         """Return whether nothing of an array comes through a use."""

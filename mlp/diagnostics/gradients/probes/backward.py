@@ -10,6 +10,7 @@ from mlp.diagnostics.gradients.diagnoses.exceptions import explain, of_exception
 from mlp.diagnostics.gradients.finite_differences import Probe, norm, relative_error
 from mlp.diagnostics.gradients.probes.changing_line import told_in_place
 from mlp.diagnostics.gradients.report import Findings, fault, wrong_kind
+from mlp.diagnostics.gradients.styles.arrays import leaves_of
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
@@ -63,9 +64,24 @@ def side_effects(probe: Probe, upstream: Array, inputs: Array, weights: Mapping[
     for name, parameter in probe.layer.named_parameters():
         if not np.array_equal(parameter.data, weights[name]):
             note = f"backward changed the data of {name}"
-            text = f"{note}, in place: it writes the gradient of {name}, and the learning rule updates the weights"
+            twins = [
+                path for path, array in leaves_of(probe.owner).items() if is_twin(path, array, name, parameter.data)
+            ]
+            if twins:
+                text = (
+                    f"{note}: {twins[0]} and {name} are one array, because an assignment makes no copy, only another "
+                    f"name; make a new array, self.{twins[0]} = np.zeros_like(self.{name})"
+                )
+            else:
+                told = f"{note} in place (the learning rule updates the weights, and backward writes their gradients)"
+                text = told_in_place(told, parameter.data, weights[name], lambda: probe.backward(upstream.copy()))
             return fault(Diagnosis("data changed", name, mode, text), parameter.data.shape, note)
     return None
+
+
+def is_twin(path: str, array: Array, name: str, data: Array) -> bool:
+    """Return whether an array under another name is the data of a parameter."""
+    return path.rpartition(".")[2] != name.rpartition(".")[2] and bool(np.shares_memory(array, data))
 
 
 def fill_gradients(probe: Probe) -> dict[str, Array]:

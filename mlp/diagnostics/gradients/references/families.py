@@ -9,7 +9,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.activations import FIXED, KNOWN, SAME_AS, WITH_NUMBER
 from mlp.diagnostics.gradients.diagnoses.pointwise import Function, sigmoid
-from mlp.diagnostics.gradients.references.normalization import normalized
+from mlp.diagnostics.gradients.references.normalization import normalized, wrong_normalized
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, NamedLayer, relu
 from mlp.diagnostics.gradients.references.table import NAMED_LAYERS
 from mlp.typing import Array
@@ -45,6 +45,7 @@ def named_layer(words: Sequence[str], norm: str) -> NamedLayer | None:
             "",
             partial(normalized, kind=norm),
             rule,
+            mistakes=partial(wrong_normalized, kind=norm),
         )
     name = activation_name(words)
     if name in KNOWN or name in WITH_NUMBER:

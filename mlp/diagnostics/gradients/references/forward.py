@@ -189,8 +189,9 @@ def second(probe: Probe, family: NamedLayer, words: Sequence[str]) -> tuple[Prob
         try:
             other = random_probe(probe.layer, shape, generator(1, "probe", "named"), training=probe.training)
             right = right_outputs(family, subject_of(other, words))
+            wrong_there = bool(right) and not is_one_of(other.outputs(), right)  # else it tells nothing apart
         except OWN_ERRORS:  # the layer does not take this shape
             continue
-        if right:
+        if wrong_there:
             return other, right
     return None

@@ -1,33 +1,54 @@
 """Normalizations: gamma (x - mean) / sqrt(var + eps) + beta over the axes that the name says; RMS without the mean."""
 
 from collections.abc import Iterator
+from itertools import combinations, product
 
 import numpy as np
 
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Sizes
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, Sizes
 from mlp.typing import Array
 
 
 def normalized(subject: LayerAtPoint, kind: str) -> Iterator[Array]:
     """Yield the outputs of a normalization of one kind, in training: "batch", "layer", "instance", "group", "rms"."""
-    x = subject.x
+    for groups, axes in axes_of(kind, subject):
+        for eps in subject.small_numbers():
+            rows = subject.x.reshape(groups)
+            centred = rows if kind == "rms" else rows - rows.mean(axis=axes, keepdims=True)
+            yield from with_gain(subject, centred / np.sqrt((centred**2).mean(axis=axes, keepdims=True) + eps))
+
+
+def wrong_normalized(subject: LayerAtPoint, kind: str) -> Mistakes:
+    """Yield what a normalization gives whose mean and variance run over different axes."""
+    for (groups, axes), eps in product(axes_of(kind, subject), subject.small_numbers()[:2]):
+        rows = subject.x.reshape(groups)
+        right = rows - rows.mean(axis=axes, keepdims=True)
+        others = [o for n in range(1, rows.ndim + 1) for o in combinations(range(rows.ndim), n) if o != axes]
+        shape = f" of the shape {groups}" if groups != subject.x.shape else ""
+        for other in others:
+            centred = rows - rows.mean(axis=other, keepdims=True)
+            variances = [(d**2).mean(axis=other, keepdims=True) for d in (centred, right)]
+            text = f"runs over the axes {other}{shape}, and must run over {axes}"
+            for variance in variances:
+                for y in with_gain(subject, right / np.sqrt(variance + eps)):
+                    yield f"the variance {text}, as the mean does", "var|mean|std|square", y
+            for deviation in (centred, right) if kind != "rms" else ():
+                for y in with_gain(subject, centred / np.sqrt((deviation**2).mean(axis=axes, keepdims=True) + eps)):
+                    yield f"the mean {text}, as the variance does", "mean|mu", y
+
+
+def with_gain(subject: LayerAtPoint, rows: Array) -> Iterator[Array]:
+    """Yield normalized values, of any shape, with the gain and the shift of a layer; nothing if it has more."""
+    x, names = subject.x, list(subject.weights)
     vectors = [a for a in subject.weights.values() if a.size > 1 or x.shape[-1] == 1]
-    names = list(subject.weights)
-    if len(vectors) != len(subject.weights) or len(vectors) > 2:
-        return
     shifted = [name for name in names if "b" in name.rpartition(".")[2][:1] or "shift" in name or "offset" in name]
     first = [subject.weights[name] for name in names if name not in shifted]
     second = [subject.weights[name] for name in shifted]
-    if len(first) > 1 or len(second) > 1:
+    if len(vectors) != len(names) or len(first) > 1 or len(second) > 1:
         return
-    for groups, axes in axes_of(kind, subject):
-        for eps in subject.small_numbers():
-            rows = x.reshape(groups)
-            centred = rows if kind == "rms" else rows - rows.mean(axis=axes, keepdims=True)
-            y = centred / np.sqrt((centred**2).mean(axis=axes, keepdims=True) + eps)
-            for gamma in placed(first[0], x) if first else [np.ones(1)]:
-                for beta in placed(second[0], x) if second else [np.zeros(1)]:
-                    yield y.reshape(x.shape) * gamma + beta
+    for gamma in placed(first[0], x) if first else [np.ones(1)]:
+        for beta in placed(second[0], x) if second else [np.zeros(1)]:
+            yield rows.reshape(x.shape) * gamma + beta
 
 
 def axes_of(kind: str, subject: LayerAtPoint) -> Iterator[tuple[Sizes, Sizes]]:

@@ -35,7 +35,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
     other_paths,
     siblings,
 )
-from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays
+from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
 from mlp.diagnostics.gradients.repairs.operators import (
     matrix_products,
     missing,
@@ -123,6 +123,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: other_indices(slot, s.parts) if s.values else iter(()), "wrong index"),
     (lambda slot, s: missing(slot, s.factors_of(slot, s.unused), s.unused), "factor or term missing"),
     (lambda slot, s: other_names(slot, s.unused, s.values), "another array"),
+    (lambda slot, s: with_its_axes(slot, s.shapes), "another array"),
     (lambda slot, s: setting_for_number(slot, s.values), "wrong number"),
     (lambda slot, s: numbers_of_forward(slot, s.numbers), "wrong number"),
     (lambda slot, s: other_targets(slot, s.targets, s.values), "written to the wrong place"),

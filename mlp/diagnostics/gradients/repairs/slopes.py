@@ -89,6 +89,7 @@ def of_node(node: ast.AST) -> Iterator[str]:
         return
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     parts = [ast.unparse(arg) for arg in node.args]
+    yield from inner_slopes(node.args[0])
     if name in SLOPES:
         yield SLOPES[name].format(parts[0])
         yield ast.unparse(node)
@@ -108,6 +109,25 @@ def of_node(node: ast.AST) -> Iterator[str]:
     elif "sigm" in name or name == "sig":
         yield f"({ast.unparse(node)} * (1 - {ast.unparse(node)}))"
         yield ast.unparse(node)
+
+
+def inner_slopes(node: ast.expr) -> Iterator[str]:
+    """Yield the derivatives of a product with numbers by its other factor: (2 / 3) of 2 * x / 3, the x of np.tanh."""
+    factors = [
+        part for part in ast.walk(node) if isinstance(part, ast.BinOp) and isinstance(part.op, ast.Mult | ast.Div)
+    ]
+    leaves = {id(side): side for part in factors for side in (part.left, part.right) if part in spine_of(node)}
+    others = [one for one in leaves.values() if isinstance(one, ast.Name | ast.Attribute | ast.Subscript)]
+    numbers = [one for one in leaves.values() if isinstance(one, ast.Constant)]
+    if len(others) == 1 and len(numbers) > 1 and ast.unparse(node).count(ast.unparse(others[0])) == 1:
+        yield f"({ast.unparse(node).replace(ast.unparse(others[0]), '1')})".replace("* 1 ", "").replace("(1 * ", "(")
+
+
+def spine_of(node: ast.expr) -> list[ast.expr]:
+    """Return a product and the products that it is made of."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+        return [node, *spine_of(node.left), *spine_of(node.right)]
+    return []
 
 
 def constants(node: ast.AST) -> Iterator[str]:

@@ -19,7 +19,12 @@ from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
 from mlp.diagnostics.gradients.repairs.search.slots import short
 from mlp.diagnostics.gradients.repairs.sources import beside, helpers, source_of
 from mlp.diagnostics.gradients.styles.student_layer import code_of
-from mlp.diagnostics.gradients.written.documentation import DocumentedFormula, documentation_of, formulas_in
+from mlp.diagnostics.gradients.written.documentation import (
+    DocumentedFormula,
+    documentation_of,
+    formulas_in,
+    without_steps,
+)
 from mlp.layers.machinery.base import Layer
 
 SMALLEST = 3  # values of a formula: h = h, or y = x + b, says too little
@@ -87,7 +92,10 @@ def made_of_the_same(line: ast.Assign, formula: DocumentedFormula) -> ast.expr |
 
 
 class Plain(ast.NodeTransformer):
-    """Writes m for self.m, p["m"] and m[t], and tanh for np.tanh."""
+    """Writes m for self.m, p["m"], m[t], m_t and m_prev, and tanh for np.tanh."""
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802
+        return ast.Name(without_steps(node.id), ast.Load())
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:  # noqa: N802
         if node.attr in ("data", "T"):

@@ -43,15 +43,21 @@ def formulas_in(text: str) -> Iterator[DocumentedFormula]:
     """Yield the formulas of a text, one a line or several with semicolons or wide gaps between them."""
     for line in text.splitlines():
         for part in re.split(r";|,\s{2,}|\s{3,}|,(?=\s*[A-Za-z_]\w*'*\s*=)", line.strip().rstrip(".,")):
-            found = FORMULA.match(part)
+            found = FORMULA.match(without_steps(part))
             value = None if found is None else as_python(found.group(2))
             if found is not None and value is not None:
-                yield DocumentedFormula(found.group(1).removesuffix("_t"), value, part.strip())
+                yield DocumentedFormula(found.group(1), value, part.strip())
+
+
+def without_steps(text: str) -> str:
+    """Return a formula without primes and steps: h for h', h_t, h_{t-1}, h[t - 1] and h_prev."""
+    text = re.sub(r"(?<=\w)'+|_\{[^{}]*\}|\[t( ?[-+] ?1)?\]", "", text)
+    return re.sub(r"(?<=[A-Za-z])_(t|prev|new|old|next|0|1)\b", "", text)
 
 
 def as_python(text: str) -> ast.expr | None:
     """Return an expression of mathematics as a node; None if it is none."""
-    plain = re.sub(r"(?<=\w)'+", "", text.strip()).replace("^", "**").replace("@", "*").replace("·", "*")
+    plain = without_steps(text.strip()).replace("^", "**").replace("@", "*").replace("·", "*")
     for code in (plain, PRODUCT.sub(r"\1 * ", plain)):
         try:
             return ast.parse(code, mode="eval").body

@@ -198,6 +198,12 @@ def compare(layer: Layer, x: Array, outputs: Array, settled: dict[str, Array]) -
             (word for word, other in words.items() if distance(value.ravel(), other) < LOOSE),
             "no statistic of the batch",
         )
+        if "var" in name.lower() and word in ("mean", "sum", "mean of the squares"):
+            text = (
+                f"{name} averages the {word} of each batch, and must average its variance, as evaluation takes it for"
+            )
+            yield Diagnosis(NAME, name, "training", text)
+            return
         meanings.append(f"{name} settles at the {word}".replace("the no", "no"))
     told = what_evaluation_does(y, wanted, std)
     if told and any("the variance" in meaning for meaning in meanings):

@@ -201,7 +201,7 @@ BUGS = [
     PlantedBug(PixelShuffle, "forward", lambda: (2,), (2, 8, 2, 3)),
     PlantedBug(ZeroPadding, "forward", lambda: (2,), (2, 3, 4, 5)),
     PlantedBug(SelfAttention, "forward", lambda: (2,), (2, 3, 4)),
-    PlantedBug(MaxOverTime, "winner of the window", lambda: (3,), (2, 9, 2)),
+    PlantedBug(MaxOverTime, "wrong place", lambda: (3,), (2, 9, 2)),
     PlantedBug(OneOfEachBlock, "overlaps overwritten", lambda: (2,), (2, 3, 4, 2)),
     PlantedBug(SecondPathForgotten, "path missing", lambda: (3, 2), (5, 3)),
     PlantedBug(GateForgottenInTime, "line missing", lambda: (3, 3), (4, 3, 3)),

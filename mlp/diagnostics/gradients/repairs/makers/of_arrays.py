@@ -1,8 +1,7 @@
 """Alternatives to what is done with whole arrays: no copy, tile for repeat, no conjugate, a mean over what counts."""
 
 import ast
-import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,13 @@ import numpy as np
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
+NEW_AXES = ("None", "np.newaxis")
 OTHER_SIDE = {"floor": "ceil", "ceil": "floor"}
 
 
 def of_arrays(slot: Slot, values: Values) -> Iterator[Alternative]:
     """Yield all of them, those that are seldom wrong last."""
     yield from conjugates(slot, values)
-    yield from exchanged_places(slot)
     yield from repeated_otherwise(slot, values)
     yield from means_of_rows(slot, values)
 
@@ -63,30 +62,6 @@ def conjugates(slot: Slot, values: Values) -> Iterator[Alternative]:
             "the conjugate of the other factor (a convolution becomes a correlation)"
         )
         yield text, parsed(f"np.conj({name})")
-
-
-def exchanged_places(slot: Slot) -> Iterator[Alternative]:
-    """Yield a line that reads where it writes, and writes where it reads: a[1:] = b[:-1] for a[:-1] = b[1:]."""
-    node = slot.node
-    target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
-    if not isinstance(node, ast.Assign | ast.AugAssign) or not isinstance(target, ast.Subscript):
-        return
-    for other in [one for one in ast.walk(node.value) if isinstance(one, ast.Subscript)]:
-        if ast.unparse(other.slice) != ast.unparse(target.slice) and of_one_length(other.slice, target.slice):
-            changed = copy.deepcopy(node)
-            theirs = next(one for one in ast.walk(changed.value) if ast.unparse(one) == ast.unparse(other))
-            mine = changed.targets[0] if isinstance(changed, ast.Assign) else changed.target
-            assert isinstance(theirs, ast.Subscript) and isinstance(mine, ast.Subscript)
-            theirs.slice, mine.slice = mine.slice, theirs.slice
-            text = "the places that are written and those that are read are exchanged"
-            yield f"{text}: `{ast.unparse(changed)}` belongs here", changed
-
-
-def of_one_length(one: ast.expr, other: ast.expr) -> bool:
-    """Return whether two indices with slices have as many places."""
-    counts = [len(index.elts) if isinstance(index, ast.Tuple) else 1 for index in (one, other)]
-    sliced = all(any(isinstance(part, ast.Slice) for part in ast.walk(index)) for index in (one, other))
-    return sliced and counts[0] == counts[1]
 
 
 def repeated_otherwise(slot: Slot, values: Values) -> Iterator[Alternative]:
@@ -142,3 +117,32 @@ def of_zeros_and_ones(value: Any) -> bool:
     return (
         isinstance(value, np.ndarray) and value.ndim > 0 and bool(np.isin(value, (0, 1)).all()) and np.ptp(value) == 1
     )
+
+
+def shapes_in(forward: ast.FunctionDef | None) -> dict[str, list[str]]:
+    """Return {array: with the axes that forward gives it}: self.a -> self.a[:, None, None], self.a.reshape(1, -1)."""
+    found: dict[str, list[str]] = {}
+    for node in ast.walk(forward) if forward is not None else ():
+        if isinstance(node, ast.Subscript) and any(ast.unparse(i) in NEW_AXES for i in ast.walk(node.slice)):
+            found.setdefault(ast.unparse(node.value), []).append(ast.unparse(node))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "reshape":
+            found.setdefault(ast.unparse(node.func.value), []).append(ast.unparse(node))
+    return found
+
+
+def with_its_axes(slot: Slot, shapes: Mapping[str, Sequence[str]]) -> Iterator[Alternative]:
+    """Yield an array with the axes that forward gives it, in the place of the array, or of a part of it."""
+    node, parent = slot.node, slot.parent
+    if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript) or not isinstance(node.ctx, ast.Load):
+        return
+    part = isinstance(node, ast.Subscript) and not (
+        isinstance(node.slice, ast.Constant) and isinstance(node.slice.value, str)
+    )
+    own, base = (
+        ast.unparse(node),
+        ast.unparse(node.value) if part and isinstance(node, ast.Subscript) else ast.unparse(node),
+    )
+    if not isinstance(parent, ast.Attribute | ast.Subscript):
+        for form in shapes.get(base, ()):
+            if form != own:
+                yield f"`{own}` stands where `{form}` belongs, as in forward", parsed(form)

@@ -10,6 +10,7 @@ from mlp.diagnostics.gradients.repairs.values import Values, alike
 
 LINES = 14  # of a block in which lines change places
 NAMES = 8  # of a line in which two are exchanged
+MOST_SLICES = 3
 Loops = (ast.For, ast.While, ast.If)
 Line = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Expr
 
@@ -163,12 +164,9 @@ def names_exchanged(slot: Slot, values: Values) -> Iterator[Alternative]:
         return
     slices = {ast.unparse(one): one for one in ast.walk(node) if isinstance(one, ast.Slice)}
     parts = [text for text in slices if text != ":"]
-    if len(parts) == 2:
-        twins = {parts[0]: slices[parts[1]], parts[1]: slices[parts[0]]}
-        yield (
-            f"the slices `{parts[0]}` and `{parts[1]}` are exchanged",
-            ExchangeSlices(twins).visit(copy.deepcopy(node)),
-        )
+    for one, other in combinations(parts, 2) if len(parts) <= MOST_SLICES else ():
+        twins = {one: slices[other], other: slices[one]}
+        yield f"the slices `{one}` and `{other}` are exchanged", ExchangeSlices(twins).visit(copy.deepcopy(node))
     names = loaded(node.value)
     for one, other in combinations(names[:NAMES], 2):
         if one not in values or other not in values or alike(values[one], values[other]):

@@ -1,12 +1,13 @@
 """What may stand in a function: its names, what they hold, and what forward has."""
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from mlp.diagnostics.gradients.repairs.copied import index_parts, loops_of
+from mlp.diagnostics.gradients.repairs.makers.of_arrays import shapes_in
 from mlp.diagnostics.gradients.repairs.names import (
     functions_in,
     names_in,
@@ -46,6 +47,7 @@ class Scope:
     divisors: Sequence[ast.expr] = ()
     loops: Sequence[str] = ()
     rests: Sequence[tuple[str, str]] = ()
+    shapes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     tree: ast.FunctionDef | None = None
 
     @property
@@ -100,5 +102,6 @@ def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         divisors=divisors_of(trees),
         loops=list(dict.fromkeys(loops_of(tree))),
         rests=rests_of(tree),
+        shapes=shapes_in(forward),
         tree=tree,
     )

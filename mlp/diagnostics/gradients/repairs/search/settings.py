@@ -12,14 +12,16 @@ from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 MOST_TWINS = 4
+TINY = 0.01
 
 
 def other_settings(layer: Layer, x: Array) -> Iterator[Layer]:
-    """Yield copies of a layer with one whole number of its settings changed, which give other outputs for x."""
+    """Yield copies of a layer with one number of its settings changed, which give other outputs for x."""
     before = outputs_of(layer, x)
     yielded = 0
-    for path in whole_numbers(held_settings(layer)):
-        for step in (2, 1, -1) if is_odd(held_settings(layer), path) else (1, -1):  # an odd window stays odd
+    held = held_settings(layer)
+    for path in [*numbers_in(int, held), *numbers_in(float, held)]:
+        for step in changes_of(held[path[0]] if len(path) == 1 else held[path[0]][path[1]]):
             twin = copy.deepcopy(layer)
             change(held_settings(twin), path, step)
             after = outputs_of(twin, x)
@@ -46,24 +48,25 @@ def outputs_of(layer: Layer, x: Array) -> Array | None:
         return None
 
 
-def whole_numbers(held: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Return where whole numbers stand: ("stride",), ("kernel", 0), ("conv_param", "pad")."""
+def numbers_in(kind: type, held: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Return where numbers of one kind stand: ("stride",), ("kernel", 0), ("conv_param", "pad")."""
     places: list[tuple[Any, ...]] = []
     for name, value in held.items():
         inner = (
             value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, tuple | list) else ()
         )
-        places += [(name,)] if type(value) is int else [(name, key) for key, item in inner if type(item) is int]
+        places += [(name,)] if type(value) is kind else [(name, key) for key, item in inner if type(item) is kind]
     return places
 
 
-def is_odd(held: dict[str, Any], path: tuple[Any, ...]) -> bool:
-    """Return whether one of the settings is an odd number from 3 on."""
-    value = held[path[0]] if len(path) == 1 else held[path[0]][path[1]]
-    return bool(value > 2 and value % 2)
+def changes_of(value: float) -> tuple[float, ...]:
+    """Return by what a setting may be changed: an odd window stays odd, and a small number, as epsilon, what it is."""
+    if isinstance(value, int):
+        return (2, 1, -1) if value > 2 and value % 2 else (1, -1)
+    return (0.25 * value,) if abs(value) > TINY else ()
 
 
-def change(held: dict[str, Any], path: tuple[Any, ...], step: int) -> None:
+def change(held: dict[str, Any], path: tuple[Any, ...], step: float) -> None:
     """Add a number to one of the settings."""
     name, *rest = path
     if not rest:
