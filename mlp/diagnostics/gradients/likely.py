@@ -138,7 +138,7 @@ def lines_of_exception(known: list[Diagnosis], broken: list[Point], right: list[
     """Return what is known of a backward that raises an exception or gives no gradient, with the line to change."""
     lines = [one for one in wrong_line(broken, right) if "all is right" in one.evidence]
     if not lines or known[0].name in ("exception", "no gradient", "wrong shape", "never written"):
-        return [*lines, *known]
+        return [*lines, *(one for one in known if one.name != "exception" or not lines)]
     text = f"{lines[0].sentence} (with that line changed, all is right); {known[0].sentence}"
     first = replace(lines[0], name=known[0].name, sentence=text, evidence=known[0].evidence)
     return [first, *(one for one in known if one.name != first.name)]

@@ -38,7 +38,7 @@ from mlp.diagnostics.gradients.references.products import (
     wrong_unit_length,
 )
 from mlp.diagnostics.gradients.references.recurrent import recurrent, wrong_directions
-from mlp.diagnostics.gradients.references.sequences import embedded, positions, rotated, wrong_embedding
+from mlp.diagnostics.gradients.references.sequences import POSITIONAL, embedded, rotated, wrong_embedding
 from mlp.diagnostics.gradients.references.subject import NamedLayer
 
 SIZES = "n values, windows of k, stride s and padding p give floor((n + 2 p - k) / s) + 1 outputs"
@@ -153,14 +153,7 @@ NAMED_LAYERS = (
         "the pair (a, b) becomes (a cos - b sin, a sin + b cos), the angle of step t being t / 10000^(2 i / d)",
         sure=True,
     ),
-    NamedLayer(
-        "a positional encoding",
-        r"(positional|position|positionalencoding|sinusoidal)",
-        r"encoding|embedding|sinusoidal|positional|sine|add|sin|cos",
-        positions,
-        "x + P with P[t, 2 i] = sin(t / 10000^(2 i / d)) and P[t, 2 i + 1] the cosine of the same angle",
-        sure=True,
-    ),
+    POSITIONAL,
     NamedLayer(
         "an embedding",
         r"embedding",

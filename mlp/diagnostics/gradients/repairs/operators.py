@@ -154,9 +154,9 @@ def missing(
         return
     node, text = slot.node, text_of(slot.node)
     for factor in factors:
-        lacks = f"the factor `{factor}` is missing in `{text}`"
-        squared = f"`{text}` stands where `{text}**2` belongs"
-        yield squared if factor == text else lacks, ast.BinOp(node, ast.Mult(), parsed(factor))
+        if factor == text:  # a square: see `forms`
+            continue
+        yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
         if "None]" in factor and factor not in rows:  # a mask
             continue
         if factor.startswith("(") and " " in factor and ".shape" not in factor and ".size" not in factor:

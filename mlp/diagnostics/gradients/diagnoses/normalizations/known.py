@@ -64,8 +64,7 @@ def has_modes(layer: Layer) -> bool:
     owner = getattr(layer, "student", layer)
     if not isinstance(owner, FunctionPair):
         return True
-    settings = [value for value in owner.settings.values() if isinstance(value, dict)]
-    return any("mode" in value for value in settings)
+    return any("mode" in value for value in owner.settings.values() if isinstance(value, dict))
 
 
 def wrong_mode(probe: Probe) -> Iterator[Diagnosis]:
@@ -100,12 +99,10 @@ def wrong_mode(probe: Probe) -> Iterator[Diagnosis]:
 
 def of_the_batch(layer: Layer, x: Array) -> str:
     """Return which statistics of the batch evaluation normalizes with: "mean and variance", one of them, or ""."""
-    y = np.array(layer.forward(x.copy(), training=False))
-    other = x.copy()
-    other[1:] *= 1.5
-    if distance(np.array(layer.forward(other, training=False))[0], y[0]) < FAR_OFF:
+    others = [x.copy(), x + 3.0, 2.0 * x + 3.0, np.concatenate([x[:1], 1.5 * x[1:]])]
+    y, shifted, scaled, beside = (np.array(layer.forward(one, training=False)) for one in others)
+    if distance(beside[0], y[0]) < FAR_OFF:
         return ""
-    shifted, scaled = (np.array(layer.forward(moved, training=False)) for moved in (x + 3.0, 2.0 * x + 3.0))
     if distance(scaled, y) < 1e-3:
         return "mean and variance"
     return "mean" if distance(shifted, y) < FAR_OFF else "variance"
