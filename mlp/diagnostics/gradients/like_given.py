@@ -45,13 +45,17 @@ def like_given(z: Array) -> Array:
 
 @contextmanager
 def of_any_sign(layer: Layer, shape: Shape) -> Iterator[None]:
-    """Within this context inputs are drawn of any sign, if a layer gives finite outputs there."""
+    """Within this context inputs are drawn of any sign, if a layer gives finite outputs there.
+
+    A loss of numbers in (0, 1), probabilities, keeps them: it may clip others, and has no gradient there.
+    """
     token = None
     if LARGEST.get() is not None:
         z = np.random.default_rng(0).standard_normal(shape)
         with suppress(*OWN_ERRORS), np.errstate(all="ignore"):
             outputs = copy.deepcopy(layer).forward(z, training=False)
-            token = LARGEST.set(None) if np.isfinite(outputs).all() else None
+            probabilities = LARGEST.get() == 1.0 and np.ndim(outputs) == 0
+            token = LARGEST.set(None) if np.isfinite(outputs).all() and not probabilities else None
     try:
         yield
     finally:

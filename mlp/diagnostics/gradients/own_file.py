@@ -19,6 +19,7 @@ from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.plausible_shape import plausible_shape
 from mlp.diagnostics.gradients.report import GradientReport
 from mlp.diagnostics.gradients.styles.calls import BACKWARD, required
+from mlp.diagnostics.gradients.styles.defaults import with_defaults
 from mlp.diagnostics.gradients.styles.left_out import reads_as_target
 from mlp.diagnostics.rules.check import check_rule
 from mlp.diagnostics.rules.made_with import made_with_parameters, takes_parameters
@@ -130,6 +131,8 @@ def make_subject(module: ModuleType, path: Path, name: str, arguments: str) -> A
     if inspect.isfunction(found) and (is_loss(found) or is_rule(found)) and not arguments:
         return found  # a loss (outputs, targets) -> (loss, gradient), or a rule (w, dw, config) -> (w, config)
     positional, named = parse_arguments(arguments)
+    if inspect.isfunction(found) and (is_loss(found) or is_rule(found)) and not positional:
+        return with_defaults(found, named)
     if takes_parameters(found) and is_rule(found):
         return attempt(path, name, lambda: made_with_parameters(found, positional, named))
     try:

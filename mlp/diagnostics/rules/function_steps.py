@@ -8,10 +8,12 @@ import numpy as np
 
 from mlp.diagnostics.gradients.styles.calls import required
 from mlp.layers.parameter import Parameter
+from mlp.own_code import OWN_ERRORS
 
 RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "current_learning_rate", "lr_", "current_lr", "lr_t")
 SHARE = 0.5  # an alpha above is what a running mean keeps, and no learning rate
 BASES = ("initial_lr", "initial_learning_rate", "init_lr", "base_lr", "base_learning_rate", "lr0", "lr_0", "start_lr")
+OF_ALL = ("params", "parameters", "weights", "theta")  # a function's first argument, if it is a dictionary of arrays
 CONFIGS = ("config", "cfg", "conf", "state", "cache", "options", "opts", "opt_state", "optim_state", "opt")
 STEP_COUNTS = ("t", "step", "n", "k", "i", "it", "iteration", "epoch")  # a number of the step that a function gets
 
@@ -71,6 +73,8 @@ def function_step(
     if states and not (len(states) == 1 and (states[0] in CONFIGS or states[0] == by_name)):
         return state_step(rule, parameters, rate, [name for name in states if name != by_name])
     takes_config = len(given) > 2 and by_name is None
+    if next(iter(given)) in OF_ALL and takes_dictionary(rule, parameters[0], by_name):
+        return step_of_all(rule, parameters, rate, by_name)
 
     def step() -> None:
         for i, parameter in enumerate(parameters):
@@ -80,6 +84,32 @@ def function_step(
             result = with_grad(rule, parameter, *more, **by_word)
             new, configs[i] = result if isinstance(result, tuple) and len(result) == 2 else (result, config)
             replace(parameter, new, sure=False)
+
+    return step
+
+
+def takes_dictionary(rule: Callable[..., Any], parameter: Parameter, by_name: str | None) -> bool:
+    """Return whether f takes its weights and gradients as dictionaries of arrays, f({"w": w}, {"w": dw})."""
+    values, by_word = {"w": parameter.data.copy()}, {by_name: 0.1} if by_name else {}
+    try:
+        result = rule(values, {"w": np.ones_like(parameter.data)}, **by_word)
+    except OWN_ERRORS:
+        return False
+    return isinstance(values if result is None else result, dict)
+
+
+def step_of_all(
+    rule: Callable[..., Any], parameters: Sequence[Parameter], rate: Callable[[], float], by_name: str | None
+) -> Callable[[], Any]:
+    """Return a step of f({"w": w, ..}, {"w": dw, ..}), which changes the first in place or returns a new one."""
+
+    def step() -> None:
+        values = {f"w{i}": parameter.data for i, parameter in enumerate(parameters)}
+        grads = {f"w{i}": parameter.grad.copy() for i, parameter in enumerate(parameters)}
+        result = rule(values, grads, **({by_name: rate()} if by_name else {}))
+        new = values if result is None else result
+        for name, parameter in zip(list(grads), parameters, strict=True):
+            replace(parameter, new[name])
 
     return step
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.like_given import like_given
-from mlp.diagnostics.gradients.styles.calls import required
+from mlp.diagnostics.gradients.styles.calls import OF_CACHE, required
 from mlp.diagnostics.gradients.styles.left_out import WEIGHT, left_out
 from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS
@@ -150,6 +150,8 @@ class FunctionPair:
         """Return what the function gives for the upstream gradient and what forward kept."""
         x, cache = self.kept
         names = required(self.functions[1])
+        if names and len(names) == 1 and names[0].lower() in OF_CACHE and np.ndim(grad_outputs) == 0:  # of a loss
+            return scaled_by(self.functions[1](cache), float(grad_outputs))
         if len(names) < 2:
             return self.functions[1](grad_outputs)
         if len(names) == 2:
@@ -160,6 +162,15 @@ class FunctionPair:
 
     def __repr__(self) -> str:
         return f"{self.functions[0].__name__}, {self.functions[1].__name__}"
+
+
+def scaled_by(result: Any, factor: float) -> Any:
+    """Return the gradients that a loss's backward gave, times the upstream gradient, a number."""
+    if isinstance(result, Mapping):
+        return {name: scaled_by(one, factor) for name, one in result.items()}
+    if isinstance(result, tuple | list):
+        return tuple(scaled_by(one, factor) for one in result)
+    return None if result is None else factor * np.asarray(result)
 
 
 def holds_integers(value: Any) -> bool:
