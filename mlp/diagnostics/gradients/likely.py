@@ -38,6 +38,7 @@ TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor
 SAYS_WHY = ("array function",)  # kinds of lines that need no other reason
 NO_REASON = ("activation left out", "no path through the norm")  # the line says more
 A_FACTOR = re.compile(r"the (factor|division by) `[^`]*[A-Za-z][^`]*` is missing")  # a path that is left out, perhaps
+OF_TURNS = re.compile(r"turn|::-1|backwards|flip")
 A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already
 FORWARD_SECONDS = 2.0  # of CPU for looking for a wrong line of forward
 SMALL = 400  # inputs up to which a layer inside a model is measured in all coordinates
@@ -181,7 +182,8 @@ def with_reason(line: Diagnosis, likely: Sequence[Diagnosis]) -> Diagnosis:
     square = "the factor `2` is missing" in line.sentence
     unsure = is_unsure(likely) and not (square and likely and likely[0].name == "factor 2")
     says_why = line.name in SAYS_WHY or line.sentence.endswith("are in the wrong order")
-    if unsure or says_why or likely[0].name in SYMPTOMS:
+    of_kernel = likely and likely[0].name == "kernel not turned" and not OF_TURNS.search(line.sentence)
+    if unsure or says_why or likely[0].name in SYMPTOMS or of_kernel:
         return line
     if likely[0].name in NO_REASON:
         return replace(line, name=likely[0].name)

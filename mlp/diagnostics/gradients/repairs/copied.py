@@ -22,7 +22,7 @@ def index_parts(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
             if isinstance(node, ast.Subscript):
                 whole = node.slice
                 for part in [whole, *whole.elts] if isinstance(whole, ast.Tuple) else [whole]:
-                    if any(isinstance(one, ast.Name) for one in ast.walk(part)) or "::-1" in ast.unparse(part):
+                    if any(isinstance(one, ast.Name) for one in ast.walk(part)) or "::" in ast.unparse(part):
                         found.setdefault(ast.unparse(part), part)
     for part in list(found.values()):
         if isinstance(part, ast.Slice) and part.lower is None and part.upper is not None and part.step is None:

@@ -55,7 +55,7 @@ from mlp.diagnostics.gradients.repairs.places import (
     statements,
     steps,
 )
-from mlp.diagnostics.gradients.repairs.reorders import not_transposed, reorders, turned_parts
+from mlp.diagnostics.gradients.repairs.reorders import not_transposed, reorders, turned_as_elsewhere, turned_parts
 from mlp.diagnostics.gradients.repairs.search.brackets import brackets, ends_at_zero, exchanged_shares, fewer_targets
 from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, gates_in_time, missing_lines
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders, rebound
@@ -135,6 +135,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: missing_sign(slot), "sign, factor or term"),
     OF_FACTORS[0],
     (lambda slot, s: applied(slot, s.functions, s.values), "function or sign"),
+    (lambda slot, s: turned_as_elsewhere(slot, s.turns), "order of axes or parts"),
     (lambda slot, _: reorders(slot), "order of axes or parts"),
     (lambda slot, s: not_transposed(slot, s.values), "order of axes or parts"),
     (lambda slot, s: other_names(slot, s.like(slot), s.values), "another array"),

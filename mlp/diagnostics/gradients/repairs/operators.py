@@ -20,6 +20,7 @@ def operators(slot: Slot) -> Iterator[Alternative]:
         return
     if isinstance(slot.parent, ast.keyword) and slot.parent.arg in ("axis", "dim"):  # -1 is the name of an axis
         return
+    yield from other_roundings(slot)
     if isinstance(slot.parent, ast.Subscript) and slot.field == "slice" and isinstance(node, ast.BinOp):
         for part in (node.left, node.right):
             yield f"the index `{text_of(node)}` is wrong: it should be `{text_of(part)}`", part
@@ -108,6 +109,20 @@ def products(a: Any, b: Any) -> Iterator[Alternative]:
     yield f"{text} its factors in the wrong order", ast.BinOp(b, ast.MatMult(), a)
     yield f"{text} both factors transposed wrongly", ast.BinOp(turned(a), ast.MatMult(), turned(b))
     yield f"{text} its factors in the wrong order", ast.BinOp(turned(b), ast.MatMult(), turned(a))
+
+
+def other_roundings(slot: Slot) -> Iterator[Alternative]:
+    """Yield a quotient rounded to the other side: a // b for -(-a // b), and the reverse."""
+    node, negative = slot.node, isinstance(slot.parent, ast.UnaryOp) and isinstance(slot.parent.op, ast.USub)
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.FloorDiv):
+        return
+    if isinstance(node.left, ast.UnaryOp) and negative:
+        down = ast.BinOp(node.left.operand, ast.FloorDiv(), node.right)
+        text = f"`-({text_of(node)})` rounds up, and must round down: `{ast.unparse(down)}` belongs here"
+        yield text, ast.UnaryOp(ast.USub(), down)
+    elif not isinstance(node.left, ast.UnaryOp) and not negative:
+        up = f"-(-({ast.unparse(node.left)}) // {ast.unparse(node.right)})"
+        yield f"`{text_of(node)}` rounds down, and must round up: `{up}` belongs here", parsed(up)
 
 
 def matrix_products(slot: Slot) -> Iterator[Alternative]:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations, permutations
 from typing import Any
 
@@ -206,6 +206,31 @@ def reshapes(node: ast.Call, value: Any) -> Iterator[Alternative]:
                 f"reshape to that, then transpose{back}",
                 parsed(f"({inside}).reshape({turned}).transpose{back}"),
             )
+
+
+def turns_of(trees: Sequence[ast.FunctionDef]) -> list[tuple[int, ...]]:
+    """Return the orders of axes that functions transpose to, and those that undo them."""
+    found: dict[tuple[int, ...], None] = {}
+    for node in (one for tree in trees for one in ast.walk(tree)):
+        given = list(node.args) if isinstance(node, ast.Call) and "transpose" in ast.unparse(node.func) else []
+        axes = given[-1].elts if given and isinstance(given[-1], ast.Tuple) else given
+        order = tuple(one.value for one in axes if isinstance(one, ast.Constant) and isinstance(one.value, int))
+        if len(order) > 2 and sorted(order) == list(range(len(order))):
+            found |= dict.fromkeys((order, tuple(order.index(i) for i in range(len(order)))))
+    return list(found)
+
+
+def turned_as_elsewhere(slot: Slot, turns: Sequence[tuple[int, ...]]) -> Iterator[Alternative]:
+    """Yield a reshape of an array that is transposed before as forward does it, or back."""
+    node = slot.node
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "reshape":
+        for turn in turns:
+            inside = ast.Call(
+                ast.Attribute(node.func.value, "transpose", ast.Load()), [ast.Constant(i) for i in turn], []
+            )
+            text = f"`{text_of(node.func.value)}` must be transposed before it is reshaped: `.transpose{turn}`"
+            right = ast.Call(ast.Attribute(inside, "reshape", ast.Load()), node.args, node.keywords)
+            yield f"{text} is missing, as forward does it or back", right
 
 
 def straight(node: ast.Call, value: ast.Call) -> Iterator[Alternative]:

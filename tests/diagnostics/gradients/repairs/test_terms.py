@@ -162,3 +162,41 @@ def cells_backward(d, cache):
 def test_the_number_of_values_in_a_part_is_the_divisor():
     text = first_sentence(check_functions(cells_forward, cells_backward, (2, 7), 3))
     assert "divided by `size`, and must be by `(b - a)`" in text or "must be by `b - a`" in text
+
+
+class CenterCrop:
+    """(N, L) -> (N, 3), from the middle."""
+
+    def forward(self, x):
+        self.shape = x.shape
+        start = (x.shape[1] - 3) // 2
+        return x[:, start : start + 3]
+
+    def backward(self, d):
+        start = -(-(self.shape[1] - 3) // 2)
+        dx = np.zeros(self.shape)
+        dx[:, start : start + 3] = d
+        return dx
+
+
+def test_a_quotient_that_is_rounded_to_the_other_side():
+    text = first_sentence(check_layer(CenterCrop(), (2, 6)))
+    assert "rounds up, and must round down: `(self.shape[1] - 3) // 2` belongs here" in text
+
+
+class Blocks:
+    """(N, 2 H, 2 W): the mean of each block is taken off from its four values."""
+
+    def forward(self, x):
+        N, H, W = x.shape
+        b = x.reshape(N, H // 2, 2, W // 2, 2).transpose(0, 1, 3, 2, 4)
+        return (b - b.mean(axis=(3, 4), keepdims=True)).transpose(0, 1, 3, 2, 4).reshape(N, H, W)
+
+    def backward(self, d):
+        N, H, W = d.shape
+        b = d.reshape(N, H // 2, 2, W // 2, 2).transpose(0, 1, 3, 2, 4)
+        return (b - b.mean(axis=(3, 4), keepdims=True)).reshape(N, H, W)
+
+
+def test_a_transpose_that_is_missing_before_a_reshape():
+    assert "`.transpose(0, 1, 3, 2, 4)`" in first_sentence(check_layer(Blocks(), (2, 4, 6)))

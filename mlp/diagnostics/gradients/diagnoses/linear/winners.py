@@ -37,7 +37,8 @@ def wrong_winner(e: Evidence) -> Iterator[Diagnosis]:
         yield from lost(e, (count > 0).reshape(y.shape), kept)
     elif (count == 1).all() and not np.array_equal(places(B, x.shape), right):
         text = wrong_choice(e, right, places(B, x.shape), kept)
-        yield e.found("another winner" if text is ANOTHER else NAME, text)
+        if text:
+            yield e.found("another winner" if text is ANOTHER else NAME, text)
 
 
 def places(support: Array, shape: Shape) -> Array:
@@ -70,7 +71,7 @@ def lost(e: Evidence, gives: Array, kept: list[int]) -> Iterator[Diagnosis]:
 
 
 def wrong_choice(e: Evidence, right: Array, mine: Array, kept: list[int]) -> str:
-    """Return in words which input backward chooses."""
+    """Return in words which input backward chooses; "" where forward chooses none: it takes the same place always."""
     x, y = e.point.x, e.point.outputs
     own = np.argwhere(np.ones(y.shape, bool))
     for axis in kept:
@@ -91,6 +92,8 @@ def wrong_choice(e: Evidence, right: Array, mine: Array, kept: list[int]) -> str
         for axis in spatial
     ]
     inside, chosen = (one[:, spatial] - own[:, spatial] * strides for one in (right, mine))
+    if (inside == inside[0]).all():
+        return ""
     if (chosen == chosen[0]).all():
         return f"backward always takes the same place of the window, {tuple(map(int, chosen[0]))}, whatever wins there"
     if len(spatial) == 2 and np.array_equal(chosen, inside[:, ::-1]):

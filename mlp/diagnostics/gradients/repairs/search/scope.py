@@ -16,6 +16,7 @@ from mlp.diagnostics.gradients.repairs.names import (
     unused_in,
     uses,
 )
+from mlp.diagnostics.gradients.repairs.reorders import turns_of
 from mlp.diagnostics.gradients.repairs.search.slots import Slot, parsed
 from mlp.diagnostics.gradients.repairs.terms.divisors import divisors_of
 from mlp.diagnostics.gradients.repairs.terms.rests import rests_of
@@ -33,6 +34,7 @@ class Scope:
         unused: names that are given a value, and never used. numbers: in forward. targets: what lines give values to.
         divisors: what forward and backward divide by. loops: variables of loops over numbers.
         rests: (name, part) of which the other part alone is read. tree: of the function itself.
+        turns: orders of axes that forward and backward transpose to, and back.
     """
 
     arrays: Sequence[str]
@@ -49,6 +51,7 @@ class Scope:
     rests: Sequence[tuple[str, str]] = ()
     shapes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     tree: ast.FunctionDef | None = None
+    turns: Sequence[tuple[int, ...]] = ()
 
     @property
     def rows(self) -> list[str]:
@@ -104,4 +107,5 @@ def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         rests=rests_of(tree),
         shapes=shapes_in(forward),
         tree=tree,
+        turns=turns_of(trees),
     )
