@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mlp.diagnostics.gradients.budget import ONE_CHECK, limited
 from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, diagnose_gradients, is_unsure, last_resort, merged
+from mlp.diagnostics.gradients.diagnoses.evidence import distance
 from mlp.diagnostics.gradients.diagnoses.known_layers import is_as_named, wrong_forward
 from mlp.diagnostics.gradients.diagnoses.normalizations.known import IN_EVALUATION
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
@@ -17,6 +18,7 @@ from mlp.diagnostics.gradients.references.forward import ALL_RIGHT
 from mlp.diagnostics.gradients.repairs.forward_line import forward_line
 from mlp.diagnostics.gradients.repairs.makers.without_copy import without_copy
 from mlp.diagnostics.gradients.repairs.search.changes import ONE_SEARCH
+from mlp.diagnostics.gradients.repairs.search.points import HARDLY
 from mlp.diagnostics.gradients.repairs.search.several_lines import wrong_lines
 from mlp.diagnostics.gradients.repairs.wrong_line import wrong_line
 from mlp.diagnostics.gradients.report import Findings
@@ -87,7 +89,7 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
             known = list(wrong_forward(*place))
             if {one.name for one in known} == {IN_EVALUATION} and {one.mode for one in wrong} == {"evaluation"}:
                 return known  # backward is right for the running statistics
-            if known and known[0].evidence == ALL_RIGHT:
+            if known and (known[0].evidence == ALL_RIGHT or hardly_wrong(wrong)):
                 return known
             diagnoses += [one for one in known if one.mode != "remark"]
         explained = bool(diagnoses) and is_explained(diagnoses[0])
@@ -112,6 +114,11 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
 def is_explained(one: Diagnosis) -> bool:
     """Return whether a diagnosis says what is wrong with forward, and not only that it is another one."""
     return one.array == "outputs" and "forward is not that of" not in one.sentence.partition(":")[0]
+
+
+def hardly_wrong(points: Sequence[Point]) -> bool:
+    """Return whether all gradients are wrong by very little, as with epsilon in another place of forward."""
+    return all(distance(one.gradients[name], one.numeric[name]) < HARDLY for one in points for name in one.wrong)
 
 
 def mends_all(one: Diagnosis) -> bool:

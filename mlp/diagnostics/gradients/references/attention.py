@@ -20,13 +20,30 @@ PREFIX = re.compile(r"^(w|weight|weights|params|linear)?[_.]*")
 SIDE, EVERY, CUT = "side by side", "every H-th feature", "a reshape alone"  # how the features of heads stand
 RIGHT_WAYS = ((SIDE, SIDE), (EVERY, EVERY))
 WRONG_WAYS = ((CUT, CUT), (CUT, SIDE), (SIDE, CUT))
+BEFORE, ZEROS, AFTER = "before", "zeros", "after"  # the softmax: scores of -inf, scores of 0, weights of 0
+LOW = -1e4  # scores below it have no weight
+SEEN = r"(true|1)\b[^.;]{0,30}\b(real|words?|valid|seen|sees|allowed|attend|keep|kept|visible)"
+HIDDEN = r"(true|1)\b[^.;]{0,30}\b(pad\w*|hidden|hide|masked|future|ignore\w*|forbidden)"
+MASKED_WRONGLY = (
+    (
+        "the mask is applied after the softmax: its sum still runs over what is hidden, so the weights of a query do "
+        "not add up to 1, and what is hidden has an influence. Set these scores to -inf before the softmax",
+        NOT_ONE_LINE,
+        AFTER,
+    ),
+    (
+        "the scores of what is hidden are set to 0, and exp(0) = 1 is a weight like others: they must be -inf",
+        "where|mask|seen|tri|0",
+        ZEROS,
+    ),
+)
 LAST = re.compile(r"o$|out|proj|c_proj|0$")
 
 
 def attention(subject: LayerAtPoint) -> Iterator[Array]:
     """Attention of x with itself, with its matrices, or of q with k and v."""
-    for past in masks(subject):
-        yield from with_scores(subject, lambda d, D: float(np.sqrt(d)), -1, past=past)
+    for hidden in masks(subject):
+        yield from with_scores(subject, lambda d, D: float(np.sqrt(d)), -1, hidden=hidden)
 
 
 def wrong_attention(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
@@ -38,27 +55,29 @@ def wrong_attention(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
         "divided by the size D of all heads together": lambda d, D: float(D),
         "multiplied by sqrt(d)": lambda d, D: 1.0 / float(np.sqrt(d)),
     }
-    for past in masks(subject):
+    for hidden in masks(subject):
         for text, divisor in divisors.items():
-            for y in with_scores(subject, divisor, -1, past=past):
+            for y in with_scores(subject, divisor, -1, hidden=hidden):
                 yield (
                     f"the scores q k^T are {text}: they must be divided by sqrt(d), d being the size of one head",
                     SCALE,
                     y,
                 )
-        for y in with_scores(subject, lambda d, D: float(np.sqrt(d)), -1, past=past, after=True) if past else ():
-            text = (
-                "the mask is applied after the softmax: its sum still runs over the later steps, so the weights of a "
-                "step do not add up to 1, and the later steps have an influence. Set their scores to -inf before the "
-                "softmax"
-            )
-            yield text, NOT_ONE_LINE, y
-        for y in with_scores(subject, lambda d, D: float(np.sqrt(d)), -2, past=past):
+        for text, where, how in MASKED_WRONGLY if hidden else ():
+            for y in with_scores(subject, lambda d, D: float(np.sqrt(d)), -1, hidden=hidden, how=how):
+                yield text, where, y
+        for y in with_scores(subject, lambda d, D: float(np.sqrt(d)), -2, hidden=hidden):
             text = (
                 "the softmax runs over the queries: it must run over the keys, the last axis of the scores, so that "
                 "the weights of each query sum to 1"
             )
             yield text, "axis|-1|-2|softmax", y
+        for y in with_scores(subject, lambda d, D: float(np.sqrt(d)), -1, hidden=hidden, shared=repeated_whole):
+            text = (
+                "neighbouring heads of queries share one head of keys and values, so each of these heads is repeated "
+                "(np.repeat, a a b b), and not all of them in a row (np.tile, a b a b)"
+            )
+            yield text, "tile|repeat|concat", y
         for apart, together in WRONG_WAYS:
             done = " and ".join(
                 word for way, word in ((apart, "taken apart"), (together, "put together")) if way == CUT
@@ -69,7 +88,7 @@ def wrong_attention(subject: LayerAtPoint) -> Iterator[tuple[str, str, Array]]:
                 "and reshape(N, T, D)"
             )
             ways = [(apart, together)]
-            for y in with_scores(subject, lambda d, D: float(np.sqrt(d)), -1, past=past, ways=ways):
+            for y in with_scores(subject, lambda d, D: float(np.sqrt(d)), -1, hidden=hidden, ways=ways):
                 yield text, "shape|transpose|swapaxes", y
 
 
@@ -78,27 +97,38 @@ def with_scores(
     divisor: Divisor,
     axis: int,
     *,
-    past: bool,
+    hidden: str,
     ways: Sequence[tuple[str, str]] = RIGHT_WAYS,
-    after: bool = False,
+    how: str = BEFORE,
+    shared: Callable[[Array, int], Array] = lambda a, n: np.repeat(a, n, axis=-3),
 ) -> Iterator[Array]:
     """Yield the outputs with scores that are divided by a number, masked, and normalized along an axis.
 
     Args:
-        past: whether later steps are hidden. after: whether they are hidden after the normalization alone, wrongly.
-        ways: how the heads are taken apart, and put together again.
+        hidden: what is hidden, one of `masks`. how: how it is hidden. ways: how the heads are taken apart and joined.
+        shared: how few heads of keys and values are repeated for many of queries.
     """
     for q, k, v, W, bias in queries_keys_values(subject) if "temperature" not in subject.settings else ():
         heads, D = subject.number(HEADS) or 1, q.shape[-1]
-        if D % heads or v.shape[-1] % heads or k.shape[-1] != D or (past and q.shape[-2] != k.shape[-2]):
+        groups = k.shape[-1] * heads // D
+        if D % heads or not groups or heads % groups or v.shape[-1] % groups or k.shape[-1] * heads != D * groups:
             continue
-        mask = np.triu(np.full((q.shape[-2], k.shape[-2]), -np.inf), 1) if past else 0.0
-        for apart, together in ways if heads > 1 else ways[:1]:
-            a, b, c = (heads_apart(array, heads, apart) for array in (q, k, v))
-            scores = a @ np.swapaxes(b, -1, -2) / divisor(D // heads, D)
-            weights = softmax(scores, axis) * (mask == 0.0) if after else softmax(scores + mask, axis)
-            joined = heads_joined(weights @ c, together)
-            yield joined if W is None else joined @ W + bias
+        if groups == heads and shared is repeated_whole:
+            continue
+        for seen in seen_by(subject, hidden, (q.shape[-2], k.shape[-2])):
+            for apart, together in ways if heads > 1 else ways[:1]:
+                a, b, c = (heads_apart(z, n, apart) for z, n in ((q, heads), (k, groups), (v, groups)))
+                b, c = (shared(z, heads // groups) for z in (b, c))
+                scores = a @ np.swapaxes(b, -1, -2) / divisor(D // heads, D)
+                masked = np.where(seen, scores, -np.inf if how == BEFORE else 0.0 if how == ZEROS else scores)
+                weights = softmax(masked, axis) * (seen if how == AFTER else 1.0)
+                joined = heads_joined(weights @ c, together)
+                yield joined if W is None else joined @ W + bias
+
+
+def repeated_whole(array: Array, times: int) -> Array:
+    """Return all heads again and again, a b a b."""
+    return np.concatenate([array] * times, axis=-3)
 
 
 def queries_keys_values(subject: LayerAtPoint) -> Iterator[tuple[Array, Array, Array, Array | None, Array]]:
@@ -139,12 +169,37 @@ def projection(short: Mapping[str, Array], word: str) -> Array | None:
     return found[0] if len(found) == 1 else None
 
 
-def masks(subject: LayerAtPoint) -> list[bool]:
-    """Return whether later steps may be hidden, as the name says."""
+def masks(subject: LayerAtPoint) -> list[str]:
+    """Return what may be hidden, as the name and the settings say: "", "past", "given" (by a mask), or both."""
     said = subject.settings.get("causal", subject.settings.get("mask"))
-    if {"causal", "masked"} & set(subject.words) or said is True:
-        return [True]
-    return [False] if said is False else [False, True]
+    past = {"causal", "masked"} & set(subject.words) or said is True
+    if subject.constants:
+        given = ["given"] * (not subject.says(HIDDEN)) + ["turned"] * (not subject.says(SEEN))
+        return [f"{one} past" for one in given] + ([] if "causal" in subject.words else given)
+    return ["past"] if past else [""] if said is False else ["", "past"]
+
+
+def seen_by(subject: LayerAtPoint, hidden: str, sizes: tuple[int, int]) -> Iterator[Array]:
+    """Yield what each query sees, (..., T, S), True and False; nothing where a mask is not understood."""
+    T, S = sizes
+    seen = np.tril(np.ones((T, S), dtype=bool)) if "past" in hidden else np.ones((T, S), dtype=bool)
+    if "past" in hidden and T != S:
+        return
+    if not subject.constants:
+        yield seen
+        return
+    mask = next(iter(subject.constants.values()))
+    N = len(subject.x)
+    if mask.dtype.kind in "iu" and mask.shape == (N,):  # lengths
+        mask = np.arange(S) < mask[:, None]
+    mask = mask > LOW if mask.dtype.kind == "f" and mask.min() < LOW else mask != 0
+    mask = ~mask if "turned" in hidden else mask
+    shape = tuple(n for n in mask.shape if n != 1)
+    places = {(N, S): (N, 1, 1, S), (T, S): (T, S), (N, T, S): (N, 1, T, S), (S,): (S,)}
+    if len(subject.constants) == 1 and shape in places and subject.x.ndim == 3:
+        both = seen & mask.reshape(places[shape])
+        if both.any(axis=-1).all():
+            yield both
 
 
 def heads_apart(array: Array, heads: int, way: str) -> Array:

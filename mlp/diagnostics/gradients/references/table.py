@@ -83,7 +83,7 @@ NAMED_LAYERS = (
     NamedLayer(
         "an attention layer",
         r"(\w*attention|mha|attn)",
-        r"multi|head|multihead|self|causal|masked|scaled|dot|product|single|qkv|cross|heads",
+        r"multi|head|multihead|self|causal|masked|scaled|dot|product|single|qkv|cross|heads|grouped|query|queries",
         attention,
         "softmax(q k^T / sqrt(d)) v for each head, d being the size of one head",
         mistakes=wrong_attention,

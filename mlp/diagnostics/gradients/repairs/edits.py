@@ -36,6 +36,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
     siblings,
 )
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
+from mlp.diagnostics.gradients.repairs.makers.of_forward import as_in_forward, other_activations
 from mlp.diagnostics.gradients.repairs.operators import (
     matrix_products,
     missing,
@@ -118,7 +119,8 @@ OF_FACTORS: tuple[tuple[Maker, str], ...] = (  # of all kinds, the likeliest fir
 )
 KINDS: tuple[tuple[Maker, str], ...] = (
     *OF_ITSELF,
-    (lambda slot, _: kept(slot), "not kept"),
+    (lambda slot, s: as_in_forward(slot, s.made), "another value than in forward"),
+    (lambda slot, s: kept(slot, s.upstream), "not kept"),
     (lambda slot, s: copies(slot, s.values), "no copy"),
     (lambda slot, s: other_indices(slot, s.parts) if s.values else iter(()), "wrong index"),
     (lambda slot, s: missing(slot, s.factors_of(slot, s.unused), s.unused), "factor or term missing"),
@@ -144,6 +146,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: everywhere(slot, s.arrays, s.values), "another array"),
     (lambda slot, s: jacobians(slot), "only the diagonal"),
     (lambda slot, s: forms(slot, s.values), "function or sign"),
+    (lambda slot, _: other_activations(slot), "another activation"),
     (lambda slot, s: terms_in_factors(slot, s.like(slot), s.values), "term missing"),
     (lambda slot, s: counts(slot, s.values), "wrong number of values"),
     (lambda slot, s: means_of_counted(slot, s.values), "wrong number of values"),

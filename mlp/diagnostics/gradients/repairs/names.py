@@ -62,6 +62,7 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
     means = forward is not None and ".mean(" in ast.unparse(forward)
     pixels = [f"({name}.shape[{a}] * {name}.shape[{a + 1}])" for name in own[:1] for a in (2, 1) if means]
     pixels += [f"{name}.shape[-1]" for name in own[:1] if means]
+    pixels += [f"{name}.shape[1]" for name in kept if means and getattr(values.get(name), "ndim", 0) > 2][:2]
     held = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Name)}
     settings = [
         ast.unparse(node)

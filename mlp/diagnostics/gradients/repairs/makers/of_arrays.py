@@ -84,7 +84,7 @@ def repeated_otherwise(slot: Slot, values: Values) -> Iterator[Alternative]:
         text = "np.tile repeats the whole array, a b a b, and each value must be repeated, a a b b"
         yield f"{text}: `{right}` belongs here", parsed(right)
     axis = next((one.value for one in node.keywords if one.arg == "axis"), None)
-    dimensions = np.ndim(values.get(ast.unparse(arguments[0]), 0.0)) if arguments else 0
+    dimensions = getattr(values.get(ast.unparse(arguments[0])), "ndim", 0) if arguments else 0
     if name == "repeat" and len(arguments) == 2 and axis is not None and dimensions:
         number: Any = ast.literal_eval(axis) if isinstance(axis, ast.Constant | ast.UnaryOp) else None
         if isinstance(number, int):

@@ -34,7 +34,7 @@ from mlp.own_code import OWN_ERRORS
 ONE_SEARCH = 3.0  # of CPU for all changes of one object
 ONE_LINE = 0.5  # of CPU for the other changes of a line of which one change is right
 A_NUMBER = 2.0  # the same, where that change is another number: a name in its place says more
-MOVED = 3  # a line in another place counts as this much more code
+MOVED = 3  # what is unlikely, a line in another place or 1 - z turned round, counts as this much more code
 ALSO_RIGHT = 0.3  # of CPU for other changes of the same kind
 Test = Callable[[Source, FunctionType], bool]  # whether all is right with a function in the place of a source
 
@@ -55,7 +55,8 @@ class RightChanges:
         if not self.fits:
             longer = edit.kind == "wrong number" or only_reads(edit)
             self.until = time.process_time() + (A_NUMBER if longer else ONE_LINE)
-        length = complexity(source.tree) + MOVED * (edit.kind == "order of lines")
+        unlikely = edit.kind == "order of lines" or edit.text.startswith("the difference `1 - ")
+        length = complexity(source.tree) + MOVED * unlikely
         self.fits.append((source, edit, function, length))
 
     def leaves_out(self, source: Source, edit: Edit) -> bool:

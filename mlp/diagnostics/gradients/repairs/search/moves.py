@@ -2,7 +2,8 @@
 
 import ast
 import copy
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, text_of
@@ -74,14 +75,15 @@ def head(line: ast.stmt) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def kept(slot: Slot) -> Iterator[Alternative]:
+def kept(slot: Slot, gradients: Collection[str] = ()) -> Iterator[Alternative]:
     """Yield a line that keeps its value also where the old one stands, and one that takes a copy."""
     node = slot.node
     if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Name):
         return
     name = node.targets[0].id
     for old in loaded(node.value):
-        if not old.isidentifier() and not old.startswith(("np.", "math.", "grad")):  # gradients are not remembered
+        of_gradient = re.split(r"[.\[]", old)[0] in gradients  # they are not remembered
+        if not old.isidentifier() and not old.startswith(("np.", "math.", "grad")) and not of_gradient:
             store = ast.parse(f"{old} = 0").body[0]
             assert isinstance(store, ast.Assign)
             text = f"`{name}` is computed and not kept for the next step: `{old} = {name}` is missing"

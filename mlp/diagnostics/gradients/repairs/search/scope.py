@@ -8,6 +8,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.repairs.copied import index_parts, loops_of
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import shapes_in
+from mlp.diagnostics.gradients.repairs.makers.of_forward import made_once
 from mlp.diagnostics.gradients.repairs.names import (
     functions_in,
     names_in,
@@ -35,6 +36,7 @@ class Scope:
         divisors: what forward and backward divide by. loops: variables of loops over numbers.
         rests: (name, part) of which the other part alone is read. tree: of the function itself.
         turns: orders of axes that forward and backward transpose to, and back.
+        made: {name: value} in forward.
     """
 
     arrays: Sequence[str]
@@ -52,6 +54,7 @@ class Scope:
     shapes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     tree: ast.FunctionDef | None = None
     turns: Sequence[tuple[int, ...]] = ()
+    made: Mapping[str, ast.expr] = field(default_factory=dict)
 
     @property
     def rows(self) -> list[str]:
@@ -108,4 +111,5 @@ def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         shapes=shapes_in(forward),
         tree=tree,
         turns=turns_of(trees),
+        made={} if forward is None else made_once(forward),
     )

@@ -1,0 +1,48 @@
+"""Alternatives that forward suggests: a value of the same name is made there in another way; another activation."""
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
+
+SIGMOID = "1 / (1 + np.exp(-({})))"
+OF_SIGMOID = ("sigmoid", "sigm", "logistic", "expit")
+
+
+def made_once(tree: ast.FunctionDef) -> dict[str, ast.expr]:
+    """Return {name: value} of the names to which a function gives one value, once."""
+    assigned = [node for node in ast.walk(tree) if isinstance(node, ast.Assign) and len(node.targets) == 1]
+    pairs = [(ast.unparse(node.targets[0]), node.value) for node in assigned]
+    names = [name for name, _ in pairs]
+    return {name: value for name, value in pairs if names.count(name) == 1}
+
+
+def as_in_forward(slot: Slot, made: Mapping[str, ast.expr]) -> Iterator[Alternative]:
+    """Yield a value as forward makes it: start = pad - k * d for start = k * d."""
+    node, parent = slot.node, slot.parent
+    if not isinstance(parent, ast.Assign) or slot.field != "value" or len(parent.targets) != 1:
+        return
+    name = ast.unparse(parent.targets[0])
+    there = made.get(name)
+    plain = ast.Name | ast.Attribute | ast.Tuple | ast.Constant
+    if there is None or isinstance(there, plain) or ast.dump(there) == ast.dump(node):
+        return
+    right = ast.unparse(there)
+    yield f"forward makes `{name}` in another way: `{right}` belongs here, too", parsed(right)
+
+
+def other_activations(slot: Slot) -> Iterator[Alternative]:
+    """Yield a sigmoid in the place of a tanh, and the reverse."""
+    node = slot.node
+    if isinstance(node, ast.Call) and len(node.args) == 1 and not node.keywords:
+        function, inside = ast.unparse(node.func), ast.unparse(node.args[0])
+        if function == "np.tanh":
+            yield "a tanh stands where a sigmoid belongs", parsed(f"({SIGMOID.format(inside)})")
+        elif function.rpartition(".")[2].lower() in OF_SIGMOID:
+            yield f"`{text_of(node)}` is a sigmoid where a tanh belongs", parsed(f"np.tanh({inside})")
+    elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and ast.unparse(node.left) in ("1", "1.0"):
+        for call in (one for one in ast.walk(node.right) if isinstance(one, ast.Call)):
+            inside = ast.unparse(call.args[0]) if call.args else ""
+            if ast.unparse(node.right) in (f"1 + np.exp({inside})", f"1.0 + np.exp({inside})"):
+                right = inside[1:] if inside.startswith("-") else f"-({inside})"
+                yield f"`{text_of(node)}` is a sigmoid where a tanh belongs", parsed(f"np.tanh({right})")
