@@ -35,8 +35,8 @@ from mlp.diagnostics.gradients.repairs.forms import (
     other_paths,
     siblings,
 )
+from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
-from mlp.diagnostics.gradients.repairs.makers.of_forward import as_in_forward, other_activations
 from mlp.diagnostics.gradients.repairs.operators import (
     matrix_products,
     missing,

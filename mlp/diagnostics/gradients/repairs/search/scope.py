@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mlp.diagnostics.gradients.repairs.copied import index_parts, loops_of
+from mlp.diagnostics.gradients.repairs.makers.like_forward import made_once
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import shapes_in
-from mlp.diagnostics.gradients.repairs.makers.of_forward import made_once
 from mlp.diagnostics.gradients.repairs.names import (
     functions_in,
     names_in,
