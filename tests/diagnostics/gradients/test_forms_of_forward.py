@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlp.diagnostics import check_functions, check_layer
+from mlp.diagnostics import check_functions, check_layer, check_loss
 
 
 class Dense:
@@ -96,3 +96,25 @@ def test_the_line_that_uses_an_array_is_said_not_the_one_that_reads_it():
     rng = np.random.default_rng(0)
     report = check_functions(scale_forward, scale_backward, rng.standard_normal((6, 4)), rng.standard_normal(4))
     assert "`dgamma = np.sum(dout * x, axis=0)`: `x` stands where `x_norm` belongs" in " ".join(str(report).split())
+
+
+class LargestOfAll:
+    """A softmax, or its cross entropy, with the largest number of the whole batch."""
+
+    def forward(self, x, targets=None):
+        e = np.exp(x - x.max())
+        self.y, self.targets = e / e.sum(axis=1, keepdims=True), targets
+        return self.y if targets is None else -np.log(self.y[np.arange(len(x)), targets]).mean()
+
+    def backward(self, dout=None):
+        if dout is not None:
+            return self.y * (dout - (dout * self.y).sum(axis=1, keepdims=True))
+        grad = self.y.copy()
+        grad[np.arange(len(grad)), self.targets] -= 1
+        return grad / len(grad)
+
+
+def test_the_largest_number_of_the_whole_batch_is_not_that_of_a_sample():
+    z = np.random.default_rng(0).standard_normal((4, 5))
+    for report in (check_layer(LargestOfAll(), (4, 5)), check_loss(LargestOfAll(), z, np.array([1, 0, 3, 2]))):
+        assert "taken over the whole batch" in " ".join(str(report).split()), str(report)

@@ -3,6 +3,7 @@
 ties       x the same everywhere, as the zeros after a ReLU are: moving all of x by h moves y by what dx sums to
 large      x of +-1000, where exp overflows: what is moderate at 300 has to be finite at 1000
 zero       one x that is 0, where x / |x| is 0 / 0
+apart      one sample of +1000, beside which exp gives 0 for all others if their largest number is not their own
 one        a batch of one sample, which a squeeze() makes lose its axis
 dropout    the mean over many training forwards is what evaluation gives
 """
@@ -22,13 +23,18 @@ from mlp.rng import generator
 
 EQUAL = 0.7  # all inputs of a tie
 MODERATE, LARGE = 300.0, 1000.0  # exp(709) is the largest that float64 holds, exp(-745) the smallest
+OF_THE_WHOLE_BATCH = (
+    f"one sample of +{LARGE:.0f} makes the others NaN or infinite: the largest number is taken over the whole batch, "
+    "and exp(x - max) is 0 for all of a sample far below it, 0 / 0; take that of each sample, "
+    "x.max(axis=-1, keepdims=True)"
+)
 BOUND = 1e6  # outputs above it at MODERATE are large by nature
 OF_TRAINING = (mean_of_dropout, mean_of_fixed_mask)
 
 
 def wrong_at_special_points(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
     """Yield what is wrong at special points."""
-    for check in (ties, large_numbers, one_zero, batch_of_one, mean_of_dropout, mean_of_fixed_mask):
+    for check in (ties, large_numbers, one_far_sample, one_zero, batch_of_one, mean_of_dropout, mean_of_fixed_mask):
         probe = random_probe(layer, input_shape, generator(seed, "probe", "special"), training=check in OF_TRAINING)
         try:
             with np.errstate(all="ignore"):
@@ -109,6 +115,16 @@ def exp_overflows(probe: Probe) -> bool:
     except FloatingPointError:
         return True
     return False
+
+
+def one_far_sample(probe: Probe) -> Iterator[Diagnosis]:
+    """One sample with large numbers leaves the others as they are."""
+    before = probe.outputs()
+    if before.shape[:1] != probe.x.shape[:1] or len(before) < 2 or not np.isfinite(before).all():
+        return
+    probe.x[0] += LARGE
+    if not np.isfinite(probe.outputs()[1:]).all():
+        yield Diagnosis("overflow", "outputs", "evaluation", OF_THE_WHOLE_BATCH)
 
 
 def one_zero(probe: Probe) -> Iterator[Diagnosis]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.diagnoses.special_points import OF_THE_WHOLE_BATCH
 from mlp.diagnostics.gradients.finite_differences import norm, relative_error
 from mlp.diagnostics.gradients.report import Findings, fault
 from mlp.diagnostics.gradients.styles.losses import as_number
@@ -48,6 +49,13 @@ def huge_logits(loss: Any, outputs: Array, targets: Array) -> Findings:
     """Return a fault if exp overflows for outputs around 1000, a remark if the logarithm of 0 is taken for +-1000."""
     if ((outputs >= 0.0) & (outputs <= 1.0)).all():  # probabilities, not logits
         return Findings()
+    apart = outputs.copy()
+    apart[0] += LARGE
+    value, gradient, kinds = with_kinds(loss, apart, targets)
+    zero_by_zero = "invalid value" in kinds and not kinds & {"overflow", "divide by zero"}
+    if outputs.ndim > 1 and zero_by_zero and not np.isfinite(value):
+        note = "not finite for samples of different size"
+        return fault(Diagnosis("overflow", "outputs", "loss", OF_THE_WHOLE_BATCH), outputs.shape, note)
     for large in (LARGE + outputs, LARGE * np.sign(outputs)):
         if explodes(loss, large / LARGE, targets):
             continue
