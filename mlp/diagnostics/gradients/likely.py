@@ -79,19 +79,10 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
 
         inside, layers = wrong_inside(wrong[0], check_part)
         if not inside and not layers:
-            place = setting.layer, setting.input_shape, setting.seed
-            joint = list(joint_as_named(*place))
-            if joint:
-                return joint
-            documented = list(not_as_documented(*place))
-            if documented:
-                return documented
-            known = list(wrong_forward(*place))
-            if {one.name for one in known} == {IN_EVALUATION} and {one.mode for one in wrong} == {"evaluation"}:
-                return known  # backward is right for the running statistics
-            if known and (known[0].evidence == ALL_RIGHT or hardly_wrong(wrong)):
+            known, alone = of_forward(setting, wrong)
+            if alone:
                 return known
-            diagnoses += [one for one in known if one.mode != "remark"]
+            diagnoses += known
         explained = bool(diagnoses) and is_explained(diagnoses[0])
         with limited(ONE_SEARCH if explained else ONE_CHECK):
             likely = inside or with_line(wrong, right)
@@ -109,6 +100,20 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
         if not diagnoses:
             diagnoses += [wiring(wrong[0])] if layers else last_resort(wrong)
     return diagnoses
+
+
+def of_forward(setting: Setting, wrong: Sequence[Point]) -> tuple[list[Diagnosis], bool]:
+    """Return what is wrong with forward, and whether the wrong gradients follow from it."""
+    place = setting.layer, setting.input_shape, setting.seed
+    for check in (joint_as_named, not_as_documented):
+        found = list(check(*place))
+        if found:
+            return found, True
+    known = list(wrong_forward(*place))
+    if {one.name for one in known} == {IN_EVALUATION} and {one.mode for one in wrong} == {"evaluation"}:
+        return known, True  # backward is right for the running statistics
+    alone = bool(known) and (known[0].evidence == ALL_RIGHT or hardly_wrong(wrong))
+    return [one for one in known if one.mode != "remark" or alone], alone
 
 
 def is_explained(one: Diagnosis) -> bool:

@@ -119,6 +119,29 @@ def test_a_line_of_the_cell_inside():
     assert "`y` stands where `y**2` belongs" in first(check_layer(Unrolled(), (2, 2, 3)))
 
 
+class Groups:
+    """A matrix for each group of features; kept is a list of tuples of different shapes."""
+
+    def __init__(self):
+        self.W, self.dW = np.random.default_rng(4).normal(size=(2, 3, 2)), np.zeros((2, 3, 2))
+
+    def forward(self, x):
+        self.kept = [(x, x.shape), (x[:, :3], None)]
+        return np.concatenate([x[:, g * 3 : (g + 1) * 3] @ self.W[g] for g in range(2)], axis=1)
+
+    def backward(self, dy):
+        x, dx = self.kept[0][0], np.zeros(self.kept[0][1])
+        for g in range(2):
+            d = dy[:, g * 2 : (g + 1) * 2]
+            self.dW[g] = x[:, g * 3 : (g + 1) * 3].T @ d
+            dx[:, g * 2 : (g + 1) * 2] += np.repeat(d, 1, axis=1) @ self.W[g].T
+        return dx
+
+
+def test_the_slice_of_another_group_that_raises_an_exception():
+    assert "`(:, g * 3:(g + 1) * 3)` belongs here" in first(check_layer(Groups(), (4, 6)))
+
+
 # --- arrays -------------------------------------------------------------------------------------------------------
 
 

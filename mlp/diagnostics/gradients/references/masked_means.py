@@ -37,11 +37,11 @@ def wrong_masked_means(subject: LayerAtPoint) -> Mistakes:
 def mask_of(subject: LayerAtPoint) -> Array | None:
     """Return which steps of (N, T, D) count, (N, T, 1), as a mask or lengths among the settings say."""
     N, T = subject.x.shape[:2]
-    for name, value in subject.settings.items():
-        array = np.asarray(value) if isinstance(value, np.ndarray | list) else np.zeros(0)
-        if "mask" in name and array.size == N * T and array.shape[:2] == (N, T) and subject.x.ndim == 3:
+    arrays = {name: value for name, value in subject.settings.items() if isinstance(value, np.ndarray)}
+    for name, array in arrays.items() if subject.x.ndim == 3 else ():
+        if "mask" in name and array.size == N * T and array.shape[:2] == (N, T):
             return array.reshape(N, T, 1).astype(float)
-        if "len" in name and array.shape == (N,) and subject.x.ndim == 3:
+        if "len" in name and array.shape == (N,):
             return (np.arange(T) < array[:, None]).reshape(N, T, 1).astype(float)
     return None
 

@@ -122,7 +122,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: as_in_forward(slot, s.made), "another value than in forward"),
     (lambda slot, s: kept(slot, s.upstream), "not kept"),
     (lambda slot, s: copies(slot, s.values), "no copy"),
-    (lambda slot, s: other_indices(slot, s.parts) if s.values else iter(()), "wrong index"),
+    (lambda slot, s: other_indices(slot, s.parts), "wrong index"),
     (lambda slot, s: missing(slot, s.factors_of(slot, s.unused), s.unused), "factor or term missing"),
     (lambda slot, s: other_names(slot, s.unused, s.values), "another array"),
     (lambda slot, s: with_its_axes(slot, s.shapes), "another array"),

@@ -1,11 +1,14 @@
 """Alternatives to what is done with whole arrays: no copy, tile for repeat, no conjugate, a mean over what counts."""
 
 import ast
+import copy
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.repairs.search.moves import Exchange
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
@@ -16,6 +19,7 @@ OTHER_SIDE = {"floor": "ceil", "ceil": "floor"}
 def of_arrays(slot: Slot, values: Values) -> Iterator[Alternative]:
     """Yield all of them, those that are seldom wrong last."""
     yield from conjugates(slot, values)
+    yield from like_its_neighbour(slot)
     yield from repeated_otherwise(slot, values)
     yield from means_of_rows(slot, values)
 
@@ -62,6 +66,23 @@ def conjugates(slot: Slot, values: Values) -> Iterator[Alternative]:
             "the conjugate of the other factor (a convolution becomes a correlation)"
         )
         yield text, parsed(f"np.conj({name})")
+
+
+def like_its_neighbour(slot: Slot) -> Iterator[Alternative]:
+    """Yield a slice that moves as that of the other axis does: j * s:j * s + K for j:j + K beside i * s:i * s + K."""
+    node, parent = slot.node, slot.parent
+    if not isinstance(node, ast.Slice) or not isinstance(parent, ast.Tuple):
+        return
+    own = [one.id for one in ast.walk(node) if isinstance(one, ast.Name)]
+    for other in [one for one in parent.elts if isinstance(one, ast.Slice) and one is not node]:
+        theirs = [one.id for one in ast.walk(other) if isinstance(one, ast.Name)]
+        mine_alone = [name for name in dict.fromkeys(own) if name not in theirs]
+        theirs_alone = [name for name in dict.fromkeys(theirs) if name not in own]
+        for chosen in permutations(theirs_alone, len(mine_alone)) if 0 < len(mine_alone) < 3 else ():
+            right = Exchange(dict(zip(chosen, mine_alone, strict=True))).visit(copy.deepcopy(other))
+            if ast.unparse(right) != ast.unparse(node):
+                text = f"`{ast.unparse(node)}` does not move as `{ast.unparse(other)}` does along the other axis"
+                yield f"{text}: `{ast.unparse(right)}` belongs here", right
 
 
 def repeated_otherwise(slot: Slot, values: Values) -> Iterator[Alternative]:

@@ -160,9 +160,9 @@ def repairs(
         if search.found.leaves_out(source, edit):
             continue
         try:
-            function = source.compiled()
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
+                function = source.compiled()
                 fits = right(source, function)
         except (*OWN_ERRORS, RecursionError):
             continue
