@@ -79,7 +79,7 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
 
         inside, layers = wrong_inside(wrong[0], check_part)
         if not inside and not layers:
-            known, alone = of_forward(setting, wrong)
+            known, alone = faults_of_forward(setting, wrong)
             if alone:
                 return known
             diagnoses += known
@@ -102,7 +102,7 @@ def likely_faults(found: Findings, points: list[Point], setting: Setting) -> lis
     return diagnoses
 
 
-def of_forward(setting: Setting, wrong: Sequence[Point]) -> tuple[list[Diagnosis], bool]:
+def faults_of_forward(setting: Setting, wrong: Sequence[Point]) -> tuple[list[Diagnosis], bool]:
     """Return what is wrong with forward, and whether the wrong gradients follow from it."""
     place = setting.layer, setting.input_shape, setting.seed
     for check in (joint_as_named, not_as_documented):

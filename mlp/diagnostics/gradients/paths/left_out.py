@@ -37,7 +37,7 @@ class Directions:
     """A point with random directions of its arrays: what backward says along them, and what is right.
 
     Attributes:
-        sentence_of, right: by the names of the arrays, a number for each direction.
+        told, right: by the names of the arrays, a number for each direction.
     """
 
     def __init__(self, point: Point) -> None:
