@@ -200,3 +200,27 @@ class Blocks:
 
 def test_a_transpose_that_is_missing_before_a_reshape():
     assert "`.transpose(0, 1, 3, 2, 4)`" in first_sentence(check_layer(Blocks(), (2, 4, 6)))
+
+
+class GroupMeans:
+    """(N, C, L): the mean of each of G groups of channels is taken off."""
+
+    def __init__(self, groups=2):
+        self.G = groups
+
+    def forward(self, x):
+        N, C, L = x.shape
+        self.C = C
+        b = x.reshape(N, self.G, C // self.G, L)
+        return (b - b.mean(axis=(2, 3), keepdims=True)).reshape(N, C, L)
+
+    def backward(self, d):
+        N, C, L = d.shape
+        b = d.reshape(N, self.G, C // self.G, L)
+        m = L
+        return (b - b.sum(axis=(2, 3), keepdims=True) / m).reshape(N, C, L)
+
+
+def test_a_count_that_lacks_the_channels_of_a_group():
+    text = first_sentence(check_layer(GroupMeans(), (2, 6, 4)))
+    assert "C // self.G" in text or "(b.shape[-2] * b.shape[-1])" in text

@@ -70,11 +70,16 @@ class Scope:
         """Return the factors that a node may lack: none has two gradients in it."""
         names = [ast.unparse(one) for one in ast.walk(slot.node) if isinstance(one, ast.Name | ast.Attribute)]
         of_shape = isinstance(slot.node, ast.Subscript) and ast.unparse(slot.node.value).endswith("shape")
-        if of_shape or (names and all(is_size(self.values.get(name)) for name in names)):  # no size is wrong by a 2
-            factors = [factor for factor in factors if ".shape" in factor or is_size(self.values.get(factor))]
+        if of_shape or (names and all(is_size(self.values.get(name)) for name in names)):
+            return [factor for factor in self.factors if self.is_of_sizes(factor)]
         if not self.upstream or not self.is_gradient(slot.node):
             return factors
         return [factor for factor in factors if not self.is_gradient(parsed(factor))]
+
+    def is_of_sizes(self, factor: str) -> bool:
+        """Return whether an expression is made of sizes, C // G: no size is wrong by a 2."""
+        names = [ast.unparse(one) for one in ast.walk(parsed(factor)) if isinstance(one, ast.Name | ast.Attribute)]
+        return bool(names) and (".shape" in factor or all(is_size(self.values.get(name)) for name in names))
 
     def like(self, slot: Slot) -> list[str]:
         """Return the arrays that may be added to a node: gradients to a gradient."""
