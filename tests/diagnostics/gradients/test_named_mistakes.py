@@ -82,6 +82,21 @@ def test_the_path_through_a_length():
     assert "through `s` in `s ** 2` is left out" in first(check_layer(Squash(), (3, 4)))
 
 
+def three_uses_forward(x, a, b, c):
+    return x @ a + np.cos(x) @ b + np.sin(x) @ c, (x, a, b, c)
+
+
+def three_uses_backward(dy, cache):
+    x, a, b, c = cache
+    return dy @ a.T, x.T @ dy, np.cos(x).T @ dy, np.sin(x).T @ dy
+
+
+@pytest.mark.slow
+def test_several_uses_of_one_value_that_are_left_out():
+    text = first(check_functions(three_uses_forward, three_uses_backward, (3, 4), (4, 2), (4, 2), (4, 2)))
+    assert "those through `x` in `np.cos(x)` and `np.sin(x)` are left out" in text
+
+
 class Cell:
     def __init__(self):
         self.U, self.dU, self.kept = np.random.default_rng(3).normal(size=(3, 3)), np.zeros((3, 3)), []

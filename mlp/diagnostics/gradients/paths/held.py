@@ -7,6 +7,7 @@ So the difference of both is what this use adds to the gradient. Along a directi
 """
 
 import ast
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,32 +25,34 @@ from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
 HELD = "__held__"  # the name of `Holder.held` in the changed code
+HeldUses = frozenset[int]  # numbers of expressions
+NONE: HeldUses = frozenset()
 SAME = 1e-12  # how far the outputs may move when a use is held
 
 
 @dataclass
 class Holder:
-    """Holds the values of one expression, the active one, in the order in which they were recorded.
+    """Holds the values of some expressions, the active ones, in the order in which they were recorded.
 
     Attributes:
-        active: number of the expression; -1: values are recorded. values: of each expression, one for each time that it
-            was read. asked: how often the active one was read in this forward.
+        active: numbers of the expressions; None: values are recorded. values: of each expression, one for each time
+            that it was read. asked: how often each active one was read in this forward.
     """
 
-    active: int = -1
+    active: HeldUses | None = None
     values: dict[int, list[Any]] = field(default_factory=dict)
-    asked: int = 0
+    asked: Counter[int] = field(default_factory=Counter)
 
     def held(self, number: int, value: Any) -> Any:
         """Stand for an expression of the changed code."""
         if not isinstance(value, np.ndarray | np.floating) or value.dtype.kind not in "fc":
             return value
-        if self.active < 0:
+        if self.active is None:
             self.values.setdefault(number, []).append(value.copy())
-        if number != self.active:
+        if self.active is None or number not in self.active:
             return value
-        self.asked += 1
-        return self.values[number][self.asked - 1].copy()
+        self.asked[number] += 1
+        return self.values[number][self.asked[number] - 1].copy()
 
 
 @dataclass(frozen=True)
@@ -79,27 +82,27 @@ class Uses:
 
     def record(self, probe: Probe) -> list[int]:
         """Let the holder remember all values at a point; return the numbers of those that can be held."""
-        self.holder.active, self.holder.values = -1, {}
+        self.holder.active, self.holder.values = None, {}
         probe.outputs()
         return list(self.holder.values)
 
-    def outputs(self, probe: Probe, number: int) -> Array:
-        """Return the outputs with one use held."""
-        self.holder.active, self.holder.asked = number, 0
+    def outputs(self, probe: Probe, held: HeldUses) -> Array:
+        """Return the outputs with some uses held."""
+        self.holder.active, self.holder.asked = held, Counter()
         return probe.outputs()
 
-    def unmoved(self, probe: Probe, number: int, before: Array) -> bool:
-        """Return whether the outputs stay as they are when a use is held: else forward writes into its value."""
-        after = self.outputs(probe, number)
+    def unmoved(self, probe: Probe, held: HeldUses, before: Array) -> bool:
+        """Return whether the outputs stay as they are when uses are held: else forward writes into their values."""
+        after = self.outputs(probe, held)
         return after.shape == before.shape and bool(np.abs(after - before).max(initial=0.0) <= SAME)
 
-    def slope(self, probe: Probe, upstream: Array, name: str, move: Array, number: int = -2) -> float:
-        """Return how u y changes along a direction of one array, with one use held, or with none."""
+    def slope(self, probe: Probe, upstream: Array, name: str, move: Array, held: HeldUses = NONE) -> float:
+        """Return how u y changes along a direction of one array, with some uses held, or with none."""
         array, outputs = probe.arrays[name], []
         with restoring([array]) as (before,):
             for step in (STEP, -STEP):
                 array[...] = before + step * move
-                outputs.append(self.outputs(probe, number))
+                outputs.append(self.outputs(probe, held))
         return float((upstream * (outputs[0] - outputs[1])).sum()) / (2.0 * STEP)
 
 

@@ -10,13 +10,14 @@ The agreement is tested along several directions, for all arrays that are wrong,
 import ast
 import time
 from collections.abc import Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
-from mlp.diagnostics.gradients.paths.held import Uses, is_within, uses_of_forward
+from mlp.diagnostics.gradients.paths.held import NONE, HeldUses, Uses, is_within, uses_of_forward
 from mlp.diagnostics.gradients.repairs.search.slots import Slot, text_of
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
@@ -31,6 +32,13 @@ TOLD = {
     1.0: "is added twice: it must be added once",
     -0.5: "counts half of what it must",
 }
+SEVERAL = {
+    -1.0: "are left out: what comes back through them must be added",
+    -2.0: "have the wrong sign",
+    1.0: "are added twice: they must be added once",
+    -0.5: "count half of what they must",
+}
+MOST_ALIKE = 5  # uses of one value
 
 
 class Directions:
@@ -46,26 +54,26 @@ class Directions:
         self.told = {name: slopes_told(self.moves[name], point.gradients[name]) for name in self.moves}
         self.right: dict[str, Array] = {}
 
-    def slopes(self, uses: Uses, number: int, name: str) -> Array:
-        """Return what is right along the directions of an array with one use held; with none, for a number below 0."""
+    def slopes(self, uses: Uses, held: HeldUses, name: str) -> Array:
+        """Return what is right along the directions of an array with some uses held."""
         probe, upstream = self.point.probe, self.point.upstream
-        return np.array([uses.slope(probe, upstream, name, move, number) for move in self.moves[name]])
+        return np.array([uses.slope(probe, upstream, name, move, held) for move in self.moves[name]])
 
-    def ratio(self, uses: Uses, number: int, name: str) -> float | None:
+    def ratio(self, uses: Uses, held: HeldUses, name: str) -> float | None:
         """Return r, if an array is wrong by r times what comes through a use; None if it is not, or nothing does."""
         if name not in self.right:
-            self.right[name] = self.slopes(uses, -2, name)
-        right, held = self.right[name], self.slopes(uses, number, name)
-        through, scale, wrong = right - held, np.abs(right).max(), self.told[name] - right
-        if np.abs(through).max() < COUNTS * scale or np.abs(held).max() < COUNTS * scale:
+            self.right[name] = self.slopes(uses, NONE, name)
+        right, past = self.right[name], self.slopes(uses, held, name)
+        through, scale, wrong = right - past, np.abs(right).max(), self.told[name] - right
+        if np.abs(through).max() < COUNTS * scale or np.abs(past).max() < COUNTS * scale:
             return None
         return next((r for r in TOLD if np.abs(wrong - r * through).max() < FITS * scale), None)
 
-    def moves_nothing(self, uses: Uses, number: int, name: str) -> bool:
+    def moves_nothing(self, uses: Uses, held: HeldUses, name: str) -> bool:
         """Return whether nothing of an array comes through a use."""
         if name not in self.right:
-            self.right[name] = self.slopes(uses, -2, name)
-        through = self.right[name] - self.slopes(uses, number, name)
+            self.right[name] = self.slopes(uses, NONE, name)
+        through = self.right[name] - self.slopes(uses, held, name)
         return bool(np.abs(through).max() < COUNTS * max(np.abs(self.right[name]).max(), 1e-12))
 
 
@@ -82,57 +90,65 @@ def wrong_uses(points: Sequence[Point]) -> Iterator[Diagnosis]:
     layer = point.probe.layer
     if layer.children() or not all(one.complete and one.gradients for one in points):
         return
-    start = time.process_time()
-    here, fits = Directions(point), []
+    until = time.process_time() + SECONDS
+    here = Directions(point)
+    fits: list[tuple[Uses, list[Slot], float, bool]] = []
     others = [one for one in (second_of(point), *points[1:]) if one is not None]
-    for uses in uses_of_forward(layer):
-        for number, r in uses_that_fit(uses, here, start + SECONDS):
-            if all(fits_there(uses, number, r, one) for one in others):
-                fits.append((uses, uses.slots[number], r, spoils(uses, number, here)))
+    for several in (False, True):
+        for uses in uses_of_forward(layer) if not fits else ():
+            for held, r in uses_that_fit(uses, here, until, several=several):
+                if all(fits_there(uses, held, r, one) for one in others):
+                    fits.append((uses, [uses.slots[number] for number in held], r, spoils(uses, held, here)))
     if fits:
-        _, slot, r, _ = min(fits, key=lambda one: (one[3], *inside_another(one[1], [two[1] for two in fits])))
-        modes = ", ".join(one.mode for one in points)
-        yield Diagnosis(
-            "path left out" if r == -1.0 else "path counted wrongly",
-            ", ".join(point.wrong),
-            modes,
-            sentence_of(slot, r),
-        )
+        _, slots, r, _ = min(fits, key=lambda one: (one[3], *inside_another(one[1][0], [two[1][0] for two in fits])))
+        name, modes = "path left out" if r == -1.0 else "path counted wrongly", ", ".join(one.mode for one in points)
+        yield Diagnosis(name, ", ".join(point.wrong), modes, sentence_of(slots, r))
 
 
-def uses_that_fit(uses: Uses, here: Directions, until: float) -> Iterator[tuple[int, float]]:
-    """Yield (number of a use, r) for each use that explains all wrong arrays with one r."""
+def uses_that_fit(uses: Uses, here: Directions, until: float, *, several: bool) -> Iterator[tuple[HeldUses, float]]:
+    """Yield (uses, r) for each use that explains all wrong arrays with one r, or for several uses of one value."""
     probe, wrong = here.point.probe, here.point.wrong
     try:
         with uses.within(probe.layer):
             numbers, before = uses.record(probe), probe.outputs()
-            for number in numbers:
+            for held in of_one_value(uses, numbers) if several else [frozenset([number]) for number in numbers]:
                 if time.process_time() > until:
                     return
-                if not uses.unmoved(probe, number, before):
+                if not uses.unmoved(probe, held, before):
                     continue
-                r = here.ratio(uses, number, wrong[0])
-                if r is not None and all(here.ratio(uses, number, name) == r for name in wrong[1:]):
-                    yield number, r
+                r = here.ratio(uses, held, wrong[0])
+                if r is not None and all(here.ratio(uses, held, name) == r for name in wrong[1:]):
+                    yield held, r
     except OWN_ERRORS:
         return
 
 
-def spoils(uses: Uses, number: int, here: Directions) -> bool:
+def of_one_value(uses: Uses, numbers: Sequence[int]) -> list[HeldUses]:
+    """Return the pairs of uses that read alike, and all of them where there are more."""
+    alike: dict[str, list[int]] = {}
+    for number in numbers:
+        alike.setdefault(ast.unparse(uses.slots[number].node), []).append(number)
+    groups = [group for group in alike.values() if 1 < len(group) <= MOST_ALIKE]
+    return [frozenset(pair) for group in groups for n in range(2, len(group)) for pair in combinations(group, n)] + [
+        frozenset(group) for group in groups
+    ]
+
+
+def spoils(uses: Uses, held: HeldUses, here: Directions) -> bool:
     """Return whether something of a right array comes through a use, too: then a smaller one fits better."""
     right = [name for name in here.moves if name not in here.point.wrong]
     with uses.within(here.point.probe.layer):
         uses.record(here.point.probe)
-        return not all(here.moves_nothing(uses, number, name) for name in right)
+        return not all(here.moves_nothing(uses, held, name) for name in right)
 
 
-def fits_there(uses: Uses, number: int, r: float, other: Point) -> bool:
+def fits_there(uses: Uses, held: HeldUses, r: float, other: Point) -> bool:
     """Return whether the same is true at another point."""
     there = Directions(other)
     try:
         with uses.within(other.probe.layer):
             uses.record(other.probe)
-            return all(there.ratio(uses, number, name) == r for name in other.wrong)
+            return all(there.ratio(uses, held, name) == r for name in other.wrong)
     except OWN_ERRORS:
         return False
 
@@ -154,10 +170,13 @@ def inside_another(slot: Slot, others: Sequence[Slot]) -> tuple[bool, int]:
     return any(is_within(slot.node, one.node) for one in others), slot.line
 
 
-def sentence_of(slot: Slot, r: float) -> str:
-    """Return what is wrong with a path, in words."""
-    within = f" in `{text_of(slot.parent)}`" if isinstance(slot.node, ast.Name | ast.Attribute | ast.Subscript) else ""
+def sentence_of(slots: Sequence[Slot], r: float) -> str:
+    """Return what is wrong with a path, or with several of one value, in words."""
+    slot, value = slots[0], text_of(slots[0].node)
+    named = isinstance(slot.node, ast.Name | ast.Attribute | ast.Subscript)
+    within = " and ".join(dict.fromkeys(f"`{text_of(one.parent)}`" for one in slots)) if named else ""
+    what = "the one" if len(slots) == 1 else "those"
     return (
-        f"in line {slot.line} of forward, `{slot.statement}`: the gradient has a term for each use of a value, and the "
-        f"one through `{text_of(slot.node)}`{within} {TOLD[r]}"
+        f"in line {slot.line} of forward, `{slot.statement}`: the gradient has a term for each use of a value, and "
+        f"{what} through `{value}`{within and f' in {within}'} {TOLD[r] if len(slots) == 1 else SEVERAL[r]}"
     )
