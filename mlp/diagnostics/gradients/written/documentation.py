@@ -36,7 +36,14 @@ def documentation_of(owner: Any) -> str:
         return inspect.getdoc(owner.functions[0]) or ""
     own = vars(type(owner)).get("__doc__") or ""
     forward = next((one for name in ("forward", "__call__") if (one := vars(type(owner)).get(name))), None)
-    return f"{inspect.cleandoc(own)}\n{getattr(forward, '__doc__', '') or ''}"
+    return f"{inspect.cleandoc(own)}\n{getattr(forward, '__doc__', '') or ''}\n{text_of_file(type(owner))}"
+
+
+def text_of_file(kind: type) -> str:
+    """Return what stands at the top of a class's file, if the class is the only one there."""
+    module = inspect.getmodule(kind)
+    there = [one for one in vars(module).values() if inspect.isclass(one) and one.__module__ == kind.__module__]
+    return (inspect.getdoc(module) or "") if there == [kind] else ""
 
 
 def formulas_in(text: str) -> Iterator[DocumentedFormula]:

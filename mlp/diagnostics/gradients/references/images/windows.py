@@ -143,7 +143,9 @@ def moves(
         total = [max((m - 1) * s + w + 1 - n, 0) for m, s, w, n in zip(outputs, one, wide, sizes, strict=True)]
         own = [[(n // 2, n - n // 2) for n in total]] if same else []
         for pads in own if own and subject.says("tensorflow") else [*both, *own]:
-            yield one, pads, dilation
+            reach = zip(sizes, pads, wide, one, outputs, strict=True)
+            if "same" not in subject.words or all((n + sum(p) - w - 1) // s + 1 == m for n, p, w, s, m in reach):
+                yield one, pads, dilation
 
 
 def padded(x: Array, pads: Sequence[tuple[int, int]], fill: float = 0.0) -> Array:
