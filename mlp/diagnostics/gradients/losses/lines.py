@@ -1,6 +1,7 @@
 """The line of a loss's own source that is wrong: the one whose change makes the gradient right and keeps the value."""
 
 import inspect
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from types import FunctionType
@@ -20,6 +21,7 @@ from mlp.diagnostics.gradients.styles.losses import StudentLoss, as_number
 from mlp.typing import Array
 
 LOSS_SECONDS = 3.5, 1.5  # of CPU that the search may take
+KEEPING_SECONDS = 0.2
 SAME = 1e-9
 OF_LOSSES: tuple[tuple[Maker, str], ...] = (  # kinds of changes, the likeliest first
     *OF_ITSELF,
@@ -28,6 +30,7 @@ OF_LOSSES: tuple[tuple[Maker, str], ...] = (  # kinds of changes, the likeliest 
     (lambda slot, s: of_each_row(slot, s.values), "weight of another class"),
     *KINDS[len(OF_ITSELF) :],
 )
+OF_KEEPING = tuple(kind for kind in KINDS if kind[1] == "not kept")  # few, also those of forward
 LossPlace = tuple[Any, LossPoint]  # a loss, with its own settings, and what is known of it at a point
 
 
@@ -54,13 +57,16 @@ def line_of_loss(places: Sequence[LossPlace], *, known: bool) -> Iterator[Diagno
 
     owner, names = owner_and_names(loss)
     value = owner if inspect.isfunction(owner) else getattr(owner, names[-1])
-    found: list[tuple[int, int, Edit]] = []  # changes of one kind with which all is right
-    search = Search(run, seconds=LOSS_SECONDS[known], kinds=OF_LOSSES)
-    for source, edit in of_one_kind(repairs(owner, names, value, right, search)):
-        of_factor = edit.kind == "factor or term missing"  # in the line that gives a value its name
-        found.append((complexity(source.tree), edit.line if of_factor else -edit.line, edit))
-    if found:  # the simplest; of these the last line: what follows from a value that is changed changes, too
-        yield diagnosis_of(min(found, key=lambda one: one[:2])[2], "outputs", "loss")
+    for kinds, seconds in ((OF_KEEPING, KEEPING_SECONDS), (OF_LOSSES, LOSS_SECONDS[known])):
+        found: list[tuple[int, bool, int, Edit]] = []  # changes of one kind with which all is right
+        search = Search(run, seconds=seconds, kinds=kinds)
+        for source, edit in of_one_kind(repairs(owner, names, value, right, search)):
+            of_factor = edit.kind == "factor or term missing"
+            a_name = of_factor and re.search(r"missing in `\w+`", edit.text) is not None  # not where it is made
+            found.append((complexity(source.tree), a_name, 0 if of_factor else -edit.line, edit))
+        if found:  # the simplest; of these the last line: what follows from a value that is changed changes, too
+            yield diagnosis_of(min(found, key=lambda one: one[:3])[3], "outputs", "loss")
+            return
 
 
 def owner_and_names(loss: Any) -> tuple[Any, list[str]]:

@@ -109,6 +109,8 @@ def value_line(
     for source, edit, function in repairs(
         owner, names, None, right, Search(run, seconds=VALUE_SECONDS, kinds=OF_VALUES)
     ):
+        if found and (edit.kind != found[0][2].kind or time.process_time() > until):
+            break
         tree = tree_of(source.function)
         if tree is not None and not guards_of(source.tree) >= guards_of(tree):
             undone.append(edit)
@@ -124,8 +126,6 @@ def value_line(
             since = since if multiples else time.process_time()
             multiples.append(edit)
         if multiples and not found and time.process_time() - since > EXACT_SECONDS:
-            break
-        if found and (edit.kind != found[0][2].kind or time.process_time() > until):
             break
     if found:  # the simplest
         yield min(found, key=lambda one: one[:2])[2]
