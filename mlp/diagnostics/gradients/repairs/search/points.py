@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from mlp.diagnostics.gradients.repairs.search.settings import other_settings
 from mlp.own_code import OWN_ERRORS
 
 REPAIRED = 1e-5
+NOISE = 1e-7  # a smaller error is none
 HARDLY = 1e-4  # an error below it is small: what repairs it leaves less
 SMALL = 0.03  # a factor for inputs, with which epsilon counts
 SECOND_POINT = 1.0  # of CPU for measuring at a second point
@@ -75,9 +77,16 @@ def another_point(point: Point) -> Point | None:
             other.numeric = {name: other.probe.differences(other.upstream, name) for name in point.wrong}
         except OWN_ERRORS:  # the layer does not take this shape
             continue
+        if has_shapes(point.gradients, point) and not has_shapes(other.gradients, other):  # it was broadcast
+            continue
         other.wrong = list(point.wrong)
         return other
     return None
+
+
+def has_shapes(given: Mapping[str, Any], point: Point) -> bool:
+    """Return whether gradients have the shapes of their arrays."""
+    return all(name in given and np.shape(given[name]) == array.shape for name, array in point.numeric.items())
 
 
 def is_right(given: Any, point: Point, name: str) -> bool:
@@ -88,8 +97,8 @@ def is_right(given: Any, point: Point, name: str) -> bool:
     if not isinstance(given, np.ndarray) or given.shape != numeric.shape:
         return False
     was = point.gradients.get(name) if name in point.wrong else None
-    if was is not None and was.shape == numeric.shape and distance(was, numeric) < HARDLY:  # by epsilon, perhaps
-        return distance(given, numeric) < 0.1 * distance(was, numeric)
+    if was is not None and was.shape == numeric.shape and NOISE < distance(was, numeric) < HARDLY:
+        return distance(given, numeric) < 0.1 * distance(was, numeric)  # wrong by an epsilon, perhaps
     return distance(given, numeric) < REPAIRED or nothing(given, point, name)
 
 
