@@ -10,6 +10,7 @@ from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, diagnose_gradi
 from mlp.diagnostics.gradients.diagnoses.evidence import distance
 from mlp.diagnostics.gradients.diagnoses.known_layers import is_as_named, wrong_forward
 from mlp.diagnostics.gradients.diagnoses.normalizations.known import IN_EVALUATION
+from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import wrong_statistics
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
 from mlp.diagnostics.gradients.losses.known.as_named_jointly import is_right_jointly, joint_as_named
 from mlp.diagnostics.gradients.paths.left_out import wrong_uses
@@ -109,6 +110,10 @@ def faults_of_forward(setting: Setting, wrong: Sequence[Point]) -> tuple[list[Di
         found = list(check(*place))
         if found:
             return found, True
+    if {one.mode for one in wrong} == {"evaluation"}:
+        of_evaluation = [one for one in wrong_statistics(*place) if one.mode == "evaluation"]
+        if of_evaluation:
+            return of_evaluation, True  # backward is right for what evaluation should do
     known = list(wrong_forward(*place))
     if {one.name for one in known} == {IN_EVALUATION} and {one.mode for one in wrong} == {"evaluation"}:
         return known, True  # backward is right for the running statistics

@@ -261,3 +261,28 @@ class BatchNorm:
 
 def test_the_unbiased_variance_may_be_on_purpose():
     check_layer(BatchNorm(), (6, 4)).raise_if_failed()
+
+
+class BatchNorm1d:
+    """In evaluation, the root of the running variance is forgotten, and backward is right for the root."""
+
+    def __init__(self):
+        self.running_mean, self.running_var = np.zeros(3), np.ones(3)
+
+    def forward(self, x, training=True):
+        mean, var = (x.mean(axis=0), x.var(axis=0)) if training else (self.running_mean, self.running_var)
+        if training:
+            self.running_mean = 0.9 * self.running_mean + 0.1 * mean
+            self.running_var = 0.9 * self.running_var + 0.1 * var
+        self.std, self.training = np.sqrt(var + 1e-5), training
+        self.y = (x - mean) / (self.std if training else var + 1e-5)
+        return self.y
+
+    def backward(self, dy):
+        if self.training:
+            dy = dy - dy.mean(axis=0) - self.y * (dy * self.y).mean(axis=0)
+        return dy / self.std
+
+
+def test_evaluation_that_forgets_a_root():
+    assert "divides by the running variance itself, not by its root" in first(check_layer(BatchNorm1d(), (6, 3)))
