@@ -224,3 +224,22 @@ class GroupMeans:
 def test_a_count_that_lacks_the_channels_of_a_group():
     text = first_sentence(check_layer(GroupMeans(), (2, 6, 4)))
     assert "C // self.G" in text or "(b.shape[-2] * b.shape[-1])" in text
+
+
+class Dropped:
+    """Inverted dropout in training, nothing in evaluation."""
+
+    def __init__(self):
+        self.keep = 0.7
+
+    def forward(self, x, training=False):
+        self.mask = (np.random.rand(*x.shape) < self.keep) / self.keep if training else np.ones(x.shape)
+        self.scale = 1.0 + training
+        return self.scale * x * self.mask
+
+    def backward(self, d):
+        return d * self.mask
+
+
+def test_a_line_that_is_wrong_in_training_alone():
+    assert "`self.scale` is missing" in first_sentence(check_layer(Dropped(), (4, 5)))
