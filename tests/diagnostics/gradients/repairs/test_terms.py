@@ -230,10 +230,10 @@ class Dropped:
     """Inverted dropout in training, nothing in evaluation."""
 
     def __init__(self):
-        self.keep = 0.7
+        self.keep, self.rng = 0.7, np.random.default_rng(0)
 
     def forward(self, x, training=False):
-        self.mask = (np.random.rand(*x.shape) < self.keep) / self.keep if training else np.ones(x.shape)
+        self.mask = (self.rng.random(x.shape) < self.keep) / self.keep if training else np.ones(x.shape)
         self.scale = 1.0 + training
         return self.scale * x * self.mask
 
