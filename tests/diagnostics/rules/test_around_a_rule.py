@@ -281,8 +281,10 @@ def test_a_learning_rate_called_alpha():
     ("kind", "told"),
     (
         (DecaysTheDecayed, "the decays of all steps multiply"),
-        (CountsFromStepZero, "must count from the end of the warm-up"),
-        (LookaheadWithoutSlowSteps, "the slow weights stay as they were at the start"),
+        pytest.param(CountsFromStepZero, "must count from the end of the warm-up", marks=pytest.mark.slow),
+        pytest.param(
+            LookaheadWithoutSlowSteps, "the slow weights stay as they were at the start", marks=pytest.mark.slow
+        ),
     ),
 )
 def test_wrong_schedules_and_slow_weights_are_named(kind, told):
