@@ -286,3 +286,39 @@ class BatchNorm1d:
 
 def test_evaluation_that_forgets_a_root():
     assert "divides by the running variance itself, not by its root" in first(check_layer(BatchNorm1d(), (6, 3)))
+
+
+def lstm_step_forward(x, prev_h, prev_c, Wx, Wh, b):
+    """One step, with the gates in the order i, f, o, g."""
+    H = prev_h.shape[1]
+    a = x @ Wx + prev_h @ Wh + b
+    i, f, o = (1 / (1 + np.exp(-a[:, n * H : (n + 1) * H])) for n in range(3))
+    g = np.tanh(a[:, 3 * H :])
+    next_c = f * prev_c + i * g
+    tc = np.tanh(next_c)
+    return o * tc, next_c, (x, prev_h, prev_c, Wx, Wh, i, f, o, g, tc)
+
+
+def lstm_step_backward(dnext_h, dnext_c, cache):
+    x, prev_h, prev_c, Wx, Wh, i, f, o, g, tc = cache
+    dc = dnext_c + dnext_h * o * (1 - tc**2)
+    do = dnext_h * tc
+    da = np.hstack([dc * g * i * (1 - i), dc * prev_c * f * (1 - f), do * o * (1 - o), dc * i * (1 - g**2)])
+    return da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)
+
+
+def lstm_step_backward_without_dc(dnext_h, dnext_c, cache):
+    x, prev_h, prev_c, Wx, Wh, i, f, o, g, tc = cache
+    dc = dnext_h * o * (1 - tc**2)
+    do = dnext_h * tc
+    da = np.hstack([dc * g * i * (1 - i), dc * prev_c * f * (1 - f), do * o * (1 - o), dc * i * (1 - g**2)])
+    return da @ Wx.T, da @ Wh.T, dc * f, x.T @ da, prev_h.T @ da, da.sum(axis=0)
+
+
+def test_a_cell_that_returns_both_states():
+    shapes = (3, 2), (3, 2), (3, 2), (2, 8), (2, 8), (8,)
+    report = check_functions(lstm_step_forward, lstm_step_backward, *shapes)
+    assert report.passed, report
+    assert not report.remarks
+    report = check_functions(lstm_step_forward, lstm_step_backward_without_dc, *shapes)
+    assert "the term `dnext_c` is missing" in first(report)

@@ -114,6 +114,8 @@ def states(subject: LayerAtPoint, x: Array) -> Iterator[Array]:
                 state = step(one, state)
                 hs.append(state[0])
             yield np.array(hs)
+            if kind == "lstm" and len(x) == 1:  # a step that returns both of its states
+                yield np.array([np.concatenate(state, axis=-1)])
 
 
 def rnn_steps(gates: Mapping[str, Gate]) -> Iterator[Step]:

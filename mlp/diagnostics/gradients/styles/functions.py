@@ -50,6 +50,7 @@ class FunctionPair:
         self.whole = input_shape if holds_integers(input_shape) else None  # inputs that are indices
         self.settings = dict(settings or {})
         self.kept: Any = None
+        self.widths: list[int] = []  # of the outputs that stand side by side, where forward returns several
         self.no_cache = False  # whether forward has returned None in its place
         names = [name for name in required(forward)[1:] if name not in self.settings]
         options = [name for name in names if name.endswith(("param", "params", "config", "cfg"))]
@@ -131,12 +132,19 @@ class FunctionPair:
         for name in self.modes:
             given[name] = ("train" if training else "test") if name == "mode" else training
         result = self.functions[0](x, **self.params, **given)
-        self.kept = x, None
+        self.kept, self.widths = (x, None), []
+        if isinstance(result, tuple) and 2 < len(result) == len(required(self.functions[1])):
+            return self.side_by_side(result[:-1], (x, result[-1]))
         self.no_cache = isinstance(result, tuple) and len(result) == 2 and result[1] is None
         if isinstance(result, tuple) and len(result) == 2:
             self.kept = x, result[1]
             return result[0]
         return result
+
+    def side_by_side(self, outputs: tuple[Array, ...], kept: tuple[Array, Any]) -> Array:
+        """Return several outputs, as next_h and next_c of a cell, as one array, (N, H + H)."""
+        self.kept, self.widths = kept, [one.shape[-1] for one in outputs]
+        return np.concatenate(outputs, axis=-1)
 
     def backward(self, grad_outputs: Array) -> Any:
         """Return the gradients that the function gives; those in the places of constants are left out."""
@@ -150,6 +158,9 @@ class FunctionPair:
         """Return what the function gives for the upstream gradient and what forward kept."""
         x, cache = self.kept
         names = required(self.functions[1])
+        if self.widths:  # a gradient for each output
+            parts = np.split(grad_outputs, np.cumsum(self.widths)[:-1], axis=-1)
+            return self.functions[1](*((cache, *parts) if names[0] == "cache" else (*parts, cache)))
         if names and len(names) == 1 and names[0].lower() in OF_CACHE and np.ndim(grad_outputs) == 0:  # of a loss
             return scaled_by(self.functions[1](cache), float(grad_outputs))
         if len(names) < 2:
