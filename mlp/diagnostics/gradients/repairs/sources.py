@@ -13,6 +13,7 @@ from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.layers.machinery.base import Layer
 
+NO_PARTS = ("self", "np", "super()")  # what methods are called on that is no part of an object
 FORWARD = "forward"  # the name of the first of two functions
 
 
@@ -156,7 +157,7 @@ def methods_of_parts(source: Source) -> Iterator[Source]:
     """Yield the methods of other classes of the same file that a function calls: self.cell.forward(x), cell.step(h)."""
     space, own = source.function.__globals__, source.kind if isinstance(source, PartSource) else type(source.owner)
     calls = [node.func for node in ast.walk(source.tree) if isinstance(node, ast.Call)]
-    names = {f.attr for f in calls if isinstance(f, ast.Attribute) and ast.unparse(f.value) not in ("self", "np", "super()")}
+    names = {f.attr for f in calls if isinstance(f, ast.Attribute) and ast.unparse(f.value) not in NO_PARTS}
     kinds = [one for one in space.values() if isinstance(one, type) and one.__module__ == space.get("__name__")]
     for kind in kinds:
         for name in sorted(names & vars(kind).keys()) if not issubclass(own, kind) else ():
