@@ -35,6 +35,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
     other_paths,
     siblings,
 )
+from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
 from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
 from mlp.diagnostics.gradients.repairs.operators import (
@@ -57,7 +58,7 @@ from mlp.diagnostics.gradients.repairs.places import (
     steps,
 )
 from mlp.diagnostics.gradients.repairs.reorders import not_transposed, reorders, turned_as_elsewhere, turned_parts
-from mlp.diagnostics.gradients.repairs.search.brackets import brackets, ends_at_zero, exchanged_shares, fewer_targets
+from mlp.diagnostics.gradients.repairs.search.brackets import brackets, exchanged_shares, fewer_targets
 from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, gates_in_time, missing_lines
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders, rebound
 from mlp.diagnostics.gradients.repairs.search.scope import Scope

@@ -5,7 +5,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
-from mlp.diagnostics.gradients.diagnoses.normalizations.grouping import normalized_together, scattered_groups
+from mlp.diagnostics.gradients.diagnoses.normalizations.grouping import (
+    normalized_together,
+    scattered_groups,
+    wrong_axes,
+)
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import normalizes_over_batch, statistics_of
 from mlp.diagnostics.gradients.finite_differences import Probe, restoring
 from mlp.diagnostics.gradients.random_point import random_probe
@@ -133,32 +137,6 @@ def along_another_axis(probe: Probe, axes: Sequence[int]) -> Iterator[Diagnosis]
             )
             yield Diagnosis("weights along another axis", "outputs", "training", text)
             return
-
-
-def wrong_axes(kind: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Diagnosis]:
-    """The statistics run over other axes than those of the layer that the class is named after."""
-    ndim = len(shape)
-    allowed = {
-        "batch": [(*range(ndim - 1),), (0, *range(2, ndim))],
-        "instance": [(*range(1, ndim - 1),), (*range(2, ndim),)],
-    }
-    allowed = {word: [tuple(a for a in one if shape[a] > 1) for one in some] for word, some in allowed.items()}
-    given = f"axes {', '.join(map(str, axes))}" if axes else "no axis at all"
-    if kind == "batch" and 0 in axes and axes not in allowed["batch"]:
-        text = (
-            f"the statistics run over {given}; those of a batch norm run over batch and pixels, axes "
-            f"{', '.join(map(str, allowed['batch'][0]))}: one mean and one variance for each channel"
-        )
-        yield Diagnosis("axes of the statistics", "outputs", "training", text)
-    elif kind != "batch" and 0 in axes:
-        text = (
-            f"the statistics run over the batch ({given}), so the samples of a batch depend on each other: that is a "
-            f"batch norm; what is called {kind} norm takes them from each sample alone"
-        )
-        yield Diagnosis("axes of the statistics", "outputs", "training", text)
-    elif kind == "instance" and ndim > 2 and axes and axes not in allowed["instance"]:
-        text = f"the statistics run over {given}; those of an instance norm run over the pixels of each channel alone"
-        yield Diagnosis("axes of the statistics", "outputs", "training", text)
 
 
 def wrong_scale(probe: Probe, kind: str) -> Iterator[Diagnosis]:
