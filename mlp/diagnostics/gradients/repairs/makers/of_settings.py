@@ -25,7 +25,7 @@ def missing_shares(slot: Slot, values: Values, names: Sequence[str] = ()) -> Ite
     node, text = slot.node, text_of(slot.node)
     factors, divisors = shares_of_settings(values)
     arrays = [name for name in names if isinstance(held_by(name, values), np.ndarray) or name.endswith("]")]
-    for factor in ("2", "0.5", *factors, *(name for name in arrays if "+ 1" not in name)):
+    for factor in ("2", "0.5", *factors, *(name for name in arrays if "+ 1" not in name and name != text)):
         yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
     small = [name for name, value in values.items() if name.endswith(("eps", "epsilon")) and type(value) is float]
     roots = [f"(np.sqrt({name}) + {eps})" for name in arrays for eps in small[:1]]
