@@ -1,6 +1,7 @@
 """Trying changes of an object's code, one after the other, until all is right with one of them."""
 
 import ast
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,7 +57,8 @@ class RightChanges:
             longer = edit.kind == "wrong number" or only_reads(edit)
             self.until = time.process_time() + (A_NUMBER if longer else ONE_LINE)
         unlikely = edit.kind == "order of lines" or edit.text.startswith("the difference `1 - ")
-        length = complexity(source.tree) + MOVED * unlikely
+        a_number = re.match(r"the (factor|division by) `\d", edit.text) is not None  # a name of its value says more
+        length = complexity(source.tree) + MOVED * unlikely + 2 * a_number
         self.fits.append((source, edit, function, length))
 
     def leaves_out(self, source: Source, edit: Edit) -> bool:
