@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -160,3 +160,11 @@ def no_attribute(module: str, name: str, known: Iterable[str]) -> str:
     names = {} if name.startswith("_") else {one.lower(): one for one in known}
     close = get_close_matches(name.lower(), names, n=1)
     return f"module {module!r} has no attribute {name!r}{f': did you mean {names[close[0]]}?' if close else ''}"
+
+
+def as_pair(name: str, value: int | Sequence[int], minimum: int) -> tuple[int, int]:
+    """Return (down, right) for an int or a pair of ints of at least `minimum`."""
+    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
+    if len(pair) != 2 or not all(isinstance(v, int | np.integer) and v >= minimum for v in pair):
+        raise ConfigurationError(f"{name} must be an int >= {minimum} or a pair of them, got {value!r}")
+    return int(pair[0]), int(pair[1])

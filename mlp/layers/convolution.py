@@ -50,8 +50,8 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module, sum_rows
-from mlp.checks import at_least_one
-from mlp.errors import ConfigurationError, ShapeError
+from mlp.checks import as_pair, at_least_one
+from mlp.errors import ShapeError
 from mlp.initializers import pytorch_default
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.weights import draw_weight_and_bias
@@ -72,18 +72,8 @@ def windows_of(images: Array, kernel_size: tuple[int, int], stride: tuple[int, i
     )
 
 
-def images_in_a_block(rows_per_image: int) -> int:
-    """Return how many images have about 1024 rows of columns together."""
-    return max(1, 1024 // rows_per_image)
-
-
-def im2col(
-    images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] = (1, 1)
-) -> Iterator[tuple[slice, Array]]:
-    """Copy every window of every image into a row: (N, H, W, C) -> (N OH OW, KH KW C), n images at a time.
-
-    Yields (block, rows): which of the N images, and their n OH OW rows. The next block's rows are written over them: to
-    get new memory takes longer than to copy the windows.
+def im2col(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] = (1, 1)) -> Array:
+    """Copy every window of every image into a row: (N, H, W, C) -> (N OH OW, KH KW C).
 
     Args:
         images: already padded.
@@ -91,12 +81,29 @@ def im2col(
     """
     windows = windows_of(images, kernel_size, stride)
     N, OH, OW, KH, KW, C = windows.shape
+    return windows.reshape(N * OH * OW, KH * KW * C)  # the copy
+
+
+def images_in_a_block(rows_per_image: int) -> int:
+    """Return how many images have about 1024 rows of columns together."""
+    return max(1, 1024 // rows_per_image)
+
+
+def blocks_of_columns(
+    images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] = (1, 1)
+) -> Iterator[tuple[slice, Array]]:
+    """Yield (block, columns) for n images at a time: which of the N, and rows as in `im2col`, (n OH OW, KH KW C).
+
+    The next block's rows are written over them: to get new memory takes longer than to copy the windows.
+    """
+    windows = windows_of(images, kernel_size, stride)
+    N, OH, OW, KH, KW, C = windows.shape
     n = images_in_a_block(OH * OW)
     memory = get_array_module(images).empty((min(n, N), OH, OW, KH, KW, C), images.dtype)
     for block in (slice(start, start + n) for start in range(0, N, n)):
-        copied = memory[: len(windows[block])]
-        copied[...] = windows[block]
-        yield block, copied.reshape(-1, KH * KW * C)
+        columns = memory[: len(windows[block])]
+        columns[...] = windows[block]
+        yield block, columns.reshape(-1, KH * KW * C)
 
 
 def pad_with_zeros(images: Array, padding: tuple[int, int]) -> Array:
@@ -172,7 +179,7 @@ class Conv2d(Layer):
         kernel = self.weight.data.reshape(-1, F)  # (KH KW C, F)
         xp = get_array_module(x)
         y = xp.empty((N, OH, OW, F), x.dtype)
-        for block, cols in im2col(padded, self.kernel_size, self.stride):  # (n OH OW, KH KW C)
+        for block, cols in blocks_of_columns(padded, self.kernel_size, self.stride):  # (n OH OW, KH KW C)
             rows = y[block].reshape(-1, F)  # (n OH OW, F), a view of y
             xp.matmul(cols, kernel, out=rows)  # (2)
             if self.bias is not None:
@@ -200,7 +207,7 @@ class Conv2d(Layer):
         z = z[:, PH : PH + H + KH - 1, PW : PW + W + KW - 1]  # nobody needs the gradients of padding
         turned = self.weight.data[::-1, ::-1].transpose(0, 1, 3, 2).reshape(-1, C)  # (KH KW F, C)
         grad_turned, grad_inputs = xp.zeros_like(turned), xp.empty(x.shape, x.dtype)
-        for block, cols in im2col(z, (KH, KW)):  # (n H W, KH KW F)
+        for block, cols in blocks_of_columns(z, (KH, KW)):  # (n H W, KH KW F)
             xp.matmul(cols, turned, out=grad_inputs[block].reshape(-1, C))  # (6)
             grad_turned += cols.T @ x[block].reshape(-1, C)  # (6)
         self.weight.grad = grad_turned.reshape(KH, KW, F, C)[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, C, F)
@@ -212,7 +219,7 @@ class Conv2d(Layer):
         (KH, KW), (PH, PW) = self.kernel_size, self.padding
         padded, kernel = pad_with_zeros(x, self.padding), self.weight.data.reshape(-1, F)  # K as (KH KW C, F)
         grad_padded, grad_kernel = xp.zeros((N, H + 2 * PH, W + 2 * PW, C), x.dtype), xp.zeros_like(kernel)
-        for block, cols in im2col(padded, (KH, KW), self.stride):  # (n OH OW, KH KW C)
+        for block, cols in blocks_of_columns(padded, (KH, KW), self.stride):  # (n OH OW, KH KW C)
             grad_rows = grad_outputs[block].reshape(-1, F)  # (n OH OW, F)
             grad_kernel += cols.T @ grad_rows  # (3)
             windows = windows_of(grad_padded[block], (KH, KW), self.stride)  # (n, OH, OW, KH, KW, C)
@@ -238,11 +245,3 @@ class Conv2d(Layer):
             f"Conv2d({self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
             f"stride={self.stride}, padding={self.padding}, bias={self.bias is not None})"
         )
-
-
-def as_pair(name: str, value: int | Sequence[int], minimum: int) -> tuple[int, int]:
-    """Return (down, right) for an int or a pair of ints of at least `minimum`."""
-    pair = tuple(value) if isinstance(value, Sequence) else (value, value)
-    if len(pair) != 2 or not all(isinstance(v, int | np.integer) and v >= minimum for v in pair):
-        raise ConfigurationError(f"{name} must be an int >= {minimum} or a pair of them, got {value!r}")
-    return int(pair[0]), int(pair[1])

@@ -50,13 +50,13 @@ def test_kept_bytes_are_the_inputs_of_the_convolution_for_the_whole_batch():
 def test_column_bytes_are_those_of_the_largest_matrix_that_im2col_makes(monkeypatch, batch_size, C, F, stride):
     made = []
 
-    def im2col(*arguments):
+    def blocks(*arguments):
         for block, columns in plain(*arguments):
             made.append(columns)
             yield block, columns
 
-    plain = convolution.im2col
-    monkeypatch.setattr(convolution, "im2col", im2col)
+    plain = convolution.blocks_of_columns
+    monkeypatch.setattr(convolution, "blocks_of_columns", blocks)
     layer, x = Conv2d(C, F, 3, stride, padding=1), np.zeros((batch_size, 6, 5, C), np.float32)
     layer.backward(layer.forward(x, training=True))
     assert layer.column_bytes(x[:1], batch_size) == max(columns.nbytes for columns in made)

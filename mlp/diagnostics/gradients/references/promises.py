@@ -26,11 +26,15 @@ BATCH_FIRST = re.compile(r"\(\s*(N|B|batch\w*)\s*,\s*(T|S|L|seq\w*|length|time|s
 
 
 def text_of_code(owner: Any) -> str:
-    """Return the source of an object's class, or of the forward function of a pair; "" where there is none."""
+    """Return the source of an object's class, or of the forward function of a pair; "" where there is none.
+
+    Decorators are not part of it.
+    """
     try:
-        return inspect.getsource(owner.functions[0] if isinstance(owner, FunctionPair) else type(owner))
+        text = inspect.getsource(owner.functions[0] if isinstance(owner, FunctionPair) else type(owner))
     except (OSError, TypeError):
         return ""
+    return re.sub(r"\A.*?^(?=\s*(class|def)\b)", "", text, count=1, flags=re.MULTILINE | re.DOTALL)
 
 
 def sees_the_future(probe: Probe) -> Iterator[Diagnosis]:

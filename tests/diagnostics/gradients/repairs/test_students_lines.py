@@ -317,3 +317,31 @@ def test_inputs_that_are_indices():
             assert "indices" in report.remarks[0]
     report = check_layer(CountedOnce(), words)
     assert "np.add.at(self.dW, self.words" in report.diagnoses[0].sentence
+
+
+class Spread:
+    """A transposed convolution of one axis, whose kernel is as wide as its stride."""
+
+    def __init__(self):
+        self.weight = np.random.default_rng(0).standard_normal((2, 3, 3))
+
+    def forward(self, x):
+        self.x, T = x, x.shape[1]
+        y = np.zeros((len(x), 2 * T, 3))
+        for a in range(2):
+            y[:, a : a + (T - 1) * 2 + 1 : 2] += x @ self.weight[a]
+        return y
+
+    def backward(self, dout):
+        T, dx = self.x.shape[1], np.zeros_like(self.x)
+        self.grad_weight = np.zeros_like(self.weight)
+        for a in range(2):
+            g = dout[:, a : a + (T - 1) * 2 + 1 : 2]
+            dx += g @ self.weight[a].T
+            self.grad_weight[a] = np.einsum("ntc,ntf->fc", self.x, g)
+        return dx
+
+
+def test_slices_with_steps_are_no_neighbours():
+    report = " ".join(str(check_layer(Spread(), (2, 4, 3))).split())
+    assert "np.einsum('ntc,ntf->fc', self.x, g)" in report and "ntc,ntf->cf" in report, report

@@ -155,7 +155,7 @@ def repairs(
     given = {source.name for source in sources}
     sources += [other for source in sources for other in beside(source, tree) if other.name not in given]
     start, seconds = time.process_time(), min(search.seconds, seconds_left())
-    for source, edit in edits_of(sources, tree, search, 0.2 * seconds):
+    for source, edit in until_no_python(edits_of(sources, tree, search, 0.2 * seconds)):
         now = time.process_time()
         if now - start > seconds or now > search.found.until:
             return
@@ -181,6 +181,12 @@ def of_one_kind(found: Iterator[tuple[Source, Edit, FunctionType]]) -> Iterator[
         if not kind:
             kind, until = edit.kind, time.process_time() + ALSO_RIGHT
         yield source, edit
+
+
+def until_no_python(found: Iterator[tuple[Source, Edit]]) -> Iterator[tuple[Source, Edit]]:
+    """Yield the edits up to one whose text is no Python: that ends the search, and not the check."""
+    with suppress(SyntaxError):
+        yield from found
 
 
 def edits_of(

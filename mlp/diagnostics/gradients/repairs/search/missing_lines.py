@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import re
 from collections.abc import Collection, Iterator
 
 import numpy as np
@@ -110,7 +111,7 @@ def of_other_neighbour(line: ast.stmt) -> Iterator[tuple[str, ast.stmt]]:
         return
     index = ast.unparse(line.target)
     for one, other in (("1:", ":-1"), (":-1", "1:")):
-        twin = index.replace(f"[{one}", f"[{other}").replace(f" {one}", f" {other}")
+        twin = re.sub(rf"(?<=[\[ ]){one}(?=[,\]])", other, index)  # a whole slice, not the end of a longer one
         for sign in ("-=", "+=") if twin != index else ():
             new = f"{twin} {sign} {ast.unparse(line.value)}"
             yield f"only the one of two neighbours gets a gradient: the line `{new}` is missing", line_of(new)
