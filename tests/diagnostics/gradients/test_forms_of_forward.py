@@ -92,6 +92,7 @@ def scale_backward(dout, cache):
     return (g - g.mean(axis=0) - x_norm * std / (std - 1e-3) * (g * x_norm).mean(axis=0) * std / std) / std, dgamma
 
 
+@pytest.mark.slow
 def test_the_line_that_uses_an_array_is_said_not_the_one_that_reads_it():
     rng = np.random.default_rng(0)
     report = check_functions(scale_forward, scale_backward, rng.standard_normal((6, 4)), rng.standard_normal(4))

@@ -38,6 +38,7 @@ def contrastive_backward_of_x1_alone(dloss, cache):
     return contrastive_backward(dloss, cache)[0]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("same", [np.array([1, 0, 0, 1, 0, 0]), np.array([1.0, 0, 0, 1, 0, 0]), RNG.random(6) > 0.5])
 def test_same_or_not_of_a_contrastive_loss_has_no_gradient(same):
     pairs = RNG.normal(size=(6, 3)), RNG.normal(size=(6, 3)), same

@@ -159,6 +159,7 @@ class LookaheadThatGoesOn(Lookahead):
             p -= self.lr * g
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("kind", "told"),
     (
@@ -277,6 +278,7 @@ def test_a_learning_rate_called_alpha():
     assert "negative gradients never count" in first.sentence
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("kind", "told"),
     (

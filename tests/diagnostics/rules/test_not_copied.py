@@ -69,6 +69,7 @@ def test_right_rules_pass(rule):
     assert check_rule(rule).passed
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("rule", "right"),
     [

@@ -116,6 +116,7 @@ class AMSGrad:
             params[name] -= self.learning_rate * ahead / (np.sqrt(v / (1 - self.beta2**self.t)) + self.eps)
 
 
+@pytest.mark.slow
 def test_amsgrad():
     assert check_rule(AMSGrad).diagnoses[0].name == "no maximum"
     check_rule(type("AMSGrad", (AMSGrad,), {"largest": True})).raise_if_failed()

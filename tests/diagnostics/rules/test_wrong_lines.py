@@ -86,6 +86,7 @@ class Rprop:
         return w - np.sign(self.before) * self.size
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("rule", "said"),
     [

@@ -230,7 +230,7 @@ def turned_as_elsewhere(slot: Slot, turns: Sequence[tuple[int, ...]]) -> Iterato
             )
             text = f"`{text_of(node.func.value)}` must be transposed before it is reshaped: `.transpose{turn}`"
             right = ast.Call(ast.Attribute(inside, "reshape", ast.Load()), node.args, node.keywords)
-            yield f"{text} is missing, as forward does it or back", right
+            yield f"{text} is missing, which forward has, or its reverse", right
 
 
 def straight(node: ast.Call, value: ast.Call) -> Iterator[Alternative]:

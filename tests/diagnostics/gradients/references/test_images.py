@@ -107,6 +107,7 @@ def test_right_layers_of_images_are_taken_for_right(one):
     assert said(*one) == ""
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("one", WRONG, ids=lambda one: one[0])
 def test_a_wrong_layer_of_images_is_named(one):
     assert one[-1] in said(*one[:-1])

@@ -45,6 +45,7 @@ RIGHT = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("layer", "shape"), RIGHT, ids=lambda one: type(one).__name__)
 def test_right_layers_in_unusual_styles_pass(layer, shape):
     check_layer(layer, shape).raise_if_failed()
@@ -133,6 +134,7 @@ def wrong_file(kind, changes, folder):
     return path
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("kind", "arguments", "shape", "changes", "words"),
     [pytest.param(*one, marks=pytest.mark.slow if one[0] in OVER_TIME else ()) for one in WRONG],

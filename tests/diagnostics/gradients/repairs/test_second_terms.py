@@ -104,6 +104,7 @@ class BCEWithoutSign(BCEWithLogits):
 PARTNERS = np.array([1, 0, 3, 2, 5, 4])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("loss", "shape", "targets", "words"),
     [
@@ -193,6 +194,7 @@ class Lion:
             self.m[key] = self.beta1 * m + (1 - self.beta1) * g
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     ("rule", "words"),
     [

@@ -71,6 +71,7 @@ def test_both_lines_are_named():
     assert "`dz = dh * (1 - self.h)`" in found.sentence and "`self.dW1 = self.x.T @ dh`" in found.sentence
 
 
+@pytest.mark.slow
 def test_the_first_wrong_value_is_named_where_no_change_of_a_line_mends_it(monkeypatch):
     monkeypatch.setattr(several_lines, "SECONDS", 0.2)
     (found,) = wrong_lines([point_of(NoUsualSlip)])

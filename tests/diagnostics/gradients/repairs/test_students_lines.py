@@ -255,6 +255,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(("kind", "shape", "line", "change"), CASES, ids=[kind.__name__ for kind, *_ in CASES])
 def test_the_line_of_a_mistake_is_said_first(kind, shape, line, change):
     report = check_layer(kind(), shape)

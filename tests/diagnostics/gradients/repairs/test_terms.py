@@ -1,6 +1,7 @@
 """Terms that a gradient lacks are named with their line; lines and helpers of forward are not blamed."""
 
 import numpy as np
+import pytest
 
 from mlp.diagnostics import check_functions, check_layer
 
@@ -138,6 +139,7 @@ def windows_backward(d, cache):
     return dx.reshape(shape)
 
 
+@pytest.mark.slow
 def test_a_line_that_stands_in_forward_too_is_not_blamed():
     text = first_sentence(
         check_functions(windows_forward, windows_backward, np.arange(36.0).reshape(3, 12), {"a": 2, "b": 3})
