@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.repairs.makers.of_settings import STEP_COUNTS
 from mlp.diagnostics.gradients.styles.calls import required
 from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
@@ -15,7 +16,6 @@ SHARE = 0.5  # an alpha above is what a running mean keeps, and no learning rate
 BASES = ("initial_lr", "initial_learning_rate", "init_lr", "base_lr", "base_learning_rate", "lr0", "lr_0", "start_lr")
 OF_ALL = ("params", "parameters", "weights", "theta")  # a function's first argument, if it is a dictionary of arrays
 CONFIGS = ("config", "cfg", "conf", "state", "cache", "options", "opts", "opt_state", "optim_state", "opt")
-STEP_COUNTS = ("t", "step", "n", "k", "i", "it", "iteration", "epoch")  # a number of the step that a function gets
 
 
 def rates_of(rule: Any) -> list[str]:

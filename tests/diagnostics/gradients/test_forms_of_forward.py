@@ -47,6 +47,10 @@ class Flatten:
 
 
 class DenseBlock(Dense):
+    def __init__(self):
+        super().__init__()
+        self.params = {"W": np.random.default_rng(1).standard_normal((3, 3)), "b": np.zeros(3)}
+
     def forward(self, x):
         self.x = x
         self.h = np.maximum(x @ self.params["W"] + self.params["b"], 0)
@@ -57,10 +61,6 @@ class DenseBlock(Dense):
         dz = dh * (self.h > 0)
         self.grads = {"W": self.x.T @ dz, "b": dz.sum(axis=0)}
         return dx + dz @ self.params["W"].T
-
-    def __init__(self):
-        super().__init__()
-        self.params = {"W": np.random.default_rng(1).standard_normal((3, 3)), "b": np.zeros(3)}
 
 
 @pytest.mark.parametrize(

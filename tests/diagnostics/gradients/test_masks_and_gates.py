@@ -1,4 +1,4 @@
-"""Attention with a mask that is handed in, values made otherwise than in forward, the wrong activation of a gate."""
+"""Attention with a mask as an argument, values computed differently than in forward, gates with another activation."""
 
 import numpy as np
 import pytest

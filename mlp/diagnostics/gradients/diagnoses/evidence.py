@@ -82,6 +82,11 @@ class Point:
         return self.probe.x
 
     @property
+    def searchable(self) -> bool:
+        """Whether its layer has no layers inside, and all gradients are there and were measured."""
+        return self.complete and bool(self.gradients) and not self.probe.layer.children()
+
+    @property
     def mode(self) -> str:
         return "training" if self.probe.training else "evaluation"
 

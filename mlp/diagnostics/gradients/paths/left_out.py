@@ -88,7 +88,7 @@ def wrong_uses(points: Sequence[Point]) -> Iterator[Diagnosis]:
     """Yield the use of a value whose path is left out or counted wrongly, if this explains all that is wrong."""
     point = points[0]
     layer = point.probe.layer
-    if layer.children() or not all(one.complete and one.gradients for one in points):
+    if not all(one.searchable for one in points):
         return
     until = time.process_time() + SECONDS
     here = Directions(point)

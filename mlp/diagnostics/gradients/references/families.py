@@ -93,6 +93,5 @@ def right_outputs(family: NamedLayer, subject: LayerAtPoint) -> list[Array]:
     own = [f for word, f in ACTIVATIONS.items() if word in subject.words]
     if own:
         return [own[0](y) for y in plain]
-    within = family.title == "an affine layer"  # a dense layer often has its activation inside
-    acts = within or any("act" in name or "nonlin" in name for name in subject.settings)
+    acts = family.activated or any("act" in name or "nonlin" in name for name in subject.settings)
     return [*plain, *(f(y) for f in ACTIVATIONS.values() for y in plain if acts)]

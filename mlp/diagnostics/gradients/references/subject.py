@@ -87,7 +87,8 @@ class NamedLayer:
         title: what they are called in a sentence. key: a word that their names have. others: words they may have.
         formula: yields the outputs that count as right. rule: it in words. sizes: how many outputs there are.
         sure: whether other outputs are wrong even where nothing explains them; else the name may stand for a layer of
-            another form. mistakes: yields (what is wrong, a pattern for the line, outputs).
+            another form. activated: whether an activation may follow inside of it, as in a dense layer, whatever its
+            settings say. mistakes: yields (what is wrong, a pattern for the line, outputs).
     """
 
     title: str
@@ -96,6 +97,7 @@ class NamedLayer:
     formula: OutputFormula
     rule: str
     sure: bool = False
+    activated: bool = False
     sizes: str = ""
     mistakes: Callable[[LayerAtPoint], Mistakes] | None = None
 

@@ -211,6 +211,7 @@ NAMED_LAYERS = (
         affine,
         "x W + b",
         sure=True,
+        activated=True,
     ),
     *(
         NamedLayer(

@@ -33,10 +33,9 @@ def forward_line(points: Sequence[Point], seconds: float) -> Iterator[Diagnosis]
         points: where gradients are wrong. seconds: of CPU that the search may take.
     """
     point = points[0]
-    layer = point.probe.layer
-    if layer.children() or not all(one.complete and one.gradients for one in points):
+    if not all(one.searchable for one in points):
         return
-    owner, name, _ = code_of(layer)
+    owner, name, _ = code_of(point.probe.layer)
 
     def right(source: Source, function: FunctionType) -> bool:
         with source.replaced(function), restoring(point.probe.arrays.values()):  # a change may write into the inputs

@@ -10,7 +10,7 @@ from mlp.diagnostics.gradients.repairs.search.second_terms import held_by
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
-STEP_NUMBERS = ("t", "step", "n", "k", "i", "it", "iteration", "epoch")
+STEP_COUNTS = ("t", "step", "n", "k", "i", "it", "iteration", "epoch")  # what the number of a step is called
 MOST_SETTINGS = 10  # of which a factor is made
 
 
@@ -37,7 +37,7 @@ def shares_of_settings(values: Values) -> tuple[list[str], list[str]]:
     """Return the factors that settings make, b and 1 - b, and what a bias correction divides by, 1 - b**t."""
     names = settings_in(values)
     counts = [
-        name for name, value in values.items() if name.removeprefix("self.") in STEP_NUMBERS and type(value) is int
+        name for name, value in values.items() if name.removeprefix("self.") in STEP_COUNTS and type(value) is int
     ]
     return [*names, *(f"(1 - {name})" for name in names)], [f"(1 - {name}**{t})" for name in names for t in counts[:1]]
 

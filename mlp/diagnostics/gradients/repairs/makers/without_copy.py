@@ -19,10 +19,9 @@ SECONDS = 0.5  # of CPU
 def without_copy(points: Sequence[Point]) -> Iterator[Diagnosis]:
     """Yield the line of forward that lacks a copy, if all gradients of all points are right with it."""
     point = points[0]
-    layer = point.probe.layer
-    if layer.children() or not all(one.complete and one.gradients for one in points):
+    if not all(one.searchable for one in points):
         return
-    owner, forward, _ = code_of(layer)
+    owner, forward, _ = code_of(point.probe.layer)
 
     def right(source: Source, function: FunctionType) -> bool:
         return all(with_change(source, function, one) >= {*one.wrong} for one in points)

@@ -61,10 +61,9 @@ class BackwardRuns:
 def wrong_lines(points: Sequence[Point]) -> Iterator[Diagnosis]:
     """Yield the changes of two or three lines of backward that make all gradients right, also at a second point."""
     point = smaller_point(points[0]) or points[0]
-    layer = point.probe.layer
-    if layer.children() or not all(one.complete and one.gradients for one in points):
+    if not all(one.searchable for one in points):
         return
-    owner, *names = code_of(layer)
+    owner, *names = code_of(point.probe.layer)
     forward, backward = (source_of(owner, name) for name in names)
     if forward is None or backward is None:
         return
