@@ -4,6 +4,7 @@ import functools
 import os
 import signal
 import warnings
+from collections import Counter
 
 # Before NumPy is loaded: BLAS' threads gain nothing in matrices as small as those of the tests, and while they spin
 # they take the cores from everything else that runs. Programs that tests start inherit it.
@@ -14,6 +15,7 @@ import pytest
 from mlp.machine.cuda_devices import gpu_problem
 
 pytest_plugins = ["run_fixtures"]
+EACH = 5  # `make test` runs one of so many cases of a test that is marked `sampled`
 
 
 @functools.cache
@@ -30,6 +32,18 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # programs that tests start inherit it
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark all cases of a sampled test but every fifth one as slow."""
+    seen = Counter()
+    for item in items:
+        if item.get_closest_marker("sampled"):
+            place = item.path, item.originalname
+            if seen[place] % EACH:
+                item.add_marker(pytest.mark.slow)
+            seen[place] += 1
 
 
 def pytest_runtest_setup(item):

@@ -24,10 +24,8 @@ def history():
     return history
 
 
-SOME = [name if i < 5 else pytest.param(name, marks=pytest.mark.slow) for i, name in enumerate(NAMES)]
-
-
-@pytest.mark.parametrize("name", SOME)
+@pytest.mark.sampled
+@pytest.mark.parametrize("name", NAMES)
 def test_any_name_can_be_drawn(history, tmp_path, name):
     table = LayerTable([name, "b"])
     for _ in range(2):

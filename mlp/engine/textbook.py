@@ -10,6 +10,7 @@ from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.probing import frozen_buffers
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
+from mlp.machine.memory import keep_freed_memory
 from mlp.typing import Array
 
 
@@ -22,6 +23,7 @@ class TextbookEngine(Binding):
         return TextbookEngine, ()
 
     def bind(self, model: Layer, loss: Loss, rule: LearningRule, gradient_statistics: str | None = None) -> None:
+        keep_freed_memory()
         gather(model, rule)
         self.hold(model, loss, rule, gradient_statistics)
 

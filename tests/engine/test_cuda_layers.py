@@ -141,6 +141,7 @@ CONVOLUTIONS = [
 ]
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("precision", TOLERANCE)
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
 def test_convolution(make_gpu, precision, case):

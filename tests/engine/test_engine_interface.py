@@ -137,6 +137,7 @@ def test_gradients_are_the_textbooks_and_leave_no_trace(make_engine, name):
     engine.close()
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("name", MODELS)
 def test_training_is_the_same_with_probes_in_between(make_engine, name):
     results = []

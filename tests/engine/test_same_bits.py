@@ -47,6 +47,7 @@ def trained(model, threads, images, size=16):
     return found
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("images", [3, 21])
 @pytest.mark.parametrize("name", VARIANTS)
 def test_any_number_of_threads(name, images):

@@ -15,6 +15,7 @@ def weights(folder):
     return {name: value.tolist() for name, value in arrays.items() if name.startswith(("model", "rule", "step"))}
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize(
     "schedule", [{"schedule": "constant"}, {"schedule": "exponential"}, {"schedule": "step", "schedule_length": 1}]
 )

@@ -80,6 +80,7 @@ def pages(root, tmp_path_factory):
     return out, *(path.read_text(encoding="utf-8") for path in paths)
 
 
+@pytest.mark.slow
 def test_every_table_that_has_a_run_stands_in_both_forms(pages, root):
     _, html, text = pages
     reader, index, tables = Reader(html), RunIndex(root), 0

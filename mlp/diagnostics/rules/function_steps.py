@@ -27,9 +27,11 @@ def rates_of(rule: Any) -> list[str]:
 
 def may_be_set(rule: Any, name: str) -> bool:
     """Return whether an object has an attribute of a name that is no method, and may be set."""
+    if not hasattr(rule, name):
+        return False
     held = inspect.getattr_static(rule, name, None)
     fixed = isinstance(held, property) and held.fset is None
-    return hasattr(rule, name) and not fixed and not callable(getattr(rule, name))
+    return not fixed and not callable(getattr(rule, name))
 
 
 def all_rates_of(rule: Any) -> list[str]:

@@ -21,13 +21,11 @@ from mlp.losses import Loss
 from mlp.rng import generator
 
 NAMES = [f"{bug.family}.{bug.name}" for bug in BUGS]
-SOME = [
-    pytest.param(bug, marks=() if i % 4 == 0 else pytest.mark.slow) for i, bug in enumerate(BUGS)
-]  # others: test-all
 RIGHT = {}  # reports about right layers and rules: many bugs are bugs of the same one
 
 
-@pytest.mark.parametrize("bug", SOME, ids=NAMES)
+@pytest.mark.sampled
+@pytest.mark.parametrize("bug", BUGS, ids=NAMES)
 def test_planted_bug_is_caught_with_the_right_diagnosis_first_and_the_right_one_passes(bug):
     report = bug.check()
     assert not report.passed, f"{bug.name} was not caught:\n{report}"

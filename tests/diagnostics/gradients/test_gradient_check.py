@@ -53,8 +53,9 @@ NETWORKS = {
 }
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("label", NETWORKS)
-@pytest.mark.parametrize("depth", [8, pytest.param(14, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("depth", [8, 14])
 def test_whole_networks(depth, label):
     model = vgg(depth=depth, filters=4, num_classes=5, **NETWORKS[label])
     height = 16 if label.startswith(("Instance", "Group")) else 8  # which are halved to one pixel: too few to normalize

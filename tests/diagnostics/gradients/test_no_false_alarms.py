@@ -18,6 +18,7 @@ def other_shape(shape, rng):
     return (batch, *larger, shape[-1])
 
 
+@pytest.mark.sampled
 @pytest.mark.parametrize("draw", range(DRAWS))
 def test_right_layers_get_no_diagnosis(draw):
     rng = np.random.default_rng(draw)

@@ -63,7 +63,7 @@ from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, g
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, orders, rebound
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.second_terms import terms_by_themselves
-from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, alike_places, located, parsed, possible
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, alike_places, located, possible
 from mlp.diagnostics.gradients.repairs.terms.divisors import other_divisors
 from mlp.diagnostics.gradients.repairs.terms.rests import parts_left_out
 from mlp.diagnostics.gradients.repairs.terms.statistics import through_statistics
@@ -157,7 +157,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, _: both_sides(slot), "term missing"),
     (lambda slot, s: parts_left_out(slot, s.rests), "path missing"),
     (lambda slot, s: through_statistics(slot, s), "path missing"),
-    (lambda slot, s: other_parts(slot, [a for a in s.arrays if s.is_gradient(parsed(a))], s.values), "path missing"),
+    (lambda slot, s: other_parts(slot, [a for a in s.arrays if a in s.gradients], s.values), "path missing"),
     (lambda slot, s: other_paths(slot, s.values, s.upstream), "term missing"),
     (lambda slot, _: turned_parts(slot), "order of axes or parts"),
     (lambda slot, s: names_exchanged(slot, s.values), "names exchanged"),

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
@@ -94,8 +95,14 @@ class RightChanges:
 
 def only_reads(edit: Edit) -> bool:
     """Return whether the statement of a change only gives names to entries of what is kept: `x, w = cache["x"], w`."""
+    return gives_names(edit.statement)
+
+
+@lru_cache(maxsize=1024)
+def gives_names(text: str) -> bool:
+    """Return whether a statement only gives names to entries of what is kept."""
     try:
-        (statement,) = ast.parse(edit.statement).body
+        (statement,) = ast.parse(text).body
     except (SyntaxError, ValueError):
         return False
     entries = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.expr_context)

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -62,6 +63,16 @@ class Scope:
         held = {name: array for name in self.arrays if isinstance(array := self.values.get(name), np.ndarray)}
         return [f"{name}[:, None]" for name, array in held.items() if array.ndim == 1 and array.dtype.kind == "f"]
 
+    @cached_property
+    def gradients(self) -> frozenset[str]:
+        """The arrays, factors and unused names that are made of the upstream gradient."""
+        return frozenset(name for name in {*self.arrays, *self.factors, *self.unused} if self.is_gradient(parsed(name)))
+
+    @cached_property
+    def sizes(self) -> frozenset[str]:
+        """The factors that are made of sizes, C // G: no size is wrong by a 2."""
+        return frozenset(factor for factor in self.factors if self.is_of_sizes(factor))
+
     def is_gradient(self, node: ast.AST) -> bool:
         """Return whether an expression is made of the upstream gradient."""
         return uses(node, self.upstream)
@@ -71,20 +82,20 @@ class Scope:
         names = [ast.unparse(one) for one in ast.walk(slot.node) if isinstance(one, ast.Name | ast.Attribute)]
         of_shape = isinstance(slot.node, ast.Subscript) and ast.unparse(slot.node.value).endswith("shape")
         if of_shape or (names and all(is_size(self.values.get(name)) for name in names)):
-            return [factor for factor in self.factors if self.is_of_sizes(factor)]
+            return [factor for factor in self.factors if factor in self.sizes]
         if not self.upstream or not self.is_gradient(slot.node):
             return factors
-        return [factor for factor in factors if not self.is_gradient(parsed(factor))]
+        return [factor for factor in factors if factor not in self.gradients]
 
     def is_of_sizes(self, factor: str) -> bool:
-        """Return whether an expression is made of sizes, C // G: no size is wrong by a 2."""
+        """Return whether an expression is made of sizes."""
         names = [ast.unparse(one) for one in ast.walk(parsed(factor)) if isinstance(one, ast.Name | ast.Attribute)]
         return bool(names) and (".shape" in factor or all(is_size(self.values.get(name)) for name in names))
 
     def like(self, slot: Slot) -> list[str]:
         """Return the arrays that may be added to a node: gradients to a gradient."""
         gradient = self.is_gradient(slot.node)
-        return [name for name in self.arrays if self.is_gradient(parsed(name)) == gradient]
+        return [name for name in self.arrays if (name in self.gradients) == gradient]
 
     def unlike(self, slot: Slot) -> list[str]:
         """Return the other arrays: a gradient stands where none belongs, or the reverse."""
