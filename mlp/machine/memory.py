@@ -11,8 +11,9 @@ LARGE = 1 << 30  # bytes
 def keep_freed_memory() -> bool:
     """Let this process keep the memory of freed arrays, and return whether the C library can (glibc: Linux).
 
-    Otherwise glibc hands arrays of some megabytes back to the system and asks for them again, which fills every page with
-    zeros first: a tenth of a step that makes its arrays anew. The process stays as large as its largest moment.
+    Otherwise glibc hands arrays of some megabytes back to the system and asks for them again, and the system fills
+    each page with zeros first: a tenth of a step that makes its arrays anew. The process stays as large as its largest
+    moment.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -30,6 +30,7 @@ print(faults() - before)
 def test_pages_are_not_asked_for_again():
     assert keep_freed_memory()
     kept, given_back = (
-        int(subprocess.check_output([sys.executable, "-c", CODE.format(keep=keep)], text=True)) for keep in (True, False)
+        int(subprocess.check_output([sys.executable, "-c", CODE.format(keep=keep)], text=True))
+        for keep in (True, False)
     )
     assert kept < 100 < given_back
