@@ -40,8 +40,8 @@ def explained(trails: Trails, formula: str, tolerance: float) -> list[Diagnosis]
     """Return the faults that lead to the same weights on all courses, most likely first."""
     if not trails[0].moved.any():
         text = (
-            "the weights never move: w = w - h g makes a new array for a local name, and the weights stay as they are; "
-            "change them in place, w -= h g, or return the new ones"
+            "the weights never move: if w = w - h g makes a new array for a local name, the weights stay as they are; "
+            "change them in place, w -= h g, or return the new ones. If they are changed in place, the step is 0"
         )
         return [Diagnosis("weights never move", "weights", "rule", text)]
     s = trails[0].course.settings

@@ -20,9 +20,14 @@ CONFIGS = ("config", "cfg", "conf", "state", "cache", "options", "opts", "opt_st
 
 def rates_of(rule: Any) -> list[str]:
     """Return the attributes that hold the learning rate of a rule; alpha, as in Adam's paper, if there is no other."""
-    found = [name for name in RATES if may_be_set(rule, name)]
+    found = [name for name in RATES if may_be_set(rule, name) and not is_count(getattr(rule, name))]
     numbers = {name: getattr(rule, name, None) for name in ("alpha", "stepsize")}
     return found or [name for name, v in numbers.items() if isinstance(v, float) and 0.0 < v < SHARE][:1]
+
+
+def is_count(value: Any) -> bool:
+    """Return whether a number is one of steps: the step_size of a decay in steps is no learning rate."""
+    return type(value) is int and value > 1
 
 
 def may_be_set(rule: Any, name: str) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_FACTORS, OF_ITSELF, OF_MEMORY, Edit, Maker
-from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_shares
+from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_shares, powers
 from mlp.diagnostics.gradients.repairs.search.changes import Search, complexity, of_one_kind, repairs
 from mlp.diagnostics.gradients.repairs.search.moves import not_copied
 from mlp.diagnostics.gradients.repairs.search.second_terms import scaled_terms, squared_distances
@@ -20,7 +20,7 @@ from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
 from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Course, apart, course_of, walk_of
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
-from mlp.diagnostics.rules.formulas.variants import legal_forms
+from mlp.diagnostics.rules.formulas.variants import legal_forms, with_schedules
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.function_steps import RATES
 from mlp.diagnostics.rules.protocols import UPDATES
@@ -34,6 +34,7 @@ DISTANCES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: squared_distances(slot, s.arrays, s.values), "square of another value"),
 )
 SCALED: tuple[tuple[Maker, str], ...] = ((lambda slot, s: scaled_terms(slot, s.arrays, s.values), "term missing"),)
+POWERS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: powers(slot, s.values), "power"),)
 SHARES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: missing_shares(slot, s.values, s.arrays), "factor or term missing"),
 )
@@ -43,11 +44,17 @@ LATE = [name for _, name in KINDS].index("division by the wrong number")
 OF_RULES = tuple(
     kind
     for kind in dict.fromkeys(
-        (*OF_COPIES, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS[:LATE], *SHARES, *KINDS[LATE:], *SCALED)
+        (*OF_COPIES, *POWERS, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS[:LATE], *SHARES, *KINDS[LATE:], *SCALED)
     )
     if kind not in OF_FACTORS
 )  # the likeliest first
-OF_THE_LINE_ALONE = ("state reset", "another rule", "learning rate changed", "no looking ahead")  # say less
+OF_THE_LINE_ALONE = (
+    "weights never move",
+    "state reset",
+    "another rule",
+    "learning rate changed",
+    "no looking ahead",
+)  # say less
 FEW = 2  # steps that most wrong changes do not survive
 LOOSE = 1e-4  # a small eps that is not known may change the steps by this much
 CourseToPass = tuple[Any, Course, list[Array]]  # a rule, a course, and the right walks there
@@ -100,7 +107,8 @@ def courses_to_pass(subject: Subject) -> Iterator[CourseToPass]:
         with suppress(*OWN_ERRORS):
             s, _ = read_settings(rule, who.given)
             course = course_of(rule, s, who.seed + seed, shapes).clipped(who.clip)
-            forms = [Walk(FAMILIES[who.formula]), *(form for _, form, _ in legal_forms(who.formula))]
+            more = (*legal_forms(who.formula), *with_schedules(who.formula, s))
+            forms = [Walk(FAMILIES[who.formula]), *(form for _, form, _ in more)]
             yield rule, course, [course.walked(form) for form in forms]
 
 

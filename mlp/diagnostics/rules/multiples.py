@@ -76,13 +76,13 @@ def told_factors(c: Array, course: Course) -> tuple[str, str] | None:
         if np.ptp(ratios) < CLOSE * abs(ratios[0]):
             number = "" if abs(ratios[0] - 1.0) < CLOSE else f"{ratios[0]:.5g} times "
             return "learning rate changed", f"step t is multiplied by {number}{text}; a rule multiplies by h alone"
-    shares = c[1:] / c[:-1]
+    with np.errstate(all="ignore"):
+        shares, slopes = c[1:] / c[:-1], np.diff(c[0] / c)
     if np.ptp(shares) < CLOSE:
         text = (
             f"the learning rate is multiplied by {shares[0]:.5g} in each step, inside: a schedule sets it, not the rule"
         )
         return "learning rate decays inside", text
-    slopes = np.diff(c[0] / c)
     if np.ptp(slopes) < CLOSE:
         text = f"the learning rate is divided by 1 + {slopes[0]:.4g} (t - 1), inside: a schedule sets it, not the rule"
         return "learning rate decays inside", text

@@ -2,12 +2,12 @@
 
 import inspect
 import re
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
+from mlp.diagnostics.rules.formulas.own_schedules import of_schedule, with_schedule
 from mlp.diagnostics.rules.formulas.walks import Settings
 from mlp.diagnostics.rules.function_steps import BASES, RATES, rates_of
 from mlp.diagnostics.rules.protocols import UPDATES
@@ -121,30 +121,6 @@ def rate_of(rule: Any, s: Settings) -> float:
     return FUNCTION_RATE if held is None else float(held)
 
 
-def with_schedule(rule: Any, s: Settings) -> Settings:
-    """Return the settings with those of a schedule that is inside a rule: a decay in time, a fall to the last step."""
-    text = f"{plain_name(rule)} {inspect.getdoc(rule if inspect.isfunction(rule) else type(rule))}".lower()
-    falls = "cosine" in text or ("linear" in text and "warmup" in text.replace(" ", "").replace("-", ""))
-    if not falls:
-        s = {name: value for name, value in s.items() if name not in ("total", "lowest")}
-    elif "cosine" not in text:
-        s["linear"] = 1.0
-    if is_number(getattr(rule, "decay", None)) and decays_in_time(rule):
-        s["rate_decay"] = float(rule.decay)
-        others = [name for name in ALIASES["decay"] if name != "decay" and is_number(getattr(rule, name, None))]
-        s["decay"] = float(getattr(rule, others[0])) if others else DEFAULTS["decay"]
-    return s
-
-
-def decays_in_time(rule: Any) -> bool:
-    """Return whether the attribute `decay` of a rule divides its learning rate: 1 + self.decay * t in its code."""
-    for kind in type(rule).__mro__[:-1]:
-        with suppress(OSError, TypeError):
-            if re.search(r"1(\.0*)?\s*\+\s*(self\.decay\s*\*|[\w.]+\s*\*\s*self\.decay\b)", inspect.getsource(kind)):
-                return True
-    return False
-
-
 def may_be_slow(rule: Any, name: str) -> bool:
     """Return whether a rule may have a setting: slow weights are those of Lookahead alone."""
     return not name.startswith("slow_") or "lookahead" in plain_name(rule)
@@ -152,7 +128,7 @@ def may_be_slow(rule: Any, name: str) -> bool:
 
 def attribute_of(rule: Any, name: str) -> str | None:
     """Return the name of the attribute that holds a setting of a rule, or None."""
-    taken = () if name == "learning_rate" else rates_of(rule)
+    taken = () if name == "learning_rate" else (*rates_of(rule), *of_schedule(rule))
     return next((one for one in ALIASES[name] if one not in taken and is_number(getattr(rule, one, None))), None)
 
 

@@ -45,6 +45,25 @@ class Swish(Pointwise):
         return x / (1.0 + np.exp(-self.steepness * x))
 
 
+class LeakyReLUOfFeatures(LeakyReLU):
+    def __init__(self):
+        self.slopes = np.linspace(0.1, 0.4, 6)
+
+    def value(self, x):
+        return np.where(x > 0, x, self.slopes * x)
+
+
+class SiLU(Swish):
+    def __init__(self):
+        self.beta = np.linspace(0.5, 2.0, 6)
+
+    def value(self, x):
+        return x / (1.0 + np.exp(-self.beta * x))
+
+
+LeakyReLUOfFeatures.__name__ = "LeakyReLU"
+
+
 class HardTanh(Pointwise):
     def value(self, x):
         return np.clip(x, -0.7, 0.5)
@@ -55,7 +74,7 @@ class SELU(Pointwise):
         return 1.0507 * np.where(x > 0, x, 1.6733 * np.expm1(x))
 
 
-@pytest.mark.parametrize("kind", [ReLU6, LeakyReLU, ELU, Swish, HardTanh, SELU])
+@pytest.mark.parametrize("kind", [ReLU6, LeakyReLU, ELU, Swish, LeakyReLUOfFeatures, SiLU, HardTanh, SELU])
 def test_activations_with_numbers_of_their_own(kind):
     check_layer(kind(), (5, 6), tolerance=1e-5).raise_if_failed()
 

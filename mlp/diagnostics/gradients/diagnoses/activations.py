@@ -5,6 +5,7 @@ Some have a number of their own (a slope, alpha): it is read off the outputs, or
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from mlp.diagnostics.gradients.diagnoses.pointwise import Function, normal_cdf, 
 from mlp.diagnostics.gradients.losses.points import softmax
 from mlp.typing import Array
 
+Number = int | float | Array  # one for all, or one for each feature or channel
 FAR_OFF = 1e-4
 ROUGH = 1e-2  # where the constants of SELU have three digits
 SAME = 1e-6
@@ -24,7 +26,7 @@ def tanh_gelu(x: Array) -> Array:
     return np.asarray(0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))))
 
 
-def clipped(bound: float) -> Function:
+def clipped(bound: Number) -> Function:
     """Return the ReLU with an upper bound."""
     return lambda x: np.clip(x, 0.0, bound)
 
@@ -54,7 +56,7 @@ KNOWN: dict[str, tuple[Function, ...]] = {
     "tanhshrink": (lambda x: x - np.tanh(x),),
 }
 FIXED = ("selu", "gelu", "mish", "hardswish", "hardsigmoid")  # their numbers are constants
-WITH_NUMBER: dict[str, tuple[str, Callable[[Array, float], Array]]] = {  # by the names that their number may have
+WITH_NUMBER: dict[str, tuple[str, Callable[[Array, Number], Array]]] = {  # by the names that their number may have
     "sigmoid": (r"slope|beta|temp\w*", lambda x, c: sigmoid(c * x)),
     "swish": (r"beta", lambda x, c: x * sigmoid(c * x)),
     "softplus": (r"beta", lambda x, c: np.logaddexp(0.0, c * x) / c),
@@ -114,7 +116,19 @@ SLIPS: dict[str, tuple[tuple[str, Function], ...]] = {  # what they are instead,
 }
 
 
-def wrong_activation(name: str, x: Array, y: Array, numbers: Sequence[float]) -> str:
+def meeting(x: Array, number: Number) -> Iterator[Number]:
+    """Yield a number, or one for each feature (the last axis) or channel (axis 1), as it meets the inputs."""
+    array = np.asarray(number)
+    if array.size == 1:
+        yield float(array.flat[0])
+    elif array.size < x.size and array.shape == x.shape[1:2] and x.ndim > 2:
+        yield array.reshape(-1, *[1] * (x.ndim - 2))
+    with suppress(ValueError):
+        if 1 < array.size < x.size and np.broadcast_shapes(array.shape, x.shape) == x.shape:
+            yield array
+
+
+def wrong_activation(name: str, x: Array, y: Array, numbers: Sequence[Number]) -> str:
     """Return what is wrong with the outputs of an activation of this name, or ""; "" for names that are not known.
 
     Args:
@@ -123,7 +137,10 @@ def wrong_activation(name: str, x: Array, y: Array, numbers: Sequence[float]) ->
     name = SAME_AS.get(name, name)
     known = dict(KNOWN)
     known["relu6"] = tuple(clipped(bound) for bound in (6.0, *numbers))
+    _, own = WITH_NUMBER.get(name, ("", None))
     if y.shape != x.shape or fits_a_family(name, x, y):
+        return ""
+    if own is not None and any(distance(y, own(x, number)) < SAME for number in numbers):
         return ""
     if name in ("elu", "leaky relu"):
         return of_family(name, x, y)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.activations import wrong_activation
+from mlp.diagnostics.gradients.diagnoses.activations import Number, meeting, wrong_activation
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.keeping import kept_and_dropped
 from mlp.diagnostics.gradients.diagnoses.normalizations.grouping import number_of_groups
@@ -132,12 +132,12 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
         yield from sees_the_future(probe)
     if "group" in name and "conv" in name and x.ndim > 2:
         yield from channels_not_read(probe, number_of_groups(probe))
-    numbers = numbers_of(probe.layer)
+    numbers = [one for number in numbers_of(probe.layer) for one in meeting(x, number)]
     text = wrong_activation(name, x, y, numbers)
     if text:
         yield Diagnosis(NAME, "outputs", "evaluation", text)
     if name == "softplus":
-        yield from softplus_without_its_divisor(probe, numbers)
+        yield from softplus_without_its_divisor(probe, [one for one in numbers if isinstance(one, float)])
     if "pool" in name and any(word in words for word in ("avg", "average", "mean", "max")):
         yield from wrong_pooling(probe, words)
         if "max" in words and x.ndim > 2 and "unpool" not in name:
@@ -162,13 +162,12 @@ def of_random_numbers(probe: Probe, name: str) -> Iterator[Diagnosis]:
         yield from kept_and_dropped(probe)
 
 
-def numbers_of(layer: Layer) -> list[float]:
-    """Return the numbers that a layer has as attributes or parameters: a slope, an upper bound."""
+def numbers_of(layer: Layer) -> list[Number]:
+    """Return the numbers and arrays that a layer has as attributes or parameters: a slope, an upper bound."""
     owner = getattr(layer, "student", layer)
     held = owner.options() if isinstance(owner, FunctionPair) else vars(owner)
     values = [*held.values(), *(p.data for _, p in layer.named_parameters())]
-    numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
-    return [*map(float, numbers), *(float(v.flat[0]) for v in values if isinstance(v, np.ndarray) and v.size == 1)]
+    return [v for v in values if isinstance(v, int | float | np.ndarray) and not isinstance(v, bool)]
 
 
 def wrong_softmax(name: str, y: Array) -> Iterator[Diagnosis]:

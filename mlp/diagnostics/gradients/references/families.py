@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.activations import FIXED, KNOWN, SAME_AS, WITH_NUMBER
+from mlp.diagnostics.gradients.diagnoses.activations import FIXED, KNOWN, SAME_AS, WITH_NUMBER, Number, meeting
 from mlp.diagnostics.gradients.diagnoses.pointwise import Function, sigmoid
 from mlp.diagnostics.gradients.references.normalization import normalized, wrong_normalized
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, NamedLayer, relu
@@ -71,14 +71,15 @@ def activation_name(words: Sequence[str]) -> str:
 def activation(subject: LayerAtPoint) -> Iterator[Array]:
     """Yield what an activation of this name gives, with its number, if it has one: a slope, a temperature."""
     x, name = subject.x, activation_name(subject.words)
-    if any(array.size > 1 for array in subject.weights.values()):
+    weights = [list(meeting(x, array)) for array in subject.weights.values()]
+    if len(weights) > 1 or [] in weights:  # it is a dense layer with this activation, perhaps
         return
-    given = {n: v for n, v in subject.settings.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+    given = {n: v for n, v in subject.settings.items() if isinstance(v, Number) and not isinstance(v, bool)}
     names, with_number = WITH_NUMBER.get(name, ("", None))
-    numbers = [float(array.flat[0]) for array in subject.weights.values()]
-    numbers += [float(value) for key, value in given.items() if names and re.fullmatch(names, key) and value]
+    own = [meeting(x, value) for key, value in given.items() if names and re.fullmatch(names, key) and np.any(value)]
+    numbers = [number for some in (*weights, *own) for number in some]
     if numbers and with_number is not None:
-        yield from (with_number(x, number) for number in dict.fromkeys(numbers))
+        yield from (with_number(x, number) for number in numbers)
     elif name in FIXED or (not subject.weights and not any(isinstance(value, float) for value in given.values())):
         yield from (f(x) for f in KNOWN.get(name, ()))
         if "softmax" in name and (x.ndim == 4 or "channel" in subject.name):  # over the channels of (N, C, H, W)

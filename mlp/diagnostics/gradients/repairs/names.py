@@ -73,6 +73,7 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
     slopes = (
         [] if forward is None else list(dict.fromkeys(slopes_of(forward, [*own, *stored], names_across(forward, tree))))
     )
+    slopes = [slope[1:-1] if slope[1:-1].isidentifier() else slope for slope in slopes]
     factors = [
         *slopes[:12],
         *[setting for setting in dict.fromkeys(settings) if "'" in setting],
@@ -113,12 +114,14 @@ def is_mask(value: Any) -> bool:
     return value.dtype.kind == "b" or bool(np.isin(value, (0, 1)).all())
 
 
-def of_upstream(tree: ast.FunctionDef, *, backward: bool) -> frozenset[str]:
+def of_upstream(tree: ast.FunctionDef, values: Values, *, backward: bool) -> frozenset[str]:
     """Return the names in backward that hold gradients: its argument, and all that is made of it.
 
-    Backward is linear in them, so no product has two of them, and no sum has one of them beside another array.
+    Backward is linear in them, so no product has two of them, and no sum has one of them beside another array. That of
+    a loss may take its cache alone, and has none.
     """
     arguments = [arg.arg for arg in tree.args.args if arg.arg != "self"]
+    arguments = [name for name in arguments if not isinstance(values.get(name), tuple | list | dict)]
     known = {arg for arg in arguments if GRADIENT.match(arg)} or set(
         arguments if backward and len(arguments) == 1 else ()
     )

@@ -6,7 +6,10 @@ along half a cosine or, if `linear` is set, a straight line.
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
+
+DECAYS = ("1 / (1 + d k)", "d^k", "(1 - d)^k", "exp(-d k)", "1 / sqrt(1 + d k)")
 
 
 @dataclass(frozen=True)
@@ -14,23 +17,26 @@ class Schedule:
     """The share of the learning rate in step k = 0, 1, ...; every choice but the first ones is another form or a fault.
 
     Attributes:
-        decay, warm: formulas. first: the number of the first step. progress: of the fall. fall: its formula.
+        decay: one of `DECAYS`, or "" for that of the settings. warm: a formula.
+        first: the number of the first step. progress: of the fall. fall: its formula.
         compounding: whether the decays of all steps so far are multiplied.
+        smooth: whether a decay that is one for several steps goes on within them.
     """
 
-    decay: str = "1 / (1 + d k)"
+    decay: str = ""
     first: float = 0.0
     warm: str = "(k + 1) / W"
     progress: str = "(k - W) / (T - W)"
     fall: str = "right"
     compounding: bool = False
+    smooth: bool = False
 
     def share(self, k: float, h: float, s: Mapping[str, float]) -> float:
         """Return h_k / h."""
         share = 1.0
         if s.get("rate_decay"):
             steps = range(int(k) + 1) if self.compounding else [k]
-            share = math.prod(self.of_decay(step + self.first, s["rate_decay"]) for step in steps)
+            share = math.prod(self.of_decay(step + self.first, s) for step in steps)
         W = s.get("warmup", 0.0)
         if W and k < W:
             warm = {
@@ -47,10 +53,12 @@ class Schedule:
             share *= low + (1.0 - low) * self.of_fall(k + self.first, W, s)
         return share
 
-    def of_decay(self, k: float, d: float) -> float:
+    def of_decay(self, k: float, s: Mapping[str, float]) -> float:
         """Return the share that is left by a decay."""
-        forms = {"1 / (1 + d k)": 1.0 / (1.0 + d * k), "d^k": d**k, "(1 - d)^k": (1.0 - d) ** k}
-        return {**forms, "exp(-d k)": math.exp(-d * k)}[self.decay]
+        d, every = s["rate_decay"], s.get("decay_every", 1.0)
+        k = k / every if self.smooth else k // every
+        forms = 1.0 / (1.0 + d * k), d**k, (1.0 - d) ** k, math.exp(-d * k), 1.0 / math.sqrt(1.0 + d * k)
+        return forms[DECAYS.index(self.decay) if self.decay else int(s.get("decay_form", 0.0))]
 
     def of_fall(self, k: float, W: float, s: Mapping[str, float]) -> float:
         """Return the share that is left by a fall to 0."""
@@ -68,10 +76,11 @@ class Schedule:
 def legal_schedules(s: Mapping[str, float]) -> Iterator[tuple[str, Schedule]]:
     """Yield the other forms of a schedule that are right, too, and a remark for each."""
     if s.get("rate_decay"):
-        for decay in ("1 / (1 + d k)", "d^k", "(1 - d)^k", "exp(-d k)"):
-            for first in (0.0, 1.0):
-                text = f"the learning rate is multiplied by {decay} in it, with k = {first:g} in the first step."
-                yield text, Schedule(decay, first)
+        known, stairs = "decay_form" in s, "decay_every" in s
+        decays = [DECAYS[int(s["decay_form"])]] if known else DECAYS
+        for decay, first, smooth in product(decays, (0.0, 1.0), (False, True) if stairs else (False,)):
+            text = f"the learning rate is multiplied by {decay} in it, with k = {first:g} in the first step."
+            yield text, Schedule(decay, first, smooth=smooth)
     if s.get("warmup") or s.get("total"):
         for warm in ("(k + 1) / W", "k / W", "(k + 1) / (W + 1)"):
             for first in (0.0, 1.0):
@@ -85,8 +94,8 @@ def wrong_schedules(s: Mapping[str, float]) -> Iterator[tuple[str, str, Schedule
             "the decays of all steps multiply: the learning rate that has decayed is kept, and decays again in the "
             "next step; start from the first learning rate each time, and keep that as it is"
         )
-        for _, form in legal_schedules({"rate_decay": 1.0}):
-            yield "decay of the decayed rate", text, Schedule(form.decay, form.first, compounding=True)
+        for _, form in legal_schedules(s):
+            yield "decay of the decayed rate", text, replace(form, compounding=True)
     if s.get("warmup"):
         for warm, text in (
             ("1 / W", "the rate of the warm-up does not grow: step t of it has the share t / warmup"),

@@ -10,7 +10,17 @@ from mlp.diagnostics.gradients.repairs.search.second_terms import held_by
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
-STEP_COUNTS = ("t", "step", "n", "k", "i", "it", "iteration", "epoch")  # what the number of a step is called
+STEP_COUNTS = (
+    "t",
+    "step",
+    "n",
+    "k",
+    "i",
+    "it",
+    "iteration",
+    "iterations",
+    "epoch",
+)  # what the number of a step is called
 MOST_SETTINGS = 10  # of which a factor is made
 
 
@@ -31,6 +41,22 @@ def missing_shares(slot: Slot, values: Values, names: Sequence[str] = ()) -> Ite
     roots = [f"(np.sqrt({name}) + {eps})" for name in arrays for eps in small[:1]]
     for divisor in (*divisors, *roots) if names else settings_in(values):
         yield f"the division by `{divisor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(divisor))
+
+
+def powers(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a power in the place of a product with the number of the step: 1 - b ** t for 1 - b * t."""
+    node = slot.node
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Mult):
+        return
+    names = [ast.unparse(one) for one in ast.walk(node.right) if isinstance(one, ast.Name | ast.Attribute)]
+    if not any(name.removeprefix("self.") in STEP_COUNTS and type(values.get(name)) is int for name in names):
+        return
+    a, power = node.left, ast.BinOp(node.left, ast.Pow(), node.right)
+    whole = power
+    if isinstance(a, ast.BinOp) and isinstance(a.op, ast.Mult):
+        power = ast.BinOp(a.right, ast.Pow(), node.right)
+        whole = ast.BinOp(a.left, ast.Mult(), power)
+    yield f"multiplied by `{text_of(node.right)}`, where the power `{ast.unparse(power)}` belongs", whole
 
 
 def shares_of_settings(values: Values) -> tuple[list[str], list[str]]:

@@ -9,7 +9,7 @@ from mlp.diagnostics.gradients.repairs.search.second_terms import as_product, si
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 
 SUMS = (ast.Add, ast.Sub)
-PRODUCTS = (ast.Mult, ast.Div)
+PRODUCTS = (ast.Mult, ast.Div, ast.FloorDiv)
 CALLS = ("sum", "mean", "sqrt", "log", "exp", "abs", "square", "maximum", "minimum", "sign", "log1p", "expm1")
 
 
@@ -49,8 +49,18 @@ def of_operators(node: ast.BinOp) -> Iterator[ast.expr]:
             yield ast.BinOp(ast.BinOp(a, ast.Div(), b.left), b.op, b.right)
         if isinstance(b, ast.BinOp) and isinstance(b.op, ast.Pow):  # a b^2: (a b)^2
             yield ast.BinOp(ast.BinOp(a, node.op, b.left), ast.Pow(), b.right)
+        yield from into_powers(node)
     elif isinstance(node.op, ast.Pow) and isinstance(a, ast.BinOp) and isinstance(a.op, (*SUMS, *PRODUCTS)):
         yield ast.BinOp(a.left, a.op, ast.BinOp(a.right, ast.Pow(), b))
+
+
+def into_powers(node: ast.BinOp) -> Iterator[ast.expr]:
+    """Yield a product with its last factor moved into a power before it: a b ** (c // d) for a b ** c // d."""
+    before = node.left if isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mult) else None
+    power = node.left if before is None else before.right
+    if isinstance(power, ast.BinOp) and isinstance(power.op, ast.Pow) and not isinstance(power.right, ast.Constant):
+        moved = ast.BinOp(power.left, ast.Pow(), ast.BinOp(power.right, node.op, node.right))
+        yield moved if before is None else ast.BinOp(before.left, ast.Mult(), moved)
 
 
 def into_sums(node: ast.BinOp) -> Iterator[ast.expr]:

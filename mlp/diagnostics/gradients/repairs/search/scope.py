@@ -116,7 +116,7 @@ def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         factors,
         values,
         index_parts(trees),
-        upstream=of_upstream(tree, backward=forward is not None),
+        upstream=of_upstream(tree, values, backward=forward is not None),
         functions=functions_in(tree, forward),
         unused=unused_in(tree, forward),
         numbers=written,

@@ -1,0 +1,78 @@
+"""Schedules inside of rules: the right ones pass in all usual forms, and wrong ones are named."""
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics import check_rule
+
+
+class Decaying:
+    """Gradient descent whose learning rate decays."""
+
+    def __init__(self, lr=0.1, decay_rate=0.5, step_size=20):
+        self.lr, self.decay_rate, self.step_size, self.t = lr, decay_rate, step_size, 0
+
+    def update(self, params, grads):
+        rate = self.share() * self.lr
+        self.t += 1
+        for k in params:
+            params[k] -= rate * grads[k]
+
+
+class SGDStepDecay(Decaying):
+    def share(self):
+        return self.decay_rate ** (self.t // self.step_size)
+
+
+class SGDSmoothDecay(Decaying):
+    def share(self):
+        return self.decay_rate ** (self.t / self.step_size)
+
+
+class SGDInverseTime(Decaying):
+    def share(self):
+        return 1.0 / (1.0 + self.decay_rate * self.t)
+
+
+class SGDExponential(Decaying):
+    def share(self):
+        return np.exp(-self.decay_rate * self.t)
+
+
+class SGDInverseRoot(Decaying):
+    def share(self):
+        return 1.0 / np.sqrt(self.t + 1)
+
+
+@pytest.mark.parametrize("kind", [SGDStepDecay, SGDSmoothDecay, SGDInverseTime, SGDExponential, SGDInverseRoot])
+def test_right_decays_pass(kind):
+    check_rule(kind()).raise_if_failed()
+
+
+class SGDBracketsForgotten(Decaying):
+    def share(self):
+        return self.decay_rate**self.t // self.step_size
+
+
+class SGDExponentialDecay(Decaying):
+    def share(self):
+        return self.decay_rate * self.t
+
+
+class SGDKeepsTheDecayed(Decaying):
+    def share(self):
+        self.lr *= self.decay_rate**self.t
+        return 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (SGDBracketsForgotten, "`self.decay_rate ** (self.t // self.step_size)` belongs"),
+        (SGDExponentialDecay, "where the power `self.decay_rate ** self.t` belongs"),
+        (SGDKeepsTheDecayed, "the decays of all steps multiply"),
+    ],
+)
+def test_wrong_decays_are_named(kind, told):
+    (first, *_) = check_rule(kind()).diagnoses
+    assert told in first.sentence
