@@ -5,8 +5,9 @@ import pytest
 
 from mlp.diagnostics import check_loss
 from mlp.diagnostics.gradients.gallery.kinds import class_losses, known_losses
-from mlp.diagnostics.gradients.losses.known.identity import LOSSES, the_loss
+from mlp.diagnostics.gradients.losses.known.identity import the_loss
 from mlp.diagnostics.gradients.losses.known.protocol import Parts, gradient_of
+from mlp.diagnostics.gradients.losses.known.table import LOSSES
 from mlp.diagnostics.gradients.losses.points import LossPoint
 
 

@@ -98,8 +98,8 @@ BUGS = [
         (WrongSign, "sign"),
         (TargetForgotten, "one-hot forgotten"),
         (TargetAdded, "one-hot added"),
-        (LogitsForProbabilities, "softmax forgotten"),
-        (OverTheBatch, "softmax over the batch"),
+        (LogitsForProbabilities, "wrong term"),
+        (OverTheBatch, "wrong term"),
         (ChangesLogits, "inputs changed"),
         (GradientInFloat32, "wrong dtype"),
     )

@@ -30,8 +30,7 @@ UNSURE = (
 BELOW_A_LINE = (*UNSURE, "sign lost", "true class counted")
 VAGUE = (*UNSURE, "true class wrong", "derivative twice")  # and less than any wrong form of a known loss
 LESS = (
-    *("one-hot forgotten", "targets forgotten", "smoothing forgotten", "product rule", "sign lost"),
-    *("true class alone", "true class counted", "other classes forgotten"),
+    *("smoothing forgotten", "sign lost", "true class alone", "true class counted", "other classes forgotten"),
 )  # that say less than a usual mistake in a known loss
 
 

@@ -101,9 +101,9 @@ BUGS = [
     PlantedBug(HandedOn, "upstream handed on", tuple, (4, 5)),
     PlantedBug(TimesTheOutputs, "sign forgotten", tuple, (4, 5)),
     PlantedBug(NotAtZero, "not finite", tuple, (4, 5)),
-    PlantedBug(AbsHandedOn, "abs handed on", tuple, (5, 4)),
-    PlantedBug(DifferenceItself, "sign forgotten", tuple, (5, 4)),
-    PlantedBug(AlwaysOne, "absolute value forgotten", tuple, (5, 4)),
+    PlantedBug(AbsHandedOn, "loss handed on", tuple, (5, 4)),
+    PlantedBug(DifferenceItself, "function or sign", tuple, (5, 4)),
+    PlantedBug(AlwaysOne, "sign lost", tuple, (5, 4)),
     PlantedBug(SignByDivision, "not finite", tuple, (5, 4)),
     PlantedBug(ClippedTooEarly, "linear part forgotten", tuple, (5, 4)),
 ]

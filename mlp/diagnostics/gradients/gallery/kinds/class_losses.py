@@ -154,7 +154,7 @@ RIGHT_LOSSES = (FocalRight, WeightedRight, BrierRight, SvmRight)
 BUGS = [
     PlantedBug(kind, expected, tuple, (4, 5))
     for kind, expected in (
-        (FocalFactorConstant, "product rule"),
+        (FocalFactorConstant, "part as a constant"),
         (FocalPower, "power of the inner derivative"),
         (WeightsOfColumns, "class weights of the columns"),
         (WeightsForgotten, "class weights forgotten"),

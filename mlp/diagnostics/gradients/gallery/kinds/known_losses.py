@@ -177,14 +177,14 @@ RIGHT_LOSSES = (HuberRight, QuantileRight, CosineRight, DiceRight, RootMeanSquar
 BUGS = [
     PlantedBug(kind, expected, tuple, (4, 5))
     for kind, expected in (
-        (HuberDeltaForgotten, "delta forgotten"),
+        (HuberDeltaForgotten, "factor or term missing"),
         (HuberNotJoined, "linear part not joined"),
         (QuantileOnBothSides, "q on both sides"),
-        (CosineNormConstant, "norm as a constant"),
+        (CosineNormConstant, "part as a constant"),
         (DiceDenominatorConstant, "part as a constant"),
-        (DiceWithSlopesOfSquares, "derivative of another form"),
+        (DiceWithSlopesOfSquares, "sign, factor or term"),
         (DiceForProbabilities, "inner derivative forgotten"),
-        (RmseRootForgotten, "root forgotten"),
+        (RmseRootForgotten, "another loss than its name says"),
         (SmoothedTooMuch, "targets do not sum to 1"),
     )
 ]

@@ -115,13 +115,13 @@ class WeightedByConfidence(SoftmaxCrossEntropy):
 
 
 BUGS = [
-    PlantedBug(SoftmaxOverEverything, "softmax over all outputs", tuple, (5, 7)),
+    PlantedBug(SoftmaxOverEverything, "sum over other axes", tuple, (5, 7)),
     PlantedBug(PredictedClass, "predicted class", tuple, (5, 7)),
     PlantedBug(FirstCallKept, "stale cache", tuple, (5, 7)),
     PlantedBug(WeightedByConfidence, "sign, factor or term", tuple, (5, 7)),
-    PlantedBug(OneHotBefore, "off by one", tuple, (5, 7)),
-    PlantedBug(OneHotAfter, "off by one", tuple, (5, 7)),
-    PlantedBug(ForProbabilities, "probabilities, not logits", tuple, (5, 7)),
+    PlantedBug(OneHotBefore, "wrong number", tuple, (5, 7)),
+    PlantedBug(OneHotAfter, "wrong index", tuple, (5, 7)),
+    PlantedBug(ForProbabilities, "inner derivative forgotten", tuple, (5, 7)),
     PlantedBug(SquaredErrorOfProbabilities, "derivative twice", tuple, (5, 7)),
     PlantedBug(TrueClassForgotten, "true class forgotten", tuple, (5, 7)),
     PlantedBug(OtherClassesForgotten, "other classes forgotten", tuple, (5, 7)),

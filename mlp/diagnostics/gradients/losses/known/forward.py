@@ -9,7 +9,6 @@ from mlp.diagnostics.gradients.losses.factors import Found
 from mlp.diagnostics.gradients.losses.known.forms import fitting
 from mlp.diagnostics.gradients.losses.known.identity import (
     ENOUGH,
-    LOSSES,
     SAME_LOSS,
     Identified,
     Place,
@@ -20,8 +19,8 @@ from mlp.diagnostics.gradients.losses.known.identity import (
     scales_of,
     settings_tried,
 )
-from mlp.diagnostics.gradients.losses.known.mistakes.classes import CROSS_ENTROPY
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, gradient_of
+from mlp.diagnostics.gradients.losses.known.table import CROSS_ENTROPY, LOSSES
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.typing import Array
 

@@ -8,21 +8,11 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import distance
-from mlp.diagnostics.gradients.losses.known.mistakes.bits import BIT_LOSSES
-from mlp.diagnostics.gradients.losses.known.mistakes.classes import CLASS_LOSSES
-from mlp.diagnostics.gradients.losses.known.mistakes.differences import DIFFERENCE_LOSSES
-from mlp.diagnostics.gradients.losses.known.mistakes.distributions import DISTRIBUTION_LOSSES
-from mlp.diagnostics.gradients.losses.known.mistakes.sets import set_losses
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, Parts, Value, gradient_of
-from mlp.diagnostics.gradients.losses.known.values.likelihoods import LIKELIHOODS
-from mlp.diagnostics.gradients.losses.known.values.robust import ROBUST_LOSSES
+from mlp.diagnostics.gradients.losses.known.table import LOSSES
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.typing import Array
 
-LOSSES = (
-    *(*DIFFERENCE_LOSSES, *CLASS_LOSSES, *BIT_LOSSES, *DISTRIBUTION_LOSSES, *set_losses()),
-    *(*ROBUST_LOSSES, *LIKELIHOODS),
-)
 SAME_LOSS = 1e-4  # a small eps inside a logarithm may shift a value by this much
 BY_DIFFERENCES = 1e-7  # the error of gradients by differences
 ENOUGH = 3  # points: of two shapes

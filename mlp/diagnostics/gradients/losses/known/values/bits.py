@@ -31,7 +31,6 @@ def focal(of: Any) -> Value:
         p = part(PROBABILITY, of(y))
         alpha = s.get("alpha")
         weight = 1.0 if alpha is None else alpha * t + (1.0 - alpha) * (1.0 - t)
-        weight = weight if s.get("alpha_everywhere") is None else s["alpha_everywhere"]
         p_t = t * p + (1.0 - t) * (1.0 - p)
         factor = part("the factor (1 - p_t)^gamma", np.maximum(1.0 - p_t, 0.0) ** s["gamma"])
         return np.asarray(-weight * factor * part("log p_t", np.log(p_t)))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.losses.known.protocol import Options, Parts, Value
+from mlp.diagnostics.gradients.losses.known.protocol import Options, Parts
 from mlp.typing import Array
 
 DENOMINATOR = "the logarithm of the softmax's denominator"
@@ -53,60 +53,6 @@ def cross_entropy(y: Array, t: Array, s: Options, part: Parts) -> Array:
     return np.asarray(-(weight * smoothed(t, s) * log_p).sum(axis=-1, keepdims=True) / over_batch)
 
 
-def class_beside(by: int) -> Value:
-    """Return the cross-entropy of a class beside the true one."""
-    return lambda y, t, s, part: cross_entropy(y, np.roll(t, by, axis=-1), s, part)
-
-
-def of_softmax(y: Array, s: Options) -> Array:
-    """Return softmax(z / T)."""
-    return np.exp(log_softmax(y / s.get("temperature", 1.0), Parts()))
-
-
-def weighted_columns(y: Array, t: Array, s: Options) -> Array:
-    """w_k (p_k - t_k): each column with the weight of its own class."""
-    return np.asarray(weights_of(s, t) * (of_softmax(y, s) - smoothed(t, s)))
-
-
-def weighted_true(y: Array, t: Array, s: Options) -> Array:
-    """p_k - w_t t_k: only the one-hot targets with the weight."""
-    return np.asarray(of_softmax(y, s) - weights_of(s, t) * smoothed(t, s))
-
-
-def weighted_softmax(y: Array, t: Array, s: Options) -> Array:
-    """w_t p_k - t_k: only the softmax with the weight."""
-    return np.asarray(true(weights_of(s, t), t) * of_softmax(y, s) - smoothed(t, s))
-
-
-def smoothing_subtracted(y: Array, t: Array, s: Options) -> Array:
-    return np.asarray(of_softmax(y, s) - (1.0 - s["smoothing"]) * t)
-
-
-def smoothing_added(y: Array, t: Array, s: Options) -> Array:
-    return np.asarray(of_softmax(y, s) - t - s["smoothing"] / t.shape[-1])
-
-
-def temperature_outside(y: Array, t: Array, s: Options) -> Array:
-    """softmax(z) - t, over T: the softmax without T."""
-    return np.asarray((of_softmax(y, {}) - smoothed(t, s)) / s["temperature"])
-
-
-def columns_of_all(y: Array, t: Array, s: Options) -> Array:
-    """p minus 1 in the columns of all classes that occur: p[:, t] -= 1."""
-    return np.asarray(of_softmax(y, s) - (t.max(axis=0) > 0.5))
-
-
-def rows_of_classes(y: Array, t: Array, s: Options) -> Array:
-    """p minus 1 in the rows whose numbers are those of the classes: p[t] -= 1."""
-    rows = np.zeros((len(y), 1))
-    rows[[k for k in set(t.argmax(axis=1).tolist()) if k < len(y)]] = 1.0
-    return np.asarray(of_softmax(y, s) - rows)
-
-
-def without_logarithm(y: Array, t: Array, s: Options, part: Parts) -> Array:
-    return -true(np.exp(log_softmax(y, part)), t)
-
-
 def log_of_outputs(y: Array, t: Array, s: Options, part: Parts) -> Array:
     """-log y_t of probabilities y."""
     return -true(np.log(y), t)
@@ -130,15 +76,6 @@ def focal_softmax(y: Array, t: Array, s: Options, part: Parts) -> Array:
     weight = 1.0 if s.get("weights") is None else true(weights_of(s, t), t)
     factor = part(FACTOR, np.maximum(1.0 - np.exp(log_p), 0.0) ** s["gamma"])
     return np.asarray(-weight * s.get("alpha", 1.0) * factor * part("log p_t", log_p))
-
-
-def power_of_the_factor(y: Array, t: Array, s: Options) -> Array:
-    """The gradient with gamma (1 - p_t)^gamma where gamma (1 - p_t)^(gamma - 1) belongs."""
-    p, gamma = of_softmax(y, {}), s["gamma"]
-    p_t = true(p, t)
-    weight = s.get("alpha", 1.0) if s.get("weights") is None else true(weights_of(s, t), t)
-    by_p = (1.0 - p_t) ** gamma * (gamma * np.log(p_t) - 1.0 / p_t)
-    return np.asarray(weight * by_p * p_t * (t - p))
 
 
 def generalized(y: Array, t: Array, s: Options, part: Parts) -> Array:
@@ -176,23 +113,3 @@ def largest_margin(y: Array, t: Array, s: Options, part: Parts) -> Array:
     """max(0, m + max_k y_k - y_t), the form of Crammer and Singer."""
     rest = np.where(t > 0.5, -np.inf, y).max(axis=-1, keepdims=True)
     return np.maximum(rest - part("the score of the true class", true(y, t)) + s["margin"], 0.0)
-
-
-def violated(y: Array, t: Array, s: Options) -> Array:
-    return np.asarray((margins(y, t, s, Parts()) > 0.0) * 1.0)
-
-
-def hinge_minus_one(y: Array, t: Array, s: Options) -> Array:
-    """1 for each violated margin, and -1 for the true class."""
-    return np.asarray(violated(y, t, s) - t)
-
-
-def hinge_all_others(y: Array, t: Array, s: Options) -> Array:
-    """1 for all other classes, whether their margin is violated or not."""
-    return np.asarray((1.0 - t) - t * (t.shape[-1] - 1.0))
-
-
-def squared_hinge_slopes(y: Array, t: Array, s: Options) -> Array:
-    """Margins above for the others, and the count of the violated ones for the true class."""
-    beyond = margins(y, t, s, Parts())
-    return np.asarray(2.0 * beyond - t * (beyond > 0.0).sum(axis=-1, keepdims=True))

@@ -84,7 +84,3 @@ def cosine_similarity(y: Array, t: Array, s: Options, part: Parts) -> Array:
     dot = part(DOT, (y * t).sum(axis=-1, keepdims=True))
     norm = part(NORM, np.sqrt((y * y).sum(axis=-1, keepdims=True)))
     return -dot / (norm * np.sqrt((t * t).sum(axis=-1, keepdims=True)))
-
-
-def p_minus_t(y: Array, t: Array, s: Options) -> Array:
-    return np.asarray(np.exp(log_softmax(y, Parts())) - t)

@@ -1,1 +1,0 @@
-"""Well-known losses with the mistakes that are usual in them."""
