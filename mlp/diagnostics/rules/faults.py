@@ -11,12 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.rules.choices.adam import ADAM, NOT_ADAM
-from mlp.diagnostics.rules.choices.adaptive import ADAPTIVE
-from mlp.diagnostics.rules.choices.kin import ADABELIEF, ADAMAX, AMSGRAD, DELTA, NADAM, YOGI
-from mlp.diagnostics.rules.choices.lion import LION
-from mlp.diagnostics.rules.choices.velocity import SIGNUM, VELOCITY, Choice
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES, changed
+from mlp.diagnostics.rules.formulas.choices import ADAGRAD, ADAM, ADAPTIVE, DELTA, LION, VELOCITY, Choice
 from mlp.diagnostics.rules.formulas.families import Adaptive, Delta, Signs, Velocity
 from mlp.diagnostics.rules.formulas.walks import Formula, Settings, Walk
 
@@ -213,17 +209,13 @@ def choices_of(formula: str, family: Formula) -> tuple[Choice, ...]:
     """Return the choices that a formula does not make; none for one that has no choices."""
     choices: tuple[Choice, ...] = ()
     if isinstance(family, Velocity):
-        choices = (SIGNUM if formula == "signum" else ()) + VELOCITY
+        choices = VELOCITY
     elif isinstance(family, Delta):
         choices = DELTA
     elif isinstance(family, Signs):
         choices = LION
     elif isinstance(family, Adaptive):
-        more = {"nadam": NADAM + ADAM, "adamax": ADAMAX + ADAM, "amsgrad": AMSGRAD + ADAM}
-        more["adabelief"] = ADABELIEF + ADAM
-        of_its_own = more.get(formula, ADAM if formula in COUNTING else NOT_ADAM)
-        choices = of_its_own + ADAPTIVE if formula == "adamax" else ADAPTIVE + of_its_own
-        choices = YOGI + choices if formula == "yogi" else choices
+        choices = ADAGRAD if family.square == "sum" else ADAPTIVE + (ADAM if formula in COUNTING else ())
     return tuple(one for one in choices if changed(family, one[2]) != family)
 
 

@@ -28,20 +28,20 @@ LITERALS = {
 def legal_forms(formula: str) -> Iterator[Form]:
     """Yield the other forms of a formula."""
     if formula == "momentum":
-        yield INSIDE, Walk(Velocity(inside=True, outside=False)), {}
+        yield INSIDE, Walk(Velocity(inside=True)), {}
     if formula == "nesterov":
-        yield INSIDE, Walk(Velocity(step="g + mu v", inside=True, outside=False)), {}
+        yield INSIDE, Walk(Velocity(step="g + mu v", inside=True)), {}
     if formula in ("momentum", "nesterov"):
         text = "the first gradient comes into the velocity times 1 - dampening, too."
         yield text, form_of(formula, dampened="all"), {}
-        yield text, form_of(formula, dampened="all", inside=True, outside=False), {}
+        yield text, form_of(formula, dampened="all", inside=True), {}
     if formula in ("adagrad", "rmsprop"):
         text = "eps stands under the root, sqrt(v + eps), as in Keras and some books."
         yield text, form_of(formula, root="sqrt(v + eps)"), {}
     if formula == "adagrad":
-        yield "the sum of squares starts at 0.1, as in Keras.", form_of(formula, start="0.1"), {}
+        yield "the sum of squares starts at 0.1, as in Keras.", form_of(formula, start=0.1), {}
         text = "the sum of squares starts at 0.1, and eps stands under the root, as in Keras."
-        yield text, form_of(formula, start="0.1", root="sqrt(v + eps)"), {}
+        yield text, form_of(formula, start=0.1, root="sqrt(v + eps)"), {}
     if formula == "adamax":
         text = "eps is added to |g|, inside the maximum, as in PyTorch."
         yield text, form_of(formula, of="|g| + eps", root="v"), {}

@@ -149,11 +149,11 @@ BUGS = [
     *(
         PlantedBug(kind, expected)
         for kind, expected in (
-            (MaximumNotKept, "no maximum"),
+            (MaximumNotKept, "not kept"),
             (VelocitiesExchanged, "names exchanged"),
-            (LooksAheadTooEarly, "no looking ahead"),
+            (LooksAheadTooEarly, "order of lines"),
             (OldVelocityNotCopied, "not copied"),
-            (SquaresAfterTheStep, "old square"),
+            (SquaresAfterTheStep, "order of lines"),
             (CentredMeanNotSquared, "function or sign"),
         )
     ),

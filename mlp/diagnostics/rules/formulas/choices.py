@@ -1,0 +1,96 @@
+"""Other choices that the families of formulas can make, and what each of them means as a mistake.
+
+These are the mistakes that no change of one line undoes, or that can be seen in the steps alone.
+"""
+
+from typing import Any
+
+Choice = tuple[str, str, dict[str, Any]]  # name, sentence, choices
+
+VELOCITY: tuple[Choice, ...] = (
+    ("momentum exchanged", "mu and 1 - mu are exchanged: v <- (1 - mu) v + mu g", {"velocity": "(1 - mu) v + mu g"}),
+    (
+        "momentum forgotten",
+        "the old velocity is not multiplied by the momentum mu: v <- v + g only grows",
+        {"velocity": "v + g"},
+    ),
+)
+ADAPTIVE: tuple[Choice, ...] = (
+    ("decay exchanged", "b and 1 - b are exchanged in the mean of the squares", {"square": "exchanged"}),
+    (
+        "1 - b forgotten",
+        "the squares come in without 1 - b: v <- b v + (1 - b) g^2 is a mean, this is a sum",
+        {"square": "b old + new"},
+    ),
+)
+ADAGRAD: tuple[Choice, ...] = (
+    (
+        "gradients summed, not squares",
+        "g is added up and the sum squared, (sum g)^2, where the squares g^2 have to be added up: gradients of "
+        "opposite signs cancel",
+        {"of": "g", "root": "|v| + eps"},
+    ),
+)
+SWAPPED = "m is the mean of the gradients and stands above, v is the mean of the squares and stands under the root"
+ADAM: tuple[Choice, ...] = (
+    ("means exchanged", f"m and v are exchanged in the step, v / sqrt(m): {SWAPPED}", {"roles": "v / m"}),
+    (
+        "means exchanged",
+        f"m and v are exchanged in the step, v / sqrt(|m|): {SWAPPED}",
+        {"roles": "v / m", "root": "sqrt|v| + eps"},
+    ),
+    ("gradient in place of the mean", "the step is made with g, not with the mean m of the gradients", {"step": "g"}),
+    (
+        "betas exchanged in the correction",
+        "the bias corrections have each other's beta: m is divided by 1 - b1^t, v by 1 - b2^t",
+        {"correct": ("other", "other")},
+    ),
+    (
+        "betas exchanged in the correction",
+        "m is corrected with b2, and must be with its own beta: 1 - b1^t",
+        {"correct": ("other", "once")},
+    ),
+    (
+        "betas exchanged in the correction",
+        "v is corrected with b1, and must be with its own beta: 1 - b2^t",
+        {"correct": ("once", "other")},
+    ),
+    (
+        "corrected values stored",
+        "the corrected means are stored back into m and v, so they are corrected again in every step: keep m_hat "
+        "and v_hat apart",
+        {"correct": ("stored", "stored")},
+    ),
+    (
+        "corrected values stored",
+        "the corrected first mean is stored back into m, and corrected again in every step: keep m_hat apart",
+        {"correct": ("stored", "once")},
+    ),
+    (
+        "corrected values stored",
+        "the corrected second mean is stored back into v, and corrected again in every step: keep v_hat apart",
+        {"correct": ("once", "stored")},
+    ),
+    (
+        "bias correction without t",
+        "the first mean is divided by 1 - b1, not by 1 - b1^t",
+        {"correct": ("1 - b", "once")},
+    ),
+    (
+        "bias correction without t",
+        "the second mean is divided by 1 - b2, not by 1 - b2^t",
+        {"correct": ("once", "1 - b")},
+    ),
+    (
+        "bias correction multiplied",
+        "the means are multiplied by 1 - b^t: the bias correction divides by it",
+        {"correct": ("multiplied", "multiplied")},
+    ),
+)
+DELTA: tuple[Choice, ...] = (
+    ("root forgotten", "the root of the mean of the updates is missing: sqrt(u + eps)", {"above": "u + eps"}),
+)
+LION: tuple[Choice, ...] = (
+    ("sign forgotten", "the step is made with the mix itself, and must be made with its sign", {"sign": False}),
+    ("one beta for both", "the mean is updated with b1; it has its own b2", {"beta_of_mean": "beta1"}),
+)
