@@ -34,7 +34,6 @@ SYMPTOMS = (  # they say which values are wrong: the line says why
     "mask of the inputs",
     "not linear",
     "window size",
-    "another winner",
     "gradient is zero",
 )
 TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor per slice")

@@ -18,7 +18,7 @@ hypothesis that was tested:
    those on which several outputs depend (overlaps overwritten), one factor for each channel (gamma forgotten), units at
    random (another dropout mask).
 4. Take it apart. Backward must be a linear map of u. `linear` compares what it makes of the gradient of each output
-   with the row of J that belongs to this output: outputs that are forgotten, windows, winners of max pooling.
+   with the row of J that belongs to this output: outputs that are forgotten, and windows.
 5. Fit terms. `normalizations`: the right gradient of a normalization has three terms, and the fit says which of them is
    missing, or has another factor.
 6. Call again. `repeated` and the check itself: two forwards before a backward (a stale cache), two backwards (gradients
@@ -39,12 +39,11 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Evidence, Gu
 from mlp.diagnostics.gradients.diagnoses.factors import wrong_factor
 from mlp.diagnostics.gradients.diagnoses.linear.contributions import wrong_contributions
 from mlp.diagnostics.gradients.diagnoses.linear.linearity import not_linear
-from mlp.diagnostics.gradients.diagnoses.linear.routes import misplaced, mixed, through_time, wrong_places
+from mlp.diagnostics.gradients.diagnoses.linear.routes import misplaced, through_time, wrong_places
 from mlp.diagnostics.gradients.diagnoses.linear.windows import wrong_windows
-from mlp.diagnostics.gradients.diagnoses.linear.winners import wrong_winner
 from mlp.diagnostics.gradients.diagnoses.normalizations.terms import raw_inputs, training_formula
 from mlp.diagnostics.gradients.diagnoses.normalizations.wrong_formula import wrong_normalization
-from mlp.diagnostics.gradients.diagnoses.parameters import another_sum, norm_path, wrong_parameter, wrong_side
+from mlp.diagnostics.gradients.diagnoses.parameters import norm_path, wrong_parameter
 from mlp.diagnostics.gradients.diagnoses.patterns import (
     by_dependence,
     by_position,
@@ -83,14 +82,12 @@ HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
     training_formula,
     raw_inputs,
     wrong_parameter,
-    wrong_side,
     norm_path,
     wrong_paths,
     wrong_transpose,
     handed_on,
     softmax_terms,
     pointwise,
-    wrong_winner,
     through_time,
     by_dependence,
     wrong_windows,
@@ -98,8 +95,6 @@ HYPOTHESES: tuple[Hypothesis, ...] = (  # the most specific first
     permuted,
     misplaced,
     wrong_contributions,
-    another_sum,
-    mixed,
     wrong_formula,
     part_of_x,
     factor_per_slice,
@@ -109,12 +104,7 @@ WEAK: tuple[Hypothesis, ...] = (wrong_places, by_position)
 # Diagnoses that say where to look, but not what is wrong: the line that is wrong says more.
 GENERAL = (
     "factor",
-    "mixes samples",
-    "mixes features",
-    "mixes channels",
-    "other groups",
     "other order",
-    "another sum",
     "factor per slice",
     "gradient to the losers",
     "mean along an axis",

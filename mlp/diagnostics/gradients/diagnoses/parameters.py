@@ -1,4 +1,4 @@
-"""Wrong gradients of parameters: sums over other axes, products with x, gradients of another parameter, the wrong side.
+"""Wrong gradients of parameters: sums over other axes, products with x, gradients of another parameter.
 
 A bias has the sum of grad_outputs over everything that shares it, a scale the sum of grad_outputs times what it scales.
 Each usual way to get that wrong is a prediction made of grad_outputs, x, y, and the right gradients of the others.
@@ -19,17 +19,11 @@ def wrong_parameter(e: Evidence) -> Guesses:
         return
     if not e.point.layer.children():  # in a model it is the wiring
         yield from of_another(e)
-    yield from sums_of_factors(e, known=True)
+    yield from sums_of_factors(e)
 
 
-def another_sum(e: Evidence) -> Guesses:
-    """A sum over some axes, where the right gradient is not such a sum."""
-    if not e.of_inputs and e.point.complete and not e.point.layer.children():
-        yield from sums_of_factors(e, known=False)
-
-
-def sums_of_factors(e: Evidence, *, known: bool) -> Guesses:
-    """Sums of grad_outputs with and without factors; `known` tells whether the right gradient is one of them."""
+def sums_of_factors(e: Evidence) -> Guesses:
+    """Sums of grad_outputs with and without factors, where the right gradient is one of them."""
     u, x, y = e.point.upstream, e.point.x, e.point.outputs
     factors: list[tuple[str, Array]] = [("grad_outputs", u)]
     if x.shape == u.shape:
@@ -47,17 +41,16 @@ def sums_of_factors(e: Evidence, *, known: bool) -> Guesses:
         ),
         "",
     )
-    if bool(right) != known:
+    if not right:
         return
     if "dy/d" in right:  # then any other sum leaves out an activation, and is none over other axes
         factors = [(word, values) for word, values in factors if "dy/d" in word]
     for word, values in factors:
         for axes, total in sums(values, e.numeric.shape):
             given = f"it is the sum of {word} over {axes_text(axes)}"
-            tail = f"; {right} is right" if right else ""
-            yield Guess("summed over other axes" if right else "another sum", given + tail + layout(axes, u), total)
+            yield Guess("summed over other axes", f"{given}; {right} is right{layout(axes, u)}", total)
             count = u.size / max(total.size, 1)
-            yield Guess("mean over other axes", given.replace("sum", "mean") + tail, total / count)
+            yield Guess("mean over other axes", f"{given.replace('sum', 'mean')}; {right} is right", total / count)
 
 
 def own_slopes(e: Evidence) -> Array | None:
@@ -136,32 +129,3 @@ def norm_path(e: Evidence) -> Iterator[Diagnosis]:
                 )
                 yield e.found("no path through the norm", text)
                 return
-
-
-def wrong_side(e: Evidence) -> Iterator[Diagnosis]:
-    """A parameter that works on one side of a kink in x, with a gradient summed over the other side."""
-    x, u = e.point.x, e.point.upstream
-    if e.of_inputs or x.shape != u.shape or not e.point.complete:
-        return
-    with np.errstate(all="ignore"):
-        for text, mask, other in (("x > 0", x > 0, "x < 0"), ("x < 0", x < 0, "x > 0")):
-            for _, total in sums(u * x * mask, e.numeric.shape):
-                if distance(total, e.analytic) < 1e-6:
-                    found = any(distance(one, e.numeric) < 1e-6 for _, one in sums(u * x * ~mask, e.numeric.shape))
-                    tail = f": {e.array} works where {other}" if found else ""
-                    sentence = f"the mask is the wrong way round: the gradient is summed where {text}{tail}"
-                    yield e.found("wrong side", sentence)
-                    return
-        for text, factor in (("x", x), ("y", e.point.outputs), ("1", np.ones_like(x))):
-            for _, total in sums(u * factor, e.numeric.shape):
-                for side, mask in (("x > 0", x > 0), ("x < 0", x < 0)):
-                    part = [
-                        one for _, one in sums(u * factor * mask, e.numeric.shape) if distance(one, e.numeric) < 1e-6
-                    ]
-                    if part and distance(total, e.analytic) < 1e-6:
-                        what = "grad_outputs" if text == "1" else f"grad_outputs {text}"
-                        sentence = (
-                            f"{what} is summed over all x, and must be summed where {side} only: the mask is missing"
-                        )
-                        yield e.found("mask forgotten", sentence)
-                        return

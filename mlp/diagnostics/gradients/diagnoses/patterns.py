@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, distance, is_diagonal, jacobian
-from mlp.diagnostics.gradients.diagnoses.linear.winners import shared_by
+from mlp.diagnostics.gradients.diagnoses.linear.routes import shared_by
 from mlp.diagnostics.gradients.finite_differences import norm
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.rng import generator

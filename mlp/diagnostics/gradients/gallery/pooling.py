@@ -118,9 +118,9 @@ BUGS = [
     PlantedBug(OverlapsOverwritten, "overlaps overwritten", lambda: (3, 2), (2, 5, 5, 2)),
     PlantedBug(ImageNotDivided, "division by the pixels", tuple, (2, 3, 4, 2)),
     PlantedBug(SharedAmongLosers, "gradient to the losers", lambda: (2,), (2, 4, 6, 2)),
-    PlantedBug(OneWinnerForAllChannels, "winner of the window", lambda: (2,), (2, 4, 6, 3)),
-    PlantedBug(RowAndColumnExchanged, "winner of the window", lambda: (2,), (2, 4, 6, 3)),
-    PlantedBug(AlwaysTheFirstPixel, "winner of the window", lambda: (2,), (2, 4, 6, 3)),
-    PlantedBug(OnlyTheLargestChannel, "winner of the window", lambda: (2,), (2, 4, 6, 3)),
+    PlantedBug(OneWinnerForAllChannels, "wrong index", lambda: (2,), (2, 4, 6, 3)),
+    PlantedBug(RowAndColumnExchanged, "another array", lambda: (2,), (2, 4, 6, 3)),
+    PlantedBug(AlwaysTheFirstPixel, "another array", lambda: (2,), (2, 4, 6, 3)),
+    PlantedBug(OnlyTheLargestChannel, "sign, factor or term", lambda: (2,), (2, 4, 6, 3)),
     PlantedBug(WinnersOverwritten, "overlaps overwritten", lambda: (3, 1), (2, 5, 5, 2)),
 ]

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, distance
-from mlp.diagnostics.gradients.losses.points import LossPoint, softmax
-from mlp.typing import Array
+from mlp.diagnostics.gradients.losses.points import LossPoint
 
 MEAN_OF_ALL, MEAN_FORGOTTEN = "mean over all places", "mean forgotten in forward"
 Found = tuple[str, str, str]  # name, sentence, evidence
@@ -121,8 +120,8 @@ def in_words(size: float, point: LossPoint) -> str:
     return ""
 
 
-def per_sample(point: LossPoint) -> Iterator[Found]:
-    """One wrong factor for each sample or class: the weight of its class, a power of p_t, its own norm."""
+def per_slice(point: LossPoint) -> Iterator[Found]:
+    """One wrong factor for each sample or class."""
     a, n = point.given, point.right
     if n.ndim != 2:
         return
@@ -134,78 +133,5 @@ def per_sample(point: LossPoint) -> Iterator[Found]:
         if distance(a, factors * n) > MATCH:
             continue
         listed = np.array2string(factors.ravel(), precision=4)
-        known = meaning(factors.ravel(), point) if axis == 0 else None
-        if known is not None:
-            yield "factor per sample", f"each sample's gradient is {known} times what it should be", listed
-        else:
-            yield "factor per slice", f"one wrong factor for each {word}: {listed}", ""
+        yield "factor per slice", f"one wrong factor for each {word}: {listed}", ""
         return
-
-
-def per_value(point: LossPoint) -> Iterator[Found]:
-    """Each value is a number times a function of its own output and target: an inner derivative missing, or twice."""
-    y, sigmoid = point.outputs, 1.0 / (1.0 + np.exp(-point.outputs))
-    known: dict[str, Array] = {
-        "y": y,
-        "(1 + y)": 1.0 + y,
-        "exp(y)": np.exp(y),
-        "sigmoid(y)": sigmoid,
-        "sigmoid'(y)": sigmoid * (1.0 - sigmoid),
-        "(1 - tanh(y)^2)": 1.0 - np.tanh(y) ** 2,
-        "y (1 - y)": y * (1.0 - y),
-        "(1 - y)": 1.0 - y,
-    }
-    if point.numbers:
-        t = point.targets.astype(float)
-        known |= {"(y - t)": y - t, "|y - t|": np.abs(y - t), "t": t, "(1 - t)": 1.0 - t, "|t|": np.abs(t)}
-    with np.errstate(all="ignore"):
-        ratios = point.given / point.right
-        for name, term in known.items():
-            for text, values in ((name, term), (f"{name}^2", term * term), (f"1/{name}", 1.0 / term)):
-                numbers = ratios / values
-                if np.isfinite(numbers).all() and np.ptp(numbers) < 1e-4 * np.abs(numbers).max():
-                    number = float(numbers.mean())
-                    times = "" if abs(number - 1.0) < 1e-4 else f"{number:.4g} "
-                    hint = "is missing" if text.startswith("1/") else "is one too many"
-                    what = f"the factor {name} {hint}"
-                    yield "factor per value", f"each value is {times}{text} times what it should be: {what}", ""
-                    return
-
-
-def by_label(factors: Array, labels: Array) -> bool:
-    """Return whether samples of the same class have the same factor."""
-    return all(np.ptp(factors[labels == label]) < 1e-6 * np.abs(factors).max() for label in set(labels.tolist()))
-
-
-def meaning(factors: Array, point: LossPoint) -> str | None:
-    """Return in words what the factors of the samples are, or None."""
-    known: dict[str, Array] = {}
-    if point.classes:
-        p = (softmax(point.outputs, 1) * point.one_hot).sum(axis=1)
-        z = (point.outputs * point.one_hot).sum(axis=1)
-        for name, base in (("p_t", p), ("(1 - p_t)", 1.0 - p)):
-            powers = {"1/": -1.0, "sqrt ": 0.5, "": 1.0}
-            known |= {f"{text}{name}": base**power for text, power in powers.items()}
-            known |= {f"{name}^{power:g}": base**power for power in (2.0, 3.0, -2.0, -3.0)}
-        known |= {"log p_t": np.log(p), "1/log p_t": 1.0 / np.log(p), "z_t": z, "1/z_t": 1.0 / z}
-        for name, value in point.settings.items():
-            if isinstance(value, np.ndarray) and len(value) == point.outputs.shape[1]:
-                weight = f"the weight of its class ({name}[t])"
-                known |= {weight: value[point.labels], f"1 over {weight}": 1.0 / value[point.labels]}
-            elif isinstance(value, float):
-                known |= {f"(1 - p_t)^{name}": (1.0 - p) ** value, f"1/(1 - p_t)^{name}": (1.0 - p) ** -value}
-    rows = np.sqrt((point.outputs**2).sum(axis=1))
-    known |= {"|y_n|, the length of its outputs": rows, "1/|y_n|, the length of its outputs": 1.0 / rows}
-    if point.classes and len(set(point.labels.tolist())) < len(factors) and by_label(factors, point.labels):
-        known["a number for its class (the weight of the class, which is missing or there twice)"] = factors
-    known["n, its place in the batch"] = np.arange(1.0, len(factors) + 1.0)
-    if point.numbers:
-        d = np.sqrt(((point.outputs - point.targets) ** 2).sum(axis=1))
-        known |= {"|y - t| (its length)": d, "1/|y - t| (its length)": 1.0 / d}
-    for name, values in known.items():
-        with np.errstate(all="ignore"):
-            ratios = factors / values
-        if np.isfinite(ratios).all() and np.ptp(ratios) < 1e-5 * np.abs(ratios).max():
-            number = float(ratios.mean())
-            return name if abs(number - 1.0) < 1e-5 else f"{number:.4g} {name}"
-    return None

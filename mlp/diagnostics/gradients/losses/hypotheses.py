@@ -14,7 +14,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.factors import constant_factor
-from mlp.diagnostics.gradients.losses.factors import Found, named_factors, per_sample, per_value
+from mlp.diagnostics.gradients.losses.factors import Found, named_factors, per_slice
 from mlp.diagnostics.gradients.losses.formulas import all_terms, fitted, with_sizes
 from mlp.diagnostics.gradients.losses.known.explanations import explain_known
 from mlp.diagnostics.gradients.losses.mistakes import BY_COLUMN, OF_TERMS, OTHER, named
@@ -24,7 +24,7 @@ from mlp.diagnostics.gradients.probes.float32 import fits_float32
 
 READABLE = 4  # terms of both formulas together
 UNSURE = (
-    *(OTHER, *OF_TERMS, "factor", "factor per slice", "factor per sample", "factor per value"),
+    *(OTHER, *OF_TERMS, "factor", "factor per slice"),
     *("wrong coefficient", "wrong sign of a term", "wrong branch"),
 )  # names of hypotheses that say less than the line that is wrong
 BELOW_A_LINE = (*UNSURE, "sign lost", "true class counted")
@@ -94,8 +94,7 @@ def one_point(point: LossPoint) -> Iterator[Found]:
         also = next((f"; {hint}" for general, hint, _ in written_out if general in OF_TERMS), "")
         yield name, text + also, evidence
     yield from (one for one in written_out if one[0] in OF_TERMS)
-    yield from per_sample(point)
-    yield from per_value(point)
+    yield from per_slice(point)
     yield from written_out
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, NamedLayer
+from mlp.diagnostics.gradients.references.subject import LayerAtPoint, NamedLayer
 from mlp.typing import Array
 
 
@@ -20,28 +20,6 @@ def positions(subject: LayerAtPoint) -> Iterator[Array]:
         for table in tables(subject, T, d):
             yield x + table.reshape(shape)
             yield x * np.sqrt(d) + table.reshape(shape)
-
-
-def wrong_positions(subject: LayerAtPoint) -> Mistakes:
-    """Yield what a positional encoding gives with the usual mistakes in its table."""
-    x = subject.x
-    T, d = x.shape[-2:]
-    for base in bases(subject) if x.ndim in (2, 3) and not subject.weights else ():
-        t, i = np.arange(T)[:, None], np.arange(0, d, 2)
-        for text, angle, exchanged in (
-            (
-                "sine and cosine are exchanged: the sine belongs to 2 i, the cosine to 2 i + 1",
-                t / base ** (i / d),
-                True,
-            ),
-            ("the exponent must be 2 i / d, with the 2", t / base ** (0.5 * i / d), False),
-            ("the exponent must be 2 i / d, and has the 2 twice", t / base ** (2.0 * i / d), False),
-            ("the position must be divided by base^(2 i / d), not multiplied with it", t * base ** (i / d), False),
-        ):
-            table = np.zeros((T, d))
-            even, odd = (np.cos, np.sin) if exchanged else (np.sin, np.cos)
-            table[:, 0::2], table[:, 1::2] = even(angle), odd(angle)[:, : d // 2]
-            yield from ((text, "", y) for y in (x + table, x * np.sqrt(d) + table))
 
 
 def tables(subject: LayerAtPoint, T: int, d: int) -> Iterator[Array]:
@@ -149,5 +127,4 @@ POSITIONAL = NamedLayer(
     positions,
     "x + P with P[t, 2 i] = sin(t / 10000^(2 i / d)) and P[t, 2 i + 1] the cosine of the same angle",
     sure=True,
-    mistakes=wrong_positions,
 )

@@ -1,4 +1,4 @@
-"""Where do gradients go? To samples or channels that forward keeps apart, or to inputs that do not matter?"""
+"""Where do gradients go? To inputs that do not matter, to the same step alone, to another place, to several inputs?"""
 
 from collections.abc import Iterator
 
@@ -9,38 +9,7 @@ from mlp.diagnostics.gradients.diagnoses.linear.windows import VANISHING
 from mlp.diagnostics.gradients.diagnoses.rearranged import rearranged
 from mlp.typing import Array
 
-
-def mixed(e: Evidence) -> Iterator[Diagnosis]:
-    """Backward hands gradients across an axis that forward keeps apart: samples, channels, pixels, groups."""
-    matrices = e.rows() if e.of_inputs else None
-    x, y = e.point.x, e.point.outputs
-    if matrices is None or x.ndim != y.ndim:
-        return
-    J, B = (np.abs(M) > VANISHING * np.abs(M).max() for M in matrices)
-    extra = B & ~J
-    if not extra.any():
-        return
-    out, inside = np.argwhere(extra).T
-    words = {0: "samples", x.ndim - 1: "channels" if x.ndim > 2 else "features"}
-    for axis, word in words.items():
-        if x.shape[axis] != y.shape[axis]:
-            continue
-        apart = spread(J, x.shape, y.shape, axis)
-        if not apart and spread(B, x.shape, y.shape, axis):
-            text = (
-                f"backward mixes {word} that forward keeps apart: the gradient of an output goes to inputs of other "
-                f"{word} (axis {axis}). Look at the axes of the sums and means in backward (axis=, keepdims=True), and "
-                "at every reshape"
-            )
-            yield e.found(f"mixes {word}", text, example(out[0], inside[0], x.shape, y.shape))
-            return
-    if x.shape == y.shape and np.count_nonzero(J) > len(J) and np.count_nonzero(extra) > len(J) // 2:
-        text = (
-            "backward puts other values together than forward: an output's gradient goes to inputs that do not move "
-            "it. Forward works on groups of values; the reshape (or the axes) of backward makes other groups: use the "
-            "same order of axes in both"
-        )
-        yield e.found("other groups", text, example(out[0], inside[0], x.shape, y.shape))
+TINY = 1e-6  # of a gradient that is handed on
 
 
 def wrong_places(e: Evidence) -> Iterator[Diagnosis]:
@@ -110,13 +79,23 @@ def misplaced(e: Evidence) -> Iterator[Diagnosis]:
     yield e.found("split at the wrong place", text, example(int(mine[0]), 0, e.point.outputs.shape, e.point.x.shape))
 
 
-def spread(support: Array, x_shape: tuple[int, ...], y_shape: tuple[int, ...], axis: int) -> bool:
-    """Return whether any output is tied to an input at another place along an axis."""
-    out, inside = np.argwhere(support).T
-    return bool((np.unravel_index(out, y_shape)[axis] != np.unravel_index(inside, x_shape)[axis]).any())
-
-
 def example(out: int, inside: int, x_shape: tuple[int, ...], y_shape: tuple[int, ...]) -> str:
     """Return one output and one input that belong together in backward alone."""
     y_index, x_index = (tuple(map(int, np.unravel_index(i, s))) for i, s in ((out, y_shape), (inside, x_shape)))
     return f"output {y_index} does not depend on input {x_index}, and hands it a gradient"
+
+
+def shared_by(e: Evidence) -> str:
+    """Return how backward shares the gradient of an output among several inputs, if it is the same for all outputs."""
+    matrices = e.rows()
+    if matrices is None:
+        return ""
+    B = matrices[1]
+    chosen = np.abs(B) > TINY
+    sizes = chosen.sum(axis=1)
+    if sizes.min() < 2 or np.ptp(sizes) or np.ptp(B[chosen]) > TINY:
+        return ""
+    each, number = float(B[chosen].mean()), int(sizes[0])
+    if abs(each * number - 1.0) < TINY:
+        return f"; here all {number} values share it evenly, as in average pooling"
+    return f"; here each of {number} values gets {each:.4g} times the gradient of the output"

@@ -66,16 +66,6 @@ class DecaysInside(GradientDescent):
         return super().change(gradient) * 0.95**self.steps
 
 
-class SumsGradients(AdaGrad):
-    """g is added up, not its square."""
-
-    def change(self, gradient: Array) -> Array:
-        s = self.moments["square_sum"]
-        s += gradient
-        with np.errstate(invalid="ignore"):
-            return self.learning_rate * gradient / (np.sqrt(s) + self.eps)
-
-
 class SquareOfTheSum(AdaGrad):
     """The sum of g is squared, where the squares have to be added up."""
 
@@ -133,7 +123,6 @@ BUGS = [
         (DividedByTheRate, "divided by the learning rate"),
         (TimesTheCount, "learning rate times the step count"),
         (DecaysInside, "learning rate decays inside"),
-        (SumsGradients, "function or sign"),
         (SquareOfTheSum, "gradients summed, not squares"),
         (RootStored, "factor or term missing"),
         (CorrectedForItsStart, "sign, factor or term"),

@@ -4,7 +4,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.gallery.planted import PlantedBug
 from mlp.diagnostics.gradients.gallery.rules import AdamStages
-from mlp.learning_rules import AdaGrad, Adam, GradientDescent, Momentum, Nesterov, RMSProp
+from mlp.learning_rules import Adam, GradientDescent, Momentum, Nesterov, RMSProp
 from mlp.typing import Array
 
 
@@ -80,15 +80,6 @@ class AdamWithoutPower(AdamStages):
         return 1.0 - self.beta1**self.steps, 1.0 - self.beta2
 
 
-class RMSPropAbsolute(RMSProp):
-    """The running mean is of |g|, not of g^2."""
-
-    def change(self, gradient: Array) -> Array:
-        v = self.moments["square"]
-        v[...] = self.decay * v + (1.0 - self.decay) * abs(gradient)
-        return self.learning_rate * gradient / (np.sqrt(v) + self.eps)
-
-
 class RMSPropAddsUp(RMSProp):
     """The squares never decay."""
 
@@ -96,16 +87,6 @@ class RMSPropAddsUp(RMSProp):
         v = self.moments["square"]
         v += gradient**2
         return self.learning_rate * gradient / (np.sqrt(v) + self.eps)
-
-
-class RMSPropTooLate(RMSProp):
-    """The root is taken before the new square comes in."""
-
-    def change(self, gradient: Array) -> Array:
-        v = self.moments["square"]
-        step = self.learning_rate * gradient / (np.sqrt(v) + self.eps)
-        v[...] = self.decay * v + (1.0 - self.decay) * gradient**2
-        return step
 
 
 class RMSPropMultiplies(RMSProp):
@@ -163,15 +144,6 @@ class NesterovLooksBack(Nesterov):
         return self.learning_rate * (gradient - self.momentum * v)
 
 
-class AdaGradAbsolute(AdaGrad):
-    """The sum is of |g|, not of g^2."""
-
-    def change(self, gradient: Array) -> Array:
-        s = self.moments["square_sum"]
-        s += abs(gradient)
-        return self.learning_rate * gradient / (np.sqrt(s) + self.eps)
-
-
 class SignDescent(GradientDescent):
     """The step is made with the sign of the gradient."""
 
@@ -205,16 +177,13 @@ BUGS = [
         (AdamMultiplies, "sign, factor or term"),
         (AdamExchangesWeights, "decay exchanged"),
         (AdamWithoutPower, "bias correction without t"),
-        (RMSPropAbsolute, "function or sign"),
         (RMSPropAddsUp, "another rule"),
-        (RMSPropTooLate, "order of lines"),
         (RMSPropMultiplies, "sign, factor or term"),
         (MomentumGrows, "momentum forgotten"),
         (MomentumOnTheGradient, "order of lines"),
         (MomentumExchanged, "momentum exchanged"),
         (MomentumRateTwice, "learning rate changed"),
         (NesterovLooksBack, "sign, factor or term"),
-        (AdaGradAbsolute, "function or sign"),
         (SignDescent, "function or axis"),
         (HiddenDecay, "hidden weight decay"),
         (NeverMoves, "weights never move"),
