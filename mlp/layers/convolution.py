@@ -38,8 +38,8 @@ gradient is that of its column, put back to where im2col took it from. (5) would
     dL/dcols = dL/dy @ K^T                                                                                  (7)
 
 The columns are KH KW times as large as the images (118 MB for a batch of 100 in the first stage of VGG). So they are
-built for a few images at a time, in the same memory. That saves time as well: a block that fits into the cache is used
-from there.
+built for a few padded images at a time, in the same memory. That saves time as well: a block that fits into the cache
+is used from there.
 
 Reference: Chellapilla et al., High performance convolutional neural networks for document processing, 2006.
 """
@@ -84,36 +84,29 @@ def im2col(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] 
     return windows.reshape(N * OH * OW, KH * KW * C)  # the copy
 
 
-def images_in_a_block(rows_per_image: int) -> int:
-    """Return how many images have about 1024 rows of columns together."""
-    return max(1, 1024 // rows_per_image)
+def images_in_a_block(rows_per_image: int, N: int) -> int:
+    """Return how many of N images have about 1024 rows of columns together."""
+    return max(1, min(1024 // rows_per_image, N))
 
 
-def blocks_of_columns(
-    images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] = (1, 1)
-) -> Iterator[tuple[slice, Array]]:
+def blocks_of_columns(images: Array, inside: Array, windows: Array) -> Iterator[tuple[slice, Array]]:
     """Yield (block, columns) for n images at a time: which of the N, and rows as in `im2col`, (n OH OW, KH KW C).
 
-    The next block's rows are written over them: to get new memory takes longer than to copy the windows.
+    The next images and their columns are written over them: to get new memory takes longer than to copy.
+
+    Args:
+        images: not padded, (N, H, W, C).
+        inside: view of n padded images that shows what is not padding, (n, H, W, C).
+        windows: view of all windows of the n padded images, (n, OH, OW, KH, KW, C).
     """
-    windows = windows_of(images, kernel_size, stride)
-    N, OH, OW, KH, KW, C = windows.shape
-    n = images_in_a_block(OH * OW)
-    memory = get_array_module(images).empty((min(n, N), OH, OW, KH, KW, C), images.dtype)
-    for block in (slice(start, start + n) for start in range(0, N, n)):
-        columns = memory[: len(windows[block])]
-        columns[...] = windows[block]
-        yield block, columns.reshape(-1, KH * KW * C)
-
-
-def pad_with_zeros(images: Array, padding: tuple[int, int]) -> Array:
-    """Put `padding` = (down, right) zeros on both sides: (N, H, W, C) -> (N, H + 2 PH, W + 2 PW, C)."""
-    (N, H, W, C), (PH, PW) = images.shape, padding
-    if PH == PW == 0:
-        return images
-    padded = get_array_module(images).zeros((N, H + 2 * PH, W + 2 * PW, C), images.dtype)
-    padded[:, PH : PH + H, PW : PW + W] = images
-    return padded
+    n, OH, OW, KH, KW, C = windows.shape
+    memory = get_array_module(images).empty(windows.shape, images.dtype)
+    for start in range(0, len(images), n):
+        block = slice(start, start + n)
+        count = len(images[block])
+        inside[:count] = images[block]
+        memory[:count] = windows[:count]
+        yield block, memory[:count].reshape(count * OH * OW, KH * KW * C)
 
 
 class Conv2d(Layer):
@@ -175,16 +168,24 @@ class Conv2d(Layer):
         OH, OW = self.output_size(H, W)
         F = self.out_channels
         self.keep(x)
-        padded = pad_with_zeros(x, self.padding)  # (N, H + 2 PH, W + 2 PW, C)
         kernel = self.weight.data.reshape(-1, F)  # (KH KW C, F)
         xp = get_array_module(x)
         y = xp.empty((N, OH, OW, F), x.dtype)
-        for block, cols in blocks_of_columns(padded, self.kernel_size, self.stride):  # (n OH OW, KH KW C)
+        for block, cols in self.columns(x):  # (n OH OW, KH KW C)
             rows = y[block].reshape(-1, F)  # (n OH OW, F), a view of y
             xp.matmul(cols, kernel, out=rows)  # (2)
             if self.bias is not None:
                 rows += self.bias.data
         return y
+
+    def columns(self, x: Array) -> Iterator[tuple[slice, Array]]:
+        """Yield the columns of the padded inputs, a block of images at a time."""
+        (N, H, W, C), (PH, PW) = x.shape, self.padding
+        OH, OW = self.output_size(H, W)
+        n = images_in_a_block(OH * OW, N)
+        padded = get_array_module(x).zeros((n, H + 2 * PH, W + 2 * PW, C), x.dtype)
+        inside = padded[:, PH : PH + H, PW : PW + W]
+        return blocks_of_columns(x, inside, windows_of(padded, self.kernel_size, self.stride))
 
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
@@ -202,12 +203,12 @@ class Conv2d(Layer):
         """Return dL/dx, and set dL/dK, by (6)."""
         (N, OH, OW, F), (_, H, W, C), xp = grad_outputs.shape, x.shape, get_array_module(x)
         (KH, KW), (PH, PW), (SH, SW) = self.kernel_size, self.padding, self.stride
-        z = xp.zeros((N, H + 2 * PH + KH - 1, W + 2 * PW + KW - 1, F), x.dtype)
-        z[:, KH - 1 : KH - 1 + SH * OH : SH, KW - 1 : KW - 1 + SW * OW : SW] = grad_outputs
+        z = xp.zeros((images_in_a_block(H * W, N), H + 2 * PH + KH - 1, W + 2 * PW + KW - 1, F), x.dtype)
+        inside = z[:, KH - 1 : KH - 1 + SH * OH : SH, KW - 1 : KW - 1 + SW * OW : SW]
         z = z[:, PH : PH + H + KH - 1, PW : PW + W + KW - 1]  # nobody needs the gradients of padding
         turned = self.weight.data[::-1, ::-1].transpose(0, 1, 3, 2).reshape(-1, C)  # (KH KW F, C)
         grad_turned, grad_inputs = xp.zeros_like(turned), xp.empty(x.shape, x.dtype)
-        for block, cols in blocks_of_columns(z, (KH, KW)):  # (n H W, KH KW F)
+        for block, cols in blocks_of_columns(grad_outputs, inside, windows_of(z, (KH, KW), (1, 1))):  # (n H W, KH KW F)
             xp.matmul(cols, turned, out=grad_inputs[block].reshape(-1, C))  # (6)
             grad_turned += cols.T @ x[block].reshape(-1, C)  # (6)
         self.weight.grad = grad_turned.reshape(KH, KW, F, C)[::-1, ::-1].transpose(0, 1, 3, 2)  # (KH, KW, C, F)
@@ -217,9 +218,9 @@ class Conv2d(Layer):
         """Return dL/dx by (7), and set dL/dK by (3)."""
         (N, H, W, C), F, xp = x.shape, self.out_channels, get_array_module(x)
         (KH, KW), (PH, PW) = self.kernel_size, self.padding
-        padded, kernel = pad_with_zeros(x, self.padding), self.weight.data.reshape(-1, F)  # K as (KH KW C, F)
+        kernel = self.weight.data.reshape(-1, F)  # K as (KH KW C, F)
         grad_padded, grad_kernel = xp.zeros((N, H + 2 * PH, W + 2 * PW, C), x.dtype), xp.zeros_like(kernel)
-        for block, cols in blocks_of_columns(padded, (KH, KW), self.stride):  # (n OH OW, KH KW C)
+        for block, cols in self.columns(x):  # (n OH OW, KH KW C)
             grad_rows = grad_outputs[block].reshape(-1, F)  # (n OH OW, F)
             grad_kernel += cols.T @ grad_rows  # (3)
             windows = windows_of(grad_padded[block], (KH, KW), self.stride)  # (n, OH, OW, KH, KW, C)
@@ -237,7 +238,7 @@ class Conv2d(Layer):
         window = self.kernel_size[0] * self.kernel_size[1]
         rows = [(OH * OW, window * C)]  # of an image, and the columns: forward (2), and backward (6) if it has them
         rows += [] if self.windows_are_apart((OH, OW)) else [(H * W, window * self.out_channels)]
-        largest = max(min(batch_size, images_in_a_block(count)) * count * columns for count, columns in rows)
+        largest = max(images_in_a_block(count, batch_size) * count * columns for count, columns in rows)
         return largest * x.dtype.itemsize
 
     def __repr__(self) -> str:

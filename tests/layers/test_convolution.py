@@ -5,7 +5,6 @@ import pytest
 
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers import Conv2d, Sequential, im2col
-from mlp.layers.convolution import blocks_of_columns
 
 
 def conv_loops(x, kernel, bias, stride, padding, g=None):
@@ -139,9 +138,11 @@ def test_images_of_bytes_are_not_answered_with_weights_of_bytes():
 
 def test_blocks_of_columns_are_those_of_im2col_in_the_same_memory():
     images = np.random.default_rng(0).random((70, 8, 8, 2))
-    found = [(block, columns.copy()) for block, columns in blocks_of_columns(images, (3, 3))]
+    padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    layer = Conv2d(2, 3, 3, padding=1)
+    found = [(block, columns.copy()) for block, columns in layer.columns(images)]
     assert len(found) > 2
     assert [n for block, _ in found for n in range(70)[block]] == list(range(70))
-    np.testing.assert_array_equal(np.concatenate([columns for _, columns in found]), im2col(images, (3, 3)))
-    first, second = [columns for _, columns in blocks_of_columns(images, (3, 3))][:2]
+    np.testing.assert_array_equal(np.concatenate([columns for _, columns in found]), im2col(padded, (3, 3)))
+    first, second = [columns for _, columns in layer.columns(images)][:2]
     assert np.may_share_memory(first, second)
