@@ -12,11 +12,13 @@ from mlp.diagnostics.gradients.diagnoses.known_layers import is_as_named, wrong_
 from mlp.diagnostics.gradients.diagnoses.normalizations.known import IN_EVALUATION
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import wrong_statistics
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
+from mlp.diagnostics.gradients.diagnoses.special_points import wrong_mean_of_dropout
 from mlp.diagnostics.gradients.losses.known.as_named_jointly import is_right_jointly, joint_as_named
 from mlp.diagnostics.gradients.paths.left_out import wrong_uses
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
 from mlp.diagnostics.gradients.references.forward import ALL_RIGHT
 from mlp.diagnostics.gradients.repairs.forward_line import forward_line
+from mlp.diagnostics.gradients.repairs.makers.kept_in_loops import overwritten_by_turns
 from mlp.diagnostics.gradients.repairs.makers.without_copy import without_copy
 from mlp.diagnostics.gradients.repairs.search.changes import ONE_SEARCH
 from mlp.diagnostics.gradients.repairs.search.points import HARDLY
@@ -41,8 +43,8 @@ SAYS_WHY = ("array function",)  # kinds of lines that need no other reason
 NO_REASON = ("activation left out", "no path through the norm")  # the line says more
 A_FACTOR = re.compile(r"the (factor|division by) `[^`]*[A-Za-z][^`]*` is missing")  # a path that is left out, perhaps
 OF_TURNS = re.compile(r"turn|::-1|backwards|flip")
-A_MOMENT = 1.5  # of CPU for hypotheses, where the line is known already
-FORWARD_SECONDS = 2.0  # of CPU for looking for a wrong line of forward
+A_MOMENT = 1.5  # of work for hypotheses, where the line is known already
+FORWARD_SECONDS = 2.0  # of work for looking for a wrong line of forward
 SMALL = 400  # inputs up to which a layer inside a model is measured in all coordinates
 
 
@@ -111,6 +113,7 @@ def faults_of_forward(setting: Setting, wrong: Sequence[Point]) -> tuple[list[Di
             return found, True
     if {one.mode for one in wrong} == {"evaluation"}:
         of_evaluation = [one for one in wrong_statistics(*place) if one.mode == "evaluation"]
+        of_evaluation += wrong_mean_of_dropout(*place)
         if of_evaluation:
             return of_evaluation, True  # backward is right for what evaluation should do
     known = list(wrong_forward(*place))
@@ -167,7 +170,7 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
     Args:
         wrong, right: points (one a mode) where gradients are wrong, and where all are right.
     """
-    copied = list(without_copy(wrong))
+    copied = list(without_copy(wrong)) or list(overwritten_by_turns(wrong))
     if copied:
         return copied
     lines = list(wrong_line(wrong, right))

@@ -29,7 +29,7 @@ from mlp.diagnostics.rules.formulas.variants import legal_forms, literal_setting
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.lines import NOT_COPIED, OF_THE_LINE_ALONE, line_of_rule
 from mlp.diagnostics.rules.made_with import made_alone, made_with_parameters, takes_parameters, with_own_parameters
-from mlp.diagnostics.rules.settings import EPS, OTHER_NAMES, UNKNOWN, attribute_of, name_of_formula, read_settings
+from mlp.diagnostics.rules.settings import EPS, OTHER_NAMES, UNKNOWN, name_of_formula, name_of_setting, read_settings
 from mlp.diagnostics.rules.states import wrong_averages, wrong_state
 from mlp.diagnostics.rules.subject import Subject
 from mlp.diagnostics.rules.unknown import of_no_formula
@@ -134,7 +134,7 @@ def right_steps(trail: Trail, subject: Subject) -> Findings | None:
 
 def clipped_steps(trail: Trail, subject: Subject) -> Findings:
     """Return the rows of a rule that clips its gradients: in a right way, in a wrong one, or wrong elsewhere."""
-    words = f"{subject.name} {attribute_of(subject.rule, 'clip')}"
+    words = f"{subject.name} {name_of_setting(subject.rule, 'clip')}"
     kinds, tolerance = kinds_of(words), max(subject.tolerance, UNKNOWN_EPS)
     choices = [replace(subject, clip=RIGHT_CLIPS[kind], tolerance=tolerance) for kind in kinds]
     for chosen in choices:

@@ -13,8 +13,9 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_FACTORS, OF_ITSELF, OF_MEMORY, Edit, Maker
 from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_shares, powers
-from mlp.diagnostics.gradients.repairs.search.changes import Search, complexity, of_one_kind, repairs
+from mlp.diagnostics.gradients.repairs.search.changes import Search, of_one_kind, repairs
 from mlp.diagnostics.gradients.repairs.search.moves import not_copied
+from mlp.diagnostics.gradients.repairs.search.right_changes import complexity
 from mlp.diagnostics.gradients.repairs.search.second_terms import scaled_terms, squared_distances
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
@@ -29,7 +30,7 @@ from mlp.diagnostics.rules.subject import Subject
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
-RULE_SECONDS = 3.5, 1.5  # of CPU that the search may take
+RULE_SECONDS = 3.5, 1.5  # of work that the search may take
 DISTANCES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: squared_distances(slot, s.arrays, s.values), "square of another value"),
 )
@@ -86,7 +87,7 @@ def line_of_rule(subject: Subject, *, known: bool) -> Iterator[Diagnosis]:
 
     first = getattr(type(subject.rule), "__init__", None)
     begin = first if inspect.isfunction(first) and not inspect.isfunction(subject.rule) else None
-    search = Search(run, seconds=RULE_SECONDS[known], kinds=OF_RULES)
+    search = Search(run, seconds=RULE_SECONDS[known], runs=0.25, kinds=OF_RULES)  # a wrong step ends a test
     found: list[tuple[bool, int, int, Edit]] = []
     for source, edit in of_one_kind(repairs(subject.rule, names, begin, right, search)):
         unlikely = edit.text.startswith("the difference `1 - ")  # 1 - b is what a rule has

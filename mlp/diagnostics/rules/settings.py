@@ -132,6 +132,12 @@ def attribute_of(rule: Any, name: str) -> str | None:
     return next((one for one in ALIASES[name] if one not in taken and is_number(getattr(rule, one, None))), None)
 
 
+def name_of_setting(rule: Any, name: str) -> str | None:
+    """Return what a rule calls a setting: its attribute, or an argument of a function; None if it has none."""
+    of_function = config_of(rule) if inspect.isfunction(rule) else {}
+    return attribute_of(rule, name) or next((alias for alias in ALIASES[name] if alias in of_function), None)
+
+
 def is_number(value: Any) -> bool:
     return isinstance(value, float | int) and not isinstance(value, bool)
 

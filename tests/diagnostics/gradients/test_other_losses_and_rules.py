@@ -167,3 +167,46 @@ def test_a_rule_that_remembers_one_array_has_a_copy_for_each():
     report.raise_if_failed()
     assert "each array had a rule of its own" in report.remarks[0]
     assert "sign" in check_rule(OneArrayMomentumUphill).diagnoses[0].name
+
+
+class OfTokens:
+    """Cross-entropy, the mean over the real tokens."""
+
+    def __init__(self, *, of_all):
+        self.pad_id, self.of_all = 0, of_all
+
+    def forward(self, logits, ids):
+        shape, logits, ids = logits.shape, logits.reshape(-1, logits.shape[-1]), ids.ravel()
+        mask, rows = (ids != self.pad_id).astype(float), np.arange(ids.size)
+        p = np.exp(logits - logits.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        count = ids.size if self.of_all else mask.sum()
+        loss = -np.sum(np.log(p[rows, ids]) * mask) / count
+        p[rows, ids] -= 1
+        self.d = (p * mask[:, None] / count).reshape(shape)
+        return loss
+
+    def backward(self):
+        return self.d
+
+
+def test_padding_is_not_in_a_mean_over_tokens():
+    ids = np.array([[1, 2, 0, 0], [3, 1, 2, 0]])
+    check_loss(OfTokens(of_all=False), (2, 4, 4), ids).raise_if_failed()
+    report = check_loss(OfTokens(of_all=True), (2, 4, 4), ids)
+    assert "divided by all 8 positions" in report.diagnoses[0].sentence
+
+
+def root_of_norms(params, grads, lr=0.1, max_norm=1.0):
+    total = 0.0
+    for g in grads.values():
+        total += np.linalg.norm(g)
+    scale = min(1.0, max_norm / (np.sqrt(total) + 1e-6))
+    for name in params:
+        params[name] = params[name] - lr * grads[name] * scale
+    return params
+
+
+def test_squares_of_norms_are_added():
+    report = check_rule(root_of_norms, formula="sgd")
+    assert "`total += np.linalg.norm(g)`: `np.linalg.norm(g)` must be squared" in report.diagnoses[0].sentence

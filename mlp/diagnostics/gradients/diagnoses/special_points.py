@@ -8,7 +8,7 @@ one        a batch of one sample, which a squeeze() makes lose its axis
 dropout    the mean over many training forwards is what evaluation gives
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -29,13 +29,30 @@ OF_THE_WHOLE_BATCH = (
     "x.max(axis=-1, keepdims=True)"
 )
 BOUND = 1e6  # outputs above it at MODERATE are large by nature
-OF_TRAINING = (mean_of_dropout, mean_of_fixed_mask)
+OF_DROPOUT = (mean_of_dropout, mean_of_fixed_mask)
 
 
 def wrong_at_special_points(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
     """Yield what is wrong at special points."""
-    for check in (ties, large_numbers, one_far_sample, one_zero, batch_of_one, mean_of_dropout, mean_of_fixed_mask):
-        probe = random_probe(layer, input_shape, generator(seed, "probe", "special"), training=check in OF_TRAINING)
+    yield from found_by((ties, large_numbers, one_far_sample, one_zero, batch_of_one), (layer, input_shape, seed))
+    yield from wrong_mean_of_dropout(layer, input_shape, seed)
+
+
+def wrong_mean_of_dropout(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
+    """Yield what is wrong with a layer that drops values if its mean in training is not what evaluation gives."""
+    yield from found_by(OF_DROPOUT, (layer, input_shape, seed), training=True)
+
+
+def found_by(
+    checks: Sequence[Callable[[Probe], Iterator[Diagnosis]]],
+    place: tuple[Layer, Sequence[int], int],
+    *,
+    training: bool = False,
+) -> Iterator[Diagnosis]:
+    """Yield what some checks find, each at a point of its own, of a layer, a shape and a seed."""
+    layer, input_shape, seed = place
+    for check in checks:
+        probe = random_probe(layer, input_shape, generator(seed, "probe", "special"), training=training)
         try:
             with np.errstate(all="ignore"):
                 yield from check(probe)

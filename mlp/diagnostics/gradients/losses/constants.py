@@ -3,14 +3,13 @@
 import ast
 import copy
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.budget import seconds_left
+from mlp.diagnostics.gradients.budget import now, seconds_left, spend, work_of
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.lines import LossPlace, owner_and_names
 from mlp.diagnostics.gradients.losses.measured import differences
@@ -25,7 +24,7 @@ from mlp.typing import Array
 LOOSE = 1e-4
 HELD = "__held__"  # the name of the function that holds a value, in the changed code
 LOOK = 3  # places
-SECONDS = 1.0  # of CPU
+SECONDS = 1.0  # of work
 
 
 class Held:
@@ -50,11 +49,13 @@ def treated_as_constant(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
     """Yield the value of forward with which held constant its derivative is what backward gives, at all places."""
     owner, names = owner_and_names(places[0][0])
     source = source_of(owner, names[-1])
-    end = time.process_time() + min(SECONDS, seconds_left())
-    if source is None:
+    slots = [] if source is None else values_to_hold(source.tree)
+    if source is None or not slots:
         return
-    for slot in values_to_hold(source.tree):
-        if time.process_time() > end:
+    each, end = work_of(lambda: same_with(source, slots[0], places[:1])), now() + min(SECONDS, seconds_left())
+    for slot in slots:
+        spend(each)
+        if now() > end:
             return
         product = whole_product(slot, source.tree)
         same = same_with(source, slot, places[:LOOK])

@@ -22,7 +22,7 @@ from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 from mlp.typing import Array
 
-SECONDS = 1.5  # of CPU that the search may take
+SECONDS = 1.5  # of work that the search may take
 FITS = 1e-6  # of the length of the gradient
 SAME = 1e-12
 

@@ -28,7 +28,7 @@ OUTPUTS, STEPS, REACH = 3, 120, 3.0
 FURTHEST = 10.0  # a setting that is larger is no place where a loss changes its form
 HALVINGS = 40
 JUMP = 1e-6  # of the size of the loss
-SECONDS = 1.5  # of CPU for the line
+SECONDS = 1.5  # of work for the line
 
 
 @dataclass(frozen=True)

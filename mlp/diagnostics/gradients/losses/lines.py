@@ -12,15 +12,16 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, Edit, Maker
-from mlp.diagnostics.gradients.repairs.search.changes import Search, complexity, of_one_kind, repairs
+from mlp.diagnostics.gradients.repairs.search.changes import Search, of_one_kind, repairs
 from mlp.diagnostics.gradients.repairs.search.points import REPAIRED
+from mlp.diagnostics.gradients.repairs.search.right_changes import complexity
 from mlp.diagnostics.gradients.repairs.search.second_terms import of_each_row, other_side, terms_by_themselves
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
 from mlp.diagnostics.gradients.styles.losses import StudentLoss, as_number
 from mlp.typing import Array
 
-LOSS_SECONDS = 3.5, 1.5  # of CPU that the search may take
+LOSS_SECONDS = 3.5, 1.5  # of work that the search may take
 KEEPING_SECONDS = 0.2
 SAME = 1e-9
 OF_LOSSES: tuple[tuple[Maker, str], ...] = (  # kinds of changes, the likeliest first

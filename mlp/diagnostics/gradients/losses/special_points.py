@@ -2,10 +2,12 @@
 
 large      logits of +-1000: exp must not overflow; the logarithm of a softmax that is 0 is a remark alone
 equal      one output that equals its target, where d / |d| is 0 / 0
+padding    more positions that do not count, which must not change a mean over those that count
 again      outputs other than those of the first call, which a loss that keeps too much does not see
 """
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +18,8 @@ from mlp.diagnostics.gradients.diagnoses.special_points import OF_THE_WHOLE_BATC
 from mlp.diagnostics.gradients.finite_differences import norm, relative_error
 from mlp.diagnostics.gradients.report import Findings, fault
 from mlp.diagnostics.gradients.styles.losses import as_number
+from mlp.diagnostics.gradients.styles.whole_inputs import PADDING
+from mlp.diagnostics.gradients.written.documentation import documentation_of
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array
@@ -23,6 +27,12 @@ from mlp.typing import Array
 LARGE = 1000.0  # logits at which exp overflows
 EXPLODES = 1e3  # times larger for outputs that are twice as large
 LOOSE = 1e-4
+IGNORED = (*PADDING, "ignore_index", "ignored", "ignore")  # what a setting is called that says which do not count
+OF_A_MEAN = re.compile(
+    r"(mean|averaged?) (over|of) (the |all )?(\w+[ -])?(real|valid|counted|unmasked|non-?pad\w*|tokens|words|steps)"
+    r"|(padd\w+|ignored|masked)[^.]{0,40}(not count|not be counted|left out|skipped|no part)",
+    re.IGNORECASE,
+)
 Differences = Callable[[Any, Array, Array], Array]
 
 
@@ -31,6 +41,7 @@ def wrong_elsewhere(loss: Any, outputs: Array, targets: Array, differences: Diff
     checks: tuple[Callable[[], Findings], ...] = (
         lambda: huge_logits(loss, outputs, targets),
         lambda: equal_values(loss, outputs, targets),
+        lambda: more_padding(loss, outputs, targets),
         lambda: second_call(loss, outputs, targets, differences),
     )
     all_found = Findings()
@@ -121,6 +132,27 @@ def equal_values(loss: Any, outputs: Array, targets: Array) -> Findings:
         return Findings()
     text = "where an output equals its target the gradient is NaN: d / |d| is 0 / 0 there; take np.sign(d), which is 0"
     return fault(Diagnosis("not finite", "outputs", "loss", text), outputs.shape, "NaN where y = t")
+
+
+def more_padding(loss: Any, outputs: Array, targets: Array) -> Findings:
+    """Return a fault if a loss is divided by all positions and not by those that count."""
+    owner, axis = getattr(loss, "student", loss), targets.ndim - 1
+    ignored = [value for name, value in vars(owner).items() if name.strip("_") in IGNORED and isinstance(value, int)]
+    if len(ignored) != 1 or targets.dtype.kind not in "iu" or targets.shape != outputs.shape[:-1]:
+        return Findings()
+    padding = np.full_like(targets[..., :1], ignored[0])
+    longer = np.concatenate([targets, padding], axis=axis)
+    more = np.concatenate([outputs, outputs.take([0], axis=axis)], axis=axis)
+    before, after = as_number(loss.forward(outputs.copy(), targets)), as_number(loss.forward(more, longer))
+    told = documentation_of(owner)
+    if abs(after * longer.size - before * targets.size) > LOOSE * abs(before) or not OF_A_MEAN.search(told):
+        return Findings()
+    text = (
+        f"more padding makes the loss smaller: it is divided by all {targets.size} positions, and must be by the "
+        "number of those that count, mask.sum(), in forward and backward"
+    )
+    note = "padding counts in the mean"
+    return fault(Diagnosis("padding in the mean", "outputs", "loss", text), outputs.shape, note)
 
 
 def second_call(loss: Any, outputs: Array, targets: Array, differences: Differences) -> Findings:

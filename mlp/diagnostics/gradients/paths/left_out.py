@@ -8,13 +8,13 @@ The agreement is tested along several directions, for all arrays that are wrong,
 """
 
 import ast
-import time
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.budget import now, seconds_left, spend, work_of
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
 from mlp.diagnostics.gradients.paths.held import NONE, HeldUses, Uses, is_within, uses_of_forward
@@ -22,7 +22,7 @@ from mlp.diagnostics.gradients.repairs.search.slots import Slot, text_of
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
-SECONDS = 1.0  # of CPU
+SECONDS = 1.0  # of work
 HOW_MANY = 2
 FITS = 1e-6  # of the gradient: the error of differences
 COUNTS = 1e-3  # of the gradient: what comes through a use, and what comes past it, must be more
@@ -90,7 +90,7 @@ def wrong_uses(points: Sequence[Point]) -> Iterator[Diagnosis]:
     layer = point.probe.layer
     if not all(one.searchable for one in points):
         return
-    until = time.process_time() + SECONDS
+    until = now() + SECONDS
     here = Directions(point)
     fits: list[tuple[Uses, list[Slot], float, bool]] = []
     others = [one for one in (second_of(point), *points[1:]) if one is not None]
@@ -110,9 +110,10 @@ def uses_that_fit(uses: Uses, here: Directions, until: float, *, several: bool) 
     probe, wrong = here.point.probe, here.point.wrong
     try:
         with uses.within(probe.layer):
-            numbers, before = uses.record(probe), probe.outputs()
+            numbers, before, each = uses.record(probe), probe.outputs(), work_of(probe.outputs)
             for held in of_one_value(uses, numbers) if several else [frozenset([number]) for number in numbers]:
-                if time.process_time() > until:
+                spend((1 + 2 * HOW_MANY) * each)
+                if now() > until or seconds_left() < 0.0:
                     return
                 if not uses.unmoved(probe, held, before):
                     continue

@@ -20,11 +20,12 @@ from mlp.diagnostics.gradients.references.outputs import difference, is_one_of, 
 from mlp.diagnostics.gradients.references.subject import NOT_ONE_LINE, LayerAtPoint, NamedLayer
 from mlp.diagnostics.gradients.repairs.edits import OF_EMPTY_SLICES, OF_LENGTHS
 from mlp.diagnostics.gradients.repairs.forward_line import gradients_fit
-from mlp.diagnostics.gradients.repairs.search.changes import RightChanges, Search, repairs
+from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.constructor import constructor_of
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
+from mlp.diagnostics.gradients.repairs.search.points import other_settings
 from mlp.diagnostics.gradients.repairs.search.replay import all_held, put_all_back
-from mlp.diagnostics.gradients.repairs.search.settings import other_settings
+from mlp.diagnostics.gradients.repairs.search.right_changes import RightChanges
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import code_of
@@ -36,7 +37,7 @@ from mlp.typing import Array
 
 ALL_RIGHT = "with that line changed, the outputs and all gradients are right"
 OUTPUTS_RIGHT = "with that line changed, the outputs are right"
-SECONDS = 3.0  # of CPU for looking for the line
+SECONDS = 3.0  # of work for looking for the line
 
 
 def another_forward(

@@ -1,6 +1,7 @@
 """Alternatives to derivatives: of another function, and terms of a product that are missing."""
 
 import ast
+import copy
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -83,6 +84,46 @@ def terms_in_factors(slot: Slot, names: Sequence[str], values: Values) -> Iterat
             for form in ("{} - {}", "{} + {}"):
                 right = form.format(name, other)
                 yield f"`{name}` stands where `{right}` belongs: a term is missing", parsed(f"({right})")
+
+
+def both_turned(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a line with W + W^T for W, or for 2 W: the derivative of x W x takes both sides of a square matrix."""
+    node = slot.node
+    if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or node.value is None:
+        return
+    read = [one for one in ast.walk(node.value) if isinstance(one, ast.Name | ast.Attribute)]
+    held: dict[str, Any] = {name: values.get(name) for name in dict.fromkeys(map(ast.unparse, read))}
+    for name, array in held.items():
+        square = isinstance(array, np.ndarray) and array.ndim > 1 and array.shape[-1] == array.shape[-2]
+        if not square or array.dtype.kind != "f":
+            continue
+        turned = f"{name}.T" if array.ndim == 2 else f"np.swapaxes({name}, -1, -2)"
+        for twice in (False, True):
+            change = BothSides(name, f"({name} + {turned})", twice=twice)
+            new = change.visit(copy.deepcopy(node))
+            wrong = f"2 * {name}" if twice else name
+            text = (
+                f"`{name}` counts from both sides, with its transpose: `{name} + {turned}` belongs here for `{wrong}`"
+            )
+            if change.dropped == twice:
+                yield f"{text}, which is right only where it is symmetric" if twice else text, new
+
+
+class BothSides(ast.NodeTransformer):
+    """Puts the sum of a matrix and its transpose in the place of the matrix; a factor 2 falls away, if it must."""
+
+    def __init__(self, name: str, both: str, *, twice: bool) -> None:
+        self.name, self.both, self.twice, self.dropped = name, both, twice, False
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and self.twice:
+            rest = [one for one in (node.left, node.right) if ast.unparse(one) not in ("2", "2.0")]
+            if len(rest) == 1:
+                self.dropped = True
+                return self.visit(rest[0])
+        if isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) == self.name:
+            return node if isinstance(node.ctx, ast.Store) else parsed(self.both)
+        return self.generic_visit(node)
 
 
 def missing_products(

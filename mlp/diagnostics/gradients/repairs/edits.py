@@ -21,6 +21,7 @@ from mlp.diagnostics.gradients.repairs.copied import (
     turned_back,
 )
 from mlp.diagnostics.gradients.repairs.derivatives import (
+    both_turned,
     derivatives,
     missing_products,
     terms_in_factors,
@@ -38,6 +39,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
 from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
 from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
+from mlp.diagnostics.gradients.repairs.makers.windows import corners, starts, steps
 from mlp.diagnostics.gradients.repairs.operators import (
     matrix_products,
     missing,
@@ -53,9 +55,7 @@ from mlp.diagnostics.gradients.repairs.places import (
     numbers_of_forward,
     other_sizes,
     setting_for_number,
-    starts,
     statements,
-    steps,
 )
 from mlp.diagnostics.gradients.repairs.reorders import not_transposed, reorders, turned_as_elsewhere, turned_parts
 from mlp.diagnostics.gradients.repairs.search.brackets import brackets, exchanged_shares, fewer_targets
@@ -134,6 +134,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: chosen(slot, s.loops, s.values), "factor or term missing"),
     (lambda slot, s: starts(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: steps(slot, s.loops, s.values), "wrong place"),
+    (lambda slot, s: corners(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: turned_back(slot, s.parts, s.values), "order of axes or parts"),
     (lambda slot, s: missing_sign(slot), "sign, factor or term"),
     OF_FACTORS[0],
@@ -146,6 +147,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: other_divisors(slot, s.divisors), "division by the wrong number"),
     (lambda slot, s: everywhere(slot, s.arrays, s.values), "another array"),
     (lambda slot, s: jacobians(slot), "only the diagonal"),
+    (lambda slot, s: both_turned(slot, s.values), "only one side"),
     (lambda slot, s: forms(slot, s.values), "function or sign"),
     (lambda slot, _: other_activations(slot), "another activation"),
     (lambda slot, s: terms_in_factors(slot, s.like(slot), s.values), "term missing"),
@@ -168,7 +170,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: other_names(slot, s.unlike(slot), s.values), "another array"),
     OF_FACTORS[1],
 )
-LIKELY_KINDS = len(OF_ITSELF) + 13  # that are tried before the others: they are few, and what students do
+LIKELY_KINDS = len(OF_ITSELF) + 14  # that are tried before the others: they are few, and what students do
 NOT_OF_FORWARD = ("sign, factor or term", "another function's derivative", "wrong number")
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from forward what backward has forgotten
     (lambda slot, s: copies(slot, s.values), "no copy"),

@@ -30,7 +30,7 @@ def forward_line(points: Sequence[Point], seconds: float) -> Iterator[Diagnosis]
     """Yield the change of one line of forward that makes backward right, also at a second point.
 
     Args:
-        points: where gradients are wrong. seconds: of CPU that the search may take.
+        points: where gradients are wrong. seconds: of work that the search may take.
     """
     point = points[0]
     if not all(one.searchable for one in points):

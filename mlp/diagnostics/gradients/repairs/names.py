@@ -36,6 +36,7 @@ OF_PYTHON = (
     "getattr",
     "round",
 )
+NO_SIZE = re.compile(r"sqrt|\*\*| / ")  # sums and products of sizes are sizes
 TINY = 1e-3  # a number below is an eps, which is no factor
 MOST_FACTORS = 100
 MOST_NAMES, MOST_KNOWN_NAMES = 16, 40  # without and with their values
@@ -56,7 +57,10 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
     parts = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Subscript) and is_part(node)]
     parts += map(neighbour, list(parts))
     arrays = [name for name in dict.fromkeys([*own, *kept, *parts, *stored]) if name not in called]
-    constants = [ast.unparse(n) for n in of_forward if isinstance(n, ast.Call | ast.BinOp) and needs_no_names(n)]
+    arrays = [name for name in arrays if not isinstance(values.get(name), bool)]  # a mode is no number
+    sizes = {name for name in [*own, *stored] if is_size(values.get(name))}
+    made = (n for n in of_forward if isinstance(n, ast.Call | ast.BinOp) and needs_no_names(n, sizes))
+    constants = list(dict.fromkeys(map(ast.unparse, made)))
     floats = [n.value for n in of_forward if isinstance(n, ast.Constant) and isinstance(n.value, float)]
     numbers = [repr(value) for value in floats if value not in (0.0, 1.0) and value > TINY]
     means = forward is not None and ".mean(" in ast.unparse(forward)
@@ -225,7 +229,7 @@ def neighbour(part: str) -> str:
     return f"{part[:-1]} + 1]" if moved == part else f"{moved}]"
 
 
-def needs_no_names(node: ast.AST) -> bool:
-    """Return whether an expression of forward needs no local names: np.sqrt(3), 1 - self.p."""
-    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    return names <= {"np", "math", "self"}
+def needs_no_names(node: ast.AST, sizes: Collection[str]) -> bool:
+    """Return whether an expression of forward needs no local names but those of sizes: np.sqrt(D), 1 - self.p."""
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)} - {"np", "math", "self"}
+    return not names or (names <= {*sizes} and bool(NO_SIZE.search(ast.unparse(node))))

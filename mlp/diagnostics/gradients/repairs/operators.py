@@ -177,7 +177,8 @@ def missing(
         if factor.startswith("(") and " " in factor and ".shape" not in factor and ".size" not in factor:
             continue  # a derivative: nothing is divided by one
         yield f"the division by `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(factor))
-    for term in arrays if is_all_that_is_assigned(slot) or function_of(slot.parent) in OF_ONE else ():
+    whole = is_all_that_is_assigned(slot) or function_of(slot.parent) in OF_ONE
+    for term in [term for term in arrays if term != text] if whole else ():  # a + a is the factor 2
         yield f"the term `{term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Add(), parsed(term))
         if isinstance(node, ast.BinOp | ast.Call):
             yield f"the term `- {term}` is missing in `{text}`", ast.BinOp(copy.copy(node), ast.Sub(), parsed(term))

@@ -3,13 +3,12 @@
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 from mlp.diagnostics.gradients.repairs.calls import inverse_order, other_orders
 from mlp.diagnostics.gradients.repairs.copied import carried_over
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
-from mlp.diagnostics.gradients.repairs.values import Values, is_size
+from mlp.diagnostics.gradients.repairs.values import Values
 
 OF_A_ROOT = re.compile(r"\*\* ?\(?-?(1\.5|3)\b")
 
@@ -155,50 +154,6 @@ def unturned(node: ast.Subscript) -> Iterator[Alternative]:
         straight = [ast.Slice() if flip else one for one, flip in zip(places, turned, strict=True)]
         text = f"`{text_of(node)}` is turned round (::-1), and must be taken as it is"
         yield text, ast.Subscript(node.value, ast.Tuple(straight, ast.Load()), ast.Load())
-
-
-def starts(slot: Slot, loops: Sequence[str], values: Values) -> Iterator[Alternative]:
-    """An index within a window that lacks the start of the window: i * stride + argmax for argmax."""
-    node, parent = slot.node, slot.parent
-    if not isinstance(parent, ast.Tuple | ast.Subscript) or not isinstance(node, ast.expr) or slot.field == "value":
-        return
-    if isinstance(node, ast.Slice | ast.Constant | ast.Tuple) or not isinstance(
-        getattr(parent, "ctx", None), ast.Load | ast.Store
-    ):
-        return
-    sizes = [name for name, value in values.items() if is_size(value) and name not in loops]
-    for loop in loops:
-        for size in sizes[:8] if ast.unparse(node) != loop else ():
-            start = f"{loop} * {size}"
-            text = f"the place `{text_of(node)}` counts from the start of the window: `{start} + ` is missing before it"
-            yield text, parsed(f"{start} + ({ast.unparse(node)})")
-
-
-def steps(slot: Slot, loops: Sequence[str], values: Values) -> Iterator[Alternative]:
-    """A window that starts at i in place of i * stride, along all axes."""
-    node = slot.node
-    if not isinstance(node, ast.Subscript) or not any(isinstance(one, ast.Slice) for one in ast.walk(node.slice)):
-        return
-    yield from cropped(node, values)
-    inside = [one.id for one in ast.walk(node.slice) if isinstance(one, ast.Name) and one.id in loops]
-    for size in [name for name, value in values.items() if is_size(value) and name not in loops][:8] if inside else ():
-        moved = re.sub(rf"\b({'|'.join(dict.fromkeys(inside))})\b", rf"\1 * {size}", ast.unparse(node.slice))
-        with suppress(SyntaxError):
-            text = f"the windows `{text_of(node)}` start at {inside[0]}, and must start at {inside[0]} * {size}"
-            yield text, ast.Subscript(node.value, parsed(f"x[{moved.strip('()')}]").slice, node.ctx)
-
-
-def cropped(node: ast.Subscript, values: Values) -> Iterator[Alternative]:
-    """A part from the corner of a padded array, which must be cut at both ends: d[:, p:p + H] for d[:, :H]."""
-    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    corners = [one for one in parts if isinstance(one, ast.Slice) and one.upper is not None and one.lower is None]
-    if not isinstance(node.ctx, ast.Load) or not corners or any(isinstance(c.upper, ast.UnaryOp) for c in corners):
-        return
-    for size in [name for name, value in values.items() if is_size(value) and value > 0][:12]:
-        new = [f"{size}:{size} + {ast.unparse(one)[1:]}" if one in corners else ast.unparse(one) for one in parts]
-        right = f"{ast.unparse(node.value)}[{', '.join(new)}]"
-        text = f"`{text_of(node)}` begins at the corner, and the padding must be cut off at both ends"
-        yield f"{text}: `{right}` belongs here", parsed(right)
 
 
 def statements(slot: Slot) -> Iterator[Alternative]:

@@ -6,7 +6,6 @@ formula, at several points and with other settings, in all its usual forms, each
 
 import ast
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.budget import now
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, Edit, Maker
 from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_shares
 from mlp.diagnostics.gradients.repairs.names import names_read
-from mlp.diagnostics.gradients.repairs.search.changes import ALSO_RIGHT, Search, complexity, repairs
+from mlp.diagnostics.gradients.repairs.search.changes import ALSO_RIGHT, Search, repairs
+from mlp.diagnostics.gradients.repairs.search.right_changes import complexity
 from mlp.diagnostics.gradients.repairs.search.second_terms import never_large
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 from mlp.typing import Array
@@ -33,9 +34,9 @@ OF_VALUES: tuple[tuple[Maker, str], ...] = (
 )
 TINY = 1e-2  # an eps is not larger
 CONSTANTS = (1.0, 0.5, 2.0)  # that a loss may be multiplied with
-EXACT_SECONDS = 0.4  # of CPU for the right loss itself, after a change that gives a multiple of it
+EXACT_SECONDS = 0.4  # of work for the right loss itself, after a change that gives a multiple of it
 GUARDS = ("maximum", "max", "clip", "logaddexp", "log1p", "abs")  # they keep exp and log finite
-VALUE_SECONDS = 2.5  # of CPU that the search may take
+VALUE_SECONDS = 2.5  # of work that the search may take
 
 
 @dataclass(frozen=True)
@@ -104,12 +105,12 @@ def value_line(
     found: list[tuple[int, int, Edit]] = []
     until = float("inf")
     undone: list[Edit] = []  # changes that take away what keeps a loss finite for large outputs
-    since = time.process_time()
+    since = now()
     multiples: list[Edit] = []  # changes with which it is 2 times the right loss, or so
     for source, edit, function in repairs(
         owner, names, None, right, Search(run, seconds=VALUE_SECONDS, kinds=OF_VALUES)
     ):
-        if found and (edit.kind != found[0][2].kind or time.process_time() > until):
+        if found and (edit.kind != found[0][2].kind or now() > until):
             break
         tree = tree_of(source.function)
         if tree is not None and not guards_of(source.tree) >= guards_of(tree):
@@ -121,11 +122,11 @@ def value_line(
             )  # it stands in the last line, others in the first
             line = -edit.line if of_mean and not handed_on else edit.line
             found.append((complexity(source.tree), line, edit))
-            until = min(until, time.process_time() + ALSO_RIGHT)
+            until = min(until, now() + ALSO_RIGHT)
         else:
-            since = since if multiples else time.process_time()
+            since = since if multiples else now()
             multiples.append(edit)
-        if multiples and not found and time.process_time() - since > EXACT_SECONDS:
+        if multiples and not found and now() - since > EXACT_SECONDS:
             break
     if found:  # the simplest
         yield min(found, key=lambda one: one[:2])[2]

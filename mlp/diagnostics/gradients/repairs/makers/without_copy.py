@@ -13,7 +13,7 @@ from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import with_change
 from mlp.diagnostics.gradients.styles.student_layer import code_of
 
-SECONDS = 0.5  # of CPU
+SECONDS = 0.5  # of work
 
 
 def without_copy(points: Sequence[Point]) -> Iterator[Diagnosis]:

@@ -6,13 +6,13 @@ expressions come first on which all wrong values depend and no right ones, and m
 
 import ast
 import copy
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.budget import now, spend
 from mlp.diagnostics.gradients.repairs.search.slots import Slot, short, slots_of
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.own_code import OWN_ERRORS
@@ -90,14 +90,14 @@ def with_calls(tree: ast.FunctionDef, name: str) -> tuple[ast.FunctionDef, list[
     return changed, wrapped
 
 
-def influences(source: Source, run: Run, compare: Compare, seconds: float) -> dict[int, Influence]:
+def influences(source: Source, run: Run, compare: Compare, work: tuple[float, float]) -> dict[int, Influence]:
     """Return, by the id of a node of a source's tree, what depends on it; nothing if the function cannot run.
 
     Args:
         run: returns the gradients. compare: (gradients, gradients after a move) -> what has moved.
-        seconds: of CPU that it may take.
+        work: seconds of it for one run, and for all.
     """
-    mover, start = Mover(), time.process_time()
+    mover, end = Mover(), now() + work[1]
     tree, wrapped = with_calls(source.tree, MOVED)
     space = source.function.__globals__
     space[MOVED] = mover.moved
@@ -110,7 +110,8 @@ def influences(source: Source, run: Run, compare: Compare, seconds: float) -> di
                 around = found.get(id(slot.parent))
                 if around is not None and not around.wrong:
                     found[id(slot.node)] = around
-                elif number in mover.movable and time.process_time() - start < seconds:
+                elif number in mover.movable and now() < end:
+                    spend(work[0])
                     mover.active = number
                     with_influence(found, slot, run, compare, before)
     except OWN_ERRORS:

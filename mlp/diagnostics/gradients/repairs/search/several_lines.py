@@ -29,7 +29,7 @@ from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.own_code import OWN_ERRORS
 
 MOST_LINES = 3
-SECONDS = 1.2  # of CPU for one line
+SECONDS = 1.2  # of work for one line
 
 
 class BackwardRuns:

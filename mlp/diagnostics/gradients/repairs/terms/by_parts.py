@@ -26,7 +26,7 @@ from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 MOST_CHANGES = 3
-STEP_SECONDS = 1.0  # of CPU for one change
+STEP_SECONDS = 1.0  # of work for one change
 GAIN = 0.03  # of the wrong values: what a change must make right
 
 

@@ -1,0 +1,110 @@
+"""The changes with which all is right, of one line: the first one found and its rivals, and which of them is meant."""
+
+import ast
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import FunctionType
+
+from mlp.diagnostics.gradients.budget import now
+from mlp.diagnostics.gradients.repairs.edits import EMPTY_SLICE, Edit
+from mlp.diagnostics.gradients.repairs.search.slots import own_names
+from mlp.diagnostics.gradients.repairs.sources import Source
+
+ONE_LINE = 0.5  # of work for the other changes of a line of which one change is right
+A_NUMBER = 2.0  # the same, where that change is another number: a name in its place says more
+MOVED = 3  # what is unlikely, a line in another place or 1 - z turned round, counts as this much more code
+FAR = 6  # a number that forward gives no reason for, what a loop has left
+SQUARES = re.compile(r"square|var\(|std\(|norm\(|(\b[\w.]+) (\*|@) \1\b")  # forward may have a 2 in its derivative
+
+
+@dataclass
+class RightChanges:
+    """The changes of one line with which all is right: the first one found, and then the others of its line.
+
+    Attributes:
+        fits: (source, change, changed function, nodes of the changed tree). forward: the code of forward, if known.
+    """
+
+    fits: list[tuple[Source, Edit, FunctionType, int]] = field(default_factory=list)
+    forward: str = ""
+    until: float = float("inf")
+
+    def add(self, source: Source, edit: Edit, function: FunctionType) -> None:
+        """Keep a change; from now on only those of the same line are tried."""
+        if not self.fits:
+            longer = edit.kind == "wrong number" or only_reads(edit)
+            self.until = now() + (A_NUMBER if longer else ONE_LINE)
+        turned = edit.kind == "order of lines" or edit.text.startswith("the difference `1 - ")
+        number = re.match(r"the (?:factor|division by) `(\d[\d.]*)`", edit.text)  # a name of its value says more
+        without_reason = number and not (SQUARES.search(self.forward) or own_names(number[1], self.forward))
+        unlikely = FAR * (bool(without_reason) or reads_leftovers(source.tree, edit.line)) + MOVED * turned
+        length = complexity(source.tree) + unlikely + 2 * bool(number)
+        self.fits.append((source, edit, function, length))
+
+    def leaves_out(self, source: Source, edit: Edit) -> bool:
+        """Return whether a change is of another line than the first one that was right.
+
+        Where that one only reads what forward kept, a later line may be the wrong one.
+        """
+        if not self.fits or all(only_reads(one) for _, one, _, _ in self.fits):
+            return False
+        first = next(one for one in self.fits if not only_reads(one[1]))
+        return (source.name, edit.line) != (first[0].name, first[1].line)
+
+    def best(
+        self, grade: Callable[[Source, FunctionType], int] | None = None
+    ) -> tuple[Source, Edit, FunctionType] | None:
+        """Return the change that is right at the most other settings, and of these the simplest; None if there is none.
+
+        Args:
+            grade: at how many other settings a change is right; they tell apart what has the same value by accident.
+        """
+        if not self.fits:
+            return None
+        grades = [0] * len(self.fits)
+        if len(self.fits) > 1 and grade is not None:
+            grades = [grade(source, function) for source, _, function, _ in self.fits]
+
+        def order(i: int) -> tuple[int, bool, bool, int, bool]:
+            edit = self.fits[i][1]
+            return -grades[i], edit.kind != EMPTY_SLICE, only_reads(edit), self.fits[i][3], edit.kind == "wrong number"
+
+        return self.fits[min(range(len(self.fits)), key=order)][:3]
+
+
+def only_reads(edit: Edit) -> bool:
+    """Return whether the statement of a change only gives names to entries of what is kept: `x, w = cache["x"], w`."""
+    return gives_names(edit.statement)
+
+
+@lru_cache(maxsize=1024)
+def gives_names(text: str) -> bool:
+    """Return whether a statement only gives names to entries of what is kept."""
+    try:
+        (statement,) = ast.parse(text).body
+    except (SyntaxError, ValueError):
+        return False
+    entries = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.expr_context)
+    if not isinstance(statement, ast.Assign) or not any(
+        isinstance(n, ast.Subscript) for n in ast.walk(statement.value)
+    ):
+        return False
+    return all(isinstance(node, entries) for node in ast.walk(statement.value))
+
+
+def reads_leftovers(tree: ast.FunctionDef, line: int) -> bool:
+    """Return whether a statement after a loop reads what only the turns of the loop give values to."""
+    loops = [node for node in ast.walk(tree) if isinstance(node, ast.For)]
+    turns = {node for loop in loops for node in ast.walk(loop)}
+    stored = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    left = {node.id for node in stored if node in turns} - {node.id for node in stored if node not in turns}
+    after = [one for one in ast.walk(tree) if isinstance(one, ast.stmt) and one.lineno == line and one not in turns]
+    names = (node for one in after if not isinstance(one, ast.For) for node in ast.walk(one))
+    return any(isinstance(node, ast.Name) and node.id in left for node in names)
+
+
+def complexity(tree: ast.AST) -> int:
+    """Return how long the code of a function is; a power counts more than a product."""
+    return sum(2 if isinstance(node, ast.Pow) else 1 for node in ast.walk(tree))
