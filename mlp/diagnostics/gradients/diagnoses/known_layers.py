@@ -17,7 +17,6 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.keeping import kept_and_dropped
 from mlp.diagnostics.gradients.diagnoses.normalizations.grouping import number_of_groups
 from mlp.diagnostics.gradients.diagnoses.normalizations.known import norm_of, wrong_norm
-from mlp.diagnostics.gradients.diagnoses.pools import wrong_pooling
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.references.forward import against_its_name, another_forward
@@ -139,7 +138,6 @@ def wrong_function(probe: Probe, words: Sequence[str]) -> Iterator[Diagnosis]:
     if name == "softplus":
         yield from softplus_without_its_divisor(probe, [one for one in numbers if isinstance(one, float)])
     if "pool" in name and any(word in words for word in ("avg", "average", "mean", "max")):
-        yield from wrong_pooling(probe, words)
         if "max" in words and x.ndim > 2 and "unpool" not in name:
             yield from padded_with_zeros(probe)
         if "adaptive" in words and x.ndim > 2:

@@ -81,8 +81,9 @@ def activation(subject: LayerAtPoint) -> Iterator[Array]:
     if numbers and with_number is not None:
         yield from (with_number(x, number) for number in numbers)
     elif name in FIXED or (not subject.weights and not any(isinstance(value, float) for value in given.values())):
-        yield from (f(x) for f in KNOWN.get(name, ()))
-        if "softmax" in name and (x.ndim == 4 or "channel" in subject.name):  # over the channels of (N, C, H, W)
+        if x.ndim != 4 or "softmax" not in name or 1 in subject.starts():
+            yield from (f(x) for f in KNOWN.get(name, ()))
+        if "softmax" in name and (2 in subject.starts() if x.ndim == 4 else "channel" in subject.name):  # (N, C, H, W)
             yield from (np.moveaxis(f(np.moveaxis(x, 1, -1)), -1, 1) for f in KNOWN.get(name, ()))
 
 

@@ -17,6 +17,7 @@ from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.references.families import named_layer, right_outputs
 from mlp.diagnostics.gradients.references.outputs import difference, is_one_of, largest_difference, not_used
+from mlp.diagnostics.gradients.references.promises import text_of_code
 from mlp.diagnostics.gradients.references.subject import NOT_ONE_LINE, LayerAtPoint, NamedLayer
 from mlp.diagnostics.gradients.repairs.edits import OF_EMPTY_SLICES, OF_LENGTHS
 from mlp.diagnostics.gradients.repairs.forward_line import gradients_fit
@@ -109,7 +110,7 @@ def subject_of(probe: Probe, words: Sequence[str]) -> LayerAtPoint:
     whole = getattr(probe.layer, "whole", None)
     x = probe.x if whole is None else whole.of_shape(probe.x.shape)
     text = documentation_of(owner)
-    return LayerAtPoint(tuple(words), x, probe.outputs().shape, weights, settings, text, constants)
+    return LayerAtPoint(tuple(words), x, probe.outputs().shape, weights, settings, text, text_of_code(owner), constants)
 
 
 # --- the line -----------------------------------------------------------------------------------------------------

@@ -10,6 +10,13 @@ import numpy as np
 from mlp.typing import Array
 
 NOT_ONE_LINE = r"(?!)"  # the pattern of a mistake that no change of one line undoes
+CHANNELS_FIRST, CHANNELS_LAST = (  # a shape (N, C, H, W) or (N, H, W, C) of images, (N, C, T) or (N, T, C) of signals
+    [re.compile(rf"\b(N|[Bb]atch\w*|[Bbn])\s*,\s*{shape}\b") for shape in shapes]
+    for shapes in (
+        (r"[CcD]\w*\s*,\s*[TtL]\w*", r"[CcD]\w*\s*,\s*[Hh]\w*\s*,\s*[Ww]\w*"),
+        (r"[TtL]\w*\s*,\s*[CcDd]\w*", r"[Hh]\w*\s*,\s*[Ww]\w*\s*,\s*[CcDd]\w*"),
+    )
+)
 Sizes = tuple[int, ...]
 OutputFormula = Callable[["LayerAtPoint"], Iterator[Array]]
 Mistakes = Iterator[tuple[str, str, Array]]  # what is wrong, a pattern for the line where, outputs
@@ -22,7 +29,7 @@ class LayerAtPoint:
     Attributes:
         words: of its name, in lower case. x: the inputs. shape: of the outputs that it gives.
         weights: by their names in lower case. settings: its other attributes by their names in lower case.
-        text: what its class, or its forward function, says about itself.
+        text: what its class, or its forward function, says about itself. code: its source.
         constants: arrays that are handed to forward besides x and have no gradient: masks, lengths.
     """
 
@@ -32,6 +39,7 @@ class LayerAtPoint:
     weights: Mapping[str, Array]
     settings: Mapping[str, Any]
     text: str = ""
+    code: str = ""
     constants: Mapping[str, Array] = field(default_factory=dict)
 
     @property
@@ -41,6 +49,18 @@ class LayerAtPoint:
     def says(self, pattern: str) -> bool:
         """Return whether its text has a pattern in it."""
         return re.search(pattern, self.text, re.IGNORECASE) is not None
+
+    def layouts(self) -> list[tuple[Array, bool]]:
+        """Return the inputs as (N, C, *S), taken for channels first (True) and for channels last, as it may be."""
+        axes, x = self.x.ndim - 2, self.x
+        text = f"{self.text}\n{self.code}"
+        said = [axes in (1, 2) and bool(order[axes - 1].search(text)) for order in (CHANNELS_FIRST, CHANNELS_LAST)]
+        both = [(x, True), (np.moveaxis(x, -1, 1), False)]
+        return both if said[0] == said[1] else both[said[1] :][:1]
+
+    def starts(self) -> list[int]:
+        """Return the axes that the image may begin at: 2 for channels first, 1 for channels last."""
+        return [2 if first else 1 for _, first in self.layouts()]
 
     def matrices(self) -> list[Array]:
         return [array for array in self.weights.values() if array.ndim == 2]

@@ -20,10 +20,11 @@ from mlp.diagnostics.gradients.references.images.upsampling import upsampled, wr
 from mlp.diagnostics.gradients.references.images.windows import (
     all_convolutions,
     transposed_convolutions,
+    wrong_convolutions,
     wrong_transposed_convolutions,
 )
 from mlp.diagnostics.gradients.references.masked_means import MASKED_MEAN
-from mlp.diagnostics.gradients.references.normalization import of_neighbours
+from mlp.diagnostics.gradients.references.normalization import of_neighbours, wrong_neighbours
 from mlp.diagnostics.gradients.references.products import (
     cosines,
     gated,
@@ -68,6 +69,7 @@ NAMED_LAYERS = (
         "output i is the sum of kernel times inputs from i * stride on, plus the bias",
         sure=True,
         sizes=SIZES,
+        mistakes=wrong_convolutions,
     ),
     NamedLayer(
         "a pooling",
@@ -179,6 +181,7 @@ NAMED_LAYERS = (
         r"local|norm|normali[sz]ation|cross|across",
         of_neighbours,
         "x / (k + alpha s)^beta (or alpha / n for alpha), s being the sum of x^2 over the n channels around",
+        mistakes=wrong_neighbours,
     ),
     NamedLayer(
         "a cosine layer",

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.repairs.makers.slices import as_call, as_slice, is_call_of_slice
 from mlp.diagnostics.gradients.repairs.search.moves import Exchange
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, alike, is_numeric, is_size
@@ -19,8 +20,8 @@ def index_parts(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
     found: dict[str, ast.expr] = {}
     for tree in trees:
         for node in ast.walk(tree):
-            if isinstance(node, ast.Subscript):
-                whole = node.slice
+            if isinstance(node, ast.Subscript) or is_call_of_slice(node):
+                whole = node.slice if isinstance(node, ast.Subscript) else as_slice(node)
                 for part in [whole, *whole.elts] if isinstance(whole, ast.Tuple) else [whole]:
                     if any(isinstance(one, ast.Name) for one in ast.walk(part)) or "::" in ast.unparse(part):
                         found.setdefault(ast.unparse(part), part)
@@ -42,6 +43,11 @@ def loops_of(tree: ast.FunctionDef) -> list[str]:
 def other_indices(slot: Slot, parts: Sequence[ast.expr]) -> Iterator[Alternative]:
     """Yield another index or slice of forward or backward in the place of one."""
     node, parent = slot.node, slot.parent
+    if is_call_of_slice(node):
+        for one in parts:
+            if isinstance(one, ast.Slice) and ast.dump(one) != ast.dump(as_slice(node)):
+                yield f"`{text_of(node)}` is wrong: `{ast.unparse(as_call(one))}` belongs here", as_call(one)
+        return
     inside = isinstance(parent, ast.Subscript) and slot.field == "slice"
     of_tuple = isinstance(parent, ast.Tuple) and slot.field == "elts" and isinstance(parent.ctx, ast.Load)
     if not (inside or of_tuple) or not isinstance(node, ast.expr):

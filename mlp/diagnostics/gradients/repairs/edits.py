@@ -39,6 +39,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
 from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
 from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
+from mlp.diagnostics.gradients.repairs.makers.slices import indices, split_indices
 from mlp.diagnostics.gradients.repairs.makers.windows import corners, starts, steps
 from mlp.diagnostics.gradients.repairs.operators import (
     matrix_products,
@@ -49,7 +50,6 @@ from mlp.diagnostics.gradients.repairs.operators import (
     turned_signs,
 )
 from mlp.diagnostics.gradients.repairs.places import (
-    indices,
     is_limit,
     numbers,
     numbers_of_forward,
@@ -98,6 +98,7 @@ OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; a
     (lambda slot, _: other_sizes(slot), "wrong size"),
     (lambda slot, _: numbers(slot), "wrong number"),
     (lambda slot, _: indices(slot), "wrong index"),
+    (lambda slot, s: split_indices(slot, s.values), "wrong index"),
     (lambda slot, _: statements(slot), "overwritten or one line too many"),
     (lambda slot, s: derivatives(slot, s.values), "another function's derivative"),
     (lambda slot, _: brackets(slot), "brackets"),

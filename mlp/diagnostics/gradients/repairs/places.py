@@ -7,6 +7,7 @@ from typing import Any
 
 from mlp.diagnostics.gradients.repairs.calls import inverse_order, other_orders
 from mlp.diagnostics.gradients.repairs.copied import carried_over
+from mlp.diagnostics.gradients.repairs.makers.slices import index_text
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
@@ -110,52 +111,6 @@ def other_sizes(slot: Slot) -> Iterator[Alternative]:
                 yield f"`{text_of(node)}` is the size of another axis: `{right}` belongs here", parsed(right)
 
 
-def indices(slot: Slot) -> Iterator[Alternative]:
-    """Indices and slices that are off by one."""
-    node = slot.node
-    if isinstance(node, ast.Subscript):
-        if isinstance(node.ctx, ast.Load):
-            turned = "::-1" in ast.unparse(node.slice)
-            what = "runs backwards, and must be taken as it is" if turned else "is a part where the whole belongs"
-            yield f"`{text_of(node)}` {what}", node.value
-            yield from unturned(node)
-        if isinstance(node.slice, ast.Name | ast.BinOp):
-            for word, op in (("early", ast.Add()), ("late", ast.Sub())):
-                moved = ast.BinOp(node.slice, op, parsed("1"))
-                yield f"the index of `{text_of(node)}` is one too {word}", ast.Subscript(node.value, moved, node.ctx)
-    if isinstance(node, ast.Slice):
-        for bounds in ((None, node.upper, node.step), (node.lower, None, node.step), (node.lower, node.upper, None)):
-            if bounds != (node.lower, node.upper, node.step):
-                what = "the step" if bounds[2] is not node.step else "a bound"
-                yield f"{what} of the slice `{text_of(node)}` is one too many", ast.Slice(*bounds)
-        for word, op in (("early", ast.Add()), ("late", ast.Sub())):
-            if node.lower is not None and node.upper is not None:
-                low, high = (ast.BinOp(end, op, parsed("1")) for end in (node.lower, node.upper))
-                yield f"the slice `{text_of(node)}` starts and ends one too {word}", ast.Slice(low, high, node.step)
-        if node.step is None and node.lower is None and node.upper is not None:
-            text = f"the slice `{text_of(node)}` is cut off at the wrong end: "
-            negative = isinstance(node.upper, ast.UnaryOp) and isinstance(node.upper.op, ast.USub)
-            end = node.upper.operand if negative else ast.UnaryOp(ast.USub(), node.upper)  # type: ignore[attr-defined]
-            yield f"{text}`{ast.unparse(end)}:` belongs here", ast.Slice(end, None, None)
-        if node.step is None and node.lower is not None and node.upper is None:
-            text = f"the slice `{text_of(node)}` is cut off at the wrong end: "
-            negative = isinstance(node.lower, ast.UnaryOp) and isinstance(node.lower.op, ast.USub)
-            end = node.lower.operand if negative else ast.UnaryOp(ast.USub(), node.lower)  # type: ignore[attr-defined]
-            yield f"{text}`:{ast.unparse(end)}` belongs here", ast.Slice(None, end, None)
-        if node.step is None and node.lower is None and node.upper is None:
-            yield "an axis runs the wrong way: [::-1] is missing", ast.Slice(None, None, parsed("-1"))
-
-
-def unturned(node: ast.Subscript) -> Iterator[Alternative]:
-    """Yield a part without the [::-1] of its axes: w[f, :, ::-1, ::-1] as w[f, :, :, :]."""
-    places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    turned = [isinstance(one, ast.Slice) and one.step is not None and ast.unparse(one.step) == "-1" for one in places]
-    if any(turned) and not all(turned):
-        straight = [ast.Slice() if flip else one for one, flip in zip(places, turned, strict=True)]
-        text = f"`{text_of(node)}` is turned round (::-1), and must be taken as it is"
-        yield text, ast.Subscript(node.value, ast.Tuple(straight, ast.Load()), ast.Load())
-
-
 def statements(slot: Slot) -> Iterator[Alternative]:
     """Lines that overwrite, subtract, or are one too many."""
     node = slot.node
@@ -178,19 +133,6 @@ def statements(slot: Slot) -> Iterator[Alternative]:
         yield "= belongs here: it adds to what was there before", ast.Assign([target], node.value, lineno=node.lineno)
     if isinstance(target, ast.Name | ast.Subscript) or isinstance(node, ast.AugAssign):
         yield "this line is one too many", ast.Pass(lineno=node.lineno)
-
-
-def index_text(node: ast.expr) -> str:
-    """Return an index as an argument: slice(None) for a colon."""
-    parts = node.elts if isinstance(node, ast.Tuple) else [node]
-    texts = []
-    for part in parts:
-        ends = (part.lower, part.upper, part.step) if isinstance(part, ast.Slice) else ()
-        bounds = ", ".join("None" if end is None else ast.unparse(end) for end in ends)
-        texts.append(
-            "slice(None)" if bounds == "None, None, None" else f"slice({bounds})" if ends else ast.unparse(part)
-        )
-    return f"({', '.join(texts)})" if len(texts) > 1 else texts[0]
 
 
 def of_operator(node: ast.AugAssign, target: Any) -> Iterator[Alternative]:

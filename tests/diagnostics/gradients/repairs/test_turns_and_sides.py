@@ -184,7 +184,7 @@ class InstanceNorm:
 
 
 def test_statistics_of_an_instance_norm_over_its_channels():
-    assert "run over axes 1, 2, and the gain belongs to axis 1" in first(
+    assert "mean and variance run over the axes (1, 2), and must run over (2, 3)" in first(
         check_layer(InstanceNorm((1, 2)), (2, 3, 5, 4))
     )
     check_layer(InstanceNorm((2, 3)), (2, 3, 5, 4)).raise_if_failed()

@@ -102,8 +102,8 @@ def wrong_axes(kind: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> Iter
     given = f"axes {', '.join(map(str, axes))}" if axes else "no axis at all"
     if kind == "batch" and 0 in axes and axes not in allowed["batch"]:
         text = (
-            f"the statistics run over {given}; those of a batch norm run over batch and pixels, axes "
-            f"{', '.join(map(str, allowed['batch'][0]))}: one mean and one variance for each channel"
+            f"the statistics run over {given}; those of a batch norm run over batch and pixels: one mean and one "
+            "variance for each channel"
         )
         yield Diagnosis("axes of the statistics", "outputs", "training", text)
     elif kind != "batch" and 0 in axes:
@@ -114,16 +114,4 @@ def wrong_axes(kind: str, axes: tuple[int, ...], shape: tuple[int, ...]) -> Iter
         yield Diagnosis("axes of the statistics", "outputs", "training", text)
     elif kind == "instance" and ndim > 2 and axes and axes not in allowed["instance"]:
         text = f"the statistics run over {given}; those of an instance norm run over the pixels of each channel alone"
-        yield Diagnosis("axes of the statistics", "outputs", "training", text)
-
-
-def over_its_channels(axes: tuple[int, ...], probe: Probe) -> Iterator[Diagnosis]:
-    """The statistics of an instance norm run over the axis to which its gain belongs."""
-    channels = axis_of_gamma(probe)
-    if channels in axes and probe.x.ndim > 2:
-        pixels = ", ".join(str(axis) for axis in range(1, probe.x.ndim) if axis != channels)
-        text = (
-            f"the statistics run over axes {', '.join(map(str, axes))}, and the gain belongs to axis {channels}, the "
-            f"channels: those of an instance norm run over the pixels of each channel, axes {pixels}"
-        )
         yield Diagnosis("axes of the statistics", "outputs", "training", text)

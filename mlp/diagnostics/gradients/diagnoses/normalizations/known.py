@@ -7,7 +7,6 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.diagnoses.normalizations.grouping import (
     normalized_together,
-    over_its_channels,
     scattered_groups,
     wrong_axes,
 )
@@ -50,8 +49,7 @@ def wrong_norm(layer: Layer, kind: str, input_shape: Sequence[int], rng: np.rand
     axes = moved_axes(probe)
     yield from wrong_axes(kind, axes, probe.x.shape)
     if kind in ("batch", "instance"):
-        by_accident = list(along_another_axis(probe, axes))
-        yield from by_accident or (over_its_channels(axes, probe) if kind == "instance" else ())
+        yield from along_another_axis(probe, axes)
     if kind == "group":
         yield from scattered_groups(probe)
     if axes and not (kind == "batch" and 0 not in axes):

@@ -161,7 +161,7 @@ def options_tried(known: KnownLoss, points: Sequence[LossPoint]) -> Iterator[lis
     numbers = list({value: name for name, value in first.items() if isinstance(value, float)}.values())
     arrays = [name for name, value in first.items() if isinstance(value, np.ndarray)]
     choices = [
-        arrays if key == "weights" else [key] if key in first else [*numbers, *usual]
+        arrays if key == "weights" else [key] if key in first else [*numbers, *(arrays if key == "q" else ()), *usual]
         for key, usual in known.usual.items()
     ]
     below = [{}, {"below_alone": True}] if "smooth" in known.usual else [{}]  # a small number in the denominator alone

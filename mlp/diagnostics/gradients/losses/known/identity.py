@@ -70,7 +70,9 @@ def places_of(points: Sequence[LossPoint]) -> list[Place]:
             continue
         y = point.outputs.reshape(len(point.outputs), -1)
         t = point.one_hot if point.classes else np.asarray(point.targets, float)
-        if y.size <= LARGEST and y.size in (t.size, 2 * t.size):  # two outputs a target: means and spreads
+        each = any(np.shape(value) == y.shape[1:] for value in point.settings.values())  # a quantile for each column
+        outputs = (1, 2, y.shape[1]) if each else (1, 2)  # of one target; 2 are a mean and a spread
+        if y.size <= LARGEST and y.size in [n * t.size for n in outputs]:
             found.append(Place(point, y, t.reshape(len(y), -1)))
     return found if found and found[0].point is points[0] else []
 

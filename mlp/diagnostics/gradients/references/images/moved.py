@@ -8,7 +8,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
 from mlp.diagnostics.gradients.references.images.upsampling import SCALES
-from mlp.diagnostics.gradients.references.images.windows import all_convolutions, layouts
+from mlp.diagnostics.gradients.references.images.windows import all_convolutions
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, relu, turned
 from mlp.typing import Array
 
@@ -52,7 +52,7 @@ def right_orders(subject: LayerAtPoint) -> list[str]:
 def as_blocks(subject: LayerAtPoint, order: str) -> Iterator[Array]:
     """Yield the inputs with the channels, (C, row, column) in some order, moved into blocks of pixels."""
     r = subject.number(SCALES) or 0
-    for a, first in layouts(subject.x) if r and subject.x.ndim == 4 and not subject.weights else ():
+    for a, first in subject.layouts() if r and subject.x.ndim == 4 and not subject.weights else ():
         N, C, H, W = a.shape
         if C % (r * r):
             continue
@@ -67,7 +67,7 @@ def as_blocks(subject: LayerAtPoint, order: str) -> Iterator[Array]:
 def as_channels(subject: LayerAtPoint, order: str) -> Iterator[Array]:
     """Yield the inputs with blocks of pixels moved into channels, (C, row, column) in some order."""
     r = subject.number(SCALES) or 0
-    for a, first in layouts(subject.x) if r and subject.x.ndim == 4 and not subject.weights else ():
+    for a, first in subject.layouts() if r and subject.x.ndim == 4 and not subject.weights else ():
         N, C, H, W = a.shape
         if H % r or W % r:
             continue
@@ -80,7 +80,7 @@ def as_channels(subject: LayerAtPoint, order: str) -> Iterator[Array]:
 def between_groups(subject: LayerAtPoint) -> Iterator[Array]:
     """Channel shuffle: with the channels as (G, C // G), the two axes are exchanged."""
     G = subject.number(("groups", "g", "num_groups", "n_groups", "group")) or 0
-    for a, first in layouts(subject.x) if G and subject.x.ndim > 2 and not subject.weights else ():
+    for a, first in subject.layouts() if G and subject.x.ndim > 2 and not subject.weights else ():
         if a.shape[1] % G == 0:
             y = a.reshape(len(a), G, -1, *a.shape[2:]).swapaxes(1, 2).reshape(a.shape)
             yield y if first else np.moveaxis(y, 1, -1)
@@ -138,7 +138,7 @@ def padded_with(subject: LayerAtPoint, mode: str) -> Iterator[Array]:
         return
     value = subject.settings.get("value", 0.0)
     given = {"constant_values": value} if mode == "constant" and isinstance(value, int | float) else {}
-    for start in (2, 1):
+    for start in subject.starts():
         ends = [(0, 0)] * x.ndim
         ends[start : start + axes] = [(p, p) for p in pads]
         if mode != "reflect" or all(n > max(both) for n, both in zip(x.shape, ends, strict=True)):
@@ -203,7 +203,7 @@ def excited(subject: LayerAtPoint) -> Iterator[Array]:
     matrices, vectors = subject.matrices(), subject.vectors()
     if subject.x.ndim != 4 or len(matrices) != 2 or len(matrices) + len(vectors) != len(subject.weights):
         return
-    for x, first in layouts(subject.x):
+    for x, first in subject.layouts():
         m = x.mean(axis=(2, 3))
         for one in turned(matrices[0], m.shape[1]):
             for other in turned(matrices[1], one.shape[1]):

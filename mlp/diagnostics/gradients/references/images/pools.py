@@ -4,12 +4,13 @@ A pool has floor((n + 2 p - k) / s) + 1 outputs, an adaptive one as many as it i
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.references.images.windows import KERNELS, OF_STRIDE, PADS, layouts, padded, windows_of
+from mlp.diagnostics.gradients.references.images.windows import KERNELS, OF_STRIDE, PADS, padded, windows_of
 from mlp.diagnostics.gradients.references.sequences import only_counted, wrong_pools
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, Sizes
 from mlp.typing import Array
@@ -35,6 +36,11 @@ def mistaken_pools(subject: LayerAtPoint) -> Mistakes:
     if is_norm(subject):
         text = "the root is missing: a p-norm is (sum |x|^p)^(1/p)"
         kinds += [(text, r"\*\*|power", partial(one.func, **one.keywords, root=False)) for one in right]
+    size = size_of_windows(subject)
+    if right == [np.nanmean] and size is not None and len(size) > 1:
+        text = f"a window's sum is divided by its side {size[0]}, and must be divided by the number of its values"
+        kinds.append((text, r"/|mean", lambda x, **how: np.asarray(np.nansum(x, **how) / size[0])))
+    yield from at_wrong_places(subject, right)
     for text, where, reduce in kinds:
         if reduce not in right:
             yield from ((text, where, y) for y in pools_with(subject, [reduce], borders(subject), promised=True))
@@ -44,6 +50,16 @@ def mistaken_pools(subject: LayerAtPoint) -> Mistakes:
             "of real values in the window"
         )
         yield from ((text, "count|mean|/", y) for y in pools_with(subject, right, (0.0,), promised=True))
+
+
+def at_wrong_places(subject: LayerAtPoint, right: Sequence[Any]) -> Mistakes:
+    """Yield pools whose windows do not start at i times the stride."""
+    size = size_of_windows(subject)
+    for step, told in ((1, "i"), (size, "i * size")) if size is not None else ():
+        settings = {name: value for name, value in subject.settings.items() if name not in OF_STRIDE} | {"stride": step}
+        for y in pools_with(replace(subject, settings=settings), right, borders(subject), promised=True):
+            text = f"window i starts at {told}, and must start at i * stride"
+            yield text, r":|\*", y[tuple(slice(n) for n in subject.shape)] if y.ndim == len(subject.shape) else y
 
 
 def pools_with(
@@ -66,7 +82,7 @@ def pools_with(
     adaptive, flat = "adaptive" in subject.words, len(subject.shape) < subject.x.ndim
     whole = bool({"global", "gap"} & set(subject.words)) or size is None or (adaptive and flat)
     strides, pads = subject.sizes(OF_STRIDE, axes) or size, subject.sizes(pads_of(subject), axes) or (0,) * axes
-    for x, first in layouts(subject.x):
+    for x, first in subject.layouts():
         for reduce in reduces:
             over = tuple(range(2, x.ndim))
             if adaptive and not flat:

@@ -16,7 +16,7 @@ def upsampled(subject: LayerAtPoint) -> Iterator[Array]:
     if subject.weights or factors is None:
         return
     linear = any("linear" in word for word in (*subject.words, str(subject.settings.get("mode", ""))))
-    for start in (2, 1):
+    for start in subject.starts():
         if not linear:
             y = x
             for axis, factor in enumerate(factors, start):
@@ -50,7 +50,7 @@ def scales(subject: LayerAtPoint) -> Sizes | None:
 def wrong_upsampling(subject: LayerAtPoint) -> Mistakes:
     """Yield (what is wrong, a pattern for the line where, outputs) for the usual mistakes."""
     x, axes, factors = subject.x, subject.x.ndim - 2, scales(subject)
-    for start in (2, 1) if factors is not None else ():
+    for start in subject.starts() if factors is not None else ():
         yield from half_pixels_forgotten(subject, start, factors or ())
         steps = [1] * x.ndim
         steps[start : start + axes] = factors or ()

@@ -22,20 +22,42 @@ KERNELS = ("k", "kernel", "kernel_size", "size", "filter_size", "field", "ksize"
 
 def all_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
     """Convolution, also dilated, depthwise and in groups, (N, C, *S) or (N, *S, C), turned kernels as well."""
+    for x, w, b, (stride, pads, dilation), groups, first in sums_of_windows(subject):
+        for kernel in (w, np.flip(w, tuple(range(2, w.ndim)))):
+            y = convolved(padded(x, pads), kernel, (stride, dilation), groups) + b
+            yield y if first else np.moveaxis(y, 1, -1)
+
+
+def wrong_convolutions(subject: LayerAtPoint) -> Mistakes:
+    """Yield (what is wrong, a pattern for the line where, outputs) of the usual mistakes."""
+    for x, w, b, (stride, pads, dilation), groups, first in sums_of_windows(subject):
+        wide, ones = padded(x, pads), (1,) * len(stride)
+        y = convolved(wide, w, (stride, dilation), groups)
+        for text, how in (
+            ("window i starts at i, and must start at i * stride", (ones, dilation)),
+            ("the windows are not dilated: tap a must read the input at a * dilation", (stride, ones)),
+        ):
+            other = convolved(wide, w, how, groups)[tuple(slice(n) for n in y.shape)]
+            if how != (stride, dilation) and other.shape == y.shape:
+                yield text, ":", other + b if first else np.moveaxis(other + b, 1, -1)
+        for n, what in ((w.shape[1], "input channel"), (w[0, 0].size, "tap"), (w[0].size, "product")):
+            text = f"the bias is added once for each {what} of a window, and must be added once, after the sum"
+            yield text, "b", y + n * b if first else np.moveaxis(y + n * b, 1, -1)
+
+
+def sums_of_windows(
+    subject: LayerAtPoint,
+) -> Iterator[tuple[Array, Array, Array, tuple[Sizes, list[tuple[int, int]], Sizes], int, bool]]:
+    """Yield (x, kernel, bias, (stride, padding, dilation), groups, whether the channels come first)."""
     axes = subject.x.ndim - 2
     kernels = [a for a in subject.weights.values() if a.ndim > 1]
     if axes < 1 or len(kernels) != 1 or len(subject.weights) > 2 or len(subject.vectors()) + 1 != len(subject.weights):
         return
-    for x, first in layouts(subject.x):
+    for x, first in subject.layouts():
         for w, groups in kernels_of(kernels[0], x.shape[1], subject, axes):
-            if subject.vectors() and len(subject.vectors()[0]) != len(w):
-                continue
             b = subject.vectors()[0] if subject.vectors() else np.zeros(len(w))
-            for stride, pads, dilation in moves(subject, w.shape[2:], x.shape[2:]):
-                for kernel in (w, np.flip(w, tuple(range(2, w.ndim)))):
-                    y = convolved(padded(x, pads), kernel, (stride, dilation), groups)
-                    y = y + b.reshape(-1, *[1] * axes)
-                    yield y if first else np.moveaxis(y, 1, -1)
+            for how in moves(subject, w.shape[2:], x.shape[2:]) if len(b) == len(w) else ():
+                yield x, w, b.reshape(-1, *[1] * axes), how, groups, first
 
 
 def transposed_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
@@ -67,7 +89,7 @@ def stamps(subject: LayerAtPoint) -> Iterator[tuple[Array, Array, Array, Sizes, 
     kernels = [array for array in subject.weights.values() if array.ndim == axes + 2]
     if axes < 1 or len(kernels) != 1 or len(vectors) + 1 != len(subject.weights):
         return
-    for x, first in layouts(subject.x):
+    for x, first in subject.layouts():
         for order in kernel_orders(axes):
             w = kernels[0].transpose(order)
             bias = vectors[0] if vectors else np.zeros(w.shape[1])
@@ -81,11 +103,6 @@ def without_padding(y: Array, pads: Sequence[tuple[int, int]], *, first: bool) -
     keep = [slice(p, n - q) for (p, q), n in zip(pads, y.shape[2:], strict=True)]
     y = y[(slice(None), slice(None), *keep)]
     return y if first else np.moveaxis(y, 1, -1)
-
-
-def layouts(x: Array) -> list[tuple[Array, bool]]:
-    """Return the inputs as (N, C, *S), taken for channels first and for channels last."""
-    return [(x, True), (np.moveaxis(x, -1, 1), False)]
 
 
 def kernel_orders(axes: int) -> list[Sizes]:

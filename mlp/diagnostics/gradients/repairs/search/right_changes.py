@@ -75,23 +75,23 @@ class RightChanges:
 
 
 def only_reads(edit: Edit) -> bool:
-    """Return whether the statement of a change only gives names to entries of what is kept: `x, w = cache["x"], w`."""
+    """Return whether the statement of a change only names what is kept: `x, w = cache["x"], w`, `x = self.take()`."""
     return gives_names(edit.statement)
 
 
 @lru_cache(maxsize=1024)
 def gives_names(text: str) -> bool:
-    """Return whether a statement only gives names to entries of what is kept."""
+    """Return whether a statement only gives names to what is kept."""
     try:
         (statement,) = ast.parse(text).body
     except (SyntaxError, ValueError):
         return False
-    entries = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.expr_context)
-    if not isinstance(statement, ast.Assign) or not any(
-        isinstance(n, ast.Subscript) for n in ast.walk(statement.value)
-    ):
+    if not isinstance(statement, ast.Assign):
         return False
-    return all(isinstance(node, entries) for node in ast.walk(statement.value))
+    nodes = list(ast.walk(statement.value))
+    entries = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.expr_context)
+    of_cache = any(isinstance(node, ast.Subscript) for node in nodes) and all(isinstance(n, entries) for n in nodes)
+    return of_cache or ast.unparse(statement.value) == "self.take()"
 
 
 def reads_leftovers(tree: ast.FunctionDef, line: int) -> bool:

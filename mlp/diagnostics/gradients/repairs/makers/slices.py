@@ -1,0 +1,107 @@
+"""Alternatives to indices and slices: x[a:b], or slice(a, b) with a name of its own."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.values import Values, is_size
+
+
+def indices(slot: Slot) -> Iterator[Alternative]:
+    """Indices and slices that are off by one."""
+    node = slot.node
+    if isinstance(node, ast.Subscript):
+        if isinstance(node.ctx, ast.Load):
+            turned = "::-1" in ast.unparse(node.slice)
+            what = "runs backwards, and must be taken as it is" if turned else "is a part where the whole belongs"
+            yield f"`{text_of(node)}` {what}", node.value
+            yield from unturned(node)
+        if isinstance(node.slice, ast.Name | ast.BinOp):
+            for word, op in (("early", ast.Add()), ("late", ast.Sub())):
+                moved = ast.BinOp(node.slice, op, parsed("1"))
+                yield f"the index of `{text_of(node)}` is one too {word}", ast.Subscript(node.value, moved, node.ctx)
+    if is_call_of_slice(node):
+        slices = indices(replace(slot, node=as_slice(node)))
+        yield from ((text, as_call(part)) for text, part in slices if isinstance(part, ast.Slice))
+    if isinstance(node, ast.Slice):
+        for bounds in ((None, node.upper, node.step), (node.lower, None, node.step), (node.lower, node.upper, None)):
+            if bounds != (node.lower, node.upper, node.step):
+                what = "the step" if bounds[2] is not node.step else "a bound"
+                yield f"{what} of the slice `{text_of(node)}` is one too many", ast.Slice(*bounds)
+        for word, op in (("early", ast.Add()), ("late", ast.Sub())):
+            if node.lower is not None and node.upper is not None:
+                low, high = (ast.BinOp(end, op, parsed("1")) for end in (node.lower, node.upper))
+                yield f"the slice `{text_of(node)}` starts and ends one too {word}", ast.Slice(low, high, node.step)
+        if node.step is None and node.lower is None and node.upper is not None:
+            text = f"the slice `{text_of(node)}` is cut off at the wrong end: "
+            negative = isinstance(node.upper, ast.UnaryOp) and isinstance(node.upper.op, ast.USub)
+            end = node.upper.operand if negative else ast.UnaryOp(ast.USub(), node.upper)  # type: ignore[attr-defined]
+            yield f"{text}`{ast.unparse(end)}:` belongs here", ast.Slice(end, None, None)
+        if node.step is None and node.lower is not None and node.upper is None:
+            text = f"the slice `{text_of(node)}` is cut off at the wrong end: "
+            negative = isinstance(node.lower, ast.UnaryOp) and isinstance(node.lower.op, ast.USub)
+            end = node.lower.operand if negative else ast.UnaryOp(ast.USub(), node.lower)  # type: ignore[attr-defined]
+            yield f"{text}`:{ast.unparse(end)}` belongs here", ast.Slice(None, end, None)
+        if node.step is None and node.lower is None and node.upper is None:
+            yield "an axis runs the wrong way: [::-1] is missing", ast.Slice(None, None, parsed("-1"))
+
+
+def is_call_of_slice(node: Any) -> bool:
+    """Return whether a node is slice(...), a slice with a name of its own."""
+    return isinstance(node, ast.Call) and ast.unparse(node.func) == "slice" and 1 <= len(node.args) <= 3
+
+
+def as_slice(node: Any) -> ast.Slice:
+    """Return slice(a, b) as it is written in an index: a:b."""
+    ends = [None if ast.unparse(one) == "None" else one for one in node.args]
+    low, high, step = [None, *ends, None] if len(ends) == 1 else [*ends, None][:3]
+    return ast.Slice(low, high, step)
+
+
+def as_call(node: ast.Slice) -> ast.expr:
+    """Return a:b as slice(a, b)."""
+    return cast(ast.expr, parsed(index_text(node).replace(", None)", ")")))
+
+
+def unturned(node: ast.Subscript) -> Iterator[Alternative]:
+    """Yield a part without the [::-1] of its axes: w[f, :, ::-1, ::-1] as w[f, :, :, :]."""
+    places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    turned = [isinstance(one, ast.Slice) and one.step is not None and ast.unparse(one.step) == "-1" for one in places]
+    if any(turned) and not all(turned):
+        straight = [ast.Slice() if flip else one for one, flip in zip(places, turned, strict=True)]
+        text = f"`{text_of(node)}` is turned round (::-1), and must be taken as it is"
+        yield text, ast.Subscript(node.value, ast.Tuple(straight, ast.Load()), ast.Load())
+
+
+def index_text(node: ast.expr) -> str:
+    """Return an index as an argument: slice(None) for a colon."""
+    parts = node.elts if isinstance(node, ast.Tuple) else [node]
+    texts = []
+    for part in parts:
+        ends = (part.lower, part.upper, part.step) if isinstance(part, ast.Slice) else ()
+        bounds = ", ".join("None" if end is None else ast.unparse(end) for end in ends)
+        texts.append(
+            "slice(None)" if bounds == "None, None, None" else f"slice({bounds})" if ends else ast.unparse(part)
+        )
+    return f"({', '.join(texts)})" if len(texts) > 1 else texts[0]
+
+
+def split_indices(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield the row and the column of the place k in an image as k // W, k % W, for k % H, k // H and the like."""
+    parts = slot.node.elts if isinstance(slot.node, ast.Tuple) else []
+    if len(parts) != 2:
+        return
+    one, other = parts
+    if not isinstance(one, ast.BinOp) or not isinstance(other, ast.BinOp):
+        return
+    alike = ast.dump(one.left) == ast.dump(other.left) and ast.dump(one.right) == ast.dump(other.right)
+    if {type(one.op), type(other.op)} != {ast.Mod, ast.FloorDiv} or not alike:
+        return
+    k, own = ast.unparse(one.left), ast.unparse(slot.node).strip("()")
+    for size in [ast.unparse(one.right), *(name for name, value in values.items() if is_size(value))]:
+        for first, second in ("//", "%"), ("%", "//"):
+            right = f"{k} {first} {size}, {k} {second} {size}"
+            if right != own:
+                yield f"`{own}` splits the index in another way than it was made: `{right}` belongs here", parsed(right)
