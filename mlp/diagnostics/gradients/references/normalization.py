@@ -87,7 +87,8 @@ def axes_of(kind: str, subject: LayerAtPoint) -> Iterator[tuple[Sizes, Sizes, in
 def placed(weight: Array, x: Array, channel: int | None = None) -> Iterator[Array]:
     """Yield a weight so that it multiplies x along the axis of its size, or along the one of the channels."""
     if weight.ndim > 1:
-        yield weight
+        along = [axis + x.ndim - weight.ndim for axis, n in enumerate(weight.shape) if n > 1]
+        yield from [weight] if channel is None or along in ([], [channel]) else []
         return
     for axis in (-1, 1):
         if x.shape[axis] == len(weight) and channel in (None, axis % x.ndim):
