@@ -160,7 +160,7 @@ def without_gradient(points: Sequence[Point], constants: Collection[str]) -> Ite
     layer = points[0].probe.layer if points else None
     if layer is None or (isinstance(layer, StudentLayer) and (layer.stateless or layer.declared())):
         return
-    for owner, known in owners(layer):
+    for kind, owner, known in owners(layer):
         seen = [points[0].probe.x, *known.values()]  # forward may keep them, or views of them, as attributes
         for path, value in leaves_of(owner).items():
             if value.dtype.kind != "f" or path in constants or is_constant(path) or path.startswith("_kept"):
@@ -171,7 +171,7 @@ def without_gradient(points: Sequence[Point], constants: Collection[str]) -> Ite
                 if path.startswith("settings."):  # what forward kept is computed, or one of the arrays that it took
                     yield path, "", f"{split_path(path)[1]} is taken for a constant: backward has no gradient of it."
                 continue
-            if is_computed(type(owner), path):
+            if is_computed(kind, path):
                 yield path, "", f"{path} is taken for a constant: __init__ computes it without random numbers."
                 continue
             note = f"the outputs depend on {path}, which was not checked: backward leaves no gradient for it"
@@ -216,16 +216,16 @@ def read_only(layer: Any) -> set[str]:
     return {path for child in children for path, array in leaves_of(child).items() if not array.flags.writeable}
 
 
-def owners(layer: Layer) -> Iterator[tuple[Any, dict[str, Array]]]:
-    """Yield the objects of classes that are not part of `mlp`, each with the arrays in it that are known."""
+def owners(layer: Layer) -> Iterator[tuple[type, Any, dict[str, Array]]]:
+    """Yield (class, object, arrays in it that are known) for each object of a class that is not part of `mlp`."""
     if isinstance(layer, StudentLayer):
-        yield layer.student, layer.arrays()
+        yield type(layer.student), layer.student, layer.arrays()
         return
     for _, child in layer.named_layers():
         if not type(child).__module__.startswith("mlp."):
             own = {name: value for name, value in vars(child).items() if not isinstance(value, Layer | Parameter)}
             buffers = {name: getattr(child, name) for name in child.buffer_names}
-            yield own, {**{name: p.data for name, p in child.named_parameters()}, **buffers}
+            yield type(child), own, {**{name: p.data for name, p in child.named_parameters()}, **buffers}
 
 
 def integers(layer: Layer) -> Iterator[tuple[str, str, str]]:
