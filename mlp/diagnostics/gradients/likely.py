@@ -188,7 +188,7 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
         if found:
             return found if through_time is None else [with_cause(found[0], through_time)]
     together = {name for line in lines for name in line.array.split(", ")} >= set(wrong[0].wrong)
-    if (unsure and together) or not likely:
+    if not likely or (together and (unsure or likely[0].name in NO_REASON)):
         return [*lines, *likely]
     if not unsure and likely[0].name not in SYMPTOMS:  # what is less sure is a trace of it
         rest = [one for one in likely[1:] if not is_unsure([one]) and one.name not in TRACES]

@@ -48,6 +48,7 @@ class Swish(Pointwise):
 class LeakyReLUOfFeatures(LeakyReLU):
     def __init__(self):
         self.slopes = np.linspace(0.1, 0.4, 6)
+        self.slopes.flags.writeable = False
 
     def value(self, x):
         return np.where(x > 0, x, self.slopes * x)
@@ -56,6 +57,7 @@ class LeakyReLUOfFeatures(LeakyReLU):
 class SiLU(Swish):
     def __init__(self):
         self.beta = np.linspace(0.5, 2.0, 6)
+        self.beta.flags.writeable = False
 
     def value(self, x):
         return x / (1.0 + np.exp(-self.beta * x))

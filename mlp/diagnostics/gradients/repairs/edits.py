@@ -37,7 +37,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
     siblings,
 )
 from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
-from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations
+from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations, signs_of_branches
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
 from mlp.diagnostics.gradients.repairs.makers.slices import indices, split_indices
 from mlp.diagnostics.gradients.repairs.makers.windows import corners, starts, steps
@@ -138,6 +138,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: corners(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: turned_back(slot, s.parts, s.values), "order of axes or parts"),
     (lambda slot, s: missing_sign(slot), "sign, factor or term"),
+    (lambda slot, s: signs_of_branches(slot, s.made, s.values), "sign of a branch"),
     OF_FACTORS[0],
     (lambda slot, s: applied(slot, s.functions, s.values), "function or sign"),
     (lambda slot, s: turned_as_elsewhere(slot, s.turns), "order of axes or parts"),

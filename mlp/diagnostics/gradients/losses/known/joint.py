@@ -221,7 +221,10 @@ def in_its_words(loss: JointLoss, text: str, labels: str) -> JointLoss:
 
 
 def sums_in_all_forms(loss: JointLoss, arrays: Sequence[Array], settings: Mapping[str, Any]) -> Iterator[float]:
-    """Yield the sum of the losses in all its forms and with all settings, in the same order at each point."""
+    """Yield the sum of the losses in all its forms and with all settings, and its mean over those that are not 0.
+
+    The order is the same at each point.
+    """
     own = [float(v) for v in settings.values() if isinstance(v, int | float) and not isinstance(v, bool)]
     choices = [
         [float(settings[name])] if name in settings else [*own, *numbers] for name, numbers in loss.usual.items()
@@ -232,6 +235,7 @@ def sums_in_all_forms(loss: JointLoss, arrays: Sequence[Array], settings: Mappin
             try:
                 with np.errstate(all="ignore"):
                     losses = form(*arrays[:count], *values)
-                yield float(np.sum(losses)) if count <= len(arrays) else float("nan")
+                total = float(np.sum(losses)) if count <= len(arrays) else float("nan")
             except (ValueError, IndexError, ZeroDivisionError, TypeError):  # arrays of other shapes
-                yield float("nan")
+                total, losses = float("nan"), np.zeros(1)
+            yield from (total, total / max(1, np.count_nonzero(losses)))

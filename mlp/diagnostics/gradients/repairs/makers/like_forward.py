@@ -3,7 +3,12 @@
 import ast
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
+from mlp.diagnostics.gradients.repairs.names import names_read
+from mlp.diagnostics.gradients.repairs.operators import may_lack
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
+from mlp.diagnostics.gradients.repairs.values import Values
 
 SIGMOID = "1 / (1 + np.exp(-({})))"
 OF_SIGMOID = ("sigmoid", "sigm", "logistic", "expit")
@@ -29,6 +34,27 @@ def as_in_forward(slot: Slot, made: Mapping[str, ast.expr]) -> Iterator[Alternat
         return
     right = ast.unparse(there)
     yield f"forward makes `{name}` in another way: `{right}` belongs here, too", parsed(right)
+
+
+def signs_of_branches(slot: Slot, made: Mapping[str, ast.expr], values: Values) -> Iterator[Alternative]:
+    """Yield a value with the sign that it has where forward takes the other branch: of 1 - p for p, where t is 0."""
+    if not may_lack(slot):
+        return
+    for name, there in made.items():
+        if not (isinstance(there, ast.Call) and getattr(there.func, "attr", "") == "where" and len(there.args) == 3):
+            continue
+        condition, one, other = map(ast.unparse, there.args)
+        read = names_read(there.args[0]) - {name}
+        known = all(isinstance(values.get(each), np.ndarray) for each in read)
+        if not known or not names_read(slot.node) & {name, *names_read(there)} - read:
+            continue
+        for signs, where in (("1, -1", f"not `{condition}`"), ("-1, 1", f"`{condition}`")):
+            text = (
+                f"the sign of `{text_of(slot.node)}` is wrong where {where}: forward takes `{one}` for `{name}` where "
+                f"`{condition}`, and `{other}` elsewhere, and their derivatives have other signs; the factor "
+                f"`np.where({condition}, {signs})` is missing"
+            )
+            yield text, ast.BinOp(slot.node, ast.Mult(), parsed(f"np.where({condition}, {signs})"))
 
 
 def other_activations(slot: Slot) -> Iterator[Alternative]:

@@ -16,7 +16,9 @@ def divisors_of(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
     named = {
         node.targets[0].id: node.value for node in nodes if isinstance(node, ast.Assign) and is_name(node.targets[0])
     }
-    below += [named[node.id] for node in below if is_name(node) and isinstance(named.get(node.id), ast.BinOp)]
+    below += [
+        named[node.id] for node in below if is_name(node) and isinstance(named.get(node.id), ast.BinOp | ast.Call)
+    ]
     parts = [node for node in ast.walk(trees[-1]) if isinstance(node, ast.Subscript)]
     below += [parsed(count) for part in parts for count in sizes_of_part(part)]
     return list({ast.unparse(node): node for node in below}.values())
