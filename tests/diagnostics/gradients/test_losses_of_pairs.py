@@ -97,3 +97,59 @@ def test_a_line_says_more_than_a_path_through_a_norm():
     labels = np.array([1, -1, -1, 1, -1, 1])
     (first, *_) = check_functions(cosine_forward, with_the_norm_of_the_other, *arrays((6, 4), (6, 4)), labels).diagnoses
     assert "`n2` stands where `n1` belongs" in first.sentence
+
+
+class PinballLoss:
+    """Column i is the quantile quantiles[i] of the target."""
+
+    def __init__(self, quantiles=(0.1, 0.4, 0.9)):
+        self.q = np.array(quantiles)
+
+    def difference(self, y, t):
+        return t[:, None] - y
+
+    def forward(self, y, t):
+        error = self.difference(y, t)
+        self.slope = np.where(error > 0, -self.q, 1 - self.q) / error.size
+        return np.maximum(self.q * error, (self.q - 1) * error).mean()
+
+    def backward(self):
+        return self.slope
+
+
+class TurnedPinballLoss(PinballLoss):
+    def difference(self, y, t):
+        return y - t[:, None]
+
+    def backward(self):
+        return -self.slope
+
+
+def test_one_target_has_several_quantiles():
+    y, t = arrays((6, 3), (6,))
+    check_loss(PinballLoss(), y, t).raise_if_failed()
+    (first, *_) = check_loss(TurnedPinballLoss(), y, t).diagnoses
+    assert "the difference `y - t[:, None]` is the wrong way round" in first.sentence
+
+
+class SequenceCrossEntropy:
+    """Cross-entropy of logits (N, T, V) and ids (N, T): the mean over the real tokens, those that are not 0."""
+
+    def forward(self, logits, ids):
+        V = logits.shape[-1]
+        flat, y = logits.reshape(-1, V), ids.reshape(-1)
+        mask = (y != 0).astype(float)
+        z = flat - flat.max(axis=1, keepdims=True)
+        log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+        nll = -log_p[np.arange(len(y)), y]
+        self.gradient = ((np.exp(log_p) - np.eye(V)[y]) * mask[:, None] / len(y)).reshape(logits.shape)
+        return np.mean(nll * mask)
+
+    def backward(self):
+        return self.gradient
+
+
+def test_the_mean_of_the_documentation_is_that_over_the_tokens_that_count():
+    ids = np.array([[3, 1, 6, 0, 0], [2, 5, 4, 1, 3]])
+    (first, *_) = check_loss(SequenceCrossEntropy(), *arrays((2, 5, 7)), ids).diagnoses
+    assert "`(nll * mask).sum() / mask.sum()`" in first.sentence

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.repairs.operators import function_of
 from mlp.diagnostics.gradients.repairs.reorders import turned_kernels
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
-from mlp.diagnostics.gradients.repairs.values import Values, is_numeric, is_size
+from mlp.diagnostics.gradients.repairs.values import Values, is_numeric, is_size, selects
 
 WRAPS = (
     "{}**2",
@@ -107,13 +108,10 @@ def counts(slot: Slot, values: Values) -> Iterator[Alternative]:
 def means_of_counted(slot: Slot, values: Values) -> Iterator[Alternative]:
     """Yield a mean over the places that count, for one over all of them: x.sum() / mask.sum() for x.mean()."""
     node = slot.node
-    if not isinstance(node, ast.Call) or node.keywords or not isinstance(node.func, ast.Attribute):
+    if not isinstance(node, ast.Call) or node.keywords or function_of(node) != "mean":
         return
-    if node.func.attr != "mean":
-        return
-    of_np = getattr(node.func.value, "id", "") == "np"
-    inside = ast.unparse(node.args[0] if of_np and node.args else node.func.value)
-    for name in [name for name, value in values.items() if getattr(getattr(value, "dtype", None), "kind", "") == "b"]:
+    inside = ast.unparse(node.args[0] if node.args else node.func.value)  # type: ignore[attr-defined]
+    for name in [name for name, value in values.items() if selects(value)]:
         right = f"({inside}).sum() / {name}.sum()"
         yield f"the mean runs over all places, and must run over those that count: `{right}`", parsed(f"({right})")
 

@@ -65,3 +65,10 @@ def is_size(value: Any) -> bool:
 def is_numeric(value: Any) -> bool:
     """Return whether a value is an array of numbers, or a number."""
     return isinstance(value, float | np.floating) or (isinstance(value, np.ndarray) and value.dtype.kind in "bfiu")
+
+
+def selects(value: Any) -> bool:
+    """Return whether a value is an array of true and false, or of 1 and 0, with both of them."""
+    if not isinstance(value, np.ndarray) or value.dtype.kind not in "bf" or not value.ndim:
+        return False
+    return bool(np.isin(value, (0, 1)).all() and value.any() and not value.all())

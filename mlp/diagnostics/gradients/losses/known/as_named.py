@@ -29,6 +29,10 @@ NAME = "another loss than its name says"
 OVER_OTHERS = "over the other classes"  # in the name of a loss
 WITH_SQUARES = "with squares"  # at the end of the name of a loss
 SAYS_SQUARES = re.compile(r"(?i)squares in the denominator|squared denominator|v-?net")
+SAYS_COUNTED = re.compile(
+    r"(?i)(mean|averaged?) (is )?(taken )?(over|of|across) (the |all )*"
+    r"(real|valid|non-?pad|not pad|unpad|unmask|actual|counted)"
+)
 SAYS_OTHERS = re.compile(r"(?i)\b(k|c|n_?classes|num_classes) - 1\b|\bother(s| classes)\b")
 
 
@@ -45,6 +49,8 @@ def loss_as_named(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
     if not family or len(seen) < len(places):
         return
     family = [*family, *taking_probabilities(family, seen, name)]
+    if SAYS_COUNTED.search(text):
+        seen = [replace(place, over_all=False) for place in seen]
     if SAYS_SQUARES.search(text):
         family = [one for one in family if one.name.endswith(WITH_SQUARES)] or family
     own = sum(one is loss for one, _ in places)

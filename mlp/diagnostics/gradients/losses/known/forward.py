@@ -138,7 +138,7 @@ def of_two_families(plain: str, found: Sequence[tuple[str, tuple[str, ...]]]) ->
     """Return whether a name speaks of two losses, as diceandbce does; a cross-entropy may be one of many kinds."""
     rest = plain.replace(found[0][0], "")
     others = [word for word, of in found[1:] if of != found[0][1] and word in rest and "crossentropy" not in word]
-    return bool(others) or re.search("^ce|ce(loss)?$", rest) is not None
+    return bool(others) or re.search("^ce|(?<![nai])ce(loss)?$", rest) is not None  # no sequence
 
 
 def has_more(name: str, text: str) -> bool:

@@ -25,6 +25,7 @@ class Place:
 
     Attributes:
         axis, counted: of the classes where each pixel or step has one, and which of them count: these are the rows.
+        over_all: whether their mean may be that over all places, also over those that do not count.
     """
 
     point: LossPoint
@@ -32,6 +33,7 @@ class Place:
     t: Array
     axis: int = -1
     counted: Array | None = None
+    over_all: bool = True
 
     @property
     def sizes(self) -> tuple[float, float]:
@@ -42,6 +44,8 @@ class Place:
         """What the sum of the losses may be divided by, in the same order at each place."""
         n, k = self.sizes
         batch, places = float(len(self.point.outputs)), self.point.outputs.size / k
+        if not self.over_all and self.counted is not None:
+            return (n, n, n)
         return (1.0, n, n * k, k) if self.counted is None else (1.0, n, n * k, k, batch, places)
 
     def rows(self, gradient: Array) -> Array:
@@ -102,7 +106,7 @@ def settings_tried(known: KnownLoss, point: LossPoint) -> Iterator[Options]:
         if name == "weights":
             choices.append(arrays)
         else:
-            choices.append(list(dict.fromkeys([*own, *numbers])))
+            choices.append([*dict.fromkeys([*own, *numbers]), *(arrays if name == "q" else [])])
     for values in product(*choices):
         yield dict(zip(known.usual, values, strict=True))
 
