@@ -238,4 +238,4 @@ def sums_in_all_forms(loss: JointLoss, arrays: Sequence[Array], settings: Mappin
                 total = float(np.sum(losses)) if count <= len(arrays) else float("nan")
             except (ValueError, IndexError, ZeroDivisionError, TypeError):  # arrays of other shapes
                 total, losses = float("nan"), np.zeros(1)
-            yield from (total, total / max(1, np.count_nonzero(losses)))
+            yield from (total, total / max(1, int(np.count_nonzero(losses))))
