@@ -30,7 +30,6 @@ def changed_rate(trails: Sequence[Trail], formula: str) -> Iterator[Diagnosis]:
         if first is not None and all(name is not None and name[0] == first[0] for name in names):
             yield Diagnosis(first[0], "weights", "rule", first[1])
             return
-    yield from by_size(trails[0], formula)
 
 
 def factors_of(trail: Trail, walk: Walk) -> Array | None:
@@ -108,16 +107,3 @@ def how(f: float, course: Course) -> str:
         words |= {1.0 / (1.0 - value): f"divided by 1 - {name}", 1.0 / value: f"divided by {name}"}
     found = next((text for size, text in words.items() if abs(abs(f) - abs(size)) < CLOSE * abs(size)), "")
     return f", {found}" if found else ""
-
-
-def by_size(trail: Trail, formula: str) -> Iterator[Diagnosis]:
-    """Yield that the steps of each array are divided by the number of its weights, or of all."""
-    plain = Walk(FAMILIES[formula])
-    sizes = [w.size for w in trail.course.start]
-    parts = [factors_of(trail.of_array(i), plain) for i in range(len(sizes))]
-    known = [c for c in parts if c is not None and np.ptp(c) < CLOSE]
-    if len(known) == len(sizes) and all(abs(c[0] * size - 1.0) < CLOSE for c, size in zip(known, sizes, strict=True)):
-        text = (
-            "the steps of each array are divided by the number of its weights: a mean stands where the gradient belongs"
-        )
-        yield Diagnosis("factor", "weights", "rule", text)

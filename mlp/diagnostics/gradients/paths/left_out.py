@@ -9,6 +9,7 @@ The agreement is tested along several directions, for all arrays that are wrong,
 
 import ast
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.budget import now, seconds_left, spend, work_of
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
-from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
+from mlp.diagnostics.gradients.diagnoses.repeated.second_point import point_elsewhere
 from mlp.diagnostics.gradients.paths.held import NONE, HeldUses, Uses, is_within, uses_of_forward
 from mlp.diagnostics.gradients.repairs.search.slots import Slot, text_of
 from mlp.own_code import OWN_ERRORS
@@ -93,7 +94,8 @@ def wrong_uses(points: Sequence[Point]) -> Iterator[Diagnosis]:
     until = now() + SECONDS
     here = Directions(point)
     fits: list[tuple[Uses, list[Slot], float, bool]] = []
-    others = [one for one in (second_of(point), *points[1:]) if one is not None]
+    second = point_elsewhere(point, "uses")
+    others = [*([] if second is None else [replace(second, wrong=list(point.wrong))]), *points[1:]]
     for several in (False, True):
         for uses in uses_of_forward(layer) if not fits else ():
             for held, r in uses_that_fit(uses, here, until, several=several):
@@ -152,18 +154,6 @@ def fits_there(uses: Uses, held: HeldUses, r: float, other: Point) -> bool:
             return all(there.ratio(uses, held, name) == r for name in other.wrong)
     except OWN_ERRORS:
         return False
-
-
-def second_of(point: Point) -> Point | None:
-    """Return a point of another shape, if the layer takes one, at which the same arrays are wrong."""
-    for shape in other_shapes(point.x.shape):
-        try:
-            other = point_of(point, shape, "uses")
-        except OWN_ERRORS:  # the layer does not take this shape
-            continue
-        other.wrong = list(point.wrong)
-        return other
-    return None
 
 
 def inside_another(slot: Slot, others: Sequence[Slot]) -> tuple[bool, int]:

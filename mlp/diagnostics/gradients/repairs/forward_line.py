@@ -10,7 +10,7 @@ from types import FunctionType
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
-from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
+from mlp.diagnostics.gradients.diagnoses.repeated.second_point import point_elsewhere
 from mlp.diagnostics.gradients.finite_differences import STEP, Probe, norm, restoring
 from mlp.diagnostics.gradients.repairs.edits import OF_FORWARD
 from mlp.diagnostics.gradients.repairs.names import names_read
@@ -41,7 +41,7 @@ def forward_line(points: Sequence[Point], seconds: float) -> Iterator[Diagnosis]
         with source.replaced(function), restoring(point.probe.arrays.values()):  # a change may write into the inputs
             return agree(point.probe, point.upstream) and not np.array_equal(point.probe.outputs(), point.outputs)
 
-    other = other_point(point)
+    other = point_elsewhere(point, "forward")
     search = Search(lambda: {"outputs": point.probe.outputs()}, seconds=seconds, kinds=OF_FORWARD)
     for source, edit, function in repairs(owner, (name,), None, right, search):
         if not names_read(source.tree) >= names_read(tree_of(source.function) or source.tree):
@@ -85,16 +85,6 @@ def slope_along(probe: Probe, upstream: Array, moves: dict[str, Array]) -> float
                 array[...] = before + step * moves[name]
             outputs.append(probe.outputs())
     return float((upstream * (outputs[0] - outputs[1])).sum()) / (2.0 * STEP)
-
-
-def other_point(point: Point) -> Point | None:
-    """Return a point of another shape, if the layer takes one."""
-    for shape in other_shapes(point.x.shape):
-        try:
-            return point_of(point, shape, "forward")
-        except OWN_ERRORS:  # the layer does not take this shape
-            continue
-    return None
 
 
 def fits(source: Source, function: FunctionType, point: Point) -> bool:

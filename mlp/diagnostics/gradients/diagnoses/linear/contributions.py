@@ -15,28 +15,8 @@ CLOSE = 1e-5
 AXES = {0: "sample", 1: "row", 2: "column"}
 
 
-def softmax_at_the_end(e: Evidence) -> Iterator[Diagnosis]:
-    """A softmax at the end, for which backward takes p (1 - p) alone.
-
-    With z the logits, J_o = p_o (z_o' - sum_k p_k z_k'), so J_o / p_o - J_k / p_k is z_o' - z_k'; and if only the
-    diagonal is taken, so is the difference of B_o / (p_o (1 - p_o)).
-    """
-    p, matrices = e.point.outputs, None if e.point.layer.children() else e.rows()
-    if matrices is None or p.ndim != 2 or e.elementwise_shapes or not np.allclose(p.sum(axis=1), 1.0) or (p <= 0).any():
-        return
-    scaled = [M.reshape(*p.shape, -1) / s[:, :, None] for M, s in zip(matrices, (p, p * (1.0 - p)), strict=True)]
-    differences = [M[:, 1:] - M[:, :1] for M in scaled]
-    if np.abs(differences[0] - differences[1]).max() < 1e-5 * np.abs(differences[0]).max():
-        text = (
-            "a softmax at the end is taken for p (1 - p), the diagonal of its Jacobian: every logit moves the other "
-            "outputs, too, so dL/dz = p (g - sum(g p)), g being grad_outputs"
-        )
-        yield e.found("only the diagonal", text)
-
-
 def wrong_contributions(e: Evidence) -> Iterator[Diagnosis]:
     """Yield which outputs count too much, too little, or not at all."""
-    yield from softmax_at_the_end(e)
     matrices = e.rows()
     if matrices is None or (e.elementwise_shapes and e.point.x.ndim and is_diagonal(matrices[0])):
         return

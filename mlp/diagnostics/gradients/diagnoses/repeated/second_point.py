@@ -72,6 +72,16 @@ def point_of(point: Point, shape: Shape, word: str) -> Point:
     return Point(point.layer, probe, upstream, outputs, point.seed, gradients)
 
 
+def point_elsewhere(point: Point, word: str) -> Point | None:
+    """Return a point of another shape, see `point_of`; None if the layer takes none."""
+    for shape in other_shapes(point.x.shape):
+        try:
+            return point_of(point, shape, word)
+        except OWN_ERRORS:  # the layer does not take this shape
+            continue
+    return None
+
+
 def other_shapes(shape: Shape) -> Iterator[Shape]:
     """Yield other shapes of inputs, the most different first."""
     N = shape[0] - 1 if shape[0] > 2 else shape[0] + 1
