@@ -80,7 +80,7 @@ def test_targets_of_a_gaussian_likelihood_have_no_gradient():
         report.raise_if_failed()
         assert any("y is taken for a constant" in remark for remark in report.remarks)
     wrong = check_functions(nll_forward, nll_backward_of_the_variance, *arrays)
-    assert wrong.diagnoses[0].array == "log_var" and "`(var)` is missing" in wrong.diagnoses[0].sentence
+    assert wrong.diagnoses[0].array == "log_var" and "the factor `var` is missing" in wrong.diagnoses[0].sentence
     forgotten = check_functions(nll_forward, nll_backward_of_mu_alone, *arrays)
     assert not forgotten.passed and forgotten.diagnoses[0].array == "log_var"
 
