@@ -4,6 +4,8 @@ A mistake in one place is found as a line of the student's own code. Those here 
 missing.
 """
 
+from typing import Any
+
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
@@ -118,7 +120,21 @@ POSITIVE = (
     "weight of the positive class forgotten",
     "the weight of the positive class is missing: it multiplies the values with t = 1",
 )
+
+
+def in_one_term(of: Any) -> tuple[Wrong, ...]:
+    """Return the mistakes in one of the terms t log p and (1 - t) log(1 - p), with p = of(y)."""
+    first, second = "the term t log p", "the term (1 - t) log(1 - p)"
+    return (
+        Wrong("one term forgotten", f"{second} is missing: values with t = 0 count, too", binary(of, 1.0, 0.0)),
+        Wrong("one term forgotten", f"{first} is missing: values with t = 1 count, too", binary(of, 0.0, 1.0)),
+        Wrong("sign of one term", f"{second} has the wrong sign", binary(of, 1.0, -1.0)),
+        Wrong("sign of one term", f"{first} has the wrong sign", binary(of, -1.0, 1.0)),
+    )
+
+
 OF_LOGITS: tuple[Wrong, ...] = (
+    *in_one_term(sigmoid),
     Wrong(*POSITIVE, having(binary(sigmoid), pos_weight=1.0), needs="pos_weight"),
     Wrong(
         "weight of the positive class on the targets alone",
@@ -135,11 +151,7 @@ OF_PROBABILITIES: tuple[Wrong, ...] = (
         "divided by y (1 - y)",
         gradient=lambda y, t, s: y - t,
     ),
-    Wrong(
-        "second term forgotten",
-        "the term (1 - t) log(1 - y) of the loss is missing: (1 - t) / (1 - y)",
-        binary(unchanged, 1.0, 0.0),
-    ),
+    *in_one_term(unchanged),
 )
 
 
