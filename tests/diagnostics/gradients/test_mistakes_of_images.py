@@ -59,6 +59,56 @@ class GlobalMaxPool:
         return dx
 
 
+class SplitInTwoLines(GlobalMaxPool):
+    def backward(self, g):
+        N, H, W, C = self.shape
+        dx = np.zeros(self.shape)
+        rows = self.best % H
+        columns = self.best // H
+        n, c = np.indices((N, C))
+        dx[n, rows, columns, c] = g
+        return dx
+
+
+class PowerNorm:
+    """x (1 + x^2)^-p."""
+
+    def __init__(self):
+        self.p = 0.75
+
+    def forward(self, x):
+        self.x, self.s = x, 1.0 + x * x
+        return x * self.s**-self.p
+
+    def backward(self, g):
+        inner = g * self.x * self.s**-self.p
+        return g * self.s**-self.p - 2 * self.p * self.x * inner
+
+
+class SpatialDropout:
+    """Drops whole channels of (N, C, H, W)."""
+
+    def __init__(self, shape=(2, 3, 1, 1)):
+        self.shape, self.rng = shape, np.random.default_rng(0)
+
+    def forward(self, x, training=False):
+        self.mask = (self.rng.random(self.shape) >= 0.5) / 0.5 if training else 1.0
+        return x * self.mask
+
+    def backward(self, g):
+        return g * self.mask
+
+
+class OfThePixels(SpatialDropout):
+    """Drops columns of (N, C, H, W)."""
+
+    def __init__(self):
+        super().__init__((2, 1, 1, 5))
+
+
+SpatialDropoutOfPixels = type("SpatialDropout", (OfThePixels,), {"__doc__": OfThePixels.__doc__})
+
+
 class ScaledLinear(Layer):
     def __init__(self):
         self.weight, self.scale = Parameter(RNG.standard_normal((5, 3))), 0.63
@@ -103,6 +153,9 @@ Conv1dAtEachPlace = type("Conv1d", (StartsAtEachPlace,), {})
 WRONG = [
     pytest.param(EveryOtherFeature, (5, 6), "`slice(q * c, (q + 1) * c)` belongs here", marks=pytest.mark.slow),
     (GlobalMaxPool, (2, 3, 4, 2), "`self.best[n, c] // W, self.best[n, c] % W` belongs here"),
+    pytest.param(SplitInTwoLines, (2, 3, 4, 2), "`self.best // W` belongs here; the same in", marks=pytest.mark.slow),
+    (PowerNorm, (4, 3), "`self.s ** (-self.p - 1)` belongs here"),
+    (SpatialDropoutOfPixels, (2, 3, 4, 5), "drops whole channels, so its mask has one number for each channel"),
     (ScaledLinear, (4, 5), "`self.weight.grad = x.T @ grad_outputs`: the factor `(self.scale)` is missing"),
     (Conv1dAtEachPlace, (2, 2, 9), "window i starts at i, and must start at i * stride"),
 ]
@@ -115,6 +168,8 @@ def test_the_mistake_is_named_first(kind, shape, words):
     assert words in report.diagnoses[0].sentence, str(report)
 
 
-@pytest.mark.parametrize(("kind", "shape"), [(GroupedLinear, (5, 6)), (Conv1d, (2, 2, 9))])
+@pytest.mark.parametrize(
+    ("kind", "shape"), [(GroupedLinear, (5, 6)), (Conv1d, (2, 2, 9)), (SpatialDropout, (2, 3, 4, 5))]
+)
 def test_right_ones_pass(kind, shape):
     check_layer(kind(), shape).raise_if_failed()

@@ -52,15 +52,11 @@ class LayerAtPoint:
 
     def layouts(self) -> list[tuple[Array, bool]]:
         """Return the inputs as (N, C, *S), taken for channels first (True) and for channels last, as it may be."""
-        axes, x = self.x.ndim - 2, self.x
-        text = f"{self.text}\n{self.code}"
-        said = [axes in (1, 2) and bool(order[axes - 1].search(text)) for order in (CHANNELS_FIRST, CHANNELS_LAST)]
-        both = [(x, True), (np.moveaxis(x, -1, 1), False)]
-        return both if said[0] == said[1] else both[said[1] :][:1]
+        return [(self.x, True) if start == 2 else (np.moveaxis(self.x, -1, 1), False) for start in self.starts()]
 
     def starts(self) -> list[int]:
         """Return the axes that the image may begin at: 2 for channels first, 1 for channels last."""
-        return [2 if first else 1 for _, first in self.layouts()]
+        return starts_of(f"{self.text}\n{self.code}", self.x.ndim)
 
     def matrices(self) -> list[Array]:
         return [array for array in self.weights.values() if array.ndim == 2]
@@ -120,6 +116,12 @@ class NamedLayer:
     activated: bool = False
     sizes: str = ""
     mistakes: Callable[[LayerAtPoint], Mistakes] | None = None
+
+
+def starts_of(text: str, ndim: int) -> list[int]:
+    """Return the axes that an image may begin at, as a text says: 2 for channels first, 1 for channels last."""
+    first, last = (ndim in (3, 4) and order[ndim - 3].search(text) for order in (CHANNELS_FIRST, CHANNELS_LAST))
+    return [2, 1] if bool(first) == bool(last) else [2] if first else [1]
 
 
 def turned(matrix: Array, rows: int) -> list[Array]:

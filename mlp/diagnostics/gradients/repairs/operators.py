@@ -88,6 +88,9 @@ def between_two(node: ast.BinOp) -> Iterator[Alternative]:
         yield f"the half pixels are missing: `{right}` belongs here for `{text_of(node)}`", parsed(f"({right})")
     elif isinstance(node.op, ast.Pow):
         yield f"the power in `{text_of(node)}` is one too many", a
+        for word, op in (("large", ast.Sub()), ("small", ast.Add())) if not isinstance(b, ast.Constant) else ():
+            moved = ast.BinOp(a, ast.Pow(), ast.BinOp(b, op, parsed("1")))
+            yield f"the exponent of `{text_of(node)}` is 1 too {word}: `{ast.unparse(moved)}` belongs here", moved
         for power in ("2", "3", "0.5", "-0.5", "-1", "-1.5", "-2"):
             yield (
                 f"the power in `{text_of(node)}` is wrong: it should be {power}",

@@ -14,6 +14,9 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.keeping import SETTINGS
 from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.diagnostics.gradients.references.promises import text_of_code
+from mlp.diagnostics.gradients.references.subject import starts_of
+from mlp.diagnostics.gradients.written.documentation import documentation_of
 from mlp.typing import Array
 
 MOVED = 1e-9
@@ -40,7 +43,9 @@ def drops_parts(probe: Probe, name: str) -> Iterator[Diagnosis]:
     if np.ptp(probe.layer.forward(x.copy(), training=False)) > MOVED:  # more than a mask
         return
     last = x.ndim
-    whole = [(*range(2, last),), (*range(1, last - 1),)] if channels else [(*range(1, last),), (0,)]
+    said = f"{documentation_of(probe.owner)}\n{text_of_code(probe.owner)}"
+    images = [tuple(range(start, start + last - 2)) for start in starts_of(said, last)]
+    whole = images if channels else [(*range(1, last),), (0,)]
     for _ in range(RUNS):
         y = trained(probe, x)
         if y.shape != x.shape:

@@ -89,19 +89,16 @@ def index_text(node: ast.expr) -> str:
 
 
 def split_indices(slot: Slot, values: Values) -> Iterator[Alternative]:
-    """Yield the row and the column of the place k in an image as k // W, k % W, for k % H, k // H and the like."""
-    parts = slot.node.elts if isinstance(slot.node, ast.Tuple) else []
-    if len(parts) != 2:
+    """Yield the row or the column of the place k in an image, or both, as k // W and k % W for k % H and k // H."""
+    parts = slot.node.elts if isinstance(slot.node, ast.Tuple) else [slot.node]
+    splits = [one for one in parts if isinstance(one, ast.BinOp) and isinstance(one.op, ast.Mod | ast.FloorDiv)]
+    if len(splits) < len(parts) or len({(ast.dump(one.left), ast.dump(one.right)) for one in splits}) != 1:
         return
-    one, other = parts
-    if not isinstance(one, ast.BinOp) or not isinstance(other, ast.BinOp):
-        return
-    alike = ast.dump(one.left) == ast.dump(other.left) and ast.dump(one.right) == ast.dump(other.right)
-    if {type(one.op), type(other.op)} != {ast.Mod, ast.FloorDiv} or not alike:
-        return
-    k, own = ast.unparse(one.left), ast.unparse(slot.node).strip("()")
-    for size in [ast.unparse(one.right), *(name for name, value in values.items() if is_size(value))]:
-        for first, second in ("//", "%"), ("%", "//"):
-            right = f"{k} {first} {size}, {k} {second} {size}"
+    k, own = ast.unparse(splits[0].left), ast.unparse(slot.node).strip("()")
+    signs = ["//" if isinstance(one.op, ast.FloorDiv) else "%" for one in splits]
+    turned = ["%" if sign == "//" else "//" for sign in signs]
+    for size in [ast.unparse(splits[0].right), *(name for name, value in values.items() if is_size(value))]:
+        for some in (signs, turned):
+            right = ", ".join(f"{k} {sign} {size}" for sign in some)
             if right != own:
                 yield f"`{own}` splits the index in another way than it was made: `{right}` belongs here", parsed(right)

@@ -98,7 +98,7 @@ def parsed(text: str) -> Any:
 
 
 def alike_places(slots: Sequence[Slot]) -> list[list[Slot]]:
-    """Return the places that read alike, in two or more lines: the same code, or the same right or left half of it."""
+    """Return the places that read alike, in two or more lines: the same code, or half of it, or k // n and k % n."""
     found: dict[str, list[Slot]] = {}
     for slot in slots:
         node = slot.node
@@ -107,6 +107,8 @@ def alike_places(slots: Sequence[Slot]) -> list[list[Slot]]:
         if isinstance(node, ast.BinOp):
             for side, part in (("left", node.left), ("right", node.right)):
                 found.setdefault(f"{side} {type(node.op).__name__} {ast.dump(part)}", []).append(slot)
+            if isinstance(node.op, ast.Mod | ast.FloorDiv):
+                found.setdefault(f"split {ast.dump(node.left)} {ast.dump(node.right)}", []).append(slot)
     several = [group for group in found.values() if len({slot.statement for slot in group}) >= 2 and len(group) <= 6]
     return [group for group in several if not within_each_other(group)]
 
