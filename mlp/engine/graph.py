@@ -87,11 +87,7 @@ class Pointwise(Op):
 
     def __init__(self, y: Value, shortcut: Value | None = None, slope: float | None = None, norm: Any = None) -> None:
         super().__init__([y] if shortcut is None else [y, shortcut], y.shape, has_parameters=norm is not None)
-        self.norm, self.slope = norm, slope
-
-    @property
-    def shortcut(self) -> Value | None:
-        return self.inputs[1] if len(self.inputs) > 1 else None
+        self.shortcut, self.norm, self.slope = shortcut, norm, slope
 
     def fused_with(self, following: Op, *, training: bool) -> Op | None:
         if not isinstance(following, Pointwise) or following.norm is not None:

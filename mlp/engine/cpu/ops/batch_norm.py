@@ -56,6 +56,10 @@ class BatchNormOp(PointwiseOp):
         C = self.norm.num_features
         self.ones = np.ones(self.block * self.output.size // self.row, plan.dtype)
         self.row_sums = plan.memory.scratch("row sums", (2, self.row))
+        self.pixel_sums = [both.reshape(2, -1, C) for both in self.row_sums]  # (2, W, C)
+        for views in self.views.values():
+            views.sums = self.rows_of(views.y, views.y)
+            views.grad_sums = None if views.g is None else self.rows_of(views.g, views.y)
         self.sums = np.zeros((len(self.blocks), 2, C))  # of each block, in float64
         self.wide = np.zeros((4, self.line // C, C), plan.dtype)  # vectors (C,) for every pixel of a line
         self.wide_lines = self.wide.reshape(4, self.line)
@@ -71,21 +75,22 @@ class BatchNormOp(PointwiseOp):
         ]
 
     def collect(self, t: int, lo: int, hi: int) -> None:
-        y = self.views[t, lo, hi].y
-        self.take_sums(t, lo, y, y)
+        self.take_sums(t, lo, self.views[t, lo, hi].sums)
 
-    def take_sums(self, t: int, lo: int, p: Array, q: Array) -> None:
-        """Compute sum p and sum p q over the rows of the block that begins with image lo."""
-        both, sums = self.row_sums[t], self.sums[self.blocks.number[lo]]  # (2, W C), (2, C)
-        total, product = both
-        pixels = both.reshape(2, -1, sums.shape[1])  # (2, W, C)
-        sums[...] = 0.0
-        # all rows of a block at once, or those of each image where borders lie between the images of p or of q
+    def rows_of(self, p: Array, q: Array) -> list[tuple[Array, Array, Array]]:
+        """Return (ones, rows of p, rows of q) of a block, or of each of its images where borders lie between them."""
         pieces = 1 if p.flags.c_contiguous and q.flags.c_contiguous else len(p)
-        for p_rows, q_rows in zip(p.reshape(pieces, -1, self.row), q.reshape(pieces, -1, self.row), strict=True):
-            np.matmul(self.ones[: len(p_rows)], p_rows, out=total)
+        rows = zip(p.reshape(pieces, -1, self.row), q.reshape(pieces, -1, self.row), strict=True)
+        return [(self.ones[: len(p_rows)], p_rows, q_rows) for p_rows, q_rows in rows]
+
+    def take_sums(self, t: int, lo: int, rows: list[tuple[Array, Array, Array]]) -> None:
+        """Compute sum p and sum p q over the rows of the block that begins with image lo."""
+        (total, product), sums = self.row_sums[t], self.sums[self.blocks.number[lo]]  # (W C), (2, C)
+        sums[...] = 0.0
+        for ones, p_rows, q_rows in rows:
+            np.matmul(ones, p_rows, out=total)
             np.einsum("ij,ij->j", p_rows, q_rows, out=product)
-            sums += np.add.reduce(pixels, axis=1, dtype=np.float64)
+            sums += np.add.reduce(self.pixel_sums[t], axis=1, dtype=np.float64)
 
     def use_batch_statistics(self, t: int) -> None:
         """Compute the statistics from the sums of all blocks."""
@@ -115,7 +120,7 @@ class BatchNormOp(PointwiseOp):
         for lo, hi in self.blocks:
             views = self.views[t, lo, hi]
             y = np.subtract(views.y, self.wide_lines[3], out=views.b)
-            self.take_sums(t, lo, y, y)
+            self.take_sums(t, lo, self.rows_of(y, y))
 
     def use_running_statistics(self, t: int) -> None:
         scale = self.norm.gamma.data / np.sqrt(self.norm.running_var + self.norm.eps)
@@ -136,10 +141,11 @@ class BatchNormOp(PointwiseOp):
     def backward_sums(self, t: int, lo: int, hi: int) -> None:
         self.backward_activation(t, lo, hi)
         views = self.views[t, lo, hi]
-        y = views.y
-        if self.statistics[0] is not None:
-            y = np.subtract(y, self.wide_lines[3], out=views.b)
-        self.take_sums(t, lo, views.g, y)
+        if self.statistics[0] is None:
+            self.take_sums(t, lo, views.grad_sums)
+        else:
+            y = np.subtract(views.y, self.wide_lines[3], out=views.b)
+            self.take_sums(t, lo, self.rows_of(views.g, y))
 
     def gradient_sums(self) -> tuple[Array, Array]:
         """Return dL/dbeta and dL/dgamma (2)."""

@@ -158,6 +158,8 @@ class BlockViews:
     a: Any = None  # temporary
     b: Any = None
     g: Any = None
+    sums: Any = None  # what batch norm sums in forward, and
+    grad_sums: Any = None  # in backward
     grad_y: Any = None
     copies_to: Sequence[Array] = ()
     adds_to: Sequence[Array] = ()

@@ -101,14 +101,14 @@ class WinogradOp(ConvolutionBase):
 
     def backward(self, t: int, lo: int, hi: int) -> None:
         self.across.transform(t, lo, hi)
-        rows, N_write, V_shifted, N, product, total = self.views[t, lo, hi]
+        grad_outputs, rows, N_write, V_shifted, N, product, total = self.views[t, lo, hi]
         np.matmul(self.grad_to_points, rows, out=N_write)  # (6)
         np.matmul(V_shifted, N, out=product)  # (K, r, parts, C, F)
         if product.shape[2] > 1:  # else both are the same memory
             np.add.reduce(product, axis=2, out=total.reshape(len(total), -1, *product.shape[-2:]))
         grad_weight = self.grad_weight.take()  # (r, r, C, F)
         np.matmul(self.grad_from_points, total, out=grad_weight.reshape(len(grad_weight), -1))
-        self.add_gradients(lo, grad_weight, self.output.grad.part(t, lo, hi))
+        self.add_gradients(lo, grad_weight, grad_outputs)
         if self.inputs[0].needs_grad:
             self.back.transform(t, lo, hi)
             self.back.multiply(t, lo, hi, self.turned)
@@ -123,10 +123,12 @@ class WinogradOp(ConvolutionBase):
             start = grad.bordered_part(*place)[:, grad.above :]
             return as_strided(start, (len(start), T, m, row), (start.strides[0], m * row * item, row * item, item))
 
+        part = cache(grad.part)
         work = cache(lambda t, n: self._work_views(plan, t, n, self.across.work[t, n]["V"]))
         self.views = {}
         for t, lo, hi in plan.threads_and_blocks(self.blocks):
-            self.views[t, lo, hi] = rows(*grad.place(t, lo, hi)), *work(t, hi - lo)
+            place = grad.place(t, lo, hi)
+            self.views[t, lo, hi] = part(*place), rows(*place), *work(t, hi - lo)
 
     def _work_views(self, plan: Plan, t: int, n: int, V: Any) -> Any:
         """Return the arrays of thread t for equation 6, for n images."""
