@@ -37,8 +37,7 @@ class LeakyReLU(Layer):
 
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
-        slope = (x > 0).astype(x.dtype)  # 1 or 0
-        get_array_module(x).maximum(slope, self.negative_slope, out=slope)  # 1 or a: dy/dx
+        slope = get_array_module(x).maximum(x > 0, self.negative_slope, dtype=x.dtype)  # 1 or a: dy/dx
         slope *= grad_outputs
         return slope
 
