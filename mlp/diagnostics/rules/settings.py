@@ -83,7 +83,7 @@ def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False)
     for name, aliases in ALIASES.items():
         attribute = attribute_of(rule, name)
         key = next((alias for alias in aliases if alias in of_function), None)
-        if key and name not in ("learning_rate", "eps"):
+        if key and name != "learning_rate":
             s[name] = of_function[key]
         elif name == "eps" and attribute and not keep_eps:
             s[name] = EPS

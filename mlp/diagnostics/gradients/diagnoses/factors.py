@@ -7,7 +7,9 @@ measured again with a batch of N + 1: a factor that follows the batch size is ab
 remains is compared with the other numbers of the problem (pixels, window, the layer's own settings).
 """
 
+import math
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import numpy as np
 
@@ -15,9 +17,11 @@ from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evide
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import in_some_places
 from mlp.diagnostics.gradients.probes.sizes import in_sizes, sizes_of
 from mlp.diagnostics.gradients.random_point import random_probe
+from mlp.diagnostics.gradients.repairs.search.settings import held_settings, other_settings
+from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
-from mlp.typing import Array
+from mlp.typing import Array, Shape
 
 SUM_BELONGS = "the sum over the batch belongs here, because the 1/N is in the gradient of the loss already"
 
@@ -38,7 +42,7 @@ def wrong_factor(e: Evidence) -> Iterator[Diagnosis]:
         return
     N, sizes = len(e.point.x), sizes_of(e.point.x.shape)
     power = 0 if abs(f) == 1.0 else batch_power(e, f)
-    name, sentence = told_factor(f, N, power, settings(e), sizes)
+    name, sentence = told_factor(f, N, power, told_apart(e, f / float(N) ** power), sizes)
     after = distance(e.analytic, f * e.numeric)
     evidence = f"error {e.error:.1e}, {after:.0e} once the factor {f:.5g} is taken out"
     if name != "factor":
@@ -91,10 +95,23 @@ SENTENCES = {
 }
 
 
-def settings(e: Evidence) -> dict[str, tuple[str, float]]:
+def told_apart(e: Evidence, f: float) -> dict[str, tuple[str, float]]:
+    """Return what settings and shapes suggest, without what is f by accident: 1/2 where p is 1/2."""
+    known = settings(e.point.layer, e.point.x.shape, e.point.outputs.shape)
+    alike = [word for word, (_, value) in known.items() if abs(abs(f) - value) < 1e-5 * value]
+    for twin in other_settings(e.point.layer, e.point.x) if len(alike) > 1 else ():
+        with suppress(*OWN_ERRORS):
+            there, outputs = factor_of(e, twin, len(e.point.x))
+            now = settings(twin, e.point.x.shape, outputs)
+            left = [word for word in alike if there and abs(abs(there) - now[word][1]) < 1e-5 * abs(there)]
+            alike = left or alike
+    return {word: known[word] for word in alike}
+
+
+def settings(layer: Layer, inputs: Shape, outputs: Shape) -> dict[str, tuple[str, float]]:
     """Return, by words, (name of the diagnosis, value) of the factors that the layer's settings and shapes suggest."""
     counts, known = {}, {"2": ("factor 2", 2.0), "1/2": ("factor 2", 0.5)}
-    for name, value in vars(e.point.probe.owner).items():
+    for name, value in held_settings(layer).items():
         side = name in ("k", "size", "window") or any(part in name for part in ("kernel", "pool"))
         if isinstance(value, int) and not isinstance(value, bool) and side and value > 1:
             counts[f"{name}^2"] = float(value**2)
@@ -106,12 +123,12 @@ def settings(e: Evidence) -> dict[str, tuple[str, float]]:
             known |= powers_of(name, value)
         elif isinstance(value, float) and name == "p" and 0.0 < value < 1.0:
             known |= powers_of("p", value)
-    for label, shape in (("H W", e.point.x.shape), ("OH OW", e.point.outputs.shape)):
+    for label, shape in (("H W", inputs), ("OH OW", outputs)):
         if len(shape) == 4 and shape[1] * shape[2] > 1 and shape[1] * shape[2] not in counts.values():
             counts[label] = float(shape[1] * shape[2])
-    inputs, outputs = e.point.x.size, e.point.outputs.size
-    if outputs and inputs % outputs == 0 and inputs > outputs:
-        counts["inputs of an output"] = inputs / outputs
+    many, few = math.prod(inputs), math.prod(outputs)
+    if few and many % few == 0 and many > few:
+        counts["inputs of an output"] = many / few
     for word, value in counts.items():
         known[word] = ("division by the pixels", value)
         known[f"1 / {word}"] = ("mean over the pixels", 1.0 / value)
@@ -129,7 +146,7 @@ def batch_power(e: Evidence, f: float) -> int:
     """Return how f follows the batch size: 1 if it grows like N, -1 if it shrinks like 1/N, else 0."""
     N = len(e.point.x)
     try:
-        other = factor_of_batch(e, N + 1)
+        other = factor_of(e, e.point.layer, N + 1)[0]
     except OWN_ERRORS:  # the layer takes this batch size alone
         other = None
     if other is None:
@@ -141,11 +158,13 @@ def batch_power(e: Evidence, f: float) -> int:
     return next((power for power in (1, -1) if abs(growth - ((N + 1) / N) ** power) < 1e-4 / N), 0)
 
 
-def factor_of_batch(e: Evidence, N: int) -> float | None:
-    """Return the factor that the same array has with N samples."""
+def factor_of(e: Evidence, layer: Layer, N: int) -> tuple[float | None, Shape]:
+    """Return the factor that the same array of a layer has with N samples, and the shape of the outputs."""
     rng = generator(e.point.seed, "probe", "factor")
-    probe = random_probe(e.point.layer, (N, *e.point.x.shape[1:]), rng, training=e.point.probe.training)
+    probe = random_probe(layer, (N, *e.point.x.shape[1:]), rng, training=e.point.probe.training)
+    if e.point.probe.rewinders:
+        probe.hold_randomness()
     upstream = rng.standard_normal(probe.outputs().shape)
     analytic, numeric = in_some_places(probe, upstream, (e.array, probe.backward(upstream)[e.array]), rng)
     analytic[numeric == 0.0] = 0.0  # beside a kink nothing is measured
-    return constant_factor(analytic, numeric)
+    return constant_factor(analytic, numeric), upstream.shape

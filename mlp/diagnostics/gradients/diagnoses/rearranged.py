@@ -132,12 +132,14 @@ def shifted(array: Array, steps: Sequence[int], axes: Sequence[int]) -> Array:
 
 
 def averaged(e: Evidence) -> Guesses:
-    """A mean or a sum along an axis where every value has its own gradient."""
-    for axis in range(e.numeric.ndim if e.point.complete else 0):
-        if e.numeric.shape[axis] > 1:
+    """A mean or a sum along some axes where every value has its own gradient."""
+    long = [axis for axis in range(e.numeric.ndim if e.point.complete else 0) if e.numeric.shape[axis] > 1]
+    for count in range(1, len(long) + 1):
+        for axes in combinations(long, count):
             for word, total in (
-                ("mean", e.numeric.mean(axis, keepdims=True)),
-                ("sum", e.numeric.sum(axis, keepdims=True)),
+                ("mean", e.numeric.mean(axes, keepdims=True)),
+                ("sum", e.numeric.sum(axes, keepdims=True)),
             ):
-                sentence = f"it is the {word} of the right gradient along axis {axis}, repeated: each value has its own"
+                along = f"the axes {axes}" if count > 1 else f"axis {axes[0]}"
+                sentence = f"it is the {word} of the right gradient along {along}, repeated: each value has its own"
                 yield Guess(f"{word} along an axis", sentence, np.broadcast_to(total, e.numeric.shape))

@@ -24,7 +24,7 @@ from mlp.diagnostics.gradients.repairs.forward_line import gradients_fit
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.constructor import constructor_of
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
-from mlp.diagnostics.gradients.repairs.search.points import other_settings
+from mlp.diagnostics.gradients.repairs.search.settings import other_settings
 from mlp.diagnostics.gradients.repairs.search.replay import all_held, put_all_back
 from mlp.diagnostics.gradients.repairs.search.right_changes import RightChanges
 from mlp.diagnostics.gradients.repairs.sources import Source

@@ -1,6 +1,7 @@
 """The table of layers whose formulas are known: the words of their names, what they compute, usual mistakes."""
 
 from mlp.diagnostics.gradients.references.attention import attention, wrong_attention
+from mlp.diagnostics.gradients.references.graphs import GRAPH_CONVOLUTION
 from mlp.diagnostics.gradients.references.images.moved import (
     affine,
     between_groups,
@@ -82,6 +83,7 @@ NAMED_LAYERS = (
         mistakes=mistaken_pools,
     ),
     MASKED_MEAN,
+    GRAPH_CONVOLUTION,
     NamedLayer(
         "an attention layer",
         r"(\w*attention|mha|attn)",

@@ -85,8 +85,15 @@ def other_orders(items: Sequence[ast.expr]) -> Iterator[list[ast.expr]]:
 
 
 def sums_over(slot: Slot) -> Iterator[Alternative]:
-    """Sums and means over all values, or without keepdims."""
+    """Sums and means over all values, over so many axes that their shape had to be changed, or without keepdims."""
     node = slot.node
+    inner = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node
+    inner = node.value if isinstance(node, ast.Subscript) and "None" in ast.unparse(node.slice) else inner
+    if inner is not node and isinstance(inner, ast.Call) and getattr(inner.func, "attr", "") in ("sum", "mean"):
+        for axis in AXES[:-1]:
+            kept = [k for k in inner.keywords if k.arg != "axis"]
+            right = ast.Call(inner.func, inner.args, [*kept, ast.keyword("axis", parsed(axis))])
+            yield f"the sum `{text_of(node)}` is over the wrong axes: `{ast.unparse(right)}` belongs here", right
     if not isinstance(node, ast.Call):
         return
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

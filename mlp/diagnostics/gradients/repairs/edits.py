@@ -189,7 +189,7 @@ def edits(slots: Sequence[Slot], scope: Scope, kinds: Sequence[tuple[Maker, str]
     """Yield one edit in one of the places after the other; the tree is changed until the next is asked for."""
     for maker, name in kinds:
         for slot in slots:
-            yield from tried(slot, name, maker(slot, scope))
+            yield from tried(slot, name, scope.in_reach(slot, maker(slot, scope)))
 
 
 def tried(slot: Slot, kind: str, alternatives: Iterator[Alternative]) -> Iterator[Edit]:

@@ -162,7 +162,7 @@ def loaded(value: ast.expr) -> list[str]:
 def names_exchanged(slot: Slot, values: Values) -> Iterator[Alternative]:
     """Yield a line with its two slices exchanged, or two of its names, wherever they stand in it."""
     node = slot.node
-    if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or node.value is None:
+    if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return | ast.Expr) or node.value is None or is_text(node):
         return
     slices = {ast.unparse(one): one for one in ast.walk(node) if isinstance(one, ast.Slice)}
     parts = [text for text in slices if text != ":"]

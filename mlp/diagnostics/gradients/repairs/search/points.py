@@ -1,11 +1,7 @@
-"""Other points for a change of a line: few steps for the search, another shape and other settings for what fits.
+"""Other points for a change of a line: few steps for the search, another shape and other settings for what fits."""
 
-Two settings that are equal by accident are told apart where they have other values.
-"""
-
-import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,17 +10,13 @@ import numpy as np
 from mlp.diagnostics.gradients.budget import work_of
 from mlp.diagnostics.gradients.diagnoses.evidence import Point, distance
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
-from mlp.diagnostics.gradients.styles.functions import FunctionPair
-from mlp.layers.machinery.base import Layer
+from mlp.diagnostics.gradients.repairs.search.settings import of_other_sizes, other_settings
 from mlp.own_code import OWN_ERRORS
-from mlp.typing import Array
 
 REPAIRED = 1e-5
 NOISE = 1e-7  # a smaller error is none
 HARDLY = 1e-4  # an error below it is small: what repairs it leaves less
 SMALL = 0.03  # a factor for inputs, with which epsilon counts
-MOST_TWINS = 4  # copies of a layer with other settings
-TINY = 0.01  # settings below it are left alone
 SECOND_POINT = 1.0  # of work for measuring at a second point
 
 
@@ -52,12 +44,15 @@ def smaller_point(point: Point) -> Point | None:
 def points_elsewhere(point: Point) -> list[Point]:
     """Return points that tell apart what is equal by accident, with the gradients measured that are wrong.
 
-    They have other settings (a stride that equals a size), or small inputs (variances with and without epsilon).
+    They have other settings (a stride that equals a size), other sizes of all arrays (2 columns beside the 2 of a
+    square), or small inputs (variances with and without epsilon).
     """
     found = []
-    for scale, twin in ((SMALL, point.layer), *((1.0, twin) for twin in other_settings(point.layer, point.x))):
+    twins = [(SMALL, point.layer, point.x.shape), *((1.0, *twin) for twin in of_other_sizes(point.layer, point.x.shape))]
+    twins += [(1.0, twin, point.x.shape) for twin in other_settings(point.layer, point.x)]
+    for scale, twin, shape in twins:
         try:
-            other = point_of(replace(point, layer=twin), point.x.shape, "settings")
+            other = point_of(replace(point, layer=twin), shape, "settings")
             other.probe.x *= scale
             other.numeric = {name: other.probe.differences(other.upstream, name) for name in point.wrong}
         except OWN_ERRORS:
@@ -112,68 +107,3 @@ def nothing(given: Any, point: Point, name: str) -> bool:
     """Return whether a gradient is zero where it should be, up to the rounding of the differences."""
     largest = max(float(np.abs(array).max(initial=0.0)) for array in point.numeric.values())
     return bool(np.abs(given - point.numeric[name]).max(initial=0.0) < 1e-8 * largest)
-
-
-# --- other settings -------------------------------------------------------------------------------------------------
-
-
-def other_settings(layer: Layer, x: Array) -> Iterator[Layer]:
-    """Yield copies of a layer with one number of its settings changed, which give other outputs for x."""
-    before = outputs_of(layer, x)
-    yielded = 0
-    held = held_settings(layer)
-    for path in [*numbers_in(int, held), *numbers_in(float, held)]:
-        for step in changes_of(held[path[0]] if len(path) == 1 else held[path[0]][path[1]]):
-            twin = copy.deepcopy(layer)
-            change(held_settings(twin), path, step)
-            after = outputs_of(twin, x)
-            if before is not None and after is not None and not np.array_equal(before, after):
-                yield twin
-                yielded += 1
-                break
-        if yielded == MOST_TWINS:
-            return
-
-
-def held_settings(layer: Layer) -> dict[str, Any]:
-    """Return the dictionary that holds the settings of a layer."""
-    owner = getattr(layer, "student", layer)
-    return owner.settings if isinstance(owner, FunctionPair) else vars(owner)
-
-
-def outputs_of(layer: Layer, x: Array) -> Array | None:
-    """Return the outputs of a copy of a layer; None if it does not take the inputs."""
-    try:
-        with np.errstate(all="ignore"):
-            return np.array(copy.deepcopy(layer).forward(x.copy(), training=False))
-    except OWN_ERRORS:
-        return None
-
-
-def numbers_in(kind: type, held: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """Return where numbers of one kind stand: ("stride",), ("kernel", 0), ("conv_param", "pad")."""
-    places: list[tuple[Any, ...]] = []
-    for name, value in held.items():
-        inner = (
-            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, tuple | list) else ()
-        )
-        places += [(name,)] if type(value) is kind else [(name, key) for key, item in inner if type(item) is kind]
-    return places
-
-
-def changes_of(value: float) -> tuple[float, ...]:
-    """Return by what a setting may be changed: an odd window stays odd, and a small number, as epsilon, what it is."""
-    if isinstance(value, int):
-        return (2, 1, -1) if value > 2 and value % 2 else (1, -1)
-    return (0.25 * value,) if abs(value) > TINY else ()
-
-
-def change(held: dict[str, Any], path: tuple[Any, ...], step: float) -> None:
-    """Add a number to one of the settings."""
-    name, *rest = path
-    if not rest:
-        held[name] += step
-    elif isinstance(held[name], tuple):
-        held[name] = tuple(item + step * (i == rest[0]) for i, item in enumerate(held[name]))
-    else:
-        held[name][rest[0]] += step

@@ -1,7 +1,7 @@
 """What may stand in a function: its names, what they hold, and what forward has."""
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,7 +19,7 @@ from mlp.diagnostics.gradients.repairs.names import (
     uses,
 )
 from mlp.diagnostics.gradients.repairs.reorders import turns_of
-from mlp.diagnostics.gradients.repairs.search.slots import Slot, parsed
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed
 from mlp.diagnostics.gradients.repairs.terms.divisors import divisors_of
 from mlp.diagnostics.gradients.repairs.terms.rests import rests_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
@@ -97,10 +97,36 @@ class Scope:
         gradient = self.is_gradient(slot.node)
         return [name for name in self.arrays if (name in self.gradients) == gradient]
 
+    @cached_property
+    def of_loops(self) -> Mapping[str, tuple[int, int]]:
+        """The names that one loop alone gives values to, with its first and last line."""
+        nodes = [] if self.tree is None else list(ast.walk(self.tree))
+        spans: dict[str, tuple[int, int]] = {}
+        for loop in [node for node in nodes if isinstance(node, ast.For)]:  # the outer ones first
+            for name in stored_in(loop):
+                spans.setdefault(name.id, (loop.lineno, loop.end_lineno or loop.lineno))
+        for name in [name for node in nodes if isinstance(node, ast.Assign) for name in stored_in(node)]:
+            first, last = spans.get(name.id, (name.lineno, name.lineno))
+            if not first <= name.lineno <= last:
+                del spans[name.id]
+        return spans
+
+    def in_reach(self, slot: Slot, alternatives: Iterator[Alternative]) -> Iterator[Alternative]:
+        """Yield the alternatives without those that read what a loop, which has ended, leaves: the last index."""
+        far = [name for name, (first, last) in self.of_loops.items() if not first <= slot.line <= last]
+        for text, node in alternatives:
+            if not far or not isinstance(node, ast.expr) or uses(slot.node, far) or not uses(node, far):
+                yield text, node
+
     def unlike(self, slot: Slot) -> list[str]:
         """Return the other arrays: a gradient stands where none belongs, or the reverse."""
         like = self.like(slot)
         return [name for name in self.arrays if name not in like]
+
+
+def stored_in(tree: ast.AST) -> list[ast.Name]:
+    """Return the names that code gives values to."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
 
 
 def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Values) -> Scope:

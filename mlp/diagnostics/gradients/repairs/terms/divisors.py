@@ -25,8 +25,14 @@ def divisors_of(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
 
 
 def sizes_of_part(node: ast.Subscript) -> Iterator[str]:
-    """Yield the number of values in a part with slices a:b: (b - a) * (d - c)."""
+    """Yield the number of values in a part with slices a:b: (b - a) * (d - c); names may stand for slices, too."""
+    if is_name(node.slice):
+        part = ast.unparse(node)
+        yield from (f"{part}.size", f"{part}[0].size", f"{part}[0, 0].size")
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    names = [one.id for one in parts if isinstance(one, ast.Name)]
+    if names:
+        yield " * ".join(f"({name}.stop - {name}.start)" for name in names)
     both = [(one.lower, one.upper) for one in parts if isinstance(one, ast.Slice) and one.lower and one.upper]
     if both:
         sizes = [ast.BinOp(upper, ast.Sub(), lower) for lower, upper in both]
@@ -48,5 +54,5 @@ def other_divisors(slot: Slot, below: Sequence[ast.expr]) -> Iterator[Alternativ
     if of_product or of_line or of_name:
         for other in below:
             if ast.unparse(other) != ast.unparse(node):
-                text = f"divided by `{text_of(node)}`, and must be by `{text_of(other)}`"
+                text = f"divided by `{text_of(node)}`, and must be by `{ast.unparse(other)}`"
                 yield text, copy.deepcopy(other)
