@@ -164,3 +164,17 @@ class AdaDelta:
 
 def test_adadelta_needs_no_learning_rate():
     check_rule(AdaDelta).raise_if_failed()
+
+
+def test_the_eps_of_a_function_comes_from_its_config():
+    def adadelta(w, dw, config=None):
+        config = {} if config is None else config
+        for name, value in (("rho", 0.95), ("epsilon", 1e-6), ("v", np.zeros_like(w)), ("u", np.zeros_like(w))):
+            config.setdefault(name, value)
+        rho, eps = config["rho"], config["epsilon"]
+        config["v"] = rho * config["v"] + (1 - rho) * dw**2
+        step = np.sqrt(config["u"] + eps) / np.sqrt(config["v"] + eps) * dw
+        config["u"] = rho * config["u"] + (1 - rho) * step**2
+        return w - step, config
+
+    check_rule(adadelta).raise_if_failed()

@@ -16,8 +16,8 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import MATCH, Diagnosis, Evidence, distance
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import in_some_places
 from mlp.diagnostics.gradients.probes.sizes import in_sizes, sizes_of
+from mlp.diagnostics.gradients.probes.twins import held_settings, other_settings
 from mlp.diagnostics.gradients.random_point import random_probe
-from mlp.diagnostics.gradients.repairs.search.settings import held_settings, other_settings
 from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator

@@ -14,6 +14,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes
 from mlp.diagnostics.gradients.finite_differences import Probe
+from mlp.diagnostics.gradients.probes.twins import other_settings
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.references.families import named_layer, right_outputs
 from mlp.diagnostics.gradients.references.outputs import difference, is_one_of, largest_difference, not_used
@@ -24,7 +25,6 @@ from mlp.diagnostics.gradients.repairs.forward_line import gradients_fit
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.constructor import constructor_of
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
-from mlp.diagnostics.gradients.repairs.search.settings import other_settings
 from mlp.diagnostics.gradients.repairs.search.replay import all_held, put_all_back
 from mlp.diagnostics.gradients.repairs.search.right_changes import RightChanges
 from mlp.diagnostics.gradients.repairs.sources import Source

@@ -38,8 +38,6 @@ def missing_shares(slot: Slot, values: Values, names: Sequence[str] = ()) -> Ite
     for factor in ("2", "0.5", *factors, *(name for name in arrays if "+ 1" not in name and name != text)):
         yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
     small = [name for name, value in values.items() if name.endswith(("eps", "epsilon")) and type(value) is float]
-    for eps in small[:1] if isinstance(slot.parent, ast.Call) and ast.unparse(slot.parent.func) == "np.sqrt" else ():
-        yield f"the term `{eps}` is missing under the root of `{text}`", ast.BinOp(node, ast.Add(), parsed(eps))
     roots = [f"(np.sqrt({name}) + {eps})" for name in arrays for eps in small[:1]]
     for divisor in (*divisors, *roots) if names else settings_in(values):
         yield f"the division by `{divisor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(divisor))

@@ -10,7 +10,7 @@ import numpy as np
 from mlp.diagnostics.gradients.budget import work_of
 from mlp.diagnostics.gradients.diagnoses.evidence import Point, distance
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import other_shapes, point_of
-from mlp.diagnostics.gradients.repairs.search.settings import of_other_sizes, other_settings
+from mlp.diagnostics.gradients.probes.twins import of_other_sizes, other_settings
 from mlp.own_code import OWN_ERRORS
 
 REPAIRED = 1e-5
@@ -48,7 +48,10 @@ def points_elsewhere(point: Point) -> list[Point]:
     square), or small inputs (variances with and without epsilon).
     """
     found = []
-    twins = [(SMALL, point.layer, point.x.shape), *((1.0, *twin) for twin in of_other_sizes(point.layer, point.x.shape))]
+    twins = [
+        (SMALL, point.layer, point.x.shape),
+        *((1.0, *twin) for twin in of_other_sizes(point.layer, point.x.shape)),
+    ]
     twins += [(1.0, twin, point.x.shape) for twin in other_settings(point.layer, point.x)]
     for scale, twin, shape in twins:
         try:
