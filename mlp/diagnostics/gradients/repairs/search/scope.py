@@ -99,7 +99,7 @@ class Scope:
 
     @cached_property
     def of_loops(self) -> Mapping[str, tuple[int, int]]:
-        """The names that one loop alone gives values to, with its first and last line."""
+        """The names of places and numbers that one loop alone gives values to, with its first and last line."""
         nodes = [] if self.tree is None else list(ast.walk(self.tree))
         spans: dict[str, tuple[int, int]] = {}
         for loop in [node for node in nodes if isinstance(node, ast.For)]:  # the outer ones first
@@ -109,7 +109,7 @@ class Scope:
             first, last = spans.get(name.id, (name.lineno, name.lineno))
             if not first <= name.lineno <= last:
                 del spans[name.id]
-        return spans
+        return {name: span for name, span in spans.items() if not isinstance(self.values.get(name), np.ndarray)}
 
     def in_reach(self, slot: Slot, alternatives: Iterator[Alternative]) -> Iterator[Alternative]:
         """Yield the alternatives without those that read what a loop, which has ended, leaves: the last index."""
