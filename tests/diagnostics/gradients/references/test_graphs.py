@@ -73,6 +73,7 @@ def test_a_matrix_that_is_normalized_already_passes():
     check_functions(gcn_forward, gcn_backward, rng.normal(size=(4, 3)), S, rng.normal(size=(3, 2))).raise_if_failed()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "words"),
     [(GCNWithoutLoops, "the self-loops are missing"), (GCNOfOtherDegrees, "the degrees are those of A,")],

@@ -1,6 +1,7 @@
 """What is equal by accident: two columns and the 2 of a square, p = 1/2, the last index of a loop and a padding."""
 
 import numpy as np
+import pytest
 
 from mlp.diagnostics import check_functions, check_layer
 
@@ -42,6 +43,7 @@ class ScaledInForward:
         return dout @ self.W.T * self.mask
 
 
+@pytest.mark.slow
 def test_a_half_is_not_the_derivative_of_a_square_where_p_is_a_half():
     first = check_layer(ScaledInForward(), (6, 4)).diagnoses[0]
     assert first.name == "dropout scale" and "0.5 = 1 - p" in first.sentence, first
@@ -84,6 +86,7 @@ def messages_backward(dout, cache):
     return dx, total.T @ dout
 
 
+@pytest.mark.slow
 def test_messages_go_back_along_the_edges():
     edges = np.array([0, 1, 2, 2, 4, 3]), np.array([1, 2, 0, 3, 3, 1])
     inputs = rng.normal(size=(5, 3)), *edges, rng.normal(size=(3, 4))
@@ -112,6 +115,7 @@ class RepeatedBias(PositionBias):
         return dout
 
 
+@pytest.mark.slow
 def test_a_sum_over_too_many_axes_whose_shape_was_changed():
     first = check_layer(PositionBias(), (3, 2, 3, 4)).diagnoses[0]
     assert "`dout.sum(axis=0)` belongs here" in first.sentence, first
@@ -136,6 +140,7 @@ class CellMeans:
         return dx
 
 
+@pytest.mark.slow
 def test_cells_of_other_sizes_under_one_name():
     first = check_layer(CellMeans(), (2, 7)).diagnoses[0]
     assert "must be by `dx[cell][0].size`" in first.sentence, first
