@@ -43,7 +43,7 @@ def wrong_graph_convolutions(subject: LayerAtPoint) -> Mistakes:
 def adjacencies(subject: LayerAtPoint) -> list[tuple[Array, bool]]:
     """Return the square arrays of the nodes that have no gradient, and whether they are of 0 and 1; these alone, if
     there are any: the others are normalized already."""
-    held = [one for one in (subject.settings | subject.constants).values() if isinstance(one, np.ndarray)]
+    held = [one for one in {**subject.settings, **subject.constants}.values() if isinstance(one, np.ndarray)]
     square = [one.astype(float) for one in held if one.shape == (len(subject.x),) * 2]
     plain = [one for one in square if np.isin(one, (0, 1)).all()]
     return [(one, bool(plain)) for one in plain or square]
