@@ -29,6 +29,7 @@ from mlp.diagnostics.rules.formulas.variants import legal_forms, literal_setting
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.lines import NOT_COPIED, OF_THE_LINE_ALONE, line_of_rule
 from mlp.diagnostics.rules.made_with import made_alone, made_with_parameters, takes_parameters, with_own_parameters
+from mlp.diagnostics.rules.multiples import own_shares
 from mlp.diagnostics.rules.settings import EPS, OTHER_NAMES, UNKNOWN, name_of_formula, name_of_setting, read_settings
 from mlp.diagnostics.rules.states import wrong_averages, wrong_state
 from mlp.diagnostics.rules.subject import Subject
@@ -129,7 +130,8 @@ def right_steps(trail: Trail, subject: Subject) -> Findings | None:
         legal = trail.course.walked(walk, **changed)
         if distance(moved, legal) < max(tolerance, UNKNOWN_EPS if changed else 0.0):
             return Findings(step_rows(moved, legal, max(tolerance, UNKNOWN_EPS)), remarks=(text,))
-    return None
+    shares = own_shares(subject.rule, subject.trails(trail), formula)
+    return None if shares is None else Findings(step_rows(moved, shares[1], UNKNOWN_EPS), remarks=(shares[0],))
 
 
 def clipped_steps(trail: Trail, subject: Subject) -> Findings:

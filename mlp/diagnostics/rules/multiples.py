@@ -6,12 +6,14 @@ decays by itself.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.rules.courses import Course, Trail
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
+from mlp.diagnostics.rules.formulas.own_schedules import says_schedule
 from mlp.diagnostics.rules.formulas.variants import legal_forms
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.typing import Array
@@ -41,6 +43,26 @@ def factors_of(trail: Trail, walk: Walk) -> Array | None:
     factors = (mine * right).sum(axis=1) / squares
     close = all(distance(c * b, a) < CLOSE for c, a, b in zip(factors, mine, right, strict=True) if a.any() or c)
     return factors if close and np.ptp(factors) + abs(factors[0] - 1.0) > CLOSE else None
+
+
+def own_shares(rule: Any, trails: Sequence[Trail], formula: str) -> tuple[str, Array] | None:
+    """Return a remark on the shares of the learning rate that a rule takes by itself, and its trail with them.
+
+    None if it does not speak of a schedule, or its steps are not those of the formula times shares.
+    """
+    if not says_schedule(rule):
+        return None
+    for walk in (Walk(FAMILIES[formula]), *(form for _, form, _ in legal_forms(formula))):
+        shares = [factors_of(trail, walk) for trail in trails]
+        c = shares[0]
+        if c is None or c.min() <= 0.0 or c.max() > 1.0 + CLOSE or np.ptp(c) < CLOSE:
+            continue
+        if all(other is not None and np.allclose(other, c, rtol=CLOSE) for other in shares[1:]):
+            steps = np.diff(trails[0].course.walked(walk), axis=0, prepend=0.0)
+            told = ", ".join(f"{share:.4g}" for share in c)
+            text = f"it has a schedule of its own, which was not checked: the learning rate is multiplied by {told}."
+            return text, np.cumsum(c[:, None] * steps, axis=0)
+    return None
 
 
 def told_factors(c: Array, course: Course) -> tuple[str, str] | None:

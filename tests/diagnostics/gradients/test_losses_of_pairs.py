@@ -153,3 +153,22 @@ def test_the_mean_of_the_documentation_is_that_over_the_tokens_that_count():
     ids = np.array([[3, 1, 6, 0, 0], [2, 5, 4, 1, 3]])
     (first, *_) = check_loss(SequenceCrossEntropy(), *arrays((2, 5, 7)), ids).diagnoses
     assert "`(nll * mask).sum() / mask.sum()`" in first.sentence
+
+
+class HingeLoss:
+    """Multi-class hinge loss, averaged over the margins that are violated."""
+
+    def forward(self, scores, y):
+        rows = np.arange(len(y))
+        margins = np.maximum(0, scores - scores[rows, y][:, None] + 1)
+        margins[rows, y] = 0
+        self.count, self.gradient = max(1, (margins > 0).sum()), (margins > 0).astype(float)
+        self.gradient[rows, y] = -self.gradient.sum(axis=1)
+        return margins.sum() / self.count
+
+    def backward(self):
+        return self.gradient / self.count
+
+
+def test_a_hinge_loss_may_be_the_mean_of_the_margins_that_are_violated():
+    check_loss(HingeLoss(), *arrays((6, 4)), np.array([0, 1, 2, 3, 1, 0])).raise_if_failed()

@@ -44,7 +44,35 @@ class SGDInverseRoot(Decaying):
         return 1.0 / np.sqrt(self.t + 1)
 
 
-@pytest.mark.parametrize("kind", [SGDStepDecay, SGDSmoothDecay, SGDInverseTime, SGDExponential, SGDInverseRoot])
+class PolynomialDecaySGD(Decaying):
+    def share(self):
+        return (1 - self.t / 100) ** 0.9
+
+
+class SGDDecaysByFactors:
+    """The learning rate is multiplied by its decay after each step."""
+
+    def __init__(self, lr=0.1, decay=0.95):
+        self.lr, self.decay = lr, decay
+
+    def update(self, params, grads):
+        for k in params:
+            params[k] -= self.lr * grads[k]
+        self.lr *= self.decay
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        PolynomialDecaySGD,
+        SGDDecaysByFactors,
+        SGDStepDecay,
+        SGDSmoothDecay,
+        SGDInverseTime,
+        SGDExponential,
+        SGDInverseRoot,
+    ],
+)
 def test_right_decays_pass(kind):
     check_rule(kind()).raise_if_failed()
 

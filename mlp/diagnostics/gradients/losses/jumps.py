@@ -97,9 +97,16 @@ def halved(loss: Any, point: LossPoint, index: tuple[int, ...], ends: tuple[floa
             high, above = middle, value
         else:
             low, below = middle, value
-    if not abs(above - below) > JUMP * (1.0 + abs(below)):
+    if not abs(above - below) > JUMP * (1.0 + abs(below)) or of_another_count(below, above):
         return None
     return Jump(index, (low, high), (below, above))
+
+
+def of_another_count(one: float, other: float) -> bool:
+    """Return whether two values are means of the same sum over n and n + 1: over the margins that are violated."""
+    share = min(one, other) / max(one, other) if min(one, other) > 0.0 else 1.0
+    n = share / (1.0 - share) if share < 1.0 else 0.0
+    return round(n) > 2 and abs(n - round(n)) < JUMP * n
 
 
 def loss_jumps(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:

@@ -172,7 +172,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: other_names(slot, s.unlike(slot), s.values), "another array"),
     OF_FACTORS[1],
 )
-LIKELY_KINDS = len(OF_ITSELF) + 14  # that are tried before the others: they are few, and what students do
+LIKELY_KINDS = len(OF_ITSELF) + 15  # that are tried before the others: they are few, and what students do
 NOT_OF_FORWARD = ("sign, factor or term", "another function's derivative", "wrong number")
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from forward what backward has forgotten
     (lambda slot, s: copies(slot, s.values), "no copy"),

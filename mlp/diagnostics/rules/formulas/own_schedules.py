@@ -18,6 +18,7 @@ SAYS_SO = re.compile(r"decay|schedul|anneal|inverse|root|sqrt|time")
 FORMS = {
     "1 / (1 + d k)": rf"(?<!sqrt\()\b1(?:\.0)? \+ (?:self\.(\w+) \* {COUNT}|{COUNT} \* self\.(\w+))",
     "d^k": rf"(?<!1 - )(?<!1\.0 - )\bself\.(\w+)( )\*\* (?:int|np\.floor|math\.floor|\()*{COUNT}",
+    " d^k": r"(?m)self\.\w*(?:lr|rate|eta)\w* \*= self\.(\w+)()$",
     "exp(-d k)": rf"exp\(-self\.(\w+)( )\* {COUNT}",
     "1 / sqrt(1 + d k)": rf"sqrt\(1(?:\.0)? \+ self\.(\w+)( )\* {COUNT}",
 }  # as Python writes them
@@ -25,6 +26,9 @@ STAIRS = re.compile(rf"{COUNT}(?: [-+] 1)?\)? //? self\.(\w+)")  # one for sever
 OF_COUNT = {"1 / (1 + d k)": rf"/ \(?{COUNT}", "1 / sqrt(1 + d k)": rf"/ \w+\.sqrt\({COUNT}"}  # with d = 1
 
 BY_NAME = {"1 / (1 + d k)": "inverse ?time|time ?based", "d^k": "exponential ?(lr|decay)|step ?decay|steplr|stairs"}
+OTHERS = re.compile(
+    r"noam|polynomial|poly ?decay|multi ?step|milestone|cycl|triang|anneal|schedul|inverse ?(sqrt|root)"
+)
 RATES_OF_DECAY = ("gamma", "decay", "decay_rate", "lr_decay", "drop", "factor")
 
 
@@ -32,12 +36,17 @@ def with_schedule(rule: Any, s: Settings) -> Settings:
     """Return the settings with those of a schedule that is inside a rule: a decay in time, a fall to the last step."""
     kind = rule if inspect.isfunction(rule) else type(rule)
     text = told_about(kind)
-    falls = "cosine" in text or ("linear" in text and "warmup" in re.sub("[ -]", "", text))
+    falls = "cosine" in text or ("linear" in text and re.search("warmup|lineardecay", re.sub("[ -]", "", text)))
     if not falls:
         s = {name: value for name, value in s.items() if name not in ("total", "lowest")}
     elif "cosine" not in text:
         s["linear"] = 1.0
     return s if inspect.isfunction(rule) else s | decay_in_time(rule, text)
+
+
+def says_schedule(rule: Any) -> bool:
+    """Return whether the name or the documentation of a rule speaks of a schedule that has no formula here."""
+    return not inspect.isfunction(rule) and OTHERS.search(told_about(type(rule))) is not None
 
 
 def decay_in_time(rule: Any, text: str) -> Settings:
@@ -48,7 +57,7 @@ def decay_in_time(rule: Any, text: str) -> Settings:
     """
     found: Settings = {}
     for form, names in own_decays(rule, text).items():
-        found = {"rate_decay": float(getattr(rule, names[0])), "decay_form": float(DECAYS.index(form))}
+        found = {"rate_decay": float(getattr(rule, names[0])), "decay_form": float(DECAYS.index(form.strip()))}
     for form, pattern in OF_COUNT.items() if SAYS_SO.search(text) and not found else ():
         if re.search(pattern, code_of_class(rule.__class__)):
             found = {"rate_decay": 1.0, "decay_form": float(DECAYS.index(form))}
@@ -60,7 +69,10 @@ def decay_in_time(rule: Any, text: str) -> Settings:
 
 def own_decays(rule: Any, text: str) -> dict[str, list[str]]:
     """Return the attributes that a decay in time may have: in the form of the code, or else of the name."""
-    found = {form: re.findall(pattern, code_of_class(rule.__class__)) for form, pattern in FORMS.items()}
+    code = code_of_class(rule.__class__)
+    if "milestones" in code:  # a list of steps
+        return {}
+    found = {form: re.findall(pattern, code) for form, pattern in FORMS.items()}
     found = {form: [name for pair in pairs for name in pair if is_rate(rule, name)] for form, pairs in found.items()}
     if not any(found.values()):
         said = [form for form, words in BY_NAME.items() if re.search(words, text)]

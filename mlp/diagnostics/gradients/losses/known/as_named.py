@@ -143,7 +143,8 @@ def meant_of_family(
     rows = []
     for known in family:
         for options in options_tried(known, [place.point for place in places]):
-            rows.append([sum_at(known, place, s) for place, s in zip(places, options, strict=True)])
+            both = [sum_at(known, place, s) for place, s in zip(places, options, strict=True)]
+            rows += [[total for total, _ in both], *([[mean for _, mean in both]] if "hinge" in known.name else [])]
     sums = np.array(rows, float)
     if rows and whole:
         sums = sums[np.isfinite(sums).all(axis=1) & (np.abs(sums) > 1e-12).all(axis=1)]
@@ -152,13 +153,14 @@ def meant_of_family(
     return Meant(sums, divisors, own, (numbers[0], numbers[-1])) if len(sums) else None
 
 
-def sum_at(known: KnownLoss, place: Place, s: Options) -> float:
-    """Return the sum of the losses at a place; NaN if they cannot be taken there."""
+def sum_at(known: KnownLoss, place: Place, s: Options) -> tuple[float, float]:
+    """Return the sum of the losses at a place, and their mean over those that are not 0; NaN if there are none."""
     try:
         with np.errstate(all="ignore"):
-            return float(known.value(place.y, place.t, s, Parts()).sum())
+            losses = known.value(place.y, place.t, s, Parts())
     except (ValueError, IndexError):
-        return float("nan")
+        return float("nan"), float("nan")
+    return float(losses.sum()), float(losses.sum()) / max(1, int(np.count_nonzero(losses)))
 
 
 def options_tried(known: KnownLoss, points: Sequence[LossPoint]) -> Iterator[list[Options]]:
