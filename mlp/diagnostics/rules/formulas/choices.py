@@ -87,6 +87,18 @@ ADAM: tuple[Choice, ...] = (
         {"correct": ("multiplied", "multiplied")},
     ),
 )
+ADABELIEF: tuple[Choice, ...] = tuple(
+    (
+        "squares in place of distances",
+        f"it averages {what}, and must average (g - m)^2, the distance of the gradient from its mean m",
+        {"of": taken},
+    )
+    for what, taken in (
+        ("g^2, as Adam does", "g^2"),
+        ("g^2, as Adam does", "g^2 + eps / (1 - b)"),
+        ("|g - m|, without the square", "|g - m|"),
+    )
+)
 DELTA: tuple[Choice, ...] = (
     ("root forgotten", "the root of the mean of the updates is missing: sqrt(u + eps)", {"above": "u + eps"}),
 )

@@ -92,6 +92,8 @@ class Adaptive:
             "g": lambda: g,
             "|g|": lambda: np.abs(g),
             "|g| + eps": lambda: np.abs(g) + eps,
+            "g^2 + eps / (1 - b)": lambda: g * g + eps / (1.0 - b),
+            "|g - m|": lambda: np.abs(g - mean),
             "(g - m)^2": lambda: (g - mean) ** 2,
             "(g - m)^2 + eps / (1 - b)": lambda: (g - mean) ** 2 + eps / (1.0 - b),
         }[self.of]()
