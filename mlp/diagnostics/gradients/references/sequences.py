@@ -66,6 +66,8 @@ def rotated(subject: LayerAtPoint) -> Iterator[Array]:
 def embedded(subject: LayerAtPoint) -> Iterator[Array]:
     """Row i of the table for index i, also times sqrt(d); zeros for the padding, or row i + 1 with a row for it."""
     for table, index in table_and_index(subject):
+        if subject.shape != (*index.shape, table.shape[1]):  # means of words, say
+            continue
         rows, n = table[index], len(table)
         found = [rows, *(rows * (index != padding)[..., None] for padding in (0, n - 1))]
         for y in [*found, table[index + 1]] if index.max() + 1 < n else found:

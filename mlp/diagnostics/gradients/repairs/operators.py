@@ -226,7 +226,7 @@ def is_summed(slot: Slot) -> bool:
     if isinstance(node, ast.List):
         return True
     if isinstance(node, ast.Attribute):
-        return node.attr in ("sum", "mean") and slot.field == "value"
+        return node.attr in ("sum", "mean", "T", "transpose", "swapaxes") and slot.field == "value"
     name = function_of(node)
     helper = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in NO_HELPERS
     if helper and slot.field == "args" and len(node.args) == 1:  # softmax(z), of z / T

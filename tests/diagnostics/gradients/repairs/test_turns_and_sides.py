@@ -188,3 +188,49 @@ def test_statistics_of_an_instance_norm_over_its_channels():
         check_layer(InstanceNorm((1, 2)), (2, 3, 5, 4))
     )
     check_layer(InstanceNorm((2, 3)), (2, 3, 5, 4)).raise_if_failed()
+
+
+def mean_of_words_forward(ids, table):
+    mask = (ids != 0)[:, :, None]
+    count = mask.sum(axis=1)
+    return (table[ids] * mask).sum(axis=1) / count, (ids, table.shape, mask, count)
+
+
+def mean_of_words_backward(d, cache):
+    ids, shape, mask, count = cache
+    dtable = np.zeros(shape)
+    np.add.at(dtable, ids, d[:, None, :] * mask / ids.shape[1])
+    return dtable
+
+
+@pytest.mark.slow
+def test_words_that_count_are_counted_in_a_mean():
+    table, ids = np.random.default_rng(0).standard_normal((5, 4)), np.array([[1, 3, 0], [2, 1, 0]])
+    text = first(check_functions(mean_of_words_forward, mean_of_words_backward, ids, table))
+    assert "`count[:, None]` belongs here" in text
+
+
+class Gated:
+    """tanh of (r x) U with the gate r = sigmoid(x V)."""
+
+    def __init__(self):
+        rng = np.random.default_rng(0)
+        self.U, self.V = rng.standard_normal((2, 4, 4))
+
+    def forward(self, x):
+        self.x, self.r = x, 1 / (1 + np.exp(-x @ self.V))
+        self.n = np.tanh((self.r * x) @ self.U)
+        return self.n
+
+    def backward(self, d):
+        x, r = self.x, self.r
+        dz = d * (1 - self.n**2)
+        drx = dz @ self.U.T
+        dr = drx * x * r * (1 - r)
+        self.dU, self.dV = x.T @ dz, x.T @ dr
+        return drx * r + dr @ self.V.T
+
+
+@pytest.mark.slow
+def test_a_gate_that_a_transposed_factor_lacks():
+    assert "the factor `r` is missing in `x`" in first(check_layer(Gated(), (3, 4)))
