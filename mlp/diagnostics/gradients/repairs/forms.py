@@ -142,12 +142,14 @@ def other_counts(node: Any, name: str, values: Values) -> Iterator[str]:
 
 def columns(arrays: Sequence[str], values: Values) -> Iterator[str]:
     """Yield the arrays with one number for each sample, (N,) or (N, 1), as columns: n[:, None], n[:, None, None]."""
-    axes = sorted({values[name].ndim for name in arrays if getattr(values.get(name), "ndim", 0)})
-    rows = {name: value for name, value in values.items() if getattr(value, "ndim", 0) and value.size == len(value)}
+    held = {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim}
+    axes = sorted({value.ndim for value in held.values()})
+    rows = {name: value for name, value in held.items() if value.size == len(value)}
     for name, row in rows.items():
         of_samples = any(getattr(values.get(array), "shape", ())[:1] == row.shape[:1] for array in arrays)
         if of_samples and row.dtype.kind in "iuf":
-            yield from (f"{name}[:{', None' * (n - row.ndim)}]" for n in axes if n >= row.ndim)
+            more = (", None" * (n - row.ndim) for n in axes if n >= row.ndim)
+            yield from (f"{name}[:{nones}]" if nones else name for nones in more)
 
 
 def siblings(slot: Slot, names: Sequence[str]) -> Iterator[Alternative]:
