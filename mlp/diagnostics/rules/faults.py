@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES, changed
-from mlp.diagnostics.rules.formulas.choices import ADABELIEF, ADAGRAD, ADAM, ADAPTIVE, DELTA, LION, VELOCITY, Choice
+from mlp.diagnostics.rules.formulas.choices import (
+    ADABELIEF,
+    ADAGRAD,
+    ADAM,
+    ADAPTIVE,
+    AMSGRAD,
+    DELTA,
+    LION,
+    VELOCITY,
+    Choice,
+)
 from mlp.diagnostics.rules.formulas.families import Adaptive, Delta, Signs, Velocity
 from mlp.diagnostics.rules.formulas.walks import Formula, Settings, Walk
 
@@ -216,7 +226,7 @@ def choices_of(formula: str, family: Formula) -> tuple[Choice, ...]:
         choices = LION
     elif isinstance(family, Adaptive):
         choices = ADAGRAD if family.square == "sum" else ADAPTIVE + (ADAM if formula in COUNTING else ())
-        choices = (ADABELIEF if formula == "adabelief" else ()) + choices
+        choices = {"adabelief": ADABELIEF, "amsgrad": AMSGRAD}.get(formula, ()) + choices
     return tuple(one for one in choices if changed(family, one[2]) != family)
 
 

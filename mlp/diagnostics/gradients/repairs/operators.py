@@ -146,6 +146,7 @@ def other_names(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[A
         or (name not in arrays and name not in values and not part)
         or (isinstance(slot.parent, ast.Call) and slot.field == "func")
         or (isinstance(slot.parent, ast.Attribute) and slot.parent.attr == "size")
+        or slot.field == "test"  # a condition is no array
     ):
         return
     for other in arrays:

@@ -99,6 +99,9 @@ ADABELIEF: tuple[Choice, ...] = tuple(
         ("|g - m|, without the square", "|g - m|"),
     )
 )
+AMSGRAD: tuple[Choice, ...] = (
+    ("no maximum", "these are the steps of Adam: the largest v so far must take the place of v", {"largest": ""}),
+)
 DELTA: tuple[Choice, ...] = (
     ("root forgotten", "the root of the mean of the updates is missing: sqrt(u + eps)", {"above": "u + eps"}),
 )
