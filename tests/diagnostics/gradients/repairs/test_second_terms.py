@@ -198,7 +198,7 @@ class Lion:
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
-        (AdaBelief, "it averages g^2, as Adam does, and must average (g - m)^2"),
+        (AdaBelief, "`g * g` stands where `(g - self.m)**2` belongs"),
         (AdaBeliefByName, "`g ** 2` stands where `(g - self.m[k])**2` belongs"),
         (AdaBeliefWithoutSquare, "without the square"),
         (Lion, "`c = self.beta2 * m + (1 - self.beta2) * g`: `self.beta1` and `self.beta2` are exchanged"),

@@ -117,14 +117,19 @@ def scaled_terms(slot: Slot, names: Sequence[str], values: Values) -> Iterator[A
 
 
 def squared_distances(slot: Slot, names: Sequence[str], values: Values) -> Iterator[Alternative]:
-    """Yield the square of a difference in the place of a square: (g - m)**2 for g**2."""
-    base = base_of_square(slot.node) if isinstance(slot.node, ast.expr) else ""
+    """Yield the square of a difference in the place of a square: (g - m)**2 for g**2, and for g * g in c * g * g."""
+    node, first = slot.node, ""
+    base = base_of_square(node) if isinstance(node, ast.expr) else ""
+    left = node.left if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) else None
+    if isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mult) and ast.dump(left.right) == ast.dump(node.right):
+        base, first = ast.unparse(node.right), f"({ast.unparse(left.left)}) * "
     held = held_by(base, values) if base else None
     for other in names if held is not None else ():
         twin = held_by(other, values)
         if other != base and twin is not None and held is not None and twin.ndim == held.ndim:
             right = f"({base} - {other})**2"
-            yield f"`{text_of(slot.node)}` stands where `{right}` belongs", parsed(right)
+            wrong = f"{base} * {base}" if first else text_of(node)
+            yield f"`{wrong}` stands where `{right}` belongs", parsed(f"{first}{right}")
 
 
 def held_by(name: str, values: Values) -> Array | None:
