@@ -20,6 +20,7 @@ from mlp.diagnostics.rules.formulas.choices import (
     AMSGRAD,
     DELTA,
     LION,
+    SIGNUM,
     VELOCITY,
     Choice,
 )
@@ -219,7 +220,7 @@ def choices_of(formula: str, family: Formula) -> tuple[Choice, ...]:
     """Return the choices that a formula does not make; none for one that has no choices."""
     choices: tuple[Choice, ...] = ()
     if isinstance(family, Velocity):
-        choices = VELOCITY
+        choices = (SIGNUM if formula == "signum" else ()) + VELOCITY
     elif isinstance(family, Delta):
         choices = DELTA
     elif isinstance(family, Signs):

@@ -15,6 +15,9 @@ VELOCITY: tuple[Choice, ...] = (
         {"velocity": "v + g"},
     ),
 )
+SIGNUM: tuple[Choice, ...] = (
+    ("sign forgotten", "the step is made with the mean itself, and must be made with its sign", {"step": "v"}),
+)
 ADAPTIVE: tuple[Choice, ...] = (
     ("decay exchanged", "b and 1 - b are exchanged in the mean of the squares", {"square": "exchanged"}),
     (
