@@ -8,9 +8,11 @@ Matrices of one gate each, or of all of them side by side in any order; x and h 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import permutations, product
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +110,9 @@ def states(subject: LayerAtPoint, x: Array) -> Iterator[Array]:
         zero = np.zeros((N, H))
         h = next((a for n, a in given.items() if "h" in n), zero)
         c = next((a for n, a in given.items() if "c" in n), zero)
-        for step in {"lstm": lstm_steps, "gru": gru_steps, "rnn": rnn_steps}[kind](gates):
+        own = [part for b in subject.vectors() if len(b) % H == 0 for part in np.split(b, len(b) // H)]
+        steps = gru_steps(gates, own) if kind == "gru" else {"lstm": lstm_steps, "rnn": rnn_steps}[kind](gates)
+        for step in steps:
             state, hs = (h, c), []
             for one in x:
                 state = step(one, state)
@@ -137,18 +141,19 @@ def lstm_steps(gates: Mapping[str, Gate]) -> Iterator[Step]:
     yield step
 
 
-def gru_steps(gates: Mapping[str, Gate]) -> Iterator[Step]:
-    """Yield the steps of a GRU in its usual forms."""
+def gru_steps(gates: Mapping[str, Gate], own: Sequence[Array]) -> Iterator[Step]:
+    """Yield the steps of a GRU in its usual forms; one of its own biases may be that of h U, inside of r (h U + b)."""
     (Wz, Uz, bz), (Wr, Ur, br), (Wn, Un, bn) = (gates[letter] for letter in "zrn")
 
-    def step(x: Array, state: tuple[Array, Array], *, inside: bool, kept: bool) -> tuple[Array, Array]:
+    def step(x: Array, state: tuple[Array, Array], *, inside: bool, kept: bool, b: Any) -> tuple[Array, Array]:
         h = state[0]
         z, r = sigmoid(x @ Wz + h @ Uz + bz), sigmoid(x @ Wr + h @ Ur + br)
-        n = np.tanh(x @ Wn + bn + ((r * h) @ Un if inside else r * (h @ Un)))
+        n = np.tanh(x @ Wn + bn - b + ((r * h) @ Un if inside else r * (h @ Un + b)))
         return (z * h + (1.0 - z) * n if kept else z * n + (1.0 - z) * h), state[1]
 
     for inside, kept in product((True, False), (True, False)):
-        yield lambda x, state, inside=inside, kept=kept: step(x, state, inside=inside, kept=kept)  # type: ignore[misc]
+        for b in (0.0,) if inside else (0.0, *own):
+            yield partial(step, inside=inside, kept=kept, b=b)
 
 
 def gates_of(weights: Mapping[str, Array], letters: str, D: int) -> Iterator[dict[str, Gate]]:
