@@ -149,6 +149,7 @@ class SequenceCrossEntropy:
         return self.gradient
 
 
+@pytest.mark.slow
 def test_the_mean_of_the_documentation_is_that_over_the_tokens_that_count():
     ids = np.array([[3, 1, 6, 0, 0], [2, 5, 4, 1, 3]])
     (first, *_) = check_loss(SequenceCrossEntropy(), *arrays((2, 5, 7)), ids).diagnoses

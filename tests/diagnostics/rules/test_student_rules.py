@@ -166,6 +166,24 @@ def test_adadelta_needs_no_learning_rate():
     check_rule(AdaDelta).raise_if_failed()
 
 
+class GrowingAdaDelta(AdaDelta):
+    """The old mean of the squares is not multiplied by rho."""
+
+    def update(self, params, grads):
+        for name, g in grads.items():
+            self.v[name] = self.v.get(name, 0.0 * g)
+            self.v[name] += (1 - self.rho) * g * g
+            u = self.u.get(name, 0.0 * g)
+            step = np.sqrt(u + self.eps) / np.sqrt(self.v[name] + self.eps) * g
+            self.u[name] = self.rho * u + (1 - self.rho) * step * step
+            params[name] -= step
+
+
+def test_a_mean_that_only_grows_is_named():
+    (first, *_) = check_rule(GrowingAdaDelta, formula="adadelta").diagnoses
+    assert first.name == "decay forgotten"
+
+
 def test_the_eps_of_a_function_comes_from_its_config():
     def adadelta(w, dw, config=None):
         config = {} if config is None else config

@@ -18,6 +18,11 @@ VELOCITY: tuple[Choice, ...] = (
 SIGNUM: tuple[Choice, ...] = (
     ("sign forgotten", "the step is made with the mean itself, and must be made with its sign", {"step": "v"}),
 )
+SQUARES_GROW: Choice = (
+    "decay forgotten",
+    "the old mean of the squares is not multiplied by b, so it only grows: v <- b v + (1 - b) g^2",
+    {"square": "old + (1 - b) new"},
+)
 ADAPTIVE: tuple[Choice, ...] = (
     ("decay exchanged", "b and 1 - b are exchanged in the mean of the squares", {"square": "exchanged"}),
     (
@@ -25,6 +30,7 @@ ADAPTIVE: tuple[Choice, ...] = (
         "the squares come in without 1 - b: v <- b v + (1 - b) g^2 is a mean, this is a sum",
         {"square": "b old + new"},
     ),
+    SQUARES_GROW,
 )
 ADAGRAD: tuple[Choice, ...] = (
     (
@@ -41,6 +47,11 @@ ADAM: tuple[Choice, ...] = (
         "means exchanged",
         f"m and v are exchanged in the step, v / sqrt(|m|): {SWAPPED}",
         {"roles": "v / m", "root": "sqrt|v| + eps"},
+    ),
+    (
+        "decay forgotten",
+        "the old mean of the gradients is not multiplied by b1, so it only grows: m <- b1 m + (1 - b1) g",
+        {"mean": "old + (1 - b) new"},
     ),
     ("gradient in place of the mean", "the step is made with g, not with the mean m of the gradients", {"step": "g"}),
     (
@@ -107,6 +118,12 @@ AMSGRAD: tuple[Choice, ...] = (
 )
 DELTA: tuple[Choice, ...] = (
     ("root forgotten", "the root of the mean of the updates is missing: sqrt(u + eps)", {"above": "u + eps"}),
+    SQUARES_GROW,
+    (
+        "decay forgotten",
+        "the old mean of the updates is not multiplied by b, so it only grows: u <- b u + (1 - b) d^2",
+        {"updates": "old + (1 - b) new"},
+    ),
 )
 LION: tuple[Choice, ...] = (
     ("sign forgotten", "the step is made with the mix itself, and must be made with its sign", {"sign": False}),

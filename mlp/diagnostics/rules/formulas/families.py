@@ -52,6 +52,7 @@ class Adaptive:
     """Choices: the two means, what they are of, the root, where eps stands, the bias corrections, the step."""
 
     first_mean: bool = True  # of the gradients
+    mean: str = "mean"
     square: str = "mean"  # of the squares
     of: str = "g^2"  # what is averaged
     root: str = "root + eps"
@@ -63,7 +64,7 @@ class Adaptive:
 
     def __call__(self, w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
         b1, b2 = s["beta1"], s["beta2"] if self.first_mean else s["decay"]
-        mean = average("mean", m.get("m", 0.0 * g), g, b1) if self.first_mean else g
+        mean = average(self.mean, m.get("m", 0.0 * g), g, b1) if self.first_mean else g
         before = m.get("v", self.start + 0.0 * g)
         m["m"], m["v"] = mean, average(self.square, before, self.averaged(g, mean, b2, s["eps"]), b2)
         square = m["v"]
@@ -101,15 +102,17 @@ class Adaptive:
 
 @dataclass(frozen=True)
 class Delta:
-    """Adadelta, and the choice of what stands above in its ratio."""
+    """Adadelta, and the choices of its two means, and of what stands above in its ratio."""
 
     above: str = "sqrt(u + eps)"
+    square: str = "mean"
+    updates: str = "mean"
 
     def __call__(self, w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
         b, eps, u = s["decay"], s["eps"], m.get("u", 0.0 * w)
-        v = m["v"] = average("mean", m.get("v", 0.0 * w), g * g, b)
+        v = m["v"] = average(self.square, m.get("v", 0.0 * w), g * g, b)
         d = (np.sqrt(u + eps) if self.above == "sqrt(u + eps)" else u + eps) / np.sqrt(v + eps) * g
-        m["u"] = average("mean", u, d * d, b)
+        m["u"] = average(self.updates, u, d * d, b)
         return w - h * d
 
 

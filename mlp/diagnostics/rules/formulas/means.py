@@ -16,6 +16,7 @@ def average(how: str, old: Any, new: Any, b: float) -> Any:
         "largest": lambda: np.maximum(b * old, new),
         "yogi": lambda: old - (1.0 - b) * np.sign(old - new) * new,
         "b old + new": lambda: b * old + new,
+        "old + (1 - b) new": lambda: old + (1.0 - b) * new,
         "exchanged": lambda: (1.0 - b) * old + b * new,
     }
     return forms[how]()

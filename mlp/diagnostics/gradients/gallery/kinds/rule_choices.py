@@ -89,6 +89,15 @@ class RMSPropAddsUp(RMSProp):
         return self.learning_rate * gradient / (np.sqrt(v) + self.eps)
 
 
+class RMSPropForgetsTheDecay(RMSProp):
+    """The new squares come in times 1 - b, and the old mean is not multiplied by b."""
+
+    def change(self, gradient: Array) -> Array:
+        v = self.moments["square"]
+        v += (1.0 - self.decay) * gradient**2
+        return self.learning_rate * gradient / (np.sqrt(v) + self.eps)
+
+
 class RMSPropMultiplies(RMSProp):
     """The gradient is multiplied by the root."""
 
@@ -178,6 +187,7 @@ BUGS = [
         (AdamExchangesWeights, "decay exchanged"),
         (AdamWithoutPower, "bias correction without t"),
         (RMSPropAddsUp, "another rule"),
+        (RMSPropForgetsTheDecay, "decay forgotten"),
         (RMSPropMultiplies, "sign, factor or term"),
         (MomentumGrows, "momentum forgotten"),
         (MomentumOnTheGradient, "order of lines"),
