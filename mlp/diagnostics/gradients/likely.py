@@ -8,6 +8,7 @@ from dataclasses import replace
 from mlp.diagnostics.gradients.budget import ONE_CHECK, limited
 from mlp.diagnostics.gradients.diagnoses import Diagnosis, Point, diagnose_gradients, is_unsure, last_resort, merged
 from mlp.diagnostics.gradients.diagnoses.evidence import distance
+from mlp.diagnostics.gradients.diagnoses.keeping import left_from_training
 from mlp.diagnostics.gradients.diagnoses.known_layers import is_as_named, wrong_forward
 from mlp.diagnostics.gradients.diagnoses.normalizations.known import IN_EVALUATION
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import wrong_statistics
@@ -112,6 +113,9 @@ def faults_of_forward(setting: Setting, wrong: Sequence[Point]) -> tuple[list[Di
         if found:
             return found, True
     if {one.mode for one in wrong} == {"evaluation"}:
+        left = list(left_from_training(wrong[0])) if wrong[0].complete else []
+        if left:
+            return left, True
         of_evaluation = [one for one in wrong_statistics(*place) if one.mode == "evaluation"]
         of_evaluation += wrong_mean_of_dropout(*place)
         if of_evaluation:

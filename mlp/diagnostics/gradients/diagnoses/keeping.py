@@ -2,18 +2,21 @@
 
 The setting may be the probability that a value is dropped, or that it is kept: its name or the text of the class says
 which. If neither does, nothing is reported about the share. The mean over training must be what evaluation gives; where
-the mask is the same each time, as with a fixed seed, the share that is kept is told from a large batch.
+the mask is the same each time, as with a fixed seed, the share that is kept is told from a large batch. The mask of
+training must not be left for evaluation.
 """
 
+import copy
 import inspect
 import re
 from collections.abc import Iterator
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point, distance
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
+from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 SETTINGS = (
@@ -22,6 +25,7 @@ SETTINGS = (
 )
 RUNS = 20
 SIGMAS = 5.0
+FITS = 1e-6  # of the length of a gradient
 MANY_RUNS = 200  # training forwards, for a mean
 SLACK = 0.01  # of a mean
 LARGE = 2000  # samples in the batch for the share of a fixed mask
@@ -136,3 +140,38 @@ def wrong_mean(mean: float, scale: float, of_evaluation: Array) -> Diagnosis:
             f"here they must be scaled by {1.0 / q:.4g}"
         )
     return Diagnosis("dropout mean", "outputs", "training, evaluation", text)
+
+
+def left_from_training(point: Point) -> Iterator[Diagnosis]:
+    """Yield the array that only training sets, and with which backward goes on in evaluation, as with a mask.
+
+    Args:
+        point: in evaluation, where gradients are wrong: they are right without the array.
+    """
+    probe = copy.deepcopy(point.probe)
+    held = vars(probe.owner)
+    names = [name for name, value in held.items() if isinstance(value, np.ndarray)]
+    try:
+        before = dict(held)
+        probe.layer.forward(probe.x.copy(), training=False)
+        names = [name for name in names if held[name] is before[name]]
+        probe.layer.forward(probe.x.copy(), training=True)
+        names = [name for name in names if held[name] is not before[name]]
+    except OWN_ERRORS:
+        return
+    for name in names:
+        for value, said in ((None, "None"), (1.0, "1.0")):
+            try:
+                probe.layer.forward(probe.x.copy(), training=False)
+                held[name] = value
+                dx = probe.layer.backward(point.upstream.copy())
+            except OWN_ERRORS:
+                continue
+            if np.shape(dx) == probe.x.shape and distance(dx, point.numeric["inputs"]) < FITS:
+                text = (
+                    f"`self.{name}` is still that of the last forward in training, because forward does not set it in "
+                    f"evaluation, and backward goes on with it: set `self.{name} = {said}` in evaluation"
+                )
+                evidence = f"with `self.{name} = {said}`, the gradient of the inputs is right"
+                yield Diagnosis("left from training", ", ".join(point.wrong), "evaluation", text, evidence)
+                return

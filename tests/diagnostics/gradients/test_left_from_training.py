@@ -1,0 +1,45 @@
+"""A mask that is left from training is named, where forward in evaluation hands its inputs on as they are."""
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics import check_layer
+
+
+class Dropout:
+    """Inverted dropout: nothing to do in evaluation."""
+
+    def __init__(self, drop_prob=0.4, seed=0):
+        self.drop_prob, self.rng, self.mask = drop_prob, np.random.default_rng(seed), None
+
+    def forward(self, x, training=True):
+        if training:
+            keep = 1 - self.drop_prob
+            self.mask = (self.rng.random(x.shape) < keep) / keep
+            return x * self.mask
+        return x
+
+    def backward(self, dout):
+        return dout if self.mask is None else dout * self.mask
+
+
+class DropoutWithoutBranch(Dropout):
+    def backward(self, dout):
+        return dout * self.mask
+
+
+class RightDropout(Dropout):
+    def forward(self, x, training=True):
+        self.mask = None
+        return super().forward(x, training)
+
+
+@pytest.mark.parametrize(("layer", "line"), [(Dropout, "self.mask = None"), (DropoutWithoutBranch, "self.mask = 1.0")])
+def test_the_mask_of_training_is_named(layer, line):
+    (first, *_) = check_layer(layer(), (6, 5)).diagnoses
+    assert first.name == "left from training"
+    assert f"set `{line}` in evaluation" in first.sentence
+
+
+def test_a_mask_that_evaluation_takes_away_passes():
+    check_layer(RightDropout(), (6, 5)).raise_if_failed()
