@@ -232,5 +232,7 @@ def is_summed(slot: Slot) -> bool:
     helper = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in NO_HELPERS
     if helper and slot.field == "args" and len(node.args) == 1:  # softmax(z), of z / T
         return True
+    if name == "at" and slot.field == "args" and slot.index == 2:  # np.add.at(dW, ids, dout)
+        return True
     power = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and slot.field == "right"
     return power or (slot.field == "args" and name in (*TAKEN_OF, *OF_ONE))

@@ -38,11 +38,18 @@ class Slot:
 
     def told(self, text: str, node: Any) -> str:
         """Return what is wrong, while another node stands here; with more of the line if it has several such names."""
-        own = ast.unparse(self.node) if isinstance(self.node, ast.Name | ast.Attribute) else ""
-        if not own or not isinstance(self.parent, ast.expr) or not text.startswith(f"`{own}` stands where"):
+        found = re.match(r"the (?:factor|term|division by) `([^`]+)` is one too many$", text)
+        if found and len(own_names(found[1], self.statement)) > 1:
+            own = ast.unparse(self.node)
+            return f"{text}: `{ast.unparse(node)}` for `{own}`" if self.statement.count(own) == 1 else text
+        if not isinstance(self.node, ast.Name | ast.Attribute) or not isinstance(self.parent, ast.expr):
             return text
-        if len(own_names(own, self.statement)) < 2:
+        own = ast.unparse(self.node)
+        lacks = text.endswith(f" is missing in `{own}`")
+        if len(own_names(own, self.statement)) < 2 or not (lacks or text.startswith(f"`{own}` stands where")):
             return text
+        if lacks:
+            return f"{text}{self.place(own)}"
         new = ast.unparse(self.parent)
         self.put(self.node)
         old = ast.unparse(self.parent)
