@@ -67,6 +67,7 @@ from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, al
 from mlp.diagnostics.gradients.repairs.terms.divisors import other_divisors
 from mlp.diagnostics.gradients.repairs.terms.rests import parts_left_out
 from mlp.diagnostics.gradients.repairs.terms.statistics import through_statistics
+from mlp.diagnostics.gradients.repairs.values import is_size
 
 FIRST = 16
 EMPTY_SLICE = "empty slice"
@@ -136,6 +137,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: starts(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: steps(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: corners(slot, s.loops, s.values), "wrong place"),
+    (lambda slot, s: everywhere(slot, [a for a in s.arrays if is_size(s.values.get(a))], s.values), "another array"),
     (lambda slot, s: turned_back(slot, s.parts, s.values), "order of axes or parts"),
     (lambda slot, s: missing_sign(slot), "sign, factor or term"),
     (lambda slot, s: signs_of_branches(slot, s.made, s.values), "sign of a branch"),
@@ -172,7 +174,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: other_names(slot, s.unlike(slot), s.values), "another array"),
     OF_FACTORS[1],
 )
-LIKELY_KINDS = len(OF_ITSELF) + 15  # that are tried before the others: they are few, and what students do
+LIKELY_KINDS = len(OF_ITSELF) + 16  # that are tried before the others: they are few, and what students do
 NOT_OF_FORWARD = ("sign, factor or term", "another function's derivative", "wrong number")
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from forward what backward has forgotten
     (lambda slot, s: copies(slot, s.values), "no copy"),

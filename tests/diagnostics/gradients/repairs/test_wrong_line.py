@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from mlp.diagnostics import check_layer, check_loss, check_rule
+from mlp.diagnostics import check_functions, check_layer, check_loss, check_rule
 from mlp.diagnostics.gradients.repairs.edits import edits, repeated_edits
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.slots import slots_of
@@ -147,3 +147,98 @@ def test_nothing_is_left_of_a_change_that_was_tried():
     first = check_layer(GELUWithoutThree(), (4, 6)).diagnoses[0]
     assert "the factor `3` is missing in `0.044715 * x ** 2`" in first.sentence, first
     assert "right except where" not in first.sentence  # a symptom
+
+
+class HalfTooMany:
+    """y = (exp(x) - x) / 2, with a second 0.5 in backward."""
+
+    def forward(self, x):
+        self.x = x
+        return 0.5 * (np.exp(x) - x)
+
+    def backward(self, dout):
+        return dout * 0.5 * (np.exp(0.5 * self.x) - 1)
+
+
+class SquareForgotten:
+    """y = (x w)^2 - (x^2) (w^2), for one column of weights."""
+
+    def __init__(self):
+        self.w = np.array([[0.5], [-1.2], [0.7]])
+
+    def forward(self, x):
+        self.x = x
+        return (x @ self.w) ** 2 - x**2 @ self.w**2
+
+    def backward(self, dout):
+        x = self.x
+        self.dw = 2 * (x.T @ (dout * (x @ self.w))) - 2 * self.w * (x.T @ dout)
+        return 2 * dout * (x @ self.w) @ self.w.T - 2 * x * (dout @ self.w.T**2)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "sentence"),
+    [
+        (HalfTooMany, (4, 3), "the factor `0.5` is one too many: `self.x` for `0.5 * self.x`"),
+        (SquareForgotten, (4, 3), "is missing in `x` (the third `x` of the line)"),
+    ],
+)
+def test_which_of_several_equal_names_of_a_line_is_meant(layer, shape, sentence):
+    first = check_layer(layer(), shape).diagnoses[0]
+    assert sentence in first.sentence, first
+
+
+class ScaledEmbedding:
+    """sqrt(D) times the vectors of the words; backward forgets the root."""
+
+    def __init__(self):
+        self.dim = 5
+        self.W = np.random.default_rng(0).standard_normal((7, 5))
+
+    def forward(self, ids):
+        self.ids = ids
+        return self.W[ids] * np.sqrt(self.dim)
+
+    def backward(self, dout):
+        self.dW = np.zeros_like(self.W)
+        np.add.at(self.dW, self.ids, dout)
+
+
+def test_what_is_added_at_indices_may_lack_a_factor():
+    first = check_layer(ScaledEmbedding(), np.random.default_rng(0).integers(0, 7, size=(3, 4))).diagnoses[0]
+    assert "np.sqrt(self.dim))` is missing in `dout`" in first.sentence, first
+
+
+def pool(x, sizes):
+    k, m, stride = sizes["height"], sizes["width"], sizes["stride"]
+    H, W = 1 + (x.shape[2] - k) // stride, 1 + (x.shape[3] - m) // stride
+    out = np.zeros((*x.shape[:2], H, W))
+    for i in range(H):
+        for j in range(W):
+            window = x[:, :, i * stride : i * stride + k, j * stride : j * stride + m]
+            out[:, :, i, j] = window.max(axis=(2, 3))
+    return out, (x, sizes)
+
+
+def pool_backward(dout, cache):
+    """Backward looks into windows of stride x stride."""
+    x, sizes = cache
+    k, m, stride = sizes["height"], sizes["width"], sizes["stride"]  # noqa: RUF059
+    N, C, H, W = dout.shape
+    dx = np.zeros_like(x)
+    for n in range(N):
+        for c in range(C):
+            for i in range(H):
+                for j in range(W):
+                    top, left = i * stride, j * stride
+                    window = x[n, c, top : top + stride, left : left + stride]
+                    a, b = np.unravel_index(window.argmax(), window.shape)
+                    dx[n, c, top + a, left + b] += dout[n, c, i, j]
+    return dx
+
+
+@pytest.mark.slow
+def test_another_size_in_all_places_of_a_line_is_tried_early():
+    x = np.random.default_rng(0).standard_normal((2, 2, 5, 7))
+    first = check_functions(pool, pool_backward, x, {"height": 3, "width": 3, "stride": 2}).diagnoses[0]
+    assert "belongs, in all places of this line" in first.sentence, first
