@@ -223,7 +223,7 @@ def pool(x, sizes):
 def pool_backward(dout, cache):
     """Backward looks into windows of stride x stride."""
     x, sizes = cache
-    k, m, stride = sizes["height"], sizes["width"], sizes["stride"]  # noqa: RUF059
+    k, m, stride = sizes["height"], sizes["width"], sizes["stride"]  # noqa: F841
     N, C, H, W = dout.shape
     dx = np.zeros_like(x)
     for n in range(N):
