@@ -19,8 +19,12 @@ IDIOMS = {
 
 
 def derivatives(slot: Slot, values: Values) -> Iterator[Alternative]:
-    """Yield the derivative of another function in the place of one: 1 - t^2 for s (1 - s), and the like."""
+    """Yield the derivative of another function in the place of one: 1 - t^2 for s (1 - s), 2 a for the 1 of a sum."""
     node, parent = slot.node, slot.parent
+    if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("ones_like") and len(node.args) == 1:
+        whole, right = ast.unparse(node.args[0]), f"2 * ({ast.unparse(node.args[0])})"
+        text = f"`{text_of(node)}` is the derivative of `{whole}` itself: `{ast.unparse(parsed(right))}`"
+        yield f"{text}, the derivative of its square, belongs here", parsed(right)
     if not isinstance(node, ast.expr) or (isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult)):
         return  # a part of a product: the whole product is looked at
     factors = product_parts(node)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlp.diagnostics import check_loss, check_rule
+from mlp.diagnostics import check_layer, check_loss, check_rule
 from mlp.rng import generator
 from mlp.typing import Array
 
@@ -206,3 +206,20 @@ class Lion:
 )
 def test_rule_is_named(rule: Any, words: str) -> None:
     assert words in check_rule(rule()).diagnoses[0].sentence
+
+
+class OverItsSquares:
+    """y = x / (1 + sum of x^2) of each row; backward takes the 1 of a sum for the derivative of the squares."""
+
+    def forward(self, x):
+        self.x, self.s = x, 1 + (x**2).sum(axis=1, keepdims=True)
+        return x / self.s
+
+    def backward(self, d):
+        ds = -(d * self.x).sum(axis=1, keepdims=True) / self.s**2
+        return d / self.s + ds * np.ones_like(self.x)
+
+
+def test_ones_that_stand_for_the_derivative_of_a_square():
+    (first, *_) = check_layer(OverItsSquares(), (4, 5)).diagnoses
+    assert "`2 * self.x`, the derivative of its square, belongs here" in first.sentence

@@ -159,6 +159,9 @@ SET_LOSSES: tuple[KnownLoss, ...] = tuple(
         KnownLoss(f"the Dice loss{name}", sets.one_minus(sets.overlap(of, axes)), SMOOTH),
         KnownLoss(f"the Dice loss{name} with squares", sets.one_minus(sets.overlap(of, axes, squares=True)), SMOOTH),
         KnownLoss(f"the Jaccard loss (IoU){name}", sets.one_minus(sets.jaccard(of, axes)), SMOOTH),
+        KnownLoss(
+            f"the Jaccard loss (IoU){name} with squares", sets.one_minus(sets.jaccard(of, axes, squares=True)), SMOOTH
+        ),
         KnownLoss(f"the Tversky loss{name}", sets.one_minus(sets.tversky(of, axes)), WEIGHTED),
     )
 )

@@ -34,13 +34,15 @@ def overlap(of: Any, axes: Any, *, squares: bool = False) -> Value:
     return value
 
 
-def jaccard(of: Any, axes: Any) -> Value:
+def jaccard(of: Any, axes: Any, *, squares: bool = False) -> Value:
     """Return -(sum(p t) + s) / (sum p + sum t - sum(p t) + s)."""
 
     def value(y: Array, t: Array, s: Options, part: Parts) -> Array:
         p, smooth = part(PROBABILITY, of(y)), s.get("smooth", 0.0)
         both = part(OVERLAP, (p * t).sum(axis=axes, keepdims=True))
-        united = (p + t).sum(axis=axes, keepdims=True) - part("the overlap inside the union", both)
+        united = (p * p + t * t if squares else p + t).sum(axis=axes, keepdims=True) - part(
+            "the overlap inside the union", both
+        )
         return np.asarray(-(both + (0.0 if s.get("below_alone") else smooth)) / part(UNDER, united + smooth))
 
     return value
