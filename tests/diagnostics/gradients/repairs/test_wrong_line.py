@@ -242,3 +242,9 @@ def test_another_size_in_all_places_of_a_line_is_tried_early():
     x = np.random.default_rng(0).standard_normal((2, 2, 5, 7))
     first = check_functions(pool, pool_backward, x, {"height": 3, "width": 3, "stride": 2}).diagnoses[0]
     assert "belongs, in all places of this line" in first.sentence, first
+
+
+def test_a_pool_whose_window_has_names_that_nobody_knows_promises_no_size():
+    x = np.random.default_rng(0).standard_normal((2, 2, 5, 7))
+    report = check_functions(pool, pool_backward, x, {"height": 2, "width": 2, "stride": 2})  # windows of the stride
+    assert report.passed, report
