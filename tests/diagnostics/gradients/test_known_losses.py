@@ -135,3 +135,18 @@ def test_a_mask_that_is_missing_in_the_gradient_is_named():
     report = check_loss(OfPaddedSequences, rng.standard_normal((3, 4, 5)), targets)
     assert report.diagnoses[0].name == "mask forgotten"
     assert "with the target -1 get a gradient" in report.diagnoses[0].sentence
+
+
+def test_classes_that_are_off_by_one():
+    class CrossEntropy:
+        def forward(self, z, t):
+            self.t, e = t, np.exp(z - z.max(axis=1, keepdims=True))
+            self.p = e / e.sum(axis=1, keepdims=True)
+            return -np.log(self.p[np.arange(len(t)), t]).mean()
+
+        def backward(self):
+            dz = self.p.copy()
+            dz[np.arange(len(self.t)), self.t - 1] -= 1
+            return dz / len(self.t)
+
+    assert "off by one: it should be `self.t`" in str(check_loss(CrossEntropy(), (5, 7)).diagnoses[0])

@@ -196,3 +196,17 @@ def test_the_eps_of_a_function_comes_from_its_config():
         return w - step, config
 
     check_rule(adadelta).raise_if_failed()
+
+
+def test_a_mean_of_magnitudes():
+    class RMSProp:
+        def __init__(self):
+            self.lr, self.decay, self.eps, self.h = 0.01, 0.9, 1e-8, {}
+
+        def update(self, params, grads):
+            for k in params:
+                old = self.h.get(k, 0.0)
+                self.h[k] = self.decay * old + (1 - self.decay) * np.abs(grads[k])
+                params[k] -= self.lr * grads[k] / (np.sqrt(self.h[k]) + self.eps)
+
+    assert "squares g^2" in str(check_rule(RMSProp(), formula="rmsprop").diagnoses[0])

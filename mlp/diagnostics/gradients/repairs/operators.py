@@ -21,9 +21,10 @@ def operators(slot: Slot) -> Iterator[Alternative]:
     if isinstance(slot.parent, ast.keyword) and slot.parent.arg in ("axis", "dim"):  # -1 is the name of an axis
         return
     yield from other_roundings(slot)
-    if isinstance(slot.parent, ast.Subscript) and slot.field == "slice" and isinstance(node, ast.BinOp):
-        for part in (node.left, node.right):
-            yield f"the index `{text_of(node)}` is wrong: it should be `{text_of(part)}`", part
+    if isinstance(node, ast.BinOp) and is_index(slot):
+        for part, rest in ((node.left, node.right), (node.right, node.left)):
+            wrong = "off by one" if isinstance(rest, ast.Constant) and rest.value == 1 else "wrong"
+            yield f"the index `{text_of(node)}` is {wrong}: it should be `{text_of(part)}`", part
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Invert | ast.Not):
         what = "the minus" if isinstance(node.op, ast.USub) else "the negation"
         yield f"{what} before `{text_of(node.operand)}` is wrong", node.operand
@@ -43,6 +44,13 @@ def operators(slot: Slot) -> Iterator[Alternative]:
             )
     if isinstance(node, ast.BinOp):
         yield from between_two(node)
+
+
+def is_index(slot: Slot) -> bool:
+    """Return whether a node is an index: all that stands in brackets, or one of several."""
+    if isinstance(slot.parent, ast.Tuple) and slot.whole is not None:
+        return any(isinstance(one, ast.Subscript) and one.slice is slot.parent for one in ast.walk(slot.whole))
+    return isinstance(slot.parent, ast.Subscript) and slot.field == "slice"
 
 
 def turned_signs(slot: Slot) -> Iterator[Alternative]:

@@ -30,6 +30,8 @@ ADAPTIVE: tuple[Choice, ...] = (
         "the squares come in without 1 - b: v <- b v + (1 - b) g^2 is a mean, this is a sum",
         {"square": "b old + new"},
     ),
+    ("not squared", "the mean is of |g|, and must be of the squares g^2: the square is missing", {"of": "|g|"}),
+    ("not squared", "the mean is of g, and must be of the squares g^2: the square is missing", {"of": "g"}),
     SQUARES_GROW,
 )
 ADAGRAD: tuple[Choice, ...] = (
