@@ -200,7 +200,7 @@ BUGS = [
         (WithoutLookingAhead, "another rule"),
         (NoRoot, "sign, factor or term"),
         (NoBiasCorrection, "bias correction missing"),
-        (FirstMeanUncorrected, "learning rate changed"),
+        (FirstMeanUncorrected, "bias correction missing"),
         (AlwaysTheFirstStep, "step count stuck"),
         (CountsFromTwo, "step count off by one"),
         (EpsInTheRoot, "brackets"),

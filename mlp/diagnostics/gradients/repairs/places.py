@@ -40,7 +40,8 @@ def numbers(slot: Slot) -> Iterator[Alternative]:
         for other in dict.fromkeys(others):
             if other != value and not (isinstance(value, int) and not float(other).is_integer()):
                 number = int(other) if isinstance(value, int) else other
-                yield f"the number {value} is wrong: it should be {number}", ast.Constant(number)
+                what = f"axis={value}" if is_axis(slot) else f"the number {value}"
+                yield f"{what} is wrong: it should be {number}", ast.Constant(number)
     if (
         isinstance(node, ast.Tuple)
         and len(node.elts) > 1
@@ -79,6 +80,12 @@ def is_limit(slot: Slot) -> bool:
     """Return whether a node is the number of a maximum or minimum: with another one forward has no mask."""
     name = ast.unparse(slot.parent.func) if isinstance(slot.parent, ast.Call) else ""
     return name in ("np.maximum", "np.minimum", "max", "min", "np.clip")
+
+
+def is_axis(slot: Slot) -> bool:
+    """Return whether a number is the axis of a sum or the like, without the word: a.sum(0)."""
+    func = slot.parent.func if isinstance(slot.parent, ast.Call) else None
+    return isinstance(func, ast.Attribute) and func.attr in ("sum", "mean", "max", "min") and slot.field == "args"
 
 
 def numbers_of_forward(slot: Slot, written: Sequence[float]) -> Iterator[Alternative]:

@@ -31,6 +31,14 @@ ADAPTIVE: tuple[Choice, ...] = (
         {"square": "b old + new"},
     ),
     ("not squared", "the mean is of |g|, and must be of the squares g^2: the square is missing", {"of": "|g|"}),
+    *(
+        (
+            "one number for all",
+            f"all weights of an array share one {what} of g^2: each weight has its own, element by element",
+            {"of": f"the {what} of g^2 over the array"},
+        )
+        for what in ("mean", "sum")
+    ),
     ("not squared", "the mean is of g, and must be of the squares g^2: the square is missing", {"of": "g"}),
     SQUARES_GROW,
 )
@@ -86,6 +94,16 @@ ADAM: tuple[Choice, ...] = (
         "corrected values stored",
         "the corrected second mean is stored back into v, and corrected again in every step: keep v_hat apart",
         {"correct": ("once", "stored")},
+    ),
+    (
+        "bias correction missing",
+        "matches without the bias correction of the first mean: the division by 1 - b1^t",
+        {"correct": ("never", "once")},
+    ),
+    (
+        "bias correction missing",
+        "matches without the bias correction of the second mean: the division by 1 - b2^t",
+        {"correct": ("once", "never")},
     ),
     (
         "bias correction without t",

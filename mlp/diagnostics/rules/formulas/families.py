@@ -94,6 +94,8 @@ class Adaptive:
             "|g|": lambda: np.abs(g),
             "|g| + eps": lambda: np.abs(g) + eps,
             "g^2 + eps / (1 - b)": lambda: g * g + eps / (1.0 - b),
+            "the mean of g^2 over the array": lambda: np.mean(g * g) + 0.0 * g,
+            "the sum of g^2 over the array": lambda: np.sum(g * g) + 0.0 * g,
             "|g - m|": lambda: np.abs(g - mean),
             "(g - m)^2": lambda: (g - mean) ** 2,
             "(g - m)^2 + eps / (1 - b)": lambda: (g - mean) ** 2 + eps / (1.0 - b),

@@ -149,7 +149,7 @@ BUGS = [
     *(
         PlantedBug(kind, expected)
         for kind, expected in (
-            (MaximumNotKept, "not kept"),
+            (MaximumNotKept, "no maximum"),
             (VelocitiesExchanged, "names exchanged"),
             (LooksAheadTooEarly, "order of lines"),
             (OldVelocityNotCopied, "not copied"),

@@ -178,7 +178,7 @@ BUGS = [
     PlantedBug(kind, expected)
     for kind, expected in (
         (AdamSquaresTheMean, "another array"),
-        (AdamAbsolute, "function or sign"),
+        (AdamAbsolute, "not squared"),
         (AdamAddsSquares, "1 - b forgotten"),
         (AdamAddsGradients, "factor or term missing"),
         (AdamStepsWithTheGradient, "gradient in place of the mean"),
