@@ -72,7 +72,7 @@ def embedding_backward(g, cache):
 
 def test_padding_of_an_embedding_is_named():
     ids = np.array([[1, 0, 3, 3], [2, 5, 0, 0]])
-    assert "(padding) are 0 in forward" in first_sentence(
+    assert "the factor `(ids != 0)[..., None]` is missing in `g`" in first_sentence(
         check_functions(embedding_forward, embedding_backward, ids, (6, 4))
     )
 
