@@ -5,7 +5,6 @@ same check finds the same on every machine, under load, and under a profiler; on
 are those that the work takes on a usual machine.
 """
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,13 +12,13 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
+from mlp.diagnostics.gradients.probes.tracing import traced
+
 ONE_CHECK = 7.5  # of work for one check; what runs at its end may take a little longer
 OF_WHAT_IS_LEFT = 0.6  # of the work that is left, which a single measurement may take
-A_TREE, A_FUNCTION, A_LINE = (
-    1e-4,
-    3e-4,
-    6e-7,
-)  # seconds of work: a tree is changed, a function is made of it, a line runs
+A_TREE = 1e-4  # seconds of work to change a tree
+A_FUNCTION = 3e-4  # to make a function of it
+A_LINE = 6e-7  # to run a line
 LAST = 60.0  # of CPU for a check on the slowest machine
 END: ContextVar[tuple[float, float] | None] = ContextVar("END", default=None)  # of the work, and of the time
 DONE = [0.0]  # seconds of work so far
@@ -64,12 +63,8 @@ def work_of(run: Callable[[], Any]) -> float:
         lines += event == "line"
         return inside
 
-    before = sys.gettrace()
-    sys.settrace(inside)
-    try:
+    with traced(inside):
         run()
-    finally:
-        sys.settrace(before)
     return lines * A_LINE
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point, distance
 from mlp.diagnostics.gradients.finite_differences import Probe
-from mlp.diagnostics.gradients.styles.functions import FunctionPair
+from mlp.diagnostics.gradients.styles.functions import FunctionPair, options_of
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
@@ -86,7 +86,7 @@ def mean_of_dropout(probe: Probe) -> Iterator[Diagnosis]:
 def mean_of_fixed_mask(probe: Probe) -> Iterator[Diagnosis]:
     """The same for a layer called dropout whose mask is the same each time; its setting says what share is kept."""
     owner, layer = probe.owner, probe.layer
-    held = owner.options() if isinstance(owner, FunctionPair) else dict(vars(owner))
+    held = options_of(owner)
     held |= {name: v for one in list(held.values()) if isinstance(one, dict) for name, v in one.items()}
     given = {v for v in held.values() if isinstance(v, float) and 0.0 < v < 1.0}
     title = owner.__name__ if isinstance(owner, FunctionPair) else type(owner).__name__
@@ -143,7 +143,7 @@ def wrong_mean(mean: float, scale: float, of_evaluation: Array) -> Diagnosis:
 
 
 def left_from_training(point: Point) -> Iterator[Diagnosis]:
-    """Yield the array that only training sets, and with which backward goes on in evaluation, as with a mask.
+    """Yield the array that only training sets and that backward still uses in evaluation, such as a mask.
 
     Args:
         point: in evaluation, where gradients are wrong: they are right without the array.
@@ -169,8 +169,8 @@ def left_from_training(point: Point) -> Iterator[Diagnosis]:
                 continue
             if np.shape(dx) == probe.x.shape and distance(dx, point.numeric["inputs"]) < FITS:
                 text = (
-                    f"`self.{name}` is still that of the last forward in training, because forward does not set it in "
-                    f"evaluation, and backward goes on with it: set `self.{name} = {said}` in evaluation"
+                    f"`self.{name}` is still that of the last forward in training: forward does not set it in "
+                    f"evaluation, and backward still uses it; set `self.{name} = {said}` in evaluation"
                 )
                 evidence = f"with `self.{name} = {said}`, the gradient of the inputs is right"
                 yield Diagnosis("left from training", ", ".join(point.wrong), "evaluation", text, evidence)

@@ -32,7 +32,7 @@ from mlp.diagnostics.gradients.references.promises import (
     softplus_without_its_divisor,
     text_of_code,
 )
-from mlp.diagnostics.gradients.styles.functions import FunctionPair
+from mlp.diagnostics.gradients.styles.functions import FunctionPair, options_of
 from mlp.layers.machinery.base import Layer
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -162,8 +162,7 @@ def of_random_numbers(probe: Probe, name: str) -> Iterator[Diagnosis]:
 
 def numbers_of(layer: Layer) -> list[Number]:
     """Return the numbers and arrays that a layer has as attributes or parameters: a slope, an upper bound."""
-    owner = getattr(layer, "student", layer)
-    held = owner.options() if isinstance(owner, FunctionPair) else vars(owner)
+    held = options_of(getattr(layer, "student", layer))
     values = [*held.values(), *(p.data for _, p in layer.named_parameters())]
     return [v for v in values if isinstance(v, int | float | np.ndarray) and not isinstance(v, bool)]
 

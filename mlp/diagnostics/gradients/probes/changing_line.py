@@ -6,7 +6,6 @@ first line after which it has changed is the one, wherever it stands: in forward
 
 import ast
 import linecache
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from mlp.diagnostics.gradients.diagnoses.exceptions import is_own
+from mlp.diagnostics.gradients.probes.tracing import traced
 from mlp.diagnostics.gradients.repairs.search.moves import head
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
@@ -66,13 +66,8 @@ def first_change(array: Array, run: Callable[[], Any]) -> LineOfFile | None:
     def watch(frame: FrameType, event: str, _: Any) -> Any:
         return inside if event == "call" and is_own(Path(frame.f_code.co_filename)) else None
 
-    earlier = sys.gettrace()
-    sys.settrace(watch)
-    try:
-        with suppress(*OWN_ERRORS):
-            run()
-    finally:
-        sys.settrace(earlier)
+    with traced(watch), suppress(*OWN_ERRORS):
+        run()
     return found[0] if found and found[0][2] else None
 
 

@@ -1,11 +1,12 @@
 """What the names of a function hold when it returns, so that a name is replaced only by one that holds the like."""
 
-import sys
 from collections.abc import Callable, Mapping
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 import numpy as np
+
+from mlp.diagnostics.gradients.probes.tracing import traced
 
 Values = Mapping[str, Any]
 
@@ -36,12 +37,8 @@ def values_in(codes: Mapping[str, CodeType], run: Callable[[], Any]) -> dict[str
         frame.f_trace_lines = False
         return inside
 
-    before = sys.gettrace()
-    sys.settrace(watch)
-    try:
+    with traced(watch):
         run()
-    finally:
-        sys.settrace(before)
     return seen
 
 

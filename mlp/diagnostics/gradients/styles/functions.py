@@ -19,6 +19,11 @@ MODES = ("mode", "training", "train")
 OUTPUTS = 3  # features that guessed weights lead to
 
 
+def options_of(owner: Any) -> dict[str, Any]:
+    """Return the settings of two functions, or the attributes of an object, by name."""
+    return owner.options() if isinstance(owner, FunctionPair) else dict(vars(owner))
+
+
 class FunctionPair:
     """The two functions as a layer: forward(x), backward(dout) -> (dx, dw, db).
 

@@ -20,7 +20,7 @@ class Schedule:
         decay: one of `DECAYS`, or "" for that of the settings. warm: a formula.
         first: the number of the first step. progress: of the fall. fall: its formula.
         compounding: whether the decays of all steps so far are multiplied.
-        smooth: whether a decay that is one for several steps goes on within them.
+        smooth: whether a decay in stairs, once in several steps, falls between them, too.
     """
 
     decay: str = ""

@@ -7,7 +7,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import Probe
-from mlp.diagnostics.gradients.styles.functions import FunctionPair
+from mlp.diagnostics.gradients.styles.functions import options_of
 from mlp.typing import Array
 
 INTERLEAVED = re.compile(r"interleav|alternat|c % ", re.IGNORECASE)  # a docstring that means it
@@ -58,8 +58,7 @@ def scattered_groups(probe: Probe) -> Iterator[Diagnosis]:
 
 def number_of_groups(probe: Probe) -> int:
     """Return how many groups the layer says it has, by an attribute; 0 if it does not say."""
-    owner = probe.owner
-    held = owner.options() if isinstance(owner, FunctionPair) else vars(owner)
+    held = options_of(probe.owner)
     found = [held.get(name) for name in GROUPS]
     return next((value for value in found if isinstance(value, int) and value > 0), 0)
 

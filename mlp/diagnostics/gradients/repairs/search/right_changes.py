@@ -34,7 +34,7 @@ class RightChanges:
     def add(self, source: Source, edit: Edit, function: FunctionType) -> None:
         """Keep a change; from now on only those of the same line are tried."""
         if not self.fits:
-            longer = edit.kind == "wrong number" or only_reads(edit)
+            longer = edit.kind == "wrong number" or only_reads(edit.statement)
             self.until = now() + (A_NUMBER if longer else ONE_LINE)
         turned = edit.kind == "order of lines" or edit.text.startswith("the difference `1 - ")
         number = re.match(r"the (?:factor|division by) `(\d[\d.]*)`", edit.text)  # a name of its value says more
@@ -48,9 +48,9 @@ class RightChanges:
 
         Where that one only reads what forward kept, a later line may be the wrong one.
         """
-        if not self.fits or all(only_reads(one) for _, one, _, _ in self.fits):
+        if not self.fits or all(only_reads(one.statement) for _, one, _, _ in self.fits):
             return False
-        first = next(one for one in self.fits if not only_reads(one[1]))
+        first = next(one for one in self.fits if not only_reads(one[1].statement))
         return (source.name, edit.line) != (first[0].name, first[1].line)
 
     def best(
@@ -68,22 +68,18 @@ class RightChanges:
             grades = [grade(source, function) for source, _, function, _ in self.fits]
 
         def order(i: int) -> tuple[int, bool, bool, int, bool]:
-            edit = self.fits[i][1]
-            return -grades[i], edit.kind != EMPTY_SLICE, only_reads(edit), self.fits[i][3], edit.kind == "wrong number"
+            edit, length = self.fits[i][1], self.fits[i][3]
+            reads = only_reads(edit.statement)
+            return -grades[i], edit.kind != EMPTY_SLICE, reads, length, edit.kind == "wrong number"
 
         return self.fits[min(range(len(self.fits)), key=order)][:3]
 
 
-def only_reads(edit: Edit) -> bool:
-    """Return whether the statement of a change only names what is kept: `x, w = cache["x"], w`, `x = self.take()`."""
-    return gives_names(edit.statement)
-
-
 @lru_cache(maxsize=1024)
-def gives_names(text: str) -> bool:
-    """Return whether a statement only gives names to what is kept."""
+def only_reads(line: str) -> bool:
+    """Return whether a statement only gives names to what is kept: `x, w = cache["x"], w`, `x = self.take()`."""
     try:
-        (statement,) = ast.parse(text).body
+        (statement,) = ast.parse(line).body
     except (SyntaxError, ValueError):
         return False
     if not isinstance(statement, ast.Assign):
