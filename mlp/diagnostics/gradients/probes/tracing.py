@@ -9,7 +9,7 @@ from typing import Any
 
 @contextmanager
 def traced(watch: Callable[[FrameType, str, Any], Any]) -> Iterator[None]:
-    """Within this context `watch` is the trace function (`sys.settrace`); then that of before, a debugger's, is back."""
+    """Within this context `watch` is the trace function of Python; at its end that of before, a debugger's, is back."""
     before = sys.gettrace()
     sys.settrace(watch)
     try:
