@@ -14,7 +14,7 @@ from typing import Any
 
 from mlp.diagnostics.gradients.probes.tracing import traced
 
-ONE_CHECK = 7.5  # of work for one check; what runs at its end may take a little longer
+ONE_CHECK = 6.0  # of work for one check; what runs at its end may take a little longer
 OF_WHAT_IS_LEFT = 0.6  # of the work that is left, which a single measurement may take
 A_TREE = 1e-4  # seconds of work to change a tree
 A_FUNCTION = 3e-4  # to make a function of it
