@@ -15,6 +15,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.keeping import mean_of_dropout, mean_of_fixed_mask
 from mlp.diagnostics.gradients.finite_differences import STEP, Probe, restoring
+from mlp.diagnostics.gradients.probes.forward_alone import is_forward_alone
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.layers.machinery.base import Layer
@@ -29,12 +30,19 @@ OF_THE_WHOLE_BATCH = (
     "x.max(axis=-1, keepdims=True)"
 )
 BOUND = 1e6  # outputs above it at MODERATE are large by nature
+Check = Callable[[Probe], Iterator[Diagnosis]]
 OF_DROPOUT = (mean_of_dropout, mean_of_fixed_mask)
 
 
 def wrong_at_special_points(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
-    """Yield what is wrong at special points."""
-    yield from found_by((ties, large_numbers, one_far_sample, one_zero, batch_of_one), (layer, input_shape, seed))
+    """Yield what is wrong at special points: in evaluation, or in training if only that has a backward."""
+    place = layer, input_shape, seed
+    checks: tuple[Check, ...] = (ties, large_numbers, one_far_sample, one_zero, batch_of_one)
+    probe = random_probe(layer, input_shape, generator(seed, "probe", "special"), training=True)
+    training = is_forward_alone(probe)
+    if training and not np.array_equal(probe.outputs(), Probe(layer, probe.x, training=False).outputs()):
+        checks, training = (large_numbers, one_far_sample), False  # statistics of the batch
+    yield from found_by(checks, place, training=training)
     yield from wrong_mean_of_dropout(layer, input_shape, seed)
 
 
@@ -44,7 +52,7 @@ def wrong_mean_of_dropout(layer: Layer, input_shape: Sequence[int], seed: int) -
 
 
 def found_by(
-    checks: Sequence[Callable[[Probe], Iterator[Diagnosis]]],
+    checks: Sequence[Check],
     place: tuple[Layer, Sequence[int], int],
     *,
     training: bool = False,
@@ -167,17 +175,16 @@ def batch_of_one(probe: Probe) -> Iterator[Diagnosis]:
         mixed = not np.array_equal(probe.outputs()[0], outputs[0])
     if mixed:  # statistics of the batch: those of one sample may be 0 / 0
         return
-    two = Probe(probe.layer, probe.x[:2].copy(), training=False).outputs()
+    two = Probe(probe.layer, probe.x[:2].copy(), training=probe.training).outputs()
     if two.shape != (2, *outputs.shape[1:]):
         return
     text = (
         "a batch of one sample fails in evaluation, though two samples work: does a squeeze() take the batch axis away?"
     )
     try:
-        one = Probe(probe.layer, probe.x[:1].copy(), training=False)
+        one = Probe(probe.layer, probe.x[:1].copy(), training=probe.training)
         shape = one.outputs().shape
-        if not getattr(probe.owner, "no_cache", False):
-            one.backward(np.ones(shape))
+        one.backward(np.ones(shape))
     except OWN_ERRORS as error:
         yield Diagnosis("batch of one", "outputs", "evaluation", f"{text} ({type(error).__name__}: {error})")
         return

@@ -39,7 +39,6 @@ KEPT = (
     "it begins with what the call before has left in {}; every forward must set it anew before it uses it (zeros for "
     "the first state of a recurrent layer)"
 )
-NO_CACHE = "backward was not checked in evaluation, where forward returns None as its cache."
 CHANGED = ("inputs changed", "data changed")  # what is wrong is known, and which line hardly matters
 
 Upstream = Callable[[Array, Generator], tuple[Array | None, Findings]]
@@ -88,8 +87,6 @@ def check_mode(setting: Setting, *, training: bool) -> tuple[Findings, Point | N
         if outputs is None or upstream is None:  # nothing to compare; the findings say why
             return found, None
         if gradients is None:
-            if not training and isinstance(probe.owner, FunctionPair) and probe.owner.no_cache:
-                return Findings(remarks=(NO_CACHE,)), None
             point = Point(setting.layer, probe, upstream, outputs, setting.seed)
             complete = setting.coordinates is None and not any(one.name in CHANGED for one in found.diagnoses)
             return found, with_differences(point) if complete else None

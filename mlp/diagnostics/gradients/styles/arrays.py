@@ -21,12 +21,12 @@ DEPTH = 6  # objects within objects
 CONSTANTS = ("mean", "var", "std", "running", "moving", "mask", "const", "fixed", "buffer", "table", "pos", "freq")
 
 
-def leaves_of(owner: Any) -> dict[str, Array]:
-    """Return all arrays of numbers that an object holds, by their paths; one in two places has both."""
+def leaves_of(owner: Any, kinds: str = "fiu") -> dict[str, Array]:
+    """Return all arrays of some kinds of numbers that an object holds, by their paths; one in two places has both."""
     found: dict[str, Array] = {}
     top = owner.items() if isinstance(owner, Mapping) else vars_of(owner).items()
     for name, value in list(top):
-        found |= dict(walk(value, str(name), (), 0))
+        found |= dict(walk(value, str(name), (), kinds))
     return found
 
 
@@ -46,18 +46,17 @@ def vars_of(owner: Any) -> dict[str, Any]:
     return vars(owner) if hasattr(owner, "__dict__") and not isinstance(owner, type) else {}
 
 
-def walk(value: Any, path: str, within: tuple[int, ...], depth: int) -> Iterator[tuple[str, Array]]:
+def walk(value: Any, path: str, within: tuple[int, ...], kinds: str) -> Iterator[tuple[str, Array]]:
     """Yield (path, array) below a value; `within` are the ids of what it stands in."""
     if isinstance(value, np.ndarray):
-        if value.dtype.kind in "fiu" and value.ndim > 0:
+        if value.dtype.kind in kinds and value.ndim > 0:
             yield path, value
         return
-    if depth > DEPTH or id(value) in within:
+    if len(within) > DEPTH or id(value) in within:
         return
     for step, item in members(value):
-        yield from walk(
-            item, path + step if step.startswith("[") else f"{path}.{step}", (*within, id(value)), depth + 1
-        )
+        below = path + step if step.startswith("[") else f"{path}.{step}"
+        yield from walk(item, below, (*within, id(value)), kinds)
 
 
 def unique(paths: Sequence[str], arrays: Mapping[str, Array], first: Collection[str]) -> list[str]:

@@ -54,9 +54,8 @@ class FunctionPair:
         self.input_shape: Shape = shape_of(input_shape)
         self.whole = input_shape if holds_integers(input_shape) else None  # inputs that are indices
         self.settings = dict(settings or {})
-        self.kept: Any = None
+        self.kept: Any = None  # x, and the cache: x again if forward returns none
         self.widths: list[int] = []  # of the outputs that stand side by side, where forward returns several
-        self.no_cache = False  # whether forward has returned None in its place
         names = [name for name in required(forward)[1:] if name not in self.settings]
         options = [name for name in names if name.endswith(("param", "params", "config", "cfg"))]
         places = [name for name in names if name not in MODES]
@@ -137,10 +136,9 @@ class FunctionPair:
         for name in self.modes:
             given[name] = ("train" if training else "test") if name == "mode" else training
         result = self.functions[0](x, **self.params, **given)
-        self.kept, self.widths = (x, None), []
+        self.kept, self.widths = (x, x), []
         if isinstance(result, tuple) and 2 < len(result) == len(required(self.functions[1])):
             return self.side_by_side(result[:-1], (x, result[-1]))
-        self.no_cache = isinstance(result, tuple) and len(result) == 2 and result[1] is None
         if isinstance(result, tuple) and len(result) == 2:
             self.kept = x, result[1]
             return result[0]
@@ -172,8 +170,7 @@ class FunctionPair:
             return self.functions[1](grad_outputs)
         if len(names) == 2:
             first = names[0].lower() in ("cache", "x", "inputs", "ctx")
-            other = x if cache is None else cache
-            return self.functions[1](*((other, grad_outputs) if first else (grad_outputs, other)))
+            return self.functions[1](*((cache, grad_outputs) if first else (grad_outputs, cache)))
         return self.functions[1](grad_outputs, x, *({**self.settings, **self.params}[name] for name in self.arrays))
 
     def __repr__(self) -> str:
