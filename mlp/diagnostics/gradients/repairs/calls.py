@@ -1,4 +1,4 @@
-"""Alternatives to calls: other functions and axes, orders of axes, branches of where, sums over other axes."""
+"""Alternatives to calls: other functions, orders of axes, branches of where, sums over other axes."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -6,7 +6,6 @@ from itertools import combinations, permutations
 
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 
-AXES = ("0", "1", "2", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 1, 2)", "(1, 2, 3)", "(0, 2, 3)", "(2, 3)", "None")
 EXCHANGED = {"sum": "mean", "mean": "sum", "max": "min", "min": "max", "argmax": "argmin", "argmin": "argmax"}
 EXCHANGED |= {"ones_like": "zeros_like", "zeros_like": "ones_like", "ones": "zeros"}
 EXCHANGED |= {"tril": "triu", "triu": "tril"}
@@ -15,15 +14,8 @@ FUNCTIONS = ("abs", "sign", "sqrt", "exp", "log", "square", "tanh", "sin", "cos"
 
 
 def calls(slot: Slot) -> Iterator[Alternative]:
-    """Functions that are too many or others than they should be, axes, orders of axes, branches of where."""
+    """Functions that are too many or others than they should be, orders of axes, branches of where."""
     node = slot.node
-    if isinstance(node, ast.keyword) and node.arg == "axis":
-        for axis in AXES:
-            if axis != ast.unparse(node.value):
-                yield (
-                    f"axis={text_of(node.value)} is wrong: it should be axis={axis}",
-                    ast.keyword("axis", parsed(axis)),
-                )
     if isinstance(node, ast.keyword) and node.arg == "keepdims":
         yield "keepdims is wrong", ast.keyword("keepdims", parsed("False"))
     if not isinstance(node, ast.Call):
@@ -84,13 +76,13 @@ def other_orders(items: Sequence[ast.expr]) -> Iterator[list[ast.expr]]:
         yield other
 
 
-def sums_over(slot: Slot) -> Iterator[Alternative]:
+def sums_over(slot: Slot, axes: Sequence[str]) -> Iterator[Alternative]:
     """Sums and means over all values, over so many axes that their shape had to be changed, or without keepdims."""
-    node = slot.node
+    node, axes = slot.node, [axis for axis in axes if axis != "None"]
     inner = node.func.value if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else node
     inner = node.value if isinstance(node, ast.Subscript) and "None" in ast.unparse(node.slice) else inner
     if inner is not node and isinstance(inner, ast.Call) and getattr(inner.func, "attr", "") in ("sum", "mean"):
-        for axis in AXES[:-1]:
+        for axis in axes:
             kept = [k for k in inner.keywords if k.arg != "axis"]
             right = ast.Call(inner.func, inner.args, [*kept, ast.keyword("axis", parsed(axis))])
             yield f"the sum `{text_of(node)}` is over the wrong axes: `{ast.unparse(right)}` belongs here", right
@@ -98,7 +90,7 @@ def sums_over(slot: Slot) -> Iterator[Alternative]:
         return
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     if name in ("sum", "mean", "max", "min") and not any(k.arg == "axis" for k in node.keywords):
-        for axis in AXES[:-1]:
+        for axis in axes:
             text = f"`{text_of(node)}` needs another axis: axis={axis}"
             first = (
                 []

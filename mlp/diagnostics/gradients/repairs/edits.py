@@ -36,6 +36,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
     other_paths,
     siblings,
 )
+from mlp.diagnostics.gradients.repairs.makers.axes import other_axes
 from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
 from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations, signs_of_branches
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
@@ -93,9 +94,10 @@ OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; a
     (lambda slot, _: exchanged_shares(slot), "shares exchanged"),
     (lambda slot, _: operators(slot), "sign, factor or term"),
     (lambda slot, _: matrix_products(slot), "matrix product"),
+    (lambda slot, s: other_axes(slot, s.axes), "function or axis"),
     (lambda slot, _: calls(slot), "function or axis"),
     (lambda slot, s: of_arrays(slot, s.values), "array function"),
-    (lambda slot, _: sums_over(slot), "sum over other axes"),
+    (lambda slot, s: sums_over(slot, s.axes), "sum over other axes"),
     (lambda slot, _: other_sizes(slot), "wrong size"),
     (lambda slot, _: numbers(slot), "wrong number"),
     (lambda slot, _: indices(slot), "wrong index"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from mlp.diagnostics.gradients.repairs.calls import inverse_order, other_orders
 from mlp.diagnostics.gradients.repairs.copied import carried_over
+from mlp.diagnostics.gradients.repairs.makers.axes import is_axis
 from mlp.diagnostics.gradients.repairs.makers.slices import index_text
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
@@ -80,12 +81,6 @@ def is_limit(slot: Slot) -> bool:
     """Return whether a node is the number of a maximum or minimum: with another one forward has no mask."""
     name = ast.unparse(slot.parent.func) if isinstance(slot.parent, ast.Call) else ""
     return name in ("np.maximum", "np.minimum", "max", "min", "np.clip")
-
-
-def is_axis(slot: Slot) -> bool:
-    """Return whether a number is the axis of a sum or the like, without the word: a.sum(0)."""
-    func = slot.parent.func if isinstance(slot.parent, ast.Call) else None
-    return isinstance(func, ast.Attribute) and func.attr in ("sum", "mean", "max", "min") and slot.field == "args"
 
 
 def numbers_of_forward(slot: Slot, written: Sequence[float]) -> Iterator[Alternative]:

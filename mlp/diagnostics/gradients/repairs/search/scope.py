@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from mlp.diagnostics.gradients.repairs.copied import index_parts, loops_of
+from mlp.diagnostics.gradients.repairs.makers.axes import axes_in
 from mlp.diagnostics.gradients.repairs.makers.like_forward import made_once
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import shapes_in
 from mlp.diagnostics.gradients.repairs.names import (
@@ -37,7 +38,7 @@ class Scope:
         divisors: what forward and backward divide by. loops: variables of loops over numbers.
         rests: (name, part) of which the other part alone is read. tree: of the function itself.
         turns: orders of axes that forward and backward transpose to, and back.
-        made: {name: value} in forward.
+        made: {name: value} in forward. axes: of sums, those that forward and backward name first.
     """
 
     arrays: Sequence[str]
@@ -56,6 +57,7 @@ class Scope:
     tree: ast.FunctionDef | None = None
     turns: Sequence[tuple[int, ...]] = ()
     made: Mapping[str, ast.expr] = field(default_factory=dict)
+    axes: Sequence[str] = ()
 
     @property
     def rows(self) -> list[str]:
@@ -154,4 +156,5 @@ def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         tree=tree,
         turns=turns_of(trees),
         made={} if forward is None else made_once(forward),
+        axes=axes_in(trees),
     )
