@@ -7,9 +7,14 @@ A part is loaded when it is used for the first time, so `import mlp` is quick an
 of its own. Matplotlib is loaded by the first figure.
 """
 
+import os
 from importlib import import_module
 
 from mlp.version import __version__
+
+# Before NumPy is loaded. OpenBLAS' threads wait for the next matrix product in a loop that takes all of a core, for
+# 2^26 cycles; after 2^16 they sleep, and the core is free for what is between the products, or for other programs.
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "16")
 
 TYPE_CHECKING = False  # typing.TYPE_CHECKING: loading that module would take longer than this one
 

@@ -1,5 +1,6 @@
 """`import mlp` is quick: what a program does not use is not loaded, and a part is loaded when it is named."""
 
+import os
 import subprocess
 import sys
 
@@ -49,3 +50,11 @@ def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="module 'mlp' has no attribute 'layer': did you mean layers?"):
         _ = mlp.layer
     assert set(mlp.__all__) <= set(dir(mlp))
+
+
+def test_threads_of_products_sleep_unless_the_user_says_otherwise() -> None:
+    code = "import mlp, os; print(os.environ['OPENBLAS_THREAD_TIMEOUT'])"
+    for given, expected in ({}, "16"), ({"OPENBLAS_THREAD_TIMEOUT": "26"}, "26"):
+        environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_THREAD_TIMEOUT"} | given
+        run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+        assert run.stdout.strip() == expected
