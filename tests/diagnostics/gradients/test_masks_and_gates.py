@@ -102,6 +102,47 @@ class GLU:
         return dz @ self.W.T
 
 
+class Mixed:
+    """y = t h + (1 - t) x with the gate t = sigmoid(x V) and h = x W."""
+
+    def __init__(self):
+        self.W, self.V = np.random.default_rng(0).normal(size=(2, 3, 3))
+
+    def forward(self, x):
+        self.x, self.h = x, x @ self.W
+        self.t = 1 / (1 + np.exp(-x @ self.V))
+        return self.t * self.h + (1 - self.t) * x
+
+    def backward(self, dy):
+        dh = dy * self.t
+        dz = self.of_gate(dy * (self.h - self.x))
+        self.dW, self.dV = self.x.T @ dh, self.x.T @ dz
+        return dh @ self.W.T + dz @ self.V.T + dy * (1 - self.t)
+
+    def of_gate(self, dt):
+        return dt * self.t * (1 - self.t)
+
+
+class HalfOfTheGate(Mixed):
+    def of_gate(self, dt):
+        return dt * self.t
+
+
+class OtherHalfOfTheGate(Mixed):
+    def of_gate(self, dt):
+        dz = dt.copy()
+        dz *= 1 - self.t
+        return dz
+
+
+class CarriedWhole(Mixed):
+    def backward(self, dy):
+        dh = dy * self.t
+        dz = self.of_gate(dy * (self.h - self.x))
+        self.dW, self.dV = self.x.T @ dh, self.x.T @ dz
+        return dh @ self.W.T + dz @ self.V.T + dy
+
+
 class Smoothed:
     """h_t = h_(t-1) / 2 + x_t; the gradient carried over is that of y_t alone."""
 
@@ -122,11 +163,18 @@ class Smoothed:
     ("layer", "shape", "said"),
     [
         (GLU, (4, 3), "a tanh stands where a sigmoid belongs"),
+        (HalfOfTheGate, (5, 3), "the factor `1 - self.t` is missing in `dt * self.t`: the derivative of a sigmoid is"),
+        (OtherHalfOfTheGate, (5, 3), "the factor `self.t` is missing in `1 - self.t`: the derivative of a sigmoid is"),
+        (CarriedWhole, (5, 3), "the factor `(1 - self.t)` is missing in `dy`"),
         (Smoothed, (2, 4, 3), "`dy[:, t]` stands where `dh` belongs"),
     ],
 )
 def test_the_line_and_what_belongs_there(layer, shape, said):
     assert said in first(check_layer(layer(), shape))
+
+
+def test_a_gate_is_right():
+    check_layer(Mixed(), (5, 3)).raise_if_failed()
 
 
 def test_a_value_is_made_as_in_forward():

@@ -107,6 +107,27 @@ def test_the_mean_over_the_steps_that_count():
     assert "`T` is the wrong number of values: `lengths[:, None, None]` belongs here" in first(report)
 
 
+def mean_of_words_forward(x, mask):
+    count = mask.sum(axis=1, keepdims=True)
+    return (x * mask[:, :, None]).sum(axis=1) / count, (mask, count)
+
+
+def mean_of_words_backward(dout, cache):
+    mask, count = cache
+    return dout[:, None, :] * mask[:, :, None] / count[:, None]
+
+
+def mean_of_words_backward_over_all(dout, cache):
+    mask, count = cache
+    return dout[:, None, :] * mask[:, :, None] / mask.shape[1]
+
+
+def test_a_mask_broadcasts_fewer_steps_than_it_has():
+    check_functions(mean_of_words_forward, mean_of_words_backward, X, MASK).raise_if_failed()
+    report = check_functions(mean_of_words_forward, mean_of_words_backward_over_all, X, MASK)
+    assert "`mask.shape[1]` is the wrong number of values: `count[:, None]` belongs here" in first(report)
+
+
 def max_over_time_forward(x, mask, fill=-np.inf):
     masked = np.where(mask[:, :, None], x, fill)
     at = masked.argmax(axis=1)[:, None, :]

@@ -40,6 +40,34 @@ def derivatives(slot: Slot, values: Values) -> Iterator[Alternative]:
                 )
 
 
+def halves(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield the other factor of a sigmoid's derivative s (1 - s), in a product that has one of them."""
+    node, parent = slot.node, slot.parent
+    in_product = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult)
+    multiplies = isinstance(parent, ast.AugAssign) and isinstance(parent.op, ast.Mult) and slot.field == "value"
+    if not isinstance(node, ast.expr) or in_product:
+        return  # a part of a product: the whole product is looked at
+    factors = product_parts(node)
+    texts = [ast.unparse(factor) for factor in factors]
+    for factor in factors if len(factors) > 1 or multiplies else ():
+        other_half = isinstance(factor, ast.BinOp) and isinstance(factor.op, ast.Sub) and is_one(factor.left)
+        output = factor.right if isinstance(factor, ast.BinOp) and other_half else factor
+        s = ast.unparse(output)
+        other = s if other_half else f"1 - {s}"
+        if other not in texts and is_between_0_and_1(output, values):
+            told = f"the factor `{other}` is missing in `{text_of(node)}`"
+            why = f"the derivative of a sigmoid is `{s} * (1 - {s})`, with `{s}` its output"
+            yield f"{told}: {why}", ast.BinOp(node, ast.Mult(), parsed(other))
+
+
+def is_between_0_and_1(node: ast.expr, values: Values) -> bool:
+    """Return whether an array, or the one that it is a part of, holds such numbers alone, as a sigmoid gives them."""
+    held = values.get(ast.unparse(node.value if isinstance(node, ast.Subscript) else node))
+    if not isinstance(held, np.ndarray) or held.dtype.kind != "f" or held.size < 2:
+        return False
+    return bool(((held > 0.0) & (held < 1.0)).all())
+
+
 def positive(value: Any) -> bool:
     """Return whether all values of an array are positive: it is no output of a ReLU."""
     return isinstance(value, np.ndarray) and value.dtype.kind == "f" and bool((value > 0.0).all())

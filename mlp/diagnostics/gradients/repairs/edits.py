@@ -23,6 +23,7 @@ from mlp.diagnostics.gradients.repairs.copied import (
 from mlp.diagnostics.gradients.repairs.derivatives import (
     both_turned,
     derivatives,
+    halves,
     missing_products,
     terms_in_factors,
     through_the_total,
@@ -72,6 +73,7 @@ from mlp.diagnostics.gradients.repairs.values import is_size
 
 FIRST = 16
 EMPTY_SLICE = "empty slice"
+HALF = "half of a derivative"
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; a
     (lambda slot, s: split_indices(slot, s.values), "wrong index"),
     (lambda slot, _: statements(slot), "overwritten or one line too many"),
     (lambda slot, s: derivatives(slot, s.values), "another function's derivative"),
+    (lambda slot, s: halves(slot, s.values), HALF),
     (lambda slot, _: brackets(slot), "brackets"),
 )
 OF_MEMORY: tuple[tuple[Maker, str], ...] = (  # old values and new ones, counts
@@ -177,7 +180,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     OF_FACTORS[1],
 )
 LIKELY_KINDS = len(OF_ITSELF) + 16  # that are tried before the others: they are few, and what students do
-NOT_OF_FORWARD = ("sign, factor or term", "another function's derivative", "wrong number")
+NOT_OF_FORWARD = ("sign, factor or term", "another function's derivative", HALF, "wrong number")
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from forward what backward has forgotten
     (lambda slot, s: copies(slot, s.values), "no copy"),
     *(pair for pair in OF_ITSELF if pair[1] not in NOT_OF_FORWARD),

@@ -143,7 +143,8 @@ def other_counts(node: Any, name: str, values: Values) -> Iterator[str]:
 def columns(arrays: Sequence[str], values: Values) -> Iterator[str]:
     """Yield the arrays with one number for each sample, (N,) or (N, 1), as columns: n[:, None], n[:, None, None]."""
     held = {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim}
-    axes = sorted({value.ndim for value in held.values()})
+    known = {value.ndim for value in held.values()}
+    axes = sorted({*known, max(known, default=0) + 1})  # what was summed over may be nowhere kept
     rows = {name: value for name, value in held.items() if value.size == len(value)}
     for name, row in rows.items():
         of_samples = any(getattr(values.get(array), "shape", ())[:1] == row.shape[:1] for array in arrays)

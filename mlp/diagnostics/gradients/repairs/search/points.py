@@ -37,7 +37,7 @@ def smaller_point(point: Point) -> Point | None:
         except OWN_ERRORS:  # the layer does not take this shape
             continue
         kept_steps = one.outputs.ndim != 3 or one.outputs.shape[:2] == (shape[0], steps)  # else it was broadcast
-        if set(one.wrong) >= set(point.wrong) and kept_steps:
+        if set(one.wrong) >= set(point.wrong) and kept_steps and not was_broadcast(one, point):
             return one
     return None
 
@@ -94,11 +94,16 @@ def another_point(point: Point) -> Point | None:
             other.numeric = {name: other.probe.differences(other.upstream, name) for name in point.wrong}
         except OWN_ERRORS:  # the layer does not take this shape
             continue
-        if has_shapes(point.gradients, point) and not has_shapes(other.gradients, other):  # it was broadcast
+        if was_broadcast(other, point):
             continue
         other.wrong = list(point.wrong)
         return other
     return None
+
+
+def was_broadcast(other: Point, point: Point) -> bool:
+    """Return whether the inputs of another shape were broadcast, to a mask perhaps: gradients lost their shapes."""
+    return has_shapes(point.gradients, point) and not has_shapes(other.gradients, other)
 
 
 def has_shapes(given: Mapping[str, Any], point: Point) -> bool:

@@ -8,14 +8,15 @@ from functools import lru_cache
 from types import FunctionType
 
 from mlp.diagnostics.gradients.budget import now
-from mlp.diagnostics.gradients.repairs.edits import EMPTY_SLICE, Edit
+from mlp.diagnostics.gradients.repairs.edits import EMPTY_SLICE, HALF, Edit
 from mlp.diagnostics.gradients.repairs.search.slots import own_names
 from mlp.diagnostics.gradients.repairs.sources import Source
 
 ONE_LINE = 0.5  # of work for the other changes of a line of which one change is right
 A_NUMBER = 2.0  # the same, where that change is another number: a name in its place says more
 MOVED = 3  # what is unlikely, a line in another place or 1 - z turned round, counts as this much more code
-FAR = 6  # a number that forward gives no reason for, what a loop has left
+FAR = 6  # a number that forward gives no reason for, what a loop has left, a subtraction: a - a s is the factor 1 - s
+SUBTRACTED = re.compile(r"the term `- |.*: a term is missing")
 SQUARES = re.compile(r"square|var\(|std\(|norm\(|(\b[\w.]+) (\*|@) \1\b")  # forward may have a 2 in its derivative
 
 
@@ -39,7 +40,8 @@ class RightChanges:
         turned = edit.kind == "order of lines" or edit.text.startswith("the difference `1 - ")
         number = re.match(r"the (?:factor|division by) `(\d[\d.]*)`", edit.text)  # a name of its value says more
         without_reason = number and not (SQUARES.search(self.forward) or own_names(number[1], self.forward))
-        unlikely = FAR * (bool(without_reason) or reads_leftovers(source.tree, edit.line)) + MOVED * turned
+        far = without_reason or reads_leftovers(source.tree, edit.line) or SUBTRACTED.match(edit.text)
+        unlikely = FAR * bool(far) + MOVED * turned
         length = complexity(source.tree) + unlikely + 2 * bool(number)
         self.fits.append((source, edit, function, length))
 
@@ -70,7 +72,7 @@ class RightChanges:
         def order(i: int) -> tuple[int, bool, bool, int, bool]:
             edit, length = self.fits[i][1], self.fits[i][3]
             reads = only_reads(edit.statement)
-            return -grades[i], edit.kind != EMPTY_SLICE, reads, length, edit.kind == "wrong number"
+            return -grades[i], edit.kind not in (EMPTY_SLICE, HALF), reads, length, edit.kind == "wrong number"
 
         return self.fits[min(range(len(self.fits)), key=order)][:3]
 
