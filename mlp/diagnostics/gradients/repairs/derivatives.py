@@ -40,7 +40,7 @@ def derivatives(slot: Slot, values: Values) -> Iterator[Alternative]:
                 )
 
 
-def halves(slot: Slot, values: Values) -> Iterator[Alternative]:
+def other_half_of_slope(slot: Slot, values: Values) -> Iterator[Alternative]:
     """Yield the other factor of a sigmoid's derivative s (1 - s), in a product that has one of them."""
     node, parent = slot.node, slot.parent
     in_product = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult)
@@ -50,10 +50,10 @@ def halves(slot: Slot, values: Values) -> Iterator[Alternative]:
     factors = product_parts(node)
     texts = [ast.unparse(factor) for factor in factors]
     for factor in factors if len(factors) > 1 or multiplies else ():
-        other_half = isinstance(factor, ast.BinOp) and isinstance(factor.op, ast.Sub) and is_one(factor.left)
-        output = factor.right if isinstance(factor, ast.BinOp) and other_half else factor
+        of_rest = isinstance(factor, ast.BinOp) and isinstance(factor.op, ast.Sub) and is_one(factor.left)
+        output = factor.right if isinstance(factor, ast.BinOp) and of_rest else factor
         s = ast.unparse(output)
-        other = s if other_half else f"1 - {s}"
+        other = s if of_rest else f"1 - {s}"
         if other not in texts and is_between_0_and_1(output, values):
             told = f"the factor `{other}` is missing in `{text_of(node)}`"
             why = f"the derivative of a sigmoid is `{s} * (1 - {s})`, with `{s}` its output"

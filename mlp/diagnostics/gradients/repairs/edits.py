@@ -23,8 +23,8 @@ from mlp.diagnostics.gradients.repairs.copied import (
 from mlp.diagnostics.gradients.repairs.derivatives import (
     both_turned,
     derivatives,
-    halves,
     missing_products,
+    other_half_of_slope,
     terms_in_factors,
     through_the_total,
 )
@@ -106,7 +106,7 @@ OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; a
     (lambda slot, s: split_indices(slot, s.values), "wrong index"),
     (lambda slot, _: statements(slot), "overwritten or one line too many"),
     (lambda slot, s: derivatives(slot, s.values), "another function's derivative"),
-    (lambda slot, s: halves(slot, s.values), HALF),
+    (lambda slot, s: other_half_of_slope(slot, s.values), HALF),
     (lambda slot, _: brackets(slot), "brackets"),
 )
 OF_MEMORY: tuple[tuple[Maker, str], ...] = (  # old values and new ones, counts
