@@ -296,3 +296,49 @@ def test_what_other_names_promise():
     assert first.name == ANOTHER and "the minus before `x` is wrong" in first.sentence
     (first, *_) = check_loss(tukey_biweight, 3 * rng.normal(size=(6, 3)), rng.normal(size=(6, 3))).diagnoses
     assert first.name == "the loss jumps" or "c ** 2 / 2" in first.sentence
+
+
+class CrossEntropy:
+    """Of scores whose maximum is subtracted before exp."""
+
+    def forward(self, x, t):
+        shifted = x - np.max(x, axis=1, keepdims=True)
+        log_z = np.log(np.sum(np.exp(shifted), axis=1, keepdims=True))
+        log_p = shifted - log_z
+        self.t, self.p = t, np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+        return -np.mean(log_p[np.arange(len(x)), t])
+
+    def backward(self):
+        dx = self.p.copy()
+        dx[np.arange(len(dx)), self.t] -= 1
+        return dx / len(dx)
+
+
+def cross_entropy_of_scores(scores, labels):
+    z = scores - scores.max(axis=1, keepdims=True)
+    total = np.exp(z).sum(axis=1, keepdims=True)
+    loss = np.mean(np.log(total[:, 0]) - scores[np.arange(len(labels)), labels])
+    return loss, (np.exp(z) / total - np.eye(z.shape[1])[labels]) / len(labels)
+
+
+class HuberOfKept:
+    """The linear part takes d, and not |d|; d alone is kept."""
+
+    delta = 0.7
+
+    def forward(self, pred, target):
+        self.d = pred - target
+        a = np.abs(self.d)
+        linear = self.delta * (self.d - 0.5 * self.delta)
+        return np.where(a <= self.delta, 0.5 * self.d**2, linear).mean()
+
+    def backward(self):
+        return np.clip(self.d, -self.delta, self.delta) / self.d.size
+
+
+def test_a_name_stands_where_one_made_of_it_belongs():
+    check_loss(CrossEntropy(), (5, 4)).raise_if_failed()
+    (first, *_) = check_loss(cross_entropy_of_scores, (5, 4)).diagnoses
+    assert first.name == ANOTHER and "`scores` stands where `z` belongs" in first.sentence
+    (first, *_) = check_loss(HuberOfKept(), (6, 4), np.random.default_rng(0).normal(size=(6, 4))).diagnoses
+    assert first.name == ANOTHER and "`self.d` stands where `np.abs(self.d)` belongs" in first.sentence

@@ -7,7 +7,7 @@ formula, at several points and with other settings, in all its usual forms, each
 import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import FunctionType
 from typing import Any
@@ -30,7 +30,7 @@ OF_VALUES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, _: never_large(slot), "function or sign"),
     *OF_ITSELF,
     (lambda slot, s: missing_shares(slot, s.values), "factor or term missing"),
-    *KINDS[len(OF_ITSELF) :],
+    *(pair for pair in KINDS[len(OF_ITSELF) :] if pair[1] != "not kept"),  # a value needs nothing that is kept
 )
 TINY = 1e-2  # an eps is not larger
 CONSTANTS = (1.0, 0.5, 2.0)  # that a loss may be multiplied with
@@ -86,8 +86,9 @@ def value_line(
 ) -> Iterator[Edit]:
     """Yield the change of one line with which a loss is the one that is meant, at all points.
 
-    A change that takes a name away is none: it would make a plain loss of another one (a weight, a penalty). Neither
-    is one that takes an eps away, which a right loss may have.
+    A change that takes a name away is none: it would make a plain loss of another one (a weight, a penalty). A name
+    that is made of it (the scores with their maximum subtracted) may stand in its place. Neither is one that takes an
+    eps away, which a right loss may have.
 
     Args:
         owner: the object or function. names: of its methods that compute the value. run: computes the value once.
@@ -97,8 +98,8 @@ def value_line(
         if not meant.is_right(values(source, function)):
             return False
         tree = tree_of(source.function) or source.tree
-        names, now = names_of_lines(tree), names_of_lines(source.tree)
-        kept = all(now.get(line, set()) >= some for line, some in names.items())
+        names, now, made = names_of_lines(tree), names_of_lines(source.tree), made_of(source.tree)
+        kept = all(with_sources(now.get(line, set()), made) >= some for line, some in names.items())
         return kept and tiny_numbers(source.tree) >= tiny_numbers(tree)
 
     exact = replace(meant, factors=(1.0,), settings=((), ()))
@@ -138,6 +139,22 @@ def names_of_lines(tree: ast.AST) -> dict[int, set[str]]:
     """Return the names that each simple statement of a function reads, by its line."""
     simple = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr)
     return {node.lineno: names_read(node) for node in ast.walk(tree) if isinstance(node, simple)}
+
+
+def made_of(tree: ast.AST) -> dict[str, set[str]]:
+    """Return the names that each name is made of, in all lines that give it a value."""
+    found: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                found.setdefault(ast.unparse(target), set()).update(names_read(node.value))
+    return found
+
+
+def with_sources(names: set[str], made: Mapping[str, set[str]]) -> set[str]:
+    """Return names and all those that they are made of."""
+    more = names.union(*(made.get(name, set()) for name in names))
+    return names if more == names else with_sources(more, made)
 
 
 def tiny_numbers(tree: ast.AST) -> Counter[float]:
