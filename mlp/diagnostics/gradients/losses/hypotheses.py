@@ -17,6 +17,7 @@ from mlp.diagnostics.gradients.diagnoses.factors import constant_factor
 from mlp.diagnostics.gradients.losses.factors import Found, named_factors, per_slice
 from mlp.diagnostics.gradients.losses.formulas import all_terms, fitted, with_sizes
 from mlp.diagnostics.gradients.losses.known.explanations import explain_known
+from mlp.diagnostics.gradients.losses.known.mistakes import ON_BOTH
 from mlp.diagnostics.gradients.losses.mistakes import BY_COLUMN, OF_TERMS, OTHER, named
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.losses.regions import wrong_region
@@ -27,7 +28,7 @@ UNSURE = (
     *(OTHER, *OF_TERMS, "factor", "factor per slice"),
     *("wrong coefficient", "wrong sign of a term", "wrong branch"),
 )  # names of hypotheses that say less than the line that is wrong
-BELOW_A_LINE = (*UNSURE, "sign lost", "true class counted")
+BELOW_A_LINE = (*UNSURE, "sign lost", "true class counted", ON_BOTH)
 VAGUE = (*UNSURE, "true class wrong", "derivative twice")  # and less than any wrong form of a known loss
 LESS = (
     *("smoothing forgotten", "sign lost", "true class alone", "true class counted", "other classes forgotten"),

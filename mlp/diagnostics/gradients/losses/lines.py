@@ -12,6 +12,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, Edit, Maker
+from mlp.diagnostics.gradients.repairs.makers.weights_and_shares import weights_by_target
 from mlp.diagnostics.gradients.repairs.search.changes import Search, of_one_kind, repairs
 from mlp.diagnostics.gradients.repairs.search.points import REPAIRED
 from mlp.diagnostics.gradients.repairs.search.right_changes import complexity
@@ -28,6 +29,7 @@ OF_LOSSES: tuple[tuple[Maker, str], ...] = (  # kinds of changes, the likeliest 
     *OF_ITSELF,
     (lambda slot, _: other_side(slot), "path missing"),
     (lambda slot, s: terms_by_themselves(slot, s.values), "term missing"),
+    (lambda slot, s: weights_by_target(slot, s.values), "weight of another class"),
     (lambda slot, s: of_each_row(slot, s.values), "weight of another class"),
     *KINDS[len(OF_ITSELF) :],
 )

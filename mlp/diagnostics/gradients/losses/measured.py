@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from types import FunctionType
 from typing import Any
@@ -22,7 +22,7 @@ LARGER, SMALLER, BRANCHES = 2.5, 0.1, 4  # factors of outputs at which other bra
 BRANCH_SLOPE = 1e-6  # of a loss whose gradient is zero
 MORE_POINTS = 4  # of the same shape, so that a pattern in single values shows
 SMALL = 1e-2  # positive outputs below are moved as if they were so large: smaller steps are lost in rounding
-TINY = 1e-3  # a setting below is an eps
+LEAST_SETTING = 1e-3  # a setting below is an eps
 REAL = ("gamma", "beta", "delta", "margin", "alpha", "temperature", "t", "tau", "power", "scale", "k")  # settings that
 # may be whole numbers by accident
 
@@ -184,13 +184,13 @@ def further(loss: Any, outputs: Array, targets: Array, *, measured: bool) -> lis
     return found
 
 
-def with_other_settings(loss: Any) -> Any:
-    """Return a copy of a loss with other numbers for its settings; None if it has none."""
+def with_other_settings(loss: Any, changed_to: Callable[[str, Any], Any]) -> Any:
+    """Return a copy of a loss with its settings changed by a function of name and value; None if none has moved."""
     owner = getattr(loss, "student", loss)
     if inspect.isfunction(owner):
         defaults = owner.__defaults__ or ()
         names = list(inspect.signature(owner).parameters)[-len(defaults) :] if defaults else []
-        changed = tuple(another(name, value) for name, value in zip(names, defaults, strict=True))
+        changed = tuple(changed_to(name, value) for name, value in zip(names, defaults, strict=True))
         twin = FunctionType(owner.__code__, owner.__globals__, owner.__name__, changed, owner.__closure__)
         twin.__kwdefaults__, twin.__module__ = owner.__kwdefaults__, owner.__module__
         return loss.around(twin) if changed != defaults else None
@@ -199,15 +199,15 @@ def with_other_settings(loss: Any) -> Any:
     for name in settings_of(loss):
         old = getattr(owner, name)
         with suppress(AttributeError):
-            setattr(twin, name, another(name, old))
-            moved |= another(name, old) is not old
+            setattr(twin, name, changed_to(name, old))
+            moved |= changed_to(name, old) is not old
     return (loss.around(twin) if isinstance(loss, StudentLoss) else twin) if moved else None
 
 
 def another(name: str, value: Any) -> Any:
     """Return another number for a setting, the same if it should not be changed."""
     real = isinstance(value, float) or (type(value) is int and name.lower().strip("_") in REAL)
-    if not real or value < TINY:
+    if not real or value < LEAST_SETTING:
         return value
     return 0.8 * value if value < 1.0 else 1.3 * value
 
@@ -222,7 +222,7 @@ def loss_at_other_settings(
     """
     found = []
     with suppress(*OWN_ERRORS):
-        other = with_other_settings(loss)
+        other = with_other_settings(loss, another)
         for point in points if other is not None else ():
             y, t = point.outputs, point.targets
             value = float(as_number(other.forward(y.copy(), t.copy())))

@@ -112,7 +112,7 @@ OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; a
 OF_MEMORY: tuple[tuple[Maker, str], ...] = (  # old values and new ones, counts
     (lambda slot, s: names_exchanged(slot, s.values), "names exchanged"),
     (lambda slot, _: fewer_targets(slot), "kept in two places"),
-    (lambda slot, _: kept(slot), "not kept"),
+    (lambda slot, s: kept(slot, s.values), "not kept"),
     (lambda slot, _: missing_one(slot), "wrong number"),
 )
 OF_FACTORS: tuple[tuple[Maker, str], ...] = (  # of all kinds, the likeliest first and the others last
@@ -128,7 +128,7 @@ OF_FACTORS: tuple[tuple[Maker, str], ...] = (  # of all kinds, the likeliest fir
 KINDS: tuple[tuple[Maker, str], ...] = (
     *OF_ITSELF,
     (lambda slot, s: as_in_forward(slot, s.made), "another value than in forward"),
-    (lambda slot, s: kept(slot, s.upstream), "not kept"),
+    (lambda slot, s: kept(slot, s.values, s.upstream), "not kept"),
     (lambda slot, s: copies(slot, s.values), "no copy"),
     (lambda slot, s: other_indices(slot, s.parts), "wrong index"),
     (lambda slot, s: missing(slot, s.factors_of(slot, s.unused), s.unused), "factor or term missing"),

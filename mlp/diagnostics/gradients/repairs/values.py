@@ -26,7 +26,8 @@ def values_in(codes: Mapping[str, CodeType], run: Callable[[], Any]) -> dict[str
             found.update({name: one for name, one in frame.f_locals.items() if not isinstance(one, ModuleType)})
             owner = frame.f_locals.get("self")
             if owner is not None and hasattr(owner, "__dict__"):
-                found.update({f"self.{name}": value for name, value in vars(owner).items()})
+                of_class = {name: value for name, value in vars(type(owner)).items() if type(value) in (int, float)}
+                found.update({f"self.{name}": value for name, value in {**of_class, **vars(owner)}.items()})
                 parameters = ((name, getattr(value, "data", None)) for name, value in vars(owner).items())
                 found.update({f"self.{name}.data": d for name, d in parameters if isinstance(d, np.ndarray)})
         return inside

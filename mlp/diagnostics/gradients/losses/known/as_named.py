@@ -6,6 +6,7 @@ Where they differ, the line of forward is looked for whose change makes them rig
 import inspect
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -19,10 +20,12 @@ from mlp.diagnostics.gradients.losses.known.identity import Place, places_of
 from mlp.diagnostics.gradients.losses.known.protocol import KnownLoss, Options, Parts
 from mlp.diagnostics.gradients.losses.known.value_line import Meant, value_line
 from mlp.diagnostics.gradients.losses.lines import LossPlace, owner_and_names, tried_loss
+from mlp.diagnostics.gradients.losses.measured import LEAST_SETTING, with_other_settings
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.repairs.edits import Edit
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.losses import as_number
+from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 NAME = "another loss than its name says"
@@ -57,6 +60,8 @@ def loss_as_named(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
     meant, values = meant_of_family(family, seen, own), np.array([place.point.value for place in seen])
     if meant is None or meant.has_form(np.abs(values)) or differs_by_targets(places, seen, family, own):
         return
+    if has_weight(loss, seen[:own], family):
+        return
     its_owner, names = owner_and_names(loss)
 
     def tried(source: Source, function: Any) -> Array:
@@ -88,6 +93,29 @@ def differs_by_targets(
         moved = as_number(loss.forward(nearby(point.outputs), point.targets.copy()))
         values.append(point.value - float(moved))
     return replace(one, totals=one.totals - other.totals).has_form(np.array(values))
+
+
+def has_weight(loss: Any, places: Sequence[Place], family: Sequence[KnownLoss]) -> bool:
+    """Return whether a loss is a plain one of a family once its numbers are 1: a weight that its name does not tell.
+
+    A family with other settings than weights may have them in the wrong place.
+    """
+    plain = [known for known in family if not known.usual]
+    if any(not known.usual.keys() <= {"pos_weight", "weights"} for known in family):
+        return False
+    with suppress(*OWN_ERRORS):
+        other = with_other_settings(loss, neutral)
+        if other is not None:
+            values = [as_number(other.forward(p.point.outputs.copy(), p.point.targets.copy())) for p in places]
+            meant = meant_of_family(plain, places, len(places))
+            return meant is not None and meant.has_form(np.abs(np.array(values, float)))
+    return False
+
+
+def neutral(name: str, value: Any) -> Any:
+    """Return 1 for a number that may be a weight; one of the positive class has its known place."""
+    weight = type(value) in (int, float) and value >= LEAST_SETTING and "pos" not in name
+    return type(value)(1) if weight else value
 
 
 def nearby(outputs: Array) -> Array:

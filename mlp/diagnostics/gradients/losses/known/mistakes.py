@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.pointwise import sigmoid
-from mlp.diagnostics.gradients.losses.known.protocol import Options, Parts, Wrong, having
+from mlp.diagnostics.gradients.losses.known.protocol import Options, Parts, Wrong, gradient_of, having
 from mlp.diagnostics.gradients.losses.known.values.bits import binary, signs, unchanged
 from mlp.diagnostics.gradients.losses.known.values.classes import (
     cross_entropy,
@@ -120,6 +120,14 @@ POSITIVE = (
     "weight of the positive class forgotten",
     "the weight of the positive class is missing: it multiplies the values with t = 1",
 )
+ON_BOTH = "weight of the positive class on both"
+
+
+def on_both(of: Any) -> Wrong:
+    """Return the mistake of a weight that multiplies the values with t = 0, too, with p = of(y)."""
+    text = "the weight of the positive class multiplies all values, and must multiply those with t = 1 alone"
+    plain = binary(of)
+    return Wrong(ON_BOTH, text, None, lambda y, t, s: s["pos_weight"] * gradient_of(plain, y, t, {}), "pos_weight")
 
 
 def in_one_term(of: Any) -> tuple[Wrong, ...]:
@@ -136,6 +144,7 @@ def in_one_term(of: Any) -> tuple[Wrong, ...]:
 OF_LOGITS: tuple[Wrong, ...] = (
     *in_one_term(sigmoid),
     Wrong(*POSITIVE, having(binary(sigmoid), pos_weight=1.0), needs="pos_weight"),
+    on_both(sigmoid),
     Wrong(
         "weight of the positive class on the targets alone",
         "the weight of the positive class multiplies t alone: the gradient is (1 + (w - 1) t) sigmoid(z) - w t",
@@ -145,6 +154,7 @@ OF_LOGITS: tuple[Wrong, ...] = (
 )
 OF_PROBABILITIES: tuple[Wrong, ...] = (
     Wrong(*POSITIVE, having(binary(unchanged), pos_weight=1.0), needs="pos_weight"),
+    on_both(unchanged),
     Wrong(
         "logits, not probabilities",
         "it is the gradient for logits, where a sigmoid follows; the outputs y are probabilities, so it has to be "

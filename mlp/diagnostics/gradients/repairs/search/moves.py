@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from itertools import combinations
 
+import numpy as np
+
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, alike
 
@@ -75,15 +77,21 @@ def head(line: ast.stmt) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def kept(slot: Slot, gradients: Collection[str] = ()) -> Iterator[Alternative]:
-    """Yield a line that keeps its value also where the old one stands, and one that takes a copy."""
+def kept(slot: Slot, values: Values, gradients: Collection[str] = ()) -> Iterator[Alternative]:
+    """Yield a line that keeps its value also where the old one stands, and one that takes a copy.
+
+    No array is kept where a number, a setting, stands; what starts at 0 may be an array later.
+    """
     node = slot.node
     if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Name):
         return
     name = node.targets[0].id
     for old in loaded(node.value):
         of_gradient = re.split(r"[.\[]", old)[0] in gradients  # they are not remembered
-        if not old.isidentifier() and not old.startswith(("np.", "math.", "grad")) and not of_gradient:
+        number = type(values.get(old)) in (int, float) and values[old] != 0
+        setting = number and isinstance(values.get(name), np.ndarray)
+        fixed = of_gradient or setting or old.startswith(("np.", "math.", "grad"))
+        if not old.isidentifier() and not fixed:
             store = ast.parse(f"{old} = 0").body[0]
             assert isinstance(store, ast.Assign)
             text = f"`{name}` is computed and not kept for the next step: `{old} = {name}` is missing"
