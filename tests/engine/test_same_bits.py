@@ -93,6 +93,31 @@ def test_a_thread_that_is_late(monkeypatch):
     assert (1, 0) in taken  # thread 1 took what was laid ready for thread 0
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_error_in_a_block_leaves_no_trace(threads, monkeypatch):
+    rng = np.random.default_rng(5)
+    x, targets = rng.standard_normal((13, 16, 16, 3), dtype=np.float32), rng.integers(0, CLASSES, 13)
+    engine = CpuEngine(threads)
+    engine.bind(vgg(8, "batch", num_classes=CLASSES, filters=8, seed=1), SoftmaxCrossEntropy(), Adam(1e-3))
+
+    def gradient():
+        engine.gradients(x, targets)
+        return engine.rule.flat.grad.tobytes()
+
+    def careless_add(self, i, array):
+        if i == 2:
+            raise ZeroDivisionError("on purpose")
+        add(self, i, array)
+
+    expected, add = gradient(), BlockSum.add
+    with monkeypatch.context() as patch:
+        patch.setattr(BlockSum, "add", careless_add)
+        with pytest.raises(ZeroDivisionError, match="on purpose"):
+            gradient()
+    assert gradient() == expected
+    engine.close()
+
+
 def test_blocks_depend_on_the_shape_alone():
     sizes = (1, 5, 8, 9, 100, 128, 400)
     assert [count_blocks(images, 100, 800) for images in sizes] == [1, 4, 4, 8, 16, 16, 56]

@@ -9,6 +9,8 @@ and so on. What waits for its neighbour stays in its own array; all sums of one 
 put them back. A tree also loses less to rounding than adding one block after the other.
 """
 
+import numpy as np
+
 from mlp.engine.cpu.memory import Memory
 from mlp.typing import Array
 
@@ -22,7 +24,8 @@ class BlockSum:
     """
 
     def __init__(self, count: int, shape: tuple[int, ...], memory: Memory) -> None:
-        self.count, self.shape, self.memory = count, tuple(shape), memory
+        self.count, self.shape, self.dtype = count, shape, memory.dtype
+        self.pile = memory.pile(shape)
         self.waiting: dict[tuple[int, int], Array] = {}  # (nodes of its level, pair) -> the first of the two
 
     def start(self) -> None:
@@ -31,7 +34,10 @@ class BlockSum:
 
     def take(self) -> Array:
         """Return an array for the numbers of a block; its contents are arbitrary."""
-        return self.memory.take(self.shape)
+        try:
+            return self.pile.pop()
+        except IndexError:
+            return np.empty(self.shape, self.dtype)
 
     def add(self, i: int, array: Array) -> None:
         """Add the numbers of block i, given in an array from `take`; the caller must not use it afterwards."""
@@ -43,11 +49,11 @@ class BlockSum:
                     return
                 del self.waiting[nodes, i // 2]
                 array += first
-                self.memory.give(first)
+                self.pile.append(first)
             nodes, i = (nodes + 1) // 2, i // 2
         self.total = array
 
     def hand_out(self) -> Array:
         """Return the sum; it is valid until somebody takes an array of that shape."""
-        self.memory.give(self.total)
+        self.pile.append(self.total)
         return self.total

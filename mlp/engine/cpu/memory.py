@@ -8,7 +8,7 @@ step, and arrays that are needed at different times share memory:
     scratch         of one thread, small enough to stay in its cache, shared by all ops that ask for the same shape
     temporary       of one thread, shared by all ops whatever the shape; its contents last for one call only. The
                     fewer addresses are touched, the more of them are in the cache
-    piles           arrays that threads pass on to each other, see `block_sum`: take one, and give it back
+    piles           arrays that threads pass on to each other, see `block_sum`: they take one, and put it back
 
 A value that is read at once, by the next op and for the same few images, needs no batch array: scratch is enough, and
 saves traffic on the memory bus.
@@ -112,20 +112,13 @@ class Memory:
             for common in self.common
         ]
 
-    def take(self, shape: Shape) -> Array:
-        """Return an array from the pile of that shape; any thread may call it."""
-        try:
-            return self.piles[shape].pop()
-        except (KeyError, IndexError):
-            return np.empty(shape, self.dtype)
-
-    def give(self, array: Array) -> None:
-        """Put an array back on its pile."""
-        self.piles.setdefault(array.shape, []).append(array)
+    def pile(self, shape: Shape) -> list[Array]:
+        """Return the pile of that shape, empty at first."""
+        return self.piles.setdefault(shape, [])
 
     @property
     def nbytes(self) -> int:
-        """The bytes of all arrays, except those that were taken from a pile and not given back."""
+        """The bytes of all arrays, except those that were taken from a pile and not put back."""
         arrays = [*self.batch_arrays.values(), *self.scratch_arrays.values(), *self.common]
         arrays += [array for pile in self.piles.values() for array in pile]
         return sum(array.nbytes for array in arrays)

@@ -81,7 +81,7 @@ class BlockedOp(Op):
 def give(target: Array, gradient: Array, *, first: bool) -> None:
     """Write a gradient to its place if it is the first there, otherwise add it to what others have written."""
     if first:
-        np.copyto(target, gradient)
+        target[...] = gradient
     else:
         np.add(target, gradient, out=target)
 

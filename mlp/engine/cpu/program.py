@@ -107,7 +107,6 @@ def execute(program: list[Segment], team: ThreadTeam, t: int, images: int) -> No
             task()
         block = segment.take(t)
         while block:
-            team.check()
             for run in segment.runs:
                 run(t, *block)
             block = segment.take(t)

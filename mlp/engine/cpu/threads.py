@@ -11,7 +11,7 @@ takes some microseconds. The calling thread is member 0 of the team: a team of o
 A waiting thread asks again and again (it spins), and lets others run in between: it notices the last arrival within a
 microsecond, where a lock takes fifty. After a while it asks less often, and so leaves the core to others.
 
-An error in one member ends the job for all: the others leave at their next `wait` or `check`, and `run` raises the
+An error in one member ends the job for all: the others leave at their next `wait`, and `run` raises the
 error with the traceback of the place where it happened.
 """
 

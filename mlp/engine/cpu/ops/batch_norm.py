@@ -54,6 +54,7 @@ class BatchNormOp(PointwiseOp):
     def bind(self, plan: Plan) -> None:
         super().bind(plan)
         C = self.norm.num_features
+        self.m = plan.images * self.output.size // C
         self.ones = np.ones(self.block * self.output.size // self.row, plan.dtype)
         self.row_sums = plan.memory.scratch("row sums", (2, self.row))
         self.pixel_sums = [both.reshape(2, -1, C) for both in self.row_sums]  # (2, W, C)
@@ -94,11 +95,10 @@ class BatchNormOp(PointwiseOp):
 
     def use_batch_statistics(self, t: int) -> None:
         """Compute the statistics from the sums of all blocks."""
-        m = self.plan.images * self.output.size // self.norm.num_features
-        origin = None
+        m, origin = self.m, None
         mean, square = self.sums.sum(axis=0) / m  # (C,) each
         var = square - mean * mean
-        if np.any(var < ENOUGH_DIGITS * mean * mean):
+        if (var < ENOUGH_DIGITS * mean * mean).any():
             self.wide[3] = mean
             origin = self.wide[3, 0]
             self.collect_around_origin(t)
@@ -147,20 +147,16 @@ class BatchNormOp(PointwiseOp):
             y = np.subtract(views.y, self.wide_lines[3], out=views.b)
             self.take_sums(t, lo, self.rows_of(views.g, y))
 
-    def gradient_sums(self) -> tuple[Array, Array]:
-        """Return dL/dbeta and dL/dgamma (2)."""
-        origin, mean, s, _ = self.statistics
-        total, product = self.sums.sum(axis=0)
-        return total, (product - (mean if origin is None else mean - origin) * total) / s
-
     def use_gradient_sums(self, t: int) -> None:
-        m = self.plan.images * self.output.size // self.norm.num_features
-        total, product = self.gradient_sums()  # S, Q
-        _, mean, s, scale = self.statistics
-        B = -scale * product / (s * m)
+        """Compute S, Q, B and C from the sums of all blocks."""
+        origin, mean, s, scale = self.statistics
+        S, product = self.sums.sum(axis=0)
+        Q = (product - (mean if origin is None else mean - origin) * S) / s
+        self.norm.beta.grad[...], self.norm.gamma.grad[...] = S, Q  # (2)
+        B = -scale * Q / (s * self.m)
         self.wide[0] = scale
         self.wide[1] = B
-        self.wide[2] = -scale * total / m - B * mean  # C
+        self.wide[2] = -scale * S / self.m - B * mean  # C
 
     def backward_norm(self, t: int, lo: int, hi: int) -> None:
         views = self.views[t, lo, hi]
@@ -172,8 +168,3 @@ class BatchNormOp(PointwiseOp):
         np.add(first, C, out=first)
         np.multiply(views.g, scale, out=views.b)
         self.give_to_y(views, first, views.b)  # (3)
-
-    def finish(self) -> None:
-        total, product = self.gradient_sums()
-        self.norm.beta.grad = total.astype(self.plan.dtype)
-        self.norm.gamma.grad = product.astype(self.plan.dtype)

@@ -81,14 +81,15 @@ class ConvolutionOp(ConvolutionBase):
         cols = self.columns.copy(t, self.pad(t, lo, hi))  # (n OH OW, KH KW C)
         y = self.output.data.part(t, lo, hi)
         multiply(cols, self.kernel, y)
-        self.add_bias(y)
+        if self.bias is not None:
+            y += self.bias
 
     def backward(self, t: int, lo: int, hi: int) -> None:
         x = self.inputs[0]
         grad = np.ascontiguousarray(self.output.grad.part(t, lo, hi))  # (n, OH, OW, F)
         cols = self.columns.copy(t, self.pad(t, lo, hi))
-        grad_weight = self.grad_weight.take()  # (KH, KW, C, F)
-        np.matmul(cols.T, grad.reshape(len(cols), -1), out=grad_weight.reshape(-1, grad_weight.shape[-1]))
+        grad_weight = self.grad_weight.take()  # (KH KW C, F)
+        np.matmul(cols.T, grad.reshape(len(cols), -1), out=grad_weight)
         self.add_gradients(lo, grad_weight, grad)
         if not x.needs_grad:
             return

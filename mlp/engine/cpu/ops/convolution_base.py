@@ -60,7 +60,3 @@ class ConvolutionBase(WeightedOp):
         scale = norm.gamma.data / np.sqrt(norm.running_var + norm.eps)
         mean = norm.running_mean if bias is None else norm.running_mean - bias
         return kernel * scale, norm.beta.data - mean * scale
-
-    def add_bias(self, y: Array) -> None:
-        if self.bias is not None:
-            np.add(y, self.bias, out=y)

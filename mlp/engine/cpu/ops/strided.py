@@ -88,13 +88,14 @@ class PixelConvolutionOp(ConvolutionBase):
     def forward(self, t: int, lo: int, hi: int) -> None:
         y = self.output.data.part(t, lo, hi)
         multiply(self.rows(t, lo, hi), self.kernel, y)
-        self.add_bias(y)
+        if self.bias is not None:
+            y += self.bias
 
     def backward(self, t: int, lo: int, hi: int) -> None:
         grad = np.ascontiguousarray(self.output.grad.part(t, lo, hi))  # (n, OH, OW, F)
         grad_rows = grad.reshape(-1, grad.shape[-1])
-        grad_weight = self.grad_weight.take()  # of the shape of the weight
-        np.matmul(self.rows(t, lo, hi).T, grad_rows, out=grad_weight.reshape(-1, grad_weight.shape[-1]))
+        grad_weight = self.grad_weight.take()  # (C, F)
+        np.matmul(self.rows(t, lo, hi).T, grad_rows, out=grad_weight)
         self.add_gradients(lo, grad_weight, grad)
         if not self.inputs[0].needs_grad:
             return

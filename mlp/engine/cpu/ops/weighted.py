@@ -20,11 +20,16 @@ class WeightedOp(BlockedOp):
         super().__init__([value], output_shape, has_parameters=True)
         self.layer = layer
 
-    def bind_gradients(self, plan: Plan) -> None:
-        """Ask for memory for the gradients of weight and bias."""
-        shape = self.layer.weight.data.shape
-        self.grad_weight = BlockSum(len(self.blocks), shape, plan.memory)
-        self.grad_biases = np.zeros((len(self.blocks), shape[-1]), plan.dtype)  # of each block
+    def bind_gradients(self, plan: Plan, rows: int | None = None) -> None:
+        """Ask for memory for the gradients of weight and bias.
+
+        Args:
+            rows: of the matrix as which dL/dW is computed; by default it has F columns.
+        """
+        size, F = self.layer.weight.data.size, self.layer.weight.data.shape[-1]
+        rows = rows or size // F
+        self.grad_weight = BlockSum(len(self.blocks), (rows, size // rows), plan.memory)
+        self.grad_biases = np.zeros((len(self.blocks), F), plan.dtype)  # of each block
 
     def backward_phases(self) -> list[Phase]:
         return [Phase(self.backward, self.blocks, begin=self.start_gradients)]
@@ -36,7 +41,7 @@ class WeightedOp(BlockedOp):
         """Add what the block that begins with image lo gives to the gradients of weight and bias.
 
         Args:
-            grad_weight: the block's part of dL/dW, in an array from `self.grad_weight.take()`.
+            grad_weight: the block's part of dL/dW, a matrix from `self.grad_weight.take()`.
             grad_outputs: dL/dy of the block, (n, F) or (n, OH, OW, F).
         """
         i = self.blocks.number[lo]
@@ -46,6 +51,7 @@ class WeightedOp(BlockedOp):
             np.add.reduce(rows, axis=0, out=self.grad_biases[i])
 
     def finish(self) -> None:
-        self.layer.weight.grad = self.grad_weight.hand_out()
+        grad = self.layer.weight.grad
+        grad[...] = self.grad_weight.hand_out().reshape(grad.shape)
         if self.layer.bias is not None:
-            self.layer.bias.grad = self.grad_biases.sum(axis=0)
+            np.add.reduce(self.grad_biases, axis=0, out=self.layer.bias.grad)

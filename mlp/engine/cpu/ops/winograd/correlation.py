@@ -100,22 +100,19 @@ class Correlation:
         }
 
     def at_points(self, kernel: Array) -> Array:
-        """Equation 3: (r, r, C, F) -> (K, r C, F)."""
+        """Equation 3: (r, r, C, F) -> (K, 1, 1, r C, F)."""
         r, _, C, F = kernel.shape
-        return (self.G @ kernel.reshape(r, -1)).reshape(self.points, r * C, F)
+        return (self.G @ kernel.reshape(r, -1)).reshape(self.points, 1, 1, r * C, F)
 
-    def transform(self, t: int, lo: int, hi: int) -> None:
-        """Equation 2."""
+    def run(self, t: int, lo: int, hi: int, kernels: Array) -> Array:
+        """Equations 2, 4 and 5, with the kernels (K, 1, 1, r C, F); return the images of the target."""
         views = self.views[t, lo, hi]
-        np.matmul(self.B, views.source_rows, out=views.V_lines)
-
-    def multiply(self, t: int, lo: int, hi: int, kernels: Array) -> None:
-        """Equations 4 and 5, with the kernels (K, r C, F)."""
-        views = self.views[t, lo, hi]
-        np.matmul(views.V_outputs, kernels[:, None, None], out=views.M_outputs)
-        np.matmul(self.A, views.M_lines, out=views.out_rows)
+        np.matmul(self.B, views.source_rows, out=views.V_lines)  # (2)
+        np.matmul(views.V_outputs, kernels, out=views.M_outputs)  # (4)
+        np.matmul(self.A, views.M_lines, out=views.out_rows)  # (5)
         if not self.direct:
             give(views.target, views.out[:, : self.output_shape[0]], first=self.writes)
+        return views.target
 
 
 @dataclass(eq=False, slots=True)

@@ -81,7 +81,7 @@ class WinogradOp(ConvolutionBase):
         self.across.bind(plan, self.blocks, x.data, y.data, writes=True)
         if not plan.training:
             return
-        self.bind_gradients(plan)
+        self.bind_gradients(plan, self.across.taps)
         self.grad_to_points = self.across.A.T.copy()  # A (K, m)
         self.grad_from_points = self.across.G.T.copy()  # G^T (r, K)
         if x.needs_grad:
@@ -95,23 +95,23 @@ class WinogradOp(ConvolutionBase):
             self.turned = self.back.at_points(np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2)))
 
     def forward(self, t: int, lo: int, hi: int) -> None:
-        self.across.transform(t, lo, hi)
-        self.across.multiply(t, lo, hi, self.kernels)
-        self.add_bias(self.across.views[t, lo, hi].target)
+        y = self.across.run(t, lo, hi, self.kernels)
+        if self.bias is not None:
+            y += self.bias
 
     def backward(self, t: int, lo: int, hi: int) -> None:
-        self.across.transform(t, lo, hi)
+        views = self.across.views[t, lo, hi]
+        np.matmul(self.across.B, views.source_rows, out=views.V_lines)  # (2)
         grad_outputs, rows, N_write, V_shifted, N, product, total = self.views[t, lo, hi]
         np.matmul(self.grad_to_points, rows, out=N_write)  # (6)
         np.matmul(V_shifted, N, out=product)  # (K, r, parts, C, F)
         if product.shape[2] > 1:  # else both are the same memory
             np.add.reduce(product, axis=2, out=total.reshape(len(total), -1, *product.shape[-2:]))
-        grad_weight = self.grad_weight.take()  # (r, r, C, F)
-        np.matmul(self.grad_from_points, total, out=grad_weight.reshape(len(grad_weight), -1))
+        grad_weight = self.grad_weight.take()  # (r, r C F)
+        np.matmul(self.grad_from_points, total, out=grad_weight)
         self.add_gradients(lo, grad_weight, grad_outputs)
         if self.inputs[0].needs_grad:
-            self.back.transform(t, lo, hi)
-            self.back.multiply(t, lo, hi, self.turned)
+            self.back.run(t, lo, hi, self.turned)
 
     def _make_views(self, plan: Plan) -> None:
         """Make self.views: (t, lo, hi) -> the arrays of equation 6 for a block."""
