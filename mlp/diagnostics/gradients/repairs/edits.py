@@ -41,7 +41,7 @@ from mlp.diagnostics.gradients.repairs.makers.axes import other_axes
 from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
 from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations, signs_of_branches
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
-from mlp.diagnostics.gradients.repairs.makers.slices import indices, split_indices
+from mlp.diagnostics.gradients.repairs.makers.slices import indices, indices_exchanged, split_indices
 from mlp.diagnostics.gradients.repairs.makers.windows import corners, starts, steps
 from mlp.diagnostics.gradients.repairs.operators import (
     matrix_products,
@@ -104,6 +104,7 @@ OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; a
     (lambda slot, _: numbers(slot), "wrong number"),
     (lambda slot, _: indices(slot), "wrong index"),
     (lambda slot, s: split_indices(slot, s.values), "wrong index"),
+    (lambda slot, s: indices_exchanged(slot, s.values), "names exchanged"),
     (lambda slot, _: statements(slot), "overwritten or one line too many"),
     (lambda slot, s: derivatives(slot, s.values), "another function's derivative"),
     (lambda slot, s: other_half_of_slope(slot, s.values), HALF),

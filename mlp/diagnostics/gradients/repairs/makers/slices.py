@@ -1,10 +1,13 @@
 """Alternatives to indices and slices: x[a:b], or slice(a, b) with a name of its own."""
 
 import ast
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 from typing import Any, cast
 
+from mlp.diagnostics.gradients.repairs.search.moves import NAMES, Exchange, loaded
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
@@ -102,3 +105,14 @@ def split_indices(slot: Slot, values: Values) -> Iterator[Alternative]:
             right = ", ".join(f"{k} {sign} {size}" for sign in some)
             if right != own:
                 yield f"`{own}` splits the index in another way than it was made: `{right}` belongs here", parsed(right)
+
+
+def indices_exchanged(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a place that is written to with two numbers exchanged: d[n, i + r, j + c] for d[n, i + c, j + r]."""
+    node = slot.node
+    if not isinstance(node, ast.Subscript) or not isinstance(node.ctx, ast.Store):
+        return
+    names = [name for name in loaded(node.slice) if is_size(values.get(name))]
+    for one, other in combinations(names[:NAMES], 2):
+        new = Exchange({one: other, other: one}).visit(copy.deepcopy(node))
+        yield f"`{one}` and `{other}` are exchanged in `{text_of(node)}`", new

@@ -3,14 +3,20 @@
 import ast
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
 from types import FunctionType
 
 from mlp.diagnostics.gradients.budget import now
 from mlp.diagnostics.gradients.repairs.edits import EMPTY_SLICE, HALF, Edit
+from mlp.diagnostics.gradients.repairs.search.doubts import (
+    halves_a_derivative,
+    only_reads,
+    takes_a_power,
+    turns_a_place,
+    uses_a_turned_place,
+)
 from mlp.diagnostics.gradients.repairs.search.slots import own_names
-from mlp.diagnostics.gradients.repairs.sources import Source
+from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 
 ONE_LINE = 0.5  # of work for the other changes of a line of which one change is right
 A_NUMBER = 2.0  # the same, where that change is another number: a name in its place says more
@@ -18,6 +24,7 @@ MOVED = 3  # what is unlikely, a line in another place or 1 - z turned round, co
 FAR = 6  # a number that forward gives no reason for, what a loop has left, a subtraction: a - a s is the factor 1 - s
 SUBTRACTED = re.compile(r"the term `- |.*: a term is missing")
 SQUARES = re.compile(r"square|var\(|std\(|norm\(|(\b[\w.]+) (\*|@) \1\b")  # forward may have a 2 in its derivative
+ROOTS = re.compile(r"sqrt|std\(|norm\(|\*\* \(?-?0\.5")
 
 
 @dataclass
@@ -25,35 +32,41 @@ class RightChanges:
     """The changes of one line with which all is right: the first one found, and then the others of its line.
 
     Attributes:
-        fits: (source, change, changed function, nodes of the changed tree). forward: the code of forward, if known.
+        fits: (source, change, changed function, how much longer the code is then). forward: its code, if known.
+        line: (function, line) of the first change that is not in doubt.
     """
 
     fits: list[tuple[Source, Edit, FunctionType, int]] = field(default_factory=list)
     forward: str = ""
     until: float = float("inf")
+    line: tuple[str, int] | None = None
 
     def add(self, source: Source, edit: Edit, function: FunctionType) -> None:
-        """Keep a change; from now on only those of the same line are tried."""
+        """Keep a change; from now on only those of the same line are tried, or of all lines while one is in doubt."""
+        before = tree_of(source.function) or source.tree
+        pairs = list(zip(statements_at(before, edit.line), statements_at(source.tree, edit.line), strict=False))
+        of_place = any(turns_a_place(*pair) for pair in pairs)
+        of_root = bool(ROOTS.search(self.forward)) and any(takes_a_power(*pair) for pair in pairs)
+        halved = any(halves_a_derivative(*pair) for pair in pairs)
+        doubtful = of_place or of_root or halved or uses_a_turned_place(before, edit.text)
+        sure = not doubtful and not only_reads(edit.statement)
         if not self.fits:
-            longer = edit.kind == "wrong number" or only_reads(edit.statement)
-            self.until = now() + (A_NUMBER if longer else ONE_LINE)
+            self.until = now() + (ONE_LINE if sure and edit.kind != "wrong number" else A_NUMBER)
+        if sure and not self.line:
+            self.line = source.name, edit.line
         turned = edit.kind == "order of lines" or edit.text.startswith("the difference `1 - ")
         number = re.match(r"the (?:factor|division by) `(\d[\d.]*)`", edit.text)  # a name of its value says more
         without_reason = number and not (SQUARES.search(self.forward) or own_names(number[1], self.forward))
         far = without_reason or reads_leftovers(source.tree, edit.line) or SUBTRACTED.match(edit.text)
         unlikely = FAR * bool(far) + MOVED * turned
-        length = complexity(source.tree) + unlikely + 2 * bool(number)
-        self.fits.append((source, edit, function, length))
+        longer = complexity(source.tree) - complexity(before)
+        longer = max(longer, 0) + 1 if doubtful else longer  # that it is shorter is no reason for it
+        edit = replace(edit, text=f"{edit.text}, here or where they are used") if of_place else edit
+        self.fits.append((source, edit, function, longer + unlikely + 2 * bool(number)))
 
     def leaves_out(self, source: Source, edit: Edit) -> bool:
-        """Return whether a change is of another line than the first one that was right.
-
-        Where that one only reads what forward kept, a later line may be the wrong one.
-        """
-        if not self.fits or all(only_reads(one.statement) for _, one, _, _ in self.fits):
-            return False
-        first = next(one for one in self.fits if not only_reads(one[1].statement))
-        return (source.name, edit.line) != (first[0].name, first[1].line)
+        """Return whether a change is of another line than the first one that was right without a doubt."""
+        return bool(self.line) and (source.name, edit.line) != self.line
 
     def best(
         self, grade: Callable[[Source, FunctionType], int] | None = None
@@ -77,19 +90,9 @@ class RightChanges:
         return self.fits[min(range(len(self.fits)), key=order)][:3]
 
 
-@lru_cache(maxsize=1024)
-def only_reads(line: str) -> bool:
-    """Return whether a statement only gives names to what is kept: `x, w = cache["x"], w`, `x = self.take()`."""
-    try:
-        (statement,) = ast.parse(line).body
-    except (SyntaxError, ValueError):
-        return False
-    if not isinstance(statement, ast.Assign):
-        return False
-    nodes = list(ast.walk(statement.value))
-    entries = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.expr_context)
-    of_cache = any(isinstance(node, ast.Subscript) for node in nodes) and all(isinstance(n, entries) for n in nodes)
-    return of_cache or ast.unparse(statement.value) == "self.take()"
+def statements_at(tree: ast.AST, line: int) -> list[ast.stmt]:
+    """Return the statements that begin in a line."""
+    return [node for node in ast.walk(tree) if isinstance(node, ast.stmt) and node.lineno == line]
 
 
 def reads_leftovers(tree: ast.FunctionDef, line: int) -> bool:
@@ -98,7 +101,7 @@ def reads_leftovers(tree: ast.FunctionDef, line: int) -> bool:
     turns = {node for loop in loops for node in ast.walk(loop)}
     stored = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
     left = {node.id for node in stored if node in turns} - {node.id for node in stored if node not in turns}
-    after = [one for one in ast.walk(tree) if isinstance(one, ast.stmt) and one.lineno == line and one not in turns]
+    after = [one for one in statements_at(tree, line) if one not in turns]
     names = (node for one in after if not isinstance(one, ast.For) for node in ast.walk(one))
     return any(isinstance(node, ast.Name) and node.id in left for node in names)
 
