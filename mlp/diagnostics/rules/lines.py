@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.repairs.choice.right_changes import complexity
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_FACTORS, OF_ITSELF, OF_MEMORY, Edit, Maker
 from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_shares, powers
 from mlp.diagnostics.gradients.repairs.search.changes import Search, of_one_kind, repairs
 from mlp.diagnostics.gradients.repairs.search.moves import not_copied
-from mlp.diagnostics.gradients.repairs.search.right_changes import complexity
 from mlp.diagnostics.gradients.repairs.search.second_terms import scaled_terms, squared_distances
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of

@@ -20,13 +20,13 @@ from mlp.diagnostics.gradients.references.families import named_layer, right_out
 from mlp.diagnostics.gradients.references.outputs import difference, is_one_of, largest_difference, not_used
 from mlp.diagnostics.gradients.references.promises import text_of_code
 from mlp.diagnostics.gradients.references.subject import NOT_ONE_LINE, LayerAtPoint, NamedLayer
+from mlp.diagnostics.gradients.repairs.choice.right_changes import RightChanges
 from mlp.diagnostics.gradients.repairs.edits import OF_EMPTY_SLICES, OF_LENGTHS
 from mlp.diagnostics.gradients.repairs.forward_line import gradients_fit
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.constructor import constructor_of
 from mlp.diagnostics.gradients.repairs.search.influence import Influence
 from mlp.diagnostics.gradients.repairs.search.replay import all_held, put_all_back
-from mlp.diagnostics.gradients.repairs.search.right_changes import RightChanges
 from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import code_of

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.budget import now
+from mlp.diagnostics.gradients.repairs.choice.right_changes import complexity
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, Edit, Maker
 from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_shares
 from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.changes import ALSO_RIGHT, Search, repairs
-from mlp.diagnostics.gradients.repairs.search.right_changes import complexity
 from mlp.diagnostics.gradients.repairs.search.second_terms import never_large
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 from mlp.typing import Array

@@ -7,9 +7,11 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Any, cast
 
-from mlp.diagnostics.gradients.repairs.search.moves import NAMES, Exchange, loaded
+from mlp.diagnostics.gradients.repairs.search.moves import Exchange, loaded
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
+
+MOST_EXCHANGED = 8  # numbers of a place of which two are exchanged
 
 
 def indices(slot: Slot) -> Iterator[Alternative]:
@@ -113,6 +115,6 @@ def indices_exchanged(slot: Slot, values: Values) -> Iterator[Alternative]:
     if not isinstance(node, ast.Subscript) or not isinstance(node.ctx, ast.Store):
         return
     names = [name for name in loaded(node.slice) if is_size(values.get(name))]
-    for one, other in combinations(names[:NAMES], 2):
+    for one, other in combinations(names[:MOST_EXCHANGED], 2):
         new = Exchange({one: other, other: one}).visit(copy.deepcopy(node))
         yield f"`{one}` and `{other}` are exchanged in `{text_of(node)}`", new

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.budget import A_FUNCTION, A_TREE, now, seconds_left, spend, work_of
+from mlp.diagnostics.gradients.repairs.choice.right_changes import RightChanges
 from mlp.diagnostics.gradients.repairs.edits import (
     KINDS,
     LIKELY_KINDS,
@@ -23,7 +24,6 @@ from mlp.diagnostics.gradients.repairs.edits import (
     repeated_edits,
 )
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence, influences, ranked
-from mlp.diagnostics.gradients.repairs.search.right_changes import RightChanges
 from mlp.diagnostics.gradients.repairs.search.scope import scope_of
 from mlp.diagnostics.gradients.repairs.search.slots import slots_of
 from mlp.diagnostics.gradients.repairs.sources import Source, beside, helpers, methods_of_parts, source_of, tree_of

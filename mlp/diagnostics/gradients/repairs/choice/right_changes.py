@@ -7,14 +7,14 @@ from dataclasses import dataclass, field, replace
 from types import FunctionType
 
 from mlp.diagnostics.gradients.budget import now
-from mlp.diagnostics.gradients.repairs.edits import EMPTY_SLICE, HALF, Edit
-from mlp.diagnostics.gradients.repairs.search.doubts import (
+from mlp.diagnostics.gradients.repairs.choice.doubts import (
     halves_a_derivative,
     only_reads,
     takes_a_power,
     turns_a_place,
     uses_a_turned_place,
 )
+from mlp.diagnostics.gradients.repairs.edits import EMPTY_SLICE, HALF, Edit
 from mlp.diagnostics.gradients.repairs.search.slots import own_names
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 

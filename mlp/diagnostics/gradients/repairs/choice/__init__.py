@@ -1,0 +1,1 @@
+"""Which of the changes that make all right is meant."""
