@@ -30,7 +30,15 @@ from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.lines import NOT_COPIED, OF_THE_LINE_ALONE, line_of_rule
 from mlp.diagnostics.rules.made_with import made_alone, made_with_parameters, takes_parameters, with_own_parameters
 from mlp.diagnostics.rules.multiples import own_shares
-from mlp.diagnostics.rules.settings import EPS, OTHER_NAMES, UNKNOWN, name_of_formula, name_of_setting, read_settings
+from mlp.diagnostics.rules.settings import (
+    EPS,
+    OTHER_NAMES,
+    UNKNOWN,
+    given_as_meant,
+    name_of_formula,
+    name_of_setting,
+    read_settings,
+)
 from mlp.diagnostics.rules.states import wrong_averages, wrong_state
 from mlp.diagnostics.rules.subject import Subject
 from mlp.diagnostics.rules.unknown import of_no_formula
@@ -65,6 +73,7 @@ def check_rule(
     if takes_parameters(rule):
         rule = made_with_parameters(rule)
     rule = made_alone(rule) if isinstance(rule, type) else copy.deepcopy(with_own_parameters(rule))
+    settings = given_as_meant(rule, formula, settings)
     formula = name_of_formula(rule) if formula is None else OTHER_NAMES.get(formula, formula)
     if formula not in (*FAMILIES, UNKNOWN):
         raise ConfigurationError(f"formula must be one of {', '.join(FAMILIES)}, got {formula!r}")

@@ -1,5 +1,6 @@
 """The settings of a learning rule, read from its attributes."""
 
+import copy
 import inspect
 import re
 from typing import Any
@@ -162,6 +163,15 @@ def decay_of(rule: Any) -> str:
     if "lamb" in plain:
         return "inner_decay"
     return "decoupled_weight_decay" if re.search("adamw|sgdw|lion|decoupled", plain) else "weight_decay"
+
+
+def given_as_meant(rule: Any, formula: str | None, given: dict[str, float]) -> dict[str, float]:
+    """Return the settings that a user gave; a weight decay is what the rule or the formula makes of it (AdamW)."""
+    decay = "decoupled_weight_decay" if formula == "adamw" else decay_of(rule)
+    if decay == "weight_decay" or ("weight_decay" not in given and formula != "adamw"):
+        return given
+    held, _ = read_settings(copy.deepcopy(rule), {})
+    return given | {decay: given.get("weight_decay", held["weight_decay"] or held[decay]), "weight_decay": 0.0}
 
 
 def name_of_formula(rule: Any) -> str:

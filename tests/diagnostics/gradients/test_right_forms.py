@@ -166,3 +166,26 @@ def cell_backward(dout, cache):
 
 def test_the_state_of_a_cell_has_a_batch_of_its_own():
     check_functions(cell_forward, cell_backward, (2, 3), (2, 4), (3, 4), (4, 4)).raise_if_failed()
+
+
+def pool_forward(x, pool_param):
+    k, s = pool_param["size"], pool_param["stride"]
+    y = np.zeros((*x.shape[:2], (x.shape[2] - k) // s + 1, (x.shape[3] - k) // s + 1))
+    for i, j in np.ndindex(y.shape[2:]):
+        y[:, :, i, j] = x[:, :, i * s : i * s + k, j * s : j * s + k].max(axis=(2, 3))
+    return y, (x, pool_param)
+
+
+def pool_backward(dout, cache):
+    x, k, s = cache[0], cache[1]["size"], cache[1]["stride"]
+    dx = np.zeros_like(x)
+    for i, j in np.ndindex(dout.shape[2:]):
+        window = x[:, :, i * s : i * s + k, j * s : j * s + k]
+        flat = window.reshape(*window.shape[:2], -1)
+        winners = (flat.argmax(axis=2)[..., None] == np.arange(k * k)).reshape(window.shape)
+        dx[:, :, i * s : i * s + k, j * s : j * s + k] += winners * dout[:, :, i : i + 1, j : j + 1]
+    return dx
+
+
+def test_a_pool_that_does_not_say_which_may_take_the_largest_value():
+    check_functions(pool_forward, pool_backward, (2, 3, 4, 4), pool_param={"size": 2, "stride": 2}).raise_if_failed()

@@ -210,3 +210,32 @@ def test_a_mean_of_magnitudes():
                 params[k] -= self.lr * grads[k] / (np.sqrt(self.h[k]) + self.eps)
 
     assert "squares g^2" in str(check_rule(RMSProp(), formula="rmsprop").diagnoses[0])
+
+
+class AdamW:
+    def __init__(self, decoupled=True):
+        self.lr, self.beta1, self.beta2, self.eps, self.weight_decay = 0.01, 0.9, 0.99, 1e-8, 0.1
+        self.decoupled, self.t, self.m, self.v = decoupled, 0, {}, {}
+
+    def update(self, params, grads):
+        self.t += 1
+        for key in params:
+            g = grads[key] if self.decoupled else grads[key] + self.weight_decay * params[key]
+            self.m[key] = self.beta1 * self.m.get(key, 0) + (1 - self.beta1) * g
+            self.v[key] = self.beta2 * self.v.get(key, 0) + (1 - self.beta2) * g**2
+            m, v = self.m[key] / (1 - self.beta1**self.t), self.v[key] / (1 - self.beta2**self.t)
+            step = m / (np.sqrt(v) + self.eps)
+            params[key] -= self.lr * (step + self.weight_decay * params[key] if self.decoupled else step)
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"formula": "adamw"}, {"weight_decay": 0.1}, {"formula": "adamw", "weight_decay": 0.1}]
+)
+def test_the_decay_that_is_given_is_decoupled_in_adamw(settings):
+    check_rule(AdamW(), **settings).raise_if_failed()
+    assert "it must be decoupled" in check_rule(AdamW(decoupled=False), **settings).diagnoses[0].sentence
+
+
+def test_the_formula_says_how_weights_decay_where_the_name_does_not():
+    rule = type("WithDecay", (), {"__init__": AdamW.__init__, "update": AdamW.update})()
+    check_rule(rule, formula="adamw").raise_if_failed()

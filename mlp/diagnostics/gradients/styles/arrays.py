@@ -15,6 +15,8 @@ from mlp.errors import ConfigurationError
 from mlp.typing import Array
 
 GRADIENT_NAMES = ("d{}", "{}_grad", "grad_{}", "d_{}", "grad{}", "grads_wrt_{}", "{}grad", "{}_gradient", "gradient_{}")
+HELD = ("data", "value", "val", "array", "tensor")  # names of a weight in an object that also has its grad
+RESETS = ("zero_grad", "zero_grads", "zero_gradients", "reset_grad", "reset_grads", "clear_grad", "clear_grads")
 CONTAINERS = ("params", "parameters", "weights", "p")  # of weights; the name says nothing about the single array
 DEPTH = 6  # objects within objects
 # words in the names of arrays that are no weights: constants, and statistics that forward fills for evaluation
@@ -86,6 +88,22 @@ def is_own_object(value: Any) -> bool:
     return not library and hasattr(value, "__dict__") and not isinstance(value, type) and not callable_only(value)
 
 
+def reset_gradients(value: Any) -> None:
+    """Call zero_grad, or what it is called, where gradients add up until then: of an object, or of those inside it.
+
+    An object with data and grad is a weight with its gradient; elsewhere something resets it before each backward.
+    """
+    reset = next((getattr(value, name) for name in RESETS if callable(getattr(value, name, None))), None)
+    held = vars_of(value)
+    if reset is not None:
+        reset()
+    elif is_own_object(value) and held.keys() & {*HELD} and isinstance(held.get("grad"), np.ndarray):
+        value.grad = np.zeros_like(value.grad)
+    elif is_own_object(value) or isinstance(value, Mapping | list | tuple):
+        for _, item in members(value):
+            reset_gradients(item)
+
+
 def callable_only(value: Any) -> bool:
     """Return whether a value is a function or a method."""
     return hasattr(value, "__code__") or hasattr(value, "__func__")
@@ -122,9 +140,11 @@ def split_path(path: str) -> tuple[str, str]:
 
 
 def short_name(path: str) -> str:
-    """Return a path without the container that all weights stand in: "layer1.W" for "params.layer1.W"."""
+    """Return a path without what all weights stand in: "layer1.W" for "params.layer1.W", "gamma" for "gamma.data"."""
     first, _, rest = path.partition(".")
-    return rest if rest and first in CONTAINERS else path
+    path = rest if rest and first in CONTAINERS else path
+    around, name = split_path(path)
+    return around if around and name in HELD else path
 
 
 def paired(
@@ -153,6 +173,8 @@ def paired(
 def names_of_gradient(weight: str) -> Iterator[str]:
     """Yield the paths beside a weight where its gradient may stand."""
     around, name = split_path(weight)
+    if around and name in HELD:
+        yield from (f"{around}.grad", f"{around}.gradient", f"{around}.g")
     for form in GRADIENT_NAMES:
         yield f"{around}.{form.format(name)}" if around else form.format(name)
 

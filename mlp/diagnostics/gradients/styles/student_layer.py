@@ -14,6 +14,7 @@ from mlp.diagnostics.gradients.styles.arrays import (
     leaves_of,
     paired,
     put,
+    reset_gradients,
     short_name,
     single_numbers,
     unique,
@@ -171,6 +172,7 @@ class StudentLayer(Layer):
         x, y, cache = self.take()
         indices = None if self.whole is None else self.whole.of_shape(x.shape)
         given = {"x": x if indices is None else indices, "y": y, "g": grad_outputs, "cache": cache}
+        reset_gradients(self.student)
         result = getattr(self.student, self.calls.backward)(*(given[role] for role in self.calls.takes))
         if indices is not None:
             return np.zeros(x.shape), gradients_of_weights(result)

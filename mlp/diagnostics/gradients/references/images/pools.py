@@ -137,7 +137,9 @@ def reductions(subject: LayerAtPoint) -> list[Any]:
         return [partial(norm, p=p, mean=mean) for p in powers for mean in (False, True)]
     named = {"max": np.nanmax, "min": np.nanmin, "sum": np.nansum}
     found = [f for word, f in named.items() if any(one.startswith(word) for one in subject.words)]
-    return found or [np.nanmean]
+    if found or any(one.startswith(("av", "mean", "gap", "global")) for one in subject.words):
+        return found or [np.nanmean]
+    return [np.nanmax, np.nanmean]  # a pool that does not say which
 
 
 def cells(x: Array, counts: Sequence[int], reduce: Any, *, promised: bool) -> Iterator[Array]:
