@@ -18,7 +18,7 @@ from mlp.diagnostics.gradients.losses.factors import Found, named_factors, per_s
 from mlp.diagnostics.gradients.losses.formulas import all_terms, fitted, with_sizes
 from mlp.diagnostics.gradients.losses.known.explanations import explain_known
 from mlp.diagnostics.gradients.losses.known.mistakes import ON_BOTH
-from mlp.diagnostics.gradients.losses.mistakes import BY_COLUMN, OF_TERMS, OTHER, named
+from mlp.diagnostics.gradients.losses.mistakes import BY_COLUMN, OF_TERMS, OTHER, UNIFORM_PART, named
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.losses.regions import wrong_region
 from mlp.diagnostics.gradients.probes.float32 import fits_float32
@@ -87,8 +87,8 @@ def one_point(point: LossPoint) -> Iterator[Found]:
     yield from lost_signs(point)
     yield from not_counted(point)
     written_out = list(formulas(point))
-    by_column = any(name == BY_COLUMN for name, _, _ in written_out)  # so the true class alone is right
-    of_classes = list(by_class(point)) if point.classes and not by_column else []
+    known = any(name in (BY_COLUMN, UNIFORM_PART) for name, _, _ in written_out)  # so the true class alone is right
+    of_classes = list(by_class(point)) if point.classes and not known else []
     yield from (one for one in of_classes if one[0].endswith("forgotten"))
     yield from (one for one in written_out if one[0] not in (OTHER, *OF_TERMS))
     for name, text, evidence in of_classes:

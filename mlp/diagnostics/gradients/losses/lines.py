@@ -13,7 +13,11 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.repairs.choice.right_changes import complexity
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, Edit, Maker
-from mlp.diagnostics.gradients.repairs.makers.weights_and_shares import weights_by_target
+from mlp.diagnostics.gradients.repairs.makers.weights_and_shares import (
+    filled_with_shares,
+    uniform_shares,
+    weights_by_target,
+)
 from mlp.diagnostics.gradients.repairs.search.changes import Search, of_one_kind, repairs
 from mlp.diagnostics.gradients.repairs.search.points import REPAIRED
 from mlp.diagnostics.gradients.repairs.search.second_terms import of_each_row, other_side, terms_by_themselves
@@ -30,8 +34,12 @@ OF_LOSSES: tuple[tuple[Maker, str], ...] = (  # kinds of changes, the likeliest 
     (lambda slot, _: other_side(slot), "path missing"),
     (lambda slot, s: terms_by_themselves(slot, s.values), "term missing"),
     (lambda slot, s: weights_by_target(slot, s.values), "weight of another class"),
+    (lambda slot, s: uniform_shares(slot, s.values), "term missing"),
     (lambda slot, s: of_each_row(slot, s.values), "weight of another class"),
     *KINDS[len(OF_ITSELF) :],
+)
+OF_ZEROS: tuple[tuple[Maker, str], ...] = (  # lines that make zeros are looked at last by all others
+    (lambda slot, s: filled_with_shares(slot, s.values), "term missing"),
 )
 OF_KEEPING = tuple(kind for kind in KINDS if kind[1] == "not kept")  # few, also those of forward
 LossPlace = tuple[Any, LossPoint]  # a loss, with its own settings, and what is known of it at a point
@@ -62,7 +70,7 @@ def line_of_loss(places: Sequence[LossPlace], *, known: bool) -> Iterator[Diagno
     value = owner if inspect.isfunction(owner) else getattr(owner, names[-1])
     for kinds, seconds in ((OF_KEEPING, KEEPING_SECONDS), (OF_LOSSES, LOSS_SECONDS[known])):
         found: list[tuple[int, bool, int, Edit]] = []  # changes of one kind with which all is right
-        search = Search(run, seconds=seconds, kinds=kinds)
+        search = Search(run, seconds=seconds, kinds=kinds, first=OF_ZEROS if kinds is OF_LOSSES else ())
         for source, edit in of_one_kind(repairs(owner, names, value, right, search)):
             of_factor = edit.kind == "factor or term missing"
             a_name = of_factor and re.search(r"missing in `\w+`", edit.text) is not None  # not where it is made

@@ -5,6 +5,7 @@ from mlp.diagnostics.gradients.losses.formulas import Terms
 OTHER = "another formula"
 OF_TERMS = ("wrong term", "term forgotten", "term too many")
 BY_COLUMN = "class weights of the columns"
+UNIFORM_PART = "uniform part forgotten"
 OF_TARGETS = "onehot(t)", "1"  # the terms that the gradient of a cross-entropy has of its targets
 Named = tuple[str, str]  # name of the diagnosis, hint
 
@@ -30,8 +31,27 @@ def named(given: Terms, right: Terms | None, K: int) -> Named:
         return BY_COLUMN, text
     if given.get("onehot(t)", 0.0) * right.get("onehot(t)", 0.0) < 0.0:
         return "one-hot added", "the one-hot targets have to be subtracted, not added"
-    if {"1", "onehot(t)"} <= set(right) and "1" not in given:
-        return "smoothing forgotten", "it is the gradient without label smoothing"
+    if {"p", "1", "onehot(t)"} <= set(right) and "1" not in given:
+        return without_uniform_part(given, right, K)
+    return by_difference(given, right)
+
+
+def without_uniform_part(given: Terms, right: Terms, K: int) -> Named:
+    """Return what is forgotten of smoothed targets: all of the smoothing, or what each class gets of it."""
+    size = given.get("p", 0.0)
+    if set(given) == {"p", "onehot(t)"} and abs(size - right["p"]) < 1e-5 * abs(size):
+        true, true_alone = -given["onehot(t)"] / size, -right["onehot(t)"] / size
+        if abs(true - 1.0) < 1e-5:
+            return "smoothing forgotten", "it is the gradient without label smoothing"
+        each = -right["1"] / size
+        if min(abs(true - one) for one in (true_alone, true_alone + each)) < 1e-5:
+            whole = abs(true - true_alone) < 1e-5
+            which, share = ("every class", "e / K") if whole else ("each other class", "e / (K - 1)")
+            text = (
+                f"the uniform part of the smoothed targets is missing: {which} gets {share} = {each:.4g} of the "
+                f"smoothing e (K = {K} classes), and it is not subtracted from p; the 1 - e of the true class is there"
+            )
+            return UNIFORM_PART, text
     return by_difference(given, right)
 
 
