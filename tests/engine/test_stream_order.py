@@ -22,11 +22,11 @@ class Stream:
         self.model, self.name, self.seen = model, name, set()
 
     def record(self):
-        event = frozenset(self.seen)
-        self.model.after_record(self)
-        return event
+        self.model.moment()
+        return frozenset(self.seen)
 
     def wait_event(self, event):
+        self.model.moment()
         self.seen |= event
 
     def __enter__(self):
@@ -38,16 +38,18 @@ class Stream:
 
 
 class Block:
-    """An array: which block of memory it is in, and of which stream's."""
+    """An array: which block of memory it is in, and of which stream's. Any free block is large enough."""
 
-    def __init__(self, model, shape):
-        self.model, self.shape, self.size = model, tuple(shape), int(np.prod(shape))
-        self.home = (model.current.name, self.shape)
-        pool = model.pools.setdefault(self.home, [])
-        self.place = pool.pop() if pool else next(model.numbers)
+    def __init__(self, model, shape, dtype):
+        self.model, self.shape, self.size, self.dtype = model, tuple(shape), int(np.prod(shape)), np.dtype(dtype)
+        self.pool = model.pools.setdefault(model.current.name, [])
+        self.place = self.pool.pop() if self.pool else next(model.numbers)
+
+    def set(self, array):
+        self.model.work(writes=[self])
 
     def free(self):
-        self.model.pools[self.home].append(self.place)
+        self.pool.append(self.place)
 
 
 class Model:
@@ -56,7 +58,7 @@ class Model:
     def __init__(self):
         self.numbers, self.pools, self.accesses, self.races = itertools.count(), {}, {}, []
         self.null = self.current = Stream(self, "null")
-        self.after_record = lambda stream: None
+        self.moment = lambda: None  # called at each moment at which another thread can do something
         self.cuda = self
 
     def get_current_stream(self):
@@ -65,13 +67,12 @@ class Model:
     def Device(self, index):  # noqa: N802 (CuPy's name)
         return NoContext()
 
-    def asarray(self, array):
-        return array
-
-    def empty(self, shape, dtype=None):
-        return Block(self, shape)
+    def empty(self, shape, dtype=np.float32):
+        self.moment()
+        return Block(self, shape, dtype)
 
     def work(self, reads=(), writes=()):
+        self.moment()
         number = next(self.numbers)
         for block in (*reads, *writes):
             for other, wrote in self.accesses.setdefault(block.place, []):
@@ -90,13 +91,12 @@ class NoContext:
 
 
 @pytest.fixture
-def model():
-    return Model()
+def new_model():
+    """A function that returns a model and the engine's Gpu on it."""
+    return lambda: (model := Model(), gpu_on(model))
 
 
-@pytest.fixture
-def gpu(model):
-    """The engine's Gpu on the model."""
+def gpu_on(model):
     gpu = Gpu.__new__(Gpu)
     gpu.device, gpu.index, gpu.cuda, gpu.xp, gpu.multiprocessors = "cuda:0", 0, model, model, 132
     names = itertools.count()
@@ -104,50 +104,57 @@ def gpu(model):
     gpu.stream = gpu.new_stream()
 
     def elementwise(name, size, args):
-        return lambda: model.work(writes=[a for a in args if isinstance(a, Block)])
+        *reads, x, targets = (a for a in args if isinstance(a, Block))
+        return lambda: model.work(reads, writes=[x, targets])
 
     gpu.elementwise = elementwise
     return gpu
 
 
-def batches(gpu):
-    images, _ = synthetic(40, 10, image_size=8, num_classes=5)
-    return DeviceBatches(Batches(images, 4), gpu)
+def two_epochs(batches):
+    """Their batches, one after the other, as a thread makes them ahead."""
+    for epoch in range(2):
+        yield from batches.epoch(epoch)
 
 
-def a_step_of_the_engine(model, gpu, x):
-    """What `train_step` does with a batch, and then the caller drops it."""
-    with gpu.working():
-        model.work(reads=[x])
-    x.free()
+def step_at(moment, model, gpu, batch):
+    """Let the engine's step with a batch come at the n-th moment from now; return a list that is then empty.
 
+    It is what `train_step` does with a batch, in another thread; and then the caller drops the batch.
+    """
+    pending, moments = [batch], itertools.count()
 
-def step_in_between(model, gpu, x):
-    """Let the engine's step with `x` come after the null stream's next event; return a list that is then empty."""
-    pending = [x]
-
-    def after_record(stream):
-        if pending and stream is model.null:
-            outer, model.current = model.current, model.null
-            a_step_of_the_engine(model, gpu, pending.pop())
+    def step():
+        if pending and next(moments) == moment:
+            blocks, outer, model.current = pending.pop(), model.current, model.null
+            with gpu.working():
+                model.work(reads=blocks)
+            for block in blocks:
+                block.free()
             model.current = outer
 
-    model.after_record = after_record
+    model.moment = step
     return pending
 
 
-def test_a_batch_that_is_made_ahead_never_overwrites_one_that_is_read(model, gpu):
-    """The engine's step comes while the thread that makes batches stands between an event and its next call."""
-    made = batches(gpu).epoch(0)
-    x0, _ = next(made)
-    pending = step_in_between(model, gpu, x0)
-    x1, _ = next(made)
-    x2, _ = next(made)
-    assert not pending and not model.races
-    assert x0.place in (x1.place, x2.place)  # the block was used again, so the order was put to the test
+def test_a_batch_that_is_made_ahead_never_overwrites_one_that_is_read(new_model):
+    """At whatever moment the step with the first batch comes, while a thread makes all others of two epochs."""
+    images, _ = synthetic(8, 10, image_size=8, num_classes=5)
+    used_again = 0
+    for moment in itertools.count():
+        model, gpu = new_model()
+        made = two_epochs(DeviceBatches(Batches(images, 4, augment=True), gpu))
+        first = next(made)
+        pending = step_at(moment, model, gpu, first)
+        others = [block.place for batch in made for block in batch]
+        assert not model.races, f"at moment {moment}"
+        if pending:
+            break
+        used_again += any(block.place in others for block in first)
+    assert moment > 30 and used_again > 10  # the order was put to the test
 
 
-def test_the_model_notices_a_race(model, gpu):
+def test_the_model_notices_a_race(new_model):
     """The wrong order: first the event, and only then the memory."""
 
     def batch_as_it_was(self, order, drawn, start, n):
@@ -156,16 +163,21 @@ def test_the_model_notices_a_race(model, gpu):
             self.gpu.elementwise("make_batch", x.size, (x, targets))()
         return x, targets
 
-    made = batches(gpu)
-    made._batch = batch_as_it_was.__get__(made)
-    source = made.epoch(0)
-    x0, _ = next(source)
-    step_in_between(model, gpu, x0)
-    next(source)
-    assert model.races
+    images, _ = synthetic(8, 10, image_size=8, num_classes=5)
+    found = []
+    for moment in range(10):
+        model, gpu = new_model()
+        batches = DeviceBatches(Batches(images, 4), gpu)
+        batches._batch = batch_as_it_was.__get__(batches)
+        made = batches.epoch(0)
+        step_at(moment, model, gpu, next(made))
+        list(made)
+        found += model.races
+    assert found
 
 
-def test_the_order_holds_after_an_error(model, gpu):
+def test_the_order_holds_after_an_error(new_model):
+    model, gpu = new_model()
     x = model.empty((4,))
     with pytest.raises(KeyboardInterrupt), gpu.working():
         model.work(writes=[x])
@@ -174,10 +186,10 @@ def test_the_order_holds_after_an_error(model, gpu):
     assert not model.races
 
 
-def test_a_full_device_is_one_sentence(model, gpu, monkeypatch):
-    def full(shape, dtype=None):
+@pytest.mark.parametrize("where", ["working", "allocating"])
+def test_a_full_device_is_one_sentence(new_model, where):
+    """Whatever asks for memory: arrays of a plan, a data set, what a layer without a kernel computes."""
+    _, gpu = new_model()
+    sentence = pytest.raises(DeviceError, match=r"cuda:0 has no room left \(.*12,000,000 bytes\): .*--batch-size")
+    with sentence, getattr(gpu, where)(gpu.stream):
         raise MemoryError("Out of memory allocating 12,000,000 bytes")
-
-    monkeypatch.setattr(model, "empty", full)
-    with pytest.raises(DeviceError, match=r"cuda:0 has no room for another 12.0 MB .*--batch-size"):
-        gpu.empty((3_000_000,))

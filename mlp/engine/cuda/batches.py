@@ -29,10 +29,8 @@ class DeviceBatches:
         image_set = batches.image_set
         C = image_set.images.shape[-1]
         constants = np.stack(scale_and_shift(batches.normalization, C)).astype(np.float32)  # (2, C)
-        with gpu.working(self.stream):
-            self.images, self.labels, self.constants = map(
-                gpu.xp.asarray, (image_set.images, image_set.labels.astype(np.int32), constants)
-            )
+        arrays = image_set.images, image_set.labels.astype(np.int32), constants
+        self.images, self.labels, self.constants = self._upload(*arrays)
 
     @property
     def num_images(self) -> int:
@@ -44,19 +42,26 @@ class DeviceBatches:
 
     def epoch(self, epoch: int) -> Iterator[Any]:
         """Yield (x, targets) for each batch of an epoch: x (n, H, W, C) float32, targets (n,) int32."""
-        source, gpu, N = self.batches, self.gpu, self.num_images
+        source, N = self.batches, self.num_images
+        (order,) = self._upload(source.order(epoch).astype(np.int32))
         drawn: Sequence[Array | None] = (None, None)
         if source.augment:
-            drawn = draw_augmentation(N, source.seed, epoch)
-        with gpu.working(self.stream):
-            order = gpu.xp.asarray(source.order(epoch).astype(np.int32))
-            drawn = [None if array is None else gpu.xp.asarray(array.astype(np.uint8)) for array in drawn]
+            drawn = self._upload(*(array.astype(np.uint8) for array in draw_augmentation(N, source.seed, epoch)))
         for start in range(0, N, source.batch_size):
             yield self._batch(order, drawn, start, min(source.batch_size, N - start))
 
+    def _upload(self, *arrays: Array) -> list[Array]:
+        """Return arrays of the host on the device."""
+        with self.gpu.allocating(self.stream):  # the memory first, see there
+            copies = [self.gpu.empty(array.shape, array.dtype) for array in arrays]
+        with self.gpu.working(self.stream):
+            for copy, array in zip(copies, arrays, strict=True):
+                self.gpu.copy(copy, array)
+        return copies
+
     def _batch(self, order: Array, drawn: Any, start: int, n: int) -> tuple[Array, Array]:
         shape = (n, *self.images.shape[1:])
-        with self.gpu.allocating(self.stream):  # the memory first, see there
+        with self.gpu.allocating(self.stream):
             x, targets = self.gpu.empty(shape), self.gpu.empty((n,), np.int32)
         with self.gpu.working(self.stream):
             args = (self.images, self.labels, order, *drawn, self.constants, x, targets, start, *shape, PADDING)

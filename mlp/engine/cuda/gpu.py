@@ -15,7 +15,6 @@ The library of the arrays is a parameter: CuPy on a GPU; in tests NumPy, with a 
 
 import contextlib
 import functools
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -105,7 +104,7 @@ class Gpu:
             yield
             return
         stream = stream or self.stream
-        with self.cuda.Device(self.index):
+        with self.cuda.Device(self.index), self._saying_what_is_full():
             outside = self.cuda.get_current_stream()
             stream.wait_event(outside.record())
             try:
@@ -125,8 +124,19 @@ class Gpu:
         if self.cuda is None:
             yield
             return
-        with self.cuda.Device(self.index), stream:
+        with self.cuda.Device(self.index), self._saying_what_is_full(), stream:
             yield
+
+    @contextlib.contextmanager
+    def _saying_what_is_full(self) -> Iterator[None]:
+        """Within this context, where memory runs out, the error is a sentence that says what to do."""
+        try:
+            yield
+        except MemoryError as error:
+            raise DeviceError(
+                f"{self.device} has no room left ({error}): take a smaller batch (--batch-size), or end what else uses "
+                "the GPU (nvidia-smi shows it)"
+            ) from None
 
     def launch(self, name: str, grid: Sequence[int], threads: int, args: Sequence[Any], shared: int = 0) -> Launch:
         """Return a `Launch`; Python numbers become the 32-bit ones of the kernels. shared: bytes of shared memory."""
@@ -142,19 +152,8 @@ class Gpu:
         return self.launch(name, (max(1, min(-(-size // 256), 8 * self.multiprocessors)),), 256, args)
 
     def empty(self, shape: Shape, dtype: DType = np.float32) -> Array:
-        """Return a new array on the device.
-
-        Raises:
-            DeviceError: the device has no room for it.
-        """
-        try:
-            return self.xp.empty(shape, dtype)
-        except MemoryError as error:
-            megabytes = math.prod(shape) * np.dtype(dtype).itemsize / 1e6
-            raise DeviceError(
-                f"{self.device} has no room for another {megabytes:.1f} MB ({error}): take a smaller batch "
-                "(--batch-size), or end what else uses the GPU (nvidia-smi shows it)"
-            ) from None
+        """Return a new array on the device."""
+        return self.xp.empty(shape, dtype)
 
     def copy(self, target: Any, source: Any) -> None:
         """Copy `source`, a NumPy array or one on the device, into the device array `target`."""
