@@ -5,6 +5,7 @@ gets from CuPy; or nvcc with those of them that it has.
 """
 
 import ctypes
+import os
 import re
 import shutil
 import subprocess
@@ -17,6 +18,8 @@ import pytest
 
 from mlp.engine.cuda.source import FAMILIES, FOLDER, OPTIONS, joined_source
 
+WHEELS = Path(sysconfig.get_paths()["purelib"]) / "nvidia"
+TOOLS = os.pathsep.join([os.environ["PATH"], *map(str, WHEELS.glob("*/bin"))])
 ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")
 # What CuPy adds to the options of a RawModule: numbers below 1.2e-38 are zero. (Its folders of headers make no
 # difference here, where nothing is included.)
@@ -33,7 +36,7 @@ REGISTERS = {"convolve": 128, "weight_gradient": 112}  # what the launch bounds 
 
 def nvrtc_library():
     """Return the path of NVRTC in the wheel, None without it."""
-    found = sorted(Path(sysconfig.get_paths()["purelib"]).glob("nvidia/*/lib/libnvrtc.so.1?"))
+    found = sorted(WHEELS.glob("*/lib/libnvrtc.so.1?"))
     return found[-1] if found else None
 
 
@@ -112,10 +115,13 @@ def test_kernels_compile_without_spills(compilations, architecture):
 @pytest.mark.slow
 def test_machine_code_of_the_convolutions(compilations):
     """Copies of 16 bytes that pass by the registers, products on the tensor cores, nothing in local memory."""
-    if not shutil.which("cuobjdump"):
-        pytest.skip("cuobjdump is not installed")
+    tool = shutil.which("cuobjdump", path=TOOLS)
+    if not tool:
+        pytest.skip("cuobjdump is not installed: pip install nvidia-cuda-cuobjdump nvidia-cuda-nvdisasm")
     _, cubin = compiled(compilations, "sm_90")
-    listing = subprocess.run(["cuobjdump", "-sass", str(cubin)], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run(
+        [tool, "-sass", str(cubin)], capture_output=True, text=True, check=True, env={**os.environ, "PATH": TOOLS}
+    ).stdout
     functions = dict(re.findall(r"Function : (\w+)(.*?)(?=Function :|\Z)", listing, re.DOTALL))
     assert not re.search(r"\b(LDL|STL)\b", listing)
     for name in ("convolve_32_32_256_float32", "weight_gradient_32_32_float32"):

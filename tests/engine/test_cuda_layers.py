@@ -149,12 +149,11 @@ def test_convolution(make_gpu, precision, case):
     check(make_gpu(precision), lambda: [conv(C, F)], (*images, C), [ConvolutionOp])
 
 
-@pytest.mark.gpu
 @pytest.mark.parametrize("precision", TOLERANCE)
 @pytest.mark.parametrize("size", [32, 16, 8, 4])
+@pytest.mark.parametrize("make_gpu", [pytest.param("cupy", marks=pytest.mark.gpu)], indirect=True)
 def test_convolutions_of_vgg(make_gpu, precision, size):
-    if make_gpu().cuda is None:
-        pytest.skip("this size is for a real GPU")
+    """These sizes are for a real GPU."""
     check(
         make_gpu(precision), lambda: [conv(32, 32), BatchNorm(32)], (100, size, size, 32), [ConvolutionOp, PointwiseOp]
     )
