@@ -60,7 +60,8 @@ MINE = [(OURS, "float32"), (OURS, "tf32"), ("mlp textbook", "float32")]
 AGAINST = {"none": (), "eager": EAGER, "torch": EAGER + COMPILED}  # --against
 VARIANTS = MINE + [(variant, precision) for precision in PRECISIONS for variant in AGAINST["torch"]]
 WARM_UP = 2  # turns that are not counted: in them algorithms are chosen and graphs recorded
-READY = 0.5  # of the remaining time: the processes of a group must be ready by then
+READY = 0.5  # of the remaining time: the processes of a group must be ready by then; those of the last may take longer
+TURN = 0.4  # seconds that a turn takes, with what comes between turns
 HEADER = ("net", "variant", "precision", "ms a step", "images/s", f"{OURS} / it")
 
 
@@ -74,8 +75,10 @@ def main(arguments=None, started=None):
     results = Results(reasons, options)
     print_header(HEADER)
     try:
-        for group in groups(options.against):
+        *before, last = groups(options.against)
+        for group in before:
             measure(group, results, reasons, options)
+        measure(last, results, reasons, options, last=True)
     finally:  # after Ctrl-C, too
         results.print_rest("it was interrupted before.")
     return 0
@@ -128,8 +131,8 @@ def groups(against):
     return found
 
 
-def measure(group, results, reasons, options):
-    """Let the variants of a group take turns, and note their times."""
+def measure(group, results, reasons, options, last=False):
+    """Let the variants of a group take turns, and note their times. The last group leaves time for turns alone."""
     with ExitStack() as stack:
         workers = {}
         for variant, precision in group:
@@ -137,8 +140,11 @@ def measure(group, results, reasons, options):
                 workers[variant, precision] = PunctualWorker(WORKER, variant, precision, options)
                 stack.callback(workers[variant, precision].stop)
         now = time.monotonic()
+        left = max(0.0, options.deadline - now)
+        turns = TURN * len(workers) * len(options.nets) * (WARM_UP + options.rounds)
+        ready = max(READY * left, left - turns) if last else READY * left
         for worker in workers.values():
-            worker.get_ready(now + READY * max(0.0, options.deadline - now))
+            worker.get_ready(now + ready)
         for net in options.nets:
             try:
                 for round_ in range(-WARM_UP, options.rounds):

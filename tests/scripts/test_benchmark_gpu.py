@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import benchmark_gpu
 import benchmark_gpu_worker
@@ -64,10 +65,11 @@ def test_numbers_ratios_and_failures_beside_each_other(monkeypatch, capsys, tmp_
     monkeypatch.setattr(benchmark_gpu, "gpu_problem", lambda: None)
     monkeypatch.setattr(benchmark_gpu, "torch_problem", lambda options: None)
     monkeypatch.setattr(benchmark_gpu, "list_gpus", lambda: [pretended_card()])
-    get_ready = benchmark_gpu.PunctualWorker.get_ready
+    get_ready, waits = benchmark_gpu.PunctualWorker.get_ready, {}
 
     def all_but_one(worker, deadline):
         """However busy the machine is, only one variant is not waited for: the one that sleeps."""
+        waits[worker.variant, worker.precision] = deadline - time.monotonic()
         get_ready(worker, 0.0 if worker.variant == "torch compile graph" else deadline)
 
     monkeypatch.setattr(benchmark_gpu.PunctualWorker, "get_ready", all_but_one)
@@ -81,6 +83,7 @@ def test_numbers_ratios_and_failures_beside_each_other(monkeypatch, capsys, tmp_
     assert table["torch compile", "tf32"][0] == "not measured: its process ended: no compiler was found"
     assert table["torch compile graph", "tf32"][0] == "not measured: it was not ready in time."
     assert table["torch graph channels_last", "tf32"][0].startswith("4.000")  # of the rounds before it was lost
+    assert waits["torch eager", "float32"] <= 150 < waits["torch compile", "float32"]  # nothing comes after it
 
 
 SLOW = PRETENDER.replace("for turn, line", "time.sleep(0.3)\nfor turn, line").replace(
@@ -132,7 +135,7 @@ def test_the_clock_starts_with_the_program(monkeypatch, capsys):
     monkeypatch.setattr(benchmark_gpu, "list_gpus", lambda: [pretended_card()])
     seen = []
     monkeypatch.setattr(
-        benchmark_gpu, "measure", lambda group, results, reasons, options: seen.append(options.deadline)
+        benchmark_gpu, "measure", lambda group, results, reasons, options, last: seen.append(options.deadline)
     )
     assert benchmark_gpu.main([*NETS, "--against", "none", "--time-limit", "7"], started=100.0) == 0
     assert seen == [107.0]
