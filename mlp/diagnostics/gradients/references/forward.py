@@ -60,7 +60,8 @@ def another_forward(
     line, evidence = wrong_line_of_forward(probe, family, words, right) if searched else ("", "")
     line = line if re.search(where, line.partition("`")[2].partition("`")[0]) else ""
     mode = "training" if training else "evaluation"
-    rule = family.rule if right[0].shape == y.shape or not family.sizes else family.sizes
+    alike = any(one.shape == y.shape for one in right)
+    rule = family.rule if alike or not family.sizes else family.sizes
     text = f"forward is not that of {family.title}: {rule}"
     if line:
         text = f"{line}; {what or text}"
@@ -69,8 +70,7 @@ def another_forward(
     if what:
         yield Diagnosis("forward", "outputs", mode, what)
         return
-    told = family.sure or any(one.shape == y.shape for one in right)
-    what = (not_used(probe) or difference(y, right)) if told else ""
+    what = (not_used(probe) or difference(y, right)) if family.sure or alike else ""
     if what or family.sure:
         yield Diagnosis("forward", "outputs", mode, f"{text}. {what or largest_difference(y, right)}")
     else:

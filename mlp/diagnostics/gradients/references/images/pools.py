@@ -6,16 +6,23 @@ A pool has floor((n + 2 p - k) / s) + 1 outputs, an adaptive one as many as it i
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.references.images.windows import KERNELS, OF_STRIDE, PADS, padded, windows_of
+from mlp.diagnostics.gradients.references.images.settings import (
+    OF_STRIDE,
+    PADS,
+    POOLS,
+    WindowMove,
+    numbers_of_other_names,
+    shown_moves,
+)
+from mlp.diagnostics.gradients.references.images.windows import padded, windows_of
 from mlp.diagnostics.gradients.references.sequences import only_counted, wrong_pools
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, Sizes
 from mlp.typing import Array
-
-POOLS = ("pool", "pool_size", "window", "window_size", "pool_k", "w", *KERNELS)
 
 
 def pools(subject: LayerAtPoint) -> Iterator[Array]:
@@ -80,23 +87,38 @@ def pools_with(
         return
     size = size_of_windows(subject)
     adaptive, flat = "adaptive" in subject.words, len(subject.shape) < subject.x.ndim
-    whole = bool({"global", "gap"} & set(subject.words)) or size is None or (adaptive and flat)
-    strides, pads = subject.sizes(OF_STRIDE, axes) or size, subject.sizes(pads_of(subject), axes) or (0,) * axes
-    if size is None and strides is not None and not {"global", "gap", "adaptive"} & set(subject.words):
-        return  # windows of a size that has another name
+    whole = bool({"global", "gap"} & set(subject.words)) or (adaptive and flat)
     for x, first in subject.layouts():
+        counts = subject.shape[2:] if first else subject.shape[1:-1]
         for reduce in reduces:
             over = tuple(range(2, x.ndim))
             if adaptive and not flat:
-                counts = subject.shape[2:] if first else subject.shape[1:-1]
                 ys = cells(x, counts, reduce, promised=promised)
-            elif whole or size is None or strides is None:
+            elif whole or (size is None and (flat or set(counts) == {1})):
                 ys = (np.asarray(reduce(x, axis=over, keepdims=keep)) for keep in (False, True))
             else:
-                wide = (padded(x, [(p, p) for p in pads], fill) for fill in (fills if any(pads) else (0.0,)))
-                windows = (windows_of(one, size, strides, (1,) * axes) for one in wide)
+                windows = all_windows(subject, x, counts, fills)
                 ys = (np.asarray(reduce(one, axis=tuple(range(-axes, 0)))) for one in windows if one.size)
             yield from (y if first or y.ndim < x.ndim else np.moveaxis(y, 1, -1) for y in ys)
+
+
+def all_windows(subject: LayerAtPoint, x: Array, counts: Sequence[int], fills: Sequence[float]) -> Iterator[Array]:
+    """Yield the windows of (N, C, *S) as the settings say; where these have other names, those of that many outputs."""
+    axes, size = x.ndim - 2, size_of_windows(subject)
+    strides, pads = subject.sizes(OF_STRIDE, axes) or size, subject.sizes(pads_of(subject), axes) or (0,) * axes
+    moves: list[tuple[Sizes, WindowMove]] = []
+    if size is not None and strides is not None:
+        moves.append((size, (strides, [(p, p) for p in pads], (1,) * axes)))
+    others = [[2, 3, *numbers_of_other_names(subject, axis, axes)] for axis in range(axes)]
+    for k in product(*others) if size is None else [size]:
+        usual = (1, 2, 3) if size is None else k
+        shown = shown_moves(subject, k, (x.shape[2:], counts), usual, pads_of(subject))
+        moves += [(k, how) for how in shown if (k, how) not in moves]
+    for k, (strides, both, dilation) in moves:
+        if any(max(ends) >= d * (n - 1) + 1 for ends, n, d in zip(both, k, dilation, strict=True)):
+            continue  # a window would have nothing but padding
+        for fill in fills if any(map(any, both)) else (0.0,):
+            yield windows_of(padded(x, both, fill), k, strides, dilation)
 
 
 def borders(subject: LayerAtPoint) -> tuple[float, ...]:

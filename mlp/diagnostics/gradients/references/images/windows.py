@@ -8,21 +8,25 @@ A convolution has floor((n + 2 p - d (k - 1) - 1) / s) + 1 outputs, a transposed
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import permutations
+from itertools import chain, permutations
 
 import numpy as np
 
+from mlp.diagnostics.gradients.references.images.settings import (
+    DILATIONS,
+    KERNELS,
+    OF_STRIDE,
+    PADS,
+    WindowMove,
+    shown_moves,
+)
 from mlp.diagnostics.gradients.references.subject import LayerAtPoint, Mistakes, Sizes
 from mlp.typing import Array
-
-OF_STRIDE = ("stride", "strides", "s", "step")
-PADS = ("pad", "padding", "p", "pads")
-KERNELS = ("k", "kernel", "kernel_size", "size", "filter_size", "field", "ksize")
 
 
 def all_convolutions(subject: LayerAtPoint) -> Iterator[Array]:
     """Convolution, also dilated, depthwise and in groups, (N, C, *S) or (N, *S, C), turned kernels as well."""
-    for x, w, b, (stride, pads, dilation), groups, first in sums_of_windows(subject):
+    for x, w, b, (stride, pads, dilation), groups, first in sums_of_windows(subject, shown=True):
         for kernel in (w, np.flip(w, tuple(range(2, w.ndim)))):
             y = convolved(padded(x, pads), kernel, (stride, dilation), groups) + b
             yield y if first else np.moveaxis(y, 1, -1)
@@ -46,9 +50,13 @@ def wrong_convolutions(subject: LayerAtPoint) -> Mistakes:
 
 
 def sums_of_windows(
-    subject: LayerAtPoint,
-) -> Iterator[tuple[Array, Array, Array, tuple[Sizes, list[tuple[int, int]], Sizes], int, bool]]:
-    """Yield (x, kernel, bias, (stride, padding, dilation), groups, whether the channels come first)."""
+    subject: LayerAtPoint, *, shown: bool = False
+) -> Iterator[tuple[Array, Array, Array, WindowMove, int, bool]]:
+    """Yield (x, kernel, bias, (stride, padding, dilation), groups, whether the channels come first).
+
+    Args:
+        shown: whether settings of other names count, too, where the size of the outputs fits them.
+    """
     axes = subject.x.ndim - 2
     kernels = [a for a in subject.weights.values() if a.ndim > 1]
     if axes < 1 or len(kernels) != 1 or len(subject.weights) > 2 or len(subject.vectors()) + 1 != len(subject.weights):
@@ -56,7 +64,9 @@ def sums_of_windows(
     for x, first in subject.layouts():
         for w, groups in kernels_of(kernels[0], x.shape[1], subject, axes):
             b = subject.vectors()[0] if subject.vectors() else np.zeros(len(w))
-            for how in moves(subject, w.shape[2:], x.shape[2:]) if len(b) == len(w) else ():
+            outputs = subject.shape[2:] if first else subject.shape[1:-1]
+            also = shown_moves(subject, w.shape[2:], (x.shape[2:], outputs)) if shown else ()
+            for how in chain(moves(subject, w.shape[2:], x.shape[2:]), also) if len(b) == len(w) else ():
                 yield x, w, b.reshape(-1, *[1] * axes), how, groups, first
 
 
@@ -133,9 +143,7 @@ def kernels_of(kernel: Array, C: int, subject: LayerAtPoint, axes: int) -> Itera
             yield w, groups
 
 
-def moves(
-    subject: LayerAtPoint, k: Sequence[int], sizes: Sequence[int]
-) -> Iterator[tuple[Sizes, list[tuple[int, int]], Sizes]]:
+def moves(subject: LayerAtPoint, k: Sequence[int], sizes: Sequence[int]) -> Iterator[WindowMove]:
     """Yield (stride, padding at both ends, dilation) as the settings say; usual ones, where they do not.
 
     Args:
@@ -143,7 +151,7 @@ def moves(
     """
     axes = len(k)
     stride, pad = subject.sizes(OF_STRIDE, axes), subject.sizes(PADS, axes)
-    dilation = subject.sizes(("dilation", "dilate", "d", "rate", "dilation_rate"), axes) or (1,) * axes
+    dilation = subject.sizes(DILATIONS, axes) or (1,) * axes
     wide = [d * (size - 1) for d, size in zip(dilation, k, strict=True)]
     spoken = [v for name in PADS for v in [subject.settings.get(name)] if isinstance(v, str)]
     paddings = [(p,) * axes for p in range(3)] if pad is None else [pad]

@@ -1,0 +1,104 @@
+"""Convolutions and pools whose settings have unusual names: what their outputs show decides."""
+
+import numpy as np
+import pytest
+
+from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
+from mlp.diagnostics.gradients.styles.adapters import adapt
+
+
+def windows(x, k, stride, dilation=(1, 1), pads=((0, 0), (0, 0))):
+    """Return the windows (N, C, *outputs, *k) of (N, C, *S), in one axis or two."""
+    axes = len(k)
+    x = np.pad(x, ((0, 0), (0, 0), *pads[:axes]))
+    wide = [d * (size - 1) + 1 for d, size in zip(dilation, k, strict=False)]
+    found = np.lib.stride_tricks.sliding_window_view(x, wide, axis=tuple(range(2, 2 + axes)))
+    starts, taps = ([slice(None, None, step) for step in steps[:axes]] for steps in (stride, dilation))
+    return found[(slice(None), slice(None), *starts, *taps)]
+
+
+class Conv:
+    def __init__(self, k, how, **settings):
+        self.W = np.random.default_rng(0).standard_normal((4, 2, *k))
+        self.how = lambda: how
+        vars(self).update(settings)
+
+    def forward(self, x):
+        axes = x.ndim - 2
+        taps = windows(x, self.W.shape[2:], **self.how())
+        y = np.tensordot(taps, self.W, ([1, *range(2 + axes, 2 + 2 * axes)], [1, *range(2, 2 + axes)]))
+        self.shape, self.dW = x.shape, np.zeros(self.W.shape)
+        return np.moveaxis(y, -1, 1)
+
+    def backward(self, g):
+        return np.zeros(self.shape)
+
+
+class Pool:
+    def __init__(self, k, how, **settings):
+        self.how = lambda: (k, how)
+        vars(self).update(settings)
+
+    def forward(self, x):
+        k, how = self.how()
+        self.shape = x.shape
+        return windows(x, k, **how).max(axis=tuple(range(-len(k), 0)))
+
+    def backward(self, g):
+        return np.zeros(self.shape)
+
+
+def said(kind, k, shape, how, **settings):
+    """Return what is said of a forward with windows of size k."""
+    name = f"Max{kind.__name__}" if kind is Pool else kind.__name__
+    layer, _ = adapt(type(f"{name}{len(k)}d", (kind,), {})(k, how, **settings), shape)
+    return next((one.sentence for one in wrong_forward(layer, shape, 0)), "")
+
+
+@pytest.mark.parametrize(
+    ("how", "settings"),
+    [
+        ({"stride": [1], "dilation": [2], "pads": [(2, 2)]}, {"dil": 2, "pad": 2}),
+        ({"stride": [4]}, {"hop": 4}),
+        ({"stride": [2], "dilation": [3], "pads": [(3, 3)]}, {"jump": np.int64(2), "spacing": 3, "border": 3}),
+        ({"stride": [1], "dilation": [2], "pads": [(4, 0)]}, {"mode": "causal", "gap": 2}),
+        ({"stride": [1], "pads": [(3, 1)]}, {"padding": (3, 1)}),
+    ],
+)
+def test_right_signals_raise_no_alarm(how, settings):
+    assert said(Conv, (3,), (2, 2, 14), how, **settings) == ""
+
+
+def test_right_images_raise_no_alarm():
+    how = {"stride": (2, 3), "dilation": (1, 2), "pads": ((1, 1), (0, 2))}
+    named = {"hop": (2, 3), "gap": (1, 2), "edges": ((1, 1), (0, 2))}
+    assert said(Conv, (3, 2), (2, 2, 8, 9), how, **named) == ""
+    assert said(Conv, (3, 2), (2, 2, 9, 8), {"stride": (4, 1)}, sy=4, sx=1) == ""
+
+
+@pytest.mark.parametrize(
+    ("k", "stride", "settings"),
+    [
+        ((3,), (2,), {"span": 3, "hop": 2}),
+        ((3,), (2,), {"size": 3, "hop": 2}),
+        ((2, 3), (1, 2), {"area": (2, 3), "jump": (1, 2)}),
+        ((2, 2), (2, 2), {}),
+    ],
+)
+def test_right_pools_raise_no_alarm(k, stride, settings):
+    assert said(Pool, k, (2, 3, 6, 8)[: 2 + len(k)], {"stride": stride}, **settings) == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "how", "settings"),
+    [
+        (Conv, {"stride": [1], "dilation": [2]}, {"dilation": 3}),  # a name that says what it is is a promise
+        (Conv, {"stride": [4]}, {"stride": 2, "hop": 4}),
+        (Conv, {"stride": [5]}, {"hop": 4}),  # no setting is a 5
+        (Pool, {"stride": [1]}, {"size": 3}),
+        (Pool, {"stride": [3]}, {"size": 3, "stride": 2, "hop": 3}),
+    ],
+)
+def test_what_no_setting_gives_is_still_wrong(kind, how, settings):
+    sentence = said(kind, (3,), (2, 2, 14), how, **settings)
+    assert "is not that of" in sentence or "window i starts at" in sentence
