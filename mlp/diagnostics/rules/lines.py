@@ -13,7 +13,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.repairs.choice.right_changes import complexity
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_FACTORS, OF_ITSELF, OF_MEMORY, Edit, Maker
-from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_shares, powers
+from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_eps, missing_shares, powers
 from mlp.diagnostics.gradients.repairs.search.changes import Search, of_one_kind, repairs
 from mlp.diagnostics.gradients.repairs.search.moves import not_copied
 from mlp.diagnostics.gradients.repairs.search.second_terms import scaled_terms, squared_distances
@@ -35,6 +35,7 @@ DISTANCES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: squared_distances(slot, s.arrays, s.values), "square of another value"),
 )
 SCALED: tuple[tuple[Maker, str], ...] = ((lambda slot, s: scaled_terms(slot, s.arrays, s.values), "term missing"),)
+EPS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: missing_eps(slot, s.values), "eps missing"),)
 POWERS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: powers(slot, s.values), "power"),)
 SHARES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: missing_shares(slot, s.values, s.arrays), "factor or term missing"),
@@ -45,7 +46,7 @@ LATE = [name for _, name in KINDS].index("division by the wrong number")
 OF_RULES = tuple(
     kind
     for kind in dict.fromkeys(
-        (*OF_COPIES, *POWERS, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS[:LATE], *SHARES, *KINDS[LATE:], *SCALED)
+        (*OF_COPIES, *POWERS, *EPS, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS[:LATE], *SHARES, *KINDS[LATE:], *SCALED)
     )
     if kind not in OF_FACTORS
 )  # the likeliest first

@@ -8,11 +8,15 @@ A rule is made anew for the parameters of each check, and keeps the numbers that
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.styles.calls import required
+from mlp.diagnostics.rules.protocols import TRIED
 from mlp.errors import ConfigurationError
 from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
@@ -20,7 +24,8 @@ from mlp.typing import Array
 
 FIRST = ("params", "parameters", "model_params", "weights", "variables", "param_list", "model_parameters")
 MODELS = ("model", "net", "network", "mlp", "nn")
-GRADIENTS = ("grads", "gradients", "dparams")
+GRADIENTS = ("grads", "gradients", "dparams", "grad", "grad_list", "grads_list", "param_grads", "d_params", "dweights")
+SOME = (3, "0.weight"), (2, "0.bias")  # lengths and names of a few parameters
 STEPS = ("step", "update", "update_params", "apply_gradients", "apply", "__call__")
 
 
@@ -103,25 +108,41 @@ def made_with_parameters(kind: Any, positional: Sequence[Any] = (), named: Mappi
     Raises:
         ConfigurationError: it takes them in none of the usual forms.
     """
-    errors = []
-    for parameters_as, gradients_as in CONTAINERS:
-        some = [Parameter(np.ones(3), "0.weight"), Parameter(np.ones(2), "0.bias")]
-        for one in some:
-            one.grad[...] = 0.5
+    errors, still = [], None
+    for forms in CONTAINERS:
+        rule = partial(subclass_of, kind, forms, positional, named or {})
         try:
-            rule = subclass_of(kind, (parameters_as, gradients_as), positional, named or {})
-            rule.start(some)
-            rule.step_of_parameters()
+            if moves(rule(), [Parameter(np.ones(n), name) for n, name in SOME]):
+                return rule()
         except OWN_ERRORS as error:
             errors.append(f"{type(error).__name__}: {error}")
             continue
-        if any((one.data != 1.0).any() for one in some):
-            return subclass_of(kind, (parameters_as, gradients_as), positional, named or {})
         errors.append("the weights did not move")
+        still = rule if still is None and uses_gradients(rule()) else still
+    if still is not None:
+        return still()
     raise ConfigurationError(
         f"{kind.__name__} takes its parameters when it is made: a list of arrays (then step(grads)), or of objects "
         f"with data and grad, is expected; {errors[0]}"
     )
+
+
+def moves(rule: Any, parameters: Sequence[Any]) -> bool:
+    """Return whether a few steps of a rule move any of the parameters."""
+    for one in parameters:
+        one.grad[...] = 0.5
+    rule.start(parameters)
+    for _ in range(TRIED):
+        rule.step_of_parameters()
+    return any((one.data != 1.0).any() for one in parameters)
+
+
+def uses_gradients(rule: Any) -> bool:
+    """Return whether a rule that moves nothing takes the gradients: those of another shape let it fail."""
+    with suppress(*OWN_ERRORS):
+        moves(rule, [SimpleNamespace(data=np.ones(n), grad=np.ones(n + 4), name=name) for n, name in SOME])
+        return False
+    return True
 
 
 def subclass_of(
@@ -141,16 +162,25 @@ def subclass_of(
             method(*([forms[1](self.its_parameters)] if required(method) else []))
 
     Made.__name__ = Made.__qualname__ = kind.__name__
-    some = [Parameter(np.ones(3), "0.weight"), Parameter(np.ones(2), "0.bias")]
+    some = [Parameter(np.ones(n), name) for n, name in SOME]
     return Made(*first_arguments(kind, forms[0], some), *positional, **named)
 
 
+def first_names(kind: Any) -> list[str]:
+    """Return the names of what a rule is made with first: its parameters, and their gradients if it takes them, too."""
+    first = list(inspect.signature(kind).parameters)[:2]
+    return first if first[-1].lower() in GRADIENTS else first[:1]
+
+
 def first_arguments(kind: Any, container: Container, parameters: Sequence[Parameter]) -> list[Any]:
-    """Return what a rule is made with first: its parameters, and their gradients if it takes them, too."""
-    given, second = container(parameters), required(kind)[1:2]
-    if not second or second[0].lower() not in GRADIENTS:
-        return [given]
-    return [given, OF_GRADIENTS[isinstance(given, dict)](parameters)]
+    """Return what a rule is made with first."""
+    given = container(parameters)
+    return [given, OF_GRADIENTS[isinstance(given, dict)](parameters)][: len(first_names(kind))]
+
+
+def other_names(kind: Any) -> list[str]:
+    """Return the names of what a rule is made with after its parameters."""
+    return list(inspect.signature(kind).parameters)[len(first_names(kind)) :]
 
 
 def with_own_parameters(rule: Any) -> Any:
@@ -158,8 +188,8 @@ def with_own_parameters(rule: Any) -> Any:
     kind = type(rule)
     if not takes_parameters(kind) or hasattr(rule, "step_of_parameters"):
         return rule
-    names = list(inspect.signature(kind).parameters)[1:]
-    return made_with_parameters(kind, (), {name: vars(rule)[name] for name in names if name in vars(rule)})
+    named = {name: vars(rule)[name] for name in other_names(kind) if name in vars(rule)}
+    return made_with_parameters(kind, (), named)
 
 
 def made_alone(kind: Any) -> Any:

@@ -10,7 +10,7 @@ from mlp.diagnostics.gradients.report import Findings
 from mlp.diagnostics.rules.clips import Clip
 from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Trail, course_of, walk_of
 from mlp.diagnostics.rules.function_steps import rates_of
-from mlp.diagnostics.rules.made_with import made_with_parameters
+from mlp.diagnostics.rules.made_with import made_with_parameters, other_names
 from mlp.diagnostics.rules.settings import ALIASES, attribute_of, read_settings
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Shape
@@ -66,7 +66,8 @@ class Subject:
             return None
         kept, with_parameters = vars(self.rule), hasattr(self.rule, "step_of_parameters")
         kind = type(self.rule).__mro__[1] if with_parameters else type(self.rule)
-        names = [name for name in list(inspect.signature(kind).parameters)[with_parameters:] if name in kept]
+        given = other_names(kind) if with_parameters else inspect.signature(kind).parameters
+        names = [name for name in given if name in kept]
         rates = rates_of(self.rule)
         arguments = {name: kept[name] if name in rates else other_number(name, kept[name]) for name in names}
         if all(value is kept[name] for name, value in arguments.items()):

@@ -132,6 +132,60 @@ def test_wrong_rules_are_found():
     assert "`v` stands where `v_new` belongs" in report.diagnoses[0].sentence
 
 
+class Adadelta:
+    """Parameters and gradients when it is made; the step is made by another method."""
+
+    def __init__(self, params, grads, rho=0.95, eps=1e-6):
+        self.params, self.grads, self.rho, self.eps = params, grads, rho, eps
+        self.squares = [np.zeros_like(p) for p in params]
+        self.updates = [np.zeros_like(p) for p in params]
+
+    def step(self):
+        for i, (p, g) in enumerate(zip(self.params, self.grads, strict=True)):
+            p += self.change(i, g)
+
+    def change(self, i, g):
+        self.squares[i] = self.rho * self.squares[i] + (1 - self.rho) * g * g
+        d = -self.above(i) / np.sqrt(self.squares[i] + self.eps) * g
+        self.updates[i] = self.rho * self.updates[i] + (1 - self.rho) * d * d
+        return d
+
+    def above(self, i):
+        return np.sqrt(self.updates[i] + self.eps)
+
+
+class AdadeltaWithoutEps(Adadelta):
+    def above(self, i):
+        return np.sqrt(self.updates[i])
+
+
+class SGDOfDictionaries:
+    def __init__(self, params, grads, lr=0.1):
+        self.params, self.grads, self.lr = params, grads, lr
+
+    def step(self):
+        for k in self.params:
+            self.params[k] -= self.lr * self.grads[k]
+
+
+def test_objects_that_were_made_with_gradients():
+    params, grads = [np.zeros(2), np.zeros(3)], [np.ones(2), np.ones(3)]
+    check_rule(Adadelta(params, grads)).raise_if_failed()
+    check_rule(SGDOfDictionaries({"w": params[0], "b": params[1]}, {"w": grads[0], "b": grads[1]})).raise_if_failed()
+    report = check_rule(AdadeltaWithoutEps(params, grads), formula="adadelta")
+    assert "`self.eps` is missing in the root" in report.diagnoses[0].sentence
+
+
+def test_parameters_that_never_move_are_told():
+    class Lost(SGDOfDictionaries):
+        def step(self):
+            for k, p in self.params.items():
+                p = p - self.lr * self.grads[k]  # noqa: PLW2901
+
+    report = check_rule(Lost, formula="gradient_descent")
+    assert "write into it, `p[...] = p - self.lr * self.grads[k]`" in report.diagnoses[0].sentence
+
+
 class NeedsArguments:
     def __init__(self, lr, momentum):
         self.lr, self.momentum = lr, momentum

@@ -72,6 +72,27 @@ class Lion(OneArray):
         return w - self.lr * np.sign(c)
 
 
+def rmsprop_centered(w, dw, config=None):
+    if config is None:
+        config = {}
+    config.setdefault("learning_rate", 1e-2)
+    config.setdefault("decay_rate", 0.9)
+    config.setdefault("epsilon", 1e-6)
+    config.setdefault("sq", np.zeros_like(w))
+    config.setdefault("mean", np.zeros_like(w))
+    rate = config["learning_rate"]
+    rho = config["decay_rate"]
+    sq = config["sq"]
+    mean = config["mean"]
+    sq = rho * sq + (1 - rho) * dw**2
+    var = sq - mean**2
+    mean = rho * mean + (1 - rho) * dw
+    next_w = w - rate * dw / np.sqrt(var + config["epsilon"])
+    config["sq"] = sq
+    config["mean"] = mean
+    return next_w, config
+
+
 class Rprop:
     def __init__(self, lr=0.01, eta_minus=0.5, eta_plus=1.2):
         self.lr, self.eta_minus, self.eta_plus, self.before = lr, eta_minus, eta_plus, None
@@ -96,6 +117,7 @@ class Rprop:
         (Adam, "`self.t += 1`: this line stands in the loop `for k, p in params.items():`, and belongs before it"),
         (rmsprop, "`cache` stands where `config['cache']` belongs"),
         (Lion, "comes too late: it belongs before `self.m = self.beta2"),
+        (rmsprop_centered, "comes too late: it belongs before `var = sq - mean ** 2`"),
         (Rprop, "`self.eta_minus` and `self.eta_plus` are exchanged"),
     ],
 )

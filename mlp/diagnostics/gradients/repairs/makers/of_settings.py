@@ -1,6 +1,7 @@
 """Alternatives to a term that lacks a factor: a setting, 1 minus a setting, a bias correction, an array, a plain 2."""
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -37,10 +38,26 @@ def missing_shares(slot: Slot, values: Values, names: Sequence[str] = ()) -> Ite
     arrays = [name for name in names if isinstance(held_by(name, values), np.ndarray) or name.endswith("]")]
     for factor in ("2", "0.5", *factors, *(name for name in arrays if "+ 1" not in name and name != text)):
         yield f"the factor `{factor}` is missing in `{text}`", ast.BinOp(node, ast.Mult(), parsed(factor))
-    small = [name for name, value in values.items() if name.endswith(("eps", "epsilon")) and type(value) is float]
-    roots = [f"(np.sqrt({name}) + {eps})" for name in arrays for eps in small[:1]]
+    roots = [f"(np.sqrt({name}) + {eps})" for name in arrays for eps in small_numbers(values)[:1]]
     for divisor in (*divisors, *roots) if names else settings_in(values):
         yield f"the division by `{divisor}` is missing in `{text}`", ast.BinOp(node, ast.Div(), parsed(divisor))
+
+
+def missing_eps(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield what a root is taken of, or what is divided by, with the small number that keeps it from zero."""
+    node, parent = slot.node, slot.parent
+    in_root = slot.field == "args" and ast.unparse(parent.func).endswith("sqrt")
+    in_power = isinstance(parent, ast.BinOp) and ast.unparse(parent).endswith("** 0.5") and slot.field == "left"
+    below = isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Div) and slot.field == "right"
+    for eps in small_numbers(values) if in_root or in_power or below else ():
+        where = "the divisor" if below else "the root"
+        text = f"`{eps}` is missing in {where}, which may be zero: `{text_of(node)} + {eps}` belongs here"
+        yield text, ast.BinOp(node, ast.Add(), parsed(eps))
+
+
+def small_numbers(values: Values) -> list[str]:
+    """Return the names of the settings that keep a divisor from zero."""
+    return [name for name in numbers_held(values) if re.search(r"eps(ilon)?\W*$", name)]
 
 
 def powers(slot: Slot, values: Values) -> Iterator[Alternative]:
@@ -70,11 +87,16 @@ def shares_of_settings(values: Values) -> tuple[list[str], list[str]]:
 
 def settings_in(values: Values) -> list[str]:
     """Return the names of the settings, local ones first; none whose value another one has already."""
+    found: dict[float, str] = {}
+    for name, value in numbers_held(values).items():
+        found.setdefault(value, name)
+    return list(found.values())[:MOST_SETTINGS]
+
+
+def numbers_held(values: Values) -> dict[str, float]:
+    """Return all numbers by their names, local ones first, then those of objects and dictionaries."""
     held = {name: value for name, value in values.items() if type(value) is float}
     for name, value in values.items():
         if isinstance(value, dict):
             held |= {f"{name}[{key!r}]": v for key, v in value.items() if isinstance(key, str) and type(v) is float}
-    found: dict[float, str] = {}
-    for name in sorted(held, key=lambda one: "." in one or "[" in one):
-        found.setdefault(held[name], name)
-    return list(found.values())[:MOST_SETTINGS]
+    return {name: held[name] for name in sorted(held, key=lambda one: "." in one or "[" in one)}

@@ -1,4 +1,4 @@
-"""Alternatives to whole lines: in another place, kept for the next call, a copy, with two names exchanged."""
+"""Alternatives to whole lines: kept for the next call, a copy, with two names exchanged."""
 
 import ast
 import copy
@@ -11,23 +11,8 @@ import numpy as np
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, alike
 
-LINES = 14  # of a block in which lines change places
 NAMES = 8  # of a line in which two are exchanged
 MOST_SLICES = 3
-Loops = (ast.For, ast.While, ast.If)
-Line = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Expr
-
-
-def orders(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Alternative]]]:
-    """Yield each line with the places where it may belong: elsewhere in its block, out of a loop or a branch, in it."""
-    for node, field, block in blocks_of(tree):
-        for i, line in enumerate(block if 1 < len(block) <= LINES else ()):
-            if isinstance(line, Line) and not is_text(line):
-                yield Slot(node, field, None, block, text_of(line), line.lineno), elsewhere(block, i)
-        for i, line in enumerate(block):
-            for inner in line.body if isinstance(line, Loops) and len(line.body) > 1 else ():
-                if isinstance(inner, Line | ast.Return):
-                    yield Slot(node, field, None, block, text_of(inner), inner.lineno), outside(block, i, inner)
 
 
 def blocks_of(tree: ast.FunctionDef | ast.For) -> Iterator[tuple[ast.AST, str, list[ast.stmt]]]:
@@ -42,33 +27,6 @@ def blocks_of(tree: ast.FunctionDef | ast.For) -> Iterator[tuple[ast.AST, str, l
 def is_text(line: ast.stmt) -> bool:
     """Return whether a line is a text alone, as a docstring is."""
     return isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant)
-
-
-def elsewhere(block: list[ast.stmt], i: int) -> Iterator[Alternative]:
-    """Yield a block with one of its lines in other places."""
-    line, rest = block[i], [*block[:i], *block[i + 1 :]]
-    for j, other in enumerate(block):
-        if j < i:
-            yield f"this line comes too late: it belongs before `{head(other)}`", [*rest[:j], line, *rest[j:]]
-        elif j > i + 1 and not isinstance(other, ast.Return):
-            yield f"this line comes too early: it belongs after `{head(other)}`", [*rest[:j], line, *rest[j:]]
-        if isinstance(other, ast.For | ast.While) and j != i:
-            for where, body in (("start", [line, *other.body]), ("end", [*other.body, line])):
-                changed = copy.copy(other)
-                changed.body = body
-                new = [changed if one is other else one for one in rest]
-                yield f"this line belongs into `{head(other)}`, at its {where}", new
-
-
-def outside(block: list[ast.stmt], i: int, inner: ast.stmt) -> Iterator[Alternative]:
-    """Yield a block with a line of one of its loops or branches before or after it."""
-    loop = copy.copy(block[i])
-    assert isinstance(loop, Loops)
-    loop.body = [line for line in loop.body if line is not inner]
-    what = "branch" if isinstance(loop, ast.If) else "loop"
-    for word, both in (("before", [inner, loop]), ("after", [loop, inner])):
-        text = f"this line stands in the {what} `{head(loop)}`, and belongs {word} it"
-        yield text, [*block[:i], *both, *block[i + 1 :]]
 
 
 def head(line: ast.stmt) -> str:
