@@ -163,7 +163,8 @@ def clipped_steps(trail: Trail, subject: Subject) -> Findings:
 
 def step_rows(moved: Array, right: Array, tolerance: float) -> tuple[GradientRow, ...]:
     """Return a row for each step."""
-    return tuple(compared(("rule", f"step {t + 1}"), moved[t], right[t], (0.0, tolerance)) for t in range(len(moved)))
+    rows = (compared(("rule", f"step {t + 1}"), moved[t], right[t], (0.0, tolerance)) for t in range(len(moved)))
+    return tuple(replace(row, note=row.note.replace("the gradient", "the movement")) for row in rows)
 
 
 def wrong_steps(trail: Trail, subject: Subject) -> Findings:

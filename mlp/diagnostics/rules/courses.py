@@ -15,6 +15,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.report import Findings, fault
 from mlp.diagnostics.rules.clips import Clip
+from mlp.diagnostics.rules.closures import Closure, fresh_function
 from mlp.diagnostics.rules.formulas.walks import Settings, Walk, all_weights
 from mlp.diagnostics.rules.function_steps import RATES, all_rates_of, may_be_set, set_rate
 from mlp.diagnostics.rules.protocols import OneRuleEach, stepper
@@ -136,12 +137,13 @@ def walk_of(rule: Any, course: Course) -> tuple[Array, Findings]:
     """Let the rule walk; return how far all weights have moved after each step, (steps, weights), and faults."""
     parameters = [Parameter(w.copy(), name) for w, name in zip(course.start, ARRAYS, strict=False)]
     now = [course.rates[0]]
+    rule = fresh_function(rule) if inspect.isfunction(rule) else rule
     step = stepper(rule, parameters, lambda: now[0])
-    trail, changed, before, names = [], False, None, all_rates_of(rule)
+    holder = Closure(rule) if inspect.isfunction(rule) else rule
+    trail, changed, before, names = [], False, None, all_rates_of(holder)
     for rate, grads in zip(course.rates, course.gradients, strict=True):
         now[0] = rate
-        if not inspect.isfunction(rule):
-            set_rate(rule, names, rate, before)
+        set_rate(holder, names, rate, before)
         before = rate
         for parameter, grad in zip(parameters, grads, strict=True):
             parameter.grad = grad.copy()

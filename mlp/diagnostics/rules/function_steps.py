@@ -8,6 +8,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.repairs.makers.of_settings import STEP_COUNTS
 from mlp.diagnostics.gradients.styles.calls import required
+from mlp.diagnostics.rules.closures import fresh_function
 from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
 
@@ -99,7 +100,7 @@ def takes_dictionary(rule: Callable[..., Any], parameter: Parameter, by_name: st
     """Return whether f takes its weights and gradients as dictionaries of arrays, f({"w": w}, {"w": dw})."""
     values, by_word = {"w": parameter.data.copy()}, {by_name: 0.1} if by_name else {}
     try:
-        result = rule(values, {"w": np.ones_like(parameter.data)}, **by_word)
+        result = fresh_function(rule)(values, {"w": np.ones_like(parameter.data)}, **by_word)
     except OWN_ERRORS:
         return False
     return isinstance(values if result is None else result, dict)

@@ -12,6 +12,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.repairs.choice.right_changes import complexity
+from mlp.diagnostics.gradients.repairs.copied import everywhere
 from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_FACTORS, OF_ITSELF, OF_MEMORY, Edit, Maker
 from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_eps, missing_shares, powers
 from mlp.diagnostics.gradients.repairs.search.changes import Search, of_one_kind, repairs
@@ -36,6 +37,7 @@ DISTANCES: tuple[tuple[Maker, str], ...] = (
 )
 SCALED: tuple[tuple[Maker, str], ...] = ((lambda slot, s: scaled_terms(slot, s.arrays, s.values), "term missing"),)
 EPS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: missing_eps(slot, s.values), "eps missing"),)
+EVERYWHERE: tuple[tuple[Maker, str], ...] = ((lambda slot, s: everywhere(slot, s.arrays, s.values), "another array"),)
 POWERS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: powers(slot, s.values), "power"),)
 SHARES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: missing_shares(slot, s.values, s.arrays), "factor or term missing"),
@@ -43,11 +45,11 @@ SHARES: tuple[tuple[Maker, str], ...] = (
 NOT_COPIED = "not copied"
 OF_COPIES: tuple[tuple[Maker, str], ...] = ((lambda slot, _: not_copied(slot), NOT_COPIED),)
 LATE = [name for _, name in KINDS].index("division by the wrong number")
+BRACKETS = [kind for kind in KINDS if kind[1] == "brackets"]  # mu * (v + g) is a whole rule with another velocity
+ORDER = (*OF_COPIES, *POWERS, *EPS, *OF_ITSELF, *OF_MEMORY, *EVERYWHERE, *DISTANCES, *KINDS[:LATE], *SHARES)
 OF_RULES = tuple(
     kind
-    for kind in dict.fromkeys(
-        (*OF_COPIES, *POWERS, *EPS, *OF_ITSELF, *OF_MEMORY, *DISTANCES, *KINDS[:LATE], *SHARES, *KINDS[LATE:], *SCALED)
-    )
+    for kind in dict.fromkeys((*(one for one in ORDER if one not in BRACKETS), *BRACKETS, *KINDS[LATE:], *SCALED))
     if kind not in OF_FACTORS
 )  # the likeliest first
 OF_THE_LINE_ALONE = (

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.styles.calls import required
+from mlp.diagnostics.rules.dictionaries import WithDictionaries, settings_of
 from mlp.diagnostics.rules.protocols import TRIED
 from mlp.errors import ConfigurationError
 from mlp.layers.parameter import Parameter
@@ -150,11 +151,15 @@ def subclass_of(
 ) -> Any:
     """Return a rule of a subclass that can be made anew for other parameters."""
 
-    class Made(kind):  # type: ignore[misc]
+    class Made(WithDictionaries, kind):  # type: ignore[misc]
+        its_kind = kind
+
         def start(self, parameters: Sequence[Parameter]) -> None:
-            numbers = {name: value for name, value in vars(self).items() if isinstance(value, float | int | tuple)}
+            held = settings_of(self)
+            numbers = {name: value for name, value in held.items() if isinstance(value, float | int | tuple)}
             kind.__init__(self, *first_arguments(kind, forms[0], parameters), *positional, **named)
-            self.__dict__.update(numbers)
+            for name, value in numbers.items():
+                setattr(self, name, value)
             self.its_parameters = list(parameters)
 
         def step_of_parameters(self) -> None:
@@ -188,8 +193,8 @@ def with_own_parameters(rule: Any) -> Any:
     kind = type(rule)
     if not takes_parameters(kind) or hasattr(rule, "step_of_parameters"):
         return rule
-    named = {name: vars(rule)[name] for name in other_names(kind) if name in vars(rule)}
-    return made_with_parameters(kind, (), named)
+    held = settings_of(rule)
+    return made_with_parameters(kind, (), {name: held[name] for name in other_names(kind) if name in held})
 
 
 def made_alone(kind: Any) -> Any:

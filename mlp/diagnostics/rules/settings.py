@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.rules.closures import Closure, fresh_function, numbers_around
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.own_schedules import of_schedule, with_schedule
 from mlp.diagnostics.rules.formulas.walks import Settings
@@ -111,8 +112,9 @@ def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False)
 
 def rate_of(rule: Any, s: Settings) -> float:
     """Return the learning rate of a rule: that of its start, if it keeps it."""
-    names = [*(name for name in BASES if hasattr(rule, name)), *rates_of(rule)]
-    held = next((getattr(rule, name) for name in names if is_number(getattr(rule, name))), s.get("learning_rate"))
+    holder = Closure(rule) if inspect.isfunction(rule) else rule
+    names = [*(name for name in BASES if hasattr(holder, name)), *rates_of(holder)]
+    held = next((getattr(holder, name) for name in names if is_number(getattr(holder, name))), s.get("learning_rate"))
     if held is None and "adadelta" in plain_name(rule):
         held = 1.0
     if held is None and not inspect.isfunction(rule):
@@ -144,12 +146,12 @@ def is_number(value: Any) -> bool:
 
 
 def config_of(rule: Any) -> dict[str, float]:
-    """Return the numbers that a function rule(w, dw, config) writes into its config by itself."""
+    """Return the numbers that a function rule(w, dw, config) writes into its config by itself, or finds around it."""
     parameters = inspect.signature(rule).parameters
-    numbers = {name: p.default for name, p in parameters.items() if is_number(p.default)}
+    numbers = {name: p.default for name, p in parameters.items() if is_number(p.default)} or numbers_around(rule)
     if len(parameters) > 2 and not numbers:
         try:
-            result = rule(np.ones(2), np.zeros(2), {})
+            result = fresh_function(rule)(np.ones(2), np.zeros(2), {})
         except OWN_ERRORS:
             return {}
         config = result[1] if isinstance(result, tuple) and len(result) == 2 else None

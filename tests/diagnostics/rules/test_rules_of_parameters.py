@@ -197,3 +197,99 @@ class NeedsArguments:
 def test_a_class_that_needs_arguments_is_said_so():
     with pytest.raises(ConfigurationError, match="needs lr, momentum"):
         check_rule(NeedsArguments, formula="momentum")
+
+
+class Groups:
+    """As in PyTorch: settings in groups of parameters, and a state for each parameter."""
+
+    def __init__(self, params, lr=0.01, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.01):
+        self.defaults = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay}
+        self.param_groups, self.state = [{"params": list(params), **self.defaults}], {}
+
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                empty = {"t": 0, "m": np.zeros_like(p.data), "v": np.zeros_like(p.data)}
+                state = self.state.setdefault(id(p), empty)
+                state["t"] += 1
+                self.change(group, p, state)
+
+
+class AdamWOfGroups(Groups):
+    def change(self, group, p, state):
+        b1, b2 = group["betas"]
+        p.data = p.data - group["lr"] * group["weight_decay"] * p.data
+        state["m"] = b1 * state["m"] + (1 - b1) * p.grad
+        state["v"] = b2 * state["v"] + (1 - b2) * p.grad**2
+        m, v = state["m"] / (1 - b1 ** state["t"]), state["v"] / (1 - b2 ** state["t"])
+        p.data = p.data - group["lr"] * m / (np.sqrt(v) + group["eps"])
+
+
+class AdamWOfWrongSquares(Groups):
+    def change(self, group, p, state):
+        (b1, b2), g = group["betas"], p.grad
+        p.data = p.data - group["lr"] * group["weight_decay"] * p.data
+        m = state["m"] = b1 * state["m"] + (1 - b1) * g
+        state["v"] = b2 * state["v"] + (1 - b2) * m * m
+        v = state["v"] / (1 - b2 ** state["t"])
+        p.data = p.data - group["lr"] * m / (1 - b1 ** state["t"]) / (np.sqrt(v) + group["eps"])
+
+
+class AdamWWithoutCorrection(Groups):
+    def change(self, group, p, state):
+        b1, b2 = group["betas"]
+        p.data = p.data - group["lr"] * group["weight_decay"] * p.data
+        state["m"] = b1 * state["m"] + (1 - b1) * p.grad
+        state["v"] = b2 * state["v"] + (1 - b2) * p.grad**2
+        v = state["v"] / (1 - b2 ** state["t"])
+        p.data = p.data - group["lr"] * state["m"] / (np.sqrt(v) + group["eps"])
+
+
+@pytest.mark.sampled
+def test_settings_in_groups_of_parameters():
+    check_rule(AdamWOfGroups).raise_if_failed()
+    check_rule(AdamWOfGroups([], lr=0.3)).raise_if_failed()
+    report = check_rule(AdamWOfWrongSquares)
+    assert "`m` stands where `g` belongs, in all places" in report.diagnoses[0].sentence
+    report = check_rule(AdamWWithoutCorrection)
+    assert report.diagnoses[0].name == "bias correction missing"
+
+
+def rmsprop_in_a_closure(*, right, lr=0.1, rho=0.8, eps=1e-8):
+    squares = {}
+
+    def rmsprop(params, grads):
+        for k in params:
+            old = rho * squares.get(k, 0.0)
+            squares[k] = old + (1 - rho) * grads[k] ** 2
+            params[k] -= lr * grads[k] / (np.sqrt(squares[k]) + eps)
+
+    def late_rmsprop(params, grads):
+        for k in params:
+            squares.setdefault(k, np.ones_like(params[k]))
+            params[k] -= lr * grads[k] / (np.sqrt(squares[k]) + eps)
+            squares[k] = rho * squares[k] + (1 - rho) * grads[k] ** 2
+
+    return rmsprop if right else late_rmsprop
+
+
+def adam_with_a_count():
+    t, m, v = 0, {}, {}
+
+    def adam(params, grads, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
+        nonlocal t
+        t += 1
+        for k in params:
+            m[k] = beta1 * m.get(k, 0) + (1 - beta1) * grads[k]
+            v[k] = beta2 * v.get(k, 0) + (1 - beta2) * grads[k] ** 2
+            params[k] -= lr * m[k] / (1 - beta1**t) / (np.sqrt(v[k] / (1 - beta2**t)) + eps)
+
+    return adam
+
+
+def test_rules_that_remember_in_a_closure():
+    report = check_rule(rmsprop_in_a_closure(right=True))
+    report.raise_if_failed()
+    assert not report.remarks  # its settings are known, and a schedule reaches its learning rate
+    check_rule(adam_with_a_count()).raise_if_failed()
+    assert not check_rule(rmsprop_in_a_closure(right=False)).passed

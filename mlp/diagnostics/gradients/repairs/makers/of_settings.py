@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def missing_eps(slot: Slot, values: Values) -> Iterator[Alternative]:
 
 def small_numbers(values: Values) -> list[str]:
     """Return the names of the settings that keep a divisor from zero."""
-    return [name for name in numbers_held(values) if re.search(r"eps(ilon)?\W*$", name)]
+    return [name for name in numbers_held(values, float) if re.search(r"eps(ilon)?\W*$", name)]
 
 
 def powers(slot: Slot, values: Values) -> Iterator[Alternative]:
@@ -78,25 +79,33 @@ def powers(slot: Slot, values: Values) -> Iterator[Alternative]:
 
 def shares_of_settings(values: Values) -> tuple[list[str], list[str]]:
     """Return the factors that settings make, b and 1 - b, and what a bias correction divides by, 1 - b**t."""
-    names = settings_in(values)
-    counts = [
-        name for name, value in values.items() if name.removeprefix("self.") in STEP_COUNTS and type(value) is int
-    ]
-    return [*names, *(f"(1 - {name})" for name in names)], [f"(1 - {name}**{t})" for name in names for t in counts[:1]]
+    names, counts = settings_in(values), numbers_held(values, int)
+    steps = sorted((name for name in counts if last_part(name) in STEP_COUNTS), key=likely_count)
+    return [*names, *(f"(1 - {name})" for name in names)], [f"(1 - {name}**{t})" for name in names for t in steps[:1]]
+
+
+def last_part(name: str) -> str:
+    """Return t for self.t and state['t']."""
+    return re.findall(r"\w+", name)[-1]
+
+
+def likely_count(name: str) -> int:
+    """Return the place of a name among those that the number of a step may have: t is likelier than i."""
+    return STEP_COUNTS.index(last_part(name))
 
 
 def settings_in(values: Values) -> list[str]:
     """Return the names of the settings, local ones first; none whose value another one has already."""
     found: dict[float, str] = {}
-    for name, value in numbers_held(values).items():
+    for name, value in numbers_held(values, float).items():
         found.setdefault(value, name)
     return list(found.values())[:MOST_SETTINGS]
 
 
-def numbers_held(values: Values) -> dict[str, float]:
-    """Return all numbers by their names, local ones first, then those of objects and dictionaries."""
-    held = {name: value for name, value in values.items() if type(value) is float}
+def numbers_held(values: Values, kind: type) -> dict[str, Any]:
+    """Return all numbers of a type by their names, local ones first, then those of objects and dictionaries."""
+    held = {name: value for name, value in values.items() if type(value) is kind}
     for name, value in values.items():
         if isinstance(value, dict):
-            held |= {f"{name}[{key!r}]": v for key, v in value.items() if isinstance(key, str) and type(v) is float}
+            held |= {f"{name}[{key!r}]": v for key, v in value.items() if isinstance(key, str) and type(v) is kind}
     return {name: held[name] for name in sorted(held, key=lambda one: "." in one or "[" in one)}

@@ -5,7 +5,7 @@ A line moves only past lines that it has to do with: one of the two changes a na
 
 import ast
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from mlp.diagnostics.gradients.repairs.search.moves import blocks_of, head, is_text
 from mlp.diagnostics.gradients.repairs.search.order_matters import Names, same_arrays
@@ -17,35 +17,34 @@ Line = ast.Assign | ast.AugAssign | ast.AnnAssign | ast.Expr
 
 
 def orders(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Alternative]]]:
-    """Yield each line with the places where it may belong: elsewhere in its block, out of a loop or a branch, in it."""
+    """Yield lines with the places where they may belong: elsewhere in the block, out of a loop or a branch, in it."""
     alias = same_arrays(tree)
     for node, field, block in blocks_of(tree):
         names = [Names.of(line, alias) for line in block] if 1 < len(block) <= LINES else []
-        for i, line in enumerate(block if names else ()):
+        moves = [(i, j) for i in range(len(names)) for j in range(len(names)) if i != j and names[i].meet(names[j])]
+        for i, j in sorted(moves, key=lambda move: abs(move[0] - move[1])):  # the nearest places first
+            line = block[i]
             if isinstance(line, Line) and not is_text(line):
-                yield Slot(node, field, None, block, text_of(line), line.lineno), elsewhere(block, i, names)
+                yield Slot(node, field, None, block, text_of(line), line.lineno), elsewhere(block, i, j)
         for i, line in enumerate(block):
             for inner in line.body if isinstance(line, Loops) and len(line.body) > 1 else ():
                 if isinstance(inner, Line | ast.Return):
                     yield Slot(node, field, None, block, text_of(inner), inner.lineno), outside(block, i, inner)
 
 
-def elsewhere(block: list[ast.stmt], i: int, names: Sequence[Names]) -> Iterator[Alternative]:
-    """Yield a block with one of its lines in other places, the nearest first."""
-    line, rest = block[i], [*block[:i], *block[i + 1 :]]
-    met = [j for j, other in enumerate(names) if j != i and names[i].meet(other)]
-    for j in sorted(met, key=lambda j: abs(j - i)):
-        other = block[j]
-        if j < i:
-            yield f"this line comes too late: it belongs before `{head(other)}`", [*rest[:j], line, *rest[j:]]
-        elif j > i + 1 and not isinstance(other, ast.Return):
-            yield f"this line comes too early: it belongs after `{head(other)}`", [*rest[:j], line, *rest[j:]]
-        if isinstance(other, ast.For | ast.While):
-            for where, body in (("start", [line, *other.body]), ("end", [*other.body, line])):
-                changed = copy.copy(other)
-                changed.body = body
-                new = [changed if one is other else one for one in rest]
-                yield f"this line belongs into `{head(other)}`, at its {where}", new
+def elsewhere(block: list[ast.stmt], i: int, j: int) -> Iterator[Alternative]:
+    """Yield a block with its line i beyond its line j, or within it if that is a loop."""
+    line, other, rest = block[i], block[j], [*block[:i], *block[i + 1 :]]
+    if j < i:
+        yield f"this line comes too late: it belongs before `{head(other)}`", [*rest[:j], line, *rest[j:]]
+    elif j > i + 1 and not isinstance(other, ast.Return):
+        yield f"this line comes too early: it belongs after `{head(other)}`", [*rest[:j], line, *rest[j:]]
+    if isinstance(other, ast.For | ast.While):
+        for where, body in (("start", [line, *other.body]), ("end", [*other.body, line])):
+            changed = copy.copy(other)
+            changed.body = body
+            new = [changed if one is other else one for one in rest]
+            yield f"this line belongs into `{head(other)}`, at its {where}", new
 
 
 def outside(block: list[ast.stmt], i: int, inner: ast.stmt) -> Iterator[Alternative]:
