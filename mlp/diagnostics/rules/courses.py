@@ -24,6 +24,7 @@ from mlp.rng import generator
 from mlp.typing import Array, Shape
 
 STEPS = 6
+FALLEN = 0.01  # the length of later gradients, where the mean of the squares must fall
 SHAPES: tuple[Shape, ...] = ((2, 3), (4,))
 OTHER_SHAPES: tuple[Shape, ...] = ((3, 2), (5,))
 ARRAYS = ("0.weight", "0.bias")
@@ -120,6 +121,8 @@ def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPE
         lengths = [np.sqrt(sum(float((g * g).sum()) for g in step)) for step in gradients]
         shares = [(0.4 if t % 2 else 3.0) * s["clip"] / length for t, length in enumerate(lengths)]
         gradients = [[share * g for g in step] for share, step in zip(shares, gradients, strict=True)]
+    if has_maximum(rule):
+        gradients = [[g * (FALLEN if t else 1.0) for g in step] for t, step in enumerate(gradients)]
     half = 1.0 if has_no_rate(rule) else 0.5  # as by a schedule
     rates = [s["learning_rate"] * (1.0 if t < STEPS // 2 else half) for t in range(STEPS)]
     spared = getattr(rule, "no_decay", None)
@@ -129,8 +132,17 @@ def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPE
 
 def has_no_rate(rule: Any) -> bool:
     """Return whether a rule is AdaDelta without a learning rate, as in the paper."""
-    is_adadelta = "adadelta" in getattr(rule, "__name__", type(rule).__name__).lower()
-    return is_adadelta and not any(may_be_set(rule, name) for name in RATES)
+    return "adadelta" in name_of(rule) and not any(may_be_set(rule, name) for name in RATES)
+
+
+def has_maximum(rule: Any) -> bool:
+    """Return whether a rule is AMSGrad: its maximum shows only where gradients fall."""
+    return "amsgrad" in name_of(rule) or getattr(rule, "amsgrad", False) is True
+
+
+def name_of(rule: Any) -> str:
+    """Return the name of a function, or of an object's class, in small letters."""
+    return str(getattr(rule, "__name__", type(rule).__name__)).lower()
 
 
 def walk_of(rule: Any, course: Course) -> tuple[Array, Findings]:

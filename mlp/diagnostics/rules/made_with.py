@@ -1,7 +1,7 @@
 """Rules that get their parameters when they are made, as in PyTorch: opt = SGD(params, lr=0.1); opt.step().
 
 The parameters may be a list or a dictionary, of arrays (the gradients come with the step, or beside them) or of objects
-that have both; or a model of layers with W and dW.
+that have both; or a model of layers with W and dW. Settings may stand in dictionaries, as in PyTorch's param_groups.
 A rule is made anew for the parameters of each check, and keeps the numbers that it has as attributes.
 """
 

@@ -5,7 +5,7 @@ initialise(params), update_params(grads)           the arrays change in place
 update(params, grads), step(...), __call__(...)    dictionaries or lists; in place, or a new one is returned
 update(w, dw)                                      one array after the other; returns the new one. A rule that
                                                    remembers one array alone is copied, one for each array
-f(w, dw, config) -> (w, config)                    a function; what it remembers stands in config
+f(w, dw, config) -> (w, config)                    a function; what it remembers stands in config, or around it
 update_params(layer)                               layer.weights, layer.dweights, layer.biases, layer.dbiases
 """
 

@@ -93,6 +93,15 @@ def rmsprop_centered(w, dw, config=None):
     return next_w, config
 
 
+def amsgrad(w, dw, state):
+    b1, b2, m, v, largest = 0.9, 0.999, state.get("m", 0.0), state.get("v", 0.0), state.get("largest", 0.0)
+    state["t"] = t = state.get("t", 0) + 1
+    state["m"] = m = b1 * m + (1 - b1) * dw
+    state["v"] = v = b2 * v + (1 - b2) * dw**2
+    state["largest"] = np.maximum(largest, v)
+    return w - state["lr"] * m / (1 - b1**t) / (np.sqrt(v / (1 - b2**t)) + 1e-8), state
+
+
 class Rprop:
     def __init__(self, lr=0.01, eta_minus=0.5, eta_plus=1.2):
         self.lr, self.eta_minus, self.eta_plus, self.before = lr, eta_minus, eta_plus, None
@@ -118,6 +127,7 @@ class Rprop:
         (rmsprop, "`cache` stands where `config['cache']` belongs"),
         (Lion, "comes too late: it belongs before `self.m = self.beta2"),
         (rmsprop_centered, "comes too late: it belongs before `var = sq - mean ** 2`"),
+        (amsgrad, "`v` stands where `state['largest']` belongs; these are the steps of Adam"),
         (Rprop, "`self.eta_minus` and `self.eta_plus` are exchanged"),
     ],
 )
