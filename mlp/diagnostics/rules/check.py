@@ -209,9 +209,8 @@ def unknown(rows: Sequence[GradientRow], moved: Array, right: Array, subject: Su
         text = "the first step is wrong already, where nothing is remembered yet: look at the formula itself"
     worst = int(np.nan_to_num(np.abs(moved[t] - right[t]), nan=np.inf).argmax())
     numbers = f"weight {worst} moved by {moved[t][worst]:.5g}, and by {right[t][worst]:.5g} in the formula"
-    text = told_state(subject) or text
-    parts = (numbers, smallest(subject.somewhere, subject.formula))
-    return Diagnosis("unknown", f"weights from step {t + 1} on", "rule", text, "; ".join(filter(None, parts)))
+    evidence = "; ".join(filter(None, (numbers, smallest(subject.somewhere, subject.formula))))
+    return Diagnosis("unknown", f"weights from step {t + 1} on", "rule", told_state(subject) or text, evidence)
 
 
 def averages(subject: Subject) -> Findings:
