@@ -15,10 +15,11 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.report import Findings, fault
 from mlp.diagnostics.rules.clips import Clip
-from mlp.diagnostics.rules.closures import Closure, fresh_function
 from mlp.diagnostics.rules.formulas.walks import Settings, Walk, all_weights
 from mlp.diagnostics.rules.function_steps import RATES, all_rates_of, may_be_set, set_rate
+from mlp.diagnostics.rules.holders.closures import Closure, fresh_function
 from mlp.diagnostics.rules.protocols import OneRuleEach, stepper
+from mlp.diagnostics.rules.settings import plain_name
 from mlp.layers.parameter import Parameter
 from mlp.rng import generator
 from mlp.typing import Array, Shape
@@ -132,17 +133,12 @@ def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPE
 
 def has_no_rate(rule: Any) -> bool:
     """Return whether a rule is AdaDelta without a learning rate, as in the paper."""
-    return "adadelta" in name_of(rule) and not any(may_be_set(rule, name) for name in RATES)
+    return "adadelta" in plain_name(rule) and not any(may_be_set(rule, name) for name in RATES)
 
 
 def has_maximum(rule: Any) -> bool:
     """Return whether a rule is AMSGrad: its maximum shows only where gradients fall."""
-    return "amsgrad" in name_of(rule) or getattr(rule, "amsgrad", False) is True
-
-
-def name_of(rule: Any) -> str:
-    """Return the name of a function, or of an object's class, in small letters."""
-    return str(getattr(rule, "__name__", type(rule).__name__)).lower()
+    return "amsgrad" in plain_name(rule) or getattr(rule, "amsgrad", False) is True
 
 
 def walk_of(rule: Any, course: Course) -> tuple[Array, Findings]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.repairs.makers.of_settings import STEP_COUNTS
 from mlp.diagnostics.gradients.styles.calls import required
-from mlp.diagnostics.rules.closures import fresh_function
+from mlp.diagnostics.rules.holders.closures import fresh_function
 from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
 

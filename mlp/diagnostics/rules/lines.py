@@ -36,7 +36,7 @@ DISTANCES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: squared_distances(slot, s.arrays, s.values), "square of another value"),
 )
 SCALED: tuple[tuple[Maker, str], ...] = ((lambda slot, s: scaled_terms(slot, s.arrays, s.values), "term missing"),)
-EPS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: missing_eps(slot, s.values), "eps missing"),)
+SMALL: tuple[tuple[Maker, str], ...] = ((lambda slot, s: missing_eps(slot, s.values), "eps missing"),)
 EVERYWHERE: tuple[tuple[Maker, str], ...] = ((lambda slot, s: everywhere(slot, s.arrays, s.values), "another array"),)
 POWERS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: powers(slot, s.values), "power"),)
 SHARES: tuple[tuple[Maker, str], ...] = (
@@ -46,7 +46,7 @@ NOT_COPIED = "not copied"
 OF_COPIES: tuple[tuple[Maker, str], ...] = ((lambda slot, _: not_copied(slot), NOT_COPIED),)
 LATE = [name for _, name in KINDS].index("division by the wrong number")
 BRACKETS = [kind for kind in KINDS if kind[1] == "brackets"]  # mu * (v + g) is a whole rule with another velocity
-ORDER = (*OF_COPIES, *POWERS, *EPS, *OF_ITSELF, *OF_MEMORY, *EVERYWHERE, *DISTANCES, *KINDS[:LATE], *SHARES)
+ORDER = (*OF_COPIES, *POWERS, *SMALL, *OF_ITSELF, *OF_MEMORY, *EVERYWHERE, *DISTANCES, *KINDS[:LATE], *SHARES)
 OF_RULES = tuple(
     kind
     for kind in dict.fromkeys((*(one for one in ORDER if one not in BRACKETS), *BRACKETS, *KINDS[LATE:], *SCALED))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.styles.calls import required
-from mlp.diagnostics.rules.dictionaries import WithDictionaries, settings_of
+from mlp.diagnostics.rules.holders.dictionaries import WithDictionaries, all_settings
 from mlp.diagnostics.rules.protocols import TRIED
 from mlp.errors import ConfigurationError
 from mlp.layers.parameter import Parameter
@@ -113,7 +113,7 @@ def made_with_parameters(kind: Any, positional: Sequence[Any] = (), named: Mappi
     for forms in CONTAINERS:
         rule = partial(subclass_of, kind, forms, positional, named or {})
         try:
-            if moves(rule(), [Parameter(np.ones(n), name) for n, name in SOME]):
+            if moves_them(rule(), [Parameter(np.ones(n), name) for n, name in SOME]):
                 return rule()
         except OWN_ERRORS as error:
             errors.append(f"{type(error).__name__}: {error}")
@@ -128,7 +128,7 @@ def made_with_parameters(kind: Any, positional: Sequence[Any] = (), named: Mappi
     )
 
 
-def moves(rule: Any, parameters: Sequence[Any]) -> bool:
+def moves_them(rule: Any, parameters: Sequence[Any]) -> bool:
     """Return whether a few steps of a rule move any of the parameters."""
     for one in parameters:
         one.grad[...] = 0.5
@@ -141,7 +141,7 @@ def moves(rule: Any, parameters: Sequence[Any]) -> bool:
 def uses_gradients(rule: Any) -> bool:
     """Return whether a rule that moves nothing takes the gradients: those of another shape let it fail."""
     with suppress(*OWN_ERRORS):
-        moves(rule, [SimpleNamespace(data=np.ones(n), grad=np.ones(n + 4), name=name) for n, name in SOME])
+        moves_them(rule, [SimpleNamespace(data=np.ones(n), grad=np.ones(n + 4), name=name) for n, name in SOME])
         return False
     return True
 
@@ -155,7 +155,7 @@ def subclass_of(
         its_kind = kind
 
         def start(self, parameters: Sequence[Parameter]) -> None:
-            held = settings_of(self)
+            held = all_settings(self)
             numbers = {name: value for name, value in held.items() if isinstance(value, float | int | tuple)}
             kind.__init__(self, *first_arguments(kind, forms[0], parameters), *positional, **named)
             for name, value in numbers.items():
@@ -183,7 +183,7 @@ def first_arguments(kind: Any, container: Container, parameters: Sequence[Parame
     return [given, OF_GRADIENTS[isinstance(given, dict)](parameters)][: len(first_names(kind))]
 
 
-def other_names(kind: Any) -> list[str]:
+def names_after(kind: Any) -> list[str]:
     """Return the names of what a rule is made with after its parameters."""
     return list(inspect.signature(kind).parameters)[len(first_names(kind)) :]
 
@@ -193,8 +193,8 @@ def with_own_parameters(rule: Any) -> Any:
     kind = type(rule)
     if not takes_parameters(kind) or hasattr(rule, "step_of_parameters"):
         return rule
-    held = settings_of(rule)
-    return made_with_parameters(kind, (), {name: held[name] for name in other_names(kind) if name in held})
+    held = all_settings(rule)
+    return made_with_parameters(kind, (), {name: held[name] for name in names_after(kind) if name in held})
 
 
 def made_alone(kind: Any) -> Any:

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.rules.closures import Closure, fresh_function, numbers_around
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.own_schedules import of_schedule, with_schedule
 from mlp.diagnostics.rules.formulas.walks import Settings
 from mlp.diagnostics.rules.function_steps import BASES, RATES, rates_of
+from mlp.diagnostics.rules.holders.closures import Closure, fresh_function, numbers_around
 from mlp.diagnostics.rules.protocols import UPDATES
 from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS

@@ -9,9 +9,9 @@ from typing import Any
 from mlp.diagnostics.gradients.report import Findings
 from mlp.diagnostics.rules.clips import Clip
 from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Trail, course_of, walk_of
-from mlp.diagnostics.rules.dictionaries import settings_of
 from mlp.diagnostics.rules.function_steps import rates_of
-from mlp.diagnostics.rules.made_with import made_with_parameters, other_names
+from mlp.diagnostics.rules.holders.dictionaries import all_settings
+from mlp.diagnostics.rules.made_with import made_with_parameters, names_after
 from mlp.diagnostics.rules.settings import ALIASES, attribute_of, read_settings
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Shape
@@ -65,9 +65,9 @@ class Subject:
         """Return a new rule of the same class that was made with other settings; None if that is not possible."""
         if inspect.isfunction(self.rule) or self.given:
             return None
-        kept, with_parameters = settings_of(self.rule), hasattr(self.rule, "step_of_parameters")
+        kept, with_parameters = all_settings(self.rule), hasattr(self.rule, "step_of_parameters")
         kind = getattr(self.rule, "its_kind", type(self.rule))
-        given = other_names(kind) if with_parameters else inspect.signature(kind).parameters
+        given = names_after(kind) if with_parameters else inspect.signature(kind).parameters
         names = [name for name in given if name in kept]
         rates = rates_of(self.rule)
         arguments = {name: kept[name] if name in rates else other_number(name, kept[name]) for name in names}

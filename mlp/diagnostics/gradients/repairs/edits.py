@@ -51,6 +51,7 @@ from mlp.diagnostics.gradients.repairs.operators import (
     other_names,
     turned_signs,
 )
+from mlp.diagnostics.gradients.repairs.order.orders import orders
 from mlp.diagnostics.gradients.repairs.places import (
     is_limit,
     numbers,
@@ -63,7 +64,6 @@ from mlp.diagnostics.gradients.repairs.reorders import not_transposed, reorders,
 from mlp.diagnostics.gradients.repairs.search.brackets import brackets, exchanged_shares, fewer_targets
 from mlp.diagnostics.gradients.repairs.search.missing_lines import both_sides, gates_in_time, missing_lines
 from mlp.diagnostics.gradients.repairs.search.moves import exchanged_everywhere, kept, names_exchanged, rebound
-from mlp.diagnostics.gradients.repairs.search.orders import orders
 from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.second_terms import terms_by_themselves
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, alike_places, located, possible

@@ -4,8 +4,8 @@ import ast
 
 import pytest
 
-from mlp.diagnostics.gradients.repairs.search.order_matters import Names, same_arrays
-from mlp.diagnostics.gradients.repairs.search.orders import orders
+from mlp.diagnostics.gradients.repairs.order.order_matters import Names, same_arrays
+from mlp.diagnostics.gradients.repairs.order.orders import orders
 
 START = """
 def step(self, params, state):

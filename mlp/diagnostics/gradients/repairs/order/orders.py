@@ -7,8 +7,8 @@ import ast
 import copy
 from collections.abc import Iterator
 
+from mlp.diagnostics.gradients.repairs.order.order_matters import Names, same_arrays
 from mlp.diagnostics.gradients.repairs.search.moves import blocks_of, head, is_text
-from mlp.diagnostics.gradients.repairs.search.order_matters import Names, same_arrays
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, text_of
 
 LINES = 40  # of a block in which lines change places

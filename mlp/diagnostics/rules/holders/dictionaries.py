@@ -11,7 +11,7 @@ def dictionaries_of(rule: Any) -> list[dict[str, Any]]:
     return [one for one in held if isinstance(one, dict) and any(name in one for name in RATES)]
 
 
-def settings_of(rule: Any) -> dict[str, Any]:
+def all_settings(rule: Any) -> dict[str, Any]:
     """Return what an object holds: the values in its dictionaries of settings, and its attributes."""
     return {name: value for one in (*dictionaries_of(rule), vars(rule)) for name, value in one.items()}
 

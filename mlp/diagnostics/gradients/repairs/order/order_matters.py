@@ -26,17 +26,17 @@ class Names:
         for node in found:
             if isinstance(node.ctx, ast.Store):
                 whole = isinstance(node, ast.Name) and not isinstance(line, ast.AugAssign)
-                (changed if whole else in_place).add(name_of(node))
+                (changed if whole else in_place).add(chain_name(node))
         for call in (node for node in ast.walk(line) if isinstance(node, ast.Call) and not is_pure(node)):
-            in_place |= {name_of(node) for argument in call.args for node in chains_in(argument)}
+            in_place |= {chain_name(node) for argument in call.args for node in chains_in(argument)}
             if isinstance(call.func, ast.Attribute):
-                in_place |= {name_of(node) for node in chains_in(call.func.value)}
+                in_place |= {chain_name(node) for node in chains_in(call.func.value)}
         others = (group for name, group in alias.items() if any(within(one, name) for one in in_place))
-        return Names(frozenset(map(name_of, found)), frozenset(changed | in_place.union(*others)))
+        return Names(frozenset(map(chain_name, found)), frozenset(changed | in_place.union(*others)))
 
     def meet(self, other: "Names") -> bool:
         """Return whether the order of two lines makes a difference."""
-        return overlap(self.changed, other.read | other.changed) or overlap(other.changed, self.read)
+        return share_a_name(self.changed, other.read | other.changed) or share_a_name(other.changed, self.read)
 
 
 def chains_in(node: ast.AST) -> Iterator[Chain]:
@@ -55,14 +55,14 @@ def chains_in(node: ast.AST) -> Iterator[Chain]:
         yield from chains_in(inner)
 
 
-def name_of(node: ast.AST) -> str:
+def chain_name(node: ast.AST) -> str:
     """Return the name of an expression up to its first index that is no constant: self.state for self.state[k]["m"]."""
     if isinstance(node, ast.Name):
         return node.id
     if not isinstance(node, ast.Attribute | ast.Subscript):
         return ""
     whole = isinstance(node, ast.Attribute) or isinstance(node.slice, ast.Constant)
-    before = name_of(node.value)
+    before = chain_name(node.value)
     return ast.unparse(node) if whole and before == ast.unparse(node.value) else before
 
 
@@ -71,7 +71,7 @@ def within(part: str, whole: str) -> bool:
     return part == whole or part.startswith((f"{whole}.", f"{whole}["))
 
 
-def overlap(some: frozenset[str], others: frozenset[str]) -> bool:
+def share_a_name(some: frozenset[str], others: frozenset[str]) -> bool:
     """Return whether a name of one set is a name of the other, or a part of one."""
     return any(one and other and (within(one, other) or within(other, one)) for one in some for other in others)
 
@@ -92,7 +92,7 @@ def same_arrays(tree: ast.FunctionDef) -> dict[str, set[str]]:
         for target, value in [pair for one in given for pair in pairs(*one)]:
             if any(is_new(one) for one in ast.walk(value)):
                 continue
-            names = {name_of(one) for part in (target, value) for one in chains_in(part)} - {"", "self", *PURE}
+            names = {chain_name(one) for part in (target, value) for one in chains_in(part)} - {"", "self", *PURE}
             group = names.union(*(groups.get(name, ()) for name in names))
             groups |= dict.fromkeys(group, group)
     return groups
