@@ -140,7 +140,9 @@ def moves_outputs(point: Point, name: str) -> bool:
 
 
 def matters(point: Point, array: Array) -> bool:
-    """Return whether the outputs change when every value of an array is moved, which is put back."""
+    """Return whether the outputs change when every value of an array is moved, which is put back; a view may refuse."""
+    if not array.flags.writeable:
+        return False
     before, values = point.probe.outputs(), array.copy()
     try:
         array += np.linspace(0.5, 1.5, array.size).reshape(array.shape)

@@ -14,6 +14,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.report import Findings, fault
+from mlp.diagnostics.gradients.styles.arrays import vars_of
 from mlp.diagnostics.rules.clips import Clip
 from mlp.diagnostics.rules.formulas.walks import Settings, Walk, all_weights
 from mlp.diagnostics.rules.function_steps import RATES, all_rates_of, may_be_set, set_rate
@@ -29,6 +30,7 @@ FALLEN = 0.01  # the length of later gradients, where the mean of the squares mu
 SHAPES: tuple[Shape, ...] = ((2, 3), (4,))
 OTHER_SHAPES: tuple[Shape, ...] = ((3, 2), (5,))
 ARRAYS = ("0.weight", "0.bias")
+SCHEDULES = re.compile("sched|decay|anneal|warm|lr|rate")  # names of attributes that give the rate of a step
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,17 @@ def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPE
         gradients = [[share * g for g in step] for share, step in zip(shares, gradients, strict=True)]
     if has_maximum(rule):
         gradients = [[g * (FALLEN if t else 1.0) for g in step] for t, step in enumerate(gradients)]
-    half = 1.0 if has_no_rate(rule) else 0.5  # as by a schedule
+    half = 1.0 if has_no_rate(rule) or has_schedule(rule) else 0.5  # as by a schedule
     rates = [s["learning_rate"] * (1.0 if t < STEPS // 2 else half) for t in range(STEPS)]
     spared = getattr(rule, "no_decay", None)
     decays = [not (spared and re.search(spared, name)) for name in ARRAYS[: len(shapes)]]
     return Course(start, gradients, rates, s, decays)
+
+
+def has_schedule(rule: Any) -> bool:
+    """Return whether a rule holds a schedule that it calls for the learning rate of each step."""
+    held = {} if inspect.isfunction(rule) else vars_of(rule)
+    return any(callable(value) and SCHEDULES.search(name) for name, value in held.items())
 
 
 def has_no_rate(rule: Any) -> bool:

@@ -189,3 +189,24 @@ def pool_backward(dout, cache):
 
 def test_a_pool_that_does_not_say_which_may_take_the_largest_value():
     check_functions(pool_forward, pool_backward, (2, 3, 4, 4), pool_param={"size": 2, "stride": 2}).raise_if_failed()
+
+
+def depthwise_forward(x, w, pad=1):
+    k = w.shape[-1]
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(x, [(0, 0), (0, 0), (pad, pad), (pad, pad)]), (k, k), (2, 3)
+    )
+    return np.einsum("nchwuv,cuv->nchw", windows, w), (windows, w, pad)
+
+
+def depthwise_backward(dy, cache):
+    windows, w, pad = cache
+    (H, W), k = dy.shape[2:], w.shape[-1]
+    dx = np.zeros((*dy.shape[:2], H + 2 * pad, W + 2 * pad))
+    for u, v in np.ndindex(k, k):
+        dx[:, :, u : u + H, v : v + W] += dy * w[:, u, v, None, None]
+    return dx[:, :, pad : pad + H, pad : pad + W], np.einsum("nchwuv,nchw->cuv", windows, dy)
+
+
+def test_a_view_that_cannot_be_written_may_be_kept():
+    check_functions(depthwise_forward, depthwise_backward, (2, 3, 4, 5), (3, 3, 3)).raise_if_failed()

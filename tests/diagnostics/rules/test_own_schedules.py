@@ -104,3 +104,37 @@ class SGDKeepsTheDecayed(Decaying):
 def test_wrong_decays_are_named(kind, told):
     (first, *_) = check_rule(kind()).diagnoses
     assert told in first.sentence
+
+
+class Stairs:
+    def __init__(self, rate, every=1000):
+        self.rate, self.every = rate, every
+
+    def __call__(self, t):
+        return self.rate * 0.5 ** ((t - 1) // self.every)
+
+
+class MomentumWithStairs:
+    """The rate of each step is asked of a schedule that the rule holds."""
+
+    def __init__(self, lr=0.1, momentum=0.9):
+        self.lr, self.momentum, self.schedule, self.t, self.v = lr, momentum, Stairs(lr), 0, {}
+
+    def update(self, params, grads):
+        self.t += 1
+        for key in params:
+            self.v[key] = self.momentum * self.v.get(key, 0.0) - self.schedule(self.t) * grads[key]
+            params[key] += self.v[key]
+
+
+class CountedPerArray(MomentumWithStairs):
+    def update(self, params, grads):
+        for key in params:
+            self.t += 1
+            self.v[key] = self.momentum * self.v.get(key, 0.0) - self.schedule(1) / self.t * grads[key]
+            params[key] += self.v[key]
+
+
+def test_a_rule_that_asks_its_own_schedule_passes():
+    check_rule(MomentumWithStairs(), formula="momentum").raise_if_failed()
+    assert not check_rule(CountedPerArray(), formula="momentum").passed
