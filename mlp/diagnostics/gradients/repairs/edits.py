@@ -40,11 +40,11 @@ from mlp.diagnostics.gradients.repairs.forms import (
 from mlp.diagnostics.gradients.repairs.makers.axes import other_axes
 from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
 from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations, signs_of_branches
+from mlp.diagnostics.gradients.repairs.makers.matrix_products import matrix_products
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
 from mlp.diagnostics.gradients.repairs.makers.slices import indices, indices_exchanged, split_indices
 from mlp.diagnostics.gradients.repairs.makers.windows import corners, starts, steps
 from mlp.diagnostics.gradients.repairs.operators import (
-    matrix_products,
     missing,
     missing_sign,
     operators,

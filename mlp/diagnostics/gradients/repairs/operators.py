@@ -8,7 +8,7 @@ from typing import Any
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, alike
 
-TAKEN_OF = ("sum", "mean", "dot", "where", "einsum", "maximum", "minimum", "abs", "sign")
+TAKEN_OF = ("sum", "mean", "dot", "matmul", "where", "einsum", "maximum", "minimum", "abs", "sign")
 NO_HELPERS = ("len", "range", "float", "int", "enumerate", "zip", "list", "tuple", "reversed", "sorted", "bool", "str")
 OF_ONE = ("power", "exp", "log", "sin", "cos", "tanh", "sqrt")  # functions whose argument may lack a factor
 
@@ -106,22 +106,6 @@ def between_two(node: ast.BinOp) -> Iterator[Alternative]:
             )
 
 
-def products(a: Any, b: Any) -> Iterator[Alternative]:
-    """Matrix products: other orders and transposes of the two factors."""
-
-    def turned(node: Any) -> Any:
-        transposed = isinstance(node, ast.Attribute) and node.attr == "T"
-        return node.value if transposed else ast.Attribute(node, "T", ast.Load())
-
-    one, two = text_of(a), text_of(b)
-    text = f"the matrix product `{one} @ {two}` has"
-    yield f"{text} its second factor transposed wrongly", ast.BinOp(a, ast.MatMult(), turned(b))
-    yield f"{text} its first factor transposed wrongly", ast.BinOp(turned(a), ast.MatMult(), b)
-    yield f"{text} its factors in the wrong order", ast.BinOp(b, ast.MatMult(), a)
-    yield f"{text} both factors transposed wrongly", ast.BinOp(turned(a), ast.MatMult(), turned(b))
-    yield f"{text} its factors in the wrong order", ast.BinOp(turned(b), ast.MatMult(), turned(a))
-
-
 def other_roundings(slot: Slot) -> Iterator[Alternative]:
     """Yield a quotient rounded to the other side: a // b for -(-a // b), and the reverse."""
     node, negative = slot.node, isinstance(slot.parent, ast.UnaryOp) and isinstance(slot.parent.op, ast.USub)
@@ -134,12 +118,6 @@ def other_roundings(slot: Slot) -> Iterator[Alternative]:
     elif not isinstance(node.left, ast.UnaryOp) and not negative:
         up = f"-(-({ast.unparse(node.left)}) // {ast.unparse(node.right)})"
         yield f"`{text_of(node)}` rounds down, and must round up: `{up}` belongs here", parsed(up)
-
-
-def matrix_products(slot: Slot) -> Iterator[Alternative]:
-    """Factors of a matrix product that are transposed wrongly, or in the wrong order."""
-    if isinstance(slot.node, ast.BinOp) and isinstance(slot.node.op, ast.MatMult):
-        yield from products(slot.node.left, slot.node.right)
 
 
 def other_names(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[Alternative]:

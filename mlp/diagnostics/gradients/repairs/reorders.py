@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.repairs.operators import products
+from mlp.diagnostics.gradients.repairs.makers.matrix_products import turned_stacks
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
@@ -21,8 +21,7 @@ def reorders(slot: Slot) -> Iterator[Alternative]:
     node = slot.node
     if isinstance(node, ast.Attribute) and node.attr == "T" and isinstance(node.ctx, ast.Load):
         yield f"`{text_of(node)}` is transposed, and must not be", node.value
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
-        yield from turned_stacks(node)
+    yield from turned_stacks(node)
     if isinstance(node, ast.List) and 1 < len(node.elts) <= 4 and isinstance(slot.parent, ast.Call):
         for order in list(permutations(node.elts))[1:]:
             yield f"the parts in `{text_of(node)}` are in the wrong order", ast.List(list(order), ast.Load())
@@ -140,10 +139,6 @@ def of_call(slot: Slot, node: ast.Call) -> Iterator[Alternative]:
         back = ast.Call(node.func, [*node.args[:-1], parsed(f"np.argsort({ast.unparse(axes)})")], [])
         text = f"`{text_of(axes)}` is the order of forward: what undoes it is `np.argsort({text_of(axes)})`"
         yield text, back
-    if name == "dot":
-        both = [value, *node.args] if method else list(node.args)
-        if len(both) == 2:
-            yield from products(*both)
     if name == "einsum" and node.args and isinstance(node.args[0], ast.Constant):
         yield from letters(node)
     if name == "reversed" and node.args:
@@ -157,15 +152,6 @@ def of_call(slot: Slot, node: ast.Call) -> Iterator[Alternative]:
         yield from reshapes(node, value)
     if name in ("transpose", "sum") and isinstance(value, ast.Call) and method:
         yield from straight(node, value)
-
-
-def turned_stacks(node: ast.BinOp) -> Iterator[Alternative]:
-    """Yield matrix products of stacks of matrices, one of them transposed along its last two axes."""
-    for part, which in ((node.left, "first"), (node.right, "second")):
-        turned = parsed(f"np.swapaxes({ast.unparse(part)}, -1, -2)")
-        both = (turned, node.right) if which == "first" else (node.left, turned)
-        text = f"the matrix product `{text_of(node)}` has its {which} factor transposed wrongly"
-        yield text, ast.BinOp(both[0], ast.MatMult(), both[1])
 
 
 def letters(node: ast.Call) -> Iterator[Alternative]:

@@ -15,7 +15,6 @@ from mlp.diagnostics.gradients.repairs.choice.doubts import (
     uses_a_turned_place,
 )
 from mlp.diagnostics.gradients.repairs.edits import EMPTY_SLICE, HALF, Edit
-from mlp.diagnostics.gradients.repairs.search.slots import own_names
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 
 ONE_LINE = 0.5  # of work for the other changes of a line of which one change is right
@@ -23,7 +22,9 @@ A_NUMBER = 2.0  # the same, where that change is another number: a name in its p
 MOVED = 3  # what is unlikely, a line in another place or 1 - z turned round, counts as this much more code
 FAR = 6  # a number that forward gives no reason for, what a loop has left, a subtraction: a - a s is the factor 1 - s
 SUBTRACTED = re.compile(r"the term `- |.*: a term is missing")
-SQUARES = re.compile(r"square|var\(|std\(|norm\(|(\b[\w.]+) (\*|@) \1\b")  # forward may have a 2 in its derivative
+SQUARES = re.compile(
+    r"square|power|var\(|std\(|norm\(|(\b[\w.]+) (\*|@) \1\b"
+)  # forward may have a 2 in its derivative
 ROOTS = re.compile(r"sqrt|std\(|norm\(|\*\* \(?-?0\.5")
 
 
@@ -56,7 +57,7 @@ class RightChanges:
             self.line = source.name, edit.line
         turned = edit.kind == "order of lines" or edit.text.startswith("the difference `1 - ")
         number = re.match(r"the (?:factor|division by) `(\d[\d.]*)`", edit.text)  # a name of its value says more
-        without_reason = number and not (SQUARES.search(self.forward) or own_names(number[1], self.forward))
+        without_reason = number and not (SQUARES.search(self.forward) or calculates_with(number[1], self.forward))
         far = without_reason or reads_leftovers(source.tree, edit.line) or SUBTRACTED.match(edit.text)
         unlikely = FAR * bool(far) + MOVED * turned
         longer = complexity(source.tree) - complexity(before)
@@ -88,6 +89,12 @@ class RightChanges:
             return -grades[i], edit.kind not in (EMPTY_SLICE, HALF), reads, length, edit.kind == "wrong number"
 
         return self.fits[min(range(len(self.fits)), key=order)][:3]
+
+
+def calculates_with(number: str, code: str) -> bool:
+    """Return whether code adds, multiplies or divides by a number; the axes of transpose(0, 2, 1) are none."""
+    number = re.escape(number)
+    return re.search(rf"(?:[-+*/] |-){number}(?![\w.])|(?<![\w.]){number} [-+*/]", code) is not None
 
 
 def statements_at(tree: ast.AST, line: int) -> list[ast.stmt]:
