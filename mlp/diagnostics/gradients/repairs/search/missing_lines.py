@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
+from mlp.diagnostics.gradients.repairs.search.homes import homes_not_written, lines_back
 from mlp.diagnostics.gradients.repairs.search.moves import Exchange, blocks_of, head
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
@@ -16,12 +17,13 @@ AXES = {"0": "1", "1": "0", "2": "1", "-1": "-2", "-2": "-1"}  # of a matrix of 
 
 def missing_lines(tree: ast.FunctionDef) -> Iterator[tuple[Slot, Iterator[Alternative]]]:
     """Yield each line with those that may be missing after it."""
-    kept = not_kept(tree)
+    homes = homes_not_written(tree)
     targets = [node.target for node in ast.walk(tree) if isinstance(node, ast.For)]
     loops = [target.id for target in targets if isinstance(target, ast.Name)]
     for node, field, block in blocks_of(tree):
         for i, line in enumerate(block):
-            new = [*of_what_is_kept(line, kept), *of_both(line, loops), *of_other_neighbour(line), *of_itself(line)]
+            back = [(text, new) for after, text, new in lines_back(block, homes) if after == i]
+            new = [*back, *of_both(line, loops), *of_other_neighbour(line), *of_itself(line)]
             found = [(text, [*block[: i + 1], one, *block[i + 1 :]]) for text, one in new]
             if found:
                 yield Slot(node, field, None, block, text_of(line), line.lineno), iter(found)
@@ -47,41 +49,6 @@ def gates_in_time(
 def line_of(text: str) -> ast.stmt:
     """Return a line of code as a node."""
     return ast.parse(text).body[0]
-
-
-def not_kept(tree: ast.FunctionDef) -> dict[str, str]:
-    """Return {name: place} of what is read from a place that outlives the call, and never written back there."""
-    places: dict[str, str] = {}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            place = home_of(node.value)
-            if place:
-                places[node.targets[0].id] = place
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute | ast.Subscript)]
-    written = {ast.unparse(node) for node in nodes if isinstance(node.ctx, ast.Store)}
-    return {name: place for name, place in places.items() if place not in written}
-
-
-def home_of(value: ast.expr) -> str:
-    """Return where a value is read from: config["v"], also for config.get("v", 0); self.v[key]; else ""."""
-    if isinstance(value, ast.Subscript) and not isinstance(value.slice, ast.Tuple | ast.Slice):
-        return ast.unparse(value)
-    if isinstance(value, ast.Attribute) and getattr(value.value, "id", "") == "self":
-        return ast.unparse(value)
-    if isinstance(value, ast.Call) and getattr(value.func, "attr", "") == "get" and value.args:
-        assert isinstance(value.func, ast.Attribute)
-        return f"{ast.unparse(value.func.value)}[{ast.unparse(value.args[0])}]"
-    return ""
-
-
-def of_what_is_kept(line: ast.stmt, kept: dict[str, str]) -> Iterator[tuple[str, ast.stmt]]:
-    """Yield the line that writes a new value back to its place."""
-    target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
-    name = getattr(target, "id", "")
-    if name in kept and isinstance(line, ast.Assign | ast.AugAssign) and not home_of(line.value):
-        new = f"{kept[name]} = {name}"
-        text = f"`{name}` is not kept for the next step: the line `{new}` is missing, so each step starts anew"
-        yield text, line_of(new)
 
 
 def of_both(line: ast.stmt, loops: list[str]) -> Iterator[tuple[str, ast.stmt]]:

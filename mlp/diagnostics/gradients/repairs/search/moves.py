@@ -8,6 +8,7 @@ from itertools import combinations
 
 import numpy as np
 
+from mlp.diagnostics.gradients.repairs.search.homes import home_of
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, alike
 
@@ -44,7 +45,8 @@ def kept(slot: Slot, values: Values, gradients: Collection[str] = ()) -> Iterato
     if not isinstance(node, ast.Assign) or len(node.targets) != 1 or not isinstance(node.targets[0], ast.Name):
         return
     name = node.targets[0].id
-    for old in loaded(node.value):
+    asked = [home_of(call) for call in ast.walk(node.value) if isinstance(call, ast.Call)]
+    for old in [*loaded(node.value), *filter(None, asked)]:
         of_gradient = re.split(r"[.\[]", old)[0] in gradients  # they are not remembered
         number = type(values.get(old)) in (int, float) and values[old] != 0
         setting = number and isinstance(values.get(name), np.ndarray)
