@@ -215,9 +215,9 @@ MACHINE = ("GPU", "CPU", "versions")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", SECONDS)
-def test_a_stage_and_what_is_left_of_it_at_half_of_its_time(tmp_path, stage, library_folder):
-    """First to its end, which tells its time; then it is interrupted, by either signal, at half of that."""
+@pytest.mark.parametrize(("stage", "sent"), zip(SECONDS, 2 * [signal.SIGINT, signal.SIGTERM], strict=True))
+def test_a_stage_and_what_is_left_of_it_at_half_of_its_time(tmp_path, stage, sent, library_folder):
+    """First to its end, which tells its time; then it is interrupted, by one of the signals, at half of that."""
     if shutil.which("g++") is None:
         pytest.skip("g++ is not installed")
     emulated = emulated_device(tmp_path, library_folder)
@@ -231,21 +231,20 @@ def test_a_stage_and_what_is_left_of_it_at_half_of_its_time(tmp_path, stage, lib
     check_archive(folder, stage)
     if stage == "train":
         assert rows(folder)[stage, "two epochs again, all but their seconds"].startswith("the same to the last digit")
-    for sent in (signal.SIGINT, signal.SIGTERM):
-        folder = tmp_path / sent.name
-        with started(folder, None, "--small", stage, **emulated) as process:
-            time.sleep(whole / 2)
-            wait_until(lambda folder=folder: numbers(folder), process)  # the machine may be slower than before
-            before = numbers(folder)
-            process.send_signal(sent)
-            status = process.wait(60)
-        said = (folder / "said").read_text()
-        print(f"{stage}: {whole:.0f} s, {sent.name} at {whole / 2:.0f} s: {len(before)} numbers")
-        assert status == 130, said
-        assert rows(folder)[stage, "whatever came after"] == "not measured: the check was interrupted"
-        assert before.keys() <= numbers(folder).keys(), said
-        assert said.rstrip().endswith("gpu_check.tar.gz")
-        check_archive(folder, stage)
+    folder = tmp_path / sent.name
+    with started(folder, None, "--small", stage, **emulated) as process:
+        time.sleep(whole / 2)
+        wait_until(lambda: numbers(folder), process)  # the machine may be slower than before
+        before = numbers(folder)
+        process.send_signal(sent)
+        status = process.wait(60)
+    said = (folder / "said").read_text()
+    print(f"{stage}: {whole:.0f} s, {sent.name} at {whole / 2:.0f} s: {len(before)} numbers")
+    assert status == 130, said
+    assert rows(folder)[stage, "whatever came after"] == "not measured: the check was interrupted"
+    assert before.keys() <= numbers(folder).keys(), said
+    assert said.rstrip().endswith("gpu_check.tar.gz")
+    check_archive(folder, stage)
 
 
 def emulated_device(tmp_path, library_folder):
