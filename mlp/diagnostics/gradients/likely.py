@@ -19,6 +19,7 @@ from mlp.diagnostics.gradients.paths.left_out import wrong_uses
 from mlp.diagnostics.gradients.probes.forward_alone import NOT_CHECKED, is_forward_alone
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
 from mlp.diagnostics.gradients.references.forward import ALL_RIGHT
+from mlp.diagnostics.gradients.repairs.edits import CONDITION
 from mlp.diagnostics.gradients.repairs.forward_line import forward_line
 from mlp.diagnostics.gradients.repairs.makers.kept_in_loops import overwritten_by_turns
 from mlp.diagnostics.gradients.repairs.makers.without_copy import without_copy
@@ -41,8 +42,10 @@ SYMPTOMS = (  # they say which values are wrong: the line says why
     "gradient is zero",
 )
 TRACES = (*SYMPTOMS, "overlaps overwritten", "split at the wrong place", "factor per slice")
-SAYS_WHY = ("array function",)  # kinds of lines that need no other reason
-NO_REASON = ("activation left out", "no path through the norm")  # the line says more
+SAYS_WHY = ("array function", CONDITION)  # kinds of lines that need no other reason
+NO_PATH = "no path through the norm"
+NO_REASON = ("activation left out", NO_PATH)  # the line says more
+ADDS_A_TERM = re.compile(r"^(term|path) missing|the term `[^`]*` is missing")
 A_FACTOR = re.compile(r"the (factor|division by) `[^`]*[A-Za-z][^`]*` is missing")  # a path that is left out, perhaps
 OF_TURNS = re.compile(r"turn|::-1|backwards|flip")
 OF_NAMES = re.compile(r"are in the wrong order(, here or where they are used)?$")
@@ -214,7 +217,8 @@ def with_reason(line: Diagnosis, likely: Sequence[Diagnosis]) -> Diagnosis:
     if unsure or says_why or likely[0].name in SYMPTOMS or of_kernel:
         return line
     if likely[0].name in NO_REASON:
-        return replace(line, name=likely[0].name)
+        there = likely[0].name == NO_PATH and not ADDS_A_TERM.search(line.name + line.sentence)
+        return replace(line, name="wrong path through the norm" if there else likely[0].name)
     return with_cause(line, likely[0])
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.repairs.choice.right_changes import complexity
-from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, Edit, Maker
+from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ADDENDS, OF_CONDITIONS, OF_ITSELF, Edit, Maker
 from mlp.diagnostics.gradients.repairs.makers.weights_and_shares import (
     filled_with_shares,
     uniform_shares,
@@ -30,7 +30,9 @@ LOSS_SECONDS = 3.5, 1.5  # of work that the search may take
 KEEPING_SECONDS = 0.2
 SAME = 1e-9
 OF_LOSSES: tuple[tuple[Maker, str], ...] = (  # kinds of changes, the likeliest first
+    *OF_CONDITIONS,
     *OF_ITSELF,
+    *OF_ADDENDS,
     (lambda slot, _: other_side(slot), "path missing"),
     (lambda slot, s: terms_by_themselves(slot, s.values), "term missing"),
     (lambda slot, s: weights_by_target(slot, s.values), "weight of another class"),

@@ -43,6 +43,7 @@ from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward,
 from mlp.diagnostics.gradients.repairs.makers.matrix_products import matrix_products
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
 from mlp.diagnostics.gradients.repairs.makers.slices import indices, indices_exchanged, split_indices
+from mlp.diagnostics.gradients.repairs.makers.sums_and_conditions import added_in_forward, as_forward_chooses
 from mlp.diagnostics.gradients.repairs.makers.windows import corners, starts, steps
 from mlp.diagnostics.gradients.repairs.operators import (
     missing,
@@ -75,6 +76,7 @@ from mlp.diagnostics.gradients.repairs.values import is_size
 FIRST = 16
 EMPTY_SLICE = "empty slice"
 HALF = "half of a derivative"
+CONDITION = "another condition than in forward"
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,8 @@ class Edit:
 
 Maker = Callable[[Slot, Scope], Iterator[Alternative]]
 OF_EMPTY_SLICES: tuple[tuple[Maker, str], ...] = ((lambda slot, s: ends_at_zero(slot, s.values), EMPTY_SLICE),)
+OF_CONDITIONS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: as_forward_chooses(slot, s.conditions), CONDITION),)
+OF_ADDENDS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: added_in_forward(slot, s.addends), "term missing"),)
 OF_LENGTHS: tuple[tuple[Maker, str], ...] = (  # of outputs, of windows
     (lambda slot, s: one_off(slot, s.values), "wrong size"),
     (lambda slot, _: missing_one(slot), "wrong number"),
@@ -162,6 +166,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: forms(slot, s.values), "function or sign"),
     (lambda slot, _: other_activations(slot), "another activation"),
     (lambda slot, s: terms_in_factors(slot, s.like(slot), s.values), "term missing"),
+    *OF_ADDENDS,
     (lambda slot, s: counts(slot, s.values), "wrong number of values"),
     (lambda slot, s: means_of_counted(slot, s.values), "wrong number of values"),
     (lambda slot, s: terms_by_themselves(slot, s.values, s.upstream), "term missing"),

@@ -50,7 +50,9 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
     of_forward = [] if forward is None else list(ast.walk(forward))
     nodes = [*ast.walk(tree), *of_forward]
     attributes = [ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)]
-    kept = [n for n in attributes if n.startswith("self.") and n.removesuffix(".data").count(".") == 1]
+    read = {ast.unparse(node) for node in of_forward if isinstance(getattr(node, "ctx", None), ast.Load)}
+    inner = {n for n in read if isinstance(values.get(n), np.ndarray)}  # of a parameter: self.beta.value
+    kept = [n for n in attributes if n.startswith("self.") and (n.removesuffix(".data").count(".") == 1 or n in inner)]
     called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
     own = [arg.arg for arg in tree.args.args if arg.arg not in ("self", "cache")]
     stored = [n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]

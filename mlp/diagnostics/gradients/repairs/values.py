@@ -28,8 +28,7 @@ def values_in(codes: Mapping[str, CodeType], run: Callable[[], Any]) -> dict[str
             if owner is not None and hasattr(owner, "__dict__"):
                 of_class = {name: value for name, value in vars(type(owner)).items() if type(value) in (int, float)}
                 found.update({f"self.{name}": value for name, value in {**of_class, **vars(owner)}.items()})
-                parameters = ((name, getattr(value, "data", None)) for name, value in vars(owner).items())
-                found.update({f"self.{name}.data": d for name, d in parameters if isinstance(d, np.ndarray)})
+                found.update(arrays_of_parameters(owner))
         return inside
 
     def watch(frame: FrameType, event: str, _: Any) -> Any:
@@ -41,6 +40,12 @@ def values_in(codes: Mapping[str, CodeType], run: Callable[[], Any]) -> dict[str
     with traced(watch):
         run()
     return seen
+
+
+def arrays_of_parameters(owner: Any) -> dict[str, Any]:
+    """Return the arrays that objects hold which an owner has: self.w.data, self.beta.value."""
+    inner = ((name, part) for name, value in vars(owner).items() for part in getattr(value, "__dict__", {}).items())
+    return {f"self.{name}.{part}": array for name, (part, array) in inner if isinstance(array, np.ndarray)}
 
 
 def alike(one: Any, other: Any) -> bool:

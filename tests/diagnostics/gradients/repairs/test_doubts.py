@@ -140,3 +140,60 @@ class UsedInTwoLines(Pool):
 def test_row_and_column_by_the_line_that_exchanges_them(layer, line, text):
     first = check_layer(layer, (2, 2, 4, 6)).diagnoses[0]
     assert line in first.sentence and text in first.sentence, first
+
+
+def layer_norm_forward(x, g):
+    c = x - x.mean(axis=1, keepdims=True)
+    sigma = np.sqrt((c * c).mean(axis=1, keepdims=True) + 1e-5)
+    xhat = c / sigma
+    return g * xhat, (c, sigma, xhat, g)
+
+
+def layer_norm_backward(dy, cache):
+    c, sigma, xhat, g = cache
+    dh = dy * g
+    dsigma = -(dh * xhat / sigma**2).sum(axis=1, keepdims=True)
+    dv = dsigma / (2 * sigma)
+    dc = dh / sigma + dv * 2 * c / c.shape[1]
+    return dc - dc.mean(axis=1, keepdims=True), (dy * xhat).sum(axis=0)
+
+
+class UnitLength:
+    def forward(self, x):
+        self.x = x
+        self.n = np.linalg.norm(x, axis=1, keepdims=True)
+        self.y = x / self.n
+        return self.y
+
+    def backward(self, dout):
+        dn = -np.sum(dout * self.y, axis=1, keepdims=True) / self.n**2
+        return dout / self.n + dn * self.x / self.n
+
+
+def test_the_divisions_of_a_derivative_are_right_where_another_name_explains_all():
+    first = check_functions(layer_norm_forward, layer_norm_backward, (4, 5), (5,)).diagnoses[0]
+    assert "dsigma = " in first.sentence and "`xhat` stands where `c` belongs" in first.sentence, first
+    first = check_layer(UnitLength(), (4, 5)).diagnoses[0]
+    assert "dn = " in first.sentence and "`self.y` stands where `self.x` belongs" in first.sentence, first
+
+
+class WeightNorm:
+    def __init__(self):
+        self.v, self.g = rng.normal(size=(5, 3)), rng.uniform(0.5, 1.5, 3)
+
+    def forward(self, x):
+        self.x, self.norm = x, np.sqrt((self.v**2).sum(axis=0))
+        self.w = self.g * self.v / self.norm
+        return x @ self.w
+
+    def backward(self, dout):
+        dw = self.x.T @ dout
+        dot = (dw * self.v).sum(axis=0)
+        self.grads = {"v": self.g / self.norm * (dw - dot * self.v / self.norm), "g": dot / self.norm}
+        return dout @ self.w.T
+
+
+def test_a_path_through_the_norm_that_is_there_is_not_missing():
+    first = check_layer(WeightNorm(), (4, 5)).diagnoses[0]
+    assert first.name == "wrong path through the norm", first
+    assert first.sentence.endswith("`dot * self.v / self.norm ** 2` for `dot * self.v / self.norm`"), first

@@ -1,20 +1,24 @@
 """Changes that make all right, and yet are hardly what was meant: another line may be the wrong one.
 
 Lines that only read what forward kept; a change that leaves half of a derivative that was whole, s for s (1 - s), or
-another power than that of the derivative of a root; a row and a column that get each other's names in a line that has
-them in the usual order.
+another power than that of the derivative of a root, or takes away the division that a derivative has; a row and a
+column that get each other's names in a line that has them in the usual order.
 """
 
 import ast
 import re
+from collections.abc import Collection
 from functools import lru_cache
 
-from mlp.diagnostics.gradients.repairs.search.second_terms import signed_factors
+from mlp.diagnostics.gradients.repairs.search.second_terms import Factor, signed_factors
 from mlp.diagnostics.gradients.repairs.search.slots import own_names
 
 OF_PLACES = re.compile(r"unravel_index\(|divmod\(|nonzero\(|indices\(|\.shape\b")  # they give the row first
 USUAL, TURNED = ("rc", "hw", "yx", "ij"), ("cr", "wh", "xy", "ji")  # row, column and the like by what tells them apart
 OF_A_ROOT = ("3", "1.5", "-1.5", "-3")
+OF_ROOTS = re.compile(r"sqrt|std\(|norm\(|\*\* \(?-?0\.5")
+OF_TWICE = re.compile(r"2(\.0)? \* ")
+OF_A_SQUARE = re.compile(r"(\S+) (\*\* 2|\* \1)$|np\.square\(")
 
 
 @lru_cache(maxsize=1024)
@@ -40,8 +44,7 @@ def halves_a_derivative(before: ast.stmt, after: ast.stmt) -> bool:
 
 def sigmoids_in(line: ast.stmt) -> set[str]:
     """Return the s for which a product of a line has both the factors s and 1 - s."""
-    products = [signed_factors(node) for node in ast.walk(line) if isinstance(node, ast.BinOp)]
-    texts = [{ast.unparse(factor) for sign, factor in product if sign == "*"} for product in products]
+    texts = [{ast.unparse(factor) for sign, factor in product if sign == "*"} for product in products_in(line)]
     return {s for factors in texts for s in factors if {f"1 - {s}", f"1.0 - {s}"} & factors}
 
 
@@ -54,6 +57,68 @@ def powers_of_roots(line: ast.stmt) -> list[ast.BinOp]:
     """Return the powers in a line that the derivative of a root has."""
     powers = [node for node in ast.walk(line) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)]
     return [node for node in powers if ast.unparse(node.right) in OF_A_ROOT]
+
+
+def takes_a_division(before: ast.stmt, after: ast.stmt, forward: str) -> bool:
+    """Return whether a change takes away a division that a derivative has: 0.5 g / s of a root, -g / s**2 of 1 / s.
+
+    Args:
+        forward: its code, where a norm n of x may be made, whose derivative is x / n.
+    """
+    norms = norms_in(forward)
+    if any(has(before) and not has(after) for has in (has_slope_of_root, has_slope_of_quotient)):
+        return True
+    return has_slope_of_norm(before, norms) and not has_slope_of_norm(after, norms)
+
+
+@lru_cache(maxsize=64)
+def norms_in(forward: str) -> frozenset[tuple[str, str]]:
+    """Return (n, x) for each name in a function that is a root made of x: n = np.sqrt((x**2).sum())."""
+    assigned = [node for node in ast.walk(ast.parse(forward)) if isinstance(node, ast.Assign)]
+    roots = [node for node in assigned if OF_ROOTS.search(ast.unparse(node.value))]
+    return frozenset((last_name(one.targets[0]), name) for one in roots for name in last_names(one.value))
+
+
+def last_names(node: ast.AST) -> set[str]:
+    """Return the names in code, x for self.x."""
+    return {last_name(one) for one in ast.walk(node) if isinstance(one, ast.Name | ast.Attribute)}
+
+
+def last_name(node: ast.AST) -> str:
+    """Return a name, x for self.x."""
+    return ast.unparse(node).rpartition(".")[2]
+
+
+def has_slope_of_norm(line: ast.stmt, norms: Collection[tuple[str, str]]) -> bool:
+    """Return whether a line has a product with x over its norm: dn * x / n."""
+    for factors in products_in(line):
+        above, below = ({last_name(one) for sign, one in factors if sign == wanted} for wanted in "*/")
+        if any(n in below and x in above for n, x in norms):
+            return True
+    return False
+
+
+def has_slope_of_root(line: ast.stmt) -> bool:
+    """Return whether a line has half of something over something: 0.5 * dstd / std, dstd / (2 * std)."""
+    for factors in products_in(line):
+        texts = {(sign, ast.unparse(factor)) for sign, factor in factors}
+        halves = texts & {("*", "0.5"), ("*", "-0.5"), ("/", "2"), ("/", "2.0")}
+        below = {text for sign, text in texts - halves if sign == "/"}
+        if any(OF_TWICE.match(text) for text in below) or (halves and below):
+            return True
+    return False
+
+
+def has_slope_of_quotient(line: ast.stmt) -> bool:
+    """Return whether a line has something negative over a square: -dy * x / s**2."""
+    negative = any(isinstance(node, ast.USub) for node in ast.walk(line))
+    below = [[ast.unparse(factor) for sign, factor in factors if sign == "/"] for factors in products_in(line)]
+    return negative and any(OF_A_SQUARE.match(text) or texts.count(text) > 1 for texts in below for text in texts)
+
+
+def products_in(line: ast.stmt) -> list[list[Factor]]:
+    """Return the factors of all products in a line, with what stands before each."""
+    return [signed_factors(node) for node in ast.walk(line) if isinstance(node, ast.BinOp)]
 
 
 def turns_a_place(before: ast.stmt, after: ast.stmt) -> bool:

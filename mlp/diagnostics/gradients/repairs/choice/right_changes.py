@@ -8,24 +8,26 @@ from types import FunctionType
 
 from mlp.diagnostics.gradients.budget import now
 from mlp.diagnostics.gradients.repairs.choice.doubts import (
+    OF_ROOTS,
     halves_a_derivative,
     only_reads,
+    takes_a_division,
     takes_a_power,
     turns_a_place,
     uses_a_turned_place,
 )
-from mlp.diagnostics.gradients.repairs.edits import EMPTY_SLICE, HALF, Edit
+from mlp.diagnostics.gradients.repairs.edits import CONDITION, EMPTY_SLICE, HALF, Edit
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 
 ONE_LINE = 0.5  # of work for the other changes of a line of which one change is right
 A_NUMBER = 2.0  # the same, where that change is another number: a name in its place says more
 MOVED = 3  # what is unlikely, a line in another place or 1 - z turned round, counts as this much more code
 FAR = 6  # a number that forward gives no reason for, what a loop has left, a subtraction: a - a s is the factor 1 - s
+SURE_KINDS = (EMPTY_SLICE, HALF, CONDITION)
 SUBTRACTED = re.compile(r"the term `- |.*: a term is missing")
 SQUARES = re.compile(
     r"square|power|var\(|std\(|norm\(|(\b[\w.]+) (\*|@) \1\b"
 )  # forward may have a 2 in its derivative
-ROOTS = re.compile(r"sqrt|std\(|norm\(|\*\* \(?-?0\.5")
 
 
 @dataclass
@@ -47,7 +49,8 @@ class RightChanges:
         before = tree_of(source.function) or source.tree
         pairs = list(zip(statements_at(before, edit.line), statements_at(source.tree, edit.line), strict=False))
         of_place = any(turns_a_place(*pair) for pair in pairs)
-        of_root = bool(ROOTS.search(self.forward)) and any(takes_a_power(*pair) for pair in pairs)
+        rooted = pairs if OF_ROOTS.search(self.forward) else []
+        of_root = any(takes_a_power(*pair) or takes_a_division(*pair, self.forward) for pair in rooted)
         halved = any(halves_a_derivative(*pair) for pair in pairs)
         doubtful = of_place or of_root or halved or uses_a_turned_place(before, edit.text)
         sure = not doubtful and not only_reads(edit.statement)
@@ -86,7 +89,7 @@ class RightChanges:
         def order(i: int) -> tuple[int, bool, bool, int, bool]:
             edit, length = self.fits[i][1], self.fits[i][3]
             reads = only_reads(edit.statement)
-            return -grades[i], edit.kind not in (EMPTY_SLICE, HALF), reads, length, edit.kind == "wrong number"
+            return -grades[i], edit.kind not in SURE_KINDS, reads, length, edit.kind == "wrong number"
 
         return self.fits[min(range(len(self.fits)), key=order)][:3]
 

@@ -15,6 +15,7 @@ from mlp.diagnostics.gradients.repairs.choice.right_changes import RightChanges
 from mlp.diagnostics.gradients.repairs.edits import (
     KINDS,
     LIKELY_KINDS,
+    OF_CONDITIONS,
     OF_EMPTY_SLICES,
     Edit,
     Maker,
@@ -55,7 +56,7 @@ class Search:
     kinds: Sequence[tuple[Maker, str]] = KINDS
     found: RightChanges = field(default_factory=RightChanges)
     more: Sequence[Source | None] = ()
-    first: Sequence[tuple[Maker, str]] = OF_EMPTY_SLICES
+    first: Sequence[tuple[Maker, str]] = (*OF_EMPTY_SLICES, *OF_CONDITIONS)
 
 
 def repairs(

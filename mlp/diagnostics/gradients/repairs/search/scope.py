@@ -11,6 +11,7 @@ from mlp.diagnostics.gradients.repairs.copied import index_parts, loops_of
 from mlp.diagnostics.gradients.repairs.makers.axes import axes_in
 from mlp.diagnostics.gradients.repairs.makers.like_forward import made_once
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import shapes_in
+from mlp.diagnostics.gradients.repairs.makers.sums_and_conditions import Addend, addends_of, conditions_of
 from mlp.diagnostics.gradients.repairs.names import (
     functions_in,
     names_in,
@@ -38,6 +39,7 @@ class Scope:
         divisors: what forward and backward divide by. loops: variables of loops over numbers.
         rests: (name, part) of which the other part alone is read. tree: of the function itself.
         turns: orders of axes that forward and backward transpose to, and back.
+        conditions: on which the slope of forward depends. addends: settings and numbers that forward adds.
         made: {name: value} in forward. axes: of sums, those that forward and backward name first.
     """
 
@@ -58,6 +60,8 @@ class Scope:
     turns: Sequence[tuple[int, ...]] = ()
     made: Mapping[str, ast.expr] = field(default_factory=dict)
     axes: Sequence[str] = ()
+    conditions: Sequence[str] = ()
+    addends: Sequence[Addend] = ()
 
     @property
     def rows(self) -> list[str]:
@@ -157,4 +161,6 @@ def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         turns=turns_of(trees),
         made={} if forward is None else made_once(forward),
         axes=axes_in(trees),
+        conditions=[] if forward is None else conditions_of(forward, tree),
+        addends=[] if forward is None else addends_of(forward, values),
     )

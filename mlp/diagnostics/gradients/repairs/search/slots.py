@@ -9,6 +9,10 @@ from typing import Any
 
 LONGEST = 110  # characters of a statement that are shown
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+OF_ONE_PLACE = re.compile(
+    r"the (?:factor|term|division by) `([^`]+)` is one too many$"
+    r"|(?:divided|multiplied) by `([^`]+)`, and must be [^`]+$"
+)
 Alternative = tuple[str, Any]  # what is wrong, and the node that would be right
 
 
@@ -38,8 +42,8 @@ class Slot:
 
     def told(self, text: str, node: Any) -> str:
         """Return what is wrong, while another node stands here; with more of the line if it has several such names."""
-        found = re.match(r"the (?:factor|term|division by) `([^`]+)` is one too many$", text)
-        if found and len(own_names(found[1], self.statement)) > 1:
+        found = OF_ONE_PLACE.match(text)
+        if found and len(own_names(found[1] or found[2], self.statement)) > 1:
             own = ast.unparse(self.node)
             return f"{text}: `{ast.unparse(node)}` for `{own}`" if self.statement.count(own) == 1 else text
         if not isinstance(self.node, ast.Name | ast.Attribute) or not isinstance(self.parent, ast.expr):
