@@ -66,12 +66,12 @@ def addends_of(forward: ast.FunctionDef, values: Values) -> list[Addend]:
             continue
         sides = [node.right] if isinstance(node.op, ast.Sub) else [node.left, node.right]
         if "//" not in ast.unparse(node):
-            found += [(node.op, ast.unparse(side)) for side in sides if is_number(side, values)]
+            found += [(node.op, ast.unparse(side)) for side in sides if is_addend(side, values)]
     return list({(type(op), text): (op, text) for op, text in found}.values())[:MOST_ADDENDS]
 
 
-def is_number(node: ast.expr, values: Values) -> bool:
-    """Return whether an expression is a number, or a setting that holds one."""
+def is_addend(node: ast.expr, values: Values) -> bool:
+    """Return whether what is added is a number, or a setting that holds one."""
     held = node.value if isinstance(node, ast.Constant) else values.get(ast.unparse(node))
     return type(held) is float or (type(held) is int and isinstance(node, ast.Constant | ast.Attribute))
 
