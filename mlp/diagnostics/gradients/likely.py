@@ -13,6 +13,7 @@ from mlp.diagnostics.gradients.diagnoses.known_layers import is_as_named, wrong_
 from mlp.diagnostics.gradients.diagnoses.normalizations.known import IN_EVALUATION
 from mlp.diagnostics.gradients.diagnoses.normalizations.running_statistics import wrong_statistics
 from mlp.diagnostics.gradients.diagnoses.repeated.behaviour import wiring, wrong_inside
+from mlp.diagnostics.gradients.diagnoses.repeated.one_object import used_twice
 from mlp.diagnostics.gradients.diagnoses.special_points import wrong_mean_of_dropout
 from mlp.diagnostics.gradients.losses.known.as_named_jointly import is_right_jointly, joint_as_named
 from mlp.diagnostics.gradients.paths.left_out import wrong_uses
@@ -168,6 +169,9 @@ def with_more_lines(likely: list[Diagnosis], wrong: list[Point], setting: Settin
 
 def lines_of_exception(known: list[Diagnosis], broken: list[Point], right: list[Point]) -> list[Diagnosis]:
     """Return what is known of a backward that raises an exception or gives no gradient, with the line to change."""
+    twice = list(used_twice(broken))
+    if twice:
+        return twice
     lines = [one for one in wrong_line(broken, right) if "all is right" in one.evidence]
     if not lines or known[0].name in ("exception", "no gradient", "wrong shape", "never written"):
         return [*lines, *(one for one in known if one.name != "exception" or not lines)]
@@ -182,7 +186,7 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
     Args:
         wrong, right: points (one a mode) where gradients are wrong, and where all are right.
     """
-    copied = list(without_copy(wrong)) or list(overwritten_by_turns(wrong))
+    copied = list(without_copy(wrong)) or list(overwritten_by_turns(wrong)) or list(used_twice(wrong))
     if copied:
         return copied
     lines = list(wrong_line(wrong, right))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.styles.parts import objects_in
 from mlp.layers.machinery.base import Layer
 
 
@@ -26,8 +27,7 @@ def rewinders(layer: Layer) -> list[Callable[[], Any]]:
 
 
 def inner_values(layer: Layer) -> Iterator[Any]:
-    """Yield all attributes of all layers in `layer`, and of the student's objects in adapters."""
+    """Yield all attributes of all layers in `layer`, and of the student's objects in them, however deep."""
     for _, child in layer.named_layers():
-        yield from vars(child).values()
-        if "student" in vars(child):
-            yield from vars(vars(child)["student"]).values()
+        for _, part in objects_in(child, ""):
+            yield from vars(part).values()
