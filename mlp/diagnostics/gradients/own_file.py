@@ -18,7 +18,7 @@ from mlp.diagnostics.gradients.check import check_functions, check_layer
 from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.plausible_shape import plausible_shape
 from mlp.diagnostics.gradients.report import GradientReport
-from mlp.diagnostics.gradients.styles.calls import BACKWARD, required
+from mlp.diagnostics.gradients.styles.calls import NAMES_OF_BACKWARD, required
 from mlp.diagnostics.gradients.styles.defaults import with_defaults
 from mlp.diagnostics.gradients.styles.left_out import reads_as_target
 from mlp.diagnostics.rules.check import check_rule
@@ -30,7 +30,7 @@ from mlp.losses import Loss
 from mlp.own_code import OWN_ERRORS, folder_of_imports, load_module, own_lines
 
 METHODS = (  # one of them is in all that can be checked; `__call__` is in every class
-    *("forward", "fprop", *BACKWARD),
+    *("forward", "fprop", *NAMES_OF_BACKWARD),
     *("update", "update_params", "step", "apply_gradients"),
 )
 LOSS_SHAPE = (5, 7)
@@ -189,7 +189,7 @@ def is_rule(subject: Any) -> bool:
     if inspect.isfunction(subject):
         second = second_parameter(subject)
         return second in OF_GRADIENTS or (second != "" and second == f"d{required(subject)[0].lower()}")  # (x, dx)
-    layer = isinstance(subject, Layer) or any(hasattr(subject, name) for name in ("forward", *BACKWARD))
+    layer = isinstance(subject, Layer) or any(hasattr(subject, name) for name in ("forward", *NAMES_OF_BACKWARD))
     return isinstance(subject, LearningRule) or (
         not layer and any(hasattr(subject, n) for n in ("update", "update_params", "step", "apply_gradients"))
     )

@@ -17,8 +17,8 @@ import numpy as np
 from mlp.diagnostics.gradients.styles.arrays import vars_of
 from mlp.typing import Array
 
-FORWARD = ("forward", "fprop", "__call__", "call", "feed_forward")
-BACKWARD = ("backward", "bprop", "backprop", "back", "backward_pass", "grad")
+NAMES_OF_FORWARD = ("forward", "fprop", "__call__", "call", "feed_forward")
+NAMES_OF_BACKWARD = ("backward", "bprop", "backprop", "back", "backward_pass", "grad")
 MODES = ("training", "stochastic", "train", "is_training", "is_train", "train_flg", "train_mode")
 STATES = ("training", "train", "is_training", "train_mode")  # attributes that hold it
 TEXTS = ("mode", "phase")  # arguments that take a word, "train" or "test"
@@ -60,8 +60,8 @@ class Calls:
 
 def calls_of(student: Any) -> Calls | str:
     """Return how an object is called, or a sentence that says which methods are missing."""
-    forward = first_callable(student, FORWARD)
-    backward = first_callable(student, BACKWARD)
+    forward = first_callable(student, NAMES_OF_FORWARD)
+    backward = first_callable(student, NAMES_OF_BACKWARD)
     if forward is None or backward is None:
         missing = " and no ".join(
             name for name, found in (("forward", forward), ("backward", backward)) if found is None

@@ -23,7 +23,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.repairs.search.points import is_right
 from mlp.diagnostics.gradients.styles.arrays import leaves_of
-from mlp.diagnostics.gradients.styles.calls import FORWARD, Calls, calls_of
+from mlp.diagnostics.gradients.styles.calls import NAMES_OF_FORWARD, Calls, calls_of
 from mlp.diagnostics.gradients.styles.parts import objects_in
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
@@ -51,7 +51,7 @@ class Part:
     def lost(self) -> list[str]:
         """The attributes in which a later forward has put something else."""
         first, *later = self.kept or [{}]
-        return [name for name, value in first.items() if any(not same(value, one.get(name)) for one in later)]
+        return [name for name, value in first.items() if any(not hold_the_same(value, one.get(name)) for one in later)]
 
     @contextmanager
     def watched(self, order: Callable[[int, int], int]) -> Iterator[None]:
@@ -75,7 +75,7 @@ class Part:
             return getattr(kind, self.calls.backward)(part, *given, **named)
 
         methods = {name: method for one in reversed(kind.__mro__) for name, method in vars(one).items()}
-        changed = {name: remembering(methods[name]) for name in FORWARD if name in methods}
+        changed = {name: remembering(methods[name]) for name in NAMES_OF_FORWARD if name in methods}
         self.owner.__class__ = type(kind.__name__, (kind,), changed | {self.calls.backward: give_back})
         try:
             yield
@@ -91,11 +91,11 @@ def used_twice(points: Sequence[Point]) -> Iterator[Diagnosis]:
         return
     choices = [[part.paths[0]] for part in shared] + [[part.paths[0] for part in shared]]
     for chosen, order in product(choices if shared else (), ORDERS):
-        fits = [right_with(point, chosen, order) for point in points]
+        fits = [right_again(point, chosen, order) for point in points]
         if False not in fits and True in fits:
             parts = [part for part in shared if part.paths[0] in chosen]
             arrays = list(dict.fromkeys(name for point in points for name in point.wrong))
-            text = "; ".join(map(told, parts))
+            text = "; ".join(map(overwritten, parts))
             modes = ", ".join(point.mode for point in points)
             yield Diagnosis("one object used twice", ", ".join(arrays), modes, text, EVIDENCE)
             return
@@ -121,7 +121,7 @@ def has_methods(one: Any, calls: Calls) -> bool:
     return all(isinstance(method, FunctionType) for method in methods)
 
 
-def right_with(point: Point, chosen: Sequence[str], order: Callable[[int, int], int]) -> bool | None:
+def right_again(point: Point, chosen: Sequence[str], order: Callable[[int, int], int]) -> bool | None:
     """Return whether all wrong gradients are right if some objects find again what each call had kept.
 
     Those of the weights of these objects may be overwritten, too: they say nothing. None if no others are wrong.
@@ -144,7 +144,7 @@ def right_with(point: Point, chosen: Sequence[str], order: Callable[[int, int], 
     return all(is_right(given[name], point, name) for name in telling) if telling else None
 
 
-def told(part: Part) -> str:
+def overwritten(part: Part) -> str:
     """Return what is wrong with an object that is called more than once."""
     kind, lines = type(part.owner).__name__, list(dict.fromkeys(line for line, _ in part.sites))
     code = getattr(getattr(type(part.owner), part.calls.backward), "__code__", None)
@@ -180,10 +180,14 @@ def is_plain(value: Any) -> bool:
     return value is None or isinstance(value, np.ndarray | np.generic | float | int | str)
 
 
-def same(one: Any, other: Any) -> bool:
+def hold_the_same(one: Any, other: Any) -> bool:
     """Return whether two plain values are equal."""
     if isinstance(one, Mapping):
-        return isinstance(other, Mapping) and one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+        return (
+            isinstance(other, Mapping)
+            and one.keys() == other.keys()
+            and all(hold_the_same(one[k], other[k]) for k in one)
+        )
     if isinstance(one, list | tuple):
-        return type(one) is type(other) and len(one) == len(other) and all(map(same, one, other))
+        return type(one) is type(other) and len(one) == len(other) and all(map(hold_the_same, one, other))
     return type(one) is type(other) and np.array_equal(one, other)
