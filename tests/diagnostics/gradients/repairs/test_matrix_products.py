@@ -38,7 +38,7 @@ def wrong_values(g, cache):
 @pytest.mark.parametrize(("backward", "line"), [(wrong_keys, "np.matmul(dS, Q)"), (wrong_values, "np.matmul(A, g)")])
 def test_a_stack_that_is_not_transposed_is_named_in_a_matmul(backward, line):
     first = check_functions(attention, backward, (2, 4, 3), (2, 4, 3), (2, 4, 5)).diagnoses[0]
-    assert f"`{line}` has its first factor transposed wrongly" in first.sentence
+    assert f"must be transposed over its last two axes in `{line}`" in first.sentence
 
 
 class SelfAttention:

@@ -45,8 +45,8 @@ def products(a: Any, b: Any) -> Iterator[Alternative]:
 def turned_stacks(node: ast.AST) -> Iterator[Alternative]:
     """Yield matrix products of stacks of matrices, one of them transposed along its last two axes."""
     factors = factors_of_product(node)
-    for i, (part, which) in enumerate(zip(factors, ("first", "second"), strict=False)):
+    for i, part in enumerate(factors):
         both = list(factors)
         both[i] = parsed(f"np.swapaxes({ast.unparse(part)}, -1, -2)")
-        text = f"the matrix product `{text_of(node)}` has its {which} factor transposed wrongly"
+        text = f"`{text_of(part)}` must be transposed over its last two axes in `{text_of(node)}`"
         yield text, ast.BinOp(both[0], ast.MatMult(), both[1])
