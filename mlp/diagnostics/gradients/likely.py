@@ -49,7 +49,9 @@ NO_REASON = ("activation left out", NO_PATH)  # the line says more
 ADDS_A_TERM = re.compile(r"^(term|path) missing|the term `[^`]*` is missing")
 A_FACTOR = re.compile(r"the (factor|division by) `[^`]*[A-Za-z][^`]*` is missing")  # a path that is left out, perhaps
 OF_TURNS = re.compile(r"turn|::-1|backwards|flip")
-OF_NAMES = re.compile(r"are in the wrong order(, here or where they are used)?$")
+OF_ORDER = re.compile(
+    r"are in the wrong order(, here or where they are used)?$|is reshaped with its axes|takes the axes in another order"
+)
 A_MOMENT = 1.5  # of work for hypotheses, where the line is known already
 FORWARD_SECONDS = 2.0  # of work for looking for a wrong line of forward
 SMALL = 400  # inputs up to which a layer inside a model is measured in all coordinates
@@ -216,7 +218,7 @@ def with_reason(line: Diagnosis, likely: Sequence[Diagnosis]) -> Diagnosis:
     """Return a line with which all is right, and why, if something sure is likely."""
     square = "the factor `2` is missing" in line.sentence
     unsure = is_unsure(likely) and not (square and likely and likely[0].name == "factor 2")
-    says_why = line.name in SAYS_WHY or bool(OF_NAMES.search(line.sentence))
+    says_why = line.name in SAYS_WHY or bool(OF_ORDER.search(line.sentence))
     of_kernel = likely and likely[0].name == "kernel not turned" and not OF_TURNS.search(line.sentence)
     if unsure or says_why or likely[0].name in SYMPTOMS or of_kernel:
         return line

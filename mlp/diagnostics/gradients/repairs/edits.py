@@ -6,6 +6,7 @@ The tree is changed in place while an edit is looked at, and put back before the
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from mlp.diagnostics.gradients.repairs.calls import calls, sums_over
 from mlp.diagnostics.gradients.repairs.copied import (
@@ -42,6 +43,7 @@ from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
 from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations, signs_of_branches
 from mlp.diagnostics.gradients.repairs.makers.matrix_products import matrix_products
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
+from mlp.diagnostics.gradients.repairs.makers.reshapes import reshapes
 from mlp.diagnostics.gradients.repairs.makers.slices import indices, indices_exchanged, split_indices
 from mlp.diagnostics.gradients.repairs.makers.sums_and_conditions import added_in_forward, as_forward_chooses
 from mlp.diagnostics.gradients.repairs.makers.windows import corners, starts, steps
@@ -155,7 +157,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     OF_FACTORS[0],
     (lambda slot, s: applied(slot, s.functions, s.values), "function or sign"),
     (lambda slot, s: turned_as_elsewhere(slot, s.turns), "order of axes or parts"),
-    (lambda slot, _: reorders(slot), "order of axes or parts"),
+    (lambda slot, s: chain(reorders(slot), reshapes(slot, s.tree, s.values)), "order of axes or parts"),
     (lambda slot, s: not_transposed(slot, s.values), "order of axes or parts"),
     (lambda slot, s: other_names(slot, s.like(slot), s.values), "another array"),
     (lambda slot, s: missing(slot, (), s.like(slot)), "factor or term missing"),
@@ -193,7 +195,7 @@ OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from for
     *(pair for pair in OF_ITSELF if pair[1] not in NOT_OF_FORWARD),
     (lambda slot, _: turned_signs(slot), "sign"),
     (lambda slot, _: iter(()) if is_limit(slot) else numbers(slot), "wrong number"),
-    (lambda slot, _: reorders(slot), "order of axes or parts"),
+    (lambda slot, s: chain(reorders(slot), reshapes(slot, s.tree, s.values)), "order of axes or parts"),
     (lambda slot, s: other_names(slot, s.arrays, s.values) if s.values else iter(()), "another array"),
     (lambda slot, s: other_indices(slot, s.parts), "wrong index"),
 )

@@ -148,10 +148,6 @@ def of_call(slot: Slot, node: ast.Call) -> Iterator[Alternative]:
             f"the loop over `{text_of(node)}` must run backwards",
             ast.Call(ast.Name("reversed", ast.Load()), [node], []),
         )
-    if name == "reshape" and value is not None:
-        yield from reshapes(node, value)
-    if name in ("transpose", "sum") and isinstance(value, ast.Call) and method:
-        yield from straight(node, value)
 
 
 def letters(node: ast.Call) -> Iterator[Alternative]:
@@ -169,28 +165,6 @@ def letters(node: ast.Call) -> Iterator[Alternative]:
             yield (
                 f'the letters {what} in einsum("{written}") are exchanged: it should be "{text}"',
                 ast.Call(node.func, [ast.Constant(text), *node.args[1:]], node.keywords),
-            )
-
-
-def reshapes(node: ast.Call, value: Any) -> Iterator[Alternative]:
-    """Yield a reshape of an array whose axes are brought into another order before, or after it."""
-    inside = ast.unparse(value)
-    sizes = node.args[isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "np" :]
-    shape = ", ".join(map(ast.unparse, sizes))
-    for count in (4, 3, 2) if shape and not node.keywords else ():
-        for order in list(permutations(range(count)))[1:]:
-            text = f"`{text_of(value)}` is reshaped with its axes in the wrong order: transpose it before, "
-            moved = parsed(f"({inside}).transpose{order}.reshape({shape})")
-            yield f"{text}`.transpose{order}`, so that the axis that must come first does", moved
-    dims = node.args[0].elts if len(node.args) == 1 and isinstance(node.args[0], ast.Tuple) else node.args
-    if shape and 2 < len(dims) <= 5:
-        for order in list(permutations(range(len(dims))))[1:]:
-            turned = ", ".join(ast.unparse(dims[i]) for i in order)
-            back = tuple(order.index(i) for i in range(len(order)))
-            yield (
-                f"`{text_of(node)}` takes the axes in another order than they have: they lie there as ({turned}), so "
-                f"reshape to that, then transpose{back}",
-                parsed(f"({inside}).reshape({turned}).transpose{back}"),
             )
 
 
@@ -217,19 +191,3 @@ def turned_as_elsewhere(slot: Slot, turns: Sequence[tuple[int, ...]]) -> Iterato
             text = f"`{text_of(node.func.value)}` must be transposed before it is reshaped: `.transpose{turn}`"
             right = ast.Call(ast.Attribute(inside, "reshape", ast.Load()), node.args, node.keywords)
             yield f"{text} is missing, which forward has, or its reverse", right
-
-
-def straight(node: ast.Call, value: ast.Call) -> Iterator[Alternative]:
-    """Yield X.reshape(...) in the order in which transpose or sum wants it: reshape(b, a) for reshape(a, b).T."""
-    if not (isinstance(value.func, ast.Attribute) and value.func.attr == "reshape") or len(value.args) < 3:
-        return
-    dims = [ast.unparse(arg) for arg in value.args]
-    inside = ast.unparse(value.func.value)
-    axes = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, int)]
-    if sorted(axes) == list(range(len(dims))):
-        sizes = ", ".join(dims[axis] for axis in axes)
-        yield (
-            f"`{text_of(value)}` takes the axes in another order than they have: they lie there as ({sizes}), and "
-            "nothing must be transposed",
-            parsed(f"({inside}).reshape({sizes})"),
-        )

@@ -47,8 +47,7 @@ class Matmul(Attention):
 
 class Operator(Attention):
     def of_keys(self, ds):
-        dk = ds @ self.q
-        return dk
+        return ds @ self.q
 
 
 class Einsum(Attention):
@@ -57,7 +56,7 @@ class Einsum(Attention):
 
 
 class OtherFactor(Attention):
-    """It has the reverse fault: ds is transposed, and by the wrong axes of the product."""
+    """It has the reverse fault: ds is transposed."""
 
     def of_keys(self, ds):
         return np.matmul(self.q.transpose(0, 2, 1), ds.transpose(0, 2, 1)).transpose(0, 2, 1)

@@ -7,6 +7,7 @@ from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, pa
 
 USUAL = ("0", "1", "2", "-1", "(0, 1)", "(0, 2)", "(1, 2)", "(0, 1, 2)", "(1, 2, 3)", "(0, 2, 3)", "(2, 3)", "None")
 OF_FIVE = ("(0, 2, 3, 4)", "(2, 3, 4)", "(0, 1, 2, 3)", "(3, 4)")  # of volumes, and of channels in groups
+OF_BLOCKS = ("(3, 5)", "(2, 4)")  # of images (N, C, H, s, W, s) or (N, H, s, W, s, C)
 OVER_AXES = ("sum", "mean", "max", "min", "var", "std")
 
 
@@ -19,7 +20,7 @@ def axes_in(trees: Sequence[ast.FunctionDef]) -> list[str]:
     named = [node for node in nodes if isinstance(node, ast.Tuple) and are_axes(node)]
     kept = [node.value for node in nodes if isinstance(node, ast.keyword) and node.arg == "axis"]
     kept = [node for node in kept if isinstance(node, ast.Constant | ast.Attribute)]
-    return list(dict.fromkeys([*map(ast.unparse, named), *map(ast.unparse, kept), *USUAL, *OF_FIVE]))
+    return list(dict.fromkeys([*map(ast.unparse, named), *map(ast.unparse, kept), *USUAL, *OF_FIVE, *OF_BLOCKS]))
 
 
 def are_axes(node: ast.expr) -> bool:
