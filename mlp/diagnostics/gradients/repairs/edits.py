@@ -38,6 +38,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
     other_paths,
     siblings,
 )
+from mlp.diagnostics.gradients.repairs.makers.areas import areas
 from mlp.diagnostics.gradients.repairs.makers.axes import other_axes
 from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
 from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations, signs_of_branches
@@ -78,7 +79,9 @@ from mlp.diagnostics.gradients.repairs.values import is_size
 FIRST = 16
 EMPTY_SLICE = "empty slice"
 HALF = "half of a derivative"
+LACKING = "factor or term missing"
 CONDITION = "another condition than in forward"
+COUNTED = "wrong number of values"  # one size, or a product of them, in the place of another
 
 
 @dataclass(frozen=True)
@@ -124,14 +127,8 @@ OF_MEMORY: tuple[tuple[Maker, str], ...] = (  # old values and new ones, counts
     (lambda slot, _: missing_one(slot), "wrong number"),
 )
 OF_FACTORS: tuple[tuple[Maker, str], ...] = (  # of all kinds, the likeliest first and the others last
-    (
-        lambda slot, s: missing(slot, s.factors_of(slot, s.factors[:FIRST]), (), s.rows),
-        "factor or term missing",
-    ),
-    (
-        lambda slot, s: missing(slot, s.factors_of(slot, s.factors[FIRST:]), (), s.rows),
-        "factor or term missing",
-    ),
+    (lambda slot, s: missing(slot, s.factors_of(slot, s.factors[:FIRST]), (), s.rows), LACKING),
+    (lambda slot, s: missing(slot, s.factors_of(slot, s.factors[FIRST:]), (), s.rows), LACKING),
 )
 KINDS: tuple[tuple[Maker, str], ...] = (
     *OF_ITSELF,
@@ -139,17 +136,18 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: kept(slot, s.values, s.upstream), "not kept"),
     (lambda slot, s: copies(slot, s.values), "no copy"),
     (lambda slot, s: other_indices(slot, s.parts), "wrong index"),
-    (lambda slot, s: missing(slot, s.factors_of(slot, s.unused), s.unused), "factor or term missing"),
+    (lambda slot, s: missing(slot, s.factors_of(slot, s.unused), s.unused), LACKING),
     (lambda slot, s: other_names(slot, s.unused, s.values), "another array"),
     (lambda slot, s: with_its_axes(slot, s.shapes), "another array"),
     (lambda slot, s: setting_for_number(slot, s.values), "wrong number"),
     (lambda slot, s: numbers_of_forward(slot, s.numbers), "wrong number"),
     (lambda slot, s: other_targets(slot, s.targets, s.values), "written to the wrong place"),
     (lambda slot, s: not_added(slot, s.unused, s.like(slot), s.values), "term missing"),
-    (lambda slot, s: chosen(slot, s.loops, s.values), "factor or term missing"),
+    (lambda slot, s: chosen(slot, s.loops, s.values), LACKING),
     (lambda slot, s: starts(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: steps(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: corners(slot, s.loops, s.values), "wrong place"),
+    (lambda slot, s: areas(slot, s.values, s.loops), COUNTED),
     (lambda slot, s: everywhere(slot, [a for a in s.arrays if is_size(s.values.get(a))], s.values), "another array"),
     (lambda slot, s: turned_back(slot, s.parts, s.values), "order of axes or parts"),
     (lambda slot, s: missing_sign(slot), "sign, factor or term"),
@@ -160,7 +158,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: chain(reorders(slot), reshapes(slot, s.tree, s.values)), "order of axes or parts"),
     (lambda slot, s: not_transposed(slot, s.values), "order of axes or parts"),
     (lambda slot, s: other_names(slot, s.like(slot), s.values), "another array"),
-    (lambda slot, s: missing(slot, (), s.like(slot)), "factor or term missing"),
+    (lambda slot, s: missing(slot, (), s.like(slot)), LACKING),
     (lambda slot, s: other_divisors(slot, s.divisors), "division by the wrong number"),
     (lambda slot, s: everywhere(slot, s.arrays, s.values), "another array"),
     (lambda slot, s: jacobians(slot), "only the diagonal"),
@@ -169,8 +167,8 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, _: other_activations(slot), "another activation"),
     (lambda slot, s: terms_in_factors(slot, s.like(slot), s.values), "term missing"),
     *OF_ADDENDS,
-    (lambda slot, s: counts(slot, s.values), "wrong number of values"),
-    (lambda slot, s: means_of_counted(slot, s.values), "wrong number of values"),
+    (lambda slot, s: counts(slot, s.values), COUNTED),
+    (lambda slot, s: means_of_counted(slot, s.values), COUNTED),
     (lambda slot, s: terms_by_themselves(slot, s.values, s.upstream), "term missing"),
     (lambda slot, s: siblings(slot, s.arrays), "term missing"),
     (lambda slot, s: through_the_total(slot, s.arrays, s.values, s.upstream), "term missing"),
@@ -188,7 +186,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: other_names(slot, s.unlike(slot), s.values), "another array"),
     OF_FACTORS[1],
 )
-LIKELY_KINDS = len(OF_ITSELF) + 16  # that are tried before the others: they are few, and what students do
+LIKELY_KINDS = len(OF_ITSELF) + 17  # that are tried before the others: they are few, and what students do
 NOT_OF_FORWARD = ("sign, factor or term", "another function's derivative", HALF, "wrong number")
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from forward what backward has forgotten
     (lambda slot, s: copies(slot, s.values), "no copy"),

@@ -14,7 +14,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.finite_differences import restoring
-from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.edits import COUNTED, Edit
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence
 from mlp.diagnostics.gradients.repairs.search.points import (
@@ -29,8 +29,6 @@ from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.own_code import OWN_ERRORS
-
-COUNTED = "wrong number of values"  # the kind of changes that put one size in the place of another
 
 
 def wrong_line(points: Sequence[Point], right_points: Sequence[Point]) -> Iterator[Diagnosis]:

@@ -6,41 +6,41 @@ from itertools import combinations
 
 from mlp.diagnostics.gradients.repairs.choice.doubts import USUAL, telling_apart
 from mlp.diagnostics.gradients.repairs.makers.of_settings import numbers_held
-from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, own_names, parsed, text_of
+from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
 MOST_PAIRS = 40
 
 
-def areas(slot: Slot, values: Values, loops: Collection[str], forward: str) -> Iterator[Alternative]:
-    """Yield the product of two other sizes in the place of one; rows and columns first, then those that forward names.
+def areas(slot: Slot, values: Values, loops: Collection[str]) -> Iterator[Alternative]:
+    """Yield the product of two other sizes in the place of one, those of rows and columns first.
 
     Args:
-        loops: variables of loops, which are no sizes. forward: its code.
+        loops: variables of loops, which are no sizes.
     """
-    node = slot.node
     sizes = {name: value for name, value in sizes_held(values).items() if name not in loops and value > 1}
-    own = factors_of(node)
-    if len(own) != 2 or not all(ast.unparse(one) in sizes for one in own):
+    node, own = slot.node, [ast.unparse(one) for one in factors_of(slot.node)]
+    if not own or not {*own} <= sizes.keys():
         return
-
-    def unlikely(pair: tuple[str, str]) -> tuple[bool, int]:
-        return not are_two_sides(*pair), -sum(bool(own_names(name, forward)) for name in pair)
-
-    for one, other in sorted(combinations(sizes, 2), key=unlikely)[:MOST_PAIRS]:
-        if {one, other} != {ast.unparse(part) for part in own}:
-            right = f"{one} * {other}"
-            yield f"`{text_of(node)}` is the wrong number of values: `{right}` belongs here", parsed(f"({right})")
+    twice = isinstance(node.op, ast.Div)
+    told = " * ".join(own) if twice else text_of(node)
+    pairs = sorted(combinations(sizes, 2), key=lambda pair: not are_two_sides(*pair))
+    for one, other in pairs[:MOST_PAIRS]:
+        if sorted((one, other)) != sorted(own):
+            right = parsed(f"({one} * {other})")
+            whole = ast.BinOp(node.left.left, ast.Div(), right) if twice else right
+            yield f"`{told}` is the wrong number of values: `{one} * {other}` belongs here", whole
 
 
 def factors_of(node: ast.AST) -> list[ast.expr]:
-    """Return the two factors of a product, or of a square."""
+    """Return the two factors of a product or a square, a * b or a ** 2, or what is divided by twice, x / a / b."""
     if not isinstance(node, ast.BinOp):
         return []
-    if isinstance(node.op, ast.Mult):
-        return [node.left, node.right]
-    square = isinstance(node.op, ast.Pow) and isinstance(node.right, ast.Constant) and node.right.value == 2
-    return [node.left, node.left] if square else []
+    if isinstance(node.op, ast.Pow) and ast.unparse(node.right) == "2":
+        return [node.left, node.left]
+    if isinstance(node.op, ast.Div) and isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Div):
+        return [node.left.right, node.right]
+    return [node.left, node.right] if isinstance(node.op, ast.Mult) else []
 
 
 def sizes_held(values: Values) -> dict[str, int]:
