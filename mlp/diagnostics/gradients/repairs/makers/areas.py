@@ -19,7 +19,7 @@ def areas(slot: Slot, values: Values, loops: Collection[str]) -> Iterator[Altern
         loops: variables of loops, which are no sizes.
     """
     sizes = {name: value for name, value in sizes_held(values).items() if name not in loops and value > 1}
-    node, own = slot.node, [ast.unparse(one) for one in factors_of(slot.node)]
+    node, own = slot.node, [ast.unparse(one) for one in both_factors(slot.node)]
     if not own or not {*own} <= sizes.keys():
         return
     twice = isinstance(node.op, ast.Div)
@@ -32,7 +32,7 @@ def areas(slot: Slot, values: Values, loops: Collection[str]) -> Iterator[Altern
             yield f"`{told}` is the wrong number of values: `{one} * {other}` belongs here", whole
 
 
-def factors_of(node: ast.AST) -> list[ast.expr]:
+def both_factors(node: ast.AST) -> list[ast.expr]:
     """Return the two factors of a product or a square, a * b or a ** 2, or what is divided by twice, x / a / b."""
     if not isinstance(node, ast.BinOp):
         return []

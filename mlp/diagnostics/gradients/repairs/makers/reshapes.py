@@ -25,7 +25,7 @@ def reshapes(slot: Slot, tree: ast.FunctionDef | None, values: Values) -> Iterat
     of_numpy = getattr(func.value, "id", "") == "np"
     if func.attr == "reshape" and not node.keywords and len(node.args) > of_numpy:
         value, *sizes = node.args if of_numpy else [func.value, *node.args]
-        yield from transposed_before(value, sizes, axes_of(value, values))
+        yield from transposed_before(value, sizes, number_of_axes(value, values))
         yield from other_sizes_of(slot, value, sizes, summed_over(slot, tree))
     elif func.attr in ("transpose", "sum") and isinstance(func.value, ast.Call):
         yield from straight(node, func.value)
@@ -36,15 +36,15 @@ def transposed_before(value: ast.expr, sizes: Sequence[ast.expr], known: int) ->
     inside, shape = ast.unparse(value), ", ".join(map(ast.unparse, sizes))
     text = f"`{text_of(value)}` is reshaped with its axes in the wrong order: transpose it before, "
     for count in (known,) if 4 < known <= MOST_SIZES else (4, 3, 2):
-        for order in orders(count):
+        for order in orders_of_sizes(count):
             moved = parsed(f"({inside}).transpose{order}.reshape({shape})")
             yield f"{text}`.transpose{order}`, so that the axis that must come first does", moved
 
 
-def axes_of(node: ast.expr, values: Values) -> int:
+def number_of_axes(node: ast.expr, values: Values) -> int:
     """Return how many axes an array has, as far as its code tells; else 0."""
     if isinstance(node, ast.BinOp):
-        return max(axes_of(node.left, values), axes_of(node.right, values))
+        return max(number_of_axes(node.left, values), number_of_axes(node.right, values))
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
         return len(node.slice.elts)  # g[:, :, None, :, None, :]
     shapes = [one for one in node.args if isinstance(one, ast.Tuple)] if isinstance(node, ast.Call) else []
@@ -62,7 +62,7 @@ def other_sizes_of(
     dims = sizes[0].elts if len(sizes) == 1 and isinstance(sizes[0], ast.Tuple) else sizes
     if not 2 < len(dims) <= MOST_SIZES:
         return
-    for order in orders(len(dims)):
+    for order in orders_of_sizes(len(dims)):
         right = ", ".join(ast.unparse(dims[i]) for i in order)
         back = tuple(order.index(i) for i in range(len(order)))
         axes = tuple(sorted(back[axis % len(back)] for axis in summed))
@@ -74,7 +74,7 @@ def other_sizes_of(
         )
 
 
-def orders(count: int) -> Iterator[tuple[int, ...]]:
+def orders_of_sizes(count: int) -> Iterator[tuple[int, ...]]:
     """Yield other orders of axes; of many, those that leave the first one, and the second or the last, in place."""
     for order in list(permutations(range(count)))[1:]:
         if count < MOST_SIZES or (order[0] == 0 and (order[1] == 1 or order[-1] == count - 1)):
