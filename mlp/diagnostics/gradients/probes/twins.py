@@ -38,15 +38,20 @@ def other_settings(layer: Layer, x: Array) -> Iterator[Layer]:
 
 
 def of_other_sizes(layer: Layer, shape: Shape) -> Iterator[tuple[Layer, Shape]]:
-    """Yield two functions of several arrays with all axes longer by 1, and the shape of x: equal ones stay equal."""
-    pair = copy.deepcopy(getattr(layer, "student", None))
-    if not isinstance(pair, FunctionPair) or len(pair.arrays) == 0 or pair.whole is not None:
+    """Yield an object with arrays, or two functions of several, with all axes longer by 1, and the shape of x.
+
+    Axes that are equal stay equal.
+    """
+    student = copy.deepcopy(getattr(layer, "student", None))
+    pair = isinstance(student, FunctionPair)
+    alone = pair and (len(student.arrays) == 0 or student.whole is not None)
+    if alone or not hasattr(student, "__dict__"):
         return
-    for held in (pair.params, pair.settings):
+    for held in (student.params, student.settings) if pair else (vars(student),):
         arrays = {name: array for name, array in held.items() if isinstance(array, np.ndarray)}
         held |= {name: np.resize(array, longer(array.shape)) for name, array in arrays.items()}
     with suppress(*OWN_ERRORS):
-        yield StudentLayer(pair).learn(longer(shape)), longer(shape)
+        yield StudentLayer(student).learn(longer(shape)), longer(shape)
 
 
 def longer(shape: Shape) -> Shape:
@@ -76,7 +81,8 @@ def numbers_in(kind: type, held: dict[str, Any]) -> list[tuple[Any, ...]]:
         inner = (
             value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, tuple | list) else ()
         )
-        places += [(name,)] if type(value) is kind else [(name, key) for key, item in inner if type(item) is kind]
+        of_kind = isinstance(value, kind) and not isinstance(value, bool)  # np.float64 is a float
+        places += [(name,)] if of_kind else [(name, key) for key, item in inner if type(item) is kind]
     return places
 
 

@@ -41,6 +41,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
 from mlp.diagnostics.gradients.repairs.makers.areas import areas
 from mlp.diagnostics.gradients.repairs.makers.axes import other_axes
 from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
+from mlp.diagnostics.gradients.repairs.makers.factors_of_terms import factors_of_terms
 from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations, signs_of_branches
 from mlp.diagnostics.gradients.repairs.makers.matrix_products import matrix_products
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
@@ -132,6 +133,7 @@ OF_FACTORS: tuple[tuple[Maker, str], ...] = (  # of all kinds, the likeliest fir
 )
 KINDS: tuple[tuple[Maker, str], ...] = (
     *OF_ITSELF,
+    (lambda slot, s: factors_of_terms(slot, s.upstream), "factor of another term"),
     (lambda slot, s: as_in_forward(slot, s.made), "another value than in forward"),
     (lambda slot, s: kept(slot, s.values, s.upstream), "not kept"),
     (lambda slot, s: copies(slot, s.values), "no copy"),

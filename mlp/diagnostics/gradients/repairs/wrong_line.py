@@ -14,6 +14,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.finite_differences import restoring
+from mlp.diagnostics.gradients.repairs.choice.right_changes import BARE_NUMBER
 from mlp.diagnostics.gradients.repairs.edits import COUNTED, Edit
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence
@@ -76,9 +77,10 @@ def wrong_line(points: Sequence[Point], right_points: Sequence[Point]) -> Iterat
             continue
         if not all(holds(source, function, one, frozenset(one.wrong)) for one in to_stay):
             continue  # it breaks the other mode
+        by_accident = edit.kind == COUNTED or BARE_NUMBER.match(edit.text)  # two sizes are equal, or one is a number
+        if by_accident and not all(holds(source, function, one, frozenset(one.wrong) & arrays) for one in twins()):
+            continue
         if len(arrays) == len(point.wrong):
-            if edit.kind == COUNTED and not all(holds(source, function, one, frozenset(one.wrong)) for one in twins()):
-                continue  # two sizes that are equal by accident
             search.found.add(source, edit, function)
         else:
             partly[arrays] = edit

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import FunctionType
 
 from mlp.diagnostics.gradients.budget import now
+from mlp.diagnostics.gradients.repairs.choice.counterparts import belongs_elsewhere
 from mlp.diagnostics.gradients.repairs.choice.doubts import (
     OF_ROOTS,
     halves_a_derivative,
@@ -24,6 +25,7 @@ A_NUMBER = 2.0  # the same, where that change is another number: a name in its p
 MOVED = 3  # what is unlikely, a line in another place or 1 - z turned round, counts as this much more code
 FAR = 6  # a number that forward gives no reason for, what a loop has left, a subtraction: a - a s is the factor 1 - s
 SURE_KINDS = (EMPTY_SLICE, HALF, CONDITION)
+BARE_NUMBER = re.compile(r"the (?:factor|division by) `(\d[\d.]*)`")
 SUBTRACTED = re.compile(r"the term `- |.*: a term is missing")
 SQUARES = re.compile(
     r"square|power|var\(|std\(|norm\(|(\b[\w.]+) (\*|@) \1\b"
@@ -37,12 +39,14 @@ class RightChanges:
     Attributes:
         fits: (source, change, changed function, how much longer the code is then). forward: its code, if known.
         line: (function, line) of the first change that is not in doubt.
+        passed_over: lines in which a factor is missing that belongs in another line by forward.
     """
 
     fits: list[tuple[Source, Edit, FunctionType, int]] = field(default_factory=list)
     forward: str = ""
     until: float = float("inf")
     line: tuple[str, int] | None = None
+    passed_over: set[tuple[str, int]] = field(default_factory=set)
 
     def add(self, source: Source, edit: Edit, function: FunctionType) -> None:
         """Keep a change; from now on only those of the same line are tried, or of all lines while one is in doubt."""
@@ -53,14 +57,19 @@ class RightChanges:
         of_root = any(takes_a_power(*pair) or takes_a_division(*pair, self.forward) for pair in rooted)
         halved = any(halves_a_derivative(*pair) for pair in pairs)
         doubtful = of_place or of_root or halved or uses_a_turned_place(before, edit.text)
+        number = BARE_NUMBER.match(edit.text)  # a name of its value says more
+        without_reason = number and not (SQUARES.search(self.forward) or calculates_with(number[1], self.forward))
+        place = source.name, edit.line
+        if belongs_elsewhere(edit, before, self.forward):
+            self.passed_over.add(place)
+        of_factor = edit.kind == "factor or term missing" and place in self.passed_over  # under any of its names
+        doubtful = doubtful or bool(without_reason) or of_factor
         sure = not doubtful and not only_reads(edit.statement)
         if not self.fits:
             self.until = now() + (ONE_LINE if sure and edit.kind != "wrong number" else A_NUMBER)
         if sure and not self.line:
-            self.line = source.name, edit.line
+            self.line = place
         turned = edit.kind == "order of lines" or edit.text.startswith("the difference `1 - ")
-        number = re.match(r"the (?:factor|division by) `(\d[\d.]*)`", edit.text)  # a name of its value says more
-        without_reason = number and not (SQUARES.search(self.forward) or calculates_with(number[1], self.forward))
         far = without_reason or reads_leftovers(source.tree, edit.line) or SUBTRACTED.match(edit.text)
         unlikely = FAR * bool(far) + MOVED * turned
         longer = complexity(source.tree) - complexity(before)

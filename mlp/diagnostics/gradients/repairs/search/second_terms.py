@@ -94,7 +94,8 @@ def as_product(factors: Sequence[Factor]) -> str:
     text = "" if factors[0][0] == "*" else "1"
     for operator, factor in factors:
         code = ast.unparse(factor)
-        plain = not isinstance(factor, ast.BinOp) or isinstance(factor.op, ast.Pow)
+        power = isinstance(factor, ast.BinOp) and isinstance(factor.op, ast.Pow)
+        plain = power or not isinstance(factor, ast.BinOp | ast.Compare | ast.BoolOp | ast.IfExp)
         text += f"{f' {operator} ' if text else ''}{code if plain else f'({code})'}"
     return text
 

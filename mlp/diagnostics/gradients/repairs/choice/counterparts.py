@@ -1,0 +1,73 @@
+"""Where a factor belongs that is missing in backward: in the gradient of what forward multiplies by it."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.names import assigned_pairs, names_of_target
+from mlp.diagnostics.gradients.repairs.search.brackets import spine
+from mlp.diagnostics.gradients.repairs.search.second_terms import Factor, signed_factors
+from mlp.diagnostics.gradients.repairs.search.slots import parsed
+
+MISSING = re.compile(r"the (?:factor|division by) `([^`]+)` is missing in `")
+OF_GRADIENTS = ("d{}", "g{}", "grad{}", "{}grad", "delta{}", "dld{}")
+Assigned = tuple[str, ast.expr]  # a name and what it gets
+
+
+def belongs_elsewhere(edit: Edit, tree: ast.FunctionDef, forward: str) -> bool:
+    """Return whether a factor is missing that belongs in another line by forward, which backward has.
+
+    Of s = q k f that is the line of ds, and of s = h f the line of dh, if there is one.
+
+    Args:
+        tree: of backward. forward: its code.
+    """
+    found = MISSING.match(edit.text)
+    if found is None or not forward:
+        return False
+    arguments = {arg.arg for arg in tree.args.args}
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+    lines = [(node.lineno, pair) for node in nodes for pair in pairs_of(node) if pair[0] not in arguments]
+    for names in multiplied(ast.parse(forward), ast.unparse(parsed(found[1]))):
+        meant = [line for line, (target, _) in lines if any(is_gradient_of(target, name) for name in names)]
+        if meant:
+            return edit.line not in meant
+    return False
+
+
+def multiplied(forward: ast.AST, factor: str) -> tuple[set[str], set[str]]:
+    """Return the names that forward multiplies by a factor alone, h of s = h f, and those of products with it, s."""
+    pairs = [pair for node in ast.walk(forward) for pair in pairs_of(node)]
+    forms = {factor, *(target for target, value in pairs if ast.unparse(value) == factor)}
+    forms |= {ast.unparse(value) for target, value in pairs if target == factor}
+    alone, products = set(), set()
+    for target, value in pairs:
+        first, rest = spine(value)
+        for factors in map(signed_factors, (first, *(term for _, term in rest))):
+            others = [one for one in factors if not forms & spelled(one)]
+            if 0 < len(others) < len(factors):
+                products.add(target)
+                plain = len(others) == 1 and isinstance(others[0][1], ast.Name | ast.Attribute)
+                alone |= {ast.unparse(others[0][1])} if plain else set()
+    return alone, products
+
+
+def spelled(factor: Factor) -> set[str]:
+    """Return a factor as code, also that of a division: 1 / n."""
+    text = ast.unparse(factor[1])
+    return {text, f"1 / {text}", f"1.0 / {text}"} if factor[0] == "/" else {text}
+
+
+def pairs_of(node: ast.AST) -> Iterator[Assigned]:
+    """Yield what a statement gives to names; of s *= f the product s f."""
+    if isinstance(node, ast.Assign | ast.AugAssign):
+        for target, value in assigned_pairs(node):
+            whole = ast.BinOp(target, node.op, value) if isinstance(node, ast.AugAssign) else value
+            yield from ((name, whole) for name in names_of_target(target))
+
+
+def is_gradient_of(target: str, name: str) -> bool:
+    """Return whether a name says that it holds the gradient of another one: ds, self.d_s or grad_s of self.s."""
+    one, other = (text.rpartition(".")[2].replace("_", "").lower() for text in (target, name))
+    return one in [form.format(other) for form in OF_GRADIENTS]
