@@ -42,7 +42,7 @@ def of_other_sizes(layer: Layer, shape: Shape) -> Iterator[tuple[Layer, Shape]]:
 
     Axes that are equal stay equal.
     """
-    student = copy.deepcopy(getattr(layer, "student", None))
+    student: Any = copy.deepcopy(getattr(layer, "student", None))
     pair = isinstance(student, FunctionPair)
     alone = pair and (len(student.arrays) == 0 or student.whole is not None)
     if alone or not hasattr(student, "__dict__"):

@@ -28,9 +28,9 @@ def belongs_elsewhere(edit: Edit, tree: ast.FunctionDef, forward: str) -> bool:
         return False
     arguments = {arg.arg for arg in tree.args.args}
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
-    lines = [(node.lineno, pair) for node in nodes for pair in pairs_of(node) if pair[0] not in arguments]
+    lines = [(node.lineno, pair) for node in nodes for pair in products_given(node) if pair[0] not in arguments]
     for names in multiplied(ast.parse(forward), ast.unparse(parsed(found[1]))):
-        meant = [line for line, (target, _) in lines if any(is_gradient_of(target, name) for name in names)]
+        meant = [line for line, (target, _) in lines if any(names_gradient_of(target, name) for name in names)]
         if meant:
             return edit.line not in meant
     return False
@@ -38,7 +38,7 @@ def belongs_elsewhere(edit: Edit, tree: ast.FunctionDef, forward: str) -> bool:
 
 def multiplied(forward: ast.AST, factor: str) -> tuple[set[str], set[str]]:
     """Return the names that forward multiplies by a factor alone, h of s = h f, and those of products with it, s."""
-    pairs = [pair for node in ast.walk(forward) for pair in pairs_of(node)]
+    pairs = [pair for node in ast.walk(forward) for pair in products_given(node)]
     forms = {factor, *(target for target, value in pairs if ast.unparse(value) == factor)}
     forms |= {ast.unparse(value) for target, value in pairs if target == factor}
     alone, products = set(), set()
@@ -59,7 +59,7 @@ def spelled(factor: Factor) -> set[str]:
     return {text, f"1 / {text}", f"1.0 / {text}"} if factor[0] == "/" else {text}
 
 
-def pairs_of(node: ast.AST) -> Iterator[Assigned]:
+def products_given(node: ast.AST) -> Iterator[Assigned]:
     """Yield what a statement gives to names; of s *= f the product s f."""
     if isinstance(node, ast.Assign | ast.AugAssign):
         for target, value in assigned_pairs(node):
@@ -67,7 +67,7 @@ def pairs_of(node: ast.AST) -> Iterator[Assigned]:
             yield from ((name, whole) for name in names_of_target(target))
 
 
-def is_gradient_of(target: str, name: str) -> bool:
+def names_gradient_of(target: str, name: str) -> bool:
     """Return whether a name says that it holds the gradient of another one: ds, self.d_s or grad_s of self.s."""
     one, other = (text.rpartition(".")[2].replace("_", "").lower() for text in (target, name))
     return one in [form.format(other) for form in OF_GRADIENTS]

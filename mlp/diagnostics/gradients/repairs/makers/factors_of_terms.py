@@ -27,7 +27,7 @@ class Term:
 
     def lacks(self, factor: Factor, upstream: Collection[str]) -> bool:
         """Return whether a factor may be missing: it is not there, and no product has two gradients."""
-        there = any(same(factor, one) for one in self.factors)
+        there = any(is_same_factor(factor, one) for one in self.factors)
         return not there and not (uses(factor[1], upstream) and uses(parsed(self.text), upstream))
 
     def having(self, new: Factor, old: Factor | None = None) -> "Term":
@@ -50,9 +50,9 @@ def factors_of_terms(slot: Slot, upstream: Collection[str] = ()) -> Iterator[Alt
     Args:
         upstream: names of gradients.
     """
-    node, nodes = slot.node, terms_of(slot)
+    node, nodes = slot.node, terms_beside(slot)
     terms = [term_of(one) for one in nodes]
-    for text, changed in changes_of(terms, upstream) if 1 < len(terms) <= MOST_TERMS else ():
+    for text, changed in moved_factors(terms, upstream) if 1 < len(terms) <= MOST_TERMS else ():
         new = [
             one if before is now else parsed(now.text) for one, before, now in zip(nodes, terms, changed, strict=True)
         ]
@@ -64,7 +64,7 @@ def factors_of_terms(slot: Slot, upstream: Collection[str] = ()) -> Iterator[Alt
         yield f"{text}: `{ast.unparse(right)}` belongs here", right
 
 
-def terms_of(slot: Slot) -> list[ast.expr]:
+def terms_beside(slot: Slot) -> list[ast.expr]:
     """Return the terms of a whole sum, or the two branches of np.where; none for anything else."""
     node, parent = slot.node, slot.parent
     if function_of(node) == "where" and len(node.args) == 3:
@@ -84,7 +84,7 @@ def term_of(node: ast.expr) -> Term:
     return Term(((sign, first), *rest))
 
 
-def changes_of(terms: list[Term], upstream: Collection[str]) -> Iterator[tuple[str, list[Term]]]:
+def moved_factors(terms: list[Term], upstream: Collection[str]) -> Iterator[tuple[str, list[Term]]]:
     """Yield what is wrong, and all terms with their factors in other places."""
 
     def changed(i: int, one: Term, j: int, other: Term) -> list[Term]:
@@ -95,17 +95,20 @@ def changes_of(terms: list[Term], upstream: Collection[str]) -> Iterator[tuple[s
         own = f"`{text_of(parsed(a.text))}`", f"`{text_of(parsed(b.text))}`"
         for f in [f for f in a.factors if movable(f) and b.lacks(f, upstream)]:
             if len(a.factors) > 1:
-                yield f"{told(f)} of {own[0]} belongs to {own[1]}", changed(i, a.without(f), j, b.having(f))
-            yield f"{told(f)} is missing in {own[1]}", changed(i, a, j, b.having(f))
-            rest = f[0], rest_of(f[1])
+                yield f"{words_of_factor(f)} of {own[0]} belongs to {own[1]}", changed(i, a.without(f), j, b.having(f))
+            yield f"{words_of_factor(f)} is missing in {own[1]}", changed(i, a, j, b.having(f))
+            rest = f[0], share_beside(f[1])
             if b.lacks(rest, upstream):
-                yield f"{told(rest)} is missing in {own[1]}", changed(i, a, j, b.having(rest))
+                yield f"{words_of_factor(rest)} is missing in {own[1]}", changed(i, a, j, b.having(rest))
     for i, j in combinations(range(len(terms)), 2):
         a, b = terms[i], terms[j]
         for f in [f for f in a.factors if movable(f)]:
             for g in [g for g in b.factors if movable(g)]:
-                if same(f, g):
-                    yield f"{told(f)} is one too many in both terms", changed(i, a.without(f), j, b.without(g))
+                if is_same_factor(f, g):
+                    yield (
+                        f"{words_of_factor(f)} is one too many in both terms",
+                        changed(i, a.without(f), j, b.without(g)),
+                    )
                 elif f[0] == g[0] and uses(f[1], upstream) == uses(g[1], upstream):
                     names = " and ".join(f"`{ast.unparse(one[1])}`" for one in (f, g))
                     yield f"the factors {names} are exchanged", changed(i, a.having(g, f), j, b.having(f, g))
@@ -116,16 +119,16 @@ def movable(factor: Factor) -> bool:
     return isinstance(factor[1], ast.Name | ast.Attribute | ast.Subscript) or is_rest(factor[1])
 
 
-def rest_of(node: ast.expr) -> ast.expr:
+def share_beside(node: ast.expr) -> ast.expr:
     """Return 1 - f for f, and f for 1 - f."""
     return node.right if isinstance(node, ast.BinOp) else ast.BinOp(ast.Constant(1), ast.Sub(), node)
 
 
-def same(one: Factor, other: Factor) -> bool:
+def is_same_factor(one: Factor, other: Factor) -> bool:
     """Return whether two factors are the same."""
     return one[0] == other[0] and ast.unparse(one[1]) == ast.unparse(other[1])
 
 
-def told(factor: Factor) -> str:
+def words_of_factor(factor: Factor) -> str:
     """Return a factor in words."""
     return f"the {'factor' if factor[0] == '*' else 'division by'} `{ast.unparse(factor[1])}`"
