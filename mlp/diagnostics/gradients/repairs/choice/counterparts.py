@@ -10,7 +10,7 @@ from mlp.diagnostics.gradients.repairs.search.brackets import spine
 from mlp.diagnostics.gradients.repairs.search.second_terms import Factor, signed_factors
 from mlp.diagnostics.gradients.repairs.search.slots import parsed
 
-MISSING = re.compile(r"the (?:factor|division by) `([^`]+)` is missing in `")
+MISSING = re.compile(r"the (factor|division by) `([^`]+)` is missing in `")
 OF_GRADIENTS = ("d{}", "g{}", "grad{}", "{}grad", "delta{}", "dld{}")
 Assigned = tuple[str, ast.expr]  # a name and what it gets
 
@@ -29,18 +29,25 @@ def belongs_elsewhere(edit: Edit, tree: ast.FunctionDef, forward: str) -> bool:
     arguments = {arg.arg for arg in tree.args.args}
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
     lines = [(node.lineno, pair) for node in nodes for pair in products_given(node) if pair[0] not in arguments]
-    for names in multiplied(ast.parse(forward), ast.unparse(parsed(found[1]))):
+    for names in multiplied(ast.parse(forward), (found[1] == "factor", ast.unparse(parsed(found[2])))):
         meant = [line for line, (target, _) in lines if any(names_gradient_of(target, name) for name in names)]
         if meant:
             return edit.line not in meant
     return False
 
 
-def multiplied(forward: ast.AST, factor: str) -> tuple[set[str], set[str]]:
-    """Return the names that forward multiplies by a factor alone, h of s = h f, and those of products with it, s."""
+def multiplied(forward: ast.AST, missing: tuple[bool, str]) -> tuple[set[str], set[str]]:
+    """Return the names that forward multiplies by a factor alone, h of s = h f, and those of products with it, s.
+
+    Args:
+        missing: whether it is a factor, and no division; and what is missing.
+    """
+    is_factor, text = missing
     pairs = [pair for node in ast.walk(forward) for pair in products_given(node)]
-    forms = {factor, *(target for target, value in pairs if ast.unparse(value) == factor)}
-    forms |= {ast.unparse(value) for target, value in pairs if target == factor}
+    alike = {text, *(ast.unparse(value) for target, value in pairs if target == text)}
+    alike |= {target for target, value in pairs if ast.unparse(value) == text}
+    forms = alike if is_factor else {form for one in alike for form in spelled(("/", parsed(one)))}
+    forms |= {target for target, value in pairs if ast.unparse(value) in forms}
     alone, products = set(), set()
     for target, value in pairs:
         first, rest = spine(value)
@@ -54,9 +61,9 @@ def multiplied(forward: ast.AST, factor: str) -> tuple[set[str], set[str]]:
 
 
 def spelled(factor: Factor) -> set[str]:
-    """Return a factor as code, also that of a division: 1 / n."""
+    """Return a factor as code; a division as 1 / n."""
     text = ast.unparse(factor[1])
-    return {text, f"1 / {text}", f"1.0 / {text}"} if factor[0] == "/" else {text}
+    return {text} if factor[0] == "*" else {f"1 / {text}", f"1.0 / {text}"}
 
 
 def products_given(node: ast.AST) -> Iterator[Assigned]:
