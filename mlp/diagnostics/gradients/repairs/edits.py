@@ -41,7 +41,6 @@ from mlp.diagnostics.gradients.repairs.forms import (
 from mlp.diagnostics.gradients.repairs.makers.areas import areas
 from mlp.diagnostics.gradients.repairs.makers.axes import other_axes
 from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
-from mlp.diagnostics.gradients.repairs.makers.factors_of_terms import factors_of_terms
 from mlp.diagnostics.gradients.repairs.makers.like_forward import as_in_forward, other_activations, signs_of_branches
 from mlp.diagnostics.gradients.repairs.makers.matrix_products import matrix_products
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
@@ -73,6 +72,7 @@ from mlp.diagnostics.gradients.repairs.search.scope import Scope
 from mlp.diagnostics.gradients.repairs.search.second_terms import terms_by_themselves
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, alike_places, located, possible
 from mlp.diagnostics.gradients.repairs.terms.divisors import other_divisors
+from mlp.diagnostics.gradients.repairs.terms.factors_of_terms import factors_of_terms
 from mlp.diagnostics.gradients.repairs.terms.rests import parts_left_out
 from mlp.diagnostics.gradients.repairs.terms.statistics import through_statistics
 from mlp.diagnostics.gradients.repairs.values import is_size
