@@ -215,7 +215,7 @@ MACHINE = ("GPU", "CPU", "versions")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("stage", "sent"), zip(SECONDS, 2 * [signal.SIGINT, signal.SIGTERM], strict=True))
+@pytest.mark.parametrize(("stage", "sent"), list(zip(SECONDS, 2 * [signal.SIGINT, signal.SIGTERM], strict=True)))
 def test_a_stage_and_what_is_left_of_it_at_half_of_its_time(tmp_path, stage, sent, library_folder):
     """First to its end, which tells its time; then it is interrupted, by one of the signals, at half of that."""
     if shutil.which("g++") is None:
