@@ -109,7 +109,12 @@ PARTNERS = np.array([1, 0, 3, 2, 5, 4])
     ("loss", "shape", "targets", "words"),
     [
         (gaussian_nll, (6, 2), "normal", "`-0.5 * (diff ** 2 * inv_var - 1) / len(y)` belongs here"),
-        (divergence, (6, 2), "normal", "the term `- 1` is missing beside `np.exp(log_var)`"),
+        (
+            divergence,
+            (6, 2),
+            "normal",
+            "`- 1`, which forward has, is missing: `np.exp(log_var) - 1` for `np.exp(log_var)`",
+        ),
         (nt_xent, (6, 3), PARTNERS, "the term `dsim.T @ z` is missing beside `dsim @ z`"),
         (nt_xent_other_path, (6, 3), PARTNERS, "the term `dsim @ z` is missing beside `dsim.T @ z`"),
         (GramLoss(), (5, 3), np.arange(9.0).reshape(3, 3), "the term `(2 * self.z) @ self.d.T` is missing"),
