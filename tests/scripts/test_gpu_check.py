@@ -242,7 +242,9 @@ def test_a_stage_and_what_is_left_of_it_at_half_of_its_time(tmp_path, stage, sen
     print(f"{stage}: {whole:.0f} s, {sent.name} at {whole / 2:.0f} s: {len(before)} numbers")
     assert status == 130, said
     assert rows(folder)[stage, "whatever came after"] == "not measured: the check was interrupted"
-    assert before.keys() <= numbers(folder).keys(), said
+    # Which kernels are the longest may change.
+    lasting = {what for what, result in before.items() if not result.endswith("us of a step")}
+    assert lasting <= numbers(folder).keys(), said
     assert said.rstrip().endswith("gpu_check.tar.gz")
     check_archive(folder, stage)
 

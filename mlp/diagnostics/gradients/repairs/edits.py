@@ -133,7 +133,6 @@ OF_FACTORS: tuple[tuple[Maker, str], ...] = (  # of all kinds, the likeliest fir
 )
 KINDS: tuple[tuple[Maker, str], ...] = (
     *OF_ITSELF,
-    (lambda slot, s: factors_of_terms(slot, s.upstream), "factor of another term"),
     (lambda slot, s: as_in_forward(slot, s.made), "another value than in forward"),
     (lambda slot, s: kept(slot, s.values, s.upstream), "not kept"),
     (lambda slot, s: copies(slot, s.values), "no copy"),
@@ -186,9 +185,10 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, _: fewer_factors(slot), "sign, factor or term"),
     (lambda slot, s: missing_products(slot, s.arrays, s.values, s.upstream), "term missing"),
     (lambda slot, s: other_names(slot, s.unlike(slot), s.values), "another array"),
+    (lambda slot, s: factors_of_terms(slot, s.upstream), "factor of another term"),
     OF_FACTORS[1],
 )
-LIKELY_KINDS = len(OF_ITSELF) + 17  # that are tried before the others: they are few, and what students do
+LIKELY_KINDS = len(OF_ITSELF) + 16  # that are tried before the others: they are few, and what students do
 NOT_OF_FORWARD = ("sign, factor or term", "another function's derivative", HALF, "wrong number")
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from forward what backward has forgotten
     (lambda slot, s: copies(slot, s.values), "no copy"),

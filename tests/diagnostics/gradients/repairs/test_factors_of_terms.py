@@ -102,7 +102,7 @@ class ShareOfTheOther(Highway):
 @pytest.mark.parametrize(
     ("layer", "text"),
     [
-        (Exchanged, "the factors `self.b` and `self.a` are exchanged"),
+        (Exchanged, "`self.b` and `self.a` are exchanged"),
         (OnBoth, "the factor `self.shift` is one too many in both terms"),
         (ShareOfTheOther, "the factor `self.a` of `(1 - self.a) * self.a * g * self.slope` belongs to"),
     ],
