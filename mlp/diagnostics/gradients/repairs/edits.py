@@ -81,7 +81,7 @@ FIRST = 16
 EMPTY_SLICE = "empty slice"
 HALF = "half of a derivative"
 LACKING = "factor or term missing"
-CONDITION = "another condition than in forward"
+CONDITION = "mask of another condition than in forward"
 COUNTED = "wrong number of values"  # one size, or a product of them, in the place of another
 
 

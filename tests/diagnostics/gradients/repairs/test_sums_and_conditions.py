@@ -56,7 +56,7 @@ def test_a_condition_that_is_not_that_of_forward():
     assert "leaves out `self.margin`: `self.margin - self.s * self.y > 0` belongs here" in found[0].sentence, found
     found = check_layer(Shrink(), (4, 5)).diagnoses
     assert "leaves out `self.lam`: `np.abs(self.x) - self.lam > 0` belongs" in found[0].sentence, found
-    assert found[0].name == "another condition than in forward", found
+    assert found[0].name == "mask of another condition than in forward", found
 
 
 class Tversky:
