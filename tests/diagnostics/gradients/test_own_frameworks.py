@@ -59,6 +59,20 @@ class Block(Module):
         return self.first.backward(self.second.backward(dy))
 
 
+class Whole:
+    """Its part knows it."""
+
+    def __init__(self):
+        self.part = DenseWithoutModule(4, 3)
+        self.part.whole = self
+
+    def forward(self, x):
+        return self.part.forward(x)
+
+    def backward(self, dy):
+        return self.part.backward(dy)
+
+
 class BiasTimesX(Dense):
     def backward(self, dy):
         dx = super().backward(dy)
@@ -81,7 +95,7 @@ class AddsUpInAttributes:
         return dy * self.w
 
 
-@pytest.mark.parametrize("layer", [Dense(4, 3), DenseWithoutModule(4, 3), Block()])
+@pytest.mark.parametrize("layer", [Dense(4, 3), DenseWithoutModule(4, 3), Block(), Whole()])
 def test_right_layers_pass(layer):
     check_layer(layer, (5, 4)).raise_if_failed()
 

@@ -88,11 +88,14 @@ def is_own_object(value: Any) -> bool:
     return not library and hasattr(value, "__dict__") and not isinstance(value, type) and not callable_only(value)
 
 
-def reset_gradients(value: Any) -> None:
+def reset_gradients(value: Any, within: tuple[int, ...] = ()) -> None:
     """Call zero_grad, or what it is called, where gradients add up until then: of an object, or of those inside it.
 
     An object with data and grad is a weight with its gradient; elsewhere something resets it before each backward.
+    `within` are the ids of what the value stands in: a part may know its whole.
     """
+    if isinstance(value, type) or len(within) > DEPTH or id(value) in within:
+        return
     reset = next((getattr(value, name) for name in RESETS if callable(getattr(value, name, None))), None)
     held = vars_of(value)
     if reset is not None:
@@ -101,7 +104,7 @@ def reset_gradients(value: Any) -> None:
         value.grad = np.zeros_like(value.grad)
     elif is_own_object(value) or isinstance(value, Mapping | list | tuple):
         for _, item in members(value):
-            reset_gradients(item)
+            reset_gradients(item, (*within, id(value)))
 
 
 def callable_only(value: Any) -> bool:
