@@ -206,17 +206,18 @@ def is_constant(path: str) -> bool:
     return any(word in path.lower() for word in CONSTANTS)
 
 
-def converted(value: Any, function: Callable[[Array], Array]) -> Any:
-    """Return `value` with all floating-point arrays in it converted."""
+def converted(value: Any, function: Callable[[Array], Array], within: tuple[int, ...] = ()) -> Any:
+    """Return `value` with all floating-point arrays in it converted; `within` are the ids of what it stands in."""
     if isinstance(value, np.ndarray):
         return function(value) if value.dtype.kind == "f" else value
+    inside = (*within, id(value))
     if isinstance(value, dict):
-        return {key: converted(item, function) for key, item in value.items()}
+        return {key: converted(item, function, inside) for key, item in value.items()}
     if type(value) is list:
-        return [converted(item, function) for item in value]
-    if is_own_object(value):
+        return [converted(item, function, inside) for item in value]
+    if is_own_object(value) and id(value) not in within:  # a part may know its whole
         for name, item in list(vars(value).items()):
-            vars(value)[name] = converted(item, function)
+            vars(value)[name] = converted(item, function, inside)
     return value
 
 
