@@ -24,7 +24,7 @@ OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ": lzma.open}  # 
 LARGEST_FILE = 2**30  # a course's MNIST in double precision has 314 million
 LARGEST_MEMBER = 2**28  # CIFAR's largest has 155 million
 LARGEST_ARCHIVE = 2**30  # unpacked; CIFAR's have 190 million
-LARGEST_READ = 2**22  # at once: the name of a member is read whole
+LARGEST_HEADER = 2**22  # of a member, with its long name
 MOST_MEMBERS = 10_000
 UNSUSPICIOUS = 2**26  # bytes of an array that may be as compressible as it likes; a scene has some 10 million
 LARGEST_GROWTH = 100  # times that a larger one may grow: drawings shrink to a twentieth, zeros to a thousandth
@@ -84,22 +84,29 @@ class Form:
 
 
 class BoundedStream:
-    """A stream for tarfile to read from, which refuses impossible sizes before they cost memory or time."""
+    """A stream for tarfile to read from, which refuses impossible sizes before they cost memory or time.
+
+    tarfile seeks before it reads the header of a member or a piece of its content, but reads all of a header, at once
+    or (newer versions of Python) in pieces, without a seek in between.
+    """
 
     def __init__(self, stream: Any) -> None:
         self.stream = stream
+        self.since_seek = 0  # bytes asked for
 
     def tell(self) -> int:
         return int(self.stream.tell())
 
     def read(self, size: int) -> bytes:
-        if not 0 <= size <= LARGEST_READ:
-            raise ValueError(f"a header of {size:,} bytes")
+        self.since_seek += size
+        if size < 0 or self.since_seek > LARGEST_HEADER:
+            raise ValueError(f"a header of more than {LARGEST_HEADER:,} bytes")
         return bytes(self.stream.read(size))
 
     def seek(self, position: int) -> None:
         if not 0 <= position <= LARGEST_ARCHIVE:
             raise ValueError(f"a member that ends at byte {position:,}")
+        self.since_seek = 0
         self.stream.seek(position)
 
 

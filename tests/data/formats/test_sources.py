@@ -131,11 +131,22 @@ def test_other_names_of_archives(tiny_cifar, suffix):
 
 
 @pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME])
-def test_a_header_that_promises_gigabytes_takes_no_memory(tmp_path, kind):
+@pytest.mark.parametrize("there", [2**20, 2**23])  # the second: more than a header may have is really there
+def test_a_header_of_gigabytes_takes_no_memory(tmp_path, kind, there):
     info = tarfile.TarInfo("long")
     info.type, info.size = kind, 3 * 2**30
-    (tmp_path / "set.tar.gz").write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(2**20)))
-    with pytest.raises(DataError, match=r"a header of 3,221,225,\d+ bytes"):
+    (tmp_path / "set.tar.gz").write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(there)))
+    # Newer versions of Python read a header in pieces, and find its end before it is too long.
+    with pytest.raises(DataError, match="a header of more than" + (r"|truncated" if there < 2**22 else "")):
+        read(tmp_path)
+
+
+def test_many_long_names_one_after_the_other_are_one_header(tmp_path):
+    info = tarfile.TarInfo("long")
+    info.type, info.size = tarfile.GNUTYPE_LONGNAME, 2**20
+    names = (info.tobuf(tarfile.GNU_FORMAT) + bytes(2**20)) * 8
+    (tmp_path / "set.tar.gz").write_bytes(gzip.compress(names))
+    with pytest.raises(DataError, match="a header of more than"):
         read(tmp_path)
 
 
