@@ -33,7 +33,8 @@ class Answer:
         threading.Thread(target=self._work, args=(url, headers, timeout), daemon=True, name="download").start()
 
     def _work(self, url: str, headers: dict[str, str], timeout: float) -> None:
-        import urllib.request  # 40 ms, which only downloads need
+        import urllib.error  # 40 ms, which only downloads need
+        import urllib.request
 
         put = partial(put_unless, self.left, self.items)
         try:
@@ -42,6 +43,9 @@ class Answer:
                 while not self.left.is_set() and (chunk := response.read1(CHUNK)):
                     put(chunk)
             put(b"")
+        except urllib.error.HTTPError as error:
+            error.close()  # a connection is in it, and perhaps nobody waits for it any more
+            put(error)
         except BaseException as error:  # a thread has nobody else to tell
             put(error)
 

@@ -76,7 +76,6 @@ def transfer(url: str, part: Path, size: int, timeout: float, deadline: float) -
         if promised is not None and count < min(promised, size - start):
             raise BrokenTransfer(f"broke off after {count:,} of {promised:,} bytes")
     except urllib.error.HTTPError as error:
-        error.close()
         if error.code == 416 and there:
             return True
         raise BrokenTransfer(f"HTTP {error.code} {error.reason}") from error
