@@ -61,7 +61,7 @@ def test_the_model_of_the_page_about_own_layers_trains(tmp_path):
     (tmp_path / "prelu.py").write_text(OWN_LAYER + OWN_MODEL)
     command = "--model prelu.py:small --dataset synthetic --epochs 1 --limit-train 100 --limit-valid 50 --out run"
     subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "train.py"), *command.split()], cwd=tmp_path, check=True, timeout=60
+        [sys.executable, str(ROOT / "scripts" / "train.py"), *command.split()], cwd=tmp_path, check=True, timeout=600
     )
     assert (tmp_path / "run" / "test.json").exists()
 

@@ -44,7 +44,7 @@ def run(tmp_path, code, shell="", **environment):
         capture_output=True,
         env={**os.environ, **environment},
         check=False,
-        timeout=60,
+        timeout=600,
     )
     return done.returncode, done.stdout.decode("latin1"), done.stderr.decode("latin1")
 
@@ -206,7 +206,7 @@ def signalled(tmp_path, code, number, times=1):
     for _ in range(times):
         process.send_signal(number)
         time.sleep(0.02)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=600)
     return process.returncode, error
 
 
@@ -266,7 +266,7 @@ def test_a_signal_while_modules_are_loaded_is_a_line(tmp_path, name, status):
     with subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(getattr(signal, name))
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=600)
     line = "interrupted" if name == "SIGINT" else f"ended by {name}"
     assert (process.returncode, error) == (status, f"\n{line}\n")
 
@@ -307,7 +307,7 @@ def test_an_interrupt_while_a_module_is_loaded_is_a_line(words, module, tmp_path
     ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=600)
     assert (process.returncode, error) == (130, "\ninterrupted\n")
 
 

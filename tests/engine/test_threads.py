@@ -132,12 +132,12 @@ def test_works_after_fork():
         "if child: assert os.waitpid(child, 0)[1] == 0\n"
         "else: os._exit(0)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
 
 
 def test_the_process_ends_with_threads_still_there():
     code = "from mlp.engine.cpu.threads import ThreadTeam\nteam = ThreadTeam(3)\nteam.run(lambda t: team.wait(t))\n"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
 
 
 def test_without_the_systems_thread_calls(monkeypatch):

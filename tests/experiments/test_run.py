@@ -170,7 +170,7 @@ def test_usr2_ends_the_run_after_the_epoch_and_a_resume_ends_as_if_nothing_had_b
     while not (folder / "attempts.tsv").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGUSR2)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 75, error
     assert "of 3, as the signal USR2 asked: --resume continues it" in error
     done = len(rows(folder)) if (folder / "metrics.csv").exists() else 0
@@ -215,7 +215,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path):
         if line.startswith("epoch   1/50"):
             break
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=600)
     assert process.returncode == 130
     assert f"--epochs 50 --out {tmp_path / 'run'} --resume" in error
     assert "Traceback" not in error

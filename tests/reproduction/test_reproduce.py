@@ -147,7 +147,7 @@ def test_an_interrupt_leaves_no_process_and_says_how_to_continue(tmp_path, signa
     while len(list((tmp_path / "runs").rglob("metrics.csv"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal_number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=600)
     assert process.returncode == 128 + signal_number, err
     assert "repeat the command to continue" in err
     assert "Traceback" not in err

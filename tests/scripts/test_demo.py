@@ -36,7 +36,7 @@ def test_epochs_below_one_are_refused(tmp_path):
 def test_a_file_in_the_way_is_found_before_anything_is_trained(tmp_path):
     (tmp_path / "out").write_text("a file")
     command = [sys.executable, str(SCRIPT), "--out", str(tmp_path / "out")]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert result.returncode == 2
     assert "is a file, but it must be a folder" in result.stderr
     assert "epoch" not in result.stdout
