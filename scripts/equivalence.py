@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.flags import add_data_flag
@@ -196,6 +197,7 @@ def draw(pairs: dict[int, dict[str, dict[str, Any]]], title: str) -> Figure:
         accuracies = np.stack([run[side]["tests"][:, 1] for run in pairs.values()])
         draw_mean_and_band(right, 1 + np.arange(accuracies.shape[1]), accuracies, color, label, **dashes)
     left.set(xlabel="step", ylabel=f"training loss (nats), mean of {WINDOW} steps", title=title)
+    right.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     right.set(xlabel="epoch", ylabel="test accuracy", title=f"mean and deviation over {len(pairs)} seeds")
     for axes in (left, right):
         axes.grid(alpha=0.3)
