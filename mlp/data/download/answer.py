@@ -33,8 +33,8 @@ class Answer:
         threading.Thread(target=self._work, args=(url, headers, timeout), daemon=True, name="download").start()
 
     def _work(self, url: str, headers: dict[str, str], timeout: float) -> None:
-        import urllib.error  # 40 ms, which only downloads need
-        import urllib.request
+        import urllib.error
+        import urllib.request  # 40 ms, which only downloads need
 
         put = partial(put_unless, self.left, self.items)
         try:
