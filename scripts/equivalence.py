@@ -46,16 +46,11 @@ from mlp.pages.markdown import markdown
 from mlp.plotting.comparison import draw_mean_and_band
 from mlp.progress import progress_bar
 
+SMALL: dict[str, Any] = {"residual": True, "filters": 8, "limit_train": 10_000, "epochs": 10}
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "vgg08_bn": {"model": "vgg08", "norm": "batch", "epochs": 20},
-    "vgg38_bn_rc_small": {
-        "model": "vgg38",
-        "norm": "batch",
-        "residual": True,
-        "filters": 8,
-        "limit_train": 10_000,
-        "epochs": 10,
-    },
+    "vgg38_bn_rc_small": {"model": "vgg38", "norm": "batch", **SMALL},
+    "vgg38_bn_rc_small_lr1e-2": {"model": "vgg38", "norm": "batch", "learning_rate": 1e-2, **SMALL},
 }
 SIDES = ("mlp", "torch")
 MARGINS = {"train_loss": 0.03, "test_acc": 0.02}  # of differences between equivalent sides
