@@ -39,7 +39,7 @@ from mlp.diagnostics.rules.settings import (
     name_of_setting,
     read_settings,
 )
-from mlp.diagnostics.rules.states import wrong_averages, wrong_state
+from mlp.diagnostics.rules.states import averages, told_state
 from mlp.diagnostics.rules.subject import Subject
 from mlp.diagnostics.rules.unknown import of_no_formula
 from mlp.errors import ConfigurationError
@@ -211,22 +211,6 @@ def unknown(rows: Sequence[GradientRow], moved: Array, right: Array, subject: Su
     numbers = f"weight {worst} moved by {moved[t][worst]:.5g}, and by {right[t][worst]:.5g} in the formula"
     evidence = "; ".join(filter(None, (numbers, smallest(subject.somewhere, subject.formula))))
     return Diagnosis("unknown", f"weights from step {t + 1} on", "rule", told_state(subject) or text, evidence)
-
-
-def averages(subject: Subject) -> Findings:
-    """Return a fault for each average of the weights that is kept in a wrong way."""
-    rule, found = copy.deepcopy(subject.rule), Findings()
-    s, _ = read_settings(rule, subject.given)
-    for name, text in wrong_averages(rule, course_of(rule, s, subject.seed)):
-        found += fault(Diagnosis(name, "weights", "rule", text), (), name)
-    return found
-
-
-def told_state(subject: Subject) -> str:
-    """Return which memory of a rule is wrong, compared with those of its formula; or ""."""
-    rule = copy.deepcopy(subject.rule)
-    s, _ = read_settings(rule, subject.given)
-    return wrong_state(rule, course_of(rule, s, subject.seed).clipped(subject.clip), Walk(FAMILIES[subject.formula]))
 
 
 def zero_gradients(subject: Subject) -> Findings:

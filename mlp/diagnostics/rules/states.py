@@ -12,16 +12,37 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.rules.courses import Course, walk_of
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
+from mlp.diagnostics.gradients.report import Findings, fault
+from mlp.diagnostics.rules.courses import Course, course_of, walk_of
 from mlp.diagnostics.rules.formulas.averages import RIGHT_AVERAGES, WRONG_AVERAGES, AverageForm
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.function_steps import RATES
+from mlp.diagnostics.rules.settings import read_settings
+from mlp.diagnostics.rules.subject import Subject
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
 SAME = 1e-6
 AVERAGES = re.compile("ema|avg|average|shadow|swa|polyak")  # in names of averages of the weights
 PARTS = 8  # positions in a tuple or names in a dictionary that one array of weights may have
+
+
+def averages(subject: Subject) -> Findings:
+    """Return a fault for each average of the weights that is kept in a wrong way."""
+    rule, found = copy.deepcopy(subject.rule), Findings()
+    s, _ = read_settings(rule, subject.given)
+    for name, text in wrong_averages(rule, course_of(rule, s, subject.seed)):
+        found += fault(Diagnosis(name, "weights", "rule", text), (), name)
+    return found
+
+
+def told_state(subject: Subject) -> str:
+    """Return which memory of a rule is wrong, compared with those of its formula; or ""."""
+    rule = copy.deepcopy(subject.rule)
+    s, _ = read_settings(rule, subject.given)
+    return wrong_state(rule, course_of(rule, s, subject.seed).clipped(subject.clip), Walk(FAMILIES[subject.formula]))
 
 
 @np.errstate(all="ignore")
