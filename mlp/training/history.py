@@ -211,12 +211,8 @@ def plain_row(row: Mapping[str, Any], source: str, epoch: int) -> dict[str, Any]
         raise ConfigurationError(f"{source} changed the number of the epoch in its row: give your number another name")
     plain = {}
     for name, value in row.items():
-        single = getattr(value, "ndim", None) == 0 or (isinstance(value, np.ndarray) and value.size == 1)
-        number = value.item() if hasattr(value, "item") and single else value
-        number = math.nan if np.ma.is_masked(value) else int(number) if isinstance(number, bool) else number
-        number = float(number) if isinstance(number, Real | Decimal) and not isinstance(number, int) else number
-        writable = isinstance(number, float) or (isinstance(number, int) and abs(number) <= LARGEST)
-        if not isinstance(name, str) or not writable:
+        number = plain_number(value)
+        if not isinstance(name, str) or number is None:
             raise ConfigurationError(
                 f"{source} put {str(name)[:40]!r} of type {type(value).__name__} into the row of an epoch: give it a "
                 "name and one number"
@@ -228,3 +224,14 @@ def plain_row(row: Mapping[str, Any], source: str, epoch: int) -> dict[str, Any]
             )
         plain[name] = number
     return plain
+
+
+def plain_number(value: Any) -> int | float | None:
+    """Return a single number as Python's int or float, NaN for a masked one; None if a file cannot hold it."""
+    if np.ma.is_masked(value):
+        return math.nan
+    if getattr(value, "ndim", None) == 0 or (isinstance(value, np.ndarray) and value.size == 1):
+        value = value.item()
+    if isinstance(value, int):
+        return int(value) if abs(value) <= LARGEST else None
+    return float(value) if isinstance(value, Real | Decimal) else None

@@ -440,6 +440,7 @@ def test_an_engine_that_was_never_bound_says_so(engine):
         (Fraction(1, 2), 0.5),
         (np.ma.masked, np.nan),
         (np.uint8(3), 3),
+        (np.bool_(True), 1),
     ],
 )
 def test_a_number_of_any_kind_may_stand_in_a_row(value, written):
