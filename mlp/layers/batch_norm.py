@@ -32,7 +32,8 @@ delta_ij = 1 for i = j, else 0,
     dL/dx = (gamma / s) ( g - (1/m) sum g - x_hat (1/m) sum g x_hat )
           = (gamma / s) ( g - (dL/dbeta + x_hat dL/dgamma) / m )                           (6)
 
-The result has mean zero and no component along x_hat: moving all inputs together, or scaling them, changes nothing.
+The result has mean zero: moving all inputs together changes nothing. Apart from eps, it has no component along x_hat:
+scaling them changes nothing either.
 
 In evaluation the statistics are constants: x_hat = (x - running_mean) / sqrt(running_var + eps), and
 dL/dx = gamma g / sqrt(running_var + eps).                                                 (7)

@@ -3,13 +3,14 @@
     x  inputs   (N, H, W, C)         K  kernel   (KH, KW, C, F)     s  stride, p  padding
     y  outputs  (N, OH, OW, F)       b  bias     (F,)               OH = (H + 2p - KH) // s + 1, OW alike
 
-Forward. Output pixel (i, j) is the sum over the KH x KW window of the zero-padded image that starts at (s i, s j):
+Forward. Output pixel (i, j) is the sum over the KH x KW window that starts at (s i, s j) in x_pad, the images with a
+border of p zeros:
 
-    y[n,i,j,f] = b[f] + sum over u,v,c of  xp[n, s i + u, s j + v, c]  K[u,v,c,f]                          (1)
+    y[n,i,j,f] = b[f] + sum over u,v,c of  x_pad[n, s i + u, s j + v, c]  K[u,v,c,f]                       (1)
 
 im2col copies every window into one row, so that (1) is a product of two matrices:
 
-    cols = im2col(xp)              (N OH OW, KH KW C)
+    cols = im2col(x_pad)           (N OH OW, KH KW C)
     y = cols @ K + b               with K as (KH KW C, F), y as (N OH OW, F)                                (2)
 
 Backward. (2) is affine, so the gradients of kernel and bias are those of an affine layer:
@@ -17,14 +18,16 @@ Backward. (2) is affine, so the gradients of kernel and bias are those of an aff
     dL/dK = cols^T @ dL/dy                                                                                  (3)
     dL/db = sum over n,i,j of dL/dy                                                                         (4)
 
-For the inputs, collect from (1) every output that saw pixel xp[a, b]: those with s i + u = a, s j + v = b. Write
+For the inputs, collect from (1) every output that saw pixel x_pad[a, b]: those with s i + u = a, s j + v = b. Write
 dL/dy on a grid of stride 1, with s - 1 zeros between its pixels and KH - 1 (KW - 1) around them: call it z, so that
-z[KH - 1 + s i] = dL/dy[i]. The sum over (u, v) runs through z backwards; with u = KH - 1 - t it runs forwards:
+z[KH - 1 + s i] = dL/dy[i]. Where the last rows and columns of x_pad are in no window, z has as many more zeros at its
+end: H + 2p + KH - 1 rows in all. The sum over (u, v) runs through z backwards; with u = KH - 1 - t it runs forwards:
 
-    dL/dxp[n,a,b,c] = sum over t,r,f of  z[n, a + t, b + r, f]  K[KH-1-t, KW-1-r, c, f]                      (5)
+    dL/dx_pad[n,a,b,c] = sum over t,r,f of  z[n, a + t, b + r, f]  K[KH-1-t, KW-1-r, c, f]                   (5)
 
 which is (1) again, for the images z and the kernel turned by 180 degrees with C and F exchanged. So the input gradient
-is a convolution too; nothing is scattered, and nothing but x is kept. In matrices, with the turned kernel T as
+is a convolution too; nothing is scattered, and nothing but x is kept. Nobody needs the gradients of the padding, so the
+first and last p rows and columns of z are left out, and (5) gives dL/dx. In matrices, with the turned kernel T as
 (KH KW F, C) and x as (N H W, C):
 
     dL/dx = im2col(z) @ T          dL/dT = im2col(z)^T @ x                                                  (6)
@@ -32,8 +35,8 @@ is a convolution too; nothing is scattered, and nothing but x is kept. In matric
 The second has the sums of (3), in the order of T: both add up dL/dy times the x that it met, for each place in the
 window. So the columns of z serve for both gradients.
 
-Where the windows do not overlap (s >= KH, or there is only one), each pixel of xp stands in one window at most, and its
-gradient is that of its column, put back to where im2col took it from. (5) would multiply mostly zeros there:
+Where the windows do not overlap (s >= KH, or there is only one), each pixel of x_pad stands in one window at most, and
+its gradient is that of its column, put back to where im2col took it from. (5) would multiply mostly zeros there:
 
     dL/dcols = dL/dy @ K^T                                                                                  (7)
 

@@ -5,8 +5,8 @@
     training      y = x r / (1 - p)            dL/dx = dL/dy r / (1 - p)                       (1)
     evaluation    y = x                        dL/dx = dL/dy                                   (2)
 
-Dividing by 1 - p keeps the mean: E[r / (1 - p)] = 1. The variance grows, by x^2 p / (1 - p), and is there in training
-only: a batch norm after dropout then normalizes with a running variance that evaluation does not have.
+Dividing by 1 - p keeps the mean: E[r / (1 - p)] = 1. The variance grows by x^2 p / (1 - p), but only in training. So
+a batch norm after dropout keeps a running variance that is too large for evaluation.
 
 The mask of step t is a function of (seed, path of the layer, t), see `mlp.rng`: a resumed run draws the same masks.
 Each training forward counts one step; the counter is a buffer, saved with the weights, and put back after probes.

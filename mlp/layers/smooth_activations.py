@@ -7,10 +7,10 @@
 Where |x| is large, the derivatives of sigmoid and tanh are close to 0: the unit saturates, and hardly any gradient
 passes. Sigmoid's never exceeds 1/4, so a stack of them makes gradients vanish even with the best weights.
 
-For large |x| exp overflows in the formula of the sigmoid as it stands; y = (1 + tanh(x/2)) / 2 is the same function and
+For very negative x, exp(-x) overflows in the formula of the sigmoid; y = (1 + tanh(x/2)) / 2 is the same function and
 does not.
 
-References: Clevert et al., Fast and accurate deep network learning by exponential linear units, 2016.
+Reference: Clevert et al., Fast and accurate deep network learning by exponential linear units, 2016.
 """
 
 from mlp.backend import get_array_module

@@ -14,9 +14,10 @@ Model = TypeVar("Model", bound=Tree[Any])
 
 @contextmanager
 def frozen_buffers(model: Model) -> Iterator[Model]:
-    """Within this context forward passes leave no trace: the model's buffers are put back at its end.
+    """Within this context forward passes change no buffer for good: the model's buffers are put back at its end.
 
-    Probes (gradient checks, landscape plots) run training-mode forward passes that are not training steps.
+    Probes (gradient checks, landscape plots) run training-mode forward passes that are not training steps. What these
+    kept for backward stays; `layer.forget()` drops it.
     """
     saved = [
         (layer, name, getattr(layer, name), getattr(layer, name).copy())
