@@ -7,7 +7,8 @@ probabilities, and the loss is the surprise about the true class t, in nats:
     l = -log p_t = log(sum_j exp(z_j)) - z_t                             (2)
     L = (1/N) sum over the batch of l                                    (3)
 
-From (2), d l / d z_k = exp(z_k) / sum_j exp(z_j) - [k = t], so
+From (2), d l / d z_k = exp(z_k) / sum_j exp(z_j) - (1 for k = t, else 0). With onehot(t), K numbers that are 1 at t and
+0 elsewhere,
 
     dL/dz = (p - onehot(t)) / N                                          (4)
 
@@ -26,9 +27,12 @@ Mean squared error, over all D numbers of N samples:
 Binary cross-entropy, for N D yes-or-no questions with logits z and targets t between 0 and 1. With p = 1/(1 + exp(-z)),
 
     l = -t log p - (1 - t) log(1 - p) = max(z, 0) - z t + log(1 + exp(-|z|))
-    dL/dz = (p - t) / (N D)                                              (7)
+    L = 1/(N D) sum l               dL/dz = (p - t) / (N D)              (7)
 
 where the second form of l cannot overflow.
+
+References: Bishop, Pattern recognition and machine learning, 2006, section 4.3; Szegedy et al., Rethinking the
+Inception architecture for computer vision, 2016, section 7 (label smoothing).
 """
 
 import math

@@ -15,7 +15,7 @@ How sure is that? Losses scatter about s by e, the standard deviation of L(j) - 
 the rates at which s is within e of its lowest value span more than a factor of ten, the curve is too noisy or too flat
 to say which of them is best.
 
-Reference: L. N. Smith, Cyclical learning rates for training neural networks, 2017, section 3.3; fastai's `lr_find`.
+References: L. N. Smith, Cyclical learning rates for training neural networks, 2017, section 3.3; fastai's `lr_find`.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Learning rules (others say optimizers): how the gradient changes the weights. One rule, or one family, a file."""
+"""Learning rules (others say optimizers): how the gradient changes the weights. Each file has one rule or family."""
 
 from mlp.checks import names_elsewhere
 from mlp.learning_rules.adagrad import AdaGrad

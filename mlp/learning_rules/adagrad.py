@@ -1,7 +1,7 @@
 """AdaGrad: each weight's steps shrink with all the gradients it has seen.
 
     s <- s + g^2                            s = 0 at first
-    w <- w - h g / (sqrt(s) + eps)
+    w <- w - h g / (sqrt(s) + eps)          w weights, g their gradient, h learning rate
 
 Weights with rare gradients keep large steps. s only grows, so all steps go to zero in the end.
 

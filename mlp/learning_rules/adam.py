@@ -4,10 +4,15 @@
     v <- b2 v + (1 - b2) g^2              mean of their squares
     w <- w - h m' / (sqrt(v') + eps)      with m' = m / (1 - b1^t), v' = v / (1 - b2^t)
 
+    w  weights, g  their gradient, h  learning rate
+
 t counts the updates from 1. Starting at zero, m and v are too small at first by the factors 1 - b^t, which the
 division removes. A step is about h in size whatever the scale of the gradient, as long as that is well above eps.
 
-Reference: Kingma and Ba, Adam: a method for stochastic optimization, 2015, algorithm 1.
+AdamW subtracts h d w as well, outside the division: weights decay alike, whatever the size of their gradients.
+
+References: Kingma and Ba, Adam: a method for stochastic optimization, 2015, algorithm 1; Loshchilov and Hutter,
+Decoupled weight decay regularization, 2019, algorithm 2.
 """
 
 import math
@@ -53,7 +58,16 @@ class Adam(LearningRule):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay, w <- w - h d w before each step, by default d = 0.01 as in PyTorch."""
+    """Adam with decoupled weight decay, w <- w - h d w before each step, PyTorch's defaults.
+
+    Args:
+        beta1, beta2, eps: as for Adam.
+        decoupled_weight_decay: d >= 0.
+        settings: the others of `LearningRule`.
+
+    Raises:
+        ConfigurationError: a value out of its range.
+    """
 
     def __init__(
         self,

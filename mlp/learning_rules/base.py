@@ -137,7 +137,7 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
         return copy.deepcopy(self, {id(self.flat): None})
 
     def update(self) -> None:
-        """Change all parameters by one step along their gradients.
+        """Change all parameters by one step against their gradients.
 
         Raises:
             MlpError: initialize was not called, or the model was moved or converted since, or this is a copy.

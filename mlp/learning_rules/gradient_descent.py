@@ -1,6 +1,6 @@
 """Gradient descent: go a little way downhill.
 
-    w <- w - h g
+    w <- w - h g            w weights, g their gradient, h learning rate
 
 With the gradient of a batch in place of that of all data it is called stochastic gradient descent.
 """

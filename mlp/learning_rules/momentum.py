@@ -1,7 +1,7 @@
 """Momentum: a heavy ball that keeps part of its velocity.
 
     v <- mu v + g            v = 0 at first
-    w <- w - h v
+    w <- w - h v             w weights, g their gradient, h learning rate
 
 Steps along a steady gradient add up to 1/(1 - mu) times their size, while those across a narrow valley cancel. This
 is PyTorch's form: the learning rate stands outside v, so a change of h acts at once on the whole velocity.

@@ -1,7 +1,7 @@
 """Nesterov's momentum: measure the slope where the ball is about to be.
 
-    v <- mu v + g
-    w <- w - h (g + mu v)
+    v <- mu v + g            v = 0 at first
+    w <- w - h (g + mu v)    w weights, g their gradient, h learning rate
 
 Plain momentum steps by v. Here the step is what the velocity will be one step later if the gradient stays as it is,
 which amounts to taking the gradient at the place that the velocity alone would lead to. This is PyTorch's form.

@@ -1,7 +1,7 @@
 """RMSProp: divide each weight's step by the usual size of its recent gradients.
 
     v <- a v + (1 - a) g^2                  v = 0 at first
-    w <- w - h g / (sqrt(v) + eps)
+    w <- w - h g / (sqrt(v) + eps)          w weights, g their gradient, h learning rate
 
 AdaGrad with a memory that fades, so that steps do not go to zero.
 

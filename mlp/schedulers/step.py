@@ -16,7 +16,7 @@ def step(learning_rate: float, factor: float, steps: int) -> Schedule:
 
     Args:
         learning_rate: h0. factor: g > 0, usually 0.1.
-        steps: T >= 1, the length of a stair.
+        steps: T >= 1, from drop to drop, in the unit in which the schedule will be called.
 
     Raises:
         ConfigurationError: a value out of its range.

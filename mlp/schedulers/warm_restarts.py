@@ -7,7 +7,7 @@ Cycle i lasts T_i = T_0 m^i steps. With s steps since its start,
 so h0 comes again at the first step of every cycle: a warm restart. The lengths say in which cycle a step lies: together
 the cycles before i last T_0 (m^i - 1)/(m - 1) steps (i T_0 for m = 1).
 
-Reference: Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, 2017, equation 5; PyTorch's
+References: Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, 2017, equation 5; PyTorch's
 CosineAnnealingWarmRestarts.
 """
 
@@ -24,7 +24,7 @@ def warm_restarts(learning_rate: float, minimum: float, steps: int, multiply: in
 
     Args:
         learning_rate: h0. minimum: h_min >= 0.
-        steps: T_0 >= 1, the length of the first cycle.
+        steps: T_0 >= 1, the length of the first cycle, in the unit in which the schedule will be called.
         multiply: m, a whole number >= 1, by which each cycle is longer than the one before.
 
     Raises:

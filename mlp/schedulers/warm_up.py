@@ -7,7 +7,7 @@ repair. Warm-up starts with small steps:
 
 `join` puts schedules end to end, each counting its steps from its own start.
 
-Reference: Goyal et al., Accurate, large minibatch SGD, 2017, section 2.2; PyTorch's LinearLR and SequentialLR.
+References: Goyal et al., Accurate, large minibatch SGD, 2017, section 2.2; PyTorch's LinearLR and SequentialLR.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ def warm_up(learning_rate: float, steps: int, start: float = 0.01) -> Schedule:
     """Return the schedule that rises in a line to `learning_rate` and stays there.
 
     Args:
-        learning_rate: h0. steps: T >= 1. start: a, 0 < a <= 1, the first rate as a fraction of h0.
+        learning_rate: h0. start: a, 0 < a <= 1, the first rate as a fraction of h0.
+        steps: T >= 1, until it has risen, in the unit in which the schedule will be called.
 
     Raises:
         ConfigurationError: a value out of its range.
