@@ -1,8 +1,11 @@
-"""Normalization: bytes become numbers of about mean 0 and variance 1, each colour channel by itself.
+"""Normalization: bytes become numbers around 0, each colour channel by itself.
 
     x = (byte / 255 - mean) / std = byte * scale + shift        scale = 1 / (255 std),  shift = -mean / std
 
-The constants are those of a whole training set, the same for every image, in training and in evaluation.
+The constants are the same for every image, in training and in evaluation. With the mean and the standard deviation of
+its own training set, a set of images gets mean 0 and variance 1. The default, "reports", has the means of CIFAR-10 and
+the average of the standard deviations within its images, which is smaller than that of the whole set: the standard
+deviation of CIFAR-100 becomes about 1.3.
 """
 
 import numpy as np
@@ -11,7 +14,7 @@ from mlp.checks import choose
 from mlp.typing import Array, DType
 
 NORMALIZATIONS = {
-    # CIFAR-10's means, and deviations as averages over images. The reports used them for CIFAR-100.
+    # CIFAR-10's means, and standard deviations as averages over images. The reports used them for CIFAR-100.
     "reports": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     # CIFAR-100's own training images.
     "cifar100": ((0.5071, 0.4866, 0.4409), (0.2673, 0.2564, 0.2762)),
@@ -29,7 +32,7 @@ def normalize(images: Array, name: str = "reports", dtype: DType = np.float32) -
     """
     N, H, W, C = images.shape
     scale, shift = scale_and_shift(name, C)
-    # One long row an image: NumPy's loops run along the last axis, and one of 3 channels would be slow.
+    # One long row for each image: NumPy's loops run along the last axis, and one of 3 channels would be slow.
     x = images.reshape(N, H * W * C).astype(dtype)
     x *= np.tile(scale, H * W).astype(dtype)
     x += np.tile(shift, H * W).astype(dtype)

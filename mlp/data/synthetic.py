@@ -1,7 +1,7 @@
 """Made-up images that can be learned: for tests, demonstrations and machines without CIFAR-100.
 
-They have CIFAR-100's structure. Each group of five classes has a pair of colours and a fineness of its own; within a
-group, the classes differ in the pattern that the two colours make:
+They have CIFAR-100's structure. Each group of five classes has a pair of colours of its own, and 3 or 5 waves, in
+turn; within a group, the classes differ in the pattern that the two colours make:
 
     rows, columns, diagonals (rising or falling), checks, rings
 
@@ -85,7 +85,7 @@ def draw_images(labels: Array, colours: Array, image_size: int, rng: Generator) 
     """Return images (N, H, W, 3) uint8 of the classes `labels` (N,), in the pairs of `colours` (N, 2, 3)."""
     N, H, W = len(labels), image_size, image_size
     float32 = np.float32
-    # Waves: three or five an image, and a centre anywhere in it.
+    # Waves: three or five in each image, and a centre anywhere in it.
     waves = np.where(labels // GROUP_SIZE % 2, 5.0, 3.0)[:, None]  # (N, 1)
     ticks = np.arange(image_size) / image_size  # (H,)
     phases = 2.0 * math.pi * waves * (ticks - rng.random((2, N, 1)))  # (2, N, H)
