@@ -13,7 +13,7 @@ ROUNDING = {
     (3, 8): 2.5e-6,
     (5, 4): 6e-7,
     (5, 6): 2.5e-6,
-}  # float32: part of the outputs' deviation
+}  # float32: part of the outputs' standard deviation
 CASES = [(r, m) for r, tiles in TILES.items() for m in tiles]
 
 

@@ -8,7 +8,7 @@ same bits at any number of threads, see `block_sum`. How it is fast:
     threads          each takes blocks of images through the network, see `program`; BLAS is held to
                      one thread meanwhile, because its own threads would compete for the same cores
     blocks           a few images at a time pass through all ops between two points where threads must meet
-    half the work    3 x 3 convolutions need half the textbook's multiplications, see `winograd`
+    half the work    3 x 3 convolutions need about half the textbook's multiplications, see `winograd`
     fusing           normalization, shortcut and activation are one op, see `pointwise`, then `batch_norm` and
                      `normalization`; a learning rule is one pass over the weights, see `rules`
 """

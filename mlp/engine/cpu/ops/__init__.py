@@ -1,1 +1,1 @@
-"""The CPU engine's operations, one family a file."""
+"""The CPU engine's operations, one family in each file."""

@@ -12,7 +12,7 @@ Backward, with g = dL/da (see `mlp.layers.batch_norm` for the textbook's equatio
 
     with B = -scale Q / (s m) and C = -scale S / m - B mu.
 
-Variance: v = mean of y^2 - mu^2 takes one pass, but loses all digits when mu is much larger than the deviation. If it
+Variance: v = mean of y^2 - mu^2 takes one pass, but loses all digits when mu is much larger than sqrt(v). If it
 loses more than three digits, the sums are taken again, of y minus the mean that was found (the origin).
 
 Scale and shift are repeated for every pixel of a line. Sums are taken over rows of W C numbers, then over the W pixels;

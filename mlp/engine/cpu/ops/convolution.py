@@ -1,6 +1,6 @@
 """Convolution: which way is best for a layer, and the one that works for any kernel size, stride and padding.
 
-    3 x 3, 5 x 5, stride 1    half the multiplications or less, see `winograd`
+    3 x 3, 5 x 5, stride 1    about half the multiplications, see `winograd`
     1 x 1                     a product of the pixels with the kernel, see `strided`; so are whole rows, 1 x W
     all others                im2col and one matrix product, a few images at a time, in this file
 
@@ -34,6 +34,8 @@ def lower_convolution(layer: Any, value: Value, plan: Plan) -> Value:
     kernel_size, unpadded = layer.kernel_size, layer.padding == (0, 0)
     op: type[ConvolutionBase] = ConvolutionOp
     if kernel_size in ((3, 3), (5, 5)) and layer.stride == (1, 1) and max(layer.padding) < kernel_size[0]:
+        # Backward pads with r - 1 - p, so p < r. Below 3 rows a tile of 4 saves hardly anything; with few channels the
+        # transforms cost what the products save.
         op = WinogradOp if OH >= 3 and C >= 8 else ConvolutionOp
     elif kernel_size == (1, W) and W > 1 and unpadded:  # a whole row is one pixel of W C channels
         value, op = plan.add(ReshapeOp([value], (H, 1, W * C))), PixelConvolutionOp

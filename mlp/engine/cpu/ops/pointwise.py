@@ -75,7 +75,8 @@ class PointwiseOp(Pointwise, BlockedOp):
         self.line = joined * row
         self.lines = H // joined  # in an image
         self.temporary = plan.memory.temporary(*self.temporary_shapes())
-        self.above_zero = 2.0 ** (np.finfo(plan.dtype).maxexp - 1)  # a positive number times this is at least 1
+        # A positive number times this is at least 1; but a denormal one (below 1e-38 in float32) may stay below 1.
+        self.above_zero = 2.0 ** (np.finfo(plan.dtype).maxexp - 1)
         self._make_views(plan)
 
     def temporary_shapes(self) -> list[Shape]:

@@ -1,1 +1,1 @@
-"""3 x 3 convolutions with less than half the multiplications: the `op`, a block's way through it, and its matrices."""
+"""3 x 3 and 5 x 5 convolutions with about half the multiplications: the `op`, its `correlation`, its matrices."""

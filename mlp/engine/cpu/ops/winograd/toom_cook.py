@@ -24,8 +24,8 @@ which is y = A^T [(G g) * (B^T d)], with a row for each point, infinity last:
 The points. Sums of large terms that nearly cancel lose digits, and a_k^i is large (or tiny) unless |a_k| is near 1. So
 the points lie around 1; with a there are -a, 1/a or -1/a, whose terms have the same sizes in the opposite order. The
 denominators are powers of two, so that A and B^T are exact in float32. Measured for random inputs in float32, the error
-of the outputs, as a part of their deviation: 8e-8 for the sum (1) itself, 3e-7 for m = 4, 5e-7 for m = 6, 1.8e-6 for
-m = 8 (3, -1/3 in place of 1/4, -4: 2.1e-6; 3, -3: 3.2e-6; 1/4, -1/4: 4.2e-6).
+of the outputs, as a part of their standard deviation: 8e-8 for the sum (1) itself, 3e-7 for m = 4, 5e-7 for m = 6,
+1.8e-6 for m = 8 (3, -1/3 in place of 1/4, -4: 2.1e-6; 3, -3: 3.2e-6; 1/4, -1/4: 4.2e-6).
 
 Balancing. A row of G may be multiplied by a number if the row of B^T, or the column of A^T, is divided by it. Here the
 largest number of each row of B^T and of each column of A^T is brought near 1. The factors are powers of two, so no
