@@ -8,7 +8,7 @@ For each seed both sides start from the same weights and see the same images in 
 flips and the same learning rates: only the arithmetic differs. Even so, single runs drift apart after some hundred
 steps, because rounding errors grow in a network that learns. The question is whether they differ by more than chance.
 
-The answer is a confidence interval of the mean of the paired differences (mlp minus PyTorch, one pair a seed). With n
+The answer is a confidence interval of the mean of the paired differences (mlp minus PyTorch, one pair per seed). With n
 pairs, mean d and standard deviation s, it is d +- t s / sqrt(n); t is the 97.5 % point of Student's distribution with
 n - 1 degrees of freedom. The two are called equivalent if the interval of the test accuracy lies within +-2 points and
 that of the training loss within +-0.03. If an interval is too wide to show it, more seeds are needed.
@@ -180,7 +180,7 @@ def report(pairs: dict[int, dict[str, dict[str, Any]]]) -> str:
 
 
 def draw(pairs: dict[int, dict[str, dict[str, Any]]], title: str) -> Figure:
-    """Training loss over the steps and test accuracy over the epochs: mean over the seeds and one deviation."""
+    """Training loss over the steps and test accuracy over the epochs: mean over the seeds, and standard deviation."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
     for color, side, label in zip(("C0", "C1"), SIDES, ("mlp", "PyTorch"), strict=True):
@@ -193,7 +193,7 @@ def draw(pairs: dict[int, dict[str, dict[str, Any]]], title: str) -> Figure:
         draw_mean_and_band(right, 1 + np.arange(accuracies.shape[1]), accuracies, color, label, **dashes)
     left.set(xlabel="step", ylabel=f"training loss (nats), mean of {WINDOW} steps", title=title)
     right.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    right.set(xlabel="epoch", ylabel="test accuracy", title=f"mean and deviation over {len(pairs)} seeds")
+    right.set(xlabel="epoch", ylabel="test accuracy", title=f"mean and standard deviation over {len(pairs)} seeds")
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()
