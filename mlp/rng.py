@@ -9,11 +9,11 @@ So a resumed run, a prefetching thread and another engine draw the same numbers,
 change the order of the images. Draws always happen on the host, so a GPU gets the same numbers.
 
 Streams:
-    init       initial weights, keyed by the parameter's name
+    init       initial weights, keyed by the layer's path
     split      which images are for training and which for validation
     shuffle    the order of the training images, keyed by epoch
     augment    crops and flips, keyed by epoch, indexed by image
-    dropout    masks, keyed by layer and step
+    dropout    masks, keyed by the layer's path and the step
     probe      points and directions that diagnostics look at
     synthetic  the images of the built-in data set
     sweep      settings that are drawn, keyed by the number of the draw and the setting's name
@@ -36,7 +36,7 @@ def generator(seed: int, stream: str, *keys: int | str) -> Generator:
     Args:
         seed: a non-negative integer, the seed of the run.
         stream: one of `STREAMS`.
-        keys: non-negative integers or texts (an epoch, a parameter's name) within the stream.
+        keys: non-negative integers or strings (an epoch, a layer's path) within the stream.
 
     Raises:
         ConfigurationError: an unknown stream or a negative seed.

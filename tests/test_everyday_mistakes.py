@@ -57,7 +57,7 @@ MISTAKES = {
     "labels of floats": (lambda: ImageSet(PIXELS, LABELS * 1.0, NAMES), "labels.astype(np.int64)"),
     "labels as rows": (lambda: ImageSet(PIXELS, np.eye(3)[LABELS], NAMES), "labels.argmax(axis=1)"),
     "images and labels exchanged": (lambda: ImageSet(LABELS, PIXELS, NAMES), "images must be (N, H, W, C)"),
-    "the number of classes": (lambda: ImageSet(PIXELS, LABELS, 3), "names of classes are a tuple of texts"),
+    "the number of classes": (lambda: ImageSet(PIXELS, LABELS, 3), "names of classes are a tuple of strings"),
     "numbers as names": (lambda: ImageSet(PIXELS, LABELS, (0, 1, 2)), "such as ('cat', 'dog')"),
     "a text of names": (lambda: ImageSet(PIXELS, LABELS, "abc"), "got 'abc'"),
     "batches of arrays": (lambda: Batches(PIXELS, LABELS), "batches are made of an ImageSet, got ndarray"),

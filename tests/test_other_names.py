@@ -139,7 +139,7 @@ def test_fit_again_says_what_is_there(capsys):
     fitted.fit(batches, epochs=2)
     assert "nan" not in capsys.readouterr().out  # no validation images, no numbers of them
     fitted.fit(batches, epochs=2)
-    assert "2 epochs are there already. fit(..., epochs=4) continues" in capsys.readouterr().out
+    assert "2 epochs are done already. fit(..., epochs=4) continues" in capsys.readouterr().out
     assert fitted.epoch == 2
 
 

@@ -56,7 +56,7 @@ def main() -> int:
     add_runs_argument(parser, "*", "measure this instead of untrained networks: the folder of a run")
     add("--images", type=int, default=64, metavar="N", help="use the first N training images (default: 64)")
     add("--depths", type=int, nargs="+", default=[8, 38], metavar="N", help="depths of vgg (default: 8 38)")
-    text = "first weights of the convolutions: PyTorch's default, or He's (default: default)"
+    text = "initial weights of the convolutions: PyTorch's default, or He's (default: default)"
     add("--initializer", default="default", metavar=braced(INITIALIZERS), help=text)
     add("--seed", type=int, default=0, metavar="N", help="seed of weights and projection (default: 0)")
     add("--dense", action="store_true", help="also measure the dense networks of the theory (a minute or two)")

@@ -79,7 +79,7 @@ def parse() -> Any:
     add("--statistics", default="running", metavar=braced(STATISTICS), help=text)
     add_checkpoint_flag(parser)
     add("--split", default="train", metavar=braced(PROBE_SPLITS), help="which images (default: train)")
-    text = "also measure half-widths along N directions, with their deviation"
+    text = "also measure half-widths along N directions, with their standard deviation"
     add("--widths", type=int, default=0, metavar="N", help=text)
     add("--name", default="landscape", help="name of the files in the run's folder (default: landscape)")
     text = "folder for the picture of several runs (default: runs/landscape)"
@@ -140,7 +140,7 @@ def one_run(run: PathLike, settings: LandscapeSettings, arguments: Any) -> Any:
 
 
 def widths(run: PathLike, settings: LandscapeSettings, arguments: Any, options: Any) -> str:
-    """Return mean and deviation of the half-width along several directions, as text; each line has its own file."""
+    """Return mean and standard deviation of the half-width along directions, as text; each line has its own file."""
     found = []
     for seed in range(settings.seed, settings.seed + arguments.widths):
         line, name = dataclasses.replace(settings, kind="line", seed=seed), f"{arguments.name}_line_seed-{seed}"

@@ -94,8 +94,8 @@ def add_record_flags(parser: CommandLine) -> None:
     text = "every N steps, measure how well the gradient predicts what is near"
     add("--smoothness", type=int, metavar="N", help=text)
     add("--covariate-shift", type=int, default=0, metavar="N", help="with --smoothness: covariate shift of N layers")
-    text = "also write steps.csv, a line a step, or event files for `tensorboard --logdir runs` (needs `pip install "
-    text += "tensorboardX tensorboard`)"
+    text = "also write steps.csv, one line per step, or event files for `tensorboard --logdir runs` (needs "
+    text += "`pip install tensorboardX tensorboard`)"
     add("--log", nargs="+", action="extend", choices=LOGS, default=[], help=text)
     add("--no-page", dest="page", action="store_false", help="do not write report.html")
 

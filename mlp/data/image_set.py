@@ -119,7 +119,7 @@ def check_labels(what: str, labels: Array, num_images: int, names: Sequence[str]
         hint = ": one number for each, labels.argmax(axis=1) of rows with a 1 for the class" if labels.ndim == 2 else ""
         raise DataError(f"{num_images} images need as many {what}, got {what} of shape {labels.shape}{hint}")
     if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
-        raise DataError(f"names of classes are a tuple of texts, such as ('cat', 'dog'), got {shown(names)}")
+        raise DataError(f"names of classes are a tuple of strings, such as ('cat', 'dog'), got {shown(names)}")
     if len(set(names)) < len(names):
         twice = next(name for name in names if list(names).count(name) > 1)
         raise DataError(f"two {what.replace('labels', 'classes')} have the same name, {twice!r}")

@@ -15,7 +15,7 @@ from mlp.training.state import TrainingState
 
 
 class GradientFlow(Hook):
-    """Records the gradient flow in `history.gradient_flow`, a LayerTable with a row an epoch.
+    """Records the gradient flow in `history.gradient_flow`, a LayerTable with one row per epoch.
 
     With several of these hooks, the second one's table is `history.tables["gradient_flow_2"]`, and so on.
 

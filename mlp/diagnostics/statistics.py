@@ -1,6 +1,6 @@
 """Statistics beyond the gradients of the weights: what flows through a network, forward and backward, epoch by epoch.
 
-Each hook keeps a LayerTable in `history.tables`, a row an epoch, saved with the checkpoints:
+Each hook keeps a LayerTable in `history.tables`, one row per epoch, saved with the checkpoints:
 
     hook                   table              for each          statistics
     Activations            activations        layer             mean, std, dead
@@ -169,7 +169,7 @@ class UpdateRatio(Hook):
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         flat = trainer.rule.flat
         change, before = flat.data.astype(np.float64) - self.before, self.before.astype(np.float64)
-        changes = reduce_segments("add", change * change, flat.offsets)  # one number a tensor
+        changes = reduce_segments("add", change * change, flat.offsets)  # one number per tensor
         sizes = reduce_segments("add", before * before, flat.offsets)
         with np.errstate(all="ignore"):
             ratio = (changes / sizes) ** 0.5

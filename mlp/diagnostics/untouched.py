@@ -51,7 +51,7 @@ def adopted_statistics(model: Layer, x: Array) -> Iterator[Layer]:
     """Within this context the running statistics of all batch norms are the statistics of the images `x`.
 
     One training pass with momentum 1 writes them. In evaluation mode the output for an image then depends on that image
-    alone, and every norm normalizes. (At the first weights it would not: there the running statistics are 0 and 1.)
+    alone, and every norm normalizes. (At the initial weights it would not: there the running statistics are 0 and 1.)
     """
     norms = batch_norms(model)
     with untouched(model):

@@ -79,7 +79,7 @@ def measure_variance_shift(model: Layer, x: Array, passes: int = 20) -> Variance
 
     Args:
         model: with at least one BatchNorm.
-        x: a batch, large enough for variances (a few hundred pixels or samples a channel).
+        x: a batch, large enough for variances (a few hundred pixels or samples per channel).
         passes: training-mode passes, over which variances are averaged.
 
     Raises:

@@ -49,7 +49,7 @@ class GradientStatistics:
         xp, starts = get_array_module(self.flat.grad), self.flat.offsets
         size = xp.abs(self.flat.grad).astype(np.float64)  # (P,)
         self.last = {
-            "mean_abs": reduce_segments("add", size, starts) / xp.asarray(self.sizes),  # one number a tensor
+            "mean_abs": reduce_segments("add", size, starts) / xp.asarray(self.sizes),  # one number per tensor
             "l2": xp.sqrt(reduce_segments("add", size * size, starts)),
             "max_abs": reduce_segments("maximum", size, starts),
             "zeros": reduce_segments("add", (size == 0).astype(np.float64), starts) / xp.asarray(self.sizes),

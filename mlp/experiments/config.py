@@ -94,14 +94,14 @@ class RunConfig:
     dense: bool = setting(default=False, text="blocks that concatenate their outputs with their inputs, as in DenseNet")
     growth: int | None = setting(None, "with --dense: channels that each block adds", minimum=1, unset=str(GROWTH))
     multi_scale: bool = setting(default=False, text="processing blocks with 3x3 and 5x5 convolutions side by side")
-    initializer: str = setting("pytorch", "first weights of the convolutions", tuple(INITIALIZERS))
+    initializer: str = setting("pytorch", "initial weights of the convolutions", tuple(INITIALIZERS))
     companions: str = setting(
         "none",
         "small classifiers that supervise hidden layers, after every block or after the first two stages",
         COMPANION_PLACES,
     )
     companion_weight: float = setting(
-        0.1, "with --companions: the weight of their losses in the first epoch; it falls to 0 linearly", minimum=0
+        0.1, "with --companions: the weight of their losses in the first epoch; it falls linearly", minimum=0
     )
     companion_threshold: float = setting(0.0, "with --companions: a loss below this is ignored", minimum=0)
     init_from: str | None = setting(
@@ -125,8 +125,8 @@ class RunConfig:
     image_fit: str = setting("crop", "with --image-size: cut out the middle, or squeeze the whole picture", FITS)
     normalization: str = setting(
         "reports",
-        "mean and deviation to normalize images with: CIFAR-10's, as in the reports, or CIFAR-100's (a scene has its "
-        "own for each band)",
+        "mean and standard deviation to normalize images with: CIFAR-10's, as in the reports, or CIFAR-100's (a scene "
+        "has its own for each band)",
         tuple(NORMALIZATIONS),
     )
     augment: bool = setting(default=True, text="crop and mirror the training images at random")
@@ -163,7 +163,7 @@ class RunConfig:
     clip_norm: float | None = setting(None, "largest norm of the whole gradient", above=0)
     clip_value: float | None = setting(None, "largest absolute value of each number in the gradient", above=0)
     label_smoothing: float = setting(0.0, "fraction of the target that is spread over all classes", minimum=0, below=1)
-    seed: int = setting(0, "seed of the first weights, the shuffling and the augmentation", minimum=0)
+    seed: int = setting(0, "seed of the initial weights, the shuffling and the augmentation", minimum=0)
     device: str = setting("cpu", "cpu, or cuda:0 for a GPU")
     engine: str = setting("auto", "what does the arithmetic; auto picks the fastest", ENGINES)
     dtype: str = setting("float32", "precision of weights and images", DTYPES)

@@ -88,7 +88,7 @@ def try_out(text: str, path: Path, model: Layer, x: Array, num_classes: int) -> 
         if shape != expected or getattr(outputs, "dtype", None) != x.dtype:
             raise ConfigurationError(
                 f"--model {text}: for {num_classes} classes and images of shape {x.shape} the outputs must be an array "
-                f"{expected} of {x.dtype}, one number a class; the model gives "
+                f"{expected} of {x.dtype}, one number per class; the model gives "
                 f"{shape} {getattr(outputs, 'dtype', type(outputs).__name__)}"
             )
         attempt(text, path, "backward", lambda: model.backward(np.zeros_like(outputs)))

@@ -56,13 +56,13 @@ def run(
         resume: continue the run in `out`; if there is none, start it.
         overwrite: move a run that is in `out` away, and start a new one.
         stretch_schedule: allow more epochs in a resume even if the schedule depends on their number.
-        stop_after: stop once this many epochs exist; the schedule still spans all epochs of the run.
+        stop_after: stop after this many epochs in total; the schedule still spans all epochs of the run.
         download: get a data set that is missing.
         statistics: record `mlp.diagnostics.statistics` too; they change no other number of the run.
         threads: of the cpu engine; None for as many as the cores this process may use.
         trust_code: run the file that the configuration in `out` names as the run's model; one in `given` is run anyway.
         more_hooks: called before the checkpoint of an epoch is written; they must change no other number of the run.
-        log: further records of the run, of `LOGS`: "steps" writes steps.csv, "tensorboard" event files.
+        log: further records of the run: "steps" writes steps.csv, "tensorboard" event files.
         page: write report.html, too.
 
     Returns:
@@ -154,7 +154,7 @@ def train_to_the_end(
     """Train. After the last epoch, or if a hook ended the run, evaluate the test images. Return how it ended.
 
     Args:
-        batches: for training, validation and test. stop_after: train until this many epochs exist.
+        batches: for training, validation and test. stop_after: stop after this many epochs in total.
         data_dir: where data sets are, for the map of a scene.
     """
     train, valid, test = batches
@@ -168,7 +168,7 @@ def train_to_the_end(
     )
     larger = "--epochs" if trainer.epoch >= config.epochs else "--early-stop" if early_stop_of(trainer) else ""
     if larger:
-        print(f"nothing to train: {trainer.epoch} of {config.epochs} epochs are there; a larger {larger} continues it")
+        print(f"nothing to train: {trainer.epoch} of {config.epochs} epochs are done; a larger {larger} continues it")
     elif trainer.epoch < last:
         estimate_cost(trainer, train, valid).report(last - trainer.epoch)
     trainer.fit(train, valid, epochs=config.epochs, stop_after=last, say=lambda line: None)

@@ -2,13 +2,13 @@
 
 config.json              every setting, and what the network and the data are; nothing about the machine
 attempts.tsv             when and where it ran, with what, and how that ended, see `mlp.training.attempts`
-metrics.csv              a row an epoch
+metrics.csv              one row per epoch
 gradient_flow.npz        gradient statistics per epoch and layer
 checkpoint-latest.npz    to resume from           checkpoint-best.npz    highest validation accuracy
 test.json                loss and accuracy on the test images, with the best weights
 curves.png, gradient_flow*.png
 report.html              all of it on one page
-steps.csv, events.tfevents.*, learning_rates.*    on request: a line a step, TensorBoard, a search for a learning rate
+steps.csv, events.tfevents.*, learning_rates.*  on request: one line per step, TensorBoard, a search for a learning rate
 """
 
 import dataclasses

@@ -125,7 +125,7 @@ def write_json(path: PathLike, value: Any) -> None:
 
 
 def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
-    """Write a dict of arrays as .npz, atomically. No pickle: arrays of numbers and texts only."""
+    """Write a dict of arrays as .npz, atomically. No pickle: arrays of numbers and strings only."""
     with atomic_write(path) as file, zipfile.ZipFile(file, "w") as archive:  # np.savez reserves names: file, ...
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:

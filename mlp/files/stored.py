@@ -146,7 +146,7 @@ def read_array(stream: IO[bytes], size: int, name: object) -> Array:
         size: bytes of the stream; the header must tell of exactly as many. name: for messages.
 
     Raises:
-        ValueError: header and size do not fit, or the array holds something else than plain numbers or texts.
+        ValueError: header and size do not fit, or the array holds something else than plain numbers or strings.
     """
     version = np.lib.format.read_magic(stream)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -154,7 +154,7 @@ def read_array(stream: IO[bytes], size: int, name: object) -> Array:
         raise ValueError(f"{name} has a header of version {version}")
     shape, _, dtype = readers[version](stream)
     if dtype.hasobject or dtype.names:
-        raise ValueError(f"{name} holds {dtype}, not plain numbers or texts")
+        raise ValueError(f"{name} holds {dtype}, not plain numbers or strings")
     if any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != size - stream.tell():
         raise ValueError(f"{name} has another size than its header tells")
     stream.seek(0)

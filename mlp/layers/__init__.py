@@ -1,4 +1,4 @@
-"""The textbook: one layer, or one family of layers, a file; its formulas, forward and backward, and nothing else."""
+"""The textbook: each file has one layer, or one family: its formulas, forward and backward, and nothing else."""
 
 from mlp.checks import names_elsewhere
 from mlp.layers.activations import LeakyReLU, ReLU

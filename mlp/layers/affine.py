@@ -37,7 +37,7 @@ class Affine(Layer):
         in_features, out_features: D_in and D_out.
         bias: whether to add b.
         initializer: draws the weight, see `mlp.initializers`.
-        rng: NumPy generator for the first weights; without one they differ from run to run.
+        rng: NumPy generator for the initial weights; without one they differ from run to run.
         dtype: of the weights.
 
     Raises:

@@ -6,8 +6,8 @@
 
 The first layers of a deep network get their gradient through all the layers above. A companion after an early layer
 is a classifier of its own, so they get one directly, however much of the other gradient is lost on the way. What is a
-good representation for the companion need not be the best one for the output. So alpha falls to 0, and a companion
-whose loss is below gamma is silent: its gradient is 0.
+good representation for the companion need not be the best one for the output. So alpha falls linearly, to alpha_0 / E
+in the last epoch, and a companion whose loss is below gamma is silent: its gradient is 0.
 
 A companion is global average pooling and an affine layer. It is not part of the network: its parameters stand under
 "companions", so those of the network keep names and first values, and `without_companions` leaves it behind.

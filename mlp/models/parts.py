@@ -1,4 +1,4 @@
-"""What the layers of one network have in common: their sizes, normalization, dropout and first weights."""
+"""What the layers of one network have in common: their sizes, normalization, dropout and initial weights."""
 
 from dataclasses import dataclass
 

@@ -9,7 +9,7 @@
     head        global average pooling - affine (F -> classes)
 
 F filters everywhere (32), slope 0.01, brackets are options. Every block has two convolutions, so the depth counted in
-convolutions and affine layers is 1 + 3 (2B + 2) + 1 = 8 + 6B: VGG08 has no processing block, VGG38 five a stage.
+convolutions and affine layers is 1 + 3 (2B + 2) + 1 = 8 + 6B: VGG08 has no processing block, VGG38 five in each stage.
 
     norm            none, batch (BN), layer, instance, group; with norm_position "after" it comes after LReLU
     dropout         follows each norm written above:  - [norm - dropout] -
@@ -23,10 +23,10 @@ convolutions and affine layers is 1 + 3 (2B + 2) + 1 = 8 + 6B: VGG08 has no proc
 
     dense           blocks that concatenate instead, see `dense`
     multi_scale     processing blocks with 3 x 3 and 5 x 5 convolutions side by side, see `multi_scale`
-    initializer     first weights of the convolutions: PyTorch's, He's for the slope 0.01, Glorot's uniform, orthogonal
+    initializer     initial weights of convolutions: PyTorch's, He's for the slope 0.01, Glorot's uniform, orthogonal
 
-Names do not depend on options: "stage_0.block_1.conv_0.weight" is the same weight, with the same initial values, with
-and without norms, shortcuts and dropout.
+Names do not depend on norms, shortcuts and dropout: "stage_0.block_1.conv_0.weight" is the same weight, with the same
+initial values, with and without them.
 """
 
 import numpy as np
@@ -68,19 +68,21 @@ def vgg(
 
     Args:
         depth: 8, 14, 20, ... 38, ...: 8 + 6 B.
-        norm: one of `NORMS`, in all blocks; the input block has the same one, and a batch norm with "none".
+        norm: "none", "batch", "layer", "instance" or "group", in all blocks; the input block has the same one, and a
+            batch norm with "none".
         residual: shortcuts around the processing blocks.
         num_classes, filters, image_channels: sizes.
         seed: of the initial weights, and of dropout.
         norm_position: "before" or "after" the activation, in the blocks.
-        reduction_shortcut: with residual, one of `REDUCTION_SHORTCUTS`. All but "none" and "avgpool" need images with
-            height and width divisible by 8.
+        reduction_shortcut: with residual, "none", "avgpool", "strided", "projection" or "projection_everywhere". The
+            last three need images with height and width divisible by 8.
         dropout: probability of dropping a value after each norm, those of shortcuts left out.
         norm_groups: of norm "group", a number that divides filters; None for 8.
         dtype: of the weights.
         dense, growth: blocks that concatenate, and how many channels each of them adds; None for 8.
         multi_scale: processing blocks with convolutions of two sizes.
-        initializer: one of `INITIALIZERS`, for the convolutions; their biases start at 0, except with "pytorch".
+        initializer: "pytorch", "he", "glorot" or "orthogonal", for the convolutions; their biases start at 0, except
+            with "pytorch".
         companions: "blocks" puts one after every processing block and the first two reductions, "stages" after these
             reductions alone, see `deep_supervision`; the model is a `DeeplySupervised` then, and needs its loss.
 

@@ -19,7 +19,7 @@ def compare_curves(runs: Mapping[str, Sequence[History]]) -> Figure:
 
     Args:
         runs: {label: list of Histories}; for several (other seeds) the mean is drawn, in a band of one standard
-            deviation. They may differ in length: the mean of an epoch is over the runs that reached it.
+            deviation (n - 1). They may differ in length: the mean of an epoch is over the runs that reached it.
     """
     figure = new_figure((11, 8))
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
@@ -53,6 +53,8 @@ def stack_rows(rows: Sequence[Array]) -> Array:
 
 def draw_mean_and_band(axes: Axes, x: Array, values: Array, color: str, label: str, **style: Any) -> None:
     """Draw the mean of `values` (runs, points) over the runs and a band of one standard deviation; NaN is left out.
+
+    The standard deviation divides by n - 1, for n runs.
 
     Args:
         style: further arguments for `axes.plot`, such as dashes.

@@ -58,7 +58,7 @@ def curve_panels(
 
     Args:
         runs: {label: list of Histories}; for several (other seeds) the mean is drawn, in a band of one standard
-            deviation. They may differ in length.
+            deviation (n - 1). They may differ in length.
         metrics: train_loss, train_acc, val_loss, val_acc or learning_rate.
         worst: the label of the run that is drawn in red.
         classes: K; guessing, with a loss of ln K and an accuracy of 1/K, is drawn as a dotted line.
@@ -169,6 +169,8 @@ def seed_panels(
     title: str | None = None,
 ) -> Figure:
     """How much runs with different seeds differ: a marker for each seed, and mean and standard deviation beside them.
+
+    The standard deviation divides by the number of seeds, as that of the report does.
 
     Args:
         values: {metric: {seed: value}}; losses are in one panel, accuracies (given as fractions) in the other.

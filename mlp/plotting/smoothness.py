@@ -24,6 +24,9 @@ SHOWN = (  # title, axis label, scale, columns: the two ends of a band, or a lin
 def smoothness_panels(runs: Mapping[str, Columns], title: str = "") -> Figure:
     """Smoothness against the training step: a band for numbers that depend on the step size, a line for the others.
 
+    g is the gradient at the weights; the new gradients are those at points nearby along the step, see
+    `mlp.diagnostics.smoothness.nearby`.
+
     Args:
         runs: {label: columns step, loss_min, ..., as in smoothness.csv}.
     """
@@ -51,6 +54,9 @@ def smoothness_panels(runs: Mapping[str, Columns], title: str = "") -> Figure:
 
 def shift_panels(runs: Mapping[str, tuple[Sequence[str], Array, Array]], title: str = "") -> Figure:
     """Internal covariate shift of each layer: the median over the measured steps, in a band from quartile to quartile.
+
+    G is the gradient of a layer before a step, G' the one after the layers below it were updated, see
+    `mlp.diagnostics.smoothness.covariate_shift`.
 
     Args:
         runs: {label: (names of layers, cosines (steps, layers), shifts |G - G'| / |G| (steps, layers))}.

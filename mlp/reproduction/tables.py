@@ -56,7 +56,7 @@ class Table:
         return ["run", "row", "parameters", "seeds", "epochs", *titles, "verdict"]
 
     def cells(self) -> list[list[str]]:
-        """Return the lines as texts, column by column."""
+        """Return the lines as strings, column by column."""
         rows = []
         for line in self.lines:
             numbers = []

@@ -12,7 +12,7 @@ PICTURES = ("curves", "gradient_flow_map", "gradient_flow_linear")  # names of a
 
 
 class LayerTable:
-    """Numbers per epoch and layer: for each statistic a row of len(names) numbers an epoch.
+    """Numbers per epoch and layer: for each statistic and epoch, a row of len(names) numbers.
 
     Attributes:
         names: what the columns are, in forward order (for gradient flow: parameter names).
@@ -49,12 +49,12 @@ class LayerTable:
         names = arrays["names"]
         values = {statistic: rows for statistic, rows in arrays.items() if statistic != "names"}
         if names.ndim != 1 or names.dtype.kind != "U":
-            raise ValueError(f"the names of a table are {names.dtype} of shape {names.shape}, not a list of texts")
+            raise ValueError(f"the names of a table are {names.dtype} of shape {names.shape}, not a list of strings")
         for statistic, rows in values.items():
             if rows.dtype.kind not in "fiu" or rows.ndim != 2 or rows.shape[1] != len(names):
                 raise ValueError(
                     f"{statistic} of {len(names)} layers or weights is {rows.dtype} of shape {rows.shape}, not a row "
-                    "of numbers an epoch"
+                    "of numbers for each epoch"
                 )
         if len({len(rows) for rows in values.values()}) > 1:
             raise ValueError("the statistics of a table have different numbers of epochs")

@@ -108,14 +108,14 @@ class Trainer(TrainingState):
         *,
         say: Callable[[str], object] = print,
     ) -> History:
-        """Train until `epochs` epochs exist in total, counting those of a checkpoint that was loaded before.
+        """Train for `epochs` epochs in total, counting those of a checkpoint that was loaded.
 
         It ends earlier if a hook calls `stop`.
 
         Args:
             train_batches, valid_batches: with len() and epoch(e), see `mlp.data.Batches`; validation is optional.
-            stop_after: end earlier, once this many epochs exist.
-            say: is called with a line of text if all epochs exist already.
+            stop_after: end earlier, after this many epochs in total.
+            say: is called with a line of text if there is nothing to train.
 
         Returns:
             The History.
@@ -133,7 +133,7 @@ class Trainer(TrainingState):
             check_same_classes(train_batches, valid_batches)
         if self.epoch >= last:
             say(
-                f"nothing to train: {self.epoch} {'epoch is' if self.epoch == 1 else 'epochs are'} there already. "
+                f"nothing to train: {self.epoch} {'epoch is' if self.epoch == 1 else 'epochs are'} done already. "
                 f"fit(..., epochs={self.epoch + last}) continues; a new model and Trainer start again."
             )
         self.epochs, self.train_batches = epochs, train_batches

@@ -13,12 +13,12 @@ TOLERANCE = 1e-10
 
 
 def conv(*args, **keywords):
-    """A convolution with known first weights."""
+    """A convolution with known initial weights."""
     return Conv2d(*args, rng=np.random.default_rng(3), **keywords)
 
 
 def affine(*args, **keywords):
-    """An affine layer with known first weights."""
+    """An affine layer with known initial weights."""
     return Affine(*args, rng=np.random.default_rng(3), **keywords)
 
 

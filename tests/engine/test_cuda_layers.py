@@ -190,7 +190,7 @@ def test_normalization_alone(make_gpu, shape, training):
 
 
 def test_normalization_far_from_zero(make_gpu):
-    """The mean is a thousand times the deviation: the sum of squares would have lost all digits."""
+    """The mean is a thousand times the standard deviation: the sum of squares would have lost all digits."""
 
     class Far(Tap):
         def forward(self, x, training=False):

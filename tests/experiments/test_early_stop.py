@@ -23,7 +23,7 @@ def test_a_run_that_ends_early_is_tested_and_says_why(small, tmp_path, capsys):
     assert len(run(folder, {}, resume=True).rows) == 3
     printed = capsys.readouterr().out
     assert sentence in printed
-    assert "nothing to train: 3 of 9 epochs are there; a larger --early-stop continues it" in printed
+    assert "nothing to train: 3 of 9 epochs are done; a larger --early-stop continues it" in printed
     assert "estimate" not in printed
     assert (folder / "test.json").read_text() == test
     assert "mlp train --resume --early-stop 4 --out" in (folder / "report.html").read_text()

@@ -109,7 +109,7 @@ def test_functions_get_what_they_declare(file):
         ("nothing", "nothing must return an mlp.layers.Layer, got None"),
         ("pixels", "the model has no parameters"),
         ("empty", "the model has no parameters"),
-        ("ten", "the outputs must be an array (2, 4) of float32, one number a class; the model gives (2, 10) float32"),
+        ("ten", "must be an array (2, 4) of float32, one number per class; the model gives (2, 10) float32"),
         ("wrong_inputs", "forward raised ShapeError: Affine: expected (N, 7), got (2, 8, 8, 3)"),
         ("number", "the file has no function 'number'; it has linear, seeded, everything, fails"),
         ("other", "the file has no function 'other'"),

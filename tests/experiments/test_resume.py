@@ -287,7 +287,7 @@ BAD_CONTENTS = {
     "a moment for one weight": lambda arrays: arrays.update({"rule/mean": np.zeros(1, np.float32)}),
     "no moment": lambda arrays: arrays.pop("rule/square"),
     "whole weights": lambda arrays: arrays.update({"model/head.bias": np.zeros(4, np.int64)}),
-    "a table of texts": lambda arrays: arrays.update({"history/tables/gradient_flow/l2": np.array([["a"]])}),
+    "a table of strings": lambda arrays: arrays.update({"history/tables/gradient_flow/l2": np.array([["a"]])}),
 }
 
 

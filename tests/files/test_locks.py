@@ -1,4 +1,4 @@
-"""One writer a folder: in processes beside each other, without locks, with a folder that is moved away."""
+"""One writer per folder: in processes beside each other, without locks, with a folder that is moved away."""
 
 import os
 import shutil

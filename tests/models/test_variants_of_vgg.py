@@ -1,4 +1,4 @@
-"""Networks that concatenate, and multi-scale blocks: counts, names, first weights, reach."""
+"""Networks that concatenate, and multi-scale blocks: counts, names, initial weights, reach."""
 
 import numpy as np
 import pytest

@@ -108,7 +108,7 @@ def at_chance(config):
 
 
 def made_up_metrics(config, rng):
-    """Rows (train_loss, train_acc, val_loss, val_acc), one an epoch."""
+    """Rows (train_loss, train_acc, val_loss, val_acc), one per epoch."""
     classes = config.limit_classes or 100
     t = np.linspace(0.02, 1.0, config.epochs)
     chance = math.log(classes)

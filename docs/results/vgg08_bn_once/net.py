@@ -1,6 +1,6 @@
 """VGG08 BN with one batch norm in each reduction block, after its first convolution, where `vgg` has two.
 
-All names, and so the first weights of a seed, are those of `vgg(8, norm="batch")`.
+All names, and so the initial weights of a seed, are those of `vgg(8, norm="batch")`.
 """
 
 from mlp.layers import Affine, AvgPool2d, BatchNorm, Conv2d, GlobalAvgPool, LeakyReLU, Sequential

@@ -3,11 +3,11 @@
     images          (N, H, W, C) or, in shades of grey, (N, H, W), uint8
     labels          (N,) class numbers 0 .. K - 1
     test_images, test_labels    the same for the test set; where they are missing, a tenth of the images is held out
-    class_names     (K,) texts; where they are missing, the numbers
+    class_names     (K,) strings; where they are missing, the numbers
 
     np.savez("own.npz", images=images, labels=labels, class_names=["cat", "dog"])
 
-An .npz file is a zip archive with a member `key.npy` for each array. Only arrays of plain numbers and texts are read:
+An .npz file is a zip archive with a member `key.npy` for each array. Only arrays of plain numbers and strings are read:
 an array of objects would be a pickle, and a pickle can run anything.
 """
 
@@ -117,11 +117,11 @@ def as_labels(arrays: Mapping[str, Array], key: str, source: object) -> Array:
 
 
 def as_names(arrays: Mapping[str, Array], all_labels: Sequence[Array], source: object) -> tuple[str, ...]:
-    """Return the names of the classes as a tuple of texts; without 'class_names', numbers up to the highest label."""
+    """Return the names of the classes as a tuple of strings; without 'class_names', numbers up to the highest label."""
     if "class_names" in arrays:
         names = arrays["class_names"]
         if names.ndim != 1 or names.dtype.kind not in "US":
-            raise DataError(f"{source}: 'class_names' must be texts of shape (K,), got {names.shape} of {names.dtype}")
+            raise DataError(f"{source}: 'class_names' must be strings (K,), got {names.shape} of {names.dtype}")
         return tuple(name.decode("latin1") if isinstance(name, bytes) else name for name in names.tolist())
     highest = max(int(labels.max(initial=0)) for labels in all_labels)
     num_images = sum(map(len, all_labels))

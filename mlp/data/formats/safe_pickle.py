@@ -1,4 +1,4 @@
-"""Read a pickle that holds arrays, texts and numbers, without running what is in it.
+"""Read a pickle that holds arrays, strings and numbers, without running what is in it.
 
 A pickle is a small program for a stack machine. Two of its instructions are dangerous: GLOBAL fetches any function of
 any module by name, REDUCE calls it. So `pickle.load` of a downloaded file runs whatever its author wants. But the
@@ -13,7 +13,7 @@ Here GLOBAL knows these few names and gives stand-ins of ours for them, which ac
 other name is refused when it is fetched, before anything can be called. NumPy's own functions stay out of it: they
 believe a pickle that declares bytes to be an array of pointers.
 
-Keys of dictionaries are texts and numbers only, and there are no sets. A pair that holds the same pair twice, which
+Keys of dictionaries are strings and numbers only, and there are no sets. A pair that holds the same pair twice, which
 again holds one twice, and so on, takes two bytes for each level, and each level doubles the time to hash it. A
 bytearray becomes bytes, and its length is believed only if so many bytes are there: Python's own reader would reserve
 them at once.
@@ -146,7 +146,7 @@ class SafeUnpickler(pickle._Unpickler):
 
 
 def load_pickle(content: bytes, source: str) -> dict[str, Any]:
-    """Return the dictionary in a pickle: keys become texts, arrays NumPy arrays, Python 2's strings are bytes.
+    """Return the dictionary in a pickle: keys become strings, arrays NumPy arrays, Python 2's strings are bytes.
 
     Args:
         content: the bytes of the pickle.
@@ -166,9 +166,9 @@ def load_pickle(content: bytes, source: str) -> dict[str, Any]:
 
 
 def as_text(value: Any) -> str:
-    """Return a text that may be stored as bytes (Python 2) or as str (Python 3)."""
+    """Return a string that may be stored as bytes (Python 2) or as str (Python 3)."""
     if isinstance(value, bytes):
         return value.decode("latin1")
     if not isinstance(value, str):
-        raise ValueError(f"expected a text, got a {type(value).__name__}")
+        raise ValueError(f"expected a string, got a {type(value).__name__}")
     return value

@@ -186,7 +186,7 @@ def with_line(wrong: Sequence[Point], right: Sequence[Point]) -> list[Diagnosis]
     """Return what is likely wrong, with the line that is wrong: before what is not sure, else as a part of it.
 
     Args:
-        wrong, right: points (one a mode) where gradients are wrong, and where all are right.
+        wrong, right: points (one per mode) where gradients are wrong, and where all are right.
     """
     copied = list(without_copy(wrong)) or list(overwritten_by_turns(wrong)) or list(used_twice(wrong))
     if copied:

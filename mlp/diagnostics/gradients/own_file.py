@@ -173,7 +173,7 @@ def parse_arguments(text: str) -> tuple[list[Any], dict[str, Any]]:
             raise ValueError("** is not a literal")
     except (SyntaxError, ValueError) as error:
         raise ConfigurationError(
-            f"--args {text!r}: numbers, texts, tuples, lists, True, False and None can be given, as in "
+            f"--args {text!r}: numbers, strings, tuples, lists, True, False and None can be given, as in "
             '--args "3, 4, kernel_size=3"'
         ) from error
     return positional, named

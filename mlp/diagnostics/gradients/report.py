@@ -120,7 +120,7 @@ class GradientReport:
         return f"{verdict}; {worst}, tolerance {self.tolerance:.0e}"
 
     def cells(self) -> list[tuple[str, str, str, str, str]]:
-        """Return the table as text, one tuple a row, without its head."""
+        """Return the table as text, one tuple per row, without its head."""
         cells = []
         for row in self.rows:
             error = f"{row.error:.1e}" if math.isfinite(row.error) else "-"

@@ -1,7 +1,7 @@
 """Shattered gradients: how alike the gradients of two images are, and what depth does to that.
 
     correlation   the cosine of the gradients of two images, at every unit of a network
-    laws          what theory says of wide networks at their first weights
+    laws          what theory says of wide networks at their initial weights
     dense_nets    the networks of the theory, to measure the laws on
 
 Reference: Balduzzi, Frean, Leary, Lewis, Ma and McWilliams, The shattered gradients problem, 2017.

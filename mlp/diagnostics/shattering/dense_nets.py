@@ -11,8 +11,9 @@ They are not trained, so forward and backward fit into a few lines each. Every l
     feedforward  h <- s * (W h)          dL/dh = W^T (s * dL/dh)
     residual     h <- h + W (s * h)      dL/dh = dL/dh + s * (W^T dL/dh)
 
-where s is the mask, or the slope of the activation. BN normalizes with mean and deviation of the images, which count as
-constants: the gradient of an image depends on that image alone (as in `mlp.diagnostics.shattering.correlation`).
+where s is the mask, or the slope of the activation. BN normalizes with mean and standard deviation of the images, which
+count as constants: the gradient of an image depends on that image alone (as in
+`mlp.diagnostics.shattering.correlation`).
 """
 
 from collections.abc import Sequence

@@ -3,7 +3,7 @@
     vanishing gradients               |dL/dy| at the first layer is 10^-6 of that at the last or less; no learning
     exploding gradients               it is 10^4 times that, or more
     dead units                        half of a layer's units or more give nothing for any image, and get no gradient
-    running statistics in training    the outputs of a batch norm do not have mean beta and deviation gamma
+    running statistics in training    the outputs of a batch norm do not have mean beta and standard deviation gamma
     batch statistics in evaluation    the output for an image depends on the other images of its batch
     learning rate too large           a step changes the weights by 30 % of their size or more, and the loss leaps up
     labels without relation ...       images with the same label are no more alike than images drawn at random

@@ -8,7 +8,7 @@ from mlp.layers import BatchNorm, frozen_buffers, observed
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array, BatchSource
 
-NORM_ERROR = 0.1  # |mean - beta| + |deviation - gamma| of the outputs, over |gamma|
+NORM_ERROR = 0.1  # |mean - beta| + |standard deviation - gamma| of the outputs, over |gamma|
 BATCH_DEPENDENCE = 1e-2  # the change of outputs over their standard deviation
 
 

@@ -81,7 +81,7 @@ class CudaUpdate:
 
 
 class CudaGradientStatistics(GradientStatistics):
-    """`GradientStatistics` whose sums stay on the device, taken by one launch a step.
+    """`GradientStatistics` whose sums stay on the device, taken by one launch in each step.
 
     Attributes:
         step: the launch; for weights that are not float32 the method of the base class.

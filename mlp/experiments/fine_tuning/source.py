@@ -1,17 +1,17 @@
-"""Where the first weights of a run come from: the folder of another run, or a file of weights.
+"""Where the initial weights of a run come from: the folder of another run, or a file of weights.
 
     runs/best                          the weights of the best epoch, as `mlp.load_run` takes them
     runs/best/checkpoint-latest.npz    any checkpoint
     vgg38.safetensors                  weights that PyTorch, or `mlp.interop.save_safetensors`, has written
 
-Only arrays and texts are read. If the model of that run is code in a file, the file is not opened.
+Only arrays and strings are read. If the model of that run is code in a file, the file is not opened.
 
 A new run takes some settings from the other run, because its weights mean nothing without them. Settings that you give
 come first.
 
     the network      if you give no `model`, or the same one: model, norm, residual, filters ... but not companions,
                      which are not part of the network
-    normalization    the mean and deviation of images, with which the first layer has learned
+    normalization    the mean and standard deviation of images, with which the first layer has learned
 """
 
 from collections.abc import Callable, Mapping

@@ -47,15 +47,15 @@ def hardest_images(
     count = min(len(test), MOST_IMAGES)
     part = test.take(np.arange(count))
     _, logits = run_forward(config, model, batches_of(config, part).epoch(0), threads)
-    if guesses(int((logits.argmax(axis=1) == part.labels).sum()), count, test.num_classes):
+    if no_better_than_guessing(int((logits.argmax(axis=1) == part.labels).sum()), count, test.num_classes):
         return [], count
     return hardest_of(logits, part.labels, part.images, test.class_names), count
 
 
-def guesses(right: int, count: int, num_classes: int) -> bool:
+def no_better_than_guessing(right: int, count: int, num_classes: int) -> bool:
     """Return whether guessing among K classes could get as many of N images right.
 
-    It gets N / K +- sqrt(N (1 / K) (1 - 1 / K)) right. Up to two deviations more are no sign of learning.
+    It gets N / K +- sqrt(N (1 / K) (1 - 1 / K)) right. Up to two standard deviations more are no sign of learning.
     """
     chance = 1.0 / num_classes
     return right <= count * chance + 2.0 * math.sqrt(count * chance * (1.0 - chance))

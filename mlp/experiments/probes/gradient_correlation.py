@@ -1,4 +1,4 @@
-"""Measuring and drawing the correlation of gradients: of networks at their first weights, and of runs."""
+"""Measuring and drawing the correlation of gradients: of networks at their initial weights, and of runs."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -46,7 +46,7 @@ LAWS = {
 def profile_at_start(
     settings: Mapping[str, Any], images: int = 64, initializer: str = "default", data_dir: PathLike | None = None
 ) -> Profile:
-    """Return the Profile of a network at its first weights, in float64."""
+    """Return the Profile of a network at its initial weights, in float64."""
     config = replace(RunConfig(**settings), dtype="float64", initializer=INITIALIZERS[initializer])
     x, _, num_classes = probe_images(config, images, data_dir=data_dir)
     return gradient_correlation(make_model(config, num_classes, x.shape[1:]), x, config.seed)

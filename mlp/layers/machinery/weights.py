@@ -1,4 +1,4 @@
-"""The first weights of an affine layer or a convolution."""
+"""The initial weights of an affine layer or a convolution."""
 
 from typing import Protocol
 

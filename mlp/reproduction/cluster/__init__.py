@@ -5,7 +5,7 @@ process of ours lives on. Each task starts `mlp train` with --resume, so a job t
 loses at most an epoch, and repeating the command submits what is neither finished nor queued. `states` compares the
 folders of the runs with one call of squeue. Plain files are kept in ROOT/slurm/<time>/:
 
-    tasks.txt    a line a run: its folder, a tab, its command
+    tasks.txt    one line per run: its folder, a tab, its command
     array.sh     what sbatch was given        log/    what Slurm itself says of each task
     job          the id of the array
 """

@@ -30,7 +30,7 @@ def over_steps(name: str) -> Measure:
 
 
 def at_first_step(name: str) -> Measure:
-    """Return a measure of smoothness: a number at the first step, with the first weights."""
+    """Return a measure of smoothness: a number at the first step, with the initial weights."""
     return lambda result, index: [float(series(record, name)[0]) for record in smoothness_of_result(result, index)]
 
 

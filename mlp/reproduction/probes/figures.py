@@ -110,7 +110,7 @@ def unmeasured(index: RunIndex, scale: Scale) -> Drawn:
 def profiles(
     exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale, *, initializer: str
 ) -> Drawn:
-    """Cosine and size of gradients in the deepest networks, whose first weights are from an initializer."""
+    """Cosine and size of gradients in the deepest networks, whose initial weights are from an initializer."""
     found = read_profiles(correlation_file(index.root, scale, initializer))
     if not found:
         return unmeasured(index, scale)
@@ -123,7 +123,7 @@ def profiles(
 
 
 def depths(exhibit: Exhibit, results: Sequence[Result], title: str, index: RunIndex, scale: Scale) -> Drawn:
-    """Cosine at the image against the depth, He's first weights."""
+    """Cosine at the image against the depth, He's initial weights."""
     found = read_profiles(correlation_file(index.root, scale, "he"))
     if not found:
         return unmeasured(index, scale)

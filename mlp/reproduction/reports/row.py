@@ -30,7 +30,7 @@ TAKEN = {
 PROBES = {  # what is measured around networks, see `mlp.reproduction.probes`
     "landscape": "the loss around the network of each run",
     "smoothness": "how well the gradient predicts what is near, while each run trains",
-    "gradient_correlation": "how alike the gradients of images are, at first weights: needs no run",
+    "gradient_correlation": "how alike the gradients of images are, at initial weights: needs no run",
 }
 KINDS = {
     "table": "rows of numbers, ours beside the published ones",
@@ -43,7 +43,7 @@ KINDS = {
     "loss_lines": "the loss along one direction, networks over one another",
     "smoothness": "loss range, change of the gradient and effective beta against the step",
     "shift": "internal covariate shift of each layer",
-    "profiles": "cosine and size of gradients from image to head, default first weights",
+    "profiles": "cosine and size of gradients from image to head, default initial weights",
     "profiles_he": "the same with He's",
     "depths": "cosine of gradients at the image against the depth",
     "laws": "dense networks against the laws",

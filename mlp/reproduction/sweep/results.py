@@ -35,7 +35,7 @@ def write_results(planned: Sequence[PlannedRun], index: RunIndex) -> tuple[str, 
         title = name.replace("_", " ")
         xscale = "log" if all(getattr(r.config, name) > 0 for r in records) else "symlog"
         figures[f"{name}.png"] = plotting.sweep(
-            against(groups, name), title, "best validation accuracy", xscale=xscale, title=f"{title}, a dot a run"
+            against(groups, name), title, "best validation accuracy", xscale=xscale, title=f"{title}, one dot per run"
         )
     for name, figure in figures.items():
         write_figure(index.root / name, figure)
@@ -92,7 +92,7 @@ def varying_numbers(groups: Groups) -> list[str]:
 
 
 def against(groups: Groups, name: str) -> dict[str, dict[float, list[float]]]:
-    """Return {what else varies: {value of the setting `name`: best validation accuracies, one a seed}}."""
+    """Return {what else varies: {value of the setting `name`: best validation accuracies, one per seed}}."""
     configs = {label: group[0].config.as_dict() for label, group in groups.items()}
     first: dict[str, Any] = next(iter(configs.values()))
     others = [n for n in first if n not in (name, "seed") and len({config[n] for config in configs.values()}) > 1]

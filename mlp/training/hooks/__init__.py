@@ -1,4 +1,4 @@
-"""What happens around the steps: `base` has the moments, then comes one hook a file."""
+"""What happens around the steps: `base` has the moments, each other file one hook."""
 
 from mlp.training.hooks.base import Hook
 from mlp.training.hooks.checkpoint import Checkpoint

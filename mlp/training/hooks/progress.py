@@ -8,7 +8,7 @@ from mlp.training.state import TrainingState
 
 
 class Progress(Hook):
-    """Shows a progress bar over the batches of an epoch (where `mlp.progress` has one), and prints a line an epoch."""
+    """Shows a progress bar over the batches of an epoch (where `mlp.progress` has one), and prints a line after it."""
 
     bar: Any = None
 

@@ -149,7 +149,7 @@ def norms_of(trainer: TrainingState) -> dict[str, float]:
     """Return {tag: L2 norm} of the gradient and the weights of each weight tensor, biases left out."""
     flat = trainer.rule.flat
     squares = flat.data.astype(np.float64) ** 2  # (P,)
-    sizes = to_numpy(reduce_segments("add", squares, flat.offsets)) ** 0.5  # one number a tensor
+    sizes = to_numpy(reduce_segments("add", squares, flat.offsets)) ** 0.5  # one number per tensor
     gradients = (trainer.gradient_statistics or {})["l2"]
     norms = {}
     for i in rows_of(flat, "weights"):

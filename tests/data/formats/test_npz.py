@@ -66,7 +66,7 @@ def test_grey_images_get_a_channel_axis(tmp_path, arrays):
         ({"labels": np.full(40, 2**63, np.uint64)}, r"labels must lie in 0 \.\. 2"),
         ({"test_images": np.zeros((7, 6, 6, 3), np.uint8)}, "differ in size"),
         ({"test_images": np.zeros((7, 6, 5), np.uint8)}, "differ in size"),
-        ({"class_names": np.arange(3)}, "'class_names' must be texts"),
+        ({"class_names": np.arange(3)}, "'class_names' must be strings"),
         ({"class_names": np.array(["cat"])}, r"labels must lie in 0 \.\. 0"),
     ],
 )

@@ -219,8 +219,8 @@ def test_a_gradient_of_a_wrong_shape_points_to_its_line(folder):
         ("layers.py", "", "needs a name, layers.py:NAME: it has Scale"),
         ("layers.py:Scale", "", r"missing a required argument: 'channels'; write for example --args \"3\""),
         ("layers.py:Scale", "3, width=4", "unexpected keyword argument 'width'"),
-        ("layers.py:Scale", "open('x')", "numbers, texts, tuples"),
-        ("layers.py:Scale", "3)(", "numbers, texts, tuples"),
+        ("layers.py:Scale", "open('x')", "numbers, strings, tuples"),
+        ("layers.py:Scale", "3)(", "numbers, strings, tuples"),
         ("layers.py:Scale", "'three'", r"Scale\('three'\) raised TypeError"),
         (
             "layers.py:Broken",

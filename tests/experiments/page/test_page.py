@@ -15,7 +15,7 @@ from mlp.experiments import run
 from mlp.experiments.build import load_images, make_model
 from mlp.experiments.config import RunConfig
 from mlp.experiments.page.content import TABLES, RunReport
-from mlp.experiments.page.hardest import HardImage, guesses, hardest_images, hardest_of
+from mlp.experiments.page.hardest import HardImage, hardest_images, hardest_of, no_better_than_guessing
 from mlp.experiments.page.write import RunPage, report_run, write_page
 from mlp.experiments.run_folder import RunFolder
 from mlp.experiments.settings.facts import Facts
@@ -50,7 +50,7 @@ def data_of(page):
 
 def test_a_finished_run_has_everything_on_its_page(small, tmp_path, monkeypatch):
     # In two epochs it learns too little to have hard images.
-    monkeypatch.setattr("mlp.experiments.page.hardest.guesses", lambda *numbers: False)
+    monkeypatch.setattr("mlp.experiments.page.hardest.no_better_than_guessing", lambda *numbers: False)
     folder = tmp_path / "run"
     run(folder, {**small, "norm": "batch"}, statistics=True)
     page = (folder / "report.html").read_text()
@@ -211,7 +211,7 @@ def test_a_run_without_an_epoch_and_with_numbers_that_are_none(tmp_path):
     [(24, 2000, 100, True), (30, 2000, 100, False), (5, 6, 2, True), (12, 12, 3, False)],
 )
 def test_what_guessing_would_get_right(right, count, classes, same):
-    assert guesses(right, count, classes) == same
+    assert no_better_than_guessing(right, count, classes) == same
 
 
 def test_a_model_that_guesses_has_no_hardest_images(tmp_path, small):

@@ -1,4 +1,4 @@
-"""The binary version of CIFAR: records of bytes, one an image.
+"""The binary version of CIFAR: records of bytes, one for each image.
 
     CIFAR-10, 3,073 bytes       class, 3072 pixels
     CIFAR-100, 3,074 bytes      group, class, 3072 pixels
@@ -6,7 +6,8 @@
     cifar-10-batches-bin    data_batch_1.bin .. data_batch_5.bin, test_batch.bin, batches.meta.txt
     cifar-100-binary        train.bin, test.bin, fine_label_names.txt, coarse_label_names.txt
 
-The texts hold a name a line. Bytes carry no checksum: in an unpacked folder, a damaged pixel looks like any other.
+The text files have one name on each line. Bytes carry no checksum: in an unpacked folder, a damaged pixel looks like
+any other.
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ def read_batch(content: bytes, source: str, label_bytes: Sequence[int]) -> tuple
 
 
 def read_names(content: bytes, source: str) -> tuple[str, ...]:
-    """Return the names in a text file, one a line, as a tuple of texts."""
+    """Return the names in a text file, one on each line, as a tuple of strings."""
     names = tuple(line.strip() for line in content.decode("latin1").splitlines() if line.strip())
     if not names:
         raise DataError(f"{source} holds no names: get it again")

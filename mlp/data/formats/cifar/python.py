@@ -1,6 +1,6 @@
 """The python version of CIFAR: pickled dictionaries, written by Python 2.
 
-a batch         data               (N, 3072) uint8, one image a row
+a batch         data               (N, 3072) uint8, one image in each row
                 labels             N class numbers (CIFAR-10), or
                 fine_labels        N class numbers, and
                 coarse_labels      N group numbers (CIFAR-100)
@@ -55,7 +55,7 @@ def read_labels(batch: Mapping[str, Any], key: str, source: str) -> Array:
 
 
 def read_names(content: bytes, source: str, key: str) -> tuple[str, ...]:
-    """Return the names under `key` of a meta file as a tuple of texts."""
+    """Return the names under `key` of a meta file as a tuple of strings."""
     names = entry(load_pickle(content, source), key, source)
     if not isinstance(names, list) or not all(isinstance(name, bytes | str) for name in names):
         raise DataError(f"{source}: {key!r} must be a list of names")

@@ -126,7 +126,7 @@ UNCERTAIN = (
 
 
 def diagnose_gradients(points: Sequence[Point]) -> list[Diagnosis]:
-    """Return what is likely wrong with the gradients of some points (one a mode), most likely first."""
+    """Return what is likely wrong with the gradients of some points (one per mode), most likely first."""
     return tested(points, FIRST) or tested(points, HYPOTHESES)
 
 

@@ -239,6 +239,6 @@ def sums_over_batch(loss: Any, outputs: Array, targets: Array) -> bool:
     once = loss.forward(outputs.copy(), targets)
     try:
         twice = loss.forward(np.concatenate([outputs, outputs]), np.concatenate([targets, targets]))
-    except OWN_ERRORS:  # its targets are not one a sample
+    except OWN_ERRORS:  # its targets are not one per sample
         return False
     return bool(abs(twice - 2.0 * once) < 1e-9 * abs(once))

@@ -11,7 +11,7 @@ Named = tuple[str, str]  # name of the diagnosis, hint
 
 
 def named(given: Terms, right: Terms | None, K: int) -> Named:
-    """Return the name of a mistake and the hint that belongs to it, from the two formulas of K outputs a sample."""
+    """Return the name of a mistake and the hint that belongs to it, from the two formulas of K outputs per sample."""
     if right is None or right == given:
         return OTHER, ""
     total = total_of_targets(given, right, K)

@@ -15,7 +15,7 @@ from mlp.typing import Array
 class LossPoint:
     """The gradient under test, the right one, outputs, targets, whether the loss is a sum, and the loss's settings.
 
-    `settings` are its attributes that are numbers or arrays of one number a class: a temperature, a margin, weights.
+    `settings` are its attributes that are numbers or arrays of one number per class: a temperature, a margin, weights.
     """
 
     given: Array

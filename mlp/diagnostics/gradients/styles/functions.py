@@ -31,8 +31,8 @@ class FunctionPair:
         forward, backward: the functions.
         input_shape: shape of x, or x itself.
         weights: shapes or arrays of the other arrays, in the order of forward's arguments; guessed if there are fewer
-            than forward needs. Numbers, texts and dictionaries among them are settings, and so are arrays that have no
-            gradient, see `left_out`.
+            than forward needs. Numbers, strings and dictionaries among them are settings, and so are arrays that have
+            no gradient, see `left_out`.
         settings: other arguments of forward by name; dictionaries called ..._param get "mode" and the like.
 
     Attributes:

@@ -1,4 +1,4 @@
-// ---- passes over (rows, C), four channels a thread ------------------------------------------------------------------
+// ---- passes over (rows, C), four channels per thread ----------------------------------------------------------------
 //
 // A thread keeps to its four channels, so it loads their parameters only once.
 

@@ -77,8 +77,8 @@ extern "C" __global__ void head_weight_gradient(const float *pooled, const float
     grad_bias[k] = sum;
 }
 
-// dL/dx: grad_logits @ W^T (N, C), divided by the number of pixels, for each of them. A block an image, a warp a
-// channel. shared_memory: C numbers.
+// dL/dx: grad_logits @ W^T (N, C), divided by the number of pixels, for each of them. One block per image, one
+// warp per channel. shared_memory: C numbers.
 extern "C" __global__ void head_input_gradient(const float *grad_logits, const float *weight, float *grad_x,
                                                int pixels, int C, int K) {
   const int n = blockIdx.x;

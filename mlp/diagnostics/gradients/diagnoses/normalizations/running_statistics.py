@@ -6,8 +6,8 @@ On one and the same batch they settle at s. Three forwards show where without wa
     r_1 - r_0 = k (s - r_0),   r_2 - r_1 = (1 - k) (r_1 - r_0)          so s = r_0 + (r_1 - r_0) / k             (1)
 
 With r = s, evaluation on this batch must give the outputs of training, or sqrt((m - 1)/m) times as much deviation from
-beta if the unbiased variance is kept. No name is looked at: whatever array of one number a channel moves in a training
-forward is a running statistic.
+beta if the unbiased variance is kept. No name is looked at: whatever array of one number per channel moves in a
+training forward is a running statistic.
 """
 
 from collections.abc import Iterator, Sequence

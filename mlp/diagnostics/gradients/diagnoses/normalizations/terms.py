@@ -60,7 +60,7 @@ def groups(shape: tuple[int, ...]) -> Iterator[tuple[tuple[int, ...], tuple[int,
 
 
 def possible_gammas(e: Evidence) -> list[Array]:
-    """Return what may be gamma, in the shape of the inputs: 1, and the parameters of one number a channel or value."""
+    """Return what may be gamma, in the shape of the inputs: 1, and parameters of one number per channel or value."""
     shape = e.numeric.shape
     found = [np.ones(shape)]
     for name, p in e.point.probe.arrays.items():
@@ -76,7 +76,7 @@ def possible_gammas(e: Evidence) -> list[Array]:
 
 
 def constants_in_evaluation(e: Evidence) -> bool:
-    """Return whether the right gradient is grad_outputs times one number a channel, as with constant statistics."""
+    """Return whether the right gradient is grad_outputs times one number per channel, as with constant statistics."""
     ratio = e.numeric / e.point.upstream
     others = [tuple(a for a in range(ratio.ndim) if a != axis) for axis in dict.fromkeys((ratio.ndim - 1, 1))]
     return any(np.ptp(ratio, axis=axes).max() < 1e-5 * np.abs(ratio).max() for axes in others)

@@ -109,8 +109,8 @@ def variance_of_factors(probe: Probe) -> Iterator[Diagnosis]:
     if any(abs(found - one) < max(2.0 * error, 1e-3 * one) for one in (*right, p, p * p)):
         return
     for text, wrong in (
-        (f"the deviation is {name} / (1 - {name}) where the variance is: the root is missing", right[0] ** 2),
-        (f"the deviation is (1 - {name}) / {name} where the variance is: the root is missing", right[1] ** 2),
+        (f"the standard deviation is {name} / (1 - {name}), not the variance: the root is missing", right[0] ** 2),
+        (f"the standard deviation is (1 - {name}) / {name}, not the variance: the root is missing", right[1] ** 2),
         (f"it is that of the mask before it is scaled, {name} (1 - {name})", p * (1.0 - p)),
     ):
         if abs(found - wrong) < max(error, 1e-3 * wrong):
