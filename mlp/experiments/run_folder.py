@@ -35,6 +35,9 @@ class RunFolder:
     def __init__(self, path: PathLike) -> None:
         self.path = named_path(path)
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     def __truediv__(self, name: str) -> Path:
         return self.path / name
 

@@ -124,6 +124,9 @@ def load_checkpoint(path: PathLike, trainer: TrainingState, arrays: Mapping[str,
         if len(history.rows) != arrays["epoch"]:
             raise ValueError(f"it is of epoch {arrays['epoch']} and has {len(history.rows)} rows")
         load_model(path, trainer.model, arrays)
+        trial = trainer.rule.without_parameters()
+        trial.initialize(trainer.model.parameters())
+        trial.load_state_dict(section(arrays, "rule/"))  # after an error here the rule has lost nothing
         trainer.rule.initialize(trainer.model.parameters())
         trainer.rule.load_state_dict(section(arrays, "rule/"))
         trainer.step, trainer.epoch, trainer.history = int(arrays["step"]), int(arrays["epoch"]), history

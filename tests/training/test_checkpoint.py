@@ -2,6 +2,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,11 @@ from hypothesis import strategies as st
 from mlp import files
 from mlp.diagnostics import GradientFlow
 from mlp.errors import CheckpointError
+from mlp.experiments.run_folder import RunFolder
 from mlp.learning_rules import RULES, Adam
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.models import vgg
-from mlp.training import History, LayerTable, Trainer, load_checkpoint, load_model, save_checkpoint
+from mlp.training import Checkpoint, History, LayerTable, Trainer, load_checkpoint, load_model, save_checkpoint
 from mlp.training.checkpoint import digest, read_checkpoint
 
 
@@ -181,6 +183,31 @@ def test_a_checkpoint_of_another_rule_leaves_the_model_as_it_was(tmp_path):
     with pytest.raises(CheckpointError, match=r"Momentum needs \[.*\], the state has \["):
         load_checkpoint(tmp_path / "a.npz", other)
     assert all(np.array_equal(array, before[name]) for name, array in other.model.state_dict().items())
+
+
+def test_a_checkpoint_of_another_rule_leaves_all_of_a_trainer_as_it_was(tmp_path):
+    momentum, other = make_trainer(RULES["momentum"]), make_trainer(Adam)
+    momentum.fit(Images(), epochs=1)
+    save_checkpoint(tmp_path / "a.npz", momentum)
+    other.fit(Images(), epochs=2)
+    before, step = everything(other), other.step
+    with pytest.raises(CheckpointError, match=r"Adam needs \[.*\], the state has \["):
+        load_checkpoint(tmp_path / "a.npz", other)
+    assert everything(other) == before
+    assert (other.step, other.epoch, other.rule.steps) == (step, 2, step)
+    assert all(np.any(moment) for moment in other.rule.moments.values())
+    other.fit(Images(), epochs=3)
+    whole = make_trainer(Adam)
+    whole.fit(Images(), epochs=3)
+    assert everything(other) == everything(whole)
+
+
+@pytest.mark.parametrize("kind", [str, Path, RunFolder])
+def test_the_folder_of_checkpoints_is_given_in_any_form(kind, tmp_path):
+    trainer = make_trainer()
+    trainer.hooks.append(Checkpoint(kind(str(tmp_path))))
+    trainer.fit(Images(), Images(), epochs=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint-latest.npz", "checkpoint-best.npz"}
 
 
 class CountingAdam(Adam):

@@ -83,12 +83,12 @@ class SmoothnessRecord:
             shifts = {step: CovariateShift(names, *rest) for step, *rest in table}
         return SmoothnessRecord(json.loads(str(arrays["settings"])), rows, shifts)
 
-    def write(self, folder: Path) -> None:
+    def write(self, folder: PathLike) -> None:
         """Write smoothness.npz and smoothness.csv into a folder."""
-        write_arrays(folder / "smoothness.npz", self.arrays())
+        write_arrays(Path(folder) / "smoothness.npz", self.arrays())
         rows = ({**row, "step": int(row["step"])} for row in self.rows)
         table = [COLUMNS, *([row[name] for name in COLUMNS] for row in rows)]
-        write_text(folder / "smoothness.csv", csv_text(table))
+        write_text(Path(folder) / "smoothness.csv", csv_text(table))
 
     @staticmethod
     def read(folder: PathLike) -> "SmoothnessRecord":

@@ -1,7 +1,9 @@
 """Checkpoints after every epoch."""
 
+import os
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mlp.training.checkpoint import save_checkpoint
@@ -15,11 +17,11 @@ class Checkpoint(Hook):
     The best epoch is the one with the highest validation accuracy, see `History.best_epoch`.
 
     Args:
-        folder: an existing folder, a Path or RunFolder. config: the settings to save with the state.
+        folder: an existing folder, a path or a RunFolder. config: the settings to save with the state.
     """
 
-    def __init__(self, folder: Any, config: Mapping[str, Any] | None = None) -> None:
-        self.folder, self.config, self.missed = folder, config, False
+    def __init__(self, folder: str | os.PathLike[str], config: Mapping[str, Any] | None = None) -> None:
+        self.folder, self.config, self.missed = Path(folder), config, False
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         # The latest first: after a kill between the two, a resume finds the best epoch in the latest, and saves it.

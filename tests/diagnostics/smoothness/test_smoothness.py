@@ -264,7 +264,7 @@ def test_an_interrupted_run_keeps_what_was_measured_before(tmp_path):
     trainer = trainer_with(half)
     trainer.fit(batches, epochs=2, stop_after=1)
     half.record.rows.append({**half.record.rows[-1], "step": 4})  # measured in an epoch that was not finished
-    half.record.write(tmp_path)
+    half.record.write(str(tmp_path))
     again = Smoothness(2, tmp_path)
     trainer.hooks = [again]
     trainer.fit(batches, epochs=2)
