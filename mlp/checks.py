@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from mlp.errors import ConfigurationError, MlpError, OtherAttributeError, OtherNameError
+from mlp.typing import DType
 
 LONGEST_SHOWN = 80  # characters of a value in a message
 
@@ -30,6 +31,11 @@ def shown(value: object) -> str:
         if len(text) <= LONGEST_SHOWN and "\n" not in text and " at 0x" not in text
         else f"a {type(value).__name__}"
     )
+
+
+def counted_from_one(what: str, lowest: int) -> str:
+    """Return what to do about class numbers, such as "labels", that begin with 1; "" if the lowest is another."""
+    return f": of {what} that begin with 1, take {what} - 1" if lowest == 1 else ""
 
 
 def number(name: str, value: float) -> float:
@@ -60,10 +66,15 @@ def fraction(name: str, value: float) -> float:
     return float(value)
 
 
-def at_least(name: str, value: int, least: int) -> int:
+def wrong(name: str, rest: str, flag: str = "") -> ConfigurationError:
+    """Return the error about a setting. People who type commands know it as `flag`; "" for the same name."""
+    return ConfigurationError("", f"{name} {rest}", f"{flag or name} {rest}")
+
+
+def at_least(name: str, value: int, least: int, flag: str = "") -> int:
     """Return `value` as an int; an error unless it is a whole number of at least `least`."""
     if not (isinstance(value, int | np.integer) and value >= least):
-        raise ConfigurationError(f"{name} must be a whole number of at least {least}, got {shown(value)}")
+        raise wrong(name, f"must be a whole number of at least {least}, got {shown(value)}", flag)
     return int(value)
 
 
@@ -80,18 +91,28 @@ def shown_number(value: int) -> str:
     return text if len(text) <= LONGEST_SHOWN else f"a number of {len(str(value))} digits"
 
 
-def at_least_one(name: str, value: int) -> int:
+def at_least_one(name: str, value: int, flag: str = "") -> int:
     """Return `value` as an int; an error unless it is a whole number of at least 1."""
-    return at_least(name, value, 1)
+    return at_least(name, value, 1, flag)
 
 
-def choose(name: str, value: str, choices: Collection[str]) -> str:
+def choose(name: str, value: str, choices: Collection[str], flag: str = "") -> str:
     """Return `value`; an error unless it is one of `choices`."""
     if value not in choices:
-        raise ConfigurationError(
-            f"{name} must be one of {', '.join(choices)}, got {value!r}{similar_choice(value, choices)}"
-        )
+        rest = f"must be one of {', '.join(choices)}, got {value!r}{similar_choice(value, choices)}"
+        raise wrong(name, rest, flag)
     return value
+
+
+def float_type(dtype: DType) -> np.dtype:
+    """Return the argument `dtype` as NumPy's; an error unless it is a type of floating-point numbers."""
+    try:
+        found = None if dtype is None else np.dtype(dtype)  # NumPy takes None for float64
+    except (TypeError, ValueError, SyntaxError):
+        found = None
+    if found is None or found.kind != "f":
+        raise ConfigurationError(f"dtype must be np.float32 or np.float64 (floating-point numbers), got {shown(dtype)}")
+    return found
 
 
 def similar_choice(value: object, choices: Iterable[str]) -> str:

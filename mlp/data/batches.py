@@ -19,7 +19,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from mlp.checks import at_least, at_least_one, choose
+from mlp.checks import at_least, at_least_one, choose, float_type
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
 from mlp.data.image_set import ImageSet
 from mlp.data.normalization import check_normalization
@@ -69,8 +69,7 @@ class Batches:
         at_least_one("batch_size", batch_size)
         at_least("seed", seed, 0)
         check_normalization(normalization)
-        if np.dtype(dtype).kind != "f":
-            raise ConfigurationError(f"dtype must be that of the model, np.float32 or np.float64, got {dtype!r}")
+        dtype = float_type(dtype)
         if len(image_set) == 0:
             raise DataError("batches need at least one image, got an empty set")
         if augment and image_set.images.dtype != np.uint8:
@@ -78,7 +77,7 @@ class Batches:
                 "augmentation crops and mirrors images, and these are patches of a scene: leave augment out"
             )
         self.image_set, self.batch_size, self.normalization = image_set, batch_size, normalization
-        self.augment, self.shuffle, self.seed, self.dtype = augment, shuffle, seed, np.dtype(dtype)
+        self.augment, self.shuffle, self.seed, self.dtype = augment, shuffle, seed, dtype
         self.mean_over = choose("mean_over", mean_over, MEANS)
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlp.checks import choose, similar_choice
+from mlp.checks import at_least_one, choose, similar_choice
 from mlp.data.download.fetch import SOURCES, download_dataset
 from mlp.data.formats.cifar.archive import load_cifar10, load_cifar100
 from mlp.data.formats.hyperspectral import load_indian_pines
@@ -74,8 +74,8 @@ def load_dataset(
     check_dataset(name)
     choose("labels", labels, LABELS)
     for which, limit in (("limit_train", limit_train), ("limit_valid", limit_valid)):
-        if limit is not None and limit < 1:
-            raise ConfigurationError(f"{which} must be at least 1, got {limit}")
+        if limit is not None:
+            at_least_one(which, limit)
     check_split(name, split)
     size = check_size(name, image_size, image_fit)
     try:
@@ -139,8 +139,7 @@ def check_size(dataset: str, image_size: int | None, image_fit: str) -> tuple[in
     choose("image_fit", image_fit, FITS)
     if image_size is None:
         return None
-    if image_size < 1:
-        raise ConfigurationError(f"image_size must be at least 1, got {image_size}")
+    at_least_one("image_size", image_size)
     if dataset in SCENES:
         raise ConfigurationError(f"image_size is for pictures: the patches of {dataset} are pixels of one scene")
     return image_size, image_fit

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from mlp.checks import shown
+from mlp.checks import at_least, counted_from_one, shown, wrong
 from mlp.data.normalization import normalize
 from mlp.errors import ConfigurationError, DataError
 from mlp.typing import Array, DType
@@ -100,9 +100,9 @@ class ImageSet:
         Raises:
             ConfigurationError: fewer than 2 classes are asked for, or more than there are. DataError: none is left.
         """
-        if not 2 <= count <= self.num_classes:
-            rest = f" must lie in 2 .. {self.num_classes}, the number of classes there are, got {count}"
-            raise ConfigurationError("", f"limit_classes{rest}", f"--limit-classes{rest}")
+        if at_least("limit_classes", count, 2, "--limit-classes") > self.num_classes:
+            rest = f"must lie in 2 .. {self.num_classes}, the number of classes there are, got {count}"
+            raise wrong("limit_classes", rest, "--limit-classes")
         kept = self.take(np.flatnonzero(self.labels < count))
         if len(kept) == 0:
             raise DataError(f"none of {len(self)} images is of the first {count} classes: use more of them")
@@ -129,7 +129,7 @@ def check_labels(what: str, labels: Array, num_images: int, names: Sequence[str]
         raise DataError(
             f"{what} must lie in 0 .. {len(names) - 1} (there are {len(names)} names), "
             f"got values in {labels.min()} .. {labels.max()}"
-            f"{': of labels that begin with 1, take labels - 1' if labels.min() == 1 else ''}"
+            f"{counted_from_one('labels', labels.min())}"
         )
 
 

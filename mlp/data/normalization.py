@@ -10,7 +10,7 @@ deviation of CIFAR-100 becomes about 1.3.
 
 import numpy as np
 
-from mlp.checks import choose
+from mlp.checks import choose, float_type
 from mlp.typing import Array, DType
 
 NORMALIZATIONS = {
@@ -28,9 +28,9 @@ def normalize(images: Array, name: str = "reports", dtype: DType = np.float32) -
         name: one of `NORMALIZATIONS`.
 
     Raises:
-        ConfigurationError: unknown name.
+        ConfigurationError: unknown name, or a dtype of other numbers than floats.
     """
-    N, H, W, C = images.shape
+    dtype, (N, H, W, C) = float_type(dtype), images.shape
     scale, shift = scale_and_shift(name, C)
     # One long row for each image: NumPy's loops run along the last axis, and one of 3 channels would be slow.
     x = images.reshape(N, H * W * C).astype(dtype)

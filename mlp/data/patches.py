@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mlp.checks import at_least_one
 from mlp.data.formats.hyperspectral import Scene
 from mlp.data.image_set import ImageSet
 from mlp.errors import ConfigurationError, DataError
@@ -101,7 +102,7 @@ def patches_at(scene: Scene, rows: Array, columns: Array, side: int) -> PatchSet
 
 def padded_scene(scene: Scene, side: int) -> Array:
     """Return the standardized scene with a border of side // 2 zeros."""
-    if side < 1 or side % 2 == 0:
+    if at_least_one("side", side) % 2 == 0:
         raise ConfigurationError(f"the side of a patch must be odd, 1, 3, 5, ..., got {side}")
     margin = side // 2
     return np.pad(standardized(scene.image), ((margin, margin), (margin, margin), (0, 0)))

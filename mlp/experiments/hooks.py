@@ -71,7 +71,7 @@ def make_hooks(
 def make_logs(log: Collection[str], folder: RunFolder, config: RunConfig) -> list[Hook]:
     """Return the hooks for the records that were asked for."""
     for name in log:
-        choose("--log", name, LOGS)
+        choose("log", name, LOGS, "--log")
     hooks: list[Hook] = [StepLog(folder / "steps.csv")] if "steps" in log else []
     if "tensorboard" in log:
         hooks.append(TensorBoardLog(folder.path, config.as_dict()))

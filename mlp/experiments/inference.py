@@ -83,7 +83,7 @@ def evaluate_run(
     Raises:
         MlpError: the folder, its checkpoint or the data are missing, or do not fit together.
     """
-    choose("--split", split, SPLITS)
+    choose("split", split, SPLITS, "--split")
     run = load_run(path, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
     images = load_splits(run.config, data_dir, run)[split]
     loss, logits = run_forward(run.config, run.model, batches_of(run.config, images).epoch(0))

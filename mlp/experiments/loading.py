@@ -178,7 +178,7 @@ def load_splits(config: RunConfig, data_dir: PathLike | None, run: LoadedRun | N
 
 def checkpoint_path(folder: RunFolder, checkpoint: str) -> Path:
     """Return the path of a checkpoint of a run, "best" or "latest"; CheckpointError if there is none."""
-    choose("--checkpoint", checkpoint, CHECKPOINTS)
+    choose("weights", checkpoint, CHECKPOINTS, "--checkpoint")
     path = folder.best if checkpoint == "best" else folder.latest
     kept = folder / "weights-best.safetensors"
     if checkpoint == "best" and not path.exists() and kept.exists():

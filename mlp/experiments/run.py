@@ -4,6 +4,7 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from mlp.checks import at_least_one
 from mlp.data import SCENES, Batches
 from mlp.errors import ConfigurationError
 from mlp.experiments.build import load_images, run_title, with_usual_batch
@@ -72,10 +73,10 @@ def run(
         MlpError: settings, data, device or folder do not allow the run; nothing was written then.
         FolderInUseError: another process writes to `out`. StopRequestedError: SIGUSR2 came; the epoch was finished.
     """
-    if stop_after is not None and stop_after < 1:
-        raise ConfigurationError(f"--stop-after must be at least 1, got {stop_after}")
+    if stop_after is not None:
+        at_least_one("stop_after", stop_after, "--stop-after")
     if overwrite and resume:
-        raise ConfigurationError("--resume continues the run that --overwrite would put away: leave one of them out")
+        raise ConfigurationError("resume continues the run that overwrite would put away: leave one of them out")
     stop = StopOnSignal()
     with stop.listening():
         folder = RunFolder(out)

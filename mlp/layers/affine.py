@@ -22,7 +22,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.random import Generator
 
-from mlp.checks import at_least_one
+from mlp.checks import at_least_one, float_type
 from mlp.initializers import pytorch_default
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.weights import draw_weight_and_bias
@@ -57,6 +57,7 @@ class Affine(Layer):
         self.in_features = at_least_one("in_features", in_features)
         self.out_features = at_least_one("out_features", out_features)
         self.initializer = initializer
+        dtype = float_type(dtype)
         self.weight = Parameter(np.empty((in_features, out_features), dtype))
         self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
         self.reset_parameters(rng or np.random.default_rng())

@@ -44,7 +44,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module
-from mlp.checks import at_least_one, not_negative
+from mlp.checks import at_least_one, float_type, not_negative
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.parameter import Parameter
@@ -73,6 +73,7 @@ class GroupNorm(Layer):
             raise ConfigurationError(
                 f"num_groups must divide the {num_features} channels, got {num_groups}: use one of {', '.join(fitting)}"
             )
+        dtype = float_type(dtype)
         self.gamma = Parameter(np.ones(num_features, dtype))
         self.beta = Parameter(np.zeros(num_features, dtype))
 

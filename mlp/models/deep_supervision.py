@@ -72,7 +72,7 @@ class DeepSupervision(Loss):
 
     def __init__(self, loss: Loss, taps: dict[str, Tap], weight: float = 0.1, threshold: float = 0.0) -> None:
         self.loss, self.taps = loss, taps
-        self.weight, self.threshold = not_negative("companion_weight", weight), threshold
+        self.weight, self.threshold = not_negative("weight", weight), threshold
         self.alpha = self.weight
         self.losses = [copy.copy(loss) for _ in taps]  # each keeps its own batch
         self.objective = float("nan")

@@ -1,6 +1,8 @@
 """Which settings of `vgg` go together."""
 
-from mlp.checks import at_least, at_least_one, choose, fraction
+import numpy as np
+
+from mlp.checks import at_least_one, choose, fraction, shown
 from mlp.errors import ConfigurationError
 from mlp.models.parts import INITIALIZERS, NORM_GROUPS
 
@@ -97,7 +99,8 @@ def check_growth(norm: str, norm_groups: int | None, growth: int | None, *, dens
 
 def blocks_per_stage(depth: int) -> int:
     """Return B of depth = 8 + 6 B; ConfigurationError for any other depth."""
-    at_least("depth, as in vgg(depth=8),", depth, 0)
+    if not isinstance(depth, int | np.integer):
+        raise ConfigurationError(f"depth must be a whole number, got {shown(depth)}: try 8 or 14, as in vgg(depth=8)")
     if not 8 <= depth <= DEEPEST or (depth - 8) % 6:
         below = max(8, min(depth, DEEPEST) - (min(depth, DEEPEST) - 8) % 6)
         near = (below, below + 6) if below + 6 <= DEEPEST else (below - 6, below)

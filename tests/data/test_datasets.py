@@ -124,7 +124,8 @@ def test_images_get_another_size(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"image_size": 0}, "image_size must be at least 1"),
+        ({"image_size": 0}, "image_size must be a whole number of at least 1"),
+        ({"image_size": 2.5}, "image_size must be a whole number of at least 1, got 2.5"),
         ({"image_size": 8, "image_fit": "stretch"}, "image_fit must be one of crop, squeeze"),
         ({"image_size": 8, "name": "indian_pines"}, "image_size is for pictures"),
     ],
@@ -166,12 +167,16 @@ def test_wrong_requests(tmp_path):
     with pytest.raises(ConfigurationError, match="labels must be one of fine, coarse, got 'both'"):
         load_dataset("synthetic", labels="both")
     for name in ("limit_train", "limit_valid"):
-        for limit in (0, -1):
-            with pytest.raises(ConfigurationError, match=f"{name} must be at least 1, got {limit}"):
+        for limit in (0, -1, 2.5):
+            with pytest.raises(ConfigurationError, match=f"{name} must be a whole number of at least 1, got {limit}"):
                 load_dataset("synthetic", **{name: limit})
-    for count in (0, 1, 101):
-        with pytest.raises(ConfigurationError, match=rf"limit_classes must lie in 2 \.\. 100, .*, got {count}"):
+    for count in (0, 1, 2.5):
+        with pytest.raises(
+            ConfigurationError, match=f"limit_classes must be a whole number of at least 2, got {count}"
+        ):
             load_dataset("synthetic", limit_classes=count)
+    with pytest.raises(ConfigurationError, match=r"limit_classes must lie in 2 \.\. 100, .*, got 101"):
+        load_dataset("synthetic", limit_classes=101)
     with pytest.raises(ConfigurationError, match="split of synthetic must be one of"):
         load_dataset("synthetic", split="half")
     with pytest.raises(DataError, match="was not found"):

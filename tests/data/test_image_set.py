@@ -37,9 +37,13 @@ def test_the_first_classes():
     assert kept.labels.tolist() == [0, 1, 0, 1]
     assert (kept.class_names, kept.num_classes, kept.coarse_names) == (("a", "b"), 2, ("x", "y"))
     assert len(images.first_classes(3)) == 5
-    for count in (1, 4, 0, -1):
-        with pytest.raises(ConfigurationError, match=rf"limit_classes must lie in 2 \.\. 3, .*, got {count}"):
+    for count in (1, 0, -1, 2.5):
+        with pytest.raises(
+            ConfigurationError, match=f"limit_classes must be a whole number of at least 2, got {count}"
+        ):
             images.first_classes(count)
+    with pytest.raises(ConfigurationError, match=r"limit_classes must lie in 2 \.\. 3, .*, got 4"):
+        images.first_classes(4)
     with pytest.raises(DataError, match="none of 5 images is of the first 2 classes"):
         make(labels=np.full(5, 2)).first_classes(2)
 

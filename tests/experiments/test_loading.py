@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mlp
-from mlp.errors import CheckpointError, MlpError, ShapeError
+from mlp.errors import CheckpointError, ConfigurationError, MlpError, ShapeError
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.probes.images import probed_run
 from mlp.experiments.run import run
@@ -57,6 +57,11 @@ def test_the_newest_weights(make_run):
         np.testing.assert_array_equal(
             mlp.load_run(folder, weights=weights).model.state_dict()["head.affine.weight"], stored
         )
+
+
+def test_unknown_weights_are_called_as_the_argument_is(finished):
+    with pytest.raises(ConfigurationError, match="^weights must be one of best, latest, got 'foo'"):
+        mlp.load_run(finished, weights="foo")
 
 
 def test_kept_results_have_their_best_weights_as_safetensors(finished, tmp_path):

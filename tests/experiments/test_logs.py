@@ -72,7 +72,7 @@ def test_tensorboard_has_the_run_by_its_folder_with_its_test(small, tmp_path):
 
 
 def test_an_unknown_log(small, tmp_path):
-    with pytest.raises(ConfigurationError, match="--log must be one of steps, tensorboard, got 'wandb'"):
+    with pytest.raises(ConfigurationError, match="^log must be one of steps, tensorboard, got 'wandb'"):
         run(tmp_path / "run", small, log=["wandb"])
     assert not (tmp_path / "run").exists()
 

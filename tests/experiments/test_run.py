@@ -237,7 +237,7 @@ def snapshot(folder):
         (["--learning-rate", "nan"], "--learning-rate must be greater than 0"),
         (["--batch-size", "0"], "--batch-size must be at least 1, got 0"),
         (["--epochs", "0"], "--epochs must be at least 1, got 0"),
-        (["--stop-after", "0"], "--stop-after must be at least 1, got 0"),
+        (["--stop-after", "0"], "--stop-after must be a whole number of at least 1, got 0"),
         (["--limit-train", "0"], "--limit-train must be at least 1"),
         (["--dtype", "float16"], "--dtype must be one of float32, float64"),
         (["--dataset", "imagenet"], "--dataset must be one of"),

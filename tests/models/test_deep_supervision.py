@@ -179,7 +179,7 @@ def test_errors():
         vgg(companions="all")
     with pytest.raises(ConfigurationError, match="this model has no companions"):
         taps_of(vgg(8))
-    with pytest.raises(ConfigurationError, match="companion_weight must be 0 or greater"):
+    with pytest.raises(ConfigurationError, match="^weight must be 0 or greater"):
         DeepSupervision(SoftmaxCrossEntropy(), {}, weight=-1)
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlp.checks import similar_choice
+from mlp.checks import positive, similar_choice, wrong
 from mlp.data.download.checksums import check_existing, copy_verified, describe, md5_of, size_of
 from mlp.data.download.transfer import BrokenTransfer, time_allowed, transfer
 from mlp.data.formats.sources import find_data_dir
@@ -91,11 +91,10 @@ def download_dataset(
     if name not in sources:
         near = similar_choice(name, sources)
         raise ConfigurationError(f"data sets that can be downloaded are {', '.join(sources)}, got {name!r}{near}")
-    if not 0 < timeout < float("inf"):
-        raise ConfigurationError(f"--timeout must be greater than 0 seconds, got {timeout}")
+    positive("timeout", timeout)
     for mirror in mirrors:
         if not mirror.startswith(("http://", "https://")):
-            raise ConfigurationError(f"--mirror must begin with http:// or https://, got {mirror!r}")
+            raise wrong("mirrors", f"must begin with http:// or https://, got {mirror!r}", "--mirror")
     data_dir = find_data_dir(data_dir)
     given = recognize(archives, sources[name])
     try:
@@ -174,8 +173,11 @@ def fetch(file: RemoteFile, path: Path, mirrors: Sequence[str], timeout: float) 
     if size_of(part):
         kept = f" The {size_of(part):,} bytes that came are kept in {part}; the next try continues there."
     raise DataError(
-        f"{file.name} could not be downloaded. Tried: {'; '.join(tried)}.{kept} Name another address with --mirror, "
-        "or get the file some other way and give it with --archive (python scripts/download_data.py --help)"
+        f"{file.name} could not be downloaded. Tried: {'; '.join(tried)}.{kept} ",
+        "Name another address (mirrors), or get the file some other way and give it (archives), as arguments of "
+        "mlp.data.download_dataset",
+        "Name another address with --mirror, or get the file some other way and give it with --archive "
+        "(python scripts/download_data.py --help)",
     )
 
 

@@ -27,7 +27,7 @@ class BlasThreads:
         if package is None and os.environ.get("OPENBLAS_NUM_THREADS") != "1":
             raise ConfigurationError(
                 "the cpu engine needs the package threadpoolctl, which is not installed: python -m pip install "
-                "threadpoolctl; or set OPENBLAS_NUM_THREADS=1, or choose --engine textbook"
+                "threadpoolctl; or set OPENBLAS_NUM_THREADS=1, or choose the engine 'textbook'"
             )
         self.controller = package and package.ThreadpoolController().select(user_api="blas")
 

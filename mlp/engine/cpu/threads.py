@@ -22,8 +22,8 @@ import time
 import weakref
 from collections.abc import Callable
 
-from mlp.checks import at_least_one
-from mlp.errors import ConfigurationError, DeviceError
+from mlp.checks import at_least_one, wrong
+from mlp.errors import DeviceError
 
 SPINS = 2000  # how often a waiting thread asks before it begins to sleep in between
 MOST_EACH = 64  # threads or processes for each core: more would only wait for each other
@@ -37,16 +37,16 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def at_once(name: str, count: int) -> int:
+def at_once(name: str, count: int, flag: str = "") -> int:
     """Return a number of threads or processes.
 
     Raises:
         ConfigurationError: it is less than 1, or more than `MOST_EACH` for each core.
     """
     most = MOST_EACH * usable_cores()
-    if at_least_one(name, count) > most:
-        raise ConfigurationError(
-            f"{name} must be at most {most}, {MOST_EACH} for each core that this process may use, got {count}"
+    if at_least_one(name, count, flag) > most:
+        raise wrong(
+            name, f"must be at most {most}, {MOST_EACH} for each core that this process may use, got {count}", flag
         )
     return int(count)
 

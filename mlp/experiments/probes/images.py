@@ -32,9 +32,9 @@ def probe_images(
     Args:
         run: see `mlp.experiments.loading.load_splits`.
     """
-    choose("--split", split, PROBE_SPLITS)
+    choose("split", split, PROBE_SPLITS, "--split")
     image_set = load_splits(config, data_dir, run)[split]
-    chosen = slice(0, at_least_one("--images", images))
+    chosen = slice(0, at_least_one("images", images, "--images"))
     x = normalize(image_set.images[chosen], config.normalization, config.dtype)
     return x, image_set.labels[chosen], image_set.num_classes
 

@@ -44,7 +44,7 @@ def compute(
     Raises:
         FolderInUseError: another process computes the landscape of this name.
     """
-    at_once("--jobs", jobs)
+    at_once("jobs", jobs, "--jobs")
     prepared = partial(prepare, run, settings, data_dir, device, trust_code=trust_code)  # for each process
     place = prepared()
     file = LandscapeFile(Path(run) / f"{name}.npz", settings, place)

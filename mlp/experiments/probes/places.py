@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mlp.checks import at_least_one, choose
+from mlp.checks import at_least, at_least_one, choose
 from mlp.diagnostics.landscape import STATISTICS, Direction, Landscape, direction_to, random_direction, trajectory
 from mlp.diagnostics.landscape.surface import grid
 from mlp.errors import CheckpointError, ConfigurationError
@@ -47,11 +47,10 @@ class LandscapeSettings:
 
     def __post_init__(self) -> None:
         choose("kind", self.kind, KINDS)
-        choose("--statistics", self.statistics, STATISTICS)
-        at_least_one("--images", self.images)
+        choose("statistics", self.statistics, STATISTICS, "--statistics")
+        at_least_one("images", self.images, "--images")
         grid(self.points, self.limits)
-        if self.seed < 0:
-            raise ConfigurationError(f"--seed must be 0 or greater, got {self.seed}")
+        at_least("seed", self.seed, 0, "--seed")
 
 
 @dataclass

@@ -8,12 +8,10 @@ root: "stage_0.block_1.conv_0.weight".
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Self, TypeVar, cast
 
-import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module, move, to_numpy
-from mlp.checks import NamesElsewhere, NoShallowCopy
-from mlp.errors import ConfigurationError
+from mlp.checks import NamesElsewhere, NoShallowCopy, float_type
 from mlp.layers.machinery.checks import check_state
 from mlp.layers.machinery.lost_parts import check_buffers, check_first_use, check_nothing_lost, named_once
 from mlp.layers.parameter import Parameter, join
@@ -155,9 +153,8 @@ class Tree(NoShallowCopy, NamesElsewhere, Generic[Node]):
         Raises:
             ConfigurationError: no floating-point type.
         """
-        if np.dtype(dtype).kind != "f":
-            raise ConfigurationError(f"weights are floating-point numbers, np.float32 or np.float64, got {dtype!r}")
-        return self._convert(lambda array: array.astype(dtype))
+        wanted = float_type(dtype)
+        return self._convert(lambda array: array.astype(wanted))
 
     def to(self, device: str) -> Self:
         """Move all parameters and floating-point buffers to "cpu" or "cuda:N", in place; returns the model.

@@ -128,8 +128,8 @@ def import_tensorboardx() -> Any:
         import tensorboardX  # with its parts record_writer, summary and proto
     except ImportError as error:
         raise ConfigurationError(
-            "--log tensorboard writes with tensorboardX, which is not installed: python -m pip install tensorboardX "
-            'tensorboard (in a clone: -e ".[tensorboard]"), then look at it with tensorboard --logdir runs'
+            "TensorBoardLog (--log tensorboard) needs tensorboardX, which is not installed: python -m pip install "
+            'tensorboardX tensorboard (in a clone: -e ".[tensorboard]"), then look at it with tensorboard --logdir runs'
         ) from error
     return tensorboardX
 

@@ -16,7 +16,7 @@ from mlp.data import SOURCES, download_dataset
 from mlp.data.download.checksums import md5_of
 from mlp.data.download.fetch import RemoteFile, only_download
 from mlp.data.download.transfer import BrokenTransfer, received, time_allowed
-from mlp.errors import ConfigurationError, DataError
+from mlp.errors import ConfigurationError, DataError, as_sentence
 
 NAME = "tiny.tar.gz"
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -160,10 +160,12 @@ def test_all_that_was_tried_is_named_with_its_reason(root, server):
         f"/short/{NAME} (gave 299,900 bytes with md5 {hashlib.md5(CONTENT[:-100]).hexdigest()}; expected 300,000 bytes",
         f"/wrong_range/{NAME} (answered with other bytes than asked for",
         f"/403/{NAME} (HTTP 403 Forbidden)",
-        "--mirror",
-        "--archive",
+        "Name another address (mirrors), or get the file some other way and give it (archives)",
     ):
         assert part in message
+    flags = "Name another address with --mirror, or get the file some other way and give it with --archive"
+    assert flags in as_sentence(caught.value)
+    assert "--mirror" not in message
     assert list(root.iterdir()) == []
 
 
@@ -274,10 +276,10 @@ def test_wrong_requests(root, tmp_path, server):
     with pytest.raises(ConfigurationError, match="cifar100, cifar100-binary, .*mnist, got 'imagenet'"):
         download_dataset("imagenet", root)
     for timeout in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(ConfigurationError, match="--timeout must be greater than 0"):
+        with pytest.raises(ConfigurationError, match="^timeout must be greater than 0"):
             download(root, server, "whole", timeout=timeout)
     for mirror in ("ftp://x/", "file:///etc", "example.org"):
-        with pytest.raises(ConfigurationError, match=f"--mirror must begin with http:// or https://, got '{mirror}'"):
+        with pytest.raises(ConfigurationError, match=f"^mirrors must begin with http:// or https://, got '{mirror}'"):
             download_dataset("mnist", root, [mirror])
     assert not root.exists()
     (tmp_path / "file").touch()
