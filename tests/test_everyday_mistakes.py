@@ -9,16 +9,22 @@ import pytest
 
 import mlp
 from mlp.data import Batches, ImageSet
+from mlp.data.patches import padded_scene
 from mlp.diagnostics import GradientFlow, find_learning_rate
 from mlp.errors import MlpError
+from mlp.experiments.inference import evaluate_run
 from mlp.experiments.run import run
-from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, Flatten, Sequential
+from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, Flatten, GroupNorm, Sequential
 from mlp.learning_rules import Adam
 from mlp.losses import MeanSquaredError, SoftmaxCrossEntropy
-from mlp.training import Trainer, load_checkpoint, save_checkpoint
+from mlp.training import History, LayerTable, Trainer, load_checkpoint, save_checkpoint
 
 PIXELS, LABELS, NAMES = np.zeros((6, 8, 8, 3), np.uint8), np.array([0, 1, 2, 0, 1, 2]), ("a", "b", "c")
 LOGITS, LOSS, TWO = np.zeros((2, 4), np.float32), SoftmaxCrossEntropy(), np.zeros((2, 3), np.float32)
+
+
+TABLE = LayerTable(["a"], {"mean_abs": [np.ones(1)]})
+SOME = np.zeros((2, 8, 8, 3), np.float32)
 
 
 def model():
@@ -64,7 +70,14 @@ MISTAKES = {
     "a batch size of floats": (lambda: Batches(images(), 2.5), "batch_size must be a whole number of at least 1"),
     "a batch size as text": (lambda: Batches(images(), "2"), "batch_size must be a whole number"),
     "no seed": (lambda: Batches(images(), 2, seed=None), "seed must be a whole number of at least 0, got None"),
-    "batches of bytes": (lambda: Batches(images(), 2, dtype=np.uint8), "dtype must be that of the model"),
+    "batches of bytes": (lambda: Batches(images(), 2, dtype=np.uint8), "dtype must be np.float32 or np.float64"),
+    "batches of no dtype": (lambda: Batches(images(), 2, dtype="x"), "(floating-point numbers), got 'x'"),
+    "a layer of whole numbers": (lambda: Affine(3, 4, dtype=int), "dtype must be np.float32 or np.float64"),
+    "a convolution of texts": (lambda: Conv2d(3, 4, 3, dtype="foo"), "got 'foo'"),
+    "a norm of nothing": (lambda: BatchNorm(3, dtype=None), "got None"),
+    "a group norm of bools": (lambda: GroupNorm(1, 3, dtype=bool), "dtype must be np.float32 or np.float64"),
+    "bytes as whole numbers": (lambda: mlp.data.normalize(PIXELS, dtype=int), "dtype must be np.float32 or"),
+    "weights of texts": (lambda: model().astype("foo"), "dtype must be np.float32 or np.float64"),
     "half an image": (lambda: mlp.data.synthetic(10.5), "num_train must be a whole number"),
     "no data set": (lambda: mlp.data.load_dataset(None), "dataset must be one of "),
     "the order of a Trainer": (lambda: Trainer(LOSS, model(), Adam()), "expected Trainer(model, loss, rule)"),
@@ -99,13 +112,28 @@ MISTAKES = {
     "a list of targets": (lambda: LOSS.forward(LOGITS, [0, 1]), "got [0, 1]: write np.asarray(targets)"),
     "targets as rows": (lambda: LOSS.forward(LOGITS, np.eye(4)[:2]), "take targets.argmax(axis=1)"),
     "a list to regress": (lambda: MeanSquaredError().forward(TWO, [[0.0]]), "expected targets as an array"),
-    "the name of a network": (lambda: mlp.models.vgg("vgg08"), "depth, as in vgg(depth=8), must be a whole number"),
+    "the name of a network": (
+        lambda: mlp.models.vgg("vgg08"),
+        "depth must be a whole number, got 'vgg08': try 8",
+    ),
+    "a depth as text": (lambda: mlp.models.vgg(depth="8"), "got '8': try 8 or 14, as in vgg(depth=8)"),
+    "a depth below 8": (lambda: mlp.models.vgg(depth=2), "try 8 or 14"),
     "a seed as text": (lambda: mlp.models.vgg(depth=8, seed="x"), "seed must be a whole number"),
-    "whole numbers as weights": (lambda: model().astype(int), "weights are floating-point numbers"),
+    "whole numbers as weights": (lambda: model().astype(int), "dtype must be np.float32 or np.float64"),
     "a file as weights": (lambda: model().load_state_dict("x.npz"), "mlp.training.load_model(FILE, model)"),
     "a number of pixels": (lambda: model().summary(32), "expected the shape of one image, (32, 32, 3)"),
     "no run": (lambda: mlp.load_run(None), "a file or a folder must have a name, got None"),
     "a number for a layer": (lambda: model().forward(np.float32(3)), "expected a batch, with samples along its first"),
+    "images for an affine layer": (lambda: model().forward(SOME), "put Flatten() or GlobalAvgPool() before this layer"),
+    "one image": (lambda: Conv2d(3, 4, 3).forward(SOME[0]), "for one image (H, W, C) write x[None]"),
+    "grey images": (lambda: Conv2d(1, 4, 3).forward(SOME[..., 0]), "for grey images (N, H, W) write x[..., None]"),
+    "a statistic misspelt": (lambda: mlp.plotting.gradient_flow(TABLE, statistic="std"), "no 'std': it has mean_abs"),
+    "a story without a flow": (lambda: mlp.plotting.story({"a": History()}), "no gradient flow was recorded: give the"),
+    "statistics of nothing": (lambda: mlp.plotting.layer_statistics(None), "no gradient flow was recorded"),
+    "flows of nothing": (lambda: mlp.plotting.compare_gradient_flow({"a": [None]}), "no gradient flow was recorded"),
+    "a split of a run": (lambda: evaluate_run("x", split="all"), "split must be one of test, valid, train, got 'all'"),
+    "half an epoch": (lambda: run("x", {}, stop_after=0.5), "stop_after must be a whole number of at least 1, got 0.5"),
+    "half a side": (lambda: padded_scene(None, 2.5), "side must be a whole number of at least 1"),
     "masked inputs": (
         lambda: model().forward(np.ma.zeros((2, 3), np.float32)),
         "got a masked array: write x.filled(0)",

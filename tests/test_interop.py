@@ -94,6 +94,21 @@ def test_layers_of_ones_own_keep_their_layout_until_they_are_registered():
     np.testing.assert_array_equal(other.mixing.data, layer.mixing.data)
 
 
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        (np.zeros(3), r"got array\(\[0., 0., 0.\]\): write"),
+        ([np.zeros(2)], r"got \[array\(\[0., 0.\]\)\]: write"),
+        (None, "got None: write"),
+        ({"affine.weight": [1.0]}, r"got \[1.0\] in it: write"),
+        ({"affine.weight": None}, "got None in it: write"),
+    ],
+)
+def test_something_else_than_a_dict_of_arrays_is_said_as_it_was_given(given, got):
+    with pytest.raises(ShapeError, match=f"expected arrays by name, a dict of arrays, {got} "):
+        from_torch_arrays(network(), given)
+
+
 def test_everything_that_does_not_fit_is_listed_and_nothing_is_copied():
     model = network()
     arrays = to_torch_arrays(network(seed=1))

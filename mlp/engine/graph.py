@@ -144,12 +144,7 @@ class Graph:
     def lower_branches(self, layer: Residual, value: Value) -> tuple[Value, Value]:
         """Return the values of body and shortcut of a Residual, whose shapes must be equal."""
         body, shortcut = self.lower(layer.body, value), self.lower(layer.shortcut, value)
-        if body.shape != shortcut.shape:
-            N = self.images
-            raise ShapeError(
-                f"{layer.label()}: the body gives {(N, *body.shape)}, the shortcut {(N, *shortcut.shape)}: give the "
-                "Residual a shortcut that changes the shape in the same way (AvgPool2d, Conv2d with kernel_size=1)."
-            )
+        layer.check_sum((self.images, *body.shape), (self.images, *shortcut.shape))
         return body, shortcut
 
     def lower_parts(self, layer: Concat, value: Value) -> list[Value]:

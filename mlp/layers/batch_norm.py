@@ -46,7 +46,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module, sum_rows
-from mlp.checks import at_least_one, fraction, not_negative
+from mlp.checks import at_least_one, float_type, fraction, not_negative
 from mlp.errors import ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.parameter import Parameter
@@ -72,6 +72,7 @@ class BatchNorm(Layer):
     def __init__(self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, dtype: DType = np.float32) -> None:
         self.num_features = at_least_one("num_features", num_features)
         self.eps, self.momentum = not_negative("eps", eps), fraction("momentum", momentum)
+        dtype = float_type(dtype)
         self.gamma = Parameter(np.ones(num_features, dtype))
         self.beta = Parameter(np.zeros(num_features, dtype))
         self.running_mean = np.zeros(num_features, dtype)
@@ -81,14 +82,21 @@ class BatchNorm(Layer):
         self.gamma.data[...], self.beta.data[...] = 1.0, 0.0
         self.running_mean[...], self.running_var[...] = 0.0, 1.0
 
-    def forward(self, x: Array, training: bool = False) -> Array:
+    def check_sets(self, x: Array, *, training: bool) -> None:
+        """Raise ShapeError unless x is (N, C) or (N, H, W, C), for training with two values or more in a channel."""
         C = self.num_features
         self.check_inputs(x, ("N", "H", "W", C) if x.ndim == 4 else ("N", C))
-        rows = x.reshape(-1, C)  # (m, C)
+        if training and x.size < 2 * C:
+            raise ShapeError(
+                f"{self.label()}: got one value per channel {x.shape}; training needs two or more: use a batch_size of "
+                "at least 2 that leaves no last batch of one sample."
+            )
+
+    def forward(self, x: Array, training: bool = False) -> Array:
+        self.check_sets(x, training=training)
+        rows = x.reshape(-1, self.num_features)  # (m, C)
         if training:
             m = len(rows)
-            if m < 2:
-                raise ShapeError(f"{self.label()}: got one value per channel {x.shape}; training needs two or more.")
             mean = sum_rows(rows) / m  # (C,)
             x_hat = rows - mean  # (m, C), centred for now
             var = sum_rows(x_hat * x_hat) / m  # (C,)        (1)

@@ -18,7 +18,7 @@ from typing import Any
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.checks import check_array, check_gradient, check_returned
-from mlp.typing import Array
+from mlp.typing import Array, Shape
 
 
 class Identity(Layer):
@@ -99,12 +99,16 @@ class Residual(Layer):
     def forward(self, x: Array, training: bool = False) -> Array:
         y = self.body.forward(x, training)
         shortcut = self.shortcut.forward(x, training)
-        if y.shape != shortcut.shape:
-            raise ShapeError(
-                f"{self.label()}: the body gives {y.shape}, the shortcut {shortcut.shape}: give the Residual a "
-                "shortcut that changes the shape in the same way (AvgPool2d, Conv2d with kernel_size=1)."
-            )
+        self.check_sum(y.shape, shortcut.shape)
         return y + shortcut
+
+    def check_sum(self, body: Shape, shortcut: Shape) -> None:
+        """Raise ShapeError unless the outputs of body and shortcut have one shape."""
+        if body != shortcut:
+            raise ShapeError(
+                f"{self.label()}: the body gives {body}, the shortcut {shortcut}: give the Residual a shortcut that "
+                "changes the shape in the same way (AvgPool2d, Conv2d with kernel_size=1)."
+            )
 
     def backward(self, grad_outputs: Array) -> Array:
         return self.body.backward(grad_outputs) + self.shortcut.backward(grad_outputs)

@@ -53,7 +53,7 @@ import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module, sum_rows
-from mlp.checks import as_pair, at_least_one
+from mlp.checks import as_pair, at_least_one, float_type
 from mlp.errors import ShapeError
 from mlp.initializers import pytorch_default
 from mlp.layers.machinery.base import Layer
@@ -144,6 +144,7 @@ class Conv2d(Layer):
         self.stride = as_pair("stride", stride, 1)
         self.padding = as_pair("padding", padding, 0)
         self.initializer = initializer
+        dtype = float_type(dtype)
         self.weight = Parameter(np.empty((*self.kernel_size, in_channels, out_channels), dtype))
         self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
         self.reset_parameters(rng or np.random.default_rng())
@@ -161,7 +162,7 @@ class Conv2d(Layer):
         if min(sizes) < 1:
             raise ShapeError(
                 f"{self.label()}: a kernel of {self.kernel_size} does not fit into images of {(H, W)} "
-                f"with padding {self.padding}."
+                f"with padding {self.padding}: use a smaller kernel_size, a larger padding, or larger images."
             )
         return sizes
 

@@ -93,8 +93,7 @@ class GlobalAvgPool(Layer):
     """Mean over all pixels of an image, (N, H, W, C) -> (N, C)."""
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        if x.ndim != 4:
-            raise ShapeError(f"{self.label()}: expected (N, H, W, C), got {x.shape}.")
+        self.check_inputs(x, ("N", "H", "W", "C"))
         self.keep(x.shape)
         return x.mean(axis=(1, 2))  # (N, C)
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mlp.plotting.layers import axis_label, draw_lines
+from mlp.plotting.layers import axis_label, draw_lines, require_table
 from mlp.plotting.style import BLUE, legend_below, line_style, new_figure, open_up, plain
 from mlp.training.history import History
 from mlp.training.layer_table import LayerTable
@@ -82,7 +82,7 @@ def compare_gradient_flow(runs: Mapping[str, Sequence[LayerTable]], columns: int
     figure = new_figure((4 * columns + 1, 4.5 * rows))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes, (label, tables) in zip(panels.flat, runs.items(), strict=False):
-        epochs = min(len(table) for table in tables)
+        epochs = min(len(require_table(table)) for table in tables)
         values = np.array([table["mean_abs"][:epochs] for table in tables])  # (runs, epochs, layers)
         draw_lines(axes, tables[0].names, values.mean(axis=0), "log")
         if len(tables) > 1:

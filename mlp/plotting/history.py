@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mlp.plotting.layers import gradient_flow
+from mlp.plotting.layers import gradient_flow, require_table
 from mlp.plotting.style import GREY, legend_below, line_style, new_figure, open_up, plain, share_limits
 from mlp.training.history import History
 
@@ -37,11 +37,14 @@ def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
     Args:
         runs: {label: History}, each with a gradient flow.
         chance: the loss of a network that guesses, drawn as a dotted line.
+
+    Raises:
+        ConfigurationError: a run has no gradient flow.
     """
     figure = new_figure((3.6 * (len(runs) + 1), 4.6))
     panels = figure.subplots(1, len(runs) + 1)
     for i, (label, history) in enumerate(runs.items()):
-        flow = history.tables["gradient_flow"]
+        flow = require_table(history.gradient_flow)
         style = line_style(i, len(history.rows))
         panels[0].plot(history.column("epoch"), history.column("train_loss"), label=plain(label), **style)
         gradient_flow(flow, title=f"gradient flow of {label}", axes=panels[i + 1])

@@ -61,14 +61,15 @@ def gradient_flow(
     return figure_of(axes)
 
 
-def require_table(table: object) -> None:
-    """Raise a ConfigurationError that says what to give, unless `table` is a LayerTable."""
+def require_table(table: object) -> LayerTable:
+    """Return `table`; if it is no LayerTable, a ConfigurationError says what to give."""
     if table is None:
         raise ConfigurationError(
             "no gradient flow was recorded: give the trainer hooks=[mlp.diagnostics.GradientFlow()], and fit again"
         )
     if not isinstance(table, LayerTable):
         raise ConfigurationError(f"a table of layers is drawn, got {type(table).__name__}: give history.gradient_flow")
+    return table
 
 
 def gradient_flow_map(table: LayerTable, title: str | None = None) -> Figure:
@@ -88,7 +89,7 @@ def layer_statistics(table: LayerTable, *statistics: str, title: str | None = No
         table: any LayerTable, for example one of `mlp.diagnostics.statistics`.
         statistics: names of its statistics, a row of the figure for each; by default all.
     """
-    statistics = statistics or tuple(table.values)
+    statistics = statistics or tuple(require_table(table).values)
     figure = new_figure((2 * max(5, 0.16 * len(table.names) + 3), 3.5 * len(statistics)))
     for (lines, image), statistic in zip(figure.subplots(len(statistics), 2, squeeze=False), statistics, strict=True):
         scale = "linear" if statistic.removeprefix("last_") in ON_LINEAR_AXES else "log"

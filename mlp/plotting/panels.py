@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from mlp.losses import chance_loss
 from mlp.models import report_label
 from mlp.plotting.comparison import draw_mean_and_band, stack_rows
-from mlp.plotting.layers import axis_label, draw_lines
+from mlp.plotting.layers import axis_label, draw_lines, require_table
 from mlp.plotting.style import (
     BLACK,
     BLUE,
@@ -130,7 +130,7 @@ def flow_panels(tables: Mapping[str, LayerTable], title: str | None = None, *, l
         tables: {label: gradient-flow LayerTable}.
         log: whether the axis is logarithmic. Zeros have no place there: they become gaps.
     """
-    columns = 1 if max(len(table.names) for table in tables.values()) > 45 else min(2, len(tables))
+    columns = 1 if max(len(require_table(table).names) for table in tables.values()) > 45 else min(2, len(tables))
     rows = -(-len(tables) // columns)
     same_layers = columns == 1 and len({tuple(table.names) for table in tables.values()}) == 1
     size = (10.5 if columns == 1 else 13.5, 0.6 + 3.9 * rows - (1.0 * (rows - 1) if same_layers else 0.0))

@@ -29,7 +29,9 @@ class LayerTable:
             self.values.setdefault(statistic, []).append(np.asarray(numbers))
 
     def __getitem__(self, statistic: str) -> Array:
-        """Return a statistic as an array of shape (epochs, layers)."""
+        """Return a statistic as an array of shape (epochs, layers); ConfigurationError if the table lacks it."""
+        if statistic not in self.values:
+            raise ConfigurationError(f"this table has no {statistic!r}: it has {', '.join(self.values) or 'no epoch'}")
         return np.array(self.values[statistic])
 
     def __len__(self) -> int:

@@ -17,6 +17,7 @@ from mlp.layers import (
     BatchNorm,
     Conv2d,
     Flatten,
+    GlobalAvgPool,
     GroupNorm,
     Identity,
     LeakyReLU,
@@ -367,11 +368,28 @@ def test_gradient_statistics():
         np.testing.assert_allclose(readings[1][name], values, rtol=1e-9)
 
 
-def test_one_value_per_channel_cannot_be_normalized():
-    engine = CpuEngine(1)
-    engine.bind(Sequential(Flatten(), BatchNorm(12)), SoftmaxCrossEntropy(), GradientDescent(1e-3))
-    with pytest.raises(ShapeError, match="one value per channel"):
-        engine.train_step(np.zeros((1, 2, 2, 3), np.float32), np.array([0]))
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (
+            lambda: Sequential(Flatten(), BatchNorm(12)),
+            "got one value per channel (1, 12); training needs two or more: ",
+        ),
+        (
+            lambda: Sequential(Residual(Conv2d(3, 3, 1, stride=2))),
+            "the body gives (1, 1, 1, 3), the shortcut (1, 2, 2, 3)",
+        ),
+        (lambda: Sequential(Flatten(), GlobalAvgPool(), Affine(3, 3)), "expected (N, H, W, C), got (1, 12): 2 axes"),
+    ],
+)
+def test_what_does_not_fit_is_said_as_the_textbook_says_it(make, sentence):
+    sentences = set()
+    for engine in (TextbookEngine(), CpuEngine(1)):
+        engine.bind(make().initialize(0), SoftmaxCrossEntropy(), GradientDescent(1e-3))
+        with pytest.raises(ShapeError) as failure:
+            engine.train_step(np.zeros((1, 2, 2, 3), np.float32), np.array([0]))
+        sentences.add(str(failure.value))
+    assert len(sentences) == 1 and sentence in sentences.pop()
 
 
 def test_another_dtype_is_an_error():

@@ -378,7 +378,9 @@ def test_mistakes_have_the_textbooks_messages(library):
     engine, textbook = bound_engine(), TextbookEngine()
     textbook.bind(small_vgg(8), SoftmaxCrossEntropy(), Adam(1e-3))
     x, targets = batch()
-    for given in ((x[..., :2], targets), (x.astype(np.float64), targets), (x, targets + CLASSES), (x, targets[:2])):
+    wrong = ((x[..., :2], targets), (x.astype(np.float64), targets), (x, targets + CLASSES), (x, targets[:2]))
+    one_pixel = (x[:1, :1, :1], targets[:1])  # one value per channel
+    for given in (*wrong, one_pixel):
         messages = []
         for each in (engine, textbook):
             with pytest.raises(ShapeError) as caught:

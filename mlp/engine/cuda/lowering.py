@@ -61,8 +61,7 @@ def lower_convolution(layer: Any, value: Value, plan: Any) -> Value:
 
 @lowers(BatchNorm)
 def lower_batch_norm(layer: Any, value: Value, plan: Any) -> Value:
-    C = layer.num_features
-    plan.check(layer, value, ("N", "H", "W", C) if len(value.shape) == 3 else ("N", C))
+    layer.check_sets(plan.example(value), training=plan.training)
     return plan.add(PointwiseOp(value, norm=layer)) if PointwiseOp.knows(value) else textbook(layer, value, plan)
 
 

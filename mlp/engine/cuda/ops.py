@@ -14,7 +14,6 @@ from typing import Any
 
 from mlp.engine.cuda.gpu import Step
 from mlp.engine.graph import Op, Pointwise, Value
-from mlp.errors import ShapeError
 from mlp.typing import Array
 
 MOST_NUMBERS = 2**31  # in an array: the kernels count with 32 bits
@@ -83,9 +82,6 @@ class PointwiseOp(Pointwise, LaunchedOp):
         self.kernel_slope = 1.0 if self.slope is None else float(self.slope)
         self.moments = None
         if self.norm is not None:
-            if plan.training and self.rows < 2:
-                shape = (plan.images, *self.inputs[0].shape)
-                raise ShapeError(f"{self.norm.label()}: got one value per channel {shape}; training needs two or more.")
             self.moments = plan.gpu.empty((2, self.C))
             producer: Any = self.inputs[0].producer
             if plan.training and producer:

@@ -22,10 +22,11 @@ def check_array(label: str, x: object) -> None:
 
 def check_arrays(what: str, given: object, advice: str) -> None:
     """Raise ShapeError unless `given` is a dict of arrays of NumPy or CuPy; `advice` says what to write instead."""
-    values = given.values() if isinstance(given, Mapping) else [given]
-    strange = next((value for value in values if not isinstance(getattr(value, "dtype", None), np.dtype)), None)
-    if strange is not None or not isinstance(given, Mapping):
-        raise ShapeError(f"expected {what} by name, a dict of arrays, got {shown(strange)} in it: write {advice}")
+    values = given.values() if isinstance(given, Mapping) else ()
+    strange = [shown(value) for value in values if not isinstance(getattr(value, "dtype", None), np.dtype)]
+    if strange or not isinstance(given, Mapping):
+        got = f"{strange[0]} in it" if strange else shown(given)
+        raise ShapeError(f"expected {what} by name, a dict of arrays, got {got}: write {advice}")
 
 
 def check_gradient(label: str, grad_outputs: object, expected: Sequence[int] | None) -> None:
@@ -50,7 +51,7 @@ def check_shape(label: str, shape: Sequence[int], expected: Sequence[int | str])
     wrong = [(given, size) for given, size in declared if given != size]
     if len(shape) == len(expected) and not wrong:
         return
-    reason = f"{len(shape)} axes where {len(expected)} were expected"
+    reason = f"{len(shape)} axes where {len(expected)} were expected{missing_step(shape, expected)}"
     if len(shape) == len(expected):
         kind = "channels" if len(shape) == 4 else "features"
         reason = f"{wrong[0][0]} {kind} where {wrong[0][1]} were declared"
@@ -58,6 +59,17 @@ def check_shape(label: str, shape: Sequence[int], expected: Sequence[int | str])
         reason += "; for images (N, C, H, W), as PyTorch has them, write np.moveaxis(x, 1, -1) first"
     text = "(" + ", ".join(str(size) for size in expected) + ")"
     raise ShapeError(f"{label}: expected {text}, got {tuple(shape)}: {reason}.")
+
+
+def missing_step(shape: Sequence[int], expected: Sequence[int | str]) -> str:
+    """Return "; write ..." if inputs have other axes because a usual step was left out, "" otherwise."""
+    if (len(shape), len(expected)) == (4, 2):
+        return "; put Flatten() or GlobalAvgPool() before this layer"
+    if (len(shape), len(expected)) != (3, 4):
+        return ""
+    if shape[-1] == expected[-1]:
+        return "; for one image (H, W, C) write x[None]"
+    return "; for grey images (N, H, W) write x[..., None]" if expected[-1] == 1 else ""
 
 
 def check_same_kind(label: str, x: Array, weights: Array) -> None:

@@ -27,7 +27,6 @@ from mlp.engine.cpu.op import Phase, lowers
 from mlp.engine.cpu.ops.pointwise import PointwiseOp
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Value
-from mlp.errors import ShapeError
 from mlp.layers import BatchNorm
 from mlp.typing import Array
 
@@ -36,11 +35,7 @@ ENOUGH_DIGITS = 1e-3  # if v / mu^2 is smaller, the variance is computed again a
 
 @lowers(BatchNorm)
 def lower_batch_norm(layer: Any, value: Value, plan: Plan) -> Value:
-    C = layer.num_features
-    plan.check(layer, value, ("N", "H", "W", C) if len(value.shape) == 3 else ("N", C))
-    if plan.training and plan.images * value.size < 2 * C:
-        shape = (plan.images, *value.shape)
-        raise ShapeError(f"{layer.label()}: got one value per channel {shape}; training needs two or more.")
+    layer.check_sets(plan.example(value), training=plan.training)
     return plan.add(BatchNormOp(value, norm=layer))
 
 

@@ -12,7 +12,6 @@ from mlp.engine.cpu.op import BlockedOp, give, lowers
 from mlp.engine.cpu.ops.strided import copy_pixels
 from mlp.engine.cpu.plan import Plan
 from mlp.engine.graph import Value
-from mlp.errors import ShapeError
 from mlp.layers import AvgPool2d, GlobalAvgPool
 from mlp.typing import Array, Shape
 
@@ -76,8 +75,7 @@ def add_up(arrays: Any, out: Array) -> None:
 
 @lowers(GlobalAvgPool)
 def lower_global_average_pool(layer: Any, value: Value, plan: Plan) -> Value:
-    if len(value.shape) != 3:
-        raise ShapeError(f"{layer.label()}: expected (N, H, W, C), got {(plan.images, *value.shape)}.")
+    plan.check(layer, value, ("N", "H", "W", "C"))
     return plan.add(GlobalAveragePoolOp([value], value.shape[2:]))
 
 
