@@ -39,7 +39,7 @@ import math
 from typing import Any, NoReturn
 
 from mlp.backend import get_array_module
-from mlp.checks import fraction, names_elsewhere, shown
+from mlp.checks import counted_from_one, fraction, names_elsewhere, shown
 from mlp.errors import BackwardError, ShapeError
 from mlp.typing import Array
 
@@ -81,18 +81,18 @@ class Loss:
         """Return the fraction of samples that are right, as a float; NaN where that means nothing."""
         return float("nan")
 
-    def forget(self) -> None:
-        """Drop what forward kept, for a backward that will not come."""
-        self._kept = None
-
     def check_model(self, model: Any) -> None:
         """Called before training; a loss that looks into a model raises an error if that is another model."""
 
     def begin_epoch(self, epoch: int, epochs: int) -> None:
         """Called before each epoch of training, 0 .. epochs - 1, for losses that change from epoch to epoch."""
 
+    def keep(self, *values: Any) -> None:
+        """Keep values of forward for the one backward that follows."""
+        self._kept = values[0] if len(values) == 1 else values
+
     def take(self) -> Any:
-        """Return what forward kept, once.
+        """Return what `keep` kept (a single value as it is, several as a tuple), once.
 
         Raises:
             BackwardError: nothing is there: forward did not run, or this was called before.
@@ -101,6 +101,10 @@ class Loss:
             raise BackwardError(f"{type(self).__name__}: backward called before forward (or twice).")
         values, self._kept = self._kept, None
         return values
+
+    def forget(self) -> None:
+        """Drop what forward kept, for a backward that will not come."""
+        self._kept = None
 
 
 class SoftmaxCrossEntropy(Loss):
@@ -122,7 +126,7 @@ class SoftmaxCrossEntropy(Loss):
         shifted = outputs - outputs.max(axis=1, keepdims=True)  # (N, K)
         exps = xp.exp(shifted)
         sums = exps.sum(axis=1, keepdims=True)  # (N, 1)
-        self._kept = exps / sums, targets  # (1)
+        self.keep(exps / sums, targets)  # (1)
         wanted = shifted[xp.arange(len(targets)), targets]  # (N,): z_t
         if s > 0:
             wanted = (1.0 - s) * wanted + s * shifted.mean(axis=1)  # (N,): sum_k q_k z_k
@@ -145,11 +149,11 @@ class MeanSquaredError(Loss):
     def forward(self, outputs: Array, targets: Array) -> float:
         check_same_shape(outputs, targets)
         difference = outputs - targets
-        self._kept = (difference,)
+        self.keep(difference)
         return float((difference * difference).mean())  # (6)
 
     def backward(self) -> Array:
-        (difference,) = self.take()
+        difference = self.take()
         return difference * (2.0 / difference.size)  # (6)
 
 
@@ -161,7 +165,7 @@ class BinaryCrossEntropy(Loss):
         if not ((targets >= 0) & (targets <= 1)).all():
             raise ShapeError(f"targets must lie in 0 .. 1, got {float(targets.min())} .. {float(targets.max())}.")
         xp = get_array_module(outputs)
-        self._kept = outputs, targets
+        self.keep(outputs, targets)
         return float((xp.maximum(outputs, 0.0) - outputs * targets + xp.log1p(xp.exp(-abs(outputs)))).mean())  # (7)
 
     def backward(self) -> Array:
@@ -185,10 +189,20 @@ def check_same_shape(outputs: Array, targets: Array) -> None:
     check_arrays(outputs, targets)
     if outputs.shape != targets.shape or outputs.dtype != targets.dtype:
         raise ShapeError(
-            f"expected targets like the outputs, {outputs.shape} {outputs.dtype}, got {targets.shape} {targets.dtype}."
+            f"expected targets like the outputs, {outputs.shape} {outputs.dtype}, got {targets.shape} {targets.dtype}"
+            f"{how_to_fit(outputs, targets)}."
         )
     if outputs.size == 0:
         raise ShapeError("a batch needs at least one sample, got none.")
+
+
+def how_to_fit(outputs: Array, targets: Array) -> str:
+    """Return ": write ..." if targets only lack axes of length 1 or have another dtype, "" otherwise."""
+    if [n for n in outputs.shape if n != 1] != [n for n in targets.shape if n != 1]:
+        return ""
+    reshaped = "" if outputs.shape == targets.shape else ".reshape(outputs.shape)"
+    converted = "" if outputs.dtype == targets.dtype else f".astype(np.{outputs.dtype})"
+    return f": write targets{reshaped}{converted}"
 
 
 def check_targets(outputs: Array, targets: Array) -> None:
@@ -198,12 +212,15 @@ def check_targets(outputs: Array, targets: Array) -> None:
         hint = ": of targets with a 1 for the class, take targets.argmax(axis=1)" if targets.ndim == 2 else ""
         raise ShapeError(f"expected logits (N, K) and targets (N,), got {outputs.shape} and {targets.shape}{hint}.")
     if targets.dtype.kind not in "iu":
-        raise ShapeError(f"targets must be integers (class numbers), got {targets.dtype}.")
+        raise ShapeError(
+            f"targets must be integers (class numbers), got {targets.dtype}: write targets.astype(np.int64)."
+        )
     if len(targets) == 0:
         raise ShapeError("a batch needs at least one sample, got none.")
     low, high = int(targets.min()), int(targets.max())
     if low < 0 or high >= outputs.shape[1]:
-        raise ShapeError(f"targets must lie in 0 .. {outputs.shape[1] - 1}, got values in {low} .. {high}.")
+        hint = counted_from_one("targets", low)
+        raise ShapeError(f"targets must lie in 0 .. {outputs.shape[1] - 1}, got values in {low} .. {high}{hint}.")
 
 
 __getattr__ = names_elsewhere(

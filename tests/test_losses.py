@@ -162,3 +162,72 @@ def test_targets_must_be_like_the_outputs(loss):
 def test_binary_targets_lie_between_0_and_1():
     with pytest.raises(ShapeError, match="must lie in 0 .. 1, got 0.0 .. 2.0"):
         BinaryCrossEntropy().forward(np.zeros(2), np.array([0.0, 2.0]))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "advice"),
+    [
+        (np.zeros((5, 1), np.float32), np.zeros(5), ": write targets.reshape(outputs.shape).astype(np.float32)."),
+        (np.zeros((5, 1), np.float32), np.zeros((5, 1)), ": write targets.astype(np.float32)."),
+        (np.zeros((5, 1)), np.zeros(5), ": write targets.reshape(outputs.shape)."),
+        (np.zeros((2, 3)), np.zeros((3, 2)), "got (3, 2) float64."),  # reshaped, the numbers would be mixed up
+    ],
+)
+def test_targets_of_another_shape_or_dtype(outputs, targets, advice):
+    for loss in (MeanSquaredError(), BinaryCrossEntropy()):
+        with pytest.raises(ShapeError) as failure:
+            loss.forward(outputs, targets)
+        assert str(failure.value).endswith(advice)
+        if targets.size == outputs.size and "write" in advice:
+            made = eval(advice.removeprefix(": write ").rstrip("."), {"np": np, "targets": targets, "outputs": outputs})
+            assert loss.forward(outputs, made) >= 0.0
+
+
+@pytest.mark.parametrize(
+    ("targets", "advice"),
+    [
+        (np.zeros(3), "got float64: write targets.astype(np.int64)."),
+        (np.array([1, 2, 3]), "got values in 1 .. 3: of targets that begin with 1, take targets - 1."),
+        (np.array([0, 2, 3]), "got values in 0 .. 3."),
+    ],
+)
+def test_targets_that_are_no_classes_and_what_to_write_instead(targets, advice):
+    with pytest.raises(ShapeError) as failure:
+        SoftmaxCrossEntropy().forward(np.zeros((3, 3)), targets)
+    assert str(failure.value).endswith(advice)
+
+
+class Keeps(Loss):
+    """Keeps what it is given as outputs, in the way that `how` says."""
+
+    def __init__(self, how):
+        self.how = how
+
+    def forward(self, outputs, targets):
+        self.how(self, outputs, targets)
+        return 0.0
+
+    def backward(self):
+        return self.take()
+
+
+@pytest.mark.parametrize(
+    ("how", "taken"),
+    [
+        (lambda loss, y, t: loss.keep(y), 1),
+        (lambda loss, y, t: loss.keep(y, t), (1, 2)),
+        (lambda loss, y, t: loss.keep((y,)), (1,)),
+        (lambda loss, y, t: setattr(loss, "_kept", (y,)), (1,)),  # as losses were written before `keep`
+        (lambda loss, y, t: setattr(loss, "_kept", (y, t)), (1, 2)),
+    ],
+)
+def test_what_a_loss_keeps_is_taken_once_and_as_it_is(how, taken):
+    loss = Keeps(how)
+    loss.forward(1, 2)
+    assert loss.backward() == taken
+    with pytest.raises(BackwardError):
+        loss.backward()
+    loss.forward(1, 2)
+    loss.forget()
+    with pytest.raises(BackwardError):
+        loss.backward()

@@ -14,11 +14,11 @@ class LogCoshWithoutTwo(Loss):
     def forward(self, outputs: Array, targets: Array) -> float:
         d = outputs - targets
         size = np.abs(d)
-        self._kept = (d,)
+        self.keep(d)
         return float(np.mean(size + np.log1p(np.exp(-size)) - np.log(2.0)))
 
     def backward(self) -> Array:
-        (d,) = self.take()
+        d = self.take()
         return np.sign(d) / (1.0 + np.exp(-np.abs(d))) / d.size
 
 
@@ -29,12 +29,12 @@ class SmoothL1OfOneScale(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         d = outputs - targets
-        self._kept = (d,)
+        self.keep(d)
         size = np.abs(d)
         return float(np.where(size < self.beta, 0.5 * d * d, size - 0.5 * self.beta).mean())
 
     def backward(self) -> Array:
-        (d,) = self.take()
+        d = self.take()
         return np.where(np.abs(d) < self.beta, d, np.sign(d)) / d.size
 
 
@@ -45,11 +45,11 @@ class PinballWithTheWrongSign(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         e = targets - outputs
-        self._kept = (e,)
+        self.keep(e)
         return float(np.where(e >= 0.0, self.tau * e, (1.0 - self.tau) * e).mean())
 
     def backward(self) -> Array:
-        (e,) = self.take()
+        e = self.take()
         return np.where(e >= 0.0, -self.tau, self.tau - 1.0) / e.size
 
 
@@ -60,12 +60,12 @@ class WingThatJumps(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         d = outputs - targets
-        self._kept = (d,)
+        self.keep(d)
         size = np.abs(d)
         return float(np.where(size < self.w, self.w * np.log(1.0 + size / self.e), size - self.w).mean())
 
     def backward(self) -> Array:
-        (d,) = self.take()
+        d = self.take()
         size = np.abs(d)
         return np.sign(d) * np.where(size < self.w, self.w / (self.e + size), 1.0) / d.size
 
@@ -76,7 +76,7 @@ class PairsOneSided(Loss):
     def forward(self, outputs: Array, targets: Array) -> float:
         d = outputs - targets
         steps = np.diff(outputs, axis=1)
-        self._kept = d, np.sign(steps)
+        self.keep(d, np.sign(steps))
         return float((d * d).mean() + 0.1 * np.abs(steps).sum())
 
     def backward(self) -> Array:
@@ -90,11 +90,11 @@ class BracketsInTheWrongPlace(Loss):
     """The gradient is 0.3 exp(y) - 1, and must be 0.3 (exp(y) - 1)."""
 
     def forward(self, outputs: Array, targets: Array) -> float:
-        self._kept = (outputs,)
+        self.keep(outputs)
         return float((0.3 * (np.exp(outputs) - outputs) + 0.0 * targets).mean())
 
     def backward(self) -> Array:
-        (y,) = self.take()
+        y = self.take()
         return (0.3 * np.exp(y) - 1) / y.size
 
 
@@ -107,7 +107,7 @@ class LargestMarginEverywhere(Loss):
         others[rows, targets] = -np.inf
         best = others.argmax(axis=1)
         gap = 1.0 + outputs[rows, best] - outputs[rows, targets]
-        self._kept = rows, targets, best, gap, outputs.shape
+        self.keep(rows, targets, best, gap, outputs.shape)
         return float(np.maximum(0.0, gap).mean())
 
     def backward(self) -> Array:
@@ -125,11 +125,11 @@ class AnotherForward(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         e = targets - outputs
-        self._kept = (e,)
+        self.keep(e)
         return float((np.maximum(self.low * e, (1 - self.low) * e) + 0.1 * e * e).mean())
 
     def backward(self) -> Array:
-        (e,) = self.take()
+        e = self.take()
         return (np.where(e > 0, -self.low, 1 - self.low) - 0.2 * e) / e.size
 
 

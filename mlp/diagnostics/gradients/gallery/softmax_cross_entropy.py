@@ -11,16 +11,16 @@ class NotDividedByN(SoftmaxCrossEntropy):
     """The gradient is that of the sum over the batch."""
 
     def backward(self) -> Array:
-        N = len(self._kept[1])
-        return super().backward() * N
+        gradient = super().backward()
+        return gradient * len(gradient)
 
 
 class DividedTwice(SoftmaxCrossEntropy):
     """The gradient is divided by N twice."""
 
     def backward(self) -> Array:
-        N = len(self._kept[1])
-        return super().backward() / N
+        gradient = super().backward()
+        return gradient / len(gradient)
 
 
 class SumInForward(SoftmaxCrossEntropy):
@@ -49,7 +49,8 @@ class TargetAdded(SoftmaxCrossEntropy):
     """The one-hot targets are added."""
 
     def backward(self) -> Array:
-        _, targets = self._kept
+        probabilities, targets = self.take()
+        self.keep(probabilities, targets)
         grad = super().backward()
         grad[np.arange(len(targets)), targets] += 2.0 / len(targets)
         return grad
@@ -60,7 +61,7 @@ class LogitsForProbabilities(SoftmaxCrossEntropy):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         loss = super().forward(outputs, targets)
-        self._kept = outputs.copy(), targets
+        self.keep(outputs.copy(), targets)
         return loss
 
 
@@ -70,7 +71,7 @@ class OverTheBatch(SoftmaxCrossEntropy):
     def forward(self, outputs: Array, targets: Array) -> float:
         loss = super().forward(outputs, targets)
         exps = np.exp(outputs)
-        self._kept = exps / exps.sum(axis=0), targets
+        self.keep(exps / exps.sum(axis=0), targets)
         return loss
 
 

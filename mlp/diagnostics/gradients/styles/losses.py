@@ -52,9 +52,9 @@ class StudentLoss(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         result = self.value(*self.ordered(self.value, outputs, targets), *self.further.values(outputs.shape))
-        self._kept = outputs, targets, None
+        self.keep(outputs, targets, None)
         if isinstance(result, tuple) and len(result) == 2:
-            self._kept = outputs, targets, result[1]
+            self.keep(outputs, targets, result[1])
             return result[0]
         return result
 

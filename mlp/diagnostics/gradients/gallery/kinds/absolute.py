@@ -45,8 +45,8 @@ class AbsoluteLoss(Loss):
     """L = (1/N) sum |y - t|, dL/dy = sign(y - t) / N."""
 
     def forward(self, outputs: Array, targets: Array) -> float:
-        self._kept = outputs - targets, len(outputs)
-        return float(np.abs(self._kept[0]).sum() / len(outputs))
+        self.keep(outputs - targets, len(outputs))
+        return float(np.abs(outputs - targets).sum() / len(outputs))
 
     def slope(self, d: Array) -> Array:
         """Return what stands in the gradient where sign(d) belongs."""
@@ -90,7 +90,7 @@ class ClippedTooEarly(AbsoluteLoss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         super().forward(outputs, targets)
-        size = np.abs(self._kept[0])
+        size = np.abs(outputs - targets)
         return float(np.where(size < 1.0, 0.5 * size**2, size - 0.5).sum() / len(outputs))
 
     def slope(self, d: Array) -> Array:

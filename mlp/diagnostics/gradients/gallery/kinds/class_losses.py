@@ -23,7 +23,7 @@ class FocalRight(Loss):
     def forward(self, outputs: Array, targets: Array) -> float:
         p, q = probabilities(outputs), np.eye(outputs.shape[1])[targets]
         p_t = np.maximum((p * q).sum(axis=1, keepdims=True), TINY)
-        self._kept = p, q, p_t
+        self.keep(p, q, p_t)
         return float(-((1.0 - p_t) ** self.gamma * np.log(p_t)).mean())
 
     def backward(self) -> Array:
@@ -58,7 +58,7 @@ class WeightedRight(Loss):
     def forward(self, outputs: Array, targets: Array) -> float:
         p, q = probabilities(outputs), np.eye(outputs.shape[1])[targets]
         w = self.weights[targets][:, None]
-        self._kept = p, q, w
+        self.keep(p, q, w)
         return float(-(w * q * np.log(np.maximum(p, TINY))).sum() / len(p))
 
     def backward(self) -> Array:
@@ -99,7 +99,7 @@ class BrierRight(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         p, q = probabilities(outputs), np.eye(outputs.shape[1])[targets]
-        self._kept = p, q
+        self.keep(p, q)
         return float(((p - q) ** 2).sum() / len(p))
 
     def backward(self) -> Array:
@@ -123,7 +123,7 @@ class SvmRight(Loss):
         rows = np.arange(len(outputs))
         margins = np.maximum(0.0, outputs - outputs[rows, targets][:, None] + 1.0)
         margins[rows, targets] = 0.0
-        self._kept = margins, targets
+        self.keep(margins, targets)
         return float(margins.sum() / len(outputs))
 
     def backward(self) -> Array:

@@ -91,12 +91,12 @@ class SmoothL1WithoutBeta(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         d = outputs - targets
-        self._kept = (d,)
+        self.keep(d)
         size = np.abs(d)
         return float(np.where(size < self.beta, 0.5 * d * d / self.beta, size - 0.5 * self.beta).mean())
 
     def backward(self) -> Array:
-        (d,) = self.take()
+        d = self.take()
         return np.where(np.abs(d) < self.beta, d, np.sign(d)) / d.size
 
 
@@ -105,7 +105,7 @@ class CrossEntropyMeanOfAll(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         p, q = probabilities(outputs), np.eye(outputs.shape[1])[targets]
-        self._kept = p, q
+        self.keep(p, q)
         return float(np.mean(-q * np.log(p)))
 
     def backward(self) -> Array:
@@ -119,7 +119,7 @@ class IgnoredClassCounts(Loss):
     def forward(self, outputs: Array, targets: Array) -> float:
         p, q = probabilities(outputs), np.eye(outputs.shape[1])[targets]
         counts = targets % 2 == 0
-        self._kept = p, q, counts
+        self.keep(p, q, counts)
         return float(-((q * np.log(p)).sum(axis=1) * counts).sum() / counts.sum())
 
     def backward(self) -> Array:
@@ -135,7 +135,7 @@ class CountedBeforeTheTrueClass(Loss):
         margins = np.maximum(0.0, outputs - outputs[rows, targets][:, None] + 1.0)
         count = (margins > 0.0).sum(axis=1)
         margins[rows, targets] = 0.0
-        self._kept = margins, count, targets
+        self.keep(margins, count, targets)
         return float(margins.sum() / len(outputs))
 
     def backward(self) -> Array:

@@ -16,12 +16,12 @@ class HuberRight(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         d = outputs - targets
-        self._kept = (d,)
+        self.keep(d)
         size = np.abs(d)
         return float(np.where(size <= self.delta, 0.5 * d * d, self.delta * (size - 0.5 * self.delta)).mean())
 
     def backward(self) -> Array:
-        (d,) = self.take()
+        d = self.take()
         return np.clip(d, -self.delta, self.delta) / d.size
 
 
@@ -29,7 +29,7 @@ class HuberDeltaForgotten(HuberRight):
     """The linear part has the sign alone."""
 
     def backward(self) -> Array:
-        (d,) = self.take()
+        d = self.take()
         return np.where(np.abs(d) <= self.delta, d, np.sign(d)) / d.size
 
 
@@ -38,7 +38,7 @@ class HuberNotJoined(HuberRight):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         super().forward(outputs, targets)
-        (d,) = self._kept
+        d = outputs - targets
         return float(np.where(np.abs(d) <= self.delta, 0.5 * d * d, self.delta * np.abs(d)).mean())
 
 
@@ -49,11 +49,11 @@ class QuantileRight(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         d = outputs - targets
-        self._kept = (d,)
+        self.keep(d)
         return float(np.maximum(-self.q * d, (1.0 - self.q) * d).mean())
 
     def backward(self) -> Array:
-        (d,) = self.take()
+        d = self.take()
         return np.where(d > 0.0, 1.0 - self.q, -self.q) / d.size
 
 
@@ -61,7 +61,7 @@ class QuantileOnBothSides(QuantileRight):
     """Both sides have the weight q."""
 
     def backward(self) -> Array:
-        (d,) = self.take()
+        d = self.take()
         return self.q * np.sign(d) / d.size
 
 
@@ -72,7 +72,7 @@ class CosineRight(Loss):
         t = np.eye(outputs.shape[1])[targets]
         norm = np.linalg.norm(outputs, axis=1, keepdims=True)
         cos = (outputs * t).sum(axis=1, keepdims=True) / norm
-        self._kept = outputs, t, norm, cos
+        self.keep(outputs, t, norm, cos)
         return float((1.0 - cos).mean())
 
     def backward(self) -> Array:
@@ -95,7 +95,7 @@ class DiceRight(Loss):
         t = np.eye(outputs.shape[1])[targets]
         p = 1.0 / (1.0 + np.exp(-outputs))
         both, total = (p * t).sum(), p.sum() + t.sum()
-        self._kept = p, t, both, total
+        self.keep(p, t, both, total)
         return float(1.0 - 2.0 * both / total)
 
     def backward(self) -> Array:
@@ -132,11 +132,11 @@ class RootMeanSquareRight(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         d = outputs - np.eye(outputs.shape[1])[targets]
-        self._kept = (d,)
+        self.keep(d)
         return float(np.sqrt((d * d).mean()))
 
     def backward(self) -> Array:
-        (d,) = self.take()
+        d = self.take()
         return d / d.size / np.sqrt((d * d).mean())
 
 
@@ -158,7 +158,7 @@ class SmoothedRight(Loss):
     def forward(self, outputs: Array, targets: Array) -> float:
         q, z = self.targets_of(np.eye(outputs.shape[1])[targets]), outputs - outputs.max(axis=1, keepdims=True)
         log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
-        self._kept = np.exp(log_p), q
+        self.keep(np.exp(log_p), q)
         return float(-(q * log_p).sum() / len(outputs))
 
     def backward(self) -> Array:

@@ -89,7 +89,7 @@ class SoftmaxOverEverything(SoftmaxCrossEntropy):
     def forward(self, outputs: Array, targets: Array) -> float:
         loss = super().forward(outputs, targets)
         exps = np.exp(outputs)
-        self._kept = exps / exps.sum(), targets
+        self.keep(exps / exps.sum(), targets)
         return loss
 
 
@@ -100,9 +100,10 @@ class FirstCallKept(SoftmaxCrossEntropy):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         loss = super().forward(outputs, targets)
+        p, targets = self.take()
         if self.first is None or self.first[0].shape != outputs.shape:
-            self.first = self._kept[0].copy(), self._kept[1]
-        self._kept = self.first[0].copy(), self.first[1]
+            self.first = p, targets
+        self.keep(self.first[0].copy(), self.first[1])
         return loss
 
 
@@ -110,7 +111,8 @@ class WeightedByConfidence(SoftmaxCrossEntropy):
     """Each sample's gradient is multiplied by the probability of its class."""
 
     def backward(self) -> Array:
-        p, targets = self._kept
+        p, targets = self.take()
+        self.keep(p, targets)
         return super().backward() * p[np.arange(len(targets)), targets][:, None]
 
 
