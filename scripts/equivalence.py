@@ -33,6 +33,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.begin import require
 from mlp.commands.shared.flags import add_data_flag
 from mlp.commands.shared.paths import folder_argument
 from mlp.data import Batches
@@ -213,6 +214,7 @@ def main() -> int:
     )
     parser.add_argument("--table", action="store_true", help="run nothing, only show the runs that exist")
     options = parser.parse_args()
+    require("oracle", "scipy", *(() if options.table else ("torch",)))
     folder = options.out / options.protocol
     folder.mkdir(parents=True, exist_ok=True)
     try:

@@ -6,6 +6,11 @@ Open docs/api/index.html in a browser; the pages need no network and no server, 
 are on the pages of mlp.layers.affine, mlp.layers.convolution, mlp.layers.batch_norm and their neighbours.
 """
 
+if __name__ == "__main__":
+    from mlp.commands.shared.begin import require
+
+    require("docs", "pdoc")
+
 import pkgutil
 import sys
 from pathlib import Path

@@ -13,13 +13,15 @@ A check may have tests that students do not see, between ### BEGIN HIDDEN TESTS 
     solution/   solutions and hidden tests, without the lines BEGIN and END
     otter/      the master that otter-grader's `otter assign` reads, with otter's own marks in cells of their own
 
-nbgrader reads the lessons in notebooks/ as they are. Only student/ is for students.
+nbgrader reads the lessons in notebooks/ as they are. Only student/ is for students. Needs nbformat:
+pip install -e ".[lessons]".
 """
 
 if __name__ == "__main__":
-    from mlp.commands.shared.begin import begin, start
+    from mlp.commands.shared.begin import begin, require, start
 
     begin()
+    require("lessons", "nbformat")
 
 import copy
 import re
@@ -29,23 +31,33 @@ import nbformat
 
 from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.paths import folder_argument
-from mlp.errors import ConfigurationError
+from mlp.errors import ConfigurationError, MlpError
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 SOLUTION = re.compile(r"^( *)### BEGIN SOLUTION\n(.*?)^ *### END SOLUTION$", flags=re.MULTILINE | re.DOTALL)
 # otter takes everything that a test prints for a failure
 QUIET = "import contextlib\nimport io\n\nwith contextlib.redirect_stdout(io.StringIO()):\n"
 MARKS = re.compile(r"^ *### (BEGIN|END) (SOLUTION|HIDDEN TESTS)\n?", flags=re.MULTILINE)
+LEFT = re.compile(r"^.*\b(BEGIN|END)\s+(SOLUTION|HIDDEN)\b.*$", flags=re.MULTILINE | re.IGNORECASE)
 HIDDEN = re.compile(r"^ *### BEGIN HIDDEN TESTS\n(.*?)^ *### END HIDDEN TESTS\n?", flags=re.MULTILINE | re.DOTALL)
+
+
+def marks(cell):
+    """Return nbgrader's metadata of a cell, {} for a cell of no exercise."""
+    return cell.metadata.get("nbgrader", {})
 
 
 def grade_id(cell):
     """Return the name of an exercise ("exercise-1") or of its check ("exercise-1-check"); "" for any other cell."""
-    return cell.metadata.get("nbgrader", {}).get("grade_id", "")
+    return marks(cell).get("grade_id", "")
 
 
 def is_solution(cell):
-    return bool(grade_id(cell)) and cell.metadata.nbgrader.solution
+    return bool(grade_id(cell) and marks(cell).get("solution"))
+
+
+def is_check(cell):
+    return bool(grade_id(cell) and marks(cell).get("grade") and not marks(cell).get("solution"))
 
 
 def student_copy(lesson):
@@ -55,23 +67,37 @@ def student_copy(lesson):
         ConfigurationError: a BEGIN has no END, or an END no BEGIN, so that something would be given away.
     """
     lesson = copy.deepcopy(lesson)
-    for cell in lesson.cells:
+    for number, cell in enumerate(lesson.cells, start=1):
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None  # the report about a solution would give it away
             cell.source = HIDDEN.sub("", cell.source)
-    for cell in filter(is_solution, lesson.cells):
-        name = grade_id(cell).replace("-", " ").capitalize()
-        stub = (
-            f'# {name}: your code\nraise NotImplementedError("{name} is yours: put your code in place of this line.")'
-        )
-        cell.source = SOLUTION.sub(lambda match, stub=stub: indented(stub, match[1]), cell.source)
-    for cell in lesson.cells:
-        if cell.cell_type == "code" and MARKS.search(cell.source):
+        count = 0
+        if is_solution(cell):
+            cell.source, count = SOLUTION.subn(lambda match, cell=cell: stub(cell, match[1]), cell.source)
+        if cell.cell_type == "code" and (left := LEFT.search(cell.source)):
             raise ConfigurationError(
-                f"the cell {cell.id!r} of a student's copy still has a mark: {MARKS.search(cell.source)[0].strip()!r}. "
-                "Each BEGIN needs its END, and a cell with a solution needs nbgrader's metadata"
+                f"{place(cell, number)} still has the mark {left[0].strip()!r} in the students' copy. Each BEGIN needs "
+                "its END, written as ### BEGIN SOLUTION, and a cell with a solution needs nbgrader's metadata"
+            )
+        if is_solution(cell) and not count:
+            raise ConfigurationError(
+                f"{place(cell, number)} is a solution by its metadata, but nothing in it is between ### BEGIN SOLUTION "
+                "and ### END SOLUTION, each in a line of its own"
             )
     return lesson
+
+
+def stub(cell, indent):
+    """Return the lines that ask for the solution."""
+    name = grade_id(cell).replace("-", " ").capitalize()
+    text = f'# {name}: your code\nraise NotImplementedError("{name} is yours: put your code in place of this line.")'
+    return indented(text, indent)
+
+
+def place(cell, number):
+    """Say which cell it is: its number, as a reader counts, and its name or its first line."""
+    first_line = cell.source.strip().partition("\n")[0]
+    return f"cell {number} ({grade_id(cell) or first_line})"
 
 
 def solution_copy(lesson):
@@ -92,9 +118,9 @@ def otter_master(lesson):
             cell.source = cell.source.replace("### BEGIN SOLUTION", "# BEGIN SOLUTION")
             cell.source = cell.source.replace("### END SOLUTION", "# END SOLUTION")
             question = raw(f"# BEGIN QUESTION\nname: {grade_id(cell)}\npoints: 1")
-            cells.insert(-1, question)  # in front of the text of the exercise
-            cells += [raw("# BEGIN SOLUTION"), cell, raw("# END SOLUTION")]
-        elif grade_id(cell):
+            text = [cells.pop()] if cells[-1].cell_type == "markdown" else []  # the text belongs to the question
+            cells += [question, *text, raw("# BEGIN SOLUTION"), cell, raw("# END SOLUTION")]
+        elif is_check(cell):
             cells += [raw("# BEGIN TESTS"), *otter_tests(cell), raw("# END TESTS"), raw("# END QUESTION")]
         else:
             cells.append(cell)
@@ -128,12 +154,30 @@ def main(arguments=None):
     paths = sorted(options.notebooks.glob("*.ipynb"))
     if not paths:
         parser.error(f"--notebooks: there are no notebooks in {options.notebooks}")
-    for form, make in FORMS.items():
+    lessons = {path: read_lesson(path) for path in paths}
+    copies = {(form, path): make_copy(form, path, lesson) for form in FORMS for path, lesson in lessons.items()}
+    for (form, path), lesson in copies.items():  # all are made: an error leaves nothing behind
         folder = options.out / form
         folder.mkdir(parents=True, exist_ok=True)
-        for path in paths:
-            nbformat.write(make(nbformat.read(path, as_version=4)), folder / path.name)
-        print(f"{folder}: {len(list(folder.glob('*.ipynb')))} notebooks")
+        nbformat.write(lesson, folder / path.name)
+    for form in FORMS:
+        print(f"{options.out / form}: {len(paths)} notebooks")
+
+
+def read_lesson(path):
+    """Return a notebook; MlpError if the file is none."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (ValueError, AttributeError, nbformat.ValidationError) as error:  # NotJSONError is a ValueError
+        raise MlpError(f"{path} is not a notebook: {error}") from error
+
+
+def make_copy(form, path, lesson):
+    """Return one of the copies of a notebook; an error names the notebook."""
+    try:
+        return FORMS[form](lesson)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
 
 
 if __name__ == "__main__":

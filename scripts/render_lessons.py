@@ -4,13 +4,15 @@ Only changed lessons are run: if a page shows the same code as the notebook, its
 written anew. After a change in the library, --execute runs all lessons (or those of --only) from top to bottom.
 
 Pages need no network: formulas are MathML, which browsers typeset themselves; pictures are embedded, as lossless WebP
-with 256 colours; one style sheet, lesson.css, lies beside them. Solutions of exercises are folded.
+with 256 colours; one style sheet, lesson.css, lies beside them. Solutions of exercises are folded. Needs
+pip install -e ".[lessons]".
 """
 
 if __name__ == "__main__":
-    from mlp.commands.shared.begin import begin, start
+    from mlp.commands.shared.begin import begin, require, start
 
     begin()
+    require("lessons", "math_core", "nbformat", "bs4", "nbclient", "nbconvert", "pygments")
 
 import base64
 import io

@@ -1,6 +1,9 @@
 """Copies of lessons for students, for teachers and for otter: students' copies give nothing away."""
 
 import ast
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import make_exercises
@@ -10,6 +13,7 @@ import pytest
 import mlp
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -128,3 +132,74 @@ def test_a_master_for_otter_has_its_marks(path):
     assert raw[0] == "# ASSIGNMENT CONFIG"
     assert raw[1:] == exercise * (len(raw) // len(exercise))
     assert "###" not in "".join(cell.source for cell in cells_with_code(make_exercises.otter_master(read(path))))
+
+
+def test_the_metadata_of_the_page_are_enough(tmp_path):
+    """docs/teaching.md asks for these two keys in each cell; a locked cell of nbgrader's has neither."""
+    notebook = exercise_with_hidden_tests()
+    _, solution, check = notebook.cells
+    solution.metadata = {"nbgrader": {"grade_id": "exercise-1", "solution": True}}
+    check.metadata = {"nbgrader": {"grade_id": "exercise-1-check", "grade": True}}
+    locked = nbformat.v4.new_code_cell("import numpy", metadata={"nbgrader": {"grade_id": "given", "locked": True}})
+    notebook.cells = [*notebook.cells[1:], *exercise_with_hidden_tests().cells[1:], locked]  # no text between them
+    (tmp_path / "course").mkdir()
+    nbformat.write(nbformat.from_dict(notebook), tmp_path / "course" / "week1.ipynb")
+    make_exercises.main(["--notebooks", str(tmp_path / "course"), "--out", str(tmp_path / "out")])
+    assert "NotImplementedError" in (tmp_path / "out" / "student" / "week1.ipynb").read_text(encoding="utf-8")
+    raw = [cell.source.splitlines()[0] for cell in read(tmp_path / "out" / "otter" / "week1.ipynb").cells[:-1]]
+    raw = [line for line in raw if line.startswith(("# BEGIN", "# END")) or "CONFIG" in line]
+    question = [f"# {end} {part}" for part in ("SOLUTION", "TESTS") for end in ("BEGIN", "END")]
+    assert raw == ["# ASSIGNMENT CONFIG", *2 * ["# BEGIN QUESTION", *question, "# END QUESTION"]]
+
+
+MISTAKES = {
+    "no end": ("def f(x):\n    ### BEGIN SOLUTION\n    return x * x", "still has the mark '### BEGIN SOLUTION'"),
+    "spelled": ("def f(x):\n    ## begin  solution\n    return x\n### END SOLUTION", "the mark '## begin  solution'"),
+    "no marks": ("def f(x):\n    return x * x", "nothing in it is between ### BEGIN SOLUTION"),
+    "one of two": ("### BEGIN SOLUTION\n1\n### END SOLUTION\n# BEGIN SOLUTION\n2", "the mark '# BEGIN SOLUTION'"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_in_one_notebook_leaves_nothing_behind(tmp_path, mistake):
+    """The notebook is of a form in which cells have no ids, as older editors write it."""
+    source, message = MISTAKES[mistake]
+    for name in ("a", "b"):
+        notebook = exercise_with_hidden_tests()
+        notebook.nbformat_minor = 4
+        for cell in notebook.cells:
+            del cell["id"]
+        if name == "b":
+            notebook.cells[1].source = source
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+    with pytest.raises(mlp.errors.ConfigurationError) as caught:
+        make_exercises.main(["--notebooks", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert f"{tmp_path / 'b.ipynb'}: cell 2 (exercise-1) " in str(caught.value)
+    assert message in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_no_notebook_is_named(tmp_path):
+    (tmp_path / "a.ipynb").write_text("hello", encoding="utf-8")
+    with pytest.raises(mlp.errors.MlpError, match="a.ipynb is not a notebook"):
+        make_exercises.main(["--notebooks", str(tmp_path), "--out", str(tmp_path / "out")])
+
+
+@pytest.mark.parametrize(
+    "script, package, extra",
+    [
+        ("make_exercises", "nbformat", "lessons"),
+        ("render_lessons", "nbformat", "lessons"),
+        ("make_docs", "pdoc", "docs"),
+    ],
+)
+def test_a_missing_package_is_one_line_that_says_what_to_type(script, package, extra):
+    code = (
+        "import importlib.util as util, runpy, sys\nfind = util.find_spec\n"
+        f"util.find_spec = lambda name, *rest: None if name == {package!r} else find(name, *rest)\n"
+        f"path = sys.argv[0] = {str(SCRIPTS / script)!r} + '.py'\nrunpy.run_path(path, run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert re.search(rf'not installed: .*{package}.*pip install -e "\.\[{extra}\]"', done.stderr)

@@ -9,6 +9,7 @@ import sys
 
 try:
     from collections.abc import Callable
+    from importlib.util import find_spec
 
     from mlp.commands.shared.signals import end_at_once, ending_signals, ignore_signals, set_signal
 except KeyboardInterrupt:
@@ -23,6 +24,16 @@ def begin() -> None:
     for number in ending_signals():
         if signal.getsignal(number) is not signal.SIG_IGN:
             set_signal(number, end_at_once)
+
+
+def require(extra: str, *packages: str) -> None:
+    """End the program, with a line that says how to install them, unless these packages of an extra are there."""
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        name = os.path.basename(sys.argv[0])
+        print(f"{name}: error: not installed: {', '.join(missing)}. In the clone, type", file=sys.stderr, end=" ")
+        print(f'pip install -e ".[{extra}]"', file=sys.stderr)
+        sys.exit(2)
 
 
 def start(command: str | Callable[[], int | None]) -> None:
