@@ -28,6 +28,8 @@ from mlp.commands.shared.flags import (
 from mlp.commands.shared.paths import folder_argument
 from mlp.commands.shared.pictures import show_picture
 from mlp.diagnostics.shattering import Profile, gradient_correlation
+from mlp.experiments.build import idle_settings
+from mlp.experiments.config import RunConfig
 from mlp.experiments.probes.gradient_correlation import (
     INITIALIZERS,
     NETS,
@@ -94,6 +96,9 @@ def at_start(arguments: Any) -> dict[tuple[str, int], Profile]:
     found = {}
     for name, depth in progress_bar(chosen, desc="networks", unit="net"):
         settings = {"model": f"vgg{depth:02d}", "seed": arguments.seed, **NETS[name]}
+        if idle := idle_settings(RunConfig(**settings)):
+            print(f"VGG{depth:02d} {name} left out: {idle[0]}")
+            continue
         found[name, depth] = profile_at_start(settings, arguments.images, arguments.initializer, arguments.data_dir)
     return found
 

@@ -32,7 +32,7 @@ from mlp.experiments.settings.fields import kind_of
 from mlp.experiments.settings.flags import flags_of, rule_name
 from mlp.reproduction.cluster.states import cancel
 from mlp.reproduction.index import RunIndex
-from mlp.reproduction.sweep.grid import combine, draw_points, plan_sweep, read_values
+from mlp.reproduction.sweep.grid import combine, draw_points, idle_lines, plan_sweep, read_values
 from mlp.reproduction.sweep.results import write_results
 
 OUT = "runs/sweep"
@@ -51,7 +51,7 @@ def sweep_command(arguments: Namespace) -> int:
     else:
         settings = draw_points(values, arguments.sample, arguments.sample_seed)
     planned, left_out = plan_sweep(settings, values)
-    print("".join(f"{line}\n" for line in left_out), end="")
+    print("".join(f"{line}\n" for line in (*left_out, *idle_lines(planned))), end="")
     varied = [f"{len(chosen)} {name.replace('_', ' ')}s" for name, chosen in values.items() if len(chosen) > 1]
     root = arguments.out
     status = do_runs(planned, root, ", ".join(varied) or "nothing varies", arguments)

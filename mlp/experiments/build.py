@@ -17,6 +17,7 @@ from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss, SoftmaxCrossEntropy
 from mlp.models import ssrn, vgg
 from mlp.models.deep_supervision import DeepSupervision, taps_of
+from mlp.models.options import without_effect
 from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step, warm_restarts, warm_up
 from mlp.typing import PathLike, Schedule
 
@@ -202,6 +203,13 @@ def make_main_schedule(config: RunConfig) -> Schedule:
             return exponential(h0, factor or 0.96)
         case _:  # "warm_restarts"
             return warm_restarts(h0, LAST_LEARNING_RATE, steps=length or third, multiply=int(factor or 1))
+
+
+def idle_settings(config: RunConfig) -> list[str]:
+    """Return a sentence for each setting that changes nothing in the network of this run."""
+    if config.own_model or config.model == "ssrn":
+        return []
+    return without_effect(config.depth, {name: getattr(config, name) for name in VGG_SETTINGS})
 
 
 def run_title(config: RunConfig) -> str:

@@ -1,4 +1,7 @@
-"""Which settings of `vgg` go together."""
+"""Which settings of `vgg` go together, and which change nothing."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -95,6 +98,23 @@ def check_growth(norm: str, norm_groups: int | None, growth: int | None, *, dens
             f"norm_groups must divide the growth of dense blocks too, and {norm_groups or NORM_GROUPS} does not divide "
             f"{k}: choose another norm_groups or growth (--norm-groups, --growth)"
         )
+
+
+def without_effect(depth: int, settings: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each setting that changes nothing in the network `vgg(depth, **settings)`."""
+    found = []
+    if settings["norm_position"] == "after" and settings["norm"] == "none":
+        found.append("--norm-position changes nothing without a --norm")
+    if blocks_per_stage(depth) == 0:
+        no_blocks = f"changes nothing in VGG{depth:02d}, which has no processing blocks"
+        deeper = "use a deeper network, --model vgg14 or vgg38"
+        if settings["residual"] and settings["reduction_shortcut"] == "none":
+            found.append(f"--residual {no_blocks}: {deeper}, or add --reduction-shortcut")
+        if settings["multi_scale"]:
+            found.append(f"--multi-scale {no_blocks}: {deeper}")
+        if settings["growth"] is not None:
+            found.append(f"--growth {no_blocks}: {deeper}")
+    return found
 
 
 def blocks_per_stage(depth: int) -> int:

@@ -7,6 +7,7 @@ from mlp.errors import ConfigurationError
 from mlp.layers import LeakyReLU
 from mlp.models import vgg
 from mlp.models.multi_scale import msrb
+from mlp.models.options import without_effect
 
 
 @pytest.mark.parametrize(
@@ -142,3 +143,44 @@ def test_all_norms_run_forward_and_backward(norm, settings):
     assert logits.shape == (2, 7)
     assert logits.dtype == np.float32
     assert model.backward(np.ones_like(logits)).shape == x.shape
+
+
+CHANGES = {
+    "norm_position": "after",
+    "residual": True,
+    "reduction_shortcut": "avgpool",
+    "dense": True,
+    "growth": 2,
+    "multi_scale": True,
+    "companions": "blocks",
+    "initializer": "he",
+    "dropout": 0.5,
+}
+BASES = [{}, {"norm": "batch"}, {"residual": True}, {"dense": True}, {"norm": "batch", "residual": True}]
+
+
+def fingerprint(depth, settings):
+    """Return what the network gives for an image, and its size, or None where the settings do not go together."""
+    try:
+        model = vgg(depth, **settings, filters=4, num_classes=3, seed=0)
+    except ConfigurationError:
+        return None
+    x = np.random.default_rng(0).normal(size=(2, 16, 16, 3)).astype(np.float32)
+    y = model.forward(x, training=True)
+    return [part.tobytes() for part in (y if isinstance(y, tuple | list) else [y])], model.num_parameters
+
+
+@pytest.mark.parametrize("depth", [8, 14])
+@pytest.mark.parametrize("base", BASES, ids=str)
+def test_exactly_the_settings_without_effect_are_told(depth, base):
+    """A setting changes nothing if the network computes the same without it."""
+    defaults = {"norm": "none", "norm_position": "before", "residual": False, "reduction_shortcut": "none"}
+    defaults |= {"growth": None, "multi_scale": False}
+    for name, value in CHANGES.items():
+        settings = {**base, name: value}
+        before, after = fingerprint(depth, base), fingerprint(depth, settings)
+        if name in base or after is None:
+            continue
+        told = without_effect(depth, {**defaults, **settings})
+        flag = f"--{name.replace('_', '-')} changes nothing"
+        assert any(flag in sentence for sentence in told) is (before == after), (settings, told)

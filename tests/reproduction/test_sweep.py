@@ -15,7 +15,7 @@ from mlp.commands import sweep
 from mlp.experiments.settings.naming import name_of
 from mlp.reproduction import queue
 from mlp.reproduction.index import RunIndex
-from mlp.reproduction.sweep.grid import combine, draw_points, plan_sweep, read_values
+from mlp.reproduction.sweep.grid import combine, draw_points, idle_lines, plan_sweep, read_values
 from mlp.reproduction.sweep.results import luck
 from mlp.training.attempts import read_attempts
 
@@ -276,3 +276,12 @@ def test_a_sweep_knows_what_follows_from_its_data(own_images):
     assert run.settings["split"] == "per_class"
     (run,), _ = plan_sweep([{"norm": "batch"}], {})
     assert run.settings == {"norm": "batch"}
+
+
+def test_settings_that_change_nothing_are_told_once():
+    values = {"model": ["vgg08"], "norm": ["none", "batch"], "residual": [True, False]}
+    planned, _ = plan_sweep(combine(values), values)
+    (line,) = idle_lines(planned)
+    assert line.startswith("note: in 2 of 4 runs, --residual changes nothing in VGG08")
+    deeper = {**values, "model": ["vgg14"]}
+    assert idle_lines(plan_sweep(combine(deeper), deeper)[0]) == []

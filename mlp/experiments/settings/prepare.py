@@ -12,6 +12,7 @@ from mlp.backend import get_array_module, require_device
 from mlp.data import Batches
 from mlp.data.image_set import ImageSet
 from mlp.experiments.build import (
+    idle_settings,
     load_images,
     make_batches,
     make_loss,
@@ -82,6 +83,7 @@ def prepare_run(
     require_room(model, image_shape)
     if source is not None:
         print(init_from(model, source, train.class_names))
+    print("".join(f"note: {sentence}\n" for sentence in idle_settings(usual)), end="")
     mention_images(usual, images, len(batches[0]), usual_batch=usual is not config)
     return Prepared(usual, images, batches, model, make_loss(usual, model), rule, schedule)
 

@@ -12,11 +12,13 @@ number: with more draws, the first ones stay the same.
 import dataclasses
 import itertools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mlp.checks import within
 from mlp.errors import ConfigurationError
+from mlp.experiments.build import idle_settings
 from mlp.experiments.config import RunConfig
 from mlp.experiments.run import settled
 from mlp.experiments.settings.fields import flag_of, kind_of
@@ -151,3 +153,9 @@ def plan_sweep(settings: Sequence[Mapping[str, Any]], values: Values) -> tuple[l
     if not runs and problem is not None:
         raise problem
     return each_once(runs), left_out
+
+
+def idle_lines(planned: Sequence[PlannedRun]) -> list[str]:
+    """Return a line for each setting that changes nothing in some of the runs, so that they repeat others."""
+    counts = Counter(sentence for run in planned for sentence in idle_settings(RunConfig(**run.settings)))
+    return [f"note: in {number} of {len(planned)} runs, {sentence}" for sentence, number in counts.items()]

@@ -221,6 +221,7 @@ def test_gradient_correlation_of_untrained_nets_and_of_runs(probed, tmp_path, mo
     few = {
         "plain": {"dataset": "synthetic", "filters": 4},
         "BN": {"dataset": "synthetic", "filters": 4, "norm": "batch"},
+        "RC": {"dataset": "synthetic", "filters": 4, "residual": True},
     }
     monkeypatch.setattr(library, "NETS", few)
     monkeypatch.setattr(gradient_correlation, "NETS", few)
@@ -228,6 +229,8 @@ def test_gradient_correlation_of_untrained_nets_and_of_runs(probed, tmp_path, mo
     assert call("gradient_correlation", "--depths", 8, 14, "--initializer", "he", *words) == 0
     with np.load(tmp_path / "correlation.npz") as arrays:
         assert arrays["VGG14 BN/cosine"].shape == (8,)
+        assert ("VGG14 RC/cosine" in arrays, "VGG08 RC/cosine" in arrays) == (True, False)
+    assert "VGG08 RC left out: --residual changes nothing in VGG08" in capsys.readouterr().out
     assert (tmp_path / "depth.png").exists()
     assert call("gradient_correlation", probed, *words) == 0
     assert "VGG08 BN" in capsys.readouterr().out
