@@ -46,7 +46,7 @@ from mlp.reproduction.page.write import write_report
 from mlp.reproduction.plan import RUNS, command_for, plan_runs
 from mlp.reproduction.probes.compute import measure_rows
 from mlp.reproduction.reports import select
-from mlp.reproduction.scale import QUICK, SCALES, Scale, choose_dataset, find_scale, without_missing_scenes
+from mlp.reproduction.scale import QUICK, SCALES, WHERE, Scale, choose_dataset, find_scale, without_missing_scenes
 from mlp.reproduction.tables import make_table
 
 
@@ -71,11 +71,11 @@ def run_rows(arguments: Namespace) -> int:
         dataset = RunConfig.dataset if scenes_alone else choose_dataset(scale, arguments.data_dir)
     except MissingDataError as error:  # its advice has a flag of train.py
         raise MissingDataError(
-            f"{error.text}Get it with python scripts/download_data.py cifar100, or say where it is (--data-dir, or the "
-            "environment variable MLP_DATA_DIR), or take --scale quick, which can use made-up images."
+            f"{error.text}Get it with python scripts/download_data.py cifar100, or say where it is ({WHERE}), or take "
+            "--scale quick, which can use made-up images."
         ) from None
     planned = plan_runs(rows, scale, arguments.seeds, dataset, device)
-    planned = without_missing_scenes(planned, scale, arguments.data_dir, say=lambda line: print(spoken(line)))
+    planned = without_missing_scenes(planned, arguments.data_dir, say=lambda line: print(spoken(line)))
     root = arguments.out / scale.name
     status = do_runs(planned, root, f"{scale.label}; {dataset} images", arguments) if planned else 0
     if arguments.estimate or arguments.cluster:
@@ -120,10 +120,14 @@ def show_findings(arguments: Namespace) -> None:
         checked = check_findings(index, scale, arguments.seeds)
     if scale is None and checked.scale is QUICK and checked.judged:
         print("note: these are runs at the quick scale: at full scale fewer claims can be judged", file=sys.stderr)
-    if not checked.judged and not index.damaged:
-        command = spoken(command_for("all", QUICK, arguments.runs))
-        print(f"no finding can be judged yet; this makes the runs: {command}", file=sys.stderr)
-    print(findings_text(checked))
+    if checked.judged:
+        print(findings_text(checked))
+    elif checked.unfinished:
+        command = command_for(" ".join(checked.unfinished), checked.scale, arguments.runs)
+        print(f"no row has complete runs yet ({checked.scale.label}); this finishes those that are begun: ", end="")
+        print(spoken(command))
+    elif not index.damaged:
+        print(f"no runs yet; they are made by: {spoken(command_for('all', scale or QUICK, arguments.runs))}")
 
 
 def draw_figures(arguments: Namespace) -> None:

@@ -62,6 +62,13 @@ class CheckedFindings:
         return sum(checked.error is not None for checked in self.claims)
 
     @property
+    def unfinished(self) -> list[str]:
+        """The ids of rows whose runs are there, but not complete."""
+        claims = [checked.claim for checked in self.claims if checked.verdict == "not complete"]
+        names = [name for claim in claims for name in (claim.run, claim.other) if name != CHANCE]
+        return list(dict.fromkeys(find_run(name)[0].id for name in names))
+
+    @property
     def caption(self) -> str:
         """How many claims are shown, of those that can be judged, and at which scale, in a line."""
         shown = sum(checked.verdict == "shown" for checked in self.claims)
@@ -75,11 +82,12 @@ def check_findings(index: RunIndex, scale: Scale | None = None, seeds: Sequence[
 
     Args:
         index: our runs.
-        scale: None takes the one by which more claims can be judged.
+        scale: None takes the one by which more claims can be judged, or else the one that has more unfinished runs.
         seeds: None takes those of the rows.
     """
     if scale is None:
-        return max((check_findings(index, one, seeds) for one in (FULL, QUICK)), key=lambda checked: checked.judged)
+        both = (check_findings(index, one, seeds) for one in (FULL, QUICK))
+        return max(both, key=lambda checked: (checked.judged, len(checked.unfinished)))
     claims = [check(finding, claim, index, scale, seeds) for finding in FINDINGS for claim in finding.claims]
     return CheckedFindings(scale, claims)
 

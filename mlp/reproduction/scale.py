@@ -33,6 +33,7 @@ from mlp.reproduction.index import PlannedRun
 from mlp.typing import PathLike
 
 FULL_EPOCHS = RunConfig().epochs
+WHERE = "--data-dir, or the environment variable MLP_DATA_DIR"
 
 
 @dataclass(frozen=True)
@@ -108,28 +109,30 @@ def find_scale(name: str) -> Scale:
 
 
 def without_missing_scenes(
-    runs: list[PlannedRun], scale: Scale, data_dir: PathLike | None, say: Callable[[str], None] = print
+    runs: list[PlannedRun], data_dir: PathLike | None, say: Callable[[str], None] = print
 ) -> list[PlannedRun]:
-    """Return the runs whose data are there. At a small scale, those on a scene that is missing are left out.
+    """Return the runs whose data are there, without those on a scene that is missing.
 
     Args:
-        say: is given a line about each run that is left out.
+        say: is given a line for each scene that is missing.
 
     Raises:
-        MissingDataError: a scene is missing at full scale.
+        MissingDataError: no run would be left.
     """
     missing: dict[str, MissingDataError] = {}
     for name in {str(run.settings.get("dataset")) for run in runs} & SCENES.keys():
         try:
             SCENES[name](find_data_dir(data_dir))
-        except MissingDataError as error:
-            if scale is FULL:
-                raise
-            missing[name] = error
-    for run in runs:
-        if (name := str(run.settings.get("dataset"))) in missing:
-            say(f"{', '.join(run.wanted_by)} is left out: {missing[name].in_commands}")
-    return [run for run in runs if run.settings.get("dataset") not in missing]
+        except MissingDataError as error:  # its advice has a flag of train.py
+            advice = f"Get it with python scripts/download_data.py {name}, or say where it is: {WHERE}."
+            missing[name] = MissingDataError(f"{error.text}{advice}")
+    kept = [run for run in runs if run.settings.get("dataset") not in missing]
+    if missing and not kept:
+        raise next(iter(missing.values()))
+    for name, error in missing.items():
+        rows = dict.fromkeys(row for run in runs if run.settings.get("dataset") == name for row in run.wanted_by)
+        say(f"{', '.join(rows)} is left out: {error}")
+    return kept
 
 
 def choose_dataset(scale: Scale, data_dir: PathLike | None) -> str:

@@ -107,11 +107,20 @@ def test_the_command(tmp_path, write, call):
     status, out, error = call(reproduce, "findings", "--runs", tmp_path)
     assert (status, error) == (0, "note: these are runs at the quick scale: at full scale fewer claims can be judged\n")
     assert call(reproduce, "findings", "--runs", tmp_path, "--scale", "quick")[2] == ""
-    nothing = call(reproduce, "findings", "--runs", tmp_path, "--scale", "full")[2]
-    assert nothing.startswith("no finding can be judged yet; this makes the runs: python scripts/reproduce.py run all")
+    nothing = call(reproduce, "findings", "--runs", tmp_path, "--scale", "full")[1]
+    assert nothing.startswith("no runs yet; they are made by: python scripts/reproduce.py run all --out")
     assert QUICK.label in out
     line = next(line for line in out.splitlines() if "VGG38 (s0-2) at chance" in line)
     assert line.split(" | ")[2:] == ["11.2 and 10.0 %", "+1.2 ± 0.6", "shown |"]
     (tmp_path / "quick" / "damaged").mkdir()
     (tmp_path / "quick" / "damaged" / "config.json").write_text("{")
     assert "config.json is damaged" in call(reproduce, "findings", "--runs", tmp_path)[2]
+
+
+def test_unfinished_runs_are_no_empty_table(tmp_path, write, call):
+    """The scale is the one that has runs, and the command finishes them."""
+    write("s0-2", (2.3, 0.1, 2.3, 0.112), scale=QUICK, done=1)
+    status, out, _ = call(reproduce, "findings", "--runs", tmp_path)
+    assert (status, out.count("\n")) == (0, 1)
+    assert out.startswith("no row has complete runs yet (quick scale: ")
+    assert f"reproduce.py run s0-2 --scale quick --out {tmp_path}" in out

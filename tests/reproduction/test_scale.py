@@ -6,9 +6,9 @@ from mlp.errors import ConfigurationError, DataError
 from mlp.experiments import RunConfig
 from mlp.experiments.build import make_schedule
 from mlp.reproduction.index import identity
-from mlp.reproduction.plan import folder_name, settings_of
+from mlp.reproduction.plan import folder_name, plan_runs, settings_of
 from mlp.reproduction.reports import ROWS
-from mlp.reproduction.scale import FULL, QUICK, choose_dataset, find_scale
+from mlp.reproduction.scale import FULL, QUICK, choose_dataset, find_scale, without_missing_scenes
 
 SMALLER = {"limit_classes", "limit_train", "epochs", "filters", "batch_size", "schedule_factor"}
 
@@ -83,3 +83,19 @@ def test_which_images(tmp_path):
         choose_dataset(FULL, tmp_path)
     with pytest.raises(ConfigurationError, match="--scale must be one of full, quick, got 'tiny'"):
         find_scale("tiny")
+
+
+@pytest.mark.parametrize("scale", [FULL, QUICK])
+def test_a_missing_scene_leaves_the_other_runs(scale, tmp_path):
+    """One line says so for all seeds; if nothing else was asked for, it is an error."""
+    both = plan_runs([ROWS["s0-1"], ROWS["s4-25"]], scale, [0, 1])
+    said = []
+    kept = without_missing_scenes(both, tmp_path, said.append)
+    assert [run.wanted_by for run in kept] == [["s0-1"]] * len(kept)
+    assert len(kept) == len(both) / 2
+    (line,) = said
+    assert line.startswith("s4-25 is left out: Indian Pines")
+    assert "download_data.py indian_pines" in line
+    assert "--dataset" not in line  # no flag of reproduce.py
+    with pytest.raises(DataError, match="Indian Pines"):
+        without_missing_scenes(plan_runs([ROWS["s4-25"]], scale), tmp_path)
