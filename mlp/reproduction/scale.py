@@ -129,9 +129,9 @@ def without_missing_scenes(
     kept = [run for run in runs if run.settings.get("dataset") not in missing]
     if missing and not kept:
         raise next(iter(missing.values()))
-    for name, error in missing.items():
+    for name, problem in missing.items():
         rows = dict.fromkeys(row for run in runs if run.settings.get("dataset") == name for row in run.wanted_by)
-        say(f"{', '.join(rows)} is left out: {error}")
+        say(f"{', '.join(rows)} is left out: {problem}")
     return kept
 
 

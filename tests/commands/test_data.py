@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from mlp.commands.command_line import run_command
+from mlp.data import DATASETS
 from mlp.data.download.fetch import SOURCES, RemoteFile
+from mlp.data.synthetic import synthetic
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 
@@ -51,6 +53,20 @@ def test_a_download_is_reported(tmp_path, monkeypatch, capsys):
     assert main("download_data", *arguments, monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'data' / 'a.gz'}: 6 bytes, checksum right\n"
     assert (tmp_path / "data" / "a.gz").read_bytes() == b"digits"
+
+
+def test_a_data_set_that_is_there_in_another_form_is_not_downloaded(tmp_path, monkeypatch, capsys):
+    file = RemoteFile("a.gz", 6, "0" * 32, ("http://127.0.0.1:9/",))  # nobody listens there
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setitem(SOURCES, "mnist", (file,))
+    arguments = ["mnist", "--data-dir", str(tmp_path)]
+    assert main("download_data", *arguments, monkeypatch=monkeypatch) == 2  # it is not there
+    capsys.readouterr()
+    monkeypatch.setitem(DATASETS, "mnist", lambda data_dir: synthetic())
+    assert main("download_data", *arguments, monkeypatch=monkeypatch) == 0
+    assert "mnist is there already, nothing was downloaded: 5,000 training and 1,000 test" in capsys.readouterr().out
+    (tmp_path / "a.gz").write_bytes(b"damage")  # the file itself is compared with its checksum
+    assert main("download_data", *arguments, monkeypatch=monkeypatch) == 2
 
 
 @pytest.fixture
