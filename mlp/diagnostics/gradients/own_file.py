@@ -7,6 +7,7 @@ with a few plausible ones: vectors and images, with as many features as its weig
 
 import ast
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,8 @@ METHODS = (  # one of them is in all that can be checked; `__call__` is in every
     *("forward", "fprop", *NAMES_OF_BACKWARD),
     *("update", "update_params", "step", "apply_gradients"),
 )
+DEFINES = re.compile(rf"\bdef \w*({'|'.join(METHODS)})\b")
+MOST_READ = 1 << 20  # characters of a file that is not the one that was named
 LOSS_SHAPE = (5, 7)
 OF_GRADIENTS = ("dw", "g", "grad", "grads", "gradient")
 PAIR_SHAPES = ((5, 4), (2, 3, 6, 5), (2, 6, 5, 3), (4, 6))  # vectors, images with channels first and last
@@ -98,12 +101,21 @@ def split_target(target: str) -> tuple[Path, str]:
         file, name = target, ""
     path = Path(file).expanduser()
     if not path.is_file():
-        beside = sorted(other.name for other in path.parent.glob("*.py")) if path.parent.is_dir() else []
-        there = f"; in {path.parent} there are {', '.join(beside[:8])}" if beside else ""
+        beside = sorted(other.name for other in path.parent.glob("*.py") if may_be_checked(other))
+        there = f"; {path.parent} has {', '.join(beside[:8])}" if beside else ""
         raise ConfigurationError(f"there is no file {path}{there}")
     if path.suffix != ".py":
         raise ConfigurationError(f"{path} is not a Python file: its name must end in .py")
     return path.resolve(), name
+
+
+def may_be_checked(path: Path) -> bool:
+    """Return whether a file defines something that layers, losses or rules have, such as `backward` or `step`."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return DEFINES.search(file.read(MOST_READ)) is not None
+    except OSError:
+        return False
 
 
 def load(path: Path) -> ModuleType:

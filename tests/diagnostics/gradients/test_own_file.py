@@ -240,6 +240,15 @@ def test_messages(folder, target, arguments, message):
         check_file(str(folder / target), arguments)
 
 
+def test_files_that_may_be_meant_are_named(tmp_path):
+    (tmp_path / "setup.py").write_text("from setuptools import setup\nsetup()\n")
+    with pytest.raises(ConfigurationError, match=r"no file \S+my_file.py$"):
+        check_file(f"{tmp_path}/my_file.py:MyLayer")
+    (tmp_path / "conv.py").write_text("def conv_backward(grad):\n    return grad\n")
+    with pytest.raises(ConfigurationError, match=r"my_file.py; \S+ has conv.py$"):
+        check_file(f"{tmp_path}/my_file.py:MyLayer")
+
+
 def test_arguments_are_literals():
     assert parse_arguments("3, -4.5, (1, 2), kernel_size=3, bias=False, name='a'") == (
         [3, -4.5, (1, 2)],
