@@ -9,7 +9,12 @@ import os
 import re
 import sysconfig
 import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 LONGEST_EXCERPT = 300  # characters
 
@@ -90,6 +95,17 @@ class OtherAttributeError(MlpError, AttributeError):
 
 class NonFiniteLossError(MlpError, ArithmeticError):
     """The training loss became infinite or NaN."""
+
+
+def each_of(items: Iterable[Item], do: Callable[[Item], Result]) -> tuple[list[Result], list[Exception]]:
+    """Return what `do` returns for each item, and the errors of the items that cannot be read or are wrong."""
+    results, problems = [], list[Exception]()
+    for item in items:
+        try:
+            results.append(do(item))
+        except (MlpError, OSError) as error:
+            problems.append(error)
+    return results, problems
 
 
 def as_sentence(error: BaseException) -> str:

@@ -151,6 +151,13 @@ def fail(message: str, status: int = MlpError.exit_status) -> int:
     return status
 
 
+def mention_left_out(problems: Sequence[Exception]) -> int:
+    """Print a line on standard error for each run or file that was left out; return the exit status."""
+    for problem in problems:
+        print(one_line(f"{program()}: left out: {spoken(as_sentence(problem))}"), file=sys.stderr)
+    return MlpError.exit_status if problems else 0
+
+
 def one_line(text: str) -> str:
     """Return a message as one line of at most `LONGEST` characters; a longer one loses its middle."""
     line = without_controls(" ".join(part.strip() for part in text.splitlines() if part.strip()))

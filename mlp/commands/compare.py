@@ -7,13 +7,10 @@ kept results. The folder of a sweep stands for the runs in it. A run that is mis
 says so, and the exit status is 2. Other folders are left out with a note, so you can write `runs/*`.
 """
 
-import sys
-
-from mlp.commands.command_line import CommandLine, one_line, program
+from mlp.commands.command_line import CommandLine, mention_left_out
 from mlp.commands.shared.flags import add_runs_argument, named_runs
-from mlp.commands.shared.paths import folder_argument
-from mlp.errors import MlpError
-from mlp.experiments.comparison import is_comparison, read_runs, write_comparison
+from mlp.commands.shared.paths import folder_argument, output_folder
+from mlp.experiments.comparison import CURVES, FLOWS, TABLE, is_comparison, read_runs, write_comparison
 
 
 def main() -> int:
@@ -23,11 +20,11 @@ def main() -> int:
         "--out", type=folder_argument, default="runs/comparison", help="where to write (default: runs/comparison)"
     )
     arguments = parser.parse_args()
+    if not is_comparison(arguments.out):
+        output_folder(arguments.out, (TABLE, CURVES, FLOWS))
     others = [path for path in arguments.runs if not is_comparison(path)]
     records, problems = read_runs(named_runs(others or arguments.runs))
     table, written = write_comparison(records, problems, arguments.out)
     print(table)
     print("\n".join(f"written: {path}" for path in written))
-    for problem in problems:
-        print(one_line(f"{program()}: left out: {problem}"), file=sys.stderr)
-    return MlpError.exit_status if problems else 0
+    return mention_left_out(problems)

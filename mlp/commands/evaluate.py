@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlp import plotting
-from mlp.checks import at_least
+from mlp.checks import at_least, choose
 from mlp.commands.command_line import CommandLine
 from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag, braced
 from mlp.commands.shared.paths import file_argument, path_argument
@@ -38,7 +38,7 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     shown_classes = at_least("--classes", arguments.classes, 0)
-    out = picture_path(arguments.out, f"{arguments.run}/confusion_{arguments.split}.png")
+    out = picture_path(arguments.out, arguments.run, f"confusion_{choose('--split', arguments.split, SPLITS)}.png")
     run = RunFolder(arguments.run)
     options = {name: getattr(arguments, name) for name in ("split", "checkpoint", "data_dir", "device", "trust_code")}
     evaluation = evaluate_run(arguments.run, **options)

@@ -25,7 +25,7 @@ from mlp.commands.shared.flags import (
     braced,
     named_runs,
 )
-from mlp.commands.shared.paths import folder_argument
+from mlp.commands.shared.paths import folder_argument, output_folder
 from mlp.commands.shared.pictures import show_picture
 from mlp.diagnostics.shattering import Profile, gradient_correlation
 from mlp.experiments.build import idle_settings
@@ -46,6 +46,7 @@ from mlp.files import write_arrays
 from mlp.pages.markdown import aligned
 from mlp.progress import progress_bar
 
+WRITTEN = ("profile.png", "depth.png", "correlation.npz", "dense.npz", "laws.png", "circle.png")
 MOST_IMAGES = 10_000  # a cosine for each pair: 50 million
 HEADER = ["network", "units", "cosine at the image", "± over pairs", "mean |g| at the image", "largest cosine below"]
 FIRST_WEIGHTS = {"default": "PyTorch's default", "he": "He's"}  # as figures say it
@@ -71,6 +72,7 @@ def main() -> int:
     within("--images", arguments.images, 2, MOST_IMAGES)
     arguments.runs = named_runs(arguments.runs)
     choose("--initializer", arguments.initializer, INITIALIZERS)
+    output_folder(arguments.out, WRITTEN)
     found = of_runs(arguments) if arguments.runs else at_start(arguments)
     arguments.out.mkdir(parents=True, exist_ok=True)
     write(found, arguments.out, arguments)

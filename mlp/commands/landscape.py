@@ -17,7 +17,7 @@ from typing import Any
 
 from mlp import plotting
 from mlp.checks import within
-from mlp.commands.command_line import CommandLine, repeated_command
+from mlp.commands.command_line import CommandLine, mention_left_out, repeated_command
 from mlp.commands.shared.flags import (
     add_checkpoint_flag,
     add_data_flag,
@@ -27,10 +27,10 @@ from mlp.commands.shared.flags import (
     braced,
     named_runs,
 )
-from mlp.commands.shared.paths import folder_argument, path_argument
+from mlp.commands.shared.paths import folder_argument, output_folder, path_argument, usual_path
 from mlp.commands.shared.pictures import show_picture
 from mlp.diagnostics.landscape import STATISTICS
-from mlp.errors import ConfigurationError
+from mlp.errors import ConfigurationError, each_of
 from mlp.experiments.probes.drawing import draw_landscapes, landscape_of, summary_rows, width_text
 from mlp.experiments.probes.images import PROBE_SPLITS, label_of
 from mlp.experiments.probes.landscape import compute
@@ -47,11 +47,13 @@ POINTS = {"between": 101}  # on an axis, by kind; 25 for the others
 
 def main() -> int:
     arguments = parse()
-    files = {}
-    for run in named_runs(arguments.runs):
-        files[label_of(run)] = one_run(run, settings_of(arguments), arguments)
-    together(files, arguments)
-    return 0
+    settings, runs = settings_of(arguments), named_runs(arguments.runs)
+    if len(runs) > 1:
+        arguments.out = arguments.out or usual_path(folder_argument, "runs/landscape")
+        output_folder(arguments.out, [f"{arguments.name}.png"])
+    found, problems = each_of(runs, lambda run: (label_of(run), one_run(run, settings, arguments)))
+    together(dict(found), arguments)
+    return mention_left_out(problems)
 
 
 def after_interrupt() -> str:
@@ -83,7 +85,7 @@ def parse() -> Any:
     add("--widths", type=int, default=0, metavar="N", help=text)
     add("--name", default="landscape", help="name of the files in the run's folder (default: landscape)")
     text = "folder for the picture of several runs (default: runs/landscape)"
-    add("--out", type=folder_argument, default="runs/landscape", metavar="DIR", help=text)
+    add("--out", type=folder_argument, metavar="DIR", help=text)
     add("--jobs", type=int, default=1, metavar="N", help="processes that share the points (default: 1)")
     text = "threads of the cpu engine in each process (default: its share of the cores)"
     add("--threads", type=int, metavar="N", help=text)
@@ -120,6 +122,8 @@ def table_of(files: dict[str, Any]) -> str:
 def one_run(run: PathLike, settings: LandscapeSettings, arguments: Any) -> Any:
     """Compute and draw the landscape of a run; return what its file holds."""
     folder, drawn = Path(run), 0
+    if folder.is_dir():
+        usual_path(folder_argument, str(folder), "a landscape is kept in the folder of its run, so copy that first")
     options = {"threads": arguments.threads, "data_dir": arguments.data_dir, "device": arguments.device}
     options["trust_code"] = arguments.trust_code
     for place in compute(run, settings, arguments.name, arguments.jobs, **options):

@@ -9,12 +9,15 @@ picture is squeezed (--image-fit in scripts/train.py --help); the table says so.
 """
 
 from mlp import plotting
-from mlp.commands.command_line import CommandLine
+from mlp.commands.command_line import CommandLine, mention_left_out
 from mlp.commands.shared.flags import add_checkpoint_flag, add_data_flag, add_device_flag, add_trust_flag
 from mlp.commands.shared.paths import file_argument, path_argument
 from mlp.commands.shared.pictures import picture_path, write_picture
+from mlp.errors import each_of
+from mlp.experiments.images import read_picture
 from mlp.experiments.loading import load_run
 from mlp.experiments.run_folder import RunFolder
+from mlp.files import named_path
 
 MOST_DRAWN = 40  # images in one picture
 
@@ -31,17 +34,23 @@ def main() -> int:
     add_device_flag(parser)
     parser.add_argument("--out", type=file_argument, help="where to draw the picture (default: RUN/predictions.png)")
     arguments = parser.parse_args()
-    out = picture_path(arguments.out, f"{arguments.run}/predictions.png")
     run, files = arguments.run, arguments.images
+    out = picture_path(arguments.out, run, "predictions.png", files)
     options = {"data_dir": arguments.data_dir, "device": arguments.device, "trust_code": arguments.trust_code}
-    predictions = load_run(run, arguments.checkpoint, **options).predict(files)
-    write_picture(out, plotting.predictions(predictions[:MOST_DRAWN]))
+    loaded = load_run(run, arguments.checkpoint, **options)
+    read, problems = each_of(
+        files, lambda file: read_picture(named_path(file), loaded.image_shape, loaded.config.image_fit)
+    )
+    if not read:
+        return mention_left_out(problems)
+    predictions = loaded.classify([picture for pictures in read for picture in pictures])
     RunFolder(run).mention_changed_code()
 
     print(predictions)
     for prediction in predictions:
         if prediction.note:
             print(f"{prediction.path}: {prediction.note}")
+    write_picture(out, plotting.predictions(predictions[:MOST_DRAWN]))
     rest = f", the first {MOST_DRAWN} images" if len(predictions) > MOST_DRAWN else ""
     print(f"picture: {out}{rest}")
-    return 0
+    return mention_left_out(problems)

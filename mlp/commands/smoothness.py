@@ -9,24 +9,24 @@ It writes smoothness.csv, .npz and .png into the run's folder, and shift.png wit
 it at any time; repeat the command with --resume.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlp.commands.command_line import CommandLine, repeated_command
+from mlp.checks import at_least, at_least_one
+from mlp.commands.command_line import CommandLine, mention_left_out, repeated_command
 from mlp.commands.shared.flags import add_data_flag, add_runs_argument, add_trust_flag, braced, named_runs
-from mlp.commands.shared.paths import folder_argument
+from mlp.commands.shared.paths import folder_argument, output_folder, usual_path
 from mlp.commands.shared.pictures import show_picture
 from mlp.diagnostics.smoothness import DIRECTIONS, Smoothness, SmoothnessRecord
-from mlp.errors import ConfigurationError
+from mlp.errors import ConfigurationError, each_of
 from mlp.experiments.probes.images import label_of
 from mlp.experiments.probes.smoothness import draw_shift, draw_smoothness, summary
 from mlp.experiments.run import run
 from mlp.experiments.settings.flags import add_flags, given_settings
 from mlp.pages.markdown import aligned
-from mlp.typing import PathLike
 
 OUTLIVES_READER = True
+PICTURES = ("smoothness.png", "shift.png")
 
 
 def main() -> int:
@@ -48,9 +48,8 @@ def main() -> int:
     add("--threads", type=int, metavar="N", help="threads of the cpu engine (default: one per core)")
     arguments = parser.parse_args()
     if arguments.runs:
-        draw(named_runs(arguments.runs), Path(arguments.out or "runs/smoothness"), given_settings(arguments))
-    else:
-        train(arguments)
+        return draw_runs(arguments)
+    train(arguments)
     return 0
 
 
@@ -58,27 +57,35 @@ def after_interrupt() -> str:
     return f"to continue, {repeated_command('--resume')}"
 
 
+def draw_runs(arguments: Any) -> int:
+    """Draw the runs that were named; return the exit status."""
+    if given := given_settings(arguments):
+        names = ", ".join(given)
+        raise ConfigurationError(f"folders of runs are only drawn: leave out {names}, or the folders, to train")
+    runs, out = named_runs(arguments.runs), arguments.out or usual_path(folder_argument, "runs/smoothness")
+    if [Path(run).resolve() for run in runs] != [out.resolve()]:  # the pictures in a run's folder are its own
+        output_folder(out, PICTURES)
+    records, problems = each_of(runs, lambda run: (label_of(run), SmoothnessRecord.read(run)))
+    if records:
+        draw(dict(records), out)
+    return mention_left_out(problems)
+
+
 def train(arguments: Any) -> None:
-    """Train a run with the probe and draw what it found; with --every 0, train without the probe."""
+    """Train a run with the probe and draw what it found."""
     given = given_settings(arguments)
     out = arguments.out or f"runs/smooth-{given.get('model', 'vgg08').rpartition(':')[2]}"
     options = {"data_dir": arguments.data_dir, "resume": arguments.resume, "threads": arguments.threads}
     options["trust_code"] = arguments.trust_code
-    if arguments.every == 0:
-        run(out, given, stop_after=arguments.stop_after, **options)
-        return
-    probe = Smoothness(arguments.every, out, arguments.direction, arguments.covariate_shift)
+    every = at_least_one("--every", arguments.every)
+    probe = Smoothness(every, out, arguments.direction, at_least("--covariate-shift", arguments.covariate_shift, 0))
     run(out, given, stop_after=arguments.stop_after, more_hooks=[probe], **options)
-    draw([out], Path(out), {})
+    draw({label_of(out): SmoothnessRecord.read(out)}, Path(out))
 
 
-def draw(runs: Sequence[PathLike], out: Path, given: dict[str, Any]) -> None:
+def draw(records: dict[str, SmoothnessRecord], out: Path) -> None:
     """Draw runs on shared axes, and print a table of their means over the measured steps."""
-    if given:
-        names = ", ".join(given)
-        raise ConfigurationError(f"folders of runs are only drawn: leave out {names}, or the folders, to train")
-    records = {label_of(run): SmoothnessRecord.read(run) for run in runs}
     print(aligned(summary(records), "<" + ">" * 8))
-    show_picture(out / "smoothness.png", draw_smoothness(records))
+    show_picture(out / PICTURES[0], draw_smoothness(records))
     if any(record.shifts for record in records.values()):
-        show_picture(out / "shift.png", draw_shift(records))
+        show_picture(out / PICTURES[1], draw_shift(records))

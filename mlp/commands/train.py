@@ -21,7 +21,7 @@ that another process is writing to the folder; every other error is 2.
 
 from typing import Any
 
-from mlp.checks import at_least_one, within
+from mlp.checks import at_least, at_least_one, within
 from mlp.commands.command_line import CommandLine, repeated_command
 from mlp.commands.shared.flags import add_data_flag, add_trust_flag
 from mlp.commands.shared.paths import folder_argument
@@ -123,13 +123,14 @@ def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:
 def probes(arguments: Any, out: str) -> list[Hook]:
     """Return the hooks that were asked for, in addition to those of every run."""
     hooks: list[Hook] = [KeepWeights(out)] if arguments.keep_weights else []
+    layers = at_least("--covariate-shift", arguments.covariate_shift, 0)
     if arguments.smoothness is None:
-        if arguments.covariate_shift:
+        if layers:
             raise ConfigurationError("--covariate-shift is measured together with smoothness: add --smoothness 50, say")
         return hooks
     return [
         *hooks,
-        Smoothness(at_least_one("--smoothness", arguments.smoothness), out, layers=arguments.covariate_shift),
+        Smoothness(at_least_one("--smoothness", arguments.smoothness), out, layers=layers),
     ]
 
 

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 
 from mlp import plotting
-from mlp.errors import MlpError
+from mlp.errors import as_sentence, each_of
 from mlp.experiments.record import RunRecord, read_run
 from mlp.files import write_figure, write_text
+from mlp.files.own import is_own
 from mlp.pages.markdown import escape_markdown, markdown
 from mlp.training.history import METRICS
 from mlp.typing import PathLike
 
 HEADER = ("run", "parameters", "epochs", "train loss", "train acc", "val loss", "val acc", "best val acc", "test acc")
-TABLE = "compare.md"
+TABLE, CURVES, FLOWS = "compare.md", "compare_curves.png", "compare_gradient_flow.png"
 
 
 def group_runs(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
@@ -95,18 +96,13 @@ def comparison_table(groups: dict[str, list[RunRecord]]) -> str:
     return f"{text}\n\n{notes}\n"
 
 
-def read_runs(paths: Sequence[PathLike]) -> tuple[list[RunRecord], list[MlpError]]:
+def read_runs(paths: Sequence[PathLike]) -> tuple[list[RunRecord], list[Exception]]:
     """Return the records of the runs in some folders, and the errors of the folders that cannot be read.
 
     Raises:
-        MlpError: no folder can be read; this is the first of the errors.
+        MlpError, OSError: no folder can be read; this is the first of the errors.
     """
-    records, problems = [], []
-    for path in {Path(path).resolve(): path for path in paths}.values():
-        try:
-            records.append(read_run(path))
-        except MlpError as error:
-            problems.append(error)
+    records, problems = each_of({Path(path).resolve(): path for path in paths}.values(), read_run)
     if problems and not records:
         raise problems[0]
     return records, problems
@@ -114,11 +110,12 @@ def read_runs(paths: Sequence[PathLike]) -> tuple[list[RunRecord], list[MlpError
 
 def is_comparison(path: PathLike) -> bool:
     """Return whether a folder is what `write_comparison` has written, and no run."""
-    return (Path(path) / TABLE).is_file() and not (Path(path) / "config.json").exists()
+    table = Path(path) / TABLE
+    return table.is_file() and is_own(table, markdown(HEADER, [])) and not (Path(path) / "config.json").exists()
 
 
 def write_comparison(
-    records: Sequence[RunRecord], problems: Sequence[MlpError], out: PathLike
+    records: Sequence[RunRecord], problems: Sequence[Exception], out: PathLike
 ) -> tuple[str, list[Path]]:
     """Compare runs: write compare.md, compare_curves.png and compare_gradient_flow.png.
 
@@ -131,16 +128,17 @@ def write_comparison(
     groups = group_runs(records)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    table = comparison_table(groups) + "".join(f"\nLeft out: {escape_markdown(str(problem))}\n" for problem in problems)
+    left_out = [f"\nLeft out: {escape_markdown(as_sentence(problem))}\n" for problem in problems]
+    table = comparison_table(groups) + "".join(left_out)
     write_text(out / TABLE, table)
     histories = {label: [record.history for record in group if record.history.rows] for label, group in groups.items()}
     flows = {label: [h.gradient_flow for h in group if h.gradient_flow] for label, group in histories.items()}
     figures = {}
     if any(histories.values()):
-        figures["compare_curves.png"] = plotting.compare_curves({k: group for k, group in histories.items() if group})
+        figures[CURVES] = plotting.compare_curves({k: group for k, group in histories.items() if group})
     if any(flows.values()):
         figure = plotting.compare_gradient_flow({k: group for k, group in flows.items() if group})
-        figures["compare_gradient_flow.png"] = figure
+        figures[FLOWS] = figure
     for name, figure in figures.items():
         write_figure(out / name, figure)
     return table, [out / TABLE, *(out / name for name in figures)]

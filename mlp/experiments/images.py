@@ -21,6 +21,7 @@ from mlp.files.stored import read_array
 from mlp.pages.markdown import aligned
 from mlp.typing import Array, PathLike, Shape
 
+Picture = tuple[str, str, Array]  # its name, what was done to make it fit, and its pixels (H, W, C)
 Images = Array | ImageSet | PathLike | Sequence[PathLike]
 
 
@@ -56,7 +57,7 @@ class Predictions(list[Prediction]):
         return aligned(rows, "<<>")
 
 
-def pictures_of(images: Images, image_shape: Shape, how: str) -> list[tuple[str, str, Array]]:
+def pictures_of(images: Images, image_shape: Shape, how: str) -> list[Picture]:
     """Return (name, what was done to make it fit, pixels (H, W, C)) for each image of a set, an array, or files.
 
     Args:
@@ -90,7 +91,7 @@ def same_size(images: Sequence[Array]) -> Array:
     return np.stack(images)
 
 
-def read_picture(file: PathLike, image_shape: Shape, how: str = "crop") -> list[tuple[str, str, Array]]:
+def read_picture(file: PathLike, image_shape: Shape, how: str = "crop") -> list[Picture]:
     """Read a file as images for a model.
 
     Args:
@@ -123,16 +124,14 @@ def read_npy(path: Path, channels: int) -> list[Array]:
             array = read_array(file, path.stat().st_size, path.name)
     except Exception as error:  # a damaged file can raise anything
         raise unreadable(path, error, "is not an .npy file of plain numbers") from error
-    if array.ndim == 2:
-        array = array[..., None]
-    if array.ndim == 3:
-        array = array[None]
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[-1] not in (1, 3, channels) or array.size == 0:
+    images = array[..., None] if array.ndim == 2 else array
+    images = images[None] if images.ndim == 3 else images
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3, channels) or images.size == 0:
         raise DataError(
             f"{path} must hold bytes (uint8, 0 .. 255) of shape (H, W), (H, W, 3) or (N, H, W, 3), "
             f"got {array.shape} of {array.dtype}"
         )
-    return list(array)
+    return list(images)
 
 
 def fit(pixels: Array, image_shape: Shape, how: str = "crop") -> tuple[str, Array]:

@@ -6,7 +6,7 @@ loaded.predict(["cat.jpg"])[0].classes                 the most likely classes, 
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from mlp.engine import make_engine
 from mlp.errors import CheckpointError, ConfigurationError, ShapeError
 from mlp.experiments.build import load_images, make_loss, make_model, run_title
 from mlp.experiments.config import RunConfig
-from mlp.experiments.images import Images, Prediction, Predictions, pictures_of
+from mlp.experiments.images import Images, Picture, Prediction, Predictions, pictures_of
 from mlp.experiments.record import known_history
 from mlp.experiments.resume import check_images, check_predictions
 from mlp.experiments.run_folder import RunFolder
@@ -99,7 +99,10 @@ class LoadedRun:
         Raises:
             MlpError: there is no such file, an image does not fit, or the model gives NaN.
         """
-        pictures = pictures_of(images, self.image_shape, self.config.image_fit)
+        return self.classify(pictures_of(images, self.image_shape, self.config.image_fit), most)
+
+    def classify(self, pictures: Sequence[Picture], most: int = 5) -> Predictions:
+        """Return a Prediction for each picture that was read already; see `predict`."""
         pixels = np.stack([pixels for _, _, pixels in pictures])
         logits = self.logits(pixels)
         if not np.isfinite(logits).all():

@@ -23,6 +23,7 @@ from mlp.experiments.settings.facts import Facts
 from mlp.experiments.settings.fields import check_names
 from mlp.files import named_path, write_json
 from mlp.files.stored import as_number, as_object, damaged, read_object, read_text
+from mlp.training.own_files import require_no_run_files
 from mlp.typing import PathLike
 
 MAY_GROW = ("epochs", "early_stop")  # settings that say how long a run trains: a resume may make it longer
@@ -186,8 +187,8 @@ class RunFolder:
                 f"{' and more --epochs' if self.rows_written >= stored['epochs'] else ''} to continue it, or choose "
                 "another --out, or --overwrite it"
             )
-        if stored is None and self.latest.exists():
-            raise CheckpointError(f"{self.path} has a checkpoint but no config.json: choose another --out")
+        if stored is None:
+            require_no_run_files(self.path)
         return RunConfig(**with_dataset_settings(self.asked_for(given, resume=resume)))
 
     def asked_for(self, given: dict[str, Any], *, resume: bool) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import numpy as np
 from mlp.checks import shown
 from mlp.errors import ConfigurationError, FolderInUseError
 from mlp.files.locks import check_lock
+from mlp.files.own import MARK
 from mlp.typing import PathLike
 
 PAUSES = (0.05, 0.2, 0.8)  # seconds between tries to rename
@@ -130,6 +131,7 @@ def write_arrays(path: PathLike, arrays: Mapping[str, Any]) -> None:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+        archive.comment = MARK.encode()
 
 
 def write_figure(path: PathLike, figure: "Figure") -> None:
@@ -141,7 +143,7 @@ def write_figure(path: PathLike, figure: "Figure") -> None:
     take_texts_literally(figure)
     with atomic_write(path) as file, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from")
-        figure.savefig(file, format=Path(path).suffix.lstrip("."), dpi=120)
+        figure.savefig(file, format=Path(path).suffix.lstrip("."), dpi=120, metadata={"Creator": MARK})
 
 
 def take_texts_literally(figure: "Figure") -> None:

@@ -83,7 +83,7 @@ def test_pictures_are_turned_upright(tmp_path):
     ("name", "array", "message"),
     [
         ("floats.npy", np.zeros((8, 8, 3)), "must hold bytes (uint8, 0 .. 255)"),
-        ("first.npy", np.zeros((3, 8, 8), np.uint8), "got (1, 3, 8, 8) of uint8"),
+        ("first.npy", np.zeros((3, 8, 8), np.uint8), "got (3, 8, 8) of uint8"),
         ("objects.npy", np.array([{}, None]), "is not an .npy file of plain numbers"),
         ("none.npy", np.zeros((0, 8, 8, 3), np.uint8), "must hold bytes"),
         ("text.npy", None, "is not an .npy file of plain numbers"),

@@ -2,6 +2,7 @@
 
 import os
 from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mlp.errors import ConfigurationError
@@ -54,3 +55,55 @@ def require_writable(path: Path) -> None:
     folder = above if above.is_dir() else above.parent
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ArgumentTypeError(f"{path} cannot be written: you may not write in {folder}: choose another place")
+
+
+def usual_path(kind: Callable[[str], Path], usual: str, advice: str = "add --out to write elsewhere") -> Path:
+    """Return the path that a command writes to when no flag names another one; it is checked as a given one is.
+
+    Args:
+        kind: `folder_argument` or `file_argument`. advice: what to do if it cannot be written.
+
+    Raises:
+        ConfigurationError: it cannot be written.
+    """
+    try:
+        return kind(usual)
+    except ArgumentTypeError as error:
+        text = str(error).rpartition(": ")[0] or str(error)  # without the advice for a name that was given
+        raise ConfigurationError(f"{text}: {advice}") from None
+
+
+def output_file(given: Path | None, run: str, name: str, inputs: Sequence[str] = ()) -> Path:
+    """Return the file that a command writes about a run: what --out says, or `name` in the run's folder.
+
+    Args:
+        inputs: the files that are read.
+
+    Raises:
+        ConfigurationError: it cannot be written, or another file would be lost.
+    """
+    from mlp.files.own import require_no_input, require_replaceable
+    from mlp.training.own_files import is_run_file  # these load much
+
+    usual = Path(run) / name
+    if given is None:
+        given = usual_path(file_argument, str(usual)) if Path(run).is_dir() else usual
+    require_no_input(given, inputs)
+    if os.path.abspath(given) == os.path.abspath(usual):
+        return given
+    if is_run_file(given):
+        raise ConfigurationError(f"{given} is the name of a run's own file: choose another --out")
+    require_replaceable(given)
+    return given
+
+
+def output_folder(given: Path, names: Iterable[str]) -> Path:
+    """Return a folder to write into; ConfigurationError if it has files of these names that we have not made."""
+    from mlp.files.own import require_replaceable
+    from mlp.training.own_files import is_run_file
+
+    for path in (given / name for name in names):
+        if is_run_file(path):
+            raise ConfigurationError(f"{path} is the name of a run's own file: choose another --out")
+        require_replaceable(path)
+    return given

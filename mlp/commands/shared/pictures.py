@@ -1,22 +1,23 @@
 """Where a command draws its picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlp import plotting
+from mlp.commands.shared.paths import output_file
 from mlp.errors import ConfigurationError
 from mlp.files import write_figure
 
 
-def picture_path(given: Path | None, usual: str) -> Path:
-    """Return where to draw: what --out says, or the usual place.
+def picture_path(given: Path | None, run: str, name: str, inputs: Sequence[str] = ()) -> Path:
+    """Return where to draw, see `output_file`.
 
     Raises:
-        ConfigurationError: the name has another ending than pictures.
+        ConfigurationError: it cannot be written, has another ending than pictures, or another file would be lost.
     """
-    out = Path(given or usual)
-    if out.suffix.lower() not in plotting.FORMATS:
-        raise ConfigurationError(f"--out must end in {', '.join(plotting.FORMATS)}, got {out}")
-    return out
+    if given is not None and given.suffix.lower() not in plotting.FORMATS:
+        raise ConfigurationError(f"--out must end in {', '.join(plotting.FORMATS)}, got {given}")
+    return output_file(given, run, name, inputs)
 
 
 def write_picture(path: Path, figure: "plotting.Figure") -> None:

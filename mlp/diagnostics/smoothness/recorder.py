@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mlp.backend import to_numpy
-from mlp.checks import at_least_one, choose
+from mlp.checks import at_least, at_least_one, choose
 from mlp.diagnostics.smoothness.covariate_shift import covariate_shift, shift_layers
 from mlp.diagnostics.smoothness.nearby import GRADIENT_SIZES, UPDATE_SIZES, look_nearby, move_to
 from mlp.diagnostics.smoothness.record import SmoothnessRecord
@@ -34,7 +34,7 @@ class Smoothness(Hook):
         record: the SmoothnessRecord.
 
     Raises:
-        ConfigurationError: `every` is below 1, or there is no such direction.
+        ConfigurationError: `every` is below 1, `layers` is below 0, or there is no such direction.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Smoothness(Hook):
         self.every = at_least_one("every", every)
         self.direction = choose("direction", direction, DIRECTIONS)
         self.folder = None if folder is None else Path(folder)
-        self.layers = layers
+        self.layers = at_least("layers", layers, 0)
         self.sizes = GRADIENT_SIZES if direction == "gradient" else UPDATE_SIZES
         settings = {"every": every, "direction": direction, "sizes": self.sizes.tolist(), "layers": layers}
         self.record = SmoothnessRecord(settings)

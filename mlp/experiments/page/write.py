@@ -22,12 +22,12 @@ from mlp.training.hooks.side_files import SideFiles
 from mlp.training.state import TrainingState
 from mlp.typing import PathLike
 
-NAME = "report.html"
+PAGE = "report.html"
 SHARE = 0.02  # of the time that training takes, at most, goes into the page
 
 
-def write_page(report: RunReport) -> Path:
-    """Write the page of a run into its folder; return its path."""
+def write_page(report: RunReport, path: Path | None = None) -> Path:
+    """Write the page of a run, into its folder if no other path is given; return its path."""
     charts = report.layer_charts()
     text = render(
         "run.html",
@@ -37,7 +37,8 @@ def write_page(report: RunReport) -> Path:
         settings=report.settings(),
         hardest=[(one, thumbnail(one.pixels)) for one in report.hardest],
     )
-    path = report.folder / NAME
+    path = path or report.folder / PAGE
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text)
     return path
 
@@ -72,22 +73,25 @@ class RunPage(SideFiles):
             hardest, count = hardest_images(self.config, trainer.model, self.test, threads)
             write_page(RunReport(self.folder, self.config, self.facts, trainer.history, results, hardest, count))
 
-        self.write(self.folder / NAME, write)
+        self.write(self.folder / PAGE, write)
 
     def write_for(self, history: History) -> None:
         """Write the page for the epochs so far."""
         start = time.monotonic()
         report = RunReport(self.folder, self.config, self.facts, history)
-        self.write(self.folder / NAME, lambda: write_page(report))
+        self.write(self.folder / PAGE, lambda: write_page(report))
         self.written = time.monotonic()
         self.seconds, self.shown = self.written - start, len(history.rows)
 
 
-def report_run(path: PathLike, data_dir: PathLike | None = None, *, trust_code: bool = False) -> tuple[Path, str]:
+def report_run(
+    path: PathLike, data_dir: PathLike | None = None, *, out: Path | None = None, trust_code: bool = False
+) -> tuple[Path, str]:
     """Write the page of a run from its folder: of kept results too, and of runs of an older version.
 
     Args:
         path: the folder. data_dir: where data sets are, for the hardest images.
+        out: the file to write; None for report.html in the folder.
         trust_code: run the Python file that defines the run's model, if there is one.
 
     Returns:
@@ -109,4 +113,4 @@ def report_run(path: PathLike, data_dir: PathLike | None = None, *, trust_code: 
         hardest, count = hardest_images(run.config, run.model, load_splits(config, data_dir, run)["test"])
     except MlpError as error:
         reason = as_sentence(error)
-    return write_page(RunReport(folder, config, facts, history, test, hardest, count)), reason
+    return write_page(RunReport(folder, config, facts, history, test, hardest, count), out), reason

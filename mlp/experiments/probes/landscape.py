@@ -48,6 +48,7 @@ def compute(
     prepared = partial(prepare, run, settings, data_dir, device, trust_code=trust_code)  # for each process
     place = prepared()
     file = LandscapeFile(Path(run) / f"{name}.npz", settings, place)
+    file.require_own(name)
     found = place.found
     with ExitStack() as ending:
         lock = Path(run) / f".{name}.npz.lock"

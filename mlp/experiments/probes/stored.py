@@ -21,9 +21,13 @@ from mlp.errors import CheckpointError, DamagedError
 from mlp.experiments.probes.images import fingerprint
 from mlp.experiments.probes.places import KINDS, LandscapeSettings, Place
 from mlp.files import write_arrays
+from mlp.files.own import require_replaceable
 from mlp.files.stored import as_object, damaged, read_arrays
+from mlp.training.own_files import require_free_name
 from mlp.typing import Array, PathLike
 from mlp.version import __version__
+
+ADVICE = "if it was a landscape, delete it; else choose another --name"
 
 
 class LandscapeFile:
@@ -34,14 +38,25 @@ class LandscapeFile:
         self.text = json.dumps(dataclasses.asdict(settings))
         self.weights = fingerprint(place.model.state_dict())
 
+    def require_own(self, name: str) -> None:
+        """Raise an error if the files of this landscape would be written over others, as `name` came from a user.
+
+        Raises:
+            ConfigurationError: files of the run have that name, or a picture that we have not made.
+            CheckpointError: the file is there, and is no landscape.
+        """
+        require_free_name(name)
+        if self.path.exists():
+            read_landscape(self.path)
+            return
+        for ending in (".png", "_surface.png"):
+            require_replaceable(self.path.with_name(f"{name}{ending}"), "--name")
+
     def resume(self) -> str:
         """Take over the points that the file has; return "", or why it belongs to another landscape."""
         if not self.path.exists():
             return ""
-        try:
-            stored = read_landscape(self.path)
-        except CheckpointError as error:
-            return str(error)
+        stored = read_landscape(self.path)
         theirs, ours = json.loads(str(stored["settings"])), json.loads(self.text)
         if theirs != ours:
             different = [name for name, value in ours.items() if theirs.get(name) != value]
@@ -78,11 +93,11 @@ def read_landscape(path: PathLike) -> dict[str, Array]:
     except FileNotFoundError:
         raise CheckpointError(f"there is no {path}: python scripts/landscape.py makes it") from None
     except DamagedError as error:
-        raise DamagedError(f"{error}: delete it") from None
+        raise DamagedError(f"{error}: {ADVICE}") from None
     try:
         check_landscape(arrays)
     except (ValueError, KeyError, RecursionError) as error:
-        raise DamagedError(f"{damaged(path, error)}: delete it") from None
+        raise DamagedError(f"{damaged(path, error)}: {ADVICE}") from None
     return arrays
 
 
