@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
+SOON = 2.0  # seconds: what takes less needs no bar
+
 
 @cache
 def load_tqdm() -> Any:

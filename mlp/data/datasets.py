@@ -1,7 +1,7 @@
 """Data sets by name, split and ready for `Batches`."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,11 @@ from mlp.data.formats.npz import load_npz
 from mlp.data.formats.sources import MissingDataError, find_data_dir
 from mlp.data.image_set import ImageSet
 from mlp.data.patches import labelled_patches
-from mlp.data.pictures import FITS, fit_size
+from mlp.data.pictures import FITS, fit_size, require_memory_for
 from mlp.data.splits import SCENE_SPLITS, SPLITS, split_indices
 from mlp.data.synthetic import synthetic
 from mlp.errors import ConfigurationError
+from mlp.progress import SOON, progress_bar
 from mlp.typing import PathLike
 
 # Each loader takes the data folder and returns (train, test).
@@ -89,8 +90,11 @@ def load_dataset(
         sets = [image_set.coarse() for image_set in sets]
     if limit_classes is not None:
         sets = [image_set.first_classes(limit_classes) for image_set in sets]
-    train, valid, test = sets
-    return first_images(train, limit_train), first_images(valid, limit_valid), test
+    train, valid, test = first_images(sets[0], limit_train), first_images(sets[1], limit_valid), sets[2]
+    if size is None:
+        return train, valid, test
+    train, valid, test = in_size([train, valid, test], *size)
+    return train, valid, test
 
 
 def first_images(image_set: ImageSet, limit: int | None) -> ImageSet:
@@ -160,15 +164,26 @@ def load_sets(name: str, data_dir: Path, split: str | None, size: tuple[int, str
 
 
 def load_all(name: str, data_dir: Path, size: tuple[int, str] | None = None) -> tuple[ImageSet, ImageSet]:
-    """Return (train, test) of a data set, before the split."""
+    """Return (train, test) of a data set, before the split; only pictures in files have their `size` then."""
     prefix, _, path = name.partition(":")
     if prefix == "folder":
-        return load_folder(path, *(size or ()))  # picture by picture: they may be large
-    train, test = DATASETS[name](data_dir) if name in DATASETS else load_npz(path)
-    return (train, test) if size is None else (in_size(train, *size), in_size(test, *size))
+        return load_folder(path, *(size or ()))  # picture by picture: they may be large, and of several sizes
+    return DATASETS[name](data_dir) if name in DATASETS else load_npz(path)
 
 
-def in_size(image_set: ImageSet, image_size: int, image_fit: str) -> ImageSet:
-    """Return the images of a set, each so many pixels wide and high."""
-    images = [fit_size(pixels, image_size, image_size, image_fit)[1] for pixels in image_set.images]
-    return dataclasses.replace(image_set, images=np.stack(images))
+def in_size(sets: Sequence[ImageSet], image_size: int, image_fit: str) -> list[ImageSet]:
+    """Return sets of images, each image so many pixels wide and high; ConfigurationError if memory is too small."""
+    H = W = image_size
+    if all(part.images.shape[1:3] == (H, W) for part in sets):
+        return list(sets)
+    count = sum(map(len, sets))
+    require_memory_for(count, (H, W, sets[0].images.shape[-1]))
+    resized = []
+    with progress_bar(total=count, desc="resizing", unit="image", delay=SOON, leave=False) as bar:
+        for part in sets:
+            images = np.empty((len(part), H, W, part.images.shape[-1]), np.uint8)
+            for i, pixels in enumerate(part.images):
+                images[i] = fit_size(pixels, H, W, image_fit)[1]
+                bar.update()
+            resized.append(dataclasses.replace(part, images=images))
+    return resized

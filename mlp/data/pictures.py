@@ -7,6 +7,7 @@ A network takes images of one size. There are two ways to give a picture that si
     squeeze    the whole picture is made larger or smaller: nothing is lost, and things become wider or narrower
 """
 
+import math
 import warnings
 from types import ModuleType
 from typing import Any
@@ -14,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from mlp.data.formats.sources import unreadable
-from mlp.errors import ConfigurationError
-from mlp.typing import Array, PathLike
+from mlp.errors import ConfigurationError, DataError
+from mlp.machine.processor import available_memory
+from mlp.typing import Array, PathLike, Shape
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")  # Pillow starts programs for some of the others
 FITS = ("crop", "squeeze")
@@ -40,7 +42,7 @@ def read_pixels(file: PathLike, needed: str) -> Array:
         needed: what needs Pillow, for the message where it is missing.
 
     Raises:
-        DataError: the file cannot be read, or holds several pictures, or no picture of bytes.
+        DataError: the file cannot be read, or holds several pictures, one of other numbers than bytes, or a huge one.
         ConfigurationError: Pillow is missing.
     """
     image_module, operations = import_pillow(needed)
@@ -50,26 +52,35 @@ def read_pixels(file: PathLike, needed: str) -> Array:
             # Pillow warns of pictures with more than 89 million pixels before it takes the memory for them.
             warnings.simplefilter("error", image_module.DecompressionBombWarning)
             with image_module.open(file, formats=FORMATS) as image:
-                count = getattr(image, "n_frames", 1)
-                if count > 1 and image.format != "MPO":  # a JPEG with a small copy of itself, as telephones write it
-                    raise ValueError(f"it holds {count} pictures: save each as a file")
+                require_one_of_bytes(image, file)
                 shown = as_shown(image, image_module, operations)
                 pixels = np.asarray(shown.convert("L" if image.mode in GREY_MODES else "RGB"))
+    except DataError:
+        raise
+    except (image_module.DecompressionBombWarning, image_module.DecompressionBombError):
+        most = image_module.MAX_IMAGE_PIXELS
+        raise DataError(f"{file} is not read: it has more than {most:,} pixels: make it smaller first") from None
+    except image_module.UnidentifiedImageError:
+        raise DataError(f"{file} cannot be read as an image: it is damaged, or none of {', '.join(FORMATS)}") from None
     except Exception as error:  # what a damaged image raises can be of any kind
         raise unreadable(file, error, "cannot be read as an image") from error
     return pixels.reshape(*pixels.shape[:2], -1)
+
+
+def require_one_of_bytes(image: Any, file: PathLike) -> None:
+    """Raise DataError unless an open file holds one picture, whose pixels are bytes."""
+    count, wrong = getattr(image, "n_frames", 1), f"{file} cannot be read as an image:"
+    if count > 1 and image.format != "MPO":  # a JPEG with a small copy of itself, as telephones write it
+        raise DataError(f"{wrong} it holds {count} pictures: save each as a file")
+    if image.mode not in GREY_MODES + COLOUR_MODES:
+        raise DataError(f"{wrong} its pixels are of kind {image.mode}, not bytes: save it as 8 bits")
 
 
 def as_shown(image: Any, image_module: ModuleType, operations: ModuleType) -> Any:
     """Return a picture of Pillow's as a viewer shows it: turned as its camera says, transparent pixels on white.
 
     Files hold colours for transparent pixels too, but nobody sees them.
-
-    Raises:
-        ValueError: its pixels are not bytes.
     """
-    if image.mode not in GREY_MODES + COLOUR_MODES:
-        raise ValueError(f"pixels of kind {image.mode}, not bytes")
     image = operations.exif_transpose(image)
     if image.mode not in TRANSPARENT_MODES and "transparency" not in image.info:
         return image
@@ -97,6 +108,18 @@ def fit_size(pixels: Array, H: int, W: int, how: str = "crop") -> tuple[str, Arr
     pixels = resize(pixels[top : top + max(cut_h, 1), left : left + max(cut_w, 1)], H, W)
     cut = f"cut to the middle {cut_w} x {cut_h}, " if (cut_h, cut_w) != (h, w) else ""
     return f"{w} wide x {h} high: {cut}resized to {W} x {H}", pixels
+
+
+def require_memory_for(count: int, shape: Shape) -> None:
+    """Raise ConfigurationError if there is not enough memory for so many images of `shape` (H, W, C), as bytes."""
+    needed, available = count * math.prod(shape), available_memory()
+    if available is not None and needed > available:
+        size = f"{count:,} images of {shape[1]} x {shape[0]} pixels need {needed / 1e6:,.1f} MB of memory"
+        raise ConfigurationError(
+            f"{size}, and {available / 1e6:,.1f} MB are free: ",
+            "choose a smaller image_size, or fewer images",
+            "choose a smaller --image-size, or fewer images",
+        )
 
 
 def resize(pixels: Array, H: int, W: int) -> Array:

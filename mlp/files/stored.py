@@ -8,6 +8,7 @@ file itself may be perfectly good.
     .npz          as `mlp.files.write_arrays` writes it: plain arrays, not compressed, so none is larger than its file
 """
 
+import errno
 import json
 import math
 import os
@@ -48,7 +49,7 @@ def open_file(path: PathLike) -> Iterator[IO[bytes]]:
         except (CheckpointError, MemoryError):
             raise
         except OSError as error:
-            if error.errno is None:  # raised by a reader about the content, not by the system
+            if error.errno in (None, errno.EINVAL):  # a reader's words about the content, or a place before its start
                 raise damaged(path, error) from None
             raise CheckpointError(f"{path} cannot be read: {error.strerror}") from None
         except Exception as error:  # what a wrong byte leads to can be of any kind

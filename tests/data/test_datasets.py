@@ -6,6 +6,7 @@ import pytest
 
 from mlp.data import DATASETS, ImageSet, find_data_dir, load_dataset, split_indices, synthetic
 from mlp.data.formats.sources import MissingDataError
+from mlp.data.pictures import fit_size
 from mlp.errors import ConfigurationError, DataError
 
 made_once = functools.cache(synthetic)
@@ -119,6 +120,39 @@ def test_images_get_another_size(name, tmp_path, monkeypatch):
         assert image_set.images.shape[1:] == (4, 4, 1)
         assert image_set.images[0, :, 0].min() > 150
     assert load_dataset(name)[0].images.shape[1:] == (6, 12, 1)
+
+
+def test_only_the_images_that_are_left_get_another_size(monkeypatch):
+    pytest.importorskip("PIL")
+    rng = np.random.default_rng(0)
+    train = ImageSet(rng.integers(0, 255, (120, 6, 6, 3)).astype(np.uint8), np.arange(120) % 3, ("a", "b", "c"))
+    monkeypatch.setitem(DATASETS, "mnist", lambda data_dir: (train, train.take(np.arange(4))))
+    limits = {"limit_classes": 2, "limit_train": 7, "limit_valid": 1}
+    small = load_dataset("mnist", **limits)
+    expected = [fit_size(pixels, 9, 9)[1] for part in small for pixels in part.images]
+    seen = []
+    monkeypatch.setattr("mlp.data.datasets.fit_size", lambda *words: seen.append(1) or fit_size(*words))
+    found = load_dataset("mnist", image_size=9, **limits)
+    assert len(seen) == sum(map(len, small)) < 16
+    np.testing.assert_array_equal(np.concatenate([part.images for part in found]), expected)
+    for before, after in zip(small, found, strict=True):
+        np.testing.assert_array_equal(before.labels, after.labels)
+
+
+def test_a_size_for_which_memory_is_missing(monkeypatch, tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    monkeypatch.setattr("mlp.data.pictures.available_memory", lambda: 10**6)
+    monkeypatch.setattr("mlp.data.datasets.fit_size", None)  # not even one is made larger
+    train = ImageSet(np.zeros((40, 6, 6, 3), np.uint8), np.arange(40) % 2, ("a", "b"))
+    monkeypatch.setitem(DATASETS, "mnist", lambda data_dir: (train, train))
+    with pytest.raises(ConfigurationError, match=r"80 images of 99 x 99 pixels need 2.4 MB .* a smaller image_size"):
+        load_dataset("mnist", image_size=99)
+    for i in range(6):
+        (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
+        image.fromarray(np.zeros((5, 5, 3), np.uint8)).save(tmp_path / "ab"[i % 2] / f"{i}.png")
+    assert load_dataset(f"folder:{tmp_path}", image_size=9)[0].images.shape[1:] == (9, 9, 3)
+    with pytest.raises(ConfigurationError, match="images of 300 x 300 pixels need"):
+        load_dataset(f"folder:{tmp_path}", image_size=300)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from mlp.data.image_set import ImageSet, image_set
-from mlp.data.pictures import fit_size, read_pixels
+from mlp.data.pictures import fit_size, read_pixels, require_memory_for
 from mlp.data.splits import hold_out
 from mlp.errors import DataError
+from mlp.progress import SOON, progress_bar
 from mlp.typing import Array, PathLike
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm")
@@ -178,11 +179,13 @@ def files_of_class(folder: Path) -> list[Path]:
 def read_images(files: Sequence[Path], image_size: int | None = None, image_fit: str = "crop") -> Array:
     """Return the images in a list of files, (N, H, W, C)."""
     pictures = []
-    for file in files:
+    for file in progress_bar(files, desc="reading", unit="picture", delay=SOON, leave=False):
         picture = read_pixels(file, "folder:DIR reads images with Pillow")
         if image_size is not None:
             _, picture = fit_size(picture, image_size, image_size, image_fit)
         pictures.append(picture)
+        if len(pictures) == 1:
+            require_memory_for(2 * len(files), picture.shape)  # one by one, and then joined
     H, W = pictures[0].shape[:2]
     for picture, file in zip(pictures, files, strict=True):
         h, w = picture.shape[:2]
