@@ -8,10 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from mlp.checks import within
 from mlp.commands.command_line import CommandLine
+from mlp.commands.shared.flags import number_argument
 from mlp.commands.shared.paths import file_argument
 from mlp.diagnostics import check_layer, check_loss, check_model, check_rule
-from mlp.diagnostics.class_report.results import write_report
+from mlp.diagnostics.class_report.limits import LEAST_MEMORY, LONGEST_TIME, most_memory
+from mlp.diagnostics.class_report.results import check_replaceable, write_report
 from mlp.diagnostics.class_report.submissions import Outcome, Task, run_all
 from mlp.diagnostics.gradients.layer_cases import CASES, LayerCase
 from mlp.diagnostics.gradients.own_file import check_file
@@ -47,6 +50,8 @@ In Python:
     from mlp.diagnostics import check_layer
     print(check_layer(MyLayer(), input_shape=(4, 6, 6, 3)))
 """
+
+MOST_POINTS = 1e6
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "VGG14 plain": {},
@@ -163,12 +168,20 @@ def run_checks(checks: Mapping[str, Sequence[Callable[[], GradientReport]]], *, 
 
 def add_class_options(parser: CommandLine) -> None:
     """Add the flags of a report about the solutions of a class."""
-    text = "each file runs in its own process; a CSV file and the scores are written next to the page"
+    text = (
+        "each file runs in its own process; PAGE.csv, PAGE-scores.csv and PAGE-scores.json are written next to "
+        "PAGE.html, and only files of earlier reports are overwritten"
+    )
     add = parser.add_argument_group("for a class", text).add_argument
     add("--class-report", type=file_argument, metavar="PAGE.html", help="check many files and write a page about them")
     add("--name", default="", help="the class or function that each file must have (Conv)")
-    add("--points", type=float, default=10.0, help="for a correct solution; each part earns a share (default 10)")
-    add("--seconds", type=float, default=60.0, help="time limit for a file (default 60)")
+    add(
+        "--points",
+        type=number_argument,
+        default=10.0,
+        help="for a correct solution; each part earns a share (default 10)",
+    )
+    add("--seconds", type=number_argument, default=60.0, help="time limit for a file (default 60)")
     add("--megabytes", type=int, default=3000, help="memory limit for a file (default 3000)")
     add("--jobs", type=int, default=os.cpu_count() or 1, help="files checked at a time (default: one per core)")
 
@@ -180,10 +193,11 @@ def report_class(parser: CommandLine, options: Any) -> int:
     if options.class_report.suffix not in (".html", ".htm"):
         parser.error(f"--class-report must end in .html (its table will be next to it), got {options.class_report}")
     at_once("--jobs", options.jobs)
-    if options.seconds <= 0 or options.megabytes < 1000 or options.points <= 0:
-        parser.error(
-            "--seconds and --points must be positive, and --megabytes at least 1000 (NumPy alone maps hundreds)"
-        )
+    for flag, value, most in (("seconds", options.seconds, LONGEST_TIME), ("points", options.points, MOST_POINTS)):
+        if not 0 < value <= most:
+            parser.error(f"--{flag} must be greater than 0 and at most {most:,.0f}, got {value:g}")
+    within("--megabytes", options.megabytes, LEAST_MEMORY, most_memory())
+    check_replaceable(options.class_report)
     task = Task(options.name, options.args, options.input_shape, options.seed, options.seconds, options.megabytes)
 
     def tell(outcome: Outcome) -> None:

@@ -12,7 +12,7 @@ if the data set is there in another form, such as an unpacked folder.
 from pathlib import Path
 
 from mlp.commands.command_line import CommandLine
-from mlp.commands.shared.flags import add_data_flag
+from mlp.commands.shared.flags import add_data_flag, number_argument
 from mlp.commands.shared.paths import path_argument
 from mlp.data import DATASETS, SCENES, SOURCES, download_dataset
 from mlp.data.formats.sources import find_data_dir
@@ -31,7 +31,7 @@ def main() -> int:
     add("--archive", action="append", default=[], type=path_argument, metavar="FILE", help=text)
     add_data_flag(parser, "where to put it")
     text = "give up after this long without data (default: 30)"
-    add("--timeout", type=float, default=30.0, metavar="SECONDS", help=text)
+    add("--timeout", type=number_argument, default=30.0, metavar="SECONDS", help=text)
     arguments = parser.parse_args()
     if not arguments.archive and (found := in_another_form(arguments.name, find_data_dir(arguments.data_dir))):
         print(found)

@@ -26,6 +26,7 @@ from mlp.commands.shared.flags import (
     add_trust_flag,
     braced,
     named_runs,
+    number_argument,
 )
 from mlp.commands.shared.paths import folder_argument, output_folder, path_argument, usual_path
 from mlp.commands.shared.pictures import show_picture
@@ -75,7 +76,7 @@ def parse() -> Any:
     add("--points", type=int, metavar="N", help="points on each axis, an odd number (default: 25; with --between 101)")
     add("--images", type=int, default=1000, metavar="N", help="use the first N images (default: 1000)")
     text = "ends of both axes (default: -1 1; with --between -0.5 1.5)"
-    add("--range", type=float, nargs=2, metavar=("LOW", "HIGH"), help=text)
+    add("--range", type=number_argument, nargs=2, metavar=("LOW", "HIGH"), help=text)
     add("--seed", type=int, default=0, metavar="N", help="seed of the directions (default: 0)")
     text = "what batch norm uses: its running statistics, or those of the batch (default: running)"
     add("--statistics", default="running", metavar=braced(STATISTICS), help=text)

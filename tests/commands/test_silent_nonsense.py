@@ -1,12 +1,14 @@
 """Numbers and names that make no sense are reported or refused: no command ends as if all were well."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mlp import commands
 from mlp.checks import quick_pattern
-from mlp.commands import evaluate, gradient_correlation, landscape, predict
+from mlp.commands import data, evaluate, gradient_correlation, landscape, predict
 from mlp.commands import train as train_module
 from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import ConfigurationError
@@ -139,6 +141,19 @@ def test_a_word_that_is_nearly_right_gets_the_right_one_and_a_flag_its_name(trai
     assert status == 2
     assert sentence in error
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "many"])
+def test_flags_that_take_numbers_take_no_others(call, number):
+    for module, words in ((data, ["mnist", "--timeout"]), (landscape, ["run", "--range", "-1"])):
+        status, _, error = call(module, *words, number)
+        assert (status, len(error.splitlines())) == (2, 1)
+        assert f"expected a number, got '{number}'" in error
+
+
+def test_no_command_reads_numbers_with_float():
+    files = Path(commands.__file__).parent.rglob("*.py")
+    assert [path.name for path in files if "type=float" in path.read_text(encoding="utf-8")] == []
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,23 @@
 """Flags that several commands have, with the same words."""
 
+import math
 import sys
-from argparse import _ActionsContainer
+from argparse import ArgumentTypeError, _ActionsContainer
 from collections.abc import Iterable, Sequence
 
 from mlp.commands.shared.paths import path_argument
 from mlp.typing import PathLike
+
+
+def number_argument(text: str) -> float:
+    """The type of a flag that takes a number: nan and inf, which `float` takes, mean nothing to a command."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ArgumentTypeError(f"expected a number, got {text!r}")
+    return value
 
 
 def add_data_flag(parser: _ActionsContainer, text: str = "folder with the data sets") -> None:

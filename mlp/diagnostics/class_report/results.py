@@ -7,11 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mlp.diagnostics.class_report.submissions import Outcome, Task
-from mlp.files import atomic_write
+from mlp.errors import ConfigurationError
+from mlp.files import write_text
 from mlp.files.tables import csv_text
 
 EXAMPLES = 8  # students named beside a mistake
 LONGEST = 300  # characters of a sentence in the table
+SCORES = ("assignment", "student_id", "score", "max_score")  # the columns that nbgrader exports
+TABLE = ("student", "passed", "points")  # the first columns of the table
+BEGINNING = 2000  # characters of a file in which `MARKS` must be
+# What our files have in their beginning, in the order of `paths_of`.
+MARKS = (
+    "<title>Class report: ",
+    f"^{','.join(TABLE)},",
+    f"^{','.join(SCORES)}\n",
+    r'^\{\n "[^\n]*": \{\n  "score": [\d.e+-]+,\n  "max_score": ',
+)
 
 
 def points_of(outcome: Outcome, most: float, parts: int) -> float:
@@ -50,6 +61,26 @@ def plain(text: str) -> str:
     return line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
 
 
+def paths_of(page: Path) -> list[Path]:
+    """Return the files of a report: its page, and next to it the table and the scores, as CSV and JSON."""
+    beside = [page.with_name(f"{page.stem}{ending}") for ending in (".csv", "-scores.csv", "-scores.json")]
+    return [page, *beside]
+
+
+def check_replaceable(page: Path) -> None:
+    """Raise ConfigurationError if a report would replace a file that is not from an earlier report."""
+    for path, mark in zip(paths_of(page), MARKS, strict=True):
+        if not path.exists():
+            continue
+        with open(path, encoding="utf-8", errors="replace") as file:
+            beginning = file.read(BEGINNING)
+        if not re.search(mark, beginning):
+            raise ConfigurationError(
+                f"{path} is not from a class report, and would be overwritten: choose another name than {page}, or "
+                "move it away"
+            )
+
+
 def write_report(path: Path, outcomes: Sequence[Outcome], task: Task, most: float) -> list[Path]:
     """Write the page, and beside it the table as CSV and the scores; return their paths."""
     from mlp.pages import render  # loads Jinja2
@@ -65,21 +96,16 @@ def write_report(path: Path, outcomes: Sequence[Outcome], task: Task, most: floa
         most=most,
         told={one.student: plain(one.sentence or one.error) for one in outcomes},
     )
-    files = {
-        path: page,
-        path.with_suffix(".csv"): table(outcomes, parts, most),
-        path.with_name(f"{path.stem}-scores.csv"): scores(outcomes, task, most),
-        path.with_name(f"{path.stem}-scores.json"): json.dumps(graded(outcomes, most), indent=1) + "\n",
-    }
-    for file, text in files.items():
-        with atomic_write(file, "w") as stream:
-            stream.write(text)
-    return list(files)
+    grades = json.dumps(graded(outcomes, most), indent=1) + "\n"
+    texts = (page, table(outcomes, parts, most), scores(outcomes, task, most), grades)
+    for file, text in zip(paths_of(path), texts, strict=True):
+        write_text(file, text)
+    return paths_of(path)
 
 
 def table(outcomes: Sequence[Outcome], parts: Sequence[str], most: float) -> str:
     """Return the table as CSV, with a line for each student."""
-    lines = [["student", "passed", "points", *parts, "mistake", "sentence", "error", "seconds"]]
+    lines = [[*TABLE, *parts, "mistake", "sentence", "error", "seconds"]]
     for one in outcomes:
         right = [{True: "1", False: "0"}.get(one.parts.get(part), "") for part in parts]  # type: ignore[arg-type]
         texts = [one.mistake, plain(one.sentence), plain(one.error)]
@@ -90,7 +116,7 @@ def table(outcomes: Sequence[Outcome], parts: Sequence[str], most: float) -> str
 
 def scores(outcomes: Sequence[Outcome], task: Task, most: float) -> str:
     """Return the scores in the columns that nbgrader exports."""
-    lines = [["assignment", "student_id", "score", "max_score"]]
+    lines: list[Sequence[str]] = [SCORES]
     lines += [
         [task.name, one.student, f"{points_of(one, most, most_parts(outcomes)):g}", f"{most:g}"] for one in outcomes
     ]

@@ -1,17 +1,14 @@
 """Running what students wrote: each file in a process of its own, with limits of time and memory.
 
 Endless loops are killed with everything they started, sys.exit and crashes end only their own process, printed text
-goes nowhere, and large allocations fail. It is not a sandbox: a process can read and write whatever its user can, even
-its own result. So run code that you do not trust in a container.
+goes nowhere, and large allocations fail. Ctrl-C ends all processes at once. It is not a sandbox: a process can read and
+write whatever its user can, even its own result. So run code that you do not trust in a container.
 """
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +16,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlp.diagnostics.class_report.worker import READY
+from mlp.diagnostics.class_report.workers import Workers
 from mlp.errors import ConfigurationError
 
 
@@ -68,19 +67,25 @@ def run_all(
         tell: is called with each outcome as soon as it is known.
 
     Raises:
-        ConfigurationError: one of the files is missing.
+        ConfigurationError: one of the files is missing, or no process can be started with these limits.
+        KeyboardInterrupt: after Ctrl-C, once all processes have ended.
     """
     missing = [path for path in paths if not path.is_file()]
     if missing:
         raise ConfigurationError(f"there is no file {missing[0]}")
 
+    workers = Workers()
+
     def one(path: Path, student: str) -> Outcome:
-        outcome = run_one(path, student, task)
+        outcome = run_one(path, student, task, workers)
         tell(outcome)
         return outcome
 
     with ThreadPoolExecutor(max_workers=max(1, jobs)) as pool:
-        return list(pool.map(one, paths, names_of(paths)))
+        try:
+            return list(pool.map(one, paths, names_of(paths)))
+        finally:  # nothing is left to end, unless there was an error or Ctrl-C
+            workers.end_all()
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:
@@ -92,19 +97,21 @@ def names_of(paths: Sequence[Path]) -> list[str]:
     return folders if len(set(folders)) == len(folders) else [str(path.with_suffix("")) for path in paths]
 
 
-def run_one(path: Path, student: str, task: Task) -> Outcome:
+def run_one(path: Path, student: str, task: Task, workers: Workers) -> Outcome:
     """Check one file in a process of its own."""
-    start = time.perf_counter()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         out = Path(folder) / "found.json"
         settings = {**asdict(task), "path": str(path.resolve()), "out": str(out)}
-        why = run_process([sys.executable, "-m", f"{__package__}.worker", json.dumps(settings)], folder, task.seconds)
-        seconds = time.perf_counter() - start
+        command = [sys.executable, "-m", f"{__package__}.worker", json.dumps(settings)]
+        ended = workers.run(command, folder, task.seconds)
+        if READY not in ended.said:  # the student's code was not run yet
+            last = ended.said.strip().rpartition("\n")[2] or f"exit status {ended.status}"
+            raise ConfigurationError(f"files cannot be checked with {task.megabytes} MB of memory for each: {last}")
         try:
-            found = json.loads(out.read_text(encoding="utf-8"))
-            return Outcome(student, path, **of_worker(found), seconds=seconds)
-        except (OSError, ValueError, TypeError):
-            return Outcome(student, path, error=why, mistake="could not be checked", seconds=seconds)
+            found = of_worker(json.loads(out.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError, LookupError):
+            found = {"error": why_no_result(ended.status, task.seconds), "mistake": "could not be checked"}
+        return Outcome(student, path, **found, seconds=ended.seconds)
 
 
 def of_worker(found: dict[str, Any]) -> dict[str, Any]:
@@ -120,35 +127,11 @@ def of_worker(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def run_process(command: Sequence[str], folder: str, seconds: float) -> str:
-    """Run a command until it ends or its time is over; return why there is no result, if it left none."""
-    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    package = str(Path(__file__).resolve().parents[3])  # the folder that mlp is imported from
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (package, environment.get("PYTHONPATH"))))
-    process = subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        status = process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return f"it ran for more than {seconds:.0f} seconds: an endless loop?"
-    finally:
-        end(process)
+def why_no_result(status: int | None, seconds: float) -> str:
+    """Return why a process that was ready has left no result; its status is None if its time was over."""
+    if status is None or -status == getattr(signal, "SIGALRM", None):
+        return f"it ran for more than {seconds:g} seconds: an endless loop?"
     if status < 0:
         with suppress(ValueError):
             return f"its process was ended by {signal.Signals(-status).name}"
     return "it ended the program (sys.exit, os._exit), or asked for too much memory"
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started."""
-    with suppress(OSError, AttributeError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.wait()

@@ -1,7 +1,8 @@
 """The check of one file, in a process of its own: python -m mlp.diagnostics.class_report.worker SETTINGS.
 
-At the end it writes what it found to a file, as JSON. If the student's code ends the process or hangs, there is no such
-file, which `submissions` understands.
+When its limits are set it prints READY, and nothing more: what goes wrong before is not the student's fault. At the
+end it writes what it found to a file, as JSON. If the student's code ends the process or hangs, there is no such file,
+which `submissions` understands.
 """
 
 import json
@@ -10,11 +11,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mlp.diagnostics.class_report.limits import end_with_starter, set_limits, to_nowhere
 from mlp.diagnostics.gradients.own_file import check_file
 from mlp.diagnostics.gradients.report import GradientReport
 from mlp.errors import MlpError
 
 LONGEST = 2000  # characters of a text
+READY = "ready: the limits are set"
 # names of diagnoses about forward
 FORWARD = {
     "forward",
@@ -30,7 +33,10 @@ FORWARD = {
 def main(arguments: list[str]) -> None:
     """Check one file and write what was found."""
     settings = json.loads(arguments[0])
-    limit_memory(settings["megabytes"])
+    end_with_starter()
+    set_limits(settings["seconds"], settings["megabytes"])
+    print(READY, flush=True)
+    to_nowhere(1, 2)
     try:
         shape = settings["input_shape"]
         report = check_file(f"{settings['path']}:{settings['name']}", settings["args"], shape, settings["seed"])
@@ -44,17 +50,6 @@ def main(arguments: list[str]) -> None:
     part.write_text(json.dumps(found), encoding="utf-8")
     part.replace(out)
     os._exit(0)  # so that threads of the student's code do not keep the process alive
-
-
-def limit_memory(megabytes: int) -> None:
-    """Let larger allocations fail with a MemoryError, if the system can do that."""
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (megabytes * 2**20, megabytes * 2**20))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2**24, 2**24))  # files that it may write
-    except (ImportError, ValueError, OSError):  # no such limits on Windows
-        pass
 
 
 def told(report: GradientReport) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 import csv
 import json
+import os
 
 import pytest
 
 from mlp.commands.check import main
-from mlp.diagnostics.class_report.results import graded, mistakes_of, plain, points_of, write_report
+from mlp.diagnostics.class_report.results import check_replaceable, graded, mistakes_of, plain, points_of, write_report
 from mlp.diagnostics.class_report.submissions import Outcome, Task, names_of, of_worker, run_all
 from mlp.diagnostics.class_report.worker import parts_of
 from mlp.diagnostics.gradients.check import check_layer
@@ -14,6 +15,8 @@ from mlp.diagnostics.gradients.gallery.affine import BiasGradientAveraged
 from mlp.diagnostics.gradients.gallery.batch_norm import TrainingFormulaInEvaluation
 from mlp.errors import ConfigurationError
 from mlp.files.tables import csv_text
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs limits of processes")
 
 DENSE = """
 import numpy as np
@@ -79,6 +82,19 @@ def test_the_page_escapes_and_a_spreadsheet_runs_nothing(tmp_path):
     assert graded(outcomes, 10.0)[evil]["tests"] == [{"name": "check", "score": 0.0, "max_score": 10.0}]
 
 
+@pytest.mark.parametrize("ending", [".html", ".csv", "-scores.csv", "-scores.json"])
+def test_only_files_of_earlier_reports_are_replaced(tmp_path, ending):
+    page, theirs = tmp_path / "class.html", tmp_path / f"class{ending}"
+    for most in (10.0, 1e-5):
+        check_replaceable(page)
+        write_report(page, [outcome('a "b"', tmp_path, passed=True)], Task("Conv"), most)
+    check_replaceable(page)
+    for text in ("", "student,grade\n", '{\n "ann": 1\n}\n', "<title>My report</title>"):
+        theirs.write_text(text)
+        with pytest.raises(ConfigurationError, match=f"class{ending} is not from a class report"):
+            check_replaceable(page)
+
+
 def test_names_of_files(tmp_path):
     assert names_of([tmp_path / "a.py", tmp_path / "b.py"]) == ["a", "b"]
     assert names_of([tmp_path / "ann" / "conv.py", tmp_path / "bob" / "conv.py"]) == ["ann", "bob"]
@@ -92,6 +108,36 @@ def test_what_cannot_be_run_is_said(tmp_path, capsys):
         with pytest.raises(SystemExit):
             main(wrong)
     assert "--class-report" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--points", "nan"], "argument --points: expected a number, got 'nan'"),
+        (["--points", "1e300"], "--points must be greater than 0 and at most 1,000,000, got 1e+300"),
+        (["--seconds", "inf"], "argument --seconds: expected a number, got 'inf'"),
+        (["--seconds", "1e9"], "--seconds must be greater than 0 and at most 604,800, got 1e+09"),
+    ],
+)
+def test_numbers_that_are_no_points_and_no_time(tmp_path, capsys, words, message):
+    with pytest.raises(SystemExit):
+        main(["--class-report", str(tmp_path / "c.html"), "--name", "A", *words, "a.py"])
+    assert message in capsys.readouterr().err
+
+
+def test_memory_that_cannot_be_set_is_refused_before_a_file_is_run(tmp_path):
+    (tmp_path / "right.py").write_text(DENSE)
+    words = ["--class-report", str(tmp_path / "c.html"), "--name", "Dense", str(tmp_path / "right.py")]
+    with pytest.raises(ConfigurationError, match="--megabytes must be at most"):
+        main([*words, "--megabytes", "99999999999999"])
+    assert not (tmp_path / "c.html").exists()
+
+
+@posix
+def test_a_process_that_cannot_be_limited_is_not_the_students_fault(tmp_path):
+    (tmp_path / "right.py").write_text(DENSE)
+    with pytest.raises(ConfigurationError, match="files cannot be checked with 99999999999999 MB .*: OverflowError"):
+        run_all([tmp_path / "right.py"], Task("Dense", megabytes=99999999999999), 1)
 
 
 @pytest.mark.slow
