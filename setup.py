@@ -5,10 +5,10 @@ from runpy import run_path
 
 from setuptools import find_packages, setup
 
-IMAGES, INTEROP = ["pillow>=10"], ["safetensors>=0.4"]
+INTEROP = ["safetensors>=0.4"]
 TENSORBOARD = ["tensorboardX>=2.6", "tensorboard>=2.16"]  # the writer and the viewer
-LESSONS = [*IMAGES, "nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29", "nbconvert>=7.16", "math-core>=0.9"]
-TEST = ["pytest>=8", "pytest-xdist>=3.6", "setuptools>=70.1", "hypothesis>=6.100", *IMAGES, *INTEROP, *LESSONS]
+LESSONS = ["nbclient>=0.10", "nbformat>=5.10", "ipykernel>=6.29", "nbconvert>=7.16", "math-core>=0.9"]
+TEST = ["pytest>=8", "pytest-xdist>=3.6", "setuptools>=70.1", "hypothesis>=6.100", *INTEROP, *LESSONS]
 
 setup(
     name="mlp",
@@ -29,11 +29,10 @@ setup(
     # Editable installs as a path: otherwise a clone that is called mlp hides the package from its parent folder.
     options={"editable_wheel": {"mode": "compat"}},
     entry_points={"console_scripts": ["mlp=mlp.__main__:main"]},
-    install_requires=["numpy>=2.0", "matplotlib>=3.8", "jinja2>=3.1", "tqdm>=4.66", "threadpoolctl>=3.5"],
+    install_requires=["numpy>=2.0", "matplotlib>=3.8", "pillow>=10", "jinja2>=3.1", "tqdm>=4.66", "threadpoolctl>=3.5"],
     extras_require={
         "cuda12x": ["cupy-cuda12x>=14,<15"],
         "cuda13x": ["cupy-cuda13x>=14,<15"],
-        "images": IMAGES,
         "interop": INTEROP,
         "lessons": LESSONS,
         "tensorboard": TENSORBOARD,

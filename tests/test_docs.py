@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from mlp.models import report_label
+from mlp.reproduction.plan import plan_runs
+from mlp.reproduction.reports import select
+from mlp.reproduction.scale import FULL, QUICK
+from mlp.reproduction.sweep.grid import combine, idle_lines, plan_sweep, read_values
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -23,7 +27,7 @@ COMMANDS = {command for text in PAGES.values() for command in re.findall(r"pytho
 
 
 def test_the_layer_of_ones_own_is_found_to_be_wrong(capsys):
-    exec(compile(CHECKING, "README.md", "exec"), {})
+    exec(compile(CHECKING, "README.md", "exec"), {"__name__": "__main__"})
     output = capsys.readouterr().out
     assert "FAILED" in output
     assert "0.5 times" in output
@@ -49,8 +53,11 @@ def test_the_code_from_python_runs(tmp_path, monkeypatch, capsys):
     assert " in 180 steps" in capsys.readouterr().out
 
 
-def test_the_layer_of_the_page_about_own_layers_passes_its_check(capsys):
-    exec(compile(OWN_LAYER + OWN_CHECK, "own_layer.md", "exec"), {})
+def test_the_layer_of_the_page_about_own_layers_passes_its_check(tmp_path, monkeypatch, capsys):
+    (tmp_path / "prelu.py").write_text(OWN_LAYER + OWN_MODEL)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "prelu", raising=False)
+    exec(compile(OWN_CHECK, "own_layer.md", "exec"), {})
     output = capsys.readouterr().out
     assert "PReLU" in output
     assert "FAILED" not in output
@@ -86,6 +93,46 @@ def test_every_flag_in_a_command_exists(script, call):
         for arguments in used:
             if arguments.strip().startswith(subcommand):
                 assert set(re.findall(r"--[a-z-]+", arguments)) <= set(re.findall(r"--[a-z-]+", text))
+
+
+def test_every_python_file_in_a_command_is_one_that_a_page_writes():
+    """`square.py:Square` is there if a page says to save it under this name."""
+    for text in PAGES.values():
+        for name in re.findall(r"python scripts/.*?(\w+\.py):\w+", text):
+            assert any(re.search(rf"(Save this as|Put this into a file) `{name}`", page) for page in PAGES.values()), (
+                name
+            )
+
+
+def test_one_folder_is_one_run():
+    """Two commands that train into one folder are the same, or the second one is refused."""
+    found = {}
+    for text in PAGES.values():
+        for words in re.findall(r"python scripts/train\.py ([^#\n`]*)", text):
+            if (folder := re.search(r"--out (\S+)", words)) and "--resume" not in words:
+                assert found.setdefault(folder[1], words.split()) == words.split(), folder[1]
+    assert "runs/best" in found
+
+
+def test_the_page_about_a_thousand_runs_counts_them_rightly():
+    page = PAGES[Path("docs/from_one_run_to_a_thousand.md")].replace("\n", " ")
+    rows = select(["all"])
+    runs, quick = len(plan_runs(rows, FULL, [0, 1, 2, 3, 4])), len(plan_runs(rows, QUICK))
+    assert f"{len(rows)} rows, of which {sum(row.can_run for row in rows)} train something" in page
+    assert f"so there are {runs} different ones" in page
+    assert f"| all {runs} |" in page
+    assert f"{runs} tasks, 32 at a time" in page
+    assert f"{-(-runs // 10)} tasks, 8 at a time" in page
+    assert f"{quick} runs (one seed)" in page
+    assert f"{-(-quick // 10)} tasks |" in page
+    words = re.search(r"python scripts/sweep.py (--model .*?) --out runs/sweep --jobs 2", page)[1].replace("\\", "")
+    values = {}
+    for flag in re.split(r"\s*--", words)[1:]:
+        name, *given = flag.split()
+        values[name.replace("-", "_")] = read_values(name.replace("-", "_"), given)
+    planned, left_out = plan_sweep(combine(values), values)
+    assert (left_out, idle_lines(planned)) == ([], [])
+    assert f"All combinations are run, {len(planned)} here" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)

@@ -1,7 +1,7 @@
 """Train a network and keep everything about the run in one folder.
 
     python scripts/train.py --model vgg08 --out runs/vgg08
-    python scripts/train.py --model vgg38 --norm batch --residual --learning-rate 1e-2 --out runs/best
+    python scripts/train.py --model vgg38 --norm batch --residual --learning-rate 1e-2 --epochs 10 --out runs/best
     python scripts/train.py --model net.py:deep --out runs/deep         (a function in your own file, see --model)
     python scripts/train.py --dataset synthetic --epochs 3 --limit-train 2000 --out runs/try    (no data needed)
     python scripts/train.py --model vgg08 --find-lr             which learning rate? a picture and a suggestion, no run
