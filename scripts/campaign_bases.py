@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from campaign_kills import make_run, write_images
+from PIL import Image
 
 from mlp.data.formats.mnist import COURSE_FILES, IDX_FILES
 from mlp.diagnostics.smoothness import SmoothnessRecord
@@ -93,16 +94,13 @@ def matlab(name: str, array: np.ndarray) -> bytes:
 
 
 def write_pictures(root: Path) -> None:
-    """Write folders of pictures (Pillow is an extra), and an array of some."""
+    """Write folders of pictures and an array of some."""
     (root / "pictures").mkdir(parents=True)
     np.save(root / "images.npy", np.zeros((2, 8, 8, 3), np.uint8))
-    if importlib.util.find_spec("PIL"):
-        from PIL import Image
-
-        for number in range(2 * len(PICTURES)):
-            path = root / "pictures" / "ab"[number % 2] / f"{number}.{PICTURES[number // 2]}"
-            path.parent.mkdir(exist_ok=True)
-            Image.fromarray(np.full((8, 8, 3), 10 * number, np.uint8)).save(path)
+    for number in range(2 * len(PICTURES)):
+        path = root / "pictures" / "ab"[number % 2] / f"{number}.{PICTURES[number // 2]}"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(np.full((8, 8, 3), 10 * number, np.uint8)).save(path)
 
 
 def write_run(root: Path) -> None:

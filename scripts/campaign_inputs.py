@@ -110,7 +110,7 @@ def data_kinds() -> dict[str, Kind]:
         "scene mat": Kind("scene", "mat/Indian_pines_gt.mat", at(load_indian_pines, "mat")),
         "image npy": Kind("pictures", "images.npy", at(partial(read_picture, image_shape=(8, 8, 3)), "images.npy")),
     }
-    for number, suffix in enumerate(PICTURES if importlib.util.find_spec("PIL") else ()):
+    for number, suffix in enumerate(PICTURES):
         kinds[suffix] = Kind("pictures", f"pictures/a/{2 * number}.{suffix}", at(load_folder, "pictures"))
     return kinds
 

@@ -12,7 +12,7 @@ if __name__ == "__main__":
     from mlp.commands.shared.begin import begin, require, start
 
     begin()
-    require("lessons", "math_core", "nbformat", "bs4", "nbclient", "nbconvert", "pygments")
+    require("lessons", "math_core", "nbformat", "bs4", "nbclient", "nbconvert", "ipykernel", "pygments")
 
 import base64
 import io

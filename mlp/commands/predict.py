@@ -4,8 +4,8 @@
     python scripts/predict.py runs/vgg38 images.npy --out what.png
 
 Pictures of another size are made to fit as in the training of the run: their middle square is cut out, or the whole
-picture is squeezed (--image-fit in scripts/train.py --help); the table says so. Reading pictures needs Pillow
-(python -m pip install pillow). Arrays in .npy files hold bytes, (H, W, 3) or (N, H, W, 3).
+picture is squeezed (--image-fit in scripts/train.py --help); the table says so. Arrays in .npy files hold bytes,
+(H, W, 3) or (N, H, W, 3).
 """
 
 from mlp import plotting

@@ -1,4 +1,4 @@
-"""Pictures, read with Pillow (an extra of this package) as a viewer shows them, and made to fit.
+"""Pictures, read with Pillow as a viewer shows them, and made to fit.
 
 A network takes images of one size. There are two ways to give a picture that size:
 
@@ -9,7 +9,6 @@ A network takes images of one size. There are two ways to give a picture that si
 
 import math
 import warnings
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,41 +25,29 @@ TRANSPARENT_MODES = ("RGBA", "LA", "PA")
 COLOUR_MODES = ("RGB", "RGBA", "P", "LA", "PA", "CMYK", "YCbCr")
 
 
-def import_pillow(needed: str) -> tuple[ModuleType, ModuleType]:
-    """Return Pillow's modules Image and ImageOps; a ConfigurationError that begins with `needed` if it is missing."""
-    try:
-        from PIL import Image, ImageOps
-    except ImportError as error:
-        raise ConfigurationError(f"{needed}, which is not installed: python -m pip install pillow") from error
-    return Image, ImageOps
-
-
-def read_pixels(file: PathLike, needed: str) -> Array:
+def read_pixels(file: PathLike) -> Array:
     """Return one picture (H, W, C) uint8, as a viewer shows it: C is 1 in shades of grey, else 3.
-
-    Args:
-        needed: what needs Pillow, for the message where it is missing.
 
     Raises:
         DataError: the file cannot be read, or holds several pictures, one of other numbers than bytes, or a huge one.
-        ConfigurationError: Pillow is missing.
     """
-    image_module, operations = import_pillow(needed)
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # those about damaged notes beside the pixels
             # Pillow warns of pictures with more than 89 million pixels before it takes the memory for them.
-            warnings.simplefilter("error", image_module.DecompressionBombWarning)
-            with image_module.open(file, formats=FORMATS) as image:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(file, formats=FORMATS) as image:
                 require_one_of_bytes(image, file)
-                shown = as_shown(image, image_module, operations)
+                shown = as_shown(image)
                 pixels = np.asarray(shown.convert("L" if image.mode in GREY_MODES else "RGB"))
     except DataError:
         raise
-    except (image_module.DecompressionBombWarning, image_module.DecompressionBombError):
-        most = image_module.MAX_IMAGE_PIXELS
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        most = Image.MAX_IMAGE_PIXELS
         raise DataError(f"{file} is not read: it has more than {most:,} pixels: make it smaller first") from None
-    except image_module.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise DataError(f"{file} cannot be read as an image: it is damaged, or none of {', '.join(FORMATS)}") from None
     except Exception as error:  # what a damaged image raises can be of any kind
         raise unreadable(file, error, "cannot be read as an image") from error
@@ -76,16 +63,18 @@ def require_one_of_bytes(image: Any, file: PathLike) -> None:
         raise DataError(f"{wrong} its pixels are of kind {image.mode}, not bytes: save it as 8 bits")
 
 
-def as_shown(image: Any, image_module: ModuleType, operations: ModuleType) -> Any:
+def as_shown(image: Any) -> Any:
     """Return a picture of Pillow's as a viewer shows it: turned as its camera says, transparent pixels on white.
 
     Files hold colours for transparent pixels too, but nobody sees them.
     """
-    image = operations.exif_transpose(image)
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image)
     if image.mode not in TRANSPARENT_MODES and "transparency" not in image.info:
         return image
-    white = image_module.new("RGBA", image.size, "white")
-    shown = image_module.alpha_composite(white, image.convert("RGBA"))
+    white = Image.new("RGBA", image.size, "white")
+    shown = Image.alpha_composite(white, image.convert("RGBA"))
     return shown.convert("L") if image.mode in GREY_MODES else shown
 
 
@@ -94,9 +83,6 @@ def fit_size(pixels: Array, H: int, W: int, how: str = "crop") -> tuple[str, Arr
 
     Args:
         how: one of `FITS`.
-
-    Raises:
-        ConfigurationError: Pillow is needed and missing.
     """
     h, w, _ = pixels.shape
     if (h, w) == (H, W):
@@ -124,7 +110,8 @@ def require_memory_for(count: int, shape: Shape) -> None:
 
 def resize(pixels: Array, H: int, W: int) -> Array:
     """Return pixels (h, w, C) as (H, W, C)."""
-    image_module, _ = import_pillow("images of another size need Pillow")
+    from PIL import Image
+
     grey = pixels.shape[-1] == 1
-    image = image_module.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels))
-    return np.asarray(image.resize((W, H), image_module.Resampling.BICUBIC)).reshape(H, W, -1)
+    image = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if grey else pixels))
+    return np.asarray(image.resize((W, H), Image.Resampling.BICUBIC)).reshape(H, W, -1)

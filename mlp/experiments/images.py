@@ -1,4 +1,4 @@
-"""Images for a model: from arrays, from picture files (read by Pillow, an extra) and from .npy files; and what it says.
+"""Images for a model: from arrays, from picture files (read by Pillow) and from .npy files; and what it says.
 
 A model takes images of one size. A picture of another size is made to fit as in training, see `mlp.data.pictures`. An
 .npy file holds bytes: (H, W), (H, W, C) or (N, H, W, C).
@@ -102,7 +102,7 @@ def read_picture(file: PathLike, image_shape: Shape, how: str = "crop") -> list[
         A list of (name, note, pixels): pixels (H, W, C) uint8; the note says what was done to make them fit.
 
     Raises:
-        DataError: the file is missing, or holds no image. ConfigurationError: Pillow is needed, and missing.
+        DataError: the file is missing, or holds no image.
     """
     path = Path(file)
     if path.is_dir():
@@ -113,7 +113,7 @@ def read_picture(file: PathLike, image_shape: Shape, how: str = "crop") -> list[
         arrays = read_npy(path, image_shape[2])
         names = [str(path)] if len(arrays) == 1 else [f"{path}[{i}]" for i in range(len(arrays))]
     else:
-        arrays, names = [read_pixels(path, f"{path} needs Pillow")], [str(path)]
+        arrays, names = [read_pixels(path)], [str(path)]
     return [(name, *fit(pixels, image_shape, how)) for name, pixels in zip(names, arrays, strict=True)]
 
 

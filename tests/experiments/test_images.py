@@ -1,14 +1,13 @@
 """Images from arrays and files, made to fit a model."""
 
 import argparse
-import builtins
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mlp.errors import ConfigurationError, DataError
+from mlp.errors import DataError
 from mlp.experiments.images import read_picture
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.run import run
@@ -105,23 +104,6 @@ def test_errors_name_the_file(tmp_path, name, array, message):
         read_picture(path, (8, 8, 3))
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
-
-
-def test_without_pillow_arrays_of_the_right_size_still_work(tmp_path, monkeypatch):
-    plain = builtins.__import__
-
-    def without_pillow(name, *arguments, **keywords):
-        if name.partition(".")[0] == "PIL":
-            raise ImportError("No module named 'PIL'")
-        return plain(name, *arguments, **keywords)
-
-    monkeypatch.setattr("builtins.__import__", without_pillow)
-    np.save(tmp_path / "a.npy", noise(8, 8, 3))
-    assert len(read_picture(tmp_path / "a.npy", (8, 8, 3))) == 1
-    (tmp_path / "a.png").write_bytes(b"")
-    for name, size in (("a.png", 8), ("a.npy", 4)):
-        with pytest.raises(ConfigurationError, match="python -m pip install pillow"):
-            read_picture(tmp_path / name, (size, size, 3))
 
 
 def test_pictures_of_more_than_bytes_are_refused(tmp_path):

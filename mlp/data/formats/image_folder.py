@@ -44,7 +44,6 @@ def load_folder(path: PathLike, image_size: int | None = None, image_fit: str = 
 
     Raises:
         DataError: there are no images, one cannot be read, or two have different sizes.
-        ConfigurationError: Pillow is missing.
     """
     path = Path(path).expanduser()
     if not path.is_dir():
@@ -180,7 +179,7 @@ def read_images(files: Sequence[Path], image_size: int | None = None, image_fit:
     """Return the images in a list of files, (N, H, W, C)."""
     pictures = []
     for file in progress_bar(files, desc="reading", unit="picture", delay=SOON, leave=False):
-        picture = read_pixels(file, "folder:DIR reads images with Pillow")
+        picture = read_pixels(file)
         if image_size is not None:
             _, picture = fit_size(picture, image_size, image_size, image_fit)
         pictures.append(picture)
