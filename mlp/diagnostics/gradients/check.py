@@ -14,6 +14,7 @@ a sample of them. Layers may be of `mlp`, or of another protocol, see `styles`.
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from mlp.diagnostics.gradients.likely import check_both_modes, likely_faults
 from mlp.diagnostics.gradients.losses.check import loss_findings
 from mlp.diagnostics.gradients.losses.known.as_named_jointly import joint_as_named
 from mlp.diagnostics.gradients.probes.float32 import ROUNDED, becomes_float64, in_float64, needs_float64
+from mlp.diagnostics.gradients.probes.forward_alone import NOT_CHECKED
 from mlp.diagnostics.gradients.probes.mode import Setting, random_upstream
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes
 from mlp.diagnostics.gradients.report import Findings, GradientReport, fault
@@ -99,7 +101,9 @@ def check_at(layer: Any, given: tuple[Layer, list[str]], place: tuple[Shape, int
         more, points = check_both_modes(setting)
         found += more
         if points and found.passed:
-            found += not_checked(points, read_only(layer)) + last_checks(adapted, shape, seed)
+            forward_alone = NOT_CHECKED in found.remarks
+            found += not_checked(points, read_only(layer))
+            found += last_checks(adapted, shape, seed, training=forward_alone)
         if points and found.passed and not wide:
             found += Findings(remarks=tuple(becomes_float64(points[0])))
         found += Findings(remarks=(*without_effect(points), *([ROUNDED] if wide else [])))
@@ -181,12 +185,13 @@ def check_model(
     return report_of(title, found, tolerance, likely_faults(found, points, setting))
 
 
-def last_checks(layer: Layer, input_shape: Sequence[int], seed: int) -> Findings:
-    """Return what is wrong with a layer whose gradients are right."""
+def last_checks(layer: Layer, input_shape: Sequence[int], seed: int, *, training: bool) -> Findings:
+    """Return what is wrong with a layer whose gradients are right; training: it has no backward in evaluation."""
     found = Findings()
     for diagnosis in wrong_statistics(layer, input_shape, seed):
         found += fault(diagnosis, tuple(input_shape)[-1:], "running statistics are wrong")
-    for check in (wrong_forward, not_as_documented, joint_as_named, wrong_at_special_points):
+    special = partial(wrong_at_special_points, training=training)
+    for check in (wrong_forward, not_as_documented, joint_as_named, special):
         if found.passed:
             for diagnosis in check(layer, input_shape, seed):
                 if diagnosis.mode == "remark":

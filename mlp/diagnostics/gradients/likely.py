@@ -20,8 +20,8 @@ from mlp.diagnostics.gradients.paths.left_out import wrong_uses
 from mlp.diagnostics.gradients.probes.forward_alone import NOT_CHECKED, is_forward_alone
 from mlp.diagnostics.gradients.probes.mode import Setting, check_mode, random_upstream
 from mlp.diagnostics.gradients.references.forward import ALL_RIGHT
-from mlp.diagnostics.gradients.repairs.edits import CONDITION
 from mlp.diagnostics.gradients.repairs.forward_line import forward_line
+from mlp.diagnostics.gradients.repairs.kinds import CONDITION
 from mlp.diagnostics.gradients.repairs.makers.kept_in_loops import overwritten_by_turns
 from mlp.diagnostics.gradients.repairs.makers.without_copy import without_copy
 from mlp.diagnostics.gradients.repairs.search.changes import ONE_SEARCH

@@ -13,7 +13,8 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.repairs.choice.right_changes import complexity
 from mlp.diagnostics.gradients.repairs.copied import everywhere
-from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_FACTORS, OF_ITSELF, OF_MEMORY, Edit, Maker
+from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.kinds import KINDS, OF_FACTORS, OF_ITSELF, OF_MEMORY, Maker
 from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_eps, missing_shares, powers
 from mlp.diagnostics.gradients.repairs.search.changes import Search, of_one_kind, repairs
 from mlp.diagnostics.gradients.repairs.search.moves import not_copied

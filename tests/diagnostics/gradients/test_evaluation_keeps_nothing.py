@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mlp.diagnostics import check_functions, check_layer
+from mlp.diagnostics.gradients.probes import forward_alone
 
 
 class BatchNorm:
@@ -121,3 +122,10 @@ def test_a_mistake_of_training_is_found():
 def test_a_backward_that_knows_evaluation_is_checked_there():
     report = check_layer(BatchNormStaleGamma(4), (7, 4))
     assert ("evaluation", "gamma") in {(row.mode, row.array) for row in report.rows if not row.passed}
+
+
+def test_whether_evaluation_is_a_forward_alone_is_asked_once(monkeypatch):
+    calls, asked = [], forward_alone.keeps_inputs
+    monkeypatch.setattr(forward_alone, "keeps_inputs", lambda *args, **mode: calls.append(mode) or asked(*args, **mode))
+    check_layer(TanhWithoutCache(), (4, 5)).raise_if_failed()
+    assert calls == [{"training": True}, {"training": False}]

@@ -119,3 +119,22 @@ class BinaryCrossEntropy:
 def test_a_binary_cross_entropy_and_its_gradient_are_divided_by_the_same_number():
     report = check_loss(BinaryCrossEntropy, (5, 4))
     assert report.diagnoses[0].name == "division by the values"
+
+
+class BinaryFocal:
+    """Right, but its sigmoid overflows for logits around -1000."""
+
+    def forward(self, logits, y):
+        self.sign = 2.0 * y - 1.0
+        self.pt = 1 / (1 + np.exp(-self.sign * logits))
+        return np.mean(-((1 - self.pt) ** 2) * np.log(self.pt))
+
+    def backward(self):
+        dz = (1 - self.pt) ** 2 * (2 * self.pt * np.log(self.pt) - (1 - self.pt))
+        return dz * self.sign / self.pt.size
+
+
+def test_a_loss_that_overflows_is_told_that_its_gradient_is_right_elsewhere():
+    first = check_loss(BinaryFocal(), (5, 3)).diagnoses[0]
+    assert first.name == "overflow" and "the gradient is right for usual outputs" in first.sentence, first
+    assert "the log of a sigmoid, log(1 / (1 + exp(-x)))" in first.sentence, first

@@ -90,6 +90,12 @@ OF_Y: dict[str, Function] = {
     "1 + y^2": lambda y: 1 + y * y,
 }
 
+INVERSES: dict[str, Function] = {
+    "sigmoid": lambda s: np.log(s / (1 - s)),
+    "tanh": np.arctanh,
+    "exp": np.log,
+}
+
 
 def wrong_formula(e: Evidence) -> Iterator[Diagnosis]:
     """Yield backward's slope and the right one as formulas, where they are wrong."""
@@ -149,7 +155,16 @@ def named_slope(x: Array, y: Array, slope: Array, right: Array | None) -> tuple[
         factor = ratio(slope, values)
         if factor is not None:
             return "wrong derivative", f"{'' if abs(factor - 1) < CLOSE else f'{factor:.5g} '}{name}"
-    return sum_of_two(terms, slope)
+    return of_scaled(x, slope) or sum_of_two(terms, slope)
+
+
+def of_scaled(x: Array, slope: Array) -> tuple[str, str] | None:
+    """Return a slope as a function of c x: sigmoid(2 x)."""
+    for name, inverse in INVERSES.items():
+        scale = ratio(inverse(slope), x)
+        if scale is not None:
+            return "wrong derivative", f"{name}({scale:.5g} x)"
+    return None
 
 
 def sum_of_two(terms: dict[str, Array], slope: Array) -> tuple[str, str] | None:

@@ -15,7 +15,6 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.keeping import mean_of_dropout, mean_of_fixed_mask
 from mlp.diagnostics.gradients.finite_differences import STEP, Probe, restoring
-from mlp.diagnostics.gradients.probes.forward_alone import is_forward_alone
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.layers.machinery.base import Layer
@@ -34,14 +33,16 @@ Check = Callable[[Probe], Iterator[Diagnosis]]
 OF_DROPOUT = (mean_of_dropout, mean_of_fixed_mask)
 
 
-def wrong_at_special_points(layer: Layer, input_shape: Sequence[int], seed: int) -> Iterator[Diagnosis]:
-    """Yield what is wrong at special points: in evaluation, or in training if only that has a backward."""
+def wrong_at_special_points(
+    layer: Layer, input_shape: Sequence[int], seed: int, *, training: bool = False
+) -> Iterator[Diagnosis]:
+    """Yield what is wrong at special points, in evaluation; training: only that has a backward."""
     place = layer, input_shape, seed
     checks: tuple[Check, ...] = (ties, large_numbers, one_far_sample, one_zero, batch_of_one)
-    probe = random_probe(layer, input_shape, generator(seed, "probe", "special"), training=True)
-    training = is_forward_alone(probe)
-    if training and not np.array_equal(probe.outputs(), Probe(layer, probe.x, training=False).outputs()):
-        checks, training = (large_numbers, one_far_sample), False  # statistics of the batch
+    if training:
+        probe = random_probe(layer, input_shape, generator(seed, "probe", "special"), training=True)
+        if not np.array_equal(probe.outputs(), Probe(layer, probe.x, training=False).outputs()):
+            checks, training = (large_numbers, one_far_sample), False  # statistics of the batch
     yield from found_by(checks, place, training=training)
     yield from wrong_mean_of_dropout(layer, input_shape, seed)
 

@@ -16,7 +16,7 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.finite_differences import STEP, norm
 from mlp.diagnostics.gradients.losses.lines import LossPlace, owner_and_names, tried_loss
 from mlp.diagnostics.gradients.losses.points import LossPoint
-from mlp.diagnostics.gradients.repairs.edits import OF_ITSELF
+from mlp.diagnostics.gradients.repairs.kinds import OF_ITSELF
 from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of

@@ -12,7 +12,8 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.repairs.choice.right_changes import complexity
-from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ADDENDS, OF_CONDITIONS, OF_ITSELF, Edit, Maker
+from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.kinds import KINDS, OF_ADDENDS, OF_CONDITIONS, OF_ITSELF, Maker
 from mlp.diagnostics.gradients.repairs.makers.weights_and_shares import (
     filled_with_shares,
     uniform_shares,

@@ -75,7 +75,8 @@ def huge_logits(loss: Any, outputs: Array, targets: Array) -> Findings:
             continue
         if "overflow" in kinds:
             text = (
-                f"overflow: for outputs around {LARGE:.0f} the loss or its gradient is NaN or infinite: {stable(loss)}"
+                "overflow: the gradient is right for usual outputs, but for outputs around "
+                f"{LARGE:.0f} the loss or its gradient is NaN or infinite: {stable(loss)}"
             )
             note = "not finite for large outputs"
             return fault(Diagnosis("overflow", "outputs", "loss", text), outputs.shape, note)
@@ -110,8 +111,8 @@ def stable(loss: Any) -> str:
             "changes)"
         )
     return (
-        "exp overflows for large numbers: take exp of negative numbers alone, max(x, 0) + log1p(exp(-|x|)) for "
-        "log(1 + exp(x))"
+        "exp overflows for large numbers: take exp of negative numbers alone. log(1 + exp(x)) is max(x, 0) + "
+        "log1p(exp(-|x|)); the log of a sigmoid, log(1 / (1 + exp(-x))), is minus the same for -x"
     )
 
 

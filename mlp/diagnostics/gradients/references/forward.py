@@ -21,8 +21,8 @@ from mlp.diagnostics.gradients.references.outputs import difference, is_one_of, 
 from mlp.diagnostics.gradients.references.promises import text_of_code
 from mlp.diagnostics.gradients.references.subject import NOT_ONE_LINE, LayerAtPoint, NamedLayer
 from mlp.diagnostics.gradients.repairs.choice.right_changes import RightChanges
-from mlp.diagnostics.gradients.repairs.edits import OF_EMPTY_SLICES, OF_LENGTHS
 from mlp.diagnostics.gradients.repairs.forward_line import gradients_fit
+from mlp.diagnostics.gradients.repairs.kinds import OF_EMPTY_SLICES, OF_LENGTHS
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.constructor import constructor_of
 from mlp.diagnostics.gradients.repairs.search.influence import Influence

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.repairs.makers.slices import as_call, as_slice, is_call_of_slice
+from mlp.diagnostics.gradients.repairs.operators import between_two
 from mlp.diagnostics.gradients.repairs.search.moves import Exchange
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, alike, is_numeric, is_size
@@ -108,6 +109,19 @@ def everywhere(slot: Slot, arrays: Sequence[str], values: Values) -> Iterator[Al
             if other != name and name in values and other in values and alike(values[name], values[other]):
                 changed = Exchange({name: other}).visit(copy.deepcopy(node))
                 yield f"`{name}` stands where `{other}` belongs, in all places of this line", changed
+
+
+def operators_everywhere(slot: Slot) -> Iterator[Alternative]:
+    """Yield a statement with another operator, or without one, in all places of what it computes more than once."""
+    node = slot.node
+    if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or node.value is None:
+        return
+    operations = {ast.unparse(one): one for one in ast.walk(node) if isinstance(one, ast.BinOp)}
+    counts = Counter(ast.unparse(one) for one in ast.walk(node) if isinstance(one, ast.BinOp))
+    for own in [text for text, count in counts.items() if count > 1]:
+        for text, new in between_two(operations[own]):
+            changed = Exchange({own: f"({ast.unparse(new)})"}).visit(copy.deepcopy(node))
+            yield f"{text}: `{ast.unparse(new)}` for `{own}`, in all places of this line", changed
 
 
 def jacobians(slot: Slot) -> Iterator[Alternative]:

@@ -119,7 +119,10 @@ def terms_in_factors(slot: Slot, names: Sequence[str], values: Values) -> Iterat
 
 
 def both_turned(slot: Slot, values: Values) -> Iterator[Alternative]:
-    """Yield a line with W + W^T for W, or for 2 W: the derivative of x W x takes both sides of a square matrix."""
+    """Yield a line with W + W^T for W, 2 W or W + W, or with half of it for W: the derivative of x W x, or half of it.
+
+    It takes both sides of a square matrix.
+    """
     node = slot.node
     if not isinstance(node, ast.Assign | ast.AugAssign | ast.Return) or node.value is None:
         return
@@ -129,30 +132,39 @@ def both_turned(slot: Slot, values: Values) -> Iterator[Alternative]:
         square = isinstance(array, np.ndarray) and array.ndim > 1 and array.shape[-1] == array.shape[-2]
         if not square or array.dtype.kind != "f":
             continue
-        turned = f"{name}.T" if array.ndim == 2 else f"np.swapaxes({name}, -1, -2)"
-        for twice in (False, True):
-            change = BothSides(name, f"({name} + {turned})", twice=twice)
+        both = f"{name} + {name}.T" if array.ndim == 2 else f"{name} + np.swapaxes({name}, -1, -2)"
+        of_symmetric = ", which is right only where it is symmetric"
+        for right, twice, why in (
+            (both, False, ""),
+            (both, True, of_symmetric),
+            (f"0.5 * ({both})", False, of_symmetric),
+        ):
+            change = BothSides(name, f"({right})", twice=twice)
             new = change.visit(copy.deepcopy(node))
-            wrong = f"2 * {name}" if twice else name
-            text = (
-                f"`{name}` counts from both sides, with its transpose: `{name} + {turned}` belongs here for `{wrong}`"
-            )
-            if change.dropped == twice:
-                yield f"{text}, which is right only where it is symmetric" if twice else text, new
+            text = f"`{name}` counts from both sides, with its transpose: `{right}` belongs here"
+            if bool(change.dropped) == twice:
+                yield f"{text} for `{change.dropped or name}`{why}", new
 
 
 class BothSides(ast.NodeTransformer):
-    """Puts the sum of a matrix and its transpose in the place of the matrix; a factor 2 falls away, if it must."""
+    """Puts the sum of a matrix and its transpose in the place of the matrix.
+
+    Attributes:
+        dropped: what was twice the matrix, 2 * W or W + W, and is the sum alone now, if it must be.
+    """
 
     def __init__(self, name: str, both: str, *, twice: bool) -> None:
-        self.name, self.both, self.twice, self.dropped = name, both, twice, False
+        self.name, self.both, self.twice, self.dropped = name, both, twice, ""
 
     def visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult) and self.twice:
             rest = [one for one in (node.left, node.right) if ast.unparse(one) not in ("2", "2.0")]
             if len(rest) == 1:
-                self.dropped = True
+                self.dropped = f"2 * {self.name}"
                 return self.visit(rest[0])
+        if isinstance(node, ast.BinOp) and ast.unparse(node) == f"{self.name} + {self.name}" and self.twice:
+            self.dropped = ast.unparse(node)
+            return self.visit(node.left)
         if isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) == self.name:
             return node if isinstance(node.ctx, ast.Store) else parsed(self.both)
         return self.generic_visit(node)

@@ -12,7 +12,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.diagnoses.repeated.second_point import point_elsewhere
 from mlp.diagnostics.gradients.finite_differences import STEP, Probe, norm, restoring
-from mlp.diagnostics.gradients.repairs.edits import OF_FORWARD
+from mlp.diagnostics.gradients.repairs.kinds import OF_FORWARD
 from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.replay import all_held, put_all_back

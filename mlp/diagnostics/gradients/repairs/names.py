@@ -79,7 +79,7 @@ def names_in(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
     slopes = (
         [] if forward is None else list(dict.fromkeys(slopes_of(forward, [*own, *stored], names_across(forward, tree))))
     )
-    slopes = [slope[1:-1] if slope[1:-1].isidentifier() else slope for slope in slopes]
+    slopes = [slope.strip("()") if slope.strip("()").replace(".", "").isidentifier() else slope for slope in slopes]
     factors = [
         *slopes[:12],
         *[setting for setting in dict.fromkeys(settings) if "'" in setting],

@@ -12,7 +12,6 @@ from mlp.diagnostics.gradients.repairs.makers.matrix_products import turned_stac
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
-TURNED = ("[::-1, ::-1]", "[..., ::-1, ::-1]", "[::-1]", "[:, ::-1]", "[..., ::-1]")
 TURNS = ("transpose", "swapaxes", "T")
 
 
@@ -60,19 +59,6 @@ def turned_parts(slot: Slot) -> Iterator[Alternative]:
             f"`{text_of(node)}` runs the wrong way: `{text_of(node)}{turn}` belongs here",
             parsed(f"({ast.unparse(node)}){turn}"),
         )
-
-
-def turned_kernels(slot: Slot, values: Values) -> Iterator[Alternative]:
-    """Yield a kernel turned round along the axes of the image: w[:, :, ::-1, ::-1] for w."""
-    node = slot.node
-    if not isinstance(node, ast.Name | ast.Attribute) or not isinstance(node.ctx, ast.Load):
-        return
-    name, inside = ast.unparse(node), isinstance(slot.parent, ast.Subscript | ast.Attribute | ast.Tuple)
-    held = values.get(name)
-    weight = re.match(r"w(?!in)|kern|filt|k$", name.removeprefix("self.").lower())
-    if weight and isinstance(held, np.ndarray) and held.ndim > 1 and not inside:
-        for turn in TURNED:
-            yield f"`{name}` must be turned round here: `{name}{turn}`", parsed(f"{name}{turn}")
 
 
 def blocks(slot: Slot) -> Iterator[Alternative]:

@@ -43,9 +43,15 @@ def values_in(codes: Mapping[str, CodeType], run: Callable[[], Any]) -> dict[str
 
 
 def arrays_of_parameters(owner: Any) -> dict[str, Any]:
-    """Return the arrays that objects hold which an owner has: self.w.data, self.beta.value."""
-    inner = ((name, part) for name, value in vars(owner).items() for part in getattr(value, "__dict__", {}).items())
-    return {f"self.{name}.{part}": array for name, (part, array) in inner if isinstance(array, np.ndarray)}
+    """Return the arrays that objects hold which an owner has: self.w.data, self.beta.value; w._data by its property."""
+    found = {}
+    for name, value in vars(owner).items():
+        for part, array in getattr(value, "__dict__", {}).items():
+            public = part.lstrip("_")
+            part = public if isinstance(getattr(type(value), public, None), property) else part
+            if isinstance(array, np.ndarray):
+                found[f"self.{name}.{part}"] = array
+    return found
 
 
 def alike(one: Any, other: Any) -> bool:

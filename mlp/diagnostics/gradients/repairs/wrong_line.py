@@ -15,7 +15,8 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, Point
 from mlp.diagnostics.gradients.finite_differences import restoring
 from mlp.diagnostics.gradients.repairs.choice.right_changes import BARE_NUMBER
-from mlp.diagnostics.gradients.repairs.edits import COUNTED, Edit
+from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.kinds import COUNTED
 from mlp.diagnostics.gradients.repairs.search.changes import Search, repairs
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence
 from mlp.diagnostics.gradients.repairs.search.points import (
@@ -30,6 +31,8 @@ from mlp.diagnostics.gradients.repairs.sources import Source
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.student_layer import code_of
 from mlp.own_code import OWN_ERRORS
+
+BY_ACCIDENT = " (right with these settings only: another value may be meant, which is equal here)"
 
 
 def wrong_line(points: Sequence[Point], right_points: Sequence[Point]) -> Iterator[Diagnosis]:
@@ -89,7 +92,10 @@ def wrong_line(points: Sequence[Point], right_points: Sequence[Point]) -> Iterat
         lambda source, function: sum(holds(source, function, one, frozenset(one.wrong)) for one in elsewhere)
     )
     if best is not None:
-        yield diagnosis_of(best[1], ", ".join(point.wrong), modes_of(points, best[0], best[2]))
+        source, edit, function = best
+        if edit.of_size and not all(holds(source, function, one, frozenset(one.wrong)) for one in twins()):
+            edit = replace(edit, text=edit.text + BY_ACCIDENT)
+        yield diagnosis_of(edit, ", ".join(point.wrong), modes_of(points, source, function))
     else:
         yield from partial_repairs(partly, point)
 

@@ -144,3 +144,28 @@ class CellMeans:
 def test_cells_of_other_sizes_under_one_name():
     first = check_layer(CellMeans(), (2, 7)).diagnoses[0]
     assert "must be by `dx[cell][0].size`" in first.sentence, first
+
+
+class Window:
+    """Means of k steps of a padded sequence, (N, L) -> (N, L + 2 p - k + 1); dx is cut off in the wrong place."""
+
+    def __init__(self, k=3, stride=1, p=2):
+        self.k, self.s, self.p = k, stride, p
+
+    def forward(self, x):
+        self.x = x
+        padded = np.pad(x, ((0, 0), (self.p, self.p)))
+        self.steps = (padded.shape[1] - self.k) // self.s + 1
+        return np.stack([padded[:, t * self.s : t * self.s + self.k].mean(1) for t in range(self.steps)], axis=1)
+
+    def backward(self, dout):
+        p, s, L = self.p, self.s, self.x.shape[1]
+        dpadded = np.zeros((len(dout), L + 2 * p))
+        for t in range(self.steps):
+            dpadded[:, t * s : t * s + self.k] += dout[:, t, None] / self.k
+        return dpadded[:, 2 * p : 2 * p + L]
+
+
+def test_a_factor_too_many_in_all_places_of_a_line():
+    first = check_layer(Window(), (2, 6)).diagnoses[0]
+    assert "`p` for `2 * p`, in all places of this line" in first.sentence, first

@@ -197,3 +197,24 @@ def test_a_path_through_the_norm_that_is_there_is_not_missing():
     first = check_layer(WeightNorm(), (4, 5)).diagnoses[0]
     assert first.name == "wrong path through the norm", first
     assert first.sentence.endswith("`dot * self.v / self.norm ** 2` for `dot * self.v / self.norm`"), first
+
+
+class Softplus:
+    """log(1 + exp(beta x)) / beta, whose derivative forgets beta."""
+
+    def __init__(self, beta=2.0):
+        self.beta = beta
+
+    def forward(self, x):
+        self.saved = x
+        return np.logaddexp(0.0, self.beta * x) / self.beta
+
+    def backward(self, dout):
+        x = self.saved
+        return dout / (1.0 + np.exp(-x))
+
+
+def test_a_factor_is_missing_where_the_derivative_is_made_and_not_where_inputs_are_read():
+    first = check_layer(Softplus(), (4, 5)).diagnoses[0]
+    assert "in line" in first.sentence and "the factor `self.beta` is missing in `-x`" in first.sentence, first
+    assert "the derivative of forward is sigmoid(2 x)" in first.sentence, first

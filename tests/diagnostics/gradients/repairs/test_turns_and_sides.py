@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mlp.diagnostics import check_functions, check_layer
+from mlp.layers import Layer, Parameter
 
 
 def first(report):
@@ -95,6 +96,57 @@ class Gram(Quadratic):
 def test_both_sides_of_a_square_matrix():
     assert "`self.A + self.A.T` belongs here for `2 * self.A`" in first(check_layer(Quadratic(), (5, 3)))
     assert "`d + d.T` belongs here for `d`" in first(check_layer(Gram(), (5, 3)))
+
+
+class Forms(Layer):
+    """x M_o x for each o; backward takes M_o for symmetric."""
+
+    def __init__(self):
+        self.M = Parameter(np.random.default_rng(0).standard_normal((2, 3, 3)))
+
+    def forward(self, x, training=False):
+        self.keep(x)
+        return np.einsum("ni,oij,nj->no", x, self.M.data, x)
+
+
+class Doubled(Forms):
+    def backward(self, d):
+        x = self.take()
+        self.M.grad = np.einsum("no,ni,nj->oij", d, x, x)
+        both = self.M.data * 2
+        return np.einsum("no,oij,nj->ni", d, both, x)
+
+
+class Added(Forms):
+    def backward(self, d):
+        x = self.take()
+        self.M.grad = np.einsum("no,ni,nj->oij", d, x, x)
+        return np.einsum("no,oij,nj->ni", d, self.M.data + self.M.data, x)
+
+
+class Half(Forms):
+    """x M_o x / 2."""
+
+    def forward(self, x, training=False):
+        return 0.5 * super().forward(x)
+
+    def backward(self, d):
+        x = self.take()
+        self.M.grad = 0.5 * np.einsum("no,ni,nj->oij", d, x, x)
+        return np.einsum("no,oij,nj->ni", d, self.M.data, x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "right", "wrong"),
+    [
+        (Doubled, "{}", "2 * self.M.data"),
+        (Added, "{}", "self.M.data + self.M.data"),
+        (Half, "0.5 * ({})", "self.M.data"),
+    ],
+)
+def test_a_stack_of_matrices_is_not_symmetric(layer, right, wrong):
+    text = first(check_layer(layer(), (4, 3)))
+    assert f"`{right.format('self.M.data + np.swapaxes(self.M.data, -1, -2)')}` belongs here for `{wrong}`" in text
 
 
 class AvgPool2d:

@@ -16,7 +16,8 @@ import numpy as np
 
 from mlp.diagnostics.gradients.budget import now
 from mlp.diagnostics.gradients.repairs.choice.right_changes import complexity
-from mlp.diagnostics.gradients.repairs.edits import KINDS, OF_ITSELF, Edit, Maker
+from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.kinds import KINDS, OF_ITSELF, Maker
 from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_shares
 from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.changes import ALSO_RIGHT, Search, repairs

@@ -23,7 +23,7 @@ OF_A_SQUARE = re.compile(r"(\S+) (\*\* 2|\* \1)$|np\.square\(")
 
 @lru_cache(maxsize=1024)
 def only_reads(line: str) -> bool:
-    """Return whether a statement only gives names to what is kept: `x, w = cache["x"], w`, `x = self.take()`."""
+    """Return whether a statement only gives names to what is kept: `x, w = cache["x"], w`, `x = self.x`."""
     try:
         (statement,) = ast.parse(line).body
     except (SyntaxError, ValueError):
@@ -32,8 +32,8 @@ def only_reads(line: str) -> bool:
         return False
     nodes = list(ast.walk(statement.value))
     entries = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.expr_context)
-    of_cache = any(isinstance(node, ast.Subscript) for node in nodes) and all(isinstance(n, entries) for n in nodes)
-    return of_cache or ast.unparse(statement.value) == "self.take()"
+    kept = any(isinstance(node, ast.Subscript | ast.Attribute) for node in nodes)
+    return (kept and all(isinstance(node, entries) for node in nodes)) or ast.unparse(statement.value) == "self.take()"
 
 
 def halves_a_derivative(before: ast.stmt, after: ast.stmt) -> bool:

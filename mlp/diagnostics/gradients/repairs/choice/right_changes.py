@@ -17,7 +17,8 @@ from mlp.diagnostics.gradients.repairs.choice.doubts import (
     turns_a_place,
     uses_a_turned_place,
 )
-from mlp.diagnostics.gradients.repairs.edits import CONDITION, EMPTY_SLICE, HALF, Edit
+from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.kinds import CONDITION, EMPTY_SLICE, HALF
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 
 ONE_LINE = 0.5  # of work for the other changes of a line of which one change is right

@@ -1,7 +1,7 @@
 """Alternatives that forward suggests: a value of the same name is made there in another way; another activation."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from mlp.diagnostics.gradients.repairs.operators import may_lack
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
+Words = Mapping[tuple[str, str | int | None], Sequence[str]]
 SIGMOID = "1 / (1 + np.exp(-({})))"
 OF_SIGMOID = ("sigmoid", "sigm", "logistic", "expit")
 
@@ -34,6 +35,47 @@ def as_in_forward(slot: Slot, made: Mapping[str, ast.expr]) -> Iterator[Alternat
         return
     right = ast.unparse(there)
     yield f"forward makes `{name}` in another way: `{right}` belongs here, too", parsed(right)
+
+
+def words_in(tree: ast.FunctionDef) -> Words:
+    """Return {(function, keyword or place): words} that a function calls others with: pad(..., mode="reflect")."""
+    found: dict[tuple[str, str | int | None], list[str]] = {}
+    for call in [node for node in ast.walk(tree) if isinstance(node, ast.Call)]:
+        for place, given in [*enumerate(call.args), *((one.arg, one.value) for one in call.keywords)]:
+            if is_word(given) or ast.unparse(given).startswith("self."):
+                found.setdefault((name_of(call), place), []).append(ast.unparse(given))
+    return found
+
+
+def other_words(slot: Slot, words: Words, values: Values) -> Iterator[Alternative]:
+    """Yield a word that a function is called with in forward, in the place of another one, or where there is none."""
+    node, parent = slot.node, slot.parent
+    if isinstance(node, ast.Call):
+        known = {one.arg for one in node.keywords}
+        missing = {place: some for (name, place), some in words.items() if name == name_of(node) and place not in known}
+        for keyword, word in [(place, word) for place, some in missing.items() for word in some]:
+            if isinstance(keyword, str) and (is_word(parsed(word)) or isinstance(values.get(word), str)):
+                right = ast.Call(node.func, node.args, [*node.keywords, ast.keyword(keyword, parsed(word))])
+                yield f"forward has `{keyword}={word}` in this call, which is missing in `{text_of(node)}`", right
+    if not isinstance(parent, ast.Call) or slot.field not in ("args", "keywords"):
+        return
+    worded = isinstance(node, ast.keyword)
+    own = node.value if worded else node
+    if is_word(own) or isinstance(values.get(ast.unparse(own)), str):
+        for word in words.get((name_of(parent), node.arg if worded else slot.index), ()):
+            if word != ast.unparse(own):
+                text = f"`{text_of(own)}` stands where `{word}` belongs, as in the same call of forward"
+                yield text, ast.keyword(node.arg, parsed(word)) if worded else parsed(word)
+
+
+def is_word(node: ast.expr) -> bool:
+    """Return whether a node is a word: "reflect", and not the letters of an einsum."""
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.isidentifier()
+
+
+def name_of(call: ast.Call) -> str:
+    """Return the last part of the name of what is called: pad of np.pad."""
+    return ast.unparse(call.func).rpartition(".")[2]
 
 
 def signs_of_branches(slot: Slot, made: Mapping[str, ast.expr], values: Values) -> Iterator[Alternative]:

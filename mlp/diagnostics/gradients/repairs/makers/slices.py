@@ -22,7 +22,6 @@ def indices(slot: Slot) -> Iterator[Alternative]:
             turned = "::-1" in ast.unparse(node.slice)
             what = "runs backwards, and must be taken as it is" if turned else "is a part where the whole belongs"
             yield f"`{text_of(node)}` {what}", node.value
-            yield from unturned(node)
         if isinstance(node.slice, ast.Name | ast.BinOp):
             for word, op in (("early", ast.Add()), ("late", ast.Sub())):
                 moved = ast.BinOp(node.slice, op, parsed("1"))
@@ -68,16 +67,6 @@ def as_slice(node: Any) -> ast.Slice:
 def as_call(node: ast.Slice) -> ast.expr:
     """Return a:b as slice(a, b)."""
     return cast(ast.expr, parsed(index_text(node).replace(", None)", ")")))
-
-
-def unturned(node: ast.Subscript) -> Iterator[Alternative]:
-    """Yield a part without the [::-1] of its axes: w[f, :, ::-1, ::-1] as w[f, :, :, :]."""
-    places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    turned = [isinstance(one, ast.Slice) and one.step is not None and ast.unparse(one.step) == "-1" for one in places]
-    if any(turned) and not all(turned):
-        straight = [ast.Slice() if flip else one for one, flip in zip(places, turned, strict=True)]
-        text = f"`{text_of(node)}` is turned round (::-1), and must be taken as it is"
-        yield text, ast.Subscript(node.value, ast.Tuple(straight, ast.Load()), ast.Load())
 
 
 def index_text(node: ast.expr) -> str:

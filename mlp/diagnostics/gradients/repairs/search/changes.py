@@ -12,18 +12,8 @@ import numpy as np
 
 from mlp.diagnostics.gradients.budget import A_FUNCTION, A_TREE, now, seconds_left, spend, work_of
 from mlp.diagnostics.gradients.repairs.choice.right_changes import RightChanges
-from mlp.diagnostics.gradients.repairs.edits import (
-    KINDS,
-    LIKELY_KINDS,
-    OF_CONDITIONS,
-    OF_EMPTY_SLICES,
-    Edit,
-    Maker,
-    edits,
-    line_edits,
-    longer_loops,
-    repeated_edits,
-)
+from mlp.diagnostics.gradients.repairs.edits import Edit, edits, line_edits, longer_loops, repeated_edits
+from mlp.diagnostics.gradients.repairs.kinds import KINDS, LIKELY_KINDS, OF_CONDITIONS, OF_EMPTY_SLICES, Maker
 from mlp.diagnostics.gradients.repairs.search.influence import Compare, Influence, influences, ranked
 from mlp.diagnostics.gradients.repairs.search.scope import scope_of
 from mlp.diagnostics.gradients.repairs.search.slots import slots_of

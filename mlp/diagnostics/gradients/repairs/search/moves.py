@@ -191,7 +191,8 @@ class Exchange(ast.NodeTransformer):
         self.others = others
 
     def visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Load):
+        named = isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Load)
+        if named or isinstance(node, ast.BinOp):
             other = self.others.get(ast.unparse(node))
             if other is not None:
                 return ast.parse(other, mode="eval").body

@@ -9,7 +9,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.repairs.copied import index_parts, loops_of
 from mlp.diagnostics.gradients.repairs.makers.axes import axes_in
-from mlp.diagnostics.gradients.repairs.makers.like_forward import made_once
+from mlp.diagnostics.gradients.repairs.makers.like_forward import Words, made_once, words_in
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import shapes_in
 from mlp.diagnostics.gradients.repairs.makers.sums_and_conditions import Addend, addends_of, conditions_of
 from mlp.diagnostics.gradients.repairs.names import (
@@ -40,7 +40,8 @@ class Scope:
         rests: (name, part) of which the other part alone is read. tree: of the function itself.
         turns: orders of axes that forward and backward transpose to, and back.
         conditions: on which the slope of forward depends. addends: settings and numbers that forward adds.
-        made: {name: value} in forward. axes: of sums, those that forward and backward name first.
+        made: {name: value} in forward. words: that it calls functions with.
+        axes: of sums, those that forward and backward name first.
     """
 
     arrays: Sequence[str]
@@ -59,6 +60,7 @@ class Scope:
     tree: ast.FunctionDef | None = None
     turns: Sequence[tuple[int, ...]] = ()
     made: Mapping[str, ast.expr] = field(default_factory=dict)
+    words: Words = field(default_factory=dict)
     axes: Sequence[str] = ()
     conditions: Sequence[str] = ()
     addends: Sequence[Addend] = ()
@@ -68,6 +70,11 @@ class Scope:
         """The arrays with a number for each sample, as columns: n[:, None]."""
         held = {name: array for name in self.arrays if isinstance(array := self.values.get(name), np.ndarray)}
         return [f"{name}[:, None]" for name, array in held.items() if array.ndim == 1 and array.dtype.kind == "f"]
+
+    @cached_property
+    def no_sizes(self) -> list[str]:
+        """The arrays and names that hold no size."""
+        return [name for name in self.arrays if not is_size(self.values.get(name))]
 
     @cached_property
     def gradients(self) -> frozenset[str]:
@@ -160,6 +167,7 @@ def scope_of(tree: ast.FunctionDef, forward: ast.FunctionDef | None, values: Val
         tree=tree,
         turns=turns_of(trees),
         made={} if forward is None else made_once(forward),
+        words={} if forward is None else words_in(forward),
         axes=axes_in(trees),
         conditions=[] if forward is None else conditions_of(forward, tree),
         addends=[] if forward is None else addends_of(forward, values),

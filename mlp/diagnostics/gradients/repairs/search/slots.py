@@ -113,7 +113,9 @@ def alike_places(slots: Sequence[Slot]) -> list[list[Slot]]:
     found: dict[str, list[Slot]] = {}
     for slot in slots:
         node = slot.node
-        if isinstance(node, ast.expr | ast.keyword) and not isinstance(node, ast.Name | ast.Constant | ast.Attribute):
+        word = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        plain = isinstance(node, ast.Name | ast.Constant | ast.Attribute) and not word
+        if isinstance(node, ast.expr | ast.keyword) and not plain:
             found.setdefault(ast.dump(node), []).append(slot)
         if isinstance(node, ast.BinOp):
             for side, part in (("left", node.left), ("right", node.right)):
