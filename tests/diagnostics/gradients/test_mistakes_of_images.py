@@ -156,7 +156,7 @@ WRONG = [
     pytest.param(SplitInTwoLines, (2, 3, 4, 2), "`self.best // W` belongs here; the same in", marks=pytest.mark.slow),
     (PowerNorm, (4, 3), "`self.s ** (-self.p - 1)` belongs here"),
     (SpatialDropoutOfPixels, (2, 3, 4, 5), "drops whole channels, so its mask has one number for each channel"),
-    (ScaledLinear, (4, 5), "`self.weight.grad = x.T @ grad_outputs`: the factor `(self.scale)` is missing"),
+    (ScaledLinear, (4, 5), "`self.weight.grad = x.T @ grad_outputs`: the factor `self.scale` is missing"),
     (Conv1dAtEachPlace, (2, 2, 9), "window i starts at i, and must start at i * stride"),
 ]
 

@@ -22,8 +22,12 @@ OF_A_SQUARE = re.compile(r"(\S+) (\*\* 2|\* \1)$|np\.square\(")
 
 
 @lru_cache(maxsize=1024)
-def only_reads(line: str) -> bool:
-    """Return whether a statement only gives names to what is kept: `x, w = cache["x"], w`, `x = self.x`."""
+def only_reads(line: str, *, of_self: bool = False) -> bool:
+    """Return whether a statement only gives names to what is kept: `x, w = cache["x"], w`, `x = self.take()`.
+
+    Args:
+        of_self: whether `x = self.x` counts: two attributes may well be exchanged there, but no factor is missing.
+    """
     try:
         (statement,) = ast.parse(line).body
     except (SyntaxError, ValueError):
@@ -32,7 +36,7 @@ def only_reads(line: str) -> bool:
         return False
     nodes = list(ast.walk(statement.value))
     entries = (ast.Name, ast.Attribute, ast.Subscript, ast.Constant, ast.Tuple, ast.expr_context)
-    kept = any(isinstance(node, ast.Subscript | ast.Attribute) for node in nodes)
+    kept = any(isinstance(node, ast.Subscript) or (of_self and isinstance(node, ast.Attribute)) for node in nodes)
     return (kept and all(isinstance(node, entries) for node in nodes)) or ast.unparse(statement.value) == "self.take()"
 
 

@@ -18,7 +18,7 @@ from mlp.diagnostics.gradients.repairs.choice.doubts import (
     uses_a_turned_place,
 )
 from mlp.diagnostics.gradients.repairs.edits import Edit
-from mlp.diagnostics.gradients.repairs.kinds import CONDITION, EMPTY_SLICE, HALF
+from mlp.diagnostics.gradients.repairs.kinds import CONDITION, EMPTY_SLICE, HALF, LACKING
 from mlp.diagnostics.gradients.repairs.sources import Source, tree_of
 
 ONE_LINE = 0.5  # of work for the other changes of a line of which one change is right
@@ -63,9 +63,9 @@ class RightChanges:
         place = source.name, edit.line
         if belongs_elsewhere(edit, before, self.forward):
             self.passed_over.add(place)
-        of_factor = edit.kind == "factor or term missing" and place in self.passed_over  # under any of its names
+        of_factor = edit.kind == LACKING and place in self.passed_over  # under any of its names
         doubtful = doubtful or bool(without_reason) or of_factor
-        sure = not doubtful and not only_reads(edit.statement)
+        sure = not doubtful and not is_in_reading(edit)
         if not self.fits:
             self.until = now() + (ONE_LINE if sure and edit.kind != "wrong number" else A_NUMBER)
         if sure and not self.line:
@@ -98,10 +98,14 @@ class RightChanges:
 
         def order(i: int) -> tuple[int, bool, bool, int, bool]:
             edit, length = self.fits[i][1], self.fits[i][3]
-            reads = only_reads(edit.statement)
-            return -grades[i], edit.kind not in SURE_KINDS, reads, length, edit.kind == "wrong number"
+            return -grades[i], edit.kind not in SURE_KINDS, is_in_reading(edit), length, edit.kind == "wrong number"
 
         return self.fits[min(range(len(self.fits)), key=order)][:3]
+
+
+def is_in_reading(edit: Edit) -> bool:
+    """Return whether a change is of a line that only gives names to what is kept."""
+    return only_reads(edit.statement, of_self=edit.kind == LACKING)
 
 
 def calculates_with(number: str, code: str) -> bool:
