@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.repairs.makers.turns import turned_kernels
+from mlp.diagnostics.gradients.repairs.makers.axes import turned_kernels
 from mlp.diagnostics.gradients.repairs.operators import function_of
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_numeric, is_size, selects

@@ -35,7 +35,7 @@ from mlp.diagnostics.gradients.repairs.forms import (
     siblings,
 )
 from mlp.diagnostics.gradients.repairs.makers.areas import areas
-from mlp.diagnostics.gradients.repairs.makers.axes import other_axes
+from mlp.diagnostics.gradients.repairs.makers.axes import other_axes, other_turns
 from mlp.diagnostics.gradients.repairs.makers.ends_at_zero import ends_at_zero
 from mlp.diagnostics.gradients.repairs.makers.like_forward import (
     as_in_forward,
@@ -48,7 +48,6 @@ from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays
 from mlp.diagnostics.gradients.repairs.makers.reshapes import reshapes
 from mlp.diagnostics.gradients.repairs.makers.slices import indices, indices_exchanged, split_indices
 from mlp.diagnostics.gradients.repairs.makers.sums_and_conditions import added_in_forward, as_forward_chooses
-from mlp.diagnostics.gradients.repairs.makers.turns import other_turns
 from mlp.diagnostics.gradients.repairs.makers.windows import corners, starts, steps
 from mlp.diagnostics.gradients.repairs.operators import (
     missing,

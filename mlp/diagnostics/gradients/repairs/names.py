@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.repairs.slopes import names_across, slopes_of
+from mlp.diagnostics.gradients.repairs.terms.slopes import names_across, slopes_of
 from mlp.diagnostics.gradients.repairs.values import Values, is_size
 
 FORMS = (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlp.diagnostics import check_layer
-from mlp.diagnostics.gradients.repairs.makers.turns import other_turns
+from mlp.diagnostics.gradients.repairs.makers.axes import other_turns
 from mlp.diagnostics.gradients.repairs.search.slots import slots_of
 
 VALUES = {"w": np.zeros((3, 3, 2)), "W": np.zeros((3, 3))}

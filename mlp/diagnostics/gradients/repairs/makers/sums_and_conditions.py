@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from mlp.diagnostics.gradients.repairs.names import names_read
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
-from mlp.diagnostics.gradients.repairs.slopes import names_across, slopes_of
+from mlp.diagnostics.gradients.repairs.terms.slopes import names_across, slopes_of
 from mlp.diagnostics.gradients.repairs.values import Values
 
 TURNED = {
