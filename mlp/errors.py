@@ -124,11 +124,22 @@ def as_sentence(error: BaseException) -> str:
         if error.errno == errno.EAGAIN:
             return "the system cannot start more processes: end other programs, use fewer --jobs, or raise ulimit -u"
         more = ": end other programs, or raise ulimit -n" if error.errno in (errno.EMFILE, errno.ENFILE) else ""
+        if isinstance(error, FileNotFoundError) and working_folder_is_gone():
+            return "the working folder is gone, somebody has deleted it: cd to one that exists"
         names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
         return (": ".join((" -> ".join(names), error.strerror)) if names else error.strerror) + more
     if isinstance(error, RuntimeError) and "can't start new thread" in text:
         return "the system cannot start more threads: use --threads 1, end other programs, or raise ulimit -u"
     return f"{type(error).__name__}: {text}{place_of(error)}; with MLP_TRACEBACK=1 all of it is shown"
+
+
+def working_folder_is_gone() -> bool:
+    """Return whether the folder in which relative paths begin was deleted."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -82,13 +82,13 @@ def main() -> int:
 
 
 def of_runs(arguments: Any) -> dict[tuple[str, int], Profile]:
-    """Return the profiles of runs, by (label, depth)."""
+    """Return the profiles of runs, by (label, 0): not every model has a depth."""
     found = {}
     for run in arguments.runs:
         options = {name: getattr(arguments, name) for name in ("checkpoint", "data_dir", "trust_code")}
-        config, model, (x, _) = probed_run(run, arguments.images, **options)
+        _, model, (x, _) = probed_run(run, arguments.images, **options)
         model, x = model.astype(np.float64), x.astype(np.float64)
-        found[label_of(run), 0 if config.own_model else config.depth] = gradient_correlation(model, x, arguments.seed)
+        found[label_of(run), 0] = gradient_correlation(model, x, arguments.seed)
     return found
 
 

@@ -19,7 +19,7 @@ from mlp.models import ssrn, vgg
 from mlp.models.deep_supervision import DeepSupervision, taps_of
 from mlp.models.options import without_effect
 from mlp.schedulers import constant, cosine, exponential, join, per_epoch, step, warm_restarts, warm_up
-from mlp.typing import PathLike, Schedule
+from mlp.typing import Array, PathLike, Schedule
 
 LAST_LEARNING_RATE = 2e-5  # eta_min of the reports' cosine schedule
 MEANS_OF_REPORTS = {"cifar100": "batches"}  # data set -> what its metrics are means over; others: images
@@ -88,12 +88,7 @@ def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int, *,
         texts = [f"{in_line(name)} {'+'.join(map(str, row))}" for name, row in zip(names, counts, strict=True)]
         more = f", and {len(texts) - MOST_CLASSES} more classes" if len(texts) > MOST_CLASSES else ""
         print(f"images per class (training+validation+test): {', '.join(texts[:MOST_CLASSES])}{more}")
-        missing = [name for name, row in zip(names, counts, strict=True) if row[1] == 0]
-        if missing:
-            print(
-                f"note: {len(missing)} of {len(names)} classes have no validation image, {missing[0]} for example: "
-                "--split stratified takes some of each"
-            )
+        mention_missing_classes(config, names, counts)
     size, parts = config.batch_size, zip(("training", "validation", "test"), images, strict=True)
     uneven = [name for name, part in parts if len(part) > size and len(part) % size]
     if uneven and metrics_over(config) == "batches":
@@ -106,6 +101,33 @@ def mention_images(config: RunConfig, images: Sequence[ImageSet], steps: int, *,
         print(
             f"note: an epoch has only {steps} {'step' if steps == 1 else 'steps'}, and each changes the weights once: "
             f"try a smaller --batch-size than {config.batch_size}, or more --epochs"
+        )
+
+
+def mention_missing_classes(config: RunConfig, names: Sequence[str], counts: Array) -> None:
+    """Print notes about classes without images, or without validation images, and what may be the reason.
+
+    Args:
+        counts: (K, 3) images of each class for training, validation and test.
+    """
+    limited = config.limit_train is not None or config.limit_valid is not None
+    empty = [name for name, row in zip(names, counts, strict=True) if not row.any()]
+    if empty and not limited:
+        print(
+            f"note: {len(empty)} of {len(names)} classes have no image at all, {in_line(empty[0])} for example: is "
+            "there a gap in the labels? They should count 0, 1, 2 ... without one"
+        )
+    unseen = [name for name, row in zip(names, counts, strict=True) if row.any() and row[1] == 0]
+    if unseen:
+        if limited:
+            advice = "with --limit-train or --limit-valid some classes may be left out"
+        elif config.split == "stratified":
+            advice = "a class needs two training images, so that one of them can be taken"
+        else:
+            advice = "--split stratified takes some of each"
+        print(
+            f"note: {len(unseen)} of {len(names)} classes have no validation image, {in_line(unseen[0])} for example: "
+            f"{advice}"
         )
 
 

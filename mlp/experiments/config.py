@@ -5,11 +5,10 @@ The defaults are the protocol of the published reports.
 """
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from typing import Any
 
-from mlp.checks import quick_pattern, similar_choice
+from mlp.checks import quick_pattern
 from mlp.data import (
     DATASET_FORMS,
     FITS,
@@ -33,8 +32,8 @@ from mlp.models.options import (
     NORM_POSITIONS,
     NORMS,
     REDUCTION_SHORTCUTS,
-    blocks_per_stage,
     check_combination,
+    depth_of,
 )
 from mlp.models.parts import INITIALIZERS, NORM_GROUPS
 
@@ -176,8 +175,7 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
-            check_setting(f, getattr(self, f.name))
-        check_dataset(self.dataset, what="--dataset")
+            check_value(f.name, getattr(self, f.name))
         check_split(self.dataset, self.split)
         if self.dataset in SCENES and self.augment:
             raise ConfigurationError(f"--augment is for images, not for the patches of {self.dataset}: --no-augment")
@@ -188,11 +186,9 @@ class RunConfig:
         self._check_model()
         self._check_companions()
         self._check_schedule()
-        quick_pattern("--no-decay", self.no_decay or "")
 
     def _check_model(self) -> None:
         if not (self.own_model or self.model == "ssrn"):
-            _ = self.depth
             check_combination(**{name: getattr(self, name) for name in VGG_SETTINGS})
             return
         defaults = {f.name: f.default for f in dataclasses.fields(self)}
@@ -224,19 +220,22 @@ class RunConfig:
     @property
     def depth(self) -> int:
         """The number in the name of a vgg model."""
-        match = re.fullmatch(r"vgg(\d+)", self.model)
-        if match is None:
-            raise ConfigurationError(
-                f"--model must be vgg08, vgg38, vgg<depth>, ssrn or FILE.py:function, got {self.model!r}"
-                f"{similar_choice(self.model, ('vgg08', 'vgg38', 'ssrn'))}"
-            )
-        depth = int(match.group(1))
-        blocks_per_stage(depth)
-        return depth
+        return depth_of(self.model)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the settings as a dict that JSON can hold."""
         return dataclasses.asdict(self)
+
+
+def check_value(name: str, value: Any) -> None:
+    """Raise ConfigurationError if no run can have this value of a setting, whatever its other settings are."""
+    check_setting(RunConfig.__dataclass_fields__[name], value)
+    if name == "dataset":
+        check_dataset(value, what="--dataset")
+    if name == "model" and not (":" in value or value == "ssrn"):
+        depth_of(value)
+    if name == "no_decay":
+        quick_pattern("--no-decay", value or "")
 
 
 def with_dataset_settings(given: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 from mlp.backend import require_device, to_numpy
 from mlp.checks import at_least_one, choose
 from mlp.data import SCENES, ImageSet, normalize
+from mlp.data.formats.sources import MissingDataError
 from mlp.engine import make_engine
 from mlp.errors import CheckpointError, ConfigurationError, ShapeError
 from mlp.experiments.build import load_images, make_loss, make_model, run_title
@@ -173,7 +174,10 @@ def load_splits(config: RunConfig, data_dir: PathLike | None, run: LoadedRun | N
     Args:
         run: whose model will see them; CheckpointError if its model knows other classes or images of another size.
     """
-    sets = load_images(config, data_dir)
+    try:
+        sets = load_images(config, data_dir)
+    except MissingDataError as error:
+        raise error.of_run() from None
     if run is not None:
         check_images(run.path, config.dataset, sets, run.image_shape, run.class_names)
     return dict(zip(("train", "valid", "test"), sets, strict=True))

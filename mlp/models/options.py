@@ -1,11 +1,12 @@
 """Which settings of `vgg` go together, and which change nothing."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from mlp.checks import at_least_one, choose, fraction, shown
+from mlp.checks import at_least_one, choose, fraction, shown, similar_choice
 from mlp.errors import ConfigurationError
 from mlp.models.parts import INITIALIZERS, NORM_GROUPS
 
@@ -115,6 +116,19 @@ def without_effect(depth: int, settings: Mapping[str, Any]) -> list[str]:
         if settings["growth"] is not None:
             found.append(f"--growth {no_blocks}: {deeper}")
     return found
+
+
+def depth_of(model: str) -> int:
+    """Return the number in the name of a vgg model."""
+    match = re.fullmatch(r"vgg(\d+)", model)
+    if match is None:
+        raise ConfigurationError(
+            f"--model must be vgg08, vgg38, vgg<depth>, ssrn or FILE.py:function, got {model!r}"
+            f"{similar_choice(model, ('vgg08', 'vgg38', 'ssrn'))}"
+        )
+    depth = int(match.group(1))
+    blocks_per_stage(depth)
+    return depth
 
 
 def blocks_per_stage(depth: int) -> int:

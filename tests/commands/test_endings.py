@@ -78,6 +78,17 @@ for error in [{", ".join(ERRORS)}]:
     assert run(tmp_path, "raise errors.DataError('no data')") == (2, "", "tool.py: no data\n")
 
 
+@posix
+def test_a_working_folder_that_is_gone(tmp_path):
+    code = "import os, pathlib, shutil; os.chdir('gone'); shutil.rmtree('../gone'); pathlib.Path('x').resolve()"
+    (tmp_path / "gone").mkdir()
+    status, _, error = run(tmp_path, f"import os; os.chdir({str(tmp_path)!r}); {code}")
+    assert (status, error) == (
+        2,
+        "tool.py: the working folder is gone, somebody has deleted it: cd to one that exists\n",
+    )
+
+
 def test_the_whole_traceback_is_shown_when_asked_for(tmp_path):
     _, _, error = run(tmp_path, "1 / 0", MLP_TRACEBACK="1")
     assert "Traceback" in error

@@ -163,6 +163,7 @@ def test_no_command_reads_numbers_with_float():
         (evaluate, ["", "--classes", "-3"], "--classes must be a whole number of at least 0, got -3"),
         (predict, ["", ""], "is a folder: name the pictures in it, "),
         (landscape, ["", "--points", "9" * 400 + "9"], "points must be at most 10,001, got a number of 40"),
+        (landscape, ["", "--range", "1", "9999999"], "the range must lie within -1e+06 .. 1e+06, got 1 1e+07"),
         (landscape, ["", "--widths", "9999"], "--widths must be at most 1,000, got 9,999"),
         (gradient_correlation, ["", "--images", "99999"], "--images must be at most 10,000, got 99,999"),
         (landscape, ["", "--widths", "-1"], "--widths must be a whole number of at least 0, got -1"),

@@ -38,6 +38,23 @@ def test_the_classes_of_own_images_are_counted(capsys):
     assert second.startswith("note: 1 of 2 classes have no validation image, dog for example: --split stratified")
 
 
+@pytest.mark.parametrize(
+    ("settings", "notes"),
+    [
+        ({}, ["1 of 3 classes have no image at all, dog", "1 of 3 classes have no validation image, cow"]),
+        ({"split": "stratified"}, ["is there a gap in the labels?", "a class needs two training images"]),
+        ({"limit_valid": 1}, ["cow for example: with --limit-train or --limit-valid some classes may be left out"]),
+    ],
+)
+def test_classes_without_images_are_told_apart_from_those_without_validation_images(settings, notes, capsys):
+    images = [make_set(*labels, classes=("cat", "dog", "cow")) for labels in ((0, 0, 2), (0,), (0,))]
+    mention_images(RunConfig(dataset="npz:own.npz", **settings), images, steps=10)
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(notes)
+    for line, note in zip(lines, notes, strict=True):
+        assert note in line
+
+
 def test_of_many_classes_the_first_are_counted(capsys):
     images = [make_set(*range(25), classes=tuple(f"c{k}" for k in range(25)))] * 3
     mention_images(RunConfig(dataset="npz:own.npz"), images, steps=10)

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 import mlp
+from mlp.data.formats.sources import MissingDataError
 from mlp.errors import CheckpointError, ConfigurationError, MlpError, ShapeError
+from mlp.experiments.build import load_images
+from mlp.experiments.config import RunConfig
 from mlp.experiments.inference import evaluate_run
+from mlp.experiments.loading import load_splits
 from mlp.experiments.probes.images import probed_run
 from mlp.experiments.run import run
 
@@ -215,3 +219,16 @@ def test_a_model_that_gives_no_numbers_predicts_nothing(finished, own_images):
     loaded.model.parameters()[0].data[...] = np.nan
     with pytest.raises(CheckpointError, match="gives NaN or infinity: its training has diverged"):
         loaded.predict(own(own_images)[0][:1])
+
+
+def test_a_run_whose_data_are_missing_is_not_told_to_take_other_images(tmp_path):
+    with pytest.raises(MissingDataError) as caught:
+        load_splits(RunConfig(dataset="mnist"), tmp_path)
+    for text in (str(caught.value), caught.value.in_commands):
+        assert "was not found" in text
+        assert text.endswith("the environment variable MLP_DATA_DIR).")
+    assert "scripts/download_data.py mnist" in caught.value.in_commands
+    with pytest.raises(MissingDataError) as caught:
+        load_images(RunConfig(dataset="mnist"), tmp_path)
+    assert str(caught.value).endswith('or use made-up images: load_dataset("synthetic").')
+    assert caught.value.in_commands.endswith("or train on made-up images with --dataset synthetic.")

@@ -11,6 +11,7 @@ from mlp.backend import require_device
 from mlp.checks import at_least_one
 from mlp.commands.shared.flags import add_data_flag
 from mlp.errors import ConfigurationError
+from mlp.experiments.settings.fields import flag_of
 from mlp.reproduction.cluster.states import states_of, text_of
 from mlp.reproduction.cluster.submit import submit
 from mlp.reproduction.cluster.wishes import Wishes
@@ -22,6 +23,16 @@ from mlp.reproduction.work import exit_status_of, summarize
 from mlp.typing import PathLike
 
 CLUSTERS = ("slurm",)
+WISHES = {  # flag of a cluster -> field of `Wishes`
+    "time": "time",
+    "cores": "cores",
+    "memory": "memory",
+    "gpus": "gpus",
+    "partition": "partition",
+    "sbatch": "more",
+    "margin": "margin",
+    "runs_per_task": "each",
+}
 WATCH = 10  # seconds between two looks
 
 
@@ -36,16 +47,16 @@ def add_machine_flags(parser: ArgumentParser) -> None:
     add("--estimate", action="store_true", help=text)
     add = parser.add_argument_group("on a cluster (limits are for one task, and a task does one run)").add_argument
     add("--cluster", choices=CLUSTERS, help="submit the runs instead of doing them here, and return")
-    add("--time", default="", metavar="T", help="time limit, such as 2:00:00 (default: the partition's)")
-    add("--cores", type=int, default=1, metavar="N", help="cores, and threads (default: 1)")
-    add("--memory", default="4G", metavar="M", help="memory (default: 4G)")
+    add("--time", metavar="T", help="time limit, such as 2:00:00 (default: the partition's)")
+    add("--cores", type=int, metavar="N", help="cores, and threads (default: 1)")
+    add("--memory", metavar="M", help="memory (default: 4G)")
     add("--gpus", type=int, metavar="N", help="GPUs (default: 1 if --device is a GPU, else 0)")
-    add("--partition", default="", metavar="NAME", help="partition (default: the cluster's)")
+    add("--partition", metavar="NAME", help="partition (default: the cluster's)")
     text = "another option for sbatch: --sbatch=--constraint=x"
-    add("--sbatch", action="append", default=[], metavar="OPTION", help=text)
+    add("--sbatch", action="append", metavar="OPTION", help=text)
     text = "seconds before the limit at which a run is asked to stop after its epoch"
     add("--margin", type=int, metavar="S", help=f"{text} (default: the longest epoch so far plus a minute)")
-    add("--runs-per-task", type=int, default=1, metavar="N", help="runs of a task, one after another (default: 1)")
+    add("--runs-per-task", type=int, metavar="N", help="runs of a task, one after another (default: 1)")
     add("--dry-run", action="store_true", help="print the script for sbatch, and submit nothing")
 
 
@@ -55,12 +66,14 @@ def do_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments: Nam
     Args:
         what: describes the runs in the first line: "quick scale; synthetic images".
     """
+    wanted = [*(name for name in WISHES if getattr(arguments, name) is not None), *["dry_run"] * arguments.dry_run]
+    if wanted and not arguments.cluster:
+        flags = ", ".join(map(flag_of, wanted))
+        raise ConfigurationError(f"{flags} {'belong' if len(wanted) > 1 else 'belongs'} to --cluster slurm")
     if arguments.estimate:
         return estimate(planned, arguments)
     if arguments.cluster:
         return submit_runs(planned, root, what, arguments)
-    if arguments.dry_run:
-        raise ConfigurationError("--dry-run belongs to --cluster slurm")
     for device in dict.fromkeys(arguments.devices or [run.settings.get("device", "cpu") for run in planned]):
         require_device(device)
     places = share_machine(arguments.jobs, arguments.devices)
@@ -76,7 +89,7 @@ def estimate(planned: Sequence[PlannedRun], arguments: Namespace) -> int:
     """Print what all runs cost, also those that are finished; return the exit status."""
     costs = estimate_runs(planned, lambda line: print(line, flush=True))
     places = share_machine(arguments.jobs, arguments.devices)
-    cores = arguments.cores if arguments.cluster else len(places[0].cores)
+    cores = wishes_of(planned, arguments).cores if arguments.cluster else len(places[0].cores)
     print(estimate_text(costs, len(places), cores))
     return 0
 
@@ -85,23 +98,24 @@ def submit_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments:
     """Submit the runs that are neither finished nor queued; return the exit status."""
     if arguments.devices:
         raise ConfigurationError("--devices is for this machine: on a cluster, --gpus 1 --device cuda:0")
-    on_gpu = any(run.settings.get("device", "cpu") != "cpu" for run in planned)
-    wishes = Wishes(
-        time=arguments.time,
-        cores=arguments.cores,
-        memory=arguments.memory,
-        gpus=int(on_gpu) if arguments.gpus is None else arguments.gpus,
-        partition=arguments.partition,
-        more=tuple(arguments.sbatch),
-        margin=arguments.margin,
-        at_once=arguments.jobs,
-        each=arguments.runs_per_task,
-    )
-    if wishes.gpus and not on_gpu:
+    wishes = wishes_of(planned, arguments)
+    if wishes.gpus and not on_gpu(planned):
         print("note: --gpus without --device cuda:0: the runs will compute on the CPU", file=sys.stderr)
     print(f"{what}; {len(planned)} runs, in {root}", flush=True)
     print("\n".join(submit(planned, root, wishes, arguments.data_dir, dry_run=arguments.dry_run)))
     return 0
+
+
+def wishes_of(planned: Sequence[PlannedRun], arguments: Namespace) -> Wishes:
+    """Return what the flags ask of a cluster."""
+    given = {field: getattr(arguments, name) for name, field in WISHES.items() if getattr(arguments, name) is not None}
+    given = {"gpus": int(on_gpu(planned)), "at_once": arguments.jobs, **given}
+    return Wishes(**{**given, "more": tuple(given.get("more", ()))})
+
+
+def on_gpu(planned: Sequence[PlannedRun]) -> bool:
+    """Return whether some of the runs compute on a GPU."""
+    return any(run.settings.get("device", "cpu") != "cpu" for run in planned)
 
 
 def add_watch_flag(parser: ArgumentParser) -> None:

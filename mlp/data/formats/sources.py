@@ -40,8 +40,20 @@ def one_name(name: str) -> tuple[str, ...]:
     return (name,)
 
 
+MADE_UP_IMAGES = (  # the end of the advice in Python and in commands
+    ', or use made-up images: load_dataset("synthetic")',
+    ", or train on made-up images with --dataset synthetic",
+)
+
+
 class MissingDataError(DataError):
     """No place has the files of a data set: they could be downloaded."""
+
+    def of_run(self) -> "MissingDataError":
+        """Return the error for a run that was trained on these data: it cannot take made-up images instead."""
+        whole = (str(self), self.in_commands)
+        advice = [text[len(self.text) :].replace(end, "") for text, end in zip(whole, MADE_UP_IMAGES, strict=True)]
+        return MissingDataError(self.text, *advice)
 
 
 def unreadable(source: object, error: Exception, what: str = "is truncated or damaged", advice: str = "") -> DataError:
@@ -171,10 +183,10 @@ def advice_for(name: str, page: str) -> tuple[str, str]:
     """
     where = "the environment variable MLP_DATA_DIR"
     return (
-        f"Get it with mlp.data.download_dataset({name!r}) (from {page}), or say where it is (data_dir, or {where}), or "
-        'use made-up images: load_dataset("synthetic").',
+        f"Get it with mlp.data.download_dataset({name!r}) (from {page}), or say where it is (data_dir, or {where})"
+        f"{MADE_UP_IMAGES[0]}.",
         f"Get it with python scripts/download_data.py {name} (from {page}), or say where it is (--data-dir, or "
-        f"{where}), or train on made-up images with --dataset synthetic.",
+        f"{where}){MADE_UP_IMAGES[1]}.",
     )
 
 

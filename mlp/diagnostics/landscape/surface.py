@@ -21,6 +21,7 @@ from mlp.losses import Loss
 from mlp.typing import Array
 
 MOST_POINTS = 10_001  # on an axis
+FARTHEST = 1e6  # times the norms of the weights: losses overflow long before
 
 GridPoint = tuple[int, int]  # (row, column)
 
@@ -132,6 +133,10 @@ def grid(points: int, limits: tuple[float, float]) -> Array:
     low, high = float(limits[0]), float(limits[1])
     if not -math.inf < low < high < math.inf:
         raise ConfigurationError(f"the range must be two numbers, the lower one first, got {limits[0]:g} {limits[1]:g}")
+    if max(-low, high) > FARTHEST:
+        raise ConfigurationError(
+            f"the range must lie within {-FARTHEST:g} .. {FARTHEST:g}, got {limits[0]:g} {limits[1]:g}"
+        )
     axis = np.linspace(low, high, points)
     if low == -high:
         axis[points // 2] = 0.0

@@ -19,7 +19,7 @@ from typing import Any
 from mlp.checks import within
 from mlp.errors import ConfigurationError
 from mlp.experiments.build import idle_settings
-from mlp.experiments.config import RunConfig
+from mlp.experiments.config import RunConfig, check_value
 from mlp.experiments.run import settled
 from mlp.experiments.settings.fields import flag_of, kind_of
 from mlp.experiments.settings.naming import name_of
@@ -41,7 +41,7 @@ def read_values(name: str, words: Sequence[str]) -> list[Any]:
     A switch takes yes and no; without any word it is on. The word "none" means None where that is the default.
 
     Raises:
-        ConfigurationError: no word where one is needed, or one of the wrong kind.
+        ConfigurationError: no word where one is needed, one of the wrong kind, or a value that no run can have.
     """
     fields = {f.name: f for f in dataclasses.fields(RunConfig)}
     kind, default = kind_of(fields[name]), fields[name].default
@@ -63,6 +63,8 @@ def read_values(name: str, words: Sequence[str]) -> list[Any]:
             except ValueError:
                 what = "whole numbers" if kind is int else "numbers"
                 raise ConfigurationError(f"{flag_of(name)} takes {what}, got {word!r}") from None
+    for value in values:
+        check_value(name, value)
     return list(dict.fromkeys(values))
 
 

@@ -1,13 +1,18 @@
 """The correlation of gradients at the units of a network."""
 
+from argparse import Namespace
+
 import numpy as np
 import pytest
 
 import mlp
+from mlp.commands import gradient_correlation as command
 from mlp.diagnostics.shattering import gradient_correlation, mean_cosine
 from mlp.diagnostics.shattering.correlation import units_of
 from mlp.errors import ConfigurationError
+from mlp.experiments.config import RunConfig
 from mlp.layers import Affine, BatchNorm, LeakyReLU, Sequential
+from mlp.models import ssrn
 from mlp.rng import generator
 
 
@@ -94,3 +99,14 @@ def test_the_gradient_of_deep_networks_shatters_with_he_weights():
                 layer.initializer = he_normal(0.01)
         found.append(gradient_correlation(model.initialize(0), images(12, 16)).cosine[0])
     assert found[0] > found[1]
+
+
+def test_a_run_of_a_model_without_a_depth_is_measured(monkeypatch):
+    model, x = ssrn(3, bands=20, dtype="float64"), np.random.default_rng(0).standard_normal((4, 7, 7, 20))
+    config = RunConfig(model="ssrn", dataset="indian_pines", split="per_class", augment=False)
+    monkeypatch.setattr(command, "probed_run", lambda *arguments, **options: (config, model, (x, None)))
+    monkeypatch.setattr(command, "label_of", str)
+    options = {"checkpoint": "best", "data_dir": None, "trust_code": False}
+    (profile,) = command.of_runs(Namespace(runs=["run"], images=4, seed=0, **options)).values()
+    assert profile.names[0] == "image"
+    assert np.isfinite(profile.cosine).all()
