@@ -98,12 +98,18 @@ class NonFiniteLossError(MlpError, ArithmeticError):
 
 
 def each_of(items: Iterable[Item], do: Callable[[Item], Result]) -> tuple[list[Result], list[Exception]]:
-    """Return what `do` returns for each item, and the errors of the items that cannot be read or are wrong."""
-    results, problems = [], list[Exception]()
-    for item in items:
+    """Return what `do` returns for each item, and the errors of the items that cannot be read or are wrong.
+
+    Raises:
+        MlpError, OSError: the error of the only item.
+    """
+    results, problems, every = [], list[Exception](), list(items)
+    for item in every:
         try:
             results.append(do(item))
         except (MlpError, OSError) as error:
+            if len(every) == 1:
+                raise
             problems.append(error)
     return results, problems
 

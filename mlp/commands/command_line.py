@@ -91,9 +91,15 @@ def program() -> str:
     return os.path.basename(sys.argv[0]) or "mlp"
 
 
-def repeated_command(*more: str) -> str:
-    """Return the command as it was typed, with `more` words at its end."""
-    words = [word for word in sys.argv[1:] if word not in more]
+def was_typed(flag: str, word: str) -> bool:
+    """Return whether a word of the command line is this flag, perhaps cut short, as argparse allows."""
+    name = word.partition("=")[0]
+    return len(name) > len("--") and flag.startswith(name)
+
+
+def repeated_command(*more: str, without: str = "") -> str:
+    """Return the command as it was typed, with `more` words at its end, and the flag `without` left out."""
+    words = [word for word in sys.argv[1:] if word not in more and not was_typed(without, word)]
     return " ".join(filter(None, (spoken_program(), shlex.join([*words, *more]))))
 
 

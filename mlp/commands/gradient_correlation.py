@@ -47,6 +47,7 @@ from mlp.pages.markdown import aligned
 from mlp.progress import progress_bar
 
 WRITTEN = ("profile.png", "depth.png", "correlation.npz", "dense.npz", "laws.png", "circle.png")
+MOST_NETS = 10_000
 MOST_IMAGES = 10_000  # a cosine for each pair: 50 million
 HEADER = ["network", "units", "cosine at the image", "± over pairs", "mean |g| at the image", "largest cosine below"]
 FIRST_WEIGHTS = {"default": "PyTorch's default", "he": "He's"}  # as figures say it
@@ -70,6 +71,7 @@ def main() -> int:
     add_data_flag(parser)
     arguments = parser.parse_args()
     within("--images", arguments.images, 2, MOST_IMAGES)
+    within("--nets", arguments.nets, 1, MOST_NETS)
     arguments.runs = named_runs(arguments.runs)
     choose("--initializer", arguments.initializer, INITIALIZERS)
     output_folder(arguments.out, WRITTEN)

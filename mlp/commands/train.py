@@ -19,10 +19,11 @@ For job schedulers: the signal USR2 ends the run after the epoch in progress, wi
 that another process is writing to the folder; every other error is 2.
 """
 
+import sys
 from typing import Any
 
 from mlp.checks import at_least, at_least_one, within
-from mlp.commands.command_line import CommandLine, repeated_command
+from mlp.commands.command_line import CommandLine, repeated_command, was_typed
 from mlp.commands.shared.flags import add_data_flag, add_trust_flag
 from mlp.commands.shared.paths import folder_argument
 from mlp.diagnostics.learning_rate_range import RANGE_STEPS
@@ -135,4 +136,6 @@ def probes(arguments: Any, out: str) -> list[Hook]:
 
 
 def after_interrupt() -> str:
-    return f"to continue, {repeated_command('--resume')}"
+    if any(was_typed("--find-lr", word) for word in sys.argv[1:]):
+        return "repeat the command"  # it trains no run that could be continued
+    return f"to continue, {repeated_command('--resume', without='--overwrite')}"

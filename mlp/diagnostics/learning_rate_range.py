@@ -32,6 +32,7 @@ from mlp.training.trainer import Trainer
 from mlp.typing import Array, BatchSource
 
 RANGE_STEPS = 200
+SEARCH_COLUMNS = ("learning_rate", "loss", "smoothed_loss")  # of its CSV file
 DIVERGED = 4.0  # times the lowest mean of w losses
 SHARE = 0.1  # of the rate at the lowest point
 QUIET = 5  # the first n/QUIET steps, at the smallest rates, show how much losses scatter by themselves
@@ -103,7 +104,7 @@ class RateSearch:
     def csv(self) -> str:
         """Return the steps as CSV text, with all digits."""
         rows = zip(self.rates.tolist(), self.losses.tolist(), self.smoothed.tolist(), strict=True)
-        return csv_text([("learning_rate", "loss", "smoothed_loss"), *rows])
+        return csv_text([SEARCH_COLUMNS, *rows])
 
 
 def window_of(steps: int) -> int:

@@ -18,8 +18,9 @@ from mlp.data.image_set import ImageSet
 from mlp.errors import CheckpointError, ConfigurationError, DamagedError
 from mlp.experiments.build import run_title
 from mlp.experiments.config import LENGTH_SCHEDULES, VGG_SETTINGS, RunConfig
-from mlp.experiments.run_folder import MAY_GROW, RunFolder
+from mlp.experiments.run_folder import MAY_GROW, RunFolder, is_more
 from mlp.experiments.settings.facts import Facts, digest_of_images
+from mlp.experiments.settings.fields import flag_of
 from mlp.training.checkpoint import load_checkpoint, read_checkpoint, save_checkpoint, stored_settings
 from mlp.training.state import TrainingState
 from mlp.typing import Array
@@ -105,9 +106,11 @@ def check_same_run(folder: RunFolder, arrays: Mapping[str, Array], config: RunCo
     saved |= {name: value for name, value in length_of(config).items() if saved.get(name) == getattr(before, name)}
     lines = differences(saved, config.as_dict())
     if lines:
+        longer = {flag_of(name): now for name, now in length_of(config).items() if is_more(now, saved.get(name))}
+        more = "".join(f" {flag} {value}" for flag, value in longer.items())
         raise CheckpointError(
             f"{folder.latest} was trained with other settings than those of config.json; put config.json back as it "
-            f"was, or choose another --out: {'; '.join(lines)}"
+            f"was{more and f' and type --resume{more}'}, or choose another --out: {'; '.join(lines)}"
         )
     now = dataclasses.asdict(facts)
     lines = [

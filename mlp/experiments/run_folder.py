@@ -247,6 +247,6 @@ def runs_inside(path: PathLike) -> list[Path]:
     return sorted(config.parent for config in Path(path).glob("*/config.json"))
 
 
-def is_more(value: Any, than: int | None) -> bool:
-    """Return whether a setting is a number, and greater than another one."""
-    return isinstance(value, int) and than is not None and value > than
+def is_more(value: Any, than: Any) -> bool:
+    """Return whether both settings are whole numbers, and the first is the greater one."""
+    return isinstance(value, int) and isinstance(than, int) and value > than

@@ -46,9 +46,14 @@ def test_a_landscape_for_each_run_that_can_be_read(finished, bad, call, tmp_path
 
 
 def test_runs_without_a_probe_are_left_out_of_the_figure(finished, call, tmp_path):
-    status, _, error = call(smoothness, finished, "--out", tmp_path)
-    assert status == 2 and error.count("left out: ") == error.count("\n") == 1
+    status, _, error = call(smoothness, finished, tmp_path / "none", "--out", tmp_path / "drawn")
+    assert status == 2 and error.count("left out: ") == error.count("\n") == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_the_only_run_is_not_left_out_but_the_error(bad, call):
+    status, _, error = call(report, bad)
+    assert status == 2 and "left out" not in error and error.startswith("report.py: ") and "is damaged" in error
 
 
 def test_one_bad_picture_loses_no_prediction(finished, call, tmp_path):

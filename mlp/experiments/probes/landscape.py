@@ -45,6 +45,8 @@ def compute(
         FolderInUseError: another process computes the landscape of this name.
     """
     at_once("jobs", jobs, "--jobs")
+    if threads is not None:
+        at_once("threads", threads, "--threads")
     prepared = partial(prepare, run, settings, data_dir, device, trust_code=trust_code)  # for each process
     place = prepared()
     file = LandscapeFile(Path(run) / f"{name}.npz", settings, place)

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from mlp import plotting
-from mlp.diagnostics.learning_rate_range import RANGE_STEPS, RateSearch, find_learning_rate
+from mlp.diagnostics.learning_rate_range import RANGE_STEPS, SEARCH_COLUMNS, RateSearch, find_learning_rate
 from mlp.experiments.build import run_title
 from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.fine_tuning import read_source, with_settings_of
 from mlp.experiments.settings.prepare import prepare_run
 from mlp.files import named_path, write_figure, write_text
+from mlp.files.own import require_replaceable
 from mlp.typing import PathLike
 
 NAME = "learning_rates"  # of the files
@@ -35,15 +36,17 @@ def search_for_run(
     Returns:
         (what was found, the paths written).
     """
+    folder = named_path(out)
+    written = [folder / f"{NAME}.csv", folder / f"{NAME}.png"]
+    require_replaceable(written[0], first_line=",".join(SEARCH_COLUMNS))
+    require_replaceable(written[1])
     source = None if given.get("init_from") is None else read_source(given["init_from"])
     settings = given if source is None else with_settings_of(source, given)
     config = RunConfig(**with_dataset_settings(settings))
     # the user named the model just now, so its code may run
     made = prepare_run(config, given, source, data_dir, download=download, trust_code=True)
     search = find_learning_rate(made.trainer([], threads), made.batches[0], steps=steps)
-    folder = named_path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    written = [folder / f"{NAME}.csv", folder / f"{NAME}.png"]
     write_text(written[0], search.csv())
     title = f"{run_title(config)}, {config.learning_rule}"
     figure = plotting.rate_search(search.rates, search.losses, search.smoothed, search.suggestion, title=title)
