@@ -100,9 +100,9 @@ def require_memory_for(count: int, shape: Shape) -> None:
     """Raise ConfigurationError if there is not enough memory for so many images of `shape` (H, W, C), as bytes."""
     needed, available = count * math.prod(shape), available_memory()
     if available is not None and needed > available:
-        size = f"{count:,} images of {shape[1]} x {shape[0]} pixels need {needed / 1e6:,.1f} MB of memory"
+        size = f"{count:,} images of {shape[1]} x {shape[0]} pixels need {needed / 1e9:,.2f} GB of memory"
         raise ConfigurationError(
-            f"{size}, and {available / 1e6:,.1f} MB are free: ",
+            f"{size}, and {available / 1e9:,.2f} GB are free: ",
             "choose a smaller image_size, or fewer images",
             "choose a smaller --image-size, or fewer images",
         )

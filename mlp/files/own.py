@@ -41,4 +41,4 @@ def require_no_input(path: PathLike, inputs: Iterable[PathLike]) -> None:
     """Raise ConfigurationError if a file to be written is one of those that are read, whatever its name there."""
     for file in inputs:
         if os.path.exists(path) and os.path.exists(file) and os.path.samefile(path, file):
-            raise ConfigurationError(f"{path} is {file}, which is read: it would be lost; choose another --out")
+            raise ConfigurationError(f"the output {path} is the input {file}: it would be lost; choose another --out")

@@ -145,7 +145,7 @@ def test_a_size_for_which_memory_is_missing(monkeypatch, tmp_path):
     monkeypatch.setattr("mlp.data.datasets.fit_size", None)  # not even one is made larger
     train = ImageSet(np.zeros((40, 6, 6, 3), np.uint8), np.arange(40) % 2, ("a", "b"))
     monkeypatch.setitem(DATASETS, "mnist", lambda data_dir: (train, train))
-    with pytest.raises(ConfigurationError, match=r"80 images of 99 x 99 pixels need 2.4 MB .* a smaller image_size"):
+    with pytest.raises(ConfigurationError, match=r"80 images of 99 x 99 pixels need 0\.00 GB .* a smaller image_size"):
         load_dataset("mnist", image_size=99)
     for i in range(6):
         (tmp_path / "ab"[i % 2]).mkdir(exist_ok=True)
