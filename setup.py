@@ -29,7 +29,8 @@ setup(
     # Editable installs as a path: otherwise a clone that is called mlp hides the package from its parent folder.
     options={"editable_wheel": {"mode": "compat"}},
     entry_points={"console_scripts": ["mlp=mlp.__main__:main"]},
-    install_requires=["numpy>=2.0", "matplotlib>=3.8", "pillow>=10", "jinja2>=3.1", "tqdm>=4.66", "threadpoolctl>=3.5"],
+    # Pillow, which reads pictures, comes with Matplotlib.
+    install_requires=["numpy>=2.0", "matplotlib>=3.8", "jinja2>=3.1", "tqdm>=4.66", "threadpoolctl>=3.5"],
     extras_require={
         "cuda12x": ["cupy-cuda12x>=14,<15"],
         "cuda13x": ["cupy-cuda13x>=14,<15"],
