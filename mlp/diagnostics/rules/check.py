@@ -11,27 +11,25 @@ as well, see `protocols`.
 """
 
 import copy
-import inspect
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
+from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.exceptions import SHAPE_WORDS, place_of
-from mlp.diagnostics.gradients.report import Findings, GradientReport, GradientRow, compared, fault
+from mlp.diagnostics.gradients.report import Findings, GradientReport, GradientRow, fault
 from mlp.diagnostics.rules.clips import RIGHT_CLIPS, kinds_of, wrong_clips
-from mlp.diagnostics.rules.courses import ARRAYS, SHAPES, Course, Trail, apart, course_of, walk_of
+from mlp.diagnostics.rules.courses import ARRAYS, SHAPES, Trail, apart
 from mlp.diagnostics.rules.explanations import explained, smallest
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
-from mlp.diagnostics.rules.formulas.variants import legal_forms, literal_settings, with_schedules
+from mlp.diagnostics.rules.formulas.variants import legal_forms
 from mlp.diagnostics.rules.formulas.walks import Walk
-from mlp.diagnostics.rules.lines import NOT_COPIED, OF_THE_LINE_ALONE, line_of_rule
 from mlp.diagnostics.rules.made_with import made_alone, made_with_parameters, takes_parameters, with_own_parameters
-from mlp.diagnostics.rules.multiples import own_shares
+from mlp.diagnostics.rules.passing import DIVIDES, UNKNOWN_EPS, right_steps, step_rows, with_own_eps, zero_gradients
+from mlp.diagnostics.rules.repairs.lines import NOT_COPIED, OF_THE_LINE_ALONE, line_of_rule
 from mlp.diagnostics.rules.settings import (
-    EPS,
     OTHER_NAMES,
     UNKNOWN,
     given_as_meant,
@@ -41,15 +39,14 @@ from mlp.diagnostics.rules.settings import (
 )
 from mlp.diagnostics.rules.states import averages, told_state
 from mlp.diagnostics.rules.subject import Subject
-from mlp.diagnostics.rules.unknown import of_no_formula
+from mlp.diagnostics.rules.unknown import formulas_meant, of_no_formula
 from mlp.errors import ConfigurationError
 from mlp.learning_rules import LearningRule
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
 
+UNKNOWN_FAULT = "unknown"
 VAGUE = ("factor", "another factor in each step", "another rule", "not finite")  # diagnoses that say less than a line
-UNKNOWN_EPS = 1e-4  # how much a small eps that is no attribute of the rule may change the steps
-DIVIDES = ("adam", "rmsprop", "adagrad", "nadam", "adadelta", "adamax", "amsgrad")
 
 
 def check_rule(
@@ -87,7 +84,7 @@ def check_rule(
         tolerance = max(tolerance, UNKNOWN_EPS)
     subject = Subject(rule, formula, seed, settings, tolerance)
     try:
-        against, more = of_no_formula(subject) if formula == UNKNOWN else of_formula(subject)
+        against, more = of_no_formula(subject) if formula == UNKNOWN else of_one_formula(subject)
         found += more + (averages(subject) if more.passed else Findings())
     except ConfigurationError:
         raise
@@ -103,6 +100,15 @@ def check_rule(
         remarks=list(found.remarks),
         cause=found.cause,
     )
+
+
+def of_one_formula(subject: Subject) -> tuple[str, Findings]:
+    """Return the first formula that a rule may mean and that tells what is wrong, and what was found; or the last."""
+    for one in formulas_meant(subject):
+        against, found = of_formula(one)
+        if found.passed or found.diagnoses[0].name != UNKNOWN_FAULT:
+            break
+    return against, found
 
 
 def of_formula(subject: Subject) -> tuple[str, Findings]:
@@ -123,26 +129,6 @@ def steps_of(trail: Trail, subject: Subject) -> Findings:
     return right_steps(trail, subject) or wrong_steps(trail, subject)
 
 
-def right_steps(trail: Trail, subject: Subject) -> Findings | None:
-    """Return a row for each step of the formula or a legal form of it; None if none fits."""
-    formula, tolerance, moved = subject.formula, subject.tolerance, trail.moved
-    right = trail.course.walked(Walk(FAMILIES[formula]))
-    if distance(moved, right) < tolerance:
-        return Findings(step_rows(moved, right, tolerance))
-    for text, walk, changed in (
-        *legal_forms(formula),
-        *with_schedules(formula, trail.course.settings),
-        *literal_settings(
-            formula, moved, trail.course.gradients, trail.course.settings, with_rate=inspect.isfunction(subject.rule)
-        ),
-    ):
-        legal = trail.course.walked(walk, **changed)
-        if distance(moved, legal) < max(tolerance, UNKNOWN_EPS if changed else 0.0):
-            return Findings(step_rows(moved, legal, max(tolerance, UNKNOWN_EPS)), remarks=(text,))
-    shares = own_shares(subject.rule, subject.trails(trail), formula)
-    return None if shares is None else Findings(step_rows(moved, shares[1], UNKNOWN_EPS), remarks=(shares[0],))
-
-
 def clipped_steps(trail: Trail, subject: Subject) -> Findings:
     """Return the rows of a rule that clips its gradients: in a right way, in a wrong one, or wrong elsewhere."""
     words = f"{subject.name} {name_of_setting(subject.rule, 'clip')}"
@@ -161,25 +147,11 @@ def clipped_steps(trail: Trail, subject: Subject) -> Findings:
     return wrong_steps(Trail(trail.course.clipped(choices[0].clip), trail.moved), choices[0])
 
 
-def step_rows(moved: Array, right: Array, tolerance: float) -> tuple[GradientRow, ...]:
-    """Return a row for each step."""
-    rows = (compared(("rule", f"step {t + 1}"), moved[t], right[t], (0.0, tolerance)) for t in range(len(moved)))
-    return tuple(replace(row, note=row.note.replace("the gradient", "the movement")) for row in rows)
-
-
 def wrong_steps(trail: Trail, subject: Subject) -> Findings:
-    """Return the rows of wrong steps and their diagnoses; or a pass with the own eps, if it is a number inside."""
-    formula, tolerance = subject.formula, subject.tolerance
-    right = trail.course.walked(Walk(FAMILIES[formula]))
-    rows = step_rows(trail.moved, right, tolerance)
-    large_eps = trail.course.settings["eps"] == EPS and formula in DIVIDES
-    own, _ = subject.trail(subject.seed, own_eps=True) if large_eps else (trail, Findings())
-    its = own.course.walked(Walk(FAMILIES[formula]))
-    no_effect = distance(trail.moved, own.moved) <= UNKNOWN_EPS  # of the attribute eps, a large one or the rule's own
-    if large_eps and no_effect and distance(own.moved, its) < UNKNOWN_EPS:
-        remark = "eps stands in it as a number: the attribute of that name is not used."
-        return Findings(step_rows(own.moved, its, UNKNOWN_EPS), remarks=(remark,))
-    found = faults_with_line(trail, own if large_eps else None, subject)
+    """Return the rows of wrong steps and their diagnoses."""
+    right = trail.course.walked(Walk(FAMILIES[subject.formula]))
+    rows = step_rows(trail.moved, right, subject.tolerance)
+    found = faults_with_line(trail, with_own_eps(trail, subject), subject)
     return Findings(rows, tuple(found or [unknown(rows, trail.moved, right, subject)]))
 
 
@@ -210,23 +182,7 @@ def unknown(rows: Sequence[GradientRow], moved: Array, right: Array, subject: Su
     worst = int(np.nan_to_num(np.abs(moved[t] - right[t]), nan=np.inf).argmax())
     numbers = f"weight {worst} moved by {moved[t][worst]:.5g}, and by {right[t][worst]:.5g} in the formula"
     evidence = "; ".join(filter(None, (numbers, smallest(subject.somewhere, subject.formula))))
-    return Diagnosis("unknown", f"weights from step {t + 1} on", "rule", told_state(subject) or text, evidence)
-
-
-def zero_gradients(subject: Subject) -> Findings:
-    """Return a fault if weights that never get a gradient become NaN: 0 / 0, where eps is missing in the divisor."""
-    rule = copy.deepcopy(subject.rule)
-    s, _ = read_settings(rule, {}, keep_eps=True)
-    course = course_of(rule, s, subject.seed)
-    zeros = [[0.0 * g for g in step] for step in course.gradients]
-    moved, _ = walk_of(rule, Course(course.start, zeros, course.rates, s, course.decays, subject.clip))
-    if np.isfinite(moved).all():
-        return Findings()
-    text = (
-        "weights whose gradient is zero become NaN: 0 / sqrt(0); eps is missing in the divisor, sqrt(v) + eps, which "
-        "keeps it from being zero"
-    )
-    return fault(Diagnosis("eps missing", "weights", "rule", text), (), "NaN where the gradient is zero")
+    return Diagnosis(UNKNOWN_FAULT, f"weights from step {t + 1} on", "rule", told_state(subject) or text, evidence)
 
 
 def raised(error: BaseException, subject: Subject) -> Findings:

@@ -26,7 +26,10 @@ from mlp.rng import generator
 from mlp.typing import Array, Shape
 
 STEPS = 6
-FALLEN = 0.01  # the length of later gradients, where the mean of the squares must fall
+LENGTHS = {  # of the gradients, for formulas that tell little of gradients of one length
+    "amsgrad": (1.0, 0.01, 0.01, 0.01, 3.0, 0.01),  # the mean of the squares falls, rises above its maximum, and falls
+    "lion": (3.0, 0.3, 0.1, 0.3, 0.1, 0.1),  # what is remembered decides on some signs
+}
 SHAPES: tuple[Shape, ...] = ((2, 3), (4,))
 OTHER_SHAPES: tuple[Shape, ...] = ((3, 2), (5,))
 ARRAYS = ("0.weight", "0.bias")
@@ -115,7 +118,7 @@ def apart(moved: Array, other: Array) -> float:
     return distance(moved[there], other[there])
 
 
-def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPES) -> Course:
+def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPES, formula: str = "") -> Course:
     """Return a course for a rule; its learning rate is halved on the way, as by a schedule."""
     rng = generator(seed, "probe", "rule")
     start = [rng.standard_normal(shape) for shape in shapes]
@@ -124,8 +127,8 @@ def course_of(rule: Any, s: Settings, seed: int, shapes: Sequence[Shape] = SHAPE
         lengths = [np.sqrt(sum(float((g * g).sum()) for g in step)) for step in gradients]
         shares = [(0.4 if t % 2 else 3.0) * s["clip"] / length for t, length in enumerate(lengths)]
         gradients = [[share * g for g in step] for share, step in zip(shares, gradients, strict=True)]
-    if has_maximum(rule):
-        gradients = [[g * (FALLEN if t else 1.0) for g in step] for t, step in enumerate(gradients)]
+    if formula in LENGTHS:
+        gradients = [[length * g for g in step] for length, step in zip(LENGTHS[formula], gradients, strict=True)]
     half = 1.0 if has_no_rate(rule) or has_schedule(rule) else 0.5  # as by a schedule
     rates = [s["learning_rate"] * (1.0 if t < STEPS // 2 else half) for t in range(STEPS)]
     spared = getattr(rule, "no_decay", None)
@@ -142,11 +145,6 @@ def has_schedule(rule: Any) -> bool:
 def has_no_rate(rule: Any) -> bool:
     """Return whether a rule is AdaDelta without a learning rate, as in the paper."""
     return "adadelta" in plain_name(rule) and not any(may_be_set(rule, name) for name in RATES)
-
-
-def has_maximum(rule: Any) -> bool:
-    """Return whether a rule is AMSGrad: its maximum shows only where gradients fall."""
-    return "amsgrad" in plain_name(rule) or getattr(rule, "amsgrad", False) is True
 
 
 def walk_of(rule: Any, course: Course) -> tuple[Array, Findings]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.rules.formulas.by_name import FAMILIES
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES, settings_of_means
 from mlp.diagnostics.rules.formulas.own_schedules import of_schedule, with_schedule
 from mlp.diagnostics.rules.formulas.walks import Settings
 from mlp.diagnostics.rules.function_steps import BASES, RATES, rates_of
@@ -27,8 +27,8 @@ ALIASES = {
     "momentum": ("momentum", "mom_coeff", "mu", "mom", "beta", "gamma"),
     "dampening": ("dampening", "damp"),
     "beta1": ("beta1", "beta_1", "b1"),
-    "beta2": ("beta2", "beta_2", "b2"),
-    "decay": ("rho", "decay_rate", "decay", "alpha", "beta", "gamma", "beta2"),
+    "beta2": ("beta2", "beta_2", "b2", "nu"),
+    "decay": ("rho", "decay_rate", "decay", "alpha", "beta", "gamma", "beta2", "nu"),
     "eps": ("eps", "epsilon"),
     "weight_decay": ("weight_decay", "l2", "wd", "lam", "lambda_", "reg", "l2_reg", "l2_lambda"),
     "decoupled_weight_decay": ("decoupled_weight_decay",),
@@ -47,6 +47,7 @@ ALIASES = {
         *("threshold", "bound", "max_grad_norm", "grad_clip", "max_value", "clip_at", "clip_limit"),
     ),
 }
+OF_MOMENTUM = ("momentum", "mom_coeff", "mu", "mom", "beta")  # of a mean, where a formula has no momentum of its own
 SHORTER = {"accumulation": 2, "warmup": 4, "slow_every": 3}  # so that a course of a few steps shows them
 PAIRS = {  # attributes that hold two settings
     "betas": ("beta1", "beta2"),
@@ -68,9 +69,9 @@ NAMES = (
     "amsgrad",
     "adam",
     "lion",
+    "rmsprop",
     "nesterov",
     "momentum",
-    "rmsprop",
     "adagrad",
     "gradient_descent",
     "sgd",
@@ -79,12 +80,14 @@ NAMES = (
 OTHER_NAMES = {"sgd": "gradient_descent", "gd": "gradient_descent", "adamw": "adam", "heavyball": "momentum"}
 
 
-def read_settings(rule: Any, given: dict[str, float], *, keep_eps: bool = False) -> tuple[Settings, bool]:
+def read_settings(
+    rule: Any, given: dict[str, float], formula: str = "", *, keep_eps: bool = False
+) -> tuple[Settings, bool]:
     """Return the settings of a rule from its attributes, and whether its eps is known; it is made large, to show."""
     s, of_function = dict(DEFAULTS), config_of(rule) if inspect.isfunction(rule) else {}
-    for name, aliases in ALIASES.items():
-        attribute = attribute_of(rule, name)
-        key = next((alias for alias in aliases if alias in of_function), None)
+    for name in ALIASES:
+        attribute = attribute_of(rule, name, formula)
+        key = next((alias for alias in aliases_of(name, formula) if alias in of_function), None)
         if key and name != "learning_rate":
             s[name] = of_function[key]
         elif name == "eps" and attribute and not keep_eps:
@@ -129,10 +132,17 @@ def may_be_slow(rule: Any, name: str) -> bool:
     return not name.startswith("slow_") or "lookahead" in plain_name(rule)
 
 
-def attribute_of(rule: Any, name: str) -> str | None:
+def aliases_of(name: str, formula: str) -> tuple[str, ...]:
+    """Return what a setting may be called: mu is the share of the first mean where a formula has no momentum."""
+    borrows = name in ("beta1", "decay") and "momentum" not in settings_of_means(formula)
+    return (*ALIASES[name], *(OF_MOMENTUM if borrows else ()))
+
+
+def attribute_of(rule: Any, name: str, formula: str = "") -> str | None:
     """Return the name of the attribute that holds a setting of a rule, or None."""
     taken = () if name == "learning_rate" else (*rates_of(rule), *of_schedule(rule))
-    return next((one for one in ALIASES[name] if one not in taken and is_number(getattr(rule, one, None))), None)
+    names = aliases_of(name, formula)
+    return next((one for one in names if one not in taken and is_number(getattr(rule, one, None))), None)
 
 
 def name_of_setting(rule: Any, name: str) -> str | None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.report import Findings, fault
-from mlp.diagnostics.rules.courses import Course, course_of, walk_of
+from mlp.diagnostics.rules.courses import SHAPES, Course, course_of, walk_of
 from mlp.diagnostics.rules.formulas.averages import RIGHT_AVERAGES, WRONG_AVERAGES, AverageForm
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.walks import Walk
@@ -32,8 +32,8 @@ PARTS = 8  # positions in a tuple or names in a dictionary that one array of wei
 def averages(subject: Subject) -> Findings:
     """Return a fault for each average of the weights that is kept in a wrong way."""
     rule, found = copy.deepcopy(subject.rule), Findings()
-    s, _ = read_settings(rule, subject.given)
-    for name, text in wrong_averages(rule, course_of(rule, s, subject.seed)):
+    s, _ = read_settings(rule, subject.given, subject.formula)
+    for name, text in wrong_averages(rule, course_of(rule, s, subject.seed, SHAPES, subject.formula)):
         found += fault(Diagnosis(name, "weights", "rule", text), (), name)
     return found
 
@@ -41,8 +41,9 @@ def averages(subject: Subject) -> Findings:
 def told_state(subject: Subject) -> str:
     """Return which memory of a rule is wrong, compared with those of its formula; or ""."""
     rule = copy.deepcopy(subject.rule)
-    s, _ = read_settings(rule, subject.given)
-    return wrong_state(rule, course_of(rule, s, subject.seed).clipped(subject.clip), Walk(FAMILIES[subject.formula]))
+    s, _ = read_settings(rule, subject.given, subject.formula)
+    course = course_of(rule, s, subject.seed, SHAPES, subject.formula).clipped(subject.clip)
+    return wrong_state(rule, course, Walk(FAMILIES[subject.formula]))
 
 
 @np.errstate(all="ignore")

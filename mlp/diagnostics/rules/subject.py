@@ -9,10 +9,11 @@ from typing import Any
 from mlp.diagnostics.gradients.report import Findings
 from mlp.diagnostics.rules.clips import Clip
 from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Trail, course_of, walk_of
+from mlp.diagnostics.rules.formulas.by_name import settings_of_means
 from mlp.diagnostics.rules.function_steps import rates_of
 from mlp.diagnostics.rules.holders.dictionaries import all_settings
 from mlp.diagnostics.rules.made_with import made_with_parameters, names_after
-from mlp.diagnostics.rules.settings import ALIASES, attribute_of, read_settings
+from mlp.diagnostics.rules.settings import aliases_of, attribute_of, read_settings
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Shape
 
@@ -37,8 +38,8 @@ class Subject:
     def trail(self, seed: int, shapes: Sequence[Shape] = SHAPES, *, own_eps: bool = False) -> tuple[Trail, Findings]:
         """Return how a fresh copy of the rule walks; eps is made large, so that it shows, or stays its own."""
         rule = copy.deepcopy(self.rule)
-        s, _ = read_settings(rule, {} if own_eps else self.given, keep_eps=own_eps)
-        course = course_of(rule, s, seed, shapes).clipped(self.clip)
+        s, _ = read_settings(rule, {} if own_eps else self.given, self.formula, keep_eps=own_eps)
+        course = course_of(rule, s, seed, shapes, self.formula).clipped(self.clip)
         moved, found = walk_of(rule, course)
         return Trail(course, moved), found
 
@@ -55,10 +56,10 @@ class Subject:
         if made is not None:
             return made
         rule = copy.deepcopy(self.rule)
-        for name, value in OTHER_SETTINGS.items() if not inspect.isfunction(rule) and not self.given else ():
-            attribute = attribute_of(rule, name)
+        for name in settings_of_means(self.formula) if not inspect.isfunction(rule) and not self.given else ():
+            attribute = attribute_of(rule, name, self.formula)
             if attribute and 0.0 < getattr(rule, attribute) < 1.0:
-                setattr(rule, attribute, value)
+                setattr(rule, attribute, OTHER_SETTINGS[name])
         return replace(self, rule=rule)
 
     def made_anew(self) -> "Subject | None":
@@ -70,7 +71,7 @@ class Subject:
         given = names_after(kind) if with_parameters else inspect.signature(kind).parameters
         names = [name for name in given if name in kept]
         rates = rates_of(self.rule)
-        arguments = {name: kept[name] if name in rates else other_number(name, kept[name]) for name in names}
+        arguments = {name: kept[name] if name in rates else self.other_number(name, kept[name]) for name in names}
         if all(value is kept[name] for name, value in arguments.items()):
             return None
         try:
@@ -79,17 +80,17 @@ class Subject:
         except OWN_ERRORS:
             return None
 
+    def other_number(self, name: str, value: Any) -> Any:
+        """Return another number for a setting (another pair for betas), the same if it is no mean's of the formula."""
+        if name == "betas" and isinstance(value, tuple) and len(value) == 2:
+            return OTHER_SETTINGS["beta1"], OTHER_SETTINGS["beta2"]
+        means = settings_of_means(self.formula)
+        setting = next((one for one in means if name in aliases_of(one, self.formula)), None)
+        return OTHER_SETTINGS[setting] if setting and isinstance(value, float) and 0.0 < value < 1.0 else value
+
     def somewhere(self, shapes: tuple[Shape, ...]) -> Trail | None:
         """Return the trail for arrays of some shapes, or None if the rule cannot walk there."""
         try:
             return self.trail(self.seed, shapes)[0]
         except OWN_ERRORS:
             return None
-
-
-def other_number(name: str, value: Any) -> Any:
-    """Return another number for a setting (another pair for betas), the same if it is no running mean's."""
-    if name == "betas" and isinstance(value, tuple) and len(value) == 2:
-        return OTHER_SETTINGS["beta1"], OTHER_SETTINGS["beta2"]
-    setting = next((setting for setting in OTHER_SETTINGS if name in ALIASES[setting]), None)
-    return OTHER_SETTINGS[setting] if setting and isinstance(value, float) and 0.0 < value < 1.0 else value

@@ -7,6 +7,7 @@ gradient, and weights without a gradient stay.
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.report import Findings, GradientRow
 from mlp.diagnostics.rules.courses import Course, Trail, course_of, walk_of
-from mlp.diagnostics.rules.formulas.by_name import FAMILIES
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES, settings_of_means
 from mlp.diagnostics.rules.formulas.variants import legal_forms
 from mlp.diagnostics.rules.formulas.walks import Walk
-from mlp.diagnostics.rules.settings import read_settings
+from mlp.diagnostics.rules.passing import passes_whole
+from mlp.diagnostics.rules.settings import attribute_of, read_settings
 from mlp.diagnostics.rules.subject import Subject
 from mlp.typing import Array
 
@@ -28,7 +30,7 @@ Property = tuple[str, str, bool]  # what is checked, what is wrong if it does no
 def of_no_formula(subject: Subject) -> tuple[str, Findings]:
     """Return the known rule whose steps these are, or "", and what was found: of its steps, or of any rule's."""
     trail = walked(subject)
-    known = same_steps(trail)
+    known = same_steps(trail, subject)
     if known:
         row = GradientRow("rule", f"steps of {known}", (), 0.0, passed=True)
         remark = f"its name speaks of no rule that is known here; its steps are those of {known}."
@@ -44,6 +46,14 @@ def of_no_formula(subject: Subject) -> tuple[str, Findings]:
     return "", Findings(tuple(rows), tuple(diagnoses), (remark,))
 
 
+def formulas_meant(subject: Subject) -> list[Subject]:
+    """Return a rule with the formulas that it may mean: the only share of RMSProp may be a momentum, or its decay."""
+    if subject.formula != "rmsprop_momentum" or attribute_of(subject.rule, "decay", subject.formula) is not None:
+        return [subject]
+    both = [subject, replace(subject, formula="rmsprop")]
+    return [one for one in both if passes_whole(one)] or both
+
+
 def walked(subject: Subject, change: Any = None) -> Trail:
     """Return the trail of a copy of a rule, on a course that `change` may have changed."""
     twin = copy.deepcopy(subject.rule)
@@ -53,11 +63,13 @@ def walked(subject: Subject, change: Any = None) -> Trail:
     return Trail(course, walk_of(twin, course)[0])
 
 
-def same_steps(trail: Trail) -> str:
-    """Return the known rule that makes these steps, or ""."""
+def same_steps(trail: Trail, subject: Subject) -> str:
+    """Return the known rule that makes these steps, or ""; its settings are what it makes of their names."""
     for name, family in FAMILIES.items():
+        s, _ = read_settings(copy.deepcopy(subject.rule), subject.given, name, keep_eps=True)
+        means = {setting: s[setting] for setting in settings_of_means(name)}
         for walk in (Walk(family), *(form for _, form, _ in legal_forms(name))):
-            if trail.apart(walk) < CLOSE:
+            if trail.apart(walk, **means) < CLOSE:
                 return name
     return ""
 

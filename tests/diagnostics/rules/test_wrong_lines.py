@@ -127,7 +127,7 @@ class Rprop:
         (rmsprop, "`cache` stands where `config['cache']` belongs"),
         (Lion, "comes too late: it belongs before `self.m = self.beta2"),
         (rmsprop_centered, "comes too late: it belongs before `var = sq - mean ** 2`"),
-        (amsgrad, "these are the steps of Adam: the largest v so far must take the place of v"),
+        (amsgrad, "`v` stands where the maximum `state['largest']` belongs; these are the steps of Adam"),
         (Rprop, "`self.eta_minus` and `self.eta_plus` are exchanged"),
     ],
 )

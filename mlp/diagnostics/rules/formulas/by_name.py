@@ -26,6 +26,19 @@ FAMILIES: dict[str, Formula] = {
     **WITHOUT_CHOICES,
 }
 
+BETAS = ("beta1", "beta2")
+OF_MEANS: dict[str, tuple[str, ...]] = {  # the settings with which a formula remembers; most have two means
+    **dict.fromkeys(("gradient_descent", "signsgd", "adagrad", "rprop"), ()),
+    **dict.fromkeys(("momentum", "nesterov", "signum", "lars"), ("momentum",)),
+    **dict.fromkeys(("rmsprop", "rmsprop_centered", "adadelta"), ("decay",)),
+    "rmsprop_momentum": ("momentum", "decay"),
+}
+
+
+def settings_of_means(formula: str) -> tuple[str, ...]:
+    """Return the settings with which a formula remembers; all of them, if the formula is not known."""
+    return OF_MEANS.get(formula, BETAS) if formula in FAMILIES else ("momentum", *BETAS, "decay")
+
 
 def changed(family: Formula, change: dict[str, Any]) -> Formula:
     """Return a family with other choices."""

@@ -135,6 +135,11 @@ ADABELIEF: tuple[Choice, ...] = tuple(
 )
 AMSGRAD: tuple[Choice, ...] = (
     ("no maximum", "these are the steps of Adam: the largest v so far must take the place of v", {"largest": ""}),
+    (
+        "maximum overwrites the mean",
+        "the maximum overwrites v: it belongs in an array of its own, and v stays the running mean of the squares",
+        {"stored": True},
+    ),
 )
 DELTA: tuple[Choice, ...] = (
     ("root forgotten", "the root of the mean of the updates is missing: sqrt(u + eps)", {"above": "u + eps"}),

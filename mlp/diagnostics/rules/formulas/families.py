@@ -61,6 +61,7 @@ class Adaptive:
     roles: str = "m / v"  # which of the two stands above, and which under the root
     start: float = 0.0  # the mean of the squares before the first step
     largest: str = ""  # AMSGrad: the largest "v" or "v'" so far takes the place of v'
+    stored: bool = False  # whether that largest one overwrites v
 
     def __call__(self, w: Any, g: Any, t: float, h: float, m: Memory, s: Settings) -> Any:
         b1, b2 = s["beta1"], s["beta2"] if self.first_mean else s["decay"]
@@ -69,11 +70,9 @@ class Adaptive:
         m["m"], m["v"] = mean, average(self.square, before, self.averaged(g, mean, b2, s["eps"]), b2)
         square = m["v"]
         mean = corrected(self.correct[0], mean, (b1, b2), t, m, "m")
-        if self.largest == "v":
-            square = m["largest"] = np.maximum(m.get("largest", 0.0), square)
+        square = self.largest_of("v", square, m)
         square = corrected(self.correct[1], square, (b2, b1), t, m, "v")
-        if self.largest == "v'":
-            square = m["largest"] = np.maximum(m.get("largest", 0.0), square)
+        square = self.largest_of("v'", square, m)
         if self.roles == "v / m":
             mean, square = square, mean
         step = {
@@ -85,6 +84,14 @@ class Adaptive:
             ),
         }[self.step]()
         return w - h * step / divisor(self.root, square, s["eps"], b2, t)
+
+    def largest_of(self, name: str, square: Any, m: Memory) -> Any:
+        """Return the largest mean of the squares so far where a rule takes that of this name, else the mean itself."""
+        if self.largest != name:
+            return square
+        square = m["largest"] = np.maximum(m.get("largest", 0.0), square)
+        m["v"] = square if self.stored else m["v"]
+        return square
 
     def averaged(self, g: Any, mean: Any, b: float, eps: float) -> Any:
         """Return what comes into the mean of the squares, whose beta is b."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.rules.formulas.by_name import FAMILIES, changed
+from mlp.diagnostics.rules.formulas.by_name import FAMILIES, changed, settings_of_means
 from mlp.diagnostics.rules.formulas.families import Adaptive, Velocity
 from mlp.diagnostics.rules.formulas.others import LayerwiseMomentum, RectifiedAdam, RootMeanSquare, SignSteps
 from mlp.diagnostics.rules.formulas.schedules import legal_schedules
@@ -108,17 +108,9 @@ def form_of(formula: str, **choices: Any) -> Walk:
 
 def literals_of(formula: str) -> Iterator[dict[str, float]]:
     """Yield the usual numbers for the settings of a formula."""
-    names = {"momentum": ["momentum"], "nesterov": ["momentum"], "rmsprop": ["decay"], "adam": ["beta1", "beta2"]}
-    names |= {
-        "nadam": ["beta1", "beta2"],
-        "adamax": ["beta1", "beta2"],
-        "adadelta": ["decay"],
-        "amsgrad": ["beta1", "beta2"],
-        "lion": ["beta1", "beta2"],
-        "adabelief": ["beta1", "beta2"],
-    }
-    for values in product(*(LITERALS[name] for name in names.get(formula, []))):
-        yield dict(zip(names.get(formula, []), values, strict=True))
+    names = settings_of_means(formula)
+    for values in product(*(LITERALS[name] for name in names)):
+        yield dict(zip(names, values, strict=True))
 
 
 def literal_settings(

@@ -3,7 +3,7 @@
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from types import FunctionType
 from typing import Any
@@ -13,20 +13,22 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.repairs.choice.right_changes import complexity
 from mlp.diagnostics.gradients.repairs.copied import everywhere
-from mlp.diagnostics.gradients.repairs.edits import Edit
+from mlp.diagnostics.gradients.repairs.edits import Edit, tried
 from mlp.diagnostics.gradients.repairs.kinds import KINDS, OF_FACTORS, OF_ITSELF, OF_MEMORY, Maker
 from mlp.diagnostics.gradients.repairs.makers.of_settings import missing_eps, missing_shares, powers
-from mlp.diagnostics.gradients.repairs.search.changes import Search, of_one_kind, repairs
+from mlp.diagnostics.gradients.repairs.search.changes import Search, Test, of_one_kind, repairs
 from mlp.diagnostics.gradients.repairs.search.moves import not_copied
 from mlp.diagnostics.gradients.repairs.search.second_terms import scaled_terms, squared_distances
-from mlp.diagnostics.gradients.repairs.sources import Source
+from mlp.diagnostics.gradients.repairs.sources import Source, source_of
 from mlp.diagnostics.gradients.repairs.wrong_line import diagnosis_of
 from mlp.diagnostics.rules.courses import OTHER_SHAPES, SHAPES, Course, apart, course_of, walk_of
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.variants import legal_forms, with_schedules
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.function_steps import RATES
+from mlp.diagnostics.rules.passing import passes_whole
 from mlp.diagnostics.rules.protocols import UPDATES
+from mlp.diagnostics.rules.repairs.memory_edits import largest_kept, largest_used, own_maxima, written_always
 from mlp.diagnostics.rules.settings import read_settings
 from mlp.diagnostics.rules.subject import Subject
 from mlp.own_code import OWN_ERRORS
@@ -43,11 +45,28 @@ POWERS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: powers(slot, s.values)
 SHARES: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: missing_shares(slot, s.values, s.arrays), "factor or term missing"),
 )
+STEPS_ARE_RIGHT = "with that line changed, all steps are right"
 NOT_COPIED = "not copied"
+FIRST: tuple[tuple[Maker, str], ...] = (*Search.first, (lambda slot, _: written_always(slot), "set only once"))
+OF_MAXIMA: tuple[tuple[Maker, str], ...] = (
+    (lambda slot, _: largest_kept(slot), "no maximum"),
+    (lambda slot, s: largest_used(slot, s.tree), "no maximum"),
+)
 OF_COPIES: tuple[tuple[Maker, str], ...] = ((lambda slot, _: not_copied(slot), NOT_COPIED),)
 LATE = [name for _, name in KINDS].index("division by the wrong number")
 BRACKETS = [kind for kind in KINDS if kind[1] == "brackets"]  # mu * (v + g) is a whole rule with another velocity
-ORDER = (*OF_COPIES, *POWERS, *SMALL, *OF_ITSELF, *OF_MEMORY, *EVERYWHERE, *DISTANCES, *KINDS[:LATE], *SHARES)
+ORDER = (
+    *OF_COPIES,
+    *OF_MAXIMA,
+    *POWERS,
+    *SMALL,
+    *OF_ITSELF,
+    *OF_MEMORY,
+    *EVERYWHERE,
+    *DISTANCES,
+    *KINDS[:LATE],
+    *SHARES,
+)
 OF_RULES = tuple(
     kind
     for kind in dict.fromkeys((*(one for one in ORDER if one not in BRACKETS), *BRACKETS, *KINDS[LATE:], *SCALED))
@@ -84,14 +103,20 @@ def line_of_rule(subject: Subject, *, known: bool) -> Iterator[Diagnosis]:
             fitting = [i for i in fitting if apart(moved, walks[i]) < max(subject.tolerance, LOOSE)]  # type: ignore[assignment]
             if not fitting:
                 return False
-        return True
+        return passes_whole(subject, lambda rule: rule_changed(source, function, rule))
 
     def run() -> dict[str, Array]:
         return {"weights": walk_of(copy.deepcopy(places[0][0]), places[0][1])[0]}
 
+    own = own_maximum(subject, names, right)
+    if own is not None:
+        yield replace(diagnosis_of(own, "weights", "rule"), evidence=STEPS_ARE_RIGHT)
+        return
     first = getattr(type(subject.rule), "__init__", None)
     begin = first if inspect.isfunction(first) and not inspect.isfunction(subject.rule) else None
-    search = Search(run, seconds=RULE_SECONDS[known], runs=0.25, kinds=OF_RULES)  # a wrong step ends a test
+    search = Search(
+        run, seconds=RULE_SECONDS[known], runs=0.25, kinds=OF_RULES, first=FIRST
+    )  # a wrong step ends a test
     found: list[tuple[bool, int, int, Edit]] = []
     for source, edit in of_one_kind(repairs(subject.rule, names, begin, right, search)):
         unlikely = edit.text.startswith("the difference `1 - ")  # 1 - b is what a rule has
@@ -101,7 +126,18 @@ def line_of_rule(subject: Subject, *, known: bool) -> Iterator[Diagnosis]:
         found.append((unlikely, complexity(source.tree), line, edit))
     if found:
         edit = min(found, key=lambda one: one[:3])[3]
-        yield replace(diagnosis_of(edit, "weights", "rule"), evidence="with that line changed, all steps are right")
+        yield replace(diagnosis_of(edit, "weights", "rule"), evidence=STEPS_ARE_RIGHT)
+
+
+def own_maximum(subject: Subject, names: Sequence[str], right: Test) -> Edit | None:
+    """Return the line whose maximum belongs in an array of its own, if all is right with that; or None."""
+    for source in filter(None, (source_of(subject.rule, name) for name in names)):
+        for slot, others in own_maxima(source.tree):
+            for edit in tried(slot, "maximum overwrites the mean", others):
+                with suppress(*OWN_ERRORS), np.errstate(all="ignore"):
+                    if right(source, source.compiled()):
+                        return edit
+    return None
 
 
 def courses_to_pass(subject: Subject) -> Iterator[CourseToPass]:
@@ -110,8 +146,8 @@ def courses_to_pass(subject: Subject) -> Iterator[CourseToPass]:
     for who, seed, shapes in ((subject, 0, SHAPES), (subject, 1, OTHER_SHAPES), (other, 2, SHAPES)):
         rule = copy.deepcopy(who.rule)
         with suppress(*OWN_ERRORS):
-            s, _ = read_settings(rule, who.given)
-            course = course_of(rule, s, who.seed + seed, shapes).clipped(who.clip)
+            s, _ = read_settings(rule, who.given, who.formula)
+            course = course_of(rule, s, who.seed + seed, shapes, who.formula).clipped(who.clip)
             more = (*legal_forms(who.formula), *with_schedules(who.formula, s))
             forms = [Walk(FAMILIES[who.formula]), *(form for _, form, _ in more)]
             yield rule, course, [course.walked(form) for form in forms]
@@ -119,13 +155,19 @@ def courses_to_pass(subject: Subject) -> Iterator[CourseToPass]:
 
 def changed_walk(source: Source, function: FunctionType, rule: Any, course: Course) -> Array:
     """Return how far a rule moves the weights with a changed function in the place of a source; NaN if it may not."""
-    if inspect.isfunction(source.owner):
-        moved, found = walk_of(function, course)
-    else:
-        twin = copy.deepcopy(rule)
-        with replace(source, owner=source.owner and twin).replaced(function):
-            moved, found = walk_of(twin, course)
+    with rule_changed(source, function, copy.deepcopy(rule)) as changed:
+        moved, found = walk_of(changed, course)
     return moved if found.passed else np.full_like(moved, np.nan)
+
+
+@contextmanager
+def rule_changed(source: Source, function: FunctionType, rule: Any) -> Iterator[Any]:
+    """Within this context a rule has a changed function in the place of a source; get the rule."""
+    if inspect.isfunction(source.owner):
+        yield function
+    else:
+        with replace(source, owner=source.owner and rule).replaced(function):
+            yield rule
 
 
 def methods_of(rule: Any) -> Sequence[str]:
