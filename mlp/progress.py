@@ -1,12 +1,17 @@
-"""Progress bars for long work: on a terminal, and in a notebook that has ipywidgets; nowhere else.
+"""Signs of life of long work: a bar on a terminal and in a notebook that has ipywidgets, lines elsewhere.
 
-A log file has no use for them: a bar is written over itself a thousand times.
+A log file has no use for a bar, which is written over itself a thousand times: it gets a line at the start and one
+every half a minute.
 """
 
+import sys
+import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Self
+
+EVERY = 30.0  # seconds between two lines
 
 SOON = 2.0  # seconds: what takes less needs no bar
 
@@ -26,11 +31,62 @@ def load_tqdm() -> Any:
 def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
     """Return a bar to loop over, or with `total` one to `update`; it is silent where nobody would see it move.
 
+    This is for work that prints lines of its own; for other work see `announced_bar`.
+
     Args:
         iterable: what to loop over. options: those of tqdm: desc, total, unit, leave, ...
     """
     # disable=None: a bar is drawn only where standard error is a terminal, or in a notebook
     return load_tqdm()(iterable, disable=None, **options)
+
+
+def announced_bar(iterable: Iterable[Any] | None = None, *, desc: str, unit: str, **options: Any) -> Any:
+    """Return a bar as `progress_bar` does, or where that would be silent, `ProgressLines`."""
+    bar = progress_bar(iterable, desc=desc, unit=unit, **options)
+    return ProgressLines(iterable, desc, unit, options.get("total")) if bar.disable else bar
+
+
+class ProgressLines:
+    """What is called like a bar, and prints lines on standard error: "evaluation: 40 of 100 batches after 30 s"."""
+
+    disable = True  # it is no bar
+
+    def __init__(self, iterable: Any, desc: str, unit: str, total: int | None = None) -> None:
+        self.iterable, self.desc, self.n, self.postfix = iterable, desc, 0, ""
+        self.total = len(iterable) if total is None else total
+        self.units = unit if self.total == 1 else f"{unit}es" if unit.endswith("ch") else f"{unit}s"
+        self.start = self.told = time.monotonic()
+        self.say(f"{self.total:,} {self.units}")
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        print(f"{self.desc}: {text}", file=sys.stderr, flush=True)
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self.iterable:
+            yield item
+            self.update()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.close()
+
+    def update(self, n: int = 1) -> None:
+        """Count n more; print a line if it is time for one."""
+        self.n += n
+        now = time.monotonic()
+        if now - self.told >= EVERY and self.n < self.total:
+            self.told = now
+            self.say(f"{self.n:,} of {self.total:,} {self.units} after {now - self.start:.0f} s{self.postfix}")
+
+    def set_postfix_str(self, text: str, *, refresh: bool = True) -> None:
+        """Set what the next lines end in."""
+        self.postfix = f", {text}" if text else ""
+
+    def close(self) -> None:
+        """Do nothing: the work prints its results itself."""
 
 
 def loss_text(loss: float) -> str:

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from mlp import progress
+
 LOOP = """
 from mlp.progress import progress_bar, write_line
 for i in progress_bar(range(3), desc="rounds", unit="round"):
@@ -53,3 +55,13 @@ def test_a_notebook_without_widgets_is_not_told_so():
     done = run(NOTEBOOK_WITHOUT_WIDGETS + LOOP, capture_output=True)
     assert done.stdout == LINES
     assert done.stderr == ""
+
+
+def test_a_log_file_gets_a_line_at_the_start_and_now_and_then(capsys, monkeypatch):
+    times = iter([0.0, 10.0, 31.0, 40.0, 62.0, 99.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    with progress.announced_bar(range(5), desc="test", unit="batch") as bar:
+        for i in bar:
+            bar.set_postfix_str("nearly" if i else "")
+    lines = ["5 batches", "2 of 5 batches after 31 s, nearly", "4 of 5 batches after 62 s, nearly"]
+    assert capsys.readouterr() == ("", "".join(f"test: {line}\n" for line in lines))

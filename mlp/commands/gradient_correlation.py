@@ -44,7 +44,7 @@ from mlp.experiments.probes.gradient_correlation import (
 from mlp.experiments.probes.images import label_of, probed_run
 from mlp.files import write_arrays
 from mlp.pages.markdown import aligned
-from mlp.progress import progress_bar
+from mlp.progress import announced_bar
 
 WRITTEN = ("profile.png", "depth.png", "correlation.npz", "dense.npz", "laws.png", "circle.png")
 MOST_NETS = 10_000
@@ -86,7 +86,7 @@ def main() -> int:
 def of_runs(arguments: Any) -> dict[tuple[str, int], Profile]:
     """Return the profiles of runs, by (label, 0): not every model has a depth."""
     found = {}
-    for run in arguments.runs:
+    for run in announced_bar(arguments.runs, desc="gradients of runs", unit="run"):
         options = {name: getattr(arguments, name) for name in ("checkpoint", "data_dir", "trust_code")}
         _, model, (x, _) = probed_run(run, arguments.images, **options)
         model, x = model.astype(np.float64), x.astype(np.float64)
@@ -98,7 +98,7 @@ def at_start(arguments: Any) -> dict[tuple[str, int], Profile]:
     """Return the profiles of untrained networks, by (name, depth)."""
     chosen = [(name, depth) for depth in sorted(set(arguments.depths)) for name in NETS]
     found = {}
-    for name, depth in progress_bar(chosen, desc="networks", unit="net"):
+    for name, depth in announced_bar(chosen, desc="untrained networks", unit="network"):
         settings = {"model": f"vgg{depth:02d}", "seed": arguments.seed, **NETS[name]}
         if idle := idle_settings(RunConfig(**settings)):
             print(f"VGG{depth:02d} {name} left out: {idle[0]}")

@@ -20,6 +20,7 @@ import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, count, islice
+from typing import Any
 
 import numpy as np
 
@@ -44,6 +45,7 @@ from mlp.diagnostics.symptoms.findings import on_device_of
 from mlp.errors import DataError, NonFiniteLossError
 from mlp.layers import frozen_buffers
 from mlp.layers.machinery.base import Layer
+from mlp.progress import announced_bar
 from mlp.training.hooks import Hook
 from mlp.training.state import TrainingState
 from mlp.training.trainer import Trainer
@@ -91,7 +93,7 @@ class Examination:
 def examine(
     trainer: Trainer, train_batches: BatchSource, valid_batches: BatchSource | None = None, steps: int = 180
 ) -> Examination:
-    """Train a copy of a classifier for a few steps, and say what is wrong with it.
+    """Train a copy of a classifier for 180 steps, and say what is wrong with it.
 
     Args:
         trainer: with model, loss, rule and schedule; it is not trained, and stays as it is.
@@ -131,10 +133,11 @@ def observe(
         probe.after_epoch(start, {})
     failure = fit(start, Chapters(train_batches, length=1), epochs=1)
 
-    losses = StepLosses()
-    course = twin(trainer, [losses, GradientFlow(), Activations(), UpdateRatio()])
     length = -(-at_least_one("steps", steps) // CHAPTERS)  # rounded up
-    failure = failure or fit(course, Chapters(train_batches, length), epochs=CHAPTERS)
+    with announced_bar(total=CHAPTERS * length, desc="examination", unit="step", leave=False) as bar:
+        losses = StepLosses(bar)
+        course = twin(trainer, [losses, GradientFlow(), Activations(), UpdateRatio()])
+        failure = failure or fit(course, Chapters(train_batches, length), epochs=CHAPTERS)
     return Observations(
         untrained=untrained,
         trained=course.model,
@@ -188,13 +191,15 @@ class Chapters:
 
 
 class StepLosses(Hook):
-    """Keeps the loss of every step in `values`."""
+    """Keeps the loss of every step in `values`, and moves a bar."""
 
-    def __init__(self) -> None:
+    def __init__(self, bar: Any) -> None:
+        self.bar = bar
         self.values: list[float] = []
 
     def after_step(self, trainer: TrainingState) -> None:
         self.values.append(trainer.batch_loss)
+        self.bar.update()
 
 
 def count_classes(model: Layer, x: Array) -> int:

@@ -8,6 +8,7 @@ Runs may be unfinished, of different lengths, or kept results without weights.
 import os
 from collections import Counter
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 
 from mlp import plotting
 from mlp.errors import as_sentence, each_of
+from mlp.experiments.differences import comparison_warning, differences_table
 from mlp.experiments.record import RunRecord, read_run
 from mlp.files import write_figure, write_text
 from mlp.files.own import is_own
@@ -24,6 +26,7 @@ from mlp.typing import PathLike
 
 HEADER = ("run", "parameters", "epochs", "train loss", "train acc", "val loss", "val acc", "best val acc", "test acc")
 TABLE, CURVES, FLOWS = "compare.md", "compare_curves.png", "compare_gradient_flow.png"
+USUAL = "runs/comparison"
 
 
 def group_runs(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
@@ -87,13 +90,16 @@ def spread(values: Sequence[float], name: str) -> str:
 
 
 def comparison_table(groups: dict[str, list[RunRecord]]) -> str:
-    """Return a Markdown table with a row for each group; if a group has several runs, also a table of all runs."""
+    """Return a Markdown table with a row for each group; if a group has several runs, also a table of all runs.
+
+    A warning follows if their numbers cannot be compared.
+    """
     text = markdown(HEADER, [table_row(label, group) for label, group in groups.items()])
     if any(len(group) > 1 for group in groups.values()):
         rows = [table_row(record.name, [record]) for group in groups.values() for record in group]
         text += "\n\nMean ± standard deviation over the seeds. The runs one by one:\n\n" + markdown(HEADER, rows)
     notes = "Losses and accuracies are those of the last epoch; the test accuracy is that of the best epoch's weights."
-    return f"{text}\n\n{notes}\n"
+    return f"{text}\n\n{notes}\n{comparison_warning(groups)}"
 
 
 def read_runs(paths: Sequence[PathLike]) -> tuple[list[RunRecord], list[Exception]]:
@@ -114,13 +120,31 @@ def is_comparison(path: PathLike) -> bool:
     return table.is_file() and is_own(table, markdown(HEADER, [])) and not (Path(path) / "config.json").exists()
 
 
+def usual_folder(runs: Sequence[PathLike]) -> Path:
+    """Return where a comparison goes: runs/comparison, or the first of -2, -3 ... that is free or has the same runs."""
+    names = (f"{USUAL}-{number}" if number > 1 else USUAL for number in count(1))
+    return next(folder for folder in map(Path, names) if not folder.exists() or compares(folder, runs))
+
+
+def compares(folder: Path, runs: Sequence[PathLike]) -> bool:
+    """Return whether a folder holds a comparison of just these runs."""
+    return is_comparison(folder) and list_of_runs(runs).encode() in (folder / TABLE).read_bytes().splitlines()
+
+
+def list_of_runs(runs: Sequence[PathLike]) -> str:
+    """Return the line of compare.md that lists the runs, below the working folder by their relative paths."""
+    paths, here = sorted({Path(run).resolve() for run in runs}), Path.cwd().resolve()
+    names = [str(path.relative_to(here) if path.is_relative_to(here) else path) for path in paths]
+    return f"Compared: {escape_markdown(', '.join(names))}"
+
+
 def write_comparison(
-    records: Sequence[RunRecord], problems: Sequence[Exception], out: PathLike
+    records: Sequence[RunRecord], problems: Sequence[Exception], runs: Sequence[PathLike], out: PathLike
 ) -> tuple[str, list[Path]]:
     """Compare runs: write compare.md, compare_curves.png and compare_gradient_flow.png.
 
     Args:
-        problems: why other runs are left out, for the table. out: the folder to write to.
+        problems: why other runs are left out, for the table. runs: the folders of all. out: the folder to write to.
 
     Returns:
         (the table, a list of the paths written).
@@ -128,8 +152,9 @@ def write_comparison(
     groups = group_runs(records)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    left_out = [f"\nLeft out: {escape_markdown(as_sentence(problem))}\n" for problem in problems]
-    table = comparison_table(groups) + "".join(left_out)
+    table = comparison_table(groups) + differences_table(groups)
+    table += "".join(f"\nLeft out: {escape_markdown(as_sentence(problem))}\n" for problem in problems)
+    table += f"\n{list_of_runs(runs)}\n"
     write_text(out / TABLE, table)
     histories = {label: [record.history for record in group if record.history.rows] for label, group in groups.items()}
     flows = {label: [h.gradient_flow for h in group if h.gradient_flow] for label, group in histories.items()}

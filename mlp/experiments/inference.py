@@ -11,6 +11,7 @@ import numpy as np
 from mlp.checks import choose
 from mlp.experiments.build import batches_of
 from mlp.experiments.loading import load_run, load_splits, run_forward
+from mlp.progress import announced_bar
 from mlp.typing import Array, PathLike
 
 SPLITS = ("test", "valid", "train")
@@ -86,7 +87,9 @@ def evaluate_run(
     choose("split", split, SPLITS, "--split")
     run = load_run(path, checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
     images = load_splits(run.config, data_dir, run)[split]
-    loss, logits = run_forward(run.config, run.model, batches_of(run.config, images).epoch(0))
+    batches = batches_of(run.config, images)
+    bar = announced_bar(batches.epoch(0), desc="evaluation", unit="batch", total=len(batches), leave=False)
+    loss, logits = run_forward(run.config, run.model, bar)
     if not np.isfinite(logits).all():
         print(f"note: the model of {path} gives NaN or infinity for some images: they count as wrong", file=sys.stderr)
     return Evaluation(loss, images.labels, logits, list(images.class_names))

@@ -13,6 +13,7 @@ from mlp.errors import CheckpointError, MlpError
 from mlp.experiments.build import make_model
 from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.settings.facts import Facts
 from mlp.files.stored import damaged, read_arrays, read_text
 from mlp.files.tables import unguarded
 from mlp.models.deep_supervision import without_companions
@@ -39,7 +40,7 @@ class RunRecord:
     Attributes:
         name: of the folder. history: rows, and the gradient flow if it was recorded; both may be empty.
         test: the content of test.json, {} for a run that is not finished. parameters: how many; None if unknown.
-        num_images: [for training, for validation]; None if unknown.
+        facts: what config.json says about the data.
     """
 
     name: str
@@ -47,7 +48,7 @@ class RunRecord:
     history: History
     test: dict[str, Any]
     parameters: int | None
-    num_images: list[int] | None = None
+    facts: Facts
 
 
 def read_run(path: PathLike) -> RunRecord:
@@ -60,7 +61,7 @@ def read_run(path: PathLike) -> RunRecord:
     config, facts = folder.load()
     parameters = facts.parameters or count_parameters(config)
     test = folder.test_results()
-    return RunRecord(Path(path).resolve().name, config, read_history(folder), test, parameters, facts.num_images)
+    return RunRecord(Path(path).resolve().name, config, read_history(folder), test, parameters, facts)
 
 
 def read_history(folder: RunFolder) -> History:

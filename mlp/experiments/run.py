@@ -199,7 +199,7 @@ def early_stop_of(trainer: TrainingState) -> EarlyStop | None:
 def test_results(folder: RunFolder, trainer: Trainer, test_batches: Batches) -> dict[str, Any]:
     """Evaluate the test images once, with the weights of the epoch with the highest validation accuracy."""
     load_model(folder.best, trainer.model)
-    loss, accuracy = trainer.evaluate(test_batches)
+    loss, accuracy = trainer.evaluate(test_batches, desc="test")
     best = trainer.history.best_epoch
     print(f"test {loss_text(loss)} / {accuracy:.2%} with the weights of epoch {best}")
     return {"test_loss": loss, "test_acc": accuracy, "best_epoch": best, "images": test_batches.num_images}

@@ -98,7 +98,7 @@ def check(finding: Finding, claim: Claim, index: RunIndex, scale: Scale, seeds: 
     results = [collect_run(*find_run(name), index, scale, seeds) for name in names]
     if not all(result.records for result in results):
         return Checked(finding, claim, "not run")
-    if not all(result.finished and all(record.num_images for record in result.records) for result in results):
+    if not all(result.finished and all(record.facts.num_images for record in result.records) for result in results):
         return Checked(finding, claim, "not complete")
     ours, other = accuracy(results[0], claim.metric), 1.0 / known_images(results[0].config)[0]
     variance = squared_error(results[0], claim.metric, other)
@@ -131,7 +131,7 @@ def squared_error(result: Result, metric: str, least: float = 0.0) -> float:
     total = 0.0
     for part in GAPS.get(metric, (metric,)):
         p = max(accuracy(result, part), least)
-        n = sum((record.num_images or [0, 0])[part == "val_acc"] for record in result.records)
+        n = sum((record.facts.num_images or [0, 0])[part == "val_acc"] for record in result.records)
         total += p * (1.0 - p) / n
     return total
 

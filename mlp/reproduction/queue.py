@@ -20,7 +20,7 @@ from pathlib import Path
 from mlp.engine.cpu.blas import THREAD_LIMITS
 from mlp.errors import FolderInUseError, StopRequestedError, as_sentence
 from mlp.experiments.run_folder import RunFolder
-from mlp.progress import progress_bar, write_line
+from mlp.progress import announced_bar, write_line
 from mlp.reproduction.index import PlannedRun, RunIndex, epochs_done, is_finished
 from mlp.reproduction.places import Place, pinned
 from mlp.reproduction.work import (
@@ -106,7 +106,7 @@ def run_all(
     queue, stop = _Queue(waiting, list(places)), StopOnSignal()
     command = command or train_command()
     told = 0
-    with progress_bar(total=len(waiting), desc="runs", unit="run") as bar, stop.listening():
+    with announced_bar(total=len(waiting), desc="runs", unit="run") as bar, stop.listening():
         try:
             while queue.waiting or queue.children:
                 if stop.requested:
@@ -118,6 +118,7 @@ def run_all(
                     bar.update()
                     tell(describe_outcome(outcome, told, bar.total))
                 bar.set_postfix_str(", ".join(map(progress_text, queue.children)), refresh=False)
+                bar.update(0)
                 time.sleep(POLL)
         finally:
             end_all(queue.children)
@@ -178,8 +179,8 @@ def outcome_of(child: _Child) -> Outcome:
 
 
 def progress_text(child: _Child) -> str:
-    """Return how far a run is: "epoch 3/8"."""
-    return f"epoch {epochs_done(RunFolder(child.outcome.folder))}/{child.outcome.run.epochs}"
+    """Return how far a run is: "s0-1_seed-0 epoch 3/8"."""
+    return f"{child.outcome.run.name} epoch {epochs_done(RunFolder(child.outcome.folder))}/{child.outcome.run.epochs}"
 
 
 def let_epochs_end(queue: _Queue) -> None:

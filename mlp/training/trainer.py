@@ -155,10 +155,13 @@ class Trainer(TrainingState):
                     self._run_epoch(batches, hooks)
         return self.history
 
-    def evaluate(self, batches: BatchSource) -> tuple[float, float]:
+    def evaluate(self, batches: BatchSource, desc: str = "") -> tuple[float, float]:
         """Return (loss, accuracy) of the model as it is, each a mean as in `fit`, see `mlp.data.Batches`.
 
         For use after `fit`, with test images say; a hook evaluates with `mlp.training.evaluate(trainer.engine, ...)`.
+
+        Args:
+            desc: what a progress bar calls this; "" for none.
 
         Raises:
             ConfigurationError: `batches` are something else.
@@ -167,7 +170,7 @@ class Trainer(TrainingState):
         self.engine.bind(self.model, self.loss, self.rule)
         try:
             with np.errstate(all="ignore"):
-                loss, accuracy = evaluate(self.engine, batches)
+                loss, accuracy = evaluate(self.engine, batches, desc)
         finally:
             self.engine.close()
         if not math.isfinite(loss):

@@ -8,8 +8,12 @@ import pytest
 
 from mlp.commands import compare, report
 from mlp.errors import CheckpointError
-from mlp.experiments.comparison import comparison_table, group_runs, spread
-from mlp.experiments.record import read_run, read_table
+from mlp.experiments.comparison import HEADER, comparison_table, group_runs, spread
+from mlp.experiments.config import RunConfig
+from mlp.experiments.differences import comparison_warning, differences_table
+from mlp.experiments.record import RunRecord, read_run, read_table
+from mlp.experiments.settings.facts import Facts
+from mlp.training.history import History
 
 
 @pytest.fixture(scope="module")
@@ -20,8 +24,15 @@ def runs(make_run, finished):
 
 
 def cells(table):
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line[:1] == "|"]
-    return {row[0]: dict(zip(rows[0], row, strict=True)) for row in rows[2:] if row[0] not in ("run", "---")}
+    """{run: {column: cell}} of all tables; of a column that several have, the cell of the first."""
+    found, header = {}, []
+    for line in table.splitlines():
+        row = [cell.strip() for cell in line.strip("|").split("|")]
+        if row[0] == "run":
+            header = row
+        elif line[:1] == "|" and row[0] != "---":
+            found[row[0]] = dict(zip(header, row, strict=True)) | found.get(row[0], {})
+    return found
 
 
 def test_runs_that_differ_only_in_the_seed_are_one_group(runs):
@@ -72,7 +83,7 @@ def test_compare_writes_table_and_figures(runs, tmp_path, call):
         "compare_gradient_flow.png",
     ]
     assert (out / "compare.md").read_text() in text
-    assert text.count("| finished |") == 2  # in the groups, and in the runs one by one
+    assert text.count("| finished |") == 3  # in the groups, in the runs one by one, and among the settings
     assert all(path.stat().st_size > 500 for path in out.iterdir())
 
 
@@ -86,7 +97,7 @@ def test_kept_results_and_runs_before_their_first_epoch(runs, tmp_path, call, sk
     assert (status, error) == (0, "")
     table = cells(text)
     assert table["started"]["epochs"] == "0 of 4"
-    assert set(list(table["started"].values())[3:]) == {"-"}
+    assert {table["started"][name] for name in HEADER[3:]} == {"-"}
     assert table["finished"]["test acc"] != "-"
     status, text, _ = call(compare, started, "--out", tmp_path / "nothing")
     assert status == 0
@@ -196,3 +207,54 @@ def test_the_folder_of_an_earlier_comparison_is_left_out_quietly(runs, tmp_path,
     assert (status, error) == (0, "")
     assert "Left out" not in text
     assert "holds no run" in call(compare, out, "--out", out)[2]  # nothing else is named
+
+
+def record(name, facts=None, **settings):
+    """A run that has not begun, with these facts and settings."""
+    return RunRecord(name, RunConfig(**settings), History(), {}, None, Facts(**(facts or {})))
+
+
+def test_the_settings_that_differ_stand_below_the_table():
+    small = record("small", {"num_images": [300, 50]}, limit_train=300, epochs=3, residual=True, engine="textbook")
+    whole = record("whole", {"num_images": [1000, 50]}, learning_rate=0.01, seed=3)
+    table = cells(differences_table(group_runs([small, whole])))
+    shown = {"learning rate": "0.001", "epochs": "3", "residual": "yes", "training images": "300"}
+    assert table["small"] == {"run": "small", **shown}
+    assert list(table["whole"].values()) == ["whole", "no", "100", "0.01", "1,000"]
+    unknown = cells(differences_table(group_runs([small, record("older", epochs=3, residual=True)])))
+    assert unknown["small"] == {"run": "small", "limit train": "300"}
+    assert (unknown["older"]["limit train"], differences_table(group_runs([small]))) == ("-", "")
+
+
+@pytest.mark.parametrize(
+    ("what", "facts", "settings"),
+    [
+        ("data sets", {}, {"dataset": "mnist"}),
+        ("classes", {}, {"labels": "coarse"}),
+        ("classes", {"class_names": ["cat", "dog"]}, {}),
+        ("data sets and classes", {"class_names": ["cat", "dog"]}, {"dataset": "folder:pets"}),
+        ("validation images", {"num_images": [900, 40]}, {}),
+        ("validation images", {}, {"split": "stratified"}),
+        ("images under the same name", {"data": "2"}, {}),
+    ],
+)
+def test_runs_that_cannot_be_compared(what, facts, settings):
+    known = {"class_names": ["cat", "cow"], "num_images": [900, 50], "data": "1"}
+    records = [record("one", known), record("other", known | facts, **settings)]
+    warning = f"\nWarning: these runs have different {what}, so their losses and accuracies cannot be compared.\n"
+    assert comparison_table(group_runs(records)).endswith(warning)
+
+
+def test_other_training_images_may_be_compared():
+    known = {"class_names": ["cat", "cow"], "num_images": [900, 50], "data": "1"}
+    fewer = record("fewer", known | {"num_images": [90, 50], "data": "2"}, limit_train=90)
+    older = record("older", norm="batch")  # says nothing of its data
+    assert comparison_warning(group_runs([record("all", known), fewer, older])) == ""
+
+
+def test_without_a_name_other_runs_get_another_folder(runs, tmp_path, call, sketches, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folders = [call(compare, *some)[1].split()[-1] for some in (runs[:1], runs[1:2], runs[:1], runs[:2], runs[1::-1])]
+    parents = [folder.removesuffix("/compare_gradient_flow.png") for folder in folders]
+    usual = "runs/comparison"
+    assert parents == [usual, f"{usual}-2", usual, f"{usual}-3", f"{usual}-3"]

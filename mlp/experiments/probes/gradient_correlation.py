@@ -21,6 +21,7 @@ from mlp.diagnostics.shattering import (
 from mlp.experiments.build import make_model
 from mlp.experiments.config import RunConfig
 from mlp.experiments.probes.images import probe_images
+from mlp.progress import announced_bar
 from mlp.typing import Array, PathLike
 
 NETS: dict[str, dict[str, Any]] = {  # the networks of the profiles: their settings besides the depth
@@ -78,7 +79,8 @@ def draw_depths(profiles: Mapping[tuple[str, int], Profile], title: str) -> "plo
 def measure_dense(nets: int) -> dict[str, tuple[Array, Array, Array]]:
     """Return {kind: (depths, mean, standard error)} of the dense networks of the theory, 1 .. 12 layers."""
     layers = np.arange(1, DENSE_LAYERS + 1)
-    return {kind: (layers, *dense_correlations(kind, layers.tolist(), nets=nets)) for kind in DENSE_NETS}
+    bar = announced_bar(DENSE_NETS, desc="dense networks", unit="kind", leave=False)
+    return {kind: (layers, *dense_correlations(kind, layers.tolist(), nets=nets)) for kind in bar}
 
 
 def dense_arrays(measured: Mapping[str, tuple[Array, Array, Array]]) -> dict[str, Array]:

@@ -5,6 +5,7 @@ from typing import Any
 from mlp.data import mean_over
 from mlp.engine import Engine
 from mlp.engine.base import mean_metrics
+from mlp.progress import announced_bar
 from mlp.training.hooks.base import Hook
 from mlp.training.state import TrainingState
 from mlp.typing import BatchSource
@@ -20,13 +21,19 @@ class Evaluate(Hook):
         row["val_loss"], row["val_acc"] = evaluate(trainer.engine, self.batches)
 
 
-def evaluate(engine: Engine, batches: BatchSource) -> tuple[float, float]:
+def evaluate(engine: Engine, batches: BatchSource, desc: str = "") -> tuple[float, float]:
     """Return (loss, accuracy) of a bound engine's model, each the mean over `batches`, or over their images.
 
     `batches.mean_over` says which, see `mlp.data.Batches`.
 
+    Args:
+        desc: what a progress bar calls this; "" for none.
+
     Raises:
         MlpError: the engine is not bound; `fit` closes its own at the end.
     """
-    metrics = [(*engine.evaluate(x, targets), len(targets)) for x, targets in engine.resident(batches).epoch(0)]
+    near: Any = engine.resident(batches).epoch(0)
+    if desc:
+        near = announced_bar(near, desc=desc, unit="batch", total=len(batches), leave=False)
+    metrics = [(*engine.evaluate(x, targets), len(targets)) for x, targets in near]
     return mean_metrics(metrics, mean_over(batches))
