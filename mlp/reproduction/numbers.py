@@ -31,7 +31,7 @@ LEAST_SPREAD = 0.005
 LAST = 5  # epochs
 # what a run costs, from the numbers of its epochs
 COSTS: dict[str, Callable[..., Any]] = {"seconds": np.mean, "peak_memory_mb": np.max}
-TITLES = {"seconds": "seconds an epoch", "peak_memory_mb": "peak memory, MB"}
+TITLES = {"seconds": "training seconds an epoch", "peak_memory_mb": "peak memory, MB"}
 GAPS = {"gap_acc": ("train_acc", "val_acc"), "gap_loss": ("val_loss", "train_loss")}  # the first minus the second
 
 

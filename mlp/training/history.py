@@ -34,7 +34,7 @@ class History(NamesElsewhere):
 
     Attributes:
         rows: a dict per epoch: epoch (from 1), train_loss, train_acc, val_loss, val_acc (fractions),
-            learning_rate (of the last step), seconds, and what hooks added.
+            learning_rate (of the last step), seconds (of its training, without validation), and what hooks added.
         tables: LayerTables by name; "gradient_flow" is written by the GradientFlow hook.
     """
 

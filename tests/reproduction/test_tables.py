@@ -81,7 +81,7 @@ def test_run_time_of_batch_sizes(tmp_path, write):
     )
     made = table(tmp_path, "s1-7-tab")
     assert made.lines[0].ours["seconds"].value == pytest.approx(1.02)  # 99 epochs of a second and one of three
-    assert dict(zip(made.header(), made.cells()[0], strict=True))["seconds an epoch"] == "1.0"
+    assert dict(zip(made.header(), made.cells()[0], strict=True))["training seconds an epoch"] == "1.0"
     assert "seconds" not in made.lines[1].ours
 
 

@@ -312,6 +312,16 @@ def test_progress_prints_a_line_an_epoch_and_no_bar_into_a_file(capsys):
     assert err == ""
 
 
+def test_progress_tells_the_seconds_of_the_whole_epoch_and_of_training(capsys):
+    class Late(Hook):
+        def after_epoch(self, trainer, row):
+            progress.start -= 5.0  # as if validation had taken five seconds
+
+    progress = Progress()
+    make_trainer([Late(), progress]).fit(Points(), Points(5), epochs=1)
+    assert capsys.readouterr().out.endswith("   5 s (training 0 s)\n")
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

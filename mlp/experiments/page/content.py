@@ -105,7 +105,8 @@ class RunReport:
             shape = " x ".join(map(str, self.facts.image_shape))
             found.append(("classes, image", f"{len(self.facts.class_names)}, {shape}"))
         if rows and "seconds" in rows[-1]:
-            found.append(("an epoch takes", f"{float(np.median(self.history.column('seconds'))):.3g} s"))
+            seconds = float(np.median(self.history.column("seconds")))
+            found.append(("training takes", f"{seconds:.3g} s an epoch, without validation"))
         return found
 
     def curves(self) -> list["Markup"]:
