@@ -99,7 +99,7 @@ def test_short_memory_is_told_once_and_at_the_end_with_all_that_it_hit(small, tm
     monkeypatch.setattr("mlp.plotting.gradient_flow", lambda *_, **__: np.zeros(2**50))
     status, _, err = call(train, *flags(small), "--out", tmp_path / "run", "--no-page")
     assert status == 2
-    note, error = err.splitlines()
+    note, *_, error = err.splitlines()
     assert note.startswith(f"note: {tmp_path}/run/curves.png could not be written (not enough memory")
     assert "curves.png, " in error and "gradient_flow_linear.png are not up to date" in error
     assert (tmp_path / "run" / "test.json").exists()
