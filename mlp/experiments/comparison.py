@@ -16,8 +16,8 @@ import numpy as np
 
 from mlp import plotting
 from mlp.errors import as_sentence, each_of
-from mlp.experiments.differences import comparison_warning, differences_table
 from mlp.experiments.record import RunRecord, read_run
+from mlp.experiments.settings.differences import comparison_warning, differences_table
 from mlp.files import write_figure, write_text
 from mlp.files.own import is_own
 from mlp.pages.markdown import escape_markdown, markdown

@@ -10,8 +10,8 @@ from mlp.commands import compare, report
 from mlp.errors import CheckpointError
 from mlp.experiments.comparison import HEADER, comparison_table, group_runs, spread
 from mlp.experiments.config import RunConfig
-from mlp.experiments.differences import comparison_warning, differences_table
 from mlp.experiments.record import RunRecord, read_run, read_table
+from mlp.experiments.settings.differences import comparison_warning, differences_table
 from mlp.experiments.settings.facts import Facts
 from mlp.training.history import History
 
