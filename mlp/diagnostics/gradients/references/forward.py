@@ -186,8 +186,9 @@ def of_twins(probe: Probe, family: NamedLayer, words: Sequence[str]) -> Iterator
 def second(probe: Probe, family: NamedLayer, words: Sequence[str]) -> tuple[Probe, list[Array]] | None:
     """Return another point, with the outputs that count as right there."""
     N, *sizes = probe.x.shape
-    wider = [(N, 2 * sizes[0], *sizes[1:]), (N, *sizes[:-1], 2 * sizes[-1])] if len(sizes) == 3 else []  # more channels
-    for shape in (*wider, *other_shapes(probe.x.shape)):
+    wider = [(2 * sizes[0], *sizes[1:]), (*sizes[:-1], 2 * sizes[-1])] if len(sizes) == 3 else []  # more channels
+    larger = [(images, *size) for size in wider for images in (N + 1, N)]  # N may be equal to another size
+    for shape in (*larger, *other_shapes(probe.x.shape)):
         try:
             other = random_probe(probe.layer, shape, generator(1, "probe", "named"), training=probe.training)
             right = right_outputs(family, subject_of(other, words))

@@ -1,10 +1,13 @@
-"""Convolutions and pools whose settings have unusual names: what their outputs show decides."""
+"""Convolutions and pools: unusual names of settings, where their outputs decide, and the number of windows."""
 
 import numpy as np
 import pytest
 
+from mlp.diagnostics.class_report.worker import parts_of
+from mlp.diagnostics.gradients.check import check_layer
 from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
 from mlp.diagnostics.gradients.styles.adapters import adapt
+from mlp.layers import Layer, Parameter
 
 
 def windows(x, k, stride, dilation=(1, 1), pads=((0, 0), (0, 0))):
@@ -102,3 +105,39 @@ def test_right_pools_raise_no_alarm(k, stride, settings):
 def test_what_no_setting_gives_is_still_wrong(kind, how, settings):
     sentence = said(kind, (3,), (2, 2, 14), how, **settings)
     assert "is not that of" in sentence or "window i starts at" in sentence
+
+
+class FewRows(Layer):
+    """A convolution that leaves out the last row of windows."""
+
+    def __init__(self):
+        self.weight, self.k = Parameter(np.random.default_rng(0).standard_normal((3, 3, 3, 4))), 3
+
+    def forward(self, x, training=False):
+        n, h, w, _ = x.shape
+        k = self.k
+        rows, columns = h - k, w - k + 1
+        y = np.zeros((n, rows, columns, 4))
+        for i in range(rows):
+            for j in range(columns):
+                y[:, i, j] = np.tensordot(x[:, i : i + k, j : j + k], self.weight.data, axes=3)
+        self.keep(x)
+        return y
+
+    def backward(self, grad_outputs):
+        x, k = self.take(), self.k
+        self.weight.grad, grad_inputs = np.zeros(self.weight.data.shape), np.zeros(x.shape)
+        for i in range(grad_outputs.shape[1]):
+            for j in range(grad_outputs.shape[2]):
+                g = grad_outputs[:, i, j]
+                self.weight.grad = self.weight.grad + np.tensordot(x[:, i : i + k, j : j + k], g, axes=([0], [0]))
+                grad_inputs[:, i : i + k, j : j + k] += np.tensordot(g, self.weight.data, axes=([1], [3]))
+        return grad_inputs
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 5, 3), (5, 7, 9, 3)])  # n = k - 1 in the first
+def test_a_number_of_windows_that_is_one_too_small(shape):
+    report = check_layer(type("Conv", (FewRows,), {})().astype(np.float64), shape)
+    assert "`h - k + 1` belongs here for `h - k`" in report.diagnoses[0].sentence
+    right = [name for name, passed in parts_of(report).items() if passed]
+    assert right == ["gradient of inputs", "gradient of weight", "evaluation"]  # forward is counted once
