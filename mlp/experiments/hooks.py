@@ -131,7 +131,7 @@ class SaveFigures(SideFiles):
             figures["gradient_flow"] = lambda: plotting.gradient_flow(flow, title=title)
             figures["gradient_flow_map"] = lambda: plotting.gradient_flow_map(flow, title=title)
             figures["gradient_flow_linear"] = lambda: plotting.gradient_flow(
-                flow, title="Gradient flow", scale="linear", statistic="last_mean_abs"
+                flow, title=title, scale="linear", statistic="last_mean_abs"
             )
         for name in sorted(history.tables.keys() - {"gradient_flow"}):
             text = f"{title}: {name.replace('_', ' ')}"

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlp.plotting.layers import axis_label, draw_lines, require_table
-from mlp.plotting.style import BLUE, legend_below, line_style, new_figure, open_up, plain
+from mlp.plotting.style import COLORS, UNITS, legend_below, line_style, metric_values, new_figure, open_up, plain
 from mlp.training.history import History
 from mlp.training.layer_table import LayerTable
 from mlp.typing import Array
@@ -26,14 +26,16 @@ def compare_curves(runs: Mapping[str, Sequence[History]]) -> Figure:
     for i, (label, histories) in enumerate(runs.items()):
         for row, metric in enumerate(("loss", "acc")):
             for axes, part in zip(panels[row], ("train", "val"), strict=True):
-                values = stack_rows([history.column(f"{part}_{metric}") for history in histories])  # (runs, epochs)
+                values = stack_rows(
+                    [metric_values(history, f"{part}_{metric}") for history in histories]
+                )  # (runs, epochs)
                 style = line_style(i, values.shape[1])
                 draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, label=plain(label), **style)
     open_up(panels[0])
     for axes, title in zip(panels[0], ("training", "validation"), strict=True):
         axes.set_title(title)
-    for axes, label in zip(panels[:, 0], ("cross-entropy loss (nats)", "accuracy"), strict=True):
-        axes.set_ylabel(label)
+    for axes, metric in zip(panels[:, 0], ("loss", "acc"), strict=True):
+        axes.set_ylabel(UNITS[metric])
     for axes in panels.flat:
         axes.grid(alpha=0.3)
     for axes in panels[1]:
@@ -81,14 +83,15 @@ def compare_gradient_flow(runs: Mapping[str, Sequence[LayerTable]], columns: int
     rows = -(-len(runs) // columns)
     figure = new_figure((4 * columns + 1, 4.5 * rows))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for axes, (label, tables) in zip(panels.flat, runs.items(), strict=False):
+    for i, (axes, (label, tables)) in enumerate(zip(panels.flat, runs.items(), strict=False)):
+        color = COLORS[i % len(COLORS)]  # that of the run's curves
         epochs = min(len(require_table(table)) for table in tables)
         values = np.array([table["mean_abs"][:epochs] for table in tables])  # (runs, epochs, layers)
-        draw_lines(axes, tables[0].names, values.mean(axis=0), "log")
+        draw_lines(axes, tables[0].names, values.mean(axis=0), "log", color=color)
         if len(tables) > 1:
             last = np.where(values[:, -1] > 0, values[:, -1], np.nan)
             depths = np.arange(last.shape[1])
-            axes.fill_between(depths, last.min(axis=0), last.max(axis=0), color=BLUE, alpha=0.2, linewidth=0)
+            axes.fill_between(depths, last.min(axis=0), last.max(axis=0), color=color, alpha=0.2, linewidth=0)
         mean = f", mean of {len(tables)}" if len(tables) > 1 else ""
         axes.set_title(plain(label) + mean, fontsize="medium")
     for axes in panels.flat[len(runs) :]:

@@ -6,8 +6,18 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mlp.plotting.layers import gradient_flow, require_table
-from mlp.plotting.style import GREY, legend_below, line_style, new_figure, open_up, plain, share_limits
+from mlp.plotting.layers import depth_text, gradient_flow, require_table
+from mlp.plotting.style import (
+    GREY,
+    UNITS,
+    legend_below,
+    line_style,
+    metric_values,
+    new_figure,
+    open_up,
+    plain,
+    share_limits,
+)
 from mlp.training.history import History
 
 
@@ -16,12 +26,12 @@ def curves(history: History, title: str | None = None) -> Figure:
     figure = new_figure((10, 4))
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     epochs = history.column("epoch")
-    for axes, metric, label in ((loss_axes, "loss", "cross-entropy loss (nats)"), (accuracy_axes, "acc", "accuracy")):
-        axes.plot(epochs, history.column(f"train_{metric}"), label="training", **line_style(0, len(epochs)))
-        valid = history.column(f"val_{metric}")
+    for axes, metric in ((loss_axes, "loss"), (accuracy_axes, "acc")):
+        train, valid = (metric_values(history, f"{part}_{metric}") for part in ("train", "val"))
+        axes.plot(epochs, train, label="training", **line_style(0, len(epochs)))
         if not np.isnan(valid).all():
             axes.plot(epochs, valid, label="validation", **line_style(1, len(epochs)))
-        axes.set(xlabel="epoch", ylabel=label)
+        axes.set(xlabel="epoch", ylabel=UNITS[metric])
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
     open_up([loss_axes])
@@ -47,9 +57,9 @@ def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:
         flow = require_table(history.gradient_flow)
         style = line_style(i, len(history.rows))
         panels[0].plot(history.column("epoch"), history.column("train_loss"), label=plain(label), **style)
-        gradient_flow(flow, title=f"gradient flow of {label}", axes=panels[i + 1])
+        gradient_flow(flow, title=f"gradient flow of {label}", axes=panels[i + 1], color=style["color"])
         panels[i + 1].set_xticks([])
-        panels[i + 1].set_xlabel(f"{len(flow.names)} weight tensors,\n{panels[i + 1].get_xlabel()}")
+        panels[i + 1].set_xlabel(f"{len(flow.names)} weight tensors,\n{depth_text(len(flow))}")
     share_limits(panels[1:])
     for axes in panels[2:]:
         axes.tick_params(labelleft=False)

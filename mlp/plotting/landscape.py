@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from mlp.plotting.basics import figure_of, own_axes
 from mlp.plotting.style import BLACK, VERMILLION, legend_below, line_style, new_figure, plain, set_title
@@ -16,6 +17,7 @@ from mlp.typing import Array
 Surface = tuple[Array, Array, Array]  # x (columns,), y (rows,), loss (rows, columns)
 LEVELS = np.arange(0.1, 10.11, 0.5)  # nats, the levels of Li et al.; higher losses stay white
 COLORMAP = "cividis"  # looks even to colour-blind readers and in grey
+LABEL_ROOM = 0.06  # of a panel's width, that half a label needs
 DECADES = 2  # a line whose losses span more is drawn on a logarithmic axis
 
 
@@ -39,7 +41,8 @@ def contour_panels(
     rows = -(-len(surfaces) // columns)
     figure = new_figure((4.0 * columns + 1.2, 3.9 * rows + 0.4 + 0.25 * title.count("\n")))
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
-    norm = BoundaryNorm(np.arange(len(LEVELS)), 256)
+    used = levels_used(surfaces)
+    norm = BoundaryNorm(used, 256)
     for axes, (label, surface) in zip(panels, surfaces.items(), strict=False):
         draw_contours(axes, surface, norm)
         axes.set_title(f"{label}\n{panel_summary(surface)}", fontsize="medium")
@@ -49,10 +52,22 @@ def contour_panels(
     for axes in panels[len(surfaces) :]:
         axes.remove()
     bar = figure.colorbar(ScalarMappable(norm, COLORMAP), ax=list(panels[: len(surfaces)]), shrink=0.8)
-    bar.set_ticks(range(0, len(LEVELS), 2), labels=[f"{level:.1f}" for level in LEVELS[::2]])
-    bar.set_label(f"cross-entropy loss (nats), white above {LEVELS[-1]:.3g}")
+    marked = used[:: 1 + len(used) // 12]
+    bar.set_ticks(marked, labels=[f"{LEVELS[number]:.1f}" for number in marked])
+    above = f", white above {LEVELS[-1]:.3g}" if used[-1] == len(LEVELS) - 1 else ""
+    bar.set_label(f"cross-entropy loss (nats){above}")
     set_title(figure, title)
     return figure
+
+
+def levels_used(surfaces: Mapping[str, Surface]) -> list[int]:
+    """Return the numbers of the levels from the one below all losses to the one above them: two at least."""
+    finite = np.concatenate([loss[np.isfinite(loss)] for _, _, loss in surfaces.values()])
+    everything = finite if len(finite) else LEVELS
+    top = len(LEVELS) - 1
+    first = int(np.clip(np.floor(level_numbers(everything).min()), 0, top - 1))
+    last = int(np.clip(np.ceil(level_numbers(everything).max()), first + 1, top))
+    return list(range(first, last + 1))
 
 
 def draw_contours(axes: Axes, surface: Surface, norm: BoundaryNorm) -> None:
@@ -70,7 +85,11 @@ def draw_contours(axes: Axes, surface: Surface, norm: BoundaryNorm) -> None:
         axes.contourf(x, y, height, filled, cmap=COLORMAP, norm=norm, alpha=0.85)
         lines = axes.contour(x, y, height, crossed, colors=BLACK, linewidths=0.6)
         labelled = crossed[:: max(1, len(crossed) // 4)]
-        axes.clabel(lines, labelled, fontsize=7, fmt={number: f"{LEVELS[number]:.1f}" for number in labelled})
+        form = {number: f"{LEVELS[number]:.1f}" for number in labelled}
+        for written in axes.clabel(lines, labelled, fontsize=7, fmt=form, inline=False):
+            if near_frame(written.get_position(), surface):
+                written.remove()  # the frame would cut it
+            written.set_path_effects([withStroke(linewidth=2, foreground="white")])
     elif min(shown.shape) > 1:
         axes.pcolormesh(x, y, height, cmap=COLORMAP, norm=norm, alpha=0.85, shading="nearest")
         text = f"no contour: all losses lie\nbetween {shown.min():.4f} and {shown.max():.4f}"
@@ -80,6 +99,12 @@ def draw_contours(axes: Axes, surface: Surface, norm: BoundaryNorm) -> None:
     axes.plot(0, 0, "+", color=VERMILLION, markersize=10, markeredgewidth=1.8)
     if len(x) > 1:
         axes.set(xlim=(x.min(), x.max()), ylim=(y.min(), y.max()))
+
+
+def near_frame(place: tuple[float, float], surface: Surface) -> bool:
+    """Return whether a place in the plane is so near to the frame that a label does not fit there."""
+    parts = [(at - axis.min()) / (axis.max() - axis.min()) for at, axis in zip(place, surface[:2], strict=True)]
+    return min(*parts, *(1.0 - part for part in parts)) < LABEL_ROOM
 
 
 def level_numbers(loss: Array) -> Array:

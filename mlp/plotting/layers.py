@@ -31,6 +31,8 @@ AXIS_LABELS = {
 }
 DEPTH = "from the input to the output"
 LABEL_INCHES = 0.13  # that a label of 7 points needs across
+FRACTIONS = ("zeros", "dead")  # their axes begin at 0
+SMALLEST_TOP = 0.1  # of an axis of fractions
 ON_LINEAR_AXES = ("zeros", "mean", "dead", "batch_mean", "gamma", "loss", "accuracy")  # fractions, what can be negative
 
 
@@ -40,6 +42,7 @@ def gradient_flow(
     scale: str = "log",
     statistic: str = "mean_abs",
     axes: Axes | None = None,
+    color: str = BLUE,
 ) -> Figure:
     """Gradient statistics over depth, a line for each epoch: pale for the first epochs, dark for the last.
 
@@ -47,7 +50,7 @@ def gradient_flow(
         table: a gradient-flow LayerTable, `history.gradient_flow`.
         scale: "log"; "linear" is the form of the reports' figures, in which 38 layers of vanishing gradients look flat.
         statistic: mean_abs, l2, max_abs or zeros, averaged over the epoch; with "last_" before it, of the last batch.
-        axes: where to draw; None for a new figure.
+        axes: where to draw; None for a new figure. color: of the lines.
 
     Raises:
         ConfigurationError: `table` is None, because no gradient flow was recorded, or something else than a table.
@@ -56,7 +59,7 @@ def gradient_flow(
     if axes is None:
         axes = new_figure((max(5, 0.16 * len(table.names) + 3), 5)).subplots()
     values = table[statistic]  # (epochs, layers)
-    draw_lines(axes, table.names, values, scale, shades=[0.3] * len(values) if scale == "linear" else None)
+    draw_lines(axes, table.names, values, scale, color=color)
     axes.set(ylabel=axis_label(statistic), title=title or "")
     return figure_of(axes)
 
@@ -96,7 +99,12 @@ def layer_statistics(table: LayerTable, *statistics: str, title: str | None = No
         names, values = measured(table, statistic)
         draw_lines(lines, names, values, scale)
         lines.set(ylabel=axis_label(statistic))
-        figure.colorbar(draw_map(image, names, values, scale), ax=image, label=axis_label(statistic))
+        shown = draw_map(image, names, values, scale)
+        if statistic.removeprefix("last_") in FRACTIONS:
+            top = max(SMALLEST_TOP, np.max(values, initial=0.0, where=np.isfinite(values)))
+            lines.set_ylim(0.0, 1.05 * top)
+            shown.set_clim(0.0, top)
+        figure.colorbar(shown, ax=image, label=axis_label(statistic))
     if title:
         figure.suptitle(title)
     return figure
@@ -124,12 +132,14 @@ def draw_lines(
     *,
     shades: Sequence[float] | Array | None = None,
     label: Callable[[str], str] = layer_label,
+    color: str = BLUE,
 ) -> None:
     """Draw `values` (epochs, layers) over the depth, a line for each epoch.
 
     Args:
         shades: how dark each line is, 0 .. 1; by default later lines are darker, and the label of the axis says so.
         label: makes the text below the axis from a name; the reports have their own, `mlp.models.report_label`.
+        color: of all lines.
     """
     if scale == "log":
         values = np.where(values > 0, values, np.nan)  # zeros have no place on a log axis
@@ -138,12 +148,17 @@ def draw_lines(
     if shades is None:
         shades = np.linspace(0.25, 1.0, len(values)) if darker else [1.0]
     for row, shade in zip(values, shades, strict=True):
-        axes.plot(depths, row, color=BLUE, alpha=shade, linewidth=1, marker="." if len(names) == 1 else None)
+        axes.plot(depths, row, color=color, alpha=shade, linewidth=1, marker="." if len(names) == 1 else None)
     axes.set_yscale(scale if np.isfinite(values).any() else "linear")
-    axes.set(xlabel=DEPTH + (f"\npale: epoch 1, dark: epoch {len(values)}" if darker else ""))
+    axes.set(xlabel=depth_text(len(values) if darker else 1))
     label_depths(axes, list(map(label, names)))
     name_parts(axes, names)
     axes.grid(alpha=0.3)
+
+
+def depth_text(epochs: int) -> str:
+    """Return the label of an axis of depths; for several epochs it explains the shades of their lines."""
+    return DEPTH + (f"\npale: epoch 1, dark: epoch {epochs}" if epochs > 1 else "")
 
 
 def draw_map(axes: Axes, names: Sequence[str], values: Array, scale: str) -> AxesImage:
@@ -169,11 +184,13 @@ def axis_label(statistic: str) -> str:
 
 
 def label_depths(axes: Axes, labels: Sequence[str]) -> None:
-    """Write labels of layers below axes; if there is no room for all, only every second, third, ... of them."""
+    """Write labels of layers below axes; if there is no room for all, only some, and the label of the axis says so."""
     inches = figure_of(axes).get_figwidth() * axes.get_position().width
     step = max(1, math.ceil(len(labels) * LABEL_INCHES / inches))
     axes.set_xticks(np.arange(0, len(labels), step), list(map(plain, labels[::step])))
     axes.tick_params("x", labelsize=7, labelrotation=90)
+    if step > 1:
+        axes.set_xlabel(f"{axes.get_xlabel()}\n(1 in {step} is named)")
 
 
 def name_parts(axes: Axes, names: Sequence[str], color: str = GREY) -> None:

@@ -20,10 +20,12 @@ from mlp.plotting.style import (
     BLUE,
     GREY,
     MARKERS,
+    UNITS,
     VERMILLION,
     emphasized,
     legend_below,
     line_style,
+    metric_values,
     new_figure,
     open_up,
     plain,
@@ -32,14 +34,8 @@ from mlp.plotting.style import (
 )
 from mlp.training.history import History
 from mlp.training.layer_table import LayerTable
-from mlp.typing import Array
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}
-UNITS = {  # labels of axes, for each sort of metric
-    "loss": "cross-entropy loss (nats)",
-    "acc": "accuracy (%)",
-    "learning_rate": "learning rate at the end of the epoch",
-}
 ERROR_BAR: dict[str, Any] = {"capsize": 4, "markersize": 6, "linewidth": 1.5, "mfc": "white"}
 
 
@@ -113,11 +109,6 @@ def sort_of(metric: str) -> str:
 def part_of(metric: str) -> str:
     """Return what a metric is measured on: "training", "validation", "test"; "" for the learning rate."""
     return PARTS.get(metric.partition("_")[0], "")
-
-
-def metric_values(history: History, metric: str) -> Array:
-    """Return a metric over the epochs, accuracies in percent, (epochs,)."""
-    return history.column(metric) * (100.0 if metric.endswith("acc") else 1.0)
 
 
 def flow_panels(tables: Mapping[str, LayerTable], title: str | None = None, *, log: bool = False) -> Figure:

@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlp.files import literal
-from mlp.training.history import spreads_widely
+from mlp.training.history import FAR, History, spreads_widely
+from mlp.typing import Array
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PINK, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
@@ -21,6 +22,11 @@ COLORS = (BLUE, ORANGE, GREEN, PINK, SKY, BLACK)  # without vermillion, which is
 DASHES = ("solid", (0, (6, 2)), (0, (6, 2, 1, 2)), (0, (1.5, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*", "p", "h")
 GREY = "#777777"
+UNITS = {  # labels of axes, for each sort of metric
+    "loss": "cross-entropy loss (nats)",
+    "acc": "accuracy (%)",
+    "learning_rate": "learning rate at the end of the epoch",
+}
 
 
 class NotebookFigure(Figure):
@@ -102,8 +108,40 @@ def share_limits(panels: Sequence[Axes]) -> None:
         axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
 
 
+def metric_values(history: History, metric: str) -> Array:
+    """Return a metric over the epochs, accuracies in percent, (epochs,)."""
+    return history.column(metric) * (100.0 if metric.endswith("acc") else 1.0)
+
+
 def open_up(panels: Sequence[Axes]) -> None:
-    """Give panels of losses logarithmic axes if one loss is far above the others, which would be a flat line at 0."""
-    if spreads_widely([y for axes in panels for line in axes.get_lines() for y in np.asarray(line.get_ydata())]):
+    """Show panels of losses so that one loss far above the others does not make them a flat line at 0.
+
+    If most lines have no such loss, the axis ends above them, and a text says which lines leave it. Otherwise the axes
+    are logarithmic.
+    """
+    values = {line: finite_part(line.get_ydata()) for axes in panels for line in axes.get_lines()}
+    everything = np.concatenate([*values.values(), []])
+    if not spreads_widely(everything):
+        return
+    usual = FAR * np.median(everything)
+    tops = [float(numbers.max(initial=0.0)) for numbers in values.values()]
+    calm = [top for top in tops if top <= usual]
+    if 2 * len(calm) <= len(tops):
         for axes in panels:
             axes.set_yscale("log")
+        return
+    ends = [float(numbers[-1]) for numbers in values.values() if len(numbers) and numbers[-1] <= usual]
+    low, high = everything.min(), max(*calm, *ends)
+    for axes in panels:
+        axes.set_ylim(low - 0.05 * (high - low), high + 0.12 * (high - low))  # room for the text
+        above = [line for line in axes.get_lines() if values[line].max(initial=0.0) > high]
+        text = "\n".join(f"{line.get_label()}: up to {values[line].max():.3g}, above the axis" for line in above)
+        place: dict[str, Any] = {"transform": axes.transAxes, "ha": "right", "va": "top"}
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        axes.text(0.98, 0.97, text, fontsize="small", bbox=box if text else None, **place)
+
+
+def finite_part(values: Any) -> Array:
+    """Return the numbers that are neither infinite nor NaN, as an array of floats."""
+    numbers = np.asarray(values, dtype=float)
+    return numbers[np.isfinite(numbers)]

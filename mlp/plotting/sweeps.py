@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 from mlp.plotting.basics import figure_of, own_axes
 from mlp.plotting.style import GREY, legend_below, line_style, plain
 
+EQUAL = 0.01  # results that differ by less, relatively, are drawn on an axis from 0
+
 
 def sweep(
     results: Mapping[str, Mapping[float, Sequence[float]]],
@@ -42,6 +44,9 @@ def sweep(
     axes.minorticks_off()
     if xscale == "symlog":  # its default margins reach far below zero
         axes.set_xlim(-0.3 * smallest, 1.6 * max(tried))
+    found = [value for by_setting in results.values() for values in by_setting.values() for value in values]
+    if found and np.ptp(found) < EQUAL * max(found):
+        axes.set_ylim(0.0, 1.2 * max(found))
     axes.set(xlabel=xlabel, ylabel=ylabel, title=title)
     axes.grid(alpha=0.3)
     legend_below(figure_of(axes), axes)

@@ -71,9 +71,9 @@ class History(NamesElsewhere):
         from mlp.pages import line_chart, render  # loads Jinja2
 
         charts = []
-        for metric, label in (("loss", "loss (nats)"), ("acc", "accuracy")):
+        for metric, label, scale in (("loss", "loss (nats)", 1.0), ("acc", "accuracy (%)", 100.0)):
             lines = {
-                name: [(row["epoch"], row.get(f"{part}_{metric}", math.nan)) for row in self.rows]
+                name: [(row["epoch"], scale * row.get(f"{part}_{metric}", math.nan)) for row in self.rows]
                 for name, part in (("training", "train"), ("validation", "val"))
             }
             measured = {name: line for name, line in lines.items() if not all(math.isnan(y) for _, y in line)}

@@ -1,5 +1,6 @@
 """Figures show what is in the history, and leave no global state behind."""
 
+import re
 import sys
 from itertools import pairwise
 
@@ -115,6 +116,7 @@ def test_layer_statistics_have_lines_and_a_map_for_each_statistic():
     assert image.images[0].get_array().shape == (2, 3)
     assert dead_lines.get_yscale() == "linear"
     assert dead_lines.get_ylabel() == "fraction of dead units"
+    assert (dead_lines.get_ylim(), dead_image.images[0].get_clim()) == ((0.0, 0.525), (0.0, 0.5))
     assert dead_image.images[0].get_array().shape == (2, 1)  # layers that have no such number are left out
     assert [label.get_text() for label in dead_lines.get_xticklabels()] == ["1"]
 
@@ -122,6 +124,12 @@ def test_layer_statistics_have_lines_and_a_map_for_each_statistic():
 def sort_panels(figure):
     panels = [axes for axes in figure.axes if axes.get_xlabel()]  # without colour bars
     return sorted(panels, key=lambda axes: (bool(axes.images), axes.get_subplotspec().rowspan.start))
+
+
+def test_a_fraction_of_nothing_has_an_axis_from_0():
+    table = LayerTable(["0", "1"], {"dead": [np.zeros(2)]})
+    lines, image = sort_panels(plotting.layer_statistics(table))
+    assert (lines.get_ylim(), image.images[0].get_clim()) == ((0.0, pytest.approx(0.105)), (0.0, 0.1))
 
 
 def test_layer_statistics_can_be_chosen_and_may_be_missing(tmp_path):
@@ -272,13 +280,17 @@ def test_shades_of_epochs_are_explained():
     table = make_history().gradient_flow
     assert "pale: epoch 1, dark: epoch 3" in plotting.gradient_flow(table).axes[0].get_xlabel()
     assert "pale" not in plotting.gradient_flow(make_history(epochs=1).gradient_flow).axes[0].get_xlabel()
+    assert "named" not in plotting.gradient_flow(table).axes[0].get_xlabel()
     assert "pale" in plotting.story({"a": make_history()}).axes[1].get_xlabel()
 
 
 def test_labels_of_38_layers_do_not_overlap():
     table = LayerTable([name for name, p in vgg(38, norm="batch").named_parameters() if not name.endswith("bias")])
     table.append({"mean_abs": np.ones(len(table.names))})
-    for figure in plotting.gradient_flow(table), plotting.compare_gradient_flow({"a": [table], "b": [table]}):
+    pair = plotting.compare_gradient_flow({"a": [table], "b": [table]})
+    assert all(re.search(r"\(1 in [2-9] is named\)", axes.get_xlabel()) for axes in pair.axes)
+    assert pair.axes[0].lines[0].get_color() != pair.axes[1].lines[0].get_color()
+    for figure in plotting.gradient_flow(table), pair:
         figure.draw_without_rendering()
         boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels()]
         assert len(boxes) > 10
@@ -321,6 +333,17 @@ def test_dollar_signs_in_names_are_no_formulas(tmp_path):
     history = make_history()
     write_figure(tmp_path / "a.png", plotting.compare_curves({"cost$\\foo$": [history]}))  # no error is raised
     write_figure(tmp_path / "b.png", plotting.compare_gradient_flow({"cost$\\foo$": [history.gradient_flow]}))
+
+
+def test_one_wild_curve_leaves_the_axis_and_the_figure_says_so():
+    wild = make_history()
+    wild.rows[0]["val_loss"] = 2.6e5
+    figure = plotting.compare_curves({"calm": [make_history()], "wild": [wild]})
+    train, valid, accuracy, _ = figure.axes
+    assert (train.get_yscale(), valid.get_ylim()) == ("linear", train.get_ylim())
+    assert 4.6 < valid.get_ylim()[1] < 5.1
+    assert [text.get_text() for text in valid.texts + train.texts] == ["wild: up to 2.6e+05, above the axis", ""]
+    assert (accuracy.get_ylabel(), accuracy.lines[0].get_ydata()[-1]) == ("accuracy (%)", pytest.approx(20.0))
 
 
 def test_a_loss_far_above_the_others_gets_a_logarithmic_axis():

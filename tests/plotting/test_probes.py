@@ -19,8 +19,17 @@ def test_panels_share_levels_and_say_what_they_leave_blank():
     assert [axes.get_title().partition("\n")[0] for axes in panels] == ["bowl", "wall", "plateau"]
     assert panels[1].get_title().endswith("centre 1, largest 6001")
     assert "white above 10.1" in bar.get_ylabel()
+    assert [bar.get_yticklabels()[i].get_text() for i in (0, -1)] == ["0.6", "9.6"]
     texts = [text.get_text() for text in panels[2].texts]
     assert any("no contour: all losses lie" in text for text in texts)
+
+
+def test_levels_that_no_loss_reaches_are_left_out_and_labels_stand_inside():
+    *_, high = np.meshgrid(X, X)
+    panel, bar = contour_panels({"high": (X, X, 6.3 + 1.6 * high)}).axes
+    labels = [label.get_text() for label in bar.get_yticklabels()]
+    assert (labels[0], labels[-1], bar.get_ylabel()) == ("4.6", "8.1", "cross-entropy loss (nats)")
+    assert panel.texts and all(np.abs(text.get_position()).max() < 0.9 for text in panel.texts)
 
 
 def test_figures_can_be_written(tmp_path):

@@ -20,6 +20,11 @@ def test_a_sweep_joins_means_and_shows_every_run(tmp_path):
     write_figure(tmp_path / "sweep.png", figure)
 
 
+def test_equal_results_have_an_axis_from_0():
+    axes = plotting.sweep({"run": {0.1: [1.5], 0.01: [1.5]}}, "rate", "accuracy (%)").axes[0]
+    assert axes.get_ylim() == (0.0, pytest.approx(1.8))
+
+
 def test_a_sweep_has_a_place_for_zero(tmp_path):
     figure = plotting.sweep({"run": {0.0: [0.5], 1e-4: [0.6], 1e-2: [0.4]}}, "decay", "accuracy", xscale="symlog")
     left, middle, right = figure.axes[0].transData.transform([(0, 0), (1e-4, 0), (1e-2, 0)])[:, 0]

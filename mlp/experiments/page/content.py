@@ -114,7 +114,8 @@ class RunReport:
         epochs = self.history.column("epoch").tolist()
 
         def rows(name: str) -> list[tuple[float, float]]:
-            return list(zip(epochs, self.history.column(name).tolist(), strict=True))
+            values = self.history.column(name) * (100.0 if name.endswith("acc") else 1.0)
+            return list(zip(epochs, values.tolist(), strict=True))
 
         def both(metric: str) -> dict[str, list[tuple[float, float]]]:
             lines = {"training": rows(f"train_{metric}"), "validation": rows(f"val_{metric}")}
@@ -124,7 +125,7 @@ class RunReport:
         log = spreads_widely(y for line in losses.values() for _, y in line)
         return [
             line_chart(losses, "epoch", "loss (nats)", size=CURVE, log=log),
-            line_chart(both("acc"), "epoch", "accuracy", size=CURVE),
+            line_chart(both("acc"), "epoch", "accuracy (%)", size=CURVE),
             line_chart(rates, "epoch", "learning rate", log=True, size=CURVE),
         ]
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mlp import plotting
 from mlp.experiments.comparison import best_of, comparison_table, group_runs, spread
+from mlp.experiments.differences import shown_value
 from mlp.experiments.record import RunRecord
 from mlp.files import write_figure, write_text
 from mlp.reproduction.index import PlannedRun, RunIndex
@@ -35,7 +36,11 @@ def write_results(planned: Sequence[PlannedRun], index: RunIndex) -> tuple[str, 
         title = name.replace("_", " ")
         xscale = "log" if all(getattr(r.config, name) > 0 for r in records) else "symlog"
         figures[f"{name}.png"] = plotting.sweep(
-            against(groups, name), title, "best validation accuracy", xscale=xscale, title=f"{title}, one dot per run"
+            against(groups, name),
+            title,
+            "best validation accuracy (%)",
+            xscale=xscale,
+            title=f"{title}, one dot per run",
         )
     for name, figure in figures.items():
         write_figure(index.root / name, figure)
@@ -92,15 +97,15 @@ def varying_numbers(groups: Groups) -> list[str]:
 
 
 def against(groups: Groups, name: str) -> dict[str, dict[float, list[float]]]:
-    """Return {what else varies: {value of the setting `name`: best validation accuracies, one per seed}}."""
+    """Return {what else varies: {value of the setting `name`: best validation accuracies in percent, one per seed}}."""
     configs = {label: group[0].config.as_dict() for label, group in groups.items()}
     first: dict[str, Any] = next(iter(configs.values()))
     others = [n for n in first if n not in (name, "seed") and len({config[n] for config in configs.values()}) > 1]
     lines: dict[str, dict[float, list[float]]] = {}
     for label, group in groups.items():
         config = configs[label]
-        line = ", ".join(f"{n.replace('_', ' ')} {config[n]}" for n in others) or "runs"
-        values = [best_of(record) for record in group]
+        line = ", ".join(f"{n.replace('_', ' ')} {shown_value(config[n])}" for n in others) or "runs"
+        values = [100.0 * best_of(record) for record in group]
         lines.setdefault(line, {}).setdefault(config[name], []).extend(v for v in values if math.isfinite(v))
     return {
         line: {x: v for x, v in by_value.items() if v} for line, by_value in lines.items() if any(by_value.values())
