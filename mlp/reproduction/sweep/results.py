@@ -10,8 +10,8 @@ import numpy as np
 
 from mlp import plotting
 from mlp.experiments.comparison import best_of, comparison_table, group_runs, spread
-from mlp.experiments.differences import shown_value
 from mlp.experiments.record import RunRecord
+from mlp.experiments.settings.differences import shown_value
 from mlp.files import write_figure, write_text
 from mlp.reproduction.index import PlannedRun, RunIndex
 
