@@ -52,7 +52,8 @@ def main() -> int:
     if len(runs) > 1:
         arguments.out = arguments.out or usual_path(folder_argument, "runs/landscape")
         output_folder(arguments.out, [f"{arguments.name}.png"])
-    found, problems = each_of(runs, lambda run: (label_of(run), one_run(run, settings, arguments)))
+    later = dict(zip(runs, reversed(range(len(runs))), strict=True))  # how many runs come after each
+    found, problems = each_of(runs, lambda run: (label_of(run), one_run(run, settings, arguments, later[run])))
     together(dict(found), arguments)
     return mention_left_out(problems)
 
@@ -120,14 +121,14 @@ def table_of(files: dict[str, Any]) -> str:
     return aligned(rows, "<" + ">" * (len(rows[0]) - 1))
 
 
-def one_run(run: PathLike, settings: LandscapeSettings, arguments: Any) -> Any:
-    """Compute and draw the landscape of a run; return what its file holds."""
+def one_run(run: PathLike, settings: LandscapeSettings, arguments: Any, later: int) -> Any:
+    """Compute and draw the landscape of a run; return what its file holds. `later` runs come after it."""
     folder, drawn = Path(run), 0
     if folder.is_dir():
         usual_path(folder_argument, str(folder), "a landscape is kept in the folder of its run, so copy that first")
     options = {"threads": arguments.threads, "data_dir": arguments.data_dir, "device": arguments.device}
     options["trust_code"] = arguments.trust_code
-    for place in compute(run, settings, arguments.name, arguments.jobs, **options):
+    for place in compute(run, settings, arguments.name, arguments.jobs, later=later, **options):
         finest = place.found.visited.sum() if settings.kind != "plane" else len(place.found.rough()[0])
         if finest > drawn or place.found.visited.all():
             drawn = finest

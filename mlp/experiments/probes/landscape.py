@@ -33,6 +33,7 @@ def compute(
     data_dir: PathLike | None = None,
     device: str | None = None,
     trust_code: bool = False,
+    later: int = 0,
 ) -> Iterator[Place]:
     """Compute a landscape into RUN/NAME.npz; yield after each save, and at the end, when all points were visited.
 
@@ -40,6 +41,7 @@ def compute(
 
     Args:
         jobs: processes that share the points. threads: of the cpu engine of each; None for its share of the cores.
+        later: how many other runs get the same landscape after this one, for the estimate.
 
     Raises:
         FolderInUseError: another process computes the landscape of this name.
@@ -73,12 +75,25 @@ def compute(
             bar.update()
             if number == min(1 + jobs, left):
                 each = (time.monotonic() - start) / number
-                print(f"estimate: {format_seconds(each * (left - number))} for the rest", flush=True)
+                print(estimate_text(each, left - number, later, found.visited.size), flush=True)
             if time.monotonic() - saved > SAVE_EVERY:
                 file.save()
                 saved = time.monotonic()
                 yield place
     yield place
+
+
+def estimate_text(each: float, left: int, later: int, points: int) -> str:
+    """Return the line that says how long it will take.
+
+    Args:
+        each: seconds for a point. left: points of this run. later: how many runs come after it, with `points` each.
+    """
+    text = f"estimate: {format_seconds(each * left)} for the rest"
+    if later:
+        text += f" of this run, {format_seconds(each * (left + later * points))} with the {later} after it if they are "
+        text += "as large"
+    return f"{text}; a smaller --points or --images makes it shorter"
 
 
 def visit(place: Place, settings: LandscapeSettings, threads: int | None) -> Generator[tuple[int, int], None, None]:

@@ -16,7 +16,7 @@ from mlp.errors import CheckpointError, ConfigurationError, FolderInUseError
 from mlp.experiments import run
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.probes import workers
-from mlp.experiments.probes.landscape import compute
+from mlp.experiments.probes.landscape import compute, estimate_text
 from mlp.experiments.probes.places import LandscapeSettings, prepare
 from mlp.experiments.probes.stored import read_landscape
 from mlp.training.checkpoint import read_checkpoint
@@ -257,3 +257,10 @@ def test_an_error_in_a_worker_is_sent_as_a_sentence(monkeypatch):
     workers.serve(fail, connection, "4 TiB", 1)
     assert len(connection.sent) == 1
     assert str(connection.sent[0]).startswith("not enough memory: 4 TiB")
+
+
+def test_the_estimate_of_a_landscape_is_for_all_runs():
+    hint = "; a smaller --points or --images makes it shorter"
+    assert estimate_text(2.0, 50, 0, 60) == f"estimate: 100 s for the rest{hint}"
+    all_runs = "100 s for the rest of this run, 6 min with the 2 after it if they are as large"
+    assert estimate_text(2.0, 50, 2, 60) == f"estimate: {all_runs}{hint}"
