@@ -24,7 +24,7 @@ def test_threads_are_held_to_one():
 
 
 def test_the_cpu_engine_says_what_is_missing(without_threadpoolctl):
-    with pytest.raises(ConfigurationError, match="needs the package threadpoolctl.*or choose --engine textbook"):
+    with pytest.raises(ConfigurationError, match="needs the package threadpoolctl.*or choose the engine 'textbook'"):
         make_engine("cpu")
     assert isinstance(make_engine("textbook"), TextbookEngine)
     assert blas_kernels() == "unknown BLAS"

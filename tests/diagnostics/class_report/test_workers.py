@@ -1,6 +1,5 @@
 """Processes that check files end at once with the one that started them, and by themselves when their time is over."""
 
-import _thread
 import os
 import signal
 import sys
@@ -28,6 +27,7 @@ def python(code):
     return start([sys.executable, "-c", code], ".")
 
 
+@posix
 def test_ctrl_c_ends_all_processes_at_once_and_starts_no_more(tmp_path, monkeypatch):
     started, told = [], []
     monkeypatch.setattr(workers, "start", lambda command, folder: started.append(python(SLEEPS)) or started[-1])
@@ -38,7 +38,7 @@ def test_ctrl_c_ends_all_processes_at_once_and_starts_no_more(tmp_path, monkeypa
     def interrupt():
         while len(started) < 2 and time.monotonic() - begin < 50:
             time.sleep(0.01)
-        _thread.interrupt_main()
+        os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C does: it also ends a wait of the main thread
 
     begin = time.monotonic()
     threading.Thread(target=interrupt).start()
