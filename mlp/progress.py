@@ -1,7 +1,7 @@
-"""Signs of life of long work: a bar on a terminal and in a notebook that has ipywidgets, lines elsewhere.
+"""Signs of life of long work: a bar on a terminal and in a notebook that has ipywidgets, lines in a log file.
 
 A log file has no use for a bar, which is written over itself a thousand times: it gets a line at the start and one
-every half a minute.
+every half a minute. A notebook without ipywidgets, which would show such lines as if they were errors, gets neither.
 """
 
 import sys
@@ -41,9 +41,21 @@ def progress_bar(iterable: Iterable[Any] | None = None, **options: Any) -> Any:
 
 
 def announced_bar(iterable: Iterable[Any] | None = None, *, desc: str, unit: str, **options: Any) -> Any:
-    """Return a bar as `progress_bar` does, or where that would be silent, `ProgressLines`."""
+    """Return a bar as `progress_bar` does, or outside of notebooks where that would be silent, `ProgressLines`."""
     bar = progress_bar(iterable, desc=desc, unit=unit, **options)
-    return ProgressLines(iterable, desc, unit, options.get("total")) if bar.disable else bar
+    lines = bar.disable and notebook_display() is None
+    return ProgressLines(iterable, desc, unit, options.get("total")) if lines else bar
+
+
+def notebook_display() -> Any:
+    """Return IPython's `display` in a notebook, None elsewhere."""
+    if "IPython" not in sys.modules:  # a notebook has loaded it
+        return None
+    from IPython import get_ipython
+    from IPython.display import display
+
+    shell = get_ipython()
+    return display if shell is not None and hasattr(shell, "kernel") else None
 
 
 class ProgressLines:

@@ -65,3 +65,9 @@ def test_a_log_file_gets_a_line_at_the_start_and_now_and_then(capsys, monkeypatc
             bar.set_postfix_str("nearly" if i else "")
     lines = ["5 batches", "2 of 5 batches after 31 s, nearly", "4 of 5 batches after 62 s, nearly"]
     assert capsys.readouterr() == ("", "".join(f"test: {line}\n" for line in lines))
+
+
+def test_a_notebook_without_widgets_gets_no_lines(capsys, monkeypatch):
+    monkeypatch.setattr(progress, "notebook_display", lambda: print)
+    assert list(progress.announced_bar(range(3), desc="work", unit="step")) == [0, 1, 2]
+    assert capsys.readouterr().err == ""

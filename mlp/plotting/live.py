@@ -3,6 +3,7 @@
 from typing import Any
 
 from mlp.plotting.history import curves
+from mlp.progress import notebook_display
 from mlp.training.hooks import Hook
 from mlp.training.state import TrainingState
 
@@ -34,14 +35,3 @@ class LiveCurves(Hook):
             self.handle = display(figure, display_id=True)
         else:
             self.handle.update(figure)
-
-
-def notebook_display() -> Any:
-    """Return IPython's `display` in a notebook, None elsewhere."""
-    try:
-        from IPython import get_ipython
-        from IPython.display import display
-    except ImportError:
-        return None
-    shell = get_ipython()
-    return display if shell is not None and hasattr(shell, "kernel") else None

@@ -152,20 +152,25 @@ def missing_one(slot: Slot) -> Iterator[Alternative]:
 
 
 def one_off(slot: Slot, values: Values) -> Iterator[Alternative]:
-    """Yield a size one larger or smaller: h - k + 1 for h - k, (h - 1) * s for h * s, d * (k - 1) + 1 for d * k."""
+    """Yield a size in a product, one larger or smaller: (h - 1) * s for h * s, d * (k - 1) + 1 for d * k."""
     node, parent = slot.node, slot.parent
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
         a, b = map(ast.unparse, (node.left, node.right))
         for right in (f"{a} * ({b} - 1) + 1", f"({a} - 1) * {b} + 1") if {a, b} <= values.keys() else ():
             yield f"`{right}` belongs here for `{text_of(node)}`", parsed(f"({right})")
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
-        lengths = all(is_size(values.get(ast.unparse(side))) for side in (node.left, node.right))
-        for longer in (f"{text_of(node)} + 1", f"{text_of(node)} - 1") if lengths else ():
-            yield f"`{longer}` belongs here for `{text_of(node)}`", parsed(longer)
     size = isinstance(node, ast.Name | ast.Attribute) and is_size(values.get(ast.unparse(node)))
     if size and isinstance(parent, ast.BinOp) and isinstance(parent.op, ast.Mult | ast.FloorDiv):
         for sign, op in (("-", ast.Sub()), ("+", ast.Add())):
             yield f"`{text_of(node)} {sign} 1` belongs here for `{text_of(node)}`", ast.BinOp(node, op, parsed("1"))
+
+
+def other_lengths(slot: Slot, values: Values) -> Iterator[Alternative]:
+    """Yield a difference of two sizes, one larger or smaller: h - k + 1 for h - k."""
+    node = slot.node
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+        sizes = all(is_size(values.get(ast.unparse(side))) for side in (node.left, node.right))
+        for longer in (f"{text_of(node)} + 1", f"{text_of(node)} - 1") if sizes else ():
+            yield f"`{longer}` belongs here for `{text_of(node)}`", parsed(longer)
 
 
 def not_added(slot: Slot, unused: Sequence[str], gradients: Sequence[str], values: Values) -> Iterator[Alternative]:

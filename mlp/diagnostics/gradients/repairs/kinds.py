@@ -14,6 +14,7 @@ from mlp.diagnostics.gradients.repairs.copied import (
     one_off,
     operators_everywhere,
     other_indices,
+    other_lengths,
     other_targets,
     turned_back,
 )
@@ -89,6 +90,7 @@ OF_CONDITIONS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: as_forward_choo
 OF_ADDENDS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: added_in_forward(slot, s.addends), "term missing"),)
 OF_LENGTHS: tuple[tuple[Maker, str], ...] = (  # of outputs, of windows
     (lambda slot, s: one_off(slot, s.values), "wrong size"),
+    (lambda slot, s: other_lengths(slot, s.values), "wrong number"),
     (lambda slot, _: missing_one(slot), "wrong number"),
 )
 OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; also tried in several places at once
@@ -173,6 +175,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: names_exchanged(slot, s.values), "names exchanged"),
     (lambda slot, _: missing_one(slot), "wrong number"),
     (lambda slot, s: one_off(slot, s.values), "wrong size"),
+    (lambda slot, s: other_lengths(slot, s.values), "wrong number"),
     (lambda slot, _: fewer_factors(slot), "sign, factor or term"),
     (lambda slot, s: missing_products(slot, s.arrays, s.values, s.upstream), "term missing"),
     (lambda slot, s: other_names(slot, s.unlike(slot), s.values), "another array"),

@@ -145,7 +145,7 @@ def ratio_at(place: Place, value: Value, s: Options, *, by_gradient: bool) -> fl
                 mine = gradient_of(value, place.y, place.t, s)
                 return multiple(place.rows(place.point.right), mine)
             total = float(value(place.y, place.t, s, Parts()).sum())
-    except ValueError:  # weights of another number of classes
+    except (ValueError, ArithmeticError):  # weights of another number of classes; a setting that is zero divides
         return None
     return place.point.value / total if np.isfinite(total) and abs(total) > 1e-12 else None
 

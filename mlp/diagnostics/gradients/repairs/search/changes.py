@@ -23,6 +23,7 @@ from mlp.own_code import OWN_ERRORS
 
 ONE_SEARCH = 3.0  # of work for all changes of one object
 ALSO_RIGHT = 0.3  # of work for other changes of the same kind
+LARGEST_SIZE = 100_000  # a larger constant in the place of a size makes arrays that fill the memory
 Test = Callable[[Source, FunctionType], bool]  # whether all is right with a function in the place of a source
 
 
@@ -169,5 +170,9 @@ def values_on_the_way(
 
 def constants_of(source: Source) -> dict[str, Any]:
     """Return the numbers that the file of a source gives names to."""
-    numbers = {name: value for name, value in source.function.__globals__.items() if type(value) in (int, float)}
-    return {name: value for name, value in numbers.items() if not name.startswith("_")}
+    named = {name: value for name, value in source.function.__globals__.items() if not name.startswith("_")}
+    return {
+        name: value
+        for name, value in named.items()
+        if type(value) is float or (type(value) is int and abs(value) <= LARGEST_SIZE)
+    }
