@@ -12,7 +12,6 @@ from functools import cache
 from typing import Any, Self
 
 EVERY = 30.0  # seconds between two lines
-
 SOON = 2.0  # seconds: what takes less needs no bar
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlp.plotting.layers import axis_label, draw_lines, require_table
-from mlp.plotting.style import COLORS, UNITS, legend_below, line_style, metric_values, new_figure, open_up, plain
+from mlp.plotting.style import COLORS, UNITS, legend_below, line_style, new_figure, open_up, plain
 from mlp.training.history import History
 from mlp.training.layer_table import LayerTable
 from mlp.typing import Array
@@ -26,9 +26,7 @@ def compare_curves(runs: Mapping[str, Sequence[History]]) -> Figure:
     for i, (label, histories) in enumerate(runs.items()):
         for row, metric in enumerate(("loss", "acc")):
             for axes, part in zip(panels[row], ("train", "val"), strict=True):
-                values = stack_rows(
-                    [metric_values(history, f"{part}_{metric}") for history in histories]
-                )  # (runs, epochs)
+                values = stack_rows([history.shown(f"{part}_{metric}") for history in histories])  # (runs, epochs)
                 style = line_style(i, values.shape[1])
                 draw_mean_and_band(axes, 1 + np.arange(values.shape[1]), values, label=plain(label), **style)
     open_up(panels[0])

@@ -12,7 +12,6 @@ from mlp.plotting.style import (
     UNITS,
     legend_below,
     line_style,
-    metric_values,
     new_figure,
     open_up,
     plain,
@@ -27,7 +26,7 @@ def curves(history: History, title: str | None = None) -> Figure:
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     epochs = history.column("epoch")
     for axes, metric in ((loss_axes, "loss"), (accuracy_axes, "acc")):
-        train, valid = (metric_values(history, f"{part}_{metric}") for part in ("train", "val"))
+        train, valid = (history.shown(f"{part}_{metric}") for part in ("train", "val"))
         axes.plot(epochs, train, label="training", **line_style(0, len(epochs)))
         if not np.isnan(valid).all():
             axes.plot(epochs, valid, label="validation", **line_style(1, len(epochs)))

@@ -25,7 +25,6 @@ from mlp.plotting.style import (
     emphasized,
     legend_below,
     line_style,
-    metric_values,
     new_figure,
     open_up,
     plain,
@@ -71,7 +70,7 @@ def curve_panels(
         by_sort.setdefault(sort, []).append(axes)
         lines = [(label, metric) for label in runs for metric in group]
         for i, (label, metric) in enumerate(lines):
-            values = stack_rows([metric_values(history, metric) for history in runs[label]])  # (runs, epochs)
+            values = stack_rows([history.shown(metric) for history in runs[label]])  # (runs, epochs)
             style = line_style(i, values.shape[1])
             name = part_of(metric) if together else label
             style = emphasized(style) if label == worst else style

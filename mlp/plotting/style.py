@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mlp.files import literal
-from mlp.training.history import FAR, History, spreads_widely
+from mlp.training.history import FAR, spreads_widely
 from mlp.typing import Array
 
 BLUE, ORANGE, GREEN, VERMILLION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -106,11 +106,6 @@ def share_limits(panels: Sequence[Axes]) -> None:
     limits = [axes.get_ylim() for axes in panels]
     for axes in panels:
         axes.set_ylim(min(low for low, _ in limits), max(high for _, high in limits))
-
-
-def metric_values(history: History, metric: str) -> Array:
-    """Return a metric over the epochs, accuracies in percent, (epochs,)."""
-    return history.column(metric) * (100.0 if metric.endswith("acc") else 1.0)
 
 
 def open_up(panels: Sequence[Axes]) -> None:

@@ -123,6 +123,10 @@ class History(NamesElsewhere):
             raise ConfigurationError(f"a history has no column {name!r}: it has {', '.join(known)}")
         return np.array([row.get(name, np.nan) for row in self.rows], dtype=float)
 
+    def shown(self, name: str) -> Array:
+        """Return a metric over the epochs as figures show it, accuracies in percent, (epochs,); see `column`."""
+        return self.column(name) * (100.0 if name.endswith("acc") else 1.0)
+
     @property
     def best_epoch(self) -> int | None:
         """The epoch (from 1) with the highest validation accuracy; None without any.

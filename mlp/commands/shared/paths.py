@@ -82,8 +82,7 @@ def output_file(given: Path | None, run: str, name: str, inputs: Sequence[str] =
     Raises:
         ConfigurationError: it cannot be written, or another file would be lost.
     """
-    from mlp.files.own import require_no_input, require_replaceable
-    from mlp.training.own_files import is_run_file  # these load much
+    from mlp.files.own import require_no_input  # it loads much
 
     usual = Path(run) / name
     if given is None:
@@ -91,19 +90,22 @@ def output_file(given: Path | None, run: str, name: str, inputs: Sequence[str] =
     require_no_input(given, inputs)
     if os.path.abspath(given) == os.path.abspath(usual):
         return given
-    if is_run_file(given):
-        raise ConfigurationError(f"{given} is the name of a run's own file: choose another --out")
-    require_replaceable(given)
+    require_no_other_file(given)
     return given
 
 
 def output_folder(given: Path, names: Iterable[str]) -> Path:
     """Return a folder to write into; ConfigurationError if it has files of these names that we have not made."""
-    from mlp.files.own import require_replaceable
-    from mlp.training.own_files import is_run_file
-
-    for path in (given / name for name in names):
-        if is_run_file(path):
-            raise ConfigurationError(f"{path} is the name of a run's own file: choose another --out")
-        require_replaceable(path)
+    for name in names:
+        require_no_other_file(given / name)
     return given
+
+
+def require_no_other_file(path: Path) -> None:
+    """Raise ConfigurationError if a path is that of a run's own file, or of a file that we have not made."""
+    from mlp.files.own import require_replaceable
+    from mlp.training.own_files import is_run_file  # these load much
+
+    if is_run_file(path):
+        raise ConfigurationError(f"{path} is the name of a run's own file: choose another --out")
+    require_replaceable(path)

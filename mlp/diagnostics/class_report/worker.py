@@ -83,7 +83,8 @@ def parts_of(report: GradientReport) -> dict[str, bool]:
         mine = [row for row in rows if row.array == name and row.mode == "training"]
         parts[f"gradient of {name}"] = bool(mine) and all(row.passed for row in mine)
     right = {name.removeprefix("gradient of ") for name, passed in parts.items() if passed}  # in training
-    right |= {"outputs"} if parts["forward"] else set()
+    if parts["forward"]:
+        right.add("outputs")
     later = [row for row in rows if "evaluation" in row.mode and row.array in right]
     parts["evaluation"] = bool(later) and all(row.passed for row in later)  # a mistake in both modes costs only once
     return parts

@@ -114,8 +114,7 @@ class RunReport:
         epochs = self.history.column("epoch").tolist()
 
         def rows(name: str) -> list[tuple[float, float]]:
-            values = self.history.column(name) * (100.0 if name.endswith("acc") else 1.0)
-            return list(zip(epochs, values.tolist(), strict=True))
+            return list(zip(epochs, self.history.shown(name).tolist(), strict=True))
 
         def both(metric: str) -> dict[str, list[tuple[float, float]]]:
             lines = {"training": rows(f"train_{metric}"), "validation": rows(f"val_{metric}")}
