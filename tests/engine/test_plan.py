@@ -1,6 +1,7 @@
 """What a plan decides: which ops there are, which memory they share, and that steps allocate nothing."""
 
 import gc
+import itertools
 import tracemalloc
 import weakref
 
@@ -81,6 +82,16 @@ def test_gradients_share_memory(engine):
     values = [op.output for op in plan.ops[1:] if len(op.output.shape) == 3]
     arrays = {id(value.grad) for value in values if value.grad.whole is not None}
     assert len(arrays) < len(values) / 2
+
+
+def test_arrays_begin_at_a_cache_line_and_share_no_memory(engine):
+    engine.train_step(*batch(6))
+    (memory,) = engine.memories.values()
+    arrays = [*memory.batch_arrays.values(), *memory.scratch_arrays.values(), *memory.common]
+    assert len(memory.scratch_arrays) > 2
+    assert all(array.ctypes.data % 64 == 0 for array in arrays)
+    ranges = sorted((array.ctypes.data, array.ctypes.data + array.nbytes) for array in arrays)
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(ranges))
 
 
 def test_memory_is_planned_once(engine):

@@ -13,6 +13,9 @@ step, and arrays that are needed at different times share memory:
 A value that is read at once, by the next op and for the same few images, needs no batch array: scratch is enough, and
 saves traffic on the memory bus.
 
+Arrays begin at a cache line, where NumPy's own begin 16 bytes after one, so that each load of 64 bytes touches two lines.
+Scratch is cut from large pieces, for which NumPy asks the system for large pages (it does so from 4 MB on).
+
 Images may carry a border of zero rows above and below, so that a convolution need not add one. Nobody writes there, so
 it stays zero; that is why arrays are shared among equal shapes only.
 """
@@ -24,6 +27,9 @@ from typing import Any
 import numpy as np
 
 from mlp.typing import Array, DType, Shape
+
+CACHE_LINE = 64  # bytes
+PIECE = 1 << 24  # bytes of memory from which scratch is cut
 
 
 @dataclass(eq=False)
@@ -69,6 +75,7 @@ class Memory:
         self.batch_arrays: dict[Any, Array] = {}  # (shape of one image, i) -> (capacity, *shape)
         self.scratch_arrays: dict[Any, Array] = {}  # (key, shape, t) -> array
         self.piles: dict[Shape, list[Array]] = {}  # shape -> arrays that nobody uses
+        self.piece = np.empty(0, self.dtype)  # what is left of it
         self.common = [np.empty(0, self.dtype) for _ in range(threads)]  # where all temporary arrays lie
 
     def reserve(self, images: int) -> bool:
@@ -83,7 +90,7 @@ class Memory:
         """Return the i-th batch array for images of `shape`, cut to (images, *shape). New arrays are zero."""
         key = (tuple(shape), i)
         if key not in self.batch_arrays:
-            self.batch_arrays[key] = np.zeros((self.capacity, *shape), self.dtype)
+            self.batch_arrays[key] = zeros_at_line((self.capacity, *shape), self.dtype)
         return self.batch_arrays[key][:images]
 
     def scratch(self, key: Any, shape: Shape) -> list[Array]:
@@ -95,7 +102,7 @@ class Memory:
         for t in range(self.threads):
             where = (key, tuple(shape), t)
             if where not in self.scratch_arrays:
-                self.scratch_arrays[where] = np.zeros(shape, self.dtype)
+                self.scratch_arrays[where] = self._cut(shape)
             arrays.append(self.scratch_arrays[where])
         return arrays
 
@@ -103,7 +110,7 @@ class Memory:
         """Return for each thread a list of arrays of these shapes; the next op overwrites them."""
         ends = np.cumsum([_aligned(shape, self.dtype) for shape in shapes])
         if ends[-1] > self.common[0].size:  # arrays handed out before keep the old, smaller memory
-            self.common = [np.empty(ends[-1], self.dtype) for _ in range(self.threads)]
+            self.common = [self._cut((int(ends[-1]),)) for _ in range(self.threads)]
         return [
             [
                 common[end - _aligned(shape, self.dtype) :][: math.prod(shape)].reshape(shape)
@@ -111,6 +118,14 @@ class Memory:
             ]
             for common in self.common
         ]
+
+    def _cut(self, shape: Shape) -> Array:
+        """Return an array of zeros, cut from a piece of memory."""
+        size = _aligned(shape, self.dtype)
+        if size > self.piece.size:
+            self.piece = zeros_at_line((max(size, PIECE // self.dtype.itemsize),), self.dtype)
+        array, self.piece = self.piece[: math.prod(shape)], self.piece[size:]
+        return array.reshape(shape)
 
     def pile(self, shape: Shape) -> list[Array]:
         """Return the pile of that shape, empty at first."""
@@ -125,6 +140,14 @@ class Memory:
 
 
 def _aligned(shape: Shape, dtype: np.dtype[Any]) -> int:
-    """Return how many numbers an array takes in whole cache lines of 64 bytes."""
-    line = 64 // dtype.itemsize
+    """Return how many numbers an array takes in whole cache lines."""
+    line = CACHE_LINE // dtype.itemsize
     return -(-math.prod(shape) // line) * line
+
+
+def zeros_at_line(shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """Return an array of zeros that begins at the beginning of a cache line."""
+    count = math.prod(shape)
+    numbers = np.zeros(count + CACHE_LINE // dtype.itemsize, dtype)
+    start = -numbers.ctypes.data % CACHE_LINE // dtype.itemsize
+    return numbers[start : start + count].reshape(shape)
