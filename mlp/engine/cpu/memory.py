@@ -13,7 +13,7 @@ step, and arrays that are needed at different times share memory:
 A value that is read at once, by the next op and for the same few images, needs no batch array: scratch is enough, and
 saves traffic on the memory bus.
 
-Arrays begin at a cache line, where NumPy's own begin 16 bytes after one, so that each load of 64 bytes touches two lines.
+Arrays begin at a cache line. NumPy's own begin 16 bytes after one, so that each load of 64 bytes touches two lines.
 Scratch is cut from large pieces, for which NumPy asks the system for large pages (it does so from 4 MB on).
 
 Images may carry a border of zero rows above and below, so that a convolution need not add one. Nobody writes there, so
