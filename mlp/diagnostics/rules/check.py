@@ -132,7 +132,8 @@ def steps_of(trail: Trail, subject: Subject) -> Findings:
 def clipped_steps(trail: Trail, subject: Subject) -> Findings:
     """Return the rows of a rule that clips its gradients: in a right way, in a wrong one, or wrong elsewhere."""
     words = f"{subject.name} {name_of_setting(subject.rule, 'clip')}"
-    kinds, tolerance = kinds_of(words), max(subject.tolerance, UNKNOWN_EPS)
+    documentation = getattr(subject.rule, "its_kind", subject.rule).__doc__ or ""
+    kinds, tolerance = kinds_of(words, documentation), max(subject.tolerance, UNKNOWN_EPS)
     choices = [replace(subject, clip=RIGHT_CLIPS[kind], tolerance=tolerance) for kind in kinds]
     for chosen in choices:
         found = right_steps(Trail(trail.course.clipped(chosen.clip), trail.moved), chosen)

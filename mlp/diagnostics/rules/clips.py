@@ -5,6 +5,7 @@ norm            g <- g c / |g| where |g| > c, the norm of each array
 global norm     the same with one norm of all arrays
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from mlp.typing import Array
 
 Gradients = Sequence[Array]
 VALUE, NORM, GLOBAL = "value", "norm", "global norm"
+TOGETHER = re.compile(r"\b(together|total norm|global|globally)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -115,9 +117,11 @@ OF_LAST = Clip(
 )
 
 
-def kinds_of(words: str) -> list[str]:
+def kinds_of(words: str, documentation: str) -> list[str]:
     """Return the right kinds of clipping for the names of a rule and its bound, the likeliest first."""
     plain = words.lower()
+    if "norm" in documentation.lower() and TOGETHER.search(documentation):
+        return [GLOBAL]
     if "norm" not in plain and ("value" in plain or "limit" in plain):
         return [VALUE]
     if "global" in plain:
@@ -132,7 +136,6 @@ def wrong_clips(kinds: Sequence[str]) -> list[Clip]:
         found += [*wrong_norms(together=True), *wrong_norms(together=False), OF_SUMS, OF_LAST]
     for kind, one in RIGHT_CLIPS.items():
         if kind not in kinds:
-            found.append(
-                Clip("another kind of clipping", f"{one.sentence}; its name speaks of the {kinds[0]}", one.apply)
-            )
+            text = f"{one.sentence}; its name or its text speaks of the {kinds[0]}"
+            found.append(Clip("another kind of clipping", text, one.apply))
     return found

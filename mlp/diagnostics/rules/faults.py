@@ -16,6 +16,7 @@ from mlp.diagnostics.rules.formulas.choices import (
     ADABELIEF,
     ADAGRAD,
     ADAM,
+    ADAMAX,
     ADAPTIVE,
     AMSGRAD,
     DELTA,
@@ -226,7 +227,8 @@ def choices_of(formula: str, family: Formula) -> tuple[Choice, ...]:
     elif isinstance(family, Signs):
         choices = LION
     elif isinstance(family, Adaptive):
-        choices = ADAGRAD if family.square == "sum" else ADAPTIVE + (ADAM if formula in COUNTING else ())
+        of_squares = {"adagrad": ADAGRAD, "adamax": ADAMAX}.get(formula, ADAPTIVE)
+        choices = of_squares + (ADAM if formula in COUNTING else ())
         choices = {"adabelief": ADABELIEF, "amsgrad": AMSGRAD}.get(formula, ()) + choices
     return tuple(one for one in choices if changed(family, one[2]) != family)
 

@@ -1,8 +1,8 @@
 """Rules that get their parameters when they are made, as in PyTorch: opt = SGD(params, lr=0.1); opt.step().
 
-The parameters may be a list or a dictionary, of arrays (the gradients come with the step, or beside them) or of objects
-that have both; or a model of layers with W and dW. Settings may stand in dictionaries, as in PyTorch's param_groups.
-A rule is made anew for the parameters of each check, and keeps the numbers that it has as attributes.
+The parameters may be a list or a dictionary, of arrays (the gradients come with the step, or beside them), of objects
+that have both or of pairs; or a model of layers with W and dW. Settings may stand in dictionaries, as in PyTorch's
+param_groups. A rule is made anew for the parameters of each check, and keeps the numbers that it has as attributes.
 """
 
 import inspect
@@ -93,6 +93,7 @@ CONTAINERS: tuple[tuple[Container, Container], ...] = (  # what the rule is made
     (lambda ps: [p.data for p in ps], lambda ps: [p.grad.copy() for p in ps]),
     (lambda ps: {p.name: Weights(p) for p in ps}, lambda ps: {p.name: p.grad.copy() for p in ps}),
     (lambda ps: {p.name: p.data for p in ps}, lambda ps: {p.name: p.grad.copy() for p in ps}),
+    (lambda ps: [(p.data, p.grad) for p in ps], lambda ps: [p.grad.copy() for p in ps]),
     (ModelOfWeights, lambda ps: [p.grad.copy() for p in ps]),
 )
 OF_GRADIENTS: tuple[Container, ...] = (lambda ps: [p.grad for p in ps], lambda ps: {p.name: p.grad for p in ps})

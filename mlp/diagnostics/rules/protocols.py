@@ -157,7 +157,8 @@ def list_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> No
 
 
 def takes_lists(rule: Any, name: str, parameters: Sequence[Parameter]) -> bool:
-    """Return whether a method that fails with dictionaries works with lists; tried on copies."""
+    """Return whether a method that fails with dictionaries works with lists, or looks for number 0; tried on copies."""
+    positions = False
     for step in (dictionary_step, list_step):
         twin, copies = copy.deepcopy(rule), [Parameter(p.data.copy(), p.name) for p in parameters]
         for one in copies:
@@ -165,10 +166,11 @@ def takes_lists(rule: Any, name: str, parameters: Sequence[Parameter]) -> bool:
         try:
             for _ in range(TRIED):  # some gather gradients first
                 step(getattr(twin, name), copies)
-        except OWN_ERRORS:
+        except OWN_ERRORS as error:
+            positions = positions or (isinstance(error, KeyError) and error.args == (0,))
             continue
         return step is list_step
-    return False
+    return positions
 
 
 def layer_step(rule: Any, parameters: Sequence[Parameter]) -> Callable[[], Any]:

@@ -56,3 +56,18 @@ def test_settings_of_a_rule_that_is_a_function(tmp_path):
     path.write_text("def sgd(w, dw, lr, weight_decay):\n    return w - lr * (dw + weight_decay * w)\n")
     with pytest.raises(ConfigurationError, match="needs values for all its settings"):
         check_file(f"{path}:sgd", "lr=0.1")
+
+
+def squares_forward(y, t):
+    return np.mean((y - t) ** 2), y - t
+
+
+def squares_backward(diff):
+    return 2 * diff / diff.size
+
+
+def test_backward_of_a_loss_that_takes_what_forward_returned_whatever_its_name():
+    y, t = np.random.default_rng(0).standard_normal((2, 4, 3))
+    check_functions(squares_forward, squares_backward, y, t).raise_if_failed()
+    report = check_functions(squares_forward, lambda diff: 2 * diff / len(diff), y, t)
+    assert "`diff.size`" in str(report) or "3 times" in str(report), report

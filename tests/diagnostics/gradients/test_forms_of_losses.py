@@ -138,3 +138,20 @@ def test_a_loss_that_overflows_is_told_that_its_gradient_is_right_elsewhere():
     first = check_loss(BinaryFocal(), (5, 3)).diagnoses[0]
     assert first.name == "overflow" and "the gradient is right for usual outputs" in first.sentence, first
     assert "the log of a sigmoid, log(1 / (1 + exp(-x)))" in first.sentence, first
+
+
+class Dice:
+    """Soft Dice loss of each sample; its denominator can be zero, for outputs that are no probabilities."""
+
+    def forward(self, p, t):
+        self.t, self.top = t, 2 * (p * t).sum(axis=1, keepdims=True) + 1.0
+        self.bottom = p.sum(axis=1, keepdims=True) + t.sum(axis=1, keepdims=True) + 1.0
+        return np.mean(1 - self.top / self.bottom)
+
+    def backward(self):
+        return -(2 * self.t * self.bottom - self.top) / self.bottom**2 / len(self.t)
+
+
+def test_a_pole_is_no_jump():
+    t = (np.random.RandomState(4).rand(4, 6) > 0.5).astype(float)
+    check_loss(Dice(), (4, 6), t).raise_if_failed()

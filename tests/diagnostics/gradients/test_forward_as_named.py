@@ -9,9 +9,9 @@ AXES = (0, 2, 3)
 
 
 class BatchNorm2d:
-    """Channels first; `old` is the running statistic that the new variance is made of."""
+    """Channels first; `old` is the running statistic that the new variance is made of, `kept` the share of the mean."""
 
-    old = "running_var"
+    old, kept = "running_var", 0.9
 
     def __init__(self, channels=3):
         self.gamma, self.beta = np.ones(channels), np.zeros(channels)
@@ -23,7 +23,7 @@ class BatchNorm2d:
         if self.training:
             mean, var = x.mean(axis=AXES), x.var(axis=AXES)
             before = getattr(self, self.old)
-            self.running_mean = 0.9 * self.running_mean + 0.1 * mean
+            self.running_mean = self.kept * self.running_mean + 0.1 * mean
             self.running_var = 0.9 * before + 0.1 * var
         self.s = np.sqrt(var + 1e-5)[:, None, None]
         self.n = (x - mean[:, None, None]) / self.s
@@ -47,6 +47,37 @@ class OfTheMean(BatchNorm2d):
 class BatchNormSquared(BatchNorm2d):
     def evaluated(self, var):
         return var**2
+
+
+class BatchNormThatGrows(BatchNorm2d):
+    kept = 1.0
+
+
+def test_a_running_mean_that_never_settles_is_told_by_its_name():
+    first = check_layer(BatchNormThatGrows(), (4, 3, 2, 2)).diagnoses[0]
+    assert first.array == "running_mean" and "never settles" in first.sentence, first
+
+
+class BatchNormOfSums(BatchNorm2d):
+    """Keeps sums over all batches, and their number."""
+
+    def __init__(self):
+        super().__init__()
+        self.running_mean, self.running_var, self.batches = np.zeros(3), np.zeros(3), np.full(3, 1e-9)
+
+    def forward(self, x):
+        mean, var = self.running_mean / self.batches, self.running_var / self.batches
+        if self.training:
+            mean, var = x.mean(axis=AXES), x.var(axis=AXES)
+            self.running_mean, self.running_var = self.running_mean + mean, self.running_var + var
+            self.batches = self.batches + 1
+        self.s = np.sqrt(var + 1e-5)[:, None, None]
+        self.n = (x - mean[:, None, None]) / self.s
+        return self.gamma[:, None, None] * self.n + self.beta[:, None, None]
+
+
+def test_sums_that_grow_may_be_divided_by_a_number_that_grows():
+    check_layer(BatchNormOfSums(), (4, 3, 2, 2)).raise_if_failed()
 
 
 class GroupNorm:

@@ -43,3 +43,27 @@ def test_the_mask_of_training_is_named(layer, line):
 
 def test_a_mask_that_evaluation_takes_away_passes():
     check_layer(RightDropout(), (6, 5)).raise_if_failed()
+
+
+class DropoutOfAWord:
+    """The mode is a word."""
+
+    scale = 1.0
+
+    def __init__(self, p=0.3):
+        self.p, self.mode = p, "train"
+
+    def forward(self, x):
+        if self.mode == "eval":
+            return x * self.scale
+        self.mask = (np.random.RandomState(0).rand(*x.shape) >= self.p) / (1 - self.p)
+        return x * self.mask
+
+    def backward(self, dout):
+        return dout * (self.scale if self.mode == "eval" else self.mask)
+
+
+def test_an_attribute_that_holds_a_word_says_the_mode():
+    check_layer(DropoutOfAWord(), (6, 5)).raise_if_failed()
+    wrong = check_layer(type("Dropout", (DropoutOfAWord,), {"scale": 0.7})(), (6, 5))
+    assert "it is scaled in two places" in wrong.diagnoses[0].sentence, wrong

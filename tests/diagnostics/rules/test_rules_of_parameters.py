@@ -293,3 +293,20 @@ def test_rules_that_remember_in_a_closure():
     assert not report.remarks  # its settings are known, and a schedule reaches its learning rate
     check_rule(adam_with_a_count()).raise_if_failed()
     assert not check_rule(rmsprop_in_a_closure(right=False)).passed
+
+
+class MomentumOfPairs:
+    """Pairs of weights and their gradient."""
+
+    def __init__(self, params, lr=0.1, momentum=0.9):
+        self.params, self.lr, self.momentum = list(params), lr, momentum
+        self.v = [np.zeros_like(p) for p, _ in self.params]
+
+    def step(self):
+        for v, (p, grad) in zip(self.v, self.params, strict=True):
+            v[...] = self.momentum * v + grad
+            p -= self.lr * v
+
+
+def test_rules_that_are_made_with_pairs():
+    check_rule(MomentumOfPairs, formula="momentum").raise_if_failed()

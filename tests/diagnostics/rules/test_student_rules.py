@@ -239,3 +239,17 @@ def test_the_decay_that_is_given_is_decoupled_in_adamw(settings):
 def test_the_formula_says_how_weights_decay_where_the_name_does_not():
     rule = type("WithDecay", (), {"__init__": AdamW.__init__, "update": AdamW.update})()
     check_rule(rule, formula="adamw").raise_if_failed()
+
+
+class ClippedEach(ClippedSGD):
+    """Gradient descent; the gradient of all weights together is scaled down to max_norm."""
+
+    def update(self, params, grads):
+        for name in params:
+            params[name] -= self.learning_rate * self.scale(np.linalg.norm(grads[name])) * grads[name]
+
+
+def test_the_documentation_says_which_norm_is_clipped():
+    assert check_rule(ClippedSGD).passed
+    assert check_rule(ClippedEach).diagnoses[0].name == "another kind of clipping"
+    assert check_rule(type("ClippedEach", (ClippedEach,), {"__doc__": "Each array has its norm."})).passed

@@ -144,3 +144,55 @@ def test_all_steps_are_right_only_where_the_changed_rule_passes():
     report = check_rule(NearlyMomentum, formula="momentum")
     assert not report.passed
     assert "all steps are right" not in str(report)
+
+
+class AdaGradOfLists:
+    """One array stands in the list many times."""
+
+    def __init__(self, lr=0.01, eps=1e-7):
+        self.lr, self.eps, self.h = lr, eps, None
+
+    def update(self, params, grads):
+        if self.h is None:
+            self.h = [np.zeros_like(params[0])] * len(params)
+        for i in range(len(params)):
+            self.h[i] += grads[i] ** 2
+            params[i] -= self.lr * grads[i] / (np.sqrt(self.h[i]) + self.eps)
+
+
+def test_a_rule_that_asks_for_number_0_gets_lists():
+    first = check_rule(AdaGradOfLists, formula="adagrad").diagnoses[0]
+    assert first.name == "one memory for all arrays" and "KeyError" not in first.sentence, first
+
+
+class Adamax:
+    def __init__(self, lr=0.01, beta1=0.9, beta2=0.999, eps=1e-8):
+        self.lr, self.beta1, self.beta2, self.eps, self.t = lr, beta1, beta2, eps, 0
+        self.m, self.u = {}, {}
+
+    def larger(self, u, g):
+        return np.maximum(self.beta2 * u, np.abs(g))
+
+    def update(self, params, grads):
+        self.t += 1
+        for k, g in grads.items():
+            self.m[k] = self.beta1 * self.m.get(k, 0.0) + (1 - self.beta1) * g
+            self.u[k] = self.larger(self.u.get(k, 0.0), g)
+            params[k] -= self.lr / (1 - self.beta1**self.t) * self.m[k] / (self.u[k] + self.eps)
+
+
+class AdamaxWithSigns(Adamax):
+    def larger(self, u, g):
+        return np.maximum(self.beta2 * u, g)
+
+
+class AdamaxOfMeans(Adamax):
+    def larger(self, u, g):
+        return self.beta2 * u + (1 - self.beta2) * np.abs(g)
+
+
+@pytest.mark.parametrize(("rule", "name"), [(AdamaxWithSigns, "no absolute value"), (AdamaxOfMeans, "no maximum")])
+def test_adamax_keeps_the_largest_absolute_value(rule, name):
+    check_rule(Adamax).raise_if_failed()
+    first = check_rule(rule, formula="adamax").diagnoses[0]
+    assert first.name == name and "square is missing" not in first.sentence, first

@@ -87,8 +87,9 @@ def jump_of(loss: Any, point: LossPoint) -> Jump | None:
 
 
 def halved(loss: Any, point: LossPoint, index: tuple[int, ...], ends: tuple[float, float]) -> Jump | None:
-    """Return the jump between two places, None if the loss is continuous there."""
+    """Return the jump between two places, None if the loss is continuous there or grows without bound."""
     low, high = ends
+    beside = 1e-3 * (high - low)
     below, above = (loss_at(loss, point, index, at) for at in ends)
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
@@ -98,6 +99,9 @@ def halved(loss: Any, point: LossPoint, index: tuple[int, ...], ends: tuple[floa
         else:
             low, below = middle, value
     if not abs(above - below) > JUMP * (1.0 + abs(below)) or of_another_count(below, above):
+        return None
+    before, after = loss_at(loss, point, index, low - beside), loss_at(loss, point, index, high + beside)
+    if abs(below - before) + abs(after - above) > 0.5 * abs(above - below):  # a pole: no side has an end
         return None
     return Jump(index, (low, high), (below, above))
 

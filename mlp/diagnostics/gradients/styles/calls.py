@@ -21,7 +21,8 @@ NAMES_OF_FORWARD = ("forward", "fprop", "__call__", "call", "feed_forward")
 NAMES_OF_BACKWARD = ("backward", "bprop", "backprop", "back", "backward_pass", "grad")
 MODES = ("training", "stochastic", "train", "is_training", "is_train", "train_flg", "train_mode")
 STATES = ("training", "train", "is_training", "train_mode")  # attributes that hold it
-TEXTS = ("mode", "phase")  # arguments that take a word, "train" or "test"
+TEXTS = ("mode", "phase")  # arguments and attributes that take a word
+WORDS = {True: ("train", "training"), False: ("test", "eval", "evaluation", "inference", "predict")}  # for training?
 OUTPUTS = ("output", "outputs", "out", "y", "activation", "activations", "a")
 INPUT_GRADIENTS = ("dinputs", "dinput", "grad_input", "grad_inputs", "dx", "dX", "input_grad", "grad_x", "d_inputs")
 OF_INPUTS = ("x", "X", "inp", "input", "inputs", "input_data", "data")
@@ -35,7 +36,7 @@ class Calls:
 
     Attributes:
         forward, backward: names of methods.
-        mode: the argument of forward that takes the mode, or None. spoken: whether it takes "train" and "test".
+        mode: the argument of forward that takes the mode, or None. spoken: whether it takes a word.
         takes: what backward takes, in order: "g", "x", "y", "cache".
     """
 
@@ -47,14 +48,18 @@ class Calls:
 
     def set_mode(self, student: Any, *, training: bool) -> dict[str, Any]:
         """Tell the object whether it trains, if it is told outside forward; return forward's argument that says it."""
+        word = word_of(student, training=training)
         if self.mode:
-            return {self.mode: ("train" if training else "test") if self.spoken else training}
+            return {self.mode: word if self.spoken else training}
         if callable(getattr(student, "train", None)) and callable(getattr(student, "eval", None)):
             (student.train if training else student.eval)()
         else:
             for name in STATES:
                 if isinstance(getattr(student, name, None), bool):
                     setattr(student, name, training)
+            for name in TEXTS:
+                if getattr(student, name, None) in (*WORDS[True], *WORDS[False]):
+                    setattr(student, name, word)
         return {}
 
 
@@ -73,6 +78,13 @@ def calls_of(student: Any) -> Calls | str:
     names = parameters(getattr(student, forward))
     mode = next((name for name in (*MODES, *TEXTS) if name in names), None)
     return Calls(forward, backward, mode, mode in TEXTS, roles(required(getattr(student, backward)), backward))
+
+
+def word_of(student: Any, *, training: bool) -> str:
+    """Return the word for a mode that the code of an object's class has; the usual one if it has none."""
+    methods = [one for kind in type(student).__mro__ for one in vars(kind).values() if inspect.isfunction(one)]
+    constants = [constant for method in methods for constant in method.__code__.co_consts]
+    return next((word for word in WORDS[training] if word in constants), WORDS[training][0])
 
 
 def first_callable(student: Any, names: Sequence[str]) -> str | None:

@@ -164,7 +164,8 @@ class FunctionPair:
         if self.widths:  # a gradient for each output
             parts = np.split(grad_outputs, np.cumsum(self.widths)[:-1], axis=-1)
             return self.functions[1](*((cache, *parts) if names[0] == "cache" else (*parts, cache)))
-        if names and len(names) == 1 and names[0].lower() in OF_CACHE and np.ndim(grad_outputs) == 0:  # of a loss
+        given_back = cache is not x or (names and names[0].lower() in OF_CACHE)
+        if len(names) == 1 and given_back and np.ndim(grad_outputs) == 0:  # of a loss
             return scaled_by(self.functions[1](cache), float(grad_outputs))
         if len(names) < 2:
             return self.functions[1](grad_outputs)

@@ -141,6 +141,11 @@ AMSGRAD: tuple[Choice, ...] = (
         {"stored": True},
     ),
 )
+ADAMAX: tuple[Choice, ...] = (
+    ("no absolute value", "the largest is that of g, and must be that of |g|: u <- max(b2 u, |g|)", {"of": "g"}),
+    ("squared", "the largest is that of g^2, and must be that of |g|: u <- max(b2 u, |g|)", {"of": "g^2"}),
+    ("no maximum", "|g| is averaged, and the larger one must be kept: u <- max(b2 u, |g|)", {"square": "mean"}),
+)
 DELTA: tuple[Choice, ...] = (
     ("root forgotten", "the root of the mean of the updates is missing: sqrt(u + eps)", {"above": "u + eps"}),
     SQUARES_GROW,

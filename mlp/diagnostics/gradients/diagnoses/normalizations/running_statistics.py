@@ -11,20 +11,24 @@ training forward is a running statistic.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
+from mlp.diagnostics.gradients.diagnoses.normalizations.settled_statistics import (
+    BEYOND_EPS,
+    RUNNING,
+    channel_axis,
+    compare,
+)
 from mlp.diagnostics.gradients.finite_differences import Probe
 from mlp.diagnostics.gradients.random_point import random_probe
 from mlp.layers.machinery.base import Layer
 from mlp.rng import generator
 from mlp.typing import Array
 
-LOOSE = 1e-3  # epsilons under roots, which nobody outside knows
-NAME = "running statistics"
+MANY = 200  # forwards, in which an average of one batch in a hundred settles
 FAST = 0.55  # the share of a batch in a running average above which it hardly is one
 
 
@@ -50,7 +54,7 @@ def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Ite
     moved = [name for name in before if not np.array_equal(before[name], after[name])]
     if moved:
         text = "they move in evaluation: only training forwards may update them"
-        yield Diagnosis(NAME, ", ".join(moved), "evaluation", text)
+        yield Diagnosis(RUNNING, ", ".join(moved), "evaluation", text)
         return
     mixed = list(made_of_another(layer, owner, x, before))
     yield from mixed
@@ -61,6 +65,12 @@ def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Ite
         layer.forward(x, training=True)
         trail.append(states())
     settled = {name: limit for name in before if (limit := limit_of([state[name] for state in trail])) is not None}
+    for name, value in settled.items():
+        getattr(owner, name)[...] = value
+    endless = list(never_settling(trail))
+    if endless and moves_away(layer, x, outputs):
+        yield from endless
+        return
     if not settled:
         replaced = list(too_fast(trail))
         yield from replaced
@@ -68,13 +78,11 @@ def wrong_statistics(layer: Layer, input_shape: Sequence[int], seed: int) -> Ite
             return
         if before and any(not np.array_equal(start[name], before[name]) for name in before):
             return  # averages of another kind
-        if before and distance(np.array(layer.forward(x, training=False)), outputs) > LOOSE:
+        if before and distance(np.array(layer.forward(x, training=False)), outputs) > BEYOND_EPS:
             text = "no training forward moves them: evaluation uses what they were at first"
-            yield Diagnosis(NAME, ", ".join(before), "training", text)
+            yield Diagnosis(RUNNING, ", ".join(before), "training", text)
         return
     yield from too_fast(trail)
-    for name, value in settled.items():
-        getattr(owner, name)[...] = value
     yield from compare(layer, x, outputs, settled)
 
 
@@ -92,13 +100,13 @@ def made_of_another(layer: Layer, owner: Any, x: Array, states: dict[str, Array]
     for name, value in states.items():
         setattr(owner, name, value.copy())
     for name in states:
-        others = [other for other in states if distance(moved[other][name], plain[name]) > LOOSE]
+        others = [other for other in states if distance(moved[other][name], plain[name]) > BEYOND_EPS]
         if others and name not in others:
             text = (
                 f"{name} is updated from the old {others[0]}, and must be from the old {name}: "
                 f"{name} = 0.9 {name} + 0.1 of the batch"
             )
-            yield Diagnosis(NAME, name, "training", text)
+            yield Diagnosis(RUNNING, name, "training", text)
 
 
 def statistics_of_another(probe: Probe) -> Iterator[Diagnosis]:
@@ -122,18 +130,18 @@ def too_fast(trail: Sequence[dict[str, Array]]) -> Iterator[Diagnosis]:
                 f"{name} goes {weight:.4g} of the way to each new batch ({last}): a running average keeps most of the "
                 "old value, running = 0.9 running + 0.1 batch"
             )
-            yield Diagnosis(NAME, name, "training", text)
+            yield Diagnosis(RUNNING, name, "training", text)
             return
 
 
 def normalizes_over_batch(layer: Layer, x: Array) -> bool:
     """Return whether training outputs stay when inputs are scaled and shifted, and depend on the other samples."""
     y = np.array(layer.forward(x, training=True))
-    if y.shape != x.shape or distance(np.array(layer.forward(2.0 * x + 3.0, training=True)), y) > LOOSE:
+    if y.shape != x.shape or distance(np.array(layer.forward(2.0 * x + 3.0, training=True)), y) > BEYOND_EPS:
         return False
     other = x.copy()
     other[1:] *= 1.5
-    return len(x) > 1 and distance(np.array(layer.forward(other, training=True))[0], y[0]) > LOOSE
+    return len(x) > 1 and distance(np.array(layer.forward(other, training=True))[0], y[0]) > BEYOND_EPS
 
 
 def statistics_of(owner: Any, layer: Layer, x: Array) -> list[str]:
@@ -156,86 +164,37 @@ def statistics_of(owner: Any, layer: Layer, x: Array) -> list[str]:
     return names
 
 
-def channel_axis(value: Array, x: Array) -> int | None:
-    """Return the axis of x that has the channels, if `value` holds one number for each; else None.
+def share_kept(start: Array, sooner: Array, later: Array) -> float:
+    """Return the share of its old value that a running statistic keeps, 1 - k in (1); nan if channels differ."""
+    first, second = sooner - start, later - sooner
+    if np.any(abs(first) < 1e-12) or np.ptp(second / first) > 1e-6:
+        return np.nan
+    return float(np.mean(second / first))
 
-    It may be (C,) or have axes of one element besides, (1, C, 1, 1). Channels stand last, or behind the batch.
-    """
-    if value.ndim == x.ndim:
-        axes = [axis for axis in range(x.ndim) if value.shape[axis] > 1] or [x.ndim - 1]
-        return axes[0] if len(axes) == 1 and value.shape[axes[0]] == x.shape[axes[0]] else None
-    return next((axis for axis in (x.ndim - 1, 1) if value.shape == (x.shape[axis],)), None)
+
+def never_settling(trail: Sequence[dict[str, Array]]) -> Iterator[Diagnosis]:
+    """Running statistics that keep all of their old value in every step, or more."""
+    for name in trail[0]:
+        if share_kept(*(state[name] for state in trail[:3])) > 1.0 - 1e-6:
+            text = (
+                f"{name} grows with each batch and never settles: the old value is not multiplied by the momentum, "
+                f"{name} = 0.9 {name} + 0.1 of the batch"
+            )
+            yield Diagnosis(RUNNING, name, "training", text)
+
+
+def moves_away(layer: Layer, x: Array, outputs: Array) -> bool:
+    """Return whether evaluation gets worse with more of the same batch; sums over all batches, divided, get better."""
+    before = distance(np.array(layer.forward(x, training=False)), outputs)
+    for _ in range(MANY):
+        layer.forward(x, training=True)
+    return not distance(np.array(layer.forward(x, training=False)), outputs) <= max(before, BEYOND_EPS)  # or overflows
 
 
 def limit_of(trail: Sequence[Array]) -> Array | None:
     """Return where a running average settles, formula (1); None if it does not move like one."""
-    first, second, third = (later - sooner for sooner, later in pairwise(trail))
-    if np.any(abs(first) < 1e-12) or np.any(abs(second) < 1e-12):
-        return None
-    keep = second / first  # 1 - k
-    if np.ptp(keep) > 1e-6 or not 1e-6 < keep.mean() < 1.0 - 1e-6 or distance(third, keep * second) > LOOSE:
+    keep = share_kept(*trail[:3])
+    second, third = trail[2] - trail[1], trail[3] - trail[2]
+    if not 1e-6 < keep < 1.0 - 1e-6 or distance(third, keep * second) > BEYOND_EPS:
         return None  # a mean over all batches moves less and less
-    return trail[0] + first / (1.0 - keep)
-
-
-def compare(layer: Layer, x: Array, outputs: Array, settled: dict[str, Array]) -> Iterator[Diagnosis]:
-    """Compare evaluation with settled statistics to training."""
-    axis = next(axis for value in settled.values() if (axis := channel_axis(value, x)) is not None)
-    rows, y, wanted = (
-        np.moveaxis(np.array(a), axis, -1).reshape(-1, x.shape[axis])
-        for a in (x, layer.forward(x, training=False), outputs)
-    )
-    m = len(rows)
-    unbiased = wanted.mean(axis=0) + (wanted - wanted.mean(axis=0)) * np.sqrt((m - 1) / m)
-    if min(distance(y, wanted), distance(y, unbiased)) < LOOSE:
-        return
-    mean, std = rows.mean(axis=0), rows.std(axis=0)
-    words = {"mean": mean, "variance": std**2, "unbiased variance": std**2 * m / (m - 1), "standard deviation": std}
-    words |= {"sum": rows.sum(axis=0), "mean of the squares": (rows**2).mean(axis=0), "1 / std": 1.0 / std}
-    meanings = []
-    for name, value in settled.items():
-        word = next(
-            (word for word, other in words.items() if distance(value.ravel(), other) < LOOSE),
-            "no statistic of the batch",
-        )
-        if "var" in name.lower() and word in ("mean", "sum", "mean of the squares"):
-            text = (
-                f"{name} averages the {word} of each batch, and must average its variance, as evaluation takes it for"
-            )
-            yield Diagnosis(NAME, name, "training", text)
-            return
-        meanings.append(f"{name} settles at the {word}".replace("the no", "no"))
-    told = what_evaluation_does(y, wanted, std)
-    if told and any("the variance" in meaning for meaning in meanings):
-        text = f"{told}: it must give x_hat = (x - running mean) / sqrt(running variance + eps), as training does"
-        yield Diagnosis(NAME, ", ".join(settled), "evaluation", f"{text} ({'; '.join(meanings)})")
-        return
-    if told and any("the standard deviation" in meaning for meaning in meanings):
-        text = "the standard deviation is kept where the variance belongs, and evaluation takes a root of it once more"
-        yield Diagnosis(NAME, ", ".join(settled), "training", f"{text} ({'; '.join(meanings)})")
-        return
-    yield Diagnosis(
-        NAME,
-        ", ".join(settled),
-        "evaluation",
-        "once they have settled on a batch, evaluation must do with this batch what training does, and does something "
-        f"else: {'; '.join(meanings)}: compare what training keeps with what evaluation takes it for",
-        f"the outputs differ by {min(distance(y, wanted), distance(y, unbiased)):.1e}",
-    )
-
-
-def what_evaluation_does(y: Array, wanted: Array, std: Array) -> str:
-    """Return what the deviations of evaluation are against those of training: a power of the standard deviation."""
-    deviations = [rows - rows.mean(axis=0) for rows in (y, wanted)]
-    factor = (deviations[0] * deviations[1]).sum(axis=0) / (deviations[1] ** 2).sum(axis=0)
-    if distance(deviations[0], factor * deviations[1]) > LOOSE:
-        return ""
-    words = {
-        -1.0: "evaluation divides by the running variance itself, not by its root",
-        1.0: "evaluation does not divide by the standard deviation",
-        0.5: "evaluation takes the root twice",
-        2.0: "evaluation multiplies with the standard deviation, where it must divide by it",
-        0.0: "evaluation scales as training does, and subtracts another mean, or adds another beta",
-        -3.0: "evaluation divides by the square of the running variance",
-    }
-    return next((word for power, word in words.items() if distance(factor, std**power) < 3.0 * LOOSE), "")
+    return trail[0] + (trail[1] - trail[0]) / (1.0 - keep)
