@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 import numpy as np
 
 from mlp.errors import ConfigurationError, MlpError, OtherAttributeError, OtherNameError
-from mlp.typing import DType
+from mlp.typing import DType, Shape
 
 LONGEST_SHOWN = 80  # characters of a value in a message
 
@@ -36,6 +36,14 @@ def shown(value: object) -> str:
 def counted_from_one(what: str, lowest: int) -> str:
     """Return what to do about class numbers, such as "labels", that begin with 1; "" if the lowest is another."""
     return f": of {what} that begin with 1, take {what} - 1" if lowest == 1 else ""
+
+
+def one_number_each(name: str, shape: Shape) -> str:
+    """Return what to write for class numbers, such as "labels", whose array `shape` has two axes; "" for others."""
+    if len(shape) != 2:
+        return ""
+    one_column = shape[1] == 1  # as Keras has them: argmax would be 0 for all
+    return f": write {name}[:, 0]" if one_column else f": of rows with a 1 for the class, take {name}.argmax(axis=1)"
 
 
 def number(name: str, value: float) -> float:
@@ -104,6 +112,12 @@ def choose(name: str, value: str, choices: Collection[str], flag: str = "") -> s
     return value
 
 
+def check_names(what: str, names: object) -> None:
+    """Raise ConfigurationError unless `names` is a list or tuple of strings, and not one string: ("a") is no tuple."""
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ConfigurationError(f"{what} must be strings in a tuple or list, such as ('mean',), got {shown(names)}")
+
+
 def float_type(dtype: DType) -> np.dtype:
     """Return the argument `dtype` as NumPy's; an error unless it is a type of floating-point numbers."""
     try:
@@ -131,6 +145,8 @@ def quick_pattern(name: str, value: str) -> str:
     Python tries all ways in which an expression may fit a text: (a+)+$ takes a second for aaaaaaaaaaaaaaaaaaaaaaab, and
     a year for a text twice as long. Nothing grows like that with few groups, none of them repeated, and few repeats.
     """
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a regular expression, such as 'gamma|beta|bias', got {shown(value)}")
     given = f"got {value[:LONGEST_SHOWN]!r}"
     try:
         re.compile(value)

@@ -39,7 +39,7 @@ import math
 from typing import Any, NoReturn
 
 from mlp.backend import get_array_module
-from mlp.checks import counted_from_one, fraction, names_elsewhere, shown
+from mlp.checks import counted_from_one, fraction, names_elsewhere, one_number_each, shown
 from mlp.errors import BackwardError, ShapeError
 from mlp.typing import Array
 
@@ -209,8 +209,10 @@ def check_targets(outputs: Array, targets: Array) -> None:
     """Raise ShapeError unless outputs are (N, K) and targets (N,) integers in 0 .. K - 1."""
     check_arrays(outputs, targets)
     if outputs.ndim != 2 or targets.shape != outputs.shape[:1]:
-        hint = ": of targets with a 1 for the class, take targets.argmax(axis=1)" if targets.ndim == 2 else ""
-        raise ShapeError(f"expected logits (N, K) and targets (N,), got {outputs.shape} and {targets.shape}{hint}.")
+        raise ShapeError(
+            f"expected logits (N, K) and targets (N,), got {outputs.shape} and {targets.shape}"
+            f"{one_number_each('targets', targets.shape)}."
+        )
     if targets.dtype.kind not in "iu":
         raise ShapeError(
             f"targets must be integers (class numbers), got {targets.dtype}: write targets.astype(np.int64)."

@@ -10,14 +10,14 @@ import pytest
 import mlp
 from mlp.data import Batches, ImageSet
 from mlp.data.patches import padded_scene
-from mlp.diagnostics import GradientFlow, find_learning_rate
+from mlp.diagnostics import GradientFlow, examine, find_learning_rate
 from mlp.errors import MlpError
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.run import run
-from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, Flatten, GroupNorm, Sequential
-from mlp.learning_rules import Adam
+from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, Flatten, GroupNorm, Layer, LeakyReLU, Reshape, Sequential
+from mlp.learning_rules import Adam, LearningRule
 from mlp.losses import MeanSquaredError, SoftmaxCrossEntropy
-from mlp.training import History, LayerTable, Trainer, load_checkpoint, save_checkpoint
+from mlp.training import History, Hook, LayerTable, Trainer, load_checkpoint, save_checkpoint
 
 PIXELS, LABELS, NAMES = np.zeros((6, 8, 8, 3), np.uint8), np.array([0, 1, 2, 0, 1, 2]), ("a", "b", "c")
 LOGITS, LOSS, TWO = np.zeros((2, 4), np.float32), SoftmaxCrossEntropy(), np.zeros((2, 3), np.float32)
@@ -49,6 +49,61 @@ def other_classes():
     return trained(Batches(ImageSet(PIXELS, LABELS % 2, ("a", "b")), 2))
 
 
+class Given:
+    """Batches that were made before."""
+
+    def __init__(self, batches, length=None):
+        self.batches, self.length = batches, len(batches) if length is None else length
+
+    def __len__(self):
+        return self.length
+
+    def epoch(self, epoch):
+        return iter(self.batches)
+
+
+def one_batch(x):
+    """Train with a batch of images."""
+    return Trainer(Sequential(Flatten(), Affine(192, 3)), LOSS, Adam()).fit(Given([(x, LABELS[: len(x)])]))
+
+
+def learns(rule):
+    """Train with a rule."""
+    return Trainer(Sequential(Flatten(), Affine(192, 3)), LOSS, rule).fit(Batches(images(), 2))
+
+
+class Keras(Hook):
+    def on_epoch_end(self, epoch, logs):
+        print(logs)
+
+
+class NoInit(LearningRule):
+    def __init__(self):
+        self.learning_rate = 0.1
+
+
+class OneMoment(LearningRule):
+    moment_names = "velocity"
+
+
+class NoReturn(LearningRule):
+    def change(self, gradient):
+        self.flat.data -= gradient
+
+
+class Mean(LearningRule):
+    def change(self, gradient):
+        return gradient.mean()
+
+
+class Brackets(Layer):
+    buffer_names = "mean"
+
+
+class NoBuffer(Layer):
+    buffer_names = ("mean",)
+
+
 def another_gradient():
     network = model()
     network.forward(np.zeros((2, 3), np.float32))
@@ -62,6 +117,7 @@ MISTAKES = {
     "labels from 1": (lambda: ImageSet(PIXELS, LABELS + 1, NAMES), "take labels - 1"),
     "labels of floats": (lambda: ImageSet(PIXELS, LABELS * 1.0, NAMES), "labels.astype(np.int64)"),
     "labels as rows": (lambda: ImageSet(PIXELS, np.eye(3)[LABELS], NAMES), "labels.argmax(axis=1)"),
+    "labels in a column": (lambda: ImageSet(PIXELS, LABELS[:, None], NAMES), "shape (6, 1): write labels[:, 0]"),
     "images and labels exchanged": (lambda: ImageSet(LABELS, PIXELS, NAMES), "images must be (N, H, W, C)"),
     "the number of classes": (lambda: ImageSet(PIXELS, LABELS, 3), "names of classes are a tuple of strings"),
     "numbers as names": (lambda: ImageSet(PIXELS, LABELS, (0, 1, 2)), "such as ('cat', 'dog')"),
@@ -86,6 +142,11 @@ MISTAKES = {
     "the name of a loss": (lambda: Trainer(model(), "mse", Adam()), "mlp.losses.SoftmaxCrossEntropy(); got 'mse'"),
     "a list of layers": (lambda: Trainer([Affine(3, 4)], LOSS, Adam()), "got [Affine(3, 4, bias=True)]"),
     "a hook without a list": (lambda: trainer(hooks=GradientFlow()), "write hooks=[GradientFlow(...)]"),
+    "no hooks": (lambda: trainer(hooks=None), "write hooks=[GradientFlow()], got None"),
+    "Keras's moments": (
+        lambda: trainer(hooks=[Keras()]),
+        "Keras.on_epoch_end would never be called: a hook has after_",
+    ),
     "the class of a hook": (lambda: trainer(hooks=[GradientFlow]), "write GradientFlow(...), not GradientFlow"),
     "a function as a hook": (lambda: trainer(hooks=[print]), "to write a hook, subclass mlp.training.hooks.Hook"),
     "a schedule not made": (lambda: trainer(schedule=mlp.schedulers.cosine), "not mlp.schedulers.cosine"),
@@ -104,6 +165,30 @@ MISTAKES = {
     "a kernel of floats": (lambda: Conv2d(3, 4, kernel_size=3.0), "kernel_size must be an int >= 1 or a pair of them"),
     "features as text": (lambda: BatchNorm("4"), "num_features must be a whole number"),
     "the other momentum": (lambda: BatchNorm(4, momentum=2), "momentum must lie in"),
+    "a seed as generator": (lambda: Affine(3, 4, rng=0), "got 0: write rng=np.random.default_rng(0)"),
+    "the name of an initializer": (lambda: Affine(3, 4, initializer="he"), "write mlp.initializers.he_normal()"),
+    "a slope as text": (lambda: LeakyReLU("0.1"), "negative_slope must be a number, got '0.1'"),
+    "a shape without a tuple": (lambda: Reshape(12), "got 12: write (12,)"),
+    "a size that is left open": (lambda: Reshape((-1,)), "must be a whole number of at least 1, got -1"),
+    "layers by number": (lambda: Sequential({1: Affine(3, 4)}), "the names of layers must be strings"),
+    "a list of weights without decay": (lambda: Adam(no_decay=["bias"]), "such as 'gamma|beta|bias', got ['bias']"),
+    "a rule without super().__init__": (lambda: learns(NoInit()), "call super().__init__(learning_rate)"),
+    "a rule with one moment in brackets": (lambda: learns(OneMoment(0.1)), "moment_names must be strings in a tuple"),
+    "a change without a return": (lambda: learns(NoReturn(0.1)), "what to subtract from the weights, an array (579,)"),
+    "a change that is one number": (lambda: learns(Mean(0.1)), "change must return what to subtract"),
+    "buffers in brackets": (lambda: Sequential(Brackets()), "buffer_names must be strings in a tuple"),
+    "a buffer that is not there": (
+        lambda: Sequential(NoBuffer()),
+        "'mean' in buffer_names is missing: write self.mean",
+    ),
+    "a list in a batch": (lambda: one_batch(SOME.tolist()), "got a list: write np.asarray(x"),
+    "a masked batch": (lambda: one_batch(np.ma.array(SOME)), "got a masked array: write x.filled(0)"),
+    "a batch of nothing": (lambda: one_batch(SOME[:0]), "a batch needs at least one sample"),
+    "no batches": (lambda: trainer().evaluate(Given([])), "batches must have at least one batch"),
+    "epochs that end": (
+        lambda: trainer().fit(Given([(TWO, LABELS[:2])], 3)),
+        "an epoch of train_batches gave 1 batches",
+    ),
     "a probability as text": (lambda: Dropout("0.5"), "p must be a number, got '0.5'"),
     "a list for a layer": (lambda: model().forward([[1.0]]), "Sequential: expected an array, got [[1.0]]"),
     "nothing for a layer": (lambda: model().forward(None), "expected an array, got None"),
@@ -111,6 +196,7 @@ MISTAKES = {
     "a list of logits": (lambda: LOSS.forward([[0.0, 1.0]], np.array([1])), "expected outputs as an array"),
     "a list of targets": (lambda: LOSS.forward(LOGITS, [0, 1]), "got [0, 1]: write np.asarray(targets)"),
     "targets as rows": (lambda: LOSS.forward(LOGITS, np.eye(4)[:2]), "take targets.argmax(axis=1)"),
+    "targets in a column": (lambda: LOSS.forward(LOGITS, np.zeros((2, 1), int)), "write targets[:, 0]"),
     "a list to regress": (lambda: MeanSquaredError().forward(TWO, [[0.0]]), "expected targets as an array"),
     "the name of a network": (
         lambda: mlp.models.vgg("vgg08"),
@@ -154,6 +240,8 @@ MISTAKES = {
     "a loop over a set": (lambda: list(images()), "an ImageSet is not indexed"),
     "a loop over batches": (lambda: list(Batches(images(), 2)), "write for x, targets in batches.epoch(0)"),
     "an epoch before the first": (lambda: list(Batches(images(), 2).epoch(-1)), "epoch must be a whole number"),
+    "a model to examine": (lambda: examine(model(), Batches(images(), 2)), "examine takes a Trainer"),
+    "a regression to examine": (lambda: examine(trainer(), Given([(TWO, TWO)])), "the targets must be class numbers"),
     "a set for a search": (lambda: find_learning_rate(trainer(), images()), "write mlp.data.Batches(image_set"),
     "a setting misspelt": (lambda: run("x", {"learning_rat": 1}), "did you mean 'learning_rate'?"),
     "settings as a list": (lambda: run("x", ["vgg08"]), "settings are a dict, "),

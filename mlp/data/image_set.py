@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from mlp.checks import at_least, counted_from_one, shown, wrong
+from mlp.checks import at_least, counted_from_one, one_number_each, shown, wrong
 from mlp.data.normalization import normalize
 from mlp.errors import ConfigurationError, DataError
 from mlp.typing import Array, DType
@@ -116,7 +116,7 @@ class ImageSet:
 def check_labels(what: str, labels: Array, num_images: int, names: Sequence[str]) -> None:
     """Raise DataError unless `labels` are num_images int64 numbers of the given names."""
     if labels.shape != (num_images,):
-        hint = ": one number for each, labels.argmax(axis=1) of rows with a 1 for the class" if labels.ndim == 2 else ""
+        hint = one_number_each("labels", labels.shape)
         raise DataError(f"{num_images} images need as many {what}, got {what} of shape {labels.shape}{hint}")
     if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
         raise DataError(f"names of classes are a tuple of strings, such as ('cat', 'dog'), got {shown(names)}")

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from mlp.backend import to_numpy
-from mlp.checks import at_least_one
+from mlp.checks import at_least_one, shown
 from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.diagnostics.statistics import Activations, GradientSignal, UpdateRatio
 from mlp.diagnostics.symptoms import (
@@ -42,10 +42,11 @@ from mlp.diagnostics.symptoms import (
     vanishing_gradients,
 )
 from mlp.diagnostics.symptoms.findings import on_device_of
-from mlp.errors import DataError, NonFiniteLossError
+from mlp.errors import ConfigurationError, DataError, NonFiniteLossError
 from mlp.layers import frozen_buffers
 from mlp.layers.machinery.base import Layer
 from mlp.progress import announced_bar
+from mlp.training.arguments import check_batches
 from mlp.training.hooks import Hook
 from mlp.training.state import TrainingState
 from mlp.training.trainer import Trainer
@@ -102,8 +103,14 @@ def examine(
             one that does not learn.
 
     Raises:
-        DataError: inputs that are infinite or NaN.
+        ConfigurationError: no Trainer, or no batches.
+        DataError: inputs that are infinite or NaN, or targets that are no class numbers.
     """
+    if not isinstance(trainer, Trainer):
+        raise ConfigurationError(f"examine takes a Trainer: examine(trainer, train_batches); got {shown(trainer)}")
+    check_batches("train_batches", train_batches)
+    if valid_batches is not None:
+        check_batches("valid_batches", valid_batches)
     with np.errstate(all="ignore"):  # an overflow becomes a finding, not a warning
         return diagnose(observe(trainer, train_batches, valid_batches, steps))
 
@@ -128,6 +135,8 @@ def observe(
     start.batch = next(iter(train_batches.epoch(0)))
     if not np.isfinite(to_numpy(start.batch[0])).all():
         raise DataError("the first training batch holds inputs that are infinite or NaN: mend the data first")
+    if start.batch[1].ndim != 1 or start.batch[1].dtype.kind not in "iu":
+        raise DataError("examine is for classifiers: the targets must be class numbers (N,), one for each image")
     untrained = copy.deepcopy(start.model)
     for probe in (Activations(), GradientSignal()):
         probe.after_epoch(start, {})
@@ -153,11 +162,14 @@ def observe(
 
 def twin(trainer: Trainer, hooks: Iterable[Hook]) -> Trainer:
     """Return a Trainer with copies of model and rule, at step 0."""
-    model, loss = copy.deepcopy((trainer.model, trainer.loss))  # together: a loss may hold parts of the model
+    # Together: a loss may hold parts of the model, and a rule that has some of the parameters keeps to these.
+    model, loss, rule = copy.deepcopy((trainer.model, trainer.loss, trainer.rule))
+    if rule.flat is not None:
+        rule.initialize(rule.flat.parameters)
     return Trainer(
         model,
         loss,
-        trainer.rule.without_parameters(),
+        rule,
         trainer.schedule,
         hooks,
         engine=trainer.engine.name,

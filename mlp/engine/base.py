@@ -18,9 +18,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, SupportsFloat
 
 from mlp.backend import get_array_module
+from mlp.checks import number
 from mlp.engine.gradient_statistics import GradientStatistics
 from mlp.errors import ConfigurationError, MlpError, ShapeError
 from mlp.layers.machinery.base import Layer
+from mlp.layers.machinery.checks import check_array
 from mlp.layers.parameter import FlatParameters
 from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
@@ -134,6 +136,12 @@ class Binding:
             )
         return self._bound
 
+    def check_batch(self, x: Array) -> None:
+        """Raise ShapeError unless the inputs of a batch are an array with at least one sample."""
+        check_array(self.model.label(), x)
+        if len(x) == 0:
+            raise ShapeError("a batch needs at least one sample, got none.")
+
     def check_arrays(self) -> None:
         """Raise an MlpError if the model's arrays are no longer those that were bound."""
         if not self.rule.flat.whole:
@@ -224,6 +232,13 @@ def batch_weights(sizes: Sequence[int], mean_over: str) -> Sequence[float]:
     Batches that all have one size count 1 each: then both means are the same to the last bit.
     """
     return [1] * len(sizes) if mean_over == "batches" or len(set(sizes)) == 1 else sizes
+
+
+def loss_and_accuracy(loss: Loss, outputs: Array, targets: Array) -> tuple[float, float]:
+    """Return the two numbers of a loss for a batch; a ConfigurationError names the one that is no number."""
+    name = type(loss).__name__
+    value = number(f"what {name}.forward returns", loss.forward(outputs, targets))
+    return value, number(f"what {name}.accuracy returns", loss.accuracy(outputs, targets))
 
 
 def checked_gradient(loss: Loss, outputs: Array) -> Array:

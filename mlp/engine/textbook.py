@@ -5,7 +5,7 @@ from contextlib import nullcontext
 from typing import Any
 
 from mlp.backend import device_of, move
-from mlp.engine.base import Binding, checked_gradient, gather
+from mlp.engine.base import Binding, checked_gradient, gather, loss_and_accuracy
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.probing import frozen_buffers
 from mlp.learning_rules.base import LearningRule
@@ -48,10 +48,11 @@ class TextbookEngine(Binding):
 
     def _forward(self, x: Array, targets: Array, *, training: bool) -> tuple[float, float, Array]:
         """Return loss, accuracy and outputs of a batch."""
+        self.check_batch(x)
         device = device_of(self.rule.flat.data)
         x, targets = move(x, device), move(targets, device)
         outputs = self.model.forward(x, training=training)
-        return float(self.loss.forward(outputs, targets)), float(self.loss.accuracy(outputs, targets)), outputs
+        return *loss_and_accuracy(self.loss, outputs, targets), outputs
 
     def _forward_and_backward(self, x: Array, targets: Array) -> tuple[float, float]:
         """Return loss and accuracy of a training batch; its gradients are in `p.grad` if the loss is finite."""

@@ -10,6 +10,7 @@ Reference: Maas et al., Rectifier nonlinearities improve neural network acoustic
 """
 
 from mlp.backend import get_array_module
+from mlp.checks import number
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
@@ -26,7 +27,7 @@ class LeakyReLU(Layer):
     """
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        if not 0 <= negative_slope <= 1:
+        if not 0 <= number("negative_slope", negative_slope) <= 1:
             raise ConfigurationError(f"negative_slope must lie in 0 .. 1, got {negative_slope}")
         self.negative_slope = float(negative_slope)
 

@@ -25,7 +25,7 @@ from numpy.random import Generator
 from mlp.checks import at_least_one, float_type
 from mlp.initializers import pytorch_default
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.weights import draw_weight_and_bias
+from mlp.layers.machinery.weights import draw_weight_and_bias, generator_of
 from mlp.layers.parameter import Parameter
 from mlp.typing import Array, DType, Initializer
 
@@ -60,7 +60,7 @@ class Affine(Layer):
         dtype = float_type(dtype)
         self.weight = Parameter(np.empty((in_features, out_features), dtype))
         self.bias = Parameter(np.empty(out_features, dtype)) if bias else None
-        self.reset_parameters(rng or np.random.default_rng())
+        self.reset_parameters(generator_of(rng))
 
     def reset_parameters(self, rng: Generator) -> None:
         draw_weight_and_bias(self, self.in_features, self.out_features, rng)

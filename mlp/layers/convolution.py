@@ -57,7 +57,7 @@ from mlp.checks import as_pair, at_least_one, float_type
 from mlp.errors import ShapeError
 from mlp.initializers import pytorch_default
 from mlp.layers.machinery.base import Layer
-from mlp.layers.machinery.weights import draw_weight_and_bias
+from mlp.layers.machinery.weights import draw_weight_and_bias, generator_of
 from mlp.layers.parameter import Parameter
 from mlp.typing import Array, DType, Initializer
 
@@ -147,7 +147,7 @@ class Conv2d(Layer):
         dtype = float_type(dtype)
         self.weight = Parameter(np.empty((*self.kernel_size, in_channels, out_channels), dtype))
         self.bias = Parameter(np.empty(out_channels, dtype)) if bias else None
-        self.reset_parameters(rng or np.random.default_rng())
+        self.reset_parameters(generator_of(rng))
 
     def reset_parameters(self, rng: Generator) -> None:
         window = self.kernel_size[0] * self.kernel_size[1]

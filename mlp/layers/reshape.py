@@ -1,9 +1,10 @@
 """Reshaping: the same numbers in another shape. Nothing is computed, so the gradient only gets its old shape back."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from mlp.errors import ShapeError
+from mlp.checks import at_least_one, shown
+from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
@@ -26,11 +27,13 @@ class Reshape(Layer):
         shape: of one sample, without the batch axis: Reshape((28, 28, 1)) makes images of vectors of 784.
 
     Raises:
-        ShapeError (forward): the samples have another number of values.
+        ConfigurationError: no sizes of at least 1. ShapeError (forward): the samples have another number of values.
     """
 
     def __init__(self, shape: Sequence[int]) -> None:
-        self.shape = tuple(shape)
+        if not isinstance(shape, Iterable):
+            raise ConfigurationError(f"Reshape takes the shape of one sample, got {shown(shape)}: write ({shape},)")
+        self.shape = tuple(at_least_one("each size of a shape", size) for size in shape)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         if math.prod(x.shape[1:]) != math.prod(self.shape):

@@ -28,8 +28,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from mlp.backend import device_of, get_array_module, to_numpy
-from mlp.checks import NamesElsewhere, NoShallowCopy, not_negative, positive, quick_pattern, shown
-from mlp.errors import CheckpointError, ConfigurationError, MlpError
+from mlp.checks import NamesElsewhere, NoShallowCopy, check_names, not_negative, positive, quick_pattern, shown
+from mlp.errors import CheckpointError, ConfigurationError, MlpError, ShapeError
 from mlp.layers.parameter import FlatParameters, Parameter
 from mlp.typing import Array
 
@@ -69,6 +69,7 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
         "apply_gradients": "write rule.update(), once rule.initialize(model.parameters()) was called",
         "lr": "write rule.learning_rate",
         "param_groups": "write rule.learning_rate; no_decay='bias' names weights that do not decay",
+        "flat": "call super().__init__(learning_rate) in its __init__",
     }
     moment_names: tuple[str, ...] = ()  # vectors that the rule remembers from step to step
 
@@ -109,6 +110,7 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
             raise ConfigurationError(
                 f"a rule takes the parameters of a model: rule.initialize(model.parameters()); got {shown(given)}"
             )
+        check_names(f"{type(self).__name__}.moment_names", self.moment_names)
         if len({"steps", *self.moment_names}) < 1 + len(self.moment_names):
             raise ConfigurationError(
                 f"{type(self).__name__}: moment_names must differ from each other and from 'steps', the number of "
@@ -153,7 +155,13 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
             gradient = gradient + (self.weight_decay * self.decays) * weights
         if self.decoupled_weight_decay:
             weights -= (self.learning_rate * self.decoupled_weight_decay * self.decays) * weights
-        weights -= self.change(gradient)
+        change = self.change(gradient)
+        if np.shape(change) != weights.shape:
+            raise ShapeError(
+                f"{type(self).__name__}.change must return what to subtract from the weights, an array "
+                f"{weights.shape}, got {shown(change) if np.shape(change) == () else np.shape(change)}"
+            )
+        weights -= change
 
     def clip(self, gradient: Array) -> Array:
         """Return the gradient within the bounds, (P,)."""
@@ -169,7 +177,7 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
 
         `self.steps` counts this update already: it is 1 in the first.
         """
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no change method")
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a later run needs to continue exactly: step count and moments, as NumPy arrays."""

@@ -1,6 +1,7 @@
 """Checks of a Trainer's arguments: another order, a class in place of an object, an object of another kind."""
 
 import inspect
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,9 @@ PARTS = {  # what they are called -> (class, example)
     "loss": (Loss, "mlp.losses.SoftmaxCrossEntropy()"),
     "learning rule": (LearningRule, "mlp.learning_rules.Adam()"),
 }
+
+
+MOMENT = re.compile(r"(on|before|after)_\w*(batch|step|epoch|train|fit)")  # what hooks of other libraries have
 
 
 def check_parts(*given: Any) -> None:
@@ -68,7 +72,8 @@ def check_same_classes(train: Any, valid: Any) -> None:
 def checked_hooks(hooks: Any) -> list[Hook]:
     """Return hooks as a list; ConfigurationError unless each is a Hook."""
     if not isinstance(hooks, Iterable):
-        raise ConfigurationError(f"hooks are a list: write hooks=[{type(hooks).__name__}(...)]")
+        example = "GradientFlow()" if hooks is None else f"{type(hooks).__name__}(...)"
+        raise ConfigurationError(f"hooks are a list: write hooks=[{example}], got {shown(hooks)}")
     made = list(hooks)
     for hook in made:
         if isinstance(hook, type):
@@ -77,17 +82,32 @@ def checked_hooks(hooks: Any) -> list[Hook]:
             raise ConfigurationError(
                 f"to write a hook, subclass mlp.training.hooks.Hook (after_step, after_epoch ...); got {shown(hook)}"
             )
+        unknown = [name for name in dir(type(hook)) if MOMENT.match(name) and not hasattr(Hook, name)]
+        if unknown:
+            known = ", ".join(name for name in dir(Hook) if not name.startswith("_"))
+            raise ConfigurationError(f"{type(hook).__name__}.{unknown[0]} would never be called: a hook has {known}")
     return made
 
 
 def check_batches(name: str, batches: Any) -> None:
-    """Raise ConfigurationError unless `batches` has a method `epoch`, as `mlp.data.Batches` has."""
+    """Raise ConfigurationError unless `batches` has a length above 0 and a method `epoch`, as in `mlp.data.Batches`."""
     if isinstance(batches, int):
         raise ConfigurationError(
             f"{name} must be batches, got {batches}: is it a number of epochs? write epochs={batches}"
         )
-    if not hasattr(batches, "epoch"):
+    if not hasattr(batches, "epoch") or not hasattr(batches, "__len__"):
         raise ConfigurationError(
             f"{name} must be batches, got {shown(batches)}: write mlp.data.Batches(image_set, batch_size=100), with "
             "an image set of mlp.data.ImageSet(images, labels, class_names)"
+        )
+    if len(batches) == 0:
+        raise ConfigurationError(f"{name} must have at least one batch, and len({name}) is 0")
+
+
+def check_length(name: str, batches: Any, given: int) -> None:
+    """Raise ConfigurationError unless an epoch has given len(batches) batches: schedules and resumes count on that."""
+    if given != len(batches):
+        raise ConfigurationError(
+            f"an epoch of {name} gave {given} batches, and len({name}) is {len(batches)}: __len__ must return the "
+            "number of batches, and epoch(e) must begin anew each time"
         )

@@ -19,6 +19,7 @@ from mlp.errors import CheckpointError, ShapeError
 from mlp.files import write_arrays
 from mlp.files.stored import as_object, damaged, read_arrays
 from mlp.layers.machinery.base import Layer
+from mlp.layers.parameter import Parameter
 from mlp.training.history import History
 from mlp.training.state import TrainingState
 from mlp.typing import Array, PathLike
@@ -36,6 +37,8 @@ def save_checkpoint(path: PathLike, trainer: TrainingState, config: Mapping[str,
         CheckpointError: `trainer` is not a Trainer.
     """
     check_trainer("save_checkpoint", trainer)
+    if trainer.rule.flat is None:  # before the first step the rule has no moments to save
+        trainer.rule.initialize(trained_parameters(trainer))
     arrays = {
         "format": np.array(FORMAT),
         "step": np.array(trainer.step),
@@ -124,15 +127,24 @@ def load_checkpoint(path: PathLike, trainer: TrainingState, arrays: Mapping[str,
         if len(history.rows) != arrays["epoch"]:
             raise ValueError(f"it is of epoch {arrays['epoch']} and has {len(history.rows)} rows")
         load_model(path, trainer.model, arrays)
+        parameters = trained_parameters(trainer)
         trial = trainer.rule.without_parameters()
-        trial.initialize(trainer.model.parameters())
+        trial.initialize(parameters)
         trial.load_state_dict(section(arrays, "rule/"))  # after an error here the rule has lost nothing
-        trainer.rule.initialize(trainer.model.parameters())
+        trainer.rule.initialize(parameters)
         trainer.rule.load_state_dict(section(arrays, "rule/"))
         trainer.step, trainer.epoch, trainer.history = int(arrays["step"]), int(arrays["epoch"]), history
     except (CheckpointError, KeyError, ValueError, TypeError, RecursionError) as error:
         trainer.model.load_state_dict(before)  # the weights fitted, and something after them did not
         raise error if isinstance(error, CheckpointError) else damaged(path, error) from None
+
+
+def trained_parameters(trainer: TrainingState) -> list[Parameter]:
+    """Return the parameters that a Trainer's rule changes: those of the model that it has already, otherwise all."""
+    parameters = trainer.model.set_paths().parameters()
+    known = {id(parameter) for parameter in parameters}
+    held = [] if trainer.rule.flat is None else trainer.rule.flat.parameters
+    return [parameter for parameter in held if id(parameter) in known] or parameters
 
 
 def load_model(path: PathLike, model: Layer, arrays: Mapping[str, Array] | None = None) -> None:

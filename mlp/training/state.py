@@ -52,6 +52,7 @@ class TrainingState(NoShallowCopy, NamesElsewhere):
             `mlp.engine.gradient_statistics`; None unless a hook has called `record_gradients`.
         epoch_saved: whether the epoch that is being finished is in a checkpoint already.
         gradients_wanted, stopping: whether `record_gradients` and `stop` were called.
+        fitting: whether `fit` is running, between before_training and after_training.
     """
 
     names_elsewhere: ClassVar = {
@@ -82,7 +83,7 @@ class TrainingState(NoShallowCopy, NamesElsewhere):
         self.batch: Any = None
         self.batch_loss: Any = None
         self.gradient_statistics: dict[str, Array] | None = None
-        self.gradients_wanted = self.stopping = self.epoch_saved = False
+        self.gradients_wanted = self.stopping = self.epoch_saved = self.fitting = False
 
     def record_gradients(self) -> None:
         """Ask in before_training for `gradient_statistics`; any number of hooks may."""

@@ -26,6 +26,7 @@ from mlp.learning_rules.base import LearningRule
 from mlp.losses import Loss
 from mlp.training.arguments import (
     check_batches,
+    check_length,
     check_parts,
     check_same_classes,
     check_schedule,
@@ -89,6 +90,7 @@ class Trainer(TrainingState):
                     f"this Trainer cannot be copied, because of its {name} ({error}): make a new Trainer for "
                     "copy.deepcopy((model, loss, rule)), with hooks of its own"
                 ) from None
+        twin.fitting = False
         if twin.rule.flat is not None:
             twin.rule.gather_again()
         return twin
@@ -124,6 +126,8 @@ class Trainer(TrainingState):
             NonFiniteLossError: the loss became infinite or NaN.
             ConfigurationError: epochs or stop_after below 1, or batches of another kind.
         """
+        if self.fitting:
+            raise MlpError("fit was called while this Trainer is in fit already, by a hook or by another thread")
         last = at_least_one("epochs", epochs)
         if stop_after is not None:
             last = min(last, at_least_one("stop_after", stop_after))
@@ -148,6 +152,8 @@ class Trainer(TrainingState):
                 ending.callback(hook.after_training, self)
             for hook in hooks:
                 hook.before_training(self)
+            self.fitting = True
+            ending.callback(vars(self).update, fitting=False)
             self.engine.bind(self.model, self.loss, self.rule, EVERYTHING if self.gradients_wanted else None)
             batches = self.engine.resident(train_batches)
             with np.errstate(all="ignore"):  # a loss that overflows is reported by StopOnNonFinite, with its place
@@ -158,7 +164,7 @@ class Trainer(TrainingState):
     def evaluate(self, batches: BatchSource, desc: str = "") -> tuple[float, float]:
         """Return (loss, accuracy) of the model as it is, each a mean as in `fit`, see `mlp.data.Batches`.
 
-        For use after `fit`, with test images say; a hook evaluates with `mlp.training.evaluate(trainer.engine, ...)`.
+        For use after `fit`, with test images say, or by a hook.
 
         Args:
             desc: what a progress bar calls this; "" for none.
@@ -167,12 +173,12 @@ class Trainer(TrainingState):
             ConfigurationError: `batches` are something else.
         """
         check_batches("batches", batches)
-        self.engine.bind(self.model, self.loss, self.rule)
-        try:
+        with ExitStack() as ending:
+            if not self.fitting:  # within fit, the engine has the model already
+                ending.callback(self.engine.close)
+                self.engine.bind(self.model, self.loss, self.rule)
             with np.errstate(all="ignore"):
                 loss, accuracy = evaluate(self.engine, batches, desc)
-        finally:
-            self.engine.close()
         if not math.isfinite(loss):
             where = find_non_finite(self.model, next(iter(batches.epoch(0)))[0])
             print(f"note: the loss is {loss}, so the accuracy means nothing: {where}", file=sys.stderr)
@@ -195,6 +201,7 @@ class Trainer(TrainingState):
                 for hook in hooks:
                     hook.after_step(self)
                 self.step += 1
+        check_length("train_batches", train_batches, self.step - self.epoch * len(train_batches))
         loss, accuracy = self.engine.read_metrics(mean_over(self.train_batches))
         self.gradient_statistics = self.engine.read_gradient_statistics() if self.gradients_wanted else None
         row = {"epoch": self.epoch + 1, "train_loss": loss, "train_acc": accuracy}
@@ -210,6 +217,7 @@ class Trainer(TrainingState):
         before, self.epoch_saved = self.history.copy(), False
         self.epoch += 1
         try:
+            row = plain_row(row, f"the loss {type(self.loss).__name__}", self.epoch)
             self.history.rows.append(row)
             for hook in hooks:
                 hook.after_epoch(self, row)

@@ -8,7 +8,7 @@ import pytest
 
 from mlp.data import Batches
 from mlp.diagnostics import examine, symptoms
-from mlp.diagnostics.examination import Chapters
+from mlp.diagnostics.examination import Chapters, twin
 from mlp.diagnostics.pathologies import CLASSES, HEALTHY, PATHOLOGIES, healthy_norm, images, relabel
 from mlp.diagnostics.symptoms.labels import some_images
 from mlp.errors import DataError
@@ -83,6 +83,15 @@ def test_a_rule_in_use_is_left_alone():
     assert case.rule.flat is flat
     assert flat.whole
     assert all(p.flat is flat for p in case.model.parameters())
+
+
+def test_a_rule_with_a_part_of_the_parameters_keeps_to_it_in_a_twin():
+    trainer = healthy_norm(0).trainer(engine="textbook")
+    head = trainer.model.parameters()[-2:]
+    trainer.rule.initialize(head)
+    copied = twin(trainer, [])
+    assert all(a is b for a, b in zip(copied.rule.flat.parameters, copied.model.parameters()[-2:], strict=True))
+    assert trainer.rule.flat is head[0].flat
 
 
 def test_a_loss_that_overflows_is_the_learning_rates_fault():

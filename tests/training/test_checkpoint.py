@@ -13,7 +13,7 @@ from mlp import files
 from mlp.diagnostics import GradientFlow
 from mlp.errors import CheckpointError
 from mlp.experiments.run_folder import RunFolder
-from mlp.learning_rules import RULES, Adam
+from mlp.learning_rules import RULES, Adam, GradientDescent
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.models import vgg
 from mlp.training import Checkpoint, History, LayerTable, Trainer, load_checkpoint, load_model, save_checkpoint
@@ -231,3 +231,32 @@ def test_a_rule_may_save_what_it_likes(tmp_path):
     other = make_trainer(CountingAdam, seed=1)
     load_checkpoint(tmp_path / "a.npz", other)
     assert other.rule.seen == 5
+
+
+@pytest.mark.parametrize("rule", [GradientDescent, Adam])
+def test_a_rule_keeps_to_a_part_of_the_parameters_when_its_checkpoint_is_loaded(tmp_path, rule):
+    def head_trainer():
+        trainer = make_trainer(rule)
+        trainer.rule.initialize(trainer.model.layers["head"].parameters())
+        return trainer
+
+    first, second = head_trainer(), head_trainer()
+    first.fit(Images(), epochs=1)
+    save_checkpoint(tmp_path / "c.npz", first)
+    load_checkpoint(tmp_path / "c.npz", second)
+    before = {name: parameter.data.copy() for name, parameter in second.model.named_parameters()}
+    first.fit(Images(), epochs=2)
+    second.fit(Images(), epochs=2)
+    after = second.model.state_dict()
+    assert {name.split(".")[0] for name in before if not np.array_equal(before[name], after[name])} == {"head"}
+    assert all(np.array_equal(after[name], array) for name, array in first.model.state_dict().items())
+
+
+def test_a_checkpoint_from_before_the_first_step_can_be_loaded(tmp_path):
+    save_checkpoint(tmp_path / "c.npz", make_trainer())
+    trainer = make_trainer(seed=1)
+    load_checkpoint(tmp_path / "c.npz", trainer)
+    trainer.fit(Images(), epochs=1)
+    whole = make_trainer()
+    whole.fit(Images(), epochs=1)
+    assert everything(trainer) == everything(whole)

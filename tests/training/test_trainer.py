@@ -476,3 +476,50 @@ def test_a_table_gets_one_row_an_epoch():
 
     with pytest.raises(ConfigurationError, match="the table 'mine' has the numbers of epoch 1 already"):
         make_trainer([Twice(), Twice()]).fit(Points())
+
+
+def test_a_hook_may_evaluate_with_the_trainer():
+    class Evaluates(Hook):
+        def after_epoch(self, trainer, row):
+            row["test_loss"], _ = trainer.evaluate(Points(7))
+
+    plain, trainer = make_trainer(), make_trainer([Evaluates()])
+    plain.fit(Points(), epochs=2)
+    assert trainer.fit(Points(), epochs=2).rows[-1]["test_loss"] == plain.evaluate(Points(7))[0]
+    assert trainer.evaluate(Points(7)) == plain.evaluate(Points(7))
+
+
+def test_fit_within_fit_is_refused_and_a_later_one_is_not():
+    class Fits(Hook):
+        def after_epoch(self, trainer, row):
+            trainer.fit(Points(), epochs=9)
+
+    trainer = make_trainer([Fits()])
+    with pytest.raises(MlpError, match="while this Trainer is in fit already"):
+        trainer.fit(Points())
+    trainer.hooks = []
+    assert len(trainer.fit(Points(), epochs=2).rows) == 2
+
+
+@pytest.mark.parametrize("engine", ["textbook", "cpu"])
+@pytest.mark.parametrize(
+    ("method", "returned", "message"),
+    [
+        ("forward", None, "what Own.forward returns must be a number, got None"),
+        ("forward", np.ones(3), "what Own.forward returns must be a number, got array"),
+        ("accuracy", None, "what Own.accuracy returns must be a number, got None"),
+        ("accuracy", 97.0, "the loss Own put 'train_acc' = 97"),
+    ],
+)
+def test_a_loss_whose_numbers_are_none_is_named(engine, method, returned, message):
+    class Own(SoftmaxCrossEntropy):
+        pass
+
+    def wrong(self, outputs, targets):
+        getattr(SoftmaxCrossEntropy, method)(self, outputs, targets)
+        return returned
+
+    setattr(Own, method, wrong)
+    trainer = Trainer(make_trainer().model, Own(), GradientDescent(0.1), engine=engine)
+    with pytest.raises(ConfigurationError, match=message):
+        trainer.fit(Points())

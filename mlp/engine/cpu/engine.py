@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.engine.base import Binding, checked_gradient, gather
+from mlp.engine.base import Binding, checked_gradient, gather, loss_and_accuracy
 from mlp.engine.cpu.blas import BlasThreads
 from mlp.engine.cpu.memory import Memory
 from mlp.engine.cpu.ops import (  # noqa: F401  (they register their ops)
@@ -114,12 +114,12 @@ class CpuEngine(Binding):
 
     def _forward(self, x: Array, targets: Array, *, training: bool) -> tuple[float, float, Plan]:
         """Return loss and accuracy of a batch, and the plan that ran."""
+        self.check_batch(x)
         plan = self.plan(x.shape, x.dtype, training=training)
         plan.ops[0].x = x
         self._run(plan, plan.forward_program)
         plan.ops[0].x = None
-        outputs = plan.result.data.array
-        return float(self.loss.forward(outputs, targets)), float(self.loss.accuracy(outputs, targets)), plan
+        return *loss_and_accuracy(self.loss, plan.result.data.array, targets), plan
 
     def _forward_and_backward(self, x: Array, targets: Array) -> tuple[float, float]:
         """Return loss and accuracy of a training batch; its gradients are in `p.grad` if the loss is finite."""

@@ -27,7 +27,7 @@ import numpy as np
 
 from mlp.backend import device_of, to_numpy
 from mlp.data.batches import Batches
-from mlp.engine.base import Binding, checked_gradient, gather, mean_metrics
+from mlp.engine.base import Binding, checked_gradient, gather, loss_and_accuracy, mean_metrics
 from mlp.engine.cuda.batches import DeviceBatches
 from mlp.engine.cuda.gpu import Gpu, Program
 from mlp.engine.cuda.metrics import MetricsLog, PendingLoss
@@ -134,8 +134,7 @@ class CudaEngine(Binding):
             with self._frozen(plan):
                 self._run(plan, "forward")
                 if plan.head is None:
-                    outputs, given = plan.result.data, plan.given_targets
-                    return float(self.loss.forward(outputs, given)), float(self.loss.accuracy(outputs, given))
+                    return loss_and_accuracy(self.loss, plan.result.data, plan.given_targets)
                 return self._read(self.rows, LOG_STEPS) if training else self._read(self.evaluation_rows, 0)
 
     def resident(self, batches: BatchSource) -> BatchSource:
@@ -177,6 +176,7 @@ class CudaEngine(Binding):
         return self.plans[key]
 
     def _load(self, x: Array, targets: Array, *, training: bool) -> CudaPlan:
+        self.check_batch(x)
         plan = self.plan(x.shape, x.dtype, training=training)
         if plan.head is None:
             plan.given_targets = self.gpu.xp.asarray(targets)
@@ -212,7 +212,7 @@ class CudaEngine(Binding):
     def _textbook_loss(self, plan: CudaPlan) -> tuple[float, float]:
         """Return loss and accuracy of a network whose head has no kernel; the loss's gradient goes to the plan."""
         outputs = plan.result.data
-        loss, accuracy = self.loss.forward(outputs, plan.given_targets), self.loss.accuracy(outputs, plan.given_targets)
+        loss, accuracy = loss_and_accuracy(self.loss, outputs, plan.given_targets)
         if math.isfinite(loss):
             plan.result.grad[...] = checked_gradient(self.loss, outputs)
         self.state[0] = 1.0  # finite: the engine continues only then

@@ -11,10 +11,10 @@ from mlp.typing import Array
 
 
 def check_array(label: str, x: object) -> None:
-    """Raise ShapeError unless `x`, inputs of a layer, is an array with a batch axis."""
-    if not hasattr(x, "shape"):
+    """Raise ShapeError unless `x`, inputs of a layer, is an array of NumPy or CuPy with a batch axis."""
+    if not isinstance(getattr(x, "dtype", None), np.dtype):  # PyTorch's tensors have a dtype of their own
         raise ShapeError(f"{label}: expected an array, got {shown(x)}: write np.asarray(x, dtype=np.float32)")
-    if not x.shape:
+    if not x.shape:  # type: ignore[attr-defined]
         raise ShapeError(f"{label}: expected a batch, with samples along its first axis, got the number {x}")
     if isinstance(x, np.ma.MaskedArray):
         raise ShapeError(f"{label}: expected numbers, got a masked array: write x.filled(0) if 0 is right for the gaps")

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from mlp.checks import check_names
 from mlp.errors import ConfigurationError
 
 
@@ -47,16 +48,19 @@ def check_nothing_lost(
             )
 
 
-def check_buffers(label: str, buffers: Mapping[str, Any]) -> None:
-    """Check that the buffers {name: value}, which are saved with the weights, are arrays.
+def check_buffers(label: str, layer: Any) -> None:
+    """Check the buffers of a layer, which are saved with the weights.
 
     Raises:
-        ConfigurationError: one is not, with its name.
+        ConfigurationError: their names are no tuple of strings, or an attribute of that name is no array.
     """
-    for name, value in buffers.items():
+    check_names(f"{label}: buffer_names", layer.buffer_names)
+    for name in layer.buffer_names:
+        value = getattr(layer, name, None)
         if not hasattr(value, "dtype"):
+            given = "missing" if value is None else f"a {type(value).__name__}, not an array"
             raise ConfigurationError(
-                f"{label}: {name!r} in buffer_names is a {type(value).__name__}, not an array: write np.array(...)"
+                f"{label}: {name!r} in buffer_names is {given}: write self.{name} = np.array(...) in __init__"
             )
 
 

@@ -8,6 +8,7 @@ root: "stage_0.block_1.conv_0.weight".
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, Self, TypeVar, cast
 
+import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import get_array_module, move, to_numpy
@@ -19,6 +20,15 @@ from mlp.rng import generator
 from mlp.typing import Array, DType
 
 Node = TypeVar("Node", bound="Tree[Any]")  # of what the tree is made: layers
+
+
+def filled(array: Array, values: Array) -> Array:
+    """Return `array` with other values, in place; a NumPy number, which cannot change, becomes another number."""
+    converted = get_array_module(array).asarray(values, dtype=array.dtype)
+    if isinstance(array, np.generic):
+        return converted[()]
+    array[...] = converted
+    return array
 
 
 WITH_TRAINER = "write mlp.training.Trainer(model, loss, rule).fit(batches, epochs=10)"
@@ -104,7 +114,7 @@ class Tree(NoShallowCopy, NamesElsewhere, Generic[Node]):
                 parameter.name = join(path, name)
         for _, layer in self.named_layers():
             check_nothing_lost(layer.label(), vars(layer), (Tree, Parameter), used.keys())
-            check_buffers(layer.label(), {name: getattr(layer, name) for name in layer.buffer_names})
+            check_buffers(layer.label(), layer)
         self.named_arrays()  # an error if two have the same name
         return self
 
@@ -142,10 +152,12 @@ class Tree(NoShallowCopy, NamesElsewhere, Generic[Node]):
         Raises:
             ShapeError: names or shapes differ; nothing is copied then.
         """
-        mine = self.named_arrays()
-        check_state(mine, state)
-        for name, array in mine.items():
-            array[...] = get_array_module(array).asarray(state[name], dtype=array.dtype)
+        check_state(self.named_arrays(), state)
+        for name, parameter in self.named_parameters():
+            filled(parameter.data, state[name])
+        for path, layer in self.named_layers():
+            for name in layer.buffer_names:
+                setattr(layer, name, filled(getattr(layer, name), state[join(path, name)]))
 
     def astype(self, dtype: DType) -> Self:
         """Convert all parameters and floating-point buffers to `dtype`, in place; returns the model.

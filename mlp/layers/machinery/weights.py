@@ -1,10 +1,13 @@
 """The initial weights of an affine layer or a convolution."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 from numpy.random import Generator
 
 from mlp.backend import device_of, move
+from mlp.checks import shown
+from mlp.errors import ConfigurationError
 from mlp.initializers import constant, pytorch_default
 from mlp.layers.parameter import Parameter, require_memory
 from mlp.typing import Initializer
@@ -19,11 +22,27 @@ class WeightAndBias(Protocol):
         """Return the parameters of this layer alone, as (name, parameter) pairs."""
 
 
+def generator_of(rng: Any) -> Generator:
+    """Return the argument `rng` of a layer, or a new generator for None; an error if it is something else."""
+    if rng is None:
+        return np.random.default_rng()
+    if not isinstance(rng, Generator):
+        raise ConfigurationError(f"rng must be a NumPy generator, got {shown(rng)}: write rng=np.random.default_rng(0)")
+    return rng
+
+
 def draw_weight_and_bias(layer: WeightAndBias, fan_in: int, fan_out: int, rng: Generator) -> None:
     """Draw the weight of an affine layer or a convolution with its initializer, and its bias if it has one.
 
     PyTorch's default draws the bias as well; with any other initializer it starts at 0.
+
+    Raises:
+        ConfigurationError: the initializer is no function that gives an array.
     """
+    if not callable(layer.initializer):
+        raise ConfigurationError(
+            f"initializer must be a function, got {shown(layer.initializer)}: write mlp.initializers.he_normal()"
+        )
     for name, parameter in layer.own_parameters():
         by_initializer = name == "weight" or layer.initializer is pytorch_default
         initializer = layer.initializer if by_initializer else constant(0.0)

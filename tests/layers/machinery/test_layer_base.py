@@ -138,3 +138,26 @@ def test_outputs_that_became_float64_point_at_the_layer_before():
 
     with pytest.raises(ShapeError, match=r"Affine '1'.*Or the layer before made them so: its scalars must be Python"):
         Sequential(Half(), Affine(2, 2)).forward(np.ones((1, 2), np.float32))
+
+
+class Counts(ReLU):
+    """Its counter is an array at first, and a NumPy number after the first training batch."""
+
+    buffer_names = ("count",)
+
+    def __init__(self):
+        self.count = np.zeros((), np.int64)
+
+    def forward(self, x, training=False):
+        self.count = self.count + training
+        return super().forward(x, training)
+
+
+def test_a_buffer_that_has_become_a_number_is_loaded():
+    network = Sequential(Counts())
+    network.forward(np.ones((2, 3)), training=True)
+    state = network.state_dict()
+    network.forward(np.ones((2, 3)), training=True)
+    network.load_state_dict(state)
+    assert network.layers["0"].count == 1
+    assert network.layers["0"].count.dtype == np.int64
