@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlp.diagnostics import check_functions, check_loss
+from mlp.diagnostics import check_functions, check_layer, check_loss
 
 RNG = np.random.default_rng(0)
 MARGIN = 2.0
@@ -211,3 +211,46 @@ def test_a_function_that_is_missing_and_a_sign_of_forward():
     y = np.array([1, -1, 1, 1, -1, -1, 1, -1])
     (first, *_) = check_functions(hinge_forward, hinge_backward, RNG.normal(size=8), y).diagnoses
     assert "a plus stands before `margins` where a minus belongs" in first.sentence
+
+
+def states_forward(x, h0, U):
+    h, before = np.zeros((*x.shape[:2], 4)), h0
+    for t in range(x.shape[1]):
+        h[:, t] = before = np.tanh(x[:, t] + before @ U)
+    return h, (x, h0, U, h)
+
+
+def states_backward(dh, cache):
+    x, h0, U, h = cache
+    dx, dU, after = np.zeros_like(x), np.zeros_like(U), np.zeros_like(h0)
+    for t in reversed(range(x.shape[1])):
+        dx[:, t] = da = (dh[:, t] + after) * (1 - h[:, t] ** 2)
+        dU += h[:, t - 1].T @ da
+        after = da @ U.T
+    return dx, after, dU
+
+
+class States:
+    """The state before the first one is zero."""
+
+    def __init__(self):
+        self.U = np.random.default_rng(0).normal(size=(4, 4))
+
+    def forward(self, x):
+        self.h, self.given = states_forward(x, np.zeros((len(x), 4)), self.U)
+        return self.h
+
+    def backward(self, dh):
+        h, dx, self.dU, after = self.h, np.zeros_like(dh), np.zeros_like(self.U), 0.0
+        for t in reversed(range(dh.shape[1])):
+            dx[:, t] = da = (dh[:, t] + after) * (1 - h[:, t] ** 2)
+            self.dU += h[:, t - 1].T @ da
+            after = da @ self.U.T
+        return dx
+
+
+def test_the_index_before_the_first_is_the_last():
+    first = check_functions(states_forward, states_backward, (2, 3, 4), (2, 4), (4, 4)).diagnoses[0]
+    assert "`h[:, t - 1] if t > 0 else h0` belongs here" in first.sentence, first
+    first = check_layer(States(), (2, 3, 4)).diagnoses[0]
+    assert "nothing comes before the first" in first.sentence, first

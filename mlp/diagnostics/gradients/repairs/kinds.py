@@ -47,7 +47,12 @@ from mlp.diagnostics.gradients.repairs.makers.like_forward import (
 from mlp.diagnostics.gradients.repairs.makers.matrix_products import matrix_products
 from mlp.diagnostics.gradients.repairs.makers.of_arrays import copies, of_arrays, with_its_axes
 from mlp.diagnostics.gradients.repairs.makers.reshapes import reshapes
-from mlp.diagnostics.gradients.repairs.makers.slices import indices, indices_exchanged, split_indices
+from mlp.diagnostics.gradients.repairs.makers.slices import (
+    before_the_first,
+    indices,
+    indices_exchanged,
+    split_indices,
+)
 from mlp.diagnostics.gradients.repairs.makers.sums_and_conditions import added_in_forward, as_forward_chooses
 from mlp.diagnostics.gradients.repairs.makers.windows import corners, starts, steps
 from mlp.diagnostics.gradients.repairs.operators import (
@@ -88,10 +93,10 @@ Maker = Callable[[Slot, Scope], Iterator[Alternative]]
 OF_EMPTY_SLICES: tuple[tuple[Maker, str], ...] = ((lambda slot, s: ends_at_zero(slot, s.values), EMPTY_SLICE),)
 OF_CONDITIONS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: as_forward_chooses(slot, s.conditions), CONDITION),)
 OF_ADDENDS: tuple[tuple[Maker, str], ...] = ((lambda slot, s: added_in_forward(slot, s.addends), "term missing"),)
-OF_LENGTHS: tuple[tuple[Maker, str], ...] = (  # of outputs, of windows
+OF_LENGTHS: tuple[tuple[Maker, str], ...] = (  # of outputs, of windows: where a length ends, then inside
+    (lambda slot, _: missing_one(slot), "wrong size"),
     (lambda slot, s: one_off(slot, s.values), "wrong size"),
     (lambda slot, s: other_lengths(slot, s.values), "wrong number"),
-    (lambda slot, _: missing_one(slot), "wrong number"),
 )
 OF_ITSELF: tuple[tuple[Maker, str], ...] = (  # what the line itself suggests; also tried in several places at once
     (lambda slot, _: exchanged_shares(slot), "shares exchanged"),
@@ -137,6 +142,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: other_targets(slot, s.targets, s.values), "written to the wrong place"),
     (lambda slot, s: not_added(slot, s.unused, s.like(slot), s.values), "term missing"),
     (lambda slot, s: chosen(slot, s.loops, s.values), LACKING),
+    (lambda slot, s: before_the_first(slot, s.loops, s.values), "wrong index"),
     (lambda slot, s: starts(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: steps(slot, s.loops, s.values), "wrong place"),
     (lambda slot, s: corners(slot, s.loops, s.values), "wrong place"),
@@ -182,7 +188,7 @@ KINDS: tuple[tuple[Maker, str], ...] = (
     (lambda slot, s: factors_of_terms(slot, s.upstream), "factor of another term"),
     OF_FACTORS[1],
 )
-LIKELY_KINDS = len(OF_ITSELF) + 16  # that are tried before the others: they are few, and what students do
+LIKELY_KINDS = len(OF_ITSELF) + 17  # that are tried before the others: they are few, and what students do
 NOT_OF_FORWARD = ("sign, factor or term", "another function's derivative", HALF, "wrong number")
 OF_FORWARD: tuple[tuple[Maker, str], ...] = (  # none that just removes from forward what backward has forgotten
     (lambda slot, s: copies(slot, s.values), "no copy"),

@@ -2,10 +2,12 @@
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, cast
+
+import numpy as np
 
 from mlp.diagnostics.gradients.repairs.search.moves import Exchange, loaded
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
@@ -107,3 +109,24 @@ def indices_exchanged(slot: Slot, values: Values) -> Iterator[Alternative]:
     for one, other in combinations(names[:MOST_EXCHANGED], 2):
         new = Exchange({one: other, other: one}).visit(copy.deepcopy(node))
         yield f"`{one}` and `{other}` are exchanged in `{text_of(node)}`", new
+
+
+def before_the_first(slot: Slot, loops: Sequence[str], values: Values) -> Iterator[Alternative]:
+    """Yield what a loop takes of the turn before, with what stands before the first: h[t - 1] is the last at t = 0."""
+    node = slot.node
+    if not isinstance(node, ast.Subscript) or not isinstance(node.ctx, ast.Load):
+        return
+    own, parts = ast.unparse(node), node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    for turn in loops:
+        axes = [axis for axis, part in enumerate(parts) if ast.unparse(part) == f"{turn} - 1"]
+        if not axes:
+            continue
+        why = f"`{own}` is the last one where `{turn}` is 0, because -1 counts from the end:"
+        yield f"{why} nothing comes before the first", parsed(f"{own} * ({turn} > 0)")
+        whole: Any = values.get(ast.unparse(node.value))
+        shape = np.shape(whole)
+        one = shape[: axes[0]] + shape[axes[0] + 1 :]
+        firsts = [name for name, value in values.items() if isinstance(value, np.ndarray) and value.shape == one]
+        for name in firsts:
+            first = f"{own} if {turn} > 0 else {name}"
+            yield f"{why} `{first}` belongs here", parsed(f"({first})")
