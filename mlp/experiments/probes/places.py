@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
+from mlp.backend import get_array_module, to_numpy
 from mlp.checks import at_least, at_least_one, choose
 from mlp.diagnostics.landscape import STATISTICS, Direction, Landscape, direction_to, random_direction, trajectory
 from mlp.diagnostics.landscape.surface import grid
-from mlp.errors import CheckpointError, ConfigurationError
+from mlp.errors import CheckpointError, ConfigurationError, ShapeError
 from mlp.experiments.config import RunConfig
-from mlp.experiments.loading import load_run
+from mlp.experiments.loading import LoadedRun, load_run
 from mlp.experiments.probes.images import probed_run
 from mlp.files.stored import read_arrays
 from mlp.layers.machinery.base import Layer
@@ -85,7 +86,10 @@ def prepare(
     axis, zero = grid(settings.points, settings.limits), np.zeros(1)
     match settings.kind:
         case "between":
-            other = load_run(settings.other, settings.checkpoint, device=device, trust_code=trust_code)
+            other = load_run(
+                settings.other, settings.checkpoint, data_dir=data_dir, device=device, trust_code=trust_code
+            )
+            require_same_network(run, config, model, other, images[0][:2])
             state = other.model.state_dict()
             return Place(config, model, images, Landscape(axis, zero, [direction_to(model, state)]))
         case "line":
@@ -95,6 +99,35 @@ def prepare(
         case _:  # "plane"
             directions: list[Direction] = [random_direction(model, k, settings.seed) for k in (0, 1)]
             return Place(config, model, images, Landscape(axis, axis.copy(), directions))
+
+
+def require_same_network(run: PathLike, config: RunConfig, model: Layer, other: LoadedRun, x: Array) -> None:
+    """Raise ConfigurationError unless `model`, with the weights of another run, computes what that run's model does.
+
+    Equal names and shapes of the weights are not enough: a shortcut, for example, has no weights.
+
+    Args:
+        x: images to compare the outputs with.
+    """
+    same = other.config.normalization == config.normalization
+    expected, state = outputs(other.model, x), model.state_dict()
+    try:
+        model.load_state_dict(other.model.state_dict())
+    except ShapeError as error:
+        raise ConfigurationError(f"no line leads from {run} to {other.path}, another network: {error}") from None
+    found = outputs(model, x)
+    model.load_state_dict(state)
+    if not (same and np.allclose(found, expected, 1e-3, 1e-3 * np.abs(expected).max(), equal_nan=True)):
+        raise ConfigurationError(
+            f"no line leads from {run} to {other.path}, another network: it has the same weights by name and shape, "
+            "and computes something else with them. mlp compare shows which settings differ"
+        )
+
+
+def outputs(model: Layer, x: Array) -> Array:
+    """Return what a model gives for images, on its device and in its precision, as a NumPy array."""
+    weights = model.parameters()[0].data
+    return to_numpy(model.forward(get_array_module(weights).asarray(x, dtype=weights.dtype)))
 
 
 def place_of_path(

@@ -4,7 +4,7 @@ x, y, loss, accuracy, visited         the grid; NaN at points that were not visi
 x_direction/NAME, y_direction/NAME    the directions, for each parameter (and buffer) that moves
 direction_cosine                      of the angle between them
 path, explained                       of a trajectory: its points, and the shares of the two axes
-settings, weights, version            what it was computed for, and by which version of mlp
+settings, weights, images, version    what it was computed for, and by which version of mlp
 """
 
 import dataclasses
@@ -37,6 +37,7 @@ class LandscapeFile:
         self.path, self.place = path, place
         self.text = json.dumps(dataclasses.asdict(settings))
         self.weights = fingerprint(place.model.state_dict())
+        self.images = fingerprint(dict(zip(("x", "targets"), place.images, strict=True)))
 
     def require_own(self, name: str) -> None:
         """Raise an error if the files of this landscape would be written over others, as `name` came from a user.
@@ -63,6 +64,10 @@ class LandscapeFile:
             return "; ".join(f"{name} was {theirs.get(name)!r} and is {ours[name]!r} now" for name in different)
         if str(stored["weights"]) != self.weights:
             return "it belongs to other weights"
+        if not all(is_close(stored.get(name), array) for name, array in self.points().items()):
+            return "it leads to other weights"
+        if str(stored.get("images", self.images)) != self.images:  # older files do not have it
+            return "it belongs to other images"
         found = self.place.found
         found.loss, found.accuracy, found.visited = stored["loss"], stored["accuracy"], stored["visited"]
         return ""
@@ -70,16 +75,27 @@ class LandscapeFile:
     def save(self) -> None:
         """Write all that was computed so far."""
         found, place = self.place.found, self.place
-        arrays: dict[str, Any] = {"x": found.x, "y": found.y, "loss": found.loss, "accuracy": found.accuracy}
-        arrays |= {"visited": found.visited, "settings": np.array(self.text), "weights": np.array(self.weights)}
-        arrays |= {"version": np.array(__version__)}
-        for axis, direction in zip("xy", found.directions, strict=False):
-            arrays |= {f"{axis}_direction/{name}": np.asarray(values) for name, values in direction.items()}
+        arrays: dict[str, Any] = {"loss": found.loss, "accuracy": found.accuracy, "visited": found.visited}
+        arrays |= {"settings": np.array(self.text), "weights": np.array(self.weights), "images": np.array(self.images)}
+        arrays |= self.points() | {"version": np.array(__version__)}
         if len(found.directions) == 2:
             arrays["direction_cosine"] = np.array(cosine(*found.directions))
         if place.path is not None and place.explained is not None:
             arrays |= {"path": place.path, "explained": place.explained}
         write_arrays(self.path, arrays)
+
+    def points(self) -> dict[str, Array]:
+        """Return what says where the points lie: the axes of the grid, and the directions in which they lead."""
+        found = self.place.found
+        arrays = {"x": found.x, "y": found.y}
+        for axis, direction in zip("xy", found.directions, strict=False):
+            arrays |= {f"{axis}_direction/{name}": np.asarray(values) for name, values in direction.items()}
+        return arrays
+
+
+def is_close(stored: Array | None, array: Array) -> bool:
+    """Return whether a stored array is this one, but for the last digits, which another machine may have changed."""
+    return stored is not None and stored.shape == array.shape and np.allclose(stored, array)
 
 
 def read_landscape(path: PathLike) -> dict[str, Array]:

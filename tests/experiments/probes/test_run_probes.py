@@ -167,6 +167,27 @@ def test_the_other_kinds(probed, make_run, capsys):
         prepare(other, LandscapeSettings("trajectory", 5, images=30))
 
 
+def test_a_landscape_that_belongs_to_what_was_there_before_is_replaced(probed, make_run, own_images, tmp_path, capsys):
+    other, settings = tmp_path / "other", LandscapeSettings("between", 3, images=30, other=str(tmp_path / "other"))
+    for seed in (1, 2):  # the other run is made anew
+        shutil.copytree(make_run(f"seed-{seed}", norm="batch", dropout=0.1, seed=seed), other, dirs_exist_ok=True)
+        loss = last_of(compute(probed, settings, "before", threads=1))
+    assert "is replaced: it leads to other weights" in capsys.readouterr().out
+    assert np.array_equal(last_of(compute(probed, settings, "new", threads=1)), loss)
+    line = LandscapeSettings("line", 3, images=30)
+    before = last_of(compute(probed, line, "images", threads=1))
+    with mock.patch("mlp.experiments.probes.images.normalize", lambda images, *_: np.float32(images / 255)):
+        assert not np.array_equal(last_of(compute(probed, line, "images", threads=1)), before)
+    assert "is replaced: it belongs to other images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("other", [{"norm_position": "after"}, {"normalization": "cifar100"}, {"filters": 3}])
+def test_no_line_leads_to_another_network(probed, make_run, other):
+    run = make_run(f"line-{'-'.join(other)}", **{"norm": "batch", "dropout": 0.1, **other})
+    with pytest.raises(ConfigurationError, match=r"no line leads from .* another network"):
+        prepare(probed, LandscapeSettings("between", 3, images=30, other=str(run)))
+
+
 @pytest.mark.slow
 def test_several_runs_share_a_figure(probed, make_run, tmp_path, capsys):
     other = make_run("second", norm="batch", seed=2)
