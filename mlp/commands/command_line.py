@@ -46,6 +46,7 @@ class CommandLine(ArgumentParser):
     def __init__(self, description: str | None = None, **options: Any) -> None:
         options.setdefault("prog", program())
         super().__init__(description=description, formatter_class=RawDescriptionHelpFormatter, **options)
+        self._negative_number_matcher = re.compile(r"-\.?\d")  # argparse takes -1, and -1e-3 for an unknown flag
 
     def parse_known_args(  # type: ignore[override]  # its overloads are for other kinds of namespaces
         self, args: Sequence[str] | None = None, namespace: Any = None

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mlp.checks import choose, within
-from mlp.commands.command_line import CommandLine
+from mlp.commands.command_line import CommandLine, mention_left_out
 from mlp.commands.shared.flags import (
     add_checkpoint_flag,
     add_data_flag,
@@ -28,6 +28,7 @@ from mlp.commands.shared.flags import (
 from mlp.commands.shared.paths import folder_argument, output_folder
 from mlp.commands.shared.pictures import show_picture
 from mlp.diagnostics.shattering import Profile, gradient_correlation
+from mlp.errors import each_of
 from mlp.experiments.build import idle_settings
 from mlp.experiments.config import RunConfig
 from mlp.experiments.probes.gradient_correlation import (
@@ -45,6 +46,7 @@ from mlp.experiments.probes.images import label_of, probed_run
 from mlp.files import write_arrays
 from mlp.pages.markdown import aligned
 from mlp.progress import announced_bar
+from mlp.typing import PathLike
 
 WRITTEN = ("profile.png", "depth.png", "correlation.npz", "dense.npz", "laws.png", "circle.png")
 MOST_NETS = 10_000
@@ -75,23 +77,30 @@ def main() -> int:
     arguments.runs = named_runs(arguments.runs)
     choose("--initializer", arguments.initializer, INITIALIZERS)
     output_folder(arguments.out, WRITTEN)
-    found = of_runs(arguments) if arguments.runs else at_start(arguments)
+    found, problems = of_runs(arguments) if arguments.runs else (at_start(arguments), [])
+    if not found:
+        return mention_left_out(problems)
     arguments.out.mkdir(parents=True, exist_ok=True)
     write(found, arguments.out, arguments)
     if arguments.dense:
         write_dense(arguments.out, arguments.nets)
-    return 0
+    return mention_left_out(problems)
 
 
-def of_runs(arguments: Any) -> dict[tuple[str, int], Profile]:
-    """Return the profiles of runs, by (label, 0): not every model has a depth."""
-    found = {}
-    for run in announced_bar(arguments.runs, desc="gradients of runs", unit="run"):
-        options = {name: getattr(arguments, name) for name in ("checkpoint", "data_dir", "trust_code")}
+def of_runs(arguments: Any) -> tuple[dict[tuple[str, int], Profile], list[Exception]]:
+    """Return the profiles of runs, by (label, 0): not every model has a depth; and the errors of the other runs."""
+    options = {name: getattr(arguments, name) for name in ("checkpoint", "data_dir", "trust_code")}
+
+    def measure(run: PathLike) -> tuple[tuple[str, int], Profile]:
         _, model, (x, _) = probed_run(run, arguments.images, **options)
         model, x = model.astype(np.float64), x.astype(np.float64)
-        found[label_of(run), 0] = gradient_correlation(model, x, arguments.seed)
-    return found
+        profile = gradient_correlation(model, x, arguments.seed)
+        bar.update()
+        return (label_of(run), 0), profile
+
+    with announced_bar(total=len(arguments.runs), desc="gradients of runs", unit="run") as bar:
+        found, problems = each_of(arguments.runs, measure)
+    return dict(found), problems
 
 
 def at_start(arguments: Any) -> dict[tuple[str, int], Profile]:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mlp.errors import CheckpointError, MlpError
+from mlp.errors import CheckpointError, DamagedError, MlpError
 from mlp.experiments.build import make_model
 from mlp.experiments.config import VGG_SETTINGS, RunConfig
 from mlp.experiments.run_folder import RunFolder
@@ -65,10 +65,18 @@ def read_run(path: PathLike) -> RunRecord:
 
 
 def read_history(folder: RunFolder) -> History:
-    """Return the History that metrics.csv and gradient_flow.npz hold; an empty one before the first epoch."""
+    """Return the History that metrics.csv and gradient_flow.npz hold; an empty one before the first epoch.
+
+    Raises:
+        DamagedError: they hold something else.
+    """
     history = History()
-    history.rows = read_metrics(folder / "metrics.csv")
-    flow = read_table(folder / "gradient_flow.npz", ("mean_abs", "last_mean_abs"))
+    try:
+        history.rows = read_metrics(folder / "metrics.csv")
+        flow = read_table(folder / "gradient_flow.npz", ("mean_abs", "last_mean_abs"))
+    except DamagedError as error:
+        advice = f"; python scripts/train.py --resume --out {folder.path} writes it again"
+        raise DamagedError(f"{error}{advice if folder.latest.exists() else ''}") from None
     if flow is not None:
         history.tables["gradient_flow"] = flow
     return history
@@ -97,12 +105,16 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         DamagedError: it holds something else.
     """
     try:
-        reader = csv.DictReader(io.StringIO(read_text(path)), strict=True)
-        names = [unguarded(name) for name in reader.fieldnames or ()]
+        reader = csv.reader(io.StringIO(read_text(path)), strict=True)
+        names = [unguarded(name) for name in next(reader, [])]
         if len(set(names)) < len(names):
             raise ValueError("it has two columns of one name")
-        reader.fieldnames = names
-        rows = [{name: float(value) for name, value in row.items()} for row in reader]
+        values = [row for row in reader if row]
+        if wrong := [row for row in values if len(row) != len(names)]:
+            raise ValueError(
+                f"it has {len(names)} columns, and {len(wrong[0])} in the row that begins with {wrong[0][0]}"
+            )
+        rows = [dict(zip(names, map(float, row), strict=True)) for row in values]
         missing = [name for name in ("epoch", *METRICS) if name not in names]
         if missing:
             raise ValueError(f"it has no column {', '.join(missing)}")

@@ -40,6 +40,12 @@ def test_known_flags_are_parsed():
     assert (options.learning_rate, options.out, options.command, options.device) == (0.1, "x", "run", "cpu")
 
 
+def test_negative_numbers_are_no_flags():
+    parser = CommandLine("")
+    parser.add_argument("--range", type=float, nargs=2)
+    assert parser.parse_args(["--range", "-5e-1", "-.25"]).range == [-0.5, -0.25]
+
+
 def test_help_keeps_the_lines_of_the_description():
     assert "    python example.py    # indented as it stands\n" in command_line().format_help()
 

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from mlp.commands import landscape, predict, report, smoothness
+from mlp.commands import gradient_correlation, landscape, predict, report, smoothness
 
 BAD = '{"settings": '
 
@@ -43,6 +43,15 @@ def test_a_landscape_for_each_run_that_can_be_read(finished, bad, call, tmp_path
     status, out, error = call(landscape, bad, finished, *words)
     assert status == 2 and (finished / "each.npz").exists() and "written" in out
     assert error.count("left out: ") == error.count("\n") == 1
+
+
+def test_a_correlation_for_each_run_that_can_be_read(finished, bad, call, tmp_path, sketches):
+    words = ("--images", 4, "--out", tmp_path / "out")
+    status, out, error = call(gradient_correlation, finished, bad, *words)
+    assert status == 2 and "written" in out and (tmp_path / "out" / "correlation.npz").exists()
+    assert error.count("left out: ") == 1
+    status, out, error = call(gradient_correlation, bad, tmp_path / "none", "--out", tmp_path / "none")
+    assert status == 2 and not out and error.count("left out: ") == 2
 
 
 def test_runs_without_a_probe_are_left_out_of_the_figure(finished, call, tmp_path):

@@ -6,8 +6,8 @@ import shutil
 import numpy as np
 import pytest
 
-from mlp.commands import compare, report
-from mlp.errors import CheckpointError
+from mlp.commands import compare, report, train
+from mlp.errors import CheckpointError, DamagedError
 from mlp.experiments.comparison import HEADER, comparison_table, group_runs, spread
 from mlp.experiments.config import RunConfig
 from mlp.experiments.record import RunRecord, read_run, read_table
@@ -138,6 +138,7 @@ def test_parameters_of_runs_whose_config_does_not_say(tmp_path):
         ("metrics.csv", b"epoch,train_loss,val_loss,val_acc\n1,1,1,1\n"),
         ("metrics.csv", b"epoch,train_loss,train_acc,val_loss,val_acc\ninf,1,1,1,1\n"),
         ("metrics.csv", b"\xff\xfe"),
+        ("metrics.csv", b"epoch,train_loss,train_acc,val_loss,val_acc\n1,4.6,0.1,4.5\n"),
         ("gradient_flow.npz", b"PK\x03\x04 and no more"),
         ("test.json", b"{"),
         ("test.json", b"5"),
@@ -156,6 +157,22 @@ def test_damaged_files_are_named(runs, tmp_path, call, name, content):
     assert f"{name} is damaged" in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_tables_that_a_resume_writes_again(runs, tmp_path, call):
+    folder = tmp_path / "run"
+    shutil.copytree(runs[0], folder)
+    before = (folder / "metrics.csv").read_text()
+    (folder / "metrics.csv").write_text(before[: before.rindex(",")])
+    advice = f"2 columns.* python scripts/train.py --resume --out {folder} writes it again"
+    with pytest.raises(DamagedError, match=advice.replace("2 columns", r"it has \d columns, and \d in the row")):
+        read_run(folder)
+    assert call(train, "--resume", "--out", folder)[0] == 0
+    assert (folder / "metrics.csv").read_text() == before
+    (folder / "gradient_flow.npz").write_bytes(b"")
+    (folder / "checkpoint-latest.npz").unlink()
+    with pytest.raises(DamagedError, match=r"gradient_flow\.npz is damaged: File is not a zip file$"):
+        read_run(folder)
 
 
 def test_one_bad_folder_does_not_break_a_comparison_of_many(runs, tmp_path, call, sketches):

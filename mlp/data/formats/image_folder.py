@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mlp.data.formats.sources import seen_from
 from mlp.data.image_set import ImageSet, image_set
 from mlp.data.pictures import fit_size, read_pixels, require_memory_for
 from mlp.data.splits import hold_out
@@ -47,7 +48,9 @@ def load_folder(path: PathLike, image_size: int | None = None, image_fit: str = 
     """
     path = Path(path).expanduser()
     if not path.is_dir():
-        raise DataError(f"there is no folder {path}: folder:DIR needs a folder with a folder for each class")
+        raise DataError(
+            f"there is no folder {path}{seen_from(path)}: folder:DIR needs a folder with a folder for each class"
+        )
     train_path, test_path = path / "train", path / "test"
     split = bool(class_folders(train_path))
     beside = [folder for folder in class_folders(path) if folder not in (train_path, test_path)]
@@ -177,14 +180,14 @@ def files_of_class(folder: Path) -> list[Path]:
 
 def read_images(files: Sequence[Path], image_size: int | None = None, image_fit: str = "crop") -> Array:
     """Return the images in a list of files, (N, H, W, C)."""
-    pictures = []
+    pictures = list[Array]()
     for file in progress_bar(files, desc="reading", unit="picture", delay=SOON, leave=False):
         picture = read_pixels(file)
-        if image_size is not None:
-            _, picture = fit_size(picture, image_size, image_size, image_fit)
-        pictures.append(picture)
-        if len(pictures) == 1:
-            require_memory_for(2 * len(files), picture.shape)  # one by one, and then joined
+        h, w, c = picture.shape
+        H, W = (image_size or h), (image_size or w)
+        if not pictures:  # the first one, before it is made larger
+            require_memory_for(2 * len(files), (H, W, c))  # one by one, and then joined
+        pictures.append(fit_size(picture, H, W, image_fit)[1])
     H, W = pictures[0].shape[:2]
     for picture, file in zip(pictures, files, strict=True):
         h, w = picture.shape[:2]

@@ -19,7 +19,7 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from mlp.data.formats.sources import largest_unpacked, unreadable
+from mlp.data.formats.sources import largest_unpacked, seen_from, unreadable
 from mlp.data.image_set import ImageSet, image_set
 from mlp.data.splits import hold_out
 from mlp.errors import DataError, excerpt
@@ -41,7 +41,9 @@ def load_npz(path: PathLike) -> tuple[ImageSet, ImageSet]:
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        raise DataError(f"there is no file {path}: npz:FILE needs a .npz file with 'images' and 'labels'")
+        raise DataError(
+            f"there is no file {path}{seen_from(path)}: npz:FILE needs a .npz file with 'images' and 'labels'"
+        )
     arrays = read_arrays(path, path, ("images", "labels"), ("test_images", "test_labels", "class_names"))
     if ("test_images" in arrays) != ("test_labels" in arrays):
         raise DataError(f"{path}: 'test_images' and 'test_labels' must be there both, or neither")
@@ -123,10 +125,11 @@ def as_names(arrays: Mapping[str, Array], all_labels: Sequence[Array], source: o
         if names.ndim != 1 or names.dtype.kind not in "US":
             raise DataError(f"{source}: 'class_names' must be strings (K,), got {names.shape} of {names.dtype}")
         return tuple(name.decode("latin1") if isinstance(name, bytes) else name for name in names.tolist())
-    highest = max(int(labels.max(initial=0)) for labels in all_labels)
-    num_images = sum(map(len, all_labels))
-    if highest >= num_images:
+    together = np.concatenate(all_labels)
+    lowest, highest = int(together.min(initial=0)), int(together.max(initial=0))
+    if wrong := [label for label in (lowest, highest) if not 0 <= label < len(together)]:
         raise DataError(
-            f"{source}: label {highest} among {num_images} images: number the classes 0 .. K - 1, or save 'class_names'"
+            f"{source}: label {wrong[0]} among {len(together)} images: number the classes 0 .. K - 1"
+            f"""{", or save 'class_names'" if wrong[0] > 0 else ""}"""
         )
     return tuple(map(str, range(highest + 1)))

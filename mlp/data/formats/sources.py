@@ -127,6 +127,11 @@ def find_data_dir(data_dir: PathLike | None = None) -> Path:
     return Path(data_dir or os.environ.get("MLP_DATA_DIR") or "data").expanduser()
 
 
+def seen_from(path: Path) -> str:
+    """Return " in FOLDER" for a relative path, for the message that it does not exist: it depends on where one is."""
+    return "" if path.is_absolute() else f" in {Path.cwd()}"
+
+
 def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: tuple[str, str]) -> Any:
     """Load a data set in the first form that is there: unpacked folders first, because they are the quickest.
 
@@ -159,8 +164,9 @@ def load_form(data_dir: PathLike, forms: Sequence[Form], title: str, advice: tup
     looked_for = dict.fromkeys([form.folder for form in forms] + [name for form in forms for name in form.archives])
     near = similar_names(data_dir, [*looked_for, *(name for form in forms for name in form.names)])
     there = f"; there is {', '.join(near)}, which is none of them" if near and not incomplete else ""
+    kind = "" if data_dir.is_dir() else ", which is a file" if data_dir.exists() else ", which does not exist"
     raise MissingDataError(
-        f"{title} was not found in {data_dir}: looked for {', '.join(looked_for)}{''.join(incomplete)}{there}. ",
+        f"{title} was not found in {data_dir}{kind}: looked for {', '.join(looked_for)}{''.join(incomplete)}{there}. ",
         *advice,
     )
 

@@ -1,12 +1,13 @@
 import os
 import zlib
+from unittest import mock
 
 import numpy as np
 import pytest
 
 from mlp.data import load_folder
 from mlp.data.pictures import read_pixels
-from mlp.errors import DataError, as_sentence
+from mlp.errors import ConfigurationError, DataError, as_sentence
 from mlp.experiments.images import read_picture
 
 Image = pytest.importorskip("PIL.Image")
@@ -89,6 +90,16 @@ def test_sizes_that_differ_are_named(tmp_path):
     write(tmp_path, ["b/0.png"], shape=(6, 7, 3))
     with pytest.raises(DataError, match=r"one size, but .*0\.png is 5 wide x 6 high, .*b.0\.png 7 x 6"):
         load_folder(tmp_path)
+
+
+def test_memory_is_checked_before_a_picture_is_made_larger(tmp_path):
+    write(tmp_path, [f"{c}/{i}.png" for c in "ab" for i in range(3)])
+    with (
+        mock.patch("mlp.data.pictures.resize", side_effect=AssertionError),
+        mock.patch("mlp.data.pictures.available_memory", lambda: 12 * 100 * 100 * 3 - 1),
+        pytest.raises(ConfigurationError, match="12 images of 100 x 100 pixels need"),
+    ):
+        load_folder(tmp_path, 100)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html></html>", b"GIF89a", b"\x89PNG\r\n\x1a\n", None], ids=repr)

@@ -83,6 +83,12 @@ def test_huge_labels_without_names_are_refused(tmp_path, arrays):
         load_npz(path)
 
 
+def test_labels_below_0_are_refused_also_without_names(tmp_path, arrays):
+    path = save(tmp_path, {"images": arrays["images"], "labels": np.arange(40) % 3 - 1})
+    with pytest.raises(DataError, match=r"label -1 among 40 images: number the classes 0 \.\. K - 1$"):
+        load_npz(path)
+
+
 def test_missing_arrays_and_files(tmp_path, arrays):
     with pytest.raises(DataError, match=r"there is no file .*none\.npz"):
         load_npz(tmp_path / "none.npz")
