@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlp.diagnostics import check_layer
+from mlp.diagnostics import check_functions, check_layer
 
 
 class Dropout:
@@ -67,3 +67,17 @@ def test_an_attribute_that_holds_a_word_says_the_mode():
     check_layer(DropoutOfAWord(), (6, 5)).raise_if_failed()
     wrong = check_layer(type("Dropout", (DropoutOfAWord,), {"scale": 0.7})(), (6, 5))
     assert "it is scaled in two places" in wrong.diagnoses[0].sentence, wrong
+
+
+def dropout_forward(x, p=0.3, mode="train"):
+    scale = 1 - p if mode == "eval" else (np.random.RandomState(0).rand(*x.shape) >= p) / (1 - p)
+    return x * scale, scale
+
+
+def dropout_backward(dout, scale):
+    return dout * scale
+
+
+def test_functions_are_told_the_mode_in_their_own_word():
+    report = check_functions(dropout_forward, dropout_backward, (6, 5))
+    assert "it is scaled in two places" in report.diagnoses[0].sentence, report

@@ -8,7 +8,7 @@ returns     dx  |  (dx, dW, db)  |  (dx, {"W": dW})  |  {"x": dx, "W": dW}  |  n
 """
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,7 @@ from mlp.typing import Array
 
 NAMES_OF_FORWARD = ("forward", "fprop", "__call__", "call", "feed_forward")
 NAMES_OF_BACKWARD = ("backward", "bprop", "backprop", "back", "backward_pass", "grad")
-MODES = ("training", "stochastic", "train", "is_training", "is_train", "train_flg", "train_mode")
-STATES = ("training", "train", "is_training", "train_mode")  # attributes that hold it
+MODES = ("training", "stochastic", "train", "is_training", "is_train", "train_flg", "train_mode")  # also attributes
 TEXTS = ("mode", "phase")  # arguments and attributes that take a word
 WORDS = {True: ("train", "training"), False: ("test", "eval", "evaluation", "inference", "predict")}  # for training?
 OUTPUTS = ("output", "outputs", "out", "y", "activation", "activations", "a")
@@ -48,13 +47,14 @@ class Calls:
 
     def set_mode(self, student: Any, *, training: bool) -> dict[str, Any]:
         """Tell the object whether it trains, if it is told outside forward; return forward's argument that says it."""
-        word = word_of(student, training=training)
+        methods = [one for kind in type(student).__mro__ for one in vars(kind).values()]
+        word = word_of(methods, training=training)
         if self.mode:
             return {self.mode: word if self.spoken else training}
         if callable(getattr(student, "train", None)) and callable(getattr(student, "eval", None)):
             (student.train if training else student.eval)()
         else:
-            for name in STATES:
+            for name in MODES:
                 if isinstance(getattr(student, name, None), bool):
                     setattr(student, name, training)
             for name in TEXTS:
@@ -80,10 +80,9 @@ def calls_of(student: Any) -> Calls | str:
     return Calls(forward, backward, mode, mode in TEXTS, roles(required(getattr(student, backward)), backward))
 
 
-def word_of(student: Any, *, training: bool) -> str:
-    """Return the word for a mode that the code of an object's class has; the usual one if it has none."""
-    methods = [one for kind in type(student).__mro__ for one in vars(kind).values() if inspect.isfunction(one)]
-    constants = [constant for method in methods for constant in method.__code__.co_consts]
+def word_of(functions: Iterable[Any], *, training: bool) -> str:
+    """Return the word for a mode that stands in the code of functions; the usual one if none does."""
+    constants = [value for one in functions if inspect.isfunction(one) for value in one.__code__.co_consts]
     return next((word for word in WORDS[training] if word in constants), WORDS[training][0])
 
 

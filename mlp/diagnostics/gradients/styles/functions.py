@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.like_given import like_given
-from mlp.diagnostics.gradients.styles.calls import OF_CACHE, required
+from mlp.diagnostics.gradients.styles.calls import OF_CACHE, required, word_of
 from mlp.diagnostics.gradients.styles.left_out import WEIGHT, left_out
 from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS
@@ -129,12 +129,12 @@ class FunctionPair:
 
     def forward(self, x: Array, training: bool = True) -> Array:
         """Return the outputs; keep the cache."""
-        given = dict(self.settings)
+        given, word = dict(self.settings), word_of(self.functions, training=training)
         for value in given.values():
             if isinstance(value, dict) and "mode" in value:
-                value["mode"] = "train" if training else "test"
+                value["mode"] = word
         for name in self.modes:
-            given[name] = ("train" if training else "test") if name == "mode" else training
+            given[name] = word if name == "mode" else training
         result = self.functions[0](x, **self.params, **given)
         self.kept, self.widths = (x, x), []
         if isinstance(result, tuple) and 2 < len(result) == len(required(self.functions[1])):
