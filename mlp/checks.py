@@ -12,6 +12,7 @@ from mlp.errors import ConfigurationError, MlpError, OtherAttributeError, OtherN
 from mlp.typing import DType, Shape
 
 LONGEST_SHOWN = 80  # characters of a value in a message
+FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 class NoShallowCopy:
@@ -119,12 +120,12 @@ def check_names(what: str, names: object) -> None:
 
 
 def float_type(dtype: DType) -> np.dtype:
-    """Return the argument `dtype` as NumPy's; an error unless it is a type of floating-point numbers."""
+    """Return the argument `dtype` as NumPy's; an error unless it is float32 or float64."""
     try:
         found = None if dtype is None else np.dtype(dtype)  # NumPy takes None for float64
     except (TypeError, ValueError, SyntaxError):
         found = None
-    if found is None or found.kind != "f":
+    if found is None or found not in FLOAT_TYPES:
         raise ConfigurationError(f"dtype must be np.float32 or np.float64 (floating-point numbers), got {shown(dtype)}")
     return found
 

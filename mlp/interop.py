@@ -36,6 +36,7 @@ from typing import Any
 
 import numpy as np
 
+from mlp.checks import shown
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.files import atomic_write
 from mlp.files.safe_tensors import LONGEST_HEADER, import_safetensors, read_safetensors
@@ -89,6 +90,15 @@ def _(layer: Dropout) -> TorchNames:
     return []
 
 
+def checked_model(model: object) -> Layer:
+    """Return a model without its companions; a ConfigurationError if it is no model."""
+    if not isinstance(model, Layer):
+        raise ConfigurationError(
+            f"the model comes first, then the file or the arrays: save_safetensors(model, path); got {shown(model)}"
+        )
+    return without_companions(model)
+
+
 def check_known(model: Layer) -> None:
     """Check that no subclass of a registered layer adds arrays: `torch_names` would not know about them."""
     for path, layer in model.named_layers():
@@ -110,7 +120,7 @@ def to_torch_arrays(model: Layer) -> dict[str, Array]:
     Raises:
         ConfigurationError: a layer that PyTorch does not have, or two arrays that would get one name.
     """
-    model = without_companions(model)
+    model = checked_model(model)
     state, arrays = model.state_dict(), {}
     check_known(model)
 
@@ -134,7 +144,7 @@ def from_torch_arrays(model: Layer, arrays: Mapping[str, Array]) -> None:
     Raises:
         CheckpointError: names, shapes or values do not fit; it lists the first of them, and nothing is copied.
     """
-    model = without_companions(model)
+    model = checked_model(model)
     state, problems = model.state_dict(), []
     check_known(model)
     check_arrays("arrays", arrays, "{name: tensor.detach().cpu().numpy() for name, tensor in net.state_dict().items()}")

@@ -34,4 +34,4 @@ class BatchSource(Protocol):
         """The number of batches in an epoch."""
 
     def epoch(self, epoch: int, /) -> Iterable[tuple[Array, Array]]:
-        """The batches of an epoch: (inputs, targets), batch axis first."""
+        """The batches of an epoch: (inputs, targets), batch axis first; new arrays each, as a thread works ahead."""

@@ -11,13 +11,35 @@ import mlp
 from mlp.data import Batches, ImageSet
 from mlp.data.patches import padded_scene
 from mlp.diagnostics import GradientFlow, examine, find_learning_rate
-from mlp.errors import MlpError
+from mlp.errors import MlpError, NonFiniteLossError
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.run import run
-from mlp.layers import Affine, BatchNorm, Conv2d, Dropout, Flatten, GroupNorm, Layer, LeakyReLU, Reshape, Sequential
+from mlp.interop import save_safetensors
+from mlp.layers import (
+    Affine,
+    BatchNorm,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GroupNorm,
+    Layer,
+    LeakyReLU,
+    Parameter,
+    Reshape,
+    Sequential,
+)
 from mlp.learning_rules import Adam, LearningRule
 from mlp.losses import MeanSquaredError, SoftmaxCrossEntropy
-from mlp.training import History, Hook, LayerTable, Trainer, load_checkpoint, save_checkpoint
+from mlp.training import (
+    Checkpoint,
+    History,
+    Hook,
+    LayerTable,
+    Trainer,
+    load_checkpoint,
+    load_model,
+    save_checkpoint,
+)
 
 PIXELS, LABELS, NAMES = np.zeros((6, 8, 8, 3), np.uint8), np.array([0, 1, 2, 0, 1, 2]), ("a", "b", "c")
 LOGITS, LOSS, TWO = np.zeros((2, 4), np.float32), SoftmaxCrossEntropy(), np.zeros((2, 3), np.float32)
@@ -100,6 +122,11 @@ class Brackets(Layer):
     buffer_names = "mean"
 
 
+class InList(Layer):
+    def __init__(self):
+        self.layers = [Affine(3, 4)]
+
+
 class NoBuffer(Layer):
     buffer_names = ("mean",)
 
@@ -134,6 +161,8 @@ MISTAKES = {
     "a group norm of bools": (lambda: GroupNorm(1, 3, dtype=bool), "dtype must be np.float32 or np.float64"),
     "bytes as whole numbers": (lambda: mlp.data.normalize(PIXELS, dtype=int), "dtype must be np.float32 or"),
     "weights of texts": (lambda: model().astype("foo"), "dtype must be np.float32 or np.float64"),
+    "half precision": (lambda: model().astype(np.float16), "dtype must be np.float32 or np.float64"),
+    "PyTorch's frozen weights": (lambda: setattr(Parameter(TWO), "requires_grad", False), "give them to the rule"),
     "half an image": (lambda: mlp.data.synthetic(10.5), "num_train must be a whole number"),
     "no data set": (lambda: mlp.data.load_dataset(None), "dataset must be one of "),
     "the order of a Trainer": (lambda: Trainer(LOSS, model(), Adam()), "expected Trainer(model, loss, rule)"),
@@ -156,6 +185,10 @@ MISTAKES = {
     "epochs as text": (lambda: trainer().fit(Batches(images(), 2), epochs="2"), "epochs must be a whole number"),
     "arrays to evaluate": (lambda: trainer().evaluate((PIXELS, LABELS)), "batches must be batches, got a tuple"),
     "the Trainer first": (lambda: save_checkpoint(trainer(), "x.npz"), "save_checkpoint(path, trainer); got 'x.npz'"),
+    "the model first": (lambda: load_model(model(), "x.npz"), "load_model(path, model); got 'x.npz'"),
+    "the file first": (lambda: save_safetensors("x", model()), "save_safetensors(model, path); got 'x'"),
+    "checkpoints nowhere": (lambda: trained(hooks=[Checkpoint("nowhere")]), "there is no folder nowhere"),
+    "layers in a list": (lambda: Trainer(InList(), LOSS, Adam()), "Affine in the list 'layers' is not found there"),
     "the Trainer first here": (lambda: load_checkpoint(trainer(), "x.npz"), "load_checkpoint(path, trainer)"),
     "a rate as text": (lambda: Adam("1e-3"), "learning_rate must be a number, got '1e-3'"),
     "parameters for a rate": (lambda: Adam(model().parameters()), "learning_rate must be a number, got a list"),
@@ -287,3 +320,20 @@ def test_an_evaluation_without_numbers_says_where_they_end(capsys):
     loss, _ = Trainer(network, LOSS, Adam()).evaluate(Batches(images(), 2))
     assert np.isnan(loss)
     assert "note: the loss is nan, so the accuracy means nothing: the first layer" in capsys.readouterr().err
+
+
+def test_an_evaluation_without_numbers_looks_at_running_statistics_and_at_later_batches(capsys):
+    network = Sequential(Flatten(), BatchNorm(192), Affine(192, 3))
+    whole = Trainer(network, LOSS, Adam())
+    network.layers["1"].running_mean[...] = np.inf
+    whole.evaluate(Batches(images(), 2))
+    assert "non-finite outputs is BatchNorm '1'" in capsys.readouterr().err
+    network.initialize(0)
+    whole.evaluate(Given([(SOME, LABELS[:2]), (SOME * np.nan, LABELS[:2])]))
+    assert "non-finite outputs is Flatten '0'; its inputs are not finite either" in capsys.readouterr().err
+
+
+def test_targets_that_are_no_numbers_are_found():
+    network = Sequential(Affine(3, 3))
+    with pytest.raises(NonFiniteLossError, match="the targets are not finite"):
+        Trainer(network, MeanSquaredError(), Adam()).fit(Given([(TWO, TWO * np.nan)]))

@@ -10,13 +10,13 @@ statistic over all gradients is one pass over memory.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
 from mlp.backend import device_of, get_array_module
 from mlp.checks import NoShallowCopy
-from mlp.errors import ConfigurationError, DeviceError, ShapeError
+from mlp.errors import ConfigurationError, DeviceError, OtherAttributeError, ShapeError
 from mlp.machine.processor import available_memory
 from mlp.typing import Array, Shape
 
@@ -77,6 +77,14 @@ class Parameter(NoShallowCopy):
     @grad.setter
     def grad(self, values: Array) -> None:
         self._copy(self._grad, values, "grad")
+
+    def _refuse(self, value: object = None) -> NoReturn:
+        raise OtherAttributeError(
+            "Parameter has no requires_grad: to train some parameters only, give them to the rule, "
+            "rule.initialize(model.layers['4'].parameters()), before fit"
+        )
+
+    requires_grad = property(_refuse, _refuse)  # PyTorch's way to freeze weights would be ignored here
 
     def _copy(self, target: Array, values: Array, what: str) -> None:
         if values is target:  # p.grad += g ends here: Python assigns the result back

@@ -17,7 +17,8 @@ rule divides by the size of the gradient, as Adam does, the penalty is divided t
 and shrinks all weights alike (Loshchilov and Hutter, Decoupled weight decay regularization, 2019). `no_decay` leaves
 parameters out of both by their names: r"(gamma|beta|bias)$" spares norms and biases.
 
-Weights change in place, and only in `update`; p.grad stays as backward wrote it.
+Weights change in place, and only in `update`; p.grad stays as backward wrote it. A rule changes the parameters that it
+was given: `rule.initialize(model.layers["4"].parameters())` before fit leaves all others as they are.
 """
 
 import copy

@@ -153,6 +153,8 @@ def load_model(path: PathLike, model: Layer, arrays: Mapping[str, Array] | None 
     Raises:
         CheckpointError: the file is missing or damaged, or belongs to another model.
     """
+    if not isinstance(model, Layer):
+        raise CheckpointError(f"the file comes first, then the model: load_model(path, model); got {shown(model)}")
     try:
         model.load_state_dict(section(arrays or read_checkpoint(path), "model/"))
     except ShapeError as error:

@@ -1,5 +1,7 @@
 """Which layer broke first, when the loss is infinite or NaN."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from mlp.backend import device_of, get_array_module, move
@@ -8,11 +10,14 @@ from mlp.layers.machinery.base import Layer
 from mlp.typing import Array
 
 
-def find_non_finite(model: Layer, inputs: Array) -> str:
-    """Run `inputs` forward and say in one sentence where the first value that is not finite appears.
+def find_non_finite(model: Layer, batches: Iterable[tuple[Array, Array]], *, training: bool) -> str:
+    """Run batches forward until a value is not finite, and say in one sentence where the first one appears.
 
     The weights are those before the step that failed, so the first layer in forward order with such a weight, or with
     finite inputs and other outputs, is where the trouble began.
+
+    Args:
+        training: whether to use the formulas of training.
     """
     found: list[str] = []
 
@@ -26,10 +31,15 @@ def find_non_finite(model: Layer, inputs: Array) -> str:
             size = "not finite either" if not is_finite(x) else f"at most {float(abs(x).max()):.3g} in size"
             found.append(f"the first layer with non-finite outputs is {layer.label()}; its inputs are {size}.")
 
-    x = move(inputs, device_of(model.parameters()[0].data))
+    device = device_of(model.parameters()[0].data)
     with np.errstate(all="ignore"), frozen_buffers(model), observed(model, see):
-        model.forward(x, training=True)
-    return found[0] if found else "all layers are finite; the loss itself overflows."
+        for inputs, targets in batches:
+            model.forward(move(inputs, device), training=training)
+            if found:
+                return found[0]
+            if targets.dtype.kind == "f" and not is_finite(targets):
+                return "the targets are not finite."
+    return "all layers are finite; the loss itself overflows."
 
 
 def is_finite(array: Array) -> bool:

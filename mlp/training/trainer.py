@@ -69,7 +69,7 @@ class Trainer(TrainingState):
         precision: str = "float32",
     ) -> None:
         check_parts(model, loss, rule)
-        parameters = model.parameters()
+        parameters = model.set_paths().parameters()
         if not parameters:
             raise ConfigurationError("the model has no parameters, so there is nothing to train")
         made = make_engine(engine, threads, device_of(parameters[0].data), precision)
@@ -180,7 +180,7 @@ class Trainer(TrainingState):
             with np.errstate(all="ignore"):
                 loss, accuracy = evaluate(self.engine, batches, desc)
         if not math.isfinite(loss):
-            where = find_non_finite(self.model, next(iter(batches.epoch(0)))[0])
+            where = find_non_finite(self.model, batches.epoch(0), training=False)
             print(f"note: the loss is {loss}, so the accuracy means nothing: {where}", file=sys.stderr)
         return loss, accuracy
 

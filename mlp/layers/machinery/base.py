@@ -46,7 +46,8 @@ class Layer(Tree["Layer"]):
         """Compute the outputs of a batch, and keep what backward needs.
 
         Args:
-            x: inputs, batch axis first, channels last: (N, D) or (N, H, W, C), in the dtype of the parameters.
+            x: inputs, batch axis first, channels last: (N, D) or (N, H, W, C), in the dtype of the parameters. They
+                stay as they are: other layers use them, too.
             training: whether the batch is a training batch (batch norm and dropout act differently then).
 
         Returns:

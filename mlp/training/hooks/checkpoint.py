@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mlp.errors import ConfigurationError
 from mlp.training.checkpoint import save_checkpoint
 from mlp.training.hooks.base import Hook
 from mlp.training.state import TrainingState
@@ -18,10 +19,17 @@ class Checkpoint(Hook):
 
     Args:
         folder: an existing folder, a path or a RunFolder. config: the settings to save with the state.
+
+    Raises:
+        ConfigurationError (before training): there is no such folder.
     """
 
     def __init__(self, folder: str | os.PathLike[str], config: Mapping[str, Any] | None = None) -> None:
         self.folder, self.config, self.missed = Path(folder), config, False
+
+    def before_training(self, trainer: TrainingState) -> None:
+        if not self.folder.is_dir():  # say it now: after the first epoch is too late
+            raise ConfigurationError(f"there is no folder {self.folder} for checkpoints: make it first")
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
         # The latest first: after a kill between the two, a resume finds the best epoch in the latest, and saves it.

@@ -28,8 +28,7 @@ class StopOnNonFinite(Hook):
 
     def stop(self, what: str, trainer: TrainingState) -> None:
         """Raise the error, with the newest batch run through the layers once more to find the first bad number."""
-        inputs, _ = trainer.batch
         raise NonFiniteLossError(
             f"the loss became {what}, at learning rate {trainer.rule.learning_rate:g}: "
-            f"{find_non_finite(trainer.model, inputs)}"
+            f"{find_non_finite(trainer.model, [trainer.batch], training=True)}"
         )
