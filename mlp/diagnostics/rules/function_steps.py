@@ -22,6 +22,8 @@ CONFIGS = ("config", "cfg", "conf", "state", "cache", "options", "opts", "opt_st
 def rates_of(rule: Any) -> list[str]:
     """Return the attributes that hold the learning rate of a rule; alpha, as in Adam's paper, if there is no other."""
     found = [name for name in RATES if may_be_set(rule, name) and not is_count(getattr(rule, name))]
+    if "eta" in found and getattr(rule, found[0]) != rule.eta:  # a coefficient beside the rate, as that of LARS
+        found.remove("eta")
     numbers = {name: getattr(rule, name, None) for name in ("alpha", "stepsize")}
     return found or [name for name, v in numbers.items() if isinstance(v, float) and 0.0 < v < SHARE][:1]
 

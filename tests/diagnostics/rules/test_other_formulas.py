@@ -74,6 +74,16 @@ class LARS:
             w -= self.v[k]
 
 
+class LARSWithEta(LARS):
+    """Its trust has a name that is that of the learning rate elsewhere."""
+
+    def __init__(self, lr=0.1, eta=0.001):
+        super().__init__(lr)
+        self.eta = eta
+
+    trust_coefficient = property(lambda self: self.eta, lambda self, value: None)
+
+
 class Rprop:
     def __init__(self, lr=0.01, etas=(0.5, 1.2)):
         self.lr, self.etas, self.state = lr, etas, {}
@@ -105,7 +115,7 @@ class RMSprop:
 
 RULES = [
     *(LAMB(), LAMB(betas=(0.8, 0.9)), AdamWOfPairs(), AdaBelief(weight_decay=0.0), RAdam(weight_decay=0.0)),
-    *(RAdam(betas=(0.9, 0.9), weight_decay=0.0), LARS(), Rprop(), Rprop(etas=(0.4, 1.3))),
+    *(RAdam(betas=(0.9, 0.9), weight_decay=0.0), LARS(), LARSWithEta(), Rprop(), Rprop(etas=(0.4, 1.3))),
     *(RMSprop(), RMSprop(momentum=0.0), RMSprop(centered=False)),
 ]
 
