@@ -6,7 +6,6 @@ Runs may be unfinished, of different lengths, or kept results without weights.
 """
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from mlp import plotting
 from mlp.errors import as_sentence, each_of
 from mlp.experiments.record import RunRecord, read_run
-from mlp.experiments.settings.differences import comparison_warning, differences_table
+from mlp.experiments.settings.differences import code_warning, comparison_warning, differences_table
 from mlp.files import write_figure, write_text
 from mlp.files.own import is_own
 from mlp.pages.markdown import escape_markdown, markdown
@@ -27,24 +26,39 @@ from mlp.typing import PathLike
 HEADER = ("run", "parameters", "epochs", "train loss", "train acc", "val loss", "val acc", "best val acc", "test acc")
 TABLE, CURVES, FLOWS = "compare.md", "compare_curves.png", "compare_gradient_flow.png"
 USUAL = "runs/comparison"
+FILES = ("data", "model_file", "first_weights")  # facts that change with a file; None in older runs
 
 
 def group_runs(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
-    """Return {label: list of RunRecords}, in the order given; runs that differ only in their seeds share a label."""
-    groups: dict[tuple[Any, ...], list[RunRecord]] = {}
-    repeats: Counter[tuple[Any, ...]] = Counter()  # the second run of a seed belongs to another group than the first
+    """Return {label: list of RunRecords}, in the order given; runs that differ only in their seeds share a label.
+
+    Equal settings are not enough: the files that they name may have changed between two runs.
+    """
+    groups: list[list[RunRecord]] = []
+    alike: dict[tuple[Any, ...], list[list[RunRecord]]] = {}  # those of the same settings
     for record in records:
-        settings = tuple({**record.config.as_dict(), "seed": None}.items())
-        repeats[settings, record.config.seed] += 1
-        groups.setdefault((settings, repeats[settings, record.config.seed]), []).append(record)
+        candidates = alike.setdefault(tuple({**record.config.as_dict(), "seed": None}.items()), [])
+        group = next((group for group in candidates if is_repetition(record, group)), None)
+        if group is None:
+            group = []
+            groups.append(group)
+            candidates.append(group)
+        group.append(record)
     labelled: dict[str, list[RunRecord]] = {}
-    for group in groups.values():
+    for group in groups:
         label = group_label(group)
         number = 2
         while label in labelled:  # folders of the same name in different places
             label, number = f"{group_label(group)} ({number})", number + 1
         labelled[label] = group
     return labelled
+
+
+def is_repetition(record: RunRecord, group: Sequence[RunRecord]) -> bool:
+    """Return whether a run has another seed than each run of a group, and, as far as is known, the same files."""
+    files = [[getattr(facts, name) for name in FILES] for facts in (record.facts, *(r.facts for r in group))]
+    known = all(len({text for text in texts if text is not None}) < 2 for texts in zip(*files, strict=True))
+    return known and all(other.config.seed != record.config.seed for other in group)
 
 
 def group_label(group: Sequence[RunRecord]) -> str:
@@ -99,7 +113,7 @@ def comparison_table(groups: dict[str, list[RunRecord]]) -> str:
         rows = [table_row(record.name, [record]) for group in groups.values() for record in group]
         text += "\n\nMean ± standard deviation over the seeds. The runs one by one:\n\n" + markdown(HEADER, rows)
     notes = "Losses and accuracies are those of the last epoch; the test accuracy is that of the best epoch's weights."
-    return f"{text}\n\n{notes}\n{comparison_warning(groups)}"
+    return f"{text}\n\n{notes}\n{comparison_warning(groups)}{code_warning(groups)}"
 
 
 def read_runs(paths: Sequence[PathLike]) -> tuple[list[RunRecord], list[Exception]]:

@@ -51,6 +51,16 @@ def test_runs_of_equal_seeds_are_no_group(runs):
     assert list(group_runs(repeated)) == ["plain (seeds 0, 1)", "again"]
 
 
+def test_runs_with_other_files_under_the_same_names_are_no_group():
+    old, new = {"model_file": "1", "data": "1"}, {"model_file": "2", "data": "1"}
+    given = [(0, old), (1, new), (2, old), (3, {}), (4, new | {"data": "2"})]  # an older version knew no files
+    records = [record(f"s{seed}", facts, model="net.py:f", seed=seed) for seed, facts in given]
+    groups = group_runs(records)
+    assert list(groups) == ["s (seeds 0, 2, 3)", "s1", "s4"]
+    assert "different code in net.py:f" in comparison_table(groups)
+    assert "different code" not in comparison_table(group_runs([records[0], *records[2:4]]))
+
+
 def test_the_table(runs):
     records = [read_run(path) for path in runs]
     table = cells(comparison_table(group_runs(records)))

@@ -71,6 +71,16 @@ def comparison_warning(groups: Groups) -> str:
     return f"\nWarning: these runs have different {different}, so their losses and accuracies cannot be compared.\n"
 
 
+def code_warning(groups: Groups) -> str:
+    """Return a sentence that names the models of your own whose code is not the same in all runs; "" if it is."""
+    first: dict[str, str] = {}
+    files = [(r.config.model, r.facts.model_file) for group in groups.values() for r in group if r.facts.model_file]
+    changed = sorted({model for model, file in files if first.setdefault(model, file) != file})
+    if not changed:
+        return ""
+    return f"\nWarning: these runs have different code in {', '.join(changed)}, so their networks may differ.\n"
+
+
 def images_changed(records: Sequence[RunRecord]) -> bool:
     """Return whether two runs with the same settings of images have other images."""
     seen: dict[tuple[Any, ...], str] = {}
