@@ -14,6 +14,7 @@ from mlp.diagnostics import GradientFlow, examine, find_learning_rate
 from mlp.errors import MlpError, NonFiniteLossError
 from mlp.experiments.inference import evaluate_run
 from mlp.experiments.run import run
+from mlp.initializers import he_normal
 from mlp.interop import save_safetensors
 from mlp.layers import (
     Affine,
@@ -200,6 +201,7 @@ MISTAKES = {
     "the other momentum": (lambda: BatchNorm(4, momentum=2), "momentum must lie in"),
     "a seed as generator": (lambda: Affine(3, 4, rng=0), "got 0: write rng=np.random.default_rng(0)"),
     "the name of an initializer": (lambda: Affine(3, 4, initializer="he"), "write mlp.initializers.he_normal()"),
+    "an initializer not made": (lambda: Affine(3, 4, initializer=he_normal), "not mlp.initializers.he_normal"),
     "a slope as text": (lambda: LeakyReLU("0.1"), "negative_slope must be a number, got '0.1'"),
     "a shape without a tuple": (lambda: Reshape(12), "got 12: write (12,)"),
     "a size that is left open": (lambda: Reshape((-1,)), "must be a whole number of at least 1, got -1"),

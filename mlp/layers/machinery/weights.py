@@ -1,5 +1,6 @@
 """The initial weights of an affine layer or a convolution."""
 
+import inspect
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,10 +40,13 @@ def draw_weight_and_bias(layer: WeightAndBias, fan_in: int, fan_out: int, rng: G
     Raises:
         ConfigurationError: the initializer is no function that gives an array.
     """
-    if not callable(layer.initializer):
+    try:
+        inspect.signature(layer.initializer).bind((), fan_in, fan_out, rng)
+    except TypeError:
         raise ConfigurationError(
-            f"initializer must be a function, got {shown(layer.initializer)}: write mlp.initializers.he_normal()"
-        )
+            "initializer must be a function of (shape, fan_in, fan_out, rng), got "
+            f"{shown(layer.initializer)}: write mlp.initializers.he_normal(), not mlp.initializers.he_normal"
+        ) from None
     for name, parameter in layer.own_parameters():
         by_initializer = name == "weight" or layer.initializer is pytorch_default
         initializer = layer.initializer if by_initializer else constant(0.0)
