@@ -107,6 +107,8 @@ def test_a_run_of_a_model_without_a_depth_is_measured(monkeypatch):
     monkeypatch.setattr(command, "probed_run", lambda *arguments, **options: (config, model, (x, None)))
     monkeypatch.setattr(command, "label_of", str)
     options = {"checkpoint": "best", "data_dir": None, "trust_code": False}
-    (profile,) = command.of_runs(Namespace(runs=["run"], images=4, seed=0, **options)).values()
+    found, problems = command.of_runs(Namespace(runs=["run"], images=4, seed=0, **options))
+    assert not problems
+    (profile,) = found.values()
     assert profile.names[0] == "image"
     assert np.isfinite(profile.cosine).all()
