@@ -58,6 +58,15 @@ def test_a_running_mean_that_never_settles_is_told_by_its_name():
     assert first.array == "running_mean" and "never settles" in first.sentence, first
 
 
+class BatchNormOfLargeShares(BatchNorm2d):
+    kept = 0.8
+
+
+def test_shares_that_do_not_add_up_to_1():
+    first = check_layer(BatchNormOfLargeShares(), (4, 3, 2, 2)).diagnoses[0]
+    assert "running_mean settles at 0.5 times what it averages" in first.sentence, first
+
+
 class BatchNormOfSums(BatchNorm2d):
     """Keeps sums over all batches, and their number."""
 

@@ -60,9 +60,12 @@ def longer(shape: Shape) -> Shape:
 
 
 def held_settings(layer: Layer) -> dict[str, Any]:
-    """Return the dictionary that holds the settings of a layer."""
+    """Return the dictionary that holds the settings of a layer; two functions get those that they have by default."""
     owner = getattr(layer, "student", layer)
-    return owner.settings if isinstance(owner, FunctionPair) else vars(owner)
+    if isinstance(owner, FunctionPair):
+        owner.settings = owner.options()
+        return owner.settings
+    return vars(owner)
 
 
 def outputs_of(layer: Layer, x: Array, *, training: bool) -> Array | None:

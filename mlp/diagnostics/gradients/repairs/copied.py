@@ -15,6 +15,8 @@ from mlp.diagnostics.gradients.repairs.search.moves import Exchange
 from mlp.diagnostics.gradients.repairs.search.slots import Alternative, Slot, parsed, text_of
 from mlp.diagnostics.gradients.repairs.values import Values, alike, is_numeric, is_size
 
+LIMITS = ("min", "max", "range", "np.arange")  # functions of numbers that count or bound
+
 
 def index_parts(trees: Sequence[ast.FunctionDef]) -> list[ast.expr]:
     """Return the indices and slices that functions use, one along each axis, without repetitions."""
@@ -145,7 +147,7 @@ def missing_one(slot: Slot) -> Iterator[Alternative]:
     """Yield what is assigned, or where a window or slice begins or ends, one larger or smaller."""
     node, parent = slot.node, slot.parent
     assigned = slot.field == "value" and isinstance(parent, ast.Assign)
-    limit = isinstance(parent, ast.Call) and getattr(parent.func, "id", "") in ("min", "max", "range")
+    limit = isinstance(parent, ast.Call) and ast.unparse(parent.func) in LIMITS
     if isinstance(node, ast.BinOp) and (assigned or limit or isinstance(parent, ast.Slice)):
         yield f"`- 1` is missing after `{text_of(node)}`", ast.BinOp(node, ast.Sub(), parsed("1"))
         yield f"`+ 1` is missing after `{text_of(node)}`", ast.BinOp(node, ast.Add(), parsed("1"))

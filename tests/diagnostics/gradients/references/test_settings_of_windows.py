@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mlp.diagnostics.class_report.worker import parts_of
-from mlp.diagnostics.gradients.check import check_layer
+from mlp.diagnostics.gradients.check import check_functions, check_layer
 from mlp.diagnostics.gradients.diagnoses.known_layers import wrong_forward
 from mlp.diagnostics.gradients.styles.adapters import adapt
 from mlp.layers import Layer, Parameter
@@ -141,3 +141,22 @@ def test_a_number_of_windows_that_is_one_too_small(shape):
     assert "`h - k + 1` belongs here for `h - k`" in report.diagnoses[0].sentence
     right = [name for name, passed in parts_of(report).items() if passed]
     assert right == ["gradient of inputs", "gradient of weight", "evaluation"]  # forward is counted once
+
+
+def pool_forward(x, size=3, stride=2):
+    """Max pooling of signals, (N, C, L)."""
+    starts = stride * np.arange((x.shape[2] - size) // stride)
+    windows = x[:, :, starts[:, None] + np.arange(size)]
+    return windows.max(axis=3), (x.shape, starts + windows.argmax(axis=3))
+
+
+def pool_backward(dout, cache):
+    shape, best = cache
+    dx, (n, c, _) = np.zeros(shape), np.indices(best.shape)
+    np.add.at(dx, (n, c, best), dout)
+    return dx
+
+
+def test_settings_that_two_functions_have_by_default_tell_changes_apart():
+    report = check_functions(pool_forward, pool_backward, (2, 3, 9))  # 9 // 2 is (9 - 3) // 2 + 1
+    assert "`+ 1` is missing" in report.diagnoses[0].sentence, report

@@ -1,6 +1,6 @@
 """Running statistics that have settled on a batch: evaluation must do with this batch what training does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -43,11 +43,9 @@ def compare(layer: Layer, x: Array, outputs: Array, settled: dict[str, Array]) -
             (word for word, other in words.items() if distance(value.ravel(), other) < BEYOND_EPS),
             "no statistic of the batch",
         )
-        if "var" in name.lower() and word in ("mean", "sum", "mean of the squares"):
-            text = (
-                f"{name} averages the {word} of each batch, and must average its variance, as evaluation takes it for"
-            )
-            yield Diagnosis(RUNNING, name, "training", text)
+        wrong = next(at_another_statistic(name, value.ravel(), word, (mean, std**2)), "")
+        if wrong:
+            yield Diagnosis(RUNNING, name, "training", wrong)
             return
         meanings.append(f"{name} settles at the {word}".replace("the no", "no"))
     told = what_evaluation_does(y, wanted, std)
@@ -67,6 +65,19 @@ def compare(layer: Layer, x: Array, outputs: Array, settled: dict[str, Array]) -
         f"else: {'; '.join(meanings)}: compare what training keeps with what evaluation takes it for",
         f"the outputs differ by {min(distance(y, wanted), distance(y, unbiased)):.1e}",
     )
+
+
+def at_another_statistic(name: str, value: Array, word: str, statistics: Sequence[Array]) -> Iterator[str]:
+    """Yield what is wrong with a running statistic that has settled at a statistic of the batch, or at a multiple."""
+    if "var" in name.lower() and word in ("mean", "sum", "mean of the squares"):
+        yield f"{name} averages the {word} of each batch, and must average its variance, as evaluation takes it for"
+    for statistic in statistics if word.startswith("no ") else ():
+        ratios = value / statistic
+        if ratios.size > 1 and np.ptp(ratios) < BEYOND_EPS * abs(ratios.mean()):
+            yield (
+                f"{name} settles at {ratios.mean():.4g} times what it averages: the shares of the old value and of the "
+                f"batch must add up to 1, {name} = 0.9 {name} + 0.1 of the batch"
+            )
 
 
 def what_evaluation_does(y: Array, wanted: Array, std: Array) -> str:
