@@ -43,6 +43,7 @@ from mlp.experiments.probes.gradient_correlation import (
     profile_at_start,
 )
 from mlp.experiments.probes.images import label_of, probed_run
+from mlp.experiments.settings.naming import named_apart
 from mlp.files import write_arrays
 from mlp.pages.markdown import aligned
 from mlp.progress import announced_bar
@@ -91,16 +92,16 @@ def of_runs(arguments: Any) -> tuple[dict[tuple[str, int], Profile], list[Except
     """Return the profiles of runs, by (label, 0): not every model has a depth; and the errors of the other runs."""
     options = {name: getattr(arguments, name) for name in ("checkpoint", "data_dir", "trust_code")}
 
-    def measure(run: PathLike) -> tuple[tuple[str, int], Profile]:
+    def measure(run: PathLike) -> tuple[str, Profile]:
         _, model, (x, _) = probed_run(run, arguments.images, **options)
         model, x = model.astype(np.float64), x.astype(np.float64)
         profile = gradient_correlation(model, x, arguments.seed)
         bar.update()
-        return (label_of(run), 0), profile
+        return label_of(run), profile
 
     with announced_bar(total=len(arguments.runs), desc="gradients of runs", unit="run") as bar:
         found, problems = each_of(arguments.runs, measure)
-    return dict(found), problems
+    return {(label, 0): profile for label, profile in named_apart(found).items()}, problems
 
 
 def at_start(arguments: Any) -> dict[tuple[str, int], Profile]:

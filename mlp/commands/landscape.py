@@ -37,6 +37,7 @@ from mlp.experiments.probes.images import PROBE_SPLITS, label_of
 from mlp.experiments.probes.landscape import compute
 from mlp.experiments.probes.places import LandscapeSettings
 from mlp.experiments.probes.stored import read_landscape
+from mlp.experiments.settings.naming import named_apart
 from mlp.files import write_figure
 from mlp.pages.markdown import aligned
 from mlp.typing import PathLike
@@ -54,7 +55,7 @@ def main() -> int:
         output_folder(arguments.out, [f"{arguments.name}.png"])
     later = dict(zip(runs, reversed(range(len(runs))), strict=True))  # how many runs come after each
     found, problems = each_of(runs, lambda run: (label_of(run), one_run(run, settings, arguments, later[run])))
-    together(dict(found), arguments)
+    together(named_apart(found), arguments)
     return mention_left_out(problems)
 
 

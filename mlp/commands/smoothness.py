@@ -23,6 +23,7 @@ from mlp.experiments.probes.images import label_of
 from mlp.experiments.probes.smoothness import draw_shift, draw_smoothness, summary
 from mlp.experiments.run import run
 from mlp.experiments.settings.flags import add_flags, given_settings
+from mlp.experiments.settings.naming import named_apart
 from mlp.pages.markdown import aligned
 
 OUTLIVES_READER = True
@@ -67,7 +68,7 @@ def draw_runs(arguments: Any) -> int:
         output_folder(out, PICTURES)
     records, problems = each_of(runs, lambda run: (label_of(run), SmoothnessRecord.read(run)))
     if records:
-        draw(dict(records), out)
+        draw(named_apart(records), out)
     return mention_left_out(problems)
 
 

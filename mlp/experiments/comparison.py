@@ -17,6 +17,7 @@ from mlp import plotting
 from mlp.errors import as_sentence, each_of
 from mlp.experiments.record import RunRecord, read_run
 from mlp.experiments.settings.differences import code_warning, comparison_warning, differences_table
+from mlp.experiments.settings.naming import named_apart
 from mlp.files import write_figure, write_text
 from mlp.files.own import is_own
 from mlp.pages.markdown import escape_markdown, markdown
@@ -44,14 +45,7 @@ def group_runs(records: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
             groups.append(group)
             candidates.append(group)
         group.append(record)
-    labelled: dict[str, list[RunRecord]] = {}
-    for group in groups:
-        label = group_label(group)
-        number = 2
-        while label in labelled:  # folders of the same name in different places
-            label, number = f"{group_label(group)} ({number})", number + 1
-        labelled[label] = group
-    return labelled
+    return named_apart((group_label(group), group) for group in groups)
 
 
 def is_repetition(record: RunRecord, group: Sequence[RunRecord]) -> bool:

@@ -42,15 +42,20 @@ def summary(records: Records) -> list[list[str]]:
 
 def draw_smoothness(records: Records, what: str = "") -> "plotting.Figure":
     """Draw smoothness against the step, a line or band for each run."""
-    settings = next(iter(records.values())).settings
-    sizes = settings["sizes"]
-    points = "w - s g, s" if settings["direction"] == "gradient" else "w + m u, u the step of the rule, m"
-    caption = (
-        f"points {points} from {sizes[0]:g} to {sizes[-1]:g}, on the batch of the step, every {settings['every']} steps"
-    )
-    title = "\n".join(filter(None, (what, caption)))
+    captions = {label: where_measured(record) for label, record in records.items()}
+    same = len(set(captions.values())) == 1
+    lines = dict.fromkeys(text if same else f"{label}: {text}" for label, text in captions.items())
+    title = "\n".join(filter(None, (what, *lines)))
     columns = {label: {name: record.column(name) for name in COLUMNS} for label, record in records.items()}
     return plotting.smoothness_panels(columns, title)
+
+
+def where_measured(record: SmoothnessRecord) -> str:
+    """Return the line that says where a run was measured."""
+    sizes, rule = record.settings["sizes"], record.settings["direction"] != "gradient"
+    points = "w + m u, u the step of the rule, m" if rule else "w - s g, s"
+    every = f"every {record.settings['every']} steps"
+    return f"points {points} from {sizes[0]:g} to {sizes[-1]:g}, on the batch of the step, {every}"
 
 
 def draw_shift(records: Records, what: str = "") -> "plotting.Figure":

@@ -3,11 +3,13 @@
 import dataclasses
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import PurePath
-from typing import Any
+from typing import Any, TypeVar
 
 from mlp.experiments.config import RunConfig
+
+Value = TypeVar("Value")
 
 NOT_IDENTITY = ("device", "engine")  # they decide how numbers are computed, not which
 NO_VARIANT = ("model", "epochs", "early_stop", *NOT_IDENTITY)
@@ -40,6 +42,21 @@ def name_of(settings: Mapping[str, Any], first: str = "") -> str:
     if plain == whole and len(plain) <= LONGEST_NAME:
         return plain
     return f"{plain[: LONGEST_NAME - 9]}_{digest_of(whole)}"
+
+
+def named_apart(labelled: Iterable[tuple[str, Value]]) -> dict[str, Value]:
+    """Return {label: value}; of equal labels, as runs of the same name in different folders have, none is lost.
+
+    >>> named_apart([("seed-0", 1), ("seed-1", 2), ("seed-0", 3)])
+    {'seed-0': 1, 'seed-1': 2, 'seed-0 (2)': 3}
+    """
+    named: dict[str, Value] = {}
+    for label, value in labelled:
+        name, number = label, 2
+        while name in named:
+            name, number = f"{label} ({number})", number + 1
+        named[name] = value
+    return named
 
 
 def digest_of(value: object) -> str:

@@ -18,6 +18,7 @@ from mlp.experiments.inference import evaluate_run
 from mlp.experiments.probes import workers
 from mlp.experiments.probes.landscape import compute, estimate_text
 from mlp.experiments.probes.places import LandscapeSettings, prepare
+from mlp.experiments.probes.smoothness import draw_smoothness
 from mlp.experiments.probes.stored import read_landscape
 from mlp.training.checkpoint import read_checkpoint
 from mlp.training.hooks import KeepWeights
@@ -220,6 +221,29 @@ def test_batches_that_do_not_fit_are_refused_before(probed, monkeypatch):
     monkeypatch.setattr("mlp.experiments.probes.places.available_memory", lambda: 1000)
     with pytest.raises(ConfigurationError, match="choose fewer with --images"):
         prepare(probed, LandscapeSettings(points=3, images=30, statistics="batch"))
+
+
+def test_runs_of_one_name_in_two_folders_are_both_there(probed, tmp_path, capsys, sketches):
+    shutil.copytree(probed, tmp_path / "on")
+    words = [probed, tmp_path / "on", "--out", tmp_path / "both"]
+    line = ["--images", 4, "--line", "--points", 3, "--threads", 1, "--name", "two"]
+    for command, more in (("landscape", line), ("smoothness", []), ("gradient_correlation", ["--images", 4])):
+        assert call(command, *words, *more) == 0
+        assert "(on) (2) " in capsys.readouterr().out
+
+
+def test_a_figure_of_runs_that_were_measured_otherwise_says_so(probed):
+    one = SmoothnessRecord.read(probed)
+    other = SmoothnessRecord({**one.settings, "direction": "step"}, one.rows)
+    assert title_of(draw_smoothness({"a": one, "b": one})).startswith("points w - s g")
+    assert [line[:18] for line in title_of(draw_smoothness({"a": one, "b": other})).splitlines()] == [
+        "a: points w - s g,",
+        "b: points w + m u,",
+    ]
+
+
+def title_of(figure):
+    return figure.get_suptitle()
 
 
 @pytest.mark.slow
