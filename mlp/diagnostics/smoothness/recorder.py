@@ -11,6 +11,7 @@ from mlp.diagnostics.smoothness.covariate_shift import covariate_shift, shift_la
 from mlp.diagnostics.smoothness.nearby import GRADIENT_SIZES, UPDATE_SIZES, look_nearby, move_to
 from mlp.diagnostics.smoothness.record import SmoothnessRecord
 from mlp.diagnostics.untouched import untouched
+from mlp.errors import ConfigurationError
 from mlp.training.hooks import Hook
 from mlp.training.state import TrainingState
 from mlp.typing import Array, PathLike
@@ -52,8 +53,13 @@ class Smoothness(Hook):
     def before_training(self, trainer: TrainingState) -> None:
         if self.folder is not None and trainer.epoch > 0 and (self.folder / "smoothness.npz").exists():
             found = SmoothnessRecord.read(self.folder)
-            if found.settings == self.record.settings:
-                self.record = found.before(trainer.epoch * len(trainer.train_batches))
+            pairs = [(name, found.settings.get(name), value) for name, value in self.record.settings.items()]
+            if different := [f"{name} {there} there, {here} here" for name, there, here in pairs if there != here]:
+                raise ConfigurationError(
+                    f"{self.folder / 'smoothness.npz'} was measured otherwise, and would be lost "
+                    f"({'; '.join(different)}): measure as before, or move the file away"
+                )
+            self.record = found.before(trainer.epoch * len(trainer.train_batches))
 
     def before_step(self, trainer: TrainingState) -> None:
         if trainer.step % self.every == 0:

@@ -269,6 +269,11 @@ def test_an_interrupted_run_keeps_what_was_measured_before(tmp_path):
     trainer.hooks = [again]
     trainer.fit(batches, epochs=2)
     assert again.record.rows == whole.record.rows
+    before = (tmp_path / "smoothness.npz").read_bytes()
+    trainer.hooks = [Smoothness(3, tmp_path)]
+    with pytest.raises(ConfigurationError, match=r"smoothness\.npz was .* would be lost \(every 2 there, 3 here\)"):
+        trainer.fit(batches, epochs=3)
+    assert (tmp_path / "smoothness.npz").read_bytes() == before
 
 
 def test_companions_do_not_count():
