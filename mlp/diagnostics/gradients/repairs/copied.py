@@ -144,8 +144,10 @@ def jacobians(slot: Slot) -> Iterator[Alternative]:
 
 
 def missing_one(slot: Slot) -> Iterator[Alternative]:
-    """Yield what is assigned, or where a window or slice begins or ends, one larger or smaller."""
+    """Yield a length, or where a window or slice begins or ends, one larger or smaller, unless a number ends it."""
     node, parent = slot.node, slot.parent
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub) and isinstance(node.right, ast.Constant):
+        return
     assigned = slot.field == "value" and isinstance(parent, ast.Assign)
     limit = isinstance(parent, ast.Call) and ast.unparse(parent.func) in LIMITS
     if isinstance(node, ast.BinOp) and (assigned or limit or isinstance(parent, ast.Slice)):
