@@ -63,6 +63,23 @@ class DropoutOfAWord:
         return dout * (self.scale if self.mode == "eval" else self.mask)
 
 
+class Turned:
+    """An attribute that is called like a mode, and is an array."""
+
+    def __init__(self):
+        self.phase = np.linspace(0.1, 1.0, 5)
+
+    def forward(self, x):
+        return x * np.cos(self.phase)
+
+    def backward(self, dout):
+        return dout * np.cos(self.phase)
+
+
+def test_an_array_of_that_name_is_no_mode():
+    check_layer(Turned(), (6, 5)).raise_if_failed()
+
+
 def test_an_attribute_that_holds_a_word_says_the_mode():
     check_layer(DropoutOfAWord(), (6, 5)).raise_if_failed()
     wrong = check_layer(type("Dropout", (DropoutOfAWord,), {"scale": 0.7})(), (6, 5))

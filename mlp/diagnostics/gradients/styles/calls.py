@@ -47,10 +47,8 @@ class Calls:
 
     def set_mode(self, student: Any, *, training: bool) -> dict[str, Any]:
         """Tell the object whether it trains, if it is told outside forward; return forward's argument that says it."""
-        methods = [one for kind in type(student).__mro__ for one in vars(kind).values()]
-        word = word_of(methods, training=training)
         if self.mode:
-            return {self.mode: word if self.spoken else training}
+            return {self.mode: own_word(student, training=training) if self.spoken else training}
         if callable(getattr(student, "train", None)) and callable(getattr(student, "eval", None)):
             (student.train if training else student.eval)()
         else:
@@ -58,8 +56,9 @@ class Calls:
                 if isinstance(getattr(student, name, None), bool):
                     setattr(student, name, training)
             for name in TEXTS:
-                if getattr(student, name, None) in (*WORDS[True], *WORDS[False]):
-                    setattr(student, name, word)
+                held = getattr(student, name, None)  # or an array: a phase may be one
+                if isinstance(held, str) and held in (*WORDS[True], *WORDS[False]):
+                    setattr(student, name, own_word(student, training=training))
         return {}
 
 
@@ -78,6 +77,11 @@ def calls_of(student: Any) -> Calls | str:
     names = parameters(getattr(student, forward))
     mode = next((name for name in (*MODES, *TEXTS) if name in names), None)
     return Calls(forward, backward, mode, mode in TEXTS, roles(required(getattr(student, backward)), backward))
+
+
+def own_word(student: Any, *, training: bool) -> str:
+    """Return the word for a mode that stands in the code of an object's class."""
+    return word_of([one for kind in type(student).__mro__ for one in vars(kind).values()], training=training)
 
 
 def word_of(functions: Iterable[Any], *, training: bool) -> str:
