@@ -113,7 +113,7 @@ def choose(name: str, value: str, choices: Collection[str], flag: str = "") -> s
     return value
 
 
-def check_names(what: str, names: object) -> None:
+def check_strings(what: str, names: object) -> None:
     """Raise ConfigurationError unless `names` is a list or tuple of strings, and not one string: ("a") is no tuple."""
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise ConfigurationError(f"{what} must be strings in a tuple or list, such as ('mean',), got {shown(names)}")

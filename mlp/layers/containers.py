@@ -15,7 +15,7 @@ Reference: He et al., Deep residual learning for image recognition, 2016, equati
 from collections.abc import Iterable
 from typing import Any
 
-from mlp.checks import check_names
+from mlp.checks import check_strings
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.layers.machinery.checks import check_array, check_gradient, check_returned
@@ -48,7 +48,7 @@ class Sequential(Layer):
     def __init__(self, *layers: Any) -> None:
         if len(layers) == 1 and isinstance(layers[0], dict):
             self.layers = dict(layers[0])
-            check_names("the names of layers", list(self.layers))
+            check_strings("the names of layers", list(self.layers))
         else:
             self.layers = {str(i): layer for i, layer in enumerate(layers)}
         check_layers(self, self.layers.values())

@@ -29,7 +29,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from mlp.backend import device_of, get_array_module, to_numpy
-from mlp.checks import NamesElsewhere, NoShallowCopy, check_names, not_negative, positive, quick_pattern, shown
+from mlp.checks import NamesElsewhere, NoShallowCopy, check_strings, not_negative, positive, quick_pattern, shown
 from mlp.errors import CheckpointError, ConfigurationError, MlpError, ShapeError
 from mlp.layers.parameter import FlatParameters, Parameter
 from mlp.typing import Array
@@ -111,7 +111,7 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
             raise ConfigurationError(
                 f"a rule takes the parameters of a model: rule.initialize(model.parameters()); got {shown(given)}"
             )
-        check_names(f"{type(self).__name__}.moment_names", self.moment_names)
+        check_strings(f"{type(self).__name__}.moment_names", self.moment_names)
         if len({"steps", *self.moment_names}) < 1 + len(self.moment_names):
             raise ConfigurationError(
                 f"{type(self).__name__}: moment_names must differ from each other and from 'steps', the number of "

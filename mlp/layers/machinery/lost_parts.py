@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from mlp.checks import check_names
+from mlp.checks import check_strings
 from mlp.errors import ConfigurationError
 
 
@@ -54,7 +54,7 @@ def check_buffers(label: str, layer: Any) -> None:
     Raises:
         ConfigurationError: their names are no tuple of strings, or an attribute of that name is no array.
     """
-    check_names(f"{label}: buffer_names", layer.buffer_names)
+    check_strings(f"{label}: buffer_names", layer.buffer_names)
     for name in layer.buffer_names:
         value = getattr(layer, name, None)
         if not hasattr(value, "dtype"):

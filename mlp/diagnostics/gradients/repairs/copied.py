@@ -146,11 +146,13 @@ def jacobians(slot: Slot) -> Iterator[Alternative]:
 def missing_one(slot: Slot) -> Iterator[Alternative]:
     """Yield a length, or where a window or slice begins or ends, one larger or smaller, unless a number ends it."""
     node, parent = slot.node, slot.parent
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub) and isinstance(node.right, ast.Constant):
+    if not isinstance(node, ast.BinOp):
+        return
+    if isinstance(node.op, ast.Add | ast.Sub) and isinstance(node.right, ast.Constant):
         return
     assigned = slot.field == "value" and isinstance(parent, ast.Assign)
     limit = isinstance(parent, ast.Call) and ast.unparse(parent.func) in LIMITS
-    if isinstance(node, ast.BinOp) and (assigned or limit or isinstance(parent, ast.Slice)):
+    if assigned or limit or isinstance(parent, ast.Slice):
         yield f"`- 1` is missing after `{text_of(node)}`", ast.BinOp(node, ast.Sub(), parsed("1"))
         yield f"`+ 1` is missing after `{text_of(node)}`", ast.BinOp(node, ast.Add(), parsed("1"))
 
