@@ -7,7 +7,7 @@ for x, targets in batches.epoch(0): ...                        # x (n, 32, 32, 3
 
 from mlp.checks import names_elsewhere
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
-from mlp.data.batches import MEANS, Batches, mean_over
+from mlp.data.batches import MEANS, Batches, mean_over, pairs
 from mlp.data.datasets import (
     DATASET_FORMS,
     DATASETS,
@@ -67,6 +67,7 @@ __all__ = [
     "load_npz",
     "mean_over",
     "normalize",
+    "pairs",
     "prefetch",
     "split_indices",
     "synthetic",

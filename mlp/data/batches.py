@@ -120,3 +120,12 @@ class Batches:
 def mean_over(batches: BatchSource) -> str:
     """Return what losses and accuracies of an epoch of batches are means over, one of `MEANS`."""
     return str(getattr(batches, "mean_over", MEANS[0]))
+
+
+def pairs(batches: BatchSource, epoch: int) -> Iterator[tuple[Array, Array]]:
+    """Yield the batches of an epoch; a ConfigurationError unless each is a pair, (inputs, targets)."""
+    for batch in batches.epoch(epoch):
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            got = f"a {type(batch).__name__}{f' of {len(batch)}' if isinstance(batch, tuple | list) else ''}"
+            raise ConfigurationError(f"a batch must be a pair, (inputs, targets), got {got}")
+        yield batch[0], batch[1]

@@ -20,9 +20,9 @@ from mlp.typing import Array, PathLike, Shape
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "GIF", "PPM")  # Pillow starts programs for some of the others
 FITS = ("crop", "squeeze")
-GREY_MODES = ("1", "L")
+GREY_MODES = ("1", "L", "LA")
+COLOUR_MODES = ("RGB", "RGBA", "P", "PA", "CMYK", "YCbCr")
 TRANSPARENT_MODES = ("RGBA", "LA", "PA")
-COLOUR_MODES = ("RGB", "RGBA", "P", "LA", "PA", "CMYK", "YCbCr")
 
 
 def read_pixels(file: PathLike) -> Array:
@@ -74,8 +74,7 @@ def as_shown(image: Any) -> Any:
     if image.mode not in TRANSPARENT_MODES and "transparency" not in image.info:
         return image
     white = Image.new("RGBA", image.size, "white")
-    shown = Image.alpha_composite(white, image.convert("RGBA"))
-    return shown.convert("L") if image.mode in GREY_MODES else shown
+    return Image.alpha_composite(white, image.convert("RGBA"))
 
 
 def fit_size(pixels: Array, H: int, W: int, how: str = "crop") -> tuple[str, Array]:

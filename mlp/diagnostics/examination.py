@@ -26,6 +26,7 @@ import numpy as np
 
 from mlp.backend import to_numpy
 from mlp.checks import at_least_one, shown
+from mlp.data import pairs
 from mlp.diagnostics.gradient_flow import GradientFlow
 from mlp.diagnostics.statistics import Activations, GradientSignal, UpdateRatio
 from mlp.diagnostics.symptoms import (
@@ -132,7 +133,7 @@ def observe(
 ) -> Observations:
     """Train two copies, one for a step and one for `steps`; return what was seen."""
     start = twin(trainer, [UpdateRatio()])
-    start.batch = next(iter(train_batches.epoch(0)))
+    start.batch = next(pairs(train_batches, 0))
     if not np.isfinite(to_numpy(start.batch[0])).all():
         raise DataError("the first training batch holds inputs that are infinite or NaN: mend the data first")
     if start.batch[1].ndim != 1 or start.batch[1].dtype.kind not in "iu":
@@ -198,7 +199,7 @@ class Chapters:
     def epoch(self, epoch: int) -> Iterator[tuple[Array, Array]]:
         """Yield the batches of a chapter."""
         first, skip = divmod(epoch * self.length, len(self.batches))
-        endless = chain.from_iterable(self.batches.epoch(e) for e in count(first))
+        endless = chain.from_iterable(pairs(self.batches, e) for e in count(first))
         yield from islice(endless, skip, skip + self.length)
 
 

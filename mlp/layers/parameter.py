@@ -50,13 +50,19 @@ class Parameter(NoShallowCopy):
         name: its dotted path in the model, for messages and plots; the model sets it.
 
     Raises:
-        ConfigurationError: data is not an array. ShapeError, DeviceError (assigning): values that do not fit.
+        ConfigurationError: data is not an array of floating-point numbers.
+        ShapeError, DeviceError: values that are assigned do not fit.
     """
 
     def __init__(self, data: Array, name: str = "") -> None:
         if not isinstance(data, np.ndarray) and get_array_module(data) is np:
             raise ConfigurationError(
                 f"Parameter needs an array, got a {type(data).__name__}: write Parameter(np.array(..., np.float32))"
+            )
+        if data.dtype.kind != "f":
+            raise ConfigurationError(
+                f"Parameter needs floating-point numbers, got {data.dtype}, in which small steps would be lost: write "
+                "Parameter(values.astype(np.float32))"
             )
         self.name = name
         self.flat: FlatParameters | None = None  # the FlatParameters it is a view of, once gathered

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mlp.errors import ConfigurationError
 from mlp.plotting.layers import axis_label, draw_lines, require_table
 from mlp.plotting.style import COLORS, UNITS, legend_below, line_style, new_figure, open_up, plain
 from mlp.training.history import History
@@ -20,7 +21,13 @@ def compare_curves(runs: Mapping[str, Sequence[History]]) -> Figure:
     Args:
         runs: {label: list of Histories}; for several (other seeds) the mean is drawn, in a band of one standard
             deviation (n - 1). They may differ in length: the mean of an epoch is over the runs that reached it.
+
+    Raises:
+        ConfigurationError: something else than a dict of lists of Histories.
     """
+    lists = list(runs.values()) if isinstance(runs, Mapping) else [None]
+    if not all(isinstance(one, list | tuple) and all(isinstance(h, History) for h in one) for one in lists):
+        raise ConfigurationError("runs are a dict with a list of histories for each label: {'BN': [history], ...}")
     figure = new_figure((11, 8))
     panels = figure.subplots(2, 2, sharex=True, sharey="row")
     for i, (label, histories) in enumerate(runs.items()):

@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mlp.checks import shown
+from mlp.errors import ConfigurationError
 from mlp.plotting.layers import depth_text, gradient_flow, require_table
 from mlp.plotting.style import (
     GREY,
@@ -21,7 +23,15 @@ from mlp.training.history import History
 
 
 def curves(history: History, title: str | None = None) -> Figure:
-    """Loss and accuracy for each epoch, in two panels, each with training and validation."""
+    """Loss and accuracy for each epoch, in two panels, each with training and validation.
+
+    Raises:
+        ConfigurationError: no History.
+    """
+    if not isinstance(history, History):
+        raise ConfigurationError(
+            f"curves are those of one History, trainer.history, got {shown(history)}: compare_curves draws several"
+        )
     figure = new_figure((10, 4))
     loss_axes, accuracy_axes = figure.subplots(1, 2)
     epochs = history.column("epoch")

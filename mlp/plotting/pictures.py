@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
+from mlp.errors import ShapeError
 from mlp.plotting.style import BLUE, new_figure, plain
 from mlp.typing import Array
 
@@ -52,8 +53,13 @@ def confusion_matrix(counts: Array, class_names: Sequence[str], title: str = "")
 
     Args:
         counts: (K, K), how many images of class r were taken for class c. class_names: K names.
+
+    Raises:
+        ShapeError: counts of another shape.
     """
-    K = len(class_names)
+    K, counts = len(class_names), np.asarray(counts)
+    if counts.shape != (K, K):
+        raise ShapeError(f"a confusion matrix of {K} classes has shape {(K, K)}, got counts of shape {counts.shape}")
     parts = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)  # (K, K)
     side = max(3.6, min(0.45 * K, 2.0 + 0.125 * K, 30.0))  # inches
     figure = new_figure((side + 2.2, side + 1.4))

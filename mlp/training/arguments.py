@@ -104,6 +104,16 @@ def check_batches(name: str, batches: Any) -> None:
         raise ConfigurationError(f"{name} must have at least one batch, and len({name}) is 0")
 
 
+def check_trainable(model: Layer, rule: LearningRule) -> None:
+    """Raise ConfigurationError if the rule has weights of a layer with `trainable = False`, as Keras freezes them."""
+    for path, layer in model.named_layers():
+        if vars(layer).get("trainable") is False and any(p.flat is rule.flat for p in layer.parameters()):
+            raise ConfigurationError(
+                f"{path or 'the model'} has trainable = False, and would be trained all the same: give a new rule the "
+                "parameters that train, rule.initialize([...]), before fit"
+            )
+
+
 def check_length(name: str, batches: Any, given: int) -> None:
     """Raise ConfigurationError unless an epoch has given len(batches) batches: schedules and resumes count on that."""
     if given != len(batches):

@@ -17,7 +17,7 @@ import numpy as np
 
 from mlp.backend import device_of
 from mlp.checks import at_least_one
-from mlp.data import mean_over, prefetch
+from mlp.data import mean_over, pairs, prefetch
 from mlp.engine import make_engine
 from mlp.engine.gradient_statistics import EVERYTHING
 from mlp.errors import ConfigurationError, MlpError, StopRequestedError
@@ -30,6 +30,7 @@ from mlp.training.arguments import (
     check_parts,
     check_same_classes,
     check_schedule,
+    check_trainable,
     checked_hooks,
     rate_at,
 )
@@ -155,6 +156,7 @@ class Trainer(TrainingState):
             self.fitting = True
             ending.callback(vars(self).update, fitting=False)
             self.engine.bind(self.model, self.loss, self.rule, EVERYTHING if self.gradients_wanted else None)
+            check_trainable(self.model, self.rule)
             batches = self.engine.resident(train_batches)
             with np.errstate(all="ignore"):  # a loss that overflows is reported by StopOnNonFinite, with its place
                 while self.epoch < last and not self.stopping:
@@ -190,7 +192,7 @@ class Trainer(TrainingState):
         self.loss.begin_epoch(self.epoch, self.epochs)
         for hook in hooks:
             hook.before_epoch(self)
-        with closing(prefetch(train_batches.epoch(self.epoch))) as batches:
+        with closing(prefetch(pairs(train_batches, self.epoch))) as batches:
             for x, targets in batches:
                 if self.schedule is not None:
                     self.rule.learning_rate = rate_at(self.schedule, self.step)

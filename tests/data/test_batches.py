@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
 
-from mlp.data import Batches, ImageSet, crop_and_flip, draw_augmentation, normalize
+from mlp.data import Batches, ImageSet, crop_and_flip, draw_augmentation, normalize, pairs
+from mlp.diagnostics import examine, find_learning_rate
 from mlp.errors import ConfigurationError, DataError
+from mlp.layers import Affine, Reshape, Sequential
+from mlp.learning_rules import GradientDescent
+from mlp.losses import SoftmaxCrossEntropy
 from mlp.rng import generator
+from mlp.training import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +92,22 @@ def test_repr_names_the_settings(images):
     assert "23 images of 8 x 8 x 3" in text
     assert "batch_size=10" in text
     assert "augment=True" in text
+
+
+@pytest.mark.parametrize(
+    ("extra", "got"), [(lambda x, t: (x, t, t), "a tuple of 3"), (lambda x, t: x, "a ndarray")], ids=["three", "one"]
+)
+def test_a_batch_that_is_no_pair_is_named(images, extra, got):
+    class Other:
+        def __len__(self):
+            return 3
+
+        def epoch(self, e):
+            return (extra(x, targets) for x, targets in Batches(images, 10).epoch(e))
+
+    with pytest.raises(ConfigurationError, match=rf"^a batch must be a pair, \(inputs, targets\), got {got}$"):
+        next(pairs(Other(), 0))
+    trainer = Trainer(Sequential(Reshape((192,)), Affine(192, 23)), SoftmaxCrossEntropy(), GradientDescent())
+    for use in (trainer.fit, trainer.evaluate, lambda b: find_learning_rate(trainer, b), lambda b: examine(trainer, b)):
+        with pytest.raises(ConfigurationError, match=f"got {got}$"):
+            use(Other())

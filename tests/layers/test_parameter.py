@@ -99,3 +99,9 @@ def test_a_copied_rule_refuses_to_update_until_it_is_initialized(copied):
     twin_rule.update()
     assert all((before[name] != array).all() for name, array in twin.state_dict().items())
     assert all((before[name] == array).all() for name, array in model.state_dict().items())
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.uint8, bool, complex])
+def test_a_parameter_of_other_numbers_than_floats_is_refused(dtype):
+    with pytest.raises(ConfigurationError, match=f"needs floating-point numbers, got {np.dtype(dtype)}"):
+        Parameter(np.ones(3, dtype))

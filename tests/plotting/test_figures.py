@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mlp import plotting
+from mlp.errors import ConfigurationError, ShapeError
 from mlp.files import write_figure
 from mlp.models import vgg
 from mlp.plotting.comparison import draw_mean_and_band, stack_rows
@@ -355,3 +356,21 @@ def test_a_loss_far_above_the_others_gets_a_logarithmic_axis():
         figures = plotting.curves(history), plotting.compare_curves({"a": [history], "b": [history]})
         assert [figure.axes[0].get_yscale() for figure in figures] == [scale, scale]
         assert figures[1].axes[-1].get_yscale() == "linear"  # accuracies
+
+
+@pytest.mark.parametrize("runs", [[make_history()], make_history(), {"BN": make_history()}, {"BN": ["runs/bn"]}])
+def test_runs_that_are_no_lists_of_histories_are_refused(runs):
+    with pytest.raises(ConfigurationError, match="runs are a dict with a list of histories for each label"):
+        plotting.compare_curves(runs)
+
+
+def test_curves_of_several_histories_are_refused():
+    with pytest.raises(ConfigurationError, match="compare_curves draws several"):
+        plotting.curves([make_history()])
+
+
+def test_a_confusion_matrix_may_be_lists_and_has_a_row_and_a_column_for_each_class():
+    figure = plotting.confusion_matrix([[3, 1], [0, 2]], ["cat", "dog"])
+    assert {text.get_text() for text in figure.axes[0].texts} == {"3", "1", "2"}
+    with pytest.raises(ShapeError, match=r"of 2 classes has shape \(2, 2\), got counts of shape \(3, 3\)"):
+        plotting.confusion_matrix(np.ones((3, 3), int), ["cat", "dog"])

@@ -392,6 +392,16 @@ def test_a_rule_may_have_a_part_of_the_parameters(engine):
     assert changed == {"2.weight", "2.bias"}
 
 
+def test_a_layer_that_is_frozen_as_in_keras_is_not_trained_by_mistake():
+    trainer = make_trainer()
+    trainer.model.layers["0"].trainable = False
+    with pytest.raises(ConfigurationError, match="0 has trainable = False, and would be trained all the same"):
+        trainer.fit(Points())
+    rule = trainer.rule.without_parameters()
+    rule.initialize(trainer.model.layers["2"].parameters())
+    Trainer(trainer.model, trainer.loss, rule).fit(Points())
+
+
 class RoundedLoss(SoftmaxCrossEntropy):
     """Gives NumPy's numbers, as np.mean does."""
 

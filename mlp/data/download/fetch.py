@@ -32,6 +32,7 @@ from mlp.typing import PathLike
 CIFAR = ("https://www.cs.toronto.edu/~kriz/",)
 MNIST = ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/")
 TENSORLY = ("https://raw.githubusercontent.com/tensorly/tensorly/main/tensorly/datasets/data/",)
+LONGEST_WAIT = 86_400.0  # seconds without a byte, a day: far more, and the system's clocks overflow
 ATTEMPTS = 5  # at one address, as long as each brings new bytes
 
 
@@ -91,7 +92,8 @@ def download_dataset(
     if name not in sources:
         near = similar_choice(name, sources)
         raise ConfigurationError(f"data sets that can be downloaded are {', '.join(sources)}, got {name!r}{near}")
-    positive("timeout", timeout)
+    if positive("timeout", timeout) > LONGEST_WAIT:
+        raise wrong("timeout", f"must be at most {LONGEST_WAIT:,} seconds, a day, got {timeout}", "--timeout")
     for mirror in mirrors:
         if not mirror.startswith(("http://", "https://")):
             raise wrong("mirrors", f"must begin with http:// or https://, got {mirror!r}", "--mirror")

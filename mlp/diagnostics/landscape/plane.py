@@ -18,7 +18,7 @@ from mlp.backend import device_of, move, to_numpy
 from mlp.checks import at_least_one, choose
 from mlp.diagnostics.untouched import untouched
 from mlp.engine import Engine, make_engine
-from mlp.errors import ConfigurationError
+from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
 from mlp.learning_rules import GradientDescent
 from mlp.losses import Loss
@@ -95,7 +95,9 @@ def point(start: Array, name: str, directions: Sequence[Direction], t: Sequence[
 
 
 def cut(x: Array, targets: Array, batch_size: int, device: str) -> list[tuple[Array, Array]]:
-    """Return images and targets in batches, on a device."""
+    """Return images and targets in batches, on a device; a ShapeError if there is not one image."""
+    if len(x) == 0:
+        raise ShapeError("the loss is a mean over images, and x has none")
     x, targets = move(x, device), move(targets, device)
     return [(x[i : i + batch_size], targets[i : i + batch_size]) for i in range(0, len(x), batch_size)]
 

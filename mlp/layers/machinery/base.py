@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from mlp.backend import get_array_module
+from mlp.checks import at_least_one
 from mlp.errors import BackwardError, ShapeError
 from mlp.layers.machinery.checks import check_array, check_same_kind, check_shape
 from mlp.layers.machinery.summary import LayerCard, cards_of, format_summary
@@ -147,9 +148,11 @@ class Layer(Tree["Layer"]):
             batch_size: images in a training step, for which memory is counted.
 
         Raises:
-            ShapeError: the shape is not a sequence, or does not fit the model.
+            ShapeError: the shape is not a sequence of whole numbers, or does not fit the model.
+            ConfigurationError: a batch size below 1.
         """
-        if not isinstance(input_shape, Sequence):
+        at_least_one("batch_size", batch_size)
+        if not isinstance(input_shape, Sequence) or not all(isinstance(n, int | np.integer) for n in input_shape):
             raise ShapeError(f"expected the shape of one image, (32, 32, 3), or vector, (64,); got {input_shape!r}")
         parameters = self.parameters()
         like = parameters[0].data if parameters else np.empty(0, np.float32)

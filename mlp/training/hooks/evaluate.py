@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from mlp.data import mean_over
+from mlp.data import mean_over, pairs
 from mlp.engine import Engine
 from mlp.engine.base import mean_metrics
 from mlp.progress import announced_bar
@@ -32,7 +32,7 @@ def evaluate(engine: Engine, batches: BatchSource, desc: str = "") -> tuple[floa
     Raises:
         MlpError: the engine is not bound; `fit` closes its own at the end.
     """
-    near: Any = engine.resident(batches).epoch(0)
+    near: Any = pairs(engine.resident(batches), 0)
     if desc:
         near = announced_bar(near, desc=desc, unit="batch", total=len(batches), leave=False)
     metrics = [(*engine.evaluate(x, targets), len(targets)) for x, targets in near]

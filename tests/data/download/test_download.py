@@ -278,6 +278,8 @@ def test_wrong_requests(root, tmp_path, server):
     for timeout in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ConfigurationError, match="^timeout must be greater than 0"):
             download(root, server, "whole", timeout=timeout)
+    with pytest.raises(ConfigurationError, match=r"^timeout must be at most 86,400\.0 seconds, a day, got 1e\+300"):
+        download(root, server, "whole", timeout=1e300)
     for mirror in ("ftp://x/", "file:///etc", "example.org"):
         with pytest.raises(ConfigurationError, match=f"^mirrors must begin with http:// or https://, got '{mirror}'"):
             download_dataset("mnist", root, [mirror])

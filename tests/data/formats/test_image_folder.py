@@ -298,7 +298,11 @@ def test_what_is_transparent_is_white_as_in_a_viewer(tmp_path):
     grey = Image.fromarray(pixels[..., 0] // 2 + 100)
     grey.save(tmp_path / "grey.png", transparency=100)
     expected = np.where(np.asarray(grey) == 100, 255, np.asarray(grey))
-    np.testing.assert_array_equal(read_pixels(tmp_path / "grey.png")[..., 0], expected)
+    np.testing.assert_array_equal(read_pixels(tmp_path / "grey.png"), expected[..., None])
+    grey.putalpha(Image.fromarray(pixels[..., 3]))
+    grey.save(tmp_path / "grey_with_alpha.png")
+    expected = np.where(np.arange(5) < 2, 255, np.asarray(grey)[..., 0])
+    np.testing.assert_array_equal(read_pixels(tmp_path / "grey_with_alpha.png"), expected[..., None])
 
 
 @pytest.mark.parametrize("parts", [("seg_train", "seg_test"), ("training_set", "test_set"), ("train-images", "Val")])

@@ -251,3 +251,9 @@ def test_a_given_engine_is_closed_at_the_end():
     with loss_in_plane(model, SoftmaxCrossEntropy(), images(classes=2), [], engine=engine) as at:
         assert np.isfinite(at()[0])
     assert getattr(engine, "team", None) is None
+
+
+def test_a_landscape_over_no_images_is_refused():
+    x, targets = images(0)
+    with pytest.raises(ShapeError, match="a mean over images, and x has none"):
+        landscape(small_net(), SoftmaxCrossEntropy(), x, targets, points=3)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mlp.errors import ConfigurationError
+from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers import (
     Affine,
     BatchNorm,
@@ -102,6 +102,18 @@ def test_a_block_of_ones_own_is_counted_with_its_parts():
     assert [line.split()[1] for line in text.splitlines()[2:6]] == ["Conv2d", "GlobalAvgPool", "Affine", "Block"]
     assert f" {model.num_parameters:,} " in text.splitlines()[7]
     assert model.layers["0"].conv._kept is None
+
+
+@pytest.mark.parametrize("shape", ["6x5x3", ("6", "5", "3"), (6.0, 5, 3), 90, None])
+def test_what_is_no_shape_is_refused(shape):
+    with pytest.raises(ShapeError, match=r"expected the shape of one image, \(32, 32, 3\), or vector"):
+        model().summary(shape)
+
+
+@pytest.mark.parametrize("batch_size", ["100", 0, 1.5])
+def test_what_is_no_batch_size_is_refused(batch_size):
+    with pytest.raises(ConfigurationError, match="batch_size must be a whole number of at least 1"):
+        model().summary((6, 5, 3), batch_size)
 
 
 def test_a_model_without_parameters_has_a_summary():
