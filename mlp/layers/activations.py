@@ -38,9 +38,9 @@ class LeakyReLU(Layer):
 
     def backward(self, grad_outputs: Array) -> Array:
         x = self.take()
-        slope = get_array_module(x).maximum(x > 0, self.negative_slope, dtype=x.dtype)  # 1 or a: dy/dx
-        slope *= grad_outputs
-        return slope
+        xp = get_array_module(x)
+        slope = xp.maximum(x > 0, self.negative_slope, dtype=x.dtype)  # dy/dx: max(1, a) = 1, or max(0, a) = a
+        return xp.multiply(slope, grad_outputs, out=slope)
 
     def branches(self, x: Array) -> Array:
         return x > 0

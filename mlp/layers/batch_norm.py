@@ -38,7 +38,8 @@ scaling them changes nothing either.
 In evaluation the statistics are constants: x_hat = (x - running_mean) / sqrt(running_var + eps), and
 dL/dx = gamma g / sqrt(running_var + eps).                                                 (7)
 
-Keeps x_hat (the size of the inputs); backward, which needs it for the last time, writes dL/dx into its memory.
+Keeps x_hat (the size of the inputs); backward needs it for the last time and writes dL/dx into its memory.
+
 Reference: Ioffe and Szegedy, Batch normalization, 2015, algorithm 1.
 """
 
@@ -121,12 +122,13 @@ class BatchNorm(Layer):
         g, xp = grad_outputs.reshape(x_hat.shape), get_array_module(x_hat)  # (m, C)
         self.beta.grad = sum_rows(g)  # (C,)        (4)
         self.gamma.grad = sum_rows(g * x_hat)  # (C,)        (4)
+        grad_inputs = x_hat  # its memory: from here on it holds the steps to dL/dx
         if training:
             m = len(x_hat)
-            x_hat *= self.gamma.grad / m
-            x_hat += self.beta.grad / m
-            g = xp.subtract(g, x_hat, out=x_hat)  # (m, C)      (6)
-        return xp.multiply(self.gamma.data / std, g, out=x_hat).reshape(grad_outputs.shape)  # (6), (7)
+            grad_inputs *= self.gamma.grad / m
+            grad_inputs += self.beta.grad / m  # (dL/dbeta + x_hat dL/dgamma) / m
+            g = xp.subtract(g, grad_inputs, out=grad_inputs)  # (m, C)      the bracket of (6)
+        return xp.multiply(self.gamma.data / std, g, out=grad_inputs).reshape(grad_outputs.shape)  # (6), (7)
 
     def __repr__(self) -> str:
         return f"BatchNorm({self.num_features}, eps={self.eps}, momentum={self.momentum})"

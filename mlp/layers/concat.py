@@ -1,13 +1,13 @@
-"""Concat: layers side by side that read the same inputs, and their outputs in one array.
+"""Concat: layers side by side. All read the same inputs, and their outputs are joined along the channels.
 
-    x    inputs (N, ..., C)        f_1 .. f_B    branches, layers        y = [f_1(x), ..., f_B(x)]
+    x  inputs (N, ..., C)        f_1 .. f_B  the branches, each a layer        y = [f_1(x), ..., f_B(x)]
 
-Forward. The branches agree on every axis but the last; their channels stand one after the other:
+Forward. The outputs of the branches agree on every axis but the last; their channels stand one after the other:
 
-    y[..., c_0 + c] = f_i(x)[..., c]          c_0 = channels of the branches before the i-th                  (1)
+    y[..., c_i + c] = f_i(x)[..., c]          c_i = the number of channels of f_1(x) .. f_(i-1)(x) together   (1)
 
-Backward. Each branch gets the part of dL/dy that belongs to its own channels. x reaches the loss through every
-branch, so the gradients that they return are added:
+Backward. (dL/dy)_i is the part of dL/dy that belongs to the channels of branch i. x reaches the loss through every
+branch, so the gradients that the branches return are added:
 
     dL/dx = sum over i of  (dL/dy)_i  df_i/dx                                                                 (2)
 

@@ -40,7 +40,7 @@ class Sequential(Layer):
             names that begin with "*", are for wrappers that add no component to the dotted paths of what they wrap.
 
     Raises:
-        ConfigurationError: a part that is no layer.
+        ConfigurationError: a part that is no layer, or a name that is no string.
     """
 
     output_shape: tuple[int, ...] | None = None  # of the last forward
@@ -99,8 +99,8 @@ class Residual(Layer):
         return [("", self.body), ("shortcut", self.shortcut)]
 
     def forward(self, x: Array, training: bool = False) -> Array:
-        y = self.body.forward(x, training)
-        shortcut = self.shortcut.forward(x, training)
+        y = check_returned(self.body.label(), self.body.forward(x, training))
+        shortcut = check_returned(self.shortcut.label(), self.shortcut.forward(x, training))
         self.check_sum(y.shape, shortcut.shape)
         return y + shortcut
 

@@ -240,9 +240,10 @@ class Conv2d(Layer):
         _, H, W, C = x.shape
         OH, OW = self.output_size(H, W)
         window = self.kernel_size[0] * self.kernel_size[1]
-        rows = [(OH * OW, window * C)]  # of an image, and the columns: forward (2), and backward (6) if it has them
-        rows += [] if self.windows_are_apart((OH, OW)) else [(H * W, window * self.out_channels)]
-        largest = max(images_in_a_block(count, batch_size) * count * columns for count, columns in rows)
+        matrices = [(OH * OW, window * C)]  # rows for each image, and columns, of the matrix in (2)
+        if not self.windows_are_apart((OH, OW)):
+            matrices.append((H * W, window * self.out_channels))  # and in (6)
+        largest = max(images_in_a_block(rows, batch_size) * rows * columns for rows, columns in matrices)
         return largest * x.dtype.itemsize
 
     def __repr__(self) -> str:

@@ -9,7 +9,8 @@ Dividing by 1 - p keeps the mean: E[r / (1 - p)] = 1. The variance grows by x^2 
 a batch norm after dropout keeps a running variance that is too large for evaluation.
 
 The mask of step t is a function of (seed, path of the layer, t), see `mlp.rng`: a resumed run draws the same masks.
-Each training forward counts one step; the counter is a buffer, saved with the weights, and put back after probes.
+Each forward in training counts one step. The counter is a buffer: it is saved with the weights, and `frozen_buffers`
+puts it back after forwards that are no training steps, such as those of a gradient check.
 
 References: Srivastava et al., Dropout, 2014; Li et al., Understanding the disharmony between dropout and batch
 normalization by variance shift, 2019.
@@ -50,7 +51,7 @@ class Dropout(Layer):
     def forward(self, x: Array, training: bool = False) -> Array:
         if not training or self.p == 0.0:
             self.keep(None)
-            return x
+            return x  # (2)
         draws = generator(self.seed, "dropout", self.path, int(self.step)).random(x.shape, np.float32)
         self.step += 1
         mask = (draws >= self.p).astype(x.dtype)  # r
@@ -60,7 +61,7 @@ class Dropout(Layer):
 
     def backward(self, grad_outputs: Array) -> Array:
         scale = self.take()
-        return grad_outputs if scale is None else grad_outputs * scale
+        return grad_outputs if scale is None else grad_outputs * scale  # (2), (1)
 
     def __repr__(self) -> str:
         return f"Dropout({self.p})"

@@ -20,7 +20,7 @@ from mlp.errors import ConfigurationError, DeviceError, OtherAttributeError, Sha
 from mlp.machine.processor import available_memory
 from mlp.typing import Array, Shape
 
-UNSUSPICIOUS = 2**27  # bytes: for less nobody asks how much memory is free
+UNSUSPICIOUS = 2**27  # bytes: smaller arrays are made without asking how much memory is free
 
 
 def join(*parts: str) -> str:
@@ -29,7 +29,9 @@ def join(*parts: str) -> str:
 
 
 def require_memory(needed: int, shape: Shape) -> None:
-    """Raise MemoryError if a gradient, or what is drawn, is too large: a system may end a process rather than refuse.
+    """Raise MemoryError if an array does not fit into the free memory.
+
+    The system itself may promise memory that it does not have, and end the process when the array is written to.
 
     Args:
         needed: bytes. shape: of the array, for the message.

@@ -13,7 +13,8 @@ Backward. Each input of a window had weight 1/k^2 in its mean; an input in sever
 
     dL/dx[n, s i + u, s j + v] += (1/k^2) dL/dy[n,i,j]      for all i, j and u, v < k                                (2)
 
-It keeps nothing but the shape. Global average pooling is the mean over the whole image: (N, H, W, C) -> (N, C).
+It keeps nothing but the shape. Global average pooling, (N, H, W, C) -> (N, C), has one window, the whole image: there
+1/(H W) stands in place of 1/k^2.
 
 Max pooling, forward, and where the largest value stood (the first of equals, as in PyTorch):
 

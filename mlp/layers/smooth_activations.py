@@ -5,7 +5,8 @@
     ELU       y = x for x > 0, a (exp x - 1) else    dy/dx = 1 for x > 0, y + a else
 
 Where |x| is large, the derivatives of sigmoid and tanh are close to 0: the unit saturates, and hardly any gradient
-passes. Sigmoid's never exceeds 1/4, so a stack of them makes gradients vanish even with the best weights.
+passes. Sigmoid's never exceeds 1/4, so each one leaves a quarter of the gradient at most. Only large weights could make
+up for that, and they saturate the units. ELU is smooth for a = 1; for other a its slope jumps at 0, from a to 1.
 
 For very negative x, exp(-x) overflows in the formula of the sigmoid; y = (1 + tanh(x/2)) / 2 is the same function and
 does not.

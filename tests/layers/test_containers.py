@@ -132,9 +132,10 @@ def test_a_forward_without_return_is_named():
         def forward(self, x, training=False):
             pass
 
-    model = Sequential({"block": Sequential({"activation": Forgetful()}), "head": Affine(2, 2)})
-    with pytest.raises(ShapeError, match="Forgetful 'block.activation': forward returned None: is `return` missing"):
-        model.forward(np.ones((1, 2), np.float32))
+    for block in (Sequential({"activation": Forgetful()}), Residual(Sequential(), Forgetful()), Residual(Forgetful())):
+        model = Sequential({"block": block, "head": Affine(2, 2)})
+        with pytest.raises(ShapeError, match="Forgetful 'block.*': forward returned None: is `return` missing"):
+            model.forward(np.ones((1, 2), np.float32))
 
 
 def test_tied_weights_are_refused():

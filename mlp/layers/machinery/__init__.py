@@ -1,1 +1,1 @@
-"""What every layer is made of: the base class, parameters, names, checks and the summary."""
+"""What all layers share: the base class, names and state, checks, initial weights, the summary."""

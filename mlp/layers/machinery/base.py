@@ -129,7 +129,10 @@ class Layer(Tree["Layer"]):
     # --- what it costs --------------------------------------------------------------------------------------------
 
     def multiply_adds(self, output_shape: Sequence[int]) -> int:
-        """Return the multiplications of one image's forward pass (0 where they are not worth counting)."""
+        """Return the multiply-adds of forward for one image, whose outputs have `output_shape`: (OH, OW, F) or (D,).
+
+        0 for layers that have no matrix product: what they do costs little beside the others.
+        """
         return 0
 
     def column_bytes(self, x: Array, batch_size: int) -> int:

@@ -32,13 +32,13 @@ def check_arrays(what: str, given: object, advice: str) -> None:
 def check_gradient(label: str, grad_outputs: object, expected: Sequence[int] | None) -> None:
     """Raise ShapeError unless `grad_outputs`, what a model's backward is given, has the shape of the last outputs."""
     shape = getattr(grad_outputs, "shape", ())
-    if shape and expected is not None and tuple(shape) != tuple(expected):
-        raise ShapeError(f"{label}: backward takes the gradient of outputs of shape {expected}, got one of {shape}")
     if not shape:
         raise ShapeError(
             f"{label}: backward takes the gradient of the loss with respect to the outputs, an array of their shape, "
             f"got {shown(grad_outputs)}: write model.backward(loss.backward())"
         )
+    if expected is not None and tuple(shape) != tuple(expected):
+        raise ShapeError(f"{label}: backward takes the gradient of outputs of shape {expected}, got one of {shape}")
 
 
 def check_shape(label: str, shape: Sequence[int], expected: Sequence[int | str]) -> None:
@@ -47,16 +47,17 @@ def check_shape(label: str, shape: Sequence[int], expected: Sequence[int | str])
     Raises:
         ShapeError: another number of axes, or another size where a number was expected; `label` names the layer.
     """
-    declared = [(given, size) for given, size in zip(shape, expected, strict=False) if isinstance(size, int)]
-    wrong = [(given, size) for given, size in declared if given != size]
-    if len(shape) == len(expected) and not wrong:
-        return
-    reason = f"{len(shape)} axes where {len(expected)} were expected{missing_step(shape, expected)}"
-    if len(shape) == len(expected):
-        kind = "channels" if len(shape) == 4 else "features"
-        reason = f"{wrong[0][0]} {kind} where {wrong[0][1]} were declared"
-    if len(shape) == len(expected) == 4 and shape[1] == wrong[0][1]:
-        reason += "; for images (N, C, H, W), as PyTorch has them, write np.moveaxis(x, 1, -1) first"
+    if len(shape) != len(expected):
+        reason = f"{len(shape)} axes where {len(expected)} were expected{missing_step(shape, expected)}"
+    else:
+        sizes = zip(shape, expected, strict=True)
+        wrong = next(((given, size) for given, size in sizes if isinstance(size, int) and given != size), None)
+        if wrong is None:
+            return
+        given, declared = wrong
+        reason = f"{given} {'channels' if len(shape) == 4 else 'features'} where {declared} were declared"
+        if len(shape) == 4 and shape[1] == declared:
+            reason += "; for images (N, C, H, W), as PyTorch has them, write np.moveaxis(x, 1, -1) first"
     text = "(" + ", ".join(str(size) for size in expected) + ")"
     raise ShapeError(f"{label}: expected {text}, got {tuple(shape)}: {reason}.")
 

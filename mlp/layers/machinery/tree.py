@@ -150,7 +150,7 @@ class Tree(NoShallowCopy, NamesElsewhere, Generic[Node]):
         """Copy the arrays of a `state_dict` into this model.
 
         Raises:
-            ShapeError: names or shapes differ; nothing is copied then.
+            ShapeError: names, shapes or kinds of numbers differ; nothing is copied then.
         """
         check_state(self.named_arrays(), state)
         for name, parameter in self.named_parameters():
