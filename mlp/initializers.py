@@ -47,10 +47,11 @@ def glorot_normal(shape: Shape, fan_in: int, fan_out: int, rng: Generator) -> Ar
 
 
 def orthogonal(shape: Shape, fan_in: int, fan_out: int, rng: Generator) -> Array:
-    """Draw a random orthogonal matrix: as (rows, shape[-1]), its shorter side is orthonormal (Saxe et al. 2014).
+    """Draw a random orthogonal matrix, the weight as (rows, shape[-1]) (Saxe et al. 2014).
 
-    Such a matrix changes no vector's length, and so do many of them in a row. It is Q of the QR decomposition of a
-    normal matrix; the signs of R's diagonal make every rotation equally likely.
+    Its columns, or its rows where these are fewer, have length 1 and are at right angles to each other. A square one
+    changes no vector's length, and neither does a product of many. It is Q of the QR decomposition of a matrix of
+    normally distributed numbers; the signs of R's diagonal make all orthogonal matrices equally likely.
     """
     columns = shape[-1]
     rows = math.prod(shape) // columns
@@ -82,7 +83,7 @@ def normal(mean: float = 0.0, std: float = 0.01) -> Initializer:
 def he_uniform(negative_slope: float = 0.0) -> Initializer:
     """Return He's initializer for layers in front of a leaky ReLU of this slope, drawn from U(-b, b), b = sqrt(3 V).
 
-    V = 2 / ((1 + a^2) fan_in) (He et al. 2015, equation 15).
+    V = 2 / ((1 + a^2) fan_in), a being the slope (He et al. 2015, equation 15).
     """
     return lambda shape, fan_in, fan_out, rng: _he_bound(negative_slope, fan_in) * rng.uniform(-1.0, 1.0, size=shape)
 

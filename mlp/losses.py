@@ -123,19 +123,19 @@ class SoftmaxCrossEntropy(Loss):
     def forward(self, outputs: Array, targets: Array) -> float:
         check_targets(outputs, targets)
         xp, s = get_array_module(outputs), self.label_smoothing
-        shifted = outputs - outputs.max(axis=1, keepdims=True)  # (N, K)
-        exps = xp.exp(shifted)
+        z = outputs - outputs.max(axis=1, keepdims=True)  # (N, K)
+        exps = xp.exp(z)
         sums = exps.sum(axis=1, keepdims=True)  # (N, 1)
         self.keep(exps / sums, targets)  # (1)
-        wanted = shifted[xp.arange(len(targets)), targets]  # (N,): z_t
+        wanted = z[xp.arange(len(targets)), targets]  # (N,): z_t
         if s > 0:
-            wanted = (1.0 - s) * wanted + s * shifted.mean(axis=1)  # (N,): sum_k q_k z_k
+            wanted = (1.0 - s) * wanted + s * z.mean(axis=1)  # (N,): sum_k q_k z_k
         return float((xp.log(sums[:, 0]) - wanted).mean())  # (2), (3), (5)
 
     def backward(self) -> Array:
         probabilities, targets = self.take()
         (N, K), s = probabilities.shape, self.label_smoothing
-        grad = probabilities - s / K if s > 0 else probabilities  # (N, K), ours alone, so it may be changed
+        grad = probabilities - s / K if s > 0 else probabilities  # (N, K); nobody else has it, so it may be changed
         grad[get_array_module(grad).arange(N), targets] -= 1.0 - s
         return grad / N  # (4), (5)
 

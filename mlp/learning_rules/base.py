@@ -7,15 +7,15 @@ loop over layers. It also owns its moments, vectors of the same length that reme
 
 Before the formula of a rule come three things that all rules can do, in this order:
 
-    clipping            g <- max(-c, min(c, g))                     clip_value: c, each number by itself
-                        g <- g min(1, c / (|g| + 1e-6))             clip_norm: c, the whole gradient keeps its direction
-    coupled L2          g <- g + d w                                weight_decay: d
-    decoupled decay     w <- w - h d w                              decoupled_weight_decay: d
+    clipping                  g <- max(-c, min(c, g))               clip_value: c, each number by itself
+                              g <- g min(1, c / (|g| + 1e-6))       clip_norm: c, the whole gradient keeps its direction
+    coupled weight decay      g <- g + d w                          weight_decay: d
+    decoupled weight decay    w <- w - h d w                        decoupled_weight_decay: d
 
-Coupled L2 is the gradient of a penalty (d/2) |w|^2; the reported loss leaves the penalty out, as PyTorch does. Where a
-rule divides by the size of the gradient, as Adam does, the penalty is divided too; decoupled decay goes around the rule
-and shrinks all weights alike (Loshchilov and Hutter, Decoupled weight decay regularization, 2019). `no_decay` leaves
-parameters out of both by their names: r"(gamma|beta|bias)$" spares norms and biases.
+Coupled decay adds the gradient of a penalty (d/2) |w|^2 (L2); the reported loss leaves the penalty out, as PyTorch
+does. A rule that divides by the size of the gradient, as Adam does, divides the penalty as well. Decoupled decay goes
+around the rule and shrinks all weights alike (Loshchilov and Hutter, Decoupled weight decay regularization, 2019).
+`no_decay` leaves parameters out of both by their names: r"(gamma|beta|bias)$" spares norms and biases.
 
 Weights change in place, and only in `update`; p.grad stays as backward wrote it. A rule changes the parameters that it
 was given: `rule.initialize(model.layers["4"].parameters())` before fit leaves all others as they are.
@@ -53,7 +53,7 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
 
     Args:
         learning_rate: h > 0; the training loop sets it before each step.
-        weight_decay: coupled L2. decoupled_weight_decay: decay around the rule.
+        weight_decay, decoupled_weight_decay: d of the two kinds of decay; 0 for none.
         no_decay: a regular expression with few groups and repeats (see `mlp.checks.quick_pattern`); a parameter does
             not decay if the expression is found in its dotted name.
         clip_norm, clip_value: bounds for the gradient; None for none.
@@ -106,10 +106,10 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
                 two moments of one name.
             ShapeError: no parameters, or several dtypes.
         """
-        given, parameters = parameters, list(parameters) if isinstance(parameters, Iterable) else [None]
-        if not all(isinstance(parameter, Parameter) for parameter in parameters):
+        found = list(parameters) if isinstance(parameters, Iterable) else [None]
+        if not all(isinstance(parameter, Parameter) for parameter in found):
             raise ConfigurationError(
-                f"a rule takes the parameters of a model: rule.initialize(model.parameters()); got {shown(given)}"
+                f"a rule takes the parameters of a model: rule.initialize(model.parameters()); got {shown(parameters)}"
             )
         check_strings(f"{type(self).__name__}.moment_names", self.moment_names)
         if len({"steps", *self.moment_names}) < 1 + len(self.moment_names):
@@ -117,9 +117,9 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
                 f"{type(self).__name__}: moment_names must differ from each other and from 'steps', the number of "
                 f"updates that is saved with them, got {', '.join(self.moment_names)}"
             )
-        if self.no_decay is not None and not all(parameter.name for parameter in parameters):
+        if self.no_decay is not None and not all(parameter.name for parameter in found):
             raise ConfigurationError("no_decay goes by the parameters' names: call model.set_paths() before initialize")
-        self.flat = FlatParameters.gather(parameters)
+        self.flat = FlatParameters.gather(found)
         self.steps = 0
         zeros_like = get_array_module(self.flat.data).zeros_like
         self.moments = {name: zeros_like(self.flat.data) for name in self.moment_names}
@@ -137,7 +137,7 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
 
     def without_parameters(self) -> Self:
         """Return a copy with the same settings that has no parameters yet: `initialize` gives it some."""
-        return copy.deepcopy(self, {id(self.flat): None})
+        return copy.deepcopy(self, {id(self.flat): None})  # its memo says: the copy of flat is None
 
     def update(self) -> None:
         """Change all parameters by one step against their gradients.

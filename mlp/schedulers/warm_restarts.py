@@ -4,8 +4,9 @@ Cycle i lasts T_i = T_0 m^i steps. With s steps since its start,
 
     h = h_min + (h0 - h_min) (1 + cos(pi s / T_i)) / 2
 
-so h0 comes again at the first step of every cycle: a warm restart. The lengths say in which cycle a step lies: together
-the cycles before i last T_0 (m^i - 1)/(m - 1) steps (i T_0 for m = 1).
+so h0 comes again at the first step of every cycle: a warm restart. To find the cycle in which a step lies, the code
+adds up the lengths of the cycles, T_0 + T_0 m + T_0 m^2 + ..., until they reach beyond it. For m = 1 all cycles are
+alike, and one division is enough.
 
 References: Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts, 2017, equation 5; PyTorch's
 CosineAnnealingWarmRestarts.
@@ -35,7 +36,7 @@ def warm_restarts(learning_rate: float, minimum: float, steps: int, multiply: in
 
     def schedule(t: int) -> float:
         start, length = (t // first * first, first) if m == 1 else (0, first)
-        while t >= start + length:  # a logarithm would be off by one where rounding hits the border
+        while t >= start + length:  # not a logarithm: rounding would put the first step of a cycle into another one
             start, length = start + length, length * m
         return low + (h0 - low) * (1.0 + math.cos(math.pi * (t - start) / length)) / 2.0
 
