@@ -1,8 +1,10 @@
 """Deep supervision: small classifiers ("companions") on many layers, which give these layers a gradient of their own.
 
-    l_out    the loss of the network's own output           l_m    that of companion m's output
+    l_out  loss of the network's own output      e  the epoch, 0 .. E - 1      alpha_0  weight of the companions
+    l_m    loss of companion m's output          E  how many epochs            gamma    threshold
+
     F = l_out + alpha(e) sum over m of max(l_m - gamma, 0)                                                   (1)
-    alpha(e) = alpha_0 (1 - e/E)                            e = 0 .. E - 1, the epoch; E, how many there are  (2)
+    alpha(e) = alpha_0 (1 - e/E)                                                                             (2)
 
 The first layers of a deep network get their gradient through all the layers above. A companion after an early layer
 is a classifier of its own, so they get one directly, however much of the other gradient is lost on the way. What is a
@@ -98,10 +100,10 @@ class DeepSupervision(Loss):
 
     def forward(self, outputs: Array, targets: Array) -> float:
         value = self.loss.forward(outputs, targets)
-        looks = [tap.look() for tap in self.taps.values()]
-        seen = [logits for logits in looks if logits is not None]  # none in evaluation
-        self.companion_losses = [loss.forward(z, targets) for loss, z in zip(self.losses, seen, strict=False)]
-        self.companion_accuracies = [loss.accuracy(z, targets) for loss, z in zip(self.losses, seen, strict=False)]
+        looks = zip(self.losses, [tap.look() for tap in self.taps.values()], strict=True)
+        seen = [(loss, z) for loss, z in looks if z is not None]  # the logits z of companions; none in evaluation
+        self.companion_losses = [loss.forward(z, targets) for loss, z in seen]
+        self.companion_accuracies = [loss.accuracy(z, targets) for loss, z in seen]
         self.objective = value
         if self.alpha > 0:
             self.objective += self.alpha * sum(max(l_m - self.threshold, 0.0) for l_m in self.companion_losses)  # (1)
@@ -140,14 +142,16 @@ def add_companions(
             processing blocks as well.
         filters, growth: block b has filters + growth (b + 1) channels after it, a reduction has filters.
     """
-    taps = {}
-    for s, units in enumerate(stages if places != "none" else ()):
+    taps: dict[str, Tap] = {}
+    if places == "none":
+        return taps
+    for s, units in enumerate(stages):
         for b, (name, unit) in enumerate(list(units.items())):
             reduces = name == "reduction"
-            if (s == len(stages) - 1) if reduces else (places != "blocks"):
-                continue
-            tap = companion(filters if reduces else filters + growth * (b + 1), num_classes, dtype)
-            taps[f"stage_{s}_{name}"], units[name] = tap, Sequential({"*": unit, "tap": tap})
+            wanted = s < len(stages) - 1 if reduces else places == "blocks"
+            if wanted:
+                tap = companion(filters if reduces else filters + growth * (b + 1), num_classes, dtype)
+                taps[f"stage_{s}_{name}"], units[name] = tap, Sequential({"*": unit, "tap": tap})
     return taps
 
 

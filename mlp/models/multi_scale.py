@@ -31,8 +31,8 @@ def multi_scale_block(parts: Parts, width: int, shortcut: Layer | None) -> Seque
     """Return a processing block with branches of `width` channels."""
     F = parts.filters
 
-    def branch(kernel_size: int, level: int, in_channels: int, out_channels: int) -> Sequential:
-        name = f"{kernel_size}_{level}"
+    def branch(kernel_size: int, i: int, in_channels: int, out_channels: int) -> Sequential:
+        name = f"{kernel_size}_{i}"
         layers: dict[str, Layer] = {f"conv_{name}": parts.conv(in_channels, out_channels, kernel_size)}
         return Sequential({**layers, **parts.norms(name, "before", out_channels), **parts.activation(name)})
 
@@ -47,12 +47,12 @@ def multi_scale_block(parts: Parts, width: int, shortcut: Layer | None) -> Seque
 
 def msrb(channels: int, dtype: DType = np.float32) -> Residual:
     """Return the block of the paper."""
+    n = channels
 
-    def branch(kernel_size: int, level: int, width: int) -> Sequential:
+    def branch(kernel_size: int, i: int, width: int) -> Sequential:
         conv = Conv2d(width, width, kernel_size, padding=kernel_size // 2, dtype=dtype)
-        name = f"{kernel_size}_{level}"
+        name = f"{kernel_size}_{i}"
         return Sequential({f"conv_{name}": conv, f"activation_{name}": ReLU()})
 
-    n = channels
-    scales: dict[str, Layer] = {f"*{i}": Concat(branch(3, i, n << i), branch(5, i, n << i)) for i in (0, 1)}
+    scales: dict[str, Layer] = {f"*{i}": Concat(branch(3, i, w), branch(5, i, w)) for i, w in enumerate((n, 2 * n))}
     return Residual(Sequential({**scales, "fusion": Conv2d(4 * n, n, 1, dtype=dtype)}), Identity())

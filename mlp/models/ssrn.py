@@ -11,9 +11,10 @@ A patch has S x S pixels (7) and D bands (200). First the spectrum of each pixel
     head             global average pooling - dropout - affine (F -> classes)
 
 B = (D - 7) // 2 + 1 and F = 24. The paper writes three-dimensional convolutions: 1 x 1 x 7 along the spectrum, then
-1 x 1 x B, then 3 x 3 x 128. None is needed. A kernel that is one pixel wide treats the S^2 pixels of a patch alike, so
-they may stand in a column, an image of S^2 x D "pixels" with one channel, and the kernel is 1 x 7; and one that takes
-in all the bands at once treats them as channels. All convolutions have biases; `he_normal` draws the weights.
+1 x 1 x B, then 3 x 3 x 128. Two dimensions are enough. A kernel that is one pixel wide treats the S^2 pixels of a patch
+alike. So the pixels may stand in a column: an image of S^2 x D "pixels" with one channel, and kernels of 1 x 7. And a
+kernel that takes in all 128 numbers of a pixel at once treats them as channels. All convolutions have biases;
+`he_normal` draws the weights.
 
 Reference: Zhong, Li, Luo, Chapman, Spectral-spatial residual network for hyperspectral image classification, 2018.
 """
@@ -99,10 +100,11 @@ def convolved(
 
 def residual_block(filters: int, kernel: tuple[int, int], dtype: DType) -> Sequential:
     """Return conv - BN - ReLU - conv - BN - [+ x] - ReLU, which keeps the size."""
-    body: dict[str, Layer] = {}
-    for i in (0, 1):
+
+    def conv_and_norm(i: int) -> dict[str, Layer]:
         padding = kernel[0] // 2, kernel[1] // 2
         conv = Conv2d(filters, filters, kernel, padding=padding, initializer=he_normal(), dtype=dtype)
-        body |= {f"conv_{i}": conv, f"norm_{i}": BatchNorm(filters, dtype=dtype)}
-        body |= {"activation_0": ReLU()} if i == 0 else {}
-    return Sequential({"": Residual(Sequential(body)), "activation_1": ReLU()})
+        return {f"conv_{i}": conv, f"norm_{i}": BatchNorm(filters, dtype=dtype)}
+
+    body = Sequential({**conv_and_norm(0), "activation_0": ReLU(), **conv_and_norm(1)})
+    return Sequential({"": Residual(body), "activation_1": ReLU()})
