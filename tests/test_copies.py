@@ -22,7 +22,7 @@ from mlp.models import vgg
 from mlp.models.deep_supervision import DeepSupervision, taps_of
 from mlp.models.parts import INITIALIZERS
 from mlp.plotting import LiveCurves
-from mlp.training import Progress, Trainer
+from mlp.training import Hook, Progress, Trainer
 from mlp.training.checkpoint import load_checkpoint, save_checkpoint
 from mlp.training.hooks import Checkpoint, CsvLog, EarlyStop, KeepWeights, StepLog, StopOnSignal, TensorBoardLog
 
@@ -90,6 +90,18 @@ def test_a_trainer_is_copied_with_its_hooks_before_and_while_it_trains():
     keep.twin.fit(Points(), epochs=2)
     assert len(keep.twin.history.gradient_flow) == 2
     assert len(trainer.history.rows) == 1
+
+
+def test_an_interrupt_leaves_no_progress_bar_which_on_a_terminal_has_no_copy():
+    class Interrupts(Hook):
+        def after_step(self, trainer):
+            raise KeyboardInterrupt
+
+    progress = Progress()
+    trainer = make_trainer("cpu", hooks=[progress, Interrupts()])
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(Points(), epochs=1)
+    assert progress.bar is None
 
 
 def test_a_hook_with_an_open_file_has_no_copy_and_the_sentence_says_what_to_do(tmp_path):

@@ -2,7 +2,8 @@
 
     model/<name>      weights and buffers              step, epoch     updates and epochs done
     rule/<name>       moments and step count           config          the run's settings, as JSON
-    history/...       metrics and layer statistics               digest          SHA-256 of all of these
+    history/...       metrics and layer statistics     format          of this file, a number
+                                                       digest          SHA-256 of all others
 
 There is no random state among them: randomness is a function of (seed, stream, epoch), see `mlp.rng`.
 """
@@ -60,7 +61,10 @@ def check_trainer(function: str, trainer: object) -> None:
 
 
 def digest(arrays: Mapping[str, Array]) -> str:
-    """Return the SHA-256 of named arrays: a zip file's own checksums miss entries that a flipped bit hides."""
+    """Return the SHA-256 of named arrays.
+
+    A zip file has a checksum for each entry, but none for its list of entries: a flipped bit there hides one.
+    """
     code = hashlib.sha256()
     for name, array in sorted(arrays.items()):
         array = np.ascontiguousarray(array)
@@ -84,7 +88,8 @@ def read_checkpoint(path: PathLike) -> dict[str, Array]:
         raise damaged(path, "its digest does not match its content")
     if whole_number(path, arrays, "format") != FORMAT:
         raise CheckpointError(f"{path} has format {arrays['format']}, this version reads {FORMAT}")
-    whole_number(path, arrays, "step"), whole_number(path, arrays, "epoch")
+    for name in ("step", "epoch"):
+        whole_number(path, arrays, name)
     return arrays
 
 

@@ -92,8 +92,8 @@ class History(NamesElsewhere):
             table: its name in `tables`. names: of the columns. values: {statistic: array of len(names) numbers}.
 
         Raises:
-            ConfigurationError: the table has other columns, from another hook or from before a resume; or another
-                file of a run already has one of these names.
+            ConfigurationError: the table has other columns, from another hook or from before a resume. It has numbers
+                of this epoch already. Or another file of a run has one of these names.
         """
         check_table_names(table, names, values)
         there = self.tables.setdefault(table, LayerTable(names))

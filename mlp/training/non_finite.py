@@ -13,8 +13,8 @@ from mlp.typing import Array
 def find_non_finite(model: Layer, batches: Iterable[tuple[Array, Array]], *, training: bool) -> str:
     """Run batches forward until a value is not finite, and say in one sentence where the first one appears.
 
-    The weights are those before the step that failed, so the first layer in forward order with such a weight, or with
-    finite inputs and other outputs, is where the trouble began.
+    The weights are those before the step that failed. So the trouble began in the first layer, in forward order, that
+    has a weight or an output that is not finite.
 
     Args:
         training: whether to use the formulas of training.

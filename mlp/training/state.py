@@ -2,7 +2,8 @@
 
 Everything here exists from the beginning, before `fit` too, so a hook may ask for it at every moment:
 
-    always                     model, loss, rule, schedule, hooks, history, engine (its name; it is bound during fit)
+    always                     model, loss, rule, schedule, hooks, history
+                               engine: it has a name, and computes only within fit
                                step, epoch: updates and epochs done so far
     from before_training on    epochs, train_batches, valid_batches: what fit was given
                                (before that: 0 epochs, and batches without any)

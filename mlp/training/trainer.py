@@ -125,7 +125,8 @@ class Trainer(TrainingState):
 
         Raises:
             NonFiniteLossError: the loss became infinite or NaN.
-            ConfigurationError: epochs or stop_after below 1, or batches of another kind.
+            ConfigurationError: epochs or stop_after below 1, batches of another kind, or a rule of another model.
+            MlpError: this Trainer is in `fit` already.
         """
         if self.fitting:
             raise MlpError("fit was called while this Trainer is in fit already, by a hook or by another thread")

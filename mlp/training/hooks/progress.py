@@ -29,8 +29,7 @@ class Progress(Hook):
             self.bar.set_postfix(loss=loss_text(float(trainer.batch_loss)), refresh=False)
 
     def after_epoch(self, trainer: TrainingState, row: dict[str, Any]) -> None:
-        self.bar.close()
-        self.bar = None  # it holds the terminal, which copy.deepcopy(trainer) could not copy
+        self._close()
         valid = f"valid {loss_text(row['val_loss'])} / {row['val_acc']:6.2%}   " if len(trainer.valid_batches) else ""
         train = f"train {loss_text(row['train_loss'])} / {row['train_acc']:6.2%}   "
         print(
@@ -40,5 +39,9 @@ class Progress(Hook):
         )
 
     def after_training(self, trainer: TrainingState) -> None:
+        self._close()
+
+    def _close(self) -> None:
         if self.bar is not None:
             self.bar.close()
+            self.bar = None  # it holds the terminal, which copy.deepcopy(trainer) could not copy
