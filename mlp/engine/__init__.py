@@ -33,7 +33,8 @@ def make_engine(
         precision: of the cuda engine's convolutions, "float32" or "tf32".
 
     Raises:
-        ConfigurationError: an unknown name or precision, fewer than one thread, or the cuda engine on the CPU.
+        ConfigurationError: an unknown name or precision, a number of threads that makes no sense, or the cuda engine on
+            the CPU.
         DeviceError: there is no such device.
     """
     choose("engine", name, ENGINES)

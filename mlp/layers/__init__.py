@@ -1,4 +1,7 @@
-"""The textbook: each file has one layer, or one family: its formulas, forward and backward, and nothing else."""
+"""The textbook: each file has one layer, or one family: its formulas, forward and backward, and nothing else.
+
+What all layers share is in `machinery` and in `parameter`.
+"""
 
 from mlp.checks import names_elsewhere
 from mlp.layers.activations import LeakyReLU, ReLU

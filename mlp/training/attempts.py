@@ -162,6 +162,11 @@ class Attempt:
                 self.write("end", status=str(status), note=note)
 
     def write(self, event: str, **values: str) -> None:
+        """Add a line about this attempt.
+
+        Args:
+            event: "start" or "end". values: other fields of `Event`.
+        """
         host = os.environ.get("SLURMD_NODENAME") or socket.gethostname()
         where = {"host": host, "process": str(os.getpid()), "job": job_of(os.environ)}
         time = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

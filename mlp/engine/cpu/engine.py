@@ -54,7 +54,8 @@ class CpuEngine(Binding):
         threads: how many; by default as many as the cores this process may use.
 
     Raises:
-        ConfigurationError: fewer than one thread, or the package threadpoolctl is missing.
+        ConfigurationError: fewer than one thread, or far more than there are cores (see `at_once`), or the package
+            threadpoolctl is missing.
     """
 
     name = "cpu"

@@ -75,7 +75,7 @@ class Memory:
         self.batch_arrays: dict[Any, Array] = {}  # (shape of one image, i) -> (capacity, *shape)
         self.scratch_arrays: dict[Any, Array] = {}  # (key, shape, t) -> array
         self.piles: dict[Shape, list[Array]] = {}  # shape -> arrays that nobody uses
-        self.piece = np.empty(0, self.dtype)  # what is left of it
+        self.piece = np.empty(0, self.dtype)  # what is left of the newest piece
         self.common = [np.empty(0, self.dtype) for _ in range(threads)]  # where all temporary arrays lie
 
     def reserve(self, images: int) -> bool:

@@ -4,11 +4,9 @@
     1 x 1                     a product of the pixels with the kernel, see `strided`; so are whole rows, 1 x W
     all others                im2col and one matrix product, a few images at a time, in this file
 
-The mathematics is that of `mlp.layers.convolution`, equations 2 to 5. Two things differ:
-
-- a block of images is so small that its columns are still in the cache when the product reads them;
-- columns are copied as whole window rows of KW C numbers, which NumPy sees as one element each: moving one large
-  element is three times faster than moving many small ones.
+The mathematics is that of `mlp.layers.convolution`: (2) forward, (3), (4) and the first part of (6) backward. Columns
+are copied as whole window rows of KW C numbers, which NumPy sees as one element each: moving one large element is three
+times faster than moving many small ones.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
 """Normalization, shortcut and activation in one op: all that treats each value on its own.
 
-    a = norm(y)                        if there is one, see `batch_norm` and `normalization`; else a = y   (1)
+    a = norm(y)                        if there is one, see `batch_norm` and `normalization`; else a = y           (1)
     a = a + shortcut                   if there is one                                                             (2)
     z = max(a, slope a)                LeakyReLU or ReLU (slope 0), if there is one                                (3)
 

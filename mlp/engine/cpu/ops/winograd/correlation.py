@@ -35,7 +35,7 @@ class Correlation:
     def bind(self, plan: Plan, blocks: Blocks, source: Storage, target: Storage, *, writes: bool) -> None:
         """Prepare to work from one `Storage` to another, block by block; `writes`: else results are added."""
         self.writes = writes
-        self.B, self.G, self.A = as_arrays(self.tile, self.taps, plan.dtype)
+        self.B, self.G, self.A = as_arrays(self.tile, self.taps, plan.dtype)  # B^T, G, A^T of the equations
         self.direct = writes and self.output_shape[0] % self.tile == 0
         self._make_views(plan, blocks, source, target)
         self.bound = True

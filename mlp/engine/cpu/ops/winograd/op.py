@@ -1,9 +1,11 @@
 """3 x 3 and 5 x 5 convolution of stride 1 with about half the multiplications (Winograd), and without im2col.
 
 First in one dimension. Eight neighbouring outputs of a filter with three taps, y_i = sum over u of g_u d_(i+u), take 24
-multiplications. They are coefficients of a product of polynomials, and such a product is known from its values at 10
-points: evaluate both factors there, multiply value by value (10 multiplications), interpolate back. All three steps are
-products with small fixed matrices, Winograd's F(m, 3) with m = 8 and K = m + 2 points; `toom_cook` derives them:
+multiplications. So does the product of two polynomials with eight and three coefficients. But that product has only 10
+coefficients, so its values at 10 points say all: evaluate both factors there, multiply value by value (10
+multiplications), interpolate back. With g as one factor the product is a linear map of the other, and the filter is the
+transposed map: the same steps in the opposite order. Each is a product with a small fixed matrix, Winograd's F(m, 3)
+with m = 8 and K = m + 2 points; `toom_cook` derives them:
 
     y = A^T [ (G g) * (B^T d) ]         d (K,) inputs, g (3,) taps, y (m,) outputs, * value by value               (1)
 
