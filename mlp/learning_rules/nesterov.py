@@ -6,8 +6,8 @@
 Plain momentum steps by v. Here the step is what the velocity will be one step later if the gradient stays as it is,
 which amounts to taking the gradient at the place that the velocity alone would lead to. This is PyTorch's form.
 
-References: Nesterov, A method for solving the convex programming problem with rate O(1/k^2), 1983; Sutskever et al.,
-On the importance of initialization and momentum in deep learning, 2013.
+References: Nesterov, A method for solving the convex programming problem with convergence rate O(1/k^2), 1983;
+Sutskever et al., On the importance of initialization and momentum in deep learning, 2013.
 """
 
 from mlp.learning_rules.momentum import Momentum

@@ -147,21 +147,7 @@ class Trainer(TrainingState):
         self.stopping = self.gradients_wanted = False
         self.gradient_statistics = None
         validation = [] if valid_batches is None else [Evaluate(valid_batches)]
-        hooks = [StopOnNonFinite(), *validation, *self.hooks]
-        with ExitStack() as ending:  # calls what it was given last first; one that fails does not stop the others
-            ending.callback(self.engine.close)
-            for hook in reversed(hooks):
-                ending.callback(hook.after_training, self)
-            for hook in hooks:
-                hook.before_training(self)
-            self.fitting = True
-            ending.callback(vars(self).update, fitting=False)
-            self.engine.bind(self.model, self.loss, self.rule, EVERYTHING if self.gradients_wanted else None)
-            check_trainable(self.model, self.rule)
-            batches = self.engine.resident(train_batches)
-            with np.errstate(all="ignore"):  # a loss that overflows is reported by StopOnNonFinite, with its place
-                while self.epoch < last and not self.stopping:
-                    self._run_epoch(batches, hooks)
+        self._run_epochs(last, [StopOnNonFinite(), *validation, *self.hooks])
         return self.history
 
     def evaluate(self, batches: BatchSource, desc: str = "") -> tuple[float, float]:
@@ -186,6 +172,23 @@ class Trainer(TrainingState):
             where = find_non_finite(self.model, batches.epoch(0), training=False)
             print(f"note: the loss is {loss}, so the accuracy means nothing: {where}", file=sys.stderr)
         return loss, accuracy
+
+    def _run_epochs(self, last: int, hooks: Sequence[Hook]) -> None:
+        """Train until `last` epochs are done or a hook calls `stop`. However it ends, all hooks see the end."""
+        with ExitStack() as ending:  # calls what it was given last first; one that fails does not stop the others
+            ending.callback(self.engine.close)
+            for hook in reversed(hooks):
+                ending.callback(hook.after_training, self)
+            for hook in hooks:
+                hook.before_training(self)
+            self.fitting = True
+            ending.callback(vars(self).update, fitting=False)
+            self.engine.bind(self.model, self.loss, self.rule, EVERYTHING if self.gradients_wanted else None)
+            check_trainable(self.model, self.rule)
+            batches = self.engine.resident(self.train_batches)
+            with np.errstate(all="ignore"):  # a loss that overflows is reported by StopOnNonFinite, with its place
+                while self.epoch < last and not self.stopping:
+                    self._run_epoch(batches, hooks)
 
     def _run_epoch(self, train_batches: BatchSource, hooks: Sequence[Hook]) -> None:
         start = time.perf_counter()

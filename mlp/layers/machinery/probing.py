@@ -59,7 +59,6 @@ def observed_backward(model: Tree[Node], see: Callable[[Node, Array, Array], obj
 @contextmanager
 def _watched(model: Tree[Node], method: str, see: Callable[[Node, Array, Array], object]) -> Iterator[object]:
     leaves = leaf_layers(model)
-
     before = [vars(layer).get(method) for layer in leaves]  # what an outer `observed` has put there, else None
 
     def watch(layer: Node) -> None:
