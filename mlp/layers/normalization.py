@@ -84,10 +84,9 @@ class GroupNorm(Layer):
         """Raise ShapeError unless x is (N, C) or (N, H, W, C) with two values or more in a set."""
         C, G = self.num_features, self.num_groups
         self.check_inputs(x, ("N", "H", "W", C) if x.ndim == 4 else ("N", C))
-        if x.size == len(x) * G:
-            whole = "channel" if G == C else "group"
+        if x.size == len(x) * G:  # one pixel, and groups of one channel
             raise ShapeError(
-                f"{self.label()}: got one value per sample and {whole} {x.shape}; normalization needs two or more: "
+                f"{self.label()}: got one value per sample and channel {x.shape}; normalization needs two or more: "
                 "larger images, or BatchNorm."
             )
 
