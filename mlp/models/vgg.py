@@ -112,11 +112,13 @@ def vgg(
         entry.pop("activation_0")  # it is that of the first block
         head = {**before(parts, 0, filters), **head}
     k = GROWTH if growth is None else growth
-    kinds = {"multi_scale": multi_scale, "residual": residual}
-    stages = [
-        dense_stage(parts, blocks, k) if dense else plain_stage(parts, blocks, reduction_shortcut, **kinds)
-        for _ in range(STAGES)
-    ]
+
+    def stage() -> dict[str, Layer]:
+        if dense:
+            return dense_stage(parts, blocks, k)
+        return plain_stage(parts, blocks, reduction_shortcut, multi_scale=multi_scale, residual=residual)
+
+    stages = [stage() for _ in range(STAGES)]
     taps = add_companions(stages, companions, num_classes, filters, k if dense else 0, dtype)
     named = {f"stage_{s}": Sequential(units) for s, units in enumerate(stages)}
     network = Sequential({"input": Sequential(entry), **named, "head": Sequential(head)})

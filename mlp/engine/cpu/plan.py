@@ -43,9 +43,9 @@ class Plan(Graph):
     ) -> None:
         super().__init__(LOWERINGS, batch_shape, dtype, training=training)
         self.memory, self.team, self.threads = memory, team, team.size
-        self.used: dict[Any, int] = {}
-        self.free: dict[Any, list[int]] = {}
-        self.all_blocks: dict[int, Blocks] = {}
+        self.used: dict[Any, int] = {}  # kind of memory -> how many arrays of it there are
+        self.free: dict[Any, list[int]] = {}  # kind of memory -> the numbers of those that nobody needs now
+        self.all_blocks: dict[int, Blocks] = {}  # count -> the one Blocks that all ops with so many blocks share
 
         load = self.add(LoadInputs(self.source))
         self.result = self.lower(model, load)
@@ -78,18 +78,22 @@ class Plan(Graph):
     # --- memory ---------------------------------------------------------------------------------------------------
 
     def _take(self, shape: Shape, border: tuple[int, int], local_block: int) -> tuple[Storage, Any]:
-        """Return a `Storage` and its place, for `_give`; it is scratch for `local_block` images unless that is 0."""
+        """Return a `Storage` for a value of that shape, and its place, for `_give`.
+
+        Args:
+            local_block: images for which scratch is enough; 0 for a batch array.
+        """
         above, below = border
-        whole = (shape[0] + above + below, *shape[1:])
-        key = (whole, border, local_block)  # equal shapes with different borders have their zeros elsewhere
+        bordered = (shape[0] + above + below, *shape[1:])
+        key = (bordered, border, local_block)  # equal shapes with different borders have their zeros elsewhere
         free = self.free.setdefault(key, [])
         i = free.pop() if free else self.used.get(key, 0)
         self.used[key] = max(self.used.get(key, 0), i + 1)
         batch = scratch = None
         if local_block:
-            scratch = self.memory.scratch(("value", border, i), (local_block, *whole))
+            scratch = self.memory.scratch(("value", border, i), (local_block, *bordered))
         else:
-            batch = self.memory.batch(whole, (border, i), self.images)
+            batch = self.memory.batch(bordered, (border, i), self.images)
         return Storage(batch, scratch, above, shape[0]), (key, i)
 
     def _give(self, place: Any) -> None:

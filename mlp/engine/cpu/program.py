@@ -29,7 +29,7 @@ class Blocks(list[tuple[int, int]]):
 
 
 def count_blocks(images: int, image_bytes: int, block_bytes: int) -> int:
-    """Return into how many blocks a batch is cut, each of at most `block_bytes` and not much less than a quarter of it.
+    """Return the number of blocks of a batch. Each has at most `block_bytes`, and not much less than a quarter of that.
 
     Smaller blocks would cost more time in Python than they save. So a small batch is cut into 4, 2 or 1 blocks.
     """
