@@ -90,7 +90,7 @@ def he_uniform(negative_slope: float = 0.0) -> Initializer:
 
 @remembered
 def he_normal(negative_slope: float = 0.0) -> Initializer:
-    """Return He's initializer as `he_uniform`, drawn from a normal distribution with variance V."""
+    """Return He's initializer as `he_uniform`, drawn from a normal distribution with variance V = b^2 / 3."""
     return lambda shape, fan_in, fan_out, rng: rng.normal(
         0.0, _he_bound(negative_slope, fan_in) / math.sqrt(3.0), size=shape
     )

@@ -72,7 +72,10 @@ class Concat(Layer):
 
 
 def names_below(branch: Layer) -> list[str]:
-    """Return the names of the layers of a branch that are not made of others, seen from the branch."""
+    """Return the names of the layers of a branch that are not made of others, seen from the branch.
+
+    An Identity has nothing that would be found by its name, so it needs none.
+    """
     return [path for path, layer in branch.named_layers() if not layer.children() and type(layer) is not Identity]
 
 

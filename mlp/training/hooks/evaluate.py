@@ -32,8 +32,8 @@ def evaluate(engine: Engine, batches: BatchSource, desc: str = "") -> tuple[floa
     Raises:
         MlpError: the engine is not bound; `fit` closes its own at the end.
     """
-    near: Any = pairs(engine.resident(batches), 0)
+    resident: Any = pairs(engine.resident(batches), 0)
     if desc:
-        near = announced_bar(near, desc=desc, unit="batch", total=len(batches), leave=False)
-    metrics = [(*engine.evaluate(x, targets), len(targets)) for x, targets in near]
+        resident = announced_bar(resident, desc=desc, unit="batch", total=len(batches), leave=False)
+    metrics = [(*engine.evaluate(x, targets), len(targets)) for x, targets in resident]
     return mean_metrics(metrics, mean_over(batches))

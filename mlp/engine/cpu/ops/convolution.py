@@ -68,7 +68,8 @@ class ConvolutionOp(ConvolutionBase):
         kernel, self.bias = self.weights()
         F = kernel.shape[-1]
         self.kernel = kernel.reshape(-1, F)  # (KH KW C, F)
-        self.turned = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2)).reshape(-1, kernel.shape[2])
+        turned = np.ascontiguousarray(kernel[::-1, ::-1].transpose(0, 1, 3, 2))
+        self.turned = turned.reshape(-1, kernel.shape[2])  # (KH KW F, C)
 
     def pad(self, t: int, lo: int, hi: int) -> Array:
         """Copy a block of inputs between zeros."""
@@ -80,7 +81,7 @@ class ConvolutionOp(ConvolutionBase):
     def forward(self, t: int, lo: int, hi: int) -> None:
         cols = self.columns.copy(t, self.pad(t, lo, hi))  # (n OH OW, KH KW C)
         y = self.output.data.part(t, lo, hi)
-        multiply(cols, self.kernel, y)
+        multiply(cols, self.kernel, y)  # (2)
         if self.bias is not None:
             y += self.bias
 
@@ -89,7 +90,7 @@ class ConvolutionOp(ConvolutionBase):
         grad = np.ascontiguousarray(self.output.grad.part(t, lo, hi))  # (n, OH, OW, F)
         cols = self.columns.copy(t, self.pad(t, lo, hi))
         grad_weight = self.grad_weight.take()  # (KH KW C, F)
-        np.matmul(cols.T, grad.reshape(len(cols), -1), out=grad_weight)
+        np.matmul(cols.T, grad.reshape(len(cols), -1), out=grad_weight)  # (3)
         self.add_gradients(lo, grad_weight, grad)
         if not x.needs_grad:
             return
@@ -97,10 +98,10 @@ class ConvolutionOp(ConvolutionBase):
         (KH, KW), (PH, PW), (SH, SW) = self.layer.kernel_size, self.layer.padding, self.layer.stride
         z = self.grid[t][: hi - lo]
         z[:, KH - 1 : KH - 1 + SH * OH : SH, KW - 1 : KW - 1 + SW * OW : SW] = grad
-        cols = self.grad_columns.copy(t, z[:, PH : PH + H + KH - 1, PW : PW + W + KW - 1])
+        cols = self.grad_columns.copy(t, z[:, PH : PH + H + KH - 1, PW : PW + W + KW - 1])  # (n H W, KH KW F)
         grad_inputs, first = x.grad.part(t, lo, hi), self.writes[0]
         out = grad_inputs if first else self.grad_scratch[t][: hi - lo]
-        multiply(cols, self.turned, out)
+        multiply(cols, self.turned, out)  # (6)
         if not first:
             grad_inputs += out
 
