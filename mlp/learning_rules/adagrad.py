@@ -20,7 +20,7 @@ class AdaGrad(LearningRule):
     """w <- w - h g / (sqrt(s) + eps), PyTorch's defaults.
 
     Args:
-        eps: keeps the division away from zero.
+        learning_rate: h. eps: keeps the division away from zero.
         settings: weight_decay and the others of `LearningRule`.
 
     Raises:

@@ -28,6 +28,7 @@ class Adam(LearningRule):
     """w <- w - h m' / (sqrt(v') + eps), PyTorch's defaults.
 
     Args:
+        learning_rate: h.
         beta1, beta2: b1 and b2, how long the two means remember.
         eps: keeps the division away from zero.
         settings: weight_decay and the others of `LearningRule`.
@@ -61,6 +62,7 @@ class AdamW(Adam):
     """Adam with decoupled weight decay, w <- w - h d w before each step, PyTorch's defaults.
 
     Args:
+        learning_rate: h.
         beta1, beta2, eps: as for Adam.
         decoupled_weight_decay: d >= 0.
         settings: the others of `LearningRule`.

@@ -52,7 +52,7 @@ class LearningRule(NoShallowCopy, NamesElsewhere):
     """Base class of all learning rules.
 
     Args:
-        learning_rate: h > 0; the training loop sets it before each step.
+        learning_rate: h > 0; a schedule, if the Trainer has one, sets it before each step.
         weight_decay, decoupled_weight_decay: d of the two kinds of decay; 0 for none.
         no_decay: a regular expression with few groups and repeats (see `mlp.checks.quick_pattern`); a parameter does
             not decay if the expression is found in its dotted name.

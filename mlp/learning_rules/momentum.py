@@ -20,7 +20,7 @@ class Momentum(LearningRule):
     """w <- w - h v, v <- mu v + g.
 
     Args:
-        momentum: mu, 0 <= mu < 1.
+        learning_rate: h. momentum: mu, 0 <= mu < 1.
         settings: weight_decay and the others of `LearningRule`.
 
     Raises:

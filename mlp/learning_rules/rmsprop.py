@@ -20,7 +20,7 @@ class RMSProp(LearningRule):
     """w <- w - h g / (sqrt(v) + eps), PyTorch's defaults.
 
     Args:
-        decay: a, how long the mean remembers. eps: keeps the division away from zero.
+        learning_rate: h. decay: a, how long the mean remembers. eps: keeps the division away from zero.
         settings: weight_decay and the others of `LearningRule`.
 
     Raises:
