@@ -26,6 +26,7 @@ from mlp.diagnostics.rules.explanations import explained, smallest
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
 from mlp.diagnostics.rules.formulas.variants import legal_forms
 from mlp.diagnostics.rules.formulas.walks import Walk
+from mlp.diagnostics.rules.holders.inner import with_inner
 from mlp.diagnostics.rules.made_with import made_alone, made_with_parameters, takes_parameters, with_own_parameters
 from mlp.diagnostics.rules.passing import DIVIDES, UNKNOWN_EPS, right_steps, step_rows, with_own_eps, zero_gradients
 from mlp.diagnostics.rules.repairs.lines import NOT_COPIED, OF_THE_LINE_ALONE, line_of_rule
@@ -69,7 +70,7 @@ def check_rule(
     """
     if takes_parameters(rule):
         rule = made_with_parameters(rule)
-    rule = made_alone(rule) if isinstance(rule, type) else copy.deepcopy(with_own_parameters(rule))
+    rule = with_inner(made_alone(rule) if isinstance(rule, type) else copy.deepcopy(with_own_parameters(rule)))
     settings = given_as_meant(rule, formula, settings)
     formula = name_of_formula(rule) if formula is None else OTHER_NAMES.get(formula, formula)
     if formula not in (*FAMILIES, UNKNOWN):

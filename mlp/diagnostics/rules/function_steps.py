@@ -14,7 +14,10 @@ from mlp.own_code import OWN_ERRORS
 
 RATES = ("learning_rate", "lr", "rate", "eta", "step_size", "current_learning_rate", "lr_", "current_lr", "lr_t")
 SHARE = 0.5  # an alpha above is what a running mean keeps, and no learning rate
-BASES = ("initial_lr", "initial_learning_rate", "init_lr", "base_lr", "base_learning_rate", "lr0", "lr_0", "start_lr")
+BASES = (
+    *("initial_lr", "initial_learning_rate", "init_lr", "base_lr", "base_learning_rate", "lr0", "lr_0", "start_lr"),
+    *("delta0", "delta_0", "initial_delta", "delta_init", "initial_step", "init_step", "step0"),  # of Rprop
+)
 OF_ALL = ("params", "parameters", "weights", "theta")  # a function's first argument, if it is a dictionary of arrays
 CONFIGS = ("config", "cfg", "conf", "state", "cache", "options", "opts", "opt_state", "optim_state", "opt")
 

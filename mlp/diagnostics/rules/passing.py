@@ -13,7 +13,7 @@ from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis, distance
 from mlp.diagnostics.gradients.report import Findings, GradientRow, compared, fault
 from mlp.diagnostics.rules.courses import Course, Trail, course_of, walk_of
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES
-from mlp.diagnostics.rules.formulas.variants import legal_forms, literal_settings, with_schedules
+from mlp.diagnostics.rules.formulas.variants import centralized, legal_forms, literal_settings, with_schedules
 from mlp.diagnostics.rules.formulas.walks import Walk
 from mlp.diagnostics.rules.multiples import own_shares
 from mlp.diagnostics.rules.settings import EPS, read_settings
@@ -34,6 +34,7 @@ def right_steps(trail: Trail, subject: Subject) -> Findings | None:
     for text, walk, changed in (
         *legal_forms(formula),
         *with_schedules(formula, trail.course.settings),
+        *centralized(formula),
         *literal_settings(
             formula, moved, trail.course.gradients, trail.course.settings, with_rate=inspect.isfunction(subject.rule)
         ),

@@ -5,6 +5,7 @@ initialise(params), update_params(grads)           the arrays change in place
 update(params, grads), step(...), __call__(...)    dictionaries or lists; in place, or a new one is returned
 update(w, dw)                                      one array after the other; returns the new one. A rule that
                                                    remembers one array alone is copied, one for each array
+update(name, w, dw)                                the same, with a name for each array
 f(w, dw, config) -> (w, config)                    a function; what it remembers stands in config, or around it
 update_params(layer)                               layer.weights, layer.dweights, layer.biases, layer.dbiases
 """
@@ -13,6 +14,7 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,7 +29,7 @@ from mlp.typing import Array
 
 ONE_ARRAY = ("w", "W", "param", "x", "weight", "theta")  # how update calls its first argument, if it is one array
 TRIED = 4  # steps, to see what a rule takes
-UPDATES = ("update", "step", "apply", "apply_gradients", "optimize", "__call__")
+UPDATES = ("update", "step", "apply", "apply_gradients", "optimize", "update_params", "__call__")
 
 
 def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float]) -> Callable[[], Any]:
@@ -45,7 +47,8 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
     if callable(getattr(rule, "update_params", None)):
         if "layer" in inspect.signature(rule.update_params).parameters:
             return layer_step(rule, parameters)
-        return lambda: with_grads(rule.update_params, parameters)
+        if len(required(rule.update_params)) == 1:
+            return lambda: with_grads(rule.update_params, parameters)
     if callable(getattr(rule, "initialize", None)) and callable(getattr(rule, "update", None)):
         return rule.update
     if inspect.isfunction(rule):
@@ -66,6 +69,8 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
         if remembers_one_array(rule, name, parameters):
             return OneRuleEach(rule, name, parameters, rate)
         return lambda: array_step([method] * len(parameters), parameters)
+    if len(required(method)) == 3 and required(method)[1] in ONE_ARRAY:
+        return lambda: array_step([partial(method, p.name) for p in parameters], parameters)
     step = list_step if takes_lists(rule, name, parameters) else dictionary_step
     return lambda: step(method, parameters)
 

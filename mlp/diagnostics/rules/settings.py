@@ -12,6 +12,7 @@ from mlp.diagnostics.rules.formulas.own_schedules import of_schedule, with_sched
 from mlp.diagnostics.rules.formulas.walks import Settings
 from mlp.diagnostics.rules.function_steps import BASES, RATES, rates_of
 from mlp.diagnostics.rules.holders.closures import Closure, fresh_function, numbers_around
+from mlp.diagnostics.rules.holders.inner import inner_of
 from mlp.diagnostics.rules.protocols import UPDATES
 from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS
@@ -195,8 +196,9 @@ def name_of_formula(rule: Any) -> str:
             if name.replace("_", "") in plain:
                 return of_attributes(rule, OTHER_NAMES.get(name, name))
     if "lookahead" in plain_name(rule):
+        around = UNKNOWN if inner_of(rule) is None else name_of_formula(inner_of(rule))
         inner = "adam" if attribute_of(rule, "beta2") or hasattr(rule, "betas") else "gradient_descent"
-        return of_attributes(rule, inner)
+        return of_attributes(rule, inner) if around == UNKNOWN else around
     if any(callable(getattr(rule, name, None)) for name in UPDATES):
         return UNKNOWN
     raise ConfigurationError(

@@ -24,6 +24,7 @@ from mlp.diagnostics.rules.subject import Subject
 from mlp.typing import Array
 
 CLOSE = 1e-4  # a small eps that is not known may change the steps by this much
+RICHER = {"rmsprop": "rmsprop_centered", "adam": "amsgrad"}
 Property = tuple[str, str, bool]  # what is checked, what is wrong if it does not hold, whether it holds
 
 
@@ -47,7 +48,15 @@ def of_no_formula(subject: Subject) -> tuple[str, Findings]:
 
 
 def formulas_meant(subject: Subject) -> list[Subject]:
-    """Return a rule with the formulas that it may mean: the only share of RMSProp may be a momentum, or its decay."""
+    """Return a rule with the formulas that it may mean.
+
+    The only share of RMSProp may be a momentum, or its decay. A rule may be a richer one than its name says: these have
+    a memory more, which nobody keeps by mistake.
+    """
+    richer = RICHER.get(subject.formula)
+    if richer is not None:
+        more = replace(subject, formula=richer)
+        return [more] if not passes_whole(subject) and passes_whole(more) else [subject]
     if subject.formula != "rmsprop_momentum" or attribute_of(subject.rule, "decay", subject.formula) is not None:
         return [subject]
     both = [subject, replace(subject, formula="rmsprop")]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -70,6 +71,20 @@ def legal_forms(formula: str) -> Iterator[Form]:
         inside = form_of(formula, of="(g - m)^2 + eps / (1 - b)")
         yield "eps is also added inside the mean, as in the paper.", inside, {}
     yield from of_others(formula)
+
+
+def centralized(formula: str) -> Iterator[Form]:
+    """Yield the forms of a rule that first takes their mean from the gradients of the weights of each output."""
+    for outputs in (-1, 0):
+        text = "the mean of each output's gradients is taken away first (gradient centralization, Yong et al., 2020)."
+        for _, walk, numbers in (("", Walk(FAMILIES[formula]), {}), *legal_forms(formula)):
+            yield text, replace(walk, prepared=partial(without_mean, outputs=outputs)), numbers
+
+
+def without_mean(g: Array, outputs: int) -> Array:
+    """Return the gradient of a matrix or kernel without its mean over all axes but that of the outputs."""
+    others = tuple(axis for axis in range(g.ndim) if axis != outputs % g.ndim)
+    return g - g.mean(axis=others, keepdims=True) if others else g
 
 
 def with_schedules(formula: str, s: Settings) -> Iterator[Form]:

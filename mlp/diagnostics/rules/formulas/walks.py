@@ -32,6 +32,7 @@ class Walk:
         rate_of_first: whether the learning rate of the first step stays.
         coupled, decoupled: factors on the two kinds of weight decay.
         decay_after: whether the decoupled decay follows the step.
+        prepared: function g -> the gradient with which the step is made.
         penalty: function w -> what the decay adds to the gradient, or takes from the weights, times its rate.
         exchange: settings that take each other's values.
         gathering: what a step takes of accumulated gradients: their "mean" or "sum", the "last"; "kept" afterwards.
@@ -54,6 +55,7 @@ class Walk:
     decay_without_rate: bool = False
     decay_exchanged: bool = False
     decay_after: bool = False
+    prepared: Callable[[Any], Any] = lambda g: g
     penalty: Callable[[Any], Any] = lambda w: w
     exchange: tuple[str, str] | None = None
     gathering: str = "mean"
@@ -110,7 +112,7 @@ class Walk:
         """
         (t, h), (coupled, decoupled) = time, decay
         with np.errstate(all="ignore"):
-            g = g + coupled * self.penalty(w)
+            g = self.prepared(g) + coupled * self.penalty(w)
             shrink = (1.0 if self.decay_without_rate else h) * decoupled
             w = w if self.decay_after else w - shrink * self.penalty(w)
             try:
