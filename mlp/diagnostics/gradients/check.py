@@ -224,7 +224,7 @@ def report_of(
 
 def title_of(layer: Layer, input_shape: Sequence[int]) -> str:
     """Return the title of a report: the layer on one line, and the shape of its inputs."""
-    text, name = " ".join(repr(layer).split()), type(layer).__name__
-    if name != "StudentLayer" and not text.startswith(name):  # a class that inherits another one's repr
+    text, name = " ".join(repr(layer).split()), type(getattr(layer, "student", layer)).__name__
+    if name != "FunctionPair" and not text.startswith(name):  # a class that inherits another one's repr
         text = f"{name}, a {text}"
     return f"{text if len(text) < 80 else name}, inputs {tuple(input_shape)}"

@@ -8,19 +8,23 @@ with a few plausible ones: vectors and images, with as many features as its weig
 import ast
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from mlp.diagnostics.gradients.check import check_functions, check_layer
 from mlp.diagnostics.gradients.losses.check import check_loss
 from mlp.diagnostics.gradients.plausible_shape import plausible_shape
 from mlp.diagnostics.gradients.report import GradientReport
-from mlp.diagnostics.gradients.styles.calls import NAMES_OF_BACKWARD, required
+from mlp.diagnostics.gradients.styles.arrays import vars_of
+from mlp.diagnostics.gradients.styles.calls import NAMES_OF_BACKWARD, parameters, required
 from mlp.diagnostics.gradients.styles.defaults import with_defaults
+from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.left_out import reads_as_target
 from mlp.diagnostics.rules.check import check_rule
 from mlp.diagnostics.rules.made_with import made_with_parameters, takes_parameters
@@ -29,6 +33,7 @@ from mlp.layers.machinery.base import Layer
 from mlp.learning_rules import LearningRule
 from mlp.losses import Loss
 from mlp.own_code import OWN_ERRORS, folder_of_imports, load_module, own_lines
+from mlp.typing import Shape
 
 METHODS = (  # one of them is in all that can be checked; `__call__` is in every class
     *("forward", "fprop", *NAMES_OF_BACKWARD),
@@ -66,14 +71,29 @@ def check_file(
     if is_rule(subject):
         report = check_rule(subject, seed=seed)
     elif is_loss(subject):
-        report = check_loss(subject, input_shape or LOSS_SHAPE, seed=seed)
+        report = check_own_loss(subject, [input_shape] if input_shape else list(loss_shapes(subject)), seed)
     else:
         shape = tuple(input_shape) if input_shape else plausible_shape(subject, path, seed)
         report = check_layer(subject, shape, seed=seed)
-        more += [] if input_shape else [f"no --input-shape was given; it took inputs of shape {shape}."]
+        more += [] if input_shape else [shape_taken(shape)]
     if report.cause is not None and len(lines := own_lines(report.cause, path)) > 1:
         more.append(f"raised at {' > '.join(lines)}")
-    return replace(report, remarks=[*report.remarks, *more])
+    return with_remarks(report, more)
+
+
+def check_own_loss(loss: Any, shapes: Sequence[Sequence[int]], seed: int) -> GradientReport:
+    """Check a loss with outputs of the first of some shapes at which it raises nothing; of the first one, if none."""
+    reports = (check_loss(loss, shape, seed=seed) for shape in shapes)
+    first = next(reports)
+    return first if first.cause is None else next((one for one in reports if one.cause is None), first)
+
+
+def loss_shapes(loss: Any) -> Iterator[Shape]:
+    """Yield shapes of outputs: of any number of classes, and of as many as a loss has weights or quantiles."""
+    yield LOSS_SHAPE
+    for value in vars_of(loss).values():
+        if isinstance(value, np.ndarray | list | tuple) and np.ndim(value) == 1 and len(value) > 0:
+            yield (LOSS_SHAPE[0], len(value))
 
 
 def check_pair(path: Path, names: str, input_shape: Sequence[int] | None, seed: int) -> GradientReport:
@@ -85,13 +105,29 @@ def check_pair(path: Path, names: str, input_shape: Sequence[int] | None, seed: 
         raise ConfigurationError(
             f"{path.name}:{names}: expected two functions, forward,backward; it has {there or 'none'}"
         )
-    failures = []
-    for shape in [tuple(input_shape)] if input_shape else PAIR_SHAPES:
+    if input_shape:
+        return check_functions(pair[0], pair[1], input_shape, seed=seed)
+    made, failures = list[FunctionPair](), list[str]()
+    for shape in PAIR_SHAPES:
         try:
-            return check_functions(pair[0], pair[1], shape, seed=seed)
+            made.append(FunctionPair(pair[0], pair[1], shape))
         except ConfigurationError as error:
             failures.append(str(error))
-    raise ConfigurationError(f"no plausible input shape worked: give --input-shape. {failures[0]}")
+    if not made:
+        raise ConfigurationError(f"no plausible input shape worked: give --input-shape. {failures[0]}")
+    best = max(made, key=lambda one: one.fit(np.ones(one.input_shape))[0])
+    report = check_functions(pair[0], pair[1], best.input_shape, seed=seed)
+    return with_remarks(report, [shape_taken(best.input_shape)])
+
+
+def with_remarks(report: GradientReport, more: Sequence[str]) -> GradientReport:
+    """Return a report with more remarks."""
+    return replace(report, remarks=[*report.remarks, *more])
+
+
+def shape_taken(shape: Shape) -> str:
+    """Return the remark about inputs whose shape nobody gave."""
+    return f"no --input-shape was given; it took inputs of shape {shape}."
 
 
 def split_target(target: str) -> tuple[Path, str]:
@@ -215,7 +251,9 @@ def is_loss(subject: Any) -> bool:
         return not isinstance(subject, Layer)
     value = getattr(subject, "forward", getattr(subject, "loss", subject))  # a subject itself may be called
     second, kind = second_parameter(value), subject if inspect.isclass(subject) else type(subject)
-    named = bool(second) and kind.__name__.lower().endswith(("loss", "criterion"))
+    backward = getattr(subject, "backward", None)
+    last = callable(backward) and not inspect.isclass(subject) and not parameters(backward)  # no gradient from above
+    named = bool(second) and (last or kind.__name__.lower().endswith(("loss", "criterion")))
     return not isinstance(subject, Layer) and (named or reads_as_target(second))
 
 

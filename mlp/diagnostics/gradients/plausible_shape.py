@@ -14,6 +14,8 @@ from mlp.own_code import OWN_ERRORS, own_lines
 from mlp.rng import generator
 from mlp.typing import Shape
 
+MOST_FEATURES = 64
+
 
 def plausible_shape(layer: Any, path: Path, seed: int) -> Shape:
     """Return the first of a few shapes that forward and backward take in both modes, or forward alone if none is.
@@ -64,8 +66,12 @@ def candidates(layer: Any) -> Iterator[Shape]:
         elif len(shape) == 1 and shape[0] > 0:
             yield (4, shape[0])
             yield (2, 5, 4, shape[0])
-    for value in vars(owner).values():
-        if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 64:
-            yield (4, value)
-            yield (2, 6, 5, value)
+    numbers = [value for value in vars(owner).values() if isinstance(value, int) and not isinstance(value, bool)]
+    numbers = [value for value in numbers if 1 <= value <= MOST_FEATURES]
+    for value in numbers:
+        yield (4, value)
+        yield (2, 6, 5, value)
     yield from ((4, 6), (2, 6, 5, 3), (2, 8, 8, 4))
+    sizes = [size for shape in shapes for size in shape if 1 < size <= MOST_FEATURES]
+    for value in dict.fromkeys([*sizes, *numbers]):
+        yield from ((2, 5, value), (2, value, 6, 5), (4, value))  # sequences, channels first

@@ -20,6 +20,7 @@ import numpy as np
 from mlp.diagnostics.gradients.diagnoses.evidence import Diagnosis
 from mlp.diagnostics.gradients.diagnoses.exceptions import SHAPE_WORDS, place_of
 from mlp.diagnostics.gradients.report import Findings, GradientReport, GradientRow, fault
+from mlp.diagnostics.gradients.styles.slots import open_kind, without_slots
 from mlp.diagnostics.rules.clips import RIGHT_CLIPS, kinds_of, wrong_clips
 from mlp.diagnostics.rules.courses import ARRAYS, SHAPES, Trail, apart
 from mlp.diagnostics.rules.explanations import explained, smallest
@@ -68,9 +69,12 @@ def check_rule(
     Raises:
         ConfigurationError: the formula is not known, or the rule has no known protocol.
     """
+    rule = open_kind(rule) if isinstance(rule, type) else rule
     if takes_parameters(rule):
         rule = made_with_parameters(rule)
-    rule = with_inner(made_alone(rule) if isinstance(rule, type) else copy.deepcopy(with_own_parameters(rule)))
+    rule = with_inner(
+        made_alone(rule) if isinstance(rule, type) else without_slots(copy.deepcopy(with_own_parameters(rule)))
+    )
     settings = given_as_meant(rule, formula, settings)
     formula = name_of_formula(rule) if formula is None else OTHER_NAMES.get(formula, formula)
     if formula not in (*FAMILIES, UNKNOWN):

@@ -342,3 +342,22 @@ def test_a_name_stands_where_one_made_of_it_belongs():
     assert first.name == ANOTHER and "`scores` stands where `z` belongs" in first.sentence
     (first, *_) = check_loss(HuberOfKept(), (6, 4), np.random.default_rng(0).normal(size=(6, 4))).diagnoses
     assert first.name == ANOTHER and "`self.d` stands where `np.abs(self.d)` belongs" in first.sentence
+
+
+def svm_loss_of_margins(scores, y, margins=None):
+    n, k = scores.shape
+    margins = np.linspace(1.0, 2.0, k) if margins is None else margins
+    m = np.maximum(0, scores - scores[np.arange(n), y][:, None] + margins[y][:, None])
+    m[np.arange(n), y] = 0
+    grad = (m > 0).astype(float)
+    grad[np.arange(n), y] -= grad.sum(axis=1)
+    return m.sum() / n, grad / n
+
+
+def svm_loss_of_two(scores, y, margin=1.0):
+    return svm_loss_of_margins(scores, y, np.full(scores.shape[1], margin + scores.shape[1] / 10))
+
+
+def test_a_margin_for_each_class_is_no_mistake():
+    assert check_loss(svm_loss_of_margins, (6, 4)).passed
+    assert not check_loss(svm_loss_of_two, (6, 4)).passed

@@ -44,6 +44,7 @@ from mlp.diagnostics.gradients.random_point import check_shape
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault, wrong_kind
 from mlp.diagnostics.gradients.styles.calls import parameters
 from mlp.diagnostics.gradients.styles.losses import StudentLoss, adapt_loss, as_number
+from mlp.diagnostics.gradients.styles.slots import without_slots
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array
@@ -75,7 +76,7 @@ def check_loss(
     else:
         check_shape("output_shape", output_shape)
         outputs = rng.standard_normal(output_shape)
-    loss = copy.deepcopy(adapt_loss(loss))
+    loss = adapt_loss(without_slots(copy.deepcopy(loss() if isinstance(loss, type) else loss)))
     if isinstance(loss, StudentLoss):
         loss.find_arguments(outputs.shape, targets)
     if targets is None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mlp.diagnostics.gradients.styles.arrays import copied
+from mlp.diagnostics.gradients.styles.slots import without_slots
 from mlp.diagnostics.gradients.styles.student_layer import StudentLayer
 from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
@@ -42,7 +43,7 @@ def adapt(layer: Any, input_shape: Sequence[int], indices: Array | None = None) 
         silent = [(path, child) for path, child in layer.named_layers() if not takes_mode(child.forward)]
         remarks = [remark(path, child) for path, child in silent]
         return (with_training(layer) if silent else layer), remarks
-    student = StudentLayer(copied(layer, {})).learn(input_shape, indices)
+    student = StudentLayer(without_slots(copied(layer, {}))).learn(input_shape, indices)
     return student, [INDICES] if student.whole is not None else []
 
 

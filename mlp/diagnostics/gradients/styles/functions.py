@@ -17,6 +17,7 @@ from mlp.typing import Array, Shape
 
 MODES = ("mode", "training", "train")
 OUTPUTS = 3  # features that guessed weights lead to
+WHOLE = 2  # forward and backward take weights of these shapes
 
 
 def options_of(owner: Any) -> dict[str, Any]:
@@ -107,25 +108,41 @@ class FunctionPair:
         self.names = list(self.params)
 
     def guess(self) -> None:
-        """Find shapes of the weights that forward takes: a matrix, a kernel, one number for each feature."""
+        """Find shapes of the weights that forward and backward take, or forward alone: its gradients may be wrong."""
         choices = [list(plausible(name, self.input_shape)) for name in self.names]
-        errors = []
+        best, chosen, errors = 0, dict[str, Array](), list[str]()
         for kind, shapes in product((float, int), product(*choices)):
-            for name, shape in zip(self.names, shapes, strict=True):
-                self.params[name] = array_of(shape)
-            try:
-                y = np.asarray(self.forward(np.ones(self.input_shape, kind)))
-                if y.ndim >= 1 and y.shape[:1] == self.input_shape[:1]:
-                    self.kept = None
-                    return
-            except OWN_ERRORS as error:  # of other shapes
-                errors.append(f"{shapes}: {error}")
+            self.params = {name: array_of(shape) for name, shape in zip(self.names, shapes, strict=True)}
+            fit, error = self.fit(np.ones(self.input_shape, kind))
+            if fit > best:
+                best, chosen = fit, self.params
+            if best == WHOLE:
+                break
+            errors += [f"{shapes}: {error}"] if error else []
+        self.params, self.kept = chosen, None
+        if best:
+            return
         needs = ", ".join(self.names)
         raise ConfigurationError(
             f"{self.__name__} takes {needs} besides x, and no shapes of them worked for x of shape {self.input_shape}: "
             f"give them, check_functions(forward, backward, {self.input_shape}, (4, 3), (3,)). "
             + (errors[0] if errors else "")
         )
+
+    def fit(self, x: Array) -> tuple[int, str]:
+        """Return how far x and the weights fit: `WHOLE`, 1 for forward alone, 0 for nothing; and forward's error."""
+        try:
+            y = np.asarray(self.forward(x))
+        except OWN_ERRORS as error:  # of other shapes
+            return 0, str(error)
+        if y.ndim < 1 or y.shape[:1] != x.shape[:1]:
+            return 0, ""
+        try:
+            gradients = flat(self.backward(np.ones(y.shape)))
+        except OWN_ERRORS:
+            return 1, ""
+        shapes = [x.shape, *(array.shape for array in self.params.values())]
+        return (WHOLE if gradients is None or [np.shape(one) for one in gradients] == shapes else 1), ""
 
     def forward(self, x: Array, training: bool = True) -> Array:
         """Return the outputs; keep the cache."""
@@ -223,7 +240,7 @@ def plausible(name: str, x: Shape) -> Iterator[Shape]:
     elif len(x) == 4:
         yield from ((OUTPUTS, x[1], 3, 3), (3, 3, x[3], OUTPUTS), (OUTPUTS, 3, 3, x[3]), (features, OUTPUTS))
     else:
-        yield from ((x[-1], OUTPUTS), (features, OUTPUTS), (OUTPUTS, x[-1]))
+        yield from ((x[-1], OUTPUTS), (features, OUTPUTS), (OUTPUTS, x[-1]), (OUTPUTS,), (x[-1],))
 
 
 def default_options(name: str) -> dict[str, Any]:

@@ -127,9 +127,16 @@ class StudentLayer(Layer):
         return twin.student
 
     def declared(self) -> bool:
-        """Return whether the student's class says which arrays are its weights: `params` as a list or a method."""
+        """Return whether the student's class says which arrays are its weights: `params` as a list or a method.
+
+        Objects in it, with the array and its gradient inside, are looked for like all others.
+        """
         params = getattr(self.student, "params", None)
-        return callable(params) or isinstance(params, list | tuple)
+        if isinstance(params, Mapping):
+            return False
+        given = params() if callable(params) else params
+        items = list(given.values() if isinstance(given, Mapping) else given) if given is not None else [None]
+        return all(isinstance(one, np.ndarray) for one in items)
 
     def arrays(self) -> dict[str, Array]:
         """Return the student's weights, by name."""

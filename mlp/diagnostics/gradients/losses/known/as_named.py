@@ -24,6 +24,7 @@ from mlp.diagnostics.gradients.losses.measured import LEAST_SETTING, with_other_
 from mlp.diagnostics.gradients.losses.points import LossPoint
 from mlp.diagnostics.gradients.repairs.edits import Edit
 from mlp.diagnostics.gradients.repairs.sources import Source
+from mlp.diagnostics.gradients.styles.arrays import vars_of
 from mlp.diagnostics.gradients.styles.losses import as_number
 from mlp.own_code import OWN_ERRORS
 from mlp.typing import Array
@@ -48,6 +49,7 @@ def loss_as_named(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
     loss, owner = places[0][0], getattr(places[0][0], "student", places[0][0])
     name, text = getattr(owner, "__name__", type(owner).__name__), inspect.getdoc(owner) or ""
     family = [] if has_more(name, text) else family_of(name, text)
+    family = [] if is_wider(owner, family) else family
     seen = [place for _, point in places for place in places_of([point])]
     if not family or len(seen) < len(places):
         return
@@ -78,6 +80,15 @@ def loss_as_named(places: Sequence[LossPlace]) -> Iterator[Diagnosis]:
         yield from (of_forward_line(edit, "outputs", "loss", plain) for edit in edits)
         if edits:
             return
+
+
+def is_wider(owner: Any, family: Sequence[KnownLoss]) -> bool:
+    """Return whether a setting of a family is no number in a loss: `margins` of the classes, say, an array or None."""
+    keys = {key for known in family for key, usual in known.usual.items() if usual and len(key) > 1}
+    defaults = inspect.signature(owner).parameters.items() if inspect.isfunction(owner) else ()
+    held = vars_of(owner) | {name: one.default for name, one in defaults if one.default is not one.empty}
+    plural = {f"{key}s" for key in keys}
+    return any(name in {*keys, *plural} and not isinstance(value, int | float) for name, value in held.items())
 
 
 def differs_by_targets(
