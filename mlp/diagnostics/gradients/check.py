@@ -39,6 +39,7 @@ from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.losses import adapt_loss
 from mlp.diagnostics.gradients.unchecked import read_only, unchecked, without_effect, without_gradient
 from mlp.diagnostics.gradients.written.another_formula import not_as_documented
+from mlp.diagnostics.gradients.written.estimates import says_estimate, without_estimates
 from mlp.layers.machinery.base import Layer
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.typing import Array, Shape
@@ -99,11 +100,12 @@ def check_at(layer: Any, given: tuple[Layer, list[str]], place: tuple[Shape, int
     with in_float64() if wide else nullcontext():
         setting = Setting(adapted, shape, random_upstream, None, seed, tolerance)
         more, points = check_both_modes(setting)
-        found += more
+        estimate = not more.passed and says_estimate(adapted)
+        found += without_estimates(more, points) if estimate else more
         if points and found.passed:
             forward_alone = NOT_CHECKED in found.remarks
             found += not_checked(points, read_only(layer))
-            found += last_checks(adapted, shape, seed, training=forward_alone)
+            found += Findings() if estimate else last_checks(adapted, shape, seed, training=forward_alone)
         if points and found.passed and not wide:
             found += Findings(remarks=tuple(becomes_float64(points[0])))
         found += Findings(remarks=(*without_effect(points), *([ROUNDED] if wide else [])))

@@ -20,6 +20,7 @@ where the pieces at the two ends differ, there is no measurement.
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -28,6 +29,7 @@ from numpy.random import Generator
 
 from mlp.backend import to_numpy
 from mlp.diagnostics.gradients.probes.randomness import rewinders
+from mlp.diagnostics.gradients.styles.arrays import leaves_of, put_copy
 from mlp.errors import ShapeError
 from mlp.layers import frozen_buffers, observed
 from mlp.layers.machinery.base import Layer
@@ -126,6 +128,11 @@ class Probe:
     def hold_randomness(self) -> None:
         """From now on every forward draws the same random numbers, those that the next one would draw."""
         self.rewinders = rewinders(self.layer)
+
+    def hold_arrays(self, paths: Iterable[str]) -> None:
+        """From now on every forward begins with the values that the owner's arrays at these paths have now."""
+        there = leaves_of(self.owner)
+        self.rewinders += [partial(put_copy, self.owner, path, there[path].copy()) for path in paths]
 
     def forward(self) -> Array:
         for rewind in self.rewinders:

@@ -23,9 +23,9 @@ class GradientRow:
     mode: str  # "training", "evaluation", "loss" or "rule"
     array: str  # "inputs", "outputs" or the name of a parameter
     shape: tuple[int, ...]
-    error: float  # infinity for a fault without a number (a wrong shape)
+    error: float  # infinity for a fault without a number (a wrong shape), NaN where nothing was compared
     passed: bool
-    note: str = ""  # what is wrong, where more than the error can be said
+    note: str = ""  # what is wrong, where more than the error can be said; or why there is no error
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class GradientReport:
     @property
     def worst(self) -> float:
         """The largest error of all rows."""
-        return max((row.error for row in self.rows), default=math.inf)
+        return max((row.error for row in self.rows if not math.isnan(row.error)), default=math.nan)
 
     def raise_if_failed(self) -> None:
         """Raise AssertionError with the report as its text, unless the check passed."""
@@ -117,6 +117,7 @@ class GradientReport:
         failed = sum(not row.passed for row in self.rows)
         verdict = f"FAILED: {failed} of {len(self.rows)} rows" if failed or not self.rows else "passed"
         worst = f"worst error {self.worst:.1e}" if math.isfinite(self.worst) else "a fault without a number"
+        worst = "no error was measured" if math.isnan(self.worst) else worst
         return f"{verdict}; {worst}, tolerance {self.tolerance:.0e}"
 
     def cells(self) -> list[tuple[str, str, str, str, str]]:
@@ -124,7 +125,7 @@ class GradientReport:
         cells = []
         for row in self.rows:
             error = f"{row.error:.1e}" if math.isfinite(row.error) else "-"
-            verdict = "ok" if row.passed else " ".join(("FAILED", row.note)).rstrip()
+            verdict = row.note or "ok" if row.passed else " ".join(("FAILED", row.note)).rstrip()
             cells.append((row.mode, row.array, " x ".join(map(str, row.shape)), error, verdict))
         return cells
 

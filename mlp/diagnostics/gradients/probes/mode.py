@@ -158,6 +158,10 @@ def checked_forward(probe: Probe) -> tuple[Array | None, Findings]:
     probe.hold_randomness()
     outputs = probe.outputs()
     note = "forward gives other outputs for the same inputs"
+    statistics = moving_statistics(probe) if probe.training else []
+    if statistics:  # as those of batch renormalization: its outputs depend on them in training, too
+        probe.hold_arrays(statistics)
+        outputs = probe.outputs()
     if not np.array_equal(probe.outputs(), outputs):
         state = state_of_the_call_before(probe)
         text = f"{note}: {KEPT.format(state) if state else RANDOM}"

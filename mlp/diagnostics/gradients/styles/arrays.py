@@ -127,6 +127,11 @@ def put(owner: Any, path: str, array: Array) -> None:
         setattr(owner, last, array)
 
 
+def put_copy(owner: Any, path: str, array: Array) -> None:
+    """Put a copy of an array where a path leads to."""
+    put(owner, path, array.copy())
+
+
 def item_of(owner: Any, step: str) -> Any:
     """Return what one step of a path leads to."""
     if step.startswith("["):
