@@ -43,9 +43,10 @@ TABLE_1 = (VGG08_PLAIN, VGG38_PLAIN, VGG38_BN, VGG38_RC, VGG38_BN_RC, VGG38_BN_2
 
 VGG08_BN_RC = NamedRun("VGG08 BN+RC, lr 1e-3", with_rate(1e-3, VGG08, BN, RC_POOL))
 SWEEP = (
-    *(NamedRun(f"VGG08 BN+RC, lr {rate}", with_rate(float(rate), VGG08, BN, RC_POOL)) for rate in ("1e-4", "5e-4")),
-    VGG08_BN_RC,
-    *(NamedRun(f"VGG08 BN+RC, lr {rate}", with_rate(float(rate), VGG08, BN, RC_POOL)) for rate in ("5e-3", "5e-2")),
+    *(
+        NamedRun(f"VGG08 BN+RC, lr {rate}", with_rate(float(rate), VGG08, BN, RC_POOL))
+        for rate in ("1e-4", "5e-4", "1e-3", "5e-3", "5e-2")
+    ),
     *(NamedRun(f"VGG38 BN+RC, lr {rate}", with_rate(float(rate), VGG38, BN, RC)) for rate in ("1e-4", "5e-4")),
     VGG38_BN_RC,
     NamedRun("VGG38 BN+RC, lr 5e-3", with_rate(5e-3, VGG38, BN, RC)),

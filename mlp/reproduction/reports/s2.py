@@ -3,43 +3,37 @@
 Schedule E; values are means of the last five epochs, the spread is theirs, not that of seeds.
 """
 
-from typing import Any
-
 from mlp.reproduction.reports.common import BN, BN_38, BN_RC_38, PLAIN_08, PLAIN_38, SHORT_ADAM, SHORT_SGD, VGG38
 from mlp.reproduction.reports.row import Exhibit, NamedRun, Number, Published, Row
 
 DERIVED_TESTS = "tests/reproduction/derived/test_s2_rows.py"
 
 
-def thousandths(**numbers: tuple[float, int]) -> Published:
-    """Numbers printed as 1.815(3): the spread counts thousandths."""
-    known: dict[str, Any] = {name: Number(value, spread / 1000.0) for name, (value, spread) in numbers.items()}
-    return Published(**known)
+def thousandths(value: float, spread: int) -> Number:
+    """A number printed as 1.815(3): the spread counts thousandths."""
+    return Number(value, spread / 1000.0)
 
 
-def rate(value: float, numbers: dict[str, Any]) -> NamedRun:
-    """VGG38 BN with a learning rate."""
-    return NamedRun(f"lr {value:g}", VGG38 | BN | {"learning_rate": value}, thousandths(**numbers))
+def rate(value: float, *numbers: tuple[float, int]) -> NamedRun:
+    """VGG38 BN with a learning rate, a line of Table 1: loss and accuracy of training, then of validation."""
+    train_loss, train_acc, val_loss, val_acc = (thousandths(*number) for number in numbers)
+    published = Published(train_loss, train_acc, val_loss, val_acc)
+    return NamedRun(f"lr {value:g}", VGG38 | BN | {"learning_rate": value}, published)
 
 
 def batch(size: int, val_acc: tuple[float, int] | None = None) -> NamedRun:
     """VGG38 BN at learning rate 0.05 with batches of a size."""
     settings = VGG38 | BN | {"learning_rate": 0.05, "batch_size": size}
-    return NamedRun(f"batch {size}", settings, thousandths(val_acc=val_acc) if val_acc else Published())
-
-
-def losses_and_accuracies(*numbers: tuple[float, int]) -> dict[str, Any]:
-    """Name the numbers of a line of Table 1."""
-    return dict(zip(("train_loss", "train_acc", "val_loss", "val_acc"), numbers, strict=True))
+    return NamedRun(f"batch {size}", settings, Published(val_acc=thousandths(*val_acc) if val_acc else None))
 
 
 RATES = (
-    rate(0.0001, losses_and_accuracies((1.815, 3), (0.493, 2), (2.311, 1), (0.402, 1))),
-    rate(0.0005, losses_and_accuracies((1.371, 2), (0.599, 2), (1.953, 1), (0.477, 1))),
-    rate(0.001, losses_and_accuracies((1.601, 1), (0.547, 2), (1.974, 2), (0.455, 1))),
-    rate(0.005, losses_and_accuracies((1.737, 1), (0.518, 1), (2.056, 3), (0.448, 1))),
-    rate(0.01, losses_and_accuracies((1.603, 3), (0.547, 3), (1.943, 1), (0.479, 1))),
-    rate(0.05, losses_and_accuracies((2.096, 3), (0.411, 2), (2.331, 1), (0.367, 2))),
+    rate(0.0001, (1.815, 3), (0.493, 2), (2.311, 1), (0.402, 1)),
+    rate(0.0005, (1.371, 2), (0.599, 2), (1.953, 1), (0.477, 1)),
+    rate(0.001, (1.601, 1), (0.547, 2), (1.974, 2), (0.455, 1)),
+    rate(0.005, (1.737, 1), (0.518, 1), (2.056, 3), (0.448, 1)),
+    rate(0.01, (1.603, 3), (0.547, 3), (1.943, 1), (0.479, 1)),
+    rate(0.05, (2.096, 3), (0.411, 2), (2.331, 1), (0.367, 2)),
 )
 AT_EPOCH_100 = {
     0.001: "validation accuracy 45.44 % at epoch 100",

@@ -3,6 +3,8 @@
 Schedule E. From s3-6 on BN stands after the activation. Nothing residual.
 """
 
+from typing import Any
+
 from mlp.reproduction.reports.common import AFTER, BN_38, PLAIN_08, PLAIN_38, VGG38
 from mlp.reproduction.reports.row import METRICS, Exhibit, NamedRun, Number, Published, Row, percent
 
@@ -17,36 +19,25 @@ def published(accuracies: tuple[float, float, float], losses: tuple[float, float
     return Published(train_loss, train_acc, val_loss, val_acc, test_loss, test_acc)
 
 
+def after(label: str, settings: dict[str, Any], *numbers: tuple[float, float, float]) -> NamedRun:
+    """VGG38 with BN after the activation, and some settings."""
+    return NamedRun(f"BN after, {label}", BASE | settings, published(*numbers))
+
+
 VGG38_CHANCE = NamedRun("VGG38", PLAIN_38.settings, Published(test_acc=percent(1.0), test_loss=Number(4.609)))
 BEFORE_LRELU = NamedRun("BN before LReLU", BN_38.settings, published((55.5, 47.2, 47.4), (1.571, 1.952, 1.968)))
 AFTER_LRELU = NamedRun("BN after LReLU", BASE, published((64.1, 50.7, 51.9), (1.211, 1.861, 1.852)))
-WD_3 = NamedRun(
-    "BN after, wd 1e-3", BASE | {"weight_decay": 1e-3}, published((62.9, 54.1, 52.7), (1.278, 1.692, 1.707))
+WD_3 = after("wd 1e-3", {"weight_decay": 1e-3}, (62.9, 54.1, 52.7), (1.278, 1.692, 1.707))
+WD_5 = after("wd 5e-3", {"weight_decay": 5e-3}, (46.7, 42.4, 43.0), (1.963, 2.084, 2.089))
+DROPOUT_5 = after("dropout 0.5", {"dropout": 0.5}, (0.7, 0.5, 0.5), (4.608, 4.610, 4.611))
+DROPOUT_2 = after("dropout 0.2", {"dropout": 0.2}, (0.9, 0.6, 0.5), (4.605, 4.607, 4.610))
+BATCH_80 = after("batch 80", {"batch_size": 80}, (61.7, 51.3, 51.5), (1.318, 1.843, 1.850))
+BATCH_50 = after("batch 50", {"batch_size": 50}, (62.1, 51.6, 52.2), (1.305, 1.811, 1.785))
+WD_BATCH_50 = after(
+    "wd 1e-3, batch 50", {"weight_decay": 1e-3, "batch_size": 50}, (53.1, 49.4, 50.0), (1.696, 1.853, 1.828)
 )
-WD_5 = NamedRun(
-    "BN after, wd 5e-3", BASE | {"weight_decay": 5e-3}, published((46.7, 42.4, 43.0), (1.963, 2.084, 2.089))
-)
-DROPOUT_5 = NamedRun(
-    "BN after, dropout 0.5", BASE | {"dropout": 0.5}, published((0.7, 0.5, 0.5), (4.608, 4.610, 4.611))
-)
-DROPOUT_2 = NamedRun(
-    "BN after, dropout 0.2", BASE | {"dropout": 0.2}, published((0.9, 0.6, 0.5), (4.605, 4.607, 4.610))
-)
-BATCH_80 = NamedRun(
-    "BN after, batch 80", BASE | {"batch_size": 80}, published((61.7, 51.3, 51.5), (1.318, 1.843, 1.850))
-)
-BATCH_50 = NamedRun(
-    "BN after, batch 50", BASE | {"batch_size": 50}, published((62.1, 51.6, 52.2), (1.305, 1.811, 1.785))
-)
-WD_BATCH_50 = NamedRun(
-    "BN after, wd 1e-3, batch 50",
-    BASE | {"weight_decay": 1e-3, "batch_size": 50},
-    published((53.1, 49.4, 50.0), (1.696, 1.853, 1.828)),
-)
-WD_BATCH_80 = NamedRun(
-    "BN after, wd 1e-3, batch 80",
-    BASE | {"weight_decay": 1e-3, "batch_size": 80},
-    published((59.4, 52.0, 51.7), (1.435, 1.741, 1.777)),
+WD_BATCH_80 = after(
+    "wd 1e-3, batch 80", {"weight_decay": 1e-3, "batch_size": 80}, (59.4, 52.0, 51.7), (1.435, 1.741, 1.777)
 )
 
 
