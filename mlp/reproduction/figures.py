@@ -19,7 +19,8 @@ from mlp.reproduction.gradient_magnitude import HEADER, gradient_magnitudes, mag
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.plan import Result, collect, command_for
 from mlp.reproduction.probes.figures import PROBE_KINDS
-from mlp.reproduction.reports import EXHIBITS, Exhibit, rows_of, runs_of
+from mlp.reproduction.reports import EXHIBITS, rows_of, runs_of
+from mlp.reproduction.reports.row import Exhibit
 from mlp.reproduction.scale import FULL, QUICK, Scale
 from mlp.typing import PathLike
 

@@ -19,8 +19,9 @@ from mlp.experiments.record import known_images
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.numbers import GAPS, column_title, measure
 from mlp.reproduction.plan import Result, collect_run
-from mlp.reproduction.reports import FINDINGS, ROWS, NamedRun, Row
-from mlp.reproduction.reports.findings import CHANCE, Claim, Finding
+from mlp.reproduction.reports import ROWS
+from mlp.reproduction.reports.findings import CHANCE, FINDINGS, Claim, Finding
+from mlp.reproduction.reports.row import NamedRun, Row
 from mlp.reproduction.scale import FULL, QUICK, Scale
 
 FINDINGS_NOTE = (

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from mlp.experiments.config import RunConfig
-from mlp.reproduction.reports import METRICS, STATES, NamedRun, Number, Row
+from mlp.reproduction.reports.row import METRICS, STATES, NamedRun, Number, Row
 
 
 def list_rows(rows: Sequence[Row], *, long: bool = False) -> str:

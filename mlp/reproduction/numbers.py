@@ -23,7 +23,7 @@ import numpy as np
 from mlp.experiments.config import RunConfig
 from mlp.experiments.record import RunRecord
 from mlp.reproduction.plan import Result
-from mlp.reproduction.reports import METRICS, Number, Row
+from mlp.reproduction.reports.row import METRICS, Number, Row
 
 POINTS = 0.02  # of accuracy
 POINTS_BN_ONLY = 0.04

@@ -21,7 +21,8 @@ from mlp.experiments.config import RunConfig
 from mlp.experiments.record import RunRecord
 from mlp.experiments.settings.naming import name_of
 from mlp.reproduction.index import PlannedRun, RunIndex, each_once
-from mlp.reproduction.reports import NamedRun, Row, runs_of
+from mlp.reproduction.reports import runs_of
+from mlp.reproduction.reports.row import NamedRun, Row
 from mlp.reproduction.scale import FULL, QUICK, Scale
 from mlp.typing import PathLike
 

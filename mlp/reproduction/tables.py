@@ -9,7 +9,8 @@ from mlp.losses import chance_loss
 from mlp.reproduction.index import RunIndex
 from mlp.reproduction.numbers import Verdict, column_title, format_number, judge, measure, with_gaps
 from mlp.reproduction.plan import DATASETS, Result, collect
-from mlp.reproduction.reports import EXHIBITS, METRICS, ROWS, TAKEN, Number, Published, Row, rows_of
+from mlp.reproduction.reports import EXHIBITS, ROWS, rows_of
+from mlp.reproduction.reports.row import METRICS, TAKEN, Number, Published, Row
 from mlp.reproduction.scale import FULL, Scale
 
 
@@ -103,12 +104,8 @@ def find_table(name: str) -> tuple[str, tuple[str, ...], list[Row]]:
     if name in EXHIBITS:
         rows = " ".join(row.id for row in rows_of(name))
         raise ConfigurationError(f"{name} is a figure, not a table; the rows that it draws have tables: {rows}")
-    raise ConfigurationError(f"there is no table or row {name!r}; tables: {', '.join(all_tables())}")
-
-
-def all_tables() -> list[str]:
-    """Return the ids of all tables."""
-    return [exhibit.id for exhibit in EXHIBITS.values() if exhibit.is_table]
+    tables_of_all = ", ".join(exhibit.id for exhibit in EXHIBITS.values() if exhibit.is_table)
+    raise ConfigurationError(f"there is no table or row {name!r}; tables: {tables_of_all}")
 
 
 def make_line(result: Result) -> Line:

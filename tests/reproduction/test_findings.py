@@ -8,8 +8,7 @@ import pytest
 from mlp.commands import reproduce
 from mlp.reproduction.findings import check, check_findings, find_run, findings_table
 from mlp.reproduction.index import RunIndex
-from mlp.reproduction.reports import FINDINGS
-from mlp.reproduction.reports.findings import CHANCE, RELATIONS, Claim
+from mlp.reproduction.reports.findings import CHANCE, FINDINGS, RELATIONS, Claim
 from mlp.reproduction.scale import FULL, QUICK
 
 CLAIMS = [claim for finding in FINDINGS for claim in finding.claims]

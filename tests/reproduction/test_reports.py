@@ -10,22 +10,13 @@ from mlp.errors import ConfigurationError
 from mlp.experiments import RunConfig
 from mlp.experiments.build import make_rule, make_schedule
 from mlp.experiments.record import count_parameters
+from mlp.reproduction.figures import DRAWERS
 from mlp.reproduction.index import identity
 from mlp.reproduction.listing import list_rows, rows_as_json
 from mlp.reproduction.plan import plan_runs, settings_of
-from mlp.reproduction.reports import (
-    EXHIBITS,
-    KINDS,
-    METRICS,
-    PROBES,
-    ROWS,
-    STATES,
-    TAKEN,
-    near,
-    rows_of,
-    runs_of,
-    select,
-)
+from mlp.reproduction.probes.figures import PROBE_KINDS
+from mlp.reproduction.reports import EXHIBITS, REPORTS, ROWS, near, rows_of, runs_of, select
+from mlp.reproduction.reports.row import METRICS, PROBES, STATES, TAKEN
 from mlp.reproduction.scale import FULL, QUICK
 
 ROOT = Path(__file__).parents[2]
@@ -60,8 +51,6 @@ def test_states():
 
 def test_ids_are_unique_within_each_report():
     """ROWS and EXHIBITS are dicts: a second row of the same id would hide the first."""
-    from mlp.reproduction.reports import REPORTS
-
     assert sum(len(report.ROWS) for report in REPORTS.values()) == len(ROWS)
     assert sum(len(report.EXHIBITS) for report in REPORTS.values()) == len(EXHIBITS)
     assert all(row.id.startswith(f"{name}-") for name, report in REPORTS.items() for row in report.ROWS)
@@ -145,7 +134,7 @@ def test_tables_and_figures_resolve_both_ways():
         assert all(name.startswith(f"{row.report}-") for name in row.exhibits), row.id
     for name, exhibit in EXHIBITS.items():
         assert rows_of(name), name
-        assert exhibit.kind in KINDS
+        assert exhibit.kind in {"table", *DRAWERS, *PROBE_KINDS}
         assert ("tab" in name) == exhibit.is_table
         known = {*METRICS, "gap_acc", "gap_loss", "learning_rate", "seconds", "peak_memory_mb"}
         assert set(exhibit.metrics) <= known

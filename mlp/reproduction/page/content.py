@@ -12,7 +12,8 @@ from mlp.reproduction.figures import Drawing, missing_parts, save
 from mlp.reproduction.findings import CheckedFindings, check_findings
 from mlp.reproduction.index import RunIndex, identity
 from mlp.reproduction.plan import DATASETS, Result, collect, command_for, plan_runs
-from mlp.reproduction.reports import EXHIBITS, REPORTS, ROWS, STATES, Exhibit, Row, rows_of, runs_of
+from mlp.reproduction.reports import EXHIBITS, REPORTS, ROWS, rows_of, runs_of
+from mlp.reproduction.reports.row import STATES, Exhibit, Row
 from mlp.reproduction.scale import FULL, QUICK, SCALES, Scale
 from mlp.reproduction.tables import Table, make_table
 from mlp.typing import PathLike

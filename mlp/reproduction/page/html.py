@@ -6,7 +6,7 @@ from mlp.pages import render, sparkline
 from mlp.reproduction.findings import FINDINGS_NOTE, findings_table
 from mlp.reproduction.page.content import TITLE, Page, overview
 from mlp.reproduction.plan import Result
-from mlp.reproduction.reports import STATES
+from mlp.reproduction.reports.row import STATES
 from mlp.reproduction.scale import FULL
 
 if TYPE_CHECKING:

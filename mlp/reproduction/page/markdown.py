@@ -6,7 +6,7 @@ from mlp.pages.markdown import markdown
 from mlp.reproduction.findings import FINDINGS_NOTE, CheckedFindings, findings_table
 from mlp.reproduction.formats import as_markdown
 from mlp.reproduction.page.content import TITLE, Page, Section, Shown, overview
-from mlp.reproduction.reports import STATES, Row
+from mlp.reproduction.reports.row import STATES, Row
 
 
 def markdown_page(page: Page) -> str:

@@ -5,5 +5,5 @@
     figures   draws the figures of the rows, with the tables below them
     claims    compares what reports and papers say with what was measured
 
-Rows name what they need, see `PROBES` in `mlp.reproduction.reports`.
+Rows name what they need, see `PROBES` in `mlp.reproduction.reports.row`.
 """

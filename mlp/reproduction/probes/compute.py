@@ -20,7 +20,7 @@ from mlp.experiments.run_folder import RunFolder
 from mlp.files import write_arrays
 from mlp.reproduction.index import PlannedRun, RunIndex, is_finished
 from mlp.reproduction.probes.found import LANDSCAPES, correlation_file, write_profiles
-from mlp.reproduction.reports import Row
+from mlp.reproduction.reports.row import Row
 from mlp.reproduction.scale import FULL, Scale
 from mlp.typing import PathLike
 

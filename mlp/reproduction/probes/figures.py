@@ -22,7 +22,8 @@ from mlp.reproduction.probes.found import (
     read_profiles,
     smoothness_of_result,
 )
-from mlp.reproduction.reports import ROWS, Exhibit
+from mlp.reproduction.reports import ROWS
+from mlp.reproduction.reports.row import Exhibit
 from mlp.reproduction.scale import Scale
 from mlp.typing import Array
 

@@ -9,8 +9,9 @@
 
     ROWS["s0-7"]            a Row: settings, seeds, published numbers, state
     EXHIBITS["s0-tab1"]     a table or figure; rows_of("s0-tab1") are its rows, runs_of("s0-fig1") what it draws
-    FINDINGS                what the reports found, as claims about runs
     select(["s4", "s0-7"])  Rows by id, by report, or "all"
+
+`row` says what a Row is, and `findings` what the reports found, as claims about runs.
 
 The reports differ in two things. In s0 the learning rate swings every 100 steps (schedule I: the cosine counts steps);
 in the others it falls once over all epochs (schedule E: it counts epochs; RunConfig's default). And s0 has no shortcut
@@ -23,19 +24,7 @@ from typing import Any
 
 from mlp.errors import ConfigurationError
 from mlp.reproduction.reports import cross, s0, s1, s2, s3, s4
-from mlp.reproduction.reports.findings import FINDINGS
-from mlp.reproduction.reports.row import (
-    KINDS,
-    METRICS,
-    PROBES,
-    STATES,
-    TAKEN,
-    Exhibit,
-    NamedRun,
-    Number,
-    Published,
-    Row,
-)
+from mlp.reproduction.reports.row import Exhibit, NamedRun, Row
 
 REPORTS = {"s0": s0, "s1": s1, "s2": s2, "s3": s3, "s4": s4, "x": cross}
 ROWS: dict[str, Row] = {row.id: row for report in REPORTS.values() for row in report.ROWS}
@@ -96,24 +85,3 @@ def runs_of(rows: Sequence[Row]) -> list[tuple[Row, NamedRun]]:
         for run in row.runs:
             runs.setdefault((tuple(run.differences.items()), row.seeds), (row, run))
     return list(runs.values())
-
-
-__all__ = [
-    "EXHIBITS",
-    "FINDINGS",
-    "KINDS",
-    "METRICS",
-    "PROBES",
-    "REPORTS",
-    "ROWS",
-    "STATES",
-    "TAKEN",
-    "Exhibit",
-    "NamedRun",
-    "Number",
-    "Published",
-    "Row",
-    "rows_of",
-    "runs_of",
-    "select",
-]

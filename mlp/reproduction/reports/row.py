@@ -32,23 +32,6 @@ PROBES = {  # what is measured around networks, see `mlp.reproduction.probes`
     "smoothness": "how well the gradient predicts what is near, while each run trains",
     "gradient_correlation": "how alike the gradients of images are, at initial weights: needs no run",
 }
-KINDS = {
-    "table": "rows of numbers, ours beside the published ones",
-    "curves": "metrics against the epoch, a line for each run",
-    "gradient_flow": "mean |gradient| against the layer, a panel for each run",
-    "seeds": "the same run with several seeds: how far they lie apart",
-    "contours": "the loss around each network, as in evaluation",
-    "contours_batch": "the same with the statistics of the batch, as in training",
-    "surfaces": "the same as landscapes seen from aside",
-    "loss_lines": "the loss along one direction, networks over one another",
-    "smoothness": "loss range, change of the gradient and effective beta against the step",
-    "shift": "internal covariate shift of each layer",
-    "profiles": "cosine and size of gradients from image to head, default initial weights",
-    "profiles_he": "the same with He's",
-    "depths": "cosine of gradients at the image against the depth",
-    "laws": "dense networks against the laws",
-    "summary": "what all probes say together, with verdicts",
-}
 
 
 @dataclass(frozen=True)
@@ -162,7 +145,7 @@ class Exhibit:
 
     Attributes:
         title: what it shows.
-        kind: one of KINDS.
+        kind: "table", or how a figure is drawn: one of `DRAWERS` and `PROBE_KINDS` in `mlp.reproduction.figures`.
         metrics: the columns of a table, or what curves show: each metric of the same sort (loss, acc) shares a panel.
             Beside METRICS there are "gap_acc" (train - val) and "gap_loss" (val - train), which measure overfitting;
             for tables "seconds" (of an epoch, mean over all) and "peak_memory_mb" (see `mlp.machine.processor`); and
