@@ -9,17 +9,9 @@ from matplotlib.ticker import MaxNLocator
 from mlp.checks import shown
 from mlp.errors import ConfigurationError
 from mlp.plotting.layers import depth_text, gradient_flow, require_table
-from mlp.plotting.style import (
-    GREY,
-    UNITS,
-    legend_below,
-    line_style,
-    new_figure,
-    open_up,
-    plain,
-    share_limits,
-)
-from mlp.training.history import History
+from mlp.plotting.panels import curve_panels
+from mlp.plotting.style import GREY, legend_below, line_style, new_figure, plain, share_limits
+from mlp.training.history import METRICS, History
 
 
 def curves(history: History, title: str | None = None) -> Figure:
@@ -32,22 +24,9 @@ def curves(history: History, title: str | None = None) -> Figure:
         raise ConfigurationError(
             f"curves are those of one History, trainer.history, got {shown(history)}: compare_curves draws several"
         )
-    figure = new_figure((10, 4))
-    loss_axes, accuracy_axes = figure.subplots(1, 2)
-    epochs = history.column("epoch")
-    for axes, metric in ((loss_axes, "loss"), (accuracy_axes, "acc")):
-        train, valid = (history.shown(f"{part}_{metric}") for part in ("train", "val"))
-        axes.plot(epochs, train, label="training", **line_style(0, len(epochs)))
-        if not np.isnan(valid).all():
-            axes.plot(epochs, valid, label="validation", **line_style(1, len(epochs)))
-        axes.set(xlabel="epoch", ylabel=UNITS[metric])
-        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
-        axes.grid(alpha=0.3)
-    open_up([loss_axes])
-    legend_below(figure, loss_axes)
-    if title:
-        figure.suptitle(title)
-    return figure
+    train, valid = ([name for name in METRICS if name.startswith(part)] for part in ("train", "val"))
+    known = [name for name in valid if not np.isnan(history.shown(name)).all()]
+    return curve_panels({"": [history]}, [*train, *known], title, together=True)
 
 
 def story(runs: Mapping[str, History], chance: float | None = None) -> Figure:

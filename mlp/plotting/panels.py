@@ -13,7 +13,6 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 
 from mlp.losses import chance_loss
 from mlp.models import report_label
-from mlp.plotting.comparison import draw_mean_and_band, stack_rows
 from mlp.plotting.layers import axis_label, draw_lines, require_table
 from mlp.plotting.style import (
     BLACK,
@@ -33,6 +32,7 @@ from mlp.plotting.style import (
 )
 from mlp.training.history import History
 from mlp.training.layer_table import LayerTable
+from mlp.typing import Array
 
 PARTS = {"train": "training", "val": "validation", "test": "test"}
 ERROR_BAR: dict[str, Any] = {"capsize": 4, "markersize": 6, "linewidth": 1.5, "mfc": "white"}
@@ -53,7 +53,7 @@ def curve_panels(
 
     Args:
         runs: {label: list of Histories}; for several (other seeds) the mean is drawn, in a band of one standard
-            deviation (n - 1). They may differ in length.
+            deviation (n - 1). They may differ in length: the mean of an epoch is over the runs that reached it.
         metrics: train_loss, train_acc, val_loss, val_acc or learning_rate.
         worst: the label of the run that is drawn in red.
         classes: K; guessing, with a loss of ln K and an accuracy of 1/K, is drawn as a dotted line.
@@ -87,10 +87,36 @@ def curve_panels(
         share_limits(same)
     for axes in panels[-columns:]:
         axes.set_xlabel("epoch")
-        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10], min_n_ticks=1))
     legend_below(figure, panels[0])
     set_title(figure, title)
     return figure
+
+
+def stack_rows(rows: Sequence[Array]) -> Array:
+    """Return 1-d arrays of different lengths as the rows of one array, filled up with NaN."""
+    stacked = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
+    for target, row in zip(stacked, rows, strict=True):
+        target[: len(row)] = row
+    return stacked
+
+
+def draw_mean_and_band(axes: Axes, x: Array, values: Array, color: str, label: str, **style: Any) -> None:
+    """Draw the mean of `values` (runs, points) over the runs and a band of one standard deviation; NaN is left out.
+
+    The standard deviation divides by n - 1, for n runs.
+
+    Args:
+        style: further arguments for `axes.plot`, such as dashes.
+    """
+    count = np.isfinite(values).sum(axis=0)  # (points,)
+    kept = count > 0
+    x, values, count = x[kept], values[:, kept], count[kept]
+    mean = np.nansum(values, axis=0) / count
+    axes.plot(x, mean, color=color, label=label, **style)
+    if len(values) > 1:
+        spread = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / np.maximum(count - 1, 1))  # 0 where one run is left
+        axes.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.2, linewidth=0)
 
 
 def panels_of(metrics: Sequence[str], *, together: bool) -> list[list[str]]:

@@ -12,8 +12,8 @@ from mlp import plotting
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.files import write_figure
 from mlp.models import vgg
-from mlp.plotting.comparison import draw_mean_and_band, stack_rows
 from mlp.plotting.layers import axis_label
+from mlp.plotting.panels import draw_mean_and_band, stack_rows
 from mlp.training import History, LayerTable
 
 NAMES = ["input.conv_0.weight", "stage_0.reduction.conv_0.weight", "head.affine.weight"]
