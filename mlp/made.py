@@ -8,8 +8,8 @@ A function that is defined within another one cannot be pickled, so no model tha
 process. What a `remembered` function makes is pickled as the call that makes it.
 """
 
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 Arguments = ParamSpec("Arguments")
@@ -17,32 +17,21 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class MadeFunction:
-    """A function, and the call that made it: maker(*arguments, **options)."""
+    """A function, and the call that made it."""
 
-    def __init__(
-        self,
-        function: Callable[..., Any],
-        maker: Callable[..., Any],
-        arguments: tuple[Any, ...],
-        options: Mapping[str, Any],
-    ) -> None:
-        self.function, self.maker, self.arguments, self.options = function, maker, arguments, options
+    def __init__(self, function: Callable[..., Any], call: partial[Any]) -> None:
+        self.function, self.call = function, call
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         return self.function(*arguments, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return make_again, (self.maker, self.arguments, self.options)
+        return self.call, ()
 
     def __repr__(self) -> str:
-        words = [repr(value) for value in self.arguments]
-        words += [f"{name}={value!r}" for name, value in self.options.items()]
-        return f"{self.maker.__name__}({', '.join(words)})"
-
-
-def make_again(maker: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-    """Return what the call makes: how pickle restores a `MadeFunction`."""
-    return maker(*arguments, **options)
+        words = [repr(value) for value in self.call.args]
+        words += [f"{name}={value!r}" for name, value in self.call.keywords.items()]
+        return f"{self.call.func.__name__}({', '.join(words)})"
 
 
 def remembered(maker: Callable[Arguments, Function]) -> Callable[Arguments, Function]:
@@ -50,6 +39,6 @@ def remembered(maker: Callable[Arguments, Function]) -> Callable[Arguments, Func
 
     @wraps(maker)
     def made(*arguments: Arguments.args, **options: Arguments.kwargs) -> Function:
-        return cast(Function, MadeFunction(maker(*arguments, **options), made, arguments, options))
+        return cast(Function, MadeFunction(maker(*arguments, **options), partial(made, *arguments, **options)))
 
     return made
