@@ -6,6 +6,7 @@ it. On a GPU it is the time on the clock. Nothing is trained: the images are noi
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from time import perf_counter, process_time
 from typing import Any
 
@@ -17,7 +18,7 @@ from mlp.engine.cpu.threads import usable_cores
 from mlp.errors import ConfigurationError, MlpError
 from mlp.experiments.build import make_loss, make_model, make_rule
 from mlp.experiments.config import RunConfig
-from mlp.experiments.estimate import format_seconds
+from mlp.experiments.estimate import format_seconds, seconds_per_batch
 from mlp.experiments.record import KNOWN_CLASSES, known_images
 from mlp.reproduction.index import PlannedRun
 from mlp.reproduction.plan import command_for, plan_runs
@@ -25,7 +26,6 @@ from mlp.reproduction.reports import select
 from mlp.reproduction.scale import FULL, QUICK, Scale
 from mlp.typing import PathLike
 
-MEASURED = 3  # steps; the first, which allocates, is not counted
 IMAGES = {  # for training, validation and test, where nothing limits them; with fewer classes, their share
     "cifar100": (47_500, 2_500, 10_000),
     "cifar10": (47_500, 2_500, 10_000),
@@ -98,22 +98,12 @@ def measure_step(config: RunConfig, most_images: int = MOST_IMAGES) -> StepCost:
     engine.bind(model, loss, rule)
     x, targets = move(x, config.device), move(targets, config.device)
     try:
-        training = mean_seconds(lambda: float(engine.train_step(x, targets)), clock)
-        evaluation = mean_seconds(lambda: float(engine.evaluate(x, targets)[0]), clock)
+        training = seconds_per_batch(lambda *batch: float(engine.train_step(*batch)), repeat((x, targets)), clock)
+        evaluation = seconds_per_batch(lambda *batch: float(engine.evaluate(*batch)[0]), repeat((x, targets)), clock)
     finally:
         engine.close()
     larger = config.batch_size / number
     return StepCost(training * larger, evaluation * larger)
-
-
-def mean_seconds(function: Callable[[], Any], clock: Callable[[], float]) -> float:
-    """Return the mean seconds of a few calls, without the first."""
-    seconds = []
-    for _ in range(MEASURED):
-        begin = clock()
-        function()
-        seconds.append(clock() - begin)
-    return float(np.mean(seconds[1:]))
 
 
 def makespan(seconds: Sequence[float], places: int) -> float:
