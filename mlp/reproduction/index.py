@@ -53,7 +53,8 @@ class RunIndex:
     """The runs below a folder, found by their settings. It is a snapshot: make a new one to see what came later.
 
     Attributes:
-        root: the folder. damaged: a message for each run that cannot be read, as far as runs have been looked at.
+        root: the folder. folders: of all runs that are not damaged, by path.
+        damaged: a message for each run that cannot be read, as far as runs have been looked at.
     """
 
     def __init__(self, root: PathLike) -> None:
@@ -61,7 +62,7 @@ class RunIndex:
         self.damaged: list[str] = []
         self._folders: dict[tuple[Any, ...], RunFolder] = {}
         self._records: dict[Path, RunRecord | None] = {}
-        self._identities: dict[Path, tuple[Any, ...]] = {}  # of all runs that are not damaged
+        self.folders: list[RunFolder] = []
         for path in sorted(self.root.rglob("config.json")):
             folder = RunFolder(path.parent)
             try:
@@ -69,7 +70,7 @@ class RunIndex:
             except CheckpointError as error:
                 self.damaged.append(with_advice(error))
                 continue
-            self._identities[folder.path] = key
+            self.folders.append(folder)
             if key not in self._folders or progress_of(folder) > progress_of(self._folders[key]):
                 self._folders[key] = folder
 
@@ -86,13 +87,9 @@ class RunIndex:
         if found is not None:
             return found
         path = self.root / run.name
-        if path in self._identities and RunFolder(path).has_epochs:
+        if any(folder.path == path and folder.has_epochs for folder in self.folders):
             path = self.root / f"{run.name}_{digest_of(identity(run.settings))}"
         return RunFolder(path)
-
-    def folders(self) -> list[RunFolder]:
-        """Return the folders of all runs that are not damaged, by path."""
-        return [RunFolder(path) for path in self._identities]
 
     def record(self, settings: Mapping[str, Any]) -> RunRecord | None:
         """Return the record of a run; None if there is none, it has no finished epoch, or it is damaged."""

@@ -23,16 +23,7 @@ from mlp.reproduction.work import exit_status_of, summarize
 from mlp.typing import PathLike
 
 CLUSTERS = ("slurm",)
-WISHES = {  # flag of a cluster -> field of `Wishes`
-    "time": "time",
-    "cores": "cores",
-    "memory": "memory",
-    "gpus": "gpus",
-    "partition": "partition",
-    "sbatch": "more",
-    "margin": "margin",
-    "runs_per_task": "each",
-}
+WISHES = ("time", "cores", "memory", "gpus", "partition", "sbatch", "margin", "runs_per_task")  # flags of a cluster
 WATCH = 10  # seconds between two looks
 
 
@@ -108,9 +99,9 @@ def submit_runs(planned: Sequence[PlannedRun], root: Path, what: str, arguments:
 
 def wishes_of(planned: Sequence[PlannedRun], arguments: Namespace) -> Wishes:
     """Return what the flags ask of a cluster."""
-    given = {field: getattr(arguments, name) for name, field in WISHES.items() if getattr(arguments, name) is not None}
+    given = {name: getattr(arguments, name) for name in WISHES if getattr(arguments, name) is not None}
     given = {"gpus": int(on_gpu(planned)), "at_once": arguments.jobs, **given}
-    return Wishes(**{**given, "more": tuple(given.get("more", ()))})
+    return Wishes(**{**given, "sbatch": tuple(given.get("sbatch", ()))})
 
 
 def on_gpu(planned: Sequence[PlannedRun]) -> bool:

@@ -62,7 +62,8 @@ def states_of(root: Path) -> tuple[list[RunState], list[str]]:
         raise ConfigurationError(f"{root} holds no runs")
     tasks: dict[Path, Task] | None = {}
     warnings = []
-    if shutil.which("squeue") and (submitted or any(began_in_job(folder) for folder in runs)):
+    begun = (event.job for folder in runs for event in read_attempts(folder))  # the job of Slurm, "" for none
+    if shutil.which("squeue") and (submitted or any(begun)):
         try:
             tasks = tasks_by_folder(queued_tasks(), root)
         except MlpError as error:
@@ -85,14 +86,9 @@ def known_runs(root: Path) -> tuple[dict[Path, int], dict[Path, Path], list[str]
     for folder in submitted:
         runs.setdefault(folder, RunConfig.epochs)
     index = RunIndex(root)
-    for run in index.folders():
+    for run in index.folders:
         runs[run.path] = run.load()[0].epochs
     return runs, submitted, index.damaged
-
-
-def began_in_job(folder: Path) -> bool:
-    """Return whether a job of Slurm has ever begun with a run."""
-    return any(event.job for event in read_attempts(folder))
 
 
 def epochs_in(words: list[str]) -> int:

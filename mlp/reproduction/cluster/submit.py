@@ -3,7 +3,7 @@
 import shlex
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -51,7 +51,7 @@ def submit(
         ConfigurationError: there is no Slurm here. MlpError: sbatch refused; what it said.
     """
     root = Path(root).absolute()
-    with only_submitter(root, dry_run=dry_run):
+    with nullcontext() if dry_run else only_submitter(root):
         index = RunIndex(root)
         done, waiting = divide(planned, index)
         silent = ""
@@ -91,11 +91,8 @@ def submit(
 
 
 @contextmanager
-def only_submitter(root: Path, *, dry_run: bool) -> Iterator[None]:
+def only_submitter(root: Path) -> Iterator[None]:
     """Let only one command submit at a time: two would both see the same runs as not queued."""
-    if dry_run:
-        yield
-        return
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -146,14 +143,14 @@ def make_arrays(outcomes: Sequence[Outcome], root: Path, wishes: Wishes, data_di
         if "\n" in words or "\t" in words or "\n" in str(outcome.folder):
             raise ConfigurationError(f"{outcome.run.name}: its command has a tab or a line feed in it: {words!r}")
         rows.append(f"{outcome.folder}\t{words}\n")
-    most = largest_array() * wishes.each
+    most = largest_array() * wishes.runs_per_task
     pieces = [rows[begin : begin + most] for begin in range(0, len(rows), most)]
     if wishes.at_once is not None:  # shared by the arrays
         wishes = replace(wishes, at_once=max(1, wishes.at_once // len(pieces)))
     stamp, arrays = time.strftime("%Y%m%d-%H%M%S"), []
     for number, piece in enumerate(pieces):
         folder = free_folder(root / FOLDER, f"{stamp}-{number + 1}" if len(pieces) > 1 else stamp)
-        size = -(-len(piece) // wishes.each)
+        size = -(-len(piece) // wishes.runs_per_task)
         arrays.append(Array(folder, "".join(piece), script_of(folder, size, wishes, name=root.name), size))
     return arrays
 
@@ -181,12 +178,12 @@ def script_of(folder: Path, size: int, wishes: Wishes, name: str) -> str:
         *([f"--time={wishes.time}"] if wishes.time else []),
         *([f"--gres=gpu:{wishes.gpus}"] if wishes.gpus else []),
         *([f"--partition={wishes.partition}"] if wishes.partition else []),
-        *wishes.more,
+        *wishes.sbatch,
     ]
     values = {
         "OPTIONS": "\n".join(f"#SBATCH {shlex.quote(option)}" for option in options),
         "FOLDER": shlex.quote(str(folder)),
-        "EACH": str(wishes.each),
+        "EACH": str(wishes.runs_per_task),
         "CORES": str(wishes.cores),
         "PATIENCE": str(PATIENCE),
         "PYTHONPATH": shlex.quote(str(Path(here.__file__).parents[3])),

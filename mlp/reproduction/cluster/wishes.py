@@ -1,12 +1,11 @@
 """What a task asks the cluster for: time, cores, memory, and the margin before the time limit."""
 
-import csv
-import io
+from contextlib import suppress
 from dataclasses import dataclass
 
 from mlp.checks import at_least, at_least_one
 from mlp.errors import CheckpointError, ConfigurationError
-from mlp.files.stored import read_text
+from mlp.experiments.record import read_metrics
 from mlp.reproduction.cluster.slurm import seconds_of
 from mlp.reproduction.index import RunIndex
 
@@ -20,10 +19,10 @@ class Wishes:
 
     Attributes:
         time: the limit, as Slurm writes it; "" for that of the partition. cores, memory, gpus: of each task.
-        partition: "" for the default. more: other options for sbatch, each a string of its own.
+        partition: "" for the default. sbatch: other options for it, each a string of its own.
         margin: seconds before the limit at which a run is asked to end; None for an epoch and a minute.
         at_once: how many tasks may run at a time; None for no limit of ours.
-        each: how many runs a task does, one after the other.
+        runs_per_task: how many runs a task does, one after the other.
     """
 
     time: str = ""
@@ -31,15 +30,15 @@ class Wishes:
     memory: str = "4G"
     gpus: int = 0
     partition: str = ""
-    more: tuple[str, ...] = ()
+    sbatch: tuple[str, ...] = ()
     margin: int | None = None
     at_once: int | None = None
-    each: int = 1
+    runs_per_task: int = 1
 
     def __post_init__(self) -> None:
         at_least_one("--cores", self.cores)
         at_least_one("--jobs", 1 if self.at_once is None else self.at_once)
-        at_least_one("--runs-per-task", self.each)
+        at_least_one("--runs-per-task", self.runs_per_task)
         at_least("--gpus", self.gpus, 0)
         at_least("--margin", self.margin or 0, 0)
         limit = seconds_of(self.time) if self.time else None
@@ -50,12 +49,9 @@ class Wishes:
 def longest_epoch(index: RunIndex) -> float | None:
     """Return the seconds of the longest epoch of all runs of an index; None before the first epoch."""
     seconds: list[float] = []
-    for folder in index.folders():
-        try:
-            rows = csv.DictReader(io.StringIO(read_text(folder / "metrics.csv")))
-            seconds += [float(row["seconds"]) for row in rows]
-        except (OSError, CheckpointError, ValueError, KeyError, TypeError, csv.Error):  # none yet, or damaged
-            continue
+    for folder in index.folders:
+        with suppress(CheckpointError):  # it is damaged
+            seconds += [row["seconds"] for row in read_metrics(folder / "metrics.csv") if "seconds" in row]
     return max(seconds, default=None)
 
 

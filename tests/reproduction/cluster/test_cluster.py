@@ -61,7 +61,7 @@ def test_times_as_slurm_reads_them(time, seconds):
     [
         ({"time": "soon"}, "--time must be minutes, hours:minutes:seconds or days-hours, got 'soon'"),
         ({"cores": 0}, "--cores must be a whole number of at least 1, got 0"),
-        ({"each": 0}, "--runs-per-task must be a whole number of at least 1, got 0"),
+        ({"runs_per_task": 0}, "--runs-per-task must be a whole number of at least 1, got 0"),
         ({"at_once": 0}, "--jobs must be a whole number of at least 1, got 0"),
         ({"gpus": -1}, "--gpus must be a whole number of at least 0, got -1"),
         ({"margin": -1}, "--margin must be a whole number of at least 0, got -1"),
@@ -86,7 +86,7 @@ def test_the_margin_is_an_epoch_and_a_minute_and_what_cannot_fit_is_said():
 def test_the_script_and_the_tasks(no_slurm, tmp_path):
     root = tmp_path / "100% runs"
     outcomes = [Outcome(run, root / run.name, "waiting") for run in runs(0, 1, 2, 3, 4)]
-    wishes = Wishes("2:00:00", 4, "8G", 1, "gpu", ("--constraint=zen4",), 120, 8, each=2)
+    wishes = Wishes("2:00:00", 4, "8G", 1, "gpu", ("--constraint=zen4",), 120, 8, runs_per_task=2)
     (array,) = make_arrays(outcomes, root, wishes, "images")
     options = [line.split(" ", 1)[1].strip("'") for line in array.script.splitlines() if line.startswith("#SBATCH")]
     assert options == [
@@ -114,7 +114,7 @@ def test_the_script_and_the_tasks(no_slurm, tmp_path):
 def test_an_array_that_would_be_too_long_is_several_that_share_the_limit(no_slurm, tmp_path, monkeypatch):
     monkeypatch.setattr(submitting, "largest_array", lambda: 10)
     outcomes = [Outcome(run, tmp_path / run.name, "waiting") for run in runs(*range(45))]
-    arrays = make_arrays(outcomes, tmp_path, Wishes(at_once=8, each=2), None)
+    arrays = make_arrays(outcomes, tmp_path, Wishes(at_once=8, runs_per_task=2), None)
     assert [array.size for array in arrays] == [10, 10, 3]
     assert all("%2\n" in array.script for array in arrays)
     assert sum(array.tasks.count("\n") for array in arrays) == 45
@@ -126,7 +126,7 @@ def test_submitting_writes_everything_down_and_a_dry_run_nothing(no_slurm, tmp_p
     assert "2 to be submitted" in said[0]
     assert any("#SBATCH --array=0-1" in line for line in said)
     assert not root.exists()
-    submit(runs(0, 1), root, Wishes(each=2), None)
+    submit(runs(0, 1), root, Wishes(runs_per_task=2), None)
     (folder,) = [path.parent for path in no_slurm]
     assert sorted(path.name for path in folder.iterdir()) == ["array.sh", "job", "log", "tasks.txt"]
     assert read_tasks(folder) == (2, [root / "seed-0", root / "seed-1"])
@@ -155,7 +155,7 @@ def test_two_submissions_at_once_are_kept_apart(no_slurm, tmp_path):
 
 
 def test_what_is_queued_is_known_by_its_script_and_not_submitted_again(no_slurm, tmp_path, monkeypatch):
-    submit(runs(0, 1, 2, 3), tmp_path, Wishes(each=3), None)
+    submit(runs(0, 1, 2, 3), tmp_path, Wishes(runs_per_task=3), None)
     (script,) = no_slurm
     queue = [
         Task("7_0", "RUNNING", "None", script),
@@ -312,7 +312,7 @@ def wait_for(condition):
 @needs_bash
 def test_the_script_does_its_runs_and_goes_on_when_one_fails(job, tmp_path):
     (tmp_path / "runs" / "seed-0" / "metrics.csv").mkdir(parents=True)  # the stand-in fails
-    assert job(runs(0, 1), tmp_path / "runs", each=2).wait(60) == 1
+    assert job(runs(0, 1), tmp_path / "runs", runs_per_task=2).wait(60) == 1
     assert (tmp_path / "runs" / "seed-1" / "test.json").exists()
     ends = [(e.event, e.status, e.process, e.job, e.note) for e in read_attempts(tmp_path / "runs" / "seed-0")]
     assert ends == [("start", "", "script", "7_0", "restart 0 of the job"), ("end", "1", "script", "7_0", "no epoch")]

@@ -165,7 +165,7 @@ def test_a_missing_python_is_named(slurm, root, monkeypatch):
 
 def test_a_held_job_says_what_releases_it(slurm, root):
     planned = runs(0)
-    send(planned, root, more=("--hold",))
+    send(planned, root, sbatch=("--hold",))
     assert words(root) == {"seed-0": "held"}
     release = texts(root)["seed-0"].partition(": ")[2].removesuffix(" lets it run")
     assert f"held: {release}" in send(planned, root)
@@ -202,8 +202,8 @@ def test_a_full_folder_has_failed_with_its_reason(slurm, root):
 
 def test_several_short_runs_a_task(slurm, root):
     planned = runs(*range(7))
-    assert "3 tasks" in send(planned, root, each=3)
-    assert "0 to be submitted" in send(planned, root, each=3)
+    assert "3 tasks" in send(planned, root, runs_per_task=3)
+    assert "0 to be submitted" in send(planned, root, runs_per_task=3)
     wait_for_words(root, "finished")
     jobs = {event.job for seed in range(3) for event in read_attempts(root / f"seed-{seed}")}
     assert len(jobs) == 1
@@ -217,7 +217,7 @@ def counts_of_endings(root):
 @pytest.mark.slow
 def test_a_signal_ends_a_task_of_several_runs_which_goes_on_where_it_was(slurm, root):
     planned = runs(0, 1, 2, epochs=3, milliseconds=500)
-    send(planned, root, each=3)
+    send(planned, root, runs_per_task=3)
     wait_for_epoch(root / "seed-1")
     assert words(root)["seed-2"] == "waiting"
     slurm.say("scancel", "--batch", "--signal=USR2", queued_tasks()[0].id)
