@@ -22,7 +22,7 @@ import numpy as np
 from mlp.checks import at_least, at_least_one, choose, float_type
 from mlp.data.augmentation import crop_and_flip, draw_augmentation
 from mlp.data.image_set import ImageSet
-from mlp.data.normalization import check_normalization
+from mlp.data.normalization import NORMALIZATIONS
 from mlp.errors import ConfigurationError, DataError
 from mlp.rng import generator
 from mlp.typing import Array, BatchSource, DType
@@ -68,7 +68,6 @@ class Batches:
             )
         at_least_one("batch_size", batch_size)
         at_least("seed", seed, 0)
-        check_normalization(normalization)
         dtype = float_type(dtype)
         if len(image_set) == 0:
             raise DataError("batches need at least one image, got an empty set")
@@ -76,8 +75,9 @@ class Batches:
             raise ConfigurationError(
                 "augmentation crops and mirrors images, and these are patches of a scene: leave augment out"
             )
-        self.image_set, self.batch_size, self.normalization = image_set, batch_size, normalization
+        self.image_set, self.batch_size = image_set, batch_size
         self.augment, self.shuffle, self.seed, self.dtype = augment, shuffle, seed, dtype
+        self.normalization = choose("normalization", normalization, NORMALIZATIONS)
         self.mean_over = choose("mean_over", mean_over, MEANS)
 
     @property

@@ -90,10 +90,8 @@ def load_dataset(
         sets = [image_set.coarse() for image_set in sets]
     if limit_classes is not None:
         sets = [image_set.first_classes(limit_classes) for image_set in sets]
-    train, valid, test = first_images(sets[0], limit_train), first_images(sets[1], limit_valid), sets[2]
-    if size is None:
-        return train, valid, test
-    train, valid, test = in_size([train, valid, test], *size)
+    sets = [first_images(sets[0], limit_train), first_images(sets[1], limit_valid), sets[2]]
+    train, valid, test = sets if size is None else in_size(sets, *size)
     return train, valid, test
 
 
@@ -149,8 +147,8 @@ def check_size(dataset: str, image_size: int | None, image_fit: str) -> tuple[in
     return image_size, image_fit
 
 
-def load_sets(name: str, data_dir: Path, split: str | None, size: tuple[int, str] | None = None) -> list[ImageSet]:
-    """Return [train, valid, test] of a data set; `size` is what `check_size` returns.
+def load_sets(name: str, data_dir: Path, split: str | None, size: tuple[int, str] | None) -> list[ImageSet]:
+    """Return [train, valid, test] of a data set; `size` is what `check_size` returns, for pictures in files.
 
     The split is made by the fine labels of all classes; coarse labels and the first few classes share it.
     """
@@ -159,16 +157,12 @@ def load_sets(name: str, data_dir: Path, split: str | None, size: tuple[int, str
         pixels = labelled_patches(SCENES[name](data_dir))
         parts = SCENE_SPLITS[split]
         return [pixels.take(which) for which in parts(pixels.labels, pixels.images.rows, pixels.images.columns)]
-    images, test = load_all(name, data_dir, size)
-    return [images.take(which) for which in split_indices(images.labels, split)] + [test]
-
-
-def load_all(name: str, data_dir: Path, size: tuple[int, str] | None = None) -> tuple[ImageSet, ImageSet]:
-    """Return (train, test) of a data set, before the split; only pictures in files have their `size` then."""
     prefix, _, path = name.partition(":")
     if prefix == "folder":
-        return load_folder(path, *(size or ()))  # picture by picture: they may be large, and of several sizes
-    return DATASETS[name](data_dir) if name in DATASETS else load_npz(path)
+        images, test = load_folder(path, *(size or ()))  # picture by picture: they may be large, and of several sizes
+    else:
+        images, test = load_npz(path) if prefix == "npz" else DATASETS[name](data_dir)
+    return [images.take(which) for which in split_indices(images.labels, split)] + [test]
 
 
 def in_size(sets: Sequence[ImageSet], image_size: int, image_fit: str) -> list[ImageSet]:

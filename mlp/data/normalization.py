@@ -48,13 +48,8 @@ def scale_and_shift(name: str, channels: int) -> tuple[Array, Array]:
     Raises:
         ConfigurationError: unknown name.
     """
-    check_normalization(name)
-    mean, std = (np.array(constants) for constants in NORMALIZATIONS[name])  # (3,)
+    constants = NORMALIZATIONS[choose("normalization", name, NORMALIZATIONS)]
+    mean, std = (np.array(of_channels) for of_channels in constants)  # (3,)
     if len(mean) != channels:
         mean, std = np.full(channels, mean.mean()), np.full(channels, std.mean())
     return 1.0 / (255.0 * std), -mean / std
-
-
-def check_normalization(name: str) -> None:
-    """Raise ConfigurationError unless `name` is one of `NORMALIZATIONS`."""
-    choose("normalization", name, NORMALIZATIONS)

@@ -16,6 +16,7 @@ import stat
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from typing import IO, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ LONGEST_TEXT = 1 << 24
 
 
 @contextmanager
-def open_file(path: PathLike) -> Iterator[IO[bytes]]:
+def open_file(path: PathLike) -> Iterator[BufferedReader]:
     """Open a regular file for reading; whatever is found wrong with its content while it is open is a `DamagedError`.
 
     Raises:

@@ -47,16 +47,13 @@ def size_of(path: Path) -> int:
 
 def md5_of(path: Path) -> str:
     """Return the md5 sum of a file as 32 hexadecimal digits."""
-    code = new_md5()
     try:
         with open_file(path) as file:
-            while chunk := file.read(2**20):
-                code.update(chunk)
+            return hashlib.file_digest(file, new_md5).hexdigest()
     except FileNotFoundError:
         raise DataError(f"{path} cannot be read: there is no such file") from None
     except CheckpointError as error:
         raise DataError(str(error)) from None
-    return code.hexdigest()
 
 
 def new_md5() -> Any:

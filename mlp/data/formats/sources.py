@@ -35,11 +35,6 @@ def largest_unpacked(packed: int) -> int:
     return max(UNSUSPICIOUS, LARGEST_GROWTH * packed)
 
 
-def one_name(name: str) -> tuple[str, ...]:
-    """Return the names under which a file may be there: its own."""
-    return (name,)
-
-
 MADE_UP_IMAGES = (  # the end of the advice in Python and in commands
     ', or use made-up images: load_dataset("synthetic")',
     ", or train on made-up images with --dataset synthetic",
@@ -86,7 +81,7 @@ class Form:
     names: tuple[str, ...]
     read: Callable[..., Any]
     archives: tuple[Any, ...] = ()
-    spellings: Callable[[str], tuple[str, ...]] = one_name
+    spellings: Callable[[str], tuple[str, ...]] = lambda name: (name,)
 
     def find(self, place: Path) -> dict[str, Path]:
         """Return name -> path of the files that are there, in a folder."""
