@@ -9,6 +9,7 @@ Reference: Krizhevsky, Learning multiple layers of features from tiny images, 20
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -42,23 +43,22 @@ def load_cifar100(data_dir: PathLike) -> tuple[ImageSet, ImageSet]:
 
 def read_sets(
     files: dict[str, tuple[bytes, str]],
+    names: Sequence[tuple[str, Callable[[bytes, str], tuple[str, ...]]]],
+    read_batch: Callable[[bytes, str], Sequence[Array]],
     train: Sequence[str],
     test: Sequence[str],
-    read_names: Callable[..., tuple[str, ...]],
-    names_files: Sequence[Sequence[str]],
-    read_batch: Callable[..., Sequence[Array]],
 ) -> tuple[ImageSet, ImageSet]:
     """Read both sets of one form.
 
     Args:
         files: name -> (bytes, source).
-        train, test: the names of the files whose images make up each set, in order.
-        read_names: function of (bytes, source) that returns a tuple of names; called for each of `names_files`, pairs
-            (file, further arguments): the names of the classes, then those of the groups.
+        names: pairs (file, function of (bytes, source) that returns a tuple of names): those of the classes, then those
+            of the groups, if there are any.
         read_batch: function of (bytes, source) that returns rows (N, 3072), labels (N,) and perhaps coarse labels.
+        train, test: the names of the files whose images make up each set, in order.
     """
-    names = [read_names(*files[file], *arguments) for file, *arguments in names_files]
-    class_names, coarse_names = names if len(names) == 2 else (*names, ())
+    class_names, *more = (read(*files[file]) for file, read in names)
+    coarse_names = more[0] if more else ()
 
     def part(file: str) -> ImageSet:
         content, source = files.pop(file)
@@ -75,40 +75,26 @@ def channels_last(rows: Array) -> Array:
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))  # (N, H, W, C)
 
 
-def form(
-    folder: str,
-    archive: str,
-    read_names: Callable[..., tuple[str, ...]],
-    names_files: Sequence[Sequence[str]],
-    read_batch: Callable[..., Sequence[Array]],
-    *,
-    train: Sequence[str],
-    test: Sequence[str],
-) -> Form:
-    """Return a `Form` of CIFAR; its archives are `archive` with one of `SUFFIXES`."""
-    read = partial(
-        read_sets, train=train, test=test, read_names=read_names, names_files=names_files, read_batch=read_batch
-    )
-    names = (*dict.fromkeys(file for file, *_ in names_files), *train, *test)
-    return Form(folder, names, read, tuple(archive + suffix for suffix in SUFFIXES))
+def form(folder: str, archive: str, **how: Any) -> Form:
+    """Return a `Form` of CIFAR; its archives are `archive` with one of `SUFFIXES`, and `how` goes to `read_sets`."""
+    files = dict.fromkeys((*(file for file, _ in how["names"]), *how["train"], *how["test"]))
+    return Form(folder, tuple(files), partial(read_sets, **how), tuple(archive + suffix for suffix in SUFFIXES))
 
 
 CIFAR10 = (
     form(
         "cifar-10-batches-py",
         "cifar-10-python",
-        python.read_names,
-        (("batches.meta", "label_names"),),
-        partial(python.read_batch, label_keys=("labels",)),
+        names=[("batches.meta", partial(python.read_names, key="label_names"))],
+        read_batch=partial(python.read_batch, label_keys=("labels",)),
         train=CIFAR10_BATCHES,
         test=("test_batch",),
     ),
     form(
         "cifar-10-batches-bin",
         "cifar-10-binary",
-        binary.read_names,
-        (("batches.meta.txt",),),
-        partial(binary.read_batch, label_bytes=(0,)),
+        names=[("batches.meta.txt", binary.read_names)],
+        read_batch=partial(binary.read_batch, label_bytes=(0,)),
         train=tuple(f"{name}.bin" for name in CIFAR10_BATCHES),
         test=("test_batch.bin",),
     ),
@@ -117,18 +103,16 @@ CIFAR100 = (
     form(
         "cifar-100-python",
         "cifar-100-python",
-        python.read_names,
-        (("meta", "fine_label_names"), ("meta", "coarse_label_names")),
-        partial(python.read_batch, label_keys=("fine_labels", "coarse_labels")),
+        names=[("meta", partial(python.read_names, key=f"{kind}_label_names")) for kind in ("fine", "coarse")],
+        read_batch=partial(python.read_batch, label_keys=("fine_labels", "coarse_labels")),
         train=("train",),
         test=("test",),
     ),
     form(
         "cifar-100-binary",
         "cifar-100-binary",
-        binary.read_names,
-        (("fine_label_names.txt",), ("coarse_label_names.txt",)),
-        partial(binary.read_batch, label_bytes=(1, 0)),
+        names=[(f"{kind}_label_names.txt", binary.read_names) for kind in ("fine", "coarse")],
+        read_batch=partial(binary.read_batch, label_bytes=(1, 0)),
         train=("train.bin",),
         test=("test.bin",),
     ),
