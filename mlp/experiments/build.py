@@ -165,18 +165,18 @@ def make_model(config: RunConfig, num_classes: int, image_shape: Sequence[int], 
     Raises:
         ConfigurationError: code that is not trusted, or a network that cannot be built for these images.
     """
+    H, W, channels = image_shape
     if config.own_model:
         dtype = np.dtype(config.dtype)
         model = build_own_model(config.model, num_classes, image_shape, config.seed, dtype, trust_code=trust_code)
-        return model.to(config.device)
-    if config.model == "ssrn":
-        H, W, bands = image_shape
-        if H != W:
-            raise ConfigurationError(f"ssrn needs square patches, got {H} x {W} pixels")
-        return ssrn(num_classes, bands, H, config.seed, dtype=config.dtype).to(config.device)
-    settings: dict[str, Any] = {name: getattr(config, name) for name in VGG_SETTINGS}
-    settings |= {"num_classes": num_classes, "image_channels": image_shape[-1], "seed": config.seed}
-    model = vgg(config.depth, dtype=config.dtype, **settings)
+    elif config.is_vgg:
+        settings: dict[str, Any] = {name: getattr(config, name) for name in VGG_SETTINGS}
+        settings |= {"num_classes": num_classes, "image_channels": channels, "seed": config.seed}
+        model = vgg(config.depth, dtype=config.dtype, **settings)
+    elif H != W:
+        raise ConfigurationError(f"ssrn needs square patches, got {H} x {W} pixels")
+    else:
+        model = ssrn(num_classes, channels, H, config.seed, dtype=config.dtype)
     return model.to(config.device)
 
 
@@ -229,15 +229,14 @@ def make_main_schedule(config: RunConfig) -> Schedule:
 
 def idle_settings(config: RunConfig) -> list[str]:
     """Return a sentence for each setting that changes nothing in the network of this run."""
-    if config.own_model or config.model == "ssrn":
-        return []
-    return without_effect(config.depth, {name: getattr(config, name) for name in VGG_SETTINGS})
+    settings = {name: getattr(config, name) for name in VGG_SETTINGS}
+    return without_effect(config.depth, settings) if config.is_vgg else []
 
 
 def run_title(config: RunConfig) -> str:
     """Return a run's name for people: "VGG38 BN+RC on cifar100"."""
-    if config.own_model or config.model == "ssrn":
-        return f"{config.model.upper() if config.model == 'ssrn' else config.model} on {config.dataset}"
+    if not config.is_vgg:
+        return f"{config.model if config.own_model else config.model.upper()} on {config.dataset}"
     kinds = {"RC": config.residual, "dense": config.dense, "multi-scale": config.multi_scale}
     kinds["companions"] = config.companions != "none"
     extras = "+".join(filter(None, (NORM_TITLES.get(config.norm), *(kind for kind in kinds if kinds[kind]))))

@@ -188,7 +188,7 @@ class RunConfig:
         self._check_schedule()
 
     def _check_model(self) -> None:
-        if not (self.own_model or self.model == "ssrn"):
+        if self.is_vgg:
             check_combination(**{name: getattr(self, name) for name in VGG_SETTINGS})
             return
         defaults = {f.name: f.default for f in dataclasses.fields(self)}
@@ -216,6 +216,11 @@ class RunConfig:
     def own_model(self) -> bool:
         """Whether the model is FILE.py:function, one of the user's own."""
         return ":" in self.model
+
+    @property
+    def is_vgg(self) -> bool:
+        """Whether the model is one of those that VGG_SETTINGS are for."""
+        return not (self.own_model or self.model == "ssrn")
 
     @property
     def depth(self) -> int:

@@ -25,7 +25,7 @@ import numpy as np
 from mlp.errors import CheckpointError, ConfigurationError, excerpt, text_of
 from mlp.files.stored import LONGEST_TEXT, open_file
 from mlp.layers import Layer, frozen_buffers
-from mlp.own_code import folder_of_imports, frames_in, load_module
+from mlp.own_code import OWN_ERRORS, folder_of_imports, frames_in, load_module
 from mlp.typing import Array, DType
 
 
@@ -136,9 +136,7 @@ def attempt(text: str, path: Path, what: str, function: Callable[[], Any]) -> An
     """Return function(); an error in the user's code becomes a ConfigurationError of one line, with its place."""
     try:
         return function()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
+    except OWN_ERRORS as error:
         frames = frames_in(error, path)
         where = f", line {frames[-1].lineno} of {path}" if frames else ""
         reason = excerpt(text_of(error).partition("\n")[0])

@@ -10,7 +10,7 @@ from mlp.errors import ConfigurationError
 from mlp.experiments.build import load_images, run_title, with_usual_batch
 from mlp.experiments.config import RunConfig, with_dataset_settings
 from mlp.experiments.estimate import estimate_cost
-from mlp.experiments.fine_tuning import Source, read_source, with_settings_of
+from mlp.experiments.fine_tuning import first_weights
 from mlp.experiments.hooks import make_hooks, mention_logs, require_written
 from mlp.experiments.resume import resume_run
 from mlp.experiments.run_folder import RunFolder
@@ -81,7 +81,8 @@ def run(
     with stop.listening():
         folder = RunFolder(out)
         asked = folder.asked_for(given, resume=resume)
-        source, settings = first_weights(folder, given, resume=resume, overwrite=overwrite)
+        begun = folder.latest.exists() and not overwrite  # a run that has finished an epoch has weights of its own
+        source, settings = (None, asked) if begun else first_weights(asked)
         config = folder.open(settings, resume=resume, overwrite=overwrite)
         trust_code = trust_code or "model" in given
         made = prepare_run(config, asked, source, data_dir, download=download, trust_code=trust_code)
@@ -111,30 +112,12 @@ def run(
     return trainer.history
 
 
-def first_weights(
-    folder: RunFolder, given: dict[str, Any], *, resume: bool, overwrite: bool
-) -> tuple[Source | None, dict[str, Any]]:
-    """Return the weights of another run that this one begins with (or None), and the settings that go with them.
-
-    A run that has finished an epoch has weights of its own, so it does not need the others.
-    """
-    if folder.latest.exists() and not overwrite:
-        return None, given
-    settings = folder.asked_for(given, resume=resume)
-    if settings.get("init_from") is None:
-        return None, given
-    source = read_source(settings["init_from"])
-    return source, with_settings_of(source, settings)
-
-
 def settled(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of a new run: those given, and those that follow from its data set or from files.
 
     A sweep identifies runs by their settings, so it needs all of them before a run is made.
     """
-    whole = dict(given)
-    if given.get("init_from") is not None:
-        whole = with_settings_of(read_source(given["init_from"]), whole, say=lambda line: None)
+    _, whole = first_weights(given, say=lambda line: None)
     whole = with_dataset_settings(whole)
     if ":" in str(whole.get("dataset")):
         config = RunConfig(**whole)

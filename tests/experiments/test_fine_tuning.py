@@ -10,7 +10,8 @@ import mlp
 import mlp.commands.train
 from mlp.errors import CheckpointError, ConfigurationError
 from mlp.experiments import RunConfig
-from mlp.experiments.fine_tuning import Source, init_from, read_source, with_settings_of
+from mlp.experiments.fine_tuning import Source, init_from, read_source
+from mlp.experiments.fine_tuning.source import with_settings_of
 from mlp.experiments.run import run
 from mlp.models import vgg
 

@@ -9,7 +9,7 @@ taken = init_from(model, "runs/best", class_names=train.class_names)
 print(taken)
 """
 
-from mlp.experiments.fine_tuning.source import Source, read_source, with_settings_of
+from mlp.experiments.fine_tuning.source import Source, first_weights, read_source
 from mlp.experiments.fine_tuning.taking import Taken, init_from
 
-__all__ = ["Source", "Taken", "init_from", "read_source", "with_settings_of"]
+__all__ = ["Source", "Taken", "first_weights", "init_from", "read_source"]

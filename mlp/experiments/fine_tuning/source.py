@@ -105,6 +105,16 @@ def read_file(path: Path) -> Source:
     return Source(f"{path} (epoch {int(arrays['epoch'])})", section(arrays, "model/"), config, facts)
 
 
+def first_weights(
+    given: Mapping[str, Any], say: Callable[[str], object] = print
+) -> tuple[Source | None, dict[str, Any]]:
+    """Return the weights that a run with these settings begins with (None to draw them), and its settings with them."""
+    if given.get("init_from") is None:
+        return None, dict(given)
+    source = read_source(given["init_from"])
+    return source, with_settings_of(source, given, say)
+
+
 def with_settings_of(source: Source, given: Mapping[str, Any], say: Callable[[str], object] = print) -> dict[str, Any]:
     """Return the settings of a run that begins with the weights of `source`: those given, and those taken from it.
 

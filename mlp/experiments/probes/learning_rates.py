@@ -7,7 +7,7 @@ from mlp import plotting
 from mlp.diagnostics.learning_rate_range import RANGE_STEPS, SEARCH_COLUMNS, RateSearch, find_learning_rate
 from mlp.experiments.build import run_title
 from mlp.experiments.config import RunConfig, with_dataset_settings
-from mlp.experiments.fine_tuning import read_source, with_settings_of
+from mlp.experiments.fine_tuning import first_weights
 from mlp.experiments.settings.prepare import prepare_run
 from mlp.files import named_path, write_figure, write_text
 from mlp.files.own import require_replaceable
@@ -40,8 +40,7 @@ def search_for_run(
     written = [folder / f"{NAME}.csv", folder / f"{NAME}.png"]
     require_replaceable(written[0], first_line=",".join(SEARCH_COLUMNS))
     require_replaceable(written[1])
-    source = None if given.get("init_from") is None else read_source(given["init_from"])
-    settings = given if source is None else with_settings_of(source, given)
+    source, settings = first_weights(given)
     config = RunConfig(**with_dataset_settings(settings))
     # the user named the model just now, so its code may run
     made = prepare_run(config, given, source, data_dir, download=download, trust_code=True)
