@@ -135,8 +135,7 @@ def one_run(run: PathLike, settings: LandscapeSettings, arguments: Any, later: i
             drawn = finest
             stored = {label_of(run): read_landscape(folder / f"{arguments.name}.npz")}
             write_figure(folder / f"{arguments.name}.png", draw_landscapes(stored))
-    stored = {label_of(run): read_landscape(folder / f"{arguments.name}.npz")}
-    print(table_of(stored))
+    print(table_of(stored))  # the last one, with all points
     if settings.kind == "plane":
         surfaces = {label: landscape_of(found).rough() for label, found in stored.items()}
         write_figure(folder / f"{arguments.name}_surface.png", plotting.surface_panels(surfaces))

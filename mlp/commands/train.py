@@ -105,11 +105,8 @@ def find_rate(arguments: Any, given: dict[str, Any], out: str) -> int:
     """Try learning rates for these settings, and say what was found."""
     if arguments.resume or arguments.overwrite:
         raise ConfigurationError("--find-lr trains no run: leave out --resume and --overwrite")
-    options = {
-        "steps": within("--find-lr", arguments.find_lr, 2, MOST_STEPS),
-        "download": arguments.download,
-        "threads": arguments.threads,
-    }
+    steps = within("--find-lr", arguments.find_lr, 2, MOST_STEPS)
+    options = {"steps": steps, "download": arguments.download, "threads": arguments.threads}
     search, written = search_for_run(out, given, arguments.data_dir, **options)
     rate = search.suggestion
     verb = "perhaps" if search.doubt else "try"
@@ -129,10 +126,7 @@ def probes(arguments: Any, out: str) -> list[Hook]:
         if layers:
             raise ConfigurationError("--covariate-shift is measured together with smoothness: add --smoothness 50, say")
         return hooks
-    return [
-        *hooks,
-        Smoothness(at_least_one("--smoothness", arguments.smoothness), out, layers=layers),
-    ]
+    return [*hooks, Smoothness(at_least_one("--smoothness", arguments.smoothness), out, layers=layers)]
 
 
 def after_interrupt() -> str:

@@ -88,17 +88,15 @@ def output_file(given: Path | None, run: str, name: str, inputs: Sequence[str] =
     if given is None:
         given = usual_path(file_argument, str(usual)) if Path(run).is_dir() else usual
     require_no_input(given, inputs)
-    if os.path.abspath(given) == os.path.abspath(usual):
-        return given
-    require_no_other_file(given)
+    if os.path.abspath(given) != os.path.abspath(usual):
+        require_no_other_file(given)
     return given
 
 
-def output_folder(given: Path, names: Iterable[str]) -> Path:
-    """Return a folder to write into; ConfigurationError if it has files of these names that we have not made."""
+def output_folder(given: Path, names: Iterable[str]) -> None:
+    """Raise ConfigurationError if a folder to write into has files of these names that we have not made."""
     for name in names:
         require_no_other_file(given / name)
-    return given
 
 
 def require_no_other_file(path: Path) -> None:
