@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from mlp.errors import ConfigurationError
 from mlp.plotting.layers import axis_label, draw_lines, require_table
 from mlp.plotting.panels import curve_panels
-from mlp.plotting.style import COLORS, new_figure, plain
+from mlp.plotting.style import COLORS, panel_grid, plain
 from mlp.training.history import METRICS, History
 from mlp.training.layer_table import LayerTable
 
@@ -36,11 +36,8 @@ def compare_gradient_flow(runs: Mapping[str, Sequence[LayerTable]], columns: int
             epoch, and a band reaches from the lowest to the highest value of the last epoch that all have.
         columns: panels in a row.
     """
-    columns = min(columns, len(runs))
-    rows = -(-len(runs) // columns)
-    figure = new_figure((4 * columns + 1, 4.5 * rows))
-    panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    for i, (axes, (label, tables)) in enumerate(zip(panels.flat, runs.items(), strict=False)):
+    figure, panels = panel_grid(len(runs), columns, lambda wide, high: (4 * wide + 1, 4.5 * high), sharey=True)
+    for i, (axes, (label, tables)) in enumerate(zip(panels, runs.items(), strict=True)):
         color = COLORS[i % len(COLORS)]  # that of the run's curves
         epochs = min(len(require_table(table)) for table in tables)
         values = np.array([table["mean_abs"][:epochs] for table in tables])  # (runs, epochs, layers)
@@ -51,8 +48,6 @@ def compare_gradient_flow(runs: Mapping[str, Sequence[LayerTable]], columns: int
             axes.fill_between(depths, last.min(axis=0), last.max(axis=0), color=color, alpha=0.2, linewidth=0)
         mean = f", mean of {len(tables)}" if len(tables) > 1 else ""
         axes.set_title(plain(label) + mean, fontsize="medium")
-    for axes in panels.flat[len(runs) :]:
-        axes.remove()
-    for axes in panels[:, 0]:
+    for axes in panels[::columns]:
         axes.set_ylabel(axis_label("mean_abs"))
     return figure

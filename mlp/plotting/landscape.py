@@ -1,7 +1,6 @@
 """The loss around networks: contours, surfaces and lines, on levels that all panels of a figure share."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from mlp.plotting.basics import figure_of, own_axes
-from mlp.plotting.style import BLACK, VERMILLION, legend_below, line_style, new_figure, plain, set_title
+from mlp.plotting.style import BLACK, VERMILLION, legend_below, line_style, panel_grid, plain, set_title
 from mlp.typing import Array
 
 Surface = tuple[Array, Array, Array]  # x (columns,), y (rows,), loss (rows, columns)
@@ -38,20 +37,17 @@ def contour_panels(
         paths: {label: points (T, 2)}, drawn on top, from a ring to a star.
     """
     columns = len(surfaces) if len(surfaces) <= 3 else -(-len(surfaces) // 2) if len(surfaces) <= 6 else 3
-    rows = -(-len(surfaces) // columns)
-    figure = new_figure((4.0 * columns + 1.2, 3.9 * rows + 0.4 + 0.25 * title.count("\n")))
-    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    more = 0.4 + 0.25 * title.count("\n")
+    figure, panels = panel_grid(len(surfaces), columns, lambda wide, high: (4.0 * wide + 1.2, 3.9 * high + more))
     used = levels_used(surfaces)
     norm = BoundaryNorm(used, 256)
-    for axes, (label, surface) in zip(panels, surfaces.items(), strict=False):
+    for axes, (label, surface) in zip(panels, surfaces.items(), strict=True):
         draw_contours(axes, surface, norm)
         axes.set_title(f"{label}\n{panel_summary(surface)}", fontsize="medium")
         axes.set(xlabel=axis_labels[0], ylabel=axis_labels[1])
         if paths and label in paths:
             draw_path(axes, paths[label])
-    for axes in panels[len(surfaces) :]:
-        axes.remove()
-    bar = figure.colorbar(ScalarMappable(norm, COLORMAP), ax=list(panels[: len(surfaces)]), shrink=0.8)
+    bar = figure.colorbar(ScalarMappable(norm, COLORMAP), ax=panels, shrink=0.8)
     marked = used[:: 1 + len(used) // 12]
     bar.set_ticks(marked, labels=[f"{LEVELS[number]:.1f}" for number in marked])
     above = f", white above {LEVELS[-1]:.3g}" if used[-1] == len(LEVELS) - 1 else ""
@@ -136,13 +132,11 @@ def surface_panels(surfaces: Mapping[str, Surface], title: str = "") -> Figure:
     Losses above the highest of `LEVELS` are cut off there.
     """
     top = float(LEVELS[-1])
-    columns = min(3, len(surfaces))
-    rows = -(-len(surfaces) // columns)
-    figure = new_figure((4.4 * columns, 4.0 * rows + 0.4))
+    solid = {"projection": "3d"}
+    figure, panels = panel_grid(len(surfaces), 3, lambda wide, high: (4.4 * wide, 4.0 * high + 0.4), subplot_kw=solid)
     lowest = min(float(np.nanmin(loss)) for _, _, loss in surfaces.values())
     highest = max(float(np.nanmin([top, np.nanmax(loss)])) for _, _, loss in surfaces.values())
-    for i, (label, (x, y, loss)) in enumerate(surfaces.items()):
-        axes: Any = figure.add_subplot(rows, columns, i + 1, projection="3d")
+    for axes, (label, (x, y, loss)) in zip(panels, surfaces.items(), strict=True):
         capped = np.minimum(np.where(np.isfinite(loss), loss, top), top)
         axes.plot_surface(
             *np.meshgrid(x, y), capped, cmap=COLORMAP, vmin=lowest, vmax=highest, linewidth=0.3, edgecolor="#555555"

@@ -26,6 +26,7 @@ from mlp.plotting.style import (
     line_style,
     new_figure,
     open_up,
+    panel_grid,
     plain,
     set_title,
     share_limits,
@@ -61,9 +62,9 @@ def curve_panels(
     """
     groups = panels_of(metrics, together=together)
     columns = 2 if len(groups) in (2, 4) else len(groups)
-    rows = -(-len(groups) // columns)
-    figure = new_figure((1.5 + 4.5 * columns, 1.2 + 3.3 * rows))
-    panels = list(figure.subplots(rows, columns, squeeze=False, sharex=True).flat)
+    figure, panels = panel_grid(
+        len(groups), columns, lambda wide, high: (1.5 + 4.5 * wide, 1.2 + 3.3 * high), sharex=True
+    )
     by_sort: dict[str, list[Axes]] = {}
     for axes, group in zip(panels, groups, strict=True):
         sort = sort_of(group[0])
@@ -147,12 +148,13 @@ def flow_panels(tables: Mapping[str, LayerTable], title: str | None = None, *, l
         log: whether the axis is logarithmic. Zeros have no place there: they become gaps.
     """
     columns = 1 if max(len(require_table(table).names) for table in tables.values()) > 45 else min(2, len(tables))
-    rows = -(-len(tables) // columns)
     same_layers = columns == 1 and len({tuple(table.names) for table in tables.values()}) == 1
-    size = (10.5 if columns == 1 else 13.5, 0.6 + 3.9 * rows - (1.0 * (rows - 1) if same_layers else 0.0))
-    figure = new_figure(size)
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=same_layers, sharey=log).ravel()
-    for axes, (label, table) in zip(panels, tables.items(), strict=False):
+
+    def size(wide: int, high: int) -> tuple[float, float]:
+        return 10.5 if wide == 1 else 13.5, 0.6 + 3.9 * high - (1.0 * (high - 1) if same_layers else 0.0)
+
+    figure, panels = panel_grid(len(tables), columns, size, sharex=same_layers, sharey=log)
+    for axes, (label, table) in zip(panels, tables.items(), strict=True):
         values = table["last_mean_abs"]  # (epochs, layers)
         scale = "log" if log else "linear"
         shades = [0.3 if len(values) <= 20 else 0.12] * len(values)
@@ -168,8 +170,6 @@ def flow_panels(tables: Mapping[str, LayerTable], title: str | None = None, *, l
         if not log:
             axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3), useMathText=True)
             axes.set_ylim(bottom=0.0)
-    for axes in panels[len(tables) :]:
-        axes.remove()
     set_title(figure, title)
     return figure
 

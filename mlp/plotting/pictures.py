@@ -9,7 +9,7 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from mlp.errors import ShapeError
-from mlp.plotting.style import BLUE, new_figure, plain
+from mlp.plotting.style import BLUE, new_figure, panel_grid, plain
 from mlp.typing import Array
 
 MOST_WRITTEN = 20  # classes; a confusion matrix of more has no numbers in its cells
@@ -29,14 +29,11 @@ def images(
         columns: pictures in a row. size: of a picture, in inches.
         shared: whether all maps of numbers have one scale, or each its own.
     """
-    columns = min(columns, len(pictures))
-    rows = -(-len(pictures) // columns)
     height = size * (1.2 if len(titles) else 1.05)
-    figure = new_figure((size * columns, height * rows))
-    for axes in (grid := figure.subplots(rows, columns, squeeze=False)).flat:
-        axes.set_axis_off()
+    figure, panels = panel_grid(len(pictures), columns, lambda wide, high: (size * wide, height * high))
     largest = np.abs(pictures).max() if pictures.ndim == 3 else None
-    for i, (axes, picture) in enumerate(zip(grid.flat, pictures, strict=False)):
+    for i, (axes, picture) in enumerate(zip(panels, pictures, strict=True)):
+        axes.set_axis_off()
         limit = largest if shared or largest is None else np.abs(picture).max()
         scale = {} if limit is None else {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit}
         axes.imshow(picture, **scale)

@@ -4,7 +4,7 @@ Lines differ in colour, dashes and marker, for colour-blind readers and grey pri
 chosen for all common forms of colour blindness, without yellow, which is too pale on white.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -44,6 +44,23 @@ class NotebookFigure(Figure):
 def new_figure(size: tuple[float, float]) -> Figure:
     """Return an empty figure of (width, height) inches."""
     return NotebookFigure(figsize=size, layout="constrained")
+
+
+def panel_grid(
+    count: int, columns: int, size: Callable[[int, int], tuple[float, float]], **how: Any
+) -> tuple[Figure, list[Any]]:
+    """Return a figure and its `count` panels, row by row.
+
+    Args:
+        columns: panels in a row, if there are so many. size: (columns, rows) -> inches. how: arguments of `subplots`.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = new_figure(size(columns, rows))
+    panels = list(figure.subplots(rows, columns, squeeze=False, **how).flat)
+    for axes in panels[count:]:
+        axes.remove()
+    return figure, panels[:count]
 
 
 def plain(text: str) -> str:

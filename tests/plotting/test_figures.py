@@ -317,8 +317,7 @@ def test_histograms_share_bins_and_scales():
 def test_images_in_a_grid(tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
     figure = plotting.images(pictures, [f"title {i}" for i in range(5)], columns=3)
-    assert len(figure.axes) == 6
-    assert [axes.get_title() for axes in figure.axes[:5]] == [f"title {i}" for i in range(5)]
+    assert [axes.get_title() for axes in figure.axes] == [f"title {i}" for i in range(5)]
     np.testing.assert_array_equal(figure.axes[4].images[0].get_array(), pictures[4])
     write_figure(tmp_path / "images.png", figure)
 
