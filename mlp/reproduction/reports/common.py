@@ -15,7 +15,6 @@ SCHEDULE_I: dict[str, Any] = {"schedule_unit": "step"}  # the cosine counts step
 DENSE: dict[str, Any] = {"dense": True}
 MULTI_SCALE: dict[str, Any] = {"multi_scale": True}
 COMPANIONS: dict[str, Any] = {"companions": "blocks"}
-STAGE_COMPANIONS: dict[str, Any] = {"companions": "stages"}
 
 # For measuring smoothness: two epochs at a constant rate, with the rule of Santurkar et al. 2018, and with ours.
 SGD: dict[str, Any] = {"learning_rule": "gradient_descent", "learning_rate": 0.1, "schedule": "constant", "epochs": 2}
@@ -26,12 +25,15 @@ PLAIN_38 = NamedRun("VGG38", VGG38)
 BN_38 = NamedRun("VGG38 BN", VGG38 | BN)
 BN_08 = NamedRun("VGG08 BN", VGG08 | BN)
 BN_RC_38 = NamedRun("VGG38 BN+RC", VGG38 | BN | RC_POOL)
+COMPANIONS_38 = (
+    NamedRun("VGG38, companions at blocks", VGG38 | COMPANIONS),
+    NamedRun("VGG38, companions at stages", VGG38 | {"companions": "stages"}),
+)
 SMOOTHED = (PLAIN_08, BN_08, PLAIN_38, BN_38, BN_RC_38)
 
 
-def short_runs(runs: tuple[NamedRun, ...], name: str, rule: dict[str, Any]) -> tuple[NamedRun, ...]:
-    """Return runs of two epochs with SGD or ADAM: "VGG08 BN, SGD"."""
-    return tuple(NamedRun(f"{run.label}, {name}", {**run.settings, **rule}) for run in runs)
-
-
-SHORT_SGD, SHORT_ADAM = short_runs(SMOOTHED, "SGD", SGD), short_runs(SMOOTHED, "Adam", ADAM)
+# The same, trained for two epochs: "VGG08 BN, SGD".
+SHORT_SGD, SHORT_ADAM = (
+    tuple(NamedRun(f"{run.label}, {name}", {**run.settings, **rule}) for run in SMOOTHED)
+    for name, rule in (("SGD", SGD), ("Adam", ADAM))
+)

@@ -4,6 +4,7 @@ from mlp.reproduction.reports.common import (
     BN,
     BN_38,
     COMPANIONS,
+    COMPANIONS_38,
     DENSE,
     PLAIN_08,
     PLAIN_38,
@@ -11,7 +12,6 @@ from mlp.reproduction.reports.common import (
     SCHEDULE_I,
     SHORT_ADAM,
     SHORT_SGD,
-    STAGE_COMPANIONS,
     VGG08,
     VGG38,
 )
@@ -44,8 +44,7 @@ ROWS = (
         "Deeply-supervised VGG38",
         (
             PLAIN_38,
-            NamedRun("VGG38, companions at blocks", VGG38 | COMPANIONS),
-            NamedRun("VGG38, companions at stages", VGG38 | STAGE_COMPANIONS),
+            *COMPANIONS_38,
             BN_38,
             NamedRun("VGG38 BN, companions at blocks", VGG38 | BN | COMPANIONS),
         ),

@@ -118,11 +118,6 @@ class Row:
     probes: tuple[str, ...] = ()
 
     @property
-    def report(self) -> str:
-        """The report it is from: "s0" ... "s4", or "x" for what comes from several."""
-        return self.id.partition("-")[0]
-
-    @property
     def can_run(self) -> bool:
         """Whether it has runs or probes."""
         return bool(self.runs or self.probes)

@@ -7,17 +7,7 @@ block only, as in every network. Values are means over five seeds at the last ep
 from typing import Any
 
 from mlp.experiments.config import DATASET_SETTINGS
-from mlp.reproduction.reports.common import (
-    BN,
-    COMPANIONS,
-    MULTI_SCALE,
-    PLAIN_08,
-    PLAIN_38,
-    RC_POOL,
-    STAGE_COMPANIONS,
-    VGG08,
-    VGG38,
-)
+from mlp.reproduction.reports.common import BN, COMPANIONS_38, MULTI_SCALE, PLAIN_08, PLAIN_38, RC_POOL, VGG08, VGG38
 from mlp.reproduction.reports.row import METRICS, Exhibit, NamedRun, Published, Row, percent
 
 DERIVED_TESTS = "tests/reproduction/derived/test_s4_rows.py"
@@ -142,11 +132,7 @@ ROWS = (
     Row(
         "s4-26",
         "Deeply-supervised VGG38",
-        (
-            PLAIN_38,
-            NamedRun("VGG38, companions at blocks", VGG38 | COMPANIONS),
-            NamedRun("VGG38, companions at stages", VGG38 | STAGE_COMPANIONS),
-        ),
+        (PLAIN_38, *COMPANIONS_38),
         exhibits=("s4-26-tab", "s4-26-fig"),
         note="With batch normalization too: x-2.",
     ),
