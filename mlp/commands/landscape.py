@@ -127,8 +127,7 @@ def one_run(run: PathLike, settings: LandscapeSettings, arguments: Any, later: i
     folder, drawn = Path(run), 0
     if folder.is_dir():
         usual_path(folder_argument, str(folder), "a landscape is kept in the folder of its run, so copy that first")
-    options = {"threads": arguments.threads, "data_dir": arguments.data_dir, "device": arguments.device}
-    options["trust_code"] = arguments.trust_code
+    options = {name: getattr(arguments, name) for name in ("threads", "data_dir", "device", "trust_code")}
     for place in compute(run, settings, arguments.name, arguments.jobs, later=later, **options):
         finest = place.found.visited.sum() if settings.kind != "plane" else len(place.found.rough()[0])
         if finest > drawn or place.found.visited.all():

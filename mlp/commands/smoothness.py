@@ -76,11 +76,11 @@ def train(arguments: Any) -> None:
     """Train a run with the probe and draw what it found."""
     given = given_settings(arguments)
     out = arguments.out or f"runs/smooth-{given.get('model', 'vgg08').rpartition(':')[2]}"
-    options = {"data_dir": arguments.data_dir, "resume": arguments.resume, "threads": arguments.threads}
-    options["trust_code"] = arguments.trust_code
+    names = ("data_dir", "resume", "stop_after", "threads", "trust_code")
+    options = {name: getattr(arguments, name) for name in names}
     every = at_least_one("--every", arguments.every)
     probe = Smoothness(every, out, arguments.direction, at_least("--covariate-shift", arguments.covariate_shift, 0))
-    run(out, given, stop_after=arguments.stop_after, more_hooks=[probe], **options)
+    run(out, given, more_hooks=[probe], **options)
     draw({label_of(out): SmoothnessRecord.read(out)}, Path(out))
 
 

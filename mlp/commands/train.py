@@ -38,6 +38,10 @@ from mlp.training.hooks import Hook, KeepWeights
 
 OUTLIVES_READER = True
 MOST_STEPS = 100_000  # of a search for a learning rate
+OPTIONS = (  # flags that `run` has as arguments of the same names
+    *("data_dir", "resume", "overwrite", "stretch_schedule", "stop_after", "download", "statistics", "threads"),
+    *("log", "page", "trust_code"),
+)
 
 
 def main() -> int:
@@ -46,22 +50,7 @@ def main() -> int:
     out = arguments.out or default_folder(given)
     if arguments.find_lr is not None:
         return find_rate(arguments, given, out)
-    run(
-        out,
-        given,
-        arguments.data_dir,
-        resume=arguments.resume,
-        overwrite=arguments.overwrite,
-        stretch_schedule=arguments.stretch_schedule,
-        stop_after=arguments.stop_after,
-        download=arguments.download,
-        statistics=arguments.statistics,
-        threads=arguments.threads,
-        more_hooks=probes(arguments, out),
-        log=arguments.log,
-        page=arguments.page,
-        trust_code=arguments.trust_code,
-    )
+    run(out, given, more_hooks=probes(arguments, out), **{name: getattr(arguments, name) for name in OPTIONS})
     return 0
 
 

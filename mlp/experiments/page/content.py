@@ -13,6 +13,7 @@ from mlp.experiments.config import RunConfig
 from mlp.experiments.page.hardest import HardImage
 from mlp.experiments.resume import what_spans_all
 from mlp.experiments.run_folder import RunFolder
+from mlp.experiments.settings.differences import shown_value
 from mlp.experiments.settings.facts import Facts
 from mlp.experiments.settings.fields import flag_of
 from mlp.pages import line_chart
@@ -138,9 +139,9 @@ class RunReport:
         for f in dataclasses.fields(RunConfig):
             value, default = getattr(self.config, f.name), getattr(defaults, f.name)
             if value != default:
-                changed.append((flag_of(f.name), said(value), said(default)))
+                changed.append((flag_of(f.name), shown_value(value), shown_value(default)))
             else:
-                usual.append((flag_of(f.name), said(value)))
+                usual.append((flag_of(f.name), shown_value(value)))
         return changed, usual
 
     def flags_of_longer(self) -> str:
@@ -173,10 +174,3 @@ def layer_chart(name: str, table: LayerTable | None) -> LayerChart | None:
     title, what, columns = TABLES[name]
     shown = [Statistic(label, table[key], log) for label, key, log in columns if key in table.values]
     return LayerChart.of(title, what, table.names, shown) if shown else None
-
-
-def said(value: Any) -> str:
-    """Return the value of a setting for people."""
-    if value is None:
-        return "none"
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
