@@ -7,23 +7,35 @@ step. What a batch holds is a function of (seed, epoch, sample), so it does not 
 import queue
 import threading
 from collections.abc import Generator, Iterable
-from functools import partial
 from typing import Any
 
 END = object()
 
 
-def prefetch(iterable: Iterable[Any], ahead: int = 2) -> Generator[Any, None, None]:
+def prefetch(iterable: Iterable[Any], ahead: int = 2, patience: float | None = None) -> Generator[Any, None, None]:
     """Yield the items of `iterable`, which a thread computes up to `ahead` items in advance.
 
     An exception of the iterable is raised here, where its item would have come. When the caller stops early (a break,
     an error, an interrupt), the thread ends as well.
+
+    Args:
+        patience: seconds to wait for an item before a TimeoutError, and the thread is not waited for at the end: it may
+            never come back. None waits as long as it takes.
     """
     items: queue.Queue[Any] = queue.Queue(maxsize=ahead)
     stopped = threading.Event()
 
+    def put(item: Any) -> bool:
+        """Put an item into the queue, unless the reader has left while there was no room; return whether it was put."""
+        while not stopped.is_set():
+            try:
+                items.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
     def work() -> None:
-        put = partial(put_unless, stopped, items)
         try:
             for item in iterable:
                 if not put((item, None)):
@@ -36,7 +48,10 @@ def prefetch(iterable: Iterable[Any], ahead: int = 2) -> Generator[Any, None, No
     thread.start()
     try:
         while True:
-            item, error = items.get()
+            try:
+                item, error = items.get(timeout=patience)
+            except queue.Empty:
+                raise TimeoutError(f"nothing whole for {patience:g} s") from None
             if error is not None:
                 raise error
             if item is END:
@@ -44,15 +59,5 @@ def prefetch(iterable: Iterable[Any], ahead: int = 2) -> Generator[Any, None, No
             yield item
     finally:
         stopped.set()
-        thread.join()
-
-
-def put_unless(stopped: threading.Event, items: queue.Queue[Any], item: Any) -> bool:
-    """Put an item into a queue, waiting for room, but not for a reader that has left; return whether it was put."""
-    while not stopped.is_set():
-        try:
-            items.put(item, timeout=0.1)
-            return True
-        except queue.Full:
-            continue
-    return False
+        if patience is None:
+            thread.join()

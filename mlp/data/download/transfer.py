@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from mlp.data.download.answer import PATIENCE, Answer
+from mlp.data.download.answer import PATIENCE, answer_to
 from mlp.errors import DataError
 from mlp.progress import progress_bar
 
@@ -59,16 +59,16 @@ def transfer(url: str, part: Path, size: int, timeout: float, deadline: float) -
     headers = {"User-Agent": "mlp"}
     if there:
         headers["Range"] = f"bytes={there}-"
-    answer = Answer(url, headers, timeout)
+    answer = answer_to(url, headers, timeout)
     try:
-        status, told = answer.head()
+        status, told = next(answer)
         resumed = status == 206
         if resumed and not told.get("Content-Range", "").startswith(f"bytes {there}-"):
             range_told = told.get("Content-Range") or "no Content-Range"
             raise BrokenTransfer(f"answered with other bytes than asked for: {range_told}")
         start = there if resumed else 0
         promised = promise_of(told, size)
-        chunks = received(answer.chunks(), size - start, timeout, deadline)
+        chunks = received(answer, size - start, timeout, deadline)
         first = next(chunks, b"")
         if not resumed and looks_like_web_page(first):
             raise BrokenTransfer("answered with a web page instead of the file")
@@ -82,7 +82,7 @@ def transfer(url: str, part: Path, size: int, timeout: float, deadline: float) -
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise BrokenTransfer(reason(error, timeout)) from error
     finally:
-        answer.leave()
+        answer.close()
     return resumed
 
 
