@@ -15,7 +15,7 @@ either (`mlp.data.formats.safe_pickle`).
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,16 +106,13 @@ def download_dataset(
     paths = []
     for file in sources[name]:
         path = data_dir / file.name
-        if not path.exists():
-            with only_download(path):
-                if path.exists():  # another process has just finished it
-                    check_existing(path, file.md5)
-                elif file.md5 in given:
-                    copy_verified(given[file.md5], path, file.md5)
-                else:
-                    fetch(file, path, mirrors, timeout)
-        else:
-            check_existing(path, file.md5)
+        with nullcontext() if path.exists() else only_download(path):
+            if path.exists():  # from before, or another process has just finished it
+                check_existing(path, file.md5)
+            elif file.md5 in given:
+                copy_verified(given[file.md5], path, file.md5)
+            else:
+                fetch(file, path, mirrors, timeout)
         paths.append(path)
     return paths
 
