@@ -92,7 +92,10 @@ def init_from(model: Layer, source: PathLike | Source, class_names: Sequence[str
     """
     source = source if isinstance(source, Source) else read_source(source)
     model.set_paths()
-    arrays = without_prefixes(source.arrays, names_in_torch(model)) if source.as_in_torch else source.arrays
+    arrays = source.arrays
+    if source.as_in_torch:
+        names = [join(path, there) for path, layer in model.named_layers() for _, there, _ in torch_names(layer)]
+        arrays = without_prefixes(arrays, names)
     groups: dict[str, list[Slot]] = {}
     for slot in slots_of(model, arrays, as_in_torch=source.as_in_torch):
         groups.setdefault(slot.layer, []).append(slot)
@@ -134,11 +137,6 @@ def slots_of(model: Layer, arrays: Mapping[str, Array], *, as_in_torch: bool) ->
             if array is not None and axes is not None and array.ndim == len(axes):
                 array = array.transpose(np.argsort(axes))
             yield Slot(path, name, mine, join(path, there), array)
-
-
-def names_in_torch(model: Layer) -> list[str]:
-    """Return the names that PyTorch has for the arrays of a model."""
-    return [join(path, there) for path, layer in model.named_layers() for _, there, _ in torch_names(layer)]
 
 
 def classifiers(model: Layer) -> set[str]:

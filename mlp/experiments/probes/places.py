@@ -83,22 +83,19 @@ def prepare(
         run, settings.images, settings.split, settings.checkpoint, data_dir, device, trust_code=trust_code
     )
     check_memory(model, images[0], settings)
-    axis, zero = grid(settings.points, settings.limits), np.zeros(1)
-    match settings.kind:
-        case "between":
-            other = load_run(
-                settings.other, settings.checkpoint, data_dir=data_dir, device=device, trust_code=trust_code
-            )
-            require_same_network(run, config, model, other, images[0][:2])
-            state = other.model.state_dict()
-            return Place(config, model, images, Landscape(axis, zero, [direction_to(model, state)]))
-        case "line":
-            return Place(config, model, images, Landscape(axis, zero, [random_direction(model, 0, settings.seed)]))
-        case "trajectory":
-            return place_of_path(run, settings, config, model, images)
-        case _:  # "plane"
-            directions: list[Direction] = [random_direction(model, k, settings.seed) for k in (0, 1)]
-            return Place(config, model, images, Landscape(axis, axis.copy(), directions))
+    if settings.kind == "trajectory":
+        return place_of_path(run, settings, config, model, images)
+    directions: list[Direction]
+    if settings.kind == "between":
+        other = load_run(settings.other, settings.checkpoint, data_dir=data_dir, device=device, trust_code=trust_code)
+        require_same_network(run, config, model, other, images[0][:2])
+        directions = [direction_to(model, other.model.state_dict())]
+    else:
+        numbers = (0, 1) if settings.kind == "plane" else (0,)
+        directions = [random_direction(model, k, settings.seed) for k in numbers]
+    axis = grid(settings.points, settings.limits)
+    other_axis = axis.copy() if settings.kind == "plane" else np.zeros(1)
+    return Place(config, model, images, Landscape(axis, other_axis, directions))
 
 
 def require_same_network(run: PathLike, config: RunConfig, model: Layer, other: LoadedRun, x: Array) -> None:

@@ -20,18 +20,14 @@ from mlp.reproduction.reports import ROWS
 from mlp.reproduction.scale import Scale
 
 Measure = Callable[[Result, RunIndex], list[float]]  # a number for each seed
+FIRST = slice(0, 1)  # of the measured steps: with the initial weights
 
 
-def over_steps(name: str) -> Measure:
-    """Return a measure of smoothness: the median of a number over the measured steps, without the first."""
+def over_steps(name: str, steps: slice = slice(1, None)) -> Measure:
+    """Return a measure of smoothness: the median of a number over measured steps, by default without the first."""
     return lambda result, index: [
-        float(np.nanmedian(series(record, name)[1:])) for record in smoothness_of_result(result, index)
+        float(np.nanmedian(series(record, name)[steps])) for record in smoothness_of_result(result, index)
     ]
-
-
-def at_first_step(name: str) -> Measure:
-    """Return a measure of smoothness: a number at the first step, with the initial weights."""
-    return lambda result, index: [float(series(record, name)[0]) for record in smoothness_of_result(result, index)]
 
 
 def series(record: SmoothnessRecord, name: str) -> np.ndarray:
@@ -85,7 +81,7 @@ CLAIMS = tuple(
         ("BN makes the loss smoother (Santurkar et al.)", "effective beta, later steps", "below", over_steps("beta")),
         ("BN makes the gradient more predictive", "relative change, later steps", "below", over_steps("relative")),
         ("BN makes the gradient more predictive", "smallest cosine, later steps", "above", over_steps("cosine_min")),
-        ("BN is smoother from the first step on", "effective beta, first step", "below", at_first_step("beta")),
+        ("BN is smoother from the first step on", "effective beta, first step", "below", over_steps("beta", FIRST)),
         ("BN reduces internal covariate shift (Ioffe and Szegedy)", "cosine of G and G'", "above", shift_cosine),
     )
 ) + (
