@@ -2,7 +2,8 @@
 
 initialize(parameters), update()                   a rule of `mlp`
 initialise(params), update_params(grads)           the arrays change in place
-update(params, grads), step(...), __call__(...)    dictionaries or lists; in place, or a new one is returned
+update(params, grads), step(...), __call__(...)    dictionaries or lists; in place, or a new one is returned; also
+                                                   update(params, grads, learning_rate)
 update(w, dw)                                      one array after the other; returns the new one. A rule that
                                                    remembers one array alone is copied, one for each array
 update(name, w, dw)                                the same, with a name for each array
@@ -21,7 +22,14 @@ from typing import Any
 import numpy as np
 
 from mlp.diagnostics.gradients.styles.calls import required
-from mlp.diagnostics.rules.function_steps import all_rates_of, function_step, replace, set_rate, with_grad
+from mlp.diagnostics.rules.function_steps import (
+    RATES,
+    all_rates_of,
+    function_step,
+    replace,
+    set_rate,
+    with_grad,
+)
 from mlp.errors import ConfigurationError
 from mlp.layers.parameter import Parameter
 from mlp.own_code import OWN_ERRORS
@@ -68,11 +76,11 @@ def stepper(rule: Any, parameters: Sequence[Parameter], rate: Callable[[], float
     if required(method)[0] in ONE_ARRAY:
         if remembers_one_array(rule, name, parameters):
             return OneRuleEach(rule, name, parameters, rate)
-        return lambda: array_step([method] * len(parameters), parameters)
+        return lambda: array_step([with_rate(method, rate())] * len(parameters), parameters)
     if len(required(method)) == 3 and required(method)[1] in ONE_ARRAY:
         return lambda: array_step([partial(method, p.name) for p in parameters], parameters)
     step = list_step if takes_lists(rule, name, parameters) else dictionary_step
-    return lambda: step(method, parameters)
+    return lambda: step(with_rate(method, rate()), parameters)
 
 
 def with_grads(method: Callable[[list[Array]], Any], parameters: Sequence[Parameter]) -> Any:
@@ -118,7 +126,7 @@ def remembers_one_array(rule: Any, name: str, parameters: Sequence[Parameter]) -
         twin = copy.deepcopy(rule)
         try:
             for array in arrays:
-                getattr(twin, name)(array.data.copy(), np.ones_like(array.data))
+                with_rate(getattr(twin, name), 1.0)(array.data.copy(), np.ones_like(array.data))
         except OWN_ERRORS:
             return False
         return True
@@ -140,7 +148,7 @@ class OneRuleEach:
         for twin in self.twins:
             set_rate(twin, self.names, rate, self.before)
         self.before = rate
-        array_step([getattr(twin, self.name) for twin in self.twins], self.parameters)
+        array_step([with_rate(getattr(twin, self.name), rate) for twin in self.twins], self.parameters)
 
 
 def dictionary_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> None:
@@ -161,6 +169,12 @@ def list_step(method: Callable[..., Any], parameters: Sequence[Parameter]) -> No
         replace(parameter, array)
 
 
+def with_rate(method: Callable[..., Any], rate: float) -> Callable[..., Any]:
+    """Return method(params, grads); one that needs a third argument gets the learning rate, if it is called that."""
+    names = required(method)
+    return partial(method, **{names[2]: rate}) if len(names) == 3 and names[2] in RATES else method
+
+
 def takes_lists(rule: Any, name: str, parameters: Sequence[Parameter]) -> bool:
     """Return whether a method that fails with dictionaries works with lists, or looks for number 0; tried on copies."""
     positions = False
@@ -170,7 +184,7 @@ def takes_lists(rule: Any, name: str, parameters: Sequence[Parameter]) -> bool:
             one.grad = np.ones_like(one.data)
         try:
             for _ in range(TRIED):  # some gather gradients first
-                step(getattr(twin, name), copies)
+                step(with_rate(getattr(twin, name), 1.0), copies)
         except OWN_ERRORS as error:
             positions = positions or (isinstance(error, KeyError) and error.args == (0,))
             continue

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from mlp.diagnostics.gradients.styles.calls import required
 from mlp.diagnostics.rules.formulas.by_name import FAMILIES, settings_of_means
 from mlp.diagnostics.rules.formulas.own_schedules import of_schedule, with_schedule
 from mlp.diagnostics.rules.formulas.walks import Settings
 from mlp.diagnostics.rules.function_steps import BASES, RATES, rates_of
 from mlp.diagnostics.rules.holders.closures import Closure, fresh_function, numbers_around
 from mlp.diagnostics.rules.holders.inner import inner_of
-from mlp.diagnostics.rules.protocols import UPDATES
+from mlp.diagnostics.rules.protocols import UPDATES, update_of
 from mlp.errors import ConfigurationError
 from mlp.own_code import OWN_ERRORS
 
@@ -121,7 +122,8 @@ def rate_of(rule: Any, s: Settings) -> float:
     held = next((getattr(holder, name) for name in names if is_number(getattr(holder, name))), s.get("learning_rate"))
     if held is None and "adadelta" in plain_name(rule):
         held = 1.0
-    if held is None and not inspect.isfunction(rule):
+    method = getattr(rule, update_of(rule) or "__class__")
+    if held is None and not inspect.isfunction(rule) and not {*RATES} & {*required(method)}:
         raise ConfigurationError(
             f"{type(rule).__name__} has no learning_rate: give check_rule(..., learning_rate=0.1)."
         )

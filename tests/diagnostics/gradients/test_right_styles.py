@@ -167,3 +167,45 @@ class OfWeights:
 def test_params_may_give_objects():
     report = check_layer(OfWeights(), (4, 3))
     assert report.passed and "W" in {row.array for row in report.rows}, report
+
+
+class MovesItsWeights:
+    """backward(output_gradient, learning_rate) makes the step, too."""
+
+    factor = 1.0
+
+    def __init__(self):
+        self.weights, self.bias = np.random.default_rng(0).standard_normal((3, 2)), np.zeros((1, 2))
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.weights + self.bias
+
+    def backward(self, output_gradient, learning_rate):
+        input_gradient = output_gradient @ self.weights.T
+        self.weights -= learning_rate * self.x.T @ output_gradient
+        self.bias = self.bias - learning_rate * self.factor * output_gradient.sum(axis=0, keepdims=True)
+        return input_gradient
+
+
+class MovesItsBiasTooFar(MovesItsWeights):
+    factor = 2.0
+
+
+class MovesFirst(MovesItsWeights):
+    """The gradient of the inputs is made with the new weights: a usual mistake."""
+
+    def backward(self, output_gradient, learning_rate):
+        super().backward(output_gradient, learning_rate)
+        return output_gradient @ self.weights.T
+
+
+def wrong_arrays(layer):
+    return {row.array for row in check_layer(layer, (4, 3)).rows if not row.passed}
+
+
+def test_a_backward_that_moves_the_weights_is_checked():
+    report = check_layer(MovesItsWeights(), (4, 3))
+    assert report.passed and {row.array for row in report.rows} == {"inputs", "weights", "bias"}, report
+    assert wrong_arrays(MovesItsBiasTooFar()) == {"bias"}
+    assert wrong_arrays(MovesFirst()) == {"inputs"}

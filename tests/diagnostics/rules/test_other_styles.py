@@ -128,7 +128,41 @@ class RPropThatOnlyGrows(RProp):
         self.eta_minus = 0.5
 
 
+class MomentumOfCalls:
+    """The learning rate comes with each call."""
+
+    factor = 1.0
+
+    def __init__(self, momentum=0.9):
+        self.momentum, self.v = momentum, {}
+
+    def update(self, params, grads, lr):
+        for k in params:
+            self.v[k] = self.momentum * self.v.get(k, 0.0) - lr * grads[k]
+            params[k] += self.factor * self.v[k]
+
+
+class MomentumOfCallsUphill(MomentumOfCalls):
+    factor = -1.0
+
+
+class MomentumOfOneArray(MomentumOfCalls):
+    def __init__(self):
+        super().__init__()
+        self.v = 0.0
+
+    def update(self, w, dw, lr):
+        self.v = self.momentum * self.v + dw
+        return w - lr * self.factor * self.v
+
+
+class MomentumOfOneArrayUphill(MomentumOfOneArray):
+    factor = -1.0
+
+
 PAIRS = (
+    (MomentumOfCalls, MomentumOfCallsUphill),
+    (MomentumOfOneArray, MomentumOfOneArrayUphill),
     (NamedMomentum, HalfCentralized),
     (CentralizedByRows, HalfCentralized),
     (NesterovOfLists, NesterovWithoutGradient),

@@ -25,6 +25,8 @@ from mlp.typing import Array
 
 INDICES = "the inputs are indices, which have no gradient: the gradients of the weights were checked."
 
+MOVES = "backward moves the weights itself: their gradients were read from a step with the learning rate 1."
+
 
 def adapt(layer: Any, input_shape: Sequence[int], indices: Array | None = None) -> tuple[Layer, list[str]]:
     """Return (a `Layer` that can be checked, remarks for the reader).
@@ -44,7 +46,8 @@ def adapt(layer: Any, input_shape: Sequence[int], indices: Array | None = None) 
         remarks = [remark(path, child) for path, child in silent]
         return (with_training(layer) if silent else layer), remarks
     student = StudentLayer(without_slots(copied(layer, {}))).learn(input_shape, indices)
-    return student, [INDICES] if student.whole is not None else []
+    remarks = [INDICES] if student.whole is not None else []
+    return student, [*remarks, *([MOVES] if "rate" in student.calls.takes else [])]
 
 
 def instance_of(kind: type) -> Any:

@@ -3,7 +3,7 @@
 forward(x), fprop(x), __call__(x)          with a word for the mode, if there is one
 returns     y  |  (y, cache)  |  nothing, and y stands in self.output
 
-backward(g), bprop(g)                      also (x, g), (x, y, g), (g, cache)
+backward(g), bprop(g)                      also (x, g), (x, y, g), (g, cache), (g, learning_rate)
 returns     dx  |  (dx, dW, db)  |  (dx, {"W": dW})  |  {"x": dx, "W": dW}  |  nothing, and dx stands in self.dinputs
 """
 
@@ -27,6 +27,7 @@ INPUT_GRADIENTS = ("dinputs", "dinput", "grad_input", "grad_inputs", "dx", "dX",
 OF_INPUTS = ("x", "X", "inp", "input", "inputs", "input_data", "data")
 OF_OUTPUTS = ("y", "out", "output", "outputs")
 OF_CACHE = ("cache", "ctx", "context", "saved", "memory", "tape")
+OF_RATE = ("learning_rate", "lr", "eta", "learn_rate", "rate", "step_size")  # of a backward that moves the weights
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Calls:
     Attributes:
         forward, backward: names of methods.
         mode: the argument of forward that takes the mode, or None. spoken: whether it takes a word.
-        takes: what backward takes, in order: "g", "x", "y", "cache".
+        takes: what backward takes, in order: "g", "x", "y", "cache", "rate".
     """
 
     forward: str
@@ -109,12 +110,13 @@ def required(function: Callable[..., Any]) -> list[str]:
 
 
 def roles(needed: Sequence[str], method: str) -> tuple[str, ...]:
-    """Return what the arguments that backward needs are: "g", "x", "y", "cache"."""
+    """Return what the arguments that backward needs are: "g", "x", "y", "cache", "rate"."""
     if method == "bprop" and len(needed) == 3:
         return ("x", "y", "g")
     if len(needed) < 2:
         return ("g",)
-    given = ["x" if n in OF_INPUTS else "y" if n in OF_OUTPUTS else "cache" if n in OF_CACHE else "" for n in needed]
+    names = {"x": OF_INPUTS, "y": OF_OUTPUTS, "cache": OF_CACHE, "rate": OF_RATE}
+    given = [next((role for role, of_role in names.items() if n in of_role), "") for n in needed]
     if given.count("") != 1:
         given = {2: ["g", "cache"], 3: ["x", "y", "g"]}.get(len(needed), ["g"])
     return tuple(role or "g" for role in given)

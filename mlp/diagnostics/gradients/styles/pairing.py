@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from mlp.diagnostics.gradients.styles.arrays import GRADIENT_NAMES, paired, short_name, split_path
+from mlp.diagnostics.gradients.styles.arrays import GRADIENT_NAMES, leaves_of, paired, put, short_name, split_path
 from mlp.typing import Array
 
 
@@ -43,3 +43,18 @@ def others_in_order(others: Any, weights: Sequence[str]) -> list[Any]:
     if isinstance(others, Mapping):
         return [others[key_of(others, {short_name(path), split_path(path)[1]})] for path in weights]
     return list(others or ())
+
+
+def step_undone(student: Any, before: Mapping[str, tuple[Array, Array]], wanted: Sequence[str]) -> dict[str, Array]:
+    """Put back what backward has moved with a learning rate of 1, and return by how much: the gradients by name.
+
+    Args:
+        before: the arrays themselves, and copies of what they held. wanted: paths of weights that are known already.
+    """
+    there = leaves_of(student)
+    moved = {p: old - there[p] for p, (_, old) in before.items() if p in there and there[p].shape == old.shape}
+    for path in [path for path, step in moved.items() if step.any()]:
+        array, old = before[path]
+        array[...] = old
+        put(student, path, array)
+    return {short_name(p): step for p, step in moved.items() if p in wanted or step.any()}

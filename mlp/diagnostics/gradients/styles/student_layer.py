@@ -21,7 +21,7 @@ from mlp.diagnostics.gradients.styles.arrays import (
 )
 from mlp.diagnostics.gradients.styles.calls import Calls, calls_of, inputs_gradient, outputs_and_cache
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
-from mlp.diagnostics.gradients.styles.pairing import matched, others_in_order, paired_by_name
+from mlp.diagnostics.gradients.styles.pairing import matched, others_in_order, paired_by_name, step_undone
 from mlp.diagnostics.gradients.styles.whole_inputs import WholeInputs, gradients_of_weights, wants_indices, whole_inputs
 from mlp.errors import ConfigurationError, ShapeError
 from mlp.layers.machinery.base import Layer
@@ -178,12 +178,14 @@ class StudentLayer(Layer):
         """Return (dx, the other gradients that backward returns) of the student's backward."""
         x, y, cache = self.take()
         indices = None if self.whole is None else self.whole.of_shape(x.shape)
-        given = {"x": x if indices is None else indices, "y": y, "g": grad_outputs, "cache": cache}
+        given = {"x": x if indices is None else indices, "y": y, "g": grad_outputs, "cache": cache, "rate": 1.0}
         reset_gradients(self.student)
+        before = {path: (array, array.copy()) for path, array in leaves_of(self.student).items()}
         result = getattr(self.student, self.calls.backward)(*(given[role] for role in self.calls.takes))
         if indices is not None:
             return np.zeros(x.shape), gradients_of_weights(result)
-        return inputs_gradient(result, x, self.student)
+        grad_inputs, others = inputs_gradient(result, x, self.student)
+        return grad_inputs, (step_undone(self.student, before, self.returned) if "rate" in self.calls.takes else others)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         y, cache = self.call_forward(x, training=training)
