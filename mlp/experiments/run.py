@@ -166,8 +166,9 @@ def train_to_the_end(
         reason = "a hook asked for it" if early is None else early.reason
         outcome = f"ended early, after epoch {trainer.epoch} of {config.epochs}: {reason}"
         print(outcome)
-    more_results = write_scene(folder, run_title(config), data_dir) if config.dataset in SCENES else {}
-    results = test_results(folder, trainer, test) | more_results
+    on_scene = config.dataset in SCENES
+    scores = write_scene(folder, run_title(config), test.image_set, data_dir) if on_scene else {}
+    results = test_results(folder, trainer, test) | scores
     write_json(folder / "test.json", results)
     for hook in trainer.hooks:
         hook.after_test(trainer, results)

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from mlp import plotting
-from mlp.data import SCENES, Batches, Scene, all_patches, find_data_dir
-from mlp.experiments.build import load_images
+from mlp.data import SCENES, Batches, ImageSet, Scene, all_patches, find_data_dir
 from mlp.experiments.inference import confusion
 from mlp.experiments.loading import load_run, run_forward
 from mlp.experiments.run_folder import RunFolder
@@ -43,13 +42,12 @@ def class_map(folder: RunFolder, data_dir: PathLike | None = None, *, trust_code
     return scene, (logits.argmax(axis=1) + 1).astype(np.uint8).reshape(scene.classes.shape)
 
 
-def write_scene(folder: RunFolder, title: str, data_dir: PathLike | None = None) -> dict[str, float]:
+def write_scene(folder: RunFolder, title: str, test: ImageSet, data_dir: PathLike | None) -> dict[str, float]:
     """Write class_map.npz and class_map.png into the folder of a run that has ended; return the test pixels' scores."""
     scene, predicted = class_map(folder, data_dir, trust_code=True)  # the run has just used this code
     arrays = {"predicted": predicted, "classes": scene.classes, "class_names": np.array(scene.class_names)}
     write_arrays(folder / "class_map.npz", arrays)
     write_figure(folder / "class_map.png", plotting.scene_maps(scene, predicted, title))
-    _, _, test = load_images(folder.load()[0], data_dir)
     patches: Any = test.images
     guesses = predicted[patches.rows, patches.columns].astype(np.int64) - 1
     found = scores(confusion(test.labels, guesses, test.num_classes))

@@ -104,16 +104,10 @@ def visit(place: Place, settings: LandscapeSettings, threads: int | None) -> Gen
 
 def point_losses(place: Place, settings: LandscapeSettings, threads: int | None) -> AbstractContextManager[PointLoss]:
     """Return the context of `loss_in_plane` at a Place."""
-    config = place.config
-    engine = make_engine(config.engine, threads, config.device, config.precision)
+    config, directions = place.config, place.found.directions
+    engine, loss = make_engine(config.engine, threads, config.device, config.precision), make_loss(config)
     return loss_in_plane(
-        place.model,
-        make_loss(config),
-        place.images,
-        place.found.directions,
-        settings.statistics,
-        config.batch_size,
-        engine=engine,
+        place.model, loss, place.images, directions, settings.statistics, config.batch_size, engine=engine
     )
 
 

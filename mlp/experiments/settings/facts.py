@@ -64,17 +64,10 @@ class Facts:
     def of(config: RunConfig, model: Layer, images: Sequence[ImageSet], first_weights: str | None = None) -> "Facts":
         """Return the facts of a run with these images, (train, valid, test)."""
         train, valid = images[:2]
-        shape, names = list(train.images.shape[1:]), list(train.class_names)
+        parameters, shape = without_companions(model).num_parameters, list(train.images.shape[1:])
+        names, numbers = list(train.class_names), [len(train), len(valid)]
         digest = digest_of_file(config.model) if config.own_model else None
-        return Facts(
-            without_companions(model).num_parameters,
-            shape,
-            names,
-            [len(train), len(valid)],
-            digest,
-            digest_of_images(images),
-            first_weights,
-        )
+        return Facts(parameters, shape, names, numbers, digest, digest_of_images(images), first_weights)
 
 
 def digest_of_images(images: Sequence[ImageSet]) -> str:
