@@ -175,12 +175,8 @@ def add_class_options(parser: CommandLine) -> None:
     add = parser.add_argument_group("for a class", text).add_argument
     add("--class-report", type=file_argument, metavar="PAGE.html", help="check many files and write a page about them")
     add("--name", default="", help="the class or function that each file must have (Conv)")
-    add(
-        "--points",
-        type=number_argument,
-        default=10.0,
-        help="for a correct solution; each part earns a share (default 10)",
-    )
+    text = "for a correct solution; each part earns a share (default 10)"
+    add("--points", type=number_argument, default=10.0, help=text)
     add("--seconds", type=number_argument, default=60.0, help="time limit for a file (default 60)")
     add("--megabytes", type=int, default=3000, help="memory limit for a file (default 3000)")
     add("--jobs", type=int, default=os.cpu_count() or 1, help="files checked at a time (default: one per core)")

@@ -30,12 +30,10 @@ def main() -> int:
     add_data_flag(parser)
     add_trust_flag(parser)
     add_device_flag(parser)
-    parser.add_argument(
-        "--classes", type=int, default=5, metavar="N", help="how many worst and best classes to show (default: 5 each)"
-    )
-    parser.add_argument(
-        "--out", type=file_argument, help="where to draw the confusion matrix (default: RUN/confusion_SPLIT.png)"
-    )
+    text = "how many worst and best classes to show (default: 5 each)"
+    parser.add_argument("--classes", type=int, default=5, metavar="N", help=text)
+    text = "where to draw the confusion matrix (default: RUN/confusion_SPLIT.png)"
+    parser.add_argument("--out", type=file_argument, help=text)
     arguments = parser.parse_args()
     shown_classes = at_least("--classes", arguments.classes, 0)
     out = picture_path(arguments.out, arguments.run, f"confusion_{choose('--split', arguments.split, SPLITS)}.png")

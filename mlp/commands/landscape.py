@@ -103,17 +103,10 @@ def settings_of(arguments: Any) -> LandscapeSettings:
     kind = next((name for name in ("line", "between", "trajectory") if getattr(arguments, name)), "plane")
     if not re.fullmatch(r"\w[^/\\\n]*", arguments.name):
         raise ConfigurationError(f"--name must be a name, not a path: got {arguments.name!r}")
-    return LandscapeSettings(
-        kind,
-        POINTS.get(kind, 25) if arguments.points is None else arguments.points,
-        tuple(arguments.range or ((-0.5, 1.5) if kind == "between" else (-1.0, 1.0))),
-        arguments.images,
-        arguments.split,
-        arguments.statistics,
-        arguments.seed,
-        arguments.checkpoint,
-        arguments.between or "",
-    )
+    points = POINTS.get(kind, 25) if arguments.points is None else arguments.points
+    limits = tuple(arguments.range or ((-0.5, 1.5) if kind == "between" else (-1.0, 1.0)))
+    others = {name: getattr(arguments, name) for name in ("images", "split", "statistics", "seed", "checkpoint")}
+    return LandscapeSettings(kind, points, limits, other=arguments.between or "", **others)
 
 
 def table_of(files: dict[str, Any]) -> str:

@@ -25,9 +25,8 @@ MOST_DRAWN = 40  # images in one picture
 def main() -> int:
     parser = CommandLine(__doc__)
     parser.add_argument("run", metavar="RUN", type=path_argument, help="the folder of a run")
-    parser.add_argument(
-        "images", metavar="IMAGE", nargs="+", type=path_argument, help="a picture, or an .npy file of bytes"
-    )
+    text = "a picture, or an .npy file of bytes"
+    parser.add_argument("images", metavar="IMAGE", nargs="+", type=path_argument, help=text)
     add_checkpoint_flag(parser)
     add_data_flag(parser, "folder with the data sets, for older runs that do not name their classes")
     add_trust_flag(parser)

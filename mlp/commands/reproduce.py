@@ -173,9 +173,8 @@ def add_commands_about_runs(commands: Any) -> None:
     """Add list, run, status and cancel."""
     listing = add_command(commands, "list", show_rows, "list the rows, a line each: state, title, tables and figures")
     listing.add_argument("report", nargs="?", default="all", help="a report, row, table or figure (default: all)")
-    listing.add_argument(
-        "--long", action="store_true", help="also settings, published numbers and findings of each row"
-    )
+    text = "also settings, published numbers and findings of each row"
+    listing.add_argument("--long", action="store_true", help=text)
     listing.add_argument("--json", action="store_true", help="all that is known about the rows, as JSON")
 
     text = "make the runs of rows; skip finished ones, resume interrupted ones"
@@ -202,9 +201,8 @@ def add_commands_about_results(commands: Any) -> None:
     """Add table, findings, figure and report."""
     tabling = add_command(commands, "table", show_table, "print a table: our numbers, the published ones, verdicts")
     tabling.add_argument("id", metavar="ID", help="a table (s0-tab1) or a row (s0-7)")
-    tabling.add_argument(
-        "--format", default="markdown", metavar="NAME", help=f"{', '.join(FORMATS)} (default: markdown)"
-    )
+    text = f"{', '.join(FORMATS)} (default: markdown)"
+    tabling.add_argument("--format", default="markdown", metavar="NAME", help=text)
     tabling.add_argument("--out", type=file_argument, metavar="FILE", help="write to a file (default: print)")
 
     text = "say what the reports found, and whether our runs show it"

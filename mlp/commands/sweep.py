@@ -64,14 +64,11 @@ def sweep_command(arguments: Namespace) -> int:
 
 def make_sweep_parser() -> CommandLine:
     parser = CommandLine(__doc__)
-    parser.add_argument(
-        "--out", type=folder_argument, default=OUT, metavar="DIR", help=f"where the runs go (default: {OUT})"
-    )
-    parser.add_argument("--zip", action="store_true", help="pair the values up instead of combining all with all")
-    parser.add_argument(
-        "--sample", type=int, metavar="N", help="draw N settings at random; two numbers are the ends of a range"
-    )
-    parser.add_argument("--sample-seed", type=int, default=0, metavar="N", help="seed of the draws (default: 0)")
+    add = parser.add_argument
+    add("--out", type=folder_argument, default=OUT, metavar="DIR", help=f"where the runs go (default: {OUT})")
+    add("--zip", action="store_true", help="pair the values up instead of combining all with all")
+    add("--sample", type=int, metavar="N", help="draw N settings at random; two numbers are the ends of a range")
+    add("--sample-seed", type=int, default=0, metavar="N", help="seed of the draws (default: 0)")
     add_machine_flags(parser)
     settings = parser.add_argument_group("settings: see scripts/train.py --help; each takes several values")
     for f in dataclasses.fields(RunConfig):

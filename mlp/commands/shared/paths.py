@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mlp.errors import ConfigurationError
+from mlp.files import named_path
+from mlp.files.own import require_no_input, require_replaceable
 
 
 def path_argument(text: str) -> str:
     """The type of a flag that names a file or a folder: ~ is the home folder; an empty name is an error."""
     if not text.strip():
         raise ArgumentTypeError("it is empty, but must name a file or a folder (is a variable of your script unset?)")
-    from mlp.files import named_path  # loads NumPy
-
     try:
         return str(named_path(text)) if text.startswith("~") else text
     except ConfigurationError as error:
@@ -82,8 +82,6 @@ def output_file(given: Path | None, run: str, name: str, inputs: Sequence[str] =
     Raises:
         ConfigurationError: it cannot be written, or another file would be lost.
     """
-    from mlp.files.own import require_no_input  # it loads much
-
     usual = Path(run) / name
     if given is None:
         given = usual_path(file_argument, str(usual)) if Path(run).is_dir() else usual
@@ -101,8 +99,7 @@ def output_folder(given: Path, names: Iterable[str]) -> None:
 
 def require_no_other_file(path: Path) -> None:
     """Raise ConfigurationError if a path is that of a run's own file, or of a file that we have not made."""
-    from mlp.files.own import require_replaceable
-    from mlp.training.own_files import is_run_file  # these load much
+    from mlp.training.own_files import is_run_file  # loads much
 
     if is_run_file(path):
         raise ConfigurationError(f"{path} is the name of a run's own file: choose another --out")

@@ -111,14 +111,8 @@ def on_gpu(planned: Sequence[PlannedRun]) -> bool:
 
 def add_watch_flag(parser: ArgumentParser) -> None:
     """Add --watch."""
-    parser.add_argument(
-        "--watch",
-        type=int,
-        nargs="?",
-        const=WATCH,
-        metavar="S",
-        help=f"look again every S seconds (default: {WATCH}) until all runs are finished or you press Ctrl-C",
-    )
+    text = f"look again every S seconds (default: {WATCH}) until all runs are finished or you press Ctrl-C"
+    parser.add_argument("--watch", type=int, nargs="?", const=WATCH, metavar="S", help=text)
 
 
 def show_states(root: PathLike, watch: int | None) -> int:
