@@ -41,7 +41,8 @@ in float64; a wrong factor, sign or index gives 1e-3 to 2. Each row shows the wo
 in evaluation mode. Whole networks come last: each layer may be right, and the way they are joined wrong.
 
 Your file may hold a layer with forward(x, training=False) and backward(grad_outputs), or fprop, bprop and
-grads_wrt_params, or a loss, or a learning rule; or two functions, FILE.py:conv_forward,conv_backward. For a class:
+grads_wrt_params, or a loss, or a learning rule; or two functions, FILE.py:conv_forward,conv_backward or
+FILE.py:mse,mse_prime. For a class:
 
     mlp check --class-report class.html --name Conv submissions/*.py
 

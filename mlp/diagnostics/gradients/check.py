@@ -35,11 +35,12 @@ from mlp.diagnostics.gradients.probes.mode import Setting, random_upstream
 from mlp.diagnostics.gradients.random_point import check_shape, random_classes
 from mlp.diagnostics.gradients.report import Findings, GradientReport, fault
 from mlp.diagnostics.gradients.styles.adapters import INDICES, adapt
-from mlp.diagnostics.gradients.styles.functions import FunctionPair
-from mlp.diagnostics.gradients.styles.losses import adapt_loss
+from mlp.diagnostics.gradients.styles.functions import FunctionPair, shape_of
+from mlp.diagnostics.gradients.styles.losses import adapt_loss, is_loss_pair
 from mlp.diagnostics.gradients.unchecked import read_only, unchecked, without_effect, without_gradient
 from mlp.diagnostics.gradients.written.another_formula import not_as_documented
 from mlp.diagnostics.gradients.written.estimates import says_estimate, without_estimates
+from mlp.errors import ConfigurationError
 from mlp.layers.machinery.base import Layer
 from mlp.losses import SoftmaxCrossEntropy
 from mlp.typing import Array, Shape
@@ -134,8 +135,12 @@ def check_functions(
         A `GradientReport`.
 
     Raises:
-        ConfigurationError: the functions take other arguments, and no shapes of weights could be guessed.
+        ConfigurationError: the functions take other arguments, and no shapes of weights could be guessed; or they are
+            a loss and its gradient.
     """
+    if is_loss_pair(forward, backward):
+        names = f"{forward.__name__}, {backward.__name__}"
+        raise ConfigurationError(f"{names} are a loss and its gradient: check_loss(({names}), {shape_of(input_shape)})")
     with drawn_like(input_shape):
         pair = FunctionPair(forward, backward, input_shape, weights, settings)
         return check_layer(pair, pair.input_shape, seed=seed, tolerance=tolerance)

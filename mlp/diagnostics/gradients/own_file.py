@@ -26,6 +26,7 @@ from mlp.diagnostics.gradients.styles.calls import NAMES_OF_BACKWARD, parameters
 from mlp.diagnostics.gradients.styles.defaults import with_defaults
 from mlp.diagnostics.gradients.styles.functions import FunctionPair
 from mlp.diagnostics.gradients.styles.left_out import reads_as_target
+from mlp.diagnostics.gradients.styles.losses import is_loss_pair
 from mlp.diagnostics.rules.check import check_rule
 from mlp.diagnostics.rules.made_with import made_with_parameters, takes_parameters
 from mlp.errors import ConfigurationError
@@ -105,6 +106,8 @@ def check_pair(path: Path, names: str, input_shape: Sequence[int] | None, seed: 
         raise ConfigurationError(
             f"{path.name}:{names}: expected two functions, forward,backward; it has {there or 'none'}"
         )
+    if is_loss_pair(*pair):
+        return check_own_loss(tuple(pair), [input_shape or LOSS_SHAPE], seed)
     if input_shape:
         return check_functions(pair[0], pair[1], input_shape, seed=seed)
     made, failures = list[FunctionPair](), list[str]()

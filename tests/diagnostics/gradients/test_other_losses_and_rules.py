@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mlp.diagnostics import check_loss, check_rule
+from mlp.diagnostics import check_functions, check_loss, check_rule
+from mlp.diagnostics.gradients.own_file import check_file
 from mlp.errors import ConfigurationError
 
 
@@ -210,3 +211,55 @@ def root_of_norms(params, grads, lr=0.1, max_norm=1.0):
 def test_squares_of_norms_are_added():
     report = check_rule(root_of_norms, formula="sgd")
     assert "`total += np.linalg.norm(g)`: `np.linalg.norm(g)` must be squared" in report.diagnoses[0].sentence
+
+
+PAIRS = """
+import numpy as np
+
+def mse(y_true, y_pred):
+    return np.mean(np.power(y_true - y_pred, 2))
+
+def mse_prime(y_true, y_pred):
+    return 2 * (y_pred - y_true) / np.size(y_true)
+
+def mse_turned(y_true, y_pred):
+    return 2 * (y_true - y_pred) / np.size(y_true)
+
+def cross_entropy(predicted, actual):
+    return np.mean(-actual * np.log(predicted) - (1 - actual) * np.log(1 - predicted))
+
+def cross_entropy_gradient(predicted, actual):
+    return ((1 - actual) / (1 - predicted) - actual / predicted) / actual.size
+
+def undivided(predicted, actual):
+    return (1 - actual) / (1 - predicted) - actual / predicted
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "mistake"),
+    [
+        ("mse,mse_prime", None),
+        ("mse,mse_turned", "sign"),
+        ("cross_entropy,cross_entropy_gradient", None),
+        ("cross_entropy,undivided", "division by the values"),
+    ],
+)
+def test_a_loss_may_be_two_functions(names, mistake, tmp_path):
+    path = tmp_path / "pairs.py"
+    path.write_text(PAIRS)
+    report = check_file(f"{path}:{names}")
+    assert report.passed == (mistake is None), report
+    assert [one.name for one in report.diagnoses[:1]] == ([mistake] if mistake else [])
+
+
+def test_a_loss_of_two_functions_in_python():
+    functions = {}
+    exec(PAIRS, functions)
+    value, gradient = functions["mse"], functions["mse_prime"]
+    assert check_loss((value, gradient), (4, 3)).passed
+    with pytest.raises(
+        ConfigurationError, match=r"a loss and its gradient: check_loss\(\(mse, mse_prime\), \(4, 3\)\)"
+    ):
+        check_functions(value, gradient, (4, 3))
+    assert "mse returns its value alone: give its gradient, too, (mse, mse_prime)" in str(check_loss(value, (4, 3)))

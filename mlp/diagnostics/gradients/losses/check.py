@@ -43,7 +43,7 @@ from mlp.diagnostics.gradients.losses.special_points import second_call, wrong_e
 from mlp.diagnostics.gradients.random_point import check_shape
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault, wrong_kind
 from mlp.diagnostics.gradients.styles.calls import parameters
-from mlp.diagnostics.gradients.styles.losses import StudentLoss, adapt_loss, as_number
+from mlp.diagnostics.gradients.styles.losses import LossPair, StudentLoss, adapt_loss, as_number
 from mlp.diagnostics.gradients.styles.slots import without_slots
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
@@ -62,7 +62,8 @@ def check_loss(
     """Check the gradient of a loss with respect to the outputs of a model.
 
     Args:
-        loss: a loss, or an object or class with a call (or `error`) and `grad`; it is copied.
+        loss: a loss, or an object or class with a call (or `error`) and `grad`; it is copied. Or two functions,
+            (mse, mse_prime), or one that returns (loss, gradient).
         output_shape: shape of the outputs, (N, K), or the outputs themselves.
         targets: None for random classes 0 .. K - 1, or numbers of the outputs' shape if the loss does not take classes.
         seed, tolerance: as for `check_layer`.
@@ -76,6 +77,7 @@ def check_loss(
     else:
         check_shape("output_shape", output_shape)
         outputs = rng.standard_normal(output_shape)
+    loss = LossPair(*loss) if isinstance(loss, tuple) and len(loss) == 2 else loss
     loss = adapt_loss(without_slots(copy.deepcopy(loss() if isinstance(loss, type) else loss)))
     if isinstance(loss, StudentLoss):
         loss.find_arguments(outputs.shape, targets)

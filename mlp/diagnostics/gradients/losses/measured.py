@@ -69,7 +69,8 @@ def plausible_targets(loss: Any, outputs: Array, rng: Generator) -> Array:
     column = outputs.ndim > 1 and outputs.shape[-1] == 1  # one output a sample: no classes, but 0 or 1, or a number
     classes = rng.permutation(len(outputs)) % 2 if column else random_classes(outputs.shape, rng)
     try:
-        value = as_number(loss.forward(outputs.copy(), classes))
+        with np.errstate(all="ignore"):
+            value = as_number(loss.forward(outputs.copy(), classes))
         if np.ndim(value) == 0 and not is_broadcast(loss, outputs, classes, value):
             return classes
     except OWN_ERRORS:

@@ -2,12 +2,14 @@
 
 import copy
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from mlp.diagnostics.gradients.styles.calls import parameters, required
 from mlp.diagnostics.gradients.styles.further_arguments import FurtherArguments
+from mlp.diagnostics.gradients.styles.left_out import reads_as_target
 from mlp.errors import ConfigurationError
 from mlp.losses import Loss
 from mlp.own_code import OWN_ERRORS
@@ -15,6 +17,22 @@ from mlp.typing import Array, Shape
 
 VALUES = ("error", "forward", "loss", "compute", "calculate", "__call__")
 GRADIENTS = ("grad", "backward", "gradient", "derivative", "prime", "delta", "bprop")
+
+
+class LossPair:
+    """Two functions of (outputs, targets) in either order, mse for the value and mse_prime for the gradient."""
+
+    def __init__(self, value: Callable[..., Any], gradient: Callable[..., Any]) -> None:
+        self.__name__ = f"{value.__name__}, {gradient.__name__}"
+        self.functions = value, gradient
+        for function in self.functions:
+            setattr(self, function.__name__, function)
+
+
+def is_loss_pair(value: Callable[..., Any], gradient: Callable[..., Any]) -> bool:
+    """Return whether two functions are a `LossPair`: both take the same, targets among it."""
+    names = required(value)
+    return len(names) > 1 and names == required(gradient) and any(map(reads_as_target, names))
 
 
 class StudentLoss(Loss):
@@ -30,9 +48,11 @@ class StudentLoss(Loss):
     def __init__(self, student: Any) -> None:
         self.student = student
         self.value: Any = next((m for n in VALUES if callable(m := getattr(student, n, None))), None)
+        self.gradient: Any = next((m for n in GRADIENTS if callable(m := getattr(student, n, None))), None)
         if inspect.isfunction(student):
             self.value = student
-        self.gradient: Any = next((m for n in GRADIENTS if callable(m := getattr(student, n, None))), None)
+        if isinstance(student, LossPair):
+            self.value, self.gradient = student.functions
         if self.value is None or (self.gradient is None and not returns_both(self.value)):
             raise ConfigurationError(
                 f"{type(student).__name__} is not a loss: it needs forward(outputs, targets) and backward(), or "
@@ -62,6 +82,9 @@ class StudentLoss(Loss):
         outputs, targets, returned = self.take()
         if returned is not None and self.gradient is None:
             return returned
+        if self.gradient is None:
+            name = getattr(self.student, "__name__", type(self.student).__name__)
+            raise ConfigurationError(f"{name} returns its value alone: give its gradient, too, ({name}, {name}_prime)")
         count = len([p for p in parameters(self.gradient).values() if p.default is p.empty])
         given: tuple[Any, ...] = self.ordered(self.gradient, outputs, targets) if count > 1 else (1.0,)[:count]
         more = self.further.values(outputs.shape) if count > 2 else ()
