@@ -44,7 +44,7 @@ from mlp.experiments.config import RunConfig
 from mlp.files import write_arrays, write_figure, write_text
 from mlp.files.stored import read_arrays
 from mlp.pages.markdown import markdown
-from mlp.plotting.comparison import draw_mean_and_band
+from mlp.plotting.panels import draw_mean_and_band
 from mlp.progress import progress_bar
 
 SMALL: dict[str, Any] = {"residual": True, "filters": 8, "limit_train": 10_000, "epochs": 10}
