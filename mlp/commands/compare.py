@@ -12,7 +12,7 @@ the same runs are compared in the same folder again, and others get a new one: r
 
 from mlp.commands.command_line import CommandLine, mention_left_out
 from mlp.commands.shared.flags import add_runs_argument, named_runs
-from mlp.commands.shared.paths import folder_argument, output_folder
+from mlp.commands.shared.paths import folder_argument, require_no_other_files
 from mlp.experiments.comparison import (
     CURVES,
     FLOWS,
@@ -35,7 +35,7 @@ def main() -> int:
     runs = named_runs(others or arguments.runs)
     out = arguments.out or usual_folder(runs)
     if not is_comparison(out):
-        output_folder(out, (TABLE, CURVES, FLOWS))
+        require_no_other_files(out, (TABLE, CURVES, FLOWS))
     records, problems = read_runs(runs)
     table, written = write_comparison(records, problems, runs, out)
     print(table)

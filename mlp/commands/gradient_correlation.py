@@ -25,7 +25,7 @@ from mlp.commands.shared.flags import (
     braced,
     named_runs,
 )
-from mlp.commands.shared.paths import folder_argument, output_folder
+from mlp.commands.shared.paths import folder_argument, require_no_other_files
 from mlp.commands.shared.pictures import show_picture
 from mlp.diagnostics.shattering import Profile, gradient_correlation
 from mlp.errors import each_of
@@ -77,7 +77,7 @@ def main() -> int:
     within("--nets", arguments.nets, 1, MOST_NETS)
     arguments.runs = named_runs(arguments.runs)
     choose("--initializer", arguments.initializer, INITIALIZERS)
-    output_folder(arguments.out, WRITTEN)
+    require_no_other_files(arguments.out, WRITTEN)
     found, problems = of_runs(arguments) if arguments.runs else (at_start(arguments), [])
     if not found:
         return mention_left_out(problems)

@@ -28,7 +28,7 @@ from mlp.commands.shared.flags import (
     named_runs,
     number_argument,
 )
-from mlp.commands.shared.paths import folder_argument, output_folder, path_argument, usual_path
+from mlp.commands.shared.paths import folder_argument, path_argument, require_no_other_files, usual_path
 from mlp.commands.shared.pictures import show_picture
 from mlp.diagnostics.landscape import STATISTICS
 from mlp.errors import ConfigurationError, each_of
@@ -52,7 +52,7 @@ def main() -> int:
     settings, runs = settings_of(arguments), named_runs(arguments.runs)
     if len(runs) > 1:
         arguments.out = arguments.out or usual_path(folder_argument, "runs/landscape")
-        output_folder(arguments.out, [f"{arguments.name}.png"])
+        require_no_other_files(arguments.out, [f"{arguments.name}.png"])
     later = dict(zip(runs, reversed(range(len(runs))), strict=True))  # how many runs come after each
     found, problems = each_of(runs, lambda run: (label_of(run), one_run(run, settings, arguments, later[run])))
     together(named_apart(found), arguments)

@@ -15,7 +15,7 @@ from typing import Any
 from mlp.checks import at_least, at_least_one
 from mlp.commands.command_line import CommandLine, mention_left_out, repeated_command
 from mlp.commands.shared.flags import add_data_flag, add_runs_argument, add_trust_flag, braced, named_runs
-from mlp.commands.shared.paths import folder_argument, output_folder, usual_path
+from mlp.commands.shared.paths import folder_argument, require_no_other_files, usual_path
 from mlp.commands.shared.pictures import show_picture
 from mlp.diagnostics.smoothness import DIRECTIONS, Smoothness, SmoothnessRecord
 from mlp.errors import ConfigurationError, each_of
@@ -65,7 +65,7 @@ def draw_runs(arguments: Any) -> int:
         raise ConfigurationError(f"folders of runs are only drawn: leave out {names}, or the folders, to train")
     runs, out = named_runs(arguments.runs), arguments.out or usual_path(folder_argument, "runs/smoothness")
     if [Path(run).resolve() for run in runs] != [out.resolve()]:  # the pictures in a run's folder are its own
-        output_folder(out, PICTURES)
+        require_no_other_files(out, PICTURES)
     records, problems = each_of(runs, lambda run: (label_of(run), SmoothnessRecord.read(run)))
     if records:
         draw(named_apart(records), out)

@@ -91,10 +91,10 @@ def output_file(given: Path | None, run: str, name: str, inputs: Sequence[str] =
     return given
 
 
-def output_folder(given: Path, names: Iterable[str]) -> None:
+def require_no_other_files(folder: Path, names: Iterable[str]) -> None:
     """Raise ConfigurationError if a folder to write into has files of these names that we have not made."""
     for name in names:
-        require_no_other_file(given / name)
+        require_no_other_file(folder / name)
 
 
 def require_no_other_file(path: Path) -> None:

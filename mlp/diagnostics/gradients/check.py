@@ -11,7 +11,6 @@ Every check works on a copy in float64 (float32 has too few digits for differenc
 a sample of them. Layers may be of `mlp`, or of another protocol, see `styles`.
 """
 
-import copy
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
@@ -175,7 +174,7 @@ def check_model(
     """
     check_shape("input_shape", input_shape)
     adapted, remarks = adapt(model, input_shape)
-    loss = SoftmaxCrossEntropy() if loss is None else copy.deepcopy(adapt_loss(loss))
+    loss = SoftmaxCrossEntropy() if loss is None else adapt_loss(loss)
     title = f"{type(model).__name__} with {type(loss).__name__}, inputs {tuple(input_shape)}"
     found = Findings(remarks=tuple(remarks)) + unchecked(adapted, input_shape)
     if not found.passed:

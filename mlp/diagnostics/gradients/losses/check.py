@@ -5,7 +5,6 @@ finite for outputs of any sign may be one for probabilities, and is measured the
 looked for in `hypotheses`, at this point and at a second one of another shape.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -43,8 +42,7 @@ from mlp.diagnostics.gradients.losses.special_points import second_call, wrong_e
 from mlp.diagnostics.gradients.random_point import check_shape
 from mlp.diagnostics.gradients.report import Findings, GradientReport, compared, fault, wrong_kind
 from mlp.diagnostics.gradients.styles.calls import parameters
-from mlp.diagnostics.gradients.styles.losses import LossPair, StudentLoss, adapt_loss, as_number
-from mlp.diagnostics.gradients.styles.slots import without_slots
+from mlp.diagnostics.gradients.styles.losses import StudentLoss, adapt_loss, as_number
 from mlp.own_code import OWN_ERRORS
 from mlp.rng import generator
 from mlp.typing import Array
@@ -77,8 +75,7 @@ def check_loss(
     else:
         check_shape("output_shape", output_shape)
         outputs = rng.standard_normal(output_shape)
-    loss = LossPair(*loss) if isinstance(loss, tuple) and len(loss) == 2 else loss
-    loss = adapt_loss(without_slots(copy.deepcopy(loss() if isinstance(loss, type) else loss)))
+    loss = adapt_loss(loss)
     if isinstance(loss, StudentLoss):
         loss.find_arguments(outputs.shape, targets)
     if targets is None:

@@ -10,6 +10,7 @@ import numpy as np
 from mlp.diagnostics.gradients.styles.calls import parameters, required
 from mlp.diagnostics.gradients.styles.further_arguments import FurtherArguments
 from mlp.diagnostics.gradients.styles.left_out import reads_as_target
+from mlp.diagnostics.gradients.styles.slots import without_slots
 from mlp.errors import ConfigurationError
 from mlp.losses import Loss
 from mlp.own_code import OWN_ERRORS
@@ -114,8 +115,13 @@ def returns_both(value: Any) -> bool:
 
 
 def adapt_loss(loss: Any) -> Any:
-    """Return a loss with forward and backward: `loss` itself, or an adapter; a class is called without arguments."""
-    loss = loss() if isinstance(loss, type) else loss
+    """Return a loss with forward and backward: a copy of `loss`, or an adapter around one.
+
+    A class is called without arguments, and a pair of functions becomes a `LossPair`.
+    """
+    if isinstance(loss, tuple) and len(loss) == 2:
+        loss = LossPair(*loss)
+    loss = without_slots(copy.deepcopy(loss() if isinstance(loss, type) else loss))
     ours = callable(getattr(loss, "forward", None)) and callable(getattr(loss, "backward", None))
     two = ours and len(required(loss.forward)) < 3
     if two and not parameters(loss.backward) and not hasattr(loss, "dinputs"):

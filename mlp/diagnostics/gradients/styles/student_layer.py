@@ -179,13 +179,14 @@ class StudentLayer(Layer):
         x, y, cache = self.take()
         indices = None if self.whole is None else self.whole.of_shape(x.shape)
         given = {"x": x if indices is None else indices, "y": y, "g": grad_outputs, "cache": cache, "rate": 1.0}
+        moves = "rate" in self.calls.takes  # backward moves the weights itself
         reset_gradients(self.student)
-        before = {path: (array, array.copy()) for path, array in leaves_of(self.student).items()}
+        before = {path: (array, array.copy()) for path, array in leaves_of(self.student).items()} if moves else {}
         result = getattr(self.student, self.calls.backward)(*(given[role] for role in self.calls.takes))
         if indices is not None:
             return np.zeros(x.shape), gradients_of_weights(result)
         grad_inputs, others = inputs_gradient(result, x, self.student)
-        return grad_inputs, (step_undone(self.student, before, self.returned) if "rate" in self.calls.takes else others)
+        return grad_inputs, (step_undone(self.student, before, self.returned) if moves else others)
 
     def forward(self, x: Array, training: bool = False) -> Array:
         y, cache = self.call_forward(x, training=training)
