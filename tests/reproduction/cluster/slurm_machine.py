@@ -163,14 +163,33 @@ class SlurmMachine:
         process.kill()
         process.wait()
 
-    def kill_controller(self):
+    def kill_controller(self, forget=None):
+        """Kill slurmctld, which writes what it knows to its folder a few seconds late.
+
+        Args:
+            forget: what `memory()` returned; all that the controller has learnt since is lost.
+        """
         self.kill("slurmctld")
+        if forget is not None:
+            shutil.rmtree(self.state / "controller")
+            shutil.copytree(forget, self.state / "controller")
+
+    def memory(self):
+        """Return the folder of a copy of what the controller has written down by now."""
+        copy = self.state / "memory"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(self.state / "controller", copy)
+        return copy
 
     def kill_node(self, name):
         self.kill(f"slurmd-{name}")
 
     def heal(self):
-        """Cancel what is queued, start what has died, call drained nodes back, and wait until all are idle."""
+        """Cancel what is queued, start what has died, call drained nodes back, and wait until all are idle.
+
+        Jobs that a killed controller had not yet written down live on without it. They are killed: it gives their
+        numbers to the next jobs, and a node that has two of one number is drained.
+        """
         if "slurmctld" not in self.processes:
             self.start_controller()
         for name in self.names:
@@ -179,6 +198,7 @@ class SlurmMachine:
         wait_for(self.node_states, "the controller")
         subprocess.run(["scancel", "--user=root"], capture_output=True, check=False, timeout=60)
         wait_for(self.all_idle, "idle nodes")
+        self.kill_left_over()
 
     def all_idle(self):
         states = self.node_states()
@@ -192,6 +212,15 @@ class SlurmMachine:
             words = ["scontrol", "update", f"NodeName={name}", "State=RESUME"]
             subprocess.run(words, capture_output=True, check=False, timeout=60)
         return len(names)
+
+    def let_go_on(self):
+        """Do what an operator does: call nodes back, release the tasks that Slurm holds; return how many of each."""
+        nodes = self.resume(self.node_states())
+        lines = self.say("squeue", "-h", "-r", "--states=PENDING", "-o", "%i|%r").splitlines()
+        held = [line.partition("|")[0] for line in lines if "held" in line.lower()]
+        for task in held:
+            self.say("scontrol", "release", task)
+        return nodes, len(held)
 
     def say(self, *words):
         """Run a command of Slurm and return what it prints."""
@@ -216,6 +245,10 @@ class SlurmMachine:
                 process.kill()
                 process.wait()
         self.processes = {}
+        self.kill_left_over()
+
+    def kill_left_over(self):
+        """Kill the processes of jobs."""
         for pid in self.left_over():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

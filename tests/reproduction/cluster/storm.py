@@ -125,14 +125,11 @@ def wait_for_running():
 
 def quiet(slurm, count):
     """Whether the queue is empty; nodes that Slurm drained are resumed, held tasks released, as an operator would."""
-    count["nodes resumed"] += slurm.resume(slurm.node_states())
-    tasks = queued_tasks()
-    for task in tasks:
-        if task.held:
-            slurm.say("scontrol", "release", task.id)
-            count["tasks released"] += 1
+    nodes, tasks = slurm.let_go_on()
+    count["nodes resumed"] += nodes
+    count["tasks released"] += tasks
     time.sleep(1)
-    return not tasks
+    return not queued_tasks()
 
 
 def controller(slurm, root, draw, count):
