@@ -1,8 +1,11 @@
 """`import mlp` is quick: what a program does not use is not loaded, and a part is loaded when it is named."""
 
+import ast
+import importlib.util
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,8 @@ import mlp
 
 HEAVY = {"matplotlib", "jinja2", "cupy", "PIL", "tqdm", "asyncio", "urllib.request", "safetensors", "torch"}
 PARTS = [name for name in mlp.__all__ if not name.startswith("_") and name not in mlp.FUNCTIONS]
+
+SCRIPTS = sorted((Path(__file__).parents[1] / "scripts").glob("*.py"))
 
 
 def loaded_by(code: str) -> set[str]:
@@ -44,6 +49,32 @@ def test_every_name_of_plotting_is_found() -> None:
     assert not set(mlp.plotting.__all__) & mlp.plotting.HOMES.keys()  # a module would hide the function
     with pytest.raises(AttributeError, match="module 'mlp.plotting' has no attribute 'line'"):
         _ = mlp.plotting.line
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_import_what_is_there(script: Path) -> None:
+    """Most scripts run in a slow test, if at all; a name that has moved shows here."""
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "mlp":
+            module = importlib.import_module(node.module or "")
+            missing = [a.name for a in node.names if not hasattr(module, a.name)]
+            assert not [m for m in missing if importlib.util.find_spec(f"{node.module}.{m}") is None], node.module
+        elif isinstance(node, ast.ImportFrom) and script.with_name(f"{node.module}.py") in SCRIPTS:
+            there = names_of(script.with_name(f"{node.module}.py"))
+            assert {a.name for a in node.names} <= there, node.module
+
+
+def names_of(script: Path) -> set[str]:
+    """Return the names that a script defines or imports at its top level."""
+    found = set()
+    for node in ast.parse(script.read_text()).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {a.asname or a.name for a in node.names}
+        else:
+            found |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return found
 
 
 def test_a_name_that_is_not_there() -> None:

@@ -176,6 +176,8 @@ class RunConfig:
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             check_value(f.name, getattr(self, f.name))
+        if self.is_vgg:
+            object.__setattr__(self, "model", f"vgg{self.depth:02d}")  # vgg8 and vgg08 are one network
         check_split(self.dataset, self.split)
         if self.dataset in SCENES and self.augment:
             raise ConfigurationError(f"--augment is for images, not for the patches of {self.dataset}: --no-augment")

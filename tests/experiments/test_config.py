@@ -159,6 +159,11 @@ def test_configurations_from_before_a_setting_existed_are_read():
     assert RunConfig(**old) == RunConfig(model="vgg38", norm="batch", residual=True)
 
 
+def test_a_depth_is_written_in_one_way():
+    assert RunConfig(model="vgg8") == RunConfig(model="vgg008") == RunConfig(model="vgg08")
+    assert parse("--model vgg8").model == "vgg08"
+
+
 def test_short_flags_and_words_of_other_libraries():
     config = parse("--lr 0.05 --wd 1e-4 --bs 64 --optimizer SGD")
     assert (config.learning_rate, config.weight_decay, config.batch_size) == (0.05, 1e-4, 64)

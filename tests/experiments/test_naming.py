@@ -10,6 +10,7 @@ from mlp.experiments.settings.naming import default_folder
     [
         ({}, "runs/vgg08"),
         ({"model": "vgg38"}, "runs/vgg38"),
+        ({"model": "vgg8"}, "runs/vgg08"),
         ({"residual": True, "norm": "batch", "model": "vgg38"}, "runs/vgg38_norm-batch_residual"),
         ({"norm": "none", "learning_rate": 1e-3}, "runs/vgg08"),  # the defaults, in full
         ({"epochs": 3, "device": "cuda:0", "engine": "numpy", "seed": 1}, "runs/vgg08_seed-1"),

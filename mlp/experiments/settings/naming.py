@@ -27,7 +27,8 @@ def default_folder(given: dict[str, Any]) -> str:
     variant = {name: given[name] for name in names if given[name] != getattr(defaults, name)}
     for name in {"dataset", "init_from"} & variant.keys():
         variant[name] = PurePath(variant[name]).name or variant[name]
-    return f"runs/{name_of(variant, first=given.get('model', defaults.model).rpartition(':')[2])}"
+    model = RunConfig(model=given.get("model", defaults.model)).model
+    return f"runs/{name_of(variant, first=model.rpartition(':')[2])}"
 
 
 def name_of(settings: Mapping[str, Any], first: str = "") -> str:
