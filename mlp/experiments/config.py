@@ -176,8 +176,6 @@ class RunConfig:
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             check_value(f.name, getattr(self, f.name))
-        if self.is_vgg:
-            object.__setattr__(self, "model", f"vgg{self.depth:02d}")  # vgg8 and vgg08 are one network
         check_split(self.dataset, self.split)
         if self.dataset in SCENES and self.augment:
             raise ConfigurationError(f"--augment is for images, not for the patches of {self.dataset}: --no-augment")
@@ -191,11 +189,11 @@ class RunConfig:
 
     def _check_model(self) -> None:
         if self.is_vgg:
+            object.__setattr__(self, "model", f"vgg{self.depth:02d}")  # vgg8 and vgg08 are one network
             check_combination(**{name: getattr(self, name) for name in VGG_SETTINGS})
             return
-        defaults = {f.name: f.default for f in dataclasses.fields(self)}
         for name in VGG_SETTINGS:
-            if getattr(self, name) != defaults[name]:
+            if getattr(self, name) != getattr(RunConfig, name):
                 raise ConfigurationError(f"{flag_of(name)} is for vgg models: {self.model} is built as it is written")
 
     def _check_companions(self) -> None:

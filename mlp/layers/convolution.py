@@ -79,8 +79,7 @@ def im2col(images: Array, kernel_size: tuple[int, int], stride: tuple[int, int] 
     """Copy every window of every image into a row: (N, H, W, C) -> (N OH OW, KH KW C).
 
     Args:
-        images: already padded.
-        kernel_size: (KH, KW). stride: distances between windows, (down, right).
+        images: already padded. kernel_size: (KH, KW). stride: distances between windows, (down, right).
     """
     windows = windows_of(images, kernel_size, stride)
     N, OH, OW, KH, KW, C = windows.shape
@@ -168,12 +167,10 @@ class Conv2d(Layer):
 
     def forward(self, x: Array, training: bool = False) -> Array:
         self.check_inputs(x, ("N", "H", "W", self.in_channels))
-        N, H, W, C = x.shape
+        (N, H, W, _), F, xp = x.shape, self.out_channels, get_array_module(x)
         OH, OW = self.output_size(H, W)
-        F = self.out_channels
         self.keep(x)
         kernel = self.weight.data.reshape(-1, F)  # (KH KW C, F)
-        xp = get_array_module(x)
         y = xp.empty((N, OH, OW, F), x.dtype)
         for block, cols in self.columns(x):  # (n OH OW, KH KW C)
             rows = y[block].reshape(-1, F)  # (n OH OW, F), a view of y
